@@ -1,0 +1,1 @@
+//! The core of Canopy: values, entities, rules, the decision engine and the port traits.

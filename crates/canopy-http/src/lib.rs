@@ -1,0 +1,1 @@
+//! The HTTP adapter of Canopy: routes, wire types, authentication, problem mapping and OpenAPI.

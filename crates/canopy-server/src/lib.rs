@@ -1,0 +1,1 @@
+//! The Canopy server: configuration, wiring and command line.

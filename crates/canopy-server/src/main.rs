@@ -1,0 +1,4 @@
+//! The `canopy` binary.
+
+fn main() {}
+

@@ -1,0 +1,1 @@
+//! The SQLite store of Canopy: the embedded default.

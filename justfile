@@ -1,0 +1,27 @@
+# List the recipes.
+default:
+    @just --list
+
+# Everything that must hold before a change lands.
+check:
+    scripts/check
+
+# Run the tests: all of them, or those of one store (memory, sqlite).
+test *store:
+    scripts/test {{ store }}
+
+# Start a server with demo data, on a release build.
+run *args='--demo':
+    cargo run --locked --release -- serve {{ args }}
+
+# Write the files that are generated from the code and checked in.
+gen:
+    scripts/gen
+
+# Measure the decision engine.
+bench *args:
+    cargo bench --locked -p canopy-domain {{ args }}
+
+# Format everything.
+fmt:
+    cargo fmt --all

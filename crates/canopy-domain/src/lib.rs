@@ -1,1 +1,48 @@
-//! The core of Canopy: values, entities, rules, the decision engine and the port traits.
+//! The core of Canopy: values, entities, rules and the decision engine of an access-control service.
+//!
+//! Everything here is pure. There is no I/O, no runtime, no clock and no serialisation format: facts go in, decisions
+//! and plans come out. Storage, HTTP and time are [ports](port) that adapters implement.
+
+pub mod access;
+pub mod assignment;
+pub mod audit;
+pub mod bulk;
+pub mod hierarchy;
+mod id;
+pub mod identity;
+mod page;
+pub mod permission;
+pub mod port;
+pub mod role;
+pub mod setup;
+pub mod tenancy;
+mod text;
+mod timestamp;
+mod version;
+mod words;
+
+pub use assignment::{
+    AccessType, Assignment, AssignmentError, AssignmentId, AssignmentKey, AssignmentStatus, EXPIRING_SOON_SECONDS,
+    Window, WindowError,
+};
+pub use hierarchy::{
+    HierarchyError, HierarchySchema, Node, NodeId, NodeStatus, NodeType, NodeTypeError, SchemaBreak, SchemaBreakReason,
+    SchemaError,
+};
+pub use identity::{
+    AvatarUrl, Email, EmailError, ExternalId, Identity, IdentityError, IdentityId, Membership, MembershipError,
+    MembershipId, MembershipStatus, PersonName,
+};
+pub use page::{Page, PageError, PageRequest, SortOrder};
+pub use permission::{
+    Category, Permission, PermissionError, PermissionId, PermissionKey, PermissionKeyError, PermissionSource,
+    SYSTEM_PERMISSION_KEYS,
+};
+pub use role::{ENVIRONMENT_ADMIN_KEY, ENVIRONMENT_ADMIN_NAME, Role, RoleError, RoleId, RoleKind, RoleName};
+pub use tenancy::{
+    AccessModel, Account, AccountId, Application, ApplicationId, ApplicationPlace, Environment, EnvironmentId,
+    EnvironmentPlace, Slug, SlugError, TenancyError, Tenant,
+};
+pub use text::{Description, DisplayName, JsonObject, JsonObjectError, TextError, fold_case};
+pub use timestamp::{Timestamp, TimestampError};
+pub use version::{Revision, Version};

@@ -1,0 +1,155 @@
+//! Audit events: who did what to which resource, kept with the change itself.
+
+mod detail;
+
+use crate::id::id_type;
+use crate::words::words;
+use crate::{AccountId, ApplicationId, EnvironmentId, Revision, Timestamp};
+
+pub use detail::Detail;
+
+id_type!(
+    /// Names an [`AuditEvent`].
+    AuditEventId
+);
+
+words!(
+    /// What kind of principal acted.
+    ActorType {
+        /// Runs the installation.
+        Operator = "operator",
+        /// Administers one account.
+        Admin = "admin",
+        /// An end user.
+        Identity = "identity",
+        /// A backend with a key of one environment.
+        ApiKey = "api_key",
+        /// The service itself.
+        System = "system",
+    }
+);
+
+words!(
+    /// The area of an audited action.
+    AuditCategory {
+        /// Accounts, applications, environments.
+        Tenancy = "tenancy",
+        /// Bootstrap and resource permissions.
+        Setup = "setup",
+        /// Permissions and roles.
+        Catalog = "catalog",
+        /// Nodes and hierarchy schema.
+        Hierarchy = "hierarchy",
+        /// Identities and memberships.
+        Identity = "identity",
+        /// Assignments.
+        Assignment = "assignment",
+        /// API keys.
+        ApiKey = "api_key",
+    }
+);
+
+words!(
+    /// How much attention an event deserves.
+    AuditSeverity {
+        /// Everyday changes.
+        Info = "info",
+        /// Changes that take or widen access at large.
+        Warning = "warning",
+        /// Changes that deserve a look at once.
+        Critical = "critical",
+    }
+);
+
+words!(
+    /// What became of an action.
+    AuditOutcome {
+        /// It was done.
+        Success = "success",
+        /// It was refused.
+        Denied = "denied",
+    }
+);
+
+/// Who acted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Actor {
+    /// Its id: the subject of the token, or the id of the key.
+    pub id: String,
+    /// What kind of principal it is.
+    pub kind: ActorType,
+    /// How people know it.
+    pub label: String,
+}
+
+/// One audited call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AuditEvent {
+    /// Its id.
+    pub id: AuditEventId,
+    /// The account in which it happened.
+    pub account_id: AccountId,
+    /// The application, when there is one.
+    pub application_id: Option<ApplicationId>,
+    /// The environment, when there is one.
+    pub environment_id: Option<EnvironmentId>,
+    /// Who acted.
+    pub actor: Actor,
+    /// What was done: `area.verb`, for example `assignment.bulk_create`.
+    pub action: &'static str,
+    /// The area of the action.
+    pub category: AuditCategory,
+    /// How much attention it deserves.
+    pub severity: AuditSeverity,
+    /// What became of it.
+    pub outcome: AuditOutcome,
+    /// What kind of thing it was done to.
+    pub resource_type: &'static str,
+    /// The id of that thing; of the environment where many were touched.
+    pub resource_id: String,
+    /// How people know that thing.
+    pub resource_label: String,
+    /// The ids of everything touched, and what was before and after where it is small. Never a secret.
+    pub metadata: Detail,
+    /// The id of the request.
+    pub correlation_id: String,
+    /// When it happened.
+    pub created_at: Timestamp,
+}
+
+/// An audit event as it was stored, with the revision its change took.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredAuditEvent {
+    /// The event. Words that the code no longer uses are kept as they were.
+    pub id: AuditEventId,
+    /// The account in which it happened.
+    pub account_id: AccountId,
+    /// The application, when there is one.
+    pub application_id: Option<ApplicationId>,
+    /// The environment, when there is one.
+    pub environment_id: Option<EnvironmentId>,
+    /// Who acted.
+    pub actor: Actor,
+    /// What was done.
+    pub action: String,
+    /// The area of the action.
+    pub category: AuditCategory,
+    /// How much attention it deserves.
+    pub severity: AuditSeverity,
+    /// What became of it.
+    pub outcome: AuditOutcome,
+    /// What kind of thing it was done to.
+    pub resource_type: String,
+    /// The id of that thing.
+    pub resource_id: String,
+    /// How people know that thing.
+    pub resource_label: String,
+    /// The metadata as JSON text.
+    pub metadata: String,
+    /// The id of the request.
+    pub correlation_id: String,
+    /// The revision that the change took in its environment; `None` where no environment changed.
+    pub revision: Option<Revision>,
+    /// When it happened.
+    pub created_at: Timestamp,
+}

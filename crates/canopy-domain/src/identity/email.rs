@@ -1,0 +1,86 @@
+//! Mail addresses.
+
+use core::fmt;
+
+/// A mail address, trimmed and in lower case. Checked for shape, not for existence: one `@` with a local part of at most
+/// 64 and a domain of at most 255 characters, no white space or control characters, 254 characters in all (RFC 5321).
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Email(Box<str>);
+
+/// Why a text is not an [`Email`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("must be a mail address")]
+pub struct EmailError;
+
+impl Email {
+    /// The largest number of characters.
+    pub const MAX_CHARS: usize = 254;
+
+    /// Trims, lower-cases and checks a text.
+    ///
+    /// # Errors
+    /// [`EmailError`] when it has not the shape of a mail address.
+    pub fn parse(raw: &str) -> Result<Self, EmailError> {
+        let folded = crate::fold_case(raw.trim());
+        let (local, domain) = folded.rsplit_once('@').ok_or(EmailError)?;
+        let fits = (1..=64).contains(&local.chars().count())
+            && !domain.is_empty()
+            && folded.chars().count() <= Self::MAX_CHARS;
+        let printable = !folded.chars().any(|c| c.is_whitespace() || c.is_control());
+        let labels = domain.split('.').all(|label| !label.is_empty());
+        if !fits || !printable || !labels || local.contains('@') {
+            return Err(EmailError);
+        }
+        Ok(Self(folded.into()))
+    }
+
+    /// The text.
+    pub const fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Email {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Email;
+
+    #[test]
+    fn is_trimmed_and_folded() {
+        assert_eq!(
+            Email::parse("  Ada.L@Example.COM ").unwrap().as_str(),
+            "ada.l@example.com"
+        );
+    }
+
+    #[test]
+    fn shape_is_checked() {
+        for good in ["a@b", "a+b@c.d", "ü@müller.de"] {
+            assert!(Email::parse(good).is_ok(), "{good}");
+        }
+        let long_local = format!("{}@b.c", "a".repeat(65));
+        let long = format!("a@{}.de", "b".repeat(250));
+        for bad in [
+            "",
+            "a",
+            "@b",
+            "a@",
+            "a@@b",
+            "a@b@c",
+            "a b@c",
+            "a@b c",
+            "a@.b",
+            "a@b..c",
+            "a\u{0}@b",
+            &long_local,
+            &long,
+        ] {
+            assert!(Email::parse(bad).is_err(), "{bad}");
+        }
+    }
+}

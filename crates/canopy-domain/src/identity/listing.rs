@@ -1,0 +1,47 @@
+//! What can be asked of the list of identities.
+
+use crate::words::words;
+use crate::{ApplicationId, PageRequest, SortOrder};
+
+words!(
+    /// What the list is ordered by; the identity's id breaks ties.
+    IdentitySort {
+        /// First and last name, case folded.
+        Name = "name",
+        /// Mail address.
+        Email = "email",
+        /// When the identity was made.
+        CreatedAt = "created_at",
+    }
+);
+
+words!(
+    /// The account-wide switch as a filter.
+    IdentityStatus {
+        /// Switched on.
+        Active = "active",
+        /// Switched off.
+        Inactive = "inactive",
+    }
+);
+
+/// Which identities are listed, and how.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IdentityQuery {
+    /// Only members (in whatever state) of this application.
+    pub member_of: Option<ApplicationId>,
+    /// Only those without any membership in this application.
+    pub not_member_of: Option<ApplicationId>,
+    /// Only those switched on, or off.
+    pub status: Option<IdentityStatus>,
+    /// Only those with (or without) an assignment: within `member_of` where that is given, else anywhere in the account.
+    pub has_any_assignment: Option<bool>,
+    /// Only those whose name (`first last`) or email contains this text, already [case folded](crate::fold_case).
+    pub search: Option<String>,
+    /// What to order by.
+    pub sort: IdentitySort,
+    /// In which direction.
+    pub order: SortOrder,
+    /// Which page.
+    pub page: PageRequest,
+}

@@ -1,0 +1,88 @@
+//! Identities of an account and their memberships in its applications.
+
+pub mod create;
+mod email;
+pub mod listing;
+pub mod membership;
+
+use crate::id::id_type;
+use crate::text::text_type;
+use crate::{AccountId, JsonObject, Timestamp};
+
+pub use email::{Email, EmailError};
+pub use membership::{Membership, MembershipError, MembershipId, MembershipStatus};
+
+id_type!(
+    /// Names an [`Identity`].
+    IdentityId
+);
+
+text_type!(
+    /// A first or last name of a person.
+    PersonName,
+    100
+);
+text_type!(
+    /// The id of an identity in the customer's own directory, unique in the account, compared byte for byte.
+    ExternalId,
+    255
+);
+text_type!(
+    /// The address of a picture.
+    AvatarUrl,
+    2048
+);
+
+/// A person (or service) of an account who can be given access.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Identity {
+    /// Its id.
+    pub id: IdentityId,
+    /// The account it belongs to.
+    pub account_id: AccountId,
+    /// Its mail address, unique in the account.
+    pub email: Email,
+    /// First name.
+    pub first_name: PersonName,
+    /// Last name.
+    pub last_name: PersonName,
+    /// A picture.
+    pub avatar_url: Option<AvatarUrl>,
+    /// Its id in the customer's directory.
+    pub external_id: Option<ExternalId>,
+    /// What the customer keeps with it.
+    pub metadata: Option<JsonObject>,
+    /// The account-wide switch: an inactive identity has no access anywhere.
+    pub is_active: bool,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it was last changed.
+    pub updated_at: Timestamp,
+}
+
+impl Identity {
+    /// First and last name in one.
+    pub fn name(&self) -> String {
+        format!("{} {}", self.first_name, self.last_name)
+    }
+}
+
+/// Why a change to an identity is refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum IdentityError {
+    /// No such identity in the account.
+    #[error("the account has no such identity")]
+    NotFound,
+    /// The account has an identity with this mail address.
+    #[error("an identity with this email exists already")]
+    EmailTaken,
+    /// The account has an identity with this external id.
+    #[error("an identity with this external id exists already")]
+    ExternalIdTaken,
+    /// An earlier item of the same request has the same email or external id.
+    #[error("an earlier item of this request has the same email or external id")]
+    DuplicateInBatch {
+        /// The index of the earlier item.
+        first: usize,
+    },
+}

@@ -1,0 +1,32 @@
+//! What can be asked of the list of roles.
+
+use super::Role;
+use crate::words::words;
+
+words!(
+    /// Whose roles are listed.
+    RoleTypeFilter {
+        /// The system role.
+        System = "system",
+        /// The customer's roles.
+        Custom = "custom",
+    }
+);
+
+/// Which roles are listed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct RoleQuery {
+    /// Inactive roles too.
+    pub include_inactive: bool,
+    /// Only those of this type.
+    pub kind: Option<RoleTypeFilter>,
+}
+
+/// A role as listings show it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RoleView {
+    /// The role.
+    pub role: Role,
+    /// How many permissions it bundles.
+    pub permission_count: u64,
+}

@@ -1,0 +1,160 @@
+//! Accounts, their applications and the environments in which everything else lives.
+
+mod provision;
+mod slug;
+
+use crate::id::id_type;
+use crate::words::words;
+use crate::{DisplayName, JsonObject, Timestamp, Version};
+
+pub use provision::ProvisionedEnvironment;
+pub use slug::{Slug, SlugError};
+
+id_type!(
+    /// Names an [`Account`].
+    AccountId
+);
+id_type!(
+    /// Names an [`Application`].
+    ApplicationId
+);
+id_type!(
+    /// Names an [`Environment`].
+    EnvironmentId
+);
+
+/// A customer: the owner of applications and of the identities that use them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Account {
+    /// Its id.
+    pub id: AccountId,
+    /// Its name, as people read it.
+    pub name: DisplayName,
+    /// Its name in paths, unique in the installation.
+    pub slug: Slug,
+    /// What the customer keeps with it.
+    pub settings: JsonObject,
+    /// How often it was changed.
+    pub version: Version,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it was last changed.
+    pub updated_at: Timestamp,
+}
+
+/// A product of an account, with one or more environments.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Application {
+    /// Its id.
+    pub id: ApplicationId,
+    /// The account it belongs to.
+    pub account_id: AccountId,
+    /// Its name, as people read it.
+    pub name: DisplayName,
+    /// Its name in paths, unique in the account.
+    pub slug: Slug,
+    /// What the customer keeps with it.
+    pub settings: JsonObject,
+    /// The environment that stands for the application where none is named.
+    pub default_environment_id: Option<EnvironmentId>,
+    /// How often it was changed.
+    pub version: Version,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it was last changed.
+    pub updated_at: Timestamp,
+}
+
+/// The unit of isolation: one catalog of permissions, its roles, one tree of nodes and their assignments.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Environment {
+    /// Its id.
+    pub id: EnvironmentId,
+    /// The application it belongs to.
+    pub application_id: ApplicationId,
+    /// Its name, as people read it.
+    pub name: DisplayName,
+    /// Its name in paths, unique in the application.
+    pub slug: Slug,
+    /// What the customer keeps with it.
+    pub settings: JsonObject,
+    /// Whether it has a tree of nodes or the root alone.
+    pub access_model: AccessModel,
+    /// How often its own row or its hierarchy schema was changed; contents do not count.
+    pub version: Version,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it was last changed.
+    pub updated_at: Timestamp,
+}
+
+words!(
+    /// Whether an environment's access is flat or follows a tree.
+    AccessModel {
+        /// Only the root exists; every assignment is made there.
+        Flat = "flat",
+        /// Assignments are made at nodes of a tree and hold for all below them.
+        Hierarchy = "hierarchy",
+    }
+);
+
+/// Where an environment lies: the ids on the way from its account down to it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct EnvironmentPlace {
+    /// The account.
+    pub account: AccountId,
+    /// The application of that account.
+    pub application: ApplicationId,
+    /// The environment of that application.
+    pub environment: EnvironmentId,
+}
+
+/// Where an application lies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct ApplicationPlace {
+    /// The account.
+    pub account: AccountId,
+    /// The application of that account.
+    pub application: ApplicationId,
+}
+
+impl EnvironmentPlace {
+    /// The application on the way.
+    pub const fn application_place(&self) -> ApplicationPlace {
+        ApplicationPlace {
+            account: self.account,
+            application: self.application,
+        }
+    }
+}
+
+words!(
+    /// Which thing of the tenancy tree an error speaks of.
+    Tenant {
+        /// An account.
+        Account = "account",
+        /// An application.
+        Application = "application",
+        /// An environment.
+        Environment = "environment",
+    }
+);
+
+/// Why a change to accounts, applications or environments is refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum TenancyError {
+    /// There is none with this slug or id where the caller may look.
+    #[error("there is no such {0}")]
+    NotFound(Tenant),
+    /// The slug is taken.
+    #[error("a sibling {0} has this slug already")]
+    SlugTaken(Tenant),
+    /// It was changed since the caller read it.
+    #[error("the {what} has been changed since it was read")]
+    Stale {
+        /// What was.
+        what: Tenant,
+        /// The version it has now.
+        current: Version,
+    },
+}

@@ -1,0 +1,176 @@
+//! What every new environment starts with.
+
+use super::{AccessModel, Account, ApplicationId, Environment, EnvironmentId, Slug};
+use crate::access::{Change, NodeFact, PermissionFact, RoleFact};
+use crate::{
+    DisplayName, HierarchySchema, JsonObject, Node, NodeId, NodeStatus, Permission, PermissionId, PermissionKey,
+    PermissionSource, Role, RoleId, RoleKind, RoleName, SYSTEM_PERMISSION_KEYS, Timestamp, Version,
+};
+use uuid::Uuid;
+
+/// A new environment with everything it starts with: one root, the system permissions and the system role.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProvisionedEnvironment {
+    /// The environment: flat, at version 1.
+    pub environment: Environment,
+    /// The default schema.
+    pub schema: HierarchySchema,
+    /// The root; it has the account's name and slug.
+    pub root: Node,
+    /// The system permissions.
+    pub permissions: Vec<Permission>,
+    /// The system role, which bundles all of them.
+    pub admin_role: Role,
+}
+
+impl ProvisionedEnvironment {
+    /// Makes an environment; `mint` gives fresh ids.
+    pub fn new(
+        account: &Account,
+        application_id: ApplicationId,
+        name: DisplayName,
+        slug: Slug,
+        now: Timestamp,
+        mint: &mut dyn FnMut() -> Uuid,
+    ) -> Self {
+        let id = EnvironmentId::new(mint());
+        let schema = HierarchySchema::default();
+        let root = Node {
+            id: NodeId::new(mint()),
+            environment_id: id,
+            parent: None,
+            node_type: schema.root_node_type().clone(),
+            name: account.name.clone(),
+            slug: account.slug.clone(),
+            status: NodeStatus::Active,
+            metadata: JsonObject::default(),
+            version: Version::FIRST,
+            created_at: now,
+            updated_at: now,
+        };
+        // The constants are keys and a name; tests say so.
+        let permissions = SYSTEM_PERMISSION_KEYS
+            .iter()
+            .filter_map(|key| PermissionKey::parse(key).ok())
+            .map(|key| Permission {
+                id: PermissionId::new(mint()),
+                environment_id: id,
+                key,
+                description: None,
+                category: None,
+                source: PermissionSource::System,
+                version: Version::FIRST,
+                created_at: now,
+            })
+            .collect();
+        let admin_role = Role {
+            id: RoleId::new(mint()),
+            environment_id: id,
+            name: RoleName::environment_admin(),
+            description: None,
+            kind: RoleKind::EnvironmentAdmin,
+            is_active: true,
+            version: Version::FIRST,
+            created_at: now,
+            updated_at: now,
+        };
+        let environment = Environment {
+            id,
+            application_id,
+            name,
+            slug,
+            settings: JsonObject::default(),
+            access_model: AccessModel::Flat,
+            version: Version::FIRST,
+            created_at: now,
+            updated_at: now,
+        };
+        Self {
+            environment,
+            schema,
+            root,
+            permissions,
+            admin_role,
+        }
+    }
+
+    /// What the system role bundles.
+    pub fn bindings(&self) -> Vec<(RoleId, PermissionId)> {
+        self.permissions
+            .iter()
+            .map(|permission| (self.admin_role.id, permission.id))
+            .collect()
+    }
+
+    /// What decisions in the environment start from.
+    pub fn changes(&self) -> Vec<Change> {
+        let role = RoleFact {
+            id: self.admin_role.id,
+            name: self.admin_role.name.clone(),
+            is_active: true,
+            permissions: self.permissions.iter().map(|permission| permission.id).collect(),
+        };
+        let permissions = self.permissions.iter().map(|p| {
+            Change::PermissionPut(PermissionFact {
+                id: p.id,
+                key: p.key.clone(),
+            })
+        });
+        permissions
+            .chain([Change::RolePut(role), Change::NodePut(NodeFact::from(&self.root))])
+            .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{AccountId, ENVIRONMENT_ADMIN_NAME};
+
+    #[test]
+    fn starts_with_one_root_and_all_system_keys_in_the_system_role() {
+        let now = Timestamp::from_micros(1).unwrap();
+        let account = Account {
+            id: AccountId::new(Uuid::from_u128(1)),
+            name: DisplayName::parse("Acme Inc").unwrap(),
+            slug: Slug::parse("acme").unwrap(),
+            settings: JsonObject::default(),
+            version: Version::FIRST,
+            created_at: now,
+            updated_at: now,
+        };
+        let mut last = 1;
+        let mut mint = || {
+            last += 1;
+            Uuid::from_u128(last)
+        };
+        let (name, slug) = (
+            DisplayName::parse("Production").unwrap(),
+            Slug::parse("production").unwrap(),
+        );
+        let made = ProvisionedEnvironment::new(
+            &account,
+            ApplicationId::new(Uuid::from_u128(9)),
+            name,
+            slug,
+            now,
+            &mut mint,
+        );
+        assert_eq!(
+            made.permissions.iter().map(|p| p.key.as_str()).collect::<Vec<_>>(),
+            SYSTEM_PERMISSION_KEYS
+        );
+        assert_eq!(made.bindings().len(), 14);
+        assert_eq!((made.root.name.as_str(), made.root.slug.as_str()), ("Acme Inc", "acme"));
+        assert_eq!(
+            (made.root.parent, &made.root.node_type),
+            (None, made.schema.root_node_type())
+        );
+        assert_eq!(
+            RoleName::parse(ENVIRONMENT_ADMIN_NAME),
+            Ok(made.admin_role.name.clone())
+        );
+        assert_eq!(made.environment.access_model, AccessModel::Flat);
+        assert_eq!(made.changes().len(), 16);
+    }
+}

@@ -1,0 +1,178 @@
+//! Bounded, printable text, and the folding that decides "the same without regard to case".
+
+/// Why a text is not accepted as a name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum TextError {
+    /// Nothing is left after trimming.
+    #[error("must not be empty")]
+    Empty,
+    /// More characters than allowed.
+    #[error("must have at most {max} characters")]
+    TooLong {
+        /// The largest number of characters (Unicode scalar values).
+        max: usize,
+    },
+    /// A control character is in it.
+    #[error("must not contain control characters")]
+    Control,
+}
+
+/// Trims `raw` and checks it against the rules of names: 1 to `max` characters, none of them a control character.
+pub(crate) fn bounded(raw: &str, max: usize) -> Result<&str, TextError> {
+    let trimmed = raw.trim();
+    if trimmed.is_empty() {
+        return Err(TextError::Empty);
+    }
+    if trimmed.chars().nth(max).is_some() {
+        return Err(TextError::TooLong { max });
+    }
+    if trimmed.chars().any(char::is_control) {
+        return Err(TextError::Control);
+    }
+    Ok(trimmed)
+}
+
+/// Folds case: each character to its Unicode lower case, without regard to its neighbours.
+///
+/// Computed here and stored beside the text, so that every store finds the same texts equal.
+pub fn fold_case(text: &str) -> String {
+    text.chars().flat_map(char::to_lowercase).collect()
+}
+
+/// Declares a trimmed, bounded text type.
+macro_rules! text_type {
+    ($(#[$doc:meta])* $name:ident, $max:literal) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(Box<str>);
+
+        impl $name {
+            /// The largest number of characters.
+            pub const MAX_CHARS: usize = $max;
+
+            /// Trims and checks a text.
+            ///
+            /// # Errors
+            /// The rule of [`TextError`](crate::TextError) that the text breaks.
+            pub fn parse(raw: &str) -> Result<Self, $crate::TextError> {
+                $crate::text::bounded(raw, Self::MAX_CHARS).map(|text| Self(text.into()))
+            }
+
+            /// The text.
+            pub const fn as_str(&self) -> &str {
+                &self.0
+            }
+
+            /// The text with its case folded, for comparison without regard to case.
+            pub fn folded(&self) -> String {
+                $crate::fold_case(&self.0)
+            }
+        }
+
+        impl core::fmt::Display for $name {
+            fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+    };
+}
+pub(crate) use text_type;
+
+text_type!(
+    /// The name of an account, application, environment or node, as people read it.
+    DisplayName,
+    200
+);
+text_type!(
+    /// A free description of a role or permission.
+    Description,
+    1000
+);
+
+/// The text of a JSON object that the service stores and returns but never reads (`settings`, `metadata`).
+///
+/// The adapter that took it from the wire has parsed it; this type keeps its compact text and bounds its size.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct JsonObject(Box<str>);
+
+/// Why a text is not accepted as a [`JsonObject`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum JsonObjectError {
+    /// It is not the text of an object.
+    #[error("must be an object")]
+    NotAnObject,
+    /// It is larger than allowed.
+    #[error("must have at most {max} bytes as JSON")]
+    TooLarge {
+        /// The largest number of bytes.
+        max: usize,
+    },
+}
+
+impl JsonObject {
+    /// The largest size in bytes.
+    pub const MAX_BYTES: usize = 16 * 1024;
+
+    /// Takes the compact text of a JSON object.
+    ///
+    /// # Errors
+    /// [`JsonObjectError::NotAnObject`] without the braces of an object, [`JsonObjectError::TooLarge`] over the limit.
+    pub fn parse(json: &str) -> Result<Self, JsonObjectError> {
+        if !(json.starts_with('{') && json.ends_with('}')) {
+            return Err(JsonObjectError::NotAnObject);
+        }
+        if json.len() > Self::MAX_BYTES {
+            return Err(JsonObjectError::TooLarge { max: Self::MAX_BYTES });
+        }
+        Ok(Self(json.into()))
+    }
+
+    /// The JSON text.
+    pub const fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Default for JsonObject {
+    fn default() -> Self {
+        Self("{}".into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{DisplayName, JsonObject, JsonObjectError, TextError, fold_case};
+
+    #[test]
+    fn names_are_trimmed_and_bounded_by_characters_not_bytes() {
+        assert_eq!(DisplayName::parse("  Zürich \n").unwrap().as_str(), "Zürich");
+        assert_eq!(DisplayName::parse(&"ü".repeat(200)).unwrap().as_str().len(), 400);
+        assert_eq!(
+            DisplayName::parse(&"ü".repeat(201)),
+            Err(TextError::TooLong { max: 200 })
+        );
+        assert_eq!(DisplayName::parse(" \t "), Err(TextError::Empty));
+        assert_eq!(DisplayName::parse("a\u{0}b"), Err(TextError::Control));
+        assert_eq!(DisplayName::parse("a\nb"), Err(TextError::Control));
+    }
+
+    #[test]
+    fn folding_does_not_depend_on_neighbours() {
+        assert_eq!(fold_case("ΣΑΣ"), fold_case("σασ"));
+        assert_eq!(fold_case("Straße"), "straße");
+        assert_eq!(fold_case("İ"), "i\u{307}");
+    }
+
+    #[test]
+    fn json_objects_are_objects_of_bounded_size() {
+        assert_eq!(JsonObject::default().as_str(), "{}");
+        assert_eq!(JsonObject::parse("[1]"), Err(JsonObjectError::NotAnObject));
+        let large = format!("{{\"a\":\"{}\"}}", "x".repeat(JsonObject::MAX_BYTES));
+        assert_eq!(
+            JsonObject::parse(&large),
+            Err(JsonObjectError::TooLarge {
+                max: JsonObject::MAX_BYTES
+            })
+        );
+    }
+}

@@ -1,0 +1,155 @@
+//! Instants with microsecond precision.
+
+use core::fmt;
+use time::format_description::well_known::Rfc3339;
+use time::{OffsetDateTime, UtcOffset};
+
+/// An instant: whole microseconds since 1970-01-01T00:00:00Z, within the years 0000 to 9999.
+///
+/// Microseconds, because that is what every supported store keeps without rounding.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Timestamp(i64);
+
+/// Why a text or number is not a [`Timestamp`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum TimestampError {
+    /// The text is not an RFC 3339 date and time with an offset.
+    #[error("must be an RFC 3339 date and time with an offset")]
+    Format,
+    /// The instant lies outside the years 0000 to 9999 (UTC).
+    #[error("must lie in the years 0000 to 9999")]
+    Range,
+}
+
+impl Timestamp {
+    /// 0000-01-01T00:00:00Z.
+    pub const MIN: Self = Self(-62_167_219_200_000_000);
+    /// The last microsecond of the year 9999.
+    pub const MAX: Self = Self(253_402_300_799_999_999);
+
+    /// An instant from whole microseconds since the Unix epoch.
+    ///
+    /// # Errors
+    /// [`TimestampError::Range`] outside the years 0000 to 9999.
+    pub const fn from_micros(micros: i64) -> Result<Self, TimestampError> {
+        if micros < Self::MIN.0 || micros > Self::MAX.0 {
+            return Err(TimestampError::Range);
+        }
+        Ok(Self(micros))
+    }
+
+    /// Whole microseconds since the Unix epoch.
+    pub const fn as_micros(self) -> i64 {
+        self.0
+    }
+
+    /// Reads an RFC 3339 text; digits below a microsecond are cut off.
+    ///
+    /// # Errors
+    /// [`TimestampError::Format`] for any other text, [`TimestampError::Range`] outside the years 0000 to 9999.
+    ///
+    /// ```
+    /// # use canopy_domain::Timestamp;
+    /// let noon = Timestamp::parse("2026-04-20T14:00:00+02:00")?;
+    /// assert_eq!(noon.to_string(), "2026-04-20T12:00:00.000Z");
+    /// # Ok::<(), canopy_domain::TimestampError>(())
+    /// ```
+    pub fn parse(text: &str) -> Result<Self, TimestampError> {
+        let parsed = OffsetDateTime::parse(text, &Rfc3339).map_err(|_| TimestampError::Format)?;
+        let micros = parsed.unix_timestamp_nanos().div_euclid(1_000);
+        i64::try_from(micros)
+            .map_err(|_| TimestampError::Range)
+            .and_then(Self::from_micros)
+    }
+
+    /// The instant this many seconds later (earlier when negative), held within the supported years.
+    #[must_use]
+    pub fn plus_seconds(self, seconds: i64) -> Self {
+        let moved = self.0.saturating_add(seconds.saturating_mul(1_000_000));
+        Self(moved.clamp(Self::MIN.0, Self::MAX.0))
+    }
+}
+
+/// RFC 3339 in UTC with milliseconds, the form of every answer: `2026-04-20T12:00:00.000Z`.
+impl fmt::Display for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let nanos = i128::from(self.0) * 1_000;
+        // Within MIN..=MAX the conversion cannot fail; the epoch stands in so that Display stays total.
+        let at = OffsetDateTime::from_unix_timestamp_nanos(nanos)
+            .unwrap_or(OffsetDateTime::UNIX_EPOCH)
+            .to_offset(UtcOffset::UTC);
+        write!(
+            f,
+            "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:03}Z",
+            at.year(),
+            u8::from(at.month()),
+            at.day(),
+            at.hour(),
+            at.minute(),
+            at.second(),
+            at.millisecond()
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Timestamp, TimestampError};
+
+    #[test]
+    fn reads_every_rfc_3339_form_and_cuts_below_the_microsecond() {
+        for (text, micros) in [
+            ("1970-01-01T00:00:00Z", 0),
+            ("1970-01-01t00:00:00z", 0),
+            ("1970-01-01T01:00:00+01:00", 0),
+            ("1970-01-01T00:00:00.000001999Z", 1),
+            ("1969-12-31T23:59:59.9999999Z", -1),
+            ("0000-01-01T00:00:00Z", Timestamp::MIN.as_micros()),
+            ("9999-12-31T23:59:59.999999Z", Timestamp::MAX.as_micros()),
+        ] {
+            assert_eq!(Timestamp::parse(text).map(Timestamp::as_micros), Ok(micros), "{text}");
+        }
+    }
+
+    #[test]
+    fn refuses_other_texts_and_years() {
+        for text in [
+            "",
+            "2026-04-20",
+            "2026-04-20T12:00:00",
+            "2026-02-30T12:00:00Z",
+            "1776686400",
+        ] {
+            assert_eq!(Timestamp::parse(text), Err(TimestampError::Format), "{text}");
+        }
+        for text in ["0000-01-01T00:00:00+01:00", "9999-12-31T23:59:59-01:00"] {
+            assert!(Timestamp::parse(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn prints_milliseconds_in_utc() {
+        for (micros, text) in [
+            (0, "1970-01-01T00:00:00.000Z"),
+            (-1, "1969-12-31T23:59:59.999Z"),
+            (1_999, "1970-01-01T00:00:00.001Z"),
+            (Timestamp::MIN.as_micros(), "0000-01-01T00:00:00.000Z"),
+            (Timestamp::MAX.as_micros(), "9999-12-31T23:59:59.999Z"),
+        ] {
+            assert_eq!(
+                Timestamp::from_micros(micros).map(|t| t.to_string()),
+                Ok(text.to_owned())
+            );
+        }
+    }
+
+    #[test]
+    fn moving_stays_within_the_supported_years() {
+        assert_eq!(Timestamp::MAX.plus_seconds(1), Timestamp::MAX);
+        assert_eq!(Timestamp::MIN.plus_seconds(i64::MIN), Timestamp::MIN);
+        assert_eq!(
+            Timestamp::from_micros(5).unwrap().plus_seconds(-1).as_micros(),
+            -999_995
+        );
+    }
+}

@@ -1,0 +1,292 @@
+//! Changing assignments that exist: their role and their window.
+
+use super::bulk_create::{AssignmentFacts, check_role};
+use super::{Assignment, AssignmentError, AssignmentId, AssignmentKey, Window};
+use crate::{RoleId, Timestamp};
+use std::collections::HashMap;
+
+/// What a change asks of one end of a window.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Edge {
+    /// It stays.
+    #[default]
+    Keep,
+    /// The end is cleared (no end); the start falls back to the creation of the assignment.
+    Clear,
+    /// It moves.
+    Set(Timestamp),
+}
+
+/// A change to one assignment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AssignmentPatch {
+    /// The role it has afterwards.
+    pub role: RoleId,
+    /// The start of its window.
+    pub from: Edge,
+    /// The end of its window.
+    pub to: Edge,
+}
+
+/// The triple an assignment would have after it changes its role; its facts are needed to judge the change.
+pub const fn key_with_role(assignment: &Assignment, role: RoleId) -> AssignmentKey {
+    AssignmentKey { role, ..assignment.key }
+}
+
+/// Judges a change to one assignment and gives the assignment as it is afterwards. A role that stays is not judged
+/// again, so the window of an assignment to a role that has become inactive can still be shortened.
+///
+/// # Errors
+/// The rules on roles, windows and repeated triples, in the order of [`AssignmentError`].
+pub fn patch(
+    assignment: &Assignment,
+    patch: &AssignmentPatch,
+    facts: &AssignmentFacts,
+    now: Timestamp,
+) -> Result<Assignment, AssignmentError> {
+    if patch.role != assignment.key.role {
+        check_role(facts.roles.get(&patch.role))?;
+    }
+    let from = match patch.from {
+        Edge::Keep => assignment.window.from(),
+        Edge::Clear => assignment.created_at,
+        Edge::Set(from) => from,
+    };
+    let to = match patch.to {
+        Edge::Keep => assignment.window.to(),
+        Edge::Clear => None,
+        Edge::Set(to) => Some(to),
+    };
+    let window = Window::new(from, to).map_err(|_| AssignmentError::InvalidWindow)?;
+    let key = key_with_role(assignment, patch.role);
+    match facts.existing.get(&key) {
+        Some(existing) if *existing != assignment.id => Err(AssignmentError::Conflict { existing: *existing }),
+        _ => Ok(Assignment {
+            key,
+            window,
+            updated_at: now,
+            ..assignment.clone()
+        }),
+    }
+}
+
+/// Why a change of role for many assignments is refused as a whole.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ChangeRoleError {
+    /// The role cannot be given.
+    #[error(transparent)]
+    Role(AssignmentError),
+    /// Some assignments would join the same identity, role and node as another.
+    #[error("some assignments would repeat an identity, role and node")]
+    Clashes {
+        /// All of them, with the assignment each would repeat.
+        clashes: Vec<Clash>,
+    },
+}
+
+/// Two assignments that would become the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Clash {
+    /// The assignment that was to change.
+    pub assignment: AssignmentId,
+    /// The one that has the triple already, or would take it first.
+    pub with: AssignmentId,
+}
+
+/// Judges giving one role to many assignments. The plan holds only those that change, as they are afterwards.
+///
+/// # Errors
+/// [`ChangeRoleError`]; nothing is to be changed then.
+pub fn change_role(
+    assignments: &[Assignment],
+    role: RoleId,
+    facts: &AssignmentFacts,
+    now: Timestamp,
+) -> Result<Vec<Assignment>, ChangeRoleError> {
+    check_role(facts.roles.get(&role)).map_err(ChangeRoleError::Role)?;
+    let mut clashes = Vec::new();
+    let mut taken: HashMap<AssignmentKey, AssignmentId> = HashMap::new();
+    let mut changed = Vec::new();
+    for assignment in assignments {
+        if assignment.key.role == role {
+            continue;
+        }
+        let key = key_with_role(assignment, role);
+        let holder = facts.existing.get(&key).or_else(|| taken.get(&key)).copied();
+        if let Some(with) = holder {
+            clashes.push(Clash {
+                assignment: assignment.id,
+                with,
+            });
+        } else {
+            taken.insert(key, assignment.id);
+            changed.push(Assignment {
+                key,
+                updated_at: now,
+                ..assignment.clone()
+            });
+        }
+    }
+    if clashes.is_empty() {
+        Ok(changed)
+    } else {
+        Err(ChangeRoleError::Clashes { clashes })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::assignment::bulk_create::AssignableRole;
+    use crate::{EnvironmentId, IdentityId, NodeId, RoleKind};
+    use uuid::Uuid;
+
+    fn at(micros: i64) -> Timestamp {
+        Timestamp::from_micros(micros).unwrap()
+    }
+
+    fn role(n: u128) -> RoleId {
+        RoleId::new(Uuid::from_u128(n))
+    }
+
+    fn assignment(id: u128, identity: u128, role_id: u128) -> Assignment {
+        Assignment {
+            id: AssignmentId::new(Uuid::from_u128(id)),
+            environment_id: EnvironmentId::new(Uuid::from_u128(1)),
+            key: AssignmentKey {
+                identity: IdentityId::new(Uuid::from_u128(identity)),
+                role: role(role_id),
+                node: NodeId::new(Uuid::from_u128(1)),
+            },
+            window: Window::new(at(10), Some(at(20))).unwrap(),
+            created_at: at(5),
+            updated_at: at(5),
+        }
+    }
+
+    /// Role 1 and 2 can be given, 3 is inactive.
+    fn facts() -> AssignmentFacts {
+        let usable = AssignableRole {
+            kind: RoleKind::Custom,
+            is_active: true,
+        };
+        let mut facts = AssignmentFacts::default();
+        facts.roles.extend([
+            (role(1), usable),
+            (role(2), usable),
+            (
+                role(3),
+                AssignableRole {
+                    is_active: false,
+                    ..usable
+                },
+            ),
+        ]);
+        facts
+    }
+
+    #[test]
+    fn each_edge_of_the_window_stays_moves_or_is_cleared() {
+        let old = assignment(1, 1, 1);
+        for (from, to, expected) in [
+            (Edge::Keep, Edge::Keep, Ok((10, Some(20)))),
+            (Edge::Clear, Edge::Keep, Ok((5, Some(20)))),
+            (Edge::Keep, Edge::Clear, Ok((10, None))),
+            (Edge::Set(at(19)), Edge::Keep, Ok((19, Some(20)))),
+            (Edge::Set(at(20)), Edge::Keep, Err(AssignmentError::InvalidWindow)),
+            (Edge::Keep, Edge::Set(at(10)), Err(AssignmentError::InvalidWindow)),
+            (Edge::Set(at(30)), Edge::Set(at(31)), Ok((30, Some(31)))),
+        ] {
+            let result = patch(
+                &old,
+                &AssignmentPatch {
+                    role: role(1),
+                    from,
+                    to,
+                },
+                &facts(),
+                at(7),
+            );
+            let window = result.map(|a| (a.window.from().as_micros(), a.window.to().map(Timestamp::as_micros)));
+            assert_eq!(window, expected, "{from:?} {to:?}");
+        }
+    }
+
+    #[test]
+    fn a_new_role_is_judged_and_an_old_one_is_not() {
+        let keep = |role| AssignmentPatch {
+            role,
+            from: Edge::Keep,
+            to: Edge::Keep,
+        };
+        let old = assignment(1, 1, 3);
+        assert!(patch(&old, &keep(role(3)), &facts(), at(7)).is_ok());
+        let old = assignment(1, 1, 1);
+        assert_eq!(
+            patch(&old, &keep(role(3)), &facts(), at(7)),
+            Err(AssignmentError::RoleInactive)
+        );
+        assert_eq!(
+            patch(&old, &keep(role(9)), &facts(), at(7)),
+            Err(AssignmentError::RoleNotFound)
+        );
+        let changed = patch(&old, &keep(role(2)), &facts(), at(7)).unwrap();
+        assert_eq!(
+            (changed.key.role, changed.updated_at, changed.created_at),
+            (role(2), at(7), at(5))
+        );
+    }
+
+    #[test]
+    fn a_patch_conflicts_with_another_row_but_not_with_itself() {
+        let old = assignment(1, 1, 1);
+        let mut facts = facts();
+        facts.existing.insert(old.key, old.id);
+        let other = AssignmentId::new(Uuid::from_u128(2));
+        facts.existing.insert(key_with_role(&old, role(2)), other);
+        let keep = |role| AssignmentPatch {
+            role,
+            from: Edge::Keep,
+            to: Edge::Keep,
+        };
+        assert!(patch(&old, &keep(role(1)), &facts, at(7)).is_ok());
+        assert_eq!(
+            patch(&old, &keep(role(2)), &facts, at(7)),
+            Err(AssignmentError::Conflict { existing: other })
+        );
+    }
+
+    #[test]
+    fn changing_many_roles_names_every_clash() {
+        let (a, b, c) = (assignment(1, 1, 1), assignment(2, 2, 1), assignment(3, 3, 2));
+        let plan = change_role(&[a.clone(), b.clone(), c], role(2), &facts(), at(7)).unwrap();
+        assert_eq!(
+            plan.iter().map(|p| (p.id, p.key.role)).collect::<Vec<_>>(),
+            [(a.id, role(2)), (b.id, role(2))]
+        );
+
+        let holder = AssignmentId::new(Uuid::from_u128(9));
+        let mut facts = facts();
+        facts.existing.insert(key_with_role(&b, role(2)), holder);
+        let twin = assignment(4, 1, 3);
+        assert_eq!(
+            change_role(&[a.clone(), b.clone(), twin.clone()], role(2), &facts, at(7)),
+            Err(ChangeRoleError::Clashes {
+                clashes: vec![
+                    Clash {
+                        assignment: b.id,
+                        with: holder
+                    },
+                    Clash {
+                        assignment: twin.id,
+                        with: a.id
+                    }
+                ]
+            })
+        );
+        assert_eq!(
+            change_role(&[a], role(3), &facts, at(7)),
+            Err(ChangeRoleError::Role(AssignmentError::RoleInactive))
+        );
+    }
+}

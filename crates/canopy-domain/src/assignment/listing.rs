@@ -1,0 +1,82 @@
+//! What can be asked of the list of assignments, and its rows.
+
+use super::{AccessType, Assignment, AssignmentStatus};
+use crate::words::words;
+use crate::{AvatarUrl, DisplayName, Email, IdentityId, NodeId, PageRequest, PersonName, RoleId, RoleName, SortOrder};
+
+words!(
+    /// What the list is ordered by; the assignment's id breaks ties.
+    AssignmentSort {
+        /// The identity's first and last name, case folded.
+        Name = "name",
+        /// The role's name, case folded.
+        Role = "role",
+        /// When the assignment was made.
+        CreatedAt = "created_at",
+    }
+);
+
+/// Which assignments of an environment are listed, and how.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AssignmentQuery {
+    /// Only those with this role.
+    pub role: Option<RoleId>,
+    /// Only those in this state at the asked instant.
+    pub status: Option<AssignmentStatus>,
+    /// Only those made at this node.
+    pub source_node: Option<NodeId>,
+    /// Only those whose identity (name or email), role or node contains this text, already
+    /// [case folded](crate::fold_case). An identity's name is `first last`.
+    pub search: Option<String>,
+    /// What to order by.
+    pub sort: AssignmentSort,
+    /// In which direction.
+    pub order: SortOrder,
+    /// Which page.
+    pub page: PageRequest,
+}
+
+/// An assignment with what people need to read it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AssignmentView {
+    /// The assignment.
+    pub assignment: Assignment,
+    /// Who.
+    pub identity: IdentitySummary,
+    /// The role's name.
+    pub role_name: RoleName,
+    /// The name of the node it was made at.
+    pub node_name: DisplayName,
+    /// Seen from the node that was asked about; always direct where none was.
+    pub access_type: AccessType,
+}
+
+/// An identity as listings show it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IdentitySummary {
+    /// Its id.
+    pub id: IdentityId,
+    /// First name.
+    pub first_name: PersonName,
+    /// Last name.
+    pub last_name: PersonName,
+    /// Mail address.
+    pub email: Email,
+    /// Picture.
+    pub avatar_url: Option<AvatarUrl>,
+}
+
+/// How many assignments an environment has, by state at one instant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct AssignmentSummary {
+    /// In their window.
+    pub active: u64,
+    /// Before it.
+    pub scheduled: u64,
+    /// After it.
+    pub expired: u64,
+    /// Active and ending within seven days.
+    pub expiring_soon: u64,
+    /// How many roles are assigned at all.
+    pub distinct_roles: u64,
+}

@@ -1,0 +1,105 @@
+//! Windows of time: half open, closed at the start and open at the end.
+
+use crate::{AssignmentStatus, Timestamp};
+
+/// A half-open window: it holds while `from <= now < to`, and for ever when it has no end.
+///
+/// ```
+/// # use canopy_domain::{AssignmentStatus, Timestamp, Window};
+/// let at = |micros| Timestamp::from_micros(micros).expect("a small number");
+/// let window = Window::new(at(10), Some(at(20)))?;
+/// assert_eq!(window.status_at(at(9)), AssignmentStatus::Scheduled);
+/// assert_eq!(window.status_at(at(10)), AssignmentStatus::Active);
+/// assert_eq!(window.status_at(at(19)), AssignmentStatus::Active);
+/// assert_eq!(window.status_at(at(20)), AssignmentStatus::Expired);
+/// assert!(Window::new(at(10), Some(at(10))).is_err());
+/// # Ok::<(), canopy_domain::WindowError>(())
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Window {
+    from: Timestamp,
+    to: Option<Timestamp>,
+}
+
+/// The end of a window does not lie after its start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("`effective_to` must be after `effective_from`")]
+pub struct WindowError;
+
+impl Window {
+    /// A window from `from` up to, but not including, `to`.
+    ///
+    /// # Errors
+    /// [`WindowError`] when the end does not lie after the start.
+    pub fn new(from: Timestamp, to: Option<Timestamp>) -> Result<Self, WindowError> {
+        if to.is_some_and(|to| to <= from) {
+            return Err(WindowError);
+        }
+        Ok(Self { from, to })
+    }
+
+    /// The first instant in it.
+    pub const fn from(&self) -> Timestamp {
+        self.from
+    }
+
+    /// The first instant after it; `None` when it never ends.
+    pub const fn to(&self) -> Option<Timestamp> {
+        self.to
+    }
+
+    /// Where an instant lies relative to the window.
+    pub fn status_at(&self, now: Timestamp) -> AssignmentStatus {
+        if now < self.from {
+            AssignmentStatus::Scheduled
+        } else if self.to.is_none_or(|to| now < to) {
+            AssignmentStatus::Active
+        } else {
+            AssignmentStatus::Expired
+        }
+    }
+
+    /// Whether it is open at `now` and ends within the following [`EXPIRING_SOON_SECONDS`](crate::EXPIRING_SOON_SECONDS).
+    pub fn is_expiring_soon(&self, now: Timestamp) -> bool {
+        let soon = now.plus_seconds(crate::EXPIRING_SOON_SECONDS);
+        self.status_at(now) == AssignmentStatus::Active && self.to.is_some_and(|to| to <= soon)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Window;
+    use crate::{AssignmentStatus as S, Timestamp};
+
+    const DAY: i64 = 24 * 3600 * 1_000_000;
+
+    fn at(micros: i64) -> Timestamp {
+        Timestamp::from_micros(micros).unwrap()
+    }
+
+    #[test]
+    fn status_changes_exactly_at_the_borders() {
+        let window = Window::new(at(10), Some(at(12))).unwrap();
+        let seen: Vec<S> = (9..=13).map(|now| window.status_at(at(now))).collect();
+        assert_eq!(seen, [S::Scheduled, S::Active, S::Active, S::Expired, S::Expired]);
+        let endless = Window::new(at(10), None).unwrap();
+        assert_eq!(endless.status_at(Timestamp::MAX), S::Active);
+    }
+
+    #[test]
+    fn the_end_must_lie_after_the_start() {
+        assert!(Window::new(at(10), Some(at(11))).is_ok());
+        assert!(Window::new(at(10), Some(at(10))).is_err());
+        assert!(Window::new(at(10), Some(at(9))).is_err());
+    }
+
+    #[test]
+    fn expiring_soon_is_active_and_ending_within_seven_days() {
+        let window = Window::new(at(0), Some(at(8 * DAY))).unwrap();
+        assert!(!window.is_expiring_soon(at(DAY - 1)));
+        assert!(window.is_expiring_soon(at(DAY)));
+        assert!(window.is_expiring_soon(at(8 * DAY - 1)));
+        assert!(!window.is_expiring_soon(at(8 * DAY)));
+        assert!(!Window::new(at(0), None).unwrap().is_expiring_soon(at(DAY)));
+    }
+}

@@ -1,0 +1,229 @@
+//! The schema of a tree: its types of nodes, what may stand below what, and how deep.
+
+use super::{HierarchyError, NodeType};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What an environment's tree may look like.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HierarchySchema {
+    node_types: Vec<NodeType>,
+    allowed_children: BTreeMap<NodeType, BTreeSet<NodeType>>,
+    max_depth: u8,
+    root_node_type: NodeType,
+}
+
+/// Why a schema contradicts itself.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SchemaError {
+    /// `node_types` is empty or larger than allowed.
+    #[error("`node_types` must have 1 to {max} entries", max = HierarchySchema::MAX_NODE_TYPES)]
+    NodeTypeCount,
+    /// `node_types` names a type twice.
+    #[error("`node_types` must not repeat a type")]
+    RepeatedNodeType,
+    /// `root_node_type` is not one of `node_types`.
+    #[error("`root_node_type` must be one of `node_types`")]
+    UnknownRootType,
+    /// `allowed_children` names a type that is not one of `node_types`.
+    #[error("`allowed_children` must name only types of `node_types`")]
+    UnknownChildType,
+    /// `max_depth` is outside 1 to 64.
+    #[error("`max_depth` must be 1 to {max}", max = HierarchySchema::MAX_DEPTH)]
+    MaxDepth,
+}
+
+impl HierarchySchema {
+    /// The deepest a tree may be; the root has depth 1.
+    pub const MAX_DEPTH: u8 = 64;
+    /// The largest number of node types.
+    pub const MAX_NODE_TYPES: usize = 100;
+
+    /// Checks a schema.
+    ///
+    /// # Errors
+    /// The first rule of [`SchemaError`] that it breaks.
+    pub fn new(
+        node_types: Vec<NodeType>,
+        allowed_children: BTreeMap<NodeType, BTreeSet<NodeType>>,
+        max_depth: u8,
+        root_node_type: NodeType,
+    ) -> Result<Self, SchemaError> {
+        if node_types.is_empty() || node_types.len() > Self::MAX_NODE_TYPES {
+            return Err(SchemaError::NodeTypeCount);
+        }
+        let known: BTreeSet<&NodeType> = node_types.iter().collect();
+        if known.len() != node_types.len() {
+            return Err(SchemaError::RepeatedNodeType);
+        }
+        if !known.contains(&root_node_type) {
+            return Err(SchemaError::UnknownRootType);
+        }
+        let known_entry = |(parent, children): (&NodeType, &BTreeSet<NodeType>)| {
+            known.contains(parent) && children.iter().all(|child| known.contains(child))
+        };
+        if !allowed_children.iter().all(known_entry) {
+            return Err(SchemaError::UnknownChildType);
+        }
+        if !(1..=Self::MAX_DEPTH).contains(&max_depth) {
+            return Err(SchemaError::MaxDepth);
+        }
+        Ok(Self {
+            node_types,
+            allowed_children,
+            max_depth,
+            root_node_type,
+        })
+    }
+
+    /// The types, in the order in which they were given.
+    pub fn node_types(&self) -> &[NodeType] {
+        &self.node_types
+    }
+
+    /// For each type, the types that may stand directly below it. A type without an entry has no children.
+    pub const fn allowed_children(&self) -> &BTreeMap<NodeType, BTreeSet<NodeType>> {
+        &self.allowed_children
+    }
+
+    /// How deep the tree may be; the root has depth 1.
+    pub const fn max_depth(&self) -> u8 {
+        self.max_depth
+    }
+
+    /// The type of the root.
+    pub const fn root_node_type(&self) -> &NodeType {
+        &self.root_node_type
+    }
+
+    /// Whether the schema has the type.
+    pub fn knows(&self, node_type: &NodeType) -> bool {
+        self.node_types.contains(node_type)
+    }
+
+    /// Whether a node may stand below a parent of type `parent` at `depth` (the root has depth 1).
+    ///
+    /// # Errors
+    /// [`HierarchyError::UnknownNodeType`], [`HierarchyError::ChildTypeNotAllowed`] or
+    /// [`HierarchyError::MaxDepthExceeded`], the first that applies.
+    pub fn check_child(&self, parent: &NodeType, child: &NodeType, depth: usize) -> Result<(), HierarchyError> {
+        if !self.knows(child) {
+            return Err(HierarchyError::UnknownNodeType);
+        }
+        if !self
+            .allowed_children
+            .get(parent)
+            .is_some_and(|allowed| allowed.contains(child))
+        {
+            return Err(HierarchyError::ChildTypeNotAllowed {
+                parent: parent.clone(),
+                child: child.clone(),
+            });
+        }
+        if depth > usize::from(self.max_depth) {
+            return Err(HierarchyError::MaxDepthExceeded {
+                max_depth: self.max_depth,
+            });
+        }
+        Ok(())
+    }
+}
+
+/// The schema of a new environment: one type, `root`, with nothing below it.
+impl Default for HierarchySchema {
+    fn default() -> Self {
+        let root = NodeType("root".into());
+        Self {
+            node_types: vec![root.clone()],
+            allowed_children: BTreeMap::new(),
+            max_depth: Self::MAX_DEPTH,
+            root_node_type: root,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{HierarchySchema, SchemaError};
+    use crate::{HierarchyError, NodeType};
+    use std::collections::{BTreeMap, BTreeSet};
+
+    fn kind(text: &str) -> NodeType {
+        NodeType::parse(text).unwrap()
+    }
+
+    fn below(pairs: &[(&str, &[&str])]) -> BTreeMap<NodeType, BTreeSet<NodeType>> {
+        pairs
+            .iter()
+            .map(|(parent, children)| (kind(parent), children.iter().map(|c| kind(c)).collect()))
+            .collect()
+    }
+
+    #[test]
+    fn each_contradiction_has_its_error() {
+        let types = |names: &[&str]| names.iter().map(|n| kind(n)).collect::<Vec<_>>();
+        let ab = || types(&["a", "b"]);
+        for (result, expected) in [
+            (
+                HierarchySchema::new(ab(), below(&[("a", &["b"])]), 2, kind("a")).map(|_| ()),
+                Ok(()),
+            ),
+            (
+                HierarchySchema::new(vec![], below(&[]), 2, kind("a")).map(|_| ()),
+                Err(SchemaError::NodeTypeCount),
+            ),
+            (
+                HierarchySchema::new(types(&["a", "a"]), below(&[]), 2, kind("a")).map(|_| ()),
+                Err(SchemaError::RepeatedNodeType),
+            ),
+            (
+                HierarchySchema::new(ab(), below(&[]), 2, kind("c")).map(|_| ()),
+                Err(SchemaError::UnknownRootType),
+            ),
+            (
+                HierarchySchema::new(ab(), below(&[("a", &["c"])]), 2, kind("a")).map(|_| ()),
+                Err(SchemaError::UnknownChildType),
+            ),
+            (
+                HierarchySchema::new(ab(), below(&[("c", &["a"])]), 2, kind("a")).map(|_| ()),
+                Err(SchemaError::UnknownChildType),
+            ),
+            (
+                HierarchySchema::new(ab(), below(&[]), 0, kind("a")).map(|_| ()),
+                Err(SchemaError::MaxDepth),
+            ),
+            (
+                HierarchySchema::new(ab(), below(&[]), 65, kind("a")).map(|_| ()),
+                Err(SchemaError::MaxDepth),
+            ),
+        ] {
+            assert_eq!(result, expected);
+        }
+    }
+
+    #[test]
+    fn children_are_checked_by_type_then_place_then_depth() {
+        let schema = HierarchySchema::new(vec![kind("a"), kind("b")], below(&[("a", &["b"])]), 2, kind("a")).unwrap();
+        assert_eq!(schema.check_child(&kind("a"), &kind("b"), 2), Ok(()));
+        assert_eq!(
+            schema.check_child(&kind("a"), &kind("c"), 9),
+            Err(HierarchyError::UnknownNodeType)
+        );
+        assert_eq!(
+            schema.check_child(&kind("b"), &kind("a"), 9),
+            Err(HierarchyError::ChildTypeNotAllowed {
+                parent: kind("b"),
+                child: kind("a")
+            })
+        );
+        assert_eq!(
+            schema.check_child(&kind("a"), &kind("b"), 3),
+            Err(HierarchyError::MaxDepthExceeded { max_depth: 2 })
+        );
+    }
+
+    #[test]
+    fn the_default_has_the_root_alone() {
+        let schema = HierarchySchema::default();
+        assert!(schema.check_child(&kind("root"), &kind("root"), 2).is_err());
+    }
+}

@@ -1,0 +1,140 @@
+//! Changing the schema of a tree that has nodes.
+
+use super::{HierarchyError, HierarchySchema, NodeId, NodeType, SchemaBreak, SchemaBreakReason};
+
+/// The tree, reduced to what a schema speaks of: each combination of types once, with one node as an example.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TreeShape {
+    /// The root.
+    pub root: NodeId,
+    /// Its type.
+    pub root_type: NodeType,
+    /// Which types stand below which.
+    pub edges: Vec<ShapeEdge>,
+    /// The depth of the deepest node (the root has depth 1), and that node.
+    pub deepest: (usize, NodeId),
+}
+
+/// Nodes of one type stand below nodes of another.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ShapeEdge {
+    /// The type above; `None` for the root, whatever its type.
+    pub parent: Option<NodeType>,
+    /// The type below.
+    pub child: NodeType,
+    /// One of the nodes below.
+    pub example: NodeId,
+}
+
+/// Checks a new schema against the tree. The answer is the type that the root gets, when that changes.
+///
+/// # Errors
+/// [`HierarchyError::SchemaInUse`] with one example for each rule and combination of types that is broken.
+pub fn check(schema: &HierarchySchema, shape: &TreeShape) -> Result<Option<NodeType>, HierarchyError> {
+    let root_type = schema.root_node_type();
+    let mut examples: Vec<SchemaBreak> = shape
+        .edges
+        .iter()
+        .filter_map(|edge| {
+            let parent = edge.parent.as_ref().unwrap_or(root_type);
+            let reason = if !schema.knows(&edge.child) {
+                SchemaBreakReason::UnknownNodeType
+            } else if schema.check_child(parent, &edge.child, 1).is_err() {
+                SchemaBreakReason::ChildTypeNotAllowed
+            } else {
+                return None;
+            };
+            Some(SchemaBreak {
+                node: edge.example,
+                reason,
+            })
+        })
+        .collect();
+    let (depth, deepest) = shape.deepest;
+    if depth > usize::from(schema.max_depth()) {
+        examples.push(SchemaBreak {
+            node: deepest,
+            reason: SchemaBreakReason::MaxDepthExceeded,
+        });
+    }
+    if examples.is_empty() {
+        Ok((*root_type != shape.root_type).then(|| root_type.clone()))
+    } else {
+        Err(HierarchyError::SchemaInUse { examples })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::{BTreeMap, BTreeSet};
+    use uuid::Uuid;
+
+    fn kind(text: &str) -> NodeType {
+        NodeType::parse(text).unwrap()
+    }
+
+    fn id(n: u128) -> NodeId {
+        NodeId::new(Uuid::from_u128(n))
+    }
+
+    fn schema(root: &str, pairs: &[(&str, &str)], max_depth: u8) -> HierarchySchema {
+        let mut types = BTreeSet::from([kind(root)]);
+        let mut allowed: BTreeMap<NodeType, BTreeSet<NodeType>> = BTreeMap::new();
+        for (parent, child) in pairs {
+            types.extend([kind(parent), kind(child)]);
+            allowed.entry(kind(parent)).or_default().insert(kind(child));
+        }
+        HierarchySchema::new(types.into_iter().collect(), allowed, max_depth, kind(root)).unwrap()
+    }
+
+    /// company > region > team, three deep.
+    fn shape() -> TreeShape {
+        TreeShape {
+            root: id(1),
+            root_type: kind("company"),
+            edges: vec![
+                ShapeEdge {
+                    parent: None,
+                    child: kind("region"),
+                    example: id(2),
+                },
+                ShapeEdge {
+                    parent: Some(kind("region")),
+                    child: kind("team"),
+                    example: id(3),
+                },
+            ],
+            deepest: (3, id(3)),
+        }
+    }
+
+    #[test]
+    fn a_schema_that_fits_is_taken_and_may_retype_the_root() {
+        let same = schema("company", &[("company", "region"), ("region", "team")], 3);
+        assert_eq!(check(&same, &shape()), Ok(None));
+        let renamed = schema("holding", &[("holding", "region"), ("region", "team")], 3);
+        assert_eq!(check(&renamed, &shape()), Ok(Some(kind("holding"))));
+    }
+
+    #[test]
+    fn every_broken_combination_is_an_example() {
+        let broken = |node, reason| SchemaBreak { node, reason };
+        for (schema, examples) in [
+            (
+                schema("holding", &[("company", "region"), ("region", "team")], 3),
+                vec![broken(id(2), SchemaBreakReason::ChildTypeNotAllowed)],
+            ),
+            (
+                schema("company", &[("company", "area")], 2),
+                vec![
+                    broken(id(2), SchemaBreakReason::UnknownNodeType),
+                    broken(id(3), SchemaBreakReason::UnknownNodeType),
+                    broken(id(3), SchemaBreakReason::MaxDepthExceeded),
+                ],
+            ),
+        ] {
+            assert_eq!(check(&schema, &shape()), Err(HierarchyError::SchemaInUse { examples }));
+        }
+    }
+}

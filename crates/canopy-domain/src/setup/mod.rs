@@ -1,0 +1,107 @@
+//! Setting up an environment's catalog and roles: bootstrap of a fresh one, additions to one in use, and how far each is.
+
+pub mod bootstrap;
+mod resource;
+pub mod resource_permissions;
+
+use crate::{
+    ApplicationId, EnvironmentId, PermissionId, PermissionKey, PermissionSource, RoleId, RoleKind, RoleName, Slug,
+};
+use std::collections::{BTreeSet, HashMap};
+
+pub use resource::{Resource, ResourceKeyError};
+
+/// All permissions and roles of an environment, as far as the rules look at them.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Catalog {
+    /// The permissions.
+    pub permissions: HashMap<PermissionKey, CatalogPermission>,
+    /// The roles.
+    pub roles: HashMap<RoleId, CatalogRole>,
+}
+
+/// A permission of a [`Catalog`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CatalogPermission {
+    /// Its id.
+    pub id: PermissionId,
+    /// Who made it.
+    pub source: PermissionSource,
+}
+
+/// A role of a [`Catalog`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CatalogRole {
+    /// Its name.
+    pub name: RoleName,
+    /// The customer's or the system's.
+    pub kind: RoleKind,
+    /// What it bundles.
+    pub permissions: BTreeSet<PermissionId>,
+}
+
+impl Catalog {
+    fn custom_permissions(&self) -> usize {
+        self.permissions
+            .values()
+            .filter(|p| p.source == PermissionSource::Custom)
+            .count()
+    }
+
+    fn custom_roles(&self) -> usize {
+        self.roles.values().filter(|role| !role.kind.is_system()).count()
+    }
+
+    /// Splits keys into those that are new, each once and in order, and the number of those that are there already or repeated.
+    fn new_keys(&self, keys: &[PermissionKey]) -> (Vec<PermissionKey>, usize) {
+        let mut seen = BTreeSet::new();
+        let fresh: Vec<PermissionKey> = keys
+            .iter()
+            .filter(|key| !self.permissions.contains_key(*key) && seen.insert(*key))
+            .cloned()
+            .collect();
+        let skipped = keys.len() - fresh.len();
+        (fresh, skipped)
+    }
+
+    /// Those of the wanted keys that neither the catalog nor `fresh` has, sorted, each once.
+    fn unknown_keys<'a>(
+        &self,
+        fresh: &[PermissionKey],
+        wanted: impl Iterator<Item = &'a PermissionKey>,
+    ) -> Vec<PermissionKey> {
+        let fresh: BTreeSet<&PermissionKey> = fresh.iter().collect();
+        let unknown: BTreeSet<&PermissionKey> = wanted
+            .filter(|key| !self.permissions.contains_key(*key) && !fresh.contains(key))
+            .collect();
+        unknown.into_iter().cloned().collect()
+    }
+}
+
+/// How far an environment is set up. Only what the customer made counts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SetupSummary {
+    /// The application.
+    pub application_id: ApplicationId,
+    /// Its slug.
+    pub application_slug: Slug,
+    /// The environment.
+    pub environment_id: EnvironmentId,
+    /// Its slug.
+    pub environment_slug: Slug,
+    /// Whether it has a custom permission.
+    pub has_permissions: bool,
+    /// Whether it has a custom role.
+    pub has_roles: bool,
+    /// Whether a custom role bundles a permission.
+    pub has_role_permissions: bool,
+    /// How many identities are active members of the application.
+    pub identities: u64,
+}
+
+impl SetupSummary {
+    /// Whether nothing is missing before identities can be given access.
+    pub const fn is_complete(&self) -> bool {
+        self.has_permissions && self.has_roles && self.has_role_permissions
+    }
+}

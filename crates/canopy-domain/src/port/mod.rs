@@ -1,0 +1,18 @@
+//! The ports: what the use cases need from the outside world, as traits that adapters implement.
+//!
+//! Ports speak the domain's language. Absence is `None`; outcomes that a use case acts on are variants of
+//! [`StoreError`]; anything else is opaque to it.
+
+pub mod clock;
+pub mod reader;
+pub mod secret;
+pub mod store;
+pub mod token;
+pub mod writer;
+
+pub use clock::{Clock, Ids};
+pub use reader::ReadTx;
+pub use secret::Secrets;
+pub use store::{CommitRecord, EnvironmentChanges, Store, StoreError, Unique, WriteScope};
+pub use token::{PrincipalKind, TokenClaims, TokenError, TokenVerifier};
+pub use writer::WriteTx;

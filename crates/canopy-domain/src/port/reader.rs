@@ -1,0 +1,235 @@
+//! Reading: one narrow trait for each area, and the unit of work that has them all.
+//!
+//! Every method answers a whole set with a constant number of statements, whatever the set's size. Ids that name
+//! nothing within the given environment, application or account are left out of the answer.
+
+use super::StoreError;
+use crate::access::{Change, Snapshot};
+use crate::assignment::bulk_create::AssignmentFacts;
+use crate::assignment::listing::{AssignmentQuery, AssignmentSummary, AssignmentView};
+use crate::hierarchy::create::NodeFacts;
+use crate::hierarchy::schema_change::TreeShape;
+use crate::identity::create::{IdentityFacts, TakenIdentifiers};
+use crate::identity::listing::IdentityQuery;
+use crate::permission::listing::PermissionQuery;
+use crate::role::listing::{RoleQuery, RoleView};
+use crate::setup::{Catalog, SetupSummary};
+use crate::{
+    AccessModel, Account, AccountId, Application, ApplicationId, Assignment, AssignmentId, AssignmentKey, Environment,
+    EnvironmentId, EnvironmentPlace, HierarchySchema, Identity, IdentityId, Membership, Node, NodeId, Page, Permission,
+    PermissionId, PermissionKey, Revision, Role, RoleId, Slug, Timestamp,
+};
+use async_trait::async_trait;
+use std::collections::HashMap;
+
+/// Accounts, applications and environments.
+#[async_trait]
+pub trait TenancyReader: Send {
+    /// All accounts, by slug.
+    async fn accounts(&mut self) -> Result<Vec<Account>, StoreError>;
+    /// The account with this id.
+    async fn account(&mut self, id: AccountId) -> Result<Option<Account>, StoreError>;
+    /// The account with this slug.
+    async fn account_by_slug(&mut self, slug: &Slug) -> Result<Option<Account>, StoreError>;
+    /// The account's applications, by slug.
+    async fn applications(&mut self, account: AccountId) -> Result<Vec<Application>, StoreError>;
+    /// The application with this id.
+    async fn application(&mut self, id: ApplicationId) -> Result<Option<Application>, StoreError>;
+    /// The account's application with this slug.
+    async fn application_by_slug(&mut self, account: AccountId, slug: &Slug)
+    -> Result<Option<Application>, StoreError>;
+    /// The application's environments, by slug.
+    async fn environments(&mut self, application: ApplicationId) -> Result<Vec<Environment>, StoreError>;
+    /// The environment with this id.
+    async fn environment(&mut self, id: EnvironmentId) -> Result<Option<Environment>, StoreError>;
+    /// The application's environment with this slug.
+    async fn environment_by_slug(
+        &mut self,
+        application: ApplicationId,
+        slug: &Slug,
+    ) -> Result<Option<Environment>, StoreError>;
+    /// Where the environment with this id lies.
+    async fn environment_place(&mut self, id: EnvironmentId) -> Result<Option<EnvironmentPlace>, StoreError>;
+}
+
+/// The catalog of permissions.
+#[async_trait]
+pub trait PermissionReader: Send {
+    /// The environment's permissions that fit the query, by key.
+    async fn permissions(
+        &mut self,
+        environment: EnvironmentId,
+        query: &PermissionQuery,
+    ) -> Result<Vec<Permission>, StoreError>;
+    /// One permission.
+    async fn permission(
+        &mut self,
+        environment: EnvironmentId,
+        id: PermissionId,
+    ) -> Result<Option<Permission>, StoreError>;
+    /// The ids of those of these keys that the catalog has.
+    async fn permission_ids(
+        &mut self,
+        environment: EnvironmentId,
+        keys: &[PermissionKey],
+    ) -> Result<HashMap<PermissionKey, PermissionId>, StoreError>;
+}
+
+/// Roles and what they bundle.
+#[async_trait]
+pub trait RoleReader: Send {
+    /// The environment's roles that fit the query, by folded name, with the number of permissions each bundles.
+    async fn roles(&mut self, environment: EnvironmentId, query: &RoleQuery) -> Result<Vec<RoleView>, StoreError>;
+    /// One role.
+    async fn role(&mut self, environment: EnvironmentId, id: RoleId) -> Result<Option<Role>, StoreError>;
+    /// The permissions a role bundles, by key.
+    async fn role_permissions(
+        &mut self,
+        environment: EnvironmentId,
+        id: RoleId,
+    ) -> Result<Vec<(PermissionId, PermissionKey)>, StoreError>;
+}
+
+/// Everything about permissions and roles at once, for bootstrap and resource permissions.
+#[async_trait]
+pub trait SetupReader: Send {
+    /// The whole catalog of an environment.
+    async fn catalog(&mut self, environment: EnvironmentId) -> Result<Catalog, StoreError>;
+    /// How far each environment of an account is set up, by the slugs of application and environment.
+    async fn setup_summaries(&mut self, account: AccountId) -> Result<Vec<SetupSummary>, StoreError>;
+}
+
+/// The tree of nodes.
+#[async_trait]
+pub trait NodeReader: Send {
+    /// The environment's hierarchy schema and access model; `None` when there is no such environment.
+    async fn hierarchy(
+        &mut self,
+        environment: EnvironmentId,
+    ) -> Result<Option<(AccessModel, HierarchySchema)>, StoreError>;
+    /// The root.
+    async fn root_node(&mut self, environment: EnvironmentId) -> Result<Option<Node>, StoreError>;
+    /// One node.
+    async fn node(&mut self, environment: EnvironmentId, id: NodeId) -> Result<Option<Node>, StoreError>;
+    /// The whole tree, parents before their children, siblings by slug.
+    async fn nodes(&mut self, environment: EnvironmentId) -> Result<Vec<Node>, StoreError>;
+    /// What [`create::plan`](crate::hierarchy::create::plan) needs to know of these parents, and which slugs below
+    /// each are taken among those that equal one of `slugs` or begin with it and a `-`.
+    async fn node_facts(
+        &mut self,
+        environment: EnvironmentId,
+        parents: &[NodeId],
+        slugs: &[(NodeId, Slug)],
+    ) -> Result<NodeFacts, StoreError>;
+    /// Which types stand below which, and how deep, with one example each: what a schema change is checked against.
+    async fn tree_shape(&mut self, environment: EnvironmentId) -> Result<TreeShape, StoreError>;
+}
+
+/// Identities and their memberships.
+#[async_trait]
+pub trait IdentityReader: Send {
+    /// One identity of the account.
+    async fn identity(&mut self, account: AccountId, id: IdentityId) -> Result<Option<Identity>, StoreError>;
+    /// The account's identities that fit the query.
+    async fn identities(&mut self, account: AccountId, query: &IdentityQuery) -> Result<Page<Identity>, StoreError>;
+    /// Which of these emails and external ids the account has already.
+    async fn taken_identifiers(
+        &mut self,
+        account: AccountId,
+        asked: &TakenIdentifiers,
+    ) -> Result<TakenIdentifiers, StoreError>;
+    /// Those of these identities that the account has, with their switch and their membership in the application.
+    async fn identity_facts(
+        &mut self,
+        account: AccountId,
+        application: ApplicationId,
+        ids: &[IdentityId],
+    ) -> Result<IdentityFacts, StoreError>;
+    /// All memberships of one identity, by application.
+    async fn memberships(&mut self, id: IdentityId) -> Result<Vec<Membership>, StoreError>;
+}
+
+/// Assignments.
+#[async_trait]
+pub trait AssignmentReader: Send {
+    /// What [`bulk_create::plan`](crate::assignment::bulk_create::plan) needs to know of these triples.
+    async fn assignment_facts(
+        &mut self,
+        place: &EnvironmentPlace,
+        asked: &[AssignmentKey],
+    ) -> Result<AssignmentFacts, StoreError>;
+    /// Those of these assignments that the environment has, by id.
+    async fn assignments(
+        &mut self,
+        environment: EnvironmentId,
+        ids: &[AssignmentId],
+    ) -> Result<Vec<Assignment>, StoreError>;
+    /// The environment's assignments that fit the query; `now` decides their state.
+    async fn assignment_views(
+        &mut self,
+        environment: EnvironmentId,
+        query: &AssignmentQuery,
+        now: Timestamp,
+    ) -> Result<Page<AssignmentView>, StoreError>;
+    /// How many assignments the environment has, by state at `now`.
+    async fn assignment_summary(
+        &mut self,
+        environment: EnvironmentId,
+        now: Timestamp,
+    ) -> Result<AssignmentSummary, StoreError>;
+}
+
+/// What decisions rest on.
+#[async_trait]
+pub trait AccessReader: Send {
+    /// All facts of an environment; `None` when there is no such environment.
+    async fn snapshot(&mut self, environment: EnvironmentId) -> Result<Option<Snapshot>, StoreError>;
+    /// The newest revision of an environment; `None` when there is no such environment.
+    async fn revision(&mut self, environment: EnvironmentId) -> Result<Option<Revision>, StoreError>;
+    /// The changes after a revision, oldest first, at most `limit` revisions of them, each whole.
+    async fn changes_since(
+        &mut self,
+        environment: EnvironmentId,
+        after: Revision,
+        limit: u32,
+    ) -> Result<Vec<(Revision, Vec<Change>)>, StoreError>;
+}
+
+/// The audit log.
+#[async_trait]
+pub trait AuditReader: Send {
+    /// The newest events of an account, newest first, at most `limit`.
+    async fn audit_events(
+        &mut self,
+        account: AccountId,
+        limit: u32,
+    ) -> Result<Vec<crate::audit::StoredAuditEvent>, StoreError>;
+}
+
+/// A unit of work that reads, from one consistent state.
+pub trait ReadTx:
+    TenancyReader
+    + PermissionReader
+    + RoleReader
+    + SetupReader
+    + NodeReader
+    + IdentityReader
+    + AssignmentReader
+    + AccessReader
+    + AuditReader
+{
+}
+
+impl<T> ReadTx for T where
+    T: TenancyReader
+        + PermissionReader
+        + RoleReader
+        + SetupReader
+        + NodeReader
+        + IdentityReader
+        + AssignmentReader
+        + AccessReader
+        + AuditReader
+        + ?Sized
+{
+}

@@ -1,0 +1,136 @@
+//! The store and its units of work.
+
+use super::{ReadTx, WriteTx};
+use crate::access::Change;
+use crate::audit::AuditEvent;
+use crate::{AccountId, ApplicationId, EnvironmentId, IdentityId, Timestamp};
+use async_trait::async_trait;
+
+/// What an adapter could not do.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// A row with this unique value exists. The transaction can go on.
+    #[error("a row with the same {0:?} exists")]
+    Duplicate(Unique),
+    /// The transaction lost against another one; the whole use case may be tried again.
+    #[error("the transaction conflicts with a concurrent one")]
+    Conflict(#[source] BoxError),
+    /// No connection or lock could be had within its deadline; try again later.
+    #[error("the store is busy")]
+    Busy(#[source] BoxError),
+    /// The store cannot be reached, or cannot write; try again later.
+    #[error("the store is unavailable")]
+    Unavailable(#[source] BoxError),
+    /// A stored value breaks a rule of the domain.
+    #[error("the store holds a value that is not valid: {0}")]
+    Corrupt(String),
+    /// A statement failed in a way that is a bug of ours.
+    #[error("the store failed")]
+    Internal(#[source] BoxError),
+}
+
+/// An error of a driver, kept for the log.
+pub type BoxError = Box<dyn core::error::Error + Send + Sync>;
+
+/// The unique rules that stores enforce.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Unique {
+    /// An account's slug in the installation.
+    AccountSlug,
+    /// An application's slug in its account.
+    ApplicationSlug,
+    /// An environment's slug in its application.
+    EnvironmentSlug,
+    /// A permission's key in its environment.
+    PermissionKey,
+    /// A role's folded name in its environment.
+    RoleName,
+    /// A node's slug among its siblings.
+    NodeSlug,
+    /// An identity's email in its account.
+    IdentityEmail,
+    /// An identity's external id in its account.
+    IdentityExternalId,
+    /// An identity's membership in an application.
+    Membership,
+    /// An assignment's identity, role and node in its environment.
+    AssignmentKey,
+    /// A primary key: an id was minted twice.
+    Id,
+}
+
+/// What a write may touch, and so what is locked before it reads anything.
+///
+/// Locks are taken in one order: identities, applications, environments, each by id. A single-writer store locks itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum WriteScope {
+    /// A new account. Nothing is locked; unique slugs decide races.
+    Installation,
+    /// The account's own row, a new application, or new identities without a membership.
+    Account(AccountId),
+    /// The application's own row, or a new environment. Locks the application.
+    Application(ApplicationId),
+    /// Anything within one environment. Locks the environment.
+    Environment(EnvironmentId),
+    /// Memberships of identities in one application. Locks these identities, the application, and all of its environments.
+    Memberships {
+        /// The application.
+        application: ApplicationId,
+        /// Existing identities whose memberships change.
+        identities: Vec<IdentityId>,
+    },
+    /// Identities themselves: their switch or their deletion. Locks them, the applications they are members of, and all
+    /// environments of those.
+    Identities {
+        /// Their account.
+        account: AccountId,
+        /// The identities.
+        identities: Vec<IdentityId>,
+    },
+}
+
+/// What changed in one environment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EnvironmentChanges {
+    /// The environment.
+    pub environment: EnvironmentId,
+    /// The steps that decisions depend on; empty when the change does not matter to them.
+    pub changes: Vec<Change>,
+}
+
+/// What a unit of work leaves in the history when it commits.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CommitRecord {
+    /// When it happened.
+    pub at: Timestamp,
+    /// One entry for each environment that was touched; each takes that environment's next revision.
+    pub changes: Vec<EnvironmentChanges>,
+    /// The audit event of the call. It is stored with the revision of the environment it names.
+    pub audit: AuditEvent,
+}
+
+/// A store of everything.
+#[async_trait]
+pub trait Store: Send + Sync {
+    /// Opens a unit of work that only reads, from one consistent state.
+    ///
+    /// # Errors
+    /// [`StoreError::Busy`] or [`StoreError::Unavailable`] when none can be had.
+    async fn read(&self) -> Result<Box<dyn ReadTx>, StoreError>;
+
+    /// Opens a unit of work that may write within `scope`, after taking its locks. What it reads is the newest
+    /// committed state; nobody else changes what the scope covers until it ends. Dropped without
+    /// [`commit`](WriteTx::commit), it leaves nothing behind and frees its locks.
+    ///
+    /// A scope that names nothing that exists locks nothing; the use case finds out when it reads.
+    ///
+    /// # Errors
+    /// [`StoreError::Busy`] when the locks cannot be had before the store's deadline, [`StoreError::Unavailable`].
+    async fn write(&self, scope: WriteScope) -> Result<Box<dyn WriteTx>, StoreError>;
+
+    /// Makes sure that the store answers.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] or [`StoreError::Busy`] when it does not.
+    async fn ping(&self) -> Result<(), StoreError>;
+}

@@ -1,0 +1,113 @@
+//! Writing: one narrow trait for each area, and the unit of work that has them all.
+//!
+//! Use cases check every rule first, on facts read in the same unit of work, so a [`StoreError::Duplicate`] means a race
+//! that no lock covered. It leaves the unit of work usable. Every method takes a whole set with a constant number of statements.
+
+use super::{CommitRecord, ReadTx, StoreError};
+use crate::{
+    Account, Application, Assignment, AssignmentId, Environment, EnvironmentId, HierarchySchema, Identity, Membership,
+    Node, Permission, PermissionId, Revision, Role, RoleId,
+};
+use async_trait::async_trait;
+
+/// Accounts, applications and environments.
+#[async_trait]
+pub trait TenancyWriter: Send {
+    /// Stores a new account. [`Unique::AccountSlug`](super::Unique::AccountSlug) may be taken.
+    async fn insert_account(&mut self, account: &Account) -> Result<(), StoreError>;
+    /// Stores a new application. [`Unique::ApplicationSlug`](super::Unique::ApplicationSlug) may be taken.
+    async fn insert_application(&mut self, application: &Application) -> Result<(), StoreError>;
+    /// Overwrites an application's row.
+    async fn update_application(&mut self, application: &Application) -> Result<(), StoreError>;
+    /// Stores a new environment with its schema, at revision zero: the commit that makes it gives it revision 1.
+    /// [`Unique::EnvironmentSlug`](super::Unique::EnvironmentSlug) may be taken.
+    async fn insert_environment(
+        &mut self,
+        environment: &Environment,
+        schema: &HierarchySchema,
+    ) -> Result<(), StoreError>;
+    /// Overwrites an environment's row and schema; its revision is the commit's business.
+    async fn update_environment(
+        &mut self,
+        environment: &Environment,
+        schema: &HierarchySchema,
+    ) -> Result<(), StoreError>;
+}
+
+/// The catalog of permissions.
+#[async_trait]
+pub trait PermissionWriter: Send {
+    /// Stores new permissions of one environment.
+    async fn insert_permissions(&mut self, permissions: &[Permission]) -> Result<(), StoreError>;
+}
+
+/// Roles and what they bundle.
+#[async_trait]
+pub trait RoleWriter: Send {
+    /// Stores new roles of one environment, without permissions.
+    async fn insert_roles(&mut self, roles: &[Role]) -> Result<(), StoreError>;
+    /// Overwrites the rows of roles of one environment.
+    async fn update_roles(&mut self, roles: &[Role]) -> Result<(), StoreError>;
+    /// Adds permissions to roles; pairs that are there already stay.
+    async fn bind_permissions(
+        &mut self,
+        environment: EnvironmentId,
+        pairs: &[(RoleId, PermissionId)],
+    ) -> Result<(), StoreError>;
+    /// Takes permissions from roles; pairs that are not there are passed over.
+    async fn unbind_permissions(
+        &mut self,
+        environment: EnvironmentId,
+        pairs: &[(RoleId, PermissionId)],
+    ) -> Result<(), StoreError>;
+}
+
+/// The tree of nodes.
+#[async_trait]
+pub trait NodeWriter: Send {
+    /// Stores new nodes of one environment, parents before their children.
+    /// [`Unique::NodeSlug`](super::Unique::NodeSlug) may be taken.
+    async fn insert_nodes(&mut self, nodes: &[Node]) -> Result<(), StoreError>;
+    /// Overwrites the rows of nodes of one environment.
+    async fn update_nodes(&mut self, nodes: &[Node]) -> Result<(), StoreError>;
+}
+
+/// Identities and their memberships.
+#[async_trait]
+pub trait IdentityWriter: Send {
+    /// Stores new identities of one account. [`Unique::IdentityEmail`](super::Unique::IdentityEmail) or
+    /// [`Unique::IdentityExternalId`](super::Unique::IdentityExternalId) may be taken; then none is stored.
+    async fn insert_identities(&mut self, identities: &[Identity]) -> Result<(), StoreError>;
+    /// Stores new memberships of one application. [`Unique::Membership`](super::Unique::Membership) may be taken.
+    async fn insert_memberships(&mut self, memberships: &[Membership]) -> Result<(), StoreError>;
+    /// Overwrites the rows of memberships of one application.
+    async fn update_memberships(&mut self, memberships: &[Membership]) -> Result<(), StoreError>;
+}
+
+/// Assignments.
+#[async_trait]
+pub trait AssignmentWriter: Send {
+    /// Stores new assignments of one environment, all or none: the statement itself checks that each identity is of the
+    /// environment's account and a member of its application, for which there is no foreign key.
+    /// [`Unique::AssignmentKey`](super::Unique::AssignmentKey) may be taken.
+    async fn insert_assignments(&mut self, assignments: &[Assignment]) -> Result<(), StoreError>;
+    /// Overwrites the rows of assignments of one environment, all at once: two may swap what they join.
+    /// [`Unique::AssignmentKey`](super::Unique::AssignmentKey) may be taken.
+    async fn update_assignments(&mut self, assignments: &[Assignment]) -> Result<(), StoreError>;
+    /// Removes assignments; ids that name nothing are passed over.
+    async fn delete_assignments(&mut self, environment: EnvironmentId, ids: &[AssignmentId]) -> Result<(), StoreError>;
+}
+
+/// A unit of work that reads and writes. Dropped without [`commit`](Self::commit), it leaves nothing behind.
+#[async_trait]
+pub trait WriteTx:
+    ReadTx + TenancyWriter + PermissionWriter + RoleWriter + NodeWriter + IdentityWriter + AssignmentWriter
+{
+    /// Writes the history and makes everything permanent, or nothing. Each environment named in the record takes its
+    /// next revision, its change record is stored under it, and the audit event is stored once. The answer has the
+    /// revisions taken, in the order of the record.
+    ///
+    /// # Errors
+    /// Any [`StoreError`]. [`StoreError::Unavailable`] may leave open whether the commit took place.
+    async fn commit(self: Box<Self>, record: CommitRecord) -> Result<Vec<(EnvironmentId, Revision)>, StoreError>;
+}

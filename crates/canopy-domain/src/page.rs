@@ -3,7 +3,7 @@
 use crate::words::words;
 
 words!(
-    /// The direction of a listing.
+    /// The direction of a listing. One is exactly the reverse of the other, ties included.
     SortOrder {
         /// Smallest first.
         Ascending = "asc",

@@ -7,7 +7,7 @@ use crate::{AvatarUrl, DisplayName, Email, IdentityId, NodeId, PageRequest, Pers
 words!(
     /// What the list is ordered by; the assignment's id breaks ties.
     AssignmentSort {
-        /// The identity's first and last name, case folded.
+        /// The identity's name, `first last`, case folded.
         Name = "name",
         /// The role's name, case folded.
         Role = "role",

@@ -6,7 +6,7 @@ use crate::{ApplicationId, PageRequest, SortOrder};
 words!(
     /// What the list is ordered by; the identity's id breaks ties.
     IdentitySort {
-        /// First and last name, case folded.
+        /// Name, `first last`, case folded.
         Name = "name",
         /// Mail address.
         Email = "email",

@@ -1,7 +1,8 @@
 //! Reading: one narrow trait for each area, and the unit of work that has them all.
 //!
 //! Every method answers a whole set with a constant number of statements, whatever the set's size. Ids that name
-//! nothing within the given environment, application or account are left out of the answer.
+//! nothing within the given environment, application or account are left out of the answer; a listing of what does not
+//! exist is empty. Texts are ordered byte for byte, ids by their bytes.
 
 use super::StoreError;
 use crate::access::{Change, Snapshot};
@@ -113,8 +114,8 @@ pub trait NodeReader: Send {
     async fn node(&mut self, environment: EnvironmentId, id: NodeId) -> Result<Option<Node>, StoreError>;
     /// The whole tree, parents before their children, siblings by slug.
     async fn nodes(&mut self, environment: EnvironmentId) -> Result<Vec<Node>, StoreError>;
-    /// What [`create::plan`](crate::hierarchy::create::plan) needs to know of these parents, and which slugs below
-    /// each are taken among those that equal one of `slugs` or begin with it and a `-`.
+    /// What [`create::plan`](crate::hierarchy::create::plan) needs to know of `parents`, and for each pair of `slugs` which
+    /// slugs below that node are taken among those that equal the pair's slug or begin with it and a `-`.
     async fn node_facts(
         &mut self,
         environment: EnvironmentId,
@@ -122,6 +123,7 @@ pub trait NodeReader: Send {
         slugs: &[(NodeId, Slug)],
     ) -> Result<NodeFacts, StoreError>;
     /// Which types stand below which, and how deep, with one example each: what a schema change is checked against.
+    /// An environment without a root, or none at all, is [`StoreError::Corrupt`].
     async fn tree_shape(&mut self, environment: EnvironmentId) -> Result<TreeShape, StoreError>;
 }
 
@@ -186,7 +188,8 @@ pub trait AccessReader: Send {
     async fn snapshot(&mut self, environment: EnvironmentId) -> Result<Option<Snapshot>, StoreError>;
     /// The newest revision of an environment; `None` when there is no such environment.
     async fn revision(&mut self, environment: EnvironmentId) -> Result<Option<Revision>, StoreError>;
-    /// The changes after a revision, oldest first, at most `limit` revisions of them, each whole.
+    /// The changes after a revision, oldest first, at most `limit` revisions of them, each whole. Every revision is there,
+    /// also one whose changes are empty.
     async fn changes_since(
         &mut self,
         environment: EnvironmentId,
@@ -198,7 +201,7 @@ pub trait AccessReader: Send {
 /// The audit log.
 #[async_trait]
 pub trait AuditReader: Send {
-    /// The newest events of an account, newest first, at most `limit`.
+    /// The newest events of an account, newest first (by `created_at`, then id), at most `limit`.
     async fn audit_events(
         &mut self,
         account: AccountId,

@@ -1,7 +1,14 @@
 //! Writing: one narrow trait for each area, and the unit of work that has them all.
 //!
 //! Use cases check every rule first, on facts read in the same unit of work, so a [`StoreError::Duplicate`] means a race
-//! that no lock covered. It leaves the unit of work usable. Every method takes a whole set with a constant number of statements.
+//! that no lock covered. It stores nothing of the call, names the broken rule of the fields rather than
+//! [`Unique::Id`](super::Unique::Id) where both are broken, and leaves the unit of work usable.
+//!
+//! A row that names something that is not there (a node's parent, a role of another environment), and an update of a row
+//! that is not there, are bugs of the caller: [`StoreError::Internal`]. After any error but `Duplicate` a unit of work is
+//! good for nothing but to be dropped.
+//!
+//! Every method takes a whole set with a constant number of statements; the empty set is no statement at all.
 
 use super::{CommitRecord, ReadTx, StoreError};
 use crate::{
@@ -17,7 +24,7 @@ pub trait TenancyWriter: Send {
     async fn insert_account(&mut self, account: &Account) -> Result<(), StoreError>;
     /// Stores a new application. [`Unique::ApplicationSlug`](super::Unique::ApplicationSlug) may be taken.
     async fn insert_application(&mut self, application: &Application) -> Result<(), StoreError>;
-    /// Overwrites an application's row.
+    /// Overwrites an application's row. [`Unique::ApplicationSlug`](super::Unique::ApplicationSlug) may be taken.
     async fn update_application(&mut self, application: &Application) -> Result<(), StoreError>;
     /// Stores a new environment with its schema, at revision zero: the commit that makes it gives it revision 1.
     /// [`Unique::EnvironmentSlug`](super::Unique::EnvironmentSlug) may be taken.
@@ -27,6 +34,7 @@ pub trait TenancyWriter: Send {
         schema: &HierarchySchema,
     ) -> Result<(), StoreError>;
     /// Overwrites an environment's row and schema; its revision is the commit's business.
+    /// [`Unique::EnvironmentSlug`](super::Unique::EnvironmentSlug) may be taken.
     async fn update_environment(
         &mut self,
         environment: &Environment,
@@ -37,16 +45,16 @@ pub trait TenancyWriter: Send {
 /// The catalog of permissions.
 #[async_trait]
 pub trait PermissionWriter: Send {
-    /// Stores new permissions of one environment.
+    /// Stores new permissions of one environment. [`Unique::PermissionKey`](super::Unique::PermissionKey) may be taken.
     async fn insert_permissions(&mut self, permissions: &[Permission]) -> Result<(), StoreError>;
 }
 
 /// Roles and what they bundle.
 #[async_trait]
 pub trait RoleWriter: Send {
-    /// Stores new roles of one environment, without permissions.
+    /// Stores new roles of one environment, without permissions. [`Unique::RoleName`](super::Unique::RoleName) may be taken.
     async fn insert_roles(&mut self, roles: &[Role]) -> Result<(), StoreError>;
-    /// Overwrites the rows of roles of one environment.
+    /// Overwrites the rows of roles of one environment. [`Unique::RoleName`](super::Unique::RoleName) may be taken.
     async fn update_roles(&mut self, roles: &[Role]) -> Result<(), StoreError>;
     /// Adds permissions to roles; pairs that are there already stay.
     async fn bind_permissions(
@@ -68,7 +76,7 @@ pub trait NodeWriter: Send {
     /// Stores new nodes of one environment, parents before their children.
     /// [`Unique::NodeSlug`](super::Unique::NodeSlug) may be taken.
     async fn insert_nodes(&mut self, nodes: &[Node]) -> Result<(), StoreError>;
-    /// Overwrites the rows of nodes of one environment.
+    /// Overwrites the rows of nodes of one environment. [`Unique::NodeSlug`](super::Unique::NodeSlug) may be taken.
     async fn update_nodes(&mut self, nodes: &[Node]) -> Result<(), StoreError>;
 }
 
@@ -88,7 +96,7 @@ pub trait IdentityWriter: Send {
 #[async_trait]
 pub trait AssignmentWriter: Send {
     /// Stores new assignments of one environment, all or none: the statement itself checks that each identity is of the
-    /// environment's account and a member of its application, for which there is no foreign key.
+    /// environment's account and has a membership in its application, in whatever state, for which there is no foreign key.
     /// [`Unique::AssignmentKey`](super::Unique::AssignmentKey) may be taken.
     async fn insert_assignments(&mut self, assignments: &[Assignment]) -> Result<(), StoreError>;
     /// Overwrites the rows of assignments of one environment, all at once: two may swap what they join.
@@ -104,8 +112,8 @@ pub trait WriteTx:
     ReadTx + TenancyWriter + PermissionWriter + RoleWriter + NodeWriter + IdentityWriter + AssignmentWriter
 {
     /// Writes the history and makes everything permanent, or nothing. Each environment named in the record takes its
-    /// next revision, its change record is stored under it, and the audit event is stored once. The answer has the
-    /// revisions taken, in the order of the record.
+    /// next revision, its change record is stored under it, and the audit event is stored once: with the revision that the
+    /// environment it names takes here, if it does. The answer has the revisions taken, in the order of the record.
     ///
     /// # Errors
     /// Any [`StoreError`]. [`StoreError::Unavailable`] may leave open whether the commit took place.

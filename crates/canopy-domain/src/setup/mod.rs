@@ -95,7 +95,7 @@ pub struct SetupSummary {
     pub has_roles: bool,
     /// Whether a custom role bundles a permission.
     pub has_role_permissions: bool,
-    /// How many identities are active members of the application.
+    /// How many identities are active members of the application, switched on or not.
     pub identities: u64,
 }
 

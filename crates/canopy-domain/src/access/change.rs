@@ -1,8 +1,8 @@
 //! The facts that decisions rest on, as a whole (a snapshot) and as they change.
 
 use crate::{
-    AssignmentId, AssignmentKey, EnvironmentId, IdentityId, MembershipStatus, NodeId, NodeType, PermissionId,
-    PermissionKey, Revision, RoleId, RoleName, Slug, Window,
+    AssignmentId, AssignmentKey, EnvironmentId, IdentityId, MembershipStatus, NodeId, NodeType,
+    PermissionId, PermissionKey, Revision, RoleId, RoleName, Slug, Window,
 };
 
 /// A permission of the catalog.
@@ -95,15 +95,15 @@ pub enum Change {
     PermissionRemoved(PermissionId),
     /// A role was made or edited; its permissions are given whole.
     RolePut(RoleFact),
-    /// A role was deleted. Its assignments are removed by changes of their own.
+    /// A role was deleted. Its assignments were removed by changes before this one.
     RoleRemoved(RoleId),
     /// A node was made, moved, renamed, retyped or switched.
     NodePut(NodeFact),
-    /// A node without children was deleted. A subtree goes leaves first.
+    /// A node without children and assignments was deleted. A subtree goes assignments first, then leaves first.
     NodeRemoved(NodeId),
     /// An identity became a member, or its switch or membership changed.
     SubjectPut(SubjectFact),
-    /// An identity was deleted.
+    /// An identity was deleted, and all its assignments with it.
     SubjectRemoved(IdentityId),
     /// An assignment was made or changed.
     GrantPut(GrantFact),

@@ -1,0 +1,237 @@
+//! Where ids and keys are found: a seeded mix and an open-addressing table of small numbers.
+//!
+//! No hasher crate is allowed in the core, and the general table of the standard library keeps keys beside values, so
+//! each question would touch more memory than it must. Here a table holds nothing but `u32`s: the low bits are a slot
+//! (the dense number of an interned thing), the bits above are a piece of its hash that spares most vain look-ups. At
+//! 100,000 things such a table is one megabyte and stays in the second-level cache.
+
+/// What hashes depend on. Ids of an environment are chosen by whoever fills the index, so a caller who lets strangers
+/// choose stored ids gives a seed of its own.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Seed {
+    low: u64,
+    high: u64,
+}
+
+/// The digits of pi after the point: numbers with nothing up their sleeve.
+const PI: [u64; 4] = [
+    0x243f_6a88_85a3_08d3,
+    0x1319_8a2e_0370_7344,
+    0xa409_3822_299f_31d0,
+    0x082e_fa98_ec4e_6c89,
+];
+
+/// Multiplies to twice the width and folds the halves, so that each bit of the result depends on all bits.
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "the halves of the product are what is wanted"
+)]
+const fn fold(a: u64, b: u64) -> u64 {
+    let product = (a as u128) * (b as u128);
+    (product as u64) ^ ((product >> 64) as u64)
+}
+
+impl Seed {
+    pub(super) const fn new(seed: u64) -> Self {
+        Self {
+            low: fold(seed ^ PI[0], PI[1]) | 1,
+            high: fold(seed ^ PI[2], PI[3]) | 1,
+        }
+    }
+
+    /// The hash of an id. A version 7 id has a slow clock in its first half and random bits in its second: the
+    /// product mixes both into the high bits, where the table looks.
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "the halves of the id are what is wanted"
+    )]
+    pub(super) const fn of_id(self, id: u128) -> u64 {
+        fold((id as u64) ^ self.low, ((id >> 64) as u64) ^ self.high)
+    }
+
+    /// The hash of a text.
+    pub(super) fn of_text(self, text: &str) -> u64 {
+        let bytes = text.as_bytes();
+        let mut state = self.low ^ (bytes.len() as u64);
+        let mut rest = bytes;
+        while let Some((chunk, after)) = rest.split_first_chunk::<16>() {
+            if after.is_empty() {
+                break;
+            }
+            let (a, b) = halves(*chunk);
+            state = fold(a ^ state, b ^ self.high);
+            rest = after;
+        }
+        // The last 16 bytes, over again where the text is longer; all of it where it is shorter.
+        let (a, b) = match (
+            bytes.last_chunk::<16>(),
+            rest.first_chunk::<8>(),
+            rest.last_chunk::<8>(),
+        ) {
+            (Some(last), _, _) => halves(*last),
+            (None, Some(first), Some(last)) => {
+                (u64::from_le_bytes(*first), u64::from_le_bytes(*last))
+            }
+            _ => match (rest.first_chunk::<4>(), rest.last_chunk::<4>()) {
+                (Some(first), Some(last)) => (
+                    u32::from_le_bytes(*first).into(),
+                    u32::from_le_bytes(*last).into(),
+                ),
+                _ => (
+                    rest.iter()
+                        .fold(0, |all, byte| (all << 8) | u64::from(*byte)),
+                    0,
+                ),
+            },
+        };
+        fold(a ^ state, b ^ self.high)
+    }
+}
+
+fn halves(bytes: [u8; 16]) -> (u64, u64) {
+    let whole = u128::from_le_bytes(bytes);
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "the halves are what is wanted"
+    )]
+    let halves = (whole as u64, (whole >> 64) as u64);
+    halves
+}
+
+const EMPTY: u32 = u32::MAX;
+
+/// A set of slots, found by the hash of what they stand for. Open addressing with linear probing, at most three
+/// quarters full; removal moves later entries back, so that a table never fills up with marks of what is gone.
+#[derive(Debug, Clone)]
+pub(super) struct SlotTable {
+    /// A power of two of them, or none.
+    entries: Vec<u32>,
+    /// The bits of an entry that are its slot; the others are a piece of the hash.
+    slot_bits: u32,
+    /// How far a hash is shifted down to say where it is looked for first.
+    shift: u32,
+    len: usize,
+}
+
+impl SlotTable {
+    /// The largest slot that a table can hold.
+    pub(super) const MAX_SLOT: u32 = (1 << 31) - 2;
+
+    pub(super) fn with_capacity(len: usize) -> Self {
+        let room = if len == 0 { 0 } else { Self::room_for(len) };
+        Self {
+            entries: vec![EMPTY; room],
+            slot_bits: u32::try_from(room).unwrap_or(u32::MAX).wrapping_sub(1),
+            shift: if room == 0 {
+                63
+            } else {
+                u64::BITS - room.trailing_zeros()
+            },
+            len: 0,
+        }
+    }
+
+    fn room_for(len: usize) -> usize {
+        (len + len / 3 + 2).next_power_of_two().max(8)
+    }
+
+    #[inline]
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "shifted down to as many bits as the table has"
+    )]
+    const fn home(&self, hash: u64) -> usize {
+        (hash >> (self.shift & 63)) as usize
+    }
+
+    #[inline]
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "the low bits are wanted; the high ones choose the place"
+    )]
+    const fn entry(&self, hash: u64, slot: u32) -> u32 {
+        (hash as u32 & !self.slot_bits) | slot
+    }
+
+    /// The slot with this hash that `is_it` confirms.
+    #[inline]
+    pub(super) fn find(&self, hash: u64, is_it: impl Fn(u32) -> bool) -> Option<u32> {
+        let slot_bits = self.slot_bits;
+        let wanted = self.entry(hash, 0);
+        let mut at = self.home(hash);
+        loop {
+            let entry = *self.entries.get(at)?;
+            if entry == EMPTY {
+                return None;
+            }
+            if entry & !slot_bits == wanted && is_it(entry & slot_bits) {
+                return Some(entry & slot_bits);
+            }
+            at = at.wrapping_add(1) & (slot_bits as usize);
+        }
+    }
+
+    /// Puts in a slot that is not in it. `hash_of` gives the hash of any slot that is.
+    pub(super) fn insert(&mut self, hash: u64, slot: u32, hash_of: impl Fn(u32) -> u64) {
+        let needed = Self::room_for((self.len + 1).max(slot as usize + 1));
+        if needed > self.entries.len() {
+            let old = core::mem::replace(self, Self::with_capacity(needed / 2));
+            let slot_bits = old.slot_bits;
+            for entry in old.entries.iter().filter(|entry| **entry != EMPTY) {
+                let kept = entry & slot_bits;
+                self.place(hash_of(kept), kept);
+            }
+        }
+        self.place(hash, slot);
+    }
+
+    fn place(&mut self, hash: u64, slot: u32) {
+        let (mut at, mask) = (self.home(hash), self.slot_bits as usize);
+        let entry = self.entry(hash, slot);
+        while let Some(place) = self.entries.get_mut(at) {
+            if *place == EMPTY {
+                *place = entry;
+                self.len += 1;
+                return;
+            }
+            at = at.wrapping_add(1) & mask;
+        }
+    }
+
+    /// Takes out a slot, if it is in.
+    pub(super) fn remove(&mut self, hash: u64, slot: u32, hash_of: impl Fn(u32) -> u64) {
+        let (mut at, mask) = (self.home(hash), self.slot_bits as usize);
+        let wanted = self.entry(hash, slot);
+        loop {
+            match self.entries.get(at) {
+                Some(entry) if *entry == wanted => break,
+                Some(entry) if *entry != EMPTY => at = at.wrapping_add(1) & mask,
+                _ => return,
+            }
+        }
+        self.len -= 1;
+        // Close the gap: an entry further on may move back to it unless its own home lies behind the gap.
+        let (mut gap, mut next) = (at, at);
+        loop {
+            next = next.wrapping_add(1) & mask;
+            let moving = match self.entries.get(next) {
+                Some(entry) if *entry != EMPTY => *entry,
+                _ => break,
+            };
+            let home = self.home(hash_of(moving & self.slot_bits));
+            if (next.wrapping_sub(home) & mask) >= (next.wrapping_sub(gap) & mask) {
+                if let Some(place) = self.entries.get_mut(gap) {
+                    *place = moving;
+                }
+                gap = next;
+            }
+        }
+        if let Some(place) = self.entries.get_mut(gap) {
+            *place = EMPTY;
+        }
+    }
+
+    pub(super) const fn memory_bytes(&self) -> usize {
+        self.entries.capacity() * size_of::<u32>()
+    }
+}

@@ -1,0 +1,158 @@
+//! The index: built from a snapshot, moved forward by changes.
+
+use super::catalog::Catalog;
+use super::hash::Seed;
+use super::holdings::Holdings;
+use super::tree::Tree;
+use super::{Change, GrantFact, IndexError, Snapshot};
+use crate::{AssignmentId, EnvironmentId, Revision};
+
+/// Everything that decisions in one environment rest on, laid out for answering.
+///
+/// It holds the state of one [`Revision`]. Questions take `&self` and may be asked from many threads;
+/// [`apply`](Self::apply) takes `&mut self`. A clone is a full copy.
+#[derive(Debug, Clone)]
+pub struct AccessIndex {
+    environment: EnvironmentId,
+    revision: Revision,
+    pub(super) catalog: Catalog,
+    pub(super) tree: Tree,
+    pub(super) holdings: Holdings,
+}
+
+impl AccessIndex {
+    /// Builds the index of a snapshot.
+    ///
+    /// # Errors
+    /// An [`IndexError`] when the facts contradict each other. An assignment of an identity that is no member is no
+    /// contradiction: the identity is answered "not found" until a change says that it is a member.
+    pub fn build(snapshot: &Snapshot) -> Result<Self, IndexError> {
+        Self::build_seeded(snapshot, 0)
+    }
+
+    /// Builds the index of a snapshot; where things lie in it depends on `seed`, answers do not.
+    ///
+    /// Give a secret random number where strangers choose the ids that are stored: without it they could choose ids
+    /// that are all looked for in one place, and make look-ups slow.
+    ///
+    /// # Errors
+    /// As [`build`](Self::build).
+    pub fn build_seeded(snapshot: &Snapshot, seed: u64) -> Result<Self, IndexError> {
+        let seed = Seed::new(seed);
+        let mut catalog = Catalog::build(seed, &snapshot.permissions, &snapshot.roles)?;
+        let mut tree = Tree::build(seed, &snapshot.nodes)?;
+        let holdings = Holdings::build(seed, &snapshot.subjects, &snapshot.grants, |grant| {
+            let (role, node) = resolve(&catalog, &tree, grant)?;
+            catalog.count_grant(role, 1);
+            tree.count_grant(node, 1);
+            Ok((role, node))
+        })?;
+        let Snapshot {
+            environment,
+            revision,
+            ..
+        } = *snapshot;
+        Ok(Self {
+            environment,
+            revision,
+            catalog,
+            tree,
+            holdings,
+        })
+    }
+
+    /// Moves the index forward by the changes of one revision, in their order. Every one of them must leave facts that
+    /// do not contradict each other: a role or node comes before the assignments that name it and goes after them. To
+    /// remove what is not there changes nothing.
+    ///
+    /// # Errors
+    /// [`IndexError::RevisionGap`] when `revision` is not the one after [`revision`](Self::revision); the index is as it
+    /// was. Any other error when a change contradicts what is there: changes before it have been applied, the
+    /// revision stands still, and the caller must throw the index away and build it anew.
+    pub fn apply(&mut self, revision: Revision, changes: &[Change]) -> Result<(), IndexError> {
+        if revision != self.revision.next() {
+            return Err(IndexError::RevisionGap {
+                current: self.revision,
+                given: revision,
+            });
+        }
+        for change in changes {
+            self.apply_one(change)?;
+        }
+        self.revision = revision;
+        Ok(())
+    }
+
+    fn apply_one(&mut self, change: &Change) -> Result<(), IndexError> {
+        match change {
+            Change::PermissionPut(permission) => self.catalog.put_permission(permission),
+            Change::PermissionRemoved(id) => {
+                self.catalog.remove_permission(*id);
+                Ok(())
+            }
+            Change::RolePut(role) => self.catalog.put_role(role),
+            Change::RoleRemoved(id) => self.catalog.remove_role(*id),
+            Change::NodePut(node) => self.tree.put(node),
+            Change::NodeRemoved(id) => self.tree.remove(*id),
+            Change::SubjectPut(subject) => self.holdings.put_subject(subject),
+            Change::SubjectRemoved(id) => {
+                for row in self.holdings.remove_subject(*id) {
+                    self.uncount(row.role(), row.node());
+                }
+                Ok(())
+            }
+            Change::GrantPut(grant) => self.put_grant(grant),
+            Change::GrantRemoved(id) => {
+                self.remove_grant(*id);
+                Ok(())
+            }
+        }
+    }
+
+    fn put_grant(&mut self, grant: &GrantFact) -> Result<(), IndexError> {
+        let (role, node) = resolve(&self.catalog, &self.tree, grant)?;
+        if let Some(freed) = self.holdings.put_grant(grant, role, node)? {
+            self.uncount(freed.role, freed.node);
+        }
+        self.catalog.count_grant(role, 1);
+        self.tree.count_grant(node, 1);
+        Ok(())
+    }
+
+    fn remove_grant(&mut self, id: AssignmentId) {
+        if let Some(freed) = self.holdings.remove_grant(id) {
+            self.uncount(freed.role, freed.node);
+        }
+    }
+
+    fn uncount(&mut self, role: u32, node: u32) {
+        self.catalog.count_grant(role, -1);
+        self.tree.count_grant(node, -1);
+    }
+
+    /// The environment that it holds.
+    pub const fn environment(&self) -> EnvironmentId {
+        self.environment
+    }
+
+    /// The revision that it stands at.
+    pub const fn revision(&self) -> Revision {
+        self.revision
+    }
+
+    /// How many bytes of memory it holds, unused room included; what the allocator adds for itself is not counted.
+    /// Takes a walk over all identities.
+    pub fn memory_bytes(&self) -> usize {
+        size_of::<Self>()
+            + self.catalog.memory_bytes()
+            + self.tree.memory_bytes()
+            + self.holdings.memory_bytes()
+    }
+}
+
+/// The slots of the role and the node that an assignment names.
+fn resolve(catalog: &Catalog, tree: &Tree, grant: &GrantFact) -> Result<(u32, u32), IndexError> {
+    let node = tree.resolve(grant.id, grant.key.node)?;
+    let role = catalog.resolve(grant.id, grant.key.role)?;
+    Ok((role, node))
+}

@@ -1,0 +1,98 @@
+//! Dense numbers for ids: slots. Everything inside an index is named by its slot.
+
+use super::IndexError;
+use super::hash::{Seed, SlotTable};
+use uuid::Uuid;
+
+/// Gives each id a slot, and gives the slots of forgotten ids to others.
+#[derive(Debug, Clone)]
+pub(super) struct Interner {
+    seed: Seed,
+    /// The id in each slot, in the byte order of this machine. What a free slot holds means nothing.
+    ids: Vec<u128>,
+    table: SlotTable,
+    free: Vec<u32>,
+}
+
+const fn number(id: Uuid) -> u128 {
+    u128::from_ne_bytes(*id.as_bytes())
+}
+
+impl Interner {
+    pub(super) fn with_capacity(seed: Seed, len: usize) -> Self {
+        Self {
+            seed,
+            ids: Vec::with_capacity(len),
+            table: SlotTable::with_capacity(len),
+            free: Vec::new(),
+        }
+    }
+
+    #[inline]
+    pub(super) fn find(&self, id: Uuid) -> Option<u32> {
+        let id = number(id);
+        self.table.find(self.seed.of_id(id), |slot| {
+            self.ids.get(slot as usize) == Some(&id)
+        })
+    }
+
+    /// The slot of an id, and whether it has it only now.
+    pub(super) fn intern(&mut self, id: Uuid) -> Result<(u32, bool), IndexError> {
+        if let Some(slot) = self.find(id) {
+            return Ok((slot, false));
+        }
+        let id = number(id);
+        let slot = if let Some(slot) = self.free.pop() {
+            if let Some(place) = self.ids.get_mut(slot as usize) {
+                *place = id;
+            }
+            slot
+        } else {
+            let slot = u32::try_from(self.ids.len()).unwrap_or(u32::MAX);
+            if slot > SlotTable::MAX_SLOT {
+                return Err(IndexError::TooLarge);
+            }
+            self.ids.push(id);
+            slot
+        };
+        let (ids, seed) = (&self.ids, self.seed);
+        self.table
+            .insert(seed.of_id(id), slot, |slot| hash_of(ids, seed, slot));
+        Ok((slot, true))
+    }
+
+    /// Forgets the id in a slot that is in use.
+    pub(super) fn release(&mut self, slot: u32) {
+        let (ids, seed) = (&self.ids, self.seed);
+        self.table.remove(hash_of(ids, seed, slot), slot, |slot| {
+            hash_of(ids, seed, slot)
+        });
+        self.free.push(slot);
+    }
+
+    /// The id in a slot that is in use.
+    pub(super) fn id(&self, slot: u32) -> Uuid {
+        Uuid::from_bytes(
+            self.ids
+                .get(slot as usize)
+                .copied()
+                .unwrap_or_default()
+                .to_ne_bytes(),
+        )
+    }
+
+    /// How many slots there are, free ones with them: every slot is below.
+    pub(super) const fn slots(&self) -> usize {
+        self.ids.len()
+    }
+
+    pub(super) const fn memory_bytes(&self) -> usize {
+        self.ids.capacity() * size_of::<u128>()
+            + self.free.capacity() * size_of::<u32>()
+            + self.table.memory_bytes()
+    }
+}
+
+fn hash_of(ids: &[u128], seed: Seed, slot: u32) -> u64 {
+    seed.of_id(ids.get(slot as usize).copied().unwrap_or_default())
+}

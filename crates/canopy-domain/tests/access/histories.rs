@@ -1,0 +1,279 @@
+//! Random histories: after every change the index that was moved forward, an index built anew and the oracle agree on
+//! every question.
+
+use crate::facts::{
+    GRANT, NODE, PERMISSION, ROLE, SUBJECT, at, empty, grant, id, key, node, permission, role,
+    subject, window,
+};
+use crate::oracle;
+use canopy_domain::access::{
+    AccessIndex, Change, Decision, Question, RoleFact, Scope, Snapshot, SubjectFact,
+};
+use canopy_domain::{MembershipStatus, PermissionKey, RoleName};
+use proptest::prelude::*;
+
+/// Window borders; questions are asked a microsecond before, at and after each.
+const BORDERS: [i64; 3] = [10, 20, 30];
+
+/// How many things of each kind there can be.
+#[derive(Debug, Clone, Copy)]
+struct Sizes {
+    permissions: u8,
+    roles: u8,
+    nodes: u8,
+    subjects: u8,
+    grants: u8,
+}
+
+const SMALL: Sizes = Sizes {
+    permissions: 3,
+    roles: 4,
+    nodes: 7,
+    subjects: 3,
+    grants: 14,
+};
+const DEEP: Sizes = Sizes {
+    permissions: 2,
+    roles: 3,
+    nodes: 66,
+    subjects: 2,
+    grants: 20,
+};
+
+/// A change as dice: what kind, and five numbers to make it from.
+type Dice = (u8, [u8; 5]);
+
+fn dice() -> impl Strategy<Value = Dice> {
+    (0_u8..24, any::<[u8; 5]>())
+}
+
+fn change(sizes: Sizes, (kind, [which, first, second, third, fourth]): Dice) -> Change {
+    let Sizes {
+        permissions,
+        roles,
+        nodes,
+        subjects,
+        grants,
+    } = sizes;
+    match kind {
+        0 => {
+            let mut fact = permission(which % permissions);
+            if first % 4 == 0 {
+                fact.key = PermissionKey::parse(&key(second % permissions)).unwrap();
+            }
+            Change::PermissionPut(fact)
+        }
+        1 => Change::PermissionRemoved(id(PERMISSION, which % permissions)),
+        2..=4 => {
+            let bundled: Vec<u8> = (0..permissions)
+                .filter(|number| first >> number & 1 == 1)
+                .collect();
+            let fact = role(which % roles, second % 4 != 0, &bundled);
+            // Names are sorted by bytes and may repeat: the engine does not rely on their being unique.
+            let name = RoleName::parse(["b", "B", "Ä", "a", "aa"][usize::from(third % 5)]).unwrap();
+            Change::RolePut(RoleFact { name, ..fact })
+        }
+        5 => Change::RoleRemoved(id(ROLE, which % roles)),
+        6..=10 => Change::NodePut(node(
+            which % nodes,
+            (which % nodes != 0 || first % 8 == 0).then_some(first % nodes),
+            second % 6 != 0,
+        )),
+        11 => Change::NodeRemoved(id(NODE, which % nodes)),
+        12..=13 => Change::SubjectPut(SubjectFact {
+            is_active: first % 5 != 0,
+            membership: MembershipStatus::ALL[[1_usize, 1, 1, 1, 0, 2, 3][usize::from(second % 7)]],
+            ..subject(which % subjects)
+        }),
+        14 => Change::SubjectRemoved(id(SUBJECT, which % subjects)),
+        15..=21 => {
+            let from = usize::from(third % 3);
+            let to = BORDERS[from..].get(usize::from(fourth % 4) + 1).copied();
+            let key = (first % subjects, second % roles, (third / 3) % nodes);
+            Change::GrantPut(grant(which % grants, key, window(BORDERS[from], to)))
+        }
+        _ => Change::GrantRemoved(id(GRANT, which % grants)),
+    }
+}
+
+/// A chain of nodes, roles with some permissions, all subjects.
+fn start(sizes: Sizes, chain: u8) -> Snapshot {
+    Snapshot {
+        permissions: (0..sizes.permissions).map(permission).collect(),
+        roles: (0..sizes.roles)
+            .map(|number| role(number, true, &[number % sizes.permissions]))
+            .collect(),
+        // Children before parents: the order of a snapshot means nothing.
+        nodes: (0..chain)
+            .rev()
+            .map(|number| node(number, number.checked_sub(1), true))
+            .collect(),
+        subjects: (0..sizes.subjects).map(subject).collect(),
+        ..empty()
+    }
+}
+
+fn compare(
+    facts: &Snapshot,
+    indexes: [&AccessIndex; 2],
+    sizes: Sizes,
+    nodes: &[u8],
+    instants: &[i64],
+) {
+    let scopes: Vec<Scope> = nodes
+        .iter()
+        .map(|number| Scope::Node(id(NODE, *number)))
+        .chain([Scope::AppWide])
+        .collect();
+    let mut roles = Vec::new();
+    for subject in 0..=sizes.subjects {
+        for wanted in 0..=sizes.permissions {
+            let permission = &key(wanted);
+            for scope in &scopes {
+                let question = Question {
+                    identity: id(SUBJECT, subject),
+                    permission,
+                    scope: *scope,
+                };
+                for instant in instants {
+                    let (reason, names) = oracle::decide(facts, &question, at(*instant));
+                    let expected = reason.map_or(Decision::Allowed, Decision::Denied);
+                    for index in indexes {
+                        assert_eq!(
+                            index.decide(&question, at(*instant)),
+                            expected,
+                            "{question:?} at {instant}"
+                        );
+                        let decision = index.decide_with_roles(&question, at(*instant), &mut roles);
+                        assert_eq!(decision, expected, "{question:?} at {instant}, with roles");
+                        assert_eq!(
+                            roles.iter().map(|name| name.as_str()).collect::<Vec<_>>(),
+                            names
+                        );
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// An identity holds exactly the keys for which the oracle allows the question.
+fn compare_effective(
+    facts: &Snapshot,
+    index: &AccessIndex,
+    sizes: Sizes,
+    nodes: &[u8],
+    instant: i64,
+) {
+    for subject in 0..=sizes.subjects {
+        for node in nodes
+            .iter()
+            .map(|number| Some(id(NODE, *number)))
+            .chain([None])
+        {
+            let scope = node.map_or(Scope::AppWide, Scope::Node);
+            let mut expected: Vec<&str> = facts
+                .permissions
+                .iter()
+                .map(|fact| fact.key.as_str())
+                .filter(|permission| {
+                    let question = Question {
+                        identity: id(SUBJECT, subject),
+                        permission,
+                        scope,
+                    };
+                    oracle::decide(facts, &question, at(instant)).0.is_none()
+                })
+                .collect();
+            expected.sort_unstable();
+            let held = index.effective_permissions(id(SUBJECT, subject), node, at(instant));
+            assert_eq!(
+                held.iter().map(|key| key.as_str()).collect::<Vec<_>>(),
+                expected
+            );
+        }
+    }
+}
+
+/// Plays a history; `nodes` are asked about after each step.
+fn play(sizes: Sizes, chain: u8, seed: u64, history: &[Dice], nodes: impl Fn(usize) -> Vec<u8>) {
+    let mut facts = start(sizes, chain);
+    let mut index = AccessIndex::build_seeded(&facts, seed).unwrap();
+    let instants: Vec<i64> = BORDERS
+        .iter()
+        .flat_map(|border| [border - 1, *border, border + 1])
+        .collect();
+    for (step, dice) in history.iter().enumerate() {
+        let change = change(sizes, *dice);
+        let revision = index.revision().next();
+        if !oracle::admits(&facts, &change) {
+            assert!(
+                index
+                    .clone()
+                    .apply(revision, std::slice::from_ref(&change))
+                    .is_err(),
+                "{change:?} contradicts {facts:?}"
+            );
+            continue;
+        }
+        oracle::apply(&mut facts, &change);
+        facts.revision = revision;
+        index.apply(revision, &[change]).unwrap();
+        let again = AccessIndex::build(&facts).unwrap();
+        let nodes = nodes(step);
+        compare(&facts, [&index, &again], sizes, &nodes, &instants);
+        compare_effective(
+            &facts,
+            &index,
+            sizes,
+            &nodes,
+            instants[step % instants.len()],
+        );
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(48) })]
+
+    #[test]
+    fn a_moved_index_a_new_one_and_the_oracle_agree(
+        chain in 1_u8..=SMALL.nodes,
+        seed in any::<u64>(),
+        history in prop::collection::vec(dice(), 1..60),
+    ) {
+        play(SMALL, chain, seed, &history, |_| (0..=SMALL.nodes).collect());
+    }
+
+    #[test]
+    fn they_agree_in_trees_of_depth_64(history in prop::collection::vec(dice(), 1..40), ask in any::<[u8; 4]>()) {
+        play(DEEP, 64, 0, &history, |step| {
+            let last = history[step].1;
+            vec![0, 31, 63, last[0] % DEEP.nodes, last[1] % DEEP.nodes, ask[step % 4] % (DEEP.nodes + 1)]
+        });
+    }
+
+    #[test]
+    fn they_agree_when_one_identity_holds_very_many(rows in prop::collection::vec(any::<[u8; 4]>(), 600), history in prop::collection::vec(dice(), 1..6)) {
+        // More grants than a byte can number.
+        let sizes = Sizes { permissions: 6, roles: 12, nodes: 40, subjects: 1, grants: 255 };
+        let mut facts = start(sizes, 1);
+        facts.nodes = (0..sizes.nodes).map(|number| node(number, number.checked_sub(1).map(|n| n / 3), number % 13 != 12)).collect();
+        facts.grants = (0_u16..).zip(&rows).map(|(number, [a, b, c, d])| {
+            let from = usize::from(c % 3);
+            let to = BORDERS[from..].get(usize::from(d % 4) + 1).copied();
+            let mut fact = grant(0, (0, a % sizes.roles, b % sizes.nodes), window(BORDERS[from], to));
+            fact.id = uuid::Uuid::from_u128((7 << 100) + u128::from(number)).into();
+            fact
+        }).collect();
+        let mut index = AccessIndex::build(&facts).unwrap();
+        for dice in history {
+            let change = change(sizes, dice);
+            if oracle::admits(&facts, &change) {
+                oracle::apply(&mut facts, &change);
+                index.apply(index.revision().next(), &[change]).unwrap();
+            }
+        }
+        let again = AccessIndex::build(&facts).unwrap();
+        compare(&facts, [&index, &again], sizes, &[0, 5, 12, 39, 40], &[9, 10, 20, 29, 30]);
+    }
+}

@@ -1,0 +1,12 @@
+//! The decision engine as its callers see it: reasons one by one, random histories beside a naive oracle, the codec.
+//!
+//! The modules are marked as tests, so that the lints know that they may stop at the first surprise.
+
+#[cfg(test)]
+mod codec;
+#[cfg(test)]
+mod facts;
+#[cfg(test)]
+mod histories;
+#[cfg(test)]
+mod oracle;

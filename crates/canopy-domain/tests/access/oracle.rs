@@ -1,0 +1,186 @@
+//! What the contract says, word by word, over plain lists. Shares no code with the engine and knows no short cut.
+
+use canopy_domain::access::{Change, DenialReason, GrantFact, Question, RoleFact, Scope, Snapshot};
+use canopy_domain::{MembershipStatus, NodeId, Timestamp};
+
+/// The reason of a denial or `None`, and the names of the granting roles.
+pub(crate) type Answer = (Option<DenialReason>, Vec<String>);
+
+/// Whether the facts would still agree with each other after a change.
+pub(crate) fn admits(facts: &Snapshot, change: &Change) -> bool {
+    let known = |node: NodeId| facts.nodes.iter().any(|n| n.id == node);
+    match change {
+        Change::PermissionPut(fact) => !facts
+            .permissions
+            .iter()
+            .any(|p| p.key == fact.key && p.id != fact.id),
+        Change::RolePut(fact) => fact.permissions.iter().all(|id| {
+            facts
+                .permissions
+                .iter()
+                .any(|permission| permission.id == *id)
+        }),
+        Change::RoleRemoved(id) => !facts.grants.iter().any(|grant| grant.key.role == *id),
+        Change::NodePut(fact) => match fact.parent {
+            None => {
+                facts
+                    .nodes
+                    .iter()
+                    .all(|n| n.parent.is_some() || n.id == fact.id)
+                    && {
+                        // An inner node cannot become a root: there is one.
+                        !facts
+                            .nodes
+                            .iter()
+                            .any(|n| n.id == fact.id && n.parent.is_some())
+                    }
+            }
+            Some(parent) => {
+                known(parent) && !path(facts, parent).contains(&fact.id) && parent != fact.id
+            }
+        },
+        Change::NodeRemoved(id) => {
+            !facts.nodes.iter().any(|n| n.parent == Some(*id))
+                && !facts.grants.iter().any(|g| g.key.node == *id)
+        }
+        Change::GrantPut(fact) => {
+            known(fact.key.node) && facts.roles.iter().any(|role| role.id == fact.key.role)
+        }
+        Change::PermissionRemoved(_)
+        | Change::SubjectPut(_)
+        | Change::SubjectRemoved(_)
+        | Change::GrantRemoved(_) => true,
+    }
+}
+
+/// The facts after a change.
+pub(crate) fn apply(facts: &mut Snapshot, change: &Change) {
+    match change.clone() {
+        Change::PermissionPut(fact) => {
+            facts.permissions.retain(|one| one.id != fact.id);
+            facts.permissions.push(fact);
+        }
+        Change::PermissionRemoved(id) => {
+            facts.permissions.retain(|one| one.id != id);
+            for role in &mut facts.roles {
+                role.permissions.retain(|one| *one != id);
+            }
+        }
+        Change::RolePut(fact) => {
+            facts.roles.retain(|one| one.id != fact.id);
+            facts.roles.push(fact);
+        }
+        Change::RoleRemoved(id) => facts.roles.retain(|one| one.id != id),
+        Change::NodePut(fact) => {
+            facts.nodes.retain(|one| one.id != fact.id);
+            facts.nodes.push(fact);
+        }
+        Change::NodeRemoved(id) => facts.nodes.retain(|one| one.id != id),
+        Change::SubjectPut(fact) => {
+            facts.subjects.retain(|one| one.id != fact.id);
+            facts.subjects.push(fact);
+        }
+        Change::SubjectRemoved(id) => {
+            facts.subjects.retain(|one| one.id != id);
+            facts.grants.retain(|one| one.key.identity != id);
+        }
+        Change::GrantPut(fact) => {
+            facts.grants.retain(|one| one.id != fact.id);
+            facts.grants.push(fact);
+        }
+        Change::GrantRemoved(id) => facts.grants.retain(|one| one.id != id),
+    }
+}
+
+/// The nodes from one to the root.
+fn path(facts: &Snapshot, node: NodeId) -> Vec<NodeId> {
+    let mut path = Vec::new();
+    let mut next = Some(node);
+    while let Some(at) = next {
+        path.push(at);
+        next = facts
+            .nodes
+            .iter()
+            .find(|n| n.id == at)
+            .and_then(|n| n.parent);
+    }
+    path
+}
+
+fn is_active(facts: &Snapshot, node: NodeId) -> bool {
+    path(facts, node)
+        .iter()
+        .all(|at| facts.nodes.iter().any(|n| n.id == *at && n.is_active))
+}
+
+fn role_of<'a>(facts: &'a Snapshot, grant: &GrantFact) -> &'a RoleFact {
+    facts
+        .roles
+        .iter()
+        .find(|role| role.id == grant.key.role)
+        .unwrap()
+}
+
+pub(crate) fn decide(facts: &Snapshot, question: &Question<'_>, at: Timestamp) -> Answer {
+    use DenialReason as R;
+    let no = |reason| (Some(reason), vec![]);
+    let Some(subject) = facts
+        .subjects
+        .iter()
+        .find(|one| one.id == question.identity)
+    else {
+        return no(R::IdentityNotFound);
+    };
+    if !subject.is_active {
+        return no(R::IdentityInactive);
+    }
+    if subject.membership != MembershipStatus::Active {
+        return no(R::MembershipInactive);
+    }
+    let Some(permission) = facts
+        .permissions
+        .iter()
+        .find(|one| one.key.as_str() == question.permission)
+    else {
+        return no(R::PermissionNotFound);
+    };
+    if let Scope::Node(node) = question.scope {
+        if !facts.nodes.iter().any(|one| one.id == node) {
+            return no(R::NodeNotFound);
+        }
+        if !is_active(facts, node) {
+            return no(R::NodeInactive);
+        }
+    }
+    let counts_here = |grant: &&GrantFact| match question.scope {
+        Scope::Node(node) => path(facts, node).contains(&grant.key.node),
+        Scope::AppWide => true,
+    };
+    let bundles = |grant: &&GrantFact| role_of(facts, grant).permissions.contains(&permission.id);
+    let rows = facts
+        .grants
+        .iter()
+        .filter(|grant| grant.key.identity == question.identity);
+    let mut reasons = vec![R::NoGrant];
+    let mut names = vec![];
+    for grant in rows.filter(counts_here).filter(bundles) {
+        let role = role_of(facts, grant);
+        if at < grant.window.from() {
+            reasons.push(R::AssignmentScheduled);
+        } else if grant.window.to().is_some_and(|to| at >= to) {
+            reasons.push(R::AssignmentExpired);
+        } else if !role.is_active {
+            reasons.push(R::RoleInactive);
+        } else if !is_active(facts, grant.key.node) {
+            reasons.push(R::NodeInactive);
+        } else {
+            names.push(role.name.as_str().to_owned());
+        }
+    }
+    if names.is_empty() {
+        return (reasons.into_iter().min(), vec![]);
+    }
+    names.sort();
+    names.dedup();
+    (None, names)
+}

@@ -5,7 +5,7 @@
 //! exist is empty. Texts are ordered byte for byte, ids by their bytes.
 
 use super::StoreError;
-use crate::access::{Change, Snapshot};
+use crate::access::{Change, Snapshot, SubjectFact};
 use crate::assignment::bulk_create::AssignmentFacts;
 use crate::assignment::listing::{AssignmentQuery, AssignmentSummary, AssignmentView};
 use crate::hierarchy::create::NodeFacts;
@@ -147,6 +147,8 @@ pub trait IdentityReader: Send {
         application: ApplicationId,
         ids: &[IdentityId],
     ) -> Result<IdentityFacts, StoreError>;
+    /// Everyone who is, or once was, a member of the application, as decisions see them.
+    async fn members(&mut self, application: ApplicationId) -> Result<Vec<SubjectFact>, StoreError>;
     /// All memberships of one identity, by application.
     async fn memberships(&mut self, id: IdentityId) -> Result<Vec<Membership>, StoreError>;
 }

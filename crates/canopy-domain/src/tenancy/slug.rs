@@ -36,6 +36,11 @@ impl Slug {
         Self("node".into())
     }
 
+    /// The slug of an account, application or environment whose name has no letter or digit to make one from.
+    pub fn of(tenant: super::Tenant) -> Self {
+        Self(tenant.as_str().into())
+    }
+
     /// Makes a slug from a name: letters and digits of ASCII in lower case, `-` for each run of anything else, cut so
     /// that any number still fits behind it. A name without letters and digits gives `None`.
     pub fn from_name(name: &str) -> Option<Self> {

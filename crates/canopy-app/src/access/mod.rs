@@ -1,0 +1,3 @@
+//! The question that everything else serves.
+
+pub mod evaluate;

@@ -1,0 +1,137 @@
+//! What every use case is given.
+
+use crate::decisions::Decisions;
+use crate::directory::Directory;
+use crate::{AppError, Call};
+use canopy_domain::audit::{AuditEvent, AuditEventId};
+use canopy_domain::port::{
+    Clock, CommitRecord, EnvironmentChanges, Ids, ReadTx, Store, StoreError, WriteScope, WriteTx,
+};
+use canopy_domain::{EnvironmentId, Revision, Timestamp};
+use std::sync::Arc;
+use uuid::Uuid;
+
+/// The service without its adapters: the ports it was given, the decision indexes and the directory of paths.
+#[derive(Clone)]
+pub struct App {
+    store: Arc<dyn Store>,
+    clock: Arc<dyn Clock>,
+    ids: Arc<dyn Ids>,
+    decisions: Arc<Decisions>,
+    directory: Arc<Directory>,
+}
+
+impl core::fmt::Debug for App {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("App")
+            .field("decisions", &self.decisions)
+            .finish_non_exhaustive()
+    }
+}
+
+impl App {
+    /// Puts a service together. One process uses one `App` (clones share everything) for one store.
+    pub fn new(store: Arc<dyn Store>, clock: Arc<dyn Clock>, ids: Arc<dyn Ids>) -> Self {
+        let decisions = Arc::new(Decisions::new(Arc::clone(&store)));
+        Self {
+            store,
+            clock,
+            ids,
+            decisions,
+            directory: Arc::default(),
+        }
+    }
+
+    /// The instant now.
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// A fresh id.
+    pub fn mint(&self) -> Uuid {
+        self.ids.mint()
+    }
+
+    /// The decision indexes.
+    pub fn decisions(&self) -> &Decisions {
+        &self.decisions
+    }
+
+    pub(crate) fn directory(&self) -> &Directory {
+        &self.directory
+    }
+
+    /// Makes sure that the store answers.
+    ///
+    /// # Errors
+    /// [`AppError::Store`] when it does not.
+    pub async fn ping(&self) -> Result<(), AppError> {
+        Ok(self.store.ping().await?)
+    }
+
+    pub(crate) async fn read(&self) -> Result<Box<dyn ReadTx>, StoreError> {
+        self.store.read().await
+    }
+
+    pub(crate) async fn write(&self, scope: WriteScope) -> Result<Box<dyn WriteTx>, StoreError> {
+        self.store.write(scope).await
+    }
+
+    /// An audit event of this call that names neither an application nor an environment yet.
+    pub(crate) fn audit(&self, call: &Call, at: Timestamp, entry: AuditEntry) -> AuditEvent {
+        AuditEvent {
+            id: AuditEventId::new(self.mint()),
+            account_id: entry.account,
+            application_id: entry.application,
+            environment_id: entry.environment,
+            actor: call.caller.actor(),
+            action: entry.action,
+            category: entry.category,
+            severity: entry.severity,
+            outcome: canopy_domain::audit::AuditOutcome::Success,
+            resource_type: entry.resource_type,
+            resource_id: entry.resource_id,
+            resource_label: entry.resource_label,
+            metadata: entry.metadata,
+            correlation_id: call.request_id.clone(),
+            created_at: at,
+        }
+    }
+
+    /// Commits, and moves the decision indexes of this process forward before anybody is answered.
+    pub(crate) async fn commit(
+        &self,
+        tx: Box<dyn WriteTx>,
+        record: CommitRecord,
+    ) -> Result<Vec<(EnvironmentId, Revision)>, AppError> {
+        let changes: Vec<EnvironmentChanges> = record.changes.clone();
+        let touched: Vec<EnvironmentId> = changes.iter().map(|one| one.environment).collect();
+        match tx.commit(record).await {
+            Ok(revisions) => {
+                for (one, (_, revision)) in changes.into_iter().zip(&revisions) {
+                    self.decisions.publish(one.environment, *revision, &one.changes);
+                }
+                Ok(revisions)
+            }
+            Err(error) => {
+                // Whether the commit took place may be open, so what these indexes hold may be old.
+                self.decisions.forget(&touched);
+                Err(error.into())
+            }
+        }
+    }
+}
+
+/// What an audit event says of a change, besides who and when.
+pub(crate) struct AuditEntry {
+    pub account: canopy_domain::AccountId,
+    pub application: Option<canopy_domain::ApplicationId>,
+    pub environment: Option<EnvironmentId>,
+    pub action: &'static str,
+    pub category: canopy_domain::audit::AuditCategory,
+    pub severity: canopy_domain::audit::AuditSeverity,
+    pub resource_type: &'static str,
+    pub resource_id: String,
+    pub resource_label: String,
+    pub metadata: canopy_domain::audit::Detail,
+}

@@ -1,0 +1,49 @@
+//! Give one role to many assignments, all or nothing.
+
+use super::bulk_create::taken_meanwhile;
+use super::bulk_remove::all_of;
+use super::{audit_entry, granted};
+use crate::{App, AppError, Call, unit_of_work};
+use canopy_domain::assignment::change::{change_role, key_with_role};
+use canopy_domain::audit::Detail;
+use canopy_domain::port::{CommitRecord, WriteScope};
+use canopy_domain::{AssignmentId, AssignmentKey, EnvironmentPlace, RoleId};
+
+/// Gives the role to each assignment and answers how many changed; those that have it already do not.
+///
+/// # Errors
+/// [`AppError::AssignmentsNotFound`] with all unknown ids;
+/// [`ChangeRoleError`](canopy_domain::assignment::change::ChangeRoleError) with all clashes; [`AppError::Store`].
+pub async fn run(
+    app: &App,
+    call: &Call,
+    place: &EnvironmentPlace,
+    ids: &[AssignmentId],
+    role: RoleId,
+) -> Result<usize, AppError> {
+    unit_of_work::retry(|| async {
+        let mut tx = app.write(WriteScope::Environment(place.environment)).await?;
+        let now = app.now();
+        let assignments = all_of(tx.as_mut(), place, ids).await?;
+        let keys: Vec<AssignmentKey> = assignments
+            .iter()
+            .map(|assignment| key_with_role(assignment, role))
+            .collect();
+        let facts = tx.assignment_facts(place, &keys).await?;
+        let changed = change_role(&assignments, role, &facts, now)?;
+        if changed.is_empty() {
+            return Ok(0);
+        }
+        tx.update_assignments(&changed).await.map_err(taken_meanwhile)?;
+        let ids: Vec<AssignmentId> = changed.iter().map(|assignment| assignment.id).collect();
+        let more = vec![("role_id", Detail::text(role))];
+        let record = CommitRecord {
+            at: now,
+            changes: granted(place, &changed),
+            audit: app.audit(call, now, audit_entry(place, "assignment.bulk_change_role", &ids, more)),
+        };
+        app.commit(tx, record).await?;
+        Ok(changed.len())
+    })
+    .await
+}

@@ -1,0 +1,36 @@
+//! List the assignments of an environment, or count them.
+
+use crate::{App, AppError};
+use canopy_domain::assignment::listing::{AssignmentQuery, AssignmentSummary, AssignmentView};
+use canopy_domain::{EnvironmentPlace, Page, Timestamp};
+
+/// The assignments that fit the query, and the instant at which their state was judged.
+///
+/// # Errors
+/// [`AppError::Store`].
+pub async fn run(
+    app: &App,
+    place: &EnvironmentPlace,
+    query: &AssignmentQuery,
+) -> Result<(Page<AssignmentView>, Timestamp), AppError> {
+    let now = app.now();
+    Ok((
+        app.read()
+            .await?
+            .assignment_views(place.environment, query, now)
+            .await?,
+        now,
+    ))
+}
+
+/// How many there are, by state.
+///
+/// # Errors
+/// [`AppError::Store`].
+pub async fn summary(app: &App, place: &EnvironmentPlace) -> Result<AssignmentSummary, AppError> {
+    Ok(app
+        .read()
+        .await?
+        .assignment_summary(place.environment, app.now())
+        .await?)
+}

@@ -1,0 +1,54 @@
+//! Change the role or window of an assignment.
+
+use super::bulk_create::taken_meanwhile;
+use super::{audit_entry, granted};
+use crate::{App, AppError, Call, unit_of_work};
+use canopy_domain::assignment::change::{self, AssignmentPatch, key_with_role};
+use canopy_domain::audit::Detail;
+use canopy_domain::port::{CommitRecord, WriteScope};
+use canopy_domain::{Assignment, AssignmentError, AssignmentId, EnvironmentPlace};
+
+/// Changes an assignment and answers it as it is afterwards. A change that changes nothing writes nothing.
+///
+/// # Errors
+/// [`AssignmentError`]; [`AppError::Store`].
+pub async fn run(
+    app: &App,
+    call: &Call,
+    place: &EnvironmentPlace,
+    id: AssignmentId,
+    patch: &AssignmentPatch,
+) -> Result<Assignment, AppError> {
+    unit_of_work::retry(|| async {
+        let mut tx = app.write(WriteScope::Environment(place.environment)).await?;
+        let now = app.now();
+        let found = tx.assignments(place.environment, &[id]).await?;
+        let before = found.into_iter().next().ok_or(AssignmentError::NotFound)?;
+        let facts = tx
+            .assignment_facts(place, &[key_with_role(&before, patch.role)])
+            .await?;
+        let after = change::patch(&before, patch, &facts, now)?;
+        if (after.key, after.window) == (before.key, before.window) {
+            return Ok(before);
+        }
+        let changed = core::slice::from_ref(&after);
+        tx.update_assignments(changed).await.map_err(taken_meanwhile)?;
+        let more = vec![("before", state(&before)), ("after", state(&after))];
+        let record = CommitRecord {
+            at: now,
+            changes: granted(place, changed),
+            audit: app.audit(call, now, audit_entry(place, "assignment.change", &[id], more)),
+        };
+        app.commit(tx, record).await?;
+        Ok(after)
+    })
+    .await
+}
+
+fn state(assignment: &Assignment) -> Detail {
+    Detail::Map(vec![
+        ("role_id", Detail::text(assignment.key.role)),
+        ("effective_from", Detail::text(assignment.window.from())),
+        ("effective_to", Detail::optional(assignment.window.to())),
+    ])
+}

@@ -1,0 +1,34 @@
+//! Remove one assignment.
+
+use super::{audit_entry, removed};
+use crate::{App, AppError, Call, unit_of_work};
+use canopy_domain::audit::Detail;
+use canopy_domain::port::{CommitRecord, WriteScope};
+use canopy_domain::{AssignmentError, AssignmentId, EnvironmentPlace};
+
+/// Removes an assignment.
+///
+/// # Errors
+/// [`AssignmentError::NotFound`]; [`AppError::Store`].
+pub async fn run(app: &App, call: &Call, place: &EnvironmentPlace, id: AssignmentId) -> Result<(), AppError> {
+    unit_of_work::retry(|| async {
+        let mut tx = app.write(WriteScope::Environment(place.environment)).await?;
+        let now = app.now();
+        let found = tx.assignments(place.environment, &[id]).await?;
+        let gone = found.into_iter().next().ok_or(AssignmentError::NotFound)?;
+        tx.delete_assignments(place.environment, &[id]).await?;
+        let more = vec![
+            ("identity_id", Detail::text(gone.key.identity)),
+            ("role_id", Detail::text(gone.key.role)),
+            ("node_id", Detail::text(gone.key.node)),
+        ];
+        let record = CommitRecord {
+            at: now,
+            changes: removed(place, &[id]),
+            audit: app.audit(call, now, audit_entry(place, "assignment.remove", &[id], more)),
+        };
+        app.commit(tx, record).await?;
+        Ok(())
+    })
+    .await
+}

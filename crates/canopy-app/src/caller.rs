@@ -1,0 +1,57 @@
+//! Who makes a call.
+
+use canopy_domain::audit::{Actor, ActorType};
+use canopy_domain::{AccountId, EnvironmentId, IdentityId};
+
+/// An authenticated principal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Caller {
+    /// Runs the installation.
+    Operator {
+        /// The subject of the token.
+        subject: String,
+    },
+    /// Administers one account. Admins bypass RBAC.
+    Admin {
+        /// The account.
+        account: AccountId,
+        /// The subject of the token.
+        subject: String,
+        /// The environment that the token names, which lies in the account.
+        environment: Option<EnvironmentId>,
+    },
+    /// An end user.
+    Identity {
+        /// The account.
+        account: AccountId,
+        /// The identity, which belongs to the account.
+        id: IdentityId,
+        /// The environment that the token names, which lies in the account.
+        environment: Option<EnvironmentId>,
+    },
+}
+
+impl Caller {
+    /// The caller as audit events name it.
+    pub fn actor(&self) -> Actor {
+        let (id, kind) = match self {
+            Self::Operator { subject } => (subject.clone(), ActorType::Operator),
+            Self::Admin { subject, .. } => (subject.clone(), ActorType::Admin),
+            Self::Identity { id, .. } => (id.to_string(), ActorType::Identity),
+        };
+        Actor {
+            label: id.clone(),
+            id,
+            kind,
+        }
+    }
+}
+
+/// One call: who makes it, and the id under which logs and audit events know it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Call {
+    /// Who.
+    pub caller: Caller,
+    /// The request's id.
+    pub request_id: String,
+}

@@ -1,0 +1,64 @@
+//! What a use case answers when it does not do what was asked.
+
+use canopy_domain::assignment::change::ChangeRoleError;
+use canopy_domain::port::{StoreError, TokenError};
+use canopy_domain::setup::bootstrap::BootstrapError;
+use canopy_domain::setup::resource_permissions::ResourcePermissionsError;
+use canopy_domain::{
+    AssignmentError, AssignmentId, HierarchyError, IdentityError, MembershipError, PermissionError, RoleError,
+    TenancyError,
+};
+
+/// Why a call was refused or failed. Each inner error is a rule of its area; only [`AppError::Store`] and
+/// [`AppError::Broken`] are not the caller's to mend.
+#[derive(Debug, thiserror::Error)]
+pub enum AppError {
+    /// The credential is not accepted.
+    #[error(transparent)]
+    Token(#[from] TokenError),
+    /// The credential is good but its kind of principal may not make this call.
+    #[error("this kind of principal may not make this call")]
+    WrongPrincipal,
+    /// A rule of accounts, applications or environments.
+    #[error(transparent)]
+    Tenancy(#[from] TenancyError),
+    /// A rule of permissions.
+    #[error(transparent)]
+    Permission(#[from] PermissionError),
+    /// A rule of roles.
+    #[error(transparent)]
+    Role(#[from] RoleError),
+    /// A rule of the tree.
+    #[error(transparent)]
+    Hierarchy(#[from] HierarchyError),
+    /// A rule of identities.
+    #[error(transparent)]
+    Identity(#[from] IdentityError),
+    /// A rule of memberships.
+    #[error(transparent)]
+    Membership(#[from] MembershipError),
+    /// A rule of assignments.
+    #[error(transparent)]
+    Assignment(#[from] AssignmentError),
+    /// Some of many assignments do not exist; nothing was changed.
+    #[error("the environment lacks some of these assignments")]
+    AssignmentsNotFound {
+        /// All that are unknown, in the order of the request.
+        ids: Vec<AssignmentId>,
+    },
+    /// A change of role for many assignments; nothing was changed.
+    #[error(transparent)]
+    ChangeRole(#[from] ChangeRoleError),
+    /// A rule of bootstrap.
+    #[error(transparent)]
+    Bootstrap(#[from] BootstrapError),
+    /// A rule of resource permissions.
+    #[error(transparent)]
+    ResourcePermissions(#[from] ResourcePermissionsError),
+    /// The store could not do its part.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// Something that cannot be: a bug of ours.
+    #[error("broken invariant: {0}")]
+    Broken(&'static str),
+}

@@ -1,0 +1,78 @@
+//! Change the hierarchy schema of an environment.
+
+use crate::app::AuditEntry;
+use crate::{App, AppError, Call, unit_of_work};
+use canopy_domain::access::{Change, NodeFact};
+use canopy_domain::audit::{AuditCategory, AuditSeverity, Detail};
+use canopy_domain::hierarchy::schema_change;
+use canopy_domain::port::{CommitRecord, EnvironmentChanges, WriteScope};
+use canopy_domain::{EnvironmentPlace, HierarchyError, HierarchySchema, TenancyError, Tenant, Version};
+
+/// Replaces the schema. A new root type retypes the root with it. The answer is the environment's version afterwards.
+///
+/// # Errors
+/// [`HierarchyError::Stale`] when the environment is not at version `seen`, [`HierarchyError::SchemaInUse`];
+/// [`AppError::Store`].
+pub async fn run(
+    app: &App,
+    call: &Call,
+    place: &EnvironmentPlace,
+    schema: &HierarchySchema,
+    seen: Version,
+) -> Result<Version, AppError> {
+    unit_of_work::retry(|| async {
+        let mut tx = app.write(WriteScope::Environment(place.environment)).await?;
+        let now = app.now();
+        let absent = || TenancyError::NotFound(Tenant::Environment);
+        let mut environment = tx.environment(place.environment).await?.ok_or_else(absent)?;
+        if environment.version != seen {
+            return Err(HierarchyError::Stale {
+                current: environment.version,
+            }
+            .into());
+        }
+        let shape = tx.tree_shape(place.environment).await?;
+        let mut changes = Vec::new();
+        if let Some(node_type) = schema_change::check(schema, &shape)? {
+            let mut root = tx
+                .root_node(place.environment)
+                .await?
+                .ok_or(AppError::Broken("an environment has no root"))?;
+            root.node_type = node_type;
+            root.version = root.version.next();
+            root.updated_at = now;
+            tx.update_nodes(core::slice::from_ref(&root)).await?;
+            changes.push(Change::NodePut(NodeFact::from(&root)));
+        }
+        environment.version = environment.version.next();
+        environment.updated_at = now;
+        tx.update_environment(&environment, schema).await?;
+        let entry = AuditEntry {
+            account: place.account,
+            application: Some(place.application),
+            environment: Some(place.environment),
+            action: "hierarchy_schema.change",
+            category: AuditCategory::Hierarchy,
+            severity: AuditSeverity::Info,
+            resource_type: "hierarchy_schema",
+            resource_id: environment.id.to_string(),
+            resource_label: environment.name.to_string(),
+            metadata: Detail::Map(vec![
+                ("node_types", Detail::texts(schema.node_types())),
+                ("root_node_type", Detail::text(schema.root_node_type())),
+                ("max_depth", Detail::Count(schema.max_depth().into())),
+            ]),
+        };
+        let record = CommitRecord {
+            at: now,
+            changes: vec![EnvironmentChanges {
+                environment: place.environment,
+                changes,
+            }],
+            audit: app.audit(call, now, entry),
+        };
+        app.commit(tx, record).await?;
+        Ok(environment.version)
+    })
+    .await
+}

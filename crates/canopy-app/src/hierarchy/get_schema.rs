@@ -1,0 +1,16 @@
+//! Get the hierarchy schema of an environment.
+
+use crate::{App, AppError};
+use canopy_domain::{EnvironmentPlace, HierarchySchema, TenancyError, Tenant, Version};
+
+/// The schema, and the version of the environment that a change of it must name.
+///
+/// # Errors
+/// [`AppError::Store`].
+pub async fn run(app: &App, place: &EnvironmentPlace) -> Result<(HierarchySchema, Version), AppError> {
+    let mut tx = app.read().await?;
+    let absent = || TenancyError::NotFound(Tenant::Environment);
+    let environment = tx.environment(place.environment).await?.ok_or_else(absent)?;
+    let (_, schema) = tx.hierarchy(place.environment).await?.ok_or_else(absent)?;
+    Ok((schema, environment.version))
+}

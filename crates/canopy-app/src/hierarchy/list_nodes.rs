@@ -1,0 +1,12 @@
+//! List the whole tree.
+
+use crate::{App, AppError};
+use canopy_domain::{EnvironmentPlace, Node};
+
+/// Every node, parents before their children, siblings by slug. The root comes first.
+///
+/// # Errors
+/// [`AppError::Store`].
+pub async fn run(app: &App, place: &EnvironmentPlace) -> Result<Vec<Node>, AppError> {
+    Ok(app.read().await?.nodes(place.environment).await?)
+}

@@ -1,0 +1,147 @@
+//! Create identities, one or many, and attach them to an application where one is named.
+
+use super::attach::member_changes;
+use crate::app::AuditEntry;
+use crate::{App, AppError, BulkMode, Call, unit_of_work};
+use canopy_domain::access::{Change, SubjectFact};
+use canopy_domain::audit::{AuditCategory, AuditSeverity, Detail};
+use canopy_domain::bulk::{self, Outcome};
+use canopy_domain::identity::create::{NewIdentity, TakenIdentifiers, plan};
+use canopy_domain::identity::membership;
+use canopy_domain::port::{CommitRecord, StoreError, Unique, WriteScope};
+use canopy_domain::{
+    AccountId, ApplicationId, Identity, IdentityError, IdentityId, Membership, MembershipId, TenancyError, Tenant,
+};
+
+/// Creates identities of an account; each becomes an active member of `application` where that is given.
+///
+/// # Errors
+/// [`TenancyError::NotFound`] for an application that is not the account's; [`AppError::Store`]. Rules that items break
+/// are in their outcomes.
+pub async fn run(
+    app: &App,
+    call: &Call,
+    account: AccountId,
+    application: Option<ApplicationId>,
+    items: &[NewIdentity],
+    mode: BulkMode,
+) -> Result<Vec<Outcome<Identity, IdentityError>>, AppError> {
+    unit_of_work::retry(|| async {
+        let mut tx = app.write(scope(account, application)).await?;
+        let now = app.now();
+        if let Some(id) = application {
+            let found = tx.application(id).await?.filter(|found| found.account_id == account);
+            found.ok_or(TenancyError::NotFound(Tenant::Application))?;
+        }
+        let taken = tx.taken_identifiers(account, &TakenIdentifiers::of(items)).await?;
+        let outcomes: Vec<Outcome<Identity, IdentityError>> = bulk::settle(plan(items, &taken), mode.atomic)
+            .into_iter()
+            .zip(items)
+            .map(|(outcome, item)| match outcome {
+                Outcome::Done(()) => Outcome::Done(Identity {
+                    id: IdentityId::new(app.mint()),
+                    account_id: account,
+                    email: item.email.clone(),
+                    first_name: item.first_name.clone(),
+                    last_name: item.last_name.clone(),
+                    avatar_url: item.avatar_url.clone(),
+                    external_id: item.external_id.clone(),
+                    metadata: item.metadata.clone(),
+                    is_active: true,
+                    created_at: now,
+                    updated_at: now,
+                }),
+                Outcome::Refused(error) => Outcome::Refused(error),
+                Outcome::RolledBack { caused_by } => Outcome::RolledBack { caused_by },
+            })
+            .collect();
+        let created: Vec<Identity> = outcomes
+            .iter()
+            .filter_map(|outcome| {
+                if let Outcome::Done(identity) = outcome {
+                    Some(identity.clone())
+                } else {
+                    None
+                }
+            })
+            .collect();
+        if mode.dry_run || created.is_empty() {
+            return Ok(outcomes);
+        }
+        tx.insert_identities(&created).await.map_err(identifier_taken)?;
+        let mut changes = Vec::new();
+        if let Some(application) = application {
+            let mut members: Vec<Membership> = Vec::with_capacity(created.len());
+            for identity in &created {
+                let id = MembershipId::new(app.mint());
+                members.push(
+                    membership::attach(identity.id, application, None, id, now)?
+                        .membership()
+                        .clone(),
+                );
+            }
+            tx.insert_memberships(&members).await?;
+            let steps: Vec<Change> = members
+                .iter()
+                .map(|one| SubjectFact {
+                    id: one.identity_id,
+                    is_active: true,
+                    membership: one.status,
+                })
+                .map(Change::SubjectPut)
+                .collect();
+            changes = member_changes(tx.as_mut(), application, &steps).await?;
+        }
+        let first = created.first();
+        let entry = AuditEntry {
+            account,
+            application,
+            environment: None,
+            action: "identity.create",
+            category: AuditCategory::Identity,
+            severity: AuditSeverity::Info,
+            resource_type: "identity",
+            resource_id: first.map(|identity| identity.id.to_string()).unwrap_or_default(),
+            resource_label: first.map(|identity| identity.email.to_string()).unwrap_or_default(),
+            metadata: Detail::Map(vec![
+                ("count", Detail::count(created.len())),
+                (
+                    "identity_ids",
+                    Detail::texts(created.iter().map(|identity| identity.id)),
+                ),
+            ]),
+        };
+        let audit = app.audit(call, now, entry);
+        app.commit(
+            tx,
+            CommitRecord {
+                at: now,
+                changes,
+                audit,
+            },
+        )
+        .await?;
+        Ok(outcomes)
+    })
+    .await
+}
+
+const fn scope(account: AccountId, application: Option<ApplicationId>) -> WriteScope {
+    match application {
+        Some(application) => WriteScope::Memberships {
+            application,
+            identities: Vec::new(),
+        },
+        None => WriteScope::Account(account),
+    }
+}
+
+/// Turns a race for an email or external id into a conflict: run again, the use case finds out whose it is.
+fn identifier_taken(error: StoreError) -> AppError {
+    match error {
+        StoreError::Duplicate(Unique::IdentityEmail | Unique::IdentityExternalId) => {
+            StoreError::Conflict("an identity with the same email or external id was made meanwhile".into()).into()
+        }
+        other => other.into(),
+    }
+}

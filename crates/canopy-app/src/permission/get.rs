@@ -1,0 +1,17 @@
+//! Get a permission.
+
+use crate::{App, AppError};
+use canopy_domain::{EnvironmentPlace, Permission, PermissionError, PermissionId};
+
+/// The permission.
+///
+/// # Errors
+/// [`PermissionError::NotFound`]; [`AppError::Store`].
+pub async fn run(app: &App, place: &EnvironmentPlace, id: PermissionId) -> Result<Permission, AppError> {
+    Ok(app
+        .read()
+        .await?
+        .permission(place.environment, id)
+        .await?
+        .ok_or(PermissionError::NotFound)?)
+}

@@ -1,0 +1,13 @@
+//! List permissions.
+
+use crate::{App, AppError};
+use canopy_domain::permission::listing::PermissionQuery;
+use canopy_domain::{EnvironmentPlace, Permission};
+
+/// The environment's permissions that fit the query, by key.
+///
+/// # Errors
+/// [`AppError::Store`].
+pub async fn run(app: &App, place: &EnvironmentPlace, query: &PermissionQuery) -> Result<Vec<Permission>, AppError> {
+    Ok(app.read().await?.permissions(place.environment, query).await?)
+}

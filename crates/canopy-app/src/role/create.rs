@@ -1,0 +1,84 @@
+//! Create a role.
+
+use super::known_permissions;
+use crate::app::AuditEntry;
+use crate::{App, AppError, Call, unit_of_work};
+use canopy_domain::access::{Change, RoleFact};
+use canopy_domain::audit::{AuditCategory, AuditSeverity, Detail};
+use canopy_domain::port::{CommitRecord, EnvironmentChanges, StoreError, Unique, WriteScope};
+use canopy_domain::{
+    Description, EnvironmentPlace, PermissionId, PermissionKey, Role, RoleError, RoleId, RoleKind, RoleName, Version,
+};
+
+/// A role that somebody asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewRole {
+    /// Its name.
+    pub name: RoleName,
+    /// What it is for.
+    pub description: Option<Description>,
+    /// What it bundles; repetitions count once.
+    pub permission_keys: Vec<PermissionKey>,
+}
+
+/// Creates a custom role.
+///
+/// # Errors
+/// [`RoleError::NameTaken`], [`RoleError::UnknownPermissionKeys`]; [`AppError::Store`].
+pub async fn run(app: &App, call: &Call, place: &EnvironmentPlace, new: &NewRole) -> Result<Role, AppError> {
+    unit_of_work::retry(|| async {
+        let mut tx = app.write(WriteScope::Environment(place.environment)).await?;
+        let now = app.now();
+        let known = known_permissions(tx.as_mut(), place.environment, &new.permission_keys).await?;
+        let role = Role {
+            id: RoleId::new(app.mint()),
+            environment_id: place.environment,
+            name: new.name.clone(),
+            description: new.description.clone(),
+            kind: RoleKind::Custom,
+            is_active: true,
+            version: Version::FIRST,
+            created_at: now,
+            updated_at: now,
+        };
+        tx.insert_roles(core::slice::from_ref(&role))
+            .await
+            .map_err(|error| match error {
+                StoreError::Duplicate(Unique::RoleName) => RoleError::NameTaken.into(),
+                other => AppError::from(other),
+            })?;
+        let permissions: Vec<PermissionId> = known.values().copied().collect();
+        let pairs: Vec<(RoleId, PermissionId)> = permissions.iter().map(|id| (role.id, *id)).collect();
+        tx.bind_permissions(place.environment, &pairs).await?;
+        let entry = AuditEntry {
+            account: place.account,
+            application: Some(place.application),
+            environment: Some(place.environment),
+            action: "role.create",
+            category: AuditCategory::Catalog,
+            severity: AuditSeverity::Info,
+            resource_type: "role",
+            resource_id: role.id.to_string(),
+            resource_label: role.name.to_string(),
+            metadata: Detail::Map(vec![("permission_ids", Detail::texts(&permissions))]),
+        };
+        let fact = RoleFact {
+            id: role.id,
+            name: role.name.clone(),
+            is_active: true,
+            permissions,
+        };
+        let changes = vec![Change::RolePut(fact)];
+        let record = CommitRecord {
+            at: now,
+            changes: vec![EnvironmentChanges {
+                environment: place.environment,
+                changes,
+            }],
+            audit: app.audit(call, now, entry),
+        };
+        app.commit(tx, record).await?;
+        Ok(role)
+    })
+    .await
+}

@@ -1,0 +1,28 @@
+//! Get a role, or what it bundles.
+
+use crate::{App, AppError};
+use canopy_domain::{EnvironmentPlace, PermissionKey, Role, RoleError, RoleId};
+
+/// The role.
+///
+/// # Errors
+/// [`RoleError::NotFound`]; [`AppError::Store`].
+pub async fn run(app: &App, place: &EnvironmentPlace, id: RoleId) -> Result<Role, AppError> {
+    Ok(app
+        .read()
+        .await?
+        .role(place.environment, id)
+        .await?
+        .ok_or(RoleError::NotFound)?)
+}
+
+/// The keys that the role bundles, sorted.
+///
+/// # Errors
+/// [`RoleError::NotFound`]; [`AppError::Store`].
+pub async fn permission_keys(app: &App, place: &EnvironmentPlace, id: RoleId) -> Result<Vec<PermissionKey>, AppError> {
+    let mut tx = app.read().await?;
+    tx.role(place.environment, id).await?.ok_or(RoleError::NotFound)?;
+    let permissions = tx.role_permissions(place.environment, id).await?;
+    Ok(permissions.into_iter().map(|(_, key)| key).collect())
+}

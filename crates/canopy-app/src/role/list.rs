@@ -1,0 +1,13 @@
+//! List roles.
+
+use crate::{App, AppError};
+use canopy_domain::EnvironmentPlace;
+use canopy_domain::role::listing::{RoleQuery, RoleView};
+
+/// The environment's roles that fit the query, by name.
+///
+/// # Errors
+/// [`AppError::Store`].
+pub async fn run(app: &App, place: &EnvironmentPlace, query: &RoleQuery) -> Result<Vec<RoleView>, AppError> {
+    Ok(app.read().await?.roles(place.environment, query).await?)
+}

@@ -1,0 +1,85 @@
+//! Replace what a role bundles.
+
+use super::known_permissions;
+use crate::app::AuditEntry;
+use crate::{App, AppError, Call, unit_of_work};
+use canopy_domain::access::{Change, RoleFact};
+use canopy_domain::audit::{AuditCategory, AuditSeverity, Detail};
+use canopy_domain::port::{CommitRecord, EnvironmentChanges, WriteScope};
+use canopy_domain::{EnvironmentPlace, PermissionId, PermissionKey, RoleError, RoleId};
+use std::collections::BTreeSet;
+
+/// Replaces the set of permissions that a custom role bundles, and raises its version. The same set again changes nothing.
+///
+/// # Errors
+/// [`RoleError::NotFound`], [`RoleError::System`], [`RoleError::UnknownPermissionKeys`]; [`AppError::Store`].
+pub async fn run(
+    app: &App,
+    call: &Call,
+    place: &EnvironmentPlace,
+    id: RoleId,
+    keys: &[PermissionKey],
+) -> Result<(), AppError> {
+    unit_of_work::retry(|| async {
+        let mut tx = app.write(WriteScope::Environment(place.environment)).await?;
+        let now = app.now();
+        let mut role = tx.role(place.environment, id).await?.ok_or(RoleError::NotFound)?;
+        if role.kind.is_system() {
+            return Err(RoleError::System.into());
+        }
+        let wanted: BTreeSet<PermissionId> = known_permissions(tx.as_mut(), place.environment, keys)
+            .await?
+            .into_values()
+            .collect();
+        let bundled: BTreeSet<PermissionId> = tx
+            .role_permissions(place.environment, id)
+            .await?
+            .into_iter()
+            .map(|(permission, _)| permission)
+            .collect();
+        if wanted == bundled {
+            return Ok(());
+        }
+        let pairs = |some: Vec<&PermissionId>| some.into_iter().map(|permission| (id, *permission)).collect::<Vec<_>>();
+        tx.unbind_permissions(place.environment, &pairs(bundled.difference(&wanted).collect()))
+            .await?;
+        tx.bind_permissions(place.environment, &pairs(wanted.difference(&bundled).collect()))
+            .await?;
+        role.version = role.version.next();
+        role.updated_at = now;
+        tx.update_roles(core::slice::from_ref(&role)).await?;
+        let entry = AuditEntry {
+            account: place.account,
+            application: Some(place.application),
+            environment: Some(place.environment),
+            action: "role.replace_permissions",
+            category: AuditCategory::Catalog,
+            severity: AuditSeverity::Info,
+            resource_type: "role",
+            resource_id: role.id.to_string(),
+            resource_label: role.name.to_string(),
+            metadata: Detail::Map(vec![
+                ("added_permission_ids", Detail::texts(wanted.difference(&bundled))),
+                ("removed_permission_ids", Detail::texts(bundled.difference(&wanted))),
+            ]),
+        };
+        let fact = RoleFact {
+            id,
+            name: role.name.clone(),
+            is_active: role.is_active,
+            permissions: wanted.iter().copied().collect(),
+        };
+        let changes = vec![Change::RolePut(fact)];
+        let record = CommitRecord {
+            at: now,
+            changes: vec![EnvironmentChanges {
+                environment: place.environment,
+                changes,
+            }],
+            audit: app.audit(call, now, entry),
+        };
+        app.commit(tx, record).await?;
+        Ok(())
+    })
+    .await
+}

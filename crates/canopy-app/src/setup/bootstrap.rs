@@ -1,0 +1,111 @@
+//! Bootstrap the catalog and roles of a fresh environment in one transaction.
+
+use super::{custom_permissions, ids_by_key, permissions_put};
+use crate::app::AuditEntry;
+use crate::{App, AppError, Call, unit_of_work};
+use canopy_domain::access::{Change, RoleFact};
+use canopy_domain::audit::{AuditCategory, AuditSeverity, Detail};
+use canopy_domain::port::{CommitRecord, EnvironmentChanges, WriteScope};
+use canopy_domain::setup::bootstrap::{BootstrapRequest, plan};
+use canopy_domain::{EnvironmentPlace, PermissionId, Role, RoleId, RoleKind, Version};
+
+/// What a bootstrap did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BootstrapCounts {
+    /// How many permissions were made.
+    pub permissions_created: usize,
+    /// How many roles were made.
+    pub roles_created: usize,
+    /// How many keys existed already or were repeated.
+    pub skipped_permissions: usize,
+    /// How many roles had a system role's name.
+    pub skipped_roles: usize,
+}
+
+/// Makes the permissions and roles, and binds them.
+///
+/// # Errors
+/// [`BootstrapError`](canopy_domain::setup::bootstrap::BootstrapError); [`AppError::Store`].
+pub async fn run(
+    app: &App,
+    call: &Call,
+    place: &EnvironmentPlace,
+    request: &BootstrapRequest,
+) -> Result<BootstrapCounts, AppError> {
+    unit_of_work::retry(|| async {
+        let mut tx = app.write(WriteScope::Environment(place.environment)).await?;
+        let now = app.now();
+        let catalog = tx.catalog(place.environment).await?;
+        let plan = plan(request, &catalog)?;
+        let counts = BootstrapCounts {
+            permissions_created: plan.permissions.len(),
+            roles_created: plan.roles.len(),
+            skipped_permissions: plan.skipped_permissions,
+            skipped_roles: plan.skipped_roles,
+        };
+        if counts.permissions_created + counts.roles_created == 0 {
+            return Ok(counts);
+        }
+        let permissions = custom_permissions(app, place.environment, &plan.permissions, now);
+        let ids = ids_by_key(&catalog, &permissions);
+        let mut roles = Vec::with_capacity(plan.roles.len());
+        let mut pairs: Vec<(RoleId, PermissionId)> = Vec::new();
+        let mut changes: Vec<Change> = permissions_put(&permissions).collect();
+        for planned in plan.roles {
+            let id = RoleId::new(app.mint());
+            let bundled: Vec<PermissionId> = planned
+                .permission_keys
+                .iter()
+                .filter_map(|key| ids.get(key).copied())
+                .collect();
+            pairs.extend(bundled.iter().map(|permission| (id, *permission)));
+            let name = planned.name.clone();
+            changes.push(Change::RolePut(RoleFact {
+                id,
+                name,
+                is_active: true,
+                permissions: bundled,
+            }));
+            roles.push(Role {
+                id,
+                environment_id: place.environment,
+                name: planned.name,
+                description: planned.description,
+                kind: RoleKind::Custom,
+                is_active: true,
+                version: Version::FIRST,
+                created_at: now,
+                updated_at: now,
+            });
+        }
+        tx.insert_permissions(&permissions).await?;
+        tx.insert_roles(&roles).await?;
+        tx.bind_permissions(place.environment, &pairs).await?;
+        let entry = AuditEntry {
+            account: place.account,
+            application: Some(place.application),
+            environment: Some(place.environment),
+            action: "setup.bootstrap",
+            category: AuditCategory::Setup,
+            severity: AuditSeverity::Info,
+            resource_type: "environment",
+            resource_id: place.environment.to_string(),
+            resource_label: String::new(),
+            metadata: Detail::Map(vec![
+                ("permission_ids", Detail::texts(permissions.iter().map(|one| one.id))),
+                ("role_ids", Detail::texts(roles.iter().map(|one| one.id))),
+            ]),
+        };
+        let record = CommitRecord {
+            at: now,
+            changes: vec![EnvironmentChanges {
+                environment: place.environment,
+                changes,
+            }],
+            audit: app.audit(call, now, entry),
+        };
+        app.commit(tx, record).await?;
+        Ok(counts)
+    })
+    .await
+}

@@ -1,0 +1,13 @@
+//! How far each environment of an account is set up.
+
+use crate::{App, AppError};
+use canopy_domain::AccountId;
+use canopy_domain::setup::SetupSummary;
+
+/// One summary for each environment, by the slugs of application and environment.
+///
+/// # Errors
+/// [`AppError::Store`].
+pub async fn run(app: &App, account: AccountId) -> Result<Vec<SetupSummary>, AppError> {
+    Ok(app.read().await?.setup_summaries(account).await?)
+}

@@ -1,0 +1,43 @@
+//! Get an account, application or environment.
+
+use crate::{App, AppError};
+use canopy_domain::{Account, AccountId, Application, ApplicationId, Environment, EnvironmentId, TenancyError, Tenant};
+
+/// The account.
+///
+/// # Errors
+/// [`TenancyError::NotFound`]; [`AppError::Store`].
+pub async fn account(app: &App, id: AccountId) -> Result<Account, AppError> {
+    Ok(app
+        .read()
+        .await?
+        .account(id)
+        .await?
+        .ok_or(TenancyError::NotFound(Tenant::Account))?)
+}
+
+/// The application.
+///
+/// # Errors
+/// [`TenancyError::NotFound`]; [`AppError::Store`].
+pub async fn application(app: &App, id: ApplicationId) -> Result<Application, AppError> {
+    Ok(app
+        .read()
+        .await?
+        .application(id)
+        .await?
+        .ok_or(TenancyError::NotFound(Tenant::Application))?)
+}
+
+/// The environment.
+///
+/// # Errors
+/// [`TenancyError::NotFound`]; [`AppError::Store`].
+pub async fn environment(app: &App, id: EnvironmentId) -> Result<Environment, AppError> {
+    Ok(app
+        .read()
+        .await?
+        .environment(id)
+        .await?
+        .ok_or(TenancyError::NotFound(Tenant::Environment))?)
+}

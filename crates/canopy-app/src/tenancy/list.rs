@@ -1,0 +1,28 @@
+//! List accounts, applications or environments, each by slug.
+
+use crate::{App, AppError};
+use canopy_domain::{Account, AccountId, Application, ApplicationId, Environment};
+
+/// All accounts. The caller is an operator.
+///
+/// # Errors
+/// [`AppError::Store`].
+pub async fn accounts(app: &App) -> Result<Vec<Account>, AppError> {
+    Ok(app.read().await?.accounts().await?)
+}
+
+/// The account's applications.
+///
+/// # Errors
+/// [`AppError::Store`].
+pub async fn applications(app: &App, account: AccountId) -> Result<Vec<Application>, AppError> {
+    Ok(app.read().await?.applications(account).await?)
+}
+
+/// The application's environments.
+///
+/// # Errors
+/// [`AppError::Store`].
+pub async fn environments(app: &App, application: ApplicationId) -> Result<Vec<Environment>, AppError> {
+    Ok(app.read().await?.environments(application).await?)
+}

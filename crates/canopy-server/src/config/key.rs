@@ -1,0 +1,165 @@
+//! The settings there are: one list, from which flags, variables, the file, the sample and the answers are made.
+
+/// Declares the settings: variant, path in the file, whether it is secret, and what it is for.
+macro_rules! keys {
+    ($($(#[$doc:meta])* $variant:ident = $path:literal, $variable:literal, $default:literal, $about:literal;)+) => {
+        /// A setting.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum Key {
+            $(#[doc = $about] $variant,)+
+        }
+
+        impl Key {
+            /// Every setting, in the order of the sample file: those without a section first.
+            pub const ALL: &'static [Self] = &[$(Self::$variant),+];
+
+            /// Its place in the file: `name`, or `section.name`.
+            pub const fn path(self) -> &'static str {
+                match self { $(Self::$variant => $path,)+ }
+            }
+
+            /// The environment variable that sets it.
+            pub const fn variable(self) -> &'static str {
+                match self { $(Self::$variant => $variable,)+ }
+            }
+
+            /// Its default, as the sample file shows it.
+            pub const fn default_text(self) -> &'static str {
+                match self { $(Self::$variant => $default,)+ }
+            }
+
+            /// What it is for.
+            pub const fn about(self) -> &'static str {
+                match self { $(Self::$variant => $about,)+ }
+            }
+        }
+    };
+}
+
+keys! {
+    Listen = "listen", "CANOPY_LISTEN", "\"127.0.0.1:8080\"",
+        "The address and port to listen on. Port 0 takes a free one, which the ready line names.";
+    PublicUrl = "public_url", "CANOPY_PUBLIC_URL", "\"http://127.0.0.1:8080\"",
+        "The URL under which clients reach this installation. By default made from `listen`.";
+    Workers = "workers", "CANOPY_WORKERS", "2",
+        "The number of HTTP worker threads, 1 to 1024. By default the number of cores.";
+    ShutdownTimeout = "shutdown_timeout", "CANOPY_SHUTDOWN_TIMEOUT", "\"30s\"",
+        "How long a shutdown waits for running requests, such as \"30s\" or \"2m\".";
+    DataDir = "data_dir", "CANOPY_DATA_DIR", "\"./canopy-data\"",
+        "The folder of the signing key and, by default, of the database. Made on first start, for its owner alone.";
+    DatabaseUrl = "database_url", "CANOPY_DATABASE_URL", "\"sqlite://./canopy-data/canopy.db\"",
+        "Where the data is: `sqlite://` and the path of a file. By default `canopy.db` in the data directory.";
+    SigningKeyFile = "signing_key_file", "CANOPY_SIGNING_KEY_FILE", "\"./canopy-data/signing-key.pem\"",
+        "The Ed25519 key (PKCS#8 PEM) that signs this installation's tokens. By default `signing-key.pem` in the data \
+         directory, made on first start; a file named here must exist.";
+    SqliteSynchronous = "sqlite.synchronous", "CANOPY_SQLITE_SYNCHRONOUS", "\"full\"",
+        "\"full\": an acknowledged write survives the loss of power. \"normal\": it survives the death of the process, \
+         but the last writes may be lost with the power.";
+    TokenIssuer = "token.issuer", "CANOPY_TOKEN_ISSUER", "\"canopy\"",
+        "The `iss` that access tokens must carry.";
+    TokenAudience = "token.audience", "CANOPY_TOKEN_AUDIENCE", "\"canopy\"",
+        "The `aud` that access tokens must carry.";
+    TokenKeys = "token.keys", "CANOPY_TOKEN_KEYS", "[]",
+        "More keys that tokens may be signed with, besides the installation's own. Each entry names one of `pem_file` \
+         (a public key), `jwks_file`, `hs256_secret_file` or `hs256_secret` (at least 32 bytes), and may name the \
+         `principals` it vouches for: \"operator\", \"admin\", \"identity\" (\"identity\" alone unless it says more).";
+    LogLevel = "log.level", "CANOPY_LOG_LEVEL", "\"info\"",
+        "What is logged: error, warn, info, debug or trace, also by module, as in \"info,canopy_http=debug\".";
+    LogFormat = "log.format", "CANOPY_LOG_FORMAT", "\"auto\"",
+        "\"text\" for people, \"json\" for machines, \"auto\": text where the log goes to a terminal, json elsewhere.";
+}
+
+impl Key {
+    /// The setting with this place in the file.
+    pub fn by_path(path: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|key| key.path() == path)
+    }
+
+    /// The setting of this environment variable.
+    pub fn by_variable(name: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|key| key.variable() == name)
+    }
+
+    /// Section and name of its place in the file.
+    pub fn section_and_name(self) -> (Option<&'static str>, &'static str) {
+        match self.path().split_once('.') {
+            Some((section, name)) => (Some(section), name),
+            None => (None, self.path()),
+        }
+    }
+}
+
+/// The one of these names that looks most like `wrong`, if any looks like a slip of the keyboard.
+pub fn nearest<'n>(wrong: &str, names: impl Iterator<Item = &'n str>) -> Option<&'n str> {
+    names
+        .map(|name| (distance(wrong, name), name))
+        .min()
+        .filter(|(steps, name)| *steps <= 3 && *steps < name.len() / 2)
+        .map(|(_, name)| name)
+}
+
+/// How many characters must be put in, taken out or replaced to get from one text to the other.
+fn distance(from: &str, to: &str) -> usize {
+    let mut row: Vec<usize> = (0..=to.chars().count()).collect();
+    for (line, a) in from.chars().enumerate() {
+        let mut left = line + 1;
+        let mut diagonal = line;
+        for (cell, b) in row.iter_mut().zip(std::iter::once(None).chain(to.chars().map(Some))) {
+            let Some(b) = b else {
+                *cell = left;
+                continue;
+            };
+            let value = (diagonal + usize::from(a != b)).min(left + 1).min(*cell + 1);
+            diagonal = std::mem::replace(cell, value);
+            left = value;
+        }
+    }
+    row.last().copied().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_variable_is_the_path_in_capitals() {
+        for key in Key::ALL {
+            let expected = format!("CANOPY_{}", key.path().replace('.', "_").to_uppercase());
+            assert_eq!(key.variable(), expected);
+        }
+    }
+
+    #[test]
+    fn settings_without_a_section_come_first() {
+        let sections: Vec<_> = Key::ALL.iter().map(|key| key.section_and_name().0).collect();
+        let mut grouped = sections.clone();
+        grouped.dedup();
+        let mut unique = grouped.clone();
+        unique.sort_unstable();
+        unique.dedup();
+        assert_eq!(grouped.len(), unique.len(), "a section is split: {sections:?}");
+        assert_eq!(sections.first(), Some(&None));
+    }
+
+    #[test]
+    fn distances_count_edits() {
+        for (from, to, steps) in [
+            ("", "", 0),
+            ("", "abc", 3),
+            ("listen", "listen", 0),
+            ("lisen", "listen", 1),
+            ("kitten", "sitting", 3),
+            ("abc", "", 3),
+        ] {
+            assert_eq!(distance(from, to), steps, "{from} {to}");
+        }
+        assert_eq!(
+            nearest("CANOPY_LISEN", Key::ALL.iter().map(|k| k.variable())),
+            Some("CANOPY_LISTEN")
+        );
+        assert_eq!(
+            nearest("CANOPY_SOMETHING_ELSE", Key::ALL.iter().map(|k| k.variable())),
+            None
+        );
+    }
+}

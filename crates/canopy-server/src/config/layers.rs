@@ -1,0 +1,145 @@
+//! Gathers what was set, layer upon layer: defaults, the file, the environment, the command line.
+
+use super::key::nearest;
+use super::{Key, Problem, Source};
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::path::Path;
+use toml::de::{DeTable, DeValue};
+
+/// A value as somebody wrote it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Raw {
+    /// A text or a number.
+    Text(String),
+    /// A list.
+    List(Vec<Raw>),
+    /// A table.
+    Table(Vec<(String, Raw)>),
+    /// Something that no setting takes, by the name of its type.
+    Other(&'static str),
+}
+
+impl Raw {
+    /// Reads the TOML form of a value, for variables that hold lists.
+    ///
+    /// # Errors
+    /// What is wrong with it; nothing of the text itself.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        DeValue::parse(text)
+            .map(|value| value.into_inner().into())
+            .map_err(|error| format!("must be a TOML value: {}", error.message()))
+    }
+}
+
+impl From<DeValue<'_>> for Raw {
+    fn from(value: DeValue<'_>) -> Self {
+        match value {
+            DeValue::String(text) => Self::Text(text.into_owned()),
+            DeValue::Integer(number) => Self::Text(number.as_str().to_owned()),
+            DeValue::Array(items) => Self::List(items.into_iter().map(|item| item.into_inner().into()).collect()),
+            DeValue::Table(entries) => Self::Table(
+                entries
+                    .into_iter()
+                    .map(|(key, value)| (key.into_inner().into_owned(), value.into_inner().into()))
+                    .collect(),
+            ),
+            other => Self::Other(other.type_str()),
+        }
+    }
+}
+
+/// What was set, and by whom.
+#[derive(Debug, Default)]
+pub struct Layers {
+    values: BTreeMap<Key, (Raw, Source)>,
+    /// What was wrong on the way.
+    pub problems: Vec<Problem>,
+}
+
+/// Variables that belong to the project's tests, not to the server.
+fn belongs_to_tests(name: &str) -> bool {
+    name == "CANOPY_REAL_DATA" || name.starts_with("CANOPY_TEST_")
+}
+
+/// The variable that names the configuration file.
+pub const CONFIG_VARIABLE: &str = "CANOPY_CONFIG";
+
+impl Layers {
+    /// The value of a setting, where anybody set it.
+    pub fn get(&self, key: Key) -> Option<(&Raw, &Source)> {
+        self.values.get(&key).map(|(raw, source)| (raw, source))
+    }
+
+    /// Lays a configuration file over what is there.
+    pub fn file(&mut self, path: &Path, text: &str) {
+        let at = |offset: usize| Source::File {
+            path: path.to_owned(),
+            line: text.bytes().take(offset).filter(|byte| *byte == b'\n').count() + 1,
+        };
+        let table = match DeTable::parse(text) {
+            Ok(table) => table.into_inner(),
+            Err(error) => {
+                let source = at(error.span().map_or(0, |span| span.start));
+                let message = format!("this is not TOML: {}", error.message());
+                return self.problems.push(Problem { source, message });
+            }
+        };
+        let is_section = |name: &str| Key::ALL.iter().any(|key| key.section_and_name().0 == Some(name));
+        for (name, value) in table {
+            let line = at(name.span().start);
+            match value.into_inner() {
+                DeValue::Table(entries) if is_section(name.get_ref()) => {
+                    for (inner, value) in entries {
+                        let path = format!("{}.{}", name.get_ref(), inner.get_ref());
+                        self.entry(&path, value.into_inner(), at(inner.span().start));
+                    }
+                }
+                value => self.entry(name.get_ref(), value, line),
+            }
+        }
+    }
+
+    fn entry(&mut self, path: &str, value: DeValue<'_>, source: Source) {
+        let Some(key) = Key::by_path(path) else {
+            let message = unknown("setting", path, Key::ALL.iter().map(|key| key.path()));
+            return self.problems.push(Problem { source, message });
+        };
+        self.values.insert(key, (value.into(), source));
+    }
+
+    /// Lays the environment over what is there. Variables that do not begin with `CANOPY_` are somebody else's.
+    pub fn environment(&mut self, variables: impl Iterator<Item = (OsString, OsString)>) {
+        let mut ours: Vec<(String, OsString)> = variables
+            .filter_map(|(name, value)| name.into_string().ok().map(|name| (name, value)))
+            .filter(|(name, _)| name.starts_with("CANOPY_") && name != CONFIG_VARIABLE && !belongs_to_tests(name))
+            .collect();
+        ours.sort();
+        for (name, value) in ours {
+            let source = Source::Variable(name.clone());
+            let Some(key) = Key::by_variable(&name) else {
+                let names = Key::ALL.iter().map(|key| key.variable()).chain([CONFIG_VARIABLE]);
+                let message = unknown("variable of Canopy", &name, names);
+                self.problems.push(Problem { source, message });
+                continue;
+            };
+            match value.into_string() {
+                Ok(text) => drop(self.values.insert(key, (Raw::Text(text), source))),
+                Err(_) => self.problems.push(Problem::with(key, &source, "must be UTF-8")),
+            }
+        }
+    }
+
+    /// Lays a flag over what is there.
+    pub fn flag(&mut self, key: Key, flag: &str, text: String) {
+        self.values
+            .insert(key, (Raw::Text(text), Source::Flag(flag.to_owned())));
+    }
+}
+
+fn unknown<'n>(what: &str, name: &str, names: impl Iterator<Item = &'n str>) -> String {
+    match nearest(name, names) {
+        Some(meant) => format!("there is no {what} `{name}`; did you mean `{meant}`?"),
+        None => format!("there is no {what} `{name}`"),
+    }
+}

@@ -1,0 +1,256 @@
+//! The configuration: flags over `CANOPY_*` variables over the file over defaults, read once.
+
+mod key;
+mod layers;
+mod print;
+mod source;
+mod token_keys;
+mod value;
+
+pub use key::Key;
+pub use layers::{CONFIG_VARIABLE, Layers, Raw};
+pub use print::{effective, sample};
+pub use source::{ConfigError, Problem, Source};
+pub use token_keys::{KeyMaterial, MIN_SECRET_BYTES, TokenKeySource};
+pub use value::{
+    ClaimText, DatabaseUrl, LogFormat, LogLevel, PublicUrl, Secret, SigningKeyFile, Synchronous, duration,
+};
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::net::SocketAddr;
+use std::num::NonZeroU16;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// Everything that can be configured.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Serving HTTP.
+    pub http: HttpConfig,
+    /// The folder of the signing key and, by default, of the database.
+    pub data_dir: PathBuf,
+    /// The store.
+    pub database: DatabaseConfig,
+    /// Access tokens.
+    pub tokens: TokenConfig,
+    /// The log.
+    pub log: LogConfig,
+    /// Where each value comes from; what is not listed is a default.
+    pub sources: BTreeMap<Key, Source>,
+}
+
+/// Serving HTTP.
+#[derive(Debug, Clone)]
+pub struct HttpConfig {
+    /// Where to listen.
+    pub listen: SocketAddr,
+    /// How clients reach the installation; `None`: at the address it listens on.
+    pub public_url: Option<PublicUrl>,
+    /// Worker threads.
+    pub workers: NonZeroU16,
+    /// How long a shutdown waits for running requests.
+    pub shutdown_timeout: Duration,
+}
+
+/// The store.
+#[derive(Debug, Clone)]
+pub struct DatabaseConfig {
+    /// Where the data is.
+    pub url: DatabaseUrl,
+    /// How surely SQLite writes.
+    pub synchronous: Synchronous,
+}
+
+/// Access tokens.
+#[derive(Debug, Clone)]
+pub struct TokenConfig {
+    /// The installation's own key.
+    pub signing_key: SigningKeyFile,
+    /// The `iss` of tokens.
+    pub issuer: ClaimText,
+    /// The `aud` of tokens.
+    pub audience: ClaimText,
+    /// Other keys.
+    pub keys: Vec<TokenKeySource>,
+}
+
+/// The log.
+#[derive(Debug, Clone)]
+pub struct LogConfig {
+    /// What is logged.
+    pub level: LogLevel,
+    /// In which form.
+    pub format: LogFormat,
+}
+
+/// The file that is read where nobody names one.
+pub const DEFAULT_FILE: &str = "canopy.toml";
+
+/// Reads the configuration: `file` is the one named by a flag, `flags` the settings given as flags.
+///
+/// # Errors
+/// [`ConfigError`] with everything that is wrong.
+pub fn load(
+    file: Option<PathBuf>,
+    flags: Vec<(Key, &'static str, String)>,
+    variables: Vec<(OsString, OsString)>,
+) -> Result<Config, ConfigError> {
+    let mut layers = Layers::default();
+    let by_variable = variables
+        .iter()
+        .find(|(name, _)| name == CONFIG_VARIABLE)
+        .map(|(_, value)| PathBuf::from(value));
+    let named = match (file, by_variable) {
+        (Some(path), _) => Some((path, Source::Flag("config".to_owned()))),
+        (None, Some(path)) => Some((path, Source::Variable(CONFIG_VARIABLE.to_owned()))),
+        (None, None) => None,
+    };
+    match named {
+        Some((path, source)) => match std::fs::read_to_string(&path) {
+            Ok(text) => layers.file(&path, &text),
+            Err(error) => {
+                let message = format!("cannot read {}: {error}", path.display());
+                layers.problems.push(Problem { source, message });
+            }
+        },
+        None => default_file(&mut layers, Path::new(DEFAULT_FILE)),
+    }
+    layers.environment(variables.into_iter());
+    for (key, flag, text) in flags {
+        layers.flag(key, flag, text);
+    }
+    resolve(layers)
+}
+
+fn default_file(layers: &mut Layers, path: &Path) {
+    match std::fs::read_to_string(path) {
+        Ok(text) => layers.file(path, &text),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+        Err(error) => {
+            let (path, line) = (path.to_owned(), 1);
+            let message = format!("cannot read it: {error}");
+            layers.problems.push(Problem {
+                source: Source::File { path, line },
+                message,
+            });
+        }
+    }
+}
+
+/// Takes values out of the layers, one by one, and remembers what was wrong and what came from where.
+struct Reader {
+    layers: Layers,
+    problems: Vec<Problem>,
+    sources: BTreeMap<Key, Source>,
+}
+
+impl Reader {
+    /// The value of a setting; `None` when nobody set it or it is not valid (which is remembered).
+    fn raw<T>(&mut self, key: Key, parse: impl FnOnce(&Raw) -> Result<T, String>) -> Option<T> {
+        let (raw, source) = self.layers.get(key)?;
+        self.sources.insert(key, source.clone());
+        parse(raw)
+            .map_err(|wrong| self.problems.push(Problem::with(key, source, wrong)))
+            .ok()
+    }
+
+    fn text<T>(&mut self, key: Key, parse: impl FnOnce(&str) -> Result<T, String>) -> Option<T> {
+        self.raw(key, |raw| match raw {
+            Raw::Text(text) => parse(text),
+            Raw::List(_) | Raw::Table(_) | Raw::Other(_) => Err("must be a single value".to_owned()),
+        })
+    }
+}
+
+fn path(text: &str) -> Result<PathBuf, String> {
+    if text.is_empty() || text.contains('\0') {
+        return Err("must be a path".to_owned());
+    }
+    Ok(PathBuf::from(text))
+}
+
+fn resolve(mut layers: Layers) -> Result<Config, ConfigError> {
+    let problems = std::mem::take(&mut layers.problems);
+    let mut reader = Reader {
+        layers,
+        problems,
+        sources: BTreeMap::new(),
+    };
+    let config = read(&mut reader);
+    match config {
+        Ok(mut config) if reader.problems.is_empty() => {
+            config.sources = reader.sources;
+            Ok(config)
+        }
+        Ok(_) => Err(ConfigError(reader.problems)),
+        Err(wrong) => {
+            let source = Source::Default;
+            reader.problems.push(Problem { source, message: wrong });
+            Err(ConfigError(reader.problems))
+        }
+    }
+}
+
+/// Reads every setting. An error here would be a default that is not valid, which a test rules out.
+fn read(reader: &mut Reader) -> Result<Config, String> {
+    let listen = reader.text(Key::Listen, |text| {
+        text.parse::<SocketAddr>()
+            .map_err(|_| "must be an address and a port, such as 127.0.0.1:8080 or [::]:8080".to_owned())
+    });
+    let public_url = reader.text(Key::PublicUrl, PublicUrl::parse);
+    let workers = reader.text(Key::Workers, |text| match text.parse::<NonZeroU16>() {
+        Ok(number) if number.get() <= 1024 => Ok(number),
+        _ => Err("must be a number from 1 to 1024".to_owned()),
+    });
+    let shutdown_timeout = reader.text(Key::ShutdownTimeout, duration);
+    let data_dir = reader
+        .text(Key::DataDir, path)
+        .unwrap_or_else(|| PathBuf::from("./canopy-data"));
+    let url = reader.text(Key::DatabaseUrl, DatabaseUrl::parse);
+    let synchronous = reader.text(Key::SqliteSynchronous, Synchronous::parse);
+    let signing_key = reader.text(Key::SigningKeyFile, path);
+    let issuer = reader.text(Key::TokenIssuer, ClaimText::parse);
+    let audience = reader.text(Key::TokenAudience, ClaimText::parse);
+    let keys = reader.raw(Key::TokenKeys, TokenKeySource::parse_all);
+    let level = reader.text(Key::LogLevel, LogLevel::parse);
+    let format = reader.text(Key::LogFormat, LogFormat::parse);
+    Ok(Config {
+        http: HttpConfig {
+            listen: listen.unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 8080))),
+            public_url,
+            workers: workers.unwrap_or_else(cores),
+            shutdown_timeout: shutdown_timeout.unwrap_or(Duration::from_secs(30)),
+        },
+        database: DatabaseConfig {
+            url: url.unwrap_or_else(|| DatabaseUrl::Sqlite(data_dir.join("canopy.db"))),
+            synchronous: synchronous.unwrap_or(Synchronous::Full),
+        },
+        tokens: TokenConfig {
+            signing_key: signing_key.map_or_else(
+                || SigningKeyFile::Own(data_dir.join("signing-key.pem")),
+                SigningKeyFile::Given,
+            ),
+            issuer: issuer.map_or_else(|| ClaimText::parse("canopy"), Ok)?,
+            audience: audience.map_or_else(|| ClaimText::parse("canopy"), Ok)?,
+            keys: keys.unwrap_or_default(),
+        },
+        log: LogConfig {
+            level: level.map_or_else(|| LogLevel::parse("info"), Ok)?,
+            format: format.unwrap_or(LogFormat::Auto),
+        },
+        data_dir,
+        sources: BTreeMap::new(),
+    })
+}
+
+fn cores() -> NonZeroU16 {
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    u16::try_from(cores.min(1024))
+        .ok()
+        .and_then(NonZeroU16::new)
+        .unwrap_or(NonZeroU16::MIN)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,89 @@
+//! The configuration as TOML: the effective one with its sources, and the sample file.
+
+use super::value::duration_text;
+use super::{Config, Key, PublicUrl, Source};
+use std::fmt::Write as _;
+
+/// The effective configuration as TOML, with secrets masked and with where each value comes from.
+pub fn effective(config: &Config) -> String {
+    let mut out = String::from("# The effective configuration, and where each value comes from.\n");
+    let mut section = None;
+    for key in Key::ALL.iter().copied() {
+        heading(&mut out, &mut section, key);
+        let source = config.sources.get(&key).unwrap_or(&Source::Default);
+        let line = format!("{} = {}", key.section_and_name().1, value(config, key));
+        let _ = writeln!(out, "{line:<60} # {source}");
+    }
+    out
+}
+
+/// A configuration file with every setting, its default and its use, all commented out.
+pub fn sample() -> String {
+    let mut out = String::from(
+        "# Every setting of Canopy with its default. Written by scripts/gen; do not edit.\n\
+         #\n\
+         # Read from canopy.toml in the working directory, or from the file that --config or CANOPY_CONFIG names.\n\
+         # An environment variable wins over this file, a flag on the command line over both.\n\
+         # Relative paths start at the working directory.\n",
+    );
+    let mut section = None;
+    for key in Key::ALL.iter().copied() {
+        heading(&mut out, &mut section, key);
+        out.push('\n');
+        for line in wrapped(key.about(), 110) {
+            let _ = writeln!(out, "# {line}");
+        }
+        let _ = writeln!(out, "# Variable: {}", key.variable());
+        let _ = writeln!(out, "#{} = {}", key.section_and_name().1, key.default_text());
+    }
+    out
+}
+
+fn heading(out: &mut String, section: &mut Option<&'static str>, key: Key) {
+    let here = key.section_and_name().0;
+    if let (Some(name), true) = (here, here != *section) {
+        let _ = write!(out, "\n[{name}]\n");
+    }
+    *section = here;
+}
+
+fn value(config: &Config, key: Key) -> String {
+    let text = |text: &str| toml::Value::String(text.to_owned()).to_string();
+    match key {
+        Key::Listen => text(&config.http.listen.to_string()),
+        Key::PublicUrl => match &config.http.public_url {
+            Some(url) => text(url.as_str()),
+            None => text(PublicUrl::of_listener(config.http.listen).as_str()),
+        },
+        Key::Workers => config.http.workers.to_string(),
+        Key::ShutdownTimeout => text(&duration_text(config.http.shutdown_timeout)),
+        Key::DataDir => text(&config.data_dir.to_string_lossy()),
+        Key::DatabaseUrl => text(&config.database.url.to_string()),
+        Key::SigningKeyFile => text(&config.tokens.signing_key.path().to_string_lossy()),
+        Key::SqliteSynchronous => text(config.database.synchronous.as_str()),
+        Key::TokenIssuer => text(config.tokens.issuer.as_str()),
+        Key::TokenAudience => text(config.tokens.audience.as_str()),
+        Key::TokenKeys => {
+            let entries: Vec<String> = config.tokens.keys.iter().map(super::TokenKeySource::to_toml).collect();
+            format!("[{}]", entries.join(", "))
+        }
+        Key::LogLevel => text(config.log.level.as_str()),
+        Key::LogFormat => text(config.log.format.as_str()),
+    }
+}
+
+fn wrapped(text: &str, width: usize) -> Vec<String> {
+    let mut lines = vec![];
+    let mut line = String::new();
+    for word in text.split(' ') {
+        if !line.is_empty() && line.len() + 1 + word.len() > width {
+            lines.push(std::mem::take(&mut line));
+        }
+        if !line.is_empty() {
+            line.push(' ');
+        }
+        line.push_str(word);
+    }
+    lines.push(line);
+    lines
+}

@@ -1,0 +1,74 @@
+//! Where values come from, and what is wrong with them.
+
+use super::Key;
+use std::fmt;
+use std::path::PathBuf;
+
+/// Where a value comes from; later ones win.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Source {
+    /// Nobody set it.
+    Default,
+    /// A line of the configuration file.
+    File {
+        /// The file.
+        path: PathBuf,
+        /// The line, counted from 1.
+        line: usize,
+    },
+    /// An environment variable.
+    Variable(String),
+    /// A flag on the command line.
+    Flag(String),
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Default => f.write_str("default"),
+            Self::File { path, line } => write!(f, "{}:{line}", path.display()),
+            Self::Variable(name) => f.write_str(name),
+            Self::Flag(name) => write!(f, "--{name}"),
+        }
+    }
+}
+
+/// Something wrong with the configuration, and where.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// Where the value comes from.
+    pub source: Source,
+    /// What is wrong; never the value of a secret.
+    pub message: String,
+}
+
+impl Problem {
+    /// A problem with the value of a setting.
+    pub fn with(key: Key, source: &Source, message: impl fmt::Display) -> Self {
+        let message = match source {
+            Source::Variable(_) | Source::Flag(_) => message.to_string(),
+            Source::Default | Source::File { .. } => format!("`{}` {message}", key.path()),
+        };
+        Self {
+            source: source.clone(),
+            message,
+        }
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.source, self.message)
+    }
+}
+
+/// Everything wrong with the configuration, at once.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub struct ConfigError(pub Vec<Problem>);
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the configuration is not valid")?;
+        self.0.iter().try_for_each(|problem| write!(f, "\n  {problem}"))
+    }
+}

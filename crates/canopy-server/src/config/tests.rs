@@ -1,0 +1,216 @@
+//! Precedence, provenance and refusals.
+
+use super::*;
+
+fn from(file: &str, variables: &[(&str, &str)], flags: &[(Key, &'static str, &str)]) -> Result<Config, Vec<String>> {
+    let mut layers = Layers::default();
+    layers.file(Path::new("canopy.toml"), file);
+    layers.environment(variables.iter().map(|(name, value)| (name.into(), value.into())));
+    for (key, flag, text) in flags {
+        layers.flag(*key, flag, (*text).to_owned());
+    }
+    resolve(layers).map_err(|error| error.0.iter().map(ToString::to_string).collect())
+}
+
+fn refused(file: &str, variables: &[(&str, &str)]) -> Vec<String> {
+    from(file, variables, &[]).expect_err("must be refused")
+}
+
+#[test]
+fn flags_win_over_variables_over_the_file_over_defaults() {
+    let file = "listen = \"127.0.0.1:1\"\n[log]\nlevel = \"warn\"\n";
+    let variables = [("CANOPY_LISTEN", "127.0.0.1:2"), ("HOME", "/nowhere")];
+    let flags = [(Key::Listen, "listen", "127.0.0.1:3")];
+    let port = |config: Config| config.http.listen.port();
+    assert_eq!(port(from("", &[], &[]).unwrap()), 8080);
+    assert_eq!(port(from(file, &[], &[]).unwrap()), 1);
+    assert_eq!(port(from(file, &variables, &[]).unwrap()), 2);
+    let config = from(file, &variables, &flags).unwrap();
+    let source = |key| config.sources.get(&key).map(ToString::to_string);
+    assert_eq!(source(Key::Listen).as_deref(), Some("--listen"));
+    assert_eq!(source(Key::LogLevel).as_deref(), Some("canopy.toml:3"));
+    assert_eq!(source(Key::DataDir), None);
+    assert_eq!(port(config), 3);
+}
+
+#[test]
+fn the_database_and_the_key_follow_the_data_directory() {
+    let config = from("data_dir = \"/srv/c\"", &[], &[]).unwrap();
+    assert_eq!(config.database.url.to_string(), "sqlite:///srv/c/canopy.db");
+    assert_eq!(
+        config.tokens.signing_key,
+        SigningKeyFile::Own("/srv/c/signing-key.pem".into())
+    );
+    let config = from("", &[("CANOPY_SIGNING_KEY_FILE", "/k.pem")], &[]).unwrap();
+    assert_eq!(config.tokens.signing_key, SigningKeyFile::Given("/k.pem".into()));
+}
+
+#[test]
+fn what_is_not_known_is_refused_with_its_source() {
+    let file = "listen = \"127.0.0.1:1\"\nlisen = 1\n[log]\nlevl = \"x\"\n[tokens]\nissuer = \"x\"\n";
+    assert_eq!(
+        refused(file, &[("CANOPY_LISEN", "x"), ("CANOPY_FROBNICATE", "x")]),
+        [
+            "canopy.toml:2: there is no setting `lisen`; did you mean `listen`?",
+            "canopy.toml:4: there is no setting `log.levl`; did you mean `log.level`?",
+            "canopy.toml:5: there is no setting `tokens`",
+            "CANOPY_FROBNICATE: there is no variable of Canopy `CANOPY_FROBNICATE`",
+            "CANOPY_LISEN: there is no variable of Canopy `CANOPY_LISEN`; did you mean `CANOPY_LISTEN`?",
+        ]
+    );
+    assert!(
+        refused("listen = ", &[])
+            .first()
+            .unwrap()
+            .starts_with("canopy.toml:1: this is not TOML")
+    );
+    assert_eq!(refused("log = 1", &[]), ["canopy.toml:1: there is no setting `log`"]);
+}
+
+#[test]
+fn variables_of_the_tests_and_the_file_are_left_alone() {
+    let variables = [
+        ("CANOPY_TEST_POSTGRES_URL", "x"),
+        ("CANOPY_REAL_DATA", "x"),
+        (CONFIG_VARIABLE, "x"),
+    ];
+    assert!(from("", &variables, &[]).is_ok());
+}
+
+#[test]
+fn bad_values_are_refused_all_at_once() {
+    let variables = [
+        ("CANOPY_LISTEN", "localhost"),
+        ("CANOPY_WORKERS", "0"),
+        ("CANOPY_SHUTDOWN_TIMEOUT", "5"),
+        ("CANOPY_PUBLIC_URL", "ftp://x"),
+        ("CANOPY_DATA_DIR", ""),
+        ("CANOPY_SQLITE_SYNCHRONOUS", "off"),
+        ("CANOPY_TOKEN_ISSUER", ""),
+        ("CANOPY_LOG_LEVEL", "loud"),
+        ("CANOPY_LOG_FORMAT", "xml"),
+        ("CANOPY_TOKEN_KEYS", "[{ pem_file = 'a', jwks_file = 'b' }]"),
+        ("CANOPY_DATABASE_URL", "mysql://x"),
+    ];
+    let wrong = refused("", &variables);
+    assert_eq!(wrong.len(), variables.len(), "{wrong:#?}");
+    for (name, _) in variables {
+        assert!(
+            wrong.iter().any(|line| line.starts_with(&format!("{name}: must"))
+                || name == "CANOPY_TOKEN_KEYS" && line.contains("exactly one of")),
+            "{name}: {wrong:#?}"
+        );
+    }
+}
+
+#[test]
+fn postgres_is_refused_for_now_without_its_password() {
+    let wrong = refused("database_url = \"postgres://u:hunter2@h/db\"", &[]).join("\n");
+    assert!(
+        wrong.starts_with("canopy.toml:1: `database_url` names a PostgreSQL database"),
+        "{wrong}"
+    );
+    assert!(!wrong.contains("hunter2"));
+}
+
+#[test]
+fn database_urls_name_a_file() {
+    for (text, good) in [
+        ("sqlite:///a/b.db", true),
+        ("sqlite://b.db", true),
+        ("sqlite://", false),
+        ("sqlite://:memory:", false),
+        ("sqlite:///a/", false),
+        ("sqlite:///a?mode=ro", false),
+        ("/a/b.db", false),
+    ] {
+        assert_eq!(DatabaseUrl::parse(text).is_ok(), good, "{text}");
+    }
+}
+
+#[test]
+fn key_sources_are_the_same_in_file_and_variable() {
+    let file = "[[token.keys]]\npem_file = \"a.pem\"\n[[token.keys]]\nhs256_secret = \"0123456789abcdef0123456789abcdef\"\n\
+                principals = [\"admin\", \"identity\"]\n";
+    let variable = "[{ pem_file = 'a.pem' }, { hs256_secret = '0123456789abcdef0123456789abcdef', \
+                    principals = ['admin', 'identity'] }]";
+    let one = from(file, &[], &[]).unwrap().tokens.keys;
+    let two = from("", &[("CANOPY_TOKEN_KEYS", variable)], &[]).unwrap().tokens.keys;
+    assert_eq!(one, two);
+    assert_eq!(
+        one.first().unwrap().principals,
+        [canopy_domain::port::PrincipalKind::Identity]
+    );
+    for bad in [
+        "[{ hs256_secret = 'short-and-sweet' }]",
+        "[{ pem_file = 'a', principals = [] }]",
+        "[{ pem_file = 'a', principals = ['root'] }]",
+        "[{ pem_file = 1.5 }]",
+        "[{ url = 'a' }]",
+        "[1]",
+        "'text'",
+        "x",
+    ] {
+        let wrong = refused("", &[("CANOPY_TOKEN_KEYS", bad)]).join("\n");
+        assert!(
+            wrong.starts_with("CANOPY_TOKEN_KEYS: ") && !wrong.contains("sweet"),
+            "{bad}: {wrong}"
+        );
+    }
+}
+
+#[test]
+fn the_effective_configuration_can_be_read_again_and_hides_secrets() {
+    let file = "token.keys = [{ hs256_secret = \"0123456789abcdef0123456789abcdef\" }]\nworkers = 3\n";
+    let config = from(file, &[("CANOPY_LOG_FORMAT", "json")], &[]).unwrap();
+    let text = effective(&config);
+    assert!(
+        !text.contains("0123456789") && !format!("{config:?}").contains("0123456789"),
+        "{text}"
+    );
+    assert!(
+        text.contains("format = \"json\"") && text.contains("# CANOPY_LOG_FORMAT"),
+        "{text}"
+    );
+    assert!(
+        text.contains("workers = 3") && text.contains("# canopy.toml:2"),
+        "{text}"
+    );
+    let again = from(
+        &text.replace("\"***\"", "\"0123456789abcdef0123456789abcdef\""),
+        &[],
+        &[],
+    )
+    .unwrap();
+    let values = |text: &str| -> Vec<String> {
+        text.lines()
+            .map(|line| line.split(" #").next().unwrap_or_default().trim().to_owned())
+            .collect()
+    };
+    assert_eq!(values(&effective(&again)), values(&text));
+}
+
+#[test]
+fn the_sample_says_what_the_defaults_are() {
+    let sample = sample();
+    assert!(from(&sample, &[], &[]).is_ok());
+    let switched_on: String = sample
+        .lines()
+        .map(|line| match line.strip_prefix('#') {
+            Some(setting) if !setting.starts_with(' ') => setting,
+            _ => line,
+        })
+        .collect::<Vec<_>>()
+        .join("\n");
+    let on = from(&switched_on, &[], &[]).unwrap();
+    let mut off = from("", &[], &[]).unwrap();
+    off.http.workers = on.http.workers;
+    let values = |config: &Config| {
+        effective(config)
+            .lines()
+            .map(|line| line.split(" #").next().unwrap_or("").trim().to_owned())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(values(&on), values(&off));
+    assert_eq!(on.sources.len(), Key::ALL.len());
+}

@@ -1,0 +1,274 @@
+//! The values of settings: each exists only if it is valid.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// A text that is never shown.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(String);
+
+impl Secret {
+    /// Keeps a secret.
+    pub const fn new(text: String) -> Self {
+        Self(text)
+    }
+
+    /// The secret itself, for the one place that needs it.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("***")
+    }
+}
+
+/// Where the data is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum DatabaseUrl {
+    /// A file of SQLite.
+    Sqlite(PathBuf),
+}
+
+impl DatabaseUrl {
+    /// Reads a URL. What it says in its errors holds no password.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let Some((scheme, rest)) = text.split_once("://") else {
+            return Err("must begin with `sqlite://`, followed by the path of a file".to_owned());
+        };
+        match scheme {
+            "sqlite" if rest.is_empty() || rest.ends_with('/') || rest.starts_with(':') => {
+                Err("must name a file, as in sqlite:///var/lib/canopy/canopy.db".to_owned())
+            }
+            "sqlite" if rest.contains('?') => Err("must not have a query (`?`)".to_owned()),
+            "sqlite" => Ok(Self::Sqlite(PathBuf::from(rest))),
+            "postgres" | "postgresql" => Err(
+                "names a PostgreSQL database, but this build has no PostgreSQL adapter yet; use sqlite://".to_owned(),
+            ),
+            _ => Err("must begin with `sqlite://`; other databases are not known".to_owned()),
+        }
+    }
+}
+
+impl fmt::Display for DatabaseUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Sqlite(path) => write!(f, "sqlite://{}", path.display()),
+        }
+    }
+}
+
+/// The URL under which clients reach the installation: `http` or `https`, without a `/` at its end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PublicUrl(String);
+
+impl PublicUrl {
+    /// Reads a URL.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let url = text.trim_end_matches('/');
+        let host = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
+        let shaped = |host: &str| {
+            let printable = host.bytes().all(|byte| byte.is_ascii_graphic());
+            printable && !host.is_empty() && !host.starts_with('/') && !host.contains(['?', '#', '@', '"', '\\'])
+        };
+        match host {
+            Some(host) if shaped(host) => Ok(Self(url.to_owned())),
+            _ => Err("must be an http or https URL without query, as in https://access.example.com".to_owned()),
+        }
+    }
+
+    /// The URL of a server that listens here, as seen from the same machine.
+    pub fn of_listener(mut address: std::net::SocketAddr) -> Self {
+        if address.ip().is_unspecified() {
+            let here: std::net::IpAddr = if address.is_ipv4() {
+                std::net::Ipv4Addr::LOCALHOST.into()
+            } else {
+                std::net::Ipv6Addr::LOCALHOST.into()
+            };
+            address.set_ip(here);
+        }
+        Self(format!("http://{address}"))
+    }
+
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// The `iss` or `aud` of tokens: 1 to 255 visible ASCII characters.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClaimText(String);
+
+impl ClaimText {
+    /// Reads it.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        if text.is_empty() || text.len() > 255 || !text.bytes().all(|byte| byte.is_ascii_graphic()) {
+            return Err("must be 1 to 255 visible ASCII characters".to_owned());
+        }
+        Ok(Self(text.to_owned()))
+    }
+
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// How surely SQLite has written what it acknowledges.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Synchronous {
+    /// It survives the loss of power.
+    Full,
+    /// It survives the death of the process.
+    Normal,
+}
+
+impl Synchronous {
+    /// Reads the word.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        match text {
+            "full" => Ok(Self::Full),
+            "normal" => Ok(Self::Normal),
+            _ => Err("must be \"full\" or \"normal\"".to_owned()),
+        }
+    }
+
+    /// The word.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Full => "full",
+            Self::Normal => "normal",
+        }
+    }
+}
+
+/// The form of the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    /// Text on a terminal, JSON elsewhere.
+    Auto,
+    /// For people.
+    Text,
+    /// For machines.
+    Json,
+}
+
+impl LogFormat {
+    /// Reads the word.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        match text {
+            "auto" => Ok(Self::Auto),
+            "text" => Ok(Self::Text),
+            "json" => Ok(Self::Json),
+            _ => Err("must be \"auto\", \"text\" or \"json\"".to_owned()),
+        }
+    }
+
+    /// The word.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::Text => "text",
+            Self::Json => "json",
+        }
+    }
+}
+
+/// What is logged.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogLevel(String);
+
+impl LogLevel {
+    /// Reads a level, or a list of levels by module.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let level = |word: &str| matches!(word, "off" | "error" | "warn" | "info" | "debug" | "trace");
+        let part = |part: &str| {
+            part.split_once('=')
+                .map_or(level(part), |(module, word)| !module.is_empty() && level(word))
+        };
+        if !text.split(',').all(part) || tracing_subscriber::EnvFilter::try_new(text).is_err() {
+            return Err(
+                "must be off, error, warn, info, debug or trace, or a list such as info,canopy_http=debug".to_owned(),
+            );
+        }
+        Ok(Self(text.to_owned()))
+    }
+
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// Where the installation's signing key is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SigningKeyFile {
+    /// In the data directory, made on first start.
+    Own(PathBuf),
+    /// A file that somebody else made.
+    Given(PathBuf),
+}
+
+impl SigningKeyFile {
+    /// The path of the file.
+    pub fn path(&self) -> &Path {
+        match self {
+            Self::Own(path) | Self::Given(path) => path,
+        }
+    }
+}
+
+/// Reads a length of time such as `500ms`, `30s`, `5m`, `1h` or `7d`.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn duration(text: &str) -> Result<Duration, String> {
+    let wrong = || "must be a number and a unit (ms, s, m, h or d), such as 30s".to_owned();
+    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+    let (number, unit) = text.split_at_checked(digits).ok_or_else(wrong)?;
+    let number: u64 = number.parse().map_err(|_| wrong())?;
+    let millis = match unit {
+        "ms" => 1,
+        "s" => 1_000,
+        "m" => 60_000,
+        "h" => 3_600_000,
+        "d" => 86_400_000,
+        _ => return Err(wrong()),
+    };
+    number
+        .checked_mul(millis)
+        .map(Duration::from_millis)
+        .ok_or_else(|| "is too long".to_owned())
+}
+
+/// A length of time as [`duration`] reads it.
+pub fn duration_text(time: Duration) -> String {
+    let millis = time.as_millis();
+    if millis.is_multiple_of(1_000) {
+        format!("{}s", millis / 1_000)
+    } else {
+        format!("{millis}ms")
+    }
+}

@@ -1,0 +1,209 @@
+//! The installation's own Ed25519 key.
+
+use crate::config::{Secret, SigningKeyFile};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use canopy_domain::port::Secrets;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read as _, Write as _};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+/// The PKCS#8 PEM text of an Ed25519 key.
+#[derive(Debug, Clone)]
+pub struct SigningKey(Secret);
+
+/// The signing key cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum SigningKeyError {
+    /// The file that the configuration names is not there.
+    #[error("there is no signing key file {}", path.display())]
+    Missing {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The file cannot be read or made.
+    #[error("cannot {verb} the signing key file {}: {source}", path.display())]
+    Io {
+        /// What was tried.
+        verb: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// Others than the owner may read or change the file.
+    #[error(
+        "the signing key file {} is open to others than its owner (mode {mode:04o}); run `chmod 600` on it",
+        path.display()
+    )]
+    Exposed {
+        /// The file.
+        path: PathBuf,
+        /// Its permissions.
+        mode: u32,
+    },
+    /// The file holds something else.
+    #[error("the signing key file {} does not hold an Ed25519 private key in PKCS#8 PEM", path.display())]
+    NotAKey {
+        /// The file.
+        path: PathBuf,
+    },
+}
+
+/// The DER of a PKCS#8 Ed25519 key (RFC 8410) up to its 32 bytes of seed.
+const PKCS8_HEAD: [u8; 16] = [
+    0x30, 0x2e, 0x02, 0x01, 0x00, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x04, 0x22, 0x04, 0x20,
+];
+
+const LARGEST_FILE: u64 = 64 * 1024;
+
+impl SigningKey {
+    /// Reads the key. The one in the data directory is made first where it is missing; when several processes do that at
+    /// once, all of them end with the same key.
+    ///
+    /// # Errors
+    /// [`SigningKeyError`].
+    pub fn load(file: &SigningKeyFile, secrets: &dyn Secrets) -> Result<Self, SigningKeyError> {
+        match (file, read(file.path())) {
+            (SigningKeyFile::Own(path), Err(SigningKeyError::Missing { .. })) => {
+                make(path, secrets).map_err(|source| SigningKeyError::Io {
+                    verb: "make",
+                    path: path.clone(),
+                    source,
+                })?;
+                read(path)
+            }
+            (_, read) => read,
+        }
+    }
+
+    /// The PEM text.
+    pub fn pem(&self) -> &str {
+        self.0.expose()
+    }
+}
+
+fn read(path: &Path) -> Result<SigningKey, SigningKeyError> {
+    let io = |source: io::Error| match source.kind() {
+        io::ErrorKind::NotFound => SigningKeyError::Missing { path: path.to_owned() },
+        _ => SigningKeyError::Io {
+            verb: "read",
+            path: path.to_owned(),
+            source,
+        },
+    };
+    let file = File::open(path).map_err(io)?;
+    let mode = file.metadata().map_err(io)?.mode() & 0o7777;
+    if mode & 0o077 != 0 {
+        let path = path.to_owned();
+        return Err(SigningKeyError::Exposed { path, mode });
+    }
+    let mut bytes = vec![];
+    file.take(LARGEST_FILE).read_to_end(&mut bytes).map_err(io)?;
+    String::from_utf8(bytes)
+        .ok()
+        .filter(|text| is_ed25519(text))
+        .map(|text| SigningKey(Secret::new(text)))
+        .ok_or_else(|| SigningKeyError::NotAKey { path: path.to_owned() })
+}
+
+/// Whether the text is a PKCS#8 PEM of an Ed25519 key, of version 1 or 2.
+fn is_ed25519(pem: &str) -> bool {
+    const ALGORITHM: &[u8] = &[0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x04, 0x22, 0x04, 0x20];
+    let base64: Option<String> = pem
+        .trim()
+        .strip_prefix("-----BEGIN PRIVATE KEY-----")
+        .and_then(|rest| rest.strip_suffix("-----END PRIVATE KEY-----"))
+        .map(|body| body.split_ascii_whitespace().collect());
+    let der = base64.and_then(|body| STANDARD.decode(body).ok()).unwrap_or_default();
+    der.get(5..5 + ALGORITHM.len()) == Some(ALGORITHM) && der.len() >= PKCS8_HEAD.len() + 32
+}
+
+/// Makes a key under a name of its own and then gives it the real name, unless another process was faster.
+fn make(path: &Path, secrets: &dyn Secrets) -> io::Result<()> {
+    let der: Vec<u8> = PKCS8_HEAD.into_iter().chain(secrets.bytes()).collect();
+    let pem = format!(
+        "-----BEGIN PRIVATE KEY-----\n{}\n-----END PRIVATE KEY-----\n",
+        STANDARD.encode(der)
+    );
+    let folder = path.parent().unwrap_or(Path::new("."));
+    let [a, b, c, d, ..] = secrets.bytes();
+    let nonce = u32::from_be_bytes([a, b, c, d]);
+    let draft = folder.join(format!(".signing-key-{}-{nonce:08x}.tmp", std::process::id()));
+    let written = write_draft(&draft, &pem).and_then(|()| match fs::hard_link(&draft, path) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        linked => linked,
+    });
+    let removed = fs::remove_file(&draft);
+    written.and(removed)?;
+    File::open(folder)?.sync_all()
+}
+
+fn write_draft(draft: &Path, pem: &str) -> io::Result<()> {
+    let mut file = OpenOptions::new()
+        .create_new(true)
+        .write(true)
+        .mode(0o600)
+        .open(draft)?;
+    file.write_all(pem.as_bytes())?;
+    file.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::adapter::OsSecrets;
+    use std::os::unix::fs::PermissionsExt;
+
+    fn own(dir: &tempfile::TempDir) -> SigningKeyFile {
+        SigningKeyFile::Own(dir.path().join("signing-key.pem"))
+    }
+
+    #[test]
+    fn the_key_is_made_once_for_its_owner_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = own(&dir);
+        let first = SigningKey::load(&file, &OsSecrets).unwrap();
+        let again = SigningKey::load(&file, &OsSecrets).unwrap();
+        assert_eq!(first.pem(), again.pem());
+        assert_eq!(fs::metadata(file.path()).unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1, "no draft is left");
+        jsonwebtoken::EncodingKey::from_ed_pem(first.pem().as_bytes()).unwrap();
+        assert!(!format!("{first:?}").contains("PRIVATE"));
+    }
+
+    #[test]
+    fn all_who_start_at_once_end_with_one_key() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = own(&dir);
+        let barrier = std::sync::Barrier::new(8);
+        let load = || {
+            barrier.wait();
+            SigningKey::load(&file, &OsSecrets).unwrap().pem().to_owned()
+        };
+        let mut keys: Vec<String> = std::thread::scope(|scope| {
+            let threads: Vec<_> = (0..8).map(|_| scope.spawn(load)).collect();
+            threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+        });
+        keys.dedup();
+        assert_eq!(keys.len(), 1);
+    }
+
+    #[test]
+    fn a_given_file_must_exist_be_closed_and_hold_a_key() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("given.pem");
+        let given = SigningKeyFile::Given(path.clone());
+        let wrong = || SigningKey::load(&given, &OsSecrets).unwrap_err().to_string();
+        assert!(wrong().starts_with("there is no signing key file"), "{}", wrong());
+        fs::write(&path, "hello").unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
+        assert!(wrong().contains("(mode 0640); run `chmod 600`"), "{}", wrong());
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+        assert!(wrong().contains("does not hold an Ed25519 private key"), "{}", wrong());
+        make(&dir.path().join("other.pem"), &OsSecrets).unwrap();
+        fs::copy(dir.path().join("other.pem"), &path).unwrap();
+        SigningKey::load(&given, &OsSecrets).unwrap();
+    }
+}

@@ -1,1 +1,20 @@
 //! The in-memory reference store of Canopy, for tests and embedding.
+//!
+//! It keeps every rule that the ports state, in the plainest way: one writer at a time works on a copy of what it
+//! touches, and committing publishes the copy. Readers keep the state they began with. Nothing is written to a disk.
+
+mod access;
+mod assignment;
+mod audit;
+mod hierarchy;
+mod identity;
+mod permission;
+mod role;
+mod rule;
+mod setup;
+mod state;
+mod store;
+mod tenancy;
+mod unit;
+
+pub use store::MemoryStore;

@@ -1,0 +1,269 @@
+//! Assignments.
+
+use crate::identity::page_of;
+use crate::rule::{bug, must, one_environment, unique};
+use crate::state::{Contents, State};
+use crate::unit::{Unit, Writing};
+use async_trait::async_trait;
+use canopy_domain::assignment::bulk_create::{AssignableRole, AssignmentFacts};
+use canopy_domain::assignment::listing::{
+    AssignmentQuery, AssignmentSort, AssignmentSummary, AssignmentView, IdentitySummary,
+};
+use canopy_domain::port::reader::AssignmentReader;
+use canopy_domain::port::writer::AssignmentWriter;
+use canopy_domain::port::{StoreError, Unique};
+use canopy_domain::{
+    AccessType, Assignment, AssignmentId, AssignmentKey, AssignmentStatus, EnvironmentId, EnvironmentPlace, Identity,
+    IdentityId, Node, NodeId, Page, Role, RoleId, Timestamp, fold_case,
+};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
+
+/// The assignments of one environment.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Assignments {
+    pub by_id: BTreeMap<AssignmentId, Assignment>,
+    by_key: HashMap<AssignmentKey, AssignmentId>,
+}
+
+/// An assignment with the things it joins.
+#[derive(Clone, Copy)]
+struct Joined<'a> {
+    assignment: &'a Assignment,
+    identity: &'a Identity,
+    role: &'a Role,
+    node: &'a Node,
+}
+
+impl<'a> Joined<'a> {
+    fn of(state: &'a State, contents: &'a Contents, assignment: &'a Assignment) -> Option<Self> {
+        Some(Self {
+            assignment,
+            identity: state.directory.by_id.get(&assignment.key.identity)?,
+            role: &contents.roles.by_id.get(&assignment.key.role)?.role,
+            node: contents.tree.by_id.get(&assignment.key.node)?,
+        })
+    }
+
+    fn fits(&self, query: &AssignmentQuery, now: Timestamp) -> bool {
+        let key = &self.assignment.key;
+        query.role.is_none_or(|role| role == key.role)
+            && query.source_node.is_none_or(|node| node == key.node)
+            && query
+                .status
+                .is_none_or(|status| status == self.assignment.window.status_at(now))
+            && query.search.as_ref().is_none_or(|search| self.contains(search))
+    }
+
+    fn contains(&self, search: &str) -> bool {
+        fold_case(&self.identity.name()).contains(search)
+            || self.identity.email.as_str().contains(search)
+            || self.role.name.folded().contains(search)
+            || self.node.name.folded().contains(search)
+    }
+
+    fn view(self) -> AssignmentView {
+        AssignmentView {
+            assignment: self.assignment.clone(),
+            identity: IdentitySummary {
+                id: self.identity.id,
+                first_name: self.identity.first_name.clone(),
+                last_name: self.identity.last_name.clone(),
+                email: self.identity.email.clone(),
+                avatar_url: self.identity.avatar_url.clone(),
+            },
+            role_name: self.role.name.clone(),
+            node_name: self.node.name.clone(),
+            access_type: AccessType::Direct,
+        }
+    }
+}
+
+#[async_trait]
+impl<Kind: Send> AssignmentReader for Unit<Kind> {
+    async fn assignment_facts(
+        &mut self,
+        place: &EnvironmentPlace,
+        asked: &[AssignmentKey],
+    ) -> Result<AssignmentFacts, StoreError> {
+        let directory = &self.state.directory;
+        let mut facts = AssignmentFacts::default();
+        for id in asked.iter().map(|key| key.identity).collect::<HashSet<IdentityId>>() {
+            if directory.of_account(place.account, id).is_some() {
+                let membership = directory.membership(id, place.application);
+                facts
+                    .identities
+                    .insert(id, membership.map(|membership| membership.status));
+            }
+        }
+        let Some(contents) = self.state.contents(place.environment) else {
+            return Ok(facts);
+        };
+        for id in asked.iter().map(|key| key.node).collect::<HashSet<NodeId>>() {
+            if contents.tree.by_id.contains_key(&id) {
+                facts.nodes.insert(id);
+            }
+        }
+        for id in asked.iter().map(|key| key.role).collect::<HashSet<RoleId>>() {
+            if let Some(row) = contents.roles.by_id.get(&id) {
+                let role = AssignableRole {
+                    kind: row.role.kind,
+                    is_active: row.role.is_active,
+                };
+                facts.roles.insert(id, role);
+            }
+        }
+        for key in asked {
+            if let Some(existing) = contents.assignments.by_key.get(key) {
+                facts.existing.insert(*key, *existing);
+            }
+        }
+        Ok(facts)
+    }
+
+    async fn assignments(
+        &mut self,
+        environment: EnvironmentId,
+        ids: &[AssignmentId],
+    ) -> Result<Vec<Assignment>, StoreError> {
+        let Some(contents) = self.state.contents(environment) else {
+            return Ok(vec![]);
+        };
+        let ids: BTreeSet<&AssignmentId> = ids.iter().collect();
+        let known = ids.into_iter().filter_map(|id| contents.assignments.by_id.get(id));
+        Ok(known.cloned().collect())
+    }
+
+    async fn assignment_views(
+        &mut self,
+        environment: EnvironmentId,
+        query: &AssignmentQuery,
+        now: Timestamp,
+    ) -> Result<Page<AssignmentView>, StoreError> {
+        let mut rows: Vec<Joined<'_>> = vec![];
+        if let Some(contents) = self.state.contents(environment) {
+            let all = contents.assignments.by_id.values();
+            let joined = all.filter_map(|assignment| Joined::of(&self.state, contents, assignment));
+            rows.extend(joined.filter(|row| row.fits(query, now)));
+        }
+        match query.sort {
+            AssignmentSort::Name => {
+                rows.sort_by_cached_key(|row| (fold_case(&row.identity.name()), row.assignment.id));
+            }
+            AssignmentSort::Role => rows.sort_by_cached_key(|row| (row.role.name.folded(), row.assignment.id)),
+            AssignmentSort::CreatedAt => rows.sort_by_key(|row| (row.assignment.created_at, row.assignment.id)),
+        }
+        Ok(page_of(rows, query.order, query.page).map(Joined::view))
+    }
+
+    async fn assignment_summary(
+        &mut self,
+        environment: EnvironmentId,
+        now: Timestamp,
+    ) -> Result<AssignmentSummary, StoreError> {
+        let mut summary = AssignmentSummary::default();
+        let Some(contents) = self.state.contents(environment) else {
+            return Ok(summary);
+        };
+        let mut roles = HashSet::new();
+        for assignment in contents.assignments.by_id.values() {
+            match assignment.window.status_at(now) {
+                AssignmentStatus::Active => summary.active += 1,
+                AssignmentStatus::Scheduled => summary.scheduled += 1,
+                AssignmentStatus::Expired => summary.expired += 1,
+            }
+            summary.expiring_soon += u64::from(assignment.window.is_expiring_soon(now));
+            summary.distinct_roles += u64::from(roles.insert(assignment.key.role));
+        }
+        Ok(summary)
+    }
+}
+
+/// What databases check by foreign keys, and the statement itself for identities.
+fn check_references(state: &State, environment: EnvironmentId, assignments: &[Assignment]) -> Result<(), StoreError> {
+    let place = state.tenancy.place(environment);
+    let place = place.ok_or_else(|| bug("the assignments' environment is not there"))?;
+    let contents = state.contents(environment);
+    let contents = contents.ok_or_else(|| bug("the assignments' environment is not there"))?;
+    for AssignmentKey { identity, role, node } in assignments.iter().map(|assignment| assignment.key) {
+        must(
+            contents.roles.by_id.contains_key(&role),
+            "an assigned role is not there",
+        )?;
+        must(
+            contents.tree.by_id.contains_key(&node),
+            "an assignment's node is not there",
+        )?;
+        let directory = &state.directory;
+        let known = directory.of_account(place.account, identity).is_some()
+            && directory.membership(identity, place.application).is_some();
+        must(known, "an assigned identity is not a member of the application")?;
+    }
+    Ok(())
+}
+
+#[async_trait]
+impl AssignmentWriter for Unit<Writing> {
+    async fn insert_assignments(&mut self, assignments: &[Assignment]) -> Result<(), StoreError> {
+        let Some(environment) = one_environment(assignments.iter().map(|a| a.environment_id))? else {
+            return Ok(());
+        };
+        check_references(&self.state, environment, assignments)?;
+        let table = &mut self.state.contents_mut(environment)?.assignments;
+        let keys = assignments.iter().map(|assignment| assignment.key);
+        unique(keys, |key| table.by_key.contains_key(key), Unique::AssignmentKey)?;
+        let ids = assignments.iter().map(|assignment| assignment.id);
+        unique(ids, |id| table.by_id.contains_key(id), Unique::Id)?;
+        let table = Arc::make_mut(table);
+        for assignment in assignments {
+            table.by_key.insert(assignment.key, assignment.id);
+            table.by_id.insert(assignment.id, assignment.clone());
+        }
+        Ok(())
+    }
+
+    async fn update_assignments(&mut self, assignments: &[Assignment]) -> Result<(), StoreError> {
+        let Some(environment) = one_environment(assignments.iter().map(|a| a.environment_id))? else {
+            return Ok(());
+        };
+        check_references(&self.state, environment, assignments)?;
+        let table = &mut self.state.contents_mut(environment)?.assignments;
+        let changing: HashSet<AssignmentId> = assignments.iter().map(|assignment| assignment.id).collect();
+        must(
+            changing.len() == assignments.len(),
+            "a call changes each assignment once",
+        )?;
+        let known = changing.iter().all(|id| table.by_id.contains_key(id));
+        must(known, "a changed assignment is not there")?;
+        let stays = |key: &AssignmentKey| {
+            let holder = table.by_key.get(key);
+            holder.is_some_and(|holder| !changing.contains(holder))
+        };
+        let keys = assignments.iter().map(|assignment| assignment.key);
+        unique(keys, stays, Unique::AssignmentKey)?;
+        let table = Arc::make_mut(table);
+        for id in &changing {
+            if let Some(old) = table.by_id.get(id) {
+                table.by_key.remove(&old.key);
+            }
+        }
+        for assignment in assignments {
+            table.by_key.insert(assignment.key, assignment.id);
+            table.by_id.insert(assignment.id, assignment.clone());
+        }
+        Ok(())
+    }
+
+    async fn delete_assignments(&mut self, environment: EnvironmentId, ids: &[AssignmentId]) -> Result<(), StoreError> {
+        if ids.is_empty() || self.state.contents(environment).is_none() {
+            return Ok(());
+        }
+        let table = Arc::make_mut(&mut self.state.contents_mut(environment)?.assignments);
+        for id in ids {
+            if let Some(old) = table.by_id.remove(id) {
+                table.by_key.remove(&old.key);
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,247 @@
+//! The tree of nodes.
+
+use crate::rule::{must, one_environment, unique};
+use crate::tenancy::first_slug;
+use crate::unit::{Unit, Writing};
+use async_trait::async_trait;
+use canopy_domain::hierarchy::create::{NodeFacts, ParentFact};
+use canopy_domain::hierarchy::schema_change::{ShapeEdge, TreeShape};
+use canopy_domain::port::reader::NodeReader;
+use canopy_domain::port::writer::NodeWriter;
+use canopy_domain::port::{StoreError, Unique};
+use canopy_domain::{AccessModel, EnvironmentId, HierarchySchema, Node, NodeId, NodeType, Slug};
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
+
+/// The nodes of one environment.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Tree {
+    pub by_id: BTreeMap<NodeId, Node>,
+    /// The nodes below each node by slug; the root is below none.
+    by_place: BTreeMap<(Option<NodeId>, Slug), NodeId>,
+}
+
+impl Tree {
+    fn root(&self) -> Option<&Node> {
+        self.children(None).next()
+    }
+
+    /// The nodes below a node, by slug.
+    fn children(&self, parent: Option<NodeId>) -> impl Iterator<Item = &Node> {
+        self.places_from(parent, first_slug())
+            .filter_map(|(_, id)| self.by_id.get(id))
+    }
+
+    /// The places below a node whose slug is this one or sorts after it.
+    fn places_from(&self, parent: Option<NodeId>, from: Slug) -> impl Iterator<Item = (&Slug, &NodeId)> {
+        self.by_place
+            .range((parent, from)..)
+            .take_while(move |((above, _), _)| *above == parent)
+            .map(|((_, slug), id)| (slug, id))
+    }
+
+    /// Each node before those below it, siblings by slug, with its depth.
+    fn depth_first(&self) -> Vec<(usize, &Node)> {
+        let mut waiting: Vec<(usize, &Node)> = self.root().map(|root| (1, root)).into_iter().collect();
+        let mut ordered = Vec::with_capacity(self.by_id.len());
+        while let Some((depth, node)) = waiting.pop() {
+            ordered.push((depth, node));
+            let first_below = waiting.len();
+            waiting.extend(self.children(Some(node.id)).map(|child| (depth + 1, child)));
+            if let Some(below) = waiting.get_mut(first_below..) {
+                below.reverse();
+            }
+        }
+        ordered
+    }
+
+    /// How many nodes there are from this one up to the root.
+    fn depth(&self, node: &Node) -> usize {
+        let mut depth = 1;
+        let mut above = node.parent;
+        while let Some(parent) = above.and_then(|id| self.by_id.get(&id)) {
+            // No chain is longer than there are nodes, unless a caller closed a circle.
+            if depth > self.by_id.len() {
+                break;
+            }
+            depth += 1;
+            above = parent.parent;
+        }
+        depth
+    }
+
+    /// Slugs below a node that equal this one or begin with it and a `-`.
+    fn taken_like<'a>(&'a self, parent: NodeId, slug: &'a Slug) -> impl Iterator<Item = &'a Slug> {
+        // `-` sorts before all that a slug may go on with, so those that count stand together.
+        self.places_from(Some(parent), slug.clone())
+            .map(|(taken, _)| taken)
+            .take_while(|taken| match taken.as_str().strip_prefix(slug.as_str()) {
+                Some(rest) => rest.is_empty() || rest.starts_with('-'),
+                None => false,
+            })
+    }
+
+    fn check_parents(&self, nodes: &[Node]) -> Result<(), StoreError> {
+        let mut made: HashSet<NodeId> = HashSet::new();
+        for node in nodes {
+            let parent = node.parent;
+            let known = parent.is_none_or(|id| self.by_id.contains_key(&id) || made.contains(&id));
+            must(known, "a node's parent is not there")?;
+            made.insert(node.id);
+        }
+        Ok(())
+    }
+
+    /// An environment has one root, whatever slug a second one might have.
+    fn check_root(&self, nodes: &[Node]) -> Result<(), StoreError> {
+        let mut roots: HashSet<NodeId> = self.root().map(|root| root.id).into_iter().collect();
+        for node in nodes {
+            match node.parent {
+                None => roots.insert(node.id),
+                Some(_) => roots.remove(&node.id),
+            };
+        }
+        must(roots.len() <= 1, "an environment has one root")
+    }
+}
+
+fn place(node: &Node) -> (Option<NodeId>, Slug) {
+    (node.parent, node.slug.clone())
+}
+
+#[async_trait]
+impl<Kind: Send> NodeReader for Unit<Kind> {
+    async fn hierarchy(
+        &mut self,
+        environment: EnvironmentId,
+    ) -> Result<Option<(AccessModel, HierarchySchema)>, StoreError> {
+        let found = self.state.tenancy.environments.get(&environment);
+        Ok(found.map(|(environment, schema)| (environment.access_model, schema.clone())))
+    }
+
+    async fn root_node(&mut self, environment: EnvironmentId) -> Result<Option<Node>, StoreError> {
+        let contents = self.state.contents(environment);
+        Ok(contents.and_then(|c| c.tree.root()).cloned())
+    }
+
+    async fn node(&mut self, environment: EnvironmentId, id: NodeId) -> Result<Option<Node>, StoreError> {
+        let contents = self.state.contents(environment);
+        Ok(contents.and_then(|c| c.tree.by_id.get(&id)).cloned())
+    }
+
+    async fn nodes(&mut self, environment: EnvironmentId) -> Result<Vec<Node>, StoreError> {
+        let Some(contents) = self.state.contents(environment) else {
+            return Ok(vec![]);
+        };
+        let ordered = contents.tree.depth_first();
+        Ok(ordered.into_iter().map(|(_, node)| node.clone()).collect())
+    }
+
+    async fn node_facts(
+        &mut self,
+        environment: EnvironmentId,
+        parents: &[NodeId],
+        slugs: &[(NodeId, Slug)],
+    ) -> Result<NodeFacts, StoreError> {
+        let Some(contents) = self.state.contents(environment) else {
+            return Ok(NodeFacts::default());
+        };
+        let tree = &contents.tree;
+        let parents = parents.iter().filter_map(|id| tree.by_id.get(id)).map(|node| {
+            let fact = ParentFact {
+                node_type: node.node_type.clone(),
+                depth: tree.depth(node),
+            };
+            (node.id, fact)
+        });
+        let taken = slugs
+            .iter()
+            .flat_map(|(parent, slug)| tree.taken_like(*parent, slug).map(|taken| (*parent, taken.clone())));
+        Ok(NodeFacts {
+            parents: parents.collect(),
+            taken: taken.collect(),
+        })
+    }
+
+    async fn tree_shape(&mut self, environment: EnvironmentId) -> Result<TreeShape, StoreError> {
+        let no_root = || StoreError::Corrupt(format!("environment {environment} has no root"));
+        let contents = self.state.contents(environment).ok_or_else(no_root)?;
+        let root = contents.tree.root().ok_or_else(no_root)?;
+        let mut edges: BTreeMap<(Option<&NodeType>, &NodeType), NodeId> = BTreeMap::new();
+        let mut deepest = (1, root.id);
+        for (depth, node) in contents.tree.depth_first() {
+            if depth > deepest.0 {
+                deepest = (depth, node.id);
+            }
+            if let Some(parent) = node.parent.and_then(|id| contents.tree.by_id.get(&id)) {
+                let above = parent.parent.is_some().then_some(&parent.node_type);
+                edges.entry((above, &node.node_type)).or_insert(node.id);
+            }
+        }
+        let edges = edges.into_iter().map(|((parent, child), example)| ShapeEdge {
+            parent: parent.cloned(),
+            child: child.clone(),
+            example,
+        });
+        Ok(TreeShape {
+            root: root.id,
+            root_type: root.node_type.clone(),
+            edges: edges.collect(),
+            deepest,
+        })
+    }
+}
+
+#[async_trait]
+impl NodeWriter for Unit<Writing> {
+    async fn insert_nodes(&mut self, nodes: &[Node]) -> Result<(), StoreError> {
+        let Some(environment) = one_environment(nodes.iter().map(|n| n.environment_id))? else {
+            return Ok(());
+        };
+        let tree = &mut self.state.contents_mut(environment)?.tree;
+        unique(
+            nodes.iter().map(place),
+            |place| tree.by_place.contains_key(place),
+            Unique::NodeSlug,
+        )?;
+        let ids = nodes.iter().map(|node| node.id);
+        unique(ids, |id| tree.by_id.contains_key(id), Unique::Id)?;
+        tree.check_parents(nodes)?;
+        tree.check_root(nodes)?;
+        let tree = Arc::make_mut(tree);
+        for node in nodes {
+            tree.by_place.insert(place(node), node.id);
+            tree.by_id.insert(node.id, node.clone());
+        }
+        Ok(())
+    }
+
+    async fn update_nodes(&mut self, nodes: &[Node]) -> Result<(), StoreError> {
+        let Some(environment) = one_environment(nodes.iter().map(|n| n.environment_id))? else {
+            return Ok(());
+        };
+        let tree = &mut self.state.contents_mut(environment)?.tree;
+        let changing: HashMap<NodeId, &Node> = nodes.iter().map(|node| (node.id, node)).collect();
+        must(changing.len() == nodes.len(), "a call changes each node once")?;
+        let stays = |place: &(Option<NodeId>, Slug)| {
+            let holder = tree.by_place.get(place);
+            holder.is_some_and(|holder| !changing.contains_key(holder))
+        };
+        unique(nodes.iter().map(place), stays, Unique::NodeSlug)?;
+        let known = nodes.iter().all(|node| tree.by_id.contains_key(&node.id));
+        must(known, "a changed node is not there")?;
+        tree.check_parents(nodes)?;
+        tree.check_root(nodes)?;
+        let tree = Arc::make_mut(tree);
+        for id in changing.keys() {
+            if let Some(old) = tree.by_id.get(id) {
+                tree.by_place.remove(&place(old));
+            }
+        }
+        for node in nodes {
+            tree.by_place.insert(place(node), node.id);
+            tree.by_id.insert(node.id, node.clone());
+        }
+        Ok(())
+    }
+}

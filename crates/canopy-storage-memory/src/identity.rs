@@ -1,0 +1,289 @@
+//! Identities and their memberships.
+
+use crate::rule::{bug, must, unique};
+use crate::state::State;
+use crate::unit::{Unit, Writing};
+use async_trait::async_trait;
+use canopy_domain::access::SubjectFact;
+use canopy_domain::identity::create::{IdentityFact, IdentityFacts, TakenIdentifiers};
+use canopy_domain::identity::listing::{IdentityQuery, IdentitySort, IdentityStatus};
+use canopy_domain::port::reader::IdentityReader;
+use canopy_domain::port::writer::IdentityWriter;
+use canopy_domain::port::{StoreError, Unique};
+use canopy_domain::{
+    AccountId, ApplicationId, Email, EnvironmentId, ExternalId, Identity, IdentityId, Membership, MembershipId,
+    MembershipStatus, Page, PageRequest, SortOrder, fold_case,
+};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
+
+/// The identities and memberships of all accounts.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Directory {
+    pub by_id: BTreeMap<IdentityId, Identity>,
+    by_email: HashMap<(AccountId, Email), IdentityId>,
+    by_external_id: HashMap<(AccountId, ExternalId), IdentityId>,
+    memberships: BTreeMap<(IdentityId, ApplicationId), Membership>,
+    membership_ids: HashSet<MembershipId>,
+    members: BTreeSet<(ApplicationId, IdentityId)>,
+}
+
+impl Directory {
+    /// The membership of an identity in an application.
+    pub fn membership(&self, identity: IdentityId, application: ApplicationId) -> Option<&Membership> {
+        self.memberships.get(&(identity, application))
+    }
+
+    /// One identity of an account.
+    pub fn of_account(&self, account: AccountId, id: IdentityId) -> Option<&Identity> {
+        self.by_id.get(&id).filter(|identity| identity.account_id == account)
+    }
+
+    /// The identities with a membership in an application, in whatever state, by id.
+    fn members(&self, application: ApplicationId) -> impl Iterator<Item = (&Identity, &Membership)> {
+        self.members
+            .range((application, IdentityId::new(uuid::Uuid::nil()))..)
+            .take_while(move |(of, _)| *of == application)
+            .filter_map(|(application, id)| {
+                let membership = self.memberships.get(&(*id, *application))?;
+                Some((self.by_id.get(id)?, membership))
+            })
+    }
+
+    /// The same, as decisions see them.
+    pub fn subjects(&self, application: ApplicationId) -> Vec<SubjectFact> {
+        let fact = |(identity, membership): (&Identity, &Membership)| SubjectFact {
+            id: identity.id,
+            is_active: identity.is_active,
+            membership: membership.status,
+        };
+        self.members(application).map(fact).collect()
+    }
+
+    /// How many memberships of an application are active.
+    pub fn active_members(&self, application: ApplicationId) -> u64 {
+        let active = self
+            .members(application)
+            .filter(|(_, m)| m.status == MembershipStatus::Active);
+        u64::try_from(active.count()).unwrap_or(u64::MAX)
+    }
+}
+
+/// The part of an ordered listing that a page shows.
+pub(crate) fn page_of<T: Clone>(mut rows: Vec<T>, order: SortOrder, page: PageRequest) -> Page<T> {
+    if order == SortOrder::Descending {
+        rows.reverse();
+    }
+    let item_count = u64::try_from(rows.len()).unwrap_or(u64::MAX);
+    let offset = usize::try_from(page.offset()).unwrap_or(usize::MAX);
+    let take = usize::try_from(page.take()).unwrap_or(usize::MAX);
+    let items = rows.into_iter().skip(offset).take(take).collect();
+    Page { items, item_count }
+}
+
+/// The identities that hold an assignment in an application; in any at all where none is given.
+fn assigned(state: &State, within: Option<ApplicationId>) -> HashSet<IdentityId> {
+    let counts = |environment: &EnvironmentId| {
+        let application = state.tenancy.place(*environment).map(|place| place.application);
+        within.is_none() || within == application
+    };
+    state
+        .environments
+        .iter()
+        .filter(|(environment, _)| counts(environment))
+        .flat_map(|(_, contents)| contents.assignments.by_id.values().map(|a| a.key.identity))
+        .collect()
+}
+
+fn fits(directory: &Directory, identity: &Identity, query: &IdentityQuery, assigned: &HashSet<IdentityId>) -> bool {
+    let is_member = |application: ApplicationId| directory.membership(identity.id, application).is_some();
+    let status = if identity.is_active {
+        IdentityStatus::Active
+    } else {
+        IdentityStatus::Inactive
+    };
+    let found = |search: &String| {
+        fold_case(&identity.name()).contains(search.as_str()) || identity.email.as_str().contains(search.as_str())
+    };
+    query.member_of.is_none_or(is_member)
+        && !query.not_member_of.is_some_and(is_member)
+        && query.status.is_none_or(|wanted| wanted == status)
+        && query
+            .has_any_assignment
+            .is_none_or(|wanted| wanted == assigned.contains(&identity.id))
+        && query.search.as_ref().is_none_or(found)
+}
+
+#[async_trait]
+impl<Kind: Send> IdentityReader for Unit<Kind> {
+    async fn identity(&mut self, account: AccountId, id: IdentityId) -> Result<Option<Identity>, StoreError> {
+        Ok(self.state.directory.of_account(account, id).cloned())
+    }
+
+    async fn identities(&mut self, account: AccountId, query: &IdentityQuery) -> Result<Page<Identity>, StoreError> {
+        let directory = &self.state.directory;
+        let assigned = match query.has_any_assignment {
+            Some(_) => assigned(&self.state, query.member_of),
+            None => HashSet::new(),
+        };
+        let mut rows: Vec<&Identity> = directory
+            .by_id
+            .values()
+            .filter(|identity| identity.account_id == account && fits(directory, identity, query, &assigned))
+            .collect();
+        match query.sort {
+            IdentitySort::Name => rows.sort_by_cached_key(|identity| (fold_case(&identity.name()), identity.id)),
+            IdentitySort::Email => rows.sort_by(|a, b| (&a.email, a.id).cmp(&(&b.email, b.id))),
+            IdentitySort::CreatedAt => rows.sort_by_key(|identity| (identity.created_at, identity.id)),
+        }
+        Ok(page_of(rows, query.order, query.page).map(Identity::clone))
+    }
+
+    async fn taken_identifiers(
+        &mut self,
+        account: AccountId,
+        asked: &TakenIdentifiers,
+    ) -> Result<TakenIdentifiers, StoreError> {
+        let directory = &self.state.directory;
+        let has_email = |email: &&Email| directory.by_email.contains_key(&(account, (*email).clone()));
+        let has_external_id = |id: &&ExternalId| directory.by_external_id.contains_key(&(account, (*id).clone()));
+        Ok(TakenIdentifiers {
+            emails: asked.emails.iter().filter(has_email).cloned().collect(),
+            external_ids: asked.external_ids.iter().filter(has_external_id).cloned().collect(),
+        })
+    }
+
+    async fn identity_facts(
+        &mut self,
+        account: AccountId,
+        application: ApplicationId,
+        ids: &[IdentityId],
+    ) -> Result<IdentityFacts, StoreError> {
+        let directory = &self.state.directory;
+        let fact = |id: &IdentityId| {
+            let identity = directory.of_account(account, *id)?;
+            let fact = IdentityFact {
+                is_active: identity.is_active,
+                membership: directory.membership(*id, application).cloned(),
+            };
+            Some((*id, fact))
+        };
+        Ok(ids.iter().filter_map(fact).collect())
+    }
+
+    async fn memberships(&mut self, id: IdentityId) -> Result<Vec<Membership>, StoreError> {
+        let first = (id, ApplicationId::new(uuid::Uuid::nil()));
+        let last = (id, ApplicationId::new(uuid::Uuid::max()));
+        let memberships = self.state.directory.memberships.range(first..=last);
+        Ok(memberships.map(|(_, membership)| membership.clone()).collect())
+    }
+
+    async fn members(&mut self, application: ApplicationId) -> Result<Vec<SubjectFact>, StoreError> {
+        Ok(self.state.directory.subjects(application))
+    }
+}
+
+#[async_trait]
+impl IdentityWriter for Unit<Writing> {
+    async fn insert_identities(&mut self, identities: &[Identity]) -> Result<(), StoreError> {
+        let Some(first) = identities.first() else {
+            return Ok(());
+        };
+        let account = first.account_id;
+        must(
+            identities.iter().all(|identity| identity.account_id == account),
+            "a call writes identities of one account",
+        )?;
+        let directory = &self.state.directory;
+        let emails = identities.iter().map(|identity| (account, identity.email.clone()));
+        unique(
+            emails,
+            |email| directory.by_email.contains_key(email),
+            Unique::IdentityEmail,
+        )?;
+        let external_ids = identities.iter().filter_map(|identity| identity.external_id.clone());
+        unique(
+            external_ids.map(|id| (account, id)),
+            |id| directory.by_external_id.contains_key(id),
+            Unique::IdentityExternalId,
+        )?;
+        let ids = identities.iter().map(|identity| identity.id);
+        unique(ids, |id| directory.by_id.contains_key(id), Unique::Id)?;
+        must(
+            self.state.tenancy.accounts.contains_key(&account),
+            "the identities' account is not there",
+        )?;
+        let directory = Arc::make_mut(&mut self.state.directory);
+        for identity in identities {
+            directory
+                .by_email
+                .insert((account, identity.email.clone()), identity.id);
+            if let Some(external_id) = &identity.external_id {
+                directory
+                    .by_external_id
+                    .insert((account, external_id.clone()), identity.id);
+            }
+            directory.by_id.insert(identity.id, identity.clone());
+        }
+        Ok(())
+    }
+
+    async fn insert_memberships(&mut self, memberships: &[Membership]) -> Result<(), StoreError> {
+        let directory = &self.state.directory;
+        let pairs = memberships.iter().map(|m| (m.identity_id, m.application_id));
+        unique(
+            pairs,
+            |pair| directory.memberships.contains_key(pair),
+            Unique::Membership,
+        )?;
+        let ids = memberships.iter().map(|membership| membership.id);
+        unique(ids, |id| directory.membership_ids.contains(id), Unique::Id)?;
+        for membership in memberships {
+            check_membership(&self.state, membership)?;
+        }
+        if memberships.is_empty() {
+            return Ok(());
+        }
+        let directory = Arc::make_mut(&mut self.state.directory);
+        for membership in memberships {
+            directory.membership_ids.insert(membership.id);
+            directory
+                .members
+                .insert((membership.application_id, membership.identity_id));
+            let pair = (membership.identity_id, membership.application_id);
+            directory.memberships.insert(pair, membership.clone());
+        }
+        Ok(())
+    }
+
+    async fn update_memberships(&mut self, memberships: &[Membership]) -> Result<(), StoreError> {
+        for membership in memberships {
+            let old = self
+                .state
+                .directory
+                .membership(membership.identity_id, membership.application_id);
+            let same = old.is_some_and(|old| old.id == membership.id);
+            must(same, "a changed membership is not there")?;
+        }
+        if memberships.is_empty() {
+            return Ok(());
+        }
+        let directory = Arc::make_mut(&mut self.state.directory);
+        for membership in memberships {
+            let pair = (membership.identity_id, membership.application_id);
+            directory.memberships.insert(pair, membership.clone());
+        }
+        Ok(())
+    }
+}
+
+fn check_membership(state: &State, membership: &Membership) -> Result<(), StoreError> {
+    let identity = state.directory.by_id.get(&membership.identity_id);
+    let identity = identity.ok_or_else(|| bug("the member is not there"))?;
+    let application = state.tenancy.applications.get(&membership.application_id);
+    let application = application.ok_or_else(|| bug("the membership's application is not there"))?;
+    must(
+        identity.account_id == application.account_id,
+        "an identity is a member of its own account's applications",
+    )
+}

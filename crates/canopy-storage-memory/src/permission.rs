@@ -1,0 +1,92 @@
+//! The catalog of permissions.
+
+use crate::rule::{one_environment, unique};
+use crate::unit::{Unit, Writing};
+use async_trait::async_trait;
+use canopy_domain::permission::listing::PermissionQuery;
+use canopy_domain::port::reader::PermissionReader;
+use canopy_domain::port::writer::PermissionWriter;
+use canopy_domain::port::{StoreError, Unique};
+use canopy_domain::{EnvironmentId, Permission, PermissionId, PermissionKey, fold_case};
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+/// The permissions of one environment.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Permissions {
+    pub by_id: BTreeMap<PermissionId, Permission>,
+    pub by_key: BTreeMap<PermissionKey, PermissionId>,
+}
+
+impl Permissions {
+    /// All of them, by key.
+    pub fn in_order(&self) -> impl Iterator<Item = &Permission> {
+        self.by_key.values().filter_map(|id| self.by_id.get(id))
+    }
+}
+
+fn fits(permission: &Permission, query: &PermissionQuery) -> bool {
+    let found = |search: &String| {
+        let contains = |text: &str| fold_case(text).contains(search.as_str());
+        contains(permission.key.as_str()) || permission.description.as_ref().is_some_and(|d| contains(d.as_str()))
+    };
+    query.search.as_ref().is_none_or(found)
+        && (query.category.is_none() || query.category == permission.category)
+        && query.source.is_none_or(|source| source == permission.source)
+}
+
+#[async_trait]
+impl<Kind: Send> PermissionReader for Unit<Kind> {
+    async fn permissions(
+        &mut self,
+        environment: EnvironmentId,
+        query: &PermissionQuery,
+    ) -> Result<Vec<Permission>, StoreError> {
+        let Some(contents) = self.state.contents(environment) else {
+            return Ok(vec![]);
+        };
+        let all = contents.permissions.in_order();
+        Ok(all.filter(|permission| fits(permission, query)).cloned().collect())
+    }
+
+    async fn permission(
+        &mut self,
+        environment: EnvironmentId,
+        id: PermissionId,
+    ) -> Result<Option<Permission>, StoreError> {
+        let contents = self.state.contents(environment);
+        Ok(contents.and_then(|c| c.permissions.by_id.get(&id)).cloned())
+    }
+
+    async fn permission_ids(
+        &mut self,
+        environment: EnvironmentId,
+        keys: &[PermissionKey],
+    ) -> Result<HashMap<PermissionKey, PermissionId>, StoreError> {
+        let Some(contents) = self.state.contents(environment) else {
+            return Ok(HashMap::new());
+        };
+        let known = |key: &PermissionKey| contents.permissions.by_key.get(key).map(|id| (key.clone(), *id));
+        Ok(keys.iter().filter_map(known).collect())
+    }
+}
+
+#[async_trait]
+impl PermissionWriter for Unit<Writing> {
+    async fn insert_permissions(&mut self, permissions: &[Permission]) -> Result<(), StoreError> {
+        let Some(environment) = one_environment(permissions.iter().map(|p| p.environment_id))? else {
+            return Ok(());
+        };
+        let table = &mut self.state.contents_mut(environment)?.permissions;
+        let keys = permissions.iter().map(|p| &p.key);
+        unique(keys, |key| table.by_key.contains_key(*key), Unique::PermissionKey)?;
+        let ids = permissions.iter().map(|p| p.id);
+        unique(ids, |id| table.by_id.contains_key(id), Unique::Id)?;
+        let table = Arc::make_mut(table);
+        for permission in permissions {
+            table.by_key.insert(permission.key.clone(), permission.id);
+            table.by_id.insert(permission.id, permission.clone());
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,96 @@
+//! The store: what is committed, and the lock of the one writer.
+
+use crate::state::State;
+use crate::unit::{Reading, Unit, Writing};
+use async_trait::async_trait;
+use canopy_domain::port::{ReadTx, Store, StoreError, WriteScope, WriteTx};
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+use tokio::sync::Mutex;
+
+/// A store in memory. Clones are the same store.
+///
+/// Every write locks the whole store, whatever its scope, and waits for that lock no longer than a deadline. It needs a
+/// Tokio runtime with a timer.
+///
+/// ```
+/// # use canopy_domain::port::Store;
+/// # use canopy_domain::port::reader::TenancyReader;
+/// # use canopy_storage_memory::MemoryStore;
+/// # async fn example() -> Result<(), canopy_domain::port::StoreError> {
+/// let store = MemoryStore::new();
+/// assert!(store.read().await?.accounts().await?.is_empty());
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, Clone)]
+pub struct MemoryStore {
+    committed: Arc<Committed>,
+    writer: Arc<Mutex<()>>,
+    deadline: Duration,
+}
+
+/// The newest committed state.
+#[derive(Debug, Default)]
+pub(crate) struct Committed(RwLock<State>);
+
+impl Committed {
+    /// The state as it stands.
+    pub fn get(&self) -> State {
+        // A state is replaced whole, so a panic elsewhere cannot have left half of one.
+        self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Replaces the state.
+    pub fn set(&self, state: State) {
+        let old = std::mem::replace(&mut *self.0.write().unwrap_or_else(PoisonError::into_inner), state);
+        // Taking apart a large state takes a while; readers need not wait for it.
+        drop(old);
+    }
+}
+
+impl MemoryStore {
+    /// How long a write waits for the lock where nothing else is asked for.
+    pub const WRITE_DEADLINE: Duration = Duration::from_secs(10);
+
+    /// An empty store.
+    pub fn new() -> Self {
+        Self::with_write_deadline(Self::WRITE_DEADLINE)
+    }
+
+    /// An empty store whose writes wait no longer than this for the lock.
+    pub fn with_write_deadline(deadline: Duration) -> Self {
+        Self {
+            committed: Arc::default(),
+            writer: Arc::default(),
+            deadline,
+        }
+    }
+}
+
+impl Default for MemoryStore {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+#[async_trait]
+impl Store for MemoryStore {
+    async fn read(&self) -> Result<Box<dyn ReadTx>, StoreError> {
+        Ok(Box::new(Unit::new(self.committed.get(), Reading)))
+    }
+
+    async fn write(&self, _scope: WriteScope) -> Result<Box<dyn WriteTx>, StoreError> {
+        let lock = Arc::clone(&self.writer).lock_owned();
+        let lock = tokio::time::timeout(self.deadline, lock)
+            .await
+            .map_err(|elapsed| StoreError::Busy(Box::new(elapsed)))?;
+        let state = self.committed.get();
+        let writing = Writing::new(Arc::clone(&self.committed), lock);
+        Ok(Box::new(Unit::new(state, writing)))
+    }
+
+    async fn ping(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+}

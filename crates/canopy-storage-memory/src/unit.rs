@@ -1,0 +1,72 @@
+//! Units of work.
+
+use crate::audit::stored;
+use crate::rule::must;
+use crate::state::State;
+use crate::store::Committed;
+use async_trait::async_trait;
+use canopy_domain::port::{CommitRecord, StoreError, WriteTx};
+use canopy_domain::{EnvironmentId, Revision};
+use std::collections::HashSet;
+use std::sync::Arc;
+use tokio::sync::OwnedMutexGuard;
+
+/// A unit of work: the state it sees, and what it may do with it. Readers are written once for both kinds.
+#[derive(Debug)]
+pub(crate) struct Unit<Kind> {
+    pub state: State,
+    kind: Kind,
+}
+
+/// May only read.
+#[derive(Debug)]
+pub(crate) struct Reading;
+
+/// May write; holds the store's lock until it goes.
+#[derive(Debug)]
+pub(crate) struct Writing {
+    committed: Arc<Committed>,
+    _lock: OwnedMutexGuard<()>,
+}
+
+impl Writing {
+    pub const fn new(committed: Arc<Committed>, lock: OwnedMutexGuard<()>) -> Self {
+        Self { committed, _lock: lock }
+    }
+}
+
+impl<Kind> Unit<Kind> {
+    pub const fn new(state: State, kind: Kind) -> Self {
+        Self { state, kind }
+    }
+}
+
+#[async_trait]
+impl WriteTx for Unit<Writing> {
+    async fn commit(mut self: Box<Self>, record: CommitRecord) -> Result<Vec<(EnvironmentId, Revision)>, StoreError> {
+        let touched: HashSet<EnvironmentId> = record.changes.iter().map(|change| change.environment).collect();
+        must(
+            touched.len() == record.changes.len(),
+            "a commit names each environment once",
+        )?;
+        let mut revisions = Vec::with_capacity(record.changes.len());
+        for touched in record.changes {
+            let contents = self.state.contents_mut(touched.environment)?;
+            Arc::make_mut(&mut contents.history).push(touched.changes.into());
+            revisions.push((touched.environment, contents.revision()));
+        }
+        let revision = revisions
+            .iter()
+            .find(|(environment, _)| Some(*environment) == record.audit.environment_id)
+            .map(|(_, revision)| *revision);
+        let account = record.audit.account_id;
+        must(
+            self.state.tenancy.accounts.contains_key(&account),
+            "the audit event's account is not there",
+        )?;
+        Arc::make_mut(&mut self.state.audit).add(stored(record.audit, revision))?;
+        let Self { state, kind } = *self;
+        kind.committed.set(state);
+        Ok(revisions)
+    }
+}

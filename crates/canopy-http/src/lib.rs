@@ -1,1 +1,3 @@
-//! The HTTP adapter of Canopy: routes, wire types, authentication, problem mapping and OpenAPI.
+//! The HTTP adapter of Canopy.
+
+mod wire;

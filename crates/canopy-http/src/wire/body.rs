@@ -1,0 +1,294 @@
+//! Bodies: each is declared once, by [`request_body!`], with its domain values.
+
+use super::field::{Fault, Faults, Place};
+use super::json::Json;
+use super::schema::{Components, defaulted, nullable};
+use super::value::WireValue;
+use std::borrow::Cow;
+use utoipa::openapi::{RefOr, Schema};
+
+/// A member of a body that may be left alone, cleared or set.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Patch<T> {
+    /// Not in the body.
+    Absent,
+    /// `null`.
+    Null,
+    /// A value.
+    Value(T),
+}
+
+/// A member of a body: a value is required, an `Option` may be absent or `null`, a [`Patch`] tells these two apart.
+pub(crate) trait WireField: Sized {
+    /// Whether the member must be there.
+    const REQUIRED: bool;
+
+    /// Reads the member; what is wrong with it is noted.
+    fn read_member(object: &ObjectReader<'_, '_>, name: &str, faults: &mut Faults) -> Option<Self>;
+
+    /// The schema of the member.
+    fn member_schema(components: &mut Components) -> RefOr<Schema>;
+}
+
+impl<T: WireValue> WireField for T {
+    const REQUIRED: bool = true;
+
+    fn read_member(object: &ObjectReader<'_, '_>, name: &str, faults: &mut Faults) -> Option<Self> {
+        match object.member(name) {
+            None | Some(Json::Null) => {
+                faults.add(&Place::Member(object.place, name), Fault::required());
+                None
+            }
+            Some(json) => T::read(json, &Place::Member(object.place, name), faults),
+        }
+    }
+
+    fn member_schema(components: &mut Components) -> RefOr<Schema> {
+        <T as WireValue>::schema(components)
+    }
+}
+
+impl<T: WireValue> WireField for Option<T> {
+    const REQUIRED: bool = false;
+
+    fn read_member(object: &ObjectReader<'_, '_>, name: &str, faults: &mut Faults) -> Option<Self> {
+        match object.member(name) {
+            None | Some(Json::Null) => Some(None),
+            Some(json) => T::read(json, &Place::Member(object.place, name), faults).map(Some),
+        }
+    }
+
+    fn member_schema(components: &mut Components) -> RefOr<Schema> {
+        nullable(<T as WireValue>::schema(components))
+    }
+}
+
+impl<T: WireValue> WireField for Patch<T> {
+    const REQUIRED: bool = false;
+
+    fn read_member(object: &ObjectReader<'_, '_>, name: &str, faults: &mut Faults) -> Option<Self> {
+        match object.member(name) {
+            None => Some(Self::Absent),
+            Some(Json::Null) => Some(Self::Null),
+            Some(json) => T::read(json, &Place::Member(object.place, name), faults).map(Self::Value),
+        }
+    }
+
+    fn member_schema(components: &mut Components) -> RefOr<Schema> {
+        nullable(<T as WireValue>::schema(components))
+    }
+}
+
+/// Reads a member that has a default.
+pub(crate) fn read_or<T: WireValue>(
+    object: &ObjectReader<'_, '_>,
+    name: &str,
+    faults: &mut Faults,
+    default: impl FnOnce() -> T,
+) -> Option<T> {
+    Option::<T>::read_member(object, name, faults).map(|given| given.unwrap_or_else(default))
+}
+
+/// The schema of a member that has a default.
+pub(crate) fn schema_or<T: WireValue>(components: &mut Components, default: impl FnOnce() -> T) -> RefOr<Schema> {
+    defaulted(nullable(<T as WireValue>::schema(components)), default().as_default())
+}
+
+/// An object of which members are read by name.
+pub(crate) struct ObjectReader<'j, 'p> {
+    entries: &'j [(Cow<'j, str>, Json<'j>)],
+    place: &'p Place<'p>,
+}
+
+impl<'j, 'p> ObjectReader<'j, 'p> {
+    /// The object, if it is one.
+    pub(crate) fn open(json: &'j Json<'j>, place: &'p Place<'p>, faults: &mut Faults) -> Option<Self> {
+        if let Json::Object(entries) = json {
+            Some(Self { entries, place })
+        } else {
+            faults.add(place, Fault::wrong_type("an object", json.kind()));
+            None
+        }
+    }
+
+    fn member(&self, name: &str) -> Option<&'j Json<'j>> {
+        self.entries.iter().find(|(key, _)| key == name).map(|(_, json)| json)
+    }
+
+    /// Notes every member that has none of the known names.
+    pub(crate) fn refuse_others(&self, known: &[&str], unsupported: &[&str], faults: &mut Faults) {
+        for (name, _) in self.entries {
+            if unsupported.contains(&&**name) {
+                faults.add_unsupported(&Place::Member(self.place, name));
+            } else if !known.contains(&&**name) {
+                faults.add(&Place::Member(self.place, name), Fault::unknown());
+            }
+        }
+    }
+}
+
+/// Declares a body: a struct of domain values, its reader, which finds all faults at once, and its schema.
+///
+/// A member is required unless its type is `Option` or [`Patch`] or it has a default. `as "name"` gives it another name
+/// on the wire. `unsupported` lists members that are refused with a code of their own.
+macro_rules! request_body {
+    (
+        $(#[doc = $doc:literal])*
+        $vis:vis struct $name:ident {
+            $($(#[doc = $field_doc:literal])* $field:ident $(as $wire:literal)?: $type:ty $(= $default:expr)?,)*
+        }
+        $(unsupported [$($unsupported:literal),*])?
+    ) => {
+        $(#[doc = $doc])*
+        #[derive(Debug)]
+        $vis struct $name {
+            $($(#[doc = $field_doc])* $vis $field: $type,)*
+        }
+
+        impl $crate::wire::WireValue for $name {
+            fn read(
+                json: &$crate::wire::Json<'_>,
+                place: &$crate::wire::Place<'_>,
+                faults: &mut $crate::wire::Faults,
+            ) -> Option<Self> {
+                let object = $crate::wire::ObjectReader::open(json, place, faults)?;
+                $(let $field = $crate::wire::request_body!(
+                    @read object, $crate::wire::request_body!(@name $field $($wire)?), faults, $type $(, $default)?
+                );)*
+                let known = [$($crate::wire::request_body!(@name $field $($wire)?)),*];
+                object.refuse_others(&known, &[$($($unsupported),*)?], faults);
+                Some(Self { $($field: $field?),* })
+            }
+
+            fn schema(components: &mut $crate::wire::Components) -> utoipa::openapi::RefOr<utoipa::openapi::Schema> {
+                components.named(stringify!($name), |components| {
+                    let mut object = utoipa::openapi::ObjectBuilder::new()
+                        .description(Some(concat!($($doc),*).trim()))
+                        .additional_properties(Some(
+                            utoipa::openapi::schema::AdditionalProperties::<utoipa::openapi::Schema>::FreeForm(false),
+                        ));
+                    $(
+                        let name = $crate::wire::request_body!(@name $field $($wire)?);
+                        let schema = $crate::wire::request_body!(@schema components, $type $(, $default)?);
+                        object = object.property(
+                            name,
+                            $crate::wire::described(schema, concat!($($field_doc),*).trim()),
+                        );
+                        if $crate::wire::request_body!(@required $type $(, $default)?) {
+                            object = object.required(name);
+                        }
+                    )*
+                    object.build().into()
+                })
+            }
+        }
+    };
+    (@name $field:ident) => { stringify!($field) };
+    (@name $field:ident $wire:literal) => { $wire };
+    (@read $object:ident, $name:expr, $faults:ident, $type:ty) => {
+        <$type as $crate::wire::WireField>::read_member(&$object, $name, $faults)
+    };
+    (@read $object:ident, $name:expr, $faults:ident, $type:ty, $default:expr) => {
+        $crate::wire::read_or::<$type>(&$object, $name, $faults, || $default)
+    };
+    (@schema $components:ident, $type:ty) => { <$type as $crate::wire::WireField>::member_schema($components) };
+    (@schema $components:ident, $type:ty, $default:expr) => {
+        $crate::wire::schema_or::<$type>($components, || $default)
+    };
+    (@required $type:ty) => { <$type as $crate::wire::WireField>::REQUIRED };
+    (@required $type:ty, $default:expr) => { false };
+}
+pub(crate) use request_body;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::value::Batch;
+    use canopy_domain::{RoleId, RoleName, Timestamp};
+
+    request_body!(
+        /// One item.
+        struct Item {
+            /// Whose.
+            role_id: RoleId,
+            /// Until when.
+            until as "effective_to": Patch<Timestamp>,
+        }
+        unsupported ["password"]
+    );
+
+    request_body!(
+        /// A batch.
+        struct Items {
+            /// The items.
+            items: Batch<Item>,
+            name: Option<RoleName>,
+            atomic: bool = true,
+        }
+    );
+
+    fn read(text: &str) -> (Option<Items>, Vec<String>) {
+        let json = Json::parse(text.as_bytes()).unwrap();
+        let mut faults = Faults::default();
+        let items = Items::read(&json, &Place::Root, &mut faults);
+        let (listed, _) = faults.into_parts();
+        let listed = listed.iter().map(|fault| {
+            let fault = serde_json::to_value(fault).unwrap();
+            format!("{} {}", fault["path"].as_str().unwrap(), fault["code"].as_str().unwrap())
+        });
+        (items, listed.collect())
+    }
+
+    #[test]
+    fn absent_null_and_given_are_told_apart() {
+        let id = "0198a7b1-7c3e-7000-8000-000000000001";
+        let text = format!(
+            r#"{{"items":[{{"role_id":"{id}"}},{{"role_id":"{id}","effective_to":null}},
+                {{"role_id":"{id}","effective_to":"2026-04-20T12:00:00Z"}}],"name":null}}"#
+        );
+        let (items, faults) = read(&text);
+        let items = items.unwrap();
+        assert_eq!(faults, Vec::<String>::new());
+        assert_eq!((items.name, items.atomic), (None, true));
+        let untils: Vec<_> = items.items.0.iter().map(|item| item.until.clone()).collect();
+        let noon = Timestamp::parse("2026-04-20T12:00:00Z").unwrap();
+        assert_eq!(untils, [Patch::Absent, Patch::Null, Patch::Value(noon)]);
+        assert_eq!(items.items.0[0].role_id.to_string(), id);
+    }
+
+    #[test]
+    fn all_faults_are_found_at_once() {
+        let (items, faults) = read(
+            r#"{"items":[{"role_id":7},{"effective_to":"soon","password":"x"},3],"name":" ","atomic":"yes","extra":1}"#,
+        );
+        assert!(items.is_none());
+        assert_eq!(
+            faults,
+            [
+                "/items/0/role_id wrong_type",
+                "/items/1/role_id required",
+                "/items/1/effective_to invalid_timestamp",
+                "/items/1/password unsupported_field",
+                "/items/2 wrong_type",
+                "/name empty",
+                "/atomic wrong_type",
+                "/extra unknown_field",
+            ]
+        );
+        assert_eq!(read(r#"{"items":[]}"#).1, ["/items empty"]);
+        assert_eq!(read("[]").1, [" wrong_type"]);
+    }
+
+    #[test]
+    fn the_schema_says_what_the_reader_does() {
+        let mut components = Components::default();
+        Items::schema(&mut components);
+        let schemas = serde_json::to_value(components.into_inner()).unwrap();
+        assert_eq!(schemas["Items"]["required"], serde_json::json!(["items"]));
+        assert_eq!(schemas["Items"]["additionalProperties"], false);
+        assert_eq!(schemas["Items"]["properties"]["atomic"]["default"], true);
+        assert_eq!(schemas["Items"]["properties"]["items"]["minItems"], 1);
+        assert_eq!(schemas["Item"]["properties"]["effective_to"]["type"], serde_json::json!(["string", "null"]));
+        assert_eq!(schemas["Item"]["description"], "One item.");
+    }
+}

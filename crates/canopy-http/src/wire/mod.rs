@@ -1,0 +1,18 @@
+//! The wire format: JSON bodies, query strings and the schemas that describe them.
+
+mod body;
+mod field;
+mod json;
+mod query;
+mod schema;
+mod value;
+
+pub(crate) use body::{ObjectReader, Patch, WireField, read_or, request_body, schema_or};
+pub(crate) use field::{Fault, Faults, FieldFault, Place};
+pub(crate) use json::Json;
+pub(crate) use query::{
+    PageNumber, QueryField, QueryInput, QueryReader, QueryValue, Search, Take, page, query_or, query_parameter,
+    request_query,
+};
+pub(crate) use schema::{Components, described};
+pub(crate) use value::{Batch, Name, Whole, WireText, WireValue};

@@ -1,0 +1,346 @@
+//! Query strings: each is declared once, by [`request_query!`], with its domain values.
+
+use super::field::{Fault, Faults};
+use super::value::{Whole, WireText};
+use canopy_domain::PageRequest;
+use utoipa::openapi::path::{Parameter, ParameterBuilder, ParameterIn};
+use utoipa::openapi::schema::{Object, ObjectBuilder, SchemaType, Type};
+use utoipa::openapi::{Required, Schema};
+
+/// A query string.
+pub(crate) trait QueryInput: Sized {
+    /// Reads the parameters; what is wrong with them is noted.
+    fn read(query: &QueryReader, faults: &mut Faults) -> Option<Self>;
+
+    /// The parameters.
+    fn parameters() -> Vec<Parameter>;
+}
+
+/// No parameters at all.
+impl QueryInput for () {
+    fn read(query: &QueryReader, faults: &mut Faults) -> Option<Self> {
+        query.refuse_others(&[], faults);
+        Some(())
+    }
+
+    fn parameters() -> Vec<Parameter> {
+        Vec::new()
+    }
+}
+
+/// The value of a parameter.
+pub(crate) trait QueryValue: Sized {
+    fn parse(text: &str) -> Result<Self, Fault>;
+    fn describe() -> Object;
+    fn as_default(&self) -> Option<serde_json::Value>;
+}
+
+impl<T: WireText> QueryValue for T {
+    fn parse(text: &str) -> Result<Self, Fault> {
+        T::parse(text)
+    }
+
+    fn describe() -> Object {
+        T::describe()
+    }
+
+    fn as_default(&self) -> Option<serde_json::Value> {
+        self.word().map(Into::into)
+    }
+}
+
+impl QueryValue for bool {
+    fn parse(text: &str) -> Result<Self, Fault> {
+        match text {
+            "true" => Ok(true),
+            "false" => Ok(false),
+            _ => Err(super::value::not_one_of(["true", "false"].into_iter())),
+        }
+    }
+
+    fn describe() -> Object {
+        ObjectBuilder::new().schema_type(SchemaType::Type(Type::Boolean)).build()
+    }
+
+    fn as_default(&self) -> Option<serde_json::Value> {
+        Some((*self).into())
+    }
+}
+
+impl<const MIN: u32, const MAX: u32> QueryValue for Whole<MIN, MAX> {
+    fn parse(text: &str) -> Result<Self, Fault> {
+        let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+        let number = text.parse::<u64>().ok().filter(|_| digits);
+        number.ok_or_else(Self::fault).and_then(Self::checked)
+    }
+
+    fn describe() -> Object {
+        Self::describe()
+    }
+
+    fn as_default(&self) -> Option<serde_json::Value> {
+        Some(self.0.into())
+    }
+}
+
+/// The number of a page.
+pub(crate) type PageNumber = Whole<1, { u32::MAX }>;
+/// The size of a page.
+pub(crate) type Take = Whole<1, { PageRequest::MAX_TAKE }>;
+
+/// The page that two checked numbers name.
+pub(crate) fn page(number: PageNumber, take: Take) -> PageRequest {
+    PageRequest::new(number.0, take.0).unwrap_or_default()
+}
+
+/// A text to search for, with its case folded; an empty one searches for nothing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Search(Option<String>);
+
+impl Search {
+    const MAX_CHARS: usize = 200;
+
+    /// Everything fits.
+    pub(crate) const fn none() -> Self {
+        Self(None)
+    }
+
+    /// The folded text, if there is one.
+    pub(crate) fn folded(self) -> Option<String> {
+        self.0
+    }
+}
+
+impl QueryValue for Search {
+    fn parse(text: &str) -> Result<Self, Fault> {
+        let text = text.trim();
+        if text.chars().nth(Self::MAX_CHARS).is_some() {
+            return Err(canopy_domain::TextError::TooLong { max: Self::MAX_CHARS }.into());
+        }
+        if text.chars().any(char::is_control) {
+            return Err(canopy_domain::TextError::Control.into());
+        }
+        Ok(Self((!text.is_empty()).then(|| canopy_domain::fold_case(text))))
+    }
+
+    fn describe() -> Object {
+        super::schema::string(0, Self::MAX_CHARS).pattern(Some(r"^[^\u0000-\u001f\u007f-\u009f]*$")).build()
+    }
+
+    fn as_default(&self) -> Option<serde_json::Value> {
+        None
+    }
+}
+
+/// A parameter: a value is required, an `Option` may be absent.
+pub(crate) trait QueryField: Sized {
+    const REQUIRED: bool;
+    fn read(query: &QueryReader, name: &str, faults: &mut Faults) -> Option<Self>;
+    fn schema() -> Object;
+}
+
+impl<T: QueryValue> QueryField for T {
+    const REQUIRED: bool = true;
+
+    fn read(query: &QueryReader, name: &str, faults: &mut Faults) -> Option<Self> {
+        match query.parameter(name) {
+            None => {
+                faults.add_parameter(name, Fault::required());
+                None
+            }
+            Some(text) => query.keep(name, T::parse(text), faults),
+        }
+    }
+
+    fn schema() -> Object {
+        T::describe()
+    }
+}
+
+impl<T: QueryValue> QueryField for Option<T> {
+    const REQUIRED: bool = false;
+
+    fn read(query: &QueryReader, name: &str, faults: &mut Faults) -> Option<Self> {
+        match query.parameter(name) {
+            None => Some(None),
+            Some(text) => query.keep(name, T::parse(text), faults).map(Some),
+        }
+    }
+
+    fn schema() -> Object {
+        T::describe()
+    }
+}
+
+/// Reads a parameter that has a default.
+pub(crate) fn query_or<T: QueryValue>(
+    query: &QueryReader,
+    name: &str,
+    faults: &mut Faults,
+    default: impl FnOnce() -> T,
+) -> Option<T> {
+    Option::<T>::read(query, name, faults).map(|given| given.unwrap_or_else(default))
+}
+
+/// The parameters of a request, decoded.
+pub(crate) struct QueryReader {
+    pairs: Vec<(String, String)>,
+}
+
+impl QueryReader {
+    /// Decodes a query string.
+    pub(crate) fn decode(query: &str) -> Self {
+        let pairs = if query.is_empty() {
+            Vec::new()
+        } else {
+            actix_web::web::Query::<Vec<(String, String)>>::from_query(query)
+                .map(actix_web::web::Query::into_inner)
+                .unwrap_or_default()
+        };
+        Self { pairs }
+    }
+
+    fn parameter(&self, name: &str) -> Option<&str> {
+        self.pairs.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
+    }
+
+    fn keep<T>(&self, name: &str, result: Result<T, Fault>, faults: &mut Faults) -> Option<T> {
+        if self.pairs.iter().filter(|(key, _)| key == name).nth(1).is_some() {
+            faults.add_parameter(name, Fault::new("repeated", "must not be given more than once"));
+            return None;
+        }
+        result.map_err(|fault| faults.add_parameter(name, fault)).ok()
+    }
+
+    /// Notes every parameter that has none of the known names.
+    pub(crate) fn refuse_others(&self, known: &[&str], faults: &mut Faults) {
+        for (name, _) in &self.pairs {
+            if !known.contains(&name.as_str()) {
+                faults.add_parameter(name, Fault::new("unknown_parameter", "is not known here"));
+            }
+        }
+    }
+}
+
+/// Describes a parameter of the query.
+pub(crate) fn query_parameter(name: &str, mut schema: Object, required: bool, description: &str) -> Parameter {
+    schema.description = None;
+    ParameterBuilder::new()
+        .name(name)
+        .parameter_in(ParameterIn::Query)
+        .required(if required { Required::True } else { Required::False })
+        .description(Some(description))
+        .schema(Some(Schema::Object(schema)))
+        .build()
+}
+
+/// Declares a query: a struct of domain values, its reader, which finds all faults at once, and its parameters.
+macro_rules! request_query {
+    (
+        $(#[doc = $doc:literal])*
+        $vis:vis struct $name:ident {
+            $($(#[doc = $field_doc:literal])* $field:ident $(as $wire:literal)?: $type:ty $(= $default:expr)?,)*
+        }
+    ) => {
+        $(#[doc = $doc])*
+        #[derive(Debug)]
+        $vis struct $name {
+            $($(#[doc = $field_doc])* $vis $field: $type,)*
+        }
+
+        impl $crate::wire::QueryInput for $name {
+            fn read(query: &$crate::wire::QueryReader, faults: &mut $crate::wire::Faults) -> Option<Self> {
+                $(let $field = $crate::wire::request_query!(
+                    @read query, $crate::wire::request_body!(@name $field $($wire)?), faults, $type $(, $default)?
+                );)*
+                query.refuse_others(&[$($crate::wire::request_body!(@name $field $($wire)?)),*], faults);
+                Some(Self { $($field: $field?),* })
+            }
+
+            fn parameters() -> Vec<utoipa::openapi::path::Parameter> {
+                vec![$($crate::wire::query_parameter(
+                    $crate::wire::request_body!(@name $field $($wire)?),
+                    $crate::wire::request_query!(@schema $type $(, $default)?),
+                    $crate::wire::request_query!(@required $type $(, $default)?),
+                    concat!($($field_doc),*).trim(),
+                )),*]
+            }
+        }
+    };
+    (@read $query:ident, $name:expr, $faults:ident, $type:ty) => {
+        <$type as $crate::wire::QueryField>::read($query, $name, $faults)
+    };
+    (@read $query:ident, $name:expr, $faults:ident, $type:ty, $default:expr) => {
+        $crate::wire::query_or::<$type>($query, $name, $faults, || $default)
+    };
+    (@schema $type:ty) => { <$type as $crate::wire::QueryField>::schema() };
+    (@schema $type:ty, $default:expr) => {{
+        let mut schema = <$type as $crate::wire::QueryField>::schema();
+        schema.default = $crate::wire::QueryValue::as_default(&{ let default: $type = $default; default });
+        schema
+    }};
+    (@required $type:ty) => { <$type as $crate::wire::QueryField>::REQUIRED };
+    (@required $type:ty, $default:expr) => { false };
+}
+pub(crate) use request_query;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use canopy_domain::{RoleId, SortOrder};
+
+    request_query!(
+        /// A list.
+        struct List {
+            /// Which page.
+            page: PageNumber = Whole(1),
+            take: Take = Whole(20),
+            order: SortOrder = SortOrder::Ascending,
+            role_id: Option<RoleId>,
+            q: Search = Search::none(),
+            force: bool = false,
+        }
+    );
+
+    fn read(query: &str) -> (Option<List>, Vec<String>) {
+        let mut faults = Faults::default();
+        let list = List::read(&QueryReader::decode(query), &mut faults);
+        let (listed, _) = faults.into_parts();
+        let listed = listed.iter().map(|fault| {
+            let fault = serde_json::to_value(fault).unwrap();
+            format!("{} {}", fault["path"].as_str().unwrap(), fault["code"].as_str().unwrap())
+        });
+        (list, listed.collect())
+    }
+
+    #[test]
+    fn defaults_stand_in_and_values_are_parsed() {
+        let list = read("").0.unwrap();
+        assert_eq!((list.page.0, list.take.0, list.order, list.force), (1, 20, SortOrder::Ascending, false));
+        assert_eq!((list.role_id, list.q.folded()), (None, None));
+        let list = read("page=3&take=100&order=desc&q=%20GR%C3%9C%C3%9FE+x&force=true").0.unwrap();
+        assert_eq!((list.page.0, list.take.0, list.order, list.force), (3, 100, SortOrder::Descending, true));
+        assert_eq!(list.q.folded().as_deref(), Some("grüße x"));
+    }
+
+    #[test]
+    fn nothing_is_clamped_and_all_faults_are_found_at_once() {
+        let (list, faults) = read("page=0&take=101&order=up&role_id=7&q=a%00&force=1&force=true&x=1");
+        assert!(list.is_none());
+        assert_eq!(
+            faults,
+            [
+                "/page out_of_range",
+                "/take out_of_range",
+                "/order not_one_of",
+                "/role_id invalid_uuid",
+                "/q control_character",
+                "/force repeated",
+                "/x unknown_parameter",
+            ]
+        );
+        for bad in ["page=+1", "page=-1", "page=1.0", "page=", "page=99999999999999999999", "take=0"] {
+            assert_eq!(read(bad).1.len(), 1, "{bad}");
+        }
+    }
+}

@@ -1,0 +1,125 @@
+//! Small pieces of OpenAPI schemas, and the collection of the named ones.
+
+use std::collections::BTreeMap;
+use utoipa::ToSchema;
+use utoipa::openapi::schema::{
+    AnyOf, ArrayBuilder, Object, ObjectBuilder, SchemaType, Type,
+};
+use utoipa::openapi::{Ref, RefOr, Schema};
+
+/// The named schemas of the document.
+#[derive(Default)]
+pub(crate) struct Components(BTreeMap<String, RefOr<Schema>>);
+
+impl Components {
+    /// Puts a named schema here, unless it is here already, and gives a reference to it.
+    pub(crate) fn named(&mut self, name: &'static str, make: impl FnOnce(&mut Self) -> RefOr<Schema>) -> RefOr<Schema> {
+        if !self.0.contains_key(name) {
+            let schema = make(self);
+            self.0.insert(name.to_owned(), schema);
+        }
+        Ref::from_schema_name(name).into()
+    }
+
+    /// Puts the schema of an answer here with all that it refers to. Answers leave no field out, so all are required.
+    pub(crate) fn answer<T: ToSchema>(&mut self) -> RefOr<Schema> {
+        let name = T::name().into_owned();
+        if !self.0.contains_key(&name) {
+            let mut used = vec![(name.clone(), T::schema())];
+            T::schemas(&mut used);
+            for (name, schema) in used {
+                self.0.entry(name).or_insert_with(|| all_required(schema));
+            }
+        }
+        Ref::from_schema_name(name).into()
+    }
+
+    /// All of them.
+    pub(crate) fn into_inner(self) -> BTreeMap<String, RefOr<Schema>> {
+        self.0
+    }
+}
+
+fn all_required(schema: RefOr<Schema>) -> RefOr<Schema> {
+    match schema {
+        RefOr::T(Schema::Object(mut object)) => {
+            object.required = object.properties.keys().cloned().collect();
+            Schema::Object(object).into()
+        }
+        other => other,
+    }
+}
+
+/// A text of so many characters.
+pub(crate) fn string(min: usize, max: usize) -> ObjectBuilder {
+    ObjectBuilder::new().schema_type(SchemaType::Type(Type::String)).min_length(Some(min)).max_length(Some(max))
+}
+
+/// One of these words.
+pub(crate) fn words(words: impl Iterator<Item = &'static str>) -> Object {
+    ObjectBuilder::new().schema_type(SchemaType::Type(Type::String)).enum_values(Some(words)).build()
+}
+
+/// A list of so many items.
+pub(crate) fn array(items: RefOr<Schema>, min: usize, max: usize) -> RefOr<Schema> {
+    let array = ArrayBuilder::new().items(items).max_items(Some(max));
+    let array = if min > 0 { array.min_items(Some(min)) } else { array };
+    array.build().into()
+}
+
+/// The same, or `null`.
+pub(crate) fn nullable(schema: RefOr<Schema>) -> RefOr<Schema> {
+    match schema {
+        RefOr::T(Schema::Object(mut object)) => {
+            object.schema_type = match object.schema_type {
+                SchemaType::Type(one) => SchemaType::Array(vec![one, Type::Null]),
+                other => other,
+            };
+            if let Some(values) = object.enum_values.as_mut() {
+                values.push(serde_json::Value::Null);
+            }
+            Schema::Object(object).into()
+        }
+        RefOr::T(Schema::Array(mut array)) => {
+            array.schema_type = SchemaType::Array(vec![Type::Array, Type::Null]);
+            Schema::Array(array).into()
+        }
+        other => {
+            let mut any = AnyOf::new();
+            any.items.push(other);
+            any.items.push(ObjectBuilder::new().schema_type(SchemaType::Type(Type::Null)).build().into());
+            Schema::AnyOf(any).into()
+        }
+    }
+}
+
+/// The same with a description, where the schema can carry one.
+pub(crate) fn described(schema: RefOr<Schema>, description: &str) -> RefOr<Schema> {
+    let text = Some(description.to_owned()).filter(|text| !text.is_empty());
+    match schema {
+        RefOr::T(Schema::Object(mut object)) => {
+            object.description = text;
+            Schema::Object(object).into()
+        }
+        RefOr::T(Schema::Array(mut array)) => {
+            array.description = text;
+            Schema::Array(array).into()
+        }
+        RefOr::T(Schema::AnyOf(mut any)) => {
+            any.description = text;
+            Schema::AnyOf(any).into()
+        }
+        other => other,
+    }
+}
+
+/// The same with a default.
+pub(crate) fn defaulted(schema: RefOr<Schema>, default: Option<serde_json::Value>) -> RefOr<Schema> {
+    match schema {
+        RefOr::T(Schema::Object(mut object)) => {
+            object.default = default;
+            Schema::Object(object).into()
+        }
+        other => other,
+    }
+}

@@ -1,0 +1,437 @@
+//! Reading domain values from the wire, and describing them: one trait for JSON values, one for texts.
+//!
+//! A text is also what stands in paths and queries, so a type that is read [from a text](WireText) can be used in all
+//! three places.
+
+use super::field::{Fault, Faults, Place};
+use super::json::Json;
+use super::schema::{Components, array, string, words};
+use canopy_domain::assignment::listing::AssignmentSort;
+use canopy_domain::identity::listing::{IdentitySort, IdentityStatus};
+use canopy_domain::role::listing::RoleTypeFilter;
+use canopy_domain::{
+    AccessModel, AccountId, ApplicationId, AssignmentId, AssignmentStatus, AvatarUrl, Category, Description,
+    DisplayName, Email, EmailError, EnvironmentId, ExternalId, IdentityId, JsonObject, JsonObjectError, NodeId,
+    NodeType, NodeTypeError, PermissionId, PermissionKey, PermissionKeyError, PermissionSource, PersonName, RoleId,
+    RoleName, Slug, SlugError, SortOrder, TextError, Timestamp, TimestampError,
+};
+use std::collections::{BTreeMap, BTreeSet};
+use utoipa::openapi::schema::{
+    AdditionalProperties, KnownFormat, Object, ObjectBuilder, SchemaFormat, SchemaType, Type,
+};
+use utoipa::openapi::{RefOr, Schema};
+use uuid::Uuid;
+
+/// The largest number of items in any list of a request.
+pub(crate) const MAX_ITEMS: usize = 10_000;
+
+/// A value that is read from JSON.
+pub(crate) trait WireValue: Sized {
+    /// Reads the value. What is wrong with it is noted; then there is none.
+    fn read(json: &Json<'_>, place: &Place<'_>, faults: &mut Faults) -> Option<Self>;
+
+    /// Its schema; named schemas are put into the components.
+    fn schema(components: &mut Components) -> RefOr<Schema>;
+
+    /// The value as JSON, where it can stand as a default in a schema.
+    fn as_default(&self) -> Option<serde_json::Value> {
+        None
+    }
+}
+
+/// A value that is read from a text.
+pub(crate) trait WireText: Sized {
+    /// Reads the text.
+    fn parse(text: &str) -> Result<Self, Fault>;
+
+    /// The schema of the text.
+    fn describe() -> Object;
+
+    /// The word of it, where it can stand as a default in a schema.
+    fn word(&self) -> Option<&'static str> {
+        None
+    }
+}
+
+impl<T: WireText> WireValue for T {
+    fn read(json: &Json<'_>, place: &Place<'_>, faults: &mut Faults) -> Option<Self> {
+        let result = match json {
+            Json::String(text) => T::parse(text),
+            other => Err(Fault::wrong_type("a string", other.kind())),
+        };
+        faults.keep(place, result)
+    }
+
+    fn schema(_: &mut Components) -> RefOr<Schema> {
+        Self::describe().into()
+    }
+
+    fn as_default(&self) -> Option<serde_json::Value> {
+        self.word().map(Into::into)
+    }
+}
+
+impl From<TextError> for Fault {
+    fn from(error: TextError) -> Self {
+        let code = match error {
+            TextError::Empty => "empty",
+            TextError::TooLong { .. } => "too_long",
+            TextError::Control => "control_character",
+        };
+        Self::new(code, error.to_string())
+    }
+}
+
+impl From<JsonObjectError> for Fault {
+    fn from(error: JsonObjectError) -> Self {
+        let code = match error {
+            JsonObjectError::NotAnObject => "wrong_type",
+            JsonObjectError::TooLarge { .. } => "too_large",
+        };
+        Self::new(code, error.to_string())
+    }
+}
+
+impl From<PermissionKeyError> for Fault {
+    fn from(error: PermissionKeyError) -> Self {
+        let code = match error {
+            PermissionKeyError::TooLong => "too_long",
+            PermissionKeyError::TooFewSegments
+            | PermissionKeyError::SegmentLength
+            | PermissionKeyError::Character => "invalid_permission_key",
+        };
+        Self::new(code, error.to_string())
+    }
+}
+
+impl From<TimestampError> for Fault {
+    fn from(error: TimestampError) -> Self {
+        let code = match error {
+            TimestampError::Format => "invalid_timestamp",
+            TimestampError::Range => "out_of_range",
+        };
+        Self::new(code, error.to_string())
+    }
+}
+
+impl From<SlugError> for Fault {
+    fn from(error: SlugError) -> Self {
+        Self::new("invalid_slug", error.to_string())
+    }
+}
+
+impl From<EmailError> for Fault {
+    fn from(error: EmailError) -> Self {
+        Self::new("invalid_email", error.to_string())
+    }
+}
+
+impl From<NodeTypeError> for Fault {
+    fn from(error: NodeTypeError) -> Self {
+        Self::new("invalid_node_type", error.to_string())
+    }
+}
+
+/// What names of people and things look like: something to see, and no control characters.
+const PRINTABLE: &str = r"^[^\u0000-\u001f\u007f-\u009f]*[^\s\u0000-\u001f\u007f-\u009f][^\u0000-\u001f\u007f-\u009f]*$";
+
+macro_rules! texts {
+    ($($type:ty => $min:expr, $max:expr, $pattern:expr;)+) => {
+        $(impl WireText for $type {
+            fn parse(text: &str) -> Result<Self, Fault> {
+                Ok(<$type>::parse(text)?)
+            }
+
+            fn describe() -> Object {
+                string($min, $max).pattern(Some($pattern)).build()
+            }
+        })+
+    };
+}
+
+texts!(
+    DisplayName => 1, DisplayName::MAX_CHARS, PRINTABLE;
+    Description => 1, Description::MAX_CHARS, PRINTABLE;
+    Category => 1, Category::MAX_CHARS, PRINTABLE;
+    RoleName => 1, RoleName::MAX_CHARS, PRINTABLE;
+    PersonName => 1, PersonName::MAX_CHARS, PRINTABLE;
+    ExternalId => 1, ExternalId::MAX_CHARS, PRINTABLE;
+    AvatarUrl => 1, AvatarUrl::MAX_CHARS, PRINTABLE;
+    Slug => 1, Slug::MAX_CHARS, "^[a-z0-9]([a-z0-9-]*[a-z0-9])?$";
+    NodeType => 1, NodeType::MAX_CHARS, "^[A-Za-z0-9_-]+$";
+    PermissionKey => 3, PermissionKey::MAX_CHARS, "^[A-Za-z0-9_/:-]{1,100}(\\.[A-Za-z0-9_/:-]{1,100})+$";
+);
+
+impl WireText for Email {
+    fn parse(text: &str) -> Result<Self, Fault> {
+        Ok(Self::parse(text)?)
+    }
+
+    fn describe() -> Object {
+        string(3, Self::MAX_CHARS).format(Some(SchemaFormat::KnownFormat(KnownFormat::Email))).build()
+    }
+}
+
+impl WireText for Timestamp {
+    fn parse(text: &str) -> Result<Self, Fault> {
+        Ok(Self::parse(text)?)
+    }
+
+    fn describe() -> Object {
+        ObjectBuilder::new()
+            .schema_type(SchemaType::Type(Type::String))
+            .format(Some(SchemaFormat::KnownFormat(KnownFormat::DateTime)))
+            .build()
+    }
+}
+
+macro_rules! ids {
+    ($($type:ty),+) => {
+        $(impl WireText for $type {
+            fn parse(text: &str) -> Result<Self, Fault> {
+                uuid(text).map(<$type>::new)
+            }
+
+            fn describe() -> Object {
+                uuid_schema()
+            }
+        })+
+    };
+}
+
+ids!(AccountId, ApplicationId, EnvironmentId, IdentityId, RoleId, PermissionId, NodeId, AssignmentId);
+
+/// The hyphenated form of a UUID, of any version.
+fn uuid(text: &str) -> Result<Uuid, Fault> {
+    let parsed = if text.len() == 36 { Uuid::try_parse(text).ok() } else { None };
+    parsed.ok_or_else(|| Fault::new("invalid_uuid", "must be a UUID"))
+}
+
+fn uuid_schema() -> Object {
+    ObjectBuilder::new()
+        .schema_type(SchemaType::Type(Type::String))
+        .format(Some(SchemaFormat::KnownFormat(KnownFormat::Uuid)))
+        .build()
+}
+
+macro_rules! word_sets {
+    ($($type:ty),+) => {
+        $(impl WireText for $type {
+            fn parse(text: &str) -> Result<Self, Fault> {
+                <$type>::parse(text).ok_or_else(|| not_one_of(<$type>::ALL.iter().map(|one| one.as_str())))
+            }
+
+            fn describe() -> Object {
+                words(<$type>::ALL.iter().map(|one| one.as_str()))
+            }
+
+            fn word(&self) -> Option<&'static str> {
+                Some(self.as_str())
+            }
+        })+
+    };
+}
+
+word_sets!(
+    AccessModel,
+    AssignmentSort,
+    AssignmentStatus,
+    IdentitySort,
+    IdentityStatus,
+    PermissionSource,
+    RoleTypeFilter,
+    SortOrder
+);
+
+/// The fault of a text that is none of these words.
+pub(crate) fn not_one_of(words: impl Iterator<Item = &'static str>) -> Fault {
+    let words: Vec<&str> = words.collect();
+    Fault::new("not_one_of", format!("must be one of: {}", words.join(", ")))
+}
+
+/// A text that the rules look up but do not judge, such as the permission that a question asks about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Name(pub(crate) String);
+
+impl Name {
+    const MAX_CHARS: usize = 255;
+}
+
+impl WireText for Name {
+    fn parse(text: &str) -> Result<Self, Fault> {
+        if text.is_empty() {
+            return Err(TextError::Empty.into());
+        }
+        if text.chars().nth(Self::MAX_CHARS).is_some() {
+            return Err(TextError::TooLong { max: Self::MAX_CHARS }.into());
+        }
+        Ok(Self(text.to_owned()))
+    }
+
+    fn describe() -> Object {
+        string(1, Self::MAX_CHARS).build()
+    }
+}
+
+impl WireValue for bool {
+    fn read(json: &Json<'_>, place: &Place<'_>, faults: &mut Faults) -> Option<Self> {
+        let result = match json {
+            Json::Bool(value) => Ok(*value),
+            other => Err(Fault::wrong_type("a boolean", other.kind())),
+        };
+        faults.keep(place, result)
+    }
+
+    fn schema(_: &mut Components) -> RefOr<Schema> {
+        ObjectBuilder::new().schema_type(SchemaType::Type(Type::Boolean)).build().into()
+    }
+
+    fn as_default(&self) -> Option<serde_json::Value> {
+        Some((*self).into())
+    }
+}
+
+/// A whole number from `MIN` to `MAX`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Whole<const MIN: u32, const MAX: u32>(pub(crate) u32);
+
+impl<const MIN: u32, const MAX: u32> Whole<MIN, MAX> {
+    pub(crate) fn fault() -> Fault {
+        if MAX == u32::MAX {
+            Fault::new("out_of_range", format!("must be a whole number of {MIN} or more"))
+        } else {
+            Fault::new("out_of_range", format!("must be a whole number from {MIN} to {MAX}"))
+        }
+    }
+
+    pub(crate) fn checked(number: u64) -> Result<Self, Fault> {
+        let number = u32::try_from(number).map_err(|_| Self::fault())?;
+        if (MIN..=MAX).contains(&number) { Ok(Self(number)) } else { Err(Self::fault()) }
+    }
+
+    pub(crate) fn describe() -> Object {
+        let object = ObjectBuilder::new().schema_type(SchemaType::Type(Type::Integer)).minimum(Some(MIN));
+        if MAX == u32::MAX { object.build() } else { object.maximum(Some(MAX)).build() }
+    }
+}
+
+impl<const MIN: u32, const MAX: u32> WireValue for Whole<MIN, MAX> {
+    fn read(json: &Json<'_>, place: &Place<'_>, faults: &mut Faults) -> Option<Self> {
+        let result = match json {
+            Json::Number(number) => number.as_u64().ok_or_else(Self::fault).and_then(Self::checked),
+            other => Err(Fault::wrong_type("a number", other.kind())),
+        };
+        faults.keep(place, result)
+    }
+
+    fn schema(_: &mut Components) -> RefOr<Schema> {
+        Self::describe().into()
+    }
+
+    fn as_default(&self) -> Option<serde_json::Value> {
+        Some(self.0.into())
+    }
+}
+
+impl WireValue for JsonObject {
+    fn read(json: &Json<'_>, place: &Place<'_>, faults: &mut Faults) -> Option<Self> {
+        let result = match json {
+            Json::Object(_) => {
+                let text = serde_json::to_string(json).unwrap_or_default();
+                Self::parse(&text).map_err(Fault::from)
+            }
+            other => Err(Fault::wrong_type("an object", other.kind())),
+        };
+        faults.keep(place, result)
+    }
+
+    fn schema(_: &mut Components) -> RefOr<Schema> {
+        ObjectBuilder::new()
+            .schema_type(SchemaType::Type(Type::Object))
+            .additional_properties(Some(AdditionalProperties::FreeForm(true)))
+            .build()
+            .into()
+    }
+}
+
+fn read_items<'j, 'a>(json: &'j Json<'a>, place: &Place<'_>, faults: &mut Faults, min: usize) -> Option<&'j [Json<'a>]> {
+    let result = match json {
+        Json::Array(items) if items.len() < min => Err(Fault::new("empty", "must have at least one item")),
+        Json::Array(items) if items.len() > MAX_ITEMS => {
+            Err(Fault::new("too_many_items", format!("must have at most {MAX_ITEMS} items")))
+        }
+        Json::Array(items) => Ok(items.as_slice()),
+        other => Err(Fault::wrong_type("a list", other.kind())),
+    };
+    faults.keep(place, result)
+}
+
+/// Reads every item, also after one of them was bad.
+fn read_each<T: WireValue>(items: &[Json<'_>], place: &Place<'_>, faults: &mut Faults) -> Option<Vec<T>> {
+    let mut values = Vec::with_capacity(items.len());
+    for (index, item) in items.iter().enumerate() {
+        values.extend(T::read(item, &Place::Item(place, index), faults));
+    }
+    (values.len() == items.len()).then_some(values)
+}
+
+impl<T: WireValue> WireValue for Vec<T> {
+    fn read(json: &Json<'_>, place: &Place<'_>, faults: &mut Faults) -> Option<Self> {
+        read_each(read_items(json, place, faults, 0)?, place, faults)
+    }
+
+    fn schema(components: &mut Components) -> RefOr<Schema> {
+        array(T::schema(components), 0, MAX_ITEMS)
+    }
+}
+
+/// A list that must have an item.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Batch<T>(pub(crate) Vec<T>);
+
+impl<T: WireValue> WireValue for Batch<T> {
+    fn read(json: &Json<'_>, place: &Place<'_>, faults: &mut Faults) -> Option<Self> {
+        read_each(read_items(json, place, faults, 1)?, place, faults).map(Self)
+    }
+
+    fn schema(components: &mut Components) -> RefOr<Schema> {
+        array(T::schema(components), 1, MAX_ITEMS)
+    }
+}
+
+impl<T: WireValue + Ord> WireValue for BTreeSet<T> {
+    fn read(json: &Json<'_>, place: &Place<'_>, faults: &mut Faults) -> Option<Self> {
+        Vec::read(json, place, faults).map(Self::from_iter)
+    }
+
+    fn schema(components: &mut Components) -> RefOr<Schema> {
+        Vec::<T>::schema(components)
+    }
+}
+
+impl<K: WireText + Ord, V: WireValue> WireValue for BTreeMap<K, V> {
+    fn read(json: &Json<'_>, place: &Place<'_>, faults: &mut Faults) -> Option<Self> {
+        let Json::Object(entries) = json else {
+            faults.add(place, Fault::wrong_type("an object", json.kind()));
+            return None;
+        };
+        let mut map = Self::new();
+        for (name, value) in entries {
+            let at = Place::Member(place, name);
+            let key = faults.keep(&at, K::parse(name));
+            if let (Some(value), Some(key)) = (V::read(value, &at, faults), key) {
+                map.insert(key, value);
+            }
+        }
+        (map.len() == entries.len()).then_some(map)
+    }
+
+    fn schema(components: &mut Components) -> RefOr<Schema> {
+        ObjectBuilder::new()
+            .schema_type(SchemaType::Type(Type::Object))
+            .property_names(Some(Schema::Object(K::describe())))
+            .additional_properties(Some(AdditionalProperties::RefOr(V::schema(components))))
+            .build()
+            .into()
+    }
+}

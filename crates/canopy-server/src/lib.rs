@@ -3,3 +3,4 @@
 pub mod adapter;
 pub mod config;
 pub mod data_dir;
+pub mod demo;

@@ -1,0 +1,131 @@
+//! Seeds an empty store through the use cases, as any client would.
+
+use super::company::{REGIONS, people};
+use super::{ACCOUNT, APPLICATION, ENVIRONMENT};
+use canopy_app::tenancy::{NewTenant, change_access_model, create_account, create_application};
+use canopy_app::{App, AppError, BulkMode, Call, Caller, hierarchy, identity, scope, tenancy};
+use canopy_domain::bulk::Outcome;
+use canopy_domain::hierarchy::create::{NewNode, ParentName};
+use canopy_domain::identity::create::NewIdentity;
+use canopy_domain::{
+    AccessModel, DisplayName, Email, EnvironmentPlace, ExternalId, HierarchySchema, JsonObject, NodeId, NodeType,
+    PersonName, Slug,
+};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+/// The demo data could not be made.
+#[derive(Debug, thiserror::Error)]
+pub enum DemoError {
+    /// A use case refused it or failed.
+    #[error("the demo data cannot be made: {0}")]
+    App(#[from] AppError),
+    /// The demo data itself breaks a rule: a bug of ours.
+    #[error("the demo data breaks a rule: {0}")]
+    Data(String),
+}
+
+/// A parser's refusal of the demo's own data.
+fn data(error: impl fmt::Display) -> DemoError {
+    DemoError::Data(error.to_string())
+}
+
+/// Seeds a store that has no account.
+///
+/// # Errors
+/// [`DemoError`]; what was made before it stays.
+pub async fn seed(app: &App) -> Result<EnvironmentPlace, DemoError> {
+    let call = Call {
+        caller: Caller::Operator {
+            subject: "demo".to_owned(),
+        },
+        request_id: "demo".to_owned(),
+    };
+    let account = create_account::run(app, &call, &tenant("Acme", ACCOUNT)?).await?;
+    create_application::run(app, &call, account.id, &tenant("Notes", APPLICATION)?).await?;
+    let place = scope::environment(app, &call.caller, (ACCOUNT, APPLICATION, ENVIRONMENT)).await?;
+    grow_tree(app, &call, &place).await?;
+    let people = people().map(new_identity).collect::<Result<Vec<_>, _>>()?;
+    let made = identity::bulk_create::run(
+        app,
+        &call,
+        place.account,
+        Some(place.application),
+        &people,
+        BulkMode::SINGLE,
+    )
+    .await?;
+    all_done(&made)?;
+    Ok(place)
+}
+
+fn tenant(name: &str, slug: &str) -> Result<NewTenant, DemoError> {
+    Ok(NewTenant {
+        name: DisplayName::parse(name).map_err(data)?,
+        slug: Some(Slug::parse(slug).map_err(data)?),
+    })
+}
+
+/// Company, regions and teams.
+async fn grow_tree(app: &App, call: &Call, place: &EnvironmentPlace) -> Result<(), DemoError> {
+    let [company, region, team] = ["company", "region", "team"].map(NodeType::parse);
+    let (company, region, team) = (company.map_err(data)?, region.map_err(data)?, team.map_err(data)?);
+    let children = BTreeMap::from([
+        (company.clone(), BTreeSet::from([region.clone()])),
+        (region.clone(), BTreeSet::from([team.clone()])),
+    ]);
+    let types = vec![company.clone(), region.clone(), team.clone()];
+    let schema = HierarchySchema::new(types, children, 3, company).map_err(data)?;
+    let seen = tenancy::get::environment(app, place.environment).await?.version;
+    hierarchy::change_schema::run(app, call, place, &schema, seen).await?;
+    change_access_model::run(app, call, place, AccessModel::Hierarchy).await?;
+
+    let root = hierarchy::list_nodes::run(app, place)
+        .await?
+        .first()
+        .map(|root| root.id)
+        .ok_or_else(|| data("an environment has no root"))?;
+    let mut nodes = vec![];
+    for (name, teams) in REGIONS {
+        nodes.push(node(ParentName::Id(root), &region, name)?);
+        for one in teams {
+            nodes.push(node(ParentName::Reference(name.to_owned()), &team, one)?);
+        }
+    }
+    all_done(&hierarchy::bulk_create::run(app, call, place, &nodes, BulkMode::SINGLE).await?)
+}
+
+fn node(parent: ParentName, node_type: &NodeType, name: &str) -> Result<NewNode, DemoError> {
+    Ok(NewNode {
+        reference: Some(name.to_owned()),
+        parent,
+        node_type: node_type.clone(),
+        name: DisplayName::parse(name).map_err(data)?,
+        slug: None,
+        metadata: JsonObject::default(),
+    })
+}
+
+fn new_identity(person: super::company::Person) -> Result<NewIdentity, DemoError> {
+    Ok(NewIdentity {
+        email: Email::parse(&person.email).map_err(data)?,
+        first_name: PersonName::parse(person.first_name).map_err(data)?,
+        last_name: PersonName::parse(person.last_name).map_err(data)?,
+        avatar_url: None,
+        external_id: Some(ExternalId::parse(&person.external_id).map_err(data)?),
+        metadata: None,
+    })
+}
+
+fn all_done<T, E: fmt::Display>(outcomes: &[Outcome<T, E>]) -> Result<(), DemoError> {
+    outcomes.iter().try_for_each(|outcome| match outcome {
+        Outcome::Done(_) => Ok(()),
+        Outcome::Refused(error) => Err(data(error)),
+        Outcome::RolledBack { .. } => Err(data("an item was rolled back")),
+    })
+}
+
+/// A node of the demo's tree by its name.
+pub(super) fn team_named(nodes: &[canopy_domain::Node], name: &str) -> Option<NodeId> {
+    nodes.iter().find(|node| node.name.as_str() == name).map(|node| node.id)
+}

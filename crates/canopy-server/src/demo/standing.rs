@@ -1,0 +1,87 @@
+//! What a store holds, as far as the demo cares.
+
+use super::seed::team_named;
+use super::{ACCOUNT, APPLICATION, DemoError, ENVIRONMENT};
+use canopy_app::{App, AppError, Caller, hierarchy, identity, role, scope, tenancy};
+use canopy_domain::identity::listing::{IdentityQuery, IdentitySort};
+use canopy_domain::role::listing::{RoleQuery, RoleTypeFilter};
+use canopy_domain::{AccessModel, EnvironmentPlace, IdentityId, NodeId, PageRequest, RoleId, SortOrder};
+
+/// What a store holds.
+#[derive(Debug)]
+pub enum Standing {
+    /// No account.
+    Empty,
+    /// The demo's own data, perhaps worked with since.
+    Demo(Box<Demo>),
+    /// Something else.
+    Other,
+}
+
+/// The parts of the demo's data that the commands name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Demo {
+    /// The environment.
+    pub place: EnvironmentPlace,
+    /// People who have no assignment yet, the first few by mail address.
+    pub people: Vec<IdentityId>,
+    /// A region.
+    pub region: NodeId,
+    /// A team of that region, and one of another.
+    pub teams: [NodeId; 2],
+    /// The custom roles: none before bootstrap.
+    pub roles: Vec<RoleId>,
+}
+
+/// Looks at what a store holds.
+///
+/// # Errors
+/// [`DemoError`] when it cannot be read.
+pub async fn standing(app: &App) -> Result<Standing, DemoError> {
+    if tenancy::list::accounts(app).await?.is_empty() {
+        return Ok(Standing::Empty);
+    }
+    let operator = Caller::Operator {
+        subject: "demo".to_owned(),
+    };
+    let place = match scope::environment(app, &operator, (ACCOUNT, APPLICATION, ENVIRONMENT)).await {
+        Ok(place) => place,
+        Err(AppError::Tenancy(_)) => return Ok(Standing::Other),
+        Err(error) => return Err(error.into()),
+    };
+    if tenancy::get::environment(app, place.environment).await?.access_model != AccessModel::Hierarchy {
+        return Ok(Standing::Other);
+    }
+    let nodes = hierarchy::list_nodes::run(app, &place).await?;
+    let named = ["Europe", "Berlin", "Tokyo"].map(|name| team_named(&nodes, name));
+    let [Some(region), Some(near), Some(far)] = named else {
+        return Ok(Standing::Other);
+    };
+    let custom = RoleQuery {
+        include_inactive: false,
+        kind: Some(RoleTypeFilter::Custom),
+    };
+    let roles = role::list::run(app, &place, &custom).await?;
+    Ok(Standing::Demo(Box::new(Demo {
+        place,
+        people: people_without_assignment(app, &place).await?,
+        region,
+        teams: [near, far],
+        roles: roles.into_iter().map(|view| view.role.id).collect(),
+    })))
+}
+
+async fn people_without_assignment(app: &App, place: &EnvironmentPlace) -> Result<Vec<IdentityId>, DemoError> {
+    let query = IdentityQuery {
+        member_of: Some(place.application),
+        not_member_of: None,
+        status: None,
+        has_any_assignment: Some(false),
+        search: None,
+        sort: IdentitySort::Email,
+        order: SortOrder::Ascending,
+        page: PageRequest::new(1, 3).unwrap_or_default(),
+    };
+    let page = identity::list::run(app, place.account, &query).await?;
+    Ok(page.items.into_iter().map(|person| person.id).collect())
+}

@@ -1,0 +1,70 @@
+//! The first check after a write's answer sees the write, whatever else goes on.
+
+use crate::world::World;
+use canopy_app::BulkMode;
+use canopy_app::assignment::{bulk_create, remove};
+use canopy_domain::access::{Question, Scope};
+use canopy_domain::bulk::Outcome;
+use std::sync::Arc;
+
+/// Many writers of one environment each grant, check, revoke and check, while the index is loaded by the first question.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn no_check_is_ever_behind_the_write_before_it() {
+    for _ in 0..10 {
+        let world = Arc::new(World::new().await);
+        let (viewer, _) = world.bootstrap().await;
+        let names: Vec<String> = (0..8).map(|n| format!("p{n}")).collect();
+        let people = world
+            .members(&names.iter().map(String::as_str).collect::<Vec<_>>())
+            .await;
+        let tasks: Vec<_> = people
+            .into_iter()
+            .map(|person| {
+                let world = Arc::clone(&world);
+                tokio::spawn(async move {
+                    for _ in 0..25 {
+                        let items = [world.item(person, viewer)];
+                        let (app, call, place) = (&world.app, &world.call, &world.place);
+                        let outcomes = bulk_create::run(app, call, place, &items, BulkMode::SINGLE)
+                            .await
+                            .unwrap();
+                        let Outcome::Done(made) = &outcomes[0] else {
+                            panic!("{outcomes:?}")
+                        };
+                        assert_eq!(world.denial(person, "note.read", Scope::AppWide).await, None);
+                        remove::run(app, call, place, made.id).await.unwrap();
+                        assert!(world.denial(person, "note.read", Scope::AppWide).await.is_some());
+                    }
+                })
+            })
+            .collect();
+        for task in tasks {
+            task.await.unwrap();
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_answer_carries_the_revision_it_was_judged_at_and_needs_no_io_once_loaded() {
+    let world = World::new().await;
+    let (viewer, editor) = world.bootstrap().await;
+    let ada = world.members(&["ada"]).await[0];
+    let question = Question {
+        identity: ada,
+        permission: "note.read",
+        scope: Scope::Node(world.root),
+    };
+    let environment = world.place.environment;
+    let at_once = || {
+        canopy_app::access::evaluate::at_once(&world.app, environment, &question, None, |answer| {
+            let roles: Vec<String> = answer.granting_roles.iter().map(ToString::to_string).collect();
+            (answer.decision.is_allowed(), roles, answer.revision)
+        })
+    };
+    assert_eq!(at_once(), None, "nothing is loaded yet");
+    world.denial(ada, "note.read", Scope::AppWide).await;
+    assert_eq!(at_once(), Some((false, vec![], world.history().await.0)));
+    world.assign(&[world.item(ada, viewer), world.item(ada, editor)]).await;
+    let roles = vec!["Editor".to_owned(), "Viewer".to_owned()];
+    assert_eq!(at_once(), Some((true, roles, world.history().await.0)));
+}

@@ -1,0 +1,162 @@
+use crate::world::{World, done, name, refused};
+use canopy_app::hierarchy::{bulk_create, change_schema, get_node, get_schema, list_nodes};
+use canopy_app::{AppError, BulkMode, tenancy};
+use canopy_domain::access::{DenialReason, Scope};
+use canopy_domain::bulk::Outcome;
+use canopy_domain::hierarchy::create::{NewNode, ParentName};
+use canopy_domain::*;
+use std::collections::{BTreeMap, BTreeSet};
+
+fn kind(text: &str) -> NodeType {
+    NodeType::parse(text).unwrap()
+}
+
+fn schema(root: &str, child: &str) -> HierarchySchema {
+    let allowed: BTreeMap<_, _> = [
+        (kind(root), BTreeSet::from([kind(child)])),
+        (kind(child), BTreeSet::from([kind(child)])),
+    ]
+    .into();
+    HierarchySchema::new(vec![kind(root), kind(child)], allowed, 4, kind(root)).unwrap()
+}
+
+fn node(reference: &str, parent: ParentName, label: &str) -> NewNode {
+    NewNode {
+        reference: Some(reference.to_owned()),
+        parent,
+        node_type: kind("unit"),
+        name: name(label),
+        slug: None,
+        metadata: JsonObject::default(),
+    }
+}
+
+/// Makes the environment a hierarchy of `company` over `unit`s.
+async fn grow(world: &World) -> Version {
+    tenancy::change_access_model::run(&world.app, &world.call, &world.place, AccessModel::Hierarchy)
+        .await
+        .unwrap();
+    let (_, seen) = get_schema::run(&world.app, &world.place).await.unwrap();
+    change_schema::run(&world.app, &world.call, &world.place, &schema("company", "unit"), seen)
+        .await
+        .unwrap()
+}
+
+async fn create(world: &World, items: &[NewNode]) -> Vec<Outcome<Node, HierarchyError>> {
+    bulk_create::run(&world.app, &world.call, &world.place, items, BulkMode::SINGLE)
+        .await
+        .unwrap()
+}
+
+#[tokio::test]
+async fn a_tree_is_made_in_one_call_and_access_flows_down_it() {
+    let world = World::new().await;
+    let (viewer, _) = world.bootstrap().await;
+    let ada = world.members(&["ada"]).await[0];
+    assert_eq!(
+        create(&world, &[node("a", ParentName::Id(world.root), "A")]).await,
+        [Outcome::Refused(HierarchyError::Flat)]
+    );
+    grow(&world).await;
+    let items = [
+        node("team", ParentName::Reference("region".into()), "Team"),
+        node("region", ParentName::Id(world.root), "Region"),
+        node("other", ParentName::Id(world.root), "Region"),
+    ];
+    let made = done(&create(&world, &items).await);
+    assert_eq!(
+        made.iter().map(|n| n.slug.as_str()).collect::<Vec<_>>(),
+        ["team", "region", "region-2"]
+    );
+    assert_eq!(made[0].parent, Some(made[1].id));
+    let listed = list_nodes::run(&world.app, &world.place).await.unwrap();
+    assert_eq!(listed.len(), 4);
+    assert_eq!(
+        (listed[0].id, &listed[0].node_type),
+        (world.root, &kind("company")),
+        "the root was retyped"
+    );
+
+    let mut item = world.item(ada, viewer);
+    item.key.node = made[1].id;
+    world.assign(&[item]).await;
+    for (place, expected) in [
+        (made[0].id, None),
+        (made[1].id, None),
+        (made[2].id, Some(DenialReason::NoGrant)),
+        (world.root, Some(DenialReason::NoGrant)),
+    ] {
+        assert_eq!(world.denial(ada, "note.read", Scope::Node(place)).await, expected);
+    }
+    assert_eq!(world.denial(ada, "note.read", Scope::AppWide).await, None);
+}
+
+#[tokio::test]
+async fn a_bad_node_rolls_the_others_back() {
+    let world = World::new().await;
+    grow(&world).await;
+    let before = world.history().await;
+    let nowhere = ParentName::Id(uuid::Uuid::from_u128(404).into());
+    let items = [
+        node("good", ParentName::Id(world.root), "Good"),
+        node("bad", nowhere, "Bad"),
+        node("below", ParentName::Reference("bad".into()), "Below"),
+    ];
+    let rolled_back = Outcome::RolledBack { caused_by: vec![1] };
+    let expected = [
+        rolled_back.clone(),
+        Outcome::Refused(HierarchyError::ParentNotFound),
+        rolled_back,
+    ];
+    assert_eq!(create(&world, &items).await, expected);
+    assert_eq!(world.history().await, before);
+    let rival = world.neighbour().await;
+    let theirs = create(&world, &[node("x", ParentName::Id(rival.root), "X")]).await;
+    assert_eq!(theirs, [Outcome::Refused(HierarchyError::ParentNotFound)]);
+    assert!(matches!(
+        refused(get_node::run(&world.app, &world.place, rival.root).await),
+        AppError::Hierarchy(HierarchyError::NodeNotFound)
+    ));
+}
+
+#[tokio::test]
+async fn a_schema_change_needs_the_version_and_a_tree_that_fits() {
+    let world = World::new().await;
+    let version = grow(&world).await;
+    let made = done(&create(&world, &[node("a", ParentName::Id(world.root), "A")]).await);
+    let change = |schema: HierarchySchema, seen: Version| {
+        let (app, call, place) = (&world.app, &world.call, &world.place);
+        async move { change_schema::run(app, call, place, &schema, seen).await }
+    };
+    let stale = refused(change(schema("company", "unit"), Version::FIRST).await);
+    assert!(matches!(stale, AppError::Hierarchy(HierarchyError::Stale { current }) if current == version));
+    let before = world.history().await;
+    let in_use = refused(change(schema("company", "team"), version).await);
+    assert!(
+        matches!(in_use, AppError::Hierarchy(HierarchyError::SchemaInUse { examples })
+        if examples == [SchemaBreak { node: made[0].id, reason: SchemaBreakReason::UnknownNodeType }])
+    );
+    assert_eq!(world.history().await, before);
+    assert_eq!(
+        change(schema("holding", "unit"), version).await.unwrap(),
+        version.next()
+    );
+    let root = get_node::run(&world.app, &world.place, world.root).await.unwrap();
+    assert_eq!((root.node_type, root.version.get()), (kind("holding"), 3));
+}
+
+#[tokio::test]
+async fn the_way_back_to_flat_is_another_call() {
+    let world = World::new().await;
+    let model = |model| tenancy::change_access_model::run(&world.app, &world.call, &world.place, model);
+    let before = world.history().await;
+    model(AccessModel::Flat).await.unwrap();
+    assert_eq!(world.history().await, before, "it is flat already");
+    let environment = model(AccessModel::Hierarchy).await.unwrap();
+    assert_eq!(
+        (environment.access_model, environment.version.get()),
+        (AccessModel::Hierarchy, 2)
+    );
+    let error = refused(model(AccessModel::Flat).await);
+    assert!(matches!(error, AppError::Hierarchy(HierarchyError::RevertNeeded)));
+}

@@ -1,0 +1,20 @@
+//! The use cases on the in-memory store: what they write, what they refuse, and that no check is ever behind a write.
+
+#[cfg(test)]
+mod assignment;
+#[cfg(test)]
+mod failure;
+#[cfg(test)]
+mod freshness;
+#[cfg(test)]
+mod hierarchy;
+#[cfg(test)]
+mod identity;
+#[cfg(test)]
+mod role;
+#[cfg(test)]
+mod scope;
+#[cfg(test)]
+mod setup;
+#[cfg(test)]
+mod world;

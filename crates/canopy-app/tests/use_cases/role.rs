@@ -1,0 +1,103 @@
+use crate::world::{World, key, refused};
+use canopy_app::permission::create::NewPermission;
+use canopy_app::role::create::NewRole;
+use canopy_app::{AppError, permission, role};
+use canopy_domain::access::Scope;
+use canopy_domain::permission::listing::PermissionQuery;
+use canopy_domain::*;
+
+fn new(name: &str, keys: &[&str]) -> NewRole {
+    NewRole {
+        name: RoleName::parse(name).unwrap(),
+        description: None,
+        permission_keys: keys.iter().map(|text| key(text)).collect(),
+    }
+}
+
+#[tokio::test]
+async fn names_are_unique_without_regard_to_case_and_keys_must_exist() {
+    let world = World::new().await;
+    world.bootstrap().await;
+    let create = |asked: NewRole| async move { role::create::run(&world.app, &world.call, &world.place, &asked).await };
+    let error = refused(create(new("R", &["z.z", "a.a", "note.read"])).await);
+    assert!(
+        matches!(error, AppError::Role(RoleError::UnknownPermissionKeys { keys }) if keys == [key("a.a"), key("z.z")])
+    );
+}
+
+#[tokio::test]
+async fn a_taken_name_writes_nothing() {
+    let world = World::new().await;
+    world.bootstrap().await;
+    let before = world.history().await;
+    let error = refused(role::create::run(&world.app, &world.call, &world.place, &new(" vIEWER ", &[])).await);
+    assert!(matches!(error, AppError::Role(RoleError::NameTaken)));
+    assert_eq!(world.history().await, before);
+}
+
+#[tokio::test]
+async fn replacing_permissions_gives_and_takes_at_once() {
+    let world = World::new().await;
+    let (viewer, _) = world.bootstrap().await;
+    let ada = world.members(&["ada"]).await[0];
+    world.assign(&[world.item(ada, viewer)]).await;
+    let scope = Scope::Node(world.root);
+    let replace = |keys: Vec<PermissionKey>| {
+        let (app, call, place) = (&world.app, &world.call, &world.place);
+        async move { role::replace_permissions::run(app, call, place, viewer, &keys).await }
+    };
+    replace(vec![key("note.write")]).await.unwrap();
+    assert!(world.denial(ada, "note.read", scope).await.is_some());
+    assert_eq!(world.denial(ada, "note.write", scope).await, None);
+    let held = role::get::permission_keys(&world.app, &world.place, viewer)
+        .await
+        .unwrap();
+    assert_eq!(held, [key("note.write")]);
+    let before = world.history().await;
+    replace(vec![key("note.write"), key("note.write")]).await.unwrap();
+    assert_eq!(world.history().await, before, "the same set again changes nothing");
+    let admin = world.role("Environment Admin").await;
+    let refused = refused(role::replace_permissions::run(&world.app, &world.call, &world.place, admin, &[]).await);
+    assert!(matches!(refused, AppError::Role(RoleError::System)));
+}
+
+#[tokio::test]
+async fn permissions_are_made_all_or_nothing() {
+    let world = World::new().await;
+    world.bootstrap().await;
+    let asked = |keys: &[&str]| -> Vec<NewPermission> {
+        keys.iter()
+            .map(|text| NewPermission {
+                key: key(text),
+                description: None,
+                category: None,
+            })
+            .collect()
+    };
+    let create = |items: Vec<NewPermission>| {
+        let (app, call, place) = (&world.app, &world.call, &world.place);
+        async move { permission::create::run(app, call, place, &items).await }
+    };
+    let before = world.history().await;
+    let error = refused(create(asked(&["x.new", "note.read", "x.twice", "x.twice", "role.read"])).await);
+    assert!(matches!(error, AppError::Permission(PermissionError::KeyTaken { keys })
+        if keys == [key("note.read"), key("role.read"), key("x.twice")]));
+    assert_eq!(world.history().await, before);
+    let made = create(asked(&["x.new", "X.new"])).await.unwrap();
+    assert_eq!(made.len(), 2, "case counts");
+    let search = PermissionQuery {
+        search: Some("x.NEW".to_lowercase()),
+        ..PermissionQuery::default()
+    };
+    assert_eq!(
+        permission::list::run(&world.app, &world.place, &search)
+            .await
+            .unwrap()
+            .len(),
+        2
+    );
+    let one = permission::get::run(&world.app, &world.place, made[0].id)
+        .await
+        .unwrap();
+    assert_eq!(one, made[0]);
+}

@@ -1,0 +1,150 @@
+use crate::world::{World, key, refused};
+use canopy_app::AppError;
+use canopy_app::setup::{bootstrap, resource_permissions, summaries};
+use canopy_domain::access::Scope;
+use canopy_domain::setup::bootstrap::{BootstrapError, BootstrapRequest, BootstrapRole};
+use canopy_domain::setup::resource_permissions::ResourcePermissionsRequest;
+use canopy_domain::*;
+
+fn request(role: &str, keys: &[&str]) -> BootstrapRequest {
+    let keys: Vec<PermissionKey> = keys.iter().map(|text| key(text)).collect();
+    let name = RoleName::parse(role).unwrap();
+    BootstrapRequest {
+        permission_keys: keys.clone(),
+        roles: vec![BootstrapRole {
+            name,
+            description: None,
+            permission_keys: keys,
+        }],
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_two_bootstraps_at_once_one_wins() {
+    for _ in 0..20 {
+        let world = World::new().await;
+        let run = |role: &str| {
+            let (app, call, place, request) = (
+                world.app.clone(),
+                world.call.clone(),
+                world.place,
+                request(role, &["a.b"]),
+            );
+            tokio::spawn(async move { bootstrap::run(&app, &call, &place, &request).await })
+        };
+        let (one, other) = (run("One"), run("Other"));
+        let results = [one.await.unwrap(), other.await.unwrap()];
+        assert_eq!(results.iter().filter(|result| result.is_ok()).count(), 1);
+        for result in results.into_iter().filter(Result::is_err) {
+            assert!(matches!(
+                refused(result),
+                AppError::Bootstrap(BootstrapError::AlreadyBootstrapped {
+                    permissions: 1,
+                    roles: 1
+                })
+            ));
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_refused_bootstrap_leaves_nothing() {
+    let world = World::new().await;
+    let mut asked = request("R", &["a.b"]);
+    asked.roles[0].permission_keys.push(key("no.such"));
+    let before = world.history().await;
+    let error = refused(bootstrap::run(&world.app, &world.call, &world.place, &asked).await);
+    assert!(
+        matches!(error, AppError::Bootstrap(BootstrapError::UnknownPermissionKeys { keys }) if keys == [key("no.such")])
+    );
+    assert_eq!(world.history().await, before);
+    bootstrap::run(&world.app, &world.call, &world.place, &request("R", &["a.b"]))
+        .await
+        .unwrap();
+}
+
+#[tokio::test]
+async fn a_bootstrap_that_skips_everything_writes_nothing_and_can_be_followed_by_a_real_one() {
+    let world = World::new().await;
+    let before = world.history().await;
+    let counts = bootstrap::run(
+        &world.app,
+        &world.call,
+        &world.place,
+        &request("Environment Admin", &["role.read"]),
+    )
+    .await
+    .unwrap();
+    assert_eq!((counts.skipped_permissions, counts.skipped_roles), (1, 1));
+    assert_eq!((counts.permissions_created, counts.roles_created), (0, 0));
+    assert_eq!(world.history().await, before);
+    bootstrap::run(&world.app, &world.call, &world.place, &request("R", &["a.b"]))
+        .await
+        .unwrap();
+}
+
+#[tokio::test]
+async fn added_permissions_reach_their_holders_at_once() {
+    let world = World::new().await;
+    let (viewer, editor) = world.bootstrap().await;
+    let ada = world.members(&["ada"]).await[0];
+    world.assign(&[world.item(ada, viewer)]).await;
+    let scope = Scope::Node(world.root);
+    assert!(world.denial(ada, "note.share", scope).await.is_some());
+    let asked = ResourcePermissionsRequest {
+        permission_keys: vec![key("note.share"), key("note.read")],
+        role_permissions: vec![
+            (viewer, vec![key("note.share"), key("note.read")]),
+            (editor, vec![key("note.read")]),
+        ],
+    };
+    let counts = resource_permissions::run(&world.app, &world.call, &world.place, &asked)
+        .await
+        .unwrap();
+    assert_eq!(
+        (
+            counts.permissions_created,
+            counts.skipped_permissions,
+            counts.roles_updated
+        ),
+        (1, 1, 1)
+    );
+    assert_eq!(world.denial(ada, "note.share", scope).await, None);
+    assert_eq!(
+        world.denial(ada, "note.read", scope).await,
+        None,
+        "what the role had stays"
+    );
+    let role = canopy_app::role::get::run(&world.app, &world.place, viewer)
+        .await
+        .unwrap();
+    assert_eq!(role.version.get(), 2);
+    let before = world.history().await;
+    let again = resource_permissions::run(&world.app, &world.call, &world.place, &asked)
+        .await
+        .unwrap();
+    assert_eq!((again.permissions_created, again.roles_updated), (0, 0));
+    assert_eq!(world.history().await, before);
+}
+
+#[tokio::test]
+async fn summaries_tell_how_far_each_environment_is() {
+    let world = World::new().await;
+    let summaries = || async { summaries::run(&world.app, world.place.account).await.unwrap() };
+    let mine = |all: &[canopy_domain::setup::SetupSummary]| {
+        all.iter()
+            .find(|one| one.environment_id == world.place.environment)
+            .unwrap()
+            .clone()
+    };
+    let before = summaries().await;
+    let slugs: Vec<&str> = before.iter().map(|one| one.environment_slug.as_str()).collect();
+    assert_eq!(slugs, ["development", "production"]);
+    assert!(!mine(&before).has_permissions && !mine(&before).has_roles && !mine(&before).is_complete());
+    world.bootstrap().await;
+    world.members(&["ada", "bob"]).await;
+    let after = summaries().await;
+    assert!(mine(&after).is_complete());
+    assert_eq!(mine(&after).identities, 2);
+    assert!(!after[1].is_complete());
+}

@@ -1,0 +1,282 @@
+//! A small customer, made by the use cases themselves.
+
+use canopy_app::access::evaluate;
+use canopy_app::assignment;
+use canopy_app::identity;
+use canopy_app::setup;
+use canopy_app::tenancy::{self, NewTenant};
+use canopy_app::{App, AppError, BulkMode, Call, Caller};
+use canopy_domain::access::{DenialReason, Question, Scope};
+use canopy_domain::assignment::bulk_create::NewAssignment;
+use canopy_domain::bulk::Outcome;
+use canopy_domain::identity::create::NewIdentity;
+use canopy_domain::port::{Store, WriteScope};
+use canopy_domain::role::listing::RoleQuery;
+use canopy_domain::setup::bootstrap::{BootstrapRequest, BootstrapRole};
+use canopy_domain::*;
+use canopy_storage_memory::MemoryStore;
+use canopy_testkit::{CountingIds, FixedClock};
+use std::sync::Arc;
+
+/// One account with an environment, and everything that tests look at.
+pub struct World {
+    pub app: App,
+    pub store: Arc<dyn Store>,
+    pub clock: FixedClock,
+    pub call: Call,
+    pub place: EnvironmentPlace,
+    pub root: NodeId,
+}
+
+pub fn name(text: &str) -> DisplayName {
+    DisplayName::parse(text).unwrap()
+}
+
+pub fn slug(text: &str) -> Slug {
+    Slug::parse(text).unwrap()
+}
+
+pub fn key(text: &str) -> PermissionKey {
+    PermissionKey::parse(text).unwrap()
+}
+
+pub fn operator() -> Call {
+    Call {
+        caller: Caller::Operator {
+            subject: "root".to_owned(),
+        },
+        request_id: "request-1".to_owned(),
+    }
+}
+
+pub fn tenant(text: &str) -> NewTenant {
+    NewTenant {
+        name: name(text),
+        slug: Some(slug(text)),
+    }
+}
+
+pub fn done<T: Clone + core::fmt::Debug, E: core::fmt::Debug>(outcomes: &[Outcome<T, E>]) -> Vec<T> {
+    outcomes
+        .iter()
+        .map(|outcome| match outcome {
+            Outcome::Done(item) => item.clone(),
+            other => panic!("not done: {other:?}"),
+        })
+        .collect()
+}
+
+impl World {
+    /// Account `acme` with its application `default`, on a fresh in-memory store.
+    pub async fn new() -> Self {
+        Self::on(Arc::new(MemoryStore::new())).await
+    }
+
+    pub async fn on(store: Arc<dyn Store>) -> Self {
+        let clock = FixedClock::default();
+        let app = App::new(
+            Arc::clone(&store),
+            Arc::new(clock.clone()),
+            Arc::new(CountingIds::default()),
+        );
+        let call = operator();
+        let account = tenancy::create_account::run(&app, &call, &tenant("acme"))
+            .await
+            .unwrap();
+        let (place, root) = first_environment(&app, &store, account.id).await;
+        Self {
+            app,
+            store,
+            clock,
+            call,
+            place,
+            root,
+        }
+    }
+
+    /// A second account in the same store.
+    pub async fn neighbour(&self) -> Self {
+        let account = tenancy::create_account::run(&self.app, &self.call, &tenant("rival"))
+            .await
+            .unwrap();
+        let (place, root) = first_environment(&self.app, &self.store, account.id).await;
+        Self {
+            app: self.app.clone(),
+            store: Arc::clone(&self.store),
+            clock: self.clock.clone(),
+            call: self.call.clone(),
+            place,
+            root,
+        }
+    }
+
+    /// Permissions `note.read` and `note.write`, role `Viewer` with the first and `Editor` with both.
+    pub async fn bootstrap(&self) -> (RoleId, RoleId) {
+        let role = |role: &str, keys: &[&str]| BootstrapRole {
+            name: RoleName::parse(role).unwrap(),
+            description: None,
+            permission_keys: keys.iter().map(|text| key(text)).collect(),
+        };
+        let request = BootstrapRequest {
+            permission_keys: vec![key("note.read"), key("note.write")],
+            roles: vec![
+                role("Viewer", &["note.read"]),
+                role("Editor", &["note.read", "note.write"]),
+            ],
+        };
+        setup::bootstrap::run(&self.app, &self.call, &self.place, &request)
+            .await
+            .unwrap();
+        (self.role("Viewer").await, self.role("Editor").await)
+    }
+
+    pub async fn role(&self, wanted: &str) -> RoleId {
+        let query = RoleQuery {
+            include_inactive: true,
+            kind: None,
+        };
+        let roles = canopy_app::role::list::run(&self.app, &self.place, &query)
+            .await
+            .unwrap();
+        roles
+            .iter()
+            .find(|view| view.role.name.as_str() == wanted)
+            .unwrap()
+            .role
+            .id
+    }
+
+    /// New active members of the environment's application.
+    pub async fn members(&self, names: &[&str]) -> Vec<IdentityId> {
+        let items: Vec<NewIdentity> = names.iter().map(|name| person(name)).collect();
+        let application = Some(self.place.application);
+        let outcomes = identity::bulk_create::run(
+            &self.app,
+            &self.call,
+            self.place.account,
+            application,
+            &items,
+            BulkMode::SINGLE,
+        )
+        .await
+        .unwrap();
+        done(&outcomes).into_iter().map(|identity| identity.id).collect()
+    }
+
+    pub fn item(&self, identity: IdentityId, role: RoleId) -> NewAssignment {
+        NewAssignment {
+            key: AssignmentKey {
+                identity,
+                role,
+                node: self.root,
+            },
+            from: None,
+            to: None,
+        }
+    }
+
+    pub async fn assign(&self, items: &[NewAssignment]) -> Vec<Outcome<Assignment, AssignmentError>> {
+        assignment::bulk_create::run(&self.app, &self.call, &self.place, items, BulkMode::SINGLE)
+            .await
+            .unwrap()
+    }
+
+    /// Why the identity may not, or `None` when it may.
+    pub async fn denial(&self, identity: IdentityId, permission: &str, scope: Scope) -> Option<DenialReason> {
+        let question = Question {
+            identity,
+            permission,
+            scope,
+        };
+        evaluate::run(&self.app, self.place.environment, &question, None, |answer| {
+            answer.decision.denial_reason()
+        })
+        .await
+        .unwrap()
+    }
+
+    /// The environment's revision and the number of audit events of its account: what every write raises.
+    pub async fn history(&self) -> (Revision, usize) {
+        let mut tx = self.store.read().await.unwrap();
+        let revision = tx.revision(self.place.environment).await.unwrap().unwrap();
+        (
+            revision,
+            tx.audit_events(self.place.account, 10_000).await.unwrap().len(),
+        )
+    }
+
+    /// Deactivates a role below the use cases, which cannot do that yet.
+    pub async fn switch_role_off(&self, id: RoleId) {
+        let mut tx = self
+            .store
+            .write(WriteScope::Environment(self.place.environment))
+            .await
+            .unwrap();
+        let mut role = tx.role(self.place.environment, id).await.unwrap().unwrap();
+        role.is_active = false;
+        tx.update_roles(&[role]).await.unwrap();
+        let mut audit = tx.audit_events(self.place.account, 1).await.unwrap();
+        let model = audit.pop().unwrap();
+        let audit = canopy_domain::audit::AuditEvent {
+            id: canopy_domain::audit::AuditEventId::new(self.app.mint()),
+            account_id: model.account_id,
+            application_id: None,
+            environment_id: None,
+            actor: model.actor,
+            action: "test.switch",
+            category: model.category,
+            severity: model.severity,
+            outcome: model.outcome,
+            resource_type: "role",
+            resource_id: id.to_string(),
+            resource_label: String::new(),
+            metadata: canopy_domain::audit::Detail::Null,
+            correlation_id: String::new(),
+            created_at: self.app.now(),
+        };
+        let record = canopy_domain::port::CommitRecord {
+            at: self.app.now(),
+            changes: Vec::new(),
+            audit,
+        };
+        tx.commit(record).await.unwrap();
+    }
+}
+
+async fn first_environment(app: &App, store: &Arc<dyn Store>, account: AccountId) -> (EnvironmentPlace, NodeId) {
+    let application = tenancy::list::applications(app, account).await.unwrap().remove(0);
+    let environment = tenancy::list::environments(app, application.id)
+        .await
+        .unwrap()
+        .remove(0);
+    let place = EnvironmentPlace {
+        account,
+        application: application.id,
+        environment: environment.id,
+    };
+    let root = store
+        .read()
+        .await
+        .unwrap()
+        .root_node(environment.id)
+        .await
+        .unwrap()
+        .unwrap();
+    (place, root.id)
+}
+
+pub fn person(first: &str) -> NewIdentity {
+    NewIdentity {
+        email: Email::parse(&format!("{first}@acme.example")).unwrap(),
+        first_name: PersonName::parse(first).unwrap(),
+        last_name: PersonName::parse("Example").unwrap(),
+        avatar_url: None,
+        external_id: None,
+        metadata: None,
+    }
+}
+
+/// The error of a use case that must fail.
+pub fn refused<T: core::fmt::Debug>(result: Result<T, AppError>) -> AppError {
+    result.expect_err("the use case must refuse this")
+}

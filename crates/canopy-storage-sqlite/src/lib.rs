@@ -1,1 +1,27 @@
 //! The SQLite store of Canopy: the embedded default.
+//!
+//! One file in WAL mode, one writer behind a ticket with a deadline, several readers with a snapshot each. SQL is written
+//! out, area by area; every call of the port is a constant number of statements.
+
+mod access;
+mod assignment;
+mod audit;
+mod connection;
+mod error;
+mod hierarchy;
+mod identity;
+mod migration;
+mod options;
+mod packed;
+mod permission;
+mod role;
+mod setup;
+mod statement;
+mod store;
+mod temporary;
+mod tenancy;
+mod unit_of_work;
+
+pub use migration::OpenError;
+pub use options::{SqliteOptions, Synchronous};
+pub use store::SqliteStore;

@@ -1,0 +1,216 @@
+//! What decisions rest on: snapshots, change records, and the commit that writes them.
+
+use crate::audit;
+use crate::error::{internal, must, translate};
+use crate::identity::subject;
+use crate::packed::{Cell, IDS, Layout, Packed};
+use crate::statement::{Row, Statement};
+use crate::unit_of_work::{UnitOfWork, blocking};
+use async_trait::async_trait;
+use canopy_domain::access::codec::{decode, encode};
+use canopy_domain::access::{Change, GrantFact, NodeFact, PermissionFact, RoleFact, Snapshot};
+use canopy_domain::port::reader::AccessReader;
+use canopy_domain::port::{CommitRecord, EnvironmentChanges, StoreError, WriteTx};
+use canopy_domain::{
+    EnvironmentId, NodeStatus, NodeType, PermissionId, PermissionKey, Revision, RoleId, RoleName, Slug,
+};
+use diesel::SqliteConnection;
+use diesel::connection::{AnsiTransactionManager, TransactionManager};
+use std::collections::HashMap;
+use std::sync::LazyLock;
+
+impl Row<'_, '_> {
+    /// A revision, or NULL.
+    pub(crate) fn optional_revision(&self, column: usize) -> Result<Option<Revision>, StoreError> {
+        if self.is_null(column)? {
+            Ok(None)
+        } else {
+            self.revision(column).map(Some)
+        }
+    }
+
+    fn revision(&self, column: usize) -> Result<Revision, StoreError> {
+        self.count(column).map(Revision::new)
+    }
+}
+
+fn revision(c: &mut SqliteConnection, environment: EnvironmentId) -> Result<Option<Revision>, StoreError> {
+    const SELECT: &str = "SELECT revision FROM environments WHERE id = ?1";
+    let statement = Statement::new(SELECT).bind(environment.as_bytes());
+    statement.first(c, "environments", |row| row.revision(0))
+}
+
+fn snapshot(c: &mut SqliteConnection, environment: EnvironmentId) -> Result<Option<Snapshot>, StoreError> {
+    const PERMISSIONS: &str = "SELECT id, key FROM permissions WHERE environment_id = ?1";
+    const ROLES: &str = "SELECT id, name, is_active FROM roles WHERE environment_id = ?1";
+    const BOUND: &str = "SELECT role_id, permission_id FROM role_permissions WHERE environment_id = ?1";
+    const NODES: &str = "SELECT id, parent_id, node_type, slug, status FROM nodes WHERE environment_id = ?1";
+    const SUBJECTS: &str = "SELECT i.id, i.is_active, m.status FROM environments AS e \
+         CROSS JOIN memberships AS m ON m.application_id = e.application_id \
+         CROSS JOIN identities AS i ON i.id = m.identity_id WHERE e.id = ?1";
+    const GRANTS: &str = "SELECT id, identity_id, role_id, node_id, effective_from, effective_to FROM assignments \
+         WHERE environment_id = ?1";
+    let Some(revision) = revision(c, environment)? else {
+        return Ok(None);
+    };
+    let about = |sql| Statement::new(sql).bind(environment.as_bytes());
+    let mut bound: HashMap<RoleId, Vec<PermissionId>> = HashMap::new();
+    about(BOUND).for_each(c, "role_permissions", |row| {
+        bound.entry(row.id(0)?).or_default().push(row.id(1)?);
+        Ok(())
+    })?;
+    Ok(Some(Snapshot {
+        environment,
+        revision,
+        permissions: about(PERMISSIONS).all(c, "permissions", |row| {
+            Ok(PermissionFact {
+                id: row.id(0)?,
+                key: row.text(1, PermissionKey::parse)?,
+            })
+        })?,
+        roles: about(ROLES).all(c, "roles", |row| {
+            let id = row.id(0)?;
+            Ok(RoleFact {
+                id,
+                name: row.text(1, RoleName::parse)?,
+                is_active: row.flag(2)?,
+                permissions: bound.remove(&id).unwrap_or_default(),
+            })
+        })?,
+        nodes: about(NODES).all(c, "nodes", |row| {
+            Ok(NodeFact {
+                id: row.id(0)?,
+                parent: row.optional_id(1)?,
+                node_type: row.text(2, NodeType::parse)?,
+                slug: row.text(3, Slug::parse)?,
+                is_active: row.word(4, NodeStatus::parse)? == NodeStatus::Active,
+            })
+        })?,
+        subjects: about(SUBJECTS).all(c, "memberships", subject)?,
+        grants: about(GRANTS).all(c, "assignments", |row| {
+            Ok(GrantFact {
+                id: row.id(0)?,
+                key: row.assignment_key(1)?,
+                window: row.window(4)?,
+            })
+        })?,
+    }))
+}
+
+#[async_trait]
+impl AccessReader for UnitOfWork {
+    async fn snapshot(&mut self, environment: EnvironmentId) -> Result<Option<Snapshot>, StoreError> {
+        self.run(move |c| snapshot(c, environment)).await
+    }
+
+    async fn revision(&mut self, environment: EnvironmentId) -> Result<Option<Revision>, StoreError> {
+        self.run(move |c| revision(c, environment)).await
+    }
+
+    async fn changes_since(
+        &mut self,
+        environment: EnvironmentId,
+        after: Revision,
+        limit: u32,
+    ) -> Result<Vec<(Revision, Vec<Change>)>, StoreError> {
+        const SELECT: &str = "SELECT environment_id, revision, changes FROM change_records \
+             WHERE environment_id = ?1 AND revision > ?2 ORDER BY revision LIMIT ?3";
+        // No environment gets that far.
+        let Ok(after) = i64::try_from(after.get()) else {
+            return Ok(vec![]);
+        };
+        self.run(move |c| {
+            let statement = Statement::new(SELECT)
+                .bind(environment.as_bytes())
+                .bind(after)
+                .bind(limit);
+            statement.all(c, "change_records", |row| Ok((row.revision(1)?, row.bytes(2, decode)?)))
+        })
+        .await
+    }
+}
+
+/// Gives each environment its next revision.
+fn take_revisions(
+    c: &mut SqliteConnection,
+    changes: &[EnvironmentChanges],
+) -> Result<HashMap<EnvironmentId, Revision>, StoreError> {
+    static UPDATE: LazyLock<String> = LazyLock::new(|| {
+        format!(
+            "{} UPDATE environments SET revision = revision + 1 WHERE id IN (SELECT id FROM given) \
+             RETURNING id, revision",
+            IDS.given()
+        )
+    });
+    let ids = Packed::ids(changes.iter().map(|one| one.environment.as_bytes()));
+    let taken: HashMap<EnvironmentId, Revision> = ids
+        .statement(&UPDATE)
+        .all(c, "environments", |row| Ok((row.id(0)?, row.revision(1)?)))?;
+    must(
+        taken.len() == changes.len(),
+        "a changed environment is not there, or given twice",
+    )?;
+    Ok(taken)
+}
+
+const RECORDS: Layout = Layout(&[
+    ("environment_id", Cell::Id),
+    ("revision", Cell::Number),
+    ("changes", Cell::Bytes),
+]);
+
+/// Writes the history: one change record for each environment, and the audit event.
+fn write_history(
+    c: &mut SqliteConnection,
+    record: &CommitRecord,
+) -> Result<Vec<(EnvironmentId, Revision)>, StoreError> {
+    static INSERT: LazyLock<String> = LazyLock::new(|| {
+        format!(
+            "{} INSERT INTO change_records (environment_id, revision, at, changes) \
+             SELECT environment_id, revision, ?3, changes FROM given",
+            RECORDS.given()
+        )
+    });
+    let CommitRecord {
+        at,
+        changes,
+        audit: event,
+    } = record;
+    let mut revisions = Vec::with_capacity(changes.len());
+    if !changes.is_empty() {
+        let taken = take_revisions(c, changes)?;
+        for one in changes {
+            let revision = taken
+                .get(&one.environment)
+                .ok_or_else(|| internal("an environment took no revision"))?;
+            revisions.push((one.environment, *revision));
+        }
+        let rows: Vec<_> = changes.iter().zip(&revisions).collect();
+        let rows = Packed::new(RECORDS, &rows, |row, (changes, (environment, revision))| {
+            row.id(environment.as_bytes());
+            row.number(i64::try_from(revision.get()).unwrap_or(i64::MAX));
+            row.bytes(&encode(&changes.changes));
+        });
+        rows.statement(&INSERT).bind(*at).execute(c)?;
+    }
+    let named = revisions
+        .iter()
+        .find(|(environment, _)| Some(*environment) == event.environment_id);
+    audit::insert(c, event, named.map(|(_, revision)| *revision))?;
+    Ok(revisions)
+}
+
+#[async_trait]
+impl WriteTx for UnitOfWork {
+    async fn commit(mut self: Box<Self>, record: CommitRecord) -> Result<Vec<(EnvironmentId, Revision)>, StoreError> {
+        let mut lease = self.take()?;
+        // The connection is back on its shelf, or closed, before the answer is there.
+        blocking(move || {
+            let c = lease.connection()?;
+            let revisions = write_history(c, &record)?;
+            AnsiTransactionManager::commit_transaction(c).map_err(|error| translate(error, None))?;
+            Ok(revisions)
+        })
+        .await?
+    }
+}

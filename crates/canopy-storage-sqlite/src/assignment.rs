@@ -1,0 +1,339 @@
+//! Assignments: facts to judge them by, and writing them.
+
+use crate::error::must;
+use crate::packed::{Cell, IDS, Layout, Packed};
+use crate::role::one_environment;
+use crate::statement::Row;
+use crate::tenancy::place;
+use crate::unit_of_work::UnitOfWork;
+use async_trait::async_trait;
+use canopy_domain::assignment::bulk_create::{AssignableRole, AssignmentFacts};
+use canopy_domain::assignment::listing::{AssignmentQuery, AssignmentSummary, AssignmentView};
+use canopy_domain::port::reader::AssignmentReader;
+use canopy_domain::port::writer::AssignmentWriter;
+use canopy_domain::port::{StoreError, Unique};
+use canopy_domain::{
+    Assignment, AssignmentId, AssignmentKey, EnvironmentId, EnvironmentPlace, MembershipStatus, NodeId, Page,
+    Timestamp, Window,
+};
+use diesel::{Connection, SqliteConnection};
+use std::collections::HashSet;
+use std::sync::LazyLock;
+
+mod listing;
+
+const KEYS: Layout = Layout(&[("identity_id", Cell::Id), ("role_id", Cell::Id), ("node_id", Cell::Id)]);
+const ROWS: Layout = Layout(&[
+    ("id", Cell::Id),
+    ("identity_id", Cell::Id),
+    ("role_id", Cell::Id),
+    ("node_id", Cell::Id),
+    ("effective_from", Cell::Number),
+    ("effective_to", Cell::Number),
+    ("created_at", Cell::Number),
+    ("updated_at", Cell::Number),
+]);
+
+/// The columns of an assignment's row, in the order in which [`assignment`] reads them.
+const ASSIGNMENT: &str = "s.id, s.environment_id, s.identity_id, s.role_id, s.node_id, s.effective_from, s.effective_to, \
+                          s.created_at, s.updated_at";
+
+fn assignment(row: &Row<'_, '_>) -> Result<Assignment, StoreError> {
+    Ok(Assignment {
+        id: row.id(0)?,
+        environment_id: row.id(1)?,
+        key: row.assignment_key(2)?,
+        window: row.window(5)?,
+        created_at: row.at(7)?,
+        updated_at: row.at(8)?,
+    })
+}
+
+impl Row<'_, '_> {
+    /// Identity, role and node, from three columns.
+    pub(crate) fn assignment_key(&self, first: usize) -> Result<AssignmentKey, StoreError> {
+        Ok(AssignmentKey {
+            identity: self.id(first)?,
+            role: self.id(first + 1)?,
+            node: self.id(first + 2)?,
+        })
+    }
+
+    /// Start and end, from two columns.
+    pub(crate) fn window(&self, first: usize) -> Result<Window, StoreError> {
+        let window = Window::new(self.at(first)?, self.optional_at(first + 1)?);
+        window.map_err(|_| self.corrupt(first + 1))
+    }
+}
+
+fn pack(assignments: &[Assignment]) -> Packed {
+    Packed::new(ROWS, assignments, |row, assignment| {
+        row.id(assignment.id.as_bytes());
+        row.id(assignment.key.identity.as_bytes());
+        row.id(assignment.key.role.as_bytes());
+        row.id(assignment.key.node.as_bytes());
+        row.at(assignment.window.from());
+        row.optional_at(assignment.window.to());
+        row.at(assignment.created_at);
+        row.at(assignment.updated_at);
+    })
+}
+
+fn facts(
+    c: &mut SqliteConnection,
+    place: &EnvironmentPlace,
+    asked: &[AssignmentKey],
+) -> Result<AssignmentFacts, StoreError> {
+    static IDENTITIES: LazyLock<String> = LazyLock::new(|| {
+        format!(
+            "{} SELECT i.id, m.status FROM given CROSS JOIN identities AS i ON i.id = given.id AND i.account_id = ?3 \
+             LEFT JOIN memberships AS m ON m.application_id = ?4 AND m.identity_id = i.id",
+            IDS.given()
+        )
+    });
+    static NODES: LazyLock<String> = LazyLock::new(|| {
+        format!(
+            "{} SELECT n.id FROM given CROSS JOIN nodes AS n ON n.environment_id = ?3 AND n.id = given.id",
+            IDS.given()
+        )
+    });
+    static ROLES: LazyLock<String> = LazyLock::new(|| {
+        format!(
+            "{} SELECT r.id, r.system_key, r.is_active FROM given \
+             CROSS JOIN roles AS r ON r.environment_id = ?3 AND r.id = given.id",
+            IDS.given()
+        )
+    });
+    static EXISTING: LazyLock<String> = LazyLock::new(|| {
+        format!(
+            "{} SELECT s.id, s.identity_id, s.role_id, s.node_id FROM given CROSS JOIN assignments AS s \
+             ON s.environment_id = ?3 AND s.identity_id = given.identity_id AND s.role_id = given.role_id \
+             AND s.node_id = given.node_id",
+            KEYS.given()
+        )
+    });
+    let ids = |part: fn(&AssignmentKey) -> &[u8; 16]| {
+        let distinct: HashSet<&[u8; 16]> = asked.iter().map(part).collect();
+        Packed::ids(distinct)
+    };
+    let identities = ids(|key| key.identity.as_bytes());
+    let nodes = ids(|key| key.node.as_bytes());
+    let roles = ids(|key| key.role.as_bytes());
+    let keys = Packed::new(KEYS, asked, |row, key| {
+        row.id(key.identity.as_bytes());
+        row.id(key.role.as_bytes());
+        row.id(key.node.as_bytes());
+    });
+    let environment = place.environment.as_bytes();
+    let identities = identities
+        .statement(&IDENTITIES)
+        .bind(place.account.as_bytes())
+        .bind(place.application.as_bytes());
+    Ok(AssignmentFacts {
+        identities: identities.all(c, "memberships", |row| {
+            let status = row.optional_text(1, |word| MembershipStatus::parse(word).ok_or(()))?;
+            Ok((row.id(0)?, status))
+        })?,
+        nodes: nodes
+            .statement(&NODES)
+            .bind(environment)
+            .all(c, "nodes", |row| row.id::<NodeId>(0))?,
+        roles: roles.statement(&ROLES).bind(environment).all(c, "roles", |row| {
+            Ok((
+                row.id(0)?,
+                AssignableRole {
+                    kind: row.role_kind(1)?,
+                    is_active: row.flag(2)?,
+                },
+            ))
+        })?,
+        existing: keys
+            .statement(&EXISTING)
+            .bind(environment)
+            .all(c, "assignments", |row| Ok((row.assignment_key(1)?, row.id(0)?)))?,
+    })
+}
+
+#[async_trait]
+impl AssignmentReader for UnitOfWork {
+    async fn assignment_facts(
+        &mut self,
+        place: &EnvironmentPlace,
+        asked: &[AssignmentKey],
+    ) -> Result<AssignmentFacts, StoreError> {
+        let (place, asked) = (*place, asked.to_vec());
+        if asked.is_empty() {
+            return Ok(AssignmentFacts::default());
+        }
+        self.run(move |c| facts(c, &place, &asked)).await
+    }
+
+    async fn assignments(
+        &mut self,
+        environment: EnvironmentId,
+        ids: &[AssignmentId],
+    ) -> Result<Vec<Assignment>, StoreError> {
+        static SELECT: LazyLock<String> = LazyLock::new(|| {
+            format!(
+                "{} SELECT {ASSIGNMENT} FROM given CROSS JOIN assignments AS s \
+                 ON s.environment_id = ?3 AND s.id = given.id",
+                IDS.given()
+            )
+        });
+        let mut ids: Vec<&[u8; 16]> = ids.iter().map(AssignmentId::as_bytes).collect();
+        ids.sort_unstable();
+        ids.dedup();
+        if ids.is_empty() {
+            return Ok(vec![]);
+        }
+        // The ids go in sorted, so the rows come out sorted.
+        let ids = Packed::ids(ids);
+        self.run(move |c| {
+            ids.statement(&SELECT)
+                .bind(environment.as_bytes())
+                .all(c, "assignments", assignment)
+        })
+        .await
+    }
+
+    async fn assignment_views(
+        &mut self,
+        environment: EnvironmentId,
+        query: &AssignmentQuery,
+        now: Timestamp,
+    ) -> Result<Page<AssignmentView>, StoreError> {
+        let query = query.clone();
+        self.run(move |c| listing::views(c, environment, &query, now)).await
+    }
+
+    async fn assignment_summary(
+        &mut self,
+        environment: EnvironmentId,
+        now: Timestamp,
+    ) -> Result<AssignmentSummary, StoreError> {
+        self.run(move |c| listing::summary(c, environment, now)).await
+    }
+}
+
+/// Stores rows. Each identity is looked up in the application's memberships and in the account; one that is missing there
+/// is stored as no id, which the table refuses, and with it the whole statement.
+fn insert(
+    c: &mut SqliteConnection,
+    environment: EnvironmentId,
+    rows: &Packed,
+    repeated: bool,
+) -> Result<usize, StoreError> {
+    static INSERT: LazyLock<String> = LazyLock::new(|| {
+        format!(
+            "{} INSERT INTO assignments (environment_id, id, identity_id, role_id, node_id, effective_from, \
+             effective_to, created_at, updated_at) SELECT ?3, id, \
+             (SELECT i.id FROM memberships AS m CROSS JOIN identities AS i ON i.id = m.identity_id \
+              AND i.account_id = ?5 WHERE m.application_id = ?4 AND m.identity_id = given.identity_id), \
+             role_id, node_id, effective_from, effective_to, created_at, updated_at FROM given",
+            ROWS.given()
+        )
+    });
+    static TAKEN: LazyLock<String> = LazyLock::new(|| {
+        format!(
+            "{} SELECT EXISTS (SELECT 1 FROM given CROSS JOIN assignments AS s \
+             ON s.environment_id = ?3 AND s.identity_id = given.identity_id AND s.role_id = given.role_id \
+             AND s.node_id = given.node_id)",
+            ROWS.given()
+        )
+    });
+    let place = place(c, environment)?;
+    let place = place.ok_or_else(|| crate::error::internal("the environment of the assignments is not there"))?;
+    let statement = rows
+        .statement(&INSERT)
+        .bind(environment.as_bytes())
+        .bind(place.application.as_bytes())
+        .bind(place.account.as_bytes());
+    if let Some(stored) = statement.attempt(c)? {
+        return Ok(stored);
+    }
+    let taken = repeated || rows.statement(&TAKEN).bind(environment.as_bytes()).holds(c)?;
+    Err(StoreError::Duplicate(if taken {
+        Unique::AssignmentKey
+    } else {
+        Unique::Id
+    }))
+}
+
+fn delete(c: &mut SqliteConnection, environment: EnvironmentId, ids: &Packed) -> Result<usize, StoreError> {
+    static DELETE: LazyLock<String> = LazyLock::new(|| {
+        format!(
+            "{} DELETE FROM assignments WHERE environment_id = ?3 AND id IN (SELECT id FROM given)",
+            IDS.given()
+        )
+    });
+    ids.statement(&DELETE).bind(environment.as_bytes()).execute(c)
+}
+
+fn repeats_a_key(assignments: &[Assignment]) -> bool {
+    let keys: HashSet<&AssignmentKey> = assignments.iter().map(|one| &one.key).collect();
+    keys.len() < assignments.len()
+}
+
+#[async_trait]
+impl AssignmentWriter for UnitOfWork {
+    async fn insert_assignments(&mut self, assignments: &[Assignment]) -> Result<(), StoreError> {
+        let Some(environment) = one_environment(assignments.iter().map(|one| one.environment_id))? else {
+            return Ok(());
+        };
+        let assignments = assignments.to_vec();
+        self.run(move |c| {
+            let stored = insert(c, environment, &pack(&assignments), repeats_a_key(&assignments))?;
+            must(stored == assignments.len(), "an assignment was not stored")
+        })
+        .await
+    }
+
+    async fn update_assignments(&mut self, assignments: &[Assignment]) -> Result<(), StoreError> {
+        let Some(environment) = one_environment(assignments.iter().map(|one| one.environment_id))? else {
+            return Ok(());
+        };
+        let assignments = assignments.to_vec();
+        // SQLite looks at unique rules row by row, so two rows cannot swap what they join by an UPDATE: the rows are taken
+        // out and put in again, within a savepoint that brings them back when the new ones break a rule.
+        self.run(move |c| {
+            let replaced = c.transaction::<_, Replacing, _>(|c| {
+                let gone = delete(
+                    c,
+                    environment,
+                    &Packed::ids(assignments.iter().map(|one| one.id.as_bytes())),
+                )?;
+                must(
+                    gone == assignments.len(),
+                    "a changed assignment is not there, or given twice",
+                )?;
+                insert(c, environment, &pack(&assignments), repeats_a_key(&assignments))?;
+                Ok(())
+            });
+            replaced.map_err(|Replacing(error)| error)
+        })
+        .await
+    }
+
+    async fn delete_assignments(&mut self, environment: EnvironmentId, ids: &[AssignmentId]) -> Result<(), StoreError> {
+        if ids.is_empty() {
+            return Ok(());
+        }
+        let ids = Packed::ids(ids.iter().map(AssignmentId::as_bytes));
+        self.run(move |c| delete(c, environment, &ids).map(|_| ())).await
+    }
+}
+
+/// What ends a savepoint: an error of ours, or of diesel while it opens or closes the savepoint.
+struct Replacing(StoreError);
+
+impl From<StoreError> for Replacing {
+    fn from(error: StoreError) -> Self {
+        Self(error)
+    }
+}
+
+impl From<diesel::result::Error> for Replacing {
+    fn from(error: diesel::result::Error) -> Self {
+        Self(crate::error::translate(error, None))
+    }
+}

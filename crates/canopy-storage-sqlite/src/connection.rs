@@ -1,0 +1,192 @@
+//! Connections: how they are opened, and the shelves on which they wait for the next unit of work.
+
+use crate::error::{Fault, internal, translate};
+use crate::options::SqliteOptions;
+use crate::temporary::TemporaryFolder;
+use canopy_domain::port::StoreError;
+use diesel::connection::{AnsiTransactionManager, InstrumentationEvent, SimpleConnection, TransactionManager};
+use diesel::{Connection, SqliteConnection};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+/// What a connection is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    Reading,
+    Writing,
+}
+
+/// Opens connections to one file, all alike.
+#[derive(Debug)]
+pub(crate) struct Opener {
+    /// The file, as SQLite is told of it.
+    pub(crate) path: PathBuf,
+    pub(crate) options: SqliteOptions,
+    /// The folder that goes when the last connection has gone.
+    pub(crate) _folder: Option<TemporaryFolder>,
+    /// How many statements its connections have begun.
+    pub(crate) statements: Arc<AtomicU64>,
+}
+
+impl Opener {
+    /// Opens a connection. The file is made where it is missing.
+    pub(crate) fn open(&self, purpose: Purpose) -> Result<SqliteConnection, StoreError> {
+        let unavailable = |error| StoreError::Unavailable(Box::new(error));
+        let mut connection = SqliteConnection::establish(name_for_sqlite(&self.path)?).map_err(|error| {
+            let what = if matches!(error, diesel::ConnectionError::BadConnection(_)) {
+                "the database file cannot be opened"
+            } else {
+                "the name of the database file cannot be given to SQLite"
+            };
+            tracing::warn!(%error, what);
+            unavailable(Fault(what))
+        })?;
+        let SqliteOptions {
+            synchronous,
+            deadline,
+            wal_autocheckpoint,
+            ..
+        } = self.options;
+        let (cache_kib, query_only) = match purpose {
+            Purpose::Reading => (self.options.reader_cache_kib, "ON"),
+            Purpose::Writing => (self.options.writer_cache_kib, "OFF"),
+        };
+        // Each by itself: SQLite asks for it, and the first decides how long the others wait for a lock.
+        for pragma in [
+            format!("busy_timeout = {}", deadline.as_millis()),
+            "journal_mode = WAL".to_owned(),
+            format!("synchronous = {}", synchronous.word()),
+            "foreign_keys = ON".to_owned(),
+            "trusted_schema = OFF".to_owned(),
+            "temp_store = MEMORY".to_owned(),
+            format!("cache_size = -{cache_kib}"),
+            format!("wal_autocheckpoint = {wal_autocheckpoint}"),
+            format!("journal_size_limit = {}", 64 * 1024 * 1024),
+            format!("query_only = {query_only}"),
+        ] {
+            connection
+                .batch_execute(&format!("PRAGMA {pragma}"))
+                .map_err(|error| translate(error, None))?;
+        }
+        let statements = Arc::clone(&self.statements);
+        connection.set_instrumentation(move |event: InstrumentationEvent<'_>| {
+            if matches!(event, InstrumentationEvent::StartQuery { .. }) {
+                statements.fetch_add(1, Ordering::Relaxed);
+            }
+        });
+        Ok(connection)
+    }
+}
+
+/// The text by which SQLite finds the file. A relative path that looks like one of SQLite's special names is made plain.
+fn name_for_sqlite(path: &Path) -> Result<&str, StoreError> {
+    path.to_str()
+        .ok_or_else(|| StoreError::Unavailable(Box::new(Fault("the path of the database file is not UTF-8"))))
+}
+
+/// Connections of one purpose, lent to one unit of work each. Who waits longest is served first.
+#[derive(Debug)]
+pub(crate) struct Shelf {
+    // Declared first: connections are closed before the opener lets go of the folder they may be in.
+    idle: Mutex<Idle>,
+    purpose: Purpose,
+    opener: Arc<Opener>,
+    tickets: Arc<Semaphore>,
+}
+
+#[derive(Default)]
+struct Idle(Vec<SqliteConnection>);
+
+impl core::fmt::Debug for Idle {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_tuple("Idle").field(&self.0.len()).finish()
+    }
+}
+
+impl Shelf {
+    pub(crate) fn new(opener: Arc<Opener>, purpose: Purpose, size: u32) -> Arc<Self> {
+        let size = usize::try_from(size.max(1)).unwrap_or(1);
+        Arc::new(Self {
+            purpose,
+            opener,
+            idle: Mutex::default(),
+            tickets: Arc::new(Semaphore::new(size)),
+        })
+    }
+
+    /// Waits for a ticket, no longer than the deadline.
+    pub(crate) async fn ticket(&self) -> Result<OwnedSemaphorePermit, StoreError> {
+        let wait = Arc::clone(&self.tickets).acquire_owned();
+        match tokio::time::timeout(self.deadline(), wait).await {
+            Ok(Ok(ticket)) => Ok(ticket),
+            Ok(Err(closed)) => Err(StoreError::Unavailable(Box::new(closed))),
+            Err(elapsed) => Err(StoreError::Busy(Box::new(elapsed))),
+        }
+    }
+
+    /// Lends a connection against a ticket. Opens one where none is idle, so this may wait for the disk.
+    pub(crate) fn lend(self: &Arc<Self>, ticket: OwnedSemaphorePermit) -> Result<Lease, StoreError> {
+        let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).0.pop();
+        let connection = match idle {
+            Some(connection) => connection,
+            None => self.opener.open(self.purpose)?,
+        };
+        Ok(Lease {
+            connection: Some(connection),
+            shelf: Arc::clone(self),
+            _ticket: ticket,
+        })
+    }
+
+    fn deadline(&self) -> Duration {
+        self.opener.options.deadline
+    }
+
+    pub(crate) fn put_back(&self, connection: SqliteConnection) {
+        self.idle
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .0
+            .push(connection);
+    }
+}
+
+/// A connection on loan. Dropped, it rolls back whatever is open, puts the connection back on its shelf and then gives
+/// the ticket to whoever waits; a connection that cannot be rolled back is closed, which ends its transaction too.
+pub(crate) struct Lease {
+    connection: Option<SqliteConnection>,
+    shelf: Arc<Shelf>,
+    // Declared last, so that it is given back last.
+    _ticket: OwnedSemaphorePermit,
+}
+
+impl core::fmt::Debug for Lease {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Lease")
+            .field("purpose", &self.shelf.purpose)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Lease {
+    pub(crate) fn connection(&mut self) -> Result<&mut SqliteConnection, StoreError> {
+        self.connection
+            .as_mut()
+            .ok_or_else(|| internal("the connection is gone"))
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        let Some(mut connection) = self.connection.take() else {
+            return;
+        };
+        match AnsiTransactionManager::rollback_transaction(&mut connection) {
+            Ok(()) | Err(diesel::result::Error::NotInTransaction) => self.shelf.put_back(connection),
+            Err(error) => tracing::warn!(%error, "a connection could not be rolled back and is closed"),
+        }
+    }
+}

@@ -1,0 +1,422 @@
+//! Identities and their memberships.
+
+use crate::error::must;
+use crate::packed::{Cell, IDS, Layout, Packed};
+use crate::statement::{Row, Statement};
+use crate::unit_of_work::UnitOfWork;
+use async_trait::async_trait;
+use canopy_domain::access::SubjectFact;
+use canopy_domain::identity::create::{IdentityFact, IdentityFacts, TakenIdentifiers};
+use canopy_domain::identity::listing::{IdentityQuery, IdentitySort, IdentityStatus};
+use canopy_domain::port::reader::IdentityReader;
+use canopy_domain::port::writer::IdentityWriter;
+use canopy_domain::port::{StoreError, Unique};
+use canopy_domain::{
+    AccountId, ApplicationId, AvatarUrl, Email, ExternalId, Identity, IdentityId, JsonObject, Membership,
+    MembershipStatus, Page, PersonName, SortOrder, fold_case,
+};
+use std::collections::HashSet;
+use std::fmt::Write as _;
+use std::sync::LazyLock;
+
+const IDENTITY: &str = "i.id, i.account_id, i.email, i.first_name, i.last_name, i.avatar_url, i.external_id, i.metadata, \
+                        i.is_active, i.created_at, i.updated_at";
+
+fn identity(row: &Row<'_, '_>) -> Result<Identity, StoreError> {
+    Ok(Identity {
+        id: row.id(0)?,
+        account_id: row.id(1)?,
+        email: row.text(2, Email::parse)?,
+        first_name: row.text(3, PersonName::parse)?,
+        last_name: row.text(4, PersonName::parse)?,
+        avatar_url: row.optional_text(5, AvatarUrl::parse)?,
+        external_id: row.optional_text(6, ExternalId::parse)?,
+        metadata: row.optional_text(7, JsonObject::parse)?,
+        is_active: row.flag(8)?,
+        created_at: row.at(9)?,
+        updated_at: row.at(10)?,
+    })
+}
+
+const MEMBERSHIP: &str = "m.id, m.identity_id, m.application_id, m.status, m.invited_at, m.activated_at, \
+                          m.deactivated_at, m.created_at";
+
+fn membership(row: &Row<'_, '_>, first: usize) -> Result<Membership, StoreError> {
+    Ok(Membership {
+        id: row.id(first)?,
+        identity_id: row.id(first + 1)?,
+        application_id: row.id(first + 2)?,
+        status: row.word(first + 3, MembershipStatus::parse)?,
+        invited_at: row.optional_at(first + 4)?,
+        activated_at: row.optional_at(first + 5)?,
+        deactivated_at: row.optional_at(first + 6)?,
+        created_at: row.at(first + 7)?,
+    })
+}
+
+/// A member, as decisions see it: id, switch and state of the membership.
+pub(crate) fn subject(row: &Row<'_, '_>) -> Result<SubjectFact, StoreError> {
+    Ok(SubjectFact {
+        id: row.id(0)?,
+        is_active: row.flag(1)?,
+        membership: row.word(2, MembershipStatus::parse)?,
+    })
+}
+
+const TEXTS: Layout = Layout(&[("one", Cell::Text)]);
+const ROWS: Layout = Layout(&[
+    ("id", Cell::Id),
+    ("account_id", Cell::Id),
+    ("email", Cell::Text),
+    ("first_name", Cell::Text),
+    ("last_name", Cell::Text),
+    ("name_folded", Cell::Text),
+    ("avatar_url", Cell::Text),
+    ("external_id", Cell::Text),
+    ("metadata", Cell::Text),
+    ("is_active", Cell::Number),
+    ("created_at", Cell::Number),
+    ("updated_at", Cell::Number),
+]);
+const MEMBERSHIP_ROWS: Layout = Layout(&[
+    ("application_id", Cell::Id),
+    ("identity_id", Cell::Id),
+    ("id", Cell::Id),
+    ("status", Cell::Text),
+    ("invited_at", Cell::Number),
+    ("activated_at", Cell::Number),
+    ("deactivated_at", Cell::Number),
+    ("created_at", Cell::Number),
+]);
+
+fn pack(identities: &[Identity]) -> Packed {
+    Packed::new(ROWS, identities, |row, identity| {
+        row.id(identity.id.as_bytes());
+        row.id(identity.account_id.as_bytes());
+        row.text(identity.email.as_str());
+        row.text(identity.first_name.as_str());
+        row.text(identity.last_name.as_str());
+        row.text(&fold_case(&identity.name()));
+        row.optional_text(identity.avatar_url.as_ref().map(AvatarUrl::as_str));
+        row.optional_text(identity.external_id.as_ref().map(ExternalId::as_str));
+        row.optional_text(identity.metadata.as_ref().map(JsonObject::as_str));
+        row.number(identity.is_active);
+        row.at(identity.created_at);
+        row.at(identity.updated_at);
+    })
+}
+
+fn pack_memberships(memberships: &[Membership]) -> Packed {
+    Packed::new(MEMBERSHIP_ROWS, memberships, |row, membership| {
+        row.id(membership.application_id.as_bytes());
+        row.id(membership.identity_id.as_bytes());
+        row.id(membership.id.as_bytes());
+        row.text(membership.status.as_str());
+        row.optional_at(membership.invited_at);
+        row.optional_at(membership.activated_at);
+        row.optional_at(membership.deactivated_at);
+        row.at(membership.created_at);
+    })
+}
+
+/// Which rows of a listing there are: the FROM and WHERE of its statements. Parameters: 1 account, 2 application of
+/// `member_of`, 3 of `not_member_of`, 4 the switch, 5 the search.
+fn listed(query: &IdentityQuery) -> String {
+    let mut sql = String::new();
+    match query.member_of {
+        Some(_) => sql.push_str(
+            " FROM memberships AS m CROSS JOIN identities AS i ON i.id = m.identity_id \
+             WHERE m.application_id = ?2 AND i.account_id = ?1",
+        ),
+        None => sql.push_str(" FROM identities AS i WHERE i.account_id = ?1 AND ?2 IS NULL"),
+    }
+    sql.push_str(match query.not_member_of {
+        Some(_) => " AND NOT EXISTS (SELECT 1 FROM memberships WHERE application_id = ?3 AND identity_id = i.id)",
+        None => " AND ?3 IS NULL",
+    });
+    sql.push_str(match query.status {
+        Some(_) => " AND i.is_active = ?4",
+        None => " AND ?4 IS NULL",
+    });
+    sql.push_str(match query.search {
+        Some(_) => " AND (instr(i.name_folded, ?5) > 0 OR instr(i.email, ?5) > 0)",
+        None => " AND ?5 IS NULL",
+    });
+    if let Some(has) = query.has_any_assignment {
+        let not = if has { "" } else { "NOT " };
+        let environments = match query.member_of {
+            Some(_) => "SELECT id FROM environments WHERE application_id = ?2",
+            None => {
+                "SELECT e.id FROM applications AS a JOIN environments AS e ON e.application_id = a.id \
+                 WHERE a.account_id = ?1"
+            }
+        };
+        let _ = write!(
+            sql,
+            " AND {not}EXISTS (SELECT 1 FROM ({environments}) AS e CROSS JOIN assignments AS held \
+             ON held.environment_id = e.id AND held.identity_id = i.id)"
+        );
+    }
+    sql
+}
+
+#[async_trait]
+impl IdentityReader for UnitOfWork {
+    async fn identity(&mut self, account: AccountId, id: IdentityId) -> Result<Option<Identity>, StoreError> {
+        self.run(move |c| {
+            let sql = format!("SELECT {IDENTITY} FROM identities AS i WHERE i.id = ?1 AND i.account_id = ?2");
+            let statement = Statement::new(&sql).bind(id.as_bytes()).bind(account.as_bytes());
+            statement.first(c, "identities", identity)
+        })
+        .await
+    }
+
+    async fn identities(&mut self, account: AccountId, query: &IdentityQuery) -> Result<Page<Identity>, StoreError> {
+        let query = query.clone();
+        self.run(move |c| {
+            let listed = listed(&query);
+            let about = |sql| {
+                Statement::new(sql)
+                    .bind(account.as_bytes())
+                    .bind(query.member_of.as_ref().map(ApplicationId::as_bytes))
+                    .bind(query.not_member_of.as_ref().map(ApplicationId::as_bytes))
+                    .bind(query.status.map(|status| status == IdentityStatus::Active))
+                    .bind(query.search.as_deref())
+            };
+            let sort = match query.sort {
+                IdentitySort::Name => "i.name_folded",
+                IdentitySort::Email => "i.email",
+                IdentitySort::CreatedAt => "i.created_at",
+            };
+            let order = direction(query.order);
+            let count = format!("SELECT count(*){listed}");
+            let count = about(&count).first(c, "identities", |row| row.count(0))?;
+            let page = format!("SELECT {IDENTITY}{listed} ORDER BY {sort} {order}, i.id {order} LIMIT ?6 OFFSET ?7");
+            let page = about(&page).bind(query.page.take()).bind(offset(query.page.offset()));
+            Ok(Page {
+                items: page.all(c, "identities", identity)?,
+                item_count: count.unwrap_or_default(),
+            })
+        })
+        .await
+    }
+
+    async fn taken_identifiers(
+        &mut self,
+        account: AccountId,
+        asked: &TakenIdentifiers,
+    ) -> Result<TakenIdentifiers, StoreError> {
+        static EMAILS: LazyLock<String> = LazyLock::new(|| {
+            format!(
+                "{} SELECT i.email FROM given CROSS JOIN identities AS i \
+                 ON i.account_id = ?3 AND i.email = given.one",
+                TEXTS.given()
+            )
+        });
+        static EXTERNAL_IDS: LazyLock<String> = LazyLock::new(|| {
+            format!(
+                "{} SELECT i.external_id FROM given CROSS JOIN identities AS i \
+                 ON i.account_id = ?3 AND i.external_id = given.one",
+                TEXTS.given()
+            )
+        });
+        let emails: Vec<&str> = asked.emails.iter().map(Email::as_str).collect();
+        let emails = Packed::new(TEXTS, &emails, |row, text| row.text(text));
+        let external_ids: Vec<&str> = asked.external_ids.iter().map(ExternalId::as_str).collect();
+        let external_ids = Packed::new(TEXTS, &external_ids, |row, text| row.text(text));
+        self.run(move |c| {
+            let emails = emails.statement(&EMAILS).bind(account.as_bytes());
+            let external_ids = external_ids.statement(&EXTERNAL_IDS).bind(account.as_bytes());
+            Ok(TakenIdentifiers {
+                emails: emails.all(c, "identities", |row| row.text(0, Email::parse))?,
+                external_ids: external_ids.all(c, "identities", |row| row.text(0, ExternalId::parse))?,
+            })
+        })
+        .await
+    }
+
+    async fn identity_facts(
+        &mut self,
+        account: AccountId,
+        application: ApplicationId,
+        ids: &[IdentityId],
+    ) -> Result<IdentityFacts, StoreError> {
+        static SELECT: LazyLock<String> = LazyLock::new(|| {
+            format!(
+                "{} SELECT i.id, i.is_active, {MEMBERSHIP} FROM given \
+                 CROSS JOIN identities AS i ON i.id = given.id AND i.account_id = ?3 \
+                 LEFT JOIN memberships AS m ON m.application_id = ?4 AND m.identity_id = i.id",
+                IDS.given()
+            )
+        });
+        if ids.is_empty() {
+            return Ok(IdentityFacts::new());
+        }
+        let ids: HashSet<&[u8; 16]> = ids.iter().map(IdentityId::as_bytes).collect();
+        let ids = Packed::ids(ids);
+        self.run(move |c| {
+            let statement = ids
+                .statement(&SELECT)
+                .bind(account.as_bytes())
+                .bind(application.as_bytes());
+            statement.all(c, "identities", |row| {
+                let member = row
+                    .optional_id::<uuid::Uuid>(2)?
+                    .map(|_| membership(row, 2))
+                    .transpose()?;
+                Ok((
+                    row.id(0)?,
+                    IdentityFact {
+                        is_active: row.flag(1)?,
+                        membership: member,
+                    },
+                ))
+            })
+        })
+        .await
+    }
+
+    async fn members(&mut self, application: ApplicationId) -> Result<Vec<SubjectFact>, StoreError> {
+        const SELECT: &str = "SELECT i.id, i.is_active, m.status FROM memberships AS m \
+             CROSS JOIN identities AS i ON i.id = m.identity_id WHERE m.application_id = ?1 ORDER BY m.identity_id";
+        self.run(move |c| {
+            Statement::new(SELECT)
+                .bind(application.as_bytes())
+                .all(c, "memberships", subject)
+        })
+        .await
+    }
+
+    async fn memberships(&mut self, id: IdentityId) -> Result<Vec<Membership>, StoreError> {
+        self.run(move |c| {
+            let sql =
+                format!("SELECT {MEMBERSHIP} FROM memberships AS m WHERE identity_id = ?1 ORDER BY application_id");
+            let statement = Statement::new(&sql).bind(id.as_bytes());
+            statement.all(c, "memberships", |row| membership(row, 0))
+        })
+        .await
+    }
+}
+
+/// The word for a direction.
+pub(crate) const fn direction(order: SortOrder) -> &'static str {
+    match order {
+        SortOrder::Ascending => "ASC",
+        SortOrder::Descending => "DESC",
+    }
+}
+
+/// An offset as SQLite counts; beyond its numbers there are no rows either.
+pub(crate) fn offset(rows: u64) -> i64 {
+    i64::try_from(rows).unwrap_or(i64::MAX)
+}
+
+#[async_trait]
+impl IdentityWriter for UnitOfWork {
+    async fn insert_identities(&mut self, identities: &[Identity]) -> Result<(), StoreError> {
+        static INSERT: LazyLock<String> = LazyLock::new(|| {
+            format!(
+                "{} INSERT INTO identities (id, account_id, email, first_name, last_name, name_folded, avatar_url, \
+                 external_id, metadata, is_active, created_at, updated_at) SELECT id, account_id, email, first_name, \
+                 last_name, name_folded, avatar_url, external_id, metadata, is_active, created_at, updated_at FROM given",
+                ROWS.given()
+            )
+        });
+        let taken = |column: &str| {
+            format!(
+                "{} SELECT EXISTS (SELECT 1 FROM given CROSS JOIN identities AS i \
+                 ON i.account_id = given.account_id AND i.{column} = given.{column})",
+                ROWS.given()
+            )
+        };
+        let Some(first) = identities.first() else {
+            return Ok(());
+        };
+        must(
+            identities.iter().all(|one| one.account_id == first.account_id),
+            "the identities are of several accounts",
+        )?;
+        let emails: HashSet<&Email> = identities.iter().map(|one| &one.email).collect();
+        let repeats_email = emails.len() < identities.len();
+        let mut external_ids = HashSet::new();
+        let repeats_external = !identities
+            .iter()
+            .filter_map(|one| one.external_id.as_ref())
+            .all(|one| external_ids.insert(one));
+        let (count, rows) = (identities.len(), pack(identities));
+        self.run(move |c| match rows.statement(&INSERT).attempt(c)? {
+            Some(stored) => must(stored == count, "an identity was not stored"),
+            None if repeats_email || rows.statement(&taken("email")).holds(c)? => {
+                Err(StoreError::Duplicate(Unique::IdentityEmail))
+            }
+            None if repeats_external || rows.statement(&taken("external_id")).holds(c)? => {
+                Err(StoreError::Duplicate(Unique::IdentityExternalId))
+            }
+            None => Err(StoreError::Duplicate(Unique::Id)),
+        })
+        .await
+    }
+
+    async fn insert_memberships(&mut self, memberships: &[Membership]) -> Result<(), StoreError> {
+        // An identity of another account is stored with no id, which the table refuses.
+        static INSERT: LazyLock<String> = LazyLock::new(|| {
+            format!(
+                "{} INSERT INTO memberships (application_id, identity_id, id, status, invited_at, activated_at, \
+                 deactivated_at, created_at) SELECT application_id, \
+                 (SELECT i.id FROM applications AS a CROSS JOIN identities AS i \
+                  ON i.id = given.identity_id AND i.account_id = a.account_id WHERE a.id = given.application_id), \
+                 id, status, invited_at, activated_at, deactivated_at, created_at FROM given",
+                MEMBERSHIP_ROWS.given()
+            )
+        });
+        static TAKEN: LazyLock<String> = LazyLock::new(|| {
+            format!(
+                "{} SELECT EXISTS (SELECT 1 FROM given CROSS JOIN memberships AS m \
+                 ON m.application_id = given.application_id AND m.identity_id = given.identity_id)",
+                MEMBERSHIP_ROWS.given()
+            )
+        });
+        let Some(rows) = of_one_application(memberships)? else {
+            return Ok(());
+        };
+        let pairs: HashSet<IdentityId> = memberships.iter().map(|one| one.identity_id).collect();
+        let (count, repeated) = (memberships.len(), pairs.len() < memberships.len());
+        self.run(move |c| match rows.statement(&INSERT).attempt(c)? {
+            Some(stored) => must(stored == count, "a membership was not stored"),
+            None if repeated || rows.statement(&TAKEN).holds(c)? => Err(StoreError::Duplicate(Unique::Membership)),
+            None => Err(StoreError::Duplicate(Unique::Id)),
+        })
+        .await
+    }
+
+    async fn update_memberships(&mut self, memberships: &[Membership]) -> Result<(), StoreError> {
+        static UPDATE: LazyLock<String> = LazyLock::new(|| {
+            format!(
+                "{} UPDATE memberships SET status = given.status, invited_at = given.invited_at, \
+                 activated_at = given.activated_at, deactivated_at = given.deactivated_at, \
+                 created_at = given.created_at FROM given WHERE memberships.application_id = given.application_id \
+                 AND memberships.identity_id = given.identity_id AND memberships.id = given.id",
+                MEMBERSHIP_ROWS.given()
+            )
+        });
+        let Some(rows) = of_one_application(memberships)? else {
+            return Ok(());
+        };
+        let count = memberships.len();
+        self.run(move |c| {
+            let changed = rows.statement(&UPDATE).execute(c)?;
+            must(changed == count, "a changed membership is not there, or given twice")
+        })
+        .await
+    }
+}
+
+/// Packs memberships of one application; `None` for none.
+fn of_one_application(memberships: &[Membership]) -> Result<Option<Packed>, StoreError> {
+    let Some(first) = memberships.first() else {
+        return Ok(None);
+    };
+    let same = memberships.iter().all(|one| one.application_id == first.application_id);
+    must(same, "the memberships are of several applications")?;
+    Ok(Some(pack_memberships(memberships)))
+}

@@ -1,0 +1,58 @@
+//! How a store is opened.
+
+use std::time::Duration;
+
+/// When SQLite waits for the disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Synchronous {
+    /// At every commit: an acknowledged write survives the loss of power.
+    #[default]
+    Full,
+    /// At checkpoints alone: the loss of power can take the newest commits, but never leaves half of one.
+    Normal,
+    /// Never. For tests.
+    Off,
+}
+
+impl Synchronous {
+    pub(crate) const fn word(self) -> &'static str {
+        match self {
+            Self::Full => "FULL",
+            Self::Normal => "NORMAL",
+            Self::Off => "OFF",
+        }
+    }
+}
+
+/// How a store is opened. The defaults are those of a server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SqliteOptions {
+    /// When SQLite waits for the disk.
+    pub synchronous: Synchronous,
+    /// How many units of work may read at once.
+    pub readers: u32,
+    /// How long a unit of work waits for its turn, and SQLite for a lock of another process, before the store is busy.
+    pub deadline: Duration,
+    /// Largest page cache of the connection that writes, in KiB.
+    pub writer_cache_kib: u32,
+    /// Largest page cache of each connection that reads, in KiB.
+    pub reader_cache_kib: u32,
+    /// How many pages the write-ahead log may grow by before a commit moves them into the database.
+    pub wal_autocheckpoint: u32,
+    /// Whether opening brings an older schema up to date; otherwise an older schema is refused.
+    pub migrate: bool,
+}
+
+impl Default for SqliteOptions {
+    fn default() -> Self {
+        Self {
+            synchronous: Synchronous::Full,
+            readers: 8,
+            deadline: Duration::from_secs(5),
+            writer_cache_kib: 64 * 1024,
+            reader_cache_kib: 16 * 1024,
+            wal_autocheckpoint: 16 * 1024,
+            migrate: true,
+        }
+    }
+}

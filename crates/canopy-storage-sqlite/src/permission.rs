@@ -1,0 +1,165 @@
+//! The catalog of permissions.
+
+use crate::error::must;
+use crate::packed::{Cell, Layout, Packed};
+use crate::role::one_environment;
+use crate::statement::{Row, Statement};
+use crate::unit_of_work::UnitOfWork;
+use async_trait::async_trait;
+use canopy_domain::permission::listing::PermissionQuery;
+use canopy_domain::port::reader::PermissionReader;
+use canopy_domain::port::writer::PermissionWriter;
+use canopy_domain::port::{StoreError, Unique};
+use canopy_domain::{
+    Category, Description, EnvironmentId, Permission, PermissionId, PermissionKey, PermissionSource, fold_case,
+};
+use std::collections::{HashMap, HashSet};
+use std::sync::LazyLock;
+
+const PERMISSION: &str =
+    "SELECT id, environment_id, key, description, category, source, version, created_at FROM permissions";
+
+fn permission(row: &Row<'_, '_>) -> Result<Permission, StoreError> {
+    Ok(Permission {
+        id: row.id(0)?,
+        environment_id: row.id(1)?,
+        key: row.text(2, PermissionKey::parse)?,
+        description: row.optional_text(3, Description::parse)?,
+        category: row.optional_text(4, Category::parse)?,
+        source: row.word(5, PermissionSource::parse)?,
+        version: row.version(6)?,
+        created_at: row.at(7)?,
+    })
+}
+
+const KEYS: Layout = Layout(&[("key", Cell::Text)]);
+const ROWS: Layout = Layout(&[
+    ("id", Cell::Id),
+    ("key", Cell::Text),
+    ("description", Cell::Text),
+    ("category", Cell::Text),
+    ("source", Cell::Text),
+    ("search_text", Cell::Text),
+    ("version", Cell::Number),
+    ("created_at", Cell::Number),
+]);
+
+#[async_trait]
+impl PermissionReader for UnitOfWork {
+    async fn permissions(
+        &mut self,
+        environment: EnvironmentId,
+        query: &PermissionQuery,
+    ) -> Result<Vec<Permission>, StoreError> {
+        let query = query.clone();
+        self.run(move |c| {
+            let sql = format!(
+                "{PERMISSION} WHERE environment_id = ?1 AND (?2 IS NULL OR instr(search_text, ?2) > 0) \
+                 AND (?3 IS NULL OR category = ?3) AND (?4 IS NULL OR source = ?4) ORDER BY key"
+            );
+            Statement::new(&sql)
+                .bind(environment.as_bytes())
+                .bind(query.search.as_deref())
+                .bind(query.category.as_ref().map(Category::as_str))
+                .bind(query.source.map(PermissionSource::as_str))
+                .all(c, "permissions", permission)
+        })
+        .await
+    }
+
+    async fn permission(
+        &mut self,
+        environment: EnvironmentId,
+        id: PermissionId,
+    ) -> Result<Option<Permission>, StoreError> {
+        self.run(move |c| {
+            let sql = format!("{PERMISSION} WHERE environment_id = ?1 AND id = ?2");
+            let statement = Statement::new(&sql).bind(environment.as_bytes()).bind(id.as_bytes());
+            statement.first(c, "permissions", permission)
+        })
+        .await
+    }
+
+    async fn permission_ids(
+        &mut self,
+        environment: EnvironmentId,
+        keys: &[PermissionKey],
+    ) -> Result<HashMap<PermissionKey, PermissionId>, StoreError> {
+        static SELECT: LazyLock<String> = LazyLock::new(|| {
+            format!(
+                "{} SELECT p.id, p.key FROM given CROSS JOIN permissions AS p \
+                 ON p.environment_id = ?3 AND p.key = given.key",
+                KEYS.given()
+            )
+        });
+        if keys.is_empty() {
+            return Ok(HashMap::new());
+        }
+        let keys = Packed::new(KEYS, keys, |row, key| row.text(key.as_str()));
+        self.run(move |c| {
+            let statement = keys.statement(&SELECT).bind(environment.as_bytes());
+            statement.all(c, "permissions", |row| {
+                Ok((row.text(1, PermissionKey::parse)?, row.id(0)?))
+            })
+        })
+        .await
+    }
+}
+
+#[async_trait]
+impl PermissionWriter for UnitOfWork {
+    async fn insert_permissions(&mut self, permissions: &[Permission]) -> Result<(), StoreError> {
+        static INSERT: LazyLock<String> = LazyLock::new(|| {
+            format!(
+                "{} INSERT INTO permissions (environment_id, id, key, description, category, source, search_text, \
+                 version, created_at) SELECT ?3, id, key, description, category, source, search_text, version, \
+                 created_at FROM given",
+                ROWS.given()
+            )
+        });
+        static TAKEN: LazyLock<String> = LazyLock::new(|| {
+            format!(
+                "{} SELECT EXISTS (SELECT 1 FROM given CROSS JOIN permissions AS p \
+                 ON p.environment_id = ?3 AND p.key = given.key)",
+                ROWS.given()
+            )
+        });
+        let Some(environment) = one_environment(permissions.iter().map(|p| p.environment_id))? else {
+            return Ok(());
+        };
+        let keys: HashSet<&PermissionKey> = permissions.iter().map(|p| &p.key).collect();
+        let repeated = keys.len() < permissions.len();
+        let rows = Packed::new(ROWS, permissions, |row, p| {
+            row.id(p.id.as_bytes());
+            row.text(p.key.as_str());
+            row.optional_text(p.description.as_ref().map(Description::as_str));
+            row.optional_text(p.category.as_ref().map(Category::as_str));
+            row.text(p.source.as_str());
+            row.text(&search_text(p));
+            row.number(p.version.get());
+            row.at(p.created_at);
+        });
+        let count = permissions.len();
+        self.run(move |c| {
+            let Some(stored) = rows.statement(&INSERT).bind(environment.as_bytes()).attempt(c)? else {
+                let taken = repeated || rows.statement(&TAKEN).bind(environment.as_bytes()).holds(c)?;
+                return Err(StoreError::Duplicate(if taken {
+                    Unique::PermissionKey
+                } else {
+                    Unique::Id
+                }));
+            };
+            must(stored == count, "a permission was not stored")
+        })
+        .await
+    }
+}
+
+/// What a search looks at: key and description, which share no line.
+fn search_text(permission: &Permission) -> String {
+    let key = fold_case(permission.key.as_str());
+    match &permission.description {
+        Some(description) => format!("{key}\n{}", description.folded()),
+        None => key,
+    }
+}

@@ -1,0 +1,251 @@
+//! Roles and what they bundle.
+
+use crate::error::must;
+use crate::packed::{Cell, Layout, Packed};
+use crate::statement::{Row, Statement};
+use crate::unit_of_work::UnitOfWork;
+use async_trait::async_trait;
+use canopy_domain::port::reader::RoleReader;
+use canopy_domain::port::writer::RoleWriter;
+use canopy_domain::port::{StoreError, Unique};
+use canopy_domain::role::listing::{RoleQuery, RoleTypeFilter, RoleView};
+use canopy_domain::{Description, EnvironmentId, PermissionId, PermissionKey, Role, RoleId, RoleKind, RoleName};
+use std::collections::HashSet;
+use std::sync::LazyLock;
+
+const ROLE: &str =
+    "SELECT id, environment_id, name, description, system_key, is_active, version, created_at, updated_at";
+
+fn role(row: &Row<'_, '_>) -> Result<Role, StoreError> {
+    Ok(Role {
+        id: row.id(0)?,
+        environment_id: row.id(1)?,
+        name: row.text(2, RoleName::parse)?,
+        description: row.optional_text(3, Description::parse)?,
+        kind: row.role_kind(4)?,
+        is_active: row.flag(5)?,
+        version: row.version(6)?,
+        created_at: row.at(7)?,
+        updated_at: row.at(8)?,
+    })
+}
+
+impl Row<'_, '_> {
+    /// The kind of a role, from its `system_key`.
+    pub(crate) fn role_kind(&self, column: usize) -> Result<RoleKind, StoreError> {
+        let kind = self.optional_text(column, |key| RoleKind::from_system_key(Some(key)).ok_or(()))?;
+        Ok(kind.unwrap_or(RoleKind::Custom))
+    }
+}
+
+/// The one environment of a set of rows; `None` for no rows.
+pub(crate) fn one_environment(
+    mut environments: impl Iterator<Item = EnvironmentId>,
+) -> Result<Option<EnvironmentId>, StoreError> {
+    let first = environments.next();
+    must(
+        environments.all(|one| Some(one) == first),
+        "the rows are of several environments",
+    )?;
+    Ok(first)
+}
+
+const ROWS: Layout = Layout(&[
+    ("id", Cell::Id),
+    ("name", Cell::Text),
+    ("name_folded", Cell::Text),
+    ("description", Cell::Text),
+    ("system_key", Cell::Text),
+    ("is_active", Cell::Number),
+    ("version", Cell::Number),
+    ("created_at", Cell::Number),
+    ("updated_at", Cell::Number),
+]);
+const PAIRS: Layout = Layout(&[("role_id", Cell::Id), ("permission_id", Cell::Id)]);
+
+fn pack(roles: &[Role]) -> Packed {
+    Packed::new(ROWS, roles, |row, role| {
+        row.id(role.id.as_bytes());
+        row.text(role.name.as_str());
+        row.text(&role.name.folded());
+        row.optional_text(role.description.as_ref().map(Description::as_str));
+        row.optional_text(role.kind.system_key());
+        row.number(role.is_active);
+        row.number(role.version.get());
+        row.at(role.created_at);
+        row.at(role.updated_at);
+    })
+}
+
+fn pack_pairs(pairs: &[(RoleId, PermissionId)]) -> Packed {
+    Packed::new(PAIRS, pairs, |row, (role, permission)| {
+        row.id(role.as_bytes());
+        row.id(permission.as_bytes());
+    })
+}
+
+#[async_trait]
+impl RoleReader for UnitOfWork {
+    async fn roles(&mut self, environment: EnvironmentId, query: &RoleQuery) -> Result<Vec<RoleView>, StoreError> {
+        let query = *query;
+        self.run(move |c| {
+            let sql = format!(
+                "{ROLE}, (SELECT count(*) FROM role_permissions AS bound \
+                 WHERE bound.environment_id = roles.environment_id AND bound.role_id = roles.id) \
+                 FROM roles WHERE environment_id = ?1 AND (?2 OR is_active) \
+                 AND (?3 IS NULL OR (system_key IS NOT NULL) = ?3) ORDER BY name_folded"
+            );
+            let system = query.kind.map(|kind| match kind {
+                RoleTypeFilter::System => true,
+                RoleTypeFilter::Custom => false,
+            });
+            Statement::new(&sql)
+                .bind(environment.as_bytes())
+                .bind(query.include_inactive)
+                .bind(system)
+                .all(c, "roles", |row| {
+                    Ok(RoleView {
+                        role: role(row)?,
+                        permission_count: row.count(9)?,
+                    })
+                })
+        })
+        .await
+    }
+
+    async fn role(&mut self, environment: EnvironmentId, id: RoleId) -> Result<Option<Role>, StoreError> {
+        self.run(move |c| {
+            let sql = format!("{ROLE} FROM roles WHERE environment_id = ?1 AND id = ?2");
+            let statement = Statement::new(&sql).bind(environment.as_bytes()).bind(id.as_bytes());
+            statement.first(c, "roles", role)
+        })
+        .await
+    }
+
+    async fn role_permissions(
+        &mut self,
+        environment: EnvironmentId,
+        id: RoleId,
+    ) -> Result<Vec<(PermissionId, PermissionKey)>, StoreError> {
+        const SELECT: &str = "SELECT p.id, p.key FROM role_permissions AS bound \
+                              JOIN permissions AS p ON p.environment_id = bound.environment_id AND p.id = permission_id \
+                              WHERE bound.environment_id = ?1 AND role_id = ?2 ORDER BY p.key";
+        self.run(move |c| {
+            let statement = Statement::new(SELECT).bind(environment.as_bytes()).bind(id.as_bytes());
+            statement.all(c, "permissions", |row| {
+                Ok((row.id(0)?, row.text(1, PermissionKey::parse)?))
+            })
+        })
+        .await
+    }
+}
+
+#[async_trait]
+impl RoleWriter for UnitOfWork {
+    async fn insert_roles(&mut self, roles: &[Role]) -> Result<(), StoreError> {
+        static INSERT: LazyLock<String> = LazyLock::new(|| {
+            format!(
+                "{} INSERT INTO roles (environment_id, id, name, name_folded, description, system_key, is_active, \
+                 version, created_at, updated_at) SELECT ?3, id, name, name_folded, description, system_key, is_active, \
+                 version, created_at, updated_at FROM given",
+                ROWS.given()
+            )
+        });
+        static TAKEN: LazyLock<String> = LazyLock::new(|| {
+            format!(
+                "{} SELECT EXISTS (SELECT 1 FROM given CROSS JOIN roles AS r \
+                 ON r.environment_id = ?3 AND r.name_folded = given.name_folded)",
+                ROWS.given()
+            )
+        });
+        let Some(environment) = one_environment(roles.iter().map(|role| role.environment_id))? else {
+            return Ok(());
+        };
+        let names: HashSet<String> = roles.iter().map(|role| role.name.folded()).collect();
+        let (count, repeated) = (roles.len(), names.len() < roles.len());
+        let rows = pack(roles);
+        self.run(move |c| {
+            let Some(stored) = rows.statement(&INSERT).bind(environment.as_bytes()).attempt(c)? else {
+                let taken = repeated || rows.statement(&TAKEN).bind(environment.as_bytes()).holds(c)?;
+                return Err(StoreError::Duplicate(if taken { Unique::RoleName } else { Unique::Id }));
+            };
+            must(stored == count, "a role was not stored")
+        })
+        .await
+    }
+
+    async fn update_roles(&mut self, roles: &[Role]) -> Result<(), StoreError> {
+        static UPDATE: LazyLock<String> = LazyLock::new(|| {
+            format!(
+                "{} UPDATE roles SET name = given.name, name_folded = given.name_folded, \
+                 description = given.description, system_key = given.system_key, is_active = given.is_active, \
+                 version = given.version, created_at = given.created_at, updated_at = given.updated_at \
+                 FROM given WHERE environment_id = ?3 AND roles.id = given.id",
+                ROWS.given()
+            )
+        });
+        let Some(environment) = one_environment(roles.iter().map(|role| role.environment_id))? else {
+            return Ok(());
+        };
+        let (count, rows) = (roles.len(), pack(roles));
+        self.run(move |c| {
+            let update = rows.statement(&UPDATE).bind(environment.as_bytes());
+            let changed = update.execute_unique(c, Unique::RoleName)?;
+            must(changed == count, "a changed role is not there, or given twice")
+        })
+        .await
+    }
+
+    async fn bind_permissions(
+        &mut self,
+        environment: EnvironmentId,
+        pairs: &[(RoleId, PermissionId)],
+    ) -> Result<(), StoreError> {
+        // Ignores pairs that are there; a broken foreign key is never ignored.
+        static INSERT: LazyLock<String> = LazyLock::new(|| {
+            format!(
+                "{} INSERT INTO role_permissions (environment_id, role_id, permission_id) \
+                 SELECT ?3, role_id, permission_id FROM given WHERE true ON CONFLICT DO NOTHING",
+                PAIRS.given()
+            )
+        });
+        if pairs.is_empty() {
+            return Ok(());
+        }
+        let pairs = pack_pairs(pairs);
+        self.run(move |c| {
+            pairs
+                .statement(&INSERT)
+                .bind(environment.as_bytes())
+                .execute(c)
+                .map(|_| ())
+        })
+        .await
+    }
+
+    async fn unbind_permissions(
+        &mut self,
+        environment: EnvironmentId,
+        pairs: &[(RoleId, PermissionId)],
+    ) -> Result<(), StoreError> {
+        static DELETE: LazyLock<String> = LazyLock::new(|| {
+            format!(
+                "{} DELETE FROM role_permissions WHERE environment_id = ?3 \
+                 AND (role_id, permission_id) IN (SELECT role_id, permission_id FROM given)",
+                PAIRS.given()
+            )
+        });
+        if pairs.is_empty() {
+            return Ok(());
+        }
+        let pairs = pack_pairs(pairs);
+        self.run(move |c| {
+            pairs
+                .statement(&DELETE)
+                .bind(environment.as_bytes())
+                .execute(c)
+                .map(|_| ())
+        })
+        .await
+    }
+}

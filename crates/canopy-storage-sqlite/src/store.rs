@@ -1,0 +1,165 @@
+//! The store: one file, one writer, several readers.
+
+use crate::connection::{Opener, Purpose, Shelf};
+use crate::error::translate;
+use crate::migration::{OpenError, prepare};
+use crate::options::{SqliteOptions, Synchronous};
+use crate::statement::Statement;
+use crate::temporary::TemporaryFolder;
+use crate::unit_of_work::{UnitOfWork, blocking};
+use async_trait::async_trait;
+use canopy_domain::port::{ReadTx, Store, StoreError, WriteScope, WriteTx};
+use diesel::SqliteConnection;
+use diesel::connection::AnsiTransactionManager;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// A store of everything in one SQLite file.
+///
+/// There is one writer at a time, whatever it writes: every [`WriteScope`] locks the whole store. Who waits longest is
+/// served first, and nobody waits beyond the deadline. Readers never wait for the writer, nor the writer for readers.
+/// Its methods need a tokio runtime with time; opening and closing do not.
+#[derive(Debug, Clone)]
+pub struct SqliteStore {
+    writer: Arc<Shelf>,
+    readers: Arc<Shelf>,
+    opener: Arc<Opener>,
+}
+
+impl SqliteStore {
+    /// Opens the database in a file, given as a path or as `sqlite://` and a path; both are made where they are missing.
+    /// Waits for the disk: call it at start, not where others wait.
+    ///
+    /// # Errors
+    /// [`OpenError`], among others when a newer release has changed the schema.
+    pub fn open(location: &str, options: SqliteOptions) -> Result<Self, OpenError> {
+        Self::open_file(path_of(location)?, options, None)
+    }
+
+    /// Brings the schema in a file up to date, and does no more.
+    ///
+    /// # Errors
+    /// As [`SqliteStore::open`].
+    pub fn migrate(location: &str) -> Result<(), OpenError> {
+        let options = SqliteOptions {
+            migrate: true,
+            ..SqliteOptions::default()
+        };
+        Self::open(location, options).map(|_| ())
+    }
+
+    /// Opens a new database in a folder of its own, which goes when the store and its units of work have gone. For
+    /// tests: it does not wait for the disk.
+    ///
+    /// # Errors
+    /// As [`SqliteStore::open`].
+    pub fn temporary() -> Result<Self, OpenError> {
+        Self::temporary_with(SqliteOptions {
+            synchronous: Synchronous::Off,
+            ..SqliteOptions::default()
+        })
+    }
+
+    /// [`SqliteStore::temporary`] with other options.
+    ///
+    /// # Errors
+    /// As [`SqliteStore::open`].
+    pub fn temporary_with(options: SqliteOptions) -> Result<Self, OpenError> {
+        let folder = TemporaryFolder::new()?;
+        Self::open_file(folder.path().join("canopy.sqlite"), options, Some(folder))
+    }
+
+    fn open_file(path: PathBuf, options: SqliteOptions, folder: Option<TemporaryFolder>) -> Result<Self, OpenError> {
+        if let Some(parent) = path.parent() {
+            std::fs::create_dir_all(parent)?;
+        }
+        let opener = Arc::new(Opener {
+            path,
+            options,
+            _folder: folder,
+            statements: Arc::new(AtomicU64::new(0)),
+        });
+        let mut connection = opener.open(Purpose::Writing)?;
+        prepare(&mut connection, options.migrate)?;
+        let writer = Shelf::new(Arc::clone(&opener), Purpose::Writing, 1);
+        writer.put_back(connection);
+        Ok(Self {
+            writer,
+            readers: Shelf::new(Arc::clone(&opener), Purpose::Reading, options.readers),
+            opener,
+        })
+    }
+
+    /// The file.
+    pub fn path(&self) -> &Path {
+        &self.opener.path
+    }
+
+    /// How many statements the store has begun, to show that their number does not depend on the size of a call.
+    #[doc(hidden)]
+    pub fn statement_count(&self) -> u64 {
+        self.opener.statements.load(Ordering::Relaxed)
+    }
+
+    async fn begin(
+        &self,
+        from: &Arc<Shelf>,
+        begin: fn(&mut SqliteConnection) -> Result<(), StoreError>,
+    ) -> Result<UnitOfWork, StoreError> {
+        let ticket = from.ticket().await?;
+        let from = Arc::clone(from);
+        let lease = blocking(move || {
+            let mut lease = from.lend(ticket)?;
+            begin(lease.connection()?)?;
+            Ok::<_, StoreError>(lease)
+        })
+        .await??;
+        Ok(UnitOfWork::new(lease))
+    }
+}
+
+/// Begins a transaction that sees one state: SQLite chooses it at the first read.
+fn begin_reading(connection: &mut SqliteConnection) -> Result<(), StoreError> {
+    AnsiTransactionManager::begin_transaction_sql(connection, "BEGIN").map_err(|error| translate(error, None))?;
+    answer(connection)
+}
+
+/// Begins a transaction that holds the lock on the file from the start.
+fn begin_writing(connection: &mut SqliteConnection) -> Result<(), StoreError> {
+    AnsiTransactionManager::begin_transaction_sql(connection, "BEGIN IMMEDIATE").map_err(|error| translate(error, None))
+}
+
+/// Reads something small.
+fn answer(connection: &mut SqliteConnection) -> Result<(), StoreError> {
+    Statement::new("SELECT 1 FROM accounts LIMIT 1").for_each(connection, "accounts", |_| Ok(()))
+}
+
+#[async_trait]
+impl Store for SqliteStore {
+    async fn read(&self) -> Result<Box<dyn ReadTx>, StoreError> {
+        Ok(Box::new(self.begin(&self.readers, begin_reading).await?))
+    }
+
+    async fn write(&self, _scope: WriteScope) -> Result<Box<dyn WriteTx>, StoreError> {
+        Ok(Box::new(self.begin(&self.writer, begin_writing).await?))
+    }
+
+    async fn ping(&self) -> Result<(), StoreError> {
+        self.begin(&self.readers, answer).await.map(|_| ())
+    }
+}
+
+/// The path that a location names.
+fn path_of(location: &str) -> Result<PathBuf, OpenError> {
+    let path = location
+        .strip_prefix("sqlite://")
+        .or_else(|| location.strip_prefix("sqlite:"));
+    let path = path.unwrap_or(location);
+    // SQLite would take these for something other than a file; `?` begins options that are not supported.
+    let special = path.is_empty() || path.starts_with(':') || path.starts_with("file:") || path.contains("://");
+    if special || path.contains('?') || path.contains('\0') {
+        return Err(OpenError::Location(location.to_owned()));
+    }
+    Ok(PathBuf::from(path))
+}

@@ -1,0 +1,317 @@
+//! Accounts, applications and environments.
+
+use crate::error::must;
+use crate::hierarchy::schema_text;
+use crate::statement::{Row, Statement};
+use crate::unit_of_work::UnitOfWork;
+use async_trait::async_trait;
+use canopy_domain::port::reader::TenancyReader;
+use canopy_domain::port::writer::TenancyWriter;
+use canopy_domain::port::{StoreError, Unique};
+use canopy_domain::{
+    AccessModel, Account, AccountId, Application, ApplicationId, DisplayName, Environment, EnvironmentId,
+    EnvironmentPlace, HierarchySchema, JsonObject, Slug, Version,
+};
+use diesel::SqliteConnection;
+
+const ACCOUNT: &str = "SELECT id, slug, name, settings, version, created_at, updated_at FROM accounts";
+const APPLICATION: &str = "SELECT id, account_id, slug, name, settings, default_environment_id, version, created_at, \
+                           updated_at FROM applications";
+const ENVIRONMENT: &str = "SELECT id, application_id, slug, name, settings, access_model, version, created_at, \
+                           updated_at FROM environments";
+
+impl Row<'_, '_> {
+    /// A version.
+    pub(crate) fn version(&self, column: usize) -> Result<Version, StoreError> {
+        let number: u32 = self.count(column)?;
+        Version::new(number).ok_or_else(|| self.corrupt(column))
+    }
+}
+
+fn account(row: &Row<'_, '_>) -> Result<Account, StoreError> {
+    Ok(Account {
+        id: row.id(0)?,
+        slug: row.text(1, Slug::parse)?,
+        name: row.text(2, DisplayName::parse)?,
+        settings: row.text(3, JsonObject::parse)?,
+        version: row.version(4)?,
+        created_at: row.at(5)?,
+        updated_at: row.at(6)?,
+    })
+}
+
+fn application(row: &Row<'_, '_>) -> Result<Application, StoreError> {
+    Ok(Application {
+        id: row.id(0)?,
+        account_id: row.id(1)?,
+        slug: row.text(2, Slug::parse)?,
+        name: row.text(3, DisplayName::parse)?,
+        settings: row.text(4, JsonObject::parse)?,
+        default_environment_id: row.optional_id(5)?,
+        version: row.version(6)?,
+        created_at: row.at(7)?,
+        updated_at: row.at(8)?,
+    })
+}
+
+fn environment(row: &Row<'_, '_>) -> Result<Environment, StoreError> {
+    Ok(Environment {
+        id: row.id(0)?,
+        application_id: row.id(1)?,
+        slug: row.text(2, Slug::parse)?,
+        name: row.text(3, DisplayName::parse)?,
+        settings: row.text(4, JsonObject::parse)?,
+        access_model: row.word(5, AccessModel::parse)?,
+        version: row.version(6)?,
+        created_at: row.at(7)?,
+        updated_at: row.at(8)?,
+    })
+}
+
+#[async_trait]
+impl TenancyReader for UnitOfWork {
+    async fn accounts(&mut self) -> Result<Vec<Account>, StoreError> {
+        self.run(|c| Statement::new(&format!("{ACCOUNT} ORDER BY slug")).all(c, "accounts", account))
+            .await
+    }
+
+    async fn account(&mut self, id: AccountId) -> Result<Option<Account>, StoreError> {
+        self.run(move |c| {
+            let sql = format!("{ACCOUNT} WHERE id = ?1");
+            Statement::new(&sql).bind(id.as_bytes()).first(c, "accounts", account)
+        })
+        .await
+    }
+
+    async fn account_by_slug(&mut self, slug: &Slug) -> Result<Option<Account>, StoreError> {
+        let slug = slug.clone();
+        self.run(move |c| {
+            let sql = format!("{ACCOUNT} WHERE slug = ?1");
+            Statement::new(&sql).bind(slug.as_str()).first(c, "accounts", account)
+        })
+        .await
+    }
+
+    async fn applications(&mut self, account: AccountId) -> Result<Vec<Application>, StoreError> {
+        self.run(move |c| {
+            let sql = format!("{APPLICATION} WHERE account_id = ?1 ORDER BY slug");
+            Statement::new(&sql)
+                .bind(account.as_bytes())
+                .all(c, "applications", application)
+        })
+        .await
+    }
+
+    async fn application(&mut self, id: ApplicationId) -> Result<Option<Application>, StoreError> {
+        self.run(move |c| {
+            let sql = format!("{APPLICATION} WHERE id = ?1");
+            Statement::new(&sql)
+                .bind(id.as_bytes())
+                .first(c, "applications", application)
+        })
+        .await
+    }
+
+    async fn application_by_slug(
+        &mut self,
+        account: AccountId,
+        slug: &Slug,
+    ) -> Result<Option<Application>, StoreError> {
+        let slug = slug.clone();
+        self.run(move |c| {
+            let sql = format!("{APPLICATION} WHERE account_id = ?1 AND slug = ?2");
+            let statement = Statement::new(&sql).bind(account.as_bytes()).bind(slug.as_str());
+            statement.first(c, "applications", application)
+        })
+        .await
+    }
+
+    async fn environments(&mut self, application: ApplicationId) -> Result<Vec<Environment>, StoreError> {
+        self.run(move |c| {
+            let sql = format!("{ENVIRONMENT} WHERE application_id = ?1 ORDER BY slug");
+            Statement::new(&sql)
+                .bind(application.as_bytes())
+                .all(c, "environments", environment)
+        })
+        .await
+    }
+
+    async fn environment(&mut self, id: EnvironmentId) -> Result<Option<Environment>, StoreError> {
+        self.run(move |c| {
+            let sql = format!("{ENVIRONMENT} WHERE id = ?1");
+            Statement::new(&sql)
+                .bind(id.as_bytes())
+                .first(c, "environments", environment)
+        })
+        .await
+    }
+
+    async fn environment_by_slug(
+        &mut self,
+        application: ApplicationId,
+        slug: &Slug,
+    ) -> Result<Option<Environment>, StoreError> {
+        let slug = slug.clone();
+        self.run(move |c| {
+            let sql = format!("{ENVIRONMENT} WHERE application_id = ?1 AND slug = ?2");
+            let statement = Statement::new(&sql).bind(application.as_bytes()).bind(slug.as_str());
+            statement.first(c, "environments", environment)
+        })
+        .await
+    }
+
+    async fn environment_place(&mut self, id: EnvironmentId) -> Result<Option<EnvironmentPlace>, StoreError> {
+        self.run(move |c| place(c, id)).await
+    }
+}
+
+/// Where an environment lies.
+pub(crate) fn place(c: &mut SqliteConnection, id: EnvironmentId) -> Result<Option<EnvironmentPlace>, StoreError> {
+    const PLACE: &str = "SELECT environments.id, application_id, account_id FROM environments \
+                         JOIN applications ON applications.id = application_id WHERE environments.id = ?1";
+    Statement::new(PLACE)
+        .bind(id.as_bytes())
+        .first(c, "environments", |row| {
+            Ok(EnvironmentPlace {
+                account: row.id(2)?,
+                application: row.id(1)?,
+                environment: row.id(0)?,
+            })
+        })
+}
+
+/// Which rule kept a row from being stored: that of its slug, unless no other row has the slug.
+fn slug_or_id(taken: Statement<'_>, c: &mut SqliteConnection, rule: Unique) -> Result<StoreError, StoreError> {
+    let rule = if taken.holds(c)? { rule } else { Unique::Id };
+    Ok(StoreError::Duplicate(rule))
+}
+
+#[async_trait]
+impl TenancyWriter for UnitOfWork {
+    async fn insert_account(&mut self, account: &Account) -> Result<(), StoreError> {
+        const INSERT: &str = "INSERT INTO accounts (id, slug, name, settings, version, created_at, updated_at) \
+                              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
+        let account = account.clone();
+        self.run(move |c| {
+            let insert = Statement::new(INSERT)
+                .bind(account.id.as_bytes())
+                .bind(account.slug.as_str())
+                .bind(account.name.as_str())
+                .bind(account.settings.as_str())
+                .bind(account.version.get())
+                .bind(account.created_at)
+                .bind(account.updated_at);
+            if insert.attempt(c)?.is_some() {
+                return Ok(());
+            }
+            let taken = Statement::new("SELECT EXISTS (SELECT 1 FROM accounts WHERE slug = ?1)");
+            Err(slug_or_id(taken.bind(account.slug.as_str()), c, Unique::AccountSlug)?)
+        })
+        .await
+    }
+
+    async fn insert_application(&mut self, application: &Application) -> Result<(), StoreError> {
+        const INSERT: &str = "INSERT INTO applications (id, account_id, slug, name, settings, default_environment_id, \
+                              version, created_at, updated_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
+        const TAKEN: &str = "SELECT EXISTS (SELECT 1 FROM applications WHERE account_id = ?1 AND slug = ?2)";
+        let application = application.clone();
+        self.run(move |c| {
+            let insert = Statement::new(INSERT)
+                .bind(application.id.as_bytes())
+                .bind(application.account_id.as_bytes())
+                .bind(application.slug.as_str())
+                .bind(application.name.as_str())
+                .bind(application.settings.as_str())
+                .bind(application.default_environment_id.as_ref().map(EnvironmentId::as_bytes))
+                .bind(application.version.get())
+                .bind(application.created_at)
+                .bind(application.updated_at);
+            if insert.attempt(c)?.is_some() {
+                return Ok(());
+            }
+            let taken = Statement::new(TAKEN)
+                .bind(application.account_id.as_bytes())
+                .bind(application.slug.as_str());
+            Err(slug_or_id(taken, c, Unique::ApplicationSlug)?)
+        })
+        .await
+    }
+
+    async fn update_application(&mut self, application: &Application) -> Result<(), StoreError> {
+        const UPDATE: &str = "UPDATE applications SET slug = ?3, name = ?4, settings = ?5, default_environment_id = ?6, \
+                              version = ?7, created_at = ?8, updated_at = ?9 WHERE id = ?1 AND account_id = ?2";
+        let application = application.clone();
+        self.run(move |c| {
+            let update = Statement::new(UPDATE)
+                .bind(application.id.as_bytes())
+                .bind(application.account_id.as_bytes())
+                .bind(application.slug.as_str())
+                .bind(application.name.as_str())
+                .bind(application.settings.as_str())
+                .bind(application.default_environment_id.as_ref().map(EnvironmentId::as_bytes))
+                .bind(application.version.get())
+                .bind(application.created_at)
+                .bind(application.updated_at);
+            let changed = update.execute_unique(c, Unique::ApplicationSlug)?;
+            must(changed == 1, "a changed application is not there")
+        })
+        .await
+    }
+
+    async fn insert_environment(
+        &mut self,
+        environment: &Environment,
+        schema: &HierarchySchema,
+    ) -> Result<(), StoreError> {
+        const INSERT: &str = "INSERT INTO environments (id, application_id, slug, name, settings, access_model, \
+                              hierarchy_schema, version, created_at, updated_at, revision) \
+                              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, 0)";
+        const TAKEN: &str = "SELECT EXISTS (SELECT 1 FROM environments WHERE application_id = ?1 AND slug = ?2)";
+        let (environment, schema) = (environment.clone(), schema_text(schema)?);
+        self.run(move |c| {
+            if values(Statement::new(INSERT), &environment, &schema)
+                .attempt(c)?
+                .is_some()
+            {
+                return Ok(());
+            }
+            let taken = Statement::new(TAKEN)
+                .bind(environment.application_id.as_bytes())
+                .bind(environment.slug.as_str());
+            Err(slug_or_id(taken, c, Unique::EnvironmentSlug)?)
+        })
+        .await
+    }
+
+    async fn update_environment(
+        &mut self,
+        environment: &Environment,
+        schema: &HierarchySchema,
+    ) -> Result<(), StoreError> {
+        const UPDATE: &str = "UPDATE environments SET slug = ?3, name = ?4, settings = ?5, access_model = ?6, \
+                              hierarchy_schema = ?7, version = ?8, created_at = ?9, updated_at = ?10 \
+                              WHERE id = ?1 AND application_id = ?2";
+        let (environment, schema) = (environment.clone(), schema_text(schema)?);
+        self.run(move |c| {
+            let update = values(Statement::new(UPDATE), &environment, &schema);
+            let changed = update.execute_unique(c, Unique::EnvironmentSlug)?;
+            must(changed == 1, "a changed environment is not there")
+        })
+        .await
+    }
+}
+
+/// The values of an environment's row but its revision.
+fn values<'a>(statement: Statement<'a>, environment: &'a Environment, schema: &'a str) -> Statement<'a> {
+    statement
+        .bind(environment.id.as_bytes())
+        .bind(environment.application_id.as_bytes())
+        .bind(environment.slug.as_str())
+        .bind(environment.name.as_str())
+        .bind(environment.settings.as_str())
+        .bind(environment.access_model.as_str())
+        .bind(schema)
+        .bind(environment.version.get())
+        .bind(environment.created_at)
+        .bind(environment.updated_at)
+}

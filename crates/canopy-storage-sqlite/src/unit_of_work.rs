@@ -1,0 +1,71 @@
+//! The unit of work: one connection with an open transaction.
+//!
+//! Every call carries the connection to a thread that may wait for the disk, and back. A call that its caller gives up
+//! runs to its end over there; the connection is then rolled back and put on its shelf by whoever holds it last, so
+//! neither a hung-up client nor a shutdown can leave a transaction open.
+
+use crate::connection::Lease;
+use crate::error::internal;
+use canopy_domain::port::StoreError;
+use diesel::SqliteConnection;
+
+/// An open transaction, for reading or for writing: that is decided where it is opened, and the port's types keep to it.
+#[derive(Debug)]
+pub(crate) struct UnitOfWork {
+    lease: Option<Lease>,
+    failed: bool,
+}
+
+impl UnitOfWork {
+    pub(crate) const fn new(lease: Lease) -> Self {
+        Self {
+            lease: Some(lease),
+            failed: false,
+        }
+    }
+
+    /// Does some work on the connection.
+    pub(crate) async fn run<T, F>(&mut self, work: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut SqliteConnection) -> Result<T, StoreError> + Send + 'static,
+    {
+        let mut lease = self.take()?;
+        let (lease, result) = blocking(move || {
+            let result = lease.connection().and_then(work);
+            (lease, result)
+        })
+        .await?;
+        self.lease = Some(lease);
+        // SQLite ends the transaction by itself after some errors. What followed would be committed statement by
+        // statement, so after anything but a broken unique rule nothing follows.
+        self.failed = !matches!(result, Ok(_) | Err(StoreError::Duplicate(_)));
+        result
+    }
+
+    /// The connection, for the last piece of work.
+    pub(crate) fn take(&mut self) -> Result<Lease, StoreError> {
+        if self.failed {
+            return Err(internal("the unit of work has failed before"));
+        }
+        self.lease
+            .take()
+            .ok_or_else(|| internal("the unit of work was given up in the middle of a call"))
+    }
+}
+
+/// Runs something that may wait for the disk on a thread that is there for it.
+pub(crate) async fn blocking<T, F>(work: F) -> Result<T, StoreError>
+where
+    T: Send + 'static,
+    F: FnOnce() -> T + Send + 'static,
+{
+    let runtime = tokio::runtime::Handle::try_current().map_err(|error| StoreError::Internal(Box::new(error)))?;
+    runtime.spawn_blocking(work).await.map_err(|error| {
+        if error.is_panic() {
+            StoreError::Internal(Box::new(error))
+        } else {
+            StoreError::Unavailable(Box::new(error))
+        }
+    })
+}

@@ -111,6 +111,9 @@ impl App {
                 for (one, (_, revision)) in changes.into_iter().zip(&revisions) {
                     self.decisions.publish(one.environment, *revision, &one.changes);
                 }
+                if let Some(shared) = self.store.shared() {
+                    shared.announce(&revisions);
+                }
                 Ok(revisions)
             }
             Err(error) => {

@@ -1,5 +1,6 @@
 //! May this identity do this there, now (or at another instant)?
 
+use crate::decisions::Consistency;
 use crate::{App, AppError};
 use canopy_domain::access::{AccessIndex, Decision, Question};
 use canopy_domain::{EnvironmentId, Revision, RoleName, Timestamp};
@@ -25,16 +26,17 @@ fn judge<'a>(index: &'a AccessIndex, question: &Question<'_>, at: Timestamp) -> 
     }
 }
 
-/// Answers without any I/O, if the environment's index is in memory and current; `None` otherwise. `answer` makes what
+/// Answers without any I/O, if the environment's index is in memory and known to be fresh enough; `None` otherwise. `answer` makes what
 /// is wanted of the evaluation while the index is held, so it must be quick. Windows are judged at `at`, or now.
 pub fn at_once<R>(
     app: &App,
     environment: EnvironmentId,
     question: &Question<'_>,
     at: Option<Timestamp>,
+    consistency: Consistency,
     answer: impl FnOnce(&Evaluation<'_>) -> R,
 ) -> Option<R> {
-    app.decisions().ask_now(environment, |index| {
+    app.decisions().ask_now(environment, consistency, |index| {
         let at = at.unwrap_or_else(|| app.now());
         answer(&judge(index, question, at))
     })
@@ -49,8 +51,9 @@ pub async fn run<R>(
     environment: EnvironmentId,
     question: &Question<'_>,
     at: Option<Timestamp>,
+    consistency: Consistency,
     answer: impl FnOnce(&Evaluation<'_>) -> R + Send,
 ) -> Result<R, AppError> {
     let ask = |index: &AccessIndex| answer(&judge(index, question, at.unwrap_or_else(|| app.now())));
-    app.decisions().ask(environment, ask).await
+    app.decisions().ask(environment, consistency, ask).await
 }

@@ -3,6 +3,7 @@
 use crate::world::World;
 use canopy_app::BulkMode;
 use canopy_app::assignment::{bulk_create, remove};
+use canopy_app::decisions::Consistency;
 use canopy_domain::access::{Question, Scope};
 use canopy_domain::bulk::Outcome;
 use std::sync::Arc;
@@ -56,10 +57,17 @@ async fn an_answer_carries_the_revision_it_was_judged_at_and_needs_no_io_once_lo
     };
     let environment = world.place.environment;
     let at_once = || {
-        canopy_app::access::evaluate::at_once(&world.app, environment, &question, None, |answer| {
-            let roles: Vec<String> = answer.granting_roles.iter().map(ToString::to_string).collect();
-            (answer.decision.is_allowed(), roles, answer.revision)
-        })
+        canopy_app::access::evaluate::at_once(
+            &world.app,
+            environment,
+            &question,
+            None,
+            Consistency::Strong,
+            |answer| {
+                let roles: Vec<String> = answer.granting_roles.iter().map(ToString::to_string).collect();
+                (answer.decision.is_allowed(), roles, answer.revision)
+            },
+        )
     };
     assert_eq!(at_once(), None, "nothing is loaded yet");
     world.denial(ada, "note.read", Scope::AppWide).await;

@@ -17,4 +17,6 @@ mod scope;
 #[cfg(test)]
 mod setup;
 #[cfg(test)]
+mod several_processes;
+#[cfg(test)]
 mod world;

@@ -2,6 +2,7 @@
 
 use canopy_app::access::evaluate;
 use canopy_app::assignment;
+use canopy_app::decisions::Consistency;
 use canopy_app::identity;
 use canopy_app::setup;
 use canopy_app::tenancy::{self, NewTenant};
@@ -188,9 +189,14 @@ impl World {
             permission,
             scope,
         };
-        evaluate::run(&self.app, self.place.environment, &question, None, |answer| {
-            answer.decision.denial_reason()
-        })
+        evaluate::run(
+            &self.app,
+            self.place.environment,
+            &question,
+            None,
+            Consistency::Strong,
+            |answer| answer.decision.denial_reason(),
+        )
         .await
         .unwrap()
     }

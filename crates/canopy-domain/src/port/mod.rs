@@ -6,6 +6,7 @@
 pub mod clock;
 pub mod reader;
 pub mod secret;
+pub mod shared;
 pub mod store;
 pub mod token;
 pub mod writer;
@@ -13,6 +14,7 @@ pub mod writer;
 pub use clock::{Clock, Ids};
 pub use reader::ReadTx;
 pub use secret::Secrets;
+pub use shared::{News, SharedStore};
 pub use store::{CommitRecord, EnvironmentChanges, Store, StoreError, Unique, WriteScope};
 pub use token::{PrincipalKind, TokenClaims, TokenError, TokenVerifier};
 pub use writer::WriteTx;

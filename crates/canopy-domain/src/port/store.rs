@@ -1,6 +1,6 @@
 //! The store and its units of work.
 
-use super::{ReadTx, WriteTx};
+use super::{ReadTx, SharedStore, WriteTx};
 use crate::access::Change;
 use crate::audit::AuditEvent;
 use crate::{AccountId, ApplicationId, EnvironmentId, IdentityId, Timestamp};
@@ -127,6 +127,11 @@ pub trait Store: Send + Sync {
     /// # Errors
     /// [`StoreError::Busy`] when the locks cannot be had before the store's deadline, [`StoreError::Unavailable`].
     async fn write(&self, scope: WriteScope) -> Result<Box<dyn WriteTx>, StoreError>;
+
+    /// What the store offers to processes that share it; `None` where this process is the only one that writes to it.
+    fn shared(&self) -> Option<&dyn SharedStore> {
+        None
+    }
 
     /// Makes sure that the store answers.
     ///

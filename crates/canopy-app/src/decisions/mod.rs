@@ -1,0 +1,199 @@
+//! The decision indexes of this process: loaded on first use, moved forward by every commit, never behind an answer.
+
+mod fence;
+mod slot;
+
+use crate::AppError;
+use canopy_domain::access::{AccessIndex, Change};
+use canopy_domain::port::{News, Store, StoreError};
+use canopy_domain::{EnvironmentId, Revision, TenancyError, Tenant};
+use fence::Fence;
+use slot::Slot;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::{Duration, Instant};
+
+/// How many revisions are read at once when an index catches up.
+const CATCH_UP_PAGE: u32 = 256;
+
+/// For so long the news of other processes may stay away before questions that rely on it are refused.
+const SILENCE: Duration = Duration::from_secs(5);
+
+/// How fresh an answer must be, where several processes share a store. With a store of one process both are the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Consistency {
+    /// Judged at the newest revision committed by anyone before the question came.
+    #[default]
+    Strong,
+    /// Judged at the newest revision this process has heard of.
+    Eventual,
+}
+
+/// One index for each environment that was asked about.
+pub struct Decisions {
+    store: Arc<dyn Store>,
+    slots: RwLock<HashMap<EnvironmentId, Arc<Slot>>>,
+    fence: Fence,
+    last_news: Mutex<Option<Instant>>,
+}
+
+impl core::fmt::Debug for Decisions {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        let loaded = self.slots.read().unwrap_or_else(PoisonError::into_inner).len();
+        f.debug_struct("Decisions")
+            .field("environments", &loaded)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Decisions {
+    /// No index is loaded yet.
+    pub(crate) fn new(store: Arc<dyn Store>) -> Self {
+        Self {
+            store,
+            slots: RwLock::default(),
+            fence: Fence::default(),
+            last_news: Mutex::default(),
+        }
+    }
+
+    fn slot(&self, environment: EnvironmentId) -> Option<Arc<Slot>> {
+        self.slots
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(&environment)
+            .map(Arc::clone)
+    }
+
+    /// Asks the index of an environment if that takes no I/O: it is loaded and current, and what is asked for needs no
+    /// word from the store.
+    pub fn ask_now<R>(
+        &self,
+        environment: EnvironmentId,
+        consistency: Consistency,
+        ask: impl FnOnce(&AccessIndex) -> R,
+    ) -> Option<R> {
+        if self.store.shared().is_some() && (consistency == Consistency::Strong || self.is_cut_off()) {
+            return None;
+        }
+        let slots = self.slots.read().unwrap_or_else(PoisonError::into_inner);
+        slots.get(&environment)?.ask(ask)
+    }
+
+    /// Asks the index of an environment, loading it or catching it up first where that is needed.
+    ///
+    /// # Errors
+    /// [`AppError::Store`] when the store fails, or when the asked freshness cannot be had; not found when there is no
+    /// such environment (any more).
+    pub async fn ask<R>(
+        &self,
+        environment: EnvironmentId,
+        consistency: Consistency,
+        ask: impl FnOnce(&AccessIndex) -> R + Send,
+    ) -> Result<R, AppError> {
+        let slot = self.slot(environment).unwrap_or_else(|| {
+            let mut slots = self.slots.write().unwrap_or_else(PoisonError::into_inner);
+            Arc::clone(slots.entry(environment).or_default())
+        });
+        if let Some(shared) = self.store.shared() {
+            match consistency {
+                Consistency::Strong => {
+                    let head = self.fence.head(shared, environment).await?;
+                    slot.raise_floor(head.ok_or(TenancyError::NotFound(Tenant::Environment))?);
+                }
+                Consistency::Eventual if self.is_cut_off() => {
+                    return Err(StoreError::Unavailable("the change feed is silent".into()).into());
+                }
+                Consistency::Eventual => {}
+            }
+        }
+        let mut ask = Some(ask);
+        // A commit may move the floor while the index catches up, so this repeats until an index is current. Each round
+        // reaches at least the revision that the floor had at its start.
+        loop {
+            if let Some(answer) = slot.ask(|index| ask.take().map(|ask| ask(index))).flatten() {
+                return Ok(answer);
+            }
+            let moving = slot.moving.lock().await;
+            self.bring_forward(environment, &slot).await?;
+            drop(moving);
+        }
+    }
+
+    /// Loads the index, or catches it up with the store. The caller holds the slot's `moving` lock.
+    async fn bring_forward(&self, environment: EnvironmentId, slot: &Slot) -> Result<(), AppError> {
+        if slot.revision().is_none() {
+            let doubt = slot.doubt();
+            let snapshot = self.store.read().await?.snapshot(environment).await?;
+            let snapshot = snapshot.ok_or(TenancyError::NotFound(Tenant::Environment))?;
+            let index = AccessIndex::build(&snapshot)
+                .map_err(|error| StoreError::Corrupt(format!("environment {environment}: {error}")))?;
+            slot.put(index, doubt);
+            return Ok(());
+        }
+        while let Some(revision) = slot.behind() {
+            let mut tx = self.store.read().await?;
+            let records = tx.changes_since(environment, revision, CATCH_UP_PAGE).await?;
+            if records.is_empty() || !records.iter().all(|(at, changes)| slot.step(*at, changes)) {
+                slot.forget();
+            }
+        }
+        Ok(())
+    }
+
+    /// Moves an index forward by a commit of this process. An environment that nobody asked about has none.
+    ///
+    /// A slot is put in place before its snapshot is read, so a commit either finds it here or is in the snapshot.
+    pub(crate) fn publish(&self, environment: EnvironmentId, revision: Revision, changes: &[Change]) {
+        let Some(slot) = self.slot(environment) else { return };
+        slot.raise_floor(revision);
+        if !slot.step(revision, changes) {
+            // Behind by more than this commit, or being loaded: the next question brings it forward.
+            tracing::debug!(%revision, "index left behind its floor");
+        }
+    }
+
+    /// Throws indexes away whose state is in doubt.
+    pub(crate) fn forget(&self, environments: &[EnvironmentId]) {
+        for slot in environments.iter().filter_map(|environment| self.slot(*environment)) {
+            slot.forget();
+        }
+    }
+
+    /// Hears what other processes commit, until the line to the store breaks. A process with a shared store keeps calling
+    /// this; with a store of its own it returns at once.
+    ///
+    /// # Errors
+    /// Why the line broke.
+    pub async fn follow(&self) -> Result<(), AppError> {
+        match self.store.shared() {
+            Some(shared) => match shared.listen(&|news| self.hear(news)).await? {},
+            None => Ok(()),
+        }
+    }
+
+    fn hear(&self, news: News) {
+        match news {
+            News::Alive => {}
+            // What was announced while the line was down is not known: every index is read again.
+            News::Connected => {
+                let slots = self.slots.read().unwrap_or_else(PoisonError::into_inner);
+                slots.values().for_each(|slot| slot.forget());
+            }
+            News::Revisions(revisions) => {
+                for (environment, revision) in revisions {
+                    if let Some(slot) = self.slot(environment) {
+                        slot.raise_floor(revision);
+                    }
+                }
+            }
+        }
+        *self.last_news.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+    }
+
+    /// Whether nothing has been heard for too long.
+    fn is_cut_off(&self) -> bool {
+        let last = self.last_news.lock().unwrap_or_else(PoisonError::into_inner);
+        last.is_none_or(|last| last.elapsed() > SILENCE)
+    }
+}

@@ -1,0 +1,198 @@
+//! Two services on one store, neither of which hears of the other's commits but through the store.
+
+use crate::world::World;
+use async_trait::async_trait;
+use canopy_app::access::evaluate;
+use canopy_app::decisions::Consistency;
+use canopy_app::{App, AppError};
+use canopy_domain::access::{Question, Scope};
+use canopy_domain::port::{News, ReadTx, SharedStore, Store, StoreError, WriteScope, WriteTx};
+use canopy_domain::{EnvironmentId, IdentityId, Revision};
+use canopy_storage_memory::MemoryStore;
+use canopy_testkit::CountingIds;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use tokio::sync::broadcast;
+
+/// The in-memory store, shared: announcements go by a channel, and the line can be cut.
+struct Shared {
+    store: MemoryStore,
+    news: broadcast::Sender<News>,
+    is_deaf: AtomicBool,
+    is_unreachable: AtomicBool,
+}
+
+impl Shared {
+    fn new() -> Arc<Self> {
+        let (news, _) = broadcast::channel(64);
+        Arc::new(Self {
+            store: MemoryStore::new(),
+            news,
+            is_deaf: false.into(),
+            is_unreachable: false.into(),
+        })
+    }
+
+    fn reach(&self) -> Result<(), StoreError> {
+        if self.is_unreachable.load(Ordering::SeqCst) {
+            Err(StoreError::Unavailable("cut".into()))
+        } else {
+            Ok(())
+        }
+    }
+}
+
+#[async_trait]
+impl Store for Shared {
+    async fn read(&self) -> Result<Box<dyn ReadTx>, StoreError> {
+        self.reach()?;
+        self.store.read().await
+    }
+
+    async fn write(&self, scope: WriteScope) -> Result<Box<dyn WriteTx>, StoreError> {
+        self.reach()?;
+        self.store.write(scope).await
+    }
+
+    fn shared(&self) -> Option<&dyn SharedStore> {
+        Some(self)
+    }
+
+    async fn ping(&self) -> Result<(), StoreError> {
+        self.reach()
+    }
+}
+
+#[async_trait]
+impl SharedStore for Shared {
+    async fn heads(&self, environments: &[EnvironmentId]) -> Result<Vec<(EnvironmentId, Revision)>, StoreError> {
+        self.reach()?;
+        let mut tx = self.store.read().await?;
+        let mut heads = Vec::new();
+        for environment in environments {
+            heads.extend(
+                tx.revision(*environment)
+                    .await?
+                    .map(|revision| (*environment, revision)),
+            );
+        }
+        Ok(heads)
+    }
+
+    fn announce(&self, revisions: &[(EnvironmentId, Revision)]) {
+        if !self.is_deaf.load(Ordering::SeqCst) {
+            // Nobody may be listening.
+            self.news.send(News::Revisions(revisions.to_vec())).ok();
+        }
+    }
+
+    async fn listen(&self, hear: &(dyn Fn(News) + Send + Sync)) -> Result<core::convert::Infallible, StoreError> {
+        let mut news = self.news.subscribe();
+        hear(News::Connected);
+        loop {
+            match news.recv().await {
+                Ok(one) => hear(one),
+                Err(error) => return Err(StoreError::Unavailable(error.into())),
+            }
+        }
+    }
+}
+
+/// Another service on the same store.
+fn second(world: &World) -> App {
+    App::new(
+        Arc::clone(&world.store),
+        Arc::new(world.clock.clone()),
+        Arc::new(CountingIds::series(9)),
+    )
+}
+
+async fn may_read(app: &App, world: &World, identity: IdentityId, consistency: Consistency) -> Result<bool, AppError> {
+    let question = Question {
+        identity,
+        permission: "note.read",
+        scope: Scope::Node(world.root),
+    };
+    evaluate::run(app, world.place.environment, &question, None, consistency, |answer| {
+        answer.decision.is_allowed()
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_strong_check_sees_what_the_other_process_just_committed() {
+    let world = World::on(Shared::new()).await;
+    let (viewer, _) = world.bootstrap().await;
+    let other = second(&world);
+    let ada = world.members(&["ada"]).await[0];
+    for _ in 0..20 {
+        assert!(!may_read(&other, &world, ada, Consistency::Strong).await.unwrap());
+        let made = crate::world::done(&world.assign(&[world.item(ada, viewer)]).await);
+        assert!(may_read(&other, &world, ada, Consistency::Strong).await.unwrap());
+        canopy_app::assignment::remove::run(&other, &world.call, &world.place, made[0].id)
+            .await
+            .unwrap();
+        assert!(!may_read(&world.app, &world, ada, Consistency::Strong).await.unwrap());
+    }
+}
+
+#[tokio::test]
+async fn an_eventual_check_follows_the_news_and_is_refused_without_it() {
+    let shared = Shared::new();
+    let world = World::on(Arc::clone(&shared) as Arc<dyn Store>).await;
+    let (viewer, _) = world.bootstrap().await;
+    let other = second(&world);
+    let ada = world.members(&["ada"]).await[0];
+    let silent = may_read(&other, &world, ada, Consistency::Eventual).await.unwrap_err();
+    assert!(
+        matches!(silent, AppError::Store(StoreError::Unavailable(_))),
+        "nothing was ever heard"
+    );
+
+    let follower = tokio::spawn({
+        let other = other.clone();
+        async move { other.decisions().follow().await }
+    });
+    while shared.news.receiver_count() == 0 {
+        tokio::task::yield_now().await;
+    }
+    assert!(!may_read(&other, &world, ada, Consistency::Eventual).await.unwrap());
+    let made = crate::world::done(&world.assign(&[world.item(ada, viewer)]).await);
+    while !may_read(&other, &world, ada, Consistency::Eventual).await.unwrap() {
+        tokio::task::yield_now().await;
+    }
+
+    shared.is_deaf.store(true, Ordering::SeqCst);
+    canopy_app::assignment::remove::run(&world.app, &world.call, &world.place, made[0].id)
+        .await
+        .unwrap();
+    assert!(
+        may_read(&other, &world, ada, Consistency::Eventual).await.unwrap(),
+        "nothing told it"
+    );
+    assert!(
+        !may_read(&other, &world, ada, Consistency::Strong).await.unwrap(),
+        "the fence does not rely on news"
+    );
+    assert!(
+        !may_read(&other, &world, ada, Consistency::Eventual).await.unwrap(),
+        "what a fence found stays known"
+    );
+    follower.abort();
+}
+
+#[tokio::test]
+async fn without_the_store_a_strong_check_is_refused_rather_than_stale() {
+    let shared = Shared::new();
+    let world = World::on(Arc::clone(&shared) as Arc<dyn Store>).await;
+    world.bootstrap().await;
+    let ada = world.members(&["ada"]).await[0];
+    may_read(&world.app, &world, ada, Consistency::Strong).await.unwrap();
+    shared.is_unreachable.store(true, Ordering::SeqCst);
+    let refused = may_read(&world.app, &world, ada, Consistency::Strong)
+        .await
+        .unwrap_err();
+    assert!(matches!(refused, AppError::Store(StoreError::Unavailable(_))));
+    shared.is_unreachable.store(false, Ordering::SeqCst);
+    assert!(may_read(&world.app, &world, ada, Consistency::Strong).await.is_ok());
+}

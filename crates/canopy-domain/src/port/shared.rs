@@ -1,0 +1,37 @@
+//! What a store offers when several processes write to it.
+
+use super::StoreError;
+use crate::{EnvironmentId, Revision};
+use async_trait::async_trait;
+
+/// News of a store that several processes share.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum News {
+    /// The line is up (again). What was announced before is not heard any more.
+    Connected,
+    /// These environments have reached these revisions, or newer ones.
+    Revisions(Vec<(EnvironmentId, Revision)>),
+    /// Nothing, but the line is up. Comes at least once a second.
+    Alive,
+}
+
+/// A store that other processes may write to as well, so that a process cannot know by itself what is newest.
+#[async_trait]
+pub trait SharedStore: Send + Sync {
+    /// The newest committed revision of each of these environments that exists: one small query, answered from no older
+    /// state than the moment of the call.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] or [`StoreError::Busy`] when that cannot be had.
+    async fn heads(&self, environments: &[EnvironmentId]) -> Result<Vec<(EnvironmentId, Revision)>, StoreError>;
+
+    /// Tells every process that listens of revisions that were committed. A hint, sent in the background: it may be lost,
+    /// late or repeated.
+    fn announce(&self, revisions: &[(EnvironmentId, Revision)]);
+
+    /// Hears what others announce, until the line breaks.
+    ///
+    /// # Errors
+    /// Always ends with one: why the line broke. Listen again.
+    async fn listen(&self, hear: &(dyn Fn(News) + Send + Sync)) -> Result<core::convert::Infallible, StoreError>;
+}

@@ -33,17 +33,6 @@ struct RoleSlot {
     grants: u32,
 }
 
-/// The roles that bundle one permission.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Bundlers<'a>(&'a [u64]);
-
-impl Bundlers<'_> {
-    #[inline]
-    pub(super) fn has(self, role: u32) -> bool {
-        bit(self.0, role)
-    }
-}
-
 #[inline]
 fn bit(words: &[u64], at: u32) -> bool {
     words
@@ -58,11 +47,7 @@ fn set_bit(words: &mut [u64], at: u32, to: bool) {
 }
 
 impl Catalog {
-    pub(super) fn build(
-        seed: Seed,
-        permissions: &[PermissionFact],
-        roles: &[RoleFact],
-    ) -> Result<Self, IndexError> {
+    pub(super) fn build(seed: Seed, permissions: &[PermissionFact], roles: &[RoleFact]) -> Result<Self, IndexError> {
         let width = roles.len().div_ceil(64).max(1);
         let mut catalog = Self {
             seed,
@@ -76,11 +61,7 @@ impl Catalog {
             active: vec![0; width],
         };
         for permission in permissions {
-            if catalog
-                .permission_ids
-                .find(permission.id.as_uuid())
-                .is_some()
-            {
+            if catalog.permission_ids.find(permission.id.as_uuid()).is_some() {
                 return Err(IndexError::RepeatedPermission(permission.id));
             }
             catalog.put_permission(permission)?;
@@ -96,9 +77,14 @@ impl Catalog {
 
     #[inline]
     pub(super) fn find_key(&self, key: &str) -> Option<u32> {
-        self.by_key.find(self.seed.of_text(key), |slot| {
-            self.key(slot).is_some_and(|known| known.as_str() == key)
-        })
+        let hash = self.seed.of_text(key);
+        let is_it = |slot| self.key(slot).is_some_and(|known| known.as_str() == key);
+        let guess = self.by_key.guess(hash);
+        if is_it(guess) {
+            Some(guess)
+        } else {
+            self.by_key.find(hash, is_it)
+        }
     }
 
     #[inline]
@@ -106,9 +92,10 @@ impl Catalog {
         self.keys.get(permission as usize)?.as_ref()
     }
 
+    /// The roles that bundle a permission, a bit each.
     #[inline]
-    pub(super) fn bundlers(&self, permission: u32) -> Bundlers<'_> {
-        Bundlers(row(&self.bundles, self.width, permission))
+    pub(super) fn bundlers(&self, permission: u32) -> &[u64] {
+        row(&self.bundles, self.width, permission)
     }
 
     #[inline]
@@ -122,9 +109,7 @@ impl Catalog {
     }
 
     pub(super) fn permissions_of(&self, role: u32) -> &[u32] {
-        self.roles
-            .get(role as usize)
-            .map_or(&[], |role| &role.permissions)
+        self.roles.get(role as usize).map_or(&[], |role| &role.permissions)
     }
 
     pub(super) fn put_permission(&mut self, fact: &PermissionFact) -> Result<(), IndexError> {
@@ -147,8 +132,7 @@ impl Catalog {
             *place = Some(fact.key.clone());
         }
         let (keys, seed) = (&self.keys, self.seed);
-        self.by_key
-            .insert(hash, slot, |slot| hash_of_key(keys, seed, slot));
+        self.by_key.insert(hash, slot, |slot| hash_of_key(keys, seed, slot));
         Ok(())
     }
 
@@ -157,9 +141,9 @@ impl Catalog {
         let Some(slot) = self.permission_ids.find(id.as_uuid()) else {
             return;
         };
-        let bundlers = Bundlers(row(&self.bundles, self.width, slot));
+        let bundlers = row(&self.bundles, self.width, slot);
         for (number, role) in (0..).zip(&mut self.roles) {
-            if bundlers.has(number) {
+            if bit(bundlers, number) {
                 role.permissions.retain(|permission| *permission != slot);
             }
         }
@@ -170,10 +154,9 @@ impl Catalog {
 
     fn forget_key(&mut self, slot: u32) {
         let (keys, seed) = (&self.keys, self.seed);
-        self.by_key
-            .remove(hash_of_key(keys, seed, slot), slot, |slot| {
-                hash_of_key(keys, seed, slot)
-            });
+        self.by_key.remove(hash_of_key(keys, seed, slot), slot, |slot| {
+            hash_of_key(keys, seed, slot)
+        });
         if let Some(place) = self.keys.get_mut(slot as usize) {
             *place = None;
         }
@@ -186,18 +169,13 @@ impl Catalog {
                 role: fact.id,
                 permission,
             };
-            permissions.push(
-                self.permission_ids
-                    .find(permission.as_uuid())
-                    .ok_or(unknown)?,
-            );
+            permissions.push(self.permission_ids.find(permission.as_uuid()).ok_or(unknown)?);
         }
         permissions.sort_unstable();
         permissions.dedup();
         let slot = self.role_ids.intern(fact.id.as_uuid())?.0;
         if self.roles.len() < self.role_ids.slots() {
-            self.roles
-                .resize_with(self.role_ids.slots(), RoleSlot::default);
+            self.roles.resize_with(self.role_ids.slots(), RoleSlot::default);
             self.widen(self.roles.len().div_ceil(64));
         }
         self.set_bundle(slot, false);
@@ -214,11 +192,7 @@ impl Catalog {
         let Some(slot) = self.role_ids.find(id.as_uuid()) else {
             return Ok(());
         };
-        if self
-            .roles
-            .get(slot as usize)
-            .is_some_and(|role| role.grants != 0)
-        {
+        if self.roles.get(slot as usize).is_some_and(|role| role.grants != 0) {
             return Err(IndexError::RoleInUse(id));
         }
         self.set_bundle(slot, false);
@@ -233,16 +207,9 @@ impl Catalog {
     /// Writes the column of a role: its bit in the row of each permission that it lists.
     fn set_bundle(&mut self, role: u32, to: bool) {
         let Self {
-            roles,
-            bundles,
-            width,
-            ..
+            roles, bundles, width, ..
         } = self;
-        for permission in roles
-            .get(role as usize)
-            .iter()
-            .flat_map(|role| &role.permissions)
-        {
+        for permission in roles.get(role as usize).iter().flat_map(|role| &role.permissions) {
             set_bit(row_mut(bundles, *width, *permission), role, to);
         }
     }
@@ -282,12 +249,7 @@ impl Catalog {
     }
 
     pub(super) fn memory_bytes(&self) -> usize {
-        let keys: usize = self
-            .keys
-            .iter()
-            .flatten()
-            .map(|key| key.as_str().len())
-            .sum();
+        let keys: usize = self.keys.iter().flatten().map(|key| key.as_str().len()).sum();
         let name = |role: &RoleSlot| role.name.as_ref().map_or(0, |name| name.as_str().len());
         let listed: usize = self
             .roles

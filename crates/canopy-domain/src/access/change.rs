@@ -1,8 +1,8 @@
 //! The facts that decisions rest on, as a whole (a snapshot) and as they change.
 
 use crate::{
-    AssignmentId, AssignmentKey, EnvironmentId, IdentityId, MembershipStatus, NodeId, NodeType,
-    PermissionId, PermissionKey, Revision, RoleId, RoleName, Slug, Window,
+    AssignmentId, AssignmentKey, EnvironmentId, IdentityId, MembershipStatus, NodeId, NodeType, PermissionId,
+    PermissionKey, Revision, RoleId, RoleName, Slug, Window,
 };
 
 /// A permission of the catalog.

@@ -1,6 +1,8 @@
 //! Answers: one decision with its reason, the roles that grant it, and what an identity may do at a node.
 
-use super::holdings::{Holder, Row};
+use super::holder::{Holder, Moment, Row};
+use super::records::id_of;
+use super::tree::NodeRecord;
 use super::{AccessIndex, DenialReason, Question, Scope};
 use crate::{AssignmentStatus, IdentityId, NodeId, PermissionKey, RoleName, Timestamp};
 use core::ops::ControlFlow;
@@ -29,9 +31,6 @@ impl Decision {
         }
     }
 }
-
-/// Up to this many rows of an identity are looked at one by one; of more, those at the nodes of the path are searched.
-const FEW_ROWS: usize = 256;
 
 impl AccessIndex {
     /// May this identity do this there, at this instant? The answer carries the first [`DenialReason`] that applies.
@@ -72,66 +71,70 @@ impl AccessIndex {
         let Some(holder) = self.holdings.find(identity) else {
             return Vec::new();
         };
-        let place = match node.map(|node| self.tree.find(node)) {
+        let path = match node.map(|node| self.tree.find(node)) {
             None => None,
-            Some(Some(node)) if self.tree.is_active(node) => Some(node),
-            Some(_) => return Vec::new(),
+            Some(None) => return Vec::new(),
+            Some(Some(node)) => Some(self.tree.path(node)),
         };
-        if holder.standing().is_some() {
+        if holder.standing().is_some() || path.is_some_and(|path| !path.is_active) {
             return Vec::new();
         }
-        let counts = |row: &&Row| {
-            let here = match place {
-                Some(node) => self.tree.is_at_or_above(row.node(), node),
+        let at = Moment::from(at);
+        let counts = |(role, row): &(u32, Row)| {
+            let here = match &path {
+                Some(path) => self.tree.is_on(path, row.node()),
                 None => self.tree.is_active(row.node()),
             };
-            here && self.weigh(holder, **row, at).is_none()
+            here && self.weigh(holder, *role, *row, at).is_none()
         };
-        let mut held: Vec<u32> = holder
-            .rows()
-            .iter()
-            .filter(counts)
-            .flat_map(|row| self.catalog.permissions_of(row.role()))
+        let rows = holder.rows().iter().filter(counts);
+        let mut held: Vec<u32> = rows
+            .flat_map(|(role, _)| self.catalog.permissions_of(role))
             .copied()
             .collect();
         held.sort_unstable();
         held.dedup();
-        let mut keys: Vec<&PermissionKey> = held
-            .iter()
-            .filter_map(|slot| self.catalog.key(*slot))
-            .collect();
+        let mut keys: Vec<&PermissionKey> = held.iter().filter_map(|slot| self.catalog.key(*slot)).collect();
         keys.sort_unstable();
         keys
     }
 
     /// Judges a question; `granted` is told the role of each row that grants, until it breaks off.
     #[inline]
-    fn judge(
-        &self,
-        question: &Question<'_>,
-        at: Timestamp,
-        granted: impl FnMut(u32) -> ControlFlow<()>,
-    ) -> Decision {
-        // All look-ups come first: they do not depend on each other, so the processor waits for their memory at once.
-        let holder = self.holdings.find(question.identity);
-        let permission = self.catalog.find_key(question.permission);
-        let place = match question.scope {
-            Scope::Node(node) => Some(self.tree.find(node)),
-            Scope::AppWide => None,
-        };
-        let Some(holder) = holder else {
-            return Decision::Denied(DenialReason::IdentityNotFound);
-        };
-        if let Some(reason) = holder.standing() {
-            return Decision::Denied(reason);
+    fn judge(&self, question: &Question<'_>, at: Timestamp, granted: impl FnMut(u32) -> ControlFlow<()>) -> Decision {
+        let at = Moment::from(at);
+        match question.scope {
+            Scope::Node(node) => {
+                let (holders, nodes) = (self.holdings.records(), self.tree.records());
+                let identity = id_of(question.identity.as_uuid());
+                let (holder, node) = holders.find_both(identity, nodes, id_of(node.as_uuid()));
+                let (holder, permission) = match self.admit(holder, question.permission) {
+                    Ok(admitted) => admitted,
+                    Err(reason) => return Decision::Denied(reason),
+                };
+                match node {
+                    Some(node) => self.judge_at(holder, permission, node, at, granted),
+                    None => Decision::Denied(DenialReason::NodeNotFound),
+                }
+            }
+            Scope::AppWide => {
+                let holder = self.holdings.find(question.identity);
+                match self.admit(holder, question.permission) {
+                    Ok((holder, permission)) => self.judge_anywhere(holder, permission, at, granted),
+                    Err(reason) => Decision::Denied(reason),
+                }
+            }
         }
-        let Some(permission) = permission else {
-            return Decision::Denied(DenialReason::PermissionNotFound);
-        };
-        match place {
-            None => self.judge_anywhere(holder, permission, at, granted),
-            Some(Some(node)) => self.judge_at(holder, permission, node, at, granted),
-            Some(None) => Decision::Denied(DenialReason::NodeNotFound),
+    }
+
+    /// The holder and the permission of a question, unless one of them settles it.
+    #[inline]
+    fn admit<'a>(&self, holder: Option<&'a Holder>, permission: &str) -> Result<(&'a Holder, u32), DenialReason> {
+        let permission = self.catalog.find_key(permission);
+        let holder = holder.ok_or(DenialReason::IdentityNotFound)?;
+        match holder.standing() {
+            Some(reason) => Err(reason),
+            None => Ok((holder, permission.ok_or(DenialReason::PermissionNotFound)?)),
         }
     }
 
@@ -140,42 +143,20 @@ impl AccessIndex {
         &self,
         holder: &Holder,
         permission: u32,
-        node: u32,
-        at: Timestamp,
+        node: &NodeRecord,
+        at: Moment,
         mut granted: impl FnMut(u32) -> ControlFlow<()>,
     ) -> Decision {
         let path = self.tree.path(node);
         if !path.is_active {
             return Decision::Denied(DenialReason::NodeInactive);
         }
-        let bundlers = self.catalog.bundlers(permission);
-        let mut verdict = Verdict::default();
-        if holder.rows().len() <= FEW_ROWS {
-            for row in holder.rows() {
-                let may_lie_on_path = path.bits >> (row.node() & 63) & 1 == 1;
-                if may_lie_on_path
-                    && bundlers.has(row.role())
-                    && self.tree.is_at_or_above(row.node(), node)
-                {
-                    let weight = self.weigh(holder, *row, at);
-                    if verdict.take(weight, row.role(), &mut granted).is_break() {
-                        break;
-                    }
-                }
-            }
-        } else {
-            'path: for above in self.tree.ancestors(node) {
-                for row in holder.rows_at(above) {
-                    if bundlers.has(row.role()) {
-                        let weight = self.weigh(holder, *row, at);
-                        if verdict.take(weight, row.role(), &mut granted).is_break() {
-                            break 'path;
-                        }
-                    }
-                }
-            }
-        }
-        verdict.decision()
+        let weigh = |role, row: Row| {
+            self.tree
+                .is_on(&path, row.node())
+                .then(|| self.weigh(holder, role, row, at))
+        };
+        self.judge_rows(holder, permission, weigh, &mut granted)
     }
 
     #[inline]
@@ -183,19 +164,40 @@ impl AccessIndex {
         &self,
         holder: &Holder,
         permission: u32,
-        at: Timestamp,
+        at: Moment,
         mut granted: impl FnMut(u32) -> ControlFlow<()>,
     ) -> Decision {
-        let bundlers = self.catalog.bundlers(permission);
+        let weigh = |role, row: Row| {
+            Some(match self.weigh(holder, role, row, at) {
+                None if !self.tree.is_active(row.node()) => Some(DenialReason::NodeInactive),
+                weight => weight,
+            })
+        };
+        self.judge_rows(holder, permission, weigh, &mut granted)
+    }
+
+    /// Adds up the rows whose role bundles the permission. `weigh` tells why such a row does not grant, if so, and
+    /// nothing of a row that does not count here.
+    #[inline]
+    fn judge_rows(
+        &self,
+        holder: &Holder,
+        permission: u32,
+        weigh: impl Fn(u32, Row) -> Option<Option<DenialReason>>,
+        granted: &mut impl FnMut(u32) -> ControlFlow<()>,
+    ) -> Decision {
         let mut verdict = Verdict::default();
-        for row in holder.rows() {
-            if bundlers.has(row.role()) {
-                let weight = match self.weigh(holder, *row, at) {
-                    None if !self.tree.is_active(row.node()) => Some(DenialReason::NodeInactive),
-                    weight => weight,
-                };
-                if verdict.take(weight, row.role(), &mut granted).is_break() {
-                    break;
+        for (first, word) in (0..).step_by(64).zip(self.catalog.bundlers(permission)) {
+            let mut held = holder.held_of(*word, first);
+            while held != 0 {
+                let role = first + held.trailing_zeros();
+                held &= held - 1;
+                for row in holder.rows().of_role(role) {
+                    if let Some(weight) = weigh(role, row)
+                        && verdict.take(weight, role, granted).is_break()
+                    {
+                        return Decision::Allowed;
+                    }
                 }
             }
         }
@@ -204,13 +206,11 @@ impl AccessIndex {
 
     /// Why a row that bundles the permission does not grant it: first its window, then its role. `None` if it does.
     #[inline]
-    fn weigh(&self, holder: &Holder, row: Row, at: Timestamp) -> Option<DenialReason> {
-        match self.holdings.status(holder, row, at.as_micros()) {
+    fn weigh(&self, holder: &Holder, role: u32, row: Row, at: Moment) -> Option<DenialReason> {
+        match self.holdings.status(holder, row, at) {
             AssignmentStatus::Scheduled => Some(DenialReason::AssignmentScheduled),
             AssignmentStatus::Expired => Some(DenialReason::AssignmentExpired),
-            AssignmentStatus::Active if !self.catalog.is_active(row.role()) => {
-                Some(DenialReason::RoleInactive)
-            }
+            AssignmentStatus::Active if !self.catalog.is_active(role) => Some(DenialReason::RoleInactive),
             AssignmentStatus::Active => None,
         }
     }

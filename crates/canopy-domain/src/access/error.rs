@@ -8,9 +8,7 @@ use crate::{AssignmentId, IdentityId, NodeId, PermissionId, Revision, RoleId};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum IndexError {
     /// Changes must be applied one revision after the other.
-    #[error(
-        "the index stands at revision {current} and cannot take the changes of revision {given}"
-    )]
+    #[error("the index stands at revision {current} and cannot take the changes of revision {given}")]
     RevisionGap {
         /// Where the index stands.
         current: Revision,

@@ -1,9 +1,8 @@
-//! Where ids and keys are found: a seeded mix and an open-addressing table of small numbers.
+//! A seeded mix for ids and keys, and an open-addressing table of small numbers.
 //!
-//! No hasher crate is allowed in the core, and the general table of the standard library keeps keys beside values, so
-//! each question would touch more memory than it must. Here a table holds nothing but `u32`s: the low bits are a slot
-//! (the dense number of an interned thing), the bits above are a piece of its hash that spares most vain look-ups. At
-//! 100,000 things such a table is one megabyte and stays in the second-level cache.
+//! No hasher crate is allowed in the core, and the general table of the standard library mixes more carefully than
+//! random ids need. The table here holds nothing but `u32`s: the low bits are a slot (the dense number of a thing), the
+//! bits above are a piece of its hash that spares nearly all vain looks at the thing itself.
 
 /// What hashes depend on. Ids of an environment are chosen by whoever fills the index, so a caller who lets strangers
 /// choose stored ids gives a seed of its own.
@@ -41,10 +40,7 @@ impl Seed {
 
     /// The hash of an id. A version 7 id has a slow clock in its first half and random bits in its second: the
     /// product mixes both into the high bits, where the table looks.
-    #[expect(
-        clippy::cast_possible_truncation,
-        reason = "the halves of the id are what is wanted"
-    )]
+    #[expect(clippy::cast_possible_truncation, reason = "the halves of the id are what is wanted")]
     pub(super) const fn of_id(self, id: u128) -> u64 {
         fold((id as u64) ^ self.low, ((id >> 64) as u64) ^ self.high)
     }
@@ -69,19 +65,10 @@ impl Seed {
             rest.last_chunk::<8>(),
         ) {
             (Some(last), _, _) => halves(*last),
-            (None, Some(first), Some(last)) => {
-                (u64::from_le_bytes(*first), u64::from_le_bytes(*last))
-            }
+            (None, Some(first), Some(last)) => (u64::from_le_bytes(*first), u64::from_le_bytes(*last)),
             _ => match (rest.first_chunk::<4>(), rest.last_chunk::<4>()) {
-                (Some(first), Some(last)) => (
-                    u32::from_le_bytes(*first).into(),
-                    u32::from_le_bytes(*last).into(),
-                ),
-                _ => (
-                    rest.iter()
-                        .fold(0, |all, byte| (all << 8) | u64::from(*byte)),
-                    0,
-                ),
+                (Some(first), Some(last)) => (u32::from_le_bytes(*first).into(), u32::from_le_bytes(*last).into()),
+                _ => (rest.iter().fold(0, |all, byte| (all << 8) | u64::from(*byte)), 0),
             },
         };
         fold(a ^ state, b ^ self.high)
@@ -90,10 +77,7 @@ impl Seed {
 
 fn halves(bytes: [u8; 16]) -> (u64, u64) {
     let whole = u128::from_le_bytes(bytes);
-    #[expect(
-        clippy::cast_possible_truncation,
-        reason = "the halves are what is wanted"
-    )]
+    #[expect(clippy::cast_possible_truncation, reason = "the halves are what is wanted")]
     let halves = (whole as u64, (whole >> 64) as u64);
     halves
 }
@@ -135,13 +119,14 @@ impl SlotTable {
         (len + len / 3 + 2).next_power_of_two().max(8)
     }
 
+    /// Where a hash is looked for first: the start of a group of four, which lies within one line of the cache.
     #[inline]
     #[expect(
         clippy::cast_possible_truncation,
         reason = "shifted down to as many bits as the table has"
     )]
     const fn home(&self, hash: u64) -> usize {
-        (hash >> (self.shift & 63)) as usize
+        (hash >> (self.shift & 63)) as usize & !3
     }
 
     #[inline]
@@ -151,6 +136,24 @@ impl SlotTable {
     )]
     const fn entry(&self, hash: u64, slot: u32) -> u32 {
         (hash as u32 & !self.slot_bits) | slot
+    }
+
+    /// The slot that a hash most likely stands for, found without a branch: the one with its piece of the hash in its
+    /// first group. Where there is none, or by bad luck, a slot that stands for something else or does not exist.
+    #[inline]
+    pub(super) fn guess(&self, hash: u64) -> u32 {
+        let wanted = self.entry(hash, 0);
+        let mut guess = EMPTY;
+        let group = self
+            .entries
+            .get(self.home(hash)..)
+            .and_then(|rest| rest.first_chunk::<4>());
+        for entry in group.unwrap_or(&[EMPTY; 4]) {
+            if entry & !self.slot_bits == wanted {
+                guess = entry & self.slot_bits;
+            }
+        }
+        guess
     }
 
     /// The slot with this hash that `is_it` confirms.

@@ -48,9 +48,7 @@ impl AccessIndex {
             Ok((role, node))
         })?;
         let Snapshot {
-            environment,
-            revision,
-            ..
+            environment, revision, ..
         } = *snapshot;
         Ok(Self {
             environment,
@@ -96,8 +94,13 @@ impl AccessIndex {
             Change::NodeRemoved(id) => self.tree.remove(*id),
             Change::SubjectPut(subject) => self.holdings.put_subject(subject),
             Change::SubjectRemoved(id) => {
-                for row in self.holdings.remove_subject(*id) {
-                    self.uncount(row.role(), row.node());
+                for (role, row) in self
+                    .holdings
+                    .remove_subject(*id)
+                    .iter()
+                    .flat_map(|holder| holder.rows().iter())
+                {
+                    self.uncount(role, row.node());
                 }
                 Ok(())
             }
@@ -143,10 +146,7 @@ impl AccessIndex {
     /// How many bytes of memory it holds, unused room included; what the allocator adds for itself is not counted.
     /// Takes a walk over all identities.
     pub fn memory_bytes(&self) -> usize {
-        size_of::<Self>()
-            + self.catalog.memory_bytes()
-            + self.tree.memory_bytes()
-            + self.holdings.memory_bytes()
+        size_of::<Self>() + self.catalog.memory_bytes() + self.tree.memory_bytes() + self.holdings.memory_bytes()
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::IndexError;
 use super::hash::{Seed, SlotTable};
+use super::records::{Id, id_of};
 use uuid::Uuid;
 
 /// Gives each id a slot, and gives the slots of forgotten ids to others.
@@ -9,13 +10,9 @@ use uuid::Uuid;
 pub(super) struct Interner {
     seed: Seed,
     /// The id in each slot, in the byte order of this machine. What a free slot holds means nothing.
-    ids: Vec<u128>,
+    ids: Vec<Id>,
     table: SlotTable,
     free: Vec<u32>,
-}
-
-const fn number(id: Uuid) -> u128 {
-    u128::from_ne_bytes(*id.as_bytes())
 }
 
 impl Interner {
@@ -30,10 +27,24 @@ impl Interner {
 
     #[inline]
     pub(super) fn find(&self, id: Uuid) -> Option<u32> {
-        let id = number(id);
-        self.table.find(self.seed.of_id(id), |slot| {
-            self.ids.get(slot as usize) == Some(&id)
-        })
+        let id = id_of(id);
+        let hash = self.seed.of_id(id);
+        let guess = self.table.guess(hash);
+        if self.is_at(guess, id) {
+            Some(guess)
+        } else {
+            self.search(hash, id)
+        }
+    }
+
+    #[inline]
+    fn is_at(&self, slot: u32, id: Id) -> bool {
+        self.ids.get(slot as usize) == Some(&id)
+    }
+
+    #[inline(never)]
+    fn search(&self, hash: u64, id: Id) -> Option<u32> {
+        self.table.find(hash, |slot| self.is_at(slot, id))
     }
 
     /// The slot of an id, and whether it has it only now.
@@ -41,7 +52,7 @@ impl Interner {
         if let Some(slot) = self.find(id) {
             return Ok((slot, false));
         }
-        let id = number(id);
+        let id = id_of(id);
         let slot = if let Some(slot) = self.free.pop() {
             if let Some(place) = self.ids.get_mut(slot as usize) {
                 *place = id;
@@ -56,29 +67,16 @@ impl Interner {
             slot
         };
         let (ids, seed) = (&self.ids, self.seed);
-        self.table
-            .insert(seed.of_id(id), slot, |slot| hash_of(ids, seed, slot));
+        self.table.insert(seed.of_id(id), slot, |slot| hash_of(ids, seed, slot));
         Ok((slot, true))
     }
 
     /// Forgets the id in a slot that is in use.
     pub(super) fn release(&mut self, slot: u32) {
         let (ids, seed) = (&self.ids, self.seed);
-        self.table.remove(hash_of(ids, seed, slot), slot, |slot| {
-            hash_of(ids, seed, slot)
-        });
+        self.table
+            .remove(hash_of(ids, seed, slot), slot, |slot| hash_of(ids, seed, slot));
         self.free.push(slot);
-    }
-
-    /// The id in a slot that is in use.
-    pub(super) fn id(&self, slot: u32) -> Uuid {
-        Uuid::from_bytes(
-            self.ids
-                .get(slot as usize)
-                .copied()
-                .unwrap_or_default()
-                .to_ne_bytes(),
-        )
     }
 
     /// How many slots there are, free ones with them: every slot is below.
@@ -87,12 +85,10 @@ impl Interner {
     }
 
     pub(super) const fn memory_bytes(&self) -> usize {
-        self.ids.capacity() * size_of::<u128>()
-            + self.free.capacity() * size_of::<u32>()
-            + self.table.memory_bytes()
+        self.ids.capacity() * size_of::<Id>() + self.free.capacity() * size_of::<u32>() + self.table.memory_bytes()
     }
 }
 
-fn hash_of(ids: &[u128], seed: Seed, slot: u32) -> u64 {
+fn hash_of(ids: &[Id], seed: Seed, slot: u32) -> u64 {
     seed.of_id(ids.get(slot as usize).copied().unwrap_or_default())
 }

@@ -53,15 +53,20 @@
 //! ```
 //!
 //! # Layout
-//! Each id is turned into a dense number once, by an open-addressing table of four bytes an entry. After that a question
-//! reads arrays: the holder (what the identity holds, all of it together), one row of the bit matrix of permissions ×
-//! roles, and the links from the node to the root. At a million assignments the time goes into waiting for memory, so
-//! the look-ups are made side by side and the walk touches only what nearly every question touches.
+//! In a large environment a question is a wait for memory, so what counts is how many places it must visit one after the
+//! other. There are two: first the record of the identity and the record of the node, side by side, each lying where the
+//! hash of its id points; then what the identity holds, in one block. Everything else that a question needs is
+//! small and shared by all questions: the text of the key, one row of a bit matrix of permissions and roles, the upper
+//! levels of the tree.
 //!
+//! - The record of an identity carries a set of the roles held. Most denials are told from it without the block.
+//! - Inside, everything has a dense number, a slot; what is removed leaves a free slot that the next one takes.
 //! - Nothing is kept about what lies below a node: moving a subtree changes one link.
 //! - A role is a column of the matrix: an edit changes its own bits.
-//! - Windows are read only where an instant lies outside the span in which all of the identity's windows are open.
-//! - What is removed leaves a free slot that the next one takes.
+//! - A window is read only where whole seconds cannot tell that it is open.
+//!
+//! A change costs a few look-ups, and beyond that: an assignment, by how many its identity holds; a node put below
+//! another, by that one's depth; a role, by the permissions it lists; a permission removed, by the roles that bundle it.
 //!
 //! # Reasons
 //! A denial tells the first [`DenialReason`] that applies. For one assignment that would grant, its window comes before
@@ -73,10 +78,12 @@ pub mod codec;
 mod decide;
 mod error;
 mod hash;
+mod holder;
 mod holdings;
 mod index;
 mod interner;
 mod question;
+mod records;
 mod tree;
 
 pub use change::{Change, GrantFact, NodeFact, PermissionFact, RoleFact, Snapshot, SubjectFact};

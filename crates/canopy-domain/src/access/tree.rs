@@ -1,26 +1,59 @@
 //! The tree, by links from each node to the one above.
 //!
 //! Nothing is kept about what lies below a node, so moving a subtree changes one link. A question walks up from its node:
-//! a few steps over an array of four bytes a node, whose upper levels are always in the cache.
+//! its own link comes with its record, those above are a few steps over an array of four bytes a node. Nodes
+//! of a snapshot are numbered from the root down, so that the upper levels, which all questions share, lie together.
 
 use super::hash::Seed;
-use super::interner::Interner;
+use super::records::{Id, Record, Records, id_of};
 use super::{IndexError, NodeFact};
 use crate::{AssignmentId, NodeId};
 
-/// A link: the slot of the parent, shifted up by one; the lowest bit says that the node is switched off.
+/// The slot of the parent, shifted up by one; the lowest bit says that the node is switched off.
 type Link = u32;
 
-/// The parent of the root.
+/// The slot of no node: the parent of the root.
 const NONE: u32 = u32::MAX >> 1;
 
 #[derive(Debug, Clone)]
 pub(super) struct Tree {
-    ids: Interner,
+    nodes: Records<NodeRecord>,
+    /// By slot.
     links: Vec<Link>,
     uses: Vec<Uses>,
+    free: Vec<u32>,
     root: Option<u32>,
     inactive: usize,
+}
+
+/// Where a node is, and its link once more.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct NodeRecord {
+    id: Id,
+    slot: u32,
+    link: Link,
+}
+
+impl Default for NodeRecord {
+    fn default() -> Self {
+        Self {
+            id: 0,
+            slot: NONE,
+            link: link(NONE, true),
+        }
+    }
+}
+
+impl Record for NodeRecord {
+    #[inline]
+    fn id(&self) -> Id {
+        self.id
+    }
+
+    #[inline]
+    fn is_vacant(&self) -> bool {
+        self.slot == NONE
+    }
 }
 
 /// What stands in the way of removing a node.
@@ -30,11 +63,15 @@ struct Uses {
     grants: u32,
 }
 
-/// What a walk from a node to the root has met.
+/// How many nodes of a path are kept at hand; deeper trees are walked again.
+const NEAR: usize = 8;
+
+/// The way from a node to the root.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Path {
-    /// A bit for each slot on the way, by its lowest six bits: a slot whose bit is not set is not on the way.
-    pub(super) bits: u64,
+    near: [u32; NEAR],
+    /// The first node that did not fit, if any.
+    far: u32,
     pub(super) is_active: bool,
 }
 
@@ -44,104 +81,106 @@ const fn link(parent: u32, is_active: bool) -> Link {
 
 impl Tree {
     pub(super) fn build(seed: Seed, nodes: &[NodeFact]) -> Result<Self, IndexError> {
+        if nodes.len() >= NONE as usize {
+            return Err(IndexError::TooLarge);
+        }
+        let mut records = Records::with_capacity(seed, nodes.len());
+        for (place, node) in (0..).zip(nodes) {
+            let id = id_of(node.id.as_uuid());
+            if records.find(id).is_some() {
+                return Err(IndexError::RepeatedNode(node.id));
+            }
+            records.insert(NodeRecord {
+                id,
+                slot: place,
+                ..NodeRecord::default()
+            })?;
+        }
+        let parents = parents(&records, nodes)?;
+        let slots = slots_by_depth(&parents, nodes)?;
+        let slot_of = |place: u32| slots.get(place as usize).copied().unwrap_or(NONE);
         let mut tree = Self {
-            ids: Interner::with_capacity(seed, nodes.len()),
-            links: Vec::with_capacity(nodes.len()),
+            nodes: records,
+            links: vec![link(NONE, true); nodes.len()],
             uses: vec![Uses::default(); nodes.len()],
+            free: Vec::new(),
             root: None,
             inactive: 0,
         };
-        for node in nodes {
-            if !tree.ids.intern(node.id.as_uuid())?.1 {
-                return Err(IndexError::RepeatedNode(node.id));
-            }
+        for ((node, parent), slot) in nodes.iter().zip(&parents).zip(&slots) {
+            tree.set_link(*slot, slot_of(*parent), node.is_active);
         }
-        for (slot, node) in (0..).zip(nodes) {
-            let parent = match node.parent {
-                None if tree.root.is_some() => return Err(IndexError::SecondRoot(node.id)),
-                None => {
-                    tree.root = Some(slot);
-                    NONE
-                }
-                Some(parent) => {
-                    let unknown = IndexError::UnknownParent {
-                        node: node.id,
-                        parent,
-                    };
-                    let parent = tree.find(parent).ok_or(unknown)?;
-                    tree.count_child(parent, 1);
-                    parent
-                }
-            };
-            tree.links.push(link(parent, node.is_active));
-            tree.inactive += usize::from(!node.is_active);
+        for record in tree.nodes.iter_mut() {
+            record.slot = slot_of(record.slot);
+            record.link = tree.links.get(record.slot as usize).copied().unwrap_or(record.link);
         }
-        tree.check_acyclic()?;
         Ok(tree)
     }
 
-    /// Every walk up must end: each node is looked at once, however many walks lead over it.
-    fn check_acyclic(&self) -> Result<(), IndexError> {
-        const UNSEEN: u32 = u32::MAX;
-        let mut seen_by = vec![UNSEEN; self.links.len()];
-        for start in (0..).take(self.links.len()) {
-            let mut at = start;
-            while let Some(seen) = seen_by.get_mut(at as usize) {
-                if *seen == start {
-                    return Err(IndexError::Cycle(NodeId::new(self.ids.id(start))));
-                }
-                if *seen != UNSEEN {
-                    break;
-                }
-                *seen = start;
-                at = self.parent(at);
-            }
-        }
-        Ok(())
+    #[inline]
+    pub(super) fn find(&self, id: NodeId) -> Option<&NodeRecord> {
+        self.nodes.find(id_of(id.as_uuid()))
     }
 
+    /// The records, for a look-up together with another.
     #[inline]
-    pub(super) fn find(&self, id: NodeId) -> Option<u32> {
-        self.ids.find(id.as_uuid())
-    }
-
-    #[inline]
-    fn parent(&self, slot: u32) -> u32 {
-        self.links.get(slot as usize).map_or(NONE, |link| link >> 1)
+    pub(super) const fn records(&self) -> &Records<NodeRecord> {
+        &self.nodes
     }
 
     /// Walks from a node to the root.
     #[inline]
-    pub(super) fn path(&self, node: u32) -> Path {
-        let (mut at, mut bits, mut inactive) = (node, 0, 0);
+    pub(super) fn path(&self, node: &NodeRecord) -> Path {
+        let mut near = [NONE; NEAR];
+        let (mut at, mut link) = (node.slot, node.link);
+        let mut inactive = 0;
+        for place in &mut near {
+            *place = at;
+            inactive |= link & 1;
+            at = link >> 1;
+            match self.links.get(at as usize) {
+                Some(next) => link = *next,
+                None => break,
+            }
+        }
+        let far = at;
         while let Some(link) = self.links.get(at as usize) {
-            bits |= 1 << (at & 63);
             inactive |= link & 1;
             at = link >> 1;
         }
         Path {
-            bits,
+            near,
+            far,
             is_active: inactive == 0,
         }
     }
 
-    /// Whether a node and all above it are switched on.
+    /// Whether a node lies on a path.
     #[inline]
-    pub(super) fn is_active(&self, node: u32) -> bool {
-        self.inactive == 0 || self.path(node).is_active
+    pub(super) fn is_on(&self, path: &Path, node: u32) -> bool {
+        #[expect(clippy::needless_bitwise_bool, reason = "without a branch, all are compared at once")]
+        let near = path
+            .near
+            .iter()
+            .fold(false, |found, on_path| found | (*on_path == node));
+        near || (path.far != NONE && self.is_at_or_above(node, path.far))
     }
 
-    /// The slots from a node to the root.
-    pub(super) fn ancestors(&self, node: u32) -> impl Iterator<Item = u32> {
-        let exists = |slot: &u32| (*slot as usize) < self.links.len();
-        core::iter::successors(Some(node).filter(exists), move |at| {
-            Some(self.parent(*at)).filter(exists)
-        })
+    /// Whether a node and all above it are switched on.
+    pub(super) fn is_active(&self, node: u32) -> bool {
+        let mut at = node;
+        let mut inactive = 0;
+        if self.inactive > 0 {
+            while let Some(link) = self.links.get(at as usize) {
+                inactive |= link & 1;
+                at = link >> 1;
+            }
+        }
+        inactive == 0
     }
 
     /// Whether `above` is the node or one above it.
-    #[inline]
-    pub(super) fn is_at_or_above(&self, above: u32, node: u32) -> bool {
+    fn is_at_or_above(&self, above: u32, node: u32) -> bool {
         let mut at = node;
         while at != above {
             match self.links.get(at as usize) {
@@ -153,7 +192,7 @@ impl Tree {
     }
 
     pub(super) fn put(&mut self, fact: &NodeFact) -> Result<(), IndexError> {
-        let known = self.find(fact.id);
+        let known = self.find(fact.id).map(|record| record.slot);
         let parent = match fact.parent {
             None if self.root.is_some() && self.root != known => {
                 return Err(IndexError::SecondRoot(fact.id));
@@ -161,11 +200,8 @@ impl Tree {
             None => NONE,
             Some(parent) if parent == fact.id => return Err(IndexError::Cycle(fact.id)),
             Some(parent) => {
-                let unknown = IndexError::UnknownParent {
-                    node: fact.id,
-                    parent,
-                };
-                let parent = self.find(parent).ok_or(unknown)?;
+                let unknown = IndexError::UnknownParent { node: fact.id, parent };
+                let parent = self.find(parent).ok_or(unknown)?.slot;
                 if known.is_some_and(|node| self.is_at_or_above(node, parent)) {
                     return Err(IndexError::Cycle(fact.id));
                 }
@@ -173,30 +209,39 @@ impl Tree {
             }
         };
         let slot = match known {
-            Some(slot) => {
-                self.unlink(slot);
-                slot
-            }
-            None => self.ids.intern(fact.id.as_uuid())?.0,
+            Some(slot) => slot,
+            None => self.add(fact.id)?,
         };
-        if self.links.len() < self.ids.slots() {
-            self.links.resize(self.ids.slots(), link(NONE, true));
-            self.uses.resize(self.ids.slots(), Uses::default());
-        }
-        if let Some(place) = self.links.get_mut(slot as usize) {
-            *place = link(parent, fact.is_active);
-        }
-        self.inactive += usize::from(!fact.is_active);
-        if parent == NONE {
-            self.root = Some(slot);
-        } else {
-            self.count_child(parent, 1);
+        self.unlink(slot);
+        self.set_link(slot, parent, fact.is_active);
+        if let Some(record) = self.nodes.find_mut(id_of(fact.id.as_uuid())) {
+            record.link = link(parent, fact.is_active);
         }
         Ok(())
     }
 
+    fn add(&mut self, id: NodeId) -> Result<u32, IndexError> {
+        let slot = match self.free.pop() {
+            Some(slot) => slot,
+            None => u32::try_from(self.links.len()).unwrap_or(NONE),
+        };
+        if slot == NONE {
+            return Err(IndexError::TooLarge);
+        }
+        self.nodes.insert(NodeRecord {
+            id: id_of(id.as_uuid()),
+            slot,
+            ..NodeRecord::default()
+        })?;
+        if self.links.len() <= slot as usize {
+            self.links.push(link(NONE, true));
+            self.uses.push(Uses::default());
+        }
+        Ok(slot)
+    }
+
     pub(super) fn remove(&mut self, id: NodeId) -> Result<(), IndexError> {
-        let Some(slot) = self.find(id) else {
+        let Some(slot) = self.find(id).map(|record| record.slot) else {
             return Ok(());
         };
         let uses = self.uses.get(slot as usize).copied().unwrap_or_default();
@@ -207,8 +252,22 @@ impl Tree {
         if self.root == Some(slot) {
             self.root = None;
         }
-        self.ids.release(slot);
+        self.nodes.remove(id_of(id.as_uuid()));
+        self.free.push(slot);
         Ok(())
+    }
+
+    /// Links a node that has no link.
+    fn set_link(&mut self, slot: u32, parent: u32, is_active: bool) {
+        if let Some(place) = self.links.get_mut(slot as usize) {
+            *place = link(parent, is_active);
+        }
+        self.inactive += usize::from(!is_active);
+        if parent == NONE {
+            self.root = Some(slot);
+        } else {
+            self.count_child(parent, 1);
+        }
     }
 
     /// Takes a node out of the counts that its link is part of, and leaves it a link to nothing.
@@ -233,8 +292,7 @@ impl Tree {
 
     /// The node that an assignment names.
     pub(super) fn resolve(&self, grant: AssignmentId, node: NodeId) -> Result<u32, IndexError> {
-        self.find(node)
-            .ok_or(IndexError::UnknownNode { grant, node })
+        Ok(self.find(node).ok_or(IndexError::UnknownNode { grant, node })?.slot)
     }
 
     pub(super) fn count_grant(&mut self, node: u32, by: i32) {
@@ -244,8 +302,62 @@ impl Tree {
     }
 
     pub(super) const fn memory_bytes(&self) -> usize {
-        self.ids.memory_bytes()
+        self.nodes.memory_bytes()
             + self.links.capacity() * size_of::<Link>()
             + self.uses.capacity() * size_of::<Uses>()
+            + self.free.capacity() * size_of::<u32>()
     }
+}
+
+/// For each node of a snapshot the place of its parent in it.
+fn parents(records: &Records<NodeRecord>, nodes: &[NodeFact]) -> Result<Vec<u32>, IndexError> {
+    let mut has_root = false;
+    let mut parents = Vec::with_capacity(nodes.len());
+    for node in nodes {
+        parents.push(match node.parent {
+            None if has_root => return Err(IndexError::SecondRoot(node.id)),
+            None => {
+                has_root = true;
+                NONE
+            }
+            Some(parent) => {
+                let unknown = IndexError::UnknownParent { node: node.id, parent };
+                records.find(id_of(parent.as_uuid())).ok_or(unknown)?.slot
+            }
+        });
+    }
+    Ok(parents)
+}
+
+/// For each node of a snapshot its slot: they are numbered level by level, from the root down.
+fn slots_by_depth(parents: &[u32], nodes: &[NodeFact]) -> Result<Vec<u32>, IndexError> {
+    const UNKNOWN: u32 = 0;
+    let mut depths = vec![UNKNOWN; parents.len()];
+    let mut way = Vec::new();
+    for (start, node) in (0..).zip(nodes) {
+        let mut at: u32 = start;
+        while depths.get(at as usize) == Some(&UNKNOWN) {
+            way.push(at);
+            if way.len() > parents.len() {
+                return Err(IndexError::Cycle(node.id));
+            }
+            at = parents.get(at as usize).copied().unwrap_or(NONE);
+        }
+        let mut depth = depths.get(at as usize).copied().unwrap_or(UNKNOWN);
+        for place in way.drain(..).rev() {
+            depth += 1;
+            if let Some(known) = depths.get_mut(place as usize) {
+                *known = depth;
+            }
+        }
+    }
+    let mut order: Vec<u32> = (0..).take(parents.len()).collect();
+    order.sort_by_key(|place| depths.get(*place as usize).copied());
+    let mut slots = vec![NONE; parents.len()];
+    for (slot, place) in (0..).zip(order) {
+        if let Some(entry) = slots.get_mut(place as usize) {
+            *entry = slot;
+        }
+    }
+    Ok(slots)
 }

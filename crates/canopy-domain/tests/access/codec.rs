@@ -3,9 +3,7 @@
 use crate::facts::{GRANT, SUBJECT, at, grant, id, node, permission, role, subject, window};
 use canopy_domain::access::codec::{CodecError, decode, encode};
 use canopy_domain::access::{Change, GrantFact, NodeFact, PermissionFact, RoleFact, SubjectFact};
-use canopy_domain::{
-    AssignmentKey, MembershipStatus, NodeType, PermissionKey, RoleName, Slug, Timestamp, Window,
-};
+use canopy_domain::{AssignmentKey, MembershipStatus, NodeType, PermissionKey, RoleName, Slug, Timestamp, Window};
 use proptest::prelude::*;
 use uuid::Uuid;
 
@@ -38,11 +36,7 @@ fn grants() -> impl Strategy<Value = Change> {
             let window = Window::new(at(from), to.map(|after| at(from + after))).unwrap();
             Change::GrantPut(GrantFact {
                 id,
-                key: AssignmentKey {
-                    identity,
-                    role,
-                    node,
-                },
+                key: AssignmentKey { identity, role, node },
                 window,
             })
         })
@@ -130,15 +124,7 @@ fn the_format_stands_still() {
     let expected = [
         vec![1, 9, 0, 0, 0],
         [&[1][..], &id(1, 7), &[6, 0], b"app.p7"].concat(),
-        [
-            &[3][..],
-            &id(2, 1),
-            &[1, 6, 0],
-            b"role 1",
-            &[1, 0, 0, 0],
-            &id(1, 7),
-        ]
-        .concat(),
+        [&[3][..], &id(2, 1), &[1, 6, 0], b"role 1", &[1, 0, 0, 0], &id(1, 7)].concat(),
         [
             &[5][..],
             &id(3, 1),
@@ -176,15 +162,7 @@ fn each_kind_of_damage_has_its_error() {
     let one = |body: &[u8]| decode(&[&[1, 1, 0, 0, 0][..], body].concat());
     let id = [0; 16];
     let text = |text: &str| [&[u8::try_from(text.len()).unwrap(), 0][..], text.as_bytes()].concat();
-    let grant_from_to = |from: i64, to: i64| {
-        [
-            &[9, 31][..],
-            &[0; 64],
-            &from.to_le_bytes(),
-            &to.to_le_bytes(),
-        ]
-        .concat()
-    };
+    let grant_from_to = |from: i64, to: i64| [&[9, 31][..], &[0; 64], &from.to_le_bytes(), &to.to_le_bytes()].concat();
     for (result, expected) in [
         (decode(&[]), CodecError::CutOff),
         (decode(&[2, 0, 0, 0, 0]), CodecError::Version(2)),
@@ -217,20 +195,11 @@ fn each_kind_of_damage_has_its_error() {
             one(&[&[5][..], &id, &[1, 0], &text("a"), &text("A")].concat()),
             CodecError::Value("slug"),
         ),
-        (
-            one(&[&[7][..], &id, &[1, 4]].concat()),
-            CodecError::Unknown(4),
-        ),
+        (one(&[&[7][..], &id, &[1, 4]].concat()), CodecError::Unknown(4)),
         (one(&[&[9, 0][..], &id].concat()), CodecError::Unknown(0)),
-        (
-            one(&[&[9, 64 | 31][..], &id].concat()),
-            CodecError::Unknown(95),
-        ),
+        (one(&[&[9, 64 | 31][..], &id].concat()), CodecError::Unknown(95)),
         (one(&[&[9, 32][..], &id].concat()), CodecError::Unknown(32)),
-        (
-            one(&grant_from_to(i64::MIN, 0)),
-            CodecError::Value("instant"),
-        ),
+        (one(&grant_from_to(i64::MIN, 0)), CodecError::Value("instant")),
         (one(&grant_from_to(5, 5)), CodecError::Value("window")),
     ] {
         assert_eq!(result, Err(expected));

@@ -2,8 +2,7 @@
 
 use canopy_domain::access::{GrantFact, NodeFact, PermissionFact, RoleFact, Snapshot, SubjectFact};
 use canopy_domain::{
-    AssignmentKey, MembershipStatus, NodeType, PermissionKey, Revision, RoleName, Slug, Timestamp,
-    Window,
+    AssignmentKey, MembershipStatus, NodeType, PermissionKey, Revision, RoleName, Slug, Timestamp, Window,
 };
 use uuid::Uuid;
 
@@ -42,10 +41,7 @@ pub(crate) fn role(number: u8, is_active: bool, permissions: &[u8]) -> RoleFact 
         id: id(ROLE, number),
         name: RoleName::parse(&format!("role {number}")).unwrap(),
         is_active,
-        permissions: permissions
-            .iter()
-            .map(|number| id(PERMISSION, *number))
-            .collect(),
+        permissions: permissions.iter().map(|number| id(PERMISSION, *number)).collect(),
     }
 }
 

@@ -2,13 +2,10 @@
 //! every question.
 
 use crate::facts::{
-    GRANT, NODE, PERMISSION, ROLE, SUBJECT, at, empty, grant, id, key, node, permission, role,
-    subject, window,
+    GRANT, NODE, PERMISSION, ROLE, SUBJECT, at, empty, grant, id, key, node, permission, role, subject, window,
 };
 use crate::oracle;
-use canopy_domain::access::{
-    AccessIndex, Change, Decision, Question, RoleFact, Scope, Snapshot, SubjectFact,
-};
+use canopy_domain::access::{AccessIndex, Change, Decision, Question, RoleFact, Scope, Snapshot, SubjectFact};
 use canopy_domain::{MembershipStatus, PermissionKey, RoleName};
 use proptest::prelude::*;
 
@@ -65,9 +62,7 @@ fn change(sizes: Sizes, (kind, [which, first, second, third, fourth]): Dice) -> 
         }
         1 => Change::PermissionRemoved(id(PERMISSION, which % permissions)),
         2..=4 => {
-            let bundled: Vec<u8> = (0..permissions)
-                .filter(|number| first >> number & 1 == 1)
-                .collect();
+            let bundled: Vec<u8> = (0..permissions).filter(|number| first >> number & 1 == 1).collect();
             let fact = role(which % roles, second % 4 != 0, &bundled);
             // Names are sorted by bytes and may repeat: the engine does not rely on their being unique.
             let name = RoleName::parse(["b", "B", "Ä", "a", "aa"][usize::from(third % 5)]).unwrap();
@@ -113,13 +108,7 @@ fn start(sizes: Sizes, chain: u8) -> Snapshot {
     }
 }
 
-fn compare(
-    facts: &Snapshot,
-    indexes: [&AccessIndex; 2],
-    sizes: Sizes,
-    nodes: &[u8],
-    instants: &[i64],
-) {
+fn compare(facts: &Snapshot, indexes: [&AccessIndex; 2], sizes: Sizes, nodes: &[u8], instants: &[i64]) {
     let scopes: Vec<Scope> = nodes
         .iter()
         .map(|number| Scope::Node(id(NODE, *number)))
@@ -146,10 +135,7 @@ fn compare(
                         );
                         let decision = index.decide_with_roles(&question, at(*instant), &mut roles);
                         assert_eq!(decision, expected, "{question:?} at {instant}, with roles");
-                        assert_eq!(
-                            roles.iter().map(|name| name.as_str()).collect::<Vec<_>>(),
-                            names
-                        );
+                        assert_eq!(roles.iter().map(|name| name.as_str()).collect::<Vec<_>>(), names);
                     }
                 }
             }
@@ -158,19 +144,9 @@ fn compare(
 }
 
 /// An identity holds exactly the keys for which the oracle allows the question.
-fn compare_effective(
-    facts: &Snapshot,
-    index: &AccessIndex,
-    sizes: Sizes,
-    nodes: &[u8],
-    instant: i64,
-) {
+fn compare_effective(facts: &Snapshot, index: &AccessIndex, sizes: Sizes, nodes: &[u8], instant: i64) {
     for subject in 0..=sizes.subjects {
-        for node in nodes
-            .iter()
-            .map(|number| Some(id(NODE, *number)))
-            .chain([None])
-        {
+        for node in nodes.iter().map(|number| Some(id(NODE, *number))).chain([None]) {
             let scope = node.map_or(Scope::AppWide, Scope::Node);
             let mut expected: Vec<&str> = facts
                 .permissions
@@ -187,10 +163,7 @@ fn compare_effective(
                 .collect();
             expected.sort_unstable();
             let held = index.effective_permissions(id(SUBJECT, subject), node, at(instant));
-            assert_eq!(
-                held.iter().map(|key| key.as_str()).collect::<Vec<_>>(),
-                expected
-            );
+            assert_eq!(held.iter().map(|key| key.as_str()).collect::<Vec<_>>(), expected);
         }
     }
 }
@@ -208,10 +181,7 @@ fn play(sizes: Sizes, chain: u8, seed: u64, history: &[Dice], nodes: impl Fn(usi
         let revision = index.revision().next();
         if !oracle::admits(&facts, &change) {
             assert!(
-                index
-                    .clone()
-                    .apply(revision, std::slice::from_ref(&change))
-                    .is_err(),
+                index.clone().apply(revision, std::slice::from_ref(&change)).is_err(),
                 "{change:?} contradicts {facts:?}"
             );
             continue;
@@ -222,13 +192,7 @@ fn play(sizes: Sizes, chain: u8, seed: u64, history: &[Dice], nodes: impl Fn(usi
         let again = AccessIndex::build(&facts).unwrap();
         let nodes = nodes(step);
         compare(&facts, [&index, &again], sizes, &nodes, &instants);
-        compare_effective(
-            &facts,
-            &index,
-            sizes,
-            &nodes,
-            instants[step % instants.len()],
-        );
+        compare_effective(&facts, &index, sizes, &nodes, instants[step % instants.len()]);
     }
 }
 

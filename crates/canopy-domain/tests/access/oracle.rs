@@ -10,46 +10,28 @@ pub(crate) type Answer = (Option<DenialReason>, Vec<String>);
 pub(crate) fn admits(facts: &Snapshot, change: &Change) -> bool {
     let known = |node: NodeId| facts.nodes.iter().any(|n| n.id == node);
     match change {
-        Change::PermissionPut(fact) => !facts
+        Change::PermissionPut(fact) => !facts.permissions.iter().any(|p| p.key == fact.key && p.id != fact.id),
+        Change::RolePut(fact) => fact
             .permissions
             .iter()
-            .any(|p| p.key == fact.key && p.id != fact.id),
-        Change::RolePut(fact) => fact.permissions.iter().all(|id| {
-            facts
-                .permissions
-                .iter()
-                .any(|permission| permission.id == *id)
-        }),
+            .all(|id| facts.permissions.iter().any(|permission| permission.id == *id)),
         Change::RoleRemoved(id) => !facts.grants.iter().any(|grant| grant.key.role == *id),
         Change::NodePut(fact) => match fact.parent {
             None => {
-                facts
-                    .nodes
-                    .iter()
-                    .all(|n| n.parent.is_some() || n.id == fact.id)
-                    && {
-                        // An inner node cannot become a root: there is one.
-                        !facts
-                            .nodes
-                            .iter()
-                            .any(|n| n.id == fact.id && n.parent.is_some())
-                    }
+                facts.nodes.iter().all(|n| n.parent.is_some() || n.id == fact.id) && {
+                    // An inner node cannot become a root: there is one.
+                    !facts.nodes.iter().any(|n| n.id == fact.id && n.parent.is_some())
+                }
             }
-            Some(parent) => {
-                known(parent) && !path(facts, parent).contains(&fact.id) && parent != fact.id
-            }
+            Some(parent) => known(parent) && !path(facts, parent).contains(&fact.id) && parent != fact.id,
         },
         Change::NodeRemoved(id) => {
-            !facts.nodes.iter().any(|n| n.parent == Some(*id))
-                && !facts.grants.iter().any(|g| g.key.node == *id)
+            !facts.nodes.iter().any(|n| n.parent == Some(*id)) && !facts.grants.iter().any(|g| g.key.node == *id)
         }
-        Change::GrantPut(fact) => {
-            known(fact.key.node) && facts.roles.iter().any(|role| role.id == fact.key.role)
+        Change::GrantPut(fact) => known(fact.key.node) && facts.roles.iter().any(|role| role.id == fact.key.role),
+        Change::PermissionRemoved(_) | Change::SubjectPut(_) | Change::SubjectRemoved(_) | Change::GrantRemoved(_) => {
+            true
         }
-        Change::PermissionRemoved(_)
-        | Change::SubjectPut(_)
-        | Change::SubjectRemoved(_)
-        | Change::GrantRemoved(_) => true,
     }
 }
 
@@ -98,11 +80,7 @@ fn path(facts: &Snapshot, node: NodeId) -> Vec<NodeId> {
     let mut next = Some(node);
     while let Some(at) = next {
         path.push(at);
-        next = facts
-            .nodes
-            .iter()
-            .find(|n| n.id == at)
-            .and_then(|n| n.parent);
+        next = facts.nodes.iter().find(|n| n.id == at).and_then(|n| n.parent);
     }
     path
 }
@@ -114,21 +92,13 @@ fn is_active(facts: &Snapshot, node: NodeId) -> bool {
 }
 
 fn role_of<'a>(facts: &'a Snapshot, grant: &GrantFact) -> &'a RoleFact {
-    facts
-        .roles
-        .iter()
-        .find(|role| role.id == grant.key.role)
-        .unwrap()
+    facts.roles.iter().find(|role| role.id == grant.key.role).unwrap()
 }
 
 pub(crate) fn decide(facts: &Snapshot, question: &Question<'_>, at: Timestamp) -> Answer {
     use DenialReason as R;
     let no = |reason| (Some(reason), vec![]);
-    let Some(subject) = facts
-        .subjects
-        .iter()
-        .find(|one| one.id == question.identity)
-    else {
+    let Some(subject) = facts.subjects.iter().find(|one| one.id == question.identity) else {
         return no(R::IdentityNotFound);
     };
     if !subject.is_active {

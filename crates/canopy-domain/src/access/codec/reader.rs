@@ -3,8 +3,8 @@
 use super::{CodecError, Shared, VERSION, given, kind};
 use crate::access::{Change, GrantFact, NodeFact, PermissionFact, RoleFact, SubjectFact};
 use crate::{
-    AssignmentId, AssignmentKey, IdentityId, MembershipStatus, NodeId, NodeType, PermissionId,
-    PermissionKey, RoleId, RoleName, Slug, Timestamp, Window,
+    AssignmentId, AssignmentKey, IdentityId, MembershipStatus, NodeId, NodeType, PermissionId, PermissionKey, RoleId,
+    RoleName, Slug, Timestamp, Window,
 };
 use uuid::Uuid;
 
@@ -61,8 +61,7 @@ impl Reader<'_> {
 
     fn permission(&mut self) -> Result<PermissionFact, CodecError> {
         let id = PermissionId::new(self.id()?);
-        let key =
-            PermissionKey::parse(self.text()?).map_err(|_| CodecError::Value("permission key"))?;
+        let key = PermissionKey::parse(self.text()?).map_err(|_| CodecError::Value("permission key"))?;
         Ok(PermissionFact { id, key })
     }
 
@@ -71,9 +70,7 @@ impl Reader<'_> {
         let is_active = self.switch()?;
         let raw = self.text()?;
         // A name is trimmed when it is parsed; one that can be trimmed was never stored.
-        let name = RoleName::parse(raw)
-            .ok()
-            .filter(|name| name.as_str() == raw);
+        let name = RoleName::parse(raw).ok().filter(|name| name.as_str() == raw);
         let name = name.ok_or(CodecError::Value("role name"))?;
         let count = self.count(16)?;
         let mut permissions = Vec::with_capacity(count);
@@ -96,8 +93,7 @@ impl Reader<'_> {
         } else {
             None
         };
-        let node_type =
-            NodeType::parse(self.text()?).map_err(|_| CodecError::Value("node type"))?;
+        let node_type = NodeType::parse(self.text()?).map_err(|_| CodecError::Value("node type"))?;
         let slug = Slug::parse(self.text()?).map_err(|_| CodecError::Value("slug"))?;
         Ok(NodeFact {
             id,
@@ -130,8 +126,7 @@ impl Reader<'_> {
         let id = AssignmentId::new(self.id()?);
         let shared = self.shared(parts)?;
         self.before = Some(shared);
-        let window =
-            Window::new(shared.from, shared.to).map_err(|_| CodecError::Value("window"))?;
+        let window = Window::new(shared.from, shared.to).map_err(|_| CodecError::Value("window"))?;
         Ok(GrantFact {
             id,
             key: shared.key,
@@ -172,21 +167,14 @@ impl Reader<'_> {
             (false, _) => before()?.to,
         };
         Ok(Shared {
-            key: AssignmentKey {
-                identity,
-                role,
-                node,
-            },
+            key: AssignmentKey { identity, role, node },
             from,
             to,
         })
     }
 
     fn take<const N: usize>(&mut self) -> Result<[u8; N], CodecError> {
-        let (taken, rest) = self
-            .rest
-            .split_first_chunk::<N>()
-            .ok_or(CodecError::CutOff)?;
+        let (taken, rest) = self.rest.split_first_chunk::<N>().ok_or(CodecError::CutOff)?;
         self.rest = rest;
         Ok(*taken)
     }

@@ -1,0 +1,182 @@
+//! Records that lie where the hash of their id points: one wait for memory finds and reads them.
+
+use super::IndexError;
+use super::hash::Seed;
+use uuid::Uuid;
+
+/// A thing with an id, kept by value in [`Records`]. Of default value where there is none.
+pub(super) trait Record: Default {
+    fn id(&self) -> Id;
+
+    /// Whether there is none.
+    fn is_vacant(&self) -> bool;
+}
+
+/// The bytes of an id, in the order of this machine.
+pub(super) type Id = u128;
+
+#[inline]
+pub(super) const fn id_of(uuid: Uuid) -> Id {
+    u128::from_ne_bytes(*uuid.as_bytes())
+}
+
+/// Open addressing with linear probing, at most three quarters full. Removal moves later records back, so that it never
+/// fills up with marks of what is gone.
+#[derive(Debug, Clone)]
+pub(super) struct Records<R> {
+    seed: Seed,
+    entries: Vec<R>,
+    len: usize,
+}
+
+impl<R: Record> Records<R> {
+    pub(super) fn with_capacity(seed: Seed, len: usize) -> Self {
+        let mut records = Self {
+            seed,
+            entries: Vec::new(),
+            len: 0,
+        };
+        records.make_room(len);
+        records
+    }
+
+    fn make_room(&mut self, len: usize) {
+        // Half full, so that nearly all are found at the first or second place.
+        self.entries = Vec::new();
+        self.entries
+            .resize_with(if len == 0 { 0 } else { len * 2 + 4 }, R::default);
+    }
+
+    /// Where a hash is looked for first: as far into the records as the hash is into all numbers.
+    #[inline]
+    const fn home(&self, id: Id) -> usize {
+        (((self.seed.of_id(id) >> 32) * self.entries.len() as u64) >> 32) as usize
+    }
+
+    /// The record of an id, if it is the first or the second looked at; nearly all are. Which of the two is no branch, so
+    /// it is never guessed wrong, and both are read at once.
+    #[inline]
+    fn near_home(&self, id: Id) -> Option<&R> {
+        let home = self.home(id);
+        let pair = self.entries.get(home..)?.first_chunk::<2>()?;
+        let [first, second] = pair;
+        let (first_is, second_is) = (first.id() == id, second.id() == id);
+        pair.get(usize::from(!first_is))
+            .filter(|record| (first_is | second_is) & !record.is_vacant())
+    }
+
+    #[inline]
+    fn place(&self, id: Id) -> Option<usize> {
+        let mut at = self.home(id);
+        loop {
+            let record = self.entries.get(at)?;
+            if record.is_vacant() {
+                return None;
+            }
+            if record.id() == id {
+                return Some(at);
+            }
+            at = self.after(at);
+        }
+    }
+
+    #[inline]
+    const fn after(&self, at: usize) -> usize {
+        let next = at.wrapping_add(1);
+        if next == self.entries.len() { 0 } else { next }
+    }
+
+    #[inline]
+    pub(super) fn find(&self, id: Id) -> Option<&R> {
+        self.entries.get(self.place(id)?)
+    }
+
+    /// Finds two records. Both are read before either is looked at, so that the processor waits for both at once.
+    #[inline]
+    pub(super) fn find_both<'a, S: Record>(
+        &'a self,
+        id: Id,
+        other: &'a Records<S>,
+        other_id: Id,
+    ) -> (Option<&'a R>, Option<&'a S>) {
+        let (one, two) = (self.near_home(id), other.near_home(other_id));
+        if one.is_some() & two.is_some() {
+            (one, two)
+        } else {
+            (self.find(id), other.find(other_id))
+        }
+    }
+
+    #[inline]
+    pub(super) fn find_mut(&mut self, id: Id) -> Option<&mut R> {
+        let place = self.place(id)?;
+        self.entries.get_mut(place)
+    }
+
+    /// Puts in a record whose id is not in.
+    pub(super) fn insert(&mut self, record: R) -> Result<(), IndexError> {
+        if self.len >= self.entries.len() / 4 * 3 {
+            if self.entries.len() > u32::MAX as usize / 2 {
+                return Err(IndexError::TooLarge);
+            }
+            let old = core::mem::take(&mut self.entries);
+            self.make_room(self.len + 4);
+            for record in old.into_iter().filter(|record| !record.is_vacant()) {
+                self.put(record);
+            }
+        }
+        self.put(record);
+        self.len += 1;
+        Ok(())
+    }
+
+    fn put(&mut self, record: R) {
+        let mut at = self.home(record.id());
+        while self.entries.get(at).is_some_and(|other| !other.is_vacant()) {
+            at = self.after(at);
+        }
+        if let Some(entry) = self.entries.get_mut(at) {
+            *entry = record;
+        }
+    }
+
+    /// Takes out a record.
+    pub(super) fn remove(&mut self, id: Id) -> Option<R> {
+        let mut gap = self.place(id)?;
+        let removed = core::mem::take(self.entries.get_mut(gap)?);
+        self.len -= 1;
+        // Close the gap: a record further on may move back to it unless its own home lies behind the gap.
+        let mut next = self.after(gap);
+        while let Some(record) = self.entries.get(next).filter(|record| !record.is_vacant()) {
+            let home = self.home(record.id());
+            if self.distance(home, next) >= self.distance(gap, next) {
+                self.entries.swap(gap, next);
+                gap = next;
+            }
+            next = self.after(next);
+        }
+        Some(removed)
+    }
+
+    /// How many steps lead from one place to another.
+    const fn distance(&self, from: usize, to: usize) -> usize {
+        if to >= from {
+            to - from
+        } else {
+            to + self.entries.len() - from
+        }
+    }
+
+    /// All of them, in no order.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &R> {
+        self.entries.iter().filter(|record| !record.is_vacant())
+    }
+
+    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut R> {
+        self.entries.iter_mut().filter(|record| !record.is_vacant())
+    }
+
+    pub(super) const fn memory_bytes(&self) -> usize {
+        self.entries.capacity() * size_of::<R>()
+    }
+}

@@ -1,7 +1,9 @@
 //! Get an account, application or environment.
 
 use crate::{App, AppError};
-use canopy_domain::{Account, AccountId, Application, ApplicationId, Environment, EnvironmentId, TenancyError, Tenant};
+use canopy_domain::{
+    Account, AccountId, Application, ApplicationId, ApplicationPlace, Environment, EnvironmentId, TenancyError, Tenant,
+};
 
 /// The account.
 ///
@@ -40,4 +42,19 @@ pub async fn environment(app: &App, id: EnvironmentId) -> Result<Environment, Ap
         .environment(id)
         .await?
         .ok_or(TenancyError::NotFound(Tenant::Environment))?)
+}
+
+/// Where the application with this id lies, if it is the account's.
+///
+/// # Errors
+/// [`TenancyError::NotFound`]; [`AppError::Store`].
+pub async fn application_place(app: &App, account: AccountId, id: ApplicationId) -> Result<ApplicationPlace, AppError> {
+    let found = application(app, id).await?;
+    if found.account_id != account {
+        return Err(TenancyError::NotFound(Tenant::Application).into());
+    }
+    Ok(ApplicationPlace {
+        account,
+        application: id,
+    })
 }

@@ -5,14 +5,18 @@ mod field;
 mod json;
 mod query;
 mod schema;
+mod show;
 mod value;
 
 pub(crate) use body::{ObjectReader, Patch, WireField, read_or, request_body, schema_or};
-pub(crate) use field::{Fault, Faults, FieldFault, Place};
+pub(crate) use field::{Fault, Faults, Place};
 pub(crate) use json::Json;
 pub(crate) use query::{
     PageNumber, QueryField, QueryInput, QueryReader, QueryValue, Search, Take, page, query_or, query_parameter,
     request_query,
 };
-pub(crate) use schema::{Components, described};
-pub(crate) use value::{Batch, Name, Whole, WireText, WireValue};
+pub(crate) use schema::{Components, described, words};
+pub(crate) use show::{
+    Instant, ShownAccessType, ShownMembership, ShownModel, ShownNodeStatus, ShownReason, ShownSource, ShownStatus, object,
+};
+pub(crate) use value::{Batch, Name, Whole, WireText, WireValue, not_one_of};

@@ -1,0 +1,278 @@
+//! Answers: each kind knows its status, its headers and its schema, so what is documented is what is sent.
+
+use crate::wire::Components;
+use actix_web::http::StatusCode;
+use actix_web::http::header::{ETAG, HeaderName, HeaderValue, LOCATION};
+use actix_web::{HttpRequest, HttpResponse};
+use canopy_domain::{Page, PageRequest, Revision};
+use serde::Serialize;
+use utoipa::ToSchema;
+use utoipa::openapi::schema::ArrayBuilder;
+use utoipa::openapi::{ObjectBuilder, RefOr, Schema};
+
+/// The header that says at which revision of the environment a check was judged.
+const REVISION: &str = "canopy-revision";
+
+/// A success that a call can answer.
+pub(crate) struct Success {
+    pub(crate) status: StatusCode,
+    pub(crate) description: &'static str,
+    pub(crate) schema: Option<RefOr<Schema>>,
+    /// Names and meanings of its headers.
+    pub(crate) headers: Vec<(&'static str, &'static str)>,
+}
+
+impl Success {
+    fn new(status: StatusCode, description: &'static str, schema: RefOr<Schema>) -> Self {
+        Self { status, description, schema: Some(schema), headers: Vec::new() }
+    }
+
+    fn with_etag<T: Representation>(mut self) -> Self {
+        if T::VERSIONED {
+            self.headers.push(("ETag", "The version, as an entity tag for `If-Match`."));
+        }
+        self
+    }
+}
+
+/// What a handler answers when it did what was asked.
+pub(crate) trait Answer {
+    /// What can be answered.
+    fn describe(components: &mut Components) -> Vec<Success>;
+
+    /// The response.
+    fn respond(self, request: &HttpRequest) -> HttpResponse;
+}
+
+/// A thing as it is sent.
+pub(crate) trait Representation: Serialize + ToSchema {
+    /// Whether it has a version.
+    const VERSIONED: bool = false;
+
+    /// Its version.
+    fn version(&self) -> Option<u32> {
+        None
+    }
+}
+
+fn send<T: Representation>(status: StatusCode, body: &T) -> HttpResponse {
+    let mut response = HttpResponse::build(status);
+    if let Some(version) = body.version() {
+        response.insert_header((ETAG, format!("\"{version}\"")));
+    }
+    response.json(body)
+}
+
+/// 200 with a thing.
+pub(crate) struct Found<T>(pub(crate) T);
+
+impl<T: Representation> Answer for Found<T> {
+    fn describe(components: &mut Components) -> Vec<Success> {
+        vec![Success::new(StatusCode::OK, "Done.", components.answer::<T>()).with_etag::<T>()]
+    }
+
+    fn respond(self, _: &HttpRequest) -> HttpResponse {
+        send(StatusCode::OK, &self.0)
+    }
+}
+
+/// 201 with what was made.
+pub(crate) struct Made<T>(pub(crate) T);
+
+impl<T: Representation> Answer for Made<T> {
+    fn describe(components: &mut Components) -> Vec<Success> {
+        vec![Success::new(StatusCode::CREATED, "Made.", components.answer::<T>()).with_etag::<T>()]
+    }
+
+    fn respond(self, _: &HttpRequest) -> HttpResponse {
+        send(StatusCode::CREATED, &self.0)
+    }
+}
+
+/// 201 with what was made, and the path where it is found: `name` below the path of the request.
+pub(crate) struct Created<T> {
+    pub(crate) body: T,
+    pub(crate) name: String,
+}
+
+impl<T: Representation> Answer for Created<T> {
+    fn describe(components: &mut Components) -> Vec<Success> {
+        let mut success = Success::new(StatusCode::CREATED, "Made.", components.answer::<T>()).with_etag::<T>();
+        success.headers.push(("Location", "The path of what was made."));
+        vec![success]
+    }
+
+    fn respond(self, request: &HttpRequest) -> HttpResponse {
+        let mut response = send(StatusCode::CREATED, &self.body);
+        if let Ok(value) = HeaderValue::from_str(&format!("{}/{}", request.path(), self.name)) {
+            response.headers_mut().insert(LOCATION, value);
+        }
+        response
+    }
+}
+
+/// 204.
+pub(crate) struct NoContent;
+
+impl Answer for NoContent {
+    fn describe(_: &mut Components) -> Vec<Success> {
+        vec![Success {
+            status: StatusCode::NO_CONTENT,
+            description: "Done.",
+            schema: None,
+            headers: Vec::new(),
+        }]
+    }
+
+    fn respond(self, _: &HttpRequest) -> HttpResponse {
+        HttpResponse::NoContent().finish()
+    }
+}
+
+/// A whole list.
+#[derive(Serialize)]
+pub(crate) struct Listing<T> {
+    pub(crate) items: Vec<T>,
+}
+
+impl<T> Listing<T> {
+    /// A list of what each of these looks like.
+    pub(crate) fn of<S>(items: Vec<S>, show: impl FnMut(S) -> T) -> Self {
+        Self { items: items.into_iter().map(show).collect() }
+    }
+}
+
+fn items_schema(items: RefOr<Schema>) -> ObjectBuilder {
+    ObjectBuilder::new().property("items", ArrayBuilder::new().items(items).build()).required("items")
+}
+
+impl<T: Serialize + ToSchema> Answer for Listing<T> {
+    fn describe(components: &mut Components) -> Vec<Success> {
+        let schema = items_schema(components.answer::<T>()).build().into();
+        vec![Success::new(StatusCode::OK, "The list.", schema)]
+    }
+
+    fn respond(self, _: &HttpRequest) -> HttpResponse {
+        HttpResponse::Ok().json(self)
+    }
+}
+
+/// 201 with all that was made.
+pub(crate) struct MadeAll<T>(pub(crate) Listing<T>);
+
+impl<T: Serialize + ToSchema> Answer for MadeAll<T> {
+    fn describe(components: &mut Components) -> Vec<Success> {
+        let schema = items_schema(components.answer::<T>()).build().into();
+        vec![Success::new(StatusCode::CREATED, "All made.", schema)]
+    }
+
+    fn respond(self, _: &HttpRequest) -> HttpResponse {
+        HttpResponse::Created().json(self.0)
+    }
+}
+
+/// A list of texts.
+pub(crate) struct Texts(pub(crate) Vec<String>);
+
+impl Answer for Texts {
+    fn describe(_: &mut Components) -> Vec<Success> {
+        let text = ObjectBuilder::new()
+            .schema_type(utoipa::openapi::schema::SchemaType::Type(utoipa::openapi::Type::String))
+            .build();
+        let schema = items_schema(text.into()).build().into();
+        vec![Success::new(StatusCode::OK, "The list.", schema)]
+    }
+
+    fn respond(self, _: &HttpRequest) -> HttpResponse {
+        HttpResponse::Ok().json(Listing { items: self.0 })
+    }
+}
+
+/// One page of a list.
+#[derive(Serialize)]
+pub(crate) struct PageOf<T> {
+    items: Vec<T>,
+    pagination: Pagination,
+}
+
+/// Which page it is, of how many.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Pagination {
+    /// The number of this page, counted from 1.
+    page: u32,
+    /// How many items a full page has.
+    take: u32,
+    /// How many items the whole list has.
+    item_count: u64,
+    /// How many pages the whole list has.
+    page_count: u64,
+    /// Whether a page comes before this one.
+    has_previous_page: bool,
+    /// Whether a page comes after this one.
+    has_next_page: bool,
+}
+
+impl<T> PageOf<T> {
+    /// A page of what each of these looks like.
+    pub(crate) fn of<S>(asked: PageRequest, page: Page<S>, show: impl FnMut(S) -> T) -> Self {
+        let page_count = page.item_count.div_ceil(u64::from(asked.take()));
+        let number = u64::from(asked.number());
+        Self {
+            items: page.items.into_iter().map(show).collect(),
+            pagination: Pagination {
+                page: asked.number(),
+                take: asked.take(),
+                item_count: page.item_count,
+                page_count,
+                has_previous_page: number > 1 && page_count > 0,
+                has_next_page: number < page_count,
+            },
+        }
+    }
+}
+
+impl<T: Serialize + ToSchema> Answer for PageOf<T> {
+    fn describe(components: &mut Components) -> Vec<Success> {
+        let pagination = components.answer::<Pagination>();
+        let schema = items_schema(components.answer::<T>())
+            .property("pagination", pagination)
+            .required("pagination")
+            .build()
+            .into();
+        vec![Success::new(StatusCode::OK, "The page.", schema)]
+    }
+
+    fn respond(self, _: &HttpRequest) -> HttpResponse {
+        HttpResponse::Ok().json(self)
+    }
+}
+
+/// 200 with something that was judged at a revision of the environment. `T` says what it looks like.
+pub(crate) struct Judged<T> {
+    json: String,
+    revision: Revision,
+    kind: core::marker::PhantomData<T>,
+}
+
+impl<T> Judged<T> {
+    /// Writes the answer down at once, so that it may borrow from what it was judged by.
+    pub(crate) fn new(body: &impl Serialize, revision: Revision) -> Self {
+        let json = serde_json::to_string(body).unwrap_or_default();
+        Self { json, revision, kind: core::marker::PhantomData }
+    }
+}
+
+impl<T: ToSchema> Answer for Judged<T> {
+    fn describe(components: &mut Components) -> Vec<Success> {
+        let mut success = Success::new(StatusCode::OK, "Judged.", components.answer::<T>());
+        success.headers.push(("Canopy-Revision", "The revision of the environment at which it was judged."));
+        vec![success]
+    }
+
+    fn respond(self, _: &HttpRequest) -> HttpResponse {
+        let mut response = HttpResponse::Ok();
+        response.content_type("application/json");
+        response.insert_header((HeaderName::from_static(REVISION), self.revision.get()));
+        response.body(self.json)
+    }
+}

@@ -1,0 +1,201 @@
+//! Answers to bulk calls: what became of each item, in the order of the request.
+
+use crate::answer::{Answer, Success};
+use crate::error_code::ErrorCode;
+use crate::problem::Problem;
+use crate::wire::Components;
+use actix_web::http::StatusCode;
+use actix_web::web::Bytes;
+use actix_web::{HttpRequest, HttpResponse};
+use canopy_domain::bulk::Outcome;
+use serde::Serialize;
+use serde_json::value::RawValue;
+use serde_json::{Map, Value};
+use std::collections::HashMap;
+use utoipa::ToSchema;
+use utoipa::openapi::schema::{AllOfBuilder, ArrayBuilder};
+use utoipa::openapi::{ObjectBuilder, RefOr, Schema};
+
+/// What became of the items of a bulk call.
+pub(crate) struct BulkAnswer<T> {
+    outcomes: Vec<Outcome<T, Problem>>,
+    dry_run: bool,
+    sent: SentItems,
+}
+
+/// The items of a body, byte for byte as they were sent.
+pub(crate) struct SentItems {
+    /// The body, which was parsed before.
+    pub(crate) raw: Bytes,
+    /// The member of the body that holds the items.
+    pub(crate) member: &'static str,
+}
+
+impl SentItems {
+    fn items(&self) -> Vec<&RawValue> {
+        let members: HashMap<String, &RawValue> = serde_json::from_slice(&self.raw).unwrap_or_default();
+        let list = members.get(self.member).map(|list| list.get());
+        list.and_then(|list| serde_json::from_str(list).ok()).unwrap_or_default()
+    }
+}
+
+impl<T> BulkAnswer<T> {
+    /// Shows what became of each item.
+    pub(crate) fn of<S, E: Into<Problem>>(
+        outcomes: Vec<Outcome<S, E>>,
+        dry_run: bool,
+        sent: SentItems,
+        show: impl Fn(S) -> T,
+    ) -> Self {
+        let outcomes = outcomes.into_iter().map(|outcome| match outcome {
+            Outcome::Done(done) => Outcome::Done(show(done)),
+            Outcome::Refused(error) => Outcome::Refused(error.into()),
+            Outcome::RolledBack { caused_by } => Outcome::RolledBack { caused_by },
+        });
+        Self { outcomes: outcomes.collect(), dry_run, sent }
+    }
+}
+
+/// How many items there were, and what became of them.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct BulkSummary {
+    /// All items.
+    total: usize,
+    /// Those that were stored; in a dry run, those that would be.
+    succeeded: usize,
+    /// The others.
+    failed: usize,
+}
+
+/// Why an item was not stored.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct BulkError {
+    /// For programs.
+    code: &'static str,
+    /// For people.
+    message: String,
+    /// More about it, per code.
+    #[schema(value_type = Object)]
+    details: Map<String, Value>,
+}
+
+/// What became of one item.
+#[derive(Serialize)]
+struct ItemResult<'a, T> {
+    index: usize,
+    status: &'static str,
+    code: u16,
+    input: &'a RawValue,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    data: Option<&'a T>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<BulkError>,
+}
+
+#[derive(Serialize)]
+struct Whole<'a, T> {
+    summary: BulkSummary,
+    results: Vec<ItemResult<'a, T>>,
+}
+
+fn rolled_back(caused_by: &[usize]) -> Problem {
+    Problem::new(ErrorCode::RolledBack, "other items of the request kept this one from being stored")
+        .with("caused_by", caused_by)
+}
+
+fn failed<'a, T>(index: usize, input: &'a RawValue, problem: Problem) -> ItemResult<'a, T> {
+    ItemResult {
+        index,
+        status: "error",
+        code: problem.code.status(),
+        input,
+        data: None,
+        error: Some(BulkError {
+            code: problem.code.as_str(),
+            message: problem.message.into_owned(),
+            details: problem.details,
+        }),
+    }
+}
+
+impl<T: Serialize + ToSchema> Answer for BulkAnswer<T> {
+    fn describe(components: &mut Components) -> Vec<Success> {
+        let data = components.answer::<T>();
+        let schema = bulk_schema(components, data);
+        let success = |status, description| Success {
+            status,
+            description,
+            schema: Some(schema.clone()),
+            headers: Vec::new(),
+        };
+        vec![
+            success(StatusCode::OK, "Every item succeeded."),
+            success(StatusCode::MULTI_STATUS, "An item failed; see the results."),
+        ]
+    }
+
+    fn respond(self, _: &HttpRequest) -> HttpResponse {
+        let inputs = self.sent.items();
+        let total = self.outcomes.len();
+        let (code, dry_run) = if self.dry_run { (200, true) } else { (201, false) };
+        let succeeded = self.outcomes.iter().filter(|outcome| matches!(outcome, Outcome::Done(_))).count();
+        let mut done = Vec::with_capacity(succeeded);
+        let mut shells = Vec::with_capacity(total);
+        for outcome in self.outcomes {
+            shells.push(match outcome {
+                Outcome::Done(data) => {
+                    done.push(data);
+                    None
+                }
+                Outcome::Refused(problem) => Some(problem),
+                Outcome::RolledBack { caused_by } => Some(rolled_back(&caused_by)),
+            });
+        }
+        let mut data = done.iter();
+        let results = shells.into_iter().enumerate().map(|(index, problem)| {
+            let input = inputs.get(index).copied().unwrap_or(RawValue::NULL);
+            match problem {
+                Some(problem) => failed(index, input, problem),
+                None => ItemResult {
+                    index,
+                    status: "success",
+                    code,
+                    input,
+                    data: data.next().filter(|_| !dry_run),
+                    error: None,
+                },
+            }
+        });
+        let whole = Whole {
+            results: results.collect(),
+            summary: BulkSummary { total, succeeded, failed: total - succeeded },
+        };
+        let status = if succeeded == total { StatusCode::OK } else { StatusCode::MULTI_STATUS };
+        HttpResponse::build(status).json(whole)
+    }
+}
+
+fn bulk_schema(components: &mut Components, data: RefOr<Schema>) -> RefOr<Schema> {
+    use utoipa::openapi::schema::{SchemaType, Type};
+    let of_type = |one: Type| ObjectBuilder::new().schema_type(SchemaType::Type(one));
+    let any = || Schema::AllOf(AllOfBuilder::new().description(Some("The item as it was sent.")).build());
+    let result = ObjectBuilder::new()
+        .property("index", of_type(Type::Integer).minimum(Some(0)).build())
+        .required("index")
+        .property("status", of_type(Type::String).enum_values(Some(["success", "error"])).build())
+        .required("status")
+        .property("code", of_type(Type::Integer).description(Some("The status the item would have had alone.")).build())
+        .required("code")
+        .property("input", any())
+        .required("input")
+        .property("data", data)
+        .property("error", components.answer::<BulkError>())
+        .build();
+    ObjectBuilder::new()
+        .property("summary", components.answer::<BulkSummary>())
+        .required("summary")
+        .property("results", ArrayBuilder::new().items(result).build())
+        .required("results")
+        .build()
+        .into()
+}

@@ -1,0 +1,184 @@
+//! The edge: what every response has, whatever answers it. The request id, the shape of errors, one line in the log.
+
+use crate::error_code::ErrorCode;
+use crate::problem::Problem;
+use crate::state::HttpState;
+use actix_web::body::{BoxBody, MessageBody};
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::StatusCode;
+use actix_web::http::header::{ALLOW, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
+use actix_web::middleware::Next;
+use actix_web::{Error, HttpMessage as _, HttpRequest, HttpResponse};
+use serde::Serialize;
+use serde_json::{Map, Value};
+use std::time::Instant;
+use utoipa::ToSchema;
+
+/// The header that carries the request id, in and out.
+pub(crate) const REQUEST_ID: &str = "x-request-id";
+
+/// The longest request id that is taken from a caller.
+const MAX_REQUEST_ID: usize = 128;
+
+/// The id of the request, kept with it.
+#[derive(Clone)]
+struct RequestId(String);
+
+/// What the log is told of an error, kept with the response.
+struct Refusal {
+    code: ErrorCode,
+    cause: Option<String>,
+}
+
+/// An error, as every error answer has it.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Error)]
+pub(crate) struct ErrorBody {
+    error: ErrorContent,
+}
+
+/// What is said of an error.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = ErrorContent)]
+struct ErrorContent {
+    /// The HTTP status.
+    #[serde(rename = "statusCode")]
+    #[schema(rename = "statusCode")]
+    status_code: u16,
+    /// What went wrong, for programs: stable, listed in the description of each call.
+    code: &'static str,
+    /// What went wrong, for people.
+    message: String,
+    /// More about it, per code.
+    #[schema(value_type = Object)]
+    details: Map<String, Value>,
+    /// The path that was asked for.
+    path: String,
+    /// The method it was asked with.
+    method: String,
+    /// When it was answered.
+    #[schema(format = DateTime)]
+    timestamp: String,
+    /// The id of the request, which the log has too.
+    request_id: String,
+}
+
+/// The id of a request that came through [`around`].
+pub(crate) fn request_id(request: &HttpRequest) -> String {
+    request.extensions().get::<RequestId>().map(|id| id.0.clone()).unwrap_or_default()
+}
+
+/// The answer that tells of a problem.
+pub(crate) fn refuse(problem: Problem, request: &HttpRequest, state: &HttpState) -> HttpResponse {
+    let status = StatusCode::from_u16(problem.code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let retry_after = problem.retry_after();
+    let mut response = HttpResponse::build(status);
+    if status == StatusCode::UNAUTHORIZED {
+        response.insert_header((WWW_AUTHENTICATE, "Bearer error=\"invalid_token\""));
+    }
+    if let Some(seconds) = retry_after {
+        response.insert_header((RETRY_AFTER, seconds));
+    }
+    let refusal = Refusal { code: problem.code, cause: problem.cause.map(|cause| chain(cause.as_ref())) };
+    let mut response = response.json(ErrorBody {
+        error: ErrorContent {
+            status_code: status.as_u16(),
+            code: problem.code.as_str(),
+            message: problem.message.into_owned(),
+            details: problem.details,
+            path: request.path().to_owned(),
+            method: request.method().to_string(),
+            timestamp: state.app().now().to_string(),
+            request_id: request_id(request),
+        },
+    });
+    response.extensions_mut().insert(refusal);
+    response
+}
+
+/// The answer to a method that a path does not take.
+pub(crate) fn refuse_method(allow: &str, request: &HttpRequest, state: &HttpState) -> HttpResponse {
+    let problem = Problem::new(ErrorCode::MethodNotAllowed, "this path does not take this method");
+    let mut response = refuse(problem, request, state);
+    if let Ok(value) = HeaderValue::from_str(allow) {
+        response.headers_mut().insert(ALLOW, value);
+    }
+    response
+}
+
+/// The answer to a path that there is not.
+pub(crate) fn refuse_route(request: &HttpRequest, state: &HttpState) -> HttpResponse {
+    refuse(Problem::new(ErrorCode::RouteNotFound, "there is no such route"), request, state)
+}
+
+/// An error and everything that caused it, for the log.
+fn chain(error: &dyn core::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(source) = next {
+        text.push_str(": ");
+        text.push_str(&source.to_string());
+        next = source.source();
+    }
+    text
+}
+
+/// A sane request id: 1 to 128 of letters, digits, `.`, `_` and `-`.
+fn sane(value: &HeaderValue) -> Option<String> {
+    let text = value.to_str().ok()?;
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
+    ((1..=MAX_REQUEST_ID).contains(&text.len()) && text.bytes().all(plain)).then(|| text.to_owned())
+}
+
+/// Goes around every request: gives it an id, and logs what became of it.
+pub(crate) async fn around<B: MessageBody + 'static>(
+    state: HttpState,
+    request: ServiceRequest,
+    next: Next<B>,
+) -> Result<ServiceResponse<BoxBody>, Error> {
+    let begun = Instant::now();
+    let given = request.headers().get(REQUEST_ID).and_then(sane);
+    let id = given.unwrap_or_else(|| state.app().mint().to_string());
+    let header = HeaderValue::from_str(&id);
+    request.extensions_mut().insert(RequestId(id));
+    let mut response = next.call(request).await?.map_into_boxed_body();
+    if let Ok(value) = header {
+        response.headers_mut().insert(HeaderName::from_static(REQUEST_ID), value);
+    }
+    log(response.request(), &response, begun);
+    Ok(response)
+}
+
+/// One line for each request: failures of ours are errors, refusals information, the rest is for debugging.
+fn log(request: &HttpRequest, response: &ServiceResponse<BoxBody>, begun: Instant) {
+    let status = response.status().as_u16();
+    let level = match status {
+        500.. => tracing::Level::ERROR,
+        400.. => tracing::Level::INFO,
+        _ => tracing::Level::DEBUG,
+    };
+    macro_rules! line {
+        ($level:ident) => {
+            if tracing::enabled!(tracing::Level::$level) {
+                let extensions = response.response().extensions();
+                let refusal = extensions.get::<Refusal>();
+                tracing::event!(
+                    tracing::Level::$level,
+                    request_id = %request_id(request),
+                    method = %request.method(),
+                    route = request.match_pattern().unwrap_or_default(),
+                    status,
+                    micros = u64::try_from(begun.elapsed().as_micros()).unwrap_or(u64::MAX),
+                    code = refusal.map(|refusal| refusal.code.as_str()),
+                    cause = refusal.and_then(|refusal| refusal.cause.as_deref()),
+                    "answered"
+                );
+            }
+        };
+    }
+    match level {
+        tracing::Level::ERROR => line!(ERROR),
+        tracing::Level::INFO => line!(INFO),
+        _ => line!(DEBUG),
+    }
+}

@@ -1,0 +1,132 @@
+//! Every error code that the service answers, with its status and its meaning.
+
+/// Declares the codes.
+macro_rules! error_codes {
+    ($($(#[$group:meta])* $name:ident = $code:literal, $status:literal, $meaning:literal;)+) => {
+        /// A stable code of an error answer, `area.reason`.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum ErrorCode {
+            $(#[doc = $meaning] $name,)+
+        }
+
+        impl ErrorCode {
+            /// Every code, by area.
+            pub const ALL: &'static [Self] = &[$(Self::$name),+];
+
+            /// The code on the wire.
+            pub const fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$name => $code,)+
+                }
+            }
+
+            /// The HTTP status it is answered with.
+            pub const fn status(self) -> u16 {
+                match self {
+                    $(Self::$name => $status,)+
+                }
+            }
+
+            /// What it means, in one sentence.
+            pub const fn meaning(self) -> &'static str {
+                match self {
+                    $(Self::$name => $meaning,)+
+                }
+            }
+        }
+    };
+}
+
+error_codes! {
+    RouteNotFound = "request.route_not_found", 404, "No route of the service has this path.";
+    MethodNotAllowed = "request.method_not_allowed", 405, "The path does not take this method; `Allow` lists those it takes.";
+    UnsupportedMediaType = "request.unsupported_media_type", 415, "The body is not sent as `application/json`.";
+    TooLarge = "request.too_large", 413, "The body is larger than 8 MiB.";
+    MalformedJson = "request.malformed_json", 400, "The body is not one JSON text in UTF-8, or an object in it repeats a key; `details` has the line and column.";
+    ValidationFailed = "request.validation_failed", 400, "Fields of the body, parameters or headers break their rules; `details.fields` lists all of them.";
+    UnsupportedField = "request.unsupported_field", 400, "The body has a documented field that this service does not support; `details.fields` names it.";
+    IfMatchRequired = "request.if_match_required", 428, "The call changes a versioned resource and needs `If-Match`.";
+    VersionMismatch = "request.version_mismatch", 409, "The resource was changed since it was read; `details.current_version` is its version now.";
+
+    InvalidToken = "auth.invalid_token", 401, "The access token is missing, malformed, wrongly signed or not valid here.";
+    TokenExpired = "auth.token_expired", 401, "The access token was valid once.";
+    TwoCredentials = "auth.two_credentials", 400, "The request carries more than one credential.";
+    WrongPrincipalType = "auth.wrong_principal_type", 403, "The credential is good, but its kind of principal may not make this call.";
+
+    AccountNotFound = "accounts.account_not_found", 404, "There is no such account where the caller may look.";
+    AccountSlugTaken = "accounts.slug_taken", 409, "Another account has this slug.";
+    ApplicationNotFound = "applications.application_not_found", 404, "The account has no such application.";
+    ApplicationSlugTaken = "applications.slug_taken", 409, "Another application of the account has this slug.";
+    EnvironmentNotFound = "environments.environment_not_found", 404, "The application has no such environment.";
+    EnvironmentSlugTaken = "environments.slug_taken", 409, "Another environment of the application has this slug.";
+
+    PermissionNotFound = "rbac.permission_not_found", 404, "The environment has no such permission.";
+    PermissionKeyTaken = "rbac.permission_key_taken", 409, "The catalog has the key already, or the request repeats it; `details.permission_keys` lists all such keys.";
+    SystemPermission = "rbac.system_permission", 403, "System permissions cannot be changed or deleted.";
+    PermissionInUse = "rbac.permission_in_use", 409, "Roles bundle the permission; `details.role_ids` lists them.";
+    UnknownPermissionKeys = "rbac.unknown_permission_keys", 400, "Keys are not in the environment's catalog; `details.permission_keys` lists all of them.";
+    RoleNotFound = "rbac.role_not_found", 404, "The environment has no such role.";
+    RoleNameTaken = "rbac.role_name_taken", 409, "The environment has a role of this name, without regard to case.";
+    DuplicateRoleName = "rbac.duplicate_role_name", 400, "Two roles of the request have the same name; `details.names` lists them.";
+    SystemRole = "rbac.system_role", 403, "The system role cannot be changed or deleted.";
+    RoleInUse = "rbac.role_in_use", 409, "The role is assigned; `details.assignment_count` says how often.";
+    AssignmentNotFound = "rbac.assignment_not_found", 404, "The environment has no such assignment; bulk calls list all unknown ids in `details.assignment_ids`.";
+    SystemRoleNotAssignable = "rbac.system_role_not_assignable", 400, "The system role cannot be given to an identity.";
+    RoleInactive = "rbac.role_inactive", 400, "The role is inactive and cannot be assigned.";
+    InvalidWindow = "rbac.invalid_window", 400, "`effective_to` does not lie after `effective_from`.";
+    AssignmentConflict = "rbac.assignment_conflict", 409, "The identity holds the role at the node already; `details` has the assignment there is, or all clashes.";
+    DuplicateAssignmentInBatch = "rbac.duplicate_in_batch", 409, "An earlier item of the request names the same identity, role and node; `details.first_index` is its index.";
+
+    AlreadyBootstrapped = "setup.already_bootstrapped", 409, "The environment has custom permissions or roles; `details` counts them.";
+
+    NodeNotFound = "nodes.node_not_found", 404, "The environment has no such node.";
+    ParentNotFound = "nodes.parent_not_found", 404, "The environment has no node with the id of the parent.";
+    UnknownParentRef = "nodes.unknown_parent_ref", 400, "`parent_ref` names no other item of the request that leads to an existing node.";
+    DuplicateRef = "nodes.duplicate_ref", 400, "An earlier item of the request has the same `ref`; `details.first_index` is its index.";
+    UnknownNodeType = "nodes.unknown_node_type", 400, "The hierarchy schema has no such node type.";
+    ChildTypeNotAllowed = "nodes.child_type_not_allowed", 400, "The hierarchy schema does not allow this type below the parent's; `details` has both types.";
+    MaxDepthExceeded = "nodes.max_depth_exceeded", 400, "The node would lie deeper than the schema allows; `details.max_depth` is the limit.";
+    NodeSlugTaken = "nodes.slug_taken", 409, "A sibling of the node has this slug.";
+    HierarchyFlat = "hierarchy.flat", 400, "The environment is flat: it takes no nodes.";
+    SchemaInUse = "hierarchy.schema_in_use", 409, "Nodes of the environment break the schema; `details.examples` has some of them.";
+    RevertNeeded = "hierarchy.revert_needed", 400, "An environment becomes flat only by `revert-to-flat`.";
+
+    IdentityNotFound = "identities.identity_not_found", 404, "The account has no such identity.";
+    EmailTaken = "identities.email_taken", 409, "Another identity of the account has this email.";
+    ExternalIdTaken = "identities.external_id_taken", 409, "Another identity of the account has this external id.";
+    DuplicateIdentityInBatch = "identities.duplicate_in_batch", 409, "An earlier item of the request names the same identity, email or external id; `details.first_index` is its index.";
+    MembershipNotFound = "identities.membership_not_found", 404, "The identity has no membership in the application.";
+    AlreadyMember = "identities.already_member", 409, "The identity is an active member of the application already.";
+    MembershipNotActive = "identities.membership_not_active", 400, "The identity is not an active member of the application.";
+
+    RolledBack = "bulk.rolled_back", 424, "Nothing is wrong with the item, but other items kept it from being stored; `details.caused_by` has the first ten of their indexes.";
+
+    Busy = "server.busy", 503, "The service has more to do than it can; try again after `Retry-After` seconds.";
+    Unavailable = "server.unavailable", 503, "The store cannot be reached; try again after `Retry-After` seconds.";
+    Internal = "server.internal", 500, "The service failed; its log has the cause under the request id.";
+}
+
+#[cfg(test)]
+mod tests {
+    use super::ErrorCode;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn codes_are_unique_and_have_the_form_area_reason() {
+        let codes: BTreeSet<&str> = ErrorCode::ALL.iter().map(|code| code.as_str()).collect();
+        assert_eq!(codes.len(), ErrorCode::ALL.len());
+        for code in codes {
+            let (area, reason) = code.split_once('.').unwrap();
+            let plain = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_lowercase() || b == b'_');
+            assert!(plain(area) && plain(reason), "{code}");
+        }
+    }
+
+    #[test]
+    fn meanings_are_sentences() {
+        for code in ErrorCode::ALL {
+            assert!(code.meaning().ends_with('.') && code.meaning().len() > 20, "{code:?}");
+            assert!((400..600).contains(&code.status()));
+        }
+    }
+}

@@ -1,0 +1,233 @@
+//! What a request carries besides its credential and place: an id in the path, a body, an expected version.
+
+use crate::error_code::ErrorCode;
+use crate::problem::Problem;
+use crate::wire::{Components, Fault, Faults, Json, Place, Whole, WireText, WireValue};
+use actix_web::HttpRequest;
+use actix_web::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, IF_MATCH};
+use actix_web::web::{Bytes, Payload};
+use canopy_domain::{AssignmentId, IdentityId, NodeId, PermissionId, RoleId, Version};
+use utoipa::openapi::schema::Object;
+use utoipa::openapi::{RefOr, Schema};
+
+/// The largest body.
+pub(crate) const MAX_BODY_BYTES: usize = 8 * 1024 * 1024;
+
+/// An id in the path behind the place, or none.
+pub(crate) trait PathInput: Sized {
+    /// The name of the parameter, if there is one.
+    const NAME: Option<&'static str>;
+
+    /// Reads the parameter; what is wrong with it is noted.
+    fn read(request: &HttpRequest, faults: &mut Faults) -> Option<Self>;
+
+    /// Its schema.
+    fn schema() -> Option<Object>;
+}
+
+impl PathInput for () {
+    const NAME: Option<&'static str> = None;
+
+    fn read(_: &HttpRequest, _: &mut Faults) -> Option<Self> {
+        Some(())
+    }
+
+    fn schema() -> Option<Object> {
+        None
+    }
+}
+
+macro_rules! path_ids {
+    ($($type:ty = $name:literal),+) => {
+        $(impl PathInput for $type {
+            const NAME: Option<&'static str> = Some($name);
+
+            fn read(request: &HttpRequest, faults: &mut Faults) -> Option<Self> {
+                let text = request.match_info().get($name).unwrap_or_default();
+                faults.keep(&Place::Member(&Place::Root, $name), <$type as WireText>::parse(text))
+            }
+
+            fn schema() -> Option<Object> {
+                Some(<$type as WireText>::describe())
+            }
+        })+
+    };
+}
+
+path_ids!(
+    AssignmentId = "assignmentId",
+    IdentityId = "identityId",
+    NodeId = "nodeId",
+    PermissionId = "permissionId",
+    RoleId = "roleId"
+);
+
+/// A body, or none.
+pub(crate) trait BodyInput: Sized {
+    /// What is read before it is known that the rest of the request is right.
+    type Draft;
+    /// Whether a body is read at all.
+    const HAS_BODY: bool;
+    /// Whether `If-Match` is needed.
+    const VERSIONED: bool;
+
+    /// Reads the body; what is wrong with it is noted.
+    fn read(json: &Json<'_>, raw: &Bytes, faults: &mut Faults) -> Option<Self::Draft>;
+
+    /// Completes a body that is right with what stands in the headers.
+    fn complete(draft: Self::Draft, request: &HttpRequest) -> Result<Self, Problem>;
+
+    /// Its schema.
+    fn schema(components: &mut Components) -> Option<RefOr<Schema>>;
+}
+
+impl BodyInput for () {
+    type Draft = ();
+    const HAS_BODY: bool = false;
+    const VERSIONED: bool = false;
+
+    fn read(_: &Json<'_>, _: &Bytes, _: &mut Faults) -> Option<()> {
+        Some(())
+    }
+
+    fn complete((): (), _: &HttpRequest) -> Result<Self, Problem> {
+        Ok(())
+    }
+
+    fn schema(_: &mut Components) -> Option<RefOr<Schema>> {
+        None
+    }
+}
+
+/// A JSON body.
+#[derive(Debug)]
+pub(crate) struct Body<T>(pub(crate) T);
+
+impl<T: WireValue> BodyInput for Body<T> {
+    type Draft = T;
+    const HAS_BODY: bool = true;
+    const VERSIONED: bool = false;
+
+    fn read(json: &Json<'_>, _: &Bytes, faults: &mut Faults) -> Option<T> {
+        T::read(json, &Place::Root, faults)
+    }
+
+    fn complete(draft: T, _: &HttpRequest) -> Result<Self, Problem> {
+        Ok(Self(draft))
+    }
+
+    fn schema(components: &mut Components) -> Option<RefOr<Schema>> {
+        Some(T::schema(components))
+    }
+}
+
+/// A JSON body with the bytes it was read from, for answers that echo parts of it.
+#[derive(Debug)]
+pub(crate) struct Sent<T> {
+    pub(crate) body: T,
+    pub(crate) raw: Bytes,
+}
+
+impl<T: WireValue> BodyInput for Sent<T> {
+    type Draft = Self;
+    const HAS_BODY: bool = true;
+    const VERSIONED: bool = false;
+
+    fn read(json: &Json<'_>, raw: &Bytes, faults: &mut Faults) -> Option<Self> {
+        T::read(json, &Place::Root, faults).map(|body| Self { body, raw: raw.clone() })
+    }
+
+    fn complete(draft: Self, _: &HttpRequest) -> Result<Self, Problem> {
+        Ok(draft)
+    }
+
+    fn schema(components: &mut Components) -> Option<RefOr<Schema>> {
+        Some(T::schema(components))
+    }
+}
+
+/// Something sent with the version that it is meant for.
+#[derive(Debug)]
+pub(crate) struct IfMatch<B> {
+    pub(crate) input: B,
+    pub(crate) version: Version,
+}
+
+impl<B: BodyInput> BodyInput for IfMatch<B> {
+    type Draft = B::Draft;
+    const HAS_BODY: bool = B::HAS_BODY;
+    const VERSIONED: bool = true;
+
+    fn read(json: &Json<'_>, raw: &Bytes, faults: &mut Faults) -> Option<B::Draft> {
+        B::read(json, raw, faults)
+    }
+
+    fn complete(draft: B::Draft, request: &HttpRequest) -> Result<Self, Problem> {
+        let version = expected_version(request)?;
+        Ok(Self { input: B::complete(draft, request)?, version })
+    }
+
+    fn schema(components: &mut Components) -> Option<RefOr<Schema>> {
+        B::schema(components)
+    }
+}
+
+/// The version of `If-Match`, bare or as a quoted entity tag.
+fn expected_version(request: &HttpRequest) -> Result<Version, Problem> {
+    let required = || Problem::new(ErrorCode::IfMatchRequired, "this call needs `If-Match` with the version it changes");
+    let value = request.headers().get(IF_MATCH).ok_or_else(required)?;
+    let text = value.to_str().unwrap_or_default().trim();
+    let bare = text.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or(text);
+    let digits = !bare.is_empty() && bare.bytes().all(|byte| byte.is_ascii_digit());
+    let number = bare.parse::<u64>().ok().filter(|_| digits);
+    let version = number.and_then(|number| Whole::<1, { u32::MAX }>::checked(number).ok());
+    version
+        .and_then(|version| Version::new(version.0))
+        .ok_or_else(|| Problem::field("If-Match", Fault::new("invalid_version", "must be one version, such as \"3\"")))
+}
+
+/// Refuses a body of another media type, then one that is announced to be too large, and reads it.
+pub(crate) async fn read_body(request: &HttpRequest, payload: Payload) -> Result<Bytes, Problem> {
+    if !is_json(request) {
+        return Err(Problem::new(ErrorCode::UnsupportedMediaType, "the body must be sent as application/json"));
+    }
+    let too_large = || {
+        Problem::new(ErrorCode::TooLarge, "the body is too large").with("max_bytes", MAX_BODY_BYTES)
+    };
+    let announced = request.headers().get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+    if announced.is_some_and(|length| length > MAX_BODY_BYTES as u64) {
+        return Err(too_large());
+    }
+    match payload.to_bytes_limited(MAX_BODY_BYTES).await {
+        Err(_) => Err(too_large()),
+        Ok(Ok(bytes)) => Ok(bytes),
+        Ok(Err(error)) => {
+            Err(Problem::new(ErrorCode::MalformedJson, "the body ended before its time").with("reason", error.to_string()))
+        }
+    }
+}
+
+fn is_json(request: &HttpRequest) -> bool {
+    let encoded = request.headers().get(CONTENT_ENCODING).is_some_and(|value| value != "identity");
+    let Some(text) = request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()) else {
+        return false;
+    };
+    let mut parts = text.split(';').map(str::trim);
+    let json = parts.next().is_some_and(|media| media.eq_ignore_ascii_case("application/json"));
+    let utf8 = parts.filter(|part| !part.is_empty()).all(|part| match part.split_once('=') {
+        Some((name, value)) if name.eq_ignore_ascii_case("charset") => {
+            value.trim_matches('"').eq_ignore_ascii_case("utf-8")
+        }
+        _ => true,
+    });
+    json && utf8 && !encoded
+}
+
+/// The tree of a JSON body.
+pub(crate) fn parse_json(raw: &Bytes) -> Result<Json<'_>, Problem> {
+    Json::parse(raw).map_err(|error| {
+        Problem::new(ErrorCode::MalformedJson, "the body is not one JSON text")
+            .with("line", error.line())
+            .with("column", error.column())
+    })
+}

@@ -1,0 +1,360 @@
+//! From errors to answers: the one place that decides what a caller is told about each of them.
+//!
+//! No match here has a wildcard arm, so a new error does not compile until it has a code. What the caller may read
+//! (code, message, details) and what the log needs (the cause) are separate: only the former is ever sent.
+
+use crate::error_code::ErrorCode;
+use crate::wire::{Fault, Faults, Place};
+use canopy_app::AppError;
+use canopy_app::identity::attach::AttachError;
+use canopy_domain::assignment::change::ChangeRoleError;
+use canopy_domain::port::store::BoxError;
+use canopy_domain::port::{StoreError, TokenError, Unique};
+use canopy_domain::setup::bootstrap::BootstrapError;
+use canopy_domain::setup::resource_permissions::ResourcePermissionsError;
+use canopy_domain::{
+    AssignmentError, HierarchyError, IdentityError, MembershipError, PermissionError, PermissionKey, RoleError,
+    TenancyError, Tenant, Version,
+};
+use core::fmt::Display;
+use serde_json::{Map, Value, json};
+use std::borrow::Cow;
+
+/// How many seconds a caller is asked to wait when the service cannot answer now.
+const RETRY_AFTER_SECONDS: u32 = 1;
+
+/// Why a call is not answered as asked.
+#[derive(Debug)]
+pub(crate) struct Problem {
+    pub(crate) code: ErrorCode,
+    pub(crate) message: Cow<'static, str>,
+    pub(crate) details: Map<String, Value>,
+    /// For the log alone.
+    pub(crate) cause: Option<BoxError>,
+}
+
+impl Problem {
+    /// A problem without details.
+    pub(crate) fn new(code: ErrorCode, message: impl Into<Cow<'static, str>>) -> Self {
+        Self { code, message: message.into(), details: Map::new(), cause: None }
+    }
+
+    /// A rule of the domain, whose message is fit for callers.
+    fn rule(code: ErrorCode, error: &impl Display) -> Self {
+        Self::new(code, error.to_string())
+    }
+
+    /// Adds a detail.
+    pub(crate) fn with(mut self, name: &str, value: impl Into<Value>) -> Self {
+        self.details.insert(name.to_owned(), value.into());
+        self
+    }
+
+    /// A failure of ours: the caller learns no more than that.
+    pub(crate) fn internal(cause: impl Into<BoxError>) -> Self {
+        let mut problem = Self::new(ErrorCode::Internal, "the service failed to answer this request");
+        problem.cause = Some(cause.into());
+        problem
+    }
+
+    /// One bad field.
+    pub(crate) fn field(name: &str, fault: Fault) -> Self {
+        let mut faults = Faults::default();
+        faults.add(&Place::Member(&Place::Root, name), fault);
+        faults.into()
+    }
+
+    fn later(code: ErrorCode, message: &'static str, cause: BoxError) -> Self {
+        let mut problem = Self::new(code, message);
+        problem.cause = Some(cause);
+        problem
+    }
+
+    /// How long the caller should wait before it tries again, where that helps.
+    pub(crate) const fn retry_after(&self) -> Option<u32> {
+        if self.code.status() == 503 { Some(RETRY_AFTER_SECONDS) } else { None }
+    }
+}
+
+fn stale(error: &impl Display, current: Version) -> Problem {
+    Problem::rule(ErrorCode::VersionMismatch, error).with("current_version", current.get())
+}
+
+fn texts<T: Display>(values: &[T]) -> Vec<String> {
+    values.iter().map(ToString::to_string).collect()
+}
+
+fn unknown_keys(error: &impl Display, keys: &[PermissionKey]) -> Problem {
+    Problem::rule(ErrorCode::UnknownPermissionKeys, error).with("permission_keys", texts(keys))
+}
+
+impl From<Faults> for Problem {
+    fn from(faults: Faults) -> Self {
+        let (code, message) = if faults.has_unsupported() {
+            (ErrorCode::UnsupportedField, "the request has a field that this service does not support")
+        } else {
+            (ErrorCode::ValidationFailed, "the request breaks the rules of its fields")
+        };
+        let (fields, omitted) = faults.into_parts();
+        let problem = Self::new(code, message).with("fields", json!(fields));
+        if omitted == 0 { problem } else { problem.with("omitted", omitted) }
+    }
+}
+
+impl From<AppError> for Problem {
+    fn from(error: AppError) -> Self {
+        match error {
+            AppError::Token(error) => error.into(),
+            AppError::WrongPrincipal => Self::rule(ErrorCode::WrongPrincipalType, &error),
+            AppError::Tenancy(error) => error.into(),
+            AppError::Permission(error) => error.into(),
+            AppError::Role(error) => error.into(),
+            AppError::Hierarchy(error) => error.into(),
+            AppError::Identity(error) => error.into(),
+            AppError::Membership(error) => error.into(),
+            AppError::Assignment(error) => error.into(),
+            AppError::AssignmentsNotFound { ref ids } => {
+                Self::rule(ErrorCode::AssignmentNotFound, &error).with("assignment_ids", texts(ids))
+            }
+            AppError::ChangeRole(error) => error.into(),
+            AppError::Bootstrap(error) => error.into(),
+            AppError::ResourcePermissions(error) => error.into(),
+            AppError::Store(error) => error.into(),
+            AppError::Broken(_) => Self::internal(error),
+        }
+    }
+}
+
+impl From<TokenError> for Problem {
+    fn from(error: TokenError) -> Self {
+        let code = match error {
+            TokenError::Invalid => ErrorCode::InvalidToken,
+            TokenError::Expired => ErrorCode::TokenExpired,
+        };
+        Self::rule(code, &error)
+    }
+}
+
+impl From<TenancyError> for Problem {
+    fn from(error: TenancyError) -> Self {
+        let code = match error {
+            TenancyError::NotFound(Tenant::Account) => ErrorCode::AccountNotFound,
+            TenancyError::NotFound(Tenant::Application) => ErrorCode::ApplicationNotFound,
+            TenancyError::NotFound(Tenant::Environment) => ErrorCode::EnvironmentNotFound,
+            TenancyError::SlugTaken(Tenant::Account) => ErrorCode::AccountSlugTaken,
+            TenancyError::SlugTaken(Tenant::Application) => ErrorCode::ApplicationSlugTaken,
+            TenancyError::SlugTaken(Tenant::Environment) => ErrorCode::EnvironmentSlugTaken,
+            TenancyError::Stale { current, .. } => return stale(&error, current),
+        };
+        Self::rule(code, &error)
+    }
+}
+
+impl From<PermissionError> for Problem {
+    fn from(error: PermissionError) -> Self {
+        match &error {
+            PermissionError::NotFound => Self::rule(ErrorCode::PermissionNotFound, &error),
+            PermissionError::KeyTaken { keys } => {
+                Self::rule(ErrorCode::PermissionKeyTaken, &error).with("permission_keys", texts(keys))
+            }
+            PermissionError::System => Self::rule(ErrorCode::SystemPermission, &error),
+            PermissionError::InUse { roles } => {
+                Self::rule(ErrorCode::PermissionInUse, &error).with("role_ids", texts(roles))
+            }
+            PermissionError::Stale { current } => stale(&error, *current),
+        }
+    }
+}
+
+impl From<RoleError> for Problem {
+    fn from(error: RoleError) -> Self {
+        match &error {
+            RoleError::NotFound => Self::rule(ErrorCode::RoleNotFound, &error),
+            RoleError::NameTaken => Self::rule(ErrorCode::RoleNameTaken, &error),
+            RoleError::System => Self::rule(ErrorCode::SystemRole, &error),
+            RoleError::InUse { assignments, examples } => Self::rule(ErrorCode::RoleInUse, &error)
+                .with("assignment_count", *assignments)
+                .with("assignment_ids", texts(examples)),
+            RoleError::UnknownPermissionKeys { keys } => unknown_keys(&error, keys),
+            RoleError::Stale { current } => stale(&error, *current),
+        }
+    }
+}
+
+impl From<HierarchyError> for Problem {
+    fn from(error: HierarchyError) -> Self {
+        let code = match &error {
+            HierarchyError::NodeNotFound => ErrorCode::NodeNotFound,
+            HierarchyError::ParentNotFound => ErrorCode::ParentNotFound,
+            HierarchyError::UnknownParentRef => ErrorCode::UnknownParentRef,
+            HierarchyError::Flat => ErrorCode::HierarchyFlat,
+            HierarchyError::UnknownNodeType => ErrorCode::UnknownNodeType,
+            HierarchyError::SlugTaken => ErrorCode::NodeSlugTaken,
+            HierarchyError::RevertNeeded => ErrorCode::RevertNeeded,
+            HierarchyError::DuplicateRef { first } => {
+                return Self::rule(ErrorCode::DuplicateRef, &error).with("first_index", *first);
+            }
+            HierarchyError::ChildTypeNotAllowed { parent, child } => {
+                return Self::rule(ErrorCode::ChildTypeNotAllowed, &error)
+                    .with("parent_node_type", parent.as_str())
+                    .with("node_type", child.as_str());
+            }
+            HierarchyError::MaxDepthExceeded { max_depth } => {
+                return Self::rule(ErrorCode::MaxDepthExceeded, &error).with("max_depth", *max_depth);
+            }
+            HierarchyError::SchemaInUse { examples } => {
+                let examples: Vec<Value> = examples
+                    .iter()
+                    .map(|one| json!({ "node_id": one.node.to_string(), "reason": one.reason.as_str() }))
+                    .collect();
+                return Self::rule(ErrorCode::SchemaInUse, &error).with("examples", examples);
+            }
+            HierarchyError::Stale { current } => return stale(&error, *current),
+        };
+        Self::rule(code, &error)
+    }
+}
+
+impl From<IdentityError> for Problem {
+    fn from(error: IdentityError) -> Self {
+        let code = match error {
+            IdentityError::NotFound => ErrorCode::IdentityNotFound,
+            IdentityError::EmailTaken => ErrorCode::EmailTaken,
+            IdentityError::ExternalIdTaken => ErrorCode::ExternalIdTaken,
+            IdentityError::DuplicateInBatch { first } => {
+                return Self::rule(ErrorCode::DuplicateIdentityInBatch, &error).with("first_index", first);
+            }
+        };
+        Self::rule(code, &error)
+    }
+}
+
+impl From<MembershipError> for Problem {
+    fn from(error: MembershipError) -> Self {
+        let code = match error {
+            MembershipError::NotFound => ErrorCode::MembershipNotFound,
+            MembershipError::AlreadyActive => ErrorCode::AlreadyMember,
+            MembershipError::DuplicateInBatch { first } => {
+                return Self::rule(ErrorCode::DuplicateIdentityInBatch, &error).with("first_index", first);
+            }
+        };
+        Self::rule(code, &error)
+    }
+}
+
+impl From<AttachError> for Problem {
+    fn from(error: AttachError) -> Self {
+        match error {
+            AttachError::Identity(error) => error.into(),
+            AttachError::Membership(error) => error.into(),
+        }
+    }
+}
+
+impl From<AssignmentError> for Problem {
+    fn from(error: AssignmentError) -> Self {
+        let code = match error {
+            AssignmentError::NotFound => ErrorCode::AssignmentNotFound,
+            AssignmentError::IdentityNotFound => ErrorCode::IdentityNotFound,
+            AssignmentError::NodeNotFound => ErrorCode::NodeNotFound,
+            AssignmentError::RoleNotFound => ErrorCode::RoleNotFound,
+            AssignmentError::SystemRoleNotAssignable => ErrorCode::SystemRoleNotAssignable,
+            AssignmentError::RoleInactive => ErrorCode::RoleInactive,
+            AssignmentError::MembershipNotActive => ErrorCode::MembershipNotActive,
+            AssignmentError::InvalidWindow => ErrorCode::InvalidWindow,
+            AssignmentError::Conflict { existing } => {
+                return Self::rule(ErrorCode::AssignmentConflict, &error)
+                    .with("existing_assignment_id", existing.to_string());
+            }
+            AssignmentError::DuplicateInBatch { first } => {
+                return Self::rule(ErrorCode::DuplicateAssignmentInBatch, &error).with("first_index", first);
+            }
+        };
+        Self::rule(code, &error)
+    }
+}
+
+impl From<ChangeRoleError> for Problem {
+    fn from(error: ChangeRoleError) -> Self {
+        match error {
+            ChangeRoleError::Role(error) => error.into(),
+            ChangeRoleError::Clashes { ref clashes } => {
+                let listed: Vec<Value> = clashes
+                    .iter()
+                    .map(|clash| {
+                        json!({
+                            "assignment_id": clash.assignment.to_string(),
+                            "existing_assignment_id": clash.with.to_string(),
+                        })
+                    })
+                    .collect();
+                Self::rule(ErrorCode::AssignmentConflict, &error).with("clashes", listed)
+            }
+        }
+    }
+}
+
+impl From<BootstrapError> for Problem {
+    fn from(error: BootstrapError) -> Self {
+        match &error {
+            BootstrapError::Empty => Self::field("resources", Fault::new("empty", error.to_string())),
+            BootstrapError::DuplicateRoleName { names } => {
+                Self::rule(ErrorCode::DuplicateRoleName, &error).with("names", texts(names))
+            }
+            BootstrapError::AlreadyBootstrapped { permissions, roles } => {
+                Self::rule(ErrorCode::AlreadyBootstrapped, &error)
+                    .with("custom_permission_count", *permissions)
+                    .with("custom_role_count", *roles)
+            }
+            BootstrapError::UnknownPermissionKeys { keys } => unknown_keys(&error, keys),
+        }
+    }
+}
+
+impl From<ResourcePermissionsError> for Problem {
+    fn from(error: ResourcePermissionsError) -> Self {
+        match &error {
+            ResourcePermissionsError::RoleNotFound { roles } => {
+                Self::rule(ErrorCode::RoleNotFound, &error).with("role_ids", texts(roles))
+            }
+            ResourcePermissionsError::UnknownPermissionKeys { keys } => unknown_keys(&error, keys),
+            ResourcePermissionsError::SystemRole => Self::rule(ErrorCode::SystemRole, &error),
+        }
+    }
+}
+
+impl From<StoreError> for Problem {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Duplicate(unique) => unique.into(),
+            StoreError::Conflict(cause) | StoreError::Busy(cause) => {
+                Self::later(ErrorCode::Busy, "the service is busy; try again", cause)
+            }
+            StoreError::Unavailable(cause) => {
+                Self::later(ErrorCode::Unavailable, "the store cannot be reached; try again", cause)
+            }
+            StoreError::Corrupt(_) | StoreError::Internal(_) => Self::internal(error),
+        }
+    }
+}
+
+/// A race that the use case did not turn into a rule of its own: the caller is told which rule won.
+impl From<Unique> for Problem {
+    fn from(unique: Unique) -> Self {
+        match unique {
+            Unique::AccountSlug => TenancyError::SlugTaken(Tenant::Account).into(),
+            Unique::ApplicationSlug => TenancyError::SlugTaken(Tenant::Application).into(),
+            Unique::EnvironmentSlug => TenancyError::SlugTaken(Tenant::Environment).into(),
+            Unique::PermissionKey => PermissionError::KeyTaken { keys: Vec::new() }.into(),
+            Unique::RoleName => RoleError::NameTaken.into(),
+            Unique::NodeSlug => HierarchyError::SlugTaken.into(),
+            Unique::IdentityEmail => IdentityError::EmailTaken.into(),
+            Unique::IdentityExternalId => IdentityError::ExternalIdTaken.into(),
+            Unique::Membership => MembershipError::AlreadyActive.into(),
+            Unique::AssignmentKey => {
+                Self::new(ErrorCode::AssignmentConflict, "the identity holds this role at this node already")
+            }
+            Unique::Id => Self::internal(StoreError::Duplicate(unique)),
+        }
+    }
+}

@@ -1,0 +1,419 @@
+//! Assignments.
+
+use super::hierarchy::only;
+use crate::answer::{Created, Found, NoContent, PageOf, Representation};
+use crate::bulk::{BulkAnswer, SentItems};
+use crate::error_code::ErrorCode as E;
+use crate::input::{Body, Sent};
+use crate::operation::Operation;
+use crate::problem::Problem;
+use crate::request::Request;
+use crate::wire::{
+    Batch, Instant, PageNumber, Patch, Search, ShownAccessType, ShownStatus, Take, Whole, page, request_body,
+    request_query,
+};
+use canopy_app::BulkMode;
+use canopy_app::assignment::{bulk_create, bulk_remove, change_role, get, list, patch, remove};
+use canopy_domain::assignment::bulk_create::NewAssignment;
+use canopy_domain::assignment::change::{AssignmentPatch, Edge};
+use canopy_domain::assignment::listing::{AssignmentQuery, AssignmentSort, AssignmentView};
+use canopy_domain::{
+    Assignment, AssignmentId, AssignmentKey, AssignmentStatus, EnvironmentPlace, IdentityId, NodeId, PageRequest,
+    RoleId, SortOrder, Timestamp,
+};
+use serde::Serialize;
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+pub(super) fn operations() -> Vec<Operation> {
+    const TAG: &str = "Assignments";
+    const READ: &str = "assignment.read";
+    const MANAGE: &str = "assignment.manage";
+    const ITEM_RULES: &[E] = &[
+        E::IdentityNotFound,
+        E::NodeNotFound,
+        E::RoleNotFound,
+        E::SystemRoleNotAssignable,
+        E::RoleInactive,
+        E::MembershipNotActive,
+        E::InvalidWindow,
+        E::AssignmentConflict,
+    ];
+    const ROLE_RULES: &[E] = &[
+        E::AssignmentNotFound,
+        E::RoleNotFound,
+        E::SystemRoleNotAssignable,
+        E::RoleInactive,
+        E::AssignmentConflict,
+    ];
+    vec![
+        Operation::get("/assignments/app-wide", "listAssignments")
+            .says(TAG, "List the assignments of the environment.")
+            .needs(READ)
+            .by(list_assignments),
+        Operation::get("/assignments/app-wide/summary", "summarizeAssignments")
+            .says(TAG, "Count the assignments of the environment.")
+            .needs(READ)
+            .by(get_summary),
+        Operation::post("/assignments", "createAssignment")
+            .says(TAG, "Give an identity a role at a node and all below it.")
+            .needs(MANAGE)
+            .fails(ITEM_RULES)
+            .by(post_assignment),
+        Operation::post("/assignments/bulk-create", "bulkCreateAssignments")
+            .says(TAG, "Make many assignments, all or none unless `atomic` is false.")
+            .needs(MANAGE)
+            .by(post_assignments),
+        Operation::post("/assignments/bulk-remove", "bulkRemoveAssignments")
+            .says(TAG, "Remove many assignments, all or none.")
+            .needs(MANAGE)
+            .fails(&[E::AssignmentNotFound])
+            .by(remove_assignments),
+        Operation::post("/assignments/bulk-change-role", "bulkChangeRole")
+            .says(TAG, "Give many assignments another role, all or none.")
+            .needs(MANAGE)
+            .fails(ROLE_RULES)
+            .by(change_roles),
+        Operation::get("/assignments/{assignmentId}", "getAssignment")
+            .says(TAG, "Get an assignment.")
+            .needs(READ)
+            .fails(&[E::AssignmentNotFound])
+            .by(get_assignment),
+        Operation::patch("/assignments/{assignmentId}", "changeAssignment")
+            .says(TAG, "Change the role or window of an assignment.")
+            .needs(MANAGE)
+            .fails(ROLE_RULES)
+            .fails(&[E::InvalidWindow])
+            .by(patch_assignment),
+        Operation::delete("/assignments/{assignmentId}", "removeAssignment")
+            .says(TAG, "Remove an assignment.")
+            .needs(MANAGE)
+            .fails(&[E::AssignmentNotFound])
+            .by(delete_assignment),
+    ]
+}
+
+/// An assignment.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Assignment)]
+struct AssignmentBody {
+    id: Uuid,
+    identity_id: Uuid,
+    application_node_id: Uuid,
+    role_id: Uuid,
+    effective_from: Instant,
+    /// Null when it never ends.
+    effective_to: Option<Instant>,
+    created_at: Instant,
+    updated_at: Instant,
+}
+
+impl Representation for AssignmentBody {}
+
+impl AssignmentBody {
+    fn of(assignment: Assignment) -> Self {
+        Self {
+            id: assignment.id.as_uuid(),
+            identity_id: assignment.key.identity.as_uuid(),
+            application_node_id: assignment.key.node.as_uuid(),
+            role_id: assignment.key.role.as_uuid(),
+            effective_from: Instant(assignment.window.from()),
+            effective_to: assignment.window.to().map(Instant),
+            created_at: Instant(assignment.created_at),
+            updated_at: Instant(assignment.updated_at),
+        }
+    }
+}
+
+/// An assignment in a list, with what people need to read it.
+#[derive(Serialize, ToSchema)]
+struct AssignmentRow {
+    identity: RowIdentity,
+    role: RowRole,
+    assignment: RowAssignment,
+}
+
+#[derive(Serialize, ToSchema)]
+#[schema(as = AssignmentRowIdentity)]
+struct RowIdentity {
+    id: Uuid,
+    first_name: String,
+    last_name: String,
+    name: String,
+    email: String,
+    avatar_url: Option<String>,
+}
+
+#[derive(Serialize, ToSchema)]
+#[schema(as = AssignmentRowRole)]
+struct RowRole {
+    id: Uuid,
+    name: String,
+}
+
+#[derive(Serialize, ToSchema)]
+#[schema(as = AssignmentRowAssignment)]
+struct RowAssignment {
+    id: Uuid,
+    /// The node it was made at.
+    source_node_id: Uuid,
+    source_node_name: String,
+    access_type: ShownAccessType,
+    effective_from: Instant,
+    /// Null when it never ends.
+    effective_to: Option<Instant>,
+    status: ShownStatus,
+    created_at: Instant,
+}
+
+impl AssignmentRow {
+    fn of(now: Timestamp) -> impl Fn(AssignmentView) -> Self {
+        move |view| {
+            let (identity, assignment) = (view.identity, view.assignment);
+            Self {
+                identity: RowIdentity {
+                    id: identity.id.as_uuid(),
+                    name: format!("{} {}", identity.first_name, identity.last_name),
+                    first_name: identity.first_name.to_string(),
+                    last_name: identity.last_name.to_string(),
+                    email: identity.email.to_string(),
+                    avatar_url: identity.avatar_url.map(|url| url.to_string()),
+                },
+                role: RowRole { id: assignment.key.role.as_uuid(), name: view.role_name.to_string() },
+                assignment: RowAssignment {
+                    id: assignment.id.as_uuid(),
+                    source_node_id: assignment.key.node.as_uuid(),
+                    source_node_name: view.node_name.to_string(),
+                    access_type: ShownAccessType(view.access_type),
+                    effective_from: Instant(assignment.window.from()),
+                    effective_to: assignment.window.to().map(Instant),
+                    status: ShownStatus(assignment.window.status_at(now)),
+                    created_at: Instant(assignment.created_at),
+                },
+            }
+        }
+    }
+}
+
+/// How many assignments there are.
+#[derive(Serialize, ToSchema)]
+struct AssignmentSummary {
+    active_count: u64,
+    scheduled_count: u64,
+    expired_count: u64,
+    /// Active and ending within seven days.
+    expiring_soon_count: u64,
+    /// How many roles are assigned at all.
+    distinct_role_count: u64,
+}
+
+impl Representation for AssignmentSummary {}
+
+/// What a change of role did.
+#[derive(Serialize, ToSchema)]
+struct RoleChanged {
+    message: &'static str,
+    /// How many assignments changed.
+    updated: usize,
+}
+
+impl Representation for RoleChanged {}
+
+request_query!(
+    /// Which assignments, and how.
+    struct ListAssignments {
+        /// Which page, counted from 1.
+        page: PageNumber = Whole(1),
+        /// How many items a page has.
+        take: Take = Whole(PageRequest::DEFAULT_TAKE),
+        /// Only those whose identity (name or email), role or node contains this.
+        q: Search = Search::none(),
+        /// What to order by.
+        sort_by: AssignmentSort = AssignmentSort::CreatedAt,
+        /// In which direction.
+        order: SortOrder = SortOrder::Ascending,
+        /// Only those with this role.
+        role_id: Option<RoleId>,
+        /// Only those in this state now.
+        status: Option<AssignmentStatus>,
+        /// Only those made at this node.
+        source_node_id: Option<NodeId>,
+    }
+);
+
+request_body!(
+    /// An assignment to make.
+    struct CreateAssignment {
+        /// Who.
+        identity_id: IdentityId,
+        /// Where, and at everything below.
+        node_id: NodeId,
+        /// As what.
+        role_id: RoleId,
+        /// When it starts; now where it is not given.
+        effective_from: Option<Timestamp>,
+        /// When it ends; never where it is not given.
+        effective_to: Option<Timestamp>,
+    }
+);
+
+request_body!(
+    /// Assignments to make.
+    struct BulkCreateAssignments {
+        /// The assignments.
+        assignments: Batch<CreateAssignment>,
+        /// Whether one bad item keeps all from being stored.
+        atomic: bool = true,
+        /// Judges everything and writes nothing.
+        dry_run: bool = false,
+    }
+);
+
+request_body!(
+    /// Assignments to remove.
+    struct BulkRemoveAssignments {
+        /// Their ids.
+        assignment_ids: Batch<AssignmentId>,
+    }
+);
+
+request_body!(
+    /// Assignments that get another role.
+    struct BulkChangeRole {
+        /// Their ids.
+        assignment_ids: Batch<AssignmentId>,
+        /// The role they get.
+        role_id: RoleId,
+    }
+);
+
+request_body!(
+    /// A change to an assignment.
+    struct ChangeAssignment {
+        /// The role it has afterwards.
+        role_id: RoleId,
+        /// When it starts; null for its creation.
+        effective_from: Patch<Timestamp>,
+        /// When it ends; null for never.
+        effective_to: Patch<Timestamp>,
+    }
+);
+
+impl From<CreateAssignment> for NewAssignment {
+    fn from(body: CreateAssignment) -> Self {
+        Self {
+            key: AssignmentKey { identity: body.identity_id, role: body.role_id, node: body.node_id },
+            from: body.effective_from,
+            to: body.effective_to,
+        }
+    }
+}
+
+impl From<Patch<Timestamp>> for Edge {
+    fn from(patch: Patch<Timestamp>) -> Self {
+        match patch {
+            Patch::Absent => Self::Keep,
+            Patch::Null => Self::Clear,
+            Patch::Value(at) => Self::Set(at),
+        }
+    }
+}
+
+async fn list_assignments(
+    request: Request<EnvironmentPlace, (), ListAssignments>,
+) -> Result<PageOf<AssignmentRow>, Problem> {
+    let (query, request) = request.take_query();
+    let place = request.scope;
+    let asked = AssignmentQuery {
+        role: query.role_id,
+        status: query.status,
+        source_node: query.source_node_id,
+        search: query.q.folded(),
+        sort: query.sort_by,
+        order: query.order,
+        page: page(query.page, query.take),
+    };
+    let page = asked.page;
+    let (found, now) = request.run(move |app, _| async move { list::run(&app, &place, &asked).await }).await?;
+    Ok(PageOf::of(page, found, AssignmentRow::of(now)))
+}
+
+async fn get_summary(request: Request<EnvironmentPlace>) -> Result<Found<AssignmentSummary>, Problem> {
+    let place = request.scope;
+    let counts = request.run(move |app, _| async move { list::summary(&app, &place).await }).await?;
+    Ok(Found(AssignmentSummary {
+        active_count: counts.active,
+        scheduled_count: counts.scheduled,
+        expired_count: counts.expired,
+        expiring_soon_count: counts.expiring_soon,
+        distinct_role_count: counts.distinct_roles,
+    }))
+}
+
+async fn post_assignment(
+    request: Request<EnvironmentPlace, (), (), Body<CreateAssignment>>,
+) -> Result<Created<AssignmentBody>, Problem> {
+    let (Body(body), request) = request.take_body();
+    let (place, items) = (request.scope, [NewAssignment::from(body)]);
+    let made = request.run(move |app, call| async move {
+        bulk_create::run(&app, &call, &place, &items, BulkMode::SINGLE).await
+    });
+    let assignment = only(made.await?)?;
+    Ok(Created { name: assignment.id.to_string(), body: AssignmentBody::of(assignment) })
+}
+
+async fn post_assignments(
+    request: Request<EnvironmentPlace, (), (), Sent<BulkCreateAssignments>>,
+) -> Result<BulkAnswer<AssignmentBody>, Problem> {
+    let (Sent { body, raw }, request) = request.take_body();
+    let place = request.scope;
+    let mode = BulkMode { atomic: body.atomic, dry_run: body.dry_run };
+    let items: Vec<NewAssignment> = body.assignments.0.into_iter().map(NewAssignment::from).collect();
+    let made = request.run(move |app, call| async move { bulk_create::run(&app, &call, &place, &items, mode).await });
+    let sent = SentItems { raw, member: "assignments" };
+    Ok(BulkAnswer::of(made.await?, mode.dry_run, sent, AssignmentBody::of))
+}
+
+async fn remove_assignments(
+    request: Request<EnvironmentPlace, (), (), Body<BulkRemoveAssignments>>,
+) -> Result<NoContent, Problem> {
+    let (Body(body), request) = request.take_body();
+    let (place, ids) = (request.scope, body.assignment_ids.0);
+    request.run(move |app, call| async move { bulk_remove::run(&app, &call, &place, &ids).await }).await?;
+    Ok(NoContent)
+}
+
+async fn change_roles(
+    request: Request<EnvironmentPlace, (), (), Body<BulkChangeRole>>,
+) -> Result<Found<RoleChanged>, Problem> {
+    let (Body(body), request) = request.take_body();
+    let (place, ids, role) = (request.scope, body.assignment_ids.0, body.role_id);
+    let changed = request.run(move |app, call| async move { change_role::run(&app, &call, &place, &ids, role).await });
+    Ok(Found(RoleChanged { message: "the role of the assignments was changed", updated: changed.await? }))
+}
+
+async fn get_assignment(request: Request<EnvironmentPlace, AssignmentId>) -> Result<Found<AssignmentBody>, Problem> {
+    let (place, id) = (request.scope, request.id);
+    let found = request.run(move |app, _| async move { get::run(&app, &place, id).await }).await?;
+    Ok(Found(AssignmentBody::of(found)))
+}
+
+async fn patch_assignment(
+    request: Request<EnvironmentPlace, AssignmentId, (), Body<ChangeAssignment>>,
+) -> Result<Found<AssignmentBody>, Problem> {
+    let (Body(body), request) = request.take_body();
+    let (place, id) = (request.scope, request.id);
+    let asked = AssignmentPatch {
+        role: body.role_id,
+        from: body.effective_from.into(),
+        to: body.effective_to.into(),
+    };
+    let changed = request.run(move |app, call| async move { patch::run(&app, &call, &place, id, &asked).await });
+    Ok(Found(AssignmentBody::of(changed.await?)))
+}
+
+async fn delete_assignment(request: Request<EnvironmentPlace, AssignmentId>) -> Result<NoContent, Problem> {
+    let (place, id) = (request.scope, request.id);
+    request.run(move |app, call| async move { remove::run(&app, &call, &place, id).await }).await?;
+    Ok(NoContent)
+}

@@ -1,0 +1,29 @@
+//! The calls of the service, area by area. A new call touches its area alone.
+
+mod access;
+mod assignment;
+mod hierarchy;
+mod identity;
+mod permission;
+mod role;
+mod setup;
+mod tenancy;
+
+use crate::operation::Operation;
+
+/// Every call.
+pub(crate) fn operations() -> Vec<Operation> {
+    [
+        setup::operations(),
+        assignment::operations(),
+        access::operations(),
+        role::operations(),
+        permission::operations(),
+        hierarchy::operations(),
+        identity::operations(),
+        tenancy::operations(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}

@@ -1,0 +1,140 @@
+//! The catalog of permissions.
+
+use crate::answer::{Found, Listing, MadeAll, Representation};
+use crate::error_code::ErrorCode as E;
+use crate::input::Body;
+use crate::operation::Operation;
+use crate::problem::Problem;
+use crate::request::Request;
+use crate::wire::{Batch, Instant, Search, ShownSource, request_body, request_query};
+use canopy_app::permission::create::NewPermission;
+use canopy_app::permission::{create, get, list};
+use canopy_domain::permission::listing::PermissionQuery;
+use canopy_domain::{
+    ApplicationId, Category, Description, EnvironmentPlace, Permission, PermissionId, PermissionKey, PermissionSource,
+};
+use serde::Serialize;
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+pub(super) fn operations() -> Vec<Operation> {
+    const TAG: &str = "Permissions";
+    vec![
+        Operation::get("/permissions", "listPermissions")
+            .says(TAG, "List the permissions of the catalog, by key.")
+            .needs("permission.read")
+            .by(list_permissions),
+        Operation::post("/permissions", "createPermissions")
+            .says(TAG, "Add permissions to the catalog, all or none.")
+            .needs("permission.manage")
+            .fails(&[E::PermissionKeyTaken])
+            .by(post_permissions),
+        Operation::get("/permissions/{permissionId}", "getPermission")
+            .says(TAG, "Get a permission.")
+            .needs("permission.read")
+            .fails(&[E::PermissionNotFound])
+            .by(get_permission),
+    ]
+}
+
+/// A permission of the catalog.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Permission)]
+struct PermissionBody {
+    id: Uuid,
+    application_id: Uuid,
+    key: String,
+    description: Option<String>,
+    category: Option<String>,
+    source: ShownSource,
+    version: u32,
+    created_at: Instant,
+}
+
+impl PermissionBody {
+    fn of(application: ApplicationId) -> impl Fn(Permission) -> Self {
+        move |permission| Self {
+            id: permission.id.as_uuid(),
+            application_id: application.as_uuid(),
+            key: permission.key.to_string(),
+            description: permission.description.map(|text| text.to_string()),
+            category: permission.category.map(|text| text.to_string()),
+            source: ShownSource(permission.source),
+            version: permission.version.get(),
+            created_at: Instant(permission.created_at),
+        }
+    }
+}
+
+impl Representation for PermissionBody {
+    const VERSIONED: bool = true;
+
+    fn version(&self) -> Option<u32> {
+        Some(self.version)
+    }
+}
+
+request_query!(
+    /// Which permissions.
+    struct ListPermissions {
+        /// Only those whose key or description contains this.
+        q: Search = Search::none(),
+        /// Only those of this category.
+        category: Option<Category>,
+        /// Only those of this source.
+        source: Option<PermissionSource>,
+    }
+);
+
+request_body!(
+    /// Permissions to add.
+    struct CreatePermissions {
+        /// The permissions.
+        permissions: Batch<CreatePermission>,
+    }
+);
+
+request_body!(
+    /// A permission to add.
+    struct CreatePermission {
+        /// Its key; it never changes.
+        key: PermissionKey,
+        /// What it allows, for people.
+        description: Option<Description>,
+        /// The group it is shown in.
+        category: Option<Category>,
+    }
+);
+
+async fn list_permissions(
+    request: Request<EnvironmentPlace, (), ListPermissions>,
+) -> Result<Listing<PermissionBody>, Problem> {
+    let (query, request) = request.take_query();
+    let place = request.scope;
+    let query = PermissionQuery { search: query.q.folded(), category: query.category, source: query.source };
+    let found = request.run(move |app, _| async move { list::run(&app, &place, &query).await }).await?;
+    Ok(Listing::of(found, PermissionBody::of(place.application)))
+}
+
+async fn post_permissions(
+    request: Request<EnvironmentPlace, (), (), Body<CreatePermissions>>,
+) -> Result<MadeAll<PermissionBody>, Problem> {
+    let (Body(body), request) = request.take_body();
+    let place = request.scope;
+    let new = body.permissions.0.into_iter().map(|one| NewPermission {
+        key: one.key,
+        description: one.description,
+        category: one.category,
+    });
+    let new: Vec<NewPermission> = new.collect();
+    let made = request.run(move |app, call| async move { create::run(&app, &call, &place, &new).await }).await?;
+    Ok(MadeAll(Listing::of(made, PermissionBody::of(place.application))))
+}
+
+async fn get_permission(
+    request: Request<EnvironmentPlace, PermissionId>,
+) -> Result<Found<PermissionBody>, Problem> {
+    let (place, id) = (request.scope, request.id);
+    let found = request.run(move |app, _| async move { get::run(&app, &place, id).await }).await?;
+    Ok(Found(PermissionBody::of(place.application)(found)))
+}

@@ -1,0 +1,207 @@
+//! Roles and what they bundle.
+
+use crate::answer::{Created, Found, Listing, Representation, Texts};
+use crate::error_code::ErrorCode as E;
+use crate::input::Body;
+use crate::operation::Operation;
+use crate::problem::Problem;
+use crate::request::Request;
+use crate::wire::{Instant, request_body, request_query};
+use canopy_app::role::create::NewRole;
+use canopy_app::role::{create, get, list, replace_permissions};
+use canopy_domain::role::listing::{RoleQuery, RoleTypeFilter, RoleView};
+use canopy_domain::{ApplicationId, Description, EnvironmentPlace, PermissionKey, Role, RoleId, RoleName};
+use serde::Serialize;
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+pub(super) fn operations() -> Vec<Operation> {
+    const TAG: &str = "Roles";
+    vec![
+        Operation::get("/roles", "listRoles")
+            .says(TAG, "List the roles, by name.")
+            .needs("role.read")
+            .by(list_roles),
+        Operation::post("/roles", "createRole")
+            .says(TAG, "Make a role.")
+            .needs("role.manage")
+            .fails(&[E::RoleNameTaken, E::UnknownPermissionKeys])
+            .by(post_role),
+        Operation::get("/roles/{roleId}", "getRole")
+            .says(TAG, "Get a role.")
+            .needs("role.read")
+            .fails(&[E::RoleNotFound])
+            .by(get_role),
+        Operation::get("/roles/{roleId}/permissions", "listRolePermissions")
+            .says(TAG, "List the keys that a role bundles.")
+            .needs("role.read")
+            .fails(&[E::RoleNotFound])
+            .by(get_role_permissions),
+        Operation::put("/roles/{roleId}/permissions", "replaceRolePermissions")
+            .says(TAG, "Replace the keys that a role bundles.")
+            .needs("role.manage")
+            .fails(&[E::RoleNotFound, E::SystemRole, E::UnknownPermissionKeys])
+            .by(put_role_permissions),
+    ]
+}
+
+/// A role.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Role)]
+struct RoleBody {
+    id: Uuid,
+    application_id: Uuid,
+    name: String,
+    description: Option<String>,
+    is_system_role: bool,
+    /// The fixed word of a system role.
+    system_key: Option<&'static str>,
+    /// An inactive role grants nothing.
+    is_active: bool,
+    version: u32,
+    created_at: Instant,
+    updated_at: Instant,
+}
+
+impl RoleBody {
+    fn of(application: ApplicationId, role: Role) -> Self {
+        Self {
+            id: role.id.as_uuid(),
+            application_id: application.as_uuid(),
+            name: role.name.to_string(),
+            description: role.description.map(|text| text.to_string()),
+            is_system_role: role.kind.is_system(),
+            system_key: role.kind.system_key(),
+            is_active: role.is_active,
+            version: role.version.get(),
+            created_at: Instant(role.created_at),
+            updated_at: Instant(role.updated_at),
+        }
+    }
+}
+
+impl Representation for RoleBody {
+    const VERSIONED: bool = true;
+
+    fn version(&self) -> Option<u32> {
+        Some(self.version)
+    }
+}
+
+/// A role in a list.
+#[derive(Serialize, ToSchema)]
+struct RoleListItem {
+    id: Uuid,
+    application_id: Uuid,
+    name: String,
+    description: Option<String>,
+    is_system_role: bool,
+    /// The fixed word of a system role.
+    system_key: Option<&'static str>,
+    /// An inactive role grants nothing.
+    is_active: bool,
+    version: u32,
+    created_at: Instant,
+    updated_at: Instant,
+    /// How many permissions it bundles.
+    permission_count: u64,
+}
+
+impl RoleListItem {
+    fn of(application: ApplicationId) -> impl Fn(RoleView) -> Self {
+        move |view| {
+            let role = RoleBody::of(application, view.role);
+            Self {
+                id: role.id,
+                application_id: role.application_id,
+                name: role.name,
+                description: role.description,
+                is_system_role: role.is_system_role,
+                system_key: role.system_key,
+                is_active: role.is_active,
+                version: role.version,
+                created_at: role.created_at,
+                updated_at: role.updated_at,
+                permission_count: view.permission_count,
+            }
+        }
+    }
+}
+
+/// What was done.
+#[derive(Serialize, ToSchema)]
+struct Message {
+    message: &'static str,
+}
+
+impl Representation for Message {}
+
+request_query!(
+    /// Which roles.
+    struct ListRoles {
+        /// Inactive roles too.
+        include_inactive: bool = false,
+        /// Only the system role, or only the customer's.
+        kind as "type": Option<RoleTypeFilter>,
+    }
+);
+
+request_body!(
+    /// A role to make.
+    struct CreateRole {
+        /// Its name, unique in the environment without regard to case.
+        name: RoleName,
+        /// What it is for, for people.
+        description: Option<Description>,
+        /// The keys it bundles; each must be in the catalog.
+        permission_keys: Vec<PermissionKey> = Vec::new(),
+    }
+);
+
+request_body!(
+    /// What a role bundles.
+    struct ReplaceRolePermissions {
+        /// The keys; each must be in the catalog.
+        permission_keys: Vec<PermissionKey>,
+    }
+);
+
+async fn list_roles(request: Request<EnvironmentPlace, (), ListRoles>) -> Result<Listing<RoleListItem>, Problem> {
+    let place = request.scope;
+    let query = RoleQuery { include_inactive: request.query.include_inactive, kind: request.query.kind };
+    let found = request.run(move |app, _| async move { list::run(&app, &place, &query).await }).await?;
+    Ok(Listing::of(found, RoleListItem::of(place.application)))
+}
+
+async fn post_role(
+    request: Request<EnvironmentPlace, (), (), Body<CreateRole>>,
+) -> Result<Created<RoleBody>, Problem> {
+    let (Body(body), request) = request.take_body();
+    let place = request.scope;
+    let new = NewRole { name: body.name, description: body.description, permission_keys: body.permission_keys };
+    let role = request.run(move |app, call| async move { create::run(&app, &call, &place, &new).await }).await?;
+    Ok(Created { name: role.id.to_string(), body: RoleBody::of(place.application, role) })
+}
+
+async fn get_role(request: Request<EnvironmentPlace, RoleId>) -> Result<Found<RoleBody>, Problem> {
+    let (place, id) = (request.scope, request.id);
+    let role = request.run(move |app, _| async move { get::run(&app, &place, id).await }).await?;
+    Ok(Found(RoleBody::of(place.application, role)))
+}
+
+async fn get_role_permissions(request: Request<EnvironmentPlace, RoleId>) -> Result<Texts, Problem> {
+    let (place, id) = (request.scope, request.id);
+    let keys = request.run(move |app, _| async move { get::permission_keys(&app, &place, id).await }).await?;
+    Ok(Texts(keys.iter().map(ToString::to_string).collect()))
+}
+
+async fn put_role_permissions(
+    request: Request<EnvironmentPlace, RoleId, (), Body<ReplaceRolePermissions>>,
+) -> Result<Found<Message>, Problem> {
+    let (Body(body), request) = request.take_body();
+    let (place, id, keys) = (request.scope, request.id, body.permission_keys);
+    let replaced =
+        request.run(move |app, call| async move { replace_permissions::run(&app, &call, &place, id, &keys).await });
+    replaced.await?;
+    Ok(Found(Message { message: "the permissions of the role were replaced" }))
+}

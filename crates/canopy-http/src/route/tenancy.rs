@@ -1,0 +1,295 @@
+//! Accounts, applications and environments.
+
+use crate::answer::{Created, Found, Listing, Representation};
+use crate::error_code::ErrorCode as E;
+use crate::input::Body;
+use crate::operation::Operation;
+use crate::problem::Problem;
+use crate::request::Request;
+use crate::scope::Installation;
+use crate::wire::{Instant, ShownModel, object, request_body};
+use canopy_app::tenancy::{
+    NewTenant, change_access_model, create_account, create_application, create_environment, get, list,
+};
+use canopy_domain::{
+    AccessModel, Account, AccountId, Application, ApplicationPlace, DisplayName, Environment, EnvironmentPlace, Slug,
+};
+use serde::Serialize;
+use serde_json::value::RawValue;
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+pub(super) fn operations() -> Vec<Operation> {
+    const ACCOUNTS: &str = "Accounts";
+    const APPLICATIONS: &str = "Applications";
+    const ENVIRONMENTS: &str = "Environments";
+    vec![
+        Operation::get("/accounts", "listAccounts")
+            .says(ACCOUNTS, "List all accounts, by slug. Operators alone.")
+            .by(list_accounts),
+        Operation::post("/accounts", "createAccount")
+            .says(ACCOUNTS, "Make an account with one application and its environments. Operators alone.")
+            .fails(&[E::AccountSlugTaken])
+            .by(post_account),
+        Operation::get("", "getAccount").says(ACCOUNTS, "Get the account.").by(get_account),
+        Operation::get("/applications", "listApplications")
+            .says(APPLICATIONS, "List the applications of the account, by slug.")
+            .by(list_applications),
+        Operation::post("/applications", "createApplication")
+            .says(APPLICATIONS, "Make an application with the environments development and production.")
+            .fails(&[E::ApplicationSlugTaken])
+            .by(post_application),
+        Operation::get("", "getApplication").says(APPLICATIONS, "Get the application.").by(get_application),
+        Operation::get("/environments", "listEnvironments")
+            .says(ENVIRONMENTS, "List the environments of the application, by slug.")
+            .by(list_environments),
+        Operation::post("/environments", "createEnvironment")
+            .says(ENVIRONMENTS, "Make an environment: flat, with one root and the system permissions.")
+            .fails(&[E::EnvironmentSlugTaken])
+            .by(post_environment),
+        Operation::get("", "getEnvironment").says(ENVIRONMENTS, "Get the environment.").by(get_environment),
+        Operation::get("/access-model", "getAccessModel")
+            .says(ENVIRONMENTS, "Get whether the environment is flat or a hierarchy.")
+            .by(get_access_model),
+        Operation::put("/access-model", "changeAccessModel")
+            .says(ENVIRONMENTS, "Make a flat environment a hierarchy.")
+            .fails(&[E::RevertNeeded])
+            .by(put_access_model),
+    ]
+}
+
+/// An account.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Account)]
+struct AccountBody {
+    id: Uuid,
+    name: String,
+    slug: String,
+    #[schema(value_type = Object)]
+    settings: Box<RawValue>,
+    version: u32,
+    created_at: Instant,
+    updated_at: Instant,
+}
+
+impl AccountBody {
+    fn of(account: Account) -> Self {
+        Self {
+            id: account.id.as_uuid(),
+            name: account.name.to_string(),
+            slug: account.slug.to_string(),
+            settings: object(&account.settings),
+            version: account.version.get(),
+            created_at: Instant(account.created_at),
+            updated_at: Instant(account.updated_at),
+        }
+    }
+}
+
+/// An application.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Application)]
+struct ApplicationBody {
+    id: Uuid,
+    account_id: Uuid,
+    name: String,
+    slug: String,
+    #[schema(value_type = Object)]
+    settings: Box<RawValue>,
+    /// The environment that stands for the application where none is named.
+    default_environment_id: Option<Uuid>,
+    version: u32,
+    created_at: Instant,
+    updated_at: Instant,
+}
+
+impl ApplicationBody {
+    fn of(application: Application) -> Self {
+        Self {
+            id: application.id.as_uuid(),
+            account_id: application.account_id.as_uuid(),
+            name: application.name.to_string(),
+            slug: application.slug.to_string(),
+            settings: object(&application.settings),
+            default_environment_id: application.default_environment_id.map(|id| id.as_uuid()),
+            version: application.version.get(),
+            created_at: Instant(application.created_at),
+            updated_at: Instant(application.updated_at),
+        }
+    }
+}
+
+/// An environment.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Environment)]
+struct EnvironmentBody {
+    id: Uuid,
+    application_id: Uuid,
+    name: String,
+    slug: String,
+    #[schema(value_type = Object)]
+    settings: Box<RawValue>,
+    access_model: ShownModel,
+    /// Rises with the environment's own row and its hierarchy schema, not with its contents.
+    version: u32,
+    created_at: Instant,
+    updated_at: Instant,
+}
+
+impl EnvironmentBody {
+    fn of(environment: Environment) -> Self {
+        Self {
+            id: environment.id.as_uuid(),
+            application_id: environment.application_id.as_uuid(),
+            name: environment.name.to_string(),
+            slug: environment.slug.to_string(),
+            settings: object(&environment.settings),
+            access_model: ShownModel(environment.access_model),
+            version: environment.version.get(),
+            created_at: Instant(environment.created_at),
+            updated_at: Instant(environment.updated_at),
+        }
+    }
+}
+
+macro_rules! versioned {
+    ($($type:ty),+) => {
+        $(impl Representation for $type {
+            const VERSIONED: bool = true;
+
+            fn version(&self) -> Option<u32> {
+                Some(self.version)
+            }
+        })+
+    };
+}
+
+versioned!(AccountBody, ApplicationBody, EnvironmentBody);
+
+/// A new environment. The lists name what its copy had to be given anew; nothing of that kind exists here.
+#[derive(Serialize, ToSchema)]
+struct CreatedEnvironment {
+    environment: EnvironmentBody,
+    #[schema(value_type = Vec<Object>)]
+    oauth_client_rotations: [(); 0],
+    #[schema(value_type = Vec<Object>)]
+    webhook_subscription_rotations: [(); 0],
+}
+
+impl Representation for CreatedEnvironment {}
+
+/// The access model of an environment.
+#[derive(Serialize, ToSchema)]
+#[schema(as = AccessModelOf)]
+struct AccessModelBody {
+    model: ShownModel,
+}
+
+impl Representation for AccessModelBody {}
+
+request_body!(
+    /// A new account, application or environment.
+    struct CreateTenant {
+        /// Its name, as people read it.
+        name: DisplayName,
+        /// Its name in paths; made from the name where it is not given.
+        slug: Option<Slug>,
+    }
+);
+
+request_body!(
+    /// An access model.
+    struct ChangeAccessModel {
+        /// The model that the environment gets.
+        model: AccessModel,
+    }
+);
+
+impl From<CreateTenant> for NewTenant {
+    fn from(body: CreateTenant) -> Self {
+        Self { name: body.name, slug: body.slug }
+    }
+}
+
+type NewOne<S> = Request<S, (), (), Body<CreateTenant>>;
+
+async fn list_accounts(request: Request<Installation>) -> Result<Listing<AccountBody>, Problem> {
+    let accounts = request.run(|app, _| async move { list::accounts(&app).await }).await?;
+    Ok(Listing::of(accounts, AccountBody::of))
+}
+
+async fn post_account(request: NewOne<Installation>) -> Result<Created<AccountBody>, Problem> {
+    let (new, request) = request.take_body();
+    let new = NewTenant::from(new.0);
+    let account = request.run(|app, call| async move { create_account::run(&app, &call, &new).await }).await?;
+    Ok(Created { name: account.slug.to_string(), body: AccountBody::of(account) })
+}
+
+async fn get_account(request: Request<AccountId>) -> Result<Found<AccountBody>, Problem> {
+    let id = request.scope;
+    let account = request.run(move |app, _| async move { get::account(&app, id).await }).await?;
+    Ok(Found(AccountBody::of(account)))
+}
+
+async fn list_applications(request: Request<AccountId>) -> Result<Listing<ApplicationBody>, Problem> {
+    let account = request.scope;
+    let applications = request.run(move |app, _| async move { list::applications(&app, account).await }).await?;
+    Ok(Listing::of(applications, ApplicationBody::of))
+}
+
+async fn post_application(request: NewOne<AccountId>) -> Result<Created<ApplicationBody>, Problem> {
+    let (new, request) = request.take_body();
+    let (account, new) = (request.scope, NewTenant::from(new.0));
+    let made = request.run(move |app, call| async move { create_application::run(&app, &call, account, &new).await });
+    let application = made.await?;
+    Ok(Created { name: application.slug.to_string(), body: ApplicationBody::of(application) })
+}
+
+async fn get_application(request: Request<ApplicationPlace>) -> Result<Found<ApplicationBody>, Problem> {
+    let id = request.scope.application;
+    let application = request.run(move |app, _| async move { get::application(&app, id).await }).await?;
+    Ok(Found(ApplicationBody::of(application)))
+}
+
+async fn list_environments(request: Request<ApplicationPlace>) -> Result<Listing<EnvironmentBody>, Problem> {
+    let id = request.scope.application;
+    let environments = request.run(move |app, _| async move { list::environments(&app, id).await }).await?;
+    Ok(Listing::of(environments, EnvironmentBody::of))
+}
+
+async fn post_environment(request: NewOne<ApplicationPlace>) -> Result<Created<CreatedEnvironment>, Problem> {
+    let (new, request) = request.take_body();
+    let (place, new) = (request.scope, NewTenant::from(new.0));
+    let made = request.run(move |app, call| async move { create_environment::run(&app, &call, place, &new).await });
+    let environment = made.await?;
+    Ok(Created {
+        name: environment.slug.to_string(),
+        body: CreatedEnvironment {
+            environment: EnvironmentBody::of(environment),
+            oauth_client_rotations: [],
+            webhook_subscription_rotations: [],
+        },
+    })
+}
+
+async fn get_environment(request: Request<EnvironmentPlace>) -> Result<Found<EnvironmentBody>, Problem> {
+    Ok(Found(EnvironmentBody::of(environment(&request).await?)))
+}
+
+async fn get_access_model(request: Request<EnvironmentPlace>) -> Result<Found<AccessModelBody>, Problem> {
+    Ok(Found(AccessModelBody { model: ShownModel(environment(&request).await?.access_model) }))
+}
+
+async fn environment(request: &Request<EnvironmentPlace>) -> Result<Environment, Problem> {
+    let id = request.scope.environment;
+    request.run(move |app, _| async move { get::environment(&app, id).await }).await
+}
+
+async fn put_access_model(
+    request: Request<EnvironmentPlace, (), (), Body<ChangeAccessModel>>,
+) -> Result<Found<EnvironmentBody>, Problem> {
+    let (place, model) = (request.scope, request.body.0.model);
+    let changed =
+        request.run(move |app, call| async move { change_access_model::run(&app, &call, &place, model).await });
+    Ok(Found(EnvironmentBody::of(changed.await?)))
+}

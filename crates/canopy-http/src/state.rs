@@ -1,0 +1,69 @@
+//! What every request is given.
+
+use crate::problem::Problem;
+use canopy_app::App;
+use canopy_domain::port::TokenVerifier;
+use core::future::Future;
+use core::pin::Pin;
+use core::task::{Context, Poll, Waker};
+use std::sync::Arc;
+use tokio::runtime::Handle;
+
+/// The service behind the routes, shared by all workers.
+#[derive(Clone)]
+pub struct HttpState {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    app: App,
+    tokens: Arc<dyn TokenVerifier>,
+    runtime: Handle,
+}
+
+impl core::fmt::Debug for HttpState {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("HttpState").field("app", &self.inner.app).finish_non_exhaustive()
+    }
+}
+
+impl HttpState {
+    /// Puts the adapter together. Use cases run on `runtime`, which must have several threads: a client that hangs up
+    /// cannot cut them there, and a worker that is busy does not hold them up.
+    pub fn new(app: App, tokens: Arc<dyn TokenVerifier>, runtime: Handle) -> Self {
+        Self { inner: Arc::new(Inner { app, tokens, runtime }) }
+    }
+
+    pub(crate) fn app(&self) -> &App {
+        &self.inner.app
+    }
+
+    pub(crate) fn tokens(&self) -> &dyn TokenVerifier {
+        self.inner.tokens.as_ref()
+    }
+
+    /// Runs work on the shared runtime to its end, whatever becomes of the request.
+    pub(crate) async fn run<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = T> + Send + 'static,
+    ) -> Result<T, Problem> {
+        self.inner.runtime.spawn(work).await.map_err(Problem::internal)
+    }
+
+    /// Runs work that seldom has to wait: here and now if it does not, else on the shared runtime.
+    pub(crate) async fn run_quick<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = T> + Send + 'static,
+    ) -> Result<T, Problem> {
+        let mut work: Pin<Box<dyn Future<Output = T> + Send>> = Box::pin(work);
+        let first = {
+            // What the work hands to a thread pool must go to that of the shared runtime.
+            let _entered = self.inner.runtime.enter();
+            work.as_mut().poll(&mut Context::from_waker(Waker::noop()))
+        };
+        match first {
+            Poll::Ready(done) => Ok(done),
+            Poll::Pending => self.run(work).await,
+        }
+    }
+}

@@ -1,0 +1,36 @@
+//! Access tokens (JWT): the keys that may sign them, verifying them, and signing with the installation's own key.
+
+mod cache;
+mod claims;
+mod key;
+mod signer;
+mod verifier;
+
+pub use key::{KeyError, VerificationKey};
+pub use signer::TokenSigner;
+pub use verifier::JwtVerifier;
+
+/// Whom tokens come from and whom they are for; both must match.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TokenParties {
+    /// `iss`.
+    pub issuer: String,
+    /// `aud`, or one of them.
+    pub audience: String,
+}
+
+/// How far the clocks of issuers may be off, in seconds.
+pub const LEEWAY_SECONDS: i64 = 5;
+
+/// Puts the crypto provider in place and makes sure that it works: a wrong build must fail here, not at the first token.
+fn prove_provider() -> Result<(), KeyError> {
+    use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, crypto};
+    // An error means that it is in place already.
+    crypto::aws_lc::DEFAULT_PROVIDER.install_default().ok();
+    let (secret, message) = ([7; 32], b"probe");
+    let signature = crypto::sign(message, &EncodingKey::from_secret(&secret), Algorithm::HS256)?;
+    match crypto::verify(&signature, message, &DecodingKey::from_secret(&secret), Algorithm::HS256)? {
+        true => Ok(()),
+        false => Err(KeyError::Provider),
+    }
+}

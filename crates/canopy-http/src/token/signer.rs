@@ -1,0 +1,78 @@
+//! Signing tokens with the installation's own key.
+
+use super::claims::{Audience, Claims};
+use super::{KeyError, TokenParties, VerificationKey, prove_provider};
+use canopy_domain::Timestamp;
+use canopy_domain::port::{PrincipalKind, TokenClaims};
+use jsonwebtoken::jwk::{Jwk, ThumbprintHash};
+use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header};
+
+/// The DER of a PKCS#8 Ed25519 key (RFC 8410, version 1) up to its 32 bytes of seed.
+const PKCS8_HEAD: [u8; 16] =
+    [0x30, 0x2e, 0x02, 0x01, 0x00, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x04, 0x22, 0x04, 0x20];
+
+/// Signs tokens with an Ed25519 key.
+pub struct TokenSigner {
+    parties: TokenParties,
+    key: EncodingKey,
+    public: VerificationKey,
+}
+
+impl core::fmt::Debug for TokenSigner {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("TokenSigner").field("parties", &self.parties).field("key", &self.public).finish()
+    }
+}
+
+impl TokenSigner {
+    /// A signer with the key of a PKCS#8 PEM.
+    ///
+    /// # Errors
+    /// [`KeyError::PrivateKey`] for anything else.
+    pub fn from_pem(pem: &[u8], parties: TokenParties) -> Result<Self, KeyError> {
+        let key = EncodingKey::from_ed_pem(pem).map_err(|_| KeyError::PrivateKey)?;
+        let seed = key.as_bytes().get(PKCS8_HEAD.len()..).and_then(|rest| rest.first_chunk::<32>());
+        Self::from_seed(*seed.ok_or(KeyError::PrivateKey)?, parties)
+    }
+
+    /// A signer with the key that this seed makes.
+    ///
+    /// # Errors
+    /// [`KeyError`] when the crypto library does not work as built.
+    pub fn from_seed(seed: [u8; 32], parties: TokenParties) -> Result<Self, KeyError> {
+        prove_provider()?;
+        let der: Vec<u8> = PKCS8_HEAD.into_iter().chain(seed).collect();
+        let key = EncodingKey::from_ed_der(&der);
+        let jwk = Jwk::from_encoding_key(&key, Algorithm::EdDSA)?;
+        let id = jwk.thumbprint(ThumbprintHash::SHA256)?;
+        let everybody = PrincipalKind::ALL;
+        let public = VerificationKey::new(Some(id), DecodingKey::from_jwk(&jwk)?, Algorithm::EdDSA);
+        Ok(Self { parties, key, public: public.vouching_for(everybody) })
+    }
+
+    /// The key that verifies what this one signs. It vouches for every principal.
+    pub const fn verification_key(&self) -> &VerificationKey {
+        &self.public
+    }
+
+    /// Signs a token.
+    ///
+    /// # Errors
+    /// [`KeyError::Crypto`].
+    pub fn sign(&self, claims: &TokenClaims, issued_at: Timestamp) -> Result<String, KeyError> {
+        let mut header = Header::new(Algorithm::EdDSA);
+        header.kid.clone_from(&self.public.id);
+        let claims = Claims {
+            iss: self.parties.issuer.clone(),
+            aud: Audience::One(self.parties.audience.clone()),
+            sub: claims.subject.clone(),
+            exp: claims.expires_at.into(),
+            nbf: None,
+            iat: Some(issued_at.into()),
+            principal: claims.principal.as_str().to_owned(),
+            account: claims.account.map(|id| id.as_uuid()),
+            environment: claims.environment.map(|id| id.as_uuid()),
+        };
+        Ok(jsonwebtoken::encode(&header, &claims, &self.key)?)
+    }
+}

@@ -1,0 +1,65 @@
+//! Verifying tokens.
+
+use super::cache::{VerifiedTokens, fingerprint};
+use super::claims::Claims;
+use super::{KeyError, TokenParties, VerificationKey, prove_provider};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use canopy_domain::Timestamp;
+use canopy_domain::port::{TokenClaims, TokenError, TokenVerifier};
+
+/// The largest token that is looked at.
+const MAX_BYTES: usize = 8 * 1024;
+
+/// Verifies JWT access tokens with a set of keys.
+#[derive(Debug)]
+pub struct JwtVerifier {
+    parties: TokenParties,
+    keys: Vec<VerificationKey>,
+    verified: VerifiedTokens,
+}
+
+impl JwtVerifier {
+    /// A verifier with these keys.
+    ///
+    /// # Errors
+    /// [`KeyError`] when the crypto library does not work as built.
+    pub fn new(parties: TokenParties, keys: Vec<VerificationKey>) -> Result<Self, KeyError> {
+        prove_provider()?;
+        Ok(Self { parties, keys, verified: VerifiedTokens::default() })
+    }
+
+    fn verify_afresh(&self, token: &str, now: Timestamp) -> Result<TokenClaims, TokenError> {
+        let invalid = || TokenError::Invalid;
+        let (message, signature) = token.rsplit_once('.').ok_or_else(invalid)?;
+        let (_, payload) = message.split_once('.').ok_or_else(invalid)?;
+        let header = jsonwebtoken::decode_header(token).map_err(|_| invalid())?;
+        if header.crit.is_some() {
+            return Err(invalid());
+        }
+        let signed = |key: &&VerificationKey| {
+            key.fits(header.alg, header.kid.as_deref())
+                && jsonwebtoken::crypto::verify(signature, message.as_bytes(), &key.key, key.algorithm)
+                    .is_ok_and(|good| good)
+        };
+        let key = self.keys.iter().find(signed).ok_or_else(invalid)?;
+        let payload = URL_SAFE_NO_PAD.decode(payload).map_err(|_| invalid())?;
+        let claims: Claims = serde_json::from_slice(&payload).map_err(|_| invalid())?;
+        claims.check(&self.parties, &key.principals, now)
+    }
+}
+
+impl TokenVerifier for JwtVerifier {
+    fn verify(&self, token: &str, now: Timestamp) -> Result<TokenClaims, TokenError> {
+        if token.len() > MAX_BYTES {
+            return Err(TokenError::Invalid);
+        }
+        let fingerprint = fingerprint(token);
+        if let Some(remembered) = self.verified.get(&fingerprint, now) {
+            return remembered;
+        }
+        let claims = self.verify_afresh(token, now)?;
+        self.verified.remember(fingerprint, &claims, now);
+        Ok(claims)
+    }
+}

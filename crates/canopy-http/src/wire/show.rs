@@ -1,0 +1,92 @@
+//! How domain values look in answers.
+
+use super::schema::words;
+use canopy_domain::access::DenialReason;
+use canopy_domain::{
+    AccessModel, AccessType, AssignmentStatus, JsonObject, MembershipStatus, NodeStatus, PermissionSource, Timestamp,
+};
+use serde::{Serialize, Serializer};
+use serde_json::value::RawValue;
+use std::borrow::Cow;
+use utoipa::openapi::schema::{KnownFormat, ObjectBuilder, SchemaFormat, SchemaType, Type};
+use utoipa::openapi::{RefOr, Schema};
+use utoipa::{PartialSchema, ToSchema};
+
+/// An instant.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Instant(pub(crate) Timestamp);
+
+impl Serialize for Instant {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&self.0)
+    }
+}
+
+impl PartialSchema for Instant {
+    fn schema() -> RefOr<Schema> {
+        ObjectBuilder::new()
+            .schema_type(SchemaType::Type(Type::String))
+            .format(Some(SchemaFormat::KnownFormat(KnownFormat::DateTime)))
+            .description(Some("An instant: RFC 3339 in UTC with milliseconds."))
+            .examples(["2026-04-20T12:00:00.000Z"])
+            .build()
+            .into()
+    }
+}
+
+impl ToSchema for Instant {
+    fn name() -> Cow<'static, str> {
+        "Instant".into()
+    }
+}
+
+/// The JSON object that a customer keeps with something.
+pub(crate) fn object(object: &JsonObject) -> Box<RawValue> {
+    RawValue::from_string(object.as_str().to_owned()).unwrap_or_else(|_| RawValue::NULL.to_owned())
+}
+
+/// Declares how words of the domain look in answers.
+macro_rules! answer_words {
+    ($($(#[$doc:meta])* $name:ident = $type:ty, $schema:literal;)+) => {
+        $(
+            $(#[$doc])*
+            #[derive(Debug, Clone, Copy)]
+            pub(crate) struct $name(pub(crate) $type);
+
+            impl Serialize for $name {
+                fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                    serializer.serialize_str(self.0.as_str())
+                }
+            }
+
+            impl PartialSchema for $name {
+                fn schema() -> RefOr<Schema> {
+                    words(<$type>::ALL.iter().map(|one| one.as_str())).into()
+                }
+            }
+
+            impl ToSchema for $name {
+                fn name() -> Cow<'static, str> {
+                    $schema.into()
+                }
+            }
+        )+
+    };
+}
+
+answer_words! {
+    /// Flat or hierarchy.
+    ShownModel = AccessModel, "AccessModel";
+    /// System or custom.
+    ShownSource = PermissionSource, "PermissionSource";
+    /// On or off.
+    ShownNodeStatus = NodeStatus, "NodeStatus";
+    /// The state of a membership.
+    ShownMembership = MembershipStatus, "MembershipStatus";
+    /// Where now lies relative to a window.
+    ShownStatus = AssignmentStatus, "AssignmentStatus";
+    /// Given here or above.
+    ShownAccessType = AccessType, "AccessType";
+    /// Why not.
+    ShownReason = DenialReason, "DenialReason";
+}

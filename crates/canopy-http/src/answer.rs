@@ -24,12 +24,18 @@ pub(crate) struct Success {
 
 impl Success {
     fn new(status: StatusCode, description: &'static str, schema: RefOr<Schema>) -> Self {
-        Self { status, description, schema: Some(schema), headers: Vec::new() }
+        Self {
+            status,
+            description,
+            schema: Some(schema),
+            headers: Vec::new(),
+        }
     }
 
     fn with_etag<T: Representation>(mut self) -> Self {
         if T::VERSIONED {
-            self.headers.push(("ETag", "The version, as an entity tag for `If-Match`."));
+            self.headers
+                .push(("ETag", "The version, as an entity tag for `If-Match`."));
         }
         self
     }
@@ -138,12 +144,16 @@ pub(crate) struct Listing<T> {
 impl<T> Listing<T> {
     /// A list of what each of these looks like.
     pub(crate) fn of<S>(items: Vec<S>, show: impl FnMut(S) -> T) -> Self {
-        Self { items: items.into_iter().map(show).collect() }
+        Self {
+            items: items.into_iter().map(show).collect(),
+        }
     }
 }
 
 fn items_schema(items: RefOr<Schema>) -> ObjectBuilder {
-    ObjectBuilder::new().property("items", ArrayBuilder::new().items(items).build()).required("items")
+    ObjectBuilder::new()
+        .property("items", ArrayBuilder::new().items(items).build())
+        .required("items")
 }
 
 impl<T: Serialize + ToSchema> Answer for Listing<T> {
@@ -258,14 +268,21 @@ impl<T> Judged<T> {
     /// Writes the answer down at once, so that it may borrow from what it was judged by.
     pub(crate) fn new(body: &impl Serialize, revision: Revision) -> Self {
         let json = serde_json::to_string(body).unwrap_or_default();
-        Self { json, revision, kind: core::marker::PhantomData }
+        Self {
+            json,
+            revision,
+            kind: core::marker::PhantomData,
+        }
     }
 }
 
 impl<T: ToSchema> Answer for Judged<T> {
     fn describe(components: &mut Components) -> Vec<Success> {
         let mut success = Success::new(StatusCode::OK, "Judged.", components.answer::<T>());
-        success.headers.push(("Canopy-Revision", "The revision of the environment at which it was judged."));
+        success.headers.push((
+            "Canopy-Revision",
+            "The revision of the environment at which it was judged.",
+        ));
         vec![success]
     }
 

@@ -35,7 +35,8 @@ impl SentItems {
     fn items(&self) -> Vec<&RawValue> {
         let members: HashMap<String, &RawValue> = serde_json::from_slice(&self.raw).unwrap_or_default();
         let list = members.get(self.member).map(|list| list.get());
-        list.and_then(|list| serde_json::from_str(list).ok()).unwrap_or_default()
+        list.and_then(|list| serde_json::from_str(list).ok())
+            .unwrap_or_default()
     }
 }
 
@@ -52,7 +53,11 @@ impl<T> BulkAnswer<T> {
             Outcome::Refused(error) => Outcome::Refused(error.into()),
             Outcome::RolledBack { caused_by } => Outcome::RolledBack { caused_by },
         });
-        Self { outcomes: outcomes.collect(), dry_run, sent }
+        Self {
+            outcomes: outcomes.collect(),
+            dry_run,
+            sent,
+        }
     }
 }
 
@@ -99,8 +104,11 @@ struct Whole<'a, T> {
 }
 
 fn rolled_back(caused_by: &[usize]) -> Problem {
-    Problem::new(ErrorCode::RolledBack, "other items of the request kept this one from being stored")
-        .with("caused_by", caused_by)
+    Problem::new(
+        ErrorCode::RolledBack,
+        "other items of the request kept this one from being stored",
+    )
+    .with("caused_by", caused_by)
 }
 
 fn failed<'a, T>(index: usize, input: &'a RawValue, problem: Problem) -> ItemResult<'a, T> {
@@ -138,7 +146,11 @@ impl<T: Serialize + ToSchema> Answer for BulkAnswer<T> {
         let inputs = self.sent.items();
         let total = self.outcomes.len();
         let (code, dry_run) = if self.dry_run { (200, true) } else { (201, false) };
-        let succeeded = self.outcomes.iter().filter(|outcome| matches!(outcome, Outcome::Done(_))).count();
+        let succeeded = self
+            .outcomes
+            .iter()
+            .filter(|outcome| matches!(outcome, Outcome::Done(_)))
+            .count();
         let mut done = Vec::with_capacity(succeeded);
         let mut shells = Vec::with_capacity(total);
         for outcome in self.outcomes {
@@ -168,9 +180,17 @@ impl<T: Serialize + ToSchema> Answer for BulkAnswer<T> {
         });
         let whole = Whole {
             results: results.collect(),
-            summary: BulkSummary { total, succeeded, failed: total - succeeded },
+            summary: BulkSummary {
+                total,
+                succeeded,
+                failed: total - succeeded,
+            },
         };
-        let status = if succeeded == total { StatusCode::OK } else { StatusCode::MULTI_STATUS };
+        let status = if succeeded == total {
+            StatusCode::OK
+        } else {
+            StatusCode::MULTI_STATUS
+        };
         HttpResponse::build(status).json(whole)
     }
 }
@@ -178,13 +198,27 @@ impl<T: Serialize + ToSchema> Answer for BulkAnswer<T> {
 fn bulk_schema(components: &mut Components, data: RefOr<Schema>) -> RefOr<Schema> {
     use utoipa::openapi::schema::{SchemaType, Type};
     let of_type = |one: Type| ObjectBuilder::new().schema_type(SchemaType::Type(one));
-    let any = || Schema::AllOf(AllOfBuilder::new().description(Some("The item as it was sent.")).build());
+    let any = || {
+        Schema::AllOf(
+            AllOfBuilder::new()
+                .description(Some("The item as it was sent."))
+                .build(),
+        )
+    };
     let result = ObjectBuilder::new()
         .property("index", of_type(Type::Integer).minimum(Some(0)).build())
         .required("index")
-        .property("status", of_type(Type::String).enum_values(Some(["success", "error"])).build())
+        .property(
+            "status",
+            of_type(Type::String).enum_values(Some(["success", "error"])).build(),
+        )
         .required("status")
-        .property("code", of_type(Type::Integer).description(Some("The status the item would have had alone.")).build())
+        .property(
+            "code",
+            of_type(Type::Integer)
+                .description(Some("The status the item would have had alone."))
+                .build(),
+        )
         .required("code")
         .property("input", any())
         .required("input")

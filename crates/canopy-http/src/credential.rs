@@ -16,12 +16,22 @@ const API_KEY: &str = "x-api-key";
 pub(crate) fn bearer(request: &HttpRequest) -> Result<&str, Problem> {
     let headers = request.headers();
     if count(headers, AUTHORIZATION.as_str()) + count(headers, API_KEY) > 1 {
-        return Err(Problem::new(ErrorCode::TwoCredentials, "the request carries more than one credential"));
+        return Err(Problem::new(
+            ErrorCode::TwoCredentials,
+            "the request carries more than one credential",
+        ));
     }
     let invalid = || Problem::from(TokenError::Invalid);
-    let value = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok()).ok_or_else(invalid)?;
+    let value = headers
+        .get(AUTHORIZATION)
+        .and_then(|value| value.to_str().ok())
+        .ok_or_else(invalid)?;
     let (scheme, token) = value.split_once(' ').ok_or_else(invalid)?;
-    if scheme.eq_ignore_ascii_case("bearer") { Ok(token.trim()) } else { Err(invalid()) }
+    if scheme.eq_ignore_ascii_case("bearer") {
+        Ok(token.trim())
+    } else {
+        Err(invalid())
+    }
 }
 
 fn count(headers: &HeaderMap, name: &str) -> usize {

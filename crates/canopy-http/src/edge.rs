@@ -65,7 +65,11 @@ struct ErrorContent {
 
 /// The id of a request that came through [`around`].
 pub(crate) fn request_id(request: &HttpRequest) -> String {
-    request.extensions().get::<RequestId>().map(|id| id.0.clone()).unwrap_or_default()
+    request
+        .extensions()
+        .get::<RequestId>()
+        .map(|id| id.0.clone())
+        .unwrap_or_default()
 }
 
 /// The answer that tells of a problem.
@@ -79,7 +83,10 @@ pub(crate) fn refuse(problem: Problem, request: &HttpRequest, state: &HttpState)
     if let Some(seconds) = retry_after {
         response.insert_header((RETRY_AFTER, seconds));
     }
-    let refusal = Refusal { code: problem.code, cause: problem.cause.map(|cause| chain(cause.as_ref())) };
+    let refusal = Refusal {
+        code: problem.code,
+        cause: problem.cause.map(|cause| chain(cause.as_ref())),
+    };
     let mut response = response.json(ErrorBody {
         error: ErrorContent {
             status_code: status.as_u16(),
@@ -108,7 +115,11 @@ pub(crate) fn refuse_method(allow: &str, request: &HttpRequest, state: &HttpStat
 
 /// The answer to a path that there is not.
 pub(crate) fn refuse_route(request: &HttpRequest, state: &HttpState) -> HttpResponse {
-    refuse(Problem::new(ErrorCode::RouteNotFound, "there is no such route"), request, state)
+    refuse(
+        Problem::new(ErrorCode::RouteNotFound, "there is no such route"),
+        request,
+        state,
+    )
 }
 
 /// An error and everything that caused it, for the log.
@@ -143,7 +154,9 @@ pub(crate) async fn around<B: MessageBody + 'static>(
     request.extensions_mut().insert(RequestId(id));
     let mut response = next.call(request).await?.map_into_boxed_body();
     if let Ok(value) = header {
-        response.headers_mut().insert(HeaderName::from_static(REQUEST_ID), value);
+        response
+            .headers_mut()
+            .insert(HeaderName::from_static(REQUEST_ID), value);
     }
     log(response.request(), &response, begun);
     Ok(response)

@@ -164,7 +164,10 @@ impl<B: BodyInput> BodyInput for IfMatch<B> {
 
     fn complete(draft: B::Draft, request: &HttpRequest) -> Result<Self, Problem> {
         let version = expected_version(request)?;
-        Ok(Self { input: B::complete(draft, request)?, version })
+        Ok(Self {
+            input: B::complete(draft, request)?,
+            version,
+        })
     }
 
     fn schema(components: &mut Components) -> Option<RefOr<Schema>> {
@@ -174,27 +177,42 @@ impl<B: BodyInput> BodyInput for IfMatch<B> {
 
 /// The version of `If-Match`, bare or as a quoted entity tag.
 fn expected_version(request: &HttpRequest) -> Result<Version, Problem> {
-    let required = || Problem::new(ErrorCode::IfMatchRequired, "this call needs `If-Match` with the version it changes");
+    let required = || {
+        Problem::new(
+            ErrorCode::IfMatchRequired,
+            "this call needs `If-Match` with the version it changes",
+        )
+    };
     let value = request.headers().get(IF_MATCH).ok_or_else(required)?;
     let text = value.to_str().unwrap_or_default().trim();
-    let bare = text.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or(text);
+    let bare = text
+        .strip_prefix('"')
+        .and_then(|rest| rest.strip_suffix('"'))
+        .unwrap_or(text);
     let digits = !bare.is_empty() && bare.bytes().all(|byte| byte.is_ascii_digit());
     let number = bare.parse::<u64>().ok().filter(|_| digits);
     let version = number.and_then(|number| Whole::<1, { u32::MAX }>::checked(number).ok());
-    version
-        .and_then(|version| Version::new(version.0))
-        .ok_or_else(|| Problem::field("If-Match", Fault::new("invalid_version", "must be one version, such as \"3\"")))
+    version.and_then(|version| Version::new(version.0)).ok_or_else(|| {
+        Problem::field(
+            "If-Match",
+            Fault::new("invalid_version", "must be one version, such as \"3\""),
+        )
+    })
 }
 
 /// Refuses a body of another media type, then one that is announced to be too large, and reads it.
 pub(crate) async fn read_body(request: &HttpRequest, payload: Payload) -> Result<Bytes, Problem> {
     if !is_json(request) {
-        return Err(Problem::new(ErrorCode::UnsupportedMediaType, "the body must be sent as application/json"));
+        return Err(Problem::new(
+            ErrorCode::UnsupportedMediaType,
+            "the body must be sent as application/json",
+        ));
     }
-    let too_large = || {
-        Problem::new(ErrorCode::TooLarge, "the body is too large").with("max_bytes", MAX_BODY_BYTES)
-    };
-    let announced = request.headers().get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+    let too_large = || Problem::new(ErrorCode::TooLarge, "the body is too large").with("max_bytes", MAX_BODY_BYTES);
+    let announced = request
+        .headers()
+        .get(CONTENT_LENGTH)
+        .and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
     if announced.is_some_and(|length| length > MAX_BODY_BYTES as u64) {
         return Err(too_large());
     }
@@ -202,24 +220,36 @@ pub(crate) async fn read_body(request: &HttpRequest, payload: Payload) -> Result
         Err(_) => Err(too_large()),
         Ok(Ok(bytes)) => Ok(bytes),
         Ok(Err(error)) => {
-            Err(Problem::new(ErrorCode::MalformedJson, "the body ended before its time").with("reason", error.to_string()))
+            Err(Problem::new(ErrorCode::MalformedJson, "the body ended before its time")
+                .with("reason", error.to_string()))
         }
     }
 }
 
 fn is_json(request: &HttpRequest) -> bool {
-    let encoded = request.headers().get(CONTENT_ENCODING).is_some_and(|value| value != "identity");
-    let Some(text) = request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()) else {
+    let encoded = request
+        .headers()
+        .get(CONTENT_ENCODING)
+        .is_some_and(|value| value != "identity");
+    let Some(text) = request
+        .headers()
+        .get(CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+    else {
         return false;
     };
     let mut parts = text.split(';').map(str::trim);
-    let json = parts.next().is_some_and(|media| media.eq_ignore_ascii_case("application/json"));
-    let utf8 = parts.filter(|part| !part.is_empty()).all(|part| match part.split_once('=') {
-        Some((name, value)) if name.eq_ignore_ascii_case("charset") => {
-            value.trim_matches('"').eq_ignore_ascii_case("utf-8")
-        }
-        _ => true,
-    });
+    let json = parts
+        .next()
+        .is_some_and(|media| media.eq_ignore_ascii_case("application/json"));
+    let utf8 = parts
+        .filter(|part| !part.is_empty())
+        .all(|part| match part.split_once('=') {
+            Some((name, value)) if name.eq_ignore_ascii_case("charset") => {
+                value.trim_matches('"').eq_ignore_ascii_case("utf-8")
+            }
+            _ => true,
+        });
     json && utf8 && !encoded
 }
 

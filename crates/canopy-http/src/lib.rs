@@ -1,19 +1,32 @@
-//! The HTTP adapter of Canopy.
+//! The HTTP adapter of Canopy: routes, wire types, authentication, problem mapping and the OpenAPI document.
+//!
+//! The way of a request: the [edge](configure) gives it an id; its route reads it step by step in the order of refusals
+//! (credential, principal, place, body) into domain values; a use case of `canopy-app` runs on the shared runtime; what
+//! it answers, or why it refuses, becomes a response. Each call is one entry of a table from which its route and its part
+//! of the document are made.
 
-mod error_code;
-mod problem;
-pub mod token;
-mod wire;
-
-pub use error_code::ErrorCode;
 mod answer;
 mod bulk;
 mod credential;
 mod edge;
+mod error_code;
 mod input;
+mod monitor;
+mod openapi;
 mod operation;
+mod problem;
+mod reference;
 mod request;
-mod scope;
-mod state;
-pub use state::HttpState;
 mod route;
+mod router;
+mod scope;
+mod server;
+mod state;
+pub mod token;
+mod wire;
+
+pub use error_code::ErrorCode;
+pub use openapi::openapi;
+pub use router::configure;
+pub use server::{ServerOptions, server};
+pub use state::HttpState;

@@ -122,7 +122,12 @@ fn codes_of(shape: &Shape, has_body: bool, rules: &[ErrorCode]) -> BTreeSet<Erro
     let places = [E::AccountNotFound, E::ApplicationNotFound, E::EnvironmentNotFound];
     codes.extend(places.iter().take(shape.level.slugs().len()));
     if has_body {
-        codes.extend([E::UnsupportedMediaType, E::TooLarge, E::MalformedJson, E::UnsupportedField]);
+        codes.extend([
+            E::UnsupportedMediaType,
+            E::TooLarge,
+            E::MalformedJson,
+            E::UnsupportedField,
+        ]);
     }
     if shape.versioned {
         codes.extend([E::IfMatchRequired, E::VersionMismatch]);
@@ -180,7 +185,11 @@ impl Draft {
                 match answered {
                     Ok(answer) => answer.respond(&http),
                     Err(problem) => {
-                        debug_assert!(known.contains(&problem.code), "{name} does not document {:?}", problem.code);
+                        debug_assert!(
+                            known.contains(&problem.code),
+                            "{name} does not document {:?}",
+                            problem.code
+                        );
                         refuse(problem, &http, &state)
                     }
                 }

@@ -36,7 +36,12 @@ pub(crate) struct Problem {
 impl Problem {
     /// A problem without details.
     pub(crate) fn new(code: ErrorCode, message: impl Into<Cow<'static, str>>) -> Self {
-        Self { code, message: message.into(), details: Map::new(), cause: None }
+        Self {
+            code,
+            message: message.into(),
+            details: Map::new(),
+            cause: None,
+        }
     }
 
     /// A rule of the domain, whose message is fit for callers.
@@ -72,7 +77,11 @@ impl Problem {
 
     /// How long the caller should wait before it tries again, where that helps.
     pub(crate) const fn retry_after(&self) -> Option<u32> {
-        if self.code.status() == 503 { Some(RETRY_AFTER_SECONDS) } else { None }
+        if self.code.status() == 503 {
+            Some(RETRY_AFTER_SECONDS)
+        } else {
+            None
+        }
     }
 }
 
@@ -91,13 +100,23 @@ fn unknown_keys(error: &impl Display, keys: &[PermissionKey]) -> Problem {
 impl From<Faults> for Problem {
     fn from(faults: Faults) -> Self {
         let (code, message) = if faults.has_unsupported() {
-            (ErrorCode::UnsupportedField, "the request has a field that this service does not support")
+            (
+                ErrorCode::UnsupportedField,
+                "the request has a field that this service does not support",
+            )
         } else {
-            (ErrorCode::ValidationFailed, "the request breaks the rules of its fields")
+            (
+                ErrorCode::ValidationFailed,
+                "the request breaks the rules of its fields",
+            )
         };
         let (fields, omitted) = faults.into_parts();
         let problem = Self::new(code, message).with("fields", json!(fields));
-        if omitted == 0 { problem } else { problem.with("omitted", omitted) }
+        if omitted == 0 {
+            problem
+        } else {
+            problem.with("omitted", omitted)
+        }
     }
 }
 
@@ -351,9 +370,10 @@ impl From<Unique> for Problem {
             Unique::IdentityEmail => IdentityError::EmailTaken.into(),
             Unique::IdentityExternalId => IdentityError::ExternalIdTaken.into(),
             Unique::Membership => MembershipError::AlreadyActive.into(),
-            Unique::AssignmentKey => {
-                Self::new(ErrorCode::AssignmentConflict, "the identity holds this role at this node already")
-            }
+            Unique::AssignmentKey => Self::new(
+                ErrorCode::AssignmentConflict,
+                "the identity holds this role at this node already",
+            ),
             Unique::Id => Self::internal(StoreError::Duplicate(unique)),
         }
     }

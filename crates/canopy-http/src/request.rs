@@ -31,7 +31,11 @@ impl<S: Scope, P: PathInput, Q: QueryInput, B: BodyInput> Request<S, P, Q, B> {
     /// `If-Match` 428.
     pub(crate) async fn receive(http: &HttpRequest, payload: Payload, state: &HttpState) -> Result<Self, Problem> {
         let (scope, call) = enter::<S>(http, state).await?;
-        let raw = if B::HAS_BODY { read_body(http, payload).await? } else { Bytes::new() };
+        let raw = if B::HAS_BODY {
+            read_body(http, payload).await?
+        } else {
+            Bytes::new()
+        };
         let json = if B::HAS_BODY { parse_json(&raw)? } else { Json::Null };
         let mut faults = Faults::default();
         let id = P::read(http, &mut faults);
@@ -42,7 +46,14 @@ impl<S: Scope, P: PathInput, Q: QueryInput, B: BodyInput> Request<S, P, Q, B> {
         };
         drop(json);
         let body = B::complete(body, http)?;
-        Ok(Self { state: state.clone(), call, scope, id, query, body })
+        Ok(Self {
+            state: state.clone(),
+            call,
+            scope,
+            id,
+            query,
+            body,
+        })
     }
 }
 
@@ -57,17 +68,28 @@ async fn enter<S: Scope>(http: &HttpRequest, state: &HttpState) -> Result<(S, Ca
         S::find(app, caller, slugs).await
     };
     let (scope, caller) = state.run_quick(entered).await??;
-    Ok((scope, Call { caller, request_id: request_id(http) }))
+    Ok((
+        scope,
+        Call {
+            caller,
+            request_id: request_id(http),
+        },
+    ))
 }
 
 fn slugs(http: &HttpRequest, level: Level) -> Slugs {
     let slug = |name: &str| http.match_info().get(name).unwrap_or_default().to_owned();
     match level {
         Level::Installation => Slugs::default(),
-        Level::Account => Slugs { account: slug("accountSlug"), ..Slugs::default() },
-        Level::Application => {
-            Slugs { account: slug("accountSlug"), application: slug("appSlug"), ..Slugs::default() }
-        }
+        Level::Account => Slugs {
+            account: slug("accountSlug"),
+            ..Slugs::default()
+        },
+        Level::Application => Slugs {
+            account: slug("accountSlug"),
+            application: slug("appSlug"),
+            ..Slugs::default()
+        },
         Level::Environment => Slugs {
             account: slug("accountSlug"),
             application: slug("appSlug"),
@@ -88,18 +110,55 @@ impl<S, P, Q, B> Request<S, P, Q, B> {
         T: Send + 'static,
         F: Future<Output = Result<T, AppError>> + Send + 'static,
     {
-        Ok(self.state.run(use_case(self.app().clone(), self.call.clone())).await??)
+        Ok(self
+            .state
+            .run(use_case(self.app().clone(), self.call.clone()))
+            .await??)
     }
 
     /// The body, and the request without it.
     pub(crate) fn take_body(self) -> (B, Request<S, P, Q>) {
-        let Self { state, call, scope, id, query, body } = self;
-        (body, Request { state, call, scope, id, query, body: () })
+        let Self {
+            state,
+            call,
+            scope,
+            id,
+            query,
+            body,
+        } = self;
+        (
+            body,
+            Request {
+                state,
+                call,
+                scope,
+                id,
+                query,
+                body: (),
+            },
+        )
     }
 
     /// The query, and the request without it.
     pub(crate) fn take_query(self) -> (Q, Request<S, P, (), B>) {
-        let Self { state, call, scope, id, query, body } = self;
-        (query, Request { state, call, scope, id, query: (), body })
+        let Self {
+            state,
+            call,
+            scope,
+            id,
+            query,
+            body,
+        } = self;
+        (
+            query,
+            Request {
+                state,
+                call,
+                scope,
+                id,
+                query: (),
+                body,
+            },
+        )
     }
 }

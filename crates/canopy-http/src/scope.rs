@@ -24,9 +24,7 @@ impl Level {
             Self::Installation => "/portal/v1",
             Self::Account => "/portal/v1/accounts/{accountSlug}",
             Self::Application => "/portal/v1/accounts/{accountSlug}/applications/{appSlug}",
-            Self::Environment => {
-                "/portal/v1/accounts/{accountSlug}/applications/{appSlug}/environments/{envSlug}"
-            }
+            Self::Environment => "/portal/v1/accounts/{accountSlug}/applications/{appSlug}/environments/{envSlug}",
         }
     }
 
@@ -61,8 +59,11 @@ pub(crate) trait Scope: Sized + Send + 'static {
     const LEVEL: Level;
 
     /// Finds the place, if the caller may be there.
-    fn find(app: App, caller: Caller, slugs: Slugs)
-    -> impl Future<Output = Result<(Self, Caller), AppError>> + Send + 'static;
+    fn find(
+        app: App,
+        caller: Caller,
+        slugs: Slugs,
+    ) -> impl Future<Output = Result<(Self, Caller), AppError>> + Send + 'static;
 }
 
 /// The installation as a whole.
@@ -90,7 +91,10 @@ impl Scope for ApplicationPlace {
     const LEVEL: Level = Level::Application;
 
     async fn find(app: App, caller: Caller, slugs: Slugs) -> Result<(Self, Caller), AppError> {
-        Ok((scope::application(&app, &caller, &slugs.account, &slugs.application).await?, caller))
+        Ok((
+            scope::application(&app, &caller, &slugs.account, &slugs.application).await?,
+            caller,
+        ))
     }
 }
 
@@ -98,7 +102,11 @@ impl Scope for EnvironmentPlace {
     const LEVEL: Level = Level::Environment;
 
     async fn find(app: App, caller: Caller, slugs: Slugs) -> Result<(Self, Caller), AppError> {
-        let names = (slugs.account.as_str(), slugs.application.as_str(), slugs.environment.as_str());
+        let names = (
+            slugs.account.as_str(),
+            slugs.application.as_str(),
+            slugs.environment.as_str(),
+        );
         Ok((scope::environment(&app, &caller, names).await?, caller))
     }
 }

@@ -23,7 +23,9 @@ struct Inner {
 
 impl core::fmt::Debug for HttpState {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.debug_struct("HttpState").field("app", &self.inner.app).finish_non_exhaustive()
+        f.debug_struct("HttpState")
+            .field("app", &self.inner.app)
+            .finish_non_exhaustive()
     }
 }
 
@@ -31,7 +33,9 @@ impl HttpState {
     /// Puts the adapter together. Use cases run on `runtime`, which must have several threads: a client that hangs up
     /// cannot cut them there, and a worker that is busy does not hold them up.
     pub fn new(app: App, tokens: Arc<dyn TokenVerifier>, runtime: Handle) -> Self {
-        Self { inner: Arc::new(Inner { app, tokens, runtime }) }
+        Self {
+            inner: Arc::new(Inner { app, tokens, runtime }),
+        }
     }
 
     pub(crate) fn app(&self) -> &App {

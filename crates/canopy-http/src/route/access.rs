@@ -21,7 +21,10 @@ use uuid::Uuid;
 pub(super) fn operations() -> Vec<Operation> {
     vec![
         Operation::post("/permissions/evaluate", "evaluate")
-            .says("Evaluation", "May this identity do this there, now or at another instant?")
+            .says(
+                "Evaluation",
+                "May this identity do this there, now or at another instant?",
+            )
             .needs("access.evaluate")
             .by(evaluate),
     ]
@@ -121,7 +124,10 @@ impl WireValue for Asked {
                 None
             }
             (ScopeWord::AppWide, Some(_)) => {
-                faults.add(&at_node, Fault::new("not_allowed", "is not allowed with the scope `app_wide`"));
+                faults.add(
+                    &at_node,
+                    Fault::new("not_allowed", "is not allowed with the scope `app_wide`"),
+                );
                 None
             }
         };
@@ -141,7 +147,11 @@ impl WireValue for Asked {
 
 impl Asked {
     fn question(&self) -> Question<'_> {
-        Question { identity: self.identity, permission: &self.permission, scope: self.scope }
+        Question {
+            identity: self.identity,
+            permission: &self.permission,
+            scope: self.scope,
+        }
     }
 }
 
@@ -167,13 +177,18 @@ async fn evaluate(request: Request<EnvironmentPlace, (), (), Body<Asked>>) -> Re
     let environment = request.scope.environment;
     let (Body(asked), request) = request.take_body();
     let (question, at, consistency) = (asked.question(), asked.at, asked.consistency);
-    let at_once = evaluate::at_once(request.app(), environment, &question, at, consistency, |found| show(&asked, found));
+    let at_once = evaluate::at_once(request.app(), environment, &question, at, consistency, |found| {
+        show(&asked, found)
+    });
     if let Some(answer) = at_once {
         return Ok(answer);
     }
     let waiting = request.run(move |app, _| async move {
         let (question, at, consistency) = (asked.question(), asked.at, asked.consistency);
-        evaluate::run(&app, environment, &question, at, consistency, |found| show(&asked, found)).await
+        evaluate::run(&app, environment, &question, at, consistency, |found| {
+            show(&asked, found)
+        })
+        .await
     });
     waiting.await
 }

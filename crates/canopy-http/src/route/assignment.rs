@@ -179,7 +179,10 @@ impl AssignmentRow {
                     email: identity.email.to_string(),
                     avatar_url: identity.avatar_url.map(|url| url.to_string()),
                 },
-                role: RowRole { id: assignment.key.role.as_uuid(), name: view.role_name.to_string() },
+                role: RowRole {
+                    id: assignment.key.role.as_uuid(),
+                    name: view.role_name.to_string(),
+                },
                 assignment: RowAssignment {
                     id: assignment.id.as_uuid(),
                     source_node_id: assignment.key.node.as_uuid(),
@@ -302,7 +305,11 @@ request_body!(
 impl From<CreateAssignment> for NewAssignment {
     fn from(body: CreateAssignment) -> Self {
         Self {
-            key: AssignmentKey { identity: body.identity_id, role: body.role_id, node: body.node_id },
+            key: AssignmentKey {
+                identity: body.identity_id,
+                role: body.role_id,
+                node: body.node_id,
+            },
             from: body.effective_from,
             to: body.effective_to,
         }
@@ -334,13 +341,17 @@ async fn list_assignments(
         page: page(query.page, query.take),
     };
     let page = asked.page;
-    let (found, now) = request.run(move |app, _| async move { list::run(&app, &place, &asked).await }).await?;
+    let (found, now) = request
+        .run(move |app, _| async move { list::run(&app, &place, &asked).await })
+        .await?;
     Ok(PageOf::of(page, found, AssignmentRow::of(now)))
 }
 
 async fn get_summary(request: Request<EnvironmentPlace>) -> Result<Found<AssignmentSummary>, Problem> {
     let place = request.scope;
-    let counts = request.run(move |app, _| async move { list::summary(&app, &place).await }).await?;
+    let counts = request
+        .run(move |app, _| async move { list::summary(&app, &place).await })
+        .await?;
     Ok(Found(AssignmentSummary {
         active_count: counts.active,
         scheduled_count: counts.scheduled,
@@ -355,11 +366,13 @@ async fn post_assignment(
 ) -> Result<Created<AssignmentBody>, Problem> {
     let (Body(body), request) = request.take_body();
     let (place, items) = (request.scope, [NewAssignment::from(body)]);
-    let made = request.run(move |app, call| async move {
-        bulk_create::run(&app, &call, &place, &items, BulkMode::SINGLE).await
-    });
+    let made = request
+        .run(move |app, call| async move { bulk_create::run(&app, &call, &place, &items, BulkMode::SINGLE).await });
     let assignment = only(made.await?)?;
-    Ok(Created { name: assignment.id.to_string(), body: AssignmentBody::of(assignment) })
+    Ok(Created {
+        name: assignment.id.to_string(),
+        body: AssignmentBody::of(assignment),
+    })
 }
 
 async fn post_assignments(
@@ -367,10 +380,16 @@ async fn post_assignments(
 ) -> Result<BulkAnswer<AssignmentBody>, Problem> {
     let (Sent { body, raw }, request) = request.take_body();
     let place = request.scope;
-    let mode = BulkMode { atomic: body.atomic, dry_run: body.dry_run };
+    let mode = BulkMode {
+        atomic: body.atomic,
+        dry_run: body.dry_run,
+    };
     let items: Vec<NewAssignment> = body.assignments.0.into_iter().map(NewAssignment::from).collect();
     let made = request.run(move |app, call| async move { bulk_create::run(&app, &call, &place, &items, mode).await });
-    let sent = SentItems { raw, member: "assignments" };
+    let sent = SentItems {
+        raw,
+        member: "assignments",
+    };
     Ok(BulkAnswer::of(made.await?, mode.dry_run, sent, AssignmentBody::of))
 }
 
@@ -379,7 +398,9 @@ async fn remove_assignments(
 ) -> Result<NoContent, Problem> {
     let (Body(body), request) = request.take_body();
     let (place, ids) = (request.scope, body.assignment_ids.0);
-    request.run(move |app, call| async move { bulk_remove::run(&app, &call, &place, &ids).await }).await?;
+    request
+        .run(move |app, call| async move { bulk_remove::run(&app, &call, &place, &ids).await })
+        .await?;
     Ok(NoContent)
 }
 
@@ -389,12 +410,17 @@ async fn change_roles(
     let (Body(body), request) = request.take_body();
     let (place, ids, role) = (request.scope, body.assignment_ids.0, body.role_id);
     let changed = request.run(move |app, call| async move { change_role::run(&app, &call, &place, &ids, role).await });
-    Ok(Found(RoleChanged { message: "the role of the assignments was changed", updated: changed.await? }))
+    Ok(Found(RoleChanged {
+        message: "the role of the assignments was changed",
+        updated: changed.await?,
+    }))
 }
 
 async fn get_assignment(request: Request<EnvironmentPlace, AssignmentId>) -> Result<Found<AssignmentBody>, Problem> {
     let (place, id) = (request.scope, request.id);
-    let found = request.run(move |app, _| async move { get::run(&app, &place, id).await }).await?;
+    let found = request
+        .run(move |app, _| async move { get::run(&app, &place, id).await })
+        .await?;
     Ok(Found(AssignmentBody::of(found)))
 }
 
@@ -414,6 +440,8 @@ async fn patch_assignment(
 
 async fn delete_assignment(request: Request<EnvironmentPlace, AssignmentId>) -> Result<NoContent, Problem> {
     let (place, id) = (request.scope, request.id);
-    request.run(move |app, call| async move { remove::run(&app, &call, &place, id).await }).await?;
+    request
+        .run(move |app, call| async move { remove::run(&app, &call, &place, id).await })
+        .await?;
     Ok(NoContent)
 }

@@ -30,8 +30,13 @@ use uuid::Uuid;
 
 pub(super) fn operations() -> Vec<Operation> {
     const TAG: &str = "Hierarchy";
-    const NODE_RULES: &[E] =
-        &[E::HierarchyFlat, E::ParentNotFound, E::UnknownNodeType, E::ChildTypeNotAllowed, E::MaxDepthExceeded];
+    const NODE_RULES: &[E] = &[
+        E::HierarchyFlat,
+        E::ParentNotFound,
+        E::UnknownNodeType,
+        E::ChildTypeNotAllowed,
+        E::MaxDepthExceeded,
+    ];
     vec![
         Operation::get("/nodes", "getTree")
             .says(TAG, "Get the whole tree.")
@@ -44,7 +49,10 @@ pub(super) fn operations() -> Vec<Operation> {
             .fails(&[E::NodeSlugTaken])
             .by(post_node),
         Operation::post("/nodes/bulk-create", "bulkCreateNodes")
-            .says(TAG, "Make many nodes; parents are named by their id or by their `ref` in the request.")
+            .says(
+                TAG,
+                "Make many nodes; parents are named by their id or by their `ref` in the request.",
+            )
             .needs("node.manage")
             .by(post_nodes),
         Operation::get("/nodes/{nodeId}", "getNode")
@@ -53,11 +61,17 @@ pub(super) fn operations() -> Vec<Operation> {
             .fails(&[E::NodeNotFound])
             .by(get_one),
         Operation::get("/hierarchy-schema", "getHierarchySchema")
-            .says(TAG, "Get the schema: which types of nodes there are and what may stand below what.")
+            .says(
+                TAG,
+                "Get the schema: which types of nodes there are and what may stand below what.",
+            )
             .needs("node.read")
             .by(get_hierarchy_schema),
         Operation::patch("/hierarchy-schema", "changeHierarchySchema")
-            .says(TAG, "Replace the schema. `If-Match` takes the version of the environment.")
+            .says(
+                TAG,
+                "Replace the schema. `If-Match` takes the version of the environment.",
+            )
             .needs("node.manage")
             .fails(&[E::SchemaInUse])
             .by(patch_hierarchy_schema),
@@ -324,13 +338,13 @@ impl WireValue for SchemaInput {
 
 async fn get_tree(request: Request<EnvironmentPlace>) -> Result<Found<tree::Tree>, Problem> {
     let place = request.scope;
-    let nodes = request.run(move |app, _| async move { list_nodes::run(&app, &place).await }).await?;
+    let nodes = request
+        .run(move |app, _| async move { list_nodes::run(&app, &place).await })
+        .await?;
     Ok(Found(tree::Tree::of(nodes)))
 }
 
-async fn post_node(
-    request: Request<EnvironmentPlace, (), (), Body<CreateNode>>,
-) -> Result<Created<NodeBody>, Problem> {
+async fn post_node(request: Request<EnvironmentPlace, (), (), Body<CreateNode>>) -> Result<Created<NodeBody>, Problem> {
     let (Body(body), request) = request.take_body();
     let place = request.scope;
     let new = [NewNode {
@@ -341,11 +355,13 @@ async fn post_node(
         slug: body.slug,
         metadata: body.metadata.unwrap_or_default(),
     }];
-    let made = request.run(move |app, call| async move {
-        bulk_create::run(&app, &call, &place, &new, BulkMode::SINGLE).await
-    });
+    let made = request
+        .run(move |app, call| async move { bulk_create::run(&app, &call, &place, &new, BulkMode::SINGLE).await });
     let node = only(made.await?)?;
-    Ok(Created { name: node.id.to_string(), body: NodeBody::of(place.application)(node) })
+    Ok(Created {
+        name: node.id.to_string(),
+        body: NodeBody::of(place.application)(node),
+    })
 }
 
 /// What became of the one item of a call.
@@ -362,30 +378,49 @@ async fn post_nodes(
 ) -> Result<BulkAnswer<NodeBody>, Problem> {
     let (Sent { body, raw }, request) = request.take_body();
     let place = request.scope;
-    let mode = BulkMode { atomic: body.atomic, dry_run: body.dry_run };
+    let mode = BulkMode {
+        atomic: body.atomic,
+        dry_run: body.dry_run,
+    };
     let items: Vec<NewNode> = body.nodes.0.into_iter().map(|item| item.0).collect();
-    let made =
-        request.run(move |app, call| async move { bulk_create::run(&app, &call, &place, &items, mode).await }).await?;
+    let made = request
+        .run(move |app, call| async move { bulk_create::run(&app, &call, &place, &items, mode).await })
+        .await?;
     let sent = SentItems { raw, member: "nodes" };
-    Ok(BulkAnswer::of(made, mode.dry_run, sent, NodeBody::of(place.application)))
+    Ok(BulkAnswer::of(
+        made,
+        mode.dry_run,
+        sent,
+        NodeBody::of(place.application),
+    ))
 }
 
 async fn get_one(request: Request<EnvironmentPlace, NodeId>) -> Result<Found<NodeDetail>, Problem> {
     let (place, id) = (request.scope, request.id);
-    let node = request.run(move |app, _| async move { get_node::run(&app, &place, id).await }).await?;
+    let node = request
+        .run(move |app, _| async move { get_node::run(&app, &place, id).await })
+        .await?;
     Ok(Found(NodeDetail::of(NodeBody::of(place.application)(node))))
 }
 
 async fn get_hierarchy_schema(request: Request<EnvironmentPlace>) -> Result<Found<HierarchySchemaOf>, Problem> {
     let place = request.scope;
-    let (schema, version) = request.run(move |app, _| async move { get_schema::run(&app, &place).await }).await?;
+    let (schema, version) = request
+        .run(move |app, _| async move { get_schema::run(&app, &place).await })
+        .await?;
     Ok(Found(HierarchySchemaOf::of(&schema, version)))
 }
 
 async fn patch_hierarchy_schema(
     request: Request<EnvironmentPlace, (), (), IfMatch<Body<SchemaInput>>>,
 ) -> Result<Found<HierarchySchemaOf>, Problem> {
-    let (IfMatch { input: Body(SchemaInput(schema)), version }, request) = request.take_body();
+    let (
+        IfMatch {
+            input: Body(SchemaInput(schema)),
+            version,
+        },
+        request,
+    ) = request.take_body();
     let place = request.scope;
     let changed = request.run(move |app, call| async move {
         let version = change_schema::run(&app, &call, &place, &schema, version).await?;

@@ -32,7 +32,10 @@ pub(super) fn operations() -> Vec<Operation> {
             .says(IDENTITIES, "List the identities of the account.")
             .by(list_of_account),
         Operation::post("/identities", "createIdentity")
-            .says(IDENTITIES, "Make an identity, and a member of an application where one is named.")
+            .says(
+                IDENTITIES,
+                "Make an identity, and a member of an application where one is named.",
+            )
             .fails(&[E::EmailTaken, E::ExternalIdTaken, E::ApplicationNotFound])
             .by(post_identity),
         Operation::post("/identities/bulk-create", "bulkCreateIdentities")
@@ -50,7 +53,10 @@ pub(super) fn operations() -> Vec<Operation> {
             .says(MEMBERSHIPS, "Make many identities active members of the application.")
             .by(post_memberships),
         Operation::get("/identities", "listApplicationIdentities")
-            .says(IDENTITIES, "List the identities that are members of the application, in whatever state.")
+            .says(
+                IDENTITIES,
+                "List the identities that are members of the application, in whatever state.",
+            )
             .needs("identity.read")
             .by(list_of_application),
     ]
@@ -276,7 +282,9 @@ async fn identities<S>(
     asked: IdentityQuery,
 ) -> Result<PageOf<IdentityBody>, Problem> {
     let page = asked.page;
-    let found = request.run(move |app, _| async move { list::run(&app, account, &asked).await }).await?;
+    let found = request
+        .run(move |app, _| async move { list::run(&app, account, &asked).await })
+        .await?;
     Ok(PageOf::of(page, found, IdentityBody::of))
 }
 
@@ -297,7 +305,10 @@ async fn post_identity(
         bulk_create::run(&app, &call, account, application, &new, BulkMode::SINGLE).await
     });
     let identity = only(made.await?)?;
-    Ok(Created { name: identity.id.to_string(), body: IdentityBody::of(identity) })
+    Ok(Created {
+        name: identity.id.to_string(),
+        body: IdentityBody::of(identity),
+    })
 }
 
 async fn post_identities(
@@ -305,7 +316,10 @@ async fn post_identities(
 ) -> Result<BulkAnswer<IdentityBody>, Problem> {
     let (Sent { body, raw }, request) = request.take_body();
     let (account, application) = (request.scope, body.application_id);
-    let mode = BulkMode { atomic: body.atomic, dry_run: body.dry_run };
+    let mode = BulkMode {
+        atomic: body.atomic,
+        dry_run: body.dry_run,
+    };
     let items = body.identities.0.into_iter().map(|item| NewIdentity {
         email: item.email,
         first_name: item.first_name,
@@ -315,16 +329,20 @@ async fn post_identities(
         metadata: item.metadata,
     });
     let items: Vec<NewIdentity> = items.collect();
-    let made = request.run(move |app, call| async move {
-        bulk_create::run(&app, &call, account, application, &items, mode).await
-    });
-    let sent = SentItems { raw, member: "identities" };
+    let made = request
+        .run(move |app, call| async move { bulk_create::run(&app, &call, account, application, &items, mode).await });
+    let sent = SentItems {
+        raw,
+        member: "identities",
+    };
     Ok(BulkAnswer::of(made.await?, mode.dry_run, sent, IdentityBody::of))
 }
 
 async fn get_identity(request: Request<AccountId, IdentityId>) -> Result<Found<IdentityBody>, Problem> {
     let (account, id) = (request.scope, request.id);
-    let found = request.run(move |app, _| async move { get::run(&app, account, id).await }).await?;
+    let found = request
+        .run(move |app, _| async move { get::run(&app, account, id).await })
+        .await?;
     Ok(Found(IdentityBody::of(found)))
 }
 
@@ -344,9 +362,15 @@ async fn post_memberships(
 ) -> Result<BulkAnswer<MembershipBody>, Problem> {
     let (Sent { body, raw }, request) = request.take_body();
     let place = request.scope;
-    let mode = BulkMode { atomic: body.atomic, dry_run: body.dry_run };
+    let mode = BulkMode {
+        atomic: body.atomic,
+        dry_run: body.dry_run,
+    };
     let ids = body.identity_ids.0;
     let attached = request.run(move |app, call| async move { attach::run(&app, &call, place, &ids, mode).await });
-    let sent = SentItems { raw, member: "identity_ids" };
+    let sent = SentItems {
+        raw,
+        member: "identity_ids",
+    };
     Ok(BulkAnswer::of(attached.await?, mode.dry_run, sent, MembershipBody::of))
 }

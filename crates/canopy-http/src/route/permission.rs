@@ -111,8 +111,14 @@ async fn list_permissions(
 ) -> Result<Listing<PermissionBody>, Problem> {
     let (query, request) = request.take_query();
     let place = request.scope;
-    let query = PermissionQuery { search: query.q.folded(), category: query.category, source: query.source };
-    let found = request.run(move |app, _| async move { list::run(&app, &place, &query).await }).await?;
+    let query = PermissionQuery {
+        search: query.q.folded(),
+        category: query.category,
+        source: query.source,
+    };
+    let found = request
+        .run(move |app, _| async move { list::run(&app, &place, &query).await })
+        .await?;
     Ok(Listing::of(found, PermissionBody::of(place.application)))
 }
 
@@ -127,14 +133,16 @@ async fn post_permissions(
         category: one.category,
     });
     let new: Vec<NewPermission> = new.collect();
-    let made = request.run(move |app, call| async move { create::run(&app, &call, &place, &new).await }).await?;
+    let made = request
+        .run(move |app, call| async move { create::run(&app, &call, &place, &new).await })
+        .await?;
     Ok(MadeAll(Listing::of(made, PermissionBody::of(place.application))))
 }
 
-async fn get_permission(
-    request: Request<EnvironmentPlace, PermissionId>,
-) -> Result<Found<PermissionBody>, Problem> {
+async fn get_permission(request: Request<EnvironmentPlace, PermissionId>) -> Result<Found<PermissionBody>, Problem> {
     let (place, id) = (request.scope, request.id);
-    let found = request.run(move |app, _| async move { get::run(&app, &place, id).await }).await?;
+    let found = request
+        .run(move |app, _| async move { get::run(&app, &place, id).await })
+        .await?;
     Ok(Found(PermissionBody::of(place.application)(found)))
 }

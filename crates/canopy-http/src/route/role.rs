@@ -168,30 +168,46 @@ request_body!(
 
 async fn list_roles(request: Request<EnvironmentPlace, (), ListRoles>) -> Result<Listing<RoleListItem>, Problem> {
     let place = request.scope;
-    let query = RoleQuery { include_inactive: request.query.include_inactive, kind: request.query.kind };
-    let found = request.run(move |app, _| async move { list::run(&app, &place, &query).await }).await?;
+    let query = RoleQuery {
+        include_inactive: request.query.include_inactive,
+        kind: request.query.kind,
+    };
+    let found = request
+        .run(move |app, _| async move { list::run(&app, &place, &query).await })
+        .await?;
     Ok(Listing::of(found, RoleListItem::of(place.application)))
 }
 
-async fn post_role(
-    request: Request<EnvironmentPlace, (), (), Body<CreateRole>>,
-) -> Result<Created<RoleBody>, Problem> {
+async fn post_role(request: Request<EnvironmentPlace, (), (), Body<CreateRole>>) -> Result<Created<RoleBody>, Problem> {
     let (Body(body), request) = request.take_body();
     let place = request.scope;
-    let new = NewRole { name: body.name, description: body.description, permission_keys: body.permission_keys };
-    let role = request.run(move |app, call| async move { create::run(&app, &call, &place, &new).await }).await?;
-    Ok(Created { name: role.id.to_string(), body: RoleBody::of(place.application, role) })
+    let new = NewRole {
+        name: body.name,
+        description: body.description,
+        permission_keys: body.permission_keys,
+    };
+    let role = request
+        .run(move |app, call| async move { create::run(&app, &call, &place, &new).await })
+        .await?;
+    Ok(Created {
+        name: role.id.to_string(),
+        body: RoleBody::of(place.application, role),
+    })
 }
 
 async fn get_role(request: Request<EnvironmentPlace, RoleId>) -> Result<Found<RoleBody>, Problem> {
     let (place, id) = (request.scope, request.id);
-    let role = request.run(move |app, _| async move { get::run(&app, &place, id).await }).await?;
+    let role = request
+        .run(move |app, _| async move { get::run(&app, &place, id).await })
+        .await?;
     Ok(Found(RoleBody::of(place.application, role)))
 }
 
 async fn get_role_permissions(request: Request<EnvironmentPlace, RoleId>) -> Result<Texts, Problem> {
     let (place, id) = (request.scope, request.id);
-    let keys = request.run(move |app, _| async move { get::permission_keys(&app, &place, id).await }).await?;
+    let keys = request
+        .run(move |app, _| async move { get::permission_keys(&app, &place, id).await })
+        .await?;
     Ok(Texts(keys.iter().map(ToString::to_string).collect()))
 }
 
@@ -203,5 +219,7 @@ async fn put_role_permissions(
     let replaced =
         request.run(move |app, call| async move { replace_permissions::run(&app, &call, &place, id, &keys).await });
     replaced.await?;
-    Ok(Found(Message { message: "the permissions of the role were replaced" }))
+    Ok(Found(Message {
+        message: "the permissions of the role were replaced",
+    }))
 }

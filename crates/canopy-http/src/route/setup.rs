@@ -20,11 +20,17 @@ pub(super) fn operations() -> Vec<Operation> {
     const TAG: &str = "Setup";
     vec![
         Operation::post("/setup/access-bootstrap", "bootstrapAccess")
-            .says(TAG, "Make the catalog and roles of a fresh environment, all or nothing.")
+            .says(
+                TAG,
+                "Make the catalog and roles of a fresh environment, all or nothing.",
+            )
             .fails(&[E::AlreadyBootstrapped, E::DuplicateRoleName, E::UnknownPermissionKeys])
             .by(post_bootstrap),
         Operation::post("/setup/resource-permissions", "addResourcePermissions")
-            .says(TAG, "Add permissions to an environment in use, and to its roles, all or nothing.")
+            .says(
+                TAG,
+                "Add permissions to an environment in use, and to its roles, all or nothing.",
+            )
             .fails(&[E::RoleNotFound, E::SystemRole, E::UnknownPermissionKeys])
             .by(post_resource_permissions),
         Operation::get("/setup-summaries", "listSetupSummaries")
@@ -145,7 +151,10 @@ impl SummaryBody {
 fn keys(resources: Vec<ResourceActions>) -> Result<Vec<PermissionKey>, Problem> {
     let resources: Vec<Resource> = resources
         .into_iter()
-        .map(|one| Resource { name: one.name.0, actions: one.actions.into_iter().map(|action| action.0).collect() })
+        .map(|one| Resource {
+            name: one.name.0,
+            actions: one.actions.into_iter().map(|action| action.0).collect(),
+        })
         .collect();
     Resource::keys(&resources).map_err(|errors| {
         let mut faults = Faults::default();
@@ -173,7 +182,9 @@ async fn post_bootstrap(
         permission_keys: keys(body.resources)?,
         roles: body.roles.into_iter().map(role).collect(),
     };
-    let done = request.run(move |app, call| async move { bootstrap::run(&app, &call, &place, &asked).await }).await?;
+    let done = request
+        .run(move |app, call| async move { bootstrap::run(&app, &call, &place, &asked).await })
+        .await?;
     Ok(Made(BootstrapCounts {
         permissions_created: done.permissions_created,
         roles_created: done.roles_created,
@@ -189,7 +200,11 @@ async fn post_resource_permissions(
     let place = request.scope;
     let asked = ResourcePermissionsRequest {
         permission_keys: keys(body.resources)?,
-        role_permissions: body.role_permissions.into_iter().map(|gain| (gain.role_id, gain.permission_keys)).collect(),
+        role_permissions: body
+            .role_permissions
+            .into_iter()
+            .map(|gain| (gain.role_id, gain.permission_keys))
+            .collect(),
     };
     let added =
         request.run(move |app, call| async move { resource_permissions::run(&app, &call, &place, &asked).await });
@@ -203,6 +218,8 @@ async fn post_resource_permissions(
 
 async fn list_summaries(request: Request<AccountId>) -> Result<Listing<SummaryBody>, Problem> {
     let account = request.scope;
-    let found = request.run(move |app, _| async move { summaries::run(&app, account).await }).await?;
+    let found = request
+        .run(move |app, _| async move { summaries::run(&app, account).await })
+        .await?;
     Ok(Listing::of(found, SummaryBody::of))
 }

@@ -28,26 +28,41 @@ pub(super) fn operations() -> Vec<Operation> {
             .says(ACCOUNTS, "List all accounts, by slug. Operators alone.")
             .by(list_accounts),
         Operation::post("/accounts", "createAccount")
-            .says(ACCOUNTS, "Make an account with one application and its environments. Operators alone.")
+            .says(
+                ACCOUNTS,
+                "Make an account with one application and its environments. Operators alone.",
+            )
             .fails(&[E::AccountSlugTaken])
             .by(post_account),
-        Operation::get("", "getAccount").says(ACCOUNTS, "Get the account.").by(get_account),
+        Operation::get("", "getAccount")
+            .says(ACCOUNTS, "Get the account.")
+            .by(get_account),
         Operation::get("/applications", "listApplications")
             .says(APPLICATIONS, "List the applications of the account, by slug.")
             .by(list_applications),
         Operation::post("/applications", "createApplication")
-            .says(APPLICATIONS, "Make an application with the environments development and production.")
+            .says(
+                APPLICATIONS,
+                "Make an application with the environments development and production.",
+            )
             .fails(&[E::ApplicationSlugTaken])
             .by(post_application),
-        Operation::get("", "getApplication").says(APPLICATIONS, "Get the application.").by(get_application),
+        Operation::get("", "getApplication")
+            .says(APPLICATIONS, "Get the application.")
+            .by(get_application),
         Operation::get("/environments", "listEnvironments")
             .says(ENVIRONMENTS, "List the environments of the application, by slug.")
             .by(list_environments),
         Operation::post("/environments", "createEnvironment")
-            .says(ENVIRONMENTS, "Make an environment: flat, with one root and the system permissions.")
+            .says(
+                ENVIRONMENTS,
+                "Make an environment: flat, with one root and the system permissions.",
+            )
             .fails(&[E::EnvironmentSlugTaken])
             .by(post_environment),
-        Operation::get("", "getEnvironment").says(ENVIRONMENTS, "Get the environment.").by(get_environment),
+        Operation::get("", "getEnvironment")
+            .says(ENVIRONMENTS, "Get the environment.")
+            .by(get_environment),
         Operation::get("/access-model", "getAccessModel")
             .says(ENVIRONMENTS, "Get whether the environment is flat or a hierarchy.")
             .by(get_access_model),
@@ -207,7 +222,10 @@ request_body!(
 
 impl From<CreateTenant> for NewTenant {
     fn from(body: CreateTenant) -> Self {
-        Self { name: body.name, slug: body.slug }
+        Self {
+            name: body.name,
+            slug: body.slug,
+        }
     }
 }
 
@@ -221,19 +239,28 @@ async fn list_accounts(request: Request<Installation>) -> Result<Listing<Account
 async fn post_account(request: NewOne<Installation>) -> Result<Created<AccountBody>, Problem> {
     let (new, request) = request.take_body();
     let new = NewTenant::from(new.0);
-    let account = request.run(|app, call| async move { create_account::run(&app, &call, &new).await }).await?;
-    Ok(Created { name: account.slug.to_string(), body: AccountBody::of(account) })
+    let account = request
+        .run(|app, call| async move { create_account::run(&app, &call, &new).await })
+        .await?;
+    Ok(Created {
+        name: account.slug.to_string(),
+        body: AccountBody::of(account),
+    })
 }
 
 async fn get_account(request: Request<AccountId>) -> Result<Found<AccountBody>, Problem> {
     let id = request.scope;
-    let account = request.run(move |app, _| async move { get::account(&app, id).await }).await?;
+    let account = request
+        .run(move |app, _| async move { get::account(&app, id).await })
+        .await?;
     Ok(Found(AccountBody::of(account)))
 }
 
 async fn list_applications(request: Request<AccountId>) -> Result<Listing<ApplicationBody>, Problem> {
     let account = request.scope;
-    let applications = request.run(move |app, _| async move { list::applications(&app, account).await }).await?;
+    let applications = request
+        .run(move |app, _| async move { list::applications(&app, account).await })
+        .await?;
     Ok(Listing::of(applications, ApplicationBody::of))
 }
 
@@ -242,18 +269,25 @@ async fn post_application(request: NewOne<AccountId>) -> Result<Created<Applicat
     let (account, new) = (request.scope, NewTenant::from(new.0));
     let made = request.run(move |app, call| async move { create_application::run(&app, &call, account, &new).await });
     let application = made.await?;
-    Ok(Created { name: application.slug.to_string(), body: ApplicationBody::of(application) })
+    Ok(Created {
+        name: application.slug.to_string(),
+        body: ApplicationBody::of(application),
+    })
 }
 
 async fn get_application(request: Request<ApplicationPlace>) -> Result<Found<ApplicationBody>, Problem> {
     let id = request.scope.application;
-    let application = request.run(move |app, _| async move { get::application(&app, id).await }).await?;
+    let application = request
+        .run(move |app, _| async move { get::application(&app, id).await })
+        .await?;
     Ok(Found(ApplicationBody::of(application)))
 }
 
 async fn list_environments(request: Request<ApplicationPlace>) -> Result<Listing<EnvironmentBody>, Problem> {
     let id = request.scope.application;
-    let environments = request.run(move |app, _| async move { list::environments(&app, id).await }).await?;
+    let environments = request
+        .run(move |app, _| async move { list::environments(&app, id).await })
+        .await?;
     Ok(Listing::of(environments, EnvironmentBody::of))
 }
 
@@ -277,12 +311,16 @@ async fn get_environment(request: Request<EnvironmentPlace>) -> Result<Found<Env
 }
 
 async fn get_access_model(request: Request<EnvironmentPlace>) -> Result<Found<AccessModelBody>, Problem> {
-    Ok(Found(AccessModelBody { model: ShownModel(environment(&request).await?.access_model) }))
+    Ok(Found(AccessModelBody {
+        model: ShownModel(environment(&request).await?.access_model),
+    }))
 }
 
 async fn environment(request: &Request<EnvironmentPlace>) -> Result<Environment, Problem> {
     let id = request.scope.environment;
-    request.run(move |app, _| async move { get::environment(&app, id).await }).await
+    request
+        .run(move |app, _| async move { get::environment(&app, id).await })
+        .await
 }
 
 async fn put_access_model(

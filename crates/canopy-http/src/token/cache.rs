@@ -29,7 +29,11 @@ impl VerifiedTokens {
     pub(super) fn get(&self, fingerprint: &Fingerprint, now: Timestamp) -> Option<Result<TokenClaims, TokenError>> {
         let claims = self.claims.read().unwrap_or_else(PoisonError::into_inner);
         let found = claims.get(fingerprint)?;
-        Some(if refused_from(found.expires_at) <= now { Err(TokenError::Expired) } else { Ok(found.clone()) })
+        Some(if refused_from(found.expires_at) <= now {
+            Err(TokenError::Expired)
+        } else {
+            Ok(found.clone())
+        })
     }
 
     /// Remembers a token. When there is no room, those that have expired go first, then all.

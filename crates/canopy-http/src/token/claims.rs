@@ -53,7 +53,10 @@ impl TryFrom<serde_json::Number> for NumericDate {
         if let Some(seconds) = number.as_i64() {
             return Ok(Self(seconds));
         }
-        #[expect(clippy::cast_possible_truncation, reason = "a float beyond i64 saturates, and instants are clamped anyway")]
+        #[expect(
+            clippy::cast_possible_truncation,
+            reason = "a float beyond i64 saturates, and instants are clamped anyway"
+        )]
         let seconds = number.as_f64().map(|seconds| seconds.floor() as i64);
         seconds.map(Self).ok_or("not a number of seconds")
     }
@@ -97,7 +100,9 @@ impl Claims {
             PrincipalKind::Operator => None,
             PrincipalKind::Admin | PrincipalKind::Identity => Some(self.account.ok_or(TokenError::Invalid)?),
         };
-        let begun = self.nbf.is_none_or(|nbf| nbf.instant() <= now.plus_seconds(LEEWAY_SECONDS));
+        let begun = self
+            .nbf
+            .is_none_or(|nbf| nbf.instant() <= now.plus_seconds(LEEWAY_SECONDS));
         let for_us = self.iss == parties.issuer && self.aud.includes(&parties.audience);
         if !for_us || !begun || self.sub.is_empty() || !vouched.contains(&principal) {
             return Err(TokenError::Invalid);

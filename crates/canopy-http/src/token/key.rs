@@ -56,7 +56,12 @@ impl VerificationKey {
 
     /// Keys vouch for end users alone, unless the configuration [says more](Self::vouching_for).
     pub(super) fn new(id: Option<String>, key: DecodingKey, algorithm: Algorithm) -> Self {
-        Self { id, key, algorithm, principals: vec![PrincipalKind::Identity] }
+        Self {
+            id,
+            key,
+            algorithm,
+            principals: vec![PrincipalKind::Identity],
+        }
     }
 
     /// A public key as PEM: Ed25519 (`EdDSA`), P-256 (`ES256`) or RSA (`RS256`).
@@ -70,8 +75,14 @@ impl VerificationKey {
             return Ok(Self::new(None, key, Algorithm::EdDSA));
         }
         if let Ok(key) = DecodingKey::from_ec_pem(pem) {
-            let is_p256 = key.try_get_as_bytes().is_ok_and(|point| point.len() == P256_POINT_BYTES);
-            return if is_p256 { Ok(Self::new(None, key, Algorithm::ES256)) } else { Err(KeyError::Pem) };
+            let is_p256 = key
+                .try_get_as_bytes()
+                .is_ok_and(|point| point.len() == P256_POINT_BYTES);
+            return if is_p256 {
+                Ok(Self::new(None, key, Algorithm::ES256))
+            } else {
+                Err(KeyError::Pem)
+            };
         }
         let key = DecodingKey::from_rsa_pem(pem).map_err(|_| KeyError::Pem)?;
         Ok(Self::new(None, key, Algorithm::RS256))
@@ -84,7 +95,11 @@ impl VerificationKey {
     pub fn from_jwks(json: &[u8]) -> Result<Vec<Self>, KeyError> {
         let set: JwkSet = serde_json::from_slice(json).map_err(KeyError::Jwks)?;
         let keys: Vec<Self> = set.keys.iter().filter_map(Self::from_jwk).collect();
-        if keys.is_empty() { Err(KeyError::NoUsableKey) } else { Ok(keys) }
+        if keys.is_empty() {
+            Err(KeyError::NoUsableKey)
+        } else {
+            Ok(keys)
+        }
     }
 
     fn from_jwk(jwk: &Jwk) -> Option<Self> {
@@ -123,7 +138,10 @@ impl VerificationKey {
     /// The same key, vouching for these principals.
     #[must_use]
     pub fn vouching_for(self, principals: &[PrincipalKind]) -> Self {
-        Self { principals: principals.to_vec(), ..self }
+        Self {
+            principals: principals.to_vec(),
+            ..self
+        }
     }
 
     /// Whether a token with this header may be signed with it.

@@ -8,8 +8,9 @@ use jsonwebtoken::jwk::{Jwk, ThumbprintHash};
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header};
 
 /// The DER of a PKCS#8 Ed25519 key (RFC 8410, version 1) up to its 32 bytes of seed.
-const PKCS8_HEAD: [u8; 16] =
-    [0x30, 0x2e, 0x02, 0x01, 0x00, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x04, 0x22, 0x04, 0x20];
+const PKCS8_HEAD: [u8; 16] = [
+    0x30, 0x2e, 0x02, 0x01, 0x00, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x04, 0x22, 0x04, 0x20,
+];
 
 /// Signs tokens with an Ed25519 key.
 pub struct TokenSigner {
@@ -20,7 +21,10 @@ pub struct TokenSigner {
 
 impl core::fmt::Debug for TokenSigner {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.debug_struct("TokenSigner").field("parties", &self.parties).field("key", &self.public).finish()
+        f.debug_struct("TokenSigner")
+            .field("parties", &self.parties)
+            .field("key", &self.public)
+            .finish()
     }
 }
 
@@ -31,7 +35,10 @@ impl TokenSigner {
     /// [`KeyError::PrivateKey`] for anything else.
     pub fn from_pem(pem: &[u8], parties: TokenParties) -> Result<Self, KeyError> {
         let key = EncodingKey::from_ed_pem(pem).map_err(|_| KeyError::PrivateKey)?;
-        let seed = key.as_bytes().get(PKCS8_HEAD.len()..).and_then(|rest| rest.first_chunk::<32>());
+        let seed = key
+            .as_bytes()
+            .get(PKCS8_HEAD.len()..)
+            .and_then(|rest| rest.first_chunk::<32>());
         Self::from_seed(*seed.ok_or(KeyError::PrivateKey)?, parties)
     }
 
@@ -47,7 +54,11 @@ impl TokenSigner {
         let id = jwk.thumbprint(ThumbprintHash::SHA256)?;
         let everybody = PrincipalKind::ALL;
         let public = VerificationKey::new(Some(id), DecodingKey::from_jwk(&jwk)?, Algorithm::EdDSA);
-        Ok(Self { parties, key, public: public.vouching_for(everybody) })
+        Ok(Self {
+            parties,
+            key,
+            public: public.vouching_for(everybody),
+        })
     }
 
     /// The key that verifies what this one signs. It vouches for every principal.

@@ -26,7 +26,11 @@ impl JwtVerifier {
     /// [`KeyError`] when the crypto library does not work as built.
     pub fn new(parties: TokenParties, keys: Vec<VerificationKey>) -> Result<Self, KeyError> {
         prove_provider()?;
-        Ok(Self { parties, keys, verified: VerifiedTokens::default() })
+        Ok(Self {
+            parties,
+            keys,
+            verified: VerifiedTokens::default(),
+        })
     }
 
     fn verify_afresh(&self, token: &str, now: Timestamp) -> Result<TokenClaims, TokenError> {

@@ -234,7 +234,11 @@ mod tests {
         let (listed, _) = faults.into_parts();
         let listed = listed.iter().map(|fault| {
             let fault = serde_json::to_value(fault).unwrap();
-            format!("{} {}", fault["path"].as_str().unwrap(), fault["code"].as_str().unwrap())
+            format!(
+                "{} {}",
+                fault["path"].as_str().unwrap(),
+                fault["code"].as_str().unwrap()
+            )
         });
         (items, listed.collect())
     }
@@ -288,7 +292,10 @@ mod tests {
         assert_eq!(schemas["Items"]["additionalProperties"], false);
         assert_eq!(schemas["Items"]["properties"]["atomic"]["default"], true);
         assert_eq!(schemas["Items"]["properties"]["items"]["minItems"], 1);
-        assert_eq!(schemas["Item"]["properties"]["effective_to"]["type"], serde_json::json!(["string", "null"]));
+        assert_eq!(
+            schemas["Item"]["properties"]["effective_to"]["type"],
+            serde_json::json!(["string", "null"])
+        );
         assert_eq!(schemas["Item"]["description"], "One item.");
     }
 }

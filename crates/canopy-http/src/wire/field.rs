@@ -40,7 +40,10 @@ pub(crate) struct Fault {
 
 impl Fault {
     pub(crate) fn new(code: &'static str, message: impl Into<Cow<'static, str>>) -> Self {
-        Self { code, message: message.into() }
+        Self {
+            code,
+            message: message.into(),
+        }
     }
 
     pub(crate) fn wrong_type(expected: &'static str, found: &'static str) -> Self {
@@ -78,7 +81,11 @@ impl Faults {
         if self.listed.len() == MAX_LISTED {
             self.omitted += 1;
         } else {
-            self.listed.push(FieldFault { path: place.to_string(), code: fault.code, message: fault.message });
+            self.listed.push(FieldFault {
+                path: place.to_string(),
+                code: fault.code,
+                message: fault.message,
+            });
         }
     }
 
@@ -90,7 +97,10 @@ impl Faults {
     /// Notes a documented field of the original service that this one does not support.
     pub(crate) fn add_unsupported(&mut self, place: &Place<'_>) {
         self.unsupported = true;
-        self.add(place, Fault::new("unsupported_field", "is not supported by this service"));
+        self.add(
+            place,
+            Fault::new("unsupported_field", "is not supported by this service"),
+        );
     }
 
     /// Keeps the value of a result and notes its fault.
@@ -122,7 +132,10 @@ mod tests {
     fn places_are_json_pointers() {
         let list = Place::Member(&Place::Root, "assignments");
         let item = Place::Item(&list, 3);
-        assert_eq!(Place::Member(&item, "effective_to").to_string(), "/assignments/3/effective_to");
+        assert_eq!(
+            Place::Member(&item, "effective_to").to_string(),
+            "/assignments/3/effective_to"
+        );
         assert_eq!(Place::Member(&Place::Root, "a/b~c").to_string(), "/a~1b~0c");
         assert_eq!(Place::Root.to_string(), "");
     }

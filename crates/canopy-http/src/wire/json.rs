@@ -97,7 +97,9 @@ impl<'de> Visitor<'de> for Tree {
     }
 
     fn visit_f64<E: Error>(self, value: f64) -> Result<Json<'de>, E> {
-        serde_json::Number::from_f64(value).map(Json::Number).ok_or_else(|| E::custom("number out of range"))
+        serde_json::Number::from_f64(value)
+            .map(Json::Number)
+            .ok_or_else(|| E::custom("number out of range"))
     }
 
     fn visit_borrowed_str<E>(self, value: &'de str) -> Result<Json<'de>, E> {
@@ -178,7 +180,9 @@ mod tests {
 
     #[test]
     fn plain_strings_are_borrowed() {
-        let Json::Array(items) = Json::parse(br#"["plain","esc\u0061ped"]"#).unwrap() else { panic!() };
+        let Json::Array(items) = Json::parse(br#"["plain","esc\u0061ped"]"#).unwrap() else {
+            panic!()
+        };
         assert!(matches!(&items[0], Json::String(Cow::Borrowed("plain"))));
         assert!(matches!(&items[1], Json::String(Cow::Owned(text)) if text == "escaped"));
     }

@@ -17,6 +17,7 @@ pub(crate) use query::{
 };
 pub(crate) use schema::{Components, described, words};
 pub(crate) use show::{
-    Instant, ShownAccessType, ShownMembership, ShownModel, ShownNodeStatus, ShownReason, ShownSource, ShownStatus, object,
+    Instant, ShownAccessType, ShownMembership, ShownModel, ShownNodeStatus, ShownReason, ShownSource, ShownStatus,
+    object,
 };
 pub(crate) use value::{Batch, Name, Whole, WireText, WireValue, not_one_of};

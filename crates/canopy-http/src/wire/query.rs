@@ -59,7 +59,9 @@ impl QueryValue for bool {
     }
 
     fn describe() -> Object {
-        ObjectBuilder::new().schema_type(SchemaType::Type(Type::Boolean)).build()
+        ObjectBuilder::new()
+            .schema_type(SchemaType::Type(Type::Boolean))
+            .build()
     }
 
     fn as_default(&self) -> Option<serde_json::Value> {
@@ -124,7 +126,9 @@ impl QueryValue for Search {
     }
 
     fn describe() -> Object {
-        super::schema::string(0, Self::MAX_CHARS).pattern(Some(r"^[^\u0000-\u001f\u007f-\u009f]*$")).build()
+        super::schema::string(0, Self::MAX_CHARS)
+            .pattern(Some(r"^[^\u0000-\u001f\u007f-\u009f]*$"))
+            .build()
     }
 
     fn as_default(&self) -> Option<serde_json::Value> {
@@ -201,7 +205,10 @@ impl QueryReader {
     }
 
     fn parameter(&self, name: &str) -> Option<&str> {
-        self.pairs.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
+        self.pairs
+            .iter()
+            .find(|(key, _)| key == name)
+            .map(|(_, value)| value.as_str())
     }
 
     fn keep<T>(&self, name: &str, result: Result<T, Fault>, faults: &mut Faults) -> Option<T> {
@@ -308,7 +315,11 @@ mod tests {
         let (listed, _) = faults.into_parts();
         let listed = listed.iter().map(|fault| {
             let fault = serde_json::to_value(fault).unwrap();
-            format!("{} {}", fault["path"].as_str().unwrap(), fault["code"].as_str().unwrap())
+            format!(
+                "{} {}",
+                fault["path"].as_str().unwrap(),
+                fault["code"].as_str().unwrap()
+            )
         });
         (list, listed.collect())
     }
@@ -316,10 +327,18 @@ mod tests {
     #[test]
     fn defaults_stand_in_and_values_are_parsed() {
         let list = read("").0.unwrap();
-        assert_eq!((list.page.0, list.take.0, list.order, list.force), (1, 20, SortOrder::Ascending, false));
+        assert_eq!(
+            (list.page.0, list.take.0, list.order, list.force),
+            (1, 20, SortOrder::Ascending, false)
+        );
         assert_eq!((list.role_id, list.q.folded()), (None, None));
-        let list = read("page=3&take=100&order=desc&q=%20GR%C3%9C%C3%9FE+x&force=true").0.unwrap();
-        assert_eq!((list.page.0, list.take.0, list.order, list.force), (3, 100, SortOrder::Descending, true));
+        let list = read("page=3&take=100&order=desc&q=%20GR%C3%9C%C3%9FE+x&force=true")
+            .0
+            .unwrap();
+        assert_eq!(
+            (list.page.0, list.take.0, list.order, list.force),
+            (3, 100, SortOrder::Descending, true)
+        );
         assert_eq!(list.q.folded().as_deref(), Some("grüße x"));
     }
 
@@ -339,7 +358,14 @@ mod tests {
                 "/x unknown_parameter",
             ]
         );
-        for bad in ["page=+1", "page=-1", "page=1.0", "page=", "page=99999999999999999999", "take=0"] {
+        for bad in [
+            "page=+1",
+            "page=-1",
+            "page=1.0",
+            "page=",
+            "page=99999999999999999999",
+            "take=0",
+        ] {
             assert_eq!(read(bad).1.len(), 1, "{bad}");
         }
     }

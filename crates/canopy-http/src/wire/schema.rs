@@ -2,9 +2,7 @@
 
 use std::collections::BTreeMap;
 use utoipa::ToSchema;
-use utoipa::openapi::schema::{
-    AnyOf, ArrayBuilder, Object, ObjectBuilder, SchemaType, Type,
-};
+use utoipa::openapi::schema::{AnyOf, ArrayBuilder, Object, ObjectBuilder, SchemaType, Type};
 use utoipa::openapi::{Ref, RefOr, Schema};
 
 /// The named schemas of the document.
@@ -52,12 +50,18 @@ fn all_required(schema: RefOr<Schema>) -> RefOr<Schema> {
 
 /// A text of so many characters.
 pub(crate) fn string(min: usize, max: usize) -> ObjectBuilder {
-    ObjectBuilder::new().schema_type(SchemaType::Type(Type::String)).min_length(Some(min)).max_length(Some(max))
+    ObjectBuilder::new()
+        .schema_type(SchemaType::Type(Type::String))
+        .min_length(Some(min))
+        .max_length(Some(max))
 }
 
 /// One of these words.
 pub(crate) fn words(words: impl Iterator<Item = &'static str>) -> Object {
-    ObjectBuilder::new().schema_type(SchemaType::Type(Type::String)).enum_values(Some(words)).build()
+    ObjectBuilder::new()
+        .schema_type(SchemaType::Type(Type::String))
+        .enum_values(Some(words))
+        .build()
 }
 
 /// A list of so many items.
@@ -87,7 +91,12 @@ pub(crate) fn nullable(schema: RefOr<Schema>) -> RefOr<Schema> {
         other => {
             let mut any = AnyOf::new();
             any.items.push(other);
-            any.items.push(ObjectBuilder::new().schema_type(SchemaType::Type(Type::Null)).build().into());
+            any.items.push(
+                ObjectBuilder::new()
+                    .schema_type(SchemaType::Type(Type::Null))
+                    .build()
+                    .into(),
+            );
             Schema::AnyOf(any).into()
         }
     }

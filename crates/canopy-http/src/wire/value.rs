@@ -96,9 +96,9 @@ impl From<PermissionKeyError> for Fault {
     fn from(error: PermissionKeyError) -> Self {
         let code = match error {
             PermissionKeyError::TooLong => "too_long",
-            PermissionKeyError::TooFewSegments
-            | PermissionKeyError::SegmentLength
-            | PermissionKeyError::Character => "invalid_permission_key",
+            PermissionKeyError::TooFewSegments | PermissionKeyError::SegmentLength | PermissionKeyError::Character => {
+                "invalid_permission_key"
+            }
         };
         Self::new(code, error.to_string())
     }
@@ -133,7 +133,8 @@ impl From<NodeTypeError> for Fault {
 }
 
 /// What names of people and things look like: something to see, and no control characters.
-const PRINTABLE: &str = r"^[^\u0000-\u001f\u007f-\u009f]*[^\s\u0000-\u001f\u007f-\u009f][^\u0000-\u001f\u007f-\u009f]*$";
+const PRINTABLE: &str =
+    r"^[^\u0000-\u001f\u007f-\u009f]*[^\s\u0000-\u001f\u007f-\u009f][^\u0000-\u001f\u007f-\u009f]*$";
 
 macro_rules! texts {
     ($($type:ty => $min:expr, $max:expr, $pattern:expr;)+) => {
@@ -168,7 +169,9 @@ impl WireText for Email {
     }
 
     fn describe() -> Object {
-        string(3, Self::MAX_CHARS).format(Some(SchemaFormat::KnownFormat(KnownFormat::Email))).build()
+        string(3, Self::MAX_CHARS)
+            .format(Some(SchemaFormat::KnownFormat(KnownFormat::Email)))
+            .build()
     }
 }
 
@@ -199,11 +202,24 @@ macro_rules! ids {
     };
 }
 
-ids!(AccountId, ApplicationId, EnvironmentId, IdentityId, RoleId, PermissionId, NodeId, AssignmentId);
+ids!(
+    AccountId,
+    ApplicationId,
+    EnvironmentId,
+    IdentityId,
+    RoleId,
+    PermissionId,
+    NodeId,
+    AssignmentId
+);
 
 /// The hyphenated form of a UUID, of any version.
 fn uuid(text: &str) -> Result<Uuid, Fault> {
-    let parsed = if text.len() == 36 { Uuid::try_parse(text).ok() } else { None };
+    let parsed = if text.len() == 36 {
+        Uuid::try_parse(text).ok()
+    } else {
+        None
+    };
     parsed.ok_or_else(|| Fault::new("invalid_uuid", "must be a UUID"))
 }
 
@@ -283,7 +299,10 @@ impl WireValue for bool {
     }
 
     fn schema(_: &mut Components) -> RefOr<Schema> {
-        ObjectBuilder::new().schema_type(SchemaType::Type(Type::Boolean)).build().into()
+        ObjectBuilder::new()
+            .schema_type(SchemaType::Type(Type::Boolean))
+            .build()
+            .into()
     }
 
     fn as_default(&self) -> Option<serde_json::Value> {
@@ -306,12 +325,22 @@ impl<const MIN: u32, const MAX: u32> Whole<MIN, MAX> {
 
     pub(crate) fn checked(number: u64) -> Result<Self, Fault> {
         let number = u32::try_from(number).map_err(|_| Self::fault())?;
-        if (MIN..=MAX).contains(&number) { Ok(Self(number)) } else { Err(Self::fault()) }
+        if (MIN..=MAX).contains(&number) {
+            Ok(Self(number))
+        } else {
+            Err(Self::fault())
+        }
     }
 
     pub(crate) fn describe() -> Object {
-        let object = ObjectBuilder::new().schema_type(SchemaType::Type(Type::Integer)).minimum(Some(MIN));
-        if MAX == u32::MAX { object.build() } else { object.maximum(Some(MAX)).build() }
+        let object = ObjectBuilder::new()
+            .schema_type(SchemaType::Type(Type::Integer))
+            .minimum(Some(MIN));
+        if MAX == u32::MAX {
+            object.build()
+        } else {
+            object.maximum(Some(MAX)).build()
+        }
     }
 }
 
@@ -354,12 +383,18 @@ impl WireValue for JsonObject {
     }
 }
 
-fn read_items<'j, 'a>(json: &'j Json<'a>, place: &Place<'_>, faults: &mut Faults, min: usize) -> Option<&'j [Json<'a>]> {
+fn read_items<'j, 'a>(
+    json: &'j Json<'a>,
+    place: &Place<'_>,
+    faults: &mut Faults,
+    min: usize,
+) -> Option<&'j [Json<'a>]> {
     let result = match json {
         Json::Array(items) if items.len() < min => Err(Fault::new("empty", "must have at least one item")),
-        Json::Array(items) if items.len() > MAX_ITEMS => {
-            Err(Fault::new("too_many_items", format!("must have at most {MAX_ITEMS} items")))
-        }
+        Json::Array(items) if items.len() > MAX_ITEMS => Err(Fault::new(
+            "too_many_items",
+            format!("must have at most {MAX_ITEMS} items"),
+        )),
         Json::Array(items) => Ok(items.as_slice()),
         other => Err(Fault::wrong_type("a list", other.kind())),
     };

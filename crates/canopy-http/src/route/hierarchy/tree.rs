@@ -31,7 +31,6 @@ struct TreeScope {
 
 /// A node with all that stands below it.
 #[derive(Serialize, ToSchema)]
-#[expect(dead_code, reason = "it describes what `Branch` writes")]
 struct TreeNode {
     id: Uuid,
     name: String,
@@ -77,7 +76,11 @@ impl Tree {
     /// The tree of these nodes, of which parents come before their children. The caller reaches all of it.
     pub(super) fn of(nodes: Vec<Node>) -> Self {
         let accessible_node_ids = nodes.iter().map(|node| node.id.as_uuid()).collect();
-        let roots: Vec<Uuid> = nodes.iter().filter(|node| node.parent.is_none()).map(|node| node.id.as_uuid()).collect();
+        let roots: Vec<Uuid> = nodes
+            .iter()
+            .filter(|node| node.parent.is_none())
+            .map(|node| node.id.as_uuid())
+            .collect();
         Self {
             tree: branches(nodes),
             scope: TreeScope {

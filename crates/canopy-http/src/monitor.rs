@@ -1,0 +1,74 @@
+//! What operators and tools ask of the service itself: whether it lives, whether it is ready, what it can do.
+
+use crate::edge::refuse;
+use crate::openapi::openapi;
+use crate::problem::Problem;
+use crate::reference;
+use crate::router::refusing_others;
+use crate::state::HttpState;
+use actix_web::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY};
+use actix_web::{HttpRequest, HttpResponse, Resource, web};
+use serde::Serialize;
+use std::sync::LazyLock;
+use utoipa::ToSchema;
+
+/// The document, written once.
+static DOCUMENT: LazyLock<String> = LazyLock::new(|| openapi().to_json().unwrap_or_default());
+
+/// The reference page, written once.
+static PAGE: LazyLock<String> = LazyLock::new(|| reference::page(&openapi()));
+
+/// A sign of life.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Health {
+    /// `ok`.
+    status: &'static str,
+}
+
+const FINE: Health = Health { status: "ok" };
+
+/// The paths of this surface, with a name and what they answer.
+pub(crate) const PATHS: [(&str, &str, &str); 4] = [
+    ("/health/live", "getLiveness", "Whether the process answers at all."),
+    (
+        "/health/ready",
+        "getReadiness",
+        "Whether the store can be reached, so that calls can be answered.",
+    ),
+    ("/openapi.json", "getOpenApi", "This document."),
+    ("/docs", "getReference", "This document for people."),
+];
+
+/// The resources of this surface.
+pub(crate) fn resources(state: &HttpState) -> Vec<Resource> {
+    let ready = state.clone();
+    let resources = [
+        web::resource("/health/live").route(web::get().to(|| async { HttpResponse::Ok().json(FINE) })),
+        web::resource("/health/ready")
+            .route(web::get().to(move |request: HttpRequest| readiness(request, ready.clone()))),
+        web::resource("/openapi.json").route(web::get().to(|| async {
+            HttpResponse::Ok()
+                .content_type("application/json")
+                .body(DOCUMENT.as_str())
+        })),
+        web::resource("/docs").route(web::get().to(|| async {
+            HttpResponse::Ok()
+                .content_type("text/html; charset=utf-8")
+                .insert_header((CONTENT_SECURITY_POLICY, reference::CONTENT_POLICY.as_str()))
+                .body(PAGE.as_str())
+        })),
+    ];
+    resources
+        .into_iter()
+        .map(|resource| refusing_others(resource, "GET".to_owned(), state))
+        .collect()
+}
+
+async fn readiness(request: HttpRequest, state: HttpState) -> HttpResponse {
+    let app = state.app().clone();
+    let ping = state.run(async move { app.ping().await }).await;
+    match ping.and_then(|pinged| pinged.map_err(Problem::from)) {
+        Ok(()) => HttpResponse::Ok().insert_header((CACHE_CONTROL, "no-store")).json(FINE),
+        Err(problem) => refuse(problem, &request, &state),
+    }
+}

@@ -1,0 +1,250 @@
+//! The OpenAPI document, made from the operations that are served.
+
+use crate::answer::Success;
+use crate::edge::ErrorBody;
+use crate::error_code::ErrorCode;
+use crate::input::MAX_BODY_BYTES;
+use crate::monitor::{Health, PATHS};
+use crate::operation::Operation;
+use crate::route::operations;
+use crate::wire::Components;
+use std::collections::{BTreeMap, BTreeSet};
+use utoipa::openapi::extensions::ExtensionsBuilder;
+use utoipa::openapi::header::HeaderBuilder;
+use utoipa::openapi::info::{InfoBuilder, LicenseBuilder};
+use utoipa::openapi::path::{HttpMethod, OperationBuilder, Parameter, ParameterBuilder, ParameterIn, PathsBuilder};
+use utoipa::openapi::request_body::RequestBodyBuilder;
+use utoipa::openapi::schema::{ComponentsBuilder, SchemaType, Type};
+use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityRequirement, SecurityScheme};
+use utoipa::openapi::tag::TagBuilder;
+use utoipa::openapi::{
+    Content, ObjectBuilder, OpenApi, OpenApiBuilder, PathItem, RefOr, Required, Response, ResponseBuilder, Schema,
+};
+
+/// The name of the security scheme.
+const BEARER: &str = "bearer";
+
+const INTRODUCTION: &str = "Access along an organisation tree: who may do what, where and when.\n\n\
+    Every error has one shape (`Error`); `code` is stable, and each call lists the codes it can answer. \
+    Every answer carries `X-Request-Id`, taken from the request where that sent a sane one. \
+    A body may have 8 MiB; unknown fields are refused; `null` equals absent except in PATCH, where it clears.";
+
+/// The OpenAPI 3.1 document of everything that is served.
+pub fn openapi() -> OpenApi {
+    let mut components = Components::default();
+    let error = components.answer::<ErrorBody>();
+    let mut paths: BTreeMap<String, PathItem> = BTreeMap::new();
+    let mut tags: Vec<&'static str> = Vec::new();
+    for operation in operations() {
+        if !tags.contains(&operation.tag) {
+            tags.push(operation.tag);
+        }
+        let described = describe(&operation, &mut components, &error);
+        let item = PathItem::new(method(&operation), described);
+        paths.entry(operation.path()).or_default().merge_operations(item);
+    }
+    for (path, name, summary) in PATHS {
+        let item = PathItem::new(
+            HttpMethod::Get,
+            monitoring(path, name, summary, &mut components, &error),
+        );
+        paths.insert(path.to_owned(), item);
+    }
+    tags.push(MONITORING);
+    let mut builder = PathsBuilder::new();
+    for (path, item) in paths {
+        builder = builder.path(path, item);
+    }
+    let token = Http::builder()
+        .scheme(HttpAuthScheme::Bearer)
+        .bearer_format("JWT")
+        .description(Some("An access token of an operator or of an admin of the account."))
+        .build();
+    let license = LicenseBuilder::new()
+        .name("Apache-2.0")
+        .identifier(Some("Apache-2.0"))
+        .build();
+    OpenApiBuilder::new()
+        .info(
+            InfoBuilder::new()
+                .title("Canopy")
+                .version(env!("CARGO_PKG_VERSION"))
+                .description(Some(INTRODUCTION))
+                .license(Some(license))
+                .build(),
+        )
+        .tags(Some(tags.into_iter().map(|tag| TagBuilder::new().name(tag).build())))
+        .paths(builder.build())
+        .components(Some(
+            ComponentsBuilder::new()
+                .schemas_from_iter(components.into_inner())
+                .security_scheme(BEARER, SecurityScheme::Http(token))
+                .build(),
+        ))
+        .security(Some([SecurityRequirement::new(BEARER, Vec::<String>::new())]))
+        .build()
+}
+
+/// The tag of what operators ask of the service itself.
+const MONITORING: &str = "Monitoring";
+
+fn method(operation: &Operation) -> HttpMethod {
+    match operation.method.as_str() {
+        "POST" => HttpMethod::Post,
+        "PUT" => HttpMethod::Put,
+        "PATCH" => HttpMethod::Patch,
+        "DELETE" => HttpMethod::Delete,
+        _ => HttpMethod::Get,
+    }
+}
+
+fn describe(
+    operation: &Operation,
+    components: &mut Components,
+    error: &RefOr<Schema>,
+) -> utoipa::openapi::path::Operation {
+    let mut builder = OperationBuilder::new()
+        .operation_id(Some(operation.name))
+        .tag(operation.tag)
+        .summary(Some(operation.summary));
+    for parameter in parameters(operation) {
+        builder = builder.parameter(parameter);
+    }
+    if let Some(schema) = (operation.shape.body)(components) {
+        let body = RequestBodyBuilder::new()
+            .content("application/json", Content::new(Some(schema)))
+            .required(Some(Required::True))
+            .description(Some(format!("At most {MAX_BODY_BYTES} bytes.")));
+        builder = builder.request_body(Some(body.build()));
+    }
+    for success in (operation.shape.answers)(components) {
+        builder = builder.response(success.status.as_str(), succeeded(&success));
+    }
+    for (status, response) in refusals(&operation.codes(), error) {
+        builder = builder.response(status, response);
+    }
+    if let Some(scope) = operation.key_scope {
+        builder = builder.extensions(Some(ExtensionsBuilder::new().add("x-key-scope", scope).build()));
+    }
+    builder.build()
+}
+
+fn text_schema() -> ObjectBuilder {
+    ObjectBuilder::new().schema_type(SchemaType::Type(Type::String))
+}
+
+fn parameters(operation: &Operation) -> Vec<Parameter> {
+    let shape = &operation.shape;
+    let in_path = |name: &str, description: &str, schema: Schema| {
+        ParameterBuilder::new()
+            .name(name)
+            .parameter_in(ParameterIn::Path)
+            .required(Required::True)
+            .description(Some(description))
+            .schema(Some(schema))
+            .build()
+    };
+    let slugs = shape.level.slugs().iter();
+    let mut parameters: Vec<Parameter> = slugs
+        .map(|(name, description)| in_path(name, description, Schema::Object(text_schema().build())))
+        .collect();
+    if let Some((name, schema)) = &shape.id {
+        parameters.push(in_path(name, "Its id.", Schema::Object(schema.clone())));
+    }
+    parameters.extend(shape.query.iter().cloned());
+    if shape.versioned {
+        let version = ParameterBuilder::new()
+            .name("If-Match")
+            .parameter_in(ParameterIn::Header)
+            .required(Required::True)
+            .description(Some(
+                "The version that the call changes, bare or as a quoted entity tag.",
+            ))
+            .schema(Some(Schema::Object(
+                text_schema().pattern(Some("^(\"[1-9][0-9]*\"|[1-9][0-9]*)$")).build(),
+            )));
+        parameters.push(version.build());
+    }
+    parameters
+}
+
+fn succeeded(success: &Success) -> Response {
+    let mut builder = ResponseBuilder::new().description(success.description);
+    if let Some(schema) = &success.schema {
+        builder = builder.content("application/json", Content::new(Some(schema.clone())));
+    }
+    for (name, description) in &success.headers {
+        builder = builder.header(*name, header(description));
+    }
+    builder.build()
+}
+
+fn header(description: &str) -> utoipa::openapi::Header {
+    HeaderBuilder::new()
+        .schema(Some(Schema::Object(text_schema().build())))
+        .description(Some(description))
+        .build()
+}
+
+/// One response for each status, with its codes and their meanings.
+fn refusals(codes: &BTreeSet<ErrorCode>, error: &RefOr<Schema>) -> Vec<(String, Response)> {
+    let mut by_status: BTreeMap<u16, Vec<ErrorCode>> = BTreeMap::new();
+    for code in codes {
+        by_status.entry(code.status()).or_default().push(*code);
+    }
+    let refusal = |(status, codes): (u16, Vec<ErrorCode>)| {
+        let lines: Vec<String> = codes
+            .iter()
+            .map(|code| format!("- `{}`: {}", code.as_str(), code.meaning()))
+            .collect();
+        let listed: Vec<&str> = codes.iter().map(|code| code.as_str()).collect();
+        let mut builder = ResponseBuilder::new()
+            .description(lines.join("\n"))
+            .content("application/json", Content::new(Some(error.clone())))
+            .extensions(Some(ExtensionsBuilder::new().add("x-codes", listed).build()));
+        if status == 401 {
+            builder = builder.header("WWW-Authenticate", header("`Bearer error=\"invalid_token\"`."));
+        }
+        if status == 503 {
+            builder = builder.header("Retry-After", header("How many seconds to wait before trying again."));
+        }
+        (status.to_string(), builder.build())
+    };
+    by_status.into_iter().map(refusal).collect()
+}
+
+fn monitoring(
+    path: &str,
+    name: &str,
+    summary: &str,
+    components: &mut Components,
+    error: &RefOr<Schema>,
+) -> utoipa::openapi::path::Operation {
+    let content = match path {
+        "/openapi.json" => {
+            let any = ObjectBuilder::new().schema_type(SchemaType::Type(Type::Object)).build();
+            ("application/json", Content::new(Some(Schema::Object(any))))
+        }
+        "/docs" => ("text/html", Content::new(Some(Schema::Object(text_schema().build())))),
+        _ => ("application/json", Content::new(Some(components.answer::<Health>()))),
+    };
+    let mut builder = OperationBuilder::new()
+        .operation_id(Some(name))
+        .tag(MONITORING)
+        .summary(Some(summary))
+        .securities(Some([SecurityRequirement::default()]))
+        .response(
+            "200",
+            ResponseBuilder::new()
+                .description("It is so.")
+                .content(content.0, content.1)
+                .build(),
+        );
+    if path == "/health/ready" {
+        let codes = BTreeSet::from([ErrorCode::Busy, ErrorCode::Unavailable, ErrorCode::Internal]);
+        for (status, response) in refusals(&codes, error) {
+            builder = builder.response(status, response);
+        }
+    }
+    builder.build()
+}

@@ -1,0 +1,71 @@
+//! From operations to actix routes.
+
+use crate::edge::{around, refuse_method, refuse_route};
+use crate::monitor;
+use crate::operation::Operation;
+use crate::route::operations;
+use crate::scope::Level;
+use crate::state::HttpState;
+use actix_web::web::{self, Payload, ServiceConfig};
+use actix_web::{HttpRequest, Resource, Scope, middleware};
+use std::collections::BTreeMap;
+
+/// Everything that the service answers, for an actix `App` of its own: no route of another may stand beside it.
+pub fn configure(state: &HttpState) -> impl FnOnce(&mut ServiceConfig) + use<> {
+    let state = state.clone();
+    move |config: &mut ServiceConfig| {
+        let (at_edge, at_default) = (state.clone(), state.clone());
+        let mut whole = web::scope("");
+        let mut by_level: BTreeMap<Level, Vec<Operation>> = BTreeMap::new();
+        for operation in operations() {
+            by_level.entry(operation.shape.level).or_default().push(operation);
+        }
+        // The deepest first: the prefix of each level is also one of the levels below it.
+        for (level, operations) in by_level.into_iter().rev() {
+            whole = whole.service(surface(level, operations, &state));
+        }
+        for resource in monitor::resources(&state) {
+            whole = whole.service(resource);
+        }
+        let whole = whole
+            .default_service(web::to(move |request: HttpRequest| {
+                let response = refuse_route(&request, &at_default);
+                async { response }
+            }))
+            .wrap(middleware::from_fn(move |request, next| {
+                around(at_edge.clone(), request, next)
+            }));
+        config.service(whole);
+    }
+}
+
+/// The operations of one level, behind its prefix.
+fn surface(level: Level, operations: Vec<Operation>, state: &HttpState) -> Scope {
+    let mut by_path: BTreeMap<&'static str, Vec<Operation>> = BTreeMap::new();
+    for operation in operations {
+        by_path.entry(operation.tail).or_default().push(operation);
+    }
+    // A path without parameters goes before one with them: `/nodes/bulk-create` is not the node `bulk-create`.
+    let (plain, parameterised): (Vec<_>, Vec<_>) = by_path.into_iter().partition(|(path, _)| !path.contains('{'));
+    let mut scope = web::scope(level.prefix());
+    for (path, operations) in plain.into_iter().chain(parameterised) {
+        let methods: Vec<&str> = operations.iter().map(|operation| operation.method.as_str()).collect();
+        let mut resource = refusing_others(web::resource(path), methods.join(", "), state);
+        for operation in operations {
+            let (handler, state) = (operation.handler, state.clone());
+            let answer = move |request: HttpRequest, payload: Payload| handler(request, payload, state.clone());
+            resource = resource.route(web::method(operation.method).to(answer));
+        }
+        scope = scope.service(resource);
+    }
+    scope
+}
+
+/// A resource that refuses every method but those it is given.
+pub(crate) fn refusing_others(resource: Resource, allow: String, state: &HttpState) -> Resource {
+    let state = state.clone();
+    resource.default_service(web::to(move |request: HttpRequest| {
+        let response = refuse_method(&allow, &request, &state);
+        async { response }
+    }))
+}

@@ -1,0 +1,55 @@
+//! The HTTP server.
+
+use crate::router::configure;
+use crate::state::HttpState;
+use actix_web::dev::Server;
+use actix_web::{App, HttpServer};
+use core::num::NonZeroU16;
+use core::time::Duration;
+use std::io;
+use std::net::TcpListener;
+
+/// How the server treats connections.
+#[derive(Debug, Clone)]
+pub struct ServerOptions {
+    /// Worker threads.
+    pub workers: NonZeroU16,
+    /// How long an idle connection is kept.
+    pub keep_alive: Duration,
+    /// How long the head of a request may take to arrive.
+    pub head_timeout: Duration,
+    /// How long a connection may take to close.
+    pub disconnect_timeout: Duration,
+    /// How long a shutdown waits for running requests.
+    pub shutdown_timeout: Duration,
+}
+
+impl Default for ServerOptions {
+    /// Two workers, which is enough for tests.
+    fn default() -> Self {
+        Self {
+            workers: NonZeroU16::MIN.saturating_add(1),
+            keep_alive: Duration::from_secs(75),
+            head_timeout: Duration::from_secs(10),
+            disconnect_timeout: Duration::from_secs(3),
+            shutdown_timeout: Duration::from_secs(30),
+        }
+    }
+}
+
+/// Serves on a socket that listens already. The server runs while the answer is awaited (it may be spawned on any tokio
+/// runtime) and ends, after the requests that run, when its handle is told to stop; it leaves signals alone.
+///
+/// # Errors
+/// When the system refuses the threads or the socket.
+pub fn server(listener: TcpListener, state: HttpState, options: &ServerOptions) -> io::Result<Server> {
+    let server = HttpServer::new(move || App::new().configure(configure(&state)))
+        .workers(options.workers.get().into())
+        .keep_alive(options.keep_alive)
+        .client_request_timeout(options.head_timeout)
+        .client_disconnect_timeout(options.disconnect_timeout)
+        .shutdown_timeout(options.shutdown_timeout.as_secs().max(1))
+        .disable_signals()
+        .listen(listener)?;
+    Ok(server.run())
+}

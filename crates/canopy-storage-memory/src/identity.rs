@@ -229,6 +229,7 @@ impl IdentityWriter for Unit<Writing> {
     }
 
     async fn insert_memberships(&mut self, memberships: &[Membership]) -> Result<(), StoreError> {
+        must_be_of_one_application(memberships)?;
         let directory = &self.state.directory;
         let pairs = memberships.iter().map(|m| (m.identity_id, m.application_id));
         unique(
@@ -257,6 +258,7 @@ impl IdentityWriter for Unit<Writing> {
     }
 
     async fn update_memberships(&mut self, memberships: &[Membership]) -> Result<(), StoreError> {
+        must_be_of_one_application(memberships)?;
         for membership in memberships {
             let old = self
                 .state
@@ -275,6 +277,15 @@ impl IdentityWriter for Unit<Writing> {
         }
         Ok(())
     }
+}
+
+fn must_be_of_one_application(memberships: &[Membership]) -> Result<(), StoreError> {
+    let mut applications = memberships.iter().map(|membership| membership.application_id);
+    let first = applications.next();
+    must(
+        applications.all(|application| Some(application) == first),
+        "a call writes memberships of one application",
+    )
 }
 
 fn check_membership(state: &State, membership: &Membership) -> Result<(), StoreError> {

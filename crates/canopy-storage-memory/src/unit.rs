@@ -59,11 +59,6 @@ impl WriteTx for Unit<Writing> {
             .iter()
             .find(|(environment, _)| Some(*environment) == record.audit.environment_id)
             .map(|(_, revision)| *revision);
-        let account = record.audit.account_id;
-        must(
-            self.state.tenancy.accounts.contains_key(&account),
-            "the audit event's account is not there",
-        )?;
         Arc::make_mut(&mut self.state.audit).add(stored(record.audit, revision))?;
         let Self { state, kind } = *self;
         kind.committed.set(state);

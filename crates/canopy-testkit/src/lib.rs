@@ -1,7 +1,9 @@
 //! Test support for Canopy: what tests of every room of the house share.
 //!
 //! - [`FixedClock`], [`CountingIds`], [`CountingSecrets`]: the outside world, the same in every run.
+//! - [`contract`]: the storage contract suite, which every store passes; see [`storage_contract!`].
 //! - [`fixture`]: valid things to fill stores with, one by one or as a small [`World`](fixture::World).
+//! - [`sequence`]: random operations that two stores must answer alike.
 
 #![expect(
     clippy::expect_used,
@@ -10,8 +12,10 @@
 )]
 
 pub mod clock;
+pub mod contract;
 pub mod fixture;
 pub mod ids;
+pub mod sequence;
 
 pub use clock::FixedClock;
 pub use ids::{CountingIds, CountingSecrets};

@@ -1,0 +1,9 @@
+//! The in-memory store keeps the storage contract.
+
+use canopy_storage_memory::MemoryStore;
+
+async fn fresh_store() -> MemoryStore {
+    MemoryStore::new()
+}
+
+canopy_testkit::storage_contract!(fresh_store);

@@ -1,0 +1,167 @@
+//! Clauses on listing identities.
+
+use super::identity::{add, everybody, names};
+use super::support::{TestStore, acme, acme_and_zeta, page, reading, writing};
+use crate::fixture::{email, person};
+use canopy_domain::identity::listing::{IdentityQuery, IdentitySort, IdentityStatus};
+use canopy_domain::port::WriteScope;
+use canopy_domain::{ApplicationId, Identity, IdentityId, MembershipStatus, SortOrder, Timestamp, fold_case};
+
+pub async fn identity_filters_narrow_the_listing(store: TestStore) {
+    let (acme, _zeta) = acme_and_zeta(&store).await;
+    let maker = &acme.maker;
+    let second = maker.application(acme.account.id, "second");
+    let off = Identity {
+        is_active: false,
+        ..maker.identity(acme.account.id, "Off Line")
+    };
+    let mut tx = writing(&store, WriteScope::Account(acme.account.id)).await;
+    tx.insert_application(&second).await.unwrap();
+    tx.insert_identities(std::slice::from_ref(&off)).await.unwrap();
+    let joined = maker.membership(acme.ada(), second.id, MembershipStatus::Invited);
+    tx.insert_memberships(&[joined]).await.unwrap();
+    acme.commit(tx, &[]).await;
+    acme.assign(
+        store.as_ref(),
+        &[acme.assignment(acme.alan(), &acme.development.reader, &acme.development.eu)],
+    )
+    .await;
+    let (ada, alan, grace, line) = ("Ada Lovelace", "Alan Turing", "Grace Hopper", "Off Line");
+    let (notes, second) = (Some(acme.application.id), Some(second.id));
+    let ask = |member_of, not_member_of, status, has_any_assignment| IdentityQuery {
+        member_of,
+        not_member_of,
+        status,
+        has_any_assignment,
+        ..everybody()
+    };
+    let nowhere = Some(maker.id::<ApplicationId>());
+    let on = Some(IdentityStatus::Active);
+    for (query, expected) in [
+        (ask(None, None, None, None), vec![ada, alan, grace, line]),
+        (ask(notes, None, None, None), vec![ada, alan, grace]),
+        (ask(second, None, None, None), vec![ada]),
+        (ask(nowhere, None, None, None), vec![]),
+        (ask(None, notes, None, None), vec![line]),
+        (ask(None, nowhere, None, None), vec![ada, alan, grace, line]),
+        (ask(notes, second, None, None), vec![alan, grace]),
+        (ask(notes, notes, None, None), vec![]),
+        (ask(None, None, on, None), vec![ada, alan, grace]),
+        (ask(None, None, Some(IdentityStatus::Inactive), None), vec![line]),
+        (ask(None, None, None, Some(true)), vec![alan]),
+        (ask(None, None, None, Some(false)), vec![ada, grace, line]),
+        (ask(notes, None, None, Some(true)), vec![alan]),
+        (ask(notes, None, on, Some(false)), vec![ada, grace]),
+        (ask(second, None, None, Some(true)), vec![]),
+        (ask(second, None, None, Some(false)), vec![ada]),
+    ] {
+        assert_eq!(names(&store, acme.account.id, &query).await, expected, "{query:?}");
+    }
+}
+
+pub async fn identity_search_takes_every_character_as_it_is_and_folds_case(store: TestStore) {
+    let world = acme(&store).await;
+    let odd = Identity {
+        email: email("100%_sure\\@x.example"),
+        first_name: person("ÄRGER İ"),
+        last_name: person("ΣΑΣ, \"so\" 🌳"),
+        ..world.maker.identity(world.account.id, "New One")
+    };
+    let name = odd.name();
+    add(&store, &world, &[odd]).await;
+    let found = name.as_str();
+    for (search, expected) in [
+        ("ada l", vec!["Ada Lovelace"]),
+        ("LOVELACE", vec!["Ada Lovelace"]),
+        ("adalovelace", vec![]),
+        ("ada.love", vec!["Ada Lovelace"]),
+        ("%", vec![found]),
+        ("0%_S", vec![found]),
+        ("_", vec![found]),
+        ("\\", vec![found]),
+        ("ärger i\u{307} σας", vec![]),
+        ("ärger İ σασ", vec![found]),
+        ("s\u{200b}", vec![]),
+        ("🌳", vec![found]),
+        (", \"SO\"", vec![found]),
+        ("@EXAMPLE.com", vec!["Ada Lovelace", "Alan Turing", "Grace Hopper"]),
+    ] {
+        let query = IdentityQuery {
+            search: Some(fold_case(search)),
+            ..everybody()
+        };
+        assert_eq!(names(&store, world.account.id, &query).await, expected, "{search}");
+    }
+}
+
+pub async fn identities_are_sorted_both_ways_with_ties_broken_by_id(store: TestStore) {
+    let world = acme(&store).await;
+    let at = |micros: i64| Timestamp::from_micros(micros).unwrap();
+    // The same name in another case is a tie; a name is ordered as a whole, not part by part.
+    let people = [
+        ("a", "B c", "z@x", 5),
+        ("A", "b C", "y@x", 5),
+        ("a b", "B", "b@x", 7),
+        ("a B", "a", "a@x", 5),
+        ("Ä", "a", "-@x", 1),
+    ];
+    let made = people.map(|(first, last, address, micros)| Identity {
+        first_name: person(first),
+        last_name: person(last),
+        email: email(address),
+        created_at: at(micros),
+        ..world.maker.identity(world.account.id, "New One")
+    });
+    let account = world.maker.account("sorted");
+    let made = made.map(|identity| Identity {
+        account_id: account.id,
+        ..identity
+    });
+    let mut tx = writing(&store, WriteScope::Installation).await;
+    tx.insert_account(&account).await.unwrap();
+    tx.insert_identities(&made).await.unwrap();
+    tx.commit(world.maker.record(account.id, &[])).await.unwrap();
+    for (sort, expected) in [
+        (IdentitySort::Name, [3, 2, 0, 1, 4]),
+        (IdentitySort::Email, [4, 3, 2, 1, 0]),
+        (IdentitySort::CreatedAt, [4, 0, 1, 3, 2]),
+    ] {
+        let mut expected: Vec<IdentityId> = expected.iter().map(|index| made[*index].id).collect();
+        for order in [SortOrder::Ascending, SortOrder::Descending] {
+            let query = IdentityQuery {
+                sort,
+                order,
+                ..everybody()
+            };
+            let found = reading(&store).await.identities(account.id, &query).await.unwrap();
+            let found: Vec<IdentityId> = found.items.iter().map(|identity| identity.id).collect();
+            assert_eq!(found, expected, "{sort:?} {order:?}");
+            expected.reverse();
+        }
+    }
+}
+
+pub async fn pages_of_identities_are_disjoint_and_complete(store: TestStore) {
+    let world = acme(&store).await;
+    // Everybody has the same name, so the id alone orders them.
+    let made: Vec<Identity> = (0..10)
+        .map(|number| Identity {
+            email: email(&format!("{number}@x")),
+            ..world.maker.identity(world.account.id, "Same Name")
+        })
+        .collect();
+    add(&store, &world, &made).await;
+    let query = |number| IdentityQuery {
+        search: Some("same".to_owned()),
+        page: page(number, 4),
+        ..everybody()
+    };
+    let mut tx = reading(&store).await;
+    let mut seen = vec![];
+    for (number, size) in [(1, 4), (2, 4), (3, 2), (4, 0), (u32::MAX, 0)] {
+        let found = tx.identities(world.account.id, &query(number)).await.unwrap();
+        assert_eq!((found.items.len(), found.item_count), (size, 10), "page {number}");
+        seen.extend(found.items.into_iter().map(|identity| identity.id));
+    }
+    assert_eq!(seen, made.iter().map(|identity| identity.id).collect::<Vec<_>>());
+}

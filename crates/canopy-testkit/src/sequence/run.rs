@@ -1,0 +1,496 @@
+//! Doing the same to two stores.
+
+use super::dump::dump_all;
+use super::operation::{AssignmentRow, Number, Operation, Unit};
+use crate::CountingIds;
+use crate::clock::noon;
+use crate::fixture::{Maker, company_schema, email, external_id, json, person, role_name, slug};
+use crate::ids::counted_id;
+use canopy_domain::port::{CommitRecord, Store, StoreError, WriteScope, WriteTx};
+use canopy_domain::{
+    AccessModel, Account, AccountId, Application, ApplicationId, Assignment, AssignmentKey, DisplayName, Environment,
+    EnvironmentId, HierarchySchema, Identity, Membership, MembershipStatus, Node, NodeStatus, Permission, Role,
+    RoleKind, Timestamp, Version, Window,
+};
+use std::fmt;
+use uuid::Uuid;
+
+/// Where two stores went apart.
+#[derive(Debug)]
+pub struct Difference {
+    /// The unit of work after which they differed.
+    pub unit: usize,
+    /// How.
+    pub what: String,
+}
+
+impl fmt::Display for Difference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "after unit {}: {}", self.unit, self.what)
+    }
+}
+
+/// Fills two empty stores with the same small installation, does these units of work to both, and compares: every
+/// call's answer, and after each commit and at the end everything that can be read.
+///
+/// A call that breaks a unique rule and names something that is not there may be refused for either; both stores then
+/// drop the unit of work.
+///
+/// # Errors
+/// The first [`Difference`].
+pub async fn same_outcome(one: &dyn Store, two: &dyn Store, units: &[Unit]) -> Result<(), Difference> {
+    let start = start();
+    for (index, unit) in std::iter::once(&start).chain(units).enumerate() {
+        let differ = |what| Difference { unit: index, what };
+        let ids = CountingIds::series(0xfff - u16::try_from(index).expect("fewer units"));
+        let maker = Maker::new(ids, noon());
+        let committed = run_unit(one, two, unit, &maker).await.map_err(differ)?;
+        assert!(committed || index > 0, "the start is valid");
+        // What a dropped unit of work left behind would be seen after the next one.
+        if !committed && index < units.len() {
+            continue;
+        }
+        let (first, second) = (dump_all(one).await, dump_all(two).await);
+        match (first, second) {
+            (Ok(first), Ok(second)) if first == second => {}
+            (Ok(first), Ok(second)) => return Err(differ(first.differences(&second).join("\n"))),
+            (first, second) => return Err(differ(format!("a read failed: {:?} {:?}", first.err(), second.err()))),
+        }
+    }
+    Ok(())
+}
+
+/// Runs one unit of work on both stores, call by call. Whether it was committed.
+async fn run_unit(one: &dyn Store, two: &dyn Store, unit: &Unit, maker: &Maker) -> Result<bool, String> {
+    let mut first = one.write(scope(unit)).await.map_err(|error| format!("{error:?}"))?;
+    let mut second = two.write(scope(unit)).await.map_err(|error| format!("{error:?}"))?;
+    for operation in &unit.operations {
+        let (a, b) = (
+            apply(first.as_mut(), operation).await,
+            apply(second.as_mut(), operation).await,
+        );
+        let refused_by_either = |a: &Outcome, b: &Outcome| *a == Outcome::Bug && matches!(b, Outcome::Duplicate(_));
+        let (a, b) = (Outcome::of(a)?, Outcome::of(b)?);
+        if a == Outcome::Bug && b == Outcome::Bug || refused_by_either(&a, &b) || refused_by_either(&b, &a) {
+            return Ok(false);
+        }
+        if a != b {
+            return Err(format!("{operation:?}\n   one: {a:?}\n   two: {b:?}"));
+        }
+    }
+    let Some(touched) = &unit.commit else {
+        return Ok(false);
+    };
+    let record = record(maker, touched);
+    let (a, b) = (first.commit(record.clone()).await, second.commit(record).await);
+    match (a, b) {
+        (Ok(a), Ok(b)) if a == b => Ok(true),
+        (Err(StoreError::Internal(_)), Err(StoreError::Internal(_))) => Ok(false),
+        (a, b) => Err(format!("commit {touched:?}\n   one: {a:?}\n   two: {b:?}")),
+    }
+}
+
+/// What a call came to, as far as stores must agree.
+#[derive(Debug, PartialEq, Eq)]
+enum Outcome {
+    Done,
+    Duplicate(canopy_domain::port::Unique),
+    Bug,
+}
+
+impl Outcome {
+    fn of(result: Result<(), StoreError>) -> Result<Self, String> {
+        match result {
+            Ok(()) => Ok(Self::Done),
+            Err(StoreError::Duplicate(rule)) => Ok(Self::Duplicate(rule)),
+            Err(StoreError::Internal(_)) => Ok(Self::Bug),
+            Err(other) => Err(format!("no store may answer: {other:?}")),
+        }
+    }
+}
+
+/// Accounts 0 and 1; applications 0 and 2 of account 0, 1 of account 1; environments 0 and 1 of application 0, 2 of
+/// application 1, 3 of application 2; in each environment nodes 0 (the root) to 2, roles and permissions 0 to 2; and
+/// identities 0 to 2 of account 0, 3 of account 1, all members.
+fn start() -> Unit {
+    let mut operations = vec![
+        Operation::Account { id: 0, slug: 0 },
+        Operation::Account { id: 1, slug: 1 },
+    ];
+    for (id, account) in [(0, 0), (1, 1), (2, 0)] {
+        operations.push(Operation::Application { id, account, slug: id });
+    }
+    for (id, application) in [(0, 0), (1, 0), (2, 1), (3, 2)] {
+        operations.push(Operation::Environment {
+            id,
+            application,
+            slug: id,
+        });
+        let environment = id;
+        let nodes = vec![(1, 0, 1), (2, 1, 1)];
+        operations.push(Operation::Nodes {
+            environment,
+            rows: nodes,
+        });
+        let permissions = vec![(0, 0), (1, 1), (2, 2)];
+        operations.push(Operation::Permissions {
+            environment,
+            rows: permissions,
+        });
+        let roles = vec![(0, 0, true), (1, 1, true), (2, 2, false)];
+        operations.push(Operation::Roles {
+            environment,
+            rows: roles,
+        });
+        operations.push(Operation::Bind {
+            environment,
+            pairs: vec![(0, 0), (1, 0), (1, 1)],
+        });
+    }
+    for (account, rows) in [
+        (0, vec![(0, 0, Some(0)), (1, 1, None), (2, 2, None)]),
+        (1, vec![(3, 0, Some(0))]),
+    ] {
+        operations.push(Operation::Identities { account, rows });
+    }
+    let active = MembershipStatus::Active;
+    for (application, rows) in [
+        (
+            0,
+            vec![(0, 0, active), (1, 1, active), (2, 2, MembershipStatus::Suspended)],
+        ),
+        (1, vec![(3, 3, active)]),
+    ] {
+        operations.push(Operation::Memberships { application, rows });
+    }
+    Unit {
+        operations,
+        commit: Some(vec![0, 1, 2, 3]),
+    }
+}
+
+/// A unit of work here may write anywhere; the stores that are compared lock themselves as a whole, or nothing.
+fn scope(_unit: &Unit) -> WriteScope {
+    WriteScope::Installation
+}
+
+fn record(maker: &Maker, touched: &[Number]) -> CommitRecord {
+    let mut environments: Vec<EnvironmentId> = vec![];
+    for environment in touched.iter().map(|number| id(Kind::Environment, *number)) {
+        if !environments.contains(&environment) {
+            environments.push(environment);
+        }
+    }
+    maker.record(id(Kind::Account, 0), &environments)
+}
+
+/// The kinds of ids; each has a series of its own.
+#[derive(Clone, Copy)]
+enum Kind {
+    Account,
+    Application,
+    Environment,
+    Permission,
+    Role,
+    Node,
+    Identity,
+    Membership,
+    Assignment,
+}
+
+fn id<Id: From<Uuid>>(kind: Kind, number: Number) -> Id {
+    let series = 100
+        + match kind {
+            Kind::Account => 0,
+            Kind::Application => 1,
+            Kind::Environment => 2,
+            Kind::Permission => 3,
+            Kind::Role => 4,
+            Kind::Node => 5,
+            Kind::Identity => 6,
+            Kind::Membership => 7,
+            Kind::Assignment => 8,
+        };
+    Id::from(counted_id(series, u64::from(number)))
+}
+
+/// One of a few odd values; which one, the number says.
+fn pick<T: Copy, const N: usize>(values: [T; N], number: Number) -> T {
+    values
+        .get(usize::from(number) % N)
+        .copied()
+        .expect("a number below the size")
+}
+
+fn slug_of(number: Number) -> canopy_domain::Slug {
+    slug(pick(["a", "a-2", "ab", "b", "a-b", "0"], number))
+}
+
+fn name_of(number: Number) -> DisplayName {
+    crate::fixture::name(pick(["A%", "a_", "Ä \\ 🌳", "b'", "B\"", "a,b"], number))
+}
+
+fn later(number: Number) -> Timestamp {
+    noon().plus_seconds(i64::from(number % 3))
+}
+
+fn version(number: Number) -> Version {
+    Version::new(u32::from(number) + 1).expect("not zero")
+}
+
+async fn apply(tx: &mut dyn WriteTx, operation: &Operation) -> Result<(), StoreError> {
+    match operation {
+        Operation::Account { id, slug } => tx.insert_account(&account(*id, *slug)).await,
+        Operation::Application { id, account, slug } => {
+            tx.insert_application(&application(*id, *account, *slug, 0)).await
+        }
+        Operation::UpdateApplication {
+            id,
+            account,
+            slug,
+            settings,
+        } => {
+            tx.update_application(&application(*id, *account, *slug, *settings))
+                .await
+        }
+        Operation::Environment { id, application, slug } => {
+            let (environment, schema) = environment(*id, *application, *slug, AccessModel::Flat);
+            tx.insert_environment(&environment, &schema).await?;
+            let mut root = node(*id, 0, 0, 0, NodeStatus::Active);
+            root.parent = None;
+            tx.insert_nodes(&[root]).await
+        }
+        Operation::UpdateEnvironment {
+            id,
+            application,
+            slug,
+            model,
+        } => {
+            let (environment, schema) = environment(*id, *application, *slug, *model);
+            tx.update_environment(&environment, &schema).await
+        }
+        _ => apply_within(tx, operation).await,
+    }
+}
+
+/// What is done below the tenants.
+async fn apply_within(tx: &mut dyn WriteTx, operation: &Operation) -> Result<(), StoreError> {
+    let pairs = |pairs: &[(Number, Number)]| -> Vec<_> {
+        let ids = |(role, permission): &(Number, Number)| (id(Kind::Role, *role), id(Kind::Permission, *permission));
+        pairs.iter().map(ids).collect()
+    };
+    match operation {
+        Operation::Permissions { environment, rows } => {
+            let rows: Vec<Permission> = rows.iter().map(|row| permission(*environment, *row)).collect();
+            tx.insert_permissions(&rows).await
+        }
+        Operation::Roles { environment, rows } => {
+            let rows: Vec<Role> = rows.iter().map(|row| role(*environment, *row)).collect();
+            tx.insert_roles(&rows).await
+        }
+        Operation::UpdateRole { environment, row } => tx.update_roles(&[role(*environment, *row)]).await,
+        Operation::Bind {
+            environment,
+            pairs: bound,
+        } => {
+            tx.bind_permissions(id(Kind::Environment, *environment), &pairs(bound))
+                .await
+        }
+        Operation::Unbind {
+            environment,
+            pairs: unbound,
+        } => {
+            tx.unbind_permissions(id(Kind::Environment, *environment), &pairs(unbound))
+                .await
+        }
+        Operation::Nodes { environment, rows } => {
+            let node = |(id, parent, slug): &_| node(*environment, *id, *parent, *slug, NodeStatus::Active);
+            let rows: Vec<Node> = rows.iter().map(node).collect();
+            tx.insert_nodes(&rows).await
+        }
+        Operation::UpdateNode {
+            environment,
+            id: number,
+            slug,
+            status,
+        } => {
+            // It stays where it is; moving nodes about is not what this is about.
+            let old = tx
+                .node(id(Kind::Environment, *environment), id(Kind::Node, *number))
+                .await?;
+            let mut changed = node(*environment, *number, 0, *slug, *status);
+            if let Some(old) = old {
+                changed.parent = old.parent;
+            }
+            tx.update_nodes(&[changed]).await
+        }
+        Operation::Identities { account, rows } => {
+            let rows: Vec<Identity> = rows.iter().map(|row| identity(*account, *row)).collect();
+            tx.insert_identities(&rows).await
+        }
+        Operation::Memberships { application, rows } => {
+            let rows: Vec<Membership> = rows.iter().map(|row| membership(*application, *row)).collect();
+            tx.insert_memberships(&rows).await
+        }
+        Operation::UpdateMemberships { application, rows } => {
+            let rows: Vec<Membership> = rows.iter().map(|row| membership(*application, *row)).collect();
+            tx.update_memberships(&rows).await
+        }
+        Operation::Assignments { environment, rows } => {
+            let rows: Vec<Assignment> = rows.iter().map(|row| assignment(*environment, *row)).collect();
+            tx.insert_assignments(&rows).await
+        }
+        Operation::UpdateAssignments { environment, rows } => {
+            let rows: Vec<Assignment> = rows.iter().map(|row| assignment(*environment, *row)).collect();
+            tx.update_assignments(&rows).await
+        }
+        Operation::DeleteAssignments { environment, ids } => {
+            let ids: Vec<_> = ids.iter().map(|number| id(Kind::Assignment, *number)).collect();
+            tx.delete_assignments(id(Kind::Environment, *environment), &ids).await
+        }
+        Operation::Account { .. }
+        | Operation::Application { .. }
+        | Operation::UpdateApplication { .. }
+        | Operation::Environment { .. }
+        | Operation::UpdateEnvironment { .. } => Ok(()),
+    }
+}
+
+fn account(number: Number, slug: Number) -> Account {
+    Account {
+        id: id::<AccountId>(Kind::Account, number),
+        name: name_of(number),
+        slug: slug_of(slug),
+        settings: json("{}"),
+        version: Version::FIRST,
+        created_at: later(number),
+        updated_at: noon(),
+    }
+}
+
+fn application(number: Number, account: Number, slug: Number, settings: Number) -> Application {
+    Application {
+        id: id::<ApplicationId>(Kind::Application, number),
+        account_id: id(Kind::Account, account),
+        name: name_of(slug),
+        slug: slug_of(slug),
+        settings: json(&format!("{{\"n\":{settings}}}")),
+        default_environment_id: None,
+        version: version(settings),
+        created_at: noon(),
+        updated_at: later(settings),
+    }
+}
+
+fn environment(
+    number: Number,
+    application: Number,
+    slug: Number,
+    model: AccessModel,
+) -> (Environment, HierarchySchema) {
+    let schema = match model {
+        AccessModel::Flat => HierarchySchema::default(),
+        AccessModel::Hierarchy => company_schema(),
+    };
+    let environment = Environment {
+        id: id(Kind::Environment, number),
+        application_id: id(Kind::Application, application),
+        name: name_of(slug),
+        slug: slug_of(slug),
+        settings: json("{}"),
+        access_model: model,
+        version: version(slug),
+        created_at: noon(),
+        updated_at: later(slug),
+    };
+    (environment, schema)
+}
+
+fn permission(environment: Number, (number, key): (Number, Number)) -> Permission {
+    let keys = ["a.b", "A.b", "a.b.c", "a_b.c", "a-b.c", "b.a"];
+    let maker = Maker::default();
+    Permission {
+        id: id(Kind::Permission, number),
+        ..maker.permission(id(Kind::Environment, environment), pick(keys, key))
+    }
+}
+
+fn role(environment: Number, (number, name, is_active): (Number, Number, bool)) -> Role {
+    let names = ["Role", "role 2", "Ärzte", "ROLE", "ärzte", "other"];
+    Role {
+        id: id(Kind::Role, number),
+        environment_id: id(Kind::Environment, environment),
+        name: role_name(pick(names, name)),
+        description: None,
+        kind: RoleKind::Custom,
+        is_active,
+        version: version(name),
+        created_at: noon(),
+        updated_at: later(name),
+    }
+}
+
+fn node(environment: Number, number: Number, parent: Number, slug: Number, status: NodeStatus) -> Node {
+    Node {
+        id: id(Kind::Node, number),
+        environment_id: id(Kind::Environment, environment),
+        parent: Some(id(Kind::Node, parent)),
+        node_type: crate::fixture::node_type(pick(["root", "company", "region"], number)),
+        name: name_of(slug),
+        slug: slug_of(slug),
+        status,
+        metadata: json("{}"),
+        version: version(slug),
+        created_at: noon(),
+        updated_at: later(slug),
+    }
+}
+
+fn identity(account: Number, (number, address, external): (Number, Number, Option<Number>)) -> Identity {
+    let addresses = ["a@x", "b_%@x", "ü@x", "A@X", "b@x", "z@x"];
+    let names = ["Ada", "ada", "Ä_%", "Bob", "a b", "Zoë"];
+    let externals = ["e", "E", "e2", "e%", "é", "e\u{301}"];
+    Identity {
+        id: id(Kind::Identity, number),
+        account_id: id(Kind::Account, account),
+        email: email(pick(addresses, address)),
+        first_name: person(pick(names, number)),
+        last_name: person(pick(names, address)),
+        avatar_url: None,
+        external_id: external.map(|number| external_id(pick(externals, number))),
+        metadata: None,
+        is_active: address != 2,
+        created_at: later(address),
+        updated_at: noon(),
+    }
+}
+
+fn membership(application: Number, (number, identity, status): (Number, Number, MembershipStatus)) -> Membership {
+    Membership {
+        id: id(Kind::Membership, number),
+        identity_id: id(Kind::Identity, identity),
+        application_id: id(Kind::Application, application),
+        status,
+        invited_at: None,
+        activated_at: (status == MembershipStatus::Active).then(noon),
+        deactivated_at: None,
+        created_at: noon(),
+    }
+}
+
+fn assignment(environment: Number, row: AssignmentRow) -> Assignment {
+    let from = noon().plus_seconds(i64::from(row.from) * 3_600);
+    let to = row.lasts.map(|hours| from.plus_seconds(i64::from(hours) * 3_600));
+    Assignment {
+        id: id(Kind::Assignment, row.id),
+        environment_id: id(Kind::Environment, environment),
+        key: AssignmentKey {
+            identity: id(Kind::Identity, row.identity),
+            role: id(Kind::Role, row.role),
+            node: id(Kind::Node, row.node),
+        },
+        window: Window::new(from, to).expect("an end after the start"),
+        created_at: later(row.id),
+        updated_at: noon(),
+    }
+}

@@ -47,7 +47,7 @@ fn snapshot(c: &mut SqliteConnection, environment: EnvironmentId) -> Result<Opti
     const NODES: &str = "SELECT id, parent_id, node_type, slug, status FROM nodes WHERE environment_id = ?1";
     const SUBJECTS: &str = "SELECT i.id, i.is_active, m.status FROM environments AS e \
          CROSS JOIN memberships AS m ON m.application_id = e.application_id \
-         CROSS JOIN identities AS i ON i.id = m.identity_id WHERE e.id = ?1";
+         CROSS JOIN identities AS i ON i.account_id = m.account_id AND i.id = m.identity_id WHERE e.id = ?1";
     const GRANTS: &str = "SELECT id, identity_id, role_id, node_id, effective_from, effective_to FROM assignments \
          WHERE environment_id = ?1";
     let Some(revision) = revision(c, environment)? else {

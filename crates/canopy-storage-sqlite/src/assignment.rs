@@ -29,7 +29,7 @@ const ROWS: Layout = Layout(&[
     ("role_id", Cell::Id),
     ("node_id", Cell::Id),
     ("effective_from", Cell::Number),
-    ("effective_to", Cell::Number),
+    ("effective_to", Cell::OptionalNumber),
     ("created_at", Cell::Number),
     ("updated_at", Cell::Number),
 ]);
@@ -84,10 +84,13 @@ fn facts(
     place: &EnvironmentPlace,
     asked: &[AssignmentKey],
 ) -> Result<AssignmentFacts, StoreError> {
+    // Whoever has a membership is of the account, so identities are looked at for the others alone.
     static IDENTITIES: LazyLock<String> = LazyLock::new(|| {
         format!(
-            "{} SELECT i.id, m.status FROM given CROSS JOIN identities AS i ON i.id = given.id AND i.account_id = ?3 \
-             LEFT JOIN memberships AS m ON m.application_id = ?4 AND m.identity_id = i.id",
+            "{} SELECT given.id, m.status FROM given \
+             LEFT JOIN memberships AS m ON m.application_id = ?4 AND m.identity_id = given.id AND m.account_id = ?3 \
+             WHERE m.status IS NOT NULL \
+             OR EXISTS (SELECT 1 FROM identities AS i WHERE i.account_id = ?3 AND i.id = given.id)",
             IDS.given()
         )
     });
@@ -112,10 +115,7 @@ fn facts(
             KEYS.given()
         )
     });
-    let ids = |part: fn(&AssignmentKey) -> &[u8; 16]| {
-        let distinct: HashSet<&[u8; 16]> = asked.iter().map(part).collect();
-        Packed::ids(distinct)
-    };
+    let ids = |part: fn(&AssignmentKey) -> &[u8; 16]| Packed::distinct_ids(asked.iter().map(part));
     let identities = ids(|key| key.identity.as_bytes());
     let nodes = ids(|key| key.node.as_bytes());
     let roles = ids(|key| key.role.as_bytes());
@@ -180,14 +180,11 @@ impl AssignmentReader for UnitOfWork {
                 IDS.given()
             )
         });
-        let mut ids: Vec<&[u8; 16]> = ids.iter().map(AssignmentId::as_bytes).collect();
-        ids.sort_unstable();
-        ids.dedup();
         if ids.is_empty() {
             return Ok(vec![]);
         }
         // The ids go in sorted, so the rows come out sorted.
-        let ids = Packed::ids(ids);
+        let ids = Packed::distinct_ids(ids.iter().map(AssignmentId::as_bytes));
         self.run(move |c| {
             ids.statement(&SELECT)
                 .bind(environment.as_bytes())
@@ -215,8 +212,8 @@ impl AssignmentReader for UnitOfWork {
     }
 }
 
-/// Stores rows. Each identity is looked up in the application's memberships and in the account; one that is missing there
-/// is stored as no id, which the table refuses, and with it the whole statement.
+/// Stores rows. Each identity is looked up among the members of the application of the account; one that is missing there is
+/// stored as no id, which the table refuses, and with it the whole statement.
 fn insert(
     c: &mut SqliteConnection,
     environment: EnvironmentId,
@@ -227,8 +224,8 @@ fn insert(
         format!(
             "{} INSERT INTO assignments (environment_id, id, identity_id, role_id, node_id, effective_from, \
              effective_to, created_at, updated_at) SELECT ?3, id, \
-             (SELECT i.id FROM memberships AS m CROSS JOIN identities AS i ON i.id = m.identity_id \
-              AND i.account_id = ?5 WHERE m.application_id = ?4 AND m.identity_id = given.identity_id), \
+             (SELECT m.identity_id FROM memberships AS m WHERE m.application_id = ?4 \
+              AND m.identity_id = given.identity_id AND m.account_id = ?5), \
              role_id, node_id, effective_from, effective_to, created_at, updated_at FROM given",
             ROWS.given()
         )

@@ -133,8 +133,7 @@ fn parents(
     if asked.is_empty() {
         return Ok(HashMap::new());
     }
-    let asked: HashSet<&[u8; 16]> = asked.iter().map(NodeId::as_bytes).collect();
-    let asked = Packed::ids(asked);
+    let asked = Packed::distinct_ids(asked.iter().map(NodeId::as_bytes));
     asked
         .statement(&SELECT)
         .bind(environment.as_bytes())

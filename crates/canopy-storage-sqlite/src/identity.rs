@@ -83,9 +83,9 @@ const MEMBERSHIP_ROWS: Layout = Layout(&[
     ("identity_id", Cell::Id),
     ("id", Cell::Id),
     ("status", Cell::Text),
-    ("invited_at", Cell::Number),
-    ("activated_at", Cell::Number),
-    ("deactivated_at", Cell::Number),
+    ("invited_at", Cell::OptionalNumber),
+    ("activated_at", Cell::OptionalNumber),
+    ("deactivated_at", Cell::OptionalNumber),
     ("created_at", Cell::Number),
 ]);
 
@@ -125,8 +125,8 @@ fn listed(query: &IdentityQuery) -> String {
     let mut sql = String::new();
     match query.member_of {
         Some(_) => sql.push_str(
-            " FROM memberships AS m CROSS JOIN identities AS i ON i.id = m.identity_id \
-             WHERE m.application_id = ?2 AND i.account_id = ?1",
+            " FROM memberships AS m CROSS JOIN identities AS i ON i.account_id = m.account_id AND i.id = m.identity_id \
+             WHERE m.application_id = ?2 AND m.account_id = ?1",
         ),
         None => sql.push_str(" FROM identities AS i WHERE i.account_id = ?1 AND ?2 IS NULL"),
     }
@@ -252,8 +252,7 @@ impl IdentityReader for UnitOfWork {
         if ids.is_empty() {
             return Ok(IdentityFacts::new());
         }
-        let ids: HashSet<&[u8; 16]> = ids.iter().map(IdentityId::as_bytes).collect();
-        let ids = Packed::ids(ids);
+        let ids = Packed::distinct_ids(ids.iter().map(IdentityId::as_bytes));
         self.run(move |c| {
             let statement = ids
                 .statement(&SELECT)
@@ -278,7 +277,8 @@ impl IdentityReader for UnitOfWork {
 
     async fn members(&mut self, application: ApplicationId) -> Result<Vec<SubjectFact>, StoreError> {
         const SELECT: &str = "SELECT i.id, i.is_active, m.status FROM memberships AS m \
-             CROSS JOIN identities AS i ON i.id = m.identity_id WHERE m.application_id = ?1 ORDER BY m.identity_id";
+             CROSS JOIN identities AS i ON i.account_id = m.account_id AND i.id = m.identity_id \
+             WHERE m.application_id = ?1 ORDER BY m.identity_id";
         self.run(move |c| {
             Statement::new(SELECT)
                 .bind(application.as_bytes())
@@ -358,14 +358,12 @@ impl IdentityWriter for UnitOfWork {
     }
 
     async fn insert_memberships(&mut self, memberships: &[Membership]) -> Result<(), StoreError> {
-        // An identity of another account is stored with no id, which the table refuses.
         static INSERT: LazyLock<String> = LazyLock::new(|| {
             format!(
-                "{} INSERT INTO memberships (application_id, identity_id, id, status, invited_at, activated_at, \
-                 deactivated_at, created_at) SELECT application_id, \
-                 (SELECT i.id FROM applications AS a CROSS JOIN identities AS i \
-                  ON i.id = given.identity_id AND i.account_id = a.account_id WHERE a.id = given.application_id), \
-                 id, status, invited_at, activated_at, deactivated_at, created_at FROM given",
+                "{} INSERT INTO memberships (application_id, identity_id, account_id, id, status, invited_at, \
+                 activated_at, deactivated_at, created_at) SELECT application_id, identity_id, \
+                 (SELECT account_id FROM applications WHERE id = ?3), id, status, invited_at, activated_at, \
+                 deactivated_at, created_at FROM given",
                 MEMBERSHIP_ROWS.given()
             )
         });
@@ -376,16 +374,18 @@ impl IdentityWriter for UnitOfWork {
                 MEMBERSHIP_ROWS.given()
             )
         });
-        let Some(rows) = of_one_application(memberships)? else {
+        let Some((application, rows)) = of_one_application(memberships)? else {
             return Ok(());
         };
         let pairs: HashSet<IdentityId> = memberships.iter().map(|one| one.identity_id).collect();
         let (count, repeated) = (memberships.len(), pairs.len() < memberships.len());
-        self.run(move |c| match rows.statement(&INSERT).attempt(c)? {
-            Some(stored) => must(stored == count, "a membership was not stored"),
-            None if repeated || rows.statement(&TAKEN).holds(c)? => Err(StoreError::Duplicate(Unique::Membership)),
-            None => Err(StoreError::Duplicate(Unique::Id)),
-        })
+        self.run(
+            move |c| match rows.statement(&INSERT).bind(application.as_bytes()).attempt(c)? {
+                Some(stored) => must(stored == count, "a membership was not stored"),
+                None if repeated || rows.statement(&TAKEN).holds(c)? => Err(StoreError::Duplicate(Unique::Membership)),
+                None => Err(StoreError::Duplicate(Unique::Id)),
+            },
+        )
         .await
     }
 
@@ -399,7 +399,7 @@ impl IdentityWriter for UnitOfWork {
                 MEMBERSHIP_ROWS.given()
             )
         });
-        let Some(rows) = of_one_application(memberships)? else {
+        let Some((_, rows)) = of_one_application(memberships)? else {
             return Ok(());
         };
         let count = memberships.len();
@@ -412,11 +412,11 @@ impl IdentityWriter for UnitOfWork {
 }
 
 /// Packs memberships of one application; `None` for none.
-fn of_one_application(memberships: &[Membership]) -> Result<Option<Packed>, StoreError> {
+fn of_one_application(memberships: &[Membership]) -> Result<Option<(ApplicationId, Packed)>, StoreError> {
     let Some(first) = memberships.first() else {
         return Ok(None);
     };
     let same = memberships.iter().all(|one| one.application_id == first.application_id);
     must(same, "the memberships are of several applications")?;
-    Ok(Some(pack_memberships(memberships)))
+    Ok(Some((first.application_id, pack_memberships(memberships))))
 }

@@ -22,7 +22,8 @@ CREATE TABLE applications (
     version                INTEGER NOT NULL,
     created_at             INTEGER NOT NULL,
     updated_at             INTEGER NOT NULL,
-    UNIQUE (account_id, slug)
+    UNIQUE (account_id, slug),
+    UNIQUE (account_id, id)
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE environments (
@@ -41,8 +42,8 @@ CREATE TABLE environments (
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE identities (
-    id          BLOB    NOT NULL PRIMARY KEY CHECK (length(id) = 16),
     account_id  BLOB    NOT NULL REFERENCES accounts (id),
+    id          BLOB    NOT NULL CHECK (length(id) = 16),
     email       TEXT    NOT NULL,
     first_name  TEXT    NOT NULL,
     last_name   TEXT    NOT NULL,
@@ -53,22 +54,28 @@ CREATE TABLE identities (
     is_active   INTEGER NOT NULL CHECK (is_active IN (0, 1)),
     created_at  INTEGER NOT NULL,
     updated_at  INTEGER NOT NULL,
+    PRIMARY KEY (account_id, id),
     UNIQUE (account_id, email),
     UNIQUE (account_id, external_id)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX identities_by_name ON identities (account_id, name_folded, id);
 CREATE INDEX identities_by_creation ON identities (account_id, created_at, id);
 
+-- The account stands in each row, so that identity and application are of the same one, and a membership alone says that
+-- its identity is of the account.
 CREATE TABLE memberships (
-    application_id BLOB    NOT NULL REFERENCES applications (id),
-    identity_id    BLOB    NOT NULL REFERENCES identities (id),
+    application_id BLOB    NOT NULL,
+    identity_id    BLOB    NOT NULL,
+    account_id     BLOB    NOT NULL,
     id             BLOB    NOT NULL UNIQUE CHECK (length(id) = 16),
     status         TEXT    NOT NULL,
     invited_at     INTEGER,
     activated_at   INTEGER,
     deactivated_at INTEGER,
     created_at     INTEGER NOT NULL,
-    PRIMARY KEY (application_id, identity_id)
+    PRIMARY KEY (application_id, identity_id),
+    FOREIGN KEY (account_id, application_id) REFERENCES applications (account_id, id),
+    FOREIGN KEY (account_id, identity_id) REFERENCES identities (account_id, id)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX memberships_by_identity ON memberships (identity_id);
 
@@ -130,8 +137,7 @@ CREATE TABLE nodes (
 ) STRICT, WITHOUT ROWID;
 CREATE UNIQUE INDEX nodes_one_root ON nodes (environment_id) WHERE parent_id IS NULL;
 
--- No foreign key to identities, which are not the environment's: the statements that write assignments check account and
--- membership themselves.
+-- No foreign key to memberships, which are not the environment's: the statement that writes assignments looks there itself.
 CREATE TABLE assignments (
     environment_id BLOB    NOT NULL,
     id             BLOB    NOT NULL CHECK (length(id) = 16),

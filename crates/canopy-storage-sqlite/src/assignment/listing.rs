@@ -13,7 +13,9 @@ use canopy_domain::{
 };
 use diesel::SqliteConnection;
 
-const IDENTITIES: &str = " JOIN identities AS i ON i.id = s.identity_id";
+// The account is the environment's: a question that is asked once.
+const IDENTITIES: &str = " JOIN identities AS i ON i.id = s.identity_id AND i.account_id = (SELECT a.account_id \
+                          FROM environments AS e JOIN applications AS a ON a.id = e.application_id WHERE e.id = ?1)";
 const ROLES: &str = " JOIN roles AS r ON r.environment_id = s.environment_id AND r.id = s.role_id";
 const NODES: &str = " JOIN nodes AS n ON n.environment_id = s.environment_id AND n.id = s.node_id";
 

@@ -111,7 +111,7 @@ fn rolled_back(caused_by: &[usize]) -> Problem {
     .with("caused_by", caused_by)
 }
 
-fn failed<'a, T>(index: usize, input: &'a RawValue, problem: Problem) -> ItemResult<'a, T> {
+fn failed<T>(index: usize, input: &RawValue, problem: Problem) -> ItemResult<'_, T> {
     ItemResult {
         index,
         status: "error",

@@ -297,11 +297,11 @@ fn ticks(text: &str) -> String {
     let mut html = String::new();
     for (index, part) in text.split('`').enumerate() {
         let part = escape(part);
-        html.push_str(&if index % 2 == 1 {
-            format!("<code>{part}</code>")
+        if index % 2 == 1 {
+            let _ = write!(html, "<code>{part}</code>");
         } else {
-            part
-        });
+            html.push_str(&part);
+        }
     }
     html
 }

@@ -111,7 +111,7 @@ struct AssignmentBody {
 impl Representation for AssignmentBody {}
 
 impl AssignmentBody {
-    fn of(assignment: Assignment) -> Self {
+    fn of(assignment: &Assignment) -> Self {
         Self {
             id: assignment.id.as_uuid(),
             identity_id: assignment.key.identity.as_uuid(),
@@ -200,6 +200,7 @@ impl AssignmentRow {
 
 /// How many assignments there are.
 #[derive(Serialize, ToSchema)]
+#[expect(clippy::struct_field_names, reason = "the wire format names them")]
 struct AssignmentSummary {
     active_count: u64,
     scheduled_count: u64,
@@ -371,7 +372,7 @@ async fn post_assignment(
     let assignment = only(made.await?)?;
     Ok(Created {
         name: assignment.id.to_string(),
-        body: AssignmentBody::of(assignment),
+        body: AssignmentBody::of(&assignment),
     })
 }
 
@@ -385,12 +386,15 @@ async fn post_assignments(
         dry_run: body.dry_run,
     };
     let items: Vec<NewAssignment> = body.assignments.0.into_iter().map(NewAssignment::from).collect();
-    let made = request.run(move |app, call| async move { bulk_create::run(&app, &call, &place, &items, mode).await });
+    let created =
+        request.run(move |app, call| async move { bulk_create::run(&app, &call, &place, &items, mode).await });
     let sent = SentItems {
         raw,
         member: "assignments",
     };
-    Ok(BulkAnswer::of(made.await?, mode.dry_run, sent, AssignmentBody::of))
+    Ok(BulkAnswer::of(created.await?, mode.dry_run, sent, |one| {
+        AssignmentBody::of(&one)
+    }))
 }
 
 async fn remove_assignments(
@@ -421,7 +425,7 @@ async fn get_assignment(request: Request<EnvironmentPlace, AssignmentId>) -> Res
     let found = request
         .run(move |app, _| async move { get::run(&app, &place, id).await })
         .await?;
-    Ok(Found(AssignmentBody::of(found)))
+    Ok(Found(AssignmentBody::of(&found)))
 }
 
 async fn patch_assignment(
@@ -435,7 +439,7 @@ async fn patch_assignment(
         to: body.effective_to.into(),
     };
     let changed = request.run(move |app, call| async move { patch::run(&app, &call, &place, id, &asked).await });
-    Ok(Found(AssignmentBody::of(changed.await?)))
+    Ok(Found(AssignmentBody::of(&changed.await?)))
 }
 
 async fn delete_assignment(request: Request<EnvironmentPlace, AssignmentId>) -> Result<NoContent, Problem> {

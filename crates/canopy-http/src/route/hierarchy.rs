@@ -383,12 +383,12 @@ async fn post_nodes(
         dry_run: body.dry_run,
     };
     let items: Vec<NewNode> = body.nodes.0.into_iter().map(|item| item.0).collect();
-    let made = request
+    let created = request
         .run(move |app, call| async move { bulk_create::run(&app, &call, &place, &items, mode).await })
         .await?;
     let sent = SentItems { raw, member: "nodes" };
     Ok(BulkAnswer::of(
-        made,
+        created,
         mode.dry_run,
         sent,
         NodeBody::of(place.application),

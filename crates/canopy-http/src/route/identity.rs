@@ -111,7 +111,7 @@ struct MembershipBody {
 impl Representation for MembershipBody {}
 
 impl MembershipBody {
-    fn of(membership: Membership) -> Self {
+    fn of(membership: &Membership) -> Self {
         Self {
             id: membership.id.as_uuid(),
             identity_id: membership.identity_id.as_uuid(),
@@ -329,13 +329,13 @@ async fn post_identities(
         metadata: item.metadata,
     });
     let items: Vec<NewIdentity> = items.collect();
-    let made = request
+    let created = request
         .run(move |app, call| async move { bulk_create::run(&app, &call, account, application, &items, mode).await });
     let sent = SentItems {
         raw,
         member: "identities",
     };
-    Ok(BulkAnswer::of(made.await?, mode.dry_run, sent, IdentityBody::of))
+    Ok(BulkAnswer::of(created.await?, mode.dry_run, sent, IdentityBody::of))
 }
 
 async fn get_identity(request: Request<AccountId, IdentityId>) -> Result<Found<IdentityBody>, Problem> {
@@ -354,7 +354,7 @@ async fn post_membership(
         let place = application_place(&app, account, application).await?;
         attach::run(&app, &call, place, &[id], BulkMode::SINGLE).await
     });
-    Ok(Made(MembershipBody::of(only(attached.await?)?)))
+    Ok(Made(MembershipBody::of(&only(attached.await?)?)))
 }
 
 async fn post_memberships(
@@ -372,5 +372,7 @@ async fn post_memberships(
         raw,
         member: "identity_ids",
     };
-    Ok(BulkAnswer::of(attached.await?, mode.dry_run, sent, MembershipBody::of))
+    Ok(BulkAnswer::of(attached.await?, mode.dry_run, sent, |one| {
+        MembershipBody::of(&one)
+    }))
 }

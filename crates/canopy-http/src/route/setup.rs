@@ -118,6 +118,7 @@ impl Representation for ResourcePermissionsCounts {}
 /// How far an environment is set up. Only what the customer made counts.
 #[derive(Serialize, ToSchema)]
 #[schema(as = SetupSummary)]
+#[expect(clippy::struct_excessive_bools, reason = "the wire format has them")]
 struct SummaryBody {
     application_id: Uuid,
     application_slug: String,
@@ -132,7 +133,7 @@ struct SummaryBody {
 }
 
 impl SummaryBody {
-    fn of(summary: SetupSummary) -> Self {
+    fn of(summary: &SetupSummary) -> Self {
         Self {
             is_complete: summary.is_complete(),
             application_id: summary.application_id.as_uuid(),
@@ -221,5 +222,5 @@ async fn list_summaries(request: Request<AccountId>) -> Result<Listing<SummaryBo
     let found = request
         .run(move |app, _| async move { summaries::run(&app, account).await })
         .await?;
-    Ok(Listing::of(found, SummaryBody::of))
+    Ok(Listing::of(found, |one| SummaryBody::of(&one)))
 }

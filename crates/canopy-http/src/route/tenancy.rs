@@ -88,7 +88,7 @@ struct AccountBody {
 }
 
 impl AccountBody {
-    fn of(account: Account) -> Self {
+    fn of(account: &Account) -> Self {
         Self {
             id: account.id.as_uuid(),
             name: account.name.to_string(),
@@ -119,7 +119,7 @@ struct ApplicationBody {
 }
 
 impl ApplicationBody {
-    fn of(application: Application) -> Self {
+    fn of(application: &Application) -> Self {
         Self {
             id: application.id.as_uuid(),
             account_id: application.account_id.as_uuid(),
@@ -152,7 +152,7 @@ struct EnvironmentBody {
 }
 
 impl EnvironmentBody {
-    fn of(environment: Environment) -> Self {
+    fn of(environment: &Environment) -> Self {
         Self {
             id: environment.id.as_uuid(),
             application_id: environment.application_id.as_uuid(),
@@ -233,7 +233,7 @@ type NewOne<S> = Request<S, (), (), Body<CreateTenant>>;
 
 async fn list_accounts(request: Request<Installation>) -> Result<Listing<AccountBody>, Problem> {
     let accounts = request.run(|app, _| async move { list::accounts(&app).await }).await?;
-    Ok(Listing::of(accounts, AccountBody::of))
+    Ok(Listing::of(accounts, |one| AccountBody::of(&one)))
 }
 
 async fn post_account(request: NewOne<Installation>) -> Result<Created<AccountBody>, Problem> {
@@ -244,7 +244,7 @@ async fn post_account(request: NewOne<Installation>) -> Result<Created<AccountBo
         .await?;
     Ok(Created {
         name: account.slug.to_string(),
-        body: AccountBody::of(account),
+        body: AccountBody::of(&account),
     })
 }
 
@@ -253,7 +253,7 @@ async fn get_account(request: Request<AccountId>) -> Result<Found<AccountBody>, 
     let account = request
         .run(move |app, _| async move { get::account(&app, id).await })
         .await?;
-    Ok(Found(AccountBody::of(account)))
+    Ok(Found(AccountBody::of(&account)))
 }
 
 async fn list_applications(request: Request<AccountId>) -> Result<Listing<ApplicationBody>, Problem> {
@@ -261,7 +261,7 @@ async fn list_applications(request: Request<AccountId>) -> Result<Listing<Applic
     let applications = request
         .run(move |app, _| async move { list::applications(&app, account).await })
         .await?;
-    Ok(Listing::of(applications, ApplicationBody::of))
+    Ok(Listing::of(applications, |one| ApplicationBody::of(&one)))
 }
 
 async fn post_application(request: NewOne<AccountId>) -> Result<Created<ApplicationBody>, Problem> {
@@ -271,7 +271,7 @@ async fn post_application(request: NewOne<AccountId>) -> Result<Created<Applicat
     let application = made.await?;
     Ok(Created {
         name: application.slug.to_string(),
-        body: ApplicationBody::of(application),
+        body: ApplicationBody::of(&application),
     })
 }
 
@@ -280,7 +280,7 @@ async fn get_application(request: Request<ApplicationPlace>) -> Result<Found<App
     let application = request
         .run(move |app, _| async move { get::application(&app, id).await })
         .await?;
-    Ok(Found(ApplicationBody::of(application)))
+    Ok(Found(ApplicationBody::of(&application)))
 }
 
 async fn list_environments(request: Request<ApplicationPlace>) -> Result<Listing<EnvironmentBody>, Problem> {
@@ -288,7 +288,7 @@ async fn list_environments(request: Request<ApplicationPlace>) -> Result<Listing
     let environments = request
         .run(move |app, _| async move { list::environments(&app, id).await })
         .await?;
-    Ok(Listing::of(environments, EnvironmentBody::of))
+    Ok(Listing::of(environments, |one| EnvironmentBody::of(&one)))
 }
 
 async fn post_environment(request: NewOne<ApplicationPlace>) -> Result<Created<CreatedEnvironment>, Problem> {
@@ -299,7 +299,7 @@ async fn post_environment(request: NewOne<ApplicationPlace>) -> Result<Created<C
     Ok(Created {
         name: environment.slug.to_string(),
         body: CreatedEnvironment {
-            environment: EnvironmentBody::of(environment),
+            environment: EnvironmentBody::of(&environment),
             oauth_client_rotations: [],
             webhook_subscription_rotations: [],
         },
@@ -307,7 +307,7 @@ async fn post_environment(request: NewOne<ApplicationPlace>) -> Result<Created<C
 }
 
 async fn get_environment(request: Request<EnvironmentPlace>) -> Result<Found<EnvironmentBody>, Problem> {
-    Ok(Found(EnvironmentBody::of(environment(&request).await?)))
+    Ok(Found(EnvironmentBody::of(&environment(&request).await?)))
 }
 
 async fn get_access_model(request: Request<EnvironmentPlace>) -> Result<Found<AccessModelBody>, Problem> {
@@ -329,5 +329,5 @@ async fn put_access_model(
     let (place, model) = (request.scope, request.body.0.model);
     let changed =
         request.run(move |app, call| async move { change_access_model::run(&app, &call, &place, model).await });
-    Ok(Found(EnvironmentBody::of(changed.await?)))
+    Ok(Found(EnvironmentBody::of(&changed.await?)))
 }

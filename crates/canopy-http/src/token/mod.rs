@@ -29,13 +29,11 @@ fn prove_provider() -> Result<(), KeyError> {
     crypto::aws_lc::DEFAULT_PROVIDER.install_default().ok();
     let (secret, message) = ([7; 32], b"probe");
     let signature = crypto::sign(message, &EncodingKey::from_secret(&secret), Algorithm::HS256)?;
-    match crypto::verify(
+    let verified = crypto::verify(
         &signature,
         message,
         &DecodingKey::from_secret(&secret),
         Algorithm::HS256,
-    )? {
-        true => Ok(()),
-        false => Err(KeyError::Provider),
-    }
+    )?;
+    if verified { Ok(()) } else { Err(KeyError::Provider) }
 }

@@ -23,6 +23,7 @@ impl Representation for Tree {}
 
 /// Which part of the tree the caller may reach.
 #[derive(Serialize, ToSchema)]
+#[expect(clippy::struct_field_names, reason = "the wire format names them")]
 struct TreeScope {
     accessible_node_ids: Vec<Uuid>,
     scope_root_node_ids: Vec<Uuid>,

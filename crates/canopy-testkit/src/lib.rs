@@ -4,6 +4,7 @@
 //! - [`contract`]: the storage contract suite, which every store passes; see [`storage_contract!`].
 //! - [`fixture`]: valid things to fill stores with, one by one or as a small [`World`](fixture::World).
 //! - [`sequence`]: random operations that two stores must answer alike.
+//! - [`workload`]: the environments and questions of every benchmark.
 
 #![expect(
     clippy::expect_used,
@@ -16,6 +17,7 @@ pub mod contract;
 pub mod fixture;
 pub mod ids;
 pub mod sequence;
+pub mod workload;
 
 pub use clock::FixedClock;
 pub use ids::{CountingIds, CountingSecrets};

@@ -48,7 +48,8 @@ impl Seed {
     /// The hash of a text.
     pub(super) fn of_text(self, text: &str) -> u64 {
         let bytes = text.as_bytes();
-        let mut state = self.low ^ (bytes.len() as u64);
+        // The length is spread over all bits, so that it never makes up for a difference of letters.
+        let mut state = self.low ^ (bytes.len() as u64).wrapping_mul(PI[0] | 1);
         let mut rest = bytes;
         while let Some((chunk, after)) = rest.split_first_chunk::<16>() {
             if after.is_empty() {
@@ -83,6 +84,11 @@ fn halves(bytes: [u8; 16]) -> (u64, u64) {
 }
 
 const EMPTY: u32 = u32::MAX;
+
+#[inline]
+fn usize_of(place: u64) -> usize {
+    usize::try_from(place).unwrap_or(usize::MAX)
+}
 
 /// A set of slots, found by the hash of what they stand for. Open addressing with linear probing, at most three
 /// quarters full; removal moves later entries back, so that a table never fills up with marks of what is gone.
@@ -121,25 +127,17 @@ impl SlotTable {
 
     /// Where a hash is looked for first: the start of a group of four, which lies within one line of the cache.
     #[inline]
-    #[expect(
-        clippy::cast_possible_truncation,
-        reason = "shifted down to as many bits as the table has"
-    )]
-    const fn home(&self, hash: u64) -> usize {
-        (hash >> (self.shift & 63)) as usize & !3
+    fn home(&self, hash: u64) -> usize {
+        usize_of(hash >> (self.shift & 63)) & !3
     }
 
     #[inline]
-    #[expect(
-        clippy::cast_possible_truncation,
-        reason = "the low bits are wanted; the high ones choose the place"
-    )]
     const fn entry(&self, hash: u64, slot: u32) -> u32 {
-        (hash as u32 & !self.slot_bits) | slot
+        ((hash & 0xffff_ffff) as u32 & !self.slot_bits) | slot
     }
 
     /// The slot that a hash most likely stands for, found without a branch: the one with its piece of the hash in its
-    /// first group. Where there is none, or by bad luck, a slot that stands for something else or does not exist.
+    /// first group. Where there is none, or by bad luck, a slot that stands for something else or is beyond all slots.
     #[inline]
     pub(super) fn guess(&self, hash: u64) -> u32 {
         let wanted = self.entry(hash, 0);
@@ -236,5 +234,94 @@ impl SlotTable {
 
     pub(super) const fn memory_bytes(&self) -> usize {
         self.entries.capacity() * size_of::<u32>()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Seed, SlotTable};
+    use proptest::prelude::*;
+    use std::collections::{BTreeMap, BTreeSet};
+
+    /// Hashes that are much alike: crowded homes, and homes at the end that run over to the start.
+    fn crowded(slot: u32) -> u64 {
+        let (place, piece) = (u64::from(slot % 3), u64::from(slot % 2));
+        match place {
+            0 => piece,
+            1 => u64::MAX - piece,
+            _ => (1 << 62) + (piece << 8),
+        }
+    }
+
+    fn check(table: &SlotTable, expected: &BTreeSet<u32>, hash_of: impl Fn(u32) -> u64) {
+        for slot in 0..64 {
+            let found = table.find(hash_of(slot), |other| other == slot);
+            assert_eq!(found, expected.contains(&slot).then_some(slot));
+            let guess = table.guess(hash_of(slot));
+            let nowhere = guess == u32::MAX || guess as usize + 1 == table.entries.len();
+            assert!(
+                nowhere || expected.contains(&guess),
+                "a guess is in the table or nowhere"
+            );
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn a_table_is_a_set(steps in prop::collection::vec((any::<bool>(), 0_u32..64), 0..200), is_crowded in any::<bool>()) {
+            let hash_of = |slot: u32| if is_crowded { crowded(slot) } else { Seed::new(1).of_id(slot.into()) };
+            let (mut table, mut expected) = (SlotTable::with_capacity(0), BTreeSet::new());
+            for (insert, slot) in steps {
+                if !insert {
+                    table.remove(hash_of(slot), slot, hash_of);
+                    expected.remove(&slot);
+                } else if expected.insert(slot) {
+                    table.insert(hash_of(slot), slot, hash_of);
+                }
+                check(&table, &expected, hash_of);
+            }
+        }
+
+        #[test]
+        fn equal_texts_have_equal_hashes_wherever_they_lie(text in "[a-c.]{0,80}", offset in 0_usize..9) {
+            let padded = format!("{}{text}", " ".repeat(offset));
+            prop_assert_eq!(Seed::new(3).of_text(&text), Seed::new(3).of_text(padded.get(offset..).unwrap()));
+        }
+    }
+
+    #[test]
+    fn neighbouring_texts_and_ids_have_different_hashes() {
+        let mut seen = BTreeMap::new();
+        for length in 0..70 {
+            for place in 0..length {
+                for letter in ['a', 'b', 'c'] {
+                    let text: String = (0..length).map(|at| if at == place { letter } else { 'x' }).collect();
+                    if let Some(other) = seen.insert(Seed::new(0).of_text(&text), text.clone()) {
+                        assert_eq!(other, text);
+                    }
+                }
+            }
+        }
+        let ids = (0..1_000_u128)
+            .chain((0..1_000).map(|high| high << 64))
+            .chain((0..1_000).map(|high| high << 112));
+        let ids: BTreeSet<u128> = ids.collect();
+        // The bits that choose the place in a table of a million.
+        let hashes: BTreeSet<u64> = ids.iter().map(|id| Seed::new(0).of_id(*id)).collect();
+        assert_eq!(hashes.len(), ids.len());
+        let places: BTreeSet<u64> = hashes.iter().map(|hash| hash >> 44).collect();
+        assert!(places.len() > ids.len() - 40, "{} of {}", places.len(), ids.len());
+    }
+
+    #[test]
+    fn another_seed_is_another_order() {
+        let order = |seed: u64| {
+            let mut ids: Vec<u128> = (0..50).collect();
+            ids.sort_by_key(|id| Seed::new(seed).of_id(*id));
+            ids
+        };
+        assert_ne!(order(1), order(2));
     }
 }

@@ -17,10 +17,9 @@
 //!     is_active: true,
 //!     permissions: vec![read.id],
 //! };
-//! let node = |number, parent: Option<u128>, slug| -> Result<_, SlugError> {
-//!     let node_type = NodeType::parse("unit").expect("a good type");
-//!     let parent = parent.map(|number| id(number).into());
-//!     Ok(NodeFact { id: id(number).into(), parent, node_type, slug: Slug::parse(slug)?, is_active: true })
+//! let node = |number, parent: Option<u128>, slug| -> Result<_, Box<dyn std::error::Error>> {
+//!     let (node_type, slug) = (NodeType::parse("unit")?, Slug::parse(slug)?);
+//!     Ok(NodeFact { id: id(number).into(), parent: parent.map(|p| id(p).into()), node_type, slug, is_active: true })
 //! };
 //! let ada = SubjectFact { id: id(5).into(), is_active: true, membership: MembershipStatus::Active };
 //! let key = AssignmentKey { identity: ada.id, role: clerk.id, node: id(3).into() };

@@ -180,3 +180,59 @@ impl<R: Record> Records<R> {
         self.entries.capacity() * size_of::<R>()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Id, Record, Records};
+    use crate::access::hash::Seed;
+    use proptest::prelude::*;
+    use std::collections::BTreeMap;
+
+    #[derive(Debug, Default, Clone, PartialEq)]
+    struct Thing {
+        id: Id,
+        value: Option<u32>,
+    }
+
+    impl Record for Thing {
+        fn id(&self) -> Id {
+            self.id
+        }
+
+        fn is_vacant(&self) -> bool {
+            self.value.is_none()
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn records_are_a_map(seed in any::<u64>(), room in 0_usize..9, steps in prop::collection::vec((0_u8..3, 0_u128..48), 0..200)) {
+            let mut records = Records::<Thing>::with_capacity(Seed::new(seed), room);
+            let mut expected: BTreeMap<Id, u32> = BTreeMap::new();
+            for (number, (kind, id)) in (0..).zip(steps) {
+                if kind == 0 {
+                    let removed = records.remove(id).and_then(|thing| thing.value);
+                    prop_assert_eq!(removed, expected.remove(&id));
+                } else {
+                    match records.find_mut(id) {
+                        Some(thing) => thing.value = Some(number),
+                        None => records.insert(Thing { id, value: Some(number) }).unwrap(),
+                    }
+                    expected.insert(id, number);
+                }
+                for id in 0..48 {
+                    let value = expected.get(&id).copied();
+                    prop_assert_eq!(records.find(id).and_then(|thing| thing.value), value);
+                    let (one, other) = records.find_both(id, &records, 47 - id);
+                    prop_assert_eq!(one.and_then(|thing| thing.value), value);
+                    prop_assert_eq!(other.and_then(|thing| thing.value), expected.get(&(47 - id)).copied());
+                }
+                let mut all: Vec<_> = records.iter().filter_map(|thing| Some((thing.id, thing.value?))).collect();
+                all.sort_unstable();
+                prop_assert_eq!(all, expected.clone().into_iter().collect::<Vec<_>>());
+            }
+        }
+    }
+}

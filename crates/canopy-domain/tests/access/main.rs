@@ -5,8 +5,12 @@
 #[cfg(test)]
 mod codec;
 #[cfg(test)]
+mod contradictions;
+#[cfg(test)]
 mod facts;
 #[cfg(test)]
 mod histories;
 #[cfg(test)]
 mod oracle;
+#[cfg(test)]
+mod reasons;

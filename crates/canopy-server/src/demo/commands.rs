@@ -23,7 +23,9 @@ pub fn commands(base_url: &str, token: &str, demo: &Demo) -> Commands {
         format!("{base_url}/portal/v1/accounts/{ACCOUNT}/applications/{APPLICATION}/environments/{ENVIRONMENT}");
     let authorization = format!("-H 'Authorization: Bearer {token}'");
     let post = |tail: &str, body: &str| {
-        format!("curl -sS -X POST '{environment}/{tail}' {authorization} -H 'Content-Type: application/json' -d {body}")
+        format!(
+            "curl -sS -w '\\n' -X POST '{environment}/{tail}' {authorization} -H 'Content-Type: application/json' -d {body}"
+        )
     };
     let bulk_create = match (demo.roles.as_slice(), items(demo)) {
         (_, None) => None,

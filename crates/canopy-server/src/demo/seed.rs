@@ -45,7 +45,9 @@ pub async fn seed(app: &App) -> Result<EnvironmentPlace, DemoError> {
     create_application::run(app, &call, account.id, &tenant("Notes", APPLICATION)?).await?;
     let place = scope::environment(app, &call.caller, (ACCOUNT, APPLICATION, ENVIRONMENT)).await?;
     grow_tree(app, &call, &place).await?;
-    let people = people().map(new_identity).collect::<Result<Vec<_>, _>>()?;
+    let people = people()
+        .map(|person| new_identity(&person))
+        .collect::<Result<Vec<_>, _>>()?;
     let made = identity::bulk_create::run(
         app,
         &call,
@@ -106,7 +108,7 @@ fn node(parent: ParentName, node_type: &NodeType, name: &str) -> Result<NewNode,
     })
 }
 
-fn new_identity(person: super::company::Person) -> Result<NewIdentity, DemoError> {
+fn new_identity(person: &super::company::Person) -> Result<NewIdentity, DemoError> {
     Ok(NewIdentity {
         email: Email::parse(&person.email).map_err(data)?,
         first_name: PersonName::parse(person.first_name).map_err(data)?,

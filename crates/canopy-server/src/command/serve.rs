@@ -1,0 +1,236 @@
+//! `canopy serve`: the HTTP API until a signal ends it.
+
+use crate::adapter::{OsSecrets, SystemClock, UuidV7Ids};
+use crate::config::{Config, PublicUrl};
+use crate::demo::{self, Demo, DemoError, Standing};
+use crate::signal::EndSignals;
+use crate::store::{OwnedStore, StoreOpenError, open_owned};
+use crate::tokens::{TokensError, signer, verifier};
+use crate::watched_store::WatchedStore;
+use canopy_app::App;
+use canopy_domain::port::{PrincipalKind, Secrets as _, TokenClaims};
+use canopy_http::token::{KeyError, TokenSigner};
+use canopy_http::{HttpState, ServerOptions};
+use canopy_storage_sqlite::SqliteStore;
+use std::io::{self, Write as _};
+use std::net::{SocketAddr, TcpListener};
+use std::process::ExitCode;
+use std::sync::Arc;
+use tokio::net::TcpSocket;
+use tokio::runtime::Handle;
+use tokio::time::timeout;
+
+/// The server cannot be started, or did not end well.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// The store cannot be opened.
+    #[error(transparent)]
+    Store(#[from] StoreOpenError),
+    /// Tokens cannot be signed or verified.
+    #[error(transparent)]
+    Tokens(#[from] TokensError),
+    /// The address is taken or not this machine's.
+    #[error("cannot listen on {address}: {source}")]
+    Bind {
+        /// The address.
+        address: SocketAddr,
+        /// Why.
+        source: io::Error,
+    },
+    /// The demo data cannot be made or read.
+    #[error(transparent)]
+    Demo(#[from] DemoError),
+    /// The demo's token cannot be signed.
+    #[error("the token of the demo cannot be signed: {0}")]
+    Sign(#[from] KeyError),
+    /// The system refuses threads, signals or output.
+    #[error("cannot {what}: {source}")]
+    System {
+        /// What was tried.
+        what: &'static str,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+fn system(what: &'static str) -> impl FnOnce(io::Error) -> ServeError {
+    move |source| ServeError::System { what, source }
+}
+
+/// Serves until a signal ends it. The exit code says whether the end was orderly.
+///
+/// # Errors
+/// [`ServeError`].
+pub fn run(config: &Config, demo: bool) -> Result<ExitCode, ServeError> {
+    // Where the system has no randomness, this ends the process before anybody is served.
+    OsSecrets.bytes();
+    // The lock is held until nothing of this process can write any more.
+    let OwnedStore { store, lock } = open_owned(config)?;
+    let signer = signer(config)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(system("start the runtime"))?;
+    let served = runtime.block_on(serve(config, demo, store, &signer));
+    match served {
+        Ok(End::Orderly) => runtime.shutdown_timeout(config.http.shutdown_timeout),
+        Ok(End::AtOnce) | Err(_) => runtime.shutdown_background(),
+    }
+    drop(lock);
+    Ok(match served? {
+        End::Orderly => ExitCode::SUCCESS,
+        End::AtOnce => ExitCode::FAILURE,
+    })
+}
+
+/// How serving ended.
+#[derive(Debug, Clone, Copy)]
+enum End {
+    /// Everything was finished.
+    Orderly,
+    /// A second signal came.
+    AtOnce,
+}
+
+async fn serve(config: &Config, demo: bool, store: SqliteStore, signer: &TokenSigner) -> Result<End, ServeError> {
+    let listener = listen(config.http.listen).map_err(|source| ServeError::Bind {
+        address: config.http.listen,
+        source,
+    })?;
+    let clock = Arc::new(SystemClock);
+    let (store, let_go) = WatchedStore::new(store);
+    let app = App::new(store, clock.clone(), Arc::new(UuidV7Ids::new(clock)));
+    let verifier = verifier(&config.tokens, signer)?;
+    let address = listener
+        .local_addr()
+        .map_err(system("tell the address it listens on"))?;
+    let mut signals = EndSignals::catch().map_err(system("catch signals"))?;
+    let guide = if demo { Some(prepare_demo(&app).await?) } else { None };
+
+    let state = HttpState::new(app.clone(), Arc::new(verifier), Handle::current());
+    let options = ServerOptions {
+        workers: config.http.workers,
+        shutdown_timeout: config.http.shutdown_timeout,
+        ..ServerOptions::default()
+    };
+    let server = canopy_http::server(listener, state, &options).map_err(system("serve"))?;
+    let handle = server.handle();
+    let mut running = tokio::spawn(server);
+    announce(&app, config, address, signer, guide)?;
+    tokio::select! {
+        ended = &mut running => return ended_by_itself(ended),
+        name = signals.next() => tracing::info!(signal = name, "shutting down"),
+    }
+    let orderly = async {
+        handle.stop(true).await;
+        (&mut running).await.ok();
+        drop(app);
+        // Workers let go of the store as they end, and so do calls whose clients have hung up; the last one closes it,
+        // which moves its log into the database.
+        if timeout(config.http.shutdown_timeout, let_go.wait()).await.is_err() {
+            tracing::warn!("work that is still running is cut off and rolled back");
+        }
+    };
+    tokio::select! {
+        () = orderly => {
+            tracing::info!("shut down");
+            Ok(End::Orderly)
+        }
+        name = signals.next() => {
+            tracing::warn!(signal = name, "ending at once");
+            Ok(End::AtOnce)
+        }
+    }
+}
+
+/// How many connections may wait to be accepted.
+const BACKLOG: u32 = 1024;
+
+fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() {
+        TcpSocket::new_v4()
+    } else {
+        TcpSocket::new_v6()
+    }?;
+    // Addresses of connections that have ended lately may be taken again, those of living listeners may not.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)?.into_std()
+}
+
+/// The server ended although nobody asked it to.
+fn ended_by_itself(ended: Result<io::Result<()>, tokio::task::JoinError>) -> Result<End, ServeError> {
+    let source = match ended {
+        Ok(Ok(())) => io::Error::other("it ended by itself"),
+        Ok(Err(error)) => error,
+        Err(lost) => io::Error::other(lost),
+    };
+    Err(system("serve")(source))
+}
+
+/// What the demo found or made.
+#[derive(Debug)]
+enum Guide {
+    /// Data to try the service with; `seeded` when it was made just now.
+    Demo { demo: Box<Demo>, seeded: bool },
+    /// Somebody else's data.
+    Other,
+}
+
+async fn prepare_demo(app: &App) -> Result<Guide, DemoError> {
+    match demo::standing(app).await? {
+        Standing::Empty => {
+            demo::seed(app).await?;
+            match demo::standing(app).await? {
+                Standing::Demo(demo) => Ok(Guide::Demo { demo, seeded: true }),
+                Standing::Empty | Standing::Other => Ok(Guide::Other),
+            }
+        }
+        Standing::Demo(demo) => Ok(Guide::Demo { demo, seeded: false }),
+        Standing::Other => Ok(Guide::Other),
+    }
+}
+
+/// How long the demo's token is good for, in seconds.
+const DEMO_TOKEN_SECONDS: i64 = 24 * 60 * 60;
+
+/// Says on standard output that the server is ready, and what to try.
+fn announce(
+    app: &App,
+    config: &Config,
+    address: SocketAddr,
+    signer: &TokenSigner,
+    guide: Option<Guide>,
+) -> Result<(), ServeError> {
+    let local = PublicUrl::of_listener(address);
+    let mut text = format!("Canopy is ready on {}\n", local.as_str());
+    match guide {
+        None => {}
+        Some(Guide::Other) => text.push_str("\n# The store is not empty and not the demo's: no demo data was made.\n"),
+        Some(Guide::Demo { demo, seeded }) => {
+            let now = app.now();
+            let claims = TokenClaims {
+                subject: "demo-admin".to_owned(),
+                principal: PrincipalKind::Admin,
+                account: Some(demo.place.account),
+                environment: Some(demo.place.environment),
+                expires_at: now.plus_seconds(DEMO_TOKEN_SECONDS),
+            };
+            let token = signer.sign(&claims, now)?;
+            let base = config.http.public_url.as_ref().unwrap_or(&local);
+            text.push_str(if seeded {
+                "\n# Demo data: account acme, application notes, environment development, 16 nodes, 200 people.\n"
+            } else {
+                "\n# The store is not empty: it holds the demo's data from an earlier start.\n"
+            });
+            text.push_str("# A token for an admin of acme, good for 24 hours:\n");
+            text.extend(["TOKEN='", &token, "'\n"]);
+            text.push_str(&demo::commands(base.as_str(), &token, &demo).to_string());
+        }
+    }
+    tracing::info!(%address, "ready");
+    let mut out = io::stdout().lock();
+    out.write_all(text.as_bytes())
+        .and_then(|()| out.flush())
+        .map_err(system("write to standard output"))
+}

@@ -1,0 +1,82 @@
+//! `canopy token`: an access token on standard output.
+
+use crate::cli::TokenArgs;
+use canopy_domain::port::{PrincipalKind, ReadTx, Store, StoreError, TokenClaims};
+use canopy_domain::{AccountId, EnvironmentId, Slug, Timestamp};
+
+/// The token cannot be made.
+#[derive(Debug, thiserror::Error)]
+pub enum TokenRequestError {
+    /// Nothing has this slug.
+    #[error("there is no {what} `{slug}`")]
+    Unknown {
+        /// Account, application or environment.
+        what: &'static str,
+        /// The slug.
+        slug: Slug,
+    },
+    /// The account has no such identity.
+    #[error("the account has no identity {0}")]
+    UnknownIdentity(canopy_domain::IdentityId),
+    /// The store cannot be read.
+    #[error("the store cannot be read: {0}")]
+    Store(#[from] StoreError),
+}
+
+/// Who signs tokens by hand, as audit events name them.
+const SUBJECT: &str = "canopy-token";
+
+/// What a token for an operator is to say.
+pub fn without_account(args: &TokenArgs, now: Timestamp) -> TokenClaims {
+    let seconds = i64::try_from(args.ttl.as_secs()).unwrap_or(i64::MAX);
+    TokenClaims {
+        subject: SUBJECT.to_owned(),
+        principal: PrincipalKind::Operator,
+        account: None,
+        environment: None,
+        expires_at: now.plus_seconds(seconds),
+    }
+}
+
+/// What the token is to say, with the slugs looked up in the store.
+///
+/// # Errors
+/// [`TokenRequestError`].
+pub async fn claims(args: &TokenArgs, store: &dyn Store, now: Timestamp) -> Result<TokenClaims, TokenRequestError> {
+    let mut claims = without_account(args, now);
+    let Some(slug) = &args.account else {
+        return Ok(claims);
+    };
+    let mut tx = store.read().await?;
+    let found = tx.account_by_slug(slug).await?;
+    let account = found.ok_or_else(|| unknown("account", slug))?.id;
+    claims.account = Some(account);
+    claims.principal = PrincipalKind::Admin;
+    if let (Some(application), Some(environment)) = (&args.application, &args.environment) {
+        claims.environment = Some(find_environment(tx.as_mut(), account, application, environment).await?);
+    }
+    if let Some(id) = args.identity {
+        let found = tx.identity(account, id).await?;
+        found.ok_or(TokenRequestError::UnknownIdentity(id))?;
+        claims.principal = PrincipalKind::Identity;
+        claims.subject = id.to_string();
+    }
+    Ok(claims)
+}
+
+fn unknown(what: &'static str, slug: &Slug) -> TokenRequestError {
+    let slug = slug.clone();
+    TokenRequestError::Unknown { what, slug }
+}
+
+async fn find_environment(
+    tx: &mut dyn ReadTx,
+    account: AccountId,
+    application: &Slug,
+    environment: &Slug,
+) -> Result<EnvironmentId, TokenRequestError> {
+    let found = tx.application_by_slug(account, application).await?;
+    let id = found.ok_or_else(|| unknown("application", application))?.id;
+    let found = tx.environment_by_slug(id, environment).await?;
+    Ok(found.ok_or_else(|| unknown("environment", environment))?.id)
+}

@@ -1,0 +1,134 @@
+//! From arguments and variables to an exit code.
+
+use crate::adapter::SystemClock;
+use crate::cli::{Cli, Command, TokenArgs};
+use crate::command::{serve, token};
+use crate::config::{self, Config, ConfigError};
+use crate::log;
+use crate::store::{StoreOpenError, open_beside, open_owned};
+use crate::tokens::{TokensError, signer};
+use canopy_domain::port::Clock as _;
+use canopy_http::token::KeyError;
+use clap::Parser as _;
+use std::error::Error;
+use std::ffi::OsString;
+use std::io::{self, Write as _};
+use std::process::ExitCode;
+use tokio::runtime::{Builder, Runtime};
+
+/// Why a command failed.
+#[derive(Debug, thiserror::Error)]
+enum RunError {
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    #[error(transparent)]
+    Store(#[from] StoreOpenError),
+    #[error(transparent)]
+    Tokens(#[from] TokensError),
+    #[error(transparent)]
+    TokenRequest(#[from] token::TokenRequestError),
+    #[error("the token cannot be signed")]
+    Sign(#[from] KeyError),
+    #[error(transparent)]
+    Serve(#[from] serve::ServeError),
+    #[error("the runtime cannot be started")]
+    Runtime(#[source] io::Error),
+    #[error("the OpenAPI document cannot be written as JSON")]
+    OpenApi(#[from] serde_json::Error),
+    #[error("cannot write to standard output")]
+    Output(#[source] io::Error),
+}
+
+/// The exit code for a command line or configuration that is not valid.
+const USAGE: u8 = 2;
+
+/// Runs the command that the arguments name.
+pub fn run(
+    arguments: impl Iterator<Item = OsString>,
+    variables: impl Iterator<Item = (OsString, OsString)>,
+) -> ExitCode {
+    let cli = match Cli::try_parse_from(arguments) {
+        Ok(cli) => cli,
+        Err(error) => {
+            let code = if error.use_stderr() { USAGE } else { 0 };
+            // Where there is nobody to tell, the exit code says it.
+            error.print().ok();
+            return ExitCode::from(code);
+        }
+    };
+    match execute(cli, variables.collect()) {
+        Ok(code) => code,
+        Err(error) => {
+            report(&error);
+            ExitCode::from(if matches!(error, RunError::Config(_)) { USAGE } else { 1 })
+        }
+    }
+}
+
+/// Tells people what went wrong, with all its causes.
+fn report(error: &dyn Error) {
+    let mut text = format!("canopy: {error}");
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        let inner_text = inner.to_string();
+        if !text.ends_with(&inner_text) {
+            text.push_str(": ");
+            text.push_str(&inner_text);
+        }
+        cause = inner.source();
+    }
+    writeln!(io::stderr(), "{text}").ok();
+}
+
+fn execute(mut cli: Cli, variables: Vec<(OsString, OsString)>) -> Result<ExitCode, RunError> {
+    if let Command::OpenApi = cli.command {
+        return print(&canopy_http::openapi().to_pretty_json()?);
+    }
+    if let Command::Config(args) = &cli.command
+        && args.sample
+    {
+        return print(config::sample().trim_end());
+    }
+    let file = cli.settings.config.take();
+    let config = config::load(file, cli.settings.given(), variables)?;
+    match cli.command {
+        Command::Config(_) | Command::OpenApi => print(config::effective(&config).trim_end()),
+        Command::Migrate => {
+            log::start(&config.log);
+            drop(open_owned(&config)?);
+            print(&format!("the schema of {} is up to date", config.database.url))
+        }
+        Command::Token(args) => {
+            log::start(&config.log);
+            print(&token(&config, &args)?)
+        }
+        Command::Serve(args) => {
+            log::start(&config.log);
+            Ok(serve::run(&config, args.demo)?)
+        }
+    }
+}
+
+fn token(config: &Config, args: &TokenArgs) -> Result<String, RunError> {
+    let now = SystemClock.now();
+    // The store first: where it is not there, no key is made for a server that nobody has started.
+    let claims = if args.account.is_none() {
+        token::without_account(args, now)
+    } else {
+        let store = open_beside(config)?;
+        runtime()?.block_on(token::claims(args, &store, now))?
+    };
+    Ok(signer(config)?.sign(&claims, now)?)
+}
+
+fn runtime() -> Result<Runtime, RunError> {
+    Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(RunError::Runtime)
+}
+
+fn print(text: &str) -> Result<ExitCode, RunError> {
+    writeln!(io::stdout(), "{text}").map_err(RunError::Output)?;
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,119 @@
+//! What is configured, by whom, and what is refused.
+
+use crate::process::{Finished, Home};
+use std::os::unix::fs::PermissionsExt as _;
+
+#[test]
+fn flags_win_over_variables_over_the_file() {
+    let home = Home::new();
+    std::fs::write(
+        home.path().join("canopy.toml"),
+        "workers = 3\nlisten = \"127.0.0.1:1\"\n[log]\nlevel = \"warn\"\n",
+    )
+    .unwrap();
+    let output = home
+        .command(&["config", "--listen", "127.0.0.1:3"])
+        .env("CANOPY_LISTEN", "127.0.0.1:2")
+        .env("CANOPY_WORKERS", "4")
+        .output()
+        .unwrap();
+    let text = Finished::of(output).ok();
+    let line = |start: &str| text.lines().find(|line| line.starts_with(start)).unwrap().to_owned();
+    assert!(line("listen = \"127.0.0.1:3\"").ends_with("# --listen"), "{text}");
+    assert!(line("workers = 4").ends_with("# CANOPY_WORKERS"), "{text}");
+    assert!(line("level = \"warn\"").ends_with("# canopy.toml:4"), "{text}");
+    assert!(line("data_dir = \"./canopy-data\"").ends_with("# default"), "{text}");
+    assert!(!home.data_dir().exists(), "looking at the configuration makes nothing");
+}
+
+#[test]
+fn the_file_can_be_named_by_flag_or_variable_and_must_then_exist() {
+    let home = Home::new();
+    std::fs::write(home.path().join("other.toml"), "workers = 7\n").unwrap();
+    assert!(
+        home.run(&["config", "--config", "other.toml"])
+            .ok()
+            .contains("workers = 7")
+    );
+    let output = home
+        .command(&["config"])
+        .env("CANOPY_CONFIG", "other.toml")
+        .output()
+        .unwrap();
+    assert!(Finished::of(output).ok().contains("# other.toml:1"));
+    let missing = home.run(&["config", "--config", "no.toml"]);
+    assert_eq!(missing.code, Some(2));
+    assert!(missing.stderr.contains("--config: cannot read no.toml"), "{missing:?}");
+}
+
+#[test]
+fn slips_are_named_with_their_source() {
+    let home = Home::new();
+    std::fs::write(home.path().join("canopy.toml"), "\nworkerz = 3\n").unwrap();
+    let output = home
+        .command(&["serve", "--log-format", "loud"])
+        .env("CANOPY_LISEN", "x")
+        .env("CANOPY_DATABASE_URL", "postgres://u:hunter2@h/db")
+        .output()
+        .unwrap();
+    let refused = Finished::of(output);
+    assert_eq!(refused.code, Some(2), "{refused:?}");
+    for part in [
+        "canopy.toml:2: there is no setting `workerz`; did you mean `workers`?",
+        "CANOPY_LISEN: there is no variable of Canopy `CANOPY_LISEN`; did you mean `CANOPY_LISTEN`?",
+        "CANOPY_DATABASE_URL: names a PostgreSQL database, but this build has no PostgreSQL adapter yet",
+        "--log-format: must be",
+    ] {
+        assert!(refused.stderr.contains(part), "{part}: {}", refused.stderr);
+    }
+    assert!(!refused.stderr.contains("hunter2"));
+}
+
+#[test]
+fn what_stands_in_the_way_is_a_message_and_no_panic() {
+    let home = Home::new();
+    let data_dir = home.data_dir();
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let refused = home.run(&["serve", "--listen", &address]);
+    assert_eq!(refused.code, Some(1));
+    assert!(
+        refused.stderr.contains(&format!("canopy: cannot listen on {address}")),
+        "{refused:?}"
+    );
+
+    let key = data_dir.join("signing-key.pem");
+    std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o644)).unwrap();
+    let refused = home.run(&["serve", "--listen", "127.0.0.1:0"]);
+    assert_eq!(refused.code, Some(1));
+    assert!(
+        refused.stderr.contains("is open to others than its owner (mode 0644)"),
+        "{refused:?}"
+    );
+    assert!(!refused.stderr.contains("PRIVATE KEY"));
+
+    std::fs::write(home.path().join("file"), "").unwrap();
+    let refused = home.run(&["serve", "--data-dir", "file"]);
+    assert!(
+        refused
+            .stderr
+            .contains("canopy: the data directory file is not a directory"),
+        "{refused:?}"
+    );
+    let refused = home.run(&["serve", "--data-dir", "file/below"]);
+    assert!(
+        refused
+            .stderr
+            .contains("canopy: cannot make the data directory file/below"),
+        "{refused:?}"
+    );
+
+    let garbage = home.path().join("garbage.db");
+    std::fs::write(&garbage, "this is not a database, whatever its name says".repeat(200)).unwrap();
+    let refused = home.run(&["migrate", "--database-url", "sqlite://garbage.db"]);
+    assert_eq!(refused.code, Some(1));
+    assert!(
+        refused.stderr.contains("canopy: cannot open the database garbage.db"),
+        "{refused:?}"
+    );
+}

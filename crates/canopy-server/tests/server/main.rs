@@ -1,0 +1,16 @@
+//! The real binary, started as a process of its own, with a data directory of its own.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test may stop at the first surprise, its helpers too"
+)]
+
+mod configuration;
+mod demo;
+mod faults;
+mod lifecycle;
+mod paste;
+mod process;
+mod token;

@@ -1,0 +1,215 @@
+//! Starting, asking and ending the server's process.
+
+use reqwest::{Method, StatusCode};
+use serde_json::Value;
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdout, Command, ExitStatus, Output, Stdio};
+use std::sync::mpsc::Receiver;
+use std::time::{Duration, Instant};
+
+/// How long anything may take before a test gives up.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A folder to work in; the data directory lies in it.
+pub struct Home(tempfile::TempDir);
+
+impl Home {
+    pub fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    pub fn path(&self) -> &Path {
+        self.0.path()
+    }
+
+    pub fn data_dir(&self) -> PathBuf {
+        self.path().join("canopy-data")
+    }
+
+    /// The binary with these arguments, in this folder, with an empty environment.
+    pub fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_canopy"));
+        command
+            .args(arguments)
+            .env_clear()
+            .current_dir(self.path())
+            .stdin(Stdio::null());
+        command
+    }
+
+    /// Runs a command to its end.
+    pub fn run(&self, arguments: &[&str]) -> Finished {
+        Finished::of(self.command(arguments).output().unwrap())
+    }
+
+    /// Starts a server on a free port and waits until it is ready.
+    pub fn serve(&self, arguments: &[&str]) -> Server {
+        let all = [&["serve", "--listen", "127.0.0.1:0"], arguments].concat();
+        Server::start(self.command(&all))
+    }
+}
+
+/// What a command left behind.
+#[derive(Debug)]
+pub struct Finished {
+    pub code: Option<i32>,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+impl Finished {
+    pub fn of(output: Output) -> Self {
+        Self {
+            code: output.status.code(),
+            stdout: String::from_utf8(output.stdout).unwrap(),
+            stderr: String::from_utf8(output.stderr).unwrap(),
+        }
+    }
+
+    /// Standard output of a command that went well.
+    pub fn ok(self) -> String {
+        assert_eq!(self.code, Some(0), "{self:#?}");
+        self.stdout
+    }
+}
+
+/// A running server; killed when it is dropped.
+pub struct Server {
+    child: Child,
+    stdout: BufReader<ChildStdout>,
+    log: Receiver<String>,
+    pub url: String,
+}
+
+impl Server {
+    fn start(mut command: Command) -> Self {
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut stdout = BufReader::new(child.stdout.take().unwrap());
+        let mut line = String::new();
+        stdout.read_line(&mut line).unwrap();
+        let Some(url) = line.trim_end().strip_prefix("Canopy is ready on ") else {
+            child.kill().ok();
+            let mut stderr = String::new();
+            child.stderr.take().unwrap().read_to_string(&mut stderr).unwrap();
+            panic!("not ready: {line:?} {stderr}");
+        };
+        // The log is read as it comes, so that it does not fill its pipe.
+        let lines = BufReader::new(child.stderr.take().unwrap()).lines();
+        let (send, log) = std::sync::mpsc::channel();
+        std::thread::spawn(move || lines.map_while(Result::ok).for_each(|line| drop(send.send(line))));
+        let url = url.to_owned();
+        Self {
+            child,
+            stdout,
+            log,
+            url,
+        }
+    }
+
+    /// Lines of standard output after the ready line, up to and with the `count`th that begins with `curl`.
+    pub fn read_until_commands(&mut self, count: usize) -> String {
+        let mut text = String::new();
+        while text.lines().filter(|line| line.starts_with("curl ")).count() < count {
+            assert_ne!(self.stdout.read_line(&mut text).unwrap(), 0, "{text}");
+        }
+        text
+    }
+
+    /// The next line of standard output that is not empty.
+    pub fn read_line(&mut self) -> String {
+        let mut line = String::new();
+        while line.trim().is_empty() {
+            assert_ne!(self.stdout.read_line(&mut line).unwrap(), 0);
+        }
+        line.trim().to_owned()
+    }
+
+    /// Waits for a line of the log with this text.
+    pub fn wait_for_log(&self, text: &str) {
+        while !self.log.recv_timeout(PATIENCE).unwrap().contains(text) {}
+    }
+
+    /// Sends a signal, such as `TERM`.
+    pub fn signal(&self, name: &str) {
+        let line = format!("kill -{name} {}", self.child.id());
+        assert!(Command::new("sh").args(["-c", &line]).status().unwrap().success());
+    }
+
+    /// Waits for the end of the process.
+    pub fn wait(mut self) -> ExitStatus {
+        let begun = Instant::now();
+        loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return status;
+            }
+            assert!(begun.elapsed() < PATIENCE, "the server does not end");
+            std::thread::park_timeout(Duration::from_millis(5));
+        }
+    }
+
+    /// Ends the process in an orderly way.
+    pub fn stop(self) {
+        self.signal("TERM");
+        assert_eq!(self.wait().code(), Some(0));
+    }
+
+    /// Ends the process as the loss of power would.
+    pub fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.child.kill().ok();
+        self.child.wait().ok();
+    }
+}
+
+/// A client with a token.
+#[derive(Clone)]
+pub struct Client {
+    http: reqwest::Client,
+    base: String,
+    token: String,
+}
+
+impl Client {
+    pub fn new(url: &str, token: &str) -> Self {
+        Self {
+            http: reqwest::Client::builder().timeout(PATIENCE).build().unwrap(),
+            base: url.to_owned(),
+            token: token.to_owned(),
+        }
+    }
+
+    /// The status and body that a call gets, or why it got none.
+    pub async fn try_send(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+    ) -> reqwest::Result<(StatusCode, Value)> {
+        let mut request = self
+            .http
+            .request(method, format!("{}{path}", self.base))
+            .bearer_auth(&self.token);
+        if let Some(body) = body {
+            request = request.json(body);
+        }
+        let answer = request.send().await?;
+        let status = answer.status();
+        let bytes = answer.bytes().await?;
+        Ok((status, serde_json::from_slice(&bytes).unwrap_or(Value::Null)))
+    }
+
+    pub async fn get(&self, path: &str) -> (StatusCode, Value) {
+        self.try_send(Method::GET, path, None).await.unwrap()
+    }
+
+    pub async fn post(&self, path: &str, body: &Value) -> (StatusCode, Value) {
+        self.try_send(Method::POST, path, Some(body)).await.unwrap()
+    }
+}

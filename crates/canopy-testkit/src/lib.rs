@@ -2,9 +2,11 @@
 //!
 //! - [`FixedClock`], [`CountingIds`], [`CountingSecrets`]: the outside world, the same in every run.
 //! - [`contract`]: the storage contract suite, which every store passes; see [`storage_contract!`].
+//! - [`data_set`]: who may do what as plain pairs, real or made up.
 //! - [`fixture`]: valid things to fill stores with, one by one or as a small [`World`](fixture::World).
 //! - [`sequence`]: random operations that two stores must answer alike.
 //! - [`workload`]: the environments and questions of every benchmark.
+//! - `server` (feature `server`): the whole service on a free port.
 
 #![expect(
     clippy::expect_used,
@@ -14,9 +16,12 @@
 
 pub mod clock;
 pub mod contract;
+pub mod data_set;
 pub mod fixture;
 pub mod ids;
 pub mod sequence;
+#[cfg(feature = "server")]
+pub mod server;
 pub mod workload;
 
 pub use clock::FixedClock;

@@ -1,0 +1,34 @@
+//! A client that hangs up cannot cut a transaction in two.
+
+use crate::world::World;
+use serde_json::{Value, json};
+use std::io::Write as _;
+use std::net::TcpStream;
+
+on_every_store! {
+    async fn a_batch_whose_client_is_gone_is_whole_or_absent(server) {
+        let world = World::new(&server, "acme").await;
+        let (viewer, editor) = world.bootstrap().await;
+        let people = world.members("p", 500).await;
+        let address = server.base().trim_start_matches("http://").to_owned();
+        let token = world.admin.token().unwrap().to_owned();
+        for (round, role) in [viewer, editor].iter().enumerate() {
+            let items: Vec<Value> = people.iter().map(|id| world.item(id, role)).collect();
+            let body = json!({"assignments": items}).to_string();
+            let head = format!(
+                "POST {}/assignments/bulk-create HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {token}\r\n\
+                 content-type: application/json\r\ncontent-length: {}\r\n\r\n", world.env, body.len());
+            let mut socket = TcpStream::connect(&address).unwrap();
+            socket.write_all(head.as_bytes()).unwrap();
+            socket.write_all(body.as_bytes()).unwrap();
+            // Unread data at the close makes the kernel send a reset instead of a polite end.
+            drop(socket);
+            // A write of our own waits behind it: whatever becomes of it has become of it by then.
+            world.post("permissions", &json!({"permissions": [{"key": format!("x.r{round}")}]})).await.expect(201);
+            let page = world.get(&format!("assignments/app-wide?role_id={role}&take=1")).await.expect(200);
+            let count = page["pagination"]["item_count"].as_u64().unwrap();
+            assert!(count == 0 || count == 500, "{count} of 500");
+        }
+        assert!(world.get("assignments/app-wide").await.status == 200, "the workers are alive");
+    }
+}

@@ -1,0 +1,26 @@
+//! Runs the same tests on each store.
+
+/// Makes a module of each test, with one test for each store.
+macro_rules! on_every_store {
+    ($($(#[$doc:meta])* async fn $name:ident($server:ident) $body:block)+) => {
+        $(
+            $(#[$doc])*
+            mod $name {
+                #[allow(unused_imports, reason = "what one test needs another may not")]
+                use super::*;
+
+                async fn run($server: canopy_testkit::server::TestServer) $body
+
+                #[tokio::test(flavor = "multi_thread")]
+                async fn on_memory() {
+                    run(canopy_testkit::server::TestServer::on_memory()).await;
+                }
+
+                #[tokio::test(flavor = "multi_thread")]
+                async fn on_sqlite() {
+                    run(canopy_testkit::server::TestServer::on_sqlite()).await;
+                }
+            }
+        )+
+    };
+}

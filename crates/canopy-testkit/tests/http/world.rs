@@ -1,0 +1,126 @@
+//! A small customer, made by requests alone.
+
+use canopy_testkit::server::{Answer, Api, TestServer};
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+/// An id that names nothing.
+pub const NOBODY: &str = "00000000-0000-7000-8000-00000000dead";
+
+/// One account with an environment, and an admin's client.
+pub struct World {
+    pub admin: Api,
+    /// `ACC`, `APP` and `ENV` of the contract.
+    pub acc: String,
+    pub app: String,
+    pub env: String,
+    pub root: String,
+}
+
+impl World {
+    pub async fn new(server: &TestServer, slug: &str) -> Self {
+        let new = json!({"name": slug, "slug": slug});
+        let account = server.operator().post("/portal/v1/accounts", &new).await.expect(201);
+        let account: Uuid = account["id"].as_str().unwrap().parse().unwrap();
+        let acc = format!("/portal/v1/accounts/{slug}");
+        let app = format!("{acc}/applications/default");
+        let env = format!("{app}/environments/development");
+        let admin = server.admin(account);
+        let tree = admin.get(&format!("{env}/nodes")).await.expect(200);
+        let root = tree["tree"][0]["id"].as_str().unwrap().to_owned();
+        Self {
+            admin,
+            acc,
+            app,
+            env,
+            root,
+        }
+    }
+
+    /// Permissions `note.read` and `note.write`, role `Viewer` with the first and `Editor` with both; their ids.
+    pub async fn bootstrap(&self) -> (String, String) {
+        let body = json!({
+            "resources": [{"name": "note", "actions": ["read", "write"]}],
+            "roles": [
+                {"name": "Viewer", "permission_keys": ["note.read"]},
+                {"name": "Editor", "permission_keys": ["note.read", "note.write"]},
+            ],
+        });
+        let made = self.post("setup/access-bootstrap", &body).await.expect(201);
+        let expected =
+            json!({"permissions_created": 2, "roles_created": 2, "skipped_permissions": 0, "skipped_roles": 0});
+        assert_eq!(made, expected);
+        (self.role("Viewer").await, self.role("Editor").await)
+    }
+
+    pub async fn role(&self, name: &str) -> String {
+        let roles = self.get("roles").await.expect(200);
+        let role = roles["items"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .find(|role| role["name"] == name)
+            .unwrap()
+            .clone();
+        role["id"].as_str().unwrap().to_owned()
+    }
+
+    /// New active members of the application; their ids.
+    pub async fn members(&self, prefix: &str, number: usize) -> Vec<String> {
+        let people: Vec<Value> = (0..number)
+            .map(|n| json!({"email": format!("{prefix}{n}@example.com"), "first_name": prefix, "last_name": n.to_string()}))
+            .collect();
+        let made = self
+            .admin
+            .post(
+                &format!("{}/identities/bulk-create", self.acc),
+                &json!({"identities": people}),
+            )
+            .await;
+        let ids = ids_of(&made.expect(200));
+        let attach = format!("{}/app-memberships/bulk-attach", self.app);
+        let attached = self
+            .admin
+            .post(&attach, &json!({ "identity_ids": ids }))
+            .await
+            .expect(200);
+        assert_eq!(attached["summary"]["succeeded"], number);
+        ids
+    }
+
+    pub async fn get(&self, tail: &str) -> Answer {
+        self.admin.get(&format!("{}/{tail}", self.env)).await
+    }
+
+    pub async fn post(&self, tail: &str, body: &Value) -> Answer {
+        self.admin.post(&format!("{}/{tail}", self.env), body).await
+    }
+
+    /// Whether an identity may, at the root.
+    pub async fn may(&self, identity: &str, permission: &str) -> bool {
+        let question =
+            json!({"identity_id": identity, "permission": permission, "scope": "node", "node_id": self.root});
+        self.post("permissions/evaluate", &question).await.expect(200)["allowed"]
+            .as_bool()
+            .unwrap()
+    }
+
+    pub fn item(&self, identity: &str, role: &str) -> Value {
+        json!({"identity_id": identity, "node_id": self.root, "role_id": role})
+    }
+
+    /// How many assignments there are, of whatever state.
+    pub async fn assignments(&self) -> u64 {
+        let page = self.get("assignments/app-wide?take=1").await.expect(200);
+        page["pagination"]["item_count"].as_u64().unwrap()
+    }
+}
+
+/// The ids of the things that a bulk call made, all of which it must have made.
+pub fn ids_of(bulk: &Value) -> Vec<String> {
+    let results = bulk["results"].as_array().unwrap();
+    results
+        .iter()
+        .map(|result| result["data"]["id"].as_str().expect("made").to_owned())
+        .collect()
+}

@@ -7,14 +7,14 @@ use crate::route::operations;
 use crate::scope::Level;
 use crate::state::HttpState;
 use actix_web::web::{self, Payload, ServiceConfig};
-use actix_web::{HttpRequest, Resource, Scope, middleware};
+use actix_web::{HttpRequest, Resource, Route, Scope, middleware};
 use std::collections::BTreeMap;
 
 /// Everything that the service answers, for an actix `App` of its own: no route of another may stand beside it.
 pub fn configure(state: &HttpState) -> impl FnOnce(&mut ServiceConfig) + use<> {
     let state = state.clone();
     move |config: &mut ServiceConfig| {
-        let (at_edge, at_default) = (state.clone(), state.clone());
+        let at_edge = state.clone();
         let mut whole = web::scope("");
         let mut by_level: BTreeMap<Level, Vec<Operation>> = BTreeMap::new();
         for operation in operations() {
@@ -28,10 +28,7 @@ pub fn configure(state: &HttpState) -> impl FnOnce(&mut ServiceConfig) + use<> {
             whole = whole.service(resource);
         }
         let whole = whole
-            .default_service(web::to(move |request: HttpRequest| {
-                let response = refuse_route(&request, &at_default);
-                async { response }
-            }))
+            .default_service(no_route(&state))
             .wrap(middleware::from_fn(move |request, next| {
                 around(at_edge.clone(), request, next)
             }));
@@ -47,7 +44,8 @@ fn surface(level: Level, operations: Vec<Operation>, state: &HttpState) -> Scope
     }
     // A path without parameters goes before one with them: `/nodes/bulk-create` is not the node `bulk-create`.
     let (plain, parameterised): (Vec<_>, Vec<_>) = by_path.into_iter().partition(|(path, _)| !path.contains('{'));
-    let mut scope = web::scope(level.prefix());
+    // A scope does not inherit what its parent says of paths that there are not.
+    let mut scope = web::scope(level.prefix()).default_service(no_route(state));
     for (path, operations) in plain.into_iter().chain(parameterised) {
         let methods: Vec<&str> = operations.iter().map(|operation| operation.method.as_str()).collect();
         let mut resource = refusing_others(web::resource(path), methods.join(", "), state);
@@ -59,6 +57,15 @@ fn surface(level: Level, operations: Vec<Operation>, state: &HttpState) -> Scope
         scope = scope.service(resource);
     }
     scope
+}
+
+/// Refuses a path that there is not.
+fn no_route(state: &HttpState) -> Route {
+    let state = state.clone();
+    web::to(move |request: HttpRequest| {
+        let response = refuse_route(&request, &state);
+        async { response }
+    })
 }
 
 /// A resource that refuses every method but those it is given.

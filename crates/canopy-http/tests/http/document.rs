@@ -1,1 +1,160 @@
-//! To come.
+//! The OpenAPI document says what is served, no more and no less.
+
+use crate::service::Service;
+use actix_web::http::Method;
+use actix_web::test::TestRequest;
+use canopy_http::{ErrorCode, openapi};
+use serde_json::{Map, Value};
+use std::collections::{BTreeMap, BTreeSet};
+
+fn document() -> Value {
+    serde_json::to_value(openapi()).unwrap()
+}
+
+fn object<'a>(value: &'a Value, pointer: &str) -> &'a Map<String, Value> {
+    value.pointer(pointer).and_then(Value::as_object).unwrap()
+}
+
+/// Path, method and operation of each call.
+fn calls(document: &Value) -> Vec<(&str, &str, &Value)> {
+    let paths = object(document, "/paths").iter();
+    paths
+        .flat_map(|(path, item)| {
+            let calls = item.as_object().unwrap().iter();
+            calls.map(move |(method, operation)| (path.as_str(), method.as_str(), operation))
+        })
+        .collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_documented_is_served_and_what_is_served_is_documented() {
+    let service = Service::new();
+    let document = document();
+    let mut by_path: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
+    for (path, method, operation) in calls(&document) {
+        by_path.entry(path).or_default().insert(method.to_uppercase());
+        let uri = path.replace(['{', '}'], "");
+        let method = Method::from_bytes(method.to_uppercase().as_bytes()).unwrap();
+        let answer = service.send(TestRequest::with_uri(&uri).method(method.clone())).await;
+        let open = operation.get("security").is_some();
+        assert_eq!(answer.status, if open { 200 } else { 401 }, "{method} {path}");
+    }
+    for (path, methods) in by_path {
+        let uri = path.replace(['{', '}'], "");
+        let answer = service.send(TestRequest::with_uri(&uri).method(Method::TRACE)).await;
+        let allowed: BTreeSet<String> = answer.header("allow").unwrap().split(", ").map(str::to_owned).collect();
+        assert_eq!((answer.status, allowed), (405, methods), "{path}");
+    }
+}
+
+#[test]
+fn every_call_has_a_name_of_its_own_a_summary_and_all_its_answers() {
+    let document = document();
+    assert!(document["openapi"].as_str().unwrap().starts_with("3.1"));
+    assert_eq!(document["info"]["title"], "Canopy");
+    let mut names = BTreeSet::new();
+    let known: BTreeMap<&str, u16> = ErrorCode::ALL
+        .iter()
+        .map(|code| (code.as_str(), code.status()))
+        .collect();
+    for (path, method, operation) in calls(&document) {
+        assert!(
+            names.insert(operation["operationId"].as_str().unwrap()),
+            "{method} {path}"
+        );
+        assert!(
+            operation["summary"].as_str().unwrap().ends_with(['.', '?']),
+            "{method} {path}"
+        );
+        let responses = object(operation, "/responses");
+        assert!(
+            responses.keys().any(|status| status.starts_with('2')),
+            "{method} {path}"
+        );
+        if operation.get("security").is_none() {
+            for status in ["400", "401", "403", "500", "503"] {
+                assert!(responses.contains_key(status), "{method} {path} {status}");
+            }
+        }
+        for (status, response) in responses {
+            for code in response.get("x-codes").and_then(Value::as_array).into_iter().flatten() {
+                assert_eq!(
+                    known[code.as_str().unwrap()].to_string(),
+                    *status,
+                    "{method} {path} {code}"
+                );
+            }
+        }
+        let templated: BTreeSet<&str> = path
+            .split('/')
+            .filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'))
+            .collect();
+        let declared: BTreeSet<&str> = operation["parameters"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter(|parameter| parameter["in"] == "path")
+            .map(|parameter| parameter["name"].as_str().unwrap())
+            .collect();
+        assert_eq!(templated, declared, "{method} {path}");
+    }
+}
+
+#[test]
+fn every_reference_leads_somewhere_and_every_shape_is_used() {
+    let document = document();
+    let mut used = BTreeSet::new();
+    collect(&document, &mut used);
+    let schemas: BTreeSet<String> = object(&document, "/components/schemas")
+        .keys()
+        .map(|name| format!("#/components/schemas/{name}"))
+        .collect();
+    assert_eq!(used, schemas);
+}
+
+fn collect(value: &Value, found: &mut BTreeSet<String>) {
+    match value {
+        Value::Object(members) => {
+            found.extend(members.get("$ref").and_then(Value::as_str).map(str::to_owned));
+            members.values().for_each(|member| collect(member, found));
+        }
+        Value::Array(items) => items.iter().for_each(|item| collect(item, found)),
+        _ => {}
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_document_and_its_page_are_served_and_need_no_network() {
+    let service = Service::new();
+    let served = service.send(TestRequest::get().uri("/openapi.json")).await;
+    assert_eq!(served.expect(200), document());
+    let page = service.send(TestRequest::get().uri("/docs")).await;
+    assert_eq!(page.header("content-type"), Some("text/html; charset=utf-8"));
+    assert!(
+        page.header("content-security-policy")
+            .unwrap()
+            .starts_with("default-src 'none'")
+    );
+    for (path, _, operation) in calls(&document()) {
+        assert!(page.text.contains(path), "{path}");
+        assert!(page.text.contains(operation["operationId"].as_str().unwrap()));
+    }
+    for outside in ["http://", "https://", "src=", "@import", "url("] {
+        assert!(!page.text.contains(outside), "{outside}");
+    }
+}
+
+#[test]
+fn the_list_of_codes_for_people_is_complete() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/errors.md");
+    let text = std::fs::read_to_string(path).unwrap();
+    // Codes have a dot; the codes of fields, in a table of their own, have none.
+    let is_code = |line: &&str| {
+        line.strip_prefix("| `")
+            .is_some_and(|rest| rest.split('`').next().unwrap().contains('.'))
+    };
+    let listed: Vec<&str> = text.lines().filter(is_code).collect();
+    let row = |code: &ErrorCode| format!("| `{}` | {} | {} |", code.as_str(), code.status(), code.meaning());
+    let expected: Vec<String> = ErrorCode::ALL.iter().map(row).collect();
+    assert_eq!(listed, expected, "docs/errors.md should be:\n{}", expected.join("\n"));
+}

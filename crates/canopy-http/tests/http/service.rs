@@ -1,6 +1,6 @@
 //! A service in this process, and what tests say to it.
 
-use actix_web::http::{Method, StatusCode};
+use actix_web::http::Method;
 use actix_web::test::TestRequest;
 use actix_web::{App, test};
 use canopy_domain::port::{Clock as _, PrincipalKind, TokenClaims};
@@ -50,8 +50,14 @@ impl Answer {
 
     /// `path code` of each bad field.
     pub fn fields(&self) -> Vec<String> {
-        let fields = self.body["error"]["details"]["fields"].as_array().cloned().unwrap_or_default();
-        fields.iter().map(|f| format!("{} {}", f["path"].as_str().unwrap(), f["code"].as_str().unwrap())).collect()
+        let fields = self.body["error"]["details"]["fields"]
+            .as_array()
+            .cloned()
+            .unwrap_or_default();
+        fields
+            .iter()
+            .map(|f| format!("{} {}", f["path"].as_str().unwrap(), f["code"].as_str().unwrap()))
+            .collect()
     }
 
     #[track_caller]
@@ -67,7 +73,10 @@ impl Answer {
 }
 
 pub fn parties() -> TokenParties {
-    TokenParties { issuer: "canopy".to_owned(), audience: "canopy".to_owned() }
+    TokenParties {
+        issuer: "canopy".to_owned(),
+        audience: "canopy".to_owned(),
+    }
 }
 
 impl Service {
@@ -87,8 +96,15 @@ impl Service {
             Arc::new(CountingIds::default()),
         );
         let verifier = Arc::new(JwtVerifier::new(parties(), keys).unwrap());
-        let operator = signer.sign(&claims(PrincipalKind::Operator, "root", None), clock.now()).unwrap();
-        Self { state: HttpState::new(app, verifier, Handle::current()), signer, clock, operator }
+        let operator = signer
+            .sign(&claims(PrincipalKind::Operator, "root", None), clock.now())
+            .unwrap();
+        Self {
+            state: HttpState::new(app, verifier, Handle::current()),
+            signer,
+            clock,
+            operator,
+        }
     }
 
     /// A service with the account `acme`, and its admin.
@@ -100,10 +116,25 @@ impl Service {
 
     /// Makes an account.
     pub async fn account(&self, slug: &str) -> Admin {
-        let made = self.post("/portal/v1/accounts", &self.operator, &json!({ "name": slug, "slug": slug })).await;
+        let made = self
+            .post(
+                "/portal/v1/accounts",
+                &self.operator,
+                &json!({ "name": slug, "slug": slug }),
+            )
+            .await;
         let id = Uuid::parse_str(made.expect(201)["id"].as_str().unwrap()).unwrap();
         let claims = claims(PrincipalKind::Admin, "ann", Some(AccountId::new(id)));
-        Admin { token: self.signer.sign(&claims, self.clock.now()).unwrap(), account: AccountId::new(id) }
+        Admin {
+            token: self.signer.sign(&claims, self.clock.now()).unwrap(),
+            account: AccountId::new(id),
+        }
+    }
+
+    /// The token of an end user of the account.
+    pub fn token_of_identity(&self, admin: &Admin, id: &str) -> String {
+        let claims = claims(PrincipalKind::Identity, id, Some(admin.account));
+        self.signer.sign(&claims, self.clock.now()).unwrap()
     }
 
     pub async fn send(&self, request: TestRequest) -> Answer {
@@ -112,7 +143,12 @@ impl Service {
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
         let text = String::from_utf8(test::read_body(response).await.to_vec()).unwrap();
         let body = serde_json::from_str(&text).unwrap_or(Value::Null);
-        Answer { status, headers, body, text }
+        Answer {
+            status,
+            headers,
+            body,
+            text,
+        }
     }
 
     pub async fn get(&self, path: &str, token: &str) -> Answer {
@@ -139,7 +175,9 @@ pub struct Admin {
 }
 
 pub fn request(method: Method, path: &str, token: &str) -> TestRequest {
-    TestRequest::with_uri(path).method(method).insert_header(("authorization", format!("Bearer {token}")))
+    TestRequest::with_uri(path)
+        .method(method)
+        .insert_header(("authorization", format!("Bearer {token}")))
 }
 
 pub fn claims(principal: PrincipalKind, subject: &str, account: Option<AccountId>) -> TokenClaims {
@@ -150,9 +188,4 @@ pub fn claims(principal: PrincipalKind, subject: &str, account: Option<AccountId
         environment: None::<EnvironmentId>,
         expires_at: Timestamp::parse("2026-04-20T13:00:00Z").unwrap(),
     }
-}
-
-/// The status of an actix answer.
-pub fn status(code: u16) -> StatusCode {
-    StatusCode::from_u16(code).unwrap()
 }

@@ -62,6 +62,16 @@ fn belongs_to_tests(name: &str) -> bool {
     name == "CANOPY_REAL_DATA" || name.starts_with("CANOPY_TEST_")
 }
 
+/// Variables that Kubernetes sets in every pod beside a service named `canopy`. `CANOPY_PORT=9000` is not one of them: it
+/// is somebody's guess at a setting, and is told so.
+fn belongs_to_kubernetes(name: &str, value: &OsString) -> bool {
+    let link = || value.to_str().is_some_and(|value| value.contains("://"));
+    match name {
+        "CANOPY_PORT" => link(),
+        _ => name.starts_with("CANOPY_SERVICE_") || name.starts_with("CANOPY_PORT_"),
+    }
+}
+
 /// The variable that names the configuration file.
 pub const CONFIG_VARIABLE: &str = "CANOPY_CONFIG";
 
@@ -112,7 +122,8 @@ impl Layers {
     pub fn environment(&mut self, variables: impl Iterator<Item = (OsString, OsString)>) {
         let mut ours: Vec<(String, OsString)> = variables
             .filter_map(|(name, value)| name.into_string().ok().map(|name| (name, value)))
-            .filter(|(name, _)| name.starts_with("CANOPY_") && name != CONFIG_VARIABLE && !belongs_to_tests(name))
+            .filter(|(name, _)| name.starts_with("CANOPY_") && name != CONFIG_VARIABLE)
+            .filter(|(name, value)| !belongs_to_tests(name) && !belongs_to_kubernetes(name, value))
             .collect();
         ours.sort();
         for (name, value) in ours {

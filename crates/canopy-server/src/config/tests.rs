@@ -78,6 +78,21 @@ fn variables_of_the_tests_and_the_file_are_left_alone() {
 }
 
 #[test]
+fn what_kubernetes_sets_beside_a_service_of_our_name_is_left_alone() {
+    let variables = [
+        ("CANOPY_SERVICE_HOST", "10.0.0.1"),
+        ("CANOPY_SERVICE_PORT_HTTP", "80"),
+        ("CANOPY_PORT", "tcp://10.0.0.1:80"),
+        ("CANOPY_PORT_80_TCP_ADDR", "10.0.0.1"),
+    ];
+    assert!(from("", &variables, &[]).is_ok());
+    assert_eq!(
+        refused("", &[("CANOPY_PORT", "9000")]),
+        ["CANOPY_PORT: there is no variable of Canopy `CANOPY_PORT`"]
+    );
+}
+
+#[test]
 fn bad_values_are_refused_all_at_once() {
     let variables = [
         ("CANOPY_LISTEN", "localhost"),

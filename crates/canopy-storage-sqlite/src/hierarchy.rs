@@ -82,7 +82,9 @@ fn schema_of(text: &str) -> Option<HierarchySchema> {
 }
 
 const PLACES: Layout = Layout(&[("parent_id", Cell::Id), ("slug", Cell::Text)]);
+// With the environment in each row, for the sake of the UPDATE: see the rows of roles.
 const ROWS: Layout = Layout(&[
+    ("environment_id", Cell::Id),
     ("id", Cell::Id),
     ("parent_id", Cell::Bytes),
     ("node_type", Cell::Text),
@@ -98,6 +100,7 @@ const ROWS: Layout = Layout(&[
 
 fn pack(nodes: &[Node]) -> Packed {
     Packed::new(ROWS, nodes, |row, node| {
+        row.id(node.environment_id.as_bytes());
         row.id(node.id.as_bytes());
         row.optional_id(node.parent.as_ref().map(NodeId::as_bytes));
         row.text(node.node_type.as_str());
@@ -314,7 +317,7 @@ impl NodeWriter for UnitOfWork {
         static INSERT: LazyLock<String> = LazyLock::new(|| {
             format!(
                 "{} INSERT INTO nodes (environment_id, id, parent_id, node_type, name, name_folded, slug, status, \
-                 metadata, version, created_at, updated_at) SELECT ?3, id, parent_id, node_type, name, name_folded, \
+                 metadata, version, created_at, updated_at) SELECT environment_id, id, parent_id, node_type, name, name_folded, \
                  slug, status, metadata, version, created_at, updated_at FROM given",
                 ROWS.given()
             )
@@ -324,25 +327,23 @@ impl NodeWriter for UnitOfWork {
         };
         let repeated = repeats_a_place(nodes);
         let (count, rows) = (nodes.len(), pack(nodes));
-        self.run(
-            move |c| match rows.statement(&INSERT).bind(environment.as_bytes()).attempt(c)? {
-                Some(stored) => must(stored == count, "a node was not stored"),
-                None if repeated
-                    || holds(
-                        c,
-                        &rows,
-                        environment,
-                        "given.slug = n.slug AND given.parent_id IS n.parent_id",
-                    )? =>
-                {
-                    Err(StoreError::Duplicate(Unique::NodeSlug))
-                }
-                None if holds(c, &rows, environment, "given.parent_id IS NULL AND n.parent_id IS NULL")? => {
-                    Err(internal("an environment has one root"))
-                }
-                None => Err(StoreError::Duplicate(Unique::Id)),
-            },
-        )
+        self.run(move |c| match rows.statement(&INSERT).attempt(c)? {
+            Some(stored) => must(stored == count, "a node was not stored"),
+            None if repeated
+                || holds(
+                    c,
+                    &rows,
+                    environment,
+                    "given.slug = n.slug AND given.parent_id IS n.parent_id",
+                )? =>
+            {
+                Err(StoreError::Duplicate(Unique::NodeSlug))
+            }
+            None if holds(c, &rows, environment, "given.parent_id IS NULL AND n.parent_id IS NULL")? => {
+                Err(internal("an environment has one root"))
+            }
+            None => Err(StoreError::Duplicate(Unique::Id)),
+        })
         .await
     }
 
@@ -352,16 +353,16 @@ impl NodeWriter for UnitOfWork {
                 "{} UPDATE nodes SET parent_id = given.parent_id, node_type = given.node_type, name = given.name, \
                  name_folded = given.name_folded, slug = given.slug, status = given.status, \
                  metadata = given.metadata, version = given.version, created_at = given.created_at, \
-                 updated_at = given.updated_at FROM given WHERE environment_id = ?3 AND nodes.id = given.id",
+                 updated_at = given.updated_at FROM given WHERE nodes.environment_id = given.environment_id AND nodes.id = given.id",
                 ROWS.given()
             )
         });
-        let Some(environment) = one_environment(nodes.iter().map(|node| node.environment_id))? else {
+        if one_environment(nodes.iter().map(|node| node.environment_id))?.is_none() {
             return Ok(());
-        };
+        }
         let (count, rows) = (nodes.len(), pack(nodes));
         self.run(move |c| {
-            let update = rows.statement(&UPDATE).bind(environment.as_bytes());
+            let update = rows.statement(&UPDATE);
             let changed = update.execute_unique(c, Unique::NodeSlug)?;
             must(changed == count, "a changed node is not there, or given twice")
         })

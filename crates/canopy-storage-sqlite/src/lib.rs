@@ -20,6 +20,8 @@ mod statement;
 mod store;
 mod temporary;
 mod tenancy;
+#[cfg(test)]
+mod tests;
 mod unit_of_work;
 
 pub use migration::OpenError;

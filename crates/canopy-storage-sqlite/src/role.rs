@@ -50,7 +50,10 @@ pub(crate) fn one_environment(
     Ok(first)
 }
 
+// With the environment in each row, an UPDATE looks each row up by its key; given once, SQLite would go through all roles
+// of the environment and through all given rows for each.
 const ROWS: Layout = Layout(&[
+    ("environment_id", Cell::Id),
     ("id", Cell::Id),
     ("name", Cell::Text),
     ("name_folded", Cell::Text),
@@ -65,6 +68,7 @@ const PAIRS: Layout = Layout(&[("role_id", Cell::Id), ("permission_id", Cell::Id
 
 fn pack(roles: &[Role]) -> Packed {
     Packed::new(ROWS, roles, |row, role| {
+        row.id(role.environment_id.as_bytes());
         row.id(role.id.as_bytes());
         row.text(role.name.as_str());
         row.text(&role.name.folded());
@@ -146,7 +150,7 @@ impl RoleWriter for UnitOfWork {
         static INSERT: LazyLock<String> = LazyLock::new(|| {
             format!(
                 "{} INSERT INTO roles (environment_id, id, name, name_folded, description, system_key, is_active, \
-                 version, created_at, updated_at) SELECT ?3, id, name, name_folded, description, system_key, is_active, \
+                 version, created_at, updated_at) SELECT environment_id, id, name, name_folded, description, system_key, is_active, \
                  version, created_at, updated_at FROM given",
                 ROWS.given()
             )
@@ -154,19 +158,19 @@ impl RoleWriter for UnitOfWork {
         static TAKEN: LazyLock<String> = LazyLock::new(|| {
             format!(
                 "{} SELECT EXISTS (SELECT 1 FROM given CROSS JOIN roles AS r \
-                 ON r.environment_id = ?3 AND r.name_folded = given.name_folded)",
+                 ON r.environment_id = given.environment_id AND r.name_folded = given.name_folded)",
                 ROWS.given()
             )
         });
-        let Some(environment) = one_environment(roles.iter().map(|role| role.environment_id))? else {
+        if one_environment(roles.iter().map(|role| role.environment_id))?.is_none() {
             return Ok(());
-        };
+        }
         let names: HashSet<String> = roles.iter().map(|role| role.name.folded()).collect();
         let (count, repeated) = (roles.len(), names.len() < roles.len());
         let rows = pack(roles);
         self.run(move |c| {
-            let Some(stored) = rows.statement(&INSERT).bind(environment.as_bytes()).attempt(c)? else {
-                let taken = repeated || rows.statement(&TAKEN).bind(environment.as_bytes()).holds(c)?;
+            let Some(stored) = rows.statement(&INSERT).attempt(c)? else {
+                let taken = repeated || rows.statement(&TAKEN).holds(c)?;
                 return Err(StoreError::Duplicate(if taken { Unique::RoleName } else { Unique::Id }));
             };
             must(stored == count, "a role was not stored")
@@ -180,16 +184,16 @@ impl RoleWriter for UnitOfWork {
                 "{} UPDATE roles SET name = given.name, name_folded = given.name_folded, \
                  description = given.description, system_key = given.system_key, is_active = given.is_active, \
                  version = given.version, created_at = given.created_at, updated_at = given.updated_at \
-                 FROM given WHERE environment_id = ?3 AND roles.id = given.id",
+                 FROM given WHERE roles.environment_id = given.environment_id AND roles.id = given.id",
                 ROWS.given()
             )
         });
-        let Some(environment) = one_environment(roles.iter().map(|role| role.environment_id))? else {
+        if one_environment(roles.iter().map(|role| role.environment_id))?.is_none() {
             return Ok(());
-        };
+        }
         let (count, rows) = (roles.len(), pack(roles));
         self.run(move |c| {
-            let update = rows.statement(&UPDATE).bind(environment.as_bytes());
+            let update = rows.statement(&UPDATE);
             let changed = update.execute_unique(c, Unique::RoleName)?;
             must(changed == count, "a changed role is not there, or given twice")
         })

@@ -22,9 +22,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 /// Its methods need a tokio runtime with time; opening and closing do not.
 #[derive(Debug, Clone)]
 pub struct SqliteStore {
-    writer: Arc<Shelf>,
-    readers: Arc<Shelf>,
-    opener: Arc<Opener>,
+    pub(crate) writer: Arc<Shelf>,
+    pub(crate) readers: Arc<Shelf>,
+    pub(crate) opener: Arc<Opener>,
 }
 
 impl SqliteStore {
@@ -102,7 +102,7 @@ impl SqliteStore {
         self.opener.statements.load(Ordering::Relaxed)
     }
 
-    async fn begin(
+    pub(crate) async fn begin(
         &self,
         from: &Arc<Shelf>,
         begin: fn(&mut SqliteConnection) -> Result<(), StoreError>,
@@ -120,13 +120,13 @@ impl SqliteStore {
 }
 
 /// Begins a transaction that sees one state: SQLite chooses it at the first read.
-fn begin_reading(connection: &mut SqliteConnection) -> Result<(), StoreError> {
+pub(crate) fn begin_reading(connection: &mut SqliteConnection) -> Result<(), StoreError> {
     AnsiTransactionManager::begin_transaction_sql(connection, "BEGIN").map_err(|error| translate(error, None))?;
     answer(connection)
 }
 
 /// Begins a transaction that holds the lock on the file from the start.
-fn begin_writing(connection: &mut SqliteConnection) -> Result<(), StoreError> {
+pub(crate) fn begin_writing(connection: &mut SqliteConnection) -> Result<(), StoreError> {
     AnsiTransactionManager::begin_transaction_sql(connection, "BEGIN IMMEDIATE").map_err(|error| translate(error, None))
 }
 

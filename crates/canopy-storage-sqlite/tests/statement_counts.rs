@@ -1,0 +1,141 @@
+//! A call is the same number of statements whatever its size.
+
+use canopy_domain::access::{Change, GrantFact};
+use canopy_domain::identity::create::TakenIdentifiers;
+use canopy_domain::port::{EnvironmentChanges, Store, WriteScope};
+use canopy_domain::{Identity, MembershipStatus, PermissionKey};
+use canopy_storage_sqlite::SqliteStore;
+use canopy_testkit::fixture::{Maker, World, assignment_key};
+
+/// The number of statements of each call, with `size` items.
+async fn counts(size: usize) -> Vec<(&'static str, u64)> {
+    let store = SqliteStore::temporary().unwrap();
+    let world = World::build(&store, &Maker::default(), "acme").await;
+    let (maker, place) = (&world.maker, world.development.place);
+    let id = place.environment;
+    let range = || 0..size;
+    let mut counts = vec![];
+    let mut before = 0;
+    let mut count = |name| {
+        let now = store.statement_count();
+        if before > 0 {
+            counts.push((name, now - before));
+        }
+        before = now;
+    };
+    let scope = WriteScope::Memberships {
+        application: place.application,
+        identities: vec![],
+    };
+    let mut tx = store.write(scope).await.unwrap();
+    count("");
+    let permissions: Vec<_> = range().map(|n| maker.permission(id, &format!("item.p{n}"))).collect();
+    tx.insert_permissions(&permissions).await.unwrap();
+    count("insert_permissions");
+    let keys: Vec<PermissionKey> = permissions.iter().map(|p| p.key.clone()).collect();
+    assert_eq!(tx.permission_ids(id, &keys).await.unwrap().len(), size);
+    count("permission_ids");
+    let roles: Vec<_> = range().map(|n| maker.role(id, &format!("Role {n}"))).collect();
+    tx.insert_roles(&roles).await.unwrap();
+    count("insert_roles");
+    tx.update_roles(&roles).await.unwrap();
+    count("update_roles");
+    let pairs: Vec<_> = roles
+        .iter()
+        .zip(&permissions)
+        .map(|(role, permission)| (role.id, permission.id))
+        .collect();
+    tx.bind_permissions(id, &pairs).await.unwrap();
+    count("bind_permissions");
+    tx.unbind_permissions(id, &pairs).await.unwrap();
+    count("unbind_permissions");
+    let nodes: Vec<_> = range()
+        .map(|n| maker.node(id, world.development.eu.id, "team", &format!("n{n}")))
+        .collect();
+    tx.insert_nodes(&nodes).await.unwrap();
+    count("insert_nodes");
+    tx.update_nodes(&nodes).await.unwrap();
+    count("update_nodes");
+    let parents: Vec<_> = nodes.iter().map(|node| node.id).collect();
+    let slugs: Vec<_> = nodes
+        .iter()
+        .map(|node| (world.development.eu.id, node.slug.clone()))
+        .collect();
+    assert_eq!(tx.node_facts(id, &parents, &slugs).await.unwrap().parents.len(), size);
+    count("node_facts");
+    let identities: Vec<Identity> = range()
+        .map(|n| maker.identity(place.account, &format!("Number{n} Example")))
+        .collect();
+    tx.insert_identities(&identities).await.unwrap();
+    count("insert_identities");
+    let asked = TakenIdentifiers {
+        emails: identities.iter().map(|one| one.email.clone()).collect(),
+        external_ids: Default::default(),
+    };
+    assert_eq!(
+        tx.taken_identifiers(place.account, &asked).await.unwrap().emails.len(),
+        size
+    );
+    count("taken_identifiers");
+    let memberships: Vec<_> = identities
+        .iter()
+        .map(|one| maker.membership(one.id, place.application, MembershipStatus::Active))
+        .collect();
+    tx.insert_memberships(&memberships).await.unwrap();
+    count("insert_memberships");
+    tx.update_memberships(&memberships).await.unwrap();
+    count("update_memberships");
+    let ids: Vec<_> = identities.iter().map(|one| one.id).collect();
+    assert_eq!(
+        tx.identity_facts(place.account, place.application, &ids)
+            .await
+            .unwrap()
+            .len(),
+        size
+    );
+    count("identity_facts");
+    let held: Vec<_> = ids
+        .iter()
+        .zip(&roles)
+        .zip(&nodes)
+        .map(|((identity, role), node)| maker.assignment(id, assignment_key(*identity, role.id, node.id)))
+        .collect();
+    let joined: Vec<_> = held.iter().map(|one| one.key).collect();
+    assert_eq!(
+        tx.assignment_facts(&place, &joined).await.unwrap().identities.len(),
+        size
+    );
+    count("assignment_facts");
+    tx.insert_assignments(&held).await.unwrap();
+    count("insert_assignments");
+    let held_ids: Vec<_> = held.iter().map(|one| one.id).collect();
+    assert_eq!(tx.assignments(id, &held_ids).await.unwrap(), held);
+    count("assignments");
+    tx.update_assignments(&held).await.unwrap();
+    count("update_assignments");
+    let mut record = maker.record(place.account, &[]);
+    record.changes = vec![EnvironmentChanges {
+        environment: id,
+        changes: held.iter().map(|one| Change::GrantPut(GrantFact::from(one))).collect(),
+    }];
+    tx.commit(record).await.unwrap();
+    count("commit");
+    let mut tx = store.read().await.unwrap();
+    count("begin");
+    assert_eq!(tx.snapshot(id).await.unwrap().unwrap().grants.len(), size);
+    count("snapshot");
+    drop(tx);
+    count("end");
+    let mut tx = store.write(WriteScope::Environment(id)).await.unwrap();
+    count("begin");
+    tx.delete_assignments(id, &held_ids).await.unwrap();
+    count("delete_assignments");
+    counts
+}
+
+#[tokio::test]
+async fn a_call_is_the_same_few_statements_for_ten_and_for_five_thousand_items() {
+    let few = counts(10).await;
+    assert_eq!(few, counts(5_000).await);
+    assert!(few.iter().all(|(_, count)| *count <= 7), "{few:?}");
+}

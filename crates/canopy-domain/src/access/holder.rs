@@ -282,11 +282,12 @@ impl Holder {
         }
     }
 
-    /// Takes a role out of the set, unless another that is held shares its bit.
+    /// Takes a role that is held no longer out of the set, unless another that is held shares its bit.
     fn unmark(&mut self, role: u32) {
         let roles = self.rows().roles;
-        let crowded = roles.last().is_some_and(|last| *last >= 128);
-        if !crowded || !roles.iter().any(|other| other & 127 == role & 127) {
+        // Where all are below 128 none share a bit, and there is no need to look.
+        let alone = role < 128 && roles.last().is_none_or(|last| *last < 128);
+        if alone || !roles.iter().any(|other| other & 127 == role & 127) {
             self.mark(role, false);
         }
     }

@@ -240,4 +240,31 @@ proptest! {
         let again = AccessIndex::build(&facts).unwrap();
         compare(&facts, [&index, &again], sizes, &[0, 5, 12, 39, 40], &[9, 10, 20, 29, 30]);
     }
+
+    #[test]
+    fn they_agree_among_more_roles_than_a_holder_tells_apart(
+        rows in prop::collection::vec((any::<u8>(), 0_u8..4, 0_u8..4), 1..40),
+        removed in prop::collection::vec(any::<prop::sample::Index>(), 1..30),
+    ) {
+        // Some in the snapshot, the others put in later, past every width that the matrix had.
+        let sizes = Sizes { permissions: 4, roles: 60, nodes: 4, subjects: 1, grants: 255 };
+        let mut facts = start(sizes, 4);
+        let mut index = AccessIndex::build(&facts).unwrap();
+        let more = (60..=255).map(|number| Change::RolePut(role(number, number % 5 != 0, &[number % 3])));
+        let grants = (0..).zip(&rows).map(|(number, (held, node, from))| {
+            // Roles 128 apart are the same to a holder, so there are many of them here.
+            let held = held & 0b1000_0111;
+            Change::GrantPut(grant(number, (0, held, *node), window(BORDERS[usize::from(from % 3)], None)))
+        });
+        let gone = removed.iter().map(|place| Change::GrantRemoved(id(GRANT, u8::try_from(place.index(rows.len())).unwrap())));
+        for change in more.chain(grants).chain(gone) {
+            oracle::apply(&mut facts, &change);
+            index.apply(index.revision().next(), std::slice::from_ref(&change)).unwrap();
+            if !matches!(change, Change::RolePut(_)) {
+                compare(&facts, [&index, &index], sizes, &[0, 3], &[10, 30]);
+            }
+        }
+        let again = AccessIndex::build(&facts).unwrap();
+        compare(&facts, [&index, &again], sizes, &[0, 1, 2, 3, 4], &[9, 10, 20, 30]);
+    }
 }

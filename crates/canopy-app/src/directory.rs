@@ -1,6 +1,6 @@
 //! Remembered paths: which environment the slugs of a path name.
 
-use canopy_domain::{AccountId, EnvironmentPlace};
+use canopy_domain::{AccountId, EnvironmentId, EnvironmentPlace};
 use std::collections::{HashMap, HashSet};
 use std::sync::{PoisonError, RwLock};
 
@@ -19,6 +19,8 @@ struct State {
     generation: u64,
     places: HashMap<String, EnvironmentPlace>,
     accounts: HashSet<AccountId>,
+    /// The account that each environment lies in.
+    owners: HashMap<EnvironmentId, AccountId>,
 }
 
 impl Directory {
@@ -35,6 +37,12 @@ impl Directory {
             .unwrap_or_else(PoisonError::into_inner)
             .accounts
             .contains(&account)
+    }
+
+    /// The account that the environment lies in, if it is remembered.
+    pub(crate) fn owner(&self, environment: EnvironmentId) -> Option<AccountId> {
+        let state = self.state.read().unwrap_or_else(PoisonError::into_inner);
+        state.owners.get(&environment).copied()
     }
 
     /// What must be handed back with an answer that is to be remembered; taken before the store is asked.
@@ -64,12 +72,24 @@ impl Directory {
         }
     }
 
+    /// Remembers which account an environment lies in, read after `generation` was taken.
+    pub(crate) fn remember_owner(&self, generation: u64, environment: EnvironmentId, owner: AccountId) {
+        let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
+        if state.generation == generation {
+            if state.owners.len() >= CAPACITY {
+                state.owners.clear();
+            }
+            state.owners.insert(environment, owner);
+        }
+    }
+
     /// Forgets everything.
     pub(crate) fn clear(&self) {
         let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
         state.generation += 1;
         state.places.clear();
         state.accounts.clear();
+        state.owners.clear();
     }
 }
 
@@ -99,6 +119,8 @@ mod tests {
         assert_eq!(directory.place("a", "b", "c"), None);
         directory.remember_place(before, ("a", "b", "c"), place);
         directory.remember_account(before, place.account);
+        directory.remember_owner(before, place.environment, place.account);
+        assert_eq!(directory.owner(place.environment), None);
         assert_eq!(directory.place("a", "b", "c"), None);
         assert!(!directory.has_account(place.account));
     }

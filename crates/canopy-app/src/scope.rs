@@ -27,7 +27,7 @@ pub async fn authenticate(app: &App, claims: &TokenClaims) -> Result<Caller, App
                 app.directory().remember_account(generation, account);
             }
             if let Some(environment) = claims.environment {
-                check_environment(app.read().await?.as_mut(), account, environment).await?;
+                check_environment(app, account, environment).await?;
             }
             Ok(Caller::Admin {
                 account,
@@ -40,10 +40,9 @@ pub async fn authenticate(app: &App, claims: &TokenClaims) -> Result<Caller, App
             let id = Uuid::try_parse(&claims.subject)
                 .map(IdentityId::new)
                 .map_err(|_| invalid())?;
-            let mut tx = app.read().await?;
-            tx.identity(account, id).await?.ok_or_else(invalid)?;
+            app.read().await?.identity(account, id).await?.ok_or_else(invalid)?;
             if let Some(environment) = claims.environment {
-                check_environment(tx.as_mut(), account, environment).await?;
+                check_environment(app, account, environment).await?;
             }
             Ok(Caller::Identity {
                 account,
@@ -54,14 +53,20 @@ pub async fn authenticate(app: &App, claims: &TokenClaims) -> Result<Caller, App
     }
 }
 
-async fn check_environment(
-    tx: &mut dyn ReadTx,
-    account: AccountId,
-    environment: EnvironmentId,
-) -> Result<(), AppError> {
-    match tx.environment_place(environment).await? {
-        Some(place) if place.account == account => Ok(()),
-        _ => Err(TokenError::Invalid.into()),
+async fn check_environment(app: &App, account: AccountId, environment: EnvironmentId) -> Result<(), AppError> {
+    let owner = if let Some(owner) = app.directory().owner(environment) {
+        owner
+    } else {
+        let generation = app.directory().generation();
+        let found = app.read().await?.environment_place(environment).await?;
+        let owner = found.ok_or(TokenError::Invalid)?.account;
+        app.directory().remember_owner(generation, environment, owner);
+        owner
+    };
+    if owner == account {
+        Ok(())
+    } else {
+        Err(TokenError::Invalid.into())
     }
 }
 

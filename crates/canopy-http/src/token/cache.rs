@@ -82,7 +82,7 @@ mod tests {
     #[test]
     fn memory_is_bounded() {
         let tokens = VerifiedTokens::default();
-        for number in 0..CAPACITY * 2 + 1 {
+        for number in 0..=CAPACITY * 2 {
             tokens.remember(fingerprint(&number.to_string()), &claims(100), at(0));
         }
         assert!(tokens.claims.read().unwrap().len() <= CAPACITY);

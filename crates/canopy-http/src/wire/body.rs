@@ -219,7 +219,7 @@ mod tests {
 
     request_body!(
         /// A batch.
-        struct Items {
+        struct Several {
             /// The items.
             items: Batch<Item>,
             name: Option<RoleName>,
@@ -227,10 +227,10 @@ mod tests {
         }
     );
 
-    fn read(text: &str) -> (Option<Items>, Vec<String>) {
+    fn read(text: &str) -> (Option<Several>, Vec<String>) {
         let json = Json::parse(text.as_bytes()).unwrap();
         let mut faults = Faults::default();
-        let items = Items::read(&json, &Place::Root, &mut faults);
+        let items = Several::read(&json, &Place::Root, &mut faults);
         let (listed, _) = faults.into_parts();
         let listed = listed.iter().map(|fault| {
             let fault = serde_json::to_value(fault).unwrap();
@@ -286,12 +286,12 @@ mod tests {
     #[test]
     fn the_schema_says_what_the_reader_does() {
         let mut components = Components::default();
-        Items::schema(&mut components);
+        Several::schema(&mut components);
         let schemas = serde_json::to_value(components.into_inner()).unwrap();
-        assert_eq!(schemas["Items"]["required"], serde_json::json!(["items"]));
-        assert_eq!(schemas["Items"]["additionalProperties"], false);
-        assert_eq!(schemas["Items"]["properties"]["atomic"]["default"], true);
-        assert_eq!(schemas["Items"]["properties"]["items"]["minItems"], 1);
+        assert_eq!(schemas["Several"]["required"], serde_json::json!(["items"]));
+        assert_eq!(schemas["Several"]["additionalProperties"], false);
+        assert_eq!(schemas["Several"]["properties"]["atomic"]["default"], true);
+        assert_eq!(schemas["Several"]["properties"]["items"]["minItems"], 1);
         assert_eq!(
             schemas["Item"]["properties"]["effective_to"]["type"],
             serde_json::json!(["string", "null"])

@@ -189,7 +189,8 @@ mod tests {
 
     #[test]
     fn repeated_keys_trailing_text_bad_utf8_and_bottomless_nesting_are_refused() {
-        let many: String = (0..40).map(|n| format!("\"k{n}\":1,")).collect();
+        let many: Vec<String> = (0..40).map(|n| format!("\"k{n}\":1,")).collect();
+        let many = many.concat();
         for bad in [
             r#"{"a":1,"a":2}"#.to_owned(),
             r#"{"a":1,"\u0061":2}"#.to_owned(),
@@ -199,7 +200,7 @@ mod tests {
             "[".repeat(100_000),
             "1e999".to_owned(),
         ] {
-            assert!(Json::parse(bad.as_bytes()).is_err(), "{}", &bad[..bad.len().min(40)]);
+            assert!(Json::parse(bad.as_bytes()).is_err(), "{}", bad.len());
         }
         assert!(Json::parse(b"\"\xff\"").is_err());
         assert!(Json::parse(format!("{{{many}\"last\":1}}").as_bytes()).is_ok());

@@ -134,20 +134,20 @@ async fn the_hierarchy_grows_by_schema_and_references() {
         "node_types": ["company", "region", "team"], "allowed_children": { "company": ["region"], "region": ["team"] },
         "max_depth": 3, "root_node_type": "company",
     });
-    let patch = |version: &str| {
-        let patch = request(Method::PATCH, &path, token).set_json(&schema);
+    let change = |version: &str| {
+        let asked = request(Method::PATCH, &path, token).set_json(&schema);
         service.send(if version.is_empty() {
-            patch
+            asked
         } else {
-            patch.insert_header(("if-match", version))
+            asked.insert_header(("if-match", version))
         })
     };
-    patch("").await.refused(428, "request.if_match_required");
-    patch("zwei").await.refused(400, "request.validation_failed");
-    let stale = patch("1").await;
+    change("").await.refused(428, "request.if_match_required");
+    change("zwei").await.refused(400, "request.validation_failed");
+    let stale = change("1").await;
     stale.refused(409, "request.version_mismatch");
     assert_eq!(stale.body["error"]["details"], json!({ "current_version": 2 }));
-    let changed = patch("\"2\"").await;
+    let changed = change("\"2\"").await;
     assert_eq!(changed.header("etag"), Some("\"3\""));
     assert_eq!(changed.expect(200)["allowed_children"]["region"], json!(["team"]));
 
@@ -207,9 +207,9 @@ async fn what_is_created_is_found_where_location_says() {
         .expect(201);
     let one = format!("{ENV}/permissions/{}", id(&made["items"][0]));
     assert_eq!(service.get(&one, token).await.expect(200), made["items"][0]);
-    let taken = service.post(&format!("{ENV}/permissions"), token, &permissions).await;
-    taken.refused(409, "rbac.permission_key_taken");
-    assert_eq!(taken.body["error"]["details"]["permission_keys"], json!(["a.b", "a.c"]));
+    let again = service.post(&format!("{ENV}/permissions"), token, &permissions).await;
+    again.refused(409, "rbac.permission_key_taken");
+    assert_eq!(again.body["error"]["details"]["permission_keys"], json!(["a.b", "a.c"]));
     let found = service
         .get(&format!("{ENV}/permissions?source=custom&category=x"), token)
         .await
@@ -280,9 +280,9 @@ async fn an_assignment_lives_from_post_to_delete() {
     let expected = json!({ "page": 1, "take": 20, "item_count": 1, "page_count": 1, "has_previous_page": false, "has_next_page": false });
     assert_eq!(list["pagination"], expected);
 
-    let patch = json!({ "role_id": id(&role), "effective_from": null, "effective_to": null });
+    let cleared = json!({ "role_id": id(&role), "effective_from": null, "effective_to": null });
     let patched = service
-        .send(request(Method::PATCH, &path, token).set_json(&patch))
+        .send(request(Method::PATCH, &path, token).set_json(&cleared))
         .await
         .expect(200);
     assert_eq!(

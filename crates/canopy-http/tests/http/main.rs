@@ -1,8 +1,14 @@
 //! The HTTP adapter, asked over HTTP, on the in-memory store.
 
+#[cfg(test)]
 mod bodies;
+#[cfg(test)]
 mod calls;
+#[cfg(test)]
 mod document;
+#[cfg(test)]
 mod edge;
+#[cfg(test)]
 mod service;
+#[cfg(test)]
 mod tokens;

@@ -259,6 +259,11 @@ impl IdentityWriter for Unit<Writing> {
 
     async fn update_memberships(&mut self, memberships: &[Membership]) -> Result<(), StoreError> {
         must_be_of_one_application(memberships)?;
+        let changing: HashSet<MembershipId> = memberships.iter().map(|membership| membership.id).collect();
+        must(
+            changing.len() == memberships.len(),
+            "a call changes each membership once",
+        )?;
         for membership in memberships {
             let old = self
                 .state

@@ -55,7 +55,8 @@ pub enum Unique {
     Membership,
     /// An assignment's identity, role and node in its environment.
     AssignmentKey,
-    /// A primary key: an id was minted twice.
+    /// A primary key: an id was minted twice within its environment or account. Whether a store notices one that two of
+    /// them share is left open; it keeps their rows apart.
     Id,
 }
 

@@ -4,9 +4,9 @@
 //! that no lock covered. It stores nothing of the call, names the broken rule of the fields rather than
 //! [`Unique::Id`](super::Unique::Id) where both are broken, and leaves the unit of work usable.
 //!
-//! A row that names something that is not there (a node's parent, a role of another environment), and an update of a row
-//! that is not there, are bugs of the caller: [`StoreError::Internal`]. After any error but `Duplicate` a unit of work is
-//! good for nothing but to be dropped.
+//! A row that names something that is not there (a node's parent, a role of another environment), an update of a row that
+//! is not there, and one that has a row twice, are bugs of the caller: [`StoreError::Internal`]. After any error but
+//! `Duplicate` a unit of work is good for nothing but to be dropped.
 //!
 //! Every method takes a whole set with a constant number of statements; the empty set is no statement at all.
 
@@ -73,7 +73,7 @@ pub trait RoleWriter: Send {
 /// The tree of nodes.
 #[async_trait]
 pub trait NodeWriter: Send {
-    /// Stores new nodes of one environment, parents before their children.
+    /// Stores new nodes of one environment, parents before their children; no node stands below itself.
     /// [`Unique::NodeSlug`](super::Unique::NodeSlug) may be taken.
     async fn insert_nodes(&mut self, nodes: &[Node]) -> Result<(), StoreError>;
     /// Overwrites the rows of nodes of one environment. [`Unique::NodeSlug`](super::Unique::NodeSlug) may be taken.

@@ -185,6 +185,7 @@ macro_rules! storage_contract {
                 writers_of_every_scope_get_their_turn
                 of_two_racing_writers_of_one_slug_one_wins
                 empty_sets_are_no_work
+                changing_a_row_twice_in_one_call_is_refused
                 many_refusals_leave_the_unit_of_work_usable
                 a_store_that_works_answers_a_ping
             }

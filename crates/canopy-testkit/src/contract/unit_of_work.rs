@@ -1,6 +1,6 @@
 //! Clauses on units of work: what they see, what they leave, and what waits for what.
 
-use super::support::{TestStore, acme, acme_and_zeta, assert_duplicate, reading, writing, writing_in};
+use super::support::{TestStore, acme, acme_and_zeta, assert_bug, assert_duplicate, reading, writing, writing_in};
 use crate::fixture::{Maker, World, assignment_key, window};
 use canopy_domain::port::{Unique, WriteScope, WriteTx};
 use canopy_domain::role::listing::RoleQuery;
@@ -323,6 +323,31 @@ pub async fn empty_sets_are_no_work(store: TestStore) {
         .unwrap();
     assert_eq!(before.without_accounts(), after.without_accounts());
     assert_eq!(reading(&store).await.account(account.id).await.unwrap(), Some(account));
+}
+
+pub async fn changing_a_row_twice_in_one_call_is_refused(store: TestStore) {
+    let world = acme(&store).await;
+    let here = &world.development;
+    let assignment = world.assignment(world.ada(), &here.reader, &here.eu);
+    world.assign(store.as_ref(), std::slice::from_ref(&assignment)).await;
+    let mut tx = writing_in(&store, here.id()).await;
+    assert!(
+        tx.update_roles(&[here.reader.clone(), here.reader.clone()])
+            .await
+            .is_err()
+    );
+    drop(tx);
+    let mut tx = writing_in(&store, here.id()).await;
+    assert!(tx.update_nodes(&[here.eu.clone(), here.eu.clone()]).await.is_err());
+    drop(tx);
+    let mut tx = writing_in(&store, here.id()).await;
+    assert_bug(
+        tx.update_memberships(&[world.memberships[0].clone(), world.memberships[0].clone()])
+            .await,
+    );
+    drop(tx);
+    let mut tx = writing_in(&store, here.id()).await;
+    assert!(tx.update_assignments(&[assignment.clone(), assignment]).await.is_err());
 }
 
 pub async fn many_refusals_leave_the_unit_of_work_usable(store: TestStore) {

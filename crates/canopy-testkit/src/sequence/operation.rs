@@ -9,7 +9,7 @@ use std::ops::Range;
 pub type Number = u8;
 
 /// How many numbers there are of each kind.
-const NUMBERS: Number = 6;
+const NUMBERS: Number = 8;
 
 /// One unit of work.
 #[derive(Debug, Clone)]
@@ -137,7 +137,7 @@ pub fn any_unit() -> impl Strategy<Value = Unit> {
     // Numbers over the first four name environments that most sequences do not have.
     let touched = prop_oneof![12 => vec(0..4_u8, 0..3), 1 => vec(0..NUMBERS, 0..3)];
     let commit = prop_oneof![5 => touched.prop_map(Some), 1 => Just(None)];
-    (vec(any_operation(), 0..6), commit).prop_map(|(operations, commit)| Unit { operations, commit })
+    (vec(any_operation(), 1..8), commit).prop_map(|(operations, commit)| Unit { operations, commit })
 }
 
 /// A call of a writer; calls deep in the tree of tenants come more often.
@@ -151,25 +151,42 @@ pub fn any_operation() -> impl Strategy<Value = Operation> {
     ]
 }
 
-fn number() -> impl Strategy<Value = Number> {
-    // Small numbers are there more often.
-    prop_oneof![3 => 0..3_u8, 1 => 0..NUMBERS]
+/// Mostly something that is there from the start.
+fn known() -> impl Strategy<Value = Number> {
+    prop_oneof![12 => 0..3_u8, 1 => 0..NUMBERS]
+}
+
+/// Something that is there, or is not yet.
+fn fresh() -> impl Strategy<Value = Number> {
+    prop_oneof![1 => 0..3_u8, 4 => 3..NUMBERS]
+}
+
+/// Mostly one of the environments that share an application.
+fn environment() -> impl Strategy<Value = Number> {
+    prop_oneof![8 => 0..2_u8, 3 => 2..4_u8, 1 => 0..NUMBERS]
+}
+
+/// A pair that belongs together; now and then one that does not.
+fn belonging(pairs: &'static [(Number, Number)]) -> impl Strategy<Value = (Number, Number)> {
+    prop_oneof![8 => prop::sample::select(pairs), 1 => (0..NUMBERS, 0..NUMBERS)]
 }
 
 fn any_tenancy() -> impl Strategy<Value = Operation> {
-    let three = || (number(), number(), number());
+    let application = || belonging(&[(0, 0), (1, 1), (2, 0)]);
+    let placed = || belonging(&[(0, 0), (1, 0), (2, 1), (3, 2)]);
     let model = prop_oneof![Just(AccessModel::Flat), Just(AccessModel::Hierarchy)];
+    let three = || (fresh(), known(), fresh());
     prop_oneof![
-        (number(), number()).prop_map(|(id, slug)| Operation::Account { id, slug }),
+        (fresh(), fresh()).prop_map(|(id, slug)| Operation::Account { id, slug }),
         three().prop_map(|(id, account, slug)| Operation::Application { id, account, slug }),
-        (three(), number()).prop_map(|((id, account, slug), settings)| Operation::UpdateApplication {
+        (application(), fresh(), fresh()).prop_map(|((id, account), slug, settings)| Operation::UpdateApplication {
             id,
             account,
             slug,
             settings
         }),
         three().prop_map(|(id, application, slug)| Operation::Environment { id, application, slug }),
-        (three(), model).prop_map(|((id, application, slug), model)| Operation::UpdateEnvironment {
+        (placed(), fresh(), model).prop_map(|((id, application), slug, model)| Operation::UpdateEnvironment {
             id,
             application,
             slug,
@@ -179,23 +196,26 @@ fn any_tenancy() -> impl Strategy<Value = Operation> {
 }
 
 fn any_catalog() -> impl Strategy<Value = Operation> {
-    let pairs = || vec((number(), number()), 0..4);
-    let role = || (number(), number(), any::<bool>());
+    let pairs = || vec((known(), known()), 0..4);
+    let rows = vec((fresh(), fresh()), 0..3);
+    let role = |id| (id, fresh(), any::<bool>());
     prop_oneof![
-        (number(), pairs()).prop_map(|(environment, rows)| Operation::Permissions { environment, rows }),
-        (number(), vec(role(), 0..4)).prop_map(|(environment, rows)| Operation::Roles { environment, rows }),
-        (number(), role()).prop_map(|(environment, row)| Operation::UpdateRole { environment, row }),
-        (number(), pairs()).prop_map(|(environment, pairs)| Operation::Bind { environment, pairs }),
-        (number(), pairs()).prop_map(|(environment, pairs)| Operation::Unbind { environment, pairs }),
+        (environment(), rows).prop_map(|(environment, rows)| Operation::Permissions { environment, rows }),
+        (environment(), vec(role(fresh().boxed()), 0..3))
+            .prop_map(|(environment, rows)| Operation::Roles { environment, rows }),
+        (environment(), role(known().boxed()))
+            .prop_map(|(environment, row)| Operation::UpdateRole { environment, row }),
+        (environment(), pairs()).prop_map(|(environment, pairs)| Operation::Bind { environment, pairs }),
+        (environment(), pairs()).prop_map(|(environment, pairs)| Operation::Unbind { environment, pairs }),
     ]
 }
 
 fn any_node() -> impl Strategy<Value = Operation> {
-    let rows = vec((number(), number(), number()), 0..4);
+    let rows = vec((fresh(), known(), fresh()), 0..3);
     let status = prop_oneof![Just(NodeStatus::Active), Just(NodeStatus::Inactive)];
     prop_oneof![
-        (number(), rows).prop_map(|(environment, rows)| Operation::Nodes { environment, rows }),
-        (number(), number(), number(), status).prop_map(|(environment, id, slug, status)| Operation::UpdateNode {
+        (environment(), rows).prop_map(|(environment, rows)| Operation::Nodes { environment, rows }),
+        (environment(), known(), fresh(), status).prop_map(|(environment, id, slug, status)| Operation::UpdateNode {
             environment,
             id,
             slug,
@@ -205,20 +225,28 @@ fn any_node() -> impl Strategy<Value = Operation> {
 }
 
 fn any_identity() -> impl Strategy<Value = Operation> {
-    let identities = vec((number(), number(), proptest::option::of(number())), 0..4);
+    let identities = vec((fresh(), fresh(), proptest::option::of(fresh())), 0..3);
     let status = || prop::sample::select(MembershipStatus::ALL);
-    let memberships = || vec((number(), number(), status()), 0..4);
+    let rows = |pairs: BoxedStrategy<(Number, Number)>| {
+        vec(
+            (pairs, status()).prop_map(|((id, identity), status)| (id, identity, status)),
+            0..3,
+        )
+    };
+    let joining = rows((fresh(), 0..NUMBERS).boxed());
+    let joined = rows(belonging(&[(0, 0), (1, 1), (2, 2)]).boxed());
+    let application = || prop_oneof![3 => Just(0_u8), 2 => 0..3_u8];
     prop_oneof![
-        (number(), identities).prop_map(|(account, rows)| Operation::Identities { account, rows }),
-        (number(), memberships()).prop_map(|(application, rows)| Operation::Memberships { application, rows }),
-        (number(), memberships()).prop_map(|(application, rows)| Operation::UpdateMemberships { application, rows }),
+        (prop_oneof![4 => Just(0_u8), 1 => known()], identities)
+            .prop_map(|(account, rows)| Operation::Identities { account, rows }),
+        (application(), joining).prop_map(|(application, rows)| Operation::Memberships { application, rows }),
+        (application(), joined).prop_map(|(application, rows)| Operation::UpdateMemberships { application, rows }),
     ]
 }
 
 fn any_assignment() -> impl Strategy<Value = Operation> {
-    let row = || {
-        let numbers = (number(), number(), number(), number());
-        let row = (numbers, -2..3_i8, proptest::option::of(1..4_u8));
+    let row = |id: BoxedStrategy<Number>| {
+        let row = ((id, known(), known(), known()), -2..3_i8, proptest::option::of(1..4_u8));
         row.prop_map(|((id, identity, role, node), from, lasts)| AssignmentRow {
             id,
             identity,
@@ -228,11 +256,13 @@ fn any_assignment() -> impl Strategy<Value = Operation> {
             lasts,
         })
     };
-    let rows = || vec(row(), 0..4);
+    let some = || (0..4_u8).boxed();
     prop_oneof![
-        3 => (number(), rows()).prop_map(|(environment, rows)| Operation::Assignments { environment, rows }),
-        2 => (number(), rows()).prop_map(|(environment, rows)| Operation::UpdateAssignments { environment, rows }),
-        1 => (number(), vec(number(), 0..3))
+        4 => (environment(), vec(row((0..NUMBERS).boxed()), 0..4))
+            .prop_map(|(environment, rows)| Operation::Assignments { environment, rows }),
+        3 => (environment(), vec(row(some()), 0..3))
+            .prop_map(|(environment, rows)| Operation::UpdateAssignments { environment, rows }),
+        1 => (environment(), vec(some(), 0..3))
             .prop_map(|(environment, ids)| Operation::DeleteAssignments { environment, ids }),
     ]
 }

@@ -1,6 +1,6 @@
 //! Assignments: facts to judge them by, and writing them.
 
-use crate::error::must;
+use crate::error::{internal, must, translate};
 use crate::packed::{Cell, IDS, Layout, Packed};
 use crate::role::one_environment;
 use crate::statement::Row;
@@ -13,11 +13,11 @@ use canopy_domain::port::reader::AssignmentReader;
 use canopy_domain::port::writer::AssignmentWriter;
 use canopy_domain::port::{StoreError, Unique};
 use canopy_domain::{
-    Assignment, AssignmentId, AssignmentKey, EnvironmentId, EnvironmentPlace, MembershipStatus, NodeId, Page,
-    Timestamp, Window,
+    Assignment, AssignmentId, AssignmentKey, EnvironmentId, EnvironmentPlace, IdentityId, MembershipStatus, NodeId,
+    Page, Timestamp, Window,
 };
 use diesel::{Connection, SqliteConnection};
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::LazyLock;
 
 mod listing;
@@ -84,19 +84,21 @@ fn facts(
     place: &EnvironmentPlace,
     asked: &[AssignmentKey],
 ) -> Result<AssignmentFacts, StoreError> {
-    // Whoever has a membership is of the account, so identities are looked at for the others alone.
+    // Nearly all that is asked about is there and active, so the statements tell of the exceptions. Whoever has a
+    // membership is of the account; identities are looked at for the others alone.
     static IDENTITIES: LazyLock<String> = LazyLock::new(|| {
         format!(
-            "{} SELECT given.id, m.status FROM given \
+            "{} SELECT given.id, m.status, m.status IS NOT NULL \
+             OR EXISTS (SELECT 1 FROM identities AS i WHERE i.account_id = ?3 AND i.id = given.id) FROM given \
              LEFT JOIN memberships AS m ON m.application_id = ?4 AND m.identity_id = given.id AND m.account_id = ?3 \
-             WHERE m.status IS NOT NULL \
-             OR EXISTS (SELECT 1 FROM identities AS i WHERE i.account_id = ?3 AND i.id = given.id)",
+             WHERE m.status IS NOT ?5",
             IDS.given()
         )
     });
     static NODES: LazyLock<String> = LazyLock::new(|| {
         format!(
-            "{} SELECT n.id FROM given CROSS JOIN nodes AS n ON n.environment_id = ?3 AND n.id = given.id",
+            "{} SELECT given.id FROM given \
+             WHERE NOT EXISTS (SELECT 1 FROM nodes AS n WHERE n.environment_id = ?3 AND n.id = given.id)",
             IDS.given()
         )
     });
@@ -115,42 +117,55 @@ fn facts(
             KEYS.given()
         )
     });
-    let ids = |part: fn(&AssignmentKey) -> &[u8; 16]| Packed::distinct_ids(asked.iter().map(part));
-    let identities = ids(|key| key.identity.as_bytes());
-    let nodes = ids(|key| key.node.as_bytes());
-    let roles = ids(|key| key.role.as_bytes());
+    let environment = place.environment.as_bytes();
+    let mut identities: HashMap<_, _> = asked
+        .iter()
+        .map(|key| (key.identity, Some(MembershipStatus::Active)))
+        .collect();
+    let ids = Packed::distinct_ids(identities.keys().map(IdentityId::as_bytes));
+    let exceptions = ids
+        .statement(&IDENTITIES)
+        .bind(place.account.as_bytes())
+        .bind(place.application.as_bytes())
+        .bind(MembershipStatus::Active.as_str());
+    exceptions.for_each(c, "memberships", |row| {
+        let id: IdentityId = row.id(0)?;
+        let status = row.optional_text(1, |word| MembershipStatus::parse(word).ok_or(()))?;
+        if row.flag(2)? {
+            identities.insert(id, status);
+        } else {
+            identities.remove(&id);
+        }
+        Ok(())
+    })?;
+    let mut nodes: HashSet<NodeId> = asked.iter().map(|key| key.node).collect();
+    let ids = Packed::distinct_ids(nodes.iter().map(NodeId::as_bytes));
+    ids.statement(&NODES).bind(environment).for_each(c, "nodes", |row| {
+        nodes.remove(&row.id(0)?);
+        Ok(())
+    })?;
+    let roles = Packed::distinct_ids(asked.iter().map(|key| key.role.as_bytes()));
+    let roles = roles.statement(&ROLES).bind(environment).all(c, "roles", |row| {
+        let role = AssignableRole {
+            kind: row.role_kind(1)?,
+            is_active: row.flag(2)?,
+        };
+        Ok((row.id(0)?, role))
+    })?;
     let keys = Packed::new(KEYS, asked, |row, key| {
         row.id(key.identity.as_bytes());
         row.id(key.role.as_bytes());
         row.id(key.node.as_bytes());
     });
-    let environment = place.environment.as_bytes();
-    let identities = identities
-        .statement(&IDENTITIES)
-        .bind(place.account.as_bytes())
-        .bind(place.application.as_bytes());
+    let existing = keys
+        .statement(&EXISTING)
+        .bind(environment)
+        .all(c, "assignments", |row| Ok((row.assignment_key(1)?, row.id(0)?)))?;
     Ok(AssignmentFacts {
-        identities: identities.all(c, "memberships", |row| {
-            let status = row.optional_text(1, |word| MembershipStatus::parse(word).ok_or(()))?;
-            Ok((row.id(0)?, status))
-        })?,
-        nodes: nodes
-            .statement(&NODES)
-            .bind(environment)
-            .all(c, "nodes", |row| row.id::<NodeId>(0))?,
-        roles: roles.statement(&ROLES).bind(environment).all(c, "roles", |row| {
-            Ok((
-                row.id(0)?,
-                AssignableRole {
-                    kind: row.role_kind(1)?,
-                    is_active: row.flag(2)?,
-                },
-            ))
-        })?,
-        existing: keys
-            .statement(&EXISTING)
-            .bind(environment)
-            .all(c, "assignments", |row| Ok((row.assignment_key(1)?, row.id(0)?)))?,
+        identities,
+        nodes,
+        roles,
+        existing,
     })
 }
 
@@ -214,12 +229,7 @@ impl AssignmentReader for UnitOfWork {
 
 /// Stores rows. Each identity is looked up among the members of the application of the account; one that is missing there is
 /// stored as no id, which the table refuses, and with it the whole statement.
-fn insert(
-    c: &mut SqliteConnection,
-    environment: EnvironmentId,
-    rows: &Packed,
-    repeated: bool,
-) -> Result<usize, StoreError> {
+fn insert(c: &mut SqliteConnection, environment: EnvironmentId, assignments: &[Assignment]) -> Result<(), StoreError> {
     static INSERT: LazyLock<String> = LazyLock::new(|| {
         format!(
             "{} INSERT INTO assignments (environment_id, id, identity_id, role_id, node_id, effective_from, \
@@ -238,17 +248,17 @@ fn insert(
             ROWS.given()
         )
     });
-    let place = place(c, environment)?;
-    let place = place.ok_or_else(|| crate::error::internal("the environment of the assignments is not there"))?;
+    let place = place(c, environment)?.ok_or_else(|| internal("the environment of the assignments is not there"))?;
+    let rows = pack(assignments);
     let statement = rows
         .statement(&INSERT)
         .bind(environment.as_bytes())
         .bind(place.application.as_bytes())
         .bind(place.account.as_bytes());
     if let Some(stored) = statement.attempt(c)? {
-        return Ok(stored);
+        return must(stored == assignments.len(), "an assignment was not stored");
     }
-    let taken = repeated || rows.statement(&TAKEN).bind(environment.as_bytes()).holds(c)?;
+    let taken = repeats_a_key(assignments) || rows.statement(&TAKEN).bind(environment.as_bytes()).holds(c)?;
     Err(StoreError::Duplicate(if taken {
         Unique::AssignmentKey
     } else {
@@ -278,11 +288,7 @@ impl AssignmentWriter for UnitOfWork {
             return Ok(());
         };
         let assignments = assignments.to_vec();
-        self.run(move |c| {
-            let stored = insert(c, environment, &pack(&assignments), repeats_a_key(&assignments))?;
-            must(stored == assignments.len(), "an assignment was not stored")
-        })
-        .await
+        self.run(move |c| insert(c, environment, &assignments)).await
     }
 
     async fn update_assignments(&mut self, assignments: &[Assignment]) -> Result<(), StoreError> {
@@ -303,7 +309,7 @@ impl AssignmentWriter for UnitOfWork {
                     gone == assignments.len(),
                     "a changed assignment is not there, or given twice",
                 )?;
-                insert(c, environment, &pack(&assignments), repeats_a_key(&assignments))?;
+                insert(c, environment, &assignments)?;
                 Ok(())
             });
             replaced.map_err(|Replacing(error)| error)
@@ -331,6 +337,6 @@ impl From<StoreError> for Replacing {
 
 impl From<diesel::result::Error> for Replacing {
     fn from(error: diesel::result::Error) -> Self {
-        Self(crate::error::translate(error, None))
+        Self(translate(error, None))
     }
 }

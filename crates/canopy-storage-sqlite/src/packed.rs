@@ -96,6 +96,8 @@ pub(crate) struct Packed {
     cells: Vec<u8>,
     heap: Vec<u8>,
     heap_start: usize,
+    /// The number that was written last, and its cell: the instants of a set are mostly one and the same.
+    last: (i64, [u8; 2 * SLOT]),
     /// A JSON array with as many elements as there are rows: the fastest thing to count through that SQLite has.
     counter: String,
 }
@@ -108,6 +110,7 @@ impl Packed {
             cells: Vec::with_capacity(size),
             heap: Vec::new(),
             heap_start: size,
+            last: (0, *b"                   0"),
             counter: format!("[{}]", vec!["0"; items.len()].join(",")),
         };
         for item in items {
@@ -139,8 +142,14 @@ impl Packed {
 
     /// The next cell is this number.
     pub(crate) fn number(&mut self, number: impl Into<i64>) {
-        // Writing to a Vec cannot fail.
-        let _ = write!(self.cells, "{:>1$}", number.into(), 2 * SLOT);
+        let number = number.into();
+        if number != self.last.0 {
+            let mut cell = [b' '; 2 * SLOT];
+            // As wide as the longest number, so it cannot fail.
+            let _ = write!(cell.as_mut_slice(), "{number:>20}");
+            self.last = (number, cell);
+        }
+        self.cells.extend_from_slice(&self.last.1);
     }
 
     /// The next cell is this instant.

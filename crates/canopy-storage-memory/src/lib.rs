@@ -11,6 +11,7 @@ mod identity;
 mod permission;
 mod role;
 mod rule;
+mod scope;
 mod setup;
 mod state;
 mod store;

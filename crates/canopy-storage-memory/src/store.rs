@@ -28,6 +28,7 @@ pub struct MemoryStore {
     committed: Arc<Committed>,
     writer: Arc<Mutex<()>>,
     deadline: Duration,
+    is_strict: bool,
 }
 
 /// The newest committed state.
@@ -64,6 +65,16 @@ impl MemoryStore {
             committed: Arc::default(),
             writer: Arc::default(),
             deadline,
+            is_strict: false,
+        }
+    }
+
+    /// An empty store that refuses commits which touch an environment that their scope did not lock: a store that locks
+    /// rows would let them race. For tests of use cases.
+    pub fn strict() -> Self {
+        Self {
+            is_strict: true,
+            ..Self::new()
         }
     }
 }
@@ -80,13 +91,13 @@ impl Store for MemoryStore {
         Ok(Box::new(Unit::new(self.committed.get(), Reading)))
     }
 
-    async fn write(&self, _scope: WriteScope) -> Result<Box<dyn WriteTx>, StoreError> {
+    async fn write(&self, scope: WriteScope) -> Result<Box<dyn WriteTx>, StoreError> {
         let lock = Arc::clone(&self.writer).lock_owned();
         let lock = tokio::time::timeout(self.deadline, lock)
             .await
             .map_err(|elapsed| StoreError::Busy(Box::new(elapsed)))?;
         let state = self.committed.get();
-        let writing = Writing::new(Arc::clone(&self.committed), lock);
+        let writing = Writing::new(Arc::clone(&self.committed), self.is_strict.then_some(scope), lock);
         Ok(Box::new(Unit::new(state, writing)))
     }
 

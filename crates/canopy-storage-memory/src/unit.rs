@@ -2,10 +2,11 @@
 
 use crate::audit::stored;
 use crate::rule::must;
+use crate::scope;
 use crate::state::State;
 use crate::store::Committed;
 use async_trait::async_trait;
-use canopy_domain::port::{CommitRecord, StoreError, WriteTx};
+use canopy_domain::port::{CommitRecord, StoreError, WriteScope, WriteTx};
 use canopy_domain::{EnvironmentId, Revision};
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -26,12 +27,18 @@ pub(crate) struct Reading;
 #[derive(Debug)]
 pub(crate) struct Writing {
     committed: Arc<Committed>,
+    /// What a strict store holds the write to.
+    scope: Option<WriteScope>,
     _lock: OwnedMutexGuard<()>,
 }
 
 impl Writing {
-    pub const fn new(committed: Arc<Committed>, lock: OwnedMutexGuard<()>) -> Self {
-        Self { committed, _lock: lock }
+    pub const fn new(committed: Arc<Committed>, scope: Option<WriteScope>, lock: OwnedMutexGuard<()>) -> Self {
+        Self {
+            committed,
+            scope,
+            _lock: lock,
+        }
     }
 }
 
@@ -49,6 +56,12 @@ impl WriteTx for Unit<Writing> {
             touched.len() == record.changes.len(),
             "a commit names each environment once",
         )?;
+        if let Some(scope) = &self.kind.scope {
+            let before = self.kind.committed.get();
+            touched
+                .iter()
+                .try_for_each(|environment| scope::check(&before, scope, *environment))?;
+        }
         let mut revisions = Vec::with_capacity(record.changes.len());
         for touched in record.changes {
             let contents = self.state.contents_mut(touched.environment)?;

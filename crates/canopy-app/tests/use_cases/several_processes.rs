@@ -26,7 +26,7 @@ impl Shared {
     fn new() -> Arc<Self> {
         let (news, _) = broadcast::channel(64);
         Arc::new(Self {
-            store: MemoryStore::new(),
+            store: MemoryStore::strict(),
             news,
             is_deaf: false.into(),
             is_unreachable: false.into(),

@@ -70,7 +70,7 @@ pub fn done<T: Clone + core::fmt::Debug, E: core::fmt::Debug>(outcomes: &[Outcom
 impl World {
     /// Account `acme` with its application `default`, on a fresh in-memory store.
     pub async fn new() -> Self {
-        Self::on(Arc::new(MemoryStore::new())).await
+        Self::on(Arc::new(MemoryStore::strict())).await
     }
 
     pub async fn on(store: Arc<dyn Store>) -> Self {

@@ -202,6 +202,10 @@ impl SlotTable {
     /// Takes out a slot, if it is in.
     pub(super) fn remove(&mut self, hash: u64, slot: u32, hash_of: impl Fn(u32) -> u64) {
         let (mut at, mask) = (self.home(hash), self.slot_bits as usize);
+        if slot >= self.slot_bits {
+            // Larger than any that this table has had; beside the hash its upper bits would be taken for a piece of it.
+            return;
+        }
         let wanted = self.entry(hash, slot);
         loop {
             match self.entries.get(at) {

@@ -4,9 +4,7 @@ use crate::decisions::Decisions;
 use crate::directory::Directory;
 use crate::{AppError, Call};
 use canopy_domain::audit::{AuditEvent, AuditEventId};
-use canopy_domain::port::{
-    Clock, CommitRecord, EnvironmentChanges, Ids, ReadTx, Store, StoreError, WriteScope, WriteTx,
-};
+use canopy_domain::port::{Clock, CommitRecord, Ids, ReadTx, Secrets, Store, StoreError, WriteScope, WriteTx};
 use canopy_domain::{EnvironmentId, Revision, Timestamp};
 use std::sync::Arc;
 use uuid::Uuid;
@@ -30,9 +28,9 @@ impl core::fmt::Debug for App {
 }
 
 impl App {
-    /// Puts a service together. One process uses one `App` (clones share everything) for one store.
-    pub fn new(store: Arc<dyn Store>, clock: Arc<dyn Clock>, ids: Arc<dyn Ids>) -> Self {
-        let decisions = Arc::new(Decisions::new(Arc::clone(&store)));
+    /// Puts a service together; `secrets` seeds its indexes. One process uses one `App` (clones share everything) for one store.
+    pub fn new(store: Arc<dyn Store>, clock: Arc<dyn Clock>, ids: Arc<dyn Ids>, secrets: &dyn Secrets) -> Self {
+        let decisions = Arc::new(Decisions::new(Arc::clone(&store), secrets));
         Self {
             store,
             clock,
@@ -104,13 +102,11 @@ impl App {
         tx: Box<dyn WriteTx>,
         record: CommitRecord,
     ) -> Result<Vec<(EnvironmentId, Revision)>, AppError> {
-        let changes: Vec<EnvironmentChanges> = record.changes.clone();
-        let touched: Vec<EnvironmentId> = changes.iter().map(|one| one.environment).collect();
+        let changes = record.changes.clone();
         match tx.commit(record).await {
             Ok(revisions) => {
-                for (one, (_, revision)) in changes.into_iter().zip(&revisions) {
-                    self.decisions.publish(one.environment, *revision, &one.changes);
-                }
+                let committed: Vec<_> = revisions.iter().map(|(_, revision)| *revision).zip(changes).collect();
+                self.decisions.publish(&committed).await;
                 if let Some(shared) = self.store.shared() {
                     shared.announce(&revisions);
                 }
@@ -118,7 +114,7 @@ impl App {
             }
             Err(error) => {
                 // Whether the commit took place may be open, so what these indexes hold may be old.
-                self.decisions.forget(&touched);
+                self.decisions.forget(changes.iter().map(|one| one.environment));
                 Err(error.into())
             }
         }

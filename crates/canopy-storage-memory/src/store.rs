@@ -4,6 +4,7 @@ use crate::state::State;
 use crate::unit::{Reading, Unit, Writing};
 use async_trait::async_trait;
 use canopy_domain::port::{ReadTx, Store, StoreError, WriteScope, WriteTx};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 use tokio::sync::Mutex;
@@ -33,18 +34,26 @@ pub struct MemoryStore {
 
 /// The newest committed state.
 #[derive(Debug, Default)]
-pub(crate) struct Committed(RwLock<State>);
+pub(crate) struct Committed {
+    state: RwLock<State>,
+    loses_answers: AtomicBool,
+}
 
 impl Committed {
+    /// Whether commits take place but are reported as failed.
+    pub fn loses_answers(&self) -> bool {
+        self.loses_answers.load(Ordering::SeqCst)
+    }
+
     /// The state as it stands.
     pub fn get(&self) -> State {
         // A state is replaced whole, so a panic elsewhere cannot have left half of one.
-        self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
+        self.state.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Replaces the state.
     pub fn set(&self, state: State) {
-        let old = std::mem::replace(&mut *self.0.write().unwrap_or_else(PoisonError::into_inner), state);
+        let old = std::mem::replace(&mut *self.state.write().unwrap_or_else(PoisonError::into_inner), state);
         // Taking apart a large state takes a while; readers need not wait for it.
         drop(old);
     }
@@ -67,6 +76,12 @@ impl MemoryStore {
             deadline,
             is_strict: false,
         }
+    }
+
+    /// From now on commits take place but are reported as [`StoreError::Unavailable`], as when a connection breaks before
+    /// the answer; or no longer. For tests of use cases.
+    pub fn lose_answers(&self, lose: bool) {
+        self.committed.loses_answers.store(lose, Ordering::SeqCst);
     }
 
     /// An empty store that refuses commits which touch an environment that their scope did not lock: a store that locks

@@ -75,6 +75,9 @@ impl WriteTx for Unit<Writing> {
         Arc::make_mut(&mut self.state.audit).add(stored(record.audit, revision))?;
         let Self { state, kind } = *self;
         kind.committed.set(state);
+        if kind.committed.loses_answers() {
+            return Err(StoreError::Unavailable("the answer was lost".into()));
+        }
         Ok(revisions)
     }
 }

@@ -4,11 +4,11 @@ mod fence;
 mod slot;
 
 use crate::AppError;
-use canopy_domain::access::{AccessIndex, Change};
-use canopy_domain::port::{News, Store, StoreError};
+use canopy_domain::access::AccessIndex;
+use canopy_domain::port::{EnvironmentChanges, News, Secrets, Store, StoreError};
 use canopy_domain::{EnvironmentId, Revision, TenancyError, Tenant};
 use fence::Fence;
-use slot::Slot;
+use slot::{Progress, Slot};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
@@ -35,6 +35,8 @@ pub struct Decisions {
     slots: RwLock<HashMap<EnvironmentId, Arc<Slot>>>,
     fence: Fence,
     last_news: Mutex<Option<Instant>>,
+    /// Where things lie in an index depends on it, so that customers cannot choose keys that are all looked for in one place.
+    seed: u64,
 }
 
 impl core::fmt::Debug for Decisions {
@@ -48,12 +50,14 @@ impl core::fmt::Debug for Decisions {
 
 impl Decisions {
     /// No index is loaded yet.
-    pub(crate) fn new(store: Arc<dyn Store>) -> Self {
+    pub(crate) fn new(store: Arc<dyn Store>, secrets: &dyn Secrets) -> Self {
+        let [a, b, c, d, e, f, g, h, ..] = secrets.bytes();
         Self {
             store,
             slots: RwLock::default(),
             fence: Fence::default(),
             last_news: Mutex::default(),
+            seed: u64::from_le_bytes([a, b, c, d, e, f, g, h]),
         }
     }
 
@@ -76,8 +80,7 @@ impl Decisions {
         if self.store.shared().is_some() && (consistency == Consistency::Strong || self.is_cut_off()) {
             return None;
         }
-        let slots = self.slots.read().unwrap_or_else(PoisonError::into_inner);
-        slots.get(&environment)?.ask(ask)
+        self.slot(environment)?.ask_now(ask)
     }
 
     /// Asks the index of an environment, loading it or catching it up first where that is needed.
@@ -111,51 +114,75 @@ impl Decisions {
         // A commit may move the floor while the index catches up, so this repeats until an index is current. Each round
         // reaches at least the revision that the floor had at its start.
         loop {
-            if let Some(answer) = slot.ask(|index| ask.take().map(|ask| ask(index))).flatten() {
+            if let Some(answer) = slot.ask(|index| ask.take().map(|ask| ask(index))).await.flatten() {
                 return Ok(answer);
             }
             let moving = slot.moving.lock().await;
-            self.bring_forward(environment, &slot).await?;
+            let brought = self.bring_forward(environment, &slot).await;
             drop(moving);
+            if let Err(AppError::Tenancy(TenancyError::NotFound(_))) = &brought {
+                self.slots
+                    .write()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .remove(&environment);
+            }
+            brought?;
         }
     }
 
     /// Loads the index, or catches it up with the store. The caller holds the slot's `moving` lock.
     async fn bring_forward(&self, environment: EnvironmentId, slot: &Slot) -> Result<(), AppError> {
-        if slot.revision().is_none() {
-            let doubt = slot.doubt();
-            let snapshot = self.store.read().await?.snapshot(environment).await?;
-            let snapshot = snapshot.ok_or(TenancyError::NotFound(Tenant::Environment))?;
-            let index = AccessIndex::build(&snapshot)
-                .map_err(|error| StoreError::Corrupt(format!("environment {environment}: {error}")))?;
-            slot.put(index, doubt);
-            return Ok(());
-        }
-        while let Some(revision) = slot.behind() {
-            let mut tx = self.store.read().await?;
-            let records = tx.changes_since(environment, revision, CATCH_UP_PAGE).await?;
-            if records.is_empty() || !records.iter().all(|(at, changes)| slot.step(*at, changes)) {
-                slot.forget();
+        loop {
+            match slot.progress().await {
+                Progress::Current => return Ok(()),
+                Progress::Absent => {
+                    let doubt = slot.doubt();
+                    let snapshot = self.store.read().await?.snapshot(environment).await?;
+                    let snapshot = snapshot.ok_or(TenancyError::NotFound(Tenant::Environment))?;
+                    let index = AccessIndex::build_seeded(&snapshot, self.seed)
+                        .map_err(|error| StoreError::Corrupt(format!("environment {environment}: {error}")))?;
+                    slot.put(index, doubt).await;
+                    return Ok(());
+                }
+                Progress::Behind(revision) => {
+                    let mut tx = self.store.read().await?;
+                    let records = tx.changes_since(environment, revision, CATCH_UP_PAGE).await?;
+                    drop(tx);
+                    let mut fits = !records.is_empty();
+                    for (at, changes) in &records {
+                        fits = fits && slot.step(*at, changes).await;
+                    }
+                    if !fits {
+                        slot.forget();
+                    }
+                }
             }
         }
-        Ok(())
     }
 
-    /// Moves an index forward by a commit of this process. An environment that nobody asked about has none.
+    /// Moves indexes forward by a commit of this process. An environment that nobody asked about has none.
     ///
-    /// A slot is put in place before its snapshot is read, so a commit either finds it here or is in the snapshot.
-    pub(crate) fn publish(&self, environment: EnvironmentId, revision: Revision, changes: &[Change]) {
-        let Some(slot) = self.slot(environment) else { return };
-        slot.raise_floor(revision);
-        if !slot.step(revision, changes) {
-            // Behind by more than this commit, or being loaded: the next question brings it forward.
-            tracing::debug!(%revision, "index left behind its floor");
+    /// A slot is put in place before its snapshot is read, so a commit either finds it here or is in the snapshot. All
+    /// floors are raised first: whatever becomes of the steps, nothing older is answered.
+    pub(crate) async fn publish(&self, committed: &[(Revision, EnvironmentChanges)]) {
+        let moves: Vec<_> = committed
+            .iter()
+            .filter_map(|(revision, one)| Some((self.slot(one.environment)?, *revision, &one.changes)))
+            .collect();
+        for (slot, revision, _) in &moves {
+            slot.raise_floor(*revision);
+        }
+        for (slot, revision, changes) in moves {
+            if !slot.step(revision, changes).await {
+                // Behind by more than this commit, or being loaded: the next question brings it forward.
+                tracing::debug!(%revision, "index left behind its floor");
+            }
         }
     }
 
     /// Throws indexes away whose state is in doubt.
-    pub(crate) fn forget(&self, environments: &[EnvironmentId]) {
-        for slot in environments.iter().filter_map(|environment| self.slot(*environment)) {
+    pub(crate) fn forget(&self, environments: impl Iterator<Item = EnvironmentId>) {
+        for slot in environments.filter_map(|environment| self.slot(environment)) {
             slot.forget();
         }
     }

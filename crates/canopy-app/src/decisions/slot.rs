@@ -3,28 +3,48 @@
 use canopy_domain::Revision;
 use canopy_domain::access::{AccessIndex, Change};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{PoisonError, RwLock};
+use tokio::sync::{Mutex, RwLock};
 
 /// The index of one environment.
 #[derive(Default)]
 pub(super) struct Slot {
-    index: RwLock<Option<AccessIndex>>,
+    loaded: RwLock<Option<Loaded>>,
     /// The newest revision known to be committed. An index that is behind it answers nothing.
     floor: AtomicU64,
-    /// Raised whenever the state of the store is in doubt, so that a snapshot read before is not used after.
+    /// How often the state of the store came in doubt. An index, or a snapshot, from before the last time is not used.
     doubt: AtomicU64,
     /// Held by whoever loads the index or catches it up; others wait for the result.
-    pub(super) moving: tokio::sync::Mutex<()>,
+    pub(super) moving: Mutex<()>,
+}
+
+struct Loaded {
+    index: AccessIndex,
+    /// The doubt when its snapshot was about to be read.
+    doubt: u64,
 }
 
 impl Slot {
-    /// Asks the index, if it is loaded and not behind its floor.
-    pub(super) fn ask<R>(&self, ask: impl FnOnce(&AccessIndex) -> R) -> Option<R> {
-        let index = self.index.read().unwrap_or_else(PoisonError::into_inner);
-        let current = index
-            .as_ref()
-            .filter(|index| index.revision().get() >= self.floor.load(Ordering::Acquire))?;
-        Some(ask(current))
+    /// Asks the index, if it is loaded, not behind its floor, and not being moved right now. Never waits.
+    pub(super) fn ask_now<R>(&self, ask: impl FnOnce(&AccessIndex) -> R) -> Option<R> {
+        let loaded = self.loaded.try_read().ok()?;
+        self.current(loaded.as_ref()).map(ask)
+    }
+
+    /// Asks the index, if it is loaded and not behind its floor, once nobody moves it.
+    pub(super) async fn ask<R>(&self, ask: impl FnOnce(&AccessIndex) -> R) -> Option<R> {
+        let loaded = self.loaded.read().await;
+        self.current(loaded.as_ref()).map(ask)
+    }
+
+    fn current<'a>(&self, loaded: Option<&'a Loaded>) -> Option<&'a AccessIndex> {
+        let index = self.trusted(loaded)?;
+        (index.revision().get() >= self.floor.load(Ordering::Acquire)).then_some(index)
+    }
+
+    fn trusted<'a>(&self, loaded: Option<&'a Loaded>) -> Option<&'a AccessIndex> {
+        loaded
+            .filter(|loaded| loaded.doubt == self.doubt())
+            .map(|loaded| &loaded.index)
     }
 
     /// From now on nothing older than this revision is answered.
@@ -32,10 +52,9 @@ impl Slot {
         self.floor.fetch_max(revision.get(), Ordering::AcqRel);
     }
 
-    /// Whether the index is behind its floor; one that is not loaded is not.
-    pub(super) fn behind(&self) -> Option<Revision> {
-        self.revision()
-            .filter(|revision| revision.get() < self.floor.load(Ordering::Acquire))
+    /// From now on nothing is answered from what was read before.
+    pub(super) fn forget(&self) {
+        self.doubt.fetch_add(1, Ordering::AcqRel);
     }
 
     /// What must be handed back with an index that is built from a snapshot; taken before the snapshot is read.
@@ -43,32 +62,30 @@ impl Slot {
         self.doubt.load(Ordering::Acquire)
     }
 
-    /// Puts an index in place, unless the state of the store came in doubt after `doubt` was taken.
-    pub(super) fn put(&self, index: AccessIndex, doubt: u64) {
-        let mut slot = self.index.write().unwrap_or_else(PoisonError::into_inner);
-        *slot = (self.doubt() == doubt).then_some(index);
+    /// Puts an index in place whose snapshot was read after `doubt` was taken.
+    pub(super) async fn put(&self, index: AccessIndex, doubt: u64) {
+        let old = self.loaded.write().await.replace(Loaded { index, doubt });
+        // Taking apart a large index takes a while; nobody need wait for it.
+        drop(old);
     }
 
-    /// Throws the index away, and with it every snapshot that is being read.
-    pub(super) fn forget(&self) {
-        self.doubt.fetch_add(1, Ordering::AcqRel);
-        *self.index.write().unwrap_or_else(PoisonError::into_inner) = None;
-    }
-
-    /// The revision of the index, if it is loaded.
-    pub(super) fn revision(&self) -> Option<Revision> {
-        self.index
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .as_ref()
-            .map(AccessIndex::revision)
+    /// How far the index is, if it is loaded.
+    pub(super) async fn progress(&self) -> Progress {
+        let loaded = self.loaded.read().await;
+        match self.trusted(loaded.as_ref()).map(AccessIndex::revision) {
+            None => Progress::Absent,
+            Some(revision) if revision.get() < self.floor.load(Ordering::Acquire) => Progress::Behind(revision),
+            Some(_) => Progress::Current,
+        }
     }
 
     /// Moves the index one revision forward. `false` when it is not exactly one behind, or when it broke, in which case
-    /// it is thrown away and loaded again on the next question.
-    pub(super) fn step(&self, revision: Revision, changes: &[Change]) -> bool {
-        let mut slot = self.index.write().unwrap_or_else(PoisonError::into_inner);
-        let Some(index) = slot.as_mut() else { return false };
+    /// it is not trusted any more.
+    pub(super) async fn step(&self, revision: Revision, changes: &[Change]) -> bool {
+        let mut loaded = self.loaded.write().await;
+        let Some(Loaded { index, .. }) = loaded.as_mut() else {
+            return false;
+        };
         if index.revision() >= revision {
             return true;
         }
@@ -77,9 +94,20 @@ impl Slot {
         }
         if let Err(error) = index.apply(revision, changes) {
             tracing::error!(%error, %revision, "a change record does not fit the index; it will be loaded again");
-            *slot = None;
+            self.forget();
             return false;
         }
         true
     }
+}
+
+/// How far an index is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Progress {
+    /// Not loaded, or not to be trusted.
+    Absent,
+    /// At this revision, which is older than its floor.
+    Behind(Revision),
+    /// At its floor or beyond.
+    Current,
 }

@@ -27,11 +27,13 @@ pub async fn run(app: &App, call: &Call, new: &NewTenant) -> Result<Account, App
             created_at: now,
             updated_at: now,
         };
-        tx.insert_account(&account)
-            .await
-            .map_err(slug_taken(Tenant::Account, Unique::AccountSlug))?;
+        tx.insert_account(&account).await.map_err(slug_taken(
+            Tenant::Account,
+            Unique::AccountSlug,
+            new.slug.is_some(),
+        ))?;
         let first = first_application(app, &account)?;
-        let changes = first.store(tx.as_mut()).await?;
+        let changes = first.store(tx.as_mut(), true).await?;
         let metadata = vec![
             ("slug", Detail::text(&account.slug)),
             ("application_id", Detail::text(first.application.id)),

@@ -23,7 +23,7 @@ pub async fn run(app: &App, call: &Call, account: AccountId, new: &NewTenant) ->
             siblings.iter().any(|sibling| sibling.slug == *slug)
         })?;
         let made = NewApplication::new(app, &owner, new.name.clone(), slug, now)?;
-        let changes = made.store(tx.as_mut()).await?;
+        let changes = made.store(tx.as_mut(), new.slug.is_some()).await?;
         let application = made.application;
         let metadata = vec![("slug", Detail::text(&application.slug))];
         let resource = (Tenant::Application, application.id.to_string(), &application.name);

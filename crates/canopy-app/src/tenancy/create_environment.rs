@@ -28,7 +28,7 @@ pub async fn run(app: &App, call: &Call, place: ApplicationPlace, new: &NewTenan
         let made = ProvisionedEnvironment::new(&account, place.application, new.name.clone(), slug, now, &mut || {
             app.mint()
         });
-        let mut changes = store_environment(tx.as_mut(), &made).await?;
+        let mut changes = store_environment(tx.as_mut(), &made, new.slug.is_some()).await?;
         let members = tx.members(place.application).await?;
         changes.changes.extend(
             members

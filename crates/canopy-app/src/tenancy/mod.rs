@@ -40,10 +40,13 @@ impl NewTenant {
     }
 }
 
-/// Turns a race for a slug into the rule it broke.
-fn slug_taken(tenant: Tenant, unique: Unique) -> impl FnOnce(StoreError) -> AppError {
+/// Turns a race for a slug into the rule it broke. One that was made from a name gives way: judged again, it gets a number.
+fn slug_taken(tenant: Tenant, unique: Unique, is_given: bool) -> impl FnOnce(StoreError) -> AppError {
     move |error| match error {
-        StoreError::Duplicate(taken) if taken == unique => TenancyError::SlugTaken(tenant).into(),
+        StoreError::Duplicate(taken) if taken == unique && is_given => TenancyError::SlugTaken(tenant).into(),
+        StoreError::Duplicate(taken) if taken == unique => {
+            StoreError::Conflict("a sibling took the slug meanwhile".into()).into()
+        }
         other => other.into(),
     }
 }
@@ -52,10 +55,11 @@ fn slug_taken(tenant: Tenant, unique: Unique) -> impl FnOnce(StoreError) -> AppE
 async fn store_environment(
     tx: &mut dyn WriteTx,
     made: &ProvisionedEnvironment,
+    slug_is_given: bool,
 ) -> Result<EnvironmentChanges, AppError> {
     tx.insert_environment(&made.environment, &made.schema)
         .await
-        .map_err(slug_taken(Tenant::Environment, Unique::EnvironmentSlug))?;
+        .map_err(slug_taken(Tenant::Environment, Unique::EnvironmentSlug, slug_is_given))?;
     tx.insert_nodes(core::slice::from_ref(&made.root)).await?;
     tx.insert_permissions(&made.permissions).await?;
     tx.insert_roles(core::slice::from_ref(&made.admin_role)).await?;
@@ -106,17 +110,19 @@ impl NewApplication {
         })
     }
 
-    async fn store(&self, tx: &mut dyn WriteTx) -> Result<Vec<EnvironmentChanges>, AppError> {
+    async fn store(&self, tx: &mut dyn WriteTx, slug_is_given: bool) -> Result<Vec<EnvironmentChanges>, AppError> {
         let without_default = Application {
             default_environment_id: None,
             ..self.application.clone()
         };
-        tx.insert_application(&without_default)
-            .await
-            .map_err(slug_taken(Tenant::Application, Unique::ApplicationSlug))?;
+        tx.insert_application(&without_default).await.map_err(slug_taken(
+            Tenant::Application,
+            Unique::ApplicationSlug,
+            slug_is_given,
+        ))?;
         let mut changes = Vec::new();
         for made in &self.environments {
-            changes.push(store_environment(tx, made).await?);
+            changes.push(store_environment(tx, made, true).await?);
         }
         tx.update_application(&self.application).await?;
         Ok(changes)

@@ -1,12 +1,17 @@
 //! What becomes of a use case when the store fails. The failing store is a mock in front of the real one.
 
-use crate::world::{operator, refused, tenant};
+use crate::world::{World, operator, refused, tenant};
 use async_trait::async_trait;
-use canopy_app::{App, AppError, tenancy};
+use canopy_app::access::evaluate;
+use canopy_app::assignment::bulk_create;
+use canopy_app::decisions::Consistency;
+use canopy_app::{App, AppError, BulkMode, tenancy};
+use canopy_domain::access::{Question, Scope};
 use canopy_domain::port::{ReadTx, Store, StoreError, WriteScope, WriteTx};
 use canopy_storage_memory::MemoryStore;
-use canopy_testkit::{CountingIds, FixedClock};
+use canopy_testkit::{CountingIds, CountingSecrets, FixedClock};
 use std::sync::Arc;
+use tokio::sync::Semaphore;
 
 mockall::mock! {
     Failing {}
@@ -61,6 +66,7 @@ fn app(failures: usize, error: fn() -> StoreError) -> App {
         Arc::new(store),
         Arc::new(FixedClock::default()),
         Arc::new(CountingIds::default()),
+        &CountingSecrets::default(),
     )
 }
 
@@ -87,4 +93,91 @@ async fn other_failures_are_not_tried_again() {
     let error = refused(tenancy::create_account::run(&busy, &operator(), &tenant("acme")).await);
     assert!(matches!(error, AppError::Store(StoreError::Busy(_))));
     assert!(busy.ping().await.is_err());
+}
+
+#[tokio::test]
+async fn after_a_commit_whose_answer_was_lost_the_next_check_sees_what_took_place() {
+    let store = MemoryStore::strict();
+    let world = World::on(Arc::new(store.clone())).await;
+    let (viewer, _) = world.bootstrap().await;
+    let ada = world.members(&["ada"]).await[0];
+    assert!(world.denial(ada, "note.read", Scope::AppWide).await.is_some());
+    store.lose_answers(true);
+    let items = [world.item(ada, viewer)];
+    let (app, call, place) = (&world.app, &world.call, &world.place);
+    let lost = bulk_create::run(app, call, place, &items, BulkMode::SINGLE).await;
+    assert!(matches!(refused(lost), AppError::Store(StoreError::Unavailable(_))));
+    assert_eq!(world.denial(ada, "note.read", Scope::AppWide).await, None);
+}
+
+/// Hands out readers whose state is that of their opening, but holds them back until a gate opens.
+struct Gated {
+    real: MemoryStore,
+    gate: Semaphore,
+}
+
+#[async_trait]
+impl Store for Gated {
+    async fn read(&self) -> Result<Box<dyn ReadTx>, StoreError> {
+        let tx = self.real.read().await;
+        self.gate.acquire().await.unwrap().forget();
+        tx
+    }
+
+    async fn write(&self, scope: WriteScope) -> Result<Box<dyn WriteTx>, StoreError> {
+        self.real.write(scope).await
+    }
+
+    async fn ping(&self) -> Result<(), StoreError> {
+        self.real.ping().await
+    }
+}
+
+#[tokio::test]
+async fn a_snapshot_from_before_a_lost_answer_is_not_used_after_it() {
+    let real = MemoryStore::strict();
+    let world = World::on(Arc::new(real.clone())).await;
+    let (viewer, _) = world.bootstrap().await;
+    let ada = world.members(&["ada"]).await[0];
+    let gated = Arc::new(Gated {
+        real: real.clone(),
+        gate: Semaphore::new(0),
+    });
+    let app = App::new(
+        Arc::clone(&gated) as Arc<dyn Store>,
+        Arc::new(world.clock.clone()),
+        Arc::new(CountingIds::series(9)),
+        &CountingSecrets::default(),
+    );
+    let asked = tokio::spawn({
+        let (app, environment) = (app.clone(), world.place.environment);
+        async move {
+            let question = Question {
+                identity: ada,
+                permission: "note.read",
+                scope: Scope::AppWide,
+            };
+            let allowed = |answer: &evaluate::Evaluation<'_>| answer.decision.is_allowed();
+            evaluate::run(&app, environment, &question, None, Consistency::Strong, allowed)
+                .await
+                .unwrap()
+        }
+    });
+    // The question has read its snapshot and waits at the gate.
+    tokio::task::yield_now().await;
+    real.lose_answers(true);
+    let lost = bulk_create::run(
+        &app,
+        &world.call,
+        &world.place,
+        &[world.item(ada, viewer)],
+        BulkMode::SINGLE,
+    )
+    .await;
+    assert!(lost.is_err());
+    gated.gate.add_permits(10);
+    assert!(
+        asked.await.unwrap(),
+        "judged on what took place, not on the snapshot from before"
+    );
 }

@@ -9,7 +9,7 @@ use canopy_domain::access::{Question, Scope};
 use canopy_domain::port::{News, ReadTx, SharedStore, Store, StoreError, WriteScope, WriteTx};
 use canopy_domain::{EnvironmentId, IdentityId, Revision};
 use canopy_storage_memory::MemoryStore;
-use canopy_testkit::CountingIds;
+use canopy_testkit::{CountingIds, CountingSecrets};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::sync::broadcast;
@@ -104,6 +104,7 @@ fn second(world: &World) -> App {
         Arc::clone(&world.store),
         Arc::new(world.clock.clone()),
         Arc::new(CountingIds::series(9)),
+        &CountingSecrets::default(),
     )
 }
 

@@ -16,7 +16,7 @@ use canopy_domain::role::listing::RoleQuery;
 use canopy_domain::setup::bootstrap::{BootstrapRequest, BootstrapRole};
 use canopy_domain::*;
 use canopy_storage_memory::MemoryStore;
-use canopy_testkit::{CountingIds, FixedClock};
+use canopy_testkit::{CountingIds, CountingSecrets, FixedClock};
 use std::sync::Arc;
 
 /// One account with an environment, and everything that tests look at.
@@ -79,6 +79,7 @@ impl World {
             Arc::clone(&store),
             Arc::new(clock.clone()),
             Arc::new(CountingIds::default()),
+            &CountingSecrets::default(),
         );
         let call = operator();
         let account = tenancy::create_account::run(&app, &call, &tenant("acme"))

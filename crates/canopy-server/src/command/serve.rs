@@ -99,7 +99,7 @@ async fn serve(config: &Config, demo: bool, store: SqliteStore, signer: &TokenSi
     })?;
     let clock = Arc::new(SystemClock);
     let (store, let_go) = WatchedStore::new(store);
-    let app = App::new(store, clock.clone(), Arc::new(UuidV7Ids::new(clock)));
+    let app = App::new(store, clock.clone(), Arc::new(UuidV7Ids::new(clock)), &OsSecrets);
     let verifier = verifier(&config.tokens, signer)?;
     let address = listener
         .local_addr()

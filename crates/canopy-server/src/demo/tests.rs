@@ -1,7 +1,7 @@
 //! What the demo makes, and what it makes of what it finds.
 
 use super::*;
-use crate::adapter::{SystemClock, UuidV7Ids};
+use crate::adapter::{OsSecrets, SystemClock, UuidV7Ids};
 use canopy_app::tenancy::{NewTenant, create_account};
 use canopy_app::{App, Call, Caller, identity};
 use canopy_domain::identity::listing::{IdentityQuery, IdentitySort};
@@ -15,6 +15,7 @@ fn app() -> App {
         Arc::new(MemoryStore::new()),
         clock.clone(),
         Arc::new(UuidV7Ids::new(clock)),
+        &OsSecrets,
     )
 }
 

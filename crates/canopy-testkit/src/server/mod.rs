@@ -88,7 +88,7 @@ impl TestServer {
     /// # Panics
     /// As [`on_memory`](Self::on_memory).
     pub fn start_with(store: Arc<dyn Store>, clock: Arc<dyn Clock>, ids: Arc<dyn Ids>) -> Self {
-        let app = App::new(store, clock, ids);
+        let app = App::new(store, clock, ids, &crate::CountingSecrets::default());
         let parties = TokenParties {
             issuer: "canopy-test".to_owned(),
             audience: "canopy-test".to_owned(),

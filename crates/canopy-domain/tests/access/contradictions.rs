@@ -199,7 +199,10 @@ fn room_is_used_again() {
             Change::NodePut(node(number, Some(0), true)),
             Change::RolePut(role(number, true, &[0])),
             Change::SubjectPut(subject(number)),
-            Change::GrantPut(grant(number, (number, number, number), window(0, None))),
+            // One goes alone, the other with its identity.
+            Change::GrantPut(grant(number, (number, number, 0), window(0, None))),
+            Change::GrantPut(grant(251, (number, number, number), window(0, None))),
+            Change::GrantRemoved(id(GRANT, number)),
             Change::SubjectRemoved(id(SUBJECT, number)),
             Change::RoleRemoved(id(ROLE, number)),
             Change::NodeRemoved(id(NODE, number)),

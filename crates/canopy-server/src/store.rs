@@ -3,6 +3,9 @@
 use crate::config::{Config, DatabaseUrl, Synchronous};
 use crate::data_dir::{DataDirError, InstanceLock, LockError, prepare};
 use canopy_storage_sqlite::{OpenError, SqliteOptions, SqliteStore};
+use std::fs::OpenOptions;
+use std::io;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 /// The store cannot be opened.
@@ -66,8 +69,29 @@ fn open(config: &Config, migrate: bool) -> Result<SqliteStore, StoreOpenError> {
 pub fn open_owned(config: &Config) -> Result<OwnedStore, StoreOpenError> {
     prepare(&config.data_dir)?;
     let lock = InstanceLock::take(path_of(config))?;
+    for_owner_alone(path_of(config))?;
     let store = open(config, true)?;
     Ok(OwnedStore { store, lock })
+}
+
+/// Makes an empty database that its owner alone may read, unless there is one; SQLite gives the files beside it the same
+/// mode. One that is open to others is left so, for somebody may want that, but not in silence.
+fn for_owner_alone(path: &Path) -> Result<(), DataDirError> {
+    let failed = |source| DataDirError::Create {
+        path: path.to_owned(),
+        source,
+    };
+    match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
+        Ok(_) => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            let mode = path.metadata().map_err(failed)?.mode() & 0o777;
+            if mode & 0o077 != 0 {
+                tracing::warn!(database = %path.display(), mode = format_args!("{mode:04o}"), "others may read the database");
+            }
+            Ok(())
+        }
+        Err(error) => Err(failed(error)),
+    }
 }
 
 /// Opens a store that exists, also while another process serves it: to look things up, not to write.

@@ -14,10 +14,10 @@ use std::path::{Path, PathBuf};
 /// The data directory cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum DataDirError {
-    /// It cannot be made.
-    #[error("cannot make the data directory {}: {source}", path.display())]
+    /// It, or the database in it, cannot be made.
+    #[error("cannot make {}: {source}", path.display())]
     Create {
-        /// The directory.
+        /// The directory or file.
         path: PathBuf,
         /// Why.
         source: io::Error,

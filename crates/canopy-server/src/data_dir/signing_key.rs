@@ -32,6 +32,12 @@ pub enum SigningKeyError {
         /// Why.
         source: io::Error,
     },
+    /// Another user owns it.
+    #[error("the signing key {} belongs to another user, who could sign tokens with it", path.display())]
+    Foreign {
+        /// The file.
+        path: PathBuf,
+    },
     /// Others than the owner may read or change the file.
     #[error(
         "the signing key file {} is open to others than its owner (mode {mode:04o}); run `chmod 600` on it",
@@ -94,7 +100,15 @@ fn read(path: &Path) -> Result<SigningKey, SigningKeyError> {
         },
     };
     let file = File::open(path).map_err(io)?;
-    let mode = file.metadata().map_err(io)?.mode() & 0o7777;
+    let metadata = file.metadata().map_err(io)?;
+    // Whoever put the key there can sign tokens with it.
+    if let Some(own) = own_uid()
+        && metadata.uid() != own
+        && metadata.uid() != 0
+    {
+        return Err(SigningKeyError::Foreign { path: path.to_owned() });
+    }
+    let mode = metadata.mode() & 0o7777;
     if mode & 0o077 != 0 {
         let path = path.to_owned();
         return Err(SigningKeyError::Exposed { path, mode });
@@ -106,6 +120,11 @@ fn read(path: &Path) -> Result<SigningKey, SigningKeyError> {
         .filter(|text| is_ed25519(text))
         .map(|text| SigningKey(Secret::new(text)))
         .ok_or_else(|| SigningKeyError::NotAKey { path: path.to_owned() })
+}
+
+/// The user that this process runs as, where the system tells.
+fn own_uid() -> Option<u32> {
+    std::fs::metadata("/proc/self").ok().map(|process| process.uid())
 }
 
 /// Whether the text is a PKCS#8 PEM of an Ed25519 key, of version 1 or 2.

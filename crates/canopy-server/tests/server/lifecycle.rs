@@ -22,6 +22,9 @@ async fn a_first_start_makes_what_it_needs_and_serves() {
     assert_eq!(client.get("/portal/v1/accounts").await.0, 401);
     assert_eq!(mode(&home.data_dir()), 0o700);
     assert_eq!(mode(&home.data_dir().join("signing-key.pem")), 0o600);
+    for file in ["canopy.db", "canopy.db-wal", "canopy.db-shm"] {
+        assert_eq!(mode(&home.data_dir().join(file)), 0o600, "{file}");
+    }
     server.stop();
 }
 

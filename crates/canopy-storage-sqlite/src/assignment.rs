@@ -66,8 +66,11 @@ impl Row<'_, '_> {
     }
 }
 
+/// Packs rows in the order of their keys: the index of keys is the one that a batch is scattered over.
 fn pack(assignments: &[Assignment]) -> Packed {
-    Packed::new(ROWS, assignments, |row, assignment| {
+    let mut sorted: Vec<&Assignment> = assignments.iter().collect();
+    sorted.sort_unstable_by_key(|assignment| assignment.key);
+    Packed::new(ROWS, &sorted, |row, assignment| {
         row.id(assignment.id.as_bytes());
         row.id(assignment.key.identity.as_bytes());
         row.id(assignment.key.role.as_bytes());
@@ -152,7 +155,10 @@ fn facts(
         };
         Ok((row.id(0)?, role))
     })?;
-    let keys = Packed::new(KEYS, asked, |row, key| {
+    // Sorted, so that neighbours of the index are looked up one after the other.
+    let mut keys: Vec<&AssignmentKey> = asked.iter().collect();
+    keys.sort_unstable();
+    let keys = Packed::new(KEYS, &keys, |row, key| {
         row.id(key.identity.as_bytes());
         row.id(key.role.as_bytes());
         row.id(key.node.as_bytes());

@@ -1,11 +1,14 @@
 //! A call is the same number of statements whatever its size.
 
+#![expect(clippy::unwrap_used, clippy::too_many_lines, reason = "a test, call after call")]
+
 use canopy_domain::access::{Change, GrantFact};
 use canopy_domain::identity::create::TakenIdentifiers;
 use canopy_domain::port::{EnvironmentChanges, Store, WriteScope};
 use canopy_domain::{Identity, MembershipStatus, PermissionKey};
 use canopy_storage_sqlite::SqliteStore;
 use canopy_testkit::fixture::{Maker, World, assignment_key};
+use std::collections::HashSet;
 
 /// The number of statements of each call, with `size` items.
 async fn counts(size: usize) -> Vec<(&'static str, u64)> {
@@ -70,7 +73,7 @@ async fn counts(size: usize) -> Vec<(&'static str, u64)> {
     count("insert_identities");
     let asked = TakenIdentifiers {
         emails: identities.iter().map(|one| one.email.clone()).collect(),
-        external_ids: Default::default(),
+        external_ids: HashSet::new(),
     };
     assert_eq!(
         tx.taken_identifiers(place.account, &asked).await.unwrap().emails.len(),

@@ -1,5 +1,7 @@
 //! How units of work begin, wait, are given up and end.
 
+#![expect(clippy::unwrap_used, reason = "what tests share is a test too")]
+
 use canopy_domain::port::{Store, StoreError, WriteScope};
 use canopy_storage_sqlite::{OpenError, SqliteOptions, SqliteStore, Synchronous};
 use canopy_testkit::fixture::{Maker, World};

@@ -139,10 +139,14 @@ async fn write_everything(mut unit: UnitOfWork, world: &World) {
     unit.insert_permissions(std::slice::from_ref(&permission))
         .await
         .unwrap();
-    assert!(unit.insert_permissions(&[permission.clone()]).await.is_err());
+    assert!(
+        unit.insert_permissions(std::slice::from_ref(&permission))
+            .await
+            .is_err()
+    );
     unit.insert_roles(std::slice::from_ref(&role)).await.unwrap();
     assert!(unit.insert_roles(std::slice::from_ref(&role)).await.is_err());
-    unit.update_roles(&[role.clone()]).await.unwrap();
+    unit.update_roles(std::slice::from_ref(&role)).await.unwrap();
     unit.bind_permissions(id, &[(role.id, permission.id)]).await.unwrap();
     unit.unbind_permissions(id, &[(role.id, permission.id)]).await.unwrap();
     unit.insert_nodes(std::slice::from_ref(&node)).await.unwrap();

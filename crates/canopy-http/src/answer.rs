@@ -11,7 +11,7 @@ use utoipa::openapi::schema::ArrayBuilder;
 use utoipa::openapi::{ObjectBuilder, RefOr, Schema};
 
 /// The header that says at which revision of the environment a check was judged.
-const REVISION: &str = "canopy-revision";
+static REVISION: HeaderName = HeaderName::from_static("canopy-revision");
 
 /// A success that a call can answer.
 pub(crate) struct Success {
@@ -289,7 +289,7 @@ impl<T: ToSchema> Answer for Judged<T> {
     fn respond(self, _: &HttpRequest) -> HttpResponse {
         let mut response = HttpResponse::Ok();
         response.content_type("application/json");
-        response.insert_header((HeaderName::from_static(REVISION), self.revision.get()));
+        response.insert_header((REVISION.clone(), self.revision.get()));
         response.body(self.json)
     }
 }

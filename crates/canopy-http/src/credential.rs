@@ -3,11 +3,11 @@
 use crate::error_code::ErrorCode;
 use crate::problem::Problem;
 use actix_web::HttpRequest;
-use actix_web::http::header::{AUTHORIZATION, HeaderMap};
+use actix_web::http::header::{AUTHORIZATION, HeaderMap, HeaderName};
 use canopy_domain::port::TokenError;
 
 /// The header that carries API keys.
-const API_KEY: &str = "x-api-key";
+static API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 
 /// The bearer token of a request to the portal surface.
 ///
@@ -15,7 +15,7 @@ const API_KEY: &str = "x-api-key";
 /// 400 for more than one credential; 401 for none and for one of another kind, API keys among them.
 pub(crate) fn bearer(request: &HttpRequest) -> Result<&str, Problem> {
     let headers = request.headers();
-    if count(headers, AUTHORIZATION.as_str()) + count(headers, API_KEY) > 1 {
+    if count(headers, &AUTHORIZATION) + count(headers, &API_KEY) > 1 {
         return Err(Problem::new(
             ErrorCode::TwoCredentials,
             "the request carries more than one credential",
@@ -34,6 +34,6 @@ pub(crate) fn bearer(request: &HttpRequest) -> Result<&str, Problem> {
     }
 }
 
-fn count(headers: &HeaderMap, name: &str) -> usize {
+fn count(headers: &HeaderMap, name: &HeaderName) -> usize {
     headers.get_all(name).count()
 }

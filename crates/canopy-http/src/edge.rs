@@ -15,7 +15,7 @@ use std::time::Instant;
 use utoipa::ToSchema;
 
 /// The header that carries the request id, in and out.
-pub(crate) const REQUEST_ID: &str = "x-request-id";
+static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// The longest request id that is taken from a caller.
 const MAX_REQUEST_ID: usize = 128;
@@ -148,15 +148,13 @@ pub(crate) async fn around<B: MessageBody + 'static>(
     next: Next<B>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
     let begun = Instant::now();
-    let given = request.headers().get(REQUEST_ID).and_then(sane);
+    let given = request.headers().get(&REQUEST_ID).and_then(sane);
     let id = given.unwrap_or_else(|| state.app().mint().to_string());
     let header = HeaderValue::from_str(&id);
     request.extensions_mut().insert(RequestId(id));
     let mut response = next.call(request).await?.map_into_boxed_body();
     if let Ok(value) = header {
-        response
-            .headers_mut()
-            .insert(HeaderName::from_static(REQUEST_ID), value);
+        response.headers_mut().insert(REQUEST_ID.clone(), value);
     }
     log(response.request(), &response, begun);
     Ok(response)

@@ -3,9 +3,13 @@
 use crate::decisions::Decisions;
 use crate::directory::Directory;
 use crate::{AppError, Call};
-use canopy_domain::audit::{AuditEvent, AuditEventId};
-use canopy_domain::port::{Clock, CommitRecord, Ids, ReadTx, Secrets, Store, StoreError, WriteScope, WriteTx};
-use canopy_domain::{EnvironmentId, Revision, Timestamp};
+use canopy_domain::access::Change;
+use canopy_domain::audit::{AuditCategory, AuditEvent, AuditEventId, AuditSeverity, Detail};
+use canopy_domain::port::{
+    Clock, CommitRecord, EnvironmentChanges, Ids, ReadTx, Secrets, Store, StoreError, WriteScope, WriteTx,
+};
+use canopy_domain::{EnvironmentId, EnvironmentPlace, Revision, Timestamp};
+use core::fmt::Display;
 use std::sync::Arc;
 use uuid::Uuid;
 
@@ -96,6 +100,26 @@ impl App {
         }
     }
 
+    /// Commits a write within one environment.
+    pub(crate) async fn commit_within(
+        &self,
+        tx: Box<dyn WriteTx>,
+        call: &Call,
+        place: &EnvironmentPlace,
+        at: Timestamp,
+        changes: Vec<Change>,
+        entry: AuditEntry,
+    ) -> Result<(), AppError> {
+        let environment = place.environment;
+        let record = CommitRecord {
+            at,
+            changes: vec![EnvironmentChanges { environment, changes }],
+            audit: self.audit(call, at, entry),
+        };
+        self.commit(tx, record).await?;
+        Ok(())
+    }
+
     /// Commits, and moves the decision indexes of this process forward before anybody is answered.
     pub(crate) async fn commit(
         &self,
@@ -127,10 +151,42 @@ pub(crate) struct AuditEntry {
     pub application: Option<canopy_domain::ApplicationId>,
     pub environment: Option<EnvironmentId>,
     pub action: &'static str,
-    pub category: canopy_domain::audit::AuditCategory,
-    pub severity: canopy_domain::audit::AuditSeverity,
+    pub category: AuditCategory,
+    pub severity: AuditSeverity,
     pub resource_type: &'static str,
     pub resource_id: String,
     pub resource_label: String,
-    pub metadata: canopy_domain::audit::Detail,
+    pub metadata: Detail,
+}
+
+impl AuditEntry {
+    /// An entry about an environment as a whole, with nothing more to say.
+    pub(crate) fn within(place: &EnvironmentPlace, action: &'static str, category: AuditCategory) -> Self {
+        Self {
+            account: place.account,
+            application: Some(place.application),
+            environment: Some(place.environment),
+            action,
+            category,
+            severity: AuditSeverity::Info,
+            resource_type: "environment",
+            resource_id: place.environment.to_string(),
+            resource_label: String::new(),
+            metadata: Detail::Null,
+        }
+    }
+
+    /// The thing it was done to.
+    pub(crate) fn on(mut self, resource_type: &'static str, id: impl Display, label: impl Display) -> Self {
+        self.resource_type = resource_type;
+        self.resource_id = id.to_string();
+        self.resource_label = label.to_string();
+        self
+    }
+
+    /// The ids of everything touched, and what was before and after.
+    pub(crate) fn saying(mut self, metadata: Vec<(&'static str, Detail)>) -> Self {
+        self.metadata = Detail::Map(metadata);
+        self
+    }
 }

@@ -4,7 +4,7 @@ use super::{audit_entry, granted};
 use crate::{App, AppError, BulkMode, Call, unit_of_work};
 use canopy_domain::assignment::bulk_create::{NewAssignment, plan};
 use canopy_domain::bulk::{self, Outcome};
-use canopy_domain::port::{CommitRecord, StoreError, Unique, WriteScope};
+use canopy_domain::port::{StoreError, Unique, WriteScope};
 use canopy_domain::{Assignment, AssignmentError, AssignmentId, AssignmentKey, EnvironmentPlace};
 
 /// Creates assignments: the outcomes are in the order of the items. In a dry run the assignments are what would be made.
@@ -49,12 +49,9 @@ pub async fn run(
         }
         tx.insert_assignments(&created).await.map_err(taken_meanwhile)?;
         let ids: Vec<AssignmentId> = created.iter().map(|assignment| assignment.id).collect();
-        let record = CommitRecord {
-            at: now,
-            changes: granted(place, &created),
-            audit: app.audit(call, now, audit_entry(place, "assignment.create", &ids, Vec::new())),
-        };
-        app.commit(tx, record).await?;
+        let entry = audit_entry(place, "assignment.create", &ids, Vec::new());
+        app.commit_within(tx, call, place, now, granted(&created), entry)
+            .await?;
         Ok(outcomes)
     })
     .await

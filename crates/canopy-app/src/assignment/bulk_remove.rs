@@ -2,7 +2,7 @@
 
 use super::{audit_entry, removed};
 use crate::{App, AppError, Call, unit_of_work};
-use canopy_domain::port::{CommitRecord, ReadTx, WriteScope};
+use canopy_domain::port::{ReadTx, WriteScope};
 use canopy_domain::{Assignment, AssignmentId, EnvironmentPlace};
 use std::collections::HashSet;
 
@@ -17,16 +17,8 @@ pub async fn run(app: &App, call: &Call, place: &EnvironmentPlace, ids: &[Assign
         let found = all_of(tx.as_mut(), place, ids).await?;
         let ids: Vec<AssignmentId> = found.iter().map(|assignment| assignment.id).collect();
         tx.delete_assignments(place.environment, &ids).await?;
-        let record = CommitRecord {
-            at: now,
-            changes: removed(place, &ids),
-            audit: app.audit(
-                call,
-                now,
-                audit_entry(place, "assignment.bulk_remove", &ids, Vec::new()),
-            ),
-        };
-        app.commit(tx, record).await?;
+        let entry = audit_entry(place, "assignment.bulk_remove", &ids, Vec::new());
+        app.commit_within(tx, call, place, now, removed(&ids), entry).await?;
         Ok(())
     })
     .await

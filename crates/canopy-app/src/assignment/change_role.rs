@@ -6,7 +6,7 @@ use super::{audit_entry, granted};
 use crate::{App, AppError, Call, unit_of_work};
 use canopy_domain::assignment::change::{change_role, key_with_role};
 use canopy_domain::audit::Detail;
-use canopy_domain::port::{CommitRecord, WriteScope};
+use canopy_domain::port::WriteScope;
 use canopy_domain::{AssignmentId, AssignmentKey, EnvironmentPlace, RoleId};
 
 /// Gives the role to each assignment and answers how many changed; those that have it already do not.
@@ -37,12 +37,9 @@ pub async fn run(
         tx.update_assignments(&changed).await.map_err(taken_meanwhile)?;
         let ids: Vec<AssignmentId> = changed.iter().map(|assignment| assignment.id).collect();
         let more = vec![("role_id", Detail::text(role))];
-        let record = CommitRecord {
-            at: now,
-            changes: granted(place, &changed),
-            audit: app.audit(call, now, audit_entry(place, "assignment.bulk_change_role", &ids, more)),
-        };
-        app.commit(tx, record).await?;
+        let entry = audit_entry(place, "assignment.bulk_change_role", &ids, more);
+        app.commit_within(tx, call, place, now, granted(&changed), entry)
+            .await?;
         Ok(changed.len())
     })
     .await

@@ -10,8 +10,7 @@ pub mod remove;
 
 use crate::app::AuditEntry;
 use canopy_domain::access::{Change, GrantFact};
-use canopy_domain::audit::{AuditCategory, AuditSeverity, Detail};
-use canopy_domain::port::EnvironmentChanges;
+use canopy_domain::audit::{AuditCategory, Detail};
 use canopy_domain::{Assignment, AssignmentId, EnvironmentPlace};
 
 /// What an audit event says of a change to assignments.
@@ -26,35 +25,22 @@ fn audit_entry(
         ("assignment_ids", Detail::texts(ids)),
     ];
     metadata.extend(more);
-    AuditEntry {
-        account: place.account,
-        application: Some(place.application),
-        environment: Some(place.environment),
-        action,
-        category: AuditCategory::Assignment,
-        severity: AuditSeverity::Info,
-        resource_type: "assignment",
-        resource_id: ids.first().map(ToString::to_string).unwrap_or_default(),
-        resource_label: String::new(),
-        metadata: Detail::Map(metadata),
-    }
+    AuditEntry::within(place, action, AuditCategory::Assignment)
+        .on(
+            "assignment",
+            ids.first().map(ToString::to_string).unwrap_or_default(),
+            "",
+        )
+        .saying(metadata)
 }
 
-fn granted(place: &EnvironmentPlace, assignments: &[Assignment]) -> Vec<EnvironmentChanges> {
-    let changes = assignments
+fn granted(assignments: &[Assignment]) -> Vec<Change> {
+    assignments
         .iter()
         .map(|assignment| Change::GrantPut(GrantFact::from(assignment)))
-        .collect();
-    vec![EnvironmentChanges {
-        environment: place.environment,
-        changes,
-    }]
+        .collect()
 }
 
-fn removed(place: &EnvironmentPlace, ids: &[AssignmentId]) -> Vec<EnvironmentChanges> {
-    let changes = ids.iter().map(|id| Change::GrantRemoved(*id)).collect();
-    vec![EnvironmentChanges {
-        environment: place.environment,
-        changes,
-    }]
+fn removed(ids: &[AssignmentId]) -> Vec<Change> {
+    ids.iter().map(|id| Change::GrantRemoved(*id)).collect()
 }

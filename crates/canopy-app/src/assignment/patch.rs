@@ -5,7 +5,7 @@ use super::{audit_entry, granted};
 use crate::{App, AppError, Call, unit_of_work};
 use canopy_domain::assignment::change::{self, AssignmentPatch, key_with_role};
 use canopy_domain::audit::Detail;
-use canopy_domain::port::{CommitRecord, WriteScope};
+use canopy_domain::port::WriteScope;
 use canopy_domain::{Assignment, AssignmentError, AssignmentId, EnvironmentPlace};
 
 /// Changes an assignment and answers it as it is afterwards. A change that changes nothing writes nothing.
@@ -34,12 +34,8 @@ pub async fn run(
         let changed = core::slice::from_ref(&after);
         tx.update_assignments(changed).await.map_err(taken_meanwhile)?;
         let more = vec![("before", state(&before)), ("after", state(&after))];
-        let record = CommitRecord {
-            at: now,
-            changes: granted(place, changed),
-            audit: app.audit(call, now, audit_entry(place, "assignment.change", &[id], more)),
-        };
-        app.commit(tx, record).await?;
+        let entry = audit_entry(place, "assignment.change", &[id], more);
+        app.commit_within(tx, call, place, now, granted(changed), entry).await?;
         Ok(after)
     })
     .await

@@ -3,7 +3,7 @@
 use super::{audit_entry, removed};
 use crate::{App, AppError, Call, unit_of_work};
 use canopy_domain::audit::Detail;
-use canopy_domain::port::{CommitRecord, WriteScope};
+use canopy_domain::port::WriteScope;
 use canopy_domain::{AssignmentError, AssignmentId, EnvironmentPlace};
 
 /// Removes an assignment.
@@ -22,12 +22,8 @@ pub async fn run(app: &App, call: &Call, place: &EnvironmentPlace, id: Assignmen
             ("role_id", Detail::text(gone.key.role)),
             ("node_id", Detail::text(gone.key.node)),
         ];
-        let record = CommitRecord {
-            at: now,
-            changes: removed(place, &[id]),
-            audit: app.audit(call, now, audit_entry(place, "assignment.remove", &[id], more)),
-        };
-        app.commit(tx, record).await?;
+        let entry = audit_entry(place, "assignment.remove", &[id], more);
+        app.commit_within(tx, call, place, now, removed(&[id]), entry).await?;
         Ok(())
     })
     .await

@@ -3,10 +3,10 @@
 use crate::app::AuditEntry;
 use crate::{App, AppError, BulkMode, Call, unit_of_work};
 use canopy_domain::access::{Change, NodeFact};
-use canopy_domain::audit::{AuditCategory, AuditSeverity, Detail};
+use canopy_domain::audit::{AuditCategory, Detail};
 use canopy_domain::bulk::{self, Outcome};
 use canopy_domain::hierarchy::create::{NewNode, Parent, ParentName, PlannedNode, base_slug, plan};
-use canopy_domain::port::{CommitRecord, EnvironmentChanges, StoreError, Unique, WriteScope};
+use canopy_domain::port::{StoreError, Unique, WriteScope};
 use canopy_domain::{
     EnvironmentPlace, HierarchyError, Node, NodeId, NodeStatus, Slug, TenancyError, Tenant, Timestamp, Version,
 };
@@ -39,33 +39,28 @@ pub async fn run(
             StoreError::Duplicate(Unique::NodeSlug) => HierarchyError::SlugTaken.into(),
             other => AppError::from(other),
         })?;
-        let entry = AuditEntry {
-            account: place.account,
-            application: Some(place.application),
-            environment: Some(place.environment),
-            action: "node.create",
-            category: AuditCategory::Hierarchy,
-            severity: AuditSeverity::Info,
-            resource_type: "node",
-            resource_id: created.first().map(|node| node.id.to_string()).unwrap_or_default(),
-            resource_label: created.first().map(|node| node.name.to_string()).unwrap_or_default(),
-            metadata: Detail::Map(vec![
+        let entry = AuditEntry::within(place, "node.create", AuditCategory::Hierarchy)
+            .on(
+                "node",
+                created.first().map(|node| node.id.to_string()).unwrap_or_default(),
+                created.first().map(|node| node.name.to_string()).unwrap_or_default(),
+            )
+            .saying(vec![
                 ("count", Detail::count(created.len())),
                 ("node_ids", Detail::texts(created.iter().map(|node| node.id))),
-            ]),
-        };
-        let record = CommitRecord {
-            at: now,
-            changes: vec![EnvironmentChanges {
-                environment: place.environment,
-                changes: created
-                    .iter()
-                    .map(|node| Change::NodePut(NodeFact::from(node)))
-                    .collect(),
-            }],
-            audit: app.audit(call, now, entry),
-        };
-        app.commit(tx, record).await?;
+            ]);
+        app.commit_within(
+            tx,
+            call,
+            place,
+            now,
+            created
+                .iter()
+                .map(|node| Change::NodePut(NodeFact::from(node)))
+                .collect(),
+            entry,
+        )
+        .await?;
         Ok(outcomes)
     })
     .await

@@ -26,13 +26,15 @@ pub async fn run(
     items: &[NewIdentity],
     mode: BulkMode,
 ) -> Result<Vec<Outcome<Identity, IdentityError>>, AppError> {
+    // Before any lock is taken: the application's and its environments' locks are for its own account alone.
+    if let Some(id) = application {
+        let found = app.read().await?.application(id).await?;
+        let own = found.filter(|found| found.account_id == account);
+        own.ok_or(TenancyError::NotFound(Tenant::Application))?;
+    }
     unit_of_work::retry(|| async {
         let mut tx = app.write(scope(account, application)).await?;
         let now = app.now();
-        if let Some(id) = application {
-            let found = tx.application(id).await?.filter(|found| found.account_id == account);
-            found.ok_or(TenancyError::NotFound(Tenant::Application))?;
-        }
         let taken = tx.taken_identifiers(account, &TakenIdentifiers::of(items)).await?;
         let outcomes: Vec<Outcome<Identity, IdentityError>> = bulk::settle(plan(items, &taken), mode.atomic)
             .into_iter()

@@ -3,8 +3,8 @@
 use crate::app::AuditEntry;
 use crate::{App, AppError, Call, unit_of_work};
 use canopy_domain::access::{Change, PermissionFact};
-use canopy_domain::audit::{AuditCategory, AuditSeverity, Detail};
-use canopy_domain::port::{CommitRecord, EnvironmentChanges, WriteScope};
+use canopy_domain::audit::{AuditCategory, Detail};
+use canopy_domain::port::WriteScope;
 use canopy_domain::{
     Category, Description, EnvironmentPlace, Permission, PermissionError, PermissionId, PermissionKey,
     PermissionSource, Version,
@@ -62,36 +62,23 @@ pub async fn run(
             })
             .collect();
         tx.insert_permissions(&made).await?;
-        let entry = AuditEntry {
-            account: place.account,
-            application: Some(place.application),
-            environment: Some(place.environment),
-            action: "permission.create",
-            category: AuditCategory::Catalog,
-            severity: AuditSeverity::Info,
-            resource_type: "permission",
-            resource_id: made.first().map(|one| one.id.to_string()).unwrap_or_default(),
-            resource_label: made.first().map(|one| one.key.to_string()).unwrap_or_default(),
-            metadata: Detail::Map(vec![
+        let entry = AuditEntry::within(place, "permission.create", AuditCategory::Catalog)
+            .on(
+                "permission",
+                made.first().map(|one| one.id.to_string()).unwrap_or_default(),
+                made.first().map(|one| one.key.to_string()).unwrap_or_default(),
+            )
+            .saying(vec![
                 ("count", Detail::count(made.len())),
                 ("permission_ids", Detail::texts(made.iter().map(|one| one.id))),
-            ]),
-        };
+            ]);
         let steps = made.iter().map(|one| {
             Change::PermissionPut(PermissionFact {
                 id: one.id,
                 key: one.key.clone(),
             })
         });
-        let record = CommitRecord {
-            at: now,
-            changes: vec![EnvironmentChanges {
-                environment: place.environment,
-                changes: steps.collect(),
-            }],
-            audit: app.audit(call, now, entry),
-        };
-        app.commit(tx, record).await?;
+        app.commit_within(tx, call, place, now, steps.collect(), entry).await?;
         Ok(made)
     })
     .await

@@ -4,8 +4,8 @@ use super::known_permissions;
 use crate::app::AuditEntry;
 use crate::{App, AppError, Call, unit_of_work};
 use canopy_domain::access::{Change, RoleFact};
-use canopy_domain::audit::{AuditCategory, AuditSeverity, Detail};
-use canopy_domain::port::{CommitRecord, EnvironmentChanges, StoreError, Unique, WriteScope};
+use canopy_domain::audit::{AuditCategory, Detail};
+use canopy_domain::port::{StoreError, Unique, WriteScope};
 use canopy_domain::{
     Description, EnvironmentPlace, PermissionId, PermissionKey, Role, RoleError, RoleId, RoleKind, RoleName, Version,
 };
@@ -50,18 +50,9 @@ pub async fn run(app: &App, call: &Call, place: &EnvironmentPlace, new: &NewRole
         let permissions: Vec<PermissionId> = known.values().copied().collect();
         let pairs: Vec<(RoleId, PermissionId)> = permissions.iter().map(|id| (role.id, *id)).collect();
         tx.bind_permissions(place.environment, &pairs).await?;
-        let entry = AuditEntry {
-            account: place.account,
-            application: Some(place.application),
-            environment: Some(place.environment),
-            action: "role.create",
-            category: AuditCategory::Catalog,
-            severity: AuditSeverity::Info,
-            resource_type: "role",
-            resource_id: role.id.to_string(),
-            resource_label: role.name.to_string(),
-            metadata: Detail::Map(vec![("permission_ids", Detail::texts(&permissions))]),
-        };
+        let entry = AuditEntry::within(place, "role.create", AuditCategory::Catalog)
+            .on("role", role.id, &role.name)
+            .saying(vec![("permission_ids", Detail::texts(&permissions))]);
         let fact = RoleFact {
             id: role.id,
             name: role.name.clone(),
@@ -69,15 +60,7 @@ pub async fn run(app: &App, call: &Call, place: &EnvironmentPlace, new: &NewRole
             permissions,
         };
         let changes = vec![Change::RolePut(fact)];
-        let record = CommitRecord {
-            at: now,
-            changes: vec![EnvironmentChanges {
-                environment: place.environment,
-                changes,
-            }],
-            audit: app.audit(call, now, entry),
-        };
-        app.commit(tx, record).await?;
+        app.commit_within(tx, call, place, now, changes, entry).await?;
         Ok(role)
     })
     .await

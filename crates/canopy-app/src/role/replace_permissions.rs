@@ -4,8 +4,8 @@ use super::known_permissions;
 use crate::app::AuditEntry;
 use crate::{App, AppError, Call, unit_of_work};
 use canopy_domain::access::{Change, RoleFact};
-use canopy_domain::audit::{AuditCategory, AuditSeverity, Detail};
-use canopy_domain::port::{CommitRecord, EnvironmentChanges, WriteScope};
+use canopy_domain::audit::{AuditCategory, Detail};
+use canopy_domain::port::WriteScope;
 use canopy_domain::{EnvironmentPlace, PermissionId, PermissionKey, RoleError, RoleId};
 use std::collections::BTreeSet;
 
@@ -48,21 +48,12 @@ pub async fn run(
         role.version = role.version.next();
         role.updated_at = now;
         tx.update_roles(core::slice::from_ref(&role)).await?;
-        let entry = AuditEntry {
-            account: place.account,
-            application: Some(place.application),
-            environment: Some(place.environment),
-            action: "role.replace_permissions",
-            category: AuditCategory::Catalog,
-            severity: AuditSeverity::Info,
-            resource_type: "role",
-            resource_id: role.id.to_string(),
-            resource_label: role.name.to_string(),
-            metadata: Detail::Map(vec![
+        let entry = AuditEntry::within(place, "role.replace_permissions", AuditCategory::Catalog)
+            .on("role", role.id, &role.name)
+            .saying(vec![
                 ("added_permission_ids", Detail::texts(wanted.difference(&bundled))),
                 ("removed_permission_ids", Detail::texts(bundled.difference(&wanted))),
-            ]),
-        };
+            ]);
         let fact = RoleFact {
             id,
             name: role.name.clone(),
@@ -70,15 +61,7 @@ pub async fn run(
             permissions: wanted.iter().copied().collect(),
         };
         let changes = vec![Change::RolePut(fact)];
-        let record = CommitRecord {
-            at: now,
-            changes: vec![EnvironmentChanges {
-                environment: place.environment,
-                changes,
-            }],
-            audit: app.audit(call, now, entry),
-        };
-        app.commit(tx, record).await?;
+        app.commit_within(tx, call, place, now, changes, entry).await?;
         Ok(())
     })
     .await

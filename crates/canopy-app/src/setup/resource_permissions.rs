@@ -4,8 +4,8 @@ use super::{custom_permissions, ids_by_key, permissions_put};
 use crate::app::AuditEntry;
 use crate::{App, AppError, Call, unit_of_work};
 use canopy_domain::access::{Change, RoleFact};
-use canopy_domain::audit::{AuditCategory, AuditSeverity, Detail};
-use canopy_domain::port::{CommitRecord, EnvironmentChanges, WriteScope};
+use canopy_domain::audit::{AuditCategory, Detail};
+use canopy_domain::port::WriteScope;
 use canopy_domain::role::listing::RoleQuery;
 use canopy_domain::setup::resource_permissions::{ResourcePermissionsRequest, plan};
 use canopy_domain::{EnvironmentPlace, PermissionId, Role, RoleId};
@@ -91,30 +91,13 @@ pub async fn run(
         tx.insert_permissions(&permissions).await?;
         tx.update_roles(&roles).await?;
         tx.bind_permissions(place.environment, &pairs).await?;
-        let entry = AuditEntry {
-            account: place.account,
-            application: Some(place.application),
-            environment: Some(place.environment),
-            action: "setup.resource_permissions",
-            category: AuditCategory::Setup,
-            severity: AuditSeverity::Info,
-            resource_type: "environment",
-            resource_id: place.environment.to_string(),
-            resource_label: String::new(),
-            metadata: Detail::Map(vec![
+        let entry = AuditEntry::within(place, "setup.resource_permissions", AuditCategory::Setup)
+            .on("environment", place.environment, "")
+            .saying(vec![
                 ("permission_ids", Detail::texts(permissions.iter().map(|one| one.id))),
                 ("role_ids", Detail::texts(roles.iter().map(|one| one.id))),
-            ]),
-        };
-        let record = CommitRecord {
-            at: now,
-            changes: vec![EnvironmentChanges {
-                environment: place.environment,
-                changes,
-            }],
-            audit: app.audit(call, now, entry),
-        };
-        app.commit(tx, record).await?;
+            ]);
+        app.commit_within(tx, call, place, now, changes, entry).await?;
         Ok(counts)
     })
     .await

@@ -215,7 +215,13 @@ impl Holder {
         at.seconds.is_some_and(|seconds| row.begun <= seconds) && !(row.has_end() && at.micros >= self.earliest_end)
     }
 
-    /// Takes all rows at once; there were none.
+    /// Adds many rows at once.
+    pub(super) fn insert_many(&mut self, new: impl Iterator<Item = (u32, Row)>) {
+        let mut all: Vec<(u32, Row)> = self.rows().iter().chain(new).collect();
+        self.fill(&mut all);
+    }
+
+    /// Takes all rows at once, in place of those it had.
     pub(super) fn fill(&mut self, rows: &mut [(u32, Row)]) {
         rows.sort_unstable_by_key(|(role, row)| (*role, row.node, row.grant_and_end));
         let mut block = Vec::with_capacity(rows.len() * 4);

@@ -23,6 +23,14 @@ pub(super) struct Holdings {
     held_by: Vec<u32>,
 }
 
+/// An assignment that has a slot but is not among its holder's rows yet.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Pending {
+    identity: IdentityId,
+    role: u32,
+    row: Row,
+}
+
 /// What a row that left had named.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Freed {
@@ -133,12 +141,15 @@ impl Holdings {
         Some(holder)
     }
 
-    /// Makes or changes an assignment; what the old one named is returned.
-    pub(super) fn put_grant(&mut self, fact: &GrantFact, role: u32, node: u32) -> Result<Option<Freed>, IndexError> {
-        let freed = self.remove_grant(fact.id);
+    /// Whether there is an assignment with this id.
+    pub(super) fn knows(&self, id: AssignmentId) -> bool {
+        self.grants.find(id.as_uuid()).is_some()
+    }
+
+    /// Makes a slot for an assignment that is not there. It counts once it is [inserted](Self::insert_all).
+    pub(super) fn reserve(&mut self, fact: &GrantFact, role: u32, node: u32) -> Result<Pending, IndexError> {
         let grant = self.grants.intern(fact.id.as_uuid())?.0;
         let holder = self.holder_for(fact.key.identity)?;
-        holder.insert(role, Row::new(node, fact.window, grant));
         holder.expect_end(fact.window);
         let slot = holder.slot();
         if self.windows.len() < self.grants.slots() {
@@ -151,7 +162,26 @@ impl Holdings {
         if let Some(held_by) = self.held_by.get_mut(grant as usize) {
             *held_by = slot;
         }
-        Ok(freed)
+        Ok(Pending {
+            identity: fact.key.identity,
+            role,
+            row: Row::new(node, fact.window, grant),
+        })
+    }
+
+    /// Gives reserved assignments to their holders, all of a holder's at once, and leaves none pending.
+    pub(super) fn insert_all(&mut self, pending: &mut Vec<Pending>) -> Result<(), IndexError> {
+        pending.sort_unstable_by_key(|one| one.identity);
+        for some in pending.chunk_by(|one, other| one.identity == other.identity) {
+            let Some(first) = some.first() else { continue };
+            let holder = self.holder_for(first.identity)?;
+            match some {
+                [one] => holder.insert(one.role, one.row),
+                many => holder.insert_many(many.iter().map(|one| (one.role, one.row))),
+            }
+        }
+        pending.clear();
+        Ok(())
     }
 
     pub(super) fn remove_grant(&mut self, id: AssignmentId) -> Option<Freed> {

@@ -74,11 +74,37 @@ impl AccessIndex {
                 given: revision,
             });
         }
-        for change in changes {
-            self.apply_one(change)?;
+        let mut rest = changes;
+        while let Some((change, others)) = rest.split_first() {
+            let grants: Vec<&GrantFact> = rest.iter().map_while(as_grant).collect();
+            if grants.len() > 1 {
+                self.put_grants(&grants)?;
+                rest = rest.get(grants.len()..).unwrap_or_default();
+            } else {
+                self.apply_one(change)?;
+                rest = others;
+            }
         }
         self.revision = revision;
         Ok(())
+    }
+
+    /// A run of assignments, those of one identity at once: an identity that gains thousands in one call is laid out anew
+    /// once, not thousands of times.
+    fn put_grants(&mut self, grants: &[&GrantFact]) -> Result<(), IndexError> {
+        let mut pending = Vec::with_capacity(grants.len());
+        for grant in grants {
+            let (role, node) = resolve(&self.catalog, &self.tree, grant)?;
+            if self.holdings.knows(grant.id) {
+                // It may be among those that wait.
+                self.holdings.insert_all(&mut pending)?;
+                self.remove_grant(grant.id);
+            }
+            pending.push(self.holdings.reserve(grant, role, node)?);
+            self.catalog.count_grant(role, 1);
+            self.tree.count_grant(node, 1);
+        }
+        self.holdings.insert_all(&mut pending)
     }
 
     fn apply_one(&mut self, change: &Change) -> Result<(), IndexError> {
@@ -104,22 +130,12 @@ impl AccessIndex {
                 }
                 Ok(())
             }
-            Change::GrantPut(grant) => self.put_grant(grant),
+            Change::GrantPut(grant) => self.put_grants(&[grant]),
             Change::GrantRemoved(id) => {
                 self.remove_grant(*id);
                 Ok(())
             }
         }
-    }
-
-    fn put_grant(&mut self, grant: &GrantFact) -> Result<(), IndexError> {
-        let (role, node) = resolve(&self.catalog, &self.tree, grant)?;
-        if let Some(freed) = self.holdings.put_grant(grant, role, node)? {
-            self.uncount(freed.role, freed.node);
-        }
-        self.catalog.count_grant(role, 1);
-        self.tree.count_grant(node, 1);
-        Ok(())
     }
 
     fn remove_grant(&mut self, id: AssignmentId) {
@@ -151,6 +167,13 @@ impl AccessIndex {
 }
 
 /// The slots of the role and the node that an assignment names.
+const fn as_grant(change: &Change) -> Option<&GrantFact> {
+    match change {
+        Change::GrantPut(grant) => Some(grant),
+        _ => None,
+    }
+}
+
 fn resolve(catalog: &Catalog, tree: &Tree, grant: &GrantFact) -> Result<(u32, u32), IndexError> {
     let node = tree.resolve(grant.id, grant.key.node)?;
     let role = catalog.resolve(grant.id, grant.key.role)?;

@@ -14,3 +14,5 @@ mod histories;
 mod oracle;
 #[cfg(test)]
 mod reasons;
+#[cfg(test)]
+mod runs;

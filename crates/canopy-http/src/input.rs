@@ -2,11 +2,12 @@
 
 use crate::error_code::ErrorCode;
 use crate::problem::Problem;
-use crate::wire::{Components, Fault, Faults, Json, Place, Whole, WireText, WireValue};
+use crate::wire::{Components, Fault, Faults, Json, JsonError, MAX_VALUES, Place, WireText, WireValue};
 use actix_web::HttpRequest;
 use actix_web::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, IF_MATCH};
 use actix_web::web::{Bytes, Payload};
 use canopy_domain::{AssignmentId, IdentityId, NodeId, PermissionId, RoleId, Version};
+use core::time::Duration;
 use utoipa::openapi::schema::Object;
 use utoipa::openapi::{RefOr, Schema};
 
@@ -70,6 +71,8 @@ pub(crate) trait BodyInput: Sized {
     const HAS_BODY: bool;
     /// Whether `If-Match` is needed.
     const VERSIONED: bool;
+    /// Whether the body has members that are refused as unsupported.
+    const UNSUPPORTED: bool = false;
 
     /// Reads the body; what is wrong with it is noted.
     fn read(json: &Json<'_>, raw: &Bytes, faults: &mut Faults) -> Option<Self::Draft>;
@@ -107,6 +110,7 @@ impl<T: WireValue> BodyInput for Body<T> {
     type Draft = T;
     const HAS_BODY: bool = true;
     const VERSIONED: bool = false;
+    const UNSUPPORTED: bool = T::UNSUPPORTED;
 
     fn read(json: &Json<'_>, _: &Bytes, faults: &mut Faults) -> Option<T> {
         T::read(json, &Place::Root, faults)
@@ -132,6 +136,7 @@ impl<T: WireValue> BodyInput for Sent<T> {
     type Draft = Self;
     const HAS_BODY: bool = true;
     const VERSIONED: bool = false;
+    const UNSUPPORTED: bool = T::UNSUPPORTED;
 
     fn read(json: &Json<'_>, raw: &Bytes, faults: &mut Faults) -> Option<Self> {
         T::read(json, &Place::Root, faults).map(|body| Self { body, raw: raw.clone() })
@@ -157,6 +162,7 @@ impl<B: BodyInput> BodyInput for IfMatch<B> {
     type Draft = B::Draft;
     const HAS_BODY: bool = B::HAS_BODY;
     const VERSIONED: bool = true;
+    const UNSUPPORTED: bool = B::UNSUPPORTED;
 
     fn read(json: &Json<'_>, raw: &Bytes, faults: &mut Faults) -> Option<B::Draft> {
         B::read(json, raw, faults)
@@ -190,9 +196,9 @@ fn expected_version(request: &HttpRequest) -> Result<Version, Problem> {
         .and_then(|rest| rest.strip_suffix('"'))
         .unwrap_or(text);
     let digits = !bare.is_empty() && bare.bytes().all(|byte| byte.is_ascii_digit());
-    let number = bare.parse::<u64>().ok().filter(|_| digits);
-    let version = number.and_then(|number| Whole::<1, { u32::MAX }>::checked(number).ok());
-    version.and_then(|version| Version::new(version.0)).ok_or_else(|| {
+    // A number past all versions is well formed and merely stale, as the last of them is.
+    let number = digits.then(|| bare.parse::<u32>().unwrap_or(u32::MAX));
+    number.and_then(Version::new).ok_or_else(|| {
         Problem::field(
             "If-Match",
             Fault::new("invalid_version", "must be one version, such as \"3\""),
@@ -200,8 +206,8 @@ fn expected_version(request: &HttpRequest) -> Result<Version, Problem> {
     })
 }
 
-/// Refuses a body of another media type, then one that is announced to be too large, and reads it.
-pub(crate) async fn read_body(request: &HttpRequest, payload: Payload) -> Result<Bytes, Problem> {
+/// Refuses a body of another media type, then one that is announced to be too large, and reads it before the time is up.
+pub(crate) async fn read_body(request: &HttpRequest, payload: Payload, timeout: Duration) -> Result<Bytes, Problem> {
     if !is_json(request) {
         return Err(Problem::new(
             ErrorCode::UnsupportedMediaType,
@@ -216,12 +222,15 @@ pub(crate) async fn read_body(request: &HttpRequest, payload: Payload) -> Result
     if announced.is_some_and(|length| length > MAX_BODY_BYTES as u64) {
         return Err(too_large());
     }
-    match payload.to_bytes_limited(MAX_BODY_BYTES).await {
+    let reading = tokio::time::timeout(timeout, payload.to_bytes_limited(MAX_BODY_BYTES));
+    let late = |_| Problem::new(ErrorCode::Timeout, "the body did not arrive in time");
+    match reading.await.map_err(late)? {
         Err(_) => Err(too_large()),
         Ok(Ok(bytes)) => Ok(bytes),
         Ok(Err(error)) => {
-            Err(Problem::new(ErrorCode::MalformedJson, "the body ended before its time")
-                .with("reason", error.to_string()))
+            let mut problem = Problem::new(ErrorCode::MalformedJson, "the body ended before its time");
+            problem.cause = Some(error.to_string().into());
+            Err(problem)
         }
     }
 }
@@ -255,9 +264,15 @@ fn is_json(request: &HttpRequest) -> bool {
 
 /// The tree of a JSON body.
 pub(crate) fn parse_json(raw: &Bytes) -> Result<Json<'_>, Problem> {
-    Json::parse(raw).map_err(|error| {
-        Problem::new(ErrorCode::MalformedJson, "the body is not one JSON text")
+    Json::parse(raw).map_err(|error| match error {
+        JsonError::Malformed(error) => Problem::new(ErrorCode::MalformedJson, "the body is not one JSON text")
             .with("line", error.line())
-            .with("column", error.column())
+            .with("column", error.column()),
+        JsonError::TooManyValues => {
+            let mut faults = Faults::default();
+            let message = format!("must have at most {MAX_VALUES} values, whatever they are nested in");
+            faults.add(&Place::Root, Fault::new("too_many_values", message));
+            faults.into()
+        }
     })
 }

@@ -32,7 +32,7 @@ impl<S: Scope, P: PathInput, Q: QueryInput, B: BodyInput> Request<S, P, Q, B> {
     pub(crate) async fn receive(http: &HttpRequest, payload: Payload, state: &HttpState) -> Result<Self, Problem> {
         let (scope, call) = enter::<S>(http, state).await?;
         let raw = if B::HAS_BODY {
-            read_body(http, payload).await?
+            read_body(http, payload, state.body_timeout()).await?
         } else {
             Bytes::new()
         };

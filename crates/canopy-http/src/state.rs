@@ -6,6 +6,7 @@ use canopy_domain::port::TokenVerifier;
 use core::future::Future;
 use core::pin::Pin;
 use core::task::{Context, Poll, Waker};
+use core::time::Duration;
 use std::sync::Arc;
 use tokio::runtime::Handle;
 
@@ -13,6 +14,7 @@ use tokio::runtime::Handle;
 #[derive(Clone)]
 pub struct HttpState {
     inner: Arc<Inner>,
+    body_timeout: Duration,
 }
 
 struct Inner {
@@ -35,7 +37,19 @@ impl HttpState {
     pub fn new(app: App, tokens: Arc<dyn TokenVerifier>, runtime: Handle) -> Self {
         Self {
             inner: Arc::new(Inner { app, tokens, runtime }),
+            body_timeout: Duration::from_secs(30),
         }
+    }
+
+    /// Waits so long for the whole body of a request; thirty seconds, where this is not said.
+    #[must_use]
+    pub const fn with_body_timeout(mut self, body_timeout: Duration) -> Self {
+        self.body_timeout = body_timeout;
+        self
+    }
+
+    pub(crate) const fn body_timeout(&self) -> Duration {
+        self.body_timeout
     }
 
     pub(crate) fn app(&self) -> &App {

@@ -115,11 +115,13 @@ impl<'j, 'p> ObjectReader<'j, 'p> {
         self.entries.iter().find(|(key, _)| key == name).map(|(_, json)| json)
     }
 
-    /// Notes every member that has none of the known names.
+    /// Notes every member that has none of the known names; `null` equals absent for those that are not supported.
     pub(crate) fn refuse_others(&self, known: &[&str], unsupported: &[&str], faults: &mut Faults) {
-        for (name, _) in self.entries {
+        for (name, value) in self.entries {
             if unsupported.contains(&&**name) {
-                faults.add_unsupported(&Place::Member(self.place, name));
+                if *value != Json::Null {
+                    faults.add_unsupported(&Place::Member(self.place, name));
+                }
             } else if !known.contains(&&**name) {
                 faults.add(&Place::Member(self.place, name), Fault::unknown());
             }
@@ -146,6 +148,8 @@ macro_rules! request_body {
         }
 
         impl $crate::wire::WireValue for $name {
+            $(const UNSUPPORTED: bool = !<[&str]>::is_empty(&[$($unsupported),*]);)?
+
             fn read(
                 json: &$crate::wire::Json<'_>,
                 place: &$crate::wire::Place<'_>,

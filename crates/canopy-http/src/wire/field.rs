@@ -7,6 +7,15 @@ use std::borrow::Cow;
 /// The largest number of faults that one answer lists; the rest is counted.
 const MAX_LISTED: usize = 10_000;
 
+/// How many bytes the listed faults may take in an answer; the rest is counted.
+const MAX_LISTED_BYTES: usize = 1024 * 1024;
+
+/// What stands around the three texts of a fault: the names of its members, quotes, colons and commas.
+const BYTES_AROUND: usize = 40;
+
+/// How much of a name a pointer shows: callers choose names, and every fault below one repeats it.
+const MAX_NAME_CHARS: usize = 100;
+
 /// A place in a body, as a JSON pointer (RFC 6901), or the name of a parameter. Rendered only when something is wrong.
 #[derive(Clone, Copy)]
 pub(crate) enum Place<'a> {
@@ -22,10 +31,20 @@ impl fmt::Display for Place<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Root => Ok(()),
-            Self::Member(parent, name) if name.contains(['~', '/']) => {
-                write!(f, "{parent}/{}", name.replace('~', "~0").replace('/', "~1"))
+            Self::Member(parent, name) => {
+                write!(f, "{parent}/")?;
+                let end = name.char_indices().nth(MAX_NAME_CHARS).map(|(end, _)| end);
+                let (shown, cut) = match end.and_then(|end| name.get(..end)) {
+                    Some(shown) => (shown, "…"),
+                    None => (*name, ""),
+                };
+                if shown.contains(['~', '/']) {
+                    f.write_str(&shown.replace('~', "~0").replace('/', "~1"))?;
+                } else {
+                    f.write_str(shown)?;
+                }
+                f.write_str(cut)
             }
-            Self::Member(parent, name) => write!(f, "{parent}/{name}"),
             Self::Item(parent, index) => write!(f, "{parent}/{index}"),
         }
     }
@@ -71,6 +90,7 @@ pub(crate) struct FieldFault {
 #[derive(Debug, Default)]
 pub(crate) struct Faults {
     listed: Vec<FieldFault>,
+    bytes: usize,
     omitted: usize,
     unsupported: bool,
 }
@@ -78,15 +98,22 @@ pub(crate) struct Faults {
 impl Faults {
     /// Notes a fault.
     pub(crate) fn add(&mut self, place: &Place<'_>, fault: Fault) {
-        if self.listed.len() == MAX_LISTED {
+        if self.omitted > 0 || self.listed.len() == MAX_LISTED {
             self.omitted += 1;
-        } else {
-            self.listed.push(FieldFault {
-                path: place.to_string(),
-                code: fault.code,
-                message: fault.message,
-            });
+            return;
         }
+        let path = place.to_string();
+        let bytes = escaped(&path) + fault.code.len() + escaped(&fault.message) + BYTES_AROUND;
+        if self.bytes + bytes > MAX_LISTED_BYTES {
+            self.omitted += 1;
+            return;
+        }
+        self.bytes += bytes;
+        self.listed.push(FieldFault {
+            path,
+            code: fault.code,
+            message: fault.message,
+        });
     }
 
     /// Notes a fault of a parameter of the path or query, or of a header.
@@ -124,9 +151,17 @@ impl Faults {
     }
 }
 
+/// At most how many bytes a text takes in JSON.
+fn escaped(text: &str) -> usize {
+    let bytes = text.bytes();
+    bytes
+        .map(|byte| if matches!(byte, 0..0x20 | b'"' | b'\\') { 6 } else { 1 })
+        .sum()
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{Fault, Faults, MAX_LISTED, Place};
+    use super::{Fault, Faults, MAX_LISTED, MAX_LISTED_BYTES, Place};
 
     #[test]
     fn places_are_json_pointers() {
@@ -148,5 +183,30 @@ mod tests {
         }
         let (listed, omitted) = faults.into_parts();
         assert_eq!((listed.len(), omitted), (MAX_LISTED, 5));
+    }
+
+    #[test]
+    fn long_names_are_cut_between_characters() {
+        let name = "é/".repeat(80);
+        let shown = Place::Member(&Place::Root, &name).to_string();
+        assert_eq!(shown, format!("/{}…", "é~1".repeat(50)));
+        let fits = "é".repeat(100);
+        assert_eq!(Place::Member(&Place::Root, &fits).to_string(), format!("/{fits}"));
+    }
+
+    #[test]
+    fn the_list_has_a_bounded_size_however_it_is_written() {
+        for letter in ["\u{1}", "\"", "a", "𝄞"] {
+            let (outer, inner) = (letter.repeat(5_000), letter.repeat(90));
+            let mut faults = Faults::default();
+            for _ in 0..MAX_LISTED {
+                let outer = Place::Member(&Place::Root, &outer);
+                faults.add(&Place::Member(&outer, &inner), Fault::unknown());
+            }
+            let (listed, omitted) = faults.into_parts();
+            assert_eq!(listed.len() + omitted, MAX_LISTED);
+            let written = serde_json::to_vec(&listed).unwrap().len();
+            assert!(written <= MAX_LISTED_BYTES + MAX_LISTED, "{written}");
+        }
     }
 }

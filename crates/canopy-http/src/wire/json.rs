@@ -1,5 +1,6 @@
 //! A JSON text as a tree that borrows from it. Unlike `serde_json::Value` it keeps order and refuses repeated keys.
 
+use core::cell::Cell;
 use core::fmt;
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde::ser::{Serialize, SerializeMap, Serializer};
@@ -20,13 +21,42 @@ pub(crate) enum Json<'a> {
 /// Up to this many keys, an object is searched for repetitions without a hash set.
 const SMALL: usize = 16;
 
+/// How many values one text may hold. A value takes up to a hundred times the bytes that it is written with, so their
+/// number has to be bounded besides the size of the text. The largest bulk call has 10,000 items of a dozen values each.
+pub(crate) const MAX_VALUES: usize = 400_000;
+
+/// Why a text is not read.
+#[derive(Debug)]
+pub(crate) enum JsonError {
+    /// It is not one JSON text.
+    Malformed(serde_json::Error),
+    /// It has more than [`MAX_VALUES`] values.
+    TooManyValues,
+}
+
 impl<'a> Json<'a> {
     /// Reads a whole text. The nesting is bounded by `serde_json`.
-    pub(crate) fn parse(bytes: &'a [u8]) -> Result<Self, serde_json::Error> {
+    pub(crate) fn parse(bytes: &'a [u8]) -> Result<Self, JsonError> {
+        // One more than allowed, so that what is left is nothing exactly when there were too many.
+        let left = Cell::new(MAX_VALUES + 1);
+        let refuse = |error| {
+            if left.get() == 0 {
+                JsonError::TooManyValues
+            } else {
+                JsonError::Malformed(error)
+            }
+        };
         let mut deserializer = serde_json::Deserializer::from_slice(bytes);
-        let value = Tree.deserialize(&mut deserializer)?;
-        deserializer.end()?;
+        let value = Tree { left: &left }.deserialize(&mut deserializer).map_err(refuse)?;
+        deserializer.end().map_err(JsonError::Malformed)?;
         Ok(value)
+    }
+
+    /// A member of an object, unless it is absent or `null`.
+    pub(crate) fn given(&self, name: &str) -> Option<&Self> {
+        let Self::Object(entries) = self else { return None };
+        let found = entries.iter().find(|(key, _)| key == name);
+        found.map(|(_, value)| value).filter(|value| **value != Self::Null)
     }
 
     /// What kind of value it is, for messages.
@@ -63,17 +93,24 @@ impl Serialize for Json<'_> {
 
 /// Reads a [`Json`].
 #[derive(Clone, Copy)]
-struct Tree;
+struct Tree<'l> {
+    /// How many values may still come.
+    left: &'l Cell<usize>,
+}
 
-impl<'de> DeserializeSeed<'de> for Tree {
+impl<'de> DeserializeSeed<'de> for Tree<'_> {
     type Value = Json<'de>;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Json<'de>, D::Error> {
+        self.left.set(self.left.get().saturating_sub(1));
+        if self.left.get() == 0 {
+            return Err(D::Error::custom("too many values"));
+        }
         deserializer.deserialize_any(self)
     }
 }
 
-impl<'de> Visitor<'de> for Tree {
+impl<'de> Visitor<'de> for Tree<'_> {
     type Value = Json<'de>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -119,7 +156,7 @@ impl<'de> Visitor<'de> for Tree {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Json<'de>, A::Error> {
-        let mut entries: Vec<(Cow<'de, str>, Json<'de>)> = Vec::with_capacity(4);
+        let mut entries: Vec<(Cow<'de, str>, Json<'de>)> = Vec::new();
         let mut seen: HashSet<Cow<'de, str>> = HashSet::new();
         while let Some(key) = map.next_key_seed(Key)? {
             let repeated = if entries.len() < SMALL {
@@ -168,7 +205,7 @@ impl<'de> Visitor<'de> for Key {
 
 #[cfg(test)]
 mod tests {
-    use super::Json;
+    use super::{Json, JsonError, MAX_VALUES};
     use std::borrow::Cow;
 
     #[test]
@@ -176,6 +213,18 @@ mod tests {
         let text = r#"{"b":[1,-2,3.5,true,null,"x\n"],"a":{"é":""}}"#;
         let tree = Json::parse(text.as_bytes()).unwrap();
         assert_eq!(serde_json::to_string(&tree).unwrap(), text);
+    }
+
+    #[test]
+    fn the_number_of_values_is_bounded() {
+        let list = |items: usize| format!("[{}{{}}]", "{},".repeat(items - 1));
+        // The list is a value too.
+        assert!(Json::parse(list(MAX_VALUES - 1).as_bytes()).is_ok());
+        let many = list(MAX_VALUES);
+        assert!(matches!(Json::parse(many.as_bytes()), Err(JsonError::TooManyValues)));
+        // What comes behind is not even read.
+        let cut = many.strip_suffix(']').unwrap();
+        assert!(matches!(Json::parse(cut.as_bytes()), Err(JsonError::TooManyValues)));
     }
 
     #[test]

@@ -10,7 +10,7 @@ mod value;
 
 pub(crate) use body::{ObjectReader, Patch, WireField, read_or, request_body, schema_or};
 pub(crate) use field::{Fault, Faults, Place};
-pub(crate) use json::Json;
+pub(crate) use json::{Json, JsonError, MAX_VALUES};
 pub(crate) use query::{
     PageNumber, QueryField, QueryInput, QueryReader, QueryValue, Search, Take, page, query_or, query_parameter,
     request_query,
@@ -20,4 +20,4 @@ pub(crate) use show::{
     Instant, ShownAccessType, ShownMembership, ShownModel, ShownNodeStatus, ShownReason, ShownSource, ShownStatus,
     object,
 };
-pub(crate) use value::{Batch, Name, Whole, WireText, WireValue, not_one_of};
+pub(crate) use value::{Batch, Name, Whole, WireText, WireValue, key_segments, not_one_of};

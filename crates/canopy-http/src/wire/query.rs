@@ -152,7 +152,7 @@ impl<T: QueryValue> QueryField for T {
                 faults.add_parameter(name, Fault::required());
                 None
             }
-            Some(text) => query.keep(name, T::parse(text), faults),
+            Some(text) => query.keep(name, text.and_then(T::parse), faults),
         }
     }
 
@@ -167,7 +167,7 @@ impl<T: QueryValue> QueryField for Option<T> {
     fn read(query: &QueryReader, name: &str, faults: &mut Faults) -> Option<Self> {
         match query.parameter(name) {
             None => Some(None),
-            Some(text) => query.keep(name, T::parse(text), faults).map(Some),
+            Some(text) => query.keep(name, text.and_then(T::parse), faults).map(Some),
         }
     }
 
@@ -186,29 +186,56 @@ pub(crate) fn query_or<T: QueryValue>(
     Option::<T>::read(query, name, faults).map(|given| given.unwrap_or_else(default))
 }
 
-/// The parameters of a request, decoded.
+/// The parameters of a request, decoded; a value that cannot be decoded is none.
 pub(crate) struct QueryReader {
-    pairs: Vec<(String, String)>,
+    pairs: Vec<(String, Option<String>)>,
+}
+
+/// Decodes a name or value of a query: `+` is a space, `%` and two hex digits a byte, and the bytes are UTF-8.
+fn decoded(text: &str) -> Option<String> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.bytes();
+    while let Some(byte) = rest.next() {
+        bytes.push(match byte {
+            b'+' => b' ',
+            b'%' => {
+                let (high, low) = (hex(rest.next()?)?, hex(rest.next()?)?);
+                high * 16 + low
+            }
+            other => other,
+        });
+    }
+    String::from_utf8(bytes).ok()
+}
+
+const fn hex(digit: u8) -> Option<u8> {
+    match digit {
+        b'0'..=b'9' => Some(digit - b'0'),
+        b'a'..=b'f' => Some(digit - b'a' + 10),
+        b'A'..=b'F' => Some(digit - b'A' + 10),
+        _ => None,
+    }
 }
 
 impl QueryReader {
     /// Decodes a query string.
     pub(crate) fn decode(query: &str) -> Self {
-        let pairs = if query.is_empty() {
-            Vec::new()
-        } else {
-            actix_web::web::Query::<Vec<(String, String)>>::from_query(query)
-                .map(actix_web::web::Query::into_inner)
-                .unwrap_or_default()
-        };
-        Self { pairs }
+        let parts = query.split('&').filter(|part| !part.is_empty());
+        let pairs = parts.map(|part| {
+            let (name, value) = part.split_once('=').unwrap_or((part, ""));
+            // A name that cannot be decoded is none of ours, and is shown as it was sent.
+            (decoded(name).unwrap_or_else(|| name.to_owned()), decoded(value))
+        });
+        Self { pairs: pairs.collect() }
     }
 
-    fn parameter(&self, name: &str) -> Option<&str> {
-        self.pairs
-            .iter()
-            .find(|(key, _)| key == name)
-            .map(|(_, value)| value.as_str())
+    /// The value of a parameter, if it is there, or its fault.
+    fn parameter(&self, name: &str) -> Option<Result<&str, Fault>> {
+        let found = self.pairs.iter().find(|(key, _)| key == name);
+        found.map(|(_, value)| {
+            let fault = || Fault::new("invalid_encoding", "must be percent-encoded UTF-8");
+            value.as_deref().ok_or_else(fault)
+        })
     }
 
     fn keep<T>(&self, name: &str, result: Result<T, Fault>, faults: &mut Faults) -> Option<T> {
@@ -340,6 +367,17 @@ mod tests {
             (3, 100, SortOrder::Descending, true)
         );
         assert_eq!(list.q.folded().as_deref(), Some("grüße x"));
+        let odd = read("&&q=a=b%26%3d+%2B&").0.unwrap();
+        assert_eq!(odd.q.folded().as_deref(), Some("a=b&= +"));
+    }
+
+    #[test]
+    fn what_cannot_be_decoded_is_refused_where_it_stands() {
+        assert_eq!(
+            read("q=%ff&force=%zz").1,
+            ["/q invalid_encoding", "/force invalid_encoding"]
+        );
+        assert_eq!(read("%ff=1").1, ["/%ff unknown_parameter"]);
     }
 
     #[test]
@@ -364,6 +402,12 @@ mod tests {
             "page=1.0",
             "page=",
             "page=99999999999999999999",
+            "page=4294967296",
+            "q=%ff",
+            "q=%zz",
+            "q=%4",
+            "%ff=1",
+            "take=20%",
             "take=0",
         ] {
             assert_eq!(read(bad).1.len(), 1, "{bad}");

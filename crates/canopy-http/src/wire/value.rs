@@ -30,6 +30,9 @@ pub(crate) trait WireValue: Sized {
     /// Reads the value. What is wrong with it is noted; then there is none.
     fn read(json: &Json<'_>, place: &Place<'_>, faults: &mut Faults) -> Option<Self>;
 
+    /// Whether it has members that are refused as unsupported.
+    const UNSUPPORTED: bool = false;
+
     /// Its schema; named schemas are put into the components.
     fn schema(components: &mut Components) -> RefOr<Schema>;
 
@@ -162,6 +165,13 @@ texts!(
     NodeType => 1, NodeType::MAX_CHARS, "^[A-Za-z0-9_-]+$";
     PermissionKey => 3, PermissionKey::MAX_CHARS, "^[A-Za-z0-9_/:-]{1,100}(\\.[A-Za-z0-9_/:-]{1,100})+$";
 );
+
+/// The schema of a part of a permission key.
+pub(crate) fn key_segments() -> Object {
+    string(1, PermissionKey::MAX_CHARS)
+        .pattern(Some("^[A-Za-z0-9_/:-]{1,100}(\\.[A-Za-z0-9_/:-]{1,100})*$"))
+        .build()
+}
 
 impl WireText for Email {
     fn parse(text: &str) -> Result<Self, Fault> {
@@ -316,11 +326,7 @@ pub(crate) struct Whole<const MIN: u32, const MAX: u32>(pub(crate) u32);
 
 impl<const MIN: u32, const MAX: u32> Whole<MIN, MAX> {
     pub(crate) fn fault() -> Fault {
-        if MAX == u32::MAX {
-            Fault::new("out_of_range", format!("must be a whole number of {MIN} or more"))
-        } else {
-            Fault::new("out_of_range", format!("must be a whole number from {MIN} to {MAX}"))
-        }
+        Fault::new("out_of_range", format!("must be a whole number from {MIN} to {MAX}"))
     }
 
     pub(crate) fn checked(number: u64) -> Result<Self, Fault> {
@@ -333,14 +339,11 @@ impl<const MIN: u32, const MAX: u32> Whole<MIN, MAX> {
     }
 
     pub(crate) fn describe() -> Object {
-        let object = ObjectBuilder::new()
+        ObjectBuilder::new()
             .schema_type(SchemaType::Type(Type::Integer))
-            .minimum(Some(MIN));
-        if MAX == u32::MAX {
-            object.build()
-        } else {
-            object.maximum(Some(MAX)).build()
-        }
+            .minimum(Some(MIN))
+            .maximum(Some(MAX))
+            .build()
     }
 }
 
@@ -453,8 +456,10 @@ impl<K: WireText + Ord, V: WireValue> WireValue for BTreeMap<K, V> {
         let mut map = Self::new();
         for (name, value) in entries {
             let at = Place::Member(place, name);
-            let key = faults.keep(&at, K::parse(name));
-            if let (Some(value), Some(key)) = (V::read(value, &at, faults), key) {
+            // What stands behind a bad name is not looked at: its faults would all repeat the name.
+            if let Some(key) = faults.keep(&at, K::parse(name))
+                && let Some(value) = V::read(value, &at, faults)
+            {
                 map.insert(key, value);
             }
         }

@@ -333,6 +333,7 @@ impl From<BootstrapError> for Problem {
 impl From<ResourcePermissionsError> for Problem {
     fn from(error: ResourcePermissionsError) -> Self {
         match &error {
+            ResourcePermissionsError::Empty => Self::field("resources", Fault::new("empty", error.to_string())),
             ResourcePermissionsError::RoleNotFound { roles } => {
                 Self::rule(ErrorCode::RoleNotFound, &error).with("role_ids", texts(roles))
             }

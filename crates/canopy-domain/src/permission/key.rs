@@ -43,6 +43,17 @@ impl PermissionKey {
     /// # Errors
     /// The first rule of [`PermissionKeyError`] that the text breaks.
     pub fn parse(raw: &str) -> Result<Self, PermissionKeyError> {
+        if Self::segments(raw)? < 2 {
+            return Err(PermissionKeyError::TooFewSegments);
+        }
+        Ok(Self(raw.into()))
+    }
+
+    /// Checks a part of a key, from one dot to another, and counts its segments.
+    ///
+    /// # Errors
+    /// The first rule of [`PermissionKeyError`] that the text breaks.
+    pub fn segments(raw: &str) -> Result<usize, PermissionKeyError> {
         if raw.chars().nth(Self::MAX_CHARS).is_some() {
             return Err(PermissionKeyError::TooLong);
         }
@@ -56,10 +67,7 @@ impl PermissionKey {
                 return Err(PermissionKeyError::SegmentLength);
             }
         }
-        if segments < 2 {
-            return Err(PermissionKeyError::TooFewSegments);
-        }
-        Ok(Self(raw.into()))
+        Ok(segments)
     }
 
     /// The text.

@@ -57,7 +57,7 @@ pub enum BootstrapError {
     /// Two roles of the request have the same name without regard to case.
     #[error("two roles of the request have the same name")]
     DuplicateRoleName {
-        /// Every name that comes again, as it was given there.
+        /// Every name that comes again, once, as it was given where it first comes again.
         names: Vec<RoleName>,
     },
     /// The environment has custom permissions or roles already.
@@ -99,12 +99,11 @@ pub fn plan(request: &BootstrapRequest, catalog: &Catalog) -> Result<BootstrapPl
     if request.permission_keys.is_empty() && request.roles.is_empty() {
         return Err(BootstrapError::Empty);
     }
-    let mut seen = HashSet::new();
-    let repeated: Vec<RoleName> = request
-        .roles
-        .iter()
-        .filter(|role| !seen.insert(role.name.folded()))
-        .map(|role| role.name.clone())
+    let (mut seen, mut told) = (HashSet::new(), HashSet::new());
+    let names = request.roles.iter().map(|role| &role.name);
+    let repeated: Vec<RoleName> = names
+        .filter(|name| !seen.insert(name.folded()) && told.insert(name.folded()))
+        .cloned()
         .collect();
     if !repeated.is_empty() {
         return Err(BootstrapError::DuplicateRoleName { names: repeated });
@@ -225,7 +224,7 @@ mod tests {
             permissions: 1,
             roles: 0,
         };
-        let twice = vec![role("R", &["no.pe"]), role("r", &[])];
+        let twice = vec![role("R", &["no.pe"]), role("r", &[]), role("R", &[]), role("Q", &[])];
         let duplicate = BootstrapError::DuplicateRoleName {
             names: vec![RoleName::parse("r").unwrap()],
         };

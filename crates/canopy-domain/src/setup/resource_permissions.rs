@@ -27,6 +27,9 @@ pub struct ResourcePermissionsPlan {
 /// Why an addition is refused. In the order in which the rules are checked.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ResourcePermissionsError {
+    /// Neither a permission nor a gain of a role is asked for.
+    #[error("the request adds neither a permission nor anything to a role")]
+    Empty,
     /// Some roles are not in the environment.
     #[error("the environment lacks some of these roles")]
     RoleNotFound {
@@ -52,6 +55,9 @@ pub fn plan(
     request: &ResourcePermissionsRequest,
     catalog: &Catalog,
 ) -> Result<ResourcePermissionsPlan, ResourcePermissionsError> {
+    if request.permission_keys.is_empty() && request.role_permissions.is_empty() {
+        return Err(ResourcePermissionsError::Empty);
+    }
     let listed = || request.role_permissions.iter();
     let absent: BTreeSet<RoleId> = listed()
         .map(|(role, _)| *role)
@@ -154,6 +160,7 @@ mod tests {
     fn each_refusal_has_its_error_in_order() {
         use ResourcePermissionsError as E;
         for (request, expected) in [
+            (asked(&[], &[]), E::Empty),
             (
                 asked(&[], &[(3, &["z.z"]), (9, &[]), (8, &[])]),
                 E::RoleNotFound {

@@ -6,7 +6,7 @@ use crate::input::Body;
 use crate::operation::Operation;
 use crate::problem::Problem;
 use crate::request::Request;
-use crate::wire::{Fault, Faults, Name, Place, request_body};
+use crate::wire::{Components, Fault, Faults, Json, Place, WireText, WireValue, key_segments, request_body};
 use canopy_app::setup::{bootstrap, resource_permissions, summaries};
 use canopy_domain::setup::bootstrap::{BootstrapRequest, BootstrapRole};
 use canopy_domain::setup::resource_permissions::ResourcePermissionsRequest;
@@ -14,7 +14,15 @@ use canopy_domain::setup::{Resource, SetupSummary};
 use canopy_domain::{AccountId, Description, EnvironmentPlace, PermissionKey, RoleId, RoleName};
 use serde::Serialize;
 use utoipa::ToSchema;
+use utoipa::openapi::schema::Object;
+use utoipa::openapi::{RefOr, Schema};
 use uuid::Uuid;
+
+/// How many keys the resources of one request may make.
+const MAX_KEYS: usize = 10_000;
+
+/// How many pairs of a role and a key one request may have.
+const MAX_PAIRS: usize = 100_000;
 
 pub(super) fn operations() -> Vec<Operation> {
     const TAG: &str = "Setup";
@@ -39,23 +47,91 @@ pub(super) fn operations() -> Vec<Operation> {
     ]
 }
 
+/// Some segments of a key: what stands between two of its dots, or more of that.
+#[derive(Debug)]
+struct Segments(String);
+
+impl WireText for Segments {
+    fn parse(text: &str) -> Result<Self, Fault> {
+        PermissionKey::segments(text)?;
+        Ok(Self(text.to_owned()))
+    }
+
+    fn describe() -> Object {
+        key_segments()
+    }
+}
+
+/// A list whose items hold lists themselves, with a bound for all of those together.
+#[derive(Debug)]
+struct Bounded<T>(Vec<T>);
+
+/// An item that holds a list.
+trait Holder: WireValue {
+    /// The member with the list.
+    const MEMBER: &'static str;
+    /// How many items all the lists may have together.
+    const MAX: usize;
+    /// What there are too many of, for people.
+    const WHAT: &'static str;
+}
+
+impl Holder for ResourceActions {
+    const MEMBER: &'static str = "actions";
+    const MAX: usize = MAX_KEYS;
+    const WHAT: &'static str = "keys";
+}
+
+impl Holder for BootstrapRoleBody {
+    const MEMBER: &'static str = "permission_keys";
+    const MAX: usize = MAX_PAIRS;
+    const WHAT: &'static str = "keys of roles";
+}
+
+impl Holder for RoleGain {
+    const MEMBER: &'static str = "permission_keys";
+    const MAX: usize = MAX_PAIRS;
+    const WHAT: &'static str = "keys of roles";
+}
+
+impl<T: Holder> WireValue for Bounded<T> {
+    fn read(json: &Json<'_>, place: &Place<'_>, faults: &mut Faults) -> Option<Self> {
+        let held = |item: &Json<'_>| match item.given(T::MEMBER) {
+            Some(Json::Array(items)) => items.len(),
+            _ => 0,
+        };
+        if let Json::Array(items) = json
+            && items.iter().map(held).sum::<usize>() > T::MAX
+        {
+            let message = format!("must have at most {} {} together", T::MAX, T::WHAT);
+            faults.add(place, Fault::new("too_many_items", message));
+            return None;
+        }
+        Vec::read(json, place, faults).map(Self)
+    }
+
+    fn schema(components: &mut Components) -> RefOr<Schema> {
+        Vec::<T>::schema(components)
+    }
+}
+
 request_body!(
     /// A resource with the actions on it; each action makes the key `name.action`.
     struct ResourceActions {
         /// The part of the keys before the last one.
-        name: Name,
+        name: Segments,
         /// The parts behind it.
-        actions: Vec<Name>,
+        actions: Vec<Segments>,
     }
 );
 
 request_body!(
     /// The catalog and roles of a fresh environment.
     struct Bootstrap {
-        /// What there is to be allowed.
-        resources: Vec<ResourceActions>,
-        /// The roles.
-        roles: Vec<BootstrapRoleBody>,
+        /// What there is to be allowed; at most 10,000 keys together.
+        resources: Bounded<ResourceActions>,
+        /// The roles; at most 100,000 keys together.
+        roles: Bounded<BootstrapRoleBody>,
     }
 );
 
@@ -74,10 +150,10 @@ request_body!(
 request_body!(
     /// What an environment in use gains.
     struct AddResourcePermissions {
-        /// What there is to be allowed.
-        resources: Vec<ResourceActions>,
-        /// What roles gain.
-        role_permissions: Vec<RoleGain>,
+        /// What there is to be allowed; at most 10,000 keys together.
+        resources: Bounded<ResourceActions>,
+        /// What roles gain; at most 100,000 keys together.
+        role_permissions: Bounded<RoleGain>,
     }
 );
 
@@ -148,8 +224,8 @@ impl SummaryBody {
     }
 }
 
-/// The keys that resources × actions make; every action that makes none is a fault.
-fn keys(resources: Vec<ResourceActions>) -> Result<Vec<PermissionKey>, Problem> {
+/// The keys that resources × actions make; every action whose key would be too long is a fault.
+fn keys(Bounded(resources): Bounded<ResourceActions>) -> Result<Vec<PermissionKey>, Problem> {
     let resources: Vec<Resource> = resources
         .into_iter()
         .map(|one| Resource {
@@ -181,7 +257,7 @@ async fn post_bootstrap(
     };
     let asked = BootstrapRequest {
         permission_keys: keys(body.resources)?,
-        roles: body.roles.into_iter().map(role).collect(),
+        roles: body.roles.0.into_iter().map(role).collect(),
     };
     let done = request
         .run(move |app, call| async move { bootstrap::run(&app, &call, &place, &asked).await })
@@ -203,6 +279,7 @@ async fn post_resource_permissions(
         permission_keys: keys(body.resources)?,
         role_permissions: body
             .role_permissions
+            .0
             .into_iter()
             .map(|gain| (gain.role_id, gain.permission_keys))
             .collect(),

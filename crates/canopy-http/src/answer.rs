@@ -1,11 +1,13 @@
 //! Answers: each kind knows its status, its headers and its schema, so what is documented is what is sent.
 
+use crate::error_code::ErrorCode;
 use crate::wire::Components;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{ETAG, HeaderName, HeaderValue, LOCATION};
 use actix_web::{HttpRequest, HttpResponse};
 use canopy_domain::{Page, PageRequest, Revision};
 use serde::Serialize;
+use std::collections::BTreeSet;
 use utoipa::ToSchema;
 use utoipa::openapi::schema::ArrayBuilder;
 use utoipa::openapi::{ObjectBuilder, RefOr, Schema};
@@ -48,6 +50,11 @@ pub(crate) trait Answer {
 
     /// The response.
     fn respond(self, request: &HttpRequest) -> HttpResponse;
+
+    /// The codes of items that were refused, where each item has its own.
+    fn item_codes(&self) -> BTreeSet<ErrorCode> {
+        BTreeSet::new()
+    }
 }
 
 /// A thing as it is sent.

@@ -11,9 +11,9 @@ use canopy_domain::bulk::Outcome;
 use serde::Serialize;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use utoipa::ToSchema;
-use utoipa::openapi::schema::{AllOfBuilder, ArrayBuilder};
+use utoipa::openapi::schema::ArrayBuilder;
 use utoipa::openapi::{ObjectBuilder, RefOr, Schema};
 
 /// What became of the items of a bulk call.
@@ -142,6 +142,15 @@ impl<T: Serialize + ToSchema> Answer for BulkAnswer<T> {
         ]
     }
 
+    fn item_codes(&self) -> BTreeSet<ErrorCode> {
+        let codes = self.outcomes.iter().filter_map(|outcome| match outcome {
+            Outcome::Done(_) => None,
+            Outcome::Refused(problem) => Some(problem.code),
+            Outcome::RolledBack { .. } => Some(ErrorCode::RolledBack),
+        });
+        codes.collect()
+    }
+
     fn respond(self, _: &HttpRequest) -> HttpResponse {
         let inputs = self.sent.items();
         let total = self.outcomes.len();
@@ -198,13 +207,10 @@ impl<T: Serialize + ToSchema> Answer for BulkAnswer<T> {
 fn bulk_schema(components: &mut Components, data: RefOr<Schema>) -> RefOr<Schema> {
     use utoipa::openapi::schema::{SchemaType, Type};
     let of_type = |one: Type| ObjectBuilder::new().schema_type(SchemaType::Type(one));
-    let any = || {
-        Schema::AllOf(
-            AllOfBuilder::new()
-                .description(Some("The item as it was sent."))
-                .build(),
-        )
-    };
+    let input = ObjectBuilder::new()
+        .schema_type(SchemaType::AnyValue)
+        .description(Some("The item as it was sent."))
+        .build();
     let result = ObjectBuilder::new()
         .property("index", of_type(Type::Integer).minimum(Some(0)).build())
         .required("index")
@@ -220,7 +226,7 @@ fn bulk_schema(components: &mut Components, data: RefOr<Schema>) -> RefOr<Schema
                 .build(),
         )
         .required("code")
-        .property("input", any())
+        .property("input", input)
         .required("input")
         .property("data", data)
         .property("error", components.answer::<BulkError>())

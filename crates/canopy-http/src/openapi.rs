@@ -8,8 +8,9 @@ use crate::monitor::{Health, PATHS};
 use crate::operation::Operation;
 use crate::route::operations;
 use crate::wire::Components;
+use actix_web::http::StatusCode;
 use std::collections::{BTreeMap, BTreeSet};
-use utoipa::openapi::extensions::ExtensionsBuilder;
+use utoipa::openapi::extensions::{Extensions, ExtensionsBuilder};
 use utoipa::openapi::header::HeaderBuilder;
 use utoipa::openapi::info::{InfoBuilder, LicenseBuilder};
 use utoipa::openapi::path::{HttpMethod, OperationBuilder, Parameter, ParameterBuilder, ParameterIn, PathsBuilder};
@@ -118,7 +119,7 @@ fn describe(
         builder = builder.request_body(Some(body.build()));
     }
     for success in (operation.shape.answers)(components) {
-        builder = builder.response(success.status.as_str(), succeeded(&success));
+        builder = builder.response(success.status.as_str(), succeeded(&success, &operation.item_rules));
     }
     for (status, response) in refusals(&operation.codes(), error) {
         builder = builder.response(status, response);
@@ -168,8 +169,20 @@ fn parameters(operation: &Operation) -> Vec<Parameter> {
     parameters
 }
 
-fn succeeded(success: &Success) -> Response {
-    let mut builder = ResponseBuilder::new().description(success.description);
+fn succeeded(success: &Success, item_rules: &BTreeSet<ErrorCode>) -> Response {
+    let mut builder = ResponseBuilder::new();
+    if success.status == StatusCode::MULTI_STATUS {
+        let description = format!(
+            "{}\n\nCodes of items:\n{}",
+            success.description,
+            meanings(item_rules.iter())
+        );
+        builder = builder
+            .description(description)
+            .extensions(Some(coded("x-codes", item_rules.iter())));
+    } else {
+        builder = builder.description(success.description);
+    }
     if let Some(schema) = &success.schema {
         builder = builder.content("application/json", Content::new(Some(schema.clone())));
     }
@@ -186,6 +199,18 @@ fn header(description: &str) -> utoipa::openapi::Header {
         .build()
 }
 
+/// A line for each code.
+fn meanings<'c>(codes: impl Iterator<Item = &'c ErrorCode>) -> String {
+    let lines = codes.map(|code| format!("- `{}`: {}", code.as_str(), code.meaning()));
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+/// The codes, for programs.
+fn coded<'c>(name: &str, codes: impl Iterator<Item = &'c ErrorCode>) -> Extensions {
+    let listed: Vec<&str> = codes.map(|code| code.as_str()).collect();
+    ExtensionsBuilder::new().add(name, listed).build()
+}
+
 /// One response for each status, with its codes and their meanings.
 fn refusals(codes: &BTreeSet<ErrorCode>, error: &RefOr<Schema>) -> Vec<(String, Response)> {
     let mut by_status: BTreeMap<u16, Vec<ErrorCode>> = BTreeMap::new();
@@ -193,15 +218,10 @@ fn refusals(codes: &BTreeSet<ErrorCode>, error: &RefOr<Schema>) -> Vec<(String, 
         by_status.entry(code.status()).or_default().push(*code);
     }
     let refusal = |(status, codes): (u16, Vec<ErrorCode>)| {
-        let lines: Vec<String> = codes
-            .iter()
-            .map(|code| format!("- `{}`: {}", code.as_str(), code.meaning()))
-            .collect();
-        let listed: Vec<&str> = codes.iter().map(|code| code.as_str()).collect();
         let mut builder = ResponseBuilder::new()
-            .description(lines.join("\n"))
+            .description(meanings(codes.iter()))
             .content("application/json", Content::new(Some(error.clone())))
-            .extensions(Some(ExtensionsBuilder::new().add("x-codes", listed).build()));
+            .extensions(Some(coded("x-codes", codes.iter())));
         if status == 401 {
             builder = builder.header("WWW-Authenticate", header("`Bearer error=\"invalid_token\"`."));
         }

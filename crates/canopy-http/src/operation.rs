@@ -36,6 +36,8 @@ pub(crate) struct Shape {
     pub(crate) query: Vec<Parameter>,
     /// Whether it needs `If-Match`.
     pub(crate) versioned: bool,
+    /// Whether its body has members that are refused as unsupported.
+    pub(crate) unsupported: bool,
     /// The schema of its body.
     pub(crate) body: fn(&mut Components) -> Option<RefOr<Schema>>,
     /// What it answers when it did what was asked.
@@ -57,6 +59,8 @@ pub(crate) struct Operation {
     pub(crate) key_scope: Option<&'static str>,
     /// The codes of its rules; those that follow from its shape are added by [`Operation::codes`].
     rules: Vec<ErrorCode>,
+    /// The codes of single items in the answer to a bulk call.
+    pub(crate) item_rules: BTreeSet<ErrorCode>,
     pub(crate) shape: Shape,
     pub(crate) handler: Handler,
 }
@@ -70,6 +74,7 @@ pub(crate) struct Draft {
     summary: &'static str,
     key_scope: Option<&'static str>,
     rules: Vec<ErrorCode>,
+    item_rules: BTreeSet<ErrorCode>,
 }
 
 macro_rules! methods {
@@ -83,6 +88,7 @@ macro_rules! methods {
                 summary: "",
                 key_scope: None,
                 rules: Vec::new(),
+                item_rules: BTreeSet::new(),
             }
         })+
     };
@@ -122,12 +128,10 @@ fn codes_of(shape: &Shape, has_body: bool, rules: &[ErrorCode]) -> BTreeSet<Erro
     let places = [E::AccountNotFound, E::ApplicationNotFound, E::EnvironmentNotFound];
     codes.extend(places.iter().take(shape.level.slugs().len()));
     if has_body {
-        codes.extend([
-            E::UnsupportedMediaType,
-            E::TooLarge,
-            E::MalformedJson,
-            E::UnsupportedField,
-        ]);
+        codes.extend([E::UnsupportedMediaType, E::TooLarge, E::Timeout, E::MalformedJson]);
+    }
+    if shape.unsupported {
+        codes.insert(E::UnsupportedField);
     }
     if shape.versioned {
         codes.extend([E::IfMatchRequired, E::VersionMismatch]);
@@ -155,6 +159,13 @@ impl Draft {
         self
     }
 
+    /// The codes of single items of a bulk call, besides that of items that others kept from being stored.
+    pub(crate) fn item_fails(mut self, rules: &[ErrorCode]) -> Self {
+        self.item_rules.extend(rules);
+        self.item_rules.insert(ErrorCode::RolledBack);
+        self
+    }
+
     /// Ends the entry with the handler, whose types say what it takes and gives.
     pub(crate) fn by<S, P, Q, B, A, F>(self, handler: impl Fn(Request<S, P, Q, B>) -> F + Copy + 'static) -> Operation
     where
@@ -170,20 +181,29 @@ impl Draft {
             id: P::NAME.zip(P::schema()),
             query: Q::parameters(),
             versioned: B::VERSIONED,
+            unsupported: B::UNSUPPORTED,
             body: B::schema,
             answers: A::describe,
         };
         let known: Rc<BTreeSet<ErrorCode>> = Rc::new(codes_of(&shape, B::HAS_BODY, &self.rules));
+        let known_items = Rc::new(self.item_rules.clone());
         let name = self.name;
         let answer = move |http: HttpRequest, payload: Payload, state: HttpState| -> Answering {
-            let known = Rc::clone(&known);
+            let (known, known_items) = (Rc::clone(&known), Rc::clone(&known_items));
             Box::pin(async move {
                 let answered = match Request::receive(&http, payload, &state).await {
                     Ok(request) => handler(request).await,
                     Err(problem) => Err(problem),
                 };
                 match answered {
-                    Ok(answer) => answer.respond(&http),
+                    Ok(answer) => {
+                        debug_assert!(
+                            answer.item_codes().is_subset(&known_items),
+                            "{name} does not document all of {:?}",
+                            answer.item_codes()
+                        );
+                        answer.respond(&http)
+                    }
                     Err(problem) => {
                         debug_assert!(
                             known.contains(&problem.code),
@@ -203,6 +223,7 @@ impl Draft {
             summary: self.summary,
             key_scope: self.key_scope,
             rules: self.rules,
+            item_rules: self.item_rules,
             shape,
             handler: Rc::new(answer),
         }

@@ -12,21 +12,35 @@ pub struct HierarchySchema {
     root_node_type: NodeType,
 }
 
-/// Why a schema contradicts itself.
+/// One contradiction of a schema, and where it is.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SchemaError {
     /// `node_types` is empty or larger than allowed.
     #[error("`node_types` must have 1 to {max} entries", max = HierarchySchema::MAX_NODE_TYPES)]
     NodeTypeCount,
-    /// `node_types` names a type twice.
+    /// `node_types` names a type again.
     #[error("`node_types` must not repeat a type")]
-    RepeatedNodeType,
+    RepeatedNodeType {
+        /// Where it is named again.
+        index: usize,
+    },
     /// `root_node_type` is not one of `node_types`.
     #[error("`root_node_type` must be one of `node_types`")]
     UnknownRootType,
-    /// `allowed_children` names a type that is not one of `node_types`.
+    /// `allowed_children` has an entry for a type that is not one of `node_types`.
     #[error("`allowed_children` must name only types of `node_types`")]
-    UnknownChildType,
+    UnknownParentType {
+        /// The type.
+        parent: NodeType,
+    },
+    /// `allowed_children` allows a type that is not one of `node_types`.
+    #[error("`allowed_children` must name only types of `node_types`")]
+    UnknownChildType {
+        /// Below which type.
+        parent: NodeType,
+        /// The type.
+        child: NodeType,
+    },
     /// `max_depth` is outside 1 to 64.
     #[error("`max_depth` must be 1 to {max}", max = HierarchySchema::MAX_DEPTH)]
     MaxDepth,
@@ -41,31 +55,41 @@ impl HierarchySchema {
     /// Checks a schema.
     ///
     /// # Errors
-    /// The first rule of [`SchemaError`] that it breaks.
+    /// Every contradiction in it, not the first alone.
     pub fn new(
         node_types: Vec<NodeType>,
         allowed_children: BTreeMap<NodeType, BTreeSet<NodeType>>,
         max_depth: u8,
         root_node_type: NodeType,
-    ) -> Result<Self, SchemaError> {
+    ) -> Result<Self, Vec<SchemaError>> {
+        let mut errors = Vec::new();
         if node_types.is_empty() || node_types.len() > Self::MAX_NODE_TYPES {
-            return Err(SchemaError::NodeTypeCount);
+            errors.push(SchemaError::NodeTypeCount);
         }
-        let known: BTreeSet<&NodeType> = node_types.iter().collect();
-        if known.len() != node_types.len() {
-            return Err(SchemaError::RepeatedNodeType);
+        let mut known: BTreeSet<&NodeType> = BTreeSet::new();
+        for (index, node_type) in node_types.iter().enumerate() {
+            if !known.insert(node_type) {
+                errors.push(SchemaError::RepeatedNodeType { index });
+            }
         }
         if !known.contains(&root_node_type) {
-            return Err(SchemaError::UnknownRootType);
+            errors.push(SchemaError::UnknownRootType);
         }
-        let known_entry = |(parent, children): (&NodeType, &BTreeSet<NodeType>)| {
-            known.contains(parent) && children.iter().all(|child| known.contains(child))
-        };
-        if !allowed_children.iter().all(known_entry) {
-            return Err(SchemaError::UnknownChildType);
+        for (parent, children) in &allowed_children {
+            if !known.contains(parent) {
+                let parent = parent.clone();
+                errors.push(SchemaError::UnknownParentType { parent });
+            }
+            for child in children.iter().filter(|child| !known.contains(child)) {
+                let (parent, child) = (parent.clone(), child.clone());
+                errors.push(SchemaError::UnknownChildType { parent, child });
+            }
         }
         if !(1..=Self::MAX_DEPTH).contains(&max_depth) {
-            return Err(SchemaError::MaxDepth);
+            errors.push(SchemaError::MaxDepth);
+        }
+        if !errors.is_empty() {
+            return Err(errors);
         }
         Ok(Self {
             node_types,
@@ -169,31 +193,50 @@ mod tests {
             ),
             (
                 HierarchySchema::new(vec![], below(&[]), 2, kind("a")).map(|_| ()),
-                Err(SchemaError::NodeTypeCount),
+                Err(vec![SchemaError::NodeTypeCount, SchemaError::UnknownRootType]),
             ),
             (
                 HierarchySchema::new(types(&["a", "a"]), below(&[]), 2, kind("a")).map(|_| ()),
-                Err(SchemaError::RepeatedNodeType),
+                Err(vec![SchemaError::RepeatedNodeType { index: 1 }]),
             ),
             (
                 HierarchySchema::new(ab(), below(&[]), 2, kind("c")).map(|_| ()),
-                Err(SchemaError::UnknownRootType),
+                Err(vec![SchemaError::UnknownRootType]),
             ),
             (
                 HierarchySchema::new(ab(), below(&[("a", &["c"])]), 2, kind("a")).map(|_| ()),
-                Err(SchemaError::UnknownChildType),
+                Err(vec![SchemaError::UnknownChildType {
+                    parent: kind("a"),
+                    child: kind("c"),
+                }]),
             ),
             (
                 HierarchySchema::new(ab(), below(&[("c", &["a"])]), 2, kind("a")).map(|_| ()),
-                Err(SchemaError::UnknownChildType),
+                Err(vec![SchemaError::UnknownParentType { parent: kind("c") }]),
             ),
             (
                 HierarchySchema::new(ab(), below(&[]), 0, kind("a")).map(|_| ()),
-                Err(SchemaError::MaxDepth),
+                Err(vec![SchemaError::MaxDepth]),
             ),
             (
                 HierarchySchema::new(ab(), below(&[]), 65, kind("a")).map(|_| ()),
-                Err(SchemaError::MaxDepth),
+                Err(vec![SchemaError::MaxDepth]),
+            ),
+            (
+                HierarchySchema::new(types(&["a", "b", "a"]), below(&[("a", &["y", "z"])]), 0, kind("r")).map(|_| ()),
+                Err(vec![
+                    SchemaError::RepeatedNodeType { index: 2 },
+                    SchemaError::UnknownRootType,
+                    SchemaError::UnknownChildType {
+                        parent: kind("a"),
+                        child: kind("y"),
+                    },
+                    SchemaError::UnknownChildType {
+                        parent: kind("a"),
+                        child: kind("z"),
+                    },
+                    SchemaError::MaxDepth,
+                ]),
             ),
         ] {
             assert_eq!(result, expected);

@@ -114,22 +114,27 @@ struct Asked {
 
 impl WireValue for Asked {
     fn read(json: &Json<'_>, place: &Place<'_>, faults: &mut Faults) -> Option<Self> {
-        let body = Evaluate::read(json, place, faults)?;
-        let at_node = Place::Member(place, "node_id");
+        let body = Evaluate::read(json, place, faults);
+        // Whether the two fit together is judged as they were sent, so also where another member is bad.
+        let word = match json.given("scope") {
+            Some(Json::String(word)) => ScopeWord::parse(word).ok(),
+            _ => None,
+        };
+        let misfit = match (word, json.given("node_id")) {
+            (Some(ScopeWord::Node), None) => Some(Fault::new("required", "is required with the scope `node`")),
+            (Some(ScopeWord::AppWide), Some(_)) => {
+                Some(Fault::new("not_allowed", "is not allowed with the scope `app_wide`"))
+            }
+            _ => None,
+        };
+        if let Some(fault) = misfit {
+            faults.add(&Place::Member(place, "node_id"), fault);
+        }
+        let body = body?;
         let scope = match (body.scope, body.node_id) {
             (ScopeWord::Node, Some(node)) => Some(Scope::Node(node)),
             (ScopeWord::AppWide, None) => Some(Scope::AppWide),
-            (ScopeWord::Node, None) => {
-                faults.add(&at_node, Fault::new("required", "is required with the scope `node`"));
-                None
-            }
-            (ScopeWord::AppWide, Some(_)) => {
-                faults.add(
-                    &at_node,
-                    Fault::new("not_allowed", "is not allowed with the scope `app_wide`"),
-                );
-                None
-            }
+            _ => None,
         };
         Some(Self {
             identity: body.identity_id,

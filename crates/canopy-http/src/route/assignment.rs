@@ -63,6 +63,8 @@ pub(super) fn operations() -> Vec<Operation> {
         Operation::post("/assignments/bulk-create", "bulkCreateAssignments")
             .says(TAG, "Make many assignments, all or none unless `atomic` is false.")
             .needs(MANAGE)
+            .item_fails(ITEM_RULES)
+            .item_fails(&[E::DuplicateAssignmentInBatch])
             .by(post_assignments),
         Operation::post("/assignments/bulk-remove", "bulkRemoveAssignments")
             .says(TAG, "Remove many assignments, all or none.")

@@ -54,6 +54,8 @@ pub(super) fn operations() -> Vec<Operation> {
                 "Make many nodes; parents are named by their id or by their `ref` in the request.",
             )
             .needs("node.manage")
+            .item_fails(NODE_RULES)
+            .item_fails(&[E::NodeSlugTaken, E::UnknownParentRef, E::DuplicateRef])
             .by(post_nodes),
         Operation::get("/nodes/{nodeId}", "getNode")
             .says(TAG, "Get a node.")
@@ -247,24 +249,24 @@ struct NodeItem(NewNode);
 
 impl WireValue for NodeItem {
     fn read(json: &Json<'_>, place: &Place<'_>, faults: &mut Faults) -> Option<Self> {
-        let body = CreateNodeItem::read(json, place, faults)?;
+        let body = CreateNodeItem::read(json, place, faults);
+        // Whether the parent is named once is judged as it was sent, so also where another member is bad.
+        match (json.given("parent_node_id"), json.given("parent_ref")) {
+            (None, None) if matches!(json, Json::Object(_)) => faults.add(
+                &Place::Member(place, "parent_node_id"),
+                Fault::new("required", "is required where there is no `parent_ref`"),
+            ),
+            (Some(_), Some(_)) => faults.add(
+                &Place::Member(place, "parent_ref"),
+                Fault::new("not_allowed", "is not allowed beside `parent_node_id`"),
+            ),
+            _ => {}
+        }
+        let body = body?;
         let parent = match (body.parent_node_id, body.parent_ref) {
             (Some(id), None) => ParentName::Id(id),
             (None, Some(reference)) => ParentName::Reference(reference.0),
-            (None, None) => {
-                faults.add(
-                    &Place::Member(place, "parent_node_id"),
-                    Fault::new("required", "is required where there is no `parent_ref`"),
-                );
-                return None;
-            }
-            (Some(_), Some(_)) => {
-                faults.add(
-                    &Place::Member(place, "parent_ref"),
-                    Fault::new("not_allowed", "is not allowed beside `parent_node_id`"),
-                );
-                return None;
-            }
+            _ => return None,
         };
         Some(Self(NewNode {
             reference: body.reference.map(|name| name.0),
@@ -299,7 +301,7 @@ request_body!(
         /// The types of nodes.
         node_types: Batch<NodeType>,
         /// For each type, the types that may stand directly below it.
-        allowed_children: BTreeMap<NodeType, BTreeSet<NodeType>>,
+        allowed_children: BTreeMap<NodeType, Vec<NodeType>>,
         /// How deep the tree may be; the root has depth 1.
         max_depth: Whole<1, { HierarchySchema::MAX_DEPTH as u32 }>,
         /// The type of the root.
@@ -315,24 +317,55 @@ impl WireValue for SchemaInput {
     fn read(json: &Json<'_>, place: &Place<'_>, faults: &mut Faults) -> Option<Self> {
         let body = ChangeHierarchySchema::read(json, place, faults)?;
         let max_depth = u8::try_from(body.max_depth.0).unwrap_or(u8::MAX);
-        let checked = HierarchySchema::new(body.node_types.0, body.allowed_children, max_depth, body.root_node_type);
+        let listed = body.allowed_children;
+        let allowed = listed
+            .iter()
+            .map(|(parent, children)| (parent.clone(), children.iter().cloned().collect()));
+        let checked = HierarchySchema::new(body.node_types.0, allowed.collect(), max_depth, body.root_node_type);
         checked
-            .map_err(|error| {
-                let (member, code) = match error {
-                    SchemaError::NodeTypeCount => ("node_types", "too_many_items"),
-                    SchemaError::RepeatedNodeType => ("node_types", "repeated"),
-                    SchemaError::UnknownRootType => ("root_node_type", "unknown_node_type"),
-                    SchemaError::UnknownChildType => ("allowed_children", "unknown_node_type"),
-                    SchemaError::MaxDepth => ("max_depth", "out_of_range"),
-                };
-                faults.add(&Place::Member(place, member), Fault::new(code, error.to_string()));
-            })
+            .map_err(|errors| note_contradictions(&errors, &listed, place, faults))
             .map(Self)
             .ok()
     }
 
     fn schema(components: &mut Components) -> RefOr<Schema> {
         ChangeHierarchySchema::schema(components)
+    }
+}
+
+fn note_contradictions(
+    errors: &[SchemaError],
+    listed: &BTreeMap<NodeType, Vec<NodeType>>,
+    place: &Place<'_>,
+    faults: &mut Faults,
+) {
+    let types = Place::Member(place, "node_types");
+    let below = Place::Member(place, "allowed_children");
+    // Where each child was listed first; built once, since there may be many that are unknown.
+    let mut indexes: BTreeMap<(&NodeType, &NodeType), usize> = BTreeMap::new();
+    for (parent, children) in listed {
+        for (index, child) in children.iter().enumerate() {
+            indexes.entry((parent, child)).or_insert(index);
+        }
+    }
+    for error in errors {
+        let fault = |code| Fault::new(code, error.to_string());
+        match error {
+            SchemaError::NodeTypeCount => faults.add(&types, fault("too_many_items")),
+            SchemaError::RepeatedNodeType { index } => faults.add(&Place::Item(&types, *index), fault("repeated")),
+            SchemaError::UnknownRootType => {
+                faults.add(&Place::Member(place, "root_node_type"), fault("unknown_node_type"));
+            }
+            SchemaError::UnknownParentType { parent } => {
+                faults.add(&Place::Member(&below, parent.as_str()), fault("unknown_node_type"));
+            }
+            SchemaError::UnknownChildType { parent, child } => {
+                let index = indexes.get(&(parent, child)).copied().unwrap_or_default();
+                let parent = Place::Member(&below, parent.as_str());
+                faults.add(&Place::Item(&parent, index), fault("unknown_node_type"));
+            }
+            SchemaError::MaxDepth => faults.add(&Place::Member(place, "max_depth"), fault("out_of_range")),
+        }
     }
 }
 

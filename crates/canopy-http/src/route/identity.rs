@@ -40,6 +40,8 @@ pub(super) fn operations() -> Vec<Operation> {
             .by(post_identity),
         Operation::post("/identities/bulk-create", "bulkCreateIdentities")
             .says(IDENTITIES, "Make many identities.")
+            .fails(&[E::ApplicationNotFound])
+            .item_fails(&[E::EmailTaken, E::ExternalIdTaken, E::DuplicateIdentityInBatch])
             .by(post_identities),
         Operation::get("/identities/{identityId}", "getIdentity")
             .says(IDENTITIES, "Get an identity.")
@@ -51,6 +53,7 @@ pub(super) fn operations() -> Vec<Operation> {
             .by(post_membership),
         Operation::post("/app-memberships/bulk-attach", "bulkAttachIdentities")
             .says(MEMBERSHIPS, "Make many identities active members of the application.")
+            .item_fails(&[E::IdentityNotFound, E::AlreadyMember, E::DuplicateIdentityInBatch])
             .by(post_memberships),
         Operation::get("/identities", "listApplicationIdentities")
             .says(

@@ -8,7 +8,8 @@ use canopy_domain::hierarchy::schema_change;
 use canopy_domain::port::{CommitRecord, EnvironmentChanges, WriteScope};
 use canopy_domain::{EnvironmentPlace, HierarchyError, HierarchySchema, TenancyError, Tenant, Version};
 
-/// Replaces the schema. A new root type retypes the root with it. The answer is the environment's version afterwards.
+/// Replaces the schema. A new root type retypes the root with it. The answer is the environment's version afterwards,
+/// which is `seen` where the environment has the schema already.
 ///
 /// # Errors
 /// [`HierarchyError::Stale`] when the environment is not at version `seen`, [`HierarchyError::SchemaInUse`];
@@ -30,6 +31,10 @@ pub async fn run(
                 current: environment.version,
             }
             .into());
+        }
+        let (_, stored) = tx.hierarchy(place.environment).await?.ok_or_else(absent)?;
+        if stored == *schema {
+            return Ok(environment.version);
         }
         let shape = tx.tree_shape(place.environment).await?;
         let mut changes = Vec::new();

@@ -4,7 +4,7 @@ use crate::edge::refuse;
 use crate::openapi::openapi;
 use crate::problem::Problem;
 use crate::reference;
-use crate::router::refusing_others;
+use crate::router::{GET_AND_HEAD, get_or_head, refusing_others};
 use crate::state::HttpState;
 use actix_web::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY};
 use actix_web::{HttpRequest, HttpResponse, Resource, web};
@@ -43,15 +43,15 @@ pub(crate) const PATHS: [(&str, &str, &str); 4] = [
 pub(crate) fn resources(state: &HttpState) -> Vec<Resource> {
     let ready = state.clone();
     let resources = [
-        web::resource("/health/live").route(web::get().to(|| async { HttpResponse::Ok().json(FINE) })),
+        web::resource("/health/live").route(get_or_head().to(|| async { HttpResponse::Ok().json(FINE) })),
         web::resource("/health/ready")
-            .route(web::get().to(move |request: HttpRequest| readiness(request, ready.clone()))),
-        web::resource("/openapi.json").route(web::get().to(|| async {
+            .route(get_or_head().to(move |request: HttpRequest| readiness(request, ready.clone()))),
+        web::resource("/openapi.json").route(get_or_head().to(|| async {
             HttpResponse::Ok()
                 .content_type("application/json")
                 .body(DOCUMENT.as_str())
         })),
-        web::resource("/docs").route(web::get().to(|| async {
+        web::resource("/docs").route(get_or_head().to(|| async {
             HttpResponse::Ok()
                 .content_type("text/html; charset=utf-8")
                 .insert_header((CONTENT_SECURITY_POLICY, reference::CONTENT_POLICY.as_str()))
@@ -60,7 +60,7 @@ pub(crate) fn resources(state: &HttpState) -> Vec<Resource> {
     ];
     resources
         .into_iter()
-        .map(|resource| refusing_others(resource, "GET".to_owned(), state))
+        .map(|resource| refusing_others(resource, GET_AND_HEAD.to_owned(), state))
         .collect()
 }
 

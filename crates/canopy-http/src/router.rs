@@ -6,8 +6,9 @@ use crate::operation::Operation;
 use crate::route::operations;
 use crate::scope::Level;
 use crate::state::HttpState;
+use actix_web::http::Method;
 use actix_web::web::{self, Payload, ServiceConfig};
-use actix_web::{HttpRequest, Resource, Route, Scope, middleware};
+use actix_web::{HttpRequest, Resource, Route, Scope, guard, middleware};
 use std::collections::BTreeMap;
 
 /// Everything that the service answers, for an actix `App` of its own: no route of another may stand beside it.
@@ -33,6 +34,11 @@ pub fn configure(state: &HttpState) -> impl FnOnce(&mut ServiceConfig) + use<> {
                 around(at_edge.clone(), request, next)
             }));
         config.service(whole);
+        // What no path leads to, such as `OPTIONS *`, does not come into the scope.
+        let at_edge = state.clone();
+        config.default_service(no_route(&state).wrap(middleware::from_fn(move |request, next| {
+            around(at_edge.clone(), request, next)
+        })));
     }
 }
 
@@ -47,16 +53,32 @@ fn surface(level: Level, operations: Vec<Operation>, state: &HttpState) -> Scope
     // A scope does not inherit what its parent says of paths that there are not.
     let mut scope = web::scope(level.prefix()).default_service(no_route(state));
     for (path, operations) in plain.into_iter().chain(parameterised) {
-        let methods: Vec<&str> = operations.iter().map(|operation| operation.method.as_str()).collect();
+        let allowed = |operation: &Operation| match operation.method {
+            Method::GET => GET_AND_HEAD.to_owned(),
+            ref method => method.to_string(),
+        };
+        let methods: Vec<String> = operations.iter().map(allowed).collect();
         let mut resource = refusing_others(web::resource(path), methods.join(", "), state);
         for operation in operations {
             let (handler, state) = (operation.handler, state.clone());
             let answer = move |request: HttpRequest, payload: Payload| handler(request, payload, state.clone());
-            resource = resource.route(web::method(operation.method).to(answer));
+            let route = match operation.method {
+                Method::GET => get_or_head(),
+                method => web::method(method),
+            };
+            resource = resource.route(route.to(answer));
         }
         scope = scope.service(resource);
     }
     scope
+}
+
+/// What a path takes that answers GET.
+pub(crate) const GET_AND_HEAD: &str = "GET, HEAD";
+
+/// A route for GET, and for HEAD, of whose answer the server sends no body.
+pub(crate) fn get_or_head() -> Route {
+    web::route().guard(guard::Any(guard::Get()).or(guard::Head()))
 }
 
 /// Refuses a path that there is not.

@@ -7,8 +7,13 @@ use tracing_subscriber::EnvFilter;
 /// Starts the log of this process. What was started before stays.
 pub fn start(config: &LogConfig) {
     let level = config.level.as_str();
-    // What the HTTP server says of its workers is of no use to operators, unless they ask for it by name.
-    let quiet = if level.contains('=') { "" } else { ",actix_server=warn" };
+    // What the HTTP server says of its workers, and of strangers that speak no HTTP, is of no use to operators, unless
+    // they ask for it by name.
+    let quiet = if level.contains('=') {
+        ""
+    } else {
+        ",actix_server=warn,actix_http=off"
+    };
     let filter = EnvFilter::try_new(format!("{level}{quiet}")).unwrap_or_else(|_| EnvFilter::new("info"));
     let terminal = stderr().is_terminal();
     let json = match config.format {

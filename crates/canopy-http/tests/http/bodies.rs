@@ -2,7 +2,7 @@
 
 use crate::service::{ACC, Admin, Answer, ENV, Service, request};
 use actix_web::http::Method;
-use serde_json::json;
+use serde_json::{Value, json};
 
 async fn post_raw(service: &Service, admin: &Admin, path: &str, media: &str, body: &[u8]) -> Answer {
     let request = request(Method::POST, path, &admin.token).insert_header(("content-type", media));
@@ -126,6 +126,223 @@ async fn documented_fields_that_are_not_supported_have_their_own_code() {
         ["/mfa unsupported_field", "/password unsupported_field"]
     );
     assert!(!answer.text.contains("secret"));
+    // `null` equals absent, here too.
+    let new = json!({ "email": "a@b.c", "first_name": "A", "last_name": "B", "password": null });
+    let path = format!("{ACC}/identities");
+    service.post(&path, &admin.token, &new).await.expect(201);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_list_of_faults_stays_small_however_long_the_names_are() {
+    let (service, admin) = Service::with_acme().await;
+    let name = "k".repeat(200_000);
+    let schema = |entry: Value| {
+        let whole = json!({ "node_types": ["a"], "allowed_children": entry, "max_depth": 1, "root_node_type": "a" });
+        request(Method::PATCH, &format!("{ENV}/hierarchy-schema"), &admin.token)
+            .insert_header(("if-match", "1"))
+            .set_json(whole)
+    };
+    // What stands behind a bad name is not read.
+    let answer = service.send(schema(json!({ name.as_str(): vec![7; 10_000] }))).await;
+    answer.refused(400, "request.validation_failed");
+    assert_eq!(answer.fields().len(), 1);
+    assert!(answer.text.len() < 2_000, "{}", answer.text.len());
+    // Nor do many long names that are unknown add up.
+    let names = (0..10_000).map(|n| (format!("{n:\u{1}>100}"), json!(1)));
+    let role = Value::Object(names.collect());
+    let answer = service.post(&format!("{ENV}/roles"), &admin.token, &role).await;
+    answer.refused(400, "request.validation_failed");
+    assert!(answer.text.len() < 2 * 1024 * 1024, "{}", answer.text.len());
+    let (listed, omitted) = (answer.fields().len(), &answer.body["error"]["details"]["omitted"]);
+    // All of them, and the name that is missing.
+    assert_eq!(listed as u64 + omitted.as_u64().unwrap(), 10_001);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_body_has_a_bounded_number_of_values() {
+    let (service, admin) = Service::with_acme().await;
+    let path = format!("{ENV}/assignments/bulk-create");
+    let flood = format!("[{}{{}}]", "{},".repeat(2_500_000));
+    let answer = post_raw(&service, &admin, &path, "application/json", flood.as_bytes()).await;
+    answer.refused(400, "request.validation_failed");
+    assert_eq!(answer.fields(), [" too_many_values"]);
+    // The largest call there is stays far below the bound.
+    let item = |n: usize| {
+        json!({ "email": format!("{n}@b.c"), "first_name": "A", "last_name": "B", "external_id": n.to_string(),
+            "metadata": { "a": 1, "b": [1, 2, 3], "c": { "d": null, "e": "f" } } })
+    };
+    let items: Vec<Value> = (0..10_000).map(item).collect();
+    let batch = json!({ "identities": items, "dry_run": true });
+    let path = format!("{ACC}/identities/bulk-create");
+    service.post(&path, &admin.token, &batch).await.expect(200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_setup_makes_a_bounded_number_of_keys_and_grants() {
+    let (service, admin) = Service::with_acme().await;
+    let id = "0198a7b1-7c3e-7000-8000-000000000001";
+    let resources = |resources: usize, actions: usize| {
+        let actions: Vec<String> = (0..actions).map(|n| format!("a{n}")).collect();
+        let one = |n| json!({ "name": format!("r{n}"), "actions": actions });
+        (0..resources).map(one).collect::<Vec<Value>>()
+    };
+    let holders = |roles: usize, role: &dyn Fn(usize) -> Value| {
+        let keys = vec!["r0.a0"; 1_000];
+        let one = |n| {
+            let mut role = role(n);
+            role["permission_keys"] = json!(keys);
+            role
+        };
+        (0..roles).map(one).collect::<Vec<Value>>()
+    };
+    let named = |n| json!({ "name": format!("R{n}") });
+    let gains = |_| json!({ "role_id": id });
+    let bootstrap = format!("{ENV}/setup/access-bootstrap");
+    let addition = format!("{ENV}/setup/resource-permissions");
+    for (path, body, expected) in [
+        (
+            &bootstrap,
+            json!({ "resources": resources(101, 100), "roles": [] }),
+            "/resources too_many_items",
+        ),
+        (
+            &bootstrap,
+            json!({ "resources": [], "roles": holders(101, &named) }),
+            "/roles too_many_items",
+        ),
+        (
+            &addition,
+            json!({ "resources": resources(101, 100), "role_permissions": [] }),
+            "/resources too_many_items",
+        ),
+        (
+            &addition,
+            json!({ "resources": [], "role_permissions": holders(101, &gains) }),
+            "/role_permissions too_many_items",
+        ),
+    ] {
+        let answer = service.post(path, &admin.token, &body).await;
+        answer.refused(400, "request.validation_failed");
+        assert_eq!(answer.fields(), [expected]);
+    }
+    let most = json!({ "resources": resources(100, 100), "roles": holders(100, &named) });
+    let made = service.post(&bootstrap, &admin.token, &most).await.expect(201);
+    assert_eq!(
+        (&made["permissions_created"], &made["roles_created"]),
+        (&json!(10_000), &json!(100))
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn resources_are_judged_by_their_names_and_by_their_actions() {
+    let (service, admin) = Service::with_acme().await;
+    let path = format!("{ENV}/setup/access-bootstrap");
+    let body = json!({
+        "resources": [
+            { "name": "bad name", "actions": [] },
+            { "name": "a..b", "actions": ["ok", "no!", ""] },
+            { "name": "a.b", "actions": ["c.d"] },
+            { "name": "x".repeat(101), "actions": 7 },
+        ],
+        "roles": [{ "name": " " }],
+    });
+    let answer = service.post(&path, &admin.token, &body).await;
+    answer.refused(400, "request.validation_failed");
+    let expected = [
+        "/resources/0/name invalid_permission_key",
+        "/resources/1/name invalid_permission_key",
+        "/resources/1/actions/1 invalid_permission_key",
+        "/resources/1/actions/2 invalid_permission_key",
+        "/resources/3/name invalid_permission_key",
+        "/resources/3/actions wrong_type",
+        "/roles/0/name empty",
+        "/roles/0/permission_keys required",
+    ];
+    assert_eq!(answer.fields(), expected);
+    // Each may be right and the key still too long.
+    let name = ["x".repeat(100), "y".repeat(100)].join(".");
+    let body = json!({ "resources": [{ "name": name, "actions": ["read", "z".repeat(60)] }], "roles": [] });
+    let answer = service.post(&path, &admin.token, &body).await;
+    assert_eq!(answer.fields(), ["/resources/0/actions/1 too_long"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_setup_that_asks_for_nothing_is_refused() {
+    let (service, admin) = Service::with_acme().await;
+    for (tail, member) in [
+        ("access-bootstrap", "roles"),
+        ("resource-permissions", "role_permissions"),
+    ] {
+        let path = format!("{ENV}/setup/{tail}");
+        let answer = service
+            .post(&path, &admin.token, &json!({ "resources": [], member: [] }))
+            .await;
+        answer.refused(400, "request.validation_failed");
+        assert_eq!(answer.fields(), ["/resources empty"]);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_repeated_role_name_is_told_once() {
+    let (service, admin) = Service::with_acme().await;
+    let role = |name: &str| json!({ "name": name, "permission_keys": [] });
+    let body = json!({ "resources": [], "roles": [role("A"), role("a"), role("A"), role("B")] });
+    let answer = service
+        .post(&format!("{ENV}/setup/access-bootstrap"), &admin.token, &body)
+        .await;
+    answer.refused(400, "rbac.duplicate_role_name");
+    assert_eq!(answer.body["error"]["details"]["names"], json!(["a"]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_only_fits_together_is_judged_beside_the_other_faults() {
+    let (service, admin) = Service::with_acme().await;
+    let id = "0198a7b1-7c3e-7000-8000-000000000001";
+    let question = json!({ "identity_id": "x", "permission": "", "scope": "app_wide", "node_id": id });
+    let answer = service
+        .post(&format!("{ENV}/permissions/evaluate"), &admin.token, &question)
+        .await;
+    assert_eq!(
+        answer.fields(),
+        ["/identity_id invalid_uuid", "/permission empty", "/node_id not_allowed"]
+    );
+    let node = |more: Value| {
+        let mut node = json!({ "node_type": "!", "name": "A" });
+        node.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        node
+    };
+    let nodes = json!({ "nodes": [node(json!({ "parent_ref": "r", "parent_node_id": id })), node(json!({})), 7] });
+    let answer = service
+        .post(&format!("{ENV}/nodes/bulk-create"), &admin.token, &nodes)
+        .await;
+    assert_eq!(
+        answer.fields(),
+        [
+            "/nodes/0/node_type invalid_node_type",
+            "/nodes/0/parent_ref not_allowed",
+            "/nodes/1/node_type invalid_node_type",
+            "/nodes/1/parent_node_id required",
+            "/nodes/2 wrong_type",
+        ]
+    );
+    let schema = json!({
+        "node_types": ["a", "b", "c", "b"], "root_node_type": "r", "max_depth": 2,
+        "allowed_children": { "a": ["b", "y", "c", "y"], "zz": ["q", "a"] },
+    });
+    let asked = request(Method::PATCH, &format!("{ENV}/hierarchy-schema"), &admin.token);
+    let answer = service
+        .send(asked.insert_header(("if-match", "1")).set_json(&schema))
+        .await;
+    assert_eq!(
+        answer.fields(),
+        [
+            "/node_types/3 repeated",
+            "/root_node_type unknown_node_type",
+            "/allowed_children/a/1 unknown_node_type",
+            "/allowed_children/zz unknown_node_type",
+            "/allowed_children/zz/0 unknown_node_type",
+        ]
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -162,6 +379,14 @@ async fn bad_ids_and_queries_are_400_and_unknown_ids_404() {
         .await
         .expect(200);
     assert_eq!(far["items"], json!([]));
+    let past = service
+        .get(
+            &format!("{ENV}/assignments/app-wide?page=4294967296&q=%ff"),
+            &admin.token,
+        )
+        .await;
+    assert_eq!(past.fields(), ["/page out_of_range", "/q invalid_encoding"]);
+    assert!(past.text.contains("from 1 to 4294967295"), "{}", past.text);
     let search = service
         .get(&format!("{ENV}/assignments/app-wide?q=%00"), &admin.token)
         .await;

@@ -74,10 +74,10 @@ async fn unknown_routes_and_wrong_methods_come_before_the_credential() {
             .refused(404, "request.route_not_found");
     }
     for (method, path, allow) in [
-        (Method::DELETE, format!("{ENV}/roles"), "GET, POST"),
+        (Method::DELETE, format!("{ENV}/roles"), "GET, HEAD, POST"),
         (Method::GET, format!("{ENV}/assignments/bulk-create"), "POST"),
-        (Method::POST, "/health/live".to_owned(), "GET"),
-        (Method::PATCH, "/portal/v1/accounts".to_owned(), "GET, POST"),
+        (Method::POST, "/health/live".to_owned(), "GET, HEAD"),
+        (Method::PATCH, "/portal/v1/accounts".to_owned(), "GET, HEAD, POST"),
     ] {
         let answer = service.send(TestRequest::with_uri(&path).method(method)).await;
         answer.refused(405, "request.method_not_allowed");
@@ -185,6 +185,66 @@ async fn exchange(service: &Service, head: String, body: Vec<u8>) -> String {
     handle.stop(true).await;
     ended.await.unwrap().unwrap();
     String::from_utf8(answer).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_no_path_leads_to_is_answered_like_everything_else() {
+    let service = Service::new();
+    let answer = exchange(&service, "OPTIONS * HTTP/1.1\r\nhost: x\r\n\r\n".to_owned(), Vec::new()).await;
+    assert!(answer.starts_with("HTTP/1.1 404 "), "{answer}");
+    assert!(
+        answer.contains("x-request-id: ") && answer.contains("request.route_not_found"),
+        "{answer}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn head_is_get_without_the_body() {
+    let (service, admin) = Service::with_acme().await;
+    let head = |path: &str| {
+        let token = &admin.token;
+        format!("HEAD {path} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {token}\r\nconnection: close\r\n\r\n")
+    };
+    let version = format!("{ENV}/hierarchy-schema");
+    for (path, status, expected) in [
+        ("/health/ready", "200", "content-length: 15"),
+        (&version, "200", "etag: \"1\""),
+        (&format!("{ENV}/roles/7"), "400", "content-type: application/json"),
+    ] {
+        let answer = exchange(&service, head(path), Vec::new()).await;
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{answer}");
+        assert!(answer.contains(expected) && answer.ends_with("\r\n\r\n"), "{answer}");
+    }
+    let post_only = exchange(&service, head(&format!("{ENV}/permissions/evaluate")), Vec::new()).await;
+    assert!(post_only.starts_with("HTTP/1.1 405 "), "{post_only}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_body_that_is_cut_or_never_ends_is_refused_without_internals() {
+    let (mut service, admin) = Service::with_acme().await;
+    service.state = service
+        .state
+        .clone()
+        .with_body_timeout(std::time::Duration::from_millis(100));
+    let head = |more: &str| {
+        let token = &admin.token;
+        format!(
+            "POST {ENV}/roles HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {token}\r\ncontent-type: application/json\r\n{more}\r\n\r\n"
+        )
+    };
+    let late = exchange(&service, head("content-length: 20"), b"{\"name\":".to_vec()).await;
+    assert!(
+        late.starts_with("HTTP/1.1 408 ") && late.contains("request.timeout"),
+        "{late}"
+    );
+    let cut = exchange(
+        &service,
+        head("transfer-encoding: chunked"),
+        b"2\r\n{}\r\nzz\r\n".to_vec(),
+    )
+    .await;
+    assert!(cut.starts_with("HTTP/1.1 400 "), "{cut}");
+    assert!(!cut.contains("reason"), "{cut}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,6 +1,11 @@
 //! Who may do what, as a plain list of pairs together with roles that cover it exactly: real data sets of the
 //! role-mining literature, or made-up ones of the same shape.
 
+#![expect(
+    clippy::panic,
+    reason = "test support: data that is not what it should be ends the test"
+)]
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 

@@ -22,6 +22,14 @@ gen:
 bench *args:
     cargo bench --locked -p canopy-domain {{ args }}
 
+# Measure the service over HTTP: `just bench-http evaluate` (needs wrk) or `just bench-http bulk`.
+bench-http *args:
+    cargo bench --locked -p canopy-testkit --features server --bench http -- {{ args }}
+
+# Measure bulk-create on SQLite below HTTP.
+bench-sqlite *args:
+    cargo bench --locked -p canopy-storage-sqlite --bench bulk_insert -- {{ args }}
+
 # Format everything.
 fmt:
     cargo fmt --all

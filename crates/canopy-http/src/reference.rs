@@ -167,17 +167,19 @@ impl Call<'_> {
 fn answer(response: &Value) -> String {
     let mut html = String::new();
     let description = text(response, "/description");
-    if description.starts_with("- ") {
-        html.push_str("<ul>");
-        for line in description.lines() {
-            let _ = write!(html, "<li>{}</li>", ticks(line.trim_start_matches("- ")));
-        }
-        html.push_str("</ul>");
-    } else {
-        html.push_str(&escape(description));
+    let (lines, codes): (Vec<&str>, Vec<&str>) = description.lines().partition(|line| !line.starts_with("- "));
+    if !lines.is_empty() {
+        html.push_str(&escape(&lines.join(" ")));
         if let Some(schema) = response.pointer("/content/application~1json/schema") {
             let _ = write!(html, " {}", type_of(schema));
         }
+    }
+    if !codes.is_empty() {
+        html.push_str("<ul>");
+        for line in codes {
+            let _ = write!(html, "<li>{}</li>", ticks(line.trim_start_matches("- ")));
+        }
+        html.push_str("</ul>");
     }
     html
 }

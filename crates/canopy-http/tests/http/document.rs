@@ -196,6 +196,7 @@ async fn the_document_and_its_page_are_served_and_need_no_network() {
         assert!(page.text.contains(path), "{path}");
         assert!(page.text.contains(operation["operationId"].as_str().unwrap()));
     }
+    assert!(page.text.contains("<li><code>bulk.rolled_back</code>"));
     for outside in ["http://", "https://", "src=", "@import", "url("] {
         assert!(!page.text.contains(outside), "{outside}");
     }

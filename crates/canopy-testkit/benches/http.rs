@@ -7,7 +7,7 @@
     clippy::unwrap_used,
     clippy::panic,
     clippy::print_stdout,
-    clippy::print_stderr,
+    clippy::indexing_slicing,
     reason = "a benchmark may stop, and prints"
 )]
 
@@ -147,18 +147,18 @@ async fn evaluate() {
             start.elapsed()
         );
         let script = script(folder.path(), &workload, admin.token().unwrap());
-        let base = bare();
+        let nothing = bare();
         let mut figures: [Vec<f64>; 7] = Default::default();
         for _ in 0..RUNS {
-            let (bare, canopy) = (wrk(&base, &script), wrk(server.base(), &script));
+            let (plain, canopy) = (wrk(&nothing, &script), wrk(server.base(), &script));
             let row = [
-                bare.0,
+                plain.0,
                 canopy.0,
-                bare.1,
+                plain.1,
                 canopy.1,
-                bare.2,
+                plain.2,
                 canopy.2,
-                100.0 * canopy.0 / bare.0,
+                100.0 * canopy.0 / plain.0,
             ];
             figures
                 .iter_mut()
@@ -200,17 +200,17 @@ async fn bulk() {
         } else {
             without_grants(&workload)
         };
-        let (served, raw) = (
+        let (file, raw) = (
             folder.path().join(format!("{existing}.db")),
             folder.path().join(format!("{existing}-raw.db")),
         );
-        let store = SqliteStore::open(served.to_str().unwrap(), SqliteOptions::default()).unwrap();
+        let store = SqliteStore::open(file.to_str().unwrap(), SqliteOptions::default()).unwrap();
         let place = store_workload(&store, &stored).await.unwrap();
         drop(store);
-        std::fs::copy(&served, &raw).unwrap();
+        std::fs::copy(&file, &raw).unwrap();
         let mut raw = open_raw(&raw);
         let store: Arc<dyn Store> =
-            Arc::new(SqliteStore::open(served.to_str().unwrap(), SqliteOptions::default()).unwrap());
+            Arc::new(SqliteStore::open(file.to_str().unwrap(), SqliteOptions::default()).unwrap());
         let clock = Arc::new(FixedClock::new(workload.now));
         let server = TestServer::start_with(store, clock, Arc::new(CountingIds::default()));
         let account = place.account.as_uuid();

@@ -51,13 +51,15 @@ impl core::fmt::Debug for Decisions {
 impl Decisions {
     /// No index is loaded yet.
     pub(crate) fn new(store: Arc<dyn Store>, secrets: &dyn Secrets) -> Self {
-        let [a, b, c, d, e, f, g, h, ..] = secrets.bytes();
         Self {
             store,
             slots: RwLock::default(),
             fence: Fence::default(),
             last_news: Mutex::default(),
-            seed: u64::from_le_bytes([a, b, c, d, e, f, g, h]),
+            seed: secrets
+                .bytes()
+                .first_chunk()
+                .map_or(0, |bytes| u64::from_le_bytes(*bytes)),
         }
     }
 

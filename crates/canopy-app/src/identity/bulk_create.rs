@@ -8,9 +8,10 @@ use canopy_domain::audit::{AuditCategory, AuditSeverity, Detail};
 use canopy_domain::bulk::{self, Outcome};
 use canopy_domain::identity::create::{NewIdentity, TakenIdentifiers, plan};
 use canopy_domain::identity::membership;
-use canopy_domain::port::{CommitRecord, StoreError, Unique, WriteScope};
+use canopy_domain::port::{CommitRecord, EnvironmentChanges, StoreError, Unique, WriteScope, WriteTx};
 use canopy_domain::{
     AccountId, ApplicationId, Identity, IdentityError, IdentityId, Membership, MembershipId, TenancyError, Tenant,
+    Timestamp,
 };
 
 /// Creates identities of an account; each becomes an active member of `application` where that is given.
@@ -71,29 +72,10 @@ pub async fn run(
             return Ok(outcomes);
         }
         tx.insert_identities(&created).await.map_err(identifier_taken)?;
-        let mut changes = Vec::new();
-        if let Some(application) = application {
-            let mut members: Vec<Membership> = Vec::with_capacity(created.len());
-            for identity in &created {
-                let id = MembershipId::new(app.mint());
-                members.push(
-                    membership::attach(identity.id, application, None, id, now)?
-                        .membership()
-                        .clone(),
-                );
-            }
-            tx.insert_memberships(&members).await?;
-            let steps: Vec<Change> = members
-                .iter()
-                .map(|one| SubjectFact {
-                    id: one.identity_id,
-                    is_active: true,
-                    membership: one.status,
-                })
-                .map(Change::SubjectPut)
-                .collect();
-            changes = member_changes(tx.as_mut(), application, &steps).await?;
-        }
+        let changes = match application {
+            Some(application) => attach_all(app, tx.as_mut(), application, &created, now).await?,
+            None => Vec::new(),
+        };
         let first = created.first();
         let entry = AuditEntry {
             account,
@@ -126,6 +108,33 @@ pub async fn run(
         Ok(outcomes)
     })
     .await
+}
+
+/// Makes each of these new identities an active member.
+async fn attach_all(
+    app: &App,
+    tx: &mut dyn WriteTx,
+    application: ApplicationId,
+    created: &[Identity],
+    now: Timestamp,
+) -> Result<Vec<EnvironmentChanges>, AppError> {
+    let mut members: Vec<Membership> = Vec::with_capacity(created.len());
+    for identity in created {
+        let id = MembershipId::new(app.mint());
+        let attached = membership::attach(identity.id, application, None, id, now)?;
+        members.push(attached.membership().clone());
+    }
+    tx.insert_memberships(&members).await?;
+    let steps: Vec<Change> = members
+        .iter()
+        .map(|one| SubjectFact {
+            id: one.identity_id,
+            is_active: true,
+            membership: one.status,
+        })
+        .map(Change::SubjectPut)
+        .collect();
+    member_changes(tx, application, &steps).await
 }
 
 const fn scope(account: AccountId, application: Option<ApplicationId>) -> WriteScope {

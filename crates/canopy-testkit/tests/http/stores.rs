@@ -6,7 +6,6 @@ macro_rules! on_every_store {
         $(
             $(#[$doc])*
             mod $name {
-                #[allow(unused_imports, reason = "what one test needs another may not")]
                 use super::*;
 
                 async fn run($server: canopy_testkit::server::TestServer) $body

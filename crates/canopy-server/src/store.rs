@@ -77,7 +77,7 @@ pub fn open_owned(config: &Config) -> Result<OwnedStore, StoreOpenError> {
 /// Makes an empty database that its owner alone may read, unless there is one; SQLite gives the files beside it the same
 /// mode. One that is open to others is left so, for somebody may want that, but not in silence.
 fn for_owner_alone(path: &Path) -> Result<(), DataDirError> {
-    let failed = |source| DataDirError::Create {
+    let failed = |source| DataDirError::Database {
         path: path.to_owned(),
         source,
     };

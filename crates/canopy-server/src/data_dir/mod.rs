@@ -14,10 +14,18 @@ use std::path::{Path, PathBuf};
 /// The data directory cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum DataDirError {
-    /// It, or the database in it, cannot be made.
-    #[error("cannot make {}: {source}", path.display())]
+    /// It cannot be made.
+    #[error("cannot make the data directory {}: {source}", path.display())]
     Create {
-        /// The directory or file.
+        /// The directory.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The database cannot be made.
+    #[error("cannot make the database {}: {source}", path.display())]
+    Database {
+        /// The file.
         path: PathBuf,
         /// Why.
         source: io::Error,

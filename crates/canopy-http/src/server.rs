@@ -16,7 +16,8 @@ pub struct ServerOptions {
     pub workers: NonZeroU16,
     /// How long an idle connection is kept.
     pub keep_alive: Duration,
-    /// How long the head of a request may take to arrive.
+    /// How long the first request of a connection may take to arrive. When it is over the connection is answered 408 and
+    /// closed. Clients open connections ahead of need, so this should be no shorter than `keep_alive`.
     pub head_timeout: Duration,
     /// How long a connection may take to close.
     pub disconnect_timeout: Duration,
@@ -30,7 +31,7 @@ impl Default for ServerOptions {
         Self {
             workers: NonZeroU16::MIN.saturating_add(1),
             keep_alive: Duration::from_secs(75),
-            head_timeout: Duration::from_secs(10),
+            head_timeout: Duration::from_secs(75),
             disconnect_timeout: Duration::from_secs(3),
             shutdown_timeout: Duration::from_secs(30),
         }

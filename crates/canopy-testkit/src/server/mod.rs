@@ -13,6 +13,7 @@ use canopy_storage_memory::MemoryStore;
 use canopy_storage_sqlite::SqliteStore;
 use std::net::TcpListener;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::runtime::Handle;
 use uuid::Uuid;
 
@@ -98,7 +99,13 @@ impl TestServer {
         let state = HttpState::new(app.clone(), Arc::new(verifier), Handle::current());
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let base = format!("http://{}", listener.local_addr().expect("an address"));
-        let server = canopy_http::server(listener, state, &ServerOptions::default()).expect("a server");
+        // A connection that a client opened ahead of need may lie idle for the whole of a long test.
+        let options = ServerOptions {
+            keep_alive: Duration::from_secs(3_600),
+            head_timeout: Duration::from_secs(3_600),
+            ..ServerOptions::default()
+        };
+        let server = canopy_http::server(listener, state, &options).expect("a server");
         let stop = server.handle();
         tokio::spawn(server);
         Self {

@@ -1,0 +1,118 @@
+//! What decisions rest on: snapshots and change records.
+
+use crate::assignment::{key, window};
+use crate::identity::subject;
+use crate::statement::{Row, Statement};
+use crate::unit_of_work::UnitOfWork;
+use async_trait::async_trait;
+use canopy_domain::access::{Change, GrantFact, NodeFact, PermissionFact, RoleFact, Snapshot, codec};
+use canopy_domain::port::StoreError;
+use canopy_domain::port::reader::AccessReader;
+use canopy_domain::{
+    EnvironmentId, NodeStatus, NodeType, PermissionId, PermissionKey, Revision, RoleId, RoleName, Slug,
+};
+use futures_util::future;
+use std::collections::HashMap;
+
+fn node(row: &Row) -> Result<NodeFact, StoreError> {
+    Ok(NodeFact {
+        id: row.id(0)?,
+        parent: row.optional_id(1)?,
+        node_type: row.text(2, NodeType::parse)?,
+        slug: row.text(3, Slug::parse)?,
+        is_active: row.word(4, NodeStatus::parse)? == NodeStatus::Active,
+    })
+}
+
+fn grant(row: &Row) -> Result<GrantFact, StoreError> {
+    Ok(GrantFact {
+        id: row.id(0)?,
+        key: key(row, 1)?,
+        window: window(row, 4)?,
+    })
+}
+
+#[async_trait]
+impl AccessReader for UnitOfWork {
+    async fn snapshot(&mut self, environment: EnvironmentId) -> Result<Option<Snapshot>, StoreError> {
+        const PERMISSIONS: &str = "SELECT id, key FROM permissions WHERE environment_id = $1 ORDER BY id";
+        const ROLES: &str = "SELECT id, name, is_active FROM roles WHERE environment_id = $1 ORDER BY id";
+        const BOUND: &str = "SELECT role_id, permission_id FROM role_permissions WHERE environment_id = $1 \
+             ORDER BY role_id, permission_id";
+        const NODES: &str =
+            "SELECT id, parent_id, node_type, slug, status FROM nodes WHERE environment_id = $1 ORDER BY id";
+        const SUBJECTS: &str = "SELECT i.id, i.is_active, m.status FROM environments AS e \
+             JOIN memberships AS m ON m.application_id = e.application_id \
+             JOIN identities AS i ON i.id = m.identity_id WHERE e.id = $1 ORDER BY i.id";
+        const GRANTS: &str = "SELECT id, identity_id, role_id, node_id, effective_from, effective_to \
+             FROM assignments WHERE environment_id = $1 ORDER BY id";
+        let Some(revision) = self.revision(environment).await? else {
+            return Ok(None);
+        };
+        let link = self.link()?;
+        let about = |sql| Statement::new(sql).bind(environment.as_uuid());
+        let permissions = about(PERMISSIONS).all(link, "permissions", |row| {
+            Ok(PermissionFact {
+                id: row.id(0)?,
+                key: row.text(1, PermissionKey::parse)?,
+            })
+        });
+        let roles = about(ROLES).all::<_, Vec<RoleFact>>(link, "roles", |row| {
+            Ok(RoleFact {
+                id: row.id(0)?,
+                name: row.text(1, RoleName::parse)?,
+                is_active: row.flag(2)?,
+                permissions: vec![],
+            })
+        });
+        let bound = about(BOUND)
+            .all::<(RoleId, PermissionId), Vec<_>>(link, "role_permissions", |row| Ok((row.id(0)?, row.id(1)?)));
+        let (permissions, mut roles, bound) = future::try_join3(permissions, roles, bound).await?;
+        let nodes = about(NODES).all(link, "nodes", node);
+        let subjects = about(SUBJECTS).all(link, "memberships", subject);
+        let grants = about(GRANTS).all(link, "assignments", grant);
+        let (nodes, subjects, grants) = future::try_join3(nodes, subjects, grants).await?;
+        let mut bundles: HashMap<RoleId, Vec<PermissionId>> = HashMap::new();
+        for (role, permission) in bound {
+            bundles.entry(role).or_default().push(permission);
+        }
+        for role in &mut roles {
+            role.permissions = bundles.remove(&role.id).unwrap_or_default();
+        }
+        Ok(Some(Snapshot {
+            environment,
+            revision,
+            permissions,
+            roles,
+            nodes,
+            subjects,
+            grants,
+        }))
+    }
+
+    async fn revision(&mut self, environment: EnvironmentId) -> Result<Option<Revision>, StoreError> {
+        const SELECT: &str = "SELECT id, revision FROM environments WHERE id = $1";
+        let select = Statement::new(SELECT).bind(environment.as_uuid());
+        select
+            .first(self.link()?, "environments", |row| Ok(Revision::new(row.count(1)?)))
+            .await
+    }
+
+    async fn changes_since(
+        &mut self,
+        environment: EnvironmentId,
+        after: Revision,
+        limit: u32,
+    ) -> Result<Vec<(Revision, Vec<Change>)>, StoreError> {
+        const SELECT: &str = "SELECT environment_id, revision, changes FROM change_records \
+             WHERE environment_id = $1 AND revision > $2 ORDER BY revision LIMIT $3";
+        Statement::new(SELECT)
+            .bind(environment.as_uuid())
+            .bind(i64::try_from(after.get()).unwrap_or(i64::MAX))
+            .bind(i64::from(limit))
+            .all(self.link()?, "change_records", |row| {
+                Ok((Revision::new(row.count(1)?), row.bytes(2, codec::decode)?))
+            })
+            .await
+    }
+}

@@ -1,0 +1,120 @@
+//! The history: what a commit leaves behind, and reading the audit log.
+
+use crate::error::{internal, must};
+use crate::statement::{Row, Statement};
+use crate::unit_of_work::{UnitOfWork, storable};
+use crate::value::column;
+use async_trait::async_trait;
+use canopy_domain::access::codec;
+use canopy_domain::audit::{Actor, ActorType, AuditCategory, AuditOutcome, AuditSeverity, StoredAuditEvent};
+use canopy_domain::port::reader::AuditReader;
+use canopy_domain::port::{CommitRecord, StoreError, WriteTx};
+use canopy_domain::{AccountId, EnvironmentId, Revision};
+use futures_util::future;
+use std::collections::{HashMap, HashSet};
+
+fn event(row: &Row) -> Result<StoredAuditEvent, StoreError> {
+    Ok(StoredAuditEvent {
+        id: row.id(0)?,
+        account_id: row.id(1)?,
+        application_id: row.optional_id(2)?,
+        environment_id: row.optional_id(3)?,
+        actor: Actor {
+            id: row.string(4)?,
+            kind: row.word(5, ActorType::parse)?,
+            label: row.string(6)?,
+        },
+        action: row.string(7)?,
+        category: row.word(8, AuditCategory::parse)?,
+        severity: row.word(9, AuditSeverity::parse)?,
+        outcome: row.word(10, AuditOutcome::parse)?,
+        resource_type: row.string(11)?,
+        resource_id: row.string(12)?,
+        resource_label: row.string(13)?,
+        metadata: row.string(14)?,
+        correlation_id: row.string(15)?,
+        revision: row.optional_count(16)?.map(Revision::new),
+        created_at: row.at(17)?,
+    })
+}
+
+#[async_trait]
+impl AuditReader for UnitOfWork {
+    async fn audit_events(&mut self, account: AccountId, limit: u32) -> Result<Vec<StoredAuditEvent>, StoreError> {
+        const SELECT: &str = "SELECT id, account_id, application_id, environment_id, actor_id, actor_type, \
+             actor_label, action, category, severity, outcome, resource_type, resource_id, resource_label, metadata, \
+             correlation_id, revision, created_at FROM audit_events WHERE account_id = $1 \
+             ORDER BY created_at DESC, id DESC LIMIT $2";
+        let select = Statement::new(SELECT).bind(account.as_uuid()).bind(i64::from(limit));
+        select.all(self.link()?, "audit_events", event).await
+    }
+}
+
+/// The whole history of a commit in one statement. An environment that is not there has no revision to record, which the
+/// table refuses.
+const HISTORY: &str = "WITH changed AS (SELECT * FROM unnest($1, $2) AS c (environment_id, changes)), \
+     moved AS (UPDATE environments AS e SET revision = e.revision + 1 FROM changed AS c \
+         WHERE e.id = c.environment_id RETURNING e.id, e.revision), \
+     recorded AS (INSERT INTO change_records (environment_id, revision, at, changes) \
+         SELECT c.environment_id, m.revision, $3, c.changes \
+         FROM changed AS c LEFT JOIN moved AS m ON m.id = c.environment_id), \
+     logged AS (INSERT INTO audit_events (id, account_id, application_id, environment_id, actor_id, actor_type, \
+         actor_label, action, category, severity, outcome, resource_type, resource_id, resource_label, metadata, \
+         correlation_id, created_at, revision) \
+         VALUES ($4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, \
+         (SELECT m.revision FROM moved AS m WHERE m.id = $7))) \
+     SELECT id, revision FROM moved";
+
+fn history(record: &CommitRecord) -> Statement<'_> {
+    let audit = &record.audit;
+    Statement::new(HISTORY)
+        .bind(column(&record.changes, |one| one.environment.as_uuid()))
+        .bind(column(&record.changes, |one| codec::encode(&one.changes)))
+        .bind(record.at)
+        .bind(audit.id.as_uuid())
+        .bind(audit.account_id.as_uuid())
+        .bind(audit.application_id.map(|id| id.as_uuid()))
+        .bind(audit.environment_id.map(|id| id.as_uuid()))
+        .bind(storable(&audit.actor.id))
+        .bind(audit.actor.kind.as_str())
+        .bind(storable(&audit.actor.label))
+        .bind(audit.action)
+        .bind(audit.category.as_str())
+        .bind(audit.severity.as_str())
+        .bind(audit.outcome.as_str())
+        .bind(audit.resource_type)
+        .bind(storable(&audit.resource_id))
+        .bind(storable(&audit.resource_label))
+        .bind(audit.metadata.to_json())
+        .bind(storable(&audit.correlation_id))
+        .bind(audit.created_at)
+}
+
+#[async_trait]
+impl WriteTx for UnitOfWork {
+    async fn commit(self: Box<Self>, record: CommitRecord) -> Result<Vec<(EnvironmentId, Revision)>, StoreError> {
+        let touched: HashSet<EnvironmentId> = record.changes.iter().map(|change| change.environment).collect();
+        must(
+            touched.len() == record.changes.len(),
+            "a commit names each environment once",
+        )?;
+        let link = self.link()?;
+        // Sent together: where the history cannot be written, the transaction is broken, and the server turns the commit
+        // into a rollback.
+        let written = history(&record).all::<(EnvironmentId, Revision), HashMap<_, _>>(link, "environments", |row| {
+            Ok((row.id(0)?, Revision::new(row.count(1)?)))
+        });
+        let committed = Statement::new("COMMIT").execute(link);
+        let (written, committed) = future::join(written, committed).await;
+        let revisions = written?;
+        committed?;
+        let taken: Option<Vec<(EnvironmentId, Revision)>> = record
+            .changes
+            .iter()
+            .map(|change| Some((change.environment, *revisions.get(&change.environment)?)))
+            .collect();
+        let taken = taken.ok_or_else(|| internal("a commit has answered without a revision"))?;
+        self.into_lease().give_back();
+        Ok(taken)
+    }
+}

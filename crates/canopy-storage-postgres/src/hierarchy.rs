@@ -1,0 +1,295 @@
+//! The tree of nodes.
+
+use crate::schema_text;
+use crate::statement::{Row, Statement};
+use crate::unit_of_work::{UnitOfWork, one_environment};
+use crate::value::{column, instants};
+use async_trait::async_trait;
+use canopy_domain::hierarchy::create::{NodeFacts, ParentFact};
+use canopy_domain::hierarchy::schema_change::{ShapeEdge, TreeShape};
+use canopy_domain::port::reader::NodeReader;
+use canopy_domain::port::writer::NodeWriter;
+use canopy_domain::port::{StoreError, Unique};
+use canopy_domain::{
+    AccessModel, DisplayName, EnvironmentId, HierarchySchema, JsonObject, Node, NodeId, NodeStatus, NodeType, Slug,
+};
+use futures_util::future;
+use std::collections::{BTreeMap, HashMap, HashSet};
+use uuid::Uuid;
+
+fn node(row: &Row) -> Result<Node, StoreError> {
+    Ok(Node {
+        id: row.id(0)?,
+        environment_id: row.id(1)?,
+        parent: row.optional_id(2)?,
+        node_type: row.text(3, NodeType::parse)?,
+        name: row.text(4, DisplayName::parse)?,
+        slug: row.text(5, Slug::parse)?,
+        status: row.word(6, NodeStatus::parse)?,
+        metadata: row.text(7, JsonObject::parse)?,
+        version: row.version(8)?,
+        created_at: row.at(9)?,
+        updated_at: row.at(10)?,
+    })
+}
+
+/// `SELECT` with the columns that [`node`] reads.
+macro_rules! select {
+    ($rest:literal) => {
+        concat!(
+            "SELECT id, environment_id, parent_id, node_type, name, slug, status, metadata, version, created_at, \
+             updated_at FROM nodes WHERE environment_id = $1 ",
+            $rest
+        )
+    };
+}
+
+/// Something that stands in a tree.
+trait Standing {
+    fn id(&self) -> NodeId;
+    fn parent(&self) -> Option<NodeId>;
+}
+
+impl Standing for Node {
+    fn id(&self) -> NodeId {
+        self.id
+    }
+
+    fn parent(&self) -> Option<NodeId> {
+        self.parent
+    }
+}
+
+/// A node as far as a schema looks at it.
+struct Shape {
+    id: NodeId,
+    parent: Option<NodeId>,
+    node_type: NodeType,
+}
+
+impl Standing for Shape {
+    fn id(&self) -> NodeId {
+        self.id
+    }
+
+    fn parent(&self) -> Option<NodeId> {
+        self.parent
+    }
+}
+
+/// Each node before those below it, with its depth; siblings keep the order in which they come.
+fn depth_first<T: Standing>(nodes: Vec<T>) -> Vec<(usize, T)> {
+    let mut below: HashMap<Option<NodeId>, Vec<T>> = HashMap::new();
+    let mut ordered = Vec::with_capacity(nodes.len());
+    for node in nodes {
+        below.entry(node.parent()).or_default().push(node);
+    }
+    let mut waiting: Vec<(usize, T)> = Vec::new();
+    let push = |depth, children: Option<Vec<T>>, waiting: &mut Vec<(usize, T)>| {
+        waiting.extend(children.into_iter().flatten().rev().map(|child| (depth, child)));
+    };
+    push(1, below.remove(&None), &mut waiting);
+    while let Some((depth, node)) = waiting.pop() {
+        push(depth + 1, below.remove(&Some(node.id())), &mut waiting);
+        ordered.push((depth, node));
+    }
+    ordered
+}
+
+#[async_trait]
+impl NodeReader for UnitOfWork {
+    async fn hierarchy(
+        &mut self,
+        environment: EnvironmentId,
+    ) -> Result<Option<(AccessModel, HierarchySchema)>, StoreError> {
+        const SELECT: &str = "SELECT id, access_model, hierarchy_schema FROM environments WHERE id = $1";
+        Statement::new(SELECT)
+            .bind(environment.as_uuid())
+            .first(self.link()?, "environments", |row| {
+                Ok((row.word(1, AccessModel::parse)?, row.word(2, schema_text::read)?))
+            })
+            .await
+    }
+
+    async fn root_node(&mut self, environment: EnvironmentId) -> Result<Option<Node>, StoreError> {
+        let select = Statement::new(select!("AND parent_id IS NULL")).bind(environment.as_uuid());
+        select.first(self.link()?, "nodes", node).await
+    }
+
+    async fn node(&mut self, environment: EnvironmentId, id: NodeId) -> Result<Option<Node>, StoreError> {
+        let select = Statement::new(select!("AND id = $2"))
+            .bind(environment.as_uuid())
+            .bind(id.as_uuid());
+        select.first(self.link()?, "nodes", node).await
+    }
+
+    async fn nodes(&mut self, environment: EnvironmentId) -> Result<Vec<Node>, StoreError> {
+        let select = Statement::new(select!("ORDER BY slug")).bind(environment.as_uuid());
+        let nodes: Vec<Node> = select.all(self.link()?, "nodes", node).await?;
+        Ok(depth_first(nodes).into_iter().map(|(_, node)| node).collect())
+    }
+
+    async fn node_facts(
+        &mut self,
+        environment: EnvironmentId,
+        parents: &[NodeId],
+        slugs: &[(NodeId, Slug)],
+    ) -> Result<NodeFacts, StoreError> {
+        // From each parent up to the root: the number of steps is its depth. A tree is no deeper than a schema allows,
+        // so a circle, which only damage can make, ends too.
+        const PARENTS: &str = "WITH RECURSIVE up (id, node_type, parent_id, depth) AS ( \
+                 SELECT n.id, n.node_type, n.parent_id, 1::bigint FROM nodes AS n \
+                 WHERE n.environment_id = $1 AND n.id = ANY ($2) \
+               UNION ALL \
+                 SELECT up.id, up.node_type, above.parent_id, up.depth + 1 FROM up JOIN nodes AS above \
+                 ON above.environment_id = $1 AND above.id = up.parent_id WHERE up.depth < 1000) \
+             SELECT id, node_type, max(depth) FROM up GROUP BY id, node_type";
+        // `-` sorts before all that a slug may go on with and `.` right behind it, so those that count stand together.
+        // `OFFSET 0` has each pair looked up by itself; many pairs have the same parent.
+        const TAKEN: &str = "SELECT n.parent_id, n.slug FROM unnest($1, $2) AS asked (parent_id, slug) \
+             CROSS JOIN LATERAL (SELECT o.parent_id, o.slug FROM nodes AS o WHERE o.environment_id = $3 \
+             AND o.parent_id = asked.parent_id AND o.slug >= asked.slug AND o.slug < asked.slug || '.' OFFSET 0) AS n";
+        let link = self.link()?;
+        let parents = async {
+            if parents.is_empty() {
+                return Ok(HashMap::new());
+            }
+            let select = Statement::new(PARENTS)
+                .bind(environment.as_uuid())
+                .bind(column(parents, NodeId::as_uuid));
+            let read = |row: &Row| {
+                let fact = ParentFact {
+                    node_type: row.text(1, NodeType::parse)?,
+                    depth: row.count(2)?,
+                };
+                Ok((row.id(0)?, fact))
+            };
+            select.all(link, "nodes", read).await
+        };
+        let taken = async {
+            if slugs.is_empty() {
+                return Ok(HashSet::new());
+            }
+            let select = Statement::new(TAKEN)
+                .bind(column(slugs, |(parent, _)| parent.as_uuid()))
+                .bind(column(slugs, |(_, slug)| slug.as_str()))
+                .bind(environment.as_uuid());
+            select
+                .all(link, "nodes", |row| Ok((row.id(0)?, row.text(1, Slug::parse)?)))
+                .await
+        };
+        let (parents, taken) = future::try_join(parents, taken).await?;
+        Ok(NodeFacts { parents, taken })
+    }
+
+    async fn tree_shape(&mut self, environment: EnvironmentId) -> Result<TreeShape, StoreError> {
+        const SELECT: &str = "SELECT id, parent_id, node_type FROM nodes WHERE environment_id = $1 ORDER BY slug";
+        let select = Statement::new(SELECT).bind(environment.as_uuid());
+        let read = |row: &Row| {
+            Ok(Shape {
+                id: row.id(0)?,
+                parent: row.optional_id(1)?,
+                node_type: row.text(2, NodeType::parse)?,
+            })
+        };
+        let nodes: Vec<Shape> = select.all(self.link()?, "nodes", read).await?;
+        let nodes = depth_first(nodes);
+        let no_root = || StoreError::Corrupt(format!("environment {environment} has no root"));
+        let (_, root) = nodes.first().ok_or_else(no_root)?;
+        let types: HashMap<NodeId, &NodeType> = nodes.iter().map(|(_, node)| (node.id, &node.node_type)).collect();
+        let mut edges: BTreeMap<(Option<&NodeType>, &NodeType), NodeId> = BTreeMap::new();
+        let mut deepest = (1, root.id);
+        for (depth, node) in &nodes {
+            if *depth > deepest.0 {
+                deepest = (*depth, node.id);
+            }
+            if let Some(parent) = node.parent {
+                // The root counts as the root, whatever its type.
+                let above = if parent == root.id {
+                    None
+                } else {
+                    types.get(&parent).copied()
+                };
+                edges.entry((above, &node.node_type)).or_insert(node.id);
+            }
+        }
+        let edges = edges.into_iter().map(|((parent, child), example)| ShapeEdge {
+            parent: parent.cloned(),
+            child: child.clone(),
+            example,
+        });
+        Ok(TreeShape {
+            root: root.id,
+            root_type: root.node_type.clone(),
+            edges: edges.collect(),
+            deepest,
+        })
+    }
+}
+
+/// The values of rows, from the environment on.
+fn rows<'a>(sql: &'static str, environment: Uuid, ids: Vec<Uuid>, nodes: &'a [Node]) -> Statement<'a> {
+    Statement::new(sql)
+        .bind(environment)
+        .bind(ids)
+        .bind(column(nodes, |n| n.parent.map(|parent| parent.as_uuid())))
+        .bind(column(nodes, |n| n.node_type.as_str()))
+        .bind(column(nodes, |n| n.name.as_str()))
+        .bind(column(nodes, |n| n.name.folded()))
+        .bind(column(nodes, |n| n.slug.as_str()))
+        .bind(column(nodes, |n| n.status.as_str()))
+        .bind(column(nodes, |n| n.metadata.as_str()))
+        .bind(column(nodes, |n| i64::from(n.version.get())))
+        .bind(instants(nodes, |n| n.created_at))
+        .bind(instants(nodes, |n| n.updated_at))
+}
+
+/// Whether two of these nodes want the same place, or one wants that of another node than `moving`. The root's place counts:
+/// a second root with the root's slug has a taken slug, any other breaks the rule that there is one root.
+fn is_taken(environment: Uuid, nodes: &[Node], moving: Vec<Uuid>) -> Statement<'_> {
+    const SELECT: &str = "WITH n AS (SELECT * FROM unnest($1, $2) AS wanted (parent_id, slug)) \
+         SELECT EXISTS (SELECT FROM n GROUP BY n.parent_id, n.slug HAVING count(*) > 1) \
+         OR EXISTS (SELECT FROM n JOIN nodes AS o ON o.environment_id = $3 AND o.slug = n.slug \
+         AND (o.parent_id = n.parent_id OR (o.parent_id IS NULL AND n.parent_id IS NULL)) AND o.id <> ALL ($4))";
+    Statement::new(SELECT)
+        .bind(column(nodes, |n| n.parent.map(|parent| parent.as_uuid())))
+        .bind(column(nodes, |n| n.slug.as_str()))
+        .bind(environment)
+        .bind(moving)
+}
+
+#[async_trait]
+impl NodeWriter for UnitOfWork {
+    async fn insert_nodes(&mut self, nodes: &[Node]) -> Result<(), StoreError> {
+        // Foreign keys are looked at when the statement ends, so parents and children may come together.
+        const INSERT: &str = "INSERT INTO nodes (environment_id, id, parent_id, node_type, name, name_folded, slug, \
+             status, metadata, version, created_at, updated_at) \
+             SELECT $1, n.* FROM unnest($2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) AS n";
+        let Some(environment) = one_environment(nodes.iter().map(|n| n.environment_id))? else {
+            return Ok(());
+        };
+        let insert = |ids| rows(INSERT, environment, ids, nodes);
+        let inserted = self.insert(column(nodes, |n| n.id.as_uuid()), insert).await;
+        self.rather(inserted, Unique::NodeSlug, is_taken(environment, nodes, vec![]))
+            .await
+    }
+
+    async fn update_nodes(&mut self, nodes: &[Node]) -> Result<(), StoreError> {
+        const UPDATE: &str = "WITH n AS (SELECT $1 AS environment_id, new.* \
+             FROM unnest($2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) AS new (id, parent_id, node_type, name, \
+             name_folded, slug, status, metadata, version, created_at, updated_at)) \
+             UPDATE nodes AS o SET parent_id = n.parent_id, node_type = n.node_type, name = n.name, \
+             name_folded = n.name_folded, slug = n.slug, status = n.status, metadata = n.metadata, \
+             version = n.version, created_at = n.created_at, updated_at = n.updated_at \
+             FROM n WHERE o.environment_id = n.environment_id AND o.id = n.id";
+        let Some(environment) = one_environment(nodes.iter().map(|n| n.environment_id))? else {
+            return Ok(());
+        };
+        let ids = column(nodes, |n| n.id.as_uuid());
+        let updated = self
+            .update(nodes.len(), rows(UPDATE, environment, ids.clone(), nodes))
+            .await;
+        self.rather(updated, Unique::NodeSlug, is_taken(environment, nodes, ids))
+            .await
+    }
+}

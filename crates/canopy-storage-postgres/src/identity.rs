@@ -1,0 +1,298 @@
+//! Identities and their memberships.
+
+use crate::error::must;
+use crate::statement::{Row, Statement};
+use crate::unit_of_work::{Nowhere, UnitOfWork, findable};
+use crate::value::{column, instants, optional_instants};
+use async_trait::async_trait;
+use canopy_domain::access::SubjectFact;
+use canopy_domain::identity::create::{IdentityFact, IdentityFacts, TakenIdentifiers};
+use canopy_domain::identity::listing::{IdentityQuery, IdentitySort, IdentityStatus};
+use canopy_domain::port::reader::IdentityReader;
+use canopy_domain::port::writer::IdentityWriter;
+use canopy_domain::port::{StoreError, Unique};
+use canopy_domain::{
+    AccountId, ApplicationId, AvatarUrl, Email, ExternalId, Identity, IdentityId, JsonObject, Membership,
+    MembershipStatus, Page, PersonName, SortOrder, fold_case,
+};
+use futures_util::future;
+use std::collections::HashSet;
+use uuid::Uuid;
+
+fn identity(row: &Row) -> Result<Identity, StoreError> {
+    Ok(Identity {
+        id: row.id(0)?,
+        account_id: row.id(1)?,
+        email: row.text(2, Email::parse)?,
+        first_name: row.text(3, PersonName::parse)?,
+        last_name: row.text(4, PersonName::parse)?,
+        avatar_url: row.optional_text(5, AvatarUrl::parse)?,
+        external_id: row.optional_text(6, ExternalId::parse)?,
+        metadata: row.optional_text(7, JsonObject::parse)?,
+        is_active: row.flag(8)?,
+        created_at: row.at(9)?,
+        updated_at: row.at(10)?,
+    })
+}
+
+/// A membership whose columns begin at `first`.
+fn membership(row: &Row, first: usize) -> Result<Membership, StoreError> {
+    Ok(Membership {
+        identity_id: row.id(first)?,
+        application_id: row.id(first + 1)?,
+        id: row.id(first + 2)?,
+        status: row.word(first + 3, MembershipStatus::parse)?,
+        invited_at: row.optional_at(first + 4)?,
+        activated_at: row.optional_at(first + 5)?,
+        deactivated_at: row.optional_at(first + 6)?,
+        created_at: row.at(first + 7)?,
+    })
+}
+
+/// What a listing of identities rests on. Each order has its own text: its index gives the page.
+macro_rules! listing {
+    ($head:literal, $tail:literal) => {
+        concat!(
+            $head,
+            " FROM identities AS i WHERE i.account_id = $1 \
+             AND ($2::uuid IS NULL OR EXISTS (SELECT FROM memberships AS m \
+                 WHERE m.application_id = $2 AND m.identity_id = i.id)) \
+             AND ($3::uuid IS NULL OR NOT EXISTS (SELECT FROM memberships AS m \
+                 WHERE m.application_id = $3 AND m.identity_id = i.id)) \
+             AND ($4::boolean IS NULL OR i.is_active = $4) \
+             AND ($5::boolean IS NULL OR $5 = EXISTS (SELECT FROM applications AS p \
+                 JOIN environments AS e ON e.application_id = p.id \
+                 JOIN assignments AS a ON a.environment_id = e.id AND a.identity_id = i.id \
+                 WHERE p.account_id = $1 AND ($2::uuid IS NULL OR p.id = $2))) \
+             AND ($6::text IS NULL OR strpos(i.name_folded, $6) > 0 OR strpos(i.email, $6) > 0)",
+            $tail
+        )
+    };
+    (page $tail:literal) => {
+        listing!(
+            "SELECT i.id, i.account_id, i.email, i.first_name, i.last_name, i.avatar_url, i.external_id, i.metadata, \
+             i.is_active, i.created_at, i.updated_at",
+            $tail
+        )
+    };
+}
+
+/// The text of a listing in this order.
+const fn in_order(sort: IdentitySort, order: SortOrder) -> &'static str {
+    match (sort, order) {
+        (IdentitySort::Name, SortOrder::Ascending) => {
+            listing!(page " ORDER BY i.name_folded, i.id LIMIT $7 OFFSET $8")
+        }
+        (IdentitySort::Name, SortOrder::Descending) => {
+            listing!(page " ORDER BY i.name_folded DESC, i.id DESC LIMIT $7 OFFSET $8")
+        }
+        (IdentitySort::Email, SortOrder::Ascending) => listing!(page " ORDER BY i.email LIMIT $7 OFFSET $8"),
+        (IdentitySort::Email, SortOrder::Descending) => listing!(page " ORDER BY i.email DESC LIMIT $7 OFFSET $8"),
+        (IdentitySort::CreatedAt, SortOrder::Ascending) => {
+            listing!(page " ORDER BY i.created_at, i.id LIMIT $7 OFFSET $8")
+        }
+        (IdentitySort::CreatedAt, SortOrder::Descending) => {
+            listing!(page " ORDER BY i.created_at DESC, i.id DESC LIMIT $7 OFFSET $8")
+        }
+    }
+}
+
+#[async_trait]
+impl IdentityReader for UnitOfWork {
+    async fn identity(&mut self, account: AccountId, id: IdentityId) -> Result<Option<Identity>, StoreError> {
+        const SELECT: &str = "SELECT id, account_id, email, first_name, last_name, avatar_url, external_id, metadata, \
+             is_active, created_at, updated_at FROM identities WHERE account_id = $1 AND id = $2";
+        let select = Statement::new(SELECT).bind(account.as_uuid()).bind(id.as_uuid());
+        select.first(self.link()?, "identities", identity).await
+    }
+
+    async fn identities(&mut self, account: AccountId, query: &IdentityQuery) -> Result<Page<Identity>, StoreError> {
+        const COUNT: &str = listing!("SELECT count(*)", "");
+        let search = match findable(query.search.as_ref()) {
+            Ok(search) => search,
+            Err(Nowhere) => {
+                return Ok(Page {
+                    items: vec![],
+                    item_count: 0,
+                });
+            }
+        };
+        let about = |sql| {
+            Statement::new(sql)
+                .bind(account.as_uuid())
+                .bind(query.member_of.map(|id| id.as_uuid()))
+                .bind(query.not_member_of.map(|id| id.as_uuid()))
+                .bind(query.status.map(|status| status == IdentityStatus::Active))
+                .bind(query.has_any_assignment)
+                .bind(search)
+        };
+        let page = about(in_order(query.sort, query.order))
+            .bind(i64::from(query.page.take()))
+            .bind(i64::try_from(query.page.offset()).unwrap_or(i64::MAX));
+        let link = self.link()?;
+        let items = page.all(link, "identities", identity);
+        let item_count = about(COUNT).one(link, "identities", |row| row.count(0));
+        let (_, items, item_count) = future::try_join3(link.plan_for_values(), items, item_count).await?;
+        Ok(Page { items, item_count })
+    }
+
+    async fn taken_identifiers(
+        &mut self,
+        account: AccountId,
+        asked: &TakenIdentifiers,
+    ) -> Result<TakenIdentifiers, StoreError> {
+        const EMAILS: &str = "SELECT id, email FROM identities WHERE account_id = $1 AND email = ANY ($2)";
+        const EXTERNAL_IDS: &str =
+            "SELECT id, external_id FROM identities WHERE account_id = $1 AND external_id = ANY ($2)";
+        let link = self.link()?;
+        let emails = async {
+            if asked.emails.is_empty() {
+                return Ok(HashSet::new());
+            }
+            let emails: Vec<&str> = asked.emails.iter().map(Email::as_str).collect();
+            let select = Statement::new(EMAILS).bind(account.as_uuid()).bind(emails);
+            select.all(link, "identities", |row| row.text(1, Email::parse)).await
+        };
+        let external_ids = async {
+            if asked.external_ids.is_empty() {
+                return Ok(HashSet::new());
+            }
+            let ids: Vec<&str> = asked.external_ids.iter().map(ExternalId::as_str).collect();
+            let select = Statement::new(EXTERNAL_IDS).bind(account.as_uuid()).bind(ids);
+            select
+                .all(link, "identities", |row| row.text(1, ExternalId::parse))
+                .await
+        };
+        let (emails, external_ids) = future::try_join(emails, external_ids).await?;
+        Ok(TakenIdentifiers { emails, external_ids })
+    }
+
+    async fn identity_facts(
+        &mut self,
+        account: AccountId,
+        application: ApplicationId,
+        ids: &[IdentityId],
+    ) -> Result<IdentityFacts, StoreError> {
+        const SELECT: &str = "SELECT i.id, i.is_active, m.identity_id, m.application_id, m.id, m.status, \
+             m.invited_at, m.activated_at, m.deactivated_at, m.created_at FROM identities AS i \
+             LEFT JOIN memberships AS m ON m.application_id = $1 AND m.identity_id = i.id \
+             WHERE i.account_id = $2 AND i.id = ANY ($3)";
+        if ids.is_empty() {
+            return Ok(IdentityFacts::new());
+        }
+        Statement::new(SELECT)
+            .bind(application.as_uuid())
+            .bind(account.as_uuid())
+            .bind(column(ids, IdentityId::as_uuid))
+            .all(self.link()?, "memberships", |row| {
+                let member = row.optional_id::<Uuid>(2)?.map(|_| membership(row, 2)).transpose()?;
+                let fact = IdentityFact {
+                    is_active: row.flag(1)?,
+                    membership: member,
+                };
+                Ok((row.id(0)?, fact))
+            })
+            .await
+    }
+
+    async fn members(&mut self, application: ApplicationId) -> Result<Vec<SubjectFact>, StoreError> {
+        const SELECT: &str = "SELECT i.id, i.is_active, m.status FROM memberships AS m \
+             JOIN identities AS i ON i.id = m.identity_id WHERE m.application_id = $1 ORDER BY i.id";
+        Statement::new(SELECT)
+            .bind(application.as_uuid())
+            .all(self.link()?, "memberships", subject)
+            .await
+    }
+
+    async fn memberships(&mut self, id: IdentityId) -> Result<Vec<Membership>, StoreError> {
+        const SELECT: &str = "SELECT identity_id, application_id, id, status, invited_at, activated_at, \
+             deactivated_at, created_at FROM memberships WHERE identity_id = $1 ORDER BY application_id";
+        let select = Statement::new(SELECT).bind(id.as_uuid());
+        select.all(self.link()?, "memberships", |row| membership(row, 0)).await
+    }
+}
+
+/// A member as decisions see it: id, switch, state of the membership.
+pub(crate) fn subject(row: &Row) -> Result<SubjectFact, StoreError> {
+    Ok(SubjectFact {
+        id: row.id(0)?,
+        is_active: row.flag(1)?,
+        membership: row.word(2, MembershipStatus::parse)?,
+    })
+}
+
+#[async_trait]
+impl IdentityWriter for UnitOfWork {
+    async fn insert_identities(&mut self, identities: &[Identity]) -> Result<(), StoreError> {
+        const INSERT: &str = "INSERT INTO identities (account_id, id, email, first_name, last_name, name_folded, \
+             avatar_url, external_id, metadata, is_active, created_at, updated_at) \
+             SELECT $1, n.* FROM unnest($2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) AS n";
+        const TAKEN: &str = "WITH n AS (SELECT * FROM unnest($1) AS wanted (email)) \
+             SELECT EXISTS (SELECT FROM n GROUP BY n.email HAVING count(*) > 1) \
+             OR EXISTS (SELECT FROM n JOIN identities AS o ON o.account_id = $2 AND o.email = n.email)";
+        let Some(account) = identities.first().map(|identity| identity.account_id) else {
+            return Ok(());
+        };
+        must(
+            identities.iter().all(|identity| identity.account_id == account),
+            "a call writes identities of one account",
+        )?;
+        let insert = |ids| {
+            Statement::new(INSERT)
+                .bind(account.as_uuid())
+                .bind(ids)
+                .bind(column(identities, |i| i.email.as_str()))
+                .bind(column(identities, |i| i.first_name.as_str()))
+                .bind(column(identities, |i| i.last_name.as_str()))
+                .bind(column(identities, |i| fold_case(&i.name())))
+                .bind(column(identities, |i| i.avatar_url.as_ref().map(AvatarUrl::as_str)))
+                .bind(column(identities, |i| i.external_id.as_ref().map(ExternalId::as_str)))
+                .bind(column(identities, |i| i.metadata.as_ref().map(JsonObject::as_str)))
+                .bind(column(identities, |i| i.is_active))
+                .bind(instants(identities, |i| i.created_at))
+                .bind(instants(identities, |i| i.updated_at))
+        };
+        let inserted = self.insert(column(identities, |i| i.id.as_uuid()), insert).await;
+        // Where more than one rule is broken, the rule of emails is the one to name.
+        let is_taken = Statement::new(TAKEN)
+            .bind(column(identities, |i| i.email.as_str()))
+            .bind(account.as_uuid());
+        self.rather(inserted, Unique::IdentityEmail, is_taken).await
+    }
+
+    async fn insert_memberships(&mut self, memberships: &[Membership]) -> Result<(), StoreError> {
+        // An identity is a member of its own account's applications alone; others are not stored, which is noticed.
+        const INSERT: &str = "INSERT INTO memberships (id, application_id, identity_id, status, invited_at, \
+             activated_at, deactivated_at, created_at) \
+             SELECT n.* FROM unnest($1, $2, $3, $4, $5, $6, $7, $8) AS n (id, application_id, identity_id, status, \
+             invited_at, activated_at, deactivated_at, created_at) \
+             JOIN applications AS a ON a.id = n.application_id \
+             JOIN identities AS i ON i.id = n.identity_id AND i.account_id = a.account_id";
+        self.insert(column(memberships, |m| m.id.as_uuid()), |ids| {
+            rows(INSERT, ids, memberships)
+        })
+        .await
+    }
+
+    async fn update_memberships(&mut self, memberships: &[Membership]) -> Result<(), StoreError> {
+        const UPDATE: &str = "UPDATE memberships AS m SET status = n.status, invited_at = n.invited_at, \
+             activated_at = n.activated_at, deactivated_at = n.deactivated_at, created_at = n.created_at \
+             FROM unnest($1, $2, $3, $4, $5, $6, $7, $8) AS n (id, application_id, identity_id, status, invited_at, \
+             activated_at, deactivated_at, created_at) \
+             WHERE m.application_id = n.application_id AND m.identity_id = n.identity_id AND m.id = n.id";
+        let ids = column(memberships, |m| m.id.as_uuid());
+        self.update(memberships.len(), rows(UPDATE, ids, memberships)).await
+    }
+}
+
+fn rows<'a>(sql: &'static str, ids: Vec<Uuid>, memberships: &'a [Membership]) -> Statement<'a> {
+    Statement::new(sql)
+        .bind(ids)
+        .bind(column(memberships, |m| m.application_id.as_uuid()))
+        .bind(column(memberships, |m| m.identity_id.as_uuid()))
+        .bind(column(memberships, |m| m.status.as_str()))
+        .bind(optional_instants(memberships, |m| m.invited_at))
+        .bind(optional_instants(memberships, |m| m.activated_at))
+        .bind(optional_instants(memberships, |m| m.deactivated_at))
+        .bind(instants(memberships, |m| m.created_at))
+}

@@ -1,0 +1,70 @@
+//! Which rows a write locks before it reads anything.
+//!
+//! In one order in every write: identities, applications, environments, each by id. `FOR NO KEY UPDATE` keeps other
+//! writers out and lets foreign keys through. The statements are sent together and run one after the other; each sees
+//! what was committed when it starts, so environments are found after their applications are locked.
+
+use crate::statement::{Link, Statement};
+use canopy_domain::port::{StoreError, WriteScope};
+use canopy_domain::{ApplicationId, IdentityId};
+use futures_util::future;
+use uuid::Uuid;
+
+/// Takes the locks of a scope.
+pub(crate) async fn take(link: Link<'_>, scope: &WriteScope) -> Result<(), StoreError> {
+    const ACCOUNT: &str = "SELECT FROM accounts WHERE id = $1 FOR NO KEY UPDATE";
+    const ENVIRONMENT: &str = "SELECT FROM environments WHERE id = $1 FOR NO KEY UPDATE";
+    match scope {
+        WriteScope::Installation => Ok(()),
+        WriteScope::Account(id) => lock(link, Statement::new(ACCOUNT).bind(id.as_uuid())).await,
+        WriteScope::Application(id) => application(link, *id).await,
+        WriteScope::Environment(id) => lock(link, Statement::new(ENVIRONMENT).bind(id.as_uuid())).await,
+        WriteScope::Memberships {
+            application,
+            identities,
+        } => memberships(link, *application, identities).await,
+        WriteScope::Identities { account, identities } => all_of(link, account.as_uuid(), identities).await,
+    }
+}
+
+async fn lock(link: Link<'_>, statement: Statement<'_>) -> Result<(), StoreError> {
+    statement.execute(link).await.map(|_| ())
+}
+
+async fn application(link: Link<'_>, id: ApplicationId) -> Result<(), StoreError> {
+    const APPLICATION: &str = "SELECT FROM applications WHERE id = $1 FOR NO KEY UPDATE";
+    lock(link, Statement::new(APPLICATION).bind(id.as_uuid())).await
+}
+
+/// Identities, one application, all of its environments.
+async fn memberships(link: Link<'_>, id: ApplicationId, members: &[IdentityId]) -> Result<(), StoreError> {
+    const IDENTITIES: &str = "SELECT FROM identities WHERE id = ANY ($1) ORDER BY id FOR NO KEY UPDATE";
+    const ENVIRONMENTS: &str = "SELECT FROM environments WHERE application_id = $1 ORDER BY id FOR NO KEY UPDATE";
+    let identities = async {
+        if members.is_empty() {
+            return Ok(());
+        }
+        lock(link, Statement::new(IDENTITIES).bind(uuids(members))).await
+    };
+    let environments = lock(link, Statement::new(ENVIRONMENTS).bind(id.as_uuid()));
+    future::try_join3(identities, application(link, id), environments).await?;
+    Ok(())
+}
+
+/// Identities, the applications they are members of, all environments of those.
+async fn all_of(link: Link<'_>, account: Uuid, members: &[IdentityId]) -> Result<(), StoreError> {
+    const IDENTITIES: &str =
+        "SELECT FROM identities WHERE account_id = $1 AND id = ANY ($2) ORDER BY id FOR NO KEY UPDATE";
+    const APPLICATIONS: &str = "SELECT FROM applications WHERE account_id = $1 AND id IN \
+         (SELECT application_id FROM memberships WHERE identity_id = ANY ($2)) ORDER BY id FOR NO KEY UPDATE";
+    const ENVIRONMENTS: &str = "SELECT FROM environments WHERE application_id IN \
+         (SELECT a.id FROM applications AS a JOIN memberships AS m ON m.application_id = a.id \
+          WHERE a.account_id = $1 AND m.identity_id = ANY ($2)) ORDER BY id FOR NO KEY UPDATE";
+    let of = |sql| lock(link, Statement::new(sql).bind(account).bind(uuids(members)));
+    future::try_join3(of(IDENTITIES), of(APPLICATIONS), of(ENVIRONMENTS)).await?;
+    Ok(())
+}
+
+fn uuids(ids: &[IdentityId]) -> Vec<Uuid> {
+    ids.iter().map(IdentityId::as_uuid).collect()
+}

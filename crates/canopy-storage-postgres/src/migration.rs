@@ -1,0 +1,126 @@
+//! The schema and its versions.
+
+use crate::options::UrlError;
+use crate::pool::Opener;
+use canopy_domain::port::StoreError;
+use canopy_domain::port::store::BoxError;
+use diesel::connection::SimpleConnection;
+use diesel::migration::{Migration, MigrationSource, MigrationVersion};
+use diesel::pg::Pg;
+use diesel_async::AsyncPgConnection;
+use diesel_async::async_connection_wrapper::AsyncConnectionWrapper;
+use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
+use std::collections::BTreeSet;
+
+const MIGRATIONS: EmbeddedMigrations = embed_migrations!("../../migrations/postgres");
+
+/// The advisory lock that whoever changes the schema holds: `canopy` as a number.
+const LOCK: i64 = 0x6361_6e6f_7079;
+
+/// Why a database cannot be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The URL is none.
+    #[error(transparent)]
+    Url(#[from] UrlError),
+    /// A newer release has changed the schema.
+    #[error("the database has migration {version}, which this release does not know: a newer release has changed it")]
+    Newer {
+        /// The newest migration that is not known.
+        version: String,
+    },
+    /// The schema is older than this release needs, and opening was told not to change it.
+    #[error("the database lacks migration {version}: run `canopy migrate` first")]
+    Older {
+        /// The oldest migration that is missing.
+        version: String,
+    },
+    /// A migration failed. The database is as it was before it.
+    #[error("the schema cannot be brought up to date")]
+    Migration(#[source] BoxError),
+    /// Opened outside a tokio runtime.
+    #[error("a store is opened on the tokio runtime that is to drive its connections")]
+    Runtime(#[source] BoxError),
+    /// The database does not answer.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Where a schema stands, seen from this release.
+#[derive(Debug, Default)]
+struct Standing {
+    /// Migrations of this release that have not been run.
+    missing: BTreeSet<String>,
+    /// Migrations that have been run but are not of this release.
+    unknown: BTreeSet<String>,
+}
+
+fn standing(connection: &mut impl MigrationHarness<Pg>) -> Result<Standing, OpenError> {
+    let known = MigrationSource::<Pg>::migrations(&MIGRATIONS).map_err(OpenError::Migration)?;
+    let known: BTreeSet<String> = known.iter().map(|one| one.name().version().to_string()).collect();
+    let applied = connection.applied_migrations().map_err(OpenError::Migration)?;
+    let applied: BTreeSet<String> = applied.iter().map(MigrationVersion::to_string).collect();
+    Ok(Standing {
+        missing: known.difference(&applied).cloned().collect(),
+        unknown: applied.difference(&known).cloned().collect(),
+    })
+}
+
+fn check(standing: &Standing, migrate: bool) -> Result<bool, OpenError> {
+    if let Some(version) = standing.unknown.last() {
+        return Err(OpenError::Newer {
+            version: version.clone(),
+        });
+    }
+    match standing.missing.first() {
+        Some(version) if !migrate => Err(OpenError::Older {
+            version: version.clone(),
+        }),
+        missing => Ok(missing.is_some()),
+    }
+}
+
+/// Checks the schema, and brings it up to date where that is asked for. Of several instances that start at once, one
+/// changes it and the others wait: the lock is held by the connection, so it goes with an instance that dies.
+pub(crate) async fn prepare(opener: &Opener, migrate: bool) -> Result<(), OpenError> {
+    on_own_connection(opener, move |connection| {
+        lock(connection)?;
+        if check(&standing(connection)?, migrate)? {
+            let run = connection.run_pending_migrations(MIGRATIONS);
+            run.map(|_| ()).map_err(OpenError::Migration)?;
+        }
+        Ok(())
+    })
+    .await
+}
+
+/// Takes back every migration.
+pub(crate) async fn revert(opener: &Opener) -> Result<(), OpenError> {
+    on_own_connection(opener, |connection| {
+        lock(connection)?;
+        let reverted = connection.revert_all_migrations(MIGRATIONS);
+        reverted.map(|_| ()).map_err(OpenError::Migration)
+    })
+    .await
+}
+
+/// A migration may take its time, and so may the instance that runs it.
+fn lock(connection: &mut AsyncConnectionWrapper<AsyncPgConnection>) -> Result<(), OpenError> {
+    let sql = format!("SET statement_timeout = 0; SET lock_timeout = 0; SELECT pg_advisory_lock({LOCK})");
+    connection
+        .batch_execute(&sql)
+        .map_err(|error| OpenError::Store(crate::error::translate(error)))
+}
+
+/// Diesel's migrations do not await: they run on a thread that may wait, on a connection that is closed afterwards.
+async fn on_own_connection<F>(opener: &Opener, work: F) -> Result<(), OpenError>
+where
+    F: FnOnce(&mut AsyncConnectionWrapper<AsyncPgConnection>) -> Result<(), OpenError> + Send + 'static,
+{
+    let connection = opener.open().await?;
+    let blocking = tokio::task::spawn_blocking(move || {
+        let mut connection = AsyncConnectionWrapper::from(connection);
+        work(&mut connection)
+    });
+    blocking.await.map_err(|error| OpenError::Migration(Box::new(error)))?
+}

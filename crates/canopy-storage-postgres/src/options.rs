@@ -1,0 +1,197 @@
+//! How a store is opened.
+
+use crate::tls::{SslMode, SslRoots};
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+/// How a store is opened. Start from [`PgOptions::new`] and change what differs.
+#[derive(Clone)]
+pub struct PgOptions {
+    /// `postgres://user:password@host:port/database?sslmode=verify-full&sslrootcert=/path`, as libpq reads it.
+    pub url: String,
+    /// How many connections are kept at the most. One more listens for changes.
+    pub pool_size: usize,
+    /// How long a unit of work waits for a free connection.
+    pub wait_timeout: Duration,
+    /// How long it may take to open a connection.
+    pub connect_timeout: Duration,
+    /// How long a write waits for the locks of another one.
+    pub lock_timeout: Duration,
+    /// How long one statement may run.
+    pub statement_timeout: Duration,
+    /// What the connections are called in `pg_stat_activity`.
+    pub application_name: String,
+    /// Whether opening brings the schema up to date; otherwise an older schema is refused.
+    pub migrate: bool,
+}
+
+impl PgOptions {
+    /// The usual options for a database.
+    pub fn new(url: impl Into<String>) -> Self {
+        Self {
+            url: url.into(),
+            pool_size: 16,
+            wait_timeout: Duration::from_secs(5),
+            connect_timeout: Duration::from_secs(5),
+            lock_timeout: Duration::from_secs(10),
+            statement_timeout: Duration::from_secs(30),
+            application_name: "canopy".to_owned(),
+            migrate: true,
+        }
+    }
+}
+
+/// The URL may hold a password, so it is left out.
+impl core::fmt::Debug for PgOptions {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("PgOptions")
+            .field("pool_size", &self.pool_size)
+            .field("wait_timeout", &self.wait_timeout)
+            .field("connect_timeout", &self.connect_timeout)
+            .field("lock_timeout", &self.lock_timeout)
+            .field("statement_timeout", &self.statement_timeout)
+            .field("application_name", &self.application_name)
+            .field("migrate", &self.migrate)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Why a URL does not name a PostgreSQL database. None of the messages quotes the URL, which may hold a password.
+#[derive(Debug, thiserror::Error)]
+pub enum UrlError {
+    /// It begins with something else.
+    #[error("the database URL must begin with `postgres://` or `postgresql://`")]
+    Scheme,
+    /// The driver does not understand it.
+    #[error("the database URL cannot be read")]
+    Url(#[source] tokio_postgres::Error),
+    /// It names no database or no host.
+    #[error("the database URL must name a {0}")]
+    Missing(&'static str),
+    /// `sslmode` is none of those that libpq knows.
+    #[error("`sslmode` must be disable, allow, prefer, require, verify-ca or verify-full")]
+    SslMode,
+    /// `sslmode=verify-ca` without a file.
+    #[error("`sslmode=verify-ca` needs `sslrootcert` with the path of a PEM file")]
+    NoRoots,
+    /// The roots of the system vouch for anybody, so the name must be checked too.
+    #[error("`sslrootcert=system` needs `sslmode=verify-full`")]
+    WeakSystem,
+    /// The file of root certificates cannot be read.
+    #[error("the certificates of `sslrootcert` cannot be read")]
+    Roots(#[source] canopy_domain::port::store::BoxError),
+}
+
+/// What a URL says: the driver's part, and what is said of TLS.
+#[derive(Debug)]
+pub(crate) struct Target {
+    pub(crate) config: tokio_postgres::Config,
+    pub(crate) mode: SslMode,
+    pub(crate) roots: Option<SslRoots>,
+}
+
+impl FromStr for Target {
+    type Err = UrlError;
+
+    /// Takes `sslmode` and `sslrootcert` out of the URL, which the driver knows only in part, and leaves it the rest.
+    fn from_str(url: &str) -> Result<Self, UrlError> {
+        if !(url.starts_with("postgres://") || url.starts_with("postgresql://")) {
+            return Err(UrlError::Scheme);
+        }
+        let (place, query) = url.split_once('?').unwrap_or((url, ""));
+        let mut mode = None;
+        let mut roots = None;
+        let mut others: Vec<&str> = Vec::new();
+        for parameter in query.split('&').filter(|parameter| !parameter.is_empty()) {
+            match parameter.split_once('=') {
+                Some(("sslmode", word)) => mode = Some(SslMode::parse(word).ok_or(UrlError::SslMode)?),
+                Some(("sslrootcert", "system")) => roots = Some(SslRoots::System),
+                Some(("sslrootcert", path)) => roots = Some(SslRoots::File(PathBuf::from(percent_decoded(path)))),
+                _ => others.push(parameter),
+            }
+        }
+        let mode = mode.unwrap_or(SslMode::Prefer);
+        match (mode, &roots) {
+            (SslMode::VerifyFull, _) => {}
+            (_, Some(SslRoots::System)) => return Err(UrlError::WeakSystem),
+            (SslMode::VerifyCa, None) => return Err(UrlError::NoRoots),
+            _ => {}
+        }
+        let url = if others.is_empty() {
+            place.to_owned()
+        } else {
+            format!("{place}?{}", others.join("&"))
+        };
+        let config: tokio_postgres::Config = url.parse().map_err(UrlError::Url)?;
+        if config.get_dbname().is_none() {
+            return Err(UrlError::Missing("database"));
+        }
+        if config.get_hosts().is_empty() && config.get_hostaddrs().is_empty() {
+            return Err(UrlError::Missing("host"));
+        }
+        Ok(Self { config, mode, roots })
+    }
+}
+
+/// The text with `%41` and the like read as what they stand for.
+fn percent_decoded(text: &str) -> String {
+    let mut parts = text.split('%');
+    let mut bytes: Vec<u8> = parts.next().unwrap_or_default().into();
+    for part in parts {
+        let decoded = part.split_at_checked(2).and_then(|(digits, rest)| {
+            let byte = u8::from_str_radix(digits, 16).ok()?;
+            Some((byte, rest))
+        });
+        if let Some((byte, rest)) = decoded {
+            bytes.push(byte);
+            bytes.extend(rest.as_bytes());
+        } else {
+            bytes.push(b'%');
+            bytes.extend(part.as_bytes());
+        }
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn target(query: &str) -> Result<Target, UrlError> {
+        format!("postgres://u:p@localhost:5433/db{query}").parse()
+    }
+
+    #[test]
+    fn reads_what_libpq_reads() {
+        let plain = target("").unwrap();
+        assert_eq!((plain.mode, plain.roots), (SslMode::Prefer, None));
+        let full = target("?connect_timeout=3&sslmode=verify-full&sslrootcert=%2Fetc%2Fca%20file.pem").unwrap();
+        assert_eq!(full.mode, SslMode::VerifyFull);
+        assert_eq!(full.roots, Some(SslRoots::File("/etc/ca file.pem".into())));
+        assert_eq!(full.config.get_connect_timeout(), Some(&Duration::from_secs(3)));
+        assert_eq!(full.config.get_dbname(), Some("db"));
+        assert_eq!(target("?sslmode=allow").unwrap().mode, SslMode::Prefer);
+        assert_eq!(target("?sslmode=verify-full").unwrap().roots, None);
+    }
+
+    #[test]
+    fn refuses_the_rest_and_never_quotes_it() {
+        for url in [
+            "mysql://u:geheim@h/db",
+            "sqlite:db",
+            "postgres://u:geheim@h",
+            "postgres://u:geheim@h/db?what=1",
+        ] {
+            let error = Target::from_str(url).unwrap_err();
+            let text = format!("{error} {error:?} {:?}", PgOptions::new(url));
+            assert!(!text.contains("geheim"), "{text}");
+        }
+        assert!(matches!(target("?sslmode=maybe"), Err(UrlError::SslMode)));
+        assert!(matches!(target("?sslmode=verify-ca"), Err(UrlError::NoRoots)));
+        assert!(matches!(
+            target("?sslmode=require&sslrootcert=system"),
+            Err(UrlError::WeakSystem)
+        ));
+    }
+}

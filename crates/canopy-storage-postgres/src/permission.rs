@@ -1,0 +1,112 @@
+//! The catalog of permissions.
+
+use crate::statement::{Row, Statement};
+use crate::unit_of_work::{UnitOfWork, one_environment};
+use crate::value::{column, instants};
+use async_trait::async_trait;
+use canopy_domain::permission::listing::PermissionQuery;
+use canopy_domain::port::StoreError;
+use canopy_domain::port::reader::PermissionReader;
+use canopy_domain::port::writer::PermissionWriter;
+use canopy_domain::{
+    Category, Description, EnvironmentId, Permission, PermissionId, PermissionKey, PermissionSource, fold_case,
+};
+use std::collections::HashMap;
+
+fn permission(row: &Row) -> Result<Permission, StoreError> {
+    Ok(Permission {
+        id: row.id(0)?,
+        environment_id: row.id(1)?,
+        key: row.text(2, PermissionKey::parse)?,
+        description: row.optional_text(3, Description::parse)?,
+        category: row.optional_text(4, Category::parse)?,
+        source: row.word(5, PermissionSource::parse)?,
+        version: row.version(6)?,
+        created_at: row.at(7)?,
+    })
+}
+
+/// A catalog is small and listed whole, so its texts are folded here rather than stored a second time.
+fn is_found(permission: &Permission, search: Option<&String>) -> bool {
+    let contains = |text: &str, search: &String| fold_case(text).contains(search.as_str());
+    search.is_none_or(|search| {
+        contains(permission.key.as_str(), search)
+            || permission
+                .description
+                .as_ref()
+                .is_some_and(|text| contains(text.as_str(), search))
+    })
+}
+
+#[async_trait]
+impl PermissionReader for UnitOfWork {
+    async fn permissions(
+        &mut self,
+        environment: EnvironmentId,
+        query: &PermissionQuery,
+    ) -> Result<Vec<Permission>, StoreError> {
+        const SELECT: &str = "SELECT id, environment_id, key, description, category, source, version, created_at \
+             FROM permissions WHERE environment_id = $1 \
+             AND ($2::text IS NULL OR category = $2) AND ($3::text IS NULL OR source = $3) ORDER BY key";
+        let select = Statement::new(SELECT)
+            .bind(environment.as_uuid())
+            .bind(query.category.as_ref().map(Category::as_str))
+            .bind(query.source.map(PermissionSource::as_str));
+        let mut permissions: Vec<Permission> = select.all(self.link()?, "permissions", permission).await?;
+        permissions.retain(|permission| is_found(permission, query.search.as_ref()));
+        Ok(permissions)
+    }
+
+    async fn permission(
+        &mut self,
+        environment: EnvironmentId,
+        id: PermissionId,
+    ) -> Result<Option<Permission>, StoreError> {
+        const SELECT: &str = "SELECT id, environment_id, key, description, category, source, version, created_at \
+             FROM permissions WHERE environment_id = $1 AND id = $2";
+        let select = Statement::new(SELECT).bind(environment.as_uuid()).bind(id.as_uuid());
+        select.first(self.link()?, "permissions", permission).await
+    }
+
+    async fn permission_ids(
+        &mut self,
+        environment: EnvironmentId,
+        keys: &[PermissionKey],
+    ) -> Result<HashMap<PermissionKey, PermissionId>, StoreError> {
+        const SELECT: &str = "SELECT id, key FROM permissions WHERE environment_id = $1 AND key = ANY ($2)";
+        if keys.is_empty() {
+            return Ok(HashMap::new());
+        }
+        Statement::new(SELECT)
+            .bind(environment.as_uuid())
+            .bind(column(keys, PermissionKey::as_str))
+            .all(self.link()?, "permissions", |row| {
+                Ok((row.text(1, PermissionKey::parse)?, row.id(0)?))
+            })
+            .await
+    }
+}
+
+#[async_trait]
+impl PermissionWriter for UnitOfWork {
+    async fn insert_permissions(&mut self, permissions: &[Permission]) -> Result<(), StoreError> {
+        const INSERT: &str = "INSERT INTO permissions \
+             (environment_id, id, key, description, category, source, version, created_at) \
+             SELECT $1, n.* FROM unnest($2, $3, $4, $5, $6, $7, $8) AS n";
+        let Some(environment) = one_environment(permissions.iter().map(|p| p.environment_id))? else {
+            return Ok(());
+        };
+        self.insert(column(permissions, |p| p.id.as_uuid()), |ids| {
+            Statement::new(INSERT)
+                .bind(environment)
+                .bind(ids)
+                .bind(column(permissions, |p| p.key.as_str()))
+                .bind(column(permissions, |p| p.description.as_ref().map(Description::as_str)))
+                .bind(column(permissions, |p| p.category.as_ref().map(Category::as_str)))
+                .bind(column(permissions, |p| p.source.as_str()))
+                .bind(column(permissions, |p| i64::from(p.version.get())))
+                .bind(instants(permissions, |p| p.created_at))
+        })
+        .await
+    }
+}

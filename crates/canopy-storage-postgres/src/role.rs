@@ -1,0 +1,160 @@
+//! Roles and what they bundle.
+
+use crate::statement::{Row, Statement};
+use crate::unit_of_work::{UnitOfWork, one_environment};
+use crate::value::{column, instants};
+use async_trait::async_trait;
+use canopy_domain::port::StoreError;
+use canopy_domain::port::reader::RoleReader;
+use canopy_domain::port::writer::RoleWriter;
+use canopy_domain::role::listing::{RoleQuery, RoleTypeFilter, RoleView};
+use canopy_domain::{Description, EnvironmentId, PermissionId, PermissionKey, Role, RoleId, RoleName};
+use uuid::Uuid;
+
+fn role(row: &Row) -> Result<Role, StoreError> {
+    Ok(Role {
+        id: row.id(0)?,
+        environment_id: row.id(1)?,
+        name: row.text(2, RoleName::parse)?,
+        description: row.optional_text(3, Description::parse)?,
+        kind: row.role_kind(4)?,
+        is_active: row.flag(5)?,
+        version: row.version(6)?,
+        created_at: row.at(7)?,
+        updated_at: row.at(8)?,
+    })
+}
+
+#[async_trait]
+impl RoleReader for UnitOfWork {
+    async fn roles(&mut self, environment: EnvironmentId, query: &RoleQuery) -> Result<Vec<RoleView>, StoreError> {
+        const SELECT: &str = "SELECT r.id, r.environment_id, r.name, r.description, r.system_key, r.is_active, \
+             r.version, r.created_at, r.updated_at, \
+             (SELECT count(*) FROM role_permissions AS b WHERE b.environment_id = $1 AND b.role_id = r.id) \
+             FROM roles AS r WHERE r.environment_id = $1 AND (r.is_active OR $2) \
+             AND ($3::boolean IS NULL OR (r.system_key IS NOT NULL) = $3) ORDER BY r.name_folded";
+        let is_system = query.kind.map(|kind| match kind {
+            RoleTypeFilter::System => true,
+            RoleTypeFilter::Custom => false,
+        });
+        Statement::new(SELECT)
+            .bind(environment.as_uuid())
+            .bind(query.include_inactive)
+            .bind(is_system)
+            .all(self.link()?, "roles", |row| {
+                let permission_count = row.count(9)?;
+                Ok(RoleView {
+                    role: role(row)?,
+                    permission_count,
+                })
+            })
+            .await
+    }
+
+    async fn role(&mut self, environment: EnvironmentId, id: RoleId) -> Result<Option<Role>, StoreError> {
+        const SELECT: &str = "SELECT id, environment_id, name, description, system_key, is_active, version, \
+             created_at, updated_at FROM roles WHERE environment_id = $1 AND id = $2";
+        let select = Statement::new(SELECT).bind(environment.as_uuid()).bind(id.as_uuid());
+        select.first(self.link()?, "roles", role).await
+    }
+
+    async fn role_permissions(
+        &mut self,
+        environment: EnvironmentId,
+        id: RoleId,
+    ) -> Result<Vec<(PermissionId, PermissionKey)>, StoreError> {
+        const SELECT: &str = "SELECT p.id, p.key FROM role_permissions AS b \
+             JOIN permissions AS p ON p.environment_id = $1 AND p.id = b.permission_id \
+             WHERE b.environment_id = $1 AND b.role_id = $2 ORDER BY p.key";
+        Statement::new(SELECT)
+            .bind(environment.as_uuid())
+            .bind(id.as_uuid())
+            .all(self.link()?, "permissions", |row| {
+                Ok((row.id(0)?, row.text(1, PermissionKey::parse)?))
+            })
+            .await
+    }
+}
+
+/// The values of rows, from the environment on.
+fn rows<'a>(sql: &'static str, environment: Uuid, ids: Vec<Uuid>, roles: &'a [Role]) -> Statement<'a> {
+    Statement::new(sql)
+        .bind(environment)
+        .bind(ids)
+        .bind(column(roles, |r| r.name.as_str()))
+        .bind(column(roles, |r| r.name.folded()))
+        .bind(column(roles, |r| r.description.as_ref().map(Description::as_str)))
+        .bind(column(roles, |r| r.kind.system_key()))
+        .bind(column(roles, |r| r.is_active))
+        .bind(column(roles, |r| i64::from(r.version.get())))
+        .bind(instants(roles, |r| r.created_at))
+        .bind(instants(roles, |r| r.updated_at))
+}
+
+/// The pairs of a call, from the environment on.
+fn pairs_of(sql: &'static str, environment: EnvironmentId, pairs: &[(RoleId, PermissionId)]) -> Statement<'static> {
+    Statement::new(sql)
+        .bind(environment.as_uuid())
+        .bind(column(pairs, |(role, _)| role.as_uuid()))
+        .bind(column(pairs, |(_, permission)| permission.as_uuid()))
+}
+
+#[async_trait]
+impl RoleWriter for UnitOfWork {
+    async fn insert_roles(&mut self, roles: &[Role]) -> Result<(), StoreError> {
+        const INSERT: &str = "INSERT INTO roles (environment_id, id, name, name_folded, description, system_key, \
+             is_active, version, created_at, updated_at) \
+             SELECT $1, n.* FROM unnest($2, $3, $4, $5, $6, $7, $8, $9, $10) AS n";
+        let Some(environment) = one_environment(roles.iter().map(|r| r.environment_id))? else {
+            return Ok(());
+        };
+        let insert = |ids| rows(INSERT, environment, ids, roles);
+        self.insert(column(roles, |r| r.id.as_uuid()), insert).await
+    }
+
+    async fn update_roles(&mut self, roles: &[Role]) -> Result<(), StoreError> {
+        const UPDATE: &str = "WITH n AS (SELECT $1 AS environment_id, new.* \
+             FROM unnest($2, $3, $4, $5, $6, $7, $8, $9, $10) AS new (id, name, name_folded, description, system_key, \
+             is_active, version, created_at, updated_at)) \
+             UPDATE roles AS r SET name = n.name, name_folded = n.name_folded, description = n.description, \
+             system_key = n.system_key, is_active = n.is_active, version = n.version, created_at = n.created_at, \
+             updated_at = n.updated_at FROM n WHERE r.environment_id = n.environment_id AND r.id = n.id";
+        let Some(environment) = one_environment(roles.iter().map(|r| r.environment_id))? else {
+            return Ok(());
+        };
+        let ids = column(roles, |r| r.id.as_uuid());
+        self.update(roles.len(), rows(UPDATE, environment, ids, roles)).await
+    }
+
+    async fn bind_permissions(
+        &mut self,
+        environment: EnvironmentId,
+        pairs: &[(RoleId, PermissionId)],
+    ) -> Result<(), StoreError> {
+        const INSERT: &str = "INSERT INTO role_permissions (environment_id, role_id, permission_id) \
+             SELECT $1, n.* FROM unnest($2, $3) AS n ON CONFLICT DO NOTHING";
+        if pairs.is_empty() {
+            return Ok(());
+        }
+        pairs_of(INSERT, environment, pairs)
+            .execute(self.link()?)
+            .await
+            .map(|_| ())
+    }
+
+    async fn unbind_permissions(
+        &mut self,
+        environment: EnvironmentId,
+        pairs: &[(RoleId, PermissionId)],
+    ) -> Result<(), StoreError> {
+        const DELETE: &str = "DELETE FROM role_permissions AS b WHERE b.environment_id = $1 \
+             AND (b.role_id, b.permission_id) IN (SELECT * FROM unnest($2, $3))";
+        if pairs.is_empty() {
+            return Ok(());
+        }
+        pairs_of(DELETE, environment, pairs)
+            .execute(self.link()?)
+            .await
+            .map(|_| ())
+    }
+}

@@ -1,0 +1,342 @@
+//! Statements with their values, and the rows they answer with.
+//!
+//! A statement is SQL text with numbered parameters (`$1`, `$2`, …), which first appear in that order; a number may stand
+//! in it again later. Whole sets go in as arrays for `unnest`, so the text is the same for any number of rows, and a
+//! connection prepares each text once. (`diesel::sql_query` would prepare it anew each time.)
+
+use crate::error::{internal, translate};
+use crate::value::{Value, from_postgres};
+use canopy_domain::port::StoreError;
+use canopy_domain::{RoleKind, Timestamp, Version};
+use diesel::QueryResult;
+use diesel::data_types::PgTimestamp;
+use diesel::deserialize::FromSql;
+use diesel::pg::{Pg, PgValue};
+use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
+use diesel::result::Error;
+use diesel::row::{Field, Row as _};
+use diesel::sql_types::{BigInt, Bool, Timestamptz, Untyped, Uuid as SqlUuid};
+use diesel_async::{AsyncConnectionCore, AsyncPgConnection};
+use futures_util::StreamExt;
+use std::time::{Duration, Instant};
+use uuid::Uuid;
+
+/// A statement that is ready to run.
+#[derive(Debug, Clone)]
+pub(crate) struct Statement<'a> {
+    sql: &'static str,
+    values: Vec<Value<'a>>,
+}
+
+/// A connection as a unit of work sees it. Several statements may be on their way at once: they are sent together and
+/// run in the order in which they were first polled.
+#[derive(Clone, Copy)]
+pub(crate) struct Link<'c> {
+    connection: &'c AsyncPgConnection,
+    /// How long the server lets a statement wait for a lock.
+    lock_timeout: Duration,
+}
+
+impl<'c> Link<'c> {
+    pub(crate) const fn new(connection: &'c AsyncPgConnection, lock_timeout: Duration) -> Self {
+        Self {
+            connection,
+            lock_timeout,
+        }
+    }
+
+    /// Runs SQL without values and without an answer.
+    pub(crate) async fn command(self, sql: &str) -> Result<(), StoreError> {
+        diesel_async::SimpleAsyncConnection::batch_execute(&mut &*self.connection, sql)
+            .await
+            .map_err(translate)
+    }
+
+    /// From here to the end of the transaction, statements are planned for the values they have: a listing has filters
+    /// that are not asked for, and its plan does without them. See [`Opener`](crate::pool::Opener) for the rule.
+    pub(crate) async fn plan_for_values(self) -> Result<(), StoreError> {
+        self.command("SET LOCAL plan_cache_mode = force_custom_plan").await
+    }
+
+    fn failed(self, error: Error, began: Instant) -> StoreError {
+        match translate(error) {
+            // A server that speaks another language than English: what took that long was a timeout.
+            StoreError::Internal(cause) if began.elapsed() >= self.lock_timeout => StoreError::Busy(cause),
+            other => other,
+        }
+    }
+}
+
+impl<'a> Statement<'a> {
+    /// A statement without values.
+    pub(crate) const fn new(sql: &'static str) -> Self {
+        Self { sql, values: vec![] }
+    }
+
+    /// Gives the next parameter its value.
+    pub(crate) fn bind(mut self, value: impl Into<Value<'a>>) -> Self {
+        self.values.push(value.into());
+        self
+    }
+
+    /// Runs it. The answer is the number of rows it changed.
+    pub(crate) async fn execute(self, link: Link<'_>) -> Result<usize, StoreError> {
+        let began = Instant::now();
+        let mut connection = link.connection;
+        let run = AsyncConnectionCore::execute_returning_count(&mut connection, self);
+        run.await.map_err(|error| link.failed(error, began))
+    }
+
+    /// Hands each row of the answer to `each`; `table` is where the rows come from, for reports of damage.
+    pub(crate) async fn for_each(
+        self,
+        link: Link<'_>,
+        table: &'static str,
+        mut each: impl FnMut(&Row) -> Result<(), StoreError> + Send,
+    ) -> Result<(), StoreError> {
+        let began = Instant::now();
+        let mut connection = link.connection;
+        let run = AsyncConnectionCore::load(&mut connection, self);
+        let mut rows = run.await.map_err(|error| link.failed(error, began))?;
+        while let Some(row) = rows.next().await {
+            let row = row.map_err(|error| link.failed(error, began))?;
+            each(&Row { row, table })?;
+        }
+        Ok(())
+    }
+
+    /// All rows of the answer.
+    pub(crate) async fn all<T, C: Default + Extend<T> + Send>(
+        self,
+        link: Link<'_>,
+        table: &'static str,
+        mut read: impl FnMut(&Row) -> Result<T, StoreError> + Send,
+    ) -> Result<C, StoreError> {
+        let mut rows = C::default();
+        self.for_each(link, table, |row| {
+            rows.extend([read(row)?]);
+            Ok(())
+        })
+        .await?;
+        Ok(rows)
+    }
+
+    /// The first row of the answer.
+    pub(crate) async fn first<T: Send>(
+        self,
+        link: Link<'_>,
+        table: &'static str,
+        mut read: impl FnMut(&Row) -> Result<T, StoreError> + Send,
+    ) -> Result<Option<T>, StoreError> {
+        let mut first = None;
+        self.for_each(link, table, |row| {
+            if first.is_none() {
+                first = Some(read(row)?);
+            }
+            Ok(())
+        })
+        .await?;
+        Ok(first)
+    }
+
+    /// The one row that a statement always answers with.
+    pub(crate) async fn one<T: Send>(
+        self,
+        link: Link<'_>,
+        table: &'static str,
+        read: impl FnMut(&Row) -> Result<T, StoreError> + Send,
+    ) -> Result<T, StoreError> {
+        let first = self.first(link, table, read).await?;
+        first.ok_or_else(|| internal("a statement that always answers did not"))
+    }
+}
+
+impl QueryFragment<Pg> for Statement<'_> {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        let mut waiting = (1_usize..).zip(&self.values).peekable();
+        let mut parts = self.sql.split('$');
+        out.push_sql(parts.next().unwrap_or_default());
+        for part in parts {
+            let end = part.find(|c: char| !c.is_ascii_digit()).unwrap_or(part.len());
+            let (digits, rest) = part.split_at_checked(end).unwrap_or((part, ""));
+            match waiting.peek() {
+                Some((number, value)) if digits.parse() == Ok(*number) => {
+                    value.push(&mut out)?;
+                    waiting.next();
+                }
+                _ => {
+                    out.push_sql("$");
+                    out.push_sql(digits);
+                }
+            }
+            out.push_sql(rest);
+        }
+        match waiting.next() {
+            None => Ok(()),
+            Some((number, _)) => Err(Error::QueryBuilderError(
+                format!("value {number} has no place in: {}", self.sql).into(),
+            )),
+        }
+    }
+}
+
+impl QueryId for Statement<'_> {
+    type QueryId = ();
+    /// Prepared statements are told apart by their text.
+    const HAS_STATIC_QUERY_ID: bool = false;
+}
+
+impl Query for Statement<'_> {
+    type SqlType = Untyped;
+}
+
+type PgRow = <AsyncPgConnection as AsyncConnectionCore>::Row<'static, 'static>;
+
+/// A row of an answer. Its first column is the id of what it tells of, where it has one.
+pub(crate) struct Row {
+    row: PgRow,
+    table: &'static str,
+}
+
+impl Row {
+    /// Hands the value of a column to `read`; `None` for NULL.
+    fn with<T>(&self, column: usize, read: impl FnOnce(PgValue<'_>) -> Option<T>) -> Result<Option<T>, StoreError> {
+        let field = self.row.get(column).ok_or_else(|| self.corrupt(column))?;
+        match field.value() {
+            None => Ok(None),
+            Some(value) => read(value).map(Some).ok_or_else(|| self.corrupt(column)),
+        }
+    }
+
+    fn required<T>(&self, column: usize, value: Option<T>) -> Result<T, StoreError> {
+        value.ok_or_else(|| self.corrupt(column))
+    }
+
+    /// What is reported of a value that breaks a rule: table, column and id, never the value.
+    pub(crate) fn corrupt(&self, column: usize) -> StoreError {
+        let field = self.row.get(column);
+        let name = field.as_ref().and_then(Field::field_name).unwrap_or("?");
+        let id = self.row.get(0).and_then(|field| {
+            let id = <Uuid as FromSql<SqlUuid, Pg>>::from_sql(field.value()?);
+            id.ok()
+        });
+        let id = id.map_or_else(|| "?".to_owned(), |id| id.to_string());
+        StoreError::Corrupt(format!("{}.{name} of {id}", self.table))
+    }
+
+    /// An id.
+    pub(crate) fn id<T: From<Uuid>>(&self, column: usize) -> Result<T, StoreError> {
+        let id = self.optional_id(column)?;
+        self.required(column, id)
+    }
+
+    /// An id, or NULL.
+    pub(crate) fn optional_id<T: From<Uuid>>(&self, column: usize) -> Result<Option<T>, StoreError> {
+        self.with(column, |value| {
+            <Uuid as FromSql<SqlUuid, Pg>>::from_sql(value).ok().map(T::from)
+        })
+    }
+
+    /// A number.
+    fn number(&self, column: usize) -> Result<i64, StoreError> {
+        let number = self.optional_number(column)?;
+        self.required(column, number)
+    }
+
+    fn optional_number(&self, column: usize) -> Result<Option<i64>, StoreError> {
+        self.with(column, |value| <i64 as FromSql<BigInt, Pg>>::from_sql(value).ok())
+    }
+
+    /// A number that is none below zero.
+    pub(crate) fn count<T: TryFrom<i64>>(&self, column: usize) -> Result<T, StoreError> {
+        let number = self.number(column)?;
+        self.required(column, T::try_from(number).ok())
+    }
+
+    /// A number that is none below zero, or NULL.
+    pub(crate) fn optional_count<T: TryFrom<i64>>(&self, column: usize) -> Result<Option<T>, StoreError> {
+        let number = self.optional_number(column)?;
+        number
+            .map(|number| self.required(column, T::try_from(number).ok()))
+            .transpose()
+    }
+
+    /// A version.
+    pub(crate) fn version(&self, column: usize) -> Result<Version, StoreError> {
+        let number = self.count(column)?;
+        self.required(column, Version::new(number))
+    }
+
+    /// Yes or no.
+    pub(crate) fn flag(&self, column: usize) -> Result<bool, StoreError> {
+        let flag = self.with(column, |value| <bool as FromSql<Bool, Pg>>::from_sql(value).ok())?;
+        self.required(column, flag)
+    }
+
+    /// An instant.
+    pub(crate) fn at(&self, column: usize) -> Result<Timestamp, StoreError> {
+        let at = self.optional_at(column)?;
+        self.required(column, at)
+    }
+
+    /// An instant, or NULL.
+    pub(crate) fn optional_at(&self, column: usize) -> Result<Option<Timestamp>, StoreError> {
+        self.with(column, |value| {
+            let at = <PgTimestamp as FromSql<Timestamptz, Pg>>::from_sql(value).ok()?;
+            from_postgres(at)
+        })
+    }
+
+    /// A text that `parse` accepts.
+    pub(crate) fn text<T, E>(&self, column: usize, parse: impl FnOnce(&str) -> Result<T, E>) -> Result<T, StoreError> {
+        let text = self.optional_text(column, parse)?;
+        self.required(column, text)
+    }
+
+    /// A text that `parse` accepts, or NULL.
+    pub(crate) fn optional_text<T, E>(
+        &self,
+        column: usize,
+        parse: impl FnOnce(&str) -> Result<T, E>,
+    ) -> Result<Option<T>, StoreError> {
+        self.with(column, |value| {
+            let text = core::str::from_utf8(value.as_bytes()).ok()?;
+            parse(text).ok()
+        })
+    }
+
+    /// A word that `parse` knows.
+    pub(crate) fn word<T>(&self, column: usize, parse: impl FnOnce(&str) -> Option<T>) -> Result<T, StoreError> {
+        self.text(column, |word| parse(word).ok_or(()))
+    }
+
+    /// A word that `parse` knows, or NULL.
+    pub(crate) fn optional_word<T>(
+        &self,
+        column: usize,
+        parse: impl FnOnce(&str) -> Option<T>,
+    ) -> Result<Option<T>, StoreError> {
+        self.optional_text(column, |word| parse(word).ok_or(()))
+    }
+
+    /// A text as it is.
+    pub(crate) fn string(&self, column: usize) -> Result<String, StoreError> {
+        self.word(column, |text| Some(text.to_owned()))
+    }
+
+    /// The kind of role that a system key, or none, stands for.
+    pub(crate) fn role_kind(&self, column: usize) -> Result<RoleKind, StoreError> {
+        let system = self.optional_word(column, |key| RoleKind::from_system_key(Some(key)))?;
+        Ok(system.unwrap_or(RoleKind::Custom))
+    }
+
+    /// Bytes that `parse` accepts.
+    pub(crate) fn bytes<T, E>(
+        &self,
+        column: usize,
+        parse: impl FnOnce(&[u8]) -> Result<T, E>,
+    ) -> Result<T, StoreError> {
+        let bytes = self.with(column, |value| parse(value.as_bytes()).ok())?;
+        self.required(column, bytes)
+    }
+}

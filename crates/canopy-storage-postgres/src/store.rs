@@ -1,0 +1,202 @@
+//! The store: a pool of connections to one database, and the feed of what changes in it.
+
+use crate::feed::{self, Teller};
+use crate::lock;
+use crate::migration::{self, OpenError};
+use crate::options::PgOptions;
+use crate::pool::{Lease, Lender, Opener, Watch};
+use crate::statement::Statement;
+use crate::unit_of_work::UnitOfWork;
+use async_trait::async_trait;
+use canopy_domain::port::{News, ReadTx, SharedStore, Store, StoreError, WriteScope, WriteTx};
+use canopy_domain::{EnvironmentId, Revision};
+use core::convert::Infallible;
+use futures_util::future;
+use std::sync::Arc;
+use tokio::runtime::Handle;
+use uuid::Uuid;
+
+/// A store of everything in one PostgreSQL database, which several instances may use at once. Clones are the same store.
+///
+/// Its connections are opened and driven by the tokio runtime on which [`PgStore::open`] was called, whoever uses them:
+/// it must be a runtime with threads of its own that lives as long as the store. Units of work may run anywhere.
+#[derive(Debug, Clone)]
+pub struct PgStore {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    opener: Arc<Opener>,
+    runtime: Handle,
+    lender: Arc<Lender>,
+    teller: Teller,
+    watch: Arc<Watch>,
+}
+
+impl PgStore {
+    /// Opens a database. Where `options.migrate` says so, brings its schema up to date first; several instances may do
+    /// this at once.
+    ///
+    /// # Errors
+    /// [`OpenError`], among others when a newer release has changed the schema.
+    pub async fn open(options: &PgOptions) -> Result<Self, OpenError> {
+        let runtime = Handle::try_current().map_err(|error| OpenError::Runtime(Box::new(error)))?;
+        let watch = Arc::new(Watch::default());
+        let opener = Arc::new(Opener::new(options, Arc::clone(&watch))?);
+        migration::prepare(&opener, options.migrate).await?;
+        let lender = Arc::new(Lender::new(options, Arc::clone(&opener), runtime.clone())?);
+        let teller = Teller::start(Arc::clone(&lender), &runtime);
+        let inner = Inner {
+            opener,
+            runtime,
+            lender,
+            teller,
+            watch,
+        };
+        Ok(Self { inner: Arc::new(inner) })
+    }
+
+    /// Brings the schema of a database up to date, and does no more.
+    ///
+    /// # Errors
+    /// As [`PgStore::open`].
+    pub async fn migrate(options: &PgOptions) -> Result<(), OpenError> {
+        let opener = Opener::new(options, Arc::default())?;
+        migration::prepare(&opener, true).await
+    }
+
+    /// Takes back every migration, and with them everything that is stored.
+    ///
+    /// # Errors
+    /// As [`PgStore::open`].
+    #[doc(hidden)]
+    pub async fn revert(options: &PgOptions) -> Result<(), OpenError> {
+        let opener = Opener::new(options, Arc::default())?;
+        migration::revert(&opener).await
+    }
+
+    /// Closes the pool: whoever asks for a unit of work from now on finds the store unavailable.
+    pub fn close(&self) {
+        self.inner.lender.close();
+    }
+
+    /// How many statements the store has begun, to show that their number does not depend on the size of a call.
+    #[doc(hidden)]
+    pub fn statement_count(&self) -> u64 {
+        self.inner.watch.count()
+    }
+
+    /// The texts of the statements begun since the last time this was called; the first time, none.
+    #[doc(hidden)]
+    pub fn statement_texts(&self) -> Vec<String> {
+        self.inner.watch.texts()
+    }
+
+    /// Opens a transaction. A connection that turns out to be dead is replaced once: nothing has been done on it yet, and
+    /// after a restart of the server all that wait are dead.
+    async fn begin(&self, begin: Begin<'_>) -> Result<UnitOfWork, StoreError> {
+        let lease = match self.try_begin(begin).await {
+            Err(StoreError::Unavailable(cause)) => {
+                tracing::debug!(%cause, "a connection was lost; trying a new one");
+                self.inner.lender.discard_idle();
+                self.try_begin(begin).await?
+            }
+            began => began?,
+        };
+        Ok(UnitOfWork::new(lease))
+    }
+
+    async fn try_begin(&self, begin: Begin<'_>) -> Result<Lease, StoreError> {
+        let lease = self.inner.lender.lend().await?;
+        let link = lease.link()?;
+        let began = match begin {
+            Begin::Reading => link.command("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await,
+            Begin::Writing(scope) => {
+                let begin = link.command("BEGIN ISOLATION LEVEL READ COMMITTED");
+                future::try_join(begin, lock::take(link, scope)).await.map(|_| ())
+            }
+        };
+        match began {
+            Ok(()) => Ok(lease),
+            Err(error @ StoreError::Unavailable(_)) => {
+                lease.discard();
+                Err(error)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Asks something outside a transaction, and once more on a new connection where the first turns out to be dead.
+    async fn ask(&self, environments: &[EnvironmentId]) -> Result<Vec<(EnvironmentId, Revision)>, StoreError> {
+        match self.try_ask(environments).await {
+            Err(StoreError::Unavailable(_)) => {
+                self.inner.lender.discard_idle();
+                self.try_ask(environments).await
+            }
+            answer => answer,
+        }
+    }
+
+    async fn try_ask(&self, environments: &[EnvironmentId]) -> Result<Vec<(EnvironmentId, Revision)>, StoreError> {
+        const SELECT: &str = "SELECT id, revision FROM environments WHERE id = ANY ($1)";
+        let lease = self.inner.lender.lend().await?;
+        let ids: Vec<Uuid> = environments.iter().map(EnvironmentId::as_uuid).collect();
+        let heads = Statement::new(SELECT)
+            .bind(ids)
+            .all(lease.link()?, "environments", |row| {
+                Ok((row.id(0)?, Revision::new(row.count(1)?)))
+            });
+        match heads.await {
+            Err(error @ StoreError::Unavailable(_)) => {
+                lease.discard();
+                Err(error)
+            }
+            Err(error) => Err(error),
+            Ok(heads) => {
+                lease.give_back();
+                Ok(heads)
+            }
+        }
+    }
+}
+
+#[derive(Clone, Copy)]
+enum Begin<'a> {
+    Reading,
+    Writing(&'a WriteScope),
+}
+
+#[async_trait]
+impl Store for PgStore {
+    async fn read(&self) -> Result<Box<dyn ReadTx>, StoreError> {
+        Ok(Box::new(self.begin(Begin::Reading).await?))
+    }
+
+    async fn write(&self, scope: WriteScope) -> Result<Box<dyn WriteTx>, StoreError> {
+        Ok(Box::new(self.begin(Begin::Writing(&scope)).await?))
+    }
+
+    async fn ping(&self) -> Result<(), StoreError> {
+        self.ask(&[]).await.map(|_| ())
+    }
+
+    fn shared(&self) -> Option<&dyn SharedStore> {
+        Some(self)
+    }
+}
+
+#[async_trait]
+impl SharedStore for PgStore {
+    async fn heads(&self, environments: &[EnvironmentId]) -> Result<Vec<(EnvironmentId, Revision)>, StoreError> {
+        self.ask(environments).await
+    }
+
+    fn announce(&self, revisions: &[(EnvironmentId, Revision)]) {
+        self.inner.teller.tell(revisions);
+    }
+
+    async fn listen(&self, hear: &(dyn Fn(News) + Send + Sync)) -> Result<Infallible, StoreError> {
+        feed::listen(Arc::clone(&self.inner.opener), &self.inner.runtime, hear).await
+    }
+}

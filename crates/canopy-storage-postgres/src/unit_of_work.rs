@@ -1,0 +1,161 @@
+//! The unit of work: one connection with an open transaction.
+
+use crate::error::must;
+use crate::pool::Lease;
+use crate::statement::{Link, Statement};
+use canopy_domain::EnvironmentId;
+use canopy_domain::port::{StoreError, Unique};
+use futures_util::future;
+use uuid::Uuid;
+
+/// An open transaction, for reading or for writing: that is decided where it is opened, and the port's types keep to it.
+#[derive(Debug)]
+pub(crate) struct UnitOfWork {
+    lease: Lease,
+    /// A statement stored less than it should have. PostgreSQL does not know that this is an error.
+    failed: bool,
+}
+
+impl UnitOfWork {
+    pub(crate) const fn new(lease: Lease) -> Self {
+        Self { lease, failed: false }
+    }
+
+    /// The way to the database.
+    pub(crate) fn link(&self) -> Result<Link<'_>, StoreError> {
+        must(!self.failed, "the unit of work has failed before")?;
+        self.lease.link()
+    }
+
+    pub(crate) fn into_lease(self) -> Lease {
+        self.lease
+    }
+
+    /// Stores new rows, all or none. `statement` makes the statement that inserts them under these ids.
+    ///
+    /// A broken unique rule undoes the statement and leaves the transaction usable. Where an id is taken, the statement is
+    /// tried with other ids, to find out whether a rule of the fields is broken too.
+    pub(crate) async fn insert<'a>(
+        &mut self,
+        ids: Vec<Uuid>,
+        statement: impl Fn(Vec<Uuid>) -> Statement<'a> + Send + Sync,
+    ) -> Result<(), StoreError> {
+        if ids.is_empty() {
+            return Ok(());
+        }
+        let expected = ids.len();
+        let link = self.link()?;
+        let (opened, stored) = future::join(link.command("SAVEPOINT call"), statement(ids).execute(link)).await;
+        opened?;
+        match stored {
+            Err(StoreError::Duplicate(Unique::Id)) => {
+                link.command("ROLLBACK TO SAVEPOINT call").await?;
+                let others = (0..expected).map(other_id).collect();
+                let again = statement(others).execute(link).await;
+                link.command("ROLLBACK TO SAVEPOINT call").await?;
+                match again {
+                    Err(StoreError::Duplicate(rule)) => Err(StoreError::Duplicate(rule)),
+                    _ => Err(StoreError::Duplicate(Unique::Id)),
+                }
+            }
+            Err(StoreError::Duplicate(rule)) => {
+                link.command("ROLLBACK TO SAVEPOINT call").await?;
+                Err(StoreError::Duplicate(rule))
+            }
+            stored => self.stored(expected, stored).await,
+        }
+    }
+
+    /// Overwrites rows, all or none.
+    pub(crate) async fn update(&mut self, rows: usize, statement: Statement<'_>) -> Result<(), StoreError> {
+        if rows == 0 {
+            return Ok(());
+        }
+        let link = self.link()?;
+        let (opened, stored) = future::join(link.command("SAVEPOINT call"), statement.execute(link)).await;
+        opened?;
+        match stored {
+            Err(StoreError::Duplicate(rule)) => {
+                link.command("ROLLBACK TO SAVEPOINT call").await?;
+                Err(StoreError::Duplicate(rule))
+            }
+            stored => self.stored(rows, stored).await,
+        }
+    }
+
+    /// What became of a statement under a savepoint. Where it broke a rule that is none of the port's, the statement is
+    /// undone, so that it can be asked why.
+    async fn stored(&mut self, expected: usize, stored: Result<usize, StoreError>) -> Result<(), StoreError> {
+        match stored {
+            Ok(stored) => {
+                self.failed |= stored != expected;
+                must(!self.failed, "a row names something that is not there")
+            }
+            Err(error) => {
+                self.failed = true;
+                if matches!(error, StoreError::Internal(_)) {
+                    self.lease.link()?.command("ROLLBACK TO SAVEPOINT call").await?;
+                }
+                Err(error)
+            }
+        }
+    }
+
+    /// Looks closer at a refusal: where `is_taken` finds a broken unique rule, it is that rule that was broken.
+    pub(crate) async fn rather(
+        &mut self,
+        refused: Result<(), StoreError>,
+        rule: Unique,
+        is_taken: Statement<'_>,
+    ) -> Result<(), StoreError> {
+        match refused {
+            Err(StoreError::Duplicate(broken)) if broken == rule => refused,
+            Err(StoreError::Duplicate(_) | StoreError::Internal(_)) => {
+                let taken = is_taken
+                    .one(self.lease.link()?, "the rows of a call", |row| row.flag(0))
+                    .await?;
+                if taken {
+                    self.failed = false;
+                    return Err(StoreError::Duplicate(rule));
+                }
+                refused
+            }
+            other => other,
+        }
+    }
+}
+
+/// Ids that nobody has: UUIDs of version 8 (of one's own making), counted.
+fn other_id(index: usize) -> Uuid {
+    const VERSION_8: u128 = 0x0000_0000_0000_8000_8000_0000_0000_0000;
+    Uuid::from_u128(VERSION_8 | u128::try_from(index).unwrap_or_default())
+}
+
+/// The environment that all rows of a call belong to; `None` when there are no rows.
+pub(crate) fn one_environment(rows: impl IntoIterator<Item = EnvironmentId>) -> Result<Option<Uuid>, StoreError> {
+    let mut rows = rows.into_iter();
+    let first = rows.next();
+    must(
+        rows.all(|row| Some(row) == first),
+        "a call writes rows of one environment",
+    )?;
+    Ok(first.map(|environment| environment.as_uuid()))
+}
+
+/// What a text that is searched for can be found in: PostgreSQL keeps no text with a NUL in it, nor takes one.
+pub(crate) fn findable(search: Option<&String>) -> Result<Option<&str>, Nowhere> {
+    match search {
+        Some(text) if text.contains('\0') => Err(Nowhere),
+        Some(text) => Ok(Some(text)),
+        None => Ok(None),
+    }
+}
+
+/// Nothing can contain the text.
+#[derive(Debug)]
+pub(crate) struct Nowhere;
+
+/// A text that nothing has checked, without what PostgreSQL cannot keep.
+pub(crate) fn storable(text: &str) -> String {
+    text.replace('\0', "\u{fffd}")
+}

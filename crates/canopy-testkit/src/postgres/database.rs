@@ -1,0 +1,233 @@
+//! Databases of one test each.
+
+use super::server::Server;
+use super::shared::{self, TEMPLATE};
+use async_trait::async_trait;
+use canopy_domain::port::{ReadTx, SharedStore, Store, StoreError, WriteScope, WriteTx};
+use canopy_storage_postgres::{PgOptions, PgStore};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering};
+use tokio_postgres::NoTls;
+
+/// A database that goes when this value is dropped.
+#[derive(Debug)]
+pub struct Database {
+    admin: String,
+    name: String,
+}
+
+/// Where databases are made.
+enum Place {
+    /// In the cluster of the run, from its template.
+    Shared(Server),
+    /// On the server that `CANOPY_TEST_POSTGRES_URL` names.
+    Named(String),
+}
+
+impl Place {
+    fn get() -> &'static Self {
+        static PLACE: OnceLock<Place> = OnceLock::new();
+        PLACE.get_or_init(|| match named_server() {
+            Some(url) => Self::Named(url),
+            None => Self::Shared(shared::server(|server| {
+                run_blocking(move_in(server.url("postgres"), server.url(TEMPLATE)));
+            })),
+        })
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "tests have no other configuration")]
+fn named_server() -> Option<String> {
+    std::env::var("CANOPY_TEST_POSTGRES_URL")
+        .ok()
+        .filter(|url| !url.is_empty())
+}
+
+/// Makes the template, with the schema in it.
+async fn move_in(admin: String, template: String) {
+    execute(&admin, &format!("CREATE DATABASE {TEMPLATE}")).await;
+    PgStore::migrate(&PgOptions::new(template))
+        .await
+        .expect("the migrations");
+}
+
+impl Database {
+    /// A database with the newest schema and nothing in it.
+    ///
+    /// # Panics
+    /// When there is no PostgreSQL; the message says what to do.
+    pub async fn new() -> Self {
+        let place = tokio::task::spawn_blocking(Place::get).await.expect("a server");
+        match place {
+            Place::Shared(server) => {
+                let how = format!("TEMPLATE {TEMPLATE} STRATEGY file_copy");
+                Self::make(server.url("postgres"), &how).await
+            }
+            Place::Named(url) => {
+                let database = Self::make(url.clone(), "TEMPLATE template0 ENCODING 'UTF8'").await;
+                PgStore::migrate(&PgOptions::new(database.url()))
+                    .await
+                    .expect("the migrations");
+                database
+            }
+        }
+    }
+
+    /// A database without a schema.
+    ///
+    /// # Panics
+    /// As [`Database::new`].
+    pub async fn bare() -> Self {
+        let place = tokio::task::spawn_blocking(Place::get).await.expect("a server");
+        let admin = match place {
+            Place::Shared(server) => server.url("postgres"),
+            Place::Named(url) => url.clone(),
+        };
+        Self::make(admin, "TEMPLATE template0 ENCODING 'UTF8'").await
+    }
+
+    async fn make(admin: String, how: &str) -> Self {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let name = format!("canopy_test_{}_{number}", std::process::id());
+        execute(&admin, &format!("CREATE DATABASE {name} {how}")).await;
+        Self { admin, name }
+    }
+
+    /// Its URL.
+    pub fn url(&self) -> String {
+        let (place, query) = self.admin.split_once('?').unwrap_or((&self.admin, ""));
+        let (server, _) = place.rsplit_once('/').expect("a URL with a database");
+        let query = if query.is_empty() {
+            String::new()
+        } else {
+            format!("?{query}")
+        };
+        format!("{server}/{}{query}", self.name)
+    }
+
+    /// Runs SQL in it, on a connection of its own.
+    ///
+    /// # Panics
+    /// When the SQL fails.
+    pub async fn execute(&self, sql: &str) {
+        execute(&self.url(), sql).await;
+    }
+
+    /// The rows that SQL answers with, as texts.
+    ///
+    /// # Panics
+    /// When the SQL fails.
+    pub async fn query(&self, sql: &str) -> Vec<Vec<Option<String>>> {
+        let client = connect(&self.url()).await;
+        let messages = client.simple_query(sql).await.expect("an answer");
+        messages
+            .into_iter()
+            .filter_map(|message| match message {
+                tokio_postgres::SimpleQueryMessage::Row(row) => Some(
+                    (0..row.len())
+                        .map(|column| row.get(column).map(str::to_owned))
+                        .collect(),
+                ),
+                _ => None,
+            })
+            .collect()
+    }
+}
+
+impl Drop for Database {
+    fn drop(&mut self) {
+        let (admin, name) = (self.admin.clone(), self.name.clone());
+        run_blocking(async move {
+            // Where the server is gone, so is the database.
+            let Ok((client, connection)) = tokio_postgres::connect(&admin, NoTls).await else {
+                return;
+            };
+            tokio::spawn(connection);
+            drop(
+                client
+                    .batch_execute(&format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)"))
+                    .await,
+            );
+        });
+    }
+}
+
+async fn connect(url: &str) -> tokio_postgres::Client {
+    let (client, connection) = tokio_postgres::connect(url, NoTls).await.expect("a connection");
+    tokio::spawn(connection);
+    client
+}
+
+async fn execute(url: &str, sql: &str) {
+    connect(url).await.batch_execute(sql).await.expect("the SQL runs");
+}
+
+/// Runs something to its end, from wherever: on a thread and a runtime of its own.
+fn run_blocking(work: impl Future<Output = ()> + Send + 'static) {
+    let run = move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        runtime.expect("a runtime").block_on(work);
+    };
+    std::thread::spawn(run).join().expect("no panic");
+}
+
+/// A store with a database of its own, which goes with it.
+#[derive(Debug)]
+pub struct PostgresStore {
+    store: PgStore,
+    // Declared last: the database goes after the store.
+    database: Database,
+}
+
+/// An empty store.
+///
+/// # Panics
+/// When there is no PostgreSQL; the message says what to do.
+pub async fn store() -> PostgresStore {
+    store_with(|_| {}).await
+}
+
+/// An empty store, opened with other options.
+///
+/// # Panics
+/// As [`store`].
+pub async fn store_with(change: impl FnOnce(&mut PgOptions)) -> PostgresStore {
+    let database = Database::new().await;
+    let mut options = PgOptions::new(database.url());
+    options.migrate = false;
+    change(&mut options);
+    let store = PgStore::open(&options).await.expect("a store");
+    PostgresStore { store, database }
+}
+
+impl PostgresStore {
+    /// The store itself.
+    pub const fn inner(&self) -> &PgStore {
+        &self.store
+    }
+
+    /// Its database.
+    pub const fn database(&self) -> &Database {
+        &self.database
+    }
+}
+
+#[async_trait]
+impl Store for PostgresStore {
+    async fn read(&self) -> Result<Box<dyn ReadTx>, StoreError> {
+        self.store.read().await
+    }
+
+    async fn write(&self, scope: WriteScope) -> Result<Box<dyn WriteTx>, StoreError> {
+        self.store.write(scope).await
+    }
+
+    fn shared(&self) -> Option<&dyn SharedStore> {
+        self.store.shared()
+    }
+
+    async fn ping(&self) -> Result<(), StoreError> {
+        self.store.ping().await
+    }
+}

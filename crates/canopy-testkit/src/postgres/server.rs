@@ -1,0 +1,157 @@
+//! A cluster with a server.
+
+use super::programs::Programs;
+use std::fs;
+use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+/// A server of PostgreSQL with a cluster of its own, in a folder that goes with it. It keeps nothing safe: it never
+/// waits for the disk.
+#[derive(Debug)]
+pub struct Server {
+    programs: Programs,
+    folder: PathBuf,
+    port: u16,
+    /// Whether the server and its folder go with this value.
+    is_own: bool,
+}
+
+impl Server {
+    /// Makes a cluster and starts its server.
+    ///
+    /// # Panics
+    /// When that fails.
+    pub fn start() -> Self {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let name = format!("canopy-postgres-own-{}-{number}", std::process::id());
+        Self::start_in(std::env::temp_dir().join(name), true)
+    }
+
+    pub(super) fn start_in(folder: PathBuf, is_own: bool) -> Self {
+        let programs = Programs::find();
+        fs::create_dir(&folder).expect("a new folder for temporary files");
+        fs::set_permissions(&folder, fs::Permissions::from_mode(0o700)).expect("a folder of our own");
+        programs.hand_over(&folder);
+        let mut server = Self {
+            programs,
+            folder,
+            port: 0,
+            is_own,
+        };
+        server.run(
+            server
+                .programs
+                .command("initdb")
+                .arg("--pgdata")
+                .arg(server.data())
+                .args(["--username=canopy", "--auth=trust", "--encoding=UTF8", "--locale=C"])
+                .args(["--no-sync", "--no-instructions"]),
+        );
+        server.port = free_port();
+        server.resume();
+        server
+    }
+
+    /// A server that another process has started.
+    pub(super) fn known(folder: PathBuf, port: u16) -> Self {
+        let programs = Programs::find();
+        Self {
+            programs,
+            folder,
+            port,
+            is_own: false,
+        }
+    }
+
+    fn data(&self) -> PathBuf {
+        self.folder.join("data")
+    }
+
+    pub(super) const fn port(&self) -> u16 {
+        self.port
+    }
+
+    pub(super) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// The URL of one of its databases. `postgres` is always there.
+    pub fn url(&self, database: &str) -> String {
+        format!("postgres://canopy@127.0.0.1:{}/{database}", self.port)
+    }
+
+    /// Starts the server again.
+    ///
+    /// # Panics
+    /// When that fails.
+    pub fn resume(&self) {
+        let settings = format!(
+            "-p {} -k {} -c listen_addresses=127.0.0.1 -c fsync=off -c synchronous_commit=off -c full_page_writes=off \
+             -c max_connections=300 -c shared_buffers=128MB -c max_wal_size=2GB -c autovacuum=off \
+             -c log_min_messages=fatal",
+            self.port,
+            self.folder.display()
+        );
+        self.run(
+            self.programs
+                .command("pg_ctl")
+                .arg("--pgdata")
+                .arg(self.data())
+                .arg("--log")
+                .arg(self.folder.join("log"))
+                .args(["--options", &settings, "--wait", "--timeout=60", "start"]),
+        );
+    }
+
+    /// Stops the server in the middle of whatever it does, as a crash would.
+    ///
+    /// # Panics
+    /// When that fails.
+    pub fn stop_at_once(&self) {
+        self.run(self.programs.command("pg_ctl").arg("--pgdata").arg(self.data()).args([
+            "--mode=immediate",
+            "--wait",
+            "stop",
+        ]));
+    }
+
+    fn run(&self, command: &mut Command) {
+        // A server must not hold the pipes of the test that started it.
+        let status = command.stdout(Stdio::null()).stderr(Stdio::null()).status();
+        let log = || fs::read_to_string(self.folder.join("log")).unwrap_or_default();
+        assert!(
+            status.is_ok_and(|status| status.success()),
+            "{command:?} failed: {}",
+            log()
+        );
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        if self.is_own {
+            let stop = self
+                .programs
+                .command("pg_ctl")
+                .arg("--pgdata")
+                .arg(self.data())
+                .args(["--mode=immediate", "--wait", "stop"])
+                .stdout(Stdio::null())
+                .stderr(Stdio::null())
+                .status();
+            // It may have been stopped by the test.
+            drop(stop);
+            drop(fs::remove_dir_all(&self.folder));
+        }
+    }
+}
+
+/// A port that nobody listens on just now.
+fn free_port() -> u16 {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
+    listener.local_addr().expect("an address").port()
+}

@@ -1,0 +1,13 @@
+DROP TABLE audit_events;
+DROP TABLE change_records;
+DROP TABLE assignments;
+DROP TABLE nodes;
+DROP TABLE role_permissions;
+DROP TABLE roles;
+DROP TABLE permissions;
+DROP TABLE memberships;
+DROP TABLE identities;
+ALTER TABLE applications DROP CONSTRAINT applications_default_environment;
+DROP TABLE environments;
+DROP TABLE applications;
+DROP TABLE accounts;

@@ -1,0 +1,91 @@
+//! Heads, and the hints by which other processes hear of them.
+
+use canopy_domain::port::{News, Store, StoreError, WriteScope};
+use canopy_domain::{EnvironmentId, Revision};
+use canopy_storage_postgres::{PgOptions, PgStore};
+use canopy_testkit::fixture::{Maker, World};
+use canopy_testkit::postgres::store;
+use std::time::Duration;
+use tokio::sync::mpsc;
+use tokio::time::timeout;
+use uuid::Uuid;
+
+const SOON: Duration = Duration::from_secs(5);
+
+async fn next(heard: &mut mpsc::UnboundedReceiver<News>, wanted: impl Fn(&News) -> bool) -> News {
+    let found = async {
+        loop {
+            let news = heard.recv().await.expect("more news");
+            if wanted(&news) {
+                return news;
+            }
+        }
+    };
+    timeout(SOON, found).await.expect("news")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn heads_are_the_newest_committed_revisions() {
+    let store = store().await;
+    let world = World::build(&store, &Maker::default(), "acme").await;
+    let (one, two) = (world.development.environment.id, world.production.environment.id);
+    let shared = store.shared().unwrap();
+    let nobody = EnvironmentId::new(Uuid::from_u128(7));
+    let mut before = shared.heads(&[one, nobody, two]).await.unwrap();
+    before.sort();
+    let tx = store.write(WriteScope::Environment(one)).await.unwrap();
+    assert_eq!(
+        shared.heads(&[one]).await.unwrap()[0].1,
+        before.iter().find(|(id, _)| *id == one).unwrap().1
+    );
+    let taken = tx.commit(world.maker.record(world.account.id, &[one])).await.unwrap();
+    assert_eq!(shared.heads(&[one]).await.unwrap(), taken);
+    assert_eq!(before.len(), 2);
+    assert!(shared.heads(&[]).await.unwrap().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_one_process_announces_the_others_hear() {
+    let here = store().await;
+    let there = PgStore::open(&PgOptions::new(here.database().url())).await.unwrap();
+    let (hear, mut heard) = mpsc::unbounded_channel();
+    let listening = tokio::spawn(async move {
+        let hear = move |news| drop(hear.send(news));
+        there.shared().unwrap().listen(&hear).await
+    });
+    assert_eq!(next(&mut heard, |_| true).await, News::Connected);
+    let many: Vec<(EnvironmentId, Revision)> = (0..1000)
+        .map(|n| (EnvironmentId::new(Uuid::from_u128(n)), Revision::new(5)))
+        .collect();
+    here.shared().unwrap().announce(&many);
+    let mut told = Vec::new();
+    while told.len() < many.len() {
+        if let News::Revisions(some) = next(&mut heard, |news| matches!(news, News::Revisions(_))).await {
+            told.extend(some);
+        }
+    }
+    told.sort();
+    assert_eq!(told, many);
+    next(&mut heard, |news| *news == News::Alive).await;
+    next(&mut heard, |news| *news == News::Alive).await;
+
+    // A line that is cut ends, and a new one can be had.
+    here.database()
+        .execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query = '' OR query LIKE 'LISTEN%'")
+        .await;
+    let ended = timeout(SOON, listening).await.expect("an end").unwrap();
+    assert!(matches!(ended, Err(StoreError::Unavailable(_))));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn commits_that_come_together_are_told_together() {
+    let store = store().await;
+    let shared = store.shared().unwrap();
+    let before = store.inner().statement_count();
+    for revision in 1..=10_000 {
+        shared.announce(&[(EnvironmentId::new(Uuid::from_u128(1)), Revision::new(revision))]);
+    }
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    let told = store.inner().statement_count() - before;
+    assert!((1..2_000).contains(&told), "{told} notifications");
+}

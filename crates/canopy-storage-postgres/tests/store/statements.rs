@@ -1,0 +1,251 @@
+//! A call is the same number of statements whatever its size, and each names the environment it is about.
+
+use canopy_domain::access::{Change, GrantFact};
+use canopy_domain::assignment::listing::{AssignmentQuery, AssignmentSort};
+use canopy_domain::identity::create::TakenIdentifiers;
+use canopy_domain::identity::listing::{IdentityQuery, IdentitySort};
+use canopy_domain::port::{EnvironmentChanges, Store, WriteScope};
+use canopy_domain::{Identity, MembershipStatus, PageRequest, PermissionKey, Revision, SortOrder};
+use canopy_storage_postgres::PgStore;
+use canopy_testkit::clock::noon;
+use canopy_testkit::fixture::{Maker, World, assignment_key};
+use canopy_testkit::postgres::store;
+
+/// Counts statements between calls.
+struct Counter<'s> {
+    store: &'s PgStore,
+    before: u64,
+    counts: Vec<(&'static str, u64)>,
+}
+
+impl Counter<'_> {
+    fn note(&mut self, name: &'static str) {
+        let now = self.store.statement_count();
+        self.counts.push((name, now - self.before));
+        self.before = now;
+    }
+}
+
+/// Makes every call of the port once, with `size` items; the answer is the number of statements of each.
+async fn all_calls(store: &PgStore, size: usize) -> Vec<(&'static str, u64)> {
+    let world = World::build(store, &Maker::default(), "acme").await;
+    let (maker, place) = (&world.maker, world.development.place);
+    let id = place.environment;
+    let scope = WriteScope::Memberships {
+        application: place.application,
+        identities: vec![],
+    };
+    let mut tx = store.write(scope).await.unwrap();
+    let mut counter = Counter {
+        store,
+        before: store.statement_count(),
+        counts: vec![],
+    };
+
+    let permissions: Vec<_> = (0..size).map(|n| maker.permission(id, &format!("item.p{n}"))).collect();
+    tx.insert_permissions(&permissions).await.unwrap();
+    counter.note("insert_permissions");
+    let keys: Vec<PermissionKey> = permissions.iter().map(|p| p.key.clone()).collect();
+    assert_eq!(tx.permission_ids(id, &keys).await.unwrap().len(), size);
+    counter.note("permission_ids");
+    let roles: Vec<_> = (0..size).map(|n| maker.role(id, &format!("Role {n}"))).collect();
+    tx.insert_roles(&roles).await.unwrap();
+    counter.note("insert_roles");
+    tx.update_roles(&roles).await.unwrap();
+    counter.note("update_roles");
+    let pairs: Vec<_> = roles
+        .iter()
+        .zip(&permissions)
+        .map(|(role, permission)| (role.id, permission.id))
+        .collect();
+    tx.bind_permissions(id, &pairs).await.unwrap();
+    counter.note("bind_permissions");
+    tx.unbind_permissions(id, &pairs).await.unwrap();
+    counter.note("unbind_permissions");
+    let eu = world.development.eu.id;
+    let nodes: Vec<_> = (0..size)
+        .map(|n| maker.node(id, eu, "team", &format!("n{n}")))
+        .collect();
+    tx.insert_nodes(&nodes).await.unwrap();
+    counter.note("insert_nodes");
+    tx.update_nodes(&nodes).await.unwrap();
+    counter.note("update_nodes");
+    let parents: Vec<_> = nodes.iter().map(|node| node.id).collect();
+    let slugs: Vec<_> = nodes.iter().map(|node| (eu, node.slug.clone())).collect();
+    assert_eq!(tx.node_facts(id, &parents, &slugs).await.unwrap().parents.len(), size);
+    counter.note("node_facts");
+    let identities: Vec<Identity> = (0..size)
+        .map(|n| maker.identity(place.account, &format!("Number{n} Example")))
+        .collect();
+    tx.insert_identities(&identities).await.unwrap();
+    counter.note("insert_identities");
+    let asked = TakenIdentifiers {
+        emails: identities.iter().map(|one| one.email.clone()).collect(),
+        external_ids: Default::default(),
+    };
+    assert_eq!(
+        tx.taken_identifiers(place.account, &asked).await.unwrap().emails.len(),
+        size
+    );
+    counter.note("taken_identifiers");
+    let join = |one: &Identity| maker.membership(one.id, place.application, MembershipStatus::Active);
+    let memberships: Vec<_> = identities.iter().map(join).collect();
+    tx.insert_memberships(&memberships).await.unwrap();
+    counter.note("insert_memberships");
+    tx.update_memberships(&memberships).await.unwrap();
+    counter.note("update_memberships");
+    let ids: Vec<_> = identities.iter().map(|one| one.id).collect();
+    assert_eq!(
+        tx.identity_facts(place.account, place.application, &ids)
+            .await
+            .unwrap()
+            .len(),
+        size
+    );
+    counter.note("identity_facts");
+    let hold =
+        |((identity, role), node): ((&canopy_domain::IdentityId, &canopy_domain::Role), &canopy_domain::Node)| {
+            maker.assignment(id, assignment_key(*identity, role.id, node.id))
+        };
+    let held: Vec<_> = ids.iter().zip(&roles).zip(&nodes).map(hold).collect();
+    let joined: Vec<_> = held.iter().map(|one| one.key).collect();
+    assert_eq!(
+        tx.assignment_facts(&place, &joined).await.unwrap().identities.len(),
+        size
+    );
+    counter.note("assignment_facts");
+    tx.insert_assignments(&held).await.unwrap();
+    counter.note("insert_assignments");
+    let held_ids: Vec<_> = held.iter().map(|one| one.id).collect();
+    assert_eq!(tx.assignments(id, &held_ids).await.unwrap(), held);
+    counter.note("assignments");
+    tx.update_assignments(&held).await.unwrap();
+    counter.note("update_assignments");
+    tx.catalog(id).await.unwrap();
+    counter.note("catalog");
+    let mut record = maker.record(place.account, &[]);
+    record.changes = [id, world.production.environment.id]
+        .map(|environment| EnvironmentChanges {
+            environment,
+            changes: held.iter().map(|one| Change::GrantPut(GrantFact::from(one))).collect(),
+        })
+        .into();
+    tx.commit(record).await.unwrap();
+    counter.note("commit");
+    read_everything(store, &world, &mut counter).await;
+    let mut tx = store.write(WriteScope::Environment(id)).await.unwrap();
+    counter.note("write");
+    tx.delete_assignments(id, &held_ids).await.unwrap();
+    counter.note("delete_assignments");
+    drop(tx);
+    counter.counts
+}
+
+async fn read_everything(store: &PgStore, world: &World, counter: &mut Counter<'_>) {
+    let place = world.development.place;
+    let id = place.environment;
+    let mut tx = store.read().await.unwrap();
+    counter.note("read");
+    let page = PageRequest::default();
+    for order in [SortOrder::Ascending, SortOrder::Descending] {
+        for sort in AssignmentSort::ALL {
+            for search in [None, Some("a".to_owned())] {
+                let query = AssignmentQuery {
+                    role: None,
+                    status: None,
+                    source_node: None,
+                    search,
+                    sort: *sort,
+                    order,
+                    page,
+                };
+                tx.assignment_views(id, &query, noon()).await.unwrap();
+                counter.note("assignment_views");
+            }
+        }
+        for sort in IdentitySort::ALL {
+            let query = IdentityQuery {
+                member_of: Some(place.application),
+                not_member_of: None,
+                status: None,
+                has_any_assignment: Some(true),
+                search: Some("a".to_owned()),
+                sort: *sort,
+                order,
+                page,
+            };
+            tx.identities(place.account, &query).await.unwrap();
+            counter.note("identities");
+        }
+    }
+    tx.assignment_summary(id, noon()).await.unwrap();
+    counter.note("assignment_summary");
+    tx.snapshot(id).await.unwrap();
+    counter.note("snapshot");
+    tx.changes_since(id, Revision::ZERO, 100).await.unwrap();
+    counter.note("changes_since");
+    tx.roles(id, &Default::default()).await.unwrap();
+    counter.note("roles");
+    tx.role(id, world.development.reader.id).await.unwrap();
+    tx.role_permissions(id, world.development.reader.id).await.unwrap();
+    tx.permissions(id, &Default::default()).await.unwrap();
+    tx.permission(id, world.development.read.id).await.unwrap();
+    tx.nodes(id).await.unwrap();
+    tx.tree_shape(id).await.unwrap();
+    tx.root_node(id).await.unwrap();
+    tx.node(id, world.development.eu.id).await.unwrap();
+    tx.hierarchy(id).await.unwrap();
+    tx.setup_summaries(place.account).await.unwrap();
+    tx.members(place.application).await.unwrap();
+    tx.memberships(world.ada()).await.unwrap();
+    tx.audit_events(place.account, 10).await.unwrap();
+    tx.environment_place(id).await.unwrap();
+    counter.note("many others");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_is_as_many_statements_for_one_item_as_for_a_thousand() {
+    let (one, thousand) = (store().await, store().await);
+    let small = all_calls(one.inner(), 1).await;
+    let large = all_calls(thousand.inner(), 1000).await;
+    assert_eq!(small, large);
+    let most = small
+        .iter()
+        .filter(|(name, _)| *name != "many others")
+        .max_by_key(|(_, count)| *count)
+        .unwrap();
+    assert!(most.1 <= 7, "{most:?}");
+    println!("{small:?}");
+}
+
+/// A table that is distributed by environment is asked in one place alone when each mention of it names the environment.
+#[tokio::test(flavor = "multi_thread")]
+async fn every_statement_on_the_data_of_environments_names_the_environment() {
+    let store = store().await;
+    store.inner().statement_texts();
+    all_calls(store.inner(), 3).await;
+    let texts = store.inner().statement_texts();
+    assert!(texts.len() > 50);
+    let tables = [
+        "permissions",
+        "roles",
+        "role_permissions",
+        "nodes",
+        "assignments",
+        "change_records",
+    ];
+    for text in &texts {
+        // What diesel shows behind the text are its values.
+        let sql = text.split(" -- binds").next().unwrap();
+        let words = || sql.split(|c: char| !(c.is_alphanumeric() || c == '_'));
+        let mentions = words()
+            .zip(words().skip(1))
+            .filter(|(word, next)| matches!(*word, "FROM" | "JOIN" | "INTO" | "UPDATE") && tables.contains(next))
+            .count();
+        let named = words().filter(|word| *word == "environment_id").count();
+        assert!(
+            named >= mentions,
+            "{mentions} mentions of tables, {named} of the environment: {sql}"
+        );
+    }
+}

@@ -43,7 +43,7 @@ impl AccessReader for UnitOfWork {
             "SELECT id, parent_id, node_type, slug, status FROM nodes WHERE environment_id = $1 ORDER BY id";
         const SUBJECTS: &str = "SELECT i.id, i.is_active, m.status FROM environments AS e \
              JOIN memberships AS m ON m.application_id = e.application_id \
-             JOIN identities AS i ON i.id = m.identity_id WHERE e.id = $1 ORDER BY i.id";
+             JOIN identities AS i ON i.account_id = m.account_id AND i.id = m.identity_id WHERE e.id = $1 ORDER BY i.id";
         const GRANTS: &str = "SELECT id, identity_id, role_id, node_id, effective_from, effective_to \
              FROM assignments WHERE environment_id = $1 ORDER BY id";
         let Some(revision) = self.revision(environment).await? else {

@@ -17,7 +17,7 @@ use canopy_domain::{
     PersonName, RoleId, RoleName, SortOrder, Timestamp, Window,
 };
 use futures_util::future;
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 use uuid::Uuid;
 
 /// What an assignment joins, in three columns from `first` on.
@@ -66,7 +66,9 @@ fn view(row: &Row) -> Result<AssignmentView, StoreError> {
 /// each joins things that are there.
 macro_rules! listing {
     (joins) => {
-        "FROM assignments AS a JOIN identities AS i ON i.id = a.identity_id \
+        "FROM assignments AS a JOIN environments AS e ON e.id = a.environment_id \
+         JOIN applications AS p ON p.id = e.application_id \
+         JOIN identities AS i ON i.account_id = p.account_id AND i.id = a.identity_id \
          JOIN roles AS r ON r.environment_id = a.environment_id AND r.id = a.role_id \
          JOIN nodes AS n ON n.environment_id = a.environment_id AND n.id = a.node_id "
     };
@@ -105,9 +107,11 @@ const fn in_order(sort: AssignmentSort, order: SortOrder) -> &'static str {
     }
 }
 
-/// Each of these ids once, in order.
-fn distinct<T: Ord>(ids: impl Iterator<Item = T>, uuid: impl Fn(T) -> Uuid) -> Vec<Uuid> {
-    ids.collect::<BTreeSet<T>>().into_iter().map(uuid).collect()
+/// In the order of the index in which they are looked up.
+fn sorted(ids: impl IntoIterator<Item = Uuid>) -> Vec<Uuid> {
+    let mut ids: Vec<Uuid> = ids.into_iter().collect();
+    ids.sort_unstable();
+    ids
 }
 
 #[async_trait]
@@ -117,10 +121,15 @@ impl AssignmentReader for UnitOfWork {
         place: &EnvironmentPlace,
         asked: &[AssignmentKey],
     ) -> Result<AssignmentFacts, StoreError> {
-        const IDENTITIES: &str = "SELECT i.id, m.status FROM identities AS i \
-             LEFT JOIN memberships AS m ON m.application_id = $1 AND m.identity_id = i.id \
-             WHERE i.account_id = $2 AND i.id = ANY ($3)";
-        const NODES: &str = "SELECT id FROM nodes WHERE environment_id = $1 AND id = ANY ($2)";
+        // Nearly all that is asked about is there and active, so the statements tell of the exceptions. Whoever has a
+        // membership is of the account; identities are looked at for the others alone.
+        const IDENTITIES: &str = "SELECT asked.id, m.status, m.status IS NOT NULL \
+             OR EXISTS (SELECT FROM identities AS i WHERE i.account_id = $1 AND i.id = asked.id) \
+             FROM unnest($2) AS asked (id) LEFT JOIN memberships AS m \
+             ON m.application_id = $3 AND m.identity_id = asked.id AND m.account_id = $1 \
+             WHERE m.status IS DISTINCT FROM 'active'";
+        const NODES: &str = "SELECT asked.id FROM unnest($1) AS asked (id) \
+             WHERE NOT EXISTS (SELECT FROM nodes AS n WHERE n.environment_id = $2 AND n.id = asked.id)";
         const ROLES: &str = "SELECT id, system_key, is_active FROM roles WHERE environment_id = $1 AND id = ANY ($2)";
         const EXISTING: &str = "SELECT a.id, a.identity_id, a.role_id, a.node_id \
              FROM unnest($1, $2, $3) AS asked (identity_id, role_id, node_id) \
@@ -131,20 +140,27 @@ impl AssignmentReader for UnitOfWork {
         }
         let link = self.link()?;
         let environment = place.environment.as_uuid();
-        let identities = Statement::new(IDENTITIES)
-            .bind(place.application.as_uuid())
+        let mut identities: HashMap<IdentityId, Option<MembershipStatus>> = asked
+            .iter()
+            .map(|key| (key.identity, Some(MembershipStatus::Active)))
+            .collect();
+        let mut nodes: HashSet<NodeId> = asked.iter().map(|key| key.node).collect();
+        let strangers = Statement::new(IDENTITIES)
             .bind(place.account.as_uuid())
-            .bind(distinct(asked.iter().map(|key| key.identity), |id| id.as_uuid()))
-            .all::<(IdentityId, Option<MembershipStatus>), HashMap<_, _>>(link, "memberships", |row| {
-                Ok((row.id(0)?, row.optional_word(1, MembershipStatus::parse)?))
+            .bind(sorted(identities.keys().map(IdentityId::as_uuid)))
+            .bind(place.application.as_uuid())
+            .all::<(IdentityId, Option<MembershipStatus>, bool), Vec<_>>(link, "memberships", |row| {
+                Ok((row.id(0)?, row.optional_word(1, MembershipStatus::parse)?, row.flag(2)?))
             });
-        let nodes = Statement::new(NODES)
+        let absent = Statement::new(NODES)
+            .bind(sorted(nodes.iter().map(NodeId::as_uuid)))
             .bind(environment)
-            .bind(distinct(asked.iter().map(|key| key.node), |id| id.as_uuid()))
-            .all::<NodeId, HashSet<_>>(link, "nodes", |row| row.id(0));
+            .all::<NodeId, Vec<_>>(link, "nodes", |row| row.id(0));
         let roles = Statement::new(ROLES)
             .bind(environment)
-            .bind(distinct(asked.iter().map(|key| key.role), |id| id.as_uuid()))
+            .bind(sorted(
+                asked.iter().map(|key| key.role.as_uuid()).collect::<HashSet<_>>(),
+            ))
             .all::<(RoleId, AssignableRole), HashMap<_, _>>(link, "roles", |row| {
                 let role = AssignableRole {
                     kind: row.role_kind(1)?,
@@ -160,7 +176,17 @@ impl AssignmentReader for UnitOfWork {
             .all::<(AssignmentKey, AssignmentId), HashMap<_, _>>(link, "assignments", |row| {
                 Ok((key(row, 1)?, row.id(0)?))
             });
-        let (identities, nodes, roles, existing) = future::try_join4(identities, nodes, roles, existing).await?;
+        let (strangers, absent, roles, existing) = future::try_join4(strangers, absent, roles, existing).await?;
+        for (id, status, is_known) in strangers {
+            if is_known {
+                identities.insert(id, status);
+            } else {
+                identities.remove(&id);
+            }
+        }
+        for id in absent {
+            nodes.remove(&id);
+        }
         Ok(AssignmentFacts {
             identities,
             nodes,
@@ -290,7 +316,7 @@ impl AssignmentWriter for UnitOfWork {
              created_at, updated_at) \
              SELECT n.* FROM n JOIN place ON true \
              JOIN memberships AS m ON m.application_id = place.application_id AND m.identity_id = n.identity_id \
-             JOIN identities AS i ON i.id = n.identity_id AND i.account_id = place.account_id"
+             AND m.account_id = place.account_id"
         );
         let Some(environment) = one_environment(assignments.iter().map(|a| a.environment_id))? else {
             return Ok(());
@@ -305,7 +331,7 @@ impl AssignmentWriter for UnitOfWork {
              effective_from = n.effective_from, effective_to = n.effective_to, created_at = n.created_at, \
              updated_at = n.updated_at FROM n JOIN place ON true \
              JOIN memberships AS m ON m.application_id = place.application_id AND m.identity_id = n.identity_id \
-             JOIN identities AS i ON i.id = n.identity_id AND i.account_id = place.account_id \
+             AND m.account_id = place.account_id \
              WHERE a.environment_id = n.environment_id AND a.id = n.id"
         );
         let Some(environment) = one_environment(assignments.iter().map(|a| a.environment_id))? else {

@@ -197,7 +197,8 @@ impl IdentityReader for UnitOfWork {
 
     async fn members(&mut self, application: ApplicationId) -> Result<Vec<SubjectFact>, StoreError> {
         const SELECT: &str = "SELECT i.id, i.is_active, m.status FROM memberships AS m \
-             JOIN identities AS i ON i.id = m.identity_id WHERE m.application_id = $1 ORDER BY i.id";
+             JOIN identities AS i ON i.account_id = m.account_id AND i.id = m.identity_id \
+             WHERE m.application_id = $1 ORDER BY i.id";
         Statement::new(SELECT)
             .bind(application.as_uuid())
             .all(self.link()?, "memberships", subject)
@@ -261,13 +262,12 @@ impl IdentityWriter for UnitOfWork {
     }
 
     async fn insert_memberships(&mut self, memberships: &[Membership]) -> Result<(), StoreError> {
-        // An identity is a member of its own account's applications alone; others are not stored, which is noticed.
+        // The foreign keys see to it that an identity is a member of its own account's applications alone.
         const INSERT: &str = "INSERT INTO memberships (id, application_id, identity_id, status, invited_at, \
-             activated_at, deactivated_at, created_at) \
-             SELECT n.* FROM unnest($1, $2, $3, $4, $5, $6, $7, $8) AS n (id, application_id, identity_id, status, \
-             invited_at, activated_at, deactivated_at, created_at) \
-             JOIN applications AS a ON a.id = n.application_id \
-             JOIN identities AS i ON i.id = n.identity_id AND i.account_id = a.account_id";
+             activated_at, deactivated_at, created_at, account_id) \
+             SELECT n.*, a.account_id FROM unnest($1, $2, $3, $4, $5, $6, $7, $8) AS n (id, application_id, \
+             identity_id, status, invited_at, activated_at, deactivated_at, created_at) \
+             JOIN applications AS a ON a.id = n.application_id";
         self.insert(column(memberships, |m| m.id.as_uuid()), |ids| {
             rows(INSERT, ids, memberships)
         })

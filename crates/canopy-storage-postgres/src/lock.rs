@@ -38,13 +38,14 @@ async fn application(link: Link<'_>, id: ApplicationId) -> Result<(), StoreError
 
 /// Identities, one application, all of its environments.
 async fn memberships(link: Link<'_>, id: ApplicationId, members: &[IdentityId]) -> Result<(), StoreError> {
-    const IDENTITIES: &str = "SELECT FROM identities WHERE id = ANY ($1) ORDER BY id FOR NO KEY UPDATE";
+    const IDENTITIES: &str = "SELECT FROM identities WHERE account_id = \
+         (SELECT a.account_id FROM applications AS a WHERE a.id = $1) AND id = ANY ($2) ORDER BY id FOR NO KEY UPDATE";
     const ENVIRONMENTS: &str = "SELECT FROM environments WHERE application_id = $1 ORDER BY id FOR NO KEY UPDATE";
     let identities = async {
         if members.is_empty() {
             return Ok(());
         }
-        lock(link, Statement::new(IDENTITIES).bind(uuids(members))).await
+        lock(link, Statement::new(IDENTITIES).bind(id.as_uuid()).bind(uuids(members))).await
     };
     let environments = lock(link, Statement::new(ENVIRONMENTS).bind(id.as_uuid()));
     future::try_join3(identities, application(link, id), environments).await?;

@@ -29,7 +29,8 @@ CREATE TABLE applications (
     created_at             timestamptz NOT NULL,
     updated_at             timestamptz NOT NULL,
     CONSTRAINT applications_id PRIMARY KEY (id),
-    CONSTRAINT applications_slug UNIQUE (account_id, slug)
+    CONSTRAINT applications_slug UNIQUE (account_id, slug),
+    CONSTRAINT applications_of_account UNIQUE (account_id, id)
 );
 
 -- Every commit counts the revision up, in place: that column is in no index, and there is room on the page.
@@ -67,16 +68,19 @@ CREATE TABLE identities (
     is_active   boolean     NOT NULL,
     created_at  timestamptz NOT NULL,
     updated_at  timestamptz NOT NULL,
-    CONSTRAINT identities_id PRIMARY KEY (id),
+    CONSTRAINT identities_id PRIMARY KEY (account_id, id),
     CONSTRAINT identities_email UNIQUE (account_id, email),
     CONSTRAINT identities_external_id UNIQUE (account_id, external_id)
 );
 CREATE INDEX identities_by_name ON identities (account_id, name_folded, id);
 CREATE INDEX identities_by_creation ON identities (account_id, created_at, id);
 
+-- The account stands in each row, so that identity and application are of the same one, and a membership alone says that
+-- its identity is of the account.
 CREATE TABLE memberships (
-    application_id uuid        NOT NULL CONSTRAINT memberships_application REFERENCES applications (id),
-    identity_id    uuid        NOT NULL CONSTRAINT memberships_identity REFERENCES identities (id),
+    application_id uuid        NOT NULL,
+    identity_id    uuid        NOT NULL,
+    account_id     uuid        NOT NULL,
     id             uuid        NOT NULL,
     status         text        COLLATE "C" NOT NULL,
     invited_at     timestamptz,
@@ -84,7 +88,9 @@ CREATE TABLE memberships (
     deactivated_at timestamptz,
     created_at     timestamptz NOT NULL,
     CONSTRAINT memberships_pair PRIMARY KEY (application_id, identity_id),
-    CONSTRAINT memberships_id UNIQUE (id)
+    CONSTRAINT memberships_id UNIQUE (id),
+    CONSTRAINT memberships_application FOREIGN KEY (account_id, application_id) REFERENCES applications (account_id, id),
+    CONSTRAINT memberships_identity FOREIGN KEY (account_id, identity_id) REFERENCES identities (account_id, id)
 );
 CREATE INDEX memberships_by_identity ON memberships (identity_id);
 

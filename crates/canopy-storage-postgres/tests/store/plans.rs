@@ -17,7 +17,7 @@ async fn fill(store: &PostgresStore, world: &World) {
         "SET synchronous_commit = off; SET session_replication_role = replica; \
          INSERT INTO identities SELECT md5('i' || n)::uuid, '{account}', n || '@x', 'A', 'B', 'a b', NULL, NULL, NULL, \
              true, now(), now() FROM generate_series(1, 100000) AS n; \
-         INSERT INTO memberships SELECT '{application}', md5('i' || n)::uuid, md5('m' || n)::uuid, 'active', NULL, now(), \
+         INSERT INTO memberships SELECT '{application}', md5('i' || n)::uuid, '{account}', md5('m' || n)::uuid, 'active', NULL, now(), \
              NULL, now() FROM generate_series(1, 100000) AS n; \
          INSERT INTO nodes SELECT '{id}', md5('n' || n)::uuid, '{eu}', 'team', 'N', 'n', 'n' || n, 'active', '{{}}', 1, \
              now(), now() FROM generate_series(1, 10000) AS n; \

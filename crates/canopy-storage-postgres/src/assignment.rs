@@ -121,20 +121,30 @@ impl AssignmentReader for UnitOfWork {
         place: &EnvironmentPlace,
         asked: &[AssignmentKey],
     ) -> Result<AssignmentFacts, StoreError> {
-        // Nearly all that is asked about is there and active, so the statements tell of the exceptions. Whoever has a
-        // membership is of the account; identities are looked at for the others alone.
-        const IDENTITIES: &str = "SELECT asked.id, m.status, m.status IS NOT NULL \
-             OR EXISTS (SELECT FROM identities AS i WHERE i.account_id = $1 AND i.id = asked.id) \
-             FROM unnest($2) AS asked (id) LEFT JOIN memberships AS m \
-             ON m.application_id = $3 AND m.identity_id = asked.id AND m.account_id = $1 \
+        // Nearly always all that is asked about is there and active. That is found out by counting, which is one scan of
+        // an index; who or what is missing is asked for where the number is too small. Whoever has a membership is of the
+        // account; identities are looked at for the others alone.
+        const IDENTITIES: &str = "WITH counted AS (SELECT count(*) AS number FROM memberships AS m \
+                 WHERE m.application_id = $1 AND m.identity_id = ANY ($2) AND m.account_id = $3 \
+                 AND m.status = 'active') \
+             SELECT asked.id, m.status, m.status IS NOT NULL \
+             OR EXISTS (SELECT FROM identities AS i WHERE i.account_id = $3 AND i.id = asked.id) \
+             FROM counted JOIN unnest($2) AS asked (id) ON counted.number <> cardinality($2) \
+             LEFT JOIN LATERAL (SELECT o.status FROM memberships AS o WHERE o.application_id = $1 \
+                 AND o.identity_id = asked.id AND o.account_id = $3 OFFSET 0) AS m ON true \
              WHERE m.status IS DISTINCT FROM 'active'";
-        const NODES: &str = "SELECT asked.id FROM unnest($1) AS asked (id) \
-             WHERE NOT EXISTS (SELECT FROM nodes AS n WHERE n.environment_id = $2 AND n.id = asked.id)";
+        const NODES: &str = "WITH counted AS (SELECT count(*) AS number FROM nodes AS n \
+                 WHERE n.environment_id = $1 AND n.id = ANY ($2)) \
+             SELECT asked.id FROM counted JOIN unnest($2) AS asked (id) ON counted.number <> cardinality($2) \
+             LEFT JOIN LATERAL (SELECT n.id FROM nodes AS n \
+                 WHERE n.environment_id = $1 AND n.id = asked.id OFFSET 0) AS found ON true \
+             WHERE found.id IS NULL";
         const ROLES: &str = "SELECT id, system_key, is_active FROM roles WHERE environment_id = $1 AND id = ANY ($2)";
-        const EXISTING: &str = "SELECT a.id, a.identity_id, a.role_id, a.node_id \
+        const EXISTING: &str = "SELECT a.id, asked.* \
              FROM unnest($1, $2, $3) AS asked (identity_id, role_id, node_id) \
-             JOIN assignments AS a ON a.environment_id = $4 AND a.identity_id = asked.identity_id \
-             AND a.role_id = asked.role_id AND a.node_id = asked.node_id";
+             CROSS JOIN LATERAL (SELECT o.id FROM assignments AS o WHERE o.environment_id = $4 \
+             AND o.identity_id = asked.identity_id AND o.role_id = asked.role_id AND o.node_id = asked.node_id \
+             OFFSET 0) AS a";
         if asked.is_empty() {
             return Ok(AssignmentFacts::default());
         }
@@ -146,15 +156,15 @@ impl AssignmentReader for UnitOfWork {
             .collect();
         let mut nodes: HashSet<NodeId> = asked.iter().map(|key| key.node).collect();
         let strangers = Statement::new(IDENTITIES)
-            .bind(place.account.as_uuid())
-            .bind(sorted(identities.keys().map(IdentityId::as_uuid)))
             .bind(place.application.as_uuid())
+            .bind(sorted(identities.keys().map(IdentityId::as_uuid)))
+            .bind(place.account.as_uuid())
             .all::<(IdentityId, Option<MembershipStatus>, bool), Vec<_>>(link, "memberships", |row| {
                 Ok((row.id(0)?, row.optional_word(1, MembershipStatus::parse)?, row.flag(2)?))
             });
         let absent = Statement::new(NODES)
-            .bind(sorted(nodes.iter().map(NodeId::as_uuid)))
             .bind(environment)
+            .bind(sorted(nodes.iter().map(NodeId::as_uuid)))
             .all::<NodeId, Vec<_>>(link, "nodes", |row| row.id(0));
         let roles = Statement::new(ROLES)
             .bind(environment)
@@ -168,10 +178,12 @@ impl AssignmentReader for UnitOfWork {
                 };
                 Ok((row.id(0)?, role))
             });
+        let mut asked = asked.to_vec();
+        asked.sort_unstable();
         let existing = Statement::new(EXISTING)
-            .bind(column(asked, |key| key.identity.as_uuid()))
-            .bind(column(asked, |key| key.role.as_uuid()))
-            .bind(column(asked, |key| key.node.as_uuid()))
+            .bind(column(&asked, |key| key.identity.as_uuid()))
+            .bind(column(&asked, |key| key.role.as_uuid()))
+            .bind(column(&asked, |key| key.node.as_uuid()))
             .bind(environment)
             .all::<(AssignmentKey, AssignmentId), HashMap<_, _>>(link, "assignments", |row| {
                 Ok((key(row, 1)?, row.id(0)?))
@@ -279,7 +291,7 @@ impl AssignmentReader for UnitOfWork {
     }
 }
 
-/// The values of rows, from the environment on.
+/// The values of rows, from the environment on; at the end, each identity once.
 fn rows(sql: &'static str, environment: Uuid, ids: Vec<Uuid>, assignments: &[Assignment]) -> Statement<'static> {
     Statement::new(sql)
         .bind(environment)
@@ -291,19 +303,28 @@ fn rows(sql: &'static str, environment: Uuid, ids: Vec<Uuid>, assignments: &[Ass
         .bind(optional_instants(assignments, |a| a.window.to()))
         .bind(instants(assignments, |a| a.created_at))
         .bind(instants(assignments, |a| a.updated_at))
+        .bind(sorted(
+            assignments
+                .iter()
+                .map(|a| a.key.identity.as_uuid())
+                .collect::<HashSet<_>>(),
+        ))
 }
 
-/// What is written, with those left out whose identity is not of the account or has no membership in the application.
-/// That fewer rows are stored is noticed.
+/// What is written: all rows, or none where an identity is not of the account or has no membership in the application, in
+/// whatever state. That none are stored is noticed.
 macro_rules! checked {
-    ($rest:literal) => {
+    ($before:literal, $after:literal) => {
         concat!(
             "WITH n AS (SELECT $1 AS environment_id, new.* \
              FROM unnest($2, $3, $4, $5, $6, $7, $8, $9) AS new (id, identity_id, role_id, node_id, effective_from, \
-             effective_to, created_at, updated_at)), \
-             place AS (SELECT p.id AS application_id, p.account_id FROM environments AS e \
-             JOIN applications AS p ON p.id = e.application_id WHERE e.id = $1) ",
-            $rest
+             effective_to, created_at, updated_at) \
+             WHERE cardinality($10) = (SELECT count(*) FROM environments AS e \
+                 JOIN applications AS p ON p.id = e.application_id \
+                 JOIN memberships AS m ON m.application_id = p.id AND m.account_id = p.account_id \
+                 WHERE e.id = $1 AND m.identity_id = ANY ($10))) ",
+            $before,
+            $after
         )
     };
 }
@@ -313,10 +334,8 @@ impl AssignmentWriter for UnitOfWork {
     async fn insert_assignments(&mut self, assignments: &[Assignment]) -> Result<(), StoreError> {
         const INSERT: &str = checked!(
             "INSERT INTO assignments (environment_id, id, identity_id, role_id, node_id, effective_from, effective_to, \
-             created_at, updated_at) \
-             SELECT n.* FROM n JOIN place ON true \
-             JOIN memberships AS m ON m.application_id = place.application_id AND m.identity_id = n.identity_id \
-             AND m.account_id = place.account_id"
+             created_at, updated_at) ",
+            "SELECT n.* FROM n"
         );
         let Some(environment) = one_environment(assignments.iter().map(|a| a.environment_id))? else {
             return Ok(());
@@ -329,10 +348,8 @@ impl AssignmentWriter for UnitOfWork {
         const UPDATE: &str = checked!(
             "UPDATE assignments AS a SET identity_id = n.identity_id, role_id = n.role_id, node_id = n.node_id, \
              effective_from = n.effective_from, effective_to = n.effective_to, created_at = n.created_at, \
-             updated_at = n.updated_at FROM n JOIN place ON true \
-             JOIN memberships AS m ON m.application_id = place.application_id AND m.identity_id = n.identity_id \
-             AND m.account_id = place.account_id \
-             WHERE a.environment_id = n.environment_id AND a.id = n.id"
+             updated_at = n.updated_at ",
+            "FROM n WHERE a.environment_id = n.environment_id AND a.id = n.id"
         );
         let Some(environment) = one_environment(assignments.iter().map(|a| a.environment_id))? else {
             return Ok(());

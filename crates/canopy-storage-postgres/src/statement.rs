@@ -55,7 +55,9 @@ impl<'c> Link<'c> {
     /// From here to the end of the transaction, statements are planned for the values they have: a listing has filters
     /// that are not asked for, and its plan does without them. See [`Opener`](crate::pool::Opener) for the rule.
     pub(crate) async fn plan_for_values(self) -> Result<(), StoreError> {
-        self.command("SET LOCAL plan_cache_mode = force_custom_plan").await
+        const SET: &str = "SET LOCAL plan_cache_mode = force_custom_plan; SET LOCAL enable_hashjoin = on; \
+             SET LOCAL enable_mergejoin = on; SET LOCAL enable_material = on";
+        self.command(SET).await
     }
 
     fn failed(self, error: Error, began: Instant) -> StoreError {

@@ -68,7 +68,7 @@ impl AccessReader for UnitOfWork {
         let bound = about(BOUND)
             .all::<(RoleId, PermissionId), Vec<_>>(link, "role_permissions", |row| Ok((row.id(0)?, row.id(1)?)));
         let planned = link.plan_for_values();
-        let (_, permissions, mut roles, bound) = future::try_join4(planned, permissions, roles, bound).await?;
+        let ((), permissions, mut roles, bound) = future::try_join4(planned, permissions, roles, bound).await?;
         let nodes = about(NODES).all(link, "nodes", node);
         let subjects = about(SUBJECTS).all(link, "memberships", subject);
         let grants = about(GRANTS).all(link, "assignments", grant);

@@ -2,7 +2,7 @@
 
 use crate::statement::{Row, Statement};
 use crate::unit_of_work::{Nowhere, UnitOfWork, findable, one_environment};
-use crate::value::{column, instants, optional_instants};
+use crate::value::{column, distinct, instants, optional_instants};
 use async_trait::async_trait;
 use canopy_domain::assignment::bulk_create::{AssignableRole, AssignmentFacts};
 use canopy_domain::assignment::listing::{
@@ -107,13 +107,6 @@ const fn in_order(sort: AssignmentSort, order: SortOrder) -> &'static str {
     }
 }
 
-/// In the order of the index in which they are looked up.
-fn sorted(ids: impl IntoIterator<Item = Uuid>) -> Vec<Uuid> {
-    let mut ids: Vec<Uuid> = ids.into_iter().collect();
-    ids.sort_unstable();
-    ids
-}
-
 #[async_trait]
 impl AssignmentReader for UnitOfWork {
     async fn assignment_facts(
@@ -121,25 +114,18 @@ impl AssignmentReader for UnitOfWork {
         place: &EnvironmentPlace,
         asked: &[AssignmentKey],
     ) -> Result<AssignmentFacts, StoreError> {
-        // Nearly always all that is asked about is there and active. That is found out by counting, which is one scan of
-        // an index; who or what is missing is asked for where the number is too small. Whoever has a membership is of the
-        // account; identities are looked at for the others alone.
-        const IDENTITIES: &str = "WITH counted AS (SELECT count(*) AS number FROM memberships AS m \
-                 WHERE m.application_id = $1 AND m.identity_id = ANY ($2) AND m.account_id = $3 \
-                 AND m.status = 'active') \
-             SELECT asked.id, m.status, m.status IS NOT NULL \
-             OR EXISTS (SELECT FROM identities AS i WHERE i.account_id = $3 AND i.id = asked.id) \
-             FROM counted JOIN unnest($2) AS asked (id) ON counted.number <> cardinality($2) \
-             LEFT JOIN LATERAL (SELECT o.status FROM memberships AS o WHERE o.application_id = $1 \
-                 AND o.identity_id = asked.id AND o.account_id = $3 OFFSET 0) AS m ON true \
+        // Nearly all that is asked about is there and active, so the statements tell of the exceptions. Whoever has a
+        // membership is of the account; identities are looked at for the others alone.
+        const IDENTITIES: &str = "SELECT asked.id, m.status, m.status IS NOT NULL \
+             OR EXISTS (SELECT FROM identities AS i WHERE i.account_id = $1 AND i.id = asked.id) \
+             FROM unnest($2) AS asked (id) LEFT JOIN LATERAL (SELECT o.status FROM memberships AS o \
+                 WHERE o.application_id = $3 AND o.identity_id = asked.id AND o.account_id = $1 OFFSET 0) AS m ON true \
              WHERE m.status IS DISTINCT FROM 'active'";
-        const NODES: &str = "WITH counted AS (SELECT count(*) AS number FROM nodes AS n \
-                 WHERE n.environment_id = $1 AND n.id = ANY ($2)) \
-             SELECT asked.id FROM counted JOIN unnest($2) AS asked (id) ON counted.number <> cardinality($2) \
-             LEFT JOIN LATERAL (SELECT n.id FROM nodes AS n \
-                 WHERE n.environment_id = $1 AND n.id = asked.id OFFSET 0) AS found ON true \
+        const NODES: &str = "SELECT asked.id FROM unnest($1) AS asked (id) LEFT JOIN LATERAL (SELECT n.id \
+                 FROM nodes AS n WHERE n.environment_id = $2 AND n.id = asked.id OFFSET 0) AS found ON true \
              WHERE found.id IS NULL";
-        const ROLES: &str = "SELECT id, system_key, is_active FROM roles WHERE environment_id = $1 AND id = ANY ($2)";
+        const ROLES: &str = "SELECT r.id, r.system_key, r.is_active FROM unnest($1) AS asked (id) \
+             JOIN roles AS r ON r.environment_id = $2 AND r.id = asked.id";
         const EXISTING: &str = "SELECT a.id, asked.* \
              FROM unnest($1, $2, $3) AS asked (identity_id, role_id, node_id) \
              CROSS JOIN LATERAL (SELECT o.id FROM assignments AS o WHERE o.environment_id = $4 \
@@ -156,21 +142,19 @@ impl AssignmentReader for UnitOfWork {
             .collect();
         let mut nodes: HashSet<NodeId> = asked.iter().map(|key| key.node).collect();
         let strangers = Statement::new(IDENTITIES)
-            .bind(place.application.as_uuid())
-            .bind(sorted(identities.keys().map(IdentityId::as_uuid)))
             .bind(place.account.as_uuid())
+            .bind(distinct(identities.keys().map(IdentityId::as_uuid)))
+            .bind(place.application.as_uuid())
             .all::<(IdentityId, Option<MembershipStatus>, bool), Vec<_>>(link, "memberships", |row| {
                 Ok((row.id(0)?, row.optional_word(1, MembershipStatus::parse)?, row.flag(2)?))
             });
         let absent = Statement::new(NODES)
+            .bind(distinct(nodes.iter().map(NodeId::as_uuid)))
             .bind(environment)
-            .bind(sorted(nodes.iter().map(NodeId::as_uuid)))
             .all::<NodeId, Vec<_>>(link, "nodes", |row| row.id(0));
         let roles = Statement::new(ROLES)
+            .bind(distinct(asked.iter().map(|key| key.role.as_uuid())))
             .bind(environment)
-            .bind(sorted(
-                asked.iter().map(|key| key.role.as_uuid()).collect::<HashSet<_>>(),
-            ))
             .all::<(RoleId, AssignableRole), HashMap<_, _>>(link, "roles", |row| {
                 let role = AssignableRole {
                     kind: row.role_kind(1)?,
@@ -212,14 +196,15 @@ impl AssignmentReader for UnitOfWork {
         environment: EnvironmentId,
         ids: &[AssignmentId],
     ) -> Result<Vec<Assignment>, StoreError> {
-        const SELECT: &str = "SELECT id, environment_id, identity_id, role_id, node_id, effective_from, effective_to, \
-             created_at, updated_at FROM assignments WHERE environment_id = $1 AND id = ANY ($2) ORDER BY id";
+        const SELECT: &str = "SELECT a.id, a.environment_id, a.identity_id, a.role_id, a.node_id, a.effective_from, \
+             a.effective_to, a.created_at, a.updated_at FROM unnest($1) AS asked (id) \
+             JOIN assignments AS a ON a.environment_id = $2 AND a.id = asked.id ORDER BY a.id";
         if ids.is_empty() {
             return Ok(vec![]);
         }
         Statement::new(SELECT)
+            .bind(distinct(ids.iter().map(AssignmentId::as_uuid)))
             .bind(environment.as_uuid())
-            .bind(column(ids, AssignmentId::as_uuid))
             .all(self.link()?, "assignments", assignment)
             .await
     }
@@ -260,7 +245,7 @@ impl AssignmentReader for UnitOfWork {
         let link = self.link()?;
         let items = page.all(link, "assignments", view);
         let item_count = count.one(link, "assignments", |row| row.count(0));
-        let (_, items, item_count) = future::try_join3(link.plan_for_values(), items, item_count).await?;
+        let ((), items, item_count) = future::try_join3(link.plan_for_values(), items, item_count).await?;
         Ok(Page { items, item_count })
     }
 
@@ -303,12 +288,7 @@ fn rows(sql: &'static str, environment: Uuid, ids: Vec<Uuid>, assignments: &[Ass
         .bind(optional_instants(assignments, |a| a.window.to()))
         .bind(instants(assignments, |a| a.created_at))
         .bind(instants(assignments, |a| a.updated_at))
-        .bind(sorted(
-            assignments
-                .iter()
-                .map(|a| a.key.identity.as_uuid())
-                .collect::<HashSet<_>>(),
-        ))
+        .bind(distinct(assignments.iter().map(|a| a.key.identity.as_uuid())))
 }
 
 /// What is written: all rows, or none where an identity is not of the account or has no membership in the application, in
@@ -320,9 +300,9 @@ macro_rules! checked {
              FROM unnest($2, $3, $4, $5, $6, $7, $8, $9) AS new (id, identity_id, role_id, node_id, effective_from, \
              effective_to, created_at, updated_at) \
              WHERE cardinality($10) = (SELECT count(*) FROM environments AS e \
-                 JOIN applications AS p ON p.id = e.application_id \
-                 JOIN memberships AS m ON m.application_id = p.id AND m.account_id = p.account_id \
-                 WHERE e.id = $1 AND m.identity_id = ANY ($10))) ",
+                 JOIN applications AS p ON p.id = e.application_id CROSS JOIN unnest($10) AS named (id) \
+                 JOIN memberships AS m ON m.application_id = p.id AND m.identity_id = named.id \
+                 AND m.account_id = p.account_id WHERE e.id = $1)) ",
             $before,
             $after
         )
@@ -360,13 +340,14 @@ impl AssignmentWriter for UnitOfWork {
     }
 
     async fn delete_assignments(&mut self, environment: EnvironmentId, ids: &[AssignmentId]) -> Result<(), StoreError> {
-        const DELETE: &str = "DELETE FROM assignments WHERE environment_id = $1 AND id = ANY ($2)";
+        const DELETE: &str = "WITH gone AS (SELECT * FROM unnest($1) AS gone (id)) \
+             DELETE FROM assignments AS a USING gone WHERE a.environment_id = $2 AND a.id = gone.id";
         if ids.is_empty() {
             return Ok(());
         }
         let delete = Statement::new(DELETE)
-            .bind(environment.as_uuid())
-            .bind(column(ids, AssignmentId::as_uuid));
+            .bind(distinct(ids.iter().map(AssignmentId::as_uuid)))
+            .bind(environment.as_uuid());
         delete.execute(self.link()?).await.map(|_| ())
     }
 }

@@ -103,7 +103,7 @@ async fn tell(lender: &Lender, moved: &[(EnvironmentId, Revision)]) -> Result<()
     let lease = lender.lend().await?;
     match Statement::new(NOTIFY)
         .bind(payloads(moved))
-        .execute(lease.link()?)
+        .execute(lease.link_for_one()?)
         .await
     {
         Ok(_) => {

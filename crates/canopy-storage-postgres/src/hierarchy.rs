@@ -3,7 +3,7 @@
 use crate::schema_text;
 use crate::statement::{Row, Statement};
 use crate::unit_of_work::{UnitOfWork, one_environment};
-use crate::value::{column, instants};
+use crate::value::{column, distinct, instants};
 use async_trait::async_trait;
 use canopy_domain::hierarchy::create::{NodeFacts, ParentFact};
 use canopy_domain::hierarchy::schema_change::{ShapeEdge, TreeShape};
@@ -138,11 +138,11 @@ impl NodeReader for UnitOfWork {
         // From each parent up to the root: the number of steps is its depth. A tree is no deeper than a schema allows,
         // so a circle, which only damage can make, ends too.
         const PARENTS: &str = "WITH RECURSIVE up (id, node_type, parent_id, depth) AS ( \
-                 SELECT n.id, n.node_type, n.parent_id, 1::bigint FROM nodes AS n \
-                 WHERE n.environment_id = $1 AND n.id = ANY ($2) \
+                 SELECT n.id, n.node_type, n.parent_id, 1::bigint FROM unnest($1) AS asked (id) \
+                 JOIN nodes AS n ON n.environment_id = $2 AND n.id = asked.id \
                UNION ALL \
                  SELECT up.id, up.node_type, above.parent_id, up.depth + 1 FROM up JOIN nodes AS above \
-                 ON above.environment_id = $1 AND above.id = up.parent_id WHERE up.depth < 1000) \
+                 ON above.environment_id = $2 AND above.id = up.parent_id WHERE up.depth < 1000) \
              SELECT id, node_type, max(depth) FROM up GROUP BY id, node_type";
         // `-` sorts before all that a slug may go on with and `.` right behind it, so those that count stand together.
         // `OFFSET 0` has each pair looked up by itself; many pairs have the same parent.
@@ -155,8 +155,8 @@ impl NodeReader for UnitOfWork {
                 return Ok(HashMap::new());
             }
             let select = Statement::new(PARENTS)
-                .bind(environment.as_uuid())
-                .bind(column(parents, NodeId::as_uuid));
+                .bind(distinct(parents.iter().map(NodeId::as_uuid)))
+                .bind(environment.as_uuid());
             let read = |row: &Row| {
                 let fact = ParentFact {
                     node_type: row.text(1, NodeType::parse)?,

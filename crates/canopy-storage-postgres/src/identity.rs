@@ -3,7 +3,7 @@
 use crate::error::must;
 use crate::statement::{Row, Statement};
 use crate::unit_of_work::{Nowhere, UnitOfWork, findable};
-use crate::value::{column, instants, optional_instants};
+use crate::value::{column, distinct, instants, optional_instants};
 use async_trait::async_trait;
 use canopy_domain::access::SubjectFact;
 use canopy_domain::identity::create::{IdentityFact, IdentityFacts, TakenIdentifiers};
@@ -132,7 +132,7 @@ impl IdentityReader for UnitOfWork {
         let link = self.link()?;
         let items = page.all(link, "identities", identity);
         let item_count = about(COUNT).one(link, "identities", |row| row.count(0));
-        let (_, items, item_count) = future::try_join3(link.plan_for_values(), items, item_count).await?;
+        let ((), items, item_count) = future::try_join3(link.plan_for_values(), items, item_count).await?;
         Ok(Page { items, item_count })
     }
 
@@ -141,16 +141,17 @@ impl IdentityReader for UnitOfWork {
         account: AccountId,
         asked: &TakenIdentifiers,
     ) -> Result<TakenIdentifiers, StoreError> {
-        const EMAILS: &str = "SELECT id, email FROM identities WHERE account_id = $1 AND email = ANY ($2)";
-        const EXTERNAL_IDS: &str =
-            "SELECT id, external_id FROM identities WHERE account_id = $1 AND external_id = ANY ($2)";
+        const EMAILS: &str = "SELECT i.id, i.email FROM unnest($1) AS asked (email) \
+             JOIN identities AS i ON i.account_id = $2 AND i.email = asked.email";
+        const EXTERNAL_IDS: &str = "SELECT i.id, i.external_id FROM unnest($1) AS asked (external_id) \
+             JOIN identities AS i ON i.account_id = $2 AND i.external_id = asked.external_id";
         let link = self.link()?;
         let emails = async {
             if asked.emails.is_empty() {
                 return Ok(HashSet::new());
             }
             let emails: Vec<&str> = asked.emails.iter().map(Email::as_str).collect();
-            let select = Statement::new(EMAILS).bind(account.as_uuid()).bind(emails);
+            let select = Statement::new(EMAILS).bind(emails).bind(account.as_uuid());
             select.all(link, "identities", |row| row.text(1, Email::parse)).await
         };
         let external_ids = async {
@@ -158,7 +159,7 @@ impl IdentityReader for UnitOfWork {
                 return Ok(HashSet::new());
             }
             let ids: Vec<&str> = asked.external_ids.iter().map(ExternalId::as_str).collect();
-            let select = Statement::new(EXTERNAL_IDS).bind(account.as_uuid()).bind(ids);
+            let select = Statement::new(EXTERNAL_IDS).bind(ids).bind(account.as_uuid());
             select
                 .all(link, "identities", |row| row.text(1, ExternalId::parse))
                 .await
@@ -174,16 +175,16 @@ impl IdentityReader for UnitOfWork {
         ids: &[IdentityId],
     ) -> Result<IdentityFacts, StoreError> {
         const SELECT: &str = "SELECT i.id, i.is_active, m.identity_id, m.application_id, m.id, m.status, \
-             m.invited_at, m.activated_at, m.deactivated_at, m.created_at FROM identities AS i \
-             LEFT JOIN memberships AS m ON m.application_id = $1 AND m.identity_id = i.id \
-             WHERE i.account_id = $2 AND i.id = ANY ($3)";
+             m.invited_at, m.activated_at, m.deactivated_at, m.created_at FROM unnest($1) AS asked (id) \
+             JOIN identities AS i ON i.account_id = $2 AND i.id = asked.id \
+             LEFT JOIN memberships AS m ON m.application_id = $3 AND m.identity_id = i.id";
         if ids.is_empty() {
             return Ok(IdentityFacts::new());
         }
         Statement::new(SELECT)
-            .bind(application.as_uuid())
+            .bind(distinct(ids.iter().map(IdentityId::as_uuid)))
             .bind(account.as_uuid())
-            .bind(column(ids, IdentityId::as_uuid))
+            .bind(application.as_uuid())
             .all(self.link()?, "memberships", |row| {
                 let member = row.optional_id::<Uuid>(2)?.map(|_| membership(row, 2)).transpose()?;
                 let fact = IdentityFact {

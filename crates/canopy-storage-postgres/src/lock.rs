@@ -5,6 +5,7 @@
 //! what was committed when it starts, so environments are found after their applications are locked.
 
 use crate::statement::{Link, Statement};
+use crate::value::distinct;
 use canopy_domain::port::{StoreError, WriteScope};
 use canopy_domain::{ApplicationId, IdentityId};
 use futures_util::future;
@@ -38,14 +39,16 @@ async fn application(link: Link<'_>, id: ApplicationId) -> Result<(), StoreError
 
 /// Identities, one application, all of its environments.
 async fn memberships(link: Link<'_>, id: ApplicationId, members: &[IdentityId]) -> Result<(), StoreError> {
-    const IDENTITIES: &str = "SELECT FROM identities WHERE account_id = \
-         (SELECT a.account_id FROM applications AS a WHERE a.id = $1) AND id = ANY ($2) ORDER BY id FOR NO KEY UPDATE";
+    const IDENTITIES: &str = "SELECT FROM unnest($1) AS asked (id) JOIN identities AS i ON i.id = asked.id \
+         AND i.account_id = (SELECT a.account_id FROM applications AS a WHERE a.id = $2) \
+         ORDER BY i.id FOR NO KEY UPDATE OF i";
     const ENVIRONMENTS: &str = "SELECT FROM environments WHERE application_id = $1 ORDER BY id FOR NO KEY UPDATE";
     let identities = async {
         if members.is_empty() {
             return Ok(());
         }
-        lock(link, Statement::new(IDENTITIES).bind(id.as_uuid()).bind(uuids(members))).await
+        let select = Statement::new(IDENTITIES).bind(uuids(members)).bind(id.as_uuid());
+        lock(link, select).await
     };
     let environments = lock(link, Statement::new(ENVIRONMENTS).bind(id.as_uuid()));
     future::try_join3(identities, application(link, id), environments).await?;
@@ -54,18 +57,19 @@ async fn memberships(link: Link<'_>, id: ApplicationId, members: &[IdentityId]) 
 
 /// Identities, the applications they are members of, all environments of those.
 async fn all_of(link: Link<'_>, account: Uuid, members: &[IdentityId]) -> Result<(), StoreError> {
-    const IDENTITIES: &str =
-        "SELECT FROM identities WHERE account_id = $1 AND id = ANY ($2) ORDER BY id FOR NO KEY UPDATE";
-    const APPLICATIONS: &str = "SELECT FROM applications WHERE account_id = $1 AND id IN \
-         (SELECT application_id FROM memberships WHERE identity_id = ANY ($2)) ORDER BY id FOR NO KEY UPDATE";
-    const ENVIRONMENTS: &str = "SELECT FROM environments WHERE application_id IN \
-         (SELECT a.id FROM applications AS a JOIN memberships AS m ON m.application_id = a.id \
-          WHERE a.account_id = $1 AND m.identity_id = ANY ($2)) ORDER BY id FOR NO KEY UPDATE";
-    let of = |sql| lock(link, Statement::new(sql).bind(account).bind(uuids(members)));
+    const IDENTITIES: &str = "SELECT FROM unnest($1) AS asked (id) \
+         JOIN identities AS i ON i.account_id = $2 AND i.id = asked.id ORDER BY i.id FOR NO KEY UPDATE OF i";
+    const APPLICATIONS: &str = "SELECT FROM applications WHERE id IN (SELECT m.application_id \
+         FROM unnest($1) AS asked (id) JOIN memberships AS m ON m.identity_id = asked.id WHERE m.account_id = $2) \
+         ORDER BY id FOR NO KEY UPDATE";
+    const ENVIRONMENTS: &str = "SELECT FROM environments WHERE application_id IN (SELECT m.application_id \
+         FROM unnest($1) AS asked (id) JOIN memberships AS m ON m.identity_id = asked.id WHERE m.account_id = $2) \
+         ORDER BY id FOR NO KEY UPDATE";
+    let of = |sql| lock(link, Statement::new(sql).bind(uuids(members)).bind(account));
     future::try_join3(of(IDENTITIES), of(APPLICATIONS), of(ENVIRONMENTS)).await?;
     Ok(())
 }
 
 fn uuids(ids: &[IdentityId]) -> Vec<Uuid> {
-    ids.iter().map(IdentityId::as_uuid).collect()
+    distinct(ids.iter().map(IdentityId::as_uuid))
 }

@@ -73,13 +73,14 @@ impl PermissionReader for UnitOfWork {
         environment: EnvironmentId,
         keys: &[PermissionKey],
     ) -> Result<HashMap<PermissionKey, PermissionId>, StoreError> {
-        const SELECT: &str = "SELECT id, key FROM permissions WHERE environment_id = $1 AND key = ANY ($2)";
+        const SELECT: &str = "SELECT p.id, p.key FROM unnest($1) AS asked (key) \
+             JOIN permissions AS p ON p.environment_id = $2 AND p.key = asked.key";
         if keys.is_empty() {
             return Ok(HashMap::new());
         }
         Statement::new(SELECT)
-            .bind(environment.as_uuid())
             .bind(column(keys, PermissionKey::as_str))
+            .bind(environment.as_uuid())
             .all(self.link()?, "permissions", |row| {
                 Ok((row.text(1, PermissionKey::parse)?, row.id(0)?))
             })

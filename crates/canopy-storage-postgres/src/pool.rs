@@ -11,7 +11,7 @@ use deadpool::managed::{
 use diesel::connection::InstrumentationEvent;
 use diesel_async::pooled_connection::PoolableConnection;
 use diesel_async::{AsyncConnection, AsyncPgConnection, SimpleAsyncConnection};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::runtime::Handle;
@@ -81,13 +81,9 @@ impl Opener {
         if config.get_application_name().is_none() {
             config.application_name(&options.application_name);
         }
-        // Statements are planned once, for any values: planning for the ten thousand values of a large call would take
-        // longer than some of them do. Every join looks its rows up by key, so the other ways to join are left out: they
-        // win only by statistics that lag behind a bulk load, and lose by orders of magnitude.
         let settings = format!(
             "SET statement_timeout = {}; SET lock_timeout = {}; SET idle_in_transaction_session_timeout = {}; \
-             SET plan_cache_mode = force_generic_plan; SET enable_hashjoin = off; SET enable_mergejoin = off; \
-             SET enable_material = off; SET jit = off",
+             SET jit = off",
             options.statement_timeout.as_millis(),
             options.lock_timeout.as_millis(),
             (options.statement_timeout + Duration::from_secs(30)).as_millis(),
@@ -200,6 +196,7 @@ impl Lender {
         })?;
         Ok(Lease {
             object: Some(object),
+            planned: AtomicBool::new(false),
             runtime: self.runtime.clone(),
             lock_timeout: self.lock_timeout,
         })
@@ -219,6 +216,8 @@ impl Lender {
 /// cannot be done it is closed, which ends its transaction too.
 pub(crate) struct Lease {
     object: Option<Object<Connections>>,
+    /// Whether statements of this transaction are planned for their values.
+    planned: AtomicBool,
     runtime: Handle,
     lock_timeout: Duration,
 }
@@ -232,7 +231,13 @@ impl core::fmt::Debug for Lease {
 impl Lease {
     pub(crate) fn link(&self) -> Result<Link<'_>, StoreError> {
         let object = self.object.as_ref().ok_or_else(|| internal("the connection is gone"))?;
-        Ok(Link::new(object, self.lock_timeout))
+        Ok(Link::new(object, self.lock_timeout, &self.planned))
+    }
+
+    /// The way to the database for one statement outside a transaction, where nothing can be set for the time of one.
+    pub(crate) fn link_for_one(&self) -> Result<Link<'_>, StoreError> {
+        self.planned.store(true, Ordering::Relaxed);
+        self.link()
     }
 
     /// Gives the connection back as it is: its transaction has ended.
@@ -268,7 +273,8 @@ struct Used {
 impl Used {
     async fn clean(mut self) {
         let Some(object) = self.object.as_ref() else { return };
-        let rollback = Link::new(object, self.lock_timeout).command("ROLLBACK");
+        let planned = AtomicBool::new(false);
+        let rollback = Link::new(object, self.lock_timeout, &planned).command("ROLLBACK");
         if let Ok(Ok(())) = tokio::time::timeout(CLEANING_DEADLINE, rollback).await {
             drop(self.object.take());
         }

@@ -147,8 +147,9 @@ impl RoleWriter for UnitOfWork {
         environment: EnvironmentId,
         pairs: &[(RoleId, PermissionId)],
     ) -> Result<(), StoreError> {
-        const DELETE: &str = "DELETE FROM role_permissions AS b WHERE b.environment_id = $1 \
-             AND (b.role_id, b.permission_id) IN (SELECT * FROM unnest($2, $3))";
+        const DELETE: &str = "WITH n AS (SELECT $1 AS environment_id, gone.* FROM unnest($2, $3) \
+             AS gone (role_id, permission_id)) DELETE FROM role_permissions AS b USING n \
+             WHERE b.environment_id = n.environment_id AND b.role_id = n.role_id AND b.permission_id = n.permission_id";
         if pairs.is_empty() {
             return Ok(());
         }

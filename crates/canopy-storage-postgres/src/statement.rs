@@ -17,7 +17,8 @@ use diesel::result::Error;
 use diesel::row::{Field, Row as _};
 use diesel::sql_types::{BigInt, Bool, Timestamptz, Untyped, Uuid as SqlUuid};
 use diesel_async::{AsyncConnectionCore, AsyncPgConnection};
-use futures_util::StreamExt;
+use futures_util::{StreamExt, future};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 use uuid::Uuid;
 
@@ -35,13 +36,24 @@ pub(crate) struct Link<'c> {
     connection: &'c AsyncPgConnection,
     /// How long the server lets a statement wait for a lock.
     lock_timeout: Duration,
+    /// Whether statements of this transaction are planned for their values.
+    planned: &'c AtomicBool,
 }
 
+/// From how many values on a statement is planned for them. A plan that is made once for any values rests on how large the
+/// tables were then; with many values, a wrong one takes minutes where planning takes a millisecond.
+const MANY: usize = 64;
+
 impl<'c> Link<'c> {
-    pub(crate) const fn new(connection: &'c AsyncPgConnection, lock_timeout: Duration) -> Self {
+    pub(crate) const fn new(
+        connection: &'c AsyncPgConnection,
+        lock_timeout: Duration,
+        planned: &'c AtomicBool,
+    ) -> Self {
         Self {
             connection,
             lock_timeout,
+            planned,
         }
     }
 
@@ -52,12 +64,20 @@ impl<'c> Link<'c> {
             .map_err(translate)
     }
 
-    /// From here to the end of the transaction, statements are planned for the values they have: a listing has filters
-    /// that are not asked for, and its plan does without them. See [`Opener`](crate::pool::Opener) for the rule.
+    /// From here to the end of the transaction, statements are planned for the values they have: those with many values,
+    /// and listings, whose filters are mostly not asked for.
     pub(crate) async fn plan_for_values(self) -> Result<(), StoreError> {
-        const SET: &str = "SET LOCAL plan_cache_mode = force_custom_plan; SET LOCAL enable_hashjoin = on; \
-             SET LOCAL enable_mergejoin = on; SET LOCAL enable_material = on";
-        self.command(SET).await
+        if self.planned.swap(true, Ordering::Relaxed) {
+            return Ok(());
+        }
+        self.command("SET LOCAL plan_cache_mode = force_custom_plan").await
+    }
+
+    async fn plan_for(self, values: usize) -> Result<(), StoreError> {
+        if values < MANY {
+            return Ok(());
+        }
+        self.plan_for_values().await
     }
 
     fn failed(self, error: Error, began: Instant) -> StoreError {
@@ -81,12 +101,19 @@ impl<'a> Statement<'a> {
         self
     }
 
+    fn longest(&self) -> usize {
+        self.values.iter().map(Value::len).max().unwrap_or_default()
+    }
+
     /// Runs it. The answer is the number of rows it changed.
     pub(crate) async fn execute(self, link: Link<'_>) -> Result<usize, StoreError> {
         let began = Instant::now();
         let mut connection = link.connection;
+        let plan = link.plan_for(self.longest());
         let run = AsyncConnectionCore::execute_returning_count(&mut connection, self);
-        run.await.map_err(|error| link.failed(error, began))
+        let (planned, ran) = future::join(plan, run).await;
+        planned?;
+        ran.map_err(|error| link.failed(error, began))
     }
 
     /// Hands each row of the answer to `each`; `table` is where the rows come from, for reports of damage.
@@ -98,8 +125,11 @@ impl<'a> Statement<'a> {
     ) -> Result<(), StoreError> {
         let began = Instant::now();
         let mut connection = link.connection;
+        let plan = link.plan_for(self.longest());
         let run = AsyncConnectionCore::load(&mut connection, self);
-        let mut rows = run.await.map_err(|error| link.failed(error, began))?;
+        let (planned, rows) = future::join(plan, run).await;
+        planned?;
+        let mut rows = rows.map_err(|error| link.failed(error, began))?;
         while let Some(row) = rows.next().await {
             let row = row.map_err(|error| link.failed(error, began))?;
             each(&Row { row, table })?;

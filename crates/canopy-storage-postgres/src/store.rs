@@ -95,22 +95,22 @@ impl PgStore {
 
     /// Opens a transaction. A connection that turns out to be dead is replaced once: nothing has been done on it yet, and
     /// after a restart of the server all that wait are dead.
-    async fn begin(&self, begin: Begin<'_>) -> Result<UnitOfWork, StoreError> {
-        let lease = match self.try_begin(begin).await {
+    async fn begin(&self, how: Begin<'_>) -> Result<UnitOfWork, StoreError> {
+        let lease = match self.try_begin(how).await {
             Err(StoreError::Unavailable(cause)) => {
                 tracing::debug!(%cause, "a connection was lost; trying a new one");
                 self.inner.lender.discard_idle();
-                self.try_begin(begin).await?
+                self.try_begin(how).await?
             }
             began => began?,
         };
         Ok(UnitOfWork::new(lease))
     }
 
-    async fn try_begin(&self, begin: Begin<'_>) -> Result<Lease, StoreError> {
+    async fn try_begin(&self, how: Begin<'_>) -> Result<Lease, StoreError> {
         let lease = self.inner.lender.lend().await?;
         let link = lease.link()?;
-        let began = match begin {
+        let began = match how {
             Begin::Reading => link.command("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await,
             Begin::Writing(scope) => {
                 let begin = link.command("BEGIN ISOLATION LEVEL READ COMMITTED");
@@ -144,7 +144,7 @@ impl PgStore {
         let ids: Vec<Uuid> = environments.iter().map(EnvironmentId::as_uuid).collect();
         let heads = Statement::new(SELECT)
             .bind(ids)
-            .all(lease.link()?, "environments", |row| {
+            .all(lease.link_for_one()?, "environments", |row| {
                 Ok((row.id(0)?, Revision::new(row.count(1)?)))
             });
         match heads.await {

@@ -72,6 +72,33 @@ values! {
     Blobs(Vec<Vec<u8>>) as Array<Binary>,
 }
 
+impl Value<'_> {
+    /// How many values a column has; anything else is one.
+    pub(crate) const fn len(&self) -> usize {
+        match self {
+            Self::Ids(all) => all.len(),
+            Self::OptionalIds(all) => all.len(),
+            Self::Texts(all) => all.len(),
+            Self::OwnedTexts(all) => all.len(),
+            Self::OptionalTexts(all) => all.len(),
+            Self::Numbers(all) => all.len(),
+            Self::Flags(all) => all.len(),
+            Self::Instants(all) => all.len(),
+            Self::OptionalInstants(all) => all.len(),
+            Self::Blobs(all) => all.len(),
+            Self::Id(_)
+            | Self::OptionalId(_)
+            | Self::Text(_)
+            | Self::OptionalText(_)
+            | Self::Owned(_)
+            | Self::Number(_)
+            | Self::Flag(_)
+            | Self::OptionalFlag(_)
+            | Self::At(_) => 1,
+        }
+    }
+}
+
 impl From<Timestamp> for Value<'_> {
     fn from(at: Timestamp) -> Self {
         Self::At(to_postgres(at))
@@ -81,6 +108,14 @@ impl From<Timestamp> for Value<'_> {
 /// A column of a set: one value of each item.
 pub(crate) fn column<'a, T, V>(items: &'a [T], value: impl Fn(&'a T) -> V) -> Vec<V> {
     items.iter().map(value).collect()
+}
+
+/// Each of these ids once, in the order of an index: they are looked up in it one after the other.
+pub(crate) fn distinct(ids: impl IntoIterator<Item = Uuid>) -> Vec<Uuid> {
+    let mut ids: Vec<Uuid> = ids.into_iter().collect();
+    ids.sort_unstable();
+    ids.dedup();
+    ids
 }
 
 /// A column of instants.

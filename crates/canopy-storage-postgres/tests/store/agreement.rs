@@ -18,12 +18,12 @@ fn agree(runtime: &Runtime, units: &[Unit]) -> Result<(), TestCaseError> {
 fn postgres_does_what_the_memory_does() {
     let runtime = Runtime::new().unwrap();
     let config = Config {
-        cases: 24,
+        cases: 16,
         max_shrink_iters: 200,
         failure_persistence: None,
         ..Config::default()
     };
-    let outcome = TestRunner::new(config).run(&any_units(1..12), |units| agree(&runtime, &units));
+    let outcome = TestRunner::new(config).run(&any_units(1..9), |units| agree(&runtime, &units));
     if let Err(error) = outcome {
         panic!("{error}");
     }

@@ -1,5 +1,12 @@
 //! What only the PostgreSQL store has to show.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::too_many_lines,
+    reason = "what tests share is a test too"
+)]
+
 mod agreement;
 mod faults;
 mod feed;

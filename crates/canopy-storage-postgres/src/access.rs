@@ -35,17 +35,15 @@ fn grant(row: &Row) -> Result<GrantFact, StoreError> {
 #[async_trait]
 impl AccessReader for UnitOfWork {
     async fn snapshot(&mut self, environment: EnvironmentId) -> Result<Option<Snapshot>, StoreError> {
-        const PERMISSIONS: &str = "SELECT id, key FROM permissions WHERE environment_id = $1 ORDER BY id";
-        const ROLES: &str = "SELECT id, name, is_active FROM roles WHERE environment_id = $1 ORDER BY id";
-        const BOUND: &str = "SELECT role_id, permission_id FROM role_permissions WHERE environment_id = $1 \
-             ORDER BY role_id, permission_id";
-        const NODES: &str =
-            "SELECT id, parent_id, node_type, slug, status FROM nodes WHERE environment_id = $1 ORDER BY id";
+        const PERMISSIONS: &str = "SELECT id, key FROM permissions WHERE environment_id = $1";
+        const ROLES: &str = "SELECT id, name, is_active FROM roles WHERE environment_id = $1";
+        const BOUND: &str = "SELECT role_id, permission_id FROM role_permissions WHERE environment_id = $1";
+        const NODES: &str = "SELECT id, parent_id, node_type, slug, status FROM nodes WHERE environment_id = $1";
         const SUBJECTS: &str = "SELECT i.id, i.is_active, m.status FROM environments AS e \
              JOIN memberships AS m ON m.application_id = e.application_id \
-             JOIN identities AS i ON i.account_id = m.account_id AND i.id = m.identity_id WHERE e.id = $1 ORDER BY i.id";
+             JOIN identities AS i ON i.account_id = m.account_id AND i.id = m.identity_id WHERE e.id = $1";
         const GRANTS: &str = "SELECT id, identity_id, role_id, node_id, effective_from, effective_to \
-             FROM assignments WHERE environment_id = $1 ORDER BY id";
+             FROM assignments WHERE environment_id = $1";
         let Some(revision) = self.revision(environment).await? else {
             return Ok(None);
         };

@@ -301,8 +301,9 @@ macro_rules! checked {
              effective_to, created_at, updated_at) \
              WHERE cardinality($10) = (SELECT count(*) FROM environments AS e \
                  JOIN applications AS p ON p.id = e.application_id CROSS JOIN unnest($10) AS named (id) \
-                 JOIN memberships AS m ON m.application_id = p.id AND m.identity_id = named.id \
-                 AND m.account_id = p.account_id WHERE e.id = $1)) ",
+                 CROSS JOIN LATERAL (SELECT FROM memberships AS m WHERE m.application_id = p.id \
+                     AND m.identity_id = named.id AND m.account_id = p.account_id OFFSET 0) AS found \
+                 WHERE e.id = $1)) ",
             $before,
             $after
         )
@@ -329,7 +330,9 @@ impl AssignmentWriter for UnitOfWork {
             "UPDATE assignments AS a SET identity_id = n.identity_id, role_id = n.role_id, node_id = n.node_id, \
              effective_from = n.effective_from, effective_to = n.effective_to, created_at = n.created_at, \
              updated_at = n.updated_at ",
-            "FROM n WHERE a.environment_id = n.environment_id AND a.id = n.id"
+            "FROM (SELECT old.place, n.* FROM n CROSS JOIN LATERAL (SELECT o.ctid AS place FROM assignments AS o \
+                 WHERE o.environment_id = n.environment_id AND o.id = n.id OFFSET 0) AS old) AS n \
+             WHERE a.environment_id = n.environment_id AND a.ctid = n.place"
         );
         let Some(environment) = one_environment(assignments.iter().map(|a| a.environment_id))? else {
             return Ok(());

@@ -68,6 +68,7 @@ const HISTORY: &str = "WITH changed AS (SELECT * FROM unnest($1, $2) AS c (envir
 fn history(record: &CommitRecord) -> Statement<'_> {
     let audit = &record.audit;
     Statement::new(HISTORY)
+        .for_any_values()
         .bind(column(&record.changes, |one| one.environment.as_uuid()))
         .bind(column(&record.changes, |one| codec::encode(&one.changes)))
         .bind(record.at)

@@ -275,13 +275,14 @@ impl NodeWriter for UnitOfWork {
     }
 
     async fn update_nodes(&mut self, nodes: &[Node]) -> Result<(), StoreError> {
-        const UPDATE: &str = "WITH n AS (SELECT $1 AS environment_id, new.* \
-             FROM unnest($2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) AS new (id, parent_id, node_type, name, \
-             name_folded, slug, status, metadata, version, created_at, updated_at)) \
-             UPDATE nodes AS o SET parent_id = n.parent_id, node_type = n.node_type, name = n.name, \
+        const UPDATE: &str = "UPDATE nodes AS t SET parent_id = n.parent_id, node_type = n.node_type, name = n.name, \
              name_folded = n.name_folded, slug = n.slug, status = n.status, metadata = n.metadata, \
              version = n.version, created_at = n.created_at, updated_at = n.updated_at \
-             FROM n WHERE o.environment_id = n.environment_id AND o.id = n.id";
+             FROM (SELECT old.*, new.* FROM (SELECT $1 AS id) AS scope CROSS JOIN unnest($2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) AS new (id, \
+                 parent_id, node_type, name, name_folded, slug, status, metadata, version, created_at, updated_at) \
+                 CROSS JOIN LATERAL (SELECT o.environment_id, o.ctid AS place FROM nodes AS o \
+                 WHERE o.environment_id = scope.id AND o.id = new.id OFFSET 0) AS old) AS n \
+             WHERE t.environment_id = n.environment_id AND t.ctid = n.place";
         let Some(environment) = one_environment(nodes.iter().map(|n| n.environment_id))? else {
             return Ok(());
         };

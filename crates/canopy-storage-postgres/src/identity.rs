@@ -278,9 +278,11 @@ impl IdentityWriter for UnitOfWork {
     async fn update_memberships(&mut self, memberships: &[Membership]) -> Result<(), StoreError> {
         const UPDATE: &str = "UPDATE memberships AS m SET status = n.status, invited_at = n.invited_at, \
              activated_at = n.activated_at, deactivated_at = n.deactivated_at, created_at = n.created_at \
-             FROM unnest($1, $2, $3, $4, $5, $6, $7, $8) AS n (id, application_id, identity_id, status, invited_at, \
-             activated_at, deactivated_at, created_at) \
-             WHERE m.application_id = n.application_id AND m.identity_id = n.identity_id AND m.id = n.id";
+             FROM (SELECT old.place, new.* FROM unnest($1, $2, $3, $4, $5, $6, $7, $8) AS new (id, application_id, \
+                 identity_id, status, invited_at, activated_at, deactivated_at, created_at) \
+                 CROSS JOIN LATERAL (SELECT o.ctid AS place FROM memberships AS o \
+                 WHERE o.application_id = new.application_id AND o.identity_id = new.identity_id AND o.id = new.id \
+                 OFFSET 0) AS old) AS n WHERE m.ctid = n.place";
         let ids = column(memberships, |m| m.id.as_uuid());
         self.update(memberships.len(), rows(UPDATE, ids, memberships)).await
     }

@@ -81,9 +81,11 @@ impl Opener {
         if config.get_application_name().is_none() {
             config.application_name(&options.application_name);
         }
+        // Statements with few values are planned once, and never to read a table from end to end: it may have been small
+        // when they were. See [`Link::plan_for_values`] for the others.
         let settings = format!(
             "SET statement_timeout = {}; SET lock_timeout = {}; SET idle_in_transaction_session_timeout = {}; \
-             SET jit = off",
+             SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off; SET jit = off",
             options.statement_timeout.as_millis(),
             options.lock_timeout.as_millis(),
             (options.statement_timeout + Duration::from_secs(30)).as_millis(),

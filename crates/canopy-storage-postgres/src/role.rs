@@ -113,12 +113,14 @@ impl RoleWriter for UnitOfWork {
     }
 
     async fn update_roles(&mut self, roles: &[Role]) -> Result<(), StoreError> {
-        const UPDATE: &str = "WITH n AS (SELECT $1 AS environment_id, new.* \
-             FROM unnest($2, $3, $4, $5, $6, $7, $8, $9, $10) AS new (id, name, name_folded, description, system_key, \
-             is_active, version, created_at, updated_at)) \
-             UPDATE roles AS r SET name = n.name, name_folded = n.name_folded, description = n.description, \
-             system_key = n.system_key, is_active = n.is_active, version = n.version, created_at = n.created_at, \
-             updated_at = n.updated_at FROM n WHERE r.environment_id = n.environment_id AND r.id = n.id";
+        const UPDATE: &str = "UPDATE roles AS r SET name = n.name, name_folded = n.name_folded, \
+             description = n.description, system_key = n.system_key, is_active = n.is_active, version = n.version, \
+             created_at = n.created_at, updated_at = n.updated_at \
+             FROM (SELECT old.*, new.* FROM (SELECT $1 AS id) AS scope CROSS JOIN unnest($2, $3, $4, $5, $6, $7, $8, $9, $10) AS new (id, name, name_folded, \
+                 description, system_key, is_active, version, created_at, updated_at) \
+                 CROSS JOIN LATERAL (SELECT o.environment_id, o.ctid AS place FROM roles AS o \
+                 WHERE o.environment_id = scope.id AND o.id = new.id OFFSET 0) AS old) AS n \
+             WHERE r.environment_id = n.environment_id AND r.ctid = n.place";
         let Some(environment) = one_environment(roles.iter().map(|r| r.environment_id))? else {
             return Ok(());
         };
@@ -137,6 +139,7 @@ impl RoleWriter for UnitOfWork {
             return Ok(());
         }
         pairs_of(INSERT, environment, pairs)
+            .for_any_values()
             .execute(self.link()?)
             .await
             .map(|_| ())

@@ -27,6 +27,8 @@ use uuid::Uuid;
 pub(crate) struct Statement<'a> {
     sql: &'static str,
     values: Vec<Value<'a>>,
+    /// Whether it is planned once, for any values, however many it has.
+    for_any_values: bool,
 }
 
 /// A connection as a unit of work sees it. Several statements may be on their way at once: they are sent together and
@@ -64,20 +66,31 @@ impl<'c> Link<'c> {
             .map_err(translate)
     }
 
-    /// From here to the end of the transaction, statements are planned for the values they have: those with many values,
-    /// and listings, whose filters are mostly not asked for.
+    /// From here on, statements of this transaction are planned for the values they have: those with many values, and
+    /// listings, whose filters are mostly not asked for.
     pub(crate) async fn plan_for_values(self) -> Result<(), StoreError> {
+        const SET: &str = "SET LOCAL plan_cache_mode = force_custom_plan; SET LOCAL enable_seqscan = on";
         if self.planned.swap(true, Ordering::Relaxed) {
             return Ok(());
         }
-        self.command("SET LOCAL plan_cache_mode = force_custom_plan").await
+        self.command(SET).await
     }
 
-    async fn plan_for(self, values: usize) -> Result<(), StoreError> {
-        if values < MANY {
+    /// From here on, statements of this transaction are planned once, as they are from its beginning.
+    async fn plan_for_any_values(self) -> Result<(), StoreError> {
+        const SET: &str = "SET LOCAL plan_cache_mode = force_generic_plan; SET LOCAL enable_seqscan = off";
+        if !self.planned.swap(false, Ordering::Relaxed) {
             return Ok(());
         }
-        self.plan_for_values().await
+        self.command(SET).await
+    }
+
+    async fn plan(self, values: Option<usize>) -> Result<(), StoreError> {
+        match values {
+            None => self.plan_for_any_values().await,
+            Some(MANY..) => self.plan_for_values().await,
+            Some(_) => Ok(()),
+        }
     }
 
     fn failed(self, error: Error, began: Instant) -> StoreError {
@@ -92,7 +105,18 @@ impl<'c> Link<'c> {
 impl<'a> Statement<'a> {
     /// A statement without values.
     pub(crate) const fn new(sql: &'static str) -> Self {
-        Self { sql, values: vec![] }
+        Self {
+            sql,
+            values: vec![],
+            for_any_values: false,
+        }
+    }
+
+    /// Planned once, for any values. Inserts are: there is nothing to choose in their plans, and the checks of foreign keys
+    /// within them would be planned anew for each row.
+    pub(crate) const fn for_any_values(mut self) -> Self {
+        self.for_any_values = true;
+        self
     }
 
     /// Gives the next parameter its value.
@@ -101,15 +125,16 @@ impl<'a> Statement<'a> {
         self
     }
 
-    fn longest(&self) -> usize {
-        self.values.iter().map(Value::len).max().unwrap_or_default()
+    fn longest(&self) -> Option<usize> {
+        let longest = self.values.iter().map(Value::len).max().unwrap_or_default();
+        (!self.for_any_values).then_some(longest)
     }
 
     /// Runs it. The answer is the number of rows it changed.
     pub(crate) async fn execute(self, link: Link<'_>) -> Result<usize, StoreError> {
         let began = Instant::now();
         let mut connection = link.connection;
-        let plan = link.plan_for(self.longest());
+        let plan = link.plan(self.longest());
         let run = AsyncConnectionCore::execute_returning_count(&mut connection, self);
         let (planned, ran) = future::join(plan, run).await;
         planned?;
@@ -125,7 +150,7 @@ impl<'a> Statement<'a> {
     ) -> Result<(), StoreError> {
         let began = Instant::now();
         let mut connection = link.connection;
-        let plan = link.plan_for(self.longest());
+        let plan = link.plan(self.longest());
         let run = AsyncConnectionCore::load(&mut connection, self);
         let (planned, rows) = future::join(plan, run).await;
         planned?;

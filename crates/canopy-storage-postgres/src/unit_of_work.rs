@@ -45,13 +45,17 @@ impl UnitOfWork {
         }
         let expected = ids.len();
         let link = self.link()?;
-        let (opened, stored) = future::join(link.command("SAVEPOINT call"), statement(ids).execute(link)).await;
+        let (opened, stored) = future::join(
+            link.command("SAVEPOINT call"),
+            statement(ids).for_any_values().execute(link),
+        )
+        .await;
         opened?;
         match stored {
             Err(StoreError::Duplicate(Unique::Id)) => {
                 link.command("ROLLBACK TO SAVEPOINT call").await?;
                 let others = (0..expected).map(other_id).collect();
-                let again = statement(others).execute(link).await;
+                let again = statement(others).for_any_values().execute(link).await;
                 link.command("ROLLBACK TO SAVEPOINT call").await?;
                 match again {
                     Err(StoreError::Duplicate(rule)) => Err(StoreError::Duplicate(rule)),
@@ -66,13 +70,15 @@ impl UnitOfWork {
         }
     }
 
-    /// Overwrites rows, all or none.
+    /// Overwrites rows, all or none. The statement finds them one by one by their keys (`OFFSET 0` sees to that) and then
+    /// goes to the place of each (`ctid`), which stays the same under the lock.
     pub(crate) async fn update(&mut self, rows: usize, statement: Statement<'_>) -> Result<(), StoreError> {
         if rows == 0 {
             return Ok(());
         }
         let link = self.link()?;
-        let (opened, stored) = future::join(link.command("SAVEPOINT call"), statement.execute(link)).await;
+        let (opened, stored) =
+            future::join(link.command("SAVEPOINT call"), statement.for_any_values().execute(link)).await;
         opened?;
         match stored {
             Err(StoreError::Duplicate(rule)) => {

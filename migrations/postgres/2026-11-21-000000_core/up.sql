@@ -5,6 +5,9 @@
 -- `environment_id` leads every key among the data of an environment, so that no key crosses tenants and the tables can
 -- be distributed by it. Unique keys that an update may swap between rows are deferrable: they are looked at when the
 -- statement ends, not row by row.
+--
+-- Of several indexes that look equally good, which they do while a table is small, PostgreSQL takes the one made last. So
+-- the one by which foreign keys and large calls look rows up is made last: plans outlive the small table.
 
 CREATE TABLE accounts (
     id         uuid        NOT NULL,
@@ -68,12 +71,12 @@ CREATE TABLE identities (
     is_active   boolean     NOT NULL,
     created_at  timestamptz NOT NULL,
     updated_at  timestamptz NOT NULL,
-    CONSTRAINT identities_id PRIMARY KEY (account_id, id),
     CONSTRAINT identities_email UNIQUE (account_id, email),
     CONSTRAINT identities_external_id UNIQUE (account_id, external_id)
 );
 CREATE INDEX identities_by_name ON identities (account_id, name_folded, id);
 CREATE INDEX identities_by_creation ON identities (account_id, created_at, id);
+ALTER TABLE identities ADD CONSTRAINT identities_id PRIMARY KEY (account_id, id);
 
 -- The account stands in each row, so that identity and application are of the same one, and a membership alone says that
 -- its identity is of the account.
@@ -103,9 +106,9 @@ CREATE TABLE permissions (
     source         text        COLLATE "C" NOT NULL,
     version        bigint      NOT NULL,
     created_at     timestamptz NOT NULL,
-    CONSTRAINT permissions_id PRIMARY KEY (environment_id, id),
     CONSTRAINT permissions_key UNIQUE (environment_id, key)
 );
+ALTER TABLE permissions ADD CONSTRAINT permissions_id PRIMARY KEY (environment_id, id);
 
 CREATE TABLE roles (
     environment_id uuid        NOT NULL CONSTRAINT roles_environment REFERENCES environments (id),
@@ -118,9 +121,9 @@ CREATE TABLE roles (
     version        bigint      NOT NULL,
     created_at     timestamptz NOT NULL,
     updated_at     timestamptz NOT NULL,
-    CONSTRAINT roles_id PRIMARY KEY (environment_id, id),
     CONSTRAINT roles_name UNIQUE (environment_id, name_folded) DEFERRABLE INITIALLY IMMEDIATE
 );
+ALTER TABLE roles ADD CONSTRAINT roles_id PRIMARY KEY (environment_id, id);
 
 CREATE TABLE role_permissions (
     environment_id uuid NOT NULL,
@@ -147,11 +150,12 @@ CREATE TABLE nodes (
     version        bigint      NOT NULL,
     created_at     timestamptz NOT NULL,
     updated_at     timestamptz NOT NULL,
-    CONSTRAINT nodes_id PRIMARY KEY (environment_id, id),
-    CONSTRAINT nodes_slug UNIQUE (environment_id, parent_id, slug) DEFERRABLE INITIALLY IMMEDIATE,
-    CONSTRAINT nodes_parent FOREIGN KEY (environment_id, parent_id) REFERENCES nodes (environment_id, id)
+    CONSTRAINT nodes_slug UNIQUE (environment_id, parent_id, slug) DEFERRABLE INITIALLY IMMEDIATE
 );
 CREATE UNIQUE INDEX nodes_one_root ON nodes (environment_id) WHERE parent_id IS NULL;
+ALTER TABLE nodes ADD CONSTRAINT nodes_id PRIMARY KEY (environment_id, id);
+ALTER TABLE nodes ADD CONSTRAINT nodes_parent
+    FOREIGN KEY (environment_id, parent_id) REFERENCES nodes (environment_id, id);
 
 -- No foreign key to identities, which are not the environment's: the statements that write assignments check account and
 -- membership themselves.
@@ -166,13 +170,14 @@ CREATE TABLE assignments (
     created_at     timestamptz NOT NULL,
     updated_at     timestamptz NOT NULL,
     CONSTRAINT assignments_id PRIMARY KEY (environment_id, id),
-    CONSTRAINT assignments_key UNIQUE (environment_id, identity_id, role_id, node_id) DEFERRABLE INITIALLY IMMEDIATE,
     CONSTRAINT assignments_role FOREIGN KEY (environment_id, role_id) REFERENCES roles (environment_id, id),
     CONSTRAINT assignments_node FOREIGN KEY (environment_id, node_id) REFERENCES nodes (environment_id, id),
     CONSTRAINT assignments_window CHECK (effective_to > effective_from)
 );
 CREATE INDEX assignments_by_role ON assignments (environment_id, role_id);
 CREATE INDEX assignments_by_node ON assignments (environment_id, node_id);
+ALTER TABLE assignments ADD CONSTRAINT assignments_key
+    UNIQUE (environment_id, identity_id, role_id, node_id) DEFERRABLE INITIALLY IMMEDIATE;
 
 CREATE TABLE change_records (
     environment_id uuid        NOT NULL CONSTRAINT change_records_environment REFERENCES environments (id),

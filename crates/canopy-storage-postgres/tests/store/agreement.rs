@@ -18,7 +18,7 @@ fn agree(runtime: &Runtime, units: &[Unit]) -> Result<(), TestCaseError> {
 fn postgres_does_what_the_memory_does() {
     let runtime = Runtime::new().unwrap();
     let config = Config {
-        cases: 16,
+        cases: 8,
         max_shrink_iters: 200,
         failure_persistence: None,
         ..Config::default()

@@ -15,7 +15,7 @@ fn new(name: &str, keys: &[&str]) -> NewRole {
 }
 
 #[tokio::test]
-async fn names_are_unique_without_regard_to_case_and_keys_must_exist() {
+async fn every_key_that_does_not_exist_is_named() {
     let world = World::new().await;
     world.bootstrap().await;
     let create = |asked: NewRole| async move { role::create::run(&world.app, &world.call, &world.place, &asked).await };
@@ -26,7 +26,7 @@ async fn names_are_unique_without_regard_to_case_and_keys_must_exist() {
 }
 
 #[tokio::test]
-async fn a_taken_name_writes_nothing() {
+async fn a_name_that_is_taken_without_regard_to_case_writes_nothing() {
     let world = World::new().await;
     world.bootstrap().await;
     let before = world.history().await;

@@ -183,6 +183,37 @@ async fn an_eventual_check_follows_the_news_and_is_refused_without_it() {
 }
 
 #[tokio::test]
+async fn what_was_announced_while_the_line_was_down_is_known_once_it_is_up_again() {
+    let shared = Shared::new();
+    let world = World::on(Arc::clone(&shared) as Arc<dyn Store>).await;
+    let (viewer, _) = world.bootstrap().await;
+    let other = second(&world);
+    let ada = world.members(&["ada"]).await[0];
+    let follow = || {
+        let other = other.clone();
+        tokio::spawn(async move { other.decisions().follow().await })
+    };
+    let line = follow();
+    while shared.news.receiver_count() == 0 {
+        tokio::task::yield_now().await;
+    }
+    assert!(!may_read(&other, &world, ada, Consistency::Eventual).await.unwrap());
+    line.abort();
+    assert!(line.await.unwrap_err().is_cancelled());
+    crate::world::done(&world.assign(&[world.item(ada, viewer)]).await);
+    assert!(
+        !may_read(&other, &world, ada, Consistency::Eventual).await.unwrap(),
+        "nothing told it"
+    );
+    let line = follow();
+    while shared.news.receiver_count() == 0 {
+        tokio::task::yield_now().await;
+    }
+    assert!(may_read(&other, &world, ada, Consistency::Eventual).await.unwrap());
+    line.abort();
+}
+
+#[tokio::test]
 async fn without_the_store_a_strong_check_is_refused_rather_than_stale() {
     let shared = Shared::new();
     let world = World::on(Arc::clone(&shared) as Arc<dyn Store>).await;

@@ -26,17 +26,14 @@ on_every_store! {
         let role = |keys: &[&str]| json!([{"name": "R", "permission_keys": keys}]);
         for (body, code) in [
             (json!({"resources": [], "roles": role(&["no.such", "role.read", "a.a"])}), "rbac.unknown_permission_keys"),
-            (json!({"resources": [], "roles": []}), "setup.empty"),
+            (json!({"resources": [], "roles": []}), "request.validation_failed"),
             (json!({"resources": [], "roles": [{"name": "R", "permission_keys": []}, {"name": "r ", "permission_keys": []}]}),
              "rbac.duplicate_role_name"),
             (json!({"resources": [{"name": "a b", "actions": ["c"]}], "roles": []}), "request.validation_failed"),
             (json!({"resources": [{"name": "a", "actions": ["c"]}]}), "request.validation_failed"),
         ] {
             let answer = world.post("setup/access-bootstrap", &body).await;
-            assert_eq!(answer.status, 400, "{}", answer.body);
-            if code != "setup.empty" {
-                answer.refused(400, code);
-            }
+            answer.refused(400, code);
             if code == "rbac.unknown_permission_keys" {
                 assert_eq!(answer.body["error"]["details"]["permission_keys"], json!(["a.a", "no.such"]));
             }

@@ -36,6 +36,8 @@ pub(crate) struct Shape {
     pub(crate) query: Vec<Parameter>,
     /// Whether it needs `If-Match`.
     pub(crate) versioned: bool,
+    /// Whether it takes an `Idempotency-Key`.
+    pub(crate) repeatable: bool,
     /// Whether its body has members that are refused as unsupported.
     pub(crate) unsupported: bool,
     /// The schema of its body.
@@ -133,6 +135,9 @@ fn codes_of(shape: &Shape, has_body: bool, rules: &[ErrorCode]) -> BTreeSet<Erro
     if shape.unsupported {
         codes.insert(E::UnsupportedField);
     }
+    if shape.repeatable {
+        codes.extend([E::IdempotencyKeyReused, E::IdempotencyInProgress]);
+    }
     if shape.versioned {
         codes.extend([E::IfMatchRequired, E::VersionMismatch]);
     }
@@ -181,6 +186,7 @@ impl Draft {
             id: P::NAME.zip(P::schema()),
             query: Q::parameters(),
             versioned: B::VERSIONED,
+            repeatable: A::REPEATABLE,
             unsupported: B::UNSUPPORTED,
             body: B::schema,
             answers: A::describe,
@@ -191,7 +197,7 @@ impl Draft {
         let answer = move |http: HttpRequest, payload: Payload, state: HttpState| -> Answering {
             let (known, known_items) = (Rc::clone(&known), Rc::clone(&known_items));
             Box::pin(async move {
-                let answered = match Request::receive(&http, payload, &state).await {
+                let answered = match Request::receive(&http, payload, &state, A::REPEATABLE).await {
                     Ok(request) => handler(request).await,
                     Err(problem) => Err(problem),
                 };
@@ -202,7 +208,7 @@ impl Draft {
                             "{name} does not document all of {:?}",
                             answer.item_codes()
                         );
-                        answer.respond(&http)
+                        answer.respond(http.path())
                     }
                     Err(problem) => {
                         debug_assert!(

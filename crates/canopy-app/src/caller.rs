@@ -1,8 +1,10 @@
 //! Who makes a call.
 
 use crate::idempotency::Repeatable;
+use canopy_domain::api_key::KeyAccess;
 use canopy_domain::audit::{Actor, ActorType};
-use canopy_domain::{AccountId, EnvironmentId, IdentityId};
+use canopy_domain::{AccountId, ApiKeyId, EnvironmentPlace, IdentityId};
+use std::sync::Arc;
 
 /// An authenticated principal.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,7 +21,7 @@ pub enum Caller {
         /// The subject of the token.
         subject: String,
         /// The environment that the token names, which lies in the account.
-        environment: Option<EnvironmentId>,
+        environment: Option<EnvironmentPlace>,
     },
     /// An end user.
     Identity {
@@ -28,7 +30,16 @@ pub enum Caller {
         /// The identity, which belongs to the account.
         id: IdentityId,
         /// The environment that the token names, which lies in the account.
-        environment: Option<EnvironmentId>,
+        environment: Option<EnvironmentPlace>,
+    },
+    /// A backend of the customer.
+    ApiKey {
+        /// The environment that the key is bound to.
+        place: EnvironmentPlace,
+        /// The key.
+        id: ApiKeyId,
+        /// What it may do there.
+        access: Arc<KeyAccess>,
     },
 }
 
@@ -38,14 +49,16 @@ impl Caller {
         match self {
             Self::Operator { .. } => None,
             Self::Admin { account, .. } | Self::Identity { account, .. } => Some(*account),
+            Self::ApiKey { place, .. } => Some(place.account),
         }
     }
 
     /// The environment that its credential names.
-    pub const fn environment(&self) -> Option<EnvironmentId> {
+    pub const fn environment(&self) -> Option<EnvironmentPlace> {
         match self {
             Self::Operator { .. } => None,
             Self::Admin { environment, .. } | Self::Identity { environment, .. } => *environment,
+            Self::ApiKey { place, .. } => Some(*place),
         }
     }
 
@@ -55,6 +68,7 @@ impl Caller {
             Self::Operator { subject } => (subject.clone(), ActorType::Operator),
             Self::Admin { subject, .. } => (subject.clone(), ActorType::Admin),
             Self::Identity { id, .. } => (id.to_string(), ActorType::Identity),
+            Self::ApiKey { id, .. } => (id.to_string(), ActorType::ApiKey),
         };
         Actor {
             label: id.clone(),

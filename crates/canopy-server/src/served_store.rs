@@ -1,7 +1,9 @@
 //! The store as the service sees it: one that may come later, and that tells when nobody uses it any more.
 
 use async_trait::async_trait;
-use canopy_domain::port::{News, ReadTx, SharedStore, Store, StoreError, WriteScope, WriteTx};
+use canopy_domain::port::{
+    Installation, News, ReadTx, SharedStore, SigningKey, Store, StoreError, WriteScope, WriteTx,
+};
 use canopy_domain::{EnvironmentId, Revision};
 use canopy_storage_postgres::PgStore;
 use canopy_storage_sqlite::SqliteStore;
@@ -97,8 +99,27 @@ impl Store for ServedStore {
         }
     }
 
+    fn installation(&self) -> &dyn Installation {
+        self
+    }
+
     async fn ping(&self) -> Result<(), StoreError> {
         self.store()?.ping().await
+    }
+}
+
+#[async_trait]
+impl Installation for ServedStore {
+    async fn signing_keys(&self) -> Result<Vec<SigningKey>, StoreError> {
+        self.store()?.installation().signing_keys().await
+    }
+
+    async fn register_signing_key(&self, key: &SigningKey) -> Result<(), StoreError> {
+        self.store()?.installation().register_signing_key(key).await
+    }
+
+    async fn secret(&self, name: &str, fresh: [u8; 32]) -> Result<[u8; 32], StoreError> {
+        self.store()?.installation().secret(name, fresh).await
     }
 }
 

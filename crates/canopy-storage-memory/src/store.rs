@@ -1,9 +1,10 @@
 //! The store: what is committed, and the lock of the one writer.
 
+use crate::installation::Shared;
 use crate::state::State;
 use crate::unit::{Reading, Unit, Writing};
 use async_trait::async_trait;
-use canopy_domain::port::{ReadTx, Store, StoreError, WriteScope, WriteTx};
+use canopy_domain::port::{Installation, ReadTx, Store, StoreError, WriteScope, WriteTx};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
@@ -27,6 +28,7 @@ use tokio::sync::Mutex;
 #[derive(Debug, Clone)]
 pub struct MemoryStore {
     committed: Arc<Committed>,
+    pub(crate) shared: Arc<Shared>,
     writer: Arc<Mutex<()>>,
     deadline: Duration,
     is_strict: bool,
@@ -72,6 +74,7 @@ impl MemoryStore {
     pub fn with_write_deadline(deadline: Duration) -> Self {
         Self {
             committed: Arc::default(),
+            shared: Arc::default(),
             writer: Arc::default(),
             deadline,
             is_strict: false,
@@ -114,6 +117,10 @@ impl Store for MemoryStore {
         let state = self.committed.get();
         let writing = Writing::new(Arc::clone(&self.committed), self.is_strict.then_some(scope), lock);
         Ok(Box::new(Unit::new(state, writing)))
+    }
+
+    fn installation(&self) -> &dyn Installation {
+        self
     }
 
     async fn ping(&self) -> Result<(), StoreError> {

@@ -8,7 +8,7 @@ use crate::statement::Statement;
 use crate::temporary::TemporaryFolder;
 use crate::unit_of_work::{UnitOfWork, blocking};
 use async_trait::async_trait;
-use canopy_domain::port::{ReadTx, Store, StoreError, WriteScope, WriteTx};
+use canopy_domain::port::{Installation, ReadTx, Store, StoreError, WriteScope, WriteTx};
 use diesel::SqliteConnection;
 use diesel::connection::AnsiTransactionManager;
 use std::path::{Path, PathBuf};
@@ -143,6 +143,10 @@ impl Store for SqliteStore {
 
     async fn write(&self, _scope: WriteScope) -> Result<Box<dyn WriteTx>, StoreError> {
         Ok(Box::new(self.begin(&self.writer, begin_writing).await?))
+    }
+
+    fn installation(&self) -> &dyn Installation {
+        self
     }
 
     async fn ping(&self) -> Result<(), StoreError> {

@@ -7,7 +7,7 @@ use canopy_app::assignment::bulk_create;
 use canopy_app::decisions::Consistency;
 use canopy_app::{App, AppError, BulkMode, tenancy};
 use canopy_domain::access::{Question, Scope};
-use canopy_domain::port::{ReadTx, Store, StoreError, WriteScope, WriteTx};
+use canopy_domain::port::{Installation, ReadTx, Store, StoreError, WriteScope, WriteTx};
 use canopy_storage_memory::MemoryStore;
 use canopy_testkit::{CountingIds, CountingSecrets, FixedClock};
 use std::sync::Arc;
@@ -19,6 +19,7 @@ mockall::mock! {
     impl Store for Failing {
         async fn read(&self) -> Result<Box<dyn ReadTx>, StoreError>;
         async fn write(&self, scope: WriteScope) -> Result<Box<dyn WriteTx>, StoreError>;
+        fn installation(&self) -> &'static dyn Installation;
         async fn ping(&self) -> Result<(), StoreError>;
     }
 }
@@ -46,6 +47,10 @@ impl Store for FailingFirst {
             return self.mock.write(scope).await;
         }
         self.real.write(scope).await
+    }
+
+    fn installation(&self) -> &dyn Installation {
+        self.real.installation()
     }
 
     async fn ping(&self) -> Result<(), StoreError> {
@@ -126,6 +131,10 @@ impl Store for Gated {
 
     async fn write(&self, scope: WriteScope) -> Result<Box<dyn WriteTx>, StoreError> {
         self.real.write(scope).await
+    }
+
+    fn installation(&self) -> &dyn Installation {
+        self.real.installation()
     }
 
     async fn ping(&self) -> Result<(), StoreError> {

@@ -6,7 +6,7 @@ use canopy_app::access::evaluate;
 use canopy_app::decisions::Consistency;
 use canopy_app::{App, AppError};
 use canopy_domain::access::{Question, Scope};
-use canopy_domain::port::{News, ReadTx, SharedStore, Store, StoreError, WriteScope, WriteTx};
+use canopy_domain::port::{Installation, News, ReadTx, SharedStore, Store, StoreError, WriteScope, WriteTx};
 use canopy_domain::{EnvironmentId, IdentityId, Revision};
 use canopy_storage_memory::MemoryStore;
 use canopy_testkit::{CountingIds, CountingSecrets};
@@ -56,6 +56,10 @@ impl Store for Shared {
 
     fn shared(&self) -> Option<&dyn SharedStore> {
         Some(self)
+    }
+
+    fn installation(&self) -> &dyn Installation {
+        self.store.installation()
     }
 
     async fn ping(&self) -> Result<(), StoreError> {

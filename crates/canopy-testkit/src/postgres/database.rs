@@ -3,7 +3,7 @@
 use super::server::Server;
 use super::shared::{self, TEMPLATE};
 use async_trait::async_trait;
-use canopy_domain::port::{ReadTx, SharedStore, Store, StoreError, WriteScope, WriteTx};
+use canopy_domain::port::{Installation, ReadTx, SharedStore, Store, StoreError, WriteScope, WriteTx};
 use canopy_storage_postgres::{PgOptions, PgStore};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -225,6 +225,10 @@ impl Store for PostgresStore {
 
     fn shared(&self) -> Option<&dyn SharedStore> {
         self.store.shared()
+    }
+
+    fn installation(&self) -> &dyn Installation {
+        self.store.installation()
     }
 
     async fn ping(&self) -> Result<(), StoreError> {

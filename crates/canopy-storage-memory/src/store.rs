@@ -1,11 +1,12 @@
 //! The store: what is committed, and the lock of the one writer.
 
+use crate::installation::Shared;
 use crate::state::State;
 use crate::unit::{Reading, Unit, Writing};
 use async_trait::async_trait;
 use canopy_domain::Timestamp;
 use canopy_domain::port::{
-    Begun, ReadTx, RequestIdentity, RunningClaim, RunningRequests, Store, StoreError, WriteScope, WriteTx,
+    Begun, Installation, ReadTx, RequestIdentity, RunningClaim, RunningRequests, Store, StoreError, WriteScope, WriteTx,
 };
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
@@ -30,6 +31,7 @@ use tokio::sync::Mutex;
 #[derive(Debug, Clone)]
 pub struct MemoryStore {
     committed: Arc<Committed>,
+    pub(crate) shared: Arc<Shared>,
     writer: Arc<Mutex<()>>,
     running: RunningRequests,
     deadline: Duration,
@@ -76,6 +78,7 @@ impl MemoryStore {
     pub fn with_write_deadline(deadline: Duration) -> Self {
         Self {
             committed: Arc::default(),
+            shared: Arc::default(),
             writer: Arc::default(),
             running: RunningRequests::default(),
             deadline,
@@ -142,6 +145,10 @@ impl Store for MemoryStore {
             Some(kept) => Ok(Begun::Answered(kept)),
             None => Ok(Begun::Fresh(Box::new(self.begin(scope, Some(claim)).await?))),
         }
+    }
+
+    fn installation(&self) -> &dyn Installation {
+        self
     }
 
     async fn ping(&self) -> Result<(), StoreError> {

@@ -10,7 +10,7 @@ use crate::unit_of_work::{UnitOfWork, blocking};
 use async_trait::async_trait;
 use canopy_domain::Timestamp;
 use canopy_domain::port::{
-    Begun, ReadTx, RequestIdentity, RunningClaim, RunningRequests, Store, StoreError, WriteScope, WriteTx,
+    Begun, Installation, ReadTx, RequestIdentity, RunningClaim, RunningRequests, Store, StoreError, WriteScope, WriteTx,
 };
 use diesel::SqliteConnection;
 use diesel::connection::AnsiTransactionManager;
@@ -178,6 +178,10 @@ impl Store for SqliteStore {
                 self.begin_claimed(&self.writer, begin_writing, Some(claim)).await?,
             ))),
         }
+    }
+
+    fn installation(&self) -> &dyn Installation {
+        self
     }
 
     async fn ping(&self) -> Result<(), StoreError> {

@@ -1,6 +1,6 @@
 //! The store and its units of work.
 
-use super::{Begun, ReadTx, RequestIdentity, SharedStore, WriteTx};
+use super::{Begun, Installation, ReadTx, RequestIdentity, SharedStore, WriteTx};
 use crate::access::Change;
 use crate::audit::AuditEvent;
 use crate::{AccountId, ApplicationId, EnvironmentId, IdentityId, Timestamp};
@@ -145,6 +145,9 @@ pub trait Store: Send + Sync {
     fn shared(&self) -> Option<&dyn SharedStore> {
         None
     }
+
+    /// What the processes of this installation share besides its data.
+    fn installation(&self) -> &dyn Installation;
 
     /// Makes sure that the store answers.
     ///

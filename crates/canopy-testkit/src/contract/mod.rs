@@ -32,6 +32,7 @@ pub mod hierarchy;
 pub mod idempotency;
 pub mod identity;
 pub mod identity_listing;
+pub mod installation;
 pub mod membership;
 pub mod permission;
 pub mod role;
@@ -181,6 +182,12 @@ macro_rules! storage_contract {
                 an_audit_event_reads_back_as_it_was_written
                 an_audit_event_has_the_revision_of_the_environment_it_names
                 audit_events_are_listed_newest_first_within_their_account
+            }
+            installation {
+                signing_keys_read_back_oldest_first
+                a_registered_signing_key_stays_as_it_is
+                a_secret_is_that_of_whoever_asked_first
+                all_who_ask_for_a_secret_at_once_are_given_the_same
             }
             unit_of_work {
                 dropping_a_unit_of_work_leaves_nothing_of_it

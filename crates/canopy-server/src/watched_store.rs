@@ -1,6 +1,7 @@
 //! A store that tells when nobody uses it any more.
 
 use async_trait::async_trait;
+use canopy_domain::audit::AuditEvent;
 use canopy_domain::port::{ReadTx, Store, StoreError, WriteScope, WriteTx};
 use canopy_storage_sqlite::SqliteStore;
 use std::convert::Infallible;
@@ -44,6 +45,10 @@ impl Store for WatchedStore {
 
     async fn write(&self, scope: WriteScope) -> Result<Box<dyn WriteTx>, StoreError> {
         self.store.write(scope).await
+    }
+
+    async fn append_audit_events(&self, events: &[AuditEvent]) -> Result<(), StoreError> {
+        self.store.append_audit_events(events).await
     }
 
     async fn ping(&self) -> Result<(), StoreError> {

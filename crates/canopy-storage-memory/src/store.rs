@@ -1,13 +1,15 @@
 //! The store: what is committed, and the lock of the one writer.
 
+use crate::audit::stored;
 use crate::state::State;
 use crate::unit::{Reading, Unit, Writing};
 use async_trait::async_trait;
+use canopy_domain::audit::AuditEvent;
 use canopy_domain::port::{ReadTx, Store, StoreError, WriteScope, WriteTx};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, OwnedMutexGuard};
 
 /// A store in memory. Clones are the same store.
 ///
@@ -94,6 +96,14 @@ impl MemoryStore {
     }
 }
 
+impl MemoryStore {
+    async fn lock(&self) -> Result<OwnedMutexGuard<()>, StoreError> {
+        let lock = Arc::clone(&self.writer).lock_owned();
+        let lock = tokio::time::timeout(self.deadline, lock).await;
+        lock.map_err(|elapsed| StoreError::Busy(Box::new(elapsed)))
+    }
+}
+
 impl Default for MemoryStore {
     fn default() -> Self {
         Self::new()
@@ -107,13 +117,21 @@ impl Store for MemoryStore {
     }
 
     async fn write(&self, scope: WriteScope) -> Result<Box<dyn WriteTx>, StoreError> {
-        let lock = Arc::clone(&self.writer).lock_owned();
-        let lock = tokio::time::timeout(self.deadline, lock)
-            .await
-            .map_err(|elapsed| StoreError::Busy(Box::new(elapsed)))?;
+        let lock = self.lock().await?;
         let state = self.committed.get();
         let writing = Writing::new(Arc::clone(&self.committed), self.is_strict.then_some(scope), lock);
         Ok(Box::new(Unit::new(state, writing)))
+    }
+
+    async fn append_audit_events(&self, events: &[AuditEvent]) -> Result<(), StoreError> {
+        let _lock = self.lock().await?;
+        let mut state = self.committed.get();
+        let log = Arc::make_mut(&mut state.audit);
+        for event in events {
+            log.add(stored(event.clone(), None))?;
+        }
+        self.committed.set(state);
+        Ok(())
     }
 
     async fn ping(&self) -> Result<(), StoreError> {

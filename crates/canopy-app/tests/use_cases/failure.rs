@@ -7,6 +7,7 @@ use canopy_app::assignment::bulk_create;
 use canopy_app::decisions::Consistency;
 use canopy_app::{App, AppError, BulkMode, tenancy};
 use canopy_domain::access::{Question, Scope};
+use canopy_domain::audit::AuditEvent;
 use canopy_domain::port::{ReadTx, Store, StoreError, WriteScope, WriteTx};
 use canopy_storage_memory::MemoryStore;
 use canopy_testkit::{CountingIds, CountingSecrets, FixedClock};
@@ -19,6 +20,7 @@ mockall::mock! {
     impl Store for Failing {
         async fn read(&self) -> Result<Box<dyn ReadTx>, StoreError>;
         async fn write(&self, scope: WriteScope) -> Result<Box<dyn WriteTx>, StoreError>;
+        async fn append_audit_events(&self, events: &[AuditEvent]) -> Result<(), StoreError>;
         async fn ping(&self) -> Result<(), StoreError>;
     }
 }
@@ -46,6 +48,10 @@ impl Store for FailingFirst {
             return self.mock.write(scope).await;
         }
         self.real.write(scope).await
+    }
+
+    async fn append_audit_events(&self, events: &[AuditEvent]) -> Result<(), StoreError> {
+        self.real.append_audit_events(events).await
     }
 
     async fn ping(&self) -> Result<(), StoreError> {
@@ -126,6 +132,10 @@ impl Store for Gated {
 
     async fn write(&self, scope: WriteScope) -> Result<Box<dyn WriteTx>, StoreError> {
         self.real.write(scope).await
+    }
+
+    async fn append_audit_events(&self, events: &[AuditEvent]) -> Result<(), StoreError> {
+        self.real.append_audit_events(events).await
     }
 
     async fn ping(&self) -> Result<(), StoreError> {

@@ -6,6 +6,7 @@ use canopy_app::access::evaluate;
 use canopy_app::decisions::Consistency;
 use canopy_app::{App, AppError};
 use canopy_domain::access::{Question, Scope};
+use canopy_domain::audit::AuditEvent;
 use canopy_domain::port::{News, ReadTx, SharedStore, Store, StoreError, WriteScope, WriteTx};
 use canopy_domain::{EnvironmentId, IdentityId, Revision};
 use canopy_storage_memory::MemoryStore;
@@ -56,6 +57,11 @@ impl Store for Shared {
 
     fn shared(&self) -> Option<&dyn SharedStore> {
         Some(self)
+    }
+
+    async fn append_audit_events(&self, events: &[AuditEvent]) -> Result<(), StoreError> {
+        self.reach()?;
+        self.store.append_audit_events(events).await
     }
 
     async fn ping(&self) -> Result<(), StoreError> {

@@ -129,6 +129,13 @@ pub trait Store: Send + Sync {
     /// [`StoreError::Busy`] when the locks cannot be had before the store's deadline, [`StoreError::Unavailable`].
     async fn write(&self, scope: WriteScope) -> Result<Box<dyn WriteTx>, StoreError>;
 
+    /// Stores audit events that go with no change, such as those of refused calls: all of them or none, in one
+    /// transaction of their own, with a constant number of statements. They take no revision, and their accounts exist.
+    ///
+    /// # Errors
+    /// Any [`StoreError`].
+    async fn append_audit_events(&self, events: &[AuditEvent]) -> Result<(), StoreError>;
+
     /// What the store offers to processes that share it; `None` where this process is the only one that writes to it.
     fn shared(&self) -> Option<&dyn SharedStore> {
         None

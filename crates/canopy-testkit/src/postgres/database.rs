@@ -3,6 +3,7 @@
 use super::server::Server;
 use super::shared::{self, TEMPLATE};
 use async_trait::async_trait;
+use canopy_domain::audit::AuditEvent;
 use canopy_domain::port::{ReadTx, SharedStore, Store, StoreError, WriteScope, WriteTx};
 use canopy_storage_postgres::{PgOptions, PgStore};
 use std::sync::OnceLock;
@@ -225,6 +226,10 @@ impl Store for PostgresStore {
 
     fn shared(&self) -> Option<&dyn SharedStore> {
         self.store.shared()
+    }
+
+    async fn append_audit_events(&self, events: &[AuditEvent]) -> Result<(), StoreError> {
+        self.store.append_audit_events(events).await
     }
 
     async fn ping(&self) -> Result<(), StoreError> {

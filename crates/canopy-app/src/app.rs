@@ -79,6 +79,10 @@ impl App {
         self.store.write(scope).await
     }
 
+    pub(crate) async fn append_audit_events(&self, events: &[AuditEvent]) -> Result<(), StoreError> {
+        self.store.append_audit_events(events).await
+    }
+
     /// An audit event of this call that names neither an application nor an environment yet.
     pub(crate) fn audit(&self, call: &Call, at: Timestamp, entry: AuditEntry) -> AuditEvent {
         AuditEvent {

@@ -43,6 +43,26 @@ pub enum Caller {
 }
 
 impl Caller {
+    /// Where the caller belongs; `None` for operators, who have no account.
+    pub const fn home(&self) -> Option<Home> {
+        match self {
+            Self::Operator { .. } => None,
+            Self::Admin {
+                account, environment, ..
+            }
+            | Self::Identity {
+                account, environment, ..
+            } => Some(Home {
+                account: *account,
+                place: *environment,
+            }),
+            Self::ApiKey { place, .. } => Some(Home {
+                account: place.account,
+                place: Some(*place),
+            }),
+        }
+    }
+
     /// The caller as audit events name it.
     pub fn actor(&self) -> Actor {
         let (id, kind) = match self {
@@ -57,6 +77,15 @@ impl Caller {
             kind,
         }
     }
+}
+
+/// Where a caller belongs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Home {
+    /// Its account.
+    pub account: AccountId,
+    /// The environment that its credential names.
+    pub place: Option<EnvironmentPlace>,
 }
 
 /// One call: who makes it, and the id under which logs and audit events know it.

@@ -61,6 +61,9 @@ pub enum AppError {
     /// A rule of resource permissions.
     #[error(transparent)]
     ResourcePermissions(#[from] ResourcePermissionsError),
+    /// There is no such audit event where the caller may look.
+    #[error("there is no such audit event")]
+    AuditEventNotFound,
     /// The store could not do its part.
     #[error(transparent)]
     Store(#[from] StoreError),

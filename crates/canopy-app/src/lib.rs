@@ -11,6 +11,7 @@
 pub mod access;
 mod app;
 pub mod assignment;
+pub mod audit;
 mod bulk;
 mod caller;
 pub mod decisions;
@@ -27,5 +28,5 @@ mod unit_of_work;
 
 pub use app::App;
 pub use bulk::BulkMode;
-pub use caller::{Call, Caller};
+pub use caller::{Call, Caller, Home};
 pub use error::AppError;

@@ -107,7 +107,7 @@ async fn serve(config: &Config, demo: bool, store: SqliteStore, signer: &TokenSi
     let mut signals = EndSignals::catch().map_err(system("catch signals"))?;
     let guide = if demo { Some(prepare_demo(&app).await?) } else { None };
 
-    let state = HttpState::new(app.clone(), Arc::new(verifier), Handle::current());
+    let state = HttpState::new(app.clone(), Arc::new(verifier), Handle::current(), &OsSecrets.bytes());
     let options = ServerOptions {
         workers: config.http.workers,
         shutdown_timeout: config.http.shutdown_timeout,

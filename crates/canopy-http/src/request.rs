@@ -99,8 +99,10 @@ async fn enter<S: Send + 'static, W: Way<S>>(
 
 impl<S, P, Q, B> Request<S, P, Q, B> {
     /// What seals and opens cursors.
-    pub(crate) fn cursors(&self) -> &CursorKey {
-        self.state.cursors()
+    pub(crate) async fn cursors(&self) -> Result<CursorKey, Problem> {
+        let app = self.app().clone();
+        let secret = self.state.run_quick(async move { app.cursor_secret().await }).await??;
+        Ok(CursorKey::new(&secret))
     }
 
     /// The service, for what needs no waiting.

@@ -1,6 +1,5 @@
 //! What every request is given.
 
-use crate::cursor::CursorKey;
 use crate::limits::{LimitOptions, Limits};
 use crate::metrics::Metrics;
 use crate::problem::Problem;
@@ -27,7 +26,6 @@ struct Inner {
     app: App,
     tokens: Arc<dyn TokenVerifier>,
     runtime: Handle,
-    cursors: CursorKey,
     refusals: Refusals,
     metrics: Metrics,
 }
@@ -42,12 +40,11 @@ impl core::fmt::Debug for HttpState {
 
 impl HttpState {
     /// Puts the adapter together. Use cases run on `runtime`, which must have several threads: a client that hangs up
-    /// cannot cut them there, and a worker that is busy does not hold them up. Cursors are sealed with the
-    /// `cursor_secret`, which is the same for all processes of an installation.
+    /// cannot cut them there, and a worker that is busy does not hold them up.
     ///
     /// Refused attempts are written to the audit log by a task of its own on `runtime`, which ends, when the last clone of
     /// the state has gone, after it has written what is left.
-    pub fn new(app: App, tokens: Arc<dyn TokenVerifier>, runtime: Handle, cursor_secret: &[u8; 32]) -> Self {
+    pub fn new(app: App, tokens: Arc<dyn TokenVerifier>, runtime: Handle) -> Self {
         let (refusals, writing) = refusals::queue(&app);
         runtime.spawn(writing);
         Self {
@@ -55,7 +52,6 @@ impl HttpState {
                 app,
                 tokens,
                 runtime,
-                cursors: CursorKey::new(cursor_secret),
                 refusals,
                 metrics: Metrics::new(),
             }),
@@ -92,10 +88,6 @@ impl HttpState {
 
     pub(crate) fn limits(&self) -> &Limits {
         &self.limits
-    }
-
-    pub(crate) fn cursors(&self) -> &CursorKey {
-        &self.inner.cursors
     }
 
     pub(crate) fn refusals(&self) -> &Refusals {

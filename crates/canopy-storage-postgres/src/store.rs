@@ -10,7 +10,7 @@ use crate::statement::Statement;
 use crate::unit_of_work::UnitOfWork;
 use async_trait::async_trait;
 use canopy_domain::audit::AuditEvent;
-use canopy_domain::port::{News, ReadTx, SharedStore, Store, StoreError, WriteScope, WriteTx};
+use canopy_domain::port::{Installation, News, ReadTx, SharedStore, Store, StoreError, WriteScope, WriteTx};
 use canopy_domain::{EnvironmentId, Revision};
 use core::convert::Infallible;
 use futures_util::future;
@@ -109,6 +109,15 @@ impl PgStore {
         Ok(UnitOfWork::new(lease))
     }
 
+    pub(crate) async fn begin_reading(&self) -> Result<UnitOfWork, StoreError> {
+        self.begin(Begin::Reading).await
+    }
+
+    /// Opens a transaction that writes what no scope covers.
+    pub(crate) async fn begin_unlocked(&self) -> Result<UnitOfWork, StoreError> {
+        self.begin(Begin::Writing(&WriteScope::Installation)).await
+    }
+
     async fn try_begin(&self, how: Begin<'_>) -> Result<Lease, StoreError> {
         let lease = self.inner.lender.lend().await?;
         let link = lease.link()?;
@@ -172,7 +181,7 @@ enum Begin<'a> {
 #[async_trait]
 impl Store for PgStore {
     async fn read(&self) -> Result<Box<dyn ReadTx>, StoreError> {
-        Ok(Box::new(self.begin(Begin::Reading).await?))
+        Ok(Box::new(self.begin_reading().await?))
     }
 
     async fn write(&self, scope: WriteScope) -> Result<Box<dyn WriteTx>, StoreError> {
@@ -193,6 +202,10 @@ impl Store for PgStore {
                 Ok(())
             }
         }
+    }
+
+    fn installation(&self) -> &dyn Installation {
+        self
     }
 
     async fn ping(&self) -> Result<(), StoreError> {

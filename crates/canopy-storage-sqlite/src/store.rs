@@ -10,7 +10,7 @@ use crate::temporary::TemporaryFolder;
 use crate::unit_of_work::{UnitOfWork, blocking};
 use async_trait::async_trait;
 use canopy_domain::audit::AuditEvent;
-use canopy_domain::port::{ReadTx, Store, StoreError, WriteScope, WriteTx};
+use canopy_domain::port::{Installation, ReadTx, Store, StoreError, WriteScope, WriteTx};
 use diesel::SqliteConnection;
 use diesel::connection::{AnsiTransactionManager, TransactionManager as _};
 use std::path::{Path, PathBuf};
@@ -156,6 +156,10 @@ impl Store for SqliteStore {
             AnsiTransactionManager::commit_transaction(c).map_err(|error| translate(error, None))
         })
         .await?
+    }
+
+    fn installation(&self) -> &dyn Installation {
+        self
     }
 
     async fn ping(&self) -> Result<(), StoreError> {

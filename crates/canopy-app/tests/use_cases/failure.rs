@@ -8,7 +8,7 @@ use canopy_app::decisions::Consistency;
 use canopy_app::{App, AppError, BulkMode, tenancy};
 use canopy_domain::access::{Question, Scope};
 use canopy_domain::audit::AuditEvent;
-use canopy_domain::port::{ReadTx, Store, StoreError, WriteScope, WriteTx};
+use canopy_domain::port::{Installation, ReadTx, Store, StoreError, WriteScope, WriteTx};
 use canopy_storage_memory::MemoryStore;
 use canopy_testkit::{CountingIds, CountingSecrets, FixedClock};
 use std::sync::Arc;
@@ -21,6 +21,7 @@ mockall::mock! {
         async fn read(&self) -> Result<Box<dyn ReadTx>, StoreError>;
         async fn write(&self, scope: WriteScope) -> Result<Box<dyn WriteTx>, StoreError>;
         async fn append_audit_events(&self, events: &[AuditEvent]) -> Result<(), StoreError>;
+        fn installation(&self) -> &'static dyn Installation;
         async fn ping(&self) -> Result<(), StoreError>;
     }
 }
@@ -52,6 +53,10 @@ impl Store for FailingFirst {
 
     async fn append_audit_events(&self, events: &[AuditEvent]) -> Result<(), StoreError> {
         self.real.append_audit_events(events).await
+    }
+
+    fn installation(&self) -> &dyn Installation {
+        self.real.installation()
     }
 
     async fn ping(&self) -> Result<(), StoreError> {
@@ -136,6 +141,10 @@ impl Store for Gated {
 
     async fn append_audit_events(&self, events: &[AuditEvent]) -> Result<(), StoreError> {
         self.real.append_audit_events(events).await
+    }
+
+    fn installation(&self) -> &dyn Installation {
+        self.real.installation()
     }
 
     async fn ping(&self) -> Result<(), StoreError> {

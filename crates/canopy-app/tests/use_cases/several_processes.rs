@@ -7,7 +7,7 @@ use canopy_app::decisions::Consistency;
 use canopy_app::{App, AppError};
 use canopy_domain::access::{Question, Scope};
 use canopy_domain::audit::AuditEvent;
-use canopy_domain::port::{News, ReadTx, SharedStore, Store, StoreError, WriteScope, WriteTx};
+use canopy_domain::port::{Installation, News, ReadTx, SharedStore, Store, StoreError, WriteScope, WriteTx};
 use canopy_domain::{EnvironmentId, IdentityId, Revision};
 use canopy_storage_memory::MemoryStore;
 use canopy_testkit::{CountingIds, CountingSecrets};
@@ -62,6 +62,10 @@ impl Store for Shared {
     async fn append_audit_events(&self, events: &[AuditEvent]) -> Result<(), StoreError> {
         self.reach()?;
         self.store.append_audit_events(events).await
+    }
+
+    fn installation(&self) -> &dyn Installation {
+        self.store.installation()
     }
 
     async fn ping(&self) -> Result<(), StoreError> {

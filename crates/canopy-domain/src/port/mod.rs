@@ -4,6 +4,7 @@
 //! [`StoreError`]; anything else is opaque to it.
 
 pub mod clock;
+pub mod installation;
 pub mod reader;
 pub mod secret;
 pub mod shared;
@@ -12,6 +13,7 @@ pub mod token;
 pub mod writer;
 
 pub use clock::{Clock, Ids};
+pub use installation::{Installation, SigningKey};
 pub use reader::ReadTx;
 pub use secret::Secrets;
 pub use shared::{News, SharedStore};

@@ -1,6 +1,6 @@
 //! The store and its units of work.
 
-use super::{ReadTx, SharedStore, WriteTx};
+use super::{Installation, ReadTx, SharedStore, WriteTx};
 use crate::access::Change;
 use crate::audit::AuditEvent;
 use crate::{AccountId, ApplicationId, EnvironmentId, IdentityId, Timestamp};
@@ -140,6 +140,9 @@ pub trait Store: Send + Sync {
     fn shared(&self) -> Option<&dyn SharedStore> {
         None
     }
+
+    /// What the processes of this installation share besides its data.
+    fn installation(&self) -> &dyn Installation;
 
     /// Makes sure that the store answers.
     ///

@@ -204,17 +204,16 @@ async fn list_events(request: Request<AccountReach, (), ListEvents>) -> Result<P
         limit: query.limit.0,
     };
     let binding = binding(scope, &asked);
+    let cursors = request.cursors().await?;
     if let Some(cursor) = &query.cursor {
-        let place = request.cursors().open(binding, cursor)?;
+        let place = cursors.open(binding, cursor)?;
         let place = read_place(&place).ok_or_else(|| Problem::internal("a genuine cursor holds no place"))?;
         asked.after = Some(place);
     }
     let part = request
         .run(move |app, _| async move { list::run(&app, scope.account, scope.bound_to, &asked).await })
         .await?;
-    let next = part
-        .next
-        .map(|place| request.cursors().seal(binding, &write_place(place)));
+    let next = part.next.map(|place| cursors.seal(binding, &write_place(place)));
     Ok(PartOf::of(part.events, next, show))
 }
 

@@ -101,7 +101,7 @@ impl Service {
             .sign(&claims(PrincipalKind::Operator, "root", None), clock.now())
             .unwrap();
         Self {
-            state: HttpState::new(app, verifier, Handle::current(), &[9; 32]),
+            state: HttpState::new(app, verifier, Handle::current()),
             signer,
             clock,
             operator,

@@ -1,5 +1,6 @@
 //! The configuration: flags over `CANOPY_*` variables over the file over defaults, read once.
 
+mod database_url;
 mod key;
 mod layers;
 mod print;
@@ -7,14 +8,13 @@ mod source;
 mod token_keys;
 mod value;
 
+pub use database_url::{DatabaseUrl, PostgresUrl};
 pub use key::Key;
 pub use layers::{CONFIG_VARIABLE, Layers, Raw};
 pub use print::{effective, sample};
 pub use source::{ConfigError, Problem, Source};
 pub use token_keys::{KeyMaterial, MIN_SECRET_BYTES, TokenKeySource};
-pub use value::{
-    ClaimText, DatabaseUrl, LogFormat, LogLevel, PublicUrl, Secret, SigningKeyFile, Synchronous, duration,
-};
+pub use value::{ClaimText, LogFormat, LogLevel, PublicUrl, Secret, SigningKeyFile, Synchronous, duration};
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -60,6 +60,23 @@ pub struct DatabaseConfig {
     pub url: DatabaseUrl,
     /// How surely SQLite writes.
     pub synchronous: Synchronous,
+    /// Connections to PostgreSQL.
+    pub postgres: PostgresConfig,
+}
+
+/// Connections to PostgreSQL.
+#[derive(Debug, Clone)]
+pub struct PostgresConfig {
+    /// How many there are at the most.
+    pub pool_size: NonZeroU16,
+    /// How long a call waits for a free one.
+    pub wait_timeout: Duration,
+    /// How long it may take to open one.
+    pub connect_timeout: Duration,
+    /// How long a write waits for the locks of another one.
+    pub lock_timeout: Duration,
+    /// How long one statement may run.
+    pub statement_timeout: Duration,
 }
 
 /// Access tokens.
@@ -170,6 +187,13 @@ fn path(text: &str) -> Result<PathBuf, String> {
     Ok(PathBuf::from(text))
 }
 
+fn number(text: &str) -> Result<NonZeroU16, String> {
+    match text.parse::<NonZeroU16>() {
+        Ok(number) if number.get() <= 1024 => Ok(number),
+        _ => Err("must be a number from 1 to 1024".to_owned()),
+    }
+}
+
 fn resolve(mut layers: Layers) -> Result<Config, ConfigError> {
     let problems = std::mem::take(&mut layers.problems);
     let mut reader = Reader {
@@ -199,16 +223,14 @@ fn read(reader: &mut Reader) -> Result<Config, String> {
             .map_err(|_| "must be an address and a port, such as 127.0.0.1:8080 or [::]:8080".to_owned())
     });
     let public_url = reader.text(Key::PublicUrl, PublicUrl::parse);
-    let workers = reader.text(Key::Workers, |text| match text.parse::<NonZeroU16>() {
-        Ok(number) if number.get() <= 1024 => Ok(number),
-        _ => Err("must be a number from 1 to 1024".to_owned()),
-    });
+    let workers = reader.text(Key::Workers, number);
     let shutdown_timeout = reader.text(Key::ShutdownTimeout, duration);
     let data_dir = reader
         .text(Key::DataDir, path)
         .unwrap_or_else(|| PathBuf::from("./canopy-data"));
     let url = reader.text(Key::DatabaseUrl, DatabaseUrl::parse);
     let synchronous = reader.text(Key::SqliteSynchronous, Synchronous::parse);
+    let postgres = postgres(reader)?;
     let signing_key = reader.text(Key::SigningKeyFile, path);
     let issuer = reader.text(Key::TokenIssuer, ClaimText::parse);
     let audience = reader.text(Key::TokenAudience, ClaimText::parse);
@@ -225,6 +247,7 @@ fn read(reader: &mut Reader) -> Result<Config, String> {
         database: DatabaseConfig {
             url: url.unwrap_or_else(|| DatabaseUrl::Sqlite(data_dir.join("canopy.db"))),
             synchronous: synchronous.unwrap_or(Synchronous::Full),
+            postgres,
         },
         tokens: TokenConfig {
             signing_key: signing_key.map_or_else(
@@ -241,6 +264,18 @@ fn read(reader: &mut Reader) -> Result<Config, String> {
         },
         data_dir,
         sources: BTreeMap::new(),
+    })
+}
+
+fn postgres(reader: &mut Reader) -> Result<PostgresConfig, String> {
+    let pool_size = reader.text(Key::PostgresPoolSize, number);
+    let mut limit = |key| reader.text(key, value::time_limit);
+    Ok(PostgresConfig {
+        wait_timeout: limit(Key::PostgresWaitTimeout).unwrap_or(Duration::from_secs(5)),
+        connect_timeout: limit(Key::PostgresConnectTimeout).unwrap_or(Duration::from_secs(5)),
+        lock_timeout: limit(Key::PostgresLockTimeout).unwrap_or(Duration::from_secs(10)),
+        statement_timeout: limit(Key::PostgresStatementTimeout).unwrap_or(Duration::from_secs(30)),
+        pool_size: pool_size.map_or_else(|| number("16"), Ok)?,
     })
 }
 

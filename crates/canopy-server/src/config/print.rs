@@ -61,6 +61,11 @@ fn value(config: &Config, key: Key) -> String {
         Key::DatabaseUrl => text(&config.database.url.to_string()),
         Key::SigningKeyFile => text(&config.tokens.signing_key.path().to_string_lossy()),
         Key::SqliteSynchronous => text(config.database.synchronous.as_str()),
+        Key::PostgresPoolSize => config.database.postgres.pool_size.to_string(),
+        Key::PostgresWaitTimeout => text(&duration_text(config.database.postgres.wait_timeout)),
+        Key::PostgresConnectTimeout => text(&duration_text(config.database.postgres.connect_timeout)),
+        Key::PostgresLockTimeout => text(&duration_text(config.database.postgres.lock_timeout)),
+        Key::PostgresStatementTimeout => text(&duration_text(config.database.postgres.statement_timeout)),
         Key::TokenIssuer => text(config.tokens.issuer.as_str()),
         Key::TokenAudience => text(config.tokens.audience.as_str()),
         Key::TokenKeys => {

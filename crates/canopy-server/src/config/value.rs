@@ -26,44 +26,6 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// Where the data is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum DatabaseUrl {
-    /// A file of SQLite.
-    Sqlite(PathBuf),
-}
-
-impl DatabaseUrl {
-    /// Reads a URL. What it says in its errors holds no password.
-    ///
-    /// # Errors
-    /// What is wrong with it.
-    pub fn parse(text: &str) -> Result<Self, String> {
-        let Some((scheme, rest)) = text.split_once("://") else {
-            return Err("must begin with `sqlite://`, followed by the path of a file".to_owned());
-        };
-        match scheme {
-            "sqlite" if rest.is_empty() || rest.ends_with('/') || rest.starts_with(':') => {
-                Err("must name a file, as in sqlite:///var/lib/canopy/canopy.db".to_owned())
-            }
-            "sqlite" if rest.contains('?') => Err("must not have a query (`?`)".to_owned()),
-            "sqlite" => Ok(Self::Sqlite(PathBuf::from(rest))),
-            "postgres" | "postgresql" => Err(
-                "names a PostgreSQL database, but this build has no PostgreSQL adapter yet; use sqlite://".to_owned(),
-            ),
-            _ => Err("must begin with `sqlite://`; other databases are not known".to_owned()),
-        }
-    }
-}
-
-impl fmt::Display for DatabaseUrl {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Sqlite(path) => write!(f, "sqlite://{}", path.display()),
-        }
-    }
-}
-
 /// The URL under which clients reach the installation: `http` or `https`, without a `/` at its end.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PublicUrl(String);
@@ -261,6 +223,18 @@ pub fn duration(text: &str) -> Result<Duration, String> {
         .checked_mul(millis)
         .map(Duration::from_millis)
         .ok_or_else(|| "is too long".to_owned())
+}
+
+/// Reads a length of time that something may take: no less than a millisecond, and no more than a day.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn time_limit(text: &str) -> Result<Duration, String> {
+    const DAY: Duration = Duration::from_secs(86_400);
+    match duration(text)? {
+        time if time.is_zero() || time > DAY => Err("must be from 1ms to 1d".to_owned()),
+        time => Ok(time),
+    }
 }
 
 /// A length of time as [`duration`] reads it.

@@ -31,6 +31,7 @@ pub mod audit;
 pub mod hierarchy;
 pub mod identity;
 pub mod identity_listing;
+pub mod installation;
 pub mod membership;
 pub mod permission;
 pub mod role;
@@ -178,6 +179,12 @@ macro_rules! storage_contract {
                 an_audit_event_is_found_by_id_in_its_account_alone
                 audit_filters_narrow_the_listing
                 the_parts_of_a_listing_of_audit_events_are_disjoint_and_complete
+            }
+            installation {
+                signing_keys_read_back_oldest_first
+                a_registered_signing_key_stays_as_it_is
+                a_secret_is_that_of_whoever_asked_first
+                all_who_ask_for_a_secret_at_once_are_given_the_same
             }
             unit_of_work {
                 dropping_a_unit_of_work_leaves_nothing_of_it

@@ -4,7 +4,7 @@ use super::server::Server;
 use super::shared::{self, TEMPLATE};
 use async_trait::async_trait;
 use canopy_domain::audit::AuditEvent;
-use canopy_domain::port::{ReadTx, SharedStore, Store, StoreError, WriteScope, WriteTx};
+use canopy_domain::port::{Installation, ReadTx, SharedStore, Store, StoreError, WriteScope, WriteTx};
 use canopy_storage_postgres::{PgOptions, PgStore};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -230,6 +230,10 @@ impl Store for PostgresStore {
 
     async fn append_audit_events(&self, events: &[AuditEvent]) -> Result<(), StoreError> {
         self.store.append_audit_events(events).await
+    }
+
+    fn installation(&self) -> &dyn Installation {
+        self.store.installation()
     }
 
     async fn ping(&self) -> Result<(), StoreError> {

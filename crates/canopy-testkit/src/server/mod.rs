@@ -96,7 +96,7 @@ impl TestServer {
         };
         let signer = TokenSigner::from_seed([42; 32], parties.clone()).expect("a working crypto library");
         let verifier = JwtVerifier::new(parties, vec![signer.verification_key().clone()]).expect("a verifier");
-        let state = HttpState::new(app.clone(), Arc::new(verifier), Handle::current(), &[9; 32]);
+        let state = HttpState::new(app.clone(), Arc::new(verifier), Handle::current());
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let base = format!("http://{}", listener.local_addr().expect("an address"));
         // A connection that a client opened ahead of need may lie idle for the whole of a long test.

@@ -1,5 +1,6 @@
 //! Who makes a call.
 
+use crate::idempotency::Repeatable;
 use canopy_domain::api_key::KeyAccess;
 use canopy_domain::audit::{Actor, ActorType};
 use canopy_domain::{AccountId, ApiKeyId, EnvironmentPlace, IdentityId};
@@ -43,23 +44,21 @@ pub enum Caller {
 }
 
 impl Caller {
-    /// Where the caller belongs; `None` for operators, who have no account.
-    pub const fn home(&self) -> Option<Home> {
+    /// The account it speaks in; an operator speaks in none.
+    pub const fn account(&self) -> Option<AccountId> {
         match self {
             Self::Operator { .. } => None,
-            Self::Admin {
-                account, environment, ..
-            }
-            | Self::Identity {
-                account, environment, ..
-            } => Some(Home {
-                account: *account,
-                place: *environment,
-            }),
-            Self::ApiKey { place, .. } => Some(Home {
-                account: place.account,
-                place: Some(*place),
-            }),
+            Self::Admin { account, .. } | Self::Identity { account, .. } => Some(*account),
+            Self::ApiKey { place, .. } => Some(place.account),
+        }
+    }
+
+    /// The environment that its credential names.
+    pub const fn environment(&self) -> Option<EnvironmentPlace> {
+        match self {
+            Self::Operator { .. } => None,
+            Self::Admin { environment, .. } | Self::Identity { environment, .. } => *environment,
+            Self::ApiKey { place, .. } => Some(*place),
         }
     }
 
@@ -79,20 +78,24 @@ impl Caller {
     }
 }
 
-/// Where a caller belongs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Home {
-    /// Its account.
-    pub account: AccountId,
-    /// The environment that its credential names.
-    pub place: Option<EnvironmentPlace>,
-}
-
 /// One call: who makes it, and the id under which logs and audit events know it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Call {
     /// Who.
     pub caller: Caller,
     /// The request's id.
     pub request_id: String,
+    /// What it takes to repeat the call; `None` where each call stands for itself.
+    pub repeatable: Option<Repeatable>,
+}
+
+impl Call {
+    /// A call that stands for itself.
+    pub const fn new(caller: Caller, request_id: String) -> Self {
+        Self {
+            caller,
+            request_id,
+            repeatable: None,
+        }
+    }
 }

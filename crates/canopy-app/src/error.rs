@@ -1,5 +1,6 @@
 //! What a use case answers when it does not do what was asked.
 
+use crate::idempotency::RepetitionError;
 use canopy_domain::assignment::change::ChangeRoleError;
 use canopy_domain::port::{StoreError, TokenError};
 use canopy_domain::setup::bootstrap::BootstrapError;
@@ -64,6 +65,9 @@ pub enum AppError {
     /// There is no such audit event where the caller may look.
     #[error("there is no such audit event")]
     AuditEventNotFound,
+    /// A call that may be repeated did nothing.
+    #[error(transparent)]
+    Repetition(#[from] RepetitionError),
     /// The store could not do its part.
     #[error(transparent)]
     Store(#[from] StoreError),

@@ -18,6 +18,7 @@ pub mod decisions;
 mod directory;
 mod error;
 pub mod hierarchy;
+mod idempotency;
 pub mod identity;
 pub mod permission;
 pub mod role;
@@ -28,5 +29,6 @@ mod unit_of_work;
 
 pub use app::App;
 pub use bulk::BulkMode;
-pub use caller::{Call, Caller, Home};
+pub use caller::{Call, Caller};
 pub use error::AppError;
+pub use idempotency::{Encode, Repeatable, RepetitionError};

@@ -44,8 +44,8 @@ impl Attempt<'_> {
             code: problem.code.as_str(),
             request_id: &request_id(http),
         };
-        match caller.home() {
-            Some(home) if !state.limits().may_log(home.account) => refusals.drop_another(),
+        match caller.account() {
+            Some(account) if !state.limits().may_log(account) => refusals.drop_another(),
             // To an operator, who may look everywhere, an account that is not there is no refusal.
             None if problem.code.status() == 404 => {}
             _ => refusals.note(&refusal),

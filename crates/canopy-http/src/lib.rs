@@ -12,6 +12,7 @@ mod credential;
 mod cursor;
 mod edge;
 mod error_code;
+mod idempotency;
 mod input;
 mod limits;
 mod metrics;

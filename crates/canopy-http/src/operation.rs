@@ -37,6 +37,8 @@ pub(crate) struct Shape {
     pub(crate) query: Vec<Parameter>,
     /// Whether it needs `If-Match`.
     pub(crate) versioned: bool,
+    /// Whether it takes an `Idempotency-Key`.
+    pub(crate) repeatable: bool,
     /// Whether its body has members that are refused as unsupported.
     pub(crate) unsupported: bool,
     /// The schema of its body.
@@ -186,6 +188,9 @@ fn codes_of(surface: Surface, needs: Needs, shape: &Shape, has_body: bool, rules
     if shape.unsupported {
         codes.insert(E::UnsupportedField);
     }
+    if shape.repeatable {
+        codes.extend([E::IdempotencyKeyReused, E::IdempotencyInProgress]);
+    }
     if shape.versioned {
         codes.extend([E::IfMatchRequired, E::VersionMismatch]);
     }
@@ -250,7 +255,8 @@ impl<M> Draft<M> {
             let (known, known_items) = (Rc::clone(&known), Rc::clone(&known_items));
             Box::pin(async move {
                 let mut caller = None;
-                let received = Request::receive::<W>(&http, payload, &state, (surface, needs), &mut caller).await;
+                let served = (surface, needs, A::REPEATABLE);
+                let received = Request::receive::<W>(&http, payload, &state, served, &mut caller).await;
                 let answered = match received {
                     Ok(request) => handler(request).await,
                     Err(problem) => Err(problem),
@@ -262,7 +268,7 @@ impl<M> Draft<M> {
                             "{name} does not document all of {:?}",
                             answer.item_codes()
                         );
-                        answer.respond(&http)
+                        answer.respond(http.path())
                     }
                     Err(problem) => {
                         debug_assert!(
@@ -307,6 +313,7 @@ fn shape<P: PathInput, Q: QueryInput, B: BodyInput, A: Answer>() -> Shape {
         id: P::NAME.zip(P::schema()),
         query: Q::parameters(),
         versioned: B::VERSIONED,
+        repeatable: A::REPEATABLE,
         unsupported: B::UNSUPPORTED,
         body: B::schema,
         answers: A::describe,

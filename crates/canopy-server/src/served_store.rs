@@ -3,9 +3,9 @@
 use async_trait::async_trait;
 use canopy_domain::audit::AuditEvent;
 use canopy_domain::port::{
-    Installation, News, ReadTx, SharedStore, SigningKey, Store, StoreError, WriteScope, WriteTx,
+    Begun, Installation, News, ReadTx, RequestIdentity, SharedStore, SigningKey, Store, StoreError, WriteScope, WriteTx,
 };
-use canopy_domain::{EnvironmentId, Revision};
+use canopy_domain::{EnvironmentId, Revision, Timestamp};
 use canopy_storage_postgres::PgStore;
 use canopy_storage_sqlite::SqliteStore;
 use std::convert::Infallible;
@@ -90,6 +90,15 @@ impl Store for ServedStore {
 
     async fn write(&self, scope: WriteScope) -> Result<Box<dyn WriteTx>, StoreError> {
         self.store()?.write(scope).await
+    }
+
+    async fn write_once(
+        &self,
+        scope: WriteScope,
+        request: RequestIdentity,
+        since: Timestamp,
+    ) -> Result<Begun, StoreError> {
+        self.store()?.write_once(scope, request, since).await
     }
 
     async fn append_audit_events(&self, events: &[AuditEvent]) -> Result<(), StoreError> {

@@ -5,8 +5,11 @@ use crate::installation::Shared;
 use crate::state::State;
 use crate::unit::{Reading, Unit, Writing};
 use async_trait::async_trait;
+use canopy_domain::Timestamp;
 use canopy_domain::audit::AuditEvent;
-use canopy_domain::port::{Installation, ReadTx, Store, StoreError, WriteScope, WriteTx};
+use canopy_domain::port::{
+    Begun, Installation, ReadTx, RequestIdentity, RunningClaim, RunningRequests, Store, StoreError, WriteScope, WriteTx,
+};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
@@ -32,6 +35,7 @@ pub struct MemoryStore {
     committed: Arc<Committed>,
     pub(crate) shared: Arc<Shared>,
     writer: Arc<Mutex<()>>,
+    running: RunningRequests,
     deadline: Duration,
     is_strict: bool,
 }
@@ -78,6 +82,7 @@ impl MemoryStore {
             committed: Arc::default(),
             shared: Arc::default(),
             writer: Arc::default(),
+            running: RunningRequests::default(),
             deadline,
             is_strict: false,
         }
@@ -105,6 +110,14 @@ impl MemoryStore {
         let lock = tokio::time::timeout(self.deadline, lock).await;
         lock.map_err(|elapsed| StoreError::Busy(Box::new(elapsed)))
     }
+
+    async fn begin(&self, scope: WriteScope, claim: Option<RunningClaim>) -> Result<Unit<Writing>, StoreError> {
+        let lock = self.lock().await?;
+        let state = self.committed.get();
+        let scope = self.is_strict.then_some(scope);
+        let writing = Writing::new(Arc::clone(&self.committed), scope, claim, lock);
+        Ok(Unit::new(state, writing))
+    }
 }
 
 impl Default for MemoryStore {
@@ -120,10 +133,23 @@ impl Store for MemoryStore {
     }
 
     async fn write(&self, scope: WriteScope) -> Result<Box<dyn WriteTx>, StoreError> {
-        let lock = self.lock().await?;
-        let state = self.committed.get();
-        let writing = Writing::new(Arc::clone(&self.committed), self.is_strict.then_some(scope), lock);
-        Ok(Box::new(Unit::new(state, writing)))
+        Ok(Box::new(self.begin(scope, None).await?))
+    }
+
+    async fn write_once(
+        &self,
+        scope: WriteScope,
+        request: RequestIdentity,
+        since: Timestamp,
+    ) -> Result<Begun, StoreError> {
+        let Some(claim) = self.running.claim(request) else {
+            return Ok(Begun::Running);
+        };
+        let kept = self.committed.get().answers.get(&request).cloned();
+        match kept.filter(|kept| kept.at >= since) {
+            Some(kept) => Ok(Begun::Answered(kept)),
+            None => Ok(Begun::Fresh(Box::new(self.begin(scope, Some(claim)).await?))),
+        }
     }
 
     async fn append_audit_events(&self, events: &[AuditEvent]) -> Result<(), StoreError> {

@@ -11,6 +11,7 @@ mod error;
 mod hierarchy;
 mod identity;
 mod installation;
+mod kept_answer;
 mod migration;
 mod options;
 mod packed;

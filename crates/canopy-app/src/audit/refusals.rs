@@ -68,7 +68,7 @@ impl Refusals {
             code,
             request_id,
         } = *refusal;
-        let Some(home) = caller.home() else {
+        let Some(account) = caller.account() else {
             tracing::warn!(
                 operation,
                 code,
@@ -81,9 +81,9 @@ impl Refusals {
         let at = self.app.now();
         let event = AuditEvent {
             id: AuditEventId::new(self.app.mint()),
-            account_id: home.account,
-            application_id: home.place.map(|place| place.application),
-            environment_id: home.place.map(|place| place.environment),
+            account_id: account,
+            application_id: caller.environment().map(|place| place.application),
+            environment_id: caller.environment().map(|place| place.environment),
             actor: caller.actor(),
             action: "access.refuse",
             category: AuditCategory::Access,

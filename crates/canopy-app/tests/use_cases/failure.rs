@@ -6,9 +6,10 @@ use canopy_app::access::evaluate;
 use canopy_app::assignment::bulk_create;
 use canopy_app::decisions::Consistency;
 use canopy_app::{App, AppError, BulkMode, tenancy};
+use canopy_domain::Timestamp;
 use canopy_domain::access::{Question, Scope};
 use canopy_domain::audit::AuditEvent;
-use canopy_domain::port::{Installation, ReadTx, Store, StoreError, WriteScope, WriteTx};
+use canopy_domain::port::{Begun, Installation, ReadTx, RequestIdentity, Store, StoreError, WriteScope, WriteTx};
 use canopy_storage_memory::MemoryStore;
 use canopy_testkit::{CountingIds, CountingSecrets, FixedClock};
 use std::sync::Arc;
@@ -22,6 +23,12 @@ mockall::mock! {
         async fn write(&self, scope: WriteScope) -> Result<Box<dyn WriteTx>, StoreError>;
         async fn append_audit_events(&self, events: &[AuditEvent]) -> Result<(), StoreError>;
         fn installation(&self) -> &'static dyn Installation;
+        async fn write_once(
+            &self,
+            scope: WriteScope,
+            request: RequestIdentity,
+            since: Timestamp,
+        ) -> Result<Begun, StoreError>;
         async fn ping(&self) -> Result<(), StoreError>;
     }
 }
@@ -57,6 +64,15 @@ impl Store for FailingFirst {
 
     fn installation(&self) -> &dyn Installation {
         self.real.installation()
+    }
+
+    async fn write_once(
+        &self,
+        scope: WriteScope,
+        request: RequestIdentity,
+        since: Timestamp,
+    ) -> Result<Begun, StoreError> {
+        self.real.write_once(scope, request, since).await
     }
 
     async fn ping(&self) -> Result<(), StoreError> {
@@ -145,6 +161,15 @@ impl Store for Gated {
 
     fn installation(&self) -> &dyn Installation {
         self.real.installation()
+    }
+
+    async fn write_once(
+        &self,
+        scope: WriteScope,
+        request: RequestIdentity,
+        since: Timestamp,
+    ) -> Result<Begun, StoreError> {
+        self.real.write_once(scope, request, since).await
     }
 
     async fn ping(&self) -> Result<(), StoreError> {

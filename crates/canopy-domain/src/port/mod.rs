@@ -4,6 +4,7 @@
 //! [`StoreError`]; anything else is opaque to it.
 
 pub mod clock;
+pub mod idempotency;
 pub mod installation;
 pub mod reader;
 pub mod secret;
@@ -13,6 +14,7 @@ pub mod token;
 pub mod writer;
 
 pub use clock::{Clock, Ids};
+pub use idempotency::{Begun, KeptAnswer, RequestIdentity, RunningClaim, RunningRequests};
 pub use installation::{Installation, SigningKey};
 pub use reader::ReadTx;
 pub use secret::Secrets;

@@ -1,6 +1,6 @@
 //! The store and its units of work.
 
-use super::{Installation, ReadTx, SharedStore, WriteTx};
+use super::{Begun, Installation, ReadTx, RequestIdentity, SharedStore, WriteTx};
 use crate::access::Change;
 use crate::audit::AuditEvent;
 use crate::{AccountId, ApplicationId, EnvironmentId, IdentityId, Timestamp};
@@ -135,6 +135,17 @@ pub trait Store: Send + Sync {
     /// # Errors
     /// Any [`StoreError`].
     async fn append_audit_events(&self, events: &[AuditEvent]) -> Result<(), StoreError>;
+    /// Opens a unit of work as [`write`](Self::write) does, for a request that may be repeated: unless the same request is
+    /// being answered by anybody, or has an answer that was kept at or after `since`. Neither is waited for.
+    ///
+    /// # Errors
+    /// As [`write`](Self::write).
+    async fn write_once(
+        &self,
+        scope: WriteScope,
+        request: RequestIdentity,
+        since: Timestamp,
+    ) -> Result<Begun, StoreError>;
 
     /// What the store offers to processes that share it; `None` where this process is the only one that writes to it.
     fn shared(&self) -> Option<&dyn SharedStore> {

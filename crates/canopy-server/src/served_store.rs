@@ -1,6 +1,7 @@
 //! The store as the service sees it: one that may come later, and that tells when nobody uses it any more.
 
 use async_trait::async_trait;
+use canopy_domain::audit::AuditEvent;
 use canopy_domain::port::{
     Begun, Installation, News, ReadTx, RequestIdentity, SharedStore, SigningKey, Store, StoreError, WriteScope, WriteTx,
 };

@@ -1,5 +1,6 @@
 //! The store: a pool of connections to one database, and the feed of what changes in it.
 
+use crate::audit;
 use crate::feed::{self, Teller};
 use crate::kept_answer::{self, Known};
 use crate::lock;

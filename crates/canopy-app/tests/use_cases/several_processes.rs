@@ -70,6 +70,11 @@ impl Store for Shared {
         Some(self)
     }
 
+    async fn append_audit_events(&self, events: &[AuditEvent]) -> Result<(), StoreError> {
+        self.reach()?;
+        self.store.append_audit_events(events).await
+    }
+
     fn installation(&self) -> &dyn Installation {
         self.store.installation()
     }

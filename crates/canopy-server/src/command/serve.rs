@@ -2,7 +2,7 @@
 
 use crate::adapter::{OsSecrets, SystemClock, UuidV7Ids};
 use crate::backoff::Backoff;
-use crate::config::{Config, PublicUrl};
+use crate::config::{Config, LimitConfig, PublicUrl};
 use crate::demo::{self, Demo, DemoError, Standing};
 use crate::served_store::{LetGo, ServedStore};
 use crate::signal::EndSignals;
@@ -11,7 +11,7 @@ use crate::tokens::{TokensError, signer, verifier};
 use canopy_app::App;
 use canopy_domain::port::{PrincipalKind, Secrets as _, TokenClaims};
 use canopy_http::token::{KeyError, TokenSigner};
-use canopy_http::{HttpState, ServerOptions};
+use canopy_http::{HttpState, LimitOptions, ServerOptions};
 use canopy_storage_postgres::PgOptions;
 use std::convert::Infallible;
 use std::io::{self, Write as _};
@@ -130,11 +130,25 @@ impl Service<'_> {
             .local_addr()
             .map_err(system("tell the address it listens on"))?;
         let mut signals = EndSignals::catch().map_err(system("catch signals"))?;
-        let state = HttpState::new(app.clone(), Arc::new(verifier), Handle::current());
+        let mut state =
+            HttpState::new(app.clone(), Arc::new(verifier), Handle::current()).with_limits(limits(&self.config.limits));
+        if http.metrics_listen.is_some() {
+            state = state.with_metrics_apart();
+        }
         let options = ServerOptions {
             workers: http.workers,
             shutdown_timeout: http.shutdown_timeout,
             ..ServerOptions::default()
+        };
+        let metrics = match http.metrics_listen {
+            None => None,
+            Some(address) => {
+                let listener = listen(address).map_err(|source| ServeError::Bind { address, source })?;
+                let server = canopy_http::metrics_server(listener, state.clone(), &options).map_err(system("serve"))?;
+                let handle = server.handle();
+                tracing::info!(%address, "metrics are served apart");
+                Some((handle, tokio::spawn(server)))
+            }
         };
         let server = canopy_http::server(listener, state, &options).map_err(system("serve"))?;
         let handle = server.handle();
@@ -147,6 +161,10 @@ impl Service<'_> {
         let orderly = async {
             handle.stop(true).await;
             (&mut running).await.ok();
+            if let Some((handle, running)) = metrics {
+                handle.stop(false).await;
+                running.await.ok();
+            }
             drop((app, self.store));
             // Workers let go of the store as they end, and so do calls whose clients have hung up; the last one closes
             // it, which moves SQLite's log into the database.
@@ -193,6 +211,15 @@ impl Service<'_> {
             }
             backoff.wait().await;
         }
+    }
+}
+
+/// The limits of the configuration as the HTTP adapter takes them.
+fn limits(config: &LimitConfig) -> LimitOptions {
+    LimitOptions {
+        failed_authentications: config.failed_authentications,
+        requests: config.requests,
+        trusted_proxies: config.trusted_proxies.networks().to_vec(),
     }
 }
 

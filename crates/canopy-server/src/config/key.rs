@@ -45,6 +45,9 @@ keys! {
         "The number of HTTP worker threads, 1 to 1024. By default the number of cores.";
     ShutdownTimeout = "shutdown_timeout", "CANOPY_SHUTDOWN_TIMEOUT", "\"30s\"",
         "How long a shutdown waits for running requests, such as \"30s\" or \"2m\".";
+    MetricsListen = "metrics_listen", "CANOPY_METRICS_LISTEN", "\"same\"",
+        "An address and port of its own for /metrics, which is then served there alone; \"same\": with the API, to anybody \
+         who reaches it.";
     DataDir = "data_dir", "CANOPY_DATA_DIR", "\"./canopy-data\"",
         "The folder of the signing key and, by default, of the database. Made on first start, for its owner alone.";
     DatabaseUrl = "database_url", "CANOPY_DATABASE_URL", "\"sqlite://./canopy-data/canopy.db\"",
@@ -67,6 +70,14 @@ keys! {
         "How long a write waits for another write of the same environment before it is answered 503.";
     PostgresStatementTimeout = "postgres.statement_timeout", "CANOPY_POSTGRES_STATEMENT_TIMEOUT", "\"30s\"",
         "How long PostgreSQL may work at one statement before the call is answered 503.";
+    LimitFailedAuthentications = "limit.failed_authentications", "CANOPY_LIMIT_FAILED_AUTHENTICATIONS", "600",
+        "How many refused credentials a client address (of IPv6, a /64 network) has each minute before further ones are \
+         answered 429. Valid credentials are never refused for them.";
+    LimitRequests = "limit.requests", "CANOPY_LIMIT_REQUESTS", "0",
+        "How many requests a credential has each minute before further ones are answered 429; 0 for any number.";
+    LimitTrustedProxies = "limit.trusted_proxies", "CANOPY_LIMIT_TRUSTED_PROXIES", "\"\"",
+        "The addresses or networks of proxies in front of the service, with commas between them, such as \
+         \"10.0.0.0/8, fd00::1\". Of these alone X-Forwarded-For is believed.";
     TokenIssuer = "token.issuer", "CANOPY_TOKEN_ISSUER", "\"canopy\"",
         "The `iss` that access tokens must carry.";
     TokenAudience = "token.audience", "CANOPY_TOKEN_AUDIENCE", "\"canopy\"",

@@ -14,12 +14,15 @@ pub use layers::{CONFIG_VARIABLE, Layers, Raw};
 pub use print::{effective, sample};
 pub use source::{ConfigError, Problem, Source};
 pub use token_keys::{KeyMaterial, MIN_SECRET_BYTES, TokenKeySource};
-pub use value::{ClaimText, LogFormat, LogLevel, PublicUrl, Secret, SigningKeyFile, Synchronous, duration};
+pub use value::{
+    ClaimText, LogFormat, LogLevel, ProxyNetworks, PublicUrl, Secret, SigningKeyFile, Synchronous, duration,
+};
 
+use canopy_http::LimitOptions;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::net::SocketAddr;
-use std::num::NonZeroU16;
+use std::num::{NonZeroU16, NonZeroU32};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -32,6 +35,8 @@ pub struct Config {
     pub data_dir: PathBuf,
     /// The store.
     pub database: DatabaseConfig,
+    /// Limits on callers.
+    pub limits: LimitConfig,
     /// Access tokens.
     pub tokens: TokenConfig,
     /// The log.
@@ -45,6 +50,8 @@ pub struct Config {
 pub struct HttpConfig {
     /// Where to listen.
     pub listen: SocketAddr,
+    /// Where `/metrics` is served alone; `None`: with the rest.
+    pub metrics_listen: Option<SocketAddr>,
     /// How clients reach the installation; `None`: at the address it listens on.
     pub public_url: Option<PublicUrl>,
     /// Worker threads.
@@ -77,6 +84,17 @@ pub struct PostgresConfig {
     pub lock_timeout: Duration,
     /// How long one statement may run.
     pub statement_timeout: Duration,
+}
+
+/// Limits on callers.
+#[derive(Debug, Clone)]
+pub struct LimitConfig {
+    /// Refused credentials of a client address each minute.
+    pub failed_authentications: NonZeroU32,
+    /// Requests of a credential each minute; `None`: any number.
+    pub requests: Option<NonZeroU32>,
+    /// Whose `X-Forwarded-For` is believed.
+    pub trusted_proxies: ProxyNetworks,
 }
 
 /// Access tokens.
@@ -216,11 +234,17 @@ fn resolve(mut layers: Layers) -> Result<Config, ConfigError> {
     }
 }
 
+fn address(text: &str) -> Result<SocketAddr, String> {
+    text.parse()
+        .map_err(|_| "must be an address and a port, such as 127.0.0.1:8080 or [::]:8080".to_owned())
+}
+
 /// Reads every setting. An error here would be a default that is not valid, which a test rules out.
 fn read(reader: &mut Reader) -> Result<Config, String> {
-    let listen = reader.text(Key::Listen, |text| {
-        text.parse::<SocketAddr>()
-            .map_err(|_| "must be an address and a port, such as 127.0.0.1:8080 or [::]:8080".to_owned())
+    let listen = reader.text(Key::Listen, address);
+    let metrics_listen = reader.text(Key::MetricsListen, |text| match text {
+        "same" => Ok(None),
+        text => address(text).map(Some),
     });
     let public_url = reader.text(Key::PublicUrl, PublicUrl::parse);
     let workers = reader.text(Key::Workers, number);
@@ -231,6 +255,14 @@ fn read(reader: &mut Reader) -> Result<Config, String> {
     let url = reader.text(Key::DatabaseUrl, DatabaseUrl::parse);
     let synchronous = reader.text(Key::SqliteSynchronous, Synchronous::parse);
     let postgres = postgres(reader)?;
+    let failed_authentications = reader.text(Key::LimitFailedAuthentications, |text| {
+        text.parse().map_err(|_| "must be a number of 1 or more".to_owned())
+    });
+    let requests = reader.text(Key::LimitRequests, |text| {
+        let number = text.parse().map_err(|_| "must be a number; 0 for no limit".to_owned());
+        number.map(NonZeroU32::new)
+    });
+    let trusted_proxies = reader.text(Key::LimitTrustedProxies, ProxyNetworks::parse);
     let signing_key = reader.text(Key::SigningKeyFile, path);
     let issuer = reader.text(Key::TokenIssuer, ClaimText::parse);
     let audience = reader.text(Key::TokenAudience, ClaimText::parse);
@@ -240,6 +272,7 @@ fn read(reader: &mut Reader) -> Result<Config, String> {
     Ok(Config {
         http: HttpConfig {
             listen: listen.unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 8080))),
+            metrics_listen: metrics_listen.flatten(),
             public_url,
             workers: workers.unwrap_or_else(cores),
             shutdown_timeout: shutdown_timeout.unwrap_or(Duration::from_secs(30)),
@@ -248,6 +281,11 @@ fn read(reader: &mut Reader) -> Result<Config, String> {
             url: url.unwrap_or_else(|| DatabaseUrl::Sqlite(data_dir.join("canopy.db"))),
             synchronous: synchronous.unwrap_or(Synchronous::Full),
             postgres,
+        },
+        limits: LimitConfig {
+            failed_authentications: failed_authentications.unwrap_or(LimitOptions::FAILED_AUTHENTICATIONS),
+            requests: requests.flatten(),
+            trusted_proxies: trusted_proxies.unwrap_or_default(),
         },
         tokens: TokenConfig {
             signing_key: signing_key.map_or_else(

@@ -261,3 +261,28 @@ fn the_sample_says_what_the_defaults_are() {
     assert_eq!(values(&on), values(&off));
     assert_eq!(on.sources.len(), Key::ALL.len());
 }
+
+#[test]
+fn limits_and_the_address_of_metrics_are_read() {
+    let config = from("", &[], &[]).unwrap();
+    assert_eq!(config.http.metrics_listen, None);
+    assert_eq!(config.limits.failed_authentications.get(), 600);
+    assert_eq!(config.limits.requests, None);
+    assert!(config.limits.trusted_proxies.networks().is_empty());
+    let file = "metrics_listen = \"127.0.0.1:9090\"\n[limit]\nfailed_authentications = 5\nrequests = 60\n\
+                trusted_proxies = \"10.0.0.0/8, ::1\"\n";
+    let config = from(file, &[], &[]).unwrap();
+    assert_eq!(config.http.metrics_listen, Some("127.0.0.1:9090".parse().unwrap()));
+    assert_eq!(config.limits.failed_authentications.get(), 5);
+    assert_eq!(config.limits.requests.map(std::num::NonZeroU32::get), Some(60));
+    assert_eq!(config.limits.trusted_proxies.to_string(), "10.0.0.0/8, ::1/128");
+    for (variable, bad) in [
+        ("CANOPY_METRICS_LISTEN", "9090"),
+        ("CANOPY_LIMIT_FAILED_AUTHENTICATIONS", "0"),
+        ("CANOPY_LIMIT_REQUESTS", "-1"),
+        ("CANOPY_LIMIT_TRUSTED_PROXIES", "10.0.0.0/33"),
+        ("CANOPY_LIMIT_TRUSTED_PROXIES", "proxy.example"),
+    ] {
+        assert_eq!(refused("", &[(variable, bad)]).len(), 1, "{variable} {bad}");
+    }
+}

@@ -1,6 +1,8 @@
 //! The values of settings: each exists only if it is valid.
 
+use canopy_http::IpNet;
 use std::fmt;
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -86,6 +88,40 @@ impl ClaimText {
     /// The text.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+}
+
+/// The networks of proxies that are believed.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ProxyNetworks(Vec<IpNet>);
+
+impl ProxyNetworks {
+    /// Reads addresses and networks with commas between them.
+    ///
+    /// # Errors
+    /// What is wrong with them.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let parts = text.split(',').map(str::trim).filter(|part| !part.is_empty());
+        let network = |part: &str| {
+            let address = || part.parse::<IpAddr>().map(IpNet::from);
+            part.parse::<IpNet>().or_else(|_| address())
+        };
+        let networks: Result<Vec<IpNet>, _> = parts.map(network).collect();
+        networks
+            .map(Self)
+            .map_err(|_| "must be addresses or networks, such as 10.0.0.0/8, fd00::1".to_owned())
+    }
+
+    /// The networks.
+    pub fn networks(&self) -> &[IpNet] {
+        &self.0
+    }
+}
+
+impl fmt::Display for ProxyNetworks {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let texts: Vec<String> = self.0.iter().map(ToString::to_string).collect();
+        f.write_str(&texts.join(", "))
     }
 }
 

@@ -182,6 +182,11 @@ macro_rules! storage_contract {
                 an_audit_event_reads_back_as_it_was_written
                 an_audit_event_has_the_revision_of_the_environment_it_names
                 audit_events_are_listed_newest_first_within_their_account
+                appended_audit_events_read_back_without_a_revision
+                audit_events_are_appended_all_or_none
+                an_audit_event_is_found_by_id_in_its_account_alone
+                audit_filters_narrow_the_listing
+                the_parts_of_a_listing_of_audit_events_are_disjoint_and_complete
             }
             installation {
                 signing_keys_read_back_oldest_first

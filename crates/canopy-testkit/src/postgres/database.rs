@@ -239,6 +239,10 @@ impl Store for PostgresStore {
         self.store.shared()
     }
 
+    async fn append_audit_events(&self, events: &[AuditEvent]) -> Result<(), StoreError> {
+        self.store.append_audit_events(events).await
+    }
+
     fn installation(&self) -> &dyn Installation {
         self.store.installation()
     }

@@ -253,6 +253,7 @@ impl From<MembershipError> for Problem {
         let code = match error {
             MembershipError::NotFound => ErrorCode::MembershipNotFound,
             MembershipError::AlreadyActive => ErrorCode::AlreadyMember,
+            MembershipError::NotActive => ErrorCode::MembershipNotActive,
             MembershipError::DuplicateInBatch { first } => {
                 return Self::rule(ErrorCode::DuplicateIdentityInBatch, &error).with("first_index", first);
             }

@@ -1,7 +1,9 @@
 //! Who makes a call.
 
+use canopy_domain::api_key::KeyAccess;
 use canopy_domain::audit::{Actor, ActorType};
-use canopy_domain::{AccountId, EnvironmentId, IdentityId};
+use canopy_domain::{AccountId, ApiKeyId, EnvironmentPlace, IdentityId};
+use std::sync::Arc;
 
 /// An authenticated principal.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,7 +20,7 @@ pub enum Caller {
         /// The subject of the token.
         subject: String,
         /// The environment that the token names, which lies in the account.
-        environment: Option<EnvironmentId>,
+        environment: Option<EnvironmentPlace>,
     },
     /// An end user.
     Identity {
@@ -27,7 +29,16 @@ pub enum Caller {
         /// The identity, which belongs to the account.
         id: IdentityId,
         /// The environment that the token names, which lies in the account.
-        environment: Option<EnvironmentId>,
+        environment: Option<EnvironmentPlace>,
+    },
+    /// A backend of the customer.
+    ApiKey {
+        /// The environment that the key is bound to.
+        place: EnvironmentPlace,
+        /// The key.
+        id: ApiKeyId,
+        /// What it may do there.
+        access: Arc<KeyAccess>,
     },
 }
 
@@ -38,6 +49,7 @@ impl Caller {
             Self::Operator { subject } => (subject.clone(), ActorType::Operator),
             Self::Admin { subject, .. } => (subject.clone(), ActorType::Admin),
             Self::Identity { id, .. } => (id.to_string(), ActorType::Identity),
+            Self::ApiKey { id, .. } => (id.to_string(), ActorType::ApiKey),
         };
         Actor {
             label: id.clone(),

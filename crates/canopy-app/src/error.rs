@@ -16,9 +16,15 @@ pub enum AppError {
     /// The credential is not accepted.
     #[error(transparent)]
     Token(#[from] TokenError),
+    /// The API key is malformed, unknown, revoked or expired. Callers are not told which.
+    #[error("the API key is not valid")]
+    InvalidApiKey,
     /// The credential is good but its kind of principal may not make this call.
     #[error("this kind of principal may not make this call")]
     WrongPrincipal,
+    /// The key is good but its scopes do not open this call.
+    #[error("the API key lacks the scope that this call needs")]
+    ScopeMissing,
     /// A rule of accounts, applications or environments.
     #[error(transparent)]
     Tenancy(#[from] TenancyError),

@@ -51,8 +51,10 @@ error_codes! {
 
     InvalidToken = "auth.invalid_token", 401, "The access token is missing, malformed, wrongly signed or not valid here.";
     TokenExpired = "auth.token_expired", 401, "The access token was valid once.";
+    InvalidApiKey = "auth.invalid_api_key", 401, "The API key is malformed, unknown, revoked or expired.";
     TwoCredentials = "auth.two_credentials", 400, "The request carries more than one credential.";
     WrongPrincipalType = "auth.wrong_principal_type", 403, "The credential is good, but its kind of principal may not make this call.";
+    ScopeMissing = "auth.scope_missing", 403, "The API key is good, but its scopes do not open this call.";
 
     AccountNotFound = "accounts.account_not_found", 404, "There is no such account where the caller may look.";
     AccountSlugTaken = "accounts.slug_taken", 409, "Another account has this slug.";

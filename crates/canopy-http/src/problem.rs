@@ -125,6 +125,8 @@ impl From<AppError> for Problem {
         match error {
             AppError::Token(error) => error.into(),
             AppError::WrongPrincipal => Self::rule(ErrorCode::WrongPrincipalType, &error),
+            AppError::InvalidApiKey => Self::rule(ErrorCode::InvalidApiKey, &error),
+            AppError::ScopeMissing => Self::rule(ErrorCode::ScopeMissing, &error),
             AppError::Tenancy(error) => error.into(),
             AppError::Permission(error) => error.into(),
             AppError::Role(error) => error.into(),

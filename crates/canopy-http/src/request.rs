@@ -1,10 +1,11 @@
 //! A request as handlers get it: read step by step in the order of refusals, so that a stranger learns nothing but 401.
 
-use crate::credential;
+use crate::credential::{self, Credential};
 use crate::edge::request_id;
 use crate::input::{BodyInput, PathInput, parse_json, read_body};
+use crate::operation::Needs;
 use crate::problem::Problem;
-use crate::scope::{Level, Scope, Slugs};
+use crate::scope::{Surface, Way};
 use crate::state::HttpState;
 use crate::wire::{Faults, Json, QueryInput, QueryReader};
 use actix_web::HttpRequest;
@@ -26,11 +27,17 @@ pub(crate) struct Request<S, P = (), Q = (), B = ()> {
     pub(crate) body: B,
 }
 
-impl<S: Scope, P: PathInput, Q: QueryInput, B: BodyInput> Request<S, P, Q, B> {
-    /// Reads a request: credential 401, principal 403, place 404, media type 415, size 413, path, query and body 400,
-    /// `If-Match` 428.
-    pub(crate) async fn receive(http: &HttpRequest, payload: Payload, state: &HttpState) -> Result<Self, Problem> {
-        let (scope, call) = enter::<S>(http, state).await?;
+impl<S: Send + 'static, P: PathInput, Q: QueryInput, B: BodyInput> Request<S, P, Q, B> {
+    /// Reads a request: credential 401, principal 403, place 404, key scope 403, media type 415, size 413, path, query and
+    /// body 400, `If-Match` 428.
+    pub(crate) async fn receive<W: Way<S>>(
+        http: &HttpRequest,
+        payload: Payload,
+        state: &HttpState,
+        (surface, needs): (Surface, Needs),
+    ) -> Result<Self, Problem> {
+        let (scope, call) = enter::<S, W>(http, state, surface).await?;
+        needs.check(&call.caller)?;
         let raw = if B::HAS_BODY {
             read_body(http, payload, state.body_timeout()).await?
         } else {
@@ -58,14 +65,20 @@ impl<S: Scope, P: PathInput, Q: QueryInput, B: BodyInput> Request<S, P, Q, B> {
 }
 
 /// Finds out who calls and where.
-async fn enter<S: Scope>(http: &HttpRequest, state: &HttpState) -> Result<(S, Call), Problem> {
-    let token = credential::bearer(http)?;
-    let claims = state.tokens().verify(token, state.app().now())?;
+async fn enter<S: Send + 'static, W: Way<S>>(
+    http: &HttpRequest,
+    state: &HttpState,
+    surface: Surface,
+) -> Result<(S, Call), Problem> {
+    let claims = match credential::read(http, surface)? {
+        Credential::Token(token) => state.tokens().verify(token, state.app().now())?,
+        Credential::Key(_) => return Err(AppError::InvalidApiKey.into()),
+    };
     let app = state.app().clone();
-    let slugs = slugs(http, S::LEVEL);
+    let slugs = W::slugs(http);
     let entered = async move {
         let caller = scope::authenticate(&app, &claims).await?;
-        S::find(app, caller, slugs).await
+        W::find(app, caller, slugs).await
     };
     let (scope, caller) = state.run_quick(entered).await??;
     Ok((
@@ -75,27 +88,6 @@ async fn enter<S: Scope>(http: &HttpRequest, state: &HttpState) -> Result<(S, Ca
             request_id: request_id(http),
         },
     ))
-}
-
-fn slugs(http: &HttpRequest, level: Level) -> Slugs {
-    let slug = |name: &str| http.match_info().get(name).unwrap_or_default().to_owned();
-    match level {
-        Level::Installation => Slugs::default(),
-        Level::Account => Slugs {
-            account: slug("accountSlug"),
-            ..Slugs::default()
-        },
-        Level::Application => Slugs {
-            account: slug("accountSlug"),
-            application: slug("appSlug"),
-            ..Slugs::default()
-        },
-        Level::Environment => Slugs {
-            account: slug("accountSlug"),
-            application: slug("appSlug"),
-            environment: slug("envSlug"),
-        },
-    }
 }
 
 impl<S, P, Q, B> Request<S, P, Q, B> {

@@ -8,6 +8,7 @@ use crate::input::{Body, Sent};
 use crate::operation::Operation;
 use crate::problem::Problem;
 use crate::request::Request;
+use crate::scope::ApplicationReach;
 use crate::wire::{
     Batch, Instant, PageNumber, Search, ShownMembership, Take, Whole, page, request_body, request_query,
 };
@@ -264,11 +265,11 @@ async fn list_of_account(
 }
 
 async fn list_of_application(
-    request: Request<ApplicationPlace, (), ListApplicationIdentities>,
+    request: Request<ApplicationReach, (), ListApplicationIdentities>,
 ) -> Result<PageOf<IdentityBody>, Problem> {
     let (query, request) = request.take_query();
     let asked = IdentityQuery {
-        member_of: Some(request.scope.application),
+        member_of: Some(request.scope.place.application),
         not_member_of: None,
         status: query.status,
         has_any_assignment: query.has_any_assignment,
@@ -278,7 +279,7 @@ async fn list_of_application(
         order: query.order,
         page: page(query.page, query.take),
     };
-    identities(&request, request.scope.account, asked).await
+    identities(&request, request.scope.place.account, asked).await
 }
 
 async fn identities<S>(

@@ -2,13 +2,16 @@
 
 use crate::decisions::Decisions;
 use crate::directory::Directory;
+use crate::idempotency::{RepetitionError, kept_since};
 use crate::{AppError, Call};
 use canopy_domain::access::Change;
 use canopy_domain::audit::{AuditCategory, AuditEvent, AuditEventId, AuditSeverity, Detail};
 use canopy_domain::port::{
-    Clock, CommitRecord, EnvironmentChanges, Ids, ReadTx, Secrets, Store, StoreError, WriteScope, WriteTx,
+    Begun, Clock, CommitRecord, EnvironmentChanges, Ids, KeptAnswer, ReadTx, Secrets, Store, StoreError, WriteScope,
+    WriteTx,
 };
 use canopy_domain::{EnvironmentId, EnvironmentPlace, Revision, Timestamp};
+use core::any::Any;
 use core::fmt::Display;
 use std::sync::Arc;
 use uuid::Uuid;
@@ -75,8 +78,18 @@ impl App {
         self.store.read().await
     }
 
-    pub(crate) async fn write(&self, scope: WriteScope) -> Result<Box<dyn WriteTx>, StoreError> {
-        self.store.write(scope).await
+    /// Opens the unit of work of a call. A repetition of a call that was answered before ends here.
+    pub(crate) async fn begin(&self, call: &Call, scope: WriteScope) -> Result<Box<dyn WriteTx>, AppError> {
+        let Some(repeatable) = &call.repeatable else {
+            return Ok(self.store.write(scope).await?);
+        };
+        let since = kept_since(self.now());
+        match self.store.write_once(scope, repeatable.request, since).await? {
+            Begun::Fresh(tx) => Ok(tx),
+            Begun::Running => Err(RepetitionError::InProgress.into()),
+            Begun::Answered(kept) if kept.body == repeatable.body => Err(RepetitionError::Answered(kept.answer).into()),
+            Begun::Answered(_) => Err(RepetitionError::KeyReused.into()),
+        }
     }
 
     /// An audit event of this call that names neither an application nor an environment yet.
@@ -100,8 +113,12 @@ impl App {
         }
     }
 
-    /// Commits a write within one environment.
-    pub(crate) async fn commit_within(
+    /// Commits a write within one environment, which answers `outcome`.
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "all that a write within an environment leaves behind"
+    )]
+    pub(crate) async fn commit_within<T: Any + Sync>(
         &self,
         tx: Box<dyn WriteTx>,
         call: &Call,
@@ -109,6 +126,7 @@ impl App {
         at: Timestamp,
         changes: Vec<Change>,
         entry: AuditEntry,
+        outcome: &T,
     ) -> Result<(), AppError> {
         let environment = place.environment;
         let record = CommitRecord {
@@ -116,16 +134,29 @@ impl App {
             changes: vec![EnvironmentChanges { environment, changes }],
             audit: self.audit(call, at, entry),
         };
-        self.commit(tx, record).await?;
+        self.commit(tx, call, record, outcome).await?;
         Ok(())
     }
 
-    /// Commits, and moves the decision indexes of this process forward before anybody is answered.
-    pub(crate) async fn commit(
+    /// Commits, and moves the decision indexes of this process forward before anybody is answered. Where the call may be
+    /// repeated, its answer is kept in the same transaction.
+    pub(crate) async fn commit<T: Any + Sync>(
         &self,
-        tx: Box<dyn WriteTx>,
+        mut tx: Box<dyn WriteTx>,
+        call: &Call,
         record: CommitRecord,
+        outcome: &T,
     ) -> Result<Vec<(EnvironmentId, Revision)>, AppError> {
+        if let Some(repeatable) = &call.repeatable {
+            let answer = (repeatable.encode)(outcome).ok_or(AppError::Broken("an answer of another call"))?;
+            let kept = KeptAnswer {
+                request: repeatable.request,
+                body: repeatable.body,
+                answer,
+                at: record.at,
+            };
+            tx.keep_answer(&kept, kept_since(record.at)).await?;
+        }
         let changes = record.changes.clone();
         match tx.commit(record).await {
             Ok(revisions) => {

@@ -1,5 +1,6 @@
 //! What a use case answers when it does not do what was asked.
 
+use crate::idempotency::RepetitionError;
 use canopy_domain::assignment::change::ChangeRoleError;
 use canopy_domain::port::{StoreError, TokenError};
 use canopy_domain::setup::bootstrap::BootstrapError;
@@ -61,6 +62,9 @@ pub enum AppError {
     /// A rule of resource permissions.
     #[error(transparent)]
     ResourcePermissions(#[from] ResourcePermissionsError),
+    /// A call that may be repeated did nothing.
+    #[error(transparent)]
+    Repetition(#[from] RepetitionError),
     /// The store could not do its part.
     #[error(transparent)]
     Store(#[from] StoreError),

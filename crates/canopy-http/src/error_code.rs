@@ -47,6 +47,8 @@ error_codes! {
     ValidationFailed = "request.validation_failed", 400, "Fields of the body, parameters or headers break their rules; `details.fields` lists all of them.";
     UnsupportedField = "request.unsupported_field", 400, "The body has a documented field that this service does not support; `details.fields` names it.";
     IfMatchRequired = "request.if_match_required", 428, "The call changes a versioned resource and needs `If-Match`.";
+    IdempotencyKeyReused = "request.idempotency_key_reused", 422, "The `Idempotency-Key` was used within 24 hours for a request with another body.";
+    IdempotencyInProgress = "request.idempotency_in_progress", 409, "The first request with this `Idempotency-Key` is still being answered.";
     VersionMismatch = "request.version_mismatch", 409, "The resource was changed since it was read; `details.current_version` is its version now.";
 
     InvalidToken = "auth.invalid_token", 401, "The access token is missing, malformed, wrongly signed or not valid here.";

@@ -36,6 +36,8 @@ pub(crate) struct Shape {
     pub(crate) query: Vec<Parameter>,
     /// Whether it needs `If-Match`.
     pub(crate) versioned: bool,
+    /// Whether it takes an `Idempotency-Key`.
+    pub(crate) repeatable: bool,
     /// Whether its body has members that are refused as unsupported.
     pub(crate) unsupported: bool,
     /// The schema of its body.
@@ -182,6 +184,9 @@ fn codes_of(surface: Surface, needs: Needs, shape: &Shape, has_body: bool, rules
     if shape.unsupported {
         codes.insert(E::UnsupportedField);
     }
+    if shape.repeatable {
+        codes.extend([E::IdempotencyKeyReused, E::IdempotencyInProgress]);
+    }
     if shape.versioned {
         codes.extend([E::IfMatchRequired, E::VersionMismatch]);
     }
@@ -245,10 +250,11 @@ impl<M> Draft<M> {
         let answer = move |http: HttpRequest, payload: Payload, state: HttpState| -> Answering {
             let (known, known_items) = (Rc::clone(&known), Rc::clone(&known_items));
             Box::pin(async move {
-                let answered = match Request::receive::<W>(&http, payload, &state, (surface, needs)).await {
-                    Ok(request) => handler(request).await,
-                    Err(problem) => Err(problem),
-                };
+                let answered =
+                    match Request::receive::<W>(&http, payload, &state, (surface, needs), A::REPEATABLE).await {
+                        Ok(request) => handler(request).await,
+                        Err(problem) => Err(problem),
+                    };
                 match answered {
                     Ok(answer) => {
                         debug_assert!(
@@ -256,7 +262,7 @@ impl<M> Draft<M> {
                             "{name} does not document all of {:?}",
                             answer.item_codes()
                         );
-                        answer.respond(&http)
+                        answer.respond(http.path())
                     }
                     Err(problem) => {
                         debug_assert!(
@@ -296,6 +302,7 @@ fn shape<P: PathInput, Q: QueryInput, B: BodyInput, A: Answer>() -> Shape {
         id: P::NAME.zip(P::schema()),
         query: Q::parameters(),
         versioned: B::VERSIONED,
+        repeatable: A::REPEATABLE,
         unsupported: B::UNSUPPORTED,
         body: B::schema,
         answers: A::describe,

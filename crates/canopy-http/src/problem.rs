@@ -5,8 +5,8 @@
 
 use crate::error_code::ErrorCode;
 use crate::wire::{Fault, Faults, Place};
-use canopy_app::AppError;
 use canopy_app::identity::attach::AttachError;
+use canopy_app::{AppError, RepetitionError};
 use canopy_domain::assignment::change::ChangeRoleError;
 use canopy_domain::port::store::BoxError;
 use canopy_domain::port::{StoreError, TokenError, Unique};
@@ -140,6 +140,7 @@ impl From<AppError> for Problem {
             AppError::ChangeRole(error) => error.into(),
             AppError::Bootstrap(error) => error.into(),
             AppError::ResourcePermissions(error) => error.into(),
+            AppError::Repetition(error) => error.into(),
             AppError::Store(error) => error.into(),
             AppError::Broken(_) => Self::internal(error),
         }
@@ -153,6 +154,16 @@ impl From<TokenError> for Problem {
             TokenError::Expired => ErrorCode::TokenExpired,
         };
         Self::rule(code, &error)
+    }
+}
+
+impl From<RepetitionError> for Problem {
+    fn from(error: RepetitionError) -> Self {
+        match error {
+            RepetitionError::KeyReused => Self::rule(ErrorCode::IdempotencyKeyReused, &error),
+            RepetitionError::InProgress => Self::rule(ErrorCode::IdempotencyInProgress, &error),
+            RepetitionError::Answered(_) => Self::internal(error),
+        }
     }
 }
 

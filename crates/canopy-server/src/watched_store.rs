@@ -1,7 +1,8 @@
 //! A store that tells when nobody uses it any more.
 
 use async_trait::async_trait;
-use canopy_domain::port::{ReadTx, Store, StoreError, WriteScope, WriteTx};
+use canopy_domain::Timestamp;
+use canopy_domain::port::{Begun, ReadTx, RequestIdentity, Store, StoreError, WriteScope, WriteTx};
 use canopy_storage_sqlite::SqliteStore;
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -44,6 +45,15 @@ impl Store for WatchedStore {
 
     async fn write(&self, scope: WriteScope) -> Result<Box<dyn WriteTx>, StoreError> {
         self.store.write(scope).await
+    }
+
+    async fn write_once(
+        &self,
+        scope: WriteScope,
+        request: RequestIdentity,
+        since: Timestamp,
+    ) -> Result<Begun, StoreError> {
+        self.store.write_once(scope, request, since).await
     }
 
     async fn ping(&self) -> Result<(), StoreError> {

@@ -6,8 +6,8 @@ use canopy_app::access::evaluate;
 use canopy_app::decisions::Consistency;
 use canopy_app::{App, AppError};
 use canopy_domain::access::{Question, Scope};
-use canopy_domain::port::{News, ReadTx, SharedStore, Store, StoreError, WriteScope, WriteTx};
-use canopy_domain::{EnvironmentId, IdentityId, Revision};
+use canopy_domain::port::{Begun, News, ReadTx, RequestIdentity, SharedStore, Store, StoreError, WriteScope, WriteTx};
+use canopy_domain::{EnvironmentId, IdentityId, Revision, Timestamp};
 use canopy_storage_memory::MemoryStore;
 use canopy_testkit::{CountingIds, CountingSecrets};
 use std::sync::Arc;
@@ -52,6 +52,16 @@ impl Store for Shared {
     async fn write(&self, scope: WriteScope) -> Result<Box<dyn WriteTx>, StoreError> {
         self.reach()?;
         self.store.write(scope).await
+    }
+
+    async fn write_once(
+        &self,
+        scope: WriteScope,
+        request: RequestIdentity,
+        since: Timestamp,
+    ) -> Result<Begun, StoreError> {
+        self.reach()?;
+        self.store.write_once(scope, request, since).await
     }
 
     fn shared(&self) -> Option<&dyn SharedStore> {

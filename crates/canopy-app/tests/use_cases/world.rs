@@ -42,12 +42,12 @@ pub fn key(text: &str) -> PermissionKey {
 }
 
 pub fn operator() -> Call {
-    Call {
-        caller: Caller::Operator {
+    Call::new(
+        Caller::Operator {
             subject: "root".to_owned(),
         },
-        request_id: "request-1".to_owned(),
-    }
+        "request-1".to_owned(),
+    )
 }
 
 pub fn tenant(text: &str) -> NewTenant {

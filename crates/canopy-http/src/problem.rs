@@ -127,6 +127,8 @@ impl From<AppError> for Problem {
             AppError::WrongPrincipal => Self::rule(ErrorCode::WrongPrincipalType, &error),
             AppError::InvalidApiKey => Self::rule(ErrorCode::InvalidApiKey, &error),
             AppError::ScopeMissing => Self::rule(ErrorCode::ScopeMissing, &error),
+            AppError::PortalOnly => Self::rule(ErrorCode::PortalOnly, &error),
+            AppError::EnvironmentNotDefault => Self::rule(ErrorCode::EnvironmentNotDefault, &error),
             AppError::Tenancy(error) => error.into(),
             AppError::Permission(error) => error.into(),
             AppError::Role(error) => error.into(),

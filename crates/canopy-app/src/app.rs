@@ -14,6 +14,7 @@ use canopy_domain::{EnvironmentId, EnvironmentPlace, Revision, Timestamp};
 use core::any::Any;
 use core::fmt::Display;
 use std::sync::Arc;
+use tokio::sync::OnceCell;
 use uuid::Uuid;
 
 /// The service without its adapters: the ports it was given, the decision indexes and the directory of paths.
@@ -24,6 +25,9 @@ pub struct App {
     ids: Arc<dyn Ids>,
     decisions: Arc<Decisions>,
     directory: Arc<Directory>,
+    /// What the secret that seals cursors becomes, if the installation has none yet.
+    fresh_secret: [u8; 32],
+    cursor_secret: Arc<OnceCell<[u8; 32]>>,
 }
 
 impl core::fmt::Debug for App {
@@ -35,7 +39,7 @@ impl core::fmt::Debug for App {
 }
 
 impl App {
-    /// Puts a service together; `secrets` seeds its indexes. One process uses one `App` (clones share everything) for one store.
+    /// Puts a service together; `secrets` seeds its indexes, and its cursors where it is the first of its installation. One process uses one `App` (clones share everything) for one store.
     pub fn new(store: Arc<dyn Store>, clock: Arc<dyn Clock>, ids: Arc<dyn Ids>, secrets: &dyn Secrets) -> Self {
         let decisions = Arc::new(Decisions::new(Arc::clone(&store), secrets));
         Self {
@@ -44,12 +48,23 @@ impl App {
             ids,
             decisions,
             directory: Arc::default(),
+            fresh_secret: secrets.bytes(),
+            cursor_secret: Arc::default(),
         }
     }
 
     /// The instant now.
     pub fn now(&self) -> Timestamp {
         self.clock.now()
+    }
+
+    /// The secret that seals cursors, the same in all processes of the installation. Read once.
+    ///
+    /// # Errors
+    /// [`AppError::Store`] when it cannot be had.
+    pub async fn cursor_secret(&self) -> Result<[u8; 32], AppError> {
+        let read = || self.store.installation().secret("cursor", self.fresh_secret);
+        Ok(*self.cursor_secret.get_or_try_init(read).await?)
     }
 
     /// A fresh id.
@@ -90,6 +105,10 @@ impl App {
             Begun::Answered(kept) if kept.body == repeatable.body => Err(RepetitionError::Answered(kept.answer).into()),
             Begun::Answered(_) => Err(RepetitionError::KeyReused.into()),
         }
+    }
+
+    pub(crate) async fn append_audit_events(&self, events: &[AuditEvent]) -> Result<(), StoreError> {
+        self.store.append_audit_events(events).await
     }
 
     /// An audit event of this call that names neither an application nor an environment yet.

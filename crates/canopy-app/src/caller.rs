@@ -3,7 +3,7 @@
 use crate::idempotency::Repeatable;
 use canopy_domain::api_key::KeyAccess;
 use canopy_domain::audit::{Actor, ActorType};
-use canopy_domain::{AccountId, ApiKeyId, EnvironmentId, EnvironmentPlace, IdentityId};
+use canopy_domain::{AccountId, ApiKeyId, EnvironmentPlace, IdentityId};
 use std::sync::Arc;
 
 /// An authenticated principal.
@@ -54,20 +54,11 @@ impl Caller {
     }
 
     /// The environment that its credential names.
-    pub const fn environment(&self) -> Option<EnvironmentId> {
+    pub const fn environment(&self) -> Option<EnvironmentPlace> {
         match self {
-            Self::Operator { .. }
-            | Self::Admin { environment: None, .. }
-            | Self::Identity { environment: None, .. } => None,
-            Self::Admin {
-                environment: Some(place),
-                ..
-            }
-            | Self::Identity {
-                environment: Some(place),
-                ..
-            }
-            | Self::ApiKey { place, .. } => Some(place.environment),
+            Self::Operator { .. } => None,
+            Self::Admin { environment, .. } | Self::Identity { environment, .. } => *environment,
+            Self::ApiKey { place, .. } => Some(*place),
         }
     }
 

@@ -69,6 +69,9 @@ pub enum AppError {
     /// A rule of resource permissions.
     #[error(transparent)]
     ResourcePermissions(#[from] ResourcePermissionsError),
+    /// There is no such audit event where the caller may look.
+    #[error("there is no such audit event")]
+    AuditEventNotFound,
     /// A call that may be repeated did nothing.
     #[error(transparent)]
     Repetition(#[from] RepetitionError),

@@ -11,6 +11,7 @@
 pub mod access;
 mod app;
 pub mod assignment;
+pub mod audit;
 mod bulk;
 mod caller;
 pub mod decisions;

@@ -56,7 +56,10 @@ pub(crate) fn identify(http: &HttpRequest, caller: &Caller, key: &str, body: &[u
     let mut digest = Sha256::new();
     let path = http.uri().path_and_query().map_or("", |path| path.as_str());
     let account = caller.account().map(|id| id.to_string()).unwrap_or_default();
-    let environment = caller.environment().map(|id| id.to_string()).unwrap_or_default();
+    let environment = caller
+        .environment()
+        .map(|place| place.environment.to_string())
+        .unwrap_or_default();
     let method = http.method().as_str();
     for part in [kind.as_str(), &id, &account, &environment, method, path, key] {
         // With its length before it, no part can run into the next.

@@ -280,7 +280,7 @@ fn refusals(codes: &BTreeSet<ErrorCode>, error: &RefOr<Schema>) -> Vec<(String, 
         if status == 401 {
             builder = builder.header("WWW-Authenticate", header("`Bearer error=\"invalid_token\"`."));
         }
-        if status == 503 {
+        if matches!(status, 429 | 503) {
             builder = builder.header("Retry-After", header("How many seconds to wait before trying again."));
         }
         (status.to_string(), builder.build())
@@ -300,6 +300,10 @@ fn monitoring(
             let any = ObjectBuilder::new().schema_type(SchemaType::Type(Type::Object)).build();
             ("application/json", Content::new(Some(Schema::Object(any))))
         }
+        "/metrics" => (
+            "application/openmetrics-text",
+            Content::new(Some(Schema::Object(text_schema().build()))),
+        ),
         "/docs" => ("text/html", Content::new(Some(Schema::Object(text_schema().build())))),
         _ => ("application/json", Content::new(Some(components.answer::<Health>()))),
     };

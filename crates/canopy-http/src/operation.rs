@@ -1,6 +1,7 @@
 //! Operations: one entry for each call of the service. Routes, the OpenAPI document and its checks are made from them.
 
 use crate::answer::{Answer, Success};
+use crate::attempt::Attempt;
 use crate::edge::refuse;
 use crate::error_code::ErrorCode;
 use crate::input::{BodyInput, PathInput};
@@ -64,6 +65,8 @@ pub(crate) struct Operation {
 
 /// An operation on one surface.
 pub(crate) struct Mount {
+    /// The name of the operation.
+    pub(crate) operation: &'static str,
     pub(crate) surface: Surface,
     /// The path behind the place.
     pub(crate) tail: &'static str,
@@ -166,6 +169,7 @@ fn codes_of(surface: Surface, needs: Needs, shape: &Shape, has_body: bool, rules
         E::TokenExpired,
         E::WrongPrincipalType,
         E::ValidationFailed,
+        E::RateLimited,
         E::Internal,
         E::Busy,
         E::Unavailable,
@@ -250,11 +254,13 @@ impl<M> Draft<M> {
         let answer = move |http: HttpRequest, payload: Payload, state: HttpState| -> Answering {
             let (known, known_items) = (Rc::clone(&known), Rc::clone(&known_items));
             Box::pin(async move {
-                let answered =
-                    match Request::receive::<W>(&http, payload, &state, (surface, needs), A::REPEATABLE).await {
-                        Ok(request) => handler(request).await,
-                        Err(problem) => Err(problem),
-                    };
+                let mut caller = None;
+                let served = (surface, needs, A::REPEATABLE);
+                let received = Request::receive::<W>(&http, payload, &state, served, &mut caller).await;
+                let answered = match received {
+                    Ok(request) => handler(request).await,
+                    Err(problem) => Err(problem),
+                };
                 match answered {
                     Ok(answer) => {
                         debug_assert!(
@@ -270,12 +276,17 @@ impl<M> Draft<M> {
                             "{name} does not document {:?}",
                             problem.code
                         );
-                        refuse(problem, &http, &state)
+                        let attempt = Attempt {
+                            caller: caller.as_ref(),
+                            operation: name,
+                        };
+                        refuse(attempt.refused(problem, &http, &state), &http, &state)
                     }
                 }
             })
         };
         Mount {
+            operation: name,
             surface,
             tail,
             needs,

@@ -2,6 +2,7 @@
 
 use crate::answer::Answer;
 use crate::credential::{self, Credential};
+use crate::cursor::CursorKey;
 use crate::edge::request_id;
 use crate::idempotency::{self, Kept, Repeatable, RepeatableRequest};
 use crate::input::{BodyInput, PathInput, parse_json, read_body};
@@ -12,7 +13,7 @@ use crate::state::HttpState;
 use crate::wire::{Faults, Json, QueryInput, QueryReader};
 use actix_web::HttpRequest;
 use actix_web::web::{Bytes, Payload};
-use canopy_app::{App, AppError, Call, Encode, RepetitionError, scope};
+use canopy_app::{App, AppError, Call, Caller, Encode, RepetitionError, scope};
 use core::any::Any;
 use core::future::Future;
 use std::sync::Arc;
@@ -34,16 +35,17 @@ pub(crate) struct Request<S, P = (), Q = (), B = ()> {
 }
 
 impl<S: Send + 'static, P: PathInput, Q: QueryInput, B: BodyInput> Request<S, P, Q, B> {
-    /// Reads a request, which may be `repeatable`: credential 401, principal 403, place 404, key scope 403, media type 415, size
-    /// 413, path, query and body 400, `If-Match` 428.
+    /// Reads a request, which may be `repeatable`: credential 401, principal 403, place 404, key scope 403, media type
+    /// 415, size 413, path, query and body 400, `If-Match` 428. The caller is `known` from the moment its credential is
+    /// accepted.
     pub(crate) async fn receive<W: Way<S>>(
         http: &HttpRequest,
         payload: Payload,
         state: &HttpState,
-        (surface, needs): (Surface, Needs),
-        repeatable: bool,
+        (surface, needs, repeatable): (Surface, Needs, bool),
+        known: &mut Option<Caller>,
     ) -> Result<Self, Problem> {
-        let (scope, call) = enter::<S, W>(http, state, surface).await?;
+        let (scope, call) = enter::<S, W>(http, state, surface, known).await?;
         needs.check(&call.caller)?;
         let raw = if B::HAS_BODY {
             read_body(http, payload, state.body_timeout()).await?
@@ -83,6 +85,7 @@ async fn enter<S: Send + 'static, W: Way<S>>(
     http: &HttpRequest,
     state: &HttpState,
     surface: Surface,
+    known: &mut Option<Caller>,
 ) -> Result<(S, Call), Problem> {
     let claims = match credential::read(http, surface)? {
         Credential::Token(token) => state.tokens().verify(token, state.app().now())?,
@@ -92,13 +95,24 @@ async fn enter<S: Send + 'static, W: Way<S>>(
     let slugs = W::slugs(http);
     let entered = async move {
         let caller = scope::authenticate(&app, &claims).await?;
-        W::find(app, caller, slugs).await
+        let found = W::find(app, caller.clone(), slugs).await;
+        Ok::<_, AppError>((caller, found))
     };
-    let (scope, caller) = state.run_quick(entered).await??;
+    let (caller, found) = state.run_quick(entered).await??;
+    *known = Some(caller);
+    state.limits().admit(http)?;
+    let (scope, caller) = found?;
     Ok((scope, Call::new(caller, request_id(http))))
 }
 
 impl<S, P, Q, B> Request<S, P, Q, B> {
+    /// What seals and opens cursors.
+    pub(crate) async fn cursors(&self) -> Result<CursorKey, Problem> {
+        let app = self.app().clone();
+        let secret = self.state.run_quick(async move { app.cursor_secret().await }).await??;
+        Ok(CursorKey::new(&secret))
+    }
+
     /// The service, for what needs no waiting.
     pub(crate) fn app(&self) -> &App {
         self.state.app()

@@ -1,16 +1,19 @@
 //! The store: what is committed, and the lock of the one writer.
 
+use crate::audit::stored;
+use crate::installation::Shared;
 use crate::state::State;
 use crate::unit::{Reading, Unit, Writing};
 use async_trait::async_trait;
 use canopy_domain::Timestamp;
+use canopy_domain::audit::AuditEvent;
 use canopy_domain::port::{
-    Begun, ReadTx, RequestIdentity, RunningClaim, RunningRequests, Store, StoreError, WriteScope, WriteTx,
+    Begun, Installation, ReadTx, RequestIdentity, RunningClaim, RunningRequests, Store, StoreError, WriteScope, WriteTx,
 };
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, OwnedMutexGuard};
 
 /// A store in memory. Clones are the same store.
 ///
@@ -30,6 +33,7 @@ use tokio::sync::Mutex;
 #[derive(Debug, Clone)]
 pub struct MemoryStore {
     committed: Arc<Committed>,
+    pub(crate) shared: Arc<Shared>,
     writer: Arc<Mutex<()>>,
     running: RunningRequests,
     deadline: Duration,
@@ -76,6 +80,7 @@ impl MemoryStore {
     pub fn with_write_deadline(deadline: Duration) -> Self {
         Self {
             committed: Arc::default(),
+            shared: Arc::default(),
             writer: Arc::default(),
             running: RunningRequests::default(),
             deadline,
@@ -100,11 +105,14 @@ impl MemoryStore {
 }
 
 impl MemoryStore {
-    async fn begin(&self, scope: WriteScope, claim: Option<RunningClaim>) -> Result<Unit<Writing>, StoreError> {
+    async fn lock(&self) -> Result<OwnedMutexGuard<()>, StoreError> {
         let lock = Arc::clone(&self.writer).lock_owned();
-        let lock = tokio::time::timeout(self.deadline, lock)
-            .await
-            .map_err(|elapsed| StoreError::Busy(Box::new(elapsed)))?;
+        let lock = tokio::time::timeout(self.deadline, lock).await;
+        lock.map_err(|elapsed| StoreError::Busy(Box::new(elapsed)))
+    }
+
+    async fn begin(&self, scope: WriteScope, claim: Option<RunningClaim>) -> Result<Unit<Writing>, StoreError> {
+        let lock = self.lock().await?;
         let state = self.committed.get();
         let scope = self.is_strict.then_some(scope);
         let writing = Writing::new(Arc::clone(&self.committed), scope, claim, lock);
@@ -142,6 +150,21 @@ impl Store for MemoryStore {
             Some(kept) => Ok(Begun::Answered(kept)),
             None => Ok(Begun::Fresh(Box::new(self.begin(scope, Some(claim)).await?))),
         }
+    }
+
+    async fn append_audit_events(&self, events: &[AuditEvent]) -> Result<(), StoreError> {
+        let _lock = self.lock().await?;
+        let mut state = self.committed.get();
+        let log = Arc::make_mut(&mut state.audit);
+        for event in events {
+            log.add(stored(event.clone(), None))?;
+        }
+        self.committed.set(state);
+        Ok(())
+    }
+
+    fn installation(&self) -> &dyn Installation {
+        self
     }
 
     async fn ping(&self) -> Result<(), StoreError> {

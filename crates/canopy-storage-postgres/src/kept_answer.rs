@@ -46,8 +46,8 @@ pub(crate) async fn claim(link: Link<'_>, request: RequestIdentity, since: Times
 /// Advisory locks below zero belong to requests; that of migrations is above. Two requests of one number are as rare as two
 /// equal random numbers of 63 bits; then one of them is told to try again.
 fn lock_of(request: RequestIdentity) -> i64 {
-    let [a, b, c, d, e, f, g, h, ..] = request.0;
-    i64::from_be_bytes([a, b, c, d, e, f, g, h]) | i64::MIN
+    let number = request.0.first_chunk().map_or(0, |bytes| i64::from_be_bytes(*bytes));
+    number | i64::MIN
 }
 
 #[async_trait]

@@ -1,5 +1,6 @@
 //! The store: a pool of connections to one database, and the feed of what changes in it.
 
+use crate::audit;
 use crate::feed::{self, Teller};
 use crate::kept_answer::{self, Known};
 use crate::lock;
@@ -9,7 +10,9 @@ use crate::pool::{Lease, Lender, Opener, Watch};
 use crate::statement::Statement;
 use crate::unit_of_work::UnitOfWork;
 use async_trait::async_trait;
-use canopy_domain::port::{Begun, News, ReadTx, RequestIdentity, SharedStore, Store, StoreError, WriteScope, WriteTx};
+use canopy_domain::port::{
+    Begun, Installation, News, ReadTx, RequestIdentity, SharedStore, Store, StoreError, WriteScope, WriteTx,
+};
 use canopy_domain::{EnvironmentId, Revision, Timestamp};
 use core::convert::Infallible;
 use futures_util::future;
@@ -108,6 +111,15 @@ impl PgStore {
         Ok(UnitOfWork::new(lease))
     }
 
+    pub(crate) async fn begin_reading(&self) -> Result<UnitOfWork, StoreError> {
+        self.begin(Begin::Reading).await
+    }
+
+    /// Opens a transaction that writes what no scope covers.
+    pub(crate) async fn begin_unlocked(&self) -> Result<UnitOfWork, StoreError> {
+        self.begin(Begin::Writing(&WriteScope::Installation)).await
+    }
+
     async fn try_begin(&self, how: Begin<'_>) -> Result<Lease, StoreError> {
         let lease = self.inner.lender.lend().await?;
         let link = lease.link()?;
@@ -176,7 +188,7 @@ enum Begin<'a> {
 #[async_trait]
 impl Store for PgStore {
     async fn read(&self) -> Result<Box<dyn ReadTx>, StoreError> {
-        Ok(Box::new(self.begin(Begin::Reading).await?))
+        Ok(Box::new(self.begin_reading().await?))
     }
 
     async fn write(&self, scope: WriteScope) -> Result<Box<dyn WriteTx>, StoreError> {
@@ -198,6 +210,10 @@ impl Store for PgStore {
             Known::Running => Begun::Running,
             Known::Answer(answer) => Begun::Answered(answer),
         })
+    }
+
+    fn installation(&self) -> &dyn Installation {
+        self
     }
 
     async fn ping(&self) -> Result<(), StoreError> {

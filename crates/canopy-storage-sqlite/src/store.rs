@@ -1,5 +1,6 @@
 //! The store: one file, one writer, several readers.
 
+use crate::audit;
 use crate::connection::{Opener, Purpose, Shelf};
 use crate::error::translate;
 use crate::migration::{OpenError, prepare};
@@ -9,11 +10,12 @@ use crate::temporary::TemporaryFolder;
 use crate::unit_of_work::{UnitOfWork, blocking};
 use async_trait::async_trait;
 use canopy_domain::Timestamp;
+use canopy_domain::audit::AuditEvent;
 use canopy_domain::port::{
-    Begun, ReadTx, RequestIdentity, RunningClaim, RunningRequests, Store, StoreError, WriteScope, WriteTx,
+    Begun, Installation, ReadTx, RequestIdentity, RunningClaim, RunningRequests, Store, StoreError, WriteScope, WriteTx,
 };
 use diesel::SqliteConnection;
-use diesel::connection::AnsiTransactionManager;
+use diesel::connection::{AnsiTransactionManager, TransactionManager as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -178,6 +180,10 @@ impl Store for SqliteStore {
                 self.begin_claimed(&self.writer, begin_writing, Some(claim)).await?,
             ))),
         }
+    }
+
+    fn installation(&self) -> &dyn Installation {
+        self
     }
 
     async fn ping(&self) -> Result<(), StoreError> {

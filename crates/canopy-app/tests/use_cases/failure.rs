@@ -8,7 +8,7 @@ use canopy_app::decisions::Consistency;
 use canopy_app::{App, AppError, BulkMode, tenancy};
 use canopy_domain::Timestamp;
 use canopy_domain::access::{Question, Scope};
-use canopy_domain::port::{Begun, ReadTx, RequestIdentity, Store, StoreError, WriteScope, WriteTx};
+use canopy_domain::port::{Begun, Installation, ReadTx, RequestIdentity, Store, StoreError, WriteScope, WriteTx};
 use canopy_storage_memory::MemoryStore;
 use canopy_testkit::{CountingIds, CountingSecrets, FixedClock};
 use std::sync::Arc;
@@ -26,6 +26,7 @@ mockall::mock! {
             request: RequestIdentity,
             since: Timestamp,
         ) -> Result<Begun, StoreError>;
+        fn installation(&self) -> &'static dyn Installation;
         async fn ping(&self) -> Result<(), StoreError>;
     }
 }
@@ -62,6 +63,10 @@ impl Store for FailingFirst {
         since: Timestamp,
     ) -> Result<Begun, StoreError> {
         self.real.write_once(scope, request, since).await
+    }
+
+    fn installation(&self) -> &dyn Installation {
+        self.real.installation()
     }
 
     async fn ping(&self) -> Result<(), StoreError> {
@@ -151,6 +156,10 @@ impl Store for Gated {
         since: Timestamp,
     ) -> Result<Begun, StoreError> {
         self.real.write_once(scope, request, since).await
+    }
+
+    fn installation(&self) -> &dyn Installation {
+        self.real.installation()
     }
 
     async fn ping(&self) -> Result<(), StoreError> {

@@ -6,7 +6,9 @@ use canopy_app::access::evaluate;
 use canopy_app::decisions::Consistency;
 use canopy_app::{App, AppError};
 use canopy_domain::access::{Question, Scope};
-use canopy_domain::port::{Begun, News, ReadTx, RequestIdentity, SharedStore, Store, StoreError, WriteScope, WriteTx};
+use canopy_domain::port::{
+    Begun, Installation, News, ReadTx, RequestIdentity, SharedStore, Store, StoreError, WriteScope, WriteTx,
+};
 use canopy_domain::{EnvironmentId, IdentityId, Revision, Timestamp};
 use canopy_storage_memory::MemoryStore;
 use canopy_testkit::{CountingIds, CountingSecrets};
@@ -66,6 +68,15 @@ impl Store for Shared {
 
     fn shared(&self) -> Option<&dyn SharedStore> {
         Some(self)
+    }
+
+    async fn append_audit_events(&self, events: &[AuditEvent]) -> Result<(), StoreError> {
+        self.reach()?;
+        self.store.append_audit_events(events).await
+    }
+
+    fn installation(&self) -> &dyn Installation {
+        self.store.installation()
     }
 
     async fn ping(&self) -> Result<(), StoreError> {

@@ -4,7 +4,9 @@ use super::server::Server;
 use super::shared::{self, TEMPLATE};
 use async_trait::async_trait;
 use canopy_domain::Timestamp;
-use canopy_domain::port::{Begun, ReadTx, RequestIdentity, SharedStore, Store, StoreError, WriteScope, WriteTx};
+use canopy_domain::port::{
+    Begun, Installation, ReadTx, RequestIdentity, SharedStore, Store, StoreError, WriteScope, WriteTx,
+};
 use canopy_storage_postgres::{PgOptions, PgStore};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -235,6 +237,14 @@ impl Store for PostgresStore {
 
     fn shared(&self) -> Option<&dyn SharedStore> {
         self.store.shared()
+    }
+
+    async fn append_audit_events(&self, events: &[AuditEvent]) -> Result<(), StoreError> {
+        self.store.append_audit_events(events).await
+    }
+
+    fn installation(&self) -> &dyn Installation {
+        self.store.installation()
     }
 
     async fn ping(&self) -> Result<(), StoreError> {

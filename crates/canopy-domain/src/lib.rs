@@ -7,6 +7,7 @@ pub mod access;
 pub mod assignment;
 pub mod audit;
 pub mod bulk;
+mod edit;
 pub mod hierarchy;
 mod id;
 pub mod identity;
@@ -25,6 +26,7 @@ pub use assignment::{
     AccessType, Assignment, AssignmentError, AssignmentId, AssignmentKey, AssignmentStatus, EXPIRING_SOON_SECONDS,
     Window, WindowError,
 };
+pub use edit::Edit;
 pub use hierarchy::{
     HierarchyError, HierarchySchema, Node, NodeId, NodeStatus, NodeType, NodeTypeError, SchemaBreak, SchemaBreakReason,
     SchemaError,

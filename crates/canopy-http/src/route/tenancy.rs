@@ -1,18 +1,21 @@
 //! Accounts, applications and environments.
 
-use crate::answer::{Created, Found, Listing, Representation};
+use crate::answer::{Created, Found, Listing, NoContent, Representation};
 use crate::error_code::ErrorCode as E;
-use crate::input::Body;
+use crate::input::{Body, IfMatch};
 use crate::operation::Operation;
 use crate::problem::Problem;
 use crate::request::Request;
 use crate::scope::Installation;
-use crate::wire::{Instant, ShownModel, object, request_body};
+use crate::wire::{Given, Instant, Patch, ShownModel, object, request_body};
 use canopy_app::tenancy::{
-    NewTenant, change_access_model, create_account, create_application, create_environment, get, list,
+    NewTenant, change_access_model, change_account, change_application, change_environment, create_account,
+    create_application, create_environment, delete, get, list,
 };
+use canopy_domain::tenancy::change::{AccountPatch, TenantPatch};
 use canopy_domain::{
-    AccessModel, Account, AccountId, Application, ApplicationPlace, DisplayName, Environment, EnvironmentPlace, Slug,
+    AccessModel, Account, AccountId, Application, ApplicationPlace, DisplayName, Environment, EnvironmentPlace,
+    JsonObject, Slug,
 };
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -37,6 +40,9 @@ pub(super) fn operations() -> Vec<Operation> {
         Operation::get("", "getAccount")
             .says(ACCOUNTS, "Get the account.")
             .by(get_account),
+        Operation::patch("", "changeAccount")
+            .says(ACCOUNTS, "Change the name or settings of the account.")
+            .by(patch_account),
         Operation::get("/applications", "listApplications")
             .says(APPLICATIONS, "List the applications of the account, by slug.")
             .by(list_applications),
@@ -50,6 +56,24 @@ pub(super) fn operations() -> Vec<Operation> {
         Operation::get("", "getApplication")
             .says(APPLICATIONS, "Get the application.")
             .by(get_application),
+        Operation::patch("", "changeApplication")
+            .says(APPLICATIONS, "Change the name or slug of the application.")
+            .fails(&[E::ApplicationSlugTaken])
+            .by(patch_application),
+        Operation::delete("", "deleteApplication")
+            .says(
+                APPLICATIONS,
+                "Delete the application with its environments and memberships. The last one stays.",
+            )
+            .fails(&[E::LastApplication])
+            .by(delete_application),
+        Operation::put("/default-environment", "changeDefaultEnvironment")
+            .says(
+                APPLICATIONS,
+                "Make another environment the default one of the application.",
+            )
+            .fails(&[E::EnvironmentNotFound])
+            .by(put_default_environment),
         Operation::get("/environments", "listEnvironments")
             .says(ENVIRONMENTS, "List the environments of the application, by slug.")
             .by(list_environments),
@@ -63,6 +87,17 @@ pub(super) fn operations() -> Vec<Operation> {
         Operation::get("", "getEnvironment")
             .says(ENVIRONMENTS, "Get the environment.")
             .by(get_environment),
+        Operation::patch("", "changeEnvironment")
+            .says(ENVIRONMENTS, "Change the name or slug of the environment.")
+            .fails(&[E::EnvironmentSlugTaken])
+            .by(patch_environment),
+        Operation::delete("", "deleteEnvironment")
+            .says(
+                ENVIRONMENTS,
+                "Delete the environment with everything in it. The last one and the default one stay.",
+            )
+            .fails(&[E::LastEnvironment, E::DefaultEnvironment])
+            .by(delete_environment),
         Operation::get("/access-model", "getAccessModel")
             .says(ENVIRONMENTS, "Get whether the environment is flat or a hierarchy.")
             .by(get_access_model),
@@ -213,6 +248,43 @@ request_body!(
 );
 
 request_body!(
+    /// A change to an account.
+    struct ChangeAccount {
+        /// Its name, as people read it.
+        name: Given<DisplayName>,
+        /// What the customer keeps with it; null for nothing.
+        settings: Patch<JsonObject>,
+    }
+);
+
+request_body!(
+    /// A change to an application or environment.
+    struct ChangeTenant {
+        /// Its name, as people read it.
+        name: Given<DisplayName>,
+        /// Its name in paths.
+        slug: Given<Slug>,
+    }
+);
+
+request_body!(
+    /// Which environment stands for the application where none is named.
+    struct ChangeDefaultEnvironment {
+        /// The slug of the environment.
+        slug: Slug,
+    }
+);
+
+impl From<ChangeTenant> for TenantPatch {
+    fn from(body: ChangeTenant) -> Self {
+        Self {
+            name: body.name.0,
+            slug: body.slug.0,
+        }
+    }
+}
+
+request_body!(
     /// An access model.
     struct ChangeAccessModel {
         /// The model that the environment gets.
@@ -256,6 +328,20 @@ async fn get_account(request: Request<AccountId>) -> Result<Found<AccountBody>, 
     Ok(Found(AccountBody::of(&account)))
 }
 
+async fn patch_account(
+    request: Request<AccountId, (), (), IfMatch<Body<ChangeAccount>>>,
+) -> Result<Found<AccountBody>, Problem> {
+    let (IfMatch { input, version }, request) = request.take_body();
+    let (id, body) = (request.scope, input.0);
+    let asked = AccountPatch {
+        name: body.name.0,
+        settings: body.settings.into(),
+    };
+    let changed =
+        request.run(move |app, call| async move { change_account::run(&app, &call, id, version, &asked).await });
+    Ok(Found(AccountBody::of(&changed.await?)))
+}
+
 async fn list_applications(request: Request<AccountId>) -> Result<Listing<ApplicationBody>, Problem> {
     let account = request.scope;
     let applications = request
@@ -283,6 +369,35 @@ async fn get_application(request: Request<ApplicationPlace>) -> Result<Found<App
     Ok(Found(ApplicationBody::of(&application)))
 }
 
+async fn patch_application(
+    request: Request<ApplicationPlace, (), (), IfMatch<Body<ChangeTenant>>>,
+) -> Result<Found<ApplicationBody>, Problem> {
+    let (IfMatch { input, version }, request) = request.take_body();
+    let (place, asked) = (request.scope, TenantPatch::from(input.0));
+    let changed =
+        request.run(move |app, call| async move { change_application::run(&app, &call, place, version, &asked).await });
+    Ok(Found(ApplicationBody::of(&changed.await?)))
+}
+
+async fn delete_application(request: Request<ApplicationPlace>) -> Result<NoContent, Problem> {
+    let place = request.scope;
+    request
+        .run(move |app, call| async move { delete::application(&app, &call, place).await })
+        .await?;
+    Ok(NoContent)
+}
+
+async fn put_default_environment(
+    request: Request<ApplicationPlace, (), (), Body<ChangeDefaultEnvironment>>,
+) -> Result<Found<ApplicationBody>, Problem> {
+    let (Body(body), request) = request.take_body();
+    let place = request.scope;
+    let changed = request.run(move |app, call| async move {
+        change_application::default_environment(&app, &call, place, &body.slug).await
+    });
+    Ok(Found(ApplicationBody::of(&changed.await?)))
+}
+
 async fn list_environments(request: Request<ApplicationPlace>) -> Result<Listing<EnvironmentBody>, Problem> {
     let id = request.scope.application;
     let environments = request
@@ -308,6 +423,24 @@ async fn post_environment(request: NewOne<ApplicationPlace>) -> Result<Created<C
 
 async fn get_environment(request: Request<EnvironmentPlace>) -> Result<Found<EnvironmentBody>, Problem> {
     Ok(Found(EnvironmentBody::of(&environment(&request).await?)))
+}
+
+async fn patch_environment(
+    request: Request<EnvironmentPlace, (), (), Body<ChangeTenant>>,
+) -> Result<Found<EnvironmentBody>, Problem> {
+    let (Body(body), request) = request.take_body();
+    let (place, asked) = (request.scope, TenantPatch::from(body));
+    let changed =
+        request.run(move |app, call| async move { change_environment::run(&app, &call, &place, &asked).await });
+    Ok(Found(EnvironmentBody::of(&changed.await?)))
+}
+
+async fn delete_environment(request: Request<EnvironmentPlace>) -> Result<NoContent, Problem> {
+    let place = request.scope;
+    request
+        .run(move |app, call| async move { delete::environment(&app, &call, &place).await })
+        .await?;
+    Ok(NoContent)
 }
 
 async fn get_access_model(request: Request<EnvironmentPlace>) -> Result<Found<AccessModelBody>, Problem> {

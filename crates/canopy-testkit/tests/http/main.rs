@@ -8,11 +8,15 @@ mod assignment;
 #[cfg(test)]
 mod bulk;
 #[cfg(test)]
+mod catalog;
+#[cfg(test)]
 mod hang_up;
 #[cfg(test)]
 mod real_data;
 #[cfg(test)]
 mod setup;
+#[cfg(test)]
+mod tenancy;
 #[cfg(test)]
 mod tenants;
 #[cfg(test)]

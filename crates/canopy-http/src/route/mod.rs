@@ -8,6 +8,7 @@ mod permission;
 mod role;
 mod setup;
 mod tenancy;
+mod transfer;
 
 use crate::operation::Operation;
 
@@ -22,6 +23,7 @@ pub(crate) fn operations() -> Vec<Operation> {
         hierarchy::operations(),
         identity::operations(),
         tenancy::operations(),
+        transfer::operations(),
     ]
     .into_iter()
     .flatten()

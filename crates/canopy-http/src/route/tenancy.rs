@@ -80,9 +80,9 @@ pub(super) fn operations() -> Vec<Operation> {
         Operation::post("/environments", "createEnvironment")
             .says(
                 ENVIRONMENTS,
-                "Make an environment: flat, with one root and the system permissions.",
+                "Make an environment: flat, with one root and the system permissions; or a copy of another one, without assignments.",
             )
-            .fails(&[E::EnvironmentSlugTaken])
+            .fails(&[E::EnvironmentSlugTaken, E::EnvironmentNotFound])
             .by(post_environment),
         Operation::get("", "getEnvironment")
             .says(ENVIRONMENTS, "Get the environment.")
@@ -172,7 +172,7 @@ impl ApplicationBody {
 /// An environment.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Environment)]
-struct EnvironmentBody {
+pub(super) struct EnvironmentBody {
     id: Uuid,
     application_id: Uuid,
     name: String,
@@ -187,7 +187,7 @@ struct EnvironmentBody {
 }
 
 impl EnvironmentBody {
-    fn of(environment: &Environment) -> Self {
+    pub(super) fn of(environment: &Environment) -> Self {
         Self {
             id: environment.id.as_uuid(),
             application_id: environment.application_id.as_uuid(),
@@ -238,12 +238,24 @@ struct AccessModelBody {
 impl Representation for AccessModelBody {}
 
 request_body!(
-    /// A new account, application or environment.
+    /// A new account or application.
     struct CreateTenant {
         /// Its name, as people read it.
         name: DisplayName,
         /// Its name in paths; made from the name where it is not given.
         slug: Option<Slug>,
+    }
+);
+
+request_body!(
+    /// A new environment.
+    struct CreateEnvironment {
+        /// Its name, as people read it.
+        name: DisplayName,
+        /// Its name in paths; made from the name where it is not given.
+        slug: Option<Slug>,
+        /// The slug of an environment of the application whose catalog, roles, schema and tree it gets.
+        copy_from: Option<Slug>,
     }
 );
 
@@ -406,10 +418,17 @@ async fn list_environments(request: Request<ApplicationPlace>) -> Result<Listing
     Ok(Listing::of(environments, |one| EnvironmentBody::of(&one)))
 }
 
-async fn post_environment(request: NewOne<ApplicationPlace>) -> Result<Created<CreatedEnvironment>, Problem> {
-    let (new, request) = request.take_body();
-    let (place, new) = (request.scope, NewTenant::from(new.0));
-    let made = request.run(move |app, call| async move { create_environment::run(&app, &call, place, &new).await });
+async fn post_environment(
+    request: Request<ApplicationPlace, (), (), Body<CreateEnvironment>>,
+) -> Result<Created<CreatedEnvironment>, Problem> {
+    let (Body(body), request) = request.take_body();
+    let (place, source) = (request.scope, body.copy_from);
+    let new = NewTenant {
+        name: body.name,
+        slug: body.slug,
+    };
+    let made = request
+        .run(move |app, call| async move { create_environment::run(&app, &call, place, &new, source.as_ref()).await });
     let environment = made.await?;
     Ok(Created {
         name: environment.slug.to_string(),

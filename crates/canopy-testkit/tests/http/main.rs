@@ -20,4 +20,6 @@ mod tenancy;
 #[cfg(test)]
 mod tenants;
 #[cfg(test)]
+mod transfer;
+#[cfg(test)]
 mod world;

@@ -21,7 +21,7 @@ pub async fn run(
     asked: &PermissionPatch,
 ) -> Result<Permission, AppError> {
     unit_of_work::retry(|| async {
-        let mut tx = app.write(WriteScope::Environment(place.environment)).await?;
+        let mut tx = app.begin(call, WriteScope::Environment(place.environment)).await?;
         let now = app.now();
         let found = tx.permission(place.environment, id).await?;
         let before = found.ok_or(PermissionError::NotFound)?;
@@ -33,7 +33,7 @@ pub async fn run(
             .on("permission", id, &permission.key)
             .saying(vec![("before", summary(&before)), ("after", summary(&permission))]);
         // What changed is nothing to decisions.
-        app.commit_within(tx, call, place, now, Vec::new(), entry).await?;
+        app.commit_within(tx, call, place, now, Vec::new(), entry, &permission).await?;
         Ok(permission)
     })
     .await

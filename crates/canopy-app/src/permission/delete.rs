@@ -22,7 +22,7 @@ pub async fn run(
     force: bool,
 ) -> Result<(), AppError> {
     unit_of_work::retry(|| async {
-        let mut tx = app.write(WriteScope::Environment(place.environment)).await?;
+        let mut tx = app.begin(call, WriteScope::Environment(place.environment)).await?;
         let now = app.now();
         let found = tx.permission(place.environment, id).await?;
         let permission = found.ok_or(PermissionError::NotFound)?;
@@ -44,7 +44,7 @@ pub async fn run(
                 ("role_ids", Detail::texts(role_ids)),
             ]);
         let changes = vec![Change::PermissionRemoved(id)];
-        app.commit_within(tx, call, place, now, changes, entry).await?;
+        app.commit_within(tx, call, place, now, changes, entry, &()).await?;
         Ok(())
     })
     .await

@@ -23,7 +23,7 @@ pub async fn run(
     asked: &RolePatch,
 ) -> Result<Role, AppError> {
     unit_of_work::retry(|| async {
-        let mut tx = app.write(WriteScope::Environment(place.environment)).await?;
+        let mut tx = app.begin(call, WriteScope::Environment(place.environment)).await?;
         let now = app.now();
         let before = tx.role(place.environment, id).await?.ok_or(RoleError::NotFound)?;
         let Some(role) = patch(&before, asked, seen, now)? else {
@@ -45,7 +45,7 @@ pub async fn run(
         let entry = AuditEntry::within(place, "role.change", AuditCategory::Catalog)
             .on("role", role.id, &role.name)
             .saying(vec![("before", summary(&before)), ("after", summary(&role))]);
-        app.commit_within(tx, call, place, now, changes, entry).await?;
+        app.commit_within(tx, call, place, now, changes, entry, &role).await?;
         Ok(role)
     })
     .await

@@ -22,7 +22,7 @@ pub async fn run(
     force: bool,
 ) -> Result<(), AppError> {
     unit_of_work::retry(|| async {
-        let mut tx = app.write(WriteScope::Environment(place.environment)).await?;
+        let mut tx = app.begin(call, WriteScope::Environment(place.environment)).await?;
         let now = app.now();
         let role = tx.role(place.environment, id).await?.ok_or(RoleError::NotFound)?;
         let assignments = tx.assignments_naming(place.environment, &[id], &[]).await?;
@@ -42,7 +42,7 @@ pub async fn run(
             ]);
         let grants = assignments.into_iter().map(Change::GrantRemoved);
         let changes = grants.chain([Change::RoleRemoved(id)]).collect();
-        app.commit_within(tx, call, place, now, changes, entry).await?;
+        app.commit_within(tx, call, place, now, changes, entry, &()).await?;
         Ok(())
     })
     .await

@@ -21,7 +21,7 @@ pub async fn run(
     keys: &[PermissionKey],
 ) -> Result<(), AppError> {
     unit_of_work::retry(|| async {
-        let mut tx = app.write(WriteScope::Environment(place.environment)).await?;
+        let mut tx = app.begin(call, WriteScope::Environment(place.environment)).await?;
         let now = app.now();
         let role = tx.role(place.environment, id).await?.ok_or(RoleError::NotFound)?;
         if role.kind.is_system() {
@@ -54,7 +54,7 @@ pub async fn run(
                 ("removed_permission_ids", Detail::texts(bundled.difference(&wanted))),
             ]);
         let changes = vec![Change::RolePut(fact(&role, wanted.into_iter().collect()))];
-        app.commit_within(tx, call, place, now, changes, entry).await?;
+        app.commit_within(tx, call, place, now, changes, entry, &()).await?;
         Ok(())
     })
     .await

@@ -19,7 +19,7 @@ pub async fn run(
     asked: &AccountPatch,
 ) -> Result<Account, AppError> {
     unit_of_work::retry(|| async {
-        let mut tx = app.write(WriteScope::Account(id)).await?;
+        let mut tx = app.begin(call, WriteScope::Account(id)).await?;
         let now = app.now();
         let found = tx.account(id).await?;
         let before = found.ok_or(TenancyError::NotFound(Tenant::Account))?;
@@ -38,7 +38,7 @@ pub async fn run(
             changes: Vec::new(),
             audit,
         };
-        app.commit(tx, record).await?;
+        app.commit(tx, call, record, &account).await?;
         Ok(account)
     })
     .await

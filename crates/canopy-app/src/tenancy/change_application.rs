@@ -19,7 +19,7 @@ pub async fn run(
     asked: &TenantPatch,
 ) -> Result<Application, AppError> {
     unit_of_work::retry(|| async {
-        let mut tx = app.write(WriteScope::Application(place.application)).await?;
+        let mut tx = app.begin(call, WriteScope::Application(place.application)).await?;
         let now = app.now();
         let before = find(tx.as_mut(), place).await?;
         let Some(application) = change::application(&before, asked, seen, now)? else {
@@ -48,7 +48,7 @@ pub async fn default_environment(
     slug: &Slug,
 ) -> Result<Application, AppError> {
     unit_of_work::retry(|| async {
-        let mut tx = app.write(WriteScope::Application(place.application)).await?;
+        let mut tx = app.begin(call, WriteScope::Application(place.application)).await?;
         let now = app.now();
         let before = find(tx.as_mut(), place).await?;
         let found = tx.environment_by_slug(place.application, slug).await?;
@@ -90,6 +90,6 @@ async fn store(
         changes: Vec::new(),
         audit: audit(app, call, now, action, resource, at, metadata),
     };
-    app.commit(tx, record).await?;
+    app.commit(tx, call, record, application).await?;
     Ok(())
 }

@@ -18,7 +18,7 @@ pub async fn run(
     asked: &TenantPatch,
 ) -> Result<Environment, AppError> {
     unit_of_work::retry(|| async {
-        let mut tx = app.write(WriteScope::Environment(place.environment)).await?;
+        let mut tx = app.begin(call, WriteScope::Environment(place.environment)).await?;
         let now = app.now();
         let absent = || TenancyError::NotFound(Tenant::Environment);
         let before = tx.environment(place.environment).await?.ok_or_else(absent)?;
@@ -43,7 +43,7 @@ pub async fn run(
             }],
             audit: audit(app, call, now, "environment.change", resource, at, metadata),
         };
-        app.commit(tx, record).await?;
+        app.commit(tx, call, record, &environment).await?;
         app.directory().clear();
         Ok(environment)
     })

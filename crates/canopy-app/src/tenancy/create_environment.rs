@@ -24,7 +24,7 @@ pub async fn run(
     copy_from: Option<&Slug>,
 ) -> Result<Environment, AppError> {
     unit_of_work::retry(|| async {
-        let mut tx = app.write(scope(place, copy_from)).await?;
+        let mut tx = app.begin(call, scope(place, copy_from)).await?;
         let now = app.now();
         let account = tx
             .account(place.account)
@@ -73,11 +73,13 @@ pub async fn run(
         let audit = audit(app, call, now, "environment.create", resource, at, metadata);
         app.commit(
             tx,
+            call,
             CommitRecord {
                 at: now,
                 changes: vec![changes],
                 audit,
             },
+            &environment,
         )
         .await?;
         app.directory().clear();

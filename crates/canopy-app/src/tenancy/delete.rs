@@ -13,7 +13,7 @@ use canopy_domain::{Application, ApplicationPlace, EnvironmentId, EnvironmentPla
 /// [`TenancyError::LastApplication`]; [`AppError::Store`].
 pub async fn application(app: &App, call: &Call, place: ApplicationPlace) -> Result<(), AppError> {
     unit_of_work::retry(|| async {
-        let mut tx = app.write(scope(place)).await?;
+        let mut tx = app.begin(call, scope(place)).await?;
         let now = app.now();
         let siblings = tx.applications(place.account).await?;
         let found = siblings.iter().find(|one| one.id == place.application);
@@ -42,7 +42,7 @@ pub async fn application(app: &App, call: &Call, place: ApplicationPlace) -> Res
             changes: Vec::new(),
             audit,
         };
-        app.commit_deletion(tx, record, &ids).await
+        app.commit_deletion(tx, call, record, &ids).await
     })
     .await
 }
@@ -53,7 +53,7 @@ pub async fn application(app: &App, call: &Call, place: ApplicationPlace) -> Res
 /// [`TenancyError::LastEnvironment`], [`TenancyError::DefaultEnvironment`]; [`AppError::Store`].
 pub async fn environment(app: &App, call: &Call, place: &EnvironmentPlace) -> Result<(), AppError> {
     unit_of_work::retry(|| async {
-        let mut tx = app.write(scope(place.application_place())).await?;
+        let mut tx = app.begin(call, scope(place.application_place())).await?;
         let now = app.now();
         let absent = || TenancyError::NotFound(Tenant::Environment);
         let application = tx.application(place.application).await?.ok_or_else(absent)?;
@@ -72,7 +72,7 @@ pub async fn environment(app: &App, call: &Call, place: &EnvironmentPlace) -> Re
             changes: Vec::new(),
             audit,
         };
-        app.commit_deletion(tx, record, &[place.environment]).await
+        app.commit_deletion(tx, call, record, &[place.environment]).await
     })
     .await
 }

@@ -32,7 +32,7 @@ pub async fn run(
         return Ok(imported(&before, &plan, &lost));
     }
     unit_of_work::retry(|| async {
-        let mut tx = app.write(WriteScope::Environment(id)).await?;
+        let mut tx = app.begin(call, WriteScope::Environment(id)).await?;
         let now = app.now();
         let before = contents(tx.as_mut(), id).await?;
         let plan = plan(document, &before, now, &mut || app.mint());
@@ -46,7 +46,7 @@ pub async fn run(
             .on("environment", id, &imported.environment.name)
             .grave(AuditSeverity::Warning)
             .saying(metadata(&plan, &lost, &imported));
-        app.commit_within(tx, call, place, now, plan.changes(&lost), entry)
+        app.commit_within(tx, call, place, now, plan.changes(&lost), entry, &imported)
             .await?;
         Ok(imported)
     })

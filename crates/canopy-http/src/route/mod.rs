@@ -2,6 +2,7 @@
 
 mod access;
 mod assignment;
+mod audit;
 mod hierarchy;
 mod identity;
 mod permission;
@@ -24,6 +25,7 @@ pub(crate) fn operations() -> Vec<Operation> {
         identity::operations(),
         tenancy::operations(),
         transfer::operations(),
+        audit::operations(),
     ]
     .into_iter()
     .flatten()

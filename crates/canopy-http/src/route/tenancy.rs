@@ -2,6 +2,7 @@
 
 use crate::answer::{Created, Found, Listing, NoContent, Representation};
 use crate::error_code::ErrorCode as E;
+use crate::idempotency::Repeatable;
 use crate::input::{Body, IfMatch};
 use crate::operation::Operation;
 use crate::problem::Problem;
@@ -320,16 +321,18 @@ async fn list_accounts(request: Request<Installation>) -> Result<Listing<Account
     Ok(Listing::of(accounts, |one| AccountBody::of(&one)))
 }
 
-async fn post_account(request: NewOne<Installation>) -> Result<Created<AccountBody>, Problem> {
+async fn post_account(request: NewOne<Installation>) -> Result<Repeatable<Created<AccountBody>>, Problem> {
     let (new, request) = request.take_body();
     let new = NewTenant::from(new.0);
-    let account = request
-        .run(|app, call| async move { create_account::run(&app, &call, &new).await })
-        .await?;
-    Ok(Created {
-        name: account.slug.to_string(),
-        body: AccountBody::of(&account),
-    })
+    let create = |app, call| async move { create_account::run(&app, &call, &new).await };
+    request
+        .write(create, |account| {
+            Ok(Created {
+                name: account.slug.to_string(),
+                body: AccountBody::of(&account),
+            })
+        })
+        .await
 }
 
 async fn get_account(request: Request<AccountId>) -> Result<Found<AccountBody>, Problem> {
@@ -362,15 +365,18 @@ async fn list_applications(request: Request<AccountId>) -> Result<Listing<Applic
     Ok(Listing::of(applications, |one| ApplicationBody::of(&one)))
 }
 
-async fn post_application(request: NewOne<AccountId>) -> Result<Created<ApplicationBody>, Problem> {
+async fn post_application(request: NewOne<AccountId>) -> Result<Repeatable<Created<ApplicationBody>>, Problem> {
     let (new, request) = request.take_body();
     let (account, new) = (request.scope, NewTenant::from(new.0));
-    let made = request.run(move |app, call| async move { create_application::run(&app, &call, account, &new).await });
-    let application = made.await?;
-    Ok(Created {
-        name: application.slug.to_string(),
-        body: ApplicationBody::of(&application),
-    })
+    let create = move |app, call| async move { create_application::run(&app, &call, account, &new).await };
+    request
+        .write(create, |application| {
+            Ok(Created {
+                name: application.slug.to_string(),
+                body: ApplicationBody::of(&application),
+            })
+        })
+        .await
 }
 
 async fn get_application(request: Request<ApplicationPlace>) -> Result<Found<ApplicationBody>, Problem> {
@@ -420,24 +426,27 @@ async fn list_environments(request: Request<ApplicationPlace>) -> Result<Listing
 
 async fn post_environment(
     request: Request<ApplicationPlace, (), (), Body<CreateEnvironment>>,
-) -> Result<Created<CreatedEnvironment>, Problem> {
+) -> Result<Repeatable<Created<CreatedEnvironment>>, Problem> {
     let (Body(body), request) = request.take_body();
     let (place, source) = (request.scope, body.copy_from);
     let new = NewTenant {
         name: body.name,
         slug: body.slug,
     };
-    let made = request
-        .run(move |app, call| async move { create_environment::run(&app, &call, place, &new, source.as_ref()).await });
-    let environment = made.await?;
-    Ok(Created {
-        name: environment.slug.to_string(),
-        body: CreatedEnvironment {
-            environment: EnvironmentBody::of(&environment),
-            oauth_client_rotations: [],
-            webhook_subscription_rotations: [],
-        },
-    })
+    let create =
+        move |app, call| async move { create_environment::run(&app, &call, place, &new, source.as_ref()).await };
+    request
+        .write(create, |environment| {
+            Ok(Created {
+                name: environment.slug.to_string(),
+                body: CreatedEnvironment {
+                    environment: EnvironmentBody::of(&environment),
+                    oauth_client_rotations: [],
+                    webhook_subscription_rotations: [],
+                },
+            })
+        })
+        .await
 }
 
 async fn get_environment(request: Request<EnvironmentPlace>) -> Result<Found<EnvironmentBody>, Problem> {

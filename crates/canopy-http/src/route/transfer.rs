@@ -3,6 +3,7 @@
 use super::hierarchy::SchemaInput;
 use super::tenancy::EnvironmentBody;
 use crate::answer::{Found, Representation};
+use crate::idempotency::Repeatable;
 use crate::input::Body;
 use crate::operation::Operation;
 use crate::problem::Problem;
@@ -456,10 +457,11 @@ async fn get_export(request: Request<EnvironmentPlace>) -> Result<Found<Environm
 
 async fn post_import(
     request: Request<EnvironmentPlace, (), ImportEnvironment, Body<DocumentInput>>,
-) -> Result<Found<ImportedEnvironment>, Problem> {
+) -> Result<Repeatable<Found<ImportedEnvironment>>, Problem> {
     let (Body(DocumentInput(document)), request) = request.take_body();
     let (place, dry_run) = (request.scope, request.query.dry_run);
-    let imported =
-        request.run(move |app, call| async move { import::run(&app, &call, &place, &document, dry_run).await });
-    Ok(Found(imported.await?.into()))
+    let import = move |app, call| async move { import::run(&app, &call, &place, &document, dry_run).await };
+    request
+        .write(import, |imported: Imported| Ok(Found(imported.into())))
+        .await
 }

@@ -33,7 +33,8 @@ pub async fn run(
             .on("permission", id, &permission.key)
             .saying(vec![("before", summary(&before)), ("after", summary(&permission))]);
         // What changed is nothing to decisions.
-        app.commit_within(tx, call, place, now, Vec::new(), entry, &permission).await?;
+        app.commit_within(tx, call, place, now, Vec::new(), entry, &permission)
+            .await?;
         Ok(permission)
     })
     .await

@@ -13,8 +13,7 @@
 use super::{CommitRecord, KeptAnswer, ReadTx, StoreError};
 use crate::{
     Account, Application, ApplicationId, Assignment, AssignmentId, Environment, EnvironmentId, HierarchySchema,
-    Identity, Membership, Node, NodeId, Permission, PermissionId, Revision, Role, RoleId,
-    Timestamp,
+    Identity, Membership, Node, NodeId, Permission, PermissionId, Revision, Role, RoleId, Timestamp,
 };
 use async_trait::async_trait;
 

@@ -75,7 +75,7 @@ on_every_store! {
         let mut with_metadata = document.clone();
         with_metadata["metadata"] = json!({"by": ["us", 1]});
         let done = import(&rival, "", &with_metadata).await.expect(200);
-        assert_eq!(done, tried.clone());
+        assert_eq!(done["changes"], tried["changes"]);
         assert_eq!((&done["oauth_client_rotations"], &done["webhook_subscription_rotations"]), (&json!([]), &json!([])));
         assert_eq!(rival.get("export").await.expect(200), document);
     }

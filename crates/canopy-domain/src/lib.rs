@@ -22,7 +22,7 @@ mod timestamp;
 mod version;
 mod words;
 
-pub use api_key::ApiKeyId;
+pub use api_key::{ApiKey, ApiKeyError, ApiKeyId};
 pub use assignment::{
     AccessType, Assignment, AssignmentError, AssignmentId, AssignmentKey, AssignmentStatus, EXPIRING_SOON_SECONDS,
     Window, WindowError,

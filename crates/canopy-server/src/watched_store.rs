@@ -1,6 +1,7 @@
 //! A store that tells when nobody uses it any more.
 
 use async_trait::async_trait;
+use canopy_domain::api_key::KeyUse;
 use canopy_domain::port::{ReadTx, Store, StoreError, WriteScope, WriteTx};
 use canopy_storage_sqlite::SqliteStore;
 use std::convert::Infallible;
@@ -44,6 +45,10 @@ impl Store for WatchedStore {
 
     async fn write(&self, scope: WriteScope) -> Result<Box<dyn WriteTx>, StoreError> {
         self.store.write(scope).await
+    }
+
+    async fn note_key_uses(&self, uses: &[KeyUse]) -> Result<(), StoreError> {
+        self.store.note_key_uses(uses).await
     }
 
     async fn ping(&self) -> Result<(), StoreError> {

@@ -1,13 +1,15 @@
 //! The store: what is committed, and the lock of the one writer.
 
+use crate::api_key::note_uses;
 use crate::state::State;
 use crate::unit::{Reading, Unit, Writing};
 use async_trait::async_trait;
+use canopy_domain::api_key::KeyUse;
 use canopy_domain::port::{ReadTx, Store, StoreError, WriteScope, WriteTx};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, OwnedMutexGuard};
 
 /// A store in memory. Clones are the same store.
 ///
@@ -78,6 +80,13 @@ impl MemoryStore {
         }
     }
 
+    /// The lock of the one writer.
+    async fn lock(&self) -> Result<OwnedMutexGuard<()>, StoreError> {
+        let lock = Arc::clone(&self.writer).lock_owned();
+        let locked = tokio::time::timeout(self.deadline, lock).await;
+        locked.map_err(|elapsed| StoreError::Busy(Box::new(elapsed)))
+    }
+
     /// From now on commits take place but are reported as [`StoreError::Unavailable`], as when a connection breaks before
     /// the answer; or no longer. For tests of use cases.
     pub fn lose_answers(&self, lose: bool) {
@@ -107,13 +116,19 @@ impl Store for MemoryStore {
     }
 
     async fn write(&self, scope: WriteScope) -> Result<Box<dyn WriteTx>, StoreError> {
-        let lock = Arc::clone(&self.writer).lock_owned();
-        let lock = tokio::time::timeout(self.deadline, lock)
-            .await
-            .map_err(|elapsed| StoreError::Busy(Box::new(elapsed)))?;
+        let lock = self.lock().await?;
         let state = self.committed.get();
         let writing = Writing::new(Arc::clone(&self.committed), self.is_strict.then_some(scope), lock);
         Ok(Box::new(Unit::new(state, writing)))
+    }
+
+    async fn note_key_uses(&self, uses: &[KeyUse]) -> Result<(), StoreError> {
+        let lock = self.lock().await?;
+        let mut state = self.committed.get();
+        note_uses(&mut state, uses);
+        self.committed.set(state);
+        drop(lock);
+        Ok(())
     }
 
     async fn ping(&self) -> Result<(), StoreError> {

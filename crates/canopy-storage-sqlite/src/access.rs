@@ -1,6 +1,6 @@
 //! What decisions rest on: snapshots, change records, and the commit that writes them.
 
-use crate::audit;
+use crate::{api_key, audit};
 use crate::error::{internal, must, translate};
 use crate::identity::subject;
 use crate::packed::{Cell, IDS, Layout, Packed};
@@ -94,6 +94,7 @@ fn snapshot(c: &mut SqliteConnection, environment: EnvironmentId) -> Result<Opti
                 window: row.window(4)?,
             })
         })?,
+        keys: api_key::facts(c, environment)?,
     }))
 }
 

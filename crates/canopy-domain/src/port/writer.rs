@@ -11,9 +11,10 @@
 //! Every method takes a whole set with a constant number of statements; the empty set is no statement at all.
 
 use super::{CommitRecord, ReadTx, StoreError};
+use crate::api_key::{ApiKey, ApiKeyId, KeyDigest};
 use crate::{
     Account, Application, Assignment, AssignmentId, Environment, EnvironmentId, HierarchySchema, Identity, Membership,
-    Node, Permission, PermissionId, Revision, Role, RoleId,
+    Node, Permission, PermissionId, Revision, Role, RoleId, Timestamp,
 };
 use async_trait::async_trait;
 
@@ -106,10 +107,26 @@ pub trait AssignmentWriter: Send {
     async fn delete_assignments(&mut self, environment: EnvironmentId, ids: &[AssignmentId]) -> Result<(), StoreError>;
 }
 
+/// API keys.
+#[async_trait]
+pub trait ApiKeyWriter: Send {
+    /// Stores a new key with its digest, which no other key has.
+    async fn insert_api_key(&mut self, key: &ApiKey, digest: &KeyDigest) -> Result<(), StoreError>;
+    /// Sets the end of a key.
+    async fn expire_api_key(
+        &mut self,
+        environment: EnvironmentId,
+        id: ApiKeyId,
+        expires_at: Timestamp,
+    ) -> Result<(), StoreError>;
+    /// Removes a key and its digest; an id that names nothing is passed over.
+    async fn delete_api_key(&mut self, environment: EnvironmentId, id: ApiKeyId) -> Result<(), StoreError>;
+}
+
 /// A unit of work that reads and writes. Dropped without [`commit`](Self::commit), it leaves nothing behind.
 #[async_trait]
 pub trait WriteTx:
-    ReadTx + TenancyWriter + PermissionWriter + RoleWriter + NodeWriter + IdentityWriter + AssignmentWriter
+    ReadTx + TenancyWriter + PermissionWriter + RoleWriter + NodeWriter + IdentityWriter + AssignmentWriter + ApiKeyWriter
 {
     /// Writes the history and makes everything permanent, or nothing. Each environment named in the record takes its
     /// next revision, its change record is stored under it, and the audit event is stored once: with the revision that the

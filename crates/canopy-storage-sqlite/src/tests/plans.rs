@@ -1,9 +1,11 @@
 //! Every statement finds its rows by a key: none reads a table from end to end, but for the account list.
 
 use crate::SqliteStore;
+use crate::api_key::{note_uses, pack_uses};
 use crate::statement::Statement;
 use crate::store::{begin_reading, begin_writing};
 use crate::unit_of_work::UnitOfWork;
+use canopy_domain::api_key::{KeyAccess, KeyUse};
 use canopy_domain::assignment::listing::{AssignmentQuery, AssignmentSort};
 use canopy_domain::identity::create::TakenIdentifiers;
 use canopy_domain::identity::listing::{IdentityQuery, IdentitySort, IdentityStatus};
@@ -13,7 +15,7 @@ use canopy_domain::port::reader::*;
 use canopy_domain::port::writer::*;
 use canopy_domain::role::listing::RoleQuery;
 use canopy_domain::{AssignmentStatus, MembershipStatus, PageRequest, Revision, SortOrder};
-use canopy_testkit::fixture::{Maker, World, assignment_key, key};
+use canopy_testkit::fixture::{Maker, World, assignment_key, key, key_digest};
 use diesel::connection::{Connection, InstrumentationEvent};
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
@@ -84,6 +86,9 @@ async fn read_everything(unit: &mut UnitOfWork, world: &World) {
     unit.revision(id).await.unwrap();
     unit.changes_since(id, Revision::ZERO, 10).await.unwrap();
     unit.audit_events(account, 10).await.unwrap();
+    unit.api_keys(id).await.unwrap();
+    unit.api_key(id, world.maker.id()).await.unwrap();
+    unit.api_key_place(&key_digest(1)).await.unwrap();
     for sort in AssignmentSort::ALL {
         for search in [None, Some("a".to_owned())] {
             for (role, source_node) in [
@@ -167,6 +172,16 @@ async fn write_everything(mut unit: UnitOfWork, world: &World) {
     assert!(unit.insert_assignments(std::slice::from_ref(&held)).await.is_err());
     unit.update_assignments(std::slice::from_ref(&held)).await.unwrap();
     unit.delete_assignments(id, &[held.id]).await.unwrap();
+    let backend = maker.api_key(id, KeyAccess::Full);
+    unit.insert_api_key(&backend, &key_digest(1)).await.unwrap();
+    unit.expire_api_key(id, backend.id, maker.now()).await.unwrap();
+    let uses = pack_uses(&[KeyUse {
+        environment: id,
+        id: backend.id,
+        at: maker.now(),
+    }]);
+    unit.run(move |c| note_uses(c, &uses)).await.unwrap();
+    unit.delete_api_key(id, backend.id).await.unwrap();
     Box::new(unit)
         .commit(maker.record(world.account.id, &[id]))
         .await

@@ -3,6 +3,7 @@
 use super::server::Server;
 use super::shared::{self, TEMPLATE};
 use async_trait::async_trait;
+use canopy_domain::api_key::KeyUse;
 use canopy_domain::port::{ReadTx, SharedStore, Store, StoreError, WriteScope, WriteTx};
 use canopy_storage_postgres::{PgOptions, PgStore};
 use std::sync::OnceLock;
@@ -225,6 +226,10 @@ impl Store for PostgresStore {
 
     fn shared(&self) -> Option<&dyn SharedStore> {
         self.store.shared()
+    }
+
+    async fn note_key_uses(&self, uses: &[KeyUse]) -> Result<(), StoreError> {
+        self.store.note_key_uses(uses).await
     }
 
     async fn ping(&self) -> Result<(), StoreError> {

@@ -1,14 +1,18 @@
 //! What every use case is given.
 
+use crate::api_key::KnownKeys;
 use crate::decisions::Decisions;
 use crate::directory::Directory;
+use crate::idempotency::{RepetitionError, kept_since};
 use crate::{AppError, Call};
 use canopy_domain::access::Change;
 use canopy_domain::audit::{AuditCategory, AuditEvent, AuditEventId, AuditSeverity, Detail};
 use canopy_domain::port::{
-    Clock, CommitRecord, EnvironmentChanges, Ids, ReadTx, Secrets, Store, StoreError, WriteScope, WriteTx,
+    Begun, Clock, CommitRecord, EnvironmentChanges, Ids, KeptAnswer, ReadTx, Secrets, Store, StoreError, WriteScope,
+    WriteTx,
 };
 use canopy_domain::{EnvironmentId, EnvironmentPlace, Revision, Timestamp};
+use core::any::Any;
 use core::fmt::Display;
 use std::sync::Arc;
 use uuid::Uuid;
@@ -20,7 +24,9 @@ pub struct App {
     clock: Arc<dyn Clock>,
     ids: Arc<dyn Ids>,
     decisions: Arc<Decisions>,
+    secrets: Arc<dyn Secrets>,
     directory: Arc<Directory>,
+    known_keys: Arc<KnownKeys>,
 }
 
 impl core::fmt::Debug for App {
@@ -32,15 +38,23 @@ impl core::fmt::Debug for App {
 }
 
 impl App {
-    /// Puts a service together; `secrets` seeds its indexes. One process uses one `App` (clones share everything) for one store.
-    pub fn new(store: Arc<dyn Store>, clock: Arc<dyn Clock>, ids: Arc<dyn Ids>, secrets: &dyn Secrets) -> Self {
-        let decisions = Arc::new(Decisions::new(Arc::clone(&store), secrets));
+    /// Puts a service together; `secrets` makes keys and seeds the indexes. One process uses one `App` (clones share everything)
+    /// for one store.
+    pub fn new(
+        store: Arc<dyn Store>,
+        clock: Arc<dyn Clock>,
+        ids: Arc<dyn Ids>,
+        secrets: impl Secrets + 'static,
+    ) -> Self {
+        let decisions = Arc::new(Decisions::new(Arc::clone(&store), &secrets));
         Self {
             store,
             clock,
             ids,
             decisions,
+            secrets: Arc::new(secrets),
             directory: Arc::default(),
+            known_keys: Arc::default(),
         }
     }
 
@@ -59,8 +73,30 @@ impl App {
         &self.decisions
     }
 
+    /// Thirty-two bytes that nobody can guess.
+    pub(crate) fn secret(&self) -> [u8; 32] {
+        self.secrets.bytes()
+    }
+
     pub(crate) fn directory(&self) -> &Directory {
         &self.directory
+    }
+
+    pub(crate) fn known_keys(&self) -> &KnownKeys {
+        &self.known_keys
+    }
+
+    /// Notes in the store which keys were at work since this was last called, and when. To be called now and then, in the
+    /// background; what was not noted when the process ends is lost.
+    ///
+    /// # Errors
+    /// [`AppError::Store`]; then what was to be noted is lost too.
+    pub async fn note_key_uses(&self) -> Result<(), AppError> {
+        let uses = self.known_keys.take_uses();
+        if uses.is_empty() {
+            return Ok(());
+        }
+        Ok(self.store.note_key_uses(&uses).await?)
     }
 
     /// Makes sure that the store answers.
@@ -75,8 +111,18 @@ impl App {
         self.store.read().await
     }
 
-    pub(crate) async fn write(&self, scope: WriteScope) -> Result<Box<dyn WriteTx>, StoreError> {
-        self.store.write(scope).await
+    /// Opens the unit of work of a call. A repetition of a call that was answered before ends here.
+    pub(crate) async fn begin(&self, call: &Call, scope: WriteScope) -> Result<Box<dyn WriteTx>, AppError> {
+        let Some(repeatable) = &call.repeatable else {
+            return Ok(self.store.write(scope).await?);
+        };
+        let since = kept_since(self.now());
+        match self.store.write_once(scope, repeatable.request, since).await? {
+            Begun::Fresh(tx) => Ok(tx),
+            Begun::Running => Err(RepetitionError::InProgress.into()),
+            Begun::Answered(kept) if kept.body == repeatable.body => Err(RepetitionError::Answered(kept.answer).into()),
+            Begun::Answered(_) => Err(RepetitionError::KeyReused.into()),
+        }
     }
 
     /// An audit event of this call that names neither an application nor an environment yet.
@@ -100,8 +146,12 @@ impl App {
         }
     }
 
-    /// Commits a write within one environment.
-    pub(crate) async fn commit_within(
+    /// Commits a write within one environment, which answers `outcome`.
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "all that a write within an environment leaves behind"
+    )]
+    pub(crate) async fn commit_within<T: Any + Sync>(
         &self,
         tx: Box<dyn WriteTx>,
         call: &Call,
@@ -109,6 +159,7 @@ impl App {
         at: Timestamp,
         changes: Vec<Change>,
         entry: AuditEntry,
+        outcome: &T,
     ) -> Result<(), AppError> {
         let environment = place.environment;
         let record = CommitRecord {
@@ -116,16 +167,29 @@ impl App {
             changes: vec![EnvironmentChanges { environment, changes }],
             audit: self.audit(call, at, entry),
         };
-        self.commit(tx, record).await?;
+        self.commit(tx, call, record, outcome).await?;
         Ok(())
     }
 
-    /// Commits, and moves the decision indexes of this process forward before anybody is answered.
-    pub(crate) async fn commit(
+    /// Commits, and moves the decision indexes of this process forward before anybody is answered. Where the call may be
+    /// repeated, its answer is kept in the same transaction.
+    pub(crate) async fn commit<T: Any + Sync>(
         &self,
-        tx: Box<dyn WriteTx>,
+        mut tx: Box<dyn WriteTx>,
+        call: &Call,
         record: CommitRecord,
+        outcome: &T,
     ) -> Result<Vec<(EnvironmentId, Revision)>, AppError> {
+        if let Some(repeatable) = &call.repeatable {
+            let answer = (repeatable.encode)(outcome).ok_or(AppError::Broken("an answer of another call"))?;
+            let kept = KeptAnswer {
+                request: repeatable.request,
+                body: repeatable.body,
+                answer,
+                at: record.at,
+            };
+            tx.keep_answer(&kept, kept_since(record.at)).await?;
+        }
         let changes = record.changes.clone();
         match tx.commit(record).await {
             Ok(revisions) => {

@@ -1,5 +1,6 @@
 //! Who makes a call.
 
+use crate::idempotency::Repeatable;
 use canopy_domain::api_key::KeyAccess;
 use canopy_domain::audit::{Actor, ActorType};
 use canopy_domain::{AccountId, ApiKeyId, EnvironmentPlace, IdentityId};
@@ -43,6 +44,24 @@ pub enum Caller {
 }
 
 impl Caller {
+    /// The account it speaks in; an operator speaks in none.
+    pub const fn account(&self) -> Option<AccountId> {
+        match self {
+            Self::Operator { .. } => None,
+            Self::Admin { account, .. } | Self::Identity { account, .. } => Some(*account),
+            Self::ApiKey { place, .. } => Some(place.account),
+        }
+    }
+
+    /// The environment that its credential names.
+    pub const fn environment(&self) -> Option<EnvironmentPlace> {
+        match self {
+            Self::Operator { .. } => None,
+            Self::Admin { environment, .. } | Self::Identity { environment, .. } => *environment,
+            Self::ApiKey { place, .. } => Some(*place),
+        }
+    }
+
     /// The caller as audit events name it.
     pub fn actor(&self) -> Actor {
         let (id, kind) = match self {
@@ -60,10 +79,23 @@ impl Caller {
 }
 
 /// One call: who makes it, and the id under which logs and audit events know it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Call {
     /// Who.
     pub caller: Caller,
     /// The request's id.
     pub request_id: String,
+    /// What it takes to repeat the call; `None` where each call stands for itself.
+    pub repeatable: Option<Repeatable>,
+}
+
+impl Call {
+    /// A call that stands for itself.
+    pub const fn new(caller: Caller, request_id: String) -> Self {
+        Self {
+            caller,
+            request_id,
+            repeatable: None,
+        }
+    }
 }

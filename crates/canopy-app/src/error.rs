@@ -1,12 +1,13 @@
 //! What a use case answers when it does not do what was asked.
 
+use crate::idempotency::RepetitionError;
 use canopy_domain::assignment::change::ChangeRoleError;
 use canopy_domain::port::{StoreError, TokenError};
 use canopy_domain::setup::bootstrap::BootstrapError;
 use canopy_domain::setup::resource_permissions::ResourcePermissionsError;
 use canopy_domain::{
-    AssignmentError, AssignmentId, HierarchyError, IdentityError, MembershipError, PermissionError, RoleError,
-    TenancyError,
+    ApiKeyError, AssignmentError, AssignmentId, HierarchyError, IdentityError, MembershipError, PermissionError,
+    RoleError, TenancyError,
 };
 
 /// Why a call was refused or failed. Each inner error is a rule of its area; only [`AppError::Store`] and
@@ -28,6 +29,9 @@ pub enum AppError {
     /// A rule of accounts, applications or environments.
     #[error(transparent)]
     Tenancy(#[from] TenancyError),
+    /// A rule of API keys.
+    #[error(transparent)]
+    ApiKey(#[from] ApiKeyError),
     /// A rule of permissions.
     #[error(transparent)]
     Permission(#[from] PermissionError),
@@ -61,6 +65,9 @@ pub enum AppError {
     /// A rule of resource permissions.
     #[error(transparent)]
     ResourcePermissions(#[from] ResourcePermissionsError),
+    /// A call that may be repeated did nothing.
+    #[error(transparent)]
+    Repetition(#[from] RepetitionError),
     /// The store could not do its part.
     #[error(transparent)]
     Store(#[from] StoreError),

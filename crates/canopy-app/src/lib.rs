@@ -9,6 +9,7 @@
 #![deny(missing_docs, clippy::future_not_send)]
 
 pub mod access;
+pub mod api_key;
 mod app;
 pub mod assignment;
 mod bulk;
@@ -17,6 +18,7 @@ pub mod decisions;
 mod directory;
 mod error;
 pub mod hierarchy;
+mod idempotency;
 pub mod identity;
 pub mod permission;
 pub mod role;
@@ -29,3 +31,4 @@ pub use app::App;
 pub use bulk::BulkMode;
 pub use caller::{Call, Caller};
 pub use error::AppError;
+pub use idempotency::{Encode, Repeatable, RepetitionError};

@@ -47,6 +47,8 @@ error_codes! {
     ValidationFailed = "request.validation_failed", 400, "Fields of the body, parameters or headers break their rules; `details.fields` lists all of them.";
     UnsupportedField = "request.unsupported_field", 400, "The body has a documented field that this service does not support; `details.fields` names it.";
     IfMatchRequired = "request.if_match_required", 428, "The call changes a versioned resource and needs `If-Match`.";
+    IdempotencyKeyReused = "request.idempotency_key_reused", 422, "The `Idempotency-Key` was used within 24 hours for a request with another body.";
+    IdempotencyInProgress = "request.idempotency_in_progress", 409, "The first request with this `Idempotency-Key` is still being answered.";
     VersionMismatch = "request.version_mismatch", 409, "The resource was changed since it was read; `details.current_version` is its version now.";
 
     InvalidToken = "auth.invalid_token", 401, "The access token is missing, malformed, wrongly signed or not valid here.";
@@ -55,6 +57,7 @@ error_codes! {
     TwoCredentials = "auth.two_credentials", 400, "The request carries more than one credential.";
     WrongPrincipalType = "auth.wrong_principal_type", 403, "The credential is good, but its kind of principal may not make this call.";
     ScopeMissing = "auth.scope_missing", 403, "The API key is good, but its scopes do not open this call.";
+    Escalation = "auth.escalation", 403, "The call would make a key that may do more than the one it is made with.";
 
     AccountNotFound = "accounts.account_not_found", 404, "There is no such account where the caller may look.";
     AccountSlugTaken = "accounts.slug_taken", 409, "Another account has this slug.";
@@ -81,6 +84,9 @@ error_codes! {
     DuplicateAssignmentInBatch = "rbac.duplicate_in_batch", 409, "An earlier item of the request names the same identity, role and node; `details.first_index` is its index.";
 
     AlreadyBootstrapped = "setup.already_bootstrapped", 409, "The environment has custom permissions or roles; `details` counts them.";
+
+    ApiKeyNotFound = "api_keys.api_key_not_found", 404, "The environment has no such API key.";
+    ApiKeyExpired = "api_keys.expired", 400, "The API key has expired and cannot be rotated; make a new one.";
 
     NodeNotFound = "nodes.node_not_found", 404, "The environment has no such node.";
     ParentNotFound = "nodes.parent_not_found", 404, "The environment has no node with the id of the parent.";

@@ -10,6 +10,7 @@ mod bulk;
 mod credential;
 mod edge;
 mod error_code;
+mod idempotency;
 mod input;
 mod monitor;
 mod openapi;

@@ -3,6 +3,7 @@
 use crate::answer::Success;
 use crate::edge::ErrorBody;
 use crate::error_code::ErrorCode;
+use crate::idempotency::IDEMPOTENCY_KEY;
 use crate::input::MAX_BODY_BYTES;
 use crate::monitor::{Health, PATHS};
 use crate::operation::{Mount, Needs, Operation};
@@ -133,7 +134,7 @@ fn name(operation: &Operation, mount: &Mount) -> String {
 /// The credentials that an operation takes on one surface.
 fn securities(mount: &Mount) -> Vec<SecurityRequirement> {
     let schemes: &[&str] = match (mount.surface, mount.needs) {
-        (Surface::Public, Needs::Area(_)) => &[API_KEY, BEARER],
+        (Surface::Public, Needs::Area(_) | Needs::Checks) => &[API_KEY, BEARER],
         _ => &[BEARER],
     };
     let requirement = |scheme: &&str| SecurityRequirement::new(*scheme, Vec::<String>::new());
@@ -196,6 +197,17 @@ fn parameters(operation: &Operation, mount: &Mount) -> Vec<Parameter> {
         parameters.push(in_path(name, "Its id.", Schema::Object(schema.clone())));
     }
     parameters.extend(shape.query.iter().cloned());
+    if shape.repeatable {
+        let key = ParameterBuilder::new()
+            .name(IDEMPOTENCY_KEY)
+            .parameter_in(ParameterIn::Header)
+            .description(Some(
+                "Chosen by the caller: for 24 hours the same request with the same key is answered as it was the first time, \
+                 and does nothing.",
+            ))
+            .schema(Some(Schema::Object(text_schema().pattern(Some("^[!-~]{1,255}$")).build())));
+        parameters.push(key.build());
+    }
     if shape.versioned {
         let version = ParameterBuilder::new()
             .name("If-Match")

@@ -36,6 +36,8 @@ pub(crate) struct Shape {
     pub(crate) query: Vec<Parameter>,
     /// Whether it needs `If-Match`.
     pub(crate) versioned: bool,
+    /// Whether it takes an `Idempotency-Key`.
+    pub(crate) repeatable: bool,
     /// Whether its body has members that are refused as unsupported.
     pub(crate) unsupported: bool,
     /// The schema of its body.
@@ -86,6 +88,8 @@ pub(crate) enum Needs {
     Nothing,
     /// A scope that opens this area.
     Area(AreaScope),
+    /// A scope that allows checks, if only of one permission. Which it allows is looked at when it is known what is asked.
+    Checks,
     /// What no key has, full access among them.
     Impossible,
 }
@@ -96,6 +100,7 @@ impl Needs {
         match self {
             Self::Nothing => Ok(()),
             Self::Area(area) => scope::opened(caller, area),
+            Self::Checks => scope::checks(caller),
             Self::Impossible => Err(AppError::ScopeMissing),
         }
     }
@@ -105,6 +110,7 @@ impl Needs {
         match self {
             Self::Nothing | Self::Impossible => None,
             Self::Area(area) => Some(area.as_str()),
+            Self::Checks => Some(AreaScope::Evaluate.as_str()),
         }
     }
 }
@@ -182,6 +188,9 @@ fn codes_of(surface: Surface, needs: Needs, shape: &Shape, has_body: bool, rules
     if shape.unsupported {
         codes.insert(E::UnsupportedField);
     }
+    if shape.repeatable {
+        codes.extend([E::IdempotencyKeyReused, E::IdempotencyInProgress]);
+    }
     if shape.versioned {
         codes.extend([E::IfMatchRequired, E::VersionMismatch]);
     }
@@ -245,7 +254,8 @@ impl<M> Draft<M> {
         let answer = move |http: HttpRequest, payload: Payload, state: HttpState| -> Answering {
             let (known, known_items) = (Rc::clone(&known), Rc::clone(&known_items));
             Box::pin(async move {
-                let answered = match Request::receive::<W>(&http, payload, &state, (surface, needs)).await {
+                let served = (surface, needs, A::REPEATABLE);
+                let answered = match Request::receive::<W>(&http, payload, &state, served).await {
                     Ok(request) => handler(request).await,
                     Err(problem) => Err(problem),
                 };
@@ -256,7 +266,7 @@ impl<M> Draft<M> {
                             "{name} does not document all of {:?}",
                             answer.item_codes()
                         );
-                        answer.respond(&http)
+                        answer.respond(http.path())
                     }
                     Err(problem) => {
                         debug_assert!(
@@ -296,6 +306,7 @@ fn shape<P: PathInput, Q: QueryInput, B: BodyInput, A: Answer>() -> Shape {
         id: P::NAME.zip(P::schema()),
         query: Q::parameters(),
         versioned: B::VERSIONED,
+        repeatable: A::REPEATABLE,
         unsupported: B::UNSUPPORTED,
         body: B::schema,
         answers: A::describe,
@@ -311,6 +322,15 @@ impl Draft<OnPortal> {
         self.mounted(OnBoth {
             // A scope that there is not would be one that nobody has.
             needs: area.map_or(Needs::Impossible, Needs::Area),
+            public_tail,
+        })
+    }
+
+    /// Serves it on the public surface too, with the same handler: to admins, and to keys with a scope that allows checks.
+    pub(crate) fn needs_check(self) -> Draft<OnBoth> {
+        let public_tail = self.tail;
+        self.mounted(OnBoth {
+            needs: Needs::Checks,
             public_tail,
         })
     }

@@ -5,16 +5,16 @@
 
 use crate::error_code::ErrorCode;
 use crate::wire::{Fault, Faults, Place};
-use canopy_app::AppError;
 use canopy_app::identity::attach::AttachError;
+use canopy_app::{AppError, RepetitionError};
 use canopy_domain::assignment::change::ChangeRoleError;
 use canopy_domain::port::store::BoxError;
 use canopy_domain::port::{StoreError, TokenError, Unique};
 use canopy_domain::setup::bootstrap::BootstrapError;
 use canopy_domain::setup::resource_permissions::ResourcePermissionsError;
 use canopy_domain::{
-    AssignmentError, HierarchyError, IdentityError, MembershipError, PermissionError, PermissionKey, RoleError,
-    TenancyError, Tenant, Version,
+    ApiKeyError, AssignmentError, HierarchyError, IdentityError, MembershipError, PermissionError, PermissionKey,
+    RoleError, TenancyError, Tenant, Version,
 };
 use core::fmt::Display;
 use serde_json::{Map, Value, json};
@@ -128,6 +128,7 @@ impl From<AppError> for Problem {
             AppError::InvalidApiKey => Self::rule(ErrorCode::InvalidApiKey, &error),
             AppError::ScopeMissing => Self::rule(ErrorCode::ScopeMissing, &error),
             AppError::Tenancy(error) => error.into(),
+            AppError::ApiKey(error) => error.into(),
             AppError::Permission(error) => error.into(),
             AppError::Role(error) => error.into(),
             AppError::Hierarchy(error) => error.into(),
@@ -140,6 +141,7 @@ impl From<AppError> for Problem {
             AppError::ChangeRole(error) => error.into(),
             AppError::Bootstrap(error) => error.into(),
             AppError::ResourcePermissions(error) => error.into(),
+            AppError::Repetition(error) => error.into(),
             AppError::Store(error) => error.into(),
             AppError::Broken(_) => Self::internal(error),
         }
@@ -156,6 +158,16 @@ impl From<TokenError> for Problem {
     }
 }
 
+impl From<RepetitionError> for Problem {
+    fn from(error: RepetitionError) -> Self {
+        match error {
+            RepetitionError::KeyReused => Self::rule(ErrorCode::IdempotencyKeyReused, &error),
+            RepetitionError::InProgress => Self::rule(ErrorCode::IdempotencyInProgress, &error),
+            RepetitionError::Answered(_) => Self::internal(error),
+        }
+    }
+}
+
 impl From<TenancyError> for Problem {
     fn from(error: TenancyError) -> Self {
         let code = match error {
@@ -168,6 +180,18 @@ impl From<TenancyError> for Problem {
             TenancyError::Stale { current, .. } => return stale(&error, current),
         };
         Self::rule(code, &error)
+    }
+}
+
+impl From<ApiKeyError> for Problem {
+    fn from(error: ApiKeyError) -> Self {
+        match &error {
+            ApiKeyError::NotFound => Self::rule(ErrorCode::ApiKeyNotFound, &error),
+            ApiKeyError::Escalation => Self::rule(ErrorCode::Escalation, &error),
+            ApiKeyError::UnknownScopes { keys } => unknown_keys(&error, keys),
+            ApiKeyError::EndsInThePast => Self::field("expires_at", Fault::new("out_of_range", error.to_string())),
+            ApiKeyError::Expired => Self::rule(ErrorCode::ApiKeyExpired, &error),
+        }
     }
 }
 

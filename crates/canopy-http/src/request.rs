@@ -1,22 +1,32 @@
 //! A request as handlers get it: read step by step in the order of refusals, so that a stranger learns nothing but 401.
 
+use crate::answer::Answer;
 use crate::credential::{self, Credential};
 use crate::edge::request_id;
+use crate::idempotency::{self, Kept, Repeatable, RepeatableRequest};
 use crate::input::{BodyInput, PathInput, parse_json, read_body};
 use crate::operation::Needs;
 use crate::problem::Problem;
-use crate::scope::{Surface, Way};
+use crate::scope::{Slugs, Surface, Way};
 use crate::state::HttpState;
 use crate::wire::{Faults, Json, QueryInput, QueryReader};
 use actix_web::HttpRequest;
 use actix_web::web::{Bytes, Payload};
-use canopy_app::{App, AppError, Call, scope};
+use canopy_app::access::Asker;
+use canopy_app::api_key::authenticate;
+use canopy_app::{App, AppError, Call, Caller, Encode, RepetitionError, scope};
+use canopy_domain::EnvironmentId;
+use canopy_domain::port::TokenClaims;
+use core::any::Any;
 use core::future::Future;
+use std::sync::Arc;
 
 /// A call that was read to its end: who makes it, where, and with what.
 pub(crate) struct Request<S, P = (), Q = (), B = ()> {
     state: HttpState,
     call: Call,
+    /// What tells it from other requests, where it may be sent again.
+    repeatable: Option<RepeatableRequest>,
     /// The place it is about.
     pub(crate) scope: S,
     /// The id in its path.
@@ -28,16 +38,40 @@ pub(crate) struct Request<S, P = (), Q = (), B = ()> {
 }
 
 impl<S: Send + 'static, P: PathInput, Q: QueryInput, B: BodyInput> Request<S, P, Q, B> {
-    /// Reads a request: credential 401, principal 403, place 404, key scope 403, media type 415, size 413, path, query and
-    /// body 400, `If-Match` 428.
+    /// Reads a request, which may be `repeatable`: credential 401, principal 403, place 404, key scope 403, media type 415,
+    /// size 413, path, query and body 400, `If-Match` 428.
     pub(crate) async fn receive<W: Way<S>>(
         http: &HttpRequest,
         payload: Payload,
         state: &HttpState,
-        (surface, needs): (Surface, Needs),
+        (surface, needs, repeatable): (Surface, Needs, bool),
     ) -> Result<Self, Problem> {
         let (scope, call) = enter::<S, W>(http, state, surface).await?;
-        needs.check(&call.caller)?;
+        // Who has a key that is no good any more learns that, and not what else is wrong.
+        let key_holder = matches!(call.caller, Caller::ApiKey { .. }).then(|| call.caller.clone());
+        let read = async {
+            needs.check(&call.caller)?;
+            Self::read(http, payload, state, (scope, call), repeatable).await
+        };
+        match (read.await, key_holder) {
+            (Err(problem), Some(caller)) => {
+                let app = state.app().clone();
+                let confirmed = state.run_quick(async move { authenticate::confirm(&app, &caller).await });
+                confirmed.await??;
+                Err(problem)
+            }
+            (read, _) => read,
+        }
+    }
+
+    /// Reads what comes behind the question who calls and where.
+    async fn read(
+        http: &HttpRequest,
+        payload: Payload,
+        state: &HttpState,
+        (scope, call): (S, Call),
+        repeatable: bool,
+    ) -> Result<Self, Problem> {
         let raw = if B::HAS_BODY {
             read_body(http, payload, state.body_timeout()).await?
         } else {
@@ -48,14 +82,21 @@ impl<S: Send + 'static, P: PathInput, Q: QueryInput, B: BodyInput> Request<S, P,
         let id = P::read(http, &mut faults);
         let query = Q::read(&QueryReader::decode(http.query_string()), &mut faults);
         let body = B::read(&json, &raw, &mut faults);
+        let key = if repeatable {
+            idempotency::key(http, &mut faults)
+        } else {
+            None
+        };
         let (Some(id), Some(query), Some(body), true) = (id, query, body, faults.is_empty()) else {
             return Err(faults.into());
         };
         drop(json);
         let body = B::complete(body, http)?;
+        let repeatable = key.map(|key| idempotency::identify(http, &call.caller, key, &raw));
         Ok(Self {
             state: state.clone(),
             call,
+            repeatable,
             scope,
             id,
             query,
@@ -64,30 +105,40 @@ impl<S: Send + 'static, P: PathInput, Q: QueryInput, B: BodyInput> Request<S, P,
     }
 }
 
+/// A credential that is worth asking the store about.
+enum Presented {
+    Token(TokenClaims),
+    Key(String),
+}
+
 /// Finds out who calls and where.
 async fn enter<S: Send + 'static, W: Way<S>>(
     http: &HttpRequest,
     state: &HttpState,
     surface: Surface,
 ) -> Result<(S, Call), Problem> {
-    let claims = match credential::read(http, surface)? {
-        Credential::Token(token) => state.tokens().verify(token, state.app().now())?,
-        Credential::Key(_) => return Err(AppError::InvalidApiKey.into()),
+    let presented = match credential::read(http, surface)? {
+        Credential::Token(token) => Presented::Token(state.tokens().verify(token, state.app().now())?),
+        Credential::Key(text) => Presented::Key(text.to_owned()),
     };
     let app = state.app().clone();
     let slugs = W::slugs(http);
     let entered = async move {
-        let caller = scope::authenticate(&app, &claims).await?;
+        let caller = match presented {
+            Presented::Token(claims) => scope::authenticate(&app, &claims).await?,
+            Presented::Key(text) => {
+                let caller = authenticate::run(&app, &text).await?;
+                if let Err(error) = W::find(app.clone(), caller.clone(), Slugs::default()).await {
+                    authenticate::confirm(&app, &caller).await?;
+                    return Err(error);
+                }
+                caller
+            }
+        };
         W::find(app, caller, slugs).await
     };
     let (scope, caller) = state.run_quick(entered).await??;
-    Ok((
-        scope,
-        Call {
-            caller,
-            request_id: request_id(http),
-        },
-    ))
+    Ok((scope, Call::new(caller, request_id(http))))
 }
 
 impl<S, P, Q, B> Request<S, P, Q, B> {
@@ -96,16 +147,98 @@ impl<S, P, Q, B> Request<S, P, Q, B> {
         self.state.app()
     }
 
+    /// Who asks about this environment, for questions, which confirm by themselves that the asker is good.
+    pub(crate) const fn asker(&self, environment: EnvironmentId) -> Asker<'_> {
+        Asker {
+            caller: &self.call.caller,
+            environment,
+        }
+    }
+
+    /// Runs a question on the shared runtime, to its end. It is an [`Asker`] that asks it.
+    pub(crate) async fn ask<T, F>(&self, question: impl FnOnce(App, Call) -> F) -> Result<T, Problem>
+    where
+        T: Send + 'static,
+        F: Future<Output = Result<T, AppError>> + Send + 'static,
+    {
+        let question = question(self.app().clone(), self.call.clone());
+        Ok(self.state.run(question).await??)
+    }
+
     /// Runs a use case on the shared runtime, to its end.
     pub(crate) async fn run<T, F>(&self, use_case: impl FnOnce(App, Call) -> F) -> Result<T, Problem>
     where
         T: Send + 'static,
         F: Future<Output = Result<T, AppError>> + Send + 'static,
     {
-        Ok(self
-            .state
-            .run(use_case(self.app().clone(), self.call.clone()))
-            .await??)
+        Ok(self.run_as(self.call.clone(), use_case).await??)
+    }
+
+    /// Runs a use case for a caller of whom it is certain, now that the request has come in whole, that it may call.
+    async fn run_as<T, F>(
+        &self,
+        call: Call,
+        use_case: impl FnOnce(App, Call) -> F,
+    ) -> Result<Result<T, AppError>, Problem>
+    where
+        T: Send + 'static,
+        F: Future<Output = Result<T, AppError>> + Send + 'static,
+    {
+        let (app, caller) = (self.app().clone(), call.caller.clone());
+        let work = use_case(app.clone(), call);
+        let confirmed = async move {
+            authenticate::confirm(&app, &caller).await?;
+            work.await
+        };
+        self.state.run(confirmed).await
+    }
+
+    /// Runs a use case that writes as [`run`](Self::run) does, and shows what it answers. Where the request may be sent
+    /// again, the answer is kept with what was written; where it was answered before, it is answered so again.
+    pub(crate) async fn write<T, A, F>(
+        &self,
+        use_case: impl FnOnce(App, Call) -> F,
+        show: impl Fn(T) -> Result<A, Problem> + Send + Sync + 'static,
+    ) -> Result<Repeatable<A>, Problem>
+    where
+        T: Clone + Send + 'static,
+        A: Answer,
+        F: Future<Output = Result<T, AppError>> + Send + 'static,
+    {
+        let Some(repeatable) = &self.repeatable else {
+            return Ok(Repeatable::Fresh(show(self.run(use_case).await?)?));
+        };
+        let show = Arc::new(show);
+        let (encoder, path) = (Arc::clone(&show), repeatable.path.clone());
+        let encode: Encode = Arc::new(move |outcome: &dyn Any| {
+            let outcome: &T = outcome.downcast_ref()?;
+            idempotency::keep(encoder(outcome.clone()).ok()?, &path)
+        });
+        let call = Call {
+            repeatable: Some(canopy_app::Repeatable {
+                request: repeatable.request,
+                body: repeatable.body,
+                encode,
+            }),
+            ..self.call.clone()
+        };
+        match self.run_as(call, use_case).await? {
+            Ok(outcome) => Ok(Repeatable::Fresh(show(outcome)?)),
+            Err(AppError::Repetition(RepetitionError::Answered(kept))) => {
+                let kept =
+                    Kept::read(kept).ok_or_else(|| Problem::internal("an answer was kept that cannot be read"))?;
+                Ok(Repeatable::Replayed(kept))
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// The same request, standing for itself: where it writes nothing, there is nothing to repeat.
+    pub(crate) fn once_only_if(mut self, alone: bool) -> Self {
+        if alone {
+            self.repeatable = None;
+        }
+        self
     }
 
     /// The body, and the request without it.
@@ -113,6 +246,7 @@ impl<S, P, Q, B> Request<S, P, Q, B> {
         let Self {
             state,
             call,
+            repeatable,
             scope,
             id,
             query,
@@ -123,6 +257,7 @@ impl<S, P, Q, B> Request<S, P, Q, B> {
             Request {
                 state,
                 call,
+                repeatable,
                 scope,
                 id,
                 query,
@@ -136,6 +271,7 @@ impl<S, P, Q, B> Request<S, P, Q, B> {
         let Self {
             state,
             call,
+            repeatable,
             scope,
             id,
             query,
@@ -146,6 +282,7 @@ impl<S, P, Q, B> Request<S, P, Q, B> {
             Request {
                 state,
                 call,
+                repeatable,
                 scope,
                 id,
                 query: (),

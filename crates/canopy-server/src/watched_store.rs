@@ -1,8 +1,9 @@
 //! A store that tells when nobody uses it any more.
 
 use async_trait::async_trait;
+use canopy_domain::Timestamp;
 use canopy_domain::api_key::KeyUse;
-use canopy_domain::port::{ReadTx, Store, StoreError, WriteScope, WriteTx};
+use canopy_domain::port::{Begun, ReadTx, RequestIdentity, Store, StoreError, WriteScope, WriteTx};
 use canopy_storage_sqlite::SqliteStore;
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -49,6 +50,15 @@ impl Store for WatchedStore {
 
     async fn note_key_uses(&self, uses: &[KeyUse]) -> Result<(), StoreError> {
         self.store.note_key_uses(uses).await
+    }
+
+    async fn write_once(
+        &self,
+        scope: WriteScope,
+        request: RequestIdentity,
+        since: Timestamp,
+    ) -> Result<Begun, StoreError> {
+        self.store.write_once(scope, request, since).await
     }
 
     async fn ping(&self) -> Result<(), StoreError> {

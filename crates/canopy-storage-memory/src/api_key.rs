@@ -23,7 +23,10 @@ pub(crate) type Digests = BTreeMap<KeyDigest, (EnvironmentId, ApiKeyId)>;
 impl<Kind: Send> ApiKeyReader for Unit<Kind> {
     async fn api_keys(&mut self, environment: EnvironmentId) -> Result<Vec<ApiKey>, StoreError> {
         let contents = self.state.contents(environment).into_iter();
-        let mut keys: Vec<ApiKey> = contents.flat_map(|contents| contents.api_keys.values()).cloned().collect();
+        let mut keys: Vec<ApiKey> = contents
+            .flat_map(|contents| contents.api_keys.values())
+            .cloned()
+            .collect();
         keys.sort_by_key(|key| Reverse((key.created_at, key.id)));
         Ok(keys)
     }
@@ -33,10 +36,7 @@ impl<Kind: Send> ApiKeyReader for Unit<Kind> {
         Ok(contents.and_then(|contents| contents.api_keys.get(&id)).cloned())
     }
 
-    async fn api_key_place(
-        &mut self,
-        digest: &KeyDigest,
-    ) -> Result<Option<(EnvironmentPlace, ApiKeyId)>, StoreError> {
+    async fn api_key_place(&mut self, digest: &KeyDigest) -> Result<Option<(EnvironmentPlace, ApiKeyId)>, StoreError> {
         let Some((environment, id)) = self.state.key_digests.get(digest) else {
             return Ok(None);
         };
@@ -73,7 +73,11 @@ impl ApiKeyWriter for Unit<Writing> {
     }
 
     async fn delete_api_key(&mut self, environment: EnvironmentId, id: ApiKeyId) -> Result<(), StoreError> {
-        if self.state.contents(environment).is_none_or(|contents| !contents.api_keys.contains_key(&id)) {
+        if self
+            .state
+            .contents(environment)
+            .is_none_or(|contents| !contents.api_keys.contains_key(&id))
+        {
             return Ok(());
         }
         Arc::make_mut(&mut self.state.contents_mut(environment)?.api_keys).remove(&id);

@@ -10,7 +10,7 @@ use crate::role::Roles;
 use crate::rule::bug;
 use crate::tenancy::Tenancy;
 use canopy_domain::access::Change;
-use canopy_domain::port::StoreError;
+use canopy_domain::port::{KeptAnswer, RequestIdentity, StoreError};
 use canopy_domain::{EnvironmentId, Revision};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -28,6 +28,8 @@ pub(crate) struct State {
     pub key_digests: Arc<Digests>,
     /// Audit events.
     pub audit: Arc<AuditLog>,
+    /// Answers of requests that may be repeated.
+    pub answers: Arc<BTreeMap<RequestIdentity, KeptAnswer>>,
 }
 
 /// What one environment holds.

@@ -4,8 +4,11 @@ use crate::api_key::note_uses;
 use crate::state::State;
 use crate::unit::{Reading, Unit, Writing};
 use async_trait::async_trait;
+use canopy_domain::Timestamp;
 use canopy_domain::api_key::KeyUse;
-use canopy_domain::port::{ReadTx, Store, StoreError, WriteScope, WriteTx};
+use canopy_domain::port::{
+    Begun, ReadTx, RequestIdentity, RunningClaim, RunningRequests, Store, StoreError, WriteScope, WriteTx,
+};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
@@ -30,6 +33,7 @@ use tokio::sync::{Mutex, OwnedMutexGuard};
 pub struct MemoryStore {
     committed: Arc<Committed>,
     writer: Arc<Mutex<()>>,
+    running: RunningRequests,
     deadline: Duration,
     is_strict: bool,
 }
@@ -75,16 +79,10 @@ impl MemoryStore {
         Self {
             committed: Arc::default(),
             writer: Arc::default(),
+            running: RunningRequests::default(),
             deadline,
             is_strict: false,
         }
-    }
-
-    /// The lock of the one writer.
-    async fn lock(&self) -> Result<OwnedMutexGuard<()>, StoreError> {
-        let lock = Arc::clone(&self.writer).lock_owned();
-        let locked = tokio::time::timeout(self.deadline, lock).await;
-        locked.map_err(|elapsed| StoreError::Busy(Box::new(elapsed)))
     }
 
     /// From now on commits take place but are reported as [`StoreError::Unavailable`], as when a connection breaks before
@@ -103,6 +101,23 @@ impl MemoryStore {
     }
 }
 
+impl MemoryStore {
+    /// The lock of the one writer.
+    async fn lock(&self) -> Result<OwnedMutexGuard<()>, StoreError> {
+        let lock = Arc::clone(&self.writer).lock_owned();
+        let locked = tokio::time::timeout(self.deadline, lock).await;
+        locked.map_err(|elapsed| StoreError::Busy(Box::new(elapsed)))
+    }
+
+    async fn begin(&self, scope: WriteScope, claim: Option<RunningClaim>) -> Result<Unit<Writing>, StoreError> {
+        let lock = self.lock().await?;
+        let state = self.committed.get();
+        let scope = self.is_strict.then_some(scope);
+        let writing = Writing::new(Arc::clone(&self.committed), scope, claim, lock);
+        Ok(Unit::new(state, writing))
+    }
+}
+
 impl Default for MemoryStore {
     fn default() -> Self {
         Self::new()
@@ -116,10 +131,23 @@ impl Store for MemoryStore {
     }
 
     async fn write(&self, scope: WriteScope) -> Result<Box<dyn WriteTx>, StoreError> {
-        let lock = self.lock().await?;
-        let state = self.committed.get();
-        let writing = Writing::new(Arc::clone(&self.committed), self.is_strict.then_some(scope), lock);
-        Ok(Box::new(Unit::new(state, writing)))
+        Ok(Box::new(self.begin(scope, None).await?))
+    }
+
+    async fn write_once(
+        &self,
+        scope: WriteScope,
+        request: RequestIdentity,
+        since: Timestamp,
+    ) -> Result<Begun, StoreError> {
+        let Some(claim) = self.running.claim(request) else {
+            return Ok(Begun::Running);
+        };
+        let kept = self.committed.get().answers.get(&request).cloned();
+        match kept.filter(|kept| kept.at >= since) {
+            Some(kept) => Ok(Begun::Answered(kept)),
+            None => Ok(Begun::Fresh(Box::new(self.begin(scope, Some(claim)).await?))),
+        }
     }
 
     async fn note_key_uses(&self, uses: &[KeyUse]) -> Result<(), StoreError> {

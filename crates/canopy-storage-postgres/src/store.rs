@@ -2,6 +2,7 @@
 
 use crate::api_key;
 use crate::feed::{self, Teller};
+use crate::kept_answer::{self, Known};
 use crate::lock;
 use crate::migration::{self, OpenError};
 use crate::options::PgOptions;
@@ -10,8 +11,8 @@ use crate::statement::Statement;
 use crate::unit_of_work::UnitOfWork;
 use async_trait::async_trait;
 use canopy_domain::api_key::KeyUse;
-use canopy_domain::port::{News, ReadTx, SharedStore, Store, StoreError, WriteScope, WriteTx};
-use canopy_domain::{EnvironmentId, Revision};
+use canopy_domain::port::{Begun, News, ReadTx, RequestIdentity, SharedStore, Store, StoreError, WriteScope, WriteTx};
+use canopy_domain::{EnvironmentId, Revision, Timestamp};
 use core::convert::Infallible;
 use futures_util::future;
 use std::sync::Arc;
@@ -114,8 +115,9 @@ impl PgStore {
         let link = lease.link()?;
         let began = match how {
             Begin::Reading => link.command("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await,
+            Begin::Unlocked => link.command(BEGIN_WRITING).await,
             Begin::Writing(scope) => {
-                let begin = link.command("BEGIN ISOLATION LEVEL READ COMMITTED");
+                let begin = link.command(BEGIN_WRITING);
                 future::try_join(begin, lock::take(link, scope)).await.map(|_| ())
             }
         };
@@ -163,9 +165,13 @@ impl PgStore {
     }
 }
 
+const BEGIN_WRITING: &str = "BEGIN ISOLATION LEVEL READ COMMITTED";
+
 #[derive(Clone, Copy)]
 enum Begin<'a> {
     Reading,
+    /// Locks are taken later.
+    Unlocked,
     Writing(&'a WriteScope),
 }
 
@@ -194,6 +200,23 @@ impl Store for PgStore {
                 Ok(())
             }
         }
+    }
+
+    async fn write_once(
+        &self,
+        scope: WriteScope,
+        request: RequestIdentity,
+        since: Timestamp,
+    ) -> Result<Begun, StoreError> {
+        let unit = self.begin(Begin::Unlocked).await?;
+        Ok(match kept_answer::claim(unit.link()?, request, since).await? {
+            Known::Nothing => {
+                lock::take(unit.link()?, &scope).await?;
+                Begun::Fresh(Box::new(unit))
+            }
+            Known::Running => Begun::Running,
+            Known::Answer(answer) => Begun::Answered(answer),
+        })
     }
 
     async fn ping(&self) -> Result<(), StoreError> {

@@ -61,7 +61,6 @@ values! {
     OptionalFlag(Option<bool>) as Nullable<Bool>,
     At(PgTimestamp) as Timestamptz,
     OptionalAt(Option<PgTimestamp>) as Nullable<Timestamptz>,
-    Blob(Vec<u8>) as Binary,
     Ids(Vec<Uuid>) as Array<SqlUuid>,
     OptionalIds(Vec<Option<Uuid>>) as Array<Nullable<SqlUuid>>,
     Texts(Vec<&'a str>) as Array<Text>,
@@ -71,6 +70,7 @@ values! {
     Flags(Vec<bool>) as Array<Bool>,
     Instants(Vec<PgTimestamp>) as Array<Timestamptz>,
     OptionalInstants(Vec<Option<PgTimestamp>>) as Array<Nullable<Timestamptz>>,
+    Blob(Vec<u8>) as Binary,
     Blobs(Vec<Vec<u8>>) as Array<Binary>,
 }
 

@@ -35,7 +35,9 @@ fn api_key(row: &Row<'_, '_>) -> Result<ApiKey, StoreError> {
 fn access(row: &Row<'_, '_>, column: usize) -> Result<KeyAccess, StoreError> {
     let mode = row.word(column, AccessMode::parse)?;
     let scopes = row.text(column + 1, |text| {
-        text.split_terminator(' ').map(PermissionKey::parse).collect::<Result<Vec<_>, _>>()
+        text.split_terminator(' ')
+            .map(PermissionKey::parse)
+            .collect::<Result<Vec<_>, _>>()
     })?;
     KeyAccess::new(mode, scopes).ok_or_else(|| row.corrupt(column))
 }
@@ -74,10 +76,7 @@ impl ApiKeyReader for UnitOfWork {
         .await
     }
 
-    async fn api_key_place(
-        &mut self,
-        digest: &KeyDigest,
-    ) -> Result<Option<(EnvironmentPlace, ApiKeyId)>, StoreError> {
+    async fn api_key_place(&mut self, digest: &KeyDigest) -> Result<Option<(EnvironmentPlace, ApiKeyId)>, StoreError> {
         const SELECT: &str = "SELECT d.key_id, a.account_id, a.id, e.id FROM api_key_digests AS d \
              CROSS JOIN environments AS e ON e.id = d.environment_id \
              CROSS JOIN applications AS a ON a.id = e.application_id WHERE d.digest = ?1";

@@ -9,8 +9,11 @@ use crate::statement::Statement;
 use crate::temporary::TemporaryFolder;
 use crate::unit_of_work::{UnitOfWork, blocking};
 use async_trait::async_trait;
+use canopy_domain::Timestamp;
 use canopy_domain::api_key::KeyUse;
-use canopy_domain::port::{ReadTx, Store, StoreError, WriteScope, WriteTx};
+use canopy_domain::port::{
+    Begun, ReadTx, RequestIdentity, RunningClaim, RunningRequests, Store, StoreError, WriteScope, WriteTx,
+};
 use diesel::SqliteConnection;
 use diesel::connection::{AnsiTransactionManager, TransactionManager as _};
 use std::path::{Path, PathBuf};
@@ -27,6 +30,7 @@ pub struct SqliteStore {
     pub(crate) writer: Arc<Shelf>,
     pub(crate) readers: Arc<Shelf>,
     pub(crate) opener: Arc<Opener>,
+    running: RunningRequests,
 }
 
 impl SqliteStore {
@@ -90,6 +94,7 @@ impl SqliteStore {
             writer,
             readers: Shelf::new(Arc::clone(&opener), Purpose::Reading, options.readers),
             opener,
+            running: RunningRequests::default(),
         })
     }
 
@@ -109,10 +114,19 @@ impl SqliteStore {
         from: &Arc<Shelf>,
         begin: fn(&mut SqliteConnection) -> Result<(), StoreError>,
     ) -> Result<UnitOfWork, StoreError> {
+        self.begin_claimed(from, begin, None).await
+    }
+
+    async fn begin_claimed(
+        &self,
+        from: &Arc<Shelf>,
+        begin: fn(&mut SqliteConnection) -> Result<(), StoreError>,
+        claim: Option<RunningClaim>,
+    ) -> Result<UnitOfWork, StoreError> {
         let ticket = from.ticket().await?;
         let from = Arc::clone(from);
         let lease = blocking(move || {
-            let mut lease = from.lend(ticket)?;
+            let mut lease = from.lend(ticket, claim)?;
             begin(lease.connection()?)?;
             Ok::<_, StoreError>(lease)
         })
@@ -159,6 +173,27 @@ impl Store for SqliteStore {
             AnsiTransactionManager::commit_transaction(c).map_err(|error| translate(error, None))
         })
         .await?
+    }
+
+    async fn write_once(
+        &self,
+        _scope: WriteScope,
+        request: RequestIdentity,
+        since: Timestamp,
+    ) -> Result<Begun, StoreError> {
+        let Some(claim) = self.running.claim(request) else {
+            return Ok(Begun::Running);
+        };
+        // Whoever had the claim before has committed, so a reader sees its answer; it need not wait for the writer.
+        let mut reading = self.begin(&self.readers, begin_reading).await?;
+        let kept = reading.kept_answer(request, since).await?;
+        drop(reading);
+        match kept {
+            Some(kept) => Ok(Begun::Answered(kept)),
+            None => Ok(Begun::Fresh(Box::new(
+                self.begin_claimed(&self.writer, begin_writing, Some(claim)).await?,
+            ))),
+        }
     }
 
     async fn ping(&self) -> Result<(), StoreError> {

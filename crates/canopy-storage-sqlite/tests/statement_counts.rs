@@ -140,5 +140,5 @@ async fn counts(size: usize) -> Vec<(&'static str, u64)> {
 async fn a_call_is_the_same_few_statements_for_ten_and_for_five_thousand_items() {
     let few = counts(10).await;
     assert_eq!(few, counts(5_000).await);
-    assert!(few.iter().all(|(_, count)| *count <= 7), "{few:?}");
+    assert!(few.iter().all(|(_, count)| *count <= 8), "{few:?}");
 }

@@ -6,8 +6,9 @@ use canopy_app::access::evaluate;
 use canopy_app::decisions::Consistency;
 use canopy_app::{App, AppError};
 use canopy_domain::access::{Question, Scope};
-use canopy_domain::port::{News, ReadTx, SharedStore, Store, StoreError, WriteScope, WriteTx};
-use canopy_domain::{EnvironmentId, IdentityId, Revision};
+use canopy_domain::api_key::KeyUse;
+use canopy_domain::port::{Begun, News, ReadTx, RequestIdentity, SharedStore, Store, StoreError, WriteScope, WriteTx};
+use canopy_domain::{EnvironmentId, IdentityId, Revision, Timestamp};
 use canopy_storage_memory::MemoryStore;
 use canopy_testkit::{CountingIds, CountingSecrets};
 use std::sync::Arc;
@@ -15,15 +16,15 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::sync::broadcast;
 
 /// The in-memory store, shared: announcements go by a channel, and the line can be cut.
-struct Shared {
+pub struct Shared {
     store: MemoryStore,
     news: broadcast::Sender<News>,
     is_deaf: AtomicBool,
-    is_unreachable: AtomicBool,
+    pub is_unreachable: AtomicBool,
 }
 
 impl Shared {
-    fn new() -> Arc<Self> {
+    pub fn new() -> Arc<Self> {
         let (news, _) = broadcast::channel(64);
         Arc::new(Self {
             store: MemoryStore::strict(),
@@ -54,8 +55,22 @@ impl Store for Shared {
         self.store.write(scope).await
     }
 
+    async fn write_once(
+        &self,
+        scope: WriteScope,
+        request: RequestIdentity,
+        since: Timestamp,
+    ) -> Result<Begun, StoreError> {
+        self.reach()?;
+        self.store.write_once(scope, request, since).await
+    }
+
     fn shared(&self) -> Option<&dyn SharedStore> {
         Some(self)
+    }
+
+    async fn note_key_uses(&self, uses: &[KeyUse]) -> Result<(), StoreError> {
+        self.store.note_key_uses(uses).await
     }
 
     async fn ping(&self) -> Result<(), StoreError> {
@@ -99,12 +114,12 @@ impl SharedStore for Shared {
 }
 
 /// Another service on the same store.
-fn second(world: &World) -> App {
+pub fn second(world: &World) -> App {
     App::new(
         Arc::clone(&world.store),
         Arc::new(world.clock.clone()),
         Arc::new(CountingIds::series(9)),
-        &CountingSecrets::default(),
+        CountingSecrets::default(),
     )
 }
 
@@ -114,7 +129,7 @@ async fn may_read(app: &App, world: &World, identity: IdentityId, consistency: C
         permission: "note.read",
         scope: Scope::Node(world.root),
     };
-    evaluate::run(app, world.place.environment, &question, None, consistency, |answer| {
+    evaluate::run(app, world.asker(), &question, None, consistency, |answer| {
         answer.decision.is_allowed()
     })
     .await

@@ -1,6 +1,6 @@
 //! A small customer, made by the use cases themselves.
 
-use canopy_app::access::evaluate;
+use canopy_app::access::{Asker, evaluate};
 use canopy_app::assignment;
 use canopy_app::decisions::Consistency;
 use canopy_app::identity;
@@ -42,12 +42,12 @@ pub fn key(text: &str) -> PermissionKey {
 }
 
 pub fn operator() -> Call {
-    Call {
-        caller: Caller::Operator {
+    Call::new(
+        Caller::Operator {
             subject: "root".to_owned(),
         },
-        request_id: "request-1".to_owned(),
-    }
+        "request-1".to_owned(),
+    )
 }
 
 pub fn tenant(text: &str) -> NewTenant {
@@ -79,7 +79,7 @@ impl World {
             Arc::clone(&store),
             Arc::new(clock.clone()),
             Arc::new(CountingIds::default()),
-            &CountingSecrets::default(),
+            CountingSecrets::default(),
         );
         let call = operator();
         let account = tenancy::create_account::run(&app, &call, &tenant("acme"))
@@ -183,6 +183,14 @@ impl World {
             .unwrap()
     }
 
+    /// Who asks, where nothing else is said.
+    pub const fn asker(&self) -> Asker<'_> {
+        Asker {
+            caller: &self.call.caller,
+            environment: self.place.environment,
+        }
+    }
+
     /// Why the identity may not, or `None` when it may.
     pub async fn denial(&self, identity: IdentityId, permission: &str, scope: Scope) -> Option<DenialReason> {
         let question = Question {
@@ -192,7 +200,7 @@ impl World {
         };
         evaluate::run(
             &self.app,
-            self.place.environment,
+            self.asker(),
             &question,
             None,
             Consistency::Strong,

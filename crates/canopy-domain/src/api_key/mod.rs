@@ -128,7 +128,12 @@ mod tests {
 
     #[test]
     fn a_key_is_refused_from_the_instant_at_which_it_ends() {
-        for (end, now, active) in [(None, i64::MAX / 100, true), (Some(5), 4, true), (Some(5), 5, false), (Some(5), 6, false)] {
+        for (end, now, active) in [
+            (None, i64::MAX / 100, true),
+            (Some(5), 4, true),
+            (Some(5), 5, false),
+            (Some(5), 6, false),
+        ] {
             assert_eq!(ending(end).is_active(at(now)), active, "{end:?} {now}");
         }
     }
@@ -149,7 +154,11 @@ mod tests {
         ] {
             let key = ending(end.map(|seconds| seconds * SECOND));
             let end_at = end_of_rotated(&key, at(100 * SECOND), overlap);
-            assert_eq!(end_at, expected.map(|seconds: i64| at(seconds * SECOND)), "{end:?} {overlap}");
+            assert_eq!(
+                end_at,
+                expected.map(|seconds: i64| at(seconds * SECOND)),
+                "{end:?} {overlap}"
+            );
         }
     }
 }

@@ -14,7 +14,9 @@ impl KeyText {
 
     /// The key made of these random bytes.
     pub fn new(secret: [u8; 32]) -> Self {
-        const DIGITS: [char; 16] = ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f'];
+        const DIGITS: [char; 16] = [
+            '0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f',
+        ];
         let digit = |nibble: u8| DIGITS.get(usize::from(nibble)).copied().unwrap_or_default();
         let hex = secret.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 0xf)]);
         Self(Self::PREFIX.chars().chain(hex).collect())

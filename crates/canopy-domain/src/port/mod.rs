@@ -4,6 +4,7 @@
 //! [`StoreError`]; anything else is opaque to it.
 
 pub mod clock;
+pub mod idempotency;
 pub mod reader;
 pub mod secret;
 pub mod shared;
@@ -12,6 +13,7 @@ pub mod token;
 pub mod writer;
 
 pub use clock::{Clock, Ids};
+pub use idempotency::{Begun, KeptAnswer, RequestIdentity, RunningClaim, RunningRequests};
 pub use reader::ReadTx;
 pub use secret::Secrets;
 pub use shared::{News, SharedStore};

@@ -192,10 +192,7 @@ pub trait ApiKeyReader: Send {
     /// One key.
     async fn api_key(&mut self, environment: EnvironmentId, id: ApiKeyId) -> Result<Option<ApiKey>, StoreError>;
     /// The key with this digest, and where its environment lies.
-    async fn api_key_place(
-        &mut self,
-        digest: &KeyDigest,
-    ) -> Result<Option<(EnvironmentPlace, ApiKeyId)>, StoreError>;
+    async fn api_key_place(&mut self, digest: &KeyDigest) -> Result<Option<(EnvironmentPlace, ApiKeyId)>, StoreError>;
 }
 
 /// What decisions rest on.

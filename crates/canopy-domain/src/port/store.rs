@@ -1,6 +1,6 @@
 //! The store and its units of work.
 
-use super::{ReadTx, SharedStore, WriteTx};
+use super::{Begun, ReadTx, RequestIdentity, SharedStore, WriteTx};
 use crate::access::Change;
 use crate::api_key::KeyUse;
 use crate::audit::AuditEvent;
@@ -129,6 +129,18 @@ pub trait Store: Send + Sync {
     /// # Errors
     /// [`StoreError::Busy`] when the locks cannot be had before the store's deadline, [`StoreError::Unavailable`].
     async fn write(&self, scope: WriteScope) -> Result<Box<dyn WriteTx>, StoreError>;
+
+    /// Opens a unit of work as [`write`](Self::write) does, for a request that may be repeated: unless the same request is
+    /// being answered by anybody, or has an answer that was kept at or after `since`. Neither is waited for.
+    ///
+    /// # Errors
+    /// As [`write`](Self::write).
+    async fn write_once(
+        &self,
+        scope: WriteScope,
+        request: RequestIdentity,
+        since: Timestamp,
+    ) -> Result<Begun, StoreError>;
 
     /// Notes when keys were last at work. Keys that are not there (any more) are passed over, and what was noted later
     /// stays. No change of state: it takes no revision, leaves no record and waits for no environment's lock.

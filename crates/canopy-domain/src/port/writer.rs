@@ -10,7 +10,7 @@
 //!
 //! Every method takes a whole set with a constant number of statements; the empty set is no statement at all.
 
-use super::{CommitRecord, ReadTx, StoreError};
+use super::{CommitRecord, KeptAnswer, ReadTx, StoreError};
 use crate::api_key::{ApiKey, ApiKeyId, KeyDigest};
 use crate::{
     Account, Application, Assignment, AssignmentId, Environment, EnvironmentId, HierarchySchema, Identity, Membership,
@@ -123,10 +123,26 @@ pub trait ApiKeyWriter: Send {
     async fn delete_api_key(&mut self, environment: EnvironmentId, id: ApiKeyId) -> Result<(), StoreError>;
 }
 
+/// Answers of requests that may be repeated.
+#[async_trait]
+pub trait AnswerWriter: Send {
+    /// Keeps the answer of the request that the unit of work was opened for, in place of any older one, and forgets some of
+    /// the answers kept before `outdated`.
+    async fn keep_answer(&mut self, answer: &KeptAnswer, outdated: Timestamp) -> Result<(), StoreError>;
+}
+
 /// A unit of work that reads and writes. Dropped without [`commit`](Self::commit), it leaves nothing behind.
 #[async_trait]
 pub trait WriteTx:
-    ReadTx + TenancyWriter + PermissionWriter + RoleWriter + NodeWriter + IdentityWriter + AssignmentWriter + ApiKeyWriter
+    ReadTx
+    + TenancyWriter
+    + PermissionWriter
+    + RoleWriter
+    + NodeWriter
+    + IdentityWriter
+    + AssignmentWriter
+    + ApiKeyWriter
+    + AnswerWriter
 {
     /// Writes the history and makes everything permanent, or nothing. Each environment named in the record takes its
     /// next revision, its change record is stored under it, and the audit event is stored once: with the revision that the

@@ -245,7 +245,10 @@ fn each_kind_of_damage_has_its_error() {
             one(&[&[11][..], &id, &[0, 0, 1, 0, 0, 0], &text("ab")].concat()),
             CodecError::Value("permission key"),
         ),
-        (one(&[&[11][..], &id, &[0, 0, 255, 255, 255, 255]].concat()), CodecError::CutOff),
+        (
+            one(&[&[11][..], &id, &[0, 0, 255, 255, 255, 255]].concat()),
+            CodecError::CutOff,
+        ),
         (one(&grant_from_to(i64::MIN, 0)), CodecError::Value("instant")),
         (one(&grant_from_to(5, 5)), CodecError::Value("window")),
     ] {

@@ -1,9 +1,11 @@
 //! The calls of the service, area by area. A new call touches its area alone.
 
 mod access;
+mod api_key;
 mod assignment;
 mod hierarchy;
 mod identity;
+mod me;
 mod permission;
 mod role;
 mod setup;
@@ -17,6 +19,8 @@ pub(crate) fn operations() -> Vec<Operation> {
         setup::operations(),
         assignment::operations(),
         access::operations(),
+        me::operations(),
+        api_key::operations(),
         role::operations(),
         permission::operations(),
         hierarchy::operations(),

@@ -3,6 +3,7 @@
 use crate::adapter::{OsSecrets, SystemClock, UuidV7Ids};
 use crate::config::{Config, PublicUrl};
 use crate::demo::{self, Demo, DemoError, Standing};
+use crate::key_uses;
 use crate::signal::EndSignals;
 use crate::store::{OwnedStore, StoreOpenError, open_owned};
 use crate::tokens::{TokensError, signer, verifier};
@@ -99,7 +100,7 @@ async fn serve(config: &Config, demo: bool, store: SqliteStore, signer: &TokenSi
     })?;
     let clock = Arc::new(SystemClock);
     let (store, let_go) = WatchedStore::new(store);
-    let app = App::new(store, clock.clone(), Arc::new(UuidV7Ids::new(clock)), &OsSecrets);
+    let app = App::new(store, clock.clone(), Arc::new(UuidV7Ids::new(clock)), OsSecrets);
     let verifier = verifier(&config.tokens, signer)?;
     let address = listener
         .local_addr()
@@ -119,11 +120,13 @@ async fn serve(config: &Config, demo: bool, store: SqliteStore, signer: &TokenSi
     announce(&app, config, address, signer, guide)?;
     tokio::select! {
         ended = &mut running => return ended_by_itself(ended),
+        never = key_uses::keep_noting(&app) => match never {},
         name = signals.next() => tracing::info!(signal = name, "shutting down"),
     }
     let orderly = async {
         handle.stop(true).await;
         (&mut running).await.ok();
+        key_uses::note(&app).await;
         drop(app);
         // Workers let go of the store as they end, and so do calls whose clients have hung up; the last one closes it,
         // which moves its log into the database.

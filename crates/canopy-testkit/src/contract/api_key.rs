@@ -1,6 +1,8 @@
 //! Clauses on API keys.
 
-use super::support::{ODD_TEXT, TestStore, acme, acme_and_zeta, assert_bug, assert_duplicate, micros_after, reading, writing_in};
+use super::support::{
+    ODD_TEXT, TestStore, acme, acme_and_zeta, assert_bug, assert_duplicate, micros_after, reading, writing_in,
+};
 use crate::fixture::{World, key_digest, key_scopes, name};
 use canopy_domain::access::KeyFact;
 use canopy_domain::api_key::{ApiKey, ApiKeyId, KeyAccess, KeyDigest, KeyUse};
@@ -60,8 +62,14 @@ pub async fn a_digest_leads_to_its_key_and_to_the_place_of_its_environment(store
     let other = zeta.maker.api_key(zeta.development.id(), KeyAccess::Full);
     add(&store, &acme, &[(&mine, 1)]).await;
     add(&store, &zeta, &[(&other, 2)]).await;
-    assert_eq!(place_of(&store, &key_digest(1)).await, Some((acme.development.place, mine.id)));
-    assert_eq!(place_of(&store, &key_digest(2)).await, Some((zeta.development.place, other.id)));
+    assert_eq!(
+        place_of(&store, &key_digest(1)).await,
+        Some((acme.development.place, mine.id))
+    );
+    assert_eq!(
+        place_of(&store, &key_digest(2)).await,
+        Some((zeta.development.place, other.id))
+    );
     assert_eq!(place_of(&store, &key_digest(3)).await, None);
     let mut near = key_digest(1);
     near.0[31] ^= 1;
@@ -78,7 +86,11 @@ pub async fn an_api_key_id_minted_twice_is_a_duplicate_id(store: TestStore) {
     let next = world.maker.api_key(id, KeyAccess::Full);
     tx.insert_api_key(&next, &key_digest(3)).await.unwrap();
     world.commit(tx, &[id]).await;
-    assert_eq!(place_of(&store, &key_digest(2)).await, None, "nothing of the refused call was stored");
+    assert_eq!(
+        place_of(&store, &key_digest(2)).await,
+        None,
+        "nothing of the refused call was stored"
+    );
     assert_eq!(listed(&store, id).await.len(), 2);
 }
 
@@ -191,7 +203,15 @@ pub async fn the_use_of_an_api_key_is_noted_without_a_revision_and_never_moves_b
     store.note_key_uses(&[]).await.unwrap();
     let noted = |world: &World, key: &ApiKey| {
         let (store, environment, key) = (store.clone(), world.development.id(), key.id);
-        async move { reading(&store).await.api_key(environment, key).await.unwrap().unwrap().last_used_at }
+        async move {
+            reading(&store)
+                .await
+                .api_key(environment, key)
+                .await
+                .unwrap()
+                .unwrap()
+                .last_used_at
+        }
     };
     assert_eq!(noted(&acme, &key).await, Some(micros_after(now, 5)));
     assert_eq!(noted(&zeta, &foreign).await, Some(micros_after(now, 6)));

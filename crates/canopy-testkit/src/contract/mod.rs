@@ -30,6 +30,7 @@ pub mod assignment;
 pub mod assignment_listing;
 pub mod audit;
 pub mod hierarchy;
+pub mod idempotency;
 pub mod identity;
 pub mod identity_listing;
 pub mod membership;
@@ -109,6 +110,13 @@ macro_rules! storage_contract {
                 a_tree_without_a_root_is_corrupt
                 a_second_root_is_refused
                 nodes_of_one_environment_are_nothing_to_another
+            }
+            idempotency {
+                an_answer_is_told_to_its_own_request_alone
+                an_answer_is_told_no_longer_than_it_counts
+                a_request_is_answered_by_one_unit_of_work_at_a_time
+                a_unit_of_work_that_is_dropped_keeps_no_answer
+                an_answer_kept_again_replaces_the_outdated_one
             }
             identity {
                 an_identity_reads_back_as_it_was_written

@@ -3,8 +3,9 @@
 use super::server::Server;
 use super::shared::{self, TEMPLATE};
 use async_trait::async_trait;
+use canopy_domain::Timestamp;
 use canopy_domain::api_key::KeyUse;
-use canopy_domain::port::{ReadTx, SharedStore, Store, StoreError, WriteScope, WriteTx};
+use canopy_domain::port::{Begun, ReadTx, RequestIdentity, SharedStore, Store, StoreError, WriteScope, WriteTx};
 use canopy_storage_postgres::{PgOptions, PgStore};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -222,6 +223,15 @@ impl Store for PostgresStore {
 
     async fn write(&self, scope: WriteScope) -> Result<Box<dyn WriteTx>, StoreError> {
         self.store.write(scope).await
+    }
+
+    async fn write_once(
+        &self,
+        scope: WriteScope,
+        request: RequestIdentity,
+        since: Timestamp,
+    ) -> Result<Begun, StoreError> {
+        self.store.write_once(scope, request, since).await
     }
 
     fn shared(&self) -> Option<&dyn SharedStore> {

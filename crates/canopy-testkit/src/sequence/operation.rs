@@ -270,8 +270,11 @@ fn any_api_key() -> impl Strategy<Value = Operation> {
                 is_full,
             }
         }),
-        (environment(), 0..NUMBERS, 0..NUMBERS)
-            .prop_map(|(environment, id, hours)| Operation::ExpireApiKey { environment, id, hours }),
+        (environment(), 0..NUMBERS, 0..NUMBERS).prop_map(|(environment, id, hours)| Operation::ExpireApiKey {
+            environment,
+            id,
+            hours
+        }),
         (environment(), 0..NUMBERS).prop_map(|(environment, id)| Operation::DeleteApiKey { environment, id }),
     ]
 }

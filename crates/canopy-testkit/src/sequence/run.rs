@@ -4,7 +4,9 @@ use super::dump::dump_all;
 use super::operation::{AssignmentRow, Number, Operation, Unit};
 use crate::CountingIds;
 use crate::clock::noon;
-use crate::fixture::{Maker, company_schema, email, external_id, json, key_digest, key_scopes, person, role_name, slug};
+use crate::fixture::{
+    Maker, company_schema, email, external_id, json, key_digest, key_scopes, person, role_name, slug,
+};
 use crate::ids::counted_id;
 use canopy_domain::api_key::{ApiKey, KeyAccess};
 use canopy_domain::port::{CommitRecord, Store, StoreError, WriteScope, WriteTx};

@@ -4,11 +4,17 @@
 #[macro_use]
 mod stores;
 #[cfg(test)]
+mod api_key;
+#[cfg(test)]
 mod assignment;
 #[cfg(test)]
 mod bulk;
 #[cfg(test)]
+mod evaluation;
+#[cfg(test)]
 mod hang_up;
+#[cfg(test)]
+mod idempotency;
 #[cfg(test)]
 mod real_data;
 #[cfg(test)]

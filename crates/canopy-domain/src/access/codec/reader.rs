@@ -4,8 +4,8 @@ use super::{CodecError, Shared, VERSION, given, kind};
 use crate::access::{Change, GrantFact, KeyFact, NodeFact, PermissionFact, RoleFact, SubjectFact};
 use crate::api_key::{AccessMode, KeyAccess};
 use crate::{
-    ApiKeyId, AssignmentId, AssignmentKey, IdentityId, MembershipStatus, NodeId, NodeType, PermissionId, PermissionKey, RoleId,
-    RoleName, Slug, Timestamp, Window,
+    ApiKeyId, AssignmentId, AssignmentKey, IdentityId, MembershipStatus, NodeId, NodeType, PermissionId, PermissionKey,
+    RoleId, RoleName, Slug, Timestamp, Window,
 };
 use uuid::Uuid;
 

@@ -15,6 +15,7 @@ use canopy_domain::{EnvironmentId, EnvironmentPlace, Revision, Timestamp};
 use core::any::Any;
 use core::fmt::Display;
 use std::sync::Arc;
+use tokio::sync::OnceCell;
 use uuid::Uuid;
 
 /// The service without its adapters: the ports it was given, the decision indexes and the directory of paths.
@@ -27,6 +28,9 @@ pub struct App {
     secrets: Arc<dyn Secrets>,
     directory: Arc<Directory>,
     known_keys: Arc<KnownKeys>,
+    /// What the secret that seals cursors becomes, if the installation has none yet.
+    fresh_secret: [u8; 32],
+    cursor_secret: Arc<OnceCell<[u8; 32]>>,
 }
 
 impl core::fmt::Debug for App {
@@ -38,7 +42,8 @@ impl core::fmt::Debug for App {
 }
 
 impl App {
-    /// Puts a service together; `secrets` makes keys and seeds the indexes. One process uses one `App` (clones share everything)
+    /// Puts a service together; `secrets` makes keys, seeds the indexes, and the cursors where it is the
+    /// first of its installation. One process uses one `App` (clones share everything)
     /// for one store.
     pub fn new(
         store: Arc<dyn Store>,
@@ -47,6 +52,7 @@ impl App {
         secrets: impl Secrets + 'static,
     ) -> Self {
         let decisions = Arc::new(Decisions::new(Arc::clone(&store), &secrets));
+        let fresh_secret = secrets.bytes();
         Self {
             store,
             clock,
@@ -54,6 +60,8 @@ impl App {
             decisions,
             secrets: Arc::new(secrets),
             directory: Arc::default(),
+            fresh_secret,
+            cursor_secret: Arc::default(),
             known_keys: Arc::default(),
         }
     }
@@ -61,6 +69,15 @@ impl App {
     /// The instant now.
     pub fn now(&self) -> Timestamp {
         self.clock.now()
+    }
+
+    /// The secret that seals cursors, the same in all processes of the installation. Read once.
+    ///
+    /// # Errors
+    /// [`AppError::Store`] when it cannot be had.
+    pub async fn cursor_secret(&self) -> Result<[u8; 32], AppError> {
+        let read = || self.store.installation().secret("cursor", self.fresh_secret);
+        Ok(*self.cursor_secret.get_or_try_init(read).await?)
     }
 
     /// A fresh id.
@@ -123,6 +140,10 @@ impl App {
             Begun::Answered(kept) if kept.body == repeatable.body => Err(RepetitionError::Answered(kept.answer).into()),
             Begun::Answered(_) => Err(RepetitionError::KeyReused.into()),
         }
+    }
+
+    pub(crate) async fn append_audit_events(&self, events: &[AuditEvent]) -> Result<(), StoreError> {
+        self.store.append_audit_events(events).await
     }
 
     /// An audit event of this call that names neither an application nor an environment yet.

@@ -12,6 +12,7 @@ pub mod access;
 pub mod api_key;
 mod app;
 pub mod assignment;
+pub mod audit;
 mod bulk;
 mod caller;
 pub mod decisions;

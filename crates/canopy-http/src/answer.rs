@@ -296,6 +296,44 @@ impl<T: Serialize + ToSchema> Answer for PageOf<T> {
     }
 }
 
+/// One part of a list that goes on by cursor.
+#[derive(Serialize)]
+pub(crate) struct PartOf<T> {
+    items: Vec<T>,
+    next_cursor: Option<String>,
+}
+
+impl<T> PartOf<T> {
+    /// A part of what each of these looks like.
+    pub(crate) fn of<S>(items: Vec<S>, next_cursor: Option<String>, show: impl FnMut(S) -> T) -> Self {
+        Self {
+            items: items.into_iter().map(show).collect(),
+            next_cursor,
+        }
+    }
+}
+
+impl<T: Serialize + ToSchema> Answer for PartOf<T> {
+    fn describe(components: &mut Components) -> Vec<Success> {
+        use utoipa::openapi::Type;
+        use utoipa::openapi::schema::SchemaType;
+        let cursor = ObjectBuilder::new()
+            .schema_type(SchemaType::from_iter([Type::String, Type::Null]))
+            .description(Some("What `cursor` must be to go on; null at the end of the list."))
+            .build();
+        let schema = items_schema(components.answer::<T>())
+            .property("next_cursor", cursor)
+            .required("next_cursor")
+            .build()
+            .into();
+        vec![Success::new(StatusCode::OK, "The next part of the list.", schema)]
+    }
+
+    fn respond(self, _: &str) -> HttpResponse {
+        HttpResponse::Ok().json(self)
+    }
+}
+
 /// 200 with something that was judged at a revision of the environment. `T` says what it looks like.
 pub(crate) struct Judged<T> {
     json: Vec<u8>,

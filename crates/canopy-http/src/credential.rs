@@ -4,7 +4,7 @@ use crate::error_code::ErrorCode;
 use crate::problem::Problem;
 use crate::scope::Surface;
 use actix_web::HttpRequest;
-use actix_web::http::header::{AUTHORIZATION, HeaderMap, HeaderName};
+use actix_web::http::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
 use canopy_domain::port::TokenError;
 
 /// The header that carries API keys.
@@ -47,6 +47,13 @@ pub(crate) fn read(request: &HttpRequest, surface: Surface) -> Result<Credential
     } else {
         Err(invalid())
     }
+}
+
+/// What was presented as a credential, whatever it is worth; `None` for a request without any.
+pub(crate) fn presented(request: &HttpRequest) -> Option<&[u8]> {
+    let headers = request.headers();
+    let value = headers.get(&API_KEY).or_else(|| headers.get(AUTHORIZATION));
+    value.map(HeaderValue::as_bytes)
 }
 
 fn count(headers: &HeaderMap, name: &HeaderName) -> usize {

@@ -50,6 +50,7 @@ error_codes! {
     IdempotencyKeyReused = "request.idempotency_key_reused", 422, "The `Idempotency-Key` was used within 24 hours for a request with another body.";
     IdempotencyInProgress = "request.idempotency_in_progress", 409, "The first request with this `Idempotency-Key` is still being answered.";
     VersionMismatch = "request.version_mismatch", 409, "The resource was changed since it was read; `details.current_version` is its version now.";
+    RateLimited = "request.rate_limited", 429, "Too many credentials of this client address were refused, or the credential has made too many requests; try again after `Retry-After` seconds.";
 
     InvalidToken = "auth.invalid_token", 401, "The access token is missing, malformed, wrongly signed or not valid here.";
     TokenExpired = "auth.token_expired", 401, "The access token was valid once.";
@@ -58,6 +59,8 @@ error_codes! {
     WrongPrincipalType = "auth.wrong_principal_type", 403, "The credential is good, but its kind of principal may not make this call.";
     ScopeMissing = "auth.scope_missing", 403, "The API key is good, but its scopes do not open this call.";
     Escalation = "auth.escalation", 403, "The call would make a key that may do more than the one it is made with.";
+    PortalOnly = "auth.portal_only", 403, "What reaches past one environment can be changed and asked about on the portal surface alone.";
+    EnvironmentNotDefault = "auth.environment_not_default", 403, "The call matters to all environments of the application, so it needs a credential of the default one.";
 
     AccountNotFound = "accounts.account_not_found", 404, "There is no such account where the caller may look.";
     AccountSlugTaken = "accounts.slug_taken", 409, "Another account has this slug.";
@@ -108,11 +111,21 @@ error_codes! {
     AlreadyMember = "identities.already_member", 409, "The identity is an active member of the application already.";
     MembershipNotActive = "identities.membership_not_active", 400, "The identity is not an active member of the application.";
 
+    AuditEventNotFound = "audit.event_not_found", 404, "There is no such audit event where the caller may look.";
+
     RolledBack = "bulk.rolled_back", 424, "Nothing is wrong with the item, but other items kept it from being stored; `details.caused_by` has the first ten of their indexes.";
 
     Busy = "server.busy", 503, "The service has more to do than it can; try again after `Retry-After` seconds.";
     Unavailable = "server.unavailable", 503, "The store cannot be reached; try again after `Retry-After` seconds.";
     Internal = "server.internal", 500, "The service failed; its log has the cause under the request id.";
+}
+
+impl ErrorCode {
+    /// Whether it says that a good credential is not enough: the caller is not one who may do this, or is in nobody's
+    /// account but its own.
+    pub(crate) fn refuses_caller(self) -> bool {
+        self == Self::AccountNotFound || (self.status() == 403 && self.as_str().starts_with("auth."))
+    }
 }
 
 #[cfg(test)]

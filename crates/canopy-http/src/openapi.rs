@@ -193,7 +193,7 @@ fn parameters(operation: &Operation, mount: &Mount) -> Vec<Parameter> {
     let mut parameters: Vec<Parameter> = slugs
         .map(|(name, description)| in_path(name, description, Schema::Object(text_schema().build())))
         .collect();
-    if let Some((name, schema)) = &shape.id {
+    for (name, schema) in &shape.ids {
         parameters.push(in_path(name, "Its id.", Schema::Object(schema.clone())));
     }
     parameters.extend(shape.query.iter().cloned());
@@ -280,7 +280,7 @@ fn refusals(codes: &BTreeSet<ErrorCode>, error: &RefOr<Schema>) -> Vec<(String, 
         if status == 401 {
             builder = builder.header("WWW-Authenticate", header("`Bearer error=\"invalid_token\"`."));
         }
-        if status == 503 {
+        if matches!(status, 429 | 503) {
             builder = builder.header("Retry-After", header("How many seconds to wait before trying again."));
         }
         (status.to_string(), builder.build())
@@ -300,6 +300,10 @@ fn monitoring(
             let any = ObjectBuilder::new().schema_type(SchemaType::Type(Type::Object)).build();
             ("application/json", Content::new(Some(Schema::Object(any))))
         }
+        "/metrics" => (
+            "application/openmetrics-text",
+            Content::new(Some(Schema::Object(text_schema().build()))),
+        ),
         "/docs" => ("text/html", Content::new(Some(Schema::Object(text_schema().build())))),
         _ => ("application/json", Content::new(Some(components.answer::<Health>()))),
     };

@@ -1,6 +1,7 @@
 //! Operations: one entry for each call of the service. Routes, the OpenAPI document and its checks are made from them.
 
 use crate::answer::{Answer, Success};
+use crate::attempt::Attempt;
 use crate::edge::refuse;
 use crate::error_code::ErrorCode;
 use crate::input::{BodyInput, PathInput};
@@ -30,8 +31,8 @@ pub(crate) type Handler = Rc<dyn Fn(HttpRequest, Payload, HttpState) -> Answerin
 
 /// What an operation takes and gives, read off the types of its handler.
 pub(crate) struct Shape {
-    /// The id in its path: name and schema.
-    pub(crate) id: Option<(&'static str, Object)>,
+    /// The ids in its path: names and schemas.
+    pub(crate) ids: Vec<(&'static str, Object)>,
     /// The parameters of its query.
     pub(crate) query: Vec<Parameter>,
     /// Whether it needs `If-Match`.
@@ -64,6 +65,8 @@ pub(crate) struct Operation {
 
 /// An operation on one surface.
 pub(crate) struct Mount {
+    /// The name of the operation.
+    pub(crate) operation: &'static str,
     pub(crate) surface: Surface,
     /// The path behind the place.
     pub(crate) tail: &'static str,
@@ -170,6 +173,7 @@ fn codes_of(surface: Surface, needs: Needs, shape: &Shape, has_body: bool, rules
         E::TokenExpired,
         E::WrongPrincipalType,
         E::ValidationFailed,
+        E::RateLimited,
         E::Internal,
         E::Busy,
         E::Unavailable,
@@ -254,8 +258,10 @@ impl<M> Draft<M> {
         let answer = move |http: HttpRequest, payload: Payload, state: HttpState| -> Answering {
             let (known, known_items) = (Rc::clone(&known), Rc::clone(&known_items));
             Box::pin(async move {
+                let mut caller = None;
                 let served = (surface, needs, A::REPEATABLE);
-                let answered = match Request::receive::<W>(&http, payload, &state, served).await {
+                let received = Request::receive::<W>(&http, payload, &state, served, &mut caller).await;
+                let answered = match received {
                     Ok(request) => handler(request).await,
                     Err(problem) => Err(problem),
                 };
@@ -274,12 +280,17 @@ impl<M> Draft<M> {
                             "{name} does not document {:?}",
                             problem.code
                         );
-                        refuse(problem, &http, &state)
+                        let attempt = Attempt {
+                            caller: caller.as_ref(),
+                            operation: name,
+                        };
+                        refuse(attempt.refused(problem, &http, &state), &http, &state)
                     }
                 }
             })
         };
         Mount {
+            operation: name,
             surface,
             tail,
             needs,
@@ -303,7 +314,7 @@ impl<M> Draft<M> {
 
 fn shape<P: PathInput, Q: QueryInput, B: BodyInput, A: Answer>() -> Shape {
     Shape {
-        id: P::NAME.zip(P::schema()),
+        ids: P::parameters(),
         query: Q::parameters(),
         versioned: B::VERSIONED,
         repeatable: A::REPEATABLE,

@@ -31,6 +31,8 @@ pub(crate) struct Problem {
     pub(crate) details: Map<String, Value>,
     /// For the log alone.
     pub(crate) cause: Option<BoxError>,
+    /// How many seconds the caller must wait, where that is known.
+    wait: Option<u32>,
 }
 
 impl Problem {
@@ -41,6 +43,7 @@ impl Problem {
             message: message.into(),
             details: Map::new(),
             cause: None,
+            wait: None,
         }
     }
 
@@ -62,6 +65,13 @@ impl Problem {
         problem
     }
 
+    /// The caller has come too often, and may come again after so many seconds.
+    pub(crate) fn rate_limited(seconds: u32) -> Self {
+        let mut problem = Self::new(ErrorCode::RateLimited, "too many requests; try again later");
+        problem.wait = Some(seconds);
+        problem
+    }
+
     /// One bad field.
     pub(crate) fn field(name: &str, fault: Fault) -> Self {
         let mut faults = Faults::default();
@@ -77,10 +87,10 @@ impl Problem {
 
     /// How long the caller should wait before it tries again, where that helps.
     pub(crate) const fn retry_after(&self) -> Option<u32> {
-        if self.code.status() == 503 {
-            Some(RETRY_AFTER_SECONDS)
-        } else {
-            None
+        match self.wait {
+            Some(seconds) => Some(seconds),
+            None if self.code.status() == 503 => Some(RETRY_AFTER_SECONDS),
+            None => None,
         }
     }
 }
@@ -127,6 +137,8 @@ impl From<AppError> for Problem {
             AppError::WrongPrincipal => Self::rule(ErrorCode::WrongPrincipalType, &error),
             AppError::InvalidApiKey => Self::rule(ErrorCode::InvalidApiKey, &error),
             AppError::ScopeMissing => Self::rule(ErrorCode::ScopeMissing, &error),
+            AppError::PortalOnly => Self::rule(ErrorCode::PortalOnly, &error),
+            AppError::EnvironmentNotDefault => Self::rule(ErrorCode::EnvironmentNotDefault, &error),
             AppError::Tenancy(error) => error.into(),
             AppError::ApiKey(error) => error.into(),
             AppError::Permission(error) => error.into(),
@@ -141,6 +153,7 @@ impl From<AppError> for Problem {
             AppError::ChangeRole(error) => error.into(),
             AppError::Bootstrap(error) => error.into(),
             AppError::ResourcePermissions(error) => error.into(),
+            AppError::AuditEventNotFound => Self::rule(ErrorCode::AuditEventNotFound, &error),
             AppError::Repetition(error) => error.into(),
             AppError::Store(error) => error.into(),
             AppError::Broken(_) => Self::internal(error),
@@ -279,6 +292,7 @@ impl From<MembershipError> for Problem {
         let code = match error {
             MembershipError::NotFound => ErrorCode::MembershipNotFound,
             MembershipError::AlreadyActive => ErrorCode::AlreadyMember,
+            MembershipError::NotActive => ErrorCode::MembershipNotActive,
             MembershipError::DuplicateInBatch { first } => {
                 return Self::rule(ErrorCode::DuplicateIdentityInBatch, &error).with("first_index", first);
             }

@@ -2,12 +2,13 @@
 
 use crate::answer::Answer;
 use crate::credential::{self, Credential};
+use crate::cursor::CursorKey;
 use crate::edge::request_id;
 use crate::idempotency::{self, Kept, Repeatable, RepeatableRequest};
 use crate::input::{BodyInput, PathInput, parse_json, read_body};
 use crate::operation::Needs;
 use crate::problem::Problem;
-use crate::scope::{Slugs, Surface, Way};
+use crate::scope::{Surface, Way};
 use crate::state::HttpState;
 use crate::wire::{Faults, Json, QueryInput, QueryReader};
 use actix_web::HttpRequest;
@@ -38,15 +39,17 @@ pub(crate) struct Request<S, P = (), Q = (), B = ()> {
 }
 
 impl<S: Send + 'static, P: PathInput, Q: QueryInput, B: BodyInput> Request<S, P, Q, B> {
-    /// Reads a request, which may be `repeatable`: credential 401, principal 403, place 404, key scope 403, media type 415,
-    /// size 413, path, query and body 400, `If-Match` 428.
+    /// Reads a request, which may be `repeatable`: credential 401, principal 403, place 404, key scope 403, media type
+    /// 415, size 413, path, query and body 400, `If-Match` 428. The caller is `known` from the moment its credential is
+    /// accepted.
     pub(crate) async fn receive<W: Way<S>>(
         http: &HttpRequest,
         payload: Payload,
         state: &HttpState,
         (surface, needs, repeatable): (Surface, Needs, bool),
+        known: &mut Option<Caller>,
     ) -> Result<Self, Problem> {
-        let (scope, call) = enter::<S, W>(http, state, surface).await?;
+        let (scope, call) = enter::<S, W>(http, state, surface, known).await?;
         // Who has a key that is no good any more learns that, and not what else is wrong.
         let key_holder = matches!(call.caller, Caller::ApiKey { .. }).then(|| call.caller.clone());
         let read = async {
@@ -57,7 +60,10 @@ impl<S: Send + 'static, P: PathInput, Q: QueryInput, B: BodyInput> Request<S, P,
             (Err(problem), Some(caller)) => {
                 let app = state.app().clone();
                 let confirmed = state.run_quick(async move { authenticate::confirm(&app, &caller).await });
-                confirmed.await??;
+                if let Err(gone) = confirmed.await? {
+                    *known = None;
+                    return Err(gone.into());
+                }
                 Err(problem)
             }
             (read, _) => read,
@@ -116,6 +122,7 @@ async fn enter<S: Send + 'static, W: Way<S>>(
     http: &HttpRequest,
     state: &HttpState,
     surface: Surface,
+    known: &mut Option<Caller>,
 ) -> Result<(S, Call), Problem> {
     let presented = match credential::read(http, surface)? {
         Credential::Token(token) => Presented::Token(state.tokens().verify(token, state.app().now())?),
@@ -126,22 +133,29 @@ async fn enter<S: Send + 'static, W: Way<S>>(
     let entered = async move {
         let caller = match presented {
             Presented::Token(claims) => scope::authenticate(&app, &claims).await?,
-            Presented::Key(text) => {
-                let caller = authenticate::run(&app, &text).await?;
-                if let Err(error) = W::find(app.clone(), caller.clone(), Slugs::default()).await {
-                    authenticate::confirm(&app, &caller).await?;
-                    return Err(error);
-                }
-                caller
-            }
+            Presented::Key(text) => authenticate::run(&app, &text).await?,
         };
-        W::find(app, caller, slugs).await
+        let found = W::find(app.clone(), caller.clone(), slugs).await;
+        if found.is_err() {
+            authenticate::confirm(&app, &caller).await?;
+        }
+        Ok::<_, AppError>((caller, found))
     };
-    let (scope, caller) = state.run_quick(entered).await??;
+    let (caller, found) = state.run_quick(entered).await??;
+    *known = Some(caller);
+    state.limits().admit(http)?;
+    let (scope, caller) = found?;
     Ok((scope, Call::new(caller, request_id(http))))
 }
 
 impl<S, P, Q, B> Request<S, P, Q, B> {
+    /// What seals and opens cursors.
+    pub(crate) async fn cursors(&self) -> Result<CursorKey, Problem> {
+        let app = self.app().clone();
+        let secret = self.state.run_quick(async move { app.cursor_secret().await }).await??;
+        Ok(CursorKey::new(&secret))
+    }
+
     /// The service, for what needs no waiting.
     pub(crate) fn app(&self) -> &App {
         self.state.app()

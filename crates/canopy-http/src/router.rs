@@ -10,6 +10,8 @@ use actix_web::http::Method;
 use actix_web::web::{self, Payload, ServiceConfig};
 use actix_web::{HttpRequest, Resource, Route, Scope, guard, middleware};
 use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::time::Instant;
 
 /// Everything that the service answers, for an actix `App` of its own: no route of another may stand beside it.
 pub fn configure(state: &HttpState) -> impl FnOnce(&mut ServiceConfig) + use<> {
@@ -45,6 +47,21 @@ pub fn configure(state: &HttpState) -> impl FnOnce(&mut ServiceConfig) + use<> {
     }
 }
 
+/// `/metrics` and nothing else, for an actix `App` of its own.
+pub(crate) fn configure_metrics(state: &HttpState) -> impl FnOnce(&mut ServiceConfig) + use<> {
+    let state = state.clone();
+    move |config: &mut ServiceConfig| {
+        let at_edge = state.clone();
+        let whole = web::scope("")
+            .service(monitor::metrics_resource(&state))
+            .default_service(no_route(&state))
+            .wrap(middleware::from_fn(move |request, next| {
+                around(at_edge.clone(), request, next)
+            }));
+        config.service(whole);
+    }
+}
+
 /// The operations of one surface, behind its prefix.
 fn serve(surface: Surface, mounts: Vec<(Method, Mount)>, state: &HttpState) -> Scope {
     let mut by_path: BTreeMap<&'static str, Vec<(Method, Mount)>> = BTreeMap::new();
@@ -64,7 +81,16 @@ fn serve(surface: Surface, mounts: Vec<(Method, Mount)>, state: &HttpState) -> S
         let mut resource = refusing_others(web::resource(path), methods.join(", "), state);
         for (method, mount) in mounts {
             let (handler, state) = (mount.handler, state.clone());
-            let answer = move |request: HttpRequest, payload: Payload| handler(request, payload, state.clone());
+            let meter = Rc::new(state.metrics().meter(mount.operation));
+            let answer = move |request: HttpRequest, payload: Payload| {
+                let (begun, meter) = (Instant::now(), Rc::clone(&meter));
+                let answering = handler(request, payload, state.clone());
+                async move {
+                    let response = answering.await;
+                    meter.note(response.status(), begun.elapsed());
+                    response
+                }
+            };
             let route = match method {
                 Method::GET => get_or_head(),
                 method => web::method(method),

@@ -1,13 +1,16 @@
 //! The store: what is committed, and the lock of the one writer.
 
 use crate::api_key::note_uses;
+use crate::audit::stored;
+use crate::installation::Shared;
 use crate::state::State;
 use crate::unit::{Reading, Unit, Writing};
 use async_trait::async_trait;
 use canopy_domain::Timestamp;
 use canopy_domain::api_key::KeyUse;
+use canopy_domain::audit::AuditEvent;
 use canopy_domain::port::{
-    Begun, ReadTx, RequestIdentity, RunningClaim, RunningRequests, Store, StoreError, WriteScope, WriteTx,
+    Begun, Installation, ReadTx, RequestIdentity, RunningClaim, RunningRequests, Store, StoreError, WriteScope, WriteTx,
 };
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
@@ -32,6 +35,7 @@ use tokio::sync::{Mutex, OwnedMutexGuard};
 #[derive(Debug, Clone)]
 pub struct MemoryStore {
     committed: Arc<Committed>,
+    pub(crate) shared: Arc<Shared>,
     writer: Arc<Mutex<()>>,
     running: RunningRequests,
     deadline: Duration,
@@ -78,6 +82,7 @@ impl MemoryStore {
     pub fn with_write_deadline(deadline: Duration) -> Self {
         Self {
             committed: Arc::default(),
+            shared: Arc::default(),
             writer: Arc::default(),
             running: RunningRequests::default(),
             deadline,
@@ -157,6 +162,21 @@ impl Store for MemoryStore {
         self.committed.set(state);
         drop(lock);
         Ok(())
+    }
+
+    async fn append_audit_events(&self, events: &[AuditEvent]) -> Result<(), StoreError> {
+        let _lock = self.lock().await?;
+        let mut state = self.committed.get();
+        let log = Arc::make_mut(&mut state.audit);
+        for event in events {
+            log.add(stored(event.clone(), None))?;
+        }
+        self.committed.set(state);
+        Ok(())
+    }
+
+    fn installation(&self) -> &dyn Installation {
+        self
     }
 
     async fn ping(&self) -> Result<(), StoreError> {

@@ -15,6 +15,7 @@ mod error;
 mod feed;
 mod hierarchy;
 mod identity;
+mod installation;
 mod kept_answer;
 mod lock;
 mod migration;

@@ -1,6 +1,7 @@
 //! The store: a pool of connections to one database, and the feed of what changes in it.
 
 use crate::api_key;
+use crate::audit;
 use crate::feed::{self, Teller};
 use crate::kept_answer::{self, Known};
 use crate::lock;
@@ -11,7 +12,10 @@ use crate::statement::Statement;
 use crate::unit_of_work::UnitOfWork;
 use async_trait::async_trait;
 use canopy_domain::api_key::KeyUse;
-use canopy_domain::port::{Begun, News, ReadTx, RequestIdentity, SharedStore, Store, StoreError, WriteScope, WriteTx};
+use canopy_domain::audit::AuditEvent;
+use canopy_domain::port::{
+    Begun, Installation, News, ReadTx, RequestIdentity, SharedStore, Store, StoreError, WriteScope, WriteTx,
+};
 use canopy_domain::{EnvironmentId, Revision, Timestamp};
 use core::convert::Infallible;
 use futures_util::future;
@@ -110,6 +114,15 @@ impl PgStore {
         Ok(UnitOfWork::new(lease))
     }
 
+    pub(crate) async fn begin_reading(&self) -> Result<UnitOfWork, StoreError> {
+        self.begin(Begin::Reading).await
+    }
+
+    /// Opens a transaction that writes what no scope covers.
+    pub(crate) async fn begin_unlocked(&self) -> Result<UnitOfWork, StoreError> {
+        self.begin(Begin::Writing(&WriteScope::Installation)).await
+    }
+
     async fn try_begin(&self, how: Begin<'_>) -> Result<Lease, StoreError> {
         let lease = self.inner.lender.lend().await?;
         let link = lease.link()?;
@@ -178,7 +191,7 @@ enum Begin<'a> {
 #[async_trait]
 impl Store for PgStore {
     async fn read(&self) -> Result<Box<dyn ReadTx>, StoreError> {
-        Ok(Box::new(self.begin(Begin::Reading).await?))
+        Ok(Box::new(self.begin_reading().await?))
     }
 
     async fn write(&self, scope: WriteScope) -> Result<Box<dyn WriteTx>, StoreError> {
@@ -200,6 +213,26 @@ impl Store for PgStore {
                 Ok(())
             }
         }
+    }
+
+    async fn append_audit_events(&self, events: &[AuditEvent]) -> Result<(), StoreError> {
+        // One statement is a transaction of its own.
+        let lease = self.inner.lender.lend().await?;
+        match audit::append(events).execute(lease.link_for_one()?).await {
+            Err(error @ StoreError::Unavailable(_)) => {
+                lease.discard();
+                Err(error)
+            }
+            Err(error) => Err(error),
+            Ok(_) => {
+                lease.give_back();
+                Ok(())
+            }
+        }
+    }
+
+    fn installation(&self) -> &dyn Installation {
+        self
     }
 
     async fn write_once(

@@ -1,6 +1,7 @@
 //! The store: one file, one writer, several readers.
 
 use crate::api_key;
+use crate::audit;
 use crate::connection::{Opener, Purpose, Shelf};
 use crate::error::translate;
 use crate::migration::{OpenError, prepare};
@@ -11,8 +12,9 @@ use crate::unit_of_work::{UnitOfWork, blocking};
 use async_trait::async_trait;
 use canopy_domain::Timestamp;
 use canopy_domain::api_key::KeyUse;
+use canopy_domain::audit::AuditEvent;
 use canopy_domain::port::{
-    Begun, ReadTx, RequestIdentity, RunningClaim, RunningRequests, Store, StoreError, WriteScope, WriteTx,
+    Begun, Installation, ReadTx, RequestIdentity, RunningClaim, RunningRequests, Store, StoreError, WriteScope, WriteTx,
 };
 use diesel::SqliteConnection;
 use diesel::connection::{AnsiTransactionManager, TransactionManager as _};
@@ -173,6 +175,21 @@ impl Store for SqliteStore {
             AnsiTransactionManager::commit_transaction(c).map_err(|error| translate(error, None))
         })
         .await?
+    }
+
+    async fn append_audit_events(&self, events: &[AuditEvent]) -> Result<(), StoreError> {
+        let events = events.to_vec();
+        let mut lease = self.begin(&self.writer, begin_writing).await?.take()?;
+        blocking(move || {
+            let c = lease.connection()?;
+            audit::insert(c, &events, None)?;
+            AnsiTransactionManager::commit_transaction(c).map_err(|error| translate(error, None))
+        })
+        .await?
+    }
+
+    fn installation(&self) -> &dyn Installation {
+        self
     }
 
     async fn write_once(

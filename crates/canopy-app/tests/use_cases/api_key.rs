@@ -7,6 +7,7 @@ use canopy_app::decisions::Consistency;
 use canopy_app::{App, AppError, Call, Caller, role, scope};
 use canopy_domain::access::{DenialReason, Question, Scope};
 use canopy_domain::api_key::{AccessMode, ApiKeyId, KeyAccess, MAX_OVERLAP_SECONDS};
+use canopy_domain::audit::listing::AuditQuery;
 use canopy_domain::port::{Clock as _, Store, StoreError};
 use canopy_domain::*;
 use std::sync::Arc;
@@ -513,7 +514,7 @@ async fn what_is_kept_of_a_key_has_no_character_of_its_secret() {
         .await
         .unwrap();
     let mut tx = world.store.read().await.unwrap();
-    let events = tx.audit_events(world.place.account, 100).await.unwrap();
+    let events = tx.audit_events(world.place.account, &AuditQuery::newest(100)).await.unwrap();
     let actions: Vec<&str> = events.iter().take(4).map(|event| event.action.as_str()).collect();
     assert_eq!(
         actions,

@@ -9,7 +9,8 @@ use canopy_app::{App, AppError, BulkMode, tenancy};
 use canopy_domain::Timestamp;
 use canopy_domain::access::{Question, Scope};
 use canopy_domain::api_key::KeyUse;
-use canopy_domain::port::{Begun, ReadTx, RequestIdentity, Store, StoreError, WriteScope, WriteTx};
+use canopy_domain::audit::AuditEvent;
+use canopy_domain::port::{Begun, Installation, ReadTx, RequestIdentity, Store, StoreError, WriteScope, WriteTx};
 use canopy_storage_memory::MemoryStore;
 use canopy_testkit::{CountingIds, CountingSecrets, FixedClock};
 use std::sync::Arc;
@@ -21,6 +22,8 @@ mockall::mock! {
     impl Store for Failing {
         async fn read(&self) -> Result<Box<dyn ReadTx>, StoreError>;
         async fn write(&self, scope: WriteScope) -> Result<Box<dyn WriteTx>, StoreError>;
+        async fn append_audit_events(&self, events: &[AuditEvent]) -> Result<(), StoreError>;
+        fn installation(&self) -> &'static dyn Installation;
         async fn write_once(
             &self,
             scope: WriteScope,
@@ -55,6 +58,14 @@ impl Store for FailingFirst {
             return self.mock.write(scope).await;
         }
         self.real.write(scope).await
+    }
+
+    async fn append_audit_events(&self, events: &[AuditEvent]) -> Result<(), StoreError> {
+        self.real.append_audit_events(events).await
+    }
+
+    fn installation(&self) -> &dyn Installation {
+        self.real.installation()
     }
 
     async fn write_once(
@@ -148,6 +159,14 @@ impl Store for Gated {
 
     async fn write(&self, scope: WriteScope) -> Result<Box<dyn WriteTx>, StoreError> {
         self.real.write(scope).await
+    }
+
+    async fn append_audit_events(&self, events: &[AuditEvent]) -> Result<(), StoreError> {
+        self.real.append_audit_events(events).await
+    }
+
+    fn installation(&self) -> &dyn Installation {
+        self.real.installation()
     }
 
     async fn write_once(

@@ -5,6 +5,7 @@
 
 pub mod clock;
 pub mod idempotency;
+pub mod installation;
 pub mod reader;
 pub mod secret;
 pub mod shared;
@@ -14,6 +15,7 @@ pub mod writer;
 
 pub use clock::{Clock, Ids};
 pub use idempotency::{Begun, KeptAnswer, RequestIdentity, RunningClaim, RunningRequests};
+pub use installation::{Installation, SigningKey};
 pub use reader::ReadTx;
 pub use secret::Secrets;
 pub use shared::{News, SharedStore};

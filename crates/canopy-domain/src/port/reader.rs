@@ -9,17 +9,19 @@ use crate::access::{Change, Snapshot, SubjectFact};
 use crate::api_key::{ApiKey, ApiKeyId, KeyDigest};
 use crate::assignment::bulk_create::AssignmentFacts;
 use crate::assignment::listing::{AssignmentQuery, AssignmentSummary, AssignmentView};
+use crate::audit::listing::AuditQuery;
+use crate::audit::{AuditEventId, StoredAuditEvent};
 use crate::hierarchy::create::NodeFacts;
 use crate::hierarchy::schema_change::TreeShape;
 use crate::identity::create::{IdentityFacts, TakenIdentifiers};
-use crate::identity::listing::IdentityQuery;
+use crate::identity::listing::{IdentityCounts, IdentityQuery};
 use crate::permission::listing::PermissionQuery;
 use crate::role::listing::{RoleQuery, RoleView};
 use crate::setup::{Catalog, SetupSummary};
 use crate::{
     AccessModel, Account, AccountId, Application, ApplicationId, Assignment, AssignmentId, AssignmentKey, Environment,
-    EnvironmentId, EnvironmentPlace, HierarchySchema, Identity, IdentityId, Membership, Node, NodeId, Page, Permission,
-    PermissionId, PermissionKey, Revision, Role, RoleId, Slug, Timestamp,
+    EnvironmentId, EnvironmentPlace, HierarchySchema, Identity, IdentityId, Membership, MembershipStatus, Node, NodeId,
+    Page, Permission, PermissionId, PermissionKey, Revision, Role, RoleId, Slug, Timestamp,
 };
 use async_trait::async_trait;
 use std::collections::HashMap;
@@ -113,6 +115,12 @@ pub trait NodeReader: Send {
     async fn root_node(&mut self, environment: EnvironmentId) -> Result<Option<Node>, StoreError>;
     /// One node.
     async fn node(&mut self, environment: EnvironmentId, id: NodeId) -> Result<Option<Node>, StoreError>;
+    /// Those of these environments that have a node of this id, by id.
+    async fn environments_with_node(
+        &mut self,
+        environments: &[EnvironmentId],
+        id: NodeId,
+    ) -> Result<Vec<EnvironmentId>, StoreError>;
     /// The whole tree, parents before their children, siblings by slug.
     async fn nodes(&mut self, environment: EnvironmentId) -> Result<Vec<Node>, StoreError>;
     /// What [`create::plan`](crate::hierarchy::create::plan) needs to know of `parents`, and for each pair of `slugs` which
@@ -135,6 +143,14 @@ pub trait IdentityReader: Send {
     async fn identity(&mut self, account: AccountId, id: IdentityId) -> Result<Option<Identity>, StoreError>;
     /// The account's identities that fit the query.
     async fn identities(&mut self, account: AccountId, query: &IdentityQuery) -> Result<Page<Identity>, StoreError>;
+    /// How many identities the account has, or how many members (in whatever state) its application has. Assignments count in
+    /// `assigned_in` alone where that is given, else in all of the application or account.
+    async fn identity_counts(
+        &mut self,
+        account: AccountId,
+        member_of: Option<ApplicationId>,
+        assigned_in: Option<EnvironmentId>,
+    ) -> Result<IdentityCounts, StoreError>;
     /// Which of these emails and external ids the account has already.
     async fn taken_identifiers(
         &mut self,
@@ -152,6 +168,13 @@ pub trait IdentityReader: Send {
     async fn members(&mut self, application: ApplicationId) -> Result<Vec<SubjectFact>, StoreError>;
     /// All memberships of one identity, by application.
     async fn memberships(&mut self, id: IdentityId) -> Result<Vec<Membership>, StoreError>;
+    /// Every environment to which an identity of the account matters, with the state of its membership there, by
+    /// environment.
+    async fn standings(
+        &mut self,
+        account: AccountId,
+        id: IdentityId,
+    ) -> Result<Vec<(EnvironmentId, MembershipStatus)>, StoreError>;
 }
 
 /// Assignments.
@@ -176,6 +199,12 @@ pub trait AssignmentReader: Send {
         query: &AssignmentQuery,
         now: Timestamp,
     ) -> Result<Page<AssignmentView>, StoreError>;
+    /// All that an identity holds in these environments, by the folded name of the role and then by id.
+    async fn held(
+        &mut self,
+        environments: &[EnvironmentId],
+        identity: IdentityId,
+    ) -> Result<Vec<AssignmentView>, StoreError>;
     /// How many assignments the environment has, by state at `now`.
     async fn assignment_summary(
         &mut self,
@@ -215,12 +244,18 @@ pub trait AccessReader: Send {
 /// The audit log.
 #[async_trait]
 pub trait AuditReader: Send {
-    /// The newest events of an account, newest first (by `created_at`, then id), at most `limit`.
+    /// The account's events that fit the query, newest first (by `created_at`, then id).
     async fn audit_events(
         &mut self,
         account: AccountId,
-        limit: u32,
-    ) -> Result<Vec<crate::audit::StoredAuditEvent>, StoreError>;
+        query: &AuditQuery,
+    ) -> Result<Vec<StoredAuditEvent>, StoreError>;
+    /// One event of the account.
+    async fn audit_event(
+        &mut self,
+        account: AccountId,
+        id: AuditEventId,
+    ) -> Result<Option<StoredAuditEvent>, StoreError>;
 }
 
 /// A unit of work that reads, from one consistent state.

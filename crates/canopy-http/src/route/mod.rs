@@ -3,6 +3,7 @@
 mod access;
 mod api_key;
 mod assignment;
+mod audit;
 mod hierarchy;
 mod identity;
 mod me;
@@ -26,6 +27,7 @@ pub(crate) fn operations() -> Vec<Operation> {
         hierarchy::operations(),
         identity::operations(),
         tenancy::operations(),
+        audit::operations(),
     ]
     .into_iter()
     .flatten()

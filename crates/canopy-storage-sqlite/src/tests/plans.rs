@@ -7,6 +7,7 @@ use crate::store::{begin_reading, begin_writing};
 use crate::unit_of_work::UnitOfWork;
 use canopy_domain::api_key::{KeyAccess, KeyUse};
 use canopy_domain::assignment::listing::{AssignmentQuery, AssignmentSort};
+use canopy_domain::audit::listing::AuditQuery;
 use canopy_domain::identity::create::TakenIdentifiers;
 use canopy_domain::identity::listing::{IdentityQuery, IdentitySort, IdentityStatus};
 use canopy_domain::permission::listing::PermissionQuery;
@@ -85,10 +86,20 @@ async fn read_everything(unit: &mut UnitOfWork, world: &World) {
     unit.snapshot(id).await.unwrap();
     unit.revision(id).await.unwrap();
     unit.changes_since(id, Revision::ZERO, 10).await.unwrap();
-    unit.audit_events(account, 10).await.unwrap();
     unit.api_keys(id).await.unwrap();
     unit.api_key(id, world.maker.id()).await.unwrap();
     unit.api_key_place(&key_digest(1)).await.unwrap();
+    for environment in [None, Some(id)] {
+        let query = AuditQuery {
+            environment,
+            correlation_id: Some("a".to_owned()),
+            ..AuditQuery::newest(10)
+        };
+        unit.audit_events(account, &query).await.unwrap();
+    }
+    unit.audit_event(account, canopy_domain::audit::AuditEventId::new(world.maker.id()))
+        .await
+        .unwrap();
     for sort in AssignmentSort::ALL {
         for search in [None, Some("a".to_owned())] {
             for (role, source_node) in [
@@ -109,14 +120,23 @@ async fn read_everything(unit: &mut UnitOfWork, world: &World) {
             }
         }
     }
+    unit.environments_with_node(&[id, world.maker.id()], eu.id)
+        .await
+        .unwrap();
+    unit.standings(account, world.ada()).await.unwrap();
+    unit.held(&[id, world.maker.id()], world.ada()).await.unwrap();
+    for (member_of, assigned_in) in [(None, None), (Some(application), None), (Some(application), Some(id))] {
+        unit.identity_counts(account, member_of, assigned_in).await.unwrap();
+    }
     for sort in IdentitySort::ALL {
-        for member_of in [None, Some(application)] {
+        for (member_of, assigned_in) in [(None, None), (Some(application), None), (Some(application), Some(id))] {
             for has_any_assignment in [None, Some(true), Some(false)] {
                 let query = IdentityQuery {
                     member_of,
                     not_member_of: Some(world.maker.id()),
                     status: Some(IdentityStatus::Active),
                     has_any_assignment,
+                    assigned_in,
                     search: Some("a".to_owned()),
                     sort: *sort,
                     order: SortOrder::Ascending,
@@ -158,7 +178,13 @@ async fn write_everything(mut unit: UnitOfWork, world: &World) {
     assert!(unit.insert_nodes(std::slice::from_ref(&node)).await.is_err());
     unit.update_nodes(&[node]).await.unwrap();
     unit.insert_identities(std::slice::from_ref(&identity)).await.unwrap();
-    assert!(unit.insert_identities(&[identity]).await.is_err());
+    assert!(unit.insert_identities(std::slice::from_ref(&identity)).await.is_err());
+    unit.update_identity(&identity).await.unwrap();
+    let taken = canopy_domain::Identity {
+        email: world.identities[0].email.clone(),
+        ..identity.clone()
+    };
+    assert!(unit.update_identity(&taken).await.is_err());
     unit.insert_memberships(std::slice::from_ref(&membership))
         .await
         .unwrap();
@@ -182,6 +208,8 @@ async fn write_everything(mut unit: UnitOfWork, world: &World) {
     }]);
     unit.run(move |c| note_uses(c, &uses)).await.unwrap();
     unit.delete_api_key(id, backend.id).await.unwrap();
+    unit.revoke_all(&[id, maker.id()], identity.id).await.unwrap();
+    unit.delete_identity(world.account.id, identity.id).await.unwrap();
     Box::new(unit)
         .commit(maker.record(world.account.id, &[id]))
         .await

@@ -5,7 +5,10 @@ use super::shared::{self, TEMPLATE};
 use async_trait::async_trait;
 use canopy_domain::Timestamp;
 use canopy_domain::api_key::KeyUse;
-use canopy_domain::port::{Begun, ReadTx, RequestIdentity, SharedStore, Store, StoreError, WriteScope, WriteTx};
+use canopy_domain::audit::AuditEvent;
+use canopy_domain::port::{
+    Begun, Installation, ReadTx, RequestIdentity, SharedStore, Store, StoreError, WriteScope, WriteTx,
+};
 use canopy_storage_postgres::{PgOptions, PgStore};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -240,6 +243,14 @@ impl Store for PostgresStore {
 
     async fn note_key_uses(&self, uses: &[KeyUse]) -> Result<(), StoreError> {
         self.store.note_key_uses(uses).await
+    }
+
+    async fn append_audit_events(&self, events: &[AuditEvent]) -> Result<(), StoreError> {
+        self.store.append_audit_events(events).await
+    }
+
+    fn installation(&self) -> &dyn Installation {
+        self.store.installation()
     }
 
     async fn ping(&self) -> Result<(), StoreError> {

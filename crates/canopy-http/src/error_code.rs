@@ -58,6 +58,7 @@ error_codes! {
     TwoCredentials = "auth.two_credentials", 400, "The request carries more than one credential.";
     WrongPrincipalType = "auth.wrong_principal_type", 403, "The credential is good, but its kind of principal may not make this call.";
     ScopeMissing = "auth.scope_missing", 403, "The API key is good, but its scopes do not open this call.";
+    Escalation = "auth.escalation", 403, "The call would make a key that may do more than the one it is made with.";
     PortalOnly = "auth.portal_only", 403, "What reaches past one environment can be changed and asked about on the portal surface alone.";
     EnvironmentNotDefault = "auth.environment_not_default", 403, "The call matters to all environments of the application, so it needs a credential of the default one.";
 
@@ -89,6 +90,9 @@ error_codes! {
     DuplicateAssignmentInBatch = "rbac.duplicate_in_batch", 409, "An earlier item of the request names the same identity, role and node; `details.first_index` is its index.";
 
     AlreadyBootstrapped = "setup.already_bootstrapped", 409, "The environment has custom permissions or roles; `details` counts them.";
+
+    ApiKeyNotFound = "api_keys.api_key_not_found", 404, "The environment has no such API key.";
+    ApiKeyExpired = "api_keys.expired", 400, "The API key has expired and cannot be rotated; make a new one.";
 
     NodeNotFound = "nodes.node_not_found", 404, "The environment has no such node.";
     ParentNotFound = "nodes.parent_not_found", 404, "The environment has no node with the id of the parent.";

@@ -13,8 +13,8 @@ use canopy_domain::port::{StoreError, TokenError, Unique};
 use canopy_domain::setup::bootstrap::BootstrapError;
 use canopy_domain::setup::resource_permissions::ResourcePermissionsError;
 use canopy_domain::{
-    AssignmentError, HierarchyError, IdentityError, MembershipError, PermissionError, PermissionKey, RoleError,
-    TenancyError, Tenant, Version,
+    ApiKeyError, AssignmentError, HierarchyError, IdentityError, MembershipError, PermissionError, PermissionKey,
+    RoleError, TenancyError, Tenant, Version,
 };
 use core::fmt::Display;
 use serde_json::{Map, Value, json};
@@ -140,6 +140,7 @@ impl From<AppError> for Problem {
             AppError::PortalOnly => Self::rule(ErrorCode::PortalOnly, &error),
             AppError::EnvironmentNotDefault => Self::rule(ErrorCode::EnvironmentNotDefault, &error),
             AppError::Tenancy(error) => error.into(),
+            AppError::ApiKey(error) => error.into(),
             AppError::Permission(error) => error.into(),
             AppError::Role(error) => error.into(),
             AppError::Hierarchy(error) => error.into(),
@@ -195,6 +196,18 @@ impl From<TenancyError> for Problem {
             TenancyError::Stale { current, .. } => return stale(&error, current),
         };
         Self::rule(code, &error)
+    }
+}
+
+impl From<ApiKeyError> for Problem {
+    fn from(error: ApiKeyError) -> Self {
+        match &error {
+            ApiKeyError::NotFound => Self::rule(ErrorCode::ApiKeyNotFound, &error),
+            ApiKeyError::Escalation => Self::rule(ErrorCode::Escalation, &error),
+            ApiKeyError::UnknownScopes { keys } => unknown_keys(&error, keys),
+            ApiKeyError::EndsInThePast => Self::field("expires_at", Fault::new("out_of_range", error.to_string())),
+            ApiKeyError::Expired => Self::rule(ErrorCode::ApiKeyExpired, &error),
+        }
     }
 }
 

@@ -1,6 +1,8 @@
 //! The use cases on the in-memory store: what they write, what they refuse, and that no check is ever behind a write.
 
 #[cfg(test)]
+mod api_key;
+#[cfg(test)]
 mod assignment;
 #[cfg(test)]
 mod failure;

@@ -6,6 +6,7 @@
 
 use super::StoreError;
 use crate::access::{Change, Snapshot, SubjectFact};
+use crate::api_key::{ApiKey, ApiKeyId, KeyDigest};
 use crate::assignment::bulk_create::AssignmentFacts;
 use crate::assignment::listing::{AssignmentQuery, AssignmentSummary, AssignmentView};
 use crate::audit::listing::AuditQuery;
@@ -225,6 +226,17 @@ pub trait AssignmentReader: Send {
     ) -> Result<AssignmentSummary, StoreError>;
 }
 
+/// API keys.
+#[async_trait]
+pub trait ApiKeyReader: Send {
+    /// The environment's keys, the newest first (by `created_at`, then id).
+    async fn api_keys(&mut self, environment: EnvironmentId) -> Result<Vec<ApiKey>, StoreError>;
+    /// One key.
+    async fn api_key(&mut self, environment: EnvironmentId, id: ApiKeyId) -> Result<Option<ApiKey>, StoreError>;
+    /// The key with this digest, and where its environment lies.
+    async fn api_key_place(&mut self, digest: &KeyDigest) -> Result<Option<(EnvironmentPlace, ApiKeyId)>, StoreError>;
+}
+
 /// What decisions rest on.
 #[async_trait]
 pub trait AccessReader: Send {
@@ -268,6 +280,7 @@ pub trait ReadTx:
     + NodeReader
     + IdentityReader
     + AssignmentReader
+    + ApiKeyReader
     + AccessReader
     + AuditReader
 {
@@ -281,6 +294,7 @@ impl<T> ReadTx for T where
         + NodeReader
         + IdentityReader
         + AssignmentReader
+        + ApiKeyReader
         + AccessReader
         + AuditReader
         + ?Sized

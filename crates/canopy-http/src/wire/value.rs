@@ -12,7 +12,7 @@ use canopy_domain::identity::listing::{IdentitySort, IdentityStatus};
 use canopy_domain::role::listing::RoleTypeFilter;
 use canopy_domain::transfer::SlugPath;
 use canopy_domain::{
-    AccessModel, AccountId, ApplicationId, AssignmentId, AssignmentStatus, AvatarUrl, Category, Description,
+    AccessModel, AccountId, ApiKeyId, ApplicationId, AssignmentId, AssignmentStatus, AvatarUrl, Category, Description,
     DisplayName, Email, EmailError, EnvironmentId, ExternalId, IdentityId, JsonObject, JsonObjectError, NodeId,
     NodeStatus, NodeType, NodeTypeError, PermissionId, PermissionKey, PermissionKeyError, PermissionSource, PersonName,
     RoleId, RoleName, Slug, SlugError, SortOrder, TextError, Timestamp, TimestampError,
@@ -216,6 +216,7 @@ macro_rules! ids {
 }
 
 ids!(
+    ApiKeyId,
     AccountId,
     ApplicationId,
     EnvironmentId,

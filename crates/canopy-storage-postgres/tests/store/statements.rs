@@ -2,6 +2,7 @@
 //! it may be one less: that which asks for plans that fit many.)
 
 use canopy_domain::access::{Change, GrantFact};
+use canopy_domain::api_key::KeyUse;
 use canopy_domain::assignment::listing::{AssignmentQuery, AssignmentSort};
 use canopy_domain::audit::listing::AuditQuery;
 use canopy_domain::identity::create::TakenIdentifiers;
@@ -12,7 +13,7 @@ use canopy_domain::role::listing::RoleQuery;
 use canopy_domain::{Identity, MembershipStatus, PageRequest, PermissionKey, Revision, SortOrder};
 use canopy_storage_postgres::PgStore;
 use canopy_testkit::clock::noon;
-use canopy_testkit::fixture::{Maker, World, assignment_key};
+use canopy_testkit::fixture::{Maker, World, assignment_key, key_digest, key_scopes};
 use canopy_testkit::postgres::store;
 use std::collections::HashSet;
 
@@ -150,6 +151,17 @@ async fn all_calls(store: &PgStore, size: usize) -> Vec<(&'static str, u64)> {
     counter.note("assignments_naming");
     tx.delete_assignments(id, &held_ids).await.unwrap();
     counter.note("delete_assignments");
+    let backend = maker.api_key(id, key_scopes(&["note.read", "role.read"]));
+    tx.insert_api_key(&backend, &key_digest(1)).await.unwrap();
+    counter.note("insert_api_key");
+    tx.expire_api_key(id, backend.id, noon()).await.unwrap();
+    counter.note("expire_api_key");
+    assert_eq!(tx.api_keys(id).await.unwrap().len(), 1);
+    tx.api_key(id, backend.id).await.unwrap().unwrap();
+    tx.api_key_place(&key_digest(1)).await.unwrap().unwrap();
+    counter.note("api_keys");
+    tx.delete_api_key(id, backend.id).await.unwrap();
+    counter.note("delete_api_key");
     let one = ids[0];
     let grant = |(role, node): (&canopy_domain::Role, &canopy_domain::Node)| {
         maker.assignment(id, assignment_key(one, role.id, node.id))
@@ -187,6 +199,14 @@ async fn all_calls(store: &PgStore, size: usize) -> Vec<(&'static str, u64)> {
         .unwrap();
     counter.note("delete_environments");
     drop(tx);
+    let used = |environment| KeyUse {
+        environment,
+        id: backend.id,
+        at: noon(),
+    };
+    let uses: Vec<_> = (0..size).map(|_| used(maker.id())).collect();
+    store.note_key_uses(&uses).await.unwrap();
+    counter.note("note_key_uses");
     counter.counts
 }
 
@@ -288,6 +308,7 @@ async fn every_statement_on_the_data_of_environments_names_the_environment() {
         "nodes",
         "assignments",
         "change_records",
+        "api_keys",
     ];
     for text in &texts {
         // What diesel shows behind the text are its values.

@@ -1,9 +1,11 @@
 //! Every statement finds its rows by a key: none reads a table from end to end, but for the account list.
 
 use crate::SqliteStore;
+use crate::api_key::{note_uses, pack_uses};
 use crate::statement::Statement;
 use crate::store::{begin_reading, begin_writing};
 use crate::unit_of_work::UnitOfWork;
+use canopy_domain::api_key::{KeyAccess, KeyUse};
 use canopy_domain::assignment::listing::{AssignmentQuery, AssignmentSort};
 use canopy_domain::audit::listing::AuditQuery;
 use canopy_domain::identity::create::TakenIdentifiers;
@@ -14,7 +16,7 @@ use canopy_domain::port::reader::*;
 use canopy_domain::port::writer::*;
 use canopy_domain::role::listing::RoleQuery;
 use canopy_domain::{AssignmentStatus, MembershipStatus, PageRequest, Revision, SortOrder};
-use canopy_testkit::fixture::{Maker, World, assignment_key, key};
+use canopy_testkit::fixture::{Maker, World, assignment_key, key, key_digest};
 use diesel::connection::{Connection, InstrumentationEvent};
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
@@ -88,6 +90,9 @@ async fn read_everything(unit: &mut UnitOfWork, world: &World) {
     unit.snapshot(id).await.unwrap();
     unit.revision(id).await.unwrap();
     unit.changes_since(id, Revision::ZERO, 10).await.unwrap();
+    unit.api_keys(id).await.unwrap();
+    unit.api_key(id, world.maker.id()).await.unwrap();
+    unit.api_key_place(&key_digest(1)).await.unwrap();
     for environment in [None, Some(id)] {
         let query = AuditQuery {
             environment,
@@ -198,6 +203,16 @@ async fn write_everything(mut unit: UnitOfWork, world: &World) {
     assert!(unit.insert_assignments(std::slice::from_ref(&held)).await.is_err());
     unit.update_assignments(std::slice::from_ref(&held)).await.unwrap();
     unit.delete_assignments(id, &[held.id]).await.unwrap();
+    let backend = maker.api_key(id, KeyAccess::Full);
+    unit.insert_api_key(&backend, &key_digest(1)).await.unwrap();
+    unit.expire_api_key(id, backend.id, maker.now()).await.unwrap();
+    let uses = pack_uses(&[KeyUse {
+        environment: id,
+        id: backend.id,
+        at: maker.now(),
+    }]);
+    unit.run(move |c| note_uses(c, &uses)).await.unwrap();
+    unit.delete_api_key(id, backend.id).await.unwrap();
     unit.revoke_all(&[id, maker.id()], identity.id).await.unwrap();
     unit.delete_identity(world.account.id, identity.id).await.unwrap();
     unit.update_permissions(std::slice::from_ref(&permission))

@@ -25,6 +25,7 @@
 )]
 
 pub mod access;
+pub mod api_key;
 pub mod assignment;
 pub mod assignment_listing;
 pub mod audit;
@@ -198,6 +199,19 @@ macro_rules! storage_contract {
                 the_environments_that_have_a_node_are_found_among_those_asked_about
                 ending_a_membership_never_leaves_an_assignment_that_is_made_beside_it
                 deleting_an_identity_leaves_nothing_of_what_is_made_beside_it
+            }
+            api_key {
+                an_api_key_reads_back_as_it_was_written
+                api_keys_are_listed_newest_first_with_ties_broken_by_id
+                a_digest_leads_to_its_key_and_to_the_place_of_its_environment
+                an_api_key_id_minted_twice_is_a_duplicate_id
+                two_api_keys_with_one_digest_are_refused
+                an_api_key_of_no_environment_is_refused
+                an_api_key_takes_another_end_and_keeps_the_rest
+                a_deleted_api_key_is_gone_with_its_digest
+                a_snapshot_holds_the_api_keys_of_its_environment
+                the_use_of_an_api_key_is_noted_without_a_revision_and_never_moves_back
+                api_keys_of_one_environment_are_nothing_to_another
             }
             access {
                 an_environment_starts_at_revision_zero_and_its_first_commit_is_one

@@ -1,5 +1,6 @@
 //! Everything that can be read from a store, in one order.
 
+use crate::fixture::key_digest;
 use canopy_domain::assignment::listing::{AssignmentQuery, AssignmentSort};
 use canopy_domain::audit::listing::AuditQuery;
 use canopy_domain::hierarchy::create::NodeFacts;
@@ -69,6 +70,10 @@ pub async fn dump(store: &dyn Store, accounts: &[AccountId]) -> Result<Dump, Sto
     let mut tx = store.read().await?;
     let mut dump = Dump::default();
     dump.add("accounts", tx.accounts().await?);
+    for number in 0..8 {
+        let digest = key_digest(number);
+        dump.add(format!("digest {number}"), tx.api_key_place(&digest).await?);
+    }
     for account in accounts {
         dump_account(&mut dump, tx.as_mut(), *account).await?;
     }
@@ -252,6 +257,12 @@ async fn dump_environment(dump: &mut Dump, tx: &mut dyn ReadTx, environment: &En
     dump.add_set(format!("{id} snapshot nodes"), snapshot.nodes);
     dump.add_set(format!("{id} snapshot subjects"), snapshot.subjects);
     dump.add_set(format!("{id} snapshot grants"), snapshot.grants);
+    dump.add_set(format!("{id} snapshot keys"), snapshot.keys);
+    let keys = tx.api_keys(id).await?;
+    for key in &keys {
+        dump.add(format!("{id} api key {}", key.id), tx.api_key(id, key.id).await?);
+    }
+    dump.add(format!("{id} api keys"), keys);
     let roles = snapshot.roles.into_iter().map(|mut role| {
         role.permissions.sort();
         role

@@ -4,11 +4,14 @@
 #[macro_use]
 mod stores;
 #[cfg(test)]
+mod api_key;
+#[cfg(test)]
 mod assignment;
 #[cfg(test)]
 mod bulk;
 #[cfg(test)]
 mod catalog;
+mod evaluation;
 #[cfg(test)]
 mod hang_up;
 #[cfg(test)]

@@ -13,7 +13,7 @@
 use super::{CommitRecord, ReadTx, StoreError};
 use crate::{
     Account, Application, Assignment, AssignmentId, Environment, EnvironmentId, HierarchySchema, Identity, Membership,
-    Node, Permission, PermissionId, Revision, Role, RoleId,
+    Node, NodeId, Permission, PermissionId, Revision, Role, RoleId,
 };
 use async_trait::async_trait;
 
@@ -78,6 +78,9 @@ pub trait NodeWriter: Send {
     async fn insert_nodes(&mut self, nodes: &[Node]) -> Result<(), StoreError>;
     /// Overwrites the rows of nodes of one environment. [`Unique::NodeSlug`](super::Unique::NodeSlug) may be taken.
     async fn update_nodes(&mut self, nodes: &[Node]) -> Result<(), StoreError>;
+    /// Deletes nodes; ids that name nothing are passed over. One that an assignment or a node that stays names is a bug of
+    /// the caller.
+    async fn delete_nodes(&mut self, environment: EnvironmentId, ids: &[NodeId]) -> Result<(), StoreError>;
 }
 
 /// Identities and their memberships.

@@ -79,6 +79,30 @@ impl<T: WireValue> WireField for Patch<T> {
     }
 }
 
+/// A member of a body that may be left alone or set, but not cleared.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Given<T>(pub(crate) Option<T>);
+
+impl<T: WireValue> WireField for Given<T> {
+    const REQUIRED: bool = false;
+
+    fn read_member(object: &ObjectReader<'_, '_>, name: &str, faults: &mut Faults) -> Option<Self> {
+        match object.member(name) {
+            None => Some(Self(None)),
+            Some(Json::Null) => {
+                let fault = Fault::new("required", "may be left out, but cannot be cleared");
+                faults.add(&Place::Member(object.place, name), fault);
+                None
+            }
+            Some(json) => T::read(json, &Place::Member(object.place, name), faults).map(|value| Self(Some(value))),
+        }
+    }
+
+    fn member_schema(components: &mut Components) -> RefOr<Schema> {
+        <T as WireValue>::schema(components)
+    }
+}
+
 /// Reads a member that has a default.
 pub(crate) fn read_or<T: WireValue>(
     object: &ObjectReader<'_, '_>,

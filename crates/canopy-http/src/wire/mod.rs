@@ -8,7 +8,7 @@ mod schema;
 mod show;
 mod value;
 
-pub(crate) use body::{ObjectReader, Patch, WireField, read_or, request_body, schema_or};
+pub(crate) use body::{Given, ObjectReader, Patch, WireField, read_or, request_body, schema_or};
 pub(crate) use field::{Fault, Faults, Place};
 pub(crate) use json::{Json, JsonError, MAX_VALUES};
 pub(crate) use query::{

@@ -10,10 +10,10 @@ use canopy_domain::assignment::listing::AssignmentSort;
 use canopy_domain::identity::listing::{IdentitySort, IdentityStatus};
 use canopy_domain::role::listing::RoleTypeFilter;
 use canopy_domain::{
-    AccessModel, AccountId, ApplicationId, AssignmentId, AssignmentStatus, AvatarUrl, Category, Description,
-    DisplayName, Email, EmailError, EnvironmentId, ExternalId, IdentityId, JsonObject, JsonObjectError, NodeId,
-    NodeType, NodeTypeError, PermissionId, PermissionKey, PermissionKeyError, PermissionSource, PersonName, RoleId,
-    RoleName, Slug, SlugError, SortOrder, TextError, Timestamp, TimestampError,
+    AccessModel, AccessType, AccountId, ApplicationId, AssignmentId, AssignmentStatus, AvatarUrl, Category,
+    Description, DisplayName, Email, EmailError, EnvironmentId, ExternalId, IdentityId, JsonObject, JsonObjectError,
+    NodeId, NodeStatus, NodeType, NodeTypeError, PermissionId, PermissionKey, PermissionKeyError, PermissionSource,
+    PersonName, RoleId, RoleName, Slug, SlugError, SortOrder, TextError, Timestamp, TimestampError,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use utoipa::openapi::schema::{
@@ -260,10 +260,12 @@ macro_rules! word_sets {
 
 word_sets!(
     AccessModel,
+    AccessType,
     AssignmentSort,
     AssignmentStatus,
     IdentitySort,
     IdentityStatus,
+    NodeStatus,
     PermissionSource,
     RoleTypeFilter,
     SortOrder

@@ -82,6 +82,10 @@ pub enum Operation {
         slug: Number,
         status: NodeStatus,
     },
+    DeleteNodes {
+        environment: Number,
+        ids: Vec<Number>,
+    },
     /// Id, email, external id.
     Identities {
         account: Number,
@@ -221,6 +225,8 @@ fn any_node() -> impl Strategy<Value = Operation> {
             slug,
             status
         }),
+        (environment(), vec(0..NUMBERS, 0..4))
+            .prop_map(|(environment, ids)| Operation::DeleteNodes { environment, ids }),
     ]
 }
 

@@ -10,6 +10,8 @@ mod bulk;
 #[cfg(test)]
 mod hang_up;
 #[cfg(test)]
+mod hierarchy;
+#[cfg(test)]
 mod real_data;
 #[cfg(test)]
 mod setup;

@@ -2,15 +2,19 @@
 
 use crate::decisions::Decisions;
 use crate::directory::Directory;
+use crate::idempotency::{RepetitionError, kept_since};
 use crate::{AppError, Call};
 use canopy_domain::access::Change;
 use canopy_domain::audit::{AuditCategory, AuditEvent, AuditEventId, AuditSeverity, Detail};
 use canopy_domain::port::{
-    Clock, CommitRecord, EnvironmentChanges, Ids, ReadTx, Secrets, Store, StoreError, WriteScope, WriteTx,
+    Begun, Clock, CommitRecord, EnvironmentChanges, Ids, KeptAnswer, ReadTx, Secrets, Store, StoreError, WriteScope,
+    WriteTx,
 };
 use canopy_domain::{EnvironmentId, EnvironmentPlace, Revision, Timestamp};
+use core::any::Any;
 use core::fmt::Display;
 use std::sync::Arc;
+use tokio::sync::OnceCell;
 use uuid::Uuid;
 
 /// The service without its adapters: the ports it was given, the decision indexes and the directory of paths.
@@ -21,6 +25,9 @@ pub struct App {
     ids: Arc<dyn Ids>,
     decisions: Arc<Decisions>,
     directory: Arc<Directory>,
+    /// What the secret that seals cursors becomes, if the installation has none yet.
+    fresh_secret: [u8; 32],
+    cursor_secret: Arc<OnceCell<[u8; 32]>>,
 }
 
 impl core::fmt::Debug for App {
@@ -32,7 +39,7 @@ impl core::fmt::Debug for App {
 }
 
 impl App {
-    /// Puts a service together; `secrets` seeds its indexes. One process uses one `App` (clones share everything) for one store.
+    /// Puts a service together; `secrets` seeds its indexes, and its cursors where it is the first of its installation. One process uses one `App` (clones share everything) for one store.
     pub fn new(store: Arc<dyn Store>, clock: Arc<dyn Clock>, ids: Arc<dyn Ids>, secrets: &dyn Secrets) -> Self {
         let decisions = Arc::new(Decisions::new(Arc::clone(&store), secrets));
         Self {
@@ -41,12 +48,23 @@ impl App {
             ids,
             decisions,
             directory: Arc::default(),
+            fresh_secret: secrets.bytes(),
+            cursor_secret: Arc::default(),
         }
     }
 
     /// The instant now.
     pub fn now(&self) -> Timestamp {
         self.clock.now()
+    }
+
+    /// The secret that seals cursors, the same in all processes of the installation. Read once.
+    ///
+    /// # Errors
+    /// [`AppError::Store`] when it cannot be had.
+    pub async fn cursor_secret(&self) -> Result<[u8; 32], AppError> {
+        let read = || self.store.installation().secret("cursor", self.fresh_secret);
+        Ok(*self.cursor_secret.get_or_try_init(read).await?)
     }
 
     /// A fresh id.
@@ -75,8 +93,22 @@ impl App {
         self.store.read().await
     }
 
-    pub(crate) async fn write(&self, scope: WriteScope) -> Result<Box<dyn WriteTx>, StoreError> {
-        self.store.write(scope).await
+    /// Opens the unit of work of a call. A repetition of a call that was answered before ends here.
+    pub(crate) async fn begin(&self, call: &Call, scope: WriteScope) -> Result<Box<dyn WriteTx>, AppError> {
+        let Some(repeatable) = &call.repeatable else {
+            return Ok(self.store.write(scope).await?);
+        };
+        let since = kept_since(self.now());
+        match self.store.write_once(scope, repeatable.request, since).await? {
+            Begun::Fresh(tx) => Ok(tx),
+            Begun::Running => Err(RepetitionError::InProgress.into()),
+            Begun::Answered(kept) if kept.body == repeatable.body => Err(RepetitionError::Answered(kept.answer).into()),
+            Begun::Answered(_) => Err(RepetitionError::KeyReused.into()),
+        }
+    }
+
+    pub(crate) async fn append_audit_events(&self, events: &[AuditEvent]) -> Result<(), StoreError> {
+        self.store.append_audit_events(events).await
     }
 
     /// An audit event of this call that names neither an application nor an environment yet.
@@ -100,8 +132,12 @@ impl App {
         }
     }
 
-    /// Commits a write within one environment.
-    pub(crate) async fn commit_within(
+    /// Commits a write within one environment, which answers `outcome`.
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "all that a write within an environment leaves behind"
+    )]
+    pub(crate) async fn commit_within<T: Any + Sync>(
         &self,
         tx: Box<dyn WriteTx>,
         call: &Call,
@@ -109,6 +145,7 @@ impl App {
         at: Timestamp,
         changes: Vec<Change>,
         entry: AuditEntry,
+        outcome: &T,
     ) -> Result<(), AppError> {
         let environment = place.environment;
         let record = CommitRecord {
@@ -116,16 +153,29 @@ impl App {
             changes: vec![EnvironmentChanges { environment, changes }],
             audit: self.audit(call, at, entry),
         };
-        self.commit(tx, record).await?;
+        self.commit(tx, call, record, outcome).await?;
         Ok(())
     }
 
-    /// Commits, and moves the decision indexes of this process forward before anybody is answered.
-    pub(crate) async fn commit(
+    /// Commits, and moves the decision indexes of this process forward before anybody is answered. Where the call may be
+    /// repeated, its answer is kept in the same transaction.
+    pub(crate) async fn commit<T: Any + Sync>(
         &self,
-        tx: Box<dyn WriteTx>,
+        mut tx: Box<dyn WriteTx>,
+        call: &Call,
         record: CommitRecord,
+        outcome: &T,
     ) -> Result<Vec<(EnvironmentId, Revision)>, AppError> {
+        if let Some(repeatable) = &call.repeatable {
+            let answer = (repeatable.encode)(outcome).ok_or(AppError::Broken("an answer of another call"))?;
+            let kept = KeptAnswer {
+                request: repeatable.request,
+                body: repeatable.body,
+                answer,
+                at: record.at,
+            };
+            tx.keep_answer(&kept, kept_since(record.at)).await?;
+        }
         let changes = record.changes.clone();
         match tx.commit(record).await {
             Ok(revisions) => {

@@ -1,7 +1,10 @@
 //! Who makes a call.
 
+use crate::idempotency::Repeatable;
+use canopy_domain::api_key::KeyAccess;
 use canopy_domain::audit::{Actor, ActorType};
-use canopy_domain::{AccountId, EnvironmentId, IdentityId};
+use canopy_domain::{AccountId, ApiKeyId, EnvironmentPlace, IdentityId};
+use std::sync::Arc;
 
 /// An authenticated principal.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,7 +21,7 @@ pub enum Caller {
         /// The subject of the token.
         subject: String,
         /// The environment that the token names, which lies in the account.
-        environment: Option<EnvironmentId>,
+        environment: Option<EnvironmentPlace>,
     },
     /// An end user.
     Identity {
@@ -27,17 +30,45 @@ pub enum Caller {
         /// The identity, which belongs to the account.
         id: IdentityId,
         /// The environment that the token names, which lies in the account.
-        environment: Option<EnvironmentId>,
+        environment: Option<EnvironmentPlace>,
+    },
+    /// A backend of the customer.
+    ApiKey {
+        /// The environment that the key is bound to.
+        place: EnvironmentPlace,
+        /// The key.
+        id: ApiKeyId,
+        /// What it may do there.
+        access: Arc<KeyAccess>,
     },
 }
 
 impl Caller {
+    /// The account it speaks in; an operator speaks in none.
+    pub const fn account(&self) -> Option<AccountId> {
+        match self {
+            Self::Operator { .. } => None,
+            Self::Admin { account, .. } | Self::Identity { account, .. } => Some(*account),
+            Self::ApiKey { place, .. } => Some(place.account),
+        }
+    }
+
+    /// The environment that its credential names.
+    pub const fn environment(&self) -> Option<EnvironmentPlace> {
+        match self {
+            Self::Operator { .. } => None,
+            Self::Admin { environment, .. } | Self::Identity { environment, .. } => *environment,
+            Self::ApiKey { place, .. } => Some(*place),
+        }
+    }
+
     /// The caller as audit events name it.
     pub fn actor(&self) -> Actor {
         let (id, kind) = match self {
             Self::Operator { subject } => (subject.clone(), ActorType::Operator),
             Self::Admin { subject, .. } => (subject.clone(), ActorType::Admin),
             Self::Identity { id, .. } => (id.to_string(), ActorType::Identity),
+            Self::ApiKey { id, .. } => (id.to_string(), ActorType::ApiKey),
         };
         Actor {
             label: id.clone(),
@@ -48,10 +79,23 @@ impl Caller {
 }
 
 /// One call: who makes it, and the id under which logs and audit events know it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Call {
     /// Who.
     pub caller: Caller,
     /// The request's id.
     pub request_id: String,
+    /// What it takes to repeat the call; `None` where each call stands for itself.
+    pub repeatable: Option<Repeatable>,
+}
+
+impl Call {
+    /// A call that stands for itself.
+    pub const fn new(caller: Caller, request_id: String) -> Self {
+        Self {
+            caller,
+            request_id,
+            repeatable: None,
+        }
+    }
 }

@@ -19,8 +19,8 @@ struct State {
     generation: u64,
     places: HashMap<String, EnvironmentPlace>,
     accounts: HashSet<AccountId>,
-    /// The account that each environment lies in.
-    owners: HashMap<EnvironmentId, AccountId>,
+    /// Where each environment lies.
+    environments: HashMap<EnvironmentId, EnvironmentPlace>,
 }
 
 impl Directory {
@@ -39,10 +39,10 @@ impl Directory {
             .contains(&account)
     }
 
-    /// The account that the environment lies in, if it is remembered.
-    pub(crate) fn owner(&self, environment: EnvironmentId) -> Option<AccountId> {
+    /// Where the environment lies, if it is remembered.
+    pub(crate) fn environment(&self, id: EnvironmentId) -> Option<EnvironmentPlace> {
         let state = self.state.read().unwrap_or_else(PoisonError::into_inner);
-        state.owners.get(&environment).copied()
+        state.environments.get(&id).copied()
     }
 
     /// What must be handed back with an answer that is to be remembered; taken before the store is asked.
@@ -72,14 +72,14 @@ impl Directory {
         }
     }
 
-    /// Remembers which account an environment lies in, read after `generation` was taken.
-    pub(crate) fn remember_owner(&self, generation: u64, environment: EnvironmentId, owner: AccountId) {
+    /// Remembers where an environment lies, read after `generation` was taken.
+    pub(crate) fn remember_environment(&self, generation: u64, place: EnvironmentPlace) {
         let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
         if state.generation == generation {
-            if state.owners.len() >= CAPACITY {
-                state.owners.clear();
+            if state.environments.len() >= CAPACITY {
+                state.environments.clear();
             }
-            state.owners.insert(environment, owner);
+            state.environments.insert(place.environment, place);
         }
     }
 
@@ -89,7 +89,7 @@ impl Directory {
         state.generation += 1;
         state.places.clear();
         state.accounts.clear();
-        state.owners.clear();
+        state.environments.clear();
     }
 }
 
@@ -119,8 +119,8 @@ mod tests {
         assert_eq!(directory.place("a", "b", "c"), None);
         directory.remember_place(before, ("a", "b", "c"), place);
         directory.remember_account(before, place.account);
-        directory.remember_owner(before, place.environment, place.account);
-        assert_eq!(directory.owner(place.environment), None);
+        directory.remember_environment(before, place);
+        assert_eq!(directory.environment(place.environment), None);
         assert_eq!(directory.place("a", "b", "c"), None);
         assert!(!directory.has_account(place.account));
     }

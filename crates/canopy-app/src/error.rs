@@ -1,5 +1,6 @@
 //! What a use case answers when it does not do what was asked.
 
+use crate::idempotency::RepetitionError;
 use canopy_domain::assignment::change::ChangeRoleError;
 use canopy_domain::port::{StoreError, TokenError};
 use canopy_domain::setup::bootstrap::BootstrapError;
@@ -16,9 +17,15 @@ pub enum AppError {
     /// The credential is not accepted.
     #[error(transparent)]
     Token(#[from] TokenError),
+    /// The API key is malformed, unknown, revoked or expired. Callers are not told which.
+    #[error("the API key is not valid")]
+    InvalidApiKey,
     /// The credential is good but its kind of principal may not make this call.
     #[error("this kind of principal may not make this call")]
     WrongPrincipal,
+    /// The key is good but its scopes do not open this call.
+    #[error("the API key lacks the scope that this call needs")]
+    ScopeMissing,
     /// A rule of accounts, applications or environments.
     #[error(transparent)]
     Tenancy(#[from] TenancyError),
@@ -55,6 +62,12 @@ pub enum AppError {
     /// A rule of resource permissions.
     #[error(transparent)]
     ResourcePermissions(#[from] ResourcePermissionsError),
+    /// There is no such audit event where the caller may look.
+    #[error("there is no such audit event")]
+    AuditEventNotFound,
+    /// A call that may be repeated did nothing.
+    #[error(transparent)]
+    Repetition(#[from] RepetitionError),
     /// The store could not do its part.
     #[error(transparent)]
     Store(#[from] StoreError),

@@ -1,6 +1,7 @@
 //! From a credential to a caller, and from a path to the place it names.
 
 use crate::{App, AppError, Caller};
+use canopy_domain::api_key::AreaScope;
 use canopy_domain::port::{PrincipalKind, ReadTx, TokenClaims, TokenError};
 use canopy_domain::{
     Account, AccountId, Application, ApplicationPlace, EnvironmentId, EnvironmentPlace, IdentityId, Slug, TenancyError,
@@ -26,13 +27,10 @@ pub async fn authenticate(app: &App, claims: &TokenClaims) -> Result<Caller, App
                 app.read().await?.account(account).await?.ok_or_else(invalid)?;
                 app.directory().remember_account(generation, account);
             }
-            if let Some(environment) = claims.environment {
-                check_environment(app, account, environment).await?;
-            }
             Ok(Caller::Admin {
                 account,
                 subject: claims.subject.clone(),
-                environment: claims.environment,
+                environment: named_environment(app, account, claims).await?,
             })
         }
         PrincipalKind::Identity => {
@@ -41,33 +39,39 @@ pub async fn authenticate(app: &App, claims: &TokenClaims) -> Result<Caller, App
                 .map(IdentityId::new)
                 .map_err(|_| invalid())?;
             app.read().await?.identity(account, id).await?.ok_or_else(invalid)?;
-            if let Some(environment) = claims.environment {
-                check_environment(app, account, environment).await?;
-            }
             Ok(Caller::Identity {
                 account,
                 id,
-                environment: claims.environment,
+                environment: named_environment(app, account, claims).await?,
             })
         }
     }
 }
 
-async fn check_environment(app: &App, account: AccountId, environment: EnvironmentId) -> Result<(), AppError> {
-    let owner = if let Some(owner) = app.directory().owner(environment) {
-        owner
-    } else {
-        let generation = app.directory().generation();
-        let found = app.read().await?.environment_place(environment).await?;
-        let owner = found.ok_or(TokenError::Invalid)?.account;
-        app.directory().remember_owner(generation, environment, owner);
-        owner
+/// The environment that a token names, which must lie in its account.
+async fn named_environment(
+    app: &App,
+    account: AccountId,
+    claims: &TokenClaims,
+) -> Result<Option<EnvironmentPlace>, AppError> {
+    let Some(id) = claims.environment else {
+        return Ok(None);
     };
-    if owner == account {
-        Ok(())
-    } else {
-        Err(TokenError::Invalid.into())
+    let place = place_of(app, id).await?.filter(|place| place.account == account);
+    Ok(Some(place.ok_or(TokenError::Invalid)?))
+}
+
+/// Where an environment lies, if it exists.
+async fn place_of(app: &App, environment: EnvironmentId) -> Result<Option<EnvironmentPlace>, AppError> {
+    if let Some(place) = app.directory().environment(environment) {
+        return Ok(Some(place));
     }
+    let generation = app.directory().generation();
+    let found = app.read().await?.environment_place(environment).await?;
+    if let Some(place) = found {
+        app.directory().remember_environment(generation, place);
+    }
+    Ok(found)
 }
 
 /// Lets operators alone pass.
@@ -77,18 +81,56 @@ async fn check_environment(app: &App, account: AccountId, environment: Environme
 pub const fn operator(caller: &Caller) -> Result<(), AppError> {
     match caller {
         Caller::Operator { .. } => Ok(()),
-        Caller::Admin { .. } | Caller::Identity { .. } => Err(AppError::WrongPrincipal),
+        Caller::Admin { .. } | Caller::Identity { .. } | Caller::ApiKey { .. } => Err(AppError::WrongPrincipal),
     }
 }
 
 /// Lets those principals pass that may use the portal surface at all. Checked before the path is looked at.
 ///
 /// # Errors
-/// [`AppError::WrongPrincipal`] for identities.
+/// [`AppError::WrongPrincipal`] for identities and keys.
 pub const fn portal(caller: &Caller) -> Result<(), AppError> {
     match caller {
         Caller::Operator { .. } | Caller::Admin { .. } => Ok(()),
-        Caller::Identity { .. } => Err(AppError::WrongPrincipal),
+        Caller::Identity { .. } | Caller::ApiKey { .. } => Err(AppError::WrongPrincipal),
+    }
+}
+
+/// The environment that a credential is bound to, for the calls of the public surface that manage it.
+///
+/// # Errors
+/// [`TokenError::Invalid`] for a token that names no environment; [`AppError::WrongPrincipal`] for operators and identities.
+pub fn bound_environment(caller: &Caller) -> Result<EnvironmentPlace, AppError> {
+    match caller {
+        Caller::Admin { environment, .. } => Ok((*environment).ok_or(TokenError::Invalid)?),
+        Caller::ApiKey { place, .. } => Ok(*place),
+        Caller::Identity { environment: None, .. } => Err(TokenError::Invalid.into()),
+        Caller::Operator { .. } | Caller::Identity { .. } => Err(AppError::WrongPrincipal),
+    }
+}
+
+/// The environment and the identity of a token of an end user, for the calls of the public surface that are about the
+/// caller.
+///
+/// # Errors
+/// [`TokenError::Invalid`] for a token that names no environment; [`AppError::WrongPrincipal`] for all but identities.
+pub fn myself(caller: &Caller) -> Result<(EnvironmentPlace, IdentityId), AppError> {
+    match caller {
+        Caller::Identity { id, environment, .. } => Ok(((*environment).ok_or(TokenError::Invalid)?, *id)),
+        Caller::Admin { environment: None, .. } => Err(TokenError::Invalid.into()),
+        Caller::Operator { .. } | Caller::Admin { .. } | Caller::ApiKey { .. } => Err(AppError::WrongPrincipal),
+    }
+}
+
+/// Lets a key pass whose scopes open the area. Everyone else needs no scope: a principal that may make the call at all may
+/// make it whole.
+///
+/// # Errors
+/// [`AppError::ScopeMissing`].
+pub fn opened(caller: &Caller, area: AreaScope) -> Result<(), AppError> {
+    match caller {
+        Caller::ApiKey { access, .. } if !access.opens(area) => Err(AppError::ScopeMissing),
+        Caller::Operator { .. } | Caller::Admin { .. } | Caller::Identity { .. } | Caller::ApiKey { .. } => Ok(()),
     }
 }
 
@@ -97,7 +139,7 @@ const fn may_enter(caller: &Caller, account: AccountId) -> bool {
     match caller {
         Caller::Operator { .. } => true,
         Caller::Admin { account: own, .. } => own.as_uuid().as_u128() == account.as_uuid().as_u128(),
-        Caller::Identity { .. } => false,
+        Caller::Identity { .. } | Caller::ApiKey { .. } => false,
     }
 }
 

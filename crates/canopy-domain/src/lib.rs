@@ -4,6 +4,7 @@
 //! and plans come out. Storage, HTTP and time are [ports](port) that adapters implement.
 
 pub mod access;
+pub mod api_key;
 pub mod assignment;
 pub mod audit;
 pub mod bulk;
@@ -21,6 +22,7 @@ mod timestamp;
 mod version;
 mod words;
 
+pub use api_key::ApiKeyId;
 pub use assignment::{
     AccessType, Assignment, AssignmentError, AssignmentId, AssignmentKey, AssignmentStatus, EXPIRING_SOON_SECONDS,
     Window, WindowError,

@@ -2,9 +2,9 @@
 
 use crate::error_code::ErrorCode;
 use crate::wire::Components;
+use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{ETAG, HeaderName, HeaderValue, LOCATION};
-use actix_web::{HttpRequest, HttpResponse};
 use canopy_domain::{Page, PageRequest, Revision};
 use serde::Serialize;
 use std::collections::BTreeSet;
@@ -45,11 +45,23 @@ impl Success {
 
 /// What a handler answers when it did what was asked.
 pub(crate) trait Answer {
+    /// Whether it is kept for repetitions of the request.
+    const REPEATABLE: bool = false;
+
     /// What can be answered.
     fn describe(components: &mut Components) -> Vec<Success>;
 
-    /// The response.
-    fn respond(self, request: &HttpRequest) -> HttpResponse;
+    /// The response to a request for `path`.
+    fn respond(self, path: &str) -> HttpResponse;
+
+    /// What is kept of it for repetitions: nothing that is told only once.
+    #[must_use]
+    fn kept(self) -> Self
+    where
+        Self: Sized,
+    {
+        self
+    }
 
     /// The codes of items that were refused, where each item has its own.
     fn item_codes(&self) -> BTreeSet<ErrorCode> {
@@ -65,6 +77,15 @@ pub(crate) trait Representation: Serialize + ToSchema {
     /// Its version.
     fn version(&self) -> Option<u32> {
         None
+    }
+
+    /// What is kept of it for repetitions of the request that made it: nothing that is told only once.
+    #[must_use]
+    fn kept(self) -> Self
+    where
+        Self: Sized,
+    {
+        self
     }
 }
 
@@ -84,8 +105,12 @@ impl<T: Representation> Answer for Found<T> {
         vec![Success::new(StatusCode::OK, "Done.", components.answer::<T>()).with_etag::<T>()]
     }
 
-    fn respond(self, _: &HttpRequest) -> HttpResponse {
+    fn respond(self, _: &str) -> HttpResponse {
         send(StatusCode::OK, &self.0)
+    }
+
+    fn kept(self) -> Self {
+        Self(self.0.kept())
     }
 }
 
@@ -97,7 +122,7 @@ impl<T: Representation> Answer for Made<T> {
         vec![Success::new(StatusCode::CREATED, "Made.", components.answer::<T>()).with_etag::<T>()]
     }
 
-    fn respond(self, _: &HttpRequest) -> HttpResponse {
+    fn respond(self, _: &str) -> HttpResponse {
         send(StatusCode::CREATED, &self.0)
     }
 }
@@ -115,12 +140,19 @@ impl<T: Representation> Answer for Created<T> {
         vec![success]
     }
 
-    fn respond(self, request: &HttpRequest) -> HttpResponse {
+    fn respond(self, path: &str) -> HttpResponse {
         let mut response = send(StatusCode::CREATED, &self.body);
-        if let Ok(value) = HeaderValue::from_str(&format!("{}/{}", request.path(), self.name)) {
+        if let Ok(value) = HeaderValue::from_str(&format!("{path}/{}", self.name)) {
             response.headers_mut().insert(LOCATION, value);
         }
         response
+    }
+
+    fn kept(self) -> Self {
+        Self {
+            body: self.body.kept(),
+            ..self
+        }
     }
 }
 
@@ -137,7 +169,7 @@ impl Answer for NoContent {
         }]
     }
 
-    fn respond(self, _: &HttpRequest) -> HttpResponse {
+    fn respond(self, _: &str) -> HttpResponse {
         HttpResponse::NoContent().finish()
     }
 }
@@ -169,7 +201,7 @@ impl<T: Serialize + ToSchema> Answer for Listing<T> {
         vec![Success::new(StatusCode::OK, "The list.", schema)]
     }
 
-    fn respond(self, _: &HttpRequest) -> HttpResponse {
+    fn respond(self, _: &str) -> HttpResponse {
         HttpResponse::Ok().json(self)
     }
 }
@@ -183,7 +215,7 @@ impl<T: Serialize + ToSchema> Answer for MadeAll<T> {
         vec![Success::new(StatusCode::CREATED, "All made.", schema)]
     }
 
-    fn respond(self, _: &HttpRequest) -> HttpResponse {
+    fn respond(self, _: &str) -> HttpResponse {
         HttpResponse::Created().json(self.0)
     }
 }
@@ -200,7 +232,7 @@ impl Answer for Texts {
         vec![Success::new(StatusCode::OK, "The list.", schema)]
     }
 
-    fn respond(self, _: &HttpRequest) -> HttpResponse {
+    fn respond(self, _: &str) -> HttpResponse {
         HttpResponse::Ok().json(Listing { items: self.0 })
     }
 }
@@ -259,7 +291,45 @@ impl<T: Serialize + ToSchema> Answer for PageOf<T> {
         vec![Success::new(StatusCode::OK, "The page.", schema)]
     }
 
-    fn respond(self, _: &HttpRequest) -> HttpResponse {
+    fn respond(self, _: &str) -> HttpResponse {
+        HttpResponse::Ok().json(self)
+    }
+}
+
+/// One part of a list that goes on by cursor.
+#[derive(Serialize)]
+pub(crate) struct PartOf<T> {
+    items: Vec<T>,
+    next_cursor: Option<String>,
+}
+
+impl<T> PartOf<T> {
+    /// A part of what each of these looks like.
+    pub(crate) fn of<S>(items: Vec<S>, next_cursor: Option<String>, show: impl FnMut(S) -> T) -> Self {
+        Self {
+            items: items.into_iter().map(show).collect(),
+            next_cursor,
+        }
+    }
+}
+
+impl<T: Serialize + ToSchema> Answer for PartOf<T> {
+    fn describe(components: &mut Components) -> Vec<Success> {
+        use utoipa::openapi::Type;
+        use utoipa::openapi::schema::SchemaType;
+        let cursor = ObjectBuilder::new()
+            .schema_type(SchemaType::from_iter([Type::String, Type::Null]))
+            .description(Some("What `cursor` must be to go on; null at the end of the list."))
+            .build();
+        let schema = items_schema(components.answer::<T>())
+            .property("next_cursor", cursor)
+            .required("next_cursor")
+            .build()
+            .into();
+        vec![Success::new(StatusCode::OK, "The next part of the list.", schema)]
+    }
+
+    fn respond(self, _: &str) -> HttpResponse {
         HttpResponse::Ok().json(self)
     }
 }
@@ -293,7 +363,7 @@ impl<T: ToSchema> Answer for Judged<T> {
         vec![success]
     }
 
-    fn respond(self, _: &HttpRequest) -> HttpResponse {
+    fn respond(self, _: &str) -> HttpResponse {
         let mut response = HttpResponse::Ok();
         response.content_type("application/json");
         response.insert_header((REVISION.clone(), self.revision.get()));

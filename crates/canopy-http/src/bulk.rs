@@ -4,9 +4,9 @@ use crate::answer::{Answer, Success};
 use crate::error_code::ErrorCode;
 use crate::problem::Problem;
 use crate::wire::Components;
+use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use actix_web::web::Bytes;
-use actix_web::{HttpRequest, HttpResponse};
 use canopy_domain::bulk::Outcome;
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -24,6 +24,7 @@ pub(crate) struct BulkAnswer<T> {
 }
 
 /// The items of a body, byte for byte as they were sent.
+#[derive(Clone)]
 pub(crate) struct SentItems {
     /// The body, which was parsed before.
     pub(crate) raw: Bytes,
@@ -151,7 +152,7 @@ impl<T: Serialize + ToSchema> Answer for BulkAnswer<T> {
         codes.collect()
     }
 
-    fn respond(self, _: &HttpRequest) -> HttpResponse {
+    fn respond(self, _: &str) -> HttpResponse {
         let inputs = self.sent.items();
         let total = self.outcomes.len();
         let (code, dry_run) = if self.dry_run { (200, true) } else { (201, false) };

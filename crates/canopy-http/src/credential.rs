@@ -2,24 +2,39 @@
 
 use crate::error_code::ErrorCode;
 use crate::problem::Problem;
+use crate::scope::Surface;
 use actix_web::HttpRequest;
-use actix_web::http::header::{AUTHORIZATION, HeaderMap, HeaderName};
+use actix_web::http::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
 use canopy_domain::port::TokenError;
 
 /// The header that carries API keys.
 static API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 
-/// The bearer token of a request to the portal surface.
+/// What a caller proves with who it is.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Credential<'r> {
+    /// An access token.
+    Token(&'r str),
+    /// An API key; empty where the header is no text.
+    Key(&'r str),
+}
+
+/// The credential of a request.
 ///
 /// # Errors
-/// 400 for more than one credential; 401 for none and for one of another kind, API keys among them.
-pub(crate) fn bearer(request: &HttpRequest) -> Result<&str, Problem> {
+/// 400 for more than one; 401 for none and for one of a kind that the surface does not take.
+pub(crate) fn read(request: &HttpRequest, surface: Surface) -> Result<Credential<'_>, Problem> {
     let headers = request.headers();
     if count(headers, &AUTHORIZATION) + count(headers, &API_KEY) > 1 {
         return Err(Problem::new(
             ErrorCode::TwoCredentials,
             "the request carries more than one credential",
         ));
+    }
+    if surface == Surface::Public
+        && let Some(key) = headers.get(&API_KEY)
+    {
+        return Ok(Credential::Key(key.to_str().unwrap_or_default()));
     }
     let invalid = || Problem::from(TokenError::Invalid);
     let value = headers
@@ -28,10 +43,17 @@ pub(crate) fn bearer(request: &HttpRequest) -> Result<&str, Problem> {
         .ok_or_else(invalid)?;
     let (scheme, token) = value.split_once(' ').ok_or_else(invalid)?;
     if scheme.eq_ignore_ascii_case("bearer") {
-        Ok(token.trim())
+        Ok(Credential::Token(token.trim()))
     } else {
         Err(invalid())
     }
+}
+
+/// What was presented as a credential, whatever it is worth; `None` for a request without any.
+pub(crate) fn presented(request: &HttpRequest) -> Option<&[u8]> {
+    let headers = request.headers();
+    let value = headers.get(&API_KEY).or_else(|| headers.get(AUTHORIZATION));
+    value.map(HeaderValue::as_bytes)
 }
 
 fn count(headers: &HeaderMap, name: &HeaderName) -> usize {

@@ -80,6 +80,9 @@ pub(crate) fn refuse(problem: Problem, request: &HttpRequest, state: &HttpState)
     if status == StatusCode::UNAUTHORIZED {
         response.insert_header((WWW_AUTHENTICATE, "Bearer error=\"invalid_token\""));
     }
+    if status == StatusCode::TOO_MANY_REQUESTS {
+        state.metrics().limited_requests.inc();
+    }
     if let Some(seconds) = retry_after {
         response.insert_header((RETRY_AFTER, seconds));
     }
@@ -105,6 +108,7 @@ pub(crate) fn refuse(problem: Problem, request: &HttpRequest, state: &HttpState)
 
 /// The answer to a method that a path does not take.
 pub(crate) fn refuse_method(allow: &str, request: &HttpRequest, state: &HttpState) -> HttpResponse {
+    state.metrics().unrouted_requests.inc();
     let problem = Problem::new(ErrorCode::MethodNotAllowed, "this path does not take this method");
     let mut response = refuse(problem, request, state);
     if let Ok(value) = HeaderValue::from_str(allow) {
@@ -115,6 +119,7 @@ pub(crate) fn refuse_method(allow: &str, request: &HttpRequest, state: &HttpStat
 
 /// The answer to a path that there is not.
 pub(crate) fn refuse_route(request: &HttpRequest, state: &HttpState) -> HttpResponse {
+    state.metrics().unrouted_requests.inc();
     refuse(
         Problem::new(ErrorCode::RouteNotFound, "there is no such route"),
         request,

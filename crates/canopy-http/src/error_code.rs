@@ -47,12 +47,17 @@ error_codes! {
     ValidationFailed = "request.validation_failed", 400, "Fields of the body, parameters or headers break their rules; `details.fields` lists all of them.";
     UnsupportedField = "request.unsupported_field", 400, "The body has a documented field that this service does not support; `details.fields` names it.";
     IfMatchRequired = "request.if_match_required", 428, "The call changes a versioned resource and needs `If-Match`.";
+    IdempotencyKeyReused = "request.idempotency_key_reused", 422, "The `Idempotency-Key` was used within 24 hours for a request with another body.";
+    IdempotencyInProgress = "request.idempotency_in_progress", 409, "The first request with this `Idempotency-Key` is still being answered.";
     VersionMismatch = "request.version_mismatch", 409, "The resource was changed since it was read; `details.current_version` is its version now.";
+    RateLimited = "request.rate_limited", 429, "Too many credentials of this client address were refused, or the credential has made too many requests; try again after `Retry-After` seconds.";
 
     InvalidToken = "auth.invalid_token", 401, "The access token is missing, malformed, wrongly signed or not valid here.";
     TokenExpired = "auth.token_expired", 401, "The access token was valid once.";
+    InvalidApiKey = "auth.invalid_api_key", 401, "The API key is malformed, unknown, revoked or expired.";
     TwoCredentials = "auth.two_credentials", 400, "The request carries more than one credential.";
     WrongPrincipalType = "auth.wrong_principal_type", 403, "The credential is good, but its kind of principal may not make this call.";
+    ScopeMissing = "auth.scope_missing", 403, "The API key is good, but its scopes do not open this call.";
 
     AccountNotFound = "accounts.account_not_found", 404, "There is no such account where the caller may look.";
     AccountSlugTaken = "accounts.slug_taken", 409, "Another account has this slug.";
@@ -104,11 +109,21 @@ error_codes! {
     AlreadyMember = "identities.already_member", 409, "The identity is an active member of the application already.";
     MembershipNotActive = "identities.membership_not_active", 400, "The identity is not an active member of the application.";
 
+    AuditEventNotFound = "audit.event_not_found", 404, "There is no such audit event where the caller may look.";
+
     RolledBack = "bulk.rolled_back", 424, "Nothing is wrong with the item, but other items kept it from being stored; `details.caused_by` has the first ten of their indexes.";
 
     Busy = "server.busy", 503, "The service has more to do than it can; try again after `Retry-After` seconds.";
     Unavailable = "server.unavailable", 503, "The store cannot be reached; try again after `Retry-After` seconds.";
     Internal = "server.internal", 500, "The service failed; its log has the cause under the request id.";
+}
+
+impl ErrorCode {
+    /// Whether it says that a good credential is not enough: the caller is not one who may do this, or is in nobody's
+    /// account but its own.
+    pub(crate) fn refuses_caller(self) -> bool {
+        self == Self::AccountNotFound || (self.status() == 403 && self.as_str().starts_with("auth."))
+    }
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use crate::wire::{Components, Fault, Faults, Json, JsonError, MAX_VALUES, Place,
 use actix_web::HttpRequest;
 use actix_web::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, IF_MATCH};
 use actix_web::web::{Bytes, Payload};
+use canopy_domain::audit::AuditEventId;
 use canopy_domain::{AssignmentId, IdentityId, NodeId, PermissionId, RoleId, Version};
 use core::time::Duration;
 use utoipa::openapi::schema::Object;
@@ -57,6 +58,7 @@ macro_rules! path_ids {
 
 path_ids!(
     AssignmentId = "assignmentId",
+    AuditEventId = "auditEventId",
     IdentityId = "identityId",
     NodeId = "nodeId",
     PermissionId = "permissionId",

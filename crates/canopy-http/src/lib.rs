@@ -6,11 +6,16 @@
 //! of the document are made.
 
 mod answer;
+mod attempt;
 mod bulk;
 mod credential;
+mod cursor;
 mod edge;
 mod error_code;
+mod idempotency;
 mod input;
+mod limits;
+mod metrics;
 mod monitor;
 mod openapi;
 mod operation;
@@ -26,7 +31,9 @@ pub mod token;
 mod wire;
 
 pub use error_code::ErrorCode;
+pub use ipnet::IpNet;
+pub use limits::LimitOptions;
 pub use openapi::openapi;
 pub use router::configure;
-pub use server::{ServerOptions, server};
+pub use server::{ServerOptions, metrics_server, server};
 pub use state::HttpState;

@@ -1,6 +1,7 @@
 //! What operators and tools ask of the service itself: whether it lives, whether it is ready, what it can do.
 
 use crate::edge::refuse;
+use crate::metrics;
 use crate::openapi::openapi;
 use crate::problem::Problem;
 use crate::reference;
@@ -28,12 +29,17 @@ pub(crate) struct Health {
 const FINE: Health = Health { status: "ok" };
 
 /// The paths of this surface, with a name and what they answer.
-pub(crate) const PATHS: [(&str, &str, &str); 4] = [
+pub(crate) const PATHS: [(&str, &str, &str); 5] = [
     ("/health/live", "getLiveness", "Whether the process answers at all."),
     (
         "/health/ready",
         "getReadiness",
         "Whether the store can be reached, so that calls can be answered.",
+    ),
+    (
+        "/metrics",
+        "getMetrics",
+        "What the service counts of itself, in the text format of OpenMetrics.",
     ),
     ("/openapi.json", "getOpenApi", "This document."),
     ("/docs", "getReference", "This document for people."),
@@ -58,10 +64,26 @@ pub(crate) fn resources(state: &HttpState) -> Vec<Resource> {
                 .body(PAGE.as_str())
         })),
     ];
+    let apart = state.metrics_apart();
     resources
         .into_iter()
+        .chain((!apart).then(|| metrics(state)))
         .map(|resource| refusing_others(resource, GET_AND_HEAD.to_owned(), state))
         .collect()
+}
+
+/// The metrics, where they are not left to a server of their own.
+fn metrics(state: &HttpState) -> Resource {
+    let state = state.clone();
+    web::resource("/metrics").route(get_or_head().to(move || {
+        let response = metrics::answer(&state);
+        async { response }
+    }))
+}
+
+/// The metrics alone.
+pub(crate) fn metrics_resource(state: &HttpState) -> Resource {
+    refusing_others(metrics(state), GET_AND_HEAD.to_owned(), state)
 }
 
 async fn readiness(request: HttpRequest, state: HttpState) -> HttpResponse {

@@ -3,10 +3,12 @@
 use crate::answer::Success;
 use crate::edge::ErrorBody;
 use crate::error_code::ErrorCode;
+use crate::idempotency::IDEMPOTENCY_KEY;
 use crate::input::MAX_BODY_BYTES;
 use crate::monitor::{Health, PATHS};
-use crate::operation::Operation;
+use crate::operation::{Mount, Needs, Operation};
 use crate::route::operations;
+use crate::scope::Surface;
 use crate::wire::Components;
 use actix_web::http::StatusCode;
 use std::collections::{BTreeMap, BTreeSet};
@@ -16,14 +18,18 @@ use utoipa::openapi::info::{InfoBuilder, LicenseBuilder};
 use utoipa::openapi::path::{HttpMethod, OperationBuilder, Parameter, ParameterBuilder, ParameterIn, PathsBuilder};
 use utoipa::openapi::request_body::RequestBodyBuilder;
 use utoipa::openapi::schema::{ComponentsBuilder, SchemaType, Type};
-use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityRequirement, SecurityScheme};
+use utoipa::openapi::security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityRequirement, SecurityScheme};
 use utoipa::openapi::tag::TagBuilder;
 use utoipa::openapi::{
     Content, ObjectBuilder, OpenApi, OpenApiBuilder, PathItem, RefOr, Required, Response, ResponseBuilder, Schema,
 };
 
-/// The name of the security scheme.
+/// The names of the security schemes.
 const BEARER: &str = "bearer";
+const API_KEY: &str = "apiKey";
+
+/// What the tags of the public surface end with.
+const PUBLIC_TAG: &str = " (public)";
 
 const INTRODUCTION: &str = "Access along an organisation tree: who may do what, where and when.\n\n\
     Every error has one shape (`Error`); `code` is stable, and each call lists the codes it can answer. \
@@ -35,15 +41,20 @@ pub fn openapi() -> OpenApi {
     let mut components = Components::default();
     let error = components.answer::<ErrorBody>();
     let mut paths: BTreeMap<String, PathItem> = BTreeMap::new();
-    let mut tags: Vec<&'static str> = Vec::new();
+    let mut tags: Vec<String> = Vec::new();
     for operation in operations() {
-        if !tags.contains(&operation.tag) {
-            tags.push(operation.tag);
+        for mount in &operation.mounts {
+            let tag = tag(&operation, mount);
+            if !tags.contains(&tag) {
+                tags.push(tag);
+            }
+            let described = describe(&operation, mount, &mut components, &error);
+            let item = PathItem::new(method(&operation), described);
+            paths.entry(mount.path()).or_default().merge_operations(item);
         }
-        let described = describe(&operation, &mut components, &error);
-        let item = PathItem::new(method(&operation), described);
-        paths.entry(operation.path()).or_default().merge_operations(item);
     }
+    // Those of one surface after those of the other.
+    tags.sort_by_key(|tag| tag.ends_with(PUBLIC_TAG));
     for (path, name, summary) in PATHS {
         let item = PathItem::new(
             HttpMethod::Get,
@@ -51,7 +62,7 @@ pub fn openapi() -> OpenApi {
         );
         paths.insert(path.to_owned(), item);
     }
-    tags.push(MONITORING);
+    tags.push(MONITORING.to_owned());
     let mut builder = PathsBuilder::new();
     for (path, item) in paths {
         builder = builder.path(path, item);
@@ -59,8 +70,12 @@ pub fn openapi() -> OpenApi {
     let token = Http::builder()
         .scheme(HttpAuthScheme::Bearer)
         .bearer_format("JWT")
-        .description(Some("An access token of an operator or of an admin of the account."))
+        .description(Some(
+            "An access token. On the portal surface: of an operator or of an admin of the account. On the public surface: of \
+             an admin or an identity, and it must name an environment.",
+        ))
         .build();
+    let key = ApiKeyValue::with_description("X-API-Key", "An API key; it is bound to one environment.");
     let license = LicenseBuilder::new()
         .name("Apache-2.0")
         .identifier(Some("Apache-2.0"))
@@ -80,9 +95,9 @@ pub fn openapi() -> OpenApi {
             ComponentsBuilder::new()
                 .schemas_from_iter(components.into_inner())
                 .security_scheme(BEARER, SecurityScheme::Http(token))
+                .security_scheme(API_KEY, SecurityScheme::ApiKey(ApiKey::Header(key)))
                 .build(),
         ))
-        .security(Some([SecurityRequirement::new(BEARER, Vec::<String>::new())]))
         .build()
 }
 
@@ -99,16 +114,45 @@ fn method(operation: &Operation) -> HttpMethod {
     }
 }
 
+/// The tag of an operation on one surface.
+fn tag(operation: &Operation, mount: &Mount) -> String {
+    match mount.surface {
+        Surface::Portal(_) => operation.tag.to_owned(),
+        Surface::Public => format!("{}{PUBLIC_TAG}", operation.tag),
+    }
+}
+
+/// The name of an operation on one surface: a document must not have a name twice.
+fn name(operation: &Operation, mount: &Mount) -> String {
+    if mount.surface != Surface::Public || operation.mounts.len() == 1 {
+        return operation.name.to_owned();
+    }
+    let (first, rest) = operation.name.split_at_checked(1).unwrap_or_default();
+    format!("public{}{rest}", first.to_ascii_uppercase())
+}
+
+/// The credentials that an operation takes on one surface.
+fn securities(mount: &Mount) -> Vec<SecurityRequirement> {
+    let schemes: &[&str] = match (mount.surface, mount.needs) {
+        (Surface::Public, Needs::Area(_)) => &[API_KEY, BEARER],
+        _ => &[BEARER],
+    };
+    let requirement = |scheme: &&str| SecurityRequirement::new(*scheme, Vec::<String>::new());
+    schemes.iter().map(requirement).collect()
+}
+
 fn describe(
     operation: &Operation,
+    mount: &Mount,
     components: &mut Components,
     error: &RefOr<Schema>,
 ) -> utoipa::openapi::path::Operation {
     let mut builder = OperationBuilder::new()
-        .operation_id(Some(operation.name))
-        .tag(operation.tag)
-        .summary(Some(operation.summary));
-    for parameter in parameters(operation) {
+        .operation_id(Some(name(operation, mount)))
+        .tag(tag(operation, mount))
+        .summary(Some(operation.summary))
+        .securities(Some(securities(mount)));
+    for parameter in parameters(operation, mount) {
         builder = builder.parameter(parameter);
     }
     if let Some(schema) = (operation.shape.body)(components) {
@@ -121,10 +165,10 @@ fn describe(
     for success in (operation.shape.answers)(components) {
         builder = builder.response(success.status.as_str(), succeeded(&success, &operation.item_rules));
     }
-    for (status, response) in refusals(&operation.codes(), error) {
+    for (status, response) in refusals(&mount.codes, error) {
         builder = builder.response(status, response);
     }
-    if let Some(scope) = operation.key_scope {
+    if let Some(scope) = mount.needs.scope() {
         builder = builder.extensions(Some(ExtensionsBuilder::new().add("x-key-scope", scope).build()));
     }
     builder.build()
@@ -134,7 +178,7 @@ fn text_schema() -> ObjectBuilder {
     ObjectBuilder::new().schema_type(SchemaType::Type(Type::String))
 }
 
-fn parameters(operation: &Operation) -> Vec<Parameter> {
+fn parameters(operation: &Operation, mount: &Mount) -> Vec<Parameter> {
     let shape = &operation.shape;
     let in_path = |name: &str, description: &str, schema: Schema| {
         ParameterBuilder::new()
@@ -145,7 +189,7 @@ fn parameters(operation: &Operation) -> Vec<Parameter> {
             .schema(Some(schema))
             .build()
     };
-    let slugs = shape.level.slugs().iter();
+    let slugs = mount.surface.slugs().iter();
     let mut parameters: Vec<Parameter> = slugs
         .map(|(name, description)| in_path(name, description, Schema::Object(text_schema().build())))
         .collect();
@@ -153,6 +197,17 @@ fn parameters(operation: &Operation) -> Vec<Parameter> {
         parameters.push(in_path(name, "Its id.", Schema::Object(schema.clone())));
     }
     parameters.extend(shape.query.iter().cloned());
+    if shape.repeatable {
+        let key = ParameterBuilder::new()
+            .name(IDEMPOTENCY_KEY)
+            .parameter_in(ParameterIn::Header)
+            .description(Some(
+                "Chosen by the caller: for 24 hours the same request with the same key is answered as it was the first time, \
+                 and does nothing.",
+            ))
+            .schema(Some(Schema::Object(text_schema().pattern(Some("^[!-~]{1,255}$")).build())));
+        parameters.push(key.build());
+    }
     if shape.versioned {
         let version = ParameterBuilder::new()
             .name("If-Match")
@@ -225,7 +280,7 @@ fn refusals(codes: &BTreeSet<ErrorCode>, error: &RefOr<Schema>) -> Vec<(String, 
         if status == 401 {
             builder = builder.header("WWW-Authenticate", header("`Bearer error=\"invalid_token\"`."));
         }
-        if status == 503 {
+        if matches!(status, 429 | 503) {
             builder = builder.header("Retry-After", header("How many seconds to wait before trying again."));
         }
         (status.to_string(), builder.build())
@@ -245,6 +300,10 @@ fn monitoring(
             let any = ObjectBuilder::new().schema_type(SchemaType::Type(Type::Object)).build();
             ("application/json", Content::new(Some(Schema::Object(any))))
         }
+        "/metrics" => (
+            "application/openmetrics-text",
+            Content::new(Some(Schema::Object(text_schema().build()))),
+        ),
         "/docs" => ("text/html", Content::new(Some(Schema::Object(text_schema().build())))),
         _ => ("application/json", Content::new(Some(components.answer::<Health>()))),
     };

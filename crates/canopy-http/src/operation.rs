@@ -1,17 +1,20 @@
 //! Operations: one entry for each call of the service. Routes, the OpenAPI document and its checks are made from them.
 
 use crate::answer::{Answer, Success};
+use crate::attempt::Attempt;
 use crate::edge::refuse;
 use crate::error_code::ErrorCode;
 use crate::input::{BodyInput, PathInput};
 use crate::problem::Problem;
 use crate::request::Request;
-use crate::scope::{Level, Scope};
+use crate::scope::{ByCredential, ByPath, PortalScope, PublicScope, Surface, Way};
 use crate::state::HttpState;
 use crate::wire::{Components, QueryInput};
 use actix_web::http::Method;
 use actix_web::web::Payload;
 use actix_web::{HttpRequest, HttpResponse};
+use canopy_app::{AppError, Caller, scope};
+use canopy_domain::api_key::AreaScope;
 use core::future::Future;
 use core::pin::Pin;
 use std::collections::BTreeSet;
@@ -28,14 +31,14 @@ pub(crate) type Handler = Rc<dyn Fn(HttpRequest, Payload, HttpState) -> Answerin
 
 /// What an operation takes and gives, read off the types of its handler.
 pub(crate) struct Shape {
-    /// Where its places lie.
-    pub(crate) level: Level,
     /// The id in its path: name and schema.
     pub(crate) id: Option<(&'static str, Object)>,
     /// The parameters of its query.
     pub(crate) query: Vec<Parameter>,
     /// Whether it needs `If-Match`.
     pub(crate) versioned: bool,
+    /// Whether it takes an `Idempotency-Key`.
+    pub(crate) repeatable: bool,
     /// Whether its body has members that are refused as unsupported.
     pub(crate) unsupported: bool,
     /// The schema of its body.
@@ -49,46 +52,105 @@ pub(crate) struct Operation {
     /// Its unique name, for generated clients.
     pub(crate) name: &'static str,
     pub(crate) method: Method,
-    /// The path behind the place.
-    pub(crate) tail: &'static str,
     /// The area it is shown under.
     pub(crate) tag: &'static str,
     /// What it does, in one sentence.
     pub(crate) summary: &'static str,
-    /// The system permission that opens it to API keys, where it is served on the public surface too.
-    pub(crate) key_scope: Option<&'static str>,
-    /// The codes of its rules; those that follow from its shape are added by [`Operation::codes`].
-    rules: Vec<ErrorCode>,
     /// The codes of single items in the answer to a bulk call.
     pub(crate) item_rules: BTreeSet<ErrorCode>,
     pub(crate) shape: Shape,
+    /// Where it is served; at least once.
+    pub(crate) mounts: Vec<Mount>,
+}
+
+/// An operation on one surface.
+pub(crate) struct Mount {
+    /// The name of the operation.
+    pub(crate) operation: &'static str,
+    pub(crate) surface: Surface,
+    /// The path behind the place.
+    pub(crate) tail: &'static str,
+    /// What it needs of API keys.
+    pub(crate) needs: Needs,
+    /// Every code that can be answered here.
+    pub(crate) codes: Rc<BTreeSet<ErrorCode>>,
     pub(crate) handler: Handler,
 }
 
-/// Begins the entry of an operation.
-pub(crate) struct Draft {
+impl Mount {
+    /// The whole path.
+    pub(crate) fn path(&self) -> String {
+        format!("{}{}", self.surface.prefix(), self.tail)
+    }
+}
+
+/// What a call needs of an API key, beyond that it is good.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Needs {
+    /// Nothing: no key gets as far as this.
+    Nothing,
+    /// A scope that opens this area.
+    Area(AreaScope),
+    /// What no key has, full access among them.
+    Impossible,
+}
+
+impl Needs {
+    /// Refuses a key that lacks what is needed.
+    pub(crate) fn check(self, caller: &Caller) -> Result<(), AppError> {
+        match self {
+            Self::Nothing => Ok(()),
+            Self::Area(area) => scope::opened(caller, area),
+            Self::Impossible => Err(AppError::ScopeMissing),
+        }
+    }
+
+    /// The system permission that opens the call to keys.
+    pub(crate) const fn scope(self) -> Option<&'static str> {
+        match self {
+            Self::Nothing | Self::Impossible => None,
+            Self::Area(area) => Some(area.as_str()),
+        }
+    }
+}
+
+/// The portal surface alone.
+pub(crate) struct OnPortal;
+
+/// Both surfaces, with one handler.
+pub(crate) struct OnBoth {
+    needs: Needs,
+    public_tail: &'static str,
+}
+
+/// The public surface alone, for end users about themselves.
+pub(crate) struct OnPublic;
+
+/// The entry of an operation, until its handler is known. `M` says where it is served.
+pub(crate) struct Draft<M> {
     name: &'static str,
     method: Method,
     tail: &'static str,
     tag: &'static str,
     summary: &'static str,
-    key_scope: Option<&'static str>,
+    /// The codes of its rules; those that follow from its shape are added by [`codes_of`].
     rules: Vec<ErrorCode>,
     item_rules: BTreeSet<ErrorCode>,
+    mounted: M,
 }
 
 macro_rules! methods {
     ($($name:ident = $method:ident),+) => {
-        $(pub(crate) fn $name(tail: &'static str, name: &'static str) -> Draft {
+        $(pub(crate) fn $name(tail: &'static str, name: &'static str) -> Draft<OnPortal> {
             Draft {
                 name,
                 method: Method::$method,
                 tail,
                 tag: "",
                 summary: "",
-                key_scope: None,
                 rules: Vec::new(),
                 item_rules: BTreeSet::new(),
+                mounted: OnPortal,
             }
         })+
     };
@@ -96,23 +158,9 @@ macro_rules! methods {
 
 impl Operation {
     methods!(get = GET, post = POST, put = PUT, patch = PATCH, delete = DELETE);
-
-    /// The whole path on the portal surface.
-    pub(crate) fn path(&self) -> String {
-        format!("{}{}", self.shape.level.prefix(), self.tail)
-    }
-
-    /// Every code that the operation can answer.
-    pub(crate) fn codes(&self) -> BTreeSet<ErrorCode> {
-        codes_of(&self.shape, self.has_body(), &self.rules)
-    }
-
-    fn has_body(&self) -> bool {
-        (self.shape.body)(&mut Components::default()).is_some()
-    }
 }
 
-fn codes_of(shape: &Shape, has_body: bool, rules: &[ErrorCode]) -> BTreeSet<ErrorCode> {
+fn codes_of(surface: Surface, needs: Needs, shape: &Shape, has_body: bool, rules: &[ErrorCode]) -> BTreeSet<ErrorCode> {
     use ErrorCode as E;
     let mut codes: BTreeSet<ErrorCode> = rules.iter().copied().collect();
     codes.extend([
@@ -121,17 +169,27 @@ fn codes_of(shape: &Shape, has_body: bool, rules: &[ErrorCode]) -> BTreeSet<Erro
         E::TokenExpired,
         E::WrongPrincipalType,
         E::ValidationFailed,
+        E::RateLimited,
         E::Internal,
         E::Busy,
         E::Unavailable,
     ]);
     let places = [E::AccountNotFound, E::ApplicationNotFound, E::EnvironmentNotFound];
-    codes.extend(places.iter().take(shape.level.slugs().len()));
+    codes.extend(places.iter().take(surface.slugs().len()));
+    if surface == Surface::Public {
+        codes.insert(E::InvalidApiKey);
+        if needs != Needs::Nothing {
+            codes.insert(E::ScopeMissing);
+        }
+    }
     if has_body {
         codes.extend([E::UnsupportedMediaType, E::TooLarge, E::Timeout, E::MalformedJson]);
     }
     if shape.unsupported {
         codes.insert(E::UnsupportedField);
+    }
+    if shape.repeatable {
+        codes.extend([E::IdempotencyKeyReused, E::IdempotencyInProgress]);
     }
     if shape.versioned {
         codes.extend([E::IfMatchRequired, E::VersionMismatch]);
@@ -139,17 +197,11 @@ fn codes_of(shape: &Shape, has_body: bool, rules: &[ErrorCode]) -> BTreeSet<Erro
     codes
 }
 
-impl Draft {
+impl<M> Draft<M> {
     /// The area it is shown under, and what it does.
     pub(crate) const fn says(mut self, tag: &'static str, summary: &'static str) -> Self {
         self.tag = tag;
         self.summary = summary;
-        self
-    }
-
-    /// Serves it on the public surface too, to keys with this scope.
-    pub(crate) const fn needs(mut self, key_scope: &'static str) -> Self {
-        self.key_scope = Some(key_scope);
         self
     }
 
@@ -166,32 +218,46 @@ impl Draft {
         self
     }
 
-    /// Ends the entry with the handler, whose types say what it takes and gives.
-    pub(crate) fn by<S, P, Q, B, A, F>(self, handler: impl Fn(Request<S, P, Q, B>) -> F + Copy + 'static) -> Operation
+    fn mounted<N>(self, mounted: N) -> Draft<N> {
+        Draft {
+            name: self.name,
+            method: self.method,
+            tail: self.tail,
+            tag: self.tag,
+            summary: self.summary,
+            rules: self.rules,
+            item_rules: self.item_rules,
+            mounted,
+        }
+    }
+
+    /// Serves the operation at one place of one surface, whose way of finding places is `W`.
+    fn mount<W, S, P, Q, B, A, F>(
+        &self,
+        (surface, tail, needs): (Surface, &'static str, Needs),
+        handler: impl Fn(Request<S, P, Q, B>) -> F + Copy + 'static,
+    ) -> Mount
     where
-        S: Scope,
+        W: Way<S>,
+        S: Send + 'static,
         P: PathInput + 'static,
         Q: QueryInput + 'static,
         B: BodyInput + 'static,
         A: Answer + 'static,
         F: Future<Output = Result<A, Problem>> + 'static,
     {
-        let shape = Shape {
-            level: S::LEVEL,
-            id: P::NAME.zip(P::schema()),
-            query: Q::parameters(),
-            versioned: B::VERSIONED,
-            unsupported: B::UNSUPPORTED,
-            body: B::schema,
-            answers: A::describe,
-        };
-        let known: Rc<BTreeSet<ErrorCode>> = Rc::new(codes_of(&shape, B::HAS_BODY, &self.rules));
+        let shape = shape::<P, Q, B, A>();
+        let codes = Rc::new(codes_of(surface, needs, &shape, B::HAS_BODY, &self.rules));
+        let known = Rc::clone(&codes);
         let known_items = Rc::new(self.item_rules.clone());
         let name = self.name;
         let answer = move |http: HttpRequest, payload: Payload, state: HttpState| -> Answering {
             let (known, known_items) = (Rc::clone(&known), Rc::clone(&known_items));
             Box::pin(async move {
-                let answered = match Request::receive(&http, payload, &state).await {
+                let mut caller = None;
+                let served = (surface, needs, A::REPEATABLE);
+                let received = Request::receive::<W>(&http, payload, &state, served, &mut caller).await;
+                let answered = match received {
                     Ok(request) => handler(request).await,
                     Err(problem) => Err(problem),
                 };
@@ -202,7 +268,7 @@ impl Draft {
                             "{name} does not document all of {:?}",
                             answer.item_codes()
                         );
-                        answer.respond(&http)
+                        answer.respond(http.path())
                     }
                     Err(problem) => {
                         debug_assert!(
@@ -210,22 +276,124 @@ impl Draft {
                             "{name} does not document {:?}",
                             problem.code
                         );
-                        refuse(problem, &http, &state)
+                        let attempt = Attempt {
+                            caller: caller.as_ref(),
+                            operation: name,
+                        };
+                        refuse(attempt.refused(problem, &http, &state), &http, &state)
                     }
                 }
             })
         };
+        Mount {
+            operation: name,
+            surface,
+            tail,
+            needs,
+            codes,
+            handler: Rc::new(answer),
+        }
+    }
+
+    fn served(self, shape: Shape, mounts: Vec<Mount>) -> Operation {
         Operation {
             name: self.name,
             method: self.method,
-            tail: self.tail,
             tag: self.tag,
             summary: self.summary,
-            key_scope: self.key_scope,
-            rules: self.rules,
             item_rules: self.item_rules,
             shape,
-            handler: Rc::new(answer),
+            mounts,
         }
+    }
+}
+
+fn shape<P: PathInput, Q: QueryInput, B: BodyInput, A: Answer>() -> Shape {
+    Shape {
+        id: P::NAME.zip(P::schema()),
+        query: Q::parameters(),
+        versioned: B::VERSIONED,
+        repeatable: A::REPEATABLE,
+        unsupported: B::UNSUPPORTED,
+        body: B::schema,
+        answers: A::describe,
+    }
+}
+
+impl Draft<OnPortal> {
+    /// Serves it on the public surface too, with the same handler: to admins, and to keys whose scopes open this area.
+    pub(crate) fn needs(self, key_scope: &'static str) -> Draft<OnBoth> {
+        let area = AreaScope::parse(key_scope);
+        debug_assert!(area.is_some(), "{key_scope} is no system permission");
+        let public_tail = self.tail;
+        self.mounted(OnBoth {
+            // A scope that there is not would be one that nobody has.
+            needs: area.map_or(Needs::Impossible, Needs::Area),
+            public_tail,
+        })
+    }
+
+    /// Serves it on the public surface instead, to end users.
+    pub(crate) fn for_identities(self) -> Draft<OnPublic> {
+        self.mounted(OnPublic)
+    }
+
+    /// Ends the entry with the handler, whose types say what it takes and gives.
+    pub(crate) fn by<S, P, Q, B, A, F>(self, handler: impl Fn(Request<S, P, Q, B>) -> F + Copy + 'static) -> Operation
+    where
+        S: PortalScope,
+        P: PathInput + 'static,
+        Q: QueryInput + 'static,
+        B: BodyInput + 'static,
+        A: Answer + 'static,
+        F: Future<Output = Result<A, Problem>> + 'static,
+    {
+        let portal = (Surface::Portal(S::LEVEL), self.tail, Needs::Nothing);
+        let mounts = vec![self.mount::<ByPath, S, P, Q, B, A, F>(portal, handler)];
+        self.served(shape::<P, Q, B, A>(), mounts)
+    }
+}
+
+impl Draft<OnBoth> {
+    /// The path on the public surface, where it is another one.
+    pub(crate) const fn publicly_at(mut self, tail: &'static str) -> Self {
+        self.mounted.public_tail = tail;
+        self
+    }
+
+    /// Ends the entry with the handler, whose types say what it takes and gives.
+    pub(crate) fn by<S, P, Q, B, A, F>(self, handler: impl Fn(Request<S, P, Q, B>) -> F + Copy + 'static) -> Operation
+    where
+        S: PortalScope + PublicScope,
+        P: PathInput + 'static,
+        Q: QueryInput + 'static,
+        B: BodyInput + 'static,
+        A: Answer + 'static,
+        F: Future<Output = Result<A, Problem>> + 'static,
+    {
+        let portal = (Surface::Portal(S::LEVEL), self.tail, Needs::Nothing);
+        let public = (Surface::Public, self.mounted.public_tail, self.mounted.needs);
+        let mounts = vec![
+            self.mount::<ByPath, S, P, Q, B, A, F>(portal, handler),
+            self.mount::<ByCredential, S, P, Q, B, A, F>(public, handler),
+        ];
+        self.served(shape::<P, Q, B, A>(), mounts)
+    }
+}
+
+impl Draft<OnPublic> {
+    /// Ends the entry with the handler, whose types say what it takes and gives.
+    pub(crate) fn by<S, P, Q, B, A, F>(self, handler: impl Fn(Request<S, P, Q, B>) -> F + Copy + 'static) -> Operation
+    where
+        S: PublicScope,
+        P: PathInput + 'static,
+        Q: QueryInput + 'static,
+        B: BodyInput + 'static,
+        A: Answer + 'static,
+        F: Future<Output = Result<A, Problem>> + 'static,
+    {
+        let public = (Surface::Public, self.tail, Needs::Nothing);
+        let mounts = vec![self.mount::<ByCredential, S, P, Q, B, A, F>(public, handler)];
+        self.served(shape::<P, Q, B, A>(), mounts)
     }
 }

@@ -5,8 +5,8 @@
 
 use crate::error_code::ErrorCode;
 use crate::wire::{Fault, Faults, Place};
-use canopy_app::AppError;
 use canopy_app::identity::attach::AttachError;
+use canopy_app::{AppError, RepetitionError};
 use canopy_domain::assignment::change::ChangeRoleError;
 use canopy_domain::port::store::BoxError;
 use canopy_domain::port::{StoreError, TokenError, Unique};
@@ -31,6 +31,8 @@ pub(crate) struct Problem {
     pub(crate) details: Map<String, Value>,
     /// For the log alone.
     pub(crate) cause: Option<BoxError>,
+    /// How many seconds the caller must wait, where that is known.
+    wait: Option<u32>,
 }
 
 impl Problem {
@@ -41,6 +43,7 @@ impl Problem {
             message: message.into(),
             details: Map::new(),
             cause: None,
+            wait: None,
         }
     }
 
@@ -62,6 +65,13 @@ impl Problem {
         problem
     }
 
+    /// The caller has come too often, and may come again after so many seconds.
+    pub(crate) fn rate_limited(seconds: u32) -> Self {
+        let mut problem = Self::new(ErrorCode::RateLimited, "too many requests; try again later");
+        problem.wait = Some(seconds);
+        problem
+    }
+
     /// One bad field.
     pub(crate) fn field(name: &str, fault: Fault) -> Self {
         let mut faults = Faults::default();
@@ -77,10 +87,10 @@ impl Problem {
 
     /// How long the caller should wait before it tries again, where that helps.
     pub(crate) const fn retry_after(&self) -> Option<u32> {
-        if self.code.status() == 503 {
-            Some(RETRY_AFTER_SECONDS)
-        } else {
-            None
+        match self.wait {
+            Some(seconds) => Some(seconds),
+            None if self.code.status() == 503 => Some(RETRY_AFTER_SECONDS),
+            None => None,
         }
     }
 }
@@ -125,6 +135,8 @@ impl From<AppError> for Problem {
         match error {
             AppError::Token(error) => error.into(),
             AppError::WrongPrincipal => Self::rule(ErrorCode::WrongPrincipalType, &error),
+            AppError::InvalidApiKey => Self::rule(ErrorCode::InvalidApiKey, &error),
+            AppError::ScopeMissing => Self::rule(ErrorCode::ScopeMissing, &error),
             AppError::Tenancy(error) => error.into(),
             AppError::Permission(error) => error.into(),
             AppError::Role(error) => error.into(),
@@ -138,6 +150,8 @@ impl From<AppError> for Problem {
             AppError::ChangeRole(error) => error.into(),
             AppError::Bootstrap(error) => error.into(),
             AppError::ResourcePermissions(error) => error.into(),
+            AppError::AuditEventNotFound => Self::rule(ErrorCode::AuditEventNotFound, &error),
+            AppError::Repetition(error) => error.into(),
             AppError::Store(error) => error.into(),
             AppError::Broken(_) => Self::internal(error),
         }
@@ -151,6 +165,16 @@ impl From<TokenError> for Problem {
             TokenError::Expired => ErrorCode::TokenExpired,
         };
         Self::rule(code, &error)
+    }
+}
+
+impl From<RepetitionError> for Problem {
+    fn from(error: RepetitionError) -> Self {
+        match error {
+            RepetitionError::KeyReused => Self::rule(ErrorCode::IdempotencyKeyReused, &error),
+            RepetitionError::InProgress => Self::rule(ErrorCode::IdempotencyInProgress, &error),
+            RepetitionError::Answered(_) => Self::internal(error),
+        }
     }
 }
 

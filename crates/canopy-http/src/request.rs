@@ -1,21 +1,29 @@
 //! A request as handlers get it: read step by step in the order of refusals, so that a stranger learns nothing but 401.
 
-use crate::credential;
+use crate::answer::Answer;
+use crate::credential::{self, Credential};
+use crate::cursor::CursorKey;
 use crate::edge::request_id;
+use crate::idempotency::{self, Kept, Repeatable, RepeatableRequest};
 use crate::input::{BodyInput, PathInput, parse_json, read_body};
+use crate::operation::Needs;
 use crate::problem::Problem;
-use crate::scope::{Level, Scope, Slugs};
+use crate::scope::{Surface, Way};
 use crate::state::HttpState;
 use crate::wire::{Faults, Json, QueryInput, QueryReader};
 use actix_web::HttpRequest;
 use actix_web::web::{Bytes, Payload};
-use canopy_app::{App, AppError, Call, scope};
+use canopy_app::{App, AppError, Call, Caller, Encode, RepetitionError, scope};
+use core::any::Any;
 use core::future::Future;
+use std::sync::Arc;
 
 /// A call that was read to its end: who makes it, where, and with what.
 pub(crate) struct Request<S, P = (), Q = (), B = ()> {
     state: HttpState,
     call: Call,
+    /// What tells it from other requests, where it may be sent again.
+    repeatable: Option<RepeatableRequest>,
     /// The place it is about.
     pub(crate) scope: S,
     /// The id in its path.
@@ -26,11 +34,19 @@ pub(crate) struct Request<S, P = (), Q = (), B = ()> {
     pub(crate) body: B,
 }
 
-impl<S: Scope, P: PathInput, Q: QueryInput, B: BodyInput> Request<S, P, Q, B> {
-    /// Reads a request: credential 401, principal 403, place 404, media type 415, size 413, path, query and body 400,
-    /// `If-Match` 428.
-    pub(crate) async fn receive(http: &HttpRequest, payload: Payload, state: &HttpState) -> Result<Self, Problem> {
-        let (scope, call) = enter::<S>(http, state).await?;
+impl<S: Send + 'static, P: PathInput, Q: QueryInput, B: BodyInput> Request<S, P, Q, B> {
+    /// Reads a request, which may be `repeatable`: credential 401, principal 403, place 404, key scope 403, media type
+    /// 415, size 413, path, query and body 400, `If-Match` 428. The caller is `known` from the moment its credential is
+    /// accepted.
+    pub(crate) async fn receive<W: Way<S>>(
+        http: &HttpRequest,
+        payload: Payload,
+        state: &HttpState,
+        (surface, needs, repeatable): (Surface, Needs, bool),
+        known: &mut Option<Caller>,
+    ) -> Result<Self, Problem> {
+        let (scope, call) = enter::<S, W>(http, state, surface, known).await?;
+        needs.check(&call.caller)?;
         let raw = if B::HAS_BODY {
             read_body(http, payload, state.body_timeout()).await?
         } else {
@@ -41,14 +57,21 @@ impl<S: Scope, P: PathInput, Q: QueryInput, B: BodyInput> Request<S, P, Q, B> {
         let id = P::read(http, &mut faults);
         let query = Q::read(&QueryReader::decode(http.query_string()), &mut faults);
         let body = B::read(&json, &raw, &mut faults);
+        let key = if repeatable {
+            idempotency::key(http, &mut faults)
+        } else {
+            None
+        };
         let (Some(id), Some(query), Some(body), true) = (id, query, body, faults.is_empty()) else {
             return Err(faults.into());
         };
         drop(json);
         let body = B::complete(body, http)?;
+        let repeatable = key.map(|key| idempotency::identify(http, &call.caller, key, &raw));
         Ok(Self {
             state: state.clone(),
             call,
+            repeatable,
             scope,
             id,
             query,
@@ -58,47 +81,38 @@ impl<S: Scope, P: PathInput, Q: QueryInput, B: BodyInput> Request<S, P, Q, B> {
 }
 
 /// Finds out who calls and where.
-async fn enter<S: Scope>(http: &HttpRequest, state: &HttpState) -> Result<(S, Call), Problem> {
-    let token = credential::bearer(http)?;
-    let claims = state.tokens().verify(token, state.app().now())?;
+async fn enter<S: Send + 'static, W: Way<S>>(
+    http: &HttpRequest,
+    state: &HttpState,
+    surface: Surface,
+    known: &mut Option<Caller>,
+) -> Result<(S, Call), Problem> {
+    let claims = match credential::read(http, surface)? {
+        Credential::Token(token) => state.tokens().verify(token, state.app().now())?,
+        Credential::Key(_) => return Err(AppError::InvalidApiKey.into()),
+    };
     let app = state.app().clone();
-    let slugs = slugs(http, S::LEVEL);
+    let slugs = W::slugs(http);
     let entered = async move {
         let caller = scope::authenticate(&app, &claims).await?;
-        S::find(app, caller, slugs).await
+        let found = W::find(app, caller.clone(), slugs).await;
+        Ok::<_, AppError>((caller, found))
     };
-    let (scope, caller) = state.run_quick(entered).await??;
-    Ok((
-        scope,
-        Call {
-            caller,
-            request_id: request_id(http),
-        },
-    ))
-}
-
-fn slugs(http: &HttpRequest, level: Level) -> Slugs {
-    let slug = |name: &str| http.match_info().get(name).unwrap_or_default().to_owned();
-    match level {
-        Level::Installation => Slugs::default(),
-        Level::Account => Slugs {
-            account: slug("accountSlug"),
-            ..Slugs::default()
-        },
-        Level::Application => Slugs {
-            account: slug("accountSlug"),
-            application: slug("appSlug"),
-            ..Slugs::default()
-        },
-        Level::Environment => Slugs {
-            account: slug("accountSlug"),
-            application: slug("appSlug"),
-            environment: slug("envSlug"),
-        },
-    }
+    let (caller, found) = state.run_quick(entered).await??;
+    *known = Some(caller);
+    state.limits().admit(http)?;
+    let (scope, caller) = found?;
+    Ok((scope, Call::new(caller, request_id(http))))
 }
 
 impl<S, P, Q, B> Request<S, P, Q, B> {
+    /// What seals and opens cursors.
+    pub(crate) async fn cursors(&self) -> Result<CursorKey, Problem> {
+        let app = self.app().clone();
+        let secret = self.state.run_quick(async move { app.cursor_secret().await }).await??;
+        Ok(CursorKey::new(&secret))
+    }
+
     /// The service, for what needs no waiting.
     pub(crate) fn app(&self) -> &App {
         self.state.app()
@@ -116,11 +130,60 @@ impl<S, P, Q, B> Request<S, P, Q, B> {
             .await??)
     }
 
+    /// Runs a use case that writes as [`run`](Self::run) does, and shows what it answers. Where the request may be sent
+    /// again, the answer is kept with what was written; where it was answered before, it is answered so again.
+    pub(crate) async fn write<T, A, F>(
+        &self,
+        use_case: impl FnOnce(App, Call) -> F,
+        show: impl Fn(T) -> Result<A, Problem> + Send + Sync + 'static,
+    ) -> Result<Repeatable<A>, Problem>
+    where
+        T: Clone + Send + 'static,
+        A: Answer,
+        F: Future<Output = Result<T, AppError>> + Send + 'static,
+    {
+        let Some(repeatable) = &self.repeatable else {
+            return Ok(Repeatable::Fresh(show(self.run(use_case).await?)?));
+        };
+        let show = Arc::new(show);
+        let (encoder, path) = (Arc::clone(&show), repeatable.path.clone());
+        let encode: Encode = Arc::new(move |outcome: &dyn Any| {
+            let outcome: &T = outcome.downcast_ref()?;
+            idempotency::keep(encoder(outcome.clone()).ok()?, &path)
+        });
+        let call = Call {
+            repeatable: Some(canopy_app::Repeatable {
+                request: repeatable.request,
+                body: repeatable.body,
+                encode,
+            }),
+            ..self.call.clone()
+        };
+        match self.state.run(use_case(self.app().clone(), call)).await? {
+            Ok(outcome) => Ok(Repeatable::Fresh(show(outcome)?)),
+            Err(AppError::Repetition(RepetitionError::Answered(kept))) => {
+                let kept =
+                    Kept::read(kept).ok_or_else(|| Problem::internal("an answer was kept that cannot be read"))?;
+                Ok(Repeatable::Replayed(kept))
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// The same request, standing for itself: where it writes nothing, there is nothing to repeat.
+    pub(crate) fn once_only_if(mut self, alone: bool) -> Self {
+        if alone {
+            self.repeatable = None;
+        }
+        self
+    }
+
     /// The body, and the request without it.
     pub(crate) fn take_body(self) -> (B, Request<S, P, Q>) {
         let Self {
             state,
             call,
+            repeatable,
             scope,
             id,
             query,
@@ -131,6 +194,7 @@ impl<S, P, Q, B> Request<S, P, Q, B> {
             Request {
                 state,
                 call,
+                repeatable,
                 scope,
                 id,
                 query,
@@ -144,6 +208,7 @@ impl<S, P, Q, B> Request<S, P, Q, B> {
         let Self {
             state,
             call,
+            repeatable,
             scope,
             id,
             query,
@@ -154,6 +219,7 @@ impl<S, P, Q, B> Request<S, P, Q, B> {
             Request {
                 state,
                 call,
+                repeatable,
                 scope,
                 id,
                 query: (),

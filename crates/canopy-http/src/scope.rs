@@ -1,7 +1,9 @@
-//! The place that a call is about: found from the slugs of its path, on the portal surface.
+//! The place that a call is about: found from the slugs of its path on the portal surface, from its credential on the
+//! public one.
 
+use actix_web::HttpRequest;
 use canopy_app::{App, AppError, Caller, scope};
-use canopy_domain::{AccountId, ApplicationPlace, EnvironmentPlace};
+use canopy_domain::{AccountId, ApplicationPlace, EnvironmentId, EnvironmentPlace, IdentityId};
 use core::future::Future;
 
 /// How deep in the tenancy tree a call lies.
@@ -17,14 +19,26 @@ pub(crate) enum Level {
     Environment,
 }
 
-impl Level {
-    /// The beginning of the paths of the portal surface.
+/// Where a call is served.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Surface {
+    /// For operators and admins; the path names the place.
+    Portal(Level),
+    /// For backends, and for end users about themselves; the credential names one environment.
+    Public,
+}
+
+impl Surface {
+    /// The beginning of its paths.
     pub(crate) const fn prefix(self) -> &'static str {
         match self {
-            Self::Installation => "/portal/v1",
-            Self::Account => "/portal/v1/accounts/{accountSlug}",
-            Self::Application => "/portal/v1/accounts/{accountSlug}/applications/{appSlug}",
-            Self::Environment => "/portal/v1/accounts/{accountSlug}/applications/{appSlug}/environments/{envSlug}",
+            Self::Portal(Level::Installation) => "/portal/v1",
+            Self::Portal(Level::Account) => "/portal/v1/accounts/{accountSlug}",
+            Self::Portal(Level::Application) => "/portal/v1/accounts/{accountSlug}/applications/{appSlug}",
+            Self::Portal(Level::Environment) => {
+                "/portal/v1/accounts/{accountSlug}/applications/{appSlug}/environments/{envSlug}"
+            }
+            Self::Public => "/api/v1",
         }
     }
 
@@ -36,10 +50,10 @@ impl Level {
             ("envSlug", "The environment of the application."),
         ];
         let count = match self {
-            Self::Installation => 0,
-            Self::Account => 1,
-            Self::Application => 2,
-            Self::Environment => 3,
+            Self::Portal(Level::Installation) | Self::Public => 0,
+            Self::Portal(Level::Account) => 1,
+            Self::Portal(Level::Application) => 2,
+            Self::Portal(Level::Environment) => 3,
         };
         ALL.get(..count).unwrap_or_default()
     }
@@ -48,29 +62,102 @@ impl Level {
 /// The slugs of a path; those that its level does not have are empty.
 #[derive(Debug, Default)]
 pub(crate) struct Slugs {
-    pub(crate) account: String,
-    pub(crate) application: String,
-    pub(crate) environment: String,
+    account: String,
+    application: String,
+    environment: String,
 }
 
-/// A place that calls can be about.
-pub(crate) trait Scope: Sized + Send + 'static {
+/// A place that calls of the portal surface can be about.
+pub(crate) trait PortalScope: Sized + Send + 'static {
     /// Where such places lie.
     const LEVEL: Level;
+
+    /// Finds the place, if the caller may be there.
+    fn find(app: App, caller: Caller, slugs: Slugs) -> impl Future<Output = Result<(Self, Caller), AppError>> + Send;
+}
+
+/// A place that calls of the public surface can be about.
+pub(crate) trait PublicScope: Sized + Send + 'static {
+    /// The place that the credential names, if its kind of principal may make such calls.
+    fn of(caller: &Caller) -> Result<Self, AppError>;
+}
+
+/// How a surface finds the place of a call.
+pub(crate) trait Way<S>: 'static {
+    /// Reads what the path says of it.
+    fn slugs(http: &HttpRequest) -> Slugs;
 
     /// Finds the place, if the caller may be there.
     fn find(
         app: App,
         caller: Caller,
         slugs: Slugs,
-    ) -> impl Future<Output = Result<(Self, Caller), AppError>> + Send + 'static;
+    ) -> impl Future<Output = Result<(S, Caller), AppError>> + Send + 'static;
+}
+
+/// The portal surface: by the path.
+pub(crate) struct ByPath;
+
+/// The public surface: by the credential.
+pub(crate) struct ByCredential;
+
+impl<S: PortalScope> Way<S> for ByPath {
+    fn slugs(http: &HttpRequest) -> Slugs {
+        let named = Surface::Portal(S::LEVEL).slugs();
+        let slug = |at: usize| {
+            let found = named.get(at).and_then(|(name, _)| http.match_info().get(name));
+            found.unwrap_or_default().to_owned()
+        };
+        Slugs {
+            account: slug(0),
+            application: slug(1),
+            environment: slug(2),
+        }
+    }
+
+    async fn find(app: App, caller: Caller, slugs: Slugs) -> Result<(S, Caller), AppError> {
+        S::find(app, caller, slugs).await
+    }
+}
+
+impl<S: PublicScope> Way<S> for ByCredential {
+    fn slugs(_: &HttpRequest) -> Slugs {
+        Slugs::default()
+    }
+
+    async fn find(_: App, caller: Caller, _: Slugs) -> Result<(S, Caller), AppError> {
+        Ok((S::of(&caller)?, caller))
+    }
 }
 
 /// The installation as a whole.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Installation;
 
-impl Scope for Installation {
+/// An account as both surfaces see it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct AccountReach {
+    pub(crate) account: AccountId,
+    /// On the public surface, the environment that the credential is bound to: the call must reach no other.
+    pub(crate) bound_to: Option<EnvironmentId>,
+}
+
+/// An application as both surfaces see it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ApplicationReach {
+    pub(crate) place: ApplicationPlace,
+    /// On the public surface, the environment that the credential is bound to: the call must reach no other.
+    pub(crate) bound_to: Option<EnvironmentId>,
+}
+
+/// An end user, in the environment that its token names.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Myself {
+    pub(crate) place: EnvironmentPlace,
+    pub(crate) identity: IdentityId,
+}
+
+impl PortalScope for Installation {
     const LEVEL: Level = Level::Installation;
 
     async fn find(_: App, caller: Caller, _: Slugs) -> Result<(Self, Caller), AppError> {
@@ -79,7 +166,7 @@ impl Scope for Installation {
     }
 }
 
-impl Scope for AccountId {
+impl PortalScope for AccountId {
     const LEVEL: Level = Level::Account;
 
     async fn find(app: App, caller: Caller, slugs: Slugs) -> Result<(Self, Caller), AppError> {
@@ -87,7 +174,27 @@ impl Scope for AccountId {
     }
 }
 
-impl Scope for ApplicationPlace {
+impl PortalScope for AccountReach {
+    const LEVEL: Level = Level::Account;
+
+    async fn find(app: App, caller: Caller, slugs: Slugs) -> Result<(Self, Caller), AppError> {
+        let account = scope::account(&app, &caller, &slugs.account).await?;
+        let bound_to = None;
+        Ok((Self { account, bound_to }, caller))
+    }
+}
+
+impl PublicScope for AccountReach {
+    fn of(caller: &Caller) -> Result<Self, AppError> {
+        let place = scope::bound_environment(caller)?;
+        Ok(Self {
+            account: place.account,
+            bound_to: Some(place.environment),
+        })
+    }
+}
+
+impl PortalScope for ApplicationPlace {
     const LEVEL: Level = Level::Application;
 
     async fn find(app: App, caller: Caller, slugs: Slugs) -> Result<(Self, Caller), AppError> {
@@ -98,7 +205,27 @@ impl Scope for ApplicationPlace {
     }
 }
 
-impl Scope for EnvironmentPlace {
+impl PortalScope for ApplicationReach {
+    const LEVEL: Level = Level::Application;
+
+    async fn find(app: App, caller: Caller, slugs: Slugs) -> Result<(Self, Caller), AppError> {
+        let place = scope::application(&app, &caller, &slugs.account, &slugs.application).await?;
+        let bound_to = None;
+        Ok((Self { place, bound_to }, caller))
+    }
+}
+
+impl PublicScope for ApplicationReach {
+    fn of(caller: &Caller) -> Result<Self, AppError> {
+        let place = scope::bound_environment(caller)?;
+        Ok(Self {
+            place: place.application_place(),
+            bound_to: Some(place.environment),
+        })
+    }
+}
+
+impl PortalScope for EnvironmentPlace {
     const LEVEL: Level = Level::Environment;
 
     async fn find(app: App, caller: Caller, slugs: Slugs) -> Result<(Self, Caller), AppError> {
@@ -108,5 +235,18 @@ impl Scope for EnvironmentPlace {
             slugs.environment.as_str(),
         );
         Ok((scope::environment(&app, &caller, names).await?, caller))
+    }
+}
+
+impl PublicScope for EnvironmentPlace {
+    fn of(caller: &Caller) -> Result<Self, AppError> {
+        scope::bound_environment(caller)
+    }
+}
+
+impl PublicScope for Myself {
+    fn of(caller: &Caller) -> Result<Self, AppError> {
+        let (place, identity) = scope::myself(caller)?;
+        Ok(Self { place, identity })
     }
 }

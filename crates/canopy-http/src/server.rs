@@ -1,8 +1,9 @@
 //! The HTTP server.
 
-use crate::router::configure;
+use crate::router::{configure, configure_metrics};
 use crate::state::HttpState;
 use actix_web::dev::Server;
+use actix_web::web::ServiceConfig;
 use actix_web::{App, HttpServer};
 use core::num::NonZeroU16;
 use core::time::Duration;
@@ -44,7 +45,27 @@ impl Default for ServerOptions {
 /// # Errors
 /// When the system refuses the threads or the socket.
 pub fn server(listener: TcpListener, state: HttpState, options: &ServerOptions) -> io::Result<Server> {
-    let server = HttpServer::new(move || App::new().configure(configure(&state)))
+    serve(listener, options, move || configure(&state))
+}
+
+/// Serves `/metrics` of a service, and nothing else, on a socket of its own. Runs and ends as [`server`] does.
+///
+/// # Errors
+/// When the system refuses the threads or the socket.
+pub fn metrics_server(listener: TcpListener, state: HttpState, options: &ServerOptions) -> io::Result<Server> {
+    let options = ServerOptions {
+        workers: NonZeroU16::MIN,
+        ..options.clone()
+    };
+    serve(listener, &options, move || configure_metrics(&state))
+}
+
+fn serve<F, C>(listener: TcpListener, options: &ServerOptions, configure: F) -> io::Result<Server>
+where
+    F: Fn() -> C + Send + Clone + 'static,
+    C: FnOnce(&mut ServiceConfig) + 'static,
+{
+    let server = HttpServer::new(move || App::new().configure(configure()))
         .workers(options.workers.get().into())
         .keep_alive(options.keep_alive)
         .client_request_timeout(options.head_timeout)

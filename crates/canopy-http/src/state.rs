@@ -1,7 +1,10 @@
 //! What every request is given.
 
+use crate::limits::{LimitOptions, Limits};
+use crate::metrics::Metrics;
 use crate::problem::Problem;
 use canopy_app::App;
+use canopy_app::audit::refusals::{self, Refusals};
 use canopy_domain::port::TokenVerifier;
 use core::future::Future;
 use core::pin::Pin;
@@ -14,6 +17,8 @@ use tokio::runtime::Handle;
 #[derive(Clone)]
 pub struct HttpState {
     inner: Arc<Inner>,
+    limits: Arc<Limits>,
+    metrics_apart: bool,
     body_timeout: Duration,
 }
 
@@ -21,6 +26,8 @@ struct Inner {
     app: App,
     tokens: Arc<dyn TokenVerifier>,
     runtime: Handle,
+    refusals: Refusals,
+    metrics: Metrics,
 }
 
 impl core::fmt::Debug for HttpState {
@@ -34,9 +41,22 @@ impl core::fmt::Debug for HttpState {
 impl HttpState {
     /// Puts the adapter together. Use cases run on `runtime`, which must have several threads: a client that hangs up
     /// cannot cut them there, and a worker that is busy does not hold them up.
+    ///
+    /// Refused attempts are written to the audit log by a task of its own on `runtime`, which ends, when the last clone of
+    /// the state has gone, after it has written what is left.
     pub fn new(app: App, tokens: Arc<dyn TokenVerifier>, runtime: Handle) -> Self {
+        let (refusals, writing) = refusals::queue(&app);
+        runtime.spawn(writing);
         Self {
-            inner: Arc::new(Inner { app, tokens, runtime }),
+            inner: Arc::new(Inner {
+                app,
+                tokens,
+                runtime,
+                refusals,
+                metrics: Metrics::new(),
+            }),
+            limits: Arc::new(Limits::new(LimitOptions::default())),
+            metrics_apart: false,
             body_timeout: Duration::from_secs(30),
         }
     }
@@ -46,6 +66,36 @@ impl HttpState {
     pub const fn with_body_timeout(mut self, body_timeout: Duration) -> Self {
         self.body_timeout = body_timeout;
         self
+    }
+
+    /// Limits callers like this instead of as [`LimitOptions::default`] says.
+    #[must_use]
+    pub fn with_limits(mut self, options: LimitOptions) -> Self {
+        self.limits = Arc::new(Limits::new(options));
+        self
+    }
+
+    /// Leaves `/metrics` to a [`metrics_server`](crate::metrics_server) of its own.
+    #[must_use]
+    pub const fn with_metrics_apart(mut self) -> Self {
+        self.metrics_apart = true;
+        self
+    }
+
+    pub(crate) const fn metrics_apart(&self) -> bool {
+        self.metrics_apart
+    }
+
+    pub(crate) fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    pub(crate) fn refusals(&self) -> &Refusals {
+        &self.inner.refusals
+    }
+
+    pub(crate) fn metrics(&self) -> &Metrics {
+        &self.inner.metrics
     }
 
     pub(crate) const fn body_timeout(&self) -> Duration {

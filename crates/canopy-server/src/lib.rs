@@ -1,6 +1,7 @@
 //! The Canopy server: configuration, wiring and command line.
 
 pub mod adapter;
+mod backoff;
 pub mod cli;
 pub mod command;
 pub mod config;
@@ -8,9 +9,9 @@ pub mod data_dir;
 pub mod demo;
 mod log;
 mod run;
+mod served_store;
 mod signal;
 pub mod store;
 pub mod tokens;
-mod watched_store;
 
 pub use run::run;

@@ -5,7 +5,7 @@ use crate::cli::{Cli, Command, TokenArgs};
 use crate::command::{serve, token};
 use crate::config::{self, Config, ConfigError};
 use crate::log;
-use crate::store::{StoreOpenError, open_beside, open_owned};
+use crate::store::{StoreOpenError, migrate, open_beside};
 use crate::tokens::{TokensError, signer};
 use canopy_domain::port::Clock as _;
 use canopy_http::token::KeyError;
@@ -95,7 +95,7 @@ fn execute(mut cli: Cli, variables: Vec<(OsString, OsString)>) -> Result<ExitCod
         Command::Config(_) | Command::OpenApi => print(config::effective(&config).trim_end()),
         Command::Migrate => {
             log::start(&config.log);
-            drop(open_owned(&config)?);
+            runtime()?.block_on(migrate(&config))?;
             print(&format!("the schema of {} is up to date", config.database.url))
         }
         Command::Token(args) => {
@@ -115,14 +115,18 @@ fn token(config: &Config, args: &TokenArgs) -> Result<String, RunError> {
     let claims = if args.account.is_none() {
         token::without_account(args, now)
     } else {
-        let store = open_beside(config)?;
-        runtime()?.block_on(token::claims(args, &store, now))?
+        let looked_up = async {
+            let store = open_beside(config).await?;
+            Ok::<_, RunError>(token::claims(args, store.as_ref(), now).await?)
+        };
+        runtime()?.block_on(looked_up)?
     };
     Ok(signer(config)?.sign(&claims, now)?)
 }
 
 fn runtime() -> Result<Runtime, RunError> {
-    Builder::new_current_thread()
+    Builder::new_multi_thread()
+        .worker_threads(1)
         .enable_all()
         .build()
         .map_err(RunError::Runtime)

@@ -1,8 +1,12 @@
 //! Opens the store that the configuration names.
 
-use crate::config::{Config, DatabaseUrl, Synchronous};
+use crate::backoff::Backoff;
+use crate::config::{Config, DatabaseUrl, PostgresConfig, PostgresUrl, Synchronous};
 use crate::data_dir::{DataDirError, InstanceLock, LockError, prepare};
-use canopy_storage_sqlite::{OpenError, SqliteOptions, SqliteStore};
+use canopy_domain::port::{Store, StoreError};
+use canopy_storage_postgres::{PgOptions, PgStore};
+use canopy_storage_sqlite::{SqliteOptions, SqliteStore};
+use std::error::Error as _;
 use std::fs::OpenOptions;
 use std::io;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
@@ -22,56 +26,105 @@ pub enum StoreOpenError {
     Missing(PathBuf),
     /// SQLite cannot open it.
     #[error("cannot open the database {}", path.display())]
-    Open {
+    Sqlite {
         /// The file.
         path: PathBuf,
         /// Why.
         #[source]
-        source: OpenError,
+        source: canopy_storage_sqlite::OpenError,
     },
+    /// PostgreSQL cannot open it.
+    #[error("cannot open the database on PostgreSQL")]
+    Postgres(#[from] canopy_storage_postgres::OpenError),
 }
 
-/// A store that this process alone serves.
+/// A store to be served.
 #[derive(Debug)]
-pub struct OwnedStore {
-    /// The store.
-    pub store: SqliteStore,
-    /// Keeps other processes away.
-    pub lock: InstanceLock,
+pub enum Source {
+    /// The file that this process alone serves, open, and what keeps other processes away.
+    Sqlite(SqliteStore, InstanceLock),
+    /// A database that others may serve as well, and that may not be there yet.
+    Postgres(PgOptions),
 }
 
-fn path_of(config: &Config) -> &Path {
-    let DatabaseUrl::Sqlite(path) = &config.database.url;
-    path
-}
-
-fn open(config: &Config, migrate: bool) -> Result<SqliteStore, StoreOpenError> {
-    let path = path_of(config);
+fn open_sqlite(path: &Path, synchronous: Synchronous, migrate: bool) -> Result<SqliteStore, StoreOpenError> {
     let options = SqliteOptions {
-        synchronous: match config.database.synchronous {
+        synchronous: match synchronous {
             Synchronous::Full => canopy_storage_sqlite::Synchronous::Full,
             Synchronous::Normal => canopy_storage_sqlite::Synchronous::Normal,
         },
         migrate,
         ..SqliteOptions::default()
     };
-    let failed = |source| StoreOpenError::Open {
+    let failed = |source| StoreOpenError::Sqlite {
         path: path.to_owned(),
         source,
     };
-    SqliteStore::open(&config.database.url.to_string(), options).map_err(failed)
+    SqliteStore::open(&format!("sqlite://{}", path.display()), options).map_err(failed)
 }
 
-/// Opens the store for this process alone, and brings its schema up to date.
+fn postgres_options(url: &PostgresUrl, config: &PostgresConfig) -> PgOptions {
+    PgOptions {
+        pool_size: config.pool_size.get().into(),
+        wait_timeout: config.wait_timeout,
+        connect_timeout: config.connect_timeout,
+        lock_timeout: config.lock_timeout,
+        statement_timeout: config.statement_timeout,
+        ..PgOptions::new(url.expose())
+    }
+}
+
+/// Takes the store of this configuration for serving. A file is locked, opened and brought up to date; that of a database
+/// server is left to [`open_once_reached`].
 ///
 /// # Errors
 /// [`StoreOpenError`].
-pub fn open_owned(config: &Config) -> Result<OwnedStore, StoreOpenError> {
+pub fn take(config: &Config) -> Result<Source, StoreOpenError> {
+    let path = match &config.database.url {
+        DatabaseUrl::Postgres(url) => return Ok(Source::Postgres(postgres_options(url, &config.database.postgres))),
+        DatabaseUrl::Sqlite(path) => path,
+    };
     prepare(&config.data_dir)?;
-    let lock = InstanceLock::take(path_of(config))?;
-    for_owner_alone(path_of(config))?;
-    let store = open(config, true)?;
-    Ok(OwnedStore { store, lock })
+    let lock = InstanceLock::take(path)?;
+    for_owner_alone(path)?;
+    let store = open_sqlite(path, config.database.synchronous, true)?;
+    Ok(Source::Sqlite(store, lock))
+}
+
+/// Opens a database on the runtime that is to drive its connections, and brings its schema up to date. As long as it
+/// cannot be reached, it is tried again; `waiting` is called when the first try has failed.
+///
+/// # Errors
+/// [`StoreOpenError::Postgres`] for what waiting does not mend.
+pub async fn open_once_reached(options: &PgOptions, waiting: impl FnOnce()) -> Result<PgStore, StoreOpenError> {
+    let mut waiting = Some(waiting);
+    let mut backoff = Backoff::new();
+    loop {
+        match PgStore::open(options).await {
+            Err(canopy_storage_postgres::OpenError::Store(
+                error @ (StoreError::Unavailable(_) | StoreError::Busy(_)),
+            )) => {
+                if let Some(tell) = waiting.take() {
+                    let cause = error.source().map(ToString::to_string);
+                    tracing::warn!(%error, cause, "the database cannot be opened yet; trying until it can");
+                    tell();
+                }
+                backoff.wait().await;
+            }
+            opened => return Ok(opened?),
+        }
+    }
+}
+
+/// Brings the schema up to date, and does no more.
+///
+/// # Errors
+/// [`StoreOpenError`], also when the database cannot be reached.
+pub async fn migrate(config: &Config) -> Result<(), StoreOpenError> {
+    match take(config)? {
+        Source::Sqlite(..) => Ok(()),
+        Source::Postgres(options) => Ok(PgStore::migrate(&options).await?),
+    }
 }
 
 /// Makes an empty database that its owner alone may read, unless there is one; SQLite gives the files beside it the same
@@ -94,14 +147,20 @@ fn for_owner_alone(path: &Path) -> Result<(), DataDirError> {
     }
 }
 
-/// Opens a store that exists, also while another process serves it: to look things up, not to write.
+/// Opens a store that exists, also while other processes serve it: to look things up.
 ///
 /// # Errors
 /// [`StoreOpenError`].
-pub fn open_beside(config: &Config) -> Result<SqliteStore, StoreOpenError> {
-    let path = path_of(config);
-    if !path.exists() {
-        return Err(StoreOpenError::Missing(path.to_owned()));
+pub async fn open_beside(config: &Config) -> Result<Box<dyn Store>, StoreOpenError> {
+    match &config.database.url {
+        DatabaseUrl::Sqlite(path) if !path.exists() => Err(StoreOpenError::Missing(path.clone())),
+        DatabaseUrl::Sqlite(path) => Ok(Box::new(open_sqlite(path, config.database.synchronous, false)?)),
+        DatabaseUrl::Postgres(url) => {
+            let options = PgOptions {
+                migrate: false,
+                ..postgres_options(url, &config.database.postgres)
+            };
+            Ok(Box::new(PgStore::open(&options).await?))
+        }
     }
-    open(config, false)
 }

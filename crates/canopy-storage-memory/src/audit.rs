@@ -3,7 +3,8 @@
 use crate::rule::must;
 use crate::unit::Unit;
 use async_trait::async_trait;
-use canopy_domain::audit::{AuditEvent, AuditEventId, StoredAuditEvent};
+use canopy_domain::audit::listing::AuditQuery;
+use canopy_domain::audit::{AuditEvent, AuditEventId, StoredAuditEvent, searched_text};
 use canopy_domain::port::StoreError;
 use canopy_domain::port::reader::AuditReader;
 use canopy_domain::{AccountId, Revision, Timestamp};
@@ -44,13 +45,54 @@ pub(crate) fn stored(event: AuditEvent, revision: Option<Revision>) -> StoredAud
     }
 }
 
+fn fits(event: &StoredAuditEvent, query: &AuditQuery) -> bool {
+    let is = |wanted: &Option<String>, value: &str| wanted.as_ref().is_none_or(|wanted| wanted == value);
+    let searched = || searched_text(&event.action, &event.actor.label, &event.resource_label);
+    query
+        .environment
+        .is_none_or(|wanted| Some(wanted) == event.environment_id)
+        && is(&query.action, &event.action)
+        && query.category.is_none_or(|wanted| wanted == event.category)
+        && query.severity.is_none_or(|wanted| wanted == event.severity)
+        && query.outcome.is_none_or(|wanted| wanted == event.outcome)
+        && is(&query.actor_id, &event.actor.id)
+        && query.actor_type.is_none_or(|wanted| wanted == event.actor.kind)
+        && is(&query.resource_type, &event.resource_type)
+        && is(&query.resource_id, &event.resource_id)
+        && is(&query.correlation_id, &event.correlation_id)
+        && query
+            .search
+            .as_ref()
+            .is_none_or(|text| searched().contains(text.as_str()))
+}
+
 #[async_trait]
 impl<Kind: Send> AuditReader for Unit<Kind> {
-    async fn audit_events(&mut self, account: AccountId, limit: u32) -> Result<Vec<StoredAuditEvent>, StoreError> {
+    async fn audit_events(
+        &mut self,
+        account: AccountId,
+        query: &AuditQuery,
+    ) -> Result<Vec<StoredAuditEvent>, StoreError> {
+        let (first, end) = (query.first(), query.end());
+        let first = (account, first, AuditEventId::new(uuid::Uuid::nil()));
+        let end = (account, end.at, end.id);
+        if end <= first {
+            return Ok(vec![]);
+        }
+        let newest = self.state.audit.0.range(first..end).rev().map(|(_, event)| event);
+        let limit = usize::try_from(query.limit).unwrap_or(usize::MAX);
+        let fitting = newest.filter(|event| fits(event, query)).take(limit);
+        Ok(fitting.map(|event| (**event).clone()).collect())
+    }
+
+    async fn audit_event(
+        &mut self,
+        account: AccountId,
+        id: AuditEventId,
+    ) -> Result<Option<StoredAuditEvent>, StoreError> {
         let first = (account, Timestamp::MIN, AuditEventId::new(uuid::Uuid::nil()));
         let last = (account, Timestamp::MAX, AuditEventId::new(uuid::Uuid::max()));
-        let newest = self.state.audit.0.range(first..=last).rev();
-        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-        Ok(newest.take(limit).map(|(_, event)| (**event).clone()).collect())
+        let mut events = self.state.audit.0.range(first..=last).map(|(_, event)| event);
+        Ok(events.find(|event| event.id == id).map(|event| (**event).clone()))
     }
 }

@@ -8,6 +8,7 @@ mod assignment;
 mod audit;
 mod hierarchy;
 mod identity;
+mod installation;
 mod permission;
 mod role;
 mod rule;

@@ -9,7 +9,7 @@ use crate::role::Roles;
 use crate::rule::bug;
 use crate::tenancy::Tenancy;
 use canopy_domain::access::Change;
-use canopy_domain::port::StoreError;
+use canopy_domain::port::{KeptAnswer, RequestIdentity, StoreError};
 use canopy_domain::{EnvironmentId, Revision};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -25,6 +25,8 @@ pub(crate) struct State {
     pub environments: Arc<BTreeMap<EnvironmentId, Contents>>,
     /// Audit events.
     pub audit: Arc<AuditLog>,
+    /// Answers of requests that may be repeated.
+    pub answers: Arc<BTreeMap<RequestIdentity, KeptAnswer>>,
 }
 
 /// What one environment holds.

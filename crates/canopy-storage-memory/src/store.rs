@@ -1,13 +1,19 @@
 //! The store: what is committed, and the lock of the one writer.
 
+use crate::audit::stored;
+use crate::installation::Shared;
 use crate::state::State;
 use crate::unit::{Reading, Unit, Writing};
 use async_trait::async_trait;
-use canopy_domain::port::{ReadTx, Store, StoreError, WriteScope, WriteTx};
+use canopy_domain::Timestamp;
+use canopy_domain::audit::AuditEvent;
+use canopy_domain::port::{
+    Begun, Installation, ReadTx, RequestIdentity, RunningClaim, RunningRequests, Store, StoreError, WriteScope, WriteTx,
+};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, OwnedMutexGuard};
 
 /// A store in memory. Clones are the same store.
 ///
@@ -27,7 +33,9 @@ use tokio::sync::Mutex;
 #[derive(Debug, Clone)]
 pub struct MemoryStore {
     committed: Arc<Committed>,
+    pub(crate) shared: Arc<Shared>,
     writer: Arc<Mutex<()>>,
+    running: RunningRequests,
     deadline: Duration,
     is_strict: bool,
 }
@@ -72,7 +80,9 @@ impl MemoryStore {
     pub fn with_write_deadline(deadline: Duration) -> Self {
         Self {
             committed: Arc::default(),
+            shared: Arc::default(),
             writer: Arc::default(),
+            running: RunningRequests::default(),
             deadline,
             is_strict: false,
         }
@@ -94,6 +104,22 @@ impl MemoryStore {
     }
 }
 
+impl MemoryStore {
+    async fn lock(&self) -> Result<OwnedMutexGuard<()>, StoreError> {
+        let lock = Arc::clone(&self.writer).lock_owned();
+        let lock = tokio::time::timeout(self.deadline, lock).await;
+        lock.map_err(|elapsed| StoreError::Busy(Box::new(elapsed)))
+    }
+
+    async fn begin(&self, scope: WriteScope, claim: Option<RunningClaim>) -> Result<Unit<Writing>, StoreError> {
+        let lock = self.lock().await?;
+        let state = self.committed.get();
+        let scope = self.is_strict.then_some(scope);
+        let writing = Writing::new(Arc::clone(&self.committed), scope, claim, lock);
+        Ok(Unit::new(state, writing))
+    }
+}
+
 impl Default for MemoryStore {
     fn default() -> Self {
         Self::new()
@@ -107,13 +133,38 @@ impl Store for MemoryStore {
     }
 
     async fn write(&self, scope: WriteScope) -> Result<Box<dyn WriteTx>, StoreError> {
-        let lock = Arc::clone(&self.writer).lock_owned();
-        let lock = tokio::time::timeout(self.deadline, lock)
-            .await
-            .map_err(|elapsed| StoreError::Busy(Box::new(elapsed)))?;
-        let state = self.committed.get();
-        let writing = Writing::new(Arc::clone(&self.committed), self.is_strict.then_some(scope), lock);
-        Ok(Box::new(Unit::new(state, writing)))
+        Ok(Box::new(self.begin(scope, None).await?))
+    }
+
+    async fn write_once(
+        &self,
+        scope: WriteScope,
+        request: RequestIdentity,
+        since: Timestamp,
+    ) -> Result<Begun, StoreError> {
+        let Some(claim) = self.running.claim(request) else {
+            return Ok(Begun::Running);
+        };
+        let kept = self.committed.get().answers.get(&request).cloned();
+        match kept.filter(|kept| kept.at >= since) {
+            Some(kept) => Ok(Begun::Answered(kept)),
+            None => Ok(Begun::Fresh(Box::new(self.begin(scope, Some(claim)).await?))),
+        }
+    }
+
+    async fn append_audit_events(&self, events: &[AuditEvent]) -> Result<(), StoreError> {
+        let _lock = self.lock().await?;
+        let mut state = self.committed.get();
+        let log = Arc::make_mut(&mut state.audit);
+        for event in events {
+            log.add(stored(event.clone(), None))?;
+        }
+        self.committed.set(state);
+        Ok(())
+    }
+
+    fn installation(&self) -> &dyn Installation {
+        self
     }
 
     async fn ping(&self) -> Result<(), StoreError> {

@@ -6,8 +6,9 @@ use crate::scope;
 use crate::state::State;
 use crate::store::Committed;
 use async_trait::async_trait;
-use canopy_domain::port::{CommitRecord, StoreError, WriteScope, WriteTx};
-use canopy_domain::{EnvironmentId, Revision};
+use canopy_domain::port::writer::AnswerWriter;
+use canopy_domain::port::{CommitRecord, KeptAnswer, RunningClaim, StoreError, WriteScope, WriteTx};
+use canopy_domain::{EnvironmentId, Revision, Timestamp};
 use std::collections::HashSet;
 use std::sync::Arc;
 use tokio::sync::OwnedMutexGuard;
@@ -29,14 +30,21 @@ pub(crate) struct Writing {
     committed: Arc<Committed>,
     /// What a strict store holds the write to.
     scope: Option<WriteScope>,
+    _claim: Option<RunningClaim>,
     _lock: OwnedMutexGuard<()>,
 }
 
 impl Writing {
-    pub const fn new(committed: Arc<Committed>, scope: Option<WriteScope>, lock: OwnedMutexGuard<()>) -> Self {
+    pub const fn new(
+        committed: Arc<Committed>,
+        scope: Option<WriteScope>,
+        claim: Option<RunningClaim>,
+        lock: OwnedMutexGuard<()>,
+    ) -> Self {
         Self {
             committed,
             scope,
+            _claim: claim,
             _lock: lock,
         }
     }
@@ -45,6 +53,16 @@ impl Writing {
 impl<Kind> Unit<Kind> {
     pub const fn new(state: State, kind: Kind) -> Self {
         Self { state, kind }
+    }
+}
+
+#[async_trait]
+impl AnswerWriter for Unit<Writing> {
+    async fn keep_answer(&mut self, answer: &KeptAnswer, outdated: Timestamp) -> Result<(), StoreError> {
+        let answers = Arc::make_mut(&mut self.state.answers);
+        answers.retain(|_, kept| kept.at >= outdated);
+        answers.insert(answer.request, answer.clone());
+        Ok(())
     }
 }
 

@@ -2,11 +2,14 @@
 
 use crate::error::{internal, must};
 use crate::statement::{Row, Statement};
-use crate::unit_of_work::{UnitOfWork, storable};
-use crate::value::column;
+use crate::unit_of_work::{UnitOfWork, findable, storable};
+use crate::value::{column, instants};
 use async_trait::async_trait;
 use canopy_domain::access::codec;
-use canopy_domain::audit::{Actor, ActorType, AuditCategory, AuditOutcome, AuditSeverity, StoredAuditEvent};
+use canopy_domain::audit::listing::AuditQuery;
+use canopy_domain::audit::{
+    Actor, ActorType, AuditCategory, AuditEvent, AuditEventId, AuditOutcome, AuditSeverity, StoredAuditEvent,
+};
 use canopy_domain::port::reader::AuditReader;
 use canopy_domain::port::{CommitRecord, StoreError, WriteTx};
 use canopy_domain::{AccountId, EnvironmentId, Revision};
@@ -38,16 +41,114 @@ fn event(row: &Row) -> Result<StoredAuditEvent, StoreError> {
     })
 }
 
+/// Events as [`event`] reads them.
+macro_rules! events {
+    ($conditions:literal) => {
+        concat!(
+            "SELECT id, account_id, application_id, environment_id, actor_id, actor_type, actor_label, action, \
+             category, severity, outcome, resource_type, resource_id, resource_label, metadata, correlation_id, \
+             revision, created_at FROM audit_events",
+            $conditions
+        )
+    };
+}
+
 #[async_trait]
 impl AuditReader for UnitOfWork {
-    async fn audit_events(&mut self, account: AccountId, limit: u32) -> Result<Vec<StoredAuditEvent>, StoreError> {
-        const SELECT: &str = "SELECT id, account_id, application_id, environment_id, actor_id, actor_type, \
-             actor_label, action, category, severity, outcome, resource_type, resource_id, resource_label, metadata, \
-             correlation_id, revision, created_at FROM audit_events WHERE account_id = $1 \
-             ORDER BY created_at DESC, id DESC LIMIT $2";
-        let select = Statement::new(SELECT).bind(account.as_uuid()).bind(i64::from(limit));
-        select.all(self.link()?, "audit_events", event).await
+    async fn audit_events(
+        &mut self,
+        account: AccountId,
+        query: &AuditQuery,
+    ) -> Result<Vec<StoredAuditEvent>, StoreError> {
+        const SELECT: &str = events!(
+            " WHERE account_id = $1 AND (created_at, id) < ($2, $3) AND created_at >= $4 \
+             AND ($5::uuid IS NULL OR environment_id = $5) AND ($6::text IS NULL OR action = $6) \
+             AND ($7::text IS NULL OR category = $7) AND ($8::text IS NULL OR severity = $8) \
+             AND ($9::text IS NULL OR outcome = $9) AND ($10::text IS NULL OR actor_id = $10) \
+             AND ($11::text IS NULL OR actor_type = $11) AND ($12::text IS NULL OR resource_type = $12) \
+             AND ($13::text IS NULL OR resource_id = $13) AND ($14::text IS NULL OR correlation_id = $14) \
+             AND ($15::text IS NULL OR strpos(searched, $15) > 0) \
+             ORDER BY created_at DESC, id DESC LIMIT $16"
+        );
+        let texts = [
+            &query.action,
+            &query.actor_id,
+            &query.resource_type,
+            &query.resource_id,
+            &query.correlation_id,
+            &query.search,
+        ];
+        let [
+            Ok(action),
+            Ok(actor),
+            Ok(resource_type),
+            Ok(resource),
+            Ok(correlation),
+            Ok(search),
+        ] = texts.map(|text| findable(text.as_ref()))
+        else {
+            return Ok(vec![]);
+        };
+        let end = query.end();
+        let link = self.link()?;
+        link.plan_for_values().await?;
+        Statement::new(SELECT)
+            .bind(account.as_uuid())
+            .bind(end.at)
+            .bind(end.id.as_uuid())
+            .bind(query.first())
+            .bind(query.environment.map(|id| id.as_uuid()))
+            .bind(action)
+            .bind(query.category.map(AuditCategory::as_str))
+            .bind(query.severity.map(AuditSeverity::as_str))
+            .bind(query.outcome.map(AuditOutcome::as_str))
+            .bind(actor)
+            .bind(query.actor_type.map(ActorType::as_str))
+            .bind(resource_type)
+            .bind(resource)
+            .bind(correlation)
+            .bind(search)
+            .bind(i64::from(query.limit))
+            .all(link, "audit_events", event)
+            .await
     }
+
+    async fn audit_event(
+        &mut self,
+        account: AccountId,
+        id: AuditEventId,
+    ) -> Result<Option<StoredAuditEvent>, StoreError> {
+        const SELECT: &str = events!(" WHERE account_id = $1 AND id = $2");
+        let select = Statement::new(SELECT).bind(account.as_uuid()).bind(id.as_uuid());
+        select.first(self.link()?, "audit_events", event).await
+    }
+}
+
+/// Stores events that take no revision.
+pub(crate) fn append(events: &[AuditEvent]) -> Statement<'_> {
+    const INSERT: &str = "INSERT INTO audit_events (id, account_id, application_id, environment_id, actor_id, \
+         actor_type, actor_label, action, category, severity, outcome, resource_type, resource_id, resource_label, \
+         metadata, correlation_id, created_at, searched) \
+         SELECT * FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)";
+    Statement::new(INSERT)
+        .bind(column(events, |event| event.id.as_uuid()))
+        .bind(column(events, |event| event.account_id.as_uuid()))
+        .bind(column(events, |event| event.application_id.map(|id| id.as_uuid())))
+        .bind(column(events, |event| event.environment_id.map(|id| id.as_uuid())))
+        .bind(column(events, |event| storable(&event.actor.id)))
+        .bind(column(events, |event| event.actor.kind.as_str()))
+        .bind(column(events, |event| storable(&event.actor.label)))
+        .bind(column(events, |event| event.action))
+        .bind(column(events, |event| event.category.as_str()))
+        .bind(column(events, |event| event.severity.as_str()))
+        .bind(column(events, |event| event.outcome.as_str()))
+        .bind(column(events, |event| event.resource_type))
+        .bind(column(events, |event| storable(&event.resource_id)))
+        .bind(column(events, |event| storable(&event.resource_label)))
+        .bind(column(events, |event| event.metadata.to_json()))
+        .bind(column(events, |event| storable(&event.correlation_id)))
+        .bind(instants(events, |event| event.created_at))
+        .bind(column(events, |event| storable(&event.searched_text())))
 }
 
 /// The whole history of a commit in one statement. An environment that is not there has no revision to record, which the
@@ -60,8 +161,8 @@ const HISTORY: &str = "WITH changed AS (SELECT * FROM unnest($1, $2) AS c (envir
          FROM changed AS c LEFT JOIN moved AS m ON m.id = c.environment_id), \
      logged AS (INSERT INTO audit_events (id, account_id, application_id, environment_id, actor_id, actor_type, \
          actor_label, action, category, severity, outcome, resource_type, resource_id, resource_label, metadata, \
-         correlation_id, created_at, revision) \
-         VALUES ($4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, \
+         correlation_id, created_at, searched, revision) \
+         VALUES ($4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, \
          (SELECT m.revision FROM moved AS m WHERE m.id = $7))) \
      SELECT id, revision FROM moved";
 
@@ -89,6 +190,7 @@ fn history(record: &CommitRecord) -> Statement<'_> {
         .bind(audit.metadata.to_json())
         .bind(storable(&audit.correlation_id))
         .bind(audit.created_at)
+        .bind(storable(&audit.searched_text()))
 }
 
 #[async_trait]

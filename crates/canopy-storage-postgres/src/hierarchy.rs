@@ -372,6 +372,7 @@ impl NodeWriter for UnitOfWork {
         let delete = Statement::new(DELETE)
             .bind(distinct(ids.iter().map(NodeId::as_uuid)))
             .bind(environment.as_uuid());
-        delete.execute(self.link()?).await.map(|_| ())
+        // For any values, as inserts are: what hangs on a row is looked for once for each.
+        delete.for_any_values().execute(self.link()?).await.map(|_| ())
     }
 }

@@ -14,6 +14,8 @@ mod error;
 mod feed;
 mod hierarchy;
 mod identity;
+mod installation;
+mod kept_answer;
 mod lock;
 mod migration;
 mod options;

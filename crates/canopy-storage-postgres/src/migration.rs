@@ -1,5 +1,6 @@
 //! The schema and its versions.
 
+use crate::error::translate;
 use crate::options::UrlError;
 use crate::pool::Opener;
 use canopy_domain::port::StoreError;
@@ -55,15 +56,24 @@ struct Standing {
     unknown: BTreeSet<String>,
 }
 
-fn standing(connection: &mut impl MigrationHarness<Pg>) -> Result<Standing, OpenError> {
+fn standing(connection: &mut (impl MigrationHarness<Pg> + SimpleConnection)) -> Result<Standing, OpenError> {
     let known = MigrationSource::<Pg>::migrations(&MIGRATIONS).map_err(OpenError::Migration)?;
     let known: BTreeSet<String> = known.iter().map(|one| one.name().version().to_string()).collect();
-    let applied = connection.applied_migrations().map_err(OpenError::Migration)?;
+    let applied = connection.applied_migrations();
+    let applied = applied.map_err(|error| failed(connection, error))?;
     let applied: BTreeSet<String> = applied.iter().map(MigrationVersion::to_string).collect();
     Ok(Standing {
         missing: known.difference(&applied).cloned().collect(),
         unknown: applied.difference(&known).cloned().collect(),
     })
+}
+
+/// A migration whose connection was lost can be tried again; diesel does not say, so the connection is asked.
+fn failed(connection: &mut impl SimpleConnection, error: BoxError) -> OpenError {
+    match connection.batch_execute("SELECT 1").map_err(translate) {
+        Err(lost @ StoreError::Unavailable(_)) => OpenError::Store(lost),
+        Ok(()) | Err(_) => OpenError::Migration(error),
+    }
 }
 
 fn check(standing: &Standing, migrate: bool) -> Result<bool, OpenError> {
@@ -86,8 +96,8 @@ pub(crate) async fn prepare(opener: &Opener, migrate: bool) -> Result<(), OpenEr
     on_own_connection(opener, move |connection| {
         lock(connection)?;
         if check(&standing(connection)?, migrate)? {
-            let run = connection.run_pending_migrations(MIGRATIONS);
-            run.map(|_| ()).map_err(OpenError::Migration)?;
+            let run = connection.run_pending_migrations(MIGRATIONS).map(|_| ());
+            run.map_err(|error| failed(connection, error))?;
         }
         Ok(())
     })
@@ -98,8 +108,8 @@ pub(crate) async fn prepare(opener: &Opener, migrate: bool) -> Result<(), OpenEr
 pub(crate) async fn revert(opener: &Opener) -> Result<(), OpenError> {
     on_own_connection(opener, |connection| {
         lock(connection)?;
-        let reverted = connection.revert_all_migrations(MIGRATIONS);
-        reverted.map(|_| ()).map_err(OpenError::Migration)
+        let reverted = connection.revert_all_migrations(MIGRATIONS).map(|_| ());
+        reverted.map_err(|error| failed(connection, error))
     })
     .await
 }
@@ -109,7 +119,7 @@ fn lock(connection: &mut AsyncConnectionWrapper<AsyncPgConnection>) -> Result<()
     let sql = format!("SET statement_timeout = 0; SET lock_timeout = 0; SELECT pg_advisory_lock({LOCK})");
     connection
         .batch_execute(&sql)
-        .map_err(|error| OpenError::Store(crate::error::translate(error)))
+        .map_err(|error| OpenError::Store(translate(error)))
 }
 
 /// Diesel's migrations do not await: they run on a thread that may wait, on a connection that is closed afterwards.

@@ -14,7 +14,7 @@ pub struct PgOptions {
     pub pool_size: usize,
     /// How long a unit of work waits for a free connection.
     pub wait_timeout: Duration,
-    /// How long it may take to open a connection.
+    /// How long it may take to open a connection. A `connect_timeout` of the URL wins where it is shorter.
     pub connect_timeout: Duration,
     /// How long a write waits for the locks of another one.
     pub lock_timeout: Duration,
@@ -39,6 +39,14 @@ impl PgOptions {
             application_name: "canopy".to_owned(),
             migrate: true,
         }
+    }
+
+    /// Makes sure that the URL names a database, without reaching for it.
+    ///
+    /// # Errors
+    /// [`UrlError`].
+    pub fn check(&self) -> Result<(), UrlError> {
+        self.url.parse::<Target>().map(|_| ())
     }
 }
 

@@ -5,6 +5,7 @@ use crate::options::{PgOptions, Target, UrlError};
 use crate::statement::Link;
 use crate::tls;
 use canopy_domain::port::StoreError;
+use core::error::Error as _;
 use deadpool::managed::{
     Manager, Metrics, Object, Pool, PoolError, RecycleError, RecycleResult, TimeoutType, Timeouts,
 };
@@ -73,9 +74,10 @@ impl Opener {
         let target: Target = options.url.parse()?;
         let tls = tls::connector(&target)?;
         let mut config = target.config;
+        let of_url = config.get_connect_timeout().copied();
         config
             .ssl_mode(target.mode.for_driver())
-            .connect_timeout(options.connect_timeout)
+            .connect_timeout(of_url.map_or(options.connect_timeout, |of_url| of_url.min(options.connect_timeout)))
             .keepalives_idle(Duration::from_secs(30))
             .tcp_user_timeout(Duration::from_secs(15));
         if config.get_application_name().is_none() {
@@ -101,7 +103,8 @@ impl Opener {
     /// A connection below diesel, which the caller must drive.
     pub(crate) async fn dial(&self) -> Result<(Client, Connection<Socket, TlsStream>), StoreError> {
         self.config.connect(self.tls.clone()).await.map_err(|error| {
-            tracing::warn!(%error, "PostgreSQL cannot be reached");
+            let cause = error.source().map(ToString::to_string);
+            tracing::warn!(%error, cause, "PostgreSQL cannot be reached");
             if error.code() == Some(&SqlState::TOO_MANY_CONNECTIONS) {
                 StoreError::Busy(Box::new(error))
             } else {

@@ -1,6 +1,8 @@
 //! The store: a pool of connections to one database, and the feed of what changes in it.
 
+use crate::audit;
 use crate::feed::{self, Teller};
+use crate::kept_answer::{self, Known};
 use crate::lock;
 use crate::migration::{self, OpenError};
 use crate::options::PgOptions;
@@ -8,8 +10,10 @@ use crate::pool::{Lease, Lender, Opener, Watch};
 use crate::statement::Statement;
 use crate::unit_of_work::UnitOfWork;
 use async_trait::async_trait;
-use canopy_domain::port::{News, ReadTx, SharedStore, Store, StoreError, WriteScope, WriteTx};
-use canopy_domain::{EnvironmentId, Revision};
+use canopy_domain::port::{
+    Begun, Installation, News, ReadTx, RequestIdentity, SharedStore, Store, StoreError, WriteScope, WriteTx,
+};
+use canopy_domain::{EnvironmentId, Revision, Timestamp};
 use core::convert::Infallible;
 use futures_util::future;
 use std::sync::Arc;
@@ -107,13 +111,23 @@ impl PgStore {
         Ok(UnitOfWork::new(lease))
     }
 
+    pub(crate) async fn begin_reading(&self) -> Result<UnitOfWork, StoreError> {
+        self.begin(Begin::Reading).await
+    }
+
+    /// Opens a transaction that writes what no scope covers.
+    pub(crate) async fn begin_unlocked(&self) -> Result<UnitOfWork, StoreError> {
+        self.begin(Begin::Writing(&WriteScope::Installation)).await
+    }
+
     async fn try_begin(&self, how: Begin<'_>) -> Result<Lease, StoreError> {
         let lease = self.inner.lender.lend().await?;
         let link = lease.link()?;
         let began = match how {
             Begin::Reading => link.command("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await,
+            Begin::Unlocked => link.command(BEGIN_WRITING).await,
             Begin::Writing(scope) => {
-                let begin = link.command("BEGIN ISOLATION LEVEL READ COMMITTED");
+                let begin = link.command(BEGIN_WRITING);
                 future::try_join(begin, lock::take(link, scope)).await.map(|_| ())
             }
         };
@@ -161,20 +175,45 @@ impl PgStore {
     }
 }
 
+const BEGIN_WRITING: &str = "BEGIN ISOLATION LEVEL READ COMMITTED";
+
 #[derive(Clone, Copy)]
 enum Begin<'a> {
     Reading,
+    /// Locks are taken later.
+    Unlocked,
     Writing(&'a WriteScope),
 }
 
 #[async_trait]
 impl Store for PgStore {
     async fn read(&self) -> Result<Box<dyn ReadTx>, StoreError> {
-        Ok(Box::new(self.begin(Begin::Reading).await?))
+        Ok(Box::new(self.begin_reading().await?))
     }
 
     async fn write(&self, scope: WriteScope) -> Result<Box<dyn WriteTx>, StoreError> {
         Ok(Box::new(self.begin(Begin::Writing(&scope)).await?))
+    }
+
+    async fn write_once(
+        &self,
+        scope: WriteScope,
+        request: RequestIdentity,
+        since: Timestamp,
+    ) -> Result<Begun, StoreError> {
+        let unit = self.begin(Begin::Unlocked).await?;
+        Ok(match kept_answer::claim(unit.link()?, request, since).await? {
+            Known::Nothing => {
+                lock::take(unit.link()?, &scope).await?;
+                Begun::Fresh(Box::new(unit))
+            }
+            Known::Running => Begun::Running,
+            Known::Answer(answer) => Begun::Answered(answer),
+        })
+    }
+
+    fn installation(&self) -> &dyn Installation {
+        self
     }
 
     async fn ping(&self) -> Result<(), StoreError> {

@@ -27,6 +27,13 @@ impl UnitOfWork {
         self.lease.link()
     }
 
+    /// Makes permanent what leaves no history.
+    pub(crate) async fn end(self) -> Result<(), StoreError> {
+        self.link()?.command("COMMIT").await?;
+        self.lease.give_back();
+        Ok(())
+    }
+
     pub(crate) fn into_lease(self) -> Lease {
         self.lease
     }

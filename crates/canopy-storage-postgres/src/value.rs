@@ -69,6 +69,7 @@ values! {
     Flags(Vec<bool>) as Array<Bool>,
     Instants(Vec<PgTimestamp>) as Array<Timestamptz>,
     OptionalInstants(Vec<Option<PgTimestamp>>) as Array<Nullable<Timestamptz>>,
+    Bytes(Vec<u8>) as Binary,
     Blobs(Vec<Vec<u8>>) as Array<Binary>,
 }
 
@@ -94,7 +95,8 @@ impl Value<'_> {
             | Self::Number(_)
             | Self::Flag(_)
             | Self::OptionalFlag(_)
-            | Self::At(_) => 1,
+            | Self::At(_)
+            | Self::Bytes(_) => 1,
         }
     }
 }

@@ -196,7 +196,8 @@ fn write_history(
     let named = revisions
         .iter()
         .find(|(environment, _)| Some(*environment) == event.environment_id);
-    audit::insert(c, event, named.map(|(_, revision)| *revision))?;
+    let revision = named.map(|(_, revision)| *revision);
+    audit::insert(c, core::slice::from_ref(event), revision)?;
     Ok(revisions)
 }
 

@@ -1,15 +1,18 @@
 //! The audit log.
 
+use crate::packed::{Cell, Layout, Packed};
 use crate::statement::{Row, Statement};
 use crate::unit_of_work::UnitOfWork;
 use async_trait::async_trait;
+use canopy_domain::audit::listing::AuditQuery;
 use canopy_domain::audit::{
-    Actor, ActorType, AuditCategory, AuditEvent, AuditOutcome, AuditSeverity, StoredAuditEvent,
+    Actor, ActorType, AuditCategory, AuditEvent, AuditEventId, AuditOutcome, AuditSeverity, StoredAuditEvent,
 };
-use canopy_domain::port::StoreError;
 use canopy_domain::port::reader::AuditReader;
+use canopy_domain::port::{StoreError, Unique};
 use canopy_domain::{AccountId, ApplicationId, EnvironmentId, Revision};
 use diesel::SqliteConnection;
+use std::sync::LazyLock;
 
 fn event(row: &Row<'_, '_>) -> Result<StoredAuditEvent, StoreError> {
     Ok(StoredAuditEvent {
@@ -36,50 +39,136 @@ fn event(row: &Row<'_, '_>) -> Result<StoredAuditEvent, StoreError> {
     })
 }
 
-/// Stores an event, with the revision that the environment it names took.
+const EVENT: &str = "id, account_id, application_id, environment_id, actor_id, actor_type, actor_label, action, \
+                     category, severity, outcome, resource_type, resource_id, resource_label, metadata, correlation_id, \
+                     revision, created_at";
+
+const ROWS: Layout = Layout(&[
+    ("id", Cell::Id),
+    ("account_id", Cell::Id),
+    ("application_id", Cell::Bytes),
+    ("environment_id", Cell::Bytes),
+    ("actor_id", Cell::Text),
+    ("actor_type", Cell::Text),
+    ("actor_label", Cell::Text),
+    ("action", Cell::Text),
+    ("category", Cell::Text),
+    ("severity", Cell::Text),
+    ("outcome", Cell::Text),
+    ("resource_type", Cell::Text),
+    ("resource_id", Cell::Text),
+    ("resource_label", Cell::Text),
+    ("metadata", Cell::Text),
+    ("correlation_id", Cell::Text),
+    ("created_at", Cell::Number),
+    ("searched", Cell::Text),
+]);
+
+/// Stores events, each with this revision.
 pub(crate) fn insert(
     c: &mut SqliteConnection,
-    event: &AuditEvent,
+    events: &[AuditEvent],
     revision: Option<Revision>,
 ) -> Result<(), StoreError> {
-    const INSERT: &str = "INSERT INTO audit_events (id, account_id, application_id, environment_id, actor_id, actor_type, \
-         actor_label, action, category, severity, outcome, resource_type, resource_id, resource_label, metadata, \
-         correlation_id, revision, created_at) \
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)";
-    let metadata = event.metadata.to_json();
+    static INSERT: LazyLock<String> = LazyLock::new(|| {
+        format!(
+            "{} INSERT INTO audit_events ({EVENT}, searched) SELECT id, account_id, application_id, environment_id, \
+             actor_id, actor_type, actor_label, action, category, severity, outcome, resource_type, resource_id, \
+             resource_label, metadata, correlation_id, ?3, created_at, searched FROM given",
+            ROWS.given()
+        )
+    });
+    let rows = Packed::new(ROWS, events, |row, event| {
+        row.id(event.id.as_bytes());
+        row.id(event.account_id.as_bytes());
+        row.optional_id(event.application_id.as_ref().map(ApplicationId::as_bytes));
+        row.optional_id(event.environment_id.as_ref().map(EnvironmentId::as_bytes));
+        row.text(&event.actor.id);
+        row.text(event.actor.kind.as_str());
+        row.text(&event.actor.label);
+        row.text(event.action);
+        row.text(event.category.as_str());
+        row.text(event.severity.as_str());
+        row.text(event.outcome.as_str());
+        row.text(event.resource_type);
+        row.text(&event.resource_id);
+        row.text(&event.resource_label);
+        row.text(&event.metadata.to_json());
+        row.text(&event.correlation_id);
+        row.at(event.created_at);
+        row.text(&event.searched_text());
+    });
     let revision = revision.map(|revision| i64::try_from(revision.get()).unwrap_or(i64::MAX));
-    Statement::new(INSERT)
-        .bind(event.id.as_bytes())
-        .bind(event.account_id.as_bytes())
-        .bind(event.application_id.as_ref().map(ApplicationId::as_bytes))
-        .bind(event.environment_id.as_ref().map(EnvironmentId::as_bytes))
-        .bind(event.actor.id.as_str())
-        .bind(event.actor.kind.as_str())
-        .bind(event.actor.label.as_str())
-        .bind(event.action)
-        .bind(event.category.as_str())
-        .bind(event.severity.as_str())
-        .bind(event.outcome.as_str())
-        .bind(event.resource_type)
-        .bind(event.resource_id.as_str())
-        .bind(event.resource_label.as_str())
-        .bind(metadata.as_str())
-        .bind(event.correlation_id.as_str())
-        .bind(revision)
-        .bind(event.created_at)
-        .execute_unique(c, canopy_domain::port::Unique::Id)
-        .map(|_| ())
+    let insert = rows.statement(&INSERT).bind(revision);
+    insert.execute_unique(c, Unique::Id).map(|_| ())
+}
+
+/// The listing. Parameters: 1 account, 2 and 3 where it ends, 4 where it begins, 5 environment, 6 to 14 what columns
+/// must be, 15 search, 16 how many.
+macro_rules! listing {
+    ($environment:literal) => {
+        concat!(
+            " FROM audit_events WHERE account_id = ?1 AND (created_at, id) < (?2, ?3) AND created_at >= ?4 AND ",
+            $environment,
+            " AND (?6 IS NULL OR action = ?6) AND (?7 IS NULL OR category = ?7) AND (?8 IS NULL OR severity = ?8) \
+             AND (?9 IS NULL OR outcome = ?9) AND (?10 IS NULL OR actor_id = ?10) AND (?11 IS NULL OR actor_type = ?11) \
+             AND (?12 IS NULL OR resource_type = ?12) AND (?13 IS NULL OR resource_id = ?13) \
+             AND (?14 IS NULL OR correlation_id = ?14) AND (?15 IS NULL OR instr(searched, ?15) > 0) \
+             ORDER BY created_at DESC, id DESC LIMIT ?16"
+        )
+    };
 }
 
 #[async_trait]
 impl AuditReader for UnitOfWork {
-    async fn audit_events(&mut self, account: AccountId, limit: u32) -> Result<Vec<StoredAuditEvent>, StoreError> {
-        const SELECT: &str = "SELECT id, account_id, application_id, environment_id, actor_id, actor_type, actor_label, \
-             action, category, severity, outcome, resource_type, resource_id, resource_label, metadata, correlation_id, \
-             revision, created_at FROM audit_events WHERE account_id = ?1 ORDER BY created_at DESC, id DESC LIMIT ?2";
+    async fn audit_events(
+        &mut self,
+        account: AccountId,
+        query: &AuditQuery,
+    ) -> Result<Vec<StoredAuditEvent>, StoreError> {
+        static OF_ACCOUNT: LazyLock<String> = LazyLock::new(|| format!("SELECT {EVENT}{}", listing!("?5 IS NULL")));
+        static OF_ENVIRONMENT: LazyLock<String> =
+            LazyLock::new(|| format!("SELECT {EVENT}{}", listing!("environment_id = ?5")));
+        let query = query.clone();
         self.run(move |c| {
-            let statement = Statement::new(SELECT).bind(account.as_bytes()).bind(limit);
-            statement.all(c, "audit_events", event)
+            let sql = if query.environment.is_some() {
+                &*OF_ENVIRONMENT
+            } else {
+                &*OF_ACCOUNT
+            };
+            let end = query.end();
+            Statement::new(sql)
+                .bind(account.as_bytes())
+                .bind(end.at)
+                .bind(end.id.as_bytes())
+                .bind(query.first())
+                .bind(query.environment.as_ref().map(EnvironmentId::as_bytes))
+                .bind(query.action.as_deref())
+                .bind(query.category.map(AuditCategory::as_str))
+                .bind(query.severity.map(AuditSeverity::as_str))
+                .bind(query.outcome.map(AuditOutcome::as_str))
+                .bind(query.actor_id.as_deref())
+                .bind(query.actor_type.map(ActorType::as_str))
+                .bind(query.resource_type.as_deref())
+                .bind(query.resource_id.as_deref())
+                .bind(query.correlation_id.as_deref())
+                .bind(query.search.as_deref())
+                .bind(query.limit)
+                .all(c, "audit_events", event)
+        })
+        .await
+    }
+
+    async fn audit_event(
+        &mut self,
+        account: AccountId,
+        id: AuditEventId,
+    ) -> Result<Option<StoredAuditEvent>, StoreError> {
+        static SELECT: LazyLock<String> =
+            LazyLock::new(|| format!("SELECT {EVENT} FROM audit_events WHERE account_id = ?1 AND id = ?2"));
+        self.run(move |c| {
+            let select = Statement::new(&SELECT).bind(account.as_bytes()).bind(id.as_bytes());
+            select.first(c, "audit_events", event)
         })
         .await
     }

@@ -3,7 +3,7 @@
 use crate::error::{Fault, internal, translate};
 use crate::options::SqliteOptions;
 use crate::temporary::TemporaryFolder;
-use canopy_domain::port::StoreError;
+use canopy_domain::port::{RunningClaim, StoreError};
 use diesel::connection::{AnsiTransactionManager, InstrumentationEvent, SimpleConnection, TransactionManager};
 use diesel::{Connection, SqliteConnection};
 use std::path::{Path, PathBuf};
@@ -128,7 +128,11 @@ impl Shelf {
     }
 
     /// Lends a connection against a ticket. Opens one where none is idle, so this may wait for the disk.
-    pub(crate) fn lend(self: &Arc<Self>, ticket: OwnedSemaphorePermit) -> Result<Lease, StoreError> {
+    pub(crate) fn lend(
+        self: &Arc<Self>,
+        ticket: OwnedSemaphorePermit,
+        claim: Option<RunningClaim>,
+    ) -> Result<Lease, StoreError> {
         let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).0.pop();
         let connection = match idle {
             Some(connection) => connection,
@@ -137,6 +141,7 @@ impl Shelf {
         Ok(Lease {
             connection: Some(connection),
             shelf: Arc::clone(self),
+            _claim: claim,
             _ticket: ticket,
         })
     }
@@ -159,6 +164,9 @@ impl Shelf {
 pub(crate) struct Lease {
     connection: Option<SqliteConnection>,
     shelf: Arc<Shelf>,
+    /// The request that may be repeated, where the unit of work is for one. It stays claimed as long as the transaction is
+    /// open, also where the caller gave up in the middle of a call.
+    _claim: Option<RunningClaim>,
     // Declared last, so that it is given back last.
     _ticket: OwnedSemaphorePermit,
 }

@@ -10,6 +10,8 @@ mod connection;
 mod error;
 mod hierarchy;
 mod identity;
+mod installation;
+mod kept_answer;
 mod migration;
 mod options;
 mod packed;

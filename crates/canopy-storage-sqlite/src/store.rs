@@ -1,5 +1,6 @@
 //! The store: one file, one writer, several readers.
 
+use crate::audit;
 use crate::connection::{Opener, Purpose, Shelf};
 use crate::error::translate;
 use crate::migration::{OpenError, prepare};
@@ -8,9 +9,13 @@ use crate::statement::Statement;
 use crate::temporary::TemporaryFolder;
 use crate::unit_of_work::{UnitOfWork, blocking};
 use async_trait::async_trait;
-use canopy_domain::port::{ReadTx, Store, StoreError, WriteScope, WriteTx};
+use canopy_domain::Timestamp;
+use canopy_domain::audit::AuditEvent;
+use canopy_domain::port::{
+    Begun, Installation, ReadTx, RequestIdentity, RunningClaim, RunningRequests, Store, StoreError, WriteScope, WriteTx,
+};
 use diesel::SqliteConnection;
-use diesel::connection::AnsiTransactionManager;
+use diesel::connection::{AnsiTransactionManager, TransactionManager as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -25,6 +30,7 @@ pub struct SqliteStore {
     pub(crate) writer: Arc<Shelf>,
     pub(crate) readers: Arc<Shelf>,
     pub(crate) opener: Arc<Opener>,
+    running: RunningRequests,
 }
 
 impl SqliteStore {
@@ -88,6 +94,7 @@ impl SqliteStore {
             writer,
             readers: Shelf::new(Arc::clone(&opener), Purpose::Reading, options.readers),
             opener,
+            running: RunningRequests::default(),
         })
     }
 
@@ -107,10 +114,19 @@ impl SqliteStore {
         from: &Arc<Shelf>,
         begin: fn(&mut SqliteConnection) -> Result<(), StoreError>,
     ) -> Result<UnitOfWork, StoreError> {
+        self.begin_claimed(from, begin, None).await
+    }
+
+    async fn begin_claimed(
+        &self,
+        from: &Arc<Shelf>,
+        begin: fn(&mut SqliteConnection) -> Result<(), StoreError>,
+        claim: Option<RunningClaim>,
+    ) -> Result<UnitOfWork, StoreError> {
         let ticket = from.ticket().await?;
         let from = Arc::clone(from);
         let lease = blocking(move || {
-            let mut lease = from.lend(ticket)?;
+            let mut lease = from.lend(ticket, claim)?;
             begin(lease.connection()?)?;
             Ok::<_, StoreError>(lease)
         })
@@ -143,6 +159,31 @@ impl Store for SqliteStore {
 
     async fn write(&self, _scope: WriteScope) -> Result<Box<dyn WriteTx>, StoreError> {
         Ok(Box::new(self.begin(&self.writer, begin_writing).await?))
+    }
+
+    async fn write_once(
+        &self,
+        _scope: WriteScope,
+        request: RequestIdentity,
+        since: Timestamp,
+    ) -> Result<Begun, StoreError> {
+        let Some(claim) = self.running.claim(request) else {
+            return Ok(Begun::Running);
+        };
+        // Whoever had the claim before has committed, so a reader sees its answer; it need not wait for the writer.
+        let mut reading = self.begin(&self.readers, begin_reading).await?;
+        let kept = reading.kept_answer(request, since).await?;
+        drop(reading);
+        match kept {
+            Some(kept) => Ok(Begun::Answered(kept)),
+            None => Ok(Begun::Fresh(Box::new(
+                self.begin_claimed(&self.writer, begin_writing, Some(claim)).await?,
+            ))),
+        }
+    }
+
+    fn installation(&self) -> &dyn Installation {
+        self
     }
 
     async fn ping(&self) -> Result<(), StoreError> {

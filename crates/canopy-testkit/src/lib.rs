@@ -4,6 +4,7 @@
 //! - [`contract`]: the storage contract suite, which every store passes; see [`storage_contract!`].
 //! - [`data_set`]: who may do what as plain pairs, real or made up.
 //! - [`fixture`]: valid things to fill stores with, one by one or as a small [`World`](fixture::World).
+//! - [`history`]: whether a serial order explains what clients were answered at the same time.
 //! - `postgres` (with the feature of that name): a throw-away cluster, and a database for each test.
 //! - [`sequence`]: random operations that two stores must answer alike.
 //! - [`workload`]: the environments and questions of every benchmark.
@@ -19,6 +20,7 @@ pub mod clock;
 pub mod contract;
 pub mod data_set;
 pub mod fixture;
+pub mod history;
 pub mod ids;
 #[cfg(feature = "postgres")]
 pub mod postgres;

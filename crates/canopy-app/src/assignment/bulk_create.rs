@@ -19,7 +19,7 @@ pub async fn run(
     mode: BulkMode,
 ) -> Result<Vec<Outcome<Assignment, AssignmentError>>, AppError> {
     unit_of_work::retry(|| async {
-        let mut tx = app.write(WriteScope::Environment(place.environment)).await?;
+        let mut tx = app.begin(call, WriteScope::Environment(place.environment)).await?;
         let now = app.now();
         let keys: Vec<AssignmentKey> = items.iter().map(|item| item.key).collect();
         let facts = tx.assignment_facts(place, &keys).await?;
@@ -50,7 +50,7 @@ pub async fn run(
         tx.insert_assignments(&created).await.map_err(taken_meanwhile)?;
         let ids: Vec<AssignmentId> = created.iter().map(|assignment| assignment.id).collect();
         let entry = audit_entry(place, "assignment.create", &ids, Vec::new());
-        app.commit_within(tx, call, place, now, granted(&created), entry)
+        app.commit_within(tx, call, place, now, granted(&created), entry, &outcomes)
             .await?;
         Ok(outcomes)
     })

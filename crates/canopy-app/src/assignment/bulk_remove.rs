@@ -12,13 +12,14 @@ use std::collections::HashSet;
 /// [`AppError::AssignmentsNotFound`] with all unknown ids; [`AppError::Store`].
 pub async fn run(app: &App, call: &Call, place: &EnvironmentPlace, ids: &[AssignmentId]) -> Result<(), AppError> {
     unit_of_work::retry(|| async {
-        let mut tx = app.write(WriteScope::Environment(place.environment)).await?;
+        let mut tx = app.begin(call, WriteScope::Environment(place.environment)).await?;
         let now = app.now();
         let found = all_of(tx.as_mut(), place, ids).await?;
         let ids: Vec<AssignmentId> = found.iter().map(|assignment| assignment.id).collect();
         tx.delete_assignments(place.environment, &ids).await?;
         let entry = audit_entry(place, "assignment.bulk_remove", &ids, Vec::new());
-        app.commit_within(tx, call, place, now, removed(&ids), entry).await?;
+        app.commit_within(tx, call, place, now, removed(&ids), entry, &())
+            .await?;
         Ok(())
     })
     .await

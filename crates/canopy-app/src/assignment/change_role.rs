@@ -22,7 +22,7 @@ pub async fn run(
     role: RoleId,
 ) -> Result<usize, AppError> {
     unit_of_work::retry(|| async {
-        let mut tx = app.write(WriteScope::Environment(place.environment)).await?;
+        let mut tx = app.begin(call, WriteScope::Environment(place.environment)).await?;
         let now = app.now();
         let assignments = all_of(tx.as_mut(), place, ids).await?;
         let keys: Vec<AssignmentKey> = assignments
@@ -38,7 +38,7 @@ pub async fn run(
         let ids: Vec<AssignmentId> = changed.iter().map(|assignment| assignment.id).collect();
         let more = vec![("role_id", Detail::text(role))];
         let entry = audit_entry(place, "assignment.bulk_change_role", &ids, more);
-        app.commit_within(tx, call, place, now, granted(&changed), entry)
+        app.commit_within(tx, call, place, now, granted(&changed), entry, &changed.len())
             .await?;
         Ok(changed.len())
     })

@@ -20,7 +20,7 @@ pub async fn run(
     patch: &AssignmentPatch,
 ) -> Result<Assignment, AppError> {
     unit_of_work::retry(|| async {
-        let mut tx = app.write(WriteScope::Environment(place.environment)).await?;
+        let mut tx = app.begin(call, WriteScope::Environment(place.environment)).await?;
         let now = app.now();
         let found = tx.assignments(place.environment, &[id]).await?;
         let before = found.into_iter().next().ok_or(AssignmentError::NotFound)?;
@@ -35,7 +35,8 @@ pub async fn run(
         tx.update_assignments(changed).await.map_err(taken_meanwhile)?;
         let more = vec![("before", state(&before)), ("after", state(&after))];
         let entry = audit_entry(place, "assignment.change", &[id], more);
-        app.commit_within(tx, call, place, now, granted(changed), entry).await?;
+        app.commit_within(tx, call, place, now, granted(changed), entry, &())
+            .await?;
         Ok(after)
     })
     .await

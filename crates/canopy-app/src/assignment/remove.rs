@@ -12,7 +12,7 @@ use canopy_domain::{AssignmentError, AssignmentId, EnvironmentPlace};
 /// [`AssignmentError::NotFound`]; [`AppError::Store`].
 pub async fn run(app: &App, call: &Call, place: &EnvironmentPlace, id: AssignmentId) -> Result<(), AppError> {
     unit_of_work::retry(|| async {
-        let mut tx = app.write(WriteScope::Environment(place.environment)).await?;
+        let mut tx = app.begin(call, WriteScope::Environment(place.environment)).await?;
         let now = app.now();
         let found = tx.assignments(place.environment, &[id]).await?;
         let gone = found.into_iter().next().ok_or(AssignmentError::NotFound)?;
@@ -23,7 +23,8 @@ pub async fn run(app: &App, call: &Call, place: &EnvironmentPlace, id: Assignmen
             ("node_id", Detail::text(gone.key.node)),
         ];
         let entry = audit_entry(place, "assignment.remove", &[id], more);
-        app.commit_within(tx, call, place, now, removed(&[id]), entry).await?;
+        app.commit_within(tx, call, place, now, removed(&[id]), entry, &())
+            .await?;
         Ok(())
     })
     .await

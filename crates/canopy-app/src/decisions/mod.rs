@@ -29,6 +29,17 @@ pub enum Consistency {
     Eventual,
 }
 
+/// What the decision indexes of a process amount to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Census {
+    /// How many are loaded.
+    pub indexes: usize,
+    /// How much memory they hold.
+    pub bytes: usize,
+    /// How many revisions the one that is furthest behind lacks of what is known to be committed.
+    pub revisions_behind: u64,
+}
+
 /// One index for each environment that was asked about.
 pub struct Decisions {
     store: Arc<dyn Store>,
@@ -69,6 +80,22 @@ impl Decisions {
             .unwrap_or_else(PoisonError::into_inner)
             .get(&environment)
             .map(Arc::clone)
+    }
+
+    /// What is held in memory right now. An index that is being moved at this moment is left out.
+    pub fn census(&self) -> Census {
+        let slots: Vec<Arc<Slot>> = {
+            let slots = self.slots.read().unwrap_or_else(PoisonError::into_inner);
+            slots.values().map(Arc::clone).collect()
+        };
+        slots
+            .iter()
+            .filter_map(|slot| slot.size())
+            .fold(Census::default(), |sum, (bytes, revisions_behind)| Census {
+                indexes: sum.indexes + 1,
+                bytes: sum.bytes + bytes,
+                revisions_behind: sum.revisions_behind.max(revisions_behind),
+            })
     }
 
     /// Asks the index of an environment if that takes no I/O: it is loaded and current, and what is asked for needs no

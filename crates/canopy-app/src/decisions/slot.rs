@@ -36,6 +36,14 @@ impl Slot {
         self.current(loaded.as_ref()).map(ask)
     }
 
+    /// The bytes of the index and how far it is behind its floor, if it is loaded and not being moved right now.
+    pub(super) fn size(&self) -> Option<(usize, u64)> {
+        let loaded = self.loaded.try_read().ok()?;
+        let index = self.trusted(loaded.as_ref())?;
+        let floor = self.floor.load(Ordering::Acquire);
+        Some((index.memory_bytes(), floor.saturating_sub(index.revision().get())))
+    }
+
     fn current<'a>(&self, loaded: Option<&'a Loaded>) -> Option<&'a AccessIndex> {
         let index = self.trusted(loaded)?;
         (index.revision().get() >= self.floor.load(Ordering::Acquire)).then_some(index)

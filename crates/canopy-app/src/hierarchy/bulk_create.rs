@@ -23,7 +23,7 @@ pub async fn run(
     mode: BulkMode,
 ) -> Result<Vec<Outcome<Node, HierarchyError>>, AppError> {
     unit_of_work::retry(|| async {
-        let mut tx = app.write(WriteScope::Environment(place.environment)).await?;
+        let mut tx = app.begin(call, WriteScope::Environment(place.environment)).await?;
         let now = app.now();
         let absent = || TenancyError::NotFound(Tenant::Environment);
         let (model, schema) = tx.hierarchy(place.environment).await?.ok_or_else(absent)?;
@@ -59,6 +59,7 @@ pub async fn run(
                 .map(|node| Change::NodePut(NodeFact::from(node)))
                 .collect(),
             entry,
+            &outcomes,
         )
         .await?;
         Ok(outcomes)

@@ -22,7 +22,7 @@ pub async fn run(
     seen: Version,
 ) -> Result<Node, AppError> {
     unit_of_work::retry(|| async {
-        let mut tx = app.write(WriteScope::Environment(place.environment)).await?;
+        let mut tx = app.begin(call, WriteScope::Environment(place.environment)).await?;
         let now = app.now();
         let before = tx.node(place.environment, id).await?;
         let before = before.ok_or(HierarchyError::NodeNotFound)?;
@@ -48,7 +48,7 @@ pub async fn run(
             .on("node", id, &after.name)
             .saying(vec![("before", state(&before)), ("after", state(&after))]);
         let changes = vec![Change::NodePut(NodeFact::from(&after))];
-        app.commit_within(tx, call, place, now, changes, entry).await?;
+        app.commit_within(tx, call, place, now, changes, entry, &after).await?;
         Ok(after)
     })
     .await

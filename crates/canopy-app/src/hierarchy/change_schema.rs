@@ -22,7 +22,7 @@ pub async fn run(
     seen: Version,
 ) -> Result<Version, AppError> {
     unit_of_work::retry(|| async {
-        let mut tx = app.write(WriteScope::Environment(place.environment)).await?;
+        let mut tx = app.begin(call, WriteScope::Environment(place.environment)).await?;
         let now = app.now();
         let absent = || TenancyError::NotFound(Tenant::Environment);
         let mut environment = tx.environment(place.environment).await?.ok_or_else(absent)?;
@@ -76,7 +76,7 @@ pub async fn run(
             }],
             audit: app.audit(call, now, entry),
         };
-        app.commit(tx, record).await?;
+        app.commit(tx, call, record, &()).await?;
         Ok(environment.version)
     })
     .await

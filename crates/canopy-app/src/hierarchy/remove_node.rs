@@ -22,7 +22,7 @@ pub async fn run(
     seen: Version,
 ) -> Result<(), AppError> {
     unit_of_work::retry(|| async {
-        let mut tx = app.write(WriteScope::Environment(place.environment)).await?;
+        let mut tx = app.begin(call, WriteScope::Environment(place.environment)).await?;
         let now = app.now();
         let environment = place.environment;
         let node = tx.node(environment, id).await?.ok_or(HierarchyError::NodeNotFound)?;
@@ -44,8 +44,8 @@ pub async fn run(
         if !assignments.is_empty() {
             entry.severity = AuditSeverity::Warning;
         }
-        app.commit_within(tx, call, place, now, steps(&assignments, &nodes), entry)
-            .await
+        let changes = steps(&assignments, &nodes);
+        app.commit_within(tx, call, place, now, changes, entry, &()).await
     })
     .await
 }

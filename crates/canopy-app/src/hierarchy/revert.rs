@@ -15,7 +15,7 @@ use canopy_domain::{
 /// [`HierarchyError::AlreadyFlat`]; [`AppError::Store`].
 pub async fn run(app: &App, call: &Call, place: &EnvironmentPlace) -> Result<RevertCounts, AppError> {
     unit_of_work::retry(|| async {
-        let mut tx = app.write(WriteScope::Environment(place.environment)).await?;
+        let mut tx = app.begin(call, WriteScope::Environment(place.environment)).await?;
         let now = app.now();
         let (mut environment, revert) = planned(tx.as_mut(), place, now).await?;
         tx.delete_assignments(place.environment, &revert.dropped).await?;
@@ -30,7 +30,8 @@ pub async fn run(app: &App, call: &Call, place: &EnvironmentPlace) -> Result<Rev
             .on("environment", environment.id, &environment.name)
             .saying(told(&revert));
         entry.severity = AuditSeverity::Warning;
-        app.commit_within(tx, call, place, now, revert.steps(), entry).await?;
+        app.commit_within(tx, call, place, now, revert.steps(), entry, &revert.counts)
+            .await?;
         Ok(revert.counts)
     })
     .await

@@ -49,7 +49,7 @@ pub async fn run(
             application: place.application,
             identities: ids.to_vec(),
         };
-        let mut tx = app.write(scope).await?;
+        let mut tx = app.begin(call, scope).await?;
         let now = app.now();
         let facts = tx.identity_facts(place.account, place.application, ids).await?;
         let settled = bulk::settle(plan(app, place.application, ids, &facts, now), mode.atomic);
@@ -103,11 +103,13 @@ pub async fn run(
         let changes = member_changes(tx.as_mut(), place.application, &steps).await?;
         app.commit(
             tx,
+            call,
             CommitRecord {
                 at: now,
                 changes,
                 audit,
             },
+            &outcomes,
         )
         .await?;
         Ok(outcomes)

@@ -34,7 +34,7 @@ pub async fn run(
         own.ok_or(TenancyError::NotFound(Tenant::Application))?;
     }
     unit_of_work::retry(|| async {
-        let mut tx = app.write(scope(account, application)).await?;
+        let mut tx = app.begin(call, scope(account, application)).await?;
         let now = app.now();
         let taken = tx.taken_identifiers(account, &TakenIdentifiers::of(items)).await?;
         let outcomes: Vec<Outcome<Identity, IdentityError>> = bulk::settle(plan(items, &taken), mode.atomic)
@@ -98,11 +98,13 @@ pub async fn run(
         let audit = app.audit(call, now, entry);
         app.commit(
             tx,
+            call,
             CommitRecord {
                 at: now,
                 changes,
                 audit,
             },
+            &outcomes,
         )
         .await?;
         Ok(outcomes)

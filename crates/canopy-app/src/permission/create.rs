@@ -33,7 +33,7 @@ pub async fn run(
     items: &[NewPermission],
 ) -> Result<Vec<Permission>, AppError> {
     unit_of_work::retry(|| async {
-        let mut tx = app.write(WriteScope::Environment(place.environment)).await?;
+        let mut tx = app.begin(call, WriteScope::Environment(place.environment)).await?;
         let now = app.now();
         let keys: Vec<PermissionKey> = items.iter().map(|item| item.key.clone()).collect();
         let existing = tx.permission_ids(place.environment, &keys).await?;
@@ -78,7 +78,8 @@ pub async fn run(
                 key: one.key.clone(),
             })
         });
-        app.commit_within(tx, call, place, now, steps.collect(), entry).await?;
+        app.commit_within(tx, call, place, now, steps.collect(), entry, &made)
+            .await?;
         Ok(made)
     })
     .await

@@ -27,7 +27,7 @@ pub struct NewRole {
 /// [`RoleError::NameTaken`], [`RoleError::UnknownPermissionKeys`]; [`AppError::Store`].
 pub async fn run(app: &App, call: &Call, place: &EnvironmentPlace, new: &NewRole) -> Result<Role, AppError> {
     unit_of_work::retry(|| async {
-        let mut tx = app.write(WriteScope::Environment(place.environment)).await?;
+        let mut tx = app.begin(call, WriteScope::Environment(place.environment)).await?;
         let now = app.now();
         let known = known_permissions(tx.as_mut(), place.environment, &new.permission_keys).await?;
         let role = Role {
@@ -60,7 +60,7 @@ pub async fn run(app: &App, call: &Call, place: &EnvironmentPlace, new: &NewRole
             permissions,
         };
         let changes = vec![Change::RolePut(fact)];
-        app.commit_within(tx, call, place, now, changes, entry).await?;
+        app.commit_within(tx, call, place, now, changes, entry, &role).await?;
         Ok(role)
     })
     .await

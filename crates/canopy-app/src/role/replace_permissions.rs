@@ -21,7 +21,7 @@ pub async fn run(
     keys: &[PermissionKey],
 ) -> Result<(), AppError> {
     unit_of_work::retry(|| async {
-        let mut tx = app.write(WriteScope::Environment(place.environment)).await?;
+        let mut tx = app.begin(call, WriteScope::Environment(place.environment)).await?;
         let now = app.now();
         let mut role = tx.role(place.environment, id).await?.ok_or(RoleError::NotFound)?;
         if role.kind.is_system() {
@@ -61,7 +61,7 @@ pub async fn run(
             permissions: wanted.iter().copied().collect(),
         };
         let changes = vec![Change::RolePut(fact)];
-        app.commit_within(tx, call, place, now, changes, entry).await?;
+        app.commit_within(tx, call, place, now, changes, entry, &()).await?;
         Ok(())
     })
     .await

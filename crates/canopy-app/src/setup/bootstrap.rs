@@ -33,7 +33,7 @@ pub async fn run(
     request: &BootstrapRequest,
 ) -> Result<BootstrapCounts, AppError> {
     unit_of_work::retry(|| async {
-        let mut tx = app.write(WriteScope::Environment(place.environment)).await?;
+        let mut tx = app.begin(call, WriteScope::Environment(place.environment)).await?;
         let now = app.now();
         let catalog = tx.catalog(place.environment).await?;
         let plan = plan(request, &catalog)?;
@@ -87,7 +87,7 @@ pub async fn run(
                 ("permission_ids", Detail::texts(permissions.iter().map(|one| one.id))),
                 ("role_ids", Detail::texts(roles.iter().map(|one| one.id))),
             ]);
-        app.commit_within(tx, call, place, now, changes, entry).await?;
+        app.commit_within(tx, call, place, now, changes, entry, &counts).await?;
         Ok(counts)
     })
     .await

@@ -12,7 +12,7 @@ use canopy_domain::{Account, AccountId, DisplayName, JsonObject, Slug, Tenant, V
 /// [`TenancyError::SlugTaken`](canopy_domain::TenancyError::SlugTaken); [`AppError::Store`].
 pub async fn run(app: &App, call: &Call, new: &NewTenant) -> Result<Account, AppError> {
     unit_of_work::retry(|| async {
-        let mut tx = app.write(WriteScope::Installation).await?;
+        let mut tx = app.begin(call, WriteScope::Installation).await?;
         let now = app.now();
         let accounts = tx.accounts().await?;
         let slug = new.slug(Tenant::Account, |slug| {
@@ -50,11 +50,13 @@ pub async fn run(app: &App, call: &Call, new: &NewTenant) -> Result<Account, App
         );
         app.commit(
             tx,
+            call,
             CommitRecord {
                 at: now,
                 changes,
                 audit,
             },
+            &account,
         )
         .await?;
         app.directory().clear();

@@ -12,7 +12,7 @@ use canopy_domain::{AccountId, Application, TenancyError, Tenant};
 /// [`TenancyError::SlugTaken`]; [`AppError::Store`].
 pub async fn run(app: &App, call: &Call, account: AccountId, new: &NewTenant) -> Result<Application, AppError> {
     unit_of_work::retry(|| async {
-        let mut tx = app.write(WriteScope::Account(account)).await?;
+        let mut tx = app.begin(call, WriteScope::Account(account)).await?;
         let now = app.now();
         let owner = tx
             .account(account)
@@ -31,11 +31,13 @@ pub async fn run(app: &App, call: &Call, account: AccountId, new: &NewTenant) ->
         let audit = audit(app, call, now, "application.create", resource, place, metadata);
         app.commit(
             tx,
+            call,
             CommitRecord {
                 at: now,
                 changes,
                 audit,
             },
+            &application,
         )
         .await?;
         app.directory().clear();

@@ -15,7 +15,7 @@ use canopy_domain::{ApplicationPlace, Environment, TenancyError, Tenant};
 /// [`TenancyError::SlugTaken`]; [`AppError::Store`].
 pub async fn run(app: &App, call: &Call, place: ApplicationPlace, new: &NewTenant) -> Result<Environment, AppError> {
     unit_of_work::retry(|| async {
-        let mut tx = app.write(WriteScope::Application(place.application)).await?;
+        let mut tx = app.begin(call, WriteScope::Application(place.application)).await?;
         let now = app.now();
         let account = tx
             .account(place.account)
@@ -42,11 +42,13 @@ pub async fn run(app: &App, call: &Call, place: ApplicationPlace, new: &NewTenan
         let audit = audit(app, call, now, "environment.create", resource, at, metadata);
         app.commit(
             tx,
+            call,
             CommitRecord {
                 at: now,
                 changes: vec![changes],
                 audit,
             },
+            &environment,
         )
         .await?;
         app.directory().clear();

@@ -4,6 +4,7 @@ use canopy_app::{AppError, BulkMode};
 use canopy_domain::access::{DenialReason, Scope};
 use canopy_domain::assignment::bulk_create::NewAssignment;
 use canopy_domain::assignment::change::{AssignmentPatch, ChangeRoleError, Edge};
+use canopy_domain::audit::listing::AuditQuery;
 use canopy_domain::bulk::Outcome;
 use canopy_domain::*;
 use uuid::Uuid;
@@ -203,7 +204,11 @@ async fn a_batch_leaves_one_event_with_all_ids_and_the_revision() {
             .await,
     );
     let mut tx = world.store.read().await.unwrap();
-    let event = tx.audit_events(world.place.account, 1).await.unwrap().remove(0);
+    let event = tx
+        .audit_events(world.place.account, &AuditQuery::newest(1))
+        .await
+        .unwrap()
+        .remove(0);
     let revision = tx.revision(world.place.environment).await.unwrap();
     assert_eq!((event.action.as_str(), event.revision), ("assignment.create", revision));
     assert_eq!(

@@ -6,8 +6,9 @@ use canopy_app::access::evaluate;
 use canopy_app::assignment::bulk_create;
 use canopy_app::decisions::Consistency;
 use canopy_app::{App, AppError, BulkMode, tenancy};
+use canopy_domain::Timestamp;
 use canopy_domain::access::{Question, Scope};
-use canopy_domain::port::{ReadTx, Store, StoreError, WriteScope, WriteTx};
+use canopy_domain::port::{Begun, Installation, ReadTx, RequestIdentity, Store, StoreError, WriteScope, WriteTx};
 use canopy_storage_memory::MemoryStore;
 use canopy_testkit::{CountingIds, CountingSecrets, FixedClock};
 use std::sync::Arc;
@@ -19,6 +20,13 @@ mockall::mock! {
     impl Store for Failing {
         async fn read(&self) -> Result<Box<dyn ReadTx>, StoreError>;
         async fn write(&self, scope: WriteScope) -> Result<Box<dyn WriteTx>, StoreError>;
+        async fn write_once(
+            &self,
+            scope: WriteScope,
+            request: RequestIdentity,
+            since: Timestamp,
+        ) -> Result<Begun, StoreError>;
+        fn installation(&self) -> &'static dyn Installation;
         async fn ping(&self) -> Result<(), StoreError>;
     }
 }
@@ -46,6 +54,19 @@ impl Store for FailingFirst {
             return self.mock.write(scope).await;
         }
         self.real.write(scope).await
+    }
+
+    async fn write_once(
+        &self,
+        scope: WriteScope,
+        request: RequestIdentity,
+        since: Timestamp,
+    ) -> Result<Begun, StoreError> {
+        self.real.write_once(scope, request, since).await
+    }
+
+    fn installation(&self) -> &dyn Installation {
+        self.real.installation()
     }
 
     async fn ping(&self) -> Result<(), StoreError> {
@@ -126,6 +147,19 @@ impl Store for Gated {
 
     async fn write(&self, scope: WriteScope) -> Result<Box<dyn WriteTx>, StoreError> {
         self.real.write(scope).await
+    }
+
+    async fn write_once(
+        &self,
+        scope: WriteScope,
+        request: RequestIdentity,
+        since: Timestamp,
+    ) -> Result<Begun, StoreError> {
+        self.real.write_once(scope, request, since).await
+    }
+
+    fn installation(&self) -> &dyn Installation {
+        self.real.installation()
     }
 
     async fn ping(&self) -> Result<(), StoreError> {

@@ -6,8 +6,10 @@ use canopy_app::access::evaluate;
 use canopy_app::decisions::Consistency;
 use canopy_app::{App, AppError};
 use canopy_domain::access::{Question, Scope};
-use canopy_domain::port::{News, ReadTx, SharedStore, Store, StoreError, WriteScope, WriteTx};
-use canopy_domain::{EnvironmentId, IdentityId, Revision};
+use canopy_domain::port::{
+    Begun, Installation, News, ReadTx, RequestIdentity, SharedStore, Store, StoreError, WriteScope, WriteTx,
+};
+use canopy_domain::{EnvironmentId, IdentityId, Revision, Timestamp};
 use canopy_storage_memory::MemoryStore;
 use canopy_testkit::{CountingIds, CountingSecrets};
 use std::sync::Arc;
@@ -54,8 +56,27 @@ impl Store for Shared {
         self.store.write(scope).await
     }
 
+    async fn write_once(
+        &self,
+        scope: WriteScope,
+        request: RequestIdentity,
+        since: Timestamp,
+    ) -> Result<Begun, StoreError> {
+        self.reach()?;
+        self.store.write_once(scope, request, since).await
+    }
+
     fn shared(&self) -> Option<&dyn SharedStore> {
         Some(self)
+    }
+
+    async fn append_audit_events(&self, events: &[AuditEvent]) -> Result<(), StoreError> {
+        self.reach()?;
+        self.store.append_audit_events(events).await
+    }
+
+    fn installation(&self) -> &dyn Installation {
+        self.store.installation()
     }
 
     async fn ping(&self) -> Result<(), StoreError> {

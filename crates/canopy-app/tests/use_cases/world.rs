@@ -9,6 +9,7 @@ use canopy_app::tenancy::{self, NewTenant};
 use canopy_app::{App, AppError, BulkMode, Call, Caller};
 use canopy_domain::access::{DenialReason, Question, Scope};
 use canopy_domain::assignment::bulk_create::NewAssignment;
+use canopy_domain::audit::listing::AuditQuery;
 use canopy_domain::bulk::Outcome;
 use canopy_domain::identity::create::NewIdentity;
 use canopy_domain::port::{Store, WriteScope};
@@ -42,12 +43,12 @@ pub fn key(text: &str) -> PermissionKey {
 }
 
 pub fn operator() -> Call {
-    Call {
-        caller: Caller::Operator {
+    Call::new(
+        Caller::Operator {
             subject: "root".to_owned(),
         },
-        request_id: "request-1".to_owned(),
-    }
+        "request-1".to_owned(),
+    )
 }
 
 pub fn tenant(text: &str) -> NewTenant {
@@ -208,7 +209,10 @@ impl World {
         let revision = tx.revision(self.place.environment).await.unwrap().unwrap();
         (
             revision,
-            tx.audit_events(self.place.account, 10_000).await.unwrap().len(),
+            tx.audit_events(self.place.account, &AuditQuery::newest(10_000))
+                .await
+                .unwrap()
+                .len(),
         )
     }
 
@@ -222,7 +226,10 @@ impl World {
         let mut role = tx.role(self.place.environment, id).await.unwrap().unwrap();
         role.is_active = false;
         tx.update_roles(&[role]).await.unwrap();
-        let mut audit = tx.audit_events(self.place.account, 1).await.unwrap();
+        let mut audit = tx
+            .audit_events(self.place.account, &AuditQuery::newest(1))
+            .await
+            .unwrap();
         let model = audit.pop().unwrap();
         let audit = canopy_domain::audit::AuditEvent {
             id: canopy_domain::audit::AuditEventId::new(self.app.mint()),

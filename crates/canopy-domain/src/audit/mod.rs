@@ -1,10 +1,11 @@
 //! Audit events: who did what to which resource, kept with the change itself.
 
 mod detail;
+pub mod listing;
 
 use crate::id::id_type;
 use crate::words::words;
-use crate::{AccountId, ApplicationId, EnvironmentId, Revision, Timestamp};
+use crate::{AccountId, ApplicationId, EnvironmentId, Revision, Timestamp, fold_case};
 
 pub use detail::Detail;
 
@@ -46,6 +47,8 @@ words!(
         Assignment = "assignment",
         /// API keys.
         ApiKey = "api_key",
+        /// Calls that were refused because of who made them.
+        Access = "access",
     }
 );
 
@@ -115,6 +118,24 @@ pub struct AuditEvent {
     pub correlation_id: String,
     /// When it happened.
     pub created_at: Timestamp,
+}
+
+impl AuditEvent {
+    /// The text that searches look into: action, actor and thing as people know them, with their case folded. Stored with
+    /// the event, so that every store finds the same.
+    ///
+    /// ```
+    /// # use canopy_domain::audit::searched_text;
+    /// assert_eq!(searched_text("role.create", "Ada", "Editor"), "role.create\nada\neditor");
+    /// ```
+    pub fn searched_text(&self) -> String {
+        searched_text(self.action, &self.actor.label, &self.resource_label)
+    }
+}
+
+/// [`AuditEvent::searched_text`] of its parts. No search has a line break, so none reaches from one part into the next.
+pub fn searched_text(action: &str, actor_label: &str, resource_label: &str) -> String {
+    fold_case(&[action, actor_label, resource_label].join("\n"))
 }
 
 /// An audit event as it was stored, with the revision its change took.

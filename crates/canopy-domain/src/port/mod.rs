@@ -4,6 +4,8 @@
 //! [`StoreError`]; anything else is opaque to it.
 
 pub mod clock;
+pub mod idempotency;
+pub mod installation;
 pub mod reader;
 pub mod secret;
 pub mod shared;
@@ -12,6 +14,8 @@ pub mod token;
 pub mod writer;
 
 pub use clock::{Clock, Ids};
+pub use idempotency::{Begun, KeptAnswer, RequestIdentity, RunningClaim, RunningRequests};
+pub use installation::{Installation, SigningKey};
 pub use reader::ReadTx;
 pub use secret::Secrets;
 pub use shared::{News, SharedStore};

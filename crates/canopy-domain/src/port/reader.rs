@@ -8,6 +8,8 @@ use super::StoreError;
 use crate::access::{Change, Snapshot, SubjectFact};
 use crate::assignment::bulk_create::AssignmentFacts;
 use crate::assignment::listing::{AssignmentQuery, AssignmentSummary, AssignmentView, NodeAssignmentSummary};
+use crate::audit::listing::AuditQuery;
+use crate::audit::{AuditEventId, StoredAuditEvent};
 use crate::hierarchy::create::NodeFacts;
 use crate::hierarchy::remove::NodeUses;
 use crate::hierarchy::schema_change::TreeShape;
@@ -227,12 +229,18 @@ pub trait AccessReader: Send {
 /// The audit log.
 #[async_trait]
 pub trait AuditReader: Send {
-    /// The newest events of an account, newest first (by `created_at`, then id), at most `limit`.
+    /// The account's events that fit the query, newest first (by `created_at`, then id).
     async fn audit_events(
         &mut self,
         account: AccountId,
-        limit: u32,
-    ) -> Result<Vec<crate::audit::StoredAuditEvent>, StoreError>;
+        query: &AuditQuery,
+    ) -> Result<Vec<StoredAuditEvent>, StoreError>;
+    /// One event of the account.
+    async fn audit_event(
+        &mut self,
+        account: AccountId,
+        id: AuditEventId,
+    ) -> Result<Option<StoredAuditEvent>, StoreError>;
 }
 
 /// A unit of work that reads, from one consistent state.

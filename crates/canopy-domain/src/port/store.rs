@@ -1,6 +1,6 @@
 //! The store and its units of work.
 
-use super::{ReadTx, SharedStore, WriteTx};
+use super::{Begun, Installation, ReadTx, RequestIdentity, SharedStore, WriteTx};
 use crate::access::Change;
 use crate::audit::AuditEvent;
 use crate::{AccountId, ApplicationId, EnvironmentId, IdentityId, Timestamp};
@@ -129,10 +129,31 @@ pub trait Store: Send + Sync {
     /// [`StoreError::Busy`] when the locks cannot be had before the store's deadline, [`StoreError::Unavailable`].
     async fn write(&self, scope: WriteScope) -> Result<Box<dyn WriteTx>, StoreError>;
 
+    /// Stores audit events that go with no change, such as those of refused calls: all of them or none, in one
+    /// transaction of their own, with a constant number of statements. They take no revision, and their accounts exist.
+    ///
+    /// # Errors
+    /// Any [`StoreError`].
+    async fn append_audit_events(&self, events: &[AuditEvent]) -> Result<(), StoreError>;
+    /// Opens a unit of work as [`write`](Self::write) does, for a request that may be repeated: unless the same request is
+    /// being answered by anybody, or has an answer that was kept at or after `since`. Neither is waited for.
+    ///
+    /// # Errors
+    /// As [`write`](Self::write).
+    async fn write_once(
+        &self,
+        scope: WriteScope,
+        request: RequestIdentity,
+        since: Timestamp,
+    ) -> Result<Begun, StoreError>;
+
     /// What the store offers to processes that share it; `None` where this process is the only one that writes to it.
     fn shared(&self) -> Option<&dyn SharedStore> {
         None
     }
+
+    /// What the processes of this installation share besides its data.
+    fn installation(&self) -> &dyn Installation;
 
     /// Makes sure that the store answers.
     ///

@@ -10,10 +10,10 @@
 //!
 //! Every method takes a whole set with a constant number of statements; the empty set is no statement at all.
 
-use super::{CommitRecord, ReadTx, StoreError};
+use super::{CommitRecord, KeptAnswer, ReadTx, StoreError};
 use crate::{
     Account, Application, Assignment, AssignmentId, Environment, EnvironmentId, HierarchySchema, Identity, Membership,
-    Node, NodeId, Permission, PermissionId, Revision, Role, RoleId,
+    Node, NodeId, Permission, PermissionId, Revision, Role, RoleId, Timestamp,
 };
 use async_trait::async_trait;
 
@@ -109,10 +109,18 @@ pub trait AssignmentWriter: Send {
     async fn delete_assignments(&mut self, environment: EnvironmentId, ids: &[AssignmentId]) -> Result<(), StoreError>;
 }
 
+/// Answers of requests that may be repeated.
+#[async_trait]
+pub trait AnswerWriter: Send {
+    /// Keeps the answer of the request that the unit of work was opened for, in place of any older one, and forgets some of
+    /// the answers kept before `outdated`.
+    async fn keep_answer(&mut self, answer: &KeptAnswer, outdated: Timestamp) -> Result<(), StoreError>;
+}
+
 /// A unit of work that reads and writes. Dropped without [`commit`](Self::commit), it leaves nothing behind.
 #[async_trait]
 pub trait WriteTx:
-    ReadTx + TenancyWriter + PermissionWriter + RoleWriter + NodeWriter + IdentityWriter + AssignmentWriter
+    ReadTx + TenancyWriter + PermissionWriter + RoleWriter + NodeWriter + IdentityWriter + AssignmentWriter + AnswerWriter
 {
     /// Writes the history and makes everything permanent, or nothing. Each environment named in the record takes its
     /// next revision, its change record is stored under it, and the audit event is stored once: with the revision that the

@@ -4,6 +4,7 @@ use super::hierarchy::only;
 use crate::answer::{Created, Found, NoContent, PageOf, Representation};
 use crate::bulk::{BulkAnswer, SentItems};
 use crate::error_code::ErrorCode as E;
+use crate::idempotency::Repeatable;
 use crate::input::{Body, Sent};
 use crate::operation::Operation;
 use crate::problem::Problem;
@@ -401,21 +402,24 @@ async fn get_summary(request: Request<EnvironmentPlace>) -> Result<Found<Assignm
 
 async fn post_assignment(
     request: Request<EnvironmentPlace, (), (), Body<CreateAssignment>>,
-) -> Result<Created<AssignmentBody>, Problem> {
+) -> Result<Repeatable<Created<AssignmentBody>>, Problem> {
     let (Body(body), request) = request.take_body();
     let (place, items) = (request.scope, [NewAssignment::from(body)]);
-    let made = request
-        .run(move |app, call| async move { bulk_create::run(&app, &call, &place, &items, BulkMode::SINGLE).await });
-    let assignment = only(made.await?)?;
-    Ok(Created {
-        name: assignment.id.to_string(),
-        body: AssignmentBody::of(&assignment),
-    })
+    let create = move |app, call| async move { bulk_create::run(&app, &call, &place, &items, BulkMode::SINGLE).await };
+    request
+        .write(create, |made| {
+            let assignment = only(made)?;
+            Ok(Created {
+                name: assignment.id.to_string(),
+                body: AssignmentBody::of(&assignment),
+            })
+        })
+        .await
 }
 
 async fn post_assignments(
     request: Request<EnvironmentPlace, (), (), Sent<BulkCreateAssignments>>,
-) -> Result<BulkAnswer<AssignmentBody>, Problem> {
+) -> Result<Repeatable<BulkAnswer<AssignmentBody>>, Problem> {
     let (Sent { body, raw }, request) = request.take_body();
     let place = request.scope;
     let mode = BulkMode {
@@ -423,38 +427,44 @@ async fn post_assignments(
         dry_run: body.dry_run,
     };
     let items: Vec<NewAssignment> = body.assignments.0.into_iter().map(NewAssignment::from).collect();
-    let created =
-        request.run(move |app, call| async move { bulk_create::run(&app, &call, &place, &items, mode).await });
     let sent = SentItems {
         raw,
         member: "assignments",
     };
-    Ok(BulkAnswer::of(created.await?, mode.dry_run, sent, |one| {
-        AssignmentBody::of(&one)
-    }))
+    let create = move |app, call| async move { bulk_create::run(&app, &call, &place, &items, mode).await };
+    request
+        .once_only_if(mode.dry_run)
+        .write(create, move |outcomes| {
+            Ok(BulkAnswer::of(outcomes, mode.dry_run, sent.clone(), |one| {
+                AssignmentBody::of(&one)
+            }))
+        })
+        .await
 }
 
 async fn remove_assignments(
     request: Request<EnvironmentPlace, (), (), Body<BulkRemoveAssignments>>,
-) -> Result<NoContent, Problem> {
+) -> Result<Repeatable<NoContent>, Problem> {
     let (Body(body), request) = request.take_body();
     let (place, ids) = (request.scope, body.assignment_ids.0);
-    request
-        .run(move |app, call| async move { bulk_remove::run(&app, &call, &place, &ids).await })
-        .await?;
-    Ok(NoContent)
+    let remove = move |app, call| async move { bulk_remove::run(&app, &call, &place, &ids).await };
+    request.write(remove, |()| Ok(NoContent)).await
 }
 
 async fn change_roles(
     request: Request<EnvironmentPlace, (), (), Body<BulkChangeRole>>,
-) -> Result<Found<RoleChanged>, Problem> {
+) -> Result<Repeatable<Found<RoleChanged>>, Problem> {
     let (Body(body), request) = request.take_body();
     let (place, ids, role) = (request.scope, body.assignment_ids.0, body.role_id);
-    let changed = request.run(move |app, call| async move { change_role::run(&app, &call, &place, &ids, role).await });
-    Ok(Found(RoleChanged {
-        message: "the role of the assignments was changed",
-        updated: changed.await?,
-    }))
+    let change = move |app, call| async move { change_role::run(&app, &call, &place, &ids, role).await };
+    request
+        .write(change, |updated| {
+            Ok(Found(RoleChanged {
+                message: "the role of the assignments was changed",
+                updated,
+            }))
+        })
+        .await
 }
 
 async fn get_assignment(request: Request<EnvironmentPlace, AssignmentId>) -> Result<Found<AssignmentBody>, Problem> {

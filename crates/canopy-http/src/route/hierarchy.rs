@@ -8,6 +8,7 @@ mod tree;
 use crate::answer::{Created, Found, NoContent, Representation};
 use crate::bulk::{BulkAnswer, SentItems};
 use crate::error_code::ErrorCode as E;
+use crate::idempotency::Repeatable;
 use crate::input::{Body, IfMatch, Sent};
 use crate::operation::Operation;
 use crate::problem::Problem;
@@ -339,7 +340,9 @@ request_body!(
     }
 );
 
-async fn post_node(request: Request<EnvironmentPlace, (), (), Body<CreateNode>>) -> Result<Created<NodeBody>, Problem> {
+async fn post_node(
+    request: Request<EnvironmentPlace, (), (), Body<CreateNode>>,
+) -> Result<Repeatable<Created<NodeBody>>, Problem> {
     let (Body(body), request) = request.take_body();
     let place = request.scope;
     let new = [NewNode {
@@ -350,13 +353,16 @@ async fn post_node(request: Request<EnvironmentPlace, (), (), Body<CreateNode>>)
         slug: body.slug,
         metadata: body.metadata.unwrap_or_default(),
     }];
-    let made = request
-        .run(move |app, call| async move { bulk_create::run(&app, &call, &place, &new, BulkMode::SINGLE).await });
-    let node = only(made.await?)?;
-    Ok(Created {
-        name: node.id.to_string(),
-        body: NodeBody::of(place.application)(node),
-    })
+    let create = move |app, call| async move { bulk_create::run(&app, &call, &place, &new, BulkMode::SINGLE).await };
+    request
+        .write(create, move |made| {
+            let node = only(made)?;
+            Ok(Created {
+                name: node.id.to_string(),
+                body: NodeBody::of(place.application)(node),
+            })
+        })
+        .await
 }
 
 /// What became of the one item of a call.
@@ -370,7 +376,7 @@ pub(super) fn only<T, E: Into<Problem>>(outcomes: Vec<Outcome<T, E>>) -> Result<
 
 async fn post_nodes(
     request: Request<EnvironmentPlace, (), (), Sent<BulkCreateNodes>>,
-) -> Result<BulkAnswer<NodeBody>, Problem> {
+) -> Result<Repeatable<BulkAnswer<NodeBody>>, Problem> {
     let (Sent { body, raw }, request) = request.take_body();
     let place = request.scope;
     let mode = BulkMode {
@@ -378,16 +384,15 @@ async fn post_nodes(
         dry_run: body.dry_run,
     };
     let items: Vec<NewNode> = body.nodes.0.into_iter().map(|item| item.0).collect();
-    let created = request
-        .run(move |app, call| async move { bulk_create::run(&app, &call, &place, &items, mode).await })
-        .await?;
     let sent = SentItems { raw, member: "nodes" };
-    Ok(BulkAnswer::of(
-        created,
-        mode.dry_run,
-        sent,
-        NodeBody::of(place.application),
-    ))
+    let create = move |app, call| async move { bulk_create::run(&app, &call, &place, &items, mode).await };
+    request
+        .once_only_if(mode.dry_run)
+        .write(create, move |outcomes| {
+            let shown = NodeBody::of(place.application);
+            Ok(BulkAnswer::of(outcomes, mode.dry_run, sent.clone(), shown))
+        })
+        .await
 }
 
 async fn get_one(request: Request<EnvironmentPlace, NodeId>) -> Result<Found<NodeDetail>, Problem> {
@@ -401,19 +406,20 @@ async fn get_one(request: Request<EnvironmentPlace, NodeId>) -> Result<Found<Nod
 type Change<T> = Request<EnvironmentPlace, NodeId, (), IfMatch<Body<T>>>;
 
 async fn patch_node(request: Change<ChangeNode>) -> Result<Found<NodeBody>, Problem> {
-    change(request, NodePatch::from).await
-}
-
-async fn move_node(request: Change<MoveNode>) -> Result<Found<NodeBody>, Problem> {
-    change(request, |body| NodePatch::to(body.parent_node_id)).await
-}
-
-async fn change<T>(request: Change<T>, patch: impl FnOnce(T) -> NodePatch) -> Result<Found<NodeBody>, Problem> {
     let (IfMatch { input, version }, request) = request.take_body();
-    let (place, id, patch) = (request.scope, request.id, patch(input.0));
-    let changed =
-        request.run(move |app, call| async move { change_node::run(&app, &call, &place, id, &patch, version).await });
-    Ok(Found(NodeBody::of(place.application)(changed.await?)))
+    let (place, id, patch) = (request.scope, request.id, NodePatch::from(input.0));
+    let changed = request
+        .run(move |app, call| async move { change_node::run(&app, &call, &place, id, &patch, version).await })
+        .await?;
+    Ok(Found(NodeBody::of(place.application)(changed)))
+}
+
+async fn move_node(request: Change<MoveNode>) -> Result<Repeatable<Found<NodeBody>>, Problem> {
+    let (IfMatch { input, version }, request) = request.take_body();
+    let (place, id, patch) = (request.scope, request.id, NodePatch::to(input.0.parent_node_id));
+    let change = move |app, call| async move { change_node::run(&app, &call, &place, id, &patch, version).await };
+    let show = NodeBody::of(place.application);
+    request.write(change, move |node| Ok(Found(show(node)))).await
 }
 
 async fn delete_node(

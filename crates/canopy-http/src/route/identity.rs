@@ -4,10 +4,12 @@ use super::hierarchy::only;
 use crate::answer::{Created, Found, Made, PageOf, Representation};
 use crate::bulk::{BulkAnswer, SentItems};
 use crate::error_code::ErrorCode as E;
+use crate::idempotency::Repeatable;
 use crate::input::{Body, Sent};
 use crate::operation::Operation;
 use crate::problem::Problem;
 use crate::request::Request;
+use crate::scope::ApplicationReach;
 use crate::wire::{
     Batch, Instant, PageNumber, Search, ShownMembership, Take, Whole, page, request_body, request_query,
 };
@@ -263,11 +265,11 @@ async fn list_of_account(
 }
 
 async fn list_of_application(
-    request: Request<ApplicationPlace, (), ListApplicationIdentities>,
+    request: Request<ApplicationReach, (), ListApplicationIdentities>,
 ) -> Result<PageOf<IdentityBody>, Problem> {
     let (query, request) = request.take_query();
     let asked = IdentityQuery {
-        member_of: Some(request.scope.application),
+        member_of: Some(request.scope.place.application),
         not_member_of: None,
         status: query.status,
         has_any_assignment: query.has_any_assignment,
@@ -276,7 +278,7 @@ async fn list_of_application(
         order: query.order,
         page: page(query.page, query.take),
     };
-    identities(&request, request.scope.account, asked).await
+    identities(&request, request.scope.place.account, asked).await
 }
 
 async fn identities<S>(
@@ -293,7 +295,7 @@ async fn identities<S>(
 
 async fn post_identity(
     request: Request<AccountId, (), (), Body<CreateIdentity>>,
-) -> Result<Created<IdentityBody>, Problem> {
+) -> Result<Repeatable<Created<IdentityBody>>, Problem> {
     let (Body(body), request) = request.take_body();
     let (account, application) = (request.scope, body.application_id);
     let new = [NewIdentity {
@@ -304,19 +306,23 @@ async fn post_identity(
         external_id: body.external_id,
         metadata: body.metadata,
     }];
-    let made = request.run(move |app, call| async move {
+    let create = move |app, call| async move {
         bulk_create::run(&app, &call, account, application, &new, BulkMode::SINGLE).await
-    });
-    let identity = only(made.await?)?;
-    Ok(Created {
-        name: identity.id.to_string(),
-        body: IdentityBody::of(identity),
-    })
+    };
+    request
+        .write(create, |made| {
+            let identity = only(made)?;
+            Ok(Created {
+                name: identity.id.to_string(),
+                body: IdentityBody::of(identity),
+            })
+        })
+        .await
 }
 
 async fn post_identities(
     request: Request<AccountId, (), (), Sent<BulkCreateIdentities>>,
-) -> Result<BulkAnswer<IdentityBody>, Problem> {
+) -> Result<Repeatable<BulkAnswer<IdentityBody>>, Problem> {
     let (Sent { body, raw }, request) = request.take_body();
     let (account, application) = (request.scope, body.application_id);
     let mode = BulkMode {
@@ -332,13 +338,18 @@ async fn post_identities(
         metadata: item.metadata,
     });
     let items: Vec<NewIdentity> = items.collect();
-    let created = request
-        .run(move |app, call| async move { bulk_create::run(&app, &call, account, application, &items, mode).await });
+    let create =
+        move |app, call| async move { bulk_create::run(&app, &call, account, application, &items, mode).await };
     let sent = SentItems {
         raw,
         member: "identities",
     };
-    Ok(BulkAnswer::of(created.await?, mode.dry_run, sent, IdentityBody::of))
+    request
+        .once_only_if(mode.dry_run)
+        .write(create, move |outcomes| {
+            Ok(BulkAnswer::of(outcomes, mode.dry_run, sent.clone(), IdentityBody::of))
+        })
+        .await
 }
 
 async fn get_identity(request: Request<AccountId, IdentityId>) -> Result<Found<IdentityBody>, Problem> {
@@ -351,18 +362,20 @@ async fn get_identity(request: Request<AccountId, IdentityId>) -> Result<Found<I
 
 async fn post_membership(
     request: Request<AccountId, IdentityId, (), Body<AttachIdentity>>,
-) -> Result<Made<MembershipBody>, Problem> {
+) -> Result<Repeatable<Made<MembershipBody>>, Problem> {
     let (account, id, application) = (request.scope, request.id, request.body.0.application_id);
-    let attached = request.run(move |app, call| async move {
+    let attach = move |app, call| async move {
         let place = application_place(&app, account, application).await?;
         attach::run(&app, &call, place, &[id], BulkMode::SINGLE).await
-    });
-    Ok(Made(MembershipBody::of(&only(attached.await?)?)))
+    };
+    request
+        .write(attach, |made| Ok(Made(MembershipBody::of(&only(made)?))))
+        .await
 }
 
 async fn post_memberships(
     request: Request<ApplicationPlace, (), (), Sent<BulkAttachIdentities>>,
-) -> Result<BulkAnswer<MembershipBody>, Problem> {
+) -> Result<Repeatable<BulkAnswer<MembershipBody>>, Problem> {
     let (Sent { body, raw }, request) = request.take_body();
     let place = request.scope;
     let mode = BulkMode {
@@ -370,12 +383,17 @@ async fn post_memberships(
         dry_run: body.dry_run,
     };
     let ids = body.identity_ids.0;
-    let attached = request.run(move |app, call| async move { attach::run(&app, &call, place, &ids, mode).await });
+    let attach = move |app, call| async move { attach::run(&app, &call, place, &ids, mode).await };
     let sent = SentItems {
         raw,
         member: "identity_ids",
     };
-    Ok(BulkAnswer::of(attached.await?, mode.dry_run, sent, |one| {
-        MembershipBody::of(&one)
-    }))
+    request
+        .once_only_if(mode.dry_run)
+        .write(attach, move |outcomes| {
+            Ok(BulkAnswer::of(outcomes, mode.dry_run, sent.clone(), |one| {
+                MembershipBody::of(&one)
+            }))
+        })
+        .await
 }

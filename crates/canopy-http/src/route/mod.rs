@@ -2,6 +2,7 @@
 
 mod access;
 mod assignment;
+mod audit;
 mod hierarchy;
 mod identity;
 mod permission;
@@ -22,6 +23,7 @@ pub(crate) fn operations() -> Vec<Operation> {
         hierarchy::operations(),
         identity::operations(),
         tenancy::operations(),
+        audit::operations(),
     ]
     .into_iter()
     .flatten()

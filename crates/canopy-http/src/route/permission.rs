@@ -2,6 +2,7 @@
 
 use crate::answer::{Found, Listing, MadeAll, Representation};
 use crate::error_code::ErrorCode as E;
+use crate::idempotency::Repeatable;
 use crate::input::Body;
 use crate::operation::Operation;
 use crate::problem::Problem;
@@ -124,7 +125,7 @@ async fn list_permissions(
 
 async fn post_permissions(
     request: Request<EnvironmentPlace, (), (), Body<CreatePermissions>>,
-) -> Result<MadeAll<PermissionBody>, Problem> {
+) -> Result<Repeatable<MadeAll<PermissionBody>>, Problem> {
     let (Body(body), request) = request.take_body();
     let place = request.scope;
     let new = body.permissions.0.into_iter().map(|one| NewPermission {
@@ -133,10 +134,12 @@ async fn post_permissions(
         category: one.category,
     });
     let new: Vec<NewPermission> = new.collect();
-    let made = request
-        .run(move |app, call| async move { create::run(&app, &call, &place, &new).await })
-        .await?;
-    Ok(MadeAll(Listing::of(made, PermissionBody::of(place.application))))
+    let create = move |app, call| async move { create::run(&app, &call, &place, &new).await };
+    request
+        .write(create, move |made| {
+            Ok(MadeAll(Listing::of(made, PermissionBody::of(place.application))))
+        })
+        .await
 }
 
 async fn get_permission(request: Request<EnvironmentPlace, PermissionId>) -> Result<Found<PermissionBody>, Problem> {

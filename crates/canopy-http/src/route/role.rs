@@ -2,6 +2,7 @@
 
 use crate::answer::{Created, Found, Listing, Representation, Texts};
 use crate::error_code::ErrorCode as E;
+use crate::idempotency::Repeatable;
 use crate::input::Body;
 use crate::operation::Operation;
 use crate::problem::Problem;
@@ -178,7 +179,9 @@ async fn list_roles(request: Request<EnvironmentPlace, (), ListRoles>) -> Result
     Ok(Listing::of(found, RoleListItem::of(place.application)))
 }
 
-async fn post_role(request: Request<EnvironmentPlace, (), (), Body<CreateRole>>) -> Result<Created<RoleBody>, Problem> {
+async fn post_role(
+    request: Request<EnvironmentPlace, (), (), Body<CreateRole>>,
+) -> Result<Repeatable<Created<RoleBody>>, Problem> {
     let (Body(body), request) = request.take_body();
     let place = request.scope;
     let new = NewRole {
@@ -186,13 +189,15 @@ async fn post_role(request: Request<EnvironmentPlace, (), (), Body<CreateRole>>)
         description: body.description,
         permission_keys: body.permission_keys,
     };
-    let role = request
-        .run(move |app, call| async move { create::run(&app, &call, &place, &new).await })
-        .await?;
-    Ok(Created {
-        name: role.id.to_string(),
-        body: RoleBody::of(place.application, role),
-    })
+    let create = move |app, call| async move { create::run(&app, &call, &place, &new).await };
+    request
+        .write(create, move |role| {
+            Ok(Created {
+                name: role.id.to_string(),
+                body: RoleBody::of(place.application, role),
+            })
+        })
+        .await
 }
 
 async fn get_role(request: Request<EnvironmentPlace, RoleId>) -> Result<Found<RoleBody>, Problem> {

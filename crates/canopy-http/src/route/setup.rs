@@ -2,6 +2,7 @@
 
 use crate::answer::{Listing, Made, Representation};
 use crate::error_code::ErrorCode as E;
+use crate::idempotency::Repeatable;
 use crate::input::Body;
 use crate::operation::Operation;
 use crate::problem::Problem;
@@ -247,7 +248,7 @@ fn keys(Bounded(resources): Bounded<ResourceActions>) -> Result<Vec<PermissionKe
 
 async fn post_bootstrap(
     request: Request<EnvironmentPlace, (), (), Body<Bootstrap>>,
-) -> Result<Made<BootstrapCounts>, Problem> {
+) -> Result<Repeatable<Made<BootstrapCounts>>, Problem> {
     let (Body(body), request) = request.take_body();
     let place = request.scope;
     let role = |role: BootstrapRoleBody| BootstrapRole {
@@ -259,20 +260,22 @@ async fn post_bootstrap(
         permission_keys: keys(body.resources)?,
         roles: body.roles.0.into_iter().map(role).collect(),
     };
-    let done = request
-        .run(move |app, call| async move { bootstrap::run(&app, &call, &place, &asked).await })
-        .await?;
-    Ok(Made(BootstrapCounts {
-        permissions_created: done.permissions_created,
-        roles_created: done.roles_created,
-        skipped_permissions: done.skipped_permissions,
-        skipped_roles: done.skipped_roles,
-    }))
+    let bootstrap = move |app, call| async move { bootstrap::run(&app, &call, &place, &asked).await };
+    request
+        .write(bootstrap, |done| {
+            Ok(Made(BootstrapCounts {
+                permissions_created: done.permissions_created,
+                roles_created: done.roles_created,
+                skipped_permissions: done.skipped_permissions,
+                skipped_roles: done.skipped_roles,
+            }))
+        })
+        .await
 }
 
 async fn post_resource_permissions(
     request: Request<EnvironmentPlace, (), (), Body<AddResourcePermissions>>,
-) -> Result<Made<ResourcePermissionsCounts>, Problem> {
+) -> Result<Repeatable<Made<ResourcePermissionsCounts>>, Problem> {
     let (Body(body), request) = request.take_body();
     let place = request.scope;
     let asked = ResourcePermissionsRequest {
@@ -284,14 +287,16 @@ async fn post_resource_permissions(
             .map(|gain| (gain.role_id, gain.permission_keys))
             .collect(),
     };
-    let added =
-        request.run(move |app, call| async move { resource_permissions::run(&app, &call, &place, &asked).await });
-    let done = added.await?;
-    Ok(Made(ResourcePermissionsCounts {
-        permissions_created: done.permissions_created,
-        skipped_permissions: done.skipped_permissions,
-        roles_updated: done.roles_updated,
-    }))
+    let add = move |app, call| async move { resource_permissions::run(&app, &call, &place, &asked).await };
+    request
+        .write(add, |done| {
+            Ok(Made(ResourcePermissionsCounts {
+                permissions_created: done.permissions_created,
+                skipped_permissions: done.skipped_permissions,
+                roles_updated: done.roles_updated,
+            }))
+        })
+        .await
 }
 
 async fn list_summaries(request: Request<AccountId>) -> Result<Listing<SummaryBody>, Problem> {

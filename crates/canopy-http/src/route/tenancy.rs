@@ -2,6 +2,7 @@
 
 use crate::answer::{Created, Found, Listing, Representation};
 use crate::error_code::ErrorCode as E;
+use crate::idempotency::Repeatable;
 use crate::input::Body;
 use crate::operation::Operation;
 use crate::problem::Problem;
@@ -236,16 +237,18 @@ async fn list_accounts(request: Request<Installation>) -> Result<Listing<Account
     Ok(Listing::of(accounts, |one| AccountBody::of(&one)))
 }
 
-async fn post_account(request: NewOne<Installation>) -> Result<Created<AccountBody>, Problem> {
+async fn post_account(request: NewOne<Installation>) -> Result<Repeatable<Created<AccountBody>>, Problem> {
     let (new, request) = request.take_body();
     let new = NewTenant::from(new.0);
-    let account = request
-        .run(|app, call| async move { create_account::run(&app, &call, &new).await })
-        .await?;
-    Ok(Created {
-        name: account.slug.to_string(),
-        body: AccountBody::of(&account),
-    })
+    let create = |app, call| async move { create_account::run(&app, &call, &new).await };
+    request
+        .write(create, |account| {
+            Ok(Created {
+                name: account.slug.to_string(),
+                body: AccountBody::of(&account),
+            })
+        })
+        .await
 }
 
 async fn get_account(request: Request<AccountId>) -> Result<Found<AccountBody>, Problem> {
@@ -264,15 +267,18 @@ async fn list_applications(request: Request<AccountId>) -> Result<Listing<Applic
     Ok(Listing::of(applications, |one| ApplicationBody::of(&one)))
 }
 
-async fn post_application(request: NewOne<AccountId>) -> Result<Created<ApplicationBody>, Problem> {
+async fn post_application(request: NewOne<AccountId>) -> Result<Repeatable<Created<ApplicationBody>>, Problem> {
     let (new, request) = request.take_body();
     let (account, new) = (request.scope, NewTenant::from(new.0));
-    let made = request.run(move |app, call| async move { create_application::run(&app, &call, account, &new).await });
-    let application = made.await?;
-    Ok(Created {
-        name: application.slug.to_string(),
-        body: ApplicationBody::of(&application),
-    })
+    let create = move |app, call| async move { create_application::run(&app, &call, account, &new).await };
+    request
+        .write(create, |application| {
+            Ok(Created {
+                name: application.slug.to_string(),
+                body: ApplicationBody::of(&application),
+            })
+        })
+        .await
 }
 
 async fn get_application(request: Request<ApplicationPlace>) -> Result<Found<ApplicationBody>, Problem> {
@@ -291,19 +297,24 @@ async fn list_environments(request: Request<ApplicationPlace>) -> Result<Listing
     Ok(Listing::of(environments, |one| EnvironmentBody::of(&one)))
 }
 
-async fn post_environment(request: NewOne<ApplicationPlace>) -> Result<Created<CreatedEnvironment>, Problem> {
+async fn post_environment(
+    request: NewOne<ApplicationPlace>,
+) -> Result<Repeatable<Created<CreatedEnvironment>>, Problem> {
     let (new, request) = request.take_body();
     let (place, new) = (request.scope, NewTenant::from(new.0));
-    let made = request.run(move |app, call| async move { create_environment::run(&app, &call, place, &new).await });
-    let environment = made.await?;
-    Ok(Created {
-        name: environment.slug.to_string(),
-        body: CreatedEnvironment {
-            environment: EnvironmentBody::of(&environment),
-            oauth_client_rotations: [],
-            webhook_subscription_rotations: [],
-        },
-    })
+    let create = move |app, call| async move { create_environment::run(&app, &call, place, &new).await };
+    request
+        .write(create, |environment| {
+            Ok(Created {
+                name: environment.slug.to_string(),
+                body: CreatedEnvironment {
+                    environment: EnvironmentBody::of(&environment),
+                    oauth_client_rotations: [],
+                    webhook_subscription_rotations: [],
+                },
+            })
+        })
+        .await
 }
 
 async fn get_environment(request: Request<EnvironmentPlace>) -> Result<Found<EnvironmentBody>, Problem> {

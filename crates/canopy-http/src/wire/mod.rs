@@ -12,12 +12,12 @@ pub(crate) use body::{Given, ObjectReader, Patch, WireField, read_or, request_bo
 pub(crate) use field::{Fault, Faults, Place};
 pub(crate) use json::{Json, JsonError, MAX_VALUES};
 pub(crate) use query::{
-    PageNumber, QueryField, QueryInput, QueryReader, QueryValue, Search, Take, page, query_or, query_parameter,
+    Limit, PageNumber, QueryField, QueryInput, QueryReader, QueryValue, Search, Take, page, query_or, query_parameter,
     request_query,
 };
 pub(crate) use schema::{Components, described, words};
 pub(crate) use show::{
-    Instant, ShownAccessType, ShownMembership, ShownModel, ShownNodeStatus, ShownReason, ShownSource, ShownStatus,
-    object,
+    Instant, ShownAccessType, ShownActorType, ShownAuditCategory, ShownAuditOutcome, ShownAuditSeverity,
+    ShownMembership, ShownModel, ShownNodeStatus, ShownReason, ShownSource, ShownStatus, object, object_text,
 };
 pub(crate) use value::{Batch, Name, Whole, WireText, WireValue, key_segments, not_one_of};

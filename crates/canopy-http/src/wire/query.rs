@@ -90,6 +90,9 @@ pub(crate) type PageNumber = Whole<1, { u32::MAX }>;
 /// The size of a page.
 pub(crate) type Take = Whole<1, { PageRequest::MAX_TAKE }>;
 
+/// The size of a part of a listing that goes on by cursor.
+pub(crate) type Limit = Whole<1, 200>;
+
 /// The page that two checked numbers name.
 pub(crate) fn page(number: PageNumber, take: Take) -> PageRequest {
     PageRequest::new(number.0, take.0).unwrap_or_default()

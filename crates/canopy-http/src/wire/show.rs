@@ -2,6 +2,7 @@
 
 use super::schema::words;
 use canopy_domain::access::DenialReason;
+use canopy_domain::audit::{ActorType, AuditCategory, AuditOutcome, AuditSeverity};
 use canopy_domain::{
     AccessModel, AccessType, AssignmentStatus, JsonObject, MembershipStatus, NodeStatus, PermissionSource, Timestamp,
 };
@@ -45,6 +46,12 @@ pub(crate) fn object(object: &JsonObject) -> Box<RawValue> {
     RawValue::from_string(object.as_str().to_owned()).unwrap_or_else(|_| RawValue::NULL.to_owned())
 }
 
+/// The JSON object of a text that the service has written itself; an empty one where there was nothing to say.
+pub(crate) fn object_text(text: String) -> Box<RawValue> {
+    let text = if text.starts_with('{') { text } else { "{}".to_owned() };
+    RawValue::from_string(text).unwrap_or_else(|_| RawValue::NULL.to_owned())
+}
+
 /// Declares how words of the domain look in answers.
 macro_rules! answer_words {
     ($($(#[$doc:meta])* $name:ident = $type:ty, $schema:literal;)+) => {
@@ -85,6 +92,14 @@ answer_words! {
     ShownMembership = MembershipStatus, "MembershipStatus";
     /// Where now lies relative to a window.
     ShownStatus = AssignmentStatus, "AssignmentStatus";
+    /// What kind of principal.
+    ShownActorType = ActorType, "ActorType";
+    /// The area of an action.
+    ShownAuditCategory = AuditCategory, "AuditCategory";
+    /// How much attention it deserves.
+    ShownAuditSeverity = AuditSeverity, "AuditSeverity";
+    /// What became of it.
+    ShownAuditOutcome = AuditOutcome, "AuditOutcome";
     /// Given here or above.
     ShownAccessType = AccessType, "AccessType";
     /// Why not.

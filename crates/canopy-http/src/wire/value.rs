@@ -7,6 +7,7 @@ use super::field::{Fault, Faults, Place};
 use super::json::Json;
 use super::schema::{Components, array, string, words};
 use canopy_domain::assignment::listing::AssignmentSort;
+use canopy_domain::audit::{ActorType, AuditCategory, AuditEventId, AuditOutcome, AuditSeverity};
 use canopy_domain::identity::listing::{IdentitySort, IdentityStatus};
 use canopy_domain::role::listing::RoleTypeFilter;
 use canopy_domain::{
@@ -220,7 +221,8 @@ ids!(
     RoleId,
     PermissionId,
     NodeId,
-    AssignmentId
+    AssignmentId,
+    AuditEventId
 );
 
 /// The hyphenated form of a UUID, of any version.
@@ -261,8 +263,12 @@ macro_rules! word_sets {
 word_sets!(
     AccessModel,
     AccessType,
+    ActorType,
     AssignmentSort,
     AssignmentStatus,
+    AuditCategory,
+    AuditOutcome,
+    AuditSeverity,
     IdentitySort,
     IdentityStatus,
     NodeStatus,

@@ -3,8 +3,9 @@
 use crate::service::Service;
 use actix_web::http::Method;
 use actix_web::test::TestRequest;
+use canopy_domain::SYSTEM_PERMISSION_KEYS;
 use canopy_http::{ErrorCode, openapi};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 
 fn document() -> Value {
@@ -26,6 +27,11 @@ fn calls(document: &Value) -> Vec<(&str, &str, &Value)> {
         .collect()
 }
 
+/// Whether a call needs no credential.
+fn is_open(operation: &Value) -> bool {
+    operation["security"] == json!([{}])
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_documented_is_served_and_what_is_served_is_documented() {
     let service = Service::new();
@@ -36,7 +42,7 @@ async fn what_is_documented_is_served_and_what_is_served_is_documented() {
         let uri = path.replace(['{', '}'], "");
         let method = Method::from_bytes(method.to_uppercase().as_bytes()).unwrap();
         let answer = service.send(TestRequest::with_uri(&uri).method(method.clone())).await;
-        let open = operation.get("security").is_some();
+        let open = is_open(operation);
         assert_eq!(answer.status, if open { 200 } else { 401 }, "{method} {path}");
     }
     for (path, methods) in by_path {
@@ -73,7 +79,7 @@ fn every_call_has_a_name_of_its_own_a_summary_and_all_its_answers() {
             responses.keys().any(|status| status.starts_with('2')),
             "{method} {path}"
         );
-        if operation.get("security").is_none() {
+        if !is_open(operation) {
             for status in ["400", "401", "403", "500", "503"] {
                 assert!(responses.contains_key(status), "{method} {path} {status}");
             }
@@ -101,6 +107,66 @@ fn every_call_has_a_name_of_its_own_a_summary_and_all_its_answers() {
             .collect();
         assert_eq!(templated, declared, "{method} {path}");
     }
+}
+
+#[test]
+fn each_surface_has_its_credentials() {
+    let document = document();
+    let schemes = object(&document, "/components/securitySchemes");
+    assert_eq!(schemes["apiKey"]["name"], "X-API-Key");
+    assert_eq!(schemes["bearer"]["scheme"], "bearer");
+    for (path, method, operation) in calls(&document) {
+        let about_caller = path == "/api/v1/me" || path.starts_with("/api/v1/me/");
+        let expected = if path.starts_with("/portal/v1/") || about_caller {
+            json!([{ "bearer": [] }])
+        } else if path.starts_with("/api/v1/") {
+            json!([{ "apiKey": [] }, { "bearer": [] }])
+        } else {
+            json!([{}])
+        };
+        assert_eq!(operation["security"], expected, "{method} {path}");
+        // Every call that takes keys says which scope it needs of them, and can refuse them.
+        let takes_keys = operation["security"][0].get("apiKey").is_some();
+        let scope = operation.get("x-key-scope").and_then(Value::as_str);
+        assert_eq!(scope.is_some(), takes_keys, "{method} {path}");
+        assert!(
+            scope.is_none_or(|scope| SYSTEM_PERMISSION_KEYS.contains(&scope)),
+            "{method} {path}"
+        );
+        let codes = operation["responses"]["403"]["x-codes"].to_string();
+        assert_eq!(codes.contains("auth.scope_missing"), takes_keys, "{method} {path}");
+    }
+}
+
+#[test]
+fn what_is_served_on_both_surfaces_is_the_same_but_for_its_place() {
+    const ENV: &str = "/portal/v1/accounts/{accountSlug}/applications/{appSlug}/environments/{envSlug}";
+    let document = document();
+    let mut compared = 0;
+    for (path, method, public) in calls(&document) {
+        let Some(tail) = path.strip_prefix("/api/v1") else {
+            continue;
+        };
+        let portal = &document["paths"][format!("{ENV}{tail}")][method];
+        if portal.is_null() {
+            continue;
+        }
+        compared += 1;
+        assert_eq!(public["requestBody"], portal["requestBody"], "{method} {path}");
+        let succeeded = |operation: &Value| {
+            let mut responses = object(operation, "/responses").clone();
+            responses.retain(|status, _| status.starts_with('2'));
+            responses
+        };
+        assert_eq!(succeeded(public), succeeded(portal), "{method} {path}");
+        let parameters = |operation: &Value| {
+            let listed = operation["parameters"].as_array().into_iter().flatten();
+            let own = listed.filter(|one| !one["name"].as_str().unwrap().ends_with("Slug"));
+            own.cloned().collect::<Vec<_>>()
+        };
+        assert_eq!(parameters(public), parameters(portal), "{method} {path}");
+    }
+    assert!(compared > 20, "{compared}");
 }
 
 #[test]
@@ -141,10 +207,10 @@ fn bulk_calls_list_the_codes_of_their_items_and_only_some_calls_have_unsupported
             assert!(codes.contains("bulk.rolled_back") && codes.len() > 3, "{method} {path}");
             let description = operation["responses"]["207"]["description"].as_str().unwrap();
             assert!(codes.iter().all(|code| description.contains(code)), "{method} {path}");
-            bulk.insert(name);
+            bulk.insert(name.to_owned());
         }
         if codes("400").contains("request.unsupported_field") {
-            unsupported.insert(name);
+            unsupported.insert(name.to_owned());
         }
     }
     let expected = [
@@ -152,9 +218,14 @@ fn bulk_calls_list_the_codes_of_their_items_and_only_some_calls_have_unsupported
         "bulkCreateAssignments",
         "bulkCreateIdentities",
         "bulkCreateNodes",
+        "publicBulkCreateAssignments",
+        "publicBulkCreateNodes",
     ];
-    assert_eq!(bulk, expected.into());
-    assert_eq!(unsupported, ["bulkCreateIdentities", "createIdentity"].into());
+    assert_eq!(bulk, expected.map(str::to_owned).into());
+    assert_eq!(
+        unsupported,
+        ["bulkCreateIdentities", "createIdentity"].map(str::to_owned).into()
+    );
 }
 
 #[test]

@@ -9,6 +9,8 @@ mod document;
 #[cfg(test)]
 mod edge;
 #[cfg(test)]
+mod public;
+#[cfg(test)]
 mod service;
 #[cfg(test)]
 mod tokens;

@@ -1,17 +1,19 @@
 //! `canopy serve`: the HTTP API until a signal ends it.
 
 use crate::adapter::{OsSecrets, SystemClock, UuidV7Ids};
-use crate::config::{Config, PublicUrl};
+use crate::backoff::Backoff;
+use crate::config::{Config, LimitConfig, PublicUrl};
 use crate::demo::{self, Demo, DemoError, Standing};
+use crate::served_store::{LetGo, ServedStore};
 use crate::signal::EndSignals;
-use crate::store::{OwnedStore, StoreOpenError, open_owned};
+use crate::store::{Source, StoreOpenError, open_once_reached, take};
 use crate::tokens::{TokensError, signer, verifier};
-use crate::watched_store::WatchedStore;
 use canopy_app::App;
 use canopy_domain::port::{PrincipalKind, Secrets as _, TokenClaims};
 use canopy_http::token::{KeyError, TokenSigner};
-use canopy_http::{HttpState, ServerOptions};
-use canopy_storage_sqlite::SqliteStore;
+use canopy_http::{HttpState, LimitOptions, ServerOptions};
+use canopy_storage_postgres::PgOptions;
+use std::convert::Infallible;
 use std::io::{self, Write as _};
 use std::net::{SocketAddr, TcpListener};
 use std::process::ExitCode;
@@ -65,13 +67,23 @@ pub fn run(config: &Config, demo: bool) -> Result<ExitCode, ServeError> {
     // Where the system has no randomness, this ends the process before anybody is served.
     OsSecrets.bytes();
     // The lock is held until nothing of this process can write any more.
-    let OwnedStore { store, lock } = open_owned(config)?;
+    let ((store, let_go), options, lock) = match take(config)? {
+        Source::Sqlite(store, lock) => (ServedStore::of(store), None, Some(lock)),
+        Source::Postgres(options) => (ServedStore::to_come(), Some(options), None),
+    };
     let signer = signer(config)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .map_err(system("start the runtime"))?;
-    let served = runtime.block_on(serve(config, demo, store, &signer));
+    let service = Service {
+        config,
+        demo,
+        signer: &signer,
+        store,
+        options,
+    };
+    let served = runtime.block_on(service.serve(let_go));
     match served {
         Ok(End::Orderly) => runtime.shutdown_timeout(config.http.shutdown_timeout),
         Ok(End::AtOnce) | Err(_) => runtime.shutdown_background(),
@@ -92,54 +104,122 @@ enum End {
     AtOnce,
 }
 
-async fn serve(config: &Config, demo: bool, store: SqliteStore, signer: &TokenSigner) -> Result<End, ServeError> {
-    let listener = listen(config.http.listen).map_err(|source| ServeError::Bind {
-        address: config.http.listen,
-        source,
-    })?;
-    let clock = Arc::new(SystemClock);
-    let (store, let_go) = WatchedStore::new(store);
-    let app = App::new(store, clock.clone(), Arc::new(UuidV7Ids::new(clock)), &OsSecrets);
-    let verifier = verifier(&config.tokens, signer)?;
-    let address = listener
-        .local_addr()
-        .map_err(system("tell the address it listens on"))?;
-    let mut signals = EndSignals::catch().map_err(system("catch signals"))?;
-    let guide = if demo { Some(prepare_demo(&app).await?) } else { None };
+/// What is served, and with what.
+struct Service<'a> {
+    config: &'a Config,
+    demo: bool,
+    signer: &'a TokenSigner,
+    store: Arc<ServedStore>,
+    /// How to open the store; `None` for one that is open.
+    options: Option<PgOptions>,
+}
 
-    let state = HttpState::new(app.clone(), Arc::new(verifier), Handle::current());
-    let options = ServerOptions {
-        workers: config.http.workers,
-        shutdown_timeout: config.http.shutdown_timeout,
-        ..ServerOptions::default()
-    };
-    let server = canopy_http::server(listener, state, &options).map_err(system("serve"))?;
-    let handle = server.handle();
-    let mut running = tokio::spawn(server);
-    announce(&app, config, address, signer, guide)?;
-    tokio::select! {
-        ended = &mut running => return ended_by_itself(ended),
-        name = signals.next() => tracing::info!(signal = name, "shutting down"),
+impl Service<'_> {
+    /// Answers from the start, also while the store has yet to come: what needs it is answered 503 until then.
+    async fn serve(self, let_go: LetGo) -> Result<End, ServeError> {
+        let http = &self.config.http;
+        let listener = listen(http.listen).map_err(|source| ServeError::Bind {
+            address: http.listen,
+            source,
+        })?;
+        let clock = Arc::new(SystemClock);
+        let ids = Arc::new(UuidV7Ids::new(clock.clone()));
+        let app = App::new(self.store.clone(), clock, ids, &OsSecrets);
+        let verifier = verifier(&self.config.tokens, self.signer)?;
+        let address = listener
+            .local_addr()
+            .map_err(system("tell the address it listens on"))?;
+        let mut signals = EndSignals::catch().map_err(system("catch signals"))?;
+        let mut state =
+            HttpState::new(app.clone(), Arc::new(verifier), Handle::current()).with_limits(limits(&self.config.limits));
+        if http.metrics_listen.is_some() {
+            state = state.with_metrics_apart();
+        }
+        let options = ServerOptions {
+            workers: http.workers,
+            shutdown_timeout: http.shutdown_timeout,
+            ..ServerOptions::default()
+        };
+        let metrics = match http.metrics_listen {
+            None => None,
+            Some(address) => {
+                let listener = listen(address).map_err(|source| ServeError::Bind { address, source })?;
+                let server = canopy_http::metrics_server(listener, state.clone(), &options).map_err(system("serve"))?;
+                let handle = server.handle();
+                tracing::info!(%address, "metrics are served apart");
+                Some((handle, tokio::spawn(server)))
+            }
+        };
+        let server = canopy_http::server(listener, state, &options).map_err(system("serve"))?;
+        let handle = server.handle();
+        let mut running = tokio::spawn(server);
+        tokio::select! {
+            ended = &mut running => return ended_by_itself(ended),
+            failed = self.open_and_follow(&app, address) => match failed? {},
+            name = signals.next() => tracing::info!(signal = name, "shutting down"),
+        }
+        let orderly = async {
+            handle.stop(true).await;
+            (&mut running).await.ok();
+            if let Some((handle, running)) = metrics {
+                handle.stop(false).await;
+                running.await.ok();
+            }
+            drop((app, self.store));
+            // Workers let go of the store as they end, and so do calls whose clients have hung up; the last one closes
+            // it, which moves SQLite's log into the database.
+            if timeout(http.shutdown_timeout, let_go.wait()).await.is_err() {
+                tracing::warn!("work that is still running is cut off and rolled back");
+            }
+        };
+        tokio::select! {
+            () = orderly => {
+                tracing::info!("shut down");
+                Ok(End::Orderly)
+            }
+            name = signals.next() => {
+                tracing::warn!(signal = name, "ending at once");
+                Ok(End::AtOnce)
+            }
+        }
     }
-    let orderly = async {
-        handle.stop(true).await;
-        (&mut running).await.ok();
-        drop(app);
-        // Workers let go of the store as they end, and so do calls whose clients have hung up; the last one closes it,
-        // which moves its log into the database.
-        if timeout(config.http.shutdown_timeout, let_go.wait()).await.is_err() {
-            tracing::warn!("work that is still running is cut off and rolled back");
+
+    /// Waits for the store, says that all is ready, and from then on hears what other instances change.
+    async fn open_and_follow(&self, app: &App, address: SocketAddr) -> Result<Infallible, ServeError> {
+        let local = PublicUrl::of_listener(address);
+        if let Some(options) = &self.options {
+            let waiting = || {
+                let text = format!("Canopy listens on {} and waits for its database\n", local.as_str());
+                // Where nobody reads it, the log has said it too.
+                say(&text).ok();
+            };
+            self.store.arrive(open_once_reached(options, waiting).await?);
         }
-    };
-    tokio::select! {
-        () = orderly => {
-            tracing::info!("shut down");
-            Ok(End::Orderly)
+        let guide = if self.demo {
+            Some(prepare_demo(app).await?)
+        } else {
+            None
+        };
+        tracing::info!(%address, "ready");
+        say(&self.ready_text(app, &local, guide)?).map_err(system("write to standard output"))?;
+        let mut backoff = Backoff::new();
+        loop {
+            match app.decisions().follow().await {
+                // Nobody else writes to the store.
+                Ok(()) => std::future::pending().await,
+                Err(error) => tracing::warn!(%error, "the line that tells of other instances' changes broke"),
+            }
+            backoff.wait().await;
         }
-        name = signals.next() => {
-            tracing::warn!(signal = name, "ending at once");
-            Ok(End::AtOnce)
-        }
+    }
+}
+
+/// The limits of the configuration as the HTTP adapter takes them.
+fn limits(config: &LimitConfig) -> LimitOptions {
+    LimitOptions {
+        failed_authentications: config.failed_authentications,
+        requests: config.requests,
+        trusted_proxies: config.trusted_proxies.networks().to_vec(),
     }
 }
 
@@ -194,43 +274,42 @@ async fn prepare_demo(app: &App) -> Result<Guide, DemoError> {
 /// How long the demo's token is good for, in seconds.
 const DEMO_TOKEN_SECONDS: i64 = 24 * 60 * 60;
 
-/// Says on standard output that the server is ready, and what to try.
-fn announce(
-    app: &App,
-    config: &Config,
-    address: SocketAddr,
-    signer: &TokenSigner,
-    guide: Option<Guide>,
-) -> Result<(), ServeError> {
-    let local = PublicUrl::of_listener(address);
-    let mut text = format!("Canopy is ready on {}\n", local.as_str());
-    match guide {
-        None => {}
-        Some(Guide::Other) => text.push_str("\n# The store is not empty and not the demo's: no demo data was made.\n"),
-        Some(Guide::Demo { demo, seeded }) => {
-            let now = app.now();
-            let claims = TokenClaims {
-                subject: "demo-admin".to_owned(),
-                principal: PrincipalKind::Admin,
-                account: Some(demo.place.account),
-                environment: Some(demo.place.environment),
-                expires_at: now.plus_seconds(DEMO_TOKEN_SECONDS),
-            };
-            let token = signer.sign(&claims, now)?;
-            let base = config.http.public_url.as_ref().unwrap_or(&local);
-            text.push_str(if seeded {
-                "\n# Demo data: account acme, application notes, environment development, 16 nodes, 200 people.\n"
-            } else {
-                "\n# The store is not empty: it holds the demo's data from an earlier start.\n"
-            });
-            text.push_str("# A token for an admin of acme, good for 24 hours:\n");
-            text.extend(["TOKEN='", &token, "'\n"]);
-            text.push_str(&demo::commands(base.as_str(), &token, &demo).to_string());
+impl Service<'_> {
+    /// What is said when the service is ready, and what to try.
+    fn ready_text(&self, app: &App, local: &PublicUrl, guide: Option<Guide>) -> Result<String, ServeError> {
+        let mut text = format!("Canopy is ready on {}\n", local.as_str());
+        match guide {
+            None => {}
+            Some(Guide::Other) => {
+                text.push_str("\n# The store is not empty and not the demo's: no demo data was made.\n");
+            }
+            Some(Guide::Demo { demo, seeded }) => {
+                let now = app.now();
+                let claims = TokenClaims {
+                    subject: "demo-admin".to_owned(),
+                    principal: PrincipalKind::Admin,
+                    account: Some(demo.place.account),
+                    environment: Some(demo.place.environment),
+                    expires_at: now.plus_seconds(DEMO_TOKEN_SECONDS),
+                };
+                let token = self.signer.sign(&claims, now)?;
+                let base = self.config.http.public_url.as_ref().unwrap_or(local);
+                text.push_str(if seeded {
+                    "\n# Demo data: account acme, application notes, environment development, 16 nodes, 200 people.\n"
+                } else {
+                    "\n# The store is not empty: it holds the demo's data from an earlier start.\n"
+                });
+                text.push_str("# A token for an admin of acme, good for 24 hours:\n");
+                text.extend(["TOKEN='", &token, "'\n"]);
+                text.push_str(&demo::commands(base.as_str(), &token, &demo).to_string());
+            }
         }
+        Ok(text)
     }
-    tracing::info!(%address, "ready");
+}
+
+fn say(text: &str) -> io::Result<()> {
     let mut out = io::stdout().lock();
-    out.write_all(text.as_bytes())
-        .and_then(|()| out.flush())
-        .map_err(system("write to standard output"))
+    out.write_all(text.as_bytes())?;
+    out.flush()
 }

@@ -45,16 +45,39 @@ keys! {
         "The number of HTTP worker threads, 1 to 1024. By default the number of cores.";
     ShutdownTimeout = "shutdown_timeout", "CANOPY_SHUTDOWN_TIMEOUT", "\"30s\"",
         "How long a shutdown waits for running requests, such as \"30s\" or \"2m\".";
+    MetricsListen = "metrics_listen", "CANOPY_METRICS_LISTEN", "\"same\"",
+        "An address and port of its own for /metrics, which is then served there alone; \"same\": with the API, to anybody \
+         who reaches it.";
     DataDir = "data_dir", "CANOPY_DATA_DIR", "\"./canopy-data\"",
         "The folder of the signing key and, by default, of the database. Made on first start, for its owner alone.";
     DatabaseUrl = "database_url", "CANOPY_DATABASE_URL", "\"sqlite://./canopy-data/canopy.db\"",
-        "Where the data is: `sqlite://` and the path of a file. By default `canopy.db` in the data directory.";
+        "Where the data is: `sqlite://` and the path of a file, by default `canopy.db` in the data directory; or a \
+         PostgreSQL database, such as postgres://user:password@host:5432/canopy?sslmode=verify-full, which several \
+         instances may share. `sslmode` and `sslrootcert` are those of libpq.";
     SigningKeyFile = "signing_key_file", "CANOPY_SIGNING_KEY_FILE", "\"./canopy-data/signing-key.pem\"",
         "The Ed25519 key (PKCS#8 PEM) that signs this installation's tokens. By default `signing-key.pem` in the data \
          directory, made on first start; a file named here must exist.";
     SqliteSynchronous = "sqlite.synchronous", "CANOPY_SQLITE_SYNCHRONOUS", "\"full\"",
         "\"full\": an acknowledged write survives the loss of power. \"normal\": it survives the death of the process, \
          but the last writes may be lost with the power.";
+    PostgresPoolSize = "postgres.pool_size", "CANOPY_POSTGRES_POOL_SIZE", "16",
+        "How many connections to PostgreSQL are kept at the most, 1 to 1024. One more hears what other instances change.";
+    PostgresWaitTimeout = "postgres.wait_timeout", "CANOPY_POSTGRES_WAIT_TIMEOUT", "\"5s\"",
+        "How long a call waits for a free connection before it is answered 503.";
+    PostgresConnectTimeout = "postgres.connect_timeout", "CANOPY_POSTGRES_CONNECT_TIMEOUT", "\"5s\"",
+        "How long it may take to open a connection.";
+    PostgresLockTimeout = "postgres.lock_timeout", "CANOPY_POSTGRES_LOCK_TIMEOUT", "\"10s\"",
+        "How long a write waits for another write of the same environment before it is answered 503.";
+    PostgresStatementTimeout = "postgres.statement_timeout", "CANOPY_POSTGRES_STATEMENT_TIMEOUT", "\"30s\"",
+        "How long PostgreSQL may work at one statement before the call is answered 503.";
+    LimitFailedAuthentications = "limit.failed_authentications", "CANOPY_LIMIT_FAILED_AUTHENTICATIONS", "600",
+        "How many refused credentials a client address (of IPv6, a /64 network) has each minute before further ones are \
+         answered 429. Valid credentials are never refused for them.";
+    LimitRequests = "limit.requests", "CANOPY_LIMIT_REQUESTS", "0",
+        "How many requests a credential has each minute before further ones are answered 429; 0 for any number.";
+    LimitTrustedProxies = "limit.trusted_proxies", "CANOPY_LIMIT_TRUSTED_PROXIES", "\"\"",
+        "The addresses or networks of proxies in front of the service, with commas between them, such as \
+         \"10.0.0.0/8, fd00::1\". Of these alone X-Forwarded-For is believed.";
     TokenIssuer = "token.issuer", "CANOPY_TOKEN_ISSUER", "\"canopy\"",
         "The `iss` that access tokens must carry.";
     TokenAudience = "token.audience", "CANOPY_TOKEN_AUDIENCE", "\"canopy\"",

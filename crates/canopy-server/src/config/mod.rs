@@ -1,5 +1,6 @@
 //! The configuration: flags over `CANOPY_*` variables over the file over defaults, read once.
 
+mod database_url;
 mod key;
 mod layers;
 mod print;
@@ -7,19 +8,21 @@ mod source;
 mod token_keys;
 mod value;
 
+pub use database_url::{DatabaseUrl, PostgresUrl};
 pub use key::Key;
 pub use layers::{CONFIG_VARIABLE, Layers, Raw};
 pub use print::{effective, sample};
 pub use source::{ConfigError, Problem, Source};
 pub use token_keys::{KeyMaterial, MIN_SECRET_BYTES, TokenKeySource};
 pub use value::{
-    ClaimText, DatabaseUrl, LogFormat, LogLevel, PublicUrl, Secret, SigningKeyFile, Synchronous, duration,
+    ClaimText, LogFormat, LogLevel, ProxyNetworks, PublicUrl, Secret, SigningKeyFile, Synchronous, duration,
 };
 
+use canopy_http::LimitOptions;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::net::SocketAddr;
-use std::num::NonZeroU16;
+use std::num::{NonZeroU16, NonZeroU32};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -32,6 +35,8 @@ pub struct Config {
     pub data_dir: PathBuf,
     /// The store.
     pub database: DatabaseConfig,
+    /// Limits on callers.
+    pub limits: LimitConfig,
     /// Access tokens.
     pub tokens: TokenConfig,
     /// The log.
@@ -45,6 +50,8 @@ pub struct Config {
 pub struct HttpConfig {
     /// Where to listen.
     pub listen: SocketAddr,
+    /// Where `/metrics` is served alone; `None`: with the rest.
+    pub metrics_listen: Option<SocketAddr>,
     /// How clients reach the installation; `None`: at the address it listens on.
     pub public_url: Option<PublicUrl>,
     /// Worker threads.
@@ -60,6 +67,34 @@ pub struct DatabaseConfig {
     pub url: DatabaseUrl,
     /// How surely SQLite writes.
     pub synchronous: Synchronous,
+    /// Connections to PostgreSQL.
+    pub postgres: PostgresConfig,
+}
+
+/// Connections to PostgreSQL.
+#[derive(Debug, Clone)]
+pub struct PostgresConfig {
+    /// How many there are at the most.
+    pub pool_size: NonZeroU16,
+    /// How long a call waits for a free one.
+    pub wait_timeout: Duration,
+    /// How long it may take to open one.
+    pub connect_timeout: Duration,
+    /// How long a write waits for the locks of another one.
+    pub lock_timeout: Duration,
+    /// How long one statement may run.
+    pub statement_timeout: Duration,
+}
+
+/// Limits on callers.
+#[derive(Debug, Clone)]
+pub struct LimitConfig {
+    /// Refused credentials of a client address each minute.
+    pub failed_authentications: NonZeroU32,
+    /// Requests of a credential each minute; `None`: any number.
+    pub requests: Option<NonZeroU32>,
+    /// Whose `X-Forwarded-For` is believed.
+    pub trusted_proxies: ProxyNetworks,
 }
 
 /// Access tokens.
@@ -170,6 +205,13 @@ fn path(text: &str) -> Result<PathBuf, String> {
     Ok(PathBuf::from(text))
 }
 
+fn number(text: &str) -> Result<NonZeroU16, String> {
+    match text.parse::<NonZeroU16>() {
+        Ok(number) if number.get() <= 1024 => Ok(number),
+        _ => Err("must be a number from 1 to 1024".to_owned()),
+    }
+}
+
 fn resolve(mut layers: Layers) -> Result<Config, ConfigError> {
     let problems = std::mem::take(&mut layers.problems);
     let mut reader = Reader {
@@ -192,23 +234,35 @@ fn resolve(mut layers: Layers) -> Result<Config, ConfigError> {
     }
 }
 
+fn address(text: &str) -> Result<SocketAddr, String> {
+    text.parse()
+        .map_err(|_| "must be an address and a port, such as 127.0.0.1:8080 or [::]:8080".to_owned())
+}
+
 /// Reads every setting. An error here would be a default that is not valid, which a test rules out.
 fn read(reader: &mut Reader) -> Result<Config, String> {
-    let listen = reader.text(Key::Listen, |text| {
-        text.parse::<SocketAddr>()
-            .map_err(|_| "must be an address and a port, such as 127.0.0.1:8080 or [::]:8080".to_owned())
+    let listen = reader.text(Key::Listen, address);
+    let metrics_listen = reader.text(Key::MetricsListen, |text| match text {
+        "same" => Ok(None),
+        text => address(text).map(Some),
     });
     let public_url = reader.text(Key::PublicUrl, PublicUrl::parse);
-    let workers = reader.text(Key::Workers, |text| match text.parse::<NonZeroU16>() {
-        Ok(number) if number.get() <= 1024 => Ok(number),
-        _ => Err("must be a number from 1 to 1024".to_owned()),
-    });
+    let workers = reader.text(Key::Workers, number);
     let shutdown_timeout = reader.text(Key::ShutdownTimeout, duration);
     let data_dir = reader
         .text(Key::DataDir, path)
         .unwrap_or_else(|| PathBuf::from("./canopy-data"));
     let url = reader.text(Key::DatabaseUrl, DatabaseUrl::parse);
     let synchronous = reader.text(Key::SqliteSynchronous, Synchronous::parse);
+    let postgres = postgres(reader)?;
+    let failed_authentications = reader.text(Key::LimitFailedAuthentications, |text| {
+        text.parse().map_err(|_| "must be a number of 1 or more".to_owned())
+    });
+    let requests = reader.text(Key::LimitRequests, |text| {
+        let number = text.parse().map_err(|_| "must be a number; 0 for no limit".to_owned());
+        number.map(NonZeroU32::new)
+    });
+    let trusted_proxies = reader.text(Key::LimitTrustedProxies, ProxyNetworks::parse);
     let signing_key = reader.text(Key::SigningKeyFile, path);
     let issuer = reader.text(Key::TokenIssuer, ClaimText::parse);
     let audience = reader.text(Key::TokenAudience, ClaimText::parse);
@@ -218,6 +272,7 @@ fn read(reader: &mut Reader) -> Result<Config, String> {
     Ok(Config {
         http: HttpConfig {
             listen: listen.unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 8080))),
+            metrics_listen: metrics_listen.flatten(),
             public_url,
             workers: workers.unwrap_or_else(cores),
             shutdown_timeout: shutdown_timeout.unwrap_or(Duration::from_secs(30)),
@@ -225,6 +280,12 @@ fn read(reader: &mut Reader) -> Result<Config, String> {
         database: DatabaseConfig {
             url: url.unwrap_or_else(|| DatabaseUrl::Sqlite(data_dir.join("canopy.db"))),
             synchronous: synchronous.unwrap_or(Synchronous::Full),
+            postgres,
+        },
+        limits: LimitConfig {
+            failed_authentications: failed_authentications.unwrap_or(LimitOptions::FAILED_AUTHENTICATIONS),
+            requests: requests.flatten(),
+            trusted_proxies: trusted_proxies.unwrap_or_default(),
         },
         tokens: TokenConfig {
             signing_key: signing_key.map_or_else(
@@ -241,6 +302,18 @@ fn read(reader: &mut Reader) -> Result<Config, String> {
         },
         data_dir,
         sources: BTreeMap::new(),
+    })
+}
+
+fn postgres(reader: &mut Reader) -> Result<PostgresConfig, String> {
+    let pool_size = reader.text(Key::PostgresPoolSize, number);
+    let mut limit = |key| reader.text(key, value::time_limit);
+    Ok(PostgresConfig {
+        wait_timeout: limit(Key::PostgresWaitTimeout).unwrap_or(Duration::from_secs(5)),
+        connect_timeout: limit(Key::PostgresConnectTimeout).unwrap_or(Duration::from_secs(5)),
+        lock_timeout: limit(Key::PostgresLockTimeout).unwrap_or(Duration::from_secs(10)),
+        statement_timeout: limit(Key::PostgresStatementTimeout).unwrap_or(Duration::from_secs(30)),
+        pool_size: pool_size.map_or_else(|| number("16"), Ok)?,
     })
 }
 

@@ -3,6 +3,7 @@
 use super::value::duration_text;
 use super::{Config, Key, PublicUrl, Source};
 use std::fmt::Write as _;
+use std::num::NonZeroU32;
 
 /// The effective configuration as TOML, with secrets masked and with where each value comes from.
 pub fn effective(config: &Config) -> String {
@@ -57,10 +58,22 @@ fn value(config: &Config, key: Key) -> String {
         },
         Key::Workers => config.http.workers.to_string(),
         Key::ShutdownTimeout => text(&duration_text(config.http.shutdown_timeout)),
+        Key::MetricsListen => match config.http.metrics_listen {
+            Some(address) => text(&address.to_string()),
+            None => text("same"),
+        },
         Key::DataDir => text(&config.data_dir.to_string_lossy()),
         Key::DatabaseUrl => text(&config.database.url.to_string()),
         Key::SigningKeyFile => text(&config.tokens.signing_key.path().to_string_lossy()),
         Key::SqliteSynchronous => text(config.database.synchronous.as_str()),
+        Key::PostgresPoolSize => config.database.postgres.pool_size.to_string(),
+        Key::PostgresWaitTimeout => text(&duration_text(config.database.postgres.wait_timeout)),
+        Key::PostgresConnectTimeout => text(&duration_text(config.database.postgres.connect_timeout)),
+        Key::PostgresLockTimeout => text(&duration_text(config.database.postgres.lock_timeout)),
+        Key::PostgresStatementTimeout => text(&duration_text(config.database.postgres.statement_timeout)),
+        Key::LimitFailedAuthentications => config.limits.failed_authentications.to_string(),
+        Key::LimitRequests => config.limits.requests.map_or(0, NonZeroU32::get).to_string(),
+        Key::LimitTrustedProxies => text(&config.limits.trusted_proxies.to_string()),
         Key::TokenIssuer => text(config.tokens.issuer.as_str()),
         Key::TokenAudience => text(config.tokens.audience.as_str()),
         Key::TokenKeys => {

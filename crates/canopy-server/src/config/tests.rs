@@ -106,6 +106,9 @@ fn bad_values_are_refused_all_at_once() {
         ("CANOPY_LOG_FORMAT", "xml"),
         ("CANOPY_TOKEN_KEYS", "[{ pem_file = 'a', jwks_file = 'b' }]"),
         ("CANOPY_DATABASE_URL", "mysql://x"),
+        ("CANOPY_POSTGRES_POOL_SIZE", "0"),
+        ("CANOPY_POSTGRES_WAIT_TIMEOUT", "0s"),
+        ("CANOPY_POSTGRES_STATEMENT_TIMEOUT", "2d"),
     ];
     let wrong = refused("", &variables);
     assert_eq!(wrong.len(), variables.len(), "{wrong:#?}");
@@ -119,17 +122,46 @@ fn bad_values_are_refused_all_at_once() {
 }
 
 #[test]
-fn postgres_is_refused_for_now_without_its_password() {
-    let wrong = refused("database_url = \"postgres://u:hunter2@h/db\"", &[]).join("\n");
-    assert!(
-        wrong.starts_with("canopy.toml:1: `database_url` names a PostgreSQL database"),
-        "{wrong}"
-    );
-    assert!(!wrong.contains("hunter2"));
+fn the_password_of_the_database_is_never_shown() {
+    for (url, shown) in [
+        ("postgres://u:hunter2@h/db", "postgres://u:***@h/db"),
+        (
+            "postgresql://u:hunter2%40@[::1]:5433/db?sslmode=require",
+            "postgresql://u:***@[::1]:5433/db?sslmode=require",
+        ),
+        (
+            "postgres://u@h/db?connect_timeout=3&password=hunter2",
+            "postgres://u@h/db?connect_timeout=3&password=***",
+        ),
+        ("postgres://h/db", "postgres://h/db"),
+    ] {
+        let config = from("", &[("CANOPY_DATABASE_URL", url)], &[]).unwrap();
+        assert_eq!(config.database.url.to_string(), shown);
+        let DatabaseUrl::Postgres(whole) = &config.database.url else {
+            panic!("{config:?}")
+        };
+        assert_eq!(whole.expose(), url);
+        let text = format!("{config:?} {}", effective(&config));
+        assert!(text.contains(shown) && !text.contains("hunter2"), "{text}");
+    }
+    for url in [
+        "postgres://u:hunter2@h",
+        "postgres://u:hunter2@/db",
+        "postgres://u:hunter2@h/db?sslmode=maybe",
+        "postgres://u:hunter2@h/db?what=1",
+        "postgres://u:hunter2@h:port/db",
+    ] {
+        let wrong = refused(&format!("database_url = \"{url}\""), &[]).join("\n");
+        assert!(
+            wrong.starts_with("canopy.toml:1: `database_url` cannot be used: "),
+            "{wrong}"
+        );
+        assert!(!wrong.contains("hunter2"), "{wrong}");
+    }
 }
 
 #[test]
-fn database_urls_name_a_file() {
+fn urls_of_sqlite_name_a_file() {
     for (text, good) in [
         ("sqlite:///a/b.db", true),
         ("sqlite://b.db", true),
@@ -228,4 +260,29 @@ fn the_sample_says_what_the_defaults_are() {
     };
     assert_eq!(values(&on), values(&off));
     assert_eq!(on.sources.len(), Key::ALL.len());
+}
+
+#[test]
+fn limits_and_the_address_of_metrics_are_read() {
+    let config = from("", &[], &[]).unwrap();
+    assert_eq!(config.http.metrics_listen, None);
+    assert_eq!(config.limits.failed_authentications.get(), 600);
+    assert_eq!(config.limits.requests, None);
+    assert!(config.limits.trusted_proxies.networks().is_empty());
+    let file = "metrics_listen = \"127.0.0.1:9090\"\n[limit]\nfailed_authentications = 5\nrequests = 60\n\
+                trusted_proxies = \"10.0.0.0/8, ::1\"\n";
+    let config = from(file, &[], &[]).unwrap();
+    assert_eq!(config.http.metrics_listen, Some("127.0.0.1:9090".parse().unwrap()));
+    assert_eq!(config.limits.failed_authentications.get(), 5);
+    assert_eq!(config.limits.requests.map(std::num::NonZeroU32::get), Some(60));
+    assert_eq!(config.limits.trusted_proxies.to_string(), "10.0.0.0/8, ::1/128");
+    for (variable, bad) in [
+        ("CANOPY_METRICS_LISTEN", "9090"),
+        ("CANOPY_LIMIT_FAILED_AUTHENTICATIONS", "0"),
+        ("CANOPY_LIMIT_REQUESTS", "-1"),
+        ("CANOPY_LIMIT_TRUSTED_PROXIES", "10.0.0.0/33"),
+        ("CANOPY_LIMIT_TRUSTED_PROXIES", "proxy.example"),
+    ] {
+        assert_eq!(refused("", &[(variable, bad)]).len(), 1, "{variable} {bad}");
+    }
 }

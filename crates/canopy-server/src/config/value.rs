@@ -1,6 +1,8 @@
 //! The values of settings: each exists only if it is valid.
 
+use canopy_http::IpNet;
 use std::fmt;
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -23,44 +25,6 @@ impl Secret {
 impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("***")
-    }
-}
-
-/// Where the data is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum DatabaseUrl {
-    /// A file of SQLite.
-    Sqlite(PathBuf),
-}
-
-impl DatabaseUrl {
-    /// Reads a URL. What it says in its errors holds no password.
-    ///
-    /// # Errors
-    /// What is wrong with it.
-    pub fn parse(text: &str) -> Result<Self, String> {
-        let Some((scheme, rest)) = text.split_once("://") else {
-            return Err("must begin with `sqlite://`, followed by the path of a file".to_owned());
-        };
-        match scheme {
-            "sqlite" if rest.is_empty() || rest.ends_with('/') || rest.starts_with(':') => {
-                Err("must name a file, as in sqlite:///var/lib/canopy/canopy.db".to_owned())
-            }
-            "sqlite" if rest.contains('?') => Err("must not have a query (`?`)".to_owned()),
-            "sqlite" => Ok(Self::Sqlite(PathBuf::from(rest))),
-            "postgres" | "postgresql" => Err(
-                "names a PostgreSQL database, but this build has no PostgreSQL adapter yet; use sqlite://".to_owned(),
-            ),
-            _ => Err("must begin with `sqlite://`; other databases are not known".to_owned()),
-        }
-    }
-}
-
-impl fmt::Display for DatabaseUrl {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Sqlite(path) => write!(f, "sqlite://{}", path.display()),
-        }
     }
 }
 
@@ -124,6 +88,40 @@ impl ClaimText {
     /// The text.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+}
+
+/// The networks of proxies that are believed.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ProxyNetworks(Vec<IpNet>);
+
+impl ProxyNetworks {
+    /// Reads addresses and networks with commas between them.
+    ///
+    /// # Errors
+    /// What is wrong with them.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let parts = text.split(',').map(str::trim).filter(|part| !part.is_empty());
+        let network = |part: &str| {
+            let address = || part.parse::<IpAddr>().map(IpNet::from);
+            part.parse::<IpNet>().or_else(|_| address())
+        };
+        let networks: Result<Vec<IpNet>, _> = parts.map(network).collect();
+        networks
+            .map(Self)
+            .map_err(|_| "must be addresses or networks, such as 10.0.0.0/8, fd00::1".to_owned())
+    }
+
+    /// The networks.
+    pub fn networks(&self) -> &[IpNet] {
+        &self.0
+    }
+}
+
+impl fmt::Display for ProxyNetworks {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let texts: Vec<String> = self.0.iter().map(ToString::to_string).collect();
+        f.write_str(&texts.join(", "))
     }
 }
 
@@ -261,6 +259,18 @@ pub fn duration(text: &str) -> Result<Duration, String> {
         .checked_mul(millis)
         .map(Duration::from_millis)
         .ok_or_else(|| "is too long".to_owned())
+}
+
+/// Reads a length of time that something may take: no less than a millisecond, and no more than a day.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn time_limit(text: &str) -> Result<Duration, String> {
+    const DAY: Duration = Duration::from_secs(86_400);
+    match duration(text)? {
+        time if time.is_zero() || time > DAY => Err("must be from 1ms to 1d".to_owned()),
+        time => Ok(time),
+    }
 }
 
 /// A length of time as [`duration`] reads it.

@@ -58,12 +58,12 @@ async fn an_empty_store_becomes_the_demo() {
 #[tokio::test]
 async fn other_data_is_left_alone() {
     let app = app();
-    let call = Call {
-        caller: Caller::Operator {
+    let call = Call::new(
+        Caller::Operator {
             subject: "x".to_owned(),
         },
-        request_id: "x".to_owned(),
-    };
+        "x".to_owned(),
+    );
     let new = NewTenant {
         name: DisplayName::parse("Acme").unwrap(),
         slug: None,

@@ -12,5 +12,6 @@ mod demo;
 mod faults;
 mod lifecycle;
 mod paste;
+mod postgres;
 mod process;
 mod token;

@@ -12,27 +12,42 @@ use std::time::{Duration, Instant};
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A folder to work in; the data directory lies in it.
-pub struct Home(tempfile::TempDir);
+pub struct Home {
+    folder: tempfile::TempDir,
+    database_url: Option<String>,
+}
 
 impl Home {
     pub fn new() -> Self {
-        Self(tempfile::tempdir().unwrap())
+        Self {
+            folder: tempfile::tempdir().unwrap(),
+            database_url: None,
+        }
+    }
+
+    /// A folder whose commands work on a database of PostgreSQL.
+    pub fn on_postgres(url: impl Into<String>) -> Self {
+        Self {
+            database_url: Some(url.into()),
+            ..Self::new()
+        }
     }
 
     pub fn path(&self) -> &Path {
-        self.0.path()
+        self.folder.path()
     }
 
     pub fn data_dir(&self) -> PathBuf {
         self.path().join("canopy-data")
     }
 
-    /// The binary with these arguments, in this folder, with an empty environment.
+    /// The binary with these arguments, in this folder, with nothing in its environment but the database's URL.
     pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_canopy"));
         command
             .args(arguments)
             .env_clear()
+            .envs(self.database_url.iter().map(|url| ("CANOPY_DATABASE_URL", url)))
             .current_dir(self.path())
             .stdin(Stdio::null());
         command
@@ -45,6 +60,13 @@ impl Home {
 
     /// Starts a server on a free port and waits until it is ready.
     pub fn serve(&self, arguments: &[&str]) -> Server {
+        let server = self.serve_early(arguments);
+        assert!(server.is_ready, "the server waits for its database");
+        server
+    }
+
+    /// Starts a server on a free port and waits until it listens: its database may not be there.
+    pub fn serve_early(&self, arguments: &[&str]) -> Server {
         let all = [&["serve", "--listen", "127.0.0.1:0"], arguments].concat();
         Server::start(self.command(&all))
     }
@@ -80,6 +102,21 @@ pub struct Server {
     stdout: BufReader<ChildStdout>,
     log: Receiver<String>,
     pub url: String,
+    /// Whether it said so with its first line.
+    pub is_ready: bool,
+}
+
+const READY: &str = "Canopy is ready on ";
+
+/// The URL in a first line that says that the server listens, and whether it is ready.
+fn listens(line: &str) -> Option<(&str, bool)> {
+    let waiting = || {
+        line.strip_prefix("Canopy listens on ")?
+            .strip_suffix(" and waits for its database")
+    };
+    line.strip_prefix(READY)
+        .map(|url| (url, true))
+        .or_else(|| Some((waiting()?, false)))
 }
 
 impl Server {
@@ -88,11 +125,11 @@ impl Server {
         let mut stdout = BufReader::new(child.stdout.take().unwrap());
         let mut line = String::new();
         stdout.read_line(&mut line).unwrap();
-        let Some(url) = line.trim_end().strip_prefix("Canopy is ready on ") else {
+        let Some((url, is_ready)) = listens(line.trim_end()) else {
             child.kill().ok();
             let mut stderr = String::new();
             child.stderr.take().unwrap().read_to_string(&mut stderr).unwrap();
-            panic!("not ready: {line:?} {stderr}");
+            panic!("not listening: {line:?} {stderr}");
         };
         // The log is read as it comes, so that it does not fill its pipe.
         let lines = BufReader::new(child.stderr.take().unwrap()).lines();
@@ -104,7 +141,15 @@ impl Server {
             stdout,
             log,
             url,
+            is_ready,
         }
+    }
+
+    /// Waits until a server whose database was not there is ready.
+    pub fn wait_until_ready(&mut self) {
+        let line = self.read_line();
+        assert_eq!(line.strip_prefix(READY), Some(self.url.as_str()), "{line}");
+        self.is_ready = true;
     }
 
     /// Lines of standard output after the ready line, up to and with the `count`th that begins with `curl`.
@@ -185,6 +230,22 @@ impl Client {
         }
     }
 
+    fn request(&self, method: Method, path: &str, body: Option<&Value>) -> reqwest::RequestBuilder {
+        let request = self
+            .http
+            .request(method, format!("{}{path}", self.base))
+            .bearer_auth(&self.token);
+        match body {
+            Some(body) => request.json(body),
+            None => request,
+        }
+    }
+
+    /// The answer that a call gets, with its headers.
+    pub async fn send(&self, method: Method, path: &str, body: Option<&Value>) -> reqwest::Response {
+        self.request(method, path, body).send().await.unwrap()
+    }
+
     /// The status and body that a call gets, or why it got none.
     pub async fn try_send(
         &self,
@@ -192,14 +253,7 @@ impl Client {
         path: &str,
         body: Option<&Value>,
     ) -> reqwest::Result<(StatusCode, Value)> {
-        let mut request = self
-            .http
-            .request(method, format!("{}{path}", self.base))
-            .bearer_auth(&self.token);
-        if let Some(body) = body {
-            request = request.json(body);
-        }
-        let answer = request.send().await?;
+        let answer = self.request(method, path, body).send().await?;
         let status = answer.status();
         let bytes = answer.bytes().await?;
         Ok((status, serde_json::from_slice(&bytes).unwrap_or(Value::Null)))

@@ -3,6 +3,7 @@
 
 use canopy_domain::access::{Change, GrantFact};
 use canopy_domain::assignment::listing::{AssignmentQuery, AssignmentSort, HeldAt};
+use canopy_domain::audit::listing::AuditQuery;
 use canopy_domain::identity::create::TakenIdentifiers;
 use canopy_domain::identity::listing::{IdentityQuery, IdentitySort};
 use canopy_domain::permission::listing::PermissionQuery;
@@ -220,7 +221,7 @@ async fn read_everything(store: &PgStore, world: &World, counter: &mut Counter<'
     tx.setup_summaries(place.account).await.unwrap();
     tx.members(place.application).await.unwrap();
     tx.memberships(world.ada()).await.unwrap();
-    tx.audit_events(place.account, 10).await.unwrap();
+    tx.audit_events(place.account, &AuditQuery::newest(10)).await.unwrap();
     tx.environment_place(id).await.unwrap();
     counter.note("many others");
 }

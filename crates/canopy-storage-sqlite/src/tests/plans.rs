@@ -5,6 +5,7 @@ use crate::statement::Statement;
 use crate::store::{begin_reading, begin_writing};
 use crate::unit_of_work::UnitOfWork;
 use canopy_domain::assignment::listing::{AssignmentQuery, AssignmentSort, HeldAt};
+use canopy_domain::audit::listing::AuditQuery;
 use canopy_domain::identity::create::TakenIdentifiers;
 use canopy_domain::identity::listing::{IdentityQuery, IdentitySort, IdentityStatus};
 use canopy_domain::permission::listing::PermissionQuery;
@@ -90,7 +91,17 @@ async fn read_everything(unit: &mut UnitOfWork, world: &World) {
     unit.snapshot(id).await.unwrap();
     unit.revision(id).await.unwrap();
     unit.changes_since(id, Revision::ZERO, 10).await.unwrap();
-    unit.audit_events(account, 10).await.unwrap();
+    for environment in [None, Some(id)] {
+        let query = AuditQuery {
+            environment,
+            correlation_id: Some("a".to_owned()),
+            ..AuditQuery::newest(10)
+        };
+        unit.audit_events(account, &query).await.unwrap();
+    }
+    unit.audit_event(account, canopy_domain::audit::AuditEventId::new(world.maker.id()))
+        .await
+        .unwrap();
     for sort in AssignmentSort::ALL {
         for search in [None, Some("a".to_owned())] {
             let held_at = |access_type| {

@@ -1,11 +1,13 @@
 //! Clauses on the audit log.
 
 use super::support::{ODD_TEXT, TestStore, acme, acme_and_zeta, micros_after, reading, writing};
+use crate::fixture::World;
+use canopy_domain::audit::listing::{AuditPosition, AuditQuery};
 use canopy_domain::audit::{
     Actor, ActorType, AuditCategory, AuditEvent, AuditOutcome, AuditSeverity, Detail, StoredAuditEvent,
 };
 use canopy_domain::port::{CommitRecord, EnvironmentChanges, WriteScope};
-use canopy_domain::{Revision, Timestamp};
+use canopy_domain::{EnvironmentId, Revision, Timestamp};
 
 /// The event as it is to be read back.
 fn stored(event: &AuditEvent, revision: Option<Revision>) -> StoredAuditEvent {
@@ -35,7 +37,7 @@ pub async fn an_audit_event_reads_back_as_it_was_written(store: TestStore) {
     let mut expected = vec![];
     let mut at = micros_after(world.maker.now(), 1);
     // Every word of every closed set comes up at least once.
-    for step in 0..7 {
+    for step in 0..8 {
         let metadata = Detail::Map(vec![
             ("text", Detail::text(format!("{ODD_TEXT} \u{1}\n  "))),
             (
@@ -79,7 +81,11 @@ pub async fn an_audit_event_reads_back_as_it_was_written(store: TestStore) {
         expected.insert(0, stored(&event, revision));
         at = micros_after(at, 1);
     }
-    let found = reading(&store).await.audit_events(world.account.id, 7).await.unwrap();
+    let found = reading(&store)
+        .await
+        .audit_events(world.account.id, &AuditQuery::newest(8))
+        .await
+        .unwrap();
     assert_eq!(found, expected);
 }
 
@@ -100,7 +106,7 @@ pub async fn an_audit_event_has_the_revision_of_the_environment_it_names(store: 
     let tx = writing(&store, WriteScope::Application(world.application.id)).await;
     let taken = tx.commit(record).await.unwrap();
     let mut tx = reading(&store).await;
-    let newest = tx.audit_events(world.account.id, 1).await.unwrap();
+    let newest = tx.audit_events(world.account.id, &AuditQuery::newest(1)).await.unwrap();
     assert_eq!(newest[0].revision, Some(taken[1].1));
     drop(tx);
     let at = micros_after(at, 1);
@@ -111,7 +117,11 @@ pub async fn an_audit_event_has_the_revision_of_the_environment_it_names(store: 
     };
     let tx = writing(&store, WriteScope::Application(world.application.id)).await;
     tx.commit(record).await.unwrap();
-    let newest = reading(&store).await.audit_events(world.account.id, 1).await.unwrap();
+    let newest = reading(&store)
+        .await
+        .audit_events(world.account.id, &AuditQuery::newest(1))
+        .await
+        .unwrap();
     assert_eq!(newest[0].revision, None);
 }
 
@@ -134,7 +144,10 @@ pub async fn audit_events_are_listed_newest_first_within_their_account(store: Te
         tx.commit(record).await.unwrap();
     }
     let mut tx = reading(&store).await;
-    let all = tx.audit_events(acme.account.id, u32::MAX).await.unwrap();
+    let all = tx
+        .audit_events(acme.account.id, &AuditQuery::newest(u32::MAX))
+        .await
+        .unwrap();
     let (first, last) = (&all[..2], &all[all.len() - 1]);
     assert_eq!(
         (first[0].id, first[1].id, last.id),
@@ -142,9 +155,262 @@ pub async fn audit_events_are_listed_newest_first_within_their_account(store: Te
     );
     assert!(all.iter().all(|event| event.account_id == acme.account.id));
     assert!(all.is_sorted_by_key(|event| std::cmp::Reverse((event.created_at, event.id))));
-    assert_eq!(tx.audit_events(acme.account.id, 2).await.unwrap(), all[..2]);
-    assert_eq!(tx.audit_events(acme.account.id, 0).await.unwrap(), []);
-    assert_eq!(tx.audit_events(acme.maker.id(), 9).await.unwrap(), []);
-    let other = tx.audit_events(zeta.account.id, u32::MAX).await.unwrap();
+    assert_eq!(
+        tx.audit_events(acme.account.id, &AuditQuery::newest(2)).await.unwrap(),
+        all[..2]
+    );
+    assert_eq!(
+        tx.audit_events(acme.account.id, &AuditQuery::newest(0)).await.unwrap(),
+        []
+    );
+    assert_eq!(
+        tx.audit_events(acme.maker.id(), &AuditQuery::newest(9)).await.unwrap(),
+        []
+    );
+    let other = tx
+        .audit_events(zeta.account.id, &AuditQuery::newest(u32::MAX))
+        .await
+        .unwrap();
     assert_eq!(other.len() + events.len(), all.len());
+}
+
+/// Stores events that tell everything apart that can be asked for, and answers them newest first.
+async fn various(store: &TestStore, world: &World) -> Vec<AuditEvent> {
+    let environments = [None, Some(world.development.id()), Some(world.production.id())];
+    let mut events: Vec<AuditEvent> = (0..24_usize)
+        .map(|step| {
+            let at = micros_after(world.maker.now(), i64::try_from(1 + step / 2).unwrap());
+            let environment: Option<EnvironmentId> = environments[step % 3];
+            AuditEvent {
+                environment_id: environment,
+                actor: Actor {
+                    id: format!("actor-{}", step % 2),
+                    kind: ActorType::ALL[step % ActorType::ALL.len()],
+                    label: format!("Ördög {}", step % 4),
+                },
+                action: ["role.create", "role.CREATE", "note.share"][step % 3],
+                category: AuditCategory::ALL[step % AuditCategory::ALL.len()],
+                severity: AuditSeverity::ALL[step % AuditSeverity::ALL.len()],
+                outcome: AuditOutcome::ALL[step % AuditOutcome::ALL.len()],
+                resource_type: ["role", "node"][step % 2],
+                resource_id: format!("thing-{}", step % 5),
+                resource_label: ["50%_a", "ÉDITOR", "x"][step % 3].to_owned(),
+                correlation_id: format!("request-{}", step % 7),
+                created_at: at,
+                ..world.maker.audit(world.account.id, None)
+            }
+        })
+        .collect();
+    store.append_audit_events(&events).await.unwrap();
+    events.sort_by_key(|event| std::cmp::Reverse((event.created_at, event.id)));
+    events
+}
+
+pub async fn appended_audit_events_read_back_without_a_revision(store: TestStore) {
+    let (acme, zeta) = acme_and_zeta(&store).await;
+    let before = reading(&store)
+        .await
+        .audit_events(zeta.account.id, &AuditQuery::newest(99))
+        .await
+        .unwrap();
+    let mut events = various(&store, &acme).await;
+    let odd = AuditEvent {
+        resource_label: ODD_TEXT.to_owned(),
+        application_id: Some(acme.application.id),
+        created_at: Timestamp::MAX,
+        ..acme.maker.audit(acme.account.id, Some(acme.development.id()))
+    };
+    let other = acme.maker.audit(zeta.account.id, None);
+    store.append_audit_events(&[odd.clone(), other.clone()]).await.unwrap();
+    store.append_audit_events(&[]).await.unwrap();
+    events.insert(0, odd);
+    let expected: Vec<_> = events.iter().map(|event| stored(event, None)).collect();
+    let mut tx = reading(&store).await;
+    let found = tx.audit_events(acme.account.id, &AuditQuery::newest(25)).await.unwrap();
+    assert_eq!(found, expected);
+    let found = tx.audit_events(zeta.account.id, &AuditQuery::newest(99)).await.unwrap();
+    assert_eq!(found.len(), before.len() + 1);
+    assert!(found.contains(&stored(&other, None)));
+}
+
+pub async fn audit_events_are_appended_all_or_none(store: TestStore) {
+    let world = acme(&store).await;
+    let count = async || {
+        let all = AuditQuery::newest(99);
+        let mut tx = reading(&store).await;
+        tx.audit_events(world.account.id, &all).await.unwrap().len()
+    };
+    let before = count().await;
+    let (good, twice) = (
+        world.maker.audit(world.account.id, None),
+        world.maker.audit(world.account.id, None),
+    );
+    let events = [good, twice.clone(), twice];
+    assert!(store.append_audit_events(&events).await.is_err());
+    assert_eq!(count().await, before);
+    store.append_audit_events(&events[..2]).await.unwrap();
+    assert_eq!(count().await, before + 2);
+}
+
+pub async fn an_audit_event_is_found_by_id_in_its_account_alone(store: TestStore) {
+    let (acme, zeta) = acme_and_zeta(&store).await;
+    let events = various(&store, &acme).await;
+    let mut tx = reading(&store).await;
+    for event in &events {
+        let found = tx.audit_event(acme.account.id, event.id).await.unwrap();
+        assert_eq!(found, Some(stored(event, None)));
+        assert_eq!(tx.audit_event(zeta.account.id, event.id).await.unwrap(), None);
+    }
+    assert_eq!(tx.audit_event(acme.account.id, acme.maker.id()).await.unwrap(), None);
+}
+
+pub async fn audit_filters_narrow_the_listing(store: TestStore) {
+    let world = acme(&store).await;
+    let events = various(&store, &world).await;
+    let at = |step| Some(micros_after(world.maker.now(), step));
+    let text = |text: &str| Some(text.to_owned());
+    let all = AuditQuery {
+        from: at(1),
+        ..AuditQuery::newest(99)
+    };
+    type Fits = Box<dyn Fn(&AuditEvent) -> bool>;
+    let asked = |change: fn(&mut AuditQuery), fits: fn(&AuditEvent) -> bool| {
+        let mut query = all.clone();
+        change(&mut query);
+        (query, Box::new(fits) as Fits)
+    };
+    let (development, from, to) = (world.development.id(), at(4), at(9));
+    let mut cases = vec![
+        asked(|_| (), |_| true),
+        asked(
+            |q| q.action = Some("role.create".to_owned()),
+            |e| e.action == "role.create",
+        ),
+        asked(
+            |q| q.category = Some(AuditCategory::Access),
+            |e| e.category == AuditCategory::Access,
+        ),
+        asked(
+            |q| q.severity = Some(AuditSeverity::Critical),
+            |e| e.severity == AuditSeverity::Critical,
+        ),
+        asked(
+            |q| q.outcome = Some(AuditOutcome::Denied),
+            |e| e.outcome == AuditOutcome::Denied,
+        ),
+        asked(|q| q.actor_id = Some("actor-1".to_owned()), |e| e.actor.id == "actor-1"),
+        asked(
+            |q| q.actor_type = Some(ActorType::ApiKey),
+            |e| e.actor.kind == ActorType::ApiKey,
+        ),
+        asked(
+            |q| q.resource_type = Some("node".to_owned()),
+            |e| e.resource_type == "node",
+        ),
+        asked(
+            |q| q.resource_id = Some("thing-3".to_owned()),
+            |e| e.resource_id == "thing-3",
+        ),
+        asked(
+            |q| q.correlation_id = Some("request-6".to_owned()),
+            |e| e.correlation_id == "request-6",
+        ),
+        // Everything at once.
+        asked(
+            |q| {
+                q.outcome = Some(AuditOutcome::Success);
+                q.actor_id = Some("actor-0".to_owned());
+                q.resource_type = Some("role".to_owned());
+            },
+            |e| e.outcome == AuditOutcome::Success && e.actor.id == "actor-0" && e.resource_type == "role",
+        ),
+        // Texts are compared whole and byte for byte.
+        asked(|q| q.resource_id = Some("thing".to_owned()), |_| false),
+        asked(|q| q.action = Some("Role.create".to_owned()), |_| false),
+        asked(|q| q.actor_id = Some("actor-1\0".to_owned()), |_| false),
+    ];
+    let environment = AuditQuery {
+        environment: Some(development),
+        ..all.clone()
+    };
+    cases.push((environment, Box::new(move |e| e.environment_id == Some(development))));
+    let window = AuditQuery {
+        from,
+        to,
+        ..all.clone()
+    };
+    let in_window = move |e: &AuditEvent| Some(e.created_at) >= from && Some(e.created_at) < to;
+    cases.push((window.clone(), Box::new(in_window)));
+    let narrow = AuditQuery {
+        environment: Some(development),
+        ..window
+    };
+    let in_both = move |e: &AuditEvent| in_window(e) && e.environment_id == Some(development);
+    cases.push((narrow, Box::new(in_both)));
+    let empty = AuditQuery {
+        from: to,
+        to: from,
+        ..all.clone()
+    };
+    cases.push((empty, Box::new(|_| false)));
+    // What is searched for stands in the action, the actor's label or the thing's, whatever its case, and every character
+    // is taken as it is.
+    for (search, found) in [
+        ("role.create", vec!["role.create", "role.CREATE"]),
+        ("note.share", vec!["note.share"]),
+        ("%", vec!["role.create"]),
+        ("_a", vec!["role.create"]),
+        ("éditor", vec!["role.CREATE"]),
+        ("ördög", vec!["role.create", "role.CREATE", "note.share"]),
+        ("actor-1", vec![]),
+        ("a\0", vec![]),
+    ] {
+        let query = AuditQuery {
+            search: text(search),
+            ..all.clone()
+        };
+        cases.push((query, Box::new(move |e| found.contains(&e.action))));
+    }
+    let mut tx = reading(&store).await;
+    for (query, fits) in cases {
+        let expected: Vec<_> = events
+            .iter()
+            .filter(|event| fits(event))
+            .map(|event| event.id)
+            .collect();
+        let found = tx.audit_events(world.account.id, &query).await.unwrap();
+        let found: Vec<_> = found.iter().map(|event| event.id).collect();
+        assert_eq!(found, expected, "{query:?}");
+    }
+}
+
+pub async fn the_parts_of_a_listing_of_audit_events_are_disjoint_and_complete(store: TestStore) {
+    let world = acme(&store).await;
+    various(&store, &world).await;
+    let mut tx = reading(&store).await;
+    for environment in [None, Some(world.production.id())] {
+        let query = AuditQuery {
+            environment,
+            to: Some(micros_after(world.maker.now(), 11)),
+            ..AuditQuery::newest(99)
+        };
+        let whole = tx.audit_events(world.account.id, &query).await.unwrap();
+        assert!(whole.len() >= 6);
+        // Events of one instant come to lie on both sides of a border.
+        for limit in 1..=3 {
+            let mut parts = vec![];
+            let mut part = AuditQuery { limit, ..query.clone() };
+            loop {
+                let found = tx.audit_events(world.account.id, &part).await.unwrap();
+                assert!(found.len() <= usize::try_from(limit).unwrap());
+                let Some(last) = found.last() else { break };
+                part.after = Some(AuditPosition {
+                    at: last.created_at,
+                    id: last.id,
+                });
+                parts.extend(found);
+            }
+            assert_eq!(parts, whole, "{limit} {environment:?}");
+        }
+    }
 }

@@ -29,8 +29,10 @@ pub mod assignment;
 pub mod assignment_listing;
 pub mod audit;
 pub mod hierarchy;
+pub mod idempotency;
 pub mod identity;
 pub mod identity_listing;
+pub mod installation;
 pub mod membership;
 pub mod node_people;
 pub mod permission;
@@ -121,6 +123,13 @@ macro_rules! storage_contract {
                 forty_thousand_nodes_are_read_and_deleted_in_one_call
                 subtrees_of_one_environment_are_nothing_to_another
             }
+            idempotency {
+                an_answer_is_told_to_its_own_request_alone
+                an_answer_is_told_no_longer_than_it_counts
+                a_request_is_answered_by_one_unit_of_work_at_a_time
+                a_unit_of_work_that_is_dropped_keeps_no_answer
+                an_answer_kept_again_replaces_the_outdated_one
+            }
             identity {
                 an_identity_reads_back_as_it_was_written
                 a_taken_email_is_a_duplicate_and_the_unit_of_work_goes_on
@@ -192,6 +201,17 @@ macro_rules! storage_contract {
                 an_audit_event_reads_back_as_it_was_written
                 an_audit_event_has_the_revision_of_the_environment_it_names
                 audit_events_are_listed_newest_first_within_their_account
+                appended_audit_events_read_back_without_a_revision
+                audit_events_are_appended_all_or_none
+                an_audit_event_is_found_by_id_in_its_account_alone
+                audit_filters_narrow_the_listing
+                the_parts_of_a_listing_of_audit_events_are_disjoint_and_complete
+            }
+            installation {
+                signing_keys_read_back_oldest_first
+                a_registered_signing_key_stays_as_it_is
+                a_secret_is_that_of_whoever_asked_first
+                all_who_ask_for_a_secret_at_once_are_given_the_same
             }
             unit_of_work {
                 dropping_a_unit_of_work_leaves_nothing_of_it

@@ -2,6 +2,7 @@
 
 use super::support::{TestStore, acme, acme_and_zeta, assert_bug, assert_duplicate, reading, writing, writing_in};
 use crate::fixture::{Maker, World, assignment_key, window};
+use canopy_domain::audit::listing::AuditQuery;
 use canopy_domain::port::{Unique, WriteScope, WriteTx};
 use canopy_domain::role::listing::RoleQuery;
 use canopy_domain::{
@@ -149,10 +150,14 @@ pub async fn a_reader_keeps_one_state_through_all_of_its_reads(store: TestStore)
     let snapshot = early.snapshot(here.id()).await.unwrap().unwrap();
     assert_eq!(Some(snapshot.revision), revision);
     assert!(snapshot.grants.is_empty());
-    let events = early.audit_events(world.account.id, u32::MAX).await.unwrap().len();
+    let events = early
+        .audit_events(world.account.id, &AuditQuery::newest(u32::MAX))
+        .await
+        .unwrap()
+        .len();
     let now = reading(&store)
         .await
-        .audit_events(world.account.id, u32::MAX)
+        .audit_events(world.account.id, &AuditQuery::newest(u32::MAX))
         .await
         .unwrap()
         .len();

@@ -3,7 +3,10 @@
 use super::server::Server;
 use super::shared::{self, TEMPLATE};
 use async_trait::async_trait;
-use canopy_domain::port::{ReadTx, SharedStore, Store, StoreError, WriteScope, WriteTx};
+use canopy_domain::Timestamp;
+use canopy_domain::port::{
+    Begun, Installation, ReadTx, RequestIdentity, SharedStore, Store, StoreError, WriteScope, WriteTx,
+};
 use canopy_storage_postgres::{PgOptions, PgStore};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -223,8 +226,25 @@ impl Store for PostgresStore {
         self.store.write(scope).await
     }
 
+    async fn write_once(
+        &self,
+        scope: WriteScope,
+        request: RequestIdentity,
+        since: Timestamp,
+    ) -> Result<Begun, StoreError> {
+        self.store.write_once(scope, request, since).await
+    }
+
     fn shared(&self) -> Option<&dyn SharedStore> {
         self.store.shared()
+    }
+
+    async fn append_audit_events(&self, events: &[AuditEvent]) -> Result<(), StoreError> {
+        self.store.append_audit_events(events).await
+    }
+
+    fn installation(&self) -> &dyn Installation {
+        self.store.installation()
     }
 
     async fn ping(&self) -> Result<(), StoreError> {

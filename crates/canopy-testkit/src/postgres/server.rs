@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 
-/// A server of PostgreSQL with a cluster of its own, in a folder that goes with it. It keeps nothing safe: it never
-/// waits for the disk.
+/// A server of PostgreSQL with a cluster of its own, in a folder that goes with it. It never waits for
+/// the disk: what it acknowledged survives its own death, but not that of the machine.
 #[derive(Debug)]
 pub struct Server {
     programs: Programs,
@@ -90,7 +90,7 @@ impl Server {
     /// When that fails.
     pub fn resume(&self) {
         let settings = format!(
-            "-p {} -k {} -c listen_addresses=127.0.0.1 -c fsync=off -c synchronous_commit=off -c full_page_writes=off \
+            "-p {} -k {} -c listen_addresses=127.0.0.1 -c fsync=off -c full_page_writes=off \
              -c max_connections=300 -c shared_buffers=128MB -c max_wal_size=2GB -c autovacuum=off \
              -c log_min_messages=fatal",
             self.port,

@@ -1,6 +1,7 @@
 //! Everything that can be read from a store, in one order.
 
 use canopy_domain::assignment::listing::{AssignmentQuery, AssignmentSort, HeldAt};
+use canopy_domain::audit::listing::AuditQuery;
 use canopy_domain::hierarchy::create::NodeFacts;
 use canopy_domain::identity::create::TakenIdentifiers;
 use canopy_domain::identity::listing::{IdentityQuery, IdentitySort, IdentityStatus};
@@ -91,7 +92,10 @@ async fn dump_account(dump: &mut Dump, tx: &mut dyn ReadTx, id: AccountId) -> Re
     }
     dump.add(format!("{id}"), account);
     dump.add(format!("{id} setup"), tx.setup_summaries(id).await?);
-    dump.add(format!("{id} audit"), tx.audit_events(id, u32::MAX).await?);
+    dump.add(
+        format!("{id} audit"),
+        tx.audit_events(id, &AuditQuery::newest(u32::MAX)).await?,
+    );
     let applications = tx.applications(id).await?;
     let ids: Vec<ApplicationId> = applications.iter().map(|application| application.id).collect();
     let people = dump_identities(dump, tx, id, &ids).await?;

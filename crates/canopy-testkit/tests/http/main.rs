@@ -12,6 +12,8 @@ mod hang_up;
 #[cfg(test)]
 mod hierarchy;
 #[cfg(test)]
+mod idempotency;
+#[cfg(test)]
 mod real_data;
 #[cfg(test)]
 mod setup;

@@ -2,6 +2,7 @@
 
 use crate::answer::{Found, Representation};
 use crate::error_code::ErrorCode as E;
+use crate::idempotency::Repeatable;
 use crate::operation::Operation;
 use crate::problem::Problem;
 use crate::request::Request;
@@ -68,16 +69,19 @@ impl From<RevertCounts> for RevertBody {
     }
 }
 
-async fn revert_to_flat(request: Request<EnvironmentPlace, (), RevertToFlat>) -> Result<Found<RevertBody>, Problem> {
+async fn revert_to_flat(
+    request: Request<EnvironmentPlace, (), RevertToFlat>,
+) -> Result<Repeatable<Found<RevertBody>>, Problem> {
     let (place, dry_run) = (request.scope, request.query.dry_run);
-    let counts = if dry_run {
-        request
-            .run(move |app, _| async move { revert::dry_run(&app, &place).await })
-            .await?
-    } else {
-        request
-            .run(move |app, call| async move { revert::run(&app, &call, &place).await })
-            .await?
+    let revert = move |app, call| async move {
+        if dry_run {
+            revert::dry_run(&app, &place).await
+        } else {
+            revert::run(&app, &call, &place).await
+        }
     };
-    Ok(Found(counts.into()))
+    request
+        .once_only_if(dry_run)
+        .write(revert, |counts| Ok(Found(RevertBody::from(counts))))
+        .await
 }

@@ -1,0 +1,20 @@
+//! Read one audit event.
+
+use crate::{App, AppError};
+use canopy_domain::audit::{AuditEventId, StoredAuditEvent};
+use canopy_domain::{AccountId, EnvironmentId};
+
+/// One event of an account; of one environment alone, where the caller may see no more.
+///
+/// # Errors
+/// [`AppError::AuditEventNotFound`]; [`AppError::Store`].
+pub async fn run(
+    app: &App,
+    account: AccountId,
+    bound_to: Option<EnvironmentId>,
+    id: AuditEventId,
+) -> Result<StoredAuditEvent, AppError> {
+    let found = app.read().await?.audit_event(account, id).await?;
+    let visible = |event: &StoredAuditEvent| bound_to.is_none() || event.environment_id == bound_to;
+    found.filter(visible).ok_or(AppError::AuditEventNotFound)
+}

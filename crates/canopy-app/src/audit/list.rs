@@ -1,0 +1,50 @@
+//! List audit events.
+
+use crate::{App, AppError};
+use canopy_domain::audit::StoredAuditEvent;
+use canopy_domain::audit::listing::{AuditPosition, AuditQuery};
+use canopy_domain::{AccountId, EnvironmentId};
+
+/// A part of the log, and where it goes on; `None` at its end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AuditPart {
+    /// The events, newest first.
+    pub events: Vec<StoredAuditEvent>,
+    /// The last of them, if older ones follow.
+    pub next: Option<AuditPosition>,
+}
+
+/// The events of an account that fit the query; of one environment alone, where the caller may see no more.
+///
+/// # Errors
+/// [`AppError::Store`].
+pub async fn run(
+    app: &App,
+    account: AccountId,
+    bound_to: Option<EnvironmentId>,
+    query: &AuditQuery,
+) -> Result<AuditPart, AppError> {
+    if let (Some(own), Some(asked)) = (bound_to, query.environment)
+        && own != asked
+    {
+        return Ok(AuditPart {
+            events: Vec::new(),
+            next: None,
+        });
+    }
+    let one_more = AuditQuery {
+        environment: query.environment.or(bound_to),
+        limit: query.limit.saturating_add(1),
+        ..query.clone()
+    };
+    let mut events = app.read().await?.audit_events(account, &one_more).await?;
+    let limit = usize::try_from(query.limit).unwrap_or(usize::MAX);
+    let goes_on = events.len() > limit;
+    events.truncate(limit);
+    let last = events.last().filter(|_| goes_on);
+    let next = last.map(|event| AuditPosition {
+        at: event.created_at,
+        id: event.id,
+    });
+    Ok(AuditPart { events, next })
+}

@@ -1,0 +1,5 @@
+//! The audit log.
+
+pub mod get;
+pub mod list;
+pub mod refusals;

@@ -1,0 +1,48 @@
+//! Calls that may be repeated: how their answers are kept, and what a repetition gets.
+
+use canopy_domain::Timestamp;
+use canopy_domain::port::RequestIdentity;
+use core::any::Any;
+use std::sync::Arc;
+
+/// How long an answer is kept, in seconds.
+const KEPT_FOR: i64 = 24 * 60 * 60;
+
+/// Writes down what a use case answers as it will be sent again; `None` for what is no answer of that use case.
+pub type Encode = Arc<dyn Fn(&dyn Any) -> Option<Vec<u8>> + Send + Sync>;
+
+/// What a call that may be repeated brings along.
+#[derive(Clone)]
+pub struct Repeatable {
+    /// Which request it is.
+    pub request: RequestIdentity,
+    /// A digest of its body.
+    pub body: [u8; 32],
+    /// The adapter's encoder of the answer. It is given the very value that the use case answers, before the commit.
+    pub encode: Encode,
+}
+
+impl core::fmt::Debug for Repeatable {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Repeatable").finish_non_exhaustive()
+    }
+}
+
+/// Why a call that may be repeated did nothing.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RepetitionError {
+    /// The same request was sent with another body.
+    #[error("the idempotency key was used for a request with another body")]
+    KeyReused,
+    /// The same request is being answered.
+    #[error("the first request with this idempotency key is still being answered")]
+    InProgress,
+    /// Not an error to the caller: the answer was given before, and is this.
+    #[error("the request was answered before")]
+    Answered(Vec<u8>),
+}
+
+/// Since when answers count that were kept before `now`.
+pub(crate) fn kept_since(now: Timestamp) -> Timestamp {
+    now.plus_seconds(-KEPT_FOR)
+}

@@ -1,0 +1,330 @@
+//! What a key may do: everything on the public surface, or what its scopes open.
+
+use crate::PermissionKey;
+use crate::words::words;
+use std::collections::BTreeSet;
+
+words!(
+    /// A system permission as the scope of a key: each opens one area of the public surface.
+    ///
+    /// Only these do. A custom permission never opens an area, however much its key looks like one of them.
+    AreaScope {
+        /// Changing the environment itself.
+        EnvironmentManage = "environment.manage",
+        /// Reading the catalog of permissions.
+        PermissionRead = "permission.read",
+        /// Changing it.
+        PermissionManage = "permission.manage",
+        /// Reading roles.
+        RoleRead = "role.read",
+        /// Changing them.
+        RoleManage = "role.manage",
+        /// Reading the tree and its schema.
+        NodeRead = "node.read",
+        /// Changing them.
+        NodeManage = "node.manage",
+        /// Reading identities and memberships.
+        IdentityRead = "identity.read",
+        /// Changing them.
+        IdentityManage = "identity.manage",
+        /// Reading assignments.
+        AssignmentRead = "assignment.read",
+        /// Changing them.
+        AssignmentManage = "assignment.manage",
+        /// Every check.
+        Evaluate = "access.evaluate",
+        /// Reading and changing keys.
+        ApiKeyManage = "api_key.manage",
+        /// Reading the audit log.
+        AuditRead = "audit.read",
+    }
+);
+
+impl AreaScope {
+    /// Whether whoever has this scope may do all that `other` allows: managing an area includes reading it.
+    pub fn includes(self, other: Self) -> bool {
+        self == other || self.reading() == Some(other)
+    }
+
+    const fn reading(self) -> Option<Self> {
+        match self {
+            Self::PermissionManage => Some(Self::PermissionRead),
+            Self::RoleManage => Some(Self::RoleRead),
+            Self::NodeManage => Some(Self::NodeRead),
+            Self::IdentityManage => Some(Self::IdentityRead),
+            Self::AssignmentManage => Some(Self::AssignmentRead),
+            Self::EnvironmentManage
+            | Self::PermissionRead
+            | Self::RoleRead
+            | Self::NodeRead
+            | Self::IdentityRead
+            | Self::AssignmentRead
+            | Self::Evaluate
+            | Self::ApiKeyManage
+            | Self::AuditRead => None,
+        }
+    }
+}
+
+/// The scopes of a key: areas that it opens, and custom permissions that it may ask about.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct KeyScopes {
+    areas: BTreeSet<AreaScope>,
+    checks: BTreeSet<PermissionKey>,
+}
+
+impl KeyScopes {
+    /// Sorts permission keys into areas and checks; repetitions count once.
+    pub fn new(keys: impl IntoIterator<Item = PermissionKey>) -> Self {
+        let mut scopes = Self::default();
+        for key in keys {
+            match AreaScope::parse(key.as_str()) {
+                Some(area) => {
+                    scopes.areas.insert(area);
+                }
+                None => {
+                    scopes.checks.insert(key);
+                }
+            }
+        }
+        scopes
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.areas.is_empty() && self.checks.is_empty()
+    }
+
+    /// All of them as texts, sorted.
+    pub fn texts(&self) -> Vec<&str> {
+        let areas = self.areas.iter().map(|area| area.as_str());
+        let mut texts: Vec<&str> = areas.chain(self.checks.iter().map(PermissionKey::as_str)).collect();
+        texts.sort_unstable();
+        texts
+    }
+
+    fn open(&self, area: AreaScope) -> bool {
+        self.areas.iter().any(|own| own.includes(area))
+    }
+
+    fn allow_check(&self, permission: &str) -> bool {
+        self.open(AreaScope::Evaluate) || self.checks.contains(permission)
+    }
+}
+
+/// How much of the public surface a key opens.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum KeyAccess {
+    /// All of it.
+    Full,
+    /// What its scopes allow.
+    Scoped(KeyScopes),
+}
+
+impl KeyAccess {
+    /// The word for it on the wire.
+    pub const fn mode(&self) -> AccessMode {
+        match self {
+            Self::Full => AccessMode::FullAccess,
+            Self::Scoped(_) => AccessMode::Scoped,
+        }
+    }
+
+    /// The scopes as texts, sorted; none with full access.
+    pub fn scopes(&self) -> Vec<&str> {
+        match self {
+            Self::Full => Vec::new(),
+            Self::Scoped(scopes) => scopes.texts(),
+        }
+    }
+
+    /// Whether it opens an area.
+    pub fn opens(&self, area: AreaScope) -> bool {
+        match self {
+            Self::Full => true,
+            Self::Scoped(scopes) => scopes.open(area),
+        }
+    }
+
+    /// Whether it allows checks of this permission.
+    pub fn allows_check(&self, permission: &str) -> bool {
+        match self {
+            Self::Full => true,
+            Self::Scoped(scopes) => scopes.allow_check(permission),
+        }
+    }
+
+    /// Whether it allows checks of any permission at all.
+    pub fn allows_some_check(&self) -> bool {
+        match self {
+            Self::Full => true,
+            Self::Scoped(scopes) => scopes.open(AreaScope::Evaluate) || !scopes.checks.is_empty(),
+        }
+    }
+
+    /// Whether whoever has this may hand out `other`: mode and scopes of that lie within its own.
+    pub fn covers(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Full, _) => true,
+            (Self::Scoped(_), Self::Full) => false,
+            (Self::Scoped(own), Self::Scoped(asked)) => {
+                asked.areas.iter().all(|area| own.open(*area))
+                    && asked.checks.iter().all(|check| own.allow_check(check.as_str()))
+            }
+        }
+    }
+}
+
+words!(
+    /// Whether a key opens everything or has scopes.
+    AccessMode {
+        /// Everything on the public surface, now and later.
+        FullAccess = "full_access",
+        /// What its scopes allow.
+        Scoped = "scoped",
+    }
+);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::SYSTEM_PERMISSION_KEYS;
+    use proptest::prelude::*;
+
+    fn scoped(keys: &[&str]) -> KeyAccess {
+        KeyAccess::Scoped(KeyScopes::new(
+            keys.iter().map(|key| PermissionKey::parse(key).unwrap()),
+        ))
+    }
+
+    #[test]
+    fn the_areas_are_the_system_permissions() {
+        let areas: Vec<&str> = AreaScope::ALL.iter().map(|area| area.as_str()).collect();
+        assert_eq!(areas, SYSTEM_PERMISSION_KEYS);
+    }
+
+    #[test]
+    fn each_scope_opens_its_area_and_managing_includes_reading() {
+        for own in AreaScope::ALL {
+            for asked in AreaScope::ALL {
+                let same_area = own.as_str().split('.').next() == asked.as_str().split('.').next();
+                let expected = own == asked
+                    || (same_area && own.as_str().ends_with(".manage") && asked.as_str().ends_with(".read"));
+                assert_eq!(scoped(&[own.as_str()]).opens(*asked), expected, "{own} {asked}");
+                assert!(KeyAccess::Full.opens(*asked));
+            }
+        }
+    }
+
+    #[test]
+    fn a_custom_permission_opens_no_area_whatever_it_is_called() {
+        let lookalikes = scoped(&[
+            "audit.manage",
+            "api_key.read",
+            "role.manage.x",
+            "Role.manage",
+            "access.read",
+        ]);
+        for area in AreaScope::ALL {
+            assert!(!lookalikes.opens(*area), "{area}");
+            assert!(!lookalikes.allows_check(area.as_str()), "{area}");
+        }
+    }
+
+    #[test]
+    fn checks_are_limited_to_the_keys_of_the_scopes() {
+        for (scopes, asked, expected) in [
+            (&["note.read"][..], "note.read", true),
+            (&["note.read"], "note.write", false),
+            (&["note.read"], "Note.read", false),
+            (&["note.read"], "role.read", false),
+            (&["access.evaluate"], "note.read", true),
+            (&["access.evaluate"], "role.read", true),
+            (&["access.evaluate"], "not a key", true),
+            (&["role.manage"], "role.manage", false),
+            (&["role.manage"], "note.read", false),
+        ] {
+            assert_eq!(scoped(scopes).allows_check(asked), expected, "{scopes:?} {asked}");
+        }
+        assert!(KeyAccess::Full.allows_check("note.read"));
+        assert!(scoped(&["note.read"]).allows_some_check() && scoped(&["access.evaluate"]).allows_some_check());
+        assert!(!scoped(&["role.manage", "api_key.manage"]).allows_some_check());
+    }
+
+    #[test]
+    fn escalation_table() {
+        let full = &KeyAccess::Full;
+        let manager = &scoped(&["api_key.manage", "role.manage", "note.read"]);
+        let checker = &scoped(&["api_key.manage", "access.evaluate"]);
+        for (own, asked, expected) in [
+            (full, full, true),
+            (full, manager, true),
+            (manager, full, false),
+            (checker, full, false),
+            (manager, manager, true),
+            (manager, &scoped(&["role.read"]), true),
+            (manager, &scoped(&["role.read", "role.manage"]), true),
+            (manager, &scoped(&["note.read"]), true),
+            (manager, &scoped(&["note.write"]), false),
+            (manager, &scoped(&["note.read", "note.write"]), false),
+            (manager, &scoped(&["access.evaluate"]), false),
+            (manager, &scoped(&["permission.read"]), false),
+            (manager, &scoped(&["role.read", "audit.read"]), false),
+            (manager, &scoped(&["api_key.manage"]), true),
+            (checker, &scoped(&["note.read", "note.write"]), true),
+            (checker, &scoped(&["access.evaluate"]), true),
+            (checker, &scoped(&["role.read"]), false),
+            (&scoped(&["role.read"]), &scoped(&["role.manage"]), false),
+            // All system keys together are still not full access, which has what later releases add as well.
+            (&scoped(&SYSTEM_PERMISSION_KEYS), full, false),
+            (
+                &scoped(&SYSTEM_PERMISSION_KEYS),
+                &scoped(&["note.read", "environment.manage"]),
+                true,
+            ),
+        ] {
+            assert_eq!(own.covers(asked), expected, "{own:?} {asked:?}");
+        }
+    }
+
+    #[test]
+    fn scopes_are_told_sorted_and_once() {
+        let access = scoped(&["role.read", "note.read", "access.evaluate", "role.read"]);
+        assert_eq!(access.scopes(), ["access.evaluate", "note.read", "role.read"]);
+        assert_eq!(
+            (access.mode(), KeyAccess::Full.mode()),
+            (AccessMode::Scoped, AccessMode::FullAccess)
+        );
+        assert!(KeyAccess::Full.scopes().is_empty() && KeyScopes::new([]).is_empty());
+    }
+
+    fn any_access() -> impl Strategy<Value = KeyAccess> {
+        let known = SYSTEM_PERMISSION_KEYS
+            .iter()
+            .copied()
+            .chain(["note.read", "note.write", "audit.manage"]);
+        let known: Vec<&str> = known.collect();
+        prop_oneof![
+            1 => Just(KeyAccess::Full),
+            9 => prop::collection::vec(prop::sample::select(known), 1..5).prop_map(|keys| scoped(&keys)),
+        ]
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn whatever_is_handed_out_can_do_no_more(own in any_access(), asked in any_access(), next in any_access()) {
+            prop_assert!(own.covers(&own));
+            if own.covers(&asked) {
+                for area in AreaScope::ALL {
+                    prop_assert!(own.opens(*area) || !asked.opens(*area));
+                }
+                for check in ["note.read", "note.write", "audit.manage", "role.read", "x.y"] {
+                    prop_assert!(own.allows_check(check) || !asked.allows_check(check));
+                }
+                prop_assert!(!asked.covers(&next) || own.covers(&next));
+            }
+        }
+    }
+}

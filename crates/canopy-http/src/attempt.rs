@@ -1,0 +1,54 @@
+//! What becomes of a refused attempt besides its answer: counts, limits, and the audit log of the caller's account.
+
+use crate::credential;
+use crate::edge::request_id;
+use crate::problem::Problem;
+use crate::state::HttpState;
+use actix_web::HttpRequest;
+use canopy_app::Caller;
+use canopy_app::audit::refusals::Refusal;
+
+/// A call that was not answered as asked.
+pub(crate) struct Attempt<'a> {
+    /// Who made it, if its credential is good.
+    pub(crate) caller: Option<&'a Caller>,
+    /// What it was.
+    pub(crate) operation: &'static str,
+}
+
+impl Attempt<'_> {
+    /// Sees to what follows from the problem, and says how it is answered: as it is, or 429 where too many credentials of
+    /// the client's address have been refused.
+    pub(crate) fn refused(&self, problem: Problem, http: &HttpRequest, state: &HttpState) -> Problem {
+        let metrics = state.metrics();
+        match self.caller {
+            // A missing credential is no failure to authenticate.
+            None if problem.code.status() == 401 && credential::presented(http).is_some() => {
+                metrics.refused_credentials.inc();
+                state.limits().failed(http).err().unwrap_or(problem)
+            }
+            Some(caller) if problem.code.refuses_caller() => {
+                self.note(caller, &problem, http, state);
+                problem
+            }
+            _ => problem,
+        }
+    }
+
+    /// Puts the attempt into the audit log of the caller's account, unless that has too many already.
+    fn note(&self, caller: &Caller, problem: &Problem, http: &HttpRequest, state: &HttpState) {
+        let refusals = state.refusals();
+        let refusal = Refusal {
+            caller,
+            operation: self.operation,
+            code: problem.code.as_str(),
+            request_id: &request_id(http),
+        };
+        match caller.account() {
+            Some(account) if !state.limits().may_log(account) => refusals.drop_another(),
+            // To an operator, who may look everywhere, an account that is not there is no refusal.
+            None if problem.code.status() == 404 => {}
+            _ => refusals.note(&refusal),
+        }
+    }
+}

@@ -1,0 +1,281 @@
+//! Limits on callers: how often a client address may fail to authenticate, and how often one credential may call.
+
+use crate::credential;
+use crate::problem::Problem;
+use actix_web::HttpRequest;
+use actix_web::http::header::HeaderName;
+use canopy_domain::AccountId;
+use core::hash::{BuildHasher as _, Hash};
+use core::net::{IpAddr, Ipv6Addr};
+use core::num::NonZeroU32;
+use governor::clock::{Clock, MonotonicClock};
+use governor::middleware::NoOpMiddleware;
+use governor::state::keyed::HashMapStateStore;
+use governor::{Quota, RateLimiter};
+use ipnet::IpNet;
+use std::hash::RandomState;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// The header in which proxies say for whom they call.
+static FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+
+/// The largest number of keys that a limiter remembers.
+const CAPACITY: usize = 100_000;
+
+/// How many checks of a full limiter come between two looks for keys that can be forgotten.
+const CHECKS_BETWEEN_SWEEPS: usize = 1_024;
+
+/// How many refused attempts of one account go into its audit log each minute.
+const LOGGED_REFUSALS: NonZeroU32 = NonZeroU32::MIN.saturating_add(299);
+
+/// How often callers may do things.
+#[derive(Debug, Clone)]
+pub struct LimitOptions {
+    /// How many refused credentials a client address has each minute before it is answered 429. A valid credential is
+    /// never refused for them.
+    pub failed_authentications: NonZeroU32,
+    /// How many requests a credential has each minute; `None` for any number.
+    pub requests: Option<NonZeroU32>,
+    /// The networks of proxies whose `X-Forwarded-For` is believed.
+    pub trusted_proxies: Vec<IpNet>,
+}
+
+impl LimitOptions {
+    /// Refused credentials of a client address each minute, where nothing else is said.
+    pub const FAILED_AUTHENTICATIONS: NonZeroU32 = NonZeroU32::MIN.saturating_add(599);
+}
+
+impl Default for LimitOptions {
+    fn default() -> Self {
+        Self {
+            failed_authentications: Self::FAILED_AUTHENTICATIONS,
+            requests: None,
+            trusted_proxies: Vec::new(),
+        }
+    }
+}
+
+/// The limits of a service.
+pub(crate) struct Limits {
+    failed: Limiter<IpAddr>,
+    /// By the hash of the credential, which is kept nowhere.
+    requests: Option<Limiter<u64>>,
+    hasher: RandomState,
+    /// So that no account fills the log, nor keeps others out of it.
+    refusals: Limiter<AccountId>,
+    trusted_proxies: Vec<IpNet>,
+}
+
+impl Limits {
+    pub(crate) fn new(options: LimitOptions) -> Self {
+        Self {
+            failed: Limiter::new(options.failed_authentications, MonotonicClock),
+            requests: options.requests.map(|requests| Limiter::new(requests, MonotonicClock)),
+            hasher: RandomState::new(),
+            refusals: Limiter::new(LOGGED_REFUSALS, MonotonicClock),
+            trusted_proxies: options.trusted_proxies,
+        }
+    }
+
+    /// Counts a credential that was refused against the client's address.
+    ///
+    /// # Errors
+    /// 429 when the address has had too many. So has every address while more fail than can be told apart.
+    pub(crate) fn failed(&self, http: &HttpRequest) -> Result<(), Problem> {
+        match self.failed.check(&self.client(http)) {
+            Verdict::Allowed => Ok(()),
+            Verdict::Wait(seconds) => Err(Problem::rate_limited(seconds)),
+            Verdict::Full => Err(Problem::rate_limited(1)),
+        }
+    }
+
+    /// Counts a request against its credential, which is valid.
+    ///
+    /// # Errors
+    /// 429 when the credential has had too many.
+    pub(crate) fn admit(&self, http: &HttpRequest) -> Result<(), Problem> {
+        let Some(requests) = &self.requests else {
+            return Ok(());
+        };
+        let credential = self.hasher.hash_one(credential::presented(http));
+        match requests.check(&credential) {
+            Verdict::Wait(seconds) => Err(Problem::rate_limited(seconds)),
+            // More valid credentials than can be told apart: none of them has earned a refusal.
+            Verdict::Allowed | Verdict::Full => Ok(()),
+        }
+    }
+
+    /// Whether one more refused attempt goes into the audit log of an account.
+    pub(crate) fn may_log(&self, account: AccountId) -> bool {
+        self.refusals.check(&account) == Verdict::Allowed
+    }
+
+    /// The network of the client: its address, and of IPv6 the 64 bits that one subscriber has.
+    fn client(&self, http: &HttpRequest) -> IpAddr {
+        let peer = http
+            .peer_addr()
+            .map_or(IpAddr::V6(Ipv6Addr::UNSPECIFIED), |peer| peer.ip());
+        let forwarded = http.headers().get_all(&FORWARDED_FOR);
+        let hops: Vec<&str> = forwarded
+            .filter_map(|value| value.to_str().ok())
+            .flat_map(|value| value.split(','))
+            .collect();
+        network(client(peer, &hops, &self.trusted_proxies))
+    }
+}
+
+/// The nearest address that is none of a trusted proxy, from the peer backwards through what proxies say. What stands
+/// before it may be invented, and what is no address ends the search.
+fn client(peer: IpAddr, hops: &[&str], trusted: &[IpNet]) -> IpAddr {
+    let is_trusted = |address: IpAddr| trusted.iter().any(|network| network.contains(&address));
+    let mut nearest = peer.to_canonical();
+    for hop in hops.iter().rev() {
+        if !is_trusted(nearest) {
+            break;
+        }
+        let Ok(address) = hop.trim().parse::<IpAddr>() else {
+            break;
+        };
+        nearest = address.to_canonical();
+    }
+    nearest
+}
+
+fn network(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V4(address) => IpAddr::V4(address),
+        IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() >> 64 << 64)),
+    }
+}
+
+/// Whether something may happen once more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    Allowed,
+    /// Not before so many seconds have passed.
+    Wait(u32),
+    /// There are more keys than can be told apart.
+    Full,
+}
+
+/// Counts by key, in bounded memory: keys that have their whole minute again are forgotten.
+pub(crate) struct Limiter<K: Clone + Hash + Eq, C: Clock = MonotonicClock> {
+    counts: RateLimiter<K, HashMapStateStore<K>, C, NoOpMiddleware<C::Instant>>,
+    clock: C,
+    capacity: usize,
+    checks_when_full: AtomicUsize,
+}
+
+impl<K: Clone + Hash + Eq, C: Clock + Clone> Limiter<K, C> {
+    /// So many a minute for each key, all at once or evenly.
+    pub(crate) fn new(a_minute: NonZeroU32, clock: C) -> Self {
+        Self {
+            counts: RateLimiter::hashmap_with_clock(Quota::per_minute(a_minute), clock.clone()),
+            clock,
+            capacity: CAPACITY,
+            checks_when_full: AtomicUsize::new(0),
+        }
+    }
+
+    /// Whether it may happen once more for this key; then it is counted.
+    pub(crate) fn check(&self, key: &K) -> Verdict {
+        if self.counts.len() >= self.capacity {
+            let checks = self.checks_when_full.fetch_add(1, Ordering::Relaxed);
+            if checks.is_multiple_of(CHECKS_BETWEEN_SWEEPS) {
+                self.counts.retain_recent();
+            }
+            if self.counts.len() >= self.capacity {
+                return Verdict::Full;
+            }
+        }
+        match self.counts.check_key(key) {
+            Ok(()) => Verdict::Allowed,
+            Err(refused) => {
+                let wait = refused.wait_time_from(self.clock.now());
+                let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+                Verdict::Wait(u32::try_from(seconds).unwrap_or(u32::MAX).max(1))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use core::time::Duration;
+    use governor::clock::FakeRelativeClock;
+
+    fn number(number: u32) -> NonZeroU32 {
+        NonZeroU32::new(number).unwrap()
+    }
+
+    fn ip(text: &str) -> IpAddr {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn each_key_has_its_own_count_which_comes_back_with_time() {
+        let clock = FakeRelativeClock::default();
+        let limiter = Limiter::new(number(60), clock.clone());
+        for _ in 0..60 {
+            assert_eq!(limiter.check(&'a'), Verdict::Allowed);
+        }
+        assert_eq!(limiter.check(&'a'), Verdict::Wait(1));
+        assert_eq!(limiter.check(&'b'), Verdict::Allowed);
+        clock.advance(Duration::from_secs(2));
+        assert_eq!(limiter.check(&'a'), Verdict::Allowed);
+        assert_eq!(limiter.check(&'a'), Verdict::Allowed);
+        assert_eq!(limiter.check(&'a'), Verdict::Wait(1));
+        let slow = Limiter::new(number(2), clock);
+        assert_eq!(
+            (slow.check(&'a'), slow.check(&'a')),
+            (Verdict::Allowed, Verdict::Allowed)
+        );
+        assert_eq!(slow.check(&'a'), Verdict::Wait(30));
+    }
+
+    #[test]
+    fn memory_is_bounded_and_comes_back_with_time() {
+        let clock = FakeRelativeClock::default();
+        let mut limiter = Limiter::new(number(60), clock.clone());
+        limiter.capacity = 10;
+        for key in 0..10 {
+            assert_eq!(limiter.check(&key), Verdict::Allowed);
+        }
+        for key in 10..5_000 {
+            assert_eq!(limiter.check(&key), Verdict::Full);
+        }
+        assert_eq!(limiter.counts.len(), 10);
+        clock.advance(Duration::from_secs(61));
+        let allowed = (0..2 * CHECKS_BETWEEN_SWEEPS).filter(|key| limiter.check(key) == Verdict::Allowed);
+        assert!(allowed.count() >= 10);
+        assert_eq!(limiter.counts.len(), 10);
+    }
+
+    #[test]
+    fn the_client_is_the_nearest_that_is_no_trusted_proxy() {
+        let trusted: Vec<IpNet> = ["10.0.0.0/8", "fd00::/8"].map(|net| net.parse().unwrap()).into();
+        for (peer, hops, expected) in [
+            // Nobody is believed but trusted proxies.
+            ("192.0.2.1", vec!["203.0.113.9"], "192.0.2.1"),
+            ("10.0.0.1", vec![], "10.0.0.1"),
+            ("10.0.0.1", vec!["203.0.113.9"], "203.0.113.9"),
+            ("::ffff:10.0.0.1", vec![" 203.0.113.9 "], "203.0.113.9"),
+            // What a client puts before its own address is not looked at.
+            ("10.0.0.1", vec!["198.51.100.7", "203.0.113.9"], "203.0.113.9"),
+            ("10.0.0.1", vec!["203.0.113.9", "fd00::1", "10.1.1.1"], "203.0.113.9"),
+            ("10.0.0.1", vec!["203.0.113.9", "unknown"], "10.0.0.1"),
+            ("10.0.0.1", vec!["203.0.113.9", "unknown", "10.0.0.2"], "10.0.0.2"),
+        ] {
+            assert_eq!(client(ip(peer), &hops, &trusted), ip(expected), "{peer} {hops:?}");
+        }
+    }
+
+    #[test]
+    fn one_subscriber_is_one_client() {
+        assert_eq!(network(ip("2001:db8:1:2:3:4:5:6")), ip("2001:db8:1:2::"));
+        assert_ne!(network(ip("2001:db8:1:2::")), network(ip("2001:db8:1:3::")));
+        assert_eq!(network(ip("::ffff:192.0.2.1")), ip("192.0.2.1"));
+        assert_ne!(network(ip("192.0.2.1")), network(ip("192.0.2.2")));
+    }
+}

@@ -1,0 +1,162 @@
+//! What the service counts of itself, for Prometheus.
+//!
+//! What is counted with every request is found once, when routes are made: counting is an addition to a number that is
+//! at hand. What can be read off at any time is read when somebody asks.
+
+use crate::state::HttpState;
+use actix_web::HttpResponse;
+use actix_web::http::StatusCode;
+use core::time::Duration;
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::{Registry, Unit};
+use std::sync::OnceLock;
+use std::sync::atomic::Ordering;
+
+/// The form of the answer.
+pub(crate) const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// The upper ends of what latencies are told apart by, in seconds.
+const LATENCIES: [f64; 12] = [
+    0.000_025, 0.000_1, 0.000_25, 0.001, 0.002_5, 0.01, 0.025, 0.1, 0.25, 1.0, 2.5, 10.0,
+];
+
+/// Every status that is answered. One that is missing here is counted as the last.
+const STATUSES: [u16; 21] = [
+    200, 201, 204, 207, 400, 401, 403, 404, 405, 408, 409, 413, 415, 422, 424, 428, 429, 502, 503, 504, 500,
+];
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Answered {
+    operation: &'static str,
+    status: u16,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Asked {
+    operation: &'static str,
+}
+
+/// Everything that is counted.
+pub(crate) struct Metrics {
+    registry: Registry,
+    requests: Family<Answered, Counter>,
+    latencies: Family<Asked, Histogram, fn() -> Histogram>,
+    /// Credentials that were presented and refused.
+    pub(crate) refused_credentials: Counter,
+    /// Requests that were refused for coming too often.
+    pub(crate) limited_requests: Counter,
+    /// Requests to paths and methods that there are not.
+    pub(crate) unrouted_requests: Counter,
+    dropped_refusals: Counter,
+    indexes: Gauge,
+    index_bytes: Gauge,
+    revisions_behind: Gauge,
+}
+
+impl Metrics {
+    pub(crate) fn new() -> Self {
+        let mut metrics = Self {
+            registry: Registry::with_prefix("canopy"),
+            requests: Family::default(),
+            latencies: Family::new_with_constructor(|| Histogram::new(LATENCIES)),
+            refused_credentials: Counter::default(),
+            limited_requests: Counter::default(),
+            unrouted_requests: Counter::default(),
+            dropped_refusals: Counter::default(),
+            indexes: Gauge::default(),
+            index_bytes: Gauge::default(),
+            revisions_behind: Gauge::default(),
+        };
+        macro_rules! register {
+            ($($field:ident = $help:literal;)+) => {
+                $(metrics.registry.register(stringify!($field), $help, metrics.$field.clone());)+
+            };
+        }
+        register! {
+            requests = "Requests that were answered, by operation and status";
+            refused_credentials = "Credentials that were presented and refused";
+            limited_requests = "Requests that were refused for coming too often";
+            unrouted_requests = "Requests to paths or methods that there are not";
+            dropped_refusals = "Refused attempts that the audit log does not have because there were too many";
+            indexes = "Environments whose decisions are answered from memory";
+            index_bytes = "Memory that the decision indexes hold";
+        }
+        metrics.registry.register(
+            "index_revisions_behind",
+            "How many revisions the index that is furthest behind lacks of what is known to be committed",
+            metrics.revisions_behind.clone(),
+        );
+        metrics.registry.register_with_unit(
+            "request_duration",
+            "How long requests took, by operation",
+            Unit::Seconds,
+            metrics.latencies.clone(),
+        );
+        metrics
+    }
+
+    /// What counts the requests of an operation.
+    pub(crate) fn meter(&self, operation: &'static str) -> Meter {
+        Meter {
+            operation,
+            requests: self.requests.clone(),
+            by_status: [const { OnceLock::new() }; STATUSES.len()],
+            latency: self.latencies.get_or_create_owned(&Asked { operation }),
+        }
+    }
+}
+
+/// Counts the requests of one operation.
+pub(crate) struct Meter {
+    operation: &'static str,
+    requests: Family<Answered, Counter>,
+    /// In the order of [`STATUSES`]; those that were never answered are not told about.
+    by_status: [OnceLock<Counter>; STATUSES.len()],
+    latency: Histogram,
+}
+
+impl Meter {
+    /// Counts an answered request.
+    pub(crate) fn note(&self, status: StatusCode, took: Duration) {
+        self.latency.observe(took.as_secs_f64());
+        let status = status.as_u16();
+        let known = STATUSES.iter().position(|one| *one == status);
+        let slot = known
+            .and_then(|known| self.by_status.get(known))
+            .or(self.by_status.last());
+        if let Some(slot) = slot {
+            let counter = slot.get_or_init(|| {
+                self.requests.get_or_create_owned(&Answered {
+                    operation: self.operation,
+                    status: if known.is_some() { status } else { 500 },
+                })
+            });
+            counter.inc();
+        }
+    }
+}
+
+/// The metrics of a service, as text.
+pub(crate) fn answer(state: &HttpState) -> HttpResponse {
+    let metrics = state.metrics();
+    let census = state.app().decisions().census();
+    metrics.indexes.set(amount(census.indexes));
+    metrics.index_bytes.set(amount(census.bytes));
+    metrics.revisions_behind.set(amount(census.revisions_behind));
+    let dropped = state.refusals().dropped();
+    metrics.dropped_refusals.inner().store(dropped, Ordering::Relaxed);
+    let mut text = String::new();
+    match encode(&mut text, &metrics.registry) {
+        Ok(()) => HttpResponse::Ok().content_type(CONTENT_TYPE).body(text),
+        Err(_) => HttpResponse::InternalServerError().finish(),
+    }
+}
+
+fn amount(number: impl TryInto<i64>) -> i64 {
+    number.try_into().unwrap_or(i64::MAX)
+}

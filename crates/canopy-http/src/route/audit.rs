@@ -1,0 +1,226 @@
+//! The audit log: who did what to which thing.
+
+use crate::answer::{Found, PartOf, Representation};
+use crate::cursor::{Cursor, CursorBinding, CursorScope};
+use crate::error_code::ErrorCode;
+use crate::operation::Operation;
+use crate::problem::Problem;
+use crate::request::Request;
+use crate::scope::AccountReach;
+use crate::wire::{
+    Instant, Limit, Name, Search, ShownActorType, ShownAuditCategory, ShownAuditOutcome, ShownAuditSeverity, Whole,
+    object_text, request_query,
+};
+use canopy_app::audit::{get, list};
+use canopy_domain::audit::listing::{AuditPosition, AuditQuery};
+use canopy_domain::audit::{ActorType, AuditCategory, AuditEventId, AuditOutcome, AuditSeverity, StoredAuditEvent};
+use canopy_domain::{EnvironmentId, Timestamp};
+use serde::Serialize;
+use serde_json::value::RawValue;
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+pub(super) fn operations() -> Vec<Operation> {
+    const TAG: &str = "Audit";
+    vec![
+        Operation::get("/audit-log", LIST)
+            .says(
+                TAG,
+                "List what was done, and refused, in the account; on the public surface, in the environment of the credential. Newest first.",
+            )
+            .needs("audit.read")
+            .publicly_at("/audit-events")
+            .by(list_events),
+        Operation::get("/audit-log/{auditEventId}", "getAuditEvent")
+            .says(TAG, "Read one event of the audit log.")
+            .needs("audit.read")
+            .publicly_at("/audit-events/{auditEventId}")
+            .fails(&[ErrorCode::AuditEventNotFound])
+            .by(get_event),
+    ]
+}
+
+const LIST: &str = "listAuditEvents";
+
+/// What was done by one call, or refused to it.
+#[derive(Serialize, ToSchema)]
+#[schema(as = AuditEvent)]
+struct AuditEventBody {
+    id: Uuid,
+    account_id: Uuid,
+    /// The application, when there is one.
+    application_id: Option<Uuid>,
+    /// The environment, when there is one.
+    environment_id: Option<Uuid>,
+    /// The subject of the token, or the id of the API key.
+    actor_id: String,
+    actor_type: ShownActorType,
+    /// How people know the actor.
+    actor_label: String,
+    /// What was done, `area.verb`; `access.refuse` for what was refused.
+    action: String,
+    category: ShownAuditCategory,
+    severity: ShownAuditSeverity,
+    outcome: ShownAuditOutcome,
+    /// What kind of thing it was done to.
+    resource_type: String,
+    resource_id: String,
+    /// How people know that thing.
+    resource_label: String,
+    /// The ids of everything touched, and what was before and after where it is small.
+    #[schema(value_type = Object)]
+    metadata: Box<RawValue>,
+    /// The id of the request.
+    correlation_id: String,
+    /// The revision that the change took in its environment.
+    revision: Option<u64>,
+    created_at: Instant,
+}
+
+impl Representation for AuditEventBody {}
+
+fn show(event: StoredAuditEvent) -> AuditEventBody {
+    AuditEventBody {
+        id: event.id.as_uuid(),
+        account_id: event.account_id.as_uuid(),
+        application_id: event.application_id.map(|id| id.as_uuid()),
+        environment_id: event.environment_id.map(|id| id.as_uuid()),
+        actor_id: event.actor.id,
+        actor_type: ShownActorType(event.actor.kind),
+        actor_label: event.actor.label,
+        action: event.action,
+        category: ShownAuditCategory(event.category),
+        severity: ShownAuditSeverity(event.severity),
+        outcome: ShownAuditOutcome(event.outcome),
+        resource_type: event.resource_type,
+        resource_id: event.resource_id,
+        resource_label: event.resource_label,
+        metadata: object_text(event.metadata),
+        correlation_id: event.correlation_id,
+        revision: event.revision.map(canopy_domain::Revision::get),
+        created_at: Instant(event.created_at),
+    }
+}
+
+request_query!(
+    /// Which events.
+    struct ListEvents {
+        /// Only those of this instant or later.
+        from: Option<Timestamp>,
+        /// Only those before this instant.
+        to: Option<Timestamp>,
+        /// Only those of this action.
+        action: Option<Name>,
+        /// Only those of this area.
+        category: Option<AuditCategory>,
+        /// Only those that deserve this much attention.
+        severity: Option<AuditSeverity>,
+        /// Only those with this outcome.
+        outcome: Option<AuditOutcome>,
+        /// Only those of this actor.
+        actor_id: Option<Name>,
+        /// Only those of this kind of principal.
+        actor_type: Option<ActorType>,
+        /// Only those done to this kind of thing.
+        resource_type: Option<Name>,
+        /// Only those done to this thing.
+        resource_id: Option<Name>,
+        /// Only those of the request with this id.
+        correlation_id: Option<Name>,
+        /// Only those of this environment.
+        environment_id: Option<EnvironmentId>,
+        /// Only those whose action, actor's label or thing's label contains this text, in whatever case.
+        q: Search = Search::none(),
+        /// The `next_cursor` of the part before.
+        cursor: Option<Cursor>,
+        /// How many events are answered at once.
+        limit: Limit = Whole(50),
+    }
+);
+
+/// What a cursor of this listing is good for: everything that narrows it, and who may see it.
+fn binding(scope: AccountReach, query: &AuditQuery) -> CursorBinding {
+    let instant = |at: Option<Timestamp>| at.map(|at| at.as_micros().to_be_bytes());
+    let environment = |id: Option<EnvironmentId>| id.map(|id| *id.as_bytes());
+    CursorScope::of(LIST)
+        .with(Some(scope.account.as_bytes()))
+        .with(environment(scope.bound_to))
+        .with(instant(query.from))
+        .with(instant(query.to))
+        .with(environment(query.environment))
+        .with(query.action.as_deref())
+        .with(query.category.map(AuditCategory::as_str))
+        .with(query.severity.map(AuditSeverity::as_str))
+        .with(query.outcome.map(AuditOutcome::as_str))
+        .with(query.actor_id.as_deref())
+        .with(query.actor_type.map(ActorType::as_str))
+        .with(query.resource_type.as_deref())
+        .with(query.resource_id.as_deref())
+        .with(query.correlation_id.as_deref())
+        .with(query.search.as_deref())
+        .done()
+}
+
+/// A place in the log as a cursor carries it: the instant, then the id.
+fn write_place(place: AuditPosition) -> [u8; 24] {
+    let mut bytes = [0; 24];
+    let parts = place
+        .at
+        .as_micros()
+        .to_be_bytes()
+        .into_iter()
+        .chain(*place.id.as_bytes());
+    bytes.iter_mut().zip(parts).for_each(|(to, from)| *to = from);
+    bytes
+}
+
+fn read_place(bytes: &[u8]) -> Option<AuditPosition> {
+    let (at, id) = bytes.split_first_chunk::<8>()?;
+    Some(AuditPosition {
+        at: Timestamp::from_micros(i64::from_be_bytes(*at)).ok()?,
+        id: AuditEventId::new(Uuid::from_slice(id).ok()?),
+    })
+}
+
+async fn list_events(request: Request<AccountReach, (), ListEvents>) -> Result<PartOf<AuditEventBody>, Problem> {
+    let (query, request) = request.take_query();
+    let text = |name: Option<Name>| name.map(|name| name.0);
+    let scope = request.scope;
+    let mut asked = AuditQuery {
+        from: query.from,
+        to: query.to,
+        environment: query.environment_id,
+        action: text(query.action),
+        category: query.category,
+        severity: query.severity,
+        outcome: query.outcome,
+        actor_id: text(query.actor_id),
+        actor_type: query.actor_type,
+        resource_type: text(query.resource_type),
+        resource_id: text(query.resource_id),
+        correlation_id: text(query.correlation_id),
+        search: query.q.folded(),
+        after: None,
+        limit: query.limit.0,
+    };
+    let binding = binding(scope, &asked);
+    let cursors = request.cursors().await?;
+    if let Some(cursor) = &query.cursor {
+        let place = cursors.open(binding, cursor)?;
+        let place = read_place(&place).ok_or_else(|| Problem::internal("a genuine cursor holds no place"))?;
+        asked.after = Some(place);
+    }
+    let part = request
+        .run(move |app, _| async move { list::run(&app, scope.account, scope.bound_to, &asked).await })
+        .await?;
+    let next = part.next.map(|place| cursors.seal(binding, &write_place(place)));
+    Ok(PartOf::of(part.events, next, show))
+}
+
+async fn get_event(request: Request<AccountReach, AuditEventId>) -> Result<Found<AuditEventBody>, Problem> {
+    let (scope, id) = (request.scope, request.id);
+    let event = request
+        .run(move |app, _| async move { get::run(&app, scope.account, scope.bound_to, id).await })
+        .await?;
+    Ok(Found(show(event)))
+}

@@ -1,0 +1,57 @@
+//! What the processes of an installation share; here, there is one.
+
+use crate::store::MemoryStore;
+use async_trait::async_trait;
+use canopy_domain::port::{Installation, SigningKey, StoreError};
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// Keys by `kid`, secrets by name.
+#[derive(Debug, Default)]
+pub(crate) struct Shared {
+    contents: Mutex<Contents>,
+}
+
+#[derive(Default)]
+struct Contents {
+    signing_keys: BTreeMap<String, SigningKey>,
+    secrets: BTreeMap<String, [u8; 32]>,
+}
+
+/// The secrets are left out.
+impl core::fmt::Debug for Contents {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Contents")
+            .field("signing_keys", &self.signing_keys)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Shared {
+    fn contents(&self) -> MutexGuard<'_, Contents> {
+        self.contents.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[async_trait]
+impl Installation for MemoryStore {
+    async fn signing_keys(&self) -> Result<Vec<SigningKey>, StoreError> {
+        let mut keys: Vec<SigningKey> = self.shared.contents().signing_keys.values().cloned().collect();
+        // By `kid` already, and the sort is stable.
+        keys.sort_by_key(|key| key.created_at);
+        Ok(keys)
+    }
+
+    async fn register_signing_key(&self, key: &SigningKey) -> Result<(), StoreError> {
+        let mut contents = self.shared.contents();
+        contents
+            .signing_keys
+            .entry(key.kid.clone())
+            .or_insert_with(|| key.clone());
+        Ok(())
+    }
+
+    async fn secret(&self, name: &str, fresh: [u8; 32]) -> Result<[u8; 32], StoreError> {
+        Ok(*self.shared.contents().secrets.entry(name.to_owned()).or_insert(fresh))
+    }
+}

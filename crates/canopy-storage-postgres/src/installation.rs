@@ -1,0 +1,54 @@
+//! What the processes of an installation share. Each call is a transaction of its own.
+
+use crate::statement::Statement;
+use crate::store::PgStore;
+use crate::value::to_postgres;
+use async_trait::async_trait;
+use canopy_domain::port::{Installation, SigningKey, StoreError};
+
+#[async_trait]
+impl Installation for PgStore {
+    async fn signing_keys(&self) -> Result<Vec<SigningKey>, StoreError> {
+        const SELECT: &str = "SELECT kid, public_key, created_at FROM signing_keys ORDER BY created_at, kid";
+        let unit = self.begin_reading().await?;
+        let select = Statement::new(SELECT);
+        select
+            .all(unit.link()?, "signing_keys", |row| {
+                Ok(SigningKey {
+                    kid: row.string(0)?,
+                    public_key: row.bytes(1, |bytes| bytes.try_into())?,
+                    created_at: row.at(2)?,
+                })
+            })
+            .await
+    }
+
+    async fn register_signing_key(&self, key: &SigningKey) -> Result<(), StoreError> {
+        const INSERT: &str =
+            "INSERT INTO signing_keys (kid, public_key, created_at) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING";
+        let unit = self.begin_unlocked().await?;
+        let insert = Statement::new(INSERT)
+            .bind(key.kid.as_str())
+            .bind(key.public_key.to_vec())
+            .bind(to_postgres(key.created_at));
+        insert.execute(unit.link()?).await?;
+        unit.end().await
+    }
+
+    /// Who finds another's secret there waits for its commit, and sees it with the second statement.
+    async fn secret(&self, name: &str, fresh: [u8; 32]) -> Result<[u8; 32], StoreError> {
+        const INSERT: &str = "INSERT INTO installation_secrets (name, secret) VALUES ($1, $2) ON CONFLICT DO NOTHING";
+        const SELECT: &str = "SELECT secret FROM installation_secrets WHERE name = $1";
+        let unit = self.begin_unlocked().await?;
+        let insert = Statement::new(INSERT).bind(name).bind(fresh.to_vec());
+        insert.execute(unit.link()?).await?;
+        let stored = Statement::new(SELECT)
+            .bind(name)
+            .one(unit.link()?, "installation_secrets", |row| {
+                row.bytes(0, |bytes| bytes.try_into())
+            })
+            .await?;
+        unit.end().await?;
+        Ok(stored)
+    }
+}

@@ -1,0 +1,70 @@
+//! Answers of requests that may be repeated.
+
+use crate::statement::{Link, Statement};
+use crate::unit_of_work::UnitOfWork;
+use async_trait::async_trait;
+use canopy_domain::Timestamp;
+use canopy_domain::port::writer::AnswerWriter;
+use canopy_domain::port::{KeptAnswer, RequestIdentity, StoreError};
+use futures_util::future;
+
+/// What is known of a request when a write for it begins.
+pub(crate) enum Known {
+    /// Nobody answers it or has answered it; from here to its end, this transaction does.
+    Nothing,
+    /// Another transaction answers it.
+    Running,
+    /// It was answered.
+    Answer(KeptAnswer),
+}
+
+/// Claims a request by an advisory lock of the transaction, without waiting, and looks for its answer. The two are sent
+/// together; the second statement sees what the last holder of the lock has committed.
+pub(crate) async fn claim(link: Link<'_>, request: RequestIdentity, since: Timestamp) -> Result<Known, StoreError> {
+    const CLAIM: &str = "SELECT pg_try_advisory_xact_lock($1)";
+    const SELECT: &str = "SELECT body, answer, at FROM kept_answers WHERE request = $1 AND at >= $2";
+    let claimed = Statement::new(CLAIM)
+        .bind(lock_of(request))
+        .one(link, "advisory locks", |row| row.flag(0));
+    let select = Statement::new(SELECT).bind(request.0.to_vec()).bind(since);
+    let kept = select.first(link, "kept_answers", |row| {
+        Ok(KeptAnswer {
+            request,
+            body: row.bytes(0, |bytes| <[u8; 32]>::try_from(bytes))?,
+            answer: row.bytes(1, |bytes| Ok::<_, StoreError>(bytes.to_vec()))?,
+            at: row.at(2)?,
+        })
+    });
+    let (claimed, kept) = future::try_join(claimed, kept).await?;
+    Ok(match (claimed, kept) {
+        (false, _) => Known::Running,
+        (true, Some(kept)) => Known::Answer(kept),
+        (true, None) => Known::Nothing,
+    })
+}
+
+/// Advisory locks below zero belong to requests; that of migrations is above. Two requests of one number are as rare as two
+/// equal random numbers of 63 bits; then one of them is told to try again.
+fn lock_of(request: RequestIdentity) -> i64 {
+    let number = request.0.first_chunk().map_or(0, |bytes| i64::from_be_bytes(*bytes));
+    number | i64::MIN
+}
+
+#[async_trait]
+impl AnswerWriter for UnitOfWork {
+    async fn keep_answer(&mut self, answer: &KeptAnswer, outdated: Timestamp) -> Result<(), StoreError> {
+        const FORGET: &str = "DELETE FROM kept_answers WHERE request IN \
+             (SELECT request FROM kept_answers WHERE at < $1 ORDER BY at LIMIT 100 FOR UPDATE SKIP LOCKED)";
+        const KEEP: &str = "INSERT INTO kept_answers (request, body, answer, at) VALUES ($1, $2, $3, $4) \
+             ON CONFLICT (request) DO UPDATE SET body = excluded.body, answer = excluded.answer, at = excluded.at";
+        let link = self.link()?;
+        let forget = Statement::new(FORGET).bind(outdated).execute(link);
+        let keep = Statement::new(KEEP)
+            .bind(answer.request.0.to_vec())
+            .bind(answer.body.to_vec())
+            .bind(answer.answer.clone())
+            .bind(answer.at);
+        future::try_join(forget, keep.execute(link)).await?;
+        Ok(())
+    }
+}

@@ -1,0 +1,54 @@
+//! What the processes of an installation share. Each statement commits by itself.
+
+use crate::statement::Statement;
+use crate::store::SqliteStore;
+use async_trait::async_trait;
+use canopy_domain::port::{Installation, SigningKey, StoreError};
+
+#[async_trait]
+impl Installation for SqliteStore {
+    async fn signing_keys(&self) -> Result<Vec<SigningKey>, StoreError> {
+        const SELECT: &str = "SELECT kid, public_key, created_at FROM signing_keys ORDER BY created_at, kid";
+        let mut unit = self.begin(&self.readers, |_| Ok(())).await?;
+        unit.run(|c| {
+            Statement::new(SELECT).all(c, "signing_keys", |row| {
+                Ok(SigningKey {
+                    kid: row.string(0)?,
+                    public_key: row.bytes(1, |bytes| bytes.try_into())?,
+                    created_at: row.at(2)?,
+                })
+            })
+        })
+        .await
+    }
+
+    async fn register_signing_key(&self, key: &SigningKey) -> Result<(), StoreError> {
+        const INSERT: &str =
+            "INSERT INTO signing_keys (kid, public_key, created_at) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING";
+        let key = key.clone();
+        let mut unit = self.begin(&self.writer, |_| Ok(())).await?;
+        unit.run(move |c| {
+            let insert = Statement::new(INSERT)
+                .bind(key.kid.as_str())
+                .bind(key.public_key.as_slice())
+                .bind(key.created_at);
+            insert.execute(c).map(|_| ())
+        })
+        .await
+    }
+
+    async fn secret(&self, name: &str, fresh: [u8; 32]) -> Result<[u8; 32], StoreError> {
+        const INSERT: &str = "INSERT INTO installation_secrets (name, secret) VALUES (?1, ?2) ON CONFLICT DO NOTHING";
+        const SELECT: &str = "SELECT secret FROM installation_secrets WHERE name = ?1";
+        let name = name.to_owned();
+        let mut unit = self.begin(&self.writer, |_| Ok(())).await?;
+        unit.run(move |c| {
+            let insert = Statement::new(INSERT).bind(name.as_str()).bind(fresh.as_slice());
+            insert.execute(c)?;
+            let select = Statement::new(SELECT).bind(name.as_str());
+            let stored = select.first(c, "installation_secrets", |row| row.bytes(0, |bytes| bytes.try_into()))?;
+            Ok(stored.unwrap_or(fresh))
+        })
+        .await
+    }
+}

@@ -1,0 +1,115 @@
+//! Clauses on requests that may be repeated.
+
+use super::support::{TestStore, acme, micros_after};
+use crate::clock::noon;
+use crate::fixture::World;
+use canopy_domain::Timestamp;
+use canopy_domain::port::{Begun, KeptAnswer, RequestIdentity, WriteScope, WriteTx};
+
+const FIRST: RequestIdentity = RequestIdentity([1; 32]);
+/// Differs from the first in its last byte alone.
+const SECOND: RequestIdentity = {
+    let mut bytes = [1; 32];
+    bytes[31] = 2;
+    RequestIdentity(bytes)
+};
+
+fn answer(request: RequestIdentity, text: &[u8]) -> KeptAnswer {
+    KeptAnswer {
+        request,
+        body: [7; 32],
+        answer: text.to_vec(),
+        at: noon(),
+    }
+}
+
+async fn begin(store: &TestStore, world: &World, request: RequestIdentity, since: Timestamp) -> Begun {
+    let scope = WriteScope::Environment(world.development.id());
+    store.write_once(scope, request, since).await.unwrap()
+}
+
+async fn fresh(store: &TestStore, world: &World, request: RequestIdentity) -> Box<dyn WriteTx> {
+    match begin(store, world, request, noon()).await {
+        Begun::Fresh(tx) => tx,
+        Begun::Running => panic!("nobody answers this request"),
+        Begun::Answered(kept) => panic!("nobody has answered this request: {kept:?}"),
+    }
+}
+
+async fn kept(store: &TestStore, world: &World, request: RequestIdentity, since: Timestamp) -> Option<KeptAnswer> {
+    match begin(store, world, request, since).await {
+        Begun::Fresh(_) => None,
+        Begun::Running => panic!("nobody answers this request"),
+        Begun::Answered(kept) => Some(kept),
+    }
+}
+
+async fn keep(store: &TestStore, world: &World, kept: &KeptAnswer) {
+    let mut tx = fresh(store, world, kept.request).await;
+    tx.keep_answer(kept, micros_after(kept.at, -1)).await.unwrap();
+    world.commit(tx, &[world.development.id()]).await;
+}
+
+pub async fn an_answer_is_told_to_its_own_request_alone(store: TestStore) {
+    let world = acme(&store).await;
+    let bytes: Vec<u8> = (0..=255).cycle().take(100_000).collect();
+    let given = answer(FIRST, &bytes);
+    keep(&store, &world, &given).await;
+    let empty = answer(RequestIdentity([0xff; 32]), b"");
+    keep(&store, &world, &empty).await;
+    assert_eq!(kept(&store, &world, FIRST, given.at).await, Some(given));
+    assert_eq!(kept(&store, &world, empty.request, empty.at).await, Some(empty));
+    assert_eq!(kept(&store, &world, SECOND, Timestamp::MIN).await, None);
+}
+
+pub async fn an_answer_is_told_no_longer_than_it_counts(store: TestStore) {
+    let world = acme(&store).await;
+    let given = answer(FIRST, b"made");
+    keep(&store, &world, &given).await;
+    assert_eq!(kept(&store, &world, FIRST, micros_after(given.at, 1)).await, None);
+    assert_eq!(kept(&store, &world, FIRST, given.at).await, Some(given));
+}
+
+pub async fn a_request_is_answered_by_one_unit_of_work_at_a_time(store: TestStore) {
+    let world = acme(&store).await;
+    let tx = fresh(&store, &world, FIRST).await;
+    let since = noon();
+    // It is not waited for, though it holds the lock that the other one would need.
+    assert!(matches!(begin(&store, &world, FIRST, since).await, Begun::Running));
+    drop(tx);
+    drop(fresh(&store, &world, FIRST).await);
+    drop(fresh(&store, &world, SECOND).await);
+}
+
+pub async fn a_unit_of_work_that_is_dropped_keeps_no_answer(store: TestStore) {
+    let world = acme(&store).await;
+    let mut tx = fresh(&store, &world, FIRST).await;
+    let given = answer(FIRST, b"lost");
+    tx.keep_answer(&given, Timestamp::MIN).await.unwrap();
+    drop(tx);
+    assert_eq!(kept(&store, &world, FIRST, Timestamp::MIN).await, None);
+}
+
+pub async fn an_answer_kept_again_replaces_the_outdated_one(store: TestStore) {
+    let world = acme(&store).await;
+    let (old, other) = (answer(FIRST, b"old"), answer(SECOND, b"other"));
+    keep(&store, &world, &old).await;
+    keep(&store, &world, &other).await;
+    let at = micros_after(old.at, 1_000);
+    let new = KeptAnswer {
+        body: [8; 32],
+        at,
+        ..answer(FIRST, b"new")
+    };
+    let Begun::Fresh(mut tx) = begin(&store, &world, FIRST, at).await else {
+        panic!("the answer is outdated");
+    };
+    tx.keep_answer(&new, at).await.unwrap();
+    world.commit(tx, &[world.development.id()]).await;
+    assert_eq!(kept(&store, &world, FIRST, Timestamp::MIN).await, Some(new));
+    assert_eq!(
+        kept(&store, &world, SECOND, Timestamp::MIN).await,
+        None,
+        "it was forgotten"
+    );
+}

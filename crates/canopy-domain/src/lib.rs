@@ -8,6 +8,7 @@ pub mod api_key;
 pub mod assignment;
 pub mod audit;
 pub mod bulk;
+mod edit;
 pub mod hierarchy;
 mod id;
 pub mod identity;
@@ -19,6 +20,7 @@ pub mod setup;
 pub mod tenancy;
 mod text;
 mod timestamp;
+pub mod transfer;
 mod version;
 mod words;
 
@@ -27,6 +29,7 @@ pub use assignment::{
     AccessType, Assignment, AssignmentError, AssignmentId, AssignmentKey, AssignmentStatus, EXPIRING_SOON_SECONDS,
     Window, WindowError,
 };
+pub use edit::Edit;
 pub use hierarchy::{
     HierarchyError, HierarchySchema, Node, NodeId, NodeStatus, NodeType, NodeTypeError, SchemaBreak, SchemaBreakReason,
     SchemaError,

@@ -58,13 +58,18 @@ error_codes! {
     TwoCredentials = "auth.two_credentials", 400, "The request carries more than one credential.";
     WrongPrincipalType = "auth.wrong_principal_type", 403, "The credential is good, but its kind of principal may not make this call.";
     ScopeMissing = "auth.scope_missing", 403, "The API key is good, but its scopes do not open this call.";
+    PortalOnly = "auth.portal_only", 403, "What reaches past one environment can be changed and asked about on the portal surface alone.";
+    EnvironmentNotDefault = "auth.environment_not_default", 403, "The call matters to all environments of the application, so it needs a credential of the default one.";
 
     AccountNotFound = "accounts.account_not_found", 404, "There is no such account where the caller may look.";
     AccountSlugTaken = "accounts.slug_taken", 409, "Another account has this slug.";
     ApplicationNotFound = "applications.application_not_found", 404, "The account has no such application.";
     ApplicationSlugTaken = "applications.slug_taken", 409, "Another application of the account has this slug.";
+    LastApplication = "applications.last_application", 400, "An account keeps at least one application.";
     EnvironmentNotFound = "environments.environment_not_found", 404, "The application has no such environment.";
     EnvironmentSlugTaken = "environments.slug_taken", 409, "Another environment of the application has this slug.";
+    LastEnvironment = "environments.last_environment", 400, "An application keeps at least one environment.";
+    DefaultEnvironment = "environments.default_environment", 400, "The default environment of an application cannot be deleted.";
 
     PermissionNotFound = "rbac.permission_not_found", 404, "The environment has no such permission.";
     PermissionKeyTaken = "rbac.permission_key_taken", 409, "The catalog has the key already, or the request repeats it; `details.permission_keys` lists all such keys.";

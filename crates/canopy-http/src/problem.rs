@@ -137,6 +137,8 @@ impl From<AppError> for Problem {
             AppError::WrongPrincipal => Self::rule(ErrorCode::WrongPrincipalType, &error),
             AppError::InvalidApiKey => Self::rule(ErrorCode::InvalidApiKey, &error),
             AppError::ScopeMissing => Self::rule(ErrorCode::ScopeMissing, &error),
+            AppError::PortalOnly => Self::rule(ErrorCode::PortalOnly, &error),
+            AppError::EnvironmentNotDefault => Self::rule(ErrorCode::EnvironmentNotDefault, &error),
             AppError::Tenancy(error) => error.into(),
             AppError::Permission(error) => error.into(),
             AppError::Role(error) => error.into(),
@@ -187,6 +189,9 @@ impl From<TenancyError> for Problem {
             TenancyError::SlugTaken(Tenant::Account) => ErrorCode::AccountSlugTaken,
             TenancyError::SlugTaken(Tenant::Application) => ErrorCode::ApplicationSlugTaken,
             TenancyError::SlugTaken(Tenant::Environment) => ErrorCode::EnvironmentSlugTaken,
+            TenancyError::LastApplication => ErrorCode::LastApplication,
+            TenancyError::LastEnvironment => ErrorCode::LastEnvironment,
+            TenancyError::DefaultEnvironment => ErrorCode::DefaultEnvironment,
             TenancyError::Stale { current, .. } => return stale(&error, current),
         };
         Self::rule(code, &error)
@@ -287,6 +292,7 @@ impl From<MembershipError> for Problem {
         let code = match error {
             MembershipError::NotFound => ErrorCode::MembershipNotFound,
             MembershipError::AlreadyActive => ErrorCode::AlreadyMember,
+            MembershipError::NotActive => ErrorCode::MembershipNotActive,
             MembershipError::DuplicateInBatch { first } => {
                 return Self::rule(ErrorCode::DuplicateIdentityInBatch, &error).with("first_index", first);
             }

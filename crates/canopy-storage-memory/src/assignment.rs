@@ -110,19 +110,17 @@ impl<'a> Joined<'a> {
             || self.node.name.folded().contains(search)
     }
 
-    fn access_type(&self, query: &AssignmentQuery) -> AccessType {
-        query
-            .held_at
-            .map_or(AccessType::Direct, |at| at.access_type_from(self.node.id))
+    fn access_type(&self, held_at: Option<HeldAt>) -> AccessType {
+        held_at.map_or(AccessType::Direct, |at| at.access_type_from(self.node.id))
     }
 
-    fn view(self, query: &AssignmentQuery) -> AssignmentView {
+    fn view(self, held_at: Option<HeldAt>) -> AssignmentView {
         AssignmentView {
             assignment: self.assignment.clone(),
             identity: identity_summary(self.identity),
             role_name: self.role.name.clone(),
             node_name: self.node.name.clone(),
-            access_type: self.access_type(query),
+            access_type: self.access_type(held_at),
         }
     }
 }
@@ -192,6 +190,22 @@ impl<Kind: Send> AssignmentReader for Unit<Kind> {
         Ok(contents.map_or(vec![], |c| c.assignments.at(&nodes).into_iter().cloned().collect()))
     }
 
+    async fn assignments_naming(
+        &mut self,
+        environment: EnvironmentId,
+        roles: &[RoleId],
+        nodes: &[NodeId],
+    ) -> Result<Vec<AssignmentId>, StoreError> {
+        let Some(contents) = self.state.contents(environment) else {
+            return Ok(vec![]);
+        };
+        let roles: HashSet<&RoleId> = roles.iter().collect();
+        let nodes: HashSet<&NodeId> = nodes.iter().collect();
+        let all = contents.assignments.by_id.values();
+        let naming = all.filter(|one| roles.contains(&one.key.role) || nodes.contains(&one.key.node));
+        Ok(naming.map(|one| one.id).collect())
+    }
+
     async fn assignment_views(
         &mut self,
         environment: EnvironmentId,
@@ -209,10 +223,30 @@ impl<Kind: Send> AssignmentReader for Unit<Kind> {
                 rows.sort_by_cached_key(|row| (fold_case(&row.identity.name()), row.assignment.id));
             }
             AssignmentSort::Role => rows.sort_by_cached_key(|row| (row.role.name.folded(), row.assignment.id)),
-            AssignmentSort::AccessType => rows.sort_by_key(|row| (row.access_type(query), row.assignment.id)),
+            AssignmentSort::AccessType => rows.sort_by_key(|row| (row.access_type(query.held_at), row.assignment.id)),
             AssignmentSort::CreatedAt => rows.sort_by_key(|row| (row.assignment.created_at, row.assignment.id)),
         }
-        Ok(page_of(rows, query.order, query.page).map(|row| row.view(query)))
+        Ok(page_of(rows, query.order, query.page).map(|row| row.view(query.held_at)))
+    }
+
+    async fn held(
+        &mut self,
+        environments: &[EnvironmentId],
+        identity: IdentityId,
+    ) -> Result<Vec<AssignmentView>, StoreError> {
+        let mut rows: Vec<Joined<'_>> = vec![];
+        for environment in environments.iter().collect::<BTreeSet<_>>() {
+            if let Some(contents) = self.state.contents(*environment) {
+                let all = contents.assignments.by_id.values();
+                let held = all.filter(|assignment| assignment.key.identity == identity);
+                rows.extend(held.filter_map(|assignment| Joined::of(&self.state, contents, assignment)));
+            }
+        }
+        rows.sort_by_cached_key(|row| {
+            let assignment = row.assignment;
+            (row.role.name.folded(), assignment.id, assignment.environment_id)
+        });
+        Ok(rows.into_iter().map(|row| row.view(None)).collect())
     }
 
     async fn assignment_summary(
@@ -341,5 +375,24 @@ impl AssignmentWriter for Unit<Writing> {
             }
         }
         Ok(())
+    }
+
+    async fn revoke_all(
+        &mut self,
+        environments: &[EnvironmentId],
+        identity: IdentityId,
+    ) -> Result<Vec<(EnvironmentId, AssignmentId)>, StoreError> {
+        let mut gone = vec![];
+        for environment in environments.iter().collect::<BTreeSet<_>>() {
+            let Some(contents) = self.state.contents(*environment) else {
+                continue;
+            };
+            let all = contents.assignments.by_id.values();
+            let held = all.filter(|assignment| assignment.key.identity == identity);
+            let ids: Vec<AssignmentId> = held.map(|assignment| assignment.id).collect();
+            self.delete_assignments(*environment, &ids).await?;
+            gone.extend(ids.into_iter().map(|id| (*environment, id)));
+        }
+        Ok(gone)
     }
 }

@@ -10,8 +10,8 @@ use canopy_domain::hierarchy::schema_change::{ShapeEdge, TreeShape};
 use canopy_domain::port::reader::NodeReader;
 use canopy_domain::port::writer::NodeWriter;
 use canopy_domain::port::{StoreError, Unique};
-use canopy_domain::{AccessModel, EnvironmentId, HierarchySchema, Node, NodeId, NodeType, Slug};
-use std::collections::{BTreeMap, HashMap, HashSet};
+use canopy_domain::{AccessModel, Assignment, EnvironmentId, HierarchySchema, Node, NodeId, NodeType, Slug};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 /// The nodes of one environment.
@@ -120,6 +120,19 @@ impl<Kind: Send> NodeReader for Unit<Kind> {
     async fn node(&mut self, environment: EnvironmentId, id: NodeId) -> Result<Option<Node>, StoreError> {
         let contents = self.state.contents(environment);
         Ok(contents.and_then(|c| c.tree.by_id.get(&id)).cloned())
+    }
+
+    async fn environments_with_node(
+        &mut self,
+        environments: &[EnvironmentId],
+        id: NodeId,
+    ) -> Result<Vec<EnvironmentId>, StoreError> {
+        let has = |environment: &&EnvironmentId| {
+            let contents = self.state.contents(**environment);
+            contents.is_some_and(|contents| contents.tree.by_id.contains_key(&id))
+        };
+        let found: BTreeSet<EnvironmentId> = environments.iter().filter(has).copied().collect();
+        Ok(found.into_iter().collect())
     }
 
     async fn nodes(&mut self, environment: EnvironmentId) -> Result<Vec<Node>, StoreError> {
@@ -279,31 +292,24 @@ impl NodeWriter for Unit<Writing> {
     }
 
     async fn delete_nodes(&mut self, environment: EnvironmentId, ids: &[NodeId]) -> Result<(), StoreError> {
-        let gone: HashSet<NodeId> = ids.iter().copied().collect();
-        let Some(contents) = self.state.contents(environment) else {
-            return Ok(());
-        };
-        let stays = |node: &&Node| !gone.contains(&node.id);
-        let mut left = contents
-            .tree
-            .by_id
-            .values()
-            .filter(stays)
-            .filter_map(|node| node.parent);
-        must(
-            left.all(|parent| !gone.contains(&parent)),
-            "a node that stays stands below one that goes",
-        )?;
-        must(
-            contents.assignments.at(&gone).is_empty(),
-            "an assignment is made at a node that goes",
-        )?;
-        if gone.is_empty() {
+        if ids.is_empty() || self.state.contents(environment).is_none() {
             return Ok(());
         }
-        let tree = Arc::make_mut(&mut self.state.contents_mut(environment)?.tree);
-        for id in gone {
-            if let Some(old) = tree.by_id.remove(&id) {
+        let contents = self.state.contents_mut(environment)?;
+        let gone: HashSet<NodeId> = ids.iter().copied().collect();
+        let stays_below = |node: &Node| !gone.contains(&node.id) && node.parent.is_some_and(|id| gone.contains(&id));
+        let named = |assignment: &Assignment| gone.contains(&assignment.key.node);
+        must(
+            !contents.tree.by_id.values().any(stays_below),
+            "nodes stand below a deleted node",
+        )?;
+        must(
+            !contents.assignments.by_id.values().any(named),
+            "assignments name a deleted node",
+        )?;
+        let tree = Arc::make_mut(&mut contents.tree);
+        for id in &gone {
+            if let Some(old) = tree.by_id.remove(id) {
                 tree.by_place.remove(&place(&old));
             }
         }

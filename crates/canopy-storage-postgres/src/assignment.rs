@@ -165,6 +165,27 @@ impl AssignmentReader for UnitOfWork {
             .await
     }
 
+    async fn assignments_naming(
+        &mut self,
+        environment: EnvironmentId,
+        roles: &[RoleId],
+        nodes: &[NodeId],
+    ) -> Result<Vec<AssignmentId>, StoreError> {
+        const SELECT: &str = "SELECT a.id FROM unnest($1) AS asked (id) \
+             JOIN assignments AS a ON a.environment_id = $2 AND a.role_id = asked.id \
+             UNION SELECT b.id FROM unnest($3) AS other (id) \
+             JOIN assignments AS b ON b.environment_id = $2 AND b.node_id = other.id ORDER BY id";
+        if roles.is_empty() && nodes.is_empty() {
+            return Ok(vec![]);
+        }
+        Statement::new(SELECT)
+            .bind(distinct(roles.iter().map(RoleId::as_uuid)))
+            .bind(environment.as_uuid())
+            .bind(distinct(nodes.iter().map(NodeId::as_uuid)))
+            .all(self.link()?, "assignments", |row| row.id::<AssignmentId>(0))
+            .await
+    }
+
     async fn assignment_views(
         &mut self,
         environment: EnvironmentId,
@@ -172,6 +193,14 @@ impl AssignmentReader for UnitOfWork {
         now: Timestamp,
     ) -> Result<Page<AssignmentView>, StoreError> {
         listing::views(self.link()?, environment, query, now).await
+    }
+
+    async fn held(
+        &mut self,
+        environments: &[EnvironmentId],
+        identity: IdentityId,
+    ) -> Result<Vec<AssignmentView>, StoreError> {
+        listing::held(self.link()?, environments, identity).await
     }
 
     async fn assignment_summary(
@@ -268,5 +297,25 @@ impl AssignmentWriter for UnitOfWork {
             .bind(distinct(ids.iter().map(AssignmentId::as_uuid)))
             .bind(environment.as_uuid());
         delete.execute(self.link()?).await.map(|_| ())
+    }
+
+    async fn revoke_all(
+        &mut self,
+        environments: &[EnvironmentId],
+        identity: IdentityId,
+    ) -> Result<Vec<(EnvironmentId, AssignmentId)>, StoreError> {
+        const DELETE: &str = "DELETE FROM assignments WHERE environment_id = ANY ($1) AND identity_id = $2 \
+             RETURNING environment_id, id";
+        if environments.is_empty() {
+            return Ok(vec![]);
+        }
+        let delete = Statement::new(DELETE)
+            .bind(distinct(environments.iter().map(EnvironmentId::as_uuid)))
+            .bind(identity.as_uuid());
+        let mut gone: Vec<(EnvironmentId, AssignmentId)> = delete
+            .all(self.link()?, "assignments", |row| Ok((row.id(0)?, row.id(1)?)))
+            .await?;
+        gone.sort_unstable();
+        Ok(gone)
     }
 }

@@ -128,6 +128,24 @@ impl NodeReader for UnitOfWork {
         select.first(self.link()?, "nodes", node).await
     }
 
+    async fn environments_with_node(
+        &mut self,
+        environments: &[EnvironmentId],
+        id: NodeId,
+    ) -> Result<Vec<EnvironmentId>, StoreError> {
+        const SELECT: &str =
+            "SELECT environment_id FROM nodes WHERE environment_id = ANY ($1) AND id = $2 ORDER BY environment_id";
+        if environments.is_empty() {
+            return Ok(vec![]);
+        }
+        let select = Statement::new(SELECT)
+            .bind(distinct(environments.iter().map(EnvironmentId::as_uuid)))
+            .bind(id.as_uuid());
+        select
+            .all::<EnvironmentId, _>(self.link()?, "nodes", |row| row.id(0))
+            .await
+    }
+
     async fn nodes(&mut self, environment: EnvironmentId) -> Result<Vec<Node>, StoreError> {
         let select = Statement::new(select!("ORDER BY slug")).bind(environment.as_uuid());
         let nodes: Vec<Node> = select.all(self.link()?, "nodes", node).await?;
@@ -366,13 +384,7 @@ impl NodeWriter for UnitOfWork {
         // Foreign keys are looked at when the statement ends, so parents and children may go together.
         const DELETE: &str = "WITH gone AS (SELECT * FROM unnest($1) AS gone (id)) \
              DELETE FROM nodes AS n USING gone WHERE n.environment_id = $2 AND n.id = gone.id";
-        if ids.is_empty() {
-            return Ok(());
-        }
-        let delete = Statement::new(DELETE)
-            .bind(distinct(ids.iter().map(NodeId::as_uuid)))
-            .bind(environment.as_uuid());
-        // For any values, as inserts are: what hangs on a row is looked for once for each.
-        delete.for_any_values().execute(self.link()?).await.map(|_| ())
+        let ids = distinct(ids.iter().map(NodeId::as_uuid));
+        self.delete_within(environment, &ids, &[DELETE]).await
     }
 }

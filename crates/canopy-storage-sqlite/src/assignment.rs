@@ -14,10 +14,10 @@ use canopy_domain::port::writer::AssignmentWriter;
 use canopy_domain::port::{StoreError, Unique};
 use canopy_domain::{
     Assignment, AssignmentId, AssignmentKey, EnvironmentId, EnvironmentPlace, IdentityId, MembershipStatus, NodeId,
-    Page, Timestamp, Window,
+    Page, RoleId, Timestamp, Window,
 };
 use diesel::{Connection, SqliteConnection};
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::LazyLock;
 
 mod listing;
@@ -239,6 +239,44 @@ impl AssignmentReader for UnitOfWork {
         .await
     }
 
+    async fn assignments_naming(
+        &mut self,
+        environment: EnvironmentId,
+        roles: &[RoleId],
+        nodes: &[NodeId],
+    ) -> Result<Vec<AssignmentId>, StoreError> {
+        static BY_ROLE: LazyLock<String> = LazyLock::new(|| {
+            format!(
+                "{} SELECT a.id FROM given CROSS JOIN assignments AS a \
+                 ON a.environment_id = ?3 AND a.role_id = given.id",
+                IDS.given()
+            )
+        });
+        static BY_NODE: LazyLock<String> = LazyLock::new(|| {
+            format!(
+                "{} SELECT a.id FROM given CROSS JOIN assignments AS a \
+                 ON a.environment_id = ?3 AND a.node_id = given.id",
+                IDS.given()
+            )
+        });
+        let roles = (!roles.is_empty()).then(|| Packed::distinct_ids(roles.iter().map(RoleId::as_bytes)));
+        let nodes = (!nodes.is_empty()).then(|| Packed::distinct_ids(nodes.iter().map(NodeId::as_bytes)));
+        self.run(move |c| {
+            let mut found: BTreeSet<AssignmentId> = BTreeSet::new();
+            for (ids, sql) in [(&roles, &BY_ROLE), (&nodes, &BY_NODE)] {
+                if let Some(ids) = ids {
+                    let select = ids.statement(sql).bind(environment.as_bytes());
+                    select.for_each(c, "assignments", |row| {
+                        found.insert(row.id(0)?);
+                        Ok(())
+                    })?;
+                }
+            }
+            Ok(found.into_iter().collect())
+        })
+        .await
+    }
+
     async fn assignment_views(
         &mut self,
         environment: EnvironmentId,
@@ -247,6 +285,18 @@ impl AssignmentReader for UnitOfWork {
     ) -> Result<Page<AssignmentView>, StoreError> {
         let query = query.clone();
         self.run(move |c| listing::views(c, environment, &query, now)).await
+    }
+
+    async fn held(
+        &mut self,
+        environments: &[EnvironmentId],
+        identity: IdentityId,
+    ) -> Result<Vec<AssignmentView>, StoreError> {
+        if environments.is_empty() {
+            return Ok(vec![]);
+        }
+        let environments = Packed::distinct_ids(environments.iter().map(EnvironmentId::as_bytes));
+        self.run(move |c| listing::held(c, &environments, identity)).await
     }
 
     async fn assignment_summary(
@@ -364,6 +414,32 @@ impl AssignmentWriter for UnitOfWork {
         }
         let ids = Packed::ids(ids.iter().map(AssignmentId::as_bytes));
         self.run(move |c| delete(c, environment, &ids).map(|_| ())).await
+    }
+
+    async fn revoke_all(
+        &mut self,
+        environments: &[EnvironmentId],
+        identity: IdentityId,
+    ) -> Result<Vec<(EnvironmentId, AssignmentId)>, StoreError> {
+        static DELETE: LazyLock<String> = LazyLock::new(|| {
+            format!(
+                "{} DELETE FROM assignments WHERE environment_id IN (SELECT id FROM given) AND identity_id = ?3 \
+                 RETURNING environment_id, id",
+                IDS.given()
+            )
+        });
+        if environments.is_empty() {
+            return Ok(vec![]);
+        }
+        let environments = Packed::distinct_ids(environments.iter().map(EnvironmentId::as_bytes));
+        let mut gone: Vec<(EnvironmentId, AssignmentId)> = self
+            .run(move |c| {
+                let statement = environments.statement(&DELETE).bind(identity.as_bytes());
+                statement.all(c, "assignments", |row| Ok((row.id(0)?, row.id(1)?)))
+            })
+            .await?;
+        gone.sort_unstable();
+        Ok(gone)
     }
 }
 

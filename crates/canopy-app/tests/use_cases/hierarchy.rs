@@ -282,7 +282,10 @@ async fn a_revert_is_one_change_and_a_dry_run_none() {
     let before = world.history().await;
     let counts = revert::dry_run(&world.app, &world.place).await.unwrap();
     assert_eq!(world.history().await, before);
-    assert_eq!(revert::run(&world.app, &world.call, &world.place).await.unwrap(), counts);
+    assert_eq!(
+        revert::run(&world.app, &world.call, &world.place).await.unwrap(),
+        counts
+    );
     assert_eq!(
         (counts.moved, counts.nodes_deleted, counts.identities_gaining_reach),
         (1, 4, 1)

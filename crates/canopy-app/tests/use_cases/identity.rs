@@ -35,6 +35,7 @@ async fn one_by_one_the_good_are_made_and_the_bad_are_named() {
         not_member_of: Some(world.place.application),
         status: None,
         has_any_assignment: None,
+        assigned_in: None,
         search: None,
         sort: IdentitySort::Email,
         order: SortOrder::Descending,
@@ -62,7 +63,7 @@ async fn a_member_is_one_in_every_environment_of_the_application_and_in_later_on
     let world = World::new().await;
     let ada = world.members(&["ada"]).await[0];
     let place = world.place.application_place();
-    let asked = tenancy::create_environment::run(&world.app, &world.call, place, &tenant("staging"))
+    let asked = tenancy::create_environment::run(&world.app, &world.call, place, &tenant("staging"), None)
         .await
         .unwrap();
     for environment in tenancy::list::environments(&world.app, place.application)

@@ -22,7 +22,9 @@ fn any_facts() -> impl Strategy<Value = Snapshot> {
     );
     (nodes, grants).prop_map(|(nodes, grants)| {
         let count = u8::try_from(nodes.len()).unwrap() + 1;
-        let below = (1..).zip(&nodes).map(|(number, (parent, off))| node(number, Some(parent % number), *off != 0));
+        let below = (1..)
+            .zip(&nodes)
+            .map(|(number, (parent, off))| node(number, Some(parent % number), *off != 0));
         let grants = (0..).zip(&grants).filter(|(_, ((_, _, at), _))| *at < count);
         Snapshot {
             permissions: vec![permission(0), permission(1)],
@@ -52,7 +54,11 @@ fn agree(facts: &Snapshot, index: &AccessIndex) {
                     let expected = oracle::decide(facts, &question, at(instant)).0;
                     let expected = expected.map_or(Decision::Allowed, Decision::Denied);
                     for index in [index, &again] {
-                        assert_eq!(index.decide(&question, at(instant)), expected, "{question:?} at {instant}");
+                        assert_eq!(
+                            index.decide(&question, at(instant)),
+                            expected,
+                            "{question:?} at {instant}"
+                        );
                     }
                 }
             }
@@ -61,7 +67,11 @@ fn agree(facts: &Snapshot, index: &AccessIndex) {
 }
 
 fn stored(fact: &NodeFact) -> Node {
-    let status = if fact.is_active { NodeStatus::Active } else { NodeStatus::Inactive };
+    let status = if fact.is_active {
+        NodeStatus::Active
+    } else {
+        NodeStatus::Inactive
+    };
     Node {
         id: fact.id,
         environment_id: empty().environment,

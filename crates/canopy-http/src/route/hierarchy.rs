@@ -31,6 +31,8 @@ use utoipa::ToSchema;
 use utoipa::openapi::{RefOr, Schema};
 use uuid::Uuid;
 
+pub(super) use schema::SchemaInput;
+
 /// The area under which these calls are shown.
 const TAG: &str = "Hierarchy";
 

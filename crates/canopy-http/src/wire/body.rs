@@ -4,6 +4,7 @@ use super::field::{Fault, Faults, Place};
 use super::json::Json;
 use super::schema::{Components, defaulted, nullable};
 use super::value::WireValue;
+use canopy_domain::Edit;
 use std::borrow::Cow;
 use utoipa::openapi::{RefOr, Schema};
 
@@ -76,6 +77,16 @@ impl<T: WireValue> WireField for Patch<T> {
 
     fn member_schema(components: &mut Components) -> RefOr<Schema> {
         nullable(<T as WireValue>::schema(components))
+    }
+}
+
+impl<T> From<Patch<T>> for Edit<T> {
+    fn from(patch: Patch<T>) -> Self {
+        match patch {
+            Patch::Absent => Self::Keep,
+            Patch::Null => Self::Clear,
+            Patch::Value(value) => Self::Set(value),
+        }
     }
 }
 
@@ -254,6 +265,34 @@ mod tests {
             atomic: bool = true,
         }
     );
+
+    request_body!(
+        /// A change.
+        struct Renaming {
+            /// The name.
+            name: Given<RoleName>,
+        }
+    );
+
+    #[test]
+    fn what_cannot_be_cleared_may_be_left_out_but_not_null() {
+        let read = |text: &str| {
+            let json = Json::parse(text.as_bytes()).unwrap();
+            let mut faults = Faults::default();
+            let body = Renaming::read(&json, &Place::Root, &mut faults);
+            (
+                body.map(|body| body.name.0),
+                serde_json::to_value(faults.into_parts().0).unwrap(),
+            )
+        };
+        assert_eq!(read("{}"), (Some(None), serde_json::json!([])));
+        assert_eq!(read(r#"{"name":"A"}"#).0, Some(Some(RoleName::parse("A").unwrap())));
+        let (body, faults) = read(r#"{"name":null}"#);
+        assert_eq!(
+            (body, &faults[0]["code"], &faults[0]["path"]),
+            (None, &"required".into(), &"/name".into())
+        );
+    }
 
     fn read(text: &str) -> (Option<Several>, Vec<String>) {
         let json = Json::parse(text.as_bytes()).unwrap();

@@ -3,6 +3,7 @@
 use super::assignment;
 use crate::statement::{Link, Row, Statement};
 use crate::unit_of_work::{Nowhere, findable};
+use crate::value::distinct;
 use canopy_domain::assignment::listing::{
     AssignmentQuery, AssignmentSort, AssignmentSummary, AssignmentView, HeldAt, IdentitySummary, NodeAssignmentSummary,
     RECENT_IDENTITIES,
@@ -66,10 +67,13 @@ macro_rules! listing {
         "AND ($8::text IS NULL OR strpos(i.name_folded, $8) > 0 OR strpos(i.email, $8) > 0 \
          OR strpos(r.name_folded, $8) > 0 OR strpos(n.name_folded, $8) > 0) "
     };
+    (columns) => {
+        "SELECT a.id, a.environment_id, a.identity_id, a.role_id, a.node_id, a.effective_from, a.effective_to, \
+         a.created_at, a.updated_at, i.first_name, i.last_name, i.email, i.avatar_url, r.name, n.name "
+    };
     (page $order:literal) => {
         concat!(
-            "SELECT a.id, a.environment_id, a.identity_id, a.role_id, a.node_id, a.effective_from, a.effective_to, \
-             a.created_at, a.updated_at, i.first_name, i.last_name, i.email, i.avatar_url, r.name, n.name ",
+            listing!(columns),
             listing!(joins),
             listing!(filters),
             listing!(search),
@@ -156,6 +160,26 @@ pub(super) async fn views(
     let item_count = count.one(link, "assignments", |row| row.count(0));
     let ((), items, item_count) = future::try_join3(link.plan_for_values(), items, item_count).await?;
     Ok(Page { items, item_count })
+}
+
+/// All that an identity holds in these environments.
+pub(super) async fn held(
+    link: Link<'_>,
+    environments: &[EnvironmentId],
+    identity: IdentityId,
+) -> Result<Vec<AssignmentView>, StoreError> {
+    const SELECT: &str = concat!(
+        listing!(columns),
+        listing!(joins),
+        "WHERE a.environment_id = ANY ($1) AND a.identity_id = $2 ORDER BY r.name_folded, a.id, a.environment_id"
+    );
+    if environments.is_empty() {
+        return Ok(vec![]);
+    }
+    let select = Statement::new(SELECT)
+        .bind(distinct(environments.iter().map(EnvironmentId::as_uuid)))
+        .bind(identity.as_uuid());
+    select.all(link, "assignments", |row| view(row, None)).await
 }
 
 fn counts(row: &Row) -> Result<AssignmentSummary, StoreError> {

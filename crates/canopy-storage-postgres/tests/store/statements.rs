@@ -144,10 +144,52 @@ async fn all_calls(store: &PgStore, size: usize) -> Vec<(&'static str, u64)> {
     read_everything(store, &world, &mut counter).await;
     let mut tx = store.write(WriteScope::Environment(id)).await.unwrap();
     counter.note("write");
+    tx.update_permissions(&permissions).await.unwrap();
+    counter.note("update_permissions");
+    let (role_ids, node_ids): (Vec<_>, Vec<_>) = held.iter().map(|one| (one.key.role, one.key.node)).unzip();
+    assert_eq!(
+        tx.assignments_naming(id, &role_ids, &node_ids).await.unwrap().len(),
+        size
+    );
+    counter.note("assignments_naming");
     tx.delete_assignments(id, &held_ids).await.unwrap();
     counter.note("delete_assignments");
-    tx.delete_nodes(id, &parents).await.unwrap();
+    let one = ids[0];
+    let grant = |(role, node): (&canopy_domain::Role, &canopy_domain::Node)| {
+        maker.assignment(id, assignment_key(one, role.id, node.id))
+    };
+    let all: Vec<_> = roles.iter().zip(&nodes).map(grant).collect();
+    tx.insert_assignments(&all).await.unwrap();
+    counter.note("insert_assignments");
+    let mut environments: Vec<canopy_domain::EnvironmentId> = (0..size).map(|_| maker.id()).collect();
+    environments.push(id);
+    assert_eq!(tx.held(&environments, one).await.unwrap().len(), size);
+    counter.note("held");
+    let found = tx.environments_with_node(&environments, nodes[0].id).await.unwrap();
+    assert_eq!(found, [id]);
+    counter.note("environments_with_node");
+    assert_eq!(tx.standings(place.account, one).await.unwrap().len(), 2);
+    counter.note("standings");
+    assert_eq!(tx.revoke_all(&environments, one).await.unwrap().len(), size);
+    counter.note("revoke_all");
+    tx.update_identity(&identities[0]).await.unwrap();
+    counter.note("update_identity");
+    tx.delete_identity(place.account, one).await.unwrap();
+    counter.note("delete_identity");
+    let granted: Vec<_> = all.iter().map(|one| one.id).collect();
+    tx.delete_assignments(id, &granted).await.unwrap();
+    counter.note("delete_assignments of all");
+    tx.delete_nodes(id, &node_ids).await.unwrap();
     counter.note("delete_nodes");
+    tx.delete_roles(id, &role_ids).await.unwrap();
+    counter.note("delete_roles");
+    let permission_ids: Vec<_> = permissions.iter().map(|one| one.id).collect();
+    tx.delete_permissions(id, &permission_ids).await.unwrap();
+    counter.note("delete_permissions");
+    tx.delete_environments(&[world.production.environment.id])
+        .await
+        .unwrap();
+    counter.note("delete_environments");
     drop(tx);
     counter.counts
 }
@@ -184,6 +226,7 @@ async fn read_everything(store: &PgStore, world: &World, counter: &mut Counter<'
                 not_member_of: None,
                 status: None,
                 has_any_assignment: Some(true),
+                assigned_in: Some(id),
                 search: Some("a".to_owned()),
                 sort: *sort,
                 order,
@@ -199,6 +242,10 @@ async fn read_everything(store: &PgStore, world: &World, counter: &mut Counter<'
         .await
         .unwrap();
     counter.note("node_assignment_summary");
+    for application in [None, Some(place.application)] {
+        tx.identity_counts(place.account, application, Some(id)).await.unwrap();
+        counter.note("identity_counts");
+    }
     tx.snapshot(id).await.unwrap();
     counter.note("snapshot");
     tx.changes_since(id, Revision::ZERO, 100).await.unwrap();
@@ -207,6 +254,7 @@ async fn read_everything(store: &PgStore, world: &World, counter: &mut Counter<'
     counter.note("roles");
     tx.role(id, world.development.reader.id).await.unwrap();
     tx.role_permissions(id, world.development.reader.id).await.unwrap();
+    tx.roles_bundling(id, world.development.read.id).await.unwrap();
     tx.permissions(id, &PermissionQuery::default()).await.unwrap();
     tx.permission(id, world.development.read.id).await.unwrap();
     tx.nodes(id).await.unwrap();

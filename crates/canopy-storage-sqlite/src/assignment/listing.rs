@@ -2,6 +2,7 @@
 
 use super::{ASSIGNMENT, assignment};
 use crate::identity::{direction, offset};
+use crate::packed::{IDS, Packed};
 use crate::statement::{Row, Statement};
 use canopy_domain::assignment::listing::{
     AssignmentQuery, AssignmentSort, AssignmentSummary, AssignmentView, HeldAt, IdentitySummary, NodeAssignmentSummary,
@@ -13,6 +14,7 @@ use canopy_domain::{
     NodeId, Page, PersonName, RoleId, RoleName, Timestamp,
 };
 use diesel::SqliteConnection;
+use std::sync::LazyLock;
 
 // Looked up for each assignment (`CROSS JOIN` keeps that order). The account is the environment's: a question that is asked
 // once.
@@ -170,6 +172,26 @@ fn counts(row: &Row<'_, '_>) -> Result<AssignmentSummary, StoreError> {
         expiring_soon: row.count(3)?,
         distinct_roles: row.count(4)?,
     })
+}
+
+/// All that an identity holds in these environments.
+pub(super) fn held(
+    c: &mut SqliteConnection,
+    environments: &Packed,
+    identity: IdentityId,
+) -> Result<Vec<AssignmentView>, StoreError> {
+    static SELECT: LazyLock<String> = LazyLock::new(|| {
+        format!(
+            "{} SELECT {ASSIGNMENT}, i.first_name, i.last_name, i.email, i.avatar_url, r.name, n.name FROM given \
+             CROSS JOIN assignments AS s ON s.environment_id = given.id AND s.identity_id = ?3 \
+             JOIN environments AS e ON e.id = s.environment_id JOIN applications AS a ON a.id = e.application_id \
+             JOIN identities AS i ON i.account_id = a.account_id AND i.id = s.identity_id{ROLES}{NODES} \
+             ORDER BY r.name_folded, s.id, s.environment_id",
+            IDS.given()
+        )
+    });
+    let statement = environments.statement(&SELECT).bind(identity.as_bytes());
+    statement.all(c, "assignments", |row| view(row, None))
 }
 
 /// The number of assignments in each state.

@@ -58,6 +58,7 @@ async fn read_everything(unit: &mut UnitOfWork, world: &World) {
     unit.permission_ids(id, &[key("note.read")]).await.unwrap();
     unit.roles(id, &RoleQuery::default()).await.unwrap();
     unit.role_permissions(id, world.development.reader.id).await.unwrap();
+    unit.roles_bundling(id, world.development.read.id).await.unwrap();
     unit.catalog(id).await.unwrap();
     unit.setup_summaries(account).await.unwrap();
     unit.root_node(id).await.unwrap();
@@ -86,6 +87,9 @@ async fn read_everything(unit: &mut UnitOfWork, world: &World) {
         .unwrap();
     unit.assignments(id, &[world.maker.id()]).await.unwrap();
     unit.assignments_at(id, &[eu.id]).await.unwrap();
+    unit.assignments_naming(id, &[world.development.reader.id], &[eu.id])
+        .await
+        .unwrap();
     unit.assignment_summary(id, now).await.unwrap();
     unit.node_assignment_summary(id, eu.id, now).await.unwrap();
     unit.snapshot(id).await.unwrap();
@@ -135,14 +139,23 @@ async fn read_everything(unit: &mut UnitOfWork, world: &World) {
             }
         }
     }
+    unit.environments_with_node(&[id, world.maker.id()], eu.id)
+        .await
+        .unwrap();
+    unit.standings(account, world.ada()).await.unwrap();
+    unit.held(&[id, world.maker.id()], world.ada()).await.unwrap();
+    for (member_of, assigned_in) in [(None, None), (Some(application), None), (Some(application), Some(id))] {
+        unit.identity_counts(account, member_of, assigned_in).await.unwrap();
+    }
     for sort in IdentitySort::ALL {
-        for member_of in [None, Some(application)] {
+        for (member_of, assigned_in) in [(None, None), (Some(application), None), (Some(application), Some(id))] {
             for has_any_assignment in [None, Some(true), Some(false)] {
                 let query = IdentityQuery {
                     member_of,
                     not_member_of: Some(world.maker.id()),
                     status: Some(IdentityStatus::Active),
                     has_any_assignment,
+                    assigned_in,
                     search: Some("a".to_owned()),
                     sort: *sort,
                     order: SortOrder::Ascending,
@@ -163,6 +176,7 @@ async fn write_everything(mut unit: UnitOfWork, world: &World) {
     let identity = maker.identity(world.account.id, "New One");
     let membership = maker.membership(identity.id, world.application.id, MembershipStatus::Active);
     let held = maker.assignment(id, assignment_key(identity.id, role.id, node.id));
+    unit.update_account(&world.account).await.unwrap();
     unit.update_application(&world.application).await.unwrap();
     unit.update_environment(&development.environment, &development.schema)
         .await
@@ -184,7 +198,13 @@ async fn write_everything(mut unit: UnitOfWork, world: &World) {
     assert!(unit.insert_nodes(std::slice::from_ref(&node)).await.is_err());
     unit.update_nodes(std::slice::from_ref(&node)).await.unwrap();
     unit.insert_identities(std::slice::from_ref(&identity)).await.unwrap();
-    assert!(unit.insert_identities(&[identity]).await.is_err());
+    assert!(unit.insert_identities(std::slice::from_ref(&identity)).await.is_err());
+    unit.update_identity(&identity).await.unwrap();
+    let taken = canopy_domain::Identity {
+        email: world.identities[0].email.clone(),
+        ..identity.clone()
+    };
+    assert!(unit.update_identity(&taken).await.is_err());
     unit.insert_memberships(std::slice::from_ref(&membership))
         .await
         .unwrap();
@@ -198,7 +218,18 @@ async fn write_everything(mut unit: UnitOfWork, world: &World) {
     assert!(unit.insert_assignments(std::slice::from_ref(&held)).await.is_err());
     unit.update_assignments(std::slice::from_ref(&held)).await.unwrap();
     unit.delete_assignments(id, &[held.id]).await.unwrap();
+    unit.revoke_all(&[id, maker.id()], identity.id).await.unwrap();
+    unit.delete_identity(world.account.id, identity.id).await.unwrap();
+    unit.update_permissions(std::slice::from_ref(&permission))
+        .await
+        .unwrap();
     unit.delete_nodes(id, &[node.id]).await.unwrap();
+    unit.delete_roles(id, &[role.id]).await.unwrap();
+    unit.delete_permissions(id, &[permission.id]).await.unwrap();
+    unit.delete_environments(&[world.production.environment.id])
+        .await
+        .unwrap();
+    unit.delete_application(maker.id()).await.unwrap();
     Box::new(unit)
         .commit(maker.record(world.account.id, &[id]))
         .await

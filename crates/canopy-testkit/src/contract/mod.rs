@@ -31,11 +31,13 @@ pub mod audit;
 pub mod hierarchy;
 pub mod idempotency;
 pub mod identity;
+pub mod identity_change;
 pub mod identity_listing;
 pub mod installation;
 pub mod membership;
 pub mod node_people;
 pub mod permission;
+pub mod revocation;
 pub mod role;
 pub mod subtree;
 mod support;
@@ -65,6 +67,10 @@ macro_rules! storage_contract {
                 changing_a_tenant_that_is_not_there_is_refused
                 tenants_that_are_not_there_are_none_and_their_listings_empty
                 slugs_lead_only_to_what_lies_below
+                updating_an_account_overwrites_its_row
+                deleting_environments_leaves_nothing_of_them
+                the_default_environment_is_not_deleted
+                deleting_an_application_takes_its_memberships
             }
             permission {
                 a_permission_reads_back_as_it_was_written
@@ -77,6 +83,9 @@ macro_rules! storage_contract {
                 permission_ids_are_found_by_exact_key
                 forty_thousand_permissions_are_stored_and_found_in_one_call
                 permissions_of_one_environment_are_nothing_to_another
+                updating_permissions_overwrites_what_can_change
+                changing_a_permission_that_is_not_there_is_refused
+                deleting_permissions_takes_them_from_all_roles
             }
             role {
                 a_role_reads_back_as_it_was_written
@@ -92,6 +101,9 @@ macro_rules! storage_contract {
                 roles_bundle_only_permissions_of_their_environment
                 forty_thousand_bindings_are_stored_and_removed_in_one_call
                 roles_of_one_environment_are_nothing_to_another
+                roles_that_bundle_a_permission_are_found_by_id
+                deleting_roles_takes_what_they_bundle_with_them
+                a_role_that_is_assigned_is_not_deleted
                 the_catalog_holds_all_permissions_and_roles_of_its_environment
                 setup_summaries_say_how_far_each_environment_is
             }
@@ -112,6 +124,8 @@ macro_rules! storage_contract {
                 a_tree_without_a_root_is_corrupt
                 a_second_root_is_refused
                 nodes_of_one_environment_are_nothing_to_another
+                deleting_nodes_takes_a_whole_subtree_at_once
+                a_node_that_something_stands_on_is_not_deleted
             }
             subtree {
                 children_are_listed_by_slug_and_ancestors_root_first
@@ -141,11 +155,19 @@ macro_rules! storage_contract {
                 identity_facts_tell_switch_and_membership_of_those_the_account_has
                 identities_of_one_account_are_nothing_to_another
             }
+            identity_change {
+                updating_an_identity_overwrites_its_row
+                changing_an_identity_to_a_taken_identifier_is_a_duplicate
+                changing_an_identity_that_is_not_there_is_refused
+                a_deleted_identity_goes_with_its_memberships_and_frees_its_identifiers
+                an_identity_that_holds_an_assignment_is_not_deleted
+            }
             identity_listing {
                 identity_filters_narrow_the_listing
                 identity_search_takes_every_character_as_it_is_and_folds_case
                 identities_are_sorted_both_ways_with_ties_broken_by_id
                 pages_of_identities_are_disjoint_and_complete
+                identities_are_counted_by_switch_membership_and_what_they_hold
             }
             membership {
                 a_membership_reads_back_in_every_state
@@ -168,6 +190,7 @@ macro_rules! storage_contract {
                 moving_an_assignment_onto_another_is_a_duplicate_and_changes_nothing
                 changing_an_assignment_that_is_not_there_is_refused
                 deleting_passes_over_assignments_that_are_not_there
+                assignments_are_found_by_the_roles_and_nodes_they_name
                 forty_thousand_assignments_are_stored_changed_and_deleted_in_one_call
             }
             assignment_listing {
@@ -186,6 +209,14 @@ macro_rules! storage_contract {
                 assignments_at_nodes_are_those_made_there
                 a_node_counts_what_holds_at_it_and_names_the_newest
                 what_holds_at_a_node_is_nothing_to_another_environment
+            }
+            revocation {
+                what_an_identity_holds_is_listed_by_role_in_the_asked_environments_alone
+                revoking_takes_all_that_one_identity_holds_in_the_asked_environments
+                standings_name_every_environment_of_the_applications_that_were_joined
+                the_environments_that_have_a_node_are_found_among_those_asked_about
+                ending_a_membership_never_leaves_an_assignment_that_is_made_beside_it
+                deleting_an_identity_leaves_nothing_of_what_is_made_beside_it
             }
             access {
                 an_environment_starts_at_revision_zero_and_its_first_commit_is_one

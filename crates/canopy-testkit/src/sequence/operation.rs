@@ -39,6 +39,16 @@ pub enum Operation {
         slug: Number,
         settings: Number,
     },
+    UpdateAccount {
+        id: Number,
+        slug: Number,
+    },
+    DeleteApplication {
+        id: Number,
+    },
+    DeleteEnvironments {
+        ids: Vec<Number>,
+    },
     /// With its root.
     Environment {
         id: Number,
@@ -54,6 +64,18 @@ pub enum Operation {
     Permissions {
         environment: Number,
         rows: Vec<(Number, Number)>,
+    },
+    UpdatePermission {
+        environment: Number,
+        row: (Number, Number),
+    },
+    DeletePermissions {
+        environment: Number,
+        ids: Vec<Number>,
+    },
+    DeleteRoles {
+        environment: Number,
+        ids: Vec<Number>,
     },
     Roles {
         environment: Number,
@@ -91,6 +113,16 @@ pub enum Operation {
         account: Number,
         rows: Vec<(Number, Number, Option<Number>)>,
     },
+    /// Id, email, external id.
+    UpdateIdentity {
+        account: Number,
+        row: (Number, Number, Option<Number>),
+    },
+    /// With its memberships.
+    DeleteIdentity {
+        account: Number,
+        id: Number,
+    },
     /// Id, identity.
     Memberships {
         application: Number,
@@ -111,6 +143,11 @@ pub enum Operation {
     DeleteAssignments {
         environment: Number,
         ids: Vec<Number>,
+    },
+    /// All that an identity holds in these environments.
+    RevokeAll {
+        environments: Vec<Number>,
+        identity: Number,
     },
 }
 
@@ -181,16 +218,19 @@ fn any_tenancy() -> impl Strategy<Value = Operation> {
     let model = prop_oneof![Just(AccessModel::Flat), Just(AccessModel::Hierarchy)];
     let three = || (fresh(), known(), fresh());
     prop_oneof![
-        (fresh(), fresh()).prop_map(|(id, slug)| Operation::Account { id, slug }),
-        three().prop_map(|(id, account, slug)| Operation::Application { id, account, slug }),
-        (application(), fresh(), fresh()).prop_map(|((id, account), slug, settings)| Operation::UpdateApplication {
+        4 => (fresh(), fresh()).prop_map(|(id, slug)| Operation::Account { id, slug }),
+        2 => (known(), fresh()).prop_map(|(id, slug)| Operation::UpdateAccount { id, slug }),
+        1 => fresh().prop_map(|id| Operation::DeleteApplication { id }),
+        1 => vec(fresh(), 0..3).prop_map(|ids| Operation::DeleteEnvironments { ids }),
+        4 => three().prop_map(|(id, account, slug)| Operation::Application { id, account, slug }),
+        4 => (application(), fresh(), fresh()).prop_map(|((id, account), slug, settings)| Operation::UpdateApplication {
             id,
             account,
             slug,
             settings
         }),
-        three().prop_map(|(id, application, slug)| Operation::Environment { id, application, slug }),
-        (placed(), fresh(), model).prop_map(|((id, application), slug, model)| Operation::UpdateEnvironment {
+        4 => three().prop_map(|(id, application, slug)| Operation::Environment { id, application, slug }),
+        4 => (placed(), fresh(), model).prop_map(|((id, application), slug, model)| Operation::UpdateEnvironment {
             id,
             application,
             slug,
@@ -203,8 +243,13 @@ fn any_catalog() -> impl Strategy<Value = Operation> {
     let pairs = || vec((known(), known()), 0..4);
     let rows = vec((fresh(), fresh()), 0..3);
     let role = |id| (id, fresh(), any::<bool>());
+    let some = || vec(known(), 0..3);
     prop_oneof![
         (environment(), rows).prop_map(|(environment, rows)| Operation::Permissions { environment, rows }),
+        (environment(), (known(), fresh()))
+            .prop_map(|(environment, row)| Operation::UpdatePermission { environment, row }),
+        (environment(), some()).prop_map(|(environment, ids)| Operation::DeletePermissions { environment, ids }),
+        (environment(), some()).prop_map(|(environment, ids)| Operation::DeleteRoles { environment, ids }),
         (environment(), vec(role(fresh().boxed()), 0..3))
             .prop_map(|(environment, rows)| Operation::Roles { environment, rows }),
         (environment(), role(known().boxed()))
@@ -219,6 +264,8 @@ fn any_node() -> impl Strategy<Value = Operation> {
     let status = prop_oneof![Just(NodeStatus::Active), Just(NodeStatus::Inactive)];
     prop_oneof![
         (environment(), rows).prop_map(|(environment, rows)| Operation::Nodes { environment, rows }),
+        (environment(), vec(1..NUMBERS, 0..3))
+            .prop_map(|(environment, ids)| Operation::DeleteNodes { environment, ids }),
         (environment(), known(), fresh(), status).prop_map(|(environment, id, slug, status)| Operation::UpdateNode {
             environment,
             id,
@@ -242,11 +289,14 @@ fn any_identity() -> impl Strategy<Value = Operation> {
     let joining = rows((fresh(), 0..NUMBERS).boxed());
     let joined = rows(belonging(&[(0, 0), (1, 1), (2, 2)]).boxed());
     let application = || prop_oneof![3 => Just(0_u8), 2 => 0..3_u8];
+    let account = || prop_oneof![4 => Just(0_u8), 1 => known()];
+    let changed = (known(), fresh(), proptest::option::of(fresh()));
     prop_oneof![
-        (prop_oneof![4 => Just(0_u8), 1 => known()], identities)
-            .prop_map(|(account, rows)| Operation::Identities { account, rows }),
-        (application(), joining).prop_map(|(application, rows)| Operation::Memberships { application, rows }),
-        (application(), joined).prop_map(|(application, rows)| Operation::UpdateMemberships { application, rows }),
+        3 => (account(), identities).prop_map(|(account, rows)| Operation::Identities { account, rows }),
+        2 => (account(), changed).prop_map(|(account, row)| Operation::UpdateIdentity { account, row }),
+        1 => (account(), 0..NUMBERS).prop_map(|(account, id)| Operation::DeleteIdentity { account, id }),
+        3 => (application(), joining).prop_map(|(application, rows)| Operation::Memberships { application, rows }),
+        3 => (application(), joined).prop_map(|(application, rows)| Operation::UpdateMemberships { application, rows }),
     ]
 }
 
@@ -270,5 +320,7 @@ fn any_assignment() -> impl Strategy<Value = Operation> {
             .prop_map(|(environment, rows)| Operation::UpdateAssignments { environment, rows }),
         1 => (environment(), vec(some(), 0..3))
             .prop_map(|(environment, ids)| Operation::DeleteAssignments { environment, ids }),
+        1 => (vec(environment(), 0..4), known())
+            .prop_map(|(environments, identity)| Operation::RevokeAll { environments, identity }),
     ]
 }

@@ -8,16 +8,24 @@ mod assignment;
 #[cfg(test)]
 mod bulk;
 #[cfg(test)]
+mod catalog;
+#[cfg(test)]
 mod hang_up;
 #[cfg(test)]
 mod hierarchy;
 #[cfg(test)]
 mod idempotency;
 #[cfg(test)]
+mod identity;
+#[cfg(test)]
 mod real_data;
 #[cfg(test)]
 mod setup;
 #[cfg(test)]
+mod tenancy;
+#[cfg(test)]
 mod tenants;
+#[cfg(test)]
+mod transfer;
 #[cfg(test)]
 mod world;

@@ -89,7 +89,7 @@ request_body!(
 
 /// A schema that does not contradict itself.
 #[derive(Debug)]
-struct SchemaInput(HierarchySchema);
+pub(in crate::route) struct SchemaInput(pub(in crate::route) HierarchySchema);
 
 impl WireValue for SchemaInput {
     fn read(json: &Json<'_>, place: &Place<'_>, faults: &mut Faults) -> Option<Self> {

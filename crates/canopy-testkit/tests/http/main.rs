@@ -15,6 +15,8 @@ mod evaluation;
 #[cfg(test)]
 mod hang_up;
 #[cfg(test)]
+mod hierarchy;
+#[cfg(test)]
 mod idempotency;
 #[cfg(test)]
 mod identity;

@@ -7,9 +7,7 @@ use actix_web::HttpRequest;
 use actix_web::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, IF_MATCH};
 use actix_web::web::{Bytes, Payload};
 use canopy_domain::audit::AuditEventId;
-use canopy_domain::{
-    ApiKeyId, ApplicationId, AssignmentId, IdentityId, NodeId, PermissionId, RoleId, Version,
-};
+use canopy_domain::{ApiKeyId, ApplicationId, AssignmentId, IdentityId, NodeId, PermissionId, RoleId, Version};
 use core::time::Duration;
 use utoipa::openapi::schema::Object;
 use utoipa::openapi::{RefOr, Schema};

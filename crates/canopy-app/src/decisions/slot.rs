@@ -51,7 +51,10 @@ impl Slot {
         let loaded = self.loaded.try_read().ok()?;
         let state = self.trusted(loaded.as_ref())?;
         let floor = self.floor.load(Ordering::Acquire);
-        Some((state.index.memory_bytes(), floor.saturating_sub(state.index.revision().get())))
+        Some((
+            state.index.memory_bytes(),
+            floor.saturating_sub(state.index.revision().get()),
+        ))
     }
 
     fn current<'a>(&self, loaded: Option<&'a Loaded>) -> Option<&'a EnvironmentState> {

@@ -514,7 +514,10 @@ async fn what_is_kept_of_a_key_has_no_character_of_its_secret() {
         .await
         .unwrap();
     let mut tx = world.store.read().await.unwrap();
-    let events = tx.audit_events(world.place.account, &AuditQuery::newest(100)).await.unwrap();
+    let events = tx
+        .audit_events(world.place.account, &AuditQuery::newest(100))
+        .await
+        .unwrap();
     let actions: Vec<&str> = events.iter().take(4).map(|event| event.action.as_str()).collect();
     assert_eq!(
         actions,

@@ -11,6 +11,7 @@ mod permission;
 mod role;
 mod setup;
 mod tenancy;
+mod transfer;
 
 use crate::operation::Operation;
 
@@ -27,6 +28,7 @@ pub(crate) fn operations() -> Vec<Operation> {
         hierarchy::operations(),
         identity::operations(),
         tenancy::operations(),
+        transfer::operations(),
         audit::operations(),
     ]
     .into_iter()

@@ -10,6 +10,7 @@ mod assignment;
 #[cfg(test)]
 mod bulk;
 #[cfg(test)]
+mod catalog;
 mod evaluation;
 #[cfg(test)]
 mod hang_up;
@@ -22,6 +23,10 @@ mod real_data;
 #[cfg(test)]
 mod setup;
 #[cfg(test)]
+mod tenancy;
+#[cfg(test)]
 mod tenants;
+#[cfg(test)]
+mod transfer;
 #[cfg(test)]
 mod world;

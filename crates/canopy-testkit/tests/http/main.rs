@@ -6,6 +6,8 @@ mod stores;
 #[cfg(test)]
 mod assignment;
 #[cfg(test)]
+mod audited;
+#[cfg(test)]
 mod bulk;
 #[cfg(test)]
 mod hang_up;

@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod assignment;
 #[cfg(test)]
+mod audit;
+#[cfg(test)]
 mod failure;
 #[cfg(test)]
 mod freshness;

@@ -5,6 +5,8 @@ mod api_key;
 #[cfg(test)]
 mod assignment;
 #[cfg(test)]
+mod audit;
+#[cfg(test)]
 mod failure;
 #[cfg(test)]
 mod freshness;

@@ -8,6 +8,8 @@ mod api_key;
 #[cfg(test)]
 mod assignment;
 #[cfg(test)]
+mod audited;
+#[cfg(test)]
 mod bulk;
 #[cfg(test)]
 mod catalog;

@@ -19,4 +19,6 @@ mod setup;
 #[cfg(test)]
 mod several_processes;
 #[cfg(test)]
+mod tenancy;
+#[cfg(test)]
 mod world;

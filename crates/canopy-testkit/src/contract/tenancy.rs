@@ -4,6 +4,7 @@ use super::support::{
     ODD_TEXT, TestStore, acme, acme_and_zeta, assert_bug, assert_duplicate, reading, sorted, writing,
 };
 use crate::fixture::{Maker, assignment_key, company_schema, json, name, slug};
+use canopy_domain::audit::listing::AuditQuery;
 use canopy_domain::port::{Unique, WriteScope};
 use canopy_domain::setup::Catalog;
 use canopy_domain::{
@@ -363,7 +364,10 @@ pub async fn deleting_environments_leaves_nothing_of_them(store: TestStore) {
     assert_eq!(tx.snapshot(stays.id()).await.unwrap(), before);
     assert_eq!(tx.snapshot(zeta.production.id()).await.unwrap(), other);
     // What was done to it stays known.
-    let events = tx.audit_events(acme.account.id, 100).await.unwrap();
+    let events = tx
+        .audit_events(acme.account.id, &AuditQuery::newest(100))
+        .await
+        .unwrap();
     assert_eq!((events[0].environment_id, events[0].revision), (Some(id), None));
     assert!(events.iter().filter(|event| event.environment_id == Some(id)).count() > 1);
     drop(tx);

@@ -26,6 +26,13 @@ pub enum AppError {
     /// The key is good but its scopes do not open this call.
     #[error("the API key lacks the scope that this call needs")]
     ScopeMissing,
+    /// A credential that is bound to one environment would change what reaches past it.
+    #[error("this can be changed on the portal surface alone")]
+    PortalOnly,
+    /// A credential that is bound to an environment would change what matters to all of its application, and the environment
+    /// is not the default one.
+    #[error("this needs a credential of the application's default environment")]
+    EnvironmentNotDefault,
     /// A rule of accounts, applications or environments.
     #[error(transparent)]
     Tenancy(#[from] TenancyError),

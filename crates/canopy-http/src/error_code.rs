@@ -58,6 +58,8 @@ error_codes! {
     TwoCredentials = "auth.two_credentials", 400, "The request carries more than one credential.";
     WrongPrincipalType = "auth.wrong_principal_type", 403, "The credential is good, but its kind of principal may not make this call.";
     ScopeMissing = "auth.scope_missing", 403, "The API key is good, but its scopes do not open this call.";
+    PortalOnly = "auth.portal_only", 403, "What reaches past one environment can be changed and asked about on the portal surface alone.";
+    EnvironmentNotDefault = "auth.environment_not_default", 403, "The call matters to all environments of the application, so it needs a credential of the default one.";
 
     AccountNotFound = "accounts.account_not_found", 404, "There is no such account where the caller may look.";
     AccountSlugTaken = "accounts.slug_taken", 409, "Another account has this slug.";

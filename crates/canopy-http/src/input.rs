@@ -7,7 +7,7 @@ use actix_web::HttpRequest;
 use actix_web::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, IF_MATCH};
 use actix_web::web::{Bytes, Payload};
 use canopy_domain::audit::AuditEventId;
-use canopy_domain::{AssignmentId, IdentityId, NodeId, PermissionId, RoleId, Version};
+use canopy_domain::{ApplicationId, AssignmentId, IdentityId, NodeId, PermissionId, RoleId, Version};
 use core::time::Duration;
 use utoipa::openapi::schema::Object;
 use utoipa::openapi::{RefOr, Schema};
@@ -15,48 +15,55 @@ use utoipa::openapi::{RefOr, Schema};
 /// The largest body.
 pub(crate) const MAX_BODY_BYTES: usize = 8 * 1024 * 1024;
 
-/// An id in the path behind the place, or none.
+/// The ids in the path behind the place: none, one or two.
 pub(crate) trait PathInput: Sized {
-    /// The name of the parameter, if there is one.
-    const NAME: Option<&'static str>;
-
-    /// Reads the parameter; what is wrong with it is noted.
+    /// Reads the parameters; what is wrong with them is noted.
     fn read(request: &HttpRequest, faults: &mut Faults) -> Option<Self>;
 
-    /// Its schema.
-    fn schema() -> Option<Object>;
+    /// Their names and schemas.
+    fn parameters() -> Vec<(&'static str, Object)>;
 }
 
 impl PathInput for () {
-    const NAME: Option<&'static str> = None;
-
     fn read(_: &HttpRequest, _: &mut Faults) -> Option<Self> {
         Some(())
     }
 
-    fn schema() -> Option<Object> {
-        None
+    fn parameters() -> Vec<(&'static str, Object)> {
+        Vec::new()
+    }
+}
+
+impl<A: PathInput, B: PathInput> PathInput for (A, B) {
+    fn read(request: &HttpRequest, faults: &mut Faults) -> Option<Self> {
+        let (first, second) = (A::read(request, faults), B::read(request, faults));
+        first.zip(second)
+    }
+
+    fn parameters() -> Vec<(&'static str, Object)> {
+        let mut parameters = A::parameters();
+        parameters.extend(B::parameters());
+        parameters
     }
 }
 
 macro_rules! path_ids {
     ($($type:ty = $name:literal),+) => {
         $(impl PathInput for $type {
-            const NAME: Option<&'static str> = Some($name);
-
             fn read(request: &HttpRequest, faults: &mut Faults) -> Option<Self> {
                 let text = request.match_info().get($name).unwrap_or_default();
                 faults.keep(&Place::Member(&Place::Root, $name), <$type as WireText>::parse(text))
             }
 
-            fn schema() -> Option<Object> {
-                Some(<$type as WireText>::describe())
+            fn parameters() -> Vec<(&'static str, Object)> {
+                vec![($name, <$type as WireText>::describe())]
             }
         })+
     };
 }
 
 path_ids!(
+    ApplicationId = "appId",
     AssignmentId = "assignmentId",
     AuditEventId = "auditEventId",
     IdentityId = "identityId",

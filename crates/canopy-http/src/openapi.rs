@@ -193,7 +193,7 @@ fn parameters(operation: &Operation, mount: &Mount) -> Vec<Parameter> {
     let mut parameters: Vec<Parameter> = slugs
         .map(|(name, description)| in_path(name, description, Schema::Object(text_schema().build())))
         .collect();
-    if let Some((name, schema)) = &shape.id {
+    for (name, schema) in &shape.ids {
         parameters.push(in_path(name, "Its id.", Schema::Object(schema.clone())));
     }
     parameters.extend(shape.query.iter().cloned());

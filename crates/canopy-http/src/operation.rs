@@ -31,8 +31,8 @@ pub(crate) type Handler = Rc<dyn Fn(HttpRequest, Payload, HttpState) -> Answerin
 
 /// What an operation takes and gives, read off the types of its handler.
 pub(crate) struct Shape {
-    /// The id in its path: name and schema.
-    pub(crate) id: Option<(&'static str, Object)>,
+    /// The ids in its path: names and schemas.
+    pub(crate) ids: Vec<(&'static str, Object)>,
     /// The parameters of its query.
     pub(crate) query: Vec<Parameter>,
     /// Whether it needs `If-Match`.
@@ -310,7 +310,7 @@ impl<M> Draft<M> {
 
 fn shape<P: PathInput, Q: QueryInput, B: BodyInput, A: Answer>() -> Shape {
     Shape {
-        id: P::NAME.zip(P::schema()),
+        ids: P::parameters(),
         query: Q::parameters(),
         versioned: B::VERSIONED,
         repeatable: A::REPEATABLE,

@@ -137,6 +137,8 @@ impl From<AppError> for Problem {
             AppError::WrongPrincipal => Self::rule(ErrorCode::WrongPrincipalType, &error),
             AppError::InvalidApiKey => Self::rule(ErrorCode::InvalidApiKey, &error),
             AppError::ScopeMissing => Self::rule(ErrorCode::ScopeMissing, &error),
+            AppError::PortalOnly => Self::rule(ErrorCode::PortalOnly, &error),
+            AppError::EnvironmentNotDefault => Self::rule(ErrorCode::EnvironmentNotDefault, &error),
             AppError::Tenancy(error) => error.into(),
             AppError::Permission(error) => error.into(),
             AppError::Role(error) => error.into(),
@@ -280,6 +282,7 @@ impl From<MembershipError> for Problem {
         let code = match error {
             MembershipError::NotFound => ErrorCode::MembershipNotFound,
             MembershipError::AlreadyActive => ErrorCode::AlreadyMember,
+            MembershipError::NotActive => ErrorCode::MembershipNotActive,
             MembershipError::DuplicateInBatch { first } => {
                 return Self::rule(ErrorCode::DuplicateIdentityInBatch, &error).with("first_index", first);
             }

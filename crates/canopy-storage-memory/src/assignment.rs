@@ -172,6 +172,26 @@ impl<Kind: Send> AssignmentReader for Unit<Kind> {
         Ok(page_of(rows, query.order, query.page).map(Joined::view))
     }
 
+    async fn held(
+        &mut self,
+        environments: &[EnvironmentId],
+        identity: IdentityId,
+    ) -> Result<Vec<AssignmentView>, StoreError> {
+        let mut rows: Vec<Joined<'_>> = vec![];
+        for environment in environments.iter().collect::<BTreeSet<_>>() {
+            if let Some(contents) = self.state.contents(*environment) {
+                let all = contents.assignments.by_id.values();
+                let held = all.filter(|assignment| assignment.key.identity == identity);
+                rows.extend(held.filter_map(|assignment| Joined::of(&self.state, contents, assignment)));
+            }
+        }
+        rows.sort_by_cached_key(|row| {
+            let assignment = row.assignment;
+            (row.role.name.folded(), assignment.id, assignment.environment_id)
+        });
+        Ok(rows.into_iter().map(Joined::view).collect())
+    }
+
     async fn assignment_summary(
         &mut self,
         environment: EnvironmentId,
@@ -281,5 +301,24 @@ impl AssignmentWriter for Unit<Writing> {
             }
         }
         Ok(())
+    }
+
+    async fn revoke_all(
+        &mut self,
+        environments: &[EnvironmentId],
+        identity: IdentityId,
+    ) -> Result<Vec<(EnvironmentId, AssignmentId)>, StoreError> {
+        let mut gone = vec![];
+        for environment in environments.iter().collect::<BTreeSet<_>>() {
+            let Some(contents) = self.state.contents(*environment) else {
+                continue;
+            };
+            let all = contents.assignments.by_id.values();
+            let held = all.filter(|assignment| assignment.key.identity == identity);
+            let ids: Vec<AssignmentId> = held.map(|assignment| assignment.id).collect();
+            self.delete_assignments(*environment, &ids).await?;
+            gone.extend(ids.into_iter().map(|id| (*environment, id)));
+        }
+        Ok(gone)
     }
 }

@@ -10,7 +10,7 @@ use canopy_domain::port::reader::NodeReader;
 use canopy_domain::port::writer::NodeWriter;
 use canopy_domain::port::{StoreError, Unique};
 use canopy_domain::{AccessModel, Assignment, EnvironmentId, HierarchySchema, Node, NodeId, NodeType, Slug};
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 /// The nodes of one environment.
@@ -127,6 +127,19 @@ impl<Kind: Send> NodeReader for Unit<Kind> {
     async fn node(&mut self, environment: EnvironmentId, id: NodeId) -> Result<Option<Node>, StoreError> {
         let contents = self.state.contents(environment);
         Ok(contents.and_then(|c| c.tree.by_id.get(&id)).cloned())
+    }
+
+    async fn environments_with_node(
+        &mut self,
+        environments: &[EnvironmentId],
+        id: NodeId,
+    ) -> Result<Vec<EnvironmentId>, StoreError> {
+        let has = |environment: &&EnvironmentId| {
+            let contents = self.state.contents(**environment);
+            contents.is_some_and(|contents| contents.tree.by_id.contains_key(&id))
+        };
+        let found: BTreeSet<EnvironmentId> = environments.iter().filter(has).copied().collect();
+        Ok(found.into_iter().collect())
     }
 
     async fn nodes(&mut self, environment: EnvironmentId) -> Result<Vec<Node>, StoreError> {

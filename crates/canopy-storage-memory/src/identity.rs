@@ -6,7 +6,7 @@ use crate::unit::{Unit, Writing};
 use async_trait::async_trait;
 use canopy_domain::access::SubjectFact;
 use canopy_domain::identity::create::{IdentityFact, IdentityFacts, TakenIdentifiers};
-use canopy_domain::identity::listing::{IdentityQuery, IdentitySort, IdentityStatus};
+use canopy_domain::identity::listing::{IdentityCounts, IdentityQuery, IdentitySort, IdentityStatus};
 use canopy_domain::port::reader::IdentityReader;
 use canopy_domain::port::writer::IdentityWriter;
 use canopy_domain::port::{StoreError, Unique};
@@ -34,6 +34,13 @@ impl Directory {
         self.memberships.get(&(identity, application))
     }
 
+    /// The memberships of an identity, by application.
+    fn memberships_of(&self, identity: IdentityId) -> impl Iterator<Item = &Membership> {
+        let first = (identity, ApplicationId::new(uuid::Uuid::nil()));
+        let last = (identity, ApplicationId::new(uuid::Uuid::max()));
+        self.memberships.range(first..=last).map(|(_, membership)| membership)
+    }
+
     /// One identity of an account.
     pub fn of_account(&self, account: AccountId, id: IdentityId) -> Option<&Identity> {
         self.by_id.get(&id).filter(|identity| identity.account_id == account)
@@ -58,6 +65,15 @@ impl Directory {
             membership: membership.status,
         };
         self.members(application).map(fact).collect()
+    }
+
+    /// Frees the email and external id of an identity.
+    fn forget_identifiers(&mut self, identity: &Identity) {
+        let account = identity.account_id;
+        self.by_email.remove(&(account, identity.email.clone()));
+        if let Some(external_id) = &identity.external_id {
+            self.by_external_id.remove(&(account, external_id.clone()));
+        }
     }
 
     /// Everyone leaves an application that goes.
@@ -92,11 +108,15 @@ pub(crate) fn page_of<T: Clone>(mut rows: Vec<T>, order: SortOrder, page: PageRe
     Page { items, item_count }
 }
 
-/// The identities that hold an assignment in an application; in any at all where none is given.
-fn assigned(state: &State, within: Option<ApplicationId>) -> HashSet<IdentityId> {
-    let counts = |environment: &EnvironmentId| {
-        let application = state.tenancy.place(*environment).map(|place| place.application);
-        within.is_none() || within == application
+/// The identities that hold an assignment: in this application, in this environment; anywhere where none is given.
+fn assigned(
+    state: &State,
+    application: Option<ApplicationId>,
+    environment: Option<EnvironmentId>,
+) -> HashSet<IdentityId> {
+    let counts = |id: &EnvironmentId| {
+        let holder = state.tenancy.place(*id).map(|place| place.application);
+        (application.is_none() || application == holder) && environment.is_none_or(|environment| environment == *id)
     };
     state
         .environments
@@ -134,7 +154,7 @@ impl<Kind: Send> IdentityReader for Unit<Kind> {
     async fn identities(&mut self, account: AccountId, query: &IdentityQuery) -> Result<Page<Identity>, StoreError> {
         let directory = &self.state.directory;
         let assigned = match query.has_any_assignment {
-            Some(_) => assigned(&self.state, query.member_of),
+            Some(_) => assigned(&self.state, query.member_of, query.assigned_in),
             None => HashSet::new(),
         };
         let mut rows: Vec<&Identity> = directory
@@ -148,6 +168,37 @@ impl<Kind: Send> IdentityReader for Unit<Kind> {
             IdentitySort::CreatedAt => rows.sort_by_key(|identity| (identity.created_at, identity.id)),
         }
         Ok(page_of(rows, query.order, query.page).map(Identity::clone))
+    }
+
+    async fn identity_counts(
+        &mut self,
+        account: AccountId,
+        member_of: Option<ApplicationId>,
+        assigned_in: Option<EnvironmentId>,
+    ) -> Result<IdentityCounts, StoreError> {
+        let directory = &self.state.directory;
+        let assigned = assigned(&self.state, member_of, assigned_in);
+        let mut counts = IdentityCounts::default();
+        for identity in directory
+            .by_id
+            .values()
+            .filter(|identity| identity.account_id == account)
+        {
+            let status = match member_of {
+                None => MembershipStatus::Active,
+                Some(application) => match directory.membership(identity.id, application) {
+                    Some(membership) => membership.status,
+                    None => continue,
+                },
+            };
+            counts.total += 1;
+            counts.active += u64::from(identity.is_active && status == MembershipStatus::Active);
+            counts.assigned += u64::from(assigned.contains(&identity.id));
+            counts.invited += u64::from(status == MembershipStatus::Invited);
+            counts.deactivated += u64::from(status == MembershipStatus::Deactivated);
+            counts.suspended += u64::from(status == MembershipStatus::Suspended);
+        }
+        Ok(counts)
     }
 
     async fn taken_identifiers(
@@ -183,10 +234,27 @@ impl<Kind: Send> IdentityReader for Unit<Kind> {
     }
 
     async fn memberships(&mut self, id: IdentityId) -> Result<Vec<Membership>, StoreError> {
-        let first = (id, ApplicationId::new(uuid::Uuid::nil()));
-        let last = (id, ApplicationId::new(uuid::Uuid::max()));
-        let memberships = self.state.directory.memberships.range(first..=last);
-        Ok(memberships.map(|(_, membership)| membership.clone()).collect())
+        Ok(self.state.directory.memberships_of(id).cloned().collect())
+    }
+
+    async fn standings(
+        &mut self,
+        account: AccountId,
+        id: IdentityId,
+    ) -> Result<Vec<(EnvironmentId, MembershipStatus)>, StoreError> {
+        let (directory, tenancy) = (&self.state.directory, &self.state.tenancy);
+        if directory.of_account(account, id).is_none() {
+            return Ok(vec![]);
+        }
+        let mut standings: Vec<(EnvironmentId, MembershipStatus)> = directory
+            .memberships_of(id)
+            .flat_map(|membership| {
+                let environments = tenancy.environments_of(membership.application_id);
+                environments.map(|environment| (environment.id, membership.status))
+            })
+            .collect();
+        standings.sort_unstable();
+        Ok(standings)
     }
 
     async fn members(&mut self, application: ApplicationId) -> Result<Vec<SubjectFact>, StoreError> {
@@ -235,6 +303,49 @@ impl IdentityWriter for Unit<Writing> {
                     .insert((account, external_id.clone()), identity.id);
             }
             directory.by_id.insert(identity.id, identity.clone());
+        }
+        Ok(())
+    }
+
+    async fn update_identity(&mut self, identity: &Identity) -> Result<(), StoreError> {
+        let directory = &self.state.directory;
+        let account = identity.account_id;
+        let old = directory.of_account(account, identity.id).cloned();
+        let old = old.ok_or_else(|| bug("a changed identity is not there"))?;
+        let email = (account, identity.email.clone());
+        let is_anothers = |holder: Option<&IdentityId>| holder.is_some_and(|holder| *holder != identity.id);
+        if is_anothers(directory.by_email.get(&email)) {
+            return Err(StoreError::Duplicate(Unique::IdentityEmail));
+        }
+        let external_id = identity.external_id.clone().map(|id| (account, id));
+        if is_anothers(external_id.as_ref().and_then(|id| directory.by_external_id.get(id))) {
+            return Err(StoreError::Duplicate(Unique::IdentityExternalId));
+        }
+        let directory = Arc::make_mut(&mut self.state.directory);
+        directory.forget_identifiers(&old);
+        directory.by_email.insert(email, identity.id);
+        directory
+            .by_external_id
+            .extend(external_id.map(|external_id| (external_id, identity.id)));
+        directory.by_id.insert(identity.id, identity.clone());
+        Ok(())
+    }
+
+    async fn delete_identity(&mut self, account: AccountId, id: IdentityId) -> Result<(), StoreError> {
+        let Some(old) = self.state.directory.of_account(account, id).cloned() else {
+            return Ok(());
+        };
+        let mut contents = self.state.environments.values();
+        let holds = contents.any(|contents| contents.assignments.by_id.values().any(|a| a.key.identity == id));
+        must(!holds, "a deleted identity holds an assignment")?;
+        let directory = Arc::make_mut(&mut self.state.directory);
+        directory.forget_identifiers(&old);
+        directory.by_id.remove(&id);
+        let gone: Vec<Membership> = directory.memberships_of(id).cloned().collect();
+        for membership in gone {
+            directory.membership_ids.remove(&membership.id);
+            directory.members.remove(&(membership.application_id, id));
+            directory.memberships.remove(&(id, membership.application_id));
         }
         Ok(())
     }

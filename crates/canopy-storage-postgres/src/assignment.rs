@@ -72,6 +72,10 @@ macro_rules! listing {
          JOIN roles AS r ON r.environment_id = a.environment_id AND r.id = a.role_id \
          JOIN nodes AS n ON n.environment_id = a.environment_id AND n.id = a.node_id "
     };
+    (columns) => {
+        "SELECT a.id, a.environment_id, a.identity_id, a.role_id, a.node_id, a.effective_from, a.effective_to, \
+         a.created_at, a.updated_at, i.first_name, i.last_name, i.email, i.avatar_url, r.name, n.name "
+    };
     (filters) => {
         "WHERE a.environment_id = $1 AND ($2::uuid IS NULL OR a.role_id = $2) AND ($3::uuid IS NULL OR a.node_id = $3) \
          AND ($4::text IS NULL OR $4 = CASE WHEN $5 < a.effective_from THEN 'scheduled' \
@@ -83,8 +87,7 @@ macro_rules! listing {
     };
     (page $order:literal) => {
         concat!(
-            "SELECT a.id, a.environment_id, a.identity_id, a.role_id, a.node_id, a.effective_from, a.effective_to, \
-             a.created_at, a.updated_at, i.first_name, i.last_name, i.email, i.avatar_url, r.name, n.name ",
+            listing!(columns),
             listing!(joins),
             listing!(filters),
             listing!(search),
@@ -270,6 +273,25 @@ impl AssignmentReader for UnitOfWork {
         Ok(Page { items, item_count })
     }
 
+    async fn held(
+        &mut self,
+        environments: &[EnvironmentId],
+        identity: IdentityId,
+    ) -> Result<Vec<AssignmentView>, StoreError> {
+        const SELECT: &str = concat!(
+            listing!(columns),
+            listing!(joins),
+            "WHERE a.environment_id = ANY ($1) AND a.identity_id = $2 ORDER BY r.name_folded, a.id, a.environment_id"
+        );
+        if environments.is_empty() {
+            return Ok(vec![]);
+        }
+        let select = Statement::new(SELECT)
+            .bind(distinct(environments.iter().map(EnvironmentId::as_uuid)))
+            .bind(identity.as_uuid());
+        select.all(self.link()?, "assignments", view).await
+    }
+
     async fn assignment_summary(
         &mut self,
         environment: EnvironmentId,
@@ -373,5 +395,25 @@ impl AssignmentWriter for UnitOfWork {
             .bind(distinct(ids.iter().map(AssignmentId::as_uuid)))
             .bind(environment.as_uuid());
         delete.execute(self.link()?).await.map(|_| ())
+    }
+
+    async fn revoke_all(
+        &mut self,
+        environments: &[EnvironmentId],
+        identity: IdentityId,
+    ) -> Result<Vec<(EnvironmentId, AssignmentId)>, StoreError> {
+        const DELETE: &str = "DELETE FROM assignments WHERE environment_id = ANY ($1) AND identity_id = $2 \
+             RETURNING environment_id, id";
+        if environments.is_empty() {
+            return Ok(vec![]);
+        }
+        let delete = Statement::new(DELETE)
+            .bind(distinct(environments.iter().map(EnvironmentId::as_uuid)))
+            .bind(identity.as_uuid());
+        let mut gone: Vec<(EnvironmentId, AssignmentId)> = delete
+            .all(self.link()?, "assignments", |row| Ok((row.id(0)?, row.id(1)?)))
+            .await?;
+        gone.sort_unstable();
+        Ok(gone)
     }
 }

@@ -123,6 +123,24 @@ impl NodeReader for UnitOfWork {
         select.first(self.link()?, "nodes", node).await
     }
 
+    async fn environments_with_node(
+        &mut self,
+        environments: &[EnvironmentId],
+        id: NodeId,
+    ) -> Result<Vec<EnvironmentId>, StoreError> {
+        const SELECT: &str =
+            "SELECT environment_id FROM nodes WHERE environment_id = ANY ($1) AND id = $2 ORDER BY environment_id";
+        if environments.is_empty() {
+            return Ok(vec![]);
+        }
+        let select = Statement::new(SELECT)
+            .bind(distinct(environments.iter().map(EnvironmentId::as_uuid)))
+            .bind(id.as_uuid());
+        select
+            .all::<EnvironmentId, _>(self.link()?, "nodes", |row| row.id(0))
+            .await
+    }
+
     async fn nodes(&mut self, environment: EnvironmentId) -> Result<Vec<Node>, StoreError> {
         let select = Statement::new(select!("ORDER BY slug")).bind(environment.as_uuid());
         let nodes: Vec<Node> = select.all(self.link()?, "nodes", node).await?;

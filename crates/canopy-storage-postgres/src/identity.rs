@@ -7,13 +7,13 @@ use crate::value::{column, distinct, instants, optional_instants};
 use async_trait::async_trait;
 use canopy_domain::access::SubjectFact;
 use canopy_domain::identity::create::{IdentityFact, IdentityFacts, TakenIdentifiers};
-use canopy_domain::identity::listing::{IdentityQuery, IdentitySort, IdentityStatus};
+use canopy_domain::identity::listing::{IdentityCounts, IdentityQuery, IdentitySort, IdentityStatus};
 use canopy_domain::port::reader::IdentityReader;
 use canopy_domain::port::writer::IdentityWriter;
 use canopy_domain::port::{StoreError, Unique};
 use canopy_domain::{
-    AccountId, ApplicationId, AvatarUrl, Email, ExternalId, Identity, IdentityId, JsonObject, Membership,
-    MembershipStatus, Page, PersonName, SortOrder, fold_case,
+    AccountId, ApplicationId, AvatarUrl, Email, EnvironmentId, ExternalId, Identity, IdentityId, JsonObject,
+    Membership, MembershipStatus, Page, PersonName, SortOrder, fold_case,
 };
 use futures_util::future;
 use std::collections::HashSet;
@@ -49,6 +49,16 @@ fn membership(row: &Row, first: usize) -> Result<Membership, StoreError> {
     })
 }
 
+/// The condition that the identity `i` holds an assignment: in an environment of the account `$1`, of the application `$2`
+/// and of the environment `$3`, where these are given.
+macro_rules! held {
+    () => {
+        "EXISTS (SELECT FROM applications AS p JOIN environments AS e ON e.application_id = p.id \
+             JOIN assignments AS a ON a.environment_id = e.id AND a.identity_id = i.id \
+             WHERE p.account_id = $1 AND ($2::uuid IS NULL OR p.id = $2) AND ($3::uuid IS NULL OR e.id = $3))"
+    };
+}
+
 /// What a listing of identities rests on. Each order has its own text: its index gives the page.
 macro_rules! listing {
     ($head:literal, $tail:literal) => {
@@ -57,14 +67,13 @@ macro_rules! listing {
             " FROM identities AS i WHERE i.account_id = $1 \
              AND ($2::uuid IS NULL OR EXISTS (SELECT FROM memberships AS m \
                  WHERE m.application_id = $2 AND m.identity_id = i.id)) \
-             AND ($3::uuid IS NULL OR NOT EXISTS (SELECT FROM memberships AS m \
-                 WHERE m.application_id = $3 AND m.identity_id = i.id)) \
-             AND ($4::boolean IS NULL OR i.is_active = $4) \
-             AND ($5::boolean IS NULL OR $5 = EXISTS (SELECT FROM applications AS p \
-                 JOIN environments AS e ON e.application_id = p.id \
-                 JOIN assignments AS a ON a.environment_id = e.id AND a.identity_id = i.id \
-                 WHERE p.account_id = $1 AND ($2::uuid IS NULL OR p.id = $2))) \
-             AND ($6::text IS NULL OR strpos(i.name_folded, $6) > 0 OR strpos(i.email, $6) > 0)",
+             AND ($3::uuid IS NULL OR $3 IS NOT NULL) \
+             AND ($4::uuid IS NULL OR NOT EXISTS (SELECT FROM memberships AS m \
+                 WHERE m.application_id = $4 AND m.identity_id = i.id)) \
+             AND ($5::boolean IS NULL OR i.is_active = $5) \
+             AND ($6::boolean IS NULL OR $6 = ",
+            held!(),
+            ") AND ($7::text IS NULL OR strpos(i.name_folded, $7) > 0 OR strpos(i.email, $7) > 0)",
             $tail
         )
     };
@@ -81,18 +90,18 @@ macro_rules! listing {
 const fn in_order(sort: IdentitySort, order: SortOrder) -> &'static str {
     match (sort, order) {
         (IdentitySort::Name, SortOrder::Ascending) => {
-            listing!(page " ORDER BY i.name_folded, i.id LIMIT $7 OFFSET $8")
+            listing!(page " ORDER BY i.name_folded, i.id LIMIT $8 OFFSET $9")
         }
         (IdentitySort::Name, SortOrder::Descending) => {
-            listing!(page " ORDER BY i.name_folded DESC, i.id DESC LIMIT $7 OFFSET $8")
+            listing!(page " ORDER BY i.name_folded DESC, i.id DESC LIMIT $8 OFFSET $9")
         }
-        (IdentitySort::Email, SortOrder::Ascending) => listing!(page " ORDER BY i.email LIMIT $7 OFFSET $8"),
-        (IdentitySort::Email, SortOrder::Descending) => listing!(page " ORDER BY i.email DESC LIMIT $7 OFFSET $8"),
+        (IdentitySort::Email, SortOrder::Ascending) => listing!(page " ORDER BY i.email LIMIT $8 OFFSET $9"),
+        (IdentitySort::Email, SortOrder::Descending) => listing!(page " ORDER BY i.email DESC LIMIT $8 OFFSET $9"),
         (IdentitySort::CreatedAt, SortOrder::Ascending) => {
-            listing!(page " ORDER BY i.created_at, i.id LIMIT $7 OFFSET $8")
+            listing!(page " ORDER BY i.created_at, i.id LIMIT $8 OFFSET $9")
         }
         (IdentitySort::CreatedAt, SortOrder::Descending) => {
-            listing!(page " ORDER BY i.created_at DESC, i.id DESC LIMIT $7 OFFSET $8")
+            listing!(page " ORDER BY i.created_at DESC, i.id DESC LIMIT $8 OFFSET $9")
         }
     }
 }
@@ -121,6 +130,7 @@ impl IdentityReader for UnitOfWork {
             Statement::new(sql)
                 .bind(account.as_uuid())
                 .bind(query.member_of.map(|id| id.as_uuid()))
+                .bind(query.assigned_in.map(|id| id.as_uuid()))
                 .bind(query.not_member_of.map(|id| id.as_uuid()))
                 .bind(query.status.map(|status| status == IdentityStatus::Active))
                 .bind(query.has_any_assignment)
@@ -134,6 +144,39 @@ impl IdentityReader for UnitOfWork {
         let item_count = about(COUNT).one(link, "identities", |row| row.count(0));
         let ((), items, item_count) = future::try_join3(link.plan_for_values(), items, item_count).await?;
         Ok(Page { items, item_count })
+    }
+
+    async fn identity_counts(
+        &mut self,
+        account: AccountId,
+        member_of: Option<ApplicationId>,
+        assigned_in: Option<EnvironmentId>,
+    ) -> Result<IdentityCounts, StoreError> {
+        const SELECT: &str = concat!(
+            "SELECT count(*), count(*) FILTER (WHERE i.is_active AND (m.status = 'active' OR m.status IS NULL)), \
+             count(*) FILTER (WHERE m.status = 'invited'), count(*) FILTER (WHERE m.status = 'deactivated'), \
+             count(*) FILTER (WHERE m.status = 'suspended'), count(*) FILTER (WHERE ",
+            held!(),
+            ") FROM identities AS i LEFT JOIN memberships AS m ON m.application_id = $2 AND m.identity_id = i.id \
+             WHERE i.account_id = $1 AND ($2 IS NULL OR m.status IS NOT NULL)"
+        );
+        let link = self.link()?;
+        let select = Statement::new(SELECT)
+            .bind(account.as_uuid())
+            .bind(member_of.map(|id| id.as_uuid()))
+            .bind(assigned_in.map(|id| id.as_uuid()));
+        let counts = select.one(link, "identities", |row| {
+            Ok(IdentityCounts {
+                total: row.count(0)?,
+                active: row.count(1)?,
+                invited: row.count(2)?,
+                deactivated: row.count(3)?,
+                suspended: row.count(4)?,
+                assigned: row.count(5)?,
+            })
+        });
+        let ((), counts) = future::try_join(link.plan_for_values(), counts).await?;
+        Ok(counts)
     }
 
     async fn taken_identifiers(
@@ -212,6 +255,23 @@ impl IdentityReader for UnitOfWork {
         let select = Statement::new(SELECT).bind(id.as_uuid());
         select.all(self.link()?, "memberships", |row| membership(row, 0)).await
     }
+
+    async fn standings(
+        &mut self,
+        account: AccountId,
+        id: IdentityId,
+    ) -> Result<Vec<(EnvironmentId, MembershipStatus)>, StoreError> {
+        const SELECT: &str = "SELECT e.id, m.status FROM memberships AS m \
+             JOIN environments AS e ON e.application_id = m.application_id \
+             WHERE m.identity_id = $1 AND m.account_id = $2 ORDER BY e.id";
+        Statement::new(SELECT)
+            .bind(id.as_uuid())
+            .bind(account.as_uuid())
+            .all(self.link()?, "memberships", |row| {
+                Ok((row.id(0)?, row.word(1, MembershipStatus::parse)?))
+            })
+            .await
+    }
 }
 
 /// A member as decisions see it: id, switch, state of the membership.
@@ -260,6 +320,52 @@ impl IdentityWriter for UnitOfWork {
             .bind(column(identities, |i| i.email.as_str()))
             .bind(account.as_uuid());
         self.rather(inserted, Unique::IdentityEmail, is_taken).await
+    }
+
+    async fn update_identity(&mut self, identity: &Identity) -> Result<(), StoreError> {
+        const UPDATE: &str = "UPDATE identities SET email = $1, first_name = $2, last_name = $3, name_folded = $4, \
+             avatar_url = $5, external_id = $6, metadata = $7, is_active = $8, created_at = $9, updated_at = $10 \
+             WHERE account_id = $11 AND id = $12";
+        const TAKEN: &str = "SELECT EXISTS (SELECT FROM identities WHERE account_id = $1 AND email = $2 AND id <> $3)";
+        let update = Statement::new(UPDATE)
+            .bind(identity.email.as_str())
+            .bind(identity.first_name.as_str())
+            .bind(identity.last_name.as_str())
+            .bind(fold_case(&identity.name()))
+            .bind(identity.avatar_url.as_ref().map(AvatarUrl::as_str))
+            .bind(identity.external_id.as_ref().map(ExternalId::as_str))
+            .bind(identity.metadata.as_ref().map(JsonObject::as_str))
+            .bind(identity.is_active)
+            .bind(identity.created_at)
+            .bind(identity.updated_at)
+            .bind(identity.account_id.as_uuid())
+            .bind(identity.id.as_uuid());
+        let updated = self.update(1, update).await;
+        // Where more than one rule is broken, the rule of emails is the one to name.
+        let is_taken = Statement::new(TAKEN)
+            .bind(identity.account_id.as_uuid())
+            .bind(identity.email.as_str())
+            .bind(identity.id.as_uuid());
+        match updated {
+            Err(StoreError::Duplicate(_)) => self.rather(updated, Unique::IdentityEmail, is_taken).await,
+            other => other,
+        }
+    }
+
+    async fn delete_identity(&mut self, account: AccountId, id: IdentityId) -> Result<(), StoreError> {
+        const HOLDS: &str = "SELECT EXISTS (SELECT FROM memberships AS m \
+             JOIN environments AS e ON e.application_id = m.application_id \
+             JOIN assignments AS a ON a.environment_id = e.id AND a.identity_id = m.identity_id \
+             WHERE m.identity_id = $1 AND m.account_id = $2)";
+        const MEMBERSHIPS: &str = "DELETE FROM memberships WHERE identity_id = $1 AND account_id = $2";
+        const IDENTITY: &str = "DELETE FROM identities WHERE id = $1 AND account_id = $2";
+        let link = self.link()?;
+        let about = |sql| Statement::new(sql).bind(id.as_uuid()).bind(account.as_uuid());
+        let holds = about(HOLDS).one(link, "assignments", |row| row.flag(0)).await?;
+        must(!holds, "a deleted identity holds an assignment")?;
+        let (memberships, identity) = (about(MEMBERSHIPS).execute(link), about(IDENTITY).execute(link));
+        future::try_join(memberships, identity).await?;
+        Ok(())
     }
 
     async fn insert_memberships(&mut self, memberships: &[Membership]) -> Result<(), StoreError> {

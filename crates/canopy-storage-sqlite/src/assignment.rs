@@ -262,6 +262,18 @@ impl AssignmentReader for UnitOfWork {
         self.run(move |c| listing::views(c, environment, &query, now)).await
     }
 
+    async fn held(
+        &mut self,
+        environments: &[EnvironmentId],
+        identity: IdentityId,
+    ) -> Result<Vec<AssignmentView>, StoreError> {
+        if environments.is_empty() {
+            return Ok(vec![]);
+        }
+        let environments = Packed::distinct_ids(environments.iter().map(EnvironmentId::as_bytes));
+        self.run(move |c| listing::held(c, &environments, identity)).await
+    }
+
     async fn assignment_summary(
         &mut self,
         environment: EnvironmentId,
@@ -367,6 +379,32 @@ impl AssignmentWriter for UnitOfWork {
         }
         let ids = Packed::ids(ids.iter().map(AssignmentId::as_bytes));
         self.run(move |c| delete(c, environment, &ids).map(|_| ())).await
+    }
+
+    async fn revoke_all(
+        &mut self,
+        environments: &[EnvironmentId],
+        identity: IdentityId,
+    ) -> Result<Vec<(EnvironmentId, AssignmentId)>, StoreError> {
+        static DELETE: LazyLock<String> = LazyLock::new(|| {
+            format!(
+                "{} DELETE FROM assignments WHERE environment_id IN (SELECT id FROM given) AND identity_id = ?3 \
+                 RETURNING environment_id, id",
+                IDS.given()
+            )
+        });
+        if environments.is_empty() {
+            return Ok(vec![]);
+        }
+        let environments = Packed::distinct_ids(environments.iter().map(EnvironmentId::as_bytes));
+        let mut gone: Vec<(EnvironmentId, AssignmentId)> = self
+            .run(move |c| {
+                let statement = environments.statement(&DELETE).bind(identity.as_bytes());
+                statement.all(c, "assignments", |row| Ok((row.id(0)?, row.id(1)?)))
+            })
+            .await?;
+        gone.sort_unstable();
+        Ok(gone)
     }
 }
 

@@ -246,6 +246,29 @@ impl NodeReader for UnitOfWork {
         .await
     }
 
+    async fn environments_with_node(
+        &mut self,
+        environments: &[EnvironmentId],
+        id: NodeId,
+    ) -> Result<Vec<EnvironmentId>, StoreError> {
+        static SELECT: LazyLock<String> = LazyLock::new(|| {
+            format!(
+                "{} SELECT given.id FROM given CROSS JOIN nodes AS n ON n.environment_id = given.id AND n.id = ?3",
+                IDS.given()
+            )
+        });
+        if environments.is_empty() {
+            return Ok(vec![]);
+        }
+        // The ids go in sorted, so they come out sorted.
+        let environments = Packed::distinct_ids(environments.iter().map(EnvironmentId::as_bytes));
+        self.run(move |c| {
+            let statement = environments.statement(&SELECT).bind(id.as_bytes());
+            statement.all::<EnvironmentId, _>(c, "nodes", |row| row.id(0))
+        })
+        .await
+    }
+
     async fn nodes(&mut self, environment: EnvironmentId) -> Result<Vec<Node>, StoreError> {
         self.run(move |c| {
             let sql = format!("{NODE} WHERE environment_id = ?1 ORDER BY slug");

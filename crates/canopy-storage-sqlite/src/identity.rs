@@ -7,17 +7,18 @@ use crate::unit_of_work::UnitOfWork;
 use async_trait::async_trait;
 use canopy_domain::access::SubjectFact;
 use canopy_domain::identity::create::{IdentityFact, IdentityFacts, TakenIdentifiers};
-use canopy_domain::identity::listing::{IdentityQuery, IdentitySort, IdentityStatus};
+use canopy_domain::identity::listing::{IdentityCounts, IdentityQuery};
 use canopy_domain::port::reader::IdentityReader;
 use canopy_domain::port::writer::IdentityWriter;
 use canopy_domain::port::{StoreError, Unique};
 use canopy_domain::{
-    AccountId, ApplicationId, AvatarUrl, Email, ExternalId, Identity, IdentityId, JsonObject, Membership,
-    MembershipStatus, Page, PersonName, SortOrder, fold_case,
+    AccountId, ApplicationId, AvatarUrl, Email, EnvironmentId, ExternalId, Identity, IdentityId, JsonObject,
+    Membership, MembershipStatus, Page, PersonName, SortOrder, fold_case,
 };
 use std::collections::HashSet;
-use std::fmt::Write as _;
 use std::sync::LazyLock;
+
+mod listing;
 
 const IDENTITY: &str = "i.id, i.account_id, i.email, i.first_name, i.last_name, i.avatar_url, i.external_id, i.metadata, \
                         i.is_active, i.created_at, i.updated_at";
@@ -119,47 +120,6 @@ fn pack_memberships(memberships: &[Membership]) -> Packed {
     })
 }
 
-/// Which rows of a listing there are: the FROM and WHERE of its statements. Parameters: 1 account, 2 application of
-/// `member_of`, 3 of `not_member_of`, 4 the switch, 5 the search.
-fn listed(query: &IdentityQuery) -> String {
-    let mut sql = String::new();
-    match query.member_of {
-        Some(_) => sql.push_str(
-            " FROM memberships AS m CROSS JOIN identities AS i ON i.account_id = m.account_id AND i.id = m.identity_id \
-             WHERE m.application_id = ?2 AND m.account_id = ?1",
-        ),
-        None => sql.push_str(" FROM identities AS i WHERE i.account_id = ?1 AND ?2 IS NULL"),
-    }
-    sql.push_str(match query.not_member_of {
-        Some(_) => " AND NOT EXISTS (SELECT 1 FROM memberships WHERE application_id = ?3 AND identity_id = i.id)",
-        None => " AND ?3 IS NULL",
-    });
-    sql.push_str(match query.status {
-        Some(_) => " AND i.is_active = ?4",
-        None => " AND ?4 IS NULL",
-    });
-    sql.push_str(match query.search {
-        Some(_) => " AND (instr(i.name_folded, ?5) > 0 OR instr(i.email, ?5) > 0)",
-        None => " AND ?5 IS NULL",
-    });
-    if let Some(has) = query.has_any_assignment {
-        let not = if has { "" } else { "NOT " };
-        let environments = match query.member_of {
-            Some(_) => "SELECT id FROM environments WHERE application_id = ?2",
-            None => {
-                "SELECT e.id FROM applications AS a JOIN environments AS e ON e.application_id = a.id \
-                 WHERE a.account_id = ?1"
-            }
-        };
-        let _ = write!(
-            sql,
-            " AND {not}EXISTS (SELECT 1 FROM ({environments}) AS e CROSS JOIN assignments AS held \
-             ON held.environment_id = e.id AND held.identity_id = i.id)"
-        );
-    }
-    sql
-}
-
 #[async_trait]
 impl IdentityReader for UnitOfWork {
     async fn identity(&mut self, account: AccountId, id: IdentityId) -> Result<Option<Identity>, StoreError> {
@@ -173,32 +133,17 @@ impl IdentityReader for UnitOfWork {
 
     async fn identities(&mut self, account: AccountId, query: &IdentityQuery) -> Result<Page<Identity>, StoreError> {
         let query = query.clone();
-        self.run(move |c| {
-            let listed = listed(&query);
-            let about = |sql| {
-                Statement::new(sql)
-                    .bind(account.as_bytes())
-                    .bind(query.member_of.as_ref().map(ApplicationId::as_bytes))
-                    .bind(query.not_member_of.as_ref().map(ApplicationId::as_bytes))
-                    .bind(query.status.map(|status| status == IdentityStatus::Active))
-                    .bind(query.search.as_deref())
-            };
-            let sort = match query.sort {
-                IdentitySort::Name => "i.name_folded",
-                IdentitySort::Email => "i.email",
-                IdentitySort::CreatedAt => "i.created_at",
-            };
-            let order = direction(query.order);
-            let count = format!("SELECT count(*){listed}");
-            let count = about(&count).first(c, "identities", |row| row.count(0))?;
-            let page = format!("SELECT {IDENTITY}{listed} ORDER BY {sort} {order}, i.id {order} LIMIT ?6 OFFSET ?7");
-            let page = about(&page).bind(query.page.take()).bind(offset(query.page.offset()));
-            Ok(Page {
-                items: page.all(c, "identities", identity)?,
-                item_count: count.unwrap_or_default(),
-            })
-        })
-        .await
+        self.run(move |c| listing::identities(c, account, &query)).await
+    }
+
+    async fn identity_counts(
+        &mut self,
+        account: AccountId,
+        member_of: Option<ApplicationId>,
+        assigned_in: Option<EnvironmentId>,
+    ) -> Result<IdentityCounts, StoreError> {
+        self.run(move |c| listing::counts(c, account, member_of, assigned_in))
+            .await
     }
 
     async fn taken_identifiers(
@@ -296,6 +241,23 @@ impl IdentityReader for UnitOfWork {
         })
         .await
     }
+
+    async fn standings(
+        &mut self,
+        account: AccountId,
+        id: IdentityId,
+    ) -> Result<Vec<(EnvironmentId, MembershipStatus)>, StoreError> {
+        const SELECT: &str = "SELECT e.id, m.status FROM memberships AS m \
+             CROSS JOIN environments AS e ON e.application_id = m.application_id \
+             WHERE m.identity_id = ?1 AND m.account_id = ?2 ORDER BY e.id";
+        self.run(move |c| {
+            let statement = Statement::new(SELECT).bind(id.as_bytes()).bind(account.as_bytes());
+            statement.all(c, "memberships", |row| {
+                Ok((row.id(0)?, row.word(1, MembershipStatus::parse)?))
+            })
+        })
+        .await
+    }
 }
 
 /// The word for a direction.
@@ -353,6 +315,57 @@ impl IdentityWriter for UnitOfWork {
                 Err(StoreError::Duplicate(Unique::IdentityExternalId))
             }
             None => Err(StoreError::Duplicate(Unique::Id)),
+        })
+        .await
+    }
+
+    async fn update_identity(&mut self, identity: &Identity) -> Result<(), StoreError> {
+        const UPDATE: &str = "UPDATE identities SET email = ?3, first_name = ?4, last_name = ?5, name_folded = ?6, \
+             avatar_url = ?7, external_id = ?8, metadata = ?9, is_active = ?10, created_at = ?11, updated_at = ?12 \
+             WHERE id = ?1 AND account_id = ?2";
+        const EMAIL_TAKEN: &str =
+            "SELECT EXISTS (SELECT 1 FROM identities WHERE account_id = ?2 AND email = ?3 AND id <> ?1)";
+        let identity = identity.clone();
+        self.run(move |c| {
+            let about = |sql| {
+                Statement::new(sql)
+                    .bind(identity.id.as_bytes())
+                    .bind(identity.account_id.as_bytes())
+                    .bind(identity.email.as_str())
+            };
+            let name_folded = fold_case(&identity.name());
+            let update = about(UPDATE)
+                .bind(identity.first_name.as_str())
+                .bind(identity.last_name.as_str())
+                .bind(name_folded.as_str())
+                .bind(identity.avatar_url.as_ref().map(AvatarUrl::as_str))
+                .bind(identity.external_id.as_ref().map(ExternalId::as_str))
+                .bind(identity.metadata.as_ref().map(JsonObject::as_str))
+                .bind(identity.is_active)
+                .bind(identity.created_at)
+                .bind(identity.updated_at);
+            match update.attempt(c)? {
+                Some(changed) => must(changed == 1, "a changed identity is not there"),
+                None if about(EMAIL_TAKEN).holds(c)? => Err(StoreError::Duplicate(Unique::IdentityEmail)),
+                None => Err(StoreError::Duplicate(Unique::IdentityExternalId)),
+            }
+        })
+        .await
+    }
+
+    async fn delete_identity(&mut self, account: AccountId, id: IdentityId) -> Result<(), StoreError> {
+        const HOLDS: &str = "SELECT EXISTS (SELECT 1 FROM memberships AS m \
+             CROSS JOIN environments AS e ON e.application_id = m.application_id \
+             CROSS JOIN assignments AS s ON s.environment_id = e.id AND s.identity_id = m.identity_id \
+             WHERE m.identity_id = ?1 AND m.account_id = ?2)";
+        const MEMBERSHIPS: &str = "DELETE FROM memberships WHERE identity_id = ?1 AND account_id = ?2";
+        const IDENTITY: &str = "DELETE FROM identities WHERE id = ?1 AND account_id = ?2";
+        self.run(move |c| {
+            let about = |sql| Statement::new(sql).bind(id.as_bytes()).bind(account.as_bytes());
+            must(!about(HOLDS).holds(c)?, "a deleted identity holds an assignment")?;
+            about(MEMBERSHIPS).execute(c)?;
+            about(IDENTITY).execute(c)?;
+            Ok(())
         })
         .await
     }

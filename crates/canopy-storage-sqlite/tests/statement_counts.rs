@@ -141,6 +141,39 @@ async fn counts(size: usize) -> Vec<(&'static str, u64)> {
     count("assignments_naming");
     tx.delete_assignments(id, &held_ids).await.unwrap();
     count("delete_assignments");
+    let one = ids[0];
+    let all: Vec<_> = roles
+        .iter()
+        .zip(&nodes)
+        .map(|(role, node)| maker.assignment(id, assignment_key(one, role.id, node.id)))
+        .collect();
+    tx.insert_assignments(&all).await.unwrap();
+    count("insert_assignments");
+    let mut environments: Vec<_> = range().map(|_| maker.id()).collect();
+    environments.push(id);
+    assert_eq!(tx.held(&environments, one).await.unwrap().len(), size);
+    count("held");
+    let found = tx.environments_with_node(&environments, nodes[0].id).await.unwrap();
+    assert_eq!(found, [id]);
+    count("environments_with_node");
+    assert_eq!(tx.standings(place.account, one).await.unwrap().len(), 2);
+    count("standings");
+    let counted = tx
+        .identity_counts(place.account, Some(place.application), None)
+        .await
+        .unwrap();
+    assert_eq!(counted.assigned, 1);
+    count("identity_counts");
+    assert_eq!(tx.revoke_all(&environments, one).await.unwrap().len(), size);
+    count("revoke_all");
+    tx.update_identity(&identities[0]).await.unwrap();
+    count("update_identity");
+    tx.delete_identity(place.account, one).await.unwrap();
+    count("delete_identity");
+    count("environments_with_node");
+    let granted: Vec<_> = all.iter().map(|one| one.id).collect();
+    tx.delete_assignments(id, &granted).await.unwrap();
+    count("delete_assignments of all");
     tx.delete_nodes(id, &node_ids).await.unwrap();
     count("delete_nodes");
     tx.delete_roles(id, &role_ids).await.unwrap();

@@ -1,6 +1,7 @@
 //! Create identities, one or many, and attach them to an application where one is named.
 
 use super::attach::member_changes;
+use super::identifier_taken;
 use crate::app::AuditEntry;
 use crate::{App, AppError, BulkMode, Call, unit_of_work};
 use canopy_domain::access::{Change, SubjectFact};
@@ -8,10 +9,10 @@ use canopy_domain::audit::{AuditCategory, AuditSeverity, Detail};
 use canopy_domain::bulk::{self, Outcome};
 use canopy_domain::identity::create::{NewIdentity, TakenIdentifiers, plan};
 use canopy_domain::identity::membership;
-use canopy_domain::port::{CommitRecord, EnvironmentChanges, StoreError, Unique, WriteScope, WriteTx};
+use canopy_domain::port::{CommitRecord, EnvironmentChanges, WriteScope, WriteTx};
 use canopy_domain::{
-    AccountId, ApplicationId, Identity, IdentityError, IdentityId, Membership, MembershipId, TenancyError, Tenant,
-    Timestamp,
+    AccountId, ApplicationId, Identity, IdentityError, IdentityId, Membership, MembershipError, MembershipId,
+    TenancyError, Tenant, Timestamp,
 };
 
 /// Creates identities of an account; each becomes an active member of `application` where that is given.
@@ -41,19 +42,7 @@ pub async fn run(
             .into_iter()
             .zip(items)
             .map(|(outcome, item)| match outcome {
-                Outcome::Done(()) => Outcome::Done(Identity {
-                    id: IdentityId::new(app.mint()),
-                    account_id: account,
-                    email: item.email.clone(),
-                    first_name: item.first_name.clone(),
-                    last_name: item.last_name.clone(),
-                    avatar_url: item.avatar_url.clone(),
-                    external_id: item.external_id.clone(),
-                    metadata: item.metadata.clone(),
-                    is_active: true,
-                    created_at: now,
-                    updated_at: now,
-                }),
+                Outcome::Done(()) => Outcome::Done(fresh(app, account, item, now)),
                 Outcome::Refused(error) => Outcome::Refused(error),
                 Outcome::RolledBack { caused_by } => Outcome::RolledBack { caused_by },
             })
@@ -112,6 +101,35 @@ pub async fn run(
     .await
 }
 
+/// The identity that is asked for, with an id of its own.
+pub(super) fn fresh(app: &App, account: AccountId, new: &NewIdentity, now: Timestamp) -> Identity {
+    Identity {
+        id: IdentityId::new(app.mint()),
+        account_id: account,
+        email: new.email.clone(),
+        first_name: new.first_name.clone(),
+        last_name: new.last_name.clone(),
+        avatar_url: new.avatar_url.clone(),
+        external_id: new.external_id.clone(),
+        metadata: new.metadata.clone(),
+        is_active: true,
+        created_at: now,
+        updated_at: now,
+    }
+}
+
+/// The active membership of a new identity.
+pub(super) fn new_member(
+    app: &App,
+    application: ApplicationId,
+    identity: &Identity,
+    now: Timestamp,
+) -> Result<Membership, MembershipError> {
+    let id = MembershipId::new(app.mint());
+    let attached = membership::attach(identity.id, application, None, id, now)?;
+    Ok(attached.membership().clone())
+}
+
 /// Makes each of these new identities an active member.
 async fn attach_all(
     app: &App,
@@ -120,12 +138,10 @@ async fn attach_all(
     created: &[Identity],
     now: Timestamp,
 ) -> Result<Vec<EnvironmentChanges>, AppError> {
-    let mut members: Vec<Membership> = Vec::with_capacity(created.len());
-    for identity in created {
-        let id = MembershipId::new(app.mint());
-        let attached = membership::attach(identity.id, application, None, id, now)?;
-        members.push(attached.membership().clone());
-    }
+    let members = created
+        .iter()
+        .map(|identity| new_member(app, application, identity, now));
+    let members: Vec<Membership> = members.collect::<Result<_, _>>()?;
     tx.insert_memberships(&members).await?;
     let steps: Vec<Change> = members
         .iter()
@@ -146,15 +162,5 @@ const fn scope(account: AccountId, application: Option<ApplicationId>) -> WriteS
             identities: Vec::new(),
         },
         None => WriteScope::Account(account),
-    }
-}
-
-/// Turns a race for an email or external id into a conflict: run again, the use case finds out whose it is.
-fn identifier_taken(error: StoreError) -> AppError {
-    match error {
-        StoreError::Duplicate(Unique::IdentityEmail | Unique::IdentityExternalId) => {
-            StoreError::Conflict("an identity with the same email or external id was made meanwhile".into()).into()
-        }
-        other => other.into(),
     }
 }

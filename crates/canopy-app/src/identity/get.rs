@@ -1,7 +1,8 @@
 //! Get an identity.
 
+use super::{find_member, only_members};
 use crate::{App, AppError};
-use canopy_domain::{AccountId, Identity, IdentityError, IdentityId};
+use canopy_domain::{AccountId, ApplicationPlace, Identity, IdentityError, IdentityId};
 
 /// The identity of the account.
 ///
@@ -14,4 +15,14 @@ pub async fn run(app: &App, account: AccountId, id: IdentityId) -> Result<Identi
         .identity(account, id)
         .await?
         .ok_or(IdentityError::NotFound)?)
+}
+
+/// The identity, if it is a member of the application, in whatever state.
+///
+/// # Errors
+/// [`IdentityError::NotFound`]; [`AppError::Store`].
+pub async fn member(app: &App, place: ApplicationPlace, id: IdentityId) -> Result<Identity, AppError> {
+    let mut tx = app.read().await?;
+    let found = find_member(tx.as_mut(), place, id).await;
+    Ok(found.map_err(only_members)?.0)
 }

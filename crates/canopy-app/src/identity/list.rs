@@ -2,7 +2,7 @@
 
 use crate::{App, AppError};
 use canopy_domain::identity::listing::IdentityQuery;
-use canopy_domain::{AccountId, Identity, Page};
+use canopy_domain::{AccountId, EnvironmentId, Identity, Page};
 
 /// The account's identities that fit the query.
 ///
@@ -10,4 +10,25 @@ use canopy_domain::{AccountId, Identity, Page};
 /// [`AppError::Store`].
 pub async fn run(app: &App, account: AccountId, query: &IdentityQuery) -> Result<Page<Identity>, AppError> {
     Ok(app.read().await?.identities(account, query).await?)
+}
+
+/// The members of an application that fit the query.
+///
+/// # Errors
+/// [`AppError::PortalOnly`] when a caller that is bound to one environment asks about another application;
+/// [`AppError::Store`].
+pub async fn members(
+    app: &App,
+    account: AccountId,
+    bound_to: Option<EnvironmentId>,
+    query: &IdentityQuery,
+) -> Result<Page<Identity>, AppError> {
+    if bound_to.is_some() && query.not_member_of.is_some() {
+        return Err(AppError::PortalOnly);
+    }
+    let query = IdentityQuery {
+        assigned_in: bound_to,
+        ..query.clone()
+    };
+    run(app, account, &query).await
 }

@@ -1,6 +1,91 @@
 //! Identities of an account and their memberships in its applications.
+//!
+//! A caller may be bound to one environment of the application it speaks about (`bound_to`). It sees what is held in that
+//! environment alone, and may not do what would reach others.
 
 pub mod attach;
 pub mod bulk_create;
+pub mod change;
+pub mod change_membership;
+pub mod create_member;
+pub mod delete;
 pub mod get;
+pub mod held;
 pub mod list;
+pub mod summary;
+
+use crate::AppError;
+use crate::app::AuditEntry;
+use canopy_domain::audit::{AuditCategory, AuditSeverity, Detail};
+use canopy_domain::port::{ReadTx, StoreError, Unique};
+use canopy_domain::{
+    AccountId, ApplicationId, ApplicationPlace, EnvironmentId, Identity, IdentityError, IdentityId, Membership,
+    MembershipError,
+};
+
+/// An identity with its membership in the application.
+///
+/// # Errors
+/// [`IdentityError::NotFound`]; [`MembershipError::NotFound`] for one that has never been a member.
+async fn find_member(
+    tx: &mut dyn ReadTx,
+    place: ApplicationPlace,
+    id: IdentityId,
+) -> Result<(Identity, Membership), AppError> {
+    let identity = tx.identity(place.account, id).await?.ok_or(IdentityError::NotFound)?;
+    let mut facts = tx.identity_facts(place.account, place.application, &[id]).await?;
+    let membership = facts.remove(&id).and_then(|fact| fact.membership);
+    Ok((identity, membership.ok_or(MembershipError::NotFound)?))
+}
+
+/// Below an application, an identity that has never been a member is not there.
+fn only_members(error: AppError) -> AppError {
+    match error {
+        AppError::Membership(MembershipError::NotFound) => IdentityError::NotFound.into(),
+        other => other,
+    }
+}
+
+/// The environments of an application that a caller sees.
+async fn seen(
+    tx: &mut dyn ReadTx,
+    application: ApplicationId,
+    bound_to: Option<EnvironmentId>,
+) -> Result<Vec<EnvironmentId>, AppError> {
+    let environments = tx.environments(application).await?;
+    let ids = environments.into_iter().map(|environment| environment.id);
+    Ok(ids.filter(|id| bound_to.is_none_or(|bound| bound == *id)).collect())
+}
+
+/// Turns a race for an email or external id into a conflict: run again, the use case finds out whose it is.
+fn identifier_taken(error: StoreError) -> AppError {
+    match error {
+        StoreError::Duplicate(Unique::IdentityEmail | Unique::IdentityExternalId) => {
+            StoreError::Conflict("an identity with the same email or external id was made meanwhile".into()).into()
+        }
+        other => other.into(),
+    }
+}
+
+/// What an audit event says of a change to an identity or its memberships.
+fn audit_entry(
+    account: AccountId,
+    application: Option<ApplicationId>,
+    action: &'static str,
+    severity: AuditSeverity,
+    identity: &Identity,
+    metadata: Vec<(&'static str, Detail)>,
+) -> AuditEntry {
+    AuditEntry {
+        account,
+        application,
+        environment: None,
+        action,
+        category: AuditCategory::Identity,
+        severity,
+        resource_type: "identity",
+        resource_id: identity.id.to_string(),
+        resource_label: identity.email.to_string(),
+        metadata: Detail::Map(metadata),
+    }
+}

@@ -35,6 +35,7 @@ async fn one_by_one_the_good_are_made_and_the_bad_are_named() {
         not_member_of: Some(world.place.application),
         status: None,
         has_any_assignment: None,
+        assigned_in: None,
         search: None,
         sort: IdentitySort::Email,
         order: SortOrder::Descending,

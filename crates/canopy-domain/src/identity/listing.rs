@@ -1,7 +1,7 @@
 //! What can be asked of the list of identities.
 
 use crate::words::words;
-use crate::{ApplicationId, PageRequest, SortOrder};
+use crate::{ApplicationId, EnvironmentId, PageRequest, SortOrder};
 
 words!(
     /// What the list is ordered by; the identity's id breaks ties.
@@ -36,6 +36,8 @@ pub struct IdentityQuery {
     pub status: Option<IdentityStatus>,
     /// Only those with (or without) an assignment: within `member_of` where that is given, else anywhere in the account.
     pub has_any_assignment: Option<bool>,
+    /// Where assignments count: in this environment alone.
+    pub assigned_in: Option<EnvironmentId>,
     /// Only those whose name (`first last`) or email contains this text, already [case folded](crate::fold_case).
     pub search: Option<String>,
     /// What to order by.
@@ -44,4 +46,21 @@ pub struct IdentityQuery {
     pub order: SortOrder,
     /// Which page.
     pub page: PageRequest,
+}
+
+/// How many identities there are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct IdentityCounts {
+    /// All of them.
+    pub total: u64,
+    /// Those that may have access: switched on and, where an application was asked about, active members of it.
+    pub active: u64,
+    /// Those that hold an assignment.
+    pub assigned: u64,
+    /// Those that were asked to join the application.
+    pub invited: u64,
+    /// Those whose membership in the application has ended.
+    pub deactivated: u64,
+    /// Those whose membership in the application is paused.
+    pub suspended: u64,
 }

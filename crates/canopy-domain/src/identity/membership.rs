@@ -44,6 +44,33 @@ pub struct Membership {
     pub created_at: Timestamp,
 }
 
+/// What can be done to a membership that exists.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MembershipChange {
+    /// It gives access (again).
+    Activate,
+    /// It gives no access for a while; its assignments are kept.
+    Suspend,
+    /// It ends, and its assignments with it.
+    End,
+}
+
+impl MembershipChange {
+    /// The state it leads to.
+    pub const fn status(self) -> MembershipStatus {
+        match self {
+            Self::Activate => MembershipStatus::Active,
+            Self::Suspend => MembershipStatus::Suspended,
+            Self::End => MembershipStatus::Deactivated,
+        }
+    }
+
+    /// Whether the assignments in the application go with it.
+    pub const fn revokes(self) -> bool {
+        matches!(self, Self::End)
+    }
+}
+
 /// Why a change to a membership is refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum MembershipError {
@@ -53,6 +80,9 @@ pub enum MembershipError {
     /// The membership is active already.
     #[error("the identity is an active member of this application already")]
     AlreadyActive,
+    /// Only what is active can be paused.
+    #[error("the identity is not an active member of this application")]
+    NotActive,
     /// An earlier item of the same request names the same identity.
     #[error("an earlier item of this request names the same identity")]
     DuplicateInBatch {
@@ -101,23 +131,49 @@ pub fn attach(
             deactivated_at: None,
             created_at: now,
         })),
-        Some(membership) => match membership.status {
-            MembershipStatus::Active => Err(MembershipError::AlreadyActive),
-            MembershipStatus::Invited | MembershipStatus::Deactivated | MembershipStatus::Suspended => {
-                Ok(Attachment::Revived(Membership {
-                    status: MembershipStatus::Active,
-                    activated_at: Some(now),
-                    deactivated_at: None,
-                    ..membership.clone()
-                }))
-            }
+        Some(membership) => match change(membership, MembershipChange::Activate, now)? {
+            None => Err(MembershipError::AlreadyActive),
+            Some(active) => Ok(Attachment::Revived(active)),
         },
+    }
+}
+
+/// Changes a membership and gives it as it is afterwards; `None` when it is in that state already.
+///
+/// # Errors
+/// [`MembershipError::NotActive`] when something else than an active membership is to be paused: what was never begun, or has
+/// ended, has no access to come back to.
+pub fn change(
+    membership: &Membership,
+    change: MembershipChange,
+    now: Timestamp,
+) -> Result<Option<Membership>, MembershipError> {
+    let status = change.status();
+    if membership.status == status {
+        return Ok(None);
+    }
+    let changed = Membership {
+        status,
+        ..membership.clone()
+    };
+    match change {
+        MembershipChange::Activate => Ok(Some(Membership {
+            activated_at: Some(now),
+            deactivated_at: None,
+            ..changed
+        })),
+        MembershipChange::Suspend if membership.status == MembershipStatus::Active => Ok(Some(changed)),
+        MembershipChange::Suspend => Err(MembershipError::NotActive),
+        MembershipChange::End => Ok(Some(Membership {
+            deactivated_at: Some(now),
+            ..changed
+        })),
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Attachment, MembershipError, MembershipId, MembershipStatus, attach};
+    use super::{Attachment, MembershipChange, MembershipError, MembershipId, MembershipStatus, attach, change};
     use crate::{ApplicationId, IdentityId, Timestamp};
     use uuid::Uuid;
 
@@ -157,5 +213,73 @@ mod tests {
             attach(identity, application, Some(&membership), other, later),
             Err(MembershipError::AlreadyActive)
         );
+    }
+
+    #[test]
+    fn every_change_leads_from_every_state_to_its_own_or_is_refused() {
+        use MembershipStatus::{Active, Deactivated, Invited, Suspended};
+        let (made, ended) = (Timestamp::from_micros(1).unwrap(), Timestamp::from_micros(2).unwrap());
+        let now = Timestamp::from_micros(3).unwrap();
+        let before = |status| super::Membership {
+            id: MembershipId::new(Uuid::from_u128(1)),
+            identity_id: IdentityId::new(Uuid::from_u128(2)),
+            application_id: ApplicationId::new(Uuid::from_u128(3)),
+            status,
+            invited_at: Some(made),
+            activated_at: Some(made),
+            deactivated_at: (status == Deactivated).then_some(ended),
+            created_at: made,
+        };
+        let times = |activated, deactivated| Ok(Some((activated, deactivated)));
+        let (stays, refused) = (Ok(None), Err(MembershipError::NotActive));
+        for (status, to, expected) in [
+            (Invited, MembershipChange::Activate, times(Some(now), None)),
+            (Active, MembershipChange::Activate, stays.clone()),
+            (Deactivated, MembershipChange::Activate, times(Some(now), None)),
+            (Suspended, MembershipChange::Activate, times(Some(now), None)),
+            (Invited, MembershipChange::Suspend, refused.clone()),
+            (Active, MembershipChange::Suspend, times(Some(made), None)),
+            (Deactivated, MembershipChange::Suspend, refused),
+            (Suspended, MembershipChange::Suspend, stays.clone()),
+            (Invited, MembershipChange::End, times(Some(made), Some(now))),
+            (Active, MembershipChange::End, times(Some(made), Some(now))),
+            (Deactivated, MembershipChange::End, stays),
+            (Suspended, MembershipChange::End, times(Some(made), Some(now))),
+        ] {
+            let before = before(status);
+            let after = change(&before, to, now);
+            if let Ok(Some(after)) = &after {
+                assert_eq!(after.status, to.status());
+                let unchanged = (
+                    after.id,
+                    after.identity_id,
+                    after.application_id,
+                    after.invited_at,
+                    after.created_at,
+                );
+                let kept = (
+                    before.id,
+                    before.identity_id,
+                    before.application_id,
+                    before.invited_at,
+                    before.created_at,
+                );
+                assert_eq!(unchanged, kept);
+            }
+            let seen = after.map(|after| after.map(|after| (after.activated_at, after.deactivated_at)));
+            assert_eq!(seen, expected, "{status} {to:?}");
+        }
+    }
+
+    #[test]
+    fn assignments_go_with_an_ended_membership_alone() {
+        let revoking: Vec<bool> = [
+            MembershipChange::Activate,
+            MembershipChange::Suspend,
+            MembershipChange::End,
+        ]
+        .map(MembershipChange::revokes)
+        .into();
+        assert_eq!(revoking, [false, false, true]);
     }
 }

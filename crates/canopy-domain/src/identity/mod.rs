@@ -1,5 +1,6 @@
 //! Identities of an account and their memberships in its applications.
 
+pub mod change;
 pub mod create;
 mod email;
 pub mod listing;

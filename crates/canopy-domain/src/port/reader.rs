@@ -13,14 +13,14 @@ use crate::audit::{AuditEventId, StoredAuditEvent};
 use crate::hierarchy::create::NodeFacts;
 use crate::hierarchy::schema_change::TreeShape;
 use crate::identity::create::{IdentityFacts, TakenIdentifiers};
-use crate::identity::listing::IdentityQuery;
+use crate::identity::listing::{IdentityCounts, IdentityQuery};
 use crate::permission::listing::PermissionQuery;
 use crate::role::listing::{RoleQuery, RoleView};
 use crate::setup::{Catalog, SetupSummary};
 use crate::{
     AccessModel, Account, AccountId, Application, ApplicationId, Assignment, AssignmentId, AssignmentKey, Environment,
-    EnvironmentId, EnvironmentPlace, HierarchySchema, Identity, IdentityId, Membership, Node, NodeId, Page, Permission,
-    PermissionId, PermissionKey, Revision, Role, RoleId, Slug, Timestamp,
+    EnvironmentId, EnvironmentPlace, HierarchySchema, Identity, IdentityId, Membership, MembershipStatus, Node, NodeId,
+    Page, Permission, PermissionId, PermissionKey, Revision, Role, RoleId, Slug, Timestamp,
 };
 use async_trait::async_trait;
 use std::collections::HashMap;
@@ -120,6 +120,12 @@ pub trait NodeReader: Send {
     async fn root_node(&mut self, environment: EnvironmentId) -> Result<Option<Node>, StoreError>;
     /// One node.
     async fn node(&mut self, environment: EnvironmentId, id: NodeId) -> Result<Option<Node>, StoreError>;
+    /// Those of these environments that have a node of this id, by id.
+    async fn environments_with_node(
+        &mut self,
+        environments: &[EnvironmentId],
+        id: NodeId,
+    ) -> Result<Vec<EnvironmentId>, StoreError>;
     /// The whole tree, parents before their children, siblings by slug.
     async fn nodes(&mut self, environment: EnvironmentId) -> Result<Vec<Node>, StoreError>;
     /// What [`create::plan`](crate::hierarchy::create::plan) needs to know of `parents`, and for each pair of `slugs` which
@@ -142,6 +148,14 @@ pub trait IdentityReader: Send {
     async fn identity(&mut self, account: AccountId, id: IdentityId) -> Result<Option<Identity>, StoreError>;
     /// The account's identities that fit the query.
     async fn identities(&mut self, account: AccountId, query: &IdentityQuery) -> Result<Page<Identity>, StoreError>;
+    /// How many identities the account has, or how many members (in whatever state) its application has. Assignments count in
+    /// `assigned_in` alone where that is given, else in all of the application or account.
+    async fn identity_counts(
+        &mut self,
+        account: AccountId,
+        member_of: Option<ApplicationId>,
+        assigned_in: Option<EnvironmentId>,
+    ) -> Result<IdentityCounts, StoreError>;
     /// Which of these emails and external ids the account has already.
     async fn taken_identifiers(
         &mut self,
@@ -159,6 +173,13 @@ pub trait IdentityReader: Send {
     async fn members(&mut self, application: ApplicationId) -> Result<Vec<SubjectFact>, StoreError>;
     /// All memberships of one identity, by application.
     async fn memberships(&mut self, id: IdentityId) -> Result<Vec<Membership>, StoreError>;
+    /// Every environment to which an identity of the account matters, with the state of its membership there, by
+    /// environment.
+    async fn standings(
+        &mut self,
+        account: AccountId,
+        id: IdentityId,
+    ) -> Result<Vec<(EnvironmentId, MembershipStatus)>, StoreError>;
 }
 
 /// Assignments.
@@ -190,6 +211,12 @@ pub trait AssignmentReader: Send {
         query: &AssignmentQuery,
         now: Timestamp,
     ) -> Result<Page<AssignmentView>, StoreError>;
+    /// All that an identity holds in these environments, by the folded name of the role and then by id.
+    async fn held(
+        &mut self,
+        environments: &[EnvironmentId],
+        identity: IdentityId,
+    ) -> Result<Vec<AssignmentView>, StoreError>;
     /// How many assignments the environment has, by state at `now`.
     async fn assignment_summary(
         &mut self,

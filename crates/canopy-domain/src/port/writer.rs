@@ -12,8 +12,9 @@
 
 use super::{CommitRecord, KeptAnswer, ReadTx, StoreError};
 use crate::{
-    Account, Application, ApplicationId, Assignment, AssignmentId, Environment, EnvironmentId, HierarchySchema,
-    Identity, Membership, Node, NodeId, Permission, PermissionId, Revision, Role, RoleId, Timestamp,
+    Account, AccountId, Application, ApplicationId, Assignment, AssignmentId, Environment, EnvironmentId,
+    HierarchySchema, Identity, IdentityId, Membership, Node, NodeId, Permission, PermissionId, Revision, Role, RoleId,
+    Timestamp,
 };
 use async_trait::async_trait;
 
@@ -102,6 +103,12 @@ pub trait IdentityWriter: Send {
     /// Stores new identities of one account. [`Unique::IdentityEmail`](super::Unique::IdentityEmail) or
     /// [`Unique::IdentityExternalId`](super::Unique::IdentityExternalId) may be taken; then none is stored.
     async fn insert_identities(&mut self, identities: &[Identity]) -> Result<(), StoreError>;
+    /// Overwrites an identity's row. [`Unique::IdentityEmail`](super::Unique::IdentityEmail) or
+    /// [`Unique::IdentityExternalId`](super::Unique::IdentityExternalId) may be taken.
+    async fn update_identity(&mut self, identity: &Identity) -> Result<(), StoreError>;
+    /// Removes an identity of the account with its memberships; an id that names nothing is passed over. It holds no
+    /// assignment any more.
+    async fn delete_identity(&mut self, account: AccountId, id: IdentityId) -> Result<(), StoreError>;
     /// Stores new memberships of one application. [`Unique::Membership`](super::Unique::Membership) may be taken.
     async fn insert_memberships(&mut self, memberships: &[Membership]) -> Result<(), StoreError>;
     /// Overwrites the rows of memberships of one application.
@@ -120,6 +127,12 @@ pub trait AssignmentWriter: Send {
     async fn update_assignments(&mut self, assignments: &[Assignment]) -> Result<(), StoreError>;
     /// Removes assignments; ids that name nothing are passed over.
     async fn delete_assignments(&mut self, environment: EnvironmentId, ids: &[AssignmentId]) -> Result<(), StoreError>;
+    /// Removes all that an identity holds in these environments. The answer names what is gone, by environment and id.
+    async fn revoke_all(
+        &mut self,
+        environments: &[EnvironmentId],
+        identity: IdentityId,
+    ) -> Result<Vec<(EnvironmentId, AssignmentId)>, StoreError>;
 }
 
 /// Answers of requests that may be repeated.

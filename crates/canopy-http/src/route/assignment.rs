@@ -130,7 +130,7 @@ impl AssignmentBody {
 
 /// An assignment in a list, with what people need to read it.
 #[derive(Serialize, ToSchema)]
-struct AssignmentRow {
+pub(super) struct AssignmentRow {
     identity: RowIdentity,
     role: RowRole,
     assignment: RowAssignment,
@@ -170,7 +170,7 @@ struct RowAssignment {
 }
 
 impl AssignmentRow {
-    fn of(now: Timestamp) -> impl Fn(AssignmentView) -> Self {
+    pub(super) fn of(now: Timestamp) -> impl Fn(AssignmentView) -> Self {
         move |view| {
             let (identity, assignment) = (view.identity, view.assignment);
             Self {

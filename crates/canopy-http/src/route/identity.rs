@@ -1,7 +1,10 @@
-//! Identities and their memberships.
+//! Identities of an account. What is below an application is in `member`, memberships are in `membership`.
+
+mod member;
+mod membership;
 
 use super::hierarchy::only;
-use crate::answer::{Created, Found, Made, PageOf, Representation};
+use crate::answer::{Created, Found, NoContent, PageOf, Representation};
 use crate::bulk::{BulkAnswer, SentItems};
 use crate::error_code::ErrorCode as E;
 use crate::idempotency::Repeatable;
@@ -9,61 +12,66 @@ use crate::input::{Body, Sent};
 use crate::operation::Operation;
 use crate::problem::Problem;
 use crate::request::Request;
-use crate::scope::ApplicationReach;
-use crate::wire::{
-    Batch, Instant, PageNumber, Search, ShownMembership, Take, Whole, page, request_body, request_query,
-};
+use crate::wire::{Batch, Given, Instant, PageNumber, Patch, Search, Take, Whole, page, request_body, request_query};
 use canopy_app::BulkMode;
-use canopy_app::identity::{attach, bulk_create, get, list};
-use canopy_app::tenancy::get::application_place;
+use canopy_app::identity::{bulk_create, change, delete, get, list, summary};
+use canopy_domain::identity::change::IdentityPatch;
 use canopy_domain::identity::create::NewIdentity;
-use canopy_domain::identity::listing::{IdentityQuery, IdentitySort, IdentityStatus};
+use canopy_domain::identity::listing::{IdentityCounts, IdentityQuery, IdentitySort, IdentityStatus};
 use canopy_domain::{
-    AccountId, ApplicationId, ApplicationPlace, AvatarUrl, Email, ExternalId, Identity, IdentityId, JsonObject,
-    Membership, PageRequest, PersonName, SortOrder,
+    AccountId, ApplicationId, AvatarUrl, Email, ExternalId, Identity, IdentityId, JsonObject, PageRequest, PersonName,
+    SortOrder,
 };
 use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
 pub(super) fn operations() -> Vec<Operation> {
-    const IDENTITIES: &str = "Identities";
-    const MEMBERSHIPS: &str = "Memberships";
+    let mut operations = of_account();
+    operations.extend(membership::operations());
+    operations.extend(member::operations());
+    operations
+}
+
+/// What these calls are shown under.
+const TAG: &str = "Identities";
+
+fn of_account() -> Vec<Operation> {
     vec![
         Operation::get("/identities", "listAccountIdentities")
-            .says(IDENTITIES, "List the identities of the account.")
+            .says(TAG, "List the identities of the account.")
             .by(list_of_account),
         Operation::post("/identities", "createIdentity")
             .says(
-                IDENTITIES,
+                TAG,
                 "Make an identity, and a member of an application where one is named.",
             )
             .fails(&[E::EmailTaken, E::ExternalIdTaken, E::ApplicationNotFound])
             .by(post_identity),
         Operation::post("/identities/bulk-create", "bulkCreateIdentities")
-            .says(IDENTITIES, "Make many identities.")
+            .says(TAG, "Make many identities.")
             .fails(&[E::ApplicationNotFound])
             .item_fails(&[E::EmailTaken, E::ExternalIdTaken, E::DuplicateIdentityInBatch])
             .by(post_identities),
+        Operation::get("/identities/summary", "summarizeAccountIdentities")
+            .says(TAG, "Count the identities of the account.")
+            .by(get_summary),
         Operation::get("/identities/{identityId}", "getIdentity")
-            .says(IDENTITIES, "Get an identity.")
+            .says(TAG, "Get an identity.")
             .fails(&[E::IdentityNotFound])
             .by(get_identity),
-        Operation::post("/identities/{identityId}/app-memberships", "attachIdentity")
-            .says(MEMBERSHIPS, "Make an identity an active member of an application.")
-            .fails(&[E::IdentityNotFound, E::ApplicationNotFound, E::AlreadyMember])
-            .by(post_membership),
-        Operation::post("/app-memberships/bulk-attach", "bulkAttachIdentities")
-            .says(MEMBERSHIPS, "Make many identities active members of the application.")
-            .item_fails(&[E::IdentityNotFound, E::AlreadyMember, E::DuplicateIdentityInBatch])
-            .by(post_memberships),
-        Operation::get("/identities", "listApplicationIdentities")
-            .says(
-                IDENTITIES,
-                "List the identities that are members of the application, in whatever state.",
-            )
-            .needs("identity.read")
-            .by(list_of_application),
+        Operation::patch("/identities/{identityId}", "changeIdentity")
+            .says(TAG, "Change an identity.")
+            .fails(&[E::IdentityNotFound, E::EmailTaken, E::ExternalIdTaken])
+            .by(patch_identity),
+        Operation::patch("/identities/{identityId}/status", "switchIdentity")
+            .says(TAG, "Switch an identity on or off in all applications.")
+            .fails(&[E::IdentityNotFound])
+            .by(patch_status),
+        Operation::delete("/identities/{identityId}", "deleteIdentity")
+            .says(TAG, "Delete an identity with all its memberships and assignments.")
+            .fails(&[E::IdentityNotFound])
+            .by(delete_identity),
     ]
 }
 
@@ -99,33 +107,28 @@ impl IdentityBody {
     }
 }
 
-/// An identity's place in an application.
+/// How many identities there are.
 #[derive(Serialize, ToSchema)]
-#[schema(as = Membership)]
-struct MembershipBody {
-    id: Uuid,
-    identity_id: Uuid,
-    application_id: Uuid,
-    status: ShownMembership,
-    invited_at: Option<Instant>,
-    activated_at: Option<Instant>,
-    deactivated_at: Option<Instant>,
-    created_at: Instant,
+#[expect(clippy::struct_field_names, reason = "the wire format names them")]
+struct IdentitySummary {
+    total_count: u64,
+    /// Those that are switched on.
+    active_count: u64,
+    /// All others.
+    inactive_count: u64,
+    /// Those that hold an assignment.
+    assigned_count: u64,
 }
 
-impl Representation for MembershipBody {}
+impl Representation for IdentitySummary {}
 
-impl MembershipBody {
-    fn of(membership: &Membership) -> Self {
+impl IdentitySummary {
+    const fn of(counts: &IdentityCounts) -> Self {
         Self {
-            id: membership.id.as_uuid(),
-            identity_id: membership.identity_id.as_uuid(),
-            application_id: membership.application_id.as_uuid(),
-            status: ShownMembership(membership.status),
-            invited_at: membership.invited_at.map(Instant),
-            activated_at: membership.activated_at.map(Instant),
-            deactivated_at: membership.deactivated_at.map(Instant),
-            created_at: Instant(membership.created_at),
+            total_count: counts.total,
+            active_count: counts.active,
+            inactive_count: counts.total.saturating_sub(counts.active),
+            assigned_count: counts.assigned,
         }
     }
 }
@@ -149,26 +152,6 @@ request_query!(
         has_any_assignment: Option<bool>,
         /// Only those without any membership in this application.
         not_in_app: Option<ApplicationId>,
-    }
-);
-
-request_query!(
-    /// Which members of an application, and how.
-    struct ListApplicationIdentities {
-        /// Which page, counted from 1.
-        page: PageNumber = Whole(1),
-        /// How many items a page has.
-        take: Take = Whole(PageRequest::DEFAULT_TAKE),
-        /// Only those whose name or email contains this.
-        q: Search = Search::none(),
-        /// What to order by.
-        sort_by: IdentitySort = IdentitySort::CreatedAt,
-        /// In which direction.
-        order: SortOrder = SortOrder::Ascending,
-        /// Only those switched on, or off.
-        status: Option<IdentityStatus>,
-        /// Only those with (or without) an assignment in the application.
-        has_any_assignment: Option<bool>,
     }
 );
 
@@ -228,22 +211,45 @@ request_body!(
 );
 
 request_body!(
-    /// A membership to make.
-    struct AttachIdentity {
-        /// The application.
-        application_id: ApplicationId,
+    /// A change to an identity: what is left out stays.
+    struct ChangeIdentity {
+        /// Mail address, unique in the account; stored in lower case.
+        email: Given<Email>,
+        /// First name.
+        first_name: Given<PersonName>,
+        /// Last name.
+        last_name: Given<PersonName>,
+        /// A picture; null for none.
+        avatar_url: Patch<AvatarUrl>,
+        /// Its id in the customer's directory, unique in the account; null for none.
+        external_id: Patch<ExternalId>,
+        /// What the customer keeps with it; null for nothing.
+        metadata: Patch<JsonObject>,
+        /// The account-wide switch.
+        is_active: Given<bool>,
     }
+    unsupported ["password", "mfa"]
 );
 
+impl From<ChangeIdentity> for IdentityPatch {
+    fn from(body: ChangeIdentity) -> Self {
+        Self {
+            email: body.email.0,
+            first_name: body.first_name.0,
+            last_name: body.last_name.0,
+            avatar_url: body.avatar_url.into(),
+            external_id: body.external_id.into(),
+            metadata: body.metadata.into(),
+            is_active: body.is_active.0,
+        }
+    }
+}
+
 request_body!(
-    /// Memberships to make.
-    struct BulkAttachIdentities {
-        /// The identities.
-        identity_ids: Batch<IdentityId>,
-        /// Whether one bad item keeps all from being stored.
-        atomic: bool = false,
-        /// Judges everything and writes nothing.
-        dry_run: bool = false,
+    /// The account-wide switch of an identity.
+    struct SwitchIdentity {
+        /// Whether it is on.
+        is_active: bool,
     }
 );
 
@@ -256,41 +262,15 @@ async fn list_of_account(
         not_member_of: query.not_in_app,
         status: query.status,
         has_any_assignment: query.has_any_assignment,
+        assigned_in: None,
         search: query.q.folded(),
         sort: query.sort_by,
         order: query.order,
         page: page(query.page, query.take),
     };
-    identities(&request, request.scope, asked).await
-}
-
-async fn list_of_application(
-    request: Request<ApplicationReach, (), ListApplicationIdentities>,
-) -> Result<PageOf<IdentityBody>, Problem> {
-    let (query, request) = request.take_query();
-    let asked = IdentityQuery {
-        member_of: Some(request.scope.place.application),
-        not_member_of: None,
-        status: query.status,
-        has_any_assignment: query.has_any_assignment,
-        search: query.q.folded(),
-        sort: query.sort_by,
-        order: query.order,
-        page: page(query.page, query.take),
-    };
-    identities(&request, request.scope.place.account, asked).await
-}
-
-async fn identities<S>(
-    request: &Request<S>,
-    account: AccountId,
-    asked: IdentityQuery,
-) -> Result<PageOf<IdentityBody>, Problem> {
-    let page = asked.page;
-    let found = request
-        .run(move |app, _| async move { list::run(&app, account, &asked).await })
-        .await?;
-    Ok(PageOf::of(page, found, IdentityBody::of))
+    let (account, page) = (request.scope, asked.page);
+    let found = request.run(move |app, _| async move { list::run(&app, account, &asked).await });
+    Ok(PageOf::of(page, found.await?, IdentityBody::of))
 }
 
 async fn post_identity(
@@ -360,40 +340,45 @@ async fn get_identity(request: Request<AccountId, IdentityId>) -> Result<Found<I
     Ok(Found(IdentityBody::of(found)))
 }
 
-async fn post_membership(
-    request: Request<AccountId, IdentityId, (), Body<AttachIdentity>>,
-) -> Result<Repeatable<Made<MembershipBody>>, Problem> {
-    let (account, id, application) = (request.scope, request.id, request.body.0.application_id);
-    let attach = move |app, call| async move {
-        let place = application_place(&app, account, application).await?;
-        attach::run(&app, &call, place, &[id], BulkMode::SINGLE).await
-    };
-    request
-        .write(attach, |made| Ok(Made(MembershipBody::of(&only(made)?))))
-        .await
+async fn get_summary(request: Request<AccountId>) -> Result<Found<IdentitySummary>, Problem> {
+    let account = request.scope;
+    let counts = request
+        .run(move |app, _| async move { summary::of_account(&app, account).await })
+        .await?;
+    Ok(Found(IdentitySummary::of(&counts)))
 }
 
-async fn post_memberships(
-    request: Request<ApplicationPlace, (), (), Sent<BulkAttachIdentities>>,
-) -> Result<Repeatable<BulkAnswer<MembershipBody>>, Problem> {
-    let (Sent { body, raw }, request) = request.take_body();
-    let place = request.scope;
-    let mode = BulkMode {
-        atomic: body.atomic,
-        dry_run: body.dry_run,
+async fn patch_identity(
+    request: Request<AccountId, IdentityId, (), Body<ChangeIdentity>>,
+) -> Result<Found<IdentityBody>, Problem> {
+    let (Body(body), request) = request.take_body();
+    change_identity(&request, body.into()).await
+}
+
+async fn patch_status(
+    request: Request<AccountId, IdentityId, (), Body<SwitchIdentity>>,
+) -> Result<Found<IdentityBody>, Problem> {
+    let (Body(body), request) = request.take_body();
+    let asked = IdentityPatch {
+        is_active: Some(body.is_active),
+        ..IdentityPatch::default()
     };
-    let ids = body.identity_ids.0;
-    let attach = move |app, call| async move { attach::run(&app, &call, place, &ids, mode).await };
-    let sent = SentItems {
-        raw,
-        member: "identity_ids",
-    };
+    change_identity(&request, asked).await
+}
+
+async fn change_identity(
+    request: &Request<AccountId, IdentityId>,
+    asked: IdentityPatch,
+) -> Result<Found<IdentityBody>, Problem> {
+    let (account, id) = (request.scope, request.id);
+    let changed = request.run(move |app, call| async move { change::run(&app, &call, account, id, &asked).await });
+    Ok(Found(IdentityBody::of(changed.await?)))
+}
+
+async fn delete_identity(request: Request<AccountId, IdentityId>) -> Result<NoContent, Problem> {
+    let (account, id) = (request.scope, request.id);
     request
-        .once_only_if(mode.dry_run)
-        .write(attach, move |outcomes| {
-            Ok(BulkAnswer::of(outcomes, mode.dry_run, sent.clone(), |one| {
-                MembershipBody::of(&one)
-            }))
-        })
-        .await
+        .run(move |app, call| async move { delete::run(&app, &call, account, id).await })
+        .await?;
+    Ok(NoContent)
 }

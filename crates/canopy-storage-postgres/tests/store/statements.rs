@@ -150,6 +150,31 @@ async fn all_calls(store: &PgStore, size: usize) -> Vec<(&'static str, u64)> {
     counter.note("assignments_naming");
     tx.delete_assignments(id, &held_ids).await.unwrap();
     counter.note("delete_assignments");
+    let one = ids[0];
+    let grant = |(role, node): (&canopy_domain::Role, &canopy_domain::Node)| {
+        maker.assignment(id, assignment_key(one, role.id, node.id))
+    };
+    let all: Vec<_> = roles.iter().zip(&nodes).map(grant).collect();
+    tx.insert_assignments(&all).await.unwrap();
+    counter.note("insert_assignments");
+    let mut environments: Vec<canopy_domain::EnvironmentId> = (0..size).map(|_| maker.id()).collect();
+    environments.push(id);
+    assert_eq!(tx.held(&environments, one).await.unwrap().len(), size);
+    counter.note("held");
+    let found = tx.environments_with_node(&environments, nodes[0].id).await.unwrap();
+    assert_eq!(found, [id]);
+    counter.note("environments_with_node");
+    assert_eq!(tx.standings(place.account, one).await.unwrap().len(), 2);
+    counter.note("standings");
+    assert_eq!(tx.revoke_all(&environments, one).await.unwrap().len(), size);
+    counter.note("revoke_all");
+    tx.update_identity(&identities[0]).await.unwrap();
+    counter.note("update_identity");
+    tx.delete_identity(place.account, one).await.unwrap();
+    counter.note("delete_identity");
+    let granted: Vec<_> = all.iter().map(|one| one.id).collect();
+    tx.delete_assignments(id, &granted).await.unwrap();
+    counter.note("delete_assignments of all");
     tx.delete_nodes(id, &node_ids).await.unwrap();
     counter.note("delete_nodes");
     tx.delete_roles(id, &role_ids).await.unwrap();
@@ -193,6 +218,7 @@ async fn read_everything(store: &PgStore, world: &World, counter: &mut Counter<'
                 not_member_of: None,
                 status: None,
                 has_any_assignment: Some(true),
+                assigned_in: Some(id),
                 search: Some("a".to_owned()),
                 sort: *sort,
                 order,
@@ -204,6 +230,10 @@ async fn read_everything(store: &PgStore, world: &World, counter: &mut Counter<'
     }
     tx.assignment_summary(id, noon()).await.unwrap();
     counter.note("assignment_summary");
+    for application in [None, Some(place.application)] {
+        tx.identity_counts(place.account, application, Some(id)).await.unwrap();
+        counter.note("identity_counts");
+    }
     tx.snapshot(id).await.unwrap();
     counter.note("snapshot");
     tx.changes_since(id, Revision::ZERO, 100).await.unwrap();

@@ -2,16 +2,18 @@
 
 use super::{ASSIGNMENT, assignment};
 use crate::identity::{direction, offset};
+use crate::packed::{IDS, Packed};
 use crate::statement::{Row, Statement};
 use canopy_domain::assignment::listing::{
     AssignmentQuery, AssignmentSort, AssignmentSummary, AssignmentView, IdentitySummary,
 };
 use canopy_domain::port::StoreError;
 use canopy_domain::{
-    AccessType, AssignmentStatus, AvatarUrl, DisplayName, EXPIRING_SOON_SECONDS, Email, EnvironmentId, NodeId, Page,
-    PersonName, RoleId, RoleName, Timestamp,
+    AccessType, AssignmentStatus, AvatarUrl, DisplayName, EXPIRING_SOON_SECONDS, Email, EnvironmentId, IdentityId,
+    NodeId, Page, PersonName, RoleId, RoleName, Timestamp,
 };
 use diesel::SqliteConnection;
+use std::sync::LazyLock;
 
 // The account is the environment's: a question that is asked once.
 const IDENTITIES: &str = " JOIN identities AS i ON i.id = s.identity_id AND i.account_id = (SELECT a.account_id \
@@ -115,6 +117,26 @@ pub(super) fn views(
         items: page.all(c, "assignments", view)?,
         item_count: count.unwrap_or_default(),
     })
+}
+
+/// All that an identity holds in these environments.
+pub(super) fn held(
+    c: &mut SqliteConnection,
+    environments: &Packed,
+    identity: IdentityId,
+) -> Result<Vec<AssignmentView>, StoreError> {
+    static SELECT: LazyLock<String> = LazyLock::new(|| {
+        format!(
+            "{} SELECT {ASSIGNMENT}, i.first_name, i.last_name, i.email, i.avatar_url, r.name, n.name FROM given \
+             CROSS JOIN assignments AS s ON s.environment_id = given.id AND s.identity_id = ?3 \
+             JOIN environments AS e ON e.id = s.environment_id JOIN applications AS a ON a.id = e.application_id \
+             JOIN identities AS i ON i.account_id = a.account_id AND i.id = s.identity_id{ROLES}{NODES} \
+             ORDER BY r.name_folded, s.id, s.environment_id",
+            IDS.given()
+        )
+    });
+    let statement = environments.statement(&SELECT).bind(identity.as_bytes());
+    statement.all(c, "assignments", view)
 }
 
 /// The number of assignments in each state.

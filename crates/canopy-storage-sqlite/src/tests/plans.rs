@@ -119,14 +119,23 @@ async fn read_everything(unit: &mut UnitOfWork, world: &World) {
             }
         }
     }
+    unit.environments_with_node(&[id, world.maker.id()], eu.id)
+        .await
+        .unwrap();
+    unit.standings(account, world.ada()).await.unwrap();
+    unit.held(&[id, world.maker.id()], world.ada()).await.unwrap();
+    for (member_of, assigned_in) in [(None, None), (Some(application), None), (Some(application), Some(id))] {
+        unit.identity_counts(account, member_of, assigned_in).await.unwrap();
+    }
     for sort in IdentitySort::ALL {
-        for member_of in [None, Some(application)] {
+        for (member_of, assigned_in) in [(None, None), (Some(application), None), (Some(application), Some(id))] {
             for has_any_assignment in [None, Some(true), Some(false)] {
                 let query = IdentityQuery {
                     member_of,
                     not_member_of: Some(world.maker.id()),
                     status: Some(IdentityStatus::Active),
                     has_any_assignment,
+                    assigned_in,
                     search: Some("a".to_owned()),
                     sort: *sort,
                     order: SortOrder::Ascending,
@@ -169,7 +178,13 @@ async fn write_everything(mut unit: UnitOfWork, world: &World) {
     assert!(unit.insert_nodes(std::slice::from_ref(&node)).await.is_err());
     unit.update_nodes(std::slice::from_ref(&node)).await.unwrap();
     unit.insert_identities(std::slice::from_ref(&identity)).await.unwrap();
-    assert!(unit.insert_identities(&[identity]).await.is_err());
+    assert!(unit.insert_identities(std::slice::from_ref(&identity)).await.is_err());
+    unit.update_identity(&identity).await.unwrap();
+    let taken = canopy_domain::Identity {
+        email: world.identities[0].email.clone(),
+        ..identity.clone()
+    };
+    assert!(unit.update_identity(&taken).await.is_err());
     unit.insert_memberships(std::slice::from_ref(&membership))
         .await
         .unwrap();
@@ -183,6 +198,8 @@ async fn write_everything(mut unit: UnitOfWork, world: &World) {
     assert!(unit.insert_assignments(std::slice::from_ref(&held)).await.is_err());
     unit.update_assignments(std::slice::from_ref(&held)).await.unwrap();
     unit.delete_assignments(id, &[held.id]).await.unwrap();
+    unit.revoke_all(&[id, maker.id()], identity.id).await.unwrap();
+    unit.delete_identity(world.account.id, identity.id).await.unwrap();
     unit.update_permissions(std::slice::from_ref(&permission))
         .await
         .unwrap();

@@ -16,6 +16,7 @@ pub(super) fn everybody() -> IdentityQuery {
         not_member_of: None,
         status: None,
         has_any_assignment: None,
+        assigned_in: None,
         search: None,
         sort: IdentitySort::Name,
         order: SortOrder::Ascending,

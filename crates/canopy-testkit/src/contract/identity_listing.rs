@@ -3,7 +3,7 @@
 use super::identity::{add, everybody, names};
 use super::support::{TestStore, acme, acme_and_zeta, page, reading, writing};
 use crate::fixture::{email, person};
-use canopy_domain::identity::listing::{IdentityQuery, IdentitySort, IdentityStatus};
+use canopy_domain::identity::listing::{IdentityCounts, IdentityQuery, IdentitySort, IdentityStatus};
 use canopy_domain::port::WriteScope;
 use canopy_domain::{ApplicationId, Identity, IdentityId, MembershipStatus, SortOrder, Timestamp, fold_case};
 
@@ -54,6 +54,23 @@ pub async fn identity_filters_narrow_the_listing(store: TestStore) {
         (ask(notes, None, on, Some(false)), vec![ada, grace]),
         (ask(second, None, None, Some(true)), vec![]),
         (ask(second, None, None, Some(false)), vec![ada]),
+    ] {
+        assert_eq!(names(&store, acme.account.id, &query).await, expected, "{query:?}");
+    }
+    // Assignments may count in one environment alone; where they do not count at all, that narrows nothing.
+    let assigned = |member_of, environment, has_any_assignment| IdentityQuery {
+        assigned_in: Some(environment),
+        ..ask(member_of, None, None, has_any_assignment)
+    };
+    let (here, there) = (acme.development.id(), acme.production.id());
+    for (query, expected) in [
+        (assigned(None, here, Some(true)), vec![alan]),
+        (assigned(None, there, Some(true)), vec![]),
+        (assigned(notes, here, Some(false)), vec![ada, grace]),
+        (assigned(notes, there, Some(false)), vec![ada, alan, grace]),
+        (assigned(second, here, Some(true)), vec![]),
+        (assigned(notes, there, None), vec![ada, alan, grace]),
+        (assigned(None, maker.id(), Some(true)), vec![]),
     ] {
         assert_eq!(names(&store, acme.account.id, &query).await, expected, "{query:?}");
     }
@@ -164,4 +181,62 @@ pub async fn pages_of_identities_are_disjoint_and_complete(store: TestStore) {
         seen.extend(found.items.into_iter().map(|identity| identity.id));
     }
     assert_eq!(seen, made.iter().map(|identity| identity.id).collect::<Vec<_>>());
+}
+
+pub async fn identities_are_counted_by_switch_membership_and_what_they_hold(store: TestStore) {
+    let (acme, zeta) = acme_and_zeta(&store).await;
+    let maker = &acme.maker;
+    let made: Vec<(MembershipStatus, Identity)> = MembershipStatus::ALL
+        .iter()
+        .map(|status| (*status, maker.identity(acme.account.id, &format!("Is {status}"))))
+        .collect();
+    let off = Identity {
+        is_active: false,
+        ..maker.identity(acme.account.id, "Off Line")
+    };
+    let mut tx = writing(&store, super::identity::joining(&acme)).await;
+    let identities: Vec<Identity> = made.iter().map(|(_, one)| one.clone()).chain([off.clone()]).collect();
+    tx.insert_identities(&identities).await.unwrap();
+    let joined = made.iter().map(|(status, one)| (one.id, *status));
+    let memberships: Vec<_> = joined
+        .chain([(off.id, MembershipStatus::Active)])
+        .map(|(id, status)| maker.membership(id, acme.application.id, status))
+        .collect();
+    tx.insert_memberships(&memberships).await.unwrap();
+    tx.insert_identities(&[maker.identity(acme.account.id, "Out Sider")])
+        .await
+        .unwrap();
+    acme.commit(tx, &[]).await;
+    let here = &acme.development;
+    let held = [&here.eu, &here.us].map(|node| acme.assignment(acme.alan(), &here.reader, node));
+    acme.assign(store.as_ref(), &held).await;
+
+    let mut tx = reading(&store).await;
+    let mut count = async |member_of, assigned_in| {
+        let counts = tx.identity_counts(acme.account.id, member_of, assigned_in).await;
+        counts.unwrap()
+    };
+    let whole = IdentityCounts {
+        total: 9,
+        active: 8,
+        assigned: 1,
+        ..IdentityCounts::default()
+    };
+    assert_eq!(count(None, None).await, whole);
+    let notes = IdentityCounts {
+        total: 8,
+        active: 4,
+        assigned: 1,
+        invited: 1,
+        deactivated: 1,
+        suspended: 1,
+    };
+    let application = Some(acme.application.id);
+    assert_eq!(count(application, None).await, notes);
+    assert_eq!(count(application, Some(here.id())).await, notes);
+    let elsewhere = IdentityCounts { assigned: 0, ..notes };
+    assert_eq!(count(application, Some(acme.production.id())).await, elsewhere);
+    assert_eq!(count(Some(zeta.application.id), None).await, IdentityCounts::default());
+    let nobody = tx.identity_counts(maker.id(), None, None).await.unwrap();
+    assert_eq!(nobody, IdentityCounts::default());
 }

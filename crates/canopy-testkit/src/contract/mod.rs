@@ -31,10 +31,12 @@ pub mod audit;
 pub mod hierarchy;
 pub mod idempotency;
 pub mod identity;
+pub mod identity_change;
 pub mod identity_listing;
 pub mod installation;
 pub mod membership;
 pub mod permission;
+pub mod revocation;
 pub mod role;
 mod support;
 pub mod tenancy;
@@ -141,11 +143,19 @@ macro_rules! storage_contract {
                 identity_facts_tell_switch_and_membership_of_those_the_account_has
                 identities_of_one_account_are_nothing_to_another
             }
+            identity_change {
+                updating_an_identity_overwrites_its_row
+                changing_an_identity_to_a_taken_identifier_is_a_duplicate
+                changing_an_identity_that_is_not_there_is_refused
+                a_deleted_identity_goes_with_its_memberships_and_frees_its_identifiers
+                an_identity_that_holds_an_assignment_is_not_deleted
+            }
             identity_listing {
                 identity_filters_narrow_the_listing
                 identity_search_takes_every_character_as_it_is_and_folds_case
                 identities_are_sorted_both_ways_with_ties_broken_by_id
                 pages_of_identities_are_disjoint_and_complete
+                identities_are_counted_by_switch_membership_and_what_they_hold
             }
             membership {
                 a_membership_reads_back_in_every_state
@@ -180,6 +190,14 @@ macro_rules! storage_contract {
                 assignment_search_looks_at_identity_role_and_node
                 assignments_are_sorted_both_ways_with_ties_broken_by_id
                 pages_of_assignments_are_disjoint_and_complete
+            }
+            revocation {
+                what_an_identity_holds_is_listed_by_role_in_the_asked_environments_alone
+                revoking_takes_all_that_one_identity_holds_in_the_asked_environments
+                standings_name_every_environment_of_the_applications_that_were_joined
+                the_environments_that_have_a_node_are_found_among_those_asked_about
+                ending_a_membership_never_leaves_an_assignment_that_is_made_beside_it
+                deleting_an_identity_leaves_nothing_of_what_is_made_beside_it
             }
             access {
                 an_environment_starts_at_revision_zero_and_its_first_commit_is_one

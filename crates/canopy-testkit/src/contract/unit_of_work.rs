@@ -332,6 +332,10 @@ pub async fn empty_sets_are_no_work(store: TestStore) {
         .unwrap();
     assert!(facts.is_empty());
     assert!(tx.assignments(id, &[]).await.unwrap().is_empty());
+    assert!(tx.held(&[], world.ada()).await.unwrap().is_empty());
+    assert!(tx.revoke_all(&[], world.ada()).await.unwrap().is_empty());
+    let found = tx.environments_with_node(&[], here.root.id).await.unwrap();
+    assert!(found.is_empty());
     let account = still_works(tx, &world.maker).await;
     let after = crate::sequence::dump(store.as_ref(), &[world.account.id])
         .await

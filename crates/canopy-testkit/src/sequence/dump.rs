@@ -116,6 +116,7 @@ async fn dump_identities(
         not_member_of: None,
         status: None,
         has_any_assignment: None,
+        assigned_in: None,
         search: None,
         sort: IdentitySort::Name,
         order: SortOrder::Ascending,
@@ -138,6 +139,8 @@ async fn dump_identities(
             member_of: application,
             ..plain.clone()
         });
+        let counts = tx.identity_counts(account, application, None).await?;
+        dump.add(format!("{account} counts {application:?}"), counts);
         queries.push(IdentityQuery {
             not_member_of: application,
             ..plain.clone()
@@ -186,9 +189,17 @@ async fn dump_identities(
     let taken = tx.taken_identifiers(account, &asked).await?;
     dump.add_set(format!("{account} emails"), taken.emails);
     dump.add_set(format!("{account} external ids"), taken.external_ids);
+    dump.add(
+        format!("{account} counts"),
+        tx.identity_counts(account, None, None).await?,
+    );
     for id in &people {
         dump.add(format!("{account} identity {id}"), tx.identity(account, *id).await?);
         dump.add(format!("{account} memberships of {id}"), tx.memberships(*id).await?);
+        let standings = tx.standings(account, *id).await?;
+        let environments: Vec<_> = standings.iter().map(|(environment, _)| *environment).collect();
+        dump.add(format!("{account} held by {id}"), tx.held(&environments, *id).await?);
+        dump.add(format!("{account} standings of {id}"), standings);
     }
     Ok(people)
 }
@@ -314,6 +325,8 @@ async fn dump_tree(dump: &mut Dump, tx: &mut dyn ReadTx, environment: &Environme
     dump.add(format!("{id} root"), root);
     for node in &nodes {
         dump.add(format!("{id} node {}", node.id), tx.node(id, node.id).await?);
+        let holders = tx.environments_with_node(&[id], node.id).await?;
+        dump.add(format!("{id} holders of {}", node.id), holders);
     }
     // Siblings are ordered; how the families lie between each other is left open.
     let mut families: BTreeMap<_, Vec<_>> = BTreeMap::new();
@@ -364,6 +377,10 @@ async fn dump_assignments(
             ..plain.clone()
         });
     }
+    let counts = tx
+        .identity_counts(place.account, Some(place.application), Some(id))
+        .await?;
+    dump.add(format!("{id} counts"), counts);
     for now in instants {
         for query in &queries {
             let page = tx.assignment_views(id, query, now).await?;

@@ -113,6 +113,16 @@ pub enum Operation {
         account: Number,
         rows: Vec<(Number, Number, Option<Number>)>,
     },
+    /// Id, email, external id.
+    UpdateIdentity {
+        account: Number,
+        row: (Number, Number, Option<Number>),
+    },
+    /// With its memberships.
+    DeleteIdentity {
+        account: Number,
+        id: Number,
+    },
     /// Id, identity.
     Memberships {
         application: Number,
@@ -133,6 +143,11 @@ pub enum Operation {
     DeleteAssignments {
         environment: Number,
         ids: Vec<Number>,
+    },
+    /// All that an identity holds in these environments.
+    RevokeAll {
+        environments: Vec<Number>,
+        identity: Number,
     },
 }
 
@@ -272,11 +287,14 @@ fn any_identity() -> impl Strategy<Value = Operation> {
     let joining = rows((fresh(), 0..NUMBERS).boxed());
     let joined = rows(belonging(&[(0, 0), (1, 1), (2, 2)]).boxed());
     let application = || prop_oneof![3 => Just(0_u8), 2 => 0..3_u8];
+    let account = || prop_oneof![4 => Just(0_u8), 1 => known()];
+    let changed = (known(), fresh(), proptest::option::of(fresh()));
     prop_oneof![
-        (prop_oneof![4 => Just(0_u8), 1 => known()], identities)
-            .prop_map(|(account, rows)| Operation::Identities { account, rows }),
-        (application(), joining).prop_map(|(application, rows)| Operation::Memberships { application, rows }),
-        (application(), joined).prop_map(|(application, rows)| Operation::UpdateMemberships { application, rows }),
+        3 => (account(), identities).prop_map(|(account, rows)| Operation::Identities { account, rows }),
+        2 => (account(), changed).prop_map(|(account, row)| Operation::UpdateIdentity { account, row }),
+        1 => (account(), 0..NUMBERS).prop_map(|(account, id)| Operation::DeleteIdentity { account, id }),
+        3 => (application(), joining).prop_map(|(application, rows)| Operation::Memberships { application, rows }),
+        3 => (application(), joined).prop_map(|(application, rows)| Operation::UpdateMemberships { application, rows }),
     ]
 }
 
@@ -300,5 +318,7 @@ fn any_assignment() -> impl Strategy<Value = Operation> {
             .prop_map(|(environment, rows)| Operation::UpdateAssignments { environment, rows }),
         1 => (environment(), vec(some(), 0..3))
             .prop_map(|(environment, ids)| Operation::DeleteAssignments { environment, ids }),
+        1 => (vec(environment(), 0..4), known())
+            .prop_map(|(environments, identity)| Operation::RevokeAll { environments, identity }),
     ]
 }

@@ -382,6 +382,17 @@ async fn apply_within(tx: &mut dyn WriteTx, operation: &Operation) -> Result<(),
             let rows: Vec<Identity> = rows.iter().map(row).collect();
             tx.insert_identities(&rows).await
         }
+        Operation::UpdateIdentity {
+            account,
+            row: (id, email, external),
+        } => {
+            let row = (number_within(*account, *id), *email, *external);
+            tx.update_identity(&identity(*account, row)).await
+        }
+        Operation::DeleteIdentity { account, id: number } => {
+            let gone = id(Kind::Identity, number_within(*account, *number));
+            tx.delete_identity(id(Kind::Account, *account), gone).await
+        }
         Operation::Memberships { application, rows } => {
             let rows: Vec<Membership> = rows.iter().map(|row| membership(*application, *row)).collect();
             tx.insert_memberships(&rows).await
@@ -401,6 +412,17 @@ async fn apply_within(tx: &mut dyn WriteTx, operation: &Operation) -> Result<(),
         Operation::DeleteAssignments { environment, ids } => {
             let environment = id(Kind::Environment, *environment);
             tx.delete_assignments(environment, &all(Kind::Assignment, ids)).await
+        }
+        Operation::RevokeAll {
+            environments,
+            identity: holder,
+        } => {
+            let environments: Vec<_> = environments
+                .iter()
+                .map(|number| id(Kind::Environment, *number))
+                .collect();
+            tx.revoke_all(&environments, id(Kind::Identity, *holder)).await?;
+            Ok(())
         }
         Operation::Account { .. }
         | Operation::UpdateAccount { .. }

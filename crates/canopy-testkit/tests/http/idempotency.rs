@@ -79,6 +79,13 @@ on_every_store! {
         let remove = json!({"assignment_ids": [one["id"]]});
         twice(admin, &format!("{env}/assignments/bulk-remove"), &remove, 204).await;
         assert_eq!(world.assignments().await, 1);
+        let mut member = person(3);
+        (member["role_id"], member["node_id"]) = (json!(viewer), json!(world.root));
+        twice(admin, &format!("{app}/identities"), &member, 201).await;
+        for what in ["suspend", "activate", "deactivate"] {
+            twice(admin, &format!("{app}/identities/{ada}/{what}"), &Value::Null, 200).await;
+        }
+        assert_eq!(world.assignments().await, 2);
     }
 
     async fn a_key_is_bound_to_its_request(server) {

@@ -14,6 +14,8 @@ mod hang_up;
 #[cfg(test)]
 mod idempotency;
 #[cfg(test)]
+mod identity;
+#[cfg(test)]
 mod real_data;
 #[cfg(test)]
 mod setup;

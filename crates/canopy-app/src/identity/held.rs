@@ -1,0 +1,42 @@
+//! Get a member of an application with all that it holds there.
+
+use super::{find_member, only_members, seen};
+use crate::{App, AppError, Call, scope};
+use canopy_domain::api_key::AreaScope;
+use canopy_domain::assignment::listing::AssignmentView;
+use canopy_domain::{ApplicationPlace, EnvironmentId, Identity, IdentityId, Timestamp};
+
+/// A member of an application with its assignments.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Held {
+    /// The member.
+    pub identity: Identity,
+    /// Its assignments, whatever their windows, by the folded name of the role.
+    pub assignments: Vec<AssignmentView>,
+    /// Whether the caller may change the member.
+    pub can_manage: bool,
+    /// The instant at which their state is to be judged.
+    pub at: Timestamp,
+}
+
+/// The member with its assignments in all environments that the caller sees.
+///
+/// # Errors
+/// [`IdentityError::NotFound`](canopy_domain::IdentityError::NotFound); [`AppError::Store`].
+pub async fn run(
+    app: &App,
+    call: &Call,
+    place: ApplicationPlace,
+    bound_to: Option<EnvironmentId>,
+    id: IdentityId,
+) -> Result<Held, AppError> {
+    let mut tx = app.read().await?;
+    let (identity, _) = find_member(tx.as_mut(), place, id).await.map_err(only_members)?;
+    let environments = seen(tx.as_mut(), place.application, bound_to).await?;
+    Ok(Held {
+        identity,
+        assignments: tx.held(&environments, id).await?,
+        can_manage: scope::opened(&call.caller, AreaScope::IdentityManage).is_ok(),
+        at: app.now(),
+    })
+}

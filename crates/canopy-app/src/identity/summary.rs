@@ -1,0 +1,27 @@
+//! Count identities.
+
+use crate::{App, AppError};
+use canopy_domain::identity::listing::IdentityCounts;
+use canopy_domain::{AccountId, ApplicationPlace, EnvironmentId};
+
+/// How many identities the account has.
+///
+/// # Errors
+/// [`AppError::Store`].
+pub async fn of_account(app: &App, account: AccountId) -> Result<IdentityCounts, AppError> {
+    Ok(app.read().await?.identity_counts(account, None, None).await?)
+}
+
+/// How many members the application has. Where the caller is bound to one environment, only what is held there counts.
+///
+/// # Errors
+/// [`AppError::Store`].
+pub async fn of_application(
+    app: &App,
+    place: ApplicationPlace,
+    bound_to: Option<EnvironmentId>,
+) -> Result<IdentityCounts, AppError> {
+    let application = Some(place.application);
+    let mut tx = app.read().await?;
+    Ok(tx.identity_counts(place.account, application, bound_to).await?)
+}

@@ -1,0 +1,421 @@
+//! Members of an application, on both surfaces.
+
+use super::membership::{self, MembershipBody};
+use super::{ChangeIdentity, IdentityBody, TAG};
+use crate::answer::{Created, Found, Listing, NoContent, PageOf, Representation};
+use crate::error_code::ErrorCode as E;
+use crate::idempotency::Repeatable;
+use crate::input::Body;
+use crate::operation::Operation;
+use crate::problem::Problem;
+use crate::request::Request;
+use crate::route::assignment::AssignmentRow;
+use crate::scope::ApplicationReach;
+use crate::wire::{
+    Components, Fault, Faults, Instant, Json, PageNumber, Place, Search, Take, Whole, WireValue, object, page,
+    request_body, request_query,
+};
+use canopy_app::identity::held::{self, Held};
+use canopy_app::identity::{change, change_membership, create_member, get, list, summary};
+use canopy_domain::assignment::listing::AssignmentView;
+use canopy_domain::identity::create::NewIdentity;
+use canopy_domain::identity::listing::{IdentityCounts, IdentityQuery, IdentitySort, IdentityStatus};
+use canopy_domain::identity::membership::MembershipChange;
+use canopy_domain::{
+    ApplicationId, AvatarUrl, Email, ExternalId, IdentityId, JsonObject, NodeId, PageRequest, PersonName, RoleId,
+    SortOrder,
+};
+use serde::Serialize;
+use serde_json::value::RawValue;
+use utoipa::ToSchema;
+use utoipa::openapi::{RefOr, Schema};
+use uuid::Uuid;
+
+pub(super) fn operations() -> Vec<Operation> {
+    const READ: &str = "identity.read";
+    const MANAGE: &str = "identity.manage";
+    const ENDING: &[E] = &[E::IdentityNotFound, E::EnvironmentNotDefault];
+    vec![
+        Operation::get("/identities", "listApplicationIdentities")
+            .says(
+                TAG,
+                "List the identities that are members of the application, in whatever state.",
+            )
+            .needs(READ)
+            .fails(&[E::PortalOnly])
+            .by(get_list),
+        Operation::post("/identities", "createApplicationIdentity")
+            .says(
+                TAG,
+                "Make an identity as a member of the application, with a first assignment where `role_id` and `node_id` \
+                 are given. On the public surface that needs the scope `assignment.manage` too.",
+            )
+            .needs(MANAGE)
+            .fails(&[
+                E::EmailTaken,
+                E::ExternalIdTaken,
+                E::NodeNotFound,
+                E::RoleNotFound,
+                E::SystemRoleNotAssignable,
+                E::RoleInactive,
+            ])
+            .by(post),
+        Operation::get("/identities/summary", "summarizeApplicationIdentities")
+            .says(TAG, "Count the members of the application.")
+            .needs(READ)
+            .by(get_summary),
+        Operation::get("/identities/{identityId}", "getApplicationIdentity")
+            .says(TAG, "Get a member of the application.")
+            .needs(READ)
+            .fails(&[E::IdentityNotFound])
+            .by(get_one),
+        Operation::get("/identities/{identityId}/detail", "getIdentityDetail")
+            .says(TAG, "Get a member of the application with the roles it holds there.")
+            .needs(READ)
+            .fails(&[E::IdentityNotFound])
+            .by(get_detail),
+        Operation::get("/identities/{identityId}/assignments", "listIdentityAssignments")
+            .says(TAG, "List what a member holds in the application, by role.")
+            .needs(READ)
+            .fails(&[E::IdentityNotFound])
+            .by(get_assignments),
+        Operation::patch("/identities/{identityId}", "changeApplicationIdentity")
+            .says(TAG, "Change a member of the application.")
+            .needs(MANAGE)
+            .fails(&[E::IdentityNotFound, E::EmailTaken, E::ExternalIdTaken, E::PortalOnly])
+            .by(patch),
+        Operation::delete("/identities/{identityId}", "removeApplicationIdentity")
+            .says(
+                membership::TAG,
+                "End the membership of an identity in the application, and its assignments there.",
+            )
+            .needs(MANAGE)
+            .fails(ENDING)
+            .by(delete),
+        Operation::post("/identities/{identityId}/activate", "activateMembership")
+            .says(membership::TAG, "Make a member of the application an active one.")
+            .needs(MANAGE)
+            .fails(ENDING)
+            .by(activate),
+        Operation::post("/identities/{identityId}/deactivate", "deactivateMembership")
+            .says(
+                membership::TAG,
+                "End the membership of an identity in the application, and its assignments there.",
+            )
+            .needs(MANAGE)
+            .fails(ENDING)
+            .by(deactivate),
+        Operation::post("/identities/{identityId}/suspend", "suspendMembership")
+            .says(
+                membership::TAG,
+                "Pause an active membership: no access, but its assignments are kept.",
+            )
+            .needs(MANAGE)
+            .fails(ENDING)
+            .fails(&[E::MembershipNotActive])
+            .by(suspend),
+    ]
+}
+
+/// An identity with what it holds in the application.
+#[derive(Serialize, ToSchema)]
+struct IdentityDetail {
+    id: Uuid,
+    email: String,
+    first_name: String,
+    last_name: String,
+    /// First and last name in one.
+    name: String,
+    avatar_url: Option<String>,
+    external_id: Option<String>,
+    /// What the customer keeps with it.
+    #[schema(value_type = Option<std::collections::BTreeMap<String, serde_json::Value>>)]
+    metadata: Option<Box<RawValue>>,
+    /// The account-wide switch.
+    is_active: bool,
+    /// Whether the caller may change it.
+    can_manage: bool,
+    /// All that it holds, whatever the windows, by the name of the role.
+    roles: Vec<HeldRole>,
+    created_at: Instant,
+    updated_at: Instant,
+}
+
+/// A role that an identity holds at a node.
+#[derive(Serialize, ToSchema)]
+struct HeldRole {
+    assignment_id: Uuid,
+    /// The role's id.
+    id: Uuid,
+    /// The role's name.
+    name: String,
+    node_id: Uuid,
+    node_name: String,
+}
+
+impl Representation for IdentityDetail {}
+
+impl IdentityDetail {
+    fn of(held: Held) -> Self {
+        let identity = held.identity;
+        Self {
+            id: identity.id.as_uuid(),
+            name: identity.name(),
+            email: identity.email.to_string(),
+            first_name: identity.first_name.to_string(),
+            last_name: identity.last_name.to_string(),
+            avatar_url: identity.avatar_url.map(|url| url.to_string()),
+            external_id: identity.external_id.map(|id| id.to_string()),
+            metadata: identity.metadata.as_ref().map(object),
+            is_active: identity.is_active,
+            can_manage: held.can_manage,
+            roles: held.assignments.iter().map(HeldRole::of).collect(),
+            created_at: Instant(identity.created_at),
+            updated_at: Instant(identity.updated_at),
+        }
+    }
+}
+
+impl HeldRole {
+    fn of(view: &AssignmentView) -> Self {
+        let key = view.assignment.key;
+        Self {
+            assignment_id: view.assignment.id.as_uuid(),
+            id: key.role.as_uuid(),
+            name: view.role_name.to_string(),
+            node_id: key.node.as_uuid(),
+            node_name: view.node_name.to_string(),
+        }
+    }
+}
+
+/// How many members there are.
+#[derive(Serialize, ToSchema)]
+#[expect(clippy::struct_field_names, reason = "the wire format names them")]
+struct MemberSummary {
+    total_count: u64,
+    /// Those with access: switched on, and active members.
+    active_count: u64,
+    /// All others.
+    inactive_count: u64,
+    /// Those that hold an assignment in the application.
+    assigned_count: u64,
+    invited_count: u64,
+    suspended_count: u64,
+    deactivated_count: u64,
+}
+
+impl Representation for MemberSummary {}
+
+impl MemberSummary {
+    const fn of(counts: &IdentityCounts) -> Self {
+        Self {
+            total_count: counts.total,
+            active_count: counts.active,
+            inactive_count: counts.total.saturating_sub(counts.active),
+            assigned_count: counts.assigned,
+            invited_count: counts.invited,
+            suspended_count: counts.suspended,
+            deactivated_count: counts.deactivated,
+        }
+    }
+}
+
+request_query!(
+    /// Which members of an application, and how.
+    struct ListApplicationIdentities {
+        /// Which page, counted from 1.
+        page: PageNumber = Whole(1),
+        /// How many items a page has.
+        take: Take = Whole(PageRequest::DEFAULT_TAKE),
+        /// Only those whose name or email contains this.
+        q: Search = Search::none(),
+        /// What to order by.
+        sort_by: IdentitySort = IdentitySort::CreatedAt,
+        /// In which direction.
+        order: SortOrder = SortOrder::Ascending,
+        /// Only those switched on, or off.
+        status: Option<IdentityStatus>,
+        /// Only those with (or without) an assignment: in the application on the portal, in the environment of the credential
+        /// on the public surface.
+        has_any_assignment: Option<bool>,
+        /// Only those without any membership in this other application. On the portal alone.
+        not_in_app: Option<ApplicationId>,
+    }
+);
+
+request_body!(
+    /// A member to make.
+    struct CreateApplicationIdentity {
+        /// Mail address, unique in the account; stored in lower case.
+        email: Email,
+        /// First name.
+        first_name: PersonName,
+        /// Last name.
+        last_name: PersonName,
+        /// A picture.
+        avatar_url: Option<AvatarUrl>,
+        /// Its id in the customer's directory, unique in the account.
+        external_id: Option<ExternalId>,
+        /// What the customer keeps with it.
+        metadata: Option<JsonObject>,
+        /// The role it gets; together with `node_id`.
+        role_id: Option<RoleId>,
+        /// Where it gets the role; together with `role_id`.
+        node_id: Option<NodeId>,
+    }
+    unsupported ["password", "mfa"]
+);
+
+/// A member to make, whose role and node come together or not at all.
+#[derive(Debug)]
+struct NewMember {
+    identity: NewIdentity,
+    first: Option<(RoleId, NodeId)>,
+}
+
+impl WireValue for NewMember {
+    const UNSUPPORTED: bool = CreateApplicationIdentity::UNSUPPORTED;
+
+    fn read(json: &Json<'_>, place: &Place<'_>, faults: &mut Faults) -> Option<Self> {
+        let body = CreateApplicationIdentity::read(json, place, faults);
+        // Whether the two come together is judged as they were sent, so also where another member is bad.
+        let lacking = match (json.given("role_id"), json.given("node_id")) {
+            (Some(_), None) => Some(("node_id", "is required with `role_id`")),
+            (None, Some(_)) => Some(("role_id", "is required with `node_id`")),
+            _ => None,
+        };
+        if let Some((name, message)) = lacking {
+            faults.add(&Place::Member(place, name), Fault::new("required", message));
+            return None;
+        }
+        let body = body?;
+        Some(Self {
+            identity: NewIdentity {
+                email: body.email,
+                first_name: body.first_name,
+                last_name: body.last_name,
+                avatar_url: body.avatar_url,
+                external_id: body.external_id,
+                metadata: body.metadata,
+            },
+            first: body.role_id.zip(body.node_id),
+        })
+    }
+
+    fn schema(components: &mut Components) -> RefOr<Schema> {
+        CreateApplicationIdentity::schema(components)
+    }
+}
+
+async fn get_list(
+    request: Request<ApplicationReach, (), ListApplicationIdentities>,
+) -> Result<PageOf<IdentityBody>, Problem> {
+    let (query, request) = request.take_query();
+    let ApplicationReach { place, bound_to } = request.scope;
+    let asked = IdentityQuery {
+        member_of: Some(place.application),
+        not_member_of: query.not_in_app,
+        status: query.status,
+        has_any_assignment: query.has_any_assignment,
+        assigned_in: None,
+        search: query.q.folded(),
+        sort: query.sort_by,
+        order: query.order,
+        page: page(query.page, query.take),
+    };
+    let page = asked.page;
+    let members = request.run(move |app, _| async move { list::members(&app, place.account, bound_to, &asked).await });
+    Ok(PageOf::of(page, members.await?, IdentityBody::of))
+}
+
+async fn post(
+    request: Request<ApplicationReach, (), (), Body<NewMember>>,
+) -> Result<Repeatable<Created<IdentityBody>>, Problem> {
+    let (Body(body), request) = request.take_body();
+    let ApplicationReach { place, bound_to } = request.scope;
+    let create = move |app, call| async move {
+        create_member::run(&app, &call, place, bound_to, &body.identity, body.first).await
+    };
+    let show = |identity: canopy_domain::Identity| {
+        Ok(Created {
+            name: identity.id.to_string(),
+            body: IdentityBody::of(identity),
+        })
+    };
+    request.write(create, show).await
+}
+
+async fn get_summary(request: Request<ApplicationReach>) -> Result<Found<MemberSummary>, Problem> {
+    let ApplicationReach { place, bound_to } = request.scope;
+    let counts = request.run(move |app, _| async move { summary::of_application(&app, place, bound_to).await });
+    Ok(Found(MemberSummary::of(&counts.await?)))
+}
+
+async fn get_one(request: Request<ApplicationReach, IdentityId>) -> Result<Found<IdentityBody>, Problem> {
+    let (place, id) = (request.scope.place, request.id);
+    let found = request.run(move |app, _| async move { get::member(&app, place, id).await });
+    Ok(Found(IdentityBody::of(found.await?)))
+}
+
+async fn held(request: &Request<ApplicationReach, IdentityId>) -> Result<Held, Problem> {
+    let (ApplicationReach { place, bound_to }, id) = (request.scope, request.id);
+    request
+        .run(move |app, call| async move { held::run(&app, &call, place, bound_to, id).await })
+        .await
+}
+
+async fn get_detail(request: Request<ApplicationReach, IdentityId>) -> Result<Found<IdentityDetail>, Problem> {
+    Ok(Found(IdentityDetail::of(held(&request).await?)))
+}
+
+async fn get_assignments(request: Request<ApplicationReach, IdentityId>) -> Result<Listing<AssignmentRow>, Problem> {
+    let held = held(&request).await?;
+    Ok(Listing::of(held.assignments, AssignmentRow::of(held.at)))
+}
+
+async fn patch(
+    request: Request<ApplicationReach, IdentityId, (), Body<ChangeIdentity>>,
+) -> Result<Found<IdentityBody>, Problem> {
+    let (Body(body), request) = request.take_body();
+    let (ApplicationReach { place, bound_to }, id) = (request.scope, request.id);
+    let asked = body.into();
+    let changed =
+        request.run(move |app, call| async move { change::member(&app, &call, place, bound_to, id, &asked).await });
+    Ok(Found(IdentityBody::of(changed.await?)))
+}
+
+async fn delete(request: Request<ApplicationReach, IdentityId>) -> Result<NoContent, Problem> {
+    let (ApplicationReach { place, bound_to }, id) = (request.scope, request.id);
+    let end = request.run(move |app, call| async move {
+        change_membership::member(&app, &call, place, bound_to, id, MembershipChange::End).await
+    });
+    end.await?;
+    Ok(NoContent)
+}
+
+type Changed = Repeatable<Found<MembershipBody>>;
+
+async fn activate(request: Request<ApplicationReach, IdentityId>) -> Result<Changed, Problem> {
+    change_to(request, MembershipChange::Activate).await
+}
+
+async fn deactivate(request: Request<ApplicationReach, IdentityId>) -> Result<Changed, Problem> {
+    change_to(request, MembershipChange::End).await
+}
+
+async fn suspend(request: Request<ApplicationReach, IdentityId>) -> Result<Changed, Problem> {
+    change_to(request, MembershipChange::Suspend).await
+}
+
+async fn change_to(
+    request: Request<ApplicationReach, IdentityId>,
+    asked: MembershipChange,
+) -> Result<Changed, Problem> {
+    let (ApplicationReach { place, bound_to }, id) = (request.scope, request.id);
+    let change =
+        move |app, call| async move { change_membership::member(&app, &call, place, bound_to, id, asked).await };
+    request
+        .write(change, |membership| Ok(Found(MembershipBody::of(&membership))))
+        .await
+}

@@ -1,0 +1,142 @@
+//! Memberships: making and ending them from the account's side.
+
+use crate::answer::{Made, NoContent, Representation};
+use crate::bulk::{BulkAnswer, SentItems};
+use crate::error_code::ErrorCode as E;
+use crate::idempotency::Repeatable;
+use crate::input::{Body, Sent};
+use crate::operation::Operation;
+use crate::problem::Problem;
+use crate::request::Request;
+use crate::route::hierarchy::only;
+use crate::wire::{Batch, Instant, ShownMembership, request_body};
+use canopy_app::BulkMode;
+use canopy_app::identity::{attach, change_membership};
+use canopy_app::tenancy::get::application_place;
+use canopy_domain::identity::membership::MembershipChange;
+use canopy_domain::{AccountId, ApplicationId, ApplicationPlace, IdentityId, Membership};
+use serde::Serialize;
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+/// What these calls are shown under.
+pub(super) const TAG: &str = "Memberships";
+
+pub(super) fn operations() -> Vec<Operation> {
+    vec![
+        Operation::post("/identities/{identityId}/app-memberships", "attachIdentity")
+            .says(TAG, "Make an identity an active member of an application.")
+            .fails(&[E::IdentityNotFound, E::ApplicationNotFound, E::AlreadyMember])
+            .by(post_membership),
+        Operation::delete("/identities/{identityId}/app-memberships/{appId}", "detachIdentity")
+            .says(
+                TAG,
+                "End the membership of an identity in an application, and its assignments there.",
+            )
+            .fails(&[E::IdentityNotFound, E::ApplicationNotFound, E::MembershipNotFound])
+            .by(delete_membership),
+        Operation::post("/app-memberships/bulk-attach", "bulkAttachIdentities")
+            .says(TAG, "Make many identities active members of the application.")
+            .item_fails(&[E::IdentityNotFound, E::AlreadyMember, E::DuplicateIdentityInBatch])
+            .by(post_memberships),
+    ]
+}
+
+/// An identity's place in an application.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Membership)]
+pub(super) struct MembershipBody {
+    id: Uuid,
+    identity_id: Uuid,
+    application_id: Uuid,
+    status: ShownMembership,
+    invited_at: Option<Instant>,
+    activated_at: Option<Instant>,
+    deactivated_at: Option<Instant>,
+    created_at: Instant,
+}
+
+impl Representation for MembershipBody {}
+
+impl MembershipBody {
+    pub(super) fn of(membership: &Membership) -> Self {
+        Self {
+            id: membership.id.as_uuid(),
+            identity_id: membership.identity_id.as_uuid(),
+            application_id: membership.application_id.as_uuid(),
+            status: ShownMembership(membership.status),
+            invited_at: membership.invited_at.map(Instant),
+            activated_at: membership.activated_at.map(Instant),
+            deactivated_at: membership.deactivated_at.map(Instant),
+            created_at: Instant(membership.created_at),
+        }
+    }
+}
+
+request_body!(
+    /// A membership to make.
+    struct AttachIdentity {
+        /// The application.
+        application_id: ApplicationId,
+    }
+);
+
+request_body!(
+    /// Memberships to make.
+    struct BulkAttachIdentities {
+        /// The identities.
+        identity_ids: Batch<IdentityId>,
+        /// Whether one bad item keeps all from being stored.
+        atomic: bool = false,
+        /// Judges everything and writes nothing.
+        dry_run: bool = false,
+    }
+);
+
+async fn delete_membership(request: Request<AccountId, (IdentityId, ApplicationId)>) -> Result<NoContent, Problem> {
+    let (account, (id, application)) = (request.scope, request.id);
+    let end = request.run(move |app, call| async move {
+        let place = application_place(&app, account, application).await?;
+        change_membership::run(&app, &call, place, id, MembershipChange::End).await
+    });
+    end.await?;
+    Ok(NoContent)
+}
+
+async fn post_membership(
+    request: Request<AccountId, IdentityId, (), Body<AttachIdentity>>,
+) -> Result<Repeatable<Made<MembershipBody>>, Problem> {
+    let (account, id, application) = (request.scope, request.id, request.body.0.application_id);
+    let attach = move |app, call| async move {
+        let place = application_place(&app, account, application).await?;
+        attach::run(&app, &call, place, &[id], BulkMode::SINGLE).await
+    };
+    request
+        .write(attach, |made| Ok(Made(MembershipBody::of(&only(made)?))))
+        .await
+}
+
+async fn post_memberships(
+    request: Request<ApplicationPlace, (), (), Sent<BulkAttachIdentities>>,
+) -> Result<Repeatable<BulkAnswer<MembershipBody>>, Problem> {
+    let (Sent { body, raw }, request) = request.take_body();
+    let place = request.scope;
+    let mode = BulkMode {
+        atomic: body.atomic,
+        dry_run: body.dry_run,
+    };
+    let ids = body.identity_ids.0;
+    let attach = move |app, call| async move { attach::run(&app, &call, place, &ids, mode).await };
+    let sent = SentItems {
+        raw,
+        member: "identity_ids",
+    };
+    request
+        .once_only_if(mode.dry_run)
+        .write(attach, move |outcomes| {
+            Ok(BulkAnswer::of(outcomes, mode.dry_run, sent.clone(), |one| {
+                MembershipBody::of(&one)
+            }))
+        })
+        .await
+}

@@ -23,4 +23,6 @@ mod setup;
 #[cfg(test)]
 mod several_processes;
 #[cfg(test)]
+mod tenancy;
+#[cfg(test)]
 mod world;

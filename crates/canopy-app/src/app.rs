@@ -42,12 +42,13 @@ impl App {
     /// Puts a service together; `secrets` seeds its indexes, and its cursors where it is the first of its installation. One process uses one `App` (clones share everything) for one store.
     pub fn new(store: Arc<dyn Store>, clock: Arc<dyn Clock>, ids: Arc<dyn Ids>, secrets: &dyn Secrets) -> Self {
         let decisions = Arc::new(Decisions::new(Arc::clone(&store), secrets));
+        let directory = Arc::new(Directory::new(store.shared().is_none()));
         Self {
             store,
             clock,
             ids,
             decisions,
-            directory: Arc::default(),
+            directory,
             fresh_secret: secrets.bytes(),
             cursor_secret: Arc::default(),
         }
@@ -157,6 +158,29 @@ impl App {
         Ok(())
     }
 
+    /// Commits a write that deleted environments, and forgets what this process knows of them.
+    pub(crate) async fn commit_deletion(
+        &self,
+        tx: Box<dyn WriteTx>,
+        call: &Call,
+        record: CommitRecord,
+        gone: &[EnvironmentId],
+    ) -> Result<(), AppError> {
+        let committed = self.commit(tx, call, record, &()).await;
+        self.directory.clear();
+        if committed.is_ok() {
+            self.decisions.end(gone);
+            if let Some(shared) = self.store.shared() {
+                let ended: Vec<_> = gone.iter().map(|environment| (*environment, Revision::END)).collect();
+                shared.announce(&ended);
+            }
+        } else {
+            // Whether it took place may be open.
+            self.decisions.forget(gone.iter().copied());
+        }
+        committed.map(|_| ())
+    }
+
     /// Commits, and moves the decision indexes of this process forward before anybody is answered. Where the call may be
     /// repeated, its answer is kept in the same transaction.
     pub(crate) async fn commit<T: Any + Sync>(
@@ -231,6 +255,12 @@ impl AuditEntry {
         self.resource_type = resource_type;
         self.resource_id = id.to_string();
         self.resource_label = label.to_string();
+        self
+    }
+
+    /// How much attention it deserves.
+    pub(crate) const fn grave(mut self, severity: AuditSeverity) -> Self {
+        self.severity = severity;
         self
     }
 

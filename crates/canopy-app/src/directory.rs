@@ -8,8 +8,10 @@ use std::sync::{PoisonError, RwLock};
 const CAPACITY: usize = 10_000;
 
 /// Paths that were looked up before. Emptied whenever this process changes an account, application or environment.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Directory {
+    /// Whether anything is remembered: not where other processes may rename or delete what a path leads to.
+    remembers: bool,
     state: RwLock<State>,
 }
 
@@ -24,6 +26,14 @@ struct State {
 }
 
 impl Directory {
+    /// Nothing is remembered yet.
+    pub(crate) fn new(remembers: bool) -> Self {
+        Self {
+            remembers,
+            state: RwLock::default(),
+        }
+    }
+
     /// The place of the environment that these slugs name, if it is remembered.
     pub(crate) fn place(&self, account: &str, application: &str, environment: &str) -> Option<EnvironmentPlace> {
         let state = self.state.read().unwrap_or_else(PoisonError::into_inner);
@@ -53,7 +63,7 @@ impl Directory {
     /// Remembers a place that was read after `generation` was taken.
     pub(crate) fn remember_place(&self, generation: u64, slugs: (&str, &str, &str), place: EnvironmentPlace) {
         let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
-        if state.generation == generation {
+        if self.remembers && state.generation == generation {
             if state.places.len() >= CAPACITY {
                 state.places.clear();
             }
@@ -64,7 +74,7 @@ impl Directory {
     /// Remembers that an account exists, read after `generation` was taken.
     pub(crate) fn remember_account(&self, generation: u64, account: AccountId) {
         let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
-        if state.generation == generation {
+        if self.remembers && state.generation == generation {
             if state.accounts.len() >= CAPACITY {
                 state.accounts.clear();
             }
@@ -75,7 +85,7 @@ impl Directory {
     /// Remembers where an environment lies, read after `generation` was taken.
     pub(crate) fn remember_environment(&self, generation: u64, place: EnvironmentPlace) {
         let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
-        if state.generation == generation {
+        if self.remembers && state.generation == generation {
             if state.environments.len() >= CAPACITY {
                 state.environments.clear();
             }
@@ -111,7 +121,7 @@ mod tests {
             application: ApplicationId::new(Uuid::from_u128(2)),
             environment: EnvironmentId::new(Uuid::from_u128(3)),
         };
-        let directory = Directory::default();
+        let directory = Directory::new(true);
         let before = directory.generation();
         directory.remember_place(before, ("a", "b", "c"), place);
         assert_eq!(directory.place("a", "b", "c"), Some(place));

@@ -25,6 +25,7 @@ pub mod role;
 pub mod scope;
 pub mod setup;
 pub mod tenancy;
+pub mod transfer;
 mod unit_of_work;
 
 pub use app::App;

@@ -20,6 +20,7 @@ pub mod setup;
 pub mod tenancy;
 mod text;
 mod timestamp;
+pub mod transfer;
 mod version;
 mod words;
 

@@ -40,6 +40,8 @@ pub struct Revision(u64);
 impl Revision {
     /// Before the first change.
     pub const ZERO: Self = Self(0);
+    /// Past every change: where an environment that is gone is announced to be.
+    pub const END: Self = Self(u64::MAX);
 
     /// A revision from its number.
     pub const fn new(number: u64) -> Self {

@@ -65,8 +65,11 @@ error_codes! {
     AccountSlugTaken = "accounts.slug_taken", 409, "Another account has this slug.";
     ApplicationNotFound = "applications.application_not_found", 404, "The account has no such application.";
     ApplicationSlugTaken = "applications.slug_taken", 409, "Another application of the account has this slug.";
+    LastApplication = "applications.last_application", 400, "An account keeps at least one application.";
     EnvironmentNotFound = "environments.environment_not_found", 404, "The application has no such environment.";
     EnvironmentSlugTaken = "environments.slug_taken", 409, "Another environment of the application has this slug.";
+    LastEnvironment = "environments.last_environment", 400, "An application keeps at least one environment.";
+    DefaultEnvironment = "environments.default_environment", 400, "The default environment of an application cannot be deleted.";
 
     PermissionNotFound = "rbac.permission_not_found", 404, "The environment has no such permission.";
     PermissionKeyTaken = "rbac.permission_key_taken", 409, "The catalog has the key already, or the request repeats it; `details.permission_keys` lists all such keys.";

@@ -189,6 +189,9 @@ impl From<TenancyError> for Problem {
             TenancyError::SlugTaken(Tenant::Account) => ErrorCode::AccountSlugTaken,
             TenancyError::SlugTaken(Tenant::Application) => ErrorCode::ApplicationSlugTaken,
             TenancyError::SlugTaken(Tenant::Environment) => ErrorCode::EnvironmentSlugTaken,
+            TenancyError::LastApplication => ErrorCode::LastApplication,
+            TenancyError::LastEnvironment => ErrorCode::LastEnvironment,
+            TenancyError::DefaultEnvironment => ErrorCode::DefaultEnvironment,
             TenancyError::Stale { current, .. } => return stale(&error, current),
         };
         Self::rule(code, &error)

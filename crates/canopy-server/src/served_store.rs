@@ -101,6 +101,10 @@ impl Store for ServedStore {
         self.store()?.write_once(scope, request, since).await
     }
 
+    async fn append_audit_events(&self, events: &[AuditEvent]) -> Result<(), StoreError> {
+        self.store()?.append_audit_events(events).await
+    }
+
     /// A store that has not come yet is shared already.
     fn shared(&self) -> Option<&dyn SharedStore> {
         match self.held {

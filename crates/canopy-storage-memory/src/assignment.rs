@@ -134,6 +134,22 @@ impl<Kind: Send> AssignmentReader for Unit<Kind> {
         Ok(known.cloned().collect())
     }
 
+    async fn assignments_naming(
+        &mut self,
+        environment: EnvironmentId,
+        roles: &[RoleId],
+        nodes: &[NodeId],
+    ) -> Result<Vec<AssignmentId>, StoreError> {
+        let Some(contents) = self.state.contents(environment) else {
+            return Ok(vec![]);
+        };
+        let roles: HashSet<&RoleId> = roles.iter().collect();
+        let nodes: HashSet<&NodeId> = nodes.iter().collect();
+        let all = contents.assignments.by_id.values();
+        let naming = all.filter(|one| roles.contains(&one.key.role) || nodes.contains(&one.key.node));
+        Ok(naming.map(|one| one.id).collect())
+    }
+
     async fn assignment_views(
         &mut self,
         environment: EnvironmentId,

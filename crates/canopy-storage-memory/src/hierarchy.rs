@@ -9,7 +9,7 @@ use canopy_domain::hierarchy::schema_change::{ShapeEdge, TreeShape};
 use canopy_domain::port::reader::NodeReader;
 use canopy_domain::port::writer::NodeWriter;
 use canopy_domain::port::{StoreError, Unique};
-use canopy_domain::{AccessModel, EnvironmentId, HierarchySchema, Node, NodeId, NodeType, Slug};
+use canopy_domain::{AccessModel, Assignment, EnvironmentId, HierarchySchema, Node, NodeId, NodeType, Slug};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
@@ -254,6 +254,31 @@ impl NodeWriter for Unit<Writing> {
         for node in nodes {
             tree.by_place.insert(place(node), node.id);
             tree.by_id.insert(node.id, node.clone());
+        }
+        Ok(())
+    }
+
+    async fn delete_nodes(&mut self, environment: EnvironmentId, ids: &[NodeId]) -> Result<(), StoreError> {
+        if ids.is_empty() || self.state.contents(environment).is_none() {
+            return Ok(());
+        }
+        let contents = self.state.contents_mut(environment)?;
+        let gone: HashSet<NodeId> = ids.iter().copied().collect();
+        let stays_below = |node: &Node| !gone.contains(&node.id) && node.parent.is_some_and(|id| gone.contains(&id));
+        let named = |assignment: &Assignment| gone.contains(&assignment.key.node);
+        must(
+            !contents.tree.by_id.values().any(stays_below),
+            "nodes stand below a deleted node",
+        )?;
+        must(
+            !contents.assignments.by_id.values().any(named),
+            "assignments name a deleted node",
+        )?;
+        let tree = Arc::make_mut(&mut contents.tree);
+        for id in &gone {
+            if let Some(old) = tree.by_id.remove(id) {
+                tree.by_place.remove(&place(&old));
+            }
         }
         Ok(())
     }

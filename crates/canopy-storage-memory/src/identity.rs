@@ -76,6 +76,17 @@ impl Directory {
         }
     }
 
+    /// Everyone leaves an application that goes.
+    pub fn leave(&mut self, application: ApplicationId) {
+        let members: Vec<IdentityId> = self.members(application).map(|(identity, _)| identity.id).collect();
+        for identity in members {
+            self.members.remove(&(application, identity));
+            if let Some(old) = self.memberships.remove(&(identity, application)) {
+                self.membership_ids.remove(&old.id);
+            }
+        }
+    }
+
     /// How many memberships of an application are active.
     pub fn active_members(&self, application: ApplicationId) -> u64 {
         let active = self

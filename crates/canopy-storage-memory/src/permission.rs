@@ -1,6 +1,6 @@
 //! The catalog of permissions.
 
-use crate::rule::{one_environment, unique};
+use crate::rule::{must, one_environment, unique};
 use crate::unit::{Unit, Writing};
 use async_trait::async_trait;
 use canopy_domain::permission::listing::PermissionQuery;
@@ -8,7 +8,7 @@ use canopy_domain::port::reader::PermissionReader;
 use canopy_domain::port::writer::PermissionWriter;
 use canopy_domain::port::{StoreError, Unique};
 use canopy_domain::{EnvironmentId, Permission, PermissionId, PermissionKey, fold_case};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 /// The permissions of one environment.
@@ -86,6 +86,47 @@ impl PermissionWriter for Unit<Writing> {
         for permission in permissions {
             table.by_key.insert(permission.key.clone(), permission.id);
             table.by_id.insert(permission.id, permission.clone());
+        }
+        Ok(())
+    }
+
+    async fn update_permissions(&mut self, permissions: &[Permission]) -> Result<(), StoreError> {
+        let Some(environment) = one_environment(permissions.iter().map(|p| p.environment_id))? else {
+            return Ok(());
+        };
+        let table = &mut self.state.contents_mut(environment)?.permissions;
+        let changing: BTreeSet<PermissionId> = permissions.iter().map(|p| p.id).collect();
+        must(
+            changing.len() == permissions.len(),
+            "a call changes each permission once",
+        )?;
+        let known = changing.iter().all(|id| table.by_id.contains_key(id));
+        must(known, "a changed permission is not there")?;
+        let table = Arc::make_mut(table);
+        for permission in permissions {
+            if let Some(stored) = table.by_id.get_mut(&permission.id) {
+                stored.description.clone_from(&permission.description);
+                stored.category.clone_from(&permission.category);
+                stored.version = permission.version;
+            }
+        }
+        Ok(())
+    }
+
+    async fn delete_permissions(&mut self, environment: EnvironmentId, ids: &[PermissionId]) -> Result<(), StoreError> {
+        if ids.is_empty() || self.state.contents(environment).is_none() {
+            return Ok(());
+        }
+        let contents = self.state.contents_mut(environment)?;
+        let gone: BTreeSet<PermissionId> = ids.iter().copied().collect();
+        for row in Arc::make_mut(&mut contents.roles).by_id.values_mut() {
+            row.permissions.retain(|bundled| !gone.contains(bundled));
+        }
+        let table = Arc::make_mut(&mut contents.permissions);
+        for id in &gone {
+            if let Some(old) = table.by_id.remove(id) {
+                table.by_key.remove(&old.key);
+            }
         }
         Ok(())
     }

@@ -8,7 +8,7 @@ use canopy_domain::port::reader::RoleReader;
 use canopy_domain::port::writer::RoleWriter;
 use canopy_domain::port::{StoreError, Unique};
 use canopy_domain::role::listing::{RoleQuery, RoleTypeFilter, RoleView};
-use canopy_domain::{EnvironmentId, PermissionId, PermissionKey, Role, RoleId};
+use canopy_domain::{Assignment, EnvironmentId, PermissionId, PermissionKey, Role, RoleId};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -89,6 +89,19 @@ impl<Kind: Send> RoleReader for Unit<Kind> {
             .map(|permission| (permission.id, permission.key.clone()))
             .collect())
     }
+
+    async fn roles_bundling(
+        &mut self,
+        environment: EnvironmentId,
+        permission: PermissionId,
+    ) -> Result<Vec<Role>, StoreError> {
+        let Some(contents) = self.state.contents(environment) else {
+            return Ok(vec![]);
+        };
+        let rows = contents.roles.by_id.values();
+        let bundling = rows.filter(|row| row.permissions.contains(&permission));
+        Ok(bundling.map(|row| row.role.clone()).collect())
+    }
 }
 
 #[async_trait]
@@ -142,6 +155,26 @@ impl RoleWriter for Unit<Writing> {
             table.by_folded_name.insert(role.name.folded(), role.id);
             if let Some(row) = table.by_id.get_mut(&role.id) {
                 row.role = role.clone();
+            }
+        }
+        Ok(())
+    }
+
+    async fn delete_roles(&mut self, environment: EnvironmentId, ids: &[RoleId]) -> Result<(), StoreError> {
+        if ids.is_empty() || self.state.contents(environment).is_none() {
+            return Ok(());
+        }
+        let contents = self.state.contents_mut(environment)?;
+        let gone: BTreeSet<RoleId> = ids.iter().copied().collect();
+        let named = |assignment: &Assignment| gone.contains(&assignment.key.role);
+        must(
+            !contents.assignments.by_id.values().any(named),
+            "assignments name a deleted role",
+        )?;
+        let table = Arc::make_mut(&mut contents.roles);
+        for id in &gone {
+            if let Some(old) = table.by_id.remove(id) {
+                table.by_folded_name.remove(&old.role.name.folded());
             }
         }
         Ok(())

@@ -14,7 +14,9 @@ pub(crate) fn check(before: &State, scope: &WriteScope, touched: EnvironmentId) 
     let is_locked = match scope {
         WriteScope::Installation | WriteScope::Account(_) | WriteScope::Application(_) => false,
         WriteScope::Environment(environment) => *environment == touched,
-        WriteScope::Memberships { application, .. } => *application == place.application,
+        WriteScope::WholeApplication { application, .. } | WriteScope::Memberships { application, .. } => {
+            *application == place.application
+        }
         WriteScope::Identities { identities, .. } => {
             let is_member = |id| before.directory.membership(id, place.application).is_some();
             identities.iter().any(|id| is_member(*id))

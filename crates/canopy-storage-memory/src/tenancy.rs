@@ -10,7 +10,7 @@ use canopy_domain::port::{StoreError, Unique};
 use canopy_domain::{
     Account, AccountId, Application, ApplicationId, Environment, EnvironmentId, EnvironmentPlace, HierarchySchema, Slug,
 };
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// The tree of tenants.
@@ -138,6 +138,22 @@ impl TenancyWriter for Unit<Writing> {
         Ok(())
     }
 
+    async fn update_account(&mut self, account: &Account) -> Result<(), StoreError> {
+        let tenancy = &self.state.tenancy;
+        let old = tenancy.accounts.get(&account.id);
+        let old_slug = old.ok_or_else(|| bug("the account is not there"))?.slug.clone();
+        let other_has = |slug: &&Slug| {
+            let holder = tenancy.account_slugs.get(*slug);
+            holder.is_some_and(|id| *id != account.id)
+        };
+        unique([&account.slug], other_has, Unique::AccountSlug)?;
+        let tenancy = Arc::make_mut(&mut self.state.tenancy);
+        tenancy.account_slugs.remove(&old_slug);
+        tenancy.account_slugs.insert(account.slug.clone(), account.id);
+        tenancy.accounts.insert(account.id, account.clone());
+        Ok(())
+    }
+
     async fn insert_application(&mut self, application: &Application) -> Result<(), StoreError> {
         let tenancy = &self.state.tenancy;
         let slug = (application.account_id, application.slug.clone());
@@ -234,6 +250,37 @@ impl TenancyWriter for Unit<Writing> {
         tenancy
             .environments
             .insert(environment.id, (environment.clone(), schema.clone()));
+        Ok(())
+    }
+
+    async fn delete_environments(&mut self, ids: &[EnvironmentId]) -> Result<(), StoreError> {
+        let gone: BTreeSet<&EnvironmentId> = ids.iter().collect();
+        let tenancy = Arc::make_mut(&mut self.state.tenancy);
+        let mut defaults = tenancy
+            .applications
+            .values()
+            .filter_map(|one| one.default_environment_id);
+        must(
+            !defaults.any(|id| gone.contains(&id)),
+            "a deleted environment is the default one of its application",
+        )?;
+        for id in gone {
+            if let Some((old, _)) = tenancy.environments.remove(id) {
+                tenancy.environment_slugs.remove(&(old.application_id, old.slug));
+                Arc::make_mut(&mut self.state.environments).remove(id);
+            }
+        }
+        Ok(())
+    }
+
+    async fn delete_application(&mut self, id: ApplicationId) -> Result<(), StoreError> {
+        let tenancy = Arc::make_mut(&mut self.state.tenancy);
+        let is_empty = tenancy.environments_of(id).next().is_none();
+        must(is_empty, "a deleted application has environments")?;
+        if let Some(old) = tenancy.applications.remove(&id) {
+            tenancy.application_slugs.remove(&(old.account_id, old.slug));
+            Arc::make_mut(&mut self.state.directory).leave(id);
+        }
         Ok(())
     }
 }

@@ -212,6 +212,27 @@ impl AssignmentReader for UnitOfWork {
             .await
     }
 
+    async fn assignments_naming(
+        &mut self,
+        environment: EnvironmentId,
+        roles: &[RoleId],
+        nodes: &[NodeId],
+    ) -> Result<Vec<AssignmentId>, StoreError> {
+        const SELECT: &str = "SELECT a.id FROM unnest($1) AS asked (id) \
+             JOIN assignments AS a ON a.environment_id = $2 AND a.role_id = asked.id \
+             UNION SELECT b.id FROM unnest($3) AS other (id) \
+             JOIN assignments AS b ON b.environment_id = $2 AND b.node_id = other.id ORDER BY id";
+        if roles.is_empty() && nodes.is_empty() {
+            return Ok(vec![]);
+        }
+        Statement::new(SELECT)
+            .bind(distinct(roles.iter().map(RoleId::as_uuid)))
+            .bind(environment.as_uuid())
+            .bind(distinct(nodes.iter().map(NodeId::as_uuid)))
+            .all(self.link()?, "assignments", |row| row.id::<AssignmentId>(0))
+            .await
+    }
+
     async fn assignment_views(
         &mut self,
         environment: EnvironmentId,

@@ -311,4 +311,12 @@ impl NodeWriter for UnitOfWork {
         self.rather(updated, Unique::NodeSlug, is_taken(environment, nodes, ids))
             .await
     }
+
+    async fn delete_nodes(&mut self, environment: EnvironmentId, ids: &[NodeId]) -> Result<(), StoreError> {
+        // Foreign keys are looked at when the statement ends, so parents and children may go together.
+        const DELETE: &str = "WITH gone AS (SELECT * FROM unnest($1) AS gone (id)) \
+             DELETE FROM nodes AS n USING gone WHERE n.environment_id = $2 AND n.id = gone.id";
+        let ids = distinct(ids.iter().map(NodeId::as_uuid));
+        self.delete_within(environment, &ids, &[DELETE]).await
+    }
 }

@@ -1,6 +1,6 @@
 //! Which rows a write locks before it reads anything.
 //!
-//! In one order in every write: identities, applications, environments, each by id. `FOR NO KEY UPDATE` keeps other
+//! In one order in every write: accounts, identities, applications, environments, each by id. `FOR NO KEY UPDATE` keeps other
 //! writers out and lets foreign keys through. The statements are sent together and run one after the other; each sees
 //! what was committed when it starts, so environments are found after their applications are locked.
 
@@ -19,6 +19,12 @@ pub(crate) async fn take(link: Link<'_>, scope: &WriteScope) -> Result<(), Store
         WriteScope::Installation => Ok(()),
         WriteScope::Account(id) => lock(link, Statement::new(ACCOUNT).bind(id.as_uuid())).await,
         WriteScope::Application(id) => application(link, *id).await,
+        WriteScope::WholeApplication { account, application } => {
+            let of_account = lock(link, Statement::new(ACCOUNT).bind(account.as_uuid()));
+            future::try_join(of_account, memberships(link, *application, &[]))
+                .await
+                .map(|_| ())
+        }
         WriteScope::Environment(id) => lock(link, Statement::new(ENVIRONMENT).bind(id.as_uuid())).await,
         WriteScope::Memberships {
             application,

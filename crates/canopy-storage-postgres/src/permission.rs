@@ -2,7 +2,7 @@
 
 use crate::statement::{Row, Statement};
 use crate::unit_of_work::{UnitOfWork, one_environment};
-use crate::value::{column, instants};
+use crate::value::{column, distinct, instants};
 use async_trait::async_trait;
 use canopy_domain::permission::listing::PermissionQuery;
 use canopy_domain::port::StoreError;
@@ -109,5 +109,34 @@ impl PermissionWriter for UnitOfWork {
                 .bind(instants(permissions, |p| p.created_at))
         })
         .await
+    }
+
+    async fn update_permissions(&mut self, permissions: &[Permission]) -> Result<(), StoreError> {
+        const UPDATE: &str = "UPDATE permissions AS p SET description = n.description, category = n.category, \
+             version = n.version \
+             FROM (SELECT old.*, new.* FROM (SELECT $1 AS id) AS scope \
+                 CROSS JOIN unnest($2, $3, $4, $5) AS new (id, description, category, version) \
+                 CROSS JOIN LATERAL (SELECT o.environment_id, o.ctid AS place FROM permissions AS o \
+                 WHERE o.environment_id = scope.id AND o.id = new.id OFFSET 0) AS old) AS n \
+             WHERE p.environment_id = n.environment_id AND p.ctid = n.place";
+        let Some(environment) = one_environment(permissions.iter().map(|p| p.environment_id))? else {
+            return Ok(());
+        };
+        let update = Statement::new(UPDATE)
+            .bind(environment)
+            .bind(column(permissions, |p| p.id.as_uuid()))
+            .bind(column(permissions, |p| p.description.as_ref().map(Description::as_str)))
+            .bind(column(permissions, |p| p.category.as_ref().map(Category::as_str)))
+            .bind(column(permissions, |p| i64::from(p.version.get())));
+        self.update(permissions.len(), update).await
+    }
+
+    async fn delete_permissions(&mut self, environment: EnvironmentId, ids: &[PermissionId]) -> Result<(), StoreError> {
+        const UNBIND: &str = "WITH gone AS (SELECT * FROM unnest($1) AS gone (id)) \
+             DELETE FROM role_permissions AS b USING gone WHERE b.environment_id = $2 AND b.permission_id = gone.id";
+        const DELETE: &str = "WITH gone AS (SELECT * FROM unnest($1) AS gone (id)) \
+             DELETE FROM permissions AS p USING gone WHERE p.environment_id = $2 AND p.id = gone.id";
+        let ids = distinct(ids.iter().map(PermissionId::as_uuid));
+        self.delete_within(environment, &ids, &[UNBIND, DELETE]).await
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::statement::{Row, Statement};
 use crate::unit_of_work::{UnitOfWork, one_environment};
-use crate::value::{column, instants};
+use crate::value::{column, distinct, instants};
 use async_trait::async_trait;
 use canopy_domain::port::StoreError;
 use canopy_domain::port::reader::RoleReader;
@@ -74,6 +74,21 @@ impl RoleReader for UnitOfWork {
             })
             .await
     }
+
+    async fn roles_bundling(
+        &mut self,
+        environment: EnvironmentId,
+        permission: PermissionId,
+    ) -> Result<Vec<Role>, StoreError> {
+        const SELECT: &str = "SELECT r.id, r.environment_id, r.name, r.description, r.system_key, r.is_active, \
+             r.version, r.created_at, r.updated_at FROM role_permissions AS b \
+             JOIN roles AS r ON r.environment_id = $1 AND r.id = b.role_id \
+             WHERE b.environment_id = $1 AND b.permission_id = $2 ORDER BY r.id";
+        let select = Statement::new(SELECT)
+            .bind(environment.as_uuid())
+            .bind(permission.as_uuid());
+        select.all(self.link()?, "roles", role).await
+    }
 }
 
 /// The values of rows, from the environment on.
@@ -126,6 +141,15 @@ impl RoleWriter for UnitOfWork {
         };
         let ids = column(roles, |r| r.id.as_uuid());
         self.update(roles.len(), rows(UPDATE, environment, ids, roles)).await
+    }
+
+    async fn delete_roles(&mut self, environment: EnvironmentId, ids: &[RoleId]) -> Result<(), StoreError> {
+        const UNBIND: &str = "WITH gone AS (SELECT * FROM unnest($1) AS gone (id)) \
+             DELETE FROM role_permissions AS b USING gone WHERE b.environment_id = $2 AND b.role_id = gone.id";
+        const DELETE: &str = "WITH gone AS (SELECT * FROM unnest($1) AS gone (id)) \
+             DELETE FROM roles AS r USING gone WHERE r.environment_id = $2 AND r.id = gone.id";
+        let ids = distinct(ids.iter().map(RoleId::as_uuid));
+        self.delete_within(environment, &ids, &[UNBIND, DELETE]).await
     }
 
     async fn bind_permissions(

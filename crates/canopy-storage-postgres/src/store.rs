@@ -10,6 +10,7 @@ use crate::pool::{Lease, Lender, Opener, Watch};
 use crate::statement::Statement;
 use crate::unit_of_work::UnitOfWork;
 use async_trait::async_trait;
+use canopy_domain::audit::AuditEvent;
 use canopy_domain::port::{
     Begun, Installation, News, ReadTx, RequestIdentity, SharedStore, Store, StoreError, WriteScope, WriteTx,
 };
@@ -195,6 +196,26 @@ impl Store for PgStore {
         Ok(Box::new(self.begin(Begin::Writing(&scope)).await?))
     }
 
+    async fn append_audit_events(&self, events: &[AuditEvent]) -> Result<(), StoreError> {
+        // One statement is a transaction of its own.
+        let lease = self.inner.lender.lend().await?;
+        match audit::append(events).execute(lease.link_for_one()?).await {
+            Err(error @ StoreError::Unavailable(_)) => {
+                lease.discard();
+                Err(error)
+            }
+            Err(error) => Err(error),
+            Ok(_) => {
+                lease.give_back();
+                Ok(())
+            }
+        }
+    }
+
+    fn installation(&self) -> &dyn Installation {
+        self
+    }
+
     async fn write_once(
         &self,
         scope: WriteScope,
@@ -210,10 +231,6 @@ impl Store for PgStore {
             Known::Running => Begun::Running,
             Known::Answer(answer) => Begun::Answered(answer),
         })
-    }
-
-    fn installation(&self) -> &dyn Installation {
-        self
     }
 
     async fn ping(&self) -> Result<(), StoreError> {

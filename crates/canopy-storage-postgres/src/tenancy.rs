@@ -3,7 +3,7 @@
 use crate::schema_text;
 use crate::statement::{Row, Statement};
 use crate::unit_of_work::UnitOfWork;
-use crate::value::Value;
+use crate::value::{Value, distinct};
 use async_trait::async_trait;
 use canopy_domain::port::StoreError;
 use canopy_domain::port::reader::TenancyReader;
@@ -12,6 +12,7 @@ use canopy_domain::{
     AccessModel, Account, AccountId, Application, ApplicationId, DisplayName, Environment, EnvironmentId,
     EnvironmentPlace, HierarchySchema, JsonObject, Slug,
 };
+use futures_util::future;
 
 fn account(row: &Row) -> Result<Account, StoreError> {
     Ok(Account {
@@ -168,6 +169,18 @@ impl TenancyReader for UnitOfWork {
     }
 }
 
+/// The values of an account's row, from its id on.
+fn account_row<'a>(sql: &'static str, id: Value<'a>, account: &'a Account) -> Statement<'a> {
+    Statement::new(sql)
+        .bind(id)
+        .bind(account.slug.as_str())
+        .bind(account.name.as_str())
+        .bind(account.settings.as_str())
+        .bind(i64::from(account.version.get()))
+        .bind(account.created_at)
+        .bind(account.updated_at)
+}
+
 /// The values of an application's row, from its id on.
 fn application_row<'a>(sql: &'static str, id: Value<'a>, application: &'a Application) -> Statement<'a> {
     Statement::new(sql)
@@ -207,17 +220,17 @@ impl TenancyWriter for UnitOfWork {
     async fn insert_account(&mut self, account: &Account) -> Result<(), StoreError> {
         const INSERT: &str = "INSERT INTO accounts (id, slug, name, settings, version, created_at, updated_at) \
              VALUES (($1)[1], $2, $3, $4, $5, $6, $7)";
-        self.insert(vec![account.id.as_uuid()], |ids| {
-            Statement::new(INSERT)
-                .bind(ids)
-                .bind(account.slug.as_str())
-                .bind(account.name.as_str())
-                .bind(account.settings.as_str())
-                .bind(i64::from(account.version.get()))
-                .bind(account.created_at)
-                .bind(account.updated_at)
-        })
-        .await
+        let row = |ids: Vec<_>| account_row(INSERT, ids.into(), account);
+        self.insert(vec![account.id.as_uuid()], row).await
+    }
+
+    async fn update_account(&mut self, account: &Account) -> Result<(), StoreError> {
+        const UPDATE: &str = "WITH n (id, slug, name, settings, version, created_at, updated_at) AS \
+             (VALUES ($1, $2, $3, $4, $5, $6, $7)) UPDATE accounts AS a SET slug = n.slug, name = n.name, \
+             settings = n.settings, version = n.version, created_at = n.created_at, updated_at = n.updated_at \
+             FROM n WHERE a.id = n.id";
+        let row = account_row(UPDATE, account.id.as_uuid().into(), account);
+        self.update(1, row).await
     }
 
     async fn insert_application(&mut self, application: &Application) -> Result<(), StoreError> {
@@ -266,5 +279,33 @@ impl TenancyWriter for UnitOfWork {
         let schema = schema_text::write(schema);
         let row = environment_row(UPDATE, environment.id.as_uuid().into(), environment, &schema);
         self.update(1, row).await
+    }
+
+    async fn delete_environments(&mut self, ids: &[EnvironmentId]) -> Result<(), StoreError> {
+        // What names others comes before what is named.
+        const DELETES: [&str; 7] = [
+            "DELETE FROM assignments WHERE environment_id = ANY ($1)",
+            "DELETE FROM role_permissions WHERE environment_id = ANY ($1)",
+            "DELETE FROM nodes WHERE environment_id = ANY ($1)",
+            "DELETE FROM roles WHERE environment_id = ANY ($1)",
+            "DELETE FROM permissions WHERE environment_id = ANY ($1)",
+            "DELETE FROM change_records WHERE environment_id = ANY ($1)",
+            "DELETE FROM environments WHERE id = ANY ($1)",
+        ];
+        if ids.is_empty() {
+            return Ok(());
+        }
+        let ids = distinct(ids.iter().map(EnvironmentId::as_uuid));
+        let link = self.link()?;
+        let runs = DELETES.map(|sql| Statement::new(sql).bind(ids.clone()).execute(link));
+        future::try_join_all(runs).await.map(|_| ())
+    }
+
+    async fn delete_application(&mut self, id: ApplicationId) -> Result<(), StoreError> {
+        const MEMBERSHIPS: &str = "DELETE FROM memberships WHERE application_id = $1";
+        const APPLICATION: &str = "DELETE FROM applications WHERE id = $1";
+        let link = self.link()?;
+        let run = |sql| Statement::new(sql).bind(id.as_uuid()).execute(link);
+        future::try_join(run(MEMBERSHIPS), run(APPLICATION)).await.map(|_| ())
     }
 }

@@ -96,6 +96,24 @@ impl UnitOfWork {
         }
     }
 
+    /// Removes rows of one environment, by statements that run one after the other: what names others first.
+    pub(crate) async fn delete_within(
+        &mut self,
+        environment: EnvironmentId,
+        ids: &[Uuid],
+        statements: &[&'static str],
+    ) -> Result<(), StoreError> {
+        if ids.is_empty() {
+            return Ok(());
+        }
+        let link = self.link()?;
+        let runs = statements.iter().map(|sql| {
+            let delete = Statement::new(sql).bind(ids.to_vec()).bind(environment.as_uuid());
+            delete.execute(link)
+        });
+        future::try_join_all(runs).await.map(|_| ())
+    }
+
     /// What became of a statement under a savepoint. Where it broke a rule that is none of the port's, the statement is
     /// undone, so that it can be asked why.
     async fn stored(&mut self, expected: usize, stored: Result<usize, StoreError>) -> Result<(), StoreError> {

@@ -69,7 +69,7 @@ values! {
     Flags(Vec<bool>) as Array<Bool>,
     Instants(Vec<PgTimestamp>) as Array<Timestamptz>,
     OptionalInstants(Vec<Option<PgTimestamp>>) as Array<Nullable<Timestamptz>>,
-    Bytes(Vec<u8>) as Binary,
+    Blob(Vec<u8>) as Binary,
     Blobs(Vec<Vec<u8>>) as Array<Binary>,
 }
 
@@ -96,7 +96,7 @@ impl Value<'_> {
             | Self::Flag(_)
             | Self::OptionalFlag(_)
             | Self::At(_)
-            | Self::Bytes(_) => 1,
+            | Self::Blob(_) => 1,
         }
     }
 }

@@ -14,10 +14,10 @@ use canopy_domain::port::writer::AssignmentWriter;
 use canopy_domain::port::{StoreError, Unique};
 use canopy_domain::{
     Assignment, AssignmentId, AssignmentKey, EnvironmentId, EnvironmentPlace, IdentityId, MembershipStatus, NodeId,
-    Page, Timestamp, Window,
+    Page, RoleId, Timestamp, Window,
 };
 use diesel::{Connection, SqliteConnection};
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::LazyLock;
 
 mod listing;
@@ -210,6 +210,44 @@ impl AssignmentReader for UnitOfWork {
             ids.statement(&SELECT)
                 .bind(environment.as_bytes())
                 .all(c, "assignments", assignment)
+        })
+        .await
+    }
+
+    async fn assignments_naming(
+        &mut self,
+        environment: EnvironmentId,
+        roles: &[RoleId],
+        nodes: &[NodeId],
+    ) -> Result<Vec<AssignmentId>, StoreError> {
+        static BY_ROLE: LazyLock<String> = LazyLock::new(|| {
+            format!(
+                "{} SELECT a.id FROM given CROSS JOIN assignments AS a \
+                 ON a.environment_id = ?3 AND a.role_id = given.id",
+                IDS.given()
+            )
+        });
+        static BY_NODE: LazyLock<String> = LazyLock::new(|| {
+            format!(
+                "{} SELECT a.id FROM given CROSS JOIN assignments AS a \
+                 ON a.environment_id = ?3 AND a.node_id = given.id",
+                IDS.given()
+            )
+        });
+        let roles = (!roles.is_empty()).then(|| Packed::distinct_ids(roles.iter().map(RoleId::as_bytes)));
+        let nodes = (!nodes.is_empty()).then(|| Packed::distinct_ids(nodes.iter().map(NodeId::as_bytes)));
+        self.run(move |c| {
+            let mut found: BTreeSet<AssignmentId> = BTreeSet::new();
+            for (ids, sql) in [(&roles, &BY_ROLE), (&nodes, &BY_NODE)] {
+                if let Some(ids) = ids {
+                    let select = ids.statement(sql).bind(environment.as_bytes());
+                    select.for_each(c, "assignments", |row| {
+                        found.insert(row.id(0)?);
+                        Ok(())
+                    })?;
+                }
+            }
+            Ok(found.into_iter().collect())
         })
         .await
     }

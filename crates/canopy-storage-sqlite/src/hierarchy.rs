@@ -391,6 +391,26 @@ impl NodeWriter for UnitOfWork {
         })
         .await
     }
+
+    async fn delete_nodes(&mut self, environment: EnvironmentId, ids: &[NodeId]) -> Result<(), StoreError> {
+        static DELETE: LazyLock<String> = LazyLock::new(|| {
+            format!(
+                "{} DELETE FROM nodes WHERE environment_id = ?3 AND id IN (SELECT id FROM given)",
+                IDS.given()
+            )
+        });
+        if ids.is_empty() {
+            return Ok(());
+        }
+        let ids = Packed::ids(ids.iter().map(NodeId::as_bytes));
+        self.run(move |c| {
+            ids.statement(&DELETE)
+                .bind(environment.as_bytes())
+                .execute(c)
+                .map(|_| ())
+        })
+        .await
+    }
 }
 
 /// Whether two of the nodes stand below the same node with the same slug.

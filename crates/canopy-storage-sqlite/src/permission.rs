@@ -1,7 +1,7 @@
 //! The catalog of permissions.
 
 use crate::error::must;
-use crate::packed::{Cell, Layout, Packed};
+use crate::packed::{Cell, IDS, Layout, Packed};
 use crate::role::one_environment;
 use crate::statement::{Row, Statement};
 use crate::unit_of_work::UnitOfWork;
@@ -42,6 +42,16 @@ const ROWS: Layout = Layout(&[
     ("search_text", Cell::Text),
     ("version", Cell::Number),
     ("created_at", Cell::Number),
+]);
+
+// With the environment in each row, for the sake of the UPDATE: see the rows of roles.
+const CHANGES: Layout = Layout(&[
+    ("environment_id", Cell::Id),
+    ("id", Cell::Id),
+    ("description", Cell::Text),
+    ("category", Cell::Text),
+    ("search_text", Cell::Text),
+    ("version", Cell::Number),
 ]);
 
 #[async_trait]
@@ -150,6 +160,64 @@ impl PermissionWriter for UnitOfWork {
                 }));
             };
             must(stored == count, "a permission was not stored")
+        })
+        .await
+    }
+
+    async fn update_permissions(&mut self, permissions: &[Permission]) -> Result<(), StoreError> {
+        static UPDATE: LazyLock<String> = LazyLock::new(|| {
+            format!(
+                "{} UPDATE permissions SET description = given.description, category = given.category, \
+                 search_text = given.search_text, version = given.version \
+                 FROM given WHERE permissions.environment_id = given.environment_id AND permissions.id = given.id",
+                CHANGES.given()
+            )
+        });
+        if one_environment(permissions.iter().map(|p| p.environment_id))?.is_none() {
+            return Ok(());
+        }
+        let rows = Packed::new(CHANGES, permissions, |row, p| {
+            row.id(p.environment_id.as_bytes());
+            row.id(p.id.as_bytes());
+            row.optional_text(p.description.as_ref().map(Description::as_str));
+            row.optional_text(p.category.as_ref().map(Category::as_str));
+            row.text(&search_text(p));
+            row.number(p.version.get());
+        });
+        let distinct: HashSet<PermissionId> = permissions.iter().map(|p| p.id).collect();
+        let (count, distinct) = (permissions.len(), distinct.len());
+        self.run(move |c| {
+            let changed = rows.statement(&UPDATE).execute(c)?;
+            must(
+                changed == count && distinct == count,
+                "a changed permission is not there, or given twice",
+            )
+        })
+        .await
+    }
+
+    async fn delete_permissions(&mut self, environment: EnvironmentId, ids: &[PermissionId]) -> Result<(), StoreError> {
+        static UNBIND: LazyLock<String> = LazyLock::new(|| {
+            format!(
+                "{} DELETE FROM role_permissions WHERE environment_id = ?3 \
+                 AND permission_id IN (SELECT id FROM given)",
+                IDS.given()
+            )
+        });
+        static DELETE: LazyLock<String> = LazyLock::new(|| {
+            format!(
+                "{} DELETE FROM permissions WHERE environment_id = ?3 AND id IN (SELECT id FROM given)",
+                IDS.given()
+            )
+        });
+        if ids.is_empty() {
+            return Ok(());
+        }
+        let ids = Packed::ids(ids.iter().map(PermissionId::as_bytes));
+        self.run(move |c| {
+            ids.statement(&UNBIND).bind(environment.as_bytes()).execute(c)?;
+            ids.statement(&DELETE).bind(environment.as_bytes()).execute(c)?;
+            Ok(())
         })
         .await
     }

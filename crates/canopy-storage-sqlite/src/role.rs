@@ -1,7 +1,7 @@
 //! Roles and what they bundle.
 
 use crate::error::must;
-use crate::packed::{Cell, Layout, Packed};
+use crate::packed::{Cell, IDS, Layout, Packed};
 use crate::statement::{Row, Statement};
 use crate::unit_of_work::UnitOfWork;
 use async_trait::async_trait;
@@ -142,6 +142,24 @@ impl RoleReader for UnitOfWork {
         })
         .await
     }
+
+    async fn roles_bundling(
+        &mut self,
+        environment: EnvironmentId,
+        permission: PermissionId,
+    ) -> Result<Vec<Role>, StoreError> {
+        self.run(move |c| {
+            let sql = format!(
+                "{ROLE} FROM roles WHERE environment_id = ?1 AND id IN (SELECT role_id FROM role_permissions \
+                 WHERE environment_id = ?1 AND permission_id = ?2) ORDER BY id"
+            );
+            let statement = Statement::new(&sql)
+                .bind(environment.as_bytes())
+                .bind(permission.as_bytes());
+            statement.all(c, "roles", role)
+        })
+        .await
+    }
 }
 
 #[async_trait]
@@ -196,6 +214,31 @@ impl RoleWriter for UnitOfWork {
             let update = rows.statement(&UPDATE);
             let changed = update.execute_unique(c, Unique::RoleName)?;
             must(changed == count, "a changed role is not there, or given twice")
+        })
+        .await
+    }
+
+    async fn delete_roles(&mut self, environment: EnvironmentId, ids: &[RoleId]) -> Result<(), StoreError> {
+        static UNBIND: LazyLock<String> = LazyLock::new(|| {
+            format!(
+                "{} DELETE FROM role_permissions WHERE environment_id = ?3 AND role_id IN (SELECT id FROM given)",
+                IDS.given()
+            )
+        });
+        static DELETE: LazyLock<String> = LazyLock::new(|| {
+            format!(
+                "{} DELETE FROM roles WHERE environment_id = ?3 AND id IN (SELECT id FROM given)",
+                IDS.given()
+            )
+        });
+        if ids.is_empty() {
+            return Ok(());
+        }
+        let ids = Packed::ids(ids.iter().map(RoleId::as_bytes));
+        self.run(move |c| {
+            ids.statement(&UNBIND).bind(environment.as_bytes()).execute(c)?;
+            ids.statement(&DELETE).bind(environment.as_bytes()).execute(c)?;
+            Ok(())
         })
         .await
     }

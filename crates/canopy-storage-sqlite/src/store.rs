@@ -161,6 +161,21 @@ impl Store for SqliteStore {
         Ok(Box::new(self.begin(&self.writer, begin_writing).await?))
     }
 
+    async fn append_audit_events(&self, events: &[AuditEvent]) -> Result<(), StoreError> {
+        let events = events.to_vec();
+        let mut lease = self.begin(&self.writer, begin_writing).await?.take()?;
+        blocking(move || {
+            let c = lease.connection()?;
+            audit::insert(c, &events, None)?;
+            AnsiTransactionManager::commit_transaction(c).map_err(|error| translate(error, None))
+        })
+        .await?
+    }
+
+    fn installation(&self) -> &dyn Installation {
+        self
+    }
+
     async fn write_once(
         &self,
         _scope: WriteScope,
@@ -180,10 +195,6 @@ impl Store for SqliteStore {
                 self.begin_claimed(&self.writer, begin_writing, Some(claim)).await?,
             ))),
         }
-    }
-
-    fn installation(&self) -> &dyn Installation {
-        self
     }
 
     async fn ping(&self) -> Result<(), StoreError> {

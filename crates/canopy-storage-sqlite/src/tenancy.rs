@@ -2,6 +2,7 @@
 
 use crate::error::must;
 use crate::hierarchy::schema_text;
+use crate::packed::{IDS, Packed};
 use crate::statement::{Row, Statement};
 use crate::unit_of_work::UnitOfWork;
 use async_trait::async_trait;
@@ -13,6 +14,7 @@ use canopy_domain::{
     EnvironmentPlace, HierarchySchema, JsonObject, Slug, Version,
 };
 use diesel::SqliteConnection;
+use std::sync::LazyLock;
 
 const ACCOUNT: &str = "SELECT id, slug, name, settings, version, created_at, updated_at FROM accounts";
 const APPLICATION: &str = "SELECT id, account_id, slug, name, settings, default_environment_id, version, created_at, \
@@ -193,19 +195,24 @@ impl TenancyWriter for UnitOfWork {
                               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
         let account = account.clone();
         self.run(move |c| {
-            let insert = Statement::new(INSERT)
-                .bind(account.id.as_bytes())
-                .bind(account.slug.as_str())
-                .bind(account.name.as_str())
-                .bind(account.settings.as_str())
-                .bind(account.version.get())
-                .bind(account.created_at)
-                .bind(account.updated_at);
+            let insert = account_row(Statement::new(INSERT), &account);
             if insert.attempt(c)?.is_some() {
                 return Ok(());
             }
             let taken = Statement::new("SELECT EXISTS (SELECT 1 FROM accounts WHERE slug = ?1)");
             Err(slug_or_id(taken.bind(account.slug.as_str()), c, Unique::AccountSlug)?)
+        })
+        .await
+    }
+
+    async fn update_account(&mut self, account: &Account) -> Result<(), StoreError> {
+        const UPDATE: &str = "UPDATE accounts SET slug = ?2, name = ?3, settings = ?4, version = ?5, created_at = ?6, \
+                              updated_at = ?7 WHERE id = ?1";
+        let account = account.clone();
+        self.run(move |c| {
+            let update = account_row(Statement::new(UPDATE), &account);
+            let changed = update.execute_unique(c, Unique::AccountSlug)?;
+            must(changed == 1, "a changed account is not there")
         })
         .await
     }
@@ -299,6 +306,69 @@ impl TenancyWriter for UnitOfWork {
         })
         .await
     }
+
+    async fn delete_environments(&mut self, ids: &[EnvironmentId]) -> Result<(), StoreError> {
+        static DELETES: LazyLock<Vec<String>> = LazyLock::new(|| {
+            let delete = |table: &str, column: &str| {
+                let given = IDS.given();
+                format!("{given} DELETE FROM {table} WHERE {column} IN (SELECT id FROM given)")
+            };
+            let contents = CONTENTS.iter().map(|table| delete(table, "environment_id"));
+            contents.chain([delete("environments", "id")]).collect()
+        });
+        const DEFAULT: &str = "SELECT EXISTS (SELECT 1 FROM given CROSS JOIN environments AS e ON e.id = given.id \
+             CROSS JOIN applications AS a ON a.id = e.application_id WHERE a.default_environment_id = e.id)";
+        if ids.is_empty() {
+            return Ok(());
+        }
+        let ids = Packed::ids(ids.iter().map(EnvironmentId::as_bytes));
+        self.run(move |c| {
+            // The foreign key is looked at when the transaction commits, which is late to learn of it.
+            let is_default = ids.statement(&format!("{} {DEFAULT}", IDS.given())).holds(c)?;
+            must(
+                !is_default,
+                "a deleted environment is the default one of its application",
+            )?;
+            for delete in DELETES.iter() {
+                ids.statement(delete).execute(c)?;
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    async fn delete_application(&mut self, id: ApplicationId) -> Result<(), StoreError> {
+        const MEMBERSHIPS: &str = "DELETE FROM memberships WHERE application_id = ?1";
+        const APPLICATION: &str = "DELETE FROM applications WHERE id = ?1";
+        self.run(move |c| {
+            Statement::new(MEMBERSHIPS).bind(id.as_bytes()).execute(c)?;
+            Statement::new(APPLICATION).bind(id.as_bytes()).execute(c)?;
+            Ok(())
+        })
+        .await
+    }
+}
+
+/// Every table with rows of environments, but the audit log: what names others comes before what is named.
+pub(crate) const CONTENTS: [&str; 6] = [
+    "assignments",
+    "role_permissions",
+    "nodes",
+    "roles",
+    "permissions",
+    "change_records",
+];
+
+/// The values of an account's row.
+fn account_row<'a>(statement: Statement<'a>, account: &'a Account) -> Statement<'a> {
+    statement
+        .bind(account.id.as_bytes())
+        .bind(account.slug.as_str())
+        .bind(account.name.as_str())
+        .bind(account.settings.as_str())
+        .bind(account.version.get())
+        .bind(account.created_at)
+        .bind(account.updated_at)
 }
 
 /// The values of an environment's row but its revision.

@@ -209,6 +209,17 @@ impl Decisions {
         }
     }
 
+    /// Lets go of the indexes of environments that are gone. Whoever is about to ask one of them finds no environment.
+    pub(crate) fn end(&self, gone: &[EnvironmentId]) {
+        let mut slots = self.slots.write().unwrap_or_else(PoisonError::into_inner);
+        let ended: Vec<_> = gone
+            .iter()
+            .filter_map(|environment| slots.remove(environment))
+            .collect();
+        drop(slots);
+        ended.iter().for_each(|slot| slot.raise_floor(Revision::END));
+    }
+
     /// Throws indexes away whose state is in doubt.
     pub(crate) fn forget(&self, environments: impl Iterator<Item = EnvironmentId>) {
         for slot in environments.filter_map(|environment| self.slot(environment)) {

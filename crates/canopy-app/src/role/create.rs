@@ -1,9 +1,9 @@
 //! Create a role.
 
-use super::known_permissions;
+use super::{fact, known_permissions};
 use crate::app::AuditEntry;
 use crate::{App, AppError, Call, unit_of_work};
-use canopy_domain::access::{Change, RoleFact};
+use canopy_domain::access::Change;
 use canopy_domain::audit::{AuditCategory, Detail};
 use canopy_domain::port::{StoreError, Unique, WriteScope};
 use canopy_domain::{
@@ -53,13 +53,7 @@ pub async fn run(app: &App, call: &Call, place: &EnvironmentPlace, new: &NewRole
         let entry = AuditEntry::within(place, "role.create", AuditCategory::Catalog)
             .on("role", role.id, &role.name)
             .saying(vec![("permission_ids", Detail::texts(&permissions))]);
-        let fact = RoleFact {
-            id: role.id,
-            name: role.name.clone(),
-            is_active: true,
-            permissions,
-        };
-        let changes = vec![Change::RolePut(fact)];
+        let changes = vec![Change::RolePut(fact(&role, permissions))];
         app.commit_within(tx, call, place, now, changes, entry, &role).await?;
         Ok(role)
     })

@@ -1,15 +1,28 @@
 //! Roles and what they bundle.
 
+pub mod change;
 pub mod create;
+pub mod delete;
 pub mod get;
 pub mod list;
 pub mod replace_permissions;
 
+use canopy_domain::access::RoleFact;
 use canopy_domain::port::ReadTx;
-use canopy_domain::{EnvironmentId, PermissionId, PermissionKey, RoleError};
+use canopy_domain::{EnvironmentId, PermissionId, PermissionKey, Role, RoleError};
 use std::collections::{BTreeSet, HashMap};
 
 use crate::AppError;
+
+/// The role as decisions see it, with what it bundles.
+fn fact(role: &Role, permissions: Vec<PermissionId>) -> RoleFact {
+    RoleFact {
+        id: role.id,
+        name: role.name.clone(),
+        is_active: role.is_active,
+        permissions,
+    }
+}
 
 /// The ids of keys that a role is to bundle.
 async fn known_permissions(

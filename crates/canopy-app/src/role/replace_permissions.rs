@@ -1,9 +1,9 @@
 //! Replace what a role bundles.
 
-use super::known_permissions;
+use super::{fact, known_permissions};
 use crate::app::AuditEntry;
 use crate::{App, AppError, Call, unit_of_work};
-use canopy_domain::access::{Change, RoleFact};
+use canopy_domain::access::Change;
 use canopy_domain::audit::{AuditCategory, Detail};
 use canopy_domain::port::WriteScope;
 use canopy_domain::{EnvironmentPlace, PermissionId, PermissionKey, RoleError, RoleId};
@@ -23,7 +23,7 @@ pub async fn run(
     unit_of_work::retry(|| async {
         let mut tx = app.begin(call, WriteScope::Environment(place.environment)).await?;
         let now = app.now();
-        let mut role = tx.role(place.environment, id).await?.ok_or(RoleError::NotFound)?;
+        let role = tx.role(place.environment, id).await?.ok_or(RoleError::NotFound)?;
         if role.kind.is_system() {
             return Err(RoleError::System.into());
         }
@@ -45,8 +45,7 @@ pub async fn run(
             .await?;
         tx.bind_permissions(place.environment, &pairs(wanted.difference(&bundled).collect()))
             .await?;
-        role.version = role.version.next();
-        role.updated_at = now;
+        let role = role.next(now);
         tx.update_roles(core::slice::from_ref(&role)).await?;
         let entry = AuditEntry::within(place, "role.replace_permissions", AuditCategory::Catalog)
             .on("role", role.id, &role.name)
@@ -54,13 +53,7 @@ pub async fn run(
                 ("added_permission_ids", Detail::texts(wanted.difference(&bundled))),
                 ("removed_permission_ids", Detail::texts(bundled.difference(&wanted))),
             ]);
-        let fact = RoleFact {
-            id,
-            name: role.name.clone(),
-            is_active: role.is_active,
-            permissions: wanted.iter().copied().collect(),
-        };
-        let changes = vec![Change::RolePut(fact)];
+        let changes = vec![Change::RolePut(fact(&role, wanted.into_iter().collect()))];
         app.commit_within(tx, call, place, now, changes, entry, &()).await?;
         Ok(())
     })

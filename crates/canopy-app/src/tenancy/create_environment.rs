@@ -1,34 +1,59 @@
 //! Create an environment.
 
 use super::{NewTenant, audit, store_environment};
+use crate::transfer::{apply, contents};
 use crate::{App, AppError, Call, unit_of_work};
 use canopy_domain::access::{Change, SubjectFact};
 use canopy_domain::audit::Detail;
 use canopy_domain::port::{CommitRecord, WriteScope};
 use canopy_domain::tenancy::ProvisionedEnvironment;
-use canopy_domain::{ApplicationPlace, Environment, TenancyError, Tenant};
+use canopy_domain::transfer::Contents;
+use canopy_domain::transfer::plan::plan;
+use canopy_domain::{ApplicationPlace, Environment, Slug, TenancyError, Tenant};
 
-/// Creates an environment: flat, with one root, the system permissions and the system role. The members of the
-/// application are members in it from the start.
+/// Creates an environment: flat, with one root, the system permissions and the system role; or made of what another
+/// environment of the application is made of. The members of the application are members in it from the start.
 ///
 /// # Errors
-/// [`TenancyError::SlugTaken`]; [`AppError::Store`].
-pub async fn run(app: &App, call: &Call, place: ApplicationPlace, new: &NewTenant) -> Result<Environment, AppError> {
+/// [`TenancyError::SlugTaken`], [`TenancyError::NotFound`] when there is nothing to copy from; [`AppError::Store`].
+pub async fn run(
+    app: &App,
+    call: &Call,
+    place: ApplicationPlace,
+    new: &NewTenant,
+    copy_from: Option<&Slug>,
+) -> Result<Environment, AppError> {
     unit_of_work::retry(|| async {
-        let mut tx = app.begin(call, WriteScope::Application(place.application)).await?;
+        let mut tx = app.begin(call, scope(place, copy_from)).await?;
         let now = app.now();
         let account = tx
             .account(place.account)
             .await?
             .ok_or(TenancyError::NotFound(Tenant::Account))?;
         let siblings = tx.environments(place.application).await?;
+        let source = match copy_from {
+            None => None,
+            Some(slug) => {
+                let found = siblings.iter().find(|sibling| sibling.slug == *slug);
+                let found = found.ok_or(TenancyError::NotFound(Tenant::Environment))?;
+                Some(contents(tx.as_mut(), found.id).await?)
+            }
+        };
         let slug = new.slug(Tenant::Environment, |slug| {
             siblings.iter().any(|sibling| sibling.slug == *slug)
         })?;
-        let made = ProvisionedEnvironment::new(&account, place.application, new.name.clone(), slug, now, &mut || {
-            app.mint()
-        });
+        let mut mint = || app.mint();
+        let mut made = ProvisionedEnvironment::new(&account, place.application, new.name.clone(), slug, now, &mut mint);
+        let document = source.as_ref().map(Contents::document);
+        if let Some(document) = &document {
+            made = made.like(document);
+        }
         let mut changes = store_environment(tx.as_mut(), &made, new.slug.is_some()).await?;
+        if let Some(document) = &document {
+            let plan = plan(document, &Contents::from(&made), now, &mut mint);
+            apply(tx.as_mut(), made.environment.id, &plan, &[]).await?;
+            changes.changes.extend(plan.changes(&[]));
+        }
         let members = tx.members(place.application).await?;
         changes.changes.extend(
             members
@@ -36,7 +61,13 @@ pub async fn run(app: &App, call: &Call, place: ApplicationPlace, new: &NewTenan
                 .map(|member: SubjectFact| Change::SubjectPut(member)),
         );
         let environment = made.environment;
-        let metadata = vec![("slug", Detail::text(&environment.slug))];
+        let metadata = vec![
+            ("slug", Detail::text(&environment.slug)),
+            (
+                "copied_from",
+                Detail::optional(source.map(|source| source.environment.id)),
+            ),
+        ];
         let resource = (Tenant::Environment, environment.id.to_string(), &environment.name);
         let at = (place.account, Some(place.application), Some(environment.id));
         let audit = audit(app, call, now, "environment.create", resource, at, metadata);
@@ -55,4 +86,14 @@ pub async fn run(app: &App, call: &Call, place: ApplicationPlace, new: &NewTenan
         Ok(environment)
     })
     .await
+}
+
+/// What is copied must stay as it is until all of it is read.
+const fn scope(place: ApplicationPlace, copy_from: Option<&Slug>) -> WriteScope {
+    let ApplicationPlace { account, application } = place;
+    if copy_from.is_some() {
+        WriteScope::WholeApplication { account, application }
+    } else {
+        WriteScope::Application(application)
+    }
 }

@@ -1,9 +1,13 @@
 //! Accounts, applications and environments.
 
 pub mod change_access_model;
+pub mod change_account;
+pub mod change_application;
+pub mod change_environment;
 pub mod create_account;
 pub mod create_application;
 pub mod create_environment;
+pub mod delete;
 pub mod get;
 pub mod list;
 

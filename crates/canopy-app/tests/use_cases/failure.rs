@@ -8,6 +8,7 @@ use canopy_app::decisions::Consistency;
 use canopy_app::{App, AppError, BulkMode, tenancy};
 use canopy_domain::Timestamp;
 use canopy_domain::access::{Question, Scope};
+use canopy_domain::audit::AuditEvent;
 use canopy_domain::port::{Begun, Installation, ReadTx, RequestIdentity, Store, StoreError, WriteScope, WriteTx};
 use canopy_storage_memory::MemoryStore;
 use canopy_testkit::{CountingIds, CountingSecrets, FixedClock};
@@ -20,13 +21,14 @@ mockall::mock! {
     impl Store for Failing {
         async fn read(&self) -> Result<Box<dyn ReadTx>, StoreError>;
         async fn write(&self, scope: WriteScope) -> Result<Box<dyn WriteTx>, StoreError>;
+        async fn append_audit_events(&self, events: &[AuditEvent]) -> Result<(), StoreError>;
+        fn installation(&self) -> &'static dyn Installation;
         async fn write_once(
             &self,
             scope: WriteScope,
             request: RequestIdentity,
             since: Timestamp,
         ) -> Result<Begun, StoreError>;
-        fn installation(&self) -> &'static dyn Installation;
         async fn ping(&self) -> Result<(), StoreError>;
     }
 }
@@ -56,6 +58,14 @@ impl Store for FailingFirst {
         self.real.write(scope).await
     }
 
+    async fn append_audit_events(&self, events: &[AuditEvent]) -> Result<(), StoreError> {
+        self.real.append_audit_events(events).await
+    }
+
+    fn installation(&self) -> &dyn Installation {
+        self.real.installation()
+    }
+
     async fn write_once(
         &self,
         scope: WriteScope,
@@ -63,10 +73,6 @@ impl Store for FailingFirst {
         since: Timestamp,
     ) -> Result<Begun, StoreError> {
         self.real.write_once(scope, request, since).await
-    }
-
-    fn installation(&self) -> &dyn Installation {
-        self.real.installation()
     }
 
     async fn ping(&self) -> Result<(), StoreError> {
@@ -149,6 +155,14 @@ impl Store for Gated {
         self.real.write(scope).await
     }
 
+    async fn append_audit_events(&self, events: &[AuditEvent]) -> Result<(), StoreError> {
+        self.real.append_audit_events(events).await
+    }
+
+    fn installation(&self) -> &dyn Installation {
+        self.real.installation()
+    }
+
     async fn write_once(
         &self,
         scope: WriteScope,
@@ -156,10 +170,6 @@ impl Store for Gated {
         since: Timestamp,
     ) -> Result<Begun, StoreError> {
         self.real.write_once(scope, request, since).await
-    }
-
-    fn installation(&self) -> &dyn Installation {
-        self.real.installation()
     }
 
     async fn ping(&self) -> Result<(), StoreError> {

@@ -83,7 +83,7 @@ async fn a_new_environment_is_found_although_its_absence_was_asked_for_before() 
     let slugs = ("acme", "default", "staging");
     assert!(scope::environment(&world.app, &own, slugs).await.is_err());
     let place = world.place.application_place();
-    let made = tenancy::create_environment::run(&world.app, &world.call, place, &tenant("staging"))
+    let made = tenancy::create_environment::run(&world.app, &world.call, place, &tenant("staging"), None)
         .await
         .unwrap();
     assert_eq!(

@@ -6,10 +6,12 @@ use canopy_app::access::evaluate;
 use canopy_app::decisions::Consistency;
 use canopy_app::{App, AppError};
 use canopy_domain::access::{Question, Scope};
+use canopy_domain::audit::AuditEvent;
 use canopy_domain::port::{
     Begun, Installation, News, ReadTx, RequestIdentity, SharedStore, Store, StoreError, WriteScope, WriteTx,
 };
-use canopy_domain::{EnvironmentId, IdentityId, Revision, Timestamp};
+use canopy_domain::tenancy::change::TenantPatch;
+use canopy_domain::{EnvironmentId, IdentityId, Revision, TenancyError, Tenant, Timestamp};
 use canopy_storage_memory::MemoryStore;
 use canopy_testkit::{CountingIds, CountingSecrets};
 use std::sync::Arc;
@@ -248,4 +250,62 @@ async fn without_the_store_a_strong_check_is_refused_rather_than_stale() {
     assert!(matches!(refused, AppError::Store(StoreError::Unavailable(_))));
     shared.is_unreachable.store(false, Ordering::SeqCst);
     assert!(may_read(&world.app, &world, ada, Consistency::Strong).await.is_ok());
+}
+
+/// `production`, which is the default environment, stays; the world's is `development`.
+#[tokio::test]
+async fn no_process_answers_for_an_environment_that_another_one_deleted() {
+    let shared = Shared::new();
+    let world = World::on(Arc::clone(&shared) as Arc<dyn Store>).await;
+    let (viewer, _) = world.bootstrap().await;
+    let other = second(&world);
+    let ada = world.members(&["ada"]).await[0];
+    crate::world::done(&world.assign(&[world.item(ada, viewer)]).await);
+    let follower = tokio::spawn({
+        let other = other.clone();
+        async move { other.decisions().follow().await }
+    });
+    while shared.news.receiver_count() == 0 {
+        tokio::task::yield_now().await;
+    }
+    let slugs = ("acme", "default", "development");
+    let find = || canopy_app::scope::environment(&other, &world.call.caller, slugs);
+    assert_eq!(find().await.unwrap(), world.place);
+    assert!(may_read(&other, &world, ada, Consistency::Eventual).await.unwrap());
+
+    canopy_app::tenancy::delete::environment(&world.app, &world.call, &world.place)
+        .await
+        .unwrap();
+    let is_gone = |error: &AppError| matches!(error, AppError::Tenancy(TenancyError::NotFound(Tenant::Environment)));
+    for app in [&world.app, &other] {
+        let refused = may_read(app, &world, ada, Consistency::Strong).await.unwrap_err();
+        assert!(is_gone(&refused), "{refused}");
+    }
+    assert!(is_gone(&find().await.unwrap_err()), "a path that was looked up before");
+    // The news come in their own time.
+    while let Ok(allowed) = may_read(&other, &world, ada, Consistency::Eventual).await {
+        assert!(allowed);
+        tokio::task::yield_now().await;
+    }
+    follower.abort();
+}
+
+#[tokio::test]
+async fn no_process_follows_a_slug_that_another_one_changed() {
+    let world = World::on(Shared::new()).await;
+    let other = second(&world);
+    let find = |text: &'static str| {
+        let (app, caller) = (&other, &world.call.caller);
+        async move { canopy_app::scope::environment(app, caller, ("acme", "default", text)).await }
+    };
+    assert_eq!(find("development").await.unwrap(), world.place);
+    let renamed = TenantPatch {
+        name: None,
+        slug: Some(crate::world::slug("staging")),
+    };
+    canopy_app::tenancy::change_environment::run(&world.app, &world.call, &world.place, &renamed)
+        .await
+        .unwrap();
+    assert!(find("development").await.is_err());
+    assert_eq!(find("staging").await.unwrap(), world.place);
 }

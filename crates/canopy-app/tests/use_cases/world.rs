@@ -12,7 +12,8 @@ use canopy_domain::assignment::bulk_create::NewAssignment;
 use canopy_domain::audit::listing::AuditQuery;
 use canopy_domain::bulk::Outcome;
 use canopy_domain::identity::create::NewIdentity;
-use canopy_domain::port::{Store, WriteScope};
+use canopy_domain::port::Store;
+use canopy_domain::role::change::RolePatch;
 use canopy_domain::role::listing::RoleQuery;
 use canopy_domain::setup::bootstrap::{BootstrapRequest, BootstrapRole};
 use canopy_domain::*;
@@ -216,44 +217,16 @@ impl World {
         )
     }
 
-    /// Deactivates a role below the use cases, which cannot do that yet.
+    /// Deactivates a role.
     pub async fn switch_role_off(&self, id: RoleId) {
-        let mut tx = self
-            .store
-            .write(WriteScope::Environment(self.place.environment))
+        let role = canopy_app::role::get::run(&self.app, &self.place, id).await.unwrap();
+        let off = RolePatch {
+            is_active: Some(false),
+            ..RolePatch::default()
+        };
+        canopy_app::role::change::run(&self.app, &self.call, &self.place, id, role.version, &off)
             .await
             .unwrap();
-        let mut role = tx.role(self.place.environment, id).await.unwrap().unwrap();
-        role.is_active = false;
-        tx.update_roles(&[role]).await.unwrap();
-        let mut audit = tx
-            .audit_events(self.place.account, &AuditQuery::newest(1))
-            .await
-            .unwrap();
-        let model = audit.pop().unwrap();
-        let audit = canopy_domain::audit::AuditEvent {
-            id: canopy_domain::audit::AuditEventId::new(self.app.mint()),
-            account_id: model.account_id,
-            application_id: None,
-            environment_id: None,
-            actor: model.actor,
-            action: "test.switch",
-            category: model.category,
-            severity: model.severity,
-            outcome: model.outcome,
-            resource_type: "role",
-            resource_id: id.to_string(),
-            resource_label: String::new(),
-            metadata: canopy_domain::audit::Detail::Null,
-            correlation_id: String::new(),
-            created_at: self.app.now(),
-        };
-        let record = canopy_domain::port::CommitRecord {
-            at: self.app.now(),
-            changes: Vec::new(),
-            audit,
-        };
-        tx.commit(record).await.unwrap();
     }
 }
 

@@ -1,5 +1,6 @@
 //! The catalog of permissions of an environment.
 
+pub mod change;
 mod key;
 pub mod listing;
 

@@ -91,6 +91,12 @@ pub trait RoleReader: Send {
         environment: EnvironmentId,
         id: RoleId,
     ) -> Result<Vec<(PermissionId, PermissionKey)>, StoreError>;
+    /// The roles that bundle a permission, by id.
+    async fn roles_bundling(
+        &mut self,
+        environment: EnvironmentId,
+        permission: PermissionId,
+    ) -> Result<Vec<Role>, StoreError>;
 }
 
 /// Everything about permissions and roles at once, for bootstrap and resource permissions.
@@ -191,6 +197,13 @@ pub trait AssignmentReader: Send {
         environment: EnvironmentId,
         ids: &[AssignmentId],
     ) -> Result<Vec<Assignment>, StoreError>;
+    /// The assignments that name one of these roles or one of these nodes, each once, by id.
+    async fn assignments_naming(
+        &mut self,
+        environment: EnvironmentId,
+        roles: &[RoleId],
+        nodes: &[NodeId],
+    ) -> Result<Vec<AssignmentId>, StoreError>;
     /// The environment's assignments that fit the query; `now` decides their state.
     async fn assignment_views(
         &mut self,

@@ -25,7 +25,8 @@ pub trait SharedStore: Send + Sync {
     /// [`StoreError::Unavailable`] or [`StoreError::Busy`] when that cannot be had.
     async fn heads(&self, environments: &[EnvironmentId]) -> Result<Vec<(EnvironmentId, Revision)>, StoreError>;
 
-    /// Tells every process that listens of revisions that were committed. A hint, sent in the background: it may be lost,
+    /// Tells every process that listens of revisions that were committed, and of environments that are gone
+    /// ([`Revision::END`]). A hint, sent in the background: it may be lost,
     /// late or repeated.
     fn announce(&self, revisions: &[(EnvironmentId, Revision)]);
 

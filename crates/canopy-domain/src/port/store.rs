@@ -62,7 +62,7 @@ pub enum Unique {
 
 /// What a write may touch, and so what is locked before it reads anything.
 ///
-/// Locks are taken in one order: identities, applications, environments, each by id. A single-writer store locks itself.
+/// Locks are taken in one order: accounts, identities, applications, environments, each by id. A single-writer store locks itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum WriteScope {
     /// A new account. Nothing is locked; unique slugs decide races.
@@ -71,6 +71,14 @@ pub enum WriteScope {
     Account(AccountId),
     /// The application's own row, or a new environment. Locks the application.
     Application(ApplicationId),
+    /// An application with all that is in it: its slug, its deletion, or that of one of its environments. Locks the account,
+    /// the application, and all of its environments.
+    WholeApplication {
+        /// Its account.
+        account: AccountId,
+        /// The application.
+        application: ApplicationId,
+    },
     /// Anything within one environment. Locks the environment.
     Environment(EnvironmentId),
     /// Memberships of identities in one application. Locks these identities, the application, and all of its environments.

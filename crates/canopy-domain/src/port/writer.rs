@@ -12,8 +12,9 @@
 
 use super::{CommitRecord, KeptAnswer, ReadTx, StoreError};
 use crate::{
-    Account, AccountId, Application, Assignment, AssignmentId, Environment, EnvironmentId, HierarchySchema, Identity,
-    IdentityId, Membership, Node, Permission, PermissionId, Revision, Role, RoleId, Timestamp,
+    Account, AccountId, Application, ApplicationId, Assignment, AssignmentId, Environment, EnvironmentId,
+    HierarchySchema, Identity, IdentityId, Membership, Node, NodeId, Permission, PermissionId, Revision, Role, RoleId,
+    Timestamp,
 };
 use async_trait::async_trait;
 
@@ -22,6 +23,8 @@ use async_trait::async_trait;
 pub trait TenancyWriter: Send {
     /// Stores a new account. [`Unique::AccountSlug`](super::Unique::AccountSlug) may be taken.
     async fn insert_account(&mut self, account: &Account) -> Result<(), StoreError>;
+    /// Overwrites an account's row. [`Unique::AccountSlug`](super::Unique::AccountSlug) may be taken.
+    async fn update_account(&mut self, account: &Account) -> Result<(), StoreError>;
     /// Stores a new application. [`Unique::ApplicationSlug`](super::Unique::ApplicationSlug) may be taken.
     async fn insert_application(&mut self, application: &Application) -> Result<(), StoreError>;
     /// Overwrites an application's row. [`Unique::ApplicationSlug`](super::Unique::ApplicationSlug) may be taken.
@@ -40,6 +43,11 @@ pub trait TenancyWriter: Send {
         environment: &Environment,
         schema: &HierarchySchema,
     ) -> Result<(), StoreError>;
+    /// Removes environments with everything in them, their history too; ids that name nothing are passed over. None of them
+    /// may be the default one of its application.
+    async fn delete_environments(&mut self, ids: &[EnvironmentId]) -> Result<(), StoreError>;
+    /// Removes an application with its memberships; an id that names nothing is passed over. It may have no environment.
+    async fn delete_application(&mut self, id: ApplicationId) -> Result<(), StoreError>;
 }
 
 /// The catalog of permissions.
@@ -47,6 +55,10 @@ pub trait TenancyWriter: Send {
 pub trait PermissionWriter: Send {
     /// Stores new permissions of one environment. [`Unique::PermissionKey`](super::Unique::PermissionKey) may be taken.
     async fn insert_permissions(&mut self, permissions: &[Permission]) -> Result<(), StoreError>;
+    /// Overwrites what can change of permissions of one environment: description, category and version.
+    async fn update_permissions(&mut self, permissions: &[Permission]) -> Result<(), StoreError>;
+    /// Removes permissions, from all roles too; ids that name nothing are passed over.
+    async fn delete_permissions(&mut self, environment: EnvironmentId, ids: &[PermissionId]) -> Result<(), StoreError>;
 }
 
 /// Roles and what they bundle.
@@ -56,6 +68,8 @@ pub trait RoleWriter: Send {
     async fn insert_roles(&mut self, roles: &[Role]) -> Result<(), StoreError>;
     /// Overwrites the rows of roles of one environment. [`Unique::RoleName`](super::Unique::RoleName) may be taken.
     async fn update_roles(&mut self, roles: &[Role]) -> Result<(), StoreError>;
+    /// Removes roles with what they bundle; ids that name nothing are passed over. No assignment may name them.
+    async fn delete_roles(&mut self, environment: EnvironmentId, ids: &[RoleId]) -> Result<(), StoreError>;
     /// Adds permissions to roles; pairs that are there already stay.
     async fn bind_permissions(
         &mut self,
@@ -78,6 +92,9 @@ pub trait NodeWriter: Send {
     async fn insert_nodes(&mut self, nodes: &[Node]) -> Result<(), StoreError>;
     /// Overwrites the rows of nodes of one environment. [`Unique::NodeSlug`](super::Unique::NodeSlug) may be taken.
     async fn update_nodes(&mut self, nodes: &[Node]) -> Result<(), StoreError>;
+    /// Removes nodes; ids that name nothing are passed over. All nodes below them go in the same call, and no assignment
+    /// may name them.
+    async fn delete_nodes(&mut self, environment: EnvironmentId, ids: &[NodeId]) -> Result<(), StoreError>;
 }
 
 /// Identities and their memberships.

@@ -1,5 +1,6 @@
 //! Roles: additive bundles of permissions. There is no deny and no inheritance between roles.
 
+pub mod change;
 pub mod listing;
 
 use crate::id::id_type;
@@ -83,6 +84,18 @@ pub struct Role {
     pub created_at: Timestamp,
     /// When it was last changed.
     pub updated_at: Timestamp,
+}
+
+impl Role {
+    /// The role after a change to it or to what it bundles.
+    #[must_use]
+    pub fn next(self, now: Timestamp) -> Self {
+        Self {
+            version: self.version.next(),
+            updated_at: now,
+            ..self
+        }
+    }
 }
 
 /// Why a change to a role is refused.

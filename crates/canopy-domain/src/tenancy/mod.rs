@@ -1,5 +1,6 @@
 //! Accounts, their applications and the environments in which everything else lives.
 
+pub mod change;
 mod provision;
 mod slug;
 
@@ -149,6 +150,15 @@ pub enum TenancyError {
     /// The slug is taken.
     #[error("a sibling {0} has this slug already")]
     SlugTaken(Tenant),
+    /// An account keeps at least one application.
+    #[error("the last application of an account cannot be deleted")]
+    LastApplication,
+    /// An application keeps at least one environment.
+    #[error("the last environment of an application cannot be deleted")]
+    LastEnvironment,
+    /// The default environment of an application stays for as long as it is that.
+    #[error("the default environment of an application cannot be deleted; make another one the default first")]
+    DefaultEnvironment,
     /// It was changed since the caller read it.
     #[error("the {what} has been changed since it was read")]
     Stale {

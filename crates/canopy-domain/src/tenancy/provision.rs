@@ -2,6 +2,8 @@
 
 use super::{AccessModel, Account, ApplicationId, Environment, EnvironmentId, Slug};
 use crate::access::{Change, NodeFact, PermissionFact, RoleFact};
+use crate::transfer::Document;
+use crate::transfer::plan::filled;
 use crate::{
     DisplayName, HierarchySchema, JsonObject, Node, NodeId, NodeStatus, Permission, PermissionId, PermissionKey,
     PermissionSource, Role, RoleId, RoleKind, RoleName, SYSTEM_PERMISSION_KEYS, Timestamp, Version,
@@ -92,6 +94,17 @@ impl ProvisionedEnvironment {
             permissions,
             admin_role,
         }
+    }
+
+    /// The same with the access model, schema and root of a document, as if it had been made so.
+    #[must_use]
+    pub fn like(mut self, document: &Document) -> Self {
+        self.environment.access_model = document.access_model();
+        self.schema = document.schema().clone();
+        if let Some((slug, root)) = document.root() {
+            self.root = filled(self.root, slug, root);
+        }
+        self
     }
 
     /// What the system role bundles.

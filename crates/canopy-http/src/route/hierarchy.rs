@@ -312,7 +312,7 @@ request_body!(
 
 /// A schema that does not contradict itself.
 #[derive(Debug)]
-struct SchemaInput(HierarchySchema);
+pub(super) struct SchemaInput(pub(super) HierarchySchema);
 
 impl WireValue for SchemaInput {
     fn read(json: &Json<'_>, place: &Place<'_>, faults: &mut Faults) -> Option<Self> {

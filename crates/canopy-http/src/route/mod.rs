@@ -9,6 +9,7 @@ mod permission;
 mod role;
 mod setup;
 mod tenancy;
+mod transfer;
 
 use crate::operation::Operation;
 
@@ -23,6 +24,7 @@ pub(crate) fn operations() -> Vec<Operation> {
         hierarchy::operations(),
         identity::operations(),
         tenancy::operations(),
+        transfer::operations(),
         audit::operations(),
     ]
     .into_iter()

@@ -1,15 +1,16 @@
 //! The catalog of permissions.
 
-use crate::answer::{Found, Listing, MadeAll, Representation};
+use crate::answer::{Found, Listing, MadeAll, NoContent, Representation};
 use crate::error_code::ErrorCode as E;
 use crate::idempotency::Repeatable;
-use crate::input::Body;
+use crate::input::{Body, IfMatch};
 use crate::operation::Operation;
 use crate::problem::Problem;
 use crate::request::Request;
-use crate::wire::{Batch, Instant, Search, ShownSource, request_body, request_query};
+use crate::wire::{Batch, Instant, Patch, Search, ShownSource, request_body, request_query};
 use canopy_app::permission::create::NewPermission;
-use canopy_app::permission::{create, get, list};
+use canopy_app::permission::{change, create, delete, get, list};
+use canopy_domain::permission::change::PermissionPatch;
 use canopy_domain::permission::listing::PermissionQuery;
 use canopy_domain::{
     ApplicationId, Category, Description, EnvironmentPlace, Permission, PermissionId, PermissionKey, PermissionSource,
@@ -35,6 +36,19 @@ pub(super) fn operations() -> Vec<Operation> {
             .needs("permission.read")
             .fails(&[E::PermissionNotFound])
             .by(get_permission),
+        Operation::patch("/permissions/{permissionId}", "changePermission")
+            .says(TAG, "Change the description or category of a permission.")
+            .needs("permission.manage")
+            .fails(&[E::PermissionNotFound, E::SystemPermission])
+            .by(patch_permission),
+        Operation::delete("/permissions/{permissionId}", "deletePermission")
+            .says(
+                TAG,
+                "Delete a permission; with `force` also one that roles bundle, which then do so no longer.",
+            )
+            .needs("permission.manage")
+            .fails(&[E::PermissionNotFound, E::SystemPermission, E::PermissionInUse])
+            .by(delete_permission),
     ]
 }
 
@@ -107,6 +121,24 @@ request_body!(
     }
 );
 
+request_body!(
+    /// A change to a permission.
+    struct ChangePermission {
+        /// What it allows, for people; null for nothing.
+        description: Patch<Description>,
+        /// The group it is shown in; null for none.
+        category: Patch<Category>,
+    }
+);
+
+request_query!(
+    /// How.
+    struct DeletePermission {
+        /// Takes the permission from the roles that bundle it.
+        force: bool = false,
+    }
+);
+
 async fn list_permissions(
     request: Request<EnvironmentPlace, (), ListPermissions>,
 ) -> Result<Listing<PermissionBody>, Problem> {
@@ -148,4 +180,28 @@ async fn get_permission(request: Request<EnvironmentPlace, PermissionId>) -> Res
         .run(move |app, _| async move { get::run(&app, &place, id).await })
         .await?;
     Ok(Found(PermissionBody::of(place.application)(found)))
+}
+
+async fn patch_permission(
+    request: Request<EnvironmentPlace, PermissionId, (), IfMatch<Body<ChangePermission>>>,
+) -> Result<Found<PermissionBody>, Problem> {
+    let (IfMatch { input, version }, request) = request.take_body();
+    let (place, id, body) = (request.scope, request.id, input.0);
+    let asked = PermissionPatch {
+        description: body.description.into(),
+        category: body.category.into(),
+    };
+    let changed =
+        request.run(move |app, call| async move { change::run(&app, &call, &place, id, version, &asked).await });
+    Ok(Found(PermissionBody::of(place.application)(changed.await?)))
+}
+
+async fn delete_permission(
+    request: Request<EnvironmentPlace, PermissionId, DeletePermission, IfMatch<()>>,
+) -> Result<NoContent, Problem> {
+    let (place, id, force, version) = (request.scope, request.id, request.query.force, request.body.version);
+    request
+        .run(move |app, call| async move { delete::run(&app, &call, &place, id, version, force).await })
+        .await?;
+    Ok(NoContent)
 }

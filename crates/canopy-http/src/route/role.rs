@@ -1,15 +1,16 @@
 //! Roles and what they bundle.
 
-use crate::answer::{Created, Found, Listing, Representation, Texts};
+use crate::answer::{Created, Found, Listing, NoContent, Representation, Texts};
 use crate::error_code::ErrorCode as E;
 use crate::idempotency::Repeatable;
-use crate::input::Body;
+use crate::input::{Body, IfMatch};
 use crate::operation::Operation;
 use crate::problem::Problem;
 use crate::request::Request;
-use crate::wire::{Instant, request_body, request_query};
+use crate::wire::{Given, Instant, Patch, request_body, request_query};
 use canopy_app::role::create::NewRole;
-use canopy_app::role::{create, get, list, replace_permissions};
+use canopy_app::role::{change, create, delete, get, list, replace_permissions};
+use canopy_domain::role::change::RolePatch;
 use canopy_domain::role::listing::{RoleQuery, RoleTypeFilter, RoleView};
 use canopy_domain::{ApplicationId, Description, EnvironmentPlace, PermissionKey, Role, RoleId, RoleName};
 use serde::Serialize;
@@ -33,6 +34,19 @@ pub(super) fn operations() -> Vec<Operation> {
             .needs("role.read")
             .fails(&[E::RoleNotFound])
             .by(get_role),
+        Operation::patch("/roles/{roleId}", "changeRole")
+            .says(TAG, "Change the name, description or switch of a role.")
+            .needs("role.manage")
+            .fails(&[E::RoleNotFound, E::SystemRole, E::RoleNameTaken])
+            .by(patch_role),
+        Operation::delete("/roles/{roleId}", "deleteRole")
+            .says(
+                TAG,
+                "Delete a role; with `force` also one that is assigned, with its assignments.",
+            )
+            .needs("role.manage")
+            .fails(&[E::RoleNotFound, E::SystemRole, E::RoleInUse])
+            .by(delete_role),
         Operation::get("/roles/{roleId}/permissions", "listRolePermissions")
             .says(TAG, "List the keys that a role bundles.")
             .needs("role.read")
@@ -160,6 +174,26 @@ request_body!(
 );
 
 request_body!(
+    /// A change to a role.
+    struct ChangeRole {
+        /// Its name, unique in the environment without regard to case.
+        name: Given<RoleName>,
+        /// What it is for, for people; null for nothing.
+        description: Patch<Description>,
+        /// An inactive role grants nothing.
+        is_active: Given<bool>,
+    }
+);
+
+request_query!(
+    /// How.
+    struct DeleteRole {
+        /// Removes the assignments of the role with it.
+        force: bool = false,
+    }
+);
+
+request_body!(
     /// What a role bundles.
     struct ReplaceRolePermissions {
         /// The keys; each must be in the catalog.
@@ -206,6 +240,31 @@ async fn get_role(request: Request<EnvironmentPlace, RoleId>) -> Result<Found<Ro
         .run(move |app, _| async move { get::run(&app, &place, id).await })
         .await?;
     Ok(Found(RoleBody::of(place.application, role)))
+}
+
+async fn patch_role(
+    request: Request<EnvironmentPlace, RoleId, (), IfMatch<Body<ChangeRole>>>,
+) -> Result<Found<RoleBody>, Problem> {
+    let (IfMatch { input, version }, request) = request.take_body();
+    let (place, id, body) = (request.scope, request.id, input.0);
+    let asked = RolePatch {
+        name: body.name.0,
+        description: body.description.into(),
+        is_active: body.is_active.0,
+    };
+    let changed =
+        request.run(move |app, call| async move { change::run(&app, &call, &place, id, version, &asked).await });
+    Ok(Found(RoleBody::of(place.application, changed.await?)))
+}
+
+async fn delete_role(
+    request: Request<EnvironmentPlace, RoleId, DeleteRole, IfMatch<()>>,
+) -> Result<NoContent, Problem> {
+    let (place, id, force, version) = (request.scope, request.id, request.query.force, request.body.version);
+    request
+        .run(move |app, call| async move { delete::run(&app, &call, &place, id, version, force).await })
+        .await?;
+    Ok(NoContent)
 }
 
 async fn get_role_permissions(request: Request<EnvironmentPlace, RoleId>) -> Result<Texts, Problem> {

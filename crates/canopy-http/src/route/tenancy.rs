@@ -1,19 +1,22 @@
 //! Accounts, applications and environments.
 
-use crate::answer::{Created, Found, Listing, Representation};
+use crate::answer::{Created, Found, Listing, NoContent, Representation};
 use crate::error_code::ErrorCode as E;
 use crate::idempotency::Repeatable;
-use crate::input::Body;
+use crate::input::{Body, IfMatch};
 use crate::operation::Operation;
 use crate::problem::Problem;
 use crate::request::Request;
 use crate::scope::Installation;
-use crate::wire::{Instant, ShownModel, object, request_body};
+use crate::wire::{Given, Instant, Patch, ShownModel, object, request_body};
 use canopy_app::tenancy::{
-    NewTenant, change_access_model, create_account, create_application, create_environment, get, list,
+    NewTenant, change_access_model, change_account, change_application, change_environment, create_account,
+    create_application, create_environment, delete, get, list,
 };
+use canopy_domain::tenancy::change::{AccountPatch, TenantPatch};
 use canopy_domain::{
-    AccessModel, Account, AccountId, Application, ApplicationPlace, DisplayName, Environment, EnvironmentPlace, Slug,
+    AccessModel, Account, AccountId, Application, ApplicationPlace, DisplayName, Environment, EnvironmentPlace,
+    JsonObject, Slug,
 };
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -38,6 +41,9 @@ pub(super) fn operations() -> Vec<Operation> {
         Operation::get("", "getAccount")
             .says(ACCOUNTS, "Get the account.")
             .by(get_account),
+        Operation::patch("", "changeAccount")
+            .says(ACCOUNTS, "Change the name or settings of the account.")
+            .by(patch_account),
         Operation::get("/applications", "listApplications")
             .says(APPLICATIONS, "List the applications of the account, by slug.")
             .by(list_applications),
@@ -51,19 +57,48 @@ pub(super) fn operations() -> Vec<Operation> {
         Operation::get("", "getApplication")
             .says(APPLICATIONS, "Get the application.")
             .by(get_application),
+        Operation::patch("", "changeApplication")
+            .says(APPLICATIONS, "Change the name or slug of the application.")
+            .fails(&[E::ApplicationSlugTaken])
+            .by(patch_application),
+        Operation::delete("", "deleteApplication")
+            .says(
+                APPLICATIONS,
+                "Delete the application with its environments and memberships. The last one stays.",
+            )
+            .fails(&[E::LastApplication])
+            .by(delete_application),
+        Operation::put("/default-environment", "changeDefaultEnvironment")
+            .says(
+                APPLICATIONS,
+                "Make another environment the default one of the application.",
+            )
+            .fails(&[E::EnvironmentNotFound])
+            .by(put_default_environment),
         Operation::get("/environments", "listEnvironments")
             .says(ENVIRONMENTS, "List the environments of the application, by slug.")
             .by(list_environments),
         Operation::post("/environments", "createEnvironment")
             .says(
                 ENVIRONMENTS,
-                "Make an environment: flat, with one root and the system permissions.",
+                "Make an environment: flat, with one root and the system permissions; or a copy of another one, without assignments.",
             )
-            .fails(&[E::EnvironmentSlugTaken])
+            .fails(&[E::EnvironmentSlugTaken, E::EnvironmentNotFound])
             .by(post_environment),
         Operation::get("", "getEnvironment")
             .says(ENVIRONMENTS, "Get the environment.")
             .by(get_environment),
+        Operation::patch("", "changeEnvironment")
+            .says(ENVIRONMENTS, "Change the name or slug of the environment.")
+            .fails(&[E::EnvironmentSlugTaken])
+            .by(patch_environment),
+        Operation::delete("", "deleteEnvironment")
+            .says(
+                ENVIRONMENTS,
+                "Delete the environment with everything in it. The last one and the default one stay.",
+            )
+            .fails(&[E::LastEnvironment, E::DefaultEnvironment])
+            .by(delete_environment),
         Operation::get("/access-model", "getAccessModel")
             .says(ENVIRONMENTS, "Get whether the environment is flat or a hierarchy.")
             .by(get_access_model),
@@ -138,7 +173,7 @@ impl ApplicationBody {
 /// An environment.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Environment)]
-struct EnvironmentBody {
+pub(super) struct EnvironmentBody {
     id: Uuid,
     application_id: Uuid,
     name: String,
@@ -153,7 +188,7 @@ struct EnvironmentBody {
 }
 
 impl EnvironmentBody {
-    fn of(environment: &Environment) -> Self {
+    pub(super) fn of(environment: &Environment) -> Self {
         Self {
             id: environment.id.as_uuid(),
             application_id: environment.application_id.as_uuid(),
@@ -204,7 +239,7 @@ struct AccessModelBody {
 impl Representation for AccessModelBody {}
 
 request_body!(
-    /// A new account, application or environment.
+    /// A new account or application.
     struct CreateTenant {
         /// Its name, as people read it.
         name: DisplayName,
@@ -212,6 +247,55 @@ request_body!(
         slug: Option<Slug>,
     }
 );
+
+request_body!(
+    /// A new environment.
+    struct CreateEnvironment {
+        /// Its name, as people read it.
+        name: DisplayName,
+        /// Its name in paths; made from the name where it is not given.
+        slug: Option<Slug>,
+        /// The slug of an environment of the application whose catalog, roles, schema and tree it gets.
+        copy_from: Option<Slug>,
+    }
+);
+
+request_body!(
+    /// A change to an account.
+    struct ChangeAccount {
+        /// Its name, as people read it.
+        name: Given<DisplayName>,
+        /// What the customer keeps with it; null for nothing.
+        settings: Patch<JsonObject>,
+    }
+);
+
+request_body!(
+    /// A change to an application or environment.
+    struct ChangeTenant {
+        /// Its name, as people read it.
+        name: Given<DisplayName>,
+        /// Its name in paths.
+        slug: Given<Slug>,
+    }
+);
+
+request_body!(
+    /// Which environment stands for the application where none is named.
+    struct ChangeDefaultEnvironment {
+        /// The slug of the environment.
+        slug: Slug,
+    }
+);
+
+impl From<ChangeTenant> for TenantPatch {
+    fn from(body: ChangeTenant) -> Self {
+        Self {
+            name: body.name.0,
+            slug: body.slug.0,
+        }
+    }
+}
 
 request_body!(
     /// An access model.
@@ -259,6 +343,20 @@ async fn get_account(request: Request<AccountId>) -> Result<Found<AccountBody>, 
     Ok(Found(AccountBody::of(&account)))
 }
 
+async fn patch_account(
+    request: Request<AccountId, (), (), IfMatch<Body<ChangeAccount>>>,
+) -> Result<Found<AccountBody>, Problem> {
+    let (IfMatch { input, version }, request) = request.take_body();
+    let (id, body) = (request.scope, input.0);
+    let asked = AccountPatch {
+        name: body.name.0,
+        settings: body.settings.into(),
+    };
+    let changed =
+        request.run(move |app, call| async move { change_account::run(&app, &call, id, version, &asked).await });
+    Ok(Found(AccountBody::of(&changed.await?)))
+}
+
 async fn list_applications(request: Request<AccountId>) -> Result<Listing<ApplicationBody>, Problem> {
     let account = request.scope;
     let applications = request
@@ -289,6 +387,35 @@ async fn get_application(request: Request<ApplicationPlace>) -> Result<Found<App
     Ok(Found(ApplicationBody::of(&application)))
 }
 
+async fn patch_application(
+    request: Request<ApplicationPlace, (), (), IfMatch<Body<ChangeTenant>>>,
+) -> Result<Found<ApplicationBody>, Problem> {
+    let (IfMatch { input, version }, request) = request.take_body();
+    let (place, asked) = (request.scope, TenantPatch::from(input.0));
+    let changed =
+        request.run(move |app, call| async move { change_application::run(&app, &call, place, version, &asked).await });
+    Ok(Found(ApplicationBody::of(&changed.await?)))
+}
+
+async fn delete_application(request: Request<ApplicationPlace>) -> Result<NoContent, Problem> {
+    let place = request.scope;
+    request
+        .run(move |app, call| async move { delete::application(&app, &call, place).await })
+        .await?;
+    Ok(NoContent)
+}
+
+async fn put_default_environment(
+    request: Request<ApplicationPlace, (), (), Body<ChangeDefaultEnvironment>>,
+) -> Result<Found<ApplicationBody>, Problem> {
+    let (Body(body), request) = request.take_body();
+    let place = request.scope;
+    let changed = request.run(move |app, call| async move {
+        change_application::default_environment(&app, &call, place, &body.slug).await
+    });
+    Ok(Found(ApplicationBody::of(&changed.await?)))
+}
+
 async fn list_environments(request: Request<ApplicationPlace>) -> Result<Listing<EnvironmentBody>, Problem> {
     let id = request.scope.application;
     let environments = request
@@ -298,11 +425,16 @@ async fn list_environments(request: Request<ApplicationPlace>) -> Result<Listing
 }
 
 async fn post_environment(
-    request: NewOne<ApplicationPlace>,
+    request: Request<ApplicationPlace, (), (), Body<CreateEnvironment>>,
 ) -> Result<Repeatable<Created<CreatedEnvironment>>, Problem> {
-    let (new, request) = request.take_body();
-    let (place, new) = (request.scope, NewTenant::from(new.0));
-    let create = move |app, call| async move { create_environment::run(&app, &call, place, &new).await };
+    let (Body(body), request) = request.take_body();
+    let (place, source) = (request.scope, body.copy_from);
+    let new = NewTenant {
+        name: body.name,
+        slug: body.slug,
+    };
+    let create =
+        move |app, call| async move { create_environment::run(&app, &call, place, &new, source.as_ref()).await };
     request
         .write(create, |environment| {
             Ok(Created {
@@ -319,6 +451,24 @@ async fn post_environment(
 
 async fn get_environment(request: Request<EnvironmentPlace>) -> Result<Found<EnvironmentBody>, Problem> {
     Ok(Found(EnvironmentBody::of(&environment(&request).await?)))
+}
+
+async fn patch_environment(
+    request: Request<EnvironmentPlace, (), (), Body<ChangeTenant>>,
+) -> Result<Found<EnvironmentBody>, Problem> {
+    let (Body(body), request) = request.take_body();
+    let (place, asked) = (request.scope, TenantPatch::from(body));
+    let changed =
+        request.run(move |app, call| async move { change_environment::run(&app, &call, &place, &asked).await });
+    Ok(Found(EnvironmentBody::of(&changed.await?)))
+}
+
+async fn delete_environment(request: Request<EnvironmentPlace>) -> Result<NoContent, Problem> {
+    let place = request.scope;
+    request
+        .run(move |app, call| async move { delete::environment(&app, &call, &place).await })
+        .await?;
+    Ok(NoContent)
 }
 
 async fn get_access_model(request: Request<EnvironmentPlace>) -> Result<Found<AccessModelBody>, Problem> {

@@ -15,7 +15,7 @@ pub(crate) use query::{
     Limit, PageNumber, QueryField, QueryInput, QueryReader, QueryValue, Search, Take, page, query_or, query_parameter,
     request_query,
 };
-pub(crate) use schema::{Components, described, words};
+pub(crate) use schema::{Components, anything, array, described, words};
 pub(crate) use show::{
     Instant, ShownAccessType, ShownActorType, ShownAuditCategory, ShownAuditOutcome, ShownAuditSeverity,
     ShownMembership, ShownModel, ShownNodeStatus, ShownReason, ShownSource, ShownStatus, object, object_text,

@@ -64,6 +64,11 @@ pub(crate) fn words(words: impl Iterator<Item = &'static str>) -> Object {
         .build()
 }
 
+/// Any value.
+pub(crate) fn anything() -> RefOr<Schema> {
+    ObjectBuilder::new().schema_type(SchemaType::AnyValue).build().into()
+}
+
 /// A list of so many items.
 pub(crate) fn array(items: RefOr<Schema>, min: usize, max: usize) -> RefOr<Schema> {
     let array = ArrayBuilder::new().items(items).max_items(Some(max));

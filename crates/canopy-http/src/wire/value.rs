@@ -10,11 +10,12 @@ use canopy_domain::assignment::listing::AssignmentSort;
 use canopy_domain::audit::{ActorType, AuditCategory, AuditEventId, AuditOutcome, AuditSeverity};
 use canopy_domain::identity::listing::{IdentitySort, IdentityStatus};
 use canopy_domain::role::listing::RoleTypeFilter;
+use canopy_domain::transfer::SlugPath;
 use canopy_domain::{
     AccessModel, AccountId, ApplicationId, AssignmentId, AssignmentStatus, AvatarUrl, Category, Description,
     DisplayName, Email, EmailError, EnvironmentId, ExternalId, IdentityId, JsonObject, JsonObjectError, NodeId,
-    NodeType, NodeTypeError, PermissionId, PermissionKey, PermissionKeyError, PermissionSource, PersonName, RoleId,
-    RoleName, Slug, SlugError, SortOrder, TextError, Timestamp, TimestampError,
+    NodeStatus, NodeType, NodeTypeError, PermissionId, PermissionKey, PermissionKeyError, PermissionSource, PersonName,
+    RoleId, RoleName, Slug, SlugError, SortOrder, TextError, Timestamp, TimestampError,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use utoipa::openapi::schema::{
@@ -163,6 +164,7 @@ texts!(
     ExternalId => 1, ExternalId::MAX_CHARS, PRINTABLE;
     AvatarUrl => 1, AvatarUrl::MAX_CHARS, PRINTABLE;
     Slug => 1, Slug::MAX_CHARS, "^[a-z0-9]([a-z0-9-]*[a-z0-9])?$";
+    SlugPath => 1, SlugPath::MAX_CHARS, "^[a-z0-9]([a-z0-9-]*[a-z0-9])?(/[a-z0-9]([a-z0-9-]*[a-z0-9])?)*$";
     NodeType => 1, NodeType::MAX_CHARS, "^[A-Za-z0-9_-]+$";
     PermissionKey => 3, PermissionKey::MAX_CHARS, "^[A-Za-z0-9_/:-]{1,100}(\\.[A-Za-z0-9_/:-]{1,100})+$";
 );
@@ -270,6 +272,7 @@ word_sets!(
     AuditSeverity,
     IdentitySort,
     IdentityStatus,
+    NodeStatus,
     PermissionSource,
     RoleTypeFilter,
     SortOrder

@@ -77,6 +77,7 @@ async fn people_without_assignment(app: &App, place: &EnvironmentPlace) -> Resul
         not_member_of: None,
         status: None,
         has_any_assignment: Some(false),
+        assigned_in: Some(place.environment),
         search: None,
         sort: IdentitySort::Email,
         order: SortOrder::Ascending,

@@ -39,6 +39,7 @@ async fn an_empty_store_becomes_the_demo() {
         not_member_of: None,
         status: None,
         has_any_assignment: None,
+        assigned_in: None,
         search: None,
         sort: IdentitySort::Email,
         order: SortOrder::Ascending,

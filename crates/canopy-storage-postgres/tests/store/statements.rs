@@ -140,6 +140,14 @@ async fn all_calls(store: &PgStore, size: usize) -> Vec<(&'static str, u64)> {
     read_everything(store, &world, &mut counter).await;
     let mut tx = store.write(WriteScope::Environment(id)).await.unwrap();
     counter.note("write");
+    tx.update_permissions(&permissions).await.unwrap();
+    counter.note("update_permissions");
+    let (role_ids, node_ids): (Vec<_>, Vec<_>) = held.iter().map(|one| (one.key.role, one.key.node)).unzip();
+    assert_eq!(
+        tx.assignments_naming(id, &role_ids, &node_ids).await.unwrap().len(),
+        size
+    );
+    counter.note("assignments_naming");
     tx.delete_assignments(id, &held_ids).await.unwrap();
     counter.note("delete_assignments");
     let one = ids[0];
@@ -164,6 +172,20 @@ async fn all_calls(store: &PgStore, size: usize) -> Vec<(&'static str, u64)> {
     counter.note("update_identity");
     tx.delete_identity(place.account, one).await.unwrap();
     counter.note("delete_identity");
+    let granted: Vec<_> = all.iter().map(|one| one.id).collect();
+    tx.delete_assignments(id, &granted).await.unwrap();
+    counter.note("delete_assignments of all");
+    tx.delete_nodes(id, &node_ids).await.unwrap();
+    counter.note("delete_nodes");
+    tx.delete_roles(id, &role_ids).await.unwrap();
+    counter.note("delete_roles");
+    let permission_ids: Vec<_> = permissions.iter().map(|one| one.id).collect();
+    tx.delete_permissions(id, &permission_ids).await.unwrap();
+    counter.note("delete_permissions");
+    tx.delete_environments(&[world.production.environment.id])
+        .await
+        .unwrap();
+    counter.note("delete_environments");
     drop(tx);
     counter.counts
 }
@@ -220,6 +242,7 @@ async fn read_everything(store: &PgStore, world: &World, counter: &mut Counter<'
     counter.note("roles");
     tx.role(id, world.development.reader.id).await.unwrap();
     tx.role_permissions(id, world.development.reader.id).await.unwrap();
+    tx.roles_bundling(id, world.development.read.id).await.unwrap();
     tx.permissions(id, &PermissionQuery::default()).await.unwrap();
     tx.permission(id, world.development.read.id).await.unwrap();
     tx.nodes(id).await.unwrap();

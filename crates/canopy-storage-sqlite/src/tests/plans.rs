@@ -58,6 +58,7 @@ async fn read_everything(unit: &mut UnitOfWork, world: &World) {
     unit.permission_ids(id, &[key("note.read")]).await.unwrap();
     unit.roles(id, &RoleQuery::default()).await.unwrap();
     unit.role_permissions(id, world.development.reader.id).await.unwrap();
+    unit.roles_bundling(id, world.development.read.id).await.unwrap();
     unit.catalog(id).await.unwrap();
     unit.setup_summaries(account).await.unwrap();
     unit.root_node(id).await.unwrap();
@@ -80,6 +81,9 @@ async fn read_everything(unit: &mut UnitOfWork, world: &World) {
         .await
         .unwrap();
     unit.assignments(id, &[world.maker.id()]).await.unwrap();
+    unit.assignments_naming(id, &[world.development.reader.id], &[eu.id])
+        .await
+        .unwrap();
     unit.assignment_summary(id, now).await.unwrap();
     unit.snapshot(id).await.unwrap();
     unit.revision(id).await.unwrap();
@@ -152,6 +156,7 @@ async fn write_everything(mut unit: UnitOfWork, world: &World) {
     let identity = maker.identity(world.account.id, "New One");
     let membership = maker.membership(identity.id, world.application.id, MembershipStatus::Active);
     let held = maker.assignment(id, assignment_key(identity.id, role.id, node.id));
+    unit.update_account(&world.account).await.unwrap();
     unit.update_application(&world.application).await.unwrap();
     unit.update_environment(&development.environment, &development.schema)
         .await
@@ -171,7 +176,7 @@ async fn write_everything(mut unit: UnitOfWork, world: &World) {
     unit.unbind_permissions(id, &[(role.id, permission.id)]).await.unwrap();
     unit.insert_nodes(std::slice::from_ref(&node)).await.unwrap();
     assert!(unit.insert_nodes(std::slice::from_ref(&node)).await.is_err());
-    unit.update_nodes(&[node]).await.unwrap();
+    unit.update_nodes(std::slice::from_ref(&node)).await.unwrap();
     unit.insert_identities(std::slice::from_ref(&identity)).await.unwrap();
     assert!(unit.insert_identities(std::slice::from_ref(&identity)).await.is_err());
     unit.update_identity(&identity).await.unwrap();
@@ -195,6 +200,16 @@ async fn write_everything(mut unit: UnitOfWork, world: &World) {
     unit.delete_assignments(id, &[held.id]).await.unwrap();
     unit.revoke_all(&[id, maker.id()], identity.id).await.unwrap();
     unit.delete_identity(world.account.id, identity.id).await.unwrap();
+    unit.update_permissions(std::slice::from_ref(&permission))
+        .await
+        .unwrap();
+    unit.delete_nodes(id, &[node.id]).await.unwrap();
+    unit.delete_roles(id, &[role.id]).await.unwrap();
+    unit.delete_permissions(id, &[permission.id]).await.unwrap();
+    unit.delete_environments(&[world.production.environment.id])
+        .await
+        .unwrap();
+    unit.delete_application(maker.id()).await.unwrap();
     Box::new(unit)
         .commit(maker.record(world.account.id, &[id]))
         .await

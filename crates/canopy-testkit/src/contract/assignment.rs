@@ -2,7 +2,7 @@
 
 use super::assignment_listing::{all, ids, listed};
 use super::support::{
-    TestStore, acme, acme_and_zeta, assert_bug, assert_duplicate, micros_after, reading, writing, writing_in,
+    TestStore, acme, acme_and_zeta, assert_bug, assert_duplicate, micros_after, reading, sorted, writing, writing_in,
 };
 use crate::fixture::{assignment_key, window, window_from};
 use canopy_domain::assignment::bulk_create::{AssignableRole, AssignmentFacts};
@@ -365,4 +365,37 @@ pub async fn forty_thousand_assignments_are_stored_changed_and_deleted_in_one_ca
     world.commit(tx, &[here.id()]).await;
     let left = listed(&store, here.id(), &all(), world.maker.now()).await;
     assert_eq!(left, ids[..1]);
+}
+
+pub async fn assignments_are_found_by_the_roles_and_nodes_they_name(store: TestStore) {
+    let (acme, zeta) = acme_and_zeta(&store).await;
+    let here = &acme.development;
+    let made = [
+        acme.assignment(acme.ada(), &here.reader, &here.eu),
+        acme.assignment(acme.ada(), &here.editor, &here.eu),
+        acme.assignment(acme.alan(), &here.editor, &here.us),
+    ];
+    acme.assign(store.as_ref(), &made).await;
+    let [first, second, third] = made.each_ref().map(|one| one.id);
+    let mut tx = reading(&store).await;
+    let nobody = || (acme.maker.id(), acme.maker.id());
+    for (roles, nodes, expected) in [
+        (vec![here.reader.id], vec![], vec![first]),
+        (vec![here.editor.id, here.editor.id], vec![], vec![second, third]),
+        (vec![], vec![here.eu.id], vec![first, second]),
+        (
+            vec![here.editor.id],
+            vec![here.eu.id, here.us.id],
+            vec![first, second, third],
+        ),
+        (vec![nobody().0], vec![nobody().1], vec![]),
+        (vec![], vec![], vec![]),
+    ] {
+        let found = tx.assignments_naming(here.id(), &roles, &nodes).await.unwrap();
+        assert_eq!(found, sorted(expected));
+    }
+    for other in [acme.production.id(), zeta.development.id(), acme.maker.id()] {
+        let found = tx.assignments_naming(other, &[here.reader.id], &[here.eu.id]).await;
+        assert_eq!(found.unwrap(), []);
+    }
 }

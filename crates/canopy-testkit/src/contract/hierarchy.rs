@@ -364,3 +364,39 @@ pub async fn nodes_of_one_environment_are_nothing_to_another(store: TestStore) {
     assert_eq!(tx.root_node(nowhere).await.unwrap(), None);
     assert_eq!(tx.node(acme.development.id(), acme.maker.id()).await.unwrap(), None);
 }
+
+pub async fn deleting_nodes_takes_a_whole_subtree_at_once(store: TestStore) {
+    let world = acme(&store).await;
+    let (here, there) = (&world.development, &world.production);
+    let mut tx = writing_in(&store, here.id()).await;
+    // In no order; that of another environment is not there.
+    let gone = [
+        here.eu.id,
+        here.berlin.id,
+        there.us.id,
+        world.maker.id(),
+        here.paris.id,
+        here.eu.id,
+    ];
+    tx.delete_nodes(here.id(), &gone).await.unwrap();
+    // Its place is free.
+    let again = world.maker.node(here.id(), here.root.id, "region", "eu");
+    tx.insert_nodes(std::slice::from_ref(&again)).await.unwrap();
+    world.commit(tx, &[here.id()]).await;
+    let mut tx = reading(&store).await;
+    let left = tx.nodes(here.id()).await.unwrap();
+    assert_eq!(left, [here.root.clone(), again, here.us.clone()]);
+    assert_eq!(tx.nodes(there.id()).await.unwrap().len(), 5);
+}
+
+pub async fn a_node_that_something_stands_on_is_not_deleted(store: TestStore) {
+    let world = acme(&store).await;
+    let here = &world.development;
+    let held = world.assignment(world.ada(), &here.reader, &here.us);
+    world.assign(store.as_ref(), std::slice::from_ref(&held)).await;
+    for gone in [vec![here.eu.id], vec![here.eu.id, here.berlin.id], vec![here.us.id]] {
+        let mut tx = writing_in(&store, here.id()).await;
+        assert_bug(tx.delete_nodes(here.id(), &gone).await);
+    }
+    assert_eq!(reading(&store).await.nodes(here.id()).await.unwrap().len(), 5);
+}

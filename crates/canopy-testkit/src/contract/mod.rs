@@ -65,6 +65,10 @@ macro_rules! storage_contract {
                 changing_a_tenant_that_is_not_there_is_refused
                 tenants_that_are_not_there_are_none_and_their_listings_empty
                 slugs_lead_only_to_what_lies_below
+                updating_an_account_overwrites_its_row
+                deleting_environments_leaves_nothing_of_them
+                the_default_environment_is_not_deleted
+                deleting_an_application_takes_its_memberships
             }
             permission {
                 a_permission_reads_back_as_it_was_written
@@ -77,6 +81,9 @@ macro_rules! storage_contract {
                 permission_ids_are_found_by_exact_key
                 forty_thousand_permissions_are_stored_and_found_in_one_call
                 permissions_of_one_environment_are_nothing_to_another
+                updating_permissions_overwrites_what_can_change
+                changing_a_permission_that_is_not_there_is_refused
+                deleting_permissions_takes_them_from_all_roles
             }
             role {
                 a_role_reads_back_as_it_was_written
@@ -92,6 +99,9 @@ macro_rules! storage_contract {
                 roles_bundle_only_permissions_of_their_environment
                 forty_thousand_bindings_are_stored_and_removed_in_one_call
                 roles_of_one_environment_are_nothing_to_another
+                roles_that_bundle_a_permission_are_found_by_id
+                deleting_roles_takes_what_they_bundle_with_them
+                a_role_that_is_assigned_is_not_deleted
                 the_catalog_holds_all_permissions_and_roles_of_its_environment
                 setup_summaries_say_how_far_each_environment_is
             }
@@ -112,6 +122,8 @@ macro_rules! storage_contract {
                 a_tree_without_a_root_is_corrupt
                 a_second_root_is_refused
                 nodes_of_one_environment_are_nothing_to_another
+                deleting_nodes_takes_a_whole_subtree_at_once
+                a_node_that_something_stands_on_is_not_deleted
             }
             idempotency {
                 an_answer_is_told_to_its_own_request_alone
@@ -166,6 +178,7 @@ macro_rules! storage_contract {
                 moving_an_assignment_onto_another_is_a_duplicate_and_changes_nothing
                 changing_an_assignment_that_is_not_there_is_refused
                 deleting_passes_over_assignments_that_are_not_there
+                assignments_are_found_by_the_roles_and_nodes_they_name
                 forty_thousand_assignments_are_stored_changed_and_deleted_in_one_call
             }
             assignment_listing {

@@ -238,3 +238,83 @@ pub async fn permissions_of_one_environment_are_nothing_to_another(store: TestSt
     let absent = acme.maker.id::<PermissionId>();
     assert_eq!(tx.permission(acme.development.id(), absent).await.unwrap(), None);
 }
+
+pub async fn updating_permissions_overwrites_what_can_change(store: TestStore) {
+    let world = acme(&store).await;
+    let id = world.development.id();
+    let changed = Permission {
+        description: Some(Description::parse(ODD_TEXT).unwrap()),
+        category: Some(Category::parse("Notes").unwrap()),
+        version: Version::new(7).unwrap(),
+        ..world.development.read.clone()
+    };
+    let cleared = Permission {
+        version: Version::new(8).unwrap(),
+        ..changed.clone()
+    };
+    for stored in [
+        changed,
+        Permission {
+            description: None,
+            category: None,
+            ..cleared
+        },
+    ] {
+        let mut tx = writing_in(&store, id).await;
+        tx.update_permissions(&[world.development.write.clone(), stored.clone()])
+            .await
+            .unwrap();
+        world.commit(tx, &[id]).await;
+        let mut tx = reading(&store).await;
+        assert_eq!(tx.permission(id, stored.id).await.unwrap(), Some(stored.clone()));
+        // What is searched for follows.
+        let search = PermissionQuery {
+            search: Some(fold_case("日本語")),
+            ..PermissionQuery::default()
+        };
+        let found = tx.permissions(id, &search).await.unwrap();
+        assert_eq!(found.len(), usize::from(stored.description.is_some()));
+        let untouched = tx.permission(id, world.development.write.id).await.unwrap();
+        assert_eq!(untouched, Some(world.development.write.clone()));
+    }
+}
+
+pub async fn changing_a_permission_that_is_not_there_is_refused(store: TestStore) {
+    let world = acme(&store).await;
+    let id = world.development.id();
+    let absent = world.maker.permission(id, "no.such");
+    let elsewhere = Permission {
+        environment_id: id,
+        ..world.production.read.clone()
+    };
+    for missing in [absent, elsewhere] {
+        let mut tx = writing_in(&store, id).await;
+        assert_bug(tx.update_permissions(&[world.development.read.clone(), missing]).await);
+    }
+}
+
+pub async fn deleting_permissions_takes_them_from_all_roles(store: TestStore) {
+    let world = acme(&store).await;
+    let (here, there) = (&world.development, &world.production);
+    let mut tx = writing_in(&store, here.id()).await;
+    // That of another environment is not there.
+    tx.delete_permissions(
+        here.id(),
+        &[here.read.id, there.write.id, world.maker.id(), here.read.id],
+    )
+    .await
+    .unwrap();
+    tx.insert_permissions(&[world.maker.permission(here.id(), "note.read")])
+        .await
+        .unwrap();
+    world.commit(tx, &[here.id()]).await;
+    let mut tx = reading(&store).await;
+    assert_eq!(tx.permission(here.id(), here.read.id).await.unwrap(), None);
+    for (role, bundled) in [
+        (&here.reader, vec![]),
+        (&here.editor, vec![(here.write.id, key("note.write"))]),
+    ] {
+        assert_eq!(tx.role_permissions(here.id(), role.id).await.unwrap(), bundled);
+    }
+    assert_eq!(tx.role_permissions(there.id(), there.editor.id).await.unwrap().len(), 2);
+}

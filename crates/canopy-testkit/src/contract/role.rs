@@ -397,3 +397,62 @@ pub async fn setup_summaries_say_how_far_each_environment_is(store: TestStore) {
     assert_eq!(tx.setup_summaries(maker.id::<AccountId>()).await.unwrap(), []);
     assert_eq!(tx.setup_summaries(zeta.account.id).await.unwrap().len(), 2);
 }
+
+pub async fn roles_that_bundle_a_permission_are_found_by_id(store: TestStore) {
+    let (acme, zeta) = acme_and_zeta(&store).await;
+    let here = &acme.development;
+    let mut tx = reading(&store).await;
+    let both = sorted([here.reader.id, here.editor.id]);
+    for (environment, permission, expected) in [
+        (here.id(), here.read.id, both),
+        (here.id(), here.write.id, vec![here.editor.id]),
+        (here.id(), here.system_permissions[0].id, vec![here.admin_role.id]),
+        (here.id(), acme.maker.id(), vec![]),
+        (acme.production.id(), here.read.id, vec![]),
+        (zeta.development.id(), here.read.id, vec![]),
+    ] {
+        let found = tx.roles_bundling(environment, permission).await.unwrap();
+        assert_eq!(found.iter().map(|role| role.id).collect::<Vec<_>>(), expected);
+    }
+    let editor = tx.roles_bundling(here.id(), here.write.id).await.unwrap();
+    assert_eq!(editor, std::slice::from_ref(&here.editor));
+}
+
+pub async fn deleting_roles_takes_what_they_bundle_with_them(store: TestStore) {
+    let world = acme(&store).await;
+    let (here, there) = (&world.development, &world.production);
+    let mut tx = writing_in(&store, here.id()).await;
+    tx.delete_roles(
+        here.id(),
+        &[here.editor.id, there.reader.id, world.maker.id(), here.editor.id],
+    )
+    .await
+    .unwrap();
+    // Its name is free.
+    tx.insert_roles(&[world.maker.role(here.id(), "EDITOR")]).await.unwrap();
+    world.commit(tx, &[here.id()]).await;
+    let mut tx = reading(&store).await;
+    assert_eq!(tx.role(here.id(), here.editor.id).await.unwrap(), None);
+    assert_eq!(tx.role_permissions(here.id(), here.editor.id).await.unwrap(), []);
+    let bundling = tx.roles_bundling(here.id(), here.write.id).await.unwrap();
+    assert_eq!(bundling, []);
+    assert_eq!(
+        tx.role(there.id(), there.reader.id).await.unwrap(),
+        Some(there.reader.clone())
+    );
+}
+
+pub async fn a_role_that_is_assigned_is_not_deleted(store: TestStore) {
+    let world = acme(&store).await;
+    let here = &world.development;
+    let held = world.assignment(world.ada(), &here.reader, &here.eu);
+    world.assign(store.as_ref(), std::slice::from_ref(&held)).await;
+    let mut tx = writing_in(&store, here.id()).await;
+    assert_bug(tx.delete_roles(here.id(), &[here.editor.id, here.reader.id]).await);
+    drop(tx);
+    let mut tx = writing_in(&store, here.id()).await;
+    tx.delete_assignments(here.id(), &[held.id]).await.unwrap();
+    tx.delete_roles(here.id(), &[here.reader.id]).await.unwrap();
+    world.commit(tx, &[here.id()]).await;
+    assert_eq!(names(&store, here.id(), ALL).await, ["Editor", ENVIRONMENT_ADMIN_NAME]);
+}

@@ -3,11 +3,13 @@
 use super::support::{
     ODD_TEXT, TestStore, acme, acme_and_zeta, assert_bug, assert_duplicate, reading, sorted, writing,
 };
-use crate::fixture::{Maker, company_schema, json, name, slug};
+use crate::fixture::{Maker, assignment_key, company_schema, json, name, slug};
+use canopy_domain::audit::listing::AuditQuery;
 use canopy_domain::port::{Unique, WriteScope};
+use canopy_domain::setup::Catalog;
 use canopy_domain::{
-    AccessModel, AccountId, Application, ApplicationId, EnvironmentId, EnvironmentPlace, HierarchySchema, Timestamp,
-    Version,
+    AccessModel, Account, AccountId, Application, ApplicationId, EnvironmentId, EnvironmentPlace, HierarchySchema,
+    Revision, Timestamp, Version,
 };
 
 pub async fn an_account_reads_back_as_it_was_written(store: TestStore) {
@@ -293,4 +295,128 @@ pub async fn slugs_lead_only_to_what_lies_below(store: TestStore) {
         assert_eq!(tx.applications(world.account.id).await.unwrap().len(), 1);
         assert_eq!(tx.environments(world.application.id).await.unwrap().len(), 2);
     }
+}
+
+pub async fn updating_an_account_overwrites_its_row(store: TestStore) {
+    let (acme, zeta) = acme_and_zeta(&store).await;
+    let changed = Account {
+        name: name(ODD_TEXT),
+        slug: slug("renamed"),
+        settings: json("{\"x\":1}"),
+        version: Version::new(9).expect("not zero"),
+        updated_at: Timestamp::MAX,
+        ..acme.account.clone()
+    };
+    let mut tx = writing(&store, WriteScope::Account(changed.id)).await;
+    let taken = Account {
+        slug: zeta.account.slug.clone(),
+        ..changed.clone()
+    };
+    assert_duplicate(tx.update_account(&taken).await, Unique::AccountSlug);
+    tx.update_account(&changed).await.unwrap();
+    acme.commit(tx, &[]).await;
+    let mut tx = reading(&store).await;
+    assert_eq!(tx.account(changed.id).await.unwrap(), Some(changed));
+    assert_eq!(tx.account_by_slug(&acme.account.slug).await.unwrap(), None);
+    assert_eq!(tx.account(zeta.account.id).await.unwrap(), Some(zeta.account));
+    drop(tx);
+    let absent = acme.maker.account("absent");
+    let mut tx = writing(&store, WriteScope::Account(absent.id)).await;
+    assert_bug(tx.update_account(&absent).await);
+}
+
+pub async fn deleting_environments_leaves_nothing_of_them(store: TestStore) {
+    let (acme, zeta) = acme_and_zeta(&store).await;
+    let (gone, stays) = (&acme.production, &acme.development);
+    let held = acme
+        .maker
+        .assignment(gone.id(), assignment_key(acme.ada(), gone.reader.id, gone.eu.id));
+    acme.assign(store.as_ref(), &[held]).await;
+    let kept = acme.assignment(acme.ada(), &stays.reader, &stays.eu);
+    acme.assign(store.as_ref(), std::slice::from_ref(&kept)).await;
+    let before = reading(&store).await.snapshot(stays.id()).await.unwrap();
+    let other = reading(&store).await.snapshot(zeta.production.id()).await.unwrap();
+    let scope = WriteScope::WholeApplication {
+        account: acme.account.id,
+        application: acme.application.id,
+    };
+    let mut tx = writing(&store, scope).await;
+    tx.delete_environments(&[gone.id(), acme.maker.id()]).await.unwrap();
+    let mut record = acme.maker.record(acme.account.id, &[]);
+    record.audit.environment_id = Some(gone.id());
+    tx.commit(record).await.unwrap();
+
+    let mut tx = reading(&store).await;
+    let id = gone.id();
+    assert_eq!(tx.environment(id).await.unwrap(), None);
+    assert_eq!(tx.environment_place(id).await.unwrap(), None);
+    assert_eq!(
+        tx.environments(acme.application.id).await.unwrap(),
+        [stays.environment.clone()]
+    );
+    assert_eq!(tx.revision(id).await.unwrap(), None);
+    assert_eq!(tx.snapshot(id).await.unwrap(), None);
+    assert_eq!(tx.changes_since(id, Revision::ZERO, 100).await.unwrap(), []);
+    assert_eq!(tx.catalog(id).await.unwrap(), Catalog::default());
+    assert_eq!(tx.nodes(id).await.unwrap(), []);
+    let naming = tx.assignments_naming(id, &[gone.reader.id], &[gone.eu.id]).await;
+    assert_eq!(naming.unwrap(), []);
+    assert_eq!(tx.snapshot(stays.id()).await.unwrap(), before);
+    assert_eq!(tx.snapshot(zeta.production.id()).await.unwrap(), other);
+    // What was done to it stays known.
+    let events = tx
+        .audit_events(acme.account.id, &AuditQuery::newest(100))
+        .await
+        .unwrap();
+    assert_eq!((events[0].environment_id, events[0].revision), (Some(id), None));
+    assert!(events.iter().filter(|event| event.environment_id == Some(id)).count() > 1);
+    drop(tx);
+
+    // Its slug and ids are free.
+    let again = acme.maker.environment(&acme.account, acme.application.id, "production");
+    let mut tx = writing(&store, WriteScope::Application(acme.application.id)).await;
+    tx.insert_environment(&again.environment, &again.schema).await.unwrap();
+    acme.commit(tx, &[again.environment.id]).await;
+}
+
+pub async fn the_default_environment_is_not_deleted(store: TestStore) {
+    let world = acme(&store).await;
+    let mut tx = writing(&store, WriteScope::Application(world.application.id)).await;
+    let both = [world.production.id(), world.development.id()];
+    assert_bug(tx.delete_environments(&both).await);
+    drop(tx);
+    let left = reading(&store).await.environments(world.application.id).await.unwrap();
+    assert_eq!(left.len(), 2);
+}
+
+pub async fn deleting_an_application_takes_its_memberships(store: TestStore) {
+    let (acme, zeta) = acme_and_zeta(&store).await;
+    let scope = WriteScope::WholeApplication {
+        account: acme.account.id,
+        application: acme.application.id,
+    };
+    let mut tx = writing(&store, scope.clone()).await;
+    assert_bug(tx.delete_application(acme.application.id).await);
+    drop(tx);
+    let mut tx = writing(&store, scope).await;
+    let without_default = Application {
+        default_environment_id: None,
+        ..acme.application.clone()
+    };
+    tx.update_application(&without_default).await.unwrap();
+    tx.delete_environments(&[acme.production.id(), acme.development.id()])
+        .await
+        .unwrap();
+    tx.delete_application(acme.application.id).await.unwrap();
+    tx.delete_application(acme.maker.id()).await.unwrap();
+    acme.commit(tx, &[]).await;
+    let mut tx = reading(&store).await;
+    assert_eq!(tx.application(acme.application.id).await.unwrap(), None);
+    assert_eq!(tx.applications(acme.account.id).await.unwrap(), []);
+    assert_eq!(tx.members(acme.application.id).await.unwrap(), []);
+    assert_eq!(tx.memberships(acme.ada()).await.unwrap(), []);
+    // Identities are the account's.
+    let ada = tx.identity(acme.account.id, acme.ada()).await.unwrap();
+    assert_eq!(ada.as_ref(), acme.identities.first());
+    assert_eq!(tx.members(zeta.application.id).await.unwrap().len(), 3);
 }

@@ -234,6 +234,10 @@ pub async fn writers_of_every_scope_get_their_turn(store: TestStore) {
             application,
             identities: vec![],
         },
+        WriteScope::WholeApplication {
+            account: acme.account.id,
+            application,
+        },
         WriteScope::Identities {
             account: acme.account.id,
             identities: identities.into_iter().rev().collect(),
@@ -242,7 +246,7 @@ pub async fn writers_of_every_scope_get_their_turn(store: TestStore) {
         WriteScope::Environment(acme.maker.id()),
     ];
     let mut tasks = tokio::task::JoinSet::new();
-    for (number, scope) in scopes.iter().cycle().take(44).enumerate() {
+    for (number, scope) in scopes.iter().cycle().take(48).enumerate() {
         let (store, maker, scope) = (store.clone(), acme.maker.clone(), scope.clone());
         tasks.spawn(async move {
             let mut tx = writing(&store, scope).await;
@@ -259,7 +263,7 @@ pub async fn writers_of_every_scope_get_their_turn(store: TestStore) {
     tokio::time::timeout(4 * LONG, all)
         .await
         .expect("no writers wait for each other for ever");
-    assert_eq!(reading(&store).await.accounts().await.unwrap().len(), 2 + 44);
+    assert_eq!(reading(&store).await.accounts().await.unwrap().len(), 2 + 48);
 }
 
 pub async fn of_two_racing_writers_of_one_slug_one_wins(store: TestStore) {
@@ -301,10 +305,16 @@ pub async fn empty_sets_are_no_work(store: TestStore) {
     tx.insert_permissions(&[]).await.unwrap();
     tx.insert_roles(&[]).await.unwrap();
     tx.update_roles(&[]).await.unwrap();
+    tx.update_permissions(&[]).await.unwrap();
+    tx.delete_environments(&[]).await.unwrap();
     for environment in [id, nowhere] {
         tx.bind_permissions(environment, &[]).await.unwrap();
         tx.unbind_permissions(environment, &[]).await.unwrap();
         tx.delete_assignments(environment, &[]).await.unwrap();
+        tx.delete_permissions(environment, &[]).await.unwrap();
+        tx.delete_roles(environment, &[]).await.unwrap();
+        tx.delete_nodes(environment, &[]).await.unwrap();
+        assert!(tx.assignments_naming(environment, &[], &[]).await.unwrap().is_empty());
     }
     tx.insert_nodes(&[]).await.unwrap();
     tx.update_nodes(&[]).await.unwrap();
@@ -345,6 +355,9 @@ pub async fn changing_a_row_twice_in_one_call_is_refused(store: TestStore) {
             .await
             .is_err()
     );
+    drop(tx);
+    let mut tx = writing_in(&store, here.id()).await;
+    assert_bug(tx.update_permissions(&[here.read.clone(), here.read.clone()]).await);
     drop(tx);
     let mut tx = writing_in(&store, here.id()).await;
     assert!(tx.update_nodes(&[here.eu.clone(), here.eu.clone()]).await.is_err());

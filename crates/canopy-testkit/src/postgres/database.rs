@@ -4,6 +4,7 @@ use super::server::Server;
 use super::shared::{self, TEMPLATE};
 use async_trait::async_trait;
 use canopy_domain::Timestamp;
+use canopy_domain::audit::AuditEvent;
 use canopy_domain::port::{
     Begun, Installation, ReadTx, RequestIdentity, SharedStore, Store, StoreError, WriteScope, WriteTx,
 };

@@ -39,6 +39,16 @@ pub enum Operation {
         slug: Number,
         settings: Number,
     },
+    UpdateAccount {
+        id: Number,
+        slug: Number,
+    },
+    DeleteApplication {
+        id: Number,
+    },
+    DeleteEnvironments {
+        ids: Vec<Number>,
+    },
     /// With its root.
     Environment {
         id: Number,
@@ -54,6 +64,18 @@ pub enum Operation {
     Permissions {
         environment: Number,
         rows: Vec<(Number, Number)>,
+    },
+    UpdatePermission {
+        environment: Number,
+        row: (Number, Number),
+    },
+    DeletePermissions {
+        environment: Number,
+        ids: Vec<Number>,
+    },
+    DeleteRoles {
+        environment: Number,
+        ids: Vec<Number>,
     },
     Roles {
         environment: Number,
@@ -81,6 +103,10 @@ pub enum Operation {
         id: Number,
         slug: Number,
         status: NodeStatus,
+    },
+    DeleteNodes {
+        environment: Number,
+        ids: Vec<Number>,
     },
     /// Id, email, external id.
     Identities {
@@ -192,16 +218,19 @@ fn any_tenancy() -> impl Strategy<Value = Operation> {
     let model = prop_oneof![Just(AccessModel::Flat), Just(AccessModel::Hierarchy)];
     let three = || (fresh(), known(), fresh());
     prop_oneof![
-        (fresh(), fresh()).prop_map(|(id, slug)| Operation::Account { id, slug }),
-        three().prop_map(|(id, account, slug)| Operation::Application { id, account, slug }),
-        (application(), fresh(), fresh()).prop_map(|((id, account), slug, settings)| Operation::UpdateApplication {
+        4 => (fresh(), fresh()).prop_map(|(id, slug)| Operation::Account { id, slug }),
+        2 => (known(), fresh()).prop_map(|(id, slug)| Operation::UpdateAccount { id, slug }),
+        1 => fresh().prop_map(|id| Operation::DeleteApplication { id }),
+        1 => vec(fresh(), 0..3).prop_map(|ids| Operation::DeleteEnvironments { ids }),
+        4 => three().prop_map(|(id, account, slug)| Operation::Application { id, account, slug }),
+        4 => (application(), fresh(), fresh()).prop_map(|((id, account), slug, settings)| Operation::UpdateApplication {
             id,
             account,
             slug,
             settings
         }),
-        three().prop_map(|(id, application, slug)| Operation::Environment { id, application, slug }),
-        (placed(), fresh(), model).prop_map(|((id, application), slug, model)| Operation::UpdateEnvironment {
+        4 => three().prop_map(|(id, application, slug)| Operation::Environment { id, application, slug }),
+        4 => (placed(), fresh(), model).prop_map(|((id, application), slug, model)| Operation::UpdateEnvironment {
             id,
             application,
             slug,
@@ -214,8 +243,13 @@ fn any_catalog() -> impl Strategy<Value = Operation> {
     let pairs = || vec((known(), known()), 0..4);
     let rows = vec((fresh(), fresh()), 0..3);
     let role = |id| (id, fresh(), any::<bool>());
+    let some = || vec(known(), 0..3);
     prop_oneof![
         (environment(), rows).prop_map(|(environment, rows)| Operation::Permissions { environment, rows }),
+        (environment(), (known(), fresh()))
+            .prop_map(|(environment, row)| Operation::UpdatePermission { environment, row }),
+        (environment(), some()).prop_map(|(environment, ids)| Operation::DeletePermissions { environment, ids }),
+        (environment(), some()).prop_map(|(environment, ids)| Operation::DeleteRoles { environment, ids }),
         (environment(), vec(role(fresh().boxed()), 0..3))
             .prop_map(|(environment, rows)| Operation::Roles { environment, rows }),
         (environment(), role(known().boxed()))
@@ -230,6 +264,8 @@ fn any_node() -> impl Strategy<Value = Operation> {
     let status = prop_oneof![Just(NodeStatus::Active), Just(NodeStatus::Inactive)];
     prop_oneof![
         (environment(), rows).prop_map(|(environment, rows)| Operation::Nodes { environment, rows }),
+        (environment(), vec(1..NUMBERS, 0..3))
+            .prop_map(|(environment, ids)| Operation::DeleteNodes { environment, ids }),
         (environment(), known(), fresh(), status).prop_map(|(environment, id, slug, status)| Operation::UpdateNode {
             environment,
             id,

@@ -8,9 +8,9 @@ use crate::fixture::{Maker, company_schema, email, external_id, json, person, ro
 use crate::ids::counted_id;
 use canopy_domain::port::{CommitRecord, Store, StoreError, WriteScope, WriteTx};
 use canopy_domain::{
-    AccessModel, Account, AccountId, Application, ApplicationId, Assignment, AssignmentKey, DisplayName, Environment,
-    EnvironmentId, HierarchySchema, Identity, Membership, MembershipStatus, Node, NodeStatus, Permission, Role,
-    RoleKind, Timestamp, Version, Window,
+    AccessModel, Account, AccountId, Application, ApplicationId, Assignment, AssignmentKey, Description, DisplayName,
+    Environment, EnvironmentId, HierarchySchema, Identity, Membership, MembershipStatus, Node, NodeStatus, Permission,
+    Role, RoleKind, Timestamp, Version, Window,
 };
 use std::fmt;
 use uuid::Uuid;
@@ -231,6 +231,10 @@ fn id<Id: From<Uuid>>(kind: Kind, number: Number) -> Id {
     Id::from(counted_id(series, u64::from(number)))
 }
 
+fn all<Id: From<Uuid>>(kind: Kind, numbers: &[Number]) -> Vec<Id> {
+    numbers.iter().map(|number| id(kind, *number)).collect()
+}
+
 /// One of a few odd values; which one, the number says.
 fn pick<T: Copy, const N: usize>(values: [T; N], number: Number) -> T {
     values
@@ -258,6 +262,9 @@ fn version(number: Number) -> Version {
 async fn apply(tx: &mut dyn WriteTx, operation: &Operation) -> Result<(), StoreError> {
     match operation {
         Operation::Account { id, slug } => tx.insert_account(&account(*id, *slug)).await,
+        Operation::UpdateAccount { id, slug } => tx.update_account(&account(*id, *slug)).await,
+        Operation::DeleteApplication { id: number } => tx.delete_application(id(Kind::Application, *number)).await,
+        Operation::DeleteEnvironments { ids } => tx.delete_environments(&all(Kind::Environment, ids)).await,
         Operation::Application { id, account, slug } => {
             tx.insert_application(&application(*id, *account, *slug, 0)).await
         }
@@ -300,6 +307,27 @@ async fn apply_within(tx: &mut dyn WriteTx, operation: &Operation) -> Result<(),
         Operation::Permissions { environment, rows } => {
             let rows: Vec<Permission> = rows.iter().map(|row| permission(*environment, *row)).collect();
             tx.insert_permissions(&rows).await
+        }
+        Operation::UpdatePermission { environment, row } => {
+            let (number, text) = *row;
+            let changed = Permission {
+                description: Some(Description::parse(name_of(text).as_str()).expect("a text")),
+                version: version(text),
+                ..permission(*environment, (number, 0))
+            };
+            tx.update_permissions(&[changed]).await
+        }
+        Operation::DeletePermissions { environment, ids } => {
+            let environment = id(Kind::Environment, *environment);
+            tx.delete_permissions(environment, &all(Kind::Permission, ids)).await
+        }
+        Operation::DeleteRoles { environment, ids } => {
+            let environment = id(Kind::Environment, *environment);
+            tx.delete_roles(environment, &all(Kind::Role, ids)).await
+        }
+        Operation::DeleteNodes { environment, ids } => {
+            let environment = id(Kind::Environment, *environment);
+            tx.delete_nodes(environment, &all(Kind::Node, ids)).await
         }
         Operation::Roles { environment, rows } => {
             let rows: Vec<Role> = rows.iter().map(|row| role(*environment, *row)).collect();
@@ -382,8 +410,8 @@ async fn apply_within(tx: &mut dyn WriteTx, operation: &Operation) -> Result<(),
             tx.update_assignments(&rows).await
         }
         Operation::DeleteAssignments { environment, ids } => {
-            let ids: Vec<_> = ids.iter().map(|number| id(Kind::Assignment, *number)).collect();
-            tx.delete_assignments(id(Kind::Environment, *environment), &ids).await
+            let environment = id(Kind::Environment, *environment);
+            tx.delete_assignments(environment, &all(Kind::Assignment, ids)).await
         }
         Operation::RevokeAll {
             environments,
@@ -397,6 +425,9 @@ async fn apply_within(tx: &mut dyn WriteTx, operation: &Operation) -> Result<(),
             Ok(())
         }
         Operation::Account { .. }
+        | Operation::UpdateAccount { .. }
+        | Operation::DeleteApplication { .. }
+        | Operation::DeleteEnvironments { .. }
         | Operation::Application { .. }
         | Operation::UpdateApplication { .. }
         | Operation::Environment { .. }

@@ -8,6 +8,8 @@ mod assignment;
 #[cfg(test)]
 mod bulk;
 #[cfg(test)]
+mod catalog;
+#[cfg(test)]
 mod hang_up;
 #[cfg(test)]
 mod idempotency;
@@ -18,6 +20,10 @@ mod real_data;
 #[cfg(test)]
 mod setup;
 #[cfg(test)]
+mod tenancy;
+#[cfg(test)]
 mod tenants;
+#[cfg(test)]
+mod transfer;
 #[cfg(test)]
 mod world;

@@ -96,6 +96,20 @@ impl World {
         self.admin.post(&format!("{}/{tail}", self.env), body).await
     }
 
+    pub async fn patch(&self, tail: &str, version: Option<u64>, body: &Value) -> Answer {
+        self.admin.patch(&format!("{}/{tail}", self.env), version, body).await
+    }
+
+    pub async fn delete(&self, tail: &str, version: Option<u64>) -> Answer {
+        let mut request = self
+            .admin
+            .request(reqwest::Method::DELETE, &format!("{}/{tail}", self.env));
+        if let Some(version) = version {
+            request = request.header("If-Match", format!("\"{version}\""));
+        }
+        canopy_testkit::server::Api::send(request).await
+    }
+
     /// Whether an identity may, at the root.
     pub async fn may(&self, identity: &str, permission: &str) -> bool {
         let question =

@@ -1,0 +1,51 @@
+//! Delete a permission.
+
+use crate::app::AuditEntry;
+use crate::{App, AppError, Call, unit_of_work};
+use canopy_domain::access::Change;
+use canopy_domain::audit::{AuditCategory, AuditSeverity, Detail};
+use canopy_domain::permission::change::delete;
+use canopy_domain::port::WriteScope;
+use canopy_domain::{EnvironmentPlace, PermissionError, PermissionId, Role, RoleId, Version};
+
+/// Deletes a custom permission; with `force` the roles that bundle it do so no longer, which raises their versions.
+///
+/// # Errors
+/// [`PermissionError::NotFound`], [`PermissionError::System`], [`PermissionError::Stale`] when it is not at version
+/// `seen`, [`PermissionError::InUse`]; [`AppError::Store`].
+pub async fn run(
+    app: &App,
+    call: &Call,
+    place: &EnvironmentPlace,
+    id: PermissionId,
+    seen: Version,
+    force: bool,
+) -> Result<(), AppError> {
+    unit_of_work::retry(|| async {
+        let mut tx = app.begin(call, WriteScope::Environment(place.environment)).await?;
+        let now = app.now();
+        let found = tx.permission(place.environment, id).await?;
+        let permission = found.ok_or(PermissionError::NotFound)?;
+        let roles = tx.roles_bundling(place.environment, id).await?;
+        let role_ids: Vec<RoleId> = roles.iter().map(|role| role.id).collect();
+        delete(&permission, seen, role_ids.clone(), force)?;
+        let roles: Vec<Role> = roles.into_iter().map(|role| role.next(now)).collect();
+        tx.update_roles(&roles).await?;
+        tx.delete_permissions(place.environment, &[id]).await?;
+        let entry = AuditEntry::within(place, "permission.delete", AuditCategory::Catalog)
+            .on("permission", id, &permission.key)
+            .grave(if roles.is_empty() {
+                AuditSeverity::Info
+            } else {
+                AuditSeverity::Warning
+            })
+            .saying(vec![
+                ("force", Detail::Flag(force)),
+                ("role_ids", Detail::texts(role_ids)),
+            ]);
+        let changes = vec![Change::PermissionRemoved(id)];
+        app.commit_within(tx, call, place, now, changes, entry, &()).await?;
+        Ok(())
+    })
+    .await
+}

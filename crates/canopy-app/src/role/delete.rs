@@ -1,0 +1,49 @@
+//! Delete a role.
+
+use crate::app::AuditEntry;
+use crate::{App, AppError, Call, unit_of_work};
+use canopy_domain::access::Change;
+use canopy_domain::audit::{AuditCategory, AuditSeverity, Detail};
+use canopy_domain::port::WriteScope;
+use canopy_domain::role::change::delete;
+use canopy_domain::{EnvironmentPlace, RoleError, RoleId, Version};
+
+/// Deletes a custom role; with `force` the assignments that name it go with it.
+///
+/// # Errors
+/// [`RoleError::NotFound`], [`RoleError::System`], [`RoleError::Stale`] when it is not at version `seen`,
+/// [`RoleError::InUse`]; [`AppError::Store`].
+pub async fn run(
+    app: &App,
+    call: &Call,
+    place: &EnvironmentPlace,
+    id: RoleId,
+    seen: Version,
+    force: bool,
+) -> Result<(), AppError> {
+    unit_of_work::retry(|| async {
+        let mut tx = app.begin(call, WriteScope::Environment(place.environment)).await?;
+        let now = app.now();
+        let role = tx.role(place.environment, id).await?.ok_or(RoleError::NotFound)?;
+        let assignments = tx.assignments_naming(place.environment, &[id], &[]).await?;
+        delete(&role, seen, &assignments, force)?;
+        tx.delete_assignments(place.environment, &assignments).await?;
+        tx.delete_roles(place.environment, &[id]).await?;
+        let entry = AuditEntry::within(place, "role.delete", AuditCategory::Catalog)
+            .on("role", id, &role.name)
+            .grave(if assignments.is_empty() {
+                AuditSeverity::Info
+            } else {
+                AuditSeverity::Warning
+            })
+            .saying(vec![
+                ("force", Detail::Flag(force)),
+                ("assignment_ids", Detail::texts(&assignments)),
+            ]);
+        let grants = assignments.into_iter().map(Change::GrantRemoved);
+        let changes = grants.chain([Change::RoleRemoved(id)]).collect();
+        app.commit_within(tx, call, place, now, changes, entry, &()).await?;
+        Ok(())
+    })
+    .await
+}

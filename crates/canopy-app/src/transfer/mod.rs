@@ -1,0 +1,133 @@
+//! Carrying what an environment is made of to another one.
+
+pub mod export;
+pub mod import;
+
+use crate::AppError;
+use canopy_domain::permission::listing::PermissionQuery;
+use canopy_domain::port::{ReadTx, WriteTx};
+use canopy_domain::role::listing::RoleQuery;
+use canopy_domain::transfer::plan::{Part, Plan};
+use canopy_domain::transfer::{Contents, RoleContents};
+use canopy_domain::{
+    AssignmentId, Environment, EnvironmentId, NodeId, PermissionId, Role, RoleId, TenancyError, Tenant,
+};
+
+/// All that an environment is made of.
+pub(crate) async fn contents(tx: &mut dyn ReadTx, environment: EnvironmentId) -> Result<Contents, AppError> {
+    let absent = || TenancyError::NotFound(Tenant::Environment);
+    let everything = RoleQuery {
+        include_inactive: true,
+        kind: None,
+    };
+    let row = tx.environment(environment).await?.ok_or_else(absent)?;
+    let (_, schema) = tx.hierarchy(environment).await?.ok_or_else(absent)?;
+    let permissions = tx.permissions(environment, &PermissionQuery::default()).await?;
+    let roles = tx.roles(environment, &everything).await?;
+    let mut catalog = tx.catalog(environment).await?;
+    let nodes = tx.nodes(environment).await?;
+    let bundled = |role: Role| RoleContents {
+        permissions: catalog
+            .roles
+            .remove(&role.id)
+            .map(|held| held.permissions)
+            .unwrap_or_default(),
+        role,
+    };
+    Ok(Contents {
+        environment: row,
+        schema,
+        permissions,
+        roles: roles.into_iter().map(|view| view.role).map(bundled).collect(),
+        nodes,
+    })
+}
+
+/// The assignments that go with the roles and nodes that a plan removes.
+pub(crate) async fn lost(
+    tx: &mut dyn ReadTx,
+    environment: EnvironmentId,
+    plan: &Plan,
+) -> Result<Vec<AssignmentId>, AppError> {
+    let roles: Vec<RoleId> = plan.roles.removed.iter().map(|one| one.role.id).collect();
+    let nodes: Vec<NodeId> = plan.nodes.removed.iter().map(|node| node.id).collect();
+    Ok(tx.assignments_naming(environment, &roles, &nodes).await?)
+}
+
+/// Writes what a plan says: what goes first, so that its names are free.
+pub(crate) async fn apply(
+    tx: &mut dyn WriteTx,
+    environment: EnvironmentId,
+    plan: &Plan,
+    lost: &[AssignmentId],
+) -> Result<(), AppError> {
+    let Plan {
+        permissions,
+        roles,
+        nodes,
+        ..
+    } = plan;
+    let rows = |all: &[RoleContents]| all.iter().map(|one| one.role.clone()).collect::<Vec<Role>>();
+    let gone_nodes: Vec<NodeId> = nodes.removed.iter().map(|node| node.id).collect();
+    let gone_roles: Vec<RoleId> = roles.removed.iter().map(|one| one.role.id).collect();
+    let gone_permissions: Vec<PermissionId> = permissions.removed.iter().map(|one| one.id).collect();
+    tx.delete_assignments(environment, lost).await?;
+    tx.delete_nodes(environment, &gone_nodes).await?;
+    tx.delete_roles(environment, &gone_roles).await?;
+    tx.delete_permissions(environment, &gone_permissions).await?;
+    if let Some(changed) = &plan.environment {
+        tx.update_environment(changed, &plan.schema).await?;
+    }
+    tx.update_permissions(&permissions.changed).await?;
+    tx.insert_permissions(&permissions.added).await?;
+    tx.update_roles(&rows(&roles.changed)).await?;
+    tx.insert_roles(&rows(&roles.added)).await?;
+    tx.unbind_permissions(environment, &plan.unbound).await?;
+    tx.bind_permissions(environment, &plan.bound).await?;
+    tx.update_nodes(&nodes.changed).await?;
+    tx.insert_nodes(&nodes.added).await?;
+    Ok(())
+}
+
+/// How many things of one kind were kept, changed, removed and added.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PartCounts {
+    /// Those that stay as they are.
+    pub kept: usize,
+    /// Those that stay and are changed.
+    pub changed: usize,
+    /// Those that go.
+    pub removed: usize,
+    /// Those that are made.
+    pub added: usize,
+}
+
+impl<T> From<&Part<T>> for PartCounts {
+    fn from(part: &Part<T>) -> Self {
+        Self {
+            kept: part.kept,
+            changed: part.changed.len(),
+            removed: part.removed.len(),
+            added: part.added.len(),
+        }
+    }
+}
+
+/// What an import does (or, in a dry run, would do).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Imported {
+    /// The environment afterwards.
+    pub environment: Environment,
+    /// Custom permissions.
+    pub permissions: PartCounts,
+    /// Custom roles.
+    pub roles: PartCounts,
+    /// Nodes.
+    pub nodes: PartCounts,
+    /// Whether the access model changes.
+    pub access_model_changed: bool,
+    /// Whether the hierarchy schema changes.
+    pub hierarchy_schema_changed: bool,
+    /// How many assignments go with the roles and nodes that they name.
+    pub assignments_removed: usize,
+}

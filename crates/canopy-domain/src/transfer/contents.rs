@@ -1,0 +1,112 @@
+//! What an environment is made of, with ids.
+
+use super::document::is_system_key;
+use super::{Document, NodeEntry, PermissionEntry, RoleEntry, SlugPath};
+use crate::tenancy::ProvisionedEnvironment;
+use crate::{Environment, HierarchySchema, Node, NodeId, Permission, PermissionId, PermissionKey, Role};
+use std::collections::{BTreeSet, HashMap};
+
+/// What an environment is made of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Contents {
+    /// The environment.
+    pub environment: Environment,
+    /// The schema of its tree.
+    pub schema: HierarchySchema,
+    /// Its catalog.
+    pub permissions: Vec<Permission>,
+    /// Its roles.
+    pub roles: Vec<RoleContents>,
+    /// Its nodes, parents before their children.
+    pub nodes: Vec<Node>,
+}
+
+/// A role with what it bundles.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RoleContents {
+    /// The role.
+    pub role: Role,
+    /// What it bundles.
+    pub permissions: BTreeSet<PermissionId>,
+}
+
+impl Contents {
+    /// The document that says the same without ids.
+    pub fn document(&self) -> Document {
+        let keys: HashMap<PermissionId, &PermissionKey> =
+            self.permissions.iter().map(|one| (one.id, &one.key)).collect();
+        let custom = self.permissions.iter().filter(|one| !is_system_key(&one.key));
+        let entry = |permission: &Permission| PermissionEntry {
+            description: permission.description.clone(),
+            category: permission.category.clone(),
+        };
+        let bundle = |permissions: &BTreeSet<PermissionId>| {
+            let bundled = permissions.iter().filter_map(|id| keys.get(id));
+            bundled.map(|key| (*key).clone()).collect()
+        };
+        let custom_roles = self.roles.iter().filter(|one| !one.role.kind.is_system());
+        let roles = custom_roles.map(|RoleContents { role, permissions }| {
+            let entry = RoleEntry {
+                name: role.name.clone(),
+                description: role.description.clone(),
+                is_active: role.is_active,
+                permission_keys: bundle(permissions),
+            };
+            (role.name.folded(), entry)
+        });
+        let nodes = self
+            .paths()
+            .into_iter()
+            .map(|(path, node)| (path, NodeEntry::from(node)));
+        Document {
+            access_model: self.environment.access_model,
+            schema: self.schema.clone(),
+            permissions: custom.map(|one| (one.key.clone(), entry(one))).collect(),
+            roles: roles.collect(),
+            nodes: nodes.collect(),
+        }
+    }
+
+    /// Its nodes with the paths to them, parents before their children.
+    pub(super) fn paths(&self) -> Vec<(SlugPath, &Node)> {
+        let mut by_id: HashMap<NodeId, SlugPath> = HashMap::with_capacity(self.nodes.len());
+        let mut paths = Vec::with_capacity(self.nodes.len());
+        for node in &self.nodes {
+            let slug = node.slug.clone();
+            let path = match node.parent.and_then(|parent| by_id.get(&parent)) {
+                Some(above) => above.child(slug),
+                None => SlugPath::root(slug),
+            };
+            by_id.insert(node.id, path.clone());
+            paths.push((path, node));
+        }
+        paths
+    }
+}
+
+impl From<&Node> for NodeEntry {
+    fn from(node: &Node) -> Self {
+        Self {
+            node_type: node.node_type.clone(),
+            name: node.name.clone(),
+            status: node.status,
+            metadata: node.metadata.clone(),
+        }
+    }
+}
+
+impl From<&ProvisionedEnvironment> for Contents {
+    fn from(made: &ProvisionedEnvironment) -> Self {
+        let admin = RoleContents {
+            role: made.admin_role.clone(),
+            permissions: made.permissions.iter().map(|permission| permission.id).collect(),
+        };
+        Self {
+            environment: made.environment.clone(),
+            schema: made.schema.clone(),
+            permissions: made.permissions.clone(),
+            roles: vec![admin],
+            nodes: vec![made.root.clone()],
+        }
+    }
+}

@@ -1,0 +1,299 @@
+//! Making an environment what a document says.
+
+use super::document::is_system_key;
+use super::{Contents, Document, NodeEntry, RoleContents, RoleEntry};
+use crate::access::{Change, NodeFact, PermissionFact, RoleFact};
+use crate::{
+    AssignmentId, Environment, HierarchySchema, Node, NodeId, Permission, PermissionId, PermissionKey,
+    PermissionSource, Role, RoleId, RoleKind, Slug, Timestamp, Version,
+};
+use std::collections::{BTreeSet, HashMap, HashSet};
+use uuid::Uuid;
+
+/// What becomes of the things of one kind.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Part<T> {
+    /// Those that are made.
+    pub added: Vec<T>,
+    /// Those that stay and are changed, as they are afterwards.
+    pub changed: Vec<T>,
+    /// Those that go.
+    pub removed: Vec<T>,
+    /// How many stay as they are.
+    pub kept: usize,
+}
+
+impl<T> Default for Part<T> {
+    fn default() -> Self {
+        Self {
+            added: Vec::new(),
+            changed: Vec::new(),
+            removed: Vec::new(),
+            kept: 0,
+        }
+    }
+}
+
+impl<T> Part<T> {
+    const fn is_empty(&self) -> bool {
+        self.added.is_empty() && self.changed.is_empty() && self.removed.is_empty()
+    }
+}
+
+/// What makes an environment what a document says. What the system seeds is left alone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Plan {
+    /// The environment afterwards, when its access model or schema changes.
+    pub environment: Option<Environment>,
+    /// The schema afterwards.
+    pub schema: HierarchySchema,
+    /// Custom permissions.
+    pub permissions: Part<Permission>,
+    /// Custom roles. One whose bundle changes is changed.
+    pub roles: Part<RoleContents>,
+    /// What roles that stay or are made bundle from now on.
+    pub bound: Vec<(RoleId, PermissionId)>,
+    /// What roles that stay bundle no longer, of the permissions that stay.
+    pub unbound: Vec<(RoleId, PermissionId)>,
+    /// Nodes: made ones parents first, those that go children first.
+    pub nodes: Part<Node>,
+}
+
+impl Plan {
+    /// Whether nothing changes.
+    pub const fn is_empty(&self) -> bool {
+        self.environment.is_none() && self.permissions.is_empty() && self.roles.is_empty() && self.nodes.is_empty()
+    }
+
+    /// The steps that decisions depend on, when these assignments go with the roles and nodes that they name.
+    pub fn changes(&self, lost: &[AssignmentId]) -> Vec<Change> {
+        let put_permission = |one: &Permission| {
+            Change::PermissionPut(PermissionFact {
+                id: one.id,
+                key: one.key.clone(),
+            })
+        };
+        let put_role = |one: &RoleContents| {
+            Change::RolePut(RoleFact {
+                id: one.role.id,
+                name: one.role.name.clone(),
+                is_active: one.role.is_active,
+                permissions: one.permissions.iter().copied().collect(),
+            })
+        };
+        let put_node = |node: &Node| Change::NodePut(NodeFact::from(node));
+        let gone = lost.iter().map(|id| Change::GrantRemoved(*id));
+        gone.chain(self.nodes.removed.iter().map(|node| Change::NodeRemoved(node.id)))
+            .chain(self.roles.removed.iter().map(|one| Change::RoleRemoved(one.role.id)))
+            .chain(
+                self.permissions
+                    .removed
+                    .iter()
+                    .map(|one| Change::PermissionRemoved(one.id)),
+            )
+            .chain(self.permissions.added.iter().map(put_permission))
+            .chain(self.roles.changed.iter().chain(&self.roles.added).map(put_role))
+            .chain(self.nodes.changed.iter().chain(&self.nodes.added).map(put_node))
+            .collect()
+    }
+}
+
+/// Plans what makes an environment what the document says; `mint` gives fresh ids.
+pub fn plan(document: &Document, contents: &Contents, now: Timestamp, mint: &mut dyn FnMut() -> Uuid) -> Plan {
+    let before = &contents.environment;
+    let same = before.access_model == document.access_model && contents.schema == document.schema;
+    let environment = (!same).then(|| Environment {
+        access_model: document.access_model,
+        version: before.version.next(),
+        updated_at: now,
+        ..before.clone()
+    });
+    let (permissions, ids) = plan_permissions(document, contents, now, mint);
+    let mut plan = Plan {
+        environment,
+        schema: document.schema.clone(),
+        permissions,
+        roles: Part::default(),
+        bound: Vec::new(),
+        unbound: Vec::new(),
+        nodes: plan_nodes(document, contents, now, mint),
+    };
+    plan_roles(&mut plan, document, contents, &ids, now, mint);
+    plan
+}
+
+/// Also answers the id that each key has afterwards, system keys included.
+fn plan_permissions(
+    document: &Document,
+    contents: &Contents,
+    now: Timestamp,
+    mint: &mut dyn FnMut() -> Uuid,
+) -> (Part<Permission>, HashMap<PermissionKey, PermissionId>) {
+    let mut part = Part::default();
+    let mut ids = HashMap::new();
+    for before in &contents.permissions {
+        if is_system_key(&before.key) {
+            ids.insert(before.key.clone(), before.id);
+            continue;
+        }
+        let Some(entry) = document.permissions.get(&before.key) else {
+            part.removed.push(before.clone());
+            continue;
+        };
+        ids.insert(before.key.clone(), before.id);
+        if before.description == entry.description && before.category == entry.category {
+            part.kept += 1;
+        } else {
+            part.changed.push(Permission {
+                description: entry.description.clone(),
+                category: entry.category.clone(),
+                version: before.version.next(),
+                ..before.clone()
+            });
+        }
+    }
+    for (key, entry) in &document.permissions {
+        if ids.contains_key(key) {
+            continue;
+        }
+        let made = Permission {
+            id: PermissionId::new(mint()),
+            environment_id: contents.environment.id,
+            key: key.clone(),
+            description: entry.description.clone(),
+            category: entry.category.clone(),
+            source: PermissionSource::Custom,
+            version: Version::FIRST,
+            created_at: now,
+        };
+        ids.insert(key.clone(), made.id);
+        part.added.push(made);
+    }
+    (part, ids)
+}
+
+fn plan_roles(
+    plan: &mut Plan,
+    document: &Document,
+    contents: &Contents,
+    ids: &HashMap<PermissionKey, PermissionId>,
+    now: Timestamp,
+    mint: &mut dyn FnMut() -> Uuid,
+) {
+    let gone: HashSet<PermissionId> = plan.permissions.removed.iter().map(|one| one.id).collect();
+    let bundle = |entry: &RoleEntry| -> BTreeSet<PermissionId> {
+        let bundled = entry.permission_keys.iter().filter_map(|key| ids.get(key));
+        bundled.copied().collect()
+    };
+    let mut there = HashSet::new();
+    for before in contents.roles.iter().filter(|one| !one.role.kind.is_system()) {
+        let (id, name) = (before.role.id, before.role.name.folded());
+        let Some(entry) = document.roles.get(&name) else {
+            plan.roles.removed.push(before.clone());
+            continue;
+        };
+        there.insert(name);
+        let permissions = bundle(entry);
+        let role = Role {
+            name: entry.name.clone(),
+            description: entry.description.clone(),
+            is_active: entry.is_active,
+            ..before.role.clone()
+        };
+        if role == before.role && permissions == before.permissions {
+            plan.roles.kept += 1;
+            continue;
+        }
+        let taken = before
+            .permissions
+            .difference(&permissions)
+            .filter(|one| !gone.contains(one));
+        plan.unbound.extend(taken.map(|permission| (id, *permission)));
+        let given = permissions.difference(&before.permissions);
+        plan.bound.extend(given.map(|permission| (id, *permission)));
+        plan.roles.changed.push(RoleContents {
+            role: role.next(now),
+            permissions,
+        });
+    }
+    for (name, entry) in &document.roles {
+        if there.contains(name) {
+            continue;
+        }
+        let role = Role {
+            id: RoleId::new(mint()),
+            environment_id: contents.environment.id,
+            name: entry.name.clone(),
+            description: entry.description.clone(),
+            kind: RoleKind::Custom,
+            is_active: entry.is_active,
+            version: Version::FIRST,
+            created_at: now,
+            updated_at: now,
+        };
+        let permissions = bundle(entry);
+        plan.bound
+            .extend(permissions.iter().map(|permission| (role.id, *permission)));
+        plan.roles.added.push(RoleContents { role, permissions });
+    }
+}
+
+fn plan_nodes(document: &Document, contents: &Contents, now: Timestamp, mint: &mut dyn FnMut() -> Uuid) -> Part<Node> {
+    let mut part = Part::default();
+    let paths = contents.paths();
+    let there: HashMap<&[Slug], &Node> = paths.iter().map(|(path, node)| (path.below_root(), *node)).collect();
+    let mut ids: HashMap<&[Slug], NodeId> = HashMap::with_capacity(document.nodes.len());
+    for (path, entry) in &document.nodes {
+        let place = path.below_root();
+        let Some(slug) = path.last() else { continue };
+        let id = if let Some(before) = there.get(place) {
+            if before.slug == *slug && NodeEntry::from(*before) == *entry {
+                part.kept += 1;
+            } else {
+                part.changed.push(Node {
+                    version: before.version.next(),
+                    updated_at: now,
+                    ..filled((*before).clone(), slug, entry)
+                });
+            }
+            before.id
+        } else {
+            let above = place.split_last().and_then(|(_, above)| ids.get(above));
+            let made = Node {
+                id: NodeId::new(mint()),
+                environment_id: contents.environment.id,
+                parent: above.copied(),
+                node_type: entry.node_type.clone(),
+                name: entry.name.clone(),
+                slug: slug.clone(),
+                status: entry.status,
+                metadata: entry.metadata.clone(),
+                version: Version::FIRST,
+                created_at: now,
+                updated_at: now,
+            };
+            let id = made.id;
+            part.added.push(made);
+            id
+        };
+        ids.insert(place, id);
+    }
+    let gone = paths
+        .iter()
+        .rev()
+        .filter(|(path, _)| !ids.contains_key(path.below_root()));
+    part.removed = gone.map(|(_, node)| (*node).clone()).collect();
+    part
+}
+
+/// The node with what the document says of it.
+pub(crate) fn filled(node: Node, slug: &Slug, entry: &NodeEntry) -> Node {
+    Node {
+        node_type: entry.node_type.clone(),
+        name: entry.name.clone(),
+        slug: slug.clone(),
+        status: entry.status,
+        metadata: entry.metadata.clone(),
+        ..node
+    }
+}

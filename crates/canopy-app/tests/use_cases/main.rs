@@ -15,6 +15,8 @@ mod hierarchy;
 #[cfg(test)]
 mod identity;
 #[cfg(test)]
+mod membership;
+#[cfg(test)]
 mod role;
 #[cfg(test)]
 mod scope;

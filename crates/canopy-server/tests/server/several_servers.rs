@@ -1,0 +1,93 @@
+//! Several servers on one database: nobody can tell that they are not one.
+
+use crate::mixed_load::Stage;
+use crate::process::{Client, Home, Server};
+use crate::recorder::{Clerk, Recorder};
+use canopy_testkit::history::{Answer, Call, ItemAnswer, Request};
+use canopy_testkit::postgres::Database;
+use std::sync::Arc;
+
+/// A server with a folder of its own.
+pub struct Instance {
+    pub home: Home,
+    pub server: Server,
+    pub token: String,
+}
+
+impl Instance {
+    pub fn start(url: &str, arguments: &[&str]) -> Self {
+        let home = Home::on_postgres(url);
+        let server = home.serve(arguments);
+        let token = home.run(&["token", "--admin", "--account", "acme"]).ok();
+        let token = token.trim().to_owned();
+        Self { home, server, token }
+    }
+
+    /// Two on one database, with the demo in it.
+    pub fn pair(url: &str) -> [Self; 2] {
+        let first = Self::start(url, &["--demo"]);
+        [first, Self::start(url, &[])]
+    }
+
+    pub fn client(&self) -> Client {
+        Client::new(&self.server.url, &self.token)
+    }
+
+    pub fn clerk(&self, recorder: &Arc<Recorder>) -> Clerk {
+        Clerk::new(recorder, &self.server.url, &self.token)
+    }
+}
+
+fn items(call: &Call) -> &[ItemAnswer] {
+    match &call.answer {
+        Answer::Created(items) => items,
+        _ => &[],
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_servers_answer_as_one() {
+    let database = Database::bare().await;
+    let pair = Instance::pair(&database.url());
+    let stage = Stage::set(&pair[0].client()).await;
+    let recorder = Recorder::new();
+    let clerks = pair.each_ref().map(|one| one.clerk(&recorder));
+    stage.load(&clerks, 8, 40).join_all().await;
+    stage.survey(&clerks).await;
+    recorder.check(&stage.start);
+
+    // Clients did get in each other's way.
+    let counted = |wanted: fn(&Call) -> bool| recorder.count(wanted);
+    assert!(counted(|call| items(call).iter().any(|item| matches!(item, ItemAnswer::Stored(_)))) > 20);
+    assert!(counted(|call| items(call).iter().any(|item| matches!(item, ItemAnswer::Taken(_)))) > 5);
+    assert!(counted(|call| items(call).contains(&ItemAnswer::RolledBack)) > 2);
+    assert!(counted(|call| call.answer == Answer::Removed) > 5);
+    assert!(counted(|call| matches!(call.answer, Answer::NodeCreated(_))) > 2);
+    assert!(counted(|call| matches!(call.request, Request::SetPermissions { .. })) > 5);
+    assert!(counted(|call| matches!(call.answer, Answer::Decided { is_allowed: true, .. })) > 20);
+    pair.into_iter().for_each(|one| one.server.stop());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn servers_that_start_at_once_on_an_empty_database_all_serve() {
+    let database = Database::bare().await;
+    let starts: Vec<_> = (0..3)
+        .map(|_| {
+            let url = database.url();
+            tokio::task::spawn_blocking(move || {
+                let home = Home::on_postgres(url);
+                let server = home.serve(&[]);
+                (home, server)
+            })
+        })
+        .collect();
+    for start in starts {
+        let (home, server) = start.await.unwrap();
+        let operator = home.run(&["token", "--operator"]).ok();
+        let (status, accounts) = Client::new(&server.url, operator.trim())
+            .get("/portal/v1/accounts")
+            .await;
+        assert_eq!(status, 200, "{accounts}");
+        server.stop();
+    }
+}

@@ -14,6 +14,7 @@ mod lifecycle;
 mod mixed_load;
 mod paste;
 mod postgres;
+mod postgres_faults;
 mod process;
 mod recorder;
 mod several_servers;

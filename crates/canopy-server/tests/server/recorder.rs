@@ -36,6 +36,15 @@ impl Recorder {
         calls.iter().filter(|call| wanted(call)).count()
     }
 
+    /// Waits until this many calls are recorded.
+    pub async fn reach(&self, calls: usize) {
+        let deadline = Instant::now() + Duration::from_secs(60);
+        while self.count(|_| true) < calls {
+            assert!(Instant::now() < deadline, "the load has come to a halt");
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    }
+
     /// Makes sure that a serial order explains everything.
     #[track_caller]
     pub fn check(&self, start: &State) {

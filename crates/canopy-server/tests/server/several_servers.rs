@@ -16,7 +16,10 @@ pub struct Instance {
 
 impl Instance {
     pub fn start(url: &str, arguments: &[&str]) -> Self {
-        let home = Home::on_postgres(url);
+        Self::start_in(Home::on_postgres(url), arguments)
+    }
+
+    pub fn start_in(home: Home, arguments: &[&str]) -> Self {
         let server = home.serve(arguments);
         let token = home.run(&["token", "--admin", "--account", "acme"]).ok();
         let token = token.trim().to_owned();

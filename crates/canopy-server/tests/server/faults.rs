@@ -2,6 +2,7 @@
 //! there in part.
 
 use crate::process::{Client, Home, Server};
+use crate::recorder::ENVIRONMENT;
 use diesel::{Connection as _, RunQueryDsl as _};
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -9,8 +10,6 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::task::JoinSet;
-
-const ENVIRONMENT: &str = "/portal/v1/accounts/acme/applications/notes/environments/development";
 
 /// Identities in each batch: all of them at one node, so the rows of a batch are those of a (role, node).
 const BATCH: usize = 200;
@@ -26,10 +25,10 @@ pub enum Fate {
 
 pub type Place = (String, String);
 
-struct Load {
-    roles: Vec<String>,
-    nodes: Vec<String>,
-    people: Vec<String>,
+pub struct Load {
+    pub roles: Vec<String>,
+    pub nodes: Vec<String>,
+    pub people: Vec<String>,
 }
 
 fn ids(items: &Value) -> Vec<String> {
@@ -48,7 +47,7 @@ fn tree_ids(nodes: &Value, into: &mut Vec<String>) {
 }
 
 /// Makes enough roles that the stream of batches does not run dry.
-async fn prepare(client: &Client) -> Load {
+pub async fn prepare(client: &Client) -> Load {
     let roles: Vec<Value> = (0..40)
         .map(
             |number| json!({"name": format!("Role {number:02}"), "description": "x", "permission_keys": ["node.read"]}),
@@ -78,6 +77,12 @@ async fn prepare(client: &Client) -> Load {
     }
 }
 
+/// A bulk-create of the role at the node for everybody.
+pub fn batch(people: &[String], (role, node): (&String, &String)) -> Value {
+    let item = |person| json!({"identity_id": person, "node_id": node, "role_id": role});
+    json!({"assignments": people.iter().map(item).collect::<Vec<_>>()})
+}
+
 /// Sends batches from several clients until they are not answered any more. Tells how many are acknowledged as it goes.
 async fn stream(client: &Client, load: &Load, acknowledged: Arc<AtomicUsize>) -> HashMap<Place, Fate> {
     let places: Vec<Place> = load
@@ -92,11 +97,7 @@ async fn stream(client: &Client, load: &Load, acknowledged: Arc<AtomicUsize>) ->
         tasks.spawn(async move {
             let mut fates = HashMap::new();
             for (role, node) in mine {
-                let items: Vec<Value> = people
-                    .iter()
-                    .map(|person| json!({"identity_id": person, "node_id": node, "role_id": role}))
-                    .collect();
-                let body = json!({"assignments": items});
+                let body = batch(&people, (&role, &node));
                 let path = format!("{ENVIRONMENT}/assignments/bulk-create");
                 match client.try_send(Method::POST, &path, Some(&body)).await {
                     Ok((status, answer)) if status != 503 => assert_eq!(status, 200, "{answer}"),
@@ -199,7 +200,7 @@ async fn ended(end: impl FnOnce(Server) + Send + 'static) -> HashMap<Place, Fate
 }
 
 /// The file passes SQLite's own check.
-fn sound(home: &Home) {
+pub fn sound(home: &Home) {
     #[derive(diesel::QueryableByName)]
     struct Verdict {
         #[diesel(sql_type = diesel::sql_types::Text)]

@@ -9,6 +9,8 @@
 
 mod configuration;
 mod demo;
+#[cfg(target_os = "linux")]
+mod disk_full;
 mod faults;
 mod lifecycle;
 mod mixed_load;

@@ -38,7 +38,10 @@ async fn until<T>(what: &str, mut ask: impl AsyncFnMut() -> Option<T>) -> T {
 }
 
 async fn ready(client: &Client) {
-    until("ready", async || (client.get("/health/ready").await.0 == 200).then_some(())).await;
+    until("ready", async || {
+        (client.get("/health/ready").await.0 == 200).then_some(())
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -124,7 +127,10 @@ async fn fences_hold_while_the_lines_that_tell_of_changes_are_cut() {
     let clerks = pair.each_ref().map(|one| one.clerk(&recorder));
     let load = stage.load(&clerks, 6, 30);
     for calls in [30, 60, 90, 120] {
-        until("two lines", async || (cut(&database, LISTENERS).await == 2).then_some(())).await;
+        until("two lines", async || {
+            (cut(&database, LISTENERS).await == 2).then_some(())
+        })
+        .await;
         recorder.reach(calls).await;
     }
     load.join_all().await;
@@ -196,17 +202,22 @@ impl Small {
         let mut options = PgOptions::new(self.database.url());
         options.application_name = "another".to_owned();
         let store = PgStore::open(&options).await.unwrap();
-        store.write(WriteScope::Environment(id(&self.environment))).await.unwrap()
+        store
+            .write(WriteScope::Environment(id(&self.environment)))
+            .await
+            .unwrap()
     }
 }
 
 async fn write(client: &Client, name: &str) -> reqwest::Response {
     let body = json!({"name": name, "permission_keys": []});
-    client.send(Method::POST, &format!("{ENVIRONMENT}/roles"), Some(&body)).await
+    client
+        .send(Method::POST, &format!("{ENVIRONMENT}/roles"), Some(&body))
+        .await
 }
 
 /// 503, when to come back, and why.
-async fn is_refused(response: reqwest::Response, code: &str) {
+pub async fn is_refused(response: reqwest::Response, code: &str) {
     let (status, retry_after) = (response.status(), response.headers().get("retry-after").cloned());
     let body: Value = serde_json::from_slice(&response.bytes().await.unwrap()).unwrap();
     assert_eq!((status.as_u16(), &body["error"]["code"]), (503, &json!(code)), "{body}");
@@ -225,11 +236,25 @@ async fn when_all_connections_are_taken_calls_are_told_to_come_back() {
         })
         .into();
     let waiting = "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
-    until("both wait", async || (small.database.query(waiting).await.len() == 2).then_some(())).await;
+    until("both wait", async || {
+        (small.database.query(waiting).await.len() == 2).then_some(())
+    })
+    .await;
 
     is_refused(small.write("Three").await, "server.busy").await;
-    is_refused(small.client.send(Method::GET, &format!("{ENVIRONMENT}/roles"), None).await, "server.busy").await;
-    is_refused(small.client.send(Method::GET, "/health/ready", None).await, "server.busy").await;
+    is_refused(
+        small
+            .client
+            .send(Method::GET, &format!("{ENVIRONMENT}/roles"), None)
+            .await,
+        "server.busy",
+    )
+    .await;
+    is_refused(
+        small.client.send(Method::GET, "/health/ready", None).await,
+        "server.busy",
+    )
+    .await;
     // What cannot be had fresh is refused, not answered from memory; what need not be is.
     assert_eq!(small.ask("strong").await.status(), 503);
     assert_eq!(small.ask("eventual").await.status(), 200);
@@ -264,25 +289,38 @@ async fn a_write_that_waits_too_long_for_another_one_is_told_to_come_back() {
 async fn eventual_checks_are_refused_when_nothing_is_heard_of_changes_any_more() {
     let small = Small::start("").await;
     assert_eq!(small.ask("strong").await.status(), 200);
-    until("news", async || (small.ask("eventual").await.status() == 200).then_some(())).await;
+    until("news", async || {
+        (small.ask("eventual").await.status() == 200).then_some(())
+    })
+    .await;
 
     // The connections that are there stay, but the line that is cut cannot be had again.
     let elsewhere = Database::bare().await;
     let url = small.database.url();
     let name = url.rsplit('/').next().unwrap();
-    elsewhere.execute(&format!("ALTER DATABASE {name} ALLOW_CONNECTIONS false")).await;
-    let cut = format!(
-        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}' AND {LISTENERS}"
-    );
+    elsewhere
+        .execute(&format!("ALTER DATABASE {name} ALLOW_CONNECTIONS false"))
+        .await;
+    let cut =
+        format!("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}' AND {LISTENERS}");
     assert_eq!(elsewhere.query(&cut).await.len(), 1);
     let refused = until("silence", async || {
         let answer = small.ask("eventual").await;
         (answer.status() != 200).then_some(answer)
     });
     is_refused(refused.await, "server.unavailable").await;
-    assert_eq!(small.ask("strong").await.status(), 200, "the fence does not depend on the line");
+    assert_eq!(
+        small.ask("strong").await.status(),
+        200,
+        "the fence does not depend on the line"
+    );
 
-    elsewhere.execute(&format!("ALTER DATABASE {name} ALLOW_CONNECTIONS true")).await;
-    until("news again", async || (small.ask("eventual").await.status() == 200).then_some(())).await;
+    elsewhere
+        .execute(&format!("ALTER DATABASE {name} ALLOW_CONNECTIONS true"))
+        .await;
+    until("news again", async || {
+        (small.ask("eventual").await.status() == 200).then_some(())
+    })
+    .await;
     small.instance.server.stop();
 }

@@ -9,9 +9,10 @@ use std::sync::Arc;
 
 /// A server with a folder of its own.
 pub struct Instance {
-    pub home: Home,
     pub server: Server,
-    pub token: String,
+    token: String,
+    // Declared last: the folder goes after the server.
+    _home: Home,
 }
 
 impl Instance {
@@ -23,7 +24,11 @@ impl Instance {
         let server = home.serve(arguments);
         let token = home.run(&["token", "--admin", "--account", "acme"]).ok();
         let token = token.trim().to_owned();
-        Self { home, server, token }
+        Self {
+            server,
+            token,
+            _home: home,
+        }
     }
 
     /// Two on one database, with the demo in it.

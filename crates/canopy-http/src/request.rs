@@ -10,7 +10,9 @@ use crate::wire::{Faults, Json, QueryInput, QueryReader};
 use actix_web::HttpRequest;
 use actix_web::web::{Bytes, Payload};
 use canopy_app::{App, AppError, Call, scope};
+use canopy_domain::port::{TokenClaims, TokenError};
 use core::future::Future;
+use std::sync::Arc;
 
 /// A call that was read to its end: who makes it, where, and with what.
 pub(crate) struct Request<S, P = (), Q = (), B = ()> {
@@ -60,7 +62,7 @@ impl<S: Scope, P: PathInput, Q: QueryInput, B: BodyInput> Request<S, P, Q, B> {
 /// Finds out who calls and where.
 async fn enter<S: Scope>(http: &HttpRequest, state: &HttpState) -> Result<(S, Call), Problem> {
     let token = credential::bearer(http)?;
-    let claims = state.tokens().verify(token, state.app().now())?;
+    let claims = verify(token, state).await?;
     let app = state.app().clone();
     let slugs = slugs(http, S::LEVEL);
     let entered = async move {
@@ -75,6 +77,20 @@ async fn enter<S: Scope>(http: &HttpRequest, state: &HttpState) -> Result<(S, Ca
             request_id: request_id(http),
         },
     ))
+}
+
+/// Verifies a token. Where its key is not known, another process of the installation may have registered it.
+async fn verify(token: &str, state: &HttpState) -> Result<TokenClaims, Problem> {
+    let verified = state.tokens().verify(token, state.app().now());
+    if verified != Err(TokenError::Invalid) {
+        return Ok(verified?);
+    }
+    let (tokens, refused) = (Arc::clone(state.tokens()), token.to_owned());
+    let look = async move { tokens.look_for_key(&refused).await };
+    if state.run_quick(look).await?.map_err(AppError::from)? {
+        return Ok(state.tokens().verify(token, state.app().now())?);
+    }
+    Err(TokenError::Invalid.into())
 }
 
 fn slugs(http: &HttpRequest, level: Level) -> Slugs {

@@ -10,6 +10,7 @@ pub mod demo;
 mod log;
 mod run;
 mod served_store;
+mod shared_keys;
 mod signal;
 pub mod store;
 pub mod tokens;

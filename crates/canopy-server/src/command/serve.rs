@@ -5,11 +5,13 @@ use crate::backoff::Backoff;
 use crate::config::{Config, PublicUrl};
 use crate::demo::{self, Demo, DemoError, Standing};
 use crate::served_store::{LetGo, ServedStore};
+use crate::shared_keys::SharedKeys;
 use crate::signal::EndSignals;
 use crate::store::{Source, StoreOpenError, open_once_reached, take};
 use crate::tokens::{TokensError, signer, verifier};
 use canopy_app::App;
-use canopy_domain::port::{PrincipalKind, Secrets as _, TokenClaims};
+use canopy_domain::Timestamp;
+use canopy_domain::port::{Installation as _, PrincipalKind, Secrets as _, StoreError, TokenClaims, TokenVerifier};
 use canopy_http::token::{KeyError, TokenSigner};
 use canopy_http::{HttpState, ServerOptions};
 use canopy_storage_postgres::PgOptions;
@@ -28,6 +30,9 @@ pub enum ServeError {
     /// The store cannot be opened.
     #[error(transparent)]
     Store(#[from] StoreOpenError),
+    /// The signing key cannot be registered.
+    #[error("the signing key cannot be registered")]
+    Register(#[from] StoreError),
     /// Tokens cannot be signed or verified.
     #[error(transparent)]
     Tokens(#[from] TokensError),
@@ -126,11 +131,18 @@ impl Service<'_> {
         let ids = Arc::new(UuidV7Ids::new(clock.clone()));
         let app = App::new(self.store.clone(), clock, ids, &OsSecrets);
         let verifier = verifier(&self.config.tokens, self.signer)?;
+        let (verifier, keys): (Arc<dyn TokenVerifier>, _) = match self.options {
+            None => (Arc::new(verifier), None),
+            Some(_) => {
+                let keys = Arc::new(SharedKeys::new(verifier, self.store.clone()));
+                (keys.clone(), Some(keys))
+            }
+        };
         let address = listener
             .local_addr()
             .map_err(system("tell the address it listens on"))?;
         let mut signals = EndSignals::catch().map_err(system("catch signals"))?;
-        let state = HttpState::new(app.clone(), Arc::new(verifier), Handle::current());
+        let state = HttpState::new(app.clone(), verifier, Handle::current());
         let options = ServerOptions {
             workers: http.workers,
             shutdown_timeout: http.shutdown_timeout,
@@ -141,13 +153,13 @@ impl Service<'_> {
         let mut running = tokio::spawn(server);
         tokio::select! {
             ended = &mut running => return ended_by_itself(ended),
-            failed = self.open_and_follow(&app, address) => match failed? {},
+            failed = self.open_and_follow(&app, keys.as_deref(), address) => match failed? {},
             name = signals.next() => tracing::info!(signal = name, "shutting down"),
         }
         let orderly = async {
             handle.stop(true).await;
             (&mut running).await.ok();
-            drop((app, self.store));
+            drop((app, keys, self.store));
             // Workers let go of the store as they end, and so do calls whose clients have hung up; the last one closes
             // it, which moves SQLite's log into the database.
             if timeout(http.shutdown_timeout, let_go.wait()).await.is_err() {
@@ -167,7 +179,12 @@ impl Service<'_> {
     }
 
     /// Waits for the store, says that all is ready, and from then on hears what other instances change.
-    async fn open_and_follow(&self, app: &App, address: SocketAddr) -> Result<Infallible, ServeError> {
+    async fn open_and_follow(
+        &self,
+        app: &App,
+        keys: Option<&SharedKeys>,
+        address: SocketAddr,
+    ) -> Result<Infallible, ServeError> {
         let local = PublicUrl::of_listener(address);
         if let Some(options) = &self.options {
             let waiting = || {
@@ -176,6 +193,7 @@ impl Service<'_> {
                 say(&text).ok();
             };
             self.store.arrive(open_once_reached(options, waiting).await?);
+            self.register_key(app.now()).await?;
         }
         let guide = if self.demo {
             Some(prepare_demo(app).await?)
@@ -184,15 +202,40 @@ impl Service<'_> {
         };
         tracing::info!(%address, "ready");
         say(&self.ready_text(app, &local, guide)?).map_err(system("write to standard output"))?;
+        match keys {
+            // Nobody else writes to the store.
+            None => std::future::pending().await,
+            Some(keys) => tokio::select! {
+                never = follow(app) => match never {},
+                never = keys.keep_fresh() => match never {},
+            },
+        }
+    }
+
+    /// Tells the other instances the key that tokens are signed with here.
+    async fn register_key(&self, now: Timestamp) -> Result<(), ServeError> {
+        let key = self.signer.public_key(now);
         let mut backoff = Backoff::new();
         loop {
-            match app.decisions().follow().await {
-                // Nobody else writes to the store.
-                Ok(()) => std::future::pending().await,
-                Err(error) => tracing::warn!(%error, "the line that tells of other instances' changes broke"),
+            match self.store.register_signing_key(&key).await {
+                Err(error @ (StoreError::Unavailable(_) | StoreError::Busy(_))) => {
+                    tracing::warn!(%error, "the signing key cannot be registered yet");
+                }
+                registered => return Ok(registered?),
             }
             backoff.wait().await;
         }
+    }
+}
+
+/// Hears what other instances change, whatever becomes of the line.
+async fn follow(app: &App) -> Infallible {
+    let mut backoff = Backoff::new();
+    loop {
+        if let Err(error) = app.decisions().follow().await {
+            tracing::warn!(%error, "the line that tells of other instances' changes broke");
+        }
+        backoff.wait().await;
     }
 }
 

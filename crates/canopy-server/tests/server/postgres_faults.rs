@@ -15,14 +15,9 @@ use std::fs;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// A cluster that a test may crash. Its tests work by [`durable`] URLs.
+/// A cluster that a test may crash.
 async fn cluster() -> Arc<Cluster> {
     Arc::new(tokio::task::spawn_blocking(Cluster::start).await.unwrap())
-}
-
-/// What is committed by way of this URL survives a crash; clusters for tests do not see to that by themselves.
-fn durable(cluster: &Cluster) -> String {
-    format!("{}?options=-csynchronous_commit%3Don", cluster.url("postgres"))
 }
 
 /// Asks again and again, until the answer is as wanted.
@@ -59,7 +54,7 @@ async fn a_killed_server_leaves_whole_batches_in_the_database() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_crashed_database_has_whole_batches_when_it_is_back() {
     let cluster = cluster().await;
-    let home = Home::on_postgres(durable(&cluster));
+    let home = Home::on_postgres(cluster.url("postgres"));
     let server = home.serve(&["--demo"]);
     let client = admin(&home, &server);
     let crashing = Arc::clone(&cluster);
@@ -89,7 +84,7 @@ async fn when_one_server_is_killed_the_other_goes_on() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_servers_outlive_a_crash_of_their_database() {
     let cluster = cluster().await;
-    let pair = Instance::pair(&durable(&cluster));
+    let pair = Instance::pair(&cluster.url("postgres"));
     let stage = Stage::set(&pair[0].client()).await;
     let recorder = Recorder::new();
     let clerks = pair.each_ref().map(|one| one.clerk(&recorder));

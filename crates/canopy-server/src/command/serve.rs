@@ -20,6 +20,7 @@ use std::io::{self, Write as _};
 use std::net::{SocketAddr, TcpListener};
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::net::TcpSocket;
 use tokio::runtime::Handle;
 use tokio::time::timeout;
@@ -207,6 +208,7 @@ impl Service<'_> {
             None => std::future::pending().await,
             Some(keys) => tokio::select! {
                 never = follow(app) => match never {},
+                never = catch_up(app) => match never {},
                 never = keys.keep_fresh() => match never {},
             },
         }
@@ -236,6 +238,18 @@ async fn follow(app: &App) -> Infallible {
             tracing::warn!(%error, "the line that tells of other instances' changes broke");
         }
         backoff.wait().await;
+    }
+}
+
+/// How often news that got lost are made up for.
+const CATCH_UP_INTERVAL: Duration = Duration::from_secs(5);
+
+async fn catch_up(app: &App) -> Infallible {
+    loop {
+        tokio::time::sleep(CATCH_UP_INTERVAL).await;
+        if let Err(error) = app.decisions().catch_up().await {
+            tracing::debug!(%error, "lost news could not be made up for");
+        }
     }
 }
 

@@ -214,7 +214,7 @@ impl LoadClient {
         }
         let items: Vec<_> = items.into_iter().collect();
         // Some hang up before they are answered.
-        let patience = (self.dice.below(25) == 0).then(|| Duration::from_micros(self.dice.0 % 8_000));
+        let patience = (self.dice.below(15) == 0).then(|| Duration::from_micros(self.dice.0 % 8_000));
         let atomic = self.dice.below(3) > 0;
         let Answer::Created(answers) = clerk.create(items.clone(), atomic, patience).await else {
             return if patience.is_some() { Ok(None) } else { Err(NoAnswer) };

@@ -101,17 +101,27 @@ async fn two_servers_outlive_a_crash_of_their_database() {
     recorder.check(&stage.start);
 }
 
-/// Ends connections of the servers to their database.
-async fn cut(database: &Database, which: &str) -> usize {
-    let sql = format!(
-        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
-         WHERE application_name = 'canopy' AND datname = current_database() AND {which}"
-    );
-    database.query(&sql).await.len()
+/// The servers' connections to this database.
+fn connections(database: &str) -> String {
+    format!("FROM pg_stat_activity WHERE application_name = 'canopy' AND datname = '{database}'")
 }
 
 /// Those that listen: they ran nothing else since, but empty statements.
-const LISTENERS: &str = "query IN ('', 'LISTEN canopy_revisions') AND state = 'idle'";
+fn lines(database: &str) -> String {
+    format!("{} AND query IN ('', 'LISTEN canopy_revisions')", connections(database))
+}
+
+fn name(database: &Database) -> String {
+    database.url().rsplit('/').next().unwrap().to_owned()
+}
+
+/// Cuts connections, as seen from some database, and says how many.
+async fn cut(seen_from: &Database, which: &str) -> usize {
+    seen_from
+        .query(&format!("SELECT pg_terminate_backend(pid) {which}"))
+        .await
+        .len()
+}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn fences_hold_while_the_lines_that_tell_of_changes_are_cut() {
@@ -122,10 +132,13 @@ async fn fences_hold_while_the_lines_that_tell_of_changes_are_cut() {
     let clerks = pair.each_ref().map(|one| one.clerk(&recorder));
     let load = stage.load(&clerks, 6, 30);
     for calls in [30, 60, 90, 120] {
-        until("two lines", async || {
-            (cut(&database, LISTENERS).await == 2).then_some(())
+        let lines = lines(&name(&database));
+        let count = format!("SELECT 1 {lines}");
+        until("both listen", async || {
+            (database.query(&count).await.len() == 2).then_some(())
         })
         .await;
+        cut(&database, &lines).await;
         recorder.reach(calls).await;
     }
     load.join_all().await;
@@ -143,7 +156,7 @@ async fn connections_may_be_cut_in_the_middle_of_anything() {
     let load = stage.load(&clerks, 6, 30);
     for calls in [30, 60, 90, 120] {
         recorder.reach(calls).await;
-        cut(&database, "true").await;
+        cut(&database, &connections(&name(&database))).await;
     }
     load.join_all().await;
     stage.survey(&clerks).await;
@@ -291,14 +304,11 @@ async fn eventual_checks_are_refused_when_nothing_is_heard_of_changes_any_more()
 
     // The connections that are there stay, but the line that is cut cannot be had again.
     let elsewhere = Database::bare().await;
-    let url = small.database.url();
-    let name = url.rsplit('/').next().unwrap();
+    let name = name(&small.database);
     elsewhere
         .execute(&format!("ALTER DATABASE {name} ALLOW_CONNECTIONS false"))
         .await;
-    let cut =
-        format!("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}' AND {LISTENERS}");
-    assert_eq!(elsewhere.query(&cut).await.len(), 1);
+    assert_eq!(cut(&elsewhere, &lines(&name)).await, 1);
     let refused = until("silence", async || {
         let answer = small.ask("eventual").await;
         (answer.status() != 200).then_some(answer)

@@ -70,6 +70,7 @@ async fn two_servers_answer_as_one() {
     assert!(counted(|call| items(call).iter().any(|item| matches!(item, ItemAnswer::Taken(_)))) > 5);
     assert!(counted(|call| items(call).contains(&ItemAnswer::RolledBack)) > 2);
     assert!(counted(|call| call.answer == Answer::Removed) > 5);
+    assert!(counted(|call| call.answer == Answer::Open) > 0, "nobody hung up");
     assert!(counted(|call| matches!(call.answer, Answer::NodeCreated(_))) > 2);
     assert!(counted(|call| matches!(call.request, Request::SetPermissions { .. })) > 5);
     assert!(counted(|call| matches!(call.answer, Answer::Decided { is_allowed: true, .. })) > 20);

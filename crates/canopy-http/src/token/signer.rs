@@ -28,7 +28,7 @@ impl core::fmt::Debug for TokenSigner {
         f.debug_struct("TokenSigner")
             .field("parties", &self.parties)
             .field("key", &self.public)
-            .finish()
+            .finish_non_exhaustive()
     }
 }
 
@@ -92,7 +92,7 @@ impl TokenSigner {
     /// [`KeyError::Crypto`].
     pub fn sign(&self, claims: &TokenClaims, issued_at: Timestamp) -> Result<String, KeyError> {
         let mut header = Header::new(Algorithm::EdDSA);
-        header.kid.clone_from(&self.public.id);
+        header.kid = Some(self.kid.clone());
         let claims = Claims {
             iss: self.parties.issuer.clone(),
             aud: Audience::One(self.parties.audience.clone()),

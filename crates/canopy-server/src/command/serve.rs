@@ -132,12 +132,11 @@ impl Service<'_> {
         let ids = Arc::new(UuidV7Ids::new(clock.clone()));
         let app = App::new(self.store.clone(), clock, ids, &OsSecrets);
         let verifier = verifier(&self.config.tokens, self.signer)?;
-        let (verifier, keys): (Arc<dyn TokenVerifier>, _) = match self.options {
-            None => (Arc::new(verifier), None),
-            Some(_) => {
-                let keys = Arc::new(SharedKeys::new(verifier, self.store.clone()));
-                (keys.clone(), Some(keys))
-            }
+        let (verifier, keys): (Arc<dyn TokenVerifier>, _) = if self.options.is_some() {
+            let keys = Arc::new(SharedKeys::new(verifier, self.store.clone()));
+            (keys.clone(), Some(keys))
+        } else {
+            (Arc::new(verifier), None)
         };
         let address = listener
             .local_addr()

@@ -207,8 +207,10 @@ impl Small {
 
     /// Holds what a write of the environment needs, as another instance would.
     async fn hold(&self) -> Box<dyn WriteTx> {
-        let mut options = PgOptions::new(self.database.url());
-        options.application_name = "another".to_owned();
+        let options = PgOptions {
+            application_name: "another".to_owned(),
+            ..PgOptions::new(self.database.url())
+        };
         let store = PgStore::open(&options).await.unwrap();
         store
             .write(WriteScope::Environment(id(&self.environment)))
@@ -243,9 +245,9 @@ async fn when_all_connections_are_taken_calls_are_told_to_come_back() {
             tokio::spawn(async move { write(&client, name).await.status() })
         })
         .into();
-    let waiting = "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
+    let blocked = "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
     until("both wait", async || {
-        (small.database.query(waiting).await.len() == 2).then_some(())
+        (small.database.query(blocked).await.len() == 2).then_some(())
     })
     .await;
 

@@ -74,7 +74,9 @@ async fn two_servers_answer_as_one() {
     assert!(counted(|call| matches!(call.answer, Answer::NodeCreated(_))) > 2);
     assert!(counted(|call| matches!(call.request, Request::SetPermissions { .. })) > 5);
     assert!(counted(|call| matches!(call.answer, Answer::Decided { is_allowed: true, .. })) > 20);
-    pair.into_iter().for_each(|one| one.server.stop());
+    for one in pair {
+        one.server.stop();
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -56,8 +56,9 @@ pub async fn load(url: &str, environment: &str) {
     let begun = Instant::now();
     let snapshot = tx.snapshot(environment).await.unwrap().unwrap();
     let read = begun.elapsed();
+    let begun = Instant::now();
     let index = AccessIndex::build(&snapshot).unwrap();
-    let built = begun.elapsed() - read;
+    let built = begun.elapsed();
     let bytes = u32::try_from(index.memory_bytes()).unwrap();
     println!(
         "{:.2} {:.2} {:.2} {:.2}",

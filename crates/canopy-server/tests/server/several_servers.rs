@@ -1,4 +1,4 @@
-//! Several servers on one database: nobody can tell that they are not one.
+//! Clients that get in each other's way, at one server on a file or at several on one database: nobody can tell which.
 
 use crate::mixed_load::Stage;
 use crate::process::{Client, Home, Server};
@@ -53,13 +53,11 @@ fn items(call: &Call) -> &[ItemAnswer] {
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn two_servers_answer_as_one() {
-    let database = Database::bare().await;
-    let pair = Instance::pair(&database.url());
-    let stage = Stage::set(&pair[0].client()).await;
+/// Lets clients work at the servers, and looks for answers that cannot be.
+async fn work_at(instances: &[Instance]) {
+    let stage = Stage::set(&instances[0].client()).await;
     let recorder = Recorder::new();
-    let clerks = pair.each_ref().map(|one| one.clerk(&recorder));
+    let clerks: Vec<_> = instances.iter().map(|one| one.clerk(&recorder)).collect();
     stage.load(&clerks, 8, 40).join_all().await;
     stage.survey(&clerks).await;
     recorder.check(&stage.start);
@@ -74,6 +72,20 @@ async fn two_servers_answer_as_one() {
     assert!(counted(|call| matches!(call.answer, Answer::NodeCreated(_))) > 2);
     assert!(counted(|call| matches!(call.request, Request::SetPermissions { .. })) > 5);
     assert!(counted(|call| matches!(call.answer, Answer::Decided { is_allowed: true, .. })) > 20);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_server_answers_in_order() {
+    let instance = Instance::start_in(Home::new(), &["--demo"]);
+    work_at(std::slice::from_ref(&instance)).await;
+    instance.server.stop();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_servers_answer_as_one() {
+    let database = Database::bare().await;
+    let pair = Instance::pair(&database.url());
+    work_at(&pair).await;
     for one in pair {
         one.server.stop();
     }

@@ -345,7 +345,7 @@ fn tokens_of_a_shared_key_end_with_it() {
         "though it was verified before"
     );
     verifier.verify(&good, at).unwrap();
-    for other in ["", "a.b.c", &good[1..], &"x".repeat(9_000)] {
+    for other in ["", "a.b.c", good.trim_start_matches('e'), &"x".repeat(9_000)] {
         assert!(!verifier.names_unknown_key(other), "{other}");
     }
 }

@@ -187,6 +187,7 @@ macro_rules! storage_contract {
                 assignment_facts_tell_only_what_the_place_has
                 assignments_are_found_by_id_in_their_environment_alone
                 updating_assignments_overwrites_their_rows
+                renaming_what_an_assignment_joins_keeps_it
                 two_assignments_may_swap_what_they_join
                 moving_an_assignment_onto_another_is_a_duplicate_and_changes_nothing
                 changing_an_assignment_that_is_not_there_is_refused

@@ -1,5 +1,6 @@
 //! What every use case is given.
 
+use crate::api_key::KnownKeys;
 use crate::decisions::Decisions;
 use crate::directory::Directory;
 use crate::idempotency::{RepetitionError, kept_since};
@@ -24,7 +25,9 @@ pub struct App {
     clock: Arc<dyn Clock>,
     ids: Arc<dyn Ids>,
     decisions: Arc<Decisions>,
+    secrets: Arc<dyn Secrets>,
     directory: Arc<Directory>,
+    known_keys: Arc<KnownKeys>,
     /// What the secret that seals cursors becomes, if the installation has none yet.
     fresh_secret: [u8; 32],
     cursor_secret: Arc<OnceCell<[u8; 32]>>,
@@ -39,9 +42,16 @@ impl core::fmt::Debug for App {
 }
 
 impl App {
-    /// Puts a service together; `secrets` seeds its indexes, and its cursors where it is the first of its installation. One process uses one `App` (clones share everything) for one store.
-    pub fn new(store: Arc<dyn Store>, clock: Arc<dyn Clock>, ids: Arc<dyn Ids>, secrets: &dyn Secrets) -> Self {
-        let decisions = Arc::new(Decisions::new(Arc::clone(&store), secrets));
+    /// Puts a service together; `secrets` makes keys, seeds the indexes, and the cursors where it is the first of its
+    /// installation. One process uses one `App` (clones share everything) for one store.
+    pub fn new(
+        store: Arc<dyn Store>,
+        clock: Arc<dyn Clock>,
+        ids: Arc<dyn Ids>,
+        secrets: impl Secrets + 'static,
+    ) -> Self {
+        let decisions = Arc::new(Decisions::new(Arc::clone(&store), &secrets));
+        let fresh_secret = secrets.bytes();
         let directory = Arc::new(Directory::new(store.shared().is_none()));
         Self {
             store,
@@ -49,8 +59,10 @@ impl App {
             ids,
             decisions,
             directory,
-            fresh_secret: secrets.bytes(),
+            secrets: Arc::new(secrets),
+            fresh_secret,
             cursor_secret: Arc::default(),
+            known_keys: Arc::default(),
         }
     }
 
@@ -78,8 +90,30 @@ impl App {
         &self.decisions
     }
 
+    /// Thirty-two bytes that nobody can guess.
+    pub(crate) fn secret(&self) -> [u8; 32] {
+        self.secrets.bytes()
+    }
+
     pub(crate) fn directory(&self) -> &Directory {
         &self.directory
+    }
+
+    pub(crate) fn known_keys(&self) -> &KnownKeys {
+        &self.known_keys
+    }
+
+    /// Notes in the store which keys were at work since this was last called, and when. To be called now and then, in the
+    /// background; what was not noted when the process ends is lost.
+    ///
+    /// # Errors
+    /// [`AppError::Store`]; then what was to be noted is lost too.
+    pub async fn note_key_uses(&self) -> Result<(), AppError> {
+        let uses = self.known_keys.take_uses();
+        if uses.is_empty() {
+            return Ok(());
+        }
+        Ok(self.store.note_key_uses(&uses).await?)
     }
 
     /// Makes sure that the store answers.

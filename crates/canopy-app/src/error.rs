@@ -6,8 +6,8 @@ use canopy_domain::port::{StoreError, TokenError};
 use canopy_domain::setup::bootstrap::BootstrapError;
 use canopy_domain::setup::resource_permissions::ResourcePermissionsError;
 use canopy_domain::{
-    AssignmentError, AssignmentId, HierarchyError, IdentityError, MembershipError, PermissionError, RoleError,
-    TenancyError,
+    ApiKeyError, AssignmentError, AssignmentId, HierarchyError, IdentityError, MembershipError, PermissionError,
+    RoleError, TenancyError,
 };
 
 /// Why a call was refused or failed. Each inner error is a rule of its area; only [`AppError::Store`] and
@@ -36,6 +36,9 @@ pub enum AppError {
     /// A rule of accounts, applications or environments.
     #[error(transparent)]
     Tenancy(#[from] TenancyError),
+    /// A rule of API keys.
+    #[error(transparent)]
+    ApiKey(#[from] ApiKeyError),
     /// A rule of permissions.
     #[error(transparent)]
     Permission(#[from] PermissionError),

@@ -9,6 +9,7 @@
 #![deny(missing_docs, clippy::future_not_send)]
 
 pub mod access;
+pub mod api_key;
 mod app;
 pub mod assignment;
 pub mod audit;

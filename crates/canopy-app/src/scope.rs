@@ -134,6 +134,17 @@ pub fn opened(caller: &Caller, area: AreaScope) -> Result<(), AppError> {
     }
 }
 
+/// Lets a key pass whose scopes allow checks of some permission.
+///
+/// # Errors
+/// [`AppError::ScopeMissing`].
+pub fn checks(caller: &Caller) -> Result<(), AppError> {
+    match caller {
+        Caller::ApiKey { access, .. } if !access.allows_some_check() => Err(AppError::ScopeMissing),
+        Caller::Operator { .. } | Caller::Admin { .. } | Caller::Identity { .. } | Caller::ApiKey { .. } => Ok(()),
+    }
+}
+
 /// Whether the caller may look into the account; otherwise it is not there.
 const fn may_enter(caller: &Caller, account: AccountId) -> bool {
     match caller {

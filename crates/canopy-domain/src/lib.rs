@@ -24,7 +24,7 @@ pub mod transfer;
 mod version;
 mod words;
 
-pub use api_key::ApiKeyId;
+pub use api_key::{ApiKey, ApiKeyError, ApiKeyId};
 pub use assignment::{
     AccessType, Assignment, AssignmentError, AssignmentId, AssignmentKey, AssignmentStatus, EXPIRING_SOON_SECONDS,
     Window, WindowError,

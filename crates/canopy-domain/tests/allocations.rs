@@ -65,6 +65,7 @@ fn snapshot() -> Snapshot {
                 },
             })
             .collect(),
+        keys: vec![],
         grants: rows
             .enumerate()
             .map(|(number, (identity, role, node))| GrantFact {

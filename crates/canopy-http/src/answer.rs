@@ -336,7 +336,7 @@ impl<T: Serialize + ToSchema> Answer for PartOf<T> {
 
 /// 200 with something that was judged at a revision of the environment. `T` says what it looks like.
 pub(crate) struct Judged<T> {
-    json: String,
+    json: Vec<u8>,
     revision: Revision,
     kind: core::marker::PhantomData<T>,
 }
@@ -344,7 +344,11 @@ pub(crate) struct Judged<T> {
 impl<T> Judged<T> {
     /// Writes the answer down at once, so that it may borrow from what it was judged by.
     pub(crate) fn new(body: &impl Serialize, revision: Revision) -> Self {
-        let json = serde_json::to_string(body).unwrap_or_default();
+        Self::written(serde_json::to_vec(body).unwrap_or_default(), revision)
+    }
+
+    /// An answer that is written down already.
+    pub(crate) const fn written(json: Vec<u8>, revision: Revision) -> Self {
         Self {
             json,
             revision,

@@ -2,6 +2,7 @@
 
 use crate::credential;
 use crate::edge::request_id;
+use crate::error_code::ErrorCode;
 use crate::problem::Problem;
 use crate::state::HttpState;
 use actix_web::HttpRequest;
@@ -21,7 +22,9 @@ impl Attempt<'_> {
     /// the client's address have been refused.
     pub(crate) fn refused(&self, problem: Problem, http: &HttpRequest, state: &HttpState) -> Problem {
         let metrics = state.metrics();
-        match self.caller {
+        // A key may turn out to be no good after it was taken for good.
+        let caller = self.caller.filter(|_| problem.code != ErrorCode::InvalidApiKey);
+        match caller {
             // A missing credential is no failure to authenticate.
             None if problem.code.status() == 401 && credential::presented(http).is_some() => {
                 metrics.refused_credentials.inc();

@@ -58,6 +58,7 @@ error_codes! {
     TwoCredentials = "auth.two_credentials", 400, "The request carries more than one credential.";
     WrongPrincipalType = "auth.wrong_principal_type", 403, "The credential is good, but its kind of principal may not make this call.";
     ScopeMissing = "auth.scope_missing", 403, "The API key is good, but its scopes do not open this call.";
+    Escalation = "auth.escalation", 403, "The call would make a key that may do more than the one it is made with.";
     PortalOnly = "auth.portal_only", 403, "What reaches past one environment can be changed and asked about on the portal surface alone.";
     EnvironmentNotDefault = "auth.environment_not_default", 403, "The call matters to all environments of the application, so it needs a credential of the default one.";
 
@@ -90,6 +91,9 @@ error_codes! {
 
     AlreadyBootstrapped = "setup.already_bootstrapped", 409, "The environment has custom permissions or roles; `details` counts them.";
 
+    ApiKeyNotFound = "api_keys.api_key_not_found", 404, "The environment has no such API key.";
+    ApiKeyExpired = "api_keys.expired", 400, "The API key has expired and cannot be rotated; make a new one.";
+
     NodeNotFound = "nodes.node_not_found", 404, "The environment has no such node.";
     ParentNotFound = "nodes.parent_not_found", 404, "The environment has no node with the id of the parent.";
     UnknownParentRef = "nodes.unknown_parent_ref", 400, "`parent_ref` names no other item of the request that leads to an existing node.";
@@ -97,9 +101,13 @@ error_codes! {
     UnknownNodeType = "nodes.unknown_node_type", 400, "The hierarchy schema has no such node type.";
     ChildTypeNotAllowed = "nodes.child_type_not_allowed", 400, "The hierarchy schema does not allow this type below the parent's; `details` has both types.";
     MaxDepthExceeded = "nodes.max_depth_exceeded", 400, "The node would lie deeper than the schema allows; `details.max_depth` is the limit.";
+    NodeCycle = "nodes.cycle", 400, "The node would stand below itself.";
+    RootStays = "nodes.root_stays", 400, "The root can be neither moved nor deleted.";
+    NodeInUse = "nodes.node_in_use", 409, "The node has children or assignments; `details` counts both.";
     NodeSlugTaken = "nodes.slug_taken", 409, "A sibling of the node has this slug.";
     HierarchyFlat = "hierarchy.flat", 400, "The environment is flat: it takes no nodes.";
     SchemaInUse = "hierarchy.schema_in_use", 409, "Nodes of the environment break the schema; `details.examples` has some of them.";
+    AlreadyFlat = "hierarchy.already_flat", 400, "The environment is flat already.";
     RevertNeeded = "hierarchy.revert_needed", 400, "An environment becomes flat only by `revert-to-flat`.";
 
     IdentityNotFound = "identities.identity_not_found", 404, "The account has no such identity.";

@@ -7,7 +7,7 @@ use actix_web::HttpRequest;
 use actix_web::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, IF_MATCH};
 use actix_web::web::{Bytes, Payload};
 use canopy_domain::audit::AuditEventId;
-use canopy_domain::{ApplicationId, AssignmentId, IdentityId, NodeId, PermissionId, RoleId, Version};
+use canopy_domain::{ApiKeyId, ApplicationId, AssignmentId, IdentityId, NodeId, PermissionId, RoleId, Version};
 use core::time::Duration;
 use utoipa::openapi::schema::Object;
 use utoipa::openapi::{RefOr, Schema};
@@ -63,6 +63,7 @@ macro_rules! path_ids {
 }
 
 path_ids!(
+    ApiKeyId = "apiKeyId",
     ApplicationId = "appId",
     AssignmentId = "assignmentId",
     AuditEventId = "auditEventId",

@@ -134,7 +134,7 @@ fn name(operation: &Operation, mount: &Mount) -> String {
 /// The credentials that an operation takes on one surface.
 fn securities(mount: &Mount) -> Vec<SecurityRequirement> {
     let schemes: &[&str] = match (mount.surface, mount.needs) {
-        (Surface::Public, Needs::Area(_)) => &[API_KEY, BEARER],
+        (Surface::Public, Needs::Area(_) | Needs::Checks) => &[API_KEY, BEARER],
         _ => &[BEARER],
     };
     let requirement = |scheme: &&str| SecurityRequirement::new(*scheme, Vec::<String>::new());

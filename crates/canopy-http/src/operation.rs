@@ -91,6 +91,8 @@ pub(crate) enum Needs {
     Nothing,
     /// A scope that opens this area.
     Area(AreaScope),
+    /// A scope that allows checks, if only of one permission. Which it allows is looked at when it is known what is asked.
+    Checks,
     /// What no key has, full access among them.
     Impossible,
 }
@@ -101,6 +103,7 @@ impl Needs {
         match self {
             Self::Nothing => Ok(()),
             Self::Area(area) => scope::opened(caller, area),
+            Self::Checks => scope::checks(caller),
             Self::Impossible => Err(AppError::ScopeMissing),
         }
     }
@@ -110,6 +113,7 @@ impl Needs {
         match self {
             Self::Nothing | Self::Impossible => None,
             Self::Area(area) => Some(area.as_str()),
+            Self::Checks => Some(AreaScope::Evaluate.as_str()),
         }
     }
 }
@@ -329,6 +333,15 @@ impl Draft<OnPortal> {
         self.mounted(OnBoth {
             // A scope that there is not would be one that nobody has.
             needs: area.map_or(Needs::Impossible, Needs::Area),
+            public_tail,
+        })
+    }
+
+    /// Serves it on the public surface too, with the same handler: to admins, and to keys with a scope that allows checks.
+    pub(crate) fn needs_check(self) -> Draft<OnBoth> {
+        let public_tail = self.tail;
+        self.mounted(OnBoth {
+            needs: Needs::Checks,
             public_tail,
         })
     }

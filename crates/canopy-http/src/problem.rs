@@ -13,8 +13,8 @@ use canopy_domain::port::{StoreError, TokenError, Unique};
 use canopy_domain::setup::bootstrap::BootstrapError;
 use canopy_domain::setup::resource_permissions::ResourcePermissionsError;
 use canopy_domain::{
-    AssignmentError, HierarchyError, IdentityError, MembershipError, PermissionError, PermissionKey, RoleError,
-    TenancyError, Tenant, Version,
+    ApiKeyError, AssignmentError, HierarchyError, IdentityError, MembershipError, PermissionError, PermissionKey,
+    RoleError, TenancyError, Tenant, Version,
 };
 use core::fmt::Display;
 use serde_json::{Map, Value, json};
@@ -140,6 +140,7 @@ impl From<AppError> for Problem {
             AppError::PortalOnly => Self::rule(ErrorCode::PortalOnly, &error),
             AppError::EnvironmentNotDefault => Self::rule(ErrorCode::EnvironmentNotDefault, &error),
             AppError::Tenancy(error) => error.into(),
+            AppError::ApiKey(error) => error.into(),
             AppError::Permission(error) => error.into(),
             AppError::Role(error) => error.into(),
             AppError::Hierarchy(error) => error.into(),
@@ -198,6 +199,18 @@ impl From<TenancyError> for Problem {
     }
 }
 
+impl From<ApiKeyError> for Problem {
+    fn from(error: ApiKeyError) -> Self {
+        match &error {
+            ApiKeyError::NotFound => Self::rule(ErrorCode::ApiKeyNotFound, &error),
+            ApiKeyError::Escalation => Self::rule(ErrorCode::Escalation, &error),
+            ApiKeyError::UnknownScopes { keys } => unknown_keys(&error, keys),
+            ApiKeyError::EndsInThePast => Self::field("expires_at", Fault::new("out_of_range", error.to_string())),
+            ApiKeyError::Expired => Self::rule(ErrorCode::ApiKeyExpired, &error),
+        }
+    }
+}
+
 impl From<PermissionError> for Problem {
     fn from(error: PermissionError) -> Self {
         match &error {
@@ -237,8 +250,11 @@ impl From<HierarchyError> for Problem {
             HierarchyError::UnknownParentRef => ErrorCode::UnknownParentRef,
             HierarchyError::Flat => ErrorCode::HierarchyFlat,
             HierarchyError::UnknownNodeType => ErrorCode::UnknownNodeType,
+            HierarchyError::Cycle => ErrorCode::NodeCycle,
+            HierarchyError::RootStays => ErrorCode::RootStays,
             HierarchyError::SlugTaken => ErrorCode::NodeSlugTaken,
             HierarchyError::RevertNeeded => ErrorCode::RevertNeeded,
+            HierarchyError::AlreadyFlat => ErrorCode::AlreadyFlat,
             HierarchyError::DuplicateRef { first } => {
                 return Self::rule(ErrorCode::DuplicateRef, &error).with("first_index", *first);
             }
@@ -250,6 +266,11 @@ impl From<HierarchyError> for Problem {
             HierarchyError::MaxDepthExceeded { max_depth } => {
                 return Self::rule(ErrorCode::MaxDepthExceeded, &error).with("max_depth", *max_depth);
             }
+            HierarchyError::NodeInUse { children, assignments } => {
+                return Self::rule(ErrorCode::NodeInUse, &error)
+                    .with("child_count", *children)
+                    .with("assignment_count", *assignments);
+            }
             HierarchyError::SchemaInUse { examples } => {
                 let examples: Vec<Value> = examples
                     .iter()
@@ -257,7 +278,9 @@ impl From<HierarchyError> for Problem {
                     .collect();
                 return Self::rule(ErrorCode::SchemaInUse, &error).with("examples", examples);
             }
-            HierarchyError::Stale { current } => return stale(&error, *current),
+            HierarchyError::Stale { current } | HierarchyError::NodeStale { current } => {
+                return stale(&error, *current);
+            }
         };
         Self::rule(code, &error)
     }

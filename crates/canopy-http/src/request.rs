@@ -13,7 +13,11 @@ use crate::state::HttpState;
 use crate::wire::{Faults, Json, QueryInput, QueryReader};
 use actix_web::HttpRequest;
 use actix_web::web::{Bytes, Payload};
+use canopy_app::access::Asker;
+use canopy_app::api_key::authenticate;
 use canopy_app::{App, AppError, Call, Caller, Encode, RepetitionError, scope};
+use canopy_domain::EnvironmentId;
+use canopy_domain::port::TokenClaims;
 use core::any::Any;
 use core::future::Future;
 use std::sync::Arc;
@@ -46,7 +50,34 @@ impl<S: Send + 'static, P: PathInput, Q: QueryInput, B: BodyInput> Request<S, P,
         known: &mut Option<Caller>,
     ) -> Result<Self, Problem> {
         let (scope, call) = enter::<S, W>(http, state, surface, known).await?;
-        needs.check(&call.caller)?;
+        // Who has a key that is no good any more learns that, and not what else is wrong.
+        let key_holder = matches!(call.caller, Caller::ApiKey { .. }).then(|| call.caller.clone());
+        let read = async {
+            needs.check(&call.caller)?;
+            Self::read(http, payload, state, (scope, call), repeatable).await
+        };
+        match (read.await, key_holder) {
+            (Err(problem), Some(caller)) => {
+                let app = state.app().clone();
+                let confirmed = state.run_quick(async move { authenticate::confirm(&app, &caller).await });
+                if let Err(gone) = confirmed.await? {
+                    *known = None;
+                    return Err(gone.into());
+                }
+                Err(problem)
+            }
+            (read, _) => read,
+        }
+    }
+
+    /// Reads what comes behind the question who calls and where.
+    async fn read(
+        http: &HttpRequest,
+        payload: Payload,
+        state: &HttpState,
+        (scope, call): (S, Call),
+        repeatable: bool,
+    ) -> Result<Self, Problem> {
         let raw = if B::HAS_BODY {
             read_body(http, payload, state.body_timeout()).await?
         } else {
@@ -80,6 +111,12 @@ impl<S: Send + 'static, P: PathInput, Q: QueryInput, B: BodyInput> Request<S, P,
     }
 }
 
+/// A credential that is worth asking the store about.
+enum Presented {
+    Token(TokenClaims),
+    Key(String),
+}
+
 /// Finds out who calls and where.
 async fn enter<S: Send + 'static, W: Way<S>>(
     http: &HttpRequest,
@@ -87,15 +124,21 @@ async fn enter<S: Send + 'static, W: Way<S>>(
     surface: Surface,
     known: &mut Option<Caller>,
 ) -> Result<(S, Call), Problem> {
-    let claims = match credential::read(http, surface)? {
-        Credential::Token(token) => state.tokens().verify(token, state.app().now())?,
-        Credential::Key(_) => return Err(AppError::InvalidApiKey.into()),
+    let presented = match credential::read(http, surface)? {
+        Credential::Token(token) => Presented::Token(state.tokens().verify(token, state.app().now())?),
+        Credential::Key(text) => Presented::Key(text.to_owned()),
     };
     let app = state.app().clone();
     let slugs = W::slugs(http);
     let entered = async move {
-        let caller = scope::authenticate(&app, &claims).await?;
-        let found = W::find(app, caller.clone(), slugs).await;
+        let caller = match presented {
+            Presented::Token(claims) => scope::authenticate(&app, &claims).await?,
+            Presented::Key(text) => authenticate::run(&app, &text).await?,
+        };
+        let found = W::find(app.clone(), caller.clone(), slugs).await;
+        if found.is_err() {
+            authenticate::confirm(&app, &caller).await?;
+        }
         Ok::<_, AppError>((caller, found))
     };
     let (caller, found) = state.run_quick(entered).await??;
@@ -118,16 +161,50 @@ impl<S, P, Q, B> Request<S, P, Q, B> {
         self.state.app()
     }
 
+    /// Who asks about this environment, for questions, which confirm by themselves that the asker is good.
+    pub(crate) const fn asker(&self, environment: EnvironmentId) -> Asker<'_> {
+        Asker {
+            caller: &self.call.caller,
+            environment,
+        }
+    }
+
+    /// Runs a question on the shared runtime, to its end. It is an [`Asker`] that asks it.
+    pub(crate) async fn ask<T, F>(&self, question: impl FnOnce(App, Call) -> F) -> Result<T, Problem>
+    where
+        T: Send + 'static,
+        F: Future<Output = Result<T, AppError>> + Send + 'static,
+    {
+        let question = question(self.app().clone(), self.call.clone());
+        Ok(self.state.run(question).await??)
+    }
+
     /// Runs a use case on the shared runtime, to its end.
     pub(crate) async fn run<T, F>(&self, use_case: impl FnOnce(App, Call) -> F) -> Result<T, Problem>
     where
         T: Send + 'static,
         F: Future<Output = Result<T, AppError>> + Send + 'static,
     {
-        Ok(self
-            .state
-            .run(use_case(self.app().clone(), self.call.clone()))
-            .await??)
+        Ok(self.run_as(self.call.clone(), use_case).await??)
+    }
+
+    /// Runs a use case for a caller of whom it is certain, now that the request has come in whole, that it may call.
+    async fn run_as<T, F>(
+        &self,
+        call: Call,
+        use_case: impl FnOnce(App, Call) -> F,
+    ) -> Result<Result<T, AppError>, Problem>
+    where
+        T: Send + 'static,
+        F: Future<Output = Result<T, AppError>> + Send + 'static,
+    {
+        let (app, caller) = (self.app().clone(), call.caller.clone());
+        let work = use_case(app.clone(), call);
+        let confirmed = async move {
+            authenticate::confirm(&app, &caller).await?;
+            work.await
+        };
+        self.state.run(confirmed).await
     }
 
     /// Runs a use case that writes as [`run`](Self::run) does, and shows what it answers. Where the request may be sent
@@ -159,7 +236,7 @@ impl<S, P, Q, B> Request<S, P, Q, B> {
             }),
             ..self.call.clone()
         };
-        match self.state.run(use_case(self.app().clone(), call)).await? {
+        match self.run_as(call, use_case).await? {
             Ok(outcome) => Ok(Repeatable::Fresh(show(outcome)?)),
             Err(AppError::Repetition(RepetitionError::Answered(kept))) => {
                 let kept =

@@ -7,6 +7,7 @@ pub mod command;
 pub mod config;
 pub mod data_dir;
 pub mod demo;
+mod key_uses;
 mod log;
 mod run;
 mod served_store;

@@ -1,6 +1,7 @@
 //! The store as the service sees it: one that may come later, and that tells when nobody uses it any more.
 
 use async_trait::async_trait;
+use canopy_domain::api_key::KeyUse;
 use canopy_domain::audit::AuditEvent;
 use canopy_domain::port::{
     Begun, Installation, News, ReadTx, RequestIdentity, SharedStore, SigningKey, Store, StoreError, WriteScope, WriteTx,
@@ -99,6 +100,10 @@ impl Store for ServedStore {
         since: Timestamp,
     ) -> Result<Begun, StoreError> {
         self.store()?.write_once(scope, request, since).await
+    }
+
+    async fn note_key_uses(&self, uses: &[KeyUse]) -> Result<(), StoreError> {
+        self.store()?.note_key_uses(uses).await
     }
 
     async fn append_audit_events(&self, events: &[AuditEvent]) -> Result<(), StoreError> {

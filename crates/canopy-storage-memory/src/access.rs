@@ -2,7 +2,7 @@
 
 use crate::unit::Unit;
 use async_trait::async_trait;
-use canopy_domain::access::{Change, GrantFact, NodeFact, PermissionFact, RoleFact, Snapshot};
+use canopy_domain::access::{Change, GrantFact, KeyFact, NodeFact, PermissionFact, RoleFact, Snapshot};
 use canopy_domain::port::StoreError;
 use canopy_domain::port::reader::AccessReader;
 use canopy_domain::{EnvironmentId, Revision};
@@ -34,6 +34,7 @@ impl<Kind: Send> AccessReader for Unit<Kind> {
             nodes: contents.tree.by_id.values().map(NodeFact::from).collect(),
             subjects: self.state.directory.subjects(place.application),
             grants: contents.assignments.by_id.values().map(GrantFact::from).collect(),
+            keys: contents.api_keys.values().map(KeyFact::from).collect(),
         }))
     }
 

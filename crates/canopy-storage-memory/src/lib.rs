@@ -4,6 +4,7 @@
 //! touches, and committing publishes the copy. Readers keep the state they began with. Nothing is written to a disk.
 
 mod access;
+mod api_key;
 mod assignment;
 mod audit;
 mod hierarchy;

@@ -1,5 +1,6 @@
 //! Everything the store holds. Areas are shared between states until one of them writes.
 
+use crate::api_key::{ApiKeys, Digests};
 use crate::assignment::Assignments;
 use crate::audit::AuditLog;
 use crate::hierarchy::Tree;
@@ -23,6 +24,8 @@ pub(crate) struct State {
     pub directory: Arc<Directory>,
     /// What each environment holds.
     pub environments: Arc<BTreeMap<EnvironmentId, Contents>>,
+    /// Whose key each digest is.
+    pub key_digests: Arc<Digests>,
     /// Audit events.
     pub audit: Arc<AuditLog>,
     /// Answers of requests that may be repeated.
@@ -40,6 +43,8 @@ pub(crate) struct Contents {
     pub tree: Arc<Tree>,
     /// Assignments.
     pub assignments: Arc<Assignments>,
+    /// API keys.
+    pub api_keys: Arc<ApiKeys>,
     /// The changes of each revision: those of revision 1 first.
     pub history: Arc<Vec<Arc<[Change]>>>,
 }

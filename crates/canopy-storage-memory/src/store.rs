@@ -1,11 +1,13 @@
 //! The store: what is committed, and the lock of the one writer.
 
+use crate::api_key::note_uses;
 use crate::audit::stored;
 use crate::installation::Shared;
 use crate::state::State;
 use crate::unit::{Reading, Unit, Writing};
 use async_trait::async_trait;
 use canopy_domain::Timestamp;
+use canopy_domain::api_key::KeyUse;
 use canopy_domain::audit::AuditEvent;
 use canopy_domain::port::{
     Begun, Installation, ReadTx, RequestIdentity, RunningClaim, RunningRequests, Store, StoreError, WriteScope, WriteTx,
@@ -105,10 +107,11 @@ impl MemoryStore {
 }
 
 impl MemoryStore {
+    /// The lock of the one writer.
     async fn lock(&self) -> Result<OwnedMutexGuard<()>, StoreError> {
         let lock = Arc::clone(&self.writer).lock_owned();
-        let lock = tokio::time::timeout(self.deadline, lock).await;
-        lock.map_err(|elapsed| StoreError::Busy(Box::new(elapsed)))
+        let locked = tokio::time::timeout(self.deadline, lock).await;
+        locked.map_err(|elapsed| StoreError::Busy(Box::new(elapsed)))
     }
 
     async fn begin(&self, scope: WriteScope, claim: Option<RunningClaim>) -> Result<Unit<Writing>, StoreError> {
@@ -150,6 +153,15 @@ impl Store for MemoryStore {
             Some(kept) => Ok(Begun::Answered(kept)),
             None => Ok(Begun::Fresh(Box::new(self.begin(scope, Some(claim)).await?))),
         }
+    }
+
+    async fn note_key_uses(&self, uses: &[KeyUse]) -> Result<(), StoreError> {
+        let lock = self.lock().await?;
+        let mut state = self.committed.get();
+        note_uses(&mut state, uses);
+        self.committed.set(state);
+        drop(lock);
+        Ok(())
     }
 
     async fn append_audit_events(&self, events: &[AuditEvent]) -> Result<(), StoreError> {

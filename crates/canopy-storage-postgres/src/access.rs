@@ -1,5 +1,6 @@
 //! What decisions rest on: snapshots and change records.
 
+use crate::api_key;
 use crate::assignment::{key, window};
 use crate::identity::subject;
 use crate::statement::{Row, Statement};
@@ -44,6 +45,7 @@ impl AccessReader for UnitOfWork {
              JOIN identities AS i ON i.account_id = m.account_id AND i.id = m.identity_id WHERE e.id = $1";
         const GRANTS: &str = "SELECT id, identity_id, role_id, node_id, effective_from, effective_to \
              FROM assignments WHERE environment_id = $1";
+        const KEYS: &str = "SELECT id, access_mode, scopes, expires_at FROM api_keys WHERE environment_id = $1";
         let Some(revision) = self.revision(environment).await? else {
             return Ok(None);
         };
@@ -70,7 +72,8 @@ impl AccessReader for UnitOfWork {
         let nodes = about(NODES).all(link, "nodes", node);
         let subjects = about(SUBJECTS).all(link, "memberships", subject);
         let grants = about(GRANTS).all(link, "assignments", grant);
-        let (nodes, subjects, grants) = future::try_join3(nodes, subjects, grants).await?;
+        let keys = about(KEYS).all(link, "api_keys", api_key::fact);
+        let (nodes, subjects, grants, keys) = future::try_join4(nodes, subjects, grants, keys).await?;
         let mut bundles: HashMap<RoleId, Vec<PermissionId>> = HashMap::new();
         for (role, permission) in bound {
             bundles.entry(role).or_default().push(permission);
@@ -86,6 +89,7 @@ impl AccessReader for UnitOfWork {
             nodes,
             subjects,
             grants,
+            keys,
         }))
     }
 

@@ -105,8 +105,17 @@ fn unique_rule(constraint: &str) -> Option<Unique> {
         "identities_external_id" => Unique::IdentityExternalId,
         "memberships_pair" => Unique::Membership,
         "assignments_key" => Unique::AssignmentKey,
-        "accounts_id" | "applications_id" | "environments_id" | "permissions_id" | "roles_id" | "nodes_id"
-        | "identities_id" | "memberships_id" | "assignments_id" => Unique::Id,
+        "accounts_id"
+        | "applications_id"
+        | "environments_id"
+        | "permissions_id"
+        | "roles_id"
+        | "nodes_id"
+        | "identities_id"
+        | "memberships_id"
+        | "assignments_id"
+        | "api_keys_id"
+        | "api_key_digests_key" => Unique::Id,
         _ => return None,
     })
 }

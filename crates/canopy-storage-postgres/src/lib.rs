@@ -8,6 +8,7 @@
 #![deny(clippy::future_not_send)]
 
 mod access;
+mod api_key;
 mod assignment;
 mod audit;
 mod error;

@@ -1,5 +1,6 @@
 //! The store: a pool of connections to one database, and the feed of what changes in it.
 
+use crate::api_key;
 use crate::audit;
 use crate::feed::{self, Teller};
 use crate::kept_answer::{self, Known};
@@ -10,6 +11,7 @@ use crate::pool::{Lease, Lender, Opener, Watch};
 use crate::statement::Statement;
 use crate::unit_of_work::UnitOfWork;
 use async_trait::async_trait;
+use canopy_domain::api_key::KeyUse;
 use canopy_domain::audit::AuditEvent;
 use canopy_domain::port::{
     Begun, Installation, News, ReadTx, RequestIdentity, SharedStore, Store, StoreError, WriteScope, WriteTx,
@@ -194,6 +196,23 @@ impl Store for PgStore {
 
     async fn write(&self, scope: WriteScope) -> Result<Box<dyn WriteTx>, StoreError> {
         Ok(Box::new(self.begin(Begin::Writing(&scope)).await?))
+    }
+
+    async fn note_key_uses(&self, uses: &[KeyUse]) -> Result<(), StoreError> {
+        if uses.is_empty() {
+            return Ok(());
+        }
+        let lease = self.inner.lender.lend().await?;
+        match api_key::note_uses(uses).execute(lease.link_for_one()?).await {
+            Err(error) => {
+                lease.discard();
+                Err(error)
+            }
+            Ok(_) => {
+                lease.give_back();
+                Ok(())
+            }
+        }
     }
 
     async fn append_audit_events(&self, events: &[AuditEvent]) -> Result<(), StoreError> {

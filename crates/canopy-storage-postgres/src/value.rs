@@ -60,6 +60,7 @@ values! {
     Flag(bool) as Bool,
     OptionalFlag(Option<bool>) as Nullable<Bool>,
     At(PgTimestamp) as Timestamptz,
+    OptionalAt(Option<PgTimestamp>) as Nullable<Timestamptz>,
     Ids(Vec<Uuid>) as Array<SqlUuid>,
     OptionalIds(Vec<Option<Uuid>>) as Array<Nullable<SqlUuid>>,
     Texts(Vec<&'a str>) as Array<Text>,
@@ -96,6 +97,7 @@ impl Value<'_> {
             | Self::Flag(_)
             | Self::OptionalFlag(_)
             | Self::At(_)
+            | Self::OptionalAt(_)
             | Self::Blob(_) => 1,
         }
     }
@@ -104,6 +106,12 @@ impl Value<'_> {
 impl From<Timestamp> for Value<'_> {
     fn from(at: Timestamp) -> Self {
         Self::At(to_postgres(at))
+    }
+}
+
+impl From<Option<Timestamp>> for Value<'_> {
+    fn from(at: Option<Timestamp>) -> Self {
+        Self::OptionalAt(at.map(to_postgres))
     }
 }
 

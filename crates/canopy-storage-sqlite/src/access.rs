@@ -1,11 +1,11 @@
 //! What decisions rest on: snapshots, change records, and the commit that writes them.
 
-use crate::audit;
 use crate::error::{internal, must, translate};
 use crate::identity::subject;
 use crate::packed::{Cell, IDS, Layout, Packed};
 use crate::statement::{Row, Statement};
 use crate::unit_of_work::{UnitOfWork, blocking};
+use crate::{api_key, audit};
 use async_trait::async_trait;
 use canopy_domain::access::codec::{decode, encode};
 use canopy_domain::access::{Change, GrantFact, NodeFact, PermissionFact, RoleFact, Snapshot};
@@ -94,6 +94,7 @@ fn snapshot(c: &mut SqliteConnection, environment: EnvironmentId) -> Result<Opti
                 window: row.window(4)?,
             })
         })?,
+        keys: api_key::facts(c, environment)?,
     }))
 }
 

@@ -4,6 +4,7 @@
 //! out, area by area; every call of the port is a constant number of statements.
 
 mod access;
+mod api_key;
 mod assignment;
 mod audit;
 mod connection;

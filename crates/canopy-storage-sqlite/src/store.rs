@@ -1,5 +1,6 @@
 //! The store: one file, one writer, several readers.
 
+use crate::api_key;
 use crate::audit;
 use crate::connection::{Opener, Purpose, Shelf};
 use crate::error::translate;
@@ -10,6 +11,7 @@ use crate::temporary::TemporaryFolder;
 use crate::unit_of_work::{UnitOfWork, blocking};
 use async_trait::async_trait;
 use canopy_domain::Timestamp;
+use canopy_domain::api_key::KeyUse;
 use canopy_domain::audit::AuditEvent;
 use canopy_domain::port::{
     Begun, Installation, ReadTx, RequestIdentity, RunningClaim, RunningRequests, Store, StoreError, WriteScope, WriteTx,
@@ -159,6 +161,20 @@ impl Store for SqliteStore {
 
     async fn write(&self, _scope: WriteScope) -> Result<Box<dyn WriteTx>, StoreError> {
         Ok(Box::new(self.begin(&self.writer, begin_writing).await?))
+    }
+
+    async fn note_key_uses(&self, uses: &[KeyUse]) -> Result<(), StoreError> {
+        if uses.is_empty() {
+            return Ok(());
+        }
+        let uses = api_key::pack_uses(uses);
+        let mut lease = self.begin(&self.writer, begin_writing).await?.take()?;
+        blocking(move || {
+            let c = lease.connection()?;
+            api_key::note_uses(c, &uses)?;
+            AnsiTransactionManager::commit_transaction(c).map_err(|error| translate(error, None))
+        })
+        .await?
     }
 
     async fn append_audit_events(&self, events: &[AuditEvent]) -> Result<(), StoreError> {

@@ -109,6 +109,7 @@ impl Workload {
             nodes: tree.facts(&mut dice),
             subjects,
             grants,
+            keys: vec![],
         };
         let mut questions: Vec<Asked> = (0..questions)
             .map(|number| ask(&mut dice, number, &snapshot, &places, &tree))

@@ -1,9 +1,10 @@
 //! May this identity do this there, now (or at another instant)?
 
-use crate::decisions::Consistency;
+use super::Asker;
+use crate::decisions::{Consistency, EnvironmentState};
 use crate::{App, AppError};
 use canopy_domain::access::{AccessIndex, Decision, Question};
-use canopy_domain::{EnvironmentId, Revision, RoleName, Timestamp};
+use canopy_domain::{Revision, RoleName, Timestamp};
 
 /// An answer, and what it rests on.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,34 +27,41 @@ fn judge<'a>(index: &'a AccessIndex, question: &Question<'_>, at: Timestamp) -> 
     }
 }
 
-/// Answers without any I/O, if the environment's index is in memory and known to be fresh enough; `None` otherwise. `answer` makes what
-/// is wanted of the evaluation while the index is held, so it must be quick. Windows are judged at `at`, or now.
+/// Answers without any I/O, if the environment's index is in memory and known to be fresh enough, and the asker may ask;
+/// `None` otherwise. `answer` makes what is wanted of the evaluation while the index is held, so it must be quick. Windows are
+/// judged at `at`, or now.
 pub fn at_once<R>(
     app: &App,
-    environment: EnvironmentId,
+    asker: Asker<'_>,
     question: &Question<'_>,
     at: Option<Timestamp>,
     consistency: Consistency,
     answer: impl FnOnce(&Evaluation<'_>) -> R,
 ) -> Option<R> {
-    app.decisions().ask_now(environment, consistency, |index| {
-        let at = at.unwrap_or_else(|| app.now());
-        answer(&judge(index, question, at))
-    })
+    asker.may_check(question.permission).ok()?;
+    let ask = |state: &EnvironmentState| {
+        let now = app.now();
+        asker.confirm(state, now).ok()?;
+        Some(answer(&judge(&state.index, question, at.unwrap_or(now))))
+    };
+    app.decisions().ask_now(asker.environment, consistency, ask).flatten()
 }
 
 /// Answers, reading from the store what is missing in memory first.
 ///
 /// # Errors
+/// [`AppError::ScopeMissing`] and [`AppError::InvalidApiKey`] for a key that may not ask this, or not any more;
 /// [`AppError::Store`].
-pub async fn run<R>(
+pub async fn run<R: Send>(
     app: &App,
-    environment: EnvironmentId,
+    asker: Asker<'_>,
     question: &Question<'_>,
     at: Option<Timestamp>,
     consistency: Consistency,
     answer: impl FnOnce(&Evaluation<'_>) -> R + Send,
 ) -> Result<R, AppError> {
-    let ask = |index: &AccessIndex| answer(&judge(index, question, at.unwrap_or_else(|| app.now())));
-    app.decisions().ask(environment, consistency, ask).await
+    let ask = |state: &EnvironmentState, now: Timestamp| answer(&judge(&state.index, question, at.unwrap_or(now)));
+    let answer = asker.ask(app, consistency, ask).await?;
+    asker.may_check(question.permission)?;
+    Ok(answer)
 }

@@ -5,10 +5,13 @@ mod slot;
 
 use crate::AppError;
 use canopy_domain::access::AccessIndex;
+use canopy_domain::api_key::KeyRing;
 use canopy_domain::port::{EnvironmentChanges, News, Secrets, Store, StoreError};
 use canopy_domain::{EnvironmentId, Revision, TenancyError, Tenant};
 use fence::Fence;
 use slot::{Progress, Slot};
+
+pub use slot::EnvironmentState;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
@@ -98,13 +101,19 @@ impl Decisions {
             })
     }
 
-    /// Asks the index of an environment if that takes no I/O: it is loaded and current, and what is asked for needs no
+    /// Asks the state of an environment as it is known here, if it is: no older than any commit that this process has made or
+    /// heard of, but perhaps older than those of others.
+    pub(crate) fn peek<R>(&self, environment: EnvironmentId, ask: impl FnOnce(&EnvironmentState) -> R) -> Option<R> {
+        self.slot(environment)?.ask_now(ask)
+    }
+
+    /// Asks the state of an environment if that takes no I/O: it is loaded and current, and what is asked for needs no
     /// word from the store.
     pub fn ask_now<R>(
         &self,
         environment: EnvironmentId,
         consistency: Consistency,
-        ask: impl FnOnce(&AccessIndex) -> R,
+        ask: impl FnOnce(&EnvironmentState) -> R,
     ) -> Option<R> {
         if self.store.shared().is_some() && (consistency == Consistency::Strong || self.is_cut_off()) {
             return None;
@@ -112,7 +121,7 @@ impl Decisions {
         self.slot(environment)?.ask_now(ask)
     }
 
-    /// Asks the index of an environment, loading it or catching it up first where that is needed.
+    /// Asks the state of an environment, loading it or catching it up first where that is needed.
     ///
     /// # Errors
     /// [`AppError::Store`] when the store fails, or when the asked freshness cannot be had; not found when there is no
@@ -121,7 +130,7 @@ impl Decisions {
         &self,
         environment: EnvironmentId,
         consistency: Consistency,
-        ask: impl FnOnce(&AccessIndex) -> R + Send,
+        ask: impl FnOnce(&EnvironmentState) -> R + Send,
     ) -> Result<R, AppError> {
         let slot = self.slot(environment).unwrap_or_else(|| {
             let mut slots = self.slots.write().unwrap_or_else(PoisonError::into_inner);
@@ -170,7 +179,8 @@ impl Decisions {
                     let snapshot = snapshot.ok_or(TenancyError::NotFound(Tenant::Environment))?;
                     let index = AccessIndex::build_seeded(&snapshot, self.seed)
                         .map_err(|error| StoreError::Corrupt(format!("environment {environment}: {error}")))?;
-                    slot.put(index, doubt).await;
+                    let keys = KeyRing::build(&snapshot.keys);
+                    slot.put(EnvironmentState { index, keys }, doubt).await;
                     return Ok(());
                 }
                 Progress::Behind(revision) => {

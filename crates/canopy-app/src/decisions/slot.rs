@@ -1,11 +1,21 @@
-//! The index of one environment, and how far it must be before it answers.
+//! The state of one environment, and how far it must be before it answers.
 
 use canopy_domain::Revision;
 use canopy_domain::access::{AccessIndex, Change};
+use canopy_domain::api_key::KeyRing;
 use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::sync::{Mutex, RwLock};
 
-/// The index of one environment.
+/// What answers in one environment rest on, at one revision.
+#[derive(Debug)]
+pub struct EnvironmentState {
+    /// What decisions rest on.
+    pub index: AccessIndex,
+    /// The keys that may ask for them.
+    pub keys: KeyRing,
+}
+
+/// Where the state of one environment is kept.
 #[derive(Default)]
 pub(super) struct Slot {
     loaded: RwLock<Option<Loaded>>,
@@ -18,20 +28,20 @@ pub(super) struct Slot {
 }
 
 struct Loaded {
-    index: AccessIndex,
+    state: EnvironmentState,
     /// The doubt when its snapshot was about to be read.
     doubt: u64,
 }
 
 impl Slot {
     /// Asks the index, if it is loaded, not behind its floor, and not being moved right now. Never waits.
-    pub(super) fn ask_now<R>(&self, ask: impl FnOnce(&AccessIndex) -> R) -> Option<R> {
+    pub(super) fn ask_now<R>(&self, ask: impl FnOnce(&EnvironmentState) -> R) -> Option<R> {
         let loaded = self.loaded.try_read().ok()?;
         self.current(loaded.as_ref()).map(ask)
     }
 
     /// Asks the index, if it is loaded and not behind its floor, once nobody moves it.
-    pub(super) async fn ask<R>(&self, ask: impl FnOnce(&AccessIndex) -> R) -> Option<R> {
+    pub(super) async fn ask<R>(&self, ask: impl FnOnce(&EnvironmentState) -> R) -> Option<R> {
         let loaded = self.loaded.read().await;
         self.current(loaded.as_ref()).map(ask)
     }
@@ -39,20 +49,23 @@ impl Slot {
     /// The bytes of the index and how far it is behind its floor, if it is loaded and not being moved right now.
     pub(super) fn size(&self) -> Option<(usize, u64)> {
         let loaded = self.loaded.try_read().ok()?;
-        let index = self.trusted(loaded.as_ref())?;
+        let state = self.trusted(loaded.as_ref())?;
         let floor = self.floor.load(Ordering::Acquire);
-        Some((index.memory_bytes(), floor.saturating_sub(index.revision().get())))
+        Some((
+            state.index.memory_bytes(),
+            floor.saturating_sub(state.index.revision().get()),
+        ))
     }
 
-    fn current<'a>(&self, loaded: Option<&'a Loaded>) -> Option<&'a AccessIndex> {
-        let index = self.trusted(loaded)?;
-        (index.revision().get() >= self.floor.load(Ordering::Acquire)).then_some(index)
+    fn current<'a>(&self, loaded: Option<&'a Loaded>) -> Option<&'a EnvironmentState> {
+        let state = self.trusted(loaded)?;
+        (state.index.revision().get() >= self.floor.load(Ordering::Acquire)).then_some(state)
     }
 
-    fn trusted<'a>(&self, loaded: Option<&'a Loaded>) -> Option<&'a AccessIndex> {
+    fn trusted<'a>(&self, loaded: Option<&'a Loaded>) -> Option<&'a EnvironmentState> {
         loaded
             .filter(|loaded| loaded.doubt == self.doubt())
-            .map(|loaded| &loaded.index)
+            .map(|loaded| &loaded.state)
     }
 
     /// From now on nothing older than this revision is answered.
@@ -71,8 +84,8 @@ impl Slot {
     }
 
     /// Puts an index in place whose snapshot was read after `doubt` was taken.
-    pub(super) async fn put(&self, index: AccessIndex, doubt: u64) {
-        let old = self.loaded.write().await.replace(Loaded { index, doubt });
+    pub(super) async fn put(&self, state: EnvironmentState, doubt: u64) {
+        let old = self.loaded.write().await.replace(Loaded { state, doubt });
         // Taking apart a large index takes a while; nobody need wait for it.
         drop(old);
     }
@@ -80,7 +93,7 @@ impl Slot {
     /// How far the index is, if it is loaded.
     pub(super) async fn progress(&self) -> Progress {
         let loaded = self.loaded.read().await;
-        match self.trusted(loaded.as_ref()).map(AccessIndex::revision) {
+        match self.trusted(loaded.as_ref()).map(|state| state.index.revision()) {
             None => Progress::Absent,
             Some(revision) if revision.get() < self.floor.load(Ordering::Acquire) => Progress::Behind(revision),
             Some(_) => Progress::Current,
@@ -91,7 +104,11 @@ impl Slot {
     /// it is not trusted any more.
     pub(super) async fn step(&self, revision: Revision, changes: &[Change]) -> bool {
         let mut loaded = self.loaded.write().await;
-        let Some(Loaded { index, .. }) = loaded.as_mut() else {
+        let Some(Loaded {
+            state: EnvironmentState { index, keys },
+            ..
+        }) = loaded.as_mut()
+        else {
             return false;
         };
         if index.revision() >= revision {
@@ -105,6 +122,7 @@ impl Slot {
             self.forget();
             return false;
         }
+        keys.apply(changes);
         true
     }
 }

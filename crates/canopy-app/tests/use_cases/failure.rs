@@ -2,12 +2,13 @@
 
 use crate::world::{World, operator, refused, tenant};
 use async_trait::async_trait;
-use canopy_app::access::evaluate;
+use canopy_app::access::{Asker, evaluate};
 use canopy_app::assignment::bulk_create;
 use canopy_app::decisions::Consistency;
 use canopy_app::{App, AppError, BulkMode, tenancy};
 use canopy_domain::Timestamp;
 use canopy_domain::access::{Question, Scope};
+use canopy_domain::api_key::KeyUse;
 use canopy_domain::audit::AuditEvent;
 use canopy_domain::port::{Begun, Installation, ReadTx, RequestIdentity, Store, StoreError, WriteScope, WriteTx};
 use canopy_storage_memory::MemoryStore;
@@ -29,6 +30,7 @@ mockall::mock! {
             request: RequestIdentity,
             since: Timestamp,
         ) -> Result<Begun, StoreError>;
+        async fn note_key_uses(&self, uses: &[KeyUse]) -> Result<(), StoreError>;
         async fn ping(&self) -> Result<(), StoreError>;
     }
 }
@@ -75,6 +77,10 @@ impl Store for FailingFirst {
         self.real.write_once(scope, request, since).await
     }
 
+    async fn note_key_uses(&self, uses: &[KeyUse]) -> Result<(), StoreError> {
+        self.real.note_key_uses(uses).await
+    }
+
     async fn ping(&self) -> Result<(), StoreError> {
         self.mock.ping().await
     }
@@ -93,7 +99,7 @@ fn app(failures: usize, error: fn() -> StoreError) -> App {
         Arc::new(store),
         Arc::new(FixedClock::default()),
         Arc::new(CountingIds::default()),
-        &CountingSecrets::default(),
+        CountingSecrets::default(),
     )
 }
 
@@ -172,6 +178,10 @@ impl Store for Gated {
         self.real.write_once(scope, request, since).await
     }
 
+    async fn note_key_uses(&self, uses: &[KeyUse]) -> Result<(), StoreError> {
+        self.real.note_key_uses(uses).await
+    }
+
     async fn ping(&self) -> Result<(), StoreError> {
         self.real.ping().await
     }
@@ -191,7 +201,7 @@ async fn a_snapshot_from_before_a_lost_answer_is_not_used_after_it() {
         Arc::clone(&gated) as Arc<dyn Store>,
         Arc::new(world.clock.clone()),
         Arc::new(CountingIds::series(9)),
-        &CountingSecrets::default(),
+        CountingSecrets::default(),
     );
     let asked = tokio::spawn({
         let (app, environment) = (app.clone(), world.place.environment);
@@ -202,7 +212,12 @@ async fn a_snapshot_from_before_a_lost_answer_is_not_used_after_it() {
                 scope: Scope::AppWide,
             };
             let allowed = |answer: &evaluate::Evaluation<'_>| answer.decision.is_allowed();
-            evaluate::run(&app, environment, &question, None, Consistency::Strong, allowed)
+            let caller = crate::world::operator().caller;
+            let asker = Asker {
+                caller: &caller,
+                environment,
+            };
+            evaluate::run(&app, asker, &question, None, Consistency::Strong, allowed)
                 .await
                 .unwrap()
         }

@@ -55,11 +55,10 @@ async fn an_answer_carries_the_revision_it_was_judged_at_and_needs_no_io_once_lo
         permission: "note.read",
         scope: Scope::Node(world.root),
     };
-    let environment = world.place.environment;
     let at_once = || {
         canopy_app::access::evaluate::at_once(
             &world.app,
-            environment,
+            world.asker(),
             &question,
             None,
             Consistency::Strong,

@@ -1,7 +1,11 @@
 //! The use cases on the in-memory store: what they write, what they refuse, and that no check is ever behind a write.
 
 #[cfg(test)]
+mod api_key;
+#[cfg(test)]
 mod assignment;
+#[cfg(test)]
+mod audit;
 #[cfg(test)]
 mod failure;
 #[cfg(test)]

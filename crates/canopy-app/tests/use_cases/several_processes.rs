@@ -6,6 +6,7 @@ use canopy_app::access::evaluate;
 use canopy_app::decisions::Consistency;
 use canopy_app::{App, AppError};
 use canopy_domain::access::{Question, Scope};
+use canopy_domain::api_key::KeyUse;
 use canopy_domain::audit::AuditEvent;
 use canopy_domain::port::{
     Begun, Installation, News, ReadTx, RequestIdentity, SharedStore, Store, StoreError, WriteScope, WriteTx,
@@ -19,15 +20,15 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::sync::broadcast;
 
 /// The in-memory store, shared: announcements go by a channel, and the line can be cut.
-struct Shared {
+pub struct Shared {
     store: MemoryStore,
     news: broadcast::Sender<News>,
     is_deaf: AtomicBool,
-    is_unreachable: AtomicBool,
+    pub is_unreachable: AtomicBool,
 }
 
 impl Shared {
-    fn new() -> Arc<Self> {
+    pub fn new() -> Arc<Self> {
         let (news, _) = broadcast::channel(64);
         Arc::new(Self {
             store: MemoryStore::strict(),
@@ -70,6 +71,10 @@ impl Store for Shared {
 
     fn shared(&self) -> Option<&dyn SharedStore> {
         Some(self)
+    }
+
+    async fn note_key_uses(&self, uses: &[KeyUse]) -> Result<(), StoreError> {
+        self.store.note_key_uses(uses).await
     }
 
     async fn append_audit_events(&self, events: &[AuditEvent]) -> Result<(), StoreError> {
@@ -122,12 +127,12 @@ impl SharedStore for Shared {
 }
 
 /// Another service on the same store.
-fn second(world: &World) -> App {
+pub fn second(world: &World) -> App {
     App::new(
         Arc::clone(&world.store),
         Arc::new(world.clock.clone()),
         Arc::new(CountingIds::series(9)),
-        &CountingSecrets::default(),
+        CountingSecrets::default(),
     )
 }
 
@@ -137,7 +142,7 @@ async fn may_read(app: &App, world: &World, identity: IdentityId, consistency: C
         permission: "note.read",
         scope: Scope::Node(world.root),
     };
-    evaluate::run(app, world.place.environment, &question, None, consistency, |answer| {
+    evaluate::run(app, world.asker(), &question, None, consistency, |answer| {
         answer.decision.is_allowed()
     })
     .await

@@ -1,6 +1,6 @@
 //! A small customer, made by the use cases themselves.
 
-use canopy_app::access::evaluate;
+use canopy_app::access::{Asker, evaluate};
 use canopy_app::assignment;
 use canopy_app::decisions::Consistency;
 use canopy_app::identity;
@@ -81,7 +81,7 @@ impl World {
             Arc::clone(&store),
             Arc::new(clock.clone()),
             Arc::new(CountingIds::default()),
-            &CountingSecrets::default(),
+            CountingSecrets::default(),
         );
         let call = operator();
         let account = tenancy::create_account::run(&app, &call, &tenant("acme"))
@@ -185,6 +185,14 @@ impl World {
             .unwrap()
     }
 
+    /// Who asks, where nothing else is said.
+    pub const fn asker(&self) -> Asker<'_> {
+        Asker {
+            caller: &self.call.caller,
+            environment: self.place.environment,
+        }
+    }
+
     /// Why the identity may not, or `None` when it may.
     pub async fn denial(&self, identity: IdentityId, permission: &str, scope: Scope) -> Option<DenialReason> {
         let question = Question {
@@ -194,7 +202,7 @@ impl World {
         };
         evaluate::run(
             &self.app,
-            self.place.environment,
+            self.asker(),
             &question,
             None,
             Consistency::Strong,

@@ -1,8 +1,9 @@
 //! The facts that decisions rest on, as a whole (a snapshot) and as they change.
 
+use crate::api_key::KeyAccess;
 use crate::{
-    AssignmentId, AssignmentKey, EnvironmentId, IdentityId, MembershipStatus, NodeId, NodeType, PermissionId,
-    PermissionKey, Revision, RoleId, RoleName, Slug, Window,
+    ApiKeyId, AssignmentId, AssignmentKey, EnvironmentId, IdentityId, MembershipStatus, NodeId, NodeType, PermissionId,
+    PermissionKey, Revision, RoleId, RoleName, Slug, Timestamp, Window,
 };
 
 /// A permission of the catalog.
@@ -64,6 +65,17 @@ pub struct GrantFact {
     pub window: Window,
 }
 
+/// An API key that was not revoked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeyFact {
+    /// Its id.
+    pub id: ApiKeyId,
+    /// What it may do.
+    pub access: KeyAccess,
+    /// The first instant at which it is refused.
+    pub expires_at: Option<Timestamp>,
+}
+
 /// Everything that decisions in one environment rest on, as it stood at one revision.
 ///
 /// Order does not matter, except that [`Snapshot::nodes`] may name a parent before or after its children.
@@ -83,6 +95,8 @@ pub struct Snapshot {
     pub subjects: Vec<SubjectFact>,
     /// The assignments.
     pub grants: Vec<GrantFact>,
+    /// The keys that open it. No decision depends on them, but who may ask for one.
+    pub keys: Vec<KeyFact>,
 }
 
 /// One step from one state of an environment to the next. `…Put` makes or replaces the thing with that id, so
@@ -109,6 +123,10 @@ pub enum Change {
     GrantPut(GrantFact),
     /// An assignment was removed.
     GrantRemoved(AssignmentId),
+    /// An API key was made, or its end was set.
+    KeyPut(KeyFact),
+    /// An API key was revoked.
+    KeyRemoved(ApiKeyId),
 }
 
 impl From<&crate::Node> for NodeFact {
@@ -129,6 +147,16 @@ impl From<&crate::Assignment> for GrantFact {
             id: assignment.id,
             key: assignment.key,
             window: assignment.window,
+        }
+    }
+}
+
+impl From<&crate::ApiKey> for KeyFact {
+    fn from(key: &crate::ApiKey) -> Self {
+        Self {
+            id: key.id,
+            access: key.access.clone(),
+            expires_at: key.expires_at,
         }
     }
 }

@@ -28,6 +28,8 @@ mod kind {
     pub(super) const SUBJECT_REMOVED: u8 = 8;
     pub(super) const GRANT_PUT: u8 = 9;
     pub(super) const GRANT_REMOVED: u8 = 10;
+    pub(super) const KEY_PUT: u8 = 11;
+    pub(super) const KEY_REMOVED: u8 = 12;
 }
 
 /// Bits that say which parts of an assignment follow; the others are those of the assignment before.

@@ -135,6 +135,8 @@ impl AccessIndex {
                 self.remove_grant(*id);
                 Ok(())
             }
+            // Who may ask is the business of the key ring.
+            Change::KeyPut(_) | Change::KeyRemoved(_) => Ok(()),
         }
     }
 

@@ -33,6 +33,7 @@
 //!     nodes: vec![node(3, None, "acme")?, node(4, Some(3), "berlin")?],
 //!     subjects: vec![ada],
 //!     grants: vec![GrantFact { id: id(6).into(), key, window }],
+//!     keys: vec![],
 //! })?;
 //!
 //! // Ada is a clerk at the root, so she may read invoices in Berlin.
@@ -85,7 +86,7 @@ mod question;
 mod records;
 mod tree;
 
-pub use change::{Change, GrantFact, NodeFact, PermissionFact, RoleFact, Snapshot, SubjectFact};
+pub use change::{Change, GrantFact, KeyFact, NodeFact, PermissionFact, RoleFact, Snapshot, SubjectFact};
 pub use decide::Decision;
 pub use error::IndexError;
 pub use index::AccessIndex;

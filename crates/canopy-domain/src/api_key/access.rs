@@ -122,6 +122,16 @@ pub enum KeyAccess {
 }
 
 impl KeyAccess {
+    /// Full access, which has no scopes, or that of these scopes, of which there is at least one; `None` for what is
+    /// neither.
+    pub fn new(mode: AccessMode, scopes: impl IntoIterator<Item = PermissionKey>) -> Option<Self> {
+        let scopes = KeyScopes::new(scopes);
+        match mode {
+            AccessMode::FullAccess => scopes.is_empty().then_some(Self::Full),
+            AccessMode::Scoped => (!scopes.is_empty()).then_some(Self::Scoped(scopes)),
+        }
+    }
+
     /// The word for it on the wire.
     pub const fn mode(&self) -> AccessMode {
         match self {

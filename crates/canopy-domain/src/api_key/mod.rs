@@ -1,12 +1,164 @@
 //! API keys: credentials of a customer's backends, each bound to one environment.
+//!
+//! The text of a key is shown once, to whoever made it; what is kept is its digest. Keys never change: one is made,
+//! replaced by another (rotation) and removed, and it ends at its time.
 
 mod access;
+mod ring;
+mod secret;
 
 use crate::id::id_type;
+use crate::{Description, DisplayName, EnvironmentId, PermissionKey, Timestamp};
 
 pub use access::{AccessMode, AreaScope, KeyAccess, KeyScopes};
+pub use ring::KeyRing;
+pub use secret::{KeyDigest, KeyPreview, KeyText};
 
 id_type!(
-    /// Names an API key.
+    /// Names an [`ApiKey`].
     ApiKeyId
 );
+
+/// An API key, without its secret.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ApiKey {
+    /// Its id.
+    pub id: ApiKeyId,
+    /// The environment that it is bound to.
+    pub environment_id: EnvironmentId,
+    /// What it is called, for people.
+    pub name: DisplayName,
+    /// What it is for, for people.
+    pub description: Option<Description>,
+    /// How people tell it from others.
+    pub preview: KeyPreview,
+    /// What it may do.
+    pub access: KeyAccess,
+    /// The first instant at which it is refused.
+    pub expires_at: Option<Timestamp>,
+    /// When it was last seen at work, as far as that has been noted.
+    pub last_used_at: Option<Timestamp>,
+    /// When it was made.
+    pub created_at: Timestamp,
+}
+
+impl ApiKey {
+    /// Whether it is accepted at this instant.
+    pub fn is_active(&self, now: Timestamp) -> bool {
+        is_open(self.expires_at, now)
+    }
+}
+
+/// Whether a key that ends then is accepted now.
+fn is_open(expires_at: Option<Timestamp>, now: Timestamp) -> bool {
+    expires_at.is_none_or(|end| now < end)
+}
+
+/// That a key was at work.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct KeyUse {
+    /// The environment of the key.
+    pub environment: EnvironmentId,
+    /// The key.
+    pub id: ApiKeyId,
+    /// When it was last seen.
+    pub at: Timestamp,
+}
+
+/// The longest time, in seconds, that a key goes on working after its rotation.
+pub const MAX_OVERLAP_SECONDS: u32 = 86_400;
+
+/// When a key ends that is rotated now: at the end of the overlap, unless it ends before that anyway.
+///
+/// # Errors
+/// [`ApiKeyError::Expired`] for one that has ended: its successor would be born dead, or live longer than it was meant to.
+pub fn end_of_rotated(key: &ApiKey, now: Timestamp, overlap_seconds: u32) -> Result<Timestamp, ApiKeyError> {
+    if !key.is_active(now) {
+        return Err(ApiKeyError::Expired);
+    }
+    let end = now.plus_seconds(i64::from(overlap_seconds.min(MAX_OVERLAP_SECONDS)));
+    Ok(key.expires_at.map_or(end, |own| own.min(end)))
+}
+
+/// Why a change to API keys is refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ApiKeyError {
+    /// No such key in the environment.
+    #[error("the environment has no such API key")]
+    NotFound,
+    /// The key would be able to do more than the one it is made with.
+    #[error("an API key can make and rotate only keys whose mode and scopes lie within its own")]
+    Escalation,
+    /// Scopes that the catalog lacks.
+    #[error("scopes are not in the environment's catalog")]
+    UnknownScopes {
+        /// All of them, sorted.
+        keys: Vec<PermissionKey>,
+    },
+    /// It would end before it begins.
+    #[error("must lie in the future")]
+    EndsInThePast,
+    /// It has ended.
+    #[error("the API key has expired; make a new one")]
+    Expired,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use uuid::Uuid;
+
+    fn at(micros: i64) -> Timestamp {
+        Timestamp::from_micros(micros).unwrap()
+    }
+
+    fn ending(expires_at: Option<i64>) -> ApiKey {
+        ApiKey {
+            id: ApiKeyId::new(Uuid::from_u128(1)),
+            environment_id: EnvironmentId::new(Uuid::from_u128(2)),
+            name: DisplayName::parse("x").unwrap(),
+            description: None,
+            preview: KeyText::new([7; 32]).preview(),
+            access: KeyAccess::Full,
+            expires_at: expires_at.map(at),
+            last_used_at: None,
+            created_at: at(0),
+        }
+    }
+
+    #[test]
+    fn a_key_is_refused_from_the_instant_at_which_it_ends() {
+        for (end, now, active) in [
+            (None, i64::MAX / 100, true),
+            (Some(5), 4, true),
+            (Some(5), 5, false),
+            (Some(5), 6, false),
+        ] {
+            assert_eq!(ending(end).is_active(at(now)), active, "{end:?} {now}");
+        }
+    }
+
+    #[test]
+    fn a_rotated_key_ends_with_the_overlap_or_before() {
+        const SECOND: i64 = 1_000_000;
+        for (end, overlap, expected) in [
+            (None, 0, Ok(100)),
+            (None, 60, Ok(160)),
+            (None, MAX_OVERLAP_SECONDS, Ok(86_500)),
+            (Some(130), 60, Ok(130)),
+            (Some(160), 60, Ok(160)),
+            (Some(200), 60, Ok(160)),
+            (Some(101), 0, Ok(100)),
+            (Some(100), 60, Err(ApiKeyError::Expired)),
+            (Some(99), 60, Err(ApiKeyError::Expired)),
+        ] {
+            let key = ending(end.map(|seconds| seconds * SECOND));
+            let end_at = end_of_rotated(&key, at(100 * SECOND), overlap);
+            assert_eq!(
+                end_at,
+                expected.map(|seconds: i64| at(seconds * SECOND)),
+                "{end:?} {overlap}"
+            );
+        }
+    }
+}

@@ -2,6 +2,7 @@
 
 use super::{Begun, Installation, ReadTx, RequestIdentity, SharedStore, WriteTx};
 use crate::access::Change;
+use crate::api_key::KeyUse;
 use crate::audit::AuditEvent;
 use crate::{AccountId, ApplicationId, EnvironmentId, IdentityId, Timestamp};
 use async_trait::async_trait;
@@ -154,6 +155,13 @@ pub trait Store: Send + Sync {
         request: RequestIdentity,
         since: Timestamp,
     ) -> Result<Begun, StoreError>;
+
+    /// Notes when keys were last at work. Keys that are not there (any more) are passed over, and what was noted later
+    /// stays. No change of state: it takes no revision, leaves no record and waits for no environment's lock.
+    ///
+    /// # Errors
+    /// Any [`StoreError`]; then perhaps nothing was noted.
+    async fn note_key_uses(&self, uses: &[KeyUse]) -> Result<(), StoreError>;
 
     /// What the store offers to processes that share it; `None` where this process is the only one that writes to it.
     fn shared(&self) -> Option<&dyn SharedStore> {

@@ -11,6 +11,7 @@
 //! Every method takes a whole set with a constant number of statements; the empty set is no statement at all.
 
 use super::{CommitRecord, KeptAnswer, ReadTx, StoreError};
+use crate::api_key::{ApiKey, ApiKeyId, KeyDigest};
 use crate::{
     Account, AccountId, Application, ApplicationId, Assignment, AssignmentId, Environment, EnvironmentId,
     HierarchySchema, Identity, IdentityId, Membership, Node, NodeId, Permission, PermissionId, Revision, Role, RoleId,
@@ -135,6 +136,22 @@ pub trait AssignmentWriter: Send {
     ) -> Result<Vec<(EnvironmentId, AssignmentId)>, StoreError>;
 }
 
+/// API keys.
+#[async_trait]
+pub trait ApiKeyWriter: Send {
+    /// Stores a new key with its digest, which no other key has.
+    async fn insert_api_key(&mut self, key: &ApiKey, digest: &KeyDigest) -> Result<(), StoreError>;
+    /// Sets the end of a key.
+    async fn expire_api_key(
+        &mut self,
+        environment: EnvironmentId,
+        id: ApiKeyId,
+        expires_at: Timestamp,
+    ) -> Result<(), StoreError>;
+    /// Removes a key and its digest; an id that names nothing is passed over.
+    async fn delete_api_key(&mut self, environment: EnvironmentId, id: ApiKeyId) -> Result<(), StoreError>;
+}
+
 /// Answers of requests that may be repeated.
 #[async_trait]
 pub trait AnswerWriter: Send {
@@ -146,7 +163,15 @@ pub trait AnswerWriter: Send {
 /// A unit of work that reads and writes. Dropped without [`commit`](Self::commit), it leaves nothing behind.
 #[async_trait]
 pub trait WriteTx:
-    ReadTx + TenancyWriter + PermissionWriter + RoleWriter + NodeWriter + IdentityWriter + AssignmentWriter + AnswerWriter
+    ReadTx
+    + TenancyWriter
+    + PermissionWriter
+    + RoleWriter
+    + NodeWriter
+    + IdentityWriter
+    + AssignmentWriter
+    + ApiKeyWriter
+    + AnswerWriter
 {
     /// Writes the history and makes everything permanent, or nothing. Each environment named in the record takes its
     /// next revision, its change record is stored under it, and the audit event is stored once: with the revision that the

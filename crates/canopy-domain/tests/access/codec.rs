@@ -2,7 +2,8 @@
 
 use crate::facts::{GRANT, SUBJECT, at, grant, id, node, permission, role, subject, window};
 use canopy_domain::access::codec::{CodecError, decode, encode};
-use canopy_domain::access::{Change, GrantFact, NodeFact, PermissionFact, RoleFact, SubjectFact};
+use canopy_domain::access::{Change, GrantFact, KeyFact, NodeFact, PermissionFact, RoleFact, SubjectFact};
+use canopy_domain::api_key::{KeyAccess, KeyScopes};
 use canopy_domain::{AssignmentKey, MembershipStatus, NodeType, PermissionKey, RoleName, Slug, Timestamp, Window};
 use proptest::prelude::*;
 use uuid::Uuid;
@@ -61,7 +62,17 @@ fn changes() -> impl Strategy<Value = Change> {
         1 => (some_id(), any::<bool>(), 0_usize..4).prop_map(|(id, is_active, status)| {
             Change::SubjectPut(SubjectFact { id, is_active, membership: MembershipStatus::ALL[status] })
         }),
-        1 => (0_u8..5, any::<u128>()).prop_map(|(kind, number)| removed(kind, Uuid::from_u128(number))),
+        1 => (some_id(), prop::option::of(instant()), prop::collection::vec("[a-z]{1,9}\\.[a-zA-Z0-9:/_-]{1,99}", 0..4)).prop_map(
+            |(id, end, scopes)| {
+                let access = if scopes.is_empty() {
+                    KeyAccess::Full
+                } else {
+                    KeyAccess::Scoped(KeyScopes::new(scopes.iter().map(|key| PermissionKey::parse(key).unwrap())))
+                };
+                Change::KeyPut(KeyFact { id, access, expires_at: end.map(at) })
+            }
+        ),
+        1 => (0_u8..6, any::<u128>()).prop_map(|(kind, number)| removed(kind, Uuid::from_u128(number))),
     ]
 }
 
@@ -71,6 +82,7 @@ fn removed(kind: u8, id: Uuid) -> Change {
         1 => Change::RoleRemoved(id.into()),
         2 => Change::NodeRemoved(id.into()),
         3 => Change::SubjectRemoved(id.into()),
+        4 => Change::KeyRemoved(id.into()),
         _ => Change::GrantRemoved(id.into()),
     }
 }
@@ -119,10 +131,21 @@ fn the_format_stands_still() {
         Change::GrantPut(grant(3, (2, 3, 5), window(-1, None))),
         Change::SubjectRemoved(id(SUBJECT, 1)),
         Change::GrantRemoved(id(GRANT, 1)),
+        Change::KeyPut(KeyFact {
+            id: id(6, 1),
+            access: KeyAccess::Full,
+            expires_at: None,
+        }),
+        Change::KeyPut(KeyFact {
+            id: id(6, 2),
+            access: KeyAccess::Scoped(KeyScopes::new([PermissionKey::parse("role.read").unwrap()])),
+            expires_at: Some(at(5)),
+        }),
+        Change::KeyRemoved(id(6, 1)),
     ];
     let id = |kind: u8, number: u8| [vec![0; 7], vec![kind], vec![0; 7], vec![number]].concat();
     let expected = [
-        vec![1, 9, 0, 0, 0],
+        vec![1, 12, 0, 0, 0],
         [&[1][..], &id(1, 7), &[6, 0], b"app.p7"].concat(),
         [&[3][..], &id(2, 1), &[1, 6, 0], b"role 1", &[1, 0, 0, 0], &id(1, 7)].concat(),
         [
@@ -151,6 +174,16 @@ fn the_format_stands_still() {
         [&[9, 0][..], &id(5, 3)].concat(),
         [&[8][..], &id(4, 1)].concat(),
         [&[10][..], &id(5, 1)].concat(),
+        [&[11][..], &id(6, 1), &[0, 1, 0, 0, 0, 0]].concat(),
+        [
+            &[11][..],
+            &id(6, 2),
+            &[1, 5, 0, 0, 0, 0, 0, 0, 0],
+            &[0, 1, 0, 0, 0, 9, 0],
+            b"role.read",
+        ]
+        .concat(),
+        [&[12][..], &id(6, 1)].concat(),
     ]
     .concat();
     assert_eq!(encode(&changes), expected);
@@ -168,7 +201,7 @@ fn each_kind_of_damage_has_its_error() {
         (decode(&[2, 0, 0, 0, 0]), CodecError::Version(2)),
         (decode(&[1, 0, 0, 0, 0, 0]), CodecError::Trailing),
         (decode(&[1, 255, 255, 255, 255]), CodecError::CutOff),
-        (one(&[&[11][..], &id].concat()), CodecError::Unknown(11)),
+        (one(&[&[13][..], &id].concat()), CodecError::Unknown(13)),
         (one(&[&[0][..], &id].concat()), CodecError::Unknown(0)),
         (
             one(&[&[1][..], &id, &text("nodot")].concat()),
@@ -199,6 +232,23 @@ fn each_kind_of_damage_has_its_error() {
         (one(&[&[9, 0][..], &id].concat()), CodecError::Unknown(0)),
         (one(&[&[9, 64 | 31][..], &id].concat()), CodecError::Unknown(95)),
         (one(&[&[9, 32][..], &id].concat()), CodecError::Unknown(32)),
+        (one(&[&[11][..], &id, &[0, 2]].concat()), CodecError::Unknown(2)),
+        (
+            one(&[&[11][..], &id, &[0, 0, 0, 0, 0, 0]].concat()),
+            CodecError::Value("mode of a key"),
+        ),
+        (
+            one(&[&[11][..], &id, &[0, 1, 1, 0, 0, 0], &text("a.b")].concat()),
+            CodecError::Value("mode of a key"),
+        ),
+        (
+            one(&[&[11][..], &id, &[0, 0, 1, 0, 0, 0], &text("ab")].concat()),
+            CodecError::Value("permission key"),
+        ),
+        (
+            one(&[&[11][..], &id, &[0, 0, 255, 255, 255, 255]].concat()),
+            CodecError::CutOff,
+        ),
         (one(&grant_from_to(i64::MIN, 0)), CodecError::Value("instant")),
         (one(&grant_from_to(5, 5)), CodecError::Value("window")),
     ] {

@@ -85,5 +85,6 @@ pub(crate) fn empty() -> Snapshot {
         nodes: vec![],
         subjects: vec![],
         grants: vec![],
+        keys: vec![],
     }
 }

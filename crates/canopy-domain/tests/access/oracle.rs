@@ -29,9 +29,12 @@ pub(crate) fn admits(facts: &Snapshot, change: &Change) -> bool {
             !facts.nodes.iter().any(|n| n.parent == Some(*id)) && !facts.grants.iter().any(|g| g.key.node == *id)
         }
         Change::GrantPut(fact) => known(fact.key.node) && facts.roles.iter().any(|role| role.id == fact.key.role),
-        Change::PermissionRemoved(_) | Change::SubjectPut(_) | Change::SubjectRemoved(_) | Change::GrantRemoved(_) => {
-            true
-        }
+        Change::PermissionRemoved(_)
+        | Change::SubjectPut(_)
+        | Change::SubjectRemoved(_)
+        | Change::GrantRemoved(_)
+        | Change::KeyPut(_)
+        | Change::KeyRemoved(_) => true,
     }
 }
 
@@ -71,6 +74,11 @@ pub(crate) fn apply(facts: &mut Snapshot, change: &Change) {
             facts.grants.push(fact);
         }
         Change::GrantRemoved(id) => facts.grants.retain(|one| one.id != id),
+        Change::KeyPut(fact) => {
+            facts.keys.retain(|one| one.id != fact.id);
+            facts.keys.push(fact);
+        }
+        Change::KeyRemoved(id) => facts.keys.retain(|one| one.id != id),
     }
 }
 

@@ -41,6 +41,7 @@ fn fresh() -> AccessIndex {
         nodes: (0..3).map(node).collect(),
         subjects: (0..3).map(subject).collect(),
         grants: vec![],
+        keys: vec![],
     })
     .unwrap()
 }

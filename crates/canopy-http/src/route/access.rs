@@ -1,88 +1,45 @@
 //! Questions: may this identity do this there?
 
+pub(super) mod decision;
+
 use crate::answer::Judged;
+use crate::error_code::ErrorCode as E;
 use crate::input::Body;
 use crate::operation::Operation;
 use crate::problem::Problem;
 use crate::request::Request;
-use crate::wire::{
-    Components, Fault, Faults, Json, Name, Place, ShownReason, WireText, WireValue, not_one_of, request_body, words,
-};
-use canopy_app::access::evaluate::{self, Evaluation};
+use crate::wire::{Batch, Components, Faults, Json, Name, Place, WireValue, request_body, request_query};
+use canopy_app::access::{Asker, effective, evaluate, evaluate_many};
 use canopy_app::decisions::Consistency;
 use canopy_domain::access::{Question, Scope};
 use canopy_domain::{EnvironmentPlace, IdentityId, NodeId, Timestamp};
-use serde::Serialize;
-use utoipa::ToSchema;
-use utoipa::openapi::schema::Object;
+use decision::{AllDecisions, DecisionBody, KeysBody, ScopeWord, note_misfit, scope_of};
 use utoipa::openapi::{RefOr, Schema};
-use uuid::Uuid;
+
+const TAG: &str = "Evaluation";
 
 pub(super) fn operations() -> Vec<Operation> {
     vec![
         Operation::post("/permissions/evaluate", "evaluate")
+            .says(TAG, "May this identity do this there, now or at another instant?")
+            .needs_check()
+            .fails(&[E::EnvironmentNotFound])
+            .by(evaluate),
+        Operation::post("/permissions/evaluate/bulk", "evaluateMany")
+            .says(TAG, "Answer many questions at one instant and one revision, in their order.")
+            .needs_check()
+            .fails(&[E::EnvironmentNotFound])
+            .by(evaluate_many),
+        Operation::get("/identities/{identityId}/permissions", "listIdentityPermissions")
             .says(
-                "Evaluation",
-                "May this identity do this there, now or at another instant?",
+                TAG,
+                "List the keys that an identity holds at a node, or at any active node; none for who or what is unknown.",
             )
             .needs("access.evaluate")
-            .by(evaluate),
+            .fails(&[E::EnvironmentNotFound])
+            .by(list_held),
     ]
 }
-
-/// An answer.
-#[derive(Serialize, ToSchema)]
-#[schema(as = Decision)]
-struct DecisionBody<'a> {
-    allowed: bool,
-    /// The permission that was asked about.
-    permission: &'a str,
-    #[schema(inline)]
-    scope_evaluated: ScopeWord,
-    /// The node that was asked about; null for `app_wide`.
-    effective_node_id: Option<Uuid>,
-    /// The names of all roles that grant it, sorted.
-    #[schema(value_type = Vec<String>)]
-    granting_roles: Vec<&'a str>,
-    /// The first reason that applies; null when allowed.
-    denial_reason: Option<ShownReason>,
-}
-
-/// Where access is asked for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-enum ScopeWord {
-    /// At one node: assignments at it and at all nodes above count.
-    Node,
-    /// At any active node of the environment.
-    AppWide,
-}
-
-macro_rules! local_words {
-    ($type:ident { $($variant:ident = $word:literal),+ }) => {
-        impl WireText for $type {
-            fn parse(text: &str) -> Result<Self, Fault> {
-                match text {
-                    $($word => Ok(Self::$variant),)+
-                    _ => Err(not_one_of([$($word),+].into_iter())),
-                }
-            }
-
-            fn describe() -> Object {
-                words([$($word),+].into_iter())
-            }
-
-            fn word(&self) -> Option<&'static str> {
-                Some(match self {
-                    $(Self::$variant => $word,)+
-                })
-            }
-        }
-    };
-}
-
-local_words!(ScopeWord { Node = "node", AppWide = "app_wide" });
-local_words!(Consistency { Strong = "strong", Eventual = "eventual" });
 
 request_body!(
     /// A question.
@@ -102,47 +59,80 @@ request_body!(
     }
 );
 
+request_body!(
+    /// A question among others.
+    struct EvaluateItem {
+        /// Who would do it.
+        identity_id: IdentityId,
+        /// The key of the permission.
+        permission: Name,
+        /// Where.
+        scope: ScopeWord,
+        /// The node; needed for the scope `node`, forbidden for `app_wide`.
+        node_id: Option<NodeId>,
+    }
+);
+
+request_body!(
+    /// Many questions.
+    struct EvaluateMany {
+        /// The questions.
+        evaluations: Batch<AskedItem>,
+        /// The instant at which windows are judged; now where it is not given.
+        at: Option<Timestamp>,
+        /// Whether the answers must see every write that was answered before.
+        consistency: Consistency = Consistency::Strong,
+    }
+);
+
+request_query!(
+    /// Where.
+    pub(super) struct ListHeld {
+        /// The node; any active node where it is not given.
+        node_id: Option<NodeId>,
+    }
+);
+
 /// A question whose members fit together.
 #[derive(Debug)]
-struct Asked {
+struct AskedItem {
     identity: IdentityId,
     permission: String,
     scope: Scope,
+}
+
+/// A question with its terms.
+#[derive(Debug)]
+pub(super) struct Asked {
+    item: AskedItem,
     at: Option<Timestamp>,
     consistency: Consistency,
+}
+
+impl WireValue for AskedItem {
+    fn read(json: &Json<'_>, place: &Place<'_>, faults: &mut Faults) -> Option<Self> {
+        let body = EvaluateItem::read(json, place, faults);
+        note_misfit(json, place, faults);
+        let body = body?;
+        Some(Self {
+            identity: body.identity_id,
+            scope: scope_of(body.scope, body.node_id)?,
+            permission: body.permission.0,
+        })
+    }
+
+    fn schema(components: &mut Components) -> RefOr<Schema> {
+        EvaluateItem::schema(components)
+    }
 }
 
 impl WireValue for Asked {
     fn read(json: &Json<'_>, place: &Place<'_>, faults: &mut Faults) -> Option<Self> {
         let body = Evaluate::read(json, place, faults);
-        // Whether the two fit together is judged as they were sent, so also where another member is bad.
-        let word = match json.given("scope") {
-            Some(Json::String(word)) => ScopeWord::parse(word).ok(),
-            _ => None,
-        };
-        let misfit = match (word, json.given("node_id")) {
-            (Some(ScopeWord::Node), None) => Some(Fault::new("required", "is required with the scope `node`")),
-            (Some(ScopeWord::AppWide), Some(_)) => {
-                Some(Fault::new("not_allowed", "is not allowed with the scope `app_wide`"))
-            }
-            _ => None,
-        };
-        if let Some(fault) = misfit {
-            faults.add(&Place::Member(place, "node_id"), fault);
-        }
+        note_misfit(json, place, faults);
         let body = body?;
-        let scope = match (body.scope, body.node_id) {
-            (ScopeWord::Node, Some(node)) => Some(Scope::Node(node)),
-            (ScopeWord::AppWide, None) => Some(Scope::AppWide),
-            _ => None,
-        };
-        Some(Self {
-            identity: body.identity_id,
-            permission: body.permission.0,
-            scope: scope?,
-            at: body.at,
-            consistency: body.consistency,
-        })
+        let scope = scope_of(body.scope, body.node_id)?;
+        Some(Self::new(body.identity_id, body.permission.0, scope).on(body.at, body.consistency))
     }
 
     fn schema(components: &mut Components) -> RefOr<Schema> {
@@ -150,7 +140,7 @@ impl WireValue for Asked {
     }
 }
 
-impl Asked {
+impl AskedItem {
     fn question(&self) -> Question<'_> {
         Question {
             identity: self.identity,
@@ -160,40 +150,118 @@ impl Asked {
     }
 }
 
-type Answered = Judged<DecisionBody<'static>>;
+impl Asked {
+    /// A question about now.
+    pub(super) const fn new(identity: IdentityId, permission: String, scope: Scope) -> Self {
+        Self {
+            item: AskedItem {
+                identity,
+                permission,
+                scope,
+            },
+            at: None,
+            consistency: Consistency::Strong,
+        }
+    }
 
-fn show(asked: &Asked, evaluation: &Evaluation<'_>) -> Answered {
-    let (scope_evaluated, node) = match asked.scope {
-        Scope::Node(node) => (ScopeWord::Node, Some(node)),
-        Scope::AppWide => (ScopeWord::AppWide, None),
-    };
-    let body = DecisionBody {
-        allowed: evaluation.decision.is_allowed(),
-        permission: &asked.permission,
-        scope_evaluated,
-        effective_node_id: node.map(|node| node.as_uuid()),
-        granting_roles: evaluation.granting_roles.iter().map(|name| name.as_str()).collect(),
-        denial_reason: evaluation.decision.denial_reason().map(ShownReason),
-    };
-    Judged::new(&body, evaluation.revision)
+    /// The same on these terms.
+    pub(super) const fn on(mut self, at: Option<Timestamp>, consistency: Consistency) -> Self {
+        self.at = at;
+        self.consistency = consistency;
+        self
+    }
 }
 
-async fn evaluate(request: Request<EnvironmentPlace, (), (), Body<Asked>>) -> Result<Answered, Problem> {
-    let environment = request.scope.environment;
+async fn evaluate(
+    request: Request<EnvironmentPlace, (), (), Body<Asked>>,
+) -> Result<Judged<DecisionBody<'static>>, Problem> {
     let (Body(asked), request) = request.take_body();
-    let (question, at, consistency) = (asked.question(), asked.at, asked.consistency);
-    let at_once = evaluate::at_once(request.app(), environment, &question, at, consistency, |found| {
-        show(&asked, found)
+    let place = request.scope;
+    answer(request, place, asked).await
+}
+
+/// Answers a question about an environment: at once where that can be, else on the shared runtime.
+pub(super) async fn answer<S>(
+    request: Request<S>,
+    place: EnvironmentPlace,
+    asked: Asked,
+) -> Result<Judged<DecisionBody<'static>>, Problem> {
+    let Asked { item, at, consistency } = asked;
+    let environment = place.environment;
+    let show = |item: &AskedItem, found: &evaluate::Evaluation<'_>| {
+        let body = DecisionBody::new(&item.question(), found.decision, &found.granting_roles);
+        Judged::new(&body, found.revision)
+    };
+    let asker = request.asker(environment);
+    let at_once = evaluate::at_once(request.app(), asker, &item.question(), at, consistency, |found| {
+        show(&item, found)
     });
     if let Some(answer) = at_once {
         return Ok(answer);
     }
-    let waiting = request.run(move |app, _| async move {
-        let (question, at, consistency) = (asked.question(), asked.at, asked.consistency);
-        evaluate::run(&app, environment, &question, at, consistency, |found| {
-            show(&asked, found)
+    let waiting = request.ask(move |app, call| async move {
+        let asker = Asker {
+            caller: &call.caller,
+            environment,
+        };
+        evaluate::run(&app, asker, &item.question(), at, consistency, |found| {
+            show(&item, found)
         })
         .await
     });
     waiting.await
+}
+
+async fn evaluate_many(
+    request: Request<EnvironmentPlace, (), (), Body<EvaluateMany>>,
+) -> Result<Judged<AllDecisions>, Problem> {
+    let (Body(body), request) = request.take_body();
+    let EvaluateMany {
+        evaluations: Batch(items),
+        at,
+        consistency,
+    } = body;
+    let environment = request.scope.environment;
+    let questions: Vec<Question<'_>> = items.iter().map(AskedItem::question).collect();
+    let asker = request.asker(environment);
+    let at_once = evaluate_many::at_once(request.app(), asker, &questions, at, consistency, AllDecisions::write);
+    if let Some(answer) = at_once {
+        return Ok(answer);
+    }
+    drop(questions);
+    let waiting = request.ask(move |app, call| async move {
+        let asker = Asker {
+            caller: &call.caller,
+            environment,
+        };
+        let questions: Vec<Question<'_>> = items.iter().map(AskedItem::question).collect();
+        evaluate_many::run(&app, asker, &questions, at, consistency, AllDecisions::write).await
+    });
+    waiting.await
+}
+
+async fn list_held(
+    request: Request<EnvironmentPlace, IdentityId, ListHeld>,
+) -> Result<Judged<KeysBody<'static>>, Problem> {
+    let (place, identity, node) = (request.scope, request.id, request.query.node_id);
+    held(&request, place, identity, node).await
+}
+
+/// The keys that an identity holds.
+pub(super) async fn held<S, P, Q>(
+    request: &Request<S, P, Q>,
+    place: EnvironmentPlace,
+    identity: IdentityId,
+    node: Option<NodeId>,
+) -> Result<Judged<KeysBody<'static>>, Problem> {
+    let environment = place.environment;
+    let asked = request.ask(move |app, call| async move {
+        let asker = Asker {
+            caller: &call.caller,
+            environment,
+        };
+        effective::run(&app, asker, identity, node).await
+    });
+    let held = asked.await?;
+    Ok(Judged::new(&KeysBody::new(&held.keys), held.revision))
 }

@@ -78,7 +78,7 @@ fn of_account() -> Vec<Operation> {
 /// An identity.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Identity)]
-struct IdentityBody {
+pub(super) struct IdentityBody {
     id: Uuid,
     email: String,
     first_name: String,
@@ -93,7 +93,7 @@ struct IdentityBody {
 impl Representation for IdentityBody {}
 
 impl IdentityBody {
-    fn of(identity: Identity) -> Self {
+    pub(super) fn of(identity: Identity) -> Self {
         Self {
             id: identity.id.as_uuid(),
             email: identity.email.to_string(),

@@ -1,10 +1,12 @@
 //! The calls of the service, area by area. A new call touches its area alone.
 
 mod access;
+mod api_key;
 mod assignment;
 mod audit;
 mod hierarchy;
 mod identity;
+mod me;
 mod permission;
 mod role;
 mod setup;
@@ -19,6 +21,8 @@ pub(crate) fn operations() -> Vec<Operation> {
         setup::operations(),
         assignment::operations(),
         access::operations(),
+        me::operations(),
+        api_key::operations(),
         role::operations(),
         permission::operations(),
         hierarchy::operations(),

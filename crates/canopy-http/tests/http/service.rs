@@ -94,7 +94,7 @@ impl Service {
             Arc::new(MemoryStore::new()),
             Arc::new(clock.clone()),
             Arc::new(CountingIds::default()),
-            &canopy_testkit::CountingSecrets::default(),
+            canopy_testkit::CountingSecrets::default(),
         );
         let verifier = Arc::new(JwtVerifier::new(parties(), keys).unwrap());
         let operator = signer

@@ -4,6 +4,7 @@ use crate::adapter::{OsSecrets, SystemClock, UuidV7Ids};
 use crate::backoff::Backoff;
 use crate::config::{Config, LimitConfig, PublicUrl};
 use crate::demo::{self, Demo, DemoError, Standing};
+use crate::key_uses;
 use crate::served_store::{LetGo, ServedStore};
 use crate::signal::EndSignals;
 use crate::store::{Source, StoreOpenError, open_once_reached, take};
@@ -124,7 +125,7 @@ impl Service<'_> {
         })?;
         let clock = Arc::new(SystemClock);
         let ids = Arc::new(UuidV7Ids::new(clock.clone()));
-        let app = App::new(self.store.clone(), clock, ids, &OsSecrets);
+        let app = App::new(self.store.clone(), clock, ids, OsSecrets);
         let verifier = verifier(&self.config.tokens, self.signer)?;
         let address = listener
             .local_addr()
@@ -156,6 +157,7 @@ impl Service<'_> {
         tokio::select! {
             ended = &mut running => return ended_by_itself(ended),
             failed = self.open_and_follow(&app, address) => match failed? {},
+            never = key_uses::keep_noting(&app) => match never {},
             name = signals.next() => tracing::info!(signal = name, "shutting down"),
         }
         let orderly = async {
@@ -165,6 +167,7 @@ impl Service<'_> {
                 handle.stop(false).await;
                 running.await.ok();
             }
+            key_uses::note(&app).await;
             drop((app, self.store));
             // Workers let go of the store as they end, and so do calls whose clients have hung up; the last one closes
             // it, which moves SQLite's log into the database.

@@ -15,7 +15,7 @@ fn app() -> App {
         Arc::new(MemoryStore::new()),
         clock.clone(),
         Arc::new(UuidV7Ids::new(clock)),
-        &OsSecrets,
+        OsSecrets,
     )
 }
 

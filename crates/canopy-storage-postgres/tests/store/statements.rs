@@ -2,7 +2,8 @@
 //! it may be one less: that which asks for plans that fit many.)
 
 use canopy_domain::access::{Change, GrantFact};
-use canopy_domain::assignment::listing::{AssignmentQuery, AssignmentSort};
+use canopy_domain::api_key::KeyUse;
+use canopy_domain::assignment::listing::{AssignmentQuery, AssignmentSort, HeldAt};
 use canopy_domain::audit::listing::AuditQuery;
 use canopy_domain::identity::create::TakenIdentifiers;
 use canopy_domain::identity::listing::{IdentityQuery, IdentitySort};
@@ -12,7 +13,7 @@ use canopy_domain::role::listing::RoleQuery;
 use canopy_domain::{Identity, MembershipStatus, PageRequest, PermissionKey, Revision, SortOrder};
 use canopy_storage_postgres::PgStore;
 use canopy_testkit::clock::noon;
-use canopy_testkit::fixture::{Maker, World, assignment_key};
+use canopy_testkit::fixture::{Maker, World, assignment_key, key_digest, key_scopes};
 use canopy_testkit::postgres::store;
 use std::collections::HashSet;
 
@@ -124,6 +125,10 @@ async fn all_calls(store: &PgStore, size: usize) -> Vec<(&'static str, u64)> {
     let held_ids: Vec<_> = held.iter().map(|one| one.id).collect();
     assert_eq!(tx.assignments(id, &held_ids).await.unwrap(), held);
     counter.note("assignments");
+    assert_eq!(tx.assignments_at(id, &parents).await.unwrap().len(), size);
+    counter.note("assignments_at");
+    assert_eq!(tx.subtree(id, eu).await.unwrap().len(), size + 3);
+    counter.note("subtree");
     tx.update_assignments(&held).await.unwrap();
     counter.note("update_assignments");
     tx.catalog(id).await.unwrap();
@@ -150,6 +155,17 @@ async fn all_calls(store: &PgStore, size: usize) -> Vec<(&'static str, u64)> {
     counter.note("assignments_naming");
     tx.delete_assignments(id, &held_ids).await.unwrap();
     counter.note("delete_assignments");
+    let backend = maker.api_key(id, key_scopes(&["note.read", "role.read"]));
+    tx.insert_api_key(&backend, &key_digest(1)).await.unwrap();
+    counter.note("insert_api_key");
+    tx.expire_api_key(id, backend.id, noon()).await.unwrap();
+    counter.note("expire_api_key");
+    assert_eq!(tx.api_keys(id).await.unwrap().len(), 1);
+    tx.api_key(id, backend.id).await.unwrap().unwrap();
+    tx.api_key_place(&key_digest(1)).await.unwrap().unwrap();
+    counter.note("api_keys");
+    tx.delete_api_key(id, backend.id).await.unwrap();
+    counter.note("delete_api_key");
     let one = ids[0];
     let grant = |(role, node): (&canopy_domain::Role, &canopy_domain::Node)| {
         maker.assignment(id, assignment_key(one, role.id, node.id))
@@ -187,6 +203,14 @@ async fn all_calls(store: &PgStore, size: usize) -> Vec<(&'static str, u64)> {
         .unwrap();
     counter.note("delete_environments");
     drop(tx);
+    let used = |environment| KeyUse {
+        environment,
+        id: backend.id,
+        at: noon(),
+    };
+    let uses: Vec<_> = (0..size).map(|_| used(maker.id())).collect();
+    store.note_key_uses(&uses).await.unwrap();
+    counter.note("note_key_uses");
     counter.counts
 }
 
@@ -200,6 +224,10 @@ async fn read_everything(store: &PgStore, world: &World, counter: &mut Counter<'
         for sort in AssignmentSort::ALL {
             for search in [None, Some("a".to_owned())] {
                 let query = AssignmentQuery {
+                    held_at: Some(HeldAt {
+                        node: world.development.berlin.id,
+                        access_type: None,
+                    }),
                     role: None,
                     status: None,
                     source_node: None,
@@ -230,6 +258,10 @@ async fn read_everything(store: &PgStore, world: &World, counter: &mut Counter<'
     }
     tx.assignment_summary(id, noon()).await.unwrap();
     counter.note("assignment_summary");
+    tx.node_assignment_summary(id, world.development.berlin.id, noon())
+        .await
+        .unwrap();
+    counter.note("node_assignment_summary");
     for application in [None, Some(place.application)] {
         tx.identity_counts(place.account, application, Some(id)).await.unwrap();
         counter.note("identity_counts");
@@ -249,6 +281,10 @@ async fn read_everything(store: &PgStore, world: &World, counter: &mut Counter<'
     tx.tree_shape(id).await.unwrap();
     tx.root_node(id).await.unwrap();
     tx.node(id, world.development.eu.id).await.unwrap();
+    tx.children(id, world.development.eu.id).await.unwrap();
+    tx.ancestors(id, world.development.berlin.id).await.unwrap();
+    tx.subtree_height(id, world.development.eu.id).await.unwrap();
+    tx.node_uses(id, world.development.eu.id).await.unwrap();
     tx.hierarchy(id).await.unwrap();
     tx.setup_summaries(place.account).await.unwrap();
     tx.members(place.application).await.unwrap();
@@ -288,6 +324,7 @@ async fn every_statement_on_the_data_of_environments_names_the_environment() {
         "nodes",
         "assignments",
         "change_records",
+        "api_keys",
     ];
     for text in &texts {
         // What diesel shows behind the text are its values.

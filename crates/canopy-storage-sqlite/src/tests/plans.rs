@@ -1,10 +1,12 @@
 //! Every statement finds its rows by a key: none reads a table from end to end, but for the account list.
 
 use crate::SqliteStore;
+use crate::api_key::{note_uses, pack_uses};
 use crate::statement::Statement;
 use crate::store::{begin_reading, begin_writing};
 use crate::unit_of_work::UnitOfWork;
-use canopy_domain::assignment::listing::{AssignmentQuery, AssignmentSort};
+use canopy_domain::api_key::{KeyAccess, KeyUse};
+use canopy_domain::assignment::listing::{AssignmentQuery, AssignmentSort, HeldAt};
 use canopy_domain::audit::listing::AuditQuery;
 use canopy_domain::identity::create::TakenIdentifiers;
 use canopy_domain::identity::listing::{IdentityQuery, IdentitySort, IdentityStatus};
@@ -13,8 +15,8 @@ use canopy_domain::port::WriteTx;
 use canopy_domain::port::reader::*;
 use canopy_domain::port::writer::*;
 use canopy_domain::role::listing::RoleQuery;
-use canopy_domain::{AssignmentStatus, MembershipStatus, PageRequest, Revision, SortOrder};
-use canopy_testkit::fixture::{Maker, World, assignment_key, key};
+use canopy_domain::{AccessType, AssignmentStatus, MembershipStatus, PageRequest, Revision, SortOrder};
+use canopy_testkit::fixture::{Maker, World, assignment_key, key, key_digest};
 use diesel::connection::{Connection, InstrumentationEvent};
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
@@ -68,6 +70,11 @@ async fn read_everything(unit: &mut UnitOfWork, world: &World) {
         .await
         .unwrap();
     unit.tree_shape(id).await.unwrap();
+    unit.children(id, eu.id).await.unwrap();
+    unit.ancestors(id, eu.id).await.unwrap();
+    unit.subtree(id, eu.id).await.unwrap();
+    unit.subtree_height(id, eu.id).await.unwrap();
+    unit.node_uses(id, eu.id).await.unwrap();
     unit.identity(account, world.ada()).await.unwrap();
     let identifiers = TakenIdentifiers {
         emails: world.identities.iter().map(|one| one.email.clone()).collect(),
@@ -81,13 +88,18 @@ async fn read_everything(unit: &mut UnitOfWork, world: &World) {
         .await
         .unwrap();
     unit.assignments(id, &[world.maker.id()]).await.unwrap();
+    unit.assignments_at(id, &[eu.id]).await.unwrap();
     unit.assignments_naming(id, &[world.development.reader.id], &[eu.id])
         .await
         .unwrap();
     unit.assignment_summary(id, now).await.unwrap();
+    unit.node_assignment_summary(id, eu.id, now).await.unwrap();
     unit.snapshot(id).await.unwrap();
     unit.revision(id).await.unwrap();
     unit.changes_since(id, Revision::ZERO, 10).await.unwrap();
+    unit.api_keys(id).await.unwrap();
+    unit.api_key(id, world.maker.id()).await.unwrap();
+    unit.api_key_place(&key_digest(1)).await.unwrap();
     for environment in [None, Some(id)] {
         let query = AuditQuery {
             environment,
@@ -101,12 +113,25 @@ async fn read_everything(unit: &mut UnitOfWork, world: &World) {
         .unwrap();
     for sort in AssignmentSort::ALL {
         for search in [None, Some("a".to_owned())] {
-            for (role, source_node) in [
-                (None, None),
-                (Some(world.development.reader.id), None),
-                (None, Some(eu.id)),
+            let held_at = |access_type| {
+                Some(HeldAt {
+                    node: eu.id,
+                    access_type,
+                })
+            };
+            for (role, source_node, held_at) in [
+                (None, None, None),
+                (Some(world.development.reader.id), None, None),
+                (None, Some(eu.id), None),
+                (None, None, held_at(None)),
+                (
+                    Some(world.development.reader.id),
+                    None,
+                    held_at(Some(AccessType::Inherited)),
+                ),
             ] {
                 let query = AssignmentQuery {
+                    held_at,
                     role,
                     source_node,
                     status: Some(AssignmentStatus::Active),
@@ -198,6 +223,16 @@ async fn write_everything(mut unit: UnitOfWork, world: &World) {
     assert!(unit.insert_assignments(std::slice::from_ref(&held)).await.is_err());
     unit.update_assignments(std::slice::from_ref(&held)).await.unwrap();
     unit.delete_assignments(id, &[held.id]).await.unwrap();
+    let backend = maker.api_key(id, KeyAccess::Full);
+    unit.insert_api_key(&backend, &key_digest(1)).await.unwrap();
+    unit.expire_api_key(id, backend.id, maker.now()).await.unwrap();
+    let uses = pack_uses(&[KeyUse {
+        environment: id,
+        id: backend.id,
+        at: maker.now(),
+    }]);
+    unit.run(move |c| note_uses(c, &uses)).await.unwrap();
+    unit.delete_api_key(id, backend.id).await.unwrap();
     unit.revoke_all(&[id, maker.id()], identity.id).await.unwrap();
     unit.delete_identity(world.account.id, identity.id).await.unwrap();
     unit.update_permissions(std::slice::from_ref(&permission))
@@ -248,6 +283,9 @@ async fn no_statement_reads_a_table_from_end_to_end() {
                         .any(|(other, before)| other == level && looks(before))
             });
             let plan: Vec<String> = lines.into_iter().map(|(_, line)| line).collect();
+            // What is asked once for each node of a tree, or for each row that goes, must not go through the environment.
+            let each_time = sql.contains("tree(id") || sql.contains("DELETE FROM nodes");
+            let goes_through = each_time && plan.iter().any(|line| line.ends_with("PRIMARY KEY (environment_id=?)"));
             // `given` and what comes out of it, a question within a question, and a row of constants are no tables.
             let scans = plan.iter().filter(|line| {
                 let table = line.strip_prefix("SCAN ").unwrap_or_default();
@@ -267,7 +305,7 @@ async fn no_statement_reads_a_table_from_end_to_end() {
                     .any(|known| table == *known || table.starts_with(&format!("{known} VIRTUAL TABLE")))
             });
             let scans: Vec<&String> = scans.collect();
-            if !scans.is_empty() || given_inside || plan.iter().any(|line| line.contains("AUTOMATIC")) {
+            if !scans.is_empty() || given_inside || goes_through || plan.iter().any(|line| line.contains("AUTOMATIC")) {
                 bad.push(format!("{sql}\n  {}", plan.join("\n  ")));
             }
         }

@@ -1,10 +1,11 @@
 //! Clauses on what decisions rest on: snapshots and the feed of changes.
 
 use super::support::{TestStore, acme, acme_and_zeta, reading, writing, writing_in};
-use crate::fixture::{World, role_name, window};
+use crate::fixture::{World, key_scopes, role_name, window};
 use canopy_domain::access::{
-    AccessIndex, Change, GrantFact, NodeFact, PermissionFact, Question, RoleFact, Scope, Snapshot, SubjectFact,
+    AccessIndex, Change, GrantFact, KeyFact, NodeFact, PermissionFact, Question, RoleFact, Scope, Snapshot, SubjectFact,
 };
+use canopy_domain::api_key::KeyAccess;
 use canopy_domain::port::{CommitRecord, EnvironmentChanges, WriteScope};
 use canopy_domain::{
     Assignment, EnvironmentId, MembershipStatus, Node, NodeStatus, Permission, Revision, Role, Timestamp,
@@ -20,6 +21,7 @@ fn in_order(mut snapshot: Snapshot) -> Snapshot {
     snapshot.nodes.sort_by_key(|node| node.id);
     snapshot.subjects.sort_by_key(|subject| subject.id);
     snapshot.grants.sort_by_key(|grant| grant.id);
+    snapshot.keys.sort_by_key(|key| key.id);
     snapshot
 }
 
@@ -33,6 +35,7 @@ fn nothing(environment: EnvironmentId) -> Snapshot {
         nodes: vec![],
         subjects: vec![],
         grants: vec![],
+        keys: vec![],
     }
 }
 
@@ -80,6 +83,12 @@ fn every_change(world: &World) -> Vec<Change> {
         Change::NodeRemoved(here.us.id),
         Change::RoleRemoved(here.editor.id),
         Change::PermissionRemoved(here.write.id),
+        Change::KeyPut(KeyFact::from(&world.maker.api_key(here.id(), KeyAccess::Full))),
+        Change::KeyPut(KeyFact {
+            expires_at: Some(Timestamp::MIN),
+            ..KeyFact::from(&world.maker.api_key(here.id(), key_scopes(&["role.read", "note.read"])))
+        }),
+        Change::KeyRemoved(world.maker.id()),
     ];
     changes.extend(
         MembershipStatus::ALL
@@ -259,6 +268,7 @@ pub async fn a_snapshot_holds_all_facts_of_its_environment_and_no_others(store: 
         nodes: nodes.map(NodeFact::from).to_vec(),
         subjects: [acme.ada(), acme.alan(), acme.grace()].map(subject).to_vec(),
         grants: made.iter().map(GrantFact::from).collect(),
+        keys: vec![],
     };
     let found = reading(&store).await.snapshot(here.id()).await.unwrap().unwrap();
     assert_eq!(in_order(found), in_order(expected));

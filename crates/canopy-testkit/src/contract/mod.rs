@@ -25,6 +25,7 @@
 )]
 
 pub mod access;
+pub mod api_key;
 pub mod assignment;
 pub mod assignment_listing;
 pub mod audit;
@@ -35,9 +36,11 @@ pub mod identity_change;
 pub mod identity_listing;
 pub mod installation;
 pub mod membership;
+pub mod node_people;
 pub mod permission;
 pub mod revocation;
 pub mod role;
+pub mod subtree;
 mod support;
 pub mod tenancy;
 pub mod unit_of_work;
@@ -125,6 +128,16 @@ macro_rules! storage_contract {
                 deleting_nodes_takes_a_whole_subtree_at_once
                 a_node_that_something_stands_on_is_not_deleted
             }
+            subtree {
+                children_are_listed_by_slug_and_ancestors_root_first
+                a_subtree_lists_parents_before_children_and_siblings_by_slug
+                a_subtree_knows_its_height_and_a_node_what_hangs_on_it
+                a_moved_node_takes_all_below_it_along
+                deleting_nodes_takes_a_whole_branch_and_passes_over_what_is_not_there
+                deleting_a_node_that_something_hangs_on_is_refused
+                forty_thousand_nodes_are_read_and_deleted_in_one_call
+                subtrees_of_one_environment_are_nothing_to_another
+            }
             idempotency {
                 an_answer_is_told_to_its_own_request_alone
                 an_answer_is_told_no_longer_than_it_counts
@@ -191,6 +204,13 @@ macro_rules! storage_contract {
                 assignments_are_sorted_both_ways_with_ties_broken_by_id
                 pages_of_assignments_are_disjoint_and_complete
             }
+            node_people {
+                an_assignment_holds_at_its_node_and_below_and_says_which_it_is
+                held_assignments_are_filtered_searched_sorted_and_paged
+                assignments_at_nodes_are_those_made_there
+                a_node_counts_what_holds_at_it_and_names_the_newest
+                what_holds_at_a_node_is_nothing_to_another_environment
+            }
             revocation {
                 what_an_identity_holds_is_listed_by_role_in_the_asked_environments_alone
                 revoking_takes_all_that_one_identity_holds_in_the_asked_environments
@@ -198,6 +218,19 @@ macro_rules! storage_contract {
                 the_environments_that_have_a_node_are_found_among_those_asked_about
                 ending_a_membership_never_leaves_an_assignment_that_is_made_beside_it
                 deleting_an_identity_leaves_nothing_of_what_is_made_beside_it
+            }
+            api_key {
+                an_api_key_reads_back_as_it_was_written
+                api_keys_are_listed_newest_first_with_ties_broken_by_id
+                a_digest_leads_to_its_key_and_to_the_place_of_its_environment
+                an_api_key_id_minted_twice_is_a_duplicate_id
+                two_api_keys_with_one_digest_are_refused
+                an_api_key_of_no_environment_is_refused
+                an_api_key_takes_another_end_and_keeps_the_rest
+                a_deleted_api_key_is_gone_with_its_digest
+                a_snapshot_holds_the_api_keys_of_its_environment
+                the_use_of_an_api_key_is_noted_without_a_revision_and_never_moves_back
+                api_keys_of_one_environment_are_nothing_to_another
             }
             access {
                 an_environment_starts_at_revision_zero_and_its_first_commit_is_one

@@ -4,6 +4,7 @@ use super::server::Server;
 use super::shared::{self, TEMPLATE};
 use async_trait::async_trait;
 use canopy_domain::Timestamp;
+use canopy_domain::api_key::KeyUse;
 use canopy_domain::audit::AuditEvent;
 use canopy_domain::port::{
     Begun, Installation, ReadTx, RequestIdentity, SharedStore, Store, StoreError, WriteScope, WriteTx,
@@ -238,6 +239,10 @@ impl Store for PostgresStore {
 
     fn shared(&self) -> Option<&dyn SharedStore> {
         self.store.shared()
+    }
+
+    async fn note_key_uses(&self, uses: &[KeyUse]) -> Result<(), StoreError> {
+        self.store.note_key_uses(uses).await
     }
 
     async fn append_audit_events(&self, events: &[AuditEvent]) -> Result<(), StoreError> {

@@ -144,6 +144,21 @@ pub enum Operation {
         environment: Number,
         ids: Vec<Number>,
     },
+    ApiKey {
+        environment: Number,
+        id: Number,
+        digest: Number,
+        is_full: bool,
+    },
+    ExpireApiKey {
+        environment: Number,
+        id: Number,
+        hours: Number,
+    },
+    DeleteApiKey {
+        environment: Number,
+        id: Number,
+    },
     /// All that an identity holds in these environments.
     RevokeAll {
         environments: Vec<Number>,
@@ -189,6 +204,7 @@ pub fn any_operation() -> impl Strategy<Value = Operation> {
         3 => any_node(),
         4 => any_identity(),
         8 => any_assignment(),
+        2 => any_api_key(),
     ]
 }
 
@@ -272,6 +288,8 @@ fn any_node() -> impl Strategy<Value = Operation> {
             slug,
             status
         }),
+        (environment(), vec(0..NUMBERS, 0..4))
+            .prop_map(|(environment, ids)| Operation::DeleteNodes { environment, ids }),
     ]
 }
 
@@ -295,6 +313,25 @@ fn any_identity() -> impl Strategy<Value = Operation> {
         1 => (account(), 0..NUMBERS).prop_map(|(account, id)| Operation::DeleteIdentity { account, id }),
         3 => (application(), joining).prop_map(|(application, rows)| Operation::Memberships { application, rows }),
         3 => (application(), joined).prop_map(|(application, rows)| Operation::UpdateMemberships { application, rows }),
+    ]
+}
+
+fn any_api_key() -> impl Strategy<Value = Operation> {
+    prop_oneof![
+        (environment(), 0..NUMBERS, 0..NUMBERS, any::<bool>()).prop_map(|(environment, id, digest, is_full)| {
+            Operation::ApiKey {
+                environment,
+                id,
+                digest,
+                is_full,
+            }
+        }),
+        (environment(), 0..NUMBERS, 0..NUMBERS).prop_map(|(environment, id, hours)| Operation::ExpireApiKey {
+            environment,
+            id,
+            hours
+        }),
+        (environment(), 0..NUMBERS).prop_map(|(environment, id)| Operation::DeleteApiKey { environment, id }),
     ]
 }
 

@@ -4,8 +4,11 @@ use super::dump::dump_all;
 use super::operation::{AssignmentRow, Number, Operation, Unit};
 use crate::CountingIds;
 use crate::clock::noon;
-use crate::fixture::{Maker, company_schema, email, external_id, json, person, role_name, slug};
+use crate::fixture::{
+    Maker, company_schema, email, external_id, json, key_digest, key_scopes, person, role_name, slug,
+};
 use crate::ids::counted_id;
+use canopy_domain::api_key::{ApiKey, KeyAccess};
 use canopy_domain::port::{CommitRecord, Store, StoreError, WriteScope, WriteTx};
 use canopy_domain::{
     AccessModel, Account, AccountId, Application, ApplicationId, Assignment, AssignmentKey, Description, DisplayName,
@@ -213,6 +216,7 @@ enum Kind {
     Identity,
     Membership,
     Assignment,
+    ApiKey,
 }
 
 fn id<Id: From<Uuid>>(kind: Kind, number: Number) -> Id {
@@ -227,6 +231,7 @@ fn id<Id: From<Uuid>>(kind: Kind, number: Number) -> Id {
             Kind::Identity => 6,
             Kind::Membership => 7,
             Kind::Assignment => 8,
+            Kind::ApiKey => 10,
         };
     Id::from(counted_id(series, u64::from(number)))
 }
@@ -375,6 +380,10 @@ async fn apply_within(tx: &mut dyn WriteTx, operation: &Operation) -> Result<(),
             }
             tx.update_nodes(&[changed]).await
         }
+        Operation::DeleteNodes { environment, ids } => {
+            let ids: Vec<_> = ids.iter().map(|number| id(Kind::Node, *number)).collect();
+            tx.delete_nodes(id(Kind::Environment, *environment), &ids).await
+        }
         Operation::Identities { account, rows } => {
             let row = |(id, email, external): &(Number, Number, Option<Number>)| {
                 identity(*account, (number_within(*account, *id), *email, *external))
@@ -412,6 +421,31 @@ async fn apply_within(tx: &mut dyn WriteTx, operation: &Operation) -> Result<(),
         Operation::DeleteAssignments { environment, ids } => {
             let environment = id(Kind::Environment, *environment);
             tx.delete_assignments(environment, &all(Kind::Assignment, ids)).await
+        }
+        Operation::ApiKey {
+            environment,
+            id,
+            digest,
+            is_full,
+        } => {
+            let key = api_key(*environment, *id, *is_full);
+            tx.insert_api_key(&key, &key_digest(*digest)).await
+        }
+        Operation::ExpireApiKey {
+            environment,
+            id: number,
+            hours,
+        } => {
+            let end = noon().plus_seconds(i64::from(*hours) * 3600);
+            tx.expire_api_key(id(Kind::Environment, *environment), id(Kind::ApiKey, *number), end)
+                .await
+        }
+        Operation::DeleteApiKey {
+            environment,
+            id: number,
+        } => {
+            tx.delete_api_key(id(Kind::Environment, *environment), id(Kind::ApiKey, *number))
+                .await
         }
         Operation::RevokeAll {
             environments,
@@ -491,6 +525,18 @@ fn permission(environment: Number, (number, key): (Number, Number)) -> Permissio
     Permission {
         id: id(Kind::Permission, number),
         ..maker.permission(id(Kind::Environment, environment), pick(keys, key))
+    }
+}
+
+fn api_key(environment: Number, number: Number, is_full: bool) -> ApiKey {
+    let access = if is_full {
+        KeyAccess::Full
+    } else {
+        key_scopes(&["role.manage", "a.b", "A.b"])
+    };
+    ApiKey {
+        id: id(Kind::ApiKey, number),
+        ..Maker::default().api_key(id(Kind::Environment, environment), access)
     }
 }
 

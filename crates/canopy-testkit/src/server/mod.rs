@@ -89,7 +89,7 @@ impl TestServer {
     /// # Panics
     /// As [`on_memory`](Self::on_memory).
     pub fn start_with(store: Arc<dyn Store>, clock: Arc<dyn Clock>, ids: Arc<dyn Ids>) -> Self {
-        let app = App::new(store, clock, ids, &crate::CountingSecrets::default());
+        let app = App::new(store, clock, ids, crate::CountingSecrets::default());
         let parties = TokenParties {
             issuer: "canopy-test".to_owned(),
             audience: "canopy-test".to_owned(),
@@ -144,6 +144,17 @@ impl TestServer {
     /// A client of an identity of this account.
     pub fn identity(&self, account: Uuid, identity: Uuid) -> Api {
         self.client(PrincipalKind::Identity, &identity.to_string(), Some(account), None)
+    }
+
+    /// A client of an admin whose token names this environment.
+    pub fn admin_in(&self, account: Uuid, environment: Uuid) -> Api {
+        self.client(PrincipalKind::Admin, "admin", Some(account), Some(environment))
+    }
+
+    /// A client of an identity whose token names this environment.
+    pub fn identity_in(&self, account: Uuid, identity: Uuid, environment: Uuid) -> Api {
+        let subject = identity.to_string();
+        self.client(PrincipalKind::Identity, &subject, Some(account), Some(environment))
     }
 
     fn client(&self, kind: PrincipalKind, subject: &str, account: Option<Uuid>, environment: Option<Uuid>) -> Api {

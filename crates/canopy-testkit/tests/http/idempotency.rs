@@ -32,6 +32,17 @@ async fn twice(api: &Api, path: &str, body: &Value, status: u16) -> Value {
     first.body
 }
 
+/// Sends a request twice whose answer has a secret: the second answer lacks it.
+async fn without_secret(api: &Api, path: &str, body: &Value, status: u16) -> Value {
+    let mut first = post(api, path, path, body).await.expect(status);
+    let secret = first.as_object_mut().unwrap().remove("key").unwrap();
+    let second = post(api, path, path, body).await;
+    assert!(is_replayed(&second), "{path}");
+    assert!(!second.body.to_string().contains(secret.as_str().unwrap()));
+    assert_eq!(second.expect(status), first, "{path}");
+    first
+}
+
 on_every_store! {
     /// Every call that makes or changes something by POST; a call that is new must stand here.
     async fn every_post_is_answered_again_as_it_was(server) {
@@ -70,6 +81,13 @@ on_every_store! {
         let join = json!({"application_id": twice_application(&world).await});
         twice(admin, &format!("{acc}/identities/{ada}/app-memberships"), &join, 201).await;
         twice(admin, &format!("{app}/app-memberships/bulk-attach"), &json!({"identity_ids": [bob]}), 200).await;
+
+        // A secret is told once: the repetition has all of the answer but that.
+        let new = json!({"name": "Backend", "access_mode": "scoped", "scopes": ["note.read"]});
+        let key = without_secret(admin, &format!("{env}/api-keys"), &new, 201).await;
+        let rotate = format!("{env}/api-keys/{}/rotate", key["id"].as_str().unwrap());
+        without_secret(admin, &rotate, &json!({"overlap_seconds": 60}), 200).await;
+        assert_eq!(world.get("api-keys").await.expect(200)["items"].as_array().unwrap().len(), 2);
 
         let one = twice(admin, &format!("{env}/assignments"), &world.item(ada, &viewer), 201).await;
         let items = json!({"assignments": [world.item(&bob, &viewer)]});

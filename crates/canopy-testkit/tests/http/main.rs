@@ -4,13 +4,20 @@
 #[macro_use]
 mod stores;
 #[cfg(test)]
+mod api_key;
+#[cfg(test)]
 mod assignment;
+#[cfg(test)]
+mod audited;
 #[cfg(test)]
 mod bulk;
 #[cfg(test)]
 mod catalog;
+mod evaluation;
 #[cfg(test)]
 mod hang_up;
+#[cfg(test)]
+mod hierarchy;
 #[cfg(test)]
 mod idempotency;
 #[cfg(test)]

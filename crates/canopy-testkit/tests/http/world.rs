@@ -9,6 +9,7 @@ pub const NOBODY: &str = "00000000-0000-7000-8000-00000000dead";
 
 /// One account with an environment, and an admin's client.
 pub struct World {
+    pub account: Uuid,
     pub admin: Api,
     /// `ACC`, `APP` and `ENV` of the contract.
     pub acc: String,
@@ -29,6 +30,7 @@ impl World {
         let tree = admin.get(&format!("{env}/nodes")).await.expect(200);
         let root = tree["tree"][0]["id"].as_str().unwrap().to_owned();
         Self {
+            account,
             admin,
             acc,
             app,
@@ -88,6 +90,27 @@ impl World {
         ids
     }
 
+    /// The id of the environment with this slug.
+    pub async fn environment(&self, slug: &str) -> Uuid {
+        let found = self
+            .admin
+            .get(&format!("{}/environments/{slug}", self.app))
+            .await
+            .expect(200);
+        found["id"].as_str().unwrap().parse().unwrap()
+    }
+
+    /// A client with a new key of `development`: with full access, or with scopes.
+    pub async fn key(&self, scopes: &[&str]) -> Api {
+        self.made_key(scopes).await.0
+    }
+
+    /// A client with a new key of `development`, and the key as it was answered.
+    pub async fn made_key(&self, scopes: &[&str]) -> (Api, Value) {
+        let made = self.post("api-keys", &key_body(scopes)).await.expect(201);
+        (self.admin.with_api_key(made["key"].as_str().unwrap()), made)
+    }
+
     pub async fn get(&self, tail: &str) -> Answer {
         self.admin.get(&format!("{}/{tail}", self.env)).await
     }
@@ -127,6 +150,15 @@ impl World {
     pub async fn assignments(&self) -> u64 {
         let page = self.get("assignments/app-wide?take=1").await.expect(200);
         page["pagination"]["item_count"].as_u64().unwrap()
+    }
+}
+
+/// A key to make.
+pub fn key_body(scopes: &[&str]) -> Value {
+    if scopes.is_empty() {
+        json!({"name": "Backend", "access_mode": "full_access"})
+    } else {
+        json!({"name": "Backend", "access_mode": "scoped", "scopes": scopes})
     }
 }
 

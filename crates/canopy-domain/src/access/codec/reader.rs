@@ -1,10 +1,11 @@
 //! Reading. Every value is parsed anew by its own type, so that damage never becomes a fact.
 
 use super::{CodecError, Shared, VERSION, given, kind};
-use crate::access::{Change, GrantFact, NodeFact, PermissionFact, RoleFact, SubjectFact};
+use crate::access::{Change, GrantFact, KeyFact, NodeFact, PermissionFact, RoleFact, SubjectFact};
+use crate::api_key::{AccessMode, KeyAccess};
 use crate::{
-    AssignmentId, AssignmentKey, IdentityId, MembershipStatus, NodeId, NodeType, PermissionId, PermissionKey, RoleId,
-    RoleName, Slug, Timestamp, Window,
+    ApiKeyId, AssignmentId, AssignmentKey, IdentityId, MembershipStatus, NodeId, NodeType, PermissionId, PermissionKey,
+    RoleId, RoleName, Slug, Timestamp, Window,
 };
 use uuid::Uuid;
 
@@ -35,6 +36,8 @@ pub fn decode(bytes: &[u8]) -> Result<Vec<Change>, CodecError> {
 
 /// A kind and an id.
 const SHORTEST_CHANGE: usize = 17;
+/// A length and one byte.
+const SHORTEST_TEXT: usize = 3;
 
 struct Reader<'a> {
     rest: &'a [u8],
@@ -55,6 +58,8 @@ impl Reader<'_> {
             kind::SUBJECT_REMOVED => Change::SubjectRemoved(IdentityId::new(self.id()?)),
             kind::GRANT_PUT => Change::GrantPut(self.grant()?),
             kind::GRANT_REMOVED => Change::GrantRemoved(AssignmentId::new(self.id()?)),
+            kind::KEY_PUT => Change::KeyPut(self.key()?),
+            kind::KEY_REMOVED => Change::KeyRemoved(ApiKeyId::new(self.id()?)),
             other => return Err(CodecError::Unknown(other)),
         })
     }
@@ -132,6 +137,25 @@ impl Reader<'_> {
             key: shared.key,
             window,
         })
+    }
+
+    fn key(&mut self) -> Result<KeyFact, CodecError> {
+        let id = ApiKeyId::new(self.id()?);
+        let expires_at = if self.switch()? { Some(self.instant()?) } else { None };
+        let is_full = self.switch()?;
+        let count = self.count(SHORTEST_TEXT)?;
+        let mut scopes = Vec::with_capacity(count);
+        for _ in 0..count {
+            let scope = PermissionKey::parse(self.text()?).map_err(|_| CodecError::Value("permission key"))?;
+            scopes.push(scope);
+        }
+        let mode = if is_full {
+            AccessMode::FullAccess
+        } else {
+            AccessMode::Scoped
+        };
+        let access = KeyAccess::new(mode, scopes).ok_or(CodecError::Value("mode of a key"))?;
+        Ok(KeyFact { id, access, expires_at })
     }
 
     fn shared(&mut self, parts: u8) -> Result<Shared, CodecError> {

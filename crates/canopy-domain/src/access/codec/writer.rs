@@ -1,7 +1,8 @@
 //! Writing.
 
 use super::{Shared, VERSION, given, kind};
-use crate::access::{Change, GrantFact, NodeFact, PermissionFact, RoleFact, SubjectFact};
+use crate::access::{Change, GrantFact, KeyFact, NodeFact, PermissionFact, RoleFact, SubjectFact};
+use crate::api_key::KeyAccess;
 use crate::{MembershipStatus, Timestamp};
 use uuid::Uuid;
 
@@ -38,6 +39,8 @@ impl Writer {
             Change::SubjectRemoved(id) => self.removed(kind::SUBJECT_REMOVED, id.as_uuid()),
             Change::GrantPut(grant) => self.grant(grant),
             Change::GrantRemoved(id) => self.removed(kind::GRANT_REMOVED, id.as_uuid()),
+            Change::KeyPut(key) => self.key(key),
+            Change::KeyRemoved(id) => self.removed(kind::KEY_REMOVED, id.as_uuid()),
         }
     }
 
@@ -125,6 +128,21 @@ impl Writer {
             self.instant(to);
         }
         self.before = Some(Shared { key, from, to });
+    }
+
+    fn key(&mut self, key: &KeyFact) {
+        self.bytes.push(kind::KEY_PUT);
+        self.id(key.id.as_uuid());
+        self.bytes.push(u8::from(key.expires_at.is_some()));
+        if let Some(end) = key.expires_at {
+            self.instant(end);
+        }
+        let scopes = key.access.scopes();
+        self.bytes.push(u8::from(key.access == KeyAccess::Full));
+        self.count(scopes.len());
+        for scope in scopes {
+            self.text(scope);
+        }
     }
 
     fn id(&mut self, id: Uuid) {

@@ -1,0 +1,30 @@
+//! What may this identity do there, now?
+
+use super::Asker;
+use crate::decisions::{Consistency, EnvironmentState};
+use crate::{App, AppError};
+use canopy_domain::{IdentityId, NodeId, PermissionKey, Revision, Timestamp};
+
+/// The keys that an identity holds, and what they rest on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Held {
+    /// The keys, sorted.
+    pub keys: Vec<PermissionKey>,
+    /// The revision of the environment at which it was judged.
+    pub revision: Revision,
+}
+
+/// Every permission that an identity holds at a node, or at any active node. None for what is unknown.
+///
+/// # Errors
+/// [`AppError::InvalidApiKey`] for a key that is not good any more; [`AppError::Store`].
+pub async fn run(app: &App, asker: Asker<'_>, identity: IdentityId, node: Option<NodeId>) -> Result<Held, AppError> {
+    let ask = |state: &EnvironmentState, now: Timestamp| {
+        let held = state.index.effective_permissions(identity, node, now);
+        Held {
+            keys: held.into_iter().cloned().collect(),
+            revision: state.index.revision(),
+        }
+    };
+    asker.ask(app, Consistency::Strong, ask).await
+}

@@ -1,0 +1,13 @@
+//! List API keys.
+
+use crate::{App, AppError};
+use canopy_domain::EnvironmentPlace;
+use canopy_domain::api_key::ApiKey;
+
+/// The keys of the environment, the newest first; those that have ended too.
+///
+/// # Errors
+/// [`AppError::Store`].
+pub async fn run(app: &App, place: &EnvironmentPlace) -> Result<Vec<ApiKey>, AppError> {
+    Ok(app.read().await?.api_keys(place.environment).await?)
+}

@@ -1,0 +1,546 @@
+use crate::several_processes::{Shared, second};
+use crate::world::{World, key, name, refused};
+use canopy_app::access::{Asker, effective, evaluate, evaluate_many};
+use canopy_app::api_key::create::NewKey;
+use canopy_app::api_key::{MadeKey, authenticate, create, list, revoke, rotate};
+use canopy_app::decisions::Consistency;
+use canopy_app::{App, AppError, Call, Caller, role, scope};
+use canopy_domain::access::{DenialReason, Question, Scope};
+use canopy_domain::api_key::{AccessMode, ApiKeyId, KeyAccess, MAX_OVERLAP_SECONDS};
+use canopy_domain::audit::listing::AuditQuery;
+use canopy_domain::port::{Clock as _, Store, StoreError};
+use canopy_domain::*;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+fn scoped(keys: &[&str]) -> KeyAccess {
+    KeyAccess::new(AccessMode::Scoped, keys.iter().map(|text| key(text))).unwrap()
+}
+
+fn new_key(access: KeyAccess) -> NewKey {
+    NewKey {
+        name: name("Backend"),
+        description: None,
+        access,
+        expires_at: None,
+    }
+}
+
+async fn make(world: &World, access: KeyAccess) -> MadeKey {
+    create::run(&world.app, &world.call, &world.place, &new_key(access))
+        .await
+        .unwrap()
+}
+
+fn text(made: &MadeKey) -> String {
+    made.text.as_ref().unwrap().expose().to_owned()
+}
+
+async fn enter(app: &App, text: &str) -> Result<Caller, AppError> {
+    let caller = authenticate::run(app, text).await?;
+    authenticate::confirm(app, &caller).await?;
+    Ok(caller)
+}
+
+async fn call_by(world: &World, made: &MadeKey) -> Call {
+    Call::new(enter(&world.app, &text(made)).await.unwrap(), "request-2".to_owned())
+}
+
+#[track_caller]
+fn invalid<T: core::fmt::Debug>(result: Result<T, AppError>) {
+    assert!(matches!(result, Err(AppError::InvalidApiKey)), "{result:?}");
+}
+
+async fn check(
+    app: &App,
+    world: &World,
+    caller: &Caller,
+    permission: &str,
+    consistency: Consistency,
+) -> Result<Option<DenialReason>, AppError> {
+    let question = Question {
+        identity: IdentityId::new(uuid::Uuid::nil()),
+        permission,
+        scope: Scope::AppWide,
+    };
+    let asker = Asker {
+        caller,
+        environment: world.place.environment,
+    };
+    evaluate::run(app, asker, &question, None, consistency, |answer| {
+        answer.decision.denial_reason()
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_key_lets_in_whoever_has_its_text_and_nobody_else() {
+    let world = World::new().await;
+    let made = make(&world, KeyAccess::Full).await;
+    let good = text(&made);
+    assert_eq!(good.len(), 69);
+    assert_eq!(made.key.preview.as_str(), format!("{}****", &good[..12]));
+    let caller = enter(&world.app, &good).await.unwrap();
+    let expected = Caller::ApiKey {
+        place: world.place,
+        id: made.key.id,
+        access: Arc::new(KeyAccess::Full),
+    };
+    assert_eq!(caller, expected);
+    let last = if good.ends_with('0') { "1" } else { "0" };
+    for bad in [
+        String::new(),
+        good[..68].to_owned(),
+        format!("{}{last}", &good[..68]),
+        good.to_uppercase(),
+        format!("{good} "),
+        made.key.preview.as_str().to_owned(),
+        made.key.id.to_string(),
+    ] {
+        invalid(enter(&world.app, &bad).await);
+    }
+}
+
+#[tokio::test]
+async fn a_revoked_key_is_refused_at_once_whether_or_not_the_environment_is_in_memory() {
+    let world = World::new().await;
+    for is_loaded in [false, true] {
+        if is_loaded {
+            world
+                .denial(IdentityId::new(uuid::Uuid::nil()), "x.y", Scope::AppWide)
+                .await;
+        }
+        let made = make(&world, KeyAccess::Full).await;
+        let other = make(&world, KeyAccess::Full).await;
+        let caller = enter(&world.app, &text(&made)).await.unwrap();
+        revoke::run(&world.app, &world.call, &world.place, made.key.id)
+            .await
+            .unwrap();
+        invalid(authenticate::run(&world.app, &text(&made)).await);
+        invalid(authenticate::confirm(&world.app, &caller).await);
+        // Who was let in before asks in vain.
+        invalid(check(&world.app, &world, &caller, "note.read", Consistency::Strong).await);
+        enter(&world.app, &text(&other)).await.unwrap();
+        let again = revoke::run(&world.app, &world.call, &world.place, made.key.id).await;
+        assert!(matches!(refused(again), AppError::ApiKey(ApiKeyError::NotFound)));
+    }
+}
+
+#[tokio::test]
+async fn another_process_refuses_a_revoked_key_without_having_heard_of_it() {
+    let shared = Shared::new();
+    let world = World::on(Arc::clone(&shared) as Arc<dyn Store>).await;
+    let other = second(&world);
+    for _ in 0..3 {
+        let made = make(&world, KeyAccess::Full).await;
+        let caller = enter(&other, &text(&made)).await.unwrap();
+        // From now on the other process has the key in memory, as good.
+        check(&other, &world, &caller, "note.read", Consistency::Strong)
+            .await
+            .unwrap();
+        enter(&other, &text(&made)).await.unwrap();
+        revoke::run(&world.app, &world.call, &world.place, made.key.id)
+            .await
+            .unwrap();
+        invalid(authenticate::confirm(&other, &caller).await);
+        invalid(enter(&other, &text(&made)).await);
+        invalid(check(&other, &world, &caller, "note.read", Consistency::Strong).await);
+    }
+    // The check alone finds out, too.
+    let made = make(&world, KeyAccess::Full).await;
+    let caller = enter(&other, &text(&made)).await.unwrap();
+    check(&other, &world, &caller, "note.read", Consistency::Strong)
+        .await
+        .unwrap();
+    revoke::run(&world.app, &world.call, &world.place, made.key.id)
+        .await
+        .unwrap();
+    let stale = authenticate::run(&other, &text(&made)).await.unwrap();
+    invalid(check(&other, &world, &stale, "note.read", Consistency::Strong).await);
+}
+
+#[tokio::test]
+async fn without_the_store_a_key_is_not_confirmed() {
+    let shared = Shared::new();
+    let world = World::on(Arc::clone(&shared) as Arc<dyn Store>).await;
+    let made = make(&world, KeyAccess::Full).await;
+    let caller = enter(&world.app, &text(&made)).await.unwrap();
+    check(&world.app, &world, &caller, "note.read", Consistency::Strong)
+        .await
+        .unwrap();
+    shared.is_unreachable.store(true, Ordering::SeqCst);
+    for result in [
+        authenticate::confirm(&world.app, &caller).await,
+        check(&world.app, &world, &caller, "note.read", Consistency::Strong)
+            .await
+            .map(|_| ()),
+    ] {
+        assert!(
+            matches!(result, Err(AppError::Store(StoreError::Unavailable(_)))),
+            "{result:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_key_ends_at_its_time() {
+    let world = World::new().await;
+    let now = world.app.now();
+    for end in [now, now.plus_seconds(-1)] {
+        let new = NewKey {
+            expires_at: Some(end),
+            ..new_key(KeyAccess::Full)
+        };
+        let result = create::run(&world.app, &world.call, &world.place, &new).await;
+        assert!(matches!(refused(result), AppError::ApiKey(ApiKeyError::EndsInThePast)));
+    }
+    for is_loaded in [false, true] {
+        if is_loaded {
+            world
+                .denial(IdentityId::new(uuid::Uuid::nil()), "x.y", Scope::AppWide)
+                .await;
+        }
+        let new = NewKey {
+            expires_at: Some(world.app.now().plus_seconds(10)),
+            ..new_key(KeyAccess::Full)
+        };
+        let made = create::run(&world.app, &world.call, &world.place, &new).await.unwrap();
+        world.clock.advance_seconds(9);
+        let caller = enter(&world.app, &text(&made)).await.unwrap();
+        world.clock.advance_seconds(1);
+        invalid(enter(&world.app, &text(&made)).await);
+        invalid(check(&world.app, &world, &caller, "note.read", Consistency::Strong).await);
+        let listed = list::run(&world.app, &world.place).await.unwrap();
+        assert!(
+            !listed
+                .iter()
+                .find(|one| one.id == made.key.id)
+                .unwrap()
+                .is_active(world.clock.now())
+        );
+        let rotated = rotate::run(&world.app, &world.call, &world.place, made.key.id, 5).await;
+        assert!(matches!(refused(rotated), AppError::ApiKey(ApiKeyError::Expired)));
+    }
+}
+
+#[tokio::test]
+async fn a_rotated_key_works_to_the_end_of_the_overlap_and_its_successor_from_the_start() {
+    let world = World::new().await;
+    for (overlap, is_loaded) in [
+        (0, false),
+        (60, false),
+        (0, true),
+        (60, true),
+        (MAX_OVERLAP_SECONDS, true),
+    ] {
+        if is_loaded {
+            world
+                .denial(IdentityId::new(uuid::Uuid::nil()), "x.y", Scope::AppWide)
+                .await;
+        }
+        let old = make(&world, scoped(&["role.manage", "access.evaluate"])).await;
+        let new = rotate::run(&world.app, &world.call, &world.place, old.key.id, overlap)
+            .await
+            .unwrap();
+        assert_ne!(text(&old), text(&new));
+        assert_eq!((&new.key.access, &new.key.name), (&old.key.access, &old.key.name));
+        assert_eq!((new.key.expires_at, new.key.last_used_at), (None, None));
+        enter(&world.app, &text(&new)).await.unwrap();
+        if overlap > 0 {
+            world.clock.advance_seconds(i64::from(overlap) - 1);
+            enter(&world.app, &text(&old)).await.unwrap();
+            world.clock.advance_seconds(1);
+        }
+        invalid(enter(&world.app, &text(&old)).await);
+        enter(&world.app, &text(&new)).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn rotation_keeps_the_end_and_never_lengthens_a_life() {
+    let world = World::new().await;
+    let end = world.app.now().plus_seconds(30);
+    let new = NewKey {
+        expires_at: Some(end),
+        ..new_key(KeyAccess::Full)
+    };
+    let first = create::run(&world.app, &world.call, &world.place, &new).await.unwrap();
+    let next = rotate::run(&world.app, &world.call, &world.place, first.key.id, 60)
+        .await
+        .unwrap();
+    assert_eq!(next.key.expires_at, Some(end));
+    // The one before is rotated once more, within its overlap: it ends with the overlap, and so does what comes of it.
+    let again = rotate::run(&world.app, &world.call, &world.place, first.key.id, 10)
+        .await
+        .unwrap();
+    assert_eq!(again.key.expires_at, Some(end));
+    let third = rotate::run(&world.app, &world.call, &world.place, first.key.id, 60)
+        .await
+        .unwrap();
+    assert_eq!(third.key.expires_at, Some(world.app.now().plus_seconds(10)));
+    world.clock.advance_seconds(30);
+    for made in [first, next, again, third] {
+        invalid(enter(&world.app, &text(&made)).await);
+    }
+}
+
+#[tokio::test]
+async fn a_key_makes_and_rotates_only_keys_that_can_do_no_more() {
+    let world = World::new().await;
+    world.bootstrap().await;
+    let manager = make(&world, scoped(&["api_key.manage", "role.manage", "note.read"])).await;
+    let by_key = call_by(&world, &manager).await;
+    let attempt = |access: KeyAccess| {
+        let (app, call, place) = (&world.app, &by_key, &world.place);
+        async move { create::run(app, call, place, &new_key(access)).await }
+    };
+    let before = world.history().await;
+    for access in [
+        KeyAccess::Full,
+        scoped(&["permission.read"]),
+        scoped(&["role.read", "access.evaluate"]),
+        scoped(&["note.read", "note.write"]),
+        // Not even whether a scope exists is told.
+        scoped(&["no.such"]),
+    ] {
+        assert!(matches!(
+            refused(attempt(access).await),
+            AppError::ApiKey(ApiKeyError::Escalation)
+        ));
+    }
+    let full = make(&world, KeyAccess::Full).await;
+    let writer = make(&world, scoped(&["note.write"])).await;
+    for strong in [&full, &writer] {
+        let rotated = rotate::run(&world.app, &by_key, &world.place, strong.key.id, 0).await;
+        assert!(matches!(refused(rotated), AppError::ApiKey(ApiKeyError::Escalation)));
+        enter(&world.app, &text(strong)).await.unwrap();
+    }
+    assert_eq!(
+        world.history().await.1,
+        before.1 + 2,
+        "nothing but the two keys was made"
+    );
+    for access in [
+        scoped(&["role.read", "role.manage"]),
+        scoped(&["note.read"]),
+        scoped(&["api_key.manage"]),
+    ] {
+        attempt(access).await.unwrap();
+    }
+    let own = rotate::run(&world.app, &by_key, &world.place, manager.key.id, 0)
+        .await
+        .unwrap();
+    assert_eq!(own.key.access, manager.key.access);
+    invalid(enter(&world.app, &text(&manager)).await);
+}
+
+#[tokio::test]
+async fn scopes_must_be_in_the_catalog() {
+    let world = World::new().await;
+    world.bootstrap().await;
+    let asked = scoped(&["note.read", "note.print", "role.read", "audit.manage"]);
+    let result = create::run(&world.app, &world.call, &world.place, &new_key(asked)).await;
+    let AppError::ApiKey(ApiKeyError::UnknownScopes { keys }) = refused(result) else {
+        panic!("not refused for its scopes")
+    };
+    assert_eq!(keys, [key("audit.manage"), key("note.print")]);
+}
+
+#[tokio::test]
+async fn a_scoped_key_checks_what_its_scopes_allow_one_by_one_and_in_bulk() {
+    let world = World::new().await;
+    world.bootstrap().await;
+    let made = make(&world, scoped(&["note.read"])).await;
+    let caller = enter(&world.app, &text(&made)).await.unwrap();
+    for _ in 0..2 {
+        let denied = check(&world.app, &world, &caller, "note.read", Consistency::Strong)
+            .await
+            .unwrap();
+        assert_eq!(denied, Some(DenialReason::IdentityNotFound));
+        for other in ["note.write", "no.such", "Note.read", "role.read"] {
+            let result = check(&world.app, &world, &caller, other, Consistency::Strong).await;
+            assert!(matches!(result, Err(AppError::ScopeMissing)), "{other}");
+        }
+    }
+    let asker = Asker {
+        caller: &caller,
+        environment: world.place.environment,
+    };
+    let question = |permission| Question {
+        identity: IdentityId::new(uuid::Uuid::nil()),
+        permission,
+        scope: Scope::AppWide,
+    };
+    let many = [question("note.read"), question("note.write"), question("note.read")];
+    let strong = Consistency::Strong;
+    let result = evaluate_many::run(&world.app, asker, &many, None, strong, |judging| judging.len()).await;
+    assert!(matches!(result, Err(AppError::ScopeMissing)));
+    assert_eq!(
+        evaluate_many::at_once(&world.app, asker, &many, None, strong, |judging| judging.len()),
+        None
+    );
+    let few = [question("note.read"), question("note.read")];
+    assert_eq!(
+        evaluate_many::at_once(&world.app, asker, &few, None, strong, |judging| judging.len()),
+        Some(2)
+    );
+    assert!(matches!(
+        scope::opened(&caller, canopy_domain::api_key::AreaScope::Evaluate),
+        Err(AppError::ScopeMissing)
+    ));
+    scope::checks(&caller).unwrap();
+}
+
+#[tokio::test]
+async fn many_questions_get_the_answers_that_each_would_get() {
+    let world = World::new().await;
+    let (viewer, editor) = world.bootstrap().await;
+    let people = world.members(&["ada", "bob", "eve"]).await;
+    world
+        .assign(&[
+            world.item(people[0], viewer),
+            world.item(people[0], editor),
+            world.item(people[1], viewer),
+        ])
+        .await;
+    let mut questions = Vec::new();
+    for identity in people.iter().copied().chain([IdentityId::new(uuid::Uuid::nil())]) {
+        for permission in ["note.read", "note.write", "no.such"] {
+            for scope in [
+                Scope::AppWide,
+                Scope::Node(world.root),
+                Scope::Node(NodeId::new(uuid::Uuid::nil())),
+            ] {
+                questions.push(Question {
+                    identity,
+                    permission,
+                    scope,
+                });
+            }
+        }
+    }
+    let strong = Consistency::Strong;
+    let mut many = Vec::new();
+    let asked = evaluate_many::run(&world.app, world.asker(), &questions, None, strong, |judging| {
+        let mut answers = Vec::new();
+        judging.each(|question, decision, roles| {
+            let roles: Vec<String> = roles.iter().map(ToString::to_string).collect();
+            answers.push((*question == questions[answers.len()], decision, roles));
+        });
+        answers
+    });
+    many.extend(asked.await.unwrap());
+    assert_eq!(many.len(), questions.len());
+    for (question, (in_order, decision, roles)) in questions.iter().zip(many) {
+        let one = evaluate::run(&world.app, world.asker(), question, None, strong, |answer| {
+            let roles: Vec<String> = answer.granting_roles.iter().map(ToString::to_string).collect();
+            (true, answer.decision, roles)
+        });
+        assert_eq!(one.await.unwrap(), (in_order, decision, roles), "{question:?}");
+    }
+    let held = effective::run(&world.app, world.asker(), people[0], Some(world.root))
+        .await
+        .unwrap();
+    assert_eq!(held.keys, [key("note.read"), key("note.write")]);
+    assert_eq!(
+        effective::run(&world.app, world.asker(), people[1], None)
+            .await
+            .unwrap()
+            .keys,
+        [key("note.read")]
+    );
+    assert_eq!(
+        effective::run(&world.app, world.asker(), people[2], None)
+            .await
+            .unwrap()
+            .keys,
+        []
+    );
+}
+
+#[tokio::test]
+async fn a_key_of_another_environment_is_on_no_ring_here() {
+    let world = World::new().await;
+    let elsewhere = make(&world.neighbour().await, KeyAccess::Full).await;
+    let stranger = enter(&world.app, &text(&elsewhere)).await.unwrap();
+    invalid(check(&world.app, &world, &stranger, "note.read", Consistency::Strong).await);
+}
+
+#[tokio::test]
+async fn the_use_of_a_key_is_noted_now_and_then_and_without_a_revision() {
+    let world = World::new().await;
+    let made = make(&world, KeyAccess::Full).await;
+    let idle = make(&world, KeyAccess::Full).await;
+    let before = world.history().await;
+    let seen = || async {
+        let listed = list::run(&world.app, &world.place).await.unwrap();
+        let at = |id: ApiKeyId| listed.iter().find(|one| one.id == id).unwrap().last_used_at;
+        (at(made.key.id), at(idle.key.id))
+    };
+    for _ in 0..3 {
+        world.clock.advance_seconds(1);
+        enter(&world.app, &text(&made)).await.unwrap();
+        assert_ne!(seen().await.0, Some(world.app.now()), "no write for a request");
+    }
+    let last = world.app.now();
+    world.clock.advance_seconds(5);
+    world.app.note_key_uses().await.unwrap();
+    world.app.note_key_uses().await.unwrap();
+    assert_eq!(seen().await, (Some(last), None));
+    assert_eq!(world.history().await, before);
+}
+
+#[tokio::test]
+async fn what_is_kept_of_a_key_has_no_character_of_its_secret() {
+    let world = World::new().await;
+    let made = make(&world, scoped(&["role.manage", "api_key.manage"])).await;
+    let next = rotate::run(&world.app, &world.call, &world.place, made.key.id, 60)
+        .await
+        .unwrap();
+    let by_key = call_by(&world, &next).await;
+    role::create::run(
+        &world.app,
+        &by_key,
+        &world.place,
+        &role::create::NewRole {
+            name: RoleName::parse("Clerk").unwrap(),
+            description: None,
+            permission_keys: vec![],
+        },
+    )
+    .await
+    .unwrap();
+    revoke::run(&world.app, &by_key, &world.place, made.key.id)
+        .await
+        .unwrap();
+    let mut tx = world.store.read().await.unwrap();
+    let events = tx
+        .audit_events(world.place.account, &AuditQuery::newest(100))
+        .await
+        .unwrap();
+    let actions: Vec<&str> = events.iter().take(4).map(|event| event.action.as_str()).collect();
+    assert_eq!(
+        actions,
+        ["api_key.revoke", "role.create", "api_key.rotate", "api_key.create"]
+    );
+    assert_eq!(events[1].actor.id, next.key.id.to_string());
+    assert_eq!(events[1].actor.kind, canopy_domain::audit::ActorType::ApiKey);
+    let everything = format!(
+        "{events:?} {:?} {:?} {:?}",
+        tx.api_keys(world.place.environment).await.unwrap(),
+        tx.changes_since(world.place.environment, Revision::ZERO, 100)
+            .await
+            .unwrap(),
+        (&made, &next, &by_key),
+    );
+    for secret in [text(&made), text(&next)] {
+        // Of the key the first twelve characters may be shown to people, in its preview.
+        assert!(
+            !everything.contains(&secret[..13]) && !everything.contains(&secret[12..]),
+            "{everything}"
+        );
+    }
+    for event in &events {
+        assert!(!format!("{event:?}").contains("cnpy_"), "{event:?}");
+    }
+}

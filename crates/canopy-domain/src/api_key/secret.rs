@@ -1,0 +1,120 @@
+//! The text of a key, and what may be kept of it.
+
+use core::fmt;
+
+/// The text of an API key: `cnpy_` and thirty-two random bytes in lower-case hex. It is a secret: it has no `Debug` text
+/// and no `Display`, and leaves only by [`expose`](Self::expose).
+#[derive(Clone, PartialEq, Eq)]
+pub struct KeyText(Box<str>);
+
+impl KeyText {
+    const PREFIX: &str = "cnpy_";
+    /// How many characters it has.
+    pub const CHARS: usize = 69;
+
+    /// The key made of these random bytes.
+    pub fn new(secret: [u8; 32]) -> Self {
+        const DIGITS: [char; 16] = [
+            '0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f',
+        ];
+        let digit = |nibble: u8| DIGITS.get(usize::from(nibble)).copied().unwrap_or_default();
+        let hex = secret.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 0xf)]);
+        Self(Self::PREFIX.chars().chain(hex).collect())
+    }
+
+    /// A text that a caller presents; `None` where it is none of a key.
+    pub fn parse(raw: &str) -> Option<Self> {
+        let hex = raw.strip_prefix(Self::PREFIX)?;
+        let is_hex = hex.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+        (is_hex && raw.len() == Self::CHARS).then(|| Self(raw.into()))
+    }
+
+    /// The secret itself: to be digested, or shown once to whoever made it.
+    pub const fn expose(&self) -> &str {
+        &self.0
+    }
+
+    /// What people may see of it from then on.
+    pub fn preview(&self) -> KeyPreview {
+        let shown = self.0.chars().take(KeyPreview::SHOWN);
+        KeyPreview(shown.chain(KeyPreview::REST.chars()).collect())
+    }
+}
+
+impl fmt::Debug for KeyText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("KeyText(…)")
+    }
+}
+
+/// The first characters of a key, by which people tell it from others.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeyPreview(Box<str>);
+
+impl KeyPreview {
+    const SHOWN: usize = 12;
+    const REST: &str = "****";
+
+    /// A preview as it was kept; `None` for a text that is none, such as a whole key.
+    pub fn parse(raw: &str) -> Option<Self> {
+        let shown = raw.strip_suffix(Self::REST)?;
+        let fits = shown.starts_with(KeyText::PREFIX) && shown.len() == Self::SHOWN;
+        fits.then(|| Self(raw.into()))
+    }
+
+    /// The text.
+    pub const fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// The SHA-256 digest of a key's text. The text cannot be told from it: it has 256 bits that nobody can guess.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct KeyDigest(pub [u8; 32]);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_has_69_characters_and_is_told_by_its_first_twelve() {
+        let mut secret = [0; 32];
+        secret[0] = 0xab;
+        secret[31] = 0x0f;
+        let key = KeyText::new(secret);
+        assert_eq!(key.expose(), format!("cnpy_ab{}0f", "0".repeat(60)));
+        assert_eq!(key.expose().len(), KeyText::CHARS);
+        assert_eq!(key.preview().as_str(), "cnpy_ab00000****");
+        assert_eq!(KeyText::parse(key.expose()), Some(key.clone()));
+        assert_eq!(KeyPreview::parse("cnpy_ab00000****"), Some(key.preview()));
+    }
+
+    #[test]
+    fn nothing_but_a_key_is_taken_for_one() {
+        let good = KeyText::new([0xfe; 32]);
+        let good = good.expose();
+        for bad in [
+            "",
+            "cnpy_",
+            &good[1..],
+            &good[..68],
+            &format!("{good}0"),
+            &good.to_uppercase(),
+            &good.replace("cnpy_", "CNPY_"),
+            &good.replacen("fe", "FE", 1),
+            &good.replacen("fe", "fg", 1),
+            &format!(" {}", &good[..68]),
+            &good.replacen("fefe", "ü€", 1),
+        ] {
+            assert_eq!(KeyText::parse(bad), None, "{bad}");
+        }
+        assert_eq!(KeyPreview::parse(good), None);
+        assert_eq!(KeyPreview::parse("cnpy_****"), None);
+    }
+
+    #[test]
+    fn a_key_does_not_show_in_debug_output() {
+        let key = KeyText::new([0xfe; 32]);
+        assert!(!format!("{key:?} {:?}", Some(&key)).contains("fefe"));
+    }
+}

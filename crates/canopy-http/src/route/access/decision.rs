@@ -1,0 +1,163 @@
+//! Answers to questions, and the words that questions are asked in.
+
+use crate::answer::Judged;
+use crate::wire::{Fault, Faults, Json, Place, ShownReason, WireText, not_one_of, words};
+use canopy_app::access::evaluate_many::Judging;
+use canopy_app::decisions::Consistency;
+use canopy_domain::access::{Decision, Question, Scope};
+use canopy_domain::{NodeId, PermissionKey, RoleName};
+use serde::{Serialize, Serializer};
+use utoipa::ToSchema;
+use utoipa::openapi::schema::Object;
+use uuid::Uuid;
+
+/// An answer.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Decision)]
+pub(in crate::route) struct DecisionBody<'a> {
+    allowed: bool,
+    /// The permission that was asked about.
+    permission: &'a str,
+    #[schema(inline)]
+    scope_evaluated: ScopeWord,
+    /// The node that was asked about; null for `app_wide`.
+    effective_node_id: Option<Uuid>,
+    /// The names of all roles that grant it, sorted.
+    #[schema(value_type = Vec<String>)]
+    granting_roles: Names<'a>,
+    /// The first reason that applies; null when allowed.
+    denial_reason: Option<ShownReason>,
+}
+
+/// The names of roles.
+struct Names<'a>(&'a [&'a RoleName]);
+
+impl Serialize for Names<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.0.iter().map(|name| name.as_str()))
+    }
+}
+
+impl<'a> DecisionBody<'a> {
+    pub(super) const fn new(question: &Question<'a>, decision: Decision, roles: &'a [&'a RoleName]) -> Self {
+        let (scope_evaluated, node) = match question.scope {
+            Scope::Node(node) => (ScopeWord::Node, Some(node.as_uuid())),
+            Scope::AppWide => (ScopeWord::AppWide, None),
+        };
+        Self {
+            allowed: decision.is_allowed(),
+            permission: question.permission,
+            scope_evaluated,
+            effective_node_id: node,
+            granting_roles: Names(roles),
+            denial_reason: match decision.denial_reason() {
+                None => None,
+                Some(reason) => Some(ShownReason(reason)),
+            },
+        }
+    }
+}
+
+/// Answers in the order of their questions.
+#[derive(ToSchema)]
+#[schema(as = Decisions)]
+#[expect(dead_code, reason = "it is written piece by piece; the fields are its schema")]
+pub(super) struct AllDecisions {
+    results: Vec<DecisionBody<'static>>,
+}
+
+impl AllDecisions {
+    /// Judges, and writes each answer down as it comes.
+    pub(super) fn write(judging: Judging<'_>) -> Judged<Self> {
+        /// More than most answers take.
+        const ROOM: usize = 224;
+        let revision = judging.revision();
+        let mut json = Vec::with_capacity(16 + judging.len() * ROOM);
+        json.extend_from_slice(b"{\"results\":[");
+        let mut first = true;
+        judging.each(|question, decision, roles| {
+            if !core::mem::replace(&mut first, false) {
+                json.push(b',');
+            }
+            // Writing to memory cannot fail, and neither can what is written here.
+            let written = serde_json::to_writer(&mut json, &DecisionBody::new(question, decision, roles));
+            debug_assert!(written.is_ok(), "an answer that cannot be written");
+        });
+        json.extend_from_slice(b"]}");
+        Judged::written(json, revision)
+    }
+}
+
+/// Keys that are held, sorted.
+#[derive(Serialize, ToSchema)]
+#[schema(as = HeldPermissions)]
+pub(in crate::route) struct KeysBody<'a> {
+    items: Vec<&'a str>,
+}
+
+impl<'a> KeysBody<'a> {
+    pub(super) fn new(keys: &'a [PermissionKey]) -> Self {
+        Self {
+            items: keys.iter().map(PermissionKey::as_str).collect(),
+        }
+    }
+}
+
+/// Where access is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(in crate::route) enum ScopeWord {
+    /// At one node: assignments at it and at all nodes above count.
+    Node,
+    /// At any active node of the environment.
+    AppWide,
+}
+
+macro_rules! local_words {
+    ($type:ident { $($variant:ident = $word:literal),+ }) => {
+        impl WireText for $type {
+            fn parse(text: &str) -> Result<Self, Fault> {
+                match text {
+                    $($word => Ok(Self::$variant),)+
+                    _ => Err(not_one_of([$($word),+].into_iter())),
+                }
+            }
+
+            fn describe() -> Object {
+                words([$($word),+].into_iter())
+            }
+
+            fn word(&self) -> Option<&'static str> {
+                Some(match self {
+                    $(Self::$variant => $word,)+
+                })
+            }
+        }
+    };
+}
+
+local_words!(ScopeWord { Node = "node", AppWide = "app_wide" });
+local_words!(Consistency { Strong = "strong", Eventual = "eventual" });
+
+/// Notes where scope and node do not fit together. That is judged as they were sent, so also where another member is bad.
+pub(in crate::route) fn note_misfit(json: &Json<'_>, place: &Place<'_>, faults: &mut Faults) {
+    let word = match json.given("scope") {
+        Some(Json::String(word)) => ScopeWord::parse(word).ok(),
+        _ => None,
+    };
+    let misfit = match (word, json.given("node_id")) {
+        (Some(ScopeWord::Node), None) => Fault::new("required", "is required with the scope `node`"),
+        (Some(ScopeWord::AppWide), Some(_)) => Fault::new("not_allowed", "is not allowed with the scope `app_wide`"),
+        _ => return,
+    };
+    faults.add(&Place::Member(place, "node_id"), misfit);
+}
+
+/// Where access is asked for, if scope and node fit together.
+pub(in crate::route) const fn scope_of(word: ScopeWord, node: Option<NodeId>) -> Option<Scope> {
+    match (word, node) {
+        (ScopeWord::Node, Some(node)) => Some(Scope::Node(node)),
+        (ScopeWord::AppWide, None) => Some(Scope::AppWide),
+        _ => None,
+    }
+}

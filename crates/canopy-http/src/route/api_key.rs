@@ -1,0 +1,242 @@
+//! API keys.
+
+use crate::answer::{Created, Found, Listing, NoContent, Representation};
+use crate::error_code::ErrorCode as E;
+use crate::idempotency::Repeatable;
+use crate::input::Body;
+use crate::operation::Operation;
+use crate::problem::Problem;
+use crate::request::Request;
+use crate::wire::{
+    Components, Fault, Faults, Instant, Json, Place, Whole, WireText, WireValue, not_one_of, request_body, words,
+};
+use canopy_app::api_key::create::NewKey;
+use canopy_app::api_key::{MadeKey, create, list, revoke, rotate};
+use canopy_domain::api_key::{AccessMode, ApiKey, KeyAccess};
+use canopy_domain::{ApiKeyId, Description, DisplayName, EnvironmentPlace, PermissionKey, Timestamp};
+use serde::Serialize;
+use std::collections::BTreeSet;
+use utoipa::ToSchema;
+use utoipa::openapi::schema::Object;
+use utoipa::openapi::{RefOr, Schema};
+use uuid::Uuid;
+
+pub(super) fn operations() -> Vec<Operation> {
+    const TAG: &str = "API keys";
+    const MANAGE: &str = "api_key.manage";
+    vec![
+        Operation::get("/api-keys", "listApiKeys")
+            .says(TAG, "List the keys of the environment, the newest first.")
+            .needs(MANAGE)
+            .by(list_keys),
+        Operation::post("/api-keys", "createApiKey")
+            .says(TAG, "Make a key. Its text is told once, in this answer.")
+            .needs(MANAGE)
+            .fails(&[E::Escalation, E::UnknownPermissionKeys])
+            .by(post_key),
+        Operation::delete("/api-keys/{apiKeyId}", "revokeApiKey")
+            .says(TAG, "Revoke a key: from the answer on it opens nothing.")
+            .needs(MANAGE)
+            .fails(&[E::ApiKeyNotFound])
+            .by(delete_key),
+        Operation::post("/api-keys/{apiKeyId}/rotate", "rotateApiKey")
+            .says(
+                TAG,
+                "Make a key with the same scopes and end in place of this one. Its text is told once, in this answer.",
+            )
+            .needs(MANAGE)
+            .fails(&[E::ApiKeyNotFound, E::Escalation, E::ApiKeyExpired])
+            .by(rotate_key),
+    ]
+}
+
+/// An API key.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[schema(as = ApiKey)]
+struct ApiKeyBody {
+    id: Uuid,
+    name: String,
+    description: Option<String>,
+    /// The first characters, by which people tell it from others.
+    key_preview: String,
+    #[schema(inline)]
+    access_mode: ShownMode,
+    /// What opens areas and allows checks; empty with full access.
+    scopes: Vec<String>,
+    /// Whether it is accepted now.
+    is_active: bool,
+    /// When it was last at work, as far as that has been noted.
+    last_used_at: Option<Instant>,
+    /// The first instant at which it is refused.
+    expires_at: Option<Instant>,
+    created_at: Instant,
+}
+
+/// An API key that was just made.
+#[derive(Serialize, ToSchema)]
+struct NewApiKey {
+    #[serde(flatten)]
+    api_key: ApiKeyBody,
+    /// The key itself. It is told once: a repetition of the request is answered without it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    key: Option<String>,
+}
+
+impl Representation for NewApiKey {
+    fn kept(self) -> Self {
+        Self { key: None, ..self }
+    }
+}
+
+/// Whether a key opens everything or has scopes.
+#[derive(Debug, Clone, Copy, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+enum ShownMode {
+    /// Everything on the public surface.
+    FullAccess,
+    /// What its scopes allow.
+    Scoped,
+}
+
+impl ApiKeyBody {
+    fn of(key: ApiKey, now: Timestamp) -> Self {
+        Self {
+            id: key.id.as_uuid(),
+            name: key.name.to_string(),
+            description: key.description.as_ref().map(ToString::to_string),
+            key_preview: key.preview.as_str().to_owned(),
+            access_mode: match key.access.mode() {
+                AccessMode::FullAccess => ShownMode::FullAccess,
+                AccessMode::Scoped => ShownMode::Scoped,
+            },
+            scopes: key.access.scopes().into_iter().map(str::to_owned).collect(),
+            is_active: key.is_active(now),
+            last_used_at: key.last_used_at.map(Instant),
+            expires_at: key.expires_at.map(Instant),
+            created_at: Instant(key.created_at),
+        }
+    }
+}
+
+impl NewApiKey {
+    fn of(made: MadeKey) -> Self {
+        let now = made.key.created_at;
+        Self {
+            api_key: ApiKeyBody::of(made.key, now),
+            key: made.text.map(|text| text.expose().to_owned()),
+        }
+    }
+}
+
+impl WireText for AccessMode {
+    fn parse(text: &str) -> Result<Self, Fault> {
+        Self::parse(text).ok_or_else(|| not_one_of(Self::ALL.iter().map(|mode| mode.as_str())))
+    }
+
+    fn describe() -> Object {
+        words(Self::ALL.iter().map(|mode| mode.as_str()))
+    }
+
+    fn word(&self) -> Option<&'static str> {
+        Some(self.as_str())
+    }
+}
+
+request_body!(
+    /// A key to make.
+    struct CreateApiKey {
+        /// What it is called, for people.
+        name: DisplayName,
+        /// What it is for, for people.
+        description: Option<Description>,
+        /// Whether it opens everything or has scopes.
+        access_mode: AccessMode,
+        /// Permission keys of the catalog; needed with `scoped`, not allowed with `full_access`. A system key opens its
+        /// area, a custom key allows checks of that key.
+        scopes: BTreeSet<PermissionKey> = BTreeSet::new(),
+        /// The first instant at which it is refused; never where it is not given.
+        expires_at: Option<Timestamp>,
+    }
+);
+
+request_body!(
+    /// How a key is replaced.
+    struct RotateApiKey {
+        /// How much longer the old key works.
+        overlap_seconds: Whole<0, 86_400> = Whole(0),
+    }
+);
+
+/// A key to make, with scopes that fit its mode.
+#[derive(Debug)]
+struct Wanted(NewKey);
+
+impl WireValue for Wanted {
+    fn read(json: &Json<'_>, place: &Place<'_>, faults: &mut Faults) -> Option<Self> {
+        let body = CreateApiKey::read(json, place, faults)?;
+        let Some(access) = KeyAccess::new(body.access_mode, body.scopes) else {
+            let misfit = match body.access_mode {
+                AccessMode::FullAccess => Fault::new("not_allowed", "is not allowed with the mode `full_access`"),
+                AccessMode::Scoped => Fault::new("required", "is required with the mode `scoped`"),
+            };
+            faults.add(&Place::Member(place, "scopes"), misfit);
+            return None;
+        };
+        Some(Self(NewKey {
+            name: body.name,
+            description: body.description,
+            access,
+            expires_at: body.expires_at,
+        }))
+    }
+
+    fn schema(components: &mut Components) -> RefOr<Schema> {
+        CreateApiKey::schema(components)
+    }
+}
+
+async fn list_keys(request: Request<EnvironmentPlace>) -> Result<Listing<ApiKeyBody>, Problem> {
+    let place = request.scope;
+    let keys = request
+        .run(move |app, _| async move { list::run(&app, &place).await })
+        .await?;
+    let now = request.app().now();
+    Ok(Listing::of(keys, |key| ApiKeyBody::of(key, now)))
+}
+
+async fn post_key(
+    request: Request<EnvironmentPlace, (), (), Body<Wanted>>,
+) -> Result<Repeatable<Created<NewApiKey>>, Problem> {
+    let (Body(Wanted(new)), request) = request.take_body();
+    let place = request.scope;
+    let making = request.write(
+        move |app, call| async move { create::run(&app, &call, &place, &new).await },
+        |made| {
+            Ok(Created {
+                name: made.key.id.to_string(),
+                body: NewApiKey::of(made),
+            })
+        },
+    );
+    making.await
+}
+
+async fn delete_key(request: Request<EnvironmentPlace, ApiKeyId>) -> Result<NoContent, Problem> {
+    let (place, id) = (request.scope, request.id);
+    request
+        .run(move |app, call| async move { revoke::run(&app, &call, &place, id).await })
+        .await?;
+    Ok(NoContent)
+}
+
+async fn rotate_key(
+    request: Request<EnvironmentPlace, ApiKeyId, (), Body<RotateApiKey>>,
+) -> Result<Repeatable<Found<NewApiKey>>, Problem> {
+    let (Body(body), request) = request.take_body();
+    let (place, id, overlap) = (request.scope, request.id, body.overlap_seconds.0);
+    let rotating = request.write(
+        move |app, call| async move { rotate::run(&app, &call, &place, id, overlap).await },
+        |made| Ok(Found(NewApiKey::of(made))),
+    );
+    rotating.await
+}

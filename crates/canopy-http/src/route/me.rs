@@ -1,0 +1,108 @@
+//! What an end user may ask about itself.
+
+use super::access::decision::{DecisionBody, KeysBody, ScopeWord, note_misfit, scope_of};
+use super::access::{Asked, ListHeld, answer, held};
+use super::identity::IdentityBody;
+use crate::answer::{Found, Judged};
+use crate::error_code::ErrorCode as E;
+use crate::input::Body;
+use crate::operation::Operation;
+use crate::problem::Problem;
+use crate::request::Request;
+use crate::scope::Myself;
+use crate::wire::{Components, Faults, Json, Name, Place, WireValue, request_body};
+use canopy_app::decisions::Consistency;
+use canopy_app::identity::get;
+use canopy_domain::access::Scope;
+use canopy_domain::{NodeId, Timestamp};
+use utoipa::openapi::{RefOr, Schema};
+
+pub(super) fn operations() -> Vec<Operation> {
+    const TAG: &str = "Myself";
+    vec![
+        Operation::get("/me", "getMyself")
+            .says(TAG, "Get the identity of the token.")
+            .for_identities()
+            .fails(&[E::IdentityNotFound])
+            .by(get_me),
+        Operation::get("/me/permissions", "listMyPermissions")
+            .says(
+                TAG,
+                "List the keys that the caller holds at a node, or at any active node.",
+            )
+            .for_identities()
+            .fails(&[E::EnvironmentNotFound])
+            .by(list_mine),
+        Operation::post("/me/evaluate", "evaluateMyself")
+            .says(TAG, "May the caller do this there, now or at another instant?")
+            .for_identities()
+            .fails(&[E::EnvironmentNotFound])
+            .by(evaluate_me),
+    ]
+}
+
+request_body!(
+    /// A question about the caller.
+    struct EvaluateMyself {
+        /// The key of the permission.
+        permission: Name,
+        /// Where.
+        scope: ScopeWord,
+        /// The node; needed for the scope `node`, forbidden for `app_wide`.
+        node_id: Option<NodeId>,
+        /// The instant at which windows are judged; now where it is not given.
+        at: Option<Timestamp>,
+        /// Whether the answer must see every write that was answered before.
+        consistency: Consistency = Consistency::Strong,
+    }
+);
+
+/// A question whose members fit together.
+#[derive(Debug)]
+struct AskedOfMe {
+    permission: String,
+    scope: Scope,
+    at: Option<Timestamp>,
+    consistency: Consistency,
+}
+
+impl WireValue for AskedOfMe {
+    fn read(json: &Json<'_>, place: &Place<'_>, faults: &mut Faults) -> Option<Self> {
+        let body = EvaluateMyself::read(json, place, faults);
+        note_misfit(json, place, faults);
+        let body = body?;
+        Some(Self {
+            scope: scope_of(body.scope, body.node_id)?,
+            permission: body.permission.0,
+            at: body.at,
+            consistency: body.consistency,
+        })
+    }
+
+    fn schema(components: &mut Components) -> RefOr<Schema> {
+        EvaluateMyself::schema(components)
+    }
+}
+
+async fn get_me(request: Request<Myself>) -> Result<Found<IdentityBody>, Problem> {
+    let Myself { place, identity } = request.scope;
+    let found = request
+        .run(move |app, _| async move { get::run(&app, place.account, identity).await })
+        .await?;
+    Ok(Found(IdentityBody::of(found)))
+}
+
+async fn list_mine(request: Request<Myself, (), ListHeld>) -> Result<Judged<KeysBody<'static>>, Problem> {
+    let Myself { place, identity } = request.scope;
+    let node = request.query.node_id;
+    held(&request, place, identity, node).await
+}
+
+async fn evaluate_me(
+    request: Request<Myself, (), (), Body<AskedOfMe>>,
+) -> Result<Judged<DecisionBody<'static>>, Problem> {
+    let (Body(mine), request) = request.take_body();
+    let Myself { place, identity } = request.scope;
+    let asked = Asked::new(identity, mine.permission, mine.scope).on(mine.at, mine.consistency);
+    answer(request, place, asked).await
+}

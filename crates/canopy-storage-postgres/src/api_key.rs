@@ -1,0 +1,142 @@
+//! API keys, and whose key each digest is.
+
+use crate::error::must;
+use crate::statement::{Row, Statement};
+use crate::unit_of_work::UnitOfWork;
+use crate::value::{column, instants};
+use async_trait::async_trait;
+use canopy_domain::access::KeyFact;
+use canopy_domain::api_key::{AccessMode, ApiKey, ApiKeyId, KeyAccess, KeyDigest, KeyPreview, KeyUse};
+use canopy_domain::port::StoreError;
+use canopy_domain::port::reader::ApiKeyReader;
+use canopy_domain::port::writer::ApiKeyWriter;
+use canopy_domain::{Description, DisplayName, EnvironmentId, EnvironmentPlace, PermissionKey, Timestamp};
+
+fn api_key(row: &Row) -> Result<ApiKey, StoreError> {
+    Ok(ApiKey {
+        id: row.id(0)?,
+        environment_id: row.id(1)?,
+        name: row.text(2, DisplayName::parse)?,
+        description: row.optional_text(3, Description::parse)?,
+        preview: row.word(4, KeyPreview::parse)?,
+        access: access(row, 5)?,
+        expires_at: row.optional_at(7)?,
+        last_used_at: row.optional_at(8)?,
+        created_at: row.at(9)?,
+    })
+}
+
+/// What a key may do, from its mode and the scopes in the column behind it.
+fn access(row: &Row, column: usize) -> Result<KeyAccess, StoreError> {
+    let mode = row.word(column, AccessMode::parse)?;
+    let scopes = row.text(column + 1, |text| {
+        text.split_terminator(' ')
+            .map(PermissionKey::parse)
+            .collect::<Result<Vec<_>, _>>()
+    })?;
+    KeyAccess::new(mode, scopes).ok_or_else(|| row.corrupt(column))
+}
+
+/// A key that opens an environment: its id, mode, scopes and end.
+pub(crate) fn fact(row: &Row) -> Result<KeyFact, StoreError> {
+    Ok(KeyFact {
+        id: row.id(0)?,
+        access: access(row, 1)?,
+        expires_at: row.optional_at(3)?,
+    })
+}
+
+#[async_trait]
+impl ApiKeyReader for UnitOfWork {
+    async fn api_keys(&mut self, environment: EnvironmentId) -> Result<Vec<ApiKey>, StoreError> {
+        const SELECT: &str = "SELECT id, environment_id, name, description, preview, access_mode, scopes, expires_at, \
+             last_used_at, created_at FROM api_keys WHERE environment_id = $1 ORDER BY created_at DESC, id DESC";
+        let select = Statement::new(SELECT).bind(environment.as_uuid());
+        select.all(self.link()?, "api_keys", api_key).await
+    }
+
+    async fn api_key(&mut self, environment: EnvironmentId, id: ApiKeyId) -> Result<Option<ApiKey>, StoreError> {
+        const SELECT: &str = "SELECT id, environment_id, name, description, preview, access_mode, scopes, expires_at, \
+             last_used_at, created_at FROM api_keys WHERE environment_id = $1 AND id = $2";
+        let select = Statement::new(SELECT).bind(environment.as_uuid()).bind(id.as_uuid());
+        select.first(self.link()?, "api_keys", api_key).await
+    }
+
+    async fn api_key_place(&mut self, digest: &KeyDigest) -> Result<Option<(EnvironmentPlace, ApiKeyId)>, StoreError> {
+        const SELECT: &str = "SELECT d.key_id, a.account_id, a.id, e.id FROM api_key_digests AS d \
+             JOIN environments AS e ON e.id = d.environment_id \
+             JOIN applications AS a ON a.id = e.application_id WHERE d.digest = $1";
+        let select = Statement::new(SELECT).bind(digest.0.to_vec());
+        select
+            .first(self.link()?, "api_key_digests", |row| {
+                let place = EnvironmentPlace {
+                    account: row.id(1)?,
+                    application: row.id(2)?,
+                    environment: row.id(3)?,
+                };
+                Ok((place, row.id(0)?))
+            })
+            .await
+    }
+}
+
+#[async_trait]
+impl ApiKeyWriter for UnitOfWork {
+    async fn insert_api_key(&mut self, key: &ApiKey, digest: &KeyDigest) -> Result<(), StoreError> {
+        const INSERT: &str = "WITH known AS (INSERT INTO api_key_digests (digest, environment_id, key_id) \
+                 SELECT $11, $1, n.id FROM unnest($2) AS n (id)) \
+             INSERT INTO api_keys (environment_id, id, name, description, preview, access_mode, scopes, expires_at, \
+                 last_used_at, created_at) SELECT $1, n.id, $3, $4, $5, $6, $7, $8, $9, $10 FROM unnest($2) AS n (id)";
+        let scopes = key.access.scopes().join(" ");
+        self.insert(vec![key.id.as_uuid()], |ids| {
+            Statement::new(INSERT)
+                .bind(key.environment_id.as_uuid())
+                .bind(ids)
+                .bind(key.name.as_str())
+                .bind(key.description.as_ref().map(Description::as_str))
+                .bind(key.preview.as_str())
+                .bind(key.access.mode().as_str())
+                .bind(scopes.as_str())
+                .bind(key.expires_at)
+                .bind(key.last_used_at)
+                .bind(key.created_at)
+                .bind(digest.0.to_vec())
+        })
+        .await
+    }
+
+    async fn expire_api_key(
+        &mut self,
+        environment: EnvironmentId,
+        id: ApiKeyId,
+        expires_at: Timestamp,
+    ) -> Result<(), StoreError> {
+        const UPDATE: &str = "UPDATE api_keys SET expires_at = $3 WHERE environment_id = $1 AND id = $2";
+        let update = Statement::new(UPDATE)
+            .bind(environment.as_uuid())
+            .bind(id.as_uuid())
+            .bind(expires_at);
+        let updated = update.execute(self.link()?).await?;
+        must(updated == 1, "the key is not there")
+    }
+
+    async fn delete_api_key(&mut self, environment: EnvironmentId, id: ApiKeyId) -> Result<(), StoreError> {
+        const DELETE: &str = "WITH known AS (DELETE FROM api_key_digests WHERE environment_id = $1 AND key_id = $2) \
+             DELETE FROM api_keys WHERE environment_id = $1 AND id = $2";
+        let delete = Statement::new(DELETE).bind(environment.as_uuid()).bind(id.as_uuid());
+        delete.execute(self.link()?).await.map(|_| ())
+    }
+}
+
+/// Notes when keys were last at work. They are taken in one order, so that two instances do not wait for each other.
+pub(crate) fn note_uses(uses: &[KeyUse]) -> Statement<'static> {
+    const UPDATE: &str = "WITH used AS (SELECT n.* FROM unnest($1, $2, $3) AS n (environment_id, id, at) \
+             JOIN api_keys AS k ON k.environment_id = n.environment_id AND k.id = n.id \
+             ORDER BY k.environment_id, k.id FOR NO KEY UPDATE OF k) \
+         UPDATE api_keys AS k SET last_used_at = greatest(k.last_used_at, used.at) FROM used \
+             WHERE k.environment_id = used.environment_id AND k.id = used.id";
+    Statement::new(UPDATE)
+        .bind(column(uses, |one| one.environment.as_uuid()))
+        .bind(column(uses, |one| one.id.as_uuid()))
+        .bind(instants(uses, |one| one.at))
+}

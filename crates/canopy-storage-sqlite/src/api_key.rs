@@ -1,0 +1,179 @@
+//! API keys, and whose key each digest is.
+
+use crate::error::must;
+use crate::packed::{Cell, Layout, Packed};
+use crate::statement::{Row, Statement};
+use crate::unit_of_work::UnitOfWork;
+use async_trait::async_trait;
+use canopy_domain::access::KeyFact;
+use canopy_domain::api_key::{AccessMode, ApiKey, ApiKeyId, KeyAccess, KeyDigest, KeyPreview, KeyUse};
+use canopy_domain::port::reader::ApiKeyReader;
+use canopy_domain::port::writer::ApiKeyWriter;
+use canopy_domain::port::{StoreError, Unique};
+use canopy_domain::{Description, DisplayName, EnvironmentId, EnvironmentPlace, PermissionKey, Timestamp};
+use diesel::SqliteConnection;
+use std::sync::LazyLock;
+
+const API_KEY: &str = "SELECT id, environment_id, name, description, preview, access_mode, scopes, expires_at, \
+                       last_used_at, created_at FROM api_keys";
+
+fn api_key(row: &Row<'_, '_>) -> Result<ApiKey, StoreError> {
+    Ok(ApiKey {
+        id: row.id(0)?,
+        environment_id: row.id(1)?,
+        name: row.text(2, DisplayName::parse)?,
+        description: row.optional_text(3, Description::parse)?,
+        preview: row.word(4, KeyPreview::parse)?,
+        access: access(row, 5)?,
+        expires_at: row.optional_at(7)?,
+        last_used_at: row.optional_at(8)?,
+        created_at: row.at(9)?,
+    })
+}
+
+/// What a key may do, from its mode and the scopes in the column behind it.
+fn access(row: &Row<'_, '_>, column: usize) -> Result<KeyAccess, StoreError> {
+    let mode = row.word(column, AccessMode::parse)?;
+    let scopes = row.text(column + 1, |text| {
+        text.split_terminator(' ')
+            .map(PermissionKey::parse)
+            .collect::<Result<Vec<_>, _>>()
+    })?;
+    KeyAccess::new(mode, scopes).ok_or_else(|| row.corrupt(column))
+}
+
+/// The keys that open an environment.
+pub(crate) fn facts(c: &mut SqliteConnection, environment: EnvironmentId) -> Result<Vec<KeyFact>, StoreError> {
+    const SELECT: &str = "SELECT id, access_mode, scopes, expires_at FROM api_keys WHERE environment_id = ?1";
+    let statement = Statement::new(SELECT).bind(environment.as_bytes());
+    statement.all(c, "api_keys", |row| {
+        Ok(KeyFact {
+            id: row.id(0)?,
+            access: access(row, 1)?,
+            expires_at: row.optional_at(3)?,
+        })
+    })
+}
+
+#[async_trait]
+impl ApiKeyReader for UnitOfWork {
+    async fn api_keys(&mut self, environment: EnvironmentId) -> Result<Vec<ApiKey>, StoreError> {
+        self.run(move |c| {
+            let sql = format!("{API_KEY} WHERE environment_id = ?1 ORDER BY created_at DESC, id DESC");
+            Statement::new(&sql)
+                .bind(environment.as_bytes())
+                .all(c, "api_keys", api_key)
+        })
+        .await
+    }
+
+    async fn api_key(&mut self, environment: EnvironmentId, id: ApiKeyId) -> Result<Option<ApiKey>, StoreError> {
+        self.run(move |c| {
+            let sql = format!("{API_KEY} WHERE environment_id = ?1 AND id = ?2");
+            let statement = Statement::new(&sql).bind(environment.as_bytes()).bind(id.as_bytes());
+            statement.first(c, "api_keys", api_key)
+        })
+        .await
+    }
+
+    async fn api_key_place(&mut self, digest: &KeyDigest) -> Result<Option<(EnvironmentPlace, ApiKeyId)>, StoreError> {
+        const SELECT: &str = "SELECT d.key_id, a.account_id, a.id, e.id FROM api_key_digests AS d \
+             CROSS JOIN environments AS e ON e.id = d.environment_id \
+             CROSS JOIN applications AS a ON a.id = e.application_id WHERE d.digest = ?1";
+        let digest = *digest;
+        self.run(move |c| {
+            let statement = Statement::new(SELECT).bind(digest.0.as_slice());
+            statement.first(c, "api_key_digests", |row| {
+                let place = EnvironmentPlace {
+                    account: row.id(1)?,
+                    application: row.id(2)?,
+                    environment: row.id(3)?,
+                };
+                Ok((place, row.id(0)?))
+            })
+        })
+        .await
+    }
+}
+
+#[async_trait]
+impl ApiKeyWriter for UnitOfWork {
+    async fn insert_api_key(&mut self, key: &ApiKey, digest: &KeyDigest) -> Result<(), StoreError> {
+        const INSERT: &str = "INSERT INTO api_keys (environment_id, id, name, description, preview, access_mode, \
+             scopes, expires_at, last_used_at, created_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
+        const DIGEST: &str = "INSERT INTO api_key_digests (digest, environment_id, key_id) VALUES (?1, ?2, ?3)";
+        let (key, digest) = (key.clone(), *digest);
+        self.run(move |c| {
+            Statement::new(INSERT)
+                .bind(key.environment_id.as_bytes())
+                .bind(key.id.as_bytes())
+                .bind(key.name.as_str())
+                .bind(key.description.as_ref().map(Description::as_str))
+                .bind(key.preview.as_str())
+                .bind(key.access.mode().as_str())
+                .bind(key.access.scopes().join(" ").as_str())
+                .bind(key.expires_at)
+                .bind(key.last_used_at)
+                .bind(key.created_at)
+                .execute_unique(c, Unique::Id)?;
+            Statement::new(DIGEST)
+                .bind(digest.0.as_slice())
+                .bind(key.environment_id.as_bytes())
+                .bind(key.id.as_bytes())
+                .execute(c)
+                .map(|_| ())
+        })
+        .await
+    }
+
+    async fn expire_api_key(
+        &mut self,
+        environment: EnvironmentId,
+        id: ApiKeyId,
+        expires_at: Timestamp,
+    ) -> Result<(), StoreError> {
+        const UPDATE: &str = "UPDATE api_keys SET expires_at = ?3 WHERE environment_id = ?1 AND id = ?2";
+        self.run(move |c| {
+            let statement = Statement::new(UPDATE).bind(environment.as_bytes()).bind(id.as_bytes());
+            let updated = statement.bind(expires_at).execute(c)?;
+            must(updated == 1, "the key is not there")
+        })
+        .await
+    }
+
+    async fn delete_api_key(&mut self, environment: EnvironmentId, id: ApiKeyId) -> Result<(), StoreError> {
+        const DIGEST: &str = "DELETE FROM api_key_digests WHERE environment_id = ?1 AND key_id = ?2";
+        const KEY: &str = "DELETE FROM api_keys WHERE environment_id = ?1 AND id = ?2";
+        self.run(move |c| {
+            for sql in [DIGEST, KEY] {
+                let statement = Statement::new(sql).bind(environment.as_bytes()).bind(id.as_bytes());
+                statement.execute(c)?;
+            }
+            Ok(())
+        })
+        .await
+    }
+}
+
+const USES: Layout = Layout(&[("environment_id", Cell::Id), ("id", Cell::Id), ("at", Cell::Number)]);
+
+/// Keys and when they were last at work.
+pub(crate) fn pack_uses(uses: &[KeyUse]) -> Packed {
+    Packed::new(USES, uses, |row, one| {
+        row.id(one.environment.as_bytes());
+        row.id(one.id.as_bytes());
+        row.at(one.at);
+    })
+}
+
+/// Notes when keys were last at work.
+pub(crate) fn note_uses(c: &mut SqliteConnection, uses: &Packed) -> Result<(), StoreError> {
+    static UPDATE: LazyLock<String> = LazyLock::new(|| {
+        format!(
+            "{} UPDATE api_keys AS k SET last_used_at = max(coalesce(k.last_used_at, given.at), given.at) \
+             FROM given WHERE k.environment_id = given.environment_id AND k.id = given.id",
+            USES.given()
+        )
+    });
+    uses.statement(&UPDATE).execute(c).map(|_| ())
+}

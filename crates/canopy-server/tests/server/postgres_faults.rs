@@ -72,7 +72,7 @@ async fn when_one_server_is_killed_the_other_goes_on() {
     let [first, second] = Instance::pair(&database.url());
     let stage = Stage::set(&first.client()).await;
     let recorder = Recorder::new();
-    let load = stage.load(&[first.clerk(&recorder), second.clerk(&recorder)], 6, 40);
+    let load = stage.load(&[first.clerk(&recorder), second.clerk(&recorder)], 6, 30);
     recorder.reach(60).await;
     first.server.kill();
     load.join_all().await;
@@ -88,7 +88,7 @@ async fn two_servers_outlive_a_crash_of_their_database() {
     let stage = Stage::set(&pair[0].client()).await;
     let recorder = Recorder::new();
     let clerks = pair.each_ref().map(|one| one.clerk(&recorder));
-    let load = stage.load(&clerks, 6, 40);
+    let load = stage.load(&clerks, 6, 30);
     recorder.reach(60).await;
     let crashing = Arc::clone(&cluster);
     let crash = move || {

@@ -10,10 +10,15 @@ mod assignment;
 #[cfg(test)]
 mod audited;
 #[cfg(test)]
+mod authorization;
+#[cfg(test)]
 mod bulk;
 #[cfg(test)]
 mod catalog;
+#[cfg(test)]
 mod evaluation;
+#[cfg(test)]
+mod foreign_ids;
 #[cfg(test)]
 mod hang_up;
 #[cfg(test)]

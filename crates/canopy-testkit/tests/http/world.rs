@@ -39,6 +39,41 @@ impl World {
         }
     }
 
+    /// The same customer in another environment of the same application, made here.
+    pub async fn environment(&self, slug: &str) -> Self {
+        let new = json!({"name": slug, "slug": slug});
+        self.admin
+            .post(&format!("{}/environments", self.app), &new)
+            .await
+            .expect(201);
+        self.within(self.app.clone(), slug).await
+    }
+
+    /// The same customer in another application, made here.
+    pub async fn application(&self, slug: &str) -> Self {
+        let new = json!({"name": slug, "slug": slug});
+        self.admin
+            .post(&format!("{}/applications", self.acc), &new)
+            .await
+            .expect(201);
+        self.within(format!("{}/applications/{slug}", self.acc), "development")
+            .await
+    }
+
+    async fn within(&self, app: String, environment: &str) -> Self {
+        let env = format!("{app}/environments/{environment}");
+        let tree = self.admin.get(&format!("{env}/nodes")).await.expect(200);
+        let root = tree["tree"][0]["id"].as_str().unwrap().to_owned();
+        let (admin, acc) = (self.admin.clone(), self.acc.clone());
+        Self {
+            admin,
+            acc,
+            app,
+            env,
+            root,
+        }
+    }
+
     /// Permissions `note.read` and `note.write`, role `Viewer` with the first and `Editor` with both; their ids.
     pub async fn bootstrap(&self) -> (String, String) {
         let body = json!({

@@ -284,7 +284,7 @@ impl<Kind: Send> AssignmentReader for Unit<Kind> {
             counts: summarize(&all, now),
             direct: count(AccessType::Direct),
             inherited: count(AccessType::Inherited),
-            recent: identities.map(|identity| identity_summary(identity)).collect(),
+            recent: identities.map(identity_summary).collect(),
         })
     }
 }

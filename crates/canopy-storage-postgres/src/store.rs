@@ -203,15 +203,12 @@ impl Store for PgStore {
             return Ok(());
         }
         let lease = self.inner.lender.lend().await?;
-        match api_key::note_uses(uses).execute(lease.link_for_one()?).await {
-            Err(error) => {
-                lease.discard();
-                Err(error)
-            }
-            Ok(_) => {
-                lease.give_back();
-                Ok(())
-            }
+        if let Err(error) = api_key::note_uses(uses).execute(lease.link_for_one()?).await {
+            lease.discard();
+            Err(error)
+        } else {
+            lease.give_back();
+            Ok(())
         }
     }
 

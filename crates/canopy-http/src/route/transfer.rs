@@ -438,7 +438,7 @@ fn note_contradictions(
             DocumentError::Misplaced { index, error } => match error {
                 HierarchyError::UnknownNodeType => node(*index, "node_type", "unknown_node_type", faults),
                 HierarchyError::ChildTypeNotAllowed { .. } => {
-                    node(*index, "node_type", "child_type_not_allowed", faults)
+                    node(*index, "node_type", "child_type_not_allowed", faults);
                 }
                 HierarchyError::MaxDepthExceeded { .. } => node(*index, "path", "max_depth_exceeded", faults),
                 _ => node(*index, "path", "not_allowed", faults),

@@ -375,10 +375,6 @@ async fn apply_within(tx: &mut dyn WriteTx, operation: &Operation) -> Result<(),
             }
             tx.update_nodes(&[changed]).await
         }
-        Operation::DeleteNodes { environment, ids } => {
-            let ids: Vec<_> = ids.iter().map(|number| id(Kind::Node, *number)).collect();
-            tx.delete_nodes(id(Kind::Environment, *environment), &ids).await
-        }
         Operation::Identities { account, rows } => {
             let row = |(id, email, external): &(Number, Number, Option<Number>)| {
                 identity(*account, (number_within(*account, *id), *email, *external))

@@ -98,9 +98,11 @@ fn depth_first<T: Standing>(nodes: Vec<T>, above: Option<NodeId>) -> Vec<(usize,
     ordered
 }
 
-/// A statement about one node: its first two parameters are given here.
+/// A statement about one node: its first two parameters are given here. Planned for any values: where most nodes stand below
+/// a few, the planner would otherwise read the table from end to end for each node on the way.
 fn about(sql: &'static str, environment: EnvironmentId, id: NodeId) -> Statement<'static> {
-    Statement::new(sql).bind(environment.as_uuid()).bind(id.as_uuid())
+    let statement = Statement::new(sql).bind(environment.as_uuid()).bind(id.as_uuid());
+    statement.for_any_values()
 }
 
 #[async_trait]

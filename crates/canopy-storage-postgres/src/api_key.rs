@@ -84,12 +84,13 @@ impl ApiKeyReader for UnitOfWork {
 impl ApiKeyWriter for UnitOfWork {
     async fn insert_api_key(&mut self, key: &ApiKey, digest: &KeyDigest) -> Result<(), StoreError> {
         const INSERT: &str = "WITH known AS (INSERT INTO api_key_digests (digest, environment_id, key_id) \
-                 SELECT $11, $1, n.id FROM unnest($2) AS n (id)) \
+                 SELECT $1, $2, n.id FROM unnest($3) AS n (id)) \
              INSERT INTO api_keys (environment_id, id, name, description, preview, access_mode, scopes, expires_at, \
-                 last_used_at, created_at) SELECT $1, n.id, $3, $4, $5, $6, $7, $8, $9, $10 FROM unnest($2) AS n (id)";
+                 last_used_at, created_at) SELECT $2, n.id, $4, $5, $6, $7, $8, $9, $10, $11 FROM unnest($3) AS n (id)";
         let scopes = key.access.scopes().join(" ");
         self.insert(vec![key.id.as_uuid()], |ids| {
             Statement::new(INSERT)
+                .bind(digest.0.to_vec())
                 .bind(key.environment_id.as_uuid())
                 .bind(ids)
                 .bind(key.name.as_str())
@@ -100,7 +101,6 @@ impl ApiKeyWriter for UnitOfWork {
                 .bind(key.expires_at)
                 .bind(key.last_used_at)
                 .bind(key.created_at)
-                .bind(digest.0.to_vec())
         })
         .await
     }
@@ -111,11 +111,11 @@ impl ApiKeyWriter for UnitOfWork {
         id: ApiKeyId,
         expires_at: Timestamp,
     ) -> Result<(), StoreError> {
-        const UPDATE: &str = "UPDATE api_keys SET expires_at = $3 WHERE environment_id = $1 AND id = $2";
+        const UPDATE: &str = "UPDATE api_keys SET expires_at = $1 WHERE environment_id = $2 AND id = $3";
         let update = Statement::new(UPDATE)
+            .bind(expires_at)
             .bind(environment.as_uuid())
-            .bind(id.as_uuid())
-            .bind(expires_at);
+            .bind(id.as_uuid());
         let updated = update.execute(self.link()?).await?;
         must(updated == 1, "the key is not there")
     }

@@ -81,7 +81,7 @@ impl Things {
             (ApiKey, text(&made["id"])),
             (AuditEvent, text(&log["items"][0]["id"])),
         ];
-        let key = server.anonymous().with_key(text(&made["key"]));
+        let key = server.anonymous().with_api_key(text(&made["key"]));
         Self { world, key, ids }
     }
 
@@ -561,8 +561,8 @@ on_every_store! {
     async fn a_foreign_id_is_an_absent_id_in_every_call(server) {
         let mine = Things::furnish(&server, World::new(&server, "acme").await, "me").await;
         let rival = Things::furnish(&server, World::new(&server, "rival").await, "spy").await;
-        let sibling = Things::furnish(&server, mine.world.environment("sibling").await, "sib").await;
-        let cousin = Things::furnish(&server, mine.world.application("cousin").await, "cou").await;
+        let sibling = Things::furnish(&server, mine.world.sibling("sibling").await, "sib").await;
+        let cousin = Things::furnish(&server, mine.world.cousin("cousin").await, "cou").await;
 
         let tried: BTreeSet<String> = samples(&mine).iter().map(|sample| shape(sample, &mine)).collect();
         let missing: Vec<String> = listed(&server).await.difference(&tried).cloned().collect();

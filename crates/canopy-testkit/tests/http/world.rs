@@ -40,7 +40,7 @@ impl World {
     }
 
     /// The same customer in another environment of the same application, made here.
-    pub async fn environment(&self, slug: &str) -> Self {
+    pub async fn sibling(&self, slug: &str) -> Self {
         let new = json!({"name": slug, "slug": slug});
         self.admin
             .post(&format!("{}/environments", self.app), &new)
@@ -50,7 +50,7 @@ impl World {
     }
 
     /// The same customer in another application, made here.
-    pub async fn application(&self, slug: &str) -> Self {
+    pub async fn cousin(&self, slug: &str) -> Self {
         let new = json!({"name": slug, "slug": slug});
         self.admin
             .post(&format!("{}/applications", self.acc), &new)
@@ -66,6 +66,7 @@ impl World {
         let root = tree["tree"][0]["id"].as_str().unwrap().to_owned();
         let (admin, acc) = (self.admin.clone(), self.acc.clone());
         Self {
+            account: self.account,
             admin,
             acc,
             app,

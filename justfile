@@ -22,13 +22,17 @@ gen:
 bench *args:
     cargo bench --locked -p canopy-domain {{ args }}
 
-# Measure the service over HTTP: `just bench-http evaluate` (needs wrk) or `just bench-http bulk`.
+# Measure the service over HTTP: evaluate, evaluate-postgres (both need wrk), bulk, writers, index; `smoke` makes it short.
 bench-http *args:
-    cargo bench --locked -p canopy-testkit --features server --bench http -- {{ args }}
+    cargo bench --locked -p canopy-testkit --features server,postgres --bench http -- {{ args }}
 
 # Measure bulk-create on SQLite below HTTP.
 bench-sqlite *args:
     cargo bench --locked -p canopy-storage-sqlite --bench bulk_insert -- {{ args }}
+
+# Measure bulk-create on PostgreSQL below HTTP.
+bench-postgres *args:
+    cargo bench --locked -p canopy-storage-postgres --bench bulk_insert -- {{ args }}
 
 # Format everything.
 fmt:

@@ -11,7 +11,7 @@ use canopy_domain::port::{
     Begun, Clock, CommitRecord, EnvironmentChanges, Ids, KeptAnswer, ReadTx, Secrets, Store, StoreError, WriteScope,
     WriteTx,
 };
-use canopy_domain::{EnvironmentId, EnvironmentPlace, Revision, Timestamp};
+use canopy_domain::{EnvironmentId, EnvironmentPlace, Revision, TenancyError, Tenant, Timestamp};
 use core::any::Any;
 use core::fmt::Display;
 use std::sync::Arc;
@@ -128,8 +128,28 @@ impl App {
         self.store.read().await
     }
 
-    /// Opens the unit of work of a call. A repetition of a call that was answered before ends here.
+    /// Opens the unit of work of a call. A repetition of a call that was answered before ends here, and so does a call about
+    /// an application or environment that was deleted after its path was looked up.
     pub(crate) async fn begin(&self, call: &Call, scope: WriteScope) -> Result<Box<dyn WriteTx>, AppError> {
+        let mut tx = self.open(call, scope.clone()).await?;
+        let absent = |tenant| AppError::Tenancy(TenancyError::NotFound(tenant));
+        match scope {
+            WriteScope::Environment(id) => {
+                tx.revision(id).await?.ok_or_else(|| absent(Tenant::Environment))?;
+            }
+            WriteScope::Application(id) | WriteScope::Memberships { application: id, .. } => {
+                tx.application(id).await?.ok_or_else(|| absent(Tenant::Application))?;
+            }
+            // Accounts stay, and what looks at a whole application or at identities finds them itself.
+            WriteScope::Installation
+            | WriteScope::Account(_)
+            | WriteScope::WholeApplication { .. }
+            | WriteScope::Identities { .. } => {}
+        }
+        Ok(tx)
+    }
+
+    async fn open(&self, call: &Call, scope: WriteScope) -> Result<Box<dyn WriteTx>, AppError> {
         let Some(repeatable) = &call.repeatable else {
             return Ok(self.store.write(scope).await?);
         };

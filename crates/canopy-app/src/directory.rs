@@ -10,7 +10,7 @@ const CAPACITY: usize = 10_000;
 /// Paths that were looked up before. Emptied whenever this process changes an account, application or environment.
 #[derive(Debug)]
 pub(crate) struct Directory {
-    /// Whether anything is remembered: not where other processes may rename or delete what a path leads to.
+    /// Whether applications and environments are remembered: not where other processes may rename or delete them.
     remembers: bool,
     state: RwLock<State>,
 }
@@ -74,7 +74,8 @@ impl Directory {
     /// Remembers that an account exists, read after `generation` was taken.
     pub(crate) fn remember_account(&self, generation: u64, account: AccountId) {
         let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
-        if self.remembers && state.generation == generation {
+        // Accounts are never deleted, so this holds whoever writes.
+        if state.generation == generation {
             if state.accounts.len() >= CAPACITY {
                 state.accounts.clear();
             }

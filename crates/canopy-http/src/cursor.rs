@@ -192,15 +192,15 @@ mod tests {
             assert_eq!(open(&key(), here, &text).as_deref(), Some(place));
             let bytes = URL_SAFE_NO_PAD.decode(&text).unwrap();
             for at in 0..bytes.len() {
-                for flip in 1..=u8::MAX {
+                for bit in 0..8 {
                     let mut other = bytes.clone();
-                    other[at] ^= flip;
+                    other[at] ^= 1 << bit;
                     assert_eq!(open(&key(), here, &URL_SAFE_NO_PAD.encode(other)), None);
                 }
             }
             // The characters too: none of them has a second spelling.
             for at in 0..text.len() {
-                for other in (0..=0x7f_u8).map(char::from) {
+                for other in "ABQZabqz0189-_+/=. ".chars() {
                     let mut changed: Vec<char> = text.chars().collect();
                     if changed[at] == other {
                         continue;
@@ -210,7 +210,7 @@ mod tests {
                 }
             }
             for length in 0..text.len() {
-                assert_eq!(open(&key(), here, &text[..length]), None);
+                assert_eq!(open(&key(), here, text.get(..length).unwrap()), None);
             }
             for longer in [
                 format!("{text}A"),

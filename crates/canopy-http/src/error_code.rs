@@ -101,9 +101,13 @@ error_codes! {
     UnknownNodeType = "nodes.unknown_node_type", 400, "The hierarchy schema has no such node type.";
     ChildTypeNotAllowed = "nodes.child_type_not_allowed", 400, "The hierarchy schema does not allow this type below the parent's; `details` has both types.";
     MaxDepthExceeded = "nodes.max_depth_exceeded", 400, "The node would lie deeper than the schema allows; `details.max_depth` is the limit.";
+    NodeCycle = "nodes.cycle", 400, "The node would stand below itself.";
+    RootStays = "nodes.root_stays", 400, "The root can be neither moved nor deleted.";
+    NodeInUse = "nodes.node_in_use", 409, "The node has children or assignments; `details` counts both.";
     NodeSlugTaken = "nodes.slug_taken", 409, "A sibling of the node has this slug.";
     HierarchyFlat = "hierarchy.flat", 400, "The environment is flat: it takes no nodes.";
     SchemaInUse = "hierarchy.schema_in_use", 409, "Nodes of the environment break the schema; `details.examples` has some of them.";
+    AlreadyFlat = "hierarchy.already_flat", 400, "The environment is flat already.";
     RevertNeeded = "hierarchy.revert_needed", 400, "An environment becomes flat only by `revert-to-flat`.";
 
     IdentityNotFound = "identities.identity_not_found", 404, "The account has no such identity.";

@@ -250,8 +250,11 @@ impl From<HierarchyError> for Problem {
             HierarchyError::UnknownParentRef => ErrorCode::UnknownParentRef,
             HierarchyError::Flat => ErrorCode::HierarchyFlat,
             HierarchyError::UnknownNodeType => ErrorCode::UnknownNodeType,
+            HierarchyError::Cycle => ErrorCode::NodeCycle,
+            HierarchyError::RootStays => ErrorCode::RootStays,
             HierarchyError::SlugTaken => ErrorCode::NodeSlugTaken,
             HierarchyError::RevertNeeded => ErrorCode::RevertNeeded,
+            HierarchyError::AlreadyFlat => ErrorCode::AlreadyFlat,
             HierarchyError::DuplicateRef { first } => {
                 return Self::rule(ErrorCode::DuplicateRef, &error).with("first_index", *first);
             }
@@ -263,6 +266,11 @@ impl From<HierarchyError> for Problem {
             HierarchyError::MaxDepthExceeded { max_depth } => {
                 return Self::rule(ErrorCode::MaxDepthExceeded, &error).with("max_depth", *max_depth);
             }
+            HierarchyError::NodeInUse { children, assignments } => {
+                return Self::rule(ErrorCode::NodeInUse, &error)
+                    .with("child_count", *children)
+                    .with("assignment_count", *assignments);
+            }
             HierarchyError::SchemaInUse { examples } => {
                 let examples: Vec<Value> = examples
                     .iter()
@@ -270,7 +278,9 @@ impl From<HierarchyError> for Problem {
                     .collect();
                 return Self::rule(ErrorCode::SchemaInUse, &error).with("examples", examples);
             }
-            HierarchyError::Stale { current } => return stale(&error, *current),
+            HierarchyError::Stale { current } | HierarchyError::NodeStale { current } => {
+                return stale(&error, *current);
+            }
         };
         Self::rule(code, &error)
     }

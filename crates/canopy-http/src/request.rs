@@ -17,7 +17,7 @@ use canopy_app::access::Asker;
 use canopy_app::api_key::authenticate;
 use canopy_app::{App, AppError, Call, Caller, Encode, RepetitionError, scope};
 use canopy_domain::EnvironmentId;
-use canopy_domain::port::TokenClaims;
+use canopy_domain::port::{TokenClaims, TokenError};
 use core::any::Any;
 use core::future::Future;
 use std::sync::Arc;
@@ -125,7 +125,7 @@ async fn enter<S: Send + 'static, W: Way<S>>(
     known: &mut Option<Caller>,
 ) -> Result<(S, Call), Problem> {
     let presented = match credential::read(http, surface)? {
-        Credential::Token(token) => Presented::Token(state.tokens().verify(token, state.app().now())?),
+        Credential::Token(token) => Presented::Token(verify(token, state).await?),
         Credential::Key(text) => Presented::Key(text.to_owned()),
     };
     let app = state.app().clone();
@@ -146,6 +146,20 @@ async fn enter<S: Send + 'static, W: Way<S>>(
     state.limits().admit(http)?;
     let (scope, caller) = found?;
     Ok((scope, Call::new(caller, request_id(http))))
+}
+
+/// Verifies a token. Where its key is not known, another process of the installation may have registered it.
+async fn verify(token: &str, state: &HttpState) -> Result<TokenClaims, Problem> {
+    let verified = state.tokens().verify(token, state.app().now());
+    if verified != Err(TokenError::Invalid) {
+        return Ok(verified?);
+    }
+    let (tokens, refused) = (Arc::clone(state.tokens()), token.to_owned());
+    let look = async move { tokens.look_for_key(&refused).await };
+    if state.run_quick(look).await?.map_err(AppError::from)? {
+        return Ok(state.tokens().verify(token, state.app().now())?);
+    }
+    Err(TokenError::Invalid.into())
 }
 
 impl<S, P, Q, B> Request<S, P, Q, B> {

@@ -106,8 +106,8 @@ impl HttpState {
         &self.inner.app
     }
 
-    pub(crate) fn tokens(&self) -> &dyn TokenVerifier {
-        self.inner.tokens.as_ref()
+    pub(crate) fn tokens(&self) -> &Arc<dyn TokenVerifier> {
+        &self.inner.tokens
     }
 
     /// Runs work on the shared runtime to its end, whatever becomes of the request.

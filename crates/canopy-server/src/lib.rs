@@ -11,6 +11,7 @@ mod key_uses;
 mod log;
 mod run;
 mod served_store;
+mod shared_keys;
 mod signal;
 pub mod store;
 pub mod tokens;

@@ -3,11 +3,11 @@
 use crate::adapter::SystemClock;
 use crate::cli::{Cli, Command, TokenArgs};
 use crate::command::{serve, token};
-use crate::config::{self, Config, ConfigError};
+use crate::config::{self, Config, ConfigError, DatabaseUrl};
 use crate::log;
 use crate::store::{StoreOpenError, migrate, open_beside};
 use crate::tokens::{TokensError, signer};
-use canopy_domain::port::Clock as _;
+use canopy_domain::port::{Clock as _, StoreError};
 use canopy_http::token::KeyError;
 use clap::Parser as _;
 use std::error::Error;
@@ -27,6 +27,8 @@ enum RunError {
     Tokens(#[from] TokensError),
     #[error(transparent)]
     TokenRequest(#[from] token::TokenRequestError),
+    #[error("the signing key cannot be registered")]
+    Register(#[source] StoreError),
     #[error("the token cannot be signed")]
     Sign(#[from] KeyError),
     #[error(transparent)]
@@ -111,17 +113,22 @@ fn execute(mut cli: Cli, variables: Vec<(OsString, OsString)>) -> Result<ExitCod
 
 fn token(config: &Config, args: &TokenArgs) -> Result<String, RunError> {
     let now = SystemClock.now();
-    // The store first: where it is not there, no key is made for a server that nobody has started.
-    let claims = if args.account.is_none() {
-        token::without_account(args, now)
-    } else {
-        let looked_up = async {
-            let store = open_beside(config).await?;
-            Ok::<_, RunError>(token::claims(args, store.as_ref(), now).await?)
-        };
-        runtime()?.block_on(looked_up)?
-    };
-    Ok(signer(config)?.sign(&claims, now)?)
+    let is_shared = matches!(config.database.url, DatabaseUrl::Postgres(_));
+    if args.account.is_none() && !is_shared {
+        return Ok(signer(config)?.sign(&token::without_account(args, now), now)?);
+    }
+    runtime()?.block_on(async {
+        // The store first: where it is not there, no key is made for a server that nobody has started.
+        let store = open_beside(config).await?;
+        let claims = token::claims(args, store.as_ref(), now).await?;
+        let signer = signer(config)?;
+        if is_shared {
+            // The instances may have keys of their own.
+            let registered = store.installation().register_signing_key(&signer.public_key(now)).await;
+            registered.map_err(RunError::Register)?;
+        }
+        Ok(signer.sign(&claims, now)?)
+    })
 }
 
 fn runtime() -> Result<Runtime, RunError> {

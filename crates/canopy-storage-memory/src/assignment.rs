@@ -7,7 +7,8 @@ use crate::unit::{Unit, Writing};
 use async_trait::async_trait;
 use canopy_domain::assignment::bulk_create::{AssignableRole, AssignmentFacts};
 use canopy_domain::assignment::listing::{
-    AssignmentQuery, AssignmentSort, AssignmentSummary, AssignmentView, IdentitySummary,
+    AssignmentQuery, AssignmentSort, AssignmentSummary, AssignmentView, HeldAt, IdentitySummary, NodeAssignmentSummary,
+    RECENT_IDENTITIES,
 };
 use canopy_domain::port::reader::AssignmentReader;
 use canopy_domain::port::writer::AssignmentWriter;
@@ -16,6 +17,7 @@ use canopy_domain::{
     AccessType, Assignment, AssignmentId, AssignmentKey, AssignmentStatus, EnvironmentId, EnvironmentPlace, Identity,
     IdentityId, Node, NodeId, Page, Role, RoleId, Timestamp, fold_case,
 };
+use core::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
@@ -24,6 +26,52 @@ use std::sync::Arc;
 pub(crate) struct Assignments {
     pub by_id: BTreeMap<AssignmentId, Assignment>,
     by_key: HashMap<AssignmentKey, AssignmentId>,
+}
+
+impl Assignments {
+    /// Those made at these nodes, by id.
+    pub fn at(&self, nodes: &HashSet<NodeId>) -> Vec<&Assignment> {
+        let there = |one: &&Assignment| nodes.contains(&one.key.node);
+        self.by_id.values().filter(there).collect()
+    }
+}
+
+/// The assignments among which a query looks: all, or those that hold at a node.
+fn held(contents: &Contents, at: Option<HeldAt>) -> Vec<&Assignment> {
+    let Some(at) = at else {
+        return contents.assignments.by_id.values().collect();
+    };
+    let way: HashSet<NodeId> = contents.tree.way_up(at.node).map(|node| node.id).collect();
+    let mut held = contents.assignments.at(&way);
+    if let Some(asked) = at.access_type {
+        held.retain(|one| at.access_type_from(one.key.node) == asked);
+    }
+    held
+}
+
+fn summarize(assignments: &[&Assignment], now: Timestamp) -> AssignmentSummary {
+    let mut summary = AssignmentSummary::default();
+    let mut roles = HashSet::new();
+    for assignment in assignments {
+        match assignment.window.status_at(now) {
+            AssignmentStatus::Active => summary.active += 1,
+            AssignmentStatus::Scheduled => summary.scheduled += 1,
+            AssignmentStatus::Expired => summary.expired += 1,
+        }
+        summary.expiring_soon += u64::from(assignment.window.is_expiring_soon(now));
+        summary.distinct_roles += u64::from(roles.insert(assignment.key.role));
+    }
+    summary
+}
+
+fn identity_summary(identity: &Identity) -> IdentitySummary {
+    IdentitySummary {
+        id: identity.id,
+        first_name: identity.first_name.clone(),
+        last_name: identity.last_name.clone(),
+        email: identity.email.clone(),
+        avatar_url: identity.avatar_url.clone(),
+    }
 }
 
 /// An assignment with the things it joins.
@@ -62,19 +110,17 @@ impl<'a> Joined<'a> {
             || self.node.name.folded().contains(search)
     }
 
-    fn view(self) -> AssignmentView {
+    fn access_type(&self, held_at: Option<HeldAt>) -> AccessType {
+        held_at.map_or(AccessType::Direct, |at| at.access_type_from(self.node.id))
+    }
+
+    fn view(self, held_at: Option<HeldAt>) -> AssignmentView {
         AssignmentView {
             assignment: self.assignment.clone(),
-            identity: IdentitySummary {
-                id: self.identity.id,
-                first_name: self.identity.first_name.clone(),
-                last_name: self.identity.last_name.clone(),
-                email: self.identity.email.clone(),
-                avatar_url: self.identity.avatar_url.clone(),
-            },
+            identity: identity_summary(self.identity),
             role_name: self.role.name.clone(),
             node_name: self.node.name.clone(),
-            access_type: AccessType::Direct,
+            access_type: self.access_type(held_at),
         }
     }
 }
@@ -134,6 +180,16 @@ impl<Kind: Send> AssignmentReader for Unit<Kind> {
         Ok(known.cloned().collect())
     }
 
+    async fn assignments_at(
+        &mut self,
+        environment: EnvironmentId,
+        nodes: &[NodeId],
+    ) -> Result<Vec<Assignment>, StoreError> {
+        let nodes: HashSet<NodeId> = nodes.iter().copied().collect();
+        let contents = self.state.contents(environment);
+        Ok(contents.map_or(vec![], |c| c.assignments.at(&nodes).into_iter().cloned().collect()))
+    }
+
     async fn assignments_naming(
         &mut self,
         environment: EnvironmentId,
@@ -158,8 +214,8 @@ impl<Kind: Send> AssignmentReader for Unit<Kind> {
     ) -> Result<Page<AssignmentView>, StoreError> {
         let mut rows: Vec<Joined<'_>> = vec![];
         if let Some(contents) = self.state.contents(environment) {
-            let all = contents.assignments.by_id.values();
-            let joined = all.filter_map(|assignment| Joined::of(&self.state, contents, assignment));
+            let held = held(contents, query.held_at).into_iter();
+            let joined = held.filter_map(|assignment| Joined::of(&self.state, contents, assignment));
             rows.extend(joined.filter(|row| row.fits(query, now)));
         }
         match query.sort {
@@ -167,9 +223,10 @@ impl<Kind: Send> AssignmentReader for Unit<Kind> {
                 rows.sort_by_cached_key(|row| (fold_case(&row.identity.name()), row.assignment.id));
             }
             AssignmentSort::Role => rows.sort_by_cached_key(|row| (row.role.name.folded(), row.assignment.id)),
+            AssignmentSort::AccessType => rows.sort_by_key(|row| (row.access_type(query.held_at), row.assignment.id)),
             AssignmentSort::CreatedAt => rows.sort_by_key(|row| (row.assignment.created_at, row.assignment.id)),
         }
-        Ok(page_of(rows, query.order, query.page).map(Joined::view))
+        Ok(page_of(rows, query.order, query.page).map(|row| row.view(query.held_at)))
     }
 
     async fn held(
@@ -189,7 +246,7 @@ impl<Kind: Send> AssignmentReader for Unit<Kind> {
             let assignment = row.assignment;
             (row.role.name.folded(), assignment.id, assignment.environment_id)
         });
-        Ok(rows.into_iter().map(Joined::view).collect())
+        Ok(rows.into_iter().map(|row| row.view(None)).collect())
     }
 
     async fn assignment_summary(
@@ -197,21 +254,38 @@ impl<Kind: Send> AssignmentReader for Unit<Kind> {
         environment: EnvironmentId,
         now: Timestamp,
     ) -> Result<AssignmentSummary, StoreError> {
-        let mut summary = AssignmentSummary::default();
+        let contents = self.state.contents(environment);
+        Ok(contents.map_or_else(AssignmentSummary::default, |c| summarize(&held(c, None), now)))
+    }
+
+    async fn node_assignment_summary(
+        &mut self,
+        environment: EnvironmentId,
+        node: NodeId,
+        now: Timestamp,
+    ) -> Result<NodeAssignmentSummary, StoreError> {
         let Some(contents) = self.state.contents(environment) else {
-            return Ok(summary);
+            return Ok(NodeAssignmentSummary::default());
         };
-        let mut roles = HashSet::new();
-        for assignment in contents.assignments.by_id.values() {
-            match assignment.window.status_at(now) {
-                AssignmentStatus::Active => summary.active += 1,
-                AssignmentStatus::Scheduled => summary.scheduled += 1,
-                AssignmentStatus::Expired => summary.expired += 1,
-            }
-            summary.expiring_soon += u64::from(assignment.window.is_expiring_soon(now));
-            summary.distinct_roles += u64::from(roles.insert(assignment.key.role));
+        let at = |access_type| Some(HeldAt { node, access_type });
+        let all = held(contents, at(None));
+        let count = |access_type| u64::try_from(held(contents, at(Some(access_type))).len()).unwrap_or(u64::MAX);
+        let mut newest: BTreeMap<IdentityId, Timestamp> = BTreeMap::new();
+        for one in &all {
+            let newest = newest.entry(one.key.identity).or_insert(one.created_at);
+            *newest = one.created_at.max(*newest);
         }
-        Ok(summary)
+        let mut newest: Vec<(Reverse<Timestamp>, IdentityId)> =
+            newest.into_iter().map(|(id, at)| (Reverse(at), id)).collect();
+        newest.sort_unstable();
+        let identities = newest.iter().take(RECENT_IDENTITIES);
+        let identities = identities.filter_map(|(_, id)| self.state.directory.by_id.get(id));
+        Ok(NodeAssignmentSummary {
+            counts: summarize(&all, now),
+            direct: count(AccessType::Direct),
+            inherited: count(AccessType::Inherited),
+            recent: identities.map(|identity| identity_summary(identity)).collect(),
+        })
     }
 }
 

@@ -5,6 +5,7 @@ use crate::tenancy::first_slug;
 use crate::unit::{Unit, Writing};
 use async_trait::async_trait;
 use canopy_domain::hierarchy::create::{NodeFacts, ParentFact};
+use canopy_domain::hierarchy::remove::NodeUses;
 use canopy_domain::hierarchy::schema_change::{ShapeEdge, TreeShape};
 use canopy_domain::port::reader::NodeReader;
 use canopy_domain::port::writer::NodeWriter;
@@ -40,10 +41,10 @@ impl Tree {
             .map(|((_, slug), id)| (slug, id))
     }
 
-    /// Each node before those below it, siblings by slug, with its depth.
-    fn depth_first(&self) -> Vec<(usize, &Node)> {
-        let mut waiting: Vec<(usize, &Node)> = self.root().map(|root| (1, root)).into_iter().collect();
-        let mut ordered = Vec::with_capacity(self.by_id.len());
+    /// A node and all below it, each before those below it, siblings by slug, with its level from the first on.
+    fn depth_first<'a>(&'a self, top: Option<&'a Node>) -> Vec<(usize, &'a Node)> {
+        let mut waiting: Vec<(usize, &Node)> = top.map(|top| (1, top)).into_iter().collect();
+        let mut ordered = vec![];
         while let Some((depth, node)) = waiting.pop() {
             ordered.push((depth, node));
             let first_below = waiting.len();
@@ -55,19 +56,11 @@ impl Tree {
         ordered
     }
 
-    /// How many nodes there are from this one up to the root.
-    fn depth(&self, node: &Node) -> usize {
-        let mut depth = 1;
-        let mut above = node.parent;
-        while let Some(parent) = above.and_then(|id| self.by_id.get(&id)) {
-            // No chain is longer than there are nodes, unless a caller closed a circle.
-            if depth > self.by_id.len() {
-                break;
-            }
-            depth += 1;
-            above = parent.parent;
-        }
-        depth
+    /// A node and those above it, the root last.
+    pub fn way_up(&self, id: NodeId) -> impl Iterator<Item = &Node> {
+        let above = |node: &&Node| node.parent.and_then(|id| self.by_id.get(&id));
+        // No way is longer than there are nodes, unless a caller closed a circle.
+        core::iter::successors(self.by_id.get(&id), above).take(self.by_id.len())
     }
 
     /// Slugs below a node that equal this one or begin with it and a `-`.
@@ -146,8 +139,48 @@ impl<Kind: Send> NodeReader for Unit<Kind> {
         let Some(contents) = self.state.contents(environment) else {
             return Ok(vec![]);
         };
-        let ordered = contents.tree.depth_first();
+        let ordered = contents.tree.depth_first(contents.tree.root());
         Ok(ordered.into_iter().map(|(_, node)| node.clone()).collect())
+    }
+
+    async fn children(&mut self, environment: EnvironmentId, id: NodeId) -> Result<Vec<Node>, StoreError> {
+        let contents = self.state.contents(environment);
+        let children = contents.map(|c| c.tree.children(Some(id)).cloned().collect());
+        Ok(children.unwrap_or_default())
+    }
+
+    async fn ancestors(&mut self, environment: EnvironmentId, id: NodeId) -> Result<Vec<Node>, StoreError> {
+        let contents = self.state.contents(environment);
+        let mut above: Vec<Node> = contents.map_or(vec![], |c| c.tree.way_up(id).skip(1).cloned().collect());
+        above.reverse();
+        Ok(above)
+    }
+
+    async fn subtree(&mut self, environment: EnvironmentId, id: NodeId) -> Result<Vec<Node>, StoreError> {
+        let Some(contents) = self.state.contents(environment) else {
+            return Ok(vec![]);
+        };
+        let ordered = contents.tree.depth_first(contents.tree.by_id.get(&id));
+        Ok(ordered.into_iter().map(|(_, node)| node.clone()).collect())
+    }
+
+    async fn subtree_height(&mut self, environment: EnvironmentId, id: NodeId) -> Result<usize, StoreError> {
+        let Some(contents) = self.state.contents(environment) else {
+            return Ok(0);
+        };
+        let ordered = contents.tree.depth_first(contents.tree.by_id.get(&id));
+        Ok(ordered.into_iter().map(|(level, _)| level).max().unwrap_or_default())
+    }
+
+    async fn node_uses(&mut self, environment: EnvironmentId, id: NodeId) -> Result<NodeUses, StoreError> {
+        let Some(contents) = self.state.contents(environment) else {
+            return Ok(NodeUses::default());
+        };
+        let count = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
+        Ok(NodeUses {
+            children: count(contents.tree.children(Some(id)).count()),
+            assignments: count(contents.assignments.at(&HashSet::from([id])).len()),
+        })
     }
 
     async fn node_facts(
@@ -163,7 +196,7 @@ impl<Kind: Send> NodeReader for Unit<Kind> {
         let parents = parents.iter().filter_map(|id| tree.by_id.get(id)).map(|node| {
             let fact = ParentFact {
                 node_type: node.node_type.clone(),
-                depth: tree.depth(node),
+                depth: tree.way_up(node.id).count(),
             };
             (node.id, fact)
         });
@@ -182,7 +215,7 @@ impl<Kind: Send> NodeReader for Unit<Kind> {
         let root = contents.tree.root().ok_or_else(no_root)?;
         let mut edges: BTreeMap<(Option<&NodeType>, &NodeType), NodeId> = BTreeMap::new();
         let mut deepest = (1, root.id);
-        for (depth, node) in contents.tree.depth_first() {
+        for (depth, node) in contents.tree.depth_first(contents.tree.root()) {
             if depth > deepest.0 {
                 deepest = (depth, node.id);
             }

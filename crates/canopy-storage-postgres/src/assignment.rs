@@ -1,24 +1,23 @@
 //! Assignments.
 
 use crate::statement::{Row, Statement};
-use crate::unit_of_work::{Nowhere, UnitOfWork, findable, one_environment};
+use crate::unit_of_work::{UnitOfWork, one_environment};
 use crate::value::{column, distinct, instants, optional_instants};
 use async_trait::async_trait;
 use canopy_domain::assignment::bulk_create::{AssignableRole, AssignmentFacts};
-use canopy_domain::assignment::listing::{
-    AssignmentQuery, AssignmentSort, AssignmentSummary, AssignmentView, IdentitySummary,
-};
+use canopy_domain::assignment::listing::{AssignmentQuery, AssignmentSummary, AssignmentView, NodeAssignmentSummary};
 use canopy_domain::port::StoreError;
 use canopy_domain::port::reader::AssignmentReader;
 use canopy_domain::port::writer::AssignmentWriter;
 use canopy_domain::{
-    AccessType, Assignment, AssignmentId, AssignmentKey, AssignmentStatus, AvatarUrl, DisplayName,
-    EXPIRING_SOON_SECONDS, Email, EnvironmentId, EnvironmentPlace, IdentityId, MembershipStatus, NodeId, Page,
-    PersonName, RoleId, RoleName, SortOrder, Timestamp, Window,
+    Assignment, AssignmentId, AssignmentKey, EnvironmentId, EnvironmentPlace, IdentityId, MembershipStatus, NodeId,
+    Page, RoleId, Timestamp, Window,
 };
 use futures_util::future;
 use std::collections::{HashMap, HashSet};
 use uuid::Uuid;
+
+mod listing;
 
 /// What an assignment joins, in three columns from `first` on.
 pub(crate) fn key(row: &Row, first: usize) -> Result<AssignmentKey, StoreError> {
@@ -43,71 +42,6 @@ fn assignment(row: &Row) -> Result<Assignment, StoreError> {
         created_at: row.at(7)?,
         updated_at: row.at(8)?,
     })
-}
-
-fn view(row: &Row) -> Result<AssignmentView, StoreError> {
-    let assignment = assignment(row)?;
-    Ok(AssignmentView {
-        identity: IdentitySummary {
-            id: assignment.key.identity,
-            first_name: row.text(9, PersonName::parse)?,
-            last_name: row.text(10, PersonName::parse)?,
-            email: row.text(11, Email::parse)?,
-            avatar_url: row.optional_text(12, AvatarUrl::parse)?,
-        },
-        role_name: row.text(13, RoleName::parse)?,
-        node_name: row.text(14, DisplayName::parse)?,
-        access_type: AccessType::Direct,
-        assignment,
-    })
-}
-
-/// What a listing of assignments rests on. Where nothing is searched for, only the assignments themselves are counted:
-/// each joins things that are there.
-macro_rules! listing {
-    (joins) => {
-        "FROM assignments AS a JOIN environments AS e ON e.id = a.environment_id \
-         JOIN applications AS p ON p.id = e.application_id \
-         JOIN identities AS i ON i.account_id = p.account_id AND i.id = a.identity_id \
-         JOIN roles AS r ON r.environment_id = a.environment_id AND r.id = a.role_id \
-         JOIN nodes AS n ON n.environment_id = a.environment_id AND n.id = a.node_id "
-    };
-    (columns) => {
-        "SELECT a.id, a.environment_id, a.identity_id, a.role_id, a.node_id, a.effective_from, a.effective_to, \
-         a.created_at, a.updated_at, i.first_name, i.last_name, i.email, i.avatar_url, r.name, n.name "
-    };
-    (filters) => {
-        "WHERE a.environment_id = $1 AND ($2::uuid IS NULL OR a.role_id = $2) AND ($3::uuid IS NULL OR a.node_id = $3) \
-         AND ($4::text IS NULL OR $4 = CASE WHEN $5 < a.effective_from THEN 'scheduled' \
-             WHEN a.effective_to IS NULL OR $5 < a.effective_to THEN 'active' ELSE 'expired' END) "
-    };
-    (search) => {
-        "AND ($6::text IS NULL OR strpos(i.name_folded, $6) > 0 OR strpos(i.email, $6) > 0 \
-         OR strpos(r.name_folded, $6) > 0 OR strpos(n.name_folded, $6) > 0) "
-    };
-    (page $order:literal) => {
-        concat!(
-            listing!(columns),
-            listing!(joins),
-            listing!(filters),
-            listing!(search),
-            "ORDER BY ",
-            $order,
-            " LIMIT $7 OFFSET $8"
-        )
-    };
-}
-
-/// The text of a listing in this order.
-const fn in_order(sort: AssignmentSort, order: SortOrder) -> &'static str {
-    match (sort, order) {
-        (AssignmentSort::Name, SortOrder::Ascending) => listing!(page "i.name_folded, a.id"),
-        (AssignmentSort::Name, SortOrder::Descending) => listing!(page "i.name_folded DESC, a.id DESC"),
-        (AssignmentSort::Role, SortOrder::Ascending) => listing!(page "r.name_folded, a.id"),
-        (AssignmentSort::Role, SortOrder::Descending) => listing!(page "r.name_folded DESC, a.id DESC"),
-        (AssignmentSort::CreatedAt, SortOrder::Ascending) => listing!(page "a.created_at, a.id"),
-        (AssignmentSort::CreatedAt, SortOrder::Descending) => listing!(page "a.created_at DESC, a.id DESC"),
-    }
 }
 
 #[async_trait]
@@ -212,6 +146,25 @@ impl AssignmentReader for UnitOfWork {
             .await
     }
 
+    async fn assignments_at(
+        &mut self,
+        environment: EnvironmentId,
+        nodes: &[NodeId],
+    ) -> Result<Vec<Assignment>, StoreError> {
+        const SELECT: &str = "SELECT a.* FROM unnest($1) AS asked (id) CROSS JOIN LATERAL ( \
+                 SELECT o.id, o.environment_id, o.identity_id, o.role_id, o.node_id, o.effective_from, o.effective_to, \
+                 o.created_at, o.updated_at FROM assignments AS o \
+                 WHERE o.environment_id = $2 AND o.node_id = asked.id OFFSET 0) AS a ORDER BY a.id";
+        if nodes.is_empty() {
+            return Ok(vec![]);
+        }
+        Statement::new(SELECT)
+            .bind(distinct(nodes.iter().map(NodeId::as_uuid)))
+            .bind(environment.as_uuid())
+            .all(self.link()?, "assignments", assignment)
+            .await
+    }
+
     async fn assignments_naming(
         &mut self,
         environment: EnvironmentId,
@@ -239,38 +192,7 @@ impl AssignmentReader for UnitOfWork {
         query: &AssignmentQuery,
         now: Timestamp,
     ) -> Result<Page<AssignmentView>, StoreError> {
-        const COUNT: &str = concat!("SELECT count(*) FROM assignments AS a ", listing!(filters));
-        const COUNT_FOUND: &str = concat!("SELECT count(*) ", listing!(joins), listing!(filters), listing!(search));
-        let search = match findable(query.search.as_ref()) {
-            Ok(search) => search,
-            Err(Nowhere) => {
-                return Ok(Page {
-                    items: vec![],
-                    item_count: 0,
-                });
-            }
-        };
-        let about = |sql| {
-            Statement::new(sql)
-                .bind(environment.as_uuid())
-                .bind(query.role.map(|id| id.as_uuid()))
-                .bind(query.source_node.map(|id| id.as_uuid()))
-                .bind(query.status.map(AssignmentStatus::as_str))
-                .bind(now)
-        };
-        let page = about(in_order(query.sort, query.order))
-            .bind(search)
-            .bind(i64::from(query.page.take()))
-            .bind(i64::try_from(query.page.offset()).unwrap_or(i64::MAX));
-        let count = match search {
-            None => about(COUNT),
-            Some(_) => about(COUNT_FOUND).bind(search),
-        };
-        let link = self.link()?;
-        let items = page.all(link, "assignments", view);
-        let item_count = count.one(link, "assignments", |row| row.count(0));
-        let ((), items, item_count) = future::try_join3(link.plan_for_values(), items, item_count).await?;
-        Ok(Page { items, item_count })
+        listing::views(self.link()?, environment, query, now).await
     }
 
     async fn held(
@@ -278,18 +200,7 @@ impl AssignmentReader for UnitOfWork {
         environments: &[EnvironmentId],
         identity: IdentityId,
     ) -> Result<Vec<AssignmentView>, StoreError> {
-        const SELECT: &str = concat!(
-            listing!(columns),
-            listing!(joins),
-            "WHERE a.environment_id = ANY ($1) AND a.identity_id = $2 ORDER BY r.name_folded, a.id, a.environment_id"
-        );
-        if environments.is_empty() {
-            return Ok(vec![]);
-        }
-        let select = Statement::new(SELECT)
-            .bind(distinct(environments.iter().map(EnvironmentId::as_uuid)))
-            .bind(identity.as_uuid());
-        select.all(self.link()?, "assignments", view).await
+        listing::held(self.link()?, environments, identity).await
     }
 
     async fn assignment_summary(
@@ -297,25 +208,16 @@ impl AssignmentReader for UnitOfWork {
         environment: EnvironmentId,
         now: Timestamp,
     ) -> Result<AssignmentSummary, StoreError> {
-        const SELECT: &str = "SELECT \
-             count(*) FILTER (WHERE effective_from <= $1 AND (effective_to IS NULL OR $1 < effective_to)), \
-             count(*) FILTER (WHERE $1 < effective_from), count(*) FILTER (WHERE effective_to <= $1), \
-             count(*) FILTER (WHERE effective_from <= $1 AND $1 < effective_to AND effective_to <= $2), \
-             count(DISTINCT role_id) FROM assignments WHERE environment_id = $3";
-        Statement::new(SELECT)
-            .bind(now)
-            .bind(now.plus_seconds(EXPIRING_SOON_SECONDS))
-            .bind(environment.as_uuid())
-            .one(self.link()?, "assignments", |row| {
-                Ok(AssignmentSummary {
-                    active: row.count(0)?,
-                    scheduled: row.count(1)?,
-                    expired: row.count(2)?,
-                    expiring_soon: row.count(3)?,
-                    distinct_roles: row.count(4)?,
-                })
-            })
-            .await
+        listing::summary(self.link()?, environment, now).await
+    }
+
+    async fn node_assignment_summary(
+        &mut self,
+        environment: EnvironmentId,
+        node: NodeId,
+        now: Timestamp,
+    ) -> Result<NodeAssignmentSummary, StoreError> {
+        listing::node_summary(self.link()?, environment, node, now).await
     }
 }
 

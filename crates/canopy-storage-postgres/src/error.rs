@@ -58,8 +58,9 @@ enum Condition {
     Other,
 }
 
-/// The words are those of `lc_messages = C` or any English locale. In another language a timeout is told by the time
-/// it took and a lost connection by its end, both where the statement is run.
+/// The words are those of `lc_messages = C`, which each connection asks for, or of any English locale. A user who may not
+/// ask for it on a server that speaks another language: there a timeout is told by the time it took and a lost connection
+/// by its end, both where the statement is run.
 fn condition(message: &str) -> Condition {
     let any = |beginnings: &[&str]| beginnings.iter().any(|beginning| message.starts_with(beginning));
     if any(&["deadlock detected", "could not serialize access"]) {

@@ -6,6 +6,7 @@ use crate::unit_of_work::{UnitOfWork, one_environment};
 use crate::value::{column, distinct, instants};
 use async_trait::async_trait;
 use canopy_domain::hierarchy::create::{NodeFacts, ParentFact};
+use canopy_domain::hierarchy::remove::NodeUses;
 use canopy_domain::hierarchy::schema_change::{ShapeEdge, TreeShape};
 use canopy_domain::port::reader::NodeReader;
 use canopy_domain::port::writer::NodeWriter;
@@ -77,8 +78,9 @@ impl Standing for Shape {
     }
 }
 
-/// Each node before those below it, with its depth; siblings keep the order in which they come.
-fn depth_first<T: Standing>(nodes: Vec<T>) -> Vec<(usize, T)> {
+/// Each node before those below it, with its depth; siblings keep the order in which they come. Those below `above` come
+/// first.
+fn depth_first<T: Standing>(nodes: Vec<T>, above: Option<NodeId>) -> Vec<(usize, T)> {
     let mut below: HashMap<Option<NodeId>, Vec<T>> = HashMap::new();
     let mut ordered = Vec::with_capacity(nodes.len());
     for node in nodes {
@@ -88,12 +90,17 @@ fn depth_first<T: Standing>(nodes: Vec<T>) -> Vec<(usize, T)> {
     let push = |depth, children: Option<Vec<T>>, waiting: &mut Vec<(usize, T)>| {
         waiting.extend(children.into_iter().flatten().rev().map(|child| (depth, child)));
     };
-    push(1, below.remove(&None), &mut waiting);
+    push(1, below.remove(&above), &mut waiting);
     while let Some((depth, node)) = waiting.pop() {
         push(depth + 1, below.remove(&Some(node.id())), &mut waiting);
         ordered.push((depth, node));
     }
     ordered
+}
+
+/// A statement about one node: its first two parameters are given here.
+fn about(sql: &'static str, environment: EnvironmentId, id: NodeId) -> Statement<'static> {
+    Statement::new(sql).bind(environment.as_uuid()).bind(id.as_uuid())
 }
 
 #[async_trait]
@@ -117,9 +124,7 @@ impl NodeReader for UnitOfWork {
     }
 
     async fn node(&mut self, environment: EnvironmentId, id: NodeId) -> Result<Option<Node>, StoreError> {
-        let select = Statement::new(select!("AND id = $2"))
-            .bind(environment.as_uuid())
-            .bind(id.as_uuid());
+        let select = about(select!("AND id = $2"), environment, id);
         select.first(self.link()?, "nodes", node).await
     }
 
@@ -144,7 +149,70 @@ impl NodeReader for UnitOfWork {
     async fn nodes(&mut self, environment: EnvironmentId) -> Result<Vec<Node>, StoreError> {
         let select = Statement::new(select!("ORDER BY slug")).bind(environment.as_uuid());
         let nodes: Vec<Node> = select.all(self.link()?, "nodes", node).await?;
-        Ok(depth_first(nodes).into_iter().map(|(_, node)| node).collect())
+        Ok(depth_first(nodes, None).into_iter().map(|(_, node)| node).collect())
+    }
+
+    async fn children(&mut self, environment: EnvironmentId, id: NodeId) -> Result<Vec<Node>, StoreError> {
+        let select = about(select!("AND parent_id = $2 ORDER BY slug"), environment, id);
+        select.all(self.link()?, "nodes", node).await
+    }
+
+    async fn ancestors(&mut self, environment: EnvironmentId, id: NodeId) -> Result<Vec<Node>, StoreError> {
+        const SELECT: &str = concat!(
+            "WITH RECURSIVE way (id, step) AS ( \
+                 SELECT o.parent_id, 1 FROM nodes AS o WHERE o.environment_id = $1 AND o.id = $2 \
+               UNION ALL \
+                 SELECT above.parent_id, way.step + 1 FROM way JOIN nodes AS above \
+                 ON above.environment_id = $1 AND above.id = way.id WHERE way.step < 1000) \
+             SELECT n.* FROM way CROSS JOIN LATERAL (",
+            select!("AND id = way.id OFFSET 0"),
+            ") AS n ORDER BY way.step DESC"
+        );
+        about(SELECT, environment, id).all(self.link()?, "nodes", node).await
+    }
+
+    async fn subtree(&mut self, environment: EnvironmentId, id: NodeId) -> Result<Vec<Node>, StoreError> {
+        // `OFFSET 0` has the nodes below each node, and each node itself, looked up by key. `UNION` takes each once, so that
+        // a circle ends too.
+        const SELECT: &str = concat!(
+            "WITH RECURSIVE tree (id) AS ( \
+                 SELECT o.id FROM nodes AS o WHERE o.environment_id = $1 AND o.id = $2 \
+               UNION \
+                 SELECT below.id FROM tree CROSS JOIN LATERAL (SELECT o.id FROM nodes AS o \
+                 WHERE o.environment_id = $1 AND o.parent_id = tree.id OFFSET 0) AS below) \
+             SELECT n.* FROM tree CROSS JOIN LATERAL (",
+            select!("AND id = tree.id OFFSET 0"),
+            ") AS n ORDER BY n.slug"
+        );
+        let select = about(SELECT, environment, id);
+        let nodes: Vec<Node> = select.all(self.link()?, "nodes", node).await?;
+        let above = nodes.iter().find(|node| node.id == id).and_then(|node| node.parent);
+        Ok(depth_first(nodes, above).into_iter().map(|(_, node)| node).collect())
+    }
+
+    async fn subtree_height(&mut self, environment: EnvironmentId, id: NodeId) -> Result<usize, StoreError> {
+        const SELECT: &str = "WITH RECURSIVE tree (id, level) AS ( \
+                 SELECT o.id, 1::bigint FROM nodes AS o WHERE o.environment_id = $1 AND o.id = $2 \
+               UNION ALL \
+                 SELECT below.id, tree.level + 1 FROM tree CROSS JOIN LATERAL (SELECT o.id FROM nodes AS o \
+                 WHERE o.environment_id = $1 AND o.parent_id = tree.id OFFSET 0) AS below WHERE tree.level < 1000) \
+             SELECT coalesce(max(level), 0) FROM tree";
+        about(SELECT, environment, id)
+            .one(self.link()?, "nodes", |row| row.count(0))
+            .await
+    }
+
+    async fn node_uses(&mut self, environment: EnvironmentId, id: NodeId) -> Result<NodeUses, StoreError> {
+        const SELECT: &str = "SELECT (SELECT count(*) FROM nodes WHERE environment_id = $1 AND parent_id = $2), \
+             (SELECT count(*) FROM assignments WHERE environment_id = $1 AND node_id = $2)";
+        about(SELECT, environment, id)
+            .one(self.link()?, "nodes", |row| {
+                Ok(NodeUses {
+                    children: row.count(0)?,
+                    assignments: row.count(1)?,
+                })
+            })
+            .await
     }
 
     async fn node_facts(
@@ -211,7 +279,7 @@ impl NodeReader for UnitOfWork {
             })
         };
         let nodes: Vec<Shape> = select.all(self.link()?, "nodes", read).await?;
-        let nodes = depth_first(nodes);
+        let nodes = depth_first(nodes, None);
         let no_root = || StoreError::Corrupt(format!("environment {environment} has no root"));
         let (_, root) = nodes.first().ok_or_else(no_root)?;
         let types: HashMap<NodeId, &NodeType> = nodes.iter().map(|(_, node)| (node.id, &node.node_type)).collect();

@@ -83,10 +83,14 @@ impl Opener {
         if config.get_application_name().is_none() {
             config.application_name(&options.application_name);
         }
+        // Diesel passes on the words of most errors and not their codes. So the words should be those of one language,
+        // which not every user may choose. See [`translate`].
+        let language = "DO $$ BEGIN PERFORM set_config('lc_messages', 'C', false); \
+             EXCEPTION WHEN insufficient_privilege THEN NULL; END $$";
         // Statements with few values are planned once, and never to read a table from end to end: it may have been small
         // when they were. See [`Link::plan_for_values`] for the others.
         let settings = format!(
-            "SET statement_timeout = {}; SET lock_timeout = {}; SET idle_in_transaction_session_timeout = {}; \
+            "{language}; SET statement_timeout = {}; SET lock_timeout = {}; SET idle_in_transaction_session_timeout = {}; \
              SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off; SET jit = off",
             options.statement_timeout.as_millis(),
             options.lock_timeout.as_millis(),

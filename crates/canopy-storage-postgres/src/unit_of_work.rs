@@ -109,7 +109,8 @@ impl UnitOfWork {
         let link = self.link()?;
         let runs = statements.iter().map(|sql| {
             let delete = Statement::new(sql).bind(ids.to_vec()).bind(environment.as_uuid());
-            delete.execute(link)
+            // For any values, as inserts are: what hangs on a row is looked for once for each.
+            delete.for_any_values().execute(link)
         });
         future::try_join_all(runs).await.map(|_| ())
     }

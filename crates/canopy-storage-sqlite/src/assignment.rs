@@ -8,7 +8,7 @@ use crate::tenancy::place;
 use crate::unit_of_work::UnitOfWork;
 use async_trait::async_trait;
 use canopy_domain::assignment::bulk_create::{AssignableRole, AssignmentFacts};
-use canopy_domain::assignment::listing::{AssignmentQuery, AssignmentSummary, AssignmentView};
+use canopy_domain::assignment::listing::{AssignmentQuery, AssignmentSummary, AssignmentView, NodeAssignmentSummary};
 use canopy_domain::port::reader::AssignmentReader;
 use canopy_domain::port::writer::AssignmentWriter;
 use canopy_domain::port::{StoreError, Unique};
@@ -214,6 +214,31 @@ impl AssignmentReader for UnitOfWork {
         .await
     }
 
+    async fn assignments_at(
+        &mut self,
+        environment: EnvironmentId,
+        nodes: &[NodeId],
+    ) -> Result<Vec<Assignment>, StoreError> {
+        static SELECT: LazyLock<String> = LazyLock::new(|| {
+            format!(
+                "{} SELECT {ASSIGNMENT} FROM given CROSS JOIN assignments AS s \
+                 ON s.environment_id = ?3 AND s.node_id = given.id ORDER BY s.id",
+                IDS.given()
+            )
+        });
+        if nodes.is_empty() {
+            return Ok(vec![]);
+        }
+        let nodes = Packed::distinct_ids(nodes.iter().map(NodeId::as_bytes));
+        self.run(move |c| {
+            nodes
+                .statement(&SELECT)
+                .bind(environment.as_bytes())
+                .all(c, "assignments", assignment)
+        })
+        .await
+    }
+
     async fn assignments_naming(
         &mut self,
         environment: EnvironmentId,
@@ -280,6 +305,16 @@ impl AssignmentReader for UnitOfWork {
         now: Timestamp,
     ) -> Result<AssignmentSummary, StoreError> {
         self.run(move |c| listing::summary(c, environment, now)).await
+    }
+
+    async fn node_assignment_summary(
+        &mut self,
+        environment: EnvironmentId,
+        node: NodeId,
+        now: Timestamp,
+    ) -> Result<NodeAssignmentSummary, StoreError> {
+        self.run(move |c| listing::node_summary(c, environment, node, now))
+            .await
     }
 }
 

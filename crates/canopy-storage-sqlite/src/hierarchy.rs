@@ -7,6 +7,7 @@ use crate::statement::{Row, Statement};
 use crate::unit_of_work::UnitOfWork;
 use async_trait::async_trait;
 use canopy_domain::hierarchy::create::{NodeFacts, ParentFact};
+use canopy_domain::hierarchy::remove::NodeUses;
 use canopy_domain::hierarchy::schema_change::{ShapeEdge, TreeShape};
 use canopy_domain::port::reader::NodeReader;
 use canopy_domain::port::writer::NodeWriter;
@@ -19,8 +20,18 @@ use serde_json::Value as Json;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::LazyLock;
 
-const NODE: &str = "SELECT id, environment_id, parent_id, node_type, name, slug, status, metadata, version, created_at, \
-                    updated_at FROM nodes";
+const COLUMNS: &str = "n.id, n.environment_id, n.parent_id, n.node_type, n.name, n.slug, n.status, n.metadata, n.version, \
+                       n.created_at, n.updated_at";
+
+/// The rows of nodes that a condition picks.
+fn select(condition: &str) -> String {
+    format!("SELECT {COLUMNS} FROM nodes AS n WHERE n.environment_id = ?1 AND {condition}")
+}
+
+/// The beginning of a statement: the ids of node `?2` and of all that stands below it, in `tree`. Each once, so that a circle,
+/// which only damage can make, ends too.
+const TREE: &str = "WITH RECURSIVE tree(id) AS (SELECT id FROM nodes WHERE environment_id = ?1 AND id = ?2 UNION \
+                    SELECT nodes.id FROM tree JOIN nodes ON nodes.environment_id = ?1 AND nodes.parent_id = tree.id)";
 
 fn node(row: &Row<'_, '_>) -> Result<Node, StoreError> {
     Ok(Node {
@@ -188,14 +199,14 @@ fn taken(
     statement.all(c, "nodes", |row| Ok((row.id(0)?, row.text(1, Slug::parse)?)))
 }
 
-/// Puts each node before those below it, siblings in the order in which they come.
-fn depth_first(nodes: Vec<Node>) -> Result<Vec<Node>, StoreError> {
+/// Puts each node before those below it, siblings in the order in which they come; those below `above` come first.
+fn depth_first(nodes: Vec<Node>, above: Option<NodeId>) -> Result<Vec<Node>, StoreError> {
     let count = nodes.len();
     let mut below: HashMap<Option<NodeId>, Vec<Node>> = HashMap::new();
     for node in nodes.into_iter().rev() {
         below.entry(node.parent).or_default().push(node);
     }
-    let mut waiting = below.remove(&None).unwrap_or_default();
+    let mut waiting = below.remove(&above).unwrap_or_default();
     let mut ordered = Vec::with_capacity(count);
     while let Some(node) = waiting.pop() {
         waiting.extend(below.remove(&Some(node.id)).unwrap_or_default());
@@ -208,6 +219,11 @@ fn depth_first(nodes: Vec<Node>) -> Result<Vec<Node>, StoreError> {
             "nodes that no way leads to from the root".to_owned(),
         ))
     }
+}
+
+/// A statement about one node: its first two parameters are given here.
+fn about<'a>(sql: &'a str, environment: &'a EnvironmentId, id: &'a NodeId) -> Statement<'a> {
+    Statement::new(sql).bind(environment.as_bytes()).bind(id.as_bytes())
 }
 
 #[async_trait]
@@ -229,8 +245,7 @@ impl NodeReader for UnitOfWork {
 
     async fn root_node(&mut self, environment: EnvironmentId) -> Result<Option<Node>, StoreError> {
         self.run(move |c| {
-            let sql = format!("{NODE} WHERE environment_id = ?1 AND parent_id IS NULL");
-            Statement::new(&sql)
+            Statement::new(&select("n.parent_id IS NULL"))
                 .bind(environment.as_bytes())
                 .first(c, "nodes", node)
         })
@@ -238,12 +253,8 @@ impl NodeReader for UnitOfWork {
     }
 
     async fn node(&mut self, environment: EnvironmentId, id: NodeId) -> Result<Option<Node>, StoreError> {
-        self.run(move |c| {
-            let sql = format!("{NODE} WHERE environment_id = ?1 AND id = ?2");
-            let statement = Statement::new(&sql).bind(environment.as_bytes()).bind(id.as_bytes());
-            statement.first(c, "nodes", node)
-        })
-        .await
+        self.run(move |c| about(&select("n.id = ?2"), &environment, &id).first(c, "nodes", node))
+            .await
     }
 
     async fn environments_with_node(
@@ -271,12 +282,70 @@ impl NodeReader for UnitOfWork {
 
     async fn nodes(&mut self, environment: EnvironmentId) -> Result<Vec<Node>, StoreError> {
         self.run(move |c| {
-            let sql = format!("{NODE} WHERE environment_id = ?1 ORDER BY slug");
-            depth_first(
-                Statement::new(&sql)
-                    .bind(environment.as_bytes())
-                    .all(c, "nodes", node)?,
-            )
+            let sql = select("true ORDER BY n.slug");
+            let nodes = Statement::new(&sql)
+                .bind(environment.as_bytes())
+                .all(c, "nodes", node)?;
+            depth_first(nodes, None)
+        })
+        .await
+    }
+
+    async fn children(&mut self, environment: EnvironmentId, id: NodeId) -> Result<Vec<Node>, StoreError> {
+        self.run(move |c| about(&select("n.parent_id = ?2 ORDER BY n.slug"), &environment, &id).all(c, "nodes", node))
+            .await
+    }
+
+    async fn ancestors(&mut self, environment: EnvironmentId, id: NodeId) -> Result<Vec<Node>, StoreError> {
+        let sql = format!(
+            "WITH RECURSIVE way(id, step) AS (SELECT parent_id, 1 FROM nodes WHERE environment_id = ?1 AND id = ?2 UNION ALL \
+             SELECT nodes.parent_id, step + 1 FROM way JOIN nodes ON nodes.environment_id = ?1 AND nodes.id = way.id \
+             WHERE step < {}) \
+             SELECT {COLUMNS} FROM way CROSS JOIN nodes AS n ON n.environment_id = ?1 AND n.id = way.id ORDER BY step DESC",
+            HierarchySchema::MAX_DEPTH
+        );
+        self.run(move |c| about(&sql, &environment, &id).all(c, "nodes", node))
+            .await
+    }
+
+    async fn subtree(&mut self, environment: EnvironmentId, id: NodeId) -> Result<Vec<Node>, StoreError> {
+        let sql = format!(
+            "{TREE} {}",
+            select("n.id IN (SELECT tree.id FROM tree) ORDER BY n.slug")
+        );
+        self.run(move |c| {
+            let nodes: Vec<Node> = about(&sql, &environment, &id).all(c, "nodes", node)?;
+            let above = nodes.iter().find(|node| node.id == id).and_then(|node| node.parent);
+            depth_first(nodes, above)
+        })
+        .await
+    }
+
+    async fn subtree_height(&mut self, environment: EnvironmentId, id: NodeId) -> Result<usize, StoreError> {
+        let sql = format!(
+            "WITH RECURSIVE tree(id, level) AS (SELECT id, 1 FROM nodes WHERE environment_id = ?1 AND id = ?2 UNION ALL \
+             SELECT nodes.id, level + 1 FROM tree JOIN nodes ON nodes.environment_id = ?1 AND nodes.parent_id = tree.id \
+             WHERE level < {}) SELECT ?2, coalesce(max(level), 0) FROM tree",
+            HierarchySchema::MAX_DEPTH
+        );
+        self.run(move |c| {
+            let height = about(&sql, &environment, &id).first(c, "nodes", |row| row.depth(1))?;
+            Ok(height.unwrap_or_default())
+        })
+        .await
+    }
+
+    async fn node_uses(&mut self, environment: EnvironmentId, id: NodeId) -> Result<NodeUses, StoreError> {
+        const SELECT: &str = "SELECT ?2, (SELECT count(*) FROM nodes WHERE environment_id = ?1 AND parent_id = ?2), \
+                              (SELECT count(*) FROM assignments WHERE environment_id = ?1 AND node_id = ?2)";
+        self.run(move |c| {
+            let uses = about(SELECT, &environment, &id).first(c, "nodes", |row| {
+                Ok(NodeUses {
+                    children: row.count(1)?,
+                    assignments: row.count(2)?,
+                })
+            })?;
+            Ok(uses.unwrap_or_default())
         })
         .await
     }
@@ -393,6 +462,7 @@ impl NodeWriter for UnitOfWork {
     }
 
     async fn delete_nodes(&mut self, environment: EnvironmentId, ids: &[NodeId]) -> Result<(), StoreError> {
+        // Foreign keys are looked at when the statement ends, so parents and children may go together.
         static DELETE: LazyLock<String> = LazyLock::new(|| {
             format!(
                 "{} DELETE FROM nodes WHERE environment_id = ?3 AND id IN (SELECT id FROM given)",
@@ -404,10 +474,8 @@ impl NodeWriter for UnitOfWork {
         }
         let ids = Packed::ids(ids.iter().map(NodeId::as_bytes));
         self.run(move |c| {
-            ids.statement(&DELETE)
-                .bind(environment.as_bytes())
-                .execute(c)
-                .map(|_| ())
+            let delete = ids.statement(&DELETE).bind(environment.as_bytes());
+            delete.execute(c).map(|_| ())
         })
         .await
     }

@@ -114,6 +114,10 @@ async fn counts(size: usize) -> Vec<(&'static str, u64)> {
     let held_ids: Vec<_> = held.iter().map(|one| one.id).collect();
     assert_eq!(tx.assignments(id, &held_ids).await.unwrap(), held);
     count("assignments");
+    assert_eq!(tx.assignments_at(id, &parents).await.unwrap().len(), size);
+    count("assignments_at");
+    assert_eq!(tx.subtree(id, world.development.eu.id).await.unwrap().len(), size + 3);
+    count("subtree");
     tx.update_assignments(&held).await.unwrap();
     count("update_assignments");
     let mut record = maker.record(place.account, &[]);

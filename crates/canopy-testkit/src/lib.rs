@@ -6,7 +6,7 @@
 //! - [`fixture`]: valid things to fill stores with, one by one or as a small [`World`](fixture::World).
 //! - [`history`]: whether a serial order explains what clients were answered at the same time.
 //! - `postgres` (with the feature of that name): a throw-away cluster, and a database for each test.
-//! - [`sequence`]: random operations that two stores must answer alike.
+//! - [`sequence`]: random operations that all stores must answer alike.
 //! - [`workload`]: the environments and questions of every benchmark.
 //! - `server` (feature `server`): the whole service on a free port.
 

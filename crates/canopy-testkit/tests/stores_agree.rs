@@ -2,30 +2,56 @@
 
 #![expect(clippy::expect_used, reason = "a test without a store is a failed test")]
 
+use canopy_domain::port::Store;
 use canopy_storage_memory::MemoryStore;
 use canopy_storage_sqlite::SqliteStore;
+use canopy_testkit::postgres::store;
 use canopy_testkit::sequence::{Unit, any_units, same_outcome};
 use proptest::test_runner::{Config, TestCaseError, TestRunner};
+use std::ops::Range;
 use tokio::runtime::Runtime;
 
-fn agree(runtime: &Runtime, units: &[Unit]) -> Result<(), TestCaseError> {
-    let (memory, sqlite) = (MemoryStore::new(), SqliteStore::temporary().expect("a temporary store"));
-    let outcome = runtime.block_on(same_outcome(&memory, &sqlite, units));
-    outcome.map_err(|difference| TestCaseError::fail(format!("one is memory, two is SQLite; {difference}")))
+fn check(cases: u32, units: Range<usize>, agree: impl Fn(&[Unit]) -> Result<(), TestCaseError>) {
+    // `PROPTEST_CASES` asks for more.
+    let asked = Config::default();
+    let config = Config {
+        cases: if asked.cases == 256 { cases } else { asked.cases },
+        max_shrink_iters: 100,
+        failure_persistence: None,
+        ..asked
+    };
+    let outcome = TestRunner::new(config).run(&any_units(units), |units| agree(&units));
+    if let Err(error) = outcome {
+        panic!("{error}");
+    }
+}
+
+async fn agree(stores: &[&dyn Store], units: &[Unit]) -> Result<(), TestCaseError> {
+    let outcome = same_outcome(stores, units).await;
+    outcome
+        .map_err(|difference| TestCaseError::fail(format!("0 is memory, 1 is SQLite, 2 is PostgreSQL; {difference}")))
+}
+
+fn files() -> (MemoryStore, SqliteStore) {
+    (MemoryStore::new(), SqliteStore::temporary().expect("a temporary store"))
 }
 
 #[test]
 fn sqlite_does_what_the_memory_does() {
     let runtime = Runtime::new().unwrap();
-    // `PROPTEST_CASES` asks for more.
-    let asked = Config::default();
-    let config = Config {
-        cases: if asked.cases == 256 { 16 } else { asked.cases },
-        failure_persistence: None,
-        ..asked
-    };
-    let outcome = TestRunner::new(config).run(&any_units(1..12), |units| agree(&runtime, &units));
-    if let Err(error) = outcome {
-        panic!("{error}");
-    }
+    check(16, 1..12, |units| {
+        let (memory, sqlite) = files();
+        runtime.block_on(agree(&[&memory, &sqlite], units))
+    });
+}
+
+#[test]
+fn all_three_stores_do_the_same() {
+    let runtime = Runtime::new().unwrap();
+    check(3, 1..8, |units| {
+        runtime.block_on(async {
+            let ((memory, sqlite), postgres) = (files(), store().await);
+            agree(&[&memory, &sqlite, &postgres], units).await
+        })
+    });
 }

@@ -249,6 +249,27 @@ impl Decisions {
         }
     }
 
+    /// Asks a shared store how far the environments have come whose indexes are loaded: news may get lost, for example with
+    /// the process that had some to tell. A process calls this every few seconds beside [`follow`](Self::follow).
+    ///
+    /// # Errors
+    /// [`AppError::Store`] when the store cannot be asked.
+    pub async fn catch_up(&self) -> Result<(), AppError> {
+        let loaded: Vec<EnvironmentId> = {
+            let slots = self.slots.read().unwrap_or_else(PoisonError::into_inner);
+            slots.keys().copied().collect()
+        };
+        let Some(shared) = self.store.shared().filter(|_| !loaded.is_empty()) else {
+            return Ok(());
+        };
+        for (environment, revision) in shared.heads(&loaded).await? {
+            if let Some(slot) = self.slot(environment) {
+                slot.raise_floor(revision);
+            }
+        }
+        Ok(())
+    }
+
     fn hear(&self, news: News) {
         match news {
             News::Alive => {}

@@ -1,6 +1,7 @@
-//! Get a node.
+//! Get a node, or what stands around it.
 
 use crate::{App, AppError};
+use canopy_domain::port::ReadTx;
 use canopy_domain::{EnvironmentPlace, HierarchyError, Node, NodeId};
 
 /// The node.
@@ -8,10 +9,43 @@ use canopy_domain::{EnvironmentPlace, HierarchyError, Node, NodeId};
 /// # Errors
 /// [`HierarchyError::NodeNotFound`]; [`AppError::Store`].
 pub async fn run(app: &App, place: &EnvironmentPlace, id: NodeId) -> Result<Node, AppError> {
-    Ok(app
-        .read()
-        .await?
-        .node(place.environment, id)
-        .await?
-        .ok_or(HierarchyError::NodeNotFound)?)
+    known(app.read().await?.as_mut(), place, id).await
+}
+
+/// The node with all that stands below it, parents before their children, siblings by slug. The node comes first.
+///
+/// # Errors
+/// [`HierarchyError::NodeNotFound`]; [`AppError::Store`].
+pub async fn subtree(app: &App, place: &EnvironmentPlace, id: NodeId) -> Result<Vec<Node>, AppError> {
+    let found = app.read().await?.subtree(place.environment, id).await?;
+    if found.is_empty() {
+        return Err(HierarchyError::NodeNotFound.into());
+    }
+    Ok(found)
+}
+
+/// The nodes directly below the node, by slug.
+///
+/// # Errors
+/// [`HierarchyError::NodeNotFound`]; [`AppError::Store`].
+pub async fn children(app: &App, place: &EnvironmentPlace, id: NodeId) -> Result<Vec<Node>, AppError> {
+    let mut tx = app.read().await?;
+    known(tx.as_mut(), place, id).await?;
+    Ok(tx.children(place.environment, id).await?)
+}
+
+/// The nodes above the node, the root first.
+///
+/// # Errors
+/// [`HierarchyError::NodeNotFound`]; [`AppError::Store`].
+pub async fn ancestors(app: &App, place: &EnvironmentPlace, id: NodeId) -> Result<Vec<Node>, AppError> {
+    let mut tx = app.read().await?;
+    known(tx.as_mut(), place, id).await?;
+    Ok(tx.ancestors(place.environment, id).await?)
+}
+
+/// The node, which must be there.
+pub(super) async fn known(tx: &mut dyn ReadTx, place: &EnvironmentPlace, id: NodeId) -> Result<Node, AppError> {
+    let found = tx.node(place.environment, id).await?;
+    Ok(found.ok_or(HierarchyError::NodeNotFound)?)
 }

@@ -1,8 +1,11 @@
 use crate::world::{World, done, name, refused};
-use canopy_app::hierarchy::{bulk_create, change_schema, get_node, get_schema, list_nodes};
+use canopy_app::hierarchy::{
+    bulk_create, change_node, change_schema, get_node, get_schema, list_nodes, remove_node, revert,
+};
 use canopy_app::{AppError, BulkMode, tenancy};
-use canopy_domain::access::{DenialReason, Scope};
+use canopy_domain::access::{Change, DenialReason, Scope};
 use canopy_domain::bulk::Outcome;
+use canopy_domain::hierarchy::change::NodePatch;
 use canopy_domain::hierarchy::create::{NewNode, ParentName};
 use canopy_domain::*;
 use std::collections::{BTreeMap, BTreeSet};
@@ -159,4 +162,136 @@ async fn the_way_back_to_flat_is_another_call() {
     );
     let error = refused(model(AccessModel::Flat).await);
     assert!(matches!(error, AppError::Hierarchy(HierarchyError::RevertNeeded)));
+}
+
+/// Region A with teams B and C, and region D; their ids.
+async fn four(world: &World) -> [NodeId; 4] {
+    grow(world).await;
+    let items = [
+        node("a", ParentName::Id(world.root), "A"),
+        node("b", ParentName::Reference("a".into()), "B"),
+        node("c", ParentName::Reference("a".into()), "C"),
+        node("d", ParentName::Id(world.root), "D"),
+    ];
+    let made = done(&create(world, &items).await);
+    [0, 1, 2, 3].map(|place: usize| made[place].id)
+}
+
+async fn change(world: &World, id: NodeId, patch: &NodePatch, seen: Version) -> Result<Node, AppError> {
+    change_node::run(&world.app, &world.call, &world.place, id, patch, seen).await
+}
+
+async fn last_changes(world: &World) -> Vec<Change> {
+    let (revision, _) = world.history().await;
+    let before = Revision::new(revision.get() - 1);
+    let mut tx = world.store.read().await.unwrap();
+    tx.changes_since(world.place.environment, before, 1)
+        .await
+        .unwrap()
+        .remove(0)
+        .1
+}
+
+#[tokio::test]
+async fn a_move_is_one_change_and_what_changes_nothing_none() {
+    let world = World::new().await;
+    let [a, b, _, d] = four(&world).await;
+    let (revision, events) = world.history().await;
+    for (id, patch, seen) in [
+        (a, NodePatch::to(world.root), Version::FIRST),
+        (b, NodePatch::default(), Version::FIRST),
+    ] {
+        assert_eq!(change(&world, id, &patch, seen).await.unwrap().version, Version::FIRST);
+    }
+    for (id, patch, seen) in [
+        (a, NodePatch::to(b), Version::FIRST),
+        (a, NodePatch::to(d), Version::FIRST.next()),
+        (world.root, NodePatch::to(d), Version::FIRST.next()),
+    ] {
+        refused(change(&world, id, &patch, seen).await);
+    }
+    assert_eq!(world.history().await, (revision, events));
+    let moved = change(&world, a, &NodePatch::to(d), Version::FIRST).await.unwrap();
+    assert_eq!((moved.parent, moved.version), (Some(d), Version::FIRST.next()));
+    assert_eq!(world.history().await, (revision.next(), events + 1));
+    assert_eq!(last_changes(&world).await, [Change::NodePut((&moved).into())]);
+}
+
+#[tokio::test]
+async fn of_two_moves_that_would_close_a_circle_one_wins() {
+    let world = World::new().await;
+    let [a, _, _, d] = four(&world).await;
+    let (below_d, below_a) = (NodePatch::to(d), NodePatch::to(a));
+    let (one, other) = tokio::join!(
+        change(&world, a, &below_d, Version::FIRST),
+        change(&world, d, &below_a, Version::FIRST)
+    );
+    assert!(one.is_ok() != other.is_ok());
+    let lost = refused(one.and(other));
+    assert!(matches!(lost, AppError::Hierarchy(HierarchyError::Cycle)));
+    let tree = list_nodes::run(&world.app, &world.place).await.unwrap();
+    assert_eq!(tree.len(), 5, "every node hangs on the root");
+}
+
+#[tokio::test]
+async fn a_branch_goes_assignments_first_and_then_leaves_first() {
+    let world = World::new().await;
+    let (viewer, editor) = world.bootstrap().await;
+    let ada = world.members(&["ada"]).await[0];
+    let [a, b, c, d] = four(&world).await;
+    let at = |node, role| {
+        let mut item = world.item(ada, role);
+        item.key.node = node;
+        item
+    };
+    let held = done(&world.assign(&[at(a, viewer), at(c, editor), at(d, viewer)]).await);
+    let remove = |id, force| remove_node::run(&world.app, &world.call, &world.place, id, force, Version::FIRST);
+    let before = world.history().await;
+    let in_use = refused(remove(a, false).await);
+    let expected = HierarchyError::NodeInUse {
+        children: 2,
+        assignments: 1,
+    };
+    assert!(matches!(in_use, AppError::Hierarchy(error) if error == expected));
+    refused(remove(world.root, true).await);
+    assert_eq!(world.history().await, before);
+    remove(a, true).await.unwrap();
+    assert_eq!(world.history().await, (before.0.next(), before.1 + 1));
+    let expected = [
+        Change::GrantRemoved(held[0].id),
+        Change::GrantRemoved(held[1].id),
+        Change::NodeRemoved(c),
+        Change::NodeRemoved(b),
+        Change::NodeRemoved(a),
+    ];
+    assert_eq!(last_changes(&world).await, expected);
+    for (node, expected) in [(a, Some(DenialReason::NodeNotFound)), (d, None)] {
+        assert_eq!(world.denial(ada, "note.read", Scope::Node(node)).await, expected);
+    }
+}
+
+#[tokio::test]
+async fn a_revert_is_one_change_and_a_dry_run_none() {
+    let world = World::new().await;
+    let (viewer, _) = world.bootstrap().await;
+    let [ada, bob] = world.members(&["ada", "bob"]).await.try_into().unwrap();
+    let [_, b, ..] = four(&world).await;
+    let mut below = world.item(bob, viewer);
+    below.key.node = b;
+    world.assign(&[world.item(ada, viewer), below]).await;
+    let before = world.history().await;
+    let counts = revert::dry_run(&world.app, &world.place).await.unwrap();
+    assert_eq!(world.history().await, before);
+    assert_eq!(
+        revert::run(&world.app, &world.call, &world.place).await.unwrap(),
+        counts
+    );
+    assert_eq!(
+        (counts.moved, counts.nodes_deleted, counts.identities_gaining_reach),
+        (1, 4, 1)
+    );
+    assert_eq!(world.history().await, (before.0.next(), before.1 + 1));
+    assert_eq!(world.denial(bob, "note.read", Scope::Node(world.root)).await, None);
+    let again = refused(revert::run(&world.app, &world.call, &world.place).await);
+    assert!(matches!(again, AppError::Hierarchy(HierarchyError::AlreadyFlat)));
 }

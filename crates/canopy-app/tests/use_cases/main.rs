@@ -5,6 +5,8 @@ mod api_key;
 #[cfg(test)]
 mod assignment;
 #[cfg(test)]
+mod audit;
+#[cfg(test)]
 mod failure;
 #[cfg(test)]
 mod freshness;
@@ -13,6 +15,8 @@ mod hierarchy;
 #[cfg(test)]
 mod identity;
 #[cfg(test)]
+mod membership;
+#[cfg(test)]
 mod role;
 #[cfg(test)]
 mod scope;
@@ -20,5 +24,7 @@ mod scope;
 mod setup;
 #[cfg(test)]
 mod several_processes;
+#[cfg(test)]
+mod tenancy;
 #[cfg(test)]
 mod world;

@@ -211,6 +211,35 @@ async fn an_eventual_check_follows_the_news_and_is_refused_without_it() {
 }
 
 #[tokio::test]
+async fn news_that_got_lost_are_made_up_for() {
+    let shared = Shared::new();
+    let world = World::on(Arc::clone(&shared) as Arc<dyn Store>).await;
+    let (viewer, _) = world.bootstrap().await;
+    let other = second(&world);
+    let ada = world.members(&["ada"]).await[0];
+    let line = {
+        let other = other.clone();
+        tokio::spawn(async move { other.decisions().follow().await })
+    };
+    while shared.news.receiver_count() == 0 {
+        tokio::task::yield_now().await;
+    }
+    other.decisions().catch_up().await.unwrap();
+    assert!(!may_read(&other, &world, ada, Consistency::Eventual).await.unwrap());
+    shared.is_deaf.store(true, Ordering::SeqCst);
+    crate::world::done(&world.assign(&[world.item(ada, viewer)]).await);
+    assert!(
+        !may_read(&other, &world, ada, Consistency::Eventual).await.unwrap(),
+        "nothing told it"
+    );
+    other.decisions().catch_up().await.unwrap();
+    assert!(may_read(&other, &world, ada, Consistency::Eventual).await.unwrap());
+    shared.is_unreachable.store(true, Ordering::SeqCst);
+    assert!(other.decisions().catch_up().await.is_err());
+    line.abort();
+}
+
+#[tokio::test]
 async fn what_was_announced_while_the_line_was_down_is_known_once_it_is_up_again() {
     let shared = Shared::new();
     let world = World::on(Arc::clone(&shared) as Arc<dyn Store>).await;

@@ -11,6 +11,8 @@ words!(
         Name = "name",
         /// The role's name, case folded.
         Role = "role",
+        /// Direct before inherited; where no node is asked about, all are direct.
+        AccessType = "access_type",
         /// When the assignment was made.
         CreatedAt = "created_at",
     }
@@ -19,6 +21,8 @@ words!(
 /// Which assignments of an environment are listed, and how.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AssignmentQuery {
+    /// Only those that hold at a node.
+    pub held_at: Option<HeldAt>,
     /// Only those with this role.
     pub role: Option<RoleId>,
     /// Only those in this state at the asked instant.
@@ -34,6 +38,26 @@ pub struct AssignmentQuery {
     pub order: SortOrder,
     /// Which page.
     pub page: PageRequest,
+}
+
+/// The assignments that hold at a node: those made at it and at the nodes above.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HeldAt {
+    /// The node.
+    pub node: NodeId,
+    /// Only those made at it, or only those made above.
+    pub access_type: Option<AccessType>,
+}
+
+impl HeldAt {
+    /// How an assignment that is made at `source` comes to hold at the node, given that it does.
+    pub fn access_type_from(&self, source: NodeId) -> AccessType {
+        if source == self.node {
+            AccessType::Direct
+        } else {
+            AccessType::Inherited
+        }
+    }
 }
 
 /// An assignment with what people need to read it.
@@ -79,4 +103,20 @@ pub struct AssignmentSummary {
     pub expiring_soon: u64,
     /// How many roles are assigned at all.
     pub distinct_roles: u64,
+}
+
+/// How many identities [`NodeAssignmentSummary::recent`] has at the most.
+pub const RECENT_IDENTITIES: usize = 5;
+
+/// The assignments that hold at a node, in numbers.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct NodeAssignmentSummary {
+    /// By state.
+    pub counts: AssignmentSummary,
+    /// How many are made at the node.
+    pub direct: u64,
+    /// How many are made above.
+    pub inherited: u64,
+    /// Whose assignments were made last, newest first; each identity once, by its newest. Their ids break ties.
+    pub recent: Vec<IdentitySummary>,
 }

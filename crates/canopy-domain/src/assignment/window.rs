@@ -48,6 +48,15 @@ impl Window {
         self.to
     }
 
+    /// The smallest window that holds whenever this one or the other does.
+    #[must_use]
+    pub fn joined_with(&self, other: Self) -> Self {
+        Self {
+            from: self.from.min(other.from),
+            to: self.to.zip(other.to).map(|(one, two)| one.max(two)),
+        }
+    }
+
     /// Where an instant lies relative to the window.
     pub fn status_at(&self, now: Timestamp) -> AssignmentStatus {
         if now < self.from {

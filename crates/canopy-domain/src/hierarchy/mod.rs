@@ -1,6 +1,9 @@
 //! The tree of nodes of an environment, and the schema that says which types may stand where.
 
+pub mod change;
 pub mod create;
+pub mod remove;
+pub mod revert;
 mod schema;
 pub mod schema_change;
 
@@ -134,9 +137,29 @@ pub enum HierarchyError {
         /// The depth that the schema allows; the root has depth 1.
         max_depth: u8,
     },
+    /// The node would stand below itself.
+    #[error("a node cannot stand below itself")]
+    Cycle,
+    /// The root stays where it is.
+    #[error("the root can be neither moved nor deleted")]
+    RootStays,
     /// A sibling has the slug.
     #[error("a sibling of the node has this slug already")]
     SlugTaken,
+    /// Something hangs on a node that is to be deleted.
+    #[error("the node has children or assignments; delete it with `force` to remove all below it with it")]
+    NodeInUse {
+        /// How many nodes stand directly below it.
+        children: u64,
+        /// How many assignments are made at it.
+        assignments: u64,
+    },
+    /// The node was changed since the caller read it.
+    #[error("the node has been changed since it was read")]
+    NodeStale {
+        /// The version it has now.
+        current: Version,
+    },
     /// The new schema would be broken by nodes that exist.
     #[error("nodes of the environment break this schema")]
     SchemaInUse {
@@ -146,6 +169,9 @@ pub enum HierarchyError {
     /// The environment cannot become flat this way.
     #[error("an environment becomes flat only by `revert-to-flat`")]
     RevertNeeded,
+    /// There is nothing to revert.
+    #[error("the environment is flat already")]
+    AlreadyFlat,
     /// The environment was changed since the caller read it.
     #[error("the environment has been changed since it was read")]
     Stale {

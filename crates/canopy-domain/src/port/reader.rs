@@ -8,10 +8,11 @@ use super::StoreError;
 use crate::access::{Change, Snapshot, SubjectFact};
 use crate::api_key::{ApiKey, ApiKeyId, KeyDigest};
 use crate::assignment::bulk_create::AssignmentFacts;
-use crate::assignment::listing::{AssignmentQuery, AssignmentSummary, AssignmentView};
+use crate::assignment::listing::{AssignmentQuery, AssignmentSummary, AssignmentView, NodeAssignmentSummary};
 use crate::audit::listing::AuditQuery;
 use crate::audit::{AuditEventId, StoredAuditEvent};
 use crate::hierarchy::create::NodeFacts;
+use crate::hierarchy::remove::NodeUses;
 use crate::hierarchy::schema_change::TreeShape;
 use crate::identity::create::{IdentityFacts, TakenIdentifiers};
 use crate::identity::listing::{IdentityCounts, IdentityQuery};
@@ -129,6 +130,16 @@ pub trait NodeReader: Send {
     ) -> Result<Vec<EnvironmentId>, StoreError>;
     /// The whole tree, parents before their children, siblings by slug.
     async fn nodes(&mut self, environment: EnvironmentId) -> Result<Vec<Node>, StoreError>;
+    /// The nodes directly below a node, by slug.
+    async fn children(&mut self, environment: EnvironmentId, id: NodeId) -> Result<Vec<Node>, StoreError>;
+    /// The nodes above a node, the root first.
+    async fn ancestors(&mut self, environment: EnvironmentId, id: NodeId) -> Result<Vec<Node>, StoreError>;
+    /// A node with all that stands below it, parents before their children, siblings by slug.
+    async fn subtree(&mut self, environment: EnvironmentId, id: NodeId) -> Result<Vec<Node>, StoreError>;
+    /// How many levels a node has with all that stands below it: 1 where nothing does, 0 where there is no such node.
+    async fn subtree_height(&mut self, environment: EnvironmentId, id: NodeId) -> Result<usize, StoreError>;
+    /// What hangs on a node itself.
+    async fn node_uses(&mut self, environment: EnvironmentId, id: NodeId) -> Result<NodeUses, StoreError>;
     /// What [`create::plan`](crate::hierarchy::create::plan) needs to know of `parents`, and for each pair of `slugs` which
     /// slugs below that node are taken among those that equal the pair's slug or begin with it and a `-`.
     async fn node_facts(
@@ -198,6 +209,12 @@ pub trait AssignmentReader: Send {
         environment: EnvironmentId,
         ids: &[AssignmentId],
     ) -> Result<Vec<Assignment>, StoreError>;
+    /// The assignments that are made at these nodes, by id.
+    async fn assignments_at(
+        &mut self,
+        environment: EnvironmentId,
+        nodes: &[NodeId],
+    ) -> Result<Vec<Assignment>, StoreError>;
     /// The assignments that name one of these roles or one of these nodes, each once, by id.
     async fn assignments_naming(
         &mut self,
@@ -224,6 +241,13 @@ pub trait AssignmentReader: Send {
         environment: EnvironmentId,
         now: Timestamp,
     ) -> Result<AssignmentSummary, StoreError>;
+    /// How many assignments hold at a node, by state at `now` and by where they are made, and whose are the newest.
+    async fn node_assignment_summary(
+        &mut self,
+        environment: EnvironmentId,
+        node: NodeId,
+        now: Timestamp,
+    ) -> Result<NodeAssignmentSummary, StoreError>;
 }
 
 /// API keys.

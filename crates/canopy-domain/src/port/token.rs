@@ -1,7 +1,9 @@
 //! Access tokens.
 
+use super::StoreError;
 use crate::words::words;
 use crate::{AccountId, EnvironmentId, Timestamp};
+use async_trait::async_trait;
 
 words!(
     /// What kind of principal a token speaks for.
@@ -42,10 +44,19 @@ pub enum TokenError {
 }
 
 /// Verifies access tokens.
+#[async_trait]
 pub trait TokenVerifier: Send + Sync {
     /// Checks the signature and every claim of a token as of `now`.
     ///
     /// # Errors
     /// [`TokenError::Expired`] when the end has passed and nothing else is wrong, otherwise [`TokenError::Invalid`].
     fn verify(&self, token: &str, now: Timestamp) -> Result<TokenClaims, TokenError>;
+
+    /// Looks whether the key of a refused token has become known elsewhere. `true`: it has, verify again.
+    ///
+    /// # Errors
+    /// [`StoreError`] when that cannot be found out.
+    async fn look_for_key(&self, _token: &str) -> Result<bool, StoreError> {
+        Ok(false)
+    }
 }

@@ -16,3 +16,5 @@ mod oracle;
 mod reasons;
 #[cfg(test)]
 mod runs;
+#[cfg(test)]
+mod subtrees;

@@ -236,6 +236,7 @@ fn names(contents: &Contents) -> BTreeMap<String, Uuid> {
 
 fn snapshot(contents: &Contents, grants: Vec<GrantFact>) -> Snapshot {
     Snapshot {
+        keys: vec![],
         environment: contents.environment.id,
         revision: Revision::new(1),
         permissions: contents

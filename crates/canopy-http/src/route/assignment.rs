@@ -10,20 +10,21 @@ use crate::operation::Operation;
 use crate::problem::Problem;
 use crate::request::Request;
 use crate::wire::{
-    Batch, Instant, PageNumber, Patch, Search, ShownAccessType, ShownStatus, Take, Whole, page, request_body,
-    request_query,
+    Batch, Fault, Instant, PageNumber, Patch, Search, ShownAccessType, ShownStatus, Take, Whole, WireText, not_one_of,
+    page, request_body, request_query, words,
 };
 use canopy_app::BulkMode;
 use canopy_app::assignment::{bulk_create, bulk_remove, change_role, get, list, patch, remove};
 use canopy_domain::assignment::bulk_create::NewAssignment;
 use canopy_domain::assignment::change::{AssignmentPatch, Edge};
-use canopy_domain::assignment::listing::{AssignmentQuery, AssignmentSort, AssignmentView};
+use canopy_domain::assignment::listing::{AssignmentQuery, AssignmentSort, AssignmentView, IdentitySummary};
 use canopy_domain::{
     Assignment, AssignmentId, AssignmentKey, AssignmentStatus, EnvironmentPlace, IdentityId, NodeId, PageRequest,
     RoleId, SortOrder, Timestamp,
 };
 use serde::Serialize;
 use utoipa::ToSchema;
+use utoipa::openapi::schema::Object;
 use uuid::Uuid;
 
 pub(super) fn operations() -> Vec<Operation> {
@@ -138,7 +139,7 @@ pub(super) struct AssignmentRow {
 
 #[derive(Serialize, ToSchema)]
 #[schema(as = AssignmentRowIdentity)]
-struct RowIdentity {
+pub(super) struct RowIdentity {
     id: Uuid,
     first_name: String,
     last_name: String,
@@ -169,19 +170,25 @@ struct RowAssignment {
     created_at: Instant,
 }
 
+impl RowIdentity {
+    pub(super) fn of(identity: IdentitySummary) -> Self {
+        Self {
+            id: identity.id.as_uuid(),
+            name: format!("{} {}", identity.first_name, identity.last_name),
+            first_name: identity.first_name.to_string(),
+            last_name: identity.last_name.to_string(),
+            email: identity.email.to_string(),
+            avatar_url: identity.avatar_url.map(|url| url.to_string()),
+        }
+    }
+}
+
 impl AssignmentRow {
     pub(super) fn of(now: Timestamp) -> impl Fn(AssignmentView) -> Self {
         move |view| {
-            let (identity, assignment) = (view.identity, view.assignment);
+            let assignment = view.assignment;
             Self {
-                identity: RowIdentity {
-                    id: identity.id.as_uuid(),
-                    name: format!("{} {}", identity.first_name, identity.last_name),
-                    first_name: identity.first_name.to_string(),
-                    last_name: identity.last_name.to_string(),
-                    email: identity.email.to_string(),
-                    avatar_url: identity.avatar_url.map(|url| url.to_string()),
-                },
+                identity: RowIdentity::of(view.identity),
                 role: RowRole {
                     id: assignment.key.role.as_uuid(),
                     name: view.role_name.to_string(),
@@ -226,6 +233,33 @@ struct RoleChanged {
 
 impl Representation for RoleChanged {}
 
+/// What the assignments of a whole environment can be ordered by: among them all access is direct.
+#[derive(Debug)]
+struct AppWideSort(AssignmentSort);
+
+impl AppWideSort {
+    const ALL: [AssignmentSort; 3] = [AssignmentSort::Name, AssignmentSort::Role, AssignmentSort::CreatedAt];
+
+    fn words() -> impl Iterator<Item = &'static str> {
+        Self::ALL.iter().map(|one| one.as_str())
+    }
+}
+
+impl WireText for AppWideSort {
+    fn parse(text: &str) -> Result<Self, Fault> {
+        let found = Self::ALL.into_iter().find(|one| one.as_str() == text);
+        found.map(Self).ok_or_else(|| not_one_of(Self::words()))
+    }
+
+    fn describe() -> Object {
+        words(Self::words())
+    }
+
+    fn word(&self) -> Option<&'static str> {
+        Some(self.0.as_str())
+    }
+}
+
 request_query!(
     /// Which assignments, and how.
     struct ListAssignments {
@@ -236,7 +270,7 @@ request_query!(
         /// Only those whose identity (name or email), role or node contains this.
         q: Search = Search::none(),
         /// What to order by.
-        sort_by: AssignmentSort = AssignmentSort::CreatedAt,
+        sort_by: AppWideSort = AppWideSort(AssignmentSort::CreatedAt),
         /// In which direction.
         order: SortOrder = SortOrder::Ascending,
         /// Only those with this role.
@@ -336,11 +370,12 @@ async fn list_assignments(
     let (query, request) = request.take_query();
     let place = request.scope;
     let asked = AssignmentQuery {
+        held_at: None,
         role: query.role_id,
         status: query.status,
         source_node: query.source_node_id,
         search: query.q.folded(),
-        sort: query.sort_by,
+        sort: query.sort_by.0,
         order: query.order,
         page: page(query.page, query.take),
     };

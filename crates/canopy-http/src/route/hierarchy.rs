@@ -1,8 +1,11 @@
 //! The tree of nodes and its schema.
 
+mod people;
+mod revert;
+mod schema;
 mod tree;
 
-use crate::answer::{Created, Found, Representation};
+use crate::answer::{Created, Found, NoContent, Representation};
 use crate::bulk::{BulkAnswer, SentItems};
 use crate::error_code::ErrorCode as E;
 use crate::idempotency::Repeatable;
@@ -11,26 +14,52 @@ use crate::operation::Operation;
 use crate::problem::Problem;
 use crate::request::Request;
 use crate::wire::{
-    Batch, Components, Fault, Faults, Instant, Json, Name, Place, ShownNodeStatus, Whole, WireValue, object,
-    request_body,
+    Batch, Components, Fault, Faults, Given, Instant, Json, Name, Patch, Place, ShownNodeStatus, WireValue, object,
+    request_body, request_query,
 };
 use canopy_app::BulkMode;
-use canopy_app::hierarchy::{bulk_create, change_schema, get_node, get_schema, list_nodes};
+use canopy_app::hierarchy::{bulk_create, change_node, get_node, remove_node};
 use canopy_domain::bulk::Outcome;
+use canopy_domain::hierarchy::change::NodePatch;
 use canopy_domain::hierarchy::create::{NewNode, ParentName};
 use canopy_domain::{
-    ApplicationId, DisplayName, EnvironmentPlace, HierarchySchema, JsonObject, Node, NodeId, NodeType, SchemaError,
-    Slug, Version,
+    ApplicationId, DisplayName, EnvironmentPlace, JsonObject, Node, NodeId, NodeStatus, NodeType, Slug,
 };
 use serde::Serialize;
 use serde_json::value::RawValue;
-use std::collections::{BTreeMap, BTreeSet};
 use utoipa::ToSchema;
 use utoipa::openapi::{RefOr, Schema};
 use uuid::Uuid;
 
+pub(super) use schema::SchemaInput;
+
+/// The area under which these calls are shown.
+const TAG: &str = "Hierarchy";
+
 pub(super) fn operations() -> Vec<Operation> {
-    const TAG: &str = "Hierarchy";
+    [
+        nodes(),
+        tree::operations(),
+        people::operations(),
+        schema::operations(),
+        revert::operations(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
+fn nodes() -> Vec<Operation> {
+    const PLACE_RULES: &[E] = &[
+        E::NodeNotFound,
+        E::RootStays,
+        E::ParentNotFound,
+        E::NodeCycle,
+        E::UnknownNodeType,
+        E::ChildTypeNotAllowed,
+        E::MaxDepthExceeded,
+        E::NodeSlugTaken,
+    ];
     const NODE_RULES: &[E] = &[
         E::HierarchyFlat,
         E::ParentNotFound,
@@ -39,10 +68,6 @@ pub(super) fn operations() -> Vec<Operation> {
         E::MaxDepthExceeded,
     ];
     vec![
-        Operation::get("/nodes", "getTree")
-            .says(TAG, "Get the whole tree.")
-            .needs("node.read")
-            .by(get_tree),
         Operation::post("/nodes", "createNode")
             .says(TAG, "Make a node.")
             .needs("node.manage")
@@ -63,21 +88,24 @@ pub(super) fn operations() -> Vec<Operation> {
             .needs("node.read")
             .fails(&[E::NodeNotFound])
             .by(get_one),
-        Operation::get("/hierarchy-schema", "getHierarchySchema")
+        Operation::patch("/nodes/{nodeId}", "changeNode")
+            .says(TAG, "Change a node, or move it with all that stands below it.")
+            .needs("node.manage")
+            .fails(PLACE_RULES)
+            .by(patch_node),
+        Operation::delete("/nodes/{nodeId}", "deleteNode")
             .says(
                 TAG,
-                "Get the schema: which types of nodes there are and what may stand below what.",
-            )
-            .needs("node.read")
-            .by(get_hierarchy_schema),
-        Operation::patch("/hierarchy-schema", "changeHierarchySchema")
-            .says(
-                TAG,
-                "Replace the schema. `If-Match` takes the version of the environment.",
+                "Delete a node; with `force`, all nodes below it and all assignments at them too.",
             )
             .needs("node.manage")
-            .fails(&[E::SchemaInUse])
-            .by(patch_hierarchy_schema),
+            .fails(&[E::NodeNotFound, E::RootStays, E::NodeInUse])
+            .by(delete_node),
+        Operation::post("/nodes/{nodeId}/move", "moveNode")
+            .says(TAG, "Move a node with all that stands below it.")
+            .needs("node.manage")
+            .fails(PLACE_RULES)
+            .by(move_node),
     ]
 }
 
@@ -164,36 +192,6 @@ impl NodeDetail {
     }
 }
 
-/// A hierarchy schema.
-#[derive(Serialize, ToSchema)]
-struct HierarchySchemaOf {
-    node_types: Vec<String>,
-    /// For each type, the types that may stand directly below it.
-    allowed_children: BTreeMap<String, Vec<String>>,
-    /// How deep the tree may be; the root has depth 1.
-    max_depth: u8,
-    root_node_type: String,
-    /// The version of the environment, which a change must name.
-    version: u32,
-}
-
-impl HierarchySchemaOf {
-    fn of(schema: &HierarchySchema, version: Version) -> Self {
-        let texts = |types: &BTreeSet<NodeType>| types.iter().map(ToString::to_string).collect();
-        Self {
-            node_types: schema.node_types().iter().map(ToString::to_string).collect(),
-            allowed_children: schema
-                .allowed_children()
-                .iter()
-                .map(|(parent, children)| (parent.to_string(), texts(children)))
-                .collect(),
-            max_depth: schema.max_depth(),
-            root_node_type: schema.root_node_type().to_string(),
-            version: version.get(),
-        }
-    }
-}
-
 macro_rules! versioned {
     ($($type:ty),+) => {
         $(impl Representation for $type {
@@ -206,7 +204,7 @@ macro_rules! versioned {
     };
 }
 
-versioned!(NodeBody, NodeDetail, HierarchySchemaOf);
+versioned!(NodeBody, NodeDetail);
 
 request_body!(
     /// A node to make.
@@ -285,6 +283,54 @@ impl WireValue for NodeItem {
 }
 
 request_body!(
+    /// A change to a node.
+    struct ChangeNode {
+        /// Its name, as people read it.
+        name: Given<DisplayName>,
+        /// Its name in paths, unique among its siblings.
+        slug: Given<Slug>,
+        /// Inactive switches off access at the node and at all nodes below it.
+        status: Given<NodeStatus>,
+        /// What the customer keeps with it; null for nothing.
+        metadata: Patch<JsonObject>,
+        /// The node above.
+        parent_node_id: Given<NodeId>,
+    }
+);
+
+impl From<ChangeNode> for NodePatch {
+    fn from(body: ChangeNode) -> Self {
+        Self {
+            name: body.name.0,
+            slug: body.slug.0,
+            status: body.status.0,
+            metadata: match body.metadata {
+                Patch::Absent => None,
+                Patch::Null => Some(JsonObject::default()),
+                Patch::Value(metadata) => Some(metadata),
+            },
+            parent: body.parent_node_id.0,
+        }
+    }
+}
+
+request_body!(
+    /// Where a node goes.
+    struct MoveNode {
+        /// The node above.
+        parent_node_id: NodeId,
+    }
+);
+
+request_query!(
+    /// How a node is deleted.
+    struct DeleteNode {
+        /// Whether all nodes below it and all assignments at them go too.
+        force: bool = false,
+    }
+);
+
+request_body!(
     /// Nodes to make.
     struct BulkCreateNodes {
         /// The nodes.
@@ -295,88 +341,6 @@ request_body!(
         dry_run: bool = false,
     }
 );
-
-request_body!(
-    /// A hierarchy schema.
-    struct ChangeHierarchySchema {
-        /// The types of nodes.
-        node_types: Batch<NodeType>,
-        /// For each type, the types that may stand directly below it.
-        allowed_children: BTreeMap<NodeType, Vec<NodeType>>,
-        /// How deep the tree may be; the root has depth 1.
-        max_depth: Whole<1, { HierarchySchema::MAX_DEPTH as u32 }>,
-        /// The type of the root.
-        root_node_type: NodeType,
-    }
-);
-
-/// A schema that does not contradict itself.
-#[derive(Debug)]
-pub(super) struct SchemaInput(pub(super) HierarchySchema);
-
-impl WireValue for SchemaInput {
-    fn read(json: &Json<'_>, place: &Place<'_>, faults: &mut Faults) -> Option<Self> {
-        let body = ChangeHierarchySchema::read(json, place, faults)?;
-        let max_depth = u8::try_from(body.max_depth.0).unwrap_or(u8::MAX);
-        let listed = body.allowed_children;
-        let allowed = listed
-            .iter()
-            .map(|(parent, children)| (parent.clone(), children.iter().cloned().collect()));
-        let checked = HierarchySchema::new(body.node_types.0, allowed.collect(), max_depth, body.root_node_type);
-        checked
-            .map_err(|errors| note_contradictions(&errors, &listed, place, faults))
-            .map(Self)
-            .ok()
-    }
-
-    fn schema(components: &mut Components) -> RefOr<Schema> {
-        ChangeHierarchySchema::schema(components)
-    }
-}
-
-fn note_contradictions(
-    errors: &[SchemaError],
-    listed: &BTreeMap<NodeType, Vec<NodeType>>,
-    place: &Place<'_>,
-    faults: &mut Faults,
-) {
-    let types = Place::Member(place, "node_types");
-    let below = Place::Member(place, "allowed_children");
-    // Where each child was listed first; built once, since there may be many that are unknown.
-    let mut indexes: BTreeMap<(&NodeType, &NodeType), usize> = BTreeMap::new();
-    for (parent, children) in listed {
-        for (index, child) in children.iter().enumerate() {
-            indexes.entry((parent, child)).or_insert(index);
-        }
-    }
-    for error in errors {
-        let fault = |code| Fault::new(code, error.to_string());
-        match error {
-            SchemaError::NodeTypeCount => faults.add(&types, fault("too_many_items")),
-            SchemaError::RepeatedNodeType { index } => faults.add(&Place::Item(&types, *index), fault("repeated")),
-            SchemaError::UnknownRootType => {
-                faults.add(&Place::Member(place, "root_node_type"), fault("unknown_node_type"));
-            }
-            SchemaError::UnknownParentType { parent } => {
-                faults.add(&Place::Member(&below, parent.as_str()), fault("unknown_node_type"));
-            }
-            SchemaError::UnknownChildType { parent, child } => {
-                let index = indexes.get(&(parent, child)).copied().unwrap_or_default();
-                let parent = Place::Member(&below, parent.as_str());
-                faults.add(&Place::Item(&parent, index), fault("unknown_node_type"));
-            }
-            SchemaError::MaxDepth => faults.add(&Place::Member(place, "max_depth"), fault("out_of_range")),
-        }
-    }
-}
-
-async fn get_tree(request: Request<EnvironmentPlace>) -> Result<Found<tree::Tree>, Problem> {
-    let place = request.scope;
-    let nodes = request
-        .run(move |app, _| async move { list_nodes::run(&app, &place).await })
-        .await?;
-    Ok(Found(tree::Tree::of(nodes)))
-}
 
 async fn post_node(
     request: Request<EnvironmentPlace, (), (), Body<CreateNode>>,
@@ -441,29 +405,31 @@ async fn get_one(request: Request<EnvironmentPlace, NodeId>) -> Result<Found<Nod
     Ok(Found(NodeDetail::of(NodeBody::of(place.application)(node))))
 }
 
-async fn get_hierarchy_schema(request: Request<EnvironmentPlace>) -> Result<Found<HierarchySchemaOf>, Problem> {
-    let place = request.scope;
-    let (schema, version) = request
-        .run(move |app, _| async move { get_schema::run(&app, &place).await })
+type Change<T> = Request<EnvironmentPlace, NodeId, (), IfMatch<Body<T>>>;
+
+async fn patch_node(request: Change<ChangeNode>) -> Result<Found<NodeBody>, Problem> {
+    let (IfMatch { input, version }, request) = request.take_body();
+    let (place, id, patch) = (request.scope, request.id, NodePatch::from(input.0));
+    let changed = request
+        .run(move |app, call| async move { change_node::run(&app, &call, &place, id, &patch, version).await })
         .await?;
-    Ok(Found(HierarchySchemaOf::of(&schema, version)))
+    Ok(Found(NodeBody::of(place.application)(changed)))
 }
 
-async fn patch_hierarchy_schema(
-    request: Request<EnvironmentPlace, (), (), IfMatch<Body<SchemaInput>>>,
-) -> Result<Found<HierarchySchemaOf>, Problem> {
-    let (
-        IfMatch {
-            input: Body(SchemaInput(schema)),
-            version,
-        },
-        request,
-    ) = request.take_body();
-    let place = request.scope;
-    let changed = request.run(move |app, call| async move {
-        let version = change_schema::run(&app, &call, &place, &schema, version).await?;
-        Ok((schema, version))
-    });
-    let (schema, version) = changed.await?;
-    Ok(Found(HierarchySchemaOf::of(&schema, version)))
+async fn move_node(request: Change<MoveNode>) -> Result<Repeatable<Found<NodeBody>>, Problem> {
+    let (IfMatch { input, version }, request) = request.take_body();
+    let (place, id, patch) = (request.scope, request.id, NodePatch::to(input.0.parent_node_id));
+    let change = move |app, call| async move { change_node::run(&app, &call, &place, id, &patch, version).await };
+    let show = NodeBody::of(place.application);
+    request.write(change, move |node| Ok(Found(show(node)))).await
+}
+
+async fn delete_node(
+    request: Request<EnvironmentPlace, NodeId, DeleteNode, IfMatch<()>>,
+) -> Result<NoContent, Problem> {
+    let (place, id, force, version) = (request.scope, request.id, request.query.force, request.body.version);
+    request
+        .run(move |app, call| async move { remove_node::run(&app, &call, &place, id, force, version).await })
+        .await?;
+    Ok(NoContent)
 }

@@ -36,6 +36,11 @@ impl VerifiedTokens {
         })
     }
 
+    /// Forgets all tokens.
+    pub(super) fn forget(&self) {
+        self.claims.write().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
     /// Remembers a token. When there is no room, those that have expired go first, then all.
     pub(super) fn remember(&self, fingerprint: Fingerprint, claims: &TokenClaims, now: Timestamp) {
         let mut known = self.claims.write().unwrap_or_else(PoisonError::into_inner);

@@ -1,5 +1,7 @@
 //! Keys that tokens may be signed with. Each is pinned to one algorithm and to the principals it may vouch for.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use canopy_domain::port::PrincipalKind;
 use jsonwebtoken::errors::Error as JwtError;
 use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, JwkSet, KeyAlgorithm, PublicKeyUse};
@@ -122,6 +124,15 @@ impl VerificationKey {
         }
         let key = DecodingKey::from_jwk(jwk).ok()?;
         Some(Self::new(jwk.common.key_id.clone(), key, algorithm))
+    }
+
+    /// The 32 bytes of an Ed25519 public key, which tokens call `id`.
+    ///
+    /// # Errors
+    /// [`KeyError::Crypto`] when the crypto library refuses them.
+    pub fn from_ed25519(id: String, public: &[u8; 32]) -> Result<Self, KeyError> {
+        let key = DecodingKey::from_ed_components(&URL_SAFE_NO_PAD.encode(public))?;
+        Ok(Self::new(Some(id), key, Algorithm::EdDSA))
     }
 
     /// A secret shared with the issuer (`HS256`).

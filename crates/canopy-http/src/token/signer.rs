@@ -2,9 +2,11 @@
 
 use super::claims::{Audience, Claims};
 use super::{KeyError, TokenParties, VerificationKey, prove_provider};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use canopy_domain::Timestamp;
-use canopy_domain::port::{PrincipalKind, TokenClaims};
-use jsonwebtoken::jwk::{Jwk, ThumbprintHash};
+use canopy_domain::port::{PrincipalKind, SigningKey, TokenClaims};
+use jsonwebtoken::jwk::{AlgorithmParameters, Jwk, ThumbprintHash};
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header};
 
 /// The DER of a PKCS#8 Ed25519 key (RFC 8410, version 1) up to its 32 bytes of seed.
@@ -17,6 +19,8 @@ pub struct TokenSigner {
     parties: TokenParties,
     key: EncodingKey,
     public: VerificationKey,
+    kid: String,
+    public_bytes: [u8; 32],
 }
 
 impl core::fmt::Debug for TokenSigner {
@@ -24,7 +28,7 @@ impl core::fmt::Debug for TokenSigner {
         f.debug_struct("TokenSigner")
             .field("parties", &self.parties)
             .field("key", &self.public)
-            .finish()
+            .finish_non_exhaustive()
     }
 }
 
@@ -53,11 +57,18 @@ impl TokenSigner {
         let jwk = Jwk::from_encoding_key(&key, Algorithm::EdDSA)?;
         let id = jwk.thumbprint(ThumbprintHash::SHA256)?;
         let everybody = PrincipalKind::ALL;
-        let public = VerificationKey::new(Some(id), DecodingKey::from_jwk(&jwk)?, Algorithm::EdDSA);
+        let public = VerificationKey::new(Some(id.clone()), DecodingKey::from_jwk(&jwk)?, Algorithm::EdDSA);
+        let AlgorithmParameters::OctetKeyPair(point) = &jwk.algorithm else {
+            return Err(KeyError::PrivateKey);
+        };
+        let public_bytes = URL_SAFE_NO_PAD.decode(&point.x).ok();
+        let public_bytes = public_bytes.and_then(|bytes| bytes.try_into().ok());
         Ok(Self {
             parties,
             key,
             public: public.vouching_for(everybody),
+            kid: id,
+            public_bytes: public_bytes.ok_or(KeyError::PrivateKey)?,
         })
     }
 
@@ -66,13 +77,22 @@ impl TokenSigner {
         &self.public
     }
 
+    /// The same key, for other processes of the installation to be told.
+    pub fn public_key(&self, now: Timestamp) -> SigningKey {
+        SigningKey {
+            kid: self.kid.clone(),
+            public_key: self.public_bytes,
+            created_at: now,
+        }
+    }
+
     /// Signs a token.
     ///
     /// # Errors
     /// [`KeyError::Crypto`].
     pub fn sign(&self, claims: &TokenClaims, issued_at: Timestamp) -> Result<String, KeyError> {
         let mut header = Header::new(Algorithm::EdDSA);
-        header.kid.clone_from(&self.public.id);
+        header.kid = Some(self.kid.clone());
         let claims = Claims {
             iss: self.parties.issuer.clone(),
             aud: Audience::One(self.parties.audience.clone()),

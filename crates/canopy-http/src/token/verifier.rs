@@ -7,15 +7,18 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use canopy_domain::Timestamp;
 use canopy_domain::port::{TokenClaims, TokenError, TokenVerifier};
+use jsonwebtoken::Algorithm;
+use std::sync::{PoisonError, RwLock};
 
 /// The largest token that is looked at.
 const MAX_BYTES: usize = 8 * 1024;
 
-/// Verifies JWT access tokens with a set of keys.
+/// Verifies JWT access tokens with a set of keys, some of which may come and go.
 #[derive(Debug)]
 pub struct JwtVerifier {
     parties: TokenParties,
     keys: Vec<VerificationKey>,
+    shared: RwLock<Vec<VerificationKey>>,
     verified: VerifiedTokens,
 }
 
@@ -29,11 +32,17 @@ impl JwtVerifier {
         Ok(Self {
             parties,
             keys,
+            shared: RwLock::default(),
             verified: VerifiedTokens::default(),
         })
     }
 
-    fn verify_afresh(&self, token: &str, now: Timestamp) -> Result<TokenClaims, TokenError> {
+    fn verify_afresh(
+        &self,
+        shared: &[VerificationKey],
+        token: &str,
+        now: Timestamp,
+    ) -> Result<TokenClaims, TokenError> {
         let invalid = || TokenError::Invalid;
         let (message, signature) = token.rsplit_once('.').ok_or_else(invalid)?;
         let (_, payload) = message.split_once('.').ok_or_else(invalid)?;
@@ -46,10 +55,35 @@ impl JwtVerifier {
                 && jsonwebtoken::crypto::verify(signature, message.as_bytes(), &key.key, key.algorithm)
                     .is_ok_and(|good| good)
         };
-        let key = self.keys.iter().find(signed).ok_or_else(invalid)?;
+        let key = self.keys.iter().chain(shared).find(signed).ok_or_else(invalid)?;
         let payload = URL_SAFE_NO_PAD.decode(payload).map_err(|_| invalid())?;
         let claims: Claims = serde_json::from_slice(&payload).map_err(|_| invalid())?;
         claims.check(&self.parties, &key.principals, now)
+    }
+
+    /// From now on verifies with these keys too, in place of those that were shared before. A token that was verified
+    /// with one that is gone is refused.
+    pub fn share(&self, keys: Vec<VerificationKey>) {
+        let mut shared = self.shared.write().unwrap_or_else(PoisonError::into_inner);
+        let stays = |old: &VerificationKey| keys.iter().any(|new| new.id == old.id);
+        let all_stay = shared.iter().all(stays);
+        *shared = keys;
+        if !all_stay {
+            self.verified.forget();
+        }
+    }
+
+    /// Whether a token names a key that is not known here, but may be in another process of the installation.
+    pub fn names_unknown_key(&self, token: &str) -> bool {
+        if token.len() > MAX_BYTES {
+            return false;
+        }
+        let Ok(header) = jsonwebtoken::decode_header(token) else {
+            return false;
+        };
+        let shared = self.shared.read().unwrap_or_else(PoisonError::into_inner);
+        let is_known = self.keys.iter().chain(shared.iter()).any(|key| key.id == header.kid);
+        header.alg == Algorithm::EdDSA && header.kid.is_some() && !is_known
     }
 }
 
@@ -62,7 +96,9 @@ impl TokenVerifier for JwtVerifier {
         if let Some(remembered) = self.verified.get(&fingerprint, now) {
             return remembered;
         }
-        let claims = self.verify_afresh(token, now)?;
+        // Held until it is remembered, so that no key goes in between.
+        let shared = self.shared.read().unwrap_or_else(PoisonError::into_inner);
+        let claims = self.verify_afresh(&shared, token, now)?;
         self.verified.remember(fingerprint, &claims, now);
         Ok(claims)
     }

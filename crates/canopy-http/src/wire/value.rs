@@ -12,10 +12,10 @@ use canopy_domain::identity::listing::{IdentitySort, IdentityStatus};
 use canopy_domain::role::listing::RoleTypeFilter;
 use canopy_domain::transfer::SlugPath;
 use canopy_domain::{
-    AccessModel, AccountId, ApiKeyId, ApplicationId, AssignmentId, AssignmentStatus, AvatarUrl, Category, Description,
-    DisplayName, Email, EmailError, EnvironmentId, ExternalId, IdentityId, JsonObject, JsonObjectError, NodeId,
-    NodeStatus, NodeType, NodeTypeError, PermissionId, PermissionKey, PermissionKeyError, PermissionSource, PersonName,
-    RoleId, RoleName, Slug, SlugError, SortOrder, TextError, Timestamp, TimestampError,
+    AccessModel, AccessType, AccountId, ApiKeyId, ApplicationId, AssignmentId, AssignmentStatus, AvatarUrl, Category,
+    Description, DisplayName, Email, EmailError, EnvironmentId, ExternalId, IdentityId, JsonObject, JsonObjectError,
+    NodeId, NodeStatus, NodeType, NodeTypeError, PermissionId, PermissionKey, PermissionKeyError, PermissionSource,
+    PersonName, RoleId, RoleName, Slug, SlugError, SortOrder, TextError, Timestamp, TimestampError,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use utoipa::openapi::schema::{
@@ -265,6 +265,7 @@ macro_rules! word_sets {
 
 word_sets!(
     AccessModel,
+    AccessType,
     ActorType,
     AssignmentSort,
     AssignmentStatus,

@@ -1,6 +1,8 @@
 //! The HTTP adapter, asked over HTTP, on the in-memory store.
 
 #[cfg(test)]
+mod audit;
+#[cfg(test)]
 mod bodies;
 #[cfg(test)]
 mod calls;
@@ -8,6 +10,8 @@ mod calls;
 mod document;
 #[cfg(test)]
 mod edge;
+#[cfg(test)]
+mod limits;
 #[cfg(test)]
 mod public;
 #[cfg(test)]

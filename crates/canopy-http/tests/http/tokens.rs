@@ -319,3 +319,33 @@ fn public_keys_are_read_from_pem() {
     ));
     assert!(!format!("{signer:?}").contains("7, 7"));
 }
+
+#[test]
+fn tokens_of_a_shared_key_end_with_it() {
+    let [own, other] = [1, 2].map(|seed| TokenSigner::from_seed([seed; 32], parties()).unwrap());
+    let verifier = JwtVerifier::new(parties(), vec![own.verification_key().clone()]).unwrap();
+    let at = Timestamp::parse(NOW).unwrap();
+    let said = claims(PrincipalKind::Operator, "root", None);
+    let [good, shared] = [&own, &other].map(|signer| signer.sign(&said, at).unwrap());
+    let key = other.public_key(at);
+    let key = VerificationKey::from_ed25519(key.kid, &key.public_key).unwrap();
+
+    assert!(verifier.names_unknown_key(&shared) && !verifier.names_unknown_key(&good));
+    assert_eq!(verifier.verify(&shared, at), Err(TokenError::Invalid));
+    // A key vouches for end users alone unless somebody says more.
+    verifier.share(vec![key.clone()]);
+    assert_eq!(verifier.verify(&shared, at), Err(TokenError::Invalid));
+    verifier.share(vec![key.vouching_for(PrincipalKind::ALL)]);
+    assert_eq!(verifier.verify(&shared, at).unwrap(), said);
+    assert!(!verifier.names_unknown_key(&shared));
+    verifier.share(vec![]);
+    assert_eq!(
+        verifier.verify(&shared, at),
+        Err(TokenError::Invalid),
+        "though it was verified before"
+    );
+    verifier.verify(&good, at).unwrap();
+    for other in ["", "a.b.c", good.trim_start_matches('e'), &"x".repeat(9_000)] {
+        assert!(!verifier.names_unknown_key(other), "{other}");
+    }
+}

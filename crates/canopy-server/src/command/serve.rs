@@ -6,11 +6,13 @@ use crate::config::{Config, LimitConfig, PublicUrl};
 use crate::demo::{self, Demo, DemoError, Standing};
 use crate::key_uses;
 use crate::served_store::{LetGo, ServedStore};
+use crate::shared_keys::SharedKeys;
 use crate::signal::EndSignals;
 use crate::store::{Source, StoreOpenError, open_once_reached, take};
 use crate::tokens::{TokensError, signer, verifier};
 use canopy_app::App;
-use canopy_domain::port::{PrincipalKind, Secrets as _, TokenClaims};
+use canopy_domain::Timestamp;
+use canopy_domain::port::{Installation as _, PrincipalKind, Secrets as _, StoreError, TokenClaims, TokenVerifier};
 use canopy_http::token::{KeyError, TokenSigner};
 use canopy_http::{HttpState, LimitOptions, ServerOptions};
 use canopy_storage_postgres::PgOptions;
@@ -19,6 +21,7 @@ use std::io::{self, Write as _};
 use std::net::{SocketAddr, TcpListener};
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::net::TcpSocket;
 use tokio::runtime::Handle;
 use tokio::time::timeout;
@@ -29,6 +32,9 @@ pub enum ServeError {
     /// The store cannot be opened.
     #[error(transparent)]
     Store(#[from] StoreOpenError),
+    /// The signing key cannot be registered.
+    #[error("the signing key cannot be registered")]
+    Register(#[from] StoreError),
     /// Tokens cannot be signed or verified.
     #[error(transparent)]
     Tokens(#[from] TokensError),
@@ -127,12 +133,18 @@ impl Service<'_> {
         let ids = Arc::new(UuidV7Ids::new(clock.clone()));
         let app = App::new(self.store.clone(), clock, ids, OsSecrets);
         let verifier = verifier(&self.config.tokens, self.signer)?;
+        let (verifier, keys): (Arc<dyn TokenVerifier>, _) = if self.options.is_some() {
+            let keys = Arc::new(SharedKeys::new(verifier, self.store.clone()));
+            (keys.clone(), Some(keys))
+        } else {
+            (Arc::new(verifier), None)
+        };
         let address = listener
             .local_addr()
             .map_err(system("tell the address it listens on"))?;
         let mut signals = EndSignals::catch().map_err(system("catch signals"))?;
         let mut state =
-            HttpState::new(app.clone(), Arc::new(verifier), Handle::current()).with_limits(limits(&self.config.limits));
+            HttpState::new(app.clone(), verifier, Handle::current()).with_limits(limits(&self.config.limits));
         if http.metrics_listen.is_some() {
             state = state.with_metrics_apart();
         }
@@ -156,8 +168,8 @@ impl Service<'_> {
         let mut running = tokio::spawn(server);
         tokio::select! {
             ended = &mut running => return ended_by_itself(ended),
-            failed = self.open_and_follow(&app, address) => match failed? {},
             never = key_uses::keep_noting(&app) => match never {},
+            failed = self.open_and_follow(&app, keys.as_deref(), address) => match failed? {},
             name = signals.next() => tracing::info!(signal = name, "shutting down"),
         }
         let orderly = async {
@@ -168,7 +180,7 @@ impl Service<'_> {
                 running.await.ok();
             }
             key_uses::note(&app).await;
-            drop((app, self.store));
+            drop((app, keys, self.store));
             // Workers let go of the store as they end, and so do calls whose clients have hung up; the last one closes
             // it, which moves SQLite's log into the database.
             if timeout(http.shutdown_timeout, let_go.wait()).await.is_err() {
@@ -188,7 +200,12 @@ impl Service<'_> {
     }
 
     /// Waits for the store, says that all is ready, and from then on hears what other instances change.
-    async fn open_and_follow(&self, app: &App, address: SocketAddr) -> Result<Infallible, ServeError> {
+    async fn open_and_follow(
+        &self,
+        app: &App,
+        keys: Option<&SharedKeys>,
+        address: SocketAddr,
+    ) -> Result<Infallible, ServeError> {
         let local = PublicUrl::of_listener(address);
         if let Some(options) = &self.options {
             let waiting = || {
@@ -197,6 +214,7 @@ impl Service<'_> {
                 say(&text).ok();
             };
             self.store.arrive(open_once_reached(options, waiting).await?);
+            self.register_key(app.now()).await?;
         }
         let guide = if self.demo {
             Some(prepare_demo(app).await?)
@@ -205,12 +223,27 @@ impl Service<'_> {
         };
         tracing::info!(%address, "ready");
         say(&self.ready_text(app, &local, guide)?).map_err(system("write to standard output"))?;
+        match keys {
+            // Nobody else writes to the store.
+            None => std::future::pending().await,
+            Some(keys) => tokio::select! {
+                never = follow(app) => match never {},
+                never = catch_up(app) => match never {},
+                never = keys.keep_fresh() => match never {},
+            },
+        }
+    }
+
+    /// Tells the other instances the key that tokens are signed with here.
+    async fn register_key(&self, now: Timestamp) -> Result<(), ServeError> {
+        let key = self.signer.public_key(now);
         let mut backoff = Backoff::new();
         loop {
-            match app.decisions().follow().await {
-                // Nobody else writes to the store.
-                Ok(()) => std::future::pending().await,
-                Err(error) => tracing::warn!(%error, "the line that tells of other instances' changes broke"),
+            match self.store.register_signing_key(&key).await {
+                Err(error @ (StoreError::Unavailable(_) | StoreError::Busy(_))) => {
+                    tracing::warn!(%error, "the signing key cannot be registered yet");
+                }
+                registered => return Ok(registered?),
             }
             backoff.wait().await;
         }
@@ -223,6 +256,29 @@ fn limits(config: &LimitConfig) -> LimitOptions {
         failed_authentications: config.failed_authentications,
         requests: config.requests,
         trusted_proxies: config.trusted_proxies.networks().to_vec(),
+    }
+}
+
+/// Hears what other instances change, whatever becomes of the line.
+async fn follow(app: &App) -> Infallible {
+    let mut backoff = Backoff::new();
+    loop {
+        if let Err(error) = app.decisions().follow().await {
+            tracing::warn!(%error, "the line that tells of other instances' changes broke");
+        }
+        backoff.wait().await;
+    }
+}
+
+/// How often news that got lost are made up for.
+const CATCH_UP_INTERVAL: Duration = Duration::from_secs(5);
+
+async fn catch_up(app: &App) -> Infallible {
+    loop {
+        tokio::time::sleep(CATCH_UP_INTERVAL).await;
+        if let Err(error) = app.decisions().catch_up().await {
+            tracing::debug!(%error, "lost news could not be made up for");
+        }
     }
 }
 

@@ -9,9 +9,15 @@
 
 mod configuration;
 mod demo;
+#[cfg(target_os = "linux")]
+mod disk_full;
 mod faults;
 mod lifecycle;
+mod mixed_load;
 mod paste;
 mod postgres;
+mod postgres_faults;
 mod process;
+mod recorder;
+mod several_servers;
 mod token;

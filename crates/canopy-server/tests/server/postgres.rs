@@ -40,6 +40,32 @@ async fn everything_works_as_on_a_file_and_nothing_is_locked() {
 }
 
 #[tokio::test]
+async fn all_instances_take_the_tokens_of_each_other() {
+    let database = Database::new().await;
+    let homes: Vec<Home> = (0..3).map(|_| Home::on_postgres(database.url())).collect();
+    let servers: Vec<_> = homes.iter().take(2).map(|home| home.serve(&[])).collect();
+    // The third has no server: its key is registered when it signs.
+    for home in &homes {
+        let token = home.run(&["token", "--operator"]).ok();
+        for server in &servers {
+            let (status, answer) = Client::new(&server.url, token.trim()).get("/portal/v1/accounts").await;
+            assert_eq!(status, 200, "{answer}");
+        }
+    }
+    let keys = database.query("SELECT kid FROM signing_keys").await;
+    assert_eq!(keys.len(), 3, "each has its own");
+    let stranger = Home::new();
+    let forged = stranger.run(&["token", "--operator"]).ok();
+    assert_eq!(
+        Client::new(&servers[0].url, forged.trim())
+            .get("/portal/v1/accounts")
+            .await
+            .0,
+        401
+    );
+}
+
+#[tokio::test]
 async fn the_demo_can_be_pasted_on_postgres_too() {
     let database = Database::new().await;
     let home = Home::on_postgres(database.url());

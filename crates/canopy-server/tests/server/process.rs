@@ -120,7 +120,7 @@ fn listens(line: &str) -> Option<(&str, bool)> {
 }
 
 impl Server {
-    fn start(mut command: Command) -> Self {
+    pub fn start(mut command: Command) -> Self {
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let mut stdout = BufReader::new(child.stdout.take().unwrap());
         let mut line = String::new();
@@ -175,9 +175,14 @@ impl Server {
         while !self.log.recv_timeout(PATIENCE).unwrap().contains(text) {}
     }
 
+    /// The id of the process.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Sends a signal, such as `TERM`.
     pub fn signal(&self, name: &str) {
-        let line = format!("kill -{name} {}", self.child.id());
+        let line = format!("kill -{name} {}", self.id());
         assert!(Command::new("sh").args(["-c", &line]).status().unwrap().success());
     }
 

@@ -99,6 +99,39 @@ async fn an_environment_made_while_its_application_is_locked_is_locked_too() {
     timeout(SOON, other).await.expect("its turn").unwrap();
 }
 
+/// Ids are checked before they are locked: a caller cannot hold up another account by naming its identities.
+#[tokio::test(flavor = "multi_thread")]
+async fn identities_of_another_account_are_never_locked() {
+    let store = store().await;
+    let maker = Maker::default();
+    let acme = World::build(&store, &maker, "acme").await;
+    let zeta = World::build(&store, &maker, "zeta").await;
+    let stranger = vec![zeta.ada()];
+    let foreign = [
+        WriteScope::Memberships {
+            application: acme.application.id,
+            identities: stranger.clone(),
+        },
+        WriteScope::Identities {
+            account: acme.account.id,
+            identities: stranger.clone(),
+        },
+    ];
+    for scope in foreign {
+        let held = store.write(scope.clone()).await.unwrap();
+        let theirs = WriteScope::Identities {
+            account: zeta.account.id,
+            identities: stranger.clone(),
+        };
+        let tx = timeout(SOON, store.write(theirs)).await;
+        drop(
+            tx.unwrap_or_else(|_| panic!("{scope:?} holds up another account"))
+                .unwrap(),
+        );
+        drop(held);
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_lock_that_is_not_to_be_had_is_busy() {
     let store = store_with(|options| options.lock_timeout = Duration::from_millis(100)).await;

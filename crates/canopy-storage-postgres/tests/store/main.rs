@@ -7,10 +7,10 @@
     reason = "what tests share is a test too"
 )]
 
-mod agreement;
 mod faults;
 mod feed;
 mod locks;
 mod migrations;
 mod plans;
+mod sources;
 mod statements;

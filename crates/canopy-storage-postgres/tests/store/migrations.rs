@@ -1,6 +1,6 @@
 //! The schema: up, down and up again, several instances at once, and releases that do not fit.
 
-use canopy_domain::port::Store;
+use canopy_domain::port::{Store, WriteScope};
 use canopy_storage_postgres::{OpenError, PgOptions, PgStore};
 use canopy_testkit::fixture::{Maker, World};
 use canopy_testkit::postgres::Database;
@@ -78,6 +78,30 @@ async fn a_newer_and_an_older_schema_are_refused_by_name() {
         .execute("DELETE FROM __diesel_schema_migrations WHERE version = '29990101000000'")
         .await;
     PgStore::open(&options).await.unwrap();
+}
+
+/// The usual user of a service: owns its database and may do nothing else.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_user_without_special_rights_is_enough() {
+    let database = Database::bare().await;
+    let url = database.url();
+    let (server, name) = url.rsplit_once('/').unwrap();
+    let name = name.split('?').next().unwrap();
+    let (_, host) = server.rsplit_once('@').unwrap();
+    let user = format!("plain_{name}");
+    let make = format!(
+        "CREATE ROLE {user} LOGIN PASSWORD 'secret'; ALTER DATABASE {name} OWNER TO {user}; \
+         ALTER SCHEMA public OWNER TO {user}"
+    );
+    database.execute(&make).await;
+    let options = PgOptions::new(format!("postgres://{user}:secret@{host}/{name}"));
+    let store = PgStore::open(&options).await.unwrap();
+    let world = World::build(&store, &Maker::default(), "acme").await;
+    let scope = WriteScope::Environment(world.development.environment.id);
+    drop(store.write(scope).await.unwrap());
+    store.close();
+    let rid = format!("REASSIGN OWNED BY {user} TO CURRENT_USER; DROP OWNED BY {user}; DROP ROLE {user}");
+    database.execute(&rid).await;
 }
 
 fn folders(store: &str) -> BTreeSet<String> {

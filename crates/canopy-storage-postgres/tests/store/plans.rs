@@ -1,6 +1,6 @@
 //! The hot statements use the indexes they are meant to use, also with many rows.
 
-use canopy_domain::assignment::listing::{AssignmentQuery, AssignmentSort};
+use canopy_domain::assignment::listing::{AssignmentQuery, AssignmentSort, HeldAt};
 use canopy_domain::port::{Store, WriteScope};
 use canopy_domain::{AssignmentId, PageRequest, Revision, SortOrder};
 use canopy_testkit::clock::noon;
@@ -70,10 +70,22 @@ async fn no_hot_statement_scans_a_table_from_end_to_end() {
             .await
             .unwrap();
         tx.changes_since(id, Revision::ZERO, 10).await.unwrap();
+        let berlin = world.development.berlin.id;
+        assert_eq!(tx.children(id, world.development.root.id).await.unwrap().len(), 2);
+        assert_eq!(tx.ancestors(id, berlin).await.unwrap().len(), 2);
+        assert_eq!(tx.subtree(id, berlin).await.unwrap().len(), 1);
+        assert_eq!(tx.subtree_height(id, world.development.root.id).await.unwrap(), 3);
+        tx.node_uses(id, berlin).await.unwrap();
+        tx.assignments_at(id, &[berlin]).await.unwrap();
+        tx.node_assignment_summary(id, berlin, noon()).await.unwrap();
+        tx.delete_nodes(id, &[canopy_domain::NodeId::new(uuid::Uuid::nil())])
+            .await
+            .unwrap();
         let key = assignment_key(world.ada(), world.development.reader.id, world.development.us.id);
         tx.assignment_facts(&place, &vec![key; 1000]).await.unwrap();
     }
     let few = AssignmentQuery {
+        held_at: None,
         role: None,
         status: None,
         source_node: Some(world.development.eu.id),
@@ -83,6 +95,15 @@ async fn no_hot_statement_scans_a_table_from_end_to_end() {
         page: PageRequest::default(),
     };
     assert_eq!(tx.assignment_views(id, &few, noon()).await.unwrap().item_count, 1);
+    let held = AssignmentQuery {
+        held_at: Some(HeldAt {
+            node: world.development.berlin.id,
+            access_type: None,
+        }),
+        source_node: None,
+        ..few
+    };
+    assert_eq!(tx.assignment_views(id, &held, noon()).await.unwrap().item_count, 1);
     world.commit(tx, &[id]).await;
 
     // What a connection has scanned is told about once a second.

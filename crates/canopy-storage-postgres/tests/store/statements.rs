@@ -3,7 +3,7 @@
 
 use canopy_domain::access::{Change, GrantFact};
 use canopy_domain::api_key::KeyUse;
-use canopy_domain::assignment::listing::{AssignmentQuery, AssignmentSort};
+use canopy_domain::assignment::listing::{AssignmentQuery, AssignmentSort, HeldAt};
 use canopy_domain::audit::listing::AuditQuery;
 use canopy_domain::identity::create::TakenIdentifiers;
 use canopy_domain::identity::listing::{IdentityQuery, IdentitySort};
@@ -125,6 +125,10 @@ async fn all_calls(store: &PgStore, size: usize) -> Vec<(&'static str, u64)> {
     let held_ids: Vec<_> = held.iter().map(|one| one.id).collect();
     assert_eq!(tx.assignments(id, &held_ids).await.unwrap(), held);
     counter.note("assignments");
+    assert_eq!(tx.assignments_at(id, &parents).await.unwrap().len(), size);
+    counter.note("assignments_at");
+    assert_eq!(tx.subtree(id, eu).await.unwrap().len(), size + 3);
+    counter.note("subtree");
     tx.update_assignments(&held).await.unwrap();
     counter.note("update_assignments");
     tx.catalog(id).await.unwrap();
@@ -220,6 +224,10 @@ async fn read_everything(store: &PgStore, world: &World, counter: &mut Counter<'
         for sort in AssignmentSort::ALL {
             for search in [None, Some("a".to_owned())] {
                 let query = AssignmentQuery {
+                    held_at: Some(HeldAt {
+                        node: world.development.berlin.id,
+                        access_type: None,
+                    }),
                     role: None,
                     status: None,
                     source_node: None,
@@ -250,6 +258,10 @@ async fn read_everything(store: &PgStore, world: &World, counter: &mut Counter<'
     }
     tx.assignment_summary(id, noon()).await.unwrap();
     counter.note("assignment_summary");
+    tx.node_assignment_summary(id, world.development.berlin.id, noon())
+        .await
+        .unwrap();
+    counter.note("node_assignment_summary");
     for application in [None, Some(place.application)] {
         tx.identity_counts(place.account, application, Some(id)).await.unwrap();
         counter.note("identity_counts");
@@ -269,6 +281,10 @@ async fn read_everything(store: &PgStore, world: &World, counter: &mut Counter<'
     tx.tree_shape(id).await.unwrap();
     tx.root_node(id).await.unwrap();
     tx.node(id, world.development.eu.id).await.unwrap();
+    tx.children(id, world.development.eu.id).await.unwrap();
+    tx.ancestors(id, world.development.berlin.id).await.unwrap();
+    tx.subtree_height(id, world.development.eu.id).await.unwrap();
+    tx.node_uses(id, world.development.eu.id).await.unwrap();
     tx.hierarchy(id).await.unwrap();
     tx.setup_summaries(place.account).await.unwrap();
     tx.members(place.application).await.unwrap();

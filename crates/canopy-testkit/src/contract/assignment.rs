@@ -4,7 +4,8 @@ use super::assignment_listing::{all, ids, listed};
 use super::support::{
     TestStore, acme, acme_and_zeta, assert_bug, assert_duplicate, micros_after, reading, sorted, writing, writing_in,
 };
-use crate::fixture::{assignment_key, window, window_from};
+use crate::fixture::{assignment_key, role_name, slug, window, window_from};
+use canopy_domain::access::GrantFact;
 use canopy_domain::assignment::bulk_create::{AssignableRole, AssignmentFacts};
 use canopy_domain::assignment::listing::AssignmentSummary;
 use canopy_domain::port::{Unique, WriteScope};
@@ -237,6 +238,34 @@ pub async fn updating_assignments_overwrites_their_rows(store: TestStore) {
             .unwrap();
         assert_eq!(facts.existing, [(version.key, made.id)].into());
     }
+}
+
+pub async fn renaming_what_an_assignment_joins_keeps_it(store: TestStore) {
+    let world = acme(&store).await;
+    let here = &world.development;
+    let made = world.assignment(world.ada(), &here.reader, &here.eu);
+    world.assign(store.as_ref(), std::slice::from_ref(&made)).await;
+    let role = Role {
+        name: role_name("Leser"),
+        updated_at: Timestamp::MAX,
+        ..here.reader.clone()
+    };
+    let node = Node {
+        slug: slug("europa"),
+        updated_at: Timestamp::MAX,
+        ..here.eu.clone()
+    };
+    let mut tx = writing_in(&store, here.id()).await;
+    tx.update_roles(&[role]).await.unwrap();
+    tx.update_nodes(&[node]).await.unwrap();
+    world.commit(tx, &[here.id()]).await;
+    let mut tx = reading(&store).await;
+    let found = tx.assignments(here.id(), &[made.id]).await.unwrap();
+    assert_eq!(found, std::slice::from_ref(&made));
+    let facts = tx.assignment_facts(&here.place, &[made.key]).await.unwrap();
+    assert_eq!(facts.existing, [(made.key, made.id)].into());
+    let snapshot = tx.snapshot(here.id()).await.unwrap().unwrap();
+    assert_eq!(snapshot.grants, [GrantFact::from(&made)]);
 }
 
 pub async fn two_assignments_may_swap_what_they_join(store: TestStore) {

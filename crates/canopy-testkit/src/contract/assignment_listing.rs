@@ -14,6 +14,7 @@ use canopy_domain::{
 /// All, oldest first, on one page.
 pub(super) fn all() -> AssignmentQuery {
     AssignmentQuery {
+        held_at: None,
         role: None,
         status: None,
         source_node: None,
@@ -325,6 +326,7 @@ pub async fn assignments_are_sorted_both_ways_with_ties_broken_by_id(store: Test
     for (sort, expected) in [
         (AssignmentSort::Name, [1, 2, 3, 0]),
         (AssignmentSort::Role, [1, 3, 0, 2]),
+        (AssignmentSort::AccessType, [0, 1, 2, 3]),
         (AssignmentSort::CreatedAt, [3, 1, 0, 2]),
     ] {
         let mut expected = expected.map(|index: usize| made[index].id);

@@ -36,9 +36,11 @@ pub mod identity_change;
 pub mod identity_listing;
 pub mod installation;
 pub mod membership;
+pub mod node_people;
 pub mod permission;
 pub mod revocation;
 pub mod role;
+pub mod subtree;
 mod support;
 pub mod tenancy;
 pub mod unit_of_work;
@@ -126,6 +128,16 @@ macro_rules! storage_contract {
                 deleting_nodes_takes_a_whole_subtree_at_once
                 a_node_that_something_stands_on_is_not_deleted
             }
+            subtree {
+                children_are_listed_by_slug_and_ancestors_root_first
+                a_subtree_lists_parents_before_children_and_siblings_by_slug
+                a_subtree_knows_its_height_and_a_node_what_hangs_on_it
+                a_moved_node_takes_all_below_it_along
+                deleting_nodes_takes_a_whole_branch_and_passes_over_what_is_not_there
+                deleting_a_node_that_something_hangs_on_is_refused
+                forty_thousand_nodes_are_read_and_deleted_in_one_call
+                subtrees_of_one_environment_are_nothing_to_another
+            }
             idempotency {
                 an_answer_is_told_to_its_own_request_alone
                 an_answer_is_told_no_longer_than_it_counts
@@ -175,6 +187,7 @@ macro_rules! storage_contract {
                 assignment_facts_tell_only_what_the_place_has
                 assignments_are_found_by_id_in_their_environment_alone
                 updating_assignments_overwrites_their_rows
+                renaming_what_an_assignment_joins_keeps_it
                 two_assignments_may_swap_what_they_join
                 moving_an_assignment_onto_another_is_a_duplicate_and_changes_nothing
                 changing_an_assignment_that_is_not_there_is_refused
@@ -191,6 +204,13 @@ macro_rules! storage_contract {
                 assignment_search_looks_at_identity_role_and_node
                 assignments_are_sorted_both_ways_with_ties_broken_by_id
                 pages_of_assignments_are_disjoint_and_complete
+            }
+            node_people {
+                an_assignment_holds_at_its_node_and_below_and_says_which_it_is
+                held_assignments_are_filtered_searched_sorted_and_paged
+                assignments_at_nodes_are_those_made_there
+                a_node_counts_what_holds_at_it_and_names_the_newest
+                what_holds_at_a_node_is_nothing_to_another_environment
             }
             revocation {
                 what_an_identity_holds_is_listed_by_role_in_the_asked_environments_alone

@@ -212,6 +212,11 @@ impl PostgresStore {
         &self.store
     }
 
+    /// The store and its database, which goes when the second is dropped.
+    pub fn into_parts(self) -> (PgStore, Database) {
+        (self.store, self.database)
+    }
+
     /// Its database.
     pub const fn database(&self) -> &Database {
         &self.database

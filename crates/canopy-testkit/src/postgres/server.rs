@@ -8,13 +8,17 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 
-/// A server of PostgreSQL with a cluster of its own, in a folder that goes with it. It never waits for
-/// the disk: what it acknowledged survives its own death, but not that of the machine.
+/// What makes a server fast for tests.
+const FAST: &str = "-c fsync=off -c full_page_writes=off -c autovacuum=off";
+
+/// A server of PostgreSQL with a cluster of its own, in a folder that goes with it. Unless it is told to, it never waits
+/// for the disk: what it acknowledged survives its own death, but not that of the machine.
 #[derive(Debug)]
 pub struct Server {
     programs: Programs,
     folder: PathBuf,
     port: u16,
+    settings: &'static str,
     /// Whether the server and its folder go with this value.
     is_own: bool,
 }
@@ -25,13 +29,30 @@ impl Server {
     /// # Panics
     /// When that fails.
     pub fn start() -> Self {
+        Self::start_own(FAST)
+    }
+
+    /// The same with a server that waits for the disk and cleans up by itself, as real ones do.
+    ///
+    /// # Panics
+    /// When that fails.
+    pub fn start_with_usual_settings() -> Self {
+        Self::start_own("")
+    }
+
+    fn start_own(settings: &'static str) -> Self {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let name = format!("canopy-postgres-own-{}-{number}", std::process::id());
-        Self::start_in(std::env::temp_dir().join(name), true)
+        Self::start_in(std::env::temp_dir().join(name), settings, true)
     }
 
-    pub(super) fn start_in(folder: PathBuf, is_own: bool) -> Self {
+    /// A server for the tests of a run.
+    pub(super) fn start_shared(folder: PathBuf) -> Self {
+        Self::start_in(folder, FAST, false)
+    }
+
+    fn start_in(folder: PathBuf, settings: &'static str, is_own: bool) -> Self {
         let programs = Programs::find();
         fs::create_dir(&folder).expect("a new folder for temporary files");
         fs::set_permissions(&folder, fs::Permissions::from_mode(0o700)).expect("a folder of our own");
@@ -40,6 +61,7 @@ impl Server {
             programs,
             folder,
             port: 0,
+            settings,
             is_own,
         };
         server.run(
@@ -63,6 +85,7 @@ impl Server {
             programs,
             folder,
             port,
+            settings: FAST,
             is_own: false,
         }
     }
@@ -90,11 +113,11 @@ impl Server {
     /// When that fails.
     pub fn resume(&self) {
         let settings = format!(
-            "-p {} -k {} -c listen_addresses=127.0.0.1 -c fsync=off -c full_page_writes=off \
-             -c max_connections=300 -c shared_buffers=128MB -c max_wal_size=2GB -c autovacuum=off \
-             -c log_min_messages=fatal",
+            "-p {} -k {} -c listen_addresses=127.0.0.1 -c max_connections=300 -c shared_buffers=128MB \
+             -c max_wal_size=2GB -c log_min_messages=fatal {}",
             self.port,
-            self.folder.display()
+            self.folder.display(),
+            self.settings
         );
         self.run(
             self.programs

@@ -78,7 +78,7 @@ fn join(folder: &Path) -> Option<Server> {
 }
 
 fn begin(folder: &Path, prepare: impl FnOnce(&Server)) -> Server {
-    let server = Server::start_in(folder.to_path_buf(), false);
+    let server = Server::start_shared(folder.to_path_buf());
     fs::create_dir(folder.join("users")).expect("a folder");
     File::create(folder.join("users").join(std::process::id().to_string())).expect("a file");
     watch(server.folder());

@@ -1,7 +1,7 @@
 //! Everything that can be read from a store, in one order.
 
 use crate::fixture::key_digest;
-use canopy_domain::assignment::listing::{AssignmentQuery, AssignmentSort};
+use canopy_domain::assignment::listing::{AssignmentQuery, AssignmentSort, HeldAt};
 use canopy_domain::audit::listing::AuditQuery;
 use canopy_domain::hierarchy::create::NodeFacts;
 use canopy_domain::identity::create::TakenIdentifiers;
@@ -10,8 +10,8 @@ use canopy_domain::permission::listing::PermissionQuery;
 use canopy_domain::port::{ReadTx, Store, StoreError};
 use canopy_domain::role::listing::{RoleQuery, RoleTypeFilter};
 use canopy_domain::{
-    AccountId, Application, ApplicationId, AssignmentKey, AssignmentStatus, Environment, EnvironmentPlace, IdentityId,
-    PageRequest, PermissionSource, Revision, SortOrder, Timestamp,
+    AccessType, AccountId, Application, ApplicationId, AssignmentKey, AssignmentStatus, Environment, EnvironmentPlace,
+    IdentityId, NodeId, PageRequest, PermissionSource, Revision, SortOrder, Timestamp,
 };
 use std::collections::BTreeMap;
 use std::fmt::Debug;
@@ -336,6 +336,15 @@ async fn dump_tree(dump: &mut Dump, tx: &mut dyn ReadTx, environment: &Environme
     dump.add(format!("{id} root"), root);
     for node in &nodes {
         dump.add(format!("{id} node {}", node.id), tx.node(id, node.id).await?);
+        dump.add(format!("{id} children of {}", node.id), tx.children(id, node.id).await?);
+        dump.add(
+            format!("{id} ancestors of {}", node.id),
+            tx.ancestors(id, node.id).await?,
+        );
+        dump.add_set(format!("{id} subtree of {}", node.id), tx.subtree(id, node.id).await?);
+        let height = tx.subtree_height(id, node.id).await?;
+        dump.add(format!("{id} height of {}", node.id), height);
+        dump.add(format!("{id} uses of {}", node.id), tx.node_uses(id, node.id).await?);
         let holders = tx.environments_with_node(&[id], node.id).await?;
         dump.add(format!("{id} holders of {}", node.id), holders);
     }
@@ -357,6 +366,7 @@ async fn dump_assignments(
     let id = place.environment;
     let instants = [Timestamp::MIN, crate::clock::noon(), Timestamp::MAX];
     let plain = AssignmentQuery {
+        held_at: None,
         role: None,
         status: None,
         source_node: None,
@@ -399,6 +409,24 @@ async fn dump_assignments(
         }
         let summary = tx.assignment_summary(id, now).await?;
         dump.add(format!("{id} assignments at {now}"), summary);
+    }
+    let nodes: Vec<NodeId> = tx.nodes(id).await?.iter().map(|node| node.id).collect();
+    dump.add(
+        format!("{id} assignments of all nodes"),
+        tx.assignments_at(id, &nodes).await?,
+    );
+    for node in nodes {
+        let summary = tx.node_assignment_summary(id, node, crate::clock::noon()).await?;
+        dump.add(format!("{id} assignments held at {node}"), summary);
+        for access_type in [None, Some(AccessType::Direct), Some(AccessType::Inherited)] {
+            let query = AssignmentQuery {
+                held_at: Some(HeldAt { node, access_type }),
+                sort: AssignmentSort::AccessType,
+                ..plain.clone()
+            };
+            let page = tx.assignment_views(id, &query, crate::clock::noon()).await?;
+            dump.add(format!("{id} assignments {query:?}"), page);
+        }
     }
     let views = tx.assignment_views(id, &plain, Timestamp::MIN).await?;
     let ids: Vec<_> = views.items.iter().map(|view| view.assignment.id).collect();

@@ -288,6 +288,8 @@ fn any_node() -> impl Strategy<Value = Operation> {
             slug,
             status
         }),
+        (environment(), vec(0..NUMBERS, 0..4))
+            .prop_map(|(environment, ids)| Operation::DeleteNodes { environment, ids }),
     ]
 }
 

@@ -1,4 +1,4 @@
-//! Doing the same to two stores.
+//! Doing the same to several stores.
 
 use super::dump::dump_all;
 use super::operation::{AssignmentRow, Number, Operation, Unit};
@@ -18,7 +18,7 @@ use canopy_domain::{
 use std::fmt;
 use uuid::Uuid;
 
-/// Where two stores went apart.
+/// Where stores went apart.
 #[derive(Debug)]
 pub struct Difference {
     /// The unit of work after which they differed.
@@ -33,36 +33,44 @@ impl fmt::Display for Difference {
     }
 }
 
-/// Fills two empty stores with the same small installation, does these units of work to both, and compares: every
+/// Fills empty stores with the same small installation, does these units of work to all of them, and compares: every
 /// call's answer, and after each commit and at the end everything that can be read.
 ///
 /// A call that breaks a unique rule and names something that is not there may be refused for either.
 ///
 /// # Errors
 /// The first [`Difference`].
-pub async fn same_outcome(one: &dyn Store, two: &dyn Store, units: &[Unit]) -> Result<(), Difference> {
+pub async fn same_outcome(stores: &[&dyn Store], units: &[Unit]) -> Result<(), Difference> {
     let start = start();
     for (index, unit) in std::iter::once(&start).chain(units).enumerate() {
         let differ = |what| Difference { unit: index, what };
         let ids = CountingIds::series(0xfff - u16::try_from(index).expect("fewer units"));
         let maker = Maker::new(ids, noon());
-        let end = run_unit(one, two, unit, &maker).await.map_err(differ)?;
+        let end = run_unit(stores, unit, &maker).await.map_err(differ)?;
         assert!(end == End::Whole || index > 0, "the start is valid");
         // What a dropped unit of work left behind would be seen after the next one.
         if end == End::Dropped && index < units.len() {
             continue;
         }
-        let (first, second) = (dump_all(one).await, dump_all(two).await);
-        match (first, second) {
-            (Ok(first), Ok(second)) if first == second => {}
-            (Ok(first), Ok(second)) => return Err(differ(first.differences(&second).join("\n"))),
-            (first, second) => return Err(differ(format!("a read failed: {:?} {:?}", first.err(), second.err()))),
+        let mut dumps = vec![];
+        for (number, store) in stores.iter().enumerate() {
+            let read = dump_all(*store).await;
+            dumps.push(read.map_err(|error| differ(format!("store {number} cannot be read: {error:?}")))?);
+        }
+        let Some((first, others)) = dumps.split_first() else {
+            return Ok(());
+        };
+        for (number, other) in (1..).zip(others) {
+            if first != other {
+                let differences = first.differences(other).join("\n");
+                return Err(differ(format!("stores 0 and {number}: {differences}")));
+            }
         }
     }
     Ok(())
 }
 
-/// How a unit of work ended on both stores.
+/// How a unit of work ended on all stores.
 #[derive(PartialEq, Eq)]
 enum End {
     /// With all of its calls.
@@ -73,39 +81,59 @@ enum End {
     Dropped,
 }
 
-/// Runs one unit of work on both stores, call by call.
+/// Runs one unit of work on all stores, call by call.
 ///
-/// After a refusal that is no duplicate a unit of work is good for nothing: both stores drop it and go on with a new one.
-async fn run_unit(one: &dyn Store, two: &dyn Store, unit: &Unit, maker: &Maker) -> Result<End, String> {
-    let (mut first, mut second) = (open(one).await?, open(two).await?);
+/// After a refusal that is no duplicate a unit of work is good for nothing: all stores drop it and go on with a new one.
+async fn run_unit(stores: &[&dyn Store], unit: &Unit, maker: &Maker) -> Result<End, String> {
+    let mut open = open_all(stores).await?;
     let mut end = End::Whole;
     for operation in &unit.operations {
-        let (a, b) = (
-            Outcome::of(apply(first.as_mut(), operation).await)?,
-            Outcome::of(apply(second.as_mut(), operation).await)?,
-        );
-        if a != b && !(a.refuses() && b.refuses() && (a == Outcome::Bug || b == Outcome::Bug)) {
-            return Err(format!("{operation:?}\n   one: {a:?}\n   two: {b:?}"));
+        let mut outcomes = vec![];
+        for tx in &mut open {
+            outcomes.push(Outcome::of(apply(tx.as_mut(), operation).await)?);
         }
-        if a == Outcome::Bug || b == Outcome::Bug {
+        let is_bug = outcomes.contains(&Outcome::Bug);
+        let agree = outcomes.windows(2).all(|pair| pair.first() == pair.last());
+        // The rules may be looked at in different orders, where several are broken.
+        let all_refuse = is_bug && outcomes.iter().all(Outcome::refuses);
+        if !(agree || all_refuse) {
+            return Err(format!("{operation:?}\n   {outcomes:?}"));
+        }
+        if is_bug {
             end = End::Part;
-            drop((first, second));
-            (first, second) = (open(one).await?, open(two).await?);
+            drop(open);
+            open = open_all(stores).await?;
         }
     }
     let Some(touched) = &unit.commit else {
         return Ok(End::Dropped);
     };
     let record = record(maker, touched);
-    let (a, b) = (first.commit(record.clone()).await, second.commit(record).await);
-    match (a, b) {
-        (Ok(a), Ok(b)) if a == b => Ok(end),
-        (Err(StoreError::Internal(_)), Err(StoreError::Internal(_))) => Ok(End::Dropped),
-        (a, b) => Err(format!("commit {touched:?}\n   one: {a:?}\n   two: {b:?}")),
+    let mut commits = vec![];
+    for tx in open {
+        commits.push(tx.commit(record.clone()).await);
+    }
+    if commits
+        .iter()
+        .all(|commit| matches!(commit, Err(StoreError::Internal(_))))
+    {
+        return Ok(End::Dropped);
+    }
+    let taken: Option<Vec<_>> = commits.iter().map(|commit| commit.as_ref().ok()).collect();
+    match taken {
+        Some(taken) if taken.windows(2).all(|pair| pair.first() == pair.last()) => Ok(end),
+        _ => Err(format!("commit: {commits:?}")),
     }
 }
 
-/// A unit of work may write anywhere here: the stores that are compared lock themselves as a whole, or nothing.
+async fn open_all(stores: &[&dyn Store]) -> Result<Vec<Box<dyn WriteTx>>, String> {
+    let mut all = vec![];
+    for store in stores {
+        all.push(open(*store).await?);
+    }
+    Ok(all)
+}
+
 async fn open(store: &dyn Store) -> Result<Box<dyn WriteTx>, String> {
     let opened = store.write(WriteScope::Installation).await;
     opened.map_err(|error| format!("{error:?}"))
@@ -379,6 +407,10 @@ async fn apply_within(tx: &mut dyn WriteTx, operation: &Operation) -> Result<(),
                 changed.parent = old.parent;
             }
             tx.update_nodes(&[changed]).await
+        }
+        Operation::DeleteNodes { environment, ids } => {
+            let ids: Vec<_> = ids.iter().map(|number| id(Kind::Node, *number)).collect();
+            tx.delete_nodes(id(Kind::Environment, *environment), &ids).await
         }
         Operation::Identities { account, rows } => {
             let row = |(id, email, external): &(Number, Number, Option<Number>)| {

@@ -15,6 +15,7 @@ use std::net::TcpListener;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::runtime::Handle;
+use tokio::task::JoinHandle;
 use uuid::Uuid;
 
 /// A running service. It stops when it is dropped.
@@ -34,6 +35,10 @@ pub struct TestServer {
     signer: TokenSigner,
     base: String,
     stop: actix_web::dev::ServerHandle,
+    following: JoinHandle<()>,
+    /// Goes with the server, whoever still holds a connection to it.
+    #[cfg(feature = "postgres")]
+    database: Option<crate::postgres::Database>,
 }
 
 impl core::fmt::Debug for TestServer {
@@ -59,6 +64,13 @@ impl Clock for MachineClock {
     }
 }
 
+/// Hears what others write to a store that is shared, as the real service does.
+async fn follow(app: App) {
+    while app.decisions().follow().await.is_err() {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
 impl TestServer {
     /// A service on a fresh in-memory store.
     ///
@@ -74,6 +86,19 @@ impl TestServer {
     /// As [`on_memory`](Self::on_memory), or when no file can be made.
     pub fn on_sqlite() -> Self {
         Self::start(Arc::new(SqliteStore::temporary().expect("a temporary store")))
+    }
+
+    /// A service on a fresh database of PostgreSQL, which goes with it.
+    ///
+    /// # Panics
+    /// As [`on_memory`](Self::on_memory), or when there is no PostgreSQL; the message says what to do.
+    #[cfg(feature = "postgres")]
+    pub async fn on_postgres() -> Self {
+        let store = crate::postgres::store_with(|options| options.pool_size = 4).await;
+        let (store, database) = store.into_parts();
+        let mut server = Self::start(Arc::new(store));
+        server.database = Some(database);
+        server
     }
 
     /// A service on this store, with the time of the machine.
@@ -109,10 +134,13 @@ impl TestServer {
         let stop = server.handle();
         tokio::spawn(server);
         Self {
+            following: tokio::spawn(follow(app.clone())),
             app,
             signer,
             base,
             stop,
+            #[cfg(feature = "postgres")]
+            database: None,
         }
     }
 
@@ -182,5 +210,6 @@ impl Drop for TestServer {
     fn drop(&mut self) {
         // Told to stop at once; its end is the runtime's business.
         drop(self.stop.stop(false));
+        self.following.abort();
     }
 }

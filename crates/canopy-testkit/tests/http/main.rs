@@ -8,12 +8,16 @@ mod api_key;
 #[cfg(test)]
 mod assignment;
 #[cfg(test)]
+mod audited;
+#[cfg(test)]
 mod bulk;
 #[cfg(test)]
 mod catalog;
 mod evaluation;
 #[cfg(test)]
 mod hang_up;
+#[cfg(test)]
+mod hierarchy;
 #[cfg(test)]
 mod idempotency;
 #[cfg(test)]

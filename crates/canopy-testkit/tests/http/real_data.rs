@@ -135,6 +135,11 @@ async fn hc_on_sqlite() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn hc_on_postgres() {
+    every_cell_agrees(TestServer::on_postgres().await, data_set("hc", 46, 46, 14)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn domino_on_sqlite() {
     every_cell_agrees(TestServer::on_sqlite(), data_set("domino", 79, 231, 20)).await;
 }

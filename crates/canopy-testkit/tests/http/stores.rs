@@ -19,6 +19,11 @@ macro_rules! on_every_store {
                 async fn on_sqlite() {
                     run(canopy_testkit::server::TestServer::on_sqlite()).await;
                 }
+
+                #[tokio::test(flavor = "multi_thread")]
+                async fn on_postgres() {
+                    run(canopy_testkit::server::TestServer::on_postgres().await).await;
+                }
             }
         )+
     };

@@ -1,18 +1,50 @@
-//! The whole tree as one answer.
+//! The tree as an answer, whole or in part, and the nodes around one.
 
-use super::FULL_ACCESS;
-use crate::answer::Representation;
+use super::{FULL_ACCESS, NodeBody, TAG};
+use crate::answer::{Found, Listing, Representation};
+use crate::error_code::ErrorCode as E;
+use crate::operation::Operation;
+use crate::problem::Problem;
+use crate::request::Request;
 use crate::wire::ShownNodeStatus;
-use canopy_domain::{Node, NodeId};
+use canopy_app::hierarchy::{get_node, list_nodes};
+use canopy_domain::{EnvironmentPlace, Node, NodeId};
 use serde::ser::SerializeStruct;
 use serde::{Serialize, Serializer};
+use std::borrow::Cow;
 use std::collections::HashMap;
-use utoipa::ToSchema;
+use utoipa::openapi::{RefOr, Schema};
+use utoipa::{PartialSchema, ToSchema};
 use uuid::Uuid;
+
+pub(super) fn operations() -> Vec<Operation> {
+    const READ: &str = "node.read";
+    vec![
+        Operation::get("/nodes", "getTree")
+            .says(TAG, "Get the whole tree.")
+            .needs(READ)
+            .by(get_tree),
+        Operation::get("/nodes/{nodeId}/tree", "getSubtree")
+            .says(TAG, "Get a node with all that stands below it.")
+            .needs(READ)
+            .fails(&[E::NodeNotFound])
+            .by(get_subtree),
+        Operation::get("/nodes/{nodeId}/children", "listChildren")
+            .says(TAG, "List the nodes directly below a node, by slug.")
+            .needs(READ)
+            .fails(&[E::NodeNotFound])
+            .by(list_children),
+        Operation::get("/nodes/{nodeId}/ancestors", "listAncestors")
+            .says(TAG, "List the nodes above a node, the root first.")
+            .needs(READ)
+            .fails(&[E::NodeNotFound])
+            .by(list_ancestors),
+    ]
+}
 
 /// The whole tree, and which part of it the caller may reach.
 #[derive(Serialize, ToSchema)]
-pub(super) struct Tree {
+struct Tree {
     /// The trees of the caller's roots.
     #[schema(value_type = Vec<TreeNode>)]
     tree: Vec<Branch>,
@@ -73,9 +105,27 @@ impl Serialize for Branch {
     }
 }
 
+impl PartialSchema for Branch {
+    fn schema() -> RefOr<Schema> {
+        TreeNode::schema()
+    }
+}
+
+impl ToSchema for Branch {
+    fn name() -> Cow<'static, str> {
+        TreeNode::name()
+    }
+
+    fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
+        TreeNode::schemas(schemas);
+    }
+}
+
+impl Representation for Branch {}
+
 impl Tree {
     /// The tree of these nodes, of which parents come before their children. The caller reaches all of it.
-    pub(super) fn of(nodes: Vec<Node>) -> Self {
+    fn of(nodes: Vec<Node>) -> Self {
         let accessible_node_ids = nodes.iter().map(|node| node.id.as_uuid()).collect();
         let roots: Vec<Uuid> = nodes
             .iter()
@@ -83,7 +133,7 @@ impl Tree {
             .map(|node| node.id.as_uuid())
             .collect();
         Self {
-            tree: branches(nodes),
+            tree: branches(nodes, None),
             scope: TreeScope {
                 accessible_node_ids,
                 scope_root_node_ids: roots.clone(),
@@ -93,15 +143,53 @@ impl Tree {
     }
 }
 
-/// Hangs each node below its parent. From the last to the first, the children of a node are complete when it is reached.
-fn branches(nodes: Vec<Node>) -> Vec<Branch> {
+/// Hangs each node below its parent; the answer are those below `above`. From the last to the first, the children of a node
+/// are complete when it is reached.
+fn branches(nodes: Vec<Node>, above: Option<NodeId>) -> Vec<Branch> {
     let mut below: HashMap<Option<NodeId>, Vec<Branch>> = HashMap::new();
     for node in nodes.into_iter().rev() {
         let mut children = below.remove(&Some(node.id)).unwrap_or_default();
         children.reverse();
         below.entry(node.parent).or_default().push(Branch { node, children });
     }
-    let mut roots = below.remove(&None).unwrap_or_default();
+    let mut roots = below.remove(&above).unwrap_or_default();
     roots.reverse();
     roots
+}
+
+async fn get_tree(request: Request<EnvironmentPlace>) -> Result<Found<Tree>, Problem> {
+    let place = request.scope;
+    let nodes = request
+        .run(move |app, _| async move { list_nodes::run(&app, &place).await })
+        .await?;
+    Ok(Found(Tree::of(nodes)))
+}
+
+type AboutNode = Request<EnvironmentPlace, NodeId>;
+
+async fn get_subtree(request: AboutNode) -> Result<Found<Branch>, Problem> {
+    let (place, id) = (request.scope, request.id);
+    let nodes = request
+        .run(move |app, _| async move { get_node::subtree(&app, &place, id).await })
+        .await?;
+    let above = nodes.first().and_then(|top| top.parent);
+    let top = branches(nodes, above).into_iter().next();
+    let top = top.ok_or_else(|| Problem::internal("a subtree has no top"))?;
+    Ok(Found(top))
+}
+
+async fn list_children(request: AboutNode) -> Result<Listing<NodeBody>, Problem> {
+    let (place, id) = (request.scope, request.id);
+    let nodes = request
+        .run(move |app, _| async move { get_node::children(&app, &place, id).await })
+        .await?;
+    Ok(Listing::of(nodes, NodeBody::of(place.application)))
+}
+
+async fn list_ancestors(request: AboutNode) -> Result<Listing<NodeBody>, Problem> {
+    let (place, id) = (request.scope, request.id);
+    let nodes = request
+        .run(move |app, _| async move { get_node::ancestors(&app, &place, id).await })
+        .await?;
+    Ok(Listing::of(nodes, NodeBody::of(place.application)))
 }

@@ -1,17 +1,6 @@
-//! The figures of the service over HTTP, beside what they are measured against in the same run.
-//!
-//! `cargo bench -p canopy-testkit --features server --bench http [-- evaluate | bulk]`. Needs `wrk` on the PATH for
-//! `evaluate`. Server and load share the machine, so compare lines of one run with each other.
+//! Bulk-create on SQLite beside the raw insert of the same rows.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::print_stdout,
-    clippy::indexing_slicing,
-    reason = "a benchmark may stop, and prints"
-)]
-
-use actix_web::{App, HttpResponse, HttpServer, web};
+use crate::{ENV, RUNS, print_row};
 use canopy_domain::port::{Ids, Store};
 use canopy_storage_sqlite::{SqliteOptions, SqliteStore};
 use canopy_testkit::fixture::store_workload;
@@ -19,166 +8,9 @@ use canopy_testkit::server::TestServer;
 use canopy_testkit::workload::{Size, Workload};
 use canopy_testkit::{CountingIds, FixedClock};
 use serde_json::{Value, json};
-use std::fmt::Write as _;
 use std::path::Path;
-use std::process::Command;
 use std::sync::Arc;
 use std::time::Instant;
-
-const ENV: &str = "/portal/v1/accounts/acme/applications/notes/environments/development";
-const RUNS: usize = 5;
-
-#[tokio::main]
-async fn main() {
-    let wanted: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with('-')).collect();
-    let wants = |what: &str| wanted.is_empty() || wanted.iter().any(|word| word == what);
-    if wants("evaluate") {
-        evaluate().await;
-    }
-    if wants("bulk") {
-        bulk().await;
-    }
-}
-
-fn print_row(label: &str, unit: &str, mut figures: Vec<f64>) {
-    figures.sort_by(f64::total_cmp);
-    let median = figures.get(figures.len() / 2).unwrap();
-    println!(
-        "{label}: {median:.2} {unit} (min {:.2}, max {:.2})",
-        figures.first().unwrap(),
-        figures.last().unwrap()
-    );
-}
-
-/// Answers any JSON with a small JSON, and does nothing.
-fn bare() -> String {
-    #[derive(serde::Deserialize)]
-    #[expect(dead_code, reason = "parsed, as a real service would, and not looked at")]
-    struct Question {
-        identity_id: String,
-        permission: String,
-        scope: String,
-        node_id: String,
-    }
-    #[derive(serde::Serialize)]
-    struct Answer {
-        allowed: bool,
-        granting_roles: [&'static str; 1],
-    }
-    async fn answer(_: web::Json<Question>) -> HttpResponse {
-        HttpResponse::Ok().json(Answer {
-            allowed: true,
-            granting_roles: ["Role 1"],
-        })
-    }
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let base = format!("http://{}", listener.local_addr().unwrap());
-    let server = HttpServer::new(|| App::new().route(&format!("{ENV}/permissions/evaluate"), web::post().to(answer)));
-    tokio::spawn(server.workers(2).listen(listener).unwrap().run());
-    base
-}
-
-/// What one run of wrk printed: requests a second, and the 50th and 99th percentile in milliseconds.
-fn wrk(base: &str, script: &Path) -> (f64, f64, f64) {
-    let output = Command::new("wrk")
-        .args(["-t2", "-c32", "-d4s", "--latency", "-s"])
-        .arg(script)
-        .arg(base)
-        .output()
-        .unwrap_or_else(|error| panic!("wrk cannot be run: {error}"));
-    let text = String::from_utf8(output.stdout).unwrap();
-    assert!(!text.contains("Non-2xx"), "{text}");
-    let field = |name: &str| {
-        let line = text.lines().find(|line| line.trim_start().starts_with(name)).unwrap();
-        line.split_whitespace().nth(1).unwrap().to_owned()
-    };
-    let milliseconds = |figure: String| {
-        let number = |unit: &str| figure.strip_suffix(unit).and_then(|number| number.parse::<f64>().ok());
-        number("us")
-            .map(|us| us / 1_000.0)
-            .or_else(|| number("ms"))
-            .unwrap_or_else(|| panic!("{figure}"))
-    };
-    (
-        field("Requests/sec:").parse().unwrap(),
-        milliseconds(field("50%")),
-        milliseconds(field("99%")),
-    )
-}
-
-fn script(folder: &Path, workload: &Workload, token: &str) -> std::path::PathBuf {
-    let mut lua = String::from("local bodies = {\n");
-    for asked in workload.questions.iter().take(5_000) {
-        let body = json!({"identity_id": asked.identity.to_string(), "permission": asked.permission, "scope": "node",
-            "node_id": asked.node.to_string()});
-        writeln!(lua, "[==[{body}]==],").unwrap();
-    }
-    write!(
-        lua,
-        "}}\nlocal next = 0\nlocal headers = {{[\"Content-Type\"] = \"application/json\", [\"Authorization\"] = \"Bearer {token}\"}}\n\
-         function request()\n  next = next % #bodies + 1\n  return wrk.format(\"POST\", \"{ENV}/permissions/evaluate\", headers, bodies[next])\nend\n"
-    )
-    .unwrap();
-    let path = folder.join("evaluate.lua");
-    std::fs::write(&path, lua).unwrap();
-    path
-}
-
-async fn evaluate() {
-    let folder = tempfile::tempdir().unwrap();
-    for size in [Size::M, Size::L] {
-        let workload = Workload::new(size, 5_000);
-        let store = Arc::new(SqliteStore::temporary().unwrap());
-        let place = store_workload(store.as_ref(), &workload).await.unwrap();
-        let clock = FixedClock::new(workload.now);
-        let server = TestServer::start_with(store, Arc::new(clock), Arc::new(CountingIds::default()));
-        let admin = server.admin(place.account.as_uuid());
-        let question = workload.questions.first().unwrap();
-        let body = json!({"identity_id": question.identity.to_string(), "permission": question.permission,
-            "scope": "node", "node_id": question.node.to_string()});
-        let start = Instant::now();
-        admin
-            .post(&format!("{ENV}/permissions/evaluate"), &body)
-            .await
-            .expect(200);
-        println!(
-            "{}: first answer, index loaded from the store, after {:?}",
-            size.name,
-            start.elapsed()
-        );
-        let script = script(folder.path(), &workload, admin.token().unwrap());
-        let nothing = bare();
-        let mut figures: [Vec<f64>; 7] = Default::default();
-        for _ in 0..RUNS {
-            let (plain, canopy) = (wrk(&nothing, &script), wrk(server.base(), &script));
-            let row = [
-                plain.0,
-                canopy.0,
-                plain.1,
-                canopy.1,
-                plain.2,
-                canopy.2,
-                100.0 * canopy.0 / plain.0,
-            ];
-            figures
-                .iter_mut()
-                .zip(row)
-                .for_each(|(column, figure)| column.push(figure));
-        }
-        let labels = [
-            ("bare actix", "requests/s"),
-            ("evaluate", "requests/s"),
-            ("bare actix p50", "ms"),
-            ("evaluate p50", "ms"),
-            ("bare actix p99", "ms"),
-            ("evaluate p99", "ms"),
-            ("evaluate of bare", "%"),
-        ];
-        for ((label, unit), column) in labels.into_iter().zip(figures) {
-            print_row(&format!("{} {label}", size.name), unit, column);
-        }
-    }
-}
 
 /// New triples for bulk calls: identities times nodes, with a role that nobody has yet.
 async fn new_role(server: &TestServer, account: uuid::Uuid, name: &str) -> String {
@@ -191,7 +23,7 @@ async fn new_role(server: &TestServer, account: uuid::Uuid, name: &str) -> Strin
     role["id"].as_str().unwrap().to_owned()
 }
 
-async fn bulk() {
+pub async fn bulk() {
     let folder = tempfile::tempdir().unwrap();
     for (label, existing) in [("empty", false), ("after 1 M rows", true)] {
         let workload = Workload::new(if existing { Size::L } else { Size::M }, 1);

@@ -1,0 +1,36 @@
+//! List who holds what at a node, given there or above, or count it.
+
+use super::get_node::known;
+use crate::{App, AppError};
+use canopy_domain::assignment::listing::{AssignmentQuery, AssignmentView, HeldAt, NodeAssignmentSummary};
+use canopy_domain::{EnvironmentPlace, NodeId, Page, Timestamp};
+
+/// The assignments that hold at a node and fit the query, and the instant at which their state was judged.
+///
+/// # Errors
+/// [`HierarchyError::NodeNotFound`](canopy_domain::HierarchyError::NodeNotFound); [`AppError::Store`].
+pub async fn run(
+    app: &App,
+    place: &EnvironmentPlace,
+    at: HeldAt,
+    query: AssignmentQuery,
+) -> Result<(Page<AssignmentView>, Timestamp), AppError> {
+    let now = app.now();
+    let mut tx = app.read().await?;
+    known(tx.as_mut(), place, at.node).await?;
+    let query = AssignmentQuery {
+        held_at: Some(at),
+        ..query
+    };
+    Ok((tx.assignment_views(place.environment, &query, now).await?, now))
+}
+
+/// How many there are, by state and by where they were given, and whose are the newest.
+///
+/// # Errors
+/// [`HierarchyError::NodeNotFound`](canopy_domain::HierarchyError::NodeNotFound); [`AppError::Store`].
+pub async fn summary(app: &App, place: &EnvironmentPlace, node: NodeId) -> Result<NodeAssignmentSummary, AppError> {
+    let mut tx = app.read().await?;
+    known(tx.as_mut(), place, node).await?;
+    Ok(tx.node_assignment_summary(place.environment, node, app.now()).await?)
+}

@@ -1,0 +1,51 @@
+//! Remove a node, alone or with everything below it.
+
+use crate::app::AuditEntry;
+use crate::{App, AppError, Call, unit_of_work};
+use canopy_domain::audit::{AuditCategory, AuditSeverity, Detail};
+use canopy_domain::hierarchy::change::check_version;
+use canopy_domain::hierarchy::remove::{check, steps};
+use canopy_domain::port::WriteScope;
+use canopy_domain::{AssignmentId, EnvironmentPlace, HierarchyError, NodeId, Version};
+
+/// Removes a node; with `force` all nodes below it and all assignments at them go with it, in one transaction.
+///
+/// # Errors
+/// [`HierarchyError::NodeNotFound`], [`HierarchyError::NodeStale`] when the node is not at version `seen`,
+/// [`HierarchyError::RootStays`], [`HierarchyError::NodeInUse`] without `force`; [`AppError::Store`].
+pub async fn run(
+    app: &App,
+    call: &Call,
+    place: &EnvironmentPlace,
+    id: NodeId,
+    force: bool,
+    seen: Version,
+) -> Result<(), AppError> {
+    unit_of_work::retry(|| async {
+        let mut tx = app.begin(call, WriteScope::Environment(place.environment)).await?;
+        let now = app.now();
+        let environment = place.environment;
+        let node = tx.node(environment, id).await?.ok_or(HierarchyError::NodeNotFound)?;
+        check_version(&node, seen)?;
+        check(&node, tx.node_uses(environment, id).await?, force)?;
+        let nodes: Vec<NodeId> = tx.subtree(environment, id).await?.iter().map(|one| one.id).collect();
+        let assignments = tx.assignments_at(environment, &nodes).await?;
+        let assignments: Vec<AssignmentId> = assignments.iter().map(|one| one.id).collect();
+        tx.delete_assignments(environment, &assignments).await?;
+        tx.delete_nodes(environment, &nodes).await?;
+        let mut entry = AuditEntry::within(place, "node.remove", AuditCategory::Hierarchy)
+            .on("node", id, &node.name)
+            .saying(vec![
+                ("count", Detail::count(nodes.len())),
+                ("node_ids", Detail::texts(&nodes)),
+                ("assignment_count", Detail::count(assignments.len())),
+                ("assignment_ids", Detail::texts(&assignments)),
+            ]);
+        if !assignments.is_empty() {
+            entry.severity = AuditSeverity::Warning;
+        }
+        let changes = steps(&assignments, &nodes);
+        app.commit_within(tx, call, place, now, changes, entry, &()).await
+    })
+    .await
+}

@@ -1,0 +1,146 @@
+//! The audit log: its parts, who sees what of it, and the queue of refused attempts.
+
+use crate::world::{World, operator, tenant};
+use canopy_app::audit::refusals::{self, Refusal, Refusals};
+use canopy_app::audit::{get, list};
+use canopy_app::{AppError, Caller, tenancy};
+use canopy_domain::audit::listing::AuditQuery;
+use canopy_domain::audit::{ActorType, AuditOutcome, StoredAuditEvent};
+
+fn admin(world: &World) -> Caller {
+    Caller::Admin {
+        account: world.place.account,
+        subject: "ann".to_owned(),
+        environment: Some(world.place),
+    }
+}
+
+fn note(refusals: &Refusals, caller: &Caller, request_id: &str) {
+    refusals.note(&Refusal {
+        caller,
+        operation: "createRole",
+        code: "auth.wrong_principal_type",
+        request_id,
+    });
+}
+
+async fn denied(world: &World) -> Vec<StoredAuditEvent> {
+    let query = AuditQuery {
+        outcome: Some(AuditOutcome::Denied),
+        ..AuditQuery::newest(10_000)
+    };
+    let mut tx = world.store.read().await.unwrap();
+    tx.audit_events(world.place.account, &query).await.unwrap()
+}
+
+#[tokio::test]
+async fn what_waits_is_written_at_the_end_and_what_does_not_fit_is_counted() {
+    let world = World::new().await;
+    let before = world
+        .store
+        .read()
+        .await
+        .unwrap()
+        .revision(world.place.environment)
+        .await
+        .unwrap();
+    let (refusals, writing) = refusals::queue(&world.app);
+    let caller = admin(&world);
+    for number in 0..1_100 {
+        note(&refusals, &caller, &format!("request-{number}"));
+    }
+    assert_eq!(refusals.dropped(), 76);
+    assert_eq!(denied(&world).await, []);
+    drop(refusals);
+    writing.await;
+    let written = denied(&world).await;
+    assert_eq!(written.len(), 1_024);
+    let oldest = &written[1_023];
+    assert_eq!(
+        (oldest.correlation_id.as_str(), oldest.resource_id.as_str()),
+        ("request-0", "createRole")
+    );
+    assert_eq!((oldest.actor.id.as_str(), oldest.actor.kind), ("ann", ActorType::Admin));
+    assert_eq!(
+        (oldest.environment_id, oldest.revision),
+        (Some(world.place.environment), None)
+    );
+    assert_eq!(oldest.metadata, r#"{"code":"auth.wrong_principal_type"}"#);
+    let after = world
+        .store
+        .read()
+        .await
+        .unwrap()
+        .revision(world.place.environment)
+        .await
+        .unwrap();
+    assert_eq!(after, before, "a refused attempt changes nothing");
+}
+
+#[tokio::test]
+async fn an_operator_has_no_account_to_keep_its_attempts_in() {
+    let world = World::new().await;
+    let (refusals, writing) = refusals::queue(&world.app);
+    note(&refusals, &operator().caller, "request-1");
+    assert_eq!(refusals.dropped(), 0);
+    drop(refusals);
+    writing.await;
+    assert_eq!(denied(&world).await, []);
+}
+
+#[tokio::test]
+async fn a_part_of_the_log_says_where_it_goes_on_and_its_last_one_that_it_does_not() {
+    let world = World::new().await;
+    for slug in ["b", "c", "d"] {
+        tenancy::create_application::run(&world.app, &world.call, world.place.account, &tenant(slug))
+            .await
+            .unwrap();
+    }
+    let part = async |after, limit| {
+        let query = AuditQuery {
+            after,
+            ..AuditQuery::newest(limit)
+        };
+        list::run(&world.app, world.place.account, None, &query).await.unwrap()
+    };
+    let whole = part(None, 4).await;
+    assert_eq!((whole.events.len(), whole.next), (4, None));
+    let first = part(None, 3).await;
+    assert_eq!(first.events, whole.events[..3]);
+    let last = part(first.next, 3).await;
+    assert_eq!((&last.events[..], last.next), (&whole.events[3..], None));
+}
+
+#[tokio::test]
+async fn who_is_bound_to_an_environment_sees_nothing_else() {
+    let world = World::new().await;
+    world.bootstrap().await;
+    let (account, own) = (world.place.account, world.place.environment);
+    let everything = AuditQuery::newest(99);
+    let all = list::run(&world.app, account, None, &everything).await.unwrap().events;
+    let seen = list::run(&world.app, account, Some(own), &everything)
+        .await
+        .unwrap()
+        .events;
+    assert!(!seen.is_empty() && seen.len() < all.len());
+    assert!(seen.iter().all(|event| event.environment_id == Some(own)));
+    let elsewhere = AuditQuery {
+        environment: Some(canopy_domain::EnvironmentId::new(world.app.mint())),
+        ..everything
+    };
+    assert_eq!(
+        list::run(&world.app, account, Some(own), &elsewhere)
+            .await
+            .unwrap()
+            .events,
+        []
+    );
+    for event in &all {
+        let found = get::run(&world.app, account, Some(own), event.id).await;
+        if seen.contains(event) {
+            assert_eq!(&found.unwrap(), event);
+        } else {
+            assert!(matches!(found, Err(AppError::AuditEventNotFound)));
+        }
+    }
+}

@@ -1,0 +1,77 @@
+//! Removing a node, alone or with everything below it.
+
+use super::{HierarchyError, Node, NodeId};
+use crate::AssignmentId;
+use crate::access::Change;
+
+/// What hangs on a node itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct NodeUses {
+    /// How many nodes stand directly below it.
+    pub children: u64,
+    /// How many assignments are made at it.
+    pub assignments: u64,
+}
+
+/// Judges the removal of a node; with `force` all below it goes too.
+///
+/// # Errors
+/// [`HierarchyError::RootStays`], or [`HierarchyError::NodeInUse`] without `force`.
+pub fn check(node: &Node, uses: NodeUses, force: bool) -> Result<(), HierarchyError> {
+    if node.parent.is_none() {
+        return Err(HierarchyError::RootStays);
+    }
+    if force || uses == NodeUses::default() {
+        return Ok(());
+    }
+    Err(HierarchyError::NodeInUse {
+        children: uses.children,
+        assignments: uses.assignments,
+    })
+}
+
+/// The steps that take nodes out of decisions, with the assignments at them: assignments first, then leaves first. The
+/// nodes come parents first.
+pub fn steps(assignments: &[AssignmentId], nodes: &[NodeId]) -> Vec<Change> {
+    let grants = assignments.iter().map(|id| Change::GrantRemoved(*id));
+    let nodes = nodes.iter().rev().map(|id| Change::NodeRemoved(*id));
+    grants.chain(nodes).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{DisplayName, EnvironmentId, JsonObject, NodeStatus, NodeType, Slug, Timestamp, Version};
+    use uuid::Uuid;
+
+    fn node(parent: Option<u128>) -> Node {
+        Node {
+            id: NodeId::new(Uuid::from_u128(2)),
+            environment_id: EnvironmentId::new(Uuid::nil()),
+            parent: parent.map(|number| NodeId::new(Uuid::from_u128(number))),
+            node_type: NodeType::parse("unit").unwrap(),
+            name: DisplayName::parse("Name").unwrap(),
+            slug: Slug::node(),
+            status: NodeStatus::Active,
+            metadata: JsonObject::default(),
+            version: Version::FIRST,
+            created_at: Timestamp::MIN,
+            updated_at: Timestamp::MIN,
+        }
+    }
+
+    #[test]
+    fn the_root_stays_and_what_is_in_use_goes_only_by_force() {
+        let uses = |children, assignments| NodeUses { children, assignments };
+        let in_use = |children, assignments| Err(HierarchyError::NodeInUse { children, assignments });
+        for (node, uses, force, expected) in [
+            (node(None), uses(0, 0), true, Err(HierarchyError::RootStays)),
+            (node(Some(1)), uses(0, 0), false, Ok(())),
+            (node(Some(1)), uses(2, 0), false, in_use(2, 0)),
+            (node(Some(1)), uses(0, 3), false, in_use(0, 3)),
+            (node(Some(1)), uses(2, 3), true, Ok(())),
+        ] {
+            assert_eq!(check(&node, uses, force), expected);
+        }
+    }
+}

@@ -1,0 +1,131 @@
+//! What removing a subtree and reverting to flat tell an index: it takes every step, and then answers like one built anew.
+
+use crate::facts::{NODE, at, empty, grant, id, key, node, permission, role, subject, window};
+use crate::oracle;
+use canopy_domain::access::{AccessIndex, Decision, NodeFact, Question, Scope, Snapshot};
+use canopy_domain::hierarchy::{remove, revert};
+use canopy_domain::{
+    Assignment, AssignmentId, DisplayName, HierarchySchema, JsonObject, Node, NodeId, NodeStatus, Version,
+};
+use proptest::prelude::*;
+use std::collections::BTreeSet;
+
+const NOW: i64 = 15;
+
+/// A tree, and assignments in it. Nodes come parents first.
+fn any_facts() -> impl Strategy<Value = Snapshot> {
+    let nodes = prop::collection::vec((any::<u8>(), 0_u8..6), 0..9);
+    let grants = prop::collection::btree_map(
+        (0_u8..3, 0_u8..2, 0_u8..10),
+        (0_i64..30, prop::option::of(1_i64..20)),
+        0..16,
+    );
+    (nodes, grants).prop_map(|(nodes, grants)| {
+        let count = u8::try_from(nodes.len()).unwrap() + 1;
+        let below = (1..)
+            .zip(&nodes)
+            .map(|(number, (parent, off))| node(number, Some(parent % number), *off != 0));
+        let grants = (0..).zip(&grants).filter(|(_, ((_, _, at), _))| *at < count);
+        Snapshot {
+            permissions: vec![permission(0), permission(1)],
+            roles: vec![role(0, true, &[0]), role(1, true, &[0, 1])],
+            nodes: core::iter::once(node(0, None, true)).chain(below).collect(),
+            subjects: (0..3).map(subject).collect(),
+            grants: grants
+                .map(|(number, (place, (from, lasts)))| grant(number, *place, window(*from, lasts.map(|l| from + l))))
+                .collect(),
+            ..empty()
+        }
+    })
+}
+
+fn agree(facts: &Snapshot, index: &AccessIndex) {
+    let again = AccessIndex::build(facts).unwrap();
+    for subject in &facts.subjects {
+        for permission in [key(0), key(1)] {
+            let nodes = (0..10).map(|number| Scope::Node(id(NODE, number)));
+            for scope in nodes.chain([Scope::AppWide]) {
+                for instant in [0, NOW, 29, 40] {
+                    let question = Question {
+                        identity: subject.id,
+                        permission: &permission,
+                        scope,
+                    };
+                    let expected = oracle::decide(facts, &question, at(instant)).0;
+                    let expected = expected.map_or(Decision::Allowed, Decision::Denied);
+                    for index in [index, &again] {
+                        assert_eq!(
+                            index.decide(&question, at(instant)),
+                            expected,
+                            "{question:?} at {instant}"
+                        );
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn stored(fact: &NodeFact) -> Node {
+    let status = if fact.is_active {
+        NodeStatus::Active
+    } else {
+        NodeStatus::Inactive
+    };
+    Node {
+        id: fact.id,
+        environment_id: empty().environment,
+        parent: fact.parent,
+        node_type: fact.node_type.clone(),
+        name: DisplayName::parse("Name").unwrap(),
+        slug: fact.slug.clone(),
+        status,
+        metadata: JsonObject::default(),
+        version: Version::FIRST,
+        created_at: at(0),
+        updated_at: at(0),
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(64) })]
+
+    #[test]
+    fn an_index_takes_the_removal_of_any_subtree(mut facts in any_facts(), which in any::<prop::sample::Index>()) {
+        let mut index = AccessIndex::build(&facts).unwrap();
+        let top = facts.nodes[which.index(facts.nodes.len())].id;
+        let mut gone: Vec<NodeId> = vec![];
+        for node in &facts.nodes {
+            if node.id == top || node.parent.is_some_and(|parent| gone.contains(&parent)) {
+                gone.push(node.id);
+            }
+        }
+        let held: Vec<AssignmentId> = facts.grants.iter().filter(|one| gone.contains(&one.key.node)).map(|one| one.id).collect();
+        index.apply(index.revision().next(), &remove::steps(&held, &gone)).unwrap();
+        facts.grants.retain(|one| !held.contains(&one.id));
+        facts.nodes.retain(|node| !gone.contains(&node.id));
+        agree(&facts, &index);
+    }
+
+    #[test]
+    fn an_index_takes_any_revert(mut facts in any_facts()) {
+        let mut index = AccessIndex::build(&facts).unwrap();
+        let nodes: Vec<Node> = facts.nodes.iter().map(stored).collect();
+        let rows: Vec<Assignment> = facts.grants.iter().map(|fact| Assignment {
+            id: fact.id,
+            environment_id: facts.environment,
+            key: fact.key,
+            window: fact.window,
+            created_at: at(0),
+            updated_at: at(0),
+        }).collect();
+        let plan = revert::plan(&nodes[0], &nodes[1..], &HierarchySchema::default(), &rows, at(NOW));
+        for step in plan.steps() {
+            oracle::apply(&mut facts, &step);
+        }
+        index.apply(index.revision().next(), &plan.steps()).unwrap();
+        let left: BTreeSet<NodeId> = facts.grants.iter().map(|one| one.key.node).chain(facts.nodes.iter().map(|one| one.id)).collect();
+        prop_assert_eq!(left, [nodes[0].id].into());
+        agree(&facts, &index);
+    }
+}

@@ -1,0 +1,87 @@
+//! The way back to a flat environment.
+
+use crate::answer::{Found, Representation};
+use crate::error_code::ErrorCode as E;
+use crate::idempotency::Repeatable;
+use crate::operation::Operation;
+use crate::problem::Problem;
+use crate::request::Request;
+use crate::wire::request_query;
+use canopy_app::hierarchy::revert;
+use canopy_domain::EnvironmentPlace;
+use canopy_domain::hierarchy::revert::RevertCounts;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+pub(super) fn operations() -> Vec<Operation> {
+    vec![
+        Operation::post("/revert-to-flat", "revertToFlat")
+            .says(
+                "Environments",
+                "Make a hierarchy flat: all assignments are reseated at the root, all other nodes and the schema go. This \
+                 widens access.",
+            )
+            .fails(&[E::AlreadyFlat])
+            .by(revert_to_flat),
+    ]
+}
+
+request_query!(
+    /// How an environment is made flat.
+    struct RevertToFlat {
+        /// Counts everything and writes nothing.
+        dry_run: bool = false,
+    }
+);
+
+/// What became, or would become, of an environment that is made flat.
+#[derive(Serialize, ToSchema)]
+#[schema(as = RevertCounts)]
+struct RevertBody {
+    /// Moved from another node to the root.
+    assignments_moved: usize,
+    /// Merged into another one of the same identity and role.
+    assignments_deduplicated: usize,
+    /// Dropped because their window had ended.
+    assignments_expired_dropped: usize,
+    /// Dropped because they were at or below an inactive node.
+    assignments_inactive_dropped: usize,
+    nodes_deleted: usize,
+    /// Whether there was a schema besides that of a new environment.
+    schema_cleared: bool,
+    /// Identities that hold a role at the root, now or later, when they did not hold it there before.
+    identities_gaining_reach: usize,
+}
+
+impl Representation for RevertBody {}
+
+impl From<RevertCounts> for RevertBody {
+    fn from(counts: RevertCounts) -> Self {
+        Self {
+            assignments_moved: counts.moved,
+            assignments_deduplicated: counts.deduplicated,
+            assignments_expired_dropped: counts.expired_dropped,
+            assignments_inactive_dropped: counts.inactive_dropped,
+            nodes_deleted: counts.nodes_deleted,
+            schema_cleared: counts.schema_cleared,
+            identities_gaining_reach: counts.identities_gaining_reach,
+        }
+    }
+}
+
+async fn revert_to_flat(
+    request: Request<EnvironmentPlace, (), RevertToFlat>,
+) -> Result<Repeatable<Found<RevertBody>>, Problem> {
+    let (place, dry_run) = (request.scope, request.query.dry_run);
+    let revert = move |app, call| async move {
+        if dry_run {
+            revert::dry_run(&app, &place).await
+        } else {
+            revert::run(&app, &call, &place).await
+        }
+    };
+    request
+        .once_only_if(dry_run)
+        .write(revert, |counts| Ok(Found(RevertBody::from(counts))))
+        .await
+}

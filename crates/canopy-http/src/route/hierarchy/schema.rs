@@ -1,0 +1,175 @@
+//! The schema of a tree.
+
+use crate::answer::{Found, Representation};
+use crate::error_code::ErrorCode as E;
+use crate::input::{Body, IfMatch};
+use crate::operation::Operation;
+use crate::problem::Problem;
+use crate::request::Request;
+use crate::wire::{Batch, Components, Fault, Faults, Json, Place, Whole, WireValue, request_body};
+use canopy_app::hierarchy::{change_schema, get_schema};
+use canopy_domain::{EnvironmentPlace, HierarchySchema, NodeType, SchemaError, Version};
+use serde::Serialize;
+use std::collections::{BTreeMap, BTreeSet};
+use utoipa::ToSchema;
+use utoipa::openapi::{RefOr, Schema};
+
+pub(super) fn operations() -> Vec<Operation> {
+    use super::TAG;
+    vec![
+        Operation::get("/hierarchy-schema", "getHierarchySchema")
+            .says(
+                TAG,
+                "Get the schema: which types of nodes there are and what may stand below what.",
+            )
+            .needs("node.read")
+            .by(get_hierarchy_schema),
+        Operation::patch("/hierarchy-schema", "changeHierarchySchema")
+            .says(
+                TAG,
+                "Replace the schema. `If-Match` takes the version of the environment.",
+            )
+            .needs("node.manage")
+            .fails(&[E::SchemaInUse])
+            .by(patch_hierarchy_schema),
+    ]
+}
+
+/// A hierarchy schema.
+#[derive(Serialize, ToSchema)]
+struct HierarchySchemaOf {
+    node_types: Vec<String>,
+    /// For each type, the types that may stand directly below it.
+    allowed_children: BTreeMap<String, Vec<String>>,
+    /// How deep the tree may be; the root has depth 1.
+    max_depth: u8,
+    root_node_type: String,
+    /// The version of the environment, which a change must name.
+    version: u32,
+}
+
+impl HierarchySchemaOf {
+    fn of(schema: &HierarchySchema, version: Version) -> Self {
+        let texts = |types: &BTreeSet<NodeType>| types.iter().map(ToString::to_string).collect();
+        Self {
+            node_types: schema.node_types().iter().map(ToString::to_string).collect(),
+            allowed_children: schema
+                .allowed_children()
+                .iter()
+                .map(|(parent, children)| (parent.to_string(), texts(children)))
+                .collect(),
+            max_depth: schema.max_depth(),
+            root_node_type: schema.root_node_type().to_string(),
+            version: version.get(),
+        }
+    }
+}
+
+impl Representation for HierarchySchemaOf {
+    const VERSIONED: bool = true;
+
+    fn version(&self) -> Option<u32> {
+        Some(self.version)
+    }
+}
+
+request_body!(
+    /// A hierarchy schema.
+    struct ChangeHierarchySchema {
+        /// The types of nodes.
+        node_types: Batch<NodeType>,
+        /// For each type, the types that may stand directly below it.
+        allowed_children: BTreeMap<NodeType, Vec<NodeType>>,
+        /// How deep the tree may be; the root has depth 1.
+        max_depth: Whole<1, { HierarchySchema::MAX_DEPTH as u32 }>,
+        /// The type of the root.
+        root_node_type: NodeType,
+    }
+);
+
+/// A schema that does not contradict itself.
+#[derive(Debug)]
+pub(in crate::route) struct SchemaInput(pub(in crate::route) HierarchySchema);
+
+impl WireValue for SchemaInput {
+    fn read(json: &Json<'_>, place: &Place<'_>, faults: &mut Faults) -> Option<Self> {
+        let body = ChangeHierarchySchema::read(json, place, faults)?;
+        let max_depth = u8::try_from(body.max_depth.0).unwrap_or(u8::MAX);
+        let listed = body.allowed_children;
+        let allowed = listed
+            .iter()
+            .map(|(parent, children)| (parent.clone(), children.iter().cloned().collect()));
+        let checked = HierarchySchema::new(body.node_types.0, allowed.collect(), max_depth, body.root_node_type);
+        checked
+            .map_err(|errors| note_contradictions(&errors, &listed, place, faults))
+            .map(Self)
+            .ok()
+    }
+
+    fn schema(components: &mut Components) -> RefOr<Schema> {
+        ChangeHierarchySchema::schema(components)
+    }
+}
+
+fn note_contradictions(
+    errors: &[SchemaError],
+    listed: &BTreeMap<NodeType, Vec<NodeType>>,
+    place: &Place<'_>,
+    faults: &mut Faults,
+) {
+    let types = Place::Member(place, "node_types");
+    let below = Place::Member(place, "allowed_children");
+    // Where each child was listed first; built once, since there may be many that are unknown.
+    let mut indexes: BTreeMap<(&NodeType, &NodeType), usize> = BTreeMap::new();
+    for (parent, children) in listed {
+        for (index, child) in children.iter().enumerate() {
+            indexes.entry((parent, child)).or_insert(index);
+        }
+    }
+    for error in errors {
+        let fault = |code| Fault::new(code, error.to_string());
+        match error {
+            SchemaError::NodeTypeCount => faults.add(&types, fault("too_many_items")),
+            SchemaError::RepeatedNodeType { index } => faults.add(&Place::Item(&types, *index), fault("repeated")),
+            SchemaError::UnknownRootType => {
+                faults.add(&Place::Member(place, "root_node_type"), fault("unknown_node_type"));
+            }
+            SchemaError::UnknownParentType { parent } => {
+                faults.add(&Place::Member(&below, parent.as_str()), fault("unknown_node_type"));
+            }
+            SchemaError::UnknownChildType { parent, child } => {
+                let index = indexes.get(&(parent, child)).copied().unwrap_or_default();
+                let parent = Place::Member(&below, parent.as_str());
+                faults.add(&Place::Item(&parent, index), fault("unknown_node_type"));
+            }
+            SchemaError::MaxDepth => faults.add(&Place::Member(place, "max_depth"), fault("out_of_range")),
+        }
+    }
+}
+
+async fn get_hierarchy_schema(request: Request<EnvironmentPlace>) -> Result<Found<HierarchySchemaOf>, Problem> {
+    let place = request.scope;
+    let (schema, version) = request
+        .run(move |app, _| async move { get_schema::run(&app, &place).await })
+        .await?;
+    Ok(Found(HierarchySchemaOf::of(&schema, version)))
+}
+
+async fn patch_hierarchy_schema(
+    request: Request<EnvironmentPlace, (), (), IfMatch<Body<SchemaInput>>>,
+) -> Result<Found<HierarchySchemaOf>, Problem> {
+    let (
+        IfMatch {
+            input: Body(SchemaInput(schema)),
+            version,
+        },
+        request,
+    ) = request.take_body();
+    let place = request.scope;
+    let changed = request.run(move |app, call| async move {
+        let version = change_schema::run(&app, &call, &place, &schema, version).await?;
+        Ok((schema, version))
+    });
+    let (schema, version) = changed.await?;
+    Ok(Found(HierarchySchemaOf::of(&schema, version)))
+}

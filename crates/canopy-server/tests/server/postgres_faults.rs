@@ -1,0 +1,333 @@
+//! Servers and their database on PostgreSQL, in each other's absence: what was acknowledged is there, nothing is there in
+//! part, nobody is told anything that does not hold, and all is well again by itself.
+
+use crate::faults::{admin, compare, in_the_middle, interrupted};
+use crate::mixed_load::Stage;
+use crate::process::{Client, Home};
+use crate::recorder::{ENVIRONMENT, Recorder, id};
+use crate::several_servers::Instance;
+use canopy_domain::port::{Store as _, WriteScope, WriteTx};
+use canopy_storage_postgres::{PgOptions, PgStore};
+use canopy_testkit::postgres::{Database, Server as Cluster};
+use reqwest::Method;
+use serde_json::{Value, json};
+use std::fs;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// A cluster that a test may crash.
+async fn cluster() -> Arc<Cluster> {
+    Arc::new(tokio::task::spawn_blocking(Cluster::start).await.unwrap())
+}
+
+/// Asks again and again, until the answer is as wanted.
+async fn until<T>(what: &str, mut ask: impl AsyncFnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while Instant::now() < deadline {
+        if let Some(answer) = ask().await {
+            return answer;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("{what}: never")
+}
+
+async fn ready(client: &Client) {
+    until("ready", async || {
+        (client.get("/health/ready").await.0 == 200).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_killed_server_leaves_whole_batches_in_the_database() {
+    let database = Database::bare().await;
+    let home = Home::on_postgres(database.url());
+    let server = home.serve(&["--demo"]);
+    let fates = interrupted(&admin(&home, &server), || server.kill()).await;
+    in_the_middle(&fates);
+    let server = home.serve(&[]);
+    compare(&admin(&home, &server), &fates).await;
+    server.stop();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_crashed_database_has_whole_batches_when_it_is_back() {
+    let cluster = cluster().await;
+    let home = Home::on_postgres(cluster.url("postgres"));
+    let server = home.serve(&["--demo"]);
+    let client = admin(&home, &server);
+    let crashing = Arc::clone(&cluster);
+    let fates = interrupted(&client, move || crashing.stop_at_once()).await;
+    in_the_middle(&fates);
+    cluster.resume();
+    ready(&client).await;
+    compare(&client, &fates).await;
+    server.stop();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn when_one_server_is_killed_the_other_goes_on() {
+    let database = Database::bare().await;
+    let [first, second] = Instance::pair(&database.url());
+    let stage = Stage::set(&first.client()).await;
+    let recorder = Recorder::new();
+    let load = stage.load(&[first.clerk(&recorder), second.clerk(&recorder)], 6, 30);
+    recorder.reach(60).await;
+    first.server.kill();
+    load.join_all().await;
+    let third = Instance::start(&database.url(), &[]);
+    stage.survey(&[second.clerk(&recorder), third.clerk(&recorder)]).await;
+    recorder.check(&stage.start);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_servers_outlive_a_crash_of_their_database() {
+    let cluster = cluster().await;
+    let pair = Instance::pair(&cluster.url("postgres"));
+    let stage = Stage::set(&pair[0].client()).await;
+    let recorder = Recorder::new();
+    let clerks = pair.each_ref().map(|one| one.clerk(&recorder));
+    let load = stage.load(&clerks, 6, 30);
+    recorder.reach(60).await;
+    let crashing = Arc::clone(&cluster);
+    let crash = move || {
+        crashing.stop_at_once();
+        crashing.resume();
+    };
+    tokio::task::spawn_blocking(crash).await.unwrap();
+    load.join_all().await;
+    stage.survey(&clerks).await;
+    recorder.check(&stage.start);
+}
+
+/// The servers' connections to this database.
+fn connections(database: &str) -> String {
+    format!("FROM pg_stat_activity WHERE application_name = 'canopy' AND datname = '{database}'")
+}
+
+/// Those that listen: they ran nothing else since, but empty statements.
+fn lines(database: &str) -> String {
+    format!("{} AND query IN ('', 'LISTEN canopy_revisions')", connections(database))
+}
+
+fn name(database: &Database) -> String {
+    database.url().rsplit('/').next().unwrap().to_owned()
+}
+
+/// Cuts connections, as seen from some database, and says how many.
+async fn cut(seen_from: &Database, which: &str) -> usize {
+    seen_from
+        .query(&format!("SELECT pg_terminate_backend(pid) {which}"))
+        .await
+        .len()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn fences_hold_while_the_lines_that_tell_of_changes_are_cut() {
+    let database = Database::bare().await;
+    let pair = Instance::pair(&database.url());
+    let stage = Stage::set(&pair[0].client()).await;
+    let recorder = Recorder::new();
+    let clerks = pair.each_ref().map(|one| one.clerk(&recorder));
+    let load = stage.load(&clerks, 6, 30);
+    for calls in [30, 60, 90, 120] {
+        let lines = lines(&name(&database));
+        let count = format!("SELECT 1 {lines}");
+        until("both listen", async || {
+            (database.query(&count).await.len() == 2).then_some(())
+        })
+        .await;
+        cut(&database, &lines).await;
+        recorder.reach(calls).await;
+    }
+    load.join_all().await;
+    stage.survey(&clerks).await;
+    recorder.check(&stage.start);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn connections_may_be_cut_in_the_middle_of_anything() {
+    let database = Database::bare().await;
+    let pair = Instance::pair(&database.url());
+    let stage = Stage::set(&pair[0].client()).await;
+    let recorder = Recorder::new();
+    let clerks = pair.each_ref().map(|one| one.clerk(&recorder));
+    let load = stage.load(&clerks, 6, 30);
+    for calls in [30, 60, 90, 120] {
+        recorder.reach(calls).await;
+        cut(&database, &connections(&name(&database))).await;
+    }
+    load.join_all().await;
+    stage.survey(&clerks).await;
+    recorder.check(&stage.start);
+}
+
+/// A server with the demo on a small pool, whose people and roles are known.
+struct Small {
+    database: Database,
+    instance: Instance,
+    client: Client,
+    person: Value,
+    root: Value,
+    environment: Value,
+}
+
+impl Small {
+    async fn start(settings: &str) -> Self {
+        let database = Database::bare().await;
+        let home = Home::on_postgres(database.url());
+        fs::write(home.path().join("canopy.toml"), format!("[postgres]\n{settings}")).unwrap();
+        let instance = Instance::start_in(home, &["--demo"]);
+        let client = instance.client();
+        let (_, people) = client.get("/portal/v1/accounts/acme/identities?take=1").await;
+        let (_, tree) = client.get(&format!("{ENVIRONMENT}/nodes")).await;
+        let (_, environment) = client.get(ENVIRONMENT).await;
+        Self {
+            person: people["items"][0]["id"].clone(),
+            root: tree["tree"][0]["id"].clone(),
+            environment: environment["id"].clone(),
+            database,
+            instance,
+            client,
+        }
+    }
+
+    async fn ask(&self, consistency: &str) -> reqwest::Response {
+        let body = json!({"identity_id": self.person, "permission": "node.read", "scope": "node", "node_id": self.root,
+            "consistency": consistency});
+        let path = format!("{ENVIRONMENT}/permissions/evaluate");
+        self.client.send(Method::POST, &path, Some(&body)).await
+    }
+
+    /// A new role of this name.
+    async fn write(&self, name: &str) -> reqwest::Response {
+        write(&self.client, name).await
+    }
+
+    /// Holds what a write of the environment needs, as another instance would.
+    async fn hold(&self) -> Box<dyn WriteTx> {
+        let options = PgOptions {
+            application_name: "another".to_owned(),
+            ..PgOptions::new(self.database.url())
+        };
+        let store = PgStore::open(&options).await.unwrap();
+        store
+            .write(WriteScope::Environment(id(&self.environment)))
+            .await
+            .unwrap()
+    }
+}
+
+async fn write(client: &Client, name: &str) -> reqwest::Response {
+    let body = json!({"name": name, "permission_keys": []});
+    client
+        .send(Method::POST, &format!("{ENVIRONMENT}/roles"), Some(&body))
+        .await
+}
+
+/// 503, when to come back, and why.
+pub async fn is_refused(response: reqwest::Response, code: &str) {
+    let (status, retry_after) = (response.status(), response.headers().get("retry-after").cloned());
+    let body: Value = serde_json::from_slice(&response.bytes().await.unwrap()).unwrap();
+    assert_eq!((status.as_u16(), &body["error"]["code"]), (503, &json!(code)), "{body}");
+    assert_eq!(retry_after.unwrap(), "1");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn when_all_connections_are_taken_calls_are_told_to_come_back() {
+    let small = Small::start("pool_size = 2\nwait_timeout = '200ms'\nlock_timeout = '1m'").await;
+    assert_eq!(small.ask("eventual").await.status(), 200);
+    let held = small.hold().await;
+    let writing: Vec<_> = ["One", "Two"]
+        .map(|name| {
+            let client = small.client.clone();
+            tokio::spawn(async move { write(&client, name).await.status() })
+        })
+        .into();
+    let blocked = "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
+    until("both wait", async || {
+        (small.database.query(blocked).await.len() == 2).then_some(())
+    })
+    .await;
+
+    is_refused(small.write("Three").await, "server.busy").await;
+    is_refused(
+        small
+            .client
+            .send(Method::GET, &format!("{ENVIRONMENT}/roles"), None)
+            .await,
+        "server.busy",
+    )
+    .await;
+    is_refused(
+        small.client.send(Method::GET, "/health/ready", None).await,
+        "server.busy",
+    )
+    .await;
+    // What cannot be had fresh is refused, not answered from memory; what need not be is.
+    assert_eq!(small.ask("strong").await.status(), 503);
+    assert_eq!(small.ask("eventual").await.status(), 200);
+
+    drop(held);
+    for write in writing {
+        assert_eq!(write.await.unwrap(), 201);
+    }
+    assert_eq!(small.write("Three").await.status(), 201);
+    assert_eq!(small.ask("strong").await.status(), 200);
+    small.instance.server.stop();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_write_that_waits_too_long_for_another_one_is_told_to_come_back() {
+    let small = Small::start("lock_timeout = '200ms'").await;
+    let held = small.hold().await;
+    is_refused(small.write("Late").await, "server.busy").await;
+    // Others need not wait for it, and checks do not either.
+    let (status, made) = small
+        .client
+        .post("/portal/v1/accounts/acme/applications", &json!({"name": "Other"}))
+        .await;
+    assert_eq!(status, 201, "{made}");
+    assert_eq!(small.ask("strong").await.status(), 200);
+    drop(held);
+    assert_eq!(small.write("Late").await.status(), 201);
+    small.instance.server.stop();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn eventual_checks_are_refused_when_nothing_is_heard_of_changes_any_more() {
+    let small = Small::start("").await;
+    assert_eq!(small.ask("strong").await.status(), 200);
+    until("news", async || {
+        (small.ask("eventual").await.status() == 200).then_some(())
+    })
+    .await;
+
+    // The connections that are there stay, but the line that is cut cannot be had again.
+    let elsewhere = Database::bare().await;
+    let name = name(&small.database);
+    elsewhere
+        .execute(&format!("ALTER DATABASE {name} ALLOW_CONNECTIONS false"))
+        .await;
+    assert_eq!(cut(&elsewhere, &lines(&name)).await, 1);
+    let refused = until("silence", async || {
+        let answer = small.ask("eventual").await;
+        (answer.status() != 200).then_some(answer)
+    });
+    is_refused(refused.await, "server.unavailable").await;
+    assert_eq!(
+        small.ask("strong").await.status(),
+        200,
+        "the fence does not depend on the line"
+    );
+
+    elsewhere
+        .execute(&format!("ALTER DATABASE {name} ALLOW_CONNECTIONS true"))
+        .await;
+    until("news again", async || {
+        (small.ask("eventual").await.status() == 200).then_some(())
+    })
+    .await;
+    small.instance.server.stop();
+}

@@ -1,0 +1,254 @@
+//! Listing assignments, and counting them.
+
+use super::assignment;
+use crate::statement::{Link, Row, Statement};
+use crate::unit_of_work::{Nowhere, findable};
+use crate::value::distinct;
+use canopy_domain::assignment::listing::{
+    AssignmentQuery, AssignmentSort, AssignmentSummary, AssignmentView, HeldAt, IdentitySummary, NodeAssignmentSummary,
+    RECENT_IDENTITIES,
+};
+use canopy_domain::port::StoreError;
+use canopy_domain::{
+    AccessType, AssignmentStatus, AvatarUrl, DisplayName, EXPIRING_SOON_SECONDS, Email, EnvironmentId, IdentityId,
+    NodeId, Page, PersonName, RoleName, SortOrder, Timestamp,
+};
+use futures_util::future;
+
+/// An identity, in four columns from `first` on.
+fn identity(row: &Row, id: IdentityId, first: usize) -> Result<IdentitySummary, StoreError> {
+    Ok(IdentitySummary {
+        id,
+        first_name: row.text(first, PersonName::parse)?,
+        last_name: row.text(first + 1, PersonName::parse)?,
+        email: row.text(first + 2, Email::parse)?,
+        avatar_url: row.optional_text(first + 3, AvatarUrl::parse)?,
+    })
+}
+
+fn view(row: &Row, held_at: Option<HeldAt>) -> Result<AssignmentView, StoreError> {
+    let assignment = assignment(row)?;
+    Ok(AssignmentView {
+        identity: identity(row, assignment.key.identity, 9)?,
+        role_name: row.text(13, RoleName::parse)?,
+        node_name: row.text(14, DisplayName::parse)?,
+        access_type: held_at.map_or(AccessType::Direct, |at| at.access_type_from(assignment.key.node)),
+        assignment,
+    })
+}
+
+/// What a listing of assignments rests on. Where nothing is searched for, only the assignments themselves are counted:
+/// each joins things that are there.
+macro_rules! listing {
+    (joins) => {
+        "FROM assignments AS a JOIN environments AS e ON e.id = a.environment_id \
+         JOIN applications AS p ON p.id = e.application_id \
+         JOIN identities AS i ON i.account_id = p.account_id AND i.id = a.identity_id \
+         JOIN roles AS r ON r.environment_id = a.environment_id AND r.id = a.role_id \
+         JOIN nodes AS n ON n.environment_id = a.environment_id AND n.id = a.node_id "
+    };
+    (filters) => {
+        concat!(
+            "WHERE a.environment_id = $1 AND ($2::uuid IS NULL OR ",
+            listing!(held),
+            ") AND ($3::text IS NULL OR ($3 = 'direct') = (a.node_id = $2)) \
+             AND ($4::uuid IS NULL OR a.role_id = $4) AND ($5::uuid IS NULL OR a.node_id = $5) \
+             AND ($6::text IS NULL OR $6 = CASE WHEN $7 < a.effective_from THEN 'scheduled' \
+                 WHEN a.effective_to IS NULL OR $7 < a.effective_to THEN 'active' ELSE 'expired' END) "
+        )
+    };
+    // Made at node $2 or above. `UNION` takes each node once, so that a circle, which only damage can make, ends too.
+    (held) => {
+        "a.node_id = ANY (ARRAY(WITH RECURSIVE way (id) AS (SELECT $2 UNION \
+             SELECT above.parent_id FROM way CROSS JOIN LATERAL (SELECT o.parent_id FROM nodes AS o \
+             WHERE o.environment_id = $1 AND o.id = way.id OFFSET 0) AS above) SELECT way.id FROM way))"
+    };
+    (search) => {
+        "AND ($8::text IS NULL OR strpos(i.name_folded, $8) > 0 OR strpos(i.email, $8) > 0 \
+         OR strpos(r.name_folded, $8) > 0 OR strpos(n.name_folded, $8) > 0) "
+    };
+    (columns) => {
+        "SELECT a.id, a.environment_id, a.identity_id, a.role_id, a.node_id, a.effective_from, a.effective_to, \
+         a.created_at, a.updated_at, i.first_name, i.last_name, i.email, i.avatar_url, r.name, n.name "
+    };
+    (page $order:literal) => {
+        concat!(
+            listing!(columns),
+            listing!(joins),
+            listing!(filters),
+            listing!(search),
+            "ORDER BY ",
+            $order,
+            " LIMIT $9 OFFSET $10"
+        )
+    };
+    (counts $now:literal $soon:literal) => {
+        concat!(
+            "count(*) FILTER (WHERE a.effective_from <= ",
+            $now,
+            " AND (a.effective_to IS NULL OR ",
+            $now,
+            " < a.effective_to)), \
+             count(*) FILTER (WHERE ",
+            $now,
+            " < a.effective_from), count(*) FILTER (WHERE a.effective_to <= ",
+            $now,
+            "), \
+             count(*) FILTER (WHERE a.effective_from <= ",
+            $now,
+            " AND ",
+            $now,
+            " < a.effective_to AND a.effective_to <= ",
+            $soon,
+            "), \
+             count(DISTINCT a.role_id)"
+        )
+    };
+}
+
+/// The text of a listing in this order.
+const fn in_order(sort: AssignmentSort, order: SortOrder) -> &'static str {
+    match (sort, order) {
+        (AssignmentSort::Name, SortOrder::Ascending) => listing!(page "i.name_folded, a.id"),
+        (AssignmentSort::Name, SortOrder::Descending) => listing!(page "i.name_folded DESC, a.id DESC"),
+        (AssignmentSort::Role, SortOrder::Ascending) => listing!(page "r.name_folded, a.id"),
+        (AssignmentSort::Role, SortOrder::Descending) => listing!(page "r.name_folded DESC, a.id DESC"),
+        (AssignmentSort::AccessType, SortOrder::Ascending) => listing!(page "(a.node_id <> $2), a.id"),
+        (AssignmentSort::AccessType, SortOrder::Descending) => listing!(page "(a.node_id <> $2) DESC, a.id DESC"),
+        (AssignmentSort::CreatedAt, SortOrder::Ascending) => listing!(page "a.created_at, a.id"),
+        (AssignmentSort::CreatedAt, SortOrder::Descending) => listing!(page "a.created_at DESC, a.id DESC"),
+    }
+}
+
+/// A page of the listing.
+pub(super) async fn views(
+    link: Link<'_>,
+    environment: EnvironmentId,
+    query: &AssignmentQuery,
+    now: Timestamp,
+) -> Result<Page<AssignmentView>, StoreError> {
+    const COUNT: &str = concat!("SELECT count(*) FROM assignments AS a ", listing!(filters));
+    const COUNT_FOUND: &str = concat!("SELECT count(*) ", listing!(joins), listing!(filters), listing!(search));
+    let search = match findable(query.search.as_ref()) {
+        Ok(search) => search,
+        Err(Nowhere) => {
+            return Ok(Page {
+                items: vec![],
+                item_count: 0,
+            });
+        }
+    };
+    let about = |sql| {
+        Statement::new(sql)
+            .bind(environment.as_uuid())
+            .bind(query.held_at.map(|at| at.node.as_uuid()))
+            .bind(query.held_at.and_then(|at| at.access_type).map(AccessType::as_str))
+            .bind(query.role.map(|id| id.as_uuid()))
+            .bind(query.source_node.map(|id| id.as_uuid()))
+            .bind(query.status.map(AssignmentStatus::as_str))
+            .bind(now)
+    };
+    let page = about(in_order(query.sort, query.order))
+        .bind(search)
+        .bind(i64::from(query.page.take()))
+        .bind(i64::try_from(query.page.offset()).unwrap_or(i64::MAX));
+    let count = match search {
+        None => about(COUNT),
+        Some(_) => about(COUNT_FOUND).bind(search),
+    };
+    let items = page.all(link, "assignments", |row| view(row, query.held_at));
+    let item_count = count.one(link, "assignments", |row| row.count(0));
+    let ((), items, item_count) = future::try_join3(link.plan_for_values(), items, item_count).await?;
+    Ok(Page { items, item_count })
+}
+
+/// All that an identity holds in these environments.
+pub(super) async fn held(
+    link: Link<'_>,
+    environments: &[EnvironmentId],
+    identity: IdentityId,
+) -> Result<Vec<AssignmentView>, StoreError> {
+    const SELECT: &str = concat!(
+        listing!(columns),
+        listing!(joins),
+        "WHERE a.environment_id = ANY ($1) AND a.identity_id = $2 ORDER BY r.name_folded, a.id, a.environment_id"
+    );
+    if environments.is_empty() {
+        return Ok(vec![]);
+    }
+    let select = Statement::new(SELECT)
+        .bind(distinct(environments.iter().map(EnvironmentId::as_uuid)))
+        .bind(identity.as_uuid());
+    select.all(link, "assignments", |row| view(row, None)).await
+}
+
+fn counts(row: &Row) -> Result<AssignmentSummary, StoreError> {
+    Ok(AssignmentSummary {
+        active: row.count(0)?,
+        scheduled: row.count(1)?,
+        expired: row.count(2)?,
+        expiring_soon: row.count(3)?,
+        distinct_roles: row.count(4)?,
+    })
+}
+
+/// The number of assignments in each state.
+pub(super) async fn summary(
+    link: Link<'_>,
+    environment: EnvironmentId,
+    now: Timestamp,
+) -> Result<AssignmentSummary, StoreError> {
+    const SELECT: &str = concat!(
+        "SELECT ",
+        listing!(counts "$1" "$2"),
+        " FROM assignments AS a WHERE a.environment_id = $3"
+    );
+    Statement::new(SELECT)
+        .bind(now)
+        .bind(now.plus_seconds(EXPIRING_SOON_SECONDS))
+        .bind(environment.as_uuid())
+        .one(link, "assignments", counts)
+        .await
+}
+
+/// The assignments that hold at a node, in numbers, and whose are the newest.
+pub(super) async fn node_summary(
+    link: Link<'_>,
+    environment: EnvironmentId,
+    node: NodeId,
+    now: Timestamp,
+) -> Result<NodeAssignmentSummary, StoreError> {
+    // The parameters that both statements share come first, where `listing!(held)` looks for them.
+    const NUMBERS: &str = concat!(
+        "WITH held AS (SELECT a.* FROM assignments AS a WHERE a.environment_id = $1 AND ",
+        listing!(held),
+        ") SELECT ",
+        listing!(counts "$3" "$4"),
+        ", count(*) FILTER (WHERE a.node_id = $2), count(*) FILTER (WHERE a.node_id <> $2) FROM held AS a"
+    );
+    const RECENT: &str = concat!(
+        "SELECT i.id, i.first_name, i.last_name, i.email, i.avatar_url FROM ( \
+             SELECT a.identity_id, max(a.created_at) AS newest FROM assignments AS a WHERE a.environment_id = $1 AND ",
+        listing!(held),
+        " GROUP BY a.identity_id ORDER BY newest DESC, a.identity_id LIMIT $3) AS s \
+         JOIN environments AS e ON e.id = $1 JOIN applications AS p ON p.id = e.application_id \
+         JOIN identities AS i ON i.account_id = p.account_id AND i.id = s.identity_id ORDER BY s.newest DESC, i.id"
+    );
+    let about = |sql| Statement::new(sql).bind(environment.as_uuid()).bind(node.as_uuid());
+    let numbers = about(NUMBERS)
+        .bind(now)
+        .bind(now.plus_seconds(EXPIRING_SOON_SECONDS))
+        .one(link, "assignments", |row| {
+            Ok((counts(row)?, row.count(5)?, row.count(6)?))
+        });
+    let recent = about(RECENT)
+        .bind(i64::try_from(RECENT_IDENTITIES).unwrap_or(i64::MAX))
+        .all(link, "identities", |row| identity(row, row.id(0)?, 1));
+    let ((counts, direct, inherited), recent) = future::try_join(numbers, recent).await?;
+    Ok(NodeAssignmentSummary {
+        counts,
+        direct,
+        inherited,
+        recent,
+    })
+}

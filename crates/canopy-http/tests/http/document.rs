@@ -224,7 +224,18 @@ fn bulk_calls_list_the_codes_of_their_items_and_only_some_calls_have_unsupported
     assert_eq!(bulk, expected.map(str::to_owned).into());
     assert_eq!(
         unsupported,
-        ["bulkCreateIdentities", "createIdentity"].map(str::to_owned).into()
+        [
+            "bulkCreateIdentities",
+            "changeApplicationIdentity",
+            "changeIdentity",
+            "createApplicationIdentity",
+            "createIdentity",
+            "importEnvironment",
+            "publicChangeApplicationIdentity",
+            "publicCreateApplicationIdentity",
+        ]
+        .map(str::to_owned)
+        .into()
     );
 }
 

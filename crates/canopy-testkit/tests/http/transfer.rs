@@ -171,12 +171,8 @@ on_every_store! {
         let made = made.expect(201);
         assert_eq!((&made["environment"]["access_model"], &made["environment"]["version"]), (&json!("hierarchy"), &json!(1)));
         assert_eq!((&made["oauth_client_rotations"], &made["webhook_subscription_rotations"]), (&json!([]), &json!([])));
-<<<<<<< HEAD
-        let copy = World { account: world.account, env: format!("{path}/staging"), root: String::new(), admin: world.admin.clone(), acc: world.acc.clone(), app: world.app.clone() };
-=======
         let copy = World {
             account: world.account, env: format!("{path}/staging"), root: String::new(), admin: world.admin.clone(), acc: world.acc.clone(), app: world.app.clone() };
->>>>>>> w/d
         let mut expected = world.get("export").await.expect(200);
         expected["source_env"] = json!("staging");
         assert_eq!(copy.get("export").await.expect(200), expected);

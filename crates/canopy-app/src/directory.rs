@@ -10,8 +10,9 @@ const CAPACITY: usize = 10_000;
 /// Paths that were looked up before. Emptied whenever this process changes an account, application or environment.
 #[derive(Debug)]
 pub(crate) struct Directory {
-    /// Whether applications and environments are remembered: not where other processes may rename or delete them.
-    remembers: bool,
+    /// Whether paths are remembered: not where other processes may give their names to others. Where an environment lies
+    /// never changes; that it is gone is found out by whoever asks for what it holds.
+    remembers_paths: bool,
     state: RwLock<State>,
 }
 
@@ -27,9 +28,9 @@ struct State {
 
 impl Directory {
     /// Nothing is remembered yet.
-    pub(crate) fn new(remembers: bool) -> Self {
+    pub(crate) fn new(remembers_paths: bool) -> Self {
         Self {
-            remembers,
+            remembers_paths,
             state: RwLock::default(),
         }
     }
@@ -63,7 +64,7 @@ impl Directory {
     /// Remembers a place that was read after `generation` was taken.
     pub(crate) fn remember_place(&self, generation: u64, slugs: (&str, &str, &str), place: EnvironmentPlace) {
         let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
-        if self.remembers && state.generation == generation {
+        if self.remembers_paths && state.generation == generation {
             if state.places.len() >= CAPACITY {
                 state.places.clear();
             }
@@ -86,7 +87,7 @@ impl Directory {
     /// Remembers where an environment lies, read after `generation` was taken.
     pub(crate) fn remember_environment(&self, generation: u64, place: EnvironmentPlace) {
         let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
-        if self.remembers && state.generation == generation {
+        if state.generation == generation {
             if state.environments.len() >= CAPACITY {
                 state.environments.clear();
             }

@@ -12,7 +12,7 @@ pub struct Instance {
     pub server: Server,
     token: String,
     // Declared last: the folder goes after the server.
-    _home: Home,
+    home: Home,
 }
 
 impl Instance {
@@ -24,11 +24,7 @@ impl Instance {
         let server = home.serve(arguments);
         let token = home.run(&["token", "--admin", "--account", "acme"]).ok();
         let token = token.trim().to_owned();
-        Self {
-            server,
-            token,
-            _home: home,
-        }
+        Self { server, token, home }
     }
 
     /// Two on one database, with the demo in it.
@@ -39,6 +35,20 @@ impl Instance {
 
     pub fn client(&self) -> Client {
         Client::new(&self.server.url, &self.token)
+    }
+
+    /// A client whose token names the environment of the demo, so that it may use the public surface.
+    pub fn bound_client(&self) -> Client {
+        let place = [
+            "--account",
+            "acme",
+            "--application",
+            "notes",
+            "--environment",
+            "development",
+        ];
+        let token = self.home.run(&[&["token", "--admin"][..], &place].concat()).ok();
+        Client::new(&self.server.url, token.trim())
     }
 
     pub fn clerk(&self, recorder: &Arc<Recorder>) -> Clerk {

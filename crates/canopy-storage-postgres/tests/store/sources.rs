@@ -2,7 +2,7 @@
 
 use canopy_testkit::postgres::Database;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// The texts in Rust source that are SQL, with the lines of each joined.
 fn statements(source: &str) -> Vec<String> {
@@ -59,6 +59,14 @@ fn forgets_the_environment(sql: &str, tables: &[String]) -> bool {
     mentions > words(sql).filter(|word| *word == "environment_id").count()
 }
 
+/// All files in a folder and the folders in it.
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    entries
+        .flat_map(|path| if path.is_dir() { files(&path) } else { vec![path] })
+        .collect()
+}
+
 /// What the tables can be distributed by: a statement that names the environment goes to one place. Audit events belong to
 /// accounts.
 #[tokio::test(flavor = "multi_thread")]
@@ -70,8 +78,7 @@ async fn every_statement_of_the_sources_names_the_environment_of_its_tables() {
     assert!(tables.len() >= 6, "{tables:?}");
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let mut seen = 0;
-    for file in fs::read_dir(folder).unwrap() {
-        let path = file.unwrap().path();
+    for path in files(&folder) {
         for sql in statements(&fs::read_to_string(&path).unwrap()) {
             seen += 1;
             assert!(!forgets_the_environment(&sql, &tables), "{}: {sql}", path.display());

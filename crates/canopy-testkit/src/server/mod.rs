@@ -8,10 +8,11 @@ use canopy_app::App;
 use canopy_domain::port::{Clock, Ids, PrincipalKind, Store, TokenClaims};
 use canopy_domain::{AccountId, EnvironmentId, Timestamp};
 use canopy_http::token::{JwtVerifier, TokenParties, TokenSigner};
-use canopy_http::{HttpState, ServerOptions};
+use canopy_http::{HttpState, LimitOptions, ServerOptions};
 use canopy_storage_memory::MemoryStore;
 use canopy_storage_sqlite::SqliteStore;
 use std::net::TcpListener;
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::runtime::Handle;
@@ -121,7 +122,12 @@ impl TestServer {
         };
         let signer = TokenSigner::from_seed([42; 32], parties.clone()).expect("a working crypto library");
         let verifier = JwtVerifier::new(parties, vec![signer.verification_key().clone()]).expect("a verifier");
-        let state = HttpState::new(app.clone(), Arc::new(verifier), Handle::current());
+        // A test may try as many bad credentials as it likes.
+        let limits = LimitOptions {
+            failed_authentications: NonZeroU32::MAX,
+            ..LimitOptions::default()
+        };
+        let state = HttpState::new(app.clone(), Arc::new(verifier), Handle::current()).with_limits(limits);
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let base = format!("http://{}", listener.local_addr().expect("an address"));
         // A connection that a client opened ahead of need may lie idle for the whole of a long test.

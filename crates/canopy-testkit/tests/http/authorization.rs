@@ -242,8 +242,8 @@ impl Principals {
         let id = |found: Value| found["id"].as_str().unwrap().to_owned();
         let account = id(world.admin.get(&world.acc).await.expect(200));
         let other_account = id(rival.admin.get(&rival.acc).await.expect(200));
-        let environment = id(world.get("").await.expect(200));
-        let other_environment = id(rival.get("").await.expect(200));
+        let environment = id(world.admin.get(&world.env).await.expect(200));
+        let other_environment = id(rival.admin.get(&rival.env).await.expect(200));
         let person = world.members("p", 1).await.remove(0);
         world.bootstrap().await;
         let bearer = |claims: &TokenClaims| Some(("Authorization", format!("Bearer {}", server.sign(claims))));

@@ -64,7 +64,7 @@ impl Things {
             .post("api-keys", &json!({"name": "k", "access_mode": "full_access"}))
             .await
             .expect(201);
-        let environment = text(&world.get("").await.expect(200)["id"]);
+        let environment = text(&world.admin.get(&world.env).await.expect(200)["id"]);
         let log = world
             .admin
             .get(&format!("{}/audit-log?environment_id={environment}", world.acc))
@@ -479,7 +479,7 @@ fn samples_in_application(add: &mut Add<'_>, app: &str, identity: &str, placed: 
         true,
     );
     add(Method::DELETE, format!("{app}/identities/{identity}"), None, None, true);
-    for tail in ["activate", "deactivate"] {
+    for tail in ["activate", "deactivate", "suspend"] {
         add(
             Method::POST,
             format!("{app}/identities/{identity}/{tail}"),
@@ -501,9 +501,12 @@ fn masked(answer: &Answer, id: &str) -> (u16, Value) {
     (answer.status, body)
 }
 
-/// Swaps every id of `mine` in every sample for the other's of the same kind.
+/// Swaps every id of `mine` in every sample for the other's of the same kind. A call of the portal that is about a whole
+/// application has all environments of it in reach.
 async fn swap_all(mine: &Things, other: &Things, kinds: &[Kind]) {
-    for sample in samples(mine) {
+    let reaches =
+        |sample: &Sample| mine.world.app == other.world.app && !sample.by_key && !sample.path.contains(&mine.world.env);
+    for sample in samples(mine).into_iter().filter(|sample| !reaches(sample)) {
         for (kind, own) in mine.ids.iter().filter(|(kind, _)| kinds.contains(kind)) {
             if !sample.names(own) {
                 continue;

@@ -145,7 +145,7 @@ async fn counts(size: usize) -> Vec<(&'static str, u64)> {
     count("assignments_naming");
     tx.delete_assignments(id, &held_ids).await.unwrap();
     count("delete_assignments");
-    let one = ids[0];
+    let one = *ids.first().unwrap();
     let all: Vec<_> = roles
         .iter()
         .zip(&nodes)
@@ -157,7 +157,10 @@ async fn counts(size: usize) -> Vec<(&'static str, u64)> {
     environments.push(id);
     assert_eq!(tx.held(&environments, one).await.unwrap().len(), size);
     count("held");
-    let found = tx.environments_with_node(&environments, nodes[0].id).await.unwrap();
+    let found = tx
+        .environments_with_node(&environments, nodes.first().unwrap().id)
+        .await
+        .unwrap();
     assert_eq!(found, [id]);
     count("environments_with_node");
     assert_eq!(tx.standings(place.account, one).await.unwrap().len(), 2);
@@ -170,7 +173,7 @@ async fn counts(size: usize) -> Vec<(&'static str, u64)> {
     count("identity_counts");
     assert_eq!(tx.revoke_all(&environments, one).await.unwrap().len(), size);
     count("revoke_all");
-    tx.update_identity(&identities[0]).await.unwrap();
+    tx.update_identity(identities.first().unwrap()).await.unwrap();
     count("update_identity");
     tx.delete_identity(place.account, one).await.unwrap();
     count("delete_identity");

@@ -21,9 +21,11 @@ fn check(cases: u32, units: Range<usize>, agree: impl Fn(&[Unit]) -> Result<(), 
         ..asked
     };
     let outcome = TestRunner::new(config).run(&any_units(units), |units| agree(&units));
-    if let Err(error) = outcome {
-        panic!("{error}");
-    }
+    assert!(
+        outcome.is_ok(),
+        "{}",
+        outcome.map_or_else(|error| error.to_string(), |()| String::new())
+    );
 }
 
 async fn agree(stores: &[&dyn Store], units: &[Unit]) -> Result<(), TestCaseError> {

@@ -227,7 +227,9 @@ impl Decisions {
             .filter_map(|environment| slots.remove(environment))
             .collect();
         drop(slots);
-        ended.iter().for_each(|slot| slot.raise_floor(Revision::END));
+        for slot in ended {
+            slot.raise_floor(Revision::END);
+        }
     }
 
     /// Throws indexes away whose state is in doubt.

@@ -47,8 +47,8 @@ pub async fn run(
         let entry = AuditEntry::within(place, action, AuditCategory::Hierarchy)
             .on("node", id, &after.name)
             .saying(vec![("before", state(&before)), ("after", state(&after))]);
-        let changes = vec![Change::NodePut(NodeFact::from(&after))];
-        app.commit_within(tx, call, place, now, changes, entry, &after).await?;
+        let steps = vec![Change::NodePut(NodeFact::from(&after))];
+        app.commit_within(tx, call, place, now, steps, entry, &after).await?;
         Ok(after)
     })
     .await

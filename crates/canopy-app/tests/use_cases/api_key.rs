@@ -1,3 +1,5 @@
+#![expect(clippy::string_slice, reason = "keys are ASCII")]
+
 use crate::several_processes::{Shared, second};
 use crate::world::{World, key, name, refused};
 use canopy_app::access::{Asker, effective, evaluate, evaluate_many};
@@ -48,7 +50,8 @@ async fn call_by(world: &World, made: &MadeKey) -> Call {
 
 #[track_caller]
 fn invalid<T: core::fmt::Debug>(result: Result<T, AppError>) {
-    assert!(matches!(result, Err(AppError::InvalidApiKey)), "{result:?}");
+    let error = result.unwrap_err();
+    assert!(matches!(error, AppError::InvalidApiKey), "{error:?}");
 }
 
 async fn check(

@@ -72,7 +72,7 @@ async fn ending_a_membership_is_one_event_and_one_revision_of_each_environment()
     assert_eq!((action.as_str(), severity), ("membership.end", AuditSeverity::Warning));
     assert_eq!(resource, ada.to_string());
     assert_eq!(
-        metadata.matches("-").count() / 4,
+        metadata.matches('-').count() / 4,
         3,
         "a membership and two assignments: {metadata}"
     );

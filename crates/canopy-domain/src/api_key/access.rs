@@ -217,9 +217,10 @@ mod tests {
     fn each_scope_opens_its_area_and_managing_includes_reading() {
         for own in AreaScope::ALL {
             for asked in AreaScope::ALL {
-                let same_area = own.as_str().split('.').next() == asked.as_str().split('.').next();
-                let expected = own == asked
-                    || (same_area && own.as_str().ends_with(".manage") && asked.as_str().ends_with(".read"));
+                let (area, right) = own.as_str().split_once('.').unwrap();
+                let (asked_area, asked_right) = asked.as_str().split_once('.').unwrap();
+                let includes = area == asked_area && right == "manage" && asked_right == "read";
+                let expected = own == asked || includes;
                 assert_eq!(scoped(&[own.as_str()]).opens(*asked), expected, "{own} {asked}");
                 assert!(KeyAccess::Full.opens(*asked));
             }

@@ -23,7 +23,9 @@ impl KeyRing {
     /// The ring of a snapshot.
     pub fn build(keys: &[KeyFact]) -> Self {
         let mut ring = Self::default();
-        keys.iter().for_each(|key| ring.put(key));
+        for key in keys {
+            ring.put(key);
+        }
         ring
     }
 

@@ -74,6 +74,8 @@ pub struct KeyDigest(pub [u8; 32]);
 
 #[cfg(test)]
 mod tests {
+    #![expect(clippy::string_slice, reason = "keys are ASCII")]
+
     use super::*;
 
     #[test]

@@ -5,6 +5,7 @@ use crate::{
     PermissionKey, RoleName, SYSTEM_PERMISSION_KEYS, Slug, SlugError,
 };
 use core::fmt;
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The slugs on the way from the root, whose slug comes first, down to a node; written with `/` between them.
@@ -301,11 +302,12 @@ fn tree(
     let mut tree: BTreeMap<SlugPath, NodeEntry> = BTreeMap::new();
     let mut places = Vec::with_capacity(nodes.len());
     for (index, (path, entry)) in nodes.into_iter().enumerate() {
-        if tree.contains_key(&path) {
-            errors.push(DocumentError::RepeatedNode { index });
-        } else {
-            places.push((index, path.clone()));
-            tree.insert(path, entry);
+        match tree.entry(path) {
+            Entry::Occupied(_) => errors.push(DocumentError::RepeatedNode { index }),
+            Entry::Vacant(place) => {
+                places.push((index, place.key().clone()));
+                place.insert(entry);
+            }
         }
     }
     let mut has_root = false;

@@ -253,7 +253,7 @@ fn plan_nodes(document: &Document, contents: &Contents, now: Timestamp, mint: &m
                 part.changed.push(Node {
                     version: before.version.next(),
                     updated_at: now,
-                    ..filled((*before).clone(), slug, entry)
+                    ..filled(before, slug, entry)
                 });
             }
             before.id
@@ -287,13 +287,13 @@ fn plan_nodes(document: &Document, contents: &Contents, now: Timestamp, mint: &m
 }
 
 /// The node with what the document says of it.
-pub(crate) fn filled(node: Node, slug: &Slug, entry: &NodeEntry) -> Node {
+pub(crate) fn filled(node: &Node, slug: &Slug, entry: &NodeEntry) -> Node {
     Node {
         node_type: entry.node_type.clone(),
         name: entry.name.clone(),
         slug: slug.clone(),
         status: entry.status,
         metadata: entry.metadata.clone(),
-        ..node
+        ..node.clone()
     }
 }

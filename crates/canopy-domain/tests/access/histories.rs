@@ -207,14 +207,14 @@ fn play(sizes: Sizes, chain: u8, seed: u64, history: &[Dice], nodes: impl Fn(usi
     for (step, dice) in history.iter().enumerate() {
         let changes = changes(sizes, &facts, *dice);
         let revision = index.revision().next();
-        let Some(changed) = after(&facts, &changes) else {
+        let Some(moved) = after(&facts, &changes) else {
             assert!(
                 index.clone().apply(revision, &changes).is_err(),
                 "{changes:?} contradicts {facts:?}"
             );
             continue;
         };
-        facts = Snapshot { revision, ..changed };
+        facts = Snapshot { revision, ..moved };
         index.apply(revision, &changes).unwrap();
         let again = AccessIndex::build(&facts).unwrap();
         let nodes = nodes(step);

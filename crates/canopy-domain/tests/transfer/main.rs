@@ -1,8 +1,6 @@
 //! Import and export: whatever the document and whatever the environment.
 
 #![cfg(test)]
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
-
 use canopy_domain::access::*;
 use canopy_domain::tenancy::ProvisionedEnvironment;
 use canopy_domain::transfer::plan::{Part, Plan, plan};
@@ -181,8 +179,8 @@ fn apply(before: &Contents, plan: &Plan) -> Contents {
     }
     let mut roles = after(&before.roles, &plan.roles, |one| one.role.id);
     for one in &mut roles {
-        let bundled = bundles.remove(&one.role.id).unwrap_or_default();
-        assert_eq!(bundled, one.permissions);
+        let keys = bundles.remove(&one.role.id).unwrap_or_default();
+        assert_eq!(keys, one.permissions);
     }
     let nodes = after(&before.nodes, &plan.nodes, |one| one.id);
     Contents {

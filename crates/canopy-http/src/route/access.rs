@@ -192,21 +192,27 @@ pub(super) async fn answer<S>(
         let body = DecisionBody::new(&item.question(), found.decision, &found.granting_roles);
         Judged::new(&body, found.revision)
     };
-    let asker = request.asker(environment);
-    let at_once = evaluate::at_once(request.app(), asker, &item.question(), at, consistency, |found| {
-        show(&item, found)
-    });
+    let at_once = evaluate::at_once(
+        request.app(),
+        request.asker(environment),
+        &item.question(),
+        at,
+        consistency,
+        |found| show(&item, found),
+    );
     if let Some(answer) = at_once {
         return Ok(answer);
     }
     let waiting = request.ask(move |app, call| async move {
-        let asker = Asker {
-            caller: &call.caller,
-            environment,
-        };
-        evaluate::run(&app, asker, &item.question(), at, consistency, |found| {
-            show(&item, found)
-        })
+        let caller = &call.caller;
+        evaluate::run(
+            &app,
+            Asker { caller, environment },
+            &item.question(),
+            at,
+            consistency,
+            |found| show(&item, found),
+        )
         .await
     });
     waiting.await

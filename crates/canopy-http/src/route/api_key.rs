@@ -99,7 +99,7 @@ enum ShownMode {
 }
 
 impl ApiKeyBody {
-    fn of(key: ApiKey, now: Timestamp) -> Self {
+    fn of(key: &ApiKey, now: Timestamp) -> Self {
         Self {
             id: key.id.as_uuid(),
             name: key.name.to_string(),
@@ -122,7 +122,7 @@ impl NewApiKey {
     fn of(made: MadeKey) -> Self {
         let now = made.key.created_at;
         Self {
-            api_key: ApiKeyBody::of(made.key, now),
+            api_key: ApiKeyBody::of(&made.key, now),
             key: made.text.map(|text| text.expose().to_owned()),
         }
     }
@@ -201,7 +201,7 @@ async fn list_keys(request: Request<EnvironmentPlace>) -> Result<Listing<ApiKeyB
         .run(move |app, _| async move { list::run(&app, &place).await })
         .await?;
     let now = request.app().now();
-    Ok(Listing::of(keys, |key| ApiKeyBody::of(key, now)))
+    Ok(Listing::of(keys, |key| ApiKeyBody::of(&key, now)))
 }
 
 async fn post_key(

@@ -166,7 +166,7 @@ async fn all_calls(store: &PgStore, size: usize) -> Vec<(&'static str, u64)> {
     counter.note("api_keys");
     tx.delete_api_key(id, backend.id).await.unwrap();
     counter.note("delete_api_key");
-    let one = ids[0];
+    let one = *ids.first().unwrap();
     let grant = |(role, node): (&canopy_domain::Role, &canopy_domain::Node)| {
         maker.assignment(id, assignment_key(one, role.id, node.id))
     };
@@ -177,14 +177,17 @@ async fn all_calls(store: &PgStore, size: usize) -> Vec<(&'static str, u64)> {
     environments.push(id);
     assert_eq!(tx.held(&environments, one).await.unwrap().len(), size);
     counter.note("held");
-    let found = tx.environments_with_node(&environments, nodes[0].id).await.unwrap();
+    let found = tx
+        .environments_with_node(&environments, nodes.first().unwrap().id)
+        .await
+        .unwrap();
     assert_eq!(found, [id]);
     counter.note("environments_with_node");
     assert_eq!(tx.standings(place.account, one).await.unwrap().len(), 2);
     counter.note("standings");
     assert_eq!(tx.revoke_all(&environments, one).await.unwrap().len(), size);
     counter.note("revoke_all");
-    tx.update_identity(&identities[0]).await.unwrap();
+    tx.update_identity(identities.first().unwrap()).await.unwrap();
     counter.note("update_identity");
     tx.delete_identity(place.account, one).await.unwrap();
     counter.note("delete_identity");
@@ -203,12 +206,12 @@ async fn all_calls(store: &PgStore, size: usize) -> Vec<(&'static str, u64)> {
         .unwrap();
     counter.note("delete_environments");
     drop(tx);
-    let used = |environment| KeyUse {
+    let use_of = |environment| KeyUse {
         environment,
         id: backend.id,
         at: noon(),
     };
-    let uses: Vec<_> = (0..size).map(|_| used(maker.id())).collect();
+    let uses: Vec<_> = (0..size).map(|_| use_of(maker.id())).collect();
     store.note_key_uses(&uses).await.unwrap();
     counter.note("note_key_uses");
     counter.counts

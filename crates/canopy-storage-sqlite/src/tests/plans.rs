@@ -41,6 +41,7 @@ async fn listen(unit: &mut UnitOfWork, seen: &Seen) {
     .unwrap();
 }
 
+#[expect(clippy::too_many_lines, reason = "a list of calls")]
 async fn read_everything(unit: &mut UnitOfWork, world: &World) {
     let (id, account, application) = (world.development.environment.id, world.account.id, world.application.id);
     let now = world.maker.now();

@@ -36,8 +36,8 @@ pub async fn an_api_key_reads_back_as_it_was_written(store: TestStore) {
         last_used_at: Some(Timestamp::MIN),
         ..world.maker.api_key(id, KeyAccess::Full)
     };
-    let scopes = key_scopes(&["A-Z_0/9:x.b", "role.manage", "access.evaluate", "note.read"]);
-    let scoped = world.maker.api_key(id, scopes);
+    let access = key_scopes(&["A-Z_0/9:x.b", "role.manage", "access.evaluate", "note.read"]);
+    let scoped = world.maker.api_key(id, access);
     add(&store, &world, &[(&full, 0), (&scoped, 255)]).await;
     let mut tx = reading(&store).await;
     assert_eq!(tx.api_key(id, full.id).await.unwrap(), Some(full.clone()));
@@ -187,17 +187,17 @@ pub async fn the_use_of_an_api_key_is_noted_without_a_revision_and_never_moves_b
     add(&store, &zeta, &[(&foreign, 2)]).await;
     let before = reading(&store).await.revision(id).await.unwrap();
     let now = acme.maker.now();
-    let used = |environment, id, after| KeyUse {
+    let use_of = |environment, id, after| KeyUse {
         environment,
         id,
         at: micros_after(now, after),
     };
     let uses = [
-        used(id, key.id, 5),
-        used(zeta.development.id(), foreign.id, 6),
+        use_of(id, key.id, 5),
+        use_of(zeta.development.id(), foreign.id, 6),
         // What is not there is passed over, also where only the environment is another one.
-        used(id, acme.maker.id(), 7),
-        used(acme.production.id(), key.id, 8),
+        use_of(id, acme.maker.id(), 7),
+        use_of(acme.production.id(), key.id, 8),
     ];
     store.note_key_uses(&uses).await.unwrap();
     store.note_key_uses(&[]).await.unwrap();
@@ -215,9 +215,9 @@ pub async fn the_use_of_an_api_key_is_noted_without_a_revision_and_never_moves_b
     };
     assert_eq!(noted(&acme, &key).await, Some(micros_after(now, 5)));
     assert_eq!(noted(&zeta, &foreign).await, Some(micros_after(now, 6)));
-    store.note_key_uses(&[used(id, key.id, 3)]).await.unwrap();
+    store.note_key_uses(&[use_of(id, key.id, 3)]).await.unwrap();
     assert_eq!(noted(&acme, &key).await, Some(micros_after(now, 5)));
-    store.note_key_uses(&[used(id, key.id, 9)]).await.unwrap();
+    store.note_key_uses(&[use_of(id, key.id, 9)]).await.unwrap();
     assert_eq!(noted(&acme, &key).await, Some(micros_after(now, 9)));
     assert_eq!(reading(&store).await.revision(id).await.unwrap(), before);
 }

@@ -352,7 +352,7 @@ pub async fn deleting_environments_leaves_nothing_of_them(store: TestStore) {
     assert_eq!(tx.environment_place(id).await.unwrap(), None);
     assert_eq!(
         tx.environments(acme.application.id).await.unwrap(),
-        [stays.environment.clone()]
+        std::slice::from_ref(&stays.environment)
     );
     assert_eq!(tx.revision(id).await.unwrap(), None);
     assert_eq!(tx.snapshot(id).await.unwrap(), None);

@@ -331,6 +331,7 @@ async fn apply(tx: &mut dyn WriteTx, operation: &Operation) -> Result<(), StoreE
 }
 
 /// What is done below the tenants.
+#[expect(clippy::too_many_lines, reason = "one arm for each operation")]
 async fn apply_within(tx: &mut dyn WriteTx, operation: &Operation) -> Result<(), StoreError> {
     let pairs = |pairs: &[(Number, Number)]| -> Vec<_> {
         let ids = |(role, permission): &(Number, Number)| (id(Kind::Role, *role), id(Kind::Permission, *permission));

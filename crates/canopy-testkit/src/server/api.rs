@@ -14,7 +14,7 @@ pub struct Api {
     client: reqwest::Client,
     base: String,
     token: Option<String>,
-    api_key: Option<String>,
+    key: Option<String>,
 }
 
 /// What a call answered.
@@ -74,7 +74,7 @@ impl Api {
             client: reqwest::Client::new(),
             base: base.into(),
             token: None,
-            api_key: None,
+            key: None,
         }
     }
 
@@ -83,7 +83,7 @@ impl Api {
     pub fn with_token(&self, token: impl Into<String>) -> Self {
         Self {
             token: Some(token.into()),
-            api_key: None,
+            key: None,
             ..self.clone()
         }
     }
@@ -93,7 +93,7 @@ impl Api {
     pub fn with_api_key(&self, key: impl Into<String>) -> Self {
         Self {
             token: None,
-            api_key: Some(key.into()),
+            key: Some(key.into()),
             ..self.clone()
         }
     }
@@ -106,7 +106,7 @@ impl Api {
     /// A request that can be given more headers or another body before it is [sent](Self::send).
     pub fn request(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
         let request = self.client.request(method, format!("{}{path}", self.base));
-        match (&self.token, &self.api_key) {
+        match (&self.token, &self.key) {
             (Some(token), _) => request.bearer_auth(token),
             (None, Some(key)) => request.header("X-API-Key", key),
             (None, None) => request,

@@ -1,5 +1,7 @@
 //! API keys: whom they let in, how far, and until when.
 
+#![expect(clippy::string_slice, reason = "keys are ASCII")]
+
 use crate::world::{NOBODY, World, key_body};
 use canopy_testkit::server::{Answer, Api, TestServer};
 use reqwest::Method;

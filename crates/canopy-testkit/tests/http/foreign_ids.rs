@@ -106,7 +106,9 @@ impl Things {
             let mut body = world.admin.get(&path).await.expect(200);
             if let Some(keys) = body["items"].as_array_mut() {
                 // A key that is used is a key that was used later.
-                keys.iter_mut().for_each(|key| key["last_used_at"] = Value::Null);
+                for key in keys {
+                    key["last_used_at"] = Value::Null;
+                }
             }
             state.push(body);
         }

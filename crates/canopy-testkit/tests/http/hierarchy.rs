@@ -328,7 +328,7 @@ on_every_store! {
         ] {
             assert_eq!(rows(&list(query).await).iter().collect::<Vec<_>>(), expected, "{query}");
         }
-        assert_eq!(rows(&list(&format!("source_node_id={}", tree.eu)).await), [eu.clone()]);
+        assert_eq!(rows(&list(&format!("source_node_id={}", tree.eu)).await), std::slice::from_ref(&eu));
         assert_eq!(rows(&list(&format!("role_id={editor}")).await), [eu]);
         assert_eq!(list("take=2").await["pagination"]["item_count"], 3);
         for bad in ["access_type=both", "sort_by=node", "status=x", "take=0", "x=1"] {

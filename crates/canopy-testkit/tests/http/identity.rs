@@ -158,26 +158,26 @@ on_every_store! {
         let ada = world.admin.post(&path, &json!({"email": "ada@x", "first_name": "Ada", "last_name": "L", "external_id": "1", "metadata": {"a": 1}})).await.expect(201);
         let bob = world.admin.post(&path, &json!({"email": "bob@x", "first_name": "Bob", "last_name": "B"})).await.expect(201);
         let at = format!("{path}/{}", id_of(&ada));
-        let patch = |path: &str, body: Value| { let (admin, path) = (world.admin.clone(), path.to_owned());
+        let change = |path: &str, body: Value| { let (admin, path) = (world.admin.clone(), path.to_owned());
             async move { admin.patch(&path, None, &body).await } };
-        assert_eq!(patch(&at, json!({})).await.expect(200), ada);
-        patch(&at, json!({"email": "BOB@x"})).await.refused(409, "identities.email_taken");
+        assert_eq!(change(&at, json!({})).await.expect(200), ada);
+        change(&at, json!({"email": "BOB@x"})).await.refused(409, "identities.email_taken");
         let bobs = format!("{path}/{}", id_of(&bob));
-        patch(&bobs, json!({"external_id": "1"})).await.refused(409, "identities.external_id_taken");
+        change(&bobs, json!({"external_id": "1"})).await.refused(409, "identities.external_id_taken");
         for bad in [json!({"email": null}), json!({"first_name": null}), json!({"is_active": null}), json!({"name": "X"}), json!({"email": "x"})] {
-            patch(&at, bad).await.refused(400, "request.validation_failed");
+            change(&at, bad).await.refused(400, "request.validation_failed");
         }
-        patch(&at, json!({"password": "x"})).await.refused(400, "request.unsupported_field");
-        let changed = patch(&at, json!({"email": "New@x", "last_name": "King", "external_id": null, "avatar_url": "http://a", "is_active": false})).await.expect(200);
+        change(&at, json!({"password": "x"})).await.refused(400, "request.unsupported_field");
+        let changed = change(&at, json!({"email": "New@x", "last_name": "King", "external_id": null, "avatar_url": "http://a", "is_active": false})).await.expect(200);
         assert_eq!(changed["email"], "new@x");
         assert_eq!((&changed["external_id"], &changed["avatar_url"], &changed["is_active"]), (&Value::Null, &json!("http://a"), &json!(false)));
         assert_eq!(world.admin.get(&at).await.expect(200), changed);
-        patch(&bobs, json!({"external_id": "1", "email": "ada@x"})).await.expect(200);
-        patch(&format!("{bobs}/status"), json!({})).await.refused(400, "request.validation_failed");
+        change(&bobs, json!({"external_id": "1", "email": "ada@x"})).await.expect(200);
+        change(&format!("{bobs}/status"), json!({})).await.refused(400, "request.validation_failed");
 
         world.admin.delete(&at).await.expect(204);
-        for gone in [world.admin.get(&at).await, world.admin.delete(&at).await, patch(&at, json!({})).await,
-                     patch(&format!("{at}/status"), json!({"is_active": true})).await] {
+        for gone in [world.admin.get(&at).await, world.admin.delete(&at).await, change(&at, json!({})).await,
+                     change(&format!("{at}/status"), json!({"is_active": true})).await] {
             gone.refused(404, "identities.identity_not_found");
         }
         world.admin.post(&path, &person("new@x")).await.expect(201);

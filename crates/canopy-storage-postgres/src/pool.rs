@@ -16,6 +16,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::runtime::Handle;
+use tokio::sync::watch;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::tls::MakeTlsConnect;
 use tokio_postgres::{Client, Connection, Socket};
@@ -23,6 +24,9 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 
 /// How long giving a connection back may take before it is closed instead.
 const CLEANING_DEADLINE: Duration = Duration::from_secs(5);
+
+/// How long it is waited for all that are given back at once.
+const CLEANED_DEADLINE: Duration = Duration::from_millis(200);
 
 type TlsStream = <MakeRustlsConnect as MakeTlsConnect<Socket>>::Stream;
 
@@ -162,6 +166,8 @@ pub(crate) struct Lender {
     pool: Pool<Connections>,
     runtime: Handle,
     lock_timeout: Duration,
+    /// How many connections are being rolled back.
+    cleaning: Arc<watch::Sender<usize>>,
 }
 
 impl core::fmt::Debug for Lender {
@@ -190,7 +196,16 @@ impl Lender {
             pool,
             runtime,
             lock_timeout: options.lock_timeout,
+            cleaning: Arc::new(watch::Sender::new(0)),
         })
+    }
+
+    /// Waits until the transactions are rolled back that this process has dropped: until then they hold their locks.
+    pub(crate) async fn cleaned(&self) {
+        let mut cleaning = self.cleaning.subscribe();
+        let none = cleaning.wait_for(|running| *running == 0);
+        // Others may drop theirs all the while.
+        tokio::time::timeout(CLEANED_DEADLINE, none).await.ok();
     }
 
     /// Lends a connection.
@@ -208,6 +223,7 @@ impl Lender {
             planned: AtomicBool::new(false),
             runtime: self.runtime.clone(),
             lock_timeout: self.lock_timeout,
+            cleaning: Arc::clone(&self.cleaning),
         })
     }
 
@@ -229,6 +245,7 @@ pub(crate) struct Lease {
     planned: AtomicBool,
     runtime: Handle,
     lock_timeout: Duration,
+    cleaning: Arc<watch::Sender<usize>>,
 }
 
 impl core::fmt::Debug for Lease {
@@ -267,8 +284,28 @@ impl Drop for Lease {
                 object: Some(object),
                 lock_timeout: self.lock_timeout,
             };
-            self.runtime.spawn(used.clean());
+            let counted = Counted::new(&self.cleaning);
+            self.runtime.spawn(async move {
+                used.clean().await;
+                drop(counted);
+            });
         }
+    }
+}
+
+/// One of the connections that are being rolled back.
+struct Counted(Arc<watch::Sender<usize>>);
+
+impl Counted {
+    fn new(cleaning: &Arc<watch::Sender<usize>>) -> Self {
+        cleaning.send_modify(|running| *running += 1);
+        Self(Arc::clone(cleaning))
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.send_modify(|running| *running -= 1);
     }
 }
 

@@ -238,15 +238,27 @@ impl Store for PgStore {
         request: RequestIdentity,
         since: Timestamp,
     ) -> Result<Begun, StoreError> {
-        let unit = self.begin(Begin::Unlocked).await?;
-        Ok(match kept_answer::claim(unit.link()?, request, since).await? {
-            Known::Nothing => {
-                lock::take(unit.link()?, &scope).await?;
-                Begun::Fresh(Box::new(unit))
+        // A transaction that was dropped a moment ago holds its claim until it is rolled back: then it is asked once more.
+        for is_last in [false, true] {
+            let unit = self.begin(Begin::Unlocked).await?;
+            match kept_answer::claim(unit.link()?, request, since).await? {
+                Known::Nothing => {
+                    lock::take(unit.link()?, &scope).await?;
+                    return Ok(Begun::Fresh(Box::new(unit)));
+                }
+                Known::Answer(answer) => {
+                    drop(unit);
+                    self.inner.lender.cleaned().await;
+                    return Ok(Begun::Answered(answer));
+                }
+                Known::Running if is_last => break,
+                Known::Running => {
+                    drop(unit);
+                    self.inner.lender.cleaned().await;
+                }
             }
-            Known::Running => Begun::Running,
-            Known::Answer(answer) => Begun::Answered(answer),
-        })
+        }
+        Ok(Begun::Running)
     }
 
     async fn ping(&self) -> Result<(), StoreError> {

@@ -169,7 +169,7 @@ pub struct StoredAuditEvent {
     pub metadata: String,
     /// The id of the request.
     pub correlation_id: String,
-    /// The revision that the change took in its environment; `None` where no environment changed.
+    /// The revision that the change took in its environment; `None` where no environment changed, and where it went.
     pub revision: Option<Revision>,
     /// When it happened.
     pub created_at: Timestamp,

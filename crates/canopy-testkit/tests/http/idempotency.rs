@@ -1,6 +1,7 @@
 //! Requests that are sent again with their `Idempotency-Key`.
 
-use crate::world::{World, ids_of};
+use crate::world::{World, ids_of, key_body};
+use canopy_http::openapi;
 use canopy_testkit::server::{Answer, Api};
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -18,92 +19,227 @@ fn is_replayed(answer: &Answer) -> bool {
     answer.header("idempotency-replayed") == Some("true")
 }
 
-/// Sends a request twice: the second time it is answered as the first time, and does nothing.
-async fn twice(api: &Api, path: &str, body: &Value, status: u16) -> Value {
-    let first = post(api, path, path, body).await;
-    assert!(!is_replayed(&first));
-    let second = post(api, path, path, body).await;
-    assert!(is_replayed(&second), "{path}: {}", second.body);
-    assert_eq!((first.status, second.status), (status, status), "{path}");
-    assert_eq!(first.body, second.body, "{path}");
-    for header in ["etag", "location", "content-type"] {
-        assert_eq!(first.header(header), second.header(header), "{path}: {header}");
+/// The paths that were posted to twice.
+#[derive(Default)]
+struct Tried(Vec<String>);
+
+impl Tried {
+    async fn send(&mut self, api: &Api, path: &str, version: Option<u64>, body: &Value) -> (Answer, Answer) {
+        let key = format!("{}:{path}", self.0.len());
+        self.0.push(path.to_owned());
+        let request = || {
+            let request = api
+                .request(Method::POST, path)
+                .header("Idempotency-Key", &key)
+                .json(body);
+            version.into_iter().fold(request, |request, version| {
+                request.header("If-Match", format!("\"{version}\""))
+            })
+        };
+        let first = Api::send(request()).await;
+        assert!(!is_replayed(&first));
+        let second = Api::send(request()).await;
+        assert!(is_replayed(&second), "{path}: {} {}", first.body, second.body);
+        for header in ["etag", "location", "content-type"] {
+            assert_eq!(first.header(header), second.header(header), "{path}: {header}");
+        }
+        (first, second)
     }
-    first.body
+
+    /// Sends a request twice: the second time it is answered as the first time, and does nothing.
+    async fn twice(&mut self, api: &Api, path: &str, body: &Value, status: u16) -> Value {
+        self.twice_at(api, path, None, body, status).await
+    }
+
+    /// As [`Tried::twice`], where the version that was seen must be said.
+    async fn twice_at(&mut self, api: &Api, path: &str, version: Option<u64>, body: &Value, status: u16) -> Value {
+        let (first, second) = self.send(api, path, version, body).await;
+        assert_eq!(
+            (first.status, second.status),
+            (status, status),
+            "{path}: {}",
+            first.body
+        );
+        assert_eq!(first.body, second.body, "{path}");
+        first.body
+    }
+
+    /// Sends a request twice whose answer has a secret: the second answer lacks it.
+    async fn without_secret(&mut self, api: &Api, path: &str, body: &Value, status: u16) -> Value {
+        let (first, second) = self.send(api, path, None, body).await;
+        let mut first = first.expect(status);
+        let secret = first.as_object_mut().unwrap().remove("key").unwrap();
+        assert!(!second.body.to_string().contains(secret.as_str().unwrap()));
+        assert_eq!(second.expect(status), first, "{path}");
+        first
+    }
+
+    /// The documented paths that can be posted to with an `Idempotency-Key`, and were not.
+    fn missing(&self) -> Vec<String> {
+        let document = serde_json::to_value(openapi()).unwrap();
+        let paths = document["paths"].as_object().unwrap();
+        let repeatable = paths.iter().filter(|(_, item)| {
+            let parameters = item["post"]["parameters"].as_array();
+            parameters.is_some_and(|all| all.iter().any(|one| one["name"] == "Idempotency-Key"))
+        });
+        let repeatable: Vec<&String> = repeatable.map(|(path, _)| path).collect();
+        assert!(repeatable.len() >= 40, "{repeatable:?}");
+        let missing = repeatable
+            .into_iter()
+            .filter(|path| !self.0.iter().any(|tried| is_at(tried, path)));
+        missing.cloned().collect()
+    }
 }
 
-/// Sends a request twice whose answer has a secret: the second answer lacks it.
-async fn without_secret(api: &Api, path: &str, body: &Value, status: u16) -> Value {
-    let mut first = post(api, path, path, body).await.expect(status);
-    let secret = first.as_object_mut().unwrap().remove("key").unwrap();
-    let second = post(api, path, path, body).await;
-    assert!(is_replayed(&second), "{path}");
-    assert!(!second.body.to_string().contains(secret.as_str().unwrap()));
-    assert_eq!(second.expect(status), first, "{path}");
-    first
+/// Whether a path is one of those that the document describes as `/nodes/{nodeId}/move`.
+fn is_at(path: &str, documented: &str) -> bool {
+    let (path, documented) = (path.split('/'), documented.split('/'));
+    let same = |(one, other): (&str, &str)| other.starts_with('{') || one == other;
+    path.clone().count() == documented.clone().count() && path.zip(documented).all(same)
+}
+
+/// A world whose environment is a hierarchy of teams, and the default one; its roles.
+async fn hierarchy(world: &World) {
+    let (admin, env) = (&world.admin, &world.env);
+    let default = json!({"slug": "development"});
+    admin
+        .put(&format!("{}/default-environment", world.app), &default)
+        .await
+        .expect(200);
+    let schema = json!({"node_types": ["root", "team"], "allowed_children": {"root": ["team"], "team": ["team"]},
+        "max_depth": 3, "root_node_type": "root"});
+    let version = world.get("hierarchy-schema").await.expect(200)["version"].as_u64();
+    admin
+        .patch(&format!("{env}/hierarchy-schema"), version, &schema)
+        .await
+        .expect(200);
+    admin
+        .put(&format!("{env}/access-model"), &json!({"model": "hierarchy"}))
+        .await
+        .expect(200);
+}
+
+fn person(n: u32) -> Value {
+    json!({"email": format!("p{n}@example.com"), "first_name": "P", "last_name": "Q"})
+}
+
+/// Everything that is served on both surfaces: below `env` and `app`, which are the same on the public one.
+async fn on_one_surface(tried: &mut Tried, world: &World, api: &Api, (env, app): (&str, &str)) {
+    let viewer = world.role("Viewer").await;
+    let keys = json!({"permissions": [{"key": "note.share"}]});
+    tried.twice(api, &format!("{env}/permissions"), &keys, 201).await;
+    let clerk = tried
+        .twice(api, &format!("{env}/roles"), &json!({"name": "Clerk"}), 201)
+        .await;
+
+    let node = |name: &str| json!({"parent_node_id": world.root, "node_type": "team", "name": name});
+    let team = tried.twice(api, &format!("{env}/nodes"), &node("Team"), 201).await;
+    let nodes = json!({"nodes": [node("Squad")]});
+    let squad = ids_of(&tried.twice(api, &format!("{env}/nodes/bulk-create"), &nodes, 200).await).remove(0);
+    let below = json!({"parent_node_id": team["id"]});
+    let moved = tried
+        .twice_at(api, &format!("{env}/nodes/{squad}/move"), Some(1), &below, 200)
+        .await;
+    assert_eq!((&moved["parent_node_id"], &moved["version"]), (&team["id"], &json!(2)));
+
+    // A secret is told once: the repetition has all of the answer but that.
+    let key = tried
+        .without_secret(api, &format!("{env}/api-keys"), &key_body(&["note.read"]), 201)
+        .await;
+    let rotate = format!("{env}/api-keys/{}/rotate", key["id"].as_str().unwrap());
+    tried
+        .without_secret(api, &rotate, &json!({"overlap_seconds": 60}), 200)
+        .await;
+    assert_eq!(
+        world.get("api-keys").await.expect(200)["items"]
+            .as_array()
+            .unwrap()
+            .len(),
+        2
+    );
+
+    let people = world.members("member", 2).await;
+    let one = tried
+        .twice(
+            api,
+            &format!("{env}/assignments"),
+            &world.item(&people[0], &viewer),
+            201,
+        )
+        .await;
+    let items = json!({"assignments": [world.item(&people[1], &viewer)]});
+    tried
+        .twice(api, &format!("{env}/assignments/bulk-create"), &items, 200)
+        .await;
+    let change = json!({"assignment_ids": [one["id"]], "role_id": clerk["id"]});
+    tried
+        .twice(api, &format!("{env}/assignments/bulk-change-role"), &change, 200)
+        .await;
+    let remove = json!({"assignment_ids": [one["id"]]});
+    tried
+        .twice(api, &format!("{env}/assignments/bulk-remove"), &remove, 204)
+        .await;
+    assert_eq!(world.assignments().await, 1);
+
+    let mut member = person(3);
+    (member["role_id"], member["node_id"]) = (json!(viewer), json!(world.root));
+    tried.twice(api, &format!("{app}/identities"), &member, 201).await;
+    for what in ["suspend", "activate", "deactivate"] {
+        let path = format!("{app}/identities/{}/{what}", people[0]);
+        tried.twice(api, &path, &Value::Null, 200).await;
+    }
+    assert_eq!(world.assignments().await, 2);
 }
 
 on_every_store! {
-    /// Every call that makes or changes something by POST; a call that is new must stand here.
+    /// Every call that makes or changes something by POST, on each surface that serves it.
     async fn every_post_is_answered_again_as_it_was(server) {
+        let mut tried = Tried::default();
         let operator = server.operator();
-        let made = twice(&operator, "/portal/v1/accounts", &json!({"name": "Twice", "slug": "twice"}), 201).await;
+        let made = tried.twice(&operator, "/portal/v1/accounts", &json!({"name": "Twice", "slug": "twice"}), 201).await;
         assert_eq!(operator.get("/portal/v1/accounts").await.expect(200)["items"], json!([made]));
         let world = World::new(&server, "acme").await;
         let (admin, acc, app, env) = (&world.admin, &world.acc, &world.app, &world.env);
-        twice(admin, &format!("{acc}/applications"), &json!({"name": "Second"}), 201).await;
-        twice(admin, &format!("{app}/environments"), &json!({"name": "Second"}), 201).await;
+        tried.twice(admin, &format!("{acc}/applications"), &json!({"name": "Second"}), 201).await;
+        tried.twice(admin, &format!("{app}/environments"), &json!({"name": "Second"}), 201).await;
 
         let setup = json!({"resources": [{"name": "note", "actions": ["read"]}],
             "roles": [{"name": "Viewer", "permission_keys": ["note.read"]}]});
-        twice(admin, &format!("{env}/setup/access-bootstrap"), &setup, 201).await;
+        tried.twice(admin, &format!("{env}/setup/access-bootstrap"), &setup, 201).await;
         let viewer = world.role("Viewer").await;
         let more = json!({"resources": [{"name": "note", "actions": ["write"]}],
             "role_permissions": [{"role_id": viewer, "permission_keys": ["note.write"]}]});
-        let counts = twice(admin, &format!("{env}/setup/resource-permissions"), &more, 201).await;
+        let counts = tried.twice(admin, &format!("{env}/setup/resource-permissions"), &more, 201).await;
         assert_eq!(counts["permissions_created"], 1);
-        twice(admin, &format!("{env}/permissions"), &json!({"permissions": [{"key": "note.share"}]}), 201).await;
-        let editor = twice(admin, &format!("{env}/roles"), &json!({"name": "Editor"}), 201).await;
 
-        let schema = json!({"node_types": ["root", "team"], "allowed_children": {"root": ["team"]}, "max_depth": 2, "root_node_type": "root"});
-        let version = world.get("hierarchy-schema").await;
-        let version = version.header("etag").unwrap().trim_matches('"').parse().ok();
-        admin.patch(&format!("{env}/hierarchy-schema"), version, &schema).await.expect(200);
-        admin.put(&format!("{env}/access-model"), &json!({"model": "hierarchy"})).await.expect(200);
-        let node = json!({"parent_node_id": world.root, "node_type": "team", "name": "Team"});
-        twice(admin, &format!("{env}/nodes"), &node, 201).await;
-        twice(admin, &format!("{env}/nodes/bulk-create"), &json!({"nodes": [node]}), 200).await;
-
-        let person = |n: u32| json!({"email": format!("p{n}@example.com"), "first_name": "P", "last_name": "Q"});
-        let ada = twice(admin, &format!("{acc}/identities"), &person(1), 201).await;
-        let bob = twice(admin, &format!("{acc}/identities/bulk-create"), &json!({"identities": [person(2)]}), 200).await;
+        let ada = tried.twice(admin, &format!("{acc}/identities"), &person(1), 201).await;
+        let people = json!({"identities": [person(2)]});
+        let bob = tried.twice(admin, &format!("{acc}/identities/bulk-create"), &people, 200).await;
         let (ada, bob) = (ada["id"].as_str().unwrap(), ids_of(&bob).remove(0));
-        let join = json!({"application_id": twice_application(&world).await});
-        twice(admin, &format!("{acc}/identities/{ada}/app-memberships"), &join, 201).await;
-        twice(admin, &format!("{app}/app-memberships/bulk-attach"), &json!({"identity_ids": [bob]}), 200).await;
+        let join = json!({"application_id": admin.get(app).await.expect(200)["id"]});
+        tried.twice(admin, &format!("{acc}/identities/{ada}/app-memberships"), &join, 201).await;
+        tried.twice(admin, &format!("{app}/app-memberships/bulk-attach"), &json!({"identity_ids": [bob]}), 200).await;
 
-        // A secret is told once: the repetition has all of the answer but that.
-        let new = json!({"name": "Backend", "access_mode": "scoped", "scopes": ["note.read"]});
-        let key = without_secret(admin, &format!("{env}/api-keys"), &new, 201).await;
-        let rotate = format!("{env}/api-keys/{}/rotate", key["id"].as_str().unwrap());
-        without_secret(admin, &rotate, &json!({"overlap_seconds": 60}), 200).await;
-        assert_eq!(world.get("api-keys").await.expect(200)["items"].as_array().unwrap().len(), 2);
+        hierarchy(&world).await;
+        on_one_surface(&mut tried, &world, admin, (env, app)).await;
 
-        let one = twice(admin, &format!("{env}/assignments"), &world.item(ada, &viewer), 201).await;
-        let items = json!({"assignments": [world.item(&bob, &viewer)]});
-        twice(admin, &format!("{env}/assignments/bulk-create"), &items, 200).await;
-        let change = json!({"assignment_ids": [one["id"]], "role_id": editor["id"]});
-        twice(admin, &format!("{env}/assignments/bulk-change-role"), &change, 200).await;
-        let remove = json!({"assignment_ids": [one["id"]]});
-        twice(admin, &format!("{env}/assignments/bulk-remove"), &remove, 204).await;
-        assert_eq!(world.assignments().await, 1);
-        let mut member = person(3);
-        (member["role_id"], member["node_id"]) = (json!(viewer), json!(world.root));
-        twice(admin, &format!("{app}/identities"), &member, 201).await;
-        for what in ["suspend", "activate", "deactivate"] {
-            twice(admin, &format!("{app}/identities/{ada}/{what}"), &Value::Null, 200).await;
-        }
-        assert_eq!(world.assignments().await, 2);
+        let copy = json!({"name": "Copy", "copy_from": "development"});
+        let copy = tried.twice(admin, &format!("{app}/environments"), &copy, 201).await;
+        assert_eq!(copy["environment"]["access_model"], "hierarchy");
+        let mut document = world.get("export").await.expect(200);
+        document["permissions"].as_array_mut().unwrap().push(json!({"key": "note.list"}));
+        let imported = tried.twice(admin, &format!("{env}/import"), &document, 200).await;
+        assert_eq!(imported["changes"]["permissions"]["added"], 1);
+        let reverted = tried.twice(admin, &format!("{env}/revert-to-flat"), &Value::Null, 200).await;
+        assert_eq!(reverted["nodes_deleted"], 2);
+
+        let world = World::new(&server, "zeta").await;
+        world.bootstrap().await;
+        hierarchy(&world).await;
+        let bound = server.admin_in(world.account, world.environment("development").await);
+        on_one_surface(&mut tried, &world, &bound, ("/api/v1", "/api/v1")).await;
+
+        assert_eq!(tried.missing(), [""; 0], "each of these needs a row here");
     }
 
     async fn a_key_is_bound_to_its_request(server) {
@@ -182,8 +318,4 @@ on_every_store! {
         post(&world.admin, &format!("{}/permissions/evaluate", world.env), "with space", &question).await.expect(200);
         post(&world.admin, &path, &"k".repeat(255), &role).await.expect(201);
     }
-}
-
-async fn twice_application(world: &World) -> Value {
-    world.admin.get(&world.app).await.expect(200)["id"].clone()
 }

@@ -14,3 +14,4 @@ mod migrations;
 mod plans;
 mod sources;
 mod statements;
+mod tls;

@@ -12,7 +12,7 @@ use fence::Fence;
 use slot::{Progress, Slot};
 
 pub use slot::EnvironmentState;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
@@ -139,8 +139,11 @@ impl Decisions {
         if let Some(shared) = self.store.shared() {
             match consistency {
                 Consistency::Strong => {
-                    let head = self.fence.head(shared, environment).await?;
-                    slot.raise_floor(head.ok_or(TenancyError::NotFound(Tenant::Environment))?);
+                    let Some(head) = self.fence.head(shared, environment).await? else {
+                        self.let_go(&[environment]);
+                        return Err(TenancyError::NotFound(Tenant::Environment).into());
+                    };
+                    slot.raise_floor(head);
                 }
                 Consistency::Eventual if self.is_cut_off() => {
                     return Err(StoreError::Unavailable("the change feed is silent".into()).into());
@@ -232,6 +235,18 @@ impl Decisions {
         }
     }
 
+    /// Lets go of the indexes of environments that others are said to have deleted. Whoever asks one of them next finds out
+    /// from the store.
+    fn let_go(&self, said_to_be_gone: &[EnvironmentId]) {
+        let mut slots = self.slots.write().unwrap_or_else(PoisonError::into_inner);
+        for slot in said_to_be_gone
+            .iter()
+            .filter_map(|environment| slots.remove(environment))
+        {
+            slot.forget();
+        }
+    }
+
     /// Throws indexes away whose state is in doubt.
     pub(crate) fn forget(&self, environments: impl Iterator<Item = EnvironmentId>) {
         for slot in environments.filter_map(|environment| self.slot(environment)) {
@@ -264,11 +279,15 @@ impl Decisions {
         let Some(shared) = self.store.shared().filter(|_| !loaded.is_empty()) else {
             return Ok(());
         };
-        for (environment, revision) in shared.heads(&loaded).await? {
-            if let Some(slot) = self.slot(environment) {
-                slot.raise_floor(revision);
+        let heads = shared.heads(&loaded).await?;
+        for (environment, revision) in &heads {
+            if let Some(slot) = self.slot(*environment) {
+                slot.raise_floor(*revision);
             }
         }
+        let exist: HashSet<EnvironmentId> = heads.into_iter().map(|(environment, _)| environment).collect();
+        let gone: Vec<EnvironmentId> = loaded.into_iter().filter(|one| !exist.contains(one)).collect();
+        self.let_go(&gone);
         Ok(())
     }
 
@@ -282,7 +301,9 @@ impl Decisions {
             }
             News::Revisions(revisions) => {
                 for (environment, revision) in revisions {
-                    if let Some(slot) = self.slot(environment) {
+                    if revision == Revision::END {
+                        self.let_go(&[environment]);
+                    } else if let Some(slot) = self.slot(environment) {
                         slot.raise_floor(revision);
                     }
                 }

@@ -325,6 +325,38 @@ async fn no_process_answers_for_an_environment_that_another_one_deleted() {
 }
 
 #[tokio::test]
+async fn a_deletion_of_which_no_news_came_is_found_out() {
+    let shared = Shared::new();
+    let world = World::on(Arc::clone(&shared) as Arc<dyn Store>).await;
+    let (viewer, _) = world.bootstrap().await;
+    let other = second(&world);
+    let ada = world.members(&["ada"]).await[0];
+    crate::world::done(&world.assign(&[world.item(ada, viewer)]).await);
+    let follower = tokio::spawn({
+        let other = other.clone();
+        async move { other.decisions().follow().await }
+    });
+    while shared.news.receiver_count() == 0 {
+        tokio::task::yield_now().await;
+    }
+    assert!(may_read(&other, &world, ada, Consistency::Eventual).await.unwrap());
+    shared.is_deaf.store(true, Ordering::SeqCst);
+    canopy_app::tenancy::delete::environment(&world.app, &world.call, &world.place)
+        .await
+        .unwrap();
+    let before = may_read(&other, &world, ada, Consistency::Eventual).await;
+    assert!(before.unwrap(), "nothing has told of it yet");
+    other.decisions().catch_up().await.unwrap();
+    let refused = may_read(&other, &world, ada, Consistency::Eventual).await.unwrap_err();
+    assert!(
+        matches!(refused, AppError::Tenancy(TenancyError::NotFound(Tenant::Environment))),
+        "{refused}"
+    );
+    assert_eq!(other.decisions().census().indexes, 0, "nothing is left of it");
+    follower.abort();
+}
+
+#[tokio::test]
 async fn no_process_follows_a_slug_that_another_one_changed() {
     let world = World::on(Shared::new()).await;
     let other = second(&world);

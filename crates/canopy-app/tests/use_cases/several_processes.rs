@@ -286,11 +286,9 @@ async fn without_the_store_a_strong_check_is_refused_rather_than_stale() {
     assert!(may_read(&world.app, &world, ada, Consistency::Strong).await.is_ok());
 }
 
-/// `production`, which is the default environment, stays; the world's is `development`.
-#[tokio::test]
-async fn no_process_answers_for_an_environment_that_another_one_deleted() {
-    let shared = Shared::new();
-    let world = World::on(Arc::clone(&shared) as Arc<dyn Store>).await;
+/// A second process that follows the news of the store, and somebody who may read.
+async fn followed(shared: &Arc<Shared>) -> (World, App, IdentityId, tokio::task::JoinHandle<Result<(), AppError>>) {
+    let world = World::on(Arc::clone(shared) as Arc<dyn Store>).await;
     let (viewer, _) = world.bootstrap().await;
     let other = second(&world);
     let ada = world.members(&["ada"]).await[0];
@@ -302,6 +300,14 @@ async fn no_process_answers_for_an_environment_that_another_one_deleted() {
     while shared.news.receiver_count() == 0 {
         tokio::task::yield_now().await;
     }
+    (world, other, ada, follower)
+}
+
+/// `production`, which is the default environment, stays; the world's is `development`.
+#[tokio::test]
+async fn no_process_answers_for_an_environment_that_another_one_deleted() {
+    let shared = Shared::new();
+    let (world, other, ada, follower) = followed(&shared).await;
     let slugs = ("acme", "default", "development");
     let find = || canopy_app::scope::environment(&other, &world.call.caller, slugs);
     assert_eq!(find().await.unwrap(), world.place);
@@ -327,18 +333,7 @@ async fn no_process_answers_for_an_environment_that_another_one_deleted() {
 #[tokio::test]
 async fn a_deletion_of_which_no_news_came_is_found_out() {
     let shared = Shared::new();
-    let world = World::on(Arc::clone(&shared) as Arc<dyn Store>).await;
-    let (viewer, _) = world.bootstrap().await;
-    let other = second(&world);
-    let ada = world.members(&["ada"]).await[0];
-    crate::world::done(&world.assign(&[world.item(ada, viewer)]).await);
-    let follower = tokio::spawn({
-        let other = other.clone();
-        async move { other.decisions().follow().await }
-    });
-    while shared.news.receiver_count() == 0 {
-        tokio::task::yield_now().await;
-    }
+    let (world, other, ada, follower) = followed(&shared).await;
     assert!(may_read(&other, &world, ada, Consistency::Eventual).await.unwrap());
     shared.is_deaf.store(true, Ordering::SeqCst);
     canopy_app::tenancy::delete::environment(&world.app, &world.call, &world.place)

@@ -17,6 +17,8 @@ mod identity;
 #[cfg(test)]
 mod membership;
 #[cfg(test)]
+mod questions;
+#[cfg(test)]
 mod role;
 #[cfg(test)]
 mod scope;

@@ -3,6 +3,10 @@
 pub mod effective;
 pub mod evaluate;
 pub mod evaluate_many;
+pub mod explain;
+pub mod nodes;
+pub mod part;
+pub mod who_can;
 
 use crate::api_key::authenticate::{confirm_at, without_environment};
 use crate::decisions::{Consistency, EnvironmentState};

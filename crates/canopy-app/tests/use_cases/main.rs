@@ -21,6 +21,8 @@ mod memory;
 #[cfg(test)]
 mod names;
 #[cfg(test)]
+mod questions;
+#[cfg(test)]
 mod role;
 #[cfg(test)]
 mod scope;

@@ -1,6 +1,8 @@
 //! Questions: may this identity do this there?
 
 pub(super) mod decision;
+mod explanation;
+mod reverse;
 
 use crate::answer::Judged;
 use crate::error_code::ErrorCode as E;
@@ -9,12 +11,13 @@ use crate::operation::Operation;
 use crate::problem::Problem;
 use crate::request::Request;
 use crate::wire::{Batch, Components, Faults, Json, Name, Place, WireValue, request_body, request_query};
-use canopy_app::access::{Asker, effective, evaluate, evaluate_many};
+use canopy_app::access::{Asker, effective, evaluate, evaluate_many, explain};
 use canopy_app::decisions::Consistency;
 use canopy_app::scope::AskedEnvironment;
 use canopy_domain::access::{Question, Scope};
 use canopy_domain::{IdentityId, NodeId, Timestamp};
 use decision::{AllDecisions, DecisionBody, KeysBody, ScopeWord, note_misfit, scope_of};
+use explanation::ExplanationBody;
 use utoipa::openapi::{RefOr, Schema};
 
 const TAG: &str = "Evaluation";
@@ -31,6 +34,14 @@ pub(super) fn operations() -> Vec<Operation> {
             .needs_check()
             .fails(&[E::EnvironmentNotFound])
             .by(evaluate_many),
+        Operation::post("/permissions/explain", "explain")
+            .says(
+                TAG,
+                "Answer a question with all assignments that grant it, and the near misses with what each falls short by.",
+            )
+            .needs_check()
+            .fails(&[E::EnvironmentNotFound])
+            .by(explain),
         Operation::get("/identities/{identityId}/permissions", "listIdentityPermissions")
             .says(
                 TAG,
@@ -39,6 +50,22 @@ pub(super) fn operations() -> Vec<Operation> {
             .needs("access.evaluate")
             .fails(&[E::EnvironmentNotFound])
             .by(list_held),
+        Operation::get("/identities/{identityId}/nodes", reverse::NODES)
+            .says(
+                TAG,
+                "List the nodes at which an identity holds a permission, by id; none for who or what is unknown.",
+            )
+            .needs_check()
+            .fails(&[E::EnvironmentNotFound])
+            .by(reverse::list_nodes),
+        Operation::get("/nodes/{nodeId}/who-can", reverse::WHO_CAN)
+            .says(
+                TAG,
+                "List the identities that hold a permission at a node, by id; none for what is unknown.",
+            )
+            .needs_check()
+            .fails(&[E::EnvironmentNotFound])
+            .by(reverse::list_holders),
     ]
 }
 
@@ -215,6 +242,31 @@ pub(super) async fn answer<S>(
             at,
             consistency,
             |found| show(&item, found),
+        )
+        .await
+    });
+    waiting.await
+}
+
+async fn explain(
+    request: Request<AskedEnvironment, (), (), Body<Asked>>,
+) -> Result<Judged<ExplanationBody<'static>>, Problem> {
+    let (Body(asked), request) = request.take_body();
+    let Asked { item, at, consistency } = asked;
+    let environment = request.scope.clone();
+    let waiting = request.ask(move |app, call| async move {
+        let question = item.question();
+        let asker = Asker {
+            caller: &call.caller,
+            environment: &environment,
+        };
+        explain::run(
+            &app,
+            asker,
+            &question,
+            at,
+            consistency,
+            |explanation, revision| Judged::new(&ExplanationBody::new(&question, explanation), revision),
         )
         .await
     });

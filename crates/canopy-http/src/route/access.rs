@@ -256,13 +256,12 @@ async fn explain(
     let environment = request.scope.clone();
     let waiting = request.ask(move |app, call| async move {
         let question = item.question();
-        let asker = Asker {
-            caller: &call.caller,
-            environment: &environment,
-        };
         explain::run(
             &app,
-            asker,
+            Asker {
+                caller: &call.caller,
+                environment: &environment,
+            },
             &question,
             at,
             consistency,

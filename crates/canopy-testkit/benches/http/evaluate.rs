@@ -60,7 +60,11 @@ async fn evaluate(
     let key = admin.post(&format!("{ENV}/api-keys"), &key).await.expect(201);
     let token = format!("Bearer {}", admin.token().unwrap());
     let surfaces = [
-        ("token and path", format!("{ENV}/permissions/evaluate"), ("Authorization", token)),
+        (
+            "token and path",
+            format!("{ENV}/permissions/evaluate"),
+            ("Authorization", token),
+        ),
         (
             "key",
             "/api/v1/permissions/evaluate".to_owned(),

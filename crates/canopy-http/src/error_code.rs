@@ -116,7 +116,7 @@ error_codes! {
     DuplicateIdentityInBatch = "identities.duplicate_in_batch", 409, "An earlier item of the request names the same identity, email or external id; `details.first_index` is its index.";
     MembershipNotFound = "identities.membership_not_found", 404, "The identity has no membership in the application.";
     AlreadyMember = "identities.already_member", 409, "The identity is an active member of the application already.";
-    MembershipNotActive = "identities.membership_not_active", 400, "The identity is not an active member of the application.";
+    MembershipNotActive = "identities.membership_not_active", 400, "The identity is not an active member of the application; `bulk-change-role` lists all assignments of such identities in `details.assignment_ids`.";
 
     AuditEventNotFound = "audit.event_not_found", 404, "There is no such audit event where the caller may look.";
 

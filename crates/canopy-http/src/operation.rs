@@ -41,6 +41,8 @@ pub(crate) struct Shape {
     pub(crate) repeatable: bool,
     /// Whether its body has members that are refused as unsupported.
     pub(crate) unsupported: bool,
+    /// Whether its body may be left out.
+    pub(crate) body_optional: bool,
     /// The schema of its body.
     pub(crate) body: fn(&mut Components) -> Option<RefOr<Schema>>,
     /// What it answers when it did what was asked.
@@ -319,6 +321,7 @@ fn shape<P: PathInput, Q: QueryInput, B: BodyInput, A: Answer>() -> Shape {
         versioned: B::VERSIONED,
         repeatable: A::REPEATABLE,
         unsupported: B::UNSUPPORTED,
+        body_optional: B::OPTIONAL,
         body: B::schema,
         answers: A::describe,
     }

@@ -350,6 +350,9 @@ impl From<ChangeRoleError> for Problem {
     fn from(error: ChangeRoleError) -> Self {
         match error {
             ChangeRoleError::Role(error) => error.into(),
+            ChangeRoleError::MembershipsNotActive { ref assignments } => {
+                Self::rule(ErrorCode::MembershipNotActive, &error).with("assignment_ids", texts(assignments))
+            }
             ChangeRoleError::Clashes { ref clashes } => {
                 let listed: Vec<Value> = clashes
                     .iter()

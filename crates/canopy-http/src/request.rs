@@ -5,7 +5,7 @@ use crate::credential::{self, Credential};
 use crate::cursor::CursorKey;
 use crate::edge::request_id;
 use crate::idempotency::{self, Kept, Repeatable, RepeatableRequest};
-use crate::input::{BodyInput, PathInput, parse_json, read_body};
+use crate::input::{BodyInput, PathInput, has_body, parse_json, read_body};
 use crate::operation::Needs;
 use crate::problem::Problem;
 use crate::scope::{Surface, Way};
@@ -17,6 +17,7 @@ use canopy_app::access::Asker;
 use canopy_app::api_key::authenticate;
 use canopy_app::{App, AppError, Call, Caller, Encode, RepetitionError, scope};
 use canopy_domain::EnvironmentId;
+use canopy_domain::api_key::AreaScope;
 use canopy_domain::port::{TokenClaims, TokenError};
 use core::any::Any;
 use core::future::Future;
@@ -78,13 +79,18 @@ impl<S: Send + 'static, P: PathInput, Q: QueryInput, B: BodyInput> Request<S, P,
         (scope, call): (S, Call),
         repeatable: bool,
     ) -> Result<Self, Problem> {
-        let raw = if B::HAS_BODY {
+        let is_sent = B::HAS_BODY && (!B::OPTIONAL || has_body(http));
+        let raw = if is_sent {
             read_body(http, payload, state.body_timeout()).await?
         } else {
             Bytes::new()
         };
-        let json = if B::HAS_BODY { parse_json(&raw)? } else { Json::Null };
-        let mut faults = Faults::default();
+        let json = if is_sent {
+            parse_json(&raw, B::MAX_VALUES)?
+        } else {
+            Json::Object(Vec::new())
+        };
+        let mut faults = Faults::of_lists_up_to(state.max_items());
         let id = P::read(http, &mut faults);
         let query = Q::read(&QueryReader::decode(http.query_string()), &mut faults);
         let body = B::read(&json, &raw, &mut faults);
@@ -168,6 +174,11 @@ impl<S, P, Q, B> Request<S, P, Q, B> {
         let app = self.app().clone();
         let secret = self.state.run_quick(async move { app.cursor_secret().await }).await??;
         Ok(CursorKey::new(&secret))
+    }
+
+    /// Whether the scopes of the caller, if it has any, open an area.
+    pub(crate) fn may(&self, area: AreaScope) -> bool {
+        scope::opened(&self.call.caller, area).is_ok()
     }
 
     /// The service, for what needs no waiting.

@@ -143,8 +143,9 @@ impl Service<'_> {
             .local_addr()
             .map_err(system("tell the address it listens on"))?;
         let mut signals = EndSignals::catch().map_err(system("catch signals"))?;
-        let mut state =
-            HttpState::new(app.clone(), verifier, Handle::current()).with_limits(limits(&self.config.limits));
+        let mut state = HttpState::new(app.clone(), verifier, Handle::current())
+            .with_limits(limits(&self.config.limits))
+            .with_max_items(self.config.limits.bulk_items.get().into());
         if http.metrics_listen.is_some() {
             state = state.with_metrics_apart();
         }

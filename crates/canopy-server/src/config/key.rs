@@ -78,6 +78,8 @@ keys! {
     LimitTrustedProxies = "limit.trusted_proxies", "CANOPY_LIMIT_TRUSTED_PROXIES", "\"\"",
         "The addresses or networks of proxies in front of the service, with commas between them, such as \
          \"10.0.0.0/8, fd00::1\". Of these alone X-Forwarded-For is believed.";
+    LimitBulkItems = "limit.bulk_items", "CANOPY_LIMIT_BULK_ITEMS", "10000",
+        "How many items a bulk call may have, 1 to 50000.";
     TokenIssuer = "token.issuer", "CANOPY_TOKEN_ISSUER", "\"canopy\"",
         "The `iss` that access tokens must carry.";
     TokenAudience = "token.audience", "CANOPY_TOKEN_AUDIENCE", "\"canopy\"",

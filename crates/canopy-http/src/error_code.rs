@@ -92,6 +92,7 @@ error_codes! {
     AlreadyBootstrapped = "setup.already_bootstrapped", 409, "The environment has custom permissions or roles; `details` counts them.";
 
     ApiKeyNotFound = "api_keys.api_key_not_found", 404, "The environment has no such API key.";
+    TooManyApiKeys = "api_keys.too_many", 409, "The environment has as many API keys as it can; `details.max_keys` says how many. Revoke some, those that have ended among them.";
     ApiKeyExpired = "api_keys.expired", 400, "The API key has expired and cannot be rotated; make a new one.";
 
     NodeNotFound = "nodes.node_not_found", 404, "The environment has no such node.";

@@ -7,7 +7,7 @@ use crate::error_code::ErrorCode;
 use crate::input::{BodyInput, PathInput};
 use crate::problem::Problem;
 use crate::request::Request;
-use crate::scope::{ByCredential, ByPath, PortalScope, PublicScope, Surface, Way};
+use crate::scope::{ByCredential, ByPath, PortalScope, PublicScope, Scope, Surface, Way};
 use crate::state::HttpState;
 use crate::wire::{Components, QueryInput};
 use actix_web::http::Method;
@@ -245,7 +245,7 @@ impl<M> Draft<M> {
     ) -> Mount
     where
         W: Way<S>,
-        S: Send + 'static,
+        S: Scope,
         P: PathInput + 'static,
         Q: QueryInput + 'static,
         B: BodyInput + 'static,

@@ -8,7 +8,7 @@ use crate::idempotency::{self, Kept, Repeatable, RepeatableRequest};
 use crate::input::{BodyInput, PathInput, has_body, parse_json, read_body};
 use crate::operation::Needs;
 use crate::problem::Problem;
-use crate::scope::{Surface, Way};
+use crate::scope::{Scope, Surface, Way};
 use crate::state::HttpState;
 use crate::wire::{Faults, Json, QueryInput, QueryReader};
 use actix_web::HttpRequest;
@@ -39,7 +39,7 @@ pub(crate) struct Request<S, P = (), Q = (), B = ()> {
     pub(crate) body: B,
 }
 
-impl<S: Send + 'static, P: PathInput, Q: QueryInput, B: BodyInput> Request<S, P, Q, B> {
+impl<S: Scope, P: PathInput, Q: QueryInput, B: BodyInput> Request<S, P, Q, B> {
     /// Reads a request, which may be `repeatable`: credential 401, principal 403, place 404, key scope 403, media type
     /// 415, size 413, path, query and body 400, `If-Match` 428. The caller is `known` from the moment its credential is
     /// accepted.
@@ -104,7 +104,7 @@ impl<S: Send + 'static, P: PathInput, Q: QueryInput, B: BodyInput> Request<S, P,
         };
         drop(json);
         let body = B::complete(body, http)?;
-        let repeatable = key.map(|key| idempotency::identify(http, &call.caller, key, &raw));
+        let repeatable = key.map(|key| idempotency::identify(http, &call.caller, scope.id(), key, &raw));
         Ok(Self {
             state: state.clone(),
             call,
@@ -148,8 +148,9 @@ async fn enter<S: Send + 'static, W: Way<S>>(
         Ok::<_, AppError>((caller, found))
     };
     let (caller, found) = state.run_quick(entered).await??;
+    let admitted = state.limits().admit(&caller);
     *known = Some(caller);
-    state.limits().admit(http)?;
+    admitted?;
     let (scope, caller) = found?;
     Ok((scope, Call::new(caller, request_id(http))))
 }

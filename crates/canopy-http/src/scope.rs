@@ -5,6 +5,7 @@ use actix_web::HttpRequest;
 use canopy_app::{App, AppError, Caller, scope};
 use canopy_domain::{AccountId, ApplicationPlace, EnvironmentId, EnvironmentPlace, IdentityId};
 use core::future::Future;
+use uuid::Uuid;
 
 /// How deep in the tenancy tree a call lies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -67,8 +68,35 @@ pub(crate) struct Slugs {
     environment: String,
 }
 
+/// A place that calls can be about.
+pub(crate) trait Scope: Send + 'static {
+    /// What tells it from every other place: slugs are given away again, ids are not.
+    fn id(&self) -> Uuid;
+}
+
+macro_rules! scopes {
+    ($($type:ty = $id:expr;)+) => {
+        $(impl Scope for $type {
+            fn id(&self) -> Uuid {
+                let id: fn(&Self) -> Uuid = $id;
+                id(self)
+            }
+        })+
+    };
+}
+
+scopes!(
+    Installation = |_| Uuid::nil();
+    AccountId = |id| id.as_uuid();
+    AccountReach = |reach| reach.bound_to.map_or(reach.account.as_uuid(), |id| id.as_uuid());
+    ApplicationPlace = |place| place.application.as_uuid();
+    ApplicationReach = |reach| reach.bound_to.map_or(reach.place.application.as_uuid(), |id| id.as_uuid());
+    EnvironmentPlace = |place| place.environment.as_uuid();
+    Myself = |myself| myself.place.environment.as_uuid();
+);
+
 /// A place that calls of the portal surface can be about.
-pub(crate) trait PortalScope: Sized + Send + 'static {
+pub(crate) trait PortalScope: Scope + Sized {
     /// Where such places lie.
     const LEVEL: Level;
 
@@ -77,7 +105,7 @@ pub(crate) trait PortalScope: Sized + Send + 'static {
 }
 
 /// A place that calls of the public surface can be about.
-pub(crate) trait PublicScope: Sized + Send + 'static {
+pub(crate) trait PublicScope: Scope + Sized {
     /// The place that the credential names, if its kind of principal may make such calls.
     fn of(caller: &Caller) -> Result<Self, AppError>;
 }

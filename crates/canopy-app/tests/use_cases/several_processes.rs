@@ -16,7 +16,7 @@ use canopy_domain::{EnvironmentId, IdentityId, Revision, TenancyError, Tenant, T
 use canopy_storage_memory::MemoryStore;
 use canopy_testkit::{CountingIds, CountingSecrets};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use tokio::sync::broadcast;
 
 /// The in-memory store, shared: announcements go by a channel, and the line can be cut.
@@ -25,6 +25,9 @@ pub struct Shared {
     news: broadcast::Sender<News>,
     is_deaf: AtomicBool,
     pub is_unreachable: AtomicBool,
+    reading: AtomicUsize,
+    /// How many were about to read at once, at the most.
+    pub most_reading: AtomicUsize,
 }
 
 impl Shared {
@@ -35,6 +38,8 @@ impl Shared {
             news,
             is_deaf: false.into(),
             is_unreachable: false.into(),
+            reading: 0.into(),
+            most_reading: 0.into(),
         })
     }
 
@@ -51,7 +56,12 @@ impl Shared {
 impl Store for Shared {
     async fn read(&self) -> Result<Box<dyn ReadTx>, StoreError> {
         self.reach()?;
-        self.store.read().await
+        let reading = self.reading.fetch_add(1, Ordering::SeqCst) + 1;
+        self.most_reading.fetch_max(reading, Ordering::SeqCst);
+        tokio::task::yield_now().await;
+        let tx = self.store.read().await;
+        self.reading.fetch_sub(1, Ordering::SeqCst);
+        tx
     }
 
     async fn write(&self, scope: WriteScope) -> Result<Box<dyn WriteTx>, StoreError> {
@@ -75,6 +85,10 @@ impl Store for Shared {
 
     async fn note_key_uses(&self, uses: &[KeyUse]) -> Result<(), StoreError> {
         self.store.note_key_uses(uses).await
+    }
+
+    async fn forget_answers(&self, outdated: Timestamp) -> Result<bool, StoreError> {
+        self.store.forget_answers(outdated).await
     }
 
     async fn append_audit_events(&self, events: &[AuditEvent]) -> Result<(), StoreError> {

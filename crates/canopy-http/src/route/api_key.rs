@@ -32,7 +32,7 @@ pub(super) fn operations() -> Vec<Operation> {
         Operation::post("/api-keys", "createApiKey")
             .says(TAG, "Make a key. Its text is told once, in this answer.")
             .needs(MANAGE)
-            .fails(&[E::Escalation, E::UnknownPermissionKeys])
+            .fails(&[E::Escalation, E::UnknownPermissionKeys, E::TooManyApiKeys])
             .by(post_key),
         Operation::delete("/api-keys/{apiKeyId}", "revokeApiKey")
             .says(TAG, "Revoke a key: from the answer on it opens nothing.")
@@ -45,7 +45,7 @@ pub(super) fn operations() -> Vec<Operation> {
                 "Make a key with the same scopes and end in place of this one. Its text is told once, in this answer.",
             )
             .needs(MANAGE)
-            .fails(&[E::ApiKeyNotFound, E::Escalation, E::ApiKeyExpired])
+            .fails(&[E::ApiKeyNotFound, E::Escalation, E::ApiKeyExpired, E::TooManyApiKeys])
             .by(rotate_key),
     ]
 }
@@ -162,7 +162,7 @@ request_body!(
 request_body!(
     /// How a key is replaced.
     struct RotateApiKey {
-        /// How much longer the old key works.
+        /// How much longer the old key works; at 0 it is revoked.
         overlap_seconds: Whole<0, 86_400> = Whole(0),
     }
 );

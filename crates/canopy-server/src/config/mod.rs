@@ -91,7 +91,7 @@ pub struct PostgresConfig {
 pub struct LimitConfig {
     /// Refused credentials of a client address each minute.
     pub failed_authentications: NonZeroU32,
-    /// Requests of a credential each minute; `None`: any number.
+    /// Requests of a caller each minute; `None`: any number.
     pub requests: Option<NonZeroU32>,
     /// Whose `X-Forwarded-For` is believed.
     pub trusted_proxies: ProxyNetworks,

@@ -163,11 +163,7 @@ fn describe(
     if let Some(schema) = (operation.shape.body)(components) {
         let body = RequestBodyBuilder::new()
             .content("application/json", Content::new(Some(schema)))
-            .required(Some(if operation.shape.body_optional {
-                Required::False
-            } else {
-                Required::True
-            }))
+            .required(Some(operation.shape.body_required.clone()))
             .description(Some(format!("At most {MAX_BODY_BYTES} bytes.")));
         builder = builder.request_body(Some(body.build()));
     }

@@ -21,7 +21,7 @@ use std::collections::BTreeSet;
 use std::rc::Rc;
 use utoipa::openapi::path::Parameter;
 use utoipa::openapi::schema::Object;
-use utoipa::openapi::{RefOr, Schema};
+use utoipa::openapi::{RefOr, Required, Schema};
 
 /// A future that stays on the worker that read the request.
 type Answering = Pin<Box<dyn Future<Output = HttpResponse>>>;
@@ -42,7 +42,7 @@ pub(crate) struct Shape {
     /// Whether its body has members that are refused as unsupported.
     pub(crate) unsupported: bool,
     /// Whether its body may be left out.
-    pub(crate) body_optional: bool,
+    pub(crate) body_required: Required,
     /// The schema of its body.
     pub(crate) body: fn(&mut Components) -> Option<RefOr<Schema>>,
     /// What it answers when it did what was asked.
@@ -321,7 +321,7 @@ fn shape<P: PathInput, Q: QueryInput, B: BodyInput, A: Answer>() -> Shape {
         versioned: B::VERSIONED,
         repeatable: A::REPEATABLE,
         unsupported: B::UNSUPPORTED,
-        body_optional: B::OPTIONAL,
+        body_required: if B::OPTIONAL { Required::False } else { Required::True },
         body: B::schema,
         answers: A::describe,
     }

@@ -221,7 +221,7 @@ impl Store for PgStore {
             }
             Ok(forgotten) => {
                 lease.give_back();
-                Ok(usize::try_from(forgotten).is_ok_and(|forgotten| forgotten >= kept_answer::BATCH))
+                Ok(forgotten >= kept_answer::BATCH)
             }
         }
     }

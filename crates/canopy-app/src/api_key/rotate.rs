@@ -35,17 +35,14 @@ pub async fn run(
             created_at: now,
             ..old.clone()
         };
-        let replaced = match end {
-            Some(end) => {
-                room_for_one(tx.api_keys(place.environment).await?.len())?;
-                tx.expire_api_key(place.environment, id, end).await?;
-                old.expires_at = Some(end);
-                Change::KeyPut(KeyFact::from(&old))
-            }
-            None => {
-                tx.delete_api_key(place.environment, id).await?;
-                Change::KeyRemoved(id)
-            }
+        let replaced = if let Some(end) = end {
+            room_for_one(tx.api_keys(place.environment).await?.len())?;
+            tx.expire_api_key(place.environment, id, end).await?;
+            old.expires_at = Some(end);
+            Change::KeyPut(KeyFact::from(&old))
+        } else {
+            tx.delete_api_key(place.environment, id).await?;
+            Change::KeyRemoved(id)
         };
         tx.insert_api_key(&key, &digest(&text)).await?;
         let mut more = described(&key);

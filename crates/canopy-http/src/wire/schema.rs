@@ -57,13 +57,12 @@ impl Components {
 fn nullables_required(schema: RefOr<Schema>) -> RefOr<Schema> {
     match schema {
         RefOr::T(Schema::Object(mut object)) => {
-            let nullable = object.properties.iter().filter(|(_, schema)| may_be_null(schema));
-            let names: Vec<String> = nullable.map(|(name, _)| name.clone()).collect();
-            for name in names {
-                if !object.required.contains(&name) {
-                    object.required.push(name);
-                }
-            }
+            let given = core::mem::take(&mut object.required);
+            let required = object
+                .properties
+                .iter()
+                .filter(|(name, schema)| given.contains(name) || may_be_null(schema));
+            object.required = required.map(|(name, _)| name.clone()).collect();
             Schema::Object(object).into()
         }
         other => other,

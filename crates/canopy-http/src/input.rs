@@ -247,11 +247,13 @@ fn expected_version(request: &HttpRequest) -> Result<Version, Problem> {
     })
 }
 
-/// Whether the request has a body, if only an empty one of a media type of its own.
+/// Whether a body comes with the request. One without any byte is none, whatever it is called.
 pub(crate) fn has_body(request: &HttpRequest) -> bool {
     let headers = request.headers();
-    let announced = headers.get(CONTENT_LENGTH).is_some_and(|length| length != "0");
-    announced || headers.contains_key(TRANSFER_ENCODING) || headers.contains_key(CONTENT_TYPE)
+    match headers.get(CONTENT_LENGTH) {
+        Some(length) => length != "0",
+        None => headers.contains_key(TRANSFER_ENCODING) || headers.contains_key(CONTENT_TYPE),
+    }
 }
 
 /// Refuses a body of another media type, then one that is announced to be too large, and reads it before the time is up.

@@ -168,6 +168,11 @@ async fn a_body_of_which_nothing_is_needed_may_be_left_out() {
             .await
             .refused(status, code);
     }
+    let empty = request(Method::POST, &path, &admin.token)
+        .insert_header(("content-type", "application/json"))
+        .insert_header(("content-length", "0"));
+    let last = service.send(empty).await.expect(200);
+    let path = rotate(&last["id"]);
     service.post(&path, &admin.token, &json!({})).await.expect(200);
 }
 

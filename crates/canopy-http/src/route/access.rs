@@ -11,8 +11,9 @@ use crate::request::Request;
 use crate::wire::{AskedKey, Batch, Components, Faults, Json, Place, WireValue, request_body, request_query};
 use canopy_app::access::{Asker, effective, evaluate, evaluate_many};
 use canopy_app::decisions::Consistency;
+use canopy_app::scope::AskedEnvironment;
 use canopy_domain::access::{Question, Scope};
-use canopy_domain::{EnvironmentPlace, IdentityId, NodeId, Timestamp};
+use canopy_domain::{IdentityId, NodeId, Timestamp};
 use decision::{AllDecisions, DecisionBody, KeysBody, ScopeWord, note_misfit, scope_of};
 use utoipa::openapi::{RefOr, Schema};
 
@@ -173,28 +174,27 @@ impl Asked {
 }
 
 async fn evaluate(
-    request: Request<EnvironmentPlace, (), (), Body<Asked>>,
+    request: Request<AskedEnvironment, (), (), Body<Asked>>,
 ) -> Result<Judged<DecisionBody<'static>>, Problem> {
     let (Body(asked), request) = request.take_body();
-    let place = request.scope;
-    answer(request, place, asked).await
+    let environment = request.scope.clone();
+    answer(request, environment, asked).await
 }
 
 /// Answers a question about an environment: at once where that can be, else on the shared runtime.
 pub(super) async fn answer<S>(
     request: Request<S>,
-    place: EnvironmentPlace,
+    environment: AskedEnvironment,
     asked: Asked,
 ) -> Result<Judged<DecisionBody<'static>>, Problem> {
     let Asked { item, at, consistency } = asked;
-    let environment = place.environment;
     let show = |item: &AskedItem, found: &evaluate::Evaluation<'_>| {
         let body = DecisionBody::new(&item.question(), found.decision, &found.granting_roles);
         Judged::new(&body, found.revision)
     };
     let at_once = evaluate::at_once(
         request.app(),
-        request.asker(environment),
+        request.asker(&environment),
         &item.question(),
         at,
         consistency,
@@ -207,7 +207,10 @@ pub(super) async fn answer<S>(
         let caller = &call.caller;
         evaluate::run(
             &app,
-            Asker { caller, environment },
+            Asker {
+                caller,
+                environment: &environment,
+            },
             &item.question(),
             at,
             consistency,
@@ -219,7 +222,7 @@ pub(super) async fn answer<S>(
 }
 
 async fn evaluate_many(
-    request: Request<EnvironmentPlace, (), (), Body<EvaluateMany>>,
+    request: Request<AskedEnvironment, (), (), Body<EvaluateMany>>,
 ) -> Result<Judged<AllDecisions>, Problem> {
     let (Body(body), request) = request.take_body();
     let EvaluateMany {
@@ -227,9 +230,9 @@ async fn evaluate_many(
         at,
         consistency,
     } = body;
-    let environment = request.scope.environment;
+    let environment = request.scope.clone();
     let questions: Vec<Question<'_>> = items.iter().map(AskedItem::question).collect();
-    let asker = request.asker(environment);
+    let asker = request.asker(&environment);
     let at_once = evaluate_many::at_once(request.app(), asker, &questions, at, consistency, AllDecisions::write);
     if let Some(answer) = at_once {
         return Ok(answer);
@@ -238,7 +241,7 @@ async fn evaluate_many(
     let waiting = request.ask(move |app, call| async move {
         let asker = Asker {
             caller: &call.caller,
-            environment,
+            environment: &environment,
         };
         let questions: Vec<Question<'_>> = items.iter().map(AskedItem::question).collect();
         evaluate_many::run(&app, asker, &questions, at, consistency, AllDecisions::write).await
@@ -247,24 +250,23 @@ async fn evaluate_many(
 }
 
 async fn list_held(
-    request: Request<EnvironmentPlace, IdentityId, ListHeld>,
+    request: Request<AskedEnvironment, IdentityId, ListHeld>,
 ) -> Result<Judged<KeysBody<'static>>, Problem> {
-    let (place, identity, node) = (request.scope, request.id, request.query.node_id);
-    held(&request, place, identity, node).await
+    let (environment, identity, node) = (request.scope.clone(), request.id, request.query.node_id);
+    held(&request, environment, identity, node).await
 }
 
 /// The keys that an identity holds.
 pub(super) async fn held<S, P, Q>(
     request: &Request<S, P, Q>,
-    place: EnvironmentPlace,
+    environment: AskedEnvironment,
     identity: IdentityId,
     node: Option<NodeId>,
 ) -> Result<Judged<KeysBody<'static>>, Problem> {
-    let environment = place.environment;
     let asked = request.ask(move |app, call| async move {
         let asker = Asker {
             caller: &call.caller,
-            environment,
+            environment: &environment,
         };
         effective::run(&app, asker, identity, node).await
     });

@@ -3,6 +3,7 @@
 use crate::limits::{LimitOptions, Limits};
 use crate::metrics::Metrics;
 use crate::problem::Problem;
+use crate::wire::MAX_ITEMS;
 use canopy_app::App;
 use canopy_app::audit::refusals::{self, Refusals};
 use canopy_domain::port::TokenVerifier;
@@ -20,6 +21,7 @@ pub struct HttpState {
     limits: Arc<Limits>,
     metrics_apart: bool,
     body_timeout: Duration,
+    max_items: usize,
 }
 
 struct Inner {
@@ -58,7 +60,15 @@ impl HttpState {
             limits: Arc::new(Limits::new(LimitOptions::default())),
             metrics_apart: false,
             body_timeout: Duration::from_secs(30),
+            max_items: MAX_ITEMS,
         }
+    }
+
+    /// Takes so many items in a bulk call instead of 10,000.
+    #[must_use]
+    pub const fn with_max_items(mut self, max_items: usize) -> Self {
+        self.max_items = max_items;
+        self
     }
 
     /// Waits so long for the whole body of a request; thirty seconds, where this is not said.
@@ -84,6 +94,10 @@ impl HttpState {
 
     pub(crate) const fn metrics_apart(&self) -> bool {
         self.metrics_apart
+    }
+
+    pub(crate) const fn max_items(&self) -> usize {
+        self.max_items
     }
 
     pub(crate) fn limits(&self) -> &Limits {

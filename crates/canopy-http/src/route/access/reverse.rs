@@ -164,7 +164,7 @@ pub(super) async fn list_holders(
     let show = |holder: PermissionHolder<'_>| HolderBody {
         identity_id: holder.identity.as_uuid(),
         role_names: holder.role_names.iter().map(ToString::to_string).collect(),
-        source_node_ids: holder.source_nodes.iter().map(|node| node.as_uuid()).collect(),
+        source_node_ids: holder.source_nodes.iter().map(NodeId::as_uuid).collect(),
     };
     let asked = request.ask(move |app, call| async move {
         let caller = &call.caller;

@@ -52,13 +52,12 @@ impl App {
     ) -> Self {
         let decisions = Arc::new(Decisions::new(Arc::clone(&store), &secrets));
         let fresh_secret = secrets.bytes();
-        let directory = Arc::new(Directory::new(store.shared().is_none()));
         Self {
             store,
             clock,
             ids,
             decisions,
-            directory,
+            directory: Arc::default(),
             secrets: Arc::new(secrets),
             fresh_secret,
             cursor_secret: Arc::default(),
@@ -93,6 +92,11 @@ impl App {
     /// Thirty-two bytes that nobody can guess.
     pub(crate) fn secret(&self) -> [u8; 32] {
         self.secrets.bytes()
+    }
+
+    /// Whether other processes may write to the store.
+    pub(crate) fn is_shared(&self) -> bool {
+        self.store.shared().is_some()
     }
 
     pub(crate) fn directory(&self) -> &Directory {

@@ -17,6 +17,10 @@ mod identity;
 #[cfg(test)]
 mod membership;
 #[cfg(test)]
+mod memory;
+#[cfg(test)]
+mod names;
+#[cfg(test)]
 mod questions;
 #[cfg(test)]
 mod role;

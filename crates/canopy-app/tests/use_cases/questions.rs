@@ -174,7 +174,7 @@ async fn a_key_lists_and_explains_what_it_may_check() {
     };
     let asker = Asker {
         caller: &caller,
-        environment: world.place.environment,
+        environment: &world.asked,
     };
     let ask = async |permission: &str| {
         let question = Question {

@@ -13,8 +13,9 @@ use crate::request::Request;
 use crate::wire::{Batch, Components, Faults, Json, Name, Place, WireValue, request_body, request_query};
 use canopy_app::access::{Asker, effective, evaluate, evaluate_many, explain};
 use canopy_app::decisions::Consistency;
+use canopy_app::scope::AskedEnvironment;
 use canopy_domain::access::{Question, Scope};
-use canopy_domain::{EnvironmentPlace, IdentityId, NodeId, Timestamp};
+use canopy_domain::{IdentityId, NodeId, Timestamp};
 use decision::{AllDecisions, DecisionBody, KeysBody, ScopeWord, note_misfit, scope_of};
 use explanation::ExplanationBody;
 use utoipa::openapi::{RefOr, Schema};
@@ -200,28 +201,27 @@ impl Asked {
 }
 
 async fn evaluate(
-    request: Request<EnvironmentPlace, (), (), Body<Asked>>,
+    request: Request<AskedEnvironment, (), (), Body<Asked>>,
 ) -> Result<Judged<DecisionBody<'static>>, Problem> {
     let (Body(asked), request) = request.take_body();
-    let place = request.scope;
-    answer(request, place, asked).await
+    let environment = request.scope.clone();
+    answer(request, environment, asked).await
 }
 
 /// Answers a question about an environment: at once where that can be, else on the shared runtime.
 pub(super) async fn answer<S>(
     request: Request<S>,
-    place: EnvironmentPlace,
+    environment: AskedEnvironment,
     asked: Asked,
 ) -> Result<Judged<DecisionBody<'static>>, Problem> {
     let Asked { item, at, consistency } = asked;
-    let environment = place.environment;
     let show = |item: &AskedItem, found: &evaluate::Evaluation<'_>| {
         let body = DecisionBody::new(&item.question(), found.decision, &found.granting_roles);
         Judged::new(&body, found.revision)
     };
     let at_once = evaluate::at_once(
         request.app(),
-        request.asker(environment),
+        request.asker(&environment),
         &item.question(),
         at,
         consistency,
@@ -234,7 +234,10 @@ pub(super) async fn answer<S>(
         let caller = &call.caller;
         evaluate::run(
             &app,
-            Asker { caller, environment },
+            Asker {
+                caller,
+                environment: &environment,
+            },
             &item.question(),
             at,
             consistency,
@@ -246,29 +249,27 @@ pub(super) async fn answer<S>(
 }
 
 async fn explain(
-    request: Request<EnvironmentPlace, (), (), Body<Asked>>,
+    request: Request<AskedEnvironment, (), (), Body<Asked>>,
 ) -> Result<Judged<ExplanationBody<'static>>, Problem> {
     let (Body(asked), request) = request.take_body();
     let Asked { item, at, consistency } = asked;
-    let environment = request.scope.environment;
+    let environment = request.scope.clone();
     let waiting = request.ask(move |app, call| async move {
-        let caller = &call.caller;
+        let asker = Asker {
+            caller: &call.caller,
+            environment: &environment,
+        };
         let question = item.question();
-        explain::run(
-            &app,
-            Asker { caller, environment },
-            &question,
-            at,
-            consistency,
-            |explanation, revision| Judged::new(&ExplanationBody::new(&question, explanation), revision),
-        )
+        explain::run(&app, asker, &question, at, consistency, |explanation, revision| {
+            Judged::new(&ExplanationBody::new(&question, explanation), revision)
+        })
         .await
     });
     waiting.await
 }
 
 async fn evaluate_many(
-    request: Request<EnvironmentPlace, (), (), Body<EvaluateMany>>,
+    request: Request<AskedEnvironment, (), (), Body<EvaluateMany>>,
 ) -> Result<Judged<AllDecisions>, Problem> {
     let (Body(body), request) = request.take_body();
     let EvaluateMany {
@@ -276,9 +277,9 @@ async fn evaluate_many(
         at,
         consistency,
     } = body;
-    let environment = request.scope.environment;
+    let environment = request.scope.clone();
     let questions: Vec<Question<'_>> = items.iter().map(AskedItem::question).collect();
-    let asker = request.asker(environment);
+    let asker = request.asker(&environment);
     let at_once = evaluate_many::at_once(request.app(), asker, &questions, at, consistency, AllDecisions::write);
     if let Some(answer) = at_once {
         return Ok(answer);
@@ -287,7 +288,7 @@ async fn evaluate_many(
     let waiting = request.ask(move |app, call| async move {
         let asker = Asker {
             caller: &call.caller,
-            environment,
+            environment: &environment,
         };
         let questions: Vec<Question<'_>> = items.iter().map(AskedItem::question).collect();
         evaluate_many::run(&app, asker, &questions, at, consistency, AllDecisions::write).await
@@ -296,24 +297,23 @@ async fn evaluate_many(
 }
 
 async fn list_held(
-    request: Request<EnvironmentPlace, IdentityId, ListHeld>,
+    request: Request<AskedEnvironment, IdentityId, ListHeld>,
 ) -> Result<Judged<KeysBody<'static>>, Problem> {
-    let (place, identity, node) = (request.scope, request.id, request.query.node_id);
-    held(&request, place, identity, node).await
+    let (environment, identity, node) = (request.scope.clone(), request.id, request.query.node_id);
+    held(&request, environment, identity, node).await
 }
 
 /// The keys that an identity holds.
 pub(super) async fn held<S, P, Q>(
     request: &Request<S, P, Q>,
-    place: EnvironmentPlace,
+    environment: AskedEnvironment,
     identity: IdentityId,
     node: Option<NodeId>,
 ) -> Result<Judged<KeysBody<'static>>, Problem> {
-    let environment = place.environment;
     let asked = request.ask(move |app, call| async move {
         let asker = Asker {
             caller: &call.caller,
-            environment,
+            environment: &environment,
         };
         effective::run(&app, asker, identity, node).await
     });

@@ -84,7 +84,8 @@ fn read_place<Id: From<Uuid>>(bytes: &[u8]) -> Option<Bookmark<Id>> {
     })
 }
 
-/// One question, and what seals its cursors.
+/// One question, and what seals its cursors. They are bound to the environment, so it is one that is certain before it is
+/// asked.
 struct Reading {
     cursors: CursorKey,
     binding: CursorBinding,
@@ -132,12 +133,15 @@ pub(super) async fn list_nodes(
     request: Request<EnvironmentPlace, IdentityId, WhereHeld>,
 ) -> Result<Judged<NodesBody>, Problem> {
     let (query, request) = request.take_query();
-    let (environment, identity, permission) = (request.scope.environment, request.id, query.permission.0);
+    let (environment, identity, permission) = (request.scope.into(), request.id, query.permission.0);
     let reading = Reading::of(&request, NODES, identity.as_uuid(), &permission).await?;
     let page = (reading.begun(query.cursor.as_ref())?, room(query.limit));
     let asked = request.ask(move |app, call| async move {
-        let caller = &call.caller;
-        nodes::run(&app, Asker { caller, environment }, identity, &permission, page).await
+        let asker = Asker {
+            caller: &call.caller,
+            environment: &environment,
+        };
+        nodes::run(&app, asker, identity, &permission, page).await
     });
     let part = asked.await?;
     let body = NodesBody {
@@ -158,7 +162,7 @@ pub(super) async fn list_holders(
     request: Request<EnvironmentPlace, NodeId, WhereHeld>,
 ) -> Result<Judged<HoldersBody>, Problem> {
     let (query, request) = request.take_query();
-    let (environment, node, permission) = (request.scope.environment, request.id, query.permission.0);
+    let (environment, node, permission) = (request.scope.into(), request.id, query.permission.0);
     let reading = Reading::of(&request, WHO_CAN, node.as_uuid(), &permission).await?;
     let page = (reading.begun(query.cursor.as_ref())?, room(query.limit));
     let show = |holder: PermissionHolder<'_>| HolderBody {
@@ -167,8 +171,11 @@ pub(super) async fn list_holders(
         source_node_ids: holder.source_nodes.iter().map(NodeId::as_uuid).collect(),
     };
     let asked = request.ask(move |app, call| async move {
-        let caller = &call.caller;
-        who_can::run(&app, Asker { caller, environment }, node, &permission, page, show).await
+        let asker = Asker {
+            caller: &call.caller,
+            environment: &environment,
+        };
+        who_can::run(&app, asker, node, &permission, page, show).await
     });
     let part = asked.await?;
     let body = HoldersBody {

@@ -256,17 +256,13 @@ async fn explain(
     let environment = request.scope.clone();
     let waiting = request.ask(move |app, call| async move {
         let question = item.question();
-        explain::run(
-            &app,
-            Asker {
-                caller: &call.caller,
-                environment: &environment,
-            },
-            &question,
-            at,
-            consistency,
-            |explanation, revision| Judged::new(&ExplanationBody::new(&question, explanation), revision),
-        )
+        let who = Asker {
+            caller: &call.caller,
+            environment: &environment,
+        };
+        explain::run(&app, who, &question, at, consistency, |explanation, revision| {
+            Judged::new(&ExplanationBody::new(&question, explanation), revision)
+        })
         .await
     });
     waiting.await

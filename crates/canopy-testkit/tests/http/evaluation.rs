@@ -114,7 +114,7 @@ on_every_store! {
         server.identity(world.account, id).get("/api/v1/me").await.refused(401, "auth.invalid_token");
         server.operator().get("/api/v1/me").await.refused(403, "auth.wrong_principal_type");
         server.admin_in(world.account, development).get("/api/v1/me").await.refused(403, "auth.wrong_principal_type");
-        world.admin.get("/api/v1/me").await.refused(401, "auth.invalid_token");
+        world.admin.get("/api/v1/me").await.refused(403, "auth.wrong_principal_type");
     }
 }
 

@@ -1,6 +1,7 @@
 //! What every use case is given.
 
 use crate::api_key::KnownKeys;
+use crate::authzen::RememberedSubjects;
 use crate::decisions::Decisions;
 use crate::directory::Directory;
 use crate::idempotency::{RepetitionError, kept_since};
@@ -28,6 +29,7 @@ pub struct App {
     secrets: Arc<dyn Secrets>,
     directory: Arc<Directory>,
     known_keys: Arc<KnownKeys>,
+    remembered_subjects: Arc<RememberedSubjects>,
     /// What the secret that seals cursors becomes, if the installation has none yet.
     fresh_secret: [u8; 32],
     cursor_secret: Arc<OnceCell<[u8; 32]>>,
@@ -52,7 +54,9 @@ impl App {
     ) -> Self {
         let decisions = Arc::new(Decisions::new(Arc::clone(&store), &secrets));
         let fresh_secret = secrets.bytes();
-        let directory = Arc::new(Directory::new(store.shared().is_none()));
+        let writes_alone = store.shared().is_none();
+        let directory = Arc::new(Directory::new(writes_alone));
+        let remembered_subjects = Arc::new(RememberedSubjects::new(writes_alone));
         Self {
             store,
             clock,
@@ -63,6 +67,7 @@ impl App {
             fresh_secret,
             cursor_secret: Arc::default(),
             known_keys: Arc::default(),
+            remembered_subjects,
         }
     }
 
@@ -101,6 +106,10 @@ impl App {
 
     pub(crate) fn known_keys(&self) -> &KnownKeys {
         &self.known_keys
+    }
+
+    pub(crate) fn remembered_subjects(&self) -> &RememberedSubjects {
+        &self.remembered_subjects
     }
 
     /// Notes in the store which keys were at work since this was last called, and when. To be called now and then, in the
@@ -255,7 +264,12 @@ impl App {
             tx.keep_answer(&kept, kept_since(record.at)).await?;
         }
         let changes = record.changes.clone();
-        match tx.commit(record).await {
+        let renames = may_rename(record.audit.category);
+        let committed = tx.commit(record).await;
+        if renames {
+            self.remembered_subjects.clear();
+        }
+        match committed {
             Ok(revisions) => {
                 let committed: Vec<_> = revisions.iter().map(|(_, revision)| *revision).zip(changes).collect();
                 self.decisions.publish(&committed).await;
@@ -270,6 +284,20 @@ impl App {
                 Err(error.into())
             }
         }
+    }
+}
+
+/// Whether a write of this kind may change what identities are called.
+const fn may_rename(category: AuditCategory) -> bool {
+    match category {
+        AuditCategory::Identity => true,
+        AuditCategory::Tenancy
+        | AuditCategory::Setup
+        | AuditCategory::Catalog
+        | AuditCategory::Hierarchy
+        | AuditCategory::Assignment
+        | AuditCategory::ApiKey
+        | AuditCategory::Access => false,
     }
 }
 

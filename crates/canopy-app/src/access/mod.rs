@@ -21,19 +21,28 @@ pub struct Asker<'a> {
 impl Asker<'_> {
     /// Refuses a key whose scopes do not allow checks of this permission.
     fn may_check(self, permission: &str) -> Result<(), AppError> {
+        if self.allows(permission) {
+            Ok(())
+        } else {
+            Err(AppError::ScopeMissing)
+        }
+    }
+
+    /// Whether the scopes of a key allow checks of this permission; who needs no scope may check all.
+    pub(crate) fn allows(self, permission: &str) -> bool {
         match self.caller {
-            Caller::ApiKey { access, .. } if !access.allows_check(permission) => Err(AppError::ScopeMissing),
-            Caller::Operator { .. } | Caller::Admin { .. } | Caller::Identity { .. } | Caller::ApiKey { .. } => Ok(()),
+            Caller::ApiKey { access, .. } => access.allows_check(permission),
+            Caller::Operator { .. } | Caller::Admin { .. } | Caller::Identity { .. } => true,
         }
     }
 
     /// Refuses a key that is not good at the revision at which its question is to be judged.
-    fn confirm(self, state: &EnvironmentState, now: Timestamp) -> Result<(), AppError> {
+    pub(crate) fn confirm(self, state: &EnvironmentState, now: Timestamp) -> Result<(), AppError> {
         confirm_at(self.caller, &state.keys, now)
     }
 
     /// Asks for an answer that needs no check of its own, at a revision at which the asker is let in. One fence serves both.
-    async fn ask<R: Send>(
+    pub(crate) async fn ask<R: Send>(
         self,
         app: &App,
         consistency: Consistency,

@@ -34,6 +34,12 @@ pub(super) struct NodeRecord {
     link: Link,
 }
 
+impl NodeRecord {
+    pub(super) const fn slot(&self) -> u32 {
+        self.slot
+    }
+}
+
 impl Default for NodeRecord {
     fn default() -> Self {
         Self {

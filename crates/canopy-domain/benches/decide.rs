@@ -130,6 +130,48 @@ fn effective_permissions(bencher: Bencher<'_, '_>, size: &str) {
     });
 }
 
+#[divan::bench(args = ["S", "M", "L"], sample_size = 256, sample_count = 40)]
+fn explain(bencher: Bencher<'_, '_>, size: &str) {
+    let bench = Bench::of(size);
+    let mut asked = bench.workload.questions.iter().cycle();
+    bencher.bench_local(|| {
+        let one = asked.next().expect("a cycle");
+        bench
+            .index
+            .explain(&one.question(), bench.workload.now)
+            .near_misses
+            .len()
+    });
+}
+
+/// The first part of the nodes at which somebody holds a permission.
+#[divan::bench(args = ["S", "M", "L"], sample_size = 1, sample_count = 200)]
+fn nodes_where(bencher: Bencher<'_, '_>, size: &str) {
+    let bench = Bench::of(size);
+    let mut asked = bench.workload.questions.iter().cycle();
+    bencher.bench_local(|| {
+        let one = asked.next().expect("a cycle");
+        let permission = one.question().permission;
+        let part = bench
+            .index
+            .nodes_where(one.identity, permission, bench.workload.now, None, 50);
+        part.items.len()
+    });
+}
+
+/// The first part of the identities that hold a permission at a node.
+#[divan::bench(args = ["S", "M", "L"], sample_size = 1, sample_count = 200)]
+fn who_can(bencher: Bencher<'_, '_>, size: &str) {
+    let bench = Bench::of(size);
+    let mut asked = bench.workload.questions.iter().cycle();
+    bencher.bench_local(|| {
+        let one = asked.next().expect("a cycle");
+        let permission = one.question().permission;
+        let part = bench.index.who_can(permission, one.node, bench.workload.now, None, 50);
+        part.items.len()
+    });
+}
+
 #[divan::bench(args = ["S", "M", "L"], sample_size = 1, sample_count = 9)]
 fn build(bencher: Bencher<'_, '_>, size: &str) {
     let bench = Bench::of(size);

@@ -108,6 +108,11 @@ impl Catalog {
         self.roles.get(role as usize)?.name.as_ref()
     }
 
+    /// The id and the name of a role.
+    pub(super) fn role(&self, role: u32) -> Option<(RoleId, &RoleName)> {
+        Some((self.role_ids.id(role)?.into(), self.name(role)?))
+    }
+
     pub(super) fn permissions_of(&self, role: u32) -> &[u32] {
         self.roles.get(role as usize).map_or(&[], |role| &role.permissions)
     }

@@ -193,26 +193,40 @@ impl AccessIndex {
         granted: &mut impl FnMut(u32) -> ControlFlow<()>,
     ) -> Decision {
         let mut verdict = Verdict::default();
+        let seen = self.each_bundling_row(holder, permission, |role, row| match weigh(role, row) {
+            Some(weight) => verdict.take(weight, role, granted),
+            None => ControlFlow::Continue(()),
+        });
+        if seen.is_break() {
+            return Decision::Allowed;
+        }
+        verdict.decision()
+    }
+
+    /// Tells `see` each row whose role bundles a permission, until it breaks off.
+    #[inline]
+    pub(super) fn each_bundling_row(
+        &self,
+        holder: &Holder,
+        permission: u32,
+        mut see: impl FnMut(u32, Row) -> ControlFlow<()>,
+    ) -> ControlFlow<()> {
         for (first, word) in (0..).step_by(64).zip(self.catalog.bundlers(permission)) {
             let mut held = holder.held_of(*word, first);
             while held != 0 {
                 let role = first + held.trailing_zeros();
                 held &= held - 1;
                 for row in holder.rows().of_role(role) {
-                    if let Some(weight) = weigh(role, row)
-                        && verdict.take(weight, role, granted).is_break()
-                    {
-                        return Decision::Allowed;
-                    }
+                    see(role, row)?;
                 }
             }
         }
-        verdict.decision()
+        ControlFlow::Continue(())
     }
 
     /// Why a row that bundles the permission does not grant it: first its window, then its role. `None` if it does.
     #[inline]
-    fn weigh(&self, holder: &Holder, role: u32, row: Row, at: Moment) -> Option<DenialReason> {
+    pub(super) fn weigh(&self, holder: &Holder, role: u32, row: Row, at: Moment) -> Option<DenialReason> {
         match self.holdings.status(holder, row, at) {
             AssignmentStatus::Scheduled => Some(DenialReason::AssignmentScheduled),
             AssignmentStatus::Expired => Some(DenialReason::AssignmentExpired),

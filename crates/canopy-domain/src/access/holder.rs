@@ -1,8 +1,8 @@
 //! What one identity holds, in one block of memory.
 
 use super::DenialReason;
-use super::records::{Id, Record};
-use crate::{Timestamp, Window};
+use super::records::{Id, Record, uuid_of};
+use crate::{IdentityId, Timestamp, Window};
 use core::ops::Range;
 
 /// An identity: one line of the cache, and a block of what it holds.
@@ -171,6 +171,11 @@ impl Holder {
             standing,
             ..Self::default()
         }
+    }
+
+    /// Whose it is.
+    pub(super) fn identity(&self) -> IdentityId {
+        uuid_of(self.id).into()
     }
 
     pub(super) const fn slot(&self) -> u32 {

@@ -8,7 +8,7 @@ use super::holder::{Holder, Moment, Row, end};
 use super::interner::Interner;
 use super::records::{Id, Records, id_of};
 use super::{DenialReason, GrantFact, IndexError, SubjectFact};
-use crate::{AssignmentId, AssignmentStatus, IdentityId, MembershipStatus};
+use crate::{AssignmentId, AssignmentStatus, IdentityId, MembershipStatus, Timestamp, Window};
 
 #[derive(Debug, Clone)]
 pub(super) struct Holdings {
@@ -124,6 +124,14 @@ impl Holdings {
             Some([_, to]) if !row.has_end() || at.micros < *to => AssignmentStatus::Active,
             _ => AssignmentStatus::Expired,
         }
+    }
+
+    /// The id and the window of a row's assignment.
+    pub(super) fn assignment(&self, row: Row) -> Option<(AssignmentId, Window)> {
+        let [from, to] = *self.windows.get(row.grant() as usize)?;
+        let to = row.has_end().then(|| Timestamp::from_micros(to)).transpose().ok()?;
+        let window = Window::new(Timestamp::from_micros(from).ok()?, to).ok()?;
+        Some((self.grants.id(row.grant())?.into(), window))
     }
 
     pub(super) fn put_subject(&mut self, fact: &SubjectFact) -> Result<(), IndexError> {

@@ -2,7 +2,7 @@
 
 use super::IndexError;
 use super::hash::{Seed, SlotTable};
-use super::records::{Id, id_of};
+use super::records::{Id, id_of, uuid_of};
 use uuid::Uuid;
 
 /// Gives each id a slot, and gives the slots of forgotten ids to others.
@@ -77,6 +77,11 @@ impl Interner {
         self.table
             .remove(hash_of(ids, seed, slot), slot, |slot| hash_of(ids, seed, slot));
         self.free.push(slot);
+    }
+
+    /// The id in a slot that is in use.
+    pub(super) fn id(&self, slot: u32) -> Option<Uuid> {
+        self.ids.get(slot as usize).copied().map(uuid_of)
     }
 
     /// How many slots there are, free ones with them: every slot is below.

@@ -45,6 +45,16 @@
 //! assert!(index.decide_with_roles(&question, now, &mut roles).is_allowed());
 //! assert_eq!(roles, [&RoleName::parse("Clerk")?]);
 //!
+//! // Why? Because of an assignment at the root.
+//! let why = index.explain(&question, now);
+//! assert_eq!(why.grants.iter().map(|grant| grant.path.clone()).collect::<Vec<_>>(), [[id(3).into()]]);
+//!
+//! // The other way round: where may Ada do this, and who may do it in Berlin? Both come in parts.
+//! let nodes = index.nodes_where(ada.id, "invoice.read", now, None, 50);
+//! assert_eq!((nodes.items, nodes.has_more), (vec![id(3).into(), id(4).into()], false));
+//! let people = index.who_can("invoice.read", id(4).into(), now, None, 50);
+//! assert_eq!(people.items.iter().map(|holder| holder.identity).collect::<Vec<_>>(), [ada.id]);
+//!
 //! // The next change is seen by the next question.
 //! index.apply(Revision::new(8), &[Change::GrantRemoved(id(6).into())])?;
 //! assert_eq!(index.decide(&question, now), Decision::Denied(DenialReason::NoGrant));
@@ -68,6 +78,9 @@
 //! A change costs a few look-ups, and beyond that: an assignment, by how many its identity holds; a node put below
 //! another, by that one's depth; a role, by the permissions it lists; a permission removed, by the roles that bundle it.
 //!
+//! The reverse questions ([`nodes_where`](AccessIndex::nodes_where), [`who_can`](AccessIndex::who_can)) are asked far less
+//! often, so nothing is kept for them that each change would have to move: they are passes over all nodes, or all identities.
+//!
 //! # Reasons
 //! A denial tells the first [`DenialReason`] that applies. For one assignment that would grant, its window comes before
 //! its role, and app-wide its role before its node; among all of them the first reason wins.
@@ -77,6 +90,7 @@ mod change;
 pub mod codec;
 mod decide;
 mod error;
+mod explain;
 mod hash;
 mod holder;
 mod holdings;
@@ -85,10 +99,14 @@ mod interner;
 mod node_types;
 mod question;
 mod records;
+mod reverse;
+mod smallest;
 mod tree;
 
 pub use change::{Change, GrantFact, KeyFact, NodeFact, PermissionFact, RoleFact, Snapshot, SubjectFact};
 pub use decide::Decision;
 pub use error::IndexError;
+pub use explain::{BearingGrant, Explanation, Shortfall};
 pub use index::AccessIndex;
 pub use question::{DenialReason, Question, Scope};
+pub use reverse::{Part, PermissionHolder};

@@ -20,6 +20,11 @@ pub(super) const fn id_of(uuid: Uuid) -> Id {
     u128::from_ne_bytes(*uuid.as_bytes())
 }
 
+#[inline]
+pub(super) const fn uuid_of(id: Id) -> Uuid {
+    Uuid::from_bytes(id.to_ne_bytes())
+}
+
 /// Open addressing with linear probing, at most three quarters full. Removal moves later records back, so that it never
 /// fills up with marks of what is gone.
 #[derive(Debug, Clone)]

@@ -5,7 +5,7 @@
 //! of a snapshot are numbered from the root down, so that the upper levels, which all questions share, lie together.
 
 use super::hash::Seed;
-use super::records::{Id, Record, Records, id_of};
+use super::records::{Id, Record, Records, id_of, uuid_of};
 use super::{IndexError, NodeFact};
 use crate::{AssignmentId, NodeId};
 
@@ -21,6 +21,8 @@ pub(super) struct Tree {
     /// By slot.
     links: Vec<Link>,
     uses: Vec<Uses>,
+    /// By slot, for answers that name nodes. What a free slot holds means nothing.
+    ids: Vec<Id>,
     free: Vec<u32>,
     root: Option<u32>,
     inactive: usize,
@@ -69,6 +71,21 @@ struct Uses {
     grants: u32,
 }
 
+/// Where a node stands in a search for all that lies below some nodes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Standing {
+    /// Not looked at.
+    Unknown,
+    /// One of those nodes, not looked at.
+    Top,
+    /// At none of them, nor below.
+    Outside,
+    /// At one of them, or below.
+    Within,
+    /// It, or a node above it, is switched off.
+    Inactive,
+}
+
 /// How many nodes of a path are kept at hand; deeper trees are walked again.
 const NEAR: usize = 8;
 
@@ -109,12 +126,16 @@ impl Tree {
             nodes: records,
             links: vec![link(NONE, true); nodes.len()],
             uses: vec![Uses::default(); nodes.len()],
+            ids: vec![0; nodes.len()],
             free: Vec::new(),
             root: None,
             inactive: 0,
         };
         for ((node, parent), slot) in nodes.iter().zip(&parents).zip(&slots) {
             tree.set_link(*slot, slot_of(*parent), node.is_active);
+            if let Some(id) = tree.ids.get_mut(*slot as usize) {
+                *id = id_of(node.id.as_uuid());
+            }
         }
         for record in tree.nodes.iter_mut() {
             record.slot = slot_of(record.slot);
@@ -185,6 +206,64 @@ impl Tree {
         inactive == 0
     }
 
+    /// The id of a node.
+    pub(super) fn id(&self, node: u32) -> Option<NodeId> {
+        self.ids.get(node as usize).map(|id| uuid_of(*id).into())
+    }
+
+    /// The ids of the nodes from the root to a node, which is the last.
+    pub(super) fn path_from_root(&self, node: u32) -> Vec<NodeId> {
+        let mut path = Vec::new();
+        let mut at = node;
+        while let (Some(link), Some(id)) = (self.links.get(at as usize), self.id(at)) {
+            path.push(id);
+            at = link >> 1;
+        }
+        path.reverse();
+        path
+    }
+
+    /// The ids of all nodes at or below one of `tops` that are active, and so is all above them; in no order.
+    ///
+    /// Takes a pass over all nodes, and a byte for each: what lies below a node is not known, but each node knows it
+    /// as soon as the one above it does.
+    pub(super) fn active_below(&self, tops: impl Iterator<Item = u32>) -> impl Iterator<Item = NodeId> {
+        let mut standings = vec![Standing::Unknown; self.links.len()];
+        for top in tops {
+            if let Some(standing) = standings.get_mut(top as usize) {
+                *standing = Standing::Top;
+            }
+        }
+        let mut way = Vec::new();
+        for slot in (0..).take(self.links.len()) {
+            let mut at: u32 = slot;
+            let mut above = loop {
+                match (standings.get(at as usize), self.links.get(at as usize)) {
+                    (Some(Standing::Unknown | Standing::Top), Some(link)) => {
+                        way.push((at, *link));
+                        at = link >> 1;
+                    }
+                    (Some(known), _) => break *known,
+                    (None, _) => break Standing::Outside,
+                }
+            };
+            for (slot, link) in way.drain(..).rev() {
+                let Some(standing) = standings.get_mut(slot as usize) else {
+                    continue;
+                };
+                above = match (above, *standing) {
+                    _ if link & 1 == 1 => Standing::Inactive,
+                    (Standing::Outside, Standing::Top) => Standing::Within,
+                    (above, _) => above,
+                };
+                *standing = above;
+            }
+        }
+        let standings = standings.into_iter().zip(&self.ids);
+        let within = standings.filter(|(standing, _)| *standing == Standing::Within);
+        within.map(|(_, id)| uuid_of(*id).into())
+    }
+
     /// Whether `above` is the node or one above it.
     fn is_at_or_above(&self, above: u32, node: u32) -> bool {
         let mut at = node;
@@ -242,6 +321,10 @@ impl Tree {
         if self.links.len() <= slot as usize {
             self.links.push(link(NONE, true));
             self.uses.push(Uses::default());
+            self.ids.push(0);
+        }
+        if let Some(place) = self.ids.get_mut(slot as usize) {
+            *place = id_of(id.as_uuid());
         }
         Ok(slot)
     }
@@ -311,6 +394,7 @@ impl Tree {
         self.nodes.memory_bytes()
             + self.links.capacity() * size_of::<Link>()
             + self.uses.capacity() * size_of::<Uses>()
+            + self.ids.capacity() * size_of::<Id>()
             + self.free.capacity() * size_of::<u32>()
     }
 }

@@ -5,6 +5,7 @@ use crate::facts::{
     GRANT, NODE, PERMISSION, ROLE, SUBJECT, at, empty, grant, id, key, node, permission, role, subject, window,
 };
 use crate::oracle;
+use crate::why;
 use canopy_domain::access::{
     AccessIndex, Change, Decision, NodeFact, Question, RoleFact, Scope, Snapshot, SubjectFact,
 };
@@ -231,7 +232,14 @@ fn play(sizes: Sizes, chain: u8, seed: u64, history: &[Dice], nodes: impl Fn(usi
         let again = AccessIndex::build(&facts).unwrap();
         let nodes = nodes(step);
         compare(&facts, [&index, &again], sizes, &nodes, &instants);
-        compare_effective(&facts, &index, sizes, &nodes, instants[step % instants.len()]);
+        let instant = instants[step % instants.len()];
+        compare_effective(&facts, &index, sizes, &nodes, instant);
+        let asked = why::Asked {
+            identities: (0..=sizes.subjects).map(|number| id(SUBJECT, number)).collect(),
+            permissions: (0..=sizes.permissions).map(key).collect(),
+            nodes: nodes.iter().map(|number| id(NODE, *number)).collect(),
+        };
+        why::compare(&facts, &index, &asked, at(instant));
     }
 }
 

@@ -18,3 +18,5 @@ mod reasons;
 mod runs;
 #[cfg(test)]
 mod subtrees;
+#[cfg(test)]
+mod why;

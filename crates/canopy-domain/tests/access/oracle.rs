@@ -83,7 +83,7 @@ pub(crate) fn apply(facts: &mut Snapshot, change: &Change) {
 }
 
 /// The nodes from one to the root.
-fn path(facts: &Snapshot, node: NodeId) -> Vec<NodeId> {
+pub(crate) fn path(facts: &Snapshot, node: NodeId) -> Vec<NodeId> {
     let mut path = Vec::new();
     let mut next = Some(node);
     while let Some(at) = next {
@@ -101,6 +101,52 @@ fn is_active(facts: &Snapshot, node: NodeId) -> bool {
 
 fn role_of<'a>(facts: &'a Snapshot, grant: &GrantFact) -> &'a RoleFact {
     facts.roles.iter().find(|role| role.id == grant.key.role).unwrap()
+}
+
+/// The assignments of an identity whose roles bundle a permission, by id, each with what it falls short by, if so.
+pub(crate) fn bearing(
+    facts: &Snapshot,
+    question: &Question<'_>,
+    at: Timestamp,
+) -> Vec<(GrantFact, Option<&'static str>)> {
+    let Some(permission) = facts
+        .permissions
+        .iter()
+        .find(|one| one.key.as_str() == question.permission)
+    else {
+        return vec![];
+    };
+    let subject = facts.subjects.iter().find(|one| one.id == question.identity);
+    let mut all = vec![];
+    for grant in &facts.grants {
+        let role = role_of(facts, grant);
+        if grant.key.identity != question.identity || !role.permissions.contains(&permission.id) {
+            continue;
+        }
+        let (in_reach, asked_node_is_off) = match question.scope {
+            Scope::AppWide => (true, false),
+            Scope::Node(node) => (path(facts, node).contains(&grant.key.node), !is_active(facts, node)),
+        };
+        let own_node_is_off = !is_active(facts, grant.key.node);
+        let falls_short = [
+            ("out_of_reach", !in_reach),
+            ("identity_not_found", subject.is_none()),
+            ("identity_inactive", subject.is_some_and(|one| !one.is_active)),
+            (
+                "membership_inactive",
+                subject.is_some_and(|one| one.membership != MembershipStatus::Active),
+            ),
+            ("node_inactive", asked_node_is_off),
+            ("assignment_scheduled", at < grant.window.from()),
+            ("assignment_expired", grant.window.to().is_some_and(|to| at >= to)),
+            ("role_inactive", !role.is_active),
+            ("node_inactive", own_node_is_off),
+        ];
+        let first = falls_short.into_iter().find(|(_, applies)| *applies);
+        all.push((grant.clone(), first.map(|(reason, _)| reason)));
+    }
+    all.sort_by_key(|(grant, _)| grant.id);
+    all
 }
 
 pub(crate) fn decide(facts: &Snapshot, question: &Question<'_>, at: Timestamp) -> Answer {

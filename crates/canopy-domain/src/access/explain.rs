@@ -1,0 +1,167 @@
+//! Why: all assignments that bear on a question.
+
+use super::holder::{Holder, Moment, Row};
+use super::tree::Path;
+use super::{AccessIndex, Decision, DenialReason, Question, Scope};
+use crate::words::words;
+use crate::{AssignmentId, AssignmentStatus, NodeId, RoleId, RoleName, Timestamp, Window};
+use core::ops::ControlFlow;
+
+/// An answer with everything that led to it.
+///
+/// `near_misses` is empty where the catalog lacks the permission. Where access is denied and a near miss is not
+/// [out of reach](Shortfall::OutOfReach), the first of their reasons is the reason of the denial.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Explanation<'a> {
+    /// What [`decide`](AccessIndex::decide) answers.
+    pub decision: Decision,
+    /// The names of all roles that grant it, sorted, each once.
+    pub granting_roles: Vec<&'a RoleName>,
+    /// The assignments that grant it, sorted by id. There are none exactly where access is denied.
+    pub grants: Vec<BearingGrant<'a>>,
+    /// The identity's other assignments of roles that bundle the permission, sorted by id, each with what it falls short by.
+    pub near_misses: Vec<(BearingGrant<'a>, Shortfall)>,
+}
+
+/// An assignment that bears on a question.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BearingGrant<'a> {
+    /// Its id.
+    pub id: AssignmentId,
+    /// The role that it gives.
+    pub role: RoleId,
+    /// That role's name.
+    pub role_name: &'a RoleName,
+    /// The nodes from the root to the one that it is made at, which is the last.
+    pub path: Vec<NodeId>,
+    /// When it holds.
+    pub window: Window,
+    /// Where the instant that was asked about lies relative to the window.
+    pub status: AssignmentStatus,
+}
+
+words!(
+    /// Why an assignment of a role that bundles the permission does not grant it: the first of these, in this order, that
+    /// applies; app-wide the node comes last.
+    Shortfall {
+        /// It is made at a node that is neither the one asked about nor above it.
+        OutOfReach = "out_of_reach",
+        /// The identity never was a member of the application.
+        IdentityNotFound = "identity_not_found",
+        /// The identity's account-wide switch is off.
+        IdentityInactive = "identity_inactive",
+        /// The membership in the application is not active.
+        MembershipInactive = "membership_inactive",
+        /// The node asked about, or one above it, is switched off; app-wide: the node that it is made at, or one above.
+        NodeInactive = "node_inactive",
+        /// It starts later.
+        AssignmentScheduled = "assignment_scheduled",
+        /// It has ended.
+        AssignmentExpired = "assignment_expired",
+        /// Its role is inactive.
+        RoleInactive = "role_inactive",
+    }
+);
+
+impl From<DenialReason> for Shortfall {
+    fn from(reason: DenialReason) -> Self {
+        match reason {
+            DenialReason::IdentityNotFound => Self::IdentityNotFound,
+            DenialReason::IdentityInactive => Self::IdentityInactive,
+            DenialReason::MembershipInactive => Self::MembershipInactive,
+            DenialReason::NodeInactive => Self::NodeInactive,
+            DenialReason::AssignmentScheduled => Self::AssignmentScheduled,
+            DenialReason::AssignmentExpired => Self::AssignmentExpired,
+            DenialReason::RoleInactive => Self::RoleInactive,
+            // These say that there is nothing that counts here.
+            DenialReason::PermissionNotFound | DenialReason::NodeNotFound | DenialReason::NoGrant => Self::OutOfReach,
+        }
+    }
+}
+
+/// Where assignments count.
+enum Reach {
+    /// At these nodes.
+    Path(Path),
+    /// Nowhere: the node is not known.
+    Nowhere,
+    /// At every active node.
+    Everywhere,
+}
+
+impl AccessIndex {
+    /// Answers a question and tells why: every assignment that grants it, and every one that would if one thing or another
+    /// were different.
+    ///
+    /// Costs by what the identity holds of the permission, and by the depth of the tree for each.
+    pub fn explain(&self, question: &Question<'_>, at: Timestamp) -> Explanation<'_> {
+        let mut granting_roles = Vec::new();
+        let decision = self.decide_with_roles(question, at, &mut granting_roles);
+        let (mut grants, mut near_misses) = (Vec::new(), Vec::new());
+        let holder = self.holdings.find(question.identity);
+        if let Some((holder, permission)) = holder.zip(self.catalog.find_key(question.permission)) {
+            let reach = match question.scope {
+                Scope::AppWide => Reach::Everywhere,
+                Scope::Node(node) => match self.tree.find(node) {
+                    Some(node) => Reach::Path(self.tree.path(node)),
+                    None => Reach::Nowhere,
+                },
+            };
+            let at = Moment::from(at);
+            let _ = self.each_bundling_row(holder, permission, |role, row| {
+                if let Some(grant) = self.bearing(holder, role, row, at) {
+                    match self.shortfall(holder, role, row, &reach, at) {
+                        None => grants.push(grant),
+                        Some(shortfall) => near_misses.push((grant, shortfall)),
+                    }
+                }
+                ControlFlow::Continue(())
+            });
+        }
+        grants.sort_unstable_by_key(|grant| grant.id);
+        near_misses.sort_unstable_by_key(|(grant, _)| grant.id);
+        Explanation {
+            decision,
+            granting_roles,
+            grants,
+            near_misses,
+        }
+    }
+
+    fn bearing(&self, holder: &Holder, role: u32, row: Row, at: Moment) -> Option<BearingGrant<'_>> {
+        let (id, window) = self.holdings.assignment(row)?;
+        let status = self.holdings.status(holder, row, at);
+        let (role, role_name) = self.catalog.role(role)?;
+        Some(BearingGrant {
+            id,
+            role,
+            role_name,
+            path: self.tree.path_from_root(row.node()),
+            window,
+            status,
+        })
+    }
+
+    /// Why a row that bundles the permission does not grant it. `None` if it does.
+    fn shortfall(&self, holder: &Holder, role: u32, row: Row, reach: &Reach, at: Moment) -> Option<Shortfall> {
+        let (counts, is_inactive_here) = match reach {
+            Reach::Everywhere => (true, false),
+            Reach::Nowhere => (false, false),
+            Reach::Path(path) => (self.tree.is_on(path, row.node()), !path.is_active),
+        };
+        if !counts {
+            return Some(Shortfall::OutOfReach);
+        }
+        if let Some(standing) = holder.standing() {
+            return Some(standing.into());
+        }
+        if is_inactive_here {
+            return Some(Shortfall::NodeInactive);
+        }
+        match self.weigh(holder, role, row, at) {
+            Some(reason) => Some(reason.into()),
+            None if !self.tree.is_active(row.node()) => Some(Shortfall::NodeInactive),
+            None => None,
+        }
+    }
+}

@@ -15,9 +15,10 @@ use actix_web::HttpRequest;
 use actix_web::web::{Bytes, Payload};
 use canopy_app::access::Asker;
 use canopy_app::api_key::authenticate;
+use canopy_app::authzen::Enquirer;
 use canopy_app::{App, AppError, Call, Caller, Encode, RepetitionError, scope};
-use canopy_domain::EnvironmentId;
 use canopy_domain::port::{TokenClaims, TokenError};
+use canopy_domain::{EnvironmentId, EnvironmentPlace};
 use core::any::Any;
 use core::future::Future;
 use std::sync::Arc;
@@ -40,7 +41,7 @@ pub(crate) struct Request<S, P = (), Q = (), B = ()> {
 
 impl<S: Send + 'static, P: PathInput, Q: QueryInput, B: BodyInput> Request<S, P, Q, B> {
     /// Reads a request, which may be `repeatable`: credential 401, principal 403, place 404, key scope 403, media type
-    /// 415, size 413, path, query and body 400, `If-Match` 428. The caller is `known` from the moment its credential is
+    /// 415 (400 where the standard has it so), size 413, path, query and body 400, `If-Match` 428. The caller is `known` from the moment its credential is
     /// accepted.
     pub(crate) async fn receive<W: Way<S>>(
         http: &HttpRequest,
@@ -54,7 +55,7 @@ impl<S: Send + 'static, P: PathInput, Q: QueryInput, B: BodyInput> Request<S, P,
         let key_holder = matches!(call.caller, Caller::ApiKey { .. }).then(|| call.caller.clone());
         let read = async {
             needs.check(&call.caller)?;
-            Self::read(http, payload, state, (scope, call), repeatable).await
+            Self::read(http, payload, state, (scope, call), (surface, repeatable)).await
         };
         match (read.await, key_holder) {
             (Err(problem), Some(caller)) => {
@@ -76,10 +77,10 @@ impl<S: Send + 'static, P: PathInput, Q: QueryInput, B: BodyInput> Request<S, P,
         payload: Payload,
         state: &HttpState,
         (scope, call): (S, Call),
-        repeatable: bool,
+        (surface, repeatable): (Surface, bool),
     ) -> Result<Self, Problem> {
         let raw = if B::HAS_BODY {
-            read_body(http, payload, state.body_timeout()).await?
+            read_body(http, payload, surface, state.body_timeout()).await?
         } else {
             Bytes::new()
         };
@@ -180,6 +181,15 @@ impl<S, P, Q, B> Request<S, P, Q, B> {
         Asker {
             caller: &self.call.caller,
             environment,
+        }
+    }
+
+    /// Who asks about this environment in the words of a standard, for questions, which confirm by themselves that the asker
+    /// is good.
+    pub(crate) const fn enquirer<'a>(&'a self, place: &'a EnvironmentPlace) -> Enquirer<'a> {
+        Enquirer {
+            caller: &self.call.caller,
+            place,
         }
     }
 

@@ -1,13 +1,12 @@
 //! May these subjects do this with these resources, now?
 
-use super::Entity;
 use super::named::{Named, Wanted};
-use crate::access::Asker;
+use super::{Enquirer, Entity};
 use crate::decisions::{Consistency, EnvironmentState};
-use crate::{App, AppError, Caller};
+use crate::{App, AppError};
 use canopy_domain::access::{Decision, DenialReason, Question, Scope};
 use canopy_domain::authzen::{Semantic, Verdict, permission};
-use canopy_domain::{EnvironmentPlace, Meaning, Revision, Timestamp};
+use canopy_domain::{Meaning, Revision, Timestamp};
 
 /// A question.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,89 +32,67 @@ pub struct Evaluated {
 /// asker may ask; `None` otherwise. An item that is no whole question is `None`.
 pub fn at_once(
     app: &App,
-    caller: &Caller,
-    place: &EnvironmentPlace,
+    enquirer: Enquirer<'_>,
     items: &[Option<Evaluation>],
     semantic: Semantic,
 ) -> Option<Evaluated> {
-    let environment = place.environment;
-    let asker = Asker { caller, environment };
-    let named = Named::default();
+    let judging = Judging { app, enquirer };
     let ask = |state: &EnvironmentState| {
         let now = app.now();
-        asker.confirm(state, now).ok()?;
-        let judging = Judging {
-            app,
-            asker,
-            place,
-            named: &named,
-        };
-        judging.all(state, items, semantic, now).ok()
+        enquirer.asker().confirm(state, now).ok()?;
+        judging.all(state, now, items, semantic, &Named::default(), &mut Wanted::default())
     };
-    app.decisions().ask_now(environment, Consistency::Strong, ask).flatten()
+    app.decisions()
+        .ask_now(enquirer.place.environment, Consistency::Strong, ask)
+        .flatten()
 }
 
-/// Answers, reading from the store what is missing in memory first.
+/// Answers, reading from the store what is missing in memory first. What a key may not ask is denied.
 ///
 /// # Errors
 /// [`AppError::InvalidApiKey`] for a key that is not good any more; [`AppError::Store`].
-pub async fn run(
+pub async fn run<'q>(
     app: &App,
-    caller: &Caller,
-    place: &EnvironmentPlace,
-    items: &[Option<Evaluation>],
+    enquirer: Enquirer<'q>,
+    items: &'q [Option<Evaluation>],
     semantic: Semantic,
 ) -> Result<Evaluated, AppError> {
-    let environment = place.environment;
-    let asker = Asker { caller, environment };
-    let mut named = Named::default();
     let mut wanted = Wanted::default();
     for item in items.iter().flatten() {
-        wanted.subject(app, place, &item.subject);
+        wanted.subject(app, enquirer.place, &item.subject);
         wanted.resource(&item.resource);
     }
-    // What looks like an id and is none is found out in the first round; what is remembered may be forgotten meanwhile.
-    loop {
-        named.look_up(app, place, wanted).await?;
-        let judging = Judging {
-            app,
-            asker,
-            place,
-            named: &named,
-        };
-        let ask = |state: &EnvironmentState, now: Timestamp| judging.all(state, items, semantic, now);
-        match asker.ask(app, Consistency::Strong, ask).await? {
-            Ok(evaluated) => return Ok(evaluated),
-            Err(missing) => wanted = missing,
-        }
-    }
+    let judging = Judging { app, enquirer };
+    let judge = |state: &EnvironmentState, now, named: &Named<'q>, wanted: &mut Wanted<'q>| {
+        judging.all(state, now, items, semantic, named, wanted)
+    };
+    enquirer.judge(app, wanted, judge).await
 }
 
 /// What questions are judged with.
 #[derive(Clone, Copy)]
-struct Judging<'j, 'q> {
+struct Judging<'j> {
     app: &'j App,
-    asker: Asker<'j>,
-    place: &'j EnvironmentPlace,
-    named: &'j Named<'q>,
+    enquirer: Enquirer<'j>,
 }
 
-impl<'q> Judging<'_, 'q> {
+impl Judging<'_> {
     /// Judges all questions up to where the semantic ends; else says which names must be looked up first.
-    fn all(
+    fn all<'q>(
         self,
         state: &EnvironmentState,
+        now: Timestamp,
         items: &'q [Option<Evaluation>],
         semantic: Semantic,
-        now: Timestamp,
-    ) -> Result<Evaluated, Wanted<'q>> {
+        named: &Named<'q>,
+        wanted: &mut Wanted<'q>,
+    ) -> Option<Evaluated> {
         let mut verdicts = Vec::with_capacity(items.len());
-        let mut wanted = Wanted::default();
         let mut is_whole = true;
         for item in items {
             let verdict = match item {
                 None => Some(Verdict::InvalidRequest),
-                Some(asked) => self.one(state, asked, now, &mut wanted),
+                Some(asked) => self.one(state, now, asked, named, wanted),
             };
             is_whole &= verdict.is_some();
             if let Some(verdict) = verdict.filter(|_| is_whole) {
@@ -126,23 +103,24 @@ impl<'q> Judging<'_, 'q> {
             }
         }
         let revision = state.index.revision();
-        is_whole.then_some(Evaluated { verdicts, revision }).ok_or(wanted)
+        is_whole.then_some(Evaluated { verdicts, revision })
     }
 
-    fn one(
+    fn one<'q>(
         self,
         state: &EnvironmentState,
-        asked: &'q Evaluation,
         now: Timestamp,
+        asked: &'q Evaluation,
+        named: &Named<'q>,
         wanted: &mut Wanted<'q>,
     ) -> Option<Verdict> {
-        // A text that is no key of any catalog.
+        // Where there is none, a text that is no key of any catalog.
         let permission = permission(&asked.resource.kind, &asked.action).unwrap_or_default();
-        if !self.asker.allows(&permission) {
+        if !self.enquirer.asker().allows(&permission) {
             return Some(Verdict::ScopeMissing);
         }
-        let subject = self.named.subject(self.app, self.place, &asked.subject, wanted);
-        let resource = self.named.resource(&state.index, &asked.resource, wanted);
+        let subject = named.subject(self.app, self.enquirer.place, &asked.subject, wanted);
+        let resource = named.resource(&state.index, &asked.resource, wanted);
         let (subject, resource) = subject.zip(resource)?;
         let identity = match subject {
             Meaning::One(identity) => identity,

@@ -6,6 +6,15 @@
 pub mod evaluate;
 mod named;
 mod remembered;
+pub mod search_actions;
+pub mod search_resources;
+pub mod search_subjects;
+
+use crate::access::Asker;
+use crate::decisions::{Consistency, EnvironmentState};
+use crate::{App, AppError, Caller};
+use canopy_domain::{EnvironmentPlace, Revision, Timestamp};
+use named::{Named, Wanted};
 
 pub(crate) use remembered::RememberedSubjects;
 
@@ -16,4 +25,57 @@ pub struct Entity {
     pub kind: String,
     /// What it is called.
     pub id: String,
+}
+
+/// A part of what a search finds, in the order of `P`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Found<P> {
+    /// What it is called, one after the other.
+    pub names: Vec<String>,
+    /// The last one that was looked at; the next part begins behind it. `None` where there is no next part.
+    pub next: Option<P>,
+    /// The revision of the environment at which it was found.
+    pub revision: Revision,
+}
+
+/// Who asks, and where.
+#[derive(Debug, Clone, Copy)]
+pub struct Enquirer<'a> {
+    /// Who.
+    pub caller: &'a Caller,
+    /// The environment that it is about.
+    pub place: &'a EnvironmentPlace,
+}
+
+impl<'a> Enquirer<'a> {
+    const fn asker(self) -> Asker<'a> {
+        Asker {
+            caller: self.caller,
+            environment: self.place.environment,
+        }
+    }
+
+    /// Judges what names are part of: looks those up that are `wanted`, and then, in further rounds, those that turn out to
+    /// be wanted. `judge` gives nothing exactly when it wants more names.
+    async fn judge<'q, T: Send>(
+        self,
+        app: &App,
+        mut wanted: Wanted<'q>,
+        judge: impl Fn(&EnvironmentState, Timestamp, &Named<'q>, &mut Wanted<'q>) -> Option<T> + Send + Sync,
+    ) -> Result<T, AppError> {
+        let mut named = Named::default();
+        // What looks like an id and is none is found out in the first round; what is remembered may be forgotten meanwhile.
+        loop {
+            named.look_up(app, self.place, wanted).await?;
+            let (judge, named) = (&judge, &named);
+            let ask = move |state: &EnvironmentState, now: Timestamp| {
+                let mut wanted = Wanted::default();
+                judge(state, now, named, &mut wanted).ok_or(wanted)
+            };
+            match self.asker().ask(app, Consistency::Strong, ask).await? {
+                Ok(judged) => return Ok(judged),
+                Err(missing) => wanted = missing,
+            }
+        }
+    }
 }

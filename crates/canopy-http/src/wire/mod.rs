@@ -20,4 +20,4 @@ pub(crate) use show::{
     Instant, ShownAccessType, ShownActorType, ShownAuditCategory, ShownAuditOutcome, ShownAuditSeverity,
     ShownMembership, ShownModel, ShownNodeStatus, ShownReason, ShownSource, ShownStatus, object, object_text,
 };
-pub(crate) use value::{Batch, Name, Whole, WireText, WireValue, key_segments, not_one_of};
+pub(crate) use value::{Batch, Each, Name, Text, Whole, WireText, WireValue, key_segments, not_one_of};

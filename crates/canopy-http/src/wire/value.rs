@@ -310,6 +310,39 @@ impl WireText for Name {
     }
 }
 
+/// Any text, which may name nothing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Text(pub(crate) String);
+
+impl WireText for Text {
+    fn parse(text: &str) -> Result<Self, Fault> {
+        Ok(Self(text.to_owned()))
+    }
+
+    fn describe() -> Object {
+        ObjectBuilder::new().schema_type(SchemaType::Type(Type::String)).build()
+    }
+}
+
+/// A list whose items are judged one by one: one that is bad does not spoil the others. In place of it stands what is wrong.
+#[derive(Debug)]
+pub(crate) struct Each<T>(pub(crate) Vec<Result<T, String>>);
+
+impl<T: WireValue> WireValue for Each<T> {
+    fn read(json: &Json<'_>, place: &Place<'_>, faults: &mut Faults) -> Option<Self> {
+        let items = read_items(json, place, faults, 0)?;
+        let read = |item: &Json<'_>| {
+            let mut own = Faults::default();
+            T::read(item, &Place::Root, &mut own).ok_or_else(|| own.first().unwrap_or_default())
+        };
+        Some(Self(items.iter().map(read).collect()))
+    }
+
+    fn schema(components: &mut Components) -> RefOr<Schema> {
+        array(T::schema(components), 0, MAX_ITEMS)
+    }
+}
+
 impl WireValue for bool {
     fn read(json: &Json<'_>, place: &Place<'_>, faults: &mut Faults) -> Option<Self> {
         let result = match json {

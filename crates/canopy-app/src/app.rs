@@ -54,20 +54,18 @@ impl App {
     ) -> Self {
         let decisions = Arc::new(Decisions::new(Arc::clone(&store), &secrets));
         let fresh_secret = secrets.bytes();
-        let writes_alone = store.shared().is_none();
-        let directory = Arc::new(Directory::new(writes_alone));
-        let remembered_subjects = Arc::new(RememberedSubjects::new(writes_alone));
+        let remembered_subjects = RememberedSubjects::new(store.shared().is_none());
         Self {
             store,
             clock,
             ids,
             decisions,
-            directory,
+            directory: Arc::default(),
             secrets: Arc::new(secrets),
             fresh_secret,
             cursor_secret: Arc::default(),
             known_keys: Arc::default(),
-            remembered_subjects,
+            remembered_subjects: Arc::new(remembered_subjects),
         }
     }
 
@@ -98,6 +96,11 @@ impl App {
     /// Thirty-two bytes that nobody can guess.
     pub(crate) fn secret(&self) -> [u8; 32] {
         self.secrets.bytes()
+    }
+
+    /// Whether other processes may write to the store.
+    pub(crate) fn is_shared(&self) -> bool {
+        self.store.shared().is_some()
     }
 
     pub(crate) fn directory(&self) -> &Directory {

@@ -3,42 +3,41 @@
 use canopy_domain::{AccountId, EnvironmentId, EnvironmentPlace};
 use std::collections::{HashMap, HashSet};
 use std::sync::{PoisonError, RwLock};
+use std::time::Instant;
 
 /// The largest number of paths that are remembered.
 const CAPACITY: usize = 10_000;
 
-/// Paths that were looked up before. Emptied whenever this process changes an account, application or environment.
-#[derive(Debug)]
+/// Paths that were looked up before. Emptied whenever this process changes an account, application or environment. Other
+/// processes may give names to others meanwhile: where the store is shared, a remembered path says where to look first.
+#[derive(Debug, Default)]
 pub(crate) struct Directory {
-    /// Whether paths are remembered: not where other processes may give their names to others. Where an environment lies
-    /// never changes; that it is gone is found out by whoever asks for what it holds.
-    remembers_paths: bool,
     state: RwLock<State>,
+}
+
+/// What a path was found to name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Remembered {
+    pub place: EnvironmentPlace,
+    /// A moment at which it did name that in the store.
+    pub since: Instant,
 }
 
 #[derive(Debug, Default)]
 struct State {
     /// Raised by every [`Directory::clear`], so that an answer read before it is not remembered after it.
     generation: u64,
-    places: HashMap<String, EnvironmentPlace>,
+    places: HashMap<String, Remembered>,
     accounts: HashSet<AccountId>,
     /// Where each environment lies.
     environments: HashMap<EnvironmentId, EnvironmentPlace>,
 }
 
 impl Directory {
-    /// Nothing is remembered yet.
-    pub(crate) fn new(remembers_paths: bool) -> Self {
-        Self {
-            remembers_paths,
-            state: RwLock::default(),
-        }
-    }
-
-    /// The place of the environment that these slugs name, if it is remembered.
-    pub(crate) fn place(&self, account: &str, application: &str, environment: &str) -> Option<EnvironmentPlace> {
+    /// The environment that these slugs named when they were last looked up or confirmed, if it is remembered.
+    pub(crate) fn place(&self, slugs: (&str, &str, &str)) -> Option<Remembered> {
         let state = self.state.read().unwrap_or_else(PoisonError::into_inner);
-        state.places.get(&path(account, application, environment)).copied()
+        state.places.get(&path(slugs)).copied()
     }
 
     /// Whether the account is remembered to exist.
@@ -61,14 +60,14 @@ impl Directory {
         self.state.read().unwrap_or_else(PoisonError::into_inner).generation
     }
 
-    /// Remembers a place that was read after `generation` was taken.
-    pub(crate) fn remember_place(&self, generation: u64, slugs: (&str, &str, &str), place: EnvironmentPlace) {
+    /// Remembers a place that was read, or confirmed, after `generation` and `since` were taken.
+    pub(crate) fn remember_place(&self, generation: u64, slugs: (&str, &str, &str), found: Remembered) {
         let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
-        if self.remembers_paths && state.generation == generation {
+        if state.generation == generation {
             if state.places.len() >= CAPACITY {
                 state.places.clear();
             }
-            state.places.insert(path(slugs.0, slugs.1, slugs.2), place);
+            state.places.insert(path(slugs), found);
         }
     }
 
@@ -106,14 +105,15 @@ impl Directory {
 }
 
 /// Slugs have no `/`, so the joined text is unambiguous.
-fn path(account: &str, application: &str, environment: &str) -> String {
+fn path((account, application, environment): (&str, &str, &str)) -> String {
     [account, application, environment].join("/")
 }
 
 #[cfg(test)]
 mod tests {
-    use super::Directory;
+    use super::{Directory, Remembered};
     use canopy_domain::{AccountId, ApplicationId, EnvironmentId, EnvironmentPlace};
+    use std::time::Instant;
     use uuid::Uuid;
 
     #[test]
@@ -123,17 +123,22 @@ mod tests {
             application: ApplicationId::new(Uuid::from_u128(2)),
             environment: EnvironmentId::new(Uuid::from_u128(3)),
         };
-        let directory = Directory::new(true);
+        let slugs = ("a", "b", "c");
+        let found = Remembered {
+            place,
+            since: Instant::now(),
+        };
+        let directory = Directory::default();
         let before = directory.generation();
-        directory.remember_place(before, ("a", "b", "c"), place);
-        assert_eq!(directory.place("a", "b", "c"), Some(place));
+        directory.remember_place(before, slugs, found);
+        assert_eq!(directory.place(slugs), Some(found));
         directory.clear();
-        assert_eq!(directory.place("a", "b", "c"), None);
-        directory.remember_place(before, ("a", "b", "c"), place);
+        assert_eq!(directory.place(slugs), None);
+        directory.remember_place(before, slugs, found);
         directory.remember_account(before, place.account);
         directory.remember_environment(before, place);
         assert_eq!(directory.environment(place.environment), None);
-        assert_eq!(directory.place("a", "b", "c"), None);
+        assert_eq!(directory.place(slugs), None);
         assert!(!directory.has_account(place.account));
     }
 }

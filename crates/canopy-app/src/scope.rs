@@ -1,5 +1,8 @@
 //! From a credential to a caller, and from a path to the place it names.
 
+use crate::api_key::authenticate::without_environment;
+use crate::decisions::{Consistency, SILENCE};
+use crate::directory::Remembered;
 use crate::{App, AppError, Caller};
 use canopy_domain::api_key::AreaScope;
 use canopy_domain::port::{PrincipalKind, ReadTx, TokenClaims, TokenError};
@@ -7,6 +10,7 @@ use canopy_domain::{
     Account, AccountId, Application, ApplicationPlace, EnvironmentId, EnvironmentPlace, IdentityId, Slug, TenancyError,
     Tenant,
 };
+use std::time::Instant;
 use uuid::Uuid;
 
 /// Turns the claims of a verified token into a caller: the account, environment and identity it names must exist and
@@ -38,14 +42,31 @@ pub async fn authenticate(app: &App, claims: &TokenClaims) -> Result<Caller, App
             let id = Uuid::try_parse(&claims.subject)
                 .map(IdentityId::new)
                 .map_err(|_| invalid())?;
-            app.read().await?.identity(account, id).await?.ok_or_else(invalid)?;
+            let environment = named_environment(app, account, claims).await?;
+            let is_known = |place: EnvironmentPlace| {
+                app.decisions()
+                    .peek(place.environment, |state| state.index.knows(id))
+                    .unwrap_or_default()
+            };
+            if !environment.is_some_and(is_known) {
+                app.read().await?.identity(account, id).await?.ok_or_else(invalid)?;
+            }
             Ok(Caller::Identity {
                 account,
                 id,
-                environment: named_environment(app, account, claims).await?,
+                environment,
             })
         }
     }
+}
+
+/// Makes sure that an identity that calls is still in its account. Everybody else passes.
+pub(crate) async fn confirm_identity(app: &App, caller: &Caller) -> Result<(), AppError> {
+    if let Caller::Identity { account, id, .. } = caller {
+        let found = app.read().await?.identity(*account, *id).await?;
+        found.ok_or(TokenError::Invalid)?;
+    }
+    Ok(())
 }
 
 /// The environment that a token names, which must lie in its account.
@@ -199,20 +220,127 @@ pub async fn application(
     Ok(ApplicationPlace { account, application })
 }
 
-/// The environment that a portal path names, if it is known without asking the store.
+/// An environment that is asked about.
+///
+/// Where several processes share a store, a name in a path that was looked up before may have been given to another
+/// environment since. It is not looked up again for each question: the fence of the question confirms it.
+#[derive(Debug, Clone)]
+pub struct AskedEnvironment {
+    place: EnvironmentPlace,
+    named: Option<Named>,
+}
+
+/// How an environment was found, where that is to be confirmed.
+#[derive(Debug, Clone)]
+struct Named {
+    account: String,
+    application: String,
+    environment: String,
+    /// A moment at which the names did name it.
+    since: Instant,
+}
+
+/// An environment that is certain, and whether a fence has been asked about it.
+pub(crate) struct Certain {
+    pub place: EnvironmentPlace,
+    pub is_fenced: bool,
+}
+
+impl From<EnvironmentPlace> for AskedEnvironment {
+    /// An environment that was found by its id.
+    fn from(place: EnvironmentPlace) -> Self {
+        Self { place, named: None }
+    }
+}
+
+impl AskedEnvironment {
+    /// Where it lies, as far as is known without asking the store.
+    pub(crate) const fn place(&self) -> &EnvironmentPlace {
+        &self.place
+    }
+
+    /// The environment, as far as is known without asking the store.
+    pub(crate) const fn presumed(&self) -> EnvironmentId {
+        self.place.environment
+    }
+
+    /// Whether there is nothing to confirm before a question of this kind.
+    pub(crate) fn is_certain(&self, consistency: Consistency) -> bool {
+        match (&self.named, consistency) {
+            (None, _) => true,
+            (Some(_), Consistency::Strong) => false,
+            (Some(named), Consistency::Eventual) => named.since.elapsed() <= SILENCE,
+        }
+    }
+
+    /// The environment that the names name as of a moment after this call.
+    ///
+    /// # Errors
+    /// Not found, as [`environment`]; [`AppError::Store`].
+    pub(crate) async fn confirm(&self, app: &App, caller: &Caller) -> Result<Certain, AppError> {
+        let place = self.place;
+        let Some(named) = &self.named else {
+            return Ok(Certain {
+                place,
+                is_fenced: false,
+            });
+        };
+        let (generation, since) = (app.directory().generation(), Instant::now());
+        let slugs = (
+            named.account.as_str(),
+            named.application.as_str(),
+            named.environment.as_str(),
+        );
+        match app.decisions().fence(place.environment).await {
+            Ok(Some(head)) if (head.application_slug.as_str(), head.slug.as_str()) == (slugs.1, slugs.2) => {
+                if named.since.elapsed() > SILENCE / 5 {
+                    app.directory()
+                        .remember_place(generation, slugs, Remembered { place, since });
+                }
+                Ok(Certain { place, is_fenced: true })
+            }
+            Ok(_) | Err(AppError::Tenancy(TenancyError::NotFound(_))) => Ok(Certain {
+                place: look_up(app, caller, slugs).await?,
+                is_fenced: false,
+            }),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// The environment that a portal path names, for a question about it.
 ///
 /// # Errors
-/// [`AppError::WrongPrincipal`], or not found for an admin of another account.
-pub fn remembered_environment(
+/// As [`environment`].
+pub async fn environment_to_ask(
     app: &App,
     caller: &Caller,
     slugs: (&str, &str, &str),
-) -> Result<Option<EnvironmentPlace>, AppError> {
+) -> Result<AskedEnvironment, AppError> {
     portal(caller)?;
-    match app.directory().place(slugs.0, slugs.1, slugs.2) {
-        Some(place) if !may_enter(caller, place.account) => Err(absent(Tenant::Account)),
-        found => Ok(found),
-    }
+    // What the caller must not see is looked up like what is not there: how long it takes tells nothing.
+    let found = app
+        .directory()
+        .place(slugs)
+        .filter(|found| may_enter(caller, found.place.account));
+    let Some(Remembered { place, since }) = found else {
+        return Ok(look_up(app, caller, slugs).await?.into());
+    };
+    let named = app.is_shared().then(|| Named {
+        account: slugs.0.to_owned(),
+        application: slugs.1.to_owned(),
+        environment: slugs.2.to_owned(),
+        since,
+    });
+    Ok(AskedEnvironment { place, named })
+}
+
+/// Makes sure that the names in a path name an environment that the caller may see, if need be another than was found.
+///
+/// # Errors
+/// As [`environment`].
+pub async fn confirm(app: &App, caller: &Caller, asked: &AskedEnvironment) -> Result<(), AppError> {
+    asked.confirm(app, caller).await.map(drop)
 }
 
 /// The environment that a portal path names.
@@ -220,10 +348,12 @@ pub fn remembered_environment(
 /// # Errors
 /// [`AppError::WrongPrincipal`], or not found: the first of account, application and environment that is not there.
 pub async fn environment(app: &App, caller: &Caller, slugs: (&str, &str, &str)) -> Result<EnvironmentPlace, AppError> {
-    if let Some(place) = remembered_environment(app, caller, slugs)? {
-        return Ok(place);
-    }
-    let generation = app.directory().generation();
+    let asked = environment_to_ask(app, caller, slugs).await?;
+    Ok(asked.confirm(app, caller).await?.place)
+}
+
+async fn look_up(app: &App, caller: &Caller, slugs: (&str, &str, &str)) -> Result<EnvironmentPlace, AppError> {
+    let (generation, since) = (app.directory().generation(), Instant::now());
     let mut tx = app.read().await?;
     let account = find_account(tx.as_mut(), caller, slugs.0).await?.id;
     let application = find_application(tx.as_mut(), account, slugs.1).await?.id;
@@ -237,6 +367,29 @@ pub async fn environment(app: &App, caller: &Caller, slugs: (&str, &str, &str)) 
         application,
         environment: found.id,
     };
-    app.directory().remember_place(generation, slugs, place);
+    app.directory()
+        .remember_place(generation, slugs, Remembered { place, since });
     Ok(place)
+}
+
+/// Makes sure that the environment that a token names is still there, where another process may have deleted it.
+///
+/// # Errors
+/// [`TokenError::Invalid`] when it is not; [`AppError::Store`].
+pub async fn confirm_bound(app: &App, caller: &Caller) -> Result<(), AppError> {
+    match caller {
+        Caller::Admin {
+            environment: Some(place),
+            ..
+        }
+        | Caller::Identity {
+            environment: Some(place),
+            ..
+        } => {
+            let fenced = app.decisions().fence(place.environment).await;
+            fenced.map(drop).map_err(|error| without_environment(caller, error))
+        }
+        // Keys are confirmed by themselves.
+        Caller::Operator { .. } | Caller::Admin { .. } | Caller::Identity { .. } | Caller::ApiKey { .. } => Ok(()),
+    }
 }

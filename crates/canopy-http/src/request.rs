@@ -15,10 +15,9 @@ use actix_web::HttpRequest;
 use actix_web::web::{Bytes, Payload};
 use canopy_app::access::Asker;
 use canopy_app::api_key::authenticate;
-use canopy_app::authzen::Enquirer;
+use canopy_app::scope::AskedEnvironment;
 use canopy_app::{App, AppError, Call, Caller, Encode, RepetitionError, scope};
 use canopy_domain::port::{TokenClaims, TokenError};
-use canopy_domain::{EnvironmentId, EnvironmentPlace};
 use core::any::Any;
 use core::future::Future;
 use std::sync::Arc;
@@ -51,8 +50,9 @@ impl<S: Send + 'static, P: PathInput, Q: QueryInput, B: BodyInput> Request<S, P,
         known: &mut Option<Caller>,
     ) -> Result<Self, Problem> {
         let (scope, call) = enter::<S, W>(http, state, surface, known).await?;
-        // Who has a key that is no good any more learns that, and not what else is wrong.
+        // Who has a key that is no good any more learns that, and not what else is wrong; likewise a name in the path.
         let key_holder = matches!(call.caller, Caller::ApiKey { .. }).then(|| call.caller.clone());
+        let unconfirmed = W::unconfirmed(&scope).map(|asked| (asked, call.caller.clone()));
         let read = async {
             needs.check(&call.caller)?;
             Self::read(http, payload, state, (scope, call), (surface, repeatable)).await
@@ -64,6 +64,14 @@ impl<S: Send + 'static, P: PathInput, Q: QueryInput, B: BodyInput> Request<S, P,
                 if let Err(gone) = confirmed.await? {
                     *known = None;
                     return Err(gone.into());
+                }
+                Err(problem)
+            }
+            (Err(problem), None) => {
+                if let Some((asked, caller)) = unconfirmed {
+                    let app = state.app().clone();
+                    let confirmed = state.run_quick(async move { scope::confirm(&app, &caller, &asked).await });
+                    confirmed.await??;
                 }
                 Err(problem)
             }
@@ -177,19 +185,10 @@ impl<S, P, Q, B> Request<S, P, Q, B> {
     }
 
     /// Who asks about this environment, for questions, which confirm by themselves that the asker is good.
-    pub(crate) const fn asker(&self, environment: EnvironmentId) -> Asker<'_> {
+    pub(crate) const fn asker<'a>(&'a self, environment: &'a AskedEnvironment) -> Asker<'a> {
         Asker {
             caller: &self.call.caller,
             environment,
-        }
-    }
-
-    /// Who asks about this environment in the words of a standard, for questions, which confirm by themselves that the asker
-    /// is good.
-    pub(crate) const fn enquirer<'a>(&'a self, place: &'a EnvironmentPlace) -> Enquirer<'a> {
-        Enquirer {
-            caller: &self.call.caller,
-            place,
         }
     }
 

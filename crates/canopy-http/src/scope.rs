@@ -2,6 +2,7 @@
 //! public one and on that of the standard.
 
 use actix_web::HttpRequest;
+use canopy_app::scope::AskedEnvironment;
 use canopy_app::{App, AppError, Caller, scope};
 use canopy_domain::{AccountId, ApplicationPlace, EnvironmentId, EnvironmentPlace, IdentityId};
 use core::future::Future;
@@ -85,10 +86,18 @@ pub(crate) trait PortalScope: Sized + Send + 'static {
 
     /// Finds the place, if the caller may be there.
     fn find(app: App, caller: Caller, slugs: Slugs) -> impl Future<Output = Result<(Self, Caller), AppError>> + Send;
+
+    /// What of it has to be confirmed before a refusal: a question confirms it by itself.
+    fn unconfirmed(&self) -> Option<AskedEnvironment> {
+        None
+    }
 }
 
 /// A place that calls can be about whose credential names it.
 pub(crate) trait PublicScope: Sized + Send + 'static {
+    /// Whether calls about it are questions, which find out by themselves that the environment of a token is gone.
+    const IS_ASKED: bool = false;
+
     /// The place that the credential names, if its kind of principal may make such calls.
     fn of(caller: &Caller) -> Result<Self, AppError>;
 }
@@ -104,6 +113,9 @@ pub(crate) trait Way<S>: 'static {
         caller: Caller,
         slugs: Slugs,
     ) -> impl Future<Output = Result<(S, Caller), AppError>> + Send + 'static;
+
+    /// What of the place has to be confirmed before a refusal.
+    fn unconfirmed(scope: &S) -> Option<AskedEnvironment>;
 }
 
 /// The portal surface: by the path.
@@ -129,6 +141,10 @@ impl<S: PortalScope> Way<S> for ByPath {
     async fn find(app: App, caller: Caller, slugs: Slugs) -> Result<(S, Caller), AppError> {
         S::find(app, caller, slugs).await
     }
+
+    fn unconfirmed(scope: &S) -> Option<AskedEnvironment> {
+        scope.unconfirmed()
+    }
 }
 
 impl<S: PublicScope> Way<S> for ByCredential {
@@ -136,8 +152,16 @@ impl<S: PublicScope> Way<S> for ByCredential {
         Slugs::default()
     }
 
-    async fn find(_: App, caller: Caller, _: Slugs) -> Result<(S, Caller), AppError> {
-        Ok((S::of(&caller)?, caller))
+    async fn find(app: App, caller: Caller, _: Slugs) -> Result<(S, Caller), AppError> {
+        let place = S::of(&caller)?;
+        if !S::IS_ASKED {
+            scope::confirm_bound(&app, &caller).await?;
+        }
+        Ok((place, caller))
+    }
+
+    fn unconfirmed(_: &S) -> Option<AskedEnvironment> {
+        None
     }
 }
 
@@ -255,7 +279,34 @@ impl PublicScope for EnvironmentPlace {
     }
 }
 
+impl PortalScope for AskedEnvironment {
+    const LEVEL: Level = Level::Environment;
+
+    async fn find(app: App, caller: Caller, slugs: Slugs) -> Result<(Self, Caller), AppError> {
+        let names = (
+            slugs.account.as_str(),
+            slugs.application.as_str(),
+            slugs.environment.as_str(),
+        );
+        Ok((scope::environment_to_ask(&app, &caller, names).await?, caller))
+    }
+
+    fn unconfirmed(&self) -> Option<AskedEnvironment> {
+        Some(self.clone())
+    }
+}
+
+impl PublicScope for AskedEnvironment {
+    const IS_ASKED: bool = true;
+
+    fn of(caller: &Caller) -> Result<Self, AppError> {
+        Ok(scope::bound_environment(caller)?.into())
+    }
+}
+
 impl PublicScope for Myself {
+    const IS_ASKED: bool = true;
+
     fn of(caller: &Caller) -> Result<Self, AppError> {
         let (place, identity) = scope::myself(caller)?;
         Ok(Self { place, identity })

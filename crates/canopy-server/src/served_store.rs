@@ -4,7 +4,8 @@ use async_trait::async_trait;
 use canopy_domain::api_key::KeyUse;
 use canopy_domain::audit::AuditEvent;
 use canopy_domain::port::{
-    Begun, Installation, News, ReadTx, RequestIdentity, SharedStore, SigningKey, Store, StoreError, WriteScope, WriteTx,
+    Begun, Head, Installation, News, ReadTx, RequestIdentity, SharedStore, SigningKey, Store, StoreError, WriteScope,
+    WriteTx,
 };
 use canopy_domain::{EnvironmentId, Revision, Timestamp};
 use canopy_storage_postgres::PgStore;
@@ -144,7 +145,7 @@ impl Installation for ServedStore {
 
 #[async_trait]
 impl SharedStore for ServedStore {
-    async fn heads(&self, environments: &[EnvironmentId]) -> Result<Vec<(EnvironmentId, Revision)>, StoreError> {
+    async fn heads(&self, environments: &[EnvironmentId]) -> Result<Vec<Head>, StoreError> {
         self.postgres()?.heads(environments).await
     }
 

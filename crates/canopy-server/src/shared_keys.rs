@@ -20,8 +20,15 @@ const INTERVAL: Duration = Duration::from_secs(60);
 pub struct SharedKeys {
     verifier: JwtVerifier,
     installation: Arc<dyn Installation>,
-    /// When the keys were last read.
-    read_at: Mutex<Option<Instant>>,
+    last_read: Mutex<Option<LastRead>>,
+}
+
+/// The last time that the keys were read.
+#[derive(Debug, Clone, Copy)]
+struct LastRead {
+    began: Instant,
+    /// When it failed, if it did.
+    failed: Option<Instant>,
 }
 
 impl SharedKeys {
@@ -30,7 +37,7 @@ impl SharedKeys {
         Self {
             verifier,
             installation,
-            read_at: Mutex::default(),
+            last_read: Mutex::default(),
         }
     }
 
@@ -38,17 +45,20 @@ impl SharedKeys {
     pub async fn keep_fresh(&self) -> Infallible {
         loop {
             sleep(INTERVAL).await;
-            let mut read_at = self.read_at.lock().await;
-            if let Err(error) = self.read(&mut read_at).await {
+            let mut last = self.last_read.lock().await;
+            if let Err(error) = self.read(&mut last).await {
                 tracing::warn!(%error, "the signing keys of other instances cannot be read");
             }
         }
     }
 
-    async fn read(&self, read_at: &mut Option<Instant>) -> Result<(), StoreError> {
-        *read_at = Some(Instant::now());
+    async fn read(&self, last: &mut Option<LastRead>) -> Result<(), StoreError> {
+        let began = Instant::now();
+        let registered = self.installation.signing_keys().await;
+        let failed = registered.is_err().then(Instant::now);
+        *last = Some(LastRead { began, failed });
         let mut keys = vec![];
-        for key in self.installation.signing_keys().await? {
+        for key in registered? {
             match VerificationKey::from_ed25519(key.kid.clone(), &key.public_key) {
                 Ok(usable) => keys.push(usable.vouching_for(PrincipalKind::ALL)),
                 Err(error) => tracing::warn!(%error, kid = key.kid, "a registered signing key cannot be used"),
@@ -71,14 +81,21 @@ impl TokenVerifier for SharedKeys {
             return Ok(false);
         }
         let came_at = Instant::now();
-        let mut read_at = self.read_at.lock().await;
-        if read_at.is_none_or(|read_at| read_at < came_at) {
-            if let Some(read_at) = *read_at {
-                sleep_until(read_at + PAUSE).await;
+        let mut last = self.last_read.lock().await;
+        match *last {
+            // Somebody else could not read them meanwhile, or did.
+            Some(last) if last.failed.is_some_and(|failed| failed >= came_at) => {
+                return Err(StoreError::Unavailable("the signing keys cannot be read".into()));
             }
-            self.read(&mut read_at).await?;
+            Some(last) if last.began >= came_at && last.failed.is_none() => {}
+            before => {
+                if let Some(before) = before {
+                    sleep_until(before.began + PAUSE).await;
+                }
+                self.read(&mut last).await?;
+            }
         }
-        drop(read_at);
+        drop(last);
         Ok(!self.verifier.names_unknown_key(token))
     }
 }
@@ -89,18 +106,24 @@ mod tests {
     use canopy_domain::port::SigningKey;
     use canopy_http::token::{TokenParties, TokenSigner};
     use canopy_storage_memory::MemoryStore;
-    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
     #[derive(Default)]
     struct Counting {
         store: MemoryStore,
         reads: AtomicUsize,
+        is_down: AtomicBool,
     }
 
     #[async_trait]
     impl Installation for Counting {
         async fn signing_keys(&self) -> Result<Vec<SigningKey>, StoreError> {
             self.reads.fetch_add(1, Ordering::SeqCst);
+            if self.is_down.load(Ordering::SeqCst) {
+                // So that the others come before it has failed.
+                tokio::task::yield_now().await;
+                return Err(StoreError::Unavailable("cut".into()));
+            }
             self.store.signing_keys().await
         }
 
@@ -180,5 +203,21 @@ mod tests {
         assert_eq!(found, [false; 40]);
         assert!(installation.reads.load(Ordering::SeqCst) <= 2);
         assert!(begun.elapsed() < 3 * PAUSE);
+    }
+
+    #[tokio::test]
+    async fn nobody_is_told_that_a_key_is_unknown_while_keys_cannot_be_read() {
+        let (keys, installation) = keys();
+        let keys = Arc::new(keys);
+        installation.is_down.store(true, Ordering::SeqCst);
+        let mut looks = tokio::task::JoinSet::new();
+        for _ in 0..10 {
+            let keys = keys.clone();
+            looks.spawn(async move { keys.look_for_key(&token(1)).await });
+        }
+        for look in looks.join_all().await {
+            assert!(matches!(look, Err(StoreError::Unavailable(_))));
+        }
+        assert_eq!(installation.reads.load(Ordering::SeqCst), 1);
     }
 }

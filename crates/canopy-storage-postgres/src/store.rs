@@ -14,9 +14,9 @@ use async_trait::async_trait;
 use canopy_domain::api_key::KeyUse;
 use canopy_domain::audit::AuditEvent;
 use canopy_domain::port::{
-    Begun, Installation, News, ReadTx, RequestIdentity, SharedStore, Store, StoreError, WriteScope, WriteTx,
+    Begun, Head, Installation, News, ReadTx, RequestIdentity, SharedStore, Store, StoreError, WriteScope, WriteTx,
 };
-use canopy_domain::{EnvironmentId, Revision, Timestamp};
+use canopy_domain::{EnvironmentId, Revision, Slug, Timestamp};
 use core::convert::Infallible;
 use futures_util::future;
 use std::sync::Arc;
@@ -145,7 +145,7 @@ impl PgStore {
     }
 
     /// Asks something outside a transaction, and once more on a new connection where the first turns out to be dead.
-    async fn ask(&self, environments: &[EnvironmentId]) -> Result<Vec<(EnvironmentId, Revision)>, StoreError> {
+    async fn ask(&self, environments: &[EnvironmentId]) -> Result<Vec<Head>, StoreError> {
         match self.try_ask(environments).await {
             Err(StoreError::Unavailable(_)) => {
                 self.inner.lender.discard_idle();
@@ -155,14 +155,21 @@ impl PgStore {
         }
     }
 
-    async fn try_ask(&self, environments: &[EnvironmentId]) -> Result<Vec<(EnvironmentId, Revision)>, StoreError> {
-        const SELECT: &str = "SELECT id, revision FROM environments WHERE id = ANY ($1)";
+    async fn try_ask(&self, environments: &[EnvironmentId]) -> Result<Vec<Head>, StoreError> {
+        const SELECT: &str = "SELECT environments.id, environments.revision, applications.slug, environments.slug \
+             FROM environments JOIN applications ON applications.id = environments.application_id \
+             WHERE environments.id = ANY ($1)";
         let lease = self.inner.lender.lend().await?;
         let ids: Vec<Uuid> = environments.iter().map(EnvironmentId::as_uuid).collect();
         let heads = Statement::new(SELECT)
             .bind(ids)
             .all(lease.link_for_one()?, "environments", |row| {
-                Ok((row.id(0)?, Revision::new(row.count(1)?)))
+                Ok(Head {
+                    environment: row.id(0)?,
+                    revision: Revision::new(row.count(1)?),
+                    application_slug: row.text(2, Slug::parse)?,
+                    slug: row.text(3, Slug::parse)?,
+                })
             });
         match heads.await {
             Err(error @ StoreError::Unavailable(_)) => {
@@ -272,7 +279,7 @@ impl Store for PgStore {
 
 #[async_trait]
 impl SharedStore for PgStore {
-    async fn heads(&self, environments: &[EnvironmentId]) -> Result<Vec<(EnvironmentId, Revision)>, StoreError> {
+    async fn heads(&self, environments: &[EnvironmentId]) -> Result<Vec<Head>, StoreError> {
         self.ask(environments).await
     }
 

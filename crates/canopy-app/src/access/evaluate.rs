@@ -39,12 +39,9 @@ pub fn at_once<R>(
     answer: impl FnOnce(&Evaluation<'_>) -> R,
 ) -> Option<R> {
     asker.may_check(question.permission).ok()?;
-    let ask = |state: &EnvironmentState| {
-        let now = app.now();
-        asker.confirm(state, now).ok()?;
-        Some(answer(&judge(&state.index, question, at.unwrap_or(now))))
-    };
-    app.decisions().ask_now(asker.environment, consistency, ask).flatten()
+    asker.ask_now(app, consistency, |state, now| {
+        answer(&judge(&state.index, question, at.unwrap_or(now)))
+    })
 }
 
 /// Answers, reading from the store what is missing in memory first.

@@ -51,16 +51,13 @@ pub fn at_once<R>(
     answer: impl FnOnce(Judging<'_>) -> R,
 ) -> Option<R> {
     may_check(asker, questions).ok()?;
-    let ask = |state: &EnvironmentState| {
-        let now = app.now();
-        asker.confirm(state, now).ok()?;
-        Some(answer(Judging {
+    asker.ask_now(app, consistency, |state, now| {
+        answer(Judging {
             index: &state.index,
             questions,
             at: at.unwrap_or(now),
-        }))
-    };
-    app.decisions().ask_now(asker.environment, consistency, ask).flatten()
+        })
+    })
 }
 
 /// Answers, reading from the store what is missing in memory first.

@@ -3,11 +3,16 @@
 pub mod effective;
 pub mod evaluate;
 pub mod evaluate_many;
+pub mod explain;
+pub mod nodes;
+pub mod part;
+pub mod who_can;
 
 use crate::api_key::authenticate::{confirm_at, without_environment};
 use crate::decisions::{Consistency, EnvironmentState};
+use crate::scope::{AskedEnvironment, confirm_identity};
 use crate::{App, AppError, Caller};
-use canopy_domain::{EnvironmentId, Timestamp};
+use canopy_domain::{EnvironmentPlace, Timestamp};
 
 /// Who asks, and where.
 #[derive(Debug, Clone, Copy)]
@@ -15,10 +20,15 @@ pub struct Asker<'a> {
     /// Who.
     pub caller: &'a Caller,
     /// The environment that it is about.
-    pub environment: EnvironmentId,
+    pub environment: &'a AskedEnvironment,
 }
 
 impl Asker<'_> {
+    /// Where the environment lies, as far as is known without asking the store.
+    pub(crate) const fn place(&self) -> &EnvironmentPlace {
+        self.environment.place()
+    }
+
     /// Refuses a key whose scopes do not allow checks of this permission.
     fn may_check(self, permission: &str) -> Result<(), AppError> {
         if self.allows(permission) {
@@ -37,11 +47,33 @@ impl Asker<'_> {
     }
 
     /// Refuses a key that is not good at the revision at which its question is to be judged.
-    pub(crate) fn confirm(self, state: &EnvironmentState, now: Timestamp) -> Result<(), AppError> {
+    fn confirm(self, state: &EnvironmentState, now: Timestamp) -> Result<(), AppError> {
         confirm_at(self.caller, &state.keys, now)
     }
 
-    /// Asks for an answer that needs no check of its own, at a revision at which the asker is let in. One fence serves both.
+    /// Asks for an answer that needs no check of its own, where that takes no I/O: `None` where it does, or where the asker is
+    /// not let in.
+    pub(crate) fn ask_now<R>(
+        self,
+        app: &App,
+        consistency: Consistency,
+        answer: impl FnOnce(&EnvironmentState, Timestamp) -> R,
+    ) -> Option<R> {
+        if !self.environment.is_certain(consistency) {
+            return None;
+        }
+        let ask = |state: &EnvironmentState| {
+            let now = app.now();
+            self.confirm(state, now).ok()?;
+            self.is_known(state).then(|| answer(state, now))
+        };
+        app.decisions()
+            .ask_now(self.environment.presumed(), consistency, ask)
+            .flatten()
+    }
+
+    /// Asks for an answer that needs no check of its own, at a revision at which the asker is let in. One fence serves for
+    /// that, for the names by which the environment was found, and for the answer.
     pub(crate) async fn ask<R: Send>(
         self,
         app: &App,
@@ -51,9 +83,31 @@ impl Asker<'_> {
         let ask = |state: &EnvironmentState| {
             let now = app.now();
             self.confirm(state, now)?;
-            Ok(answer(state, now))
+            Ok::<_, AppError>((answer(state, now), self.is_known(state)))
         };
-        let asked = app.decisions().ask(self.environment, consistency, ask).await;
-        asked.map_err(|error| without_environment(self.caller, error))?
+        let decisions = app.decisions();
+        let asked = if self.environment.is_certain(consistency) {
+            decisions.ask(self.environment.presumed(), consistency, ask).await
+        } else {
+            let certain = self.environment.confirm(app, self.caller).await?;
+            if certain.is_fenced {
+                decisions.ask_fenced(certain.place.environment, ask).await
+            } else {
+                decisions.ask(certain.place.environment, consistency, ask).await
+            }
+        };
+        let (answer, is_known) = asked.map_err(|error| without_environment(self.caller, error))??;
+        if !is_known {
+            confirm_identity(app, self.caller).await?;
+        }
+        Ok(answer)
+    }
+
+    /// Whether an identity that asks for itself is known at the revision at which its question is judged.
+    fn is_known(self, state: &EnvironmentState) -> bool {
+        match self.caller {
+            Caller::Identity { id, .. } => state.index.knows(*id),
+            Caller::Operator { .. } | Caller::Admin { .. } | Caller::ApiKey { .. } => true,
+        }
     }
 }

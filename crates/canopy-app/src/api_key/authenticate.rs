@@ -11,6 +11,7 @@ use super::known::KnownKey;
 use crate::decisions::Consistency;
 use crate::{App, AppError, Caller};
 use canopy_domain::api_key::{ApiKeyId, KeyAccess, KeyRing, KeyText};
+use canopy_domain::port::TokenError;
 use canopy_domain::{EnvironmentPlace, TenancyError, Tenant, Timestamp};
 use std::sync::Arc;
 
@@ -52,12 +53,21 @@ pub(crate) fn confirm_at(caller: &Caller, keys: &KeyRing, now: Timestamp) -> Res
     }
 }
 
-/// What an environment that is not there (any more) means to whoever came with one of its keys.
+/// What an environment that is not there (any more) means to whoever came with a credential of it.
 pub(crate) fn without_environment(caller: &Caller, error: AppError) -> AppError {
     match (caller, error) {
         (Caller::ApiKey { .. }, AppError::Tenancy(TenancyError::NotFound(Tenant::Environment))) => {
             AppError::InvalidApiKey
         }
+        (
+            Caller::Admin {
+                environment: Some(_), ..
+            }
+            | Caller::Identity {
+                environment: Some(_), ..
+            },
+            AppError::Tenancy(TenancyError::NotFound(Tenant::Environment)),
+        ) => TokenError::Invalid.into(),
         (_, error) => error,
     }
 }

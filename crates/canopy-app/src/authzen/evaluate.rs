@@ -1,7 +1,8 @@
 //! May these subjects do this with these resources, now?
 
 use super::named::{Named, Wanted};
-use super::{Enquirer, Entity};
+use super::{Entity, judge};
+use crate::access::Asker;
 use crate::decisions::{Consistency, EnvironmentState};
 use crate::{App, AppError};
 use canopy_domain::access::{Decision, DenialReason, Question, Scope};
@@ -30,21 +31,12 @@ pub struct Evaluated {
 
 /// Answers without any I/O, if the environment's index is in memory and current, all names are ids or remembered, and the
 /// asker may ask; `None` otherwise. An item that is no whole question is `None`.
-pub fn at_once(
-    app: &App,
-    enquirer: Enquirer<'_>,
-    items: &[Option<Evaluation>],
-    semantic: Semantic,
-) -> Option<Evaluated> {
-    let judging = Judging { app, enquirer };
-    let ask = |state: &EnvironmentState| {
-        let now = app.now();
-        enquirer.asker().confirm(state, now).ok()?;
+pub fn at_once(app: &App, asker: Asker<'_>, items: &[Option<Evaluation>], semantic: Semantic) -> Option<Evaluated> {
+    let judging = Judging { app, asker };
+    let ask = |state: &EnvironmentState, now: Timestamp| {
         judging.all(state, now, items, semantic, &Named::default(), &mut Wanted::default())
     };
-    app.decisions()
-        .ask_now(enquirer.place.environment, Consistency::Strong, ask)
-        .flatten()
+    asker.ask_now(app, Consistency::Strong, ask).flatten()
 }
 
 /// Answers, reading from the store what is missing in memory first. What a key may not ask is denied.
@@ -53,27 +45,27 @@ pub fn at_once(
 /// [`AppError::InvalidApiKey`] for a key that is not good any more; [`AppError::Store`].
 pub async fn run<'q>(
     app: &App,
-    enquirer: Enquirer<'q>,
+    asker: Asker<'q>,
     items: &'q [Option<Evaluation>],
     semantic: Semantic,
 ) -> Result<Evaluated, AppError> {
     let mut wanted = Wanted::default();
     for item in items.iter().flatten() {
-        wanted.subject(app, enquirer.place, &item.subject);
+        wanted.subject(app, asker.place(), &item.subject);
         wanted.resource(&item.resource);
     }
-    let judging = Judging { app, enquirer };
-    let judge = |state: &EnvironmentState, now, named: &Named<'q>, wanted: &mut Wanted<'q>| {
+    let judging = Judging { app, asker };
+    let judge_state = |state: &EnvironmentState, now, named: &Named<'q>, wanted: &mut Wanted<'q>| {
         judging.all(state, now, items, semantic, named, wanted)
     };
-    enquirer.judge(app, wanted, judge).await
+    judge(app, asker, wanted, judge_state).await
 }
 
 /// What questions are judged with.
 #[derive(Clone, Copy)]
 struct Judging<'j> {
     app: &'j App,
-    enquirer: Enquirer<'j>,
+    asker: Asker<'j>,
 }
 
 impl Judging<'_> {
@@ -116,10 +108,10 @@ impl Judging<'_> {
     ) -> Option<Verdict> {
         // Where there is none, a text that is no key of any catalog.
         let permission = permission(&asked.resource.kind, &asked.action).unwrap_or_default();
-        if !self.enquirer.asker().allows(&permission) {
+        if !self.asker.allows(&permission) {
             return Some(Verdict::ScopeMissing);
         }
-        let subject = named.subject(self.app, self.enquirer.place, &asked.subject, wanted);
+        let subject = named.subject(self.app, self.asker.place(), &asked.subject, wanted);
         let resource = named.resource(&state.index, &asked.resource, wanted);
         let (subject, resource) = subject.zip(resource)?;
         let identity = match subject {

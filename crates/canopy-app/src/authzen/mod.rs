@@ -12,8 +12,8 @@ pub mod search_subjects;
 
 use crate::access::Asker;
 use crate::decisions::{Consistency, EnvironmentState};
-use crate::{App, AppError, Caller};
-use canopy_domain::{EnvironmentPlace, Revision, Timestamp};
+use crate::{App, AppError};
+use canopy_domain::{Revision, Timestamp};
 use named::{Named, Wanted};
 
 pub(crate) use remembered::RememberedSubjects;
@@ -38,44 +38,26 @@ pub struct Found<P> {
     pub revision: Revision,
 }
 
-/// Who asks, and where.
-#[derive(Debug, Clone, Copy)]
-pub struct Enquirer<'a> {
-    /// Who.
-    pub caller: &'a Caller,
-    /// The environment that it is about.
-    pub place: &'a EnvironmentPlace,
-}
-
-impl<'a> Enquirer<'a> {
-    const fn asker(self) -> Asker<'a> {
-        Asker {
-            caller: self.caller,
-            environment: self.place.environment,
-        }
-    }
-
-    /// Judges what names are part of: looks those up that are `wanted`, and then, in further rounds, those that turn out to
-    /// be wanted. `judge` gives nothing exactly when it wants more names.
-    async fn judge<'q, T: Send>(
-        self,
-        app: &App,
-        mut wanted: Wanted<'q>,
-        judge: impl Fn(&EnvironmentState, Timestamp, &Named<'q>, &mut Wanted<'q>) -> Option<T> + Send + Sync,
-    ) -> Result<T, AppError> {
-        let mut named = Named::default();
-        // What looks like an id and is none is found out in the first round; what is remembered may be forgotten meanwhile.
-        loop {
-            named.look_up(app, self.place, wanted).await?;
-            let (judge, named) = (&judge, &named);
-            let ask = move |state: &EnvironmentState, now: Timestamp| {
-                let mut wanted = Wanted::default();
-                judge(state, now, named, &mut wanted).ok_or(wanted)
-            };
-            match self.asker().ask(app, Consistency::Strong, ask).await? {
-                Ok(judged) => return Ok(judged),
-                Err(missing) => wanted = missing,
-            }
+/// Judges what names are part of: looks those up that are `wanted`, and then, in further rounds, those that turn out to be
+/// wanted. `judge_state` gives nothing exactly when it wants more names.
+async fn judge<'q, T: Send>(
+    app: &App,
+    asker: Asker<'_>,
+    mut wanted: Wanted<'q>,
+    judge_state: impl Fn(&EnvironmentState, Timestamp, &Named<'q>, &mut Wanted<'q>) -> Option<T> + Send + Sync,
+) -> Result<T, AppError> {
+    let mut named = Named::default();
+    // What looks like an id and is none is found out in the first round; what is remembered may be forgotten meanwhile.
+    loop {
+        named.look_up(app, asker.place(), wanted).await?;
+        let (judge_state, named) = (&judge_state, &named);
+        let ask = move |state: &EnvironmentState, now: Timestamp| {
+            let mut wanted = Wanted::default();
+            judge_state(state, now, named, &mut wanted).ok_or(wanted)
+        };
+        match asker.ask(app, Consistency::Strong, ask).await? {
+            Ok(judged) => return Ok(judged),
+            Err(missing) => wanted = missing,
         }
     }
 }

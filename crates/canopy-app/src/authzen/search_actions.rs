@@ -1,7 +1,8 @@
 //! What may this subject do with this resource, now?
 
 use super::named::{Named, Wanted};
-use super::{Enquirer, Entity, Found};
+use super::{Entity, Found, judge};
+use crate::access::Asker;
 use crate::decisions::EnvironmentState;
 use crate::{App, AppError};
 use canopy_domain::authzen::action;
@@ -23,16 +24,16 @@ pub struct ActionSearch {
 /// [`AppError::InvalidApiKey`] for a key that is not good any more; [`AppError::Store`].
 pub async fn run<'q>(
     app: &App,
-    enquirer: Enquirer<'q>,
+    asker: Asker<'q>,
     search: &'q ActionSearch,
     after: Option<&str>,
     limit: usize,
 ) -> Result<Found<PermissionKey>, AppError> {
     let mut wanted = Wanted::default();
-    wanted.subject(app, enquirer.place, &search.subject);
+    wanted.subject(app, asker.place(), &search.subject);
     wanted.resource(&search.resource);
-    let judge = |state: &EnvironmentState, now: Timestamp, named: &Named<'q>, wanted: &mut Wanted<'q>| {
-        let subject = named.subject(app, enquirer.place, &search.subject, wanted);
+    let judge_state = |state: &EnvironmentState, now: Timestamp, named: &Named<'q>, wanted: &mut Wanted<'q>| {
+        let subject = named.subject(app, asker.place(), &search.subject, wanted);
         let resource = named.resource(&state.index, &search.resource, wanted);
         let keys = match subject.zip(resource)? {
             (Meaning::One(identity), Meaning::One(node)) => {
@@ -40,15 +41,14 @@ pub async fn run<'q>(
             }
             _ => vec![],
         };
-        let counts = |key: &&PermissionKey| {
-            after.is_none_or(|after| key.as_str() > after) && enquirer.asker().allows(key.as_str())
-        };
+        let counts =
+            |key: &&PermissionKey| after.is_none_or(|after| key.as_str() > after) && asker.allows(key.as_str());
         let mut keys = keys.into_iter().filter(counts).cloned();
         let first: Vec<PermissionKey> = keys.by_ref().take(limit).collect();
         let next = first.last().cloned().filter(|_| keys.next().is_some());
         Some((first, next, state.index.revision()))
     };
-    let (keys, next, revision) = enquirer.judge(app, wanted, judge).await?;
+    let (keys, next, revision) = judge(app, asker, wanted, judge_state).await?;
     let names = keys.iter().map(|key| action(&search.resource.kind, key).to_owned());
     Ok(Found {
         names: names.collect(),

@@ -1,7 +1,8 @@
 //! With which resources may this subject do this, now?
 
 use super::named::{Named, Wanted};
-use super::{Enquirer, Entity, Found};
+use super::{Entity, Found, judge};
+use crate::access::Asker;
 use crate::decisions::EnvironmentState;
 use crate::{App, AppError};
 use canopy_domain::access::AccessIndex;
@@ -26,17 +27,17 @@ pub struct ResourceSearch {
 /// [`AppError::InvalidApiKey`] for a key that is not good any more; [`AppError::Store`].
 pub async fn run<'q>(
     app: &App,
-    enquirer: Enquirer<'q>,
+    asker: Asker<'q>,
     search: &'q ResourceSearch,
     after: Option<NodeId>,
     limit: usize,
 ) -> Result<Found<NodeId>, AppError> {
     let mut wanted = Wanted::default();
-    wanted.subject(app, enquirer.place, &search.subject);
+    wanted.subject(app, asker.place(), &search.subject);
     let permission = permission(&search.resource_type, &search.action).unwrap_or_default();
-    let of = ResourceType::parse(&search.resource_type).filter(|_| enquirer.asker().allows(&permission));
-    let judge = |state: &EnvironmentState, now: Timestamp, named: &Named<'q>, wanted: &mut Wanted<'q>| {
-        let subject = named.subject(app, enquirer.place, &search.subject, wanted)?;
+    let of = ResourceType::parse(&search.resource_type).filter(|_| asker.allows(&permission));
+    let judge_state = |state: &EnvironmentState, now: Timestamp, named: &Named<'q>, wanted: &mut Wanted<'q>| {
+        let subject = named.subject(app, asker.place(), &search.subject, wanted)?;
         let (nodes, has_more) = match (subject, &of) {
             (Meaning::One(identity), Some(of)) => {
                 let held = Held {
@@ -52,12 +53,12 @@ pub async fn run<'q>(
         let next = nodes.last().copied().filter(|_| has_more);
         Some((nodes, next, state.index.revision()))
     };
-    let (nodes, next, revision) = enquirer.judge(app, wanted, judge).await?;
+    let (nodes, next, revision) = judge(app, asker, wanted, judge_state).await?;
     let named = if nodes.is_empty() {
         vec![]
     } else {
         let mut tx = app.read().await?;
-        tx.named_nodes(enquirer.place.environment, &nodes).await?
+        tx.named_nodes(asker.place().environment, &nodes).await?
     };
     let among_all = of == Some(ResourceType::AnyNode);
     Ok(Found {

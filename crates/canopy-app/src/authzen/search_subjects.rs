@@ -1,7 +1,8 @@
 //! Who may do this with this resource, now?
 
 use super::named::{Named, Wanted};
-use super::{Enquirer, Entity, Found};
+use super::{Entity, Found, judge};
+use crate::access::Asker;
 use crate::decisions::EnvironmentState;
 use crate::{App, AppError};
 use canopy_domain::access::Part;
@@ -27,7 +28,7 @@ pub struct SubjectSearch {
 /// [`AppError::InvalidApiKey`] for a key that is not good any more; [`AppError::Store`].
 pub async fn run<'q>(
     app: &App,
-    enquirer: Enquirer<'q>,
+    asker: Asker<'q>,
     search: &'q SubjectSearch,
     after: Option<IdentityId>,
     limit: usize,
@@ -35,8 +36,8 @@ pub async fn run<'q>(
     let mut wanted = Wanted::default();
     wanted.resource(&search.resource);
     let permission = permission(&search.resource.kind, &search.action).unwrap_or_default();
-    let may_ask = is_identity(&search.subject_type) && enquirer.asker().allows(&permission);
-    let judge = |state: &EnvironmentState, now: Timestamp, named: &Named<'q>, wanted: &mut Wanted<'q>| {
+    let may_ask = is_identity(&search.subject_type) && asker.allows(&permission);
+    let judge_state = |state: &EnvironmentState, now: Timestamp, named: &Named<'q>, wanted: &mut Wanted<'q>| {
         let found = match named.resource(&state.index, &search.resource, wanted)? {
             Meaning::One(node) if may_ask => state.index.who_can(&permission, node, now, after, limit),
             _ => Part {
@@ -48,7 +49,7 @@ pub async fn run<'q>(
         let next = identities.last().copied().filter(|_| found.has_more);
         Some((identities, next, state.index.revision()))
     };
-    let (identities, next, revision) = enquirer.judge(app, wanted, judge).await?;
+    let (identities, next, revision) = judge(app, asker, wanted, judge_state).await?;
     let asked = IdentityNames {
         ids: identities.into_iter().collect(),
         ..IdentityNames::default()
@@ -57,7 +58,7 @@ pub async fn run<'q>(
         vec![]
     } else {
         let mut tx = app.read().await?;
-        tx.identities_named(enquirer.place.account, &asked).await?
+        tx.identities_named(asker.place().account, &asked).await?
     };
     Ok(Found {
         names: named.iter().map(NamedIdentity::shown).collect(),

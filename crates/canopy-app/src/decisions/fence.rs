@@ -1,7 +1,7 @@
-//! Fences: asking a shared store for the newest revisions, once for all questions that wait.
+//! Fences: asking a shared store for the heads of environments, once for all questions that wait.
 
-use canopy_domain::port::{SharedStore, StoreError};
-use canopy_domain::{EnvironmentId, Revision};
+use canopy_domain::EnvironmentId;
+use canopy_domain::port::{Head, SharedStore, StoreError};
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::SetOnce;
@@ -25,7 +25,7 @@ struct Round {
 
 #[derive(Debug)]
 enum Outcome {
-    Heads(HashMap<EnvironmentId, Revision>),
+    Heads(HashMap<EnvironmentId, Arc<Head>>),
     /// The query failed, for everyone who waited for it.
     Failed(String),
     /// The leader went away before it asked; its followers ask again.
@@ -45,20 +45,19 @@ impl Drop for Leading {
 }
 
 impl Fence {
-    /// The newest committed revision of an environment, as of some moment after this call; `None` if there is no such
-    /// environment.
+    /// The head of an environment, as of some moment after this call; `None` if there is no such environment.
     pub(super) async fn head(
         &self,
         store: &dyn SharedStore,
         environment: EnvironmentId,
-    ) -> Result<Option<Revision>, StoreError> {
+    ) -> Result<Option<Arc<Head>>, StoreError> {
         loop {
             let (round, leads) = self.join(environment);
             if leads {
                 return self.lead(store, round, environment).await;
             }
             match round.outcome.wait().await {
-                Outcome::Heads(heads) => return Ok(heads.get(&environment).copied()),
+                Outcome::Heads(heads) => return Ok(heads.get(&environment).cloned()),
                 Outcome::Failed(message) => return Err(StoreError::Unavailable(message.clone().into())),
                 Outcome::Abandoned => {}
             }
@@ -80,7 +79,7 @@ impl Fence {
         store: &dyn SharedStore,
         round: Arc<Round>,
         environment: EnvironmentId,
-    ) -> Result<Option<Revision>, StoreError> {
+    ) -> Result<Option<Arc<Head>>, StoreError> {
         let leading = Leading { round };
         // Dropped while it waits here, it must not leave a round gathering that nobody leads.
         let closing = Closing {
@@ -101,8 +100,11 @@ impl Fence {
         drop(turn);
         match heads {
             Ok(heads) => {
-                let heads: HashMap<EnvironmentId, Revision> = heads.into_iter().collect();
-                let head = heads.get(&environment).copied();
+                let heads: HashMap<_, _> = heads
+                    .into_iter()
+                    .map(|head| (head.environment, Arc::new(head)))
+                    .collect();
+                let head = heads.get(&environment).cloned();
                 leading.round.outcome.set(Outcome::Heads(heads)).ok();
                 Ok(head)
             }
@@ -133,8 +135,8 @@ impl Drop for Closing<'_> {
 mod tests {
     use super::Fence;
     use async_trait::async_trait;
-    use canopy_domain::port::{News, SharedStore, StoreError};
-    use canopy_domain::{EnvironmentId, Revision};
+    use canopy_domain::port::{Head, News, SharedStore, StoreError};
+    use canopy_domain::{EnvironmentId, Revision, Slug};
     use std::sync::Arc;
     use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
     use tokio::sync::Semaphore;
@@ -149,13 +151,19 @@ mod tests {
 
     #[async_trait]
     impl SharedStore for Gated {
-        async fn heads(&self, environments: &[EnvironmentId]) -> Result<Vec<(EnvironmentId, Revision)>, StoreError> {
+        async fn heads(&self, environments: &[EnvironmentId]) -> Result<Vec<Head>, StoreError> {
             self.queries.fetch_add(1, SeqCst);
             self.gate.acquire().await.unwrap().forget();
             if self.broken.load(SeqCst) {
                 return Err(StoreError::Unavailable("cut".into()));
             }
-            Ok(environments.iter().map(|id| (*id, Revision::new(7))).collect())
+            let head = |environment: &EnvironmentId| Head {
+                environment: *environment,
+                revision: Revision::new(7),
+                application_slug: Slug::node(),
+                slug: Slug::node(),
+            };
+            Ok(environments.iter().map(head).collect())
         }
 
         fn announce(&self, _: &[(EnvironmentId, Revision)]) {}
@@ -167,6 +175,10 @@ mod tests {
 
     fn environment(number: u128) -> EnvironmentId {
         EnvironmentId::new(Uuid::from_u128(number))
+    }
+
+    async fn revision(asked: tokio::task::JoinHandle<Result<Option<Arc<Head>>, StoreError>>) -> Revision {
+        asked.await.unwrap().unwrap().unwrap().revision
     }
 
     struct Scene {
@@ -188,7 +200,7 @@ mod tests {
         }
 
         /// Asks on a task of its own, and comes back when it waits.
-        async fn ask(&self, number: u128) -> tokio::task::JoinHandle<Result<Option<Revision>, StoreError>> {
+        async fn ask(&self, number: u128) -> tokio::task::JoinHandle<Result<Option<Arc<Head>>, StoreError>> {
             let (fence, store) = (Arc::clone(&self.fence), Arc::clone(&self.store));
             let task = tokio::spawn(async move { fence.head(store.as_ref(), environment(number)).await });
             tokio::task::yield_now().await;
@@ -210,9 +222,9 @@ mod tests {
         }
         assert_eq!(scene.queries(), 1);
         scene.store.gate.add_permits(2);
-        assert_eq!(first.await.unwrap().unwrap(), Some(Revision::new(7)));
+        assert_eq!(revision(first).await, Revision::new(7));
         for other in others {
-            assert_eq!(other.await.unwrap().unwrap(), Some(Revision::new(7)));
+            assert_eq!(revision(other).await, Revision::new(7));
         }
         assert_eq!(scene.queries(), 2, "a hundred questions, one query");
     }
@@ -242,6 +254,6 @@ mod tests {
         assert!(leader.await.unwrap_err().is_cancelled());
         scene.store.gate.add_permits(2);
         assert!(first.await.unwrap().is_ok());
-        assert_eq!(follower.await.unwrap().unwrap(), Some(Revision::new(7)));
+        assert_eq!(revision(follower).await, Revision::new(7));
     }
 }

@@ -1,26 +1,23 @@
 //! The decision indexes of this process: loaded on first use, moved forward by every commit, never behind an answer.
 
 mod fence;
+mod load;
 mod slot;
 
 use crate::AppError;
-use canopy_domain::access::AccessIndex;
-use canopy_domain::api_key::KeyRing;
-use canopy_domain::port::{EnvironmentChanges, News, Secrets, Store, StoreError};
+use canopy_domain::port::{EnvironmentChanges, Head, News, Secrets, Store, StoreError};
 use canopy_domain::{EnvironmentId, Revision, TenancyError, Tenant};
 use fence::Fence;
-use slot::{Progress, Slot};
+use load::Loader;
+use slot::Slot;
 
 pub use slot::EnvironmentState;
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
-/// How many revisions are read at once when an index catches up.
-const CATCH_UP_PAGE: u32 = 256;
-
 /// For so long the news of other processes may stay away before questions that rely on it are refused.
-const SILENCE: Duration = Duration::from_secs(5);
+pub(crate) const SILENCE: Duration = Duration::from_secs(5);
 
 /// How fresh an answer must be, where several processes share a store. With a store of one process both are the same.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -47,10 +44,9 @@ pub struct Census {
 pub struct Decisions {
     store: Arc<dyn Store>,
     slots: RwLock<HashMap<EnvironmentId, Arc<Slot>>>,
+    loader: Loader,
     fence: Fence,
     last_news: Mutex<Option<Instant>>,
-    /// Where things lie in an index depends on it, so that customers cannot choose keys that are all looked for in one place.
-    seed: u64,
 }
 
 impl core::fmt::Debug for Decisions {
@@ -68,43 +64,51 @@ impl Decisions {
         Self {
             store,
             slots: RwLock::default(),
+            loader: Loader::new(secrets),
             fence: Fence::default(),
             last_news: Mutex::default(),
-            seed: secrets
-                .bytes()
-                .first_chunk()
-                .map_or(0, |bytes| u64::from_le_bytes(*bytes)),
         }
     }
 
-    fn slot(&self, environment: EnvironmentId) -> Option<Arc<Slot>> {
-        self.slots
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .get(&environment)
-            .map(Arc::clone)
+    /// Keeps the memory that indexes take below this many bytes, by letting go of those that nobody has asked for longest.
+    /// What one index takes is taken, whatever the bound. There is none where this is not said.
+    pub fn bound_memory(&self, bytes: usize) {
+        self.loader.bound_memory(bytes);
     }
 
-    /// What is held in memory right now. An index that is being moved at this moment is left out.
+    fn known(&self, environment: EnvironmentId) -> Option<Arc<Slot>> {
+        let slots = self.slots.read().unwrap_or_else(PoisonError::into_inner);
+        slots.get(&environment).map(Arc::clone)
+    }
+
+    /// The slot of an environment that is asked about.
+    fn slot(&self, environment: EnvironmentId) -> Option<Arc<Slot>> {
+        let slot = self.known(environment)?;
+        slot.touch(self.loader.loads());
+        Some(slot)
+    }
+
+    fn slots(&self) -> Vec<(EnvironmentId, Arc<Slot>)> {
+        let slots = self.slots.read().unwrap_or_else(PoisonError::into_inner);
+        slots.iter().map(|(id, slot)| (*id, Arc::clone(slot))).collect()
+    }
+
+    /// What is held in memory right now, as of when it was last weighed.
     pub fn census(&self) -> Census {
-        let slots: Vec<Arc<Slot>> = {
-            let slots = self.slots.read().unwrap_or_else(PoisonError::into_inner);
-            slots.values().map(Arc::clone).collect()
-        };
-        slots
+        self.slots()
             .iter()
-            .filter_map(|slot| slot.size())
-            .fold(Census::default(), |sum, (bytes, revisions_behind)| Census {
+            .filter_map(|(_, slot)| Some((slot, slot.revision()?)))
+            .fold(Census::default(), |sum, (slot, revision)| Census {
                 indexes: sum.indexes + 1,
-                bytes: sum.bytes + bytes,
-                revisions_behind: sum.revisions_behind.max(revisions_behind),
+                bytes: sum.bytes + slot.bytes(),
+                revisions_behind: sum.revisions_behind.max(slot.floor().saturating_sub(revision.get())),
             })
     }
 
     /// Asks the state of an environment as it is known here, if it is: no older than any commit that this process has made or
     /// heard of, but perhaps older than those of others.
     pub(crate) fn peek<R>(&self, environment: EnvironmentId, ask: impl FnOnce(&EnvironmentState) -> R) -> Option<R> {
-        self.slot(environment)?.ask_now(ask)
+        self.slot(environment)?.ask(ask)
     }
 
     /// Asks the state of an environment if that takes no I/O: it is loaded and current, and what is asked for needs no
@@ -118,7 +122,39 @@ impl Decisions {
         if self.store.shared().is_some() && (consistency == Consistency::Strong || self.is_cut_off()) {
             return None;
         }
-        self.slot(environment)?.ask_now(ask)
+        self.slot(environment)?.ask(ask)
+    }
+
+    /// The head of an environment as of a moment after this call, where several processes share the store. What this process
+    /// knows of the environment is no older from then on.
+    ///
+    /// # Errors
+    /// [`AppError::Store`] when the store cannot be asked; not found when there is no such environment (any more).
+    pub(crate) async fn fence(&self, environment: EnvironmentId) -> Result<Option<Arc<Head>>, AppError> {
+        let Some(shared) = self.store.shared() else {
+            return Ok(None);
+        };
+        let reached = self.slot(environment).and_then(|slot| slot.revision());
+        let Some(head) = self.fence.head(shared, environment).await? else {
+            self.let_go(&[environment]);
+            return Err(TenancyError::NotFound(Tenant::Environment).into());
+        };
+        if let Some(slot) = self.known(environment) {
+            if reached.is_some_and(|reached| head.revision < reached) {
+                // Such as a database that was replaced by a copy which lacks its last commits.
+                tracing::warn!(%environment, head = %head.revision, "the store is behind what it said before");
+                slot.forget();
+            }
+            slot.raise_floor(head.revision);
+        }
+        Ok(Some(head))
+    }
+
+    fn slot_to_load(&self, environment: EnvironmentId) -> Arc<Slot> {
+        self.slot(environment).unwrap_or_else(|| {
+            let mut slots = self.slots.write().unwrap_or_else(PoisonError::into_inner);
+            Arc::clone(slots.entry(environment).or_default())
+        })
     }
 
     /// Asks the state of an environment, loading it or catching it up first where that is needed.
@@ -132,105 +168,105 @@ impl Decisions {
         consistency: Consistency,
         ask: impl FnOnce(&EnvironmentState) -> R + Send,
     ) -> Result<R, AppError> {
-        let slot = self.slot(environment).unwrap_or_else(|| {
-            let mut slots = self.slots.write().unwrap_or_else(PoisonError::into_inner);
-            Arc::clone(slots.entry(environment).or_default())
-        });
-        if let Some(shared) = self.store.shared() {
-            match consistency {
-                Consistency::Strong => {
-                    let Some(head) = self.fence.head(shared, environment).await? else {
-                        self.let_go(&[environment]);
-                        return Err(TenancyError::NotFound(Tenant::Environment).into());
-                    };
-                    slot.raise_floor(head);
-                }
-                Consistency::Eventual if self.is_cut_off() => {
-                    return Err(StoreError::Unavailable("the change feed is silent".into()).into());
-                }
-                Consistency::Eventual => {}
+        match consistency {
+            Consistency::Strong => {
+                self.fence(environment).await?;
             }
+            Consistency::Eventual if self.store.shared().is_some() && self.is_cut_off() => {
+                return Err(StoreError::Unavailable("the change feed is silent".into()).into());
+            }
+            Consistency::Eventual => {}
         }
+        self.ask_fenced(environment, ask).await
+    }
+
+    /// Asks the state of an environment as [`ask`](Self::ask) does, where a fence was asked before if there had to be one.
+    pub(crate) async fn ask_fenced<R>(
+        &self,
+        environment: EnvironmentId,
+        ask: impl FnOnce(&EnvironmentState) -> R + Send,
+    ) -> Result<R, AppError> {
+        let slot = self.slot_to_load(environment);
         let mut ask = Some(ask);
         // A commit may move the floor while the index catches up, so this repeats until an index is current. Each round
-        // reaches at least the revision that the floor had at its start.
+        // reaches at least the revision that the floor had at its start, or shows that the store has none so new.
         loop {
-            if let Some(answer) = slot.ask(|index| ask.take().map(|ask| ask(index))).await.flatten() {
+            if let Some(answer) = slot.ask(|state| ask.take().map(|ask| ask(state))).flatten() {
                 return Ok(answer);
             }
             let moving = slot.moving.lock().await;
-            let brought = self.bring_forward(environment, &slot).await;
+            let brought = self.loader.bring_forward(self.store.as_ref(), environment, &slot).await;
             drop(moving);
-            if let Err(AppError::Tenancy(TenancyError::NotFound(_))) = &brought {
-                self.slots
-                    .write()
-                    .unwrap_or_else(PoisonError::into_inner)
-                    .remove(&environment);
+            match &brought {
+                Ok(()) => self.make_room(Some(environment)),
+                Err(AppError::Tenancy(TenancyError::NotFound(_))) => {
+                    self.let_go(&[environment]);
+                }
+                Err(_) => {}
             }
             brought?;
         }
     }
 
-    /// Loads the index, or catches it up with the store. The caller holds the slot's `moving` lock.
-    async fn bring_forward(&self, environment: EnvironmentId, slot: &Slot) -> Result<(), AppError> {
-        loop {
-            match slot.progress().await {
-                Progress::Current => return Ok(()),
-                Progress::Absent => {
-                    let doubt = slot.doubt();
-                    let snapshot = self.store.read().await?.snapshot(environment).await?;
-                    let snapshot = snapshot.ok_or(TenancyError::NotFound(Tenant::Environment))?;
-                    let index = AccessIndex::build_seeded(&snapshot, self.seed)
-                        .map_err(|error| StoreError::Corrupt(format!("environment {environment}: {error}")))?;
-                    let keys = KeyRing::build(&snapshot.keys);
-                    slot.put(EnvironmentState { index, keys }, doubt).await;
-                    return Ok(());
-                }
-                Progress::Behind(revision) => {
-                    let mut tx = self.store.read().await?;
-                    let records = tx.changes_since(environment, revision, CATCH_UP_PAGE).await?;
-                    drop(tx);
-                    let mut fits = !records.is_empty();
-                    for (at, changes) in &records {
-                        fits = fits && slot.step(*at, changes).await;
-                    }
-                    if !fits {
-                        slot.forget();
-                    }
-                }
+    /// Lets go of what was not asked for longest, while there is too much; never of the environment that was just loaded.
+    /// Whoever is asking an index that goes began before it went, so what it answers is not too old.
+    fn make_room(&self, loaded: Option<EnvironmentId>) {
+        let mut slots = self.slots();
+        let mut bytes: usize = slots.iter().map(|(_, slot)| slot.bytes()).sum();
+        if bytes <= self.loader.bound() {
+            return;
+        }
+        slots.sort_by_key(|(_, slot)| slot.used());
+        let mut gone = Vec::new();
+        for (environment, slot) in &slots {
+            if bytes <= self.loader.bound() {
+                break;
+            }
+            if Some(*environment) != loaded && slot.bytes() > 0 {
+                bytes -= slot.bytes();
+                gone.push(*environment);
             }
         }
+        self.remove(&gone);
+    }
+
+    /// Lets go of what is held in memory for changes that have ceased to come, and keeps to the bound as indexes grow. A
+    /// process calls this every few seconds.
+    pub async fn tidy(&self) {
+        for (_, slot) in self.slots() {
+            slot.tidy().await;
+        }
+        self.make_room(None);
     }
 
     /// Moves indexes forward by a commit of this process. An environment that nobody asked about has none.
     ///
-    /// A slot is put in place before its snapshot is read, so a commit either finds it here or is in the snapshot. All
-    /// floors are raised first: whatever becomes of the steps, nothing older is answered.
+    /// A slot is put in place before its snapshot is read, so a commit either finds it here or is in the snapshot. Floors
+    /// are raised in any case: whatever becomes of the steps, nothing older is answered once the commit is. Until then the
+    /// state before it answers, so that nobody waits.
     pub(crate) async fn publish(&self, committed: &[(Revision, EnvironmentChanges)]) {
         let moves: Vec<_> = committed
             .iter()
-            .filter_map(|(revision, one)| Some((self.slot(one.environment)?, *revision, &one.changes)))
+            .filter_map(|(revision, one)| Some((self.known(one.environment)?, *revision, &one.changes)))
             .collect();
-        for (slot, revision, _) in &moves {
-            slot.raise_floor(*revision);
-        }
-        for (slot, revision, changes) in moves {
-            if !slot.step(revision, changes).await {
+        let raise = Raise(
+            moves
+                .iter()
+                .map(|(slot, revision, _)| (Arc::clone(slot), *revision))
+                .collect(),
+        );
+        for (slot, revision, changes) in &moves {
+            if !slot.step(*revision, changes).await {
                 // Behind by more than this commit, or being loaded: the next question brings it forward.
                 tracing::debug!(%revision, "index left behind its floor");
             }
         }
+        drop(raise);
     }
 
     /// Lets go of the indexes of environments that are gone. Whoever is about to ask one of them finds no environment.
     pub(crate) fn end(&self, gone: &[EnvironmentId]) {
-        let mut slots = self.slots.write().unwrap_or_else(PoisonError::into_inner);
-        let ended: Vec<_> = gone
-            .iter()
-            .filter_map(|environment| slots.remove(environment))
-            .collect();
-        drop(slots);
-        for slot in ended {
+        for slot in self.remove(gone) {
             slot.raise_floor(Revision::END);
         }
     }
@@ -238,13 +274,17 @@ impl Decisions {
     /// Lets go of the indexes of environments that others are said to have deleted. Whoever asks one of them next finds out
     /// from the store.
     fn let_go(&self, said_to_be_gone: &[EnvironmentId]) {
-        let mut slots = self.slots.write().unwrap_or_else(PoisonError::into_inner);
-        for slot in said_to_be_gone
-            .iter()
-            .filter_map(|environment| slots.remove(environment))
-        {
+        for slot in self.remove(said_to_be_gone) {
             slot.forget();
         }
+    }
+
+    fn remove(&self, environments: &[EnvironmentId]) -> Vec<Arc<Slot>> {
+        let mut slots = self.slots.write().unwrap_or_else(PoisonError::into_inner);
+        environments
+            .iter()
+            .filter_map(|environment| slots.remove(environment))
+            .collect()
     }
 
     /// Throws indexes away whose state is in doubt.
@@ -272,20 +312,17 @@ impl Decisions {
     /// # Errors
     /// [`AppError::Store`] when the store cannot be asked.
     pub async fn catch_up(&self) -> Result<(), AppError> {
-        let loaded: Vec<EnvironmentId> = {
-            let slots = self.slots.read().unwrap_or_else(PoisonError::into_inner);
-            slots.keys().copied().collect()
-        };
+        let loaded: Vec<EnvironmentId> = self.slots().into_iter().map(|(environment, _)| environment).collect();
         let Some(shared) = self.store.shared().filter(|_| !loaded.is_empty()) else {
             return Ok(());
         };
         let heads = shared.heads(&loaded).await?;
-        for (environment, revision) in &heads {
-            if let Some(slot) = self.slot(*environment) {
-                slot.raise_floor(*revision);
+        for head in &heads {
+            if let Some(slot) = self.known(head.environment) {
+                slot.raise_floor(head.revision);
             }
         }
-        let exist: HashSet<EnvironmentId> = heads.into_iter().map(|(environment, _)| environment).collect();
+        let exist: HashSet<EnvironmentId> = heads.into_iter().map(|head| head.environment).collect();
         let gone: Vec<EnvironmentId> = loaded.into_iter().filter(|one| !exist.contains(one)).collect();
         self.let_go(&gone);
         Ok(())
@@ -296,14 +333,13 @@ impl Decisions {
             News::Alive => {}
             // What was announced while the line was down is not known: every index is read again.
             News::Connected => {
-                let slots = self.slots.read().unwrap_or_else(PoisonError::into_inner);
-                slots.values().for_each(|slot| slot.forget());
+                self.slots().iter().for_each(|(_, slot)| slot.forget());
             }
             News::Revisions(revisions) => {
                 for (environment, revision) in revisions {
                     if revision == Revision::END {
                         self.let_go(&[environment]);
-                    } else if let Some(slot) = self.slot(environment) {
+                    } else if let Some(slot) = self.known(environment) {
                         slot.raise_floor(revision);
                     }
                 }
@@ -316,5 +352,16 @@ impl Decisions {
     fn is_cut_off(&self) -> bool {
         let last = self.last_news.lock().unwrap_or_else(PoisonError::into_inner);
         last.is_none_or(|last| last.elapsed() > SILENCE)
+    }
+}
+
+/// Raises floors when it is dropped.
+struct Raise(Vec<(Arc<Slot>, Revision)>);
+
+impl Drop for Raise {
+    fn drop(&mut self) {
+        for (slot, revision) in &self.0 {
+            slot.raise_floor(*revision);
+        }
     }
 }

@@ -2,6 +2,7 @@
 
 use super::{find_member, only_members};
 use crate::{App, AppError};
+use canopy_domain::port::TokenError;
 use canopy_domain::{AccountId, ApplicationPlace, Identity, IdentityError, IdentityId};
 
 /// The identity of the account.
@@ -15,6 +16,19 @@ pub async fn run(app: &App, account: AccountId, id: IdentityId) -> Result<Identi
         .identity(account, id)
         .await?
         .ok_or(IdentityError::NotFound)?)
+}
+
+/// The identity that calls.
+///
+/// # Errors
+/// [`TokenError::Invalid`] when it is not in the account any more; [`AppError::Store`].
+pub async fn myself(app: &App, account: AccountId, id: IdentityId) -> Result<Identity, AppError> {
+    Ok(app
+        .read()
+        .await?
+        .identity(account, id)
+        .await?
+        .ok_or(TokenError::Invalid)?)
 }
 
 /// The identity, if it is a member of the application, in whatever state.

@@ -68,7 +68,7 @@ async fn check(
     };
     let asker = Asker {
         caller,
-        environment: world.place.environment,
+        environment: &world.asked,
     };
     evaluate::run(app, asker, &question, None, consistency, |answer| {
         answer.decision.denial_reason()
@@ -367,7 +367,7 @@ async fn a_scoped_key_checks_what_its_scopes_allow_one_by_one_and_in_bulk() {
     }
     let asker = Asker {
         caller: &caller,
-        environment: world.place.environment,
+        environment: &world.asked,
     };
     let question = |permission| Question {
         identity: IdentityId::new(uuid::Uuid::nil()),

@@ -1,8 +1,8 @@
 //! Questions in which things have names: what is looked up, what is remembered, and what that means for who asks next.
 
 use crate::world::{World, person};
+use canopy_app::authzen::Entity;
 use canopy_app::authzen::evaluate::{self, Evaluation};
-use canopy_app::authzen::{Enquirer, Entity};
 use canopy_app::identity::bulk_create;
 use canopy_app::{App, BulkMode};
 use canopy_domain::access::DenialReason;
@@ -26,22 +26,15 @@ fn asked(subject: &str, resource: (&str, &str)) -> Option<Evaluation> {
 }
 
 impl World {
-    const fn enquirer(&self) -> Enquirer<'_> {
-        Enquirer {
-            caller: &self.call.caller,
-            place: &self.place,
-        }
-    }
-
     fn verdict_at_once(&self, item: &Option<Evaluation>) -> Option<Verdict> {
         let items = core::slice::from_ref(item);
-        let answered = evaluate::at_once(&self.app, self.enquirer(), items, Semantic::ExecuteAll);
+        let answered = evaluate::at_once(&self.app, self.asker(), items, Semantic::ExecuteAll);
         answered.map(|evaluated| evaluated.verdicts[0])
     }
 
     async fn verdict(&self, item: &Option<Evaluation>) -> Verdict {
         let items = core::slice::from_ref(item);
-        let answered = evaluate::run(&self.app, self.enquirer(), items, Semantic::ExecuteAll).await;
+        let answered = evaluate::run(&self.app, self.asker(), items, Semantic::ExecuteAll).await;
         answered.unwrap().verdicts[0]
     }
 

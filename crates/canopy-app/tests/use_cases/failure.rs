@@ -14,6 +14,7 @@ use canopy_domain::port::{Begun, Installation, ReadTx, RequestIdentity, Store, S
 use canopy_storage_memory::MemoryStore;
 use canopy_testkit::{CountingIds, CountingSecrets, FixedClock};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::sync::Semaphore;
 
 mockall::mock! {
@@ -144,15 +145,38 @@ async fn after_a_commit_whose_answer_was_lost_the_next_check_sees_what_took_plac
 }
 
 /// Hands out readers whose state is that of their opening, but holds them back until a gate opens.
-struct Gated {
+pub struct Gated {
     real: MemoryStore,
-    gate: Semaphore,
+    pub gate: Semaphore,
+    /// How many came to the gate.
+    pub opened: AtomicUsize,
+}
+
+impl Gated {
+    pub fn new(real: MemoryStore) -> Arc<Self> {
+        Arc::new(Self {
+            real,
+            gate: Semaphore::new(0),
+            opened: 0.into(),
+        })
+    }
+
+    /// A service on it.
+    pub fn app(self: &Arc<Self>, world: &World) -> App {
+        App::new(
+            Arc::clone(self) as Arc<dyn Store>,
+            Arc::new(world.clock.clone()),
+            Arc::new(CountingIds::series(9)),
+            CountingSecrets::default(),
+        )
+    }
 }
 
 #[async_trait]
 impl Store for Gated {
     async fn read(&self) -> Result<Box<dyn ReadTx>, StoreError> {
         let tx = self.real.read().await;
+        self.opened.fetch_add(1, Ordering::SeqCst);
         self.gate.acquire().await.unwrap().forget();
         tx
     }
@@ -193,18 +217,10 @@ async fn a_snapshot_from_before_a_lost_answer_is_not_used_after_it() {
     let world = World::on(Arc::new(real.clone())).await;
     let (viewer, _) = world.bootstrap().await;
     let ada = world.members(&["ada"]).await[0];
-    let gated = Arc::new(Gated {
-        real: real.clone(),
-        gate: Semaphore::new(0),
-    });
-    let app = App::new(
-        Arc::clone(&gated) as Arc<dyn Store>,
-        Arc::new(world.clock.clone()),
-        Arc::new(CountingIds::series(9)),
-        CountingSecrets::default(),
-    );
+    let gated = Gated::new(real.clone());
+    let app = gated.app(&world);
     let asked = tokio::spawn({
-        let (app, environment) = (app.clone(), world.place.environment);
+        let (app, environment) = (app.clone(), world.asked.clone());
         async move {
             let question = Question {
                 identity: ada,
@@ -215,7 +231,7 @@ async fn a_snapshot_from_before_a_lost_answer_is_not_used_after_it() {
             let caller = crate::world::operator().caller;
             let asker = Asker {
                 caller: &caller,
-                environment,
+                environment: &environment,
             };
             evaluate::run(&app, asker, &question, None, Consistency::Strong, allowed)
                 .await

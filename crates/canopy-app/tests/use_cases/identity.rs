@@ -70,15 +70,17 @@ async fn a_member_is_one_in_every_environment_of_the_application_and_in_later_on
         .await
         .unwrap()
     {
+        let place = EnvironmentPlace {
+            environment: environment.id,
+            ..world.place
+        };
         let there = World {
             app: world.app.clone(),
             store: world.store.clone(),
             clock: world.clock.clone(),
             call: world.call.clone(),
-            place: EnvironmentPlace {
-                environment: environment.id,
-                ..world.place
-            },
+            place,
+            asked: place.into(),
             root: world.root,
         };
         let denial = there.denial(ada, "role.read", Scope::AppWide).await;

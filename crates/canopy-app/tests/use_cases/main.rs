@@ -19,6 +19,12 @@ mod identity;
 #[cfg(test)]
 mod membership;
 #[cfg(test)]
+mod memory;
+#[cfg(test)]
+mod names;
+#[cfg(test)]
+mod questions;
+#[cfg(test)]
 mod role;
 #[cfg(test)]
 mod scope;

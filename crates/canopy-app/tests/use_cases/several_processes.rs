@@ -9,22 +9,25 @@ use canopy_domain::access::{Question, Scope};
 use canopy_domain::api_key::KeyUse;
 use canopy_domain::audit::AuditEvent;
 use canopy_domain::port::{
-    Begun, Installation, News, ReadTx, RequestIdentity, SharedStore, Store, StoreError, WriteScope, WriteTx,
+    Begun, Head, Installation, News, ReadTx, RequestIdentity, SharedStore, Store, StoreError, WriteScope, WriteTx,
 };
-use canopy_domain::tenancy::change::TenantPatch;
 use canopy_domain::{EnvironmentId, IdentityId, Revision, TenancyError, Tenant, Timestamp};
 use canopy_storage_memory::MemoryStore;
 use canopy_testkit::{CountingIds, CountingSecrets};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use tokio::sync::broadcast;
 
 /// The in-memory store, shared: announcements go by a channel, and the line can be cut.
 pub struct Shared {
     store: MemoryStore,
-    news: broadcast::Sender<News>,
-    is_deaf: AtomicBool,
+    pub news: broadcast::Sender<News>,
+    pub is_deaf: AtomicBool,
     pub is_unreachable: AtomicBool,
+    /// How many units of work that read were opened.
+    pub reads: AtomicUsize,
+    /// By how much the heads that are told are too low, as those of a database that lost commits.
+    pub lost: AtomicU64,
 }
 
 impl Shared {
@@ -35,6 +38,8 @@ impl Shared {
             news,
             is_deaf: false.into(),
             is_unreachable: false.into(),
+            reads: 0.into(),
+            lost: 0.into(),
         })
     }
 
@@ -51,6 +56,7 @@ impl Shared {
 impl Store for Shared {
     async fn read(&self) -> Result<Box<dyn ReadTx>, StoreError> {
         self.reach()?;
+        self.reads.fetch_add(1, Ordering::SeqCst);
         self.store.read().await
     }
 
@@ -93,16 +99,22 @@ impl Store for Shared {
 
 #[async_trait]
 impl SharedStore for Shared {
-    async fn heads(&self, environments: &[EnvironmentId]) -> Result<Vec<(EnvironmentId, Revision)>, StoreError> {
+    async fn heads(&self, environments: &[EnvironmentId]) -> Result<Vec<Head>, StoreError> {
         self.reach()?;
         let mut tx = self.store.read().await?;
         let mut heads = Vec::new();
-        for environment in environments {
-            heads.extend(
-                tx.revision(*environment)
-                    .await?
-                    .map(|revision| (*environment, revision)),
-            );
+        for id in environments {
+            let Some(environment) = tx.environment(*id).await? else {
+                continue;
+            };
+            let application = tx.application(environment.application_id).await?;
+            let revision = tx.revision(*id).await?.expect("the revision of an environment");
+            heads.push(Head {
+                environment: *id,
+                revision: Revision::new(revision.get() - self.lost.load(Ordering::SeqCst)),
+                application_slug: application.expect("the application of an environment").slug,
+                slug: environment.slug,
+            });
         }
         Ok(heads)
     }
@@ -136,7 +148,12 @@ pub fn second(world: &World) -> App {
     )
 }
 
-async fn may_read(app: &App, world: &World, identity: IdentityId, consistency: Consistency) -> Result<bool, AppError> {
+pub async fn may_read(
+    app: &App,
+    world: &World,
+    identity: IdentityId,
+    consistency: Consistency,
+) -> Result<bool, AppError> {
     let question = Question {
         identity,
         permission: "note.read",
@@ -287,7 +304,7 @@ async fn without_the_store_a_strong_check_is_refused_rather_than_stale() {
 }
 
 /// A second process that follows the news of the store, and somebody who may read.
-async fn followed(shared: &Arc<Shared>) -> (World, App, IdentityId, tokio::task::JoinHandle<Result<(), AppError>>) {
+pub async fn followed(shared: &Arc<Shared>) -> (World, App, IdentityId, tokio::task::JoinHandle<Result<(), AppError>>) {
     let world = World::on(Arc::clone(shared) as Arc<dyn Store>).await;
     let (viewer, _) = world.bootstrap().await;
     let other = second(&world);
@@ -351,22 +368,36 @@ async fn a_deletion_of_which_no_news_came_is_found_out() {
     follower.abort();
 }
 
+/// Nobody could answer, if it were waited for.
 #[tokio::test]
-async fn no_process_follows_a_slug_that_another_one_changed() {
-    let world = World::on(Shared::new()).await;
-    let other = second(&world);
-    let find = |text: &'static str| {
-        let (app, caller) = (&other, &world.call.caller);
-        async move { canopy_app::scope::environment(app, caller, ("acme", "default", text)).await }
-    };
-    assert_eq!(find("development").await.unwrap(), world.place);
-    let renamed = TenantPatch {
-        name: None,
-        slug: Some(crate::world::slug("staging")),
-    };
-    canopy_app::tenancy::change_environment::run(&world.app, &world.call, &world.place, &renamed)
-        .await
+async fn a_revision_that_nobody_committed_is_not_waited_for() {
+    let shared = Shared::new();
+    let (world, other, ada, follower) = followed(&shared).await;
+    assert!(may_read(&other, &world, ada, Consistency::Eventual).await.unwrap());
+    let far = Revision::new(1_000_000);
+    let before = shared.reads.load(Ordering::SeqCst);
+    shared
+        .news
+        .send(News::Revisions(vec![(world.place.environment, far)]))
         .unwrap();
-    assert!(find("development").await.is_err());
-    assert_eq!(find("staging").await.unwrap(), world.place);
+    while shared.reads.load(Ordering::SeqCst) == before {
+        tokio::task::yield_now().await;
+        assert!(may_read(&other, &world, ada, Consistency::Eventual).await.unwrap());
+    }
+    assert!(may_read(&other, &world, ada, Consistency::Strong).await.unwrap());
+    follower.abort();
+}
+
+#[tokio::test]
+async fn an_index_that_is_ahead_of_the_store_is_read_again() {
+    let shared = Shared::new();
+    let (world, other, ada, follower) = followed(&shared).await;
+    assert!(may_read(&other, &world, ada, Consistency::Strong).await.unwrap());
+    let before = shared.reads.load(Ordering::SeqCst);
+    assert!(may_read(&other, &world, ada, Consistency::Strong).await.unwrap());
+    assert_eq!(shared.reads.load(Ordering::SeqCst), before, "nothing but the fence");
+    shared.lost.store(1, Ordering::SeqCst);
+    assert!(may_read(&other, &world, ada, Consistency::Strong).await.unwrap());
+    assert!(shared.reads.load(Ordering::SeqCst) > before);
+    follower.abort();
 }

@@ -4,6 +4,7 @@ use canopy_app::access::{Asker, evaluate};
 use canopy_app::assignment;
 use canopy_app::decisions::Consistency;
 use canopy_app::identity;
+use canopy_app::scope::AskedEnvironment;
 use canopy_app::setup;
 use canopy_app::tenancy::{self, NewTenant};
 use canopy_app::{App, AppError, BulkMode, Call, Caller};
@@ -28,6 +29,8 @@ pub struct World {
     pub clock: FixedClock,
     pub call: Call,
     pub place: EnvironmentPlace,
+    /// The same, to ask about.
+    pub asked: AskedEnvironment,
     pub root: NodeId,
 }
 
@@ -94,6 +97,7 @@ impl World {
             clock,
             call,
             place,
+            asked: place.into(),
             root,
         }
     }
@@ -110,6 +114,7 @@ impl World {
             clock: self.clock.clone(),
             call: self.call.clone(),
             place,
+            asked: place.into(),
             root,
         }
     }
@@ -189,7 +194,7 @@ impl World {
     pub const fn asker(&self) -> Asker<'_> {
         Asker {
             caller: &self.call.caller,
-            environment: self.place.environment,
+            environment: &self.asked,
         }
     }
 

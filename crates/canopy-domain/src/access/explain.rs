@@ -32,7 +32,9 @@ pub struct BearingGrant<'a> {
     pub role: RoleId,
     /// That role's name.
     pub role_name: &'a RoleName,
-    /// The nodes from the root to the one that it is made at, which is the last.
+    /// The node that it is made at.
+    pub node: NodeId,
+    /// The nodes from the root to that one, which is the last.
     pub path: Vec<NodeId>,
     /// When it holds.
     pub window: Window,
@@ -136,6 +138,7 @@ impl AccessIndex {
             id,
             role,
             role_name,
+            node: self.tree.id(row.node())?,
             path: self.tree.path_from_root(row.node()),
             window,
             status,

@@ -2,11 +2,12 @@
 
 use super::catalog::Catalog;
 use super::hash::Seed;
+use super::holder::Holder;
 use super::holdings::Holdings;
 use super::node_types::NodeTypes;
 use super::tree::Tree;
-use super::{Change, GrantFact, IndexError, NodeFact, Snapshot};
-use crate::{AssignmentId, EnvironmentId, NodeId, NodeType, Revision};
+use super::{Change, DenialReason, GrantFact, IndexError, NodeFact, Snapshot};
+use crate::{AssignmentId, EnvironmentId, IdentityId, NodeId, NodeType, Revision};
 
 /// Everything that decisions in one environment rest on, laid out for answering.
 ///
@@ -159,6 +160,12 @@ impl AccessIndex {
     fn uncount(&mut self, role: u32, node: u32) {
         self.catalog.count_grant(role, -1);
         self.tree.count_grant(node, -1);
+    }
+
+    /// Whether the identity is or was a member of the application, as far as decisions know.
+    pub fn knows(&self, identity: IdentityId) -> bool {
+        let standing = self.holdings.find(identity).map(Holder::standing);
+        standing.is_some_and(|standing| standing != Some(DenialReason::IdentityNotFound))
     }
 
     /// The environment that it holds.

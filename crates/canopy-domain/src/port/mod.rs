@@ -18,7 +18,7 @@ pub use idempotency::{Begun, KeptAnswer, RequestIdentity, RunningClaim, RunningR
 pub use installation::{Installation, SigningKey};
 pub use reader::ReadTx;
 pub use secret::Secrets;
-pub use shared::{News, SharedStore};
+pub use shared::{Head, News, SharedStore};
 pub use store::{CommitRecord, EnvironmentChanges, Store, StoreError, Unique, WriteScope};
 pub use token::{PrincipalKind, TokenClaims, TokenError, TokenVerifier};
 pub use writer::WriteTx;

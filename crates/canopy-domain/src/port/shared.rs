@@ -1,8 +1,21 @@
 //! What a store offers when several processes write to it.
 
 use super::StoreError;
-use crate::{EnvironmentId, Revision};
+use crate::{EnvironmentId, Revision, Slug};
 use async_trait::async_trait;
+
+/// How far an environment has come, and by which names it is found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Head {
+    /// The environment.
+    pub environment: EnvironmentId,
+    /// Its newest committed revision.
+    pub revision: Revision,
+    /// The slug of its application. That of its account never changes.
+    pub application_slug: Slug,
+    /// Its own slug.
+    pub slug: Slug,
+}
 
 /// News of a store that several processes share.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,12 +31,12 @@ pub enum News {
 /// A store that other processes may write to as well, so that a process cannot know by itself what is newest.
 #[async_trait]
 pub trait SharedStore: Send + Sync {
-    /// The newest committed revision of each of these environments that exists: one small query, answered from no older
-    /// state than the moment of the call.
+    /// The head of each of these environments that exists: one small query, answered from no older state than the moment of
+    /// the call.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`] or [`StoreError::Busy`] when that cannot be had.
-    async fn heads(&self, environments: &[EnvironmentId]) -> Result<Vec<(EnvironmentId, Revision)>, StoreError>;
+    async fn heads(&self, environments: &[EnvironmentId]) -> Result<Vec<Head>, StoreError>;
 
     /// Tells every process that listens of revisions that were committed, and of environments that are gone
     /// ([`Revision::END`]). A hint, sent in the background: it may be lost,

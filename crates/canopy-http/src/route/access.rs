@@ -1,6 +1,8 @@
 //! Questions: may this identity do this there?
 
 pub(super) mod decision;
+mod explanation;
+mod reverse;
 
 use crate::answer::Judged;
 use crate::error_code::ErrorCode as E;
@@ -9,11 +11,13 @@ use crate::operation::Operation;
 use crate::problem::Problem;
 use crate::request::Request;
 use crate::wire::{Batch, Components, Faults, Json, Name, Place, WireValue, request_body, request_query};
-use canopy_app::access::{Asker, effective, evaluate, evaluate_many};
+use canopy_app::access::{Asker, effective, evaluate, evaluate_many, explain};
 use canopy_app::decisions::Consistency;
+use canopy_app::scope::AskedEnvironment;
 use canopy_domain::access::{Question, Scope};
-use canopy_domain::{EnvironmentPlace, IdentityId, NodeId, Timestamp};
+use canopy_domain::{IdentityId, NodeId, Timestamp};
 use decision::{AllDecisions, DecisionBody, KeysBody, ScopeWord, note_misfit, scope_of};
+use explanation::ExplanationBody;
 use utoipa::openapi::{RefOr, Schema};
 
 const TAG: &str = "Evaluation";
@@ -30,6 +34,14 @@ pub(super) fn operations() -> Vec<Operation> {
             .needs_check()
             .fails(&[E::EnvironmentNotFound])
             .by(evaluate_many),
+        Operation::post("/permissions/explain", "explain")
+            .says(
+                TAG,
+                "Answer a question with all assignments that grant it, and the near misses with what each falls short by.",
+            )
+            .needs_check()
+            .fails(&[E::EnvironmentNotFound])
+            .by(explain),
         Operation::get("/identities/{identityId}/permissions", "listIdentityPermissions")
             .says(
                 TAG,
@@ -38,6 +50,22 @@ pub(super) fn operations() -> Vec<Operation> {
             .needs("access.evaluate")
             .fails(&[E::EnvironmentNotFound])
             .by(list_held),
+        Operation::get("/identities/{identityId}/nodes", reverse::NODES)
+            .says(
+                TAG,
+                "List the nodes at which an identity holds a permission, by id; none for who or what is unknown.",
+            )
+            .needs_check()
+            .fails(&[E::EnvironmentNotFound])
+            .by(reverse::list_nodes),
+        Operation::get("/nodes/{nodeId}/who-can", reverse::WHO_CAN)
+            .says(
+                TAG,
+                "List the identities that hold a permission at a node, by id; none for what is unknown.",
+            )
+            .needs_check()
+            .fails(&[E::EnvironmentNotFound])
+            .by(reverse::list_holders),
     ]
 }
 
@@ -173,28 +201,27 @@ impl Asked {
 }
 
 async fn evaluate(
-    request: Request<EnvironmentPlace, (), (), Body<Asked>>,
+    request: Request<AskedEnvironment, (), (), Body<Asked>>,
 ) -> Result<Judged<DecisionBody<'static>>, Problem> {
     let (Body(asked), request) = request.take_body();
-    let place = request.scope;
-    answer(request, place, asked).await
+    let environment = request.scope.clone();
+    answer(request, environment, asked).await
 }
 
 /// Answers a question about an environment: at once where that can be, else on the shared runtime.
 pub(super) async fn answer<S>(
     request: Request<S>,
-    place: EnvironmentPlace,
+    environment: AskedEnvironment,
     asked: Asked,
 ) -> Result<Judged<DecisionBody<'static>>, Problem> {
     let Asked { item, at, consistency } = asked;
-    let environment = place.environment;
     let show = |item: &AskedItem, found: &evaluate::Evaluation<'_>| {
         let body = DecisionBody::new(&item.question(), found.decision, &found.granting_roles);
         Judged::new(&body, found.revision)
     };
     let at_once = evaluate::at_once(
         request.app(),
-        request.asker(environment),
+        request.asker(&environment),
         &item.question(),
         at,
         consistency,
@@ -207,7 +234,10 @@ pub(super) async fn answer<S>(
         let caller = &call.caller;
         evaluate::run(
             &app,
-            Asker { caller, environment },
+            Asker {
+                caller,
+                environment: &environment,
+            },
             &item.question(),
             at,
             consistency,
@@ -218,8 +248,28 @@ pub(super) async fn answer<S>(
     waiting.await
 }
 
+async fn explain(
+    request: Request<AskedEnvironment, (), (), Body<Asked>>,
+) -> Result<Judged<ExplanationBody<'static>>, Problem> {
+    let (Body(asked), request) = request.take_body();
+    let Asked { item, at, consistency } = asked;
+    let environment = request.scope.clone();
+    let waiting = request.ask(move |app, call| async move {
+        let question = item.question();
+        let asker = Asker {
+            caller: &call.caller,
+            environment: &environment,
+        };
+        explain::run(&app, asker, &question, at, consistency, |explanation, revision| {
+            Judged::new(&ExplanationBody::new(&question, explanation), revision)
+        })
+        .await
+    });
+    waiting.await
+}
+
 async fn evaluate_many(
-    request: Request<EnvironmentPlace, (), (), Body<EvaluateMany>>,
+    request: Request<AskedEnvironment, (), (), Body<EvaluateMany>>,
 ) -> Result<Judged<AllDecisions>, Problem> {
     let (Body(body), request) = request.take_body();
     let EvaluateMany {
@@ -227,9 +277,9 @@ async fn evaluate_many(
         at,
         consistency,
     } = body;
-    let environment = request.scope.environment;
+    let environment = request.scope.clone();
     let questions: Vec<Question<'_>> = items.iter().map(AskedItem::question).collect();
-    let asker = request.asker(environment);
+    let asker = request.asker(&environment);
     let at_once = evaluate_many::at_once(request.app(), asker, &questions, at, consistency, AllDecisions::write);
     if let Some(answer) = at_once {
         return Ok(answer);
@@ -238,7 +288,7 @@ async fn evaluate_many(
     let waiting = request.ask(move |app, call| async move {
         let asker = Asker {
             caller: &call.caller,
-            environment,
+            environment: &environment,
         };
         let questions: Vec<Question<'_>> = items.iter().map(AskedItem::question).collect();
         evaluate_many::run(&app, asker, &questions, at, consistency, AllDecisions::write).await
@@ -247,24 +297,23 @@ async fn evaluate_many(
 }
 
 async fn list_held(
-    request: Request<EnvironmentPlace, IdentityId, ListHeld>,
+    request: Request<AskedEnvironment, IdentityId, ListHeld>,
 ) -> Result<Judged<KeysBody<'static>>, Problem> {
-    let (place, identity, node) = (request.scope, request.id, request.query.node_id);
-    held(&request, place, identity, node).await
+    let (environment, identity, node) = (request.scope.clone(), request.id, request.query.node_id);
+    held(&request, environment, identity, node).await
 }
 
 /// The keys that an identity holds.
 pub(super) async fn held<S, P, Q>(
     request: &Request<S, P, Q>,
-    place: EnvironmentPlace,
+    environment: AskedEnvironment,
     identity: IdentityId,
     node: Option<NodeId>,
 ) -> Result<Judged<KeysBody<'static>>, Problem> {
-    let environment = place.environment;
     let asked = request.ask(move |app, call| async move {
         let asker = Asker {
             caller: &call.caller,
-            environment,
+            environment: &environment,
         };
         effective::run(&app, asker, identity, node).await
     });

@@ -9,9 +9,10 @@ use crate::operation::Operation;
 use crate::problem::Problem;
 use crate::request::Request;
 use crate::wire::{Components, Each, Faults, Json, Place, Text, WireText, WireValue, not_one_of, request_body, words};
+use canopy_app::access::Asker;
+use canopy_app::authzen::Entity;
 use canopy_app::authzen::evaluate::{self, Evaluated, Evaluation};
-use canopy_app::authzen::{Enquirer, Entity};
-use canopy_domain::EnvironmentPlace;
+use canopy_app::scope::AskedEnvironment;
 use canopy_domain::authzen::{Semantic, Verdict};
 use serde::{Serialize, Serializer};
 use std::borrow::Cow;
@@ -316,20 +317,20 @@ enum DecisionsBody<'a> {
 
 /// Answers at once where that can be, else on the shared runtime.
 async fn judge(
-    request: &Request<EnvironmentPlace>,
+    request: &Request<AskedEnvironment>,
     items: Vec<Option<Evaluation>>,
     semantic: Semantic,
 ) -> Result<Evaluated, Problem> {
-    let place = request.scope;
-    if let Some(evaluated) = evaluate::at_once(request.app(), request.enquirer(&place), &items, semantic) {
+    let environment = request.scope.clone();
+    if let Some(evaluated) = evaluate::at_once(request.app(), request.asker(&environment), &items, semantic) {
         return Ok(evaluated);
     }
     let waiting = request.ask(move |app, call| async move {
-        let enquirer = Enquirer {
+        let asker = Asker {
             caller: &call.caller,
-            place: &place,
+            environment: &environment,
         };
-        evaluate::run(&app, enquirer, &items, semantic).await
+        evaluate::run(&app, asker, &items, semantic).await
     });
     waiting.await
 }
@@ -341,7 +342,7 @@ fn alone(evaluated: &Evaluated) -> Result<DecisionBody<'static>, Problem> {
 }
 
 async fn evaluate_one(
-    request: Request<EnvironmentPlace, (), (), Body<AccessEvaluation>>,
+    request: Request<AskedEnvironment, (), (), Body<AccessEvaluation>>,
 ) -> Result<Judged<DecisionBody<'static>>, Problem> {
     let (Body(body), request) = request.take_body();
     let evaluated = judge(&request, vec![Some(body.into())], Semantic::ExecuteAll).await?;
@@ -349,7 +350,7 @@ async fn evaluate_one(
 }
 
 async fn evaluate_all(
-    request: Request<EnvironmentPlace, (), (), Body<Asked>>,
+    request: Request<AskedEnvironment, (), (), Body<Asked>>,
 ) -> Result<Judged<DecisionsBody<'static>>, Problem> {
     let (Body(asked), request) = request.take_body();
     let (asked, semantic) = match asked {

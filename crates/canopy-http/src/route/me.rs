@@ -23,7 +23,6 @@ pub(super) fn operations() -> Vec<Operation> {
         Operation::get("/me", "getMyself")
             .says(TAG, "Get the identity of the token.")
             .for_identities()
-            .fails(&[E::IdentityNotFound])
             .by(get_me),
         Operation::get("/me/permissions", "listMyPermissions")
             .says(
@@ -87,7 +86,7 @@ impl WireValue for AskedOfMe {
 async fn get_me(request: Request<Myself>) -> Result<Found<IdentityBody>, Problem> {
     let Myself { place, identity } = request.scope;
     let found = request
-        .run(move |app, _| async move { get::run(&app, place.account, identity).await })
+        .run(move |app, _| async move { get::myself(&app, place.account, identity).await })
         .await?;
     Ok(Found(IdentityBody::of(found)))
 }
@@ -95,7 +94,7 @@ async fn get_me(request: Request<Myself>) -> Result<Found<IdentityBody>, Problem
 async fn list_mine(request: Request<Myself, (), ListHeld>) -> Result<Judged<KeysBody<'static>>, Problem> {
     let Myself { place, identity } = request.scope;
     let node = request.query.node_id;
-    held(&request, place, identity, node).await
+    held(&request, place.into(), identity, node).await
 }
 
 async fn evaluate_me(
@@ -104,5 +103,5 @@ async fn evaluate_me(
     let (Body(mine), request) = request.take_body();
     let Myself { place, identity } = request.scope;
     let asked = Asked::new(identity, mine.permission, mine.scope).on(mine.at, mine.consistency);
-    answer(request, place, asked).await
+    answer(request, place.into(), asked).await
 }

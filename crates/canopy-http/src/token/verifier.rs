@@ -55,6 +55,8 @@ impl JwtVerifier {
                 && jsonwebtoken::crypto::verify(signature, message.as_bytes(), &key.key, key.algorithm)
                     .is_ok_and(|good| good)
         };
+        // Shared keys may be many, and each has a name: only the one that is named is tried.
+        let shared = shared.iter().filter(|_| header.kid.is_some());
         let key = self.keys.iter().chain(shared).find(signed).ok_or_else(invalid)?;
         let payload = URL_SAFE_NO_PAD.decode(payload).map_err(|_| invalid())?;
         let claims: Claims = serde_json::from_slice(&payload).map_err(|_| invalid())?;

@@ -18,6 +18,7 @@ pub(crate) use query::{
 pub(crate) use schema::{Components, anything, array, described, words};
 pub(crate) use show::{
     Instant, ShownAccessType, ShownActorType, ShownAuditCategory, ShownAuditOutcome, ShownAuditSeverity,
-    ShownMembership, ShownModel, ShownNodeStatus, ShownReason, ShownSource, ShownStatus, object, object_text,
+    ShownMembership, ShownModel, ShownNodeStatus, ShownReason, ShownShortfall, ShownSource, ShownStatus, object,
+    object_text,
 };
 pub(crate) use value::{Batch, Each, Name, Text, Whole, WireText, WireValue, key_segments, not_one_of};

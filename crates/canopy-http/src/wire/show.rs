@@ -1,7 +1,7 @@
 //! How domain values look in answers.
 
 use super::schema::words;
-use canopy_domain::access::DenialReason;
+use canopy_domain::access::{DenialReason, Shortfall};
 use canopy_domain::audit::{ActorType, AuditCategory, AuditOutcome, AuditSeverity};
 use canopy_domain::{
     AccessModel, AccessType, AssignmentStatus, JsonObject, MembershipStatus, NodeStatus, PermissionSource, Timestamp,
@@ -104,4 +104,6 @@ answer_words! {
     ShownAccessType = AccessType, "AccessType";
     /// Why not.
     ShownReason = DenialReason, "DenialReason";
+    /// Why one assignment does not grant it.
+    ShownShortfall = Shortfall, "Shortfall";
 }

@@ -320,6 +320,23 @@ fn public_keys_are_read_from_pem() {
     assert!(!format!("{signer:?}").contains("7, 7"));
 }
 
+/// Many processes share their keys, and none of them is tried that is not named.
+#[test]
+fn a_token_names_the_shared_key_that_it_is_signed_with() {
+    let at = Timestamp::parse(NOW).unwrap();
+    let pem = include_bytes!("keys/ed25519.pem");
+    let public = include_bytes!("keys/ed25519.pub.pem");
+    let shared = VerificationKey::from_public_pem(public).unwrap();
+    let shared = shared.vouching_for(PrincipalKind::ALL);
+    let key = EncodingKey::from_ed_pem(pem).unwrap();
+    let nameless = jsonwebtoken::encode(&Header::new(Algorithm::EdDSA), &good(), &key).unwrap();
+    let verifier = JwtVerifier::new(parties(), vec![shared.clone()]).unwrap();
+    assert!(verifier.verify(&nameless, at).is_ok());
+    let verifier = JwtVerifier::new(parties(), vec![]).unwrap();
+    verifier.share(vec![shared]);
+    assert_eq!(verifier.verify(&nameless, at), Err(TokenError::Invalid));
+}
+
 #[test]
 fn tokens_of_a_shared_key_end_with_it() {
     let [own, other] = [1, 2].map(|seed| TokenSigner::from_seed([seed; 32], parties()).unwrap());

@@ -132,6 +132,7 @@ impl Service<'_> {
         let clock = Arc::new(SystemClock);
         let ids = Arc::new(UuidV7Ids::new(clock.clone()));
         let app = App::new(self.store.clone(), clock, ids, OsSecrets);
+        app.decisions().bound_memory(index_memory(self.config));
         let verifier = verifier(&self.config.tokens, self.signer)?;
         let (verifier, keys): (Arc<dyn TokenVerifier>, _) = if self.options.is_some() {
             let keys = Arc::new(SharedKeys::new(verifier, self.store.clone()));
@@ -228,8 +229,9 @@ impl Service<'_> {
         say(&self.ready_text(app, &local, guide)?).map_err(system("write to standard output"))?;
         match keys {
             // Nobody else writes to the store.
-            None => std::future::pending().await,
+            None => match tidy(app).await {},
             Some(keys) => tokio::select! {
+                never = tidy(app) => match never {},
                 never = follow(app) => match never {},
                 never = catch_up(app) => match never {},
                 never = keys.keep_fresh() => match never {},
@@ -270,6 +272,23 @@ async fn follow(app: &App) -> Infallible {
             tracing::warn!(%error, "the line that tells of other instances' changes broke");
         }
         backoff.wait().await;
+    }
+}
+
+/// How many bytes indexes may take.
+fn index_memory(config: &Config) -> usize {
+    const MIB: usize = 1024 * 1024;
+    let mib = usize::try_from(config.index_memory_mib.get()).unwrap_or(usize::MAX);
+    mib.saturating_mul(MIB)
+}
+
+/// How often it is looked what memory can be let go of.
+const TIDY_INTERVAL: Duration = Duration::from_secs(5);
+
+async fn tidy(app: &App) -> Infallible {
+    loop {
+        tokio::time::sleep(TIDY_INTERVAL).await;
+        app.decisions().tidy().await;
     }
 }
 

@@ -70,6 +70,9 @@ keys! {
         "How long a write waits for another write of the same environment before it is answered 503.";
     PostgresStatementTimeout = "postgres.statement_timeout", "CANOPY_POSTGRES_STATEMENT_TIMEOUT", "\"30s\"",
         "How long PostgreSQL may work at one statement before the call is answered 503.";
+    IndexMemoryMib = "index.memory_mib", "CANOPY_INDEX_MEMORY_MIB", "1024",
+        "How many MiB the indexes of environments may take that answer checks. When they take more, those go that nobody \
+         asked for longest; the next check there reads its environment again.";
     LimitFailedAuthentications = "limit.failed_authentications", "CANOPY_LIMIT_FAILED_AUTHENTICATIONS", "600",
         "How many refused credentials a client address (of IPv6, a /64 network) has each minute before further ones are \
          answered 429. Valid credentials are never refused for them.";

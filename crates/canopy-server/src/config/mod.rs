@@ -35,6 +35,8 @@ pub struct Config {
     pub data_dir: PathBuf,
     /// The store.
     pub database: DatabaseConfig,
+    /// How many MiB indexes may take.
+    pub index_memory_mib: NonZeroU32,
     /// Limits on callers.
     pub limits: LimitConfig,
     /// Access tokens.
@@ -255,9 +257,8 @@ fn read(reader: &mut Reader) -> Result<Config, String> {
     let url = reader.text(Key::DatabaseUrl, DatabaseUrl::parse);
     let synchronous = reader.text(Key::SqliteSynchronous, Synchronous::parse);
     let postgres = postgres(reader)?;
-    let failed_authentications = reader.text(Key::LimitFailedAuthentications, |text| {
-        text.parse().map_err(|_| "must be a number of 1 or more".to_owned())
-    });
+    let index_memory_mib = reader.text(Key::IndexMemoryMib, whole_number);
+    let failed_authentications = reader.text(Key::LimitFailedAuthentications, whole_number);
     let requests = reader.text(Key::LimitRequests, |text| {
         let number = text.parse().map_err(|_| "must be a number; 0 for no limit".to_owned());
         number.map(NonZeroU32::new)
@@ -282,6 +283,7 @@ fn read(reader: &mut Reader) -> Result<Config, String> {
             synchronous: synchronous.unwrap_or(Synchronous::Full),
             postgres,
         },
+        index_memory_mib: index_memory_mib.map_or_else(|| whole_number("1024"), Ok)?,
         limits: LimitConfig {
             failed_authentications: failed_authentications.unwrap_or(LimitOptions::FAILED_AUTHENTICATIONS),
             requests: requests.flatten(),
@@ -315,6 +317,10 @@ fn postgres(reader: &mut Reader) -> Result<PostgresConfig, String> {
         statement_timeout: limit(Key::PostgresStatementTimeout).unwrap_or(Duration::from_secs(30)),
         pool_size: pool_size.map_or_else(|| number("16"), Ok)?,
     })
+}
+
+fn whole_number(text: &str) -> Result<NonZeroU32, String> {
+    text.parse().map_err(|_| "must be a number of 1 or more".to_owned())
 }
 
 fn cores() -> NonZeroU16 {

@@ -71,6 +71,7 @@ fn value(config: &Config, key: Key) -> String {
         Key::PostgresConnectTimeout => text(&duration_text(config.database.postgres.connect_timeout)),
         Key::PostgresLockTimeout => text(&duration_text(config.database.postgres.lock_timeout)),
         Key::PostgresStatementTimeout => text(&duration_text(config.database.postgres.statement_timeout)),
+        Key::IndexMemoryMib => config.index_memory_mib.to_string(),
         Key::LimitFailedAuthentications => config.limits.failed_authentications.to_string(),
         Key::LimitRequests => config.limits.requests.map_or(0, NonZeroU32::get).to_string(),
         Key::LimitTrustedProxies => text(&config.limits.trusted_proxies.to_string()),

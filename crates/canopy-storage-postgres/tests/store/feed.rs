@@ -32,14 +32,23 @@ async fn heads_are_the_newest_committed_revisions() {
     let shared = store.shared().unwrap();
     let nobody = EnvironmentId::new(Uuid::from_u128(7));
     let mut before = shared.heads(&[one, nobody, two]).await.unwrap();
-    before.sort();
+    before.sort_by_key(|head| head.environment);
     let tx = store.write(WriteScope::Environment(one)).await.unwrap();
     assert_eq!(
-        shared.heads(&[one]).await.unwrap()[0].1,
-        before.iter().find(|(id, _)| *id == one).unwrap().1
+        shared.heads(&[one]).await.unwrap(),
+        [before.iter().find(|head| head.environment == one).unwrap().clone()]
     );
     let taken = tx.commit(world.maker.record(world.account.id, &[one])).await.unwrap();
-    assert_eq!(shared.heads(&[one]).await.unwrap(), taken);
+    let heads = shared.heads(&[one]).await.unwrap();
+    assert_eq!(
+        heads
+            .iter()
+            .map(|head| (head.environment, head.revision))
+            .collect::<Vec<_>>(),
+        taken
+    );
+    assert_eq!(heads[0].slug, world.development.environment.slug);
+    assert_eq!(heads[0].application_slug, world.application.slug);
     assert_eq!(before.len(), 2);
     assert!(shared.heads(&[]).await.unwrap().is_empty());
 }

@@ -9,7 +9,7 @@ use canopy_testkit::clock::noon;
 use canopy_testkit::fixture::{Maker, World, assignment_key};
 use canopy_testkit::postgres::{PostgresStore, store};
 
-/// 300,000 assignments of 100,000 identities in 10,000 nodes, beside those of another environment.
+/// A million assignments of 100,000 identities in 10,000 nodes, beside those of another environment.
 async fn fill(store: &PostgresStore, world: &World) {
     let id = world.development.environment.id;
     let account = world.account.id;
@@ -23,8 +23,8 @@ async fn fill(store: &PostgresStore, world: &World) {
              NULL, now() FROM generate_series(1, 100000) AS n; \
          INSERT INTO nodes SELECT '{id}', md5('n' || n)::uuid, '{eu}', 'team', 'N', 'n', 'n' || n, 'active', '{{}}', 1, \
              now(), now() FROM generate_series(1, 10000) AS n; \
-         INSERT INTO assignments SELECT '{id}', md5('a' || n)::uuid, md5('i' || n % 100000)::uuid, '{reader}', \
-             md5('n' || (n % 9973) + 1)::uuid, now(), NULL, now(), now() FROM generate_series(1, 300000) AS n; \
+         INSERT INTO assignments SELECT '{id}', lpad(to_hex(n), 32, '0')::uuid, md5('i' || n / 10)::uuid, '{reader}', \
+             md5('n' || (n % 9973) + 1)::uuid, now(), NULL, now(), now() FROM generate_series(10, 999999) AS n; \
          ANALYZE"
     );
     store.database().execute(&sql).await;

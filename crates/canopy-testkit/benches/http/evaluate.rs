@@ -1,6 +1,6 @@
 //! Checks over HTTP beside a handler that does nothing.
 
-use crate::load::{Load, bare, script, wrk};
+use crate::load::{Client, Load, bare, wrk};
 use crate::{ENV, Scale, print_row};
 use canopy_domain::port::Store;
 use canopy_storage_postgres::{PgOptions, PgStore};
@@ -31,7 +31,13 @@ pub async fn on_postgres(scale: Scale) {
     }
 }
 
-async fn evaluate(store: Arc<dyn Store>, size: Size, consistencies: &[&str], connections: &[u32], scale: Scale) {
+async fn evaluate(
+    store: Arc<dyn Store>,
+    size: Size,
+    consistencies: &[&'static str],
+    connections: &[u32],
+    scale: Scale,
+) {
     let workload = Workload::new(size, 5_000);
     let place = store_workload(store.as_ref(), &workload).await.unwrap();
     let clock = FixedClock::new(workload.now);
@@ -50,18 +56,41 @@ async fn evaluate(store: Arc<dyn Store>, size: Size, consistencies: &[&str], con
         size.name,
         start.elapsed()
     );
+    let key = json!({"name": "bench", "access_mode": "full_access"});
+    let key = admin.post(&format!("{ENV}/api-keys"), &key).await.expect(201);
+    let token = format!("Bearer {}", admin.token().unwrap());
+    let surfaces = [
+        (
+            "token and path",
+            format!("{ENV}/permissions/evaluate"),
+            ("Authorization", token),
+        ),
+        (
+            "key",
+            "/api/v1/permissions/evaluate".to_owned(),
+            ("X-API-Key", key["key"].as_str().unwrap().to_owned()),
+        ),
+    ];
     let folder = tempfile::tempdir().unwrap();
-    let token = admin.token().unwrap();
-    let scripts: Vec<_> = consistencies
-        .iter()
-        .map(|consistency| (*consistency, script(folder.path(), &workload, token, consistency)))
-        .collect();
+    let mut clients = Vec::new();
+    for (surface, path, credential) in surfaces {
+        for consistency in consistencies {
+            let client = Client {
+                path: path.clone(),
+                credential: credential.clone(),
+                consistency,
+            };
+            let file = folder.path().join(format!("{surface} {consistency}.lua"));
+            let script = client.script(file, &workload);
+            clients.push((format!("{consistency} evaluate by {surface}"), client, script));
+        }
+    }
     let nothing = bare();
     for &connections in connections {
         let mut plain = Vec::new();
-        let mut checks = vec![Vec::new(); scripts.len()];
+        let mut checks = vec![Vec::new(); clients.len()];
         for _ in 0..scale.runs() {
-            for ((_, script), checks) in scripts.iter().zip(&mut checks) {
+            for ((_, _, script), checks) in clients.iter().zip(&mut checks) {
                 // Each beside a run of the handler of its own.
                 let beside = wrk(&nothing, script, connections, scale);
                 let load = wrk(server.base(), script, connections, scale);
@@ -71,12 +100,17 @@ async fn evaluate(store: Arc<dyn Store>, size: Size, consistencies: &[&str], con
         }
         let at = format!("{}, {connections} connections", size.name);
         show(&format!("{at}: bare actix"), &plain);
-        for ((consistency, _), checks) in scripts.iter().zip(checks) {
+        for ((label, _, _), checks) in clients.iter().zip(checks) {
             let (loads, shares): (Vec<Load>, Vec<f64>) = checks.into_iter().unzip();
-            show(&format!("{at}: {consistency} evaluate"), &loads);
+            show(&format!("{at}: {label}"), &loads);
             let percent = shares.iter().map(|share| 100.0 * share).collect();
-            print_row(&format!("{at}: {consistency} evaluate of bare"), "%", percent);
+            print_row(&format!("{at}: {label} of bare"), "%", percent);
         }
+    }
+    for (label, client, _) in &clients {
+        let ask = |_| tokio::task::block_in_place(|| client.paced(server.base(), &workload, 5_000, scale));
+        let loads: Vec<Load> = (0..scale.runs()).map(ask).collect();
+        show(&format!("{}, 5,000 a second: {label}", size.name), &loads);
     }
 }
 

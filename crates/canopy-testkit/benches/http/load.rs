@@ -1,12 +1,15 @@
 //! Load by `wrk`, and the handler that does nothing.
 
-use crate::{ENV, Scale};
+use crate::Scale;
 use actix_web::{App, HttpResponse, HttpServer, web};
 use canopy_testkit::workload::Workload;
 use serde_json::json;
 use std::fmt::Write as _;
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 /// Answers any JSON with a small JSON, and does nothing.
 pub fn bare() -> String {
@@ -31,7 +34,7 @@ pub fn bare() -> String {
     }
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let base = format!("http://{}", listener.local_addr().unwrap());
-    let server = HttpServer::new(|| App::new().route(&format!("{ENV}/permissions/evaluate"), web::post().to(answer)));
+    let server = HttpServer::new(|| App::new().route("/{path:.*}", web::post().to(answer)));
     tokio::spawn(server.workers(2).listen(listener).unwrap().run());
     base
 }
@@ -78,21 +81,106 @@ pub fn wrk(base: &str, script: &Path, connections: u32, scale: Scale) -> Load {
     }
 }
 
-/// A script that asks the questions of a workload in turn.
-pub fn script(folder: &Path, workload: &Workload, token: &str, consistency: &str) -> PathBuf {
-    let mut lua = String::from("local bodies = {\n");
-    for asked in workload.questions.iter().take(5_000) {
-        let body = json!({"identity_id": asked.identity.to_string(), "permission": asked.permission, "scope": "node",
-            "node_id": asked.node.to_string(), "consistency": consistency});
-        writeln!(lua, "[==[{body}]==],").unwrap();
+/// How a client asks.
+#[derive(Debug, Clone)]
+pub struct Client {
+    /// The path of evaluations.
+    pub path: String,
+    /// The header that says who it is.
+    pub credential: (&'static str, String),
+    pub consistency: &'static str,
+}
+
+impl Client {
+    fn bodies(&self, workload: &Workload) -> Vec<String> {
+        let body = |asked: &canopy_testkit::workload::Asked| {
+            json!({"identity_id": asked.identity.to_string(), "permission": asked.permission, "scope": "node",
+                "node_id": asked.node.to_string(), "consistency": self.consistency})
+            .to_string()
+        };
+        workload.questions.iter().take(5_000).map(body).collect()
     }
-    write!(
-        lua,
-        "}}\nlocal next = 0\nlocal headers = {{[\"Content-Type\"] = \"application/json\", [\"Authorization\"] = \"Bearer {token}\"}}\n\
-         function request()\n  next = next % #bodies + 1\n  return wrk.format(\"POST\", \"{ENV}/permissions/evaluate\", headers, bodies[next])\nend\n"
-    )
-    .unwrap();
-    let path = folder.join(format!("{consistency}.lua"));
-    std::fs::write(&path, lua).unwrap();
-    path
+
+    /// A script that asks the questions of a workload in turn.
+    pub fn script(&self, file: PathBuf, workload: &Workload) -> PathBuf {
+        let (name, value) = &self.credential;
+        let mut lua = String::from("local bodies = {\n");
+        for body in self.bodies(workload) {
+            writeln!(lua, "[==[{body}]==],").unwrap();
+        }
+        write!(
+            lua,
+            "}}\nlocal next = 0\nlocal headers = {{[\"Content-Type\"] = \"application/json\", [\"{name}\"] = \"{value}\"}}\n\
+             function request()\n  next = next % #bodies + 1\n  \
+             return wrk.format(\"POST\", \"{}\", headers, bodies[next])\nend\n",
+            self.path
+        )
+        .unwrap();
+        std::fs::write(&file, lua).unwrap();
+        file
+    }
+
+    /// Asks so many times a second over a few connections, whatever the server does. Times are from when a question was
+    /// due, where an answer was late for it.
+    pub fn paced(&self, base: &str, workload: &Workload, each_second: u32, scale: Scale) -> Load {
+        const CONNECTIONS: u32 = 8;
+        let address = base.trim_start_matches("http://");
+        let gap = Duration::from_secs(1) * CONNECTIONS / each_second;
+        let bodies = self.bodies(workload);
+        let begun = Instant::now();
+        let mut times: Vec<Duration> = std::thread::scope(|scope| {
+            let ask = |number: u32| self.keep_asking(address, &bodies, begun + gap * number / CONNECTIONS, gap, scale);
+            let threads: Vec<_> = (0..CONNECTIONS)
+                .map(|number| scope.spawn(move || ask(number)))
+                .collect();
+            threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect()
+        });
+        let took = begun.elapsed();
+        times.sort_unstable();
+        let at = |percent: usize| times[times.len() * percent / 100].as_secs_f64() * 1_000.0;
+        Load {
+            requests_per_second: f64::from(u32::try_from(times.len()).unwrap()) / took.as_secs_f64(),
+            p50: at(50),
+            p99: at(99),
+        }
+    }
+
+    fn keep_asking(
+        &self,
+        address: &str,
+        bodies: &[String],
+        first: Instant,
+        gap: Duration,
+        scale: Scale,
+    ) -> Vec<Duration> {
+        let (name, value) = &self.credential;
+        let mut stream = TcpStream::connect(address).unwrap();
+        stream.set_nodelay(true).unwrap();
+        let mut times = Vec::new();
+        let mut due = first;
+        let mut answer = [0; 4096];
+        let mut free = Instant::now();
+        for body in bodies.iter().cycle() {
+            if first.elapsed() > scale.duration() {
+                break;
+            }
+            if let Some(early) = due.checked_duration_since(Instant::now()) {
+                std::thread::sleep(early);
+            }
+            let from = if free > due { due } else { Instant::now() };
+            let request = format!(
+                "POST {} HTTP/1.1\r\nHost: {address}\r\nContent-Type: application/json\r\n{name}: {value}\r\n\
+                 Content-Length: {}\r\n\r\n{body}",
+                self.path,
+                body.len()
+            );
+            stream.write_all(request.as_bytes()).unwrap();
+            let read = stream.read(&mut answer).unwrap();
+            assert!(answer[..read].starts_with(b"HTTP/1.1 200"));
+            free = Instant::now();
+            times.push(free - from);
+            due += gap;
+        }
+        times
+    }
 }

@@ -5,6 +5,7 @@
 //! - `evaluate`: checks on SQLite beside a handler that does nothing; needs `wrk` on the PATH;
 //! - `evaluate-postgres`: strong and eventual checks on PostgreSQL, likewise;
 //! - `bulk`: bulk-create on SQLite beside the raw insert;
+//! - `bulk-postgres`: bulk-create on PostgreSQL, likewise;
 //! - `writers`: bulk-create on PostgreSQL by 1, 4 and 16 writers, each in an environment of its own;
 //! - `index`: time and memory to load an index from PostgreSQL.
 //!
@@ -85,7 +86,10 @@ async fn main() {
         evaluate::on_postgres(scale).await;
     }
     if wants("bulk") && scale == Scale::Full {
-        bulk::bulk().await;
+        bulk::on_sqlite().await;
+    }
+    if wants("bulk-postgres") && scale == Scale::Full {
+        bulk::on_postgres().await;
     }
     if wants("writers") {
         writers::writers(scale).await;

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use std::collections::BTreeSet;
 
 /// Calls that are no reads by their method, but change nothing.
-const ASKING: [&str; 3] = ["evaluate", "evaluateMany", "evaluateMyself"];
+const ASKING: [&str; 4] = ["evaluate", "evaluateMany", "evaluateMyself", "explain"];
 
 /// A customer with one of everything.
 struct Company {

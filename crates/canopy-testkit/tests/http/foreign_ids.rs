@@ -295,13 +295,15 @@ fn samples(mine: &Things) -> Vec<Sample> {
         false,
     );
     // Evaluation.
-    add(
-        post.clone(),
-        format!("{env}/permissions/evaluate"),
-        Some(question.clone()),
-        None,
-        true,
-    );
+    for check in ["evaluate", "explain"] {
+        add(
+            post.clone(),
+            format!("{env}/permissions/{check}"),
+            Some(question.clone()),
+            None,
+            true,
+        );
+    }
     add(
         post.clone(),
         format!("{env}/permissions/evaluate/bulk"),
@@ -316,6 +318,15 @@ fn samples(mine: &Things) -> Vec<Sample> {
         None,
         true,
     );
+    for list in [format!("identities/{identity}/nodes"), format!("nodes/{node}/who-can")] {
+        add(
+            get.clone(),
+            format!("{env}/{list}?permission=note.read"),
+            None,
+            None,
+            true,
+        );
+    }
     // Hierarchy.
     add(post.clone(), format!("{env}/nodes"), Some(child.clone()), None, true);
     add(

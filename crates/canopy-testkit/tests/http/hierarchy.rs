@@ -10,18 +10,18 @@ use serde_json::{Value, json};
 ///     │      └─ paris
 ///     └── us
 /// ```
-struct Tree {
-    world: World,
-    eu: String,
-    us: String,
-    berlin: String,
-    paris: String,
-    mitte: String,
+pub struct Tree {
+    pub world: World,
+    pub eu: String,
+    pub us: String,
+    pub berlin: String,
+    pub paris: String,
+    pub mitte: String,
 }
 
 impl Tree {
     /// `root` over `unit` and `desk`, `unit` over `unit`; at most 5 deep.
-    async fn grow(world: World) -> Self {
+    pub async fn grow(world: World) -> Self {
         let model = format!("{}/access-model", world.env);
         world
             .admin
@@ -85,7 +85,7 @@ impl Tree {
         self.node(id).await["version"].as_u64()
     }
 
-    async fn patch(&self, id: &str, body: Value) -> Answer {
+    pub async fn patch(&self, id: &str, body: Value) -> Answer {
         self.send(Method::PATCH, id, self.version(id).await, Some(&body)).await
     }
 
@@ -100,7 +100,7 @@ impl Tree {
             .await
     }
 
-    async fn assign(&self, identity: &str, role: &str, node: &str) -> String {
+    pub async fn assign(&self, identity: &str, role: &str, node: &str) -> String {
         let new = json!({"identity_id": identity, "role_id": role, "node_id": node});
         let made = self.world.post("assignments", &new).await.expect(201);
         made["id"].as_str().unwrap().to_owned()

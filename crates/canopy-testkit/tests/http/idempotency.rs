@@ -315,7 +315,9 @@ on_every_store! {
         let twofold = world.admin.request(Method::POST, &path).header("Idempotency-Key", "a");
         Api::send(twofold.header("Idempotency-Key", "b").json(&role)).await.refused(400, "request.validation_failed");
         let question = json!({"identity_id": crate::world::NOBODY, "permission": "note.read", "scope": "app_wide"});
-        post(&world.admin, &format!("{}/permissions/evaluate", world.env), "with space", &question).await.expect(200);
+        for check in ["evaluate", "explain"] {
+            post(&world.admin, &format!("{}/permissions/{check}", world.env), "with space", &question).await.expect(200);
+        }
         post(&world.admin, &path, &"k".repeat(255), &role).await.expect(201);
     }
 }

@@ -30,6 +30,8 @@ mod idempotency;
 #[cfg(test)]
 mod identity;
 #[cfg(test)]
+mod questions;
+#[cfg(test)]
 mod real_data;
 #[cfg(test)]
 mod setup;

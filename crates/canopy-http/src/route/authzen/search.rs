@@ -9,10 +9,11 @@ use crate::operation::Operation;
 use crate::problem::Problem;
 use crate::request::Request;
 use crate::wire::{Fault, Faults, Place, Text, Whole, request_body};
+use canopy_app::access::Asker;
+use canopy_app::authzen::Found;
 use canopy_app::authzen::search_actions::{self, ActionSearch};
 use canopy_app::authzen::search_resources::{self, ResourceSearch};
 use canopy_app::authzen::search_subjects::{self, SubjectSearch};
-use canopy_app::authzen::{Enquirer, Found};
 use canopy_domain::{EnvironmentPlace, IdentityId, NodeId, PermissionKey};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -292,11 +293,11 @@ async fn search_subjects(
     let part = Part::<IdentityId>::of(&request, binding(SUBJECTS, place, &parts), body.page).await?;
     let (after, limit, kind) = (part.after, part.wanted(), search.subject_type.clone());
     let asked = request.ask(move |app, call| async move {
-        let enquirer = Enquirer {
+        let asker = Asker {
             caller: &call.caller,
-            place: &place,
+            environment: &place.into(),
         };
-        search_subjects::run(&app, enquirer, &search, after, limit).await
+        search_subjects::run(&app, asker, &search, after, limit).await
     });
     Ok(entities(&part, asked.await?, &kind))
 }
@@ -320,11 +321,11 @@ async fn search_resources(
     let part = Part::<NodeId>::of(&request, binding(RESOURCES, place, &parts), body.page).await?;
     let (after, limit, kind) = (part.after, part.wanted(), search.resource_type.clone());
     let asked = request.ask(move |app, call| async move {
-        let enquirer = Enquirer {
+        let asker = Asker {
             caller: &call.caller,
-            place: &place,
+            environment: &place.into(),
         };
-        search_resources::run(&app, enquirer, &search, after, limit).await
+        search_resources::run(&app, asker, &search, after, limit).await
     });
     Ok(entities(&part, asked.await?, &kind))
 }
@@ -347,12 +348,12 @@ async fn search_actions(
     let part = Part::<PermissionKey>::of(&request, binding(ACTIONS, place, &parts), body.page).await?;
     let (after, limit) = (part.after.clone(), part.wanted());
     let asked = request.ask(move |app, call| async move {
-        let enquirer = Enquirer {
+        let asker = Asker {
             caller: &call.caller,
-            place: &place,
+            environment: &place.into(),
         };
         let after = after.as_ref().map(PermissionKey::as_str);
-        search_actions::run(&app, enquirer, &search, after, limit).await
+        search_actions::run(&app, asker, &search, after, limit).await
     });
     let mut found = asked.await?;
     let page = part.shown(&mut found);

@@ -1,0 +1,31 @@
+//! Who may do this here, now?
+
+use super::Asker;
+use super::part::{Bookmark, ToldPart};
+use crate::decisions::{Consistency, EnvironmentState};
+use crate::{App, AppError};
+use canopy_domain::access::PermissionHolder;
+use canopy_domain::{IdentityId, NodeId, Timestamp};
+
+/// The identities for which a check would be answered with yes: the first `limit`, or those from where `begun` says. None for
+/// what is unknown. `show` makes what is wanted of each while the index is held.
+///
+/// # Errors
+/// As [`evaluate::run`](super::evaluate::run).
+pub async fn run<R: Send>(
+    app: &App,
+    asker: Asker<'_>,
+    node: NodeId,
+    permission: &str,
+    (begun, limit): (Option<Bookmark<IdentityId>>, usize),
+    show: impl Fn(PermissionHolder<'_>) -> R + Send,
+) -> Result<ToldPart<R, IdentityId>, AppError> {
+    let ask = |state: &EnvironmentState, now: Timestamp| {
+        asker.may_check(permission)?;
+        let (at, after) = (begun.map_or(now, |one| one.at), begun.map(|one| one.after));
+        let part = state.index.who_can(permission, node, at, after, limit);
+        let judged = (state.index.revision(), at);
+        Ok(ToldPart::new(part, judged, begun, |holder| holder.identity, show))
+    };
+    asker.ask(app, Consistency::Strong, ask).await?
+}

@@ -1,0 +1,197 @@
+//! Names in paths, which other processes may give to other environments.
+
+use crate::several_processes::{Shared, followed, second};
+use crate::world::{World, slug};
+use canopy_app::access::{Asker, evaluate};
+use canopy_app::decisions::Consistency;
+use canopy_app::scope::AskedEnvironment;
+use canopy_app::{App, AppError, Caller, scope, tenancy};
+use canopy_domain::access::{DenialReason, Question, Scope};
+use canopy_domain::port::TokenError;
+use canopy_domain::tenancy::change::TenantPatch;
+use canopy_domain::{EnvironmentPlace, IdentityId, TenancyError, Tenant};
+use std::sync::atomic::Ordering;
+
+type Slugs = (&'static str, &'static str, &'static str);
+
+const HOME: Slugs = ("acme", "default", "development");
+
+fn is_absent(error: &AppError, tenant: Tenant) -> bool {
+    matches!(error, AppError::Tenancy(TenancyError::NotFound(absent)) if *absent == tenant)
+}
+
+fn to(name: &str) -> TenantPatch {
+    TenantPatch {
+        name: None,
+        slug: Some(slug(name)),
+    }
+}
+
+async fn rename_environment(world: &World, place: &EnvironmentPlace, name: &str) {
+    tenancy::change_environment::run(&world.app, &world.call, place, &to(name))
+        .await
+        .unwrap();
+}
+
+async fn rename_application(world: &World, name: &str) {
+    let place = world.place.application_place();
+    let found = tenancy::get::application(&world.app, place.application).await.unwrap();
+    tenancy::change_application::run(&world.app, &world.call, place, found.version, &to(name))
+        .await
+        .unwrap();
+}
+
+/// Asks by a path as a request does: where it leads first, then the question.
+async fn ask(app: &App, caller: &Caller, slugs: Slugs, who: IdentityId) -> Result<Option<DenialReason>, AppError> {
+    let found = scope::environment_to_ask(app, caller, slugs).await?;
+    judge(app, caller, &found, who, Consistency::Strong).await
+}
+
+async fn judge(
+    app: &App,
+    caller: &Caller,
+    environment: &AskedEnvironment,
+    identity: IdentityId,
+    consistency: Consistency,
+) -> Result<Option<DenialReason>, AppError> {
+    let question = Question {
+        identity,
+        permission: "note.read",
+        scope: Scope::AppWide,
+    };
+    let asker = Asker { caller, environment };
+    evaluate::run(app, asker, &question, None, consistency, |answer| {
+        answer.decision.denial_reason()
+    })
+    .await
+}
+
+#[tokio::test]
+async fn no_process_follows_a_slug_that_another_one_changed() {
+    let world = World::on(Shared::new()).await;
+    let other = second(&world);
+    let caller = &world.call.caller;
+    assert_eq!(scope::environment(&other, caller, HOME).await.unwrap(), world.place);
+    rename_environment(&world, &world.place, "staging").await;
+    assert!(is_absent(
+        &scope::environment(&other, caller, HOME).await.unwrap_err(),
+        Tenant::Environment
+    ));
+    let now = ("acme", "default", "staging");
+    assert_eq!(scope::environment(&other, caller, now).await.unwrap(), world.place);
+    rename_application(&world, "notes").await;
+    assert!(is_absent(
+        &scope::environment(&other, caller, now).await.unwrap_err(),
+        Tenant::Application
+    ));
+    let now = ("acme", "notes", "staging");
+    assert_eq!(scope::environment(&other, caller, now).await.unwrap(), world.place);
+}
+
+#[tokio::test]
+async fn a_question_by_a_path_is_about_what_the_path_names_when_it_is_judged() {
+    let shared = Shared::new();
+    let (world, other, ada, follower) = followed(&shared).await;
+    let caller = &world.call.caller;
+    assert_eq!(ask(&other, caller, HOME, ada).await.unwrap(), None);
+    let reads = shared.reads.load(Ordering::SeqCst);
+    assert_eq!(ask(&other, caller, HOME, ada).await.unwrap(), None);
+    assert_eq!(
+        shared.reads.load(Ordering::SeqCst),
+        reads,
+        "the fence is all that is asked"
+    );
+
+    // The name goes to an environment where Ada holds nothing, after the path was looked at.
+    let found = scope::environment_to_ask(&other, caller, HOME).await.unwrap();
+    rename_environment(&world, &world.place, "former").await;
+    let place = world.place.application_place();
+    tenancy::create_environment::run(
+        &world.app,
+        &world.call,
+        place,
+        &crate::world::tenant("development"),
+        None,
+    )
+    .await
+    .unwrap();
+    let denied = Some(DenialReason::PermissionNotFound);
+    assert_eq!(
+        judge(&other, caller, &found, ada, Consistency::Strong).await.unwrap(),
+        denied
+    );
+    assert_eq!(ask(&other, caller, HOME, ada).await.unwrap(), denied);
+    assert_eq!(
+        ask(&other, caller, ("acme", "default", "former"), ada).await.unwrap(),
+        None
+    );
+
+    let found = scope::environment_to_ask(&other, caller, HOME).await.unwrap();
+    rename_application(&world, "notes").await;
+    let refused = judge(&other, caller, &found, ada, Consistency::Strong)
+        .await
+        .unwrap_err();
+    assert!(is_absent(&refused, Tenant::Application), "{refused}");
+    assert!(is_absent(
+        &scope::confirm(&other, caller, &found).await.unwrap_err(),
+        Tenant::Application
+    ));
+    // Heard of a moment ago is good enough for those who say so.
+    assert_eq!(
+        judge(&other, caller, &found, ada, Consistency::Eventual).await.unwrap(),
+        denied
+    );
+    follower.abort();
+}
+
+#[tokio::test]
+async fn a_token_is_not_good_for_an_environment_that_another_process_deleted() {
+    let shared = Shared::new();
+    let (world, other, ada, follower) = followed(&shared).await;
+    let bound = Caller::Admin {
+        account: world.place.account,
+        subject: "it".to_owned(),
+        environment: Some(world.place),
+    };
+    scope::confirm_bound(&other, &bound).await.unwrap();
+    let asked = world.place.into();
+    assert_eq!(
+        judge(&other, &bound, &asked, ada, Consistency::Strong).await.unwrap(),
+        None
+    );
+    tenancy::delete::environment(&world.app, &world.call, &world.place)
+        .await
+        .unwrap();
+    let is_invalid = |error: AppError| matches!(error, AppError::Token(TokenError::Invalid));
+    assert!(is_invalid(scope::confirm_bound(&other, &bound).await.unwrap_err()));
+    assert!(is_invalid(
+        judge(&other, &bound, &asked, ada, Consistency::Strong)
+            .await
+            .unwrap_err()
+    ));
+    follower.abort();
+}
+
+#[tokio::test]
+async fn an_identity_that_another_process_deleted_is_told_nothing_of_itself() {
+    let shared = Shared::new();
+    let (world, other, ada, follower) = followed(&shared).await;
+    let herself = Caller::Identity {
+        account: world.place.account,
+        id: ada,
+        environment: Some(world.place),
+    };
+    let asked = world.place.into();
+    assert_eq!(
+        judge(&other, &herself, &asked, ada, Consistency::Strong).await.unwrap(),
+        None
+    );
+    canopy_app::identity::delete::run(&world.app, &world.call, world.place.account, ada)
+        .await
+        .unwrap();
+    let refused = judge(&other, &herself, &asked, ada, Consistency::Strong)
+        .await
+        .unwrap_err();
+    assert!(matches!(refused, AppError::Token(TokenError::Invalid)), "{refused}");
+    follower.abort();
+}

@@ -1,0 +1,81 @@
+//! Answers with everything that led to them.
+
+use super::decision::DecisionBody;
+use crate::wire::{Instant, ShownShortfall, ShownStatus};
+use canopy_domain::access::{BearingGrant, Explanation, Question, Shortfall};
+use serde::Serialize;
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+/// An answer, and the assignments that bear on it.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Explanation)]
+pub(super) struct ExplanationBody<'a> {
+    #[serde(flatten)]
+    decision: DecisionBody<'a>,
+    /// The assignments that grant it; there are none exactly where it is denied.
+    grants: Vec<GrantBody<'a>>,
+    /// The identity's other assignments of roles that bundle the permission.
+    near_misses: Vec<NearMissBody<'a>>,
+}
+
+/// An assignment that bears on an answer.
+#[derive(Serialize, ToSchema)]
+#[schema(as = BearingGrant)]
+struct GrantBody<'a> {
+    assignment_id: Uuid,
+    role_id: Uuid,
+    role_name: &'a str,
+    /// The node at which the role is assigned.
+    node_id: Uuid,
+    /// The nodes from the root to that one, which is the last.
+    node_path: Vec<Uuid>,
+    effective_from: Instant,
+    effective_to: Option<Instant>,
+    /// Where the instant that was asked about lies relative to the window.
+    status: ShownStatus,
+}
+
+/// An assignment that does not grant it, and why.
+#[derive(Serialize, ToSchema)]
+#[schema(as = NearMiss)]
+struct NearMissBody<'a> {
+    #[serde(flatten)]
+    grant: GrantBody<'a>,
+    /// The first reason that applies.
+    reason: ShownShortfall,
+}
+
+impl<'a> ExplanationBody<'a> {
+    pub(super) fn new(question: &Question<'a>, explanation: &'a Explanation<'a>) -> Self {
+        Self {
+            decision: DecisionBody::new(question, explanation.decision, &explanation.granting_roles),
+            grants: explanation.grants.iter().map(GrantBody::new).collect(),
+            near_misses: explanation.near_misses.iter().map(NearMissBody::new).collect(),
+        }
+    }
+}
+
+impl<'a> GrantBody<'a> {
+    fn new(grant: &BearingGrant<'a>) -> Self {
+        Self {
+            assignment_id: grant.id.as_uuid(),
+            role_id: grant.role.as_uuid(),
+            role_name: grant.role_name.as_str(),
+            node_id: grant.node.as_uuid(),
+            node_path: grant.path.iter().map(|node| node.as_uuid()).collect(),
+            effective_from: Instant(grant.window.from()),
+            effective_to: grant.window.to().map(Instant),
+            status: ShownStatus(grant.status),
+        }
+    }
+}
+
+impl<'a> NearMissBody<'a> {
+    fn new((grant, shortfall): &(BearingGrant<'a>, Shortfall)) -> Self {
+        Self {
+            grant: GrantBody::new(grant),
+            reason: ShownShortfall(*shortfall),
+        }
+    }
+}

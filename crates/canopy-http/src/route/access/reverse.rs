@@ -1,0 +1,186 @@
+//! Reverse questions: where, and who. Their answers come in parts, by a cursor.
+
+use crate::answer::Judged;
+use crate::cursor::{Cursor, CursorBinding, CursorKey, CursorScope};
+use crate::problem::Problem;
+use crate::request::Request;
+use crate::wire::{Limit, Name, Whole, request_query};
+use canopy_app::access::part::{Bookmark, ToldPart};
+use canopy_app::access::{Asker, nodes, who_can};
+use canopy_domain::access::PermissionHolder;
+use canopy_domain::{EnvironmentPlace, IdentityId, NodeId, Revision, Timestamp};
+use serde::Serialize;
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+pub(super) const NODES: &str = "listIdentityNodes";
+pub(super) const WHO_CAN: &str = "listWhoCan";
+
+request_query!(
+    /// What is held, and which part of the answer.
+    pub(super) struct WhereHeld {
+        /// The key of the permission.
+        permission: Name,
+        /// The `next_cursor` of the part before.
+        cursor: Option<Cursor>,
+        /// How many are answered at once.
+        limit: Limit = Whole(50),
+    }
+);
+
+/// A node at which a permission is held.
+#[derive(Serialize, ToSchema)]
+#[schema(as = HeldNode)]
+struct NodeBody {
+    node_id: Uuid,
+}
+
+/// Nodes at which a permission is held, by id.
+#[derive(Serialize, ToSchema)]
+#[schema(as = HeldNodes)]
+pub(super) struct NodesBody {
+    items: Vec<NodeBody>,
+    /// What `cursor` must be to go on; null at the end of the list.
+    next_cursor: Option<String>,
+    /// Whether the list ends here and all of it was judged at one revision.
+    complete: bool,
+}
+
+/// An identity that holds a permission at a node.
+#[derive(Serialize, ToSchema)]
+#[schema(as = PermissionHolder)]
+struct HolderBody {
+    identity_id: Uuid,
+    /// The names of all roles that grant it, sorted.
+    role_names: Vec<String>,
+    /// The nodes at which these are assigned, sorted.
+    source_node_ids: Vec<Uuid>,
+}
+
+/// Identities that hold a permission at a node, by id.
+#[derive(Serialize, ToSchema)]
+#[schema(as = PermissionHolders)]
+pub(super) struct HoldersBody {
+    items: Vec<HolderBody>,
+    /// What `cursor` must be to go on; null at the end of the list.
+    next_cursor: Option<String>,
+    /// Whether the list ends here and all of it was judged at one revision.
+    complete: bool,
+}
+
+/// A place in a list as a cursor carries it: the revision, the instant, and the last id.
+fn write_place<Id>(place: &Bookmark<Id>, id: [u8; 16]) -> Vec<u8> {
+    let revision = place.revision.get().to_be_bytes();
+    [&revision, place.at.as_micros().to_be_bytes().as_slice(), &id].concat()
+}
+
+fn read_place<Id: From<Uuid>>(bytes: &[u8]) -> Option<Bookmark<Id>> {
+    let (revision, rest) = bytes.split_first_chunk::<8>()?;
+    let (at, id) = rest.split_first_chunk::<8>()?;
+    Some(Bookmark {
+        revision: Revision::new(u64::from_be_bytes(*revision)),
+        at: Timestamp::from_micros(i64::from_be_bytes(*at)).ok()?,
+        after: Uuid::from_slice(id).ok()?.into(),
+    })
+}
+
+/// One question, and what seals its cursors.
+struct Reading {
+    cursors: CursorKey,
+    binding: CursorBinding,
+}
+
+impl Reading {
+    /// The question of this call about this thing. The cursors of another are not good for it.
+    async fn of<P>(
+        request: &Request<EnvironmentPlace, P>,
+        operation: &'static str,
+        about: Uuid,
+        permission: &str,
+    ) -> Result<Self, Problem> {
+        let binding = CursorScope::of(operation)
+            .with(Some(request.scope.environment.as_bytes()))
+            .with(Some(about.as_bytes()))
+            .with(Some(permission))
+            .done();
+        Ok(Self {
+            cursors: request.cursors().await?,
+            binding,
+        })
+    }
+
+    /// Where the list goes on, unless it begins.
+    fn begun<Id: From<Uuid>>(&self, cursor: Option<&Cursor>) -> Result<Option<Bookmark<Id>>, Problem> {
+        let Some(cursor) = cursor else { return Ok(None) };
+        let place = self.cursors.open(self.binding, cursor)?;
+        let place = read_place(&place).ok_or_else(|| Problem::internal("a genuine cursor holds no place"))?;
+        Ok(Some(place))
+    }
+
+    /// The cursor for what comes after a part.
+    fn next<T, Id>(&self, part: &ToldPart<T, Id>, bytes: impl Fn(&Id) -> [u8; 16]) -> Option<String> {
+        let seal = |next: &Bookmark<Id>| self.cursors.seal(self.binding, &write_place(next, bytes(&next.after)));
+        part.next.as_ref().map(seal)
+    }
+}
+
+const fn room(limit: Limit) -> usize {
+    limit.0 as usize
+}
+
+pub(super) async fn list_nodes(
+    request: Request<EnvironmentPlace, IdentityId, WhereHeld>,
+) -> Result<Judged<NodesBody>, Problem> {
+    let (query, request) = request.take_query();
+    let (place, identity, permission) = (request.scope, request.id, query.permission.0);
+    let reading = Reading::of(&request, NODES, identity.as_uuid(), &permission).await?;
+    let page = (reading.begun(query.cursor.as_ref())?, room(query.limit));
+    let asked = request.ask(move |app, call| async move {
+        let asker = Asker {
+            caller: &call.caller,
+            environment: &place.into(),
+        };
+        nodes::run(&app, asker, identity, &permission, page).await
+    });
+    let part = asked.await?;
+    let body = NodesBody {
+        next_cursor: reading.next(&part, |node: &NodeId| *node.as_bytes()),
+        complete: part.is_complete,
+        items: part
+            .items
+            .iter()
+            .map(|node| NodeBody {
+                node_id: node.as_uuid(),
+            })
+            .collect(),
+    };
+    Ok(Judged::new(&body, part.revision))
+}
+
+pub(super) async fn list_holders(
+    request: Request<EnvironmentPlace, NodeId, WhereHeld>,
+) -> Result<Judged<HoldersBody>, Problem> {
+    let (query, request) = request.take_query();
+    let (place, node, permission) = (request.scope, request.id, query.permission.0);
+    let reading = Reading::of(&request, WHO_CAN, node.as_uuid(), &permission).await?;
+    let page = (reading.begun(query.cursor.as_ref())?, room(query.limit));
+    let show = |holder: PermissionHolder<'_>| HolderBody {
+        identity_id: holder.identity.as_uuid(),
+        role_names: holder.role_names.iter().map(ToString::to_string).collect(),
+        source_node_ids: holder.source_nodes.iter().map(|node| node.as_uuid()).collect(),
+    };
+    let asked = request.ask(move |app, call| async move {
+        let asker = Asker {
+            caller: &call.caller,
+            environment: &place.into(),
+        };
+        who_can::run(&app, asker, node, &permission, page, show).await
+    });
+    let part = asked.await?;
+    let body = HoldersBody {
+        next_cursor: reading.next(&part, |identity: &IdentityId| *identity.as_bytes()),
+        complete: part.is_complete,
+        items: part.items,
+    };
+    Ok(Judged::new(&body, part.revision))
+}

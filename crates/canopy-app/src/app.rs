@@ -16,8 +16,12 @@ use canopy_domain::{EnvironmentId, EnvironmentPlace, Revision, TenancyError, Ten
 use core::any::Any;
 use core::fmt::Display;
 use std::sync::Arc;
-use tokio::sync::OnceCell;
+use tokio::sync::{OnceCell, Semaphore};
 use uuid::Uuid;
+
+/// How many keys that are not known here are looked up at once. Whoever invents keys keeps no more of the store's
+/// connections from others.
+const KEY_LOOKUPS: usize = 4;
 
 /// The service without its adapters: the ports it was given, the decision indexes and the directory of paths.
 #[derive(Clone)]
@@ -30,6 +34,8 @@ pub struct App {
     directory: Arc<Directory>,
     known_keys: Arc<KnownKeys>,
     remembered_subjects: Arc<RememberedSubjects>,
+    /// Turns at looking up keys that are not known here.
+    key_lookups: Arc<Semaphore>,
     /// What the secret that seals cursors becomes, if the installation has none yet.
     fresh_secret: [u8; 32],
     cursor_secret: Arc<OnceCell<[u8; 32]>>,
@@ -66,6 +72,7 @@ impl App {
             cursor_secret: Arc::default(),
             known_keys: Arc::default(),
             remembered_subjects: Arc::new(remembered_subjects),
+            key_lookups: Arc::new(Semaphore::new(KEY_LOOKUPS)),
         }
     }
 
@@ -115,6 +122,10 @@ impl App {
         &self.remembered_subjects
     }
 
+    pub(crate) fn key_lookups(&self) -> &Semaphore {
+        &self.key_lookups
+    }
+
     /// Notes in the store which keys were at work since this was last called, and when. To be called now and then, in the
     /// background; what was not noted when the process ends is lost.
     ///
@@ -126,6 +137,17 @@ impl App {
             return Ok(());
         }
         Ok(self.store.note_key_uses(&uses).await?)
+    }
+
+    /// Removes from the store the answers that are no longer told to repetitions of their requests. To be called now and
+    /// then, in the background.
+    ///
+    /// # Errors
+    /// [`AppError::Store`]; then some are left for the next time.
+    pub async fn forget_answers(&self) -> Result<(), AppError> {
+        let outdated = kept_since(self.now());
+        while self.store.forget_answers(outdated).await? {}
+        Ok(())
     }
 
     /// Makes sure that the store answers.

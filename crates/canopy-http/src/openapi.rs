@@ -10,7 +10,7 @@ use crate::monitor::{Health, PATHS};
 use crate::operation::{Mount, Needs, Operation};
 use crate::route::operations;
 use crate::scope::Surface;
-use crate::wire::Components;
+use crate::wire::{Components, MAX_ITEMS};
 use actix_web::http::StatusCode;
 use std::collections::{BTreeMap, BTreeSet};
 use utoipa::openapi::extensions::{Extensions, ExtensionsBuilder};
@@ -37,9 +37,14 @@ const INTRODUCTION: &str = "Access along an organisation tree: who may do what, 
     Every answer carries `X-Request-Id`, taken from the request where that sent a sane one. \
     A body may have 8 MiB; unknown fields are refused, except below `/access/v1`; `null` equals absent except in PATCH, where it clears.";
 
-/// The OpenAPI 3.1 document of everything that is served.
+/// The OpenAPI 3.1 document of everything that is served, where nothing is configured.
 pub fn openapi() -> OpenApi {
-    let mut components = Components::default();
+    openapi_of(MAX_ITEMS)
+}
+
+/// The document of an installation whose bulk calls take so many items.
+pub(crate) fn openapi_of(max_items: usize) -> OpenApi {
+    let mut components = Components::of_lists_up_to(max_items);
     let error = components.answer::<ErrorBody>();
     let mut paths: BTreeMap<String, PathItem> = BTreeMap::new();
     let mut tags: Vec<String> = Vec::new();
@@ -159,7 +164,7 @@ fn describe(
     if let Some(schema) = (operation.shape.body)(components) {
         let body = RequestBodyBuilder::new()
             .content("application/json", Content::new(Some(schema)))
-            .required(Some(Required::True))
+            .required(Some(operation.shape.body_required.clone()))
             .description(Some(format!("At most {MAX_BODY_BYTES} bytes.")));
         builder = builder.request_body(Some(body.build()));
     }

@@ -7,7 +7,7 @@ use crate::error_code::ErrorCode;
 use crate::input::{BodyInput, PathInput};
 use crate::problem::Problem;
 use crate::request::Request;
-use crate::scope::{ByCredential, ByPath, PortalScope, PublicScope, Surface, Way};
+use crate::scope::{ByCredential, ByPath, PortalScope, PublicScope, Scope, Surface, Way};
 use crate::state::HttpState;
 use crate::wire::{Components, QueryInput};
 use actix_web::http::Method;
@@ -21,7 +21,7 @@ use std::collections::BTreeSet;
 use std::rc::Rc;
 use utoipa::openapi::path::Parameter;
 use utoipa::openapi::schema::Object;
-use utoipa::openapi::{RefOr, Schema};
+use utoipa::openapi::{RefOr, Required, Schema};
 
 /// A future that stays on the worker that read the request.
 type Answering = Pin<Box<dyn Future<Output = HttpResponse>>>;
@@ -41,6 +41,8 @@ pub(crate) struct Shape {
     pub(crate) repeatable: bool,
     /// Whether its body has members that are refused as unsupported.
     pub(crate) unsupported: bool,
+    /// Whether its body may be left out.
+    pub(crate) body_required: Required,
     /// The schema of its body.
     pub(crate) body: fn(&mut Components) -> Option<RefOr<Schema>>,
     /// What it answers when it did what was asked.
@@ -249,7 +251,7 @@ impl<M> Draft<M> {
     ) -> Mount
     where
         W: Way<S>,
-        S: Send + 'static,
+        S: Scope,
         P: PathInput + 'static,
         Q: QueryInput + 'static,
         B: BodyInput + 'static,
@@ -325,6 +327,7 @@ fn shape<P: PathInput, Q: QueryInput, B: BodyInput, A: Answer>() -> Shape {
         versioned: B::VERSIONED,
         repeatable: A::REPEATABLE,
         unsupported: B::UNSUPPORTED,
+        body_required: if B::OPTIONAL { Required::False } else { Required::True },
         body: B::schema,
         answers: A::describe,
     }

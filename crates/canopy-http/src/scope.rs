@@ -6,6 +6,7 @@ use canopy_app::scope::AskedEnvironment;
 use canopy_app::{App, AppError, Caller, scope};
 use canopy_domain::{AccountId, ApplicationPlace, EnvironmentId, EnvironmentPlace, IdentityId};
 use core::future::Future;
+use uuid::Uuid;
 
 /// How deep in the tenancy tree a call lies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -79,8 +80,37 @@ pub(crate) struct Slugs {
     environment: String,
 }
 
+/// A place that calls can be about.
+pub(crate) trait Scope: Send + 'static {
+    /// What tells it from every other place: slugs are given away again, ids are not.
+    fn id(&self) -> Uuid;
+}
+
+macro_rules! scopes {
+    ($($type:ty = $id:expr;)+) => {
+        $(impl Scope for $type {
+            fn id(&self) -> Uuid {
+                let id: fn(&Self) -> Uuid = $id;
+                id(self)
+            }
+        })+
+    };
+}
+
+scopes!(
+    Installation = |_| Uuid::nil();
+    AccountId = |id| id.as_uuid();
+    AccountReach = |reach| reach.bound_to.map_or(reach.account.as_uuid(), |id| id.as_uuid());
+    ApplicationPlace = |place| place.application.as_uuid();
+    ApplicationReach = |reach| reach.bound_to.map_or(reach.place.application.as_uuid(), |id| id.as_uuid());
+    EnvironmentPlace = |place| place.environment.as_uuid();
+    // Questions write nothing, and so are not told from each other.
+    AskedEnvironment = |_| Uuid::nil();
+    Myself = |myself| myself.place.environment.as_uuid();
+);
+
 /// A place that calls of the portal surface can be about.
-pub(crate) trait PortalScope: Sized + Send + 'static {
+pub(crate) trait PortalScope: Scope + Sized {
     /// Where such places lie.
     const LEVEL: Level;
 
@@ -94,7 +124,7 @@ pub(crate) trait PortalScope: Sized + Send + 'static {
 }
 
 /// A place that calls can be about whose credential names it.
-pub(crate) trait PublicScope: Sized + Send + 'static {
+pub(crate) trait PublicScope: Scope + Sized {
     /// Whether calls about it are questions, which find out by themselves that the environment of a token is gone.
     const IS_ASKED: bool = false;
 

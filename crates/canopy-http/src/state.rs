@@ -3,6 +3,7 @@
 use crate::limits::{LimitOptions, Limits};
 use crate::metrics::Metrics;
 use crate::problem::Problem;
+use crate::wire::MAX_ITEMS;
 use canopy_app::App;
 use canopy_app::audit::refusals::{self, Refusals};
 use canopy_domain::port::TokenVerifier;
@@ -21,6 +22,7 @@ pub struct HttpState {
     metrics_apart: bool,
     body_timeout: Duration,
     public_url: Arc<str>,
+    max_items: usize,
 }
 
 struct Inner {
@@ -60,7 +62,15 @@ impl HttpState {
             metrics_apart: false,
             body_timeout: Duration::from_secs(30),
             public_url: "http://localhost".into(),
+            max_items: MAX_ITEMS,
         }
+    }
+
+    /// Takes so many items in a bulk call instead of 10,000.
+    #[must_use]
+    pub const fn with_max_items(mut self, max_items: usize) -> Self {
+        self.max_items = max_items;
+        self
     }
 
     /// Waits so long for the whole body of a request; thirty seconds, where this is not said.
@@ -98,6 +108,10 @@ impl HttpState {
 
     pub(crate) fn public_url(&self) -> &str {
         &self.public_url
+    }
+
+    pub(crate) const fn max_items(&self) -> usize {
+        self.max_items
     }
 
     pub(crate) fn limits(&self) -> &Limits {

@@ -39,7 +39,7 @@ impl NodeType {
     /// [`NodeTypeError`] when a rule is broken.
     pub fn parse(raw: &str) -> Result<Self, NodeTypeError> {
         let allowed = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-');
-        if bounded(raw, Self::MAX_CHARS).is_err() || !raw.bytes().all(allowed) {
+        if bounded(raw, Self::MAX_CHARS, &[]).is_err() || !raw.bytes().all(allowed) {
             return Err(NodeTypeError);
         }
         Ok(Self(raw.into()))

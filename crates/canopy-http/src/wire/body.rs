@@ -54,7 +54,8 @@ impl<T: WireValue> WireField for Option<T> {
 
     fn read_member(object: &ObjectReader<'_, '_>, name: &str, faults: &mut Faults) -> Option<Self> {
         match object.member(name) {
-            None | Some(Json::Null) => Some(None),
+            None => Some(None),
+            Some(json) if T::is_null(json) => Some(None),
             Some(json) => T::read(json, &Place::Member(object.place, name), faults).map(Some),
         }
     }
@@ -70,7 +71,7 @@ impl<T: WireValue> WireField for Patch<T> {
     fn read_member(object: &ObjectReader<'_, '_>, name: &str, faults: &mut Faults) -> Option<Self> {
         match object.member(name) {
             None => Some(Self::Absent),
-            Some(Json::Null) => Some(Self::Null),
+            Some(json) if T::is_null(json) => Some(Self::Null),
             Some(json) => T::read(json, &Place::Member(object.place, name), faults).map(Self::Value),
         }
     }
@@ -293,12 +294,12 @@ mod tests {
 
     #[test]
     fn a_body_may_ignore_what_it_does_not_know() {
-        let json = Json::parse(br#"{"name":"A","future":{"a":1}}"#).unwrap();
+        let json = Json::parse(br#"{"name":"A","future":{"a":1}}"#, 100).unwrap();
         let mut faults = Faults::default();
         let body = Loose::read(&json, &Place::Root, &mut faults);
         assert_eq!(body.map(|body| body.name), RoleName::parse("A").ok());
         assert!(faults.is_empty());
-        let mut components = Components::default();
+        let mut components = Components::of_lists_up_to(10);
         Loose::schema(&mut components);
         let schemas = serde_json::to_value(components.into_inner()).unwrap();
         assert_eq!(schemas["Loose"]["additionalProperties"], true);
@@ -307,7 +308,7 @@ mod tests {
     #[test]
     fn what_cannot_be_cleared_may_be_left_out_but_not_null() {
         let read = |text: &str| {
-            let json = Json::parse(text.as_bytes()).unwrap();
+            let json = Json::parse(text.as_bytes(), 100).unwrap();
             let mut faults = Faults::default();
             let body = Renaming::read(&json, &Place::Root, &mut faults);
             (
@@ -325,7 +326,7 @@ mod tests {
     }
 
     fn read(text: &str) -> (Option<Several>, Vec<String>) {
-        let json = Json::parse(text.as_bytes()).unwrap();
+        let json = Json::parse(text.as_bytes(), 100).unwrap();
         let mut faults = Faults::default();
         let items = Several::read(&json, &Place::Root, &mut faults);
         let (listed, _) = faults.into_parts();
@@ -382,7 +383,7 @@ mod tests {
 
     #[test]
     fn the_schema_says_what_the_reader_does() {
-        let mut components = Components::default();
+        let mut components = Components::of_lists_up_to(7);
         Several::schema(&mut components);
         let schemas = serde_json::to_value(components.into_inner()).unwrap();
         assert_eq!(schemas["Several"]["required"], serde_json::json!(["items"]));

@@ -2,6 +2,7 @@
 
 use crate::SqliteStore;
 use crate::api_key::{note_uses, pack_uses};
+use crate::kept_answer;
 use crate::statement::Statement;
 use crate::store::{begin_reading, begin_writing};
 use crate::unit_of_work::UnitOfWork;
@@ -245,6 +246,8 @@ async fn write_everything(mut unit: UnitOfWork, world: &World) {
     }]);
     unit.run(move |c| note_uses(c, &uses)).await.unwrap();
     unit.delete_api_key(id, backend.id).await.unwrap();
+    let outdated = maker.now();
+    unit.run(move |c| kept_answer::forget(c, outdated)).await.unwrap();
     unit.revoke_all(&[id, maker.id()], identity.id).await.unwrap();
     unit.delete_identity(world.account.id, identity.id).await.unwrap();
     unit.update_permissions(std::slice::from_ref(&permission))

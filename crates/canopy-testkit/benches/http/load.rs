@@ -145,6 +145,10 @@ impl Client {
         }
     }
 
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a thread of its own, which waits until the next question is due"
+    )]
     fn keep_asking(
         &self,
         address: &str,

@@ -145,6 +145,7 @@ macro_rules! storage_contract {
                 a_request_is_answered_by_one_unit_of_work_at_a_time
                 a_unit_of_work_that_is_dropped_keeps_no_answer
                 an_answer_kept_again_replaces_the_outdated_one
+                outdated_answers_are_forgotten_without_a_write
             }
             identity {
                 an_identity_reads_back_as_it_was_written

@@ -5,7 +5,7 @@ use crate::tenancy::first_slug;
 use crate::unit::{Unit, Writing};
 use async_trait::async_trait;
 use canopy_domain::hierarchy::create::{NodeFacts, ParentFact};
-use canopy_domain::hierarchy::names::{NamedNode, NodeNames, NodesByName};
+use canopy_domain::hierarchy::names::{NamedNode, NodeNames, NodesByName, SlugAmong};
 use canopy_domain::hierarchy::remove::NodeUses;
 use canopy_domain::hierarchy::schema_change::{ShapeEdge, TreeShape};
 use canopy_domain::port::reader::NodeReader;
@@ -252,7 +252,7 @@ impl<Kind: Send> NodeReader for Unit<Kind> {
                 .try_fold(None, |above, slug| step(above, slug).map(Some));
             Some((path.clone(), node??))
         };
-        let mut slugs: HashMap<(Option<NodeType>, Slug), Meaning<NodeId>> = HashMap::new();
+        let mut slugs: HashMap<SlugAmong, Meaning<NodeId>> = HashMap::new();
         let mut by_slug: HashMap<&Slug, Vec<&Node>> = asked.slugs.iter().map(|(_, slug)| (slug, vec![])).collect();
         for node in tree.by_id.values() {
             if let Some(nodes) = by_slug.get_mut(&node.slug) {

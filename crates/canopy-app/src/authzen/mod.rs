@@ -53,11 +53,11 @@ async fn judge<'q, T: Send>(
         let (judge_state, named) = (&judge_state, &named);
         let ask = move |state: &EnvironmentState, now: Timestamp| {
             let mut wanted = Wanted::default();
-            judge_state(state, now, named, &mut wanted).ok_or(wanted)
+            (judge_state(state, now, named, &mut wanted), wanted)
         };
         match asker.ask(app, Consistency::Strong, ask).await? {
-            Ok(judged) => return Ok(judged),
-            Err(missing) => wanted = missing,
+            (Some(judged), _) => return Ok(judged),
+            (None, missing) => wanted = missing,
         }
     }
 }

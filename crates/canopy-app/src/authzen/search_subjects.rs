@@ -50,15 +50,15 @@ pub async fn run<'q>(
         Some((identities, next, state.index.revision()))
     };
     let (identities, next, revision) = judge(app, asker, wanted, judge_state).await?;
-    let asked = IdentityNames {
+    let found = IdentityNames {
         ids: identities.into_iter().collect(),
         ..IdentityNames::default()
     };
-    let named = if asked.is_empty() {
+    let named = if found.is_empty() {
         vec![]
     } else {
         let mut tx = app.read().await?;
-        tx.identities_named(asker.place().account, &asked).await?
+        tx.identities_named(asker.place().account, &found).await?
     };
     Ok(Found {
         names: named.iter().map(NamedIdentity::shown).collect(),

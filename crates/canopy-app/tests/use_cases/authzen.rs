@@ -11,8 +11,8 @@ use canopy_domain::identity::change::IdentityPatch;
 use canopy_domain::identity::create::NewIdentity;
 use canopy_domain::{Edit, Email, ExternalId, IdentityId};
 
-fn asked(subject: &str, resource: (&str, &str)) -> Option<Evaluation> {
-    Some(Evaluation {
+fn asked(subject: &str, resource: (&str, &str)) -> Evaluation {
+    Evaluation {
         subject: Entity {
             kind: "user".to_owned(),
             id: subject.to_owned(),
@@ -22,19 +22,19 @@ fn asked(subject: &str, resource: (&str, &str)) -> Option<Evaluation> {
             kind: resource.0.to_owned(),
             id: resource.1.to_owned(),
         },
-    })
+    }
 }
 
 impl World {
-    fn verdict_at_once(&self, item: &Option<Evaluation>) -> Option<Verdict> {
-        let items = core::slice::from_ref(item);
-        let answered = evaluate::at_once(&self.app, self.asker(), items, Semantic::ExecuteAll);
+    fn verdict_at_once(&self, item: &Evaluation) -> Option<Verdict> {
+        let items = [Some(item.clone())];
+        let answered = evaluate::at_once(&self.app, self.asker(), &items, Semantic::ExecuteAll);
         answered.map(|evaluated| evaluated.verdicts[0])
     }
 
-    async fn verdict(&self, item: &Option<Evaluation>) -> Verdict {
-        let items = core::slice::from_ref(item);
-        let answered = evaluate::run(&self.app, self.asker(), items, Semantic::ExecuteAll).await;
+    async fn verdict(&self, item: &Evaluation) -> Verdict {
+        let items = [Some(item.clone())];
+        let answered = evaluate::run(&self.app, self.asker(), &items, Semantic::ExecuteAll).await;
         answered.unwrap().verdicts[0]
     }
 

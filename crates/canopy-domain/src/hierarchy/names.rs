@@ -15,13 +15,16 @@ pub fn as_id(name: &str) -> Option<NodeId> {
     }
 }
 
+/// A slug among the nodes of a type, or among all.
+pub type SlugAmong = (Option<NodeType>, Slug);
+
 /// Names that somebody asks about, other than ids.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct NodeNames {
     /// Paths from the root.
     pub paths: HashSet<SlugPath>,
     /// Slugs among the nodes of a type, or among all nodes.
-    pub slugs: HashSet<(Option<NodeType>, Slug)>,
+    pub slugs: HashSet<SlugAmong>,
 }
 
 impl NodeNames {
@@ -51,7 +54,7 @@ pub struct NodesByName {
     /// Those of the asked paths that lead to a node.
     pub paths: HashMap<SlugPath, NodeId>,
     /// Those of the asked slugs that some node has.
-    pub slugs: HashMap<(Option<NodeType>, Slug), Meaning<NodeId>>,
+    pub slugs: HashMap<SlugAmong, Meaning<NodeId>>,
 }
 
 impl NodesByName {

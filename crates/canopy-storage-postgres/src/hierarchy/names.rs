@@ -2,10 +2,10 @@
 
 use crate::statement::{Link, Row, Statement};
 use crate::value::{column, distinct};
-use canopy_domain::hierarchy::names::{NamedNode, NodeNames, NodesByName};
+use canopy_domain::hierarchy::names::{NamedNode, NodeNames, NodesByName, SlugAmong};
 use canopy_domain::port::StoreError;
 use canopy_domain::transfer::SlugPath;
-use canopy_domain::{EnvironmentId, Meaning, NodeId, NodeType, Slug};
+use canopy_domain::{EnvironmentId, Meaning, NodeId, NodeType};
 use futures_util::future;
 use std::collections::HashMap;
 
@@ -50,7 +50,7 @@ async fn slugs(
     link: Link<'_>,
     environment: EnvironmentId,
     asked: &NodeNames,
-) -> Result<HashMap<(Option<NodeType>, Slug), Meaning<NodeId>>, StoreError> {
+) -> Result<HashMap<SlugAmong, Meaning<NodeId>>, StoreError> {
     // Two are enough to tell that it is not one.
     const SELECT: &str = "SELECT n.id, asked.number \
          FROM unnest($1, $2) WITH ORDINALITY AS asked (node_type, slug, number) \
@@ -64,7 +64,7 @@ async fn slugs(
     if asked.slugs.is_empty() {
         return Ok(HashMap::new());
     }
-    let names: Vec<&(Option<NodeType>, Slug)> = asked.slugs.iter().collect();
+    let names: Vec<&SlugAmong> = asked.slugs.iter().collect();
     let types: Vec<Option<&str>> = column(&names, |(node_type, _)| node_type.as_ref().map(NodeType::as_str));
     let select = Statement::new(SELECT)
         .bind(types)
@@ -78,11 +78,11 @@ async fn slugs(
             Ok(())
         })
         .await?;
-    let named = names.into_iter().zip(1..).filter_map(|(name, number)| {
+    let meanings = names.into_iter().zip(1..).filter_map(|(name, number)| {
         let nodes = found.remove(&number)?;
         Some((name.clone(), Meaning::of(nodes)))
     });
-    Ok(named.collect())
+    Ok(meanings.collect())
 }
 
 /// The names of the nodes with these ids.

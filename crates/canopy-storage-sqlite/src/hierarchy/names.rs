@@ -1,7 +1,7 @@
 //! What nodes are called.
 
 use crate::packed::{Cell, IDS, Layout, Packed};
-use canopy_domain::hierarchy::names::{NamedNode, NodeNames, NodesByName};
+use canopy_domain::hierarchy::names::{NamedNode, NodeNames, NodesByName, SlugAmong};
 use canopy_domain::port::StoreError;
 use canopy_domain::transfer::SlugPath;
 use canopy_domain::{EnvironmentId, HierarchySchema, Meaning, NodeId, NodeType, Slug};
@@ -65,7 +65,7 @@ impl Asked {
         &self,
         c: &mut SqliteConnection,
         environment: EnvironmentId,
-    ) -> Result<HashMap<(Option<NodeType>, Slug), Meaning<NodeId>>, StoreError> {
+    ) -> Result<HashMap<SlugAmong, Meaning<NodeId>>, StoreError> {
         // Two are enough to tell that it is not one.
         static SELECT: LazyLock<String> = LazyLock::new(|| {
             let nth = |nth: u8| {

@@ -19,7 +19,9 @@ fn named(identity: &Identity) -> NamedIdentity {
 
 fn identity_names(names: &[&str]) -> IdentityNames {
     let mut asked = IdentityNames::default();
-    names.iter().for_each(|name| asked.add(name));
+    for name in names {
+        asked.add(name);
+    }
     asked
 }
 

@@ -536,7 +536,8 @@ on_every_store! {
         assert_eq!((rest["page"]["next_token"].as_str(), rest["page"]["count"].as_u64()), (Some(""), Some(1)));
         assert_ne!(rest["results"], first["results"]);
         let mut changed = token.clone();
-        changed.replace_range(4..5, if &token[4..5] == "A" { "B" } else { "A" });
+        let other = if token.as_bytes()[4] == b'A' { "B" } else { "A" };
+        changed.replace_range(4..5, other);
         let production = server.admin_in(records.world.account, records.world.environment("production").await);
         for (api, action, token) in [(key, "write", &token), (key, "read", &changed), (&production, "read", &token)] {
             let answer = api.post(SUBJECTS, &search(action, json!({"token": token}))).await;

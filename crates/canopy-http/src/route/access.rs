@@ -251,8 +251,7 @@ pub(super) async fn answer<S>(
 async fn explain(
     request: Request<AskedEnvironment, (), (), Body<Asked>>,
 ) -> Result<Judged<ExplanationBody<'static>>, Problem> {
-    let (Body(asked), request) = request.take_body();
-    let Asked { item, at, consistency } = asked;
+    let (Body(Asked { item, at, consistency }), request) = request.take_body();
     let environment = request.scope.clone();
     let waiting = request.ask(move |app, call| async move {
         let question = item.question();

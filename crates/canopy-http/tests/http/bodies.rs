@@ -161,7 +161,7 @@ async fn a_body_of_which_nothing_is_needed_may_be_left_out() {
     let path = rotate(&next["id"]);
     for (media, body, status, code) in [
         ("text/plain", &b"{}"[..], 415, "request.unsupported_media_type"),
-        ("application/json", b"", 400, "request.malformed_json"),
+        ("application/json", b"{", 400, "request.malformed_json"),
         ("application/json", b"{\"overlap\":1}", 400, "request.validation_failed"),
     ] {
         post_raw(&service, &admin, &path, media, body)

@@ -1,6 +1,7 @@
 //! What every use case is given.
 
 use crate::api_key::KnownKeys;
+use crate::authzen::RememberedSubjects;
 use crate::decisions::Decisions;
 use crate::directory::Directory;
 use crate::idempotency::{RepetitionError, kept_since};
@@ -32,6 +33,7 @@ pub struct App {
     secrets: Arc<dyn Secrets>,
     directory: Arc<Directory>,
     known_keys: Arc<KnownKeys>,
+    remembered_subjects: Arc<RememberedSubjects>,
     /// Turns at looking up keys that are not known here.
     key_lookups: Arc<Semaphore>,
     /// What the secret that seals cursors becomes, if the installation has none yet.
@@ -58,6 +60,7 @@ impl App {
     ) -> Self {
         let decisions = Arc::new(Decisions::new(Arc::clone(&store), &secrets));
         let fresh_secret = secrets.bytes();
+        let remembered_subjects = RememberedSubjects::new(store.shared().is_none());
         Self {
             store,
             clock,
@@ -68,6 +71,7 @@ impl App {
             fresh_secret,
             cursor_secret: Arc::default(),
             known_keys: Arc::default(),
+            remembered_subjects: Arc::new(remembered_subjects),
             key_lookups: Arc::new(Semaphore::new(KEY_LOOKUPS)),
         }
     }
@@ -112,6 +116,10 @@ impl App {
 
     pub(crate) fn known_keys(&self) -> &KnownKeys {
         &self.known_keys
+    }
+
+    pub(crate) fn remembered_subjects(&self) -> &RememberedSubjects {
+        &self.remembered_subjects
     }
 
     pub(crate) fn key_lookups(&self) -> &Semaphore {
@@ -281,7 +289,12 @@ impl App {
             tx.keep_answer(&kept, kept_since(record.at)).await?;
         }
         let changes = record.changes.clone();
-        match tx.commit(record).await {
+        let renames = may_rename(record.audit.category);
+        let committed = tx.commit(record).await;
+        if renames {
+            self.remembered_subjects.clear();
+        }
+        match committed {
             Ok(revisions) => {
                 let committed: Vec<_> = revisions.iter().map(|(_, revision)| *revision).zip(changes).collect();
                 self.decisions.publish(&committed).await;
@@ -296,6 +309,20 @@ impl App {
                 Err(error.into())
             }
         }
+    }
+}
+
+/// Whether a write of this kind may change what identities are called.
+const fn may_rename(category: AuditCategory) -> bool {
+    match category {
+        AuditCategory::Identity => true,
+        AuditCategory::Tenancy
+        | AuditCategory::Setup
+        | AuditCategory::Catalog
+        | AuditCategory::Hierarchy
+        | AuditCategory::Assignment
+        | AuditCategory::ApiKey
+        | AuditCategory::Access => false,
     }
 }
 

@@ -253,6 +253,11 @@ impl From<EnvironmentPlace> for AskedEnvironment {
 }
 
 impl AskedEnvironment {
+    /// Where it lies, as far as is known without asking the store.
+    pub(crate) const fn place(&self) -> &EnvironmentPlace {
+        &self.place
+    }
+
     /// The environment, as far as is known without asking the store.
     pub(crate) const fn presumed(&self) -> EnvironmentId {
         self.place.environment

@@ -2,6 +2,7 @@
 
 use crate::error_code::ErrorCode;
 use crate::problem::Problem;
+use crate::scope::Surface;
 use crate::wire::{Components, Fault, Faults, Json, JsonError, MAX_VALUES, Place, WireText, WireValue};
 use actix_web::HttpRequest;
 use actix_web::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, IF_MATCH, TRANSFER_ENCODING};
@@ -257,12 +258,24 @@ pub(crate) fn has_body(request: &HttpRequest) -> bool {
 }
 
 /// Refuses a body of another media type, then one that is announced to be too large, and reads it before the time is up.
-pub(crate) async fn read_body(request: &HttpRequest, payload: Payload, timeout: Duration) -> Result<Bytes, Problem> {
+pub(crate) async fn read_body(
+    request: &HttpRequest,
+    payload: Payload,
+    surface: Surface,
+    timeout: Duration,
+) -> Result<Bytes, Problem> {
     if !is_json(request) {
-        return Err(Problem::new(
-            ErrorCode::UnsupportedMediaType,
-            "the body must be sent as application/json",
-        ));
+        return Err(match surface {
+            Surface::Portal(_) | Surface::Public => Problem::new(
+                ErrorCode::UnsupportedMediaType,
+                "the body must be sent as application/json",
+            ),
+            // To the standard it is a bad request like any other.
+            Surface::Standard => Problem::field(
+                "Content-Type",
+                Fault::new("unsupported_media_type", "must be application/json"),
+            ),
+        });
     }
     let too_large = || Problem::new(ErrorCode::TooLarge, "the body is too large").with("max_bytes", MAX_BODY_BYTES);
     let announced = request

@@ -1,5 +1,6 @@
-//! What operators and tools ask of the service itself: whether it lives, whether it is ready, what it can do.
+//! What operators and tools ask of the service itself: whether it lives, whether it is ready, what it can do and where.
 
+use crate::discovery;
 use crate::edge::refuse;
 use crate::metrics;
 use crate::openapi::openapi_of;
@@ -33,7 +34,7 @@ pub(crate) struct Health {
 const FINE: Health = Health { status: "ok" };
 
 /// The paths of this surface, with a name and what they answer.
-pub(crate) const PATHS: [(&str, &str, &str); 5] = [
+pub(crate) const PATHS: [(&str, &str, &str); 6] = [
     ("/health/live", "getLiveness", "Whether the process answers at all."),
     (
         "/health/ready",
@@ -47,11 +48,16 @@ pub(crate) const PATHS: [(&str, &str, &str); 5] = [
     ),
     ("/openapi.json", "getOpenApi", "This document."),
     ("/docs", "getReference", "This document for people."),
+    (
+        discovery::PATH,
+        "getAccessConfiguration",
+        "Where the calls of OpenID AuthZEN are, for programs that speak it.",
+    ),
 ];
 
 /// The resources of this surface.
 pub(crate) fn resources(state: &HttpState) -> Vec<Resource> {
-    let ready = state.clone();
+    let (ready, discovered) = (state.clone(), state.clone());
     let document = written(state.max_items());
     let page = Arc::clone(&document);
     let resources = [
@@ -69,6 +75,10 @@ pub(crate) fn resources(state: &HttpState) -> Vec<Resource> {
                 .content_type("text/html; charset=utf-8")
                 .insert_header((CONTENT_SECURITY_POLICY, reference::CONTENT_POLICY.as_str()))
                 .body(page.1.clone());
+            async { response }
+        })),
+        web::resource(discovery::PATH).route(get_or_head().to(move || {
+            let response = discovery::answer(&discovered);
             async { response }
         })),
     ];

@@ -132,6 +132,9 @@ pub(crate) struct OnBoth {
 /// The public surface alone, for end users about themselves.
 pub(crate) struct OnPublic;
 
+/// The surface of the standard alone.
+pub(crate) struct OnStandard;
+
 /// The entry of an operation, until its handler is known. `M` says where it is served.
 pub(crate) struct Draft<M> {
     name: &'static str,
@@ -182,14 +185,17 @@ fn codes_of(surface: Surface, needs: Needs, shape: &Shape, has_body: bool, rules
     ]);
     let places = [E::AccountNotFound, E::ApplicationNotFound, E::EnvironmentNotFound];
     codes.extend(places.iter().take(surface.slugs().len()));
-    if surface == Surface::Public {
+    if surface.takes_keys() {
         codes.insert(E::InvalidApiKey);
         if needs != Needs::Nothing {
             codes.insert(E::ScopeMissing);
         }
     }
     if has_body {
-        codes.extend([E::UnsupportedMediaType, E::TooLarge, E::Timeout, E::MalformedJson]);
+        codes.extend([E::TooLarge, E::Timeout, E::MalformedJson]);
+        if surface != Surface::Standard {
+            codes.insert(E::UnsupportedMediaType);
+        }
     }
     if shape.unsupported {
         codes.insert(E::UnsupportedField);
@@ -354,6 +360,11 @@ impl Draft<OnPortal> {
         self.mounted(OnPublic)
     }
 
+    /// Serves it on the surface of the standard instead: to admins, and to keys with a scope that allows checks.
+    pub(crate) fn on_standard(self) -> Draft<OnStandard> {
+        self.mounted(OnStandard)
+    }
+
     /// Ends the entry with the handler, whose types say what it takes and gives.
     pub(crate) fn by<S, P, Q, B, A, F>(self, handler: impl Fn(Request<S, P, Q, B>) -> F + Copy + 'static) -> Operation
     where
@@ -410,6 +421,23 @@ impl Draft<OnPublic> {
     {
         let public = (Surface::Public, self.tail, Needs::Nothing);
         let mounts = vec![self.mount::<ByCredential, S, P, Q, B, A, F>(public, handler)];
+        self.served(shape::<P, Q, B, A>(), mounts)
+    }
+}
+
+impl Draft<OnStandard> {
+    /// Ends the entry with the handler, whose types say what it takes and gives.
+    pub(crate) fn by<S, P, Q, B, A, F>(self, handler: impl Fn(Request<S, P, Q, B>) -> F + Copy + 'static) -> Operation
+    where
+        S: PublicScope,
+        P: PathInput + 'static,
+        Q: QueryInput + 'static,
+        B: BodyInput + 'static,
+        A: Answer + 'static,
+        F: Future<Output = Result<A, Problem>> + 'static,
+    {
+        let standard = (Surface::Standard, self.tail, Needs::Checks);
+        let mounts = vec![self.mount::<ByCredential, S, P, Q, B, A, F>(standard, handler)];
         self.served(shape::<P, Q, B, A>(), mounts)
     }
 }

@@ -41,7 +41,7 @@ pub(crate) struct Request<S, P = (), Q = (), B = ()> {
 
 impl<S: Scope, P: PathInput, Q: QueryInput, B: BodyInput> Request<S, P, Q, B> {
     /// Reads a request, which may be `repeatable`: credential 401, principal 403, place 404, key scope 403, media type
-    /// 415, size 413, path, query and body 400, `If-Match` 428. The caller is `known` from the moment its credential is
+    /// 415 (400 where the standard has it so), size 413, path, query and body 400, `If-Match` 428. The caller is `known` from the moment its credential is
     /// accepted.
     pub(crate) async fn receive<W: Way<S>>(
         http: &HttpRequest,
@@ -56,7 +56,7 @@ impl<S: Scope, P: PathInput, Q: QueryInput, B: BodyInput> Request<S, P, Q, B> {
         let unconfirmed = W::unconfirmed(&scope).map(|asked| (asked, call.caller.clone()));
         let read = async {
             needs.check(&call.caller)?;
-            Self::read(http, payload, state, (scope, call), repeatable).await
+            Self::read(http, payload, state, (scope, call), (surface, repeatable)).await
         };
         match (read.await, key_holder) {
             (Err(problem), Some(caller)) => {
@@ -86,11 +86,11 @@ impl<S: Scope, P: PathInput, Q: QueryInput, B: BodyInput> Request<S, P, Q, B> {
         payload: Payload,
         state: &HttpState,
         (scope, call): (S, Call),
-        repeatable: bool,
+        (surface, repeatable): (Surface, bool),
     ) -> Result<Self, Problem> {
         let is_sent = B::HAS_BODY && (!B::OPTIONAL || has_body(http));
         let raw = if is_sent {
-            read_body(http, payload, state.body_timeout()).await?
+            read_body(http, payload, surface, state.body_timeout()).await?
         } else {
             Bytes::new()
         };

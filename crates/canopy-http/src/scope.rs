@@ -1,5 +1,5 @@
 //! The place that a call is about: found from the slugs of its path on the portal surface, from its credential on the
-//! public one.
+//! public one and on that of the standard.
 
 use actix_web::HttpRequest;
 use canopy_app::scope::AskedEnvironment;
@@ -28,6 +28,8 @@ pub(crate) enum Surface {
     Portal(Level),
     /// For backends, and for end users about themselves; the credential names one environment.
     Public,
+    /// For programs that speak OpenID AuthZEN; the credential names one environment.
+    Standard,
 }
 
 impl Surface {
@@ -41,6 +43,15 @@ impl Surface {
                 "/portal/v1/accounts/{accountSlug}/applications/{appSlug}/environments/{envSlug}"
             }
             Self::Public => "/api/v1",
+            Self::Standard => "/access/v1",
+        }
+    }
+
+    /// Whether it takes API keys.
+    pub(crate) const fn takes_keys(self) -> bool {
+        match self {
+            Self::Portal(_) => false,
+            Self::Public | Self::Standard => true,
         }
     }
 
@@ -52,7 +63,7 @@ impl Surface {
             ("envSlug", "The environment of the application."),
         ];
         let count = match self {
-            Self::Portal(Level::Installation) | Self::Public => 0,
+            Self::Portal(Level::Installation) | Self::Public | Self::Standard => 0,
             Self::Portal(Level::Account) => 1,
             Self::Portal(Level::Application) => 2,
             Self::Portal(Level::Environment) => 3,
@@ -112,7 +123,7 @@ pub(crate) trait PortalScope: Scope + Sized {
     }
 }
 
-/// A place that calls of the public surface can be about.
+/// A place that calls can be about whose credential names it.
 pub(crate) trait PublicScope: Scope + Sized {
     /// Whether calls about it are questions, which find out by themselves that the environment of a token is gone.
     const IS_ASKED: bool = false;
@@ -140,7 +151,7 @@ pub(crate) trait Way<S>: 'static {
 /// The portal surface: by the path.
 pub(crate) struct ByPath;
 
-/// The public surface: by the credential.
+/// The other surfaces: by the credential.
 pub(crate) struct ByCredential;
 
 impl<S: PortalScope> Way<S> for ByPath {

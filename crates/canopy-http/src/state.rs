@@ -21,6 +21,7 @@ pub struct HttpState {
     limits: Arc<Limits>,
     metrics_apart: bool,
     body_timeout: Duration,
+    public_url: Arc<str>,
     max_items: usize,
 }
 
@@ -60,6 +61,7 @@ impl HttpState {
             limits: Arc::new(Limits::new(LimitOptions::default())),
             metrics_apart: false,
             body_timeout: Duration::from_secs(30),
+            public_url: "http://localhost".into(),
             max_items: MAX_ITEMS,
         }
     }
@@ -75,6 +77,14 @@ impl HttpState {
     #[must_use]
     pub const fn with_body_timeout(mut self, body_timeout: Duration) -> Self {
         self.body_timeout = body_timeout;
+        self
+    }
+
+    /// Tells programs that look for its calls that they reach the service at this URL, which has no `/` at its end;
+    /// `http://localhost`, where this is not said.
+    #[must_use]
+    pub fn with_public_url(mut self, public_url: &str) -> Self {
+        self.public_url = public_url.into();
         self
     }
 
@@ -94,6 +104,10 @@ impl HttpState {
 
     pub(crate) const fn metrics_apart(&self) -> bool {
         self.metrics_apart
+    }
+
+    pub(crate) fn public_url(&self) -> &str {
+        &self.public_url
     }
 
     pub(crate) const fn max_items(&self) -> usize {

@@ -2,6 +2,7 @@
 
 pub mod change;
 pub mod create;
+pub mod names;
 pub mod remove;
 pub mod revert;
 mod schema;

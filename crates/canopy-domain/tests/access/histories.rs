@@ -6,8 +6,10 @@ use crate::facts::{
 };
 use crate::oracle;
 use crate::why;
-use canopy_domain::access::{AccessIndex, Change, Decision, Question, RoleFact, Scope, Snapshot, SubjectFact};
-use canopy_domain::{MembershipStatus, PermissionKey, RoleName};
+use canopy_domain::access::{
+    AccessIndex, Change, Decision, NodeFact, Question, RoleFact, Scope, Snapshot, SubjectFact,
+};
+use canopy_domain::{MembershipStatus, NodeType, PermissionKey, RoleName};
 use proptest::prelude::*;
 
 /// Window borders; questions are asked a microsecond before, at and after each.
@@ -70,11 +72,14 @@ fn change(sizes: Sizes, (kind, [which, first, second, third, fourth]): Dice) -> 
             Change::RolePut(RoleFact { name, ..fact })
         }
         5 => Change::RoleRemoved(id(ROLE, which % roles)),
-        6..=10 => Change::NodePut(node(
-            which % nodes,
-            (which % nodes != 0 || first % 8 == 0).then_some(first % nodes),
-            second % 6 != 0,
-        )),
+        6..=10 => {
+            let parent = (which % nodes != 0 || first % 8 == 0).then_some(first % nodes);
+            let node_type = NodeType::parse(["unit", "team", "desk"][usize::from(third % 3)]).unwrap();
+            Change::NodePut(NodeFact {
+                node_type,
+                ..node(which % nodes, parent, second % 6 != 0)
+            })
+        }
         11 => Change::NodeRemoved(id(NODE, which % nodes)),
         12..=13 => Change::SubjectPut(SubjectFact {
             is_active: first % 5 != 0,
@@ -144,6 +149,13 @@ fn compare(facts: &Snapshot, indexes: [&AccessIndex; 2], sizes: Sizes, nodes: &[
         .chain([Scope::AppWide])
         .collect();
     let mut roles = Vec::new();
+    for number in nodes {
+        let node = id(NODE, *number);
+        let fact = facts.nodes.iter().find(|fact| fact.id == node);
+        for index in indexes {
+            assert_eq!(index.node_type(node), fact.map(|fact| &fact.node_type));
+        }
+    }
     for subject in 0..=sizes.subjects {
         for wanted in 0..=sizes.permissions {
             let permission = &key(wanted);

@@ -10,7 +10,7 @@ use crate::input::Body;
 use crate::operation::Operation;
 use crate::problem::Problem;
 use crate::request::Request;
-use crate::wire::{AskedKey, Batch, Components, Faults, Json, Place, WireValue, request_body, request_query};
+use crate::wire::{Batch, Components, Faults, Json, Place, Text, WireValue, request_body, request_query};
 use canopy_app::access::{Asker, effective, evaluate, evaluate_many, explain};
 use canopy_app::decisions::Consistency;
 use canopy_app::scope::AskedEnvironment;
@@ -75,7 +75,7 @@ request_body!(
         /// Who would do it.
         identity_id: IdentityId,
         /// The key of the permission.
-        permission: AskedKey,
+        permission: Text,
         /// Where.
         scope: ScopeWord,
         /// The node; needed for the scope `node`, forbidden for `app_wide`.
@@ -93,7 +93,7 @@ request_body!(
         /// Who would do it.
         identity_id: IdentityId,
         /// The key of the permission.
-        permission: AskedKey,
+        permission: Text,
         /// Where.
         scope: ScopeWord,
         /// The node; needed for the scope `node`, forbidden for `app_wide`.

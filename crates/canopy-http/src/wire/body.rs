@@ -168,7 +168,8 @@ impl<'j, 'p> ObjectReader<'j, 'p> {
 /// Declares a body: a struct of domain values, its reader, which finds all faults at once, and its schema.
 ///
 /// A member is required unless its type is `Option` or [`Patch`] or it has a default. `as "name"` gives it another name
-/// on the wire. `unsupported` lists members that are refused with a code of their own.
+/// on the wire. `unsupported` lists members that are refused with a code of their own. Members that are not declared are
+/// refused unless the body `ignores others`.
 macro_rules! request_body {
     (
         $(#[doc = $doc:literal])*
@@ -176,6 +177,7 @@ macro_rules! request_body {
             $($(#[doc = $field_doc:literal])* $field:ident $(as $wire:literal)?: $type:ty $(= $default:expr)?,)*
         }
         $(unsupported [$($unsupported:literal),*])?
+        $(ignores $others:ident)?
     ) => {
         $(#[doc = $doc])*
         #[derive(Debug)]
@@ -195,8 +197,10 @@ macro_rules! request_body {
                 $(let $field = $crate::wire::request_body!(
                     @read object, $crate::wire::request_body!(@name $field $($wire)?), faults, $type $(, $default)?
                 );)*
-                let known = [$($crate::wire::request_body!(@name $field $($wire)?)),*];
-                object.refuse_others(&known, &[$($($unsupported),*)?], faults);
+                if !$crate::wire::request_body!(@lenient $($others)?) {
+                    let known = [$($crate::wire::request_body!(@name $field $($wire)?)),*];
+                    object.refuse_others(&known, &[$($($unsupported),*)?], faults);
+                }
                 Some(Self { $($field: $field?),* })
             }
 
@@ -205,7 +209,9 @@ macro_rules! request_body {
                     let mut object = utoipa::openapi::ObjectBuilder::new()
                         .description(Some(concat!($($doc),*).trim()))
                         .additional_properties(Some(
-                            utoipa::openapi::schema::AdditionalProperties::<utoipa::openapi::Schema>::FreeForm(false),
+                            utoipa::openapi::schema::AdditionalProperties::<utoipa::openapi::Schema>::FreeForm(
+                                $crate::wire::request_body!(@lenient $($others)?),
+                            ),
                         ));
                     $(
                         let name = $crate::wire::request_body!(@name $field $($wire)?);
@@ -223,6 +229,8 @@ macro_rules! request_body {
             }
         }
     };
+    (@lenient) => { false };
+    (@lenient others) => { true };
     (@name $field:ident) => { stringify!($field) };
     (@name $field:ident $wire:literal) => { $wire };
     (@read $object:ident, $name:expr, $faults:ident, $type:ty) => {
@@ -274,6 +282,28 @@ mod tests {
             name: Given<RoleName>,
         }
     );
+
+    request_body!(
+        /// A part of a standard.
+        struct Loose {
+            /// The name.
+            name: RoleName,
+        }
+        ignores others
+    );
+
+    #[test]
+    fn a_body_may_ignore_what_it_does_not_know() {
+        let json = Json::parse(br#"{"name":"A","future":{"a":1}}"#, 100).unwrap();
+        let mut faults = Faults::default();
+        let body = Loose::read(&json, &Place::Root, &mut faults);
+        assert_eq!(body.map(|body| body.name), RoleName::parse("A").ok());
+        assert!(faults.is_empty());
+        let mut components = Components::of_lists_up_to(10);
+        Loose::schema(&mut components);
+        let schemas = serde_json::to_value(components.into_inner()).unwrap();
+        assert_eq!(schemas["Loose"]["additionalProperties"], true);
+    }
 
     #[test]
     fn what_cannot_be_cleared_may_be_left_out_but_not_null() {

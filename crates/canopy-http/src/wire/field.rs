@@ -169,6 +169,16 @@ impl Faults {
         self.unsupported
     }
 
+    /// The first of them in one sentence.
+    pub(crate) fn first(&self) -> Option<String> {
+        let FieldFault { path, message, .. } = self.listed.first()?;
+        Some(if path.is_empty() {
+            format!("it {message}")
+        } else {
+            format!("{path} {message}")
+        })
+    }
+
     /// The faults in the order in which they were found, and how many are left out.
     pub(crate) fn into_parts(self) -> (Vec<FieldFault>, usize) {
         (self.listed, self.omitted)

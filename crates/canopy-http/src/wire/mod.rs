@@ -22,5 +22,5 @@ pub(crate) use show::{
     object_text,
 };
 pub(crate) use value::{
-    AskedKey, Batch, Everything, MAX_ITEMS, Name, Whole, WireText, WireValue, key_segments, not_one_of,
+    Batch, Each, Everything, MAX_ITEMS, Name, Text, Whole, WireText, WireValue, key_segments, not_one_of,
 };

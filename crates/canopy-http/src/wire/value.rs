@@ -343,17 +343,37 @@ impl WireText for Name {
     }
 }
 
-/// The permission that a question asks about. What is no key is one that the catalog does not have.
+/// Any text, which is looked for as it is: it may name nothing.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct AskedKey(pub(crate) String);
+pub(crate) struct Text(pub(crate) String);
 
-impl WireText for AskedKey {
+impl WireText for Text {
     fn parse(text: &str) -> Result<Self, Fault> {
         Ok(Self(text.to_owned()))
     }
 
     fn describe() -> Object {
         ObjectBuilder::new().schema_type(SchemaType::Type(Type::String)).build()
+    }
+}
+
+/// A list whose items are judged one by one: one that is bad does not spoil the others. In place of it stands what is wrong.
+#[derive(Debug)]
+pub(crate) struct Each<T>(pub(crate) Vec<Result<T, String>>);
+
+impl<T: WireValue> WireValue for Each<T> {
+    fn read(json: &Json<'_>, place: &Place<'_>, faults: &mut Faults) -> Option<Self> {
+        let items = read_items(json, place, faults, (0, faults.max_items()))?;
+        let read = |item: &Json<'_>| {
+            let mut own = Faults::default();
+            T::read(item, &Place::Root, &mut own).ok_or_else(|| own.first().unwrap_or_default())
+        };
+        Some(Self(items.iter().map(read).collect()))
+    }
+
+    fn schema(components: &mut Components) -> RefOr<Schema> {
+        let max = components.max_items();
+        array(T::schema(components), 0, max)
     }
 }
 

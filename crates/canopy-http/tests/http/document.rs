@@ -119,7 +119,7 @@ fn each_surface_has_its_credentials() {
         let about_caller = path == "/api/v1/me" || path.starts_with("/api/v1/me/");
         let expected = if path.starts_with("/portal/v1/") || about_caller {
             json!([{ "bearer": [] }])
-        } else if path.starts_with("/api/v1/") {
+        } else if path.starts_with("/api/v1/") || path.starts_with("/access/v1/") {
             json!([{ "apiKey": [] }, { "bearer": [] }])
         } else {
             json!([{}])

@@ -144,8 +144,11 @@ impl Service<'_> {
             .local_addr()
             .map_err(system("tell the address it listens on"))?;
         let mut signals = EndSignals::catch().map_err(system("catch signals"))?;
+        let public_url = http.public_url.clone();
+        let public_url = public_url.unwrap_or_else(|| PublicUrl::of_listener(address));
         let mut state = HttpState::new(app.clone(), verifier, Handle::current())
             .with_limits(limits(&self.config.limits))
+            .with_public_url(public_url.as_str())
             .with_max_items(self.config.limits.bulk_items.get().into());
         if http.metrics_listen.is_some() {
             state = state.with_metrics_apart();

@@ -9,8 +9,10 @@ use crate::unit_of_work::UnitOfWork;
 use canopy_domain::api_key::{KeyAccess, KeyUse};
 use canopy_domain::assignment::listing::{AssignmentQuery, AssignmentSort, HeldAt};
 use canopy_domain::audit::listing::AuditQuery;
+use canopy_domain::hierarchy::names::NodeNames;
 use canopy_domain::identity::create::TakenIdentifiers;
 use canopy_domain::identity::listing::{IdentityQuery, IdentitySort, IdentityStatus};
+use canopy_domain::identity::names::IdentityNames;
 use canopy_domain::permission::listing::PermissionQuery;
 use canopy_domain::port::WriteTx;
 use canopy_domain::port::reader::*;
@@ -71,6 +73,11 @@ async fn read_everything(unit: &mut UnitOfWork, world: &World) {
     unit.node_facts(id, &[eu.id], &[(eu.id, eu.slug.clone())])
         .await
         .unwrap();
+    let mut names = NodeNames::default();
+    names.add(None, eu.slug.as_str());
+    names.add(Some(&eu.node_type), eu.slug.as_str());
+    unit.nodes_named(id, &names).await.unwrap();
+    unit.named_nodes(id, &[eu.id]).await.unwrap();
     unit.tree_shape(id).await.unwrap();
     unit.children(id, eu.id).await.unwrap();
     unit.ancestors(id, eu.id).await.unwrap();
@@ -83,6 +90,10 @@ async fn read_everything(unit: &mut UnitOfWork, world: &World) {
         external_ids: [canopy_testkit::fixture::external_id("a")].into(),
     };
     unit.taken_identifiers(account, &identifiers).await.unwrap();
+    let mut names = IdentityNames::default();
+    names.add(&world.ada().to_string());
+    names.add("ada.lovelace@example.com");
+    unit.identities_named(account, &names).await.unwrap();
     unit.identity_facts(account, application, &[world.ada()]).await.unwrap();
     unit.members(application).await.unwrap();
     unit.memberships(world.ada()).await.unwrap();

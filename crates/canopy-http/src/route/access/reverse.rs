@@ -4,7 +4,7 @@ use crate::answer::Judged;
 use crate::cursor::{Cursor, CursorBinding, CursorKey, CursorScope};
 use crate::problem::Problem;
 use crate::request::Request;
-use crate::wire::{AskedKey, Limit, Whole, request_query};
+use crate::wire::{Limit, Text, Whole, request_query};
 use canopy_app::access::part::{Bookmark, ToldPart};
 use canopy_app::access::{Asker, nodes, who_can};
 use canopy_domain::access::PermissionHolder;
@@ -20,7 +20,7 @@ request_query!(
     /// What is held, and which part of the answer.
     pub(super) struct WhereHeld {
         /// The key of the permission.
-        permission: AskedKey,
+        permission: Text,
         /// The `next_cursor` of the part before.
         cursor: Option<Cursor>,
         /// How many are answered at once.

@@ -1,6 +1,7 @@
 //! What every use case is given.
 
 use crate::api_key::KnownKeys;
+use crate::authzen::RememberedSubjects;
 use crate::decisions::Decisions;
 use crate::directory::Directory;
 use crate::idempotency::{RepetitionError, kept_since};
@@ -15,8 +16,12 @@ use canopy_domain::{EnvironmentId, EnvironmentPlace, Revision, TenancyError, Ten
 use core::any::Any;
 use core::fmt::Display;
 use std::sync::Arc;
-use tokio::sync::OnceCell;
+use tokio::sync::{OnceCell, Semaphore};
 use uuid::Uuid;
+
+/// How many keys that are not known here are looked up at once. Whoever invents keys keeps no more of the store's
+/// connections from others.
+const KEY_LOOKUPS: usize = 4;
 
 /// The service without its adapters: the ports it was given, the decision indexes and the directory of paths.
 #[derive(Clone)]
@@ -28,6 +33,9 @@ pub struct App {
     secrets: Arc<dyn Secrets>,
     directory: Arc<Directory>,
     known_keys: Arc<KnownKeys>,
+    remembered_subjects: Arc<RememberedSubjects>,
+    /// Turns at looking up keys that are not known here.
+    key_lookups: Arc<Semaphore>,
     /// What the secret that seals cursors becomes, if the installation has none yet.
     fresh_secret: [u8; 32],
     cursor_secret: Arc<OnceCell<[u8; 32]>>,
@@ -52,6 +60,7 @@ impl App {
     ) -> Self {
         let decisions = Arc::new(Decisions::new(Arc::clone(&store), &secrets));
         let fresh_secret = secrets.bytes();
+        let remembered_subjects = RememberedSubjects::new(store.shared().is_none());
         Self {
             store,
             clock,
@@ -62,6 +71,8 @@ impl App {
             fresh_secret,
             cursor_secret: Arc::default(),
             known_keys: Arc::default(),
+            remembered_subjects: Arc::new(remembered_subjects),
+            key_lookups: Arc::new(Semaphore::new(KEY_LOOKUPS)),
         }
     }
 
@@ -107,6 +118,14 @@ impl App {
         &self.known_keys
     }
 
+    pub(crate) fn remembered_subjects(&self) -> &RememberedSubjects {
+        &self.remembered_subjects
+    }
+
+    pub(crate) fn key_lookups(&self) -> &Semaphore {
+        &self.key_lookups
+    }
+
     /// Notes in the store which keys were at work since this was last called, and when. To be called now and then, in the
     /// background; what was not noted when the process ends is lost.
     ///
@@ -118,6 +137,17 @@ impl App {
             return Ok(());
         }
         Ok(self.store.note_key_uses(&uses).await?)
+    }
+
+    /// Removes from the store the answers that are no longer told to repetitions of their requests. To be called now and
+    /// then, in the background.
+    ///
+    /// # Errors
+    /// [`AppError::Store`]; then some are left for the next time.
+    pub async fn forget_answers(&self) -> Result<(), AppError> {
+        let outdated = kept_since(self.now());
+        while self.store.forget_answers(outdated).await? {}
+        Ok(())
     }
 
     /// Makes sure that the store answers.
@@ -259,7 +289,12 @@ impl App {
             tx.keep_answer(&kept, kept_since(record.at)).await?;
         }
         let changes = record.changes.clone();
-        match tx.commit(record).await {
+        let renames = may_rename(record.audit.category);
+        let committed = tx.commit(record).await;
+        if renames {
+            self.remembered_subjects.clear();
+        }
+        match committed {
             Ok(revisions) => {
                 let committed: Vec<_> = revisions.iter().map(|(_, revision)| *revision).zip(changes).collect();
                 self.decisions.publish(&committed).await;
@@ -274,6 +309,20 @@ impl App {
                 Err(error.into())
             }
         }
+    }
+}
+
+/// Whether a write of this kind may change what identities are called.
+const fn may_rename(category: AuditCategory) -> bool {
+    match category {
+        AuditCategory::Identity => true,
+        AuditCategory::Tenancy
+        | AuditCategory::Setup
+        | AuditCategory::Catalog
+        | AuditCategory::Hierarchy
+        | AuditCategory::Assignment
+        | AuditCategory::ApiKey
+        | AuditCategory::Access => false,
     }
 }
 

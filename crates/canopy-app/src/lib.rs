@@ -13,6 +13,7 @@ pub mod api_key;
 mod app;
 pub mod assignment;
 pub mod audit;
+pub mod authzen;
 mod bulk;
 mod caller;
 pub mod decisions;

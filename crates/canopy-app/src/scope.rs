@@ -120,12 +120,12 @@ pub const fn portal(caller: &Caller) -> Result<(), AppError> {
 /// The environment that a credential is bound to, for the calls of the public surface that manage it.
 ///
 /// # Errors
-/// [`TokenError::Invalid`] for a token that names no environment; [`AppError::WrongPrincipal`] for operators and identities.
+/// [`AppError::WrongPrincipal`] for operators and identities; [`TokenError::Invalid`] for an admin's token that names no
+/// environment.
 pub fn bound_environment(caller: &Caller) -> Result<EnvironmentPlace, AppError> {
     match caller {
         Caller::Admin { environment, .. } => Ok((*environment).ok_or(TokenError::Invalid)?),
         Caller::ApiKey { place, .. } => Ok(*place),
-        Caller::Identity { environment: None, .. } => Err(TokenError::Invalid.into()),
         Caller::Operator { .. } | Caller::Identity { .. } => Err(AppError::WrongPrincipal),
     }
 }
@@ -134,11 +134,10 @@ pub fn bound_environment(caller: &Caller) -> Result<EnvironmentPlace, AppError> 
 /// caller.
 ///
 /// # Errors
-/// [`TokenError::Invalid`] for a token that names no environment; [`AppError::WrongPrincipal`] for all but identities.
+/// [`AppError::WrongPrincipal`] for all but identities; [`TokenError::Invalid`] for a token that names no environment.
 pub fn myself(caller: &Caller) -> Result<(EnvironmentPlace, IdentityId), AppError> {
     match caller {
         Caller::Identity { id, environment, .. } => Ok(((*environment).ok_or(TokenError::Invalid)?, *id)),
-        Caller::Admin { environment: None, .. } => Err(TokenError::Invalid.into()),
         Caller::Operator { .. } | Caller::Admin { .. } | Caller::ApiKey { .. } => Err(AppError::WrongPrincipal),
     }
 }
@@ -254,6 +253,11 @@ impl From<EnvironmentPlace> for AskedEnvironment {
 }
 
 impl AskedEnvironment {
+    /// Where it lies, as far as is known without asking the store.
+    pub(crate) const fn place(&self) -> &EnvironmentPlace {
+        &self.place
+    }
+
     /// The environment, as far as is known without asking the store.
     pub(crate) const fn presumed(&self) -> EnvironmentId {
         self.place.environment

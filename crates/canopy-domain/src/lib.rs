@@ -7,11 +7,13 @@ pub mod access;
 pub mod api_key;
 pub mod assignment;
 pub mod audit;
+pub mod authzen;
 pub mod bulk;
 mod edit;
 pub mod hierarchy;
 mod id;
 pub mod identity;
+mod meaning;
 mod page;
 pub mod permission;
 pub mod port;
@@ -38,6 +40,7 @@ pub use identity::{
     AvatarUrl, Email, EmailError, ExternalId, Identity, IdentityError, IdentityId, Membership, MembershipError,
     MembershipId, MembershipStatus, PersonName,
 };
+pub use meaning::Meaning;
 pub use page::{Page, PageError, PageRequest, SortOrder};
 pub use permission::{
     Category, Permission, PermissionError, PermissionId, PermissionKey, PermissionKeyError, PermissionSource,

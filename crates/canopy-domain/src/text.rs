@@ -12,13 +12,14 @@ pub enum TextError {
         /// The largest number of characters (Unicode scalar values).
         max: usize,
     },
-    /// A control character is in it.
+    /// A control character is in it, other than what separates lines and words in a text that may have several lines.
     #[error("must not contain control characters")]
     Control,
 }
 
-/// Trims `raw` and checks it against the rules of names: 1 to `max` characters, none of them a control character.
-pub(crate) fn bounded(raw: &str, max: usize) -> Result<&str, TextError> {
+/// Trims `raw` and checks it against the rules of names: 1 to `max` characters, none of them a control character but for
+/// those that are `allowed`.
+pub(crate) fn bounded<'r>(raw: &'r str, max: usize, allowed: &[char]) -> Result<&'r str, TextError> {
     let trimmed = raw.trim();
     if trimmed.is_empty() {
         return Err(TextError::Empty);
@@ -26,7 +27,7 @@ pub(crate) fn bounded(raw: &str, max: usize) -> Result<&str, TextError> {
     if trimmed.chars().nth(max).is_some() {
         return Err(TextError::TooLong { max });
     }
-    if trimmed.chars().any(char::is_control) {
+    if trimmed.chars().any(|one| one.is_control() && !allowed.contains(&one)) {
         return Err(TextError::Control);
     }
     Ok(trimmed)
@@ -42,6 +43,9 @@ pub fn fold_case(text: &str) -> String {
 /// Declares a trimmed, bounded text type.
 macro_rules! text_type {
     ($(#[$doc:meta])* $name:ident, $max:literal) => {
+        $crate::text::text_type!($(#[$doc])* $name, $max, &[]);
+    };
+    ($(#[$doc:meta])* $name:ident, $max:literal, $allowed:expr) => {
         $(#[$doc])*
         #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub struct $name(Box<str>);
@@ -55,7 +59,7 @@ macro_rules! text_type {
             /// # Errors
             /// The rule of [`TextError`](crate::TextError) that the text breaks.
             pub fn parse(raw: &str) -> Result<Self, $crate::TextError> {
-                $crate::text::bounded(raw, Self::MAX_CHARS).map(|text| Self(text.into()))
+                $crate::text::bounded(raw, Self::MAX_CHARS, $allowed).map(|text| Self(text.into()))
             }
 
             /// The text.
@@ -84,9 +88,10 @@ text_type!(
     200
 );
 text_type!(
-    /// A free description of a role or permission.
+    /// A free description of a role, permission or key, which may have several lines.
     Description,
-    1000
+    1000,
+    &['\n', '\r', '\t']
 );
 
 /// The text of a JSON object that the service stores and returns but never reads (`settings`, `metadata`).
@@ -141,7 +146,7 @@ impl Default for JsonObject {
 
 #[cfg(test)]
 mod tests {
-    use super::{DisplayName, JsonObject, JsonObjectError, TextError, fold_case};
+    use super::{Description, DisplayName, JsonObject, JsonObjectError, TextError, fold_case};
 
     #[test]
     fn names_are_trimmed_and_bounded_by_characters_not_bytes() {
@@ -154,6 +159,15 @@ mod tests {
         assert_eq!(DisplayName::parse(" \t "), Err(TextError::Empty));
         assert_eq!(DisplayName::parse("a\u{0}b"), Err(TextError::Control));
         assert_eq!(DisplayName::parse("a\nb"), Err(TextError::Control));
+    }
+
+    #[test]
+    fn descriptions_may_have_several_lines() {
+        let text = "First\r\n\n\tsecond";
+        assert_eq!(Description::parse(&format!("\n{text}\n")).unwrap().as_str(), text);
+        assert_eq!(Description::parse(" \n\t "), Err(TextError::Empty));
+        assert_eq!(Description::parse("a\u{7}b"), Err(TextError::Control));
+        assert_eq!(DisplayName::parse("a\tb"), Err(TextError::Control));
     }
 
     #[test]

@@ -31,7 +31,7 @@ pub(crate) fn read(request: &HttpRequest, surface: Surface) -> Result<Credential
             "the request carries more than one credential",
         ));
     }
-    if surface == Surface::Public
+    if surface.takes_keys()
         && let Some(key) = headers.get(&API_KEY)
     {
         return Ok(Credential::Key(key.to_str().unwrap_or_default()));

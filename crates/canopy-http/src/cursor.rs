@@ -91,16 +91,19 @@ impl CursorKey {
     /// The fault of the parameter `cursor`: 400 for one that was not given out by this installation for this query.
     pub(crate) fn open(&self, binding: CursorBinding, cursor: &Cursor) -> Result<Vec<u8>, Problem> {
         let refused = || Problem::field("cursor", Fault::new("invalid_cursor", INVALID));
-        let bytes = URL_SAFE_NO_PAD.decode(&cursor.0).map_err(|_| refused())?;
-        let (version, rest) = bytes.split_first().ok_or_else(refused)?;
-        let middle = rest.len().checked_sub(TAG_BYTES).ok_or_else(refused)?;
-        let (place, tag) = rest.split_at_checked(middle).ok_or_else(refused)?;
-        let genuine = hmac::verify(&self.0, &Self::sealed(binding, place), tag).is_ok();
-        if genuine && *version == VERSION {
-            Ok(place.to_vec())
-        } else {
-            Err(refused())
+        self.place(binding, &cursor.0).ok_or_else(refused)
+    }
+
+    /// The place that a text stands for, if it is a cursor of this query.
+    pub(crate) fn place(&self, binding: CursorBinding, text: &str) -> Option<Vec<u8>> {
+        if text.len() > MAX_CHARS {
+            return None;
         }
+        let bytes = URL_SAFE_NO_PAD.decode(text).ok()?;
+        let (version, rest) = bytes.split_first()?;
+        let (place, tag) = rest.split_at_checked(rest.len().checked_sub(TAG_BYTES)?)?;
+        let genuine = hmac::verify(&self.0, &Self::sealed(binding, place), tag).is_ok();
+        (genuine && *version == VERSION).then(|| place.to_vec())
     }
 }
 

@@ -92,6 +92,7 @@ error_codes! {
     AlreadyBootstrapped = "setup.already_bootstrapped", 409, "The environment has custom permissions or roles; `details` counts them.";
 
     ApiKeyNotFound = "api_keys.api_key_not_found", 404, "The environment has no such API key.";
+    TooManyApiKeys = "api_keys.too_many", 409, "The environment has as many API keys as it can; `details.max_keys` says how many. Revoke some, those that have ended among them.";
     ApiKeyExpired = "api_keys.expired", 400, "The API key has expired and cannot be rotated; make a new one.";
 
     NodeNotFound = "nodes.node_not_found", 404, "The environment has no such node.";
@@ -116,7 +117,7 @@ error_codes! {
     DuplicateIdentityInBatch = "identities.duplicate_in_batch", 409, "An earlier item of the request names the same identity, email or external id; `details.first_index` is its index.";
     MembershipNotFound = "identities.membership_not_found", 404, "The identity has no membership in the application.";
     AlreadyMember = "identities.already_member", 409, "The identity is an active member of the application already.";
-    MembershipNotActive = "identities.membership_not_active", 400, "The identity is not an active member of the application.";
+    MembershipNotActive = "identities.membership_not_active", 400, "The identity is not an active member of the application; `bulk-change-role` lists all assignments of such identities in `details.assignment_ids`.";
 
     AuditEventNotFound = "audit.event_not_found", 404, "There is no such audit event where the caller may look.";
 

@@ -14,6 +14,7 @@ use canopy_domain::port::RequestIdentity;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeSet;
+use uuid::Uuid;
 
 /// The header by which a caller says that a request may be sent again.
 pub(crate) const IDEMPOTENCY_KEY: &str = "Idempotency-Key";
@@ -50,8 +51,8 @@ pub(crate) fn key<'r>(request: &'r HttpRequest, faults: &mut Faults) -> Option<&
     key
 }
 
-/// What tells this request from every other.
-pub(crate) fn identify(http: &HttpRequest, caller: &Caller, key: &str, body: &[u8]) -> RepeatableRequest {
+/// What tells this request from every other. `place` is what its path leads to.
+pub(crate) fn identify(http: &HttpRequest, caller: &Caller, place: Uuid, key: &str, body: &[u8]) -> RepeatableRequest {
     let Actor { id, kind, .. } = caller.actor();
     let mut digest = Sha256::new();
     let path = http.uri().path_and_query().map_or("", |path| path.as_str());
@@ -61,7 +62,8 @@ pub(crate) fn identify(http: &HttpRequest, caller: &Caller, key: &str, body: &[u
         .map(|place| place.environment.to_string())
         .unwrap_or_default();
     let method = http.method().as_str();
-    for part in [kind.as_str(), &id, &account, &environment, method, path, key] {
+    let place = place.to_string();
+    for part in [kind.as_str(), &id, &account, &environment, &place, method, path, key] {
         // With its length before it, no part can run into the next.
         digest.update(part.len().to_be_bytes());
         digest.update(part);

@@ -2,9 +2,10 @@
 
 use crate::error_code::ErrorCode;
 use crate::problem::Problem;
+use crate::scope::Surface;
 use crate::wire::{Components, Fault, Faults, Json, JsonError, MAX_VALUES, Place, WireText, WireValue};
 use actix_web::HttpRequest;
-use actix_web::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, IF_MATCH};
+use actix_web::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, IF_MATCH, TRANSFER_ENCODING};
 use actix_web::web::{Bytes, Payload};
 use canopy_domain::audit::AuditEventId;
 use canopy_domain::{ApiKeyId, ApplicationId, AssignmentId, IdentityId, NodeId, PermissionId, RoleId, Version};
@@ -79,6 +80,10 @@ pub(crate) trait BodyInput: Sized {
     type Draft;
     /// Whether a body is read at all.
     const HAS_BODY: bool;
+    /// Whether the body may be left out.
+    const OPTIONAL: bool = false;
+    /// How many JSON values the body may have.
+    const MAX_VALUES: usize = MAX_VALUES;
     /// Whether `If-Match` is needed.
     const VERSIONED: bool;
     /// Whether the body has members that are refused as unsupported.
@@ -119,6 +124,31 @@ pub(crate) struct Body<T>(pub(crate) T);
 impl<T: WireValue> BodyInput for Body<T> {
     type Draft = T;
     const HAS_BODY: bool = true;
+    const MAX_VALUES: usize = T::MAX_VALUES;
+    const VERSIONED: bool = false;
+    const UNSUPPORTED: bool = T::UNSUPPORTED;
+
+    fn read(json: &Json<'_>, _: &Bytes, faults: &mut Faults) -> Option<T> {
+        T::read(json, &Place::Root, faults)
+    }
+
+    fn complete(draft: T, _: &HttpRequest) -> Result<Self, Problem> {
+        Ok(Self(draft))
+    }
+
+    fn schema(components: &mut Components) -> Option<RefOr<Schema>> {
+        Some(T::schema(components))
+    }
+}
+
+/// A JSON body none of whose members must be given: none at all is as good as an empty one.
+#[derive(Debug)]
+pub(crate) struct Optional<T>(pub(crate) T);
+
+impl<T: WireValue> BodyInput for Optional<T> {
+    type Draft = T;
+    const HAS_BODY: bool = true;
+    const OPTIONAL: bool = true;
     const VERSIONED: bool = false;
     const UNSUPPORTED: bool = T::UNSUPPORTED;
 
@@ -171,6 +201,8 @@ pub(crate) struct IfMatch<B> {
 impl<B: BodyInput> BodyInput for IfMatch<B> {
     type Draft = B::Draft;
     const HAS_BODY: bool = B::HAS_BODY;
+    const OPTIONAL: bool = B::OPTIONAL;
+    const MAX_VALUES: usize = B::MAX_VALUES;
     const VERSIONED: bool = true;
     const UNSUPPORTED: bool = B::UNSUPPORTED;
 
@@ -216,13 +248,34 @@ fn expected_version(request: &HttpRequest) -> Result<Version, Problem> {
     })
 }
 
+/// Whether a body comes with the request. One without any byte is none, whatever it is called.
+pub(crate) fn has_body(request: &HttpRequest) -> bool {
+    let headers = request.headers();
+    match headers.get(CONTENT_LENGTH) {
+        Some(length) => length != "0",
+        None => headers.contains_key(TRANSFER_ENCODING) || headers.contains_key(CONTENT_TYPE),
+    }
+}
+
 /// Refuses a body of another media type, then one that is announced to be too large, and reads it before the time is up.
-pub(crate) async fn read_body(request: &HttpRequest, payload: Payload, timeout: Duration) -> Result<Bytes, Problem> {
+pub(crate) async fn read_body(
+    request: &HttpRequest,
+    payload: Payload,
+    surface: Surface,
+    timeout: Duration,
+) -> Result<Bytes, Problem> {
     if !is_json(request) {
-        return Err(Problem::new(
-            ErrorCode::UnsupportedMediaType,
-            "the body must be sent as application/json",
-        ));
+        return Err(match surface {
+            Surface::Portal(_) | Surface::Public => Problem::new(
+                ErrorCode::UnsupportedMediaType,
+                "the body must be sent as application/json",
+            ),
+            // To the standard it is a bad request like any other.
+            Surface::Standard => Problem::field(
+                "Content-Type",
+                Fault::new("unsupported_media_type", "must be application/json"),
+            ),
+        });
     }
     let too_large = || Problem::new(ErrorCode::TooLarge, "the body is too large").with("max_bytes", MAX_BODY_BYTES);
     let announced = request
@@ -272,15 +325,15 @@ fn is_json(request: &HttpRequest) -> bool {
     json && utf8 && !encoded
 }
 
-/// The tree of a JSON body.
-pub(crate) fn parse_json(raw: &Bytes) -> Result<Json<'_>, Problem> {
-    Json::parse(raw).map_err(|error| match error {
+/// The tree of a JSON body, which may have so many values.
+pub(crate) fn parse_json(raw: &Bytes, max_values: usize) -> Result<Json<'_>, Problem> {
+    Json::parse(raw, max_values).map_err(|error| match error {
         JsonError::Malformed(error) => Problem::new(ErrorCode::MalformedJson, "the body is not one JSON text")
             .with("line", error.line())
             .with("column", error.column()),
         JsonError::TooManyValues => {
             let mut faults = Faults::default();
-            let message = format!("must have at most {MAX_VALUES} values, whatever they are nested in");
+            let message = format!("must have at most {max_values} values, whatever they are nested in");
             faults.add(&Place::Root, Fault::new("too_many_values", message));
             faults.into()
         }

@@ -10,6 +10,7 @@ mod attempt;
 mod bulk;
 mod credential;
 mod cursor;
+mod discovery;
 mod edge;
 mod error_code;
 mod idempotency;

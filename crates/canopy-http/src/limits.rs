@@ -1,20 +1,25 @@
-//! Limits on callers: how often a client address may fail to authenticate, and how often one credential may call.
+//! Limits on callers: how often a client address may fail to authenticate, and how often one caller may call.
 
-use crate::credential;
 use crate::problem::Problem;
 use actix_web::HttpRequest;
 use actix_web::http::header::HeaderName;
+use canopy_app::Caller;
 use canopy_domain::AccountId;
+use canopy_domain::audit::Actor;
 use core::hash::{BuildHasher as _, Hash};
 use core::net::{IpAddr, Ipv6Addr};
 use core::num::NonZeroU32;
 use governor::clock::{Clock, MonotonicClock};
 use governor::middleware::NoOpMiddleware;
-use governor::state::keyed::HashMapStateStore;
+use governor::nanos::Nanos;
+use governor::state::StateStore;
+use governor::state::keyed::ShrinkableKeyedStateStore;
 use governor::{Quota, RateLimiter};
 use ipnet::IpNet;
+use std::collections::HashMap;
 use std::hash::RandomState;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// The header in which proxies say for whom they call.
 static FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
@@ -34,7 +39,7 @@ pub struct LimitOptions {
     /// How many refused credentials a client address has each minute before it is answered 429. A valid credential is
     /// never refused for them.
     pub failed_authentications: NonZeroU32,
-    /// How many requests a credential has each minute; `None` for any number.
+    /// How many requests a caller has each minute, whatever its tokens; `None` for any number.
     pub requests: Option<NonZeroU32>,
     /// The networks of proxies whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Vec<IpNet>,
@@ -58,7 +63,7 @@ impl Default for LimitOptions {
 /// The limits of a service.
 pub(crate) struct Limits {
     failed: Limiter<IpAddr>,
-    /// By the hash of the credential, which is kept nowhere.
+    /// By the hash of who calls.
     requests: Option<Limiter<u64>>,
     hasher: RandomState,
     /// So that no account fills the log, nor keeps others out of it.
@@ -80,29 +85,22 @@ impl Limits {
     /// Counts a credential that was refused against the client's address.
     ///
     /// # Errors
-    /// 429 when the address has had too many. So has every address while more fail than can be told apart.
+    /// 429 when the address has had too many.
     pub(crate) fn failed(&self, http: &HttpRequest) -> Result<(), Problem> {
-        match self.failed.check(&self.client(http)) {
-            Verdict::Allowed => Ok(()),
-            Verdict::Wait(seconds) => Err(Problem::rate_limited(seconds)),
-            Verdict::Full => Err(Problem::rate_limited(1)),
-        }
+        self.failed.check(&self.client(http)).into()
     }
 
-    /// Counts a request against its credential, which is valid.
+    /// Counts a request against its caller, whose credential is valid.
     ///
     /// # Errors
-    /// 429 when the credential has had too many.
-    pub(crate) fn admit(&self, http: &HttpRequest) -> Result<(), Problem> {
+    /// 429 when the caller has had too many.
+    pub(crate) fn admit(&self, caller: &Caller) -> Result<(), Problem> {
         let Some(requests) = &self.requests else {
             return Ok(());
         };
-        let credential = self.hasher.hash_one(credential::presented(http));
-        match requests.check(&credential) {
-            Verdict::Wait(seconds) => Err(Problem::rate_limited(seconds)),
-            // More valid credentials than can be told apart: none of them has earned a refusal.
-            Verdict::Allowed | Verdict::Full => Ok(()),
-        }
+        let Actor { id, kind, .. } = caller.actor();
+        let who = self.hasher.hash_one((caller.account(), kind.as_str(), id));
+        requests.check(&who).into()
     }
 
     /// Whether one more refused attempt goes into the audit log of an account.
@@ -154,13 +152,84 @@ pub(crate) enum Verdict {
     Allowed,
     /// Not before so many seconds have passed.
     Wait(u32),
-    /// There are more keys than can be told apart.
-    Full,
+}
+
+impl From<Verdict> for Result<(), Problem> {
+    fn from(verdict: Verdict) -> Self {
+        match verdict {
+            Verdict::Allowed => Ok(()),
+            Verdict::Wait(seconds) => Err(Problem::rate_limited(seconds)),
+        }
+    }
+}
+
+/// When each key has its whole minute again, for as many keys as there is room for. All others share one count, so that
+/// whoever comes with ever new keys gets no further than with one.
+struct Counts<K> {
+    slots: Mutex<Slots<K>>,
+    capacity: usize,
+}
+
+struct Slots<K> {
+    own: HashMap<K, Nanos>,
+    shared: Option<Nanos>,
+}
+
+impl<K> Counts<K> {
+    fn new(capacity: usize) -> Self {
+        let slots = Slots {
+            own: HashMap::new(),
+            shared: None,
+        };
+        Self {
+            slots: Mutex::new(slots),
+            capacity,
+        }
+    }
+
+    fn slots(&self) -> MutexGuard<'_, Slots<K>> {
+        self.slots.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<K: Clone + Hash + Eq> StateStore for Counts<K> {
+    type Key = K;
+
+    fn measure_and_replace<T, F, E>(&self, key: &K, measure: F) -> Result<T, E>
+    where
+        F: Fn(Option<Nanos>) -> Result<(T, Nanos), E>,
+    {
+        let mut slots = self.slots();
+        let own = slots.own.get(key).copied();
+        if own.is_some() || slots.own.len() < self.capacity {
+            let (allowed, next) = measure(own)?;
+            slots.own.insert(key.clone(), next);
+            Ok(allowed)
+        } else {
+            let (allowed, next) = measure(slots.shared)?;
+            slots.shared = Some(next);
+            Ok(allowed)
+        }
+    }
+}
+
+impl<K: Clone + Hash + Eq> ShrinkableKeyedStateStore<K> for Counts<K> {
+    fn retain_recent(&self, drop_below: Nanos) {
+        self.slots().own.retain(|_, at| *at > drop_below);
+    }
+
+    fn len(&self) -> usize {
+        self.slots().own.len()
+    }
+
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
 }
 
 /// Counts by key, in bounded memory: keys that have their whole minute again are forgotten.
 pub(crate) struct Limiter<K: Clone + Hash + Eq, C: Clock = MonotonicClock> {
-    counts: RateLimiter<K, HashMapStateStore<K>, C, NoOpMiddleware<C::Instant>>,
+    counts: RateLimiter<K, Counts<K>, C, NoOpMiddleware<C::Instant>>,
     clock: C,
     capacity: usize,
     checks_when_full: AtomicUsize,
@@ -169,10 +238,14 @@ pub(crate) struct Limiter<K: Clone + Hash + Eq, C: Clock = MonotonicClock> {
 impl<K: Clone + Hash + Eq, C: Clock + Clone> Limiter<K, C> {
     /// So many a minute for each key, all at once or evenly.
     pub(crate) fn new(a_minute: NonZeroU32, clock: C) -> Self {
+        Self::with_capacity(a_minute, clock, CAPACITY)
+    }
+
+    fn with_capacity(a_minute: NonZeroU32, clock: C, capacity: usize) -> Self {
         Self {
-            counts: RateLimiter::hashmap_with_clock(Quota::per_minute(a_minute), clock.clone()),
+            counts: RateLimiter::new(Quota::per_minute(a_minute), Counts::new(capacity), clock.clone()),
             clock,
-            capacity: CAPACITY,
+            capacity,
             checks_when_full: AtomicUsize::new(0),
         }
     }
@@ -183,9 +256,6 @@ impl<K: Clone + Hash + Eq, C: Clock + Clone> Limiter<K, C> {
             let checks = self.checks_when_full.fetch_add(1, Ordering::Relaxed);
             if checks.is_multiple_of(CHECKS_BETWEEN_SWEEPS) {
                 self.counts.retain_recent();
-            }
-            if self.counts.len() >= self.capacity {
-                return Verdict::Full;
             }
         }
         match self.counts.check_key(key) {
@@ -237,19 +307,27 @@ mod tests {
     #[test]
     fn memory_is_bounded_and_comes_back_with_time() {
         let clock = FakeRelativeClock::default();
-        let mut limiter = Limiter::new(number(60), clock.clone());
-        limiter.capacity = 10;
+        let limiter = Limiter::with_capacity(number(60), clock.clone(), 10);
         for key in 0..10 {
             assert_eq!(limiter.check(&key), Verdict::Allowed);
         }
-        for key in 10..5_000 {
-            assert_eq!(limiter.check(&key), Verdict::Full);
-        }
+        // All others share the minute of one, and those that were there have their own.
+        let allowed = (10..5_000).filter(|key| limiter.check(key) == Verdict::Allowed);
+        assert_eq!(allowed.count(), 60);
+        let own = (0..100).filter(|_| limiter.check(&3) == Verdict::Allowed);
+        assert_eq!(own.count(), 59);
+        assert_eq!(limiter.check(&4), Verdict::Allowed);
         assert_eq!(limiter.counts.len(), 10);
         clock.advance(Duration::from_secs(61));
-        let allowed = (0..2 * CHECKS_BETWEEN_SWEEPS).filter(|key| limiter.check(key) == Verdict::Allowed);
-        assert!(allowed.count() >= 10);
+        for key in 5_000..5_000 + 2 * CHECKS_BETWEEN_SWEEPS {
+            limiter.check(&key);
+        }
         assert_eq!(limiter.counts.len(), 10);
+        assert_eq!(
+            limiter.check(&3),
+            Verdict::Wait(1),
+            "it was forgotten, and shares with the rest"
+        );
     }
 
     #[test]

@@ -1,8 +1,9 @@
-//! What operators and tools ask of the service itself: whether it lives, whether it is ready, what it can do.
+//! What operators and tools ask of the service itself: whether it lives, whether it is ready, what it can do and where.
 
+use crate::discovery;
 use crate::edge::refuse;
 use crate::metrics;
-use crate::openapi::openapi;
+use crate::openapi::openapi_of;
 use crate::problem::Problem;
 use crate::reference;
 use crate::router::{GET_AND_HEAD, get_or_head, refusing_others};
@@ -10,14 +11,18 @@ use crate::state::HttpState;
 use actix_web::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY};
 use actix_web::{HttpRequest, HttpResponse, Resource, web};
 use serde::Serialize;
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 use utoipa::ToSchema;
 
-/// The document, written once.
-static DOCUMENT: LazyLock<String> = LazyLock::new(|| openapi().to_json().unwrap_or_default());
+/// The document and its page for people, written when one of them is first asked for.
+type Written = Arc<LazyLock<(String, String), Box<dyn FnOnce() -> (String, String) + Send>>>;
 
-/// The reference page, written once.
-static PAGE: LazyLock<String> = LazyLock::new(|| reference::page(&openapi()));
+fn written(max_items: usize) -> Written {
+    Arc::new(LazyLock::new(Box::new(move || {
+        let document = openapi_of(max_items);
+        (document.to_json().unwrap_or_default(), reference::page(&document))
+    })))
+}
 
 /// A sign of life.
 #[derive(Serialize, ToSchema)]
@@ -29,7 +34,7 @@ pub(crate) struct Health {
 const FINE: Health = Health { status: "ok" };
 
 /// The paths of this surface, with a name and what they answer.
-pub(crate) const PATHS: [(&str, &str, &str); 5] = [
+pub(crate) const PATHS: [(&str, &str, &str); 6] = [
     ("/health/live", "getLiveness", "Whether the process answers at all."),
     (
         "/health/ready",
@@ -43,25 +48,38 @@ pub(crate) const PATHS: [(&str, &str, &str); 5] = [
     ),
     ("/openapi.json", "getOpenApi", "This document."),
     ("/docs", "getReference", "This document for people."),
+    (
+        discovery::PATH,
+        "getAccessConfiguration",
+        "Where the calls of OpenID AuthZEN are, for programs that speak it.",
+    ),
 ];
 
 /// The resources of this surface.
 pub(crate) fn resources(state: &HttpState) -> Vec<Resource> {
-    let ready = state.clone();
+    let (ready, discovered) = (state.clone(), state.clone());
+    let document = written(state.max_items());
+    let page = Arc::clone(&document);
     let resources = [
         web::resource("/health/live").route(get_or_head().to(|| async { HttpResponse::Ok().json(FINE) })),
         web::resource("/health/ready")
             .route(get_or_head().to(move |request: HttpRequest| readiness(request, ready.clone()))),
-        web::resource("/openapi.json").route(get_or_head().to(|| async {
-            HttpResponse::Ok()
+        web::resource("/openapi.json").route(get_or_head().to(move || {
+            let response = HttpResponse::Ok()
                 .content_type("application/json")
-                .body(DOCUMENT.as_str())
+                .body(document.0.clone());
+            async { response }
         })),
-        web::resource("/docs").route(get_or_head().to(|| async {
-            HttpResponse::Ok()
+        web::resource("/docs").route(get_or_head().to(move || {
+            let response = HttpResponse::Ok()
                 .content_type("text/html; charset=utf-8")
                 .insert_header((CONTENT_SECURITY_POLICY, reference::CONTENT_POLICY.as_str()))
-                .body(PAGE.as_str())
+                .body(page.1.clone());
+            async { response }
+        })),
+        web::resource(discovery::PATH).route(get_or_head().to(move || {
+            let response = discovery::answer(&discovered);
+            async { response }
         })),
     ];
     let apart = state.metrics_apart();

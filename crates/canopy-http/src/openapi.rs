@@ -1,6 +1,7 @@
 //! The OpenAPI document, made from the operations that are served.
 
 use crate::answer::Success;
+use crate::discovery;
 use crate::edge::ErrorBody;
 use crate::error_code::ErrorCode;
 use crate::idempotency::IDEMPOTENCY_KEY;
@@ -9,7 +10,7 @@ use crate::monitor::{Health, PATHS};
 use crate::operation::{Mount, Needs, Operation};
 use crate::route::operations;
 use crate::scope::Surface;
-use crate::wire::Components;
+use crate::wire::{Components, MAX_ITEMS};
 use actix_web::http::StatusCode;
 use std::collections::{BTreeMap, BTreeSet};
 use utoipa::openapi::extensions::{Extensions, ExtensionsBuilder};
@@ -34,11 +35,16 @@ const PUBLIC_TAG: &str = " (public)";
 const INTRODUCTION: &str = "Access along an organisation tree: who may do what, where and when.\n\n\
     Every error has one shape (`Error`); `code` is stable, and each call lists the codes it can answer. \
     Every answer carries `X-Request-Id`, taken from the request where that sent a sane one. \
-    A body may have 8 MiB; unknown fields are refused; `null` equals absent except in PATCH, where it clears.";
+    A body may have 8 MiB; unknown fields are refused, except below `/access/v1`; `null` equals absent except in PATCH, where it clears.";
 
-/// The OpenAPI 3.1 document of everything that is served.
+/// The OpenAPI 3.1 document of everything that is served, where nothing is configured.
 pub fn openapi() -> OpenApi {
-    let mut components = Components::default();
+    openapi_of(MAX_ITEMS)
+}
+
+/// The document of an installation whose bulk calls take so many items.
+pub(crate) fn openapi_of(max_items: usize) -> OpenApi {
+    let mut components = Components::of_lists_up_to(max_items);
     let error = components.answer::<ErrorBody>();
     let mut paths: BTreeMap<String, PathItem> = BTreeMap::new();
     let mut tags: Vec<String> = Vec::new();
@@ -72,7 +78,7 @@ pub fn openapi() -> OpenApi {
         .bearer_format("JWT")
         .description(Some(
             "An access token. On the portal surface: of an operator or of an admin of the account. On the public surface: of \
-             an admin or an identity, and it must name an environment.",
+             an admin or an identity, and it must name an environment. On that of AuthZEN: of an admin, with an environment.",
         ))
         .build();
     let key = ApiKeyValue::with_description("X-API-Key", "An API key; it is bound to one environment.");
@@ -117,7 +123,7 @@ fn method(operation: &Operation) -> HttpMethod {
 /// The tag of an operation on one surface.
 fn tag(operation: &Operation, mount: &Mount) -> String {
     match mount.surface {
-        Surface::Portal(_) => operation.tag.to_owned(),
+        Surface::Portal(_) | Surface::Standard => operation.tag.to_owned(),
         Surface::Public => format!("{}{PUBLIC_TAG}", operation.tag),
     }
 }
@@ -134,7 +140,7 @@ fn name(operation: &Operation, mount: &Mount) -> String {
 /// The credentials that an operation takes on one surface.
 fn securities(mount: &Mount) -> Vec<SecurityRequirement> {
     let schemes: &[&str] = match (mount.surface, mount.needs) {
-        (Surface::Public, Needs::Area(_) | Needs::Checks) => &[API_KEY, BEARER],
+        (Surface::Public | Surface::Standard, Needs::Area(_) | Needs::Checks) => &[API_KEY, BEARER],
         _ => &[BEARER],
     };
     let requirement = |scheme: &&str| SecurityRequirement::new(*scheme, Vec::<String>::new());
@@ -158,7 +164,7 @@ fn describe(
     if let Some(schema) = (operation.shape.body)(components) {
         let body = RequestBodyBuilder::new()
             .content("application/json", Content::new(Some(schema)))
-            .required(Some(Required::True))
+            .required(Some(operation.shape.body_required.clone()))
             .description(Some(format!("At most {MAX_BODY_BYTES} bytes.")));
         builder = builder.request_body(Some(body.build()));
     }
@@ -305,6 +311,10 @@ fn monitoring(
             Content::new(Some(Schema::Object(text_schema().build()))),
         ),
         "/docs" => ("text/html", Content::new(Some(Schema::Object(text_schema().build())))),
+        discovery::PATH => (
+            "application/json",
+            Content::new(Some(components.answer::<discovery::Configuration>())),
+        ),
         _ => ("application/json", Content::new(Some(components.answer::<Health>()))),
     };
     let mut builder = OperationBuilder::new()

@@ -7,7 +7,7 @@ use crate::error_code::ErrorCode;
 use crate::input::{BodyInput, PathInput};
 use crate::problem::Problem;
 use crate::request::Request;
-use crate::scope::{ByCredential, ByPath, PortalScope, PublicScope, Surface, Way};
+use crate::scope::{ByCredential, ByPath, PortalScope, PublicScope, Scope, Surface, Way};
 use crate::state::HttpState;
 use crate::wire::{Components, QueryInput};
 use actix_web::http::Method;
@@ -21,7 +21,7 @@ use std::collections::BTreeSet;
 use std::rc::Rc;
 use utoipa::openapi::path::Parameter;
 use utoipa::openapi::schema::Object;
-use utoipa::openapi::{RefOr, Schema};
+use utoipa::openapi::{RefOr, Required, Schema};
 
 /// A future that stays on the worker that read the request.
 type Answering = Pin<Box<dyn Future<Output = HttpResponse>>>;
@@ -41,6 +41,8 @@ pub(crate) struct Shape {
     pub(crate) repeatable: bool,
     /// Whether its body has members that are refused as unsupported.
     pub(crate) unsupported: bool,
+    /// Whether its body may be left out.
+    pub(crate) body_required: Required,
     /// The schema of its body.
     pub(crate) body: fn(&mut Components) -> Option<RefOr<Schema>>,
     /// What it answers when it did what was asked.
@@ -130,6 +132,9 @@ pub(crate) struct OnBoth {
 /// The public surface alone, for end users about themselves.
 pub(crate) struct OnPublic;
 
+/// The surface of the standard alone.
+pub(crate) struct OnStandard;
+
 /// The entry of an operation, until its handler is known. `M` says where it is served.
 pub(crate) struct Draft<M> {
     name: &'static str,
@@ -180,14 +185,17 @@ fn codes_of(surface: Surface, needs: Needs, shape: &Shape, has_body: bool, rules
     ]);
     let places = [E::AccountNotFound, E::ApplicationNotFound, E::EnvironmentNotFound];
     codes.extend(places.iter().take(surface.slugs().len()));
-    if surface == Surface::Public {
+    if surface.takes_keys() {
         codes.insert(E::InvalidApiKey);
         if needs != Needs::Nothing {
             codes.insert(E::ScopeMissing);
         }
     }
     if has_body {
-        codes.extend([E::UnsupportedMediaType, E::TooLarge, E::Timeout, E::MalformedJson]);
+        codes.extend([E::TooLarge, E::Timeout, E::MalformedJson]);
+        if surface != Surface::Standard {
+            codes.insert(E::UnsupportedMediaType);
+        }
     }
     if shape.unsupported {
         codes.insert(E::UnsupportedField);
@@ -243,7 +251,7 @@ impl<M> Draft<M> {
     ) -> Mount
     where
         W: Way<S>,
-        S: Send + 'static,
+        S: Scope,
         P: PathInput + 'static,
         Q: QueryInput + 'static,
         B: BodyInput + 'static,
@@ -319,6 +327,7 @@ fn shape<P: PathInput, Q: QueryInput, B: BodyInput, A: Answer>() -> Shape {
         versioned: B::VERSIONED,
         repeatable: A::REPEATABLE,
         unsupported: B::UNSUPPORTED,
+        body_required: if B::OPTIONAL { Required::False } else { Required::True },
         body: B::schema,
         answers: A::describe,
     }
@@ -349,6 +358,11 @@ impl Draft<OnPortal> {
     /// Serves it on the public surface instead, to end users.
     pub(crate) fn for_identities(self) -> Draft<OnPublic> {
         self.mounted(OnPublic)
+    }
+
+    /// Serves it on the surface of the standard instead: to admins, and to keys with a scope that allows checks.
+    pub(crate) fn on_standard(self) -> Draft<OnStandard> {
+        self.mounted(OnStandard)
     }
 
     /// Ends the entry with the handler, whose types say what it takes and gives.
@@ -407,6 +421,23 @@ impl Draft<OnPublic> {
     {
         let public = (Surface::Public, self.tail, Needs::Nothing);
         let mounts = vec![self.mount::<ByCredential, S, P, Q, B, A, F>(public, handler)];
+        self.served(shape::<P, Q, B, A>(), mounts)
+    }
+}
+
+impl Draft<OnStandard> {
+    /// Ends the entry with the handler, whose types say what it takes and gives.
+    pub(crate) fn by<S, P, Q, B, A, F>(self, handler: impl Fn(Request<S, P, Q, B>) -> F + Copy + 'static) -> Operation
+    where
+        S: PublicScope,
+        P: PathInput + 'static,
+        Q: QueryInput + 'static,
+        B: BodyInput + 'static,
+        A: Answer + 'static,
+        F: Future<Output = Result<A, Problem>> + 'static,
+    {
+        let standard = (Surface::Standard, self.tail, Needs::Checks);
+        let mounts = vec![self.mount::<ByCredential, S, P, Q, B, A, F>(standard, handler)];
         self.served(shape::<P, Q, B, A>(), mounts)
     }
 }

@@ -7,6 +7,7 @@ use crate::error_code::ErrorCode;
 use crate::wire::{Fault, Faults, Place};
 use canopy_app::identity::attach::AttachError;
 use canopy_app::{AppError, RepetitionError};
+use canopy_domain::api_key::MAX_KEYS;
 use canopy_domain::assignment::change::ChangeRoleError;
 use canopy_domain::port::store::BoxError;
 use canopy_domain::port::{StoreError, TokenError, Unique};
@@ -206,6 +207,7 @@ impl From<ApiKeyError> for Problem {
             ApiKeyError::Escalation => Self::rule(ErrorCode::Escalation, &error),
             ApiKeyError::UnknownScopes { keys } => unknown_keys(&error, keys),
             ApiKeyError::EndsInThePast => Self::field("expires_at", Fault::new("out_of_range", error.to_string())),
+            ApiKeyError::TooMany => Self::rule(ErrorCode::TooManyApiKeys, &error).with("max_keys", MAX_KEYS),
             ApiKeyError::Expired => Self::rule(ErrorCode::ApiKeyExpired, &error),
         }
     }
@@ -350,6 +352,9 @@ impl From<ChangeRoleError> for Problem {
     fn from(error: ChangeRoleError) -> Self {
         match error {
             ChangeRoleError::Role(error) => error.into(),
+            ChangeRoleError::MembershipsNotActive { ref assignments } => {
+                Self::rule(ErrorCode::MembershipNotActive, &error).with("assignment_ids", texts(assignments))
+            }
             ChangeRoleError::Clashes { ref clashes } => {
                 let listed: Vec<Value> = clashes
                     .iter()

@@ -5,10 +5,10 @@ use crate::credential::{self, Credential};
 use crate::cursor::CursorKey;
 use crate::edge::request_id;
 use crate::idempotency::{self, Kept, Repeatable, RepeatableRequest};
-use crate::input::{BodyInput, PathInput, parse_json, read_body};
+use crate::input::{BodyInput, PathInput, has_body, parse_json, read_body};
 use crate::operation::Needs;
 use crate::problem::Problem;
-use crate::scope::{Surface, Way};
+use crate::scope::{Scope, Surface, Way};
 use crate::state::HttpState;
 use crate::wire::{Faults, Json, QueryInput, QueryReader};
 use actix_web::HttpRequest;
@@ -17,6 +17,7 @@ use canopy_app::access::Asker;
 use canopy_app::api_key::authenticate;
 use canopy_app::scope::AskedEnvironment;
 use canopy_app::{App, AppError, Call, Caller, Encode, RepetitionError, scope};
+use canopy_domain::api_key::AreaScope;
 use canopy_domain::port::{TokenClaims, TokenError};
 use core::any::Any;
 use core::future::Future;
@@ -38,9 +39,9 @@ pub(crate) struct Request<S, P = (), Q = (), B = ()> {
     pub(crate) body: B,
 }
 
-impl<S: Send + 'static, P: PathInput, Q: QueryInput, B: BodyInput> Request<S, P, Q, B> {
+impl<S: Scope, P: PathInput, Q: QueryInput, B: BodyInput> Request<S, P, Q, B> {
     /// Reads a request, which may be `repeatable`: credential 401, principal 403, place 404, key scope 403, media type
-    /// 415, size 413, path, query and body 400, `If-Match` 428. The caller is `known` from the moment its credential is
+    /// 415 (400 where the standard has it so), size 413, path, query and body 400, `If-Match` 428. The caller is `known` from the moment its credential is
     /// accepted.
     pub(crate) async fn receive<W: Way<S>>(
         http: &HttpRequest,
@@ -55,7 +56,7 @@ impl<S: Send + 'static, P: PathInput, Q: QueryInput, B: BodyInput> Request<S, P,
         let unconfirmed = W::unconfirmed(&scope).map(|asked| (asked, call.caller.clone()));
         let read = async {
             needs.check(&call.caller)?;
-            Self::read(http, payload, state, (scope, call), repeatable).await
+            Self::read(http, payload, state, (scope, call), (surface, repeatable)).await
         };
         match (read.await, key_holder) {
             (Err(problem), Some(caller)) => {
@@ -85,15 +86,20 @@ impl<S: Send + 'static, P: PathInput, Q: QueryInput, B: BodyInput> Request<S, P,
         payload: Payload,
         state: &HttpState,
         (scope, call): (S, Call),
-        repeatable: bool,
+        (surface, repeatable): (Surface, bool),
     ) -> Result<Self, Problem> {
-        let raw = if B::HAS_BODY {
-            read_body(http, payload, state.body_timeout()).await?
+        let is_sent = B::HAS_BODY && (!B::OPTIONAL || has_body(http));
+        let raw = if is_sent {
+            read_body(http, payload, surface, state.body_timeout()).await?
         } else {
             Bytes::new()
         };
-        let json = if B::HAS_BODY { parse_json(&raw)? } else { Json::Null };
-        let mut faults = Faults::default();
+        let json = if is_sent {
+            parse_json(&raw, B::MAX_VALUES)?
+        } else {
+            Json::Object(Vec::new())
+        };
+        let mut faults = Faults::of_lists_up_to(state.max_items());
         let id = P::read(http, &mut faults);
         let query = Q::read(&QueryReader::decode(http.query_string()), &mut faults);
         let body = B::read(&json, &raw, &mut faults);
@@ -107,7 +113,7 @@ impl<S: Send + 'static, P: PathInput, Q: QueryInput, B: BodyInput> Request<S, P,
         };
         drop(json);
         let body = B::complete(body, http)?;
-        let repeatable = key.map(|key| idempotency::identify(http, &call.caller, key, &raw));
+        let repeatable = key.map(|key| idempotency::identify(http, &call.caller, scope.id(), key, &raw));
         Ok(Self {
             state: state.clone(),
             call,
@@ -151,8 +157,9 @@ async fn enter<S: Send + 'static, W: Way<S>>(
         Ok::<_, AppError>((caller, found))
     };
     let (caller, found) = state.run_quick(entered).await??;
+    let admitted = state.limits().admit(&caller);
     *known = Some(caller);
-    state.limits().admit(http)?;
+    admitted?;
     let (scope, caller) = found?;
     Ok((scope, Call::new(caller, request_id(http))))
 }
@@ -177,6 +184,11 @@ impl<S, P, Q, B> Request<S, P, Q, B> {
         let app = self.app().clone();
         let secret = self.state.run_quick(async move { app.cursor_secret().await }).await??;
         Ok(CursorKey::new(&secret))
+    }
+
+    /// Whether the scopes of the caller, if it has any, open an area.
+    pub(crate) fn may(&self, area: AreaScope) -> bool {
+        scope::opened(&self.call.caller, area).is_ok()
     }
 
     /// The service, for what needs no waiting.

@@ -1,11 +1,12 @@
 //! The place that a call is about: found from the slugs of its path on the portal surface, from its credential on the
-//! public one.
+//! public one and on that of the standard.
 
 use actix_web::HttpRequest;
 use canopy_app::scope::AskedEnvironment;
 use canopy_app::{App, AppError, Caller, scope};
 use canopy_domain::{AccountId, ApplicationPlace, EnvironmentId, EnvironmentPlace, IdentityId};
 use core::future::Future;
+use uuid::Uuid;
 
 /// How deep in the tenancy tree a call lies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -27,6 +28,8 @@ pub(crate) enum Surface {
     Portal(Level),
     /// For backends, and for end users about themselves; the credential names one environment.
     Public,
+    /// For programs that speak OpenID AuthZEN; the credential names one environment.
+    Standard,
 }
 
 impl Surface {
@@ -40,6 +43,15 @@ impl Surface {
                 "/portal/v1/accounts/{accountSlug}/applications/{appSlug}/environments/{envSlug}"
             }
             Self::Public => "/api/v1",
+            Self::Standard => "/access/v1",
+        }
+    }
+
+    /// Whether it takes API keys.
+    pub(crate) const fn takes_keys(self) -> bool {
+        match self {
+            Self::Portal(_) => false,
+            Self::Public | Self::Standard => true,
         }
     }
 
@@ -51,7 +63,7 @@ impl Surface {
             ("envSlug", "The environment of the application."),
         ];
         let count = match self {
-            Self::Portal(Level::Installation) | Self::Public => 0,
+            Self::Portal(Level::Installation) | Self::Public | Self::Standard => 0,
             Self::Portal(Level::Account) => 1,
             Self::Portal(Level::Application) => 2,
             Self::Portal(Level::Environment) => 3,
@@ -68,8 +80,37 @@ pub(crate) struct Slugs {
     environment: String,
 }
 
+/// A place that calls can be about.
+pub(crate) trait Scope: Send + 'static {
+    /// What tells it from every other place: slugs are given away again, ids are not.
+    fn id(&self) -> Uuid;
+}
+
+macro_rules! scopes {
+    ($($type:ty = $id:expr;)+) => {
+        $(impl Scope for $type {
+            fn id(&self) -> Uuid {
+                let id: fn(&Self) -> Uuid = $id;
+                id(self)
+            }
+        })+
+    };
+}
+
+scopes!(
+    Installation = |_| Uuid::nil();
+    AccountId = |id| id.as_uuid();
+    AccountReach = |reach| reach.bound_to.map_or(reach.account.as_uuid(), |id| id.as_uuid());
+    ApplicationPlace = |place| place.application.as_uuid();
+    ApplicationReach = |reach| reach.bound_to.map_or(reach.place.application.as_uuid(), |id| id.as_uuid());
+    EnvironmentPlace = |place| place.environment.as_uuid();
+    // Questions write nothing, and so are not told from each other.
+    AskedEnvironment = |_| Uuid::nil();
+    Myself = |myself| myself.place.environment.as_uuid();
+);
+
 /// A place that calls of the portal surface can be about.
-pub(crate) trait PortalScope: Sized + Send + 'static {
+pub(crate) trait PortalScope: Scope + Sized {
     /// Where such places lie.
     const LEVEL: Level;
 
@@ -82,8 +123,8 @@ pub(crate) trait PortalScope: Sized + Send + 'static {
     }
 }
 
-/// A place that calls of the public surface can be about.
-pub(crate) trait PublicScope: Sized + Send + 'static {
+/// A place that calls can be about whose credential names it.
+pub(crate) trait PublicScope: Scope + Sized {
     /// Whether calls about it are questions, which find out by themselves that the environment of a token is gone.
     const IS_ASKED: bool = false;
 
@@ -110,7 +151,7 @@ pub(crate) trait Way<S>: 'static {
 /// The portal surface: by the path.
 pub(crate) struct ByPath;
 
-/// The public surface: by the credential.
+/// The other surfaces: by the credential.
 pub(crate) struct ByCredential;
 
 impl<S: PortalScope> Way<S> for ByPath {

@@ -3,6 +3,7 @@
 use crate::limits::{LimitOptions, Limits};
 use crate::metrics::Metrics;
 use crate::problem::Problem;
+use crate::wire::MAX_ITEMS;
 use canopy_app::App;
 use canopy_app::audit::refusals::{self, Refusals};
 use canopy_domain::port::TokenVerifier;
@@ -20,6 +21,8 @@ pub struct HttpState {
     limits: Arc<Limits>,
     metrics_apart: bool,
     body_timeout: Duration,
+    public_url: Arc<str>,
+    max_items: usize,
 }
 
 struct Inner {
@@ -58,13 +61,30 @@ impl HttpState {
             limits: Arc::new(Limits::new(LimitOptions::default())),
             metrics_apart: false,
             body_timeout: Duration::from_secs(30),
+            public_url: "http://localhost".into(),
+            max_items: MAX_ITEMS,
         }
+    }
+
+    /// Takes so many items in a bulk call instead of 10,000.
+    #[must_use]
+    pub const fn with_max_items(mut self, max_items: usize) -> Self {
+        self.max_items = max_items;
+        self
     }
 
     /// Waits so long for the whole body of a request; thirty seconds, where this is not said.
     #[must_use]
     pub const fn with_body_timeout(mut self, body_timeout: Duration) -> Self {
         self.body_timeout = body_timeout;
+        self
+    }
+
+    /// Tells programs that look for its calls that they reach the service at this URL, which has no `/` at its end;
+    /// `http://localhost`, where this is not said.
+    #[must_use]
+    pub fn with_public_url(mut self, public_url: &str) -> Self {
+        self.public_url = public_url.into();
         self
     }
 
@@ -84,6 +104,14 @@ impl HttpState {
 
     pub(crate) const fn metrics_apart(&self) -> bool {
         self.metrics_apart
+    }
+
+    pub(crate) fn public_url(&self) -> &str {
+        &self.public_url
+    }
+
+    pub(crate) const fn max_items(&self) -> usize {
+        self.max_items
     }
 
     pub(crate) fn limits(&self) -> &Limits {

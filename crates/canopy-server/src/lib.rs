@@ -7,7 +7,6 @@ pub mod command;
 pub mod config;
 pub mod data_dir;
 pub mod demo;
-mod key_uses;
 mod log;
 mod run;
 mod served_store;
@@ -15,5 +14,6 @@ mod shared_keys;
 mod signal;
 pub mod store;
 pub mod tokens;
+mod upkeep;
 
 pub use run::run;

@@ -5,12 +5,14 @@ use crate::tenancy::first_slug;
 use crate::unit::{Unit, Writing};
 use async_trait::async_trait;
 use canopy_domain::hierarchy::create::{NodeFacts, ParentFact};
+use canopy_domain::hierarchy::names::{NamedNode, NodeNames, NodesByName, SlugAmong};
 use canopy_domain::hierarchy::remove::NodeUses;
 use canopy_domain::hierarchy::schema_change::{ShapeEdge, TreeShape};
 use canopy_domain::port::reader::NodeReader;
 use canopy_domain::port::writer::NodeWriter;
 use canopy_domain::port::{StoreError, Unique};
-use canopy_domain::{AccessModel, Assignment, EnvironmentId, HierarchySchema, Node, NodeId, NodeType, Slug};
+use canopy_domain::transfer::SlugPath;
+use canopy_domain::{AccessModel, Assignment, EnvironmentId, HierarchySchema, Meaning, Node, NodeId, NodeType, Slug};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
@@ -235,6 +237,70 @@ impl<Kind: Send> NodeReader for Unit<Kind> {
             edges: edges.collect(),
             deepest,
         })
+    }
+
+    async fn nodes_named(&mut self, environment: EnvironmentId, asked: &NodeNames) -> Result<NodesByName, StoreError> {
+        let Some(contents) = self.state.contents(environment) else {
+            return Ok(NodesByName::default());
+        };
+        let tree = &contents.tree;
+        let at = |path: &SlugPath| {
+            let step = |above: Option<NodeId>, slug: &Slug| tree.by_place.get(&(above, slug.clone())).copied();
+            let node = path
+                .slugs()
+                .iter()
+                .try_fold(None, |above, slug| step(above, slug).map(Some));
+            Some((path.clone(), node??))
+        };
+        let mut slugs: HashMap<SlugAmong, Meaning<NodeId>> = HashMap::new();
+        let mut by_slug: HashMap<&Slug, Vec<&Node>> = asked.slugs.iter().map(|(_, slug)| (slug, vec![])).collect();
+        for node in tree.by_id.values() {
+            if let Some(nodes) = by_slug.get_mut(&node.slug) {
+                nodes.push(node);
+            }
+        }
+        for (of_type, slug) in &asked.slugs {
+            let nodes = by_slug.get(slug).into_iter().flatten();
+            let nodes = nodes.filter(|node| of_type.as_ref().is_none_or(|wanted| *wanted == node.node_type));
+            match Meaning::of(nodes.map(|node| node.id)) {
+                Meaning::Nothing => {}
+                meaning => {
+                    slugs.insert((of_type.clone(), slug.clone()), meaning);
+                }
+            }
+        }
+        Ok(NodesByName {
+            paths: asked.paths.iter().filter_map(at).collect(),
+            slugs,
+        })
+    }
+
+    async fn named_nodes(&mut self, environment: EnvironmentId, ids: &[NodeId]) -> Result<Vec<NamedNode>, StoreError> {
+        let Some(contents) = self.state.contents(environment) else {
+            return Ok(vec![]);
+        };
+        let tree = &contents.tree;
+        let ids: BTreeSet<&NodeId> = ids.iter().collect();
+        let asked: Vec<&Node> = ids.into_iter().filter_map(|id| tree.by_id.get(id)).collect();
+        let mut like: HashMap<&Slug, Vec<&Node>> = asked.iter().map(|node| (&node.slug, vec![])).collect();
+        for node in tree.by_id.values() {
+            if let Some(nodes) = like.get_mut(&node.slug) {
+                nodes.push(node);
+            }
+        }
+        let named = |node: &Node| {
+            let mut slugs: Vec<Slug> = tree.way_up(node.id).map(|node| node.slug.clone()).collect();
+            slugs.reverse();
+            let like = like.get(&node.slug).map(Vec::as_slice).unwrap_or_default();
+            Some(NamedNode {
+                id: node.id,
+                node_type: node.node_type.clone(),
+                path: SlugPath::new(slugs)?,
+                is_only_of_type: like.iter().filter(|other| other.node_type == node.node_type).count() == 1,
+                is_only: like.len() == 1,
+            })
+        };
+        Ok(asked.into_iter().filter_map(named).collect())
     }
 }
 

@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use canopy_domain::access::SubjectFact;
 use canopy_domain::identity::create::{IdentityFact, IdentityFacts, TakenIdentifiers};
 use canopy_domain::identity::listing::{IdentityCounts, IdentityQuery, IdentitySort, IdentityStatus};
+use canopy_domain::identity::names::{IdentityNames, NamedIdentity};
 use canopy_domain::port::reader::IdentityReader;
 use canopy_domain::port::writer::IdentityWriter;
 use canopy_domain::port::{StoreError, Unique};
@@ -213,6 +214,31 @@ impl<Kind: Send> IdentityReader for Unit<Kind> {
             emails: asked.emails.iter().filter(has_email).cloned().collect(),
             external_ids: asked.external_ids.iter().filter(has_external_id).cloned().collect(),
         })
+    }
+
+    async fn identities_named(
+        &mut self,
+        account: AccountId,
+        asked: &IdentityNames,
+    ) -> Result<Vec<NamedIdentity>, StoreError> {
+        let directory = &self.state.directory;
+        let by_email = |email: &Email| directory.by_email.get(&(account, email.clone()));
+        let by_external_id = |id: &ExternalId| directory.by_external_id.get(&(account, id.clone()));
+        let found: BTreeSet<&IdentityId> = asked
+            .ids
+            .iter()
+            .chain(asked.emails.iter().filter_map(by_email))
+            .chain(asked.external_ids.iter().filter_map(by_external_id))
+            .collect();
+        let named = |id: &IdentityId| {
+            let identity = directory.of_account(account, *id)?;
+            Some(NamedIdentity {
+                id: *id,
+                external_id: identity.external_id.clone(),
+                email: identity.email.clone(),
+            })
+        };
+        Ok(found.into_iter().filter_map(named).collect())
     }
 
     async fn identity_facts(

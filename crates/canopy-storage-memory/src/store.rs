@@ -164,6 +164,14 @@ impl Store for MemoryStore {
         Ok(())
     }
 
+    async fn forget_answers(&self, outdated: Timestamp) -> Result<bool, StoreError> {
+        let _lock = self.lock().await?;
+        let mut state = self.committed.get();
+        Arc::make_mut(&mut state.answers).retain(|_, kept| kept.at >= outdated);
+        self.committed.set(state);
+        Ok(false)
+    }
+
     async fn append_audit_events(&self, events: &[AuditEvent]) -> Result<(), StoreError> {
         let _lock = self.lock().await?;
         let mut state = self.committed.get();

@@ -6,6 +6,7 @@ use crate::unit_of_work::{UnitOfWork, one_environment};
 use crate::value::{column, distinct, instants};
 use async_trait::async_trait;
 use canopy_domain::hierarchy::create::{NodeFacts, ParentFact};
+use canopy_domain::hierarchy::names::{NamedNode, NodeNames, NodesByName};
 use canopy_domain::hierarchy::remove::NodeUses;
 use canopy_domain::hierarchy::schema_change::{ShapeEdge, TreeShape};
 use canopy_domain::port::reader::NodeReader;
@@ -17,6 +18,8 @@ use canopy_domain::{
 use futures_util::future;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use uuid::Uuid;
+
+mod names;
 
 fn node(row: &Row) -> Result<Node, StoreError> {
     Ok(Node {
@@ -312,6 +315,14 @@ impl NodeReader for UnitOfWork {
             edges: edges.collect(),
             deepest,
         })
+    }
+
+    async fn nodes_named(&mut self, environment: EnvironmentId, asked: &NodeNames) -> Result<NodesByName, StoreError> {
+        names::find(self.link()?, environment, asked).await
+    }
+
+    async fn named_nodes(&mut self, environment: EnvironmentId, ids: &[NodeId]) -> Result<Vec<NamedNode>, StoreError> {
+        names::of(self.link()?, environment, ids).await
     }
 }
 

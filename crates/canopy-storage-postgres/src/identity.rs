@@ -8,6 +8,7 @@ use async_trait::async_trait;
 use canopy_domain::access::SubjectFact;
 use canopy_domain::identity::create::{IdentityFact, IdentityFacts, TakenIdentifiers};
 use canopy_domain::identity::listing::{IdentityCounts, IdentityQuery, IdentitySort, IdentityStatus};
+use canopy_domain::identity::names::{IdentityNames, NamedIdentity};
 use canopy_domain::port::reader::IdentityReader;
 use canopy_domain::port::writer::IdentityWriter;
 use canopy_domain::port::{StoreError, Unique};
@@ -209,6 +210,39 @@ impl IdentityReader for UnitOfWork {
         };
         let (emails, external_ids) = future::try_join(emails, external_ids).await?;
         Ok(TakenIdentifiers { emails, external_ids })
+    }
+
+    async fn identities_named(
+        &mut self,
+        account: AccountId,
+        asked: &IdentityNames,
+    ) -> Result<Vec<NamedIdentity>, StoreError> {
+        // `UNION` takes an identity once that has several of the names.
+        const SELECT: &str = "SELECT i.id, i.external_id, i.email FROM unnest($1) AS asked (id) \
+                 JOIN identities AS i ON i.account_id = $2 AND i.id = asked.id \
+             UNION SELECT i.id, i.external_id, i.email FROM unnest($3) AS asked (external_id) \
+                 JOIN identities AS i ON i.account_id = $2 AND i.external_id = asked.external_id \
+             UNION SELECT i.id, i.external_id, i.email FROM unnest($4) AS asked (email) \
+                 JOIN identities AS i ON i.account_id = $2 AND i.email = asked.email \
+             ORDER BY id";
+        if asked.is_empty() {
+            return Ok(vec![]);
+        }
+        let external_ids: Vec<&str> = asked.external_ids.iter().map(ExternalId::as_str).collect();
+        let emails: Vec<&str> = asked.emails.iter().map(Email::as_str).collect();
+        let select = Statement::new(SELECT)
+            .bind(distinct(asked.ids.iter().map(IdentityId::as_uuid)))
+            .bind(account.as_uuid())
+            .bind(external_ids)
+            .bind(emails);
+        let named = |row: &Row| {
+            Ok(NamedIdentity {
+                id: row.id(0)?,
+                external_id: row.optional_text(1, ExternalId::parse)?,
+                email: row.text(2, Email::parse)?,
+            })
+        };
+        select.all(self.link()?, "identities", named).await
     }
 
     async fn identity_facts(

@@ -50,21 +50,30 @@ fn lock_of(request: RequestIdentity) -> i64 {
     number | i64::MIN
 }
 
+/// How many outdated answers go at once, at the most.
+pub(crate) const BATCH: usize = 100;
+
+/// Removes some of the answers that were kept before `outdated`, the oldest first; those that another process removes are
+/// passed over.
+pub(crate) fn forget(outdated: Timestamp) -> Statement<'static> {
+    const FORGET: &str = "DELETE FROM kept_answers WHERE request IN \
+         (SELECT request FROM kept_answers WHERE at < $1 ORDER BY at LIMIT 100 FOR UPDATE SKIP LOCKED)";
+    Statement::new(FORGET).bind(outdated)
+}
+
 #[async_trait]
 impl AnswerWriter for UnitOfWork {
     async fn keep_answer(&mut self, answer: &KeptAnswer, outdated: Timestamp) -> Result<(), StoreError> {
-        const FORGET: &str = "DELETE FROM kept_answers WHERE request IN \
-             (SELECT request FROM kept_answers WHERE at < $1 ORDER BY at LIMIT 100 FOR UPDATE SKIP LOCKED)";
         const KEEP: &str = "INSERT INTO kept_answers (request, body, answer, at) VALUES ($1, $2, $3, $4) \
              ON CONFLICT (request) DO UPDATE SET body = excluded.body, answer = excluded.answer, at = excluded.at";
         let link = self.link()?;
-        let forget = Statement::new(FORGET).bind(outdated).execute(link);
+        let forget = forget(outdated);
         let keep = Statement::new(KEEP)
             .bind(answer.request.0.to_vec())
             .bind(answer.body.to_vec())
             .bind(answer.answer.clone())
             .bind(answer.at);
-        future::try_join(forget, keep.execute(link)).await?;
+        future::try_join(forget.execute(link), keep.execute(link)).await?;
         Ok(())
     }
 }

@@ -219,6 +219,20 @@ impl Store for PgStore {
         }
     }
 
+    async fn forget_answers(&self, outdated: Timestamp) -> Result<bool, StoreError> {
+        let lease = self.inner.lender.lend().await?;
+        match kept_answer::forget(outdated).execute(lease.link_for_one()?).await {
+            Err(error) => {
+                lease.discard();
+                Err(error)
+            }
+            Ok(forgotten) => {
+                lease.give_back();
+                Ok(forgotten >= kept_answer::BATCH)
+            }
+        }
+    }
+
     async fn append_audit_events(&self, events: &[AuditEvent]) -> Result<(), StoreError> {
         // One statement is a transaction of its own.
         let lease = self.inner.lender.lend().await?;

@@ -7,6 +7,7 @@ use crate::statement::{Row, Statement};
 use crate::unit_of_work::UnitOfWork;
 use async_trait::async_trait;
 use canopy_domain::hierarchy::create::{NodeFacts, ParentFact};
+use canopy_domain::hierarchy::names::{NamedNode, NodeNames, NodesByName};
 use canopy_domain::hierarchy::remove::NodeUses;
 use canopy_domain::hierarchy::schema_change::{ShapeEdge, TreeShape};
 use canopy_domain::port::reader::NodeReader;
@@ -19,6 +20,8 @@ use diesel::SqliteConnection;
 use serde_json::Value as Json;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::LazyLock;
+
+mod names;
 
 const COLUMNS: &str = "n.id, n.environment_id, n.parent_id, n.node_type, n.name, n.slug, n.status, n.metadata, n.version, \
                        n.created_at, n.updated_at";
@@ -400,6 +403,15 @@ impl NodeReader for UnitOfWork {
             })
         })
         .await
+    }
+    async fn nodes_named(&mut self, environment: EnvironmentId, asked: &NodeNames) -> Result<NodesByName, StoreError> {
+        let asked = names::Asked::new(asked);
+        self.run(move |c| asked.find(c, environment)).await
+    }
+
+    async fn named_nodes(&mut self, environment: EnvironmentId, ids: &[NodeId]) -> Result<Vec<NamedNode>, StoreError> {
+        let ids = Packed::distinct_ids(ids.iter().map(NodeId::as_bytes));
+        self.run(move |c| names::of(c, environment, &ids)).await
     }
 }
 

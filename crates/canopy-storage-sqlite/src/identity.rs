@@ -8,6 +8,7 @@ use async_trait::async_trait;
 use canopy_domain::access::SubjectFact;
 use canopy_domain::identity::create::{IdentityFact, IdentityFacts, TakenIdentifiers};
 use canopy_domain::identity::listing::{IdentityCounts, IdentityQuery};
+use canopy_domain::identity::names::{IdentityNames, NamedIdentity};
 use canopy_domain::port::reader::IdentityReader;
 use canopy_domain::port::writer::IdentityWriter;
 use canopy_domain::port::{StoreError, Unique};
@@ -19,6 +20,7 @@ use std::collections::HashSet;
 use std::sync::LazyLock;
 
 mod listing;
+mod names;
 
 const IDENTITY: &str = "i.id, i.account_id, i.email, i.first_name, i.last_name, i.avatar_url, i.external_id, i.metadata, \
                         i.is_active, i.created_at, i.updated_at";
@@ -178,6 +180,15 @@ impl IdentityReader for UnitOfWork {
             })
         })
         .await
+    }
+
+    async fn identities_named(
+        &mut self,
+        account: AccountId,
+        asked: &IdentityNames,
+    ) -> Result<Vec<NamedIdentity>, StoreError> {
+        let asked = names::Asked::new(asked);
+        self.run(move |c| asked.find(c, account)).await
     }
 
     async fn identity_facts(

@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use canopy_domain::Timestamp;
 use canopy_domain::port::writer::AnswerWriter;
 use canopy_domain::port::{KeptAnswer, RequestIdentity, StoreError};
+use diesel::SqliteConnection;
 
 fn kept(request: RequestIdentity) -> impl Fn(&Row<'_, '_>) -> Result<KeptAnswer, StoreError> {
     move |row| {
@@ -35,16 +36,24 @@ impl UnitOfWork {
     }
 }
 
+/// How many outdated answers go at once, at the most.
+const BATCH: usize = 100;
+
+/// Removes some of the answers that were kept before `outdated`, the oldest first; answers whether more may be left.
+pub(crate) fn forget(c: &mut SqliteConnection, outdated: Timestamp) -> Result<bool, StoreError> {
+    const FORGET: &str = "DELETE FROM kept_answers WHERE request IN \
+         (SELECT request FROM kept_answers WHERE at < ?1 ORDER BY at LIMIT 100)";
+    Ok(Statement::new(FORGET).bind(outdated).execute(c)? >= BATCH)
+}
+
 #[async_trait]
 impl AnswerWriter for UnitOfWork {
     async fn keep_answer(&mut self, answer: &KeptAnswer, outdated: Timestamp) -> Result<(), StoreError> {
-        const FORGET: &str = "DELETE FROM kept_answers WHERE request IN \
-             (SELECT request FROM kept_answers WHERE at < ?1 ORDER BY at LIMIT 100)";
         const KEEP: &str = "INSERT INTO kept_answers (request, body, answer, at) VALUES (?1, ?2, ?3, ?4) \
              ON CONFLICT (request) DO UPDATE SET body = excluded.body, answer = excluded.answer, at = excluded.at";
         let answer = answer.clone();
         self.run(move |c| {
-            Statement::new(FORGET).bind(outdated).execute(c)?;
+            forget(c, outdated)?;
             let keep = Statement::new(KEEP)
                 .bind(answer.request.0.as_slice())
                 .bind(answer.body.as_slice())

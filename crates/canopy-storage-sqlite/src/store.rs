@@ -4,6 +4,7 @@ use crate::api_key;
 use crate::audit;
 use crate::connection::{Opener, Purpose, Shelf};
 use crate::error::translate;
+use crate::kept_answer;
 use crate::migration::{OpenError, prepare};
 use crate::options::{SqliteOptions, Synchronous};
 use crate::statement::Statement;
@@ -173,6 +174,17 @@ impl Store for SqliteStore {
             let c = lease.connection()?;
             api_key::note_uses(c, &uses)?;
             AnsiTransactionManager::commit_transaction(c).map_err(|error| translate(error, None))
+        })
+        .await?
+    }
+
+    async fn forget_answers(&self, outdated: Timestamp) -> Result<bool, StoreError> {
+        let mut lease = self.begin(&self.writer, begin_writing).await?.take()?;
+        blocking(move || {
+            let c = lease.connection()?;
+            let is_more_left = kept_answer::forget(c, outdated)?;
+            AnsiTransactionManager::commit_transaction(c).map_err(|error| translate(error, None))?;
+            Ok(is_more_left)
         })
         .await?
     }

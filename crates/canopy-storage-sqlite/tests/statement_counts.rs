@@ -3,7 +3,9 @@
 #![expect(clippy::unwrap_used, clippy::too_many_lines, reason = "a test, call after call")]
 
 use canopy_domain::access::{Change, GrantFact};
+use canopy_domain::hierarchy::names::NodeNames;
 use canopy_domain::identity::create::TakenIdentifiers;
+use canopy_domain::identity::names::IdentityNames;
 use canopy_domain::port::{EnvironmentChanges, Store, WriteScope};
 use canopy_domain::{Identity, MembershipStatus, PermissionKey};
 use canopy_storage_sqlite::SqliteStore;
@@ -66,6 +68,15 @@ async fn counts(size: usize) -> Vec<(&'static str, u64)> {
         .collect();
     assert_eq!(tx.node_facts(id, &parents, &slugs).await.unwrap().parents.len(), size);
     count("node_facts");
+    let mut names = NodeNames::default();
+    for node in &nodes {
+        names.add(Some(&node.node_type), node.slug.as_str());
+        names.add(None, &format!("{}/eu/{}", world.development.root.slug, node.slug));
+    }
+    assert_eq!(tx.nodes_named(id, &names).await.unwrap().paths.len(), size);
+    count("nodes_named");
+    assert_eq!(tx.named_nodes(id, &parents).await.unwrap().len(), size);
+    count("named_nodes");
     let identities: Vec<Identity> = range()
         .map(|n| maker.identity(place.account, &format!("Number{n} Example")))
         .collect();
@@ -80,6 +91,13 @@ async fn counts(size: usize) -> Vec<(&'static str, u64)> {
         size
     );
     count("taken_identifiers");
+    let mut names = IdentityNames::default();
+    for one in &identities {
+        names.add(one.email.as_str());
+        names.add(&one.id.to_string());
+    }
+    assert_eq!(tx.identities_named(place.account, &names).await.unwrap().len(), size);
+    count("identities_named");
     let memberships: Vec<_> = identities
         .iter()
         .map(|one| maker.membership(one.id, place.application, MembershipStatus::Active))

@@ -12,7 +12,7 @@ use crate::api_key::authenticate::{confirm_at, without_environment};
 use crate::decisions::{Consistency, EnvironmentState};
 use crate::scope::{AskedEnvironment, confirm_identity};
 use crate::{App, AppError, Caller};
-use canopy_domain::Timestamp;
+use canopy_domain::{EnvironmentPlace, Timestamp};
 
 /// Who asks, and where.
 #[derive(Debug, Clone, Copy)]
@@ -24,11 +24,25 @@ pub struct Asker<'a> {
 }
 
 impl Asker<'_> {
+    /// Where the environment lies, as far as is known without asking the store.
+    pub(crate) const fn place(&self) -> &EnvironmentPlace {
+        self.environment.place()
+    }
+
     /// Refuses a key whose scopes do not allow checks of this permission.
     fn may_check(self, permission: &str) -> Result<(), AppError> {
+        if self.allows(permission) {
+            Ok(())
+        } else {
+            Err(AppError::ScopeMissing)
+        }
+    }
+
+    /// Whether the scopes of a key allow checks of this permission; who needs no scope may check all.
+    pub(crate) fn allows(self, permission: &str) -> bool {
         match self.caller {
-            Caller::ApiKey { access, .. } if !access.allows_check(permission) => Err(AppError::ScopeMissing),
-            Caller::Operator { .. } | Caller::Admin { .. } | Caller::Identity { .. } | Caller::ApiKey { .. } => Ok(()),
+            Caller::ApiKey { access, .. } => access.allows_check(permission),
+            Caller::Operator { .. } | Caller::Admin { .. } | Caller::Identity { .. } => true,
         }
     }
 
@@ -39,7 +53,7 @@ impl Asker<'_> {
 
     /// Asks for an answer that needs no check of its own, where that takes no I/O: `None` where it does, or where the asker is
     /// not let in.
-    fn ask_now<R>(
+    pub(crate) fn ask_now<R>(
         self,
         app: &App,
         consistency: Consistency,
@@ -60,7 +74,7 @@ impl Asker<'_> {
 
     /// Asks for an answer that needs no check of its own, at a revision at which the asker is let in. One fence serves for
     /// that, for the names by which the environment was found, and for the answer.
-    async fn ask<R: Send>(
+    pub(crate) async fn ask<R: Send>(
         self,
         app: &App,
         consistency: Consistency,

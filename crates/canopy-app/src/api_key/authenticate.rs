@@ -72,14 +72,21 @@ pub(crate) fn without_environment(caller: &Caller, error: AppError) -> AppError 
     }
 }
 
-/// The key with this text. Whose it is never changes, so the store is asked once.
+/// The key with this text. Whose it is never changes, so the store is asked once; not by all at once, for most that ask
+/// about unknown keys may have invented them.
 async fn find(app: &App, text: &str) -> Result<Arc<KnownKey>, AppError> {
     let text = KeyText::parse(text).ok_or(AppError::InvalidApiKey)?;
     let digest = digest(&text);
     if let Some(known) = app.known_keys().get(&digest) {
         return Ok(known);
     }
+    let turn = app.key_lookups().acquire().await;
+    // Others may have looked it up meanwhile.
+    if let Some(known) = app.known_keys().get(&digest) {
+        return Ok(known);
+    }
     let found = app.read().await?.api_key_place(&digest).await?;
+    drop(turn);
     Ok(app.known_keys().remember(digest, found.ok_or(AppError::InvalidApiKey)?))
 }
 

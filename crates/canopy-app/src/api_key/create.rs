@@ -3,7 +3,7 @@
 use super::{MadeKey, audit_entry, described, digest, may_hand_out, must_lie_ahead};
 use crate::{App, AppError, Call, unit_of_work};
 use canopy_domain::access::{Change, KeyFact};
-use canopy_domain::api_key::{ApiKey, ApiKeyId, KeyAccess, KeyText};
+use canopy_domain::api_key::{ApiKey, ApiKeyId, KeyAccess, KeyText, room_for_one};
 use canopy_domain::port::{ReadTx, WriteScope};
 use canopy_domain::{ApiKeyError, Description, DisplayName, EnvironmentPlace, PermissionKey, Timestamp};
 use std::collections::BTreeSet;
@@ -25,7 +25,7 @@ pub struct NewKey {
 ///
 /// # Errors
 /// [`ApiKeyError::Escalation`] before anything is looked up, [`ApiKeyError::EndsInThePast`],
-/// [`ApiKeyError::UnknownScopes`]; [`AppError::Store`].
+/// [`ApiKeyError::UnknownScopes`], [`ApiKeyError::TooMany`]; [`AppError::Store`].
 pub async fn run(app: &App, call: &Call, place: &EnvironmentPlace, new: &NewKey) -> Result<MadeKey, AppError> {
     unit_of_work::retry(|| async {
         let mut tx = app.begin(call, WriteScope::Environment(place.environment)).await?;
@@ -33,6 +33,7 @@ pub async fn run(app: &App, call: &Call, place: &EnvironmentPlace, new: &NewKey)
         may_hand_out(call, &new.access)?;
         must_lie_ahead(new.expires_at, now)?;
         known_scopes(tx.as_mut(), place, &new.access).await?;
+        room_for_one(tx.api_keys(place.environment).await?.len())?;
         let text = KeyText::new(app.secret());
         let key = ApiKey {
             id: ApiKeyId::new(app.mint()),

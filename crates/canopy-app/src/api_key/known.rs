@@ -2,8 +2,8 @@
 
 use canopy_domain::api_key::{ApiKeyId, KeyDigest, KeyUse};
 use canopy_domain::{EnvironmentPlace, Timestamp};
-use std::collections::HashMap;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::collections::{HashMap, VecDeque};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 /// The largest number of keys that are remembered.
@@ -20,6 +20,8 @@ pub(crate) struct KnownKey {
     pub(crate) id: ApiKeyId,
     /// When it was last at work, in microseconds, as long as that has not been noted.
     seen: AtomicI64,
+    /// Whether it was presented since its place was last asked for.
+    is_wanted: AtomicBool,
 }
 
 impl KnownKey {
@@ -41,36 +43,71 @@ impl KnownKey {
 /// The keys that were presented here. Only those that exist are remembered, so a stranger's guesses take no room.
 #[derive(Debug, Default)]
 pub(crate) struct KnownKeys {
-    keys: RwLock<HashMap<KeyDigest, Arc<KnownKey>>>,
+    keys: RwLock<Remembered>,
+}
+
+#[derive(Debug, Default)]
+struct Remembered {
+    by_digest: HashMap<KeyDigest, Arc<KnownKey>>,
+    /// Whose place is asked for next, from the front.
+    queue: VecDeque<KeyDigest>,
+    /// What was seen of those that had to go.
+    parting: Vec<KeyUse>,
+}
+
+impl Remembered {
+    /// Makes room for one, by forgetting the first in the queue that was not presented since it came to its end.
+    fn make_room(&mut self) {
+        while self.by_digest.len() >= CAPACITY {
+            let Some(digest) = self.queue.pop_front() else { return };
+            let Some(known) = self.by_digest.get(&digest) else {
+                continue;
+            };
+            if known.is_wanted.swap(false, Ordering::Relaxed) {
+                self.queue.push_back(digest);
+                continue;
+            }
+            // What does not fit here is lost, as it would be with the process.
+            if self.parting.len() < CAPACITY {
+                self.parting.extend(known.take_use());
+            }
+            self.by_digest.remove(&digest);
+        }
+    }
 }
 
 impl KnownKeys {
     pub(crate) fn get(&self, digest: &KeyDigest) -> Option<Arc<KnownKey>> {
         let keys = self.keys.read().unwrap_or_else(PoisonError::into_inner);
-        keys.get(digest).cloned()
+        let known = keys.by_digest.get(digest)?;
+        known.is_wanted.store(true, Ordering::Relaxed);
+        Some(Arc::clone(known))
     }
 
-    /// Remembers a key. When there is no room, all others are forgotten first, with what was seen of them since it was last
-    /// noted.
+    /// Remembers a key. Where there is no room, one is forgotten that was not presented lately.
     pub(crate) fn remember(&self, digest: KeyDigest, (place, id): (EnvironmentPlace, ApiKeyId)) -> Arc<KnownKey> {
         let mut keys = self.keys.write().unwrap_or_else(PoisonError::into_inner);
-        if keys.len() >= CAPACITY {
-            keys.clear();
+        if let Some(known) = keys.by_digest.get(&digest) {
+            return Arc::clone(known);
         }
-        let known = keys.entry(digest).or_insert_with(|| {
-            Arc::new(KnownKey {
-                place,
-                id,
-                seen: AtomicI64::new(NOTED),
-            })
+        keys.make_room();
+        let known = Arc::new(KnownKey {
+            place,
+            id,
+            seen: AtomicI64::new(NOTED),
+            is_wanted: AtomicBool::new(false),
         });
-        Arc::clone(known)
+        keys.by_digest.insert(digest, Arc::clone(&known));
+        keys.queue.push_back(digest);
+        known
     }
 
     /// Every key that was at work since this was last called, with the newest instant.
     pub(crate) fn take_uses(&self) -> Vec<KeyUse> {
-        let keys = self.keys.read().unwrap_or_else(PoisonError::into_inner);
-        keys.values().filter_map(|key| key.take_use()).collect()
+        let mut keys = self.keys.write().unwrap_or_else(PoisonError::into_inner);
+        let mut uses = core::mem::take(&mut keys.parting);
+        uses.extend(keys.by_digest.values().filter_map(|key| key.take_use()));
+        uses
     }
 }
 
@@ -112,14 +149,44 @@ mod tests {
         assert_eq!(keys.take_uses().len(), 1);
     }
 
+    fn digest(number: usize) -> KeyDigest {
+        let mut digest = [0; 32];
+        digest[..8].copy_from_slice(&number.to_le_bytes());
+        KeyDigest(digest)
+    }
+
     #[test]
-    fn memory_is_bounded() {
+    fn memory_is_bounded_and_keys_at_work_stay() {
         let keys = KnownKeys::default();
-        for number in 0..=CAPACITY * 2 {
-            let mut digest = [0; 32];
-            digest[..8].copy_from_slice(&number.to_le_bytes());
-            keys.remember(KeyDigest(digest), (place(), ApiKeyId::new(Uuid::nil())));
+        let id = |number: usize| ApiKeyId::new(Uuid::from_u128(number as u128));
+        let at_work = CAPACITY / 2;
+        for number in 0..=CAPACITY * 3 {
+            keys.remember(digest(number), (place(), id(number)));
+            if let Some(known) = keys.get(&digest(at_work)) {
+                known.see(at(7));
+            }
         }
-        assert!(keys.keys.read().unwrap().len() <= CAPACITY);
+        assert_eq!(keys.keys.read().unwrap().by_digest.len(), CAPACITY);
+        assert_eq!(keys.keys.read().unwrap().queue.len(), CAPACITY);
+        assert!(keys.get(&digest(at_work)).is_some());
+        assert!(keys.get(&digest(0)).is_none());
+        assert!(keys.get(&digest(CAPACITY * 3)).is_some());
+    }
+
+    #[test]
+    fn what_was_seen_of_a_key_that_had_to_go_is_told() {
+        let keys = KnownKeys::default();
+        keys.remember(digest(0), (place(), ApiKeyId::new(Uuid::nil())))
+            .see(at(5));
+        for number in 1..=CAPACITY {
+            keys.remember(digest(number), (place(), ApiKeyId::new(Uuid::from_u128(1))));
+        }
+        assert!(keys.get(&digest(0)).is_none());
+        let uses = keys.take_uses();
+        assert_eq!(
+            (uses.len(), uses[0].id, uses[0].at),
+            (1, ApiKeyId::new(Uuid::nil()), at(5))
+        );
+        assert!(keys.take_uses().is_empty());
     }
 }

@@ -3,16 +3,17 @@
 use super::{MadeKey, audit_entry, described, digest, may_hand_out};
 use crate::{App, AppError, Call, unit_of_work};
 use canopy_domain::access::{Change, KeyFact};
-use canopy_domain::api_key::{ApiKey, ApiKeyId, KeyText, end_of_rotated};
+use canopy_domain::api_key::{ApiKey, ApiKeyId, KeyText, end_of_rotated, room_for_one};
 use canopy_domain::audit::Detail;
 use canopy_domain::port::WriteScope;
 use canopy_domain::{ApiKeyError, EnvironmentPlace};
 
 /// Makes a key like this one, with the same scopes and end. The old one goes on working for `overlap_seconds`, but not
-/// beyond its own end.
+/// beyond its own end; without an overlap it is revoked.
 ///
 /// # Errors
-/// [`ApiKeyError::NotFound`], [`ApiKeyError::Escalation`], [`ApiKeyError::Expired`]; [`AppError::Store`].
+/// [`ApiKeyError::NotFound`], [`ApiKeyError::Escalation`], [`ApiKeyError::Expired`], [`ApiKeyError::TooMany`];
+/// [`AppError::Store`].
 pub async fn run(
     app: &App,
     call: &Call,
@@ -34,14 +35,21 @@ pub async fn run(
             created_at: now,
             ..old.clone()
         };
-        tx.expire_api_key(place.environment, id, end).await?;
-        old.expires_at = Some(end);
+        let replaced = if let Some(end) = end {
+            room_for_one(tx.api_keys(place.environment).await?.len())?;
+            tx.expire_api_key(place.environment, id, end).await?;
+            old.expires_at = Some(end);
+            Change::KeyPut(KeyFact::from(&old))
+        } else {
+            tx.delete_api_key(place.environment, id).await?;
+            Change::KeyRemoved(id)
+        };
         tx.insert_api_key(&key, &digest(&text)).await?;
         let mut more = described(&key);
         more.push(("replaces", Detail::text(id)));
-        more.push(("replaced_until", Detail::text(end)));
+        more.push(("replaced_until", Detail::text(end.unwrap_or(now))));
         let entry = audit_entry(place, "api_key.rotate", &key).saying(more);
-        let changes = vec![Change::KeyPut(KeyFact::from(&old)), Change::KeyPut(KeyFact::from(&key))];
+        let changes = vec![replaced, Change::KeyPut(KeyFact::from(&key))];
         let kept = MadeKey { key, text: None };
         app.commit_within(tx, call, place, now, changes, entry, &kept).await?;
         Ok(MadeKey {

@@ -13,7 +13,7 @@ use canopy_domain::{AssignmentId, AssignmentKey, EnvironmentPlace, RoleId};
 ///
 /// # Errors
 /// [`AppError::AssignmentsNotFound`] with all unknown ids;
-/// [`ChangeRoleError`](canopy_domain::assignment::change::ChangeRoleError) with all clashes; [`AppError::Store`].
+/// [`ChangeRoleError`](canopy_domain::assignment::change::ChangeRoleError) with all that is in the way; [`AppError::Store`].
 pub async fn run(
     app: &App,
     call: &Call,

@@ -8,7 +8,7 @@ use canopy_app::api_key::{MadeKey, authenticate, create, list, revoke, rotate};
 use canopy_app::decisions::Consistency;
 use canopy_app::{App, AppError, Call, Caller, role, scope};
 use canopy_domain::access::{DenialReason, Question, Scope};
-use canopy_domain::api_key::{AccessMode, ApiKeyId, KeyAccess, MAX_OVERLAP_SECONDS};
+use canopy_domain::api_key::{AccessMode, ApiKeyId, KeyAccess, KeyText, MAX_KEYS, MAX_OVERLAP_SECONDS};
 use canopy_domain::audit::listing::AuditQuery;
 use canopy_domain::port::{Clock as _, Store, StoreError};
 use canopy_domain::*;
@@ -257,6 +257,79 @@ async fn a_rotated_key_works_to_the_end_of_the_overlap_and_its_successor_from_th
         invalid(enter(&world.app, &text(&old)).await);
         enter(&world.app, &text(&new)).await.unwrap();
     }
+}
+
+#[tokio::test]
+async fn without_an_overlap_no_clock_keeps_the_old_key_alive() {
+    let world = World::new().await;
+    for is_loaded in [false, true] {
+        let behind = second(&world);
+        if is_loaded {
+            world
+                .denial(IdentityId::new(uuid::Uuid::nil()), "x.y", Scope::AppWide)
+                .await;
+        }
+        let old = make(&world, KeyAccess::Full).await;
+        enter(&behind, &text(&old)).await.unwrap();
+        let new = rotate::run(&world.app, &world.call, &world.place, old.key.id, 0)
+            .await
+            .unwrap();
+        world.clock.advance_seconds(-60);
+        for app in [&world.app, &behind] {
+            invalid(enter(app, &text(&old)).await);
+            enter(app, &text(&new)).await.unwrap();
+        }
+        world.clock.advance_seconds(60);
+        let listed = list::run(&world.app, &world.place).await.unwrap();
+        assert!(listed.iter().all(|key| key.id != old.key.id), "it is gone");
+    }
+}
+
+#[tokio::test]
+async fn an_environment_has_so_many_keys_and_no_more() {
+    let world = World::new().await;
+    let first = make(&world, KeyAccess::Full).await;
+    for _ in 1..MAX_KEYS {
+        make(&world, KeyAccess::Full).await;
+    }
+    let before = world.history().await;
+    let rotate = |overlap| rotate::run(&world.app, &world.call, &world.place, first.key.id, overlap);
+    let one_more = create::run(&world.app, &world.call, &world.place, &new_key(KeyAccess::Full)).await;
+    for refusal in [one_more, rotate(60).await] {
+        assert!(matches!(refused(refusal), AppError::ApiKey(ApiKeyError::TooMany)));
+    }
+    assert_eq!(world.history().await, before);
+    enter(&world.app, &text(&first)).await.unwrap();
+    // One for one is no more than before, and who revokes one makes room.
+    let next = rotate(0).await.unwrap();
+    revoke::run(&world.app, &world.call, &world.place, next.key.id)
+        .await
+        .unwrap();
+    make(&world, KeyAccess::Full).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn invented_keys_leave_the_store_to_others() {
+    let store = Shared::new();
+    let world = World::on(store.clone()).await;
+    let made = make(&world, KeyAccess::Full).await;
+    store.most_reading.store(0, Ordering::SeqCst);
+    let mut strangers = tokio::task::JoinSet::new();
+    for n in 0..200_u8 {
+        let app = world.app.clone();
+        strangers.spawn(async move {
+            let invented = KeyText::new([n; 32]);
+            authenticate::run(&app, invented.expose()).await
+        });
+    }
+    // Who was never here waits for a turn, and has it.
+    authenticate::run(&world.app, &text(&made)).await.unwrap();
+    for outcome in strangers.join_all().await {
+        invalid(outcome);
+    }
+    let most = store.most_reading.load(Ordering::SeqCst);
+    // Besides the four, the one that is good is confirmed.
+    assert!((1..=5).contains(&most), "{most}");
 }
 
 #[tokio::test]

@@ -32,6 +32,7 @@ mockall::mock! {
             since: Timestamp,
         ) -> Result<Begun, StoreError>;
         async fn note_key_uses(&self, uses: &[KeyUse]) -> Result<(), StoreError>;
+        async fn forget_answers(&self, outdated: Timestamp) -> Result<bool, StoreError>;
         async fn ping(&self) -> Result<(), StoreError>;
     }
 }
@@ -80,6 +81,10 @@ impl Store for FailingFirst {
 
     async fn note_key_uses(&self, uses: &[KeyUse]) -> Result<(), StoreError> {
         self.real.note_key_uses(uses).await
+    }
+
+    async fn forget_answers(&self, outdated: Timestamp) -> Result<bool, StoreError> {
+        self.real.forget_answers(outdated).await
     }
 
     async fn ping(&self) -> Result<(), StoreError> {
@@ -204,6 +209,10 @@ impl Store for Gated {
 
     async fn note_key_uses(&self, uses: &[KeyUse]) -> Result<(), StoreError> {
         self.real.note_key_uses(uses).await
+    }
+
+    async fn forget_answers(&self, outdated: Timestamp) -> Result<bool, StoreError> {
+        self.real.forget_answers(outdated).await
     }
 
     async fn ping(&self) -> Result<(), StoreError> {

@@ -7,6 +7,8 @@ mod assignment;
 #[cfg(test)]
 mod audit;
 #[cfg(test)]
+mod authzen;
+#[cfg(test)]
 mod failure;
 #[cfg(test)]
 mod freshness;

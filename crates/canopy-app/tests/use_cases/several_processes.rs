@@ -28,6 +28,9 @@ pub struct Shared {
     pub reads: AtomicUsize,
     /// By how much the heads that are told are too low, as those of a database that lost commits.
     pub lost: AtomicU64,
+    reading: AtomicUsize,
+    /// How many were about to read at once, at the most.
+    pub most_reading: AtomicUsize,
 }
 
 impl Shared {
@@ -40,6 +43,8 @@ impl Shared {
             is_unreachable: false.into(),
             reads: 0.into(),
             lost: 0.into(),
+            reading: 0.into(),
+            most_reading: 0.into(),
         })
     }
 
@@ -57,7 +62,12 @@ impl Store for Shared {
     async fn read(&self) -> Result<Box<dyn ReadTx>, StoreError> {
         self.reach()?;
         self.reads.fetch_add(1, Ordering::SeqCst);
-        self.store.read().await
+        let reading = self.reading.fetch_add(1, Ordering::SeqCst) + 1;
+        self.most_reading.fetch_max(reading, Ordering::SeqCst);
+        tokio::task::yield_now().await;
+        let tx = self.store.read().await;
+        self.reading.fetch_sub(1, Ordering::SeqCst);
+        tx
     }
 
     async fn write(&self, scope: WriteScope) -> Result<Box<dyn WriteTx>, StoreError> {
@@ -81,6 +91,10 @@ impl Store for Shared {
 
     async fn note_key_uses(&self, uses: &[KeyUse]) -> Result<(), StoreError> {
         self.store.note_key_uses(uses).await
+    }
+
+    async fn forget_answers(&self, outdated: Timestamp) -> Result<bool, StoreError> {
+        self.store.forget_answers(outdated).await
     }
 
     async fn append_audit_events(&self, events: &[AuditEvent]) -> Result<(), StoreError> {

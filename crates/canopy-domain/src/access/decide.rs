@@ -60,6 +60,12 @@ impl AccessIndex {
         })
     }
 
+    /// Why access is denied at a node that there is not: the first reason that applies, as [`decide`](Self::decide) has it.
+    pub fn denial_without_node(&self, identity: IdentityId, permission: &str) -> DenialReason {
+        let admitted = self.admit(self.holdings.find(identity), permission);
+        admitted.err().unwrap_or(DenialReason::NodeNotFound)
+    }
+
     /// The keys of all permissions that an identity holds at a node, or at any active node, sorted byte by byte. Empty for
     /// whatever the index does not know.
     pub fn effective_permissions(

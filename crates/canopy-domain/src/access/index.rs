@@ -4,9 +4,10 @@ use super::catalog::Catalog;
 use super::hash::Seed;
 use super::holder::Holder;
 use super::holdings::Holdings;
+use super::node_types::NodeTypes;
 use super::tree::Tree;
-use super::{Change, DenialReason, GrantFact, IndexError, Snapshot};
-use crate::{AssignmentId, EnvironmentId, IdentityId, Revision};
+use super::{Change, DenialReason, GrantFact, IndexError, NodeFact, Snapshot};
+use crate::{AssignmentId, EnvironmentId, IdentityId, NodeId, NodeType, Revision};
 
 /// Everything that decisions in one environment rest on, laid out for answering.
 ///
@@ -18,6 +19,7 @@ pub struct AccessIndex {
     revision: Revision,
     pub(super) catalog: Catalog,
     pub(super) tree: Tree,
+    node_types: NodeTypes,
     pub(super) holdings: Holdings,
 }
 
@@ -42,6 +44,10 @@ impl AccessIndex {
         let seed = Seed::new(seed);
         let mut catalog = Catalog::build(seed, &snapshot.permissions, &snapshot.roles)?;
         let mut tree = Tree::build(seed, &snapshot.nodes)?;
+        let mut node_types = NodeTypes::with_capacity(snapshot.nodes.len());
+        for node in &snapshot.nodes {
+            put_type(&mut node_types, &tree, node)?;
+        }
         let holdings = Holdings::build(seed, &snapshot.subjects, &snapshot.grants, |grant| {
             let (role, node) = resolve(&catalog, &tree, grant)?;
             catalog.count_grant(role, 1);
@@ -56,6 +62,7 @@ impl AccessIndex {
             revision,
             catalog,
             tree,
+            node_types,
             holdings,
         })
     }
@@ -117,7 +124,10 @@ impl AccessIndex {
             }
             Change::RolePut(role) => self.catalog.put_role(role),
             Change::RoleRemoved(id) => self.catalog.remove_role(*id),
-            Change::NodePut(node) => self.tree.put(node),
+            Change::NodePut(node) => {
+                self.tree.put(node)?;
+                put_type(&mut self.node_types, &self.tree, node)
+            }
             Change::NodeRemoved(id) => self.tree.remove(*id),
             Change::SubjectPut(subject) => self.holdings.put_subject(subject),
             Change::SubjectRemoved(id) => {
@@ -168,10 +178,19 @@ impl AccessIndex {
         self.revision
     }
 
+    /// The type of a node; `None` when there is no such node.
+    pub fn node_type(&self, node: NodeId) -> Option<&NodeType> {
+        self.node_types.get(self.tree.find(node)?.slot())
+    }
+
     /// How many bytes of memory it holds, unused room included; what the allocator adds for itself is not counted.
     /// Takes a walk over all identities.
     pub fn memory_bytes(&self) -> usize {
-        size_of::<Self>() + self.catalog.memory_bytes() + self.tree.memory_bytes() + self.holdings.memory_bytes()
+        size_of::<Self>()
+            + self.catalog.memory_bytes()
+            + self.tree.memory_bytes()
+            + self.node_types.memory_bytes()
+            + self.holdings.memory_bytes()
     }
 }
 
@@ -180,6 +199,14 @@ const fn as_grant(change: &Change) -> Option<&GrantFact> {
     match change {
         Change::GrantPut(grant) => Some(grant),
         _ => None,
+    }
+}
+
+/// Notes the type of a node that is in the tree.
+fn put_type(types: &mut NodeTypes, tree: &Tree, node: &NodeFact) -> Result<(), IndexError> {
+    match tree.find(node.id) {
+        Some(record) => types.put(record.slot(), node),
+        None => Ok(()),
     }
 }
 

@@ -96,6 +96,7 @@ mod holder;
 mod holdings;
 mod index;
 mod interner;
+mod node_types;
 mod question;
 mod records;
 mod reverse;

@@ -36,6 +36,12 @@ pub(super) struct NodeRecord {
     link: Link,
 }
 
+impl NodeRecord {
+    pub(super) const fn slot(&self) -> u32 {
+        self.slot
+    }
+}
+
 impl Default for NodeRecord {
     fn default() -> Self {
         Self {

@@ -65,19 +65,38 @@ pub struct KeyUse {
     pub at: Timestamp,
 }
 
+/// The largest number of keys that an environment has, with those that have ended and were not removed.
+pub const MAX_KEYS: usize = 1_000;
+
+/// Makes sure that there is room for one more key beside so many.
+///
+/// # Errors
+/// [`ApiKeyError::TooMany`].
+pub const fn room_for_one(beside: usize) -> Result<(), ApiKeyError> {
+    if beside < MAX_KEYS {
+        Ok(())
+    } else {
+        Err(ApiKeyError::TooMany)
+    }
+}
+
 /// The longest time, in seconds, that a key goes on working after its rotation.
 pub const MAX_OVERLAP_SECONDS: u32 = 86_400;
 
-/// When a key ends that is rotated now: at the end of the overlap, unless it ends before that anyway.
+/// When a key ends that is rotated now: at the end of the overlap, unless it ends before that anyway. `None` without an
+/// overlap: then it is to be removed, because a process whose clock is behind would go on accepting one that ends now.
 ///
 /// # Errors
 /// [`ApiKeyError::Expired`] for one that has ended: its successor would be born dead, or live longer than it was meant to.
-pub fn end_of_rotated(key: &ApiKey, now: Timestamp, overlap_seconds: u32) -> Result<Timestamp, ApiKeyError> {
+pub fn end_of_rotated(key: &ApiKey, now: Timestamp, overlap_seconds: u32) -> Result<Option<Timestamp>, ApiKeyError> {
     if !key.is_active(now) {
         return Err(ApiKeyError::Expired);
     }
+    if overlap_seconds == 0 {
+        return Ok(None);
+    }
     let end = now.plus_seconds(i64::from(overlap_seconds.min(MAX_OVERLAP_SECONDS)));
-    Ok(key.expires_at.map_or(end, |own| own.min(end)))
+    Ok(Some(key.expires_at.map_or(end, |own| own.min(end))))
 }
 
 /// Why a change to API keys is refused.
@@ -98,6 +117,9 @@ pub enum ApiKeyError {
     /// It would end before it begins.
     #[error("must lie in the future")]
     EndsInThePast,
+    /// The environment has as many keys as it can.
+    #[error("the environment has {MAX_KEYS} API keys; revoke some that are not needed")]
+    TooMany,
     /// It has ended.
     #[error("the API key has expired; make a new one")]
     Expired,
@@ -142,13 +164,14 @@ mod tests {
     fn a_rotated_key_ends_with_the_overlap_or_before() {
         const SECOND: i64 = 1_000_000;
         for (end, overlap, expected) in [
-            (None, 0, Ok(100)),
-            (None, 60, Ok(160)),
-            (None, MAX_OVERLAP_SECONDS, Ok(86_500)),
-            (Some(130), 60, Ok(130)),
-            (Some(160), 60, Ok(160)),
-            (Some(200), 60, Ok(160)),
-            (Some(101), 0, Ok(100)),
+            (None, 0, Ok(None)),
+            (None, 60, Ok(Some(160))),
+            (None, MAX_OVERLAP_SECONDS, Ok(Some(86_500))),
+            (Some(130), 60, Ok(Some(130))),
+            (Some(160), 60, Ok(Some(160))),
+            (Some(200), 60, Ok(Some(160))),
+            (Some(101), 0, Ok(None)),
+            (Some(100), 0, Err(ApiKeyError::Expired)),
             (Some(100), 60, Err(ApiKeyError::Expired)),
             (Some(99), 60, Err(ApiKeyError::Expired)),
         ] {
@@ -156,7 +179,7 @@ mod tests {
             let end_at = end_of_rotated(&key, at(100 * SECOND), overlap);
             assert_eq!(
                 end_at,
-                expected.map(|seconds: i64| at(seconds * SECOND)),
+                expected.map(|end: Option<i64>| end.map(|seconds| at(seconds * SECOND))),
                 "{end:?} {overlap}"
             );
         }

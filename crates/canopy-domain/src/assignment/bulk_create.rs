@@ -76,15 +76,14 @@ pub fn plan(items: &[NewAssignment], facts: &AssignmentFacts, now: Timestamp) ->
 }
 
 fn judge(item: &NewAssignment, facts: &AssignmentFacts, now: Timestamp) -> Result<Window, AssignmentError> {
-    let membership = facts
-        .identities
-        .get(&item.key.identity)
-        .ok_or(AssignmentError::IdentityNotFound)?;
+    if !facts.identities.contains_key(&item.key.identity) {
+        return Err(AssignmentError::IdentityNotFound);
+    }
     if !facts.nodes.contains(&item.key.node) {
         return Err(AssignmentError::NodeNotFound);
     }
     check_role(facts.roles.get(&item.key.role))?;
-    if *membership != Some(MembershipStatus::Active) {
+    if !is_active_member(facts, item.key.identity) {
         return Err(AssignmentError::MembershipNotActive);
     }
     let window = Window::new(item.from.unwrap_or(now), item.to).map_err(|_| AssignmentError::InvalidWindow)?;
@@ -92,6 +91,11 @@ fn judge(item: &NewAssignment, facts: &AssignmentFacts, now: Timestamp) -> Resul
         Some(existing) => Err(AssignmentError::Conflict { existing: *existing }),
         None => Ok(window),
     }
+}
+
+/// Whether an identity is an active member of the application.
+pub(super) fn is_active_member(facts: &AssignmentFacts, identity: IdentityId) -> bool {
+    facts.identities.get(&identity).copied().flatten() == Some(MembershipStatus::Active)
 }
 
 /// Whether a role may be given to an identity.

@@ -1,6 +1,6 @@
 //! Changing assignments that exist: their role and their window.
 
-use super::bulk_create::{AssignmentFacts, check_role};
+use super::bulk_create::{AssignmentFacts, check_role, is_active_member};
 use super::{Assignment, AssignmentError, AssignmentId, AssignmentKey, Window};
 use crate::{RoleId, Timestamp};
 use std::collections::HashMap;
@@ -33,11 +33,11 @@ pub const fn key_with_role(assignment: &Assignment, role: RoleId) -> AssignmentK
     AssignmentKey { role, ..assignment.key }
 }
 
-/// Judges a change to one assignment and gives the assignment as it is afterwards. A role that stays is not judged
-/// again, so the window of an assignment to a role that has become inactive can still be shortened.
+/// Judges a change to one assignment and gives the assignment as it is afterwards. Where the role stays, neither it nor
+/// the membership is judged again, so access that has become idle can still be shortened.
 ///
 /// # Errors
-/// The rules on roles, windows and repeated triples, in the order of [`AssignmentError`].
+/// The rules on roles, memberships, windows and repeated triples, in the order of [`AssignmentError`].
 pub fn patch(
     assignment: &Assignment,
     patch: &AssignmentPatch,
@@ -46,6 +46,9 @@ pub fn patch(
 ) -> Result<Assignment, AssignmentError> {
     if patch.role != assignment.key.role {
         check_role(facts.roles.get(&patch.role))?;
+        if !is_active_member(facts, assignment.key.identity) {
+            return Err(AssignmentError::MembershipNotActive);
+        }
     }
     let from = match patch.from {
         Edge::Keep => assignment.window.from(),
@@ -76,6 +79,12 @@ pub enum ChangeRoleError {
     /// The role cannot be given.
     #[error(transparent)]
     Role(AssignmentError),
+    /// Some assignments are of identities that are no active members of the application.
+    #[error("some identities are not active members of the application")]
+    MembershipsNotActive {
+        /// All such assignments.
+        assignments: Vec<AssignmentId>,
+    },
     /// Some assignments would join the same identity, role and node as another.
     #[error("some assignments would repeat an identity, role and node")]
     Clashes {
@@ -104,6 +113,14 @@ pub fn change_role(
     now: Timestamp,
 ) -> Result<Vec<Assignment>, ChangeRoleError> {
     check_role(facts.roles.get(&role)).map_err(ChangeRoleError::Role)?;
+    let idle: Vec<AssignmentId> = assignments
+        .iter()
+        .filter(|one| one.key.role != role && !is_active_member(facts, one.key.identity))
+        .map(|one| one.id)
+        .collect();
+    if !idle.is_empty() {
+        return Err(ChangeRoleError::MembershipsNotActive { assignments: idle });
+    }
     let mut clashes = Vec::new();
     let mut taken: HashMap<AssignmentKey, AssignmentId> = HashMap::new();
     let mut changed = Vec::new();
@@ -138,7 +155,7 @@ pub fn change_role(
 mod tests {
     use super::*;
     use crate::assignment::bulk_create::AssignableRole;
-    use crate::{EnvironmentId, IdentityId, NodeId, RoleKind};
+    use crate::{EnvironmentId, IdentityId, MembershipStatus, NodeId, RoleKind};
     use uuid::Uuid;
 
     fn at(micros: i64) -> Timestamp {
@@ -164,13 +181,18 @@ mod tests {
         }
     }
 
-    /// Role 1 and 2 can be given, 3 is inactive.
+    /// Role 1 and 2 can be given, 3 is inactive. Identities 1 to 3 are active members, 4 is suspended, 5 is none.
     fn facts() -> AssignmentFacts {
         let usable = AssignableRole {
             kind: RoleKind::Custom,
             is_active: true,
         };
         let mut facts = AssignmentFacts::default();
+        let identity = |n| IdentityId::new(Uuid::from_u128(n));
+        let active = Some(MembershipStatus::Active);
+        facts.identities.extend([1, 2, 3].map(|n| (identity(n), active)));
+        facts.identities.insert(identity(4), Some(MembershipStatus::Suspended));
+        facts.identities.insert(identity(5), None);
         facts.roles.extend([
             (role(1), usable),
             (role(2), usable),
@@ -235,6 +257,49 @@ mod tests {
             (changed.key.role, changed.updated_at, changed.created_at),
             (role(2), at(7), at(5))
         );
+    }
+
+    #[test]
+    fn nobody_but_an_active_member_gets_another_role() {
+        let to = |role, edge| AssignmentPatch {
+            role,
+            from: Edge::Keep,
+            to: edge,
+        };
+        for identity in [4, 5] {
+            let old = assignment(1, identity, 1);
+            for (patched, expected) in [
+                (to(role(1), Edge::Set(at(15))), None),
+                (to(role(9), Edge::Keep), Some(AssignmentError::RoleNotFound)),
+                (to(role(3), Edge::Keep), Some(AssignmentError::RoleInactive)),
+                // Before the window, and before the triple that another one has.
+                (
+                    to(role(2), Edge::Set(at(10))),
+                    Some(AssignmentError::MembershipNotActive),
+                ),
+            ] {
+                assert_eq!(patch(&old, &patched, &facts(), at(7)).err(), expected, "{patched:?}");
+            }
+        }
+
+        let idle = [assignment(2, 4, 1), assignment(3, 5, 1)];
+        let kept = assignment(4, 4, 2);
+        let mut facts = facts();
+        let taken = assignment(1, 1, 1);
+        let holder = AssignmentId::new(Uuid::from_u128(9));
+        facts.existing.insert(key_with_role(&taken, role(2)), holder);
+        let all = [taken, idle[0].clone(), kept.clone(), idle[1].clone()];
+        assert_eq!(
+            change_role(&all, role(2), &facts, at(7)),
+            Err(ChangeRoleError::MembershipsNotActive {
+                assignments: vec![idle[0].id, idle[1].id]
+            })
+        );
+        assert_eq!(
+            change_role(&all, role(3), &facts, at(7)),
+            Err(ChangeRoleError::Role(AssignmentError::RoleInactive))
+        );
+        assert_eq!(change_role(&[kept], role(2), &facts, at(7)), Ok(Vec::new()));
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 pub mod change;
 pub mod create;
+pub mod names;
 pub mod remove;
 pub mod revert;
 mod schema;
@@ -38,7 +39,7 @@ impl NodeType {
     /// [`NodeTypeError`] when a rule is broken.
     pub fn parse(raw: &str) -> Result<Self, NodeTypeError> {
         let allowed = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-');
-        if bounded(raw, Self::MAX_CHARS).is_err() || !raw.bytes().all(allowed) {
+        if bounded(raw, Self::MAX_CHARS, &[]).is_err() || !raw.bytes().all(allowed) {
             return Err(NodeTypeError);
         }
         Ok(Self(raw.into()))

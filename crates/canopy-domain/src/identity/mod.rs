@@ -5,6 +5,7 @@ pub mod create;
 mod email;
 pub mod listing;
 pub mod membership;
+pub mod names;
 
 use crate::id::id_type;
 use crate::text::text_type;

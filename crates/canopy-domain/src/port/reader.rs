@@ -12,10 +12,12 @@ use crate::assignment::listing::{AssignmentQuery, AssignmentSummary, AssignmentV
 use crate::audit::listing::AuditQuery;
 use crate::audit::{AuditEventId, StoredAuditEvent};
 use crate::hierarchy::create::NodeFacts;
+use crate::hierarchy::names::{NamedNode, NodeNames, NodesByName};
 use crate::hierarchy::remove::NodeUses;
 use crate::hierarchy::schema_change::TreeShape;
 use crate::identity::create::{IdentityFacts, TakenIdentifiers};
 use crate::identity::listing::{IdentityCounts, IdentityQuery};
+use crate::identity::names::{IdentityNames, NamedIdentity};
 use crate::permission::listing::PermissionQuery;
 use crate::role::listing::{RoleQuery, RoleView};
 use crate::setup::{Catalog, SetupSummary};
@@ -151,6 +153,10 @@ pub trait NodeReader: Send {
     /// Which types stand below which, and how deep, with one example each: what a schema change is checked against.
     /// An environment without a root, or none at all, is [`StoreError::Corrupt`].
     async fn tree_shape(&mut self, environment: EnvironmentId) -> Result<TreeShape, StoreError>;
+    /// The nodes that have these names. Of the nodes with a slug no more are looked at than tell whether it is one.
+    async fn nodes_named(&mut self, environment: EnvironmentId, asked: &NodeNames) -> Result<NodesByName, StoreError>;
+    /// Those of these nodes that the environment has, with their names, by id.
+    async fn named_nodes(&mut self, environment: EnvironmentId, ids: &[NodeId]) -> Result<Vec<NamedNode>, StoreError>;
 }
 
 /// Identities and their memberships.
@@ -174,6 +180,12 @@ pub trait IdentityReader: Send {
         account: AccountId,
         asked: &TakenIdentifiers,
     ) -> Result<TakenIdentifiers, StoreError>;
+    /// The identities of the account that have one of these names, each once, by id.
+    async fn identities_named(
+        &mut self,
+        account: AccountId,
+        asked: &IdentityNames,
+    ) -> Result<Vec<NamedIdentity>, StoreError>;
     /// Those of these identities that the account has, with their switch and their membership in the application.
     async fn identity_facts(
         &mut self,

@@ -163,6 +163,13 @@ pub trait Store: Send + Sync {
     /// Any [`StoreError`]; then perhaps nothing was noted.
     async fn note_key_uses(&self, uses: &[KeyUse]) -> Result<(), StoreError>;
 
+    /// Removes answers that were kept before `outdated`, a bounded number of them, so that nobody waits long for it. Answers
+    /// whether more may be left.
+    ///
+    /// # Errors
+    /// Any [`StoreError`].
+    async fn forget_answers(&self, outdated: Timestamp) -> Result<bool, StoreError>;
+
     /// What the store offers to processes that share it; `None` where this process is the only one that writes to it.
     fn shared(&self) -> Option<&dyn SharedStore> {
         None

@@ -31,6 +31,16 @@ impl SlugPath {
         raw.split('/').map(Slug::parse).collect::<Result<_, _>>().map(Self)
     }
 
+    /// The path of these slugs; `None` where there are none.
+    pub fn new(slugs: Vec<Slug>) -> Option<Self> {
+        (!slugs.is_empty()).then_some(Self(slugs))
+    }
+
+    /// Its slugs, that of the root first.
+    pub fn slugs(&self) -> &[Slug] {
+        &self.0
+    }
+
     /// The path of a root.
     pub(super) fn root(slug: Slug) -> Self {
         Self(vec![slug])
@@ -54,7 +64,7 @@ impl SlugPath {
     }
 
     /// The slug of the node itself.
-    pub(super) fn last(&self) -> Option<&Slug> {
+    pub(crate) fn last(&self) -> Option<&Slug> {
         self.0.last()
     }
 

@@ -6,8 +6,10 @@ use crate::facts::{
 };
 use crate::oracle;
 use crate::why;
-use canopy_domain::access::{AccessIndex, Change, Decision, Question, RoleFact, Scope, Snapshot, SubjectFact};
-use canopy_domain::{MembershipStatus, PermissionKey, RoleName};
+use canopy_domain::access::{
+    AccessIndex, Change, Decision, NodeFact, Question, RoleFact, Scope, Snapshot, SubjectFact,
+};
+use canopy_domain::{MembershipStatus, NodeType, PermissionKey, RoleName};
 use proptest::prelude::*;
 
 /// Window borders; questions are asked a microsecond before, at and after each.
@@ -15,15 +17,15 @@ const BORDERS: [i64; 3] = [10, 20, 30];
 
 /// How many things of each kind there can be.
 #[derive(Debug, Clone, Copy)]
-struct Sizes {
-    permissions: u8,
+pub(crate) struct Sizes {
+    pub(crate) permissions: u8,
     roles: u8,
-    nodes: u8,
-    subjects: u8,
+    pub(crate) nodes: u8,
+    pub(crate) subjects: u8,
     grants: u8,
 }
 
-const SMALL: Sizes = Sizes {
+pub(crate) const SMALL: Sizes = Sizes {
     permissions: 3,
     roles: 4,
     nodes: 7,
@@ -39,9 +41,9 @@ const DEEP: Sizes = Sizes {
 };
 
 /// A change as dice: what kind, and five numbers to make it from.
-type Dice = (u8, [u8; 5]);
+pub(crate) type Dice = (u8, [u8; 5]);
 
-fn dice() -> impl Strategy<Value = Dice> {
+pub(crate) fn dice() -> impl Strategy<Value = Dice> {
     (0_u8..26, any::<[u8; 5]>())
 }
 
@@ -70,11 +72,14 @@ fn change(sizes: Sizes, (kind, [which, first, second, third, fourth]): Dice) -> 
             Change::RolePut(RoleFact { name, ..fact })
         }
         5 => Change::RoleRemoved(id(ROLE, which % roles)),
-        6..=10 => Change::NodePut(node(
-            which % nodes,
-            (which % nodes != 0 || first % 8 == 0).then_some(first % nodes),
-            second % 6 != 0,
-        )),
+        6..=10 => {
+            let parent = (which % nodes != 0 || first % 8 == 0).then_some(first % nodes);
+            let node_type = NodeType::parse(["unit", "team", "desk"][usize::from(third % 3)]).unwrap();
+            Change::NodePut(NodeFact {
+                node_type,
+                ..node(which % nodes, parent, second % 6 != 0)
+            })
+        }
         11 => Change::NodeRemoved(id(NODE, which % nodes)),
         12..=13 => Change::SubjectPut(SubjectFact {
             is_active: first % 5 != 0,
@@ -93,7 +98,7 @@ fn change(sizes: Sizes, (kind, [which, first, second, third, fourth]): Dice) -> 
 }
 
 /// What one write changes: mostly one thing. Now and then a membership ends, and all that it held goes with it.
-fn changes(sizes: Sizes, facts: &Snapshot, dice: Dice) -> Vec<Change> {
+pub(crate) fn changes(sizes: Sizes, facts: &Snapshot, dice: Dice) -> Vec<Change> {
     let (kind, [which, first, ..]) = dice;
     if kind < 24 {
         return vec![change(sizes, dice)];
@@ -109,7 +114,7 @@ fn changes(sizes: Sizes, facts: &Snapshot, dice: Dice) -> Vec<Change> {
 }
 
 /// The facts after these changes, where they do not contradict them.
-fn after(facts: &Snapshot, changes: &[Change]) -> Option<Snapshot> {
+pub(crate) fn after(facts: &Snapshot, changes: &[Change]) -> Option<Snapshot> {
     let mut facts = facts.clone();
     for change in changes {
         if !oracle::admits(&facts, change) {
@@ -121,7 +126,7 @@ fn after(facts: &Snapshot, changes: &[Change]) -> Option<Snapshot> {
 }
 
 /// A chain of nodes, roles with some permissions, all subjects.
-fn start(sizes: Sizes, chain: u8) -> Snapshot {
+pub(crate) fn start(sizes: Sizes, chain: u8) -> Snapshot {
     Snapshot {
         permissions: (0..sizes.permissions).map(permission).collect(),
         roles: (0..sizes.roles)
@@ -144,6 +149,13 @@ fn compare(facts: &Snapshot, indexes: [&AccessIndex; 2], sizes: Sizes, nodes: &[
         .chain([Scope::AppWide])
         .collect();
     let mut roles = Vec::new();
+    for number in nodes {
+        let node = id(NODE, *number);
+        let fact = facts.nodes.iter().find(|fact| fact.id == node);
+        for index in indexes {
+            assert_eq!(index.node_type(node), fact.map(|fact| &fact.node_type));
+        }
+    }
     for subject in 0..=sizes.subjects {
         for wanted in 0..=sizes.permissions {
             let permission = &key(wanted);

@@ -348,6 +348,14 @@ fn the_nil_id_is_an_id_like_any_other() {
         scope: Scope::Node(uuid::Uuid::nil().into()),
     };
     assert_eq!(index.decide(&unknown, at(NOW)), Decision::Denied(NodeNotFound));
+    for (subject, permission, reason) in [
+        (0, 0, NodeNotFound),
+        (0, 99, PermissionNotFound),
+        (99, 99, IdentityNotFound),
+    ] {
+        let unnamed = index.denial_without_node(id(SUBJECT, subject), &key(permission));
+        assert_eq!(unnamed, reason);
+    }
     let mut row = grant(1, (0, ACTIVE_ROLE, 0), open());
     row.key.identity = nil;
     let changes = [

@@ -3,6 +3,7 @@
 use crate::facts::{
     GRANT, NODE, PERMISSION, ROLE, SUBJECT, at, empty, grant, id, key, node, permission, role, subject, window,
 };
+use crate::histories::{Dice, SMALL, after, changes, dice, start};
 use crate::oracle;
 use canopy_domain::access::{
     AccessIndex, Change, Decision, DenialReason, Explanation, GrantFact, NodeFact, Part, PermissionHolder, Question,
@@ -231,6 +232,68 @@ proptest! {
             nodes: facts.nodes.iter().map(|node| node.id).collect(),
         };
         compare(&facts, &index, &asked, at(instant));
+    }
+}
+
+/// Reads a list in parts of one while the index moves on between them. Whatever is told held when it was told, and what held
+/// all the time is told, in order and once.
+fn read_while_it_moves<I: Copy + Ord + std::fmt::Debug>(
+    history: &[Dice],
+    read: impl Fn(&AccessIndex, Option<I>) -> Part<I>,
+    holding: impl Fn(&Snapshot, &AccessIndex) -> BTreeSet<I>,
+) {
+    let mut facts = start(SMALL, 5);
+    facts.grants = (0..3)
+        .map(|subject| grant(subject, (subject, 0, 0), window(0, None)))
+        .collect();
+    let mut index = AccessIndex::build(&facts).unwrap();
+    let (mut told, mut always) = (vec![], None::<BTreeSet<I>>);
+    let mut moves = history.iter();
+    loop {
+        let now = holding(&facts, &index);
+        let part = read(&index, told.last().copied());
+        assert!(part.items.iter().all(|one| now.contains(one)), "{part:?} of {now:?}");
+        told.extend(part.items);
+        always = Some(always.map_or_else(|| now.clone(), |always| &always & &now));
+        if !part.has_more {
+            break;
+        }
+        let Some(dice) = moves.next() else { continue };
+        let changes = changes(SMALL, &facts, *dice);
+        if let Some(moved) = after(&facts, &changes) {
+            index.apply(index.revision().next(), &changes).unwrap();
+            facts = moved;
+        }
+    }
+    assert!(told.is_sorted_by(|one, other| one < other), "{told:?}");
+    let told: BTreeSet<I> = told.into_iter().collect();
+    assert!(told.is_superset(&always.unwrap()));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(128) })]
+
+    #[test]
+    fn what_holds_throughout_is_told_whatever_moves_between_the_parts(history in prop::collection::vec(dice(), 0..12), instant in 5_i64..35) {
+        let (permission, at) = (key(0), at(instant));
+        let allowed = |index: &AccessIndex, identity, node| {
+            let question = Question { identity, permission: &permission, scope: Scope::Node(node) };
+            index.decide(&question, at).is_allowed()
+        };
+        let (one, top) = (id(SUBJECT, 0), id(NODE, 0));
+        read_while_it_moves(
+            &history,
+            |index, after| index.nodes_where(one, &permission, at, after, 1),
+            |facts, index| facts.nodes.iter().map(|node| node.id).filter(|node| allowed(index, one, *node)).collect(),
+        );
+        read_while_it_moves(
+            &history,
+            |index, after| {
+                let part = index.who_can(&permission, top, at, after, 1);
+                Part { items: part.items.iter().map(|holder| holder.identity).collect(), has_more: part.has_more }
+            },
+            |facts, index| facts.subjects.iter().map(|one| one.id).filter(|one| allowed(index, *one, top)).collect(),
+        );
     }
 }
 

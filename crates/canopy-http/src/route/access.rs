@@ -10,7 +10,7 @@ use crate::input::Body;
 use crate::operation::Operation;
 use crate::problem::Problem;
 use crate::request::Request;
-use crate::wire::{Batch, Components, Faults, Json, Name, Place, WireValue, request_body, request_query};
+use crate::wire::{Batch, Components, Faults, Json, Place, Text, WireValue, request_body, request_query};
 use canopy_app::access::{Asker, effective, evaluate, evaluate_many, explain};
 use canopy_app::decisions::Consistency;
 use canopy_app::scope::AskedEnvironment;
@@ -75,7 +75,7 @@ request_body!(
         /// Who would do it.
         identity_id: IdentityId,
         /// The key of the permission.
-        permission: Name,
+        permission: Text,
         /// Where.
         scope: ScopeWord,
         /// The node; needed for the scope `node`, forbidden for `app_wide`.
@@ -93,7 +93,7 @@ request_body!(
         /// Who would do it.
         identity_id: IdentityId,
         /// The key of the permission.
-        permission: Name,
+        permission: Text,
         /// Where.
         scope: ScopeWord,
         /// The node; needed for the scope `node`, forbidden for `app_wide`.
@@ -251,23 +251,17 @@ pub(super) async fn answer<S>(
 async fn explain(
     request: Request<AskedEnvironment, (), (), Body<Asked>>,
 ) -> Result<Judged<ExplanationBody<'static>>, Problem> {
-    let (Body(asked), request) = request.take_body();
-    let Asked { item, at, consistency } = asked;
+    let (Body(Asked { item, at, consistency }), request) = request.take_body();
     let environment = request.scope.clone();
     let waiting = request.ask(move |app, call| async move {
         let question = item.question();
-        let asker = Asker {
+        let who = Asker {
             caller: &call.caller,
             environment: &environment,
         };
-        explain::run(
-            &app,
-            asker,
-            &question,
-            at,
-            consistency,
-            |explanation, revision| Judged::new(&ExplanationBody::new(&question, explanation), revision),
-        )
+        explain::run(&app, who, &question, at, consistency, |explanation, revision| {
+            Judged::new(&ExplanationBody::new(&question, explanation), revision)
+        })
         .await
     });
     waiting.await

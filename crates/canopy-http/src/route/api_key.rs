@@ -3,7 +3,7 @@
 use crate::answer::{Created, Found, Listing, NoContent, Representation};
 use crate::error_code::ErrorCode as E;
 use crate::idempotency::Repeatable;
-use crate::input::Body;
+use crate::input::{Body, Optional};
 use crate::operation::Operation;
 use crate::problem::Problem;
 use crate::request::Request;
@@ -32,7 +32,7 @@ pub(super) fn operations() -> Vec<Operation> {
         Operation::post("/api-keys", "createApiKey")
             .says(TAG, "Make a key. Its text is told once, in this answer.")
             .needs(MANAGE)
-            .fails(&[E::Escalation, E::UnknownPermissionKeys])
+            .fails(&[E::Escalation, E::UnknownPermissionKeys, E::TooManyApiKeys])
             .by(post_key),
         Operation::delete("/api-keys/{apiKeyId}", "revokeApiKey")
             .says(TAG, "Revoke a key: from the answer on it opens nothing.")
@@ -45,7 +45,7 @@ pub(super) fn operations() -> Vec<Operation> {
                 "Make a key with the same scopes and end in place of this one. Its text is told once, in this answer.",
             )
             .needs(MANAGE)
-            .fails(&[E::ApiKeyNotFound, E::Escalation, E::ApiKeyExpired])
+            .fails(&[E::ApiKeyNotFound, E::Escalation, E::ApiKeyExpired, E::TooManyApiKeys])
             .by(rotate_key),
     ]
 }
@@ -162,7 +162,7 @@ request_body!(
 request_body!(
     /// How a key is replaced.
     struct RotateApiKey {
-        /// How much longer the old key works.
+        /// How much longer the old key works; at 0 it is revoked.
         overlap_seconds: Whole<0, 86_400> = Whole(0),
     }
 );
@@ -230,9 +230,9 @@ async fn delete_key(request: Request<EnvironmentPlace, ApiKeyId>) -> Result<NoCo
 }
 
 async fn rotate_key(
-    request: Request<EnvironmentPlace, ApiKeyId, (), Body<RotateApiKey>>,
+    request: Request<EnvironmentPlace, ApiKeyId, (), Optional<RotateApiKey>>,
 ) -> Result<Repeatable<Found<NewApiKey>>, Problem> {
-    let (Body(body), request) = request.take_body();
+    let (Optional(body), request) = request.take_body();
     let (place, id, overlap) = (request.scope, request.id, body.overlap_seconds.0);
     let rotating = request.write(
         move |app, call| async move { rotate::run(&app, &call, &place, id, overlap).await },

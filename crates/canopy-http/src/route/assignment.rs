@@ -46,6 +46,7 @@ pub(super) fn operations() -> Vec<Operation> {
         E::RoleNotFound,
         E::SystemRoleNotAssignable,
         E::RoleInactive,
+        E::MembershipNotActive,
         E::AssignmentConflict,
     ];
     vec![

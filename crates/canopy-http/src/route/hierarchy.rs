@@ -19,6 +19,7 @@ use crate::wire::{
 };
 use canopy_app::BulkMode;
 use canopy_app::hierarchy::{bulk_create, change_node, get_node, remove_node};
+use canopy_domain::api_key::AreaScope;
 use canopy_domain::bulk::Outcome;
 use canopy_domain::hierarchy::change::NodePatch;
 use canopy_domain::hierarchy::create::{NewNode, ParentName};
@@ -162,17 +163,18 @@ struct NodeDetail {
     version: u32,
     created_at: Instant,
     updated_at: Instant,
-    /// `full` for those who manage the environment.
+    /// `full`: whoever may read the tree reads all of it.
     access_state: &'static str,
     can_access: bool,
+    /// Whether the caller may change it.
     can_manage: bool,
 }
 
-/// What managers of the environment may do at every node.
+/// How far those reach who may read the tree.
 const FULL_ACCESS: &str = "full";
 
 impl NodeDetail {
-    fn of(node: NodeBody) -> Self {
+    fn of(node: NodeBody, can_manage: bool) -> Self {
         Self {
             id: node.id,
             application_id: node.application_id,
@@ -187,7 +189,7 @@ impl NodeDetail {
             updated_at: node.updated_at,
             access_state: FULL_ACCESS,
             can_access: true,
-            can_manage: true,
+            can_manage,
         }
     }
 }
@@ -402,7 +404,8 @@ async fn get_one(request: Request<EnvironmentPlace, NodeId>) -> Result<Found<Nod
     let node = request
         .run(move |app, _| async move { get_node::run(&app, &place, id).await })
         .await?;
-    Ok(Found(NodeDetail::of(NodeBody::of(place.application)(node))))
+    let can_manage = request.may(AreaScope::NodeManage);
+    Ok(Found(NodeDetail::of(NodeBody::of(place.application)(node), can_manage)))
 }
 
 type Change<T> = Request<EnvironmentPlace, NodeId, (), IfMatch<Body<T>>>;

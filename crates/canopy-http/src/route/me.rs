@@ -10,7 +10,7 @@ use crate::operation::Operation;
 use crate::problem::Problem;
 use crate::request::Request;
 use crate::scope::Myself;
-use crate::wire::{Components, Faults, Json, Name, Place, WireValue, request_body};
+use crate::wire::{Components, Faults, Json, Place, Text, WireValue, request_body};
 use canopy_app::decisions::Consistency;
 use canopy_app::identity::get;
 use canopy_domain::access::Scope;
@@ -44,7 +44,7 @@ request_body!(
     /// A question about the caller.
     struct EvaluateMyself {
         /// The key of the permission.
-        permission: Name,
+        permission: Text,
         /// Where.
         scope: ScopeWord,
         /// The node; needed for the scope `node`, forbidden for `app_wide`.

@@ -4,6 +4,7 @@ mod access;
 mod api_key;
 mod assignment;
 mod audit;
+mod authzen;
 mod hierarchy;
 mod identity;
 mod me;
@@ -30,6 +31,7 @@ pub(crate) fn operations() -> Vec<Operation> {
         tenancy::operations(),
         transfer::operations(),
         audit::operations(),
+        authzen::operations(),
     ]
     .into_iter()
     .flatten()

@@ -227,7 +227,13 @@ struct CreatedEnvironment {
     webhook_subscription_rotations: [(); 0],
 }
 
-impl Representation for CreatedEnvironment {}
+impl Representation for CreatedEnvironment {
+    const VERSIONED: bool = true;
+
+    fn version(&self) -> Option<u32> {
+        self.environment.version()
+    }
+}
 
 /// The access model of an environment.
 #[derive(Serialize, ToSchema)]

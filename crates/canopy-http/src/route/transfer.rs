@@ -9,8 +9,8 @@ use crate::operation::Operation;
 use crate::problem::Problem;
 use crate::request::Request;
 use crate::wire::{
-    Components, Fault, Faults, Json, Place, ShownModel, ShownNodeStatus, Whole, WireValue, anything, array, object,
-    request_body, request_query,
+    Components, Everything, Fault, Faults, Json, Place, ShownModel, ShownNodeStatus, Whole, WireValue, anything, array,
+    object, request_body, request_query,
 };
 use canopy_app::transfer::{Imported, PartCounts, export, import};
 use canopy_domain::transfer::{Document, DocumentError, NodeEntry, PermissionEntry, RoleEntry, SlugPath};
@@ -99,9 +99,14 @@ struct ExportedNode {
     path: String,
     node_type: String,
     name: String,
-    status: ShownNodeStatus,
-    #[schema(value_type = Object)]
-    metadata: Box<RawValue>,
+    /// Left out where it is active, so that large trees stay below the limit of bodies.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = ShownNodeStatus, required = false)]
+    status: Option<ShownNodeStatus>,
+    /// Left out where there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Object, required = false)]
+    metadata: Option<Box<RawValue>>,
 }
 
 impl Representation for EnvironmentDocument {}
@@ -123,8 +128,8 @@ impl EnvironmentDocument {
             path: path.to_string(),
             node_type: entry.node_type.to_string(),
             name: entry.name.to_string(),
-            status: ShownNodeStatus(entry.status),
-            metadata: object(&entry.metadata),
+            status: (entry.status != NodeStatus::Active).then_some(ShownNodeStatus(entry.status)),
+            metadata: (entry.metadata != JsonObject::default()).then(|| object(&entry.metadata)),
         };
         Self {
             format_version: FORMAT_VERSION,
@@ -160,6 +165,10 @@ impl ExportedSchema {
 #[derive(Serialize, ToSchema)]
 struct ImportedEnvironment {
     environment: EnvironmentBody,
+    /// Whether the environment is as it is shown; in a dry run it is not yet.
+    #[serde(skip)]
+    #[schema(ignore)]
+    is_done: bool,
     #[schema(value_type = Vec<Object>)]
     oauth_client_rotations: [(); 0],
     #[schema(value_type = Vec<Object>)]
@@ -167,7 +176,13 @@ struct ImportedEnvironment {
     changes: ImportChanges,
 }
 
-impl Representation for ImportedEnvironment {}
+impl Representation for ImportedEnvironment {
+    const VERSIONED: bool = true;
+
+    fn version(&self) -> Option<u32> {
+        self.is_done.then(|| self.environment.version()).flatten()
+    }
+}
 
 #[derive(Serialize, ToSchema)]
 struct ImportChanges {
@@ -201,10 +216,11 @@ impl From<PartCounts> for ChangeCounts {
     }
 }
 
-impl From<Imported> for ImportedEnvironment {
-    fn from(imported: Imported) -> Self {
+impl ImportedEnvironment {
+    fn of(imported: &Imported, is_done: bool) -> Self {
         Self {
             environment: EnvironmentBody::of(&imported.environment),
+            is_done,
             oauth_client_rotations: [],
             webhook_subscription_rotations: [],
             changes: ImportChanges {
@@ -241,11 +257,11 @@ request_body!(
         /// Which types of nodes there are and what may stand below what.
         hierarchy_schema: SchemaInput,
         /// The permissions; those of the system are passed over.
-        permissions: Vec<ImportPermission>,
+        permissions: Everything<ImportPermission>,
         /// The roles; that of the system is passed over.
-        roles: Vec<ImportRole>,
+        roles: Everything<ImportRole>,
         /// The nodes, in any order; one of them is the root.
-        nodes: Vec<ImportNode>,
+        nodes: Everything<ImportNode>,
         /// Not supported: must be empty.
         oauth_clients: Option<Empty>,
         /// Not supported: must be empty.
@@ -339,6 +355,8 @@ struct DocumentInput(Document);
 
 impl WireValue for DocumentInput {
     const UNSUPPORTED: bool = true;
+    /// A tree of 100,000 nodes has six hundred thousand.
+    const MAX_VALUES: usize = 1_000_000;
 
     fn read(json: &Json<'_>, place: &Place<'_>, faults: &mut Faults) -> Option<Self> {
         let ImportDocument {
@@ -347,9 +365,9 @@ impl WireValue for DocumentInput {
             metadata: None | Some(Anything),
             access_model,
             hierarchy_schema: SchemaInput(schema),
-            permissions,
-            roles,
-            nodes,
+            permissions: Everything(permissions),
+            roles: Everything(roles),
+            nodes: Everything(nodes),
             oauth_clients: None | Some(Empty),
             webhooks: None | Some(Empty),
         } = ImportDocument::read(json, place, faults)?
@@ -462,6 +480,60 @@ async fn post_import(
     let (place, dry_run) = (request.scope, request.query.dry_run);
     let import = move |app, call| async move { import::run(&app, &call, &place, &document, dry_run).await };
     request
-        .write(import, |imported: Imported| Ok(Found(imported.into())))
+        .write(import, move |imported| {
+            Ok(Found(ImportedEnvironment::of(&imported, !dry_run)))
+        })
         .await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::input::{BodyInput, MAX_BODY_BYTES, parse_json};
+    use actix_web::web::Bytes;
+    use canopy_domain::{ApplicationId, EnvironmentId, Slug, Timestamp, Version};
+    use uuid::Uuid;
+
+    #[test]
+    fn a_tree_of_a_hundred_thousand_nodes_fits_into_a_body_and_comes_back() {
+        let kind = |text: &str| NodeType::parse(text).unwrap();
+        let types = ["company", "department", "team"].map(kind);
+        let below = |parent: usize, child: usize| (types[parent].clone(), [types[child].clone()].into());
+        let allowed = [below(0, 1), below(1, 2)].into();
+        let schema = HierarchySchema::new(types.clone().into(), allowed, 3, types[0].clone()).unwrap();
+        let entry = |at: usize, name: String| NodeEntry {
+            node_type: types[at].clone(),
+            name: DisplayName::parse(&name).unwrap(),
+            status: NodeStatus::Active,
+            metadata: JsonObject::default(),
+        };
+        let path = |text: String| SlugPath::parse(&text).unwrap();
+        let mut nodes = vec![(path("acme".to_owned()), entry(0, "Acme".to_owned()))];
+        for department in 0..100 {
+            let above = format!("acme/department-{department}");
+            nodes.push((path(above.clone()), entry(1, format!("Department {department}"))));
+            let teams = (0..999).map(|n| (path(format!("{above}/team-{n}")), entry(2, format!("Team {n}"))));
+            nodes.extend(teams);
+        }
+        assert_eq!(nodes.len(), 100_001);
+        let document = Document::new(AccessModel::Hierarchy, schema, Vec::new(), Vec::new(), nodes).unwrap();
+        let now = Timestamp::parse("2026-04-20T12:00:00Z").unwrap();
+        let environment = Environment {
+            id: EnvironmentId::new(Uuid::nil()),
+            application_id: ApplicationId::new(Uuid::nil()),
+            name: DisplayName::parse("Development").unwrap(),
+            slug: Slug::parse("development").unwrap(),
+            settings: JsonObject::default(),
+            access_model: AccessModel::Hierarchy,
+            version: Version::FIRST,
+            created_at: now,
+            updated_at: now,
+        };
+        let written = Bytes::from(serde_json::to_vec(&EnvironmentDocument::of(&environment, &document)).unwrap());
+        assert!(written.len() < MAX_BODY_BYTES, "{}", written.len());
+        let json = parse_json(&written, Body::<DocumentInput>::MAX_VALUES).unwrap();
+        let mut faults = Faults::default();
+        let read = DocumentInput::read(&json, &Place::Root, &mut faults).unwrap();
+        assert!(faults.is_empty() && read.0 == document);
+    }
 }

@@ -54,7 +54,8 @@ impl<T: WireValue> WireField for Option<T> {
 
     fn read_member(object: &ObjectReader<'_, '_>, name: &str, faults: &mut Faults) -> Option<Self> {
         match object.member(name) {
-            None | Some(Json::Null) => Some(None),
+            None => Some(None),
+            Some(json) if T::is_null(json) => Some(None),
             Some(json) => T::read(json, &Place::Member(object.place, name), faults).map(Some),
         }
     }
@@ -70,7 +71,7 @@ impl<T: WireValue> WireField for Patch<T> {
     fn read_member(object: &ObjectReader<'_, '_>, name: &str, faults: &mut Faults) -> Option<Self> {
         match object.member(name) {
             None => Some(Self::Absent),
-            Some(Json::Null) => Some(Self::Null),
+            Some(json) if T::is_null(json) => Some(Self::Null),
             Some(json) => T::read(json, &Place::Member(object.place, name), faults).map(Self::Value),
         }
     }
@@ -167,7 +168,8 @@ impl<'j, 'p> ObjectReader<'j, 'p> {
 /// Declares a body: a struct of domain values, its reader, which finds all faults at once, and its schema.
 ///
 /// A member is required unless its type is `Option` or [`Patch`] or it has a default. `as "name"` gives it another name
-/// on the wire. `unsupported` lists members that are refused with a code of their own.
+/// on the wire. `unsupported` lists members that are refused with a code of their own. Members that are not declared are
+/// refused unless the body `ignores others`.
 macro_rules! request_body {
     (
         $(#[doc = $doc:literal])*
@@ -175,6 +177,7 @@ macro_rules! request_body {
             $($(#[doc = $field_doc:literal])* $field:ident $(as $wire:literal)?: $type:ty $(= $default:expr)?,)*
         }
         $(unsupported [$($unsupported:literal),*])?
+        $(ignores $others:ident)?
     ) => {
         $(#[doc = $doc])*
         #[derive(Debug)]
@@ -194,8 +197,10 @@ macro_rules! request_body {
                 $(let $field = $crate::wire::request_body!(
                     @read object, $crate::wire::request_body!(@name $field $($wire)?), faults, $type $(, $default)?
                 );)*
-                let known = [$($crate::wire::request_body!(@name $field $($wire)?)),*];
-                object.refuse_others(&known, &[$($($unsupported),*)?], faults);
+                if !$crate::wire::request_body!(@lenient $($others)?) {
+                    let known = [$($crate::wire::request_body!(@name $field $($wire)?)),*];
+                    object.refuse_others(&known, &[$($($unsupported),*)?], faults);
+                }
                 Some(Self { $($field: $field?),* })
             }
 
@@ -204,7 +209,9 @@ macro_rules! request_body {
                     let mut object = utoipa::openapi::ObjectBuilder::new()
                         .description(Some(concat!($($doc),*).trim()))
                         .additional_properties(Some(
-                            utoipa::openapi::schema::AdditionalProperties::<utoipa::openapi::Schema>::FreeForm(false),
+                            utoipa::openapi::schema::AdditionalProperties::<utoipa::openapi::Schema>::FreeForm(
+                                $crate::wire::request_body!(@lenient $($others)?),
+                            ),
                         ));
                     $(
                         let name = $crate::wire::request_body!(@name $field $($wire)?);
@@ -222,6 +229,8 @@ macro_rules! request_body {
             }
         }
     };
+    (@lenient) => { false };
+    (@lenient others) => { true };
     (@name $field:ident) => { stringify!($field) };
     (@name $field:ident $wire:literal) => { $wire };
     (@read $object:ident, $name:expr, $faults:ident, $type:ty) => {
@@ -274,10 +283,32 @@ mod tests {
         }
     );
 
+    request_body!(
+        /// A part of a standard.
+        struct Loose {
+            /// The name.
+            name: RoleName,
+        }
+        ignores others
+    );
+
+    #[test]
+    fn a_body_may_ignore_what_it_does_not_know() {
+        let json = Json::parse(br#"{"name":"A","future":{"a":1}}"#, 100).unwrap();
+        let mut faults = Faults::default();
+        let body = Loose::read(&json, &Place::Root, &mut faults);
+        assert_eq!(body.map(|body| body.name), RoleName::parse("A").ok());
+        assert!(faults.is_empty());
+        let mut components = Components::of_lists_up_to(10);
+        Loose::schema(&mut components);
+        let schemas = serde_json::to_value(components.into_inner()).unwrap();
+        assert_eq!(schemas["Loose"]["additionalProperties"], true);
+    }
+
     #[test]
     fn what_cannot_be_cleared_may_be_left_out_but_not_null() {
         let read = |text: &str| {
-            let json = Json::parse(text.as_bytes()).unwrap();
+            let json = Json::parse(text.as_bytes(), 100).unwrap();
             let mut faults = Faults::default();
             let body = Renaming::read(&json, &Place::Root, &mut faults);
             (
@@ -295,7 +326,7 @@ mod tests {
     }
 
     fn read(text: &str) -> (Option<Several>, Vec<String>) {
-        let json = Json::parse(text.as_bytes()).unwrap();
+        let json = Json::parse(text.as_bytes(), 100).unwrap();
         let mut faults = Faults::default();
         let items = Several::read(&json, &Place::Root, &mut faults);
         let (listed, _) = faults.into_parts();
@@ -352,7 +383,7 @@ mod tests {
 
     #[test]
     fn the_schema_says_what_the_reader_does() {
-        let mut components = Components::default();
+        let mut components = Components::of_lists_up_to(7);
         Several::schema(&mut components);
         let schemas = serde_json::to_value(components.into_inner()).unwrap();
         assert_eq!(schemas["Several"]["required"], serde_json::json!(["items"]));

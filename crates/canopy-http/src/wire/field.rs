@@ -1,5 +1,6 @@
 //! What is wrong with single fields of a request, all of it at once, and where.
 
+use super::value::MAX_ITEMS;
 use core::fmt;
 use serde::Serialize;
 use std::borrow::Cow;
@@ -86,16 +87,39 @@ pub(crate) struct FieldFault {
     message: Cow<'static, str>,
 }
 
-/// The faults of one request.
-#[derive(Debug, Default)]
+/// The faults of one request, and how many items its bulk lists may have without being one.
+#[derive(Debug)]
 pub(crate) struct Faults {
+    max_items: usize,
     listed: Vec<FieldFault>,
     bytes: usize,
     omitted: usize,
     unsupported: bool,
 }
 
+impl Default for Faults {
+    fn default() -> Self {
+        Self::of_lists_up_to(MAX_ITEMS)
+    }
+}
+
 impl Faults {
+    /// None yet, of a request whose bulk lists may have so many items.
+    pub(crate) const fn of_lists_up_to(max_items: usize) -> Self {
+        Self {
+            max_items,
+            listed: Vec::new(),
+            bytes: 0,
+            omitted: 0,
+            unsupported: false,
+        }
+    }
+
+    /// How many items the list of a bulk call may have.
+    pub(crate) const fn max_items(&self) -> usize {
+        self.max_items
+    }
+
     /// Notes a fault.
     pub(crate) fn add(&mut self, place: &Place<'_>, fault: Fault) {
         if self.omitted > 0 || self.listed.len() == MAX_LISTED {
@@ -143,6 +167,16 @@ impl Faults {
     /// Whether an unsupported field was among them.
     pub(crate) const fn has_unsupported(&self) -> bool {
         self.unsupported
+    }
+
+    /// The first of them in one sentence.
+    pub(crate) fn first(&self) -> Option<String> {
+        let FieldFault { path, message, .. } = self.listed.first()?;
+        Some(if path.is_empty() {
+            format!("it {message}")
+        } else {
+            format!("{path} {message}")
+        })
     }
 
     /// The faults in the order in which they were found, and how many are left out.

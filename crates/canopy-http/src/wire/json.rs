@@ -21,7 +21,7 @@ pub(crate) enum Json<'a> {
 /// Up to this many keys, an object is searched for repetitions without a hash set.
 const SMALL: usize = 16;
 
-/// How many values one text may hold. A value takes up to a hundred times the bytes that it is written with, so their
+/// How many values a body may hold, where nothing else is said. A value takes up to a hundred times the bytes that it is written with, so their
 /// number has to be bounded besides the size of the text. The largest bulk call has 10,000 items of a dozen values each.
 pub(crate) const MAX_VALUES: usize = 400_000;
 
@@ -30,15 +30,15 @@ pub(crate) const MAX_VALUES: usize = 400_000;
 pub(crate) enum JsonError {
     /// It is not one JSON text.
     Malformed(serde_json::Error),
-    /// It has more than [`MAX_VALUES`] values.
+    /// It has more values than it may.
     TooManyValues,
 }
 
 impl<'a> Json<'a> {
-    /// Reads a whole text. The nesting is bounded by `serde_json`.
-    pub(crate) fn parse(bytes: &'a [u8]) -> Result<Self, JsonError> {
+    /// Reads a whole text of at most so many values. The nesting is bounded by `serde_json`.
+    pub(crate) fn parse(bytes: &'a [u8], max_values: usize) -> Result<Self, JsonError> {
         // One more than allowed, so that what is left is nothing exactly when there were too many.
-        let left = Cell::new(MAX_VALUES + 1);
+        let left = Cell::new(max_values + 1);
         let refuse = |error| {
             if left.get() == 0 {
                 JsonError::TooManyValues
@@ -211,7 +211,7 @@ mod tests {
     #[test]
     fn a_text_comes_back_as_it_was() {
         let text = r#"{"b":[1,-2,3.5,true,null,"x\n"],"a":{"é":""}}"#;
-        let tree = Json::parse(text.as_bytes()).unwrap();
+        let tree = Json::parse(text.as_bytes(), MAX_VALUES).unwrap();
         assert_eq!(serde_json::to_string(&tree).unwrap(), text);
     }
 
@@ -219,17 +219,23 @@ mod tests {
     fn the_number_of_values_is_bounded() {
         let list = |items: usize| format!("[{}{{}}]", "{},".repeat(items - 1));
         // The list is a value too.
-        assert!(Json::parse(list(MAX_VALUES - 1).as_bytes()).is_ok());
+        assert!(Json::parse(list(MAX_VALUES - 1).as_bytes(), MAX_VALUES).is_ok());
         let many = list(MAX_VALUES);
-        assert!(matches!(Json::parse(many.as_bytes()), Err(JsonError::TooManyValues)));
+        assert!(matches!(
+            Json::parse(many.as_bytes(), MAX_VALUES),
+            Err(JsonError::TooManyValues)
+        ));
         // What comes behind is not even read.
         let cut = many.strip_suffix(']').unwrap();
-        assert!(matches!(Json::parse(cut.as_bytes()), Err(JsonError::TooManyValues)));
+        assert!(matches!(
+            Json::parse(cut.as_bytes(), MAX_VALUES),
+            Err(JsonError::TooManyValues)
+        ));
     }
 
     #[test]
     fn plain_strings_are_borrowed() {
-        let Json::Array(items) = Json::parse(br#"["plain","esc\u0061ped"]"#).unwrap() else {
+        let Json::Array(items) = Json::parse(br#"["plain","esc\u0061ped"]"#, MAX_VALUES).unwrap() else {
             panic!()
         };
         assert!(matches!(&items[0], Json::String(Cow::Borrowed("plain"))));
@@ -249,9 +255,9 @@ mod tests {
             "[".repeat(100_000),
             "1e999".to_owned(),
         ] {
-            assert!(Json::parse(bad.as_bytes()).is_err(), "{}", bad.len());
+            assert!(Json::parse(bad.as_bytes(), MAX_VALUES).is_err(), "{}", bad.len());
         }
-        assert!(Json::parse(b"\"\xff\"").is_err());
-        assert!(Json::parse(format!("{{{many}\"last\":1}}").as_bytes()).is_ok());
+        assert!(Json::parse(b"\"\xff\"", MAX_VALUES).is_err());
+        assert!(Json::parse(format!("{{{many}\"last\":1}}").as_bytes(), MAX_VALUES).is_ok());
     }
 }

@@ -21,4 +21,6 @@ pub(crate) use show::{
     ShownMembership, ShownModel, ShownNodeStatus, ShownReason, ShownShortfall, ShownSource, ShownStatus, object,
     object_text,
 };
-pub(crate) use value::{Batch, Name, Whole, WireText, WireValue, key_segments, not_one_of};
+pub(crate) use value::{
+    Batch, Each, Everything, MAX_ITEMS, Name, Text, Whole, WireText, WireValue, key_segments, not_one_of,
+};

@@ -6,27 +6,43 @@ use utoipa::openapi::schema::{AnyOf, ArrayBuilder, Object, ObjectBuilder, Schema
 use utoipa::openapi::{Ref, RefOr, Schema};
 
 /// The named schemas of the document.
-#[derive(Default)]
-pub(crate) struct Components(BTreeMap<String, RefOr<Schema>>);
+pub(crate) struct Components {
+    named: BTreeMap<String, RefOr<Schema>>,
+    max_items: usize,
+}
 
 impl Components {
+    /// None yet, of an installation whose bulk calls take so many items.
+    pub(crate) const fn of_lists_up_to(max_items: usize) -> Self {
+        Self {
+            named: BTreeMap::new(),
+            max_items,
+        }
+    }
+
+    /// How many items the list of a bulk call may have.
+    pub(crate) const fn max_items(&self) -> usize {
+        self.max_items
+    }
+
     /// Puts a named schema here, unless it is here already, and gives a reference to it.
     pub(crate) fn named(&mut self, name: &'static str, make: impl FnOnce(&mut Self) -> RefOr<Schema>) -> RefOr<Schema> {
-        if !self.0.contains_key(name) {
+        if !self.named.contains_key(name) {
             let schema = make(self);
-            self.0.insert(name.to_owned(), schema);
+            self.named.insert(name.to_owned(), schema);
         }
         Ref::from_schema_name(name).into()
     }
 
-    /// Puts the schema of an answer here with all that it refers to. Answers leave no field out, so all are required.
+    /// Puts the schema of an answer here with all that it refers to. What may be null is there all the same, so it is
+    /// required like the rest.
     pub(crate) fn answer<T: ToSchema>(&mut self) -> RefOr<Schema> {
         let name = T::name().into_owned();
-        if !self.0.contains_key(&name) {
+        if !self.named.contains_key(&name) {
             let mut used = vec![(name.clone(), T::schema())];
             T::schemas(&mut used);
             for (name, schema) in used {
-                self.0.entry(name).or_insert_with(|| all_required(schema));
+                self.named.entry(name).or_insert_with(|| nullables_required(schema));
             }
         }
         Ref::from_schema_name(name).into()
@@ -34,17 +50,37 @@ impl Components {
 
     /// All of them.
     pub(crate) fn into_inner(self) -> BTreeMap<String, RefOr<Schema>> {
-        self.0
+        self.named
     }
 }
 
-fn all_required(schema: RefOr<Schema>) -> RefOr<Schema> {
+fn nullables_required(schema: RefOr<Schema>) -> RefOr<Schema> {
     match schema {
         RefOr::T(Schema::Object(mut object)) => {
-            object.required = object.properties.keys().cloned().collect();
+            let given = core::mem::take(&mut object.required);
+            let required = object
+                .properties
+                .iter()
+                .filter(|(name, schema)| given.contains(name) || may_be_null(schema));
+            object.required = required.map(|(name, _)| name.clone()).collect();
             Schema::Object(object).into()
         }
         other => other,
+    }
+}
+
+fn may_be_null(schema: &RefOr<Schema>) -> bool {
+    let is_null = |one: &SchemaType| match one {
+        SchemaType::Type(one) => *one == Type::Null,
+        SchemaType::Array(all) => all.contains(&Type::Null),
+        SchemaType::AnyValue => true,
+    };
+    match schema {
+        RefOr::T(Schema::Object(object)) => is_null(&object.schema_type),
+        RefOr::T(Schema::Array(array)) => is_null(&array.schema_type),
+        RefOr::T(Schema::OneOf(one)) => one.items.iter().any(may_be_null),
+        RefOr::T(Schema::AnyOf(any)) => any.items.iter().any(may_be_null),
+        _ => false,
     }
 }
 

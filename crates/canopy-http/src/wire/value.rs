@@ -4,7 +4,7 @@
 //! three places.
 
 use super::field::{Fault, Faults, Place};
-use super::json::Json;
+use super::json::{Json, MAX_VALUES};
 use super::schema::{Components, array, string, words};
 use canopy_domain::assignment::listing::AssignmentSort;
 use canopy_domain::audit::{ActorType, AuditCategory, AuditEventId, AuditOutcome, AuditSeverity};
@@ -19,12 +19,12 @@ use canopy_domain::{
 };
 use std::collections::{BTreeMap, BTreeSet};
 use utoipa::openapi::schema::{
-    AdditionalProperties, KnownFormat, Object, ObjectBuilder, SchemaFormat, SchemaType, Type,
+    AdditionalProperties, ArrayBuilder, KnownFormat, Object, ObjectBuilder, SchemaFormat, SchemaType, Type,
 };
 use utoipa::openapi::{RefOr, Schema};
 use uuid::Uuid;
 
-/// The largest number of items in any list of a request.
+/// The largest number of items in a list of a request, where nothing else is said.
 pub(crate) const MAX_ITEMS: usize = 10_000;
 
 /// A value that is read from JSON.
@@ -34,6 +34,14 @@ pub(crate) trait WireValue: Sized {
 
     /// Whether it has members that are refused as unsupported.
     const UNSUPPORTED: bool = false;
+
+    /// How many JSON values a body of it may have.
+    const MAX_VALUES: usize = MAX_VALUES;
+
+    /// Whether this stands for no value, where there may be none.
+    fn is_null(json: &Json<'_>) -> bool {
+        *json == Json::Null
+    }
 
     /// Its schema; named schemas are put into the components.
     fn schema(components: &mut Components) -> RefOr<Schema>;
@@ -56,9 +64,20 @@ pub(crate) trait WireText: Sized {
     fn word(&self) -> Option<&'static str> {
         None
     }
+
+    /// Whether a blank text says that there is none, where there may be none.
+    const BLANK_IS_NULL: bool = false;
 }
 
 impl<T: WireText> WireValue for T {
+    fn is_null(json: &Json<'_>) -> bool {
+        match json {
+            Json::Null => true,
+            Json::String(text) => T::BLANK_IS_NULL && text.trim().is_empty(),
+            _ => false,
+        }
+    }
+
     fn read(json: &Json<'_>, place: &Place<'_>, faults: &mut Faults) -> Option<Self> {
         let result = match json {
             Json::String(text) => T::parse(text),
@@ -157,7 +176,6 @@ macro_rules! texts {
 
 texts!(
     DisplayName => 1, DisplayName::MAX_CHARS, PRINTABLE;
-    Description => 1, Description::MAX_CHARS, PRINTABLE;
     Category => 1, Category::MAX_CHARS, PRINTABLE;
     RoleName => 1, RoleName::MAX_CHARS, PRINTABLE;
     PersonName => 1, PersonName::MAX_CHARS, PRINTABLE;
@@ -168,6 +186,21 @@ texts!(
     NodeType => 1, NodeType::MAX_CHARS, "^[A-Za-z0-9_-]+$";
     PermissionKey => 3, PermissionKey::MAX_CHARS, "^[A-Za-z0-9_/:-]{1,100}(\\.[A-Za-z0-9_/:-]{1,100})+$";
 );
+
+impl WireText for Description {
+    /// A form that was left empty sends `""`.
+    const BLANK_IS_NULL: bool = true;
+
+    fn parse(text: &str) -> Result<Self, Fault> {
+        Ok(Self::parse(text)?)
+    }
+
+    fn describe() -> Object {
+        string(0, Self::MAX_CHARS)
+            .pattern(Some(r"^[^\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f]*$"))
+            .build()
+    }
+}
 
 /// The schema of a part of a permission key.
 pub(crate) fn key_segments() -> Object {
@@ -286,7 +319,7 @@ pub(crate) fn not_one_of(words: impl Iterator<Item = &'static str>) -> Fault {
     Fault::new("not_one_of", format!("must be one of: {}", words.join(", ")))
 }
 
-/// A text that the rules look up but do not judge, such as the permission that a question asks about.
+/// A text that the rules look up but do not judge, such as the `ref` of an item.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Name(pub(crate) String);
 
@@ -307,6 +340,40 @@ impl WireText for Name {
 
     fn describe() -> Object {
         string(1, Self::MAX_CHARS).build()
+    }
+}
+
+/// Any text, which is looked for as it is: it may name nothing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Text(pub(crate) String);
+
+impl WireText for Text {
+    fn parse(text: &str) -> Result<Self, Fault> {
+        Ok(Self(text.to_owned()))
+    }
+
+    fn describe() -> Object {
+        ObjectBuilder::new().schema_type(SchemaType::Type(Type::String)).build()
+    }
+}
+
+/// A list whose items are judged one by one: one that is bad does not spoil the others. In place of it stands what is wrong.
+#[derive(Debug)]
+pub(crate) struct Each<T>(pub(crate) Vec<Result<T, String>>);
+
+impl<T: WireValue> WireValue for Each<T> {
+    fn read(json: &Json<'_>, place: &Place<'_>, faults: &mut Faults) -> Option<Self> {
+        let items = read_items(json, place, faults, (0, faults.max_items()))?;
+        let read = |item: &Json<'_>| {
+            let mut own = Faults::default();
+            T::read(item, &Place::Root, &mut own).ok_or_else(|| own.first().unwrap_or_default())
+        };
+        Some(Self(items.iter().map(read).collect()))
+    }
+
+    fn schema(components: &mut Components) -> RefOr<Schema> {
+        let max = components.max_items();
+        array(T::schema(components), 0, max)
     }
 }
 
@@ -401,14 +468,13 @@ fn read_items<'j, 'a>(
     json: &'j Json<'a>,
     place: &Place<'_>,
     faults: &mut Faults,
-    min: usize,
+    (min, max): (usize, usize),
 ) -> Option<&'j [Json<'a>]> {
     let result = match json {
         Json::Array(items) if items.len() < min => Err(Fault::new("empty", "must have at least one item")),
-        Json::Array(items) if items.len() > MAX_ITEMS => Err(Fault::new(
-            "too_many_items",
-            format!("must have at most {MAX_ITEMS} items"),
-        )),
+        Json::Array(items) if items.len() > max => {
+            Err(Fault::new("too_many_items", format!("must have at most {max} items")))
+        }
         Json::Array(items) => Ok(items.as_slice()),
         other => Err(Fault::wrong_type("a list", other.kind())),
     };
@@ -426,7 +492,7 @@ fn read_each<T: WireValue>(items: &[Json<'_>], place: &Place<'_>, faults: &mut F
 
 impl<T: WireValue> WireValue for Vec<T> {
     fn read(json: &Json<'_>, place: &Place<'_>, faults: &mut Faults) -> Option<Self> {
-        read_each(read_items(json, place, faults, 0)?, place, faults)
+        read_each(read_items(json, place, faults, (0, MAX_ITEMS))?, place, faults)
     }
 
     fn schema(components: &mut Components) -> RefOr<Schema> {
@@ -434,17 +500,33 @@ impl<T: WireValue> WireValue for Vec<T> {
     }
 }
 
-/// A list that must have an item.
+/// The items of a bulk call: at least one, and as many as the installation takes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Batch<T>(pub(crate) Vec<T>);
 
 impl<T: WireValue> WireValue for Batch<T> {
     fn read(json: &Json<'_>, place: &Place<'_>, faults: &mut Faults) -> Option<Self> {
-        read_each(read_items(json, place, faults, 1)?, place, faults).map(Self)
+        let bounds = (1, faults.max_items());
+        read_each(read_items(json, place, faults, bounds)?, place, faults).map(Self)
     }
 
     fn schema(components: &mut Components) -> RefOr<Schema> {
-        array(T::schema(components), 1, MAX_ITEMS)
+        let max = components.max_items();
+        array(T::schema(components), 1, max)
+    }
+}
+
+/// A list as long as the body can be.
+#[derive(Debug)]
+pub(crate) struct Everything<T>(pub(crate) Vec<T>);
+
+impl<T: WireValue> WireValue for Everything<T> {
+    fn read(json: &Json<'_>, place: &Place<'_>, faults: &mut Faults) -> Option<Self> {
+        read_each(read_items(json, place, faults, (0, usize::MAX))?, place, faults).map(Self)
+    }
+
+    fn schema(components: &mut Components) -> RefOr<Schema> {
+        ArrayBuilder::new().items(T::schema(components)).build().into()
     }
 }
 

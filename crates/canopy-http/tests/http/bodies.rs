@@ -116,6 +116,122 @@ async fn lists_have_at_least_one_item_and_at_most_ten_thousand() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn bulk_calls_take_as_many_items_as_is_configured() {
+    let (mut service, admin) = Service::with_acme().await;
+    service.state = service.state.clone().with_max_items(3);
+    let path = format!("{ENV}/assignments/bulk-remove");
+    let ask = |count: usize| json!({ "assignment_ids": vec!["0198a7b1-7c3e-7000-8000-000000000001"; count] });
+    let long = service.post(&path, &admin.token, &ask(4)).await;
+    assert_eq!(
+        (long.status, long.fields()),
+        (400, vec!["/assignment_ids too_many_items".to_owned()])
+    );
+    let fits = service.post(&path, &admin.token, &ask(3)).await;
+    fits.refused(404, "rbac.assignment_not_found");
+    let document = service.get("/openapi.json", &admin.token).await.body;
+    let list = &document["components"]["schemas"]["BulkRemoveAssignments"]["properties"]["assignment_ids"];
+    assert_eq!(list["maxItems"], 3);
+    // Lists that belong to one thing are no bulk.
+    let role =
+        json!({ "name": "Auditor", "permission_keys": ["role.read", "node.read", "audit.read", "identity.read"] });
+    service
+        .post(&format!("{ENV}/roles"), &admin.token, &role)
+        .await
+        .expect(201);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_body_of_which_nothing_is_needed_may_be_left_out() {
+    let (service, admin) = Service::with_acme().await;
+    let path = format!("{ENV}/api-keys");
+    let new = json!({ "name": "Backend", "access_mode": "full_access" });
+    let made = service.post(&path, &admin.token, &new).await.expect(201);
+    let rotate = |id: &Value| format!("{path}/{}/rotate", id.as_str().unwrap());
+    let bare = request(Method::POST, &rotate(&made["id"]), &admin.token);
+    let next = service.send(bare).await.expect(200);
+    let listed = service.get(&path, &admin.token).await.expect(200);
+    let ids: Vec<&Value> = listed["items"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|key| &key["id"])
+        .collect();
+    assert_eq!(ids, [&next["id"]], "there is no overlap");
+    // What is sent is read all the same.
+    let path = rotate(&next["id"]);
+    for (media, body, status, code) in [
+        ("text/plain", &b"{}"[..], 415, "request.unsupported_media_type"),
+        ("application/json", b"{", 400, "request.malformed_json"),
+        ("application/json", b"{\"overlap\":1}", 400, "request.validation_failed"),
+    ] {
+        post_raw(&service, &admin, &path, media, body)
+            .await
+            .refused(status, code);
+    }
+    let empty = request(Method::POST, &path, &admin.token)
+        .insert_header(("content-type", "application/json"))
+        .insert_header(("content-length", "0"));
+    let last = service.send(empty).await.expect(200);
+    let path = rotate(&last["id"]);
+    service.post(&path, &admin.token, &json!({})).await.expect(200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn descriptions_have_lines_and_a_blank_one_is_none() {
+    let (service, admin) = Service::with_acme().await;
+    let lines = "Reads notes.\r\n\n\t- and comments";
+    let described = |name: &str, text: &str| json!({ "name": name, "description": text });
+    let path = format!("{ENV}/roles");
+    let made = service
+        .post(&path, &admin.token, &described("A", lines))
+        .await
+        .expect(201);
+    assert_eq!(made["description"], lines);
+    let none = service
+        .post(&path, &admin.token, &described("B", " \n"))
+        .await
+        .expect(201);
+    assert_eq!(none["description"], Value::Null);
+    let bad = service.post(&path, &admin.token, &described("C", "bell\u{7}")).await;
+    assert_eq!(
+        (bad.status, bad.fields()),
+        (400, vec!["/description control_character".to_owned()])
+    );
+    let one = format!("{path}/{}", made["id"].as_str().unwrap());
+    let clear = request(Method::PATCH, &one, &admin.token).insert_header(("if-match", "1"));
+    let cleared = service
+        .send(clear.set_json(json!({ "description": "" })))
+        .await
+        .expect(200);
+    assert_eq!(
+        (&cleared["description"], &cleared["version"]),
+        (&Value::Null, &json!(2))
+    );
+    let permission = json!({ "permissions": [{ "key": "note.read", "description": "" }, { "key": "note.write", "description": lines }] });
+    let made = service
+        .post(&format!("{ENV}/permissions"), &admin.token, &permission)
+        .await
+        .expect(201);
+    assert_eq!(
+        (&made["items"][0]["description"], &made["items"][1]["description"]),
+        (&Value::Null, &json!(lines))
+    );
+    // What is exported is imported as it is.
+    let mut document = service.get(&format!("{ENV}/export"), &admin.token).await.expect(200);
+    let import = format!("{ENV}/import");
+    let same = service.post(&import, &admin.token, &document).await.expect(200);
+    assert_eq!(
+        same["changes"]["permissions"],
+        json!({ "kept": 2, "changed": 0, "removed": 0, "added": 0 })
+    );
+    document["permissions"][1]["description"] = json!("");
+    let blank = service.post(&import, &admin.token, &document).await.expect(200);
+    assert_eq!(blank["changes"]["permissions"]["changed"], 1);
+    let names = service.post(&path, &admin.token, &described("", "x")).await;
+    assert_eq!(names.fields(), ["/name empty"], "a blank name is none all the same");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn documented_fields_that_are_not_supported_have_their_own_code() {
     let (service, admin) = Service::with_acme().await;
     let new = json!({ "email": "a@b.c", "first_name": "A", "last_name": "B", "password": "secret", "mfa": true });
@@ -298,13 +414,17 @@ async fn a_repeated_role_name_is_told_once() {
 async fn what_only_fits_together_is_judged_beside_the_other_faults() {
     let (service, admin) = Service::with_acme().await;
     let id = "0198a7b1-7c3e-7000-8000-000000000001";
-    let question = json!({ "identity_id": "x", "permission": "", "scope": "app_wide", "node_id": id });
+    let question = json!({ "identity_id": "x", "permission": 7, "scope": "app_wide", "node_id": id });
     let answer = service
         .post(&format!("{ENV}/permissions/evaluate"), &admin.token, &question)
         .await;
     assert_eq!(
         answer.fields(),
-        ["/identity_id invalid_uuid", "/permission empty", "/node_id not_allowed"]
+        [
+            "/identity_id invalid_uuid",
+            "/permission wrong_type",
+            "/node_id not_allowed"
+        ]
     );
     let node = |more: Value| {
         let mut node = json!({ "node_type": "!", "name": "A" });

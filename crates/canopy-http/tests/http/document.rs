@@ -119,7 +119,7 @@ fn each_surface_has_its_credentials() {
         let about_caller = path == "/api/v1/me" || path.starts_with("/api/v1/me/");
         let expected = if path.starts_with("/portal/v1/") || about_caller {
             json!([{ "bearer": [] }])
-        } else if path.starts_with("/api/v1/") {
+        } else if path.starts_with("/api/v1/") || path.starts_with("/access/v1/") {
             json!([{ "apiKey": [] }, { "bearer": [] }])
         } else {
             json!([{}])
@@ -167,6 +167,29 @@ fn what_is_served_on_both_surfaces_is_the_same_but_for_its_place() {
         assert_eq!(parameters(public), parameters(portal), "{method} {path}");
     }
     assert!(compared > 20, "{compared}");
+}
+
+#[test]
+fn a_call_whose_body_needs_nothing_takes_none() {
+    let document = document();
+    let mut optional = Vec::new();
+    for (_, method, operation) in calls(&document) {
+        let Some(body) = operation.get("requestBody").filter(|_| method == "post") else {
+            continue;
+        };
+        let schema = &body["content"]["application/json"]["schema"]["$ref"];
+        let schema = document
+            .pointer(schema.as_str().unwrap().trim_start_matches('#'))
+            .unwrap();
+        let needs_nothing = schema
+            .get("required")
+            .is_none_or(|names| names == &serde_json::json!([]));
+        assert_eq!(body["required"], !needs_nothing, "{}", operation["operationId"]);
+        if needs_nothing {
+            optional.push(operation["operationId"].as_str().unwrap());
+        }
+    }
+    assert_eq!(optional, ["publicRotateApiKey", "rotateApiKey"]);
 }
 
 #[test]

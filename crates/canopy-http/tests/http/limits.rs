@@ -113,6 +113,39 @@ async fn requests_are_limited_by_credential_where_that_is_asked_for() {
     service.get(ACC, "guess").await.refused(401, "auth.invalid_token");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn one_caller_is_one_however_its_credential_is_written() {
+    let (mut service, admin) = Service::with_acme().await;
+    let environment = service.environment_id(&admin, ENV).await;
+    let bound = service.bound_token(&admin, &environment);
+    let made = json!({ "name": "Backend", "access_mode": "full_access" });
+    let made = service
+        .post(&format!("{ENV}/api-keys"), &admin.token, &made)
+        .await
+        .expect(201);
+    let key = made["key"].as_str().unwrap().to_owned();
+    service.state = service.state.clone().with_limits(limits(600, Some(2), &[]));
+    let send = async |path: &str, name: &str, value: String| {
+        service
+            .send(TestRequest::with_uri(path).insert_header((name, value)))
+            .await
+    };
+    let token = &admin.token;
+    for (path, spelling, status) in [
+        (ACC, format!("Bearer {token}"), 200),
+        (ACC, format!("bearer   {token} "), 200),
+        (ACC, format!("BEARER {token}"), 429),
+        // Another token of the same caller.
+        ("/api/v1/roles", format!("Bearer {bound}"), 429),
+    ] {
+        let answer = send(path, "authorization", spelling).await;
+        assert_eq!(answer.status, status, "{}", answer.text);
+    }
+    for (spelling, status) in [(key.clone(), 200), (key.clone(), 200), (key, 429)] {
+        assert_eq!(send("/api/v1/roles", "x-api-key", spelling).await.status, status);
+    }
+}
+
 /// The value of a line of the metrics.
 fn value(text: &str, line: &str) -> Option<f64> {
     let found = text.lines().find_map(|one| one.strip_prefix(line)?.strip_prefix(' '));

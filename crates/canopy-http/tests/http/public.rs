@@ -69,7 +69,8 @@ async fn who_may_not_call_is_told_in_the_order_of_refusals() {
     for (token, status, code) in [
         (service.operator.clone(), 403, "auth.wrong_principal_type"),
         (admin.token.clone(), 401, "auth.invalid_token"),
-        (service.token_of_identity(&admin, id), 401, "auth.invalid_token"),
+        // Who may not call at all is told that, whatever its token names.
+        (service.token_of_identity(&admin, id), 403, "auth.wrong_principal_type"),
         (
             service.bound_token_of_identity(&admin, id, &environment),
             403,
@@ -90,6 +91,18 @@ async fn who_may_not_call_is_told_in_the_order_of_refusals() {
             answer.refused(status, code);
             assert_eq!(answer.header("www-authenticate").is_some(), status == 401);
         }
+    }
+    for (token, status, code) in [
+        (service.operator.clone(), 403, "auth.wrong_principal_type"),
+        (admin.token.clone(), 403, "auth.wrong_principal_type"),
+        (
+            service.bound_token(&admin, &environment),
+            403,
+            "auth.wrong_principal_type",
+        ),
+        (service.token_of_identity(&admin, id), 401, "auth.invalid_token"),
+    ] {
+        service.get("/api/v1/me", &token).await.refused(status, code);
     }
     let bare = service.send(TestRequest::get().uri("/api/v1/roles")).await;
     bare.refused(401, "auth.invalid_token");

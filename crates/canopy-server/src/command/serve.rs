@@ -4,12 +4,12 @@ use crate::adapter::{OsSecrets, SystemClock, UuidV7Ids};
 use crate::backoff::Backoff;
 use crate::config::{Config, LimitConfig, PublicUrl};
 use crate::demo::{self, Demo, DemoError, Standing};
-use crate::key_uses;
 use crate::served_store::{LetGo, ServedStore};
 use crate::shared_keys::SharedKeys;
 use crate::signal::EndSignals;
 use crate::store::{Source, StoreOpenError, open_once_reached, take};
 use crate::tokens::{TokensError, signer, verifier};
+use crate::upkeep;
 use canopy_app::App;
 use canopy_domain::Timestamp;
 use canopy_domain::port::{Installation as _, PrincipalKind, Secrets as _, StoreError, TokenClaims, TokenVerifier};
@@ -144,8 +144,12 @@ impl Service<'_> {
             .local_addr()
             .map_err(system("tell the address it listens on"))?;
         let mut signals = EndSignals::catch().map_err(system("catch signals"))?;
-        let mut state =
-            HttpState::new(app.clone(), verifier, Handle::current()).with_limits(limits(&self.config.limits));
+        let public_url = http.public_url.clone();
+        let public_url = public_url.unwrap_or_else(|| PublicUrl::of_listener(address));
+        let mut state = HttpState::new(app.clone(), verifier, Handle::current())
+            .with_limits(limits(&self.config.limits))
+            .with_public_url(public_url.as_str())
+            .with_max_items(self.config.limits.bulk_items.get().into());
         if http.metrics_listen.is_some() {
             state = state.with_metrics_apart();
         }
@@ -169,7 +173,7 @@ impl Service<'_> {
         let mut running = tokio::spawn(server);
         tokio::select! {
             ended = &mut running => return ended_by_itself(ended),
-            never = key_uses::keep_noting(&app) => match never {},
+            never = upkeep::keep_up(&app) => match never {},
             failed = self.open_and_follow(&app, keys.as_deref(), address) => match failed? {},
             name = signals.next() => tracing::info!(signal = name, "shutting down"),
         }
@@ -180,7 +184,7 @@ impl Service<'_> {
                 handle.stop(false).await;
                 running.await.ok();
             }
-            key_uses::note(&app).await;
+            upkeep::note(&app).await;
             drop((app, keys, self.store));
             // Workers let go of the store as they end, and so do calls whose clients have hung up; the last one closes
             // it, which moves SQLite's log into the database.

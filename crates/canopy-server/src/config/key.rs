@@ -77,10 +77,13 @@ keys! {
         "How many refused credentials a client address (of IPv6, a /64 network) has each minute before further ones are \
          answered 429. Valid credentials are never refused for them.";
     LimitRequests = "limit.requests", "CANOPY_LIMIT_REQUESTS", "0",
-        "How many requests a credential has each minute before further ones are answered 429; 0 for any number.";
+        "How many requests a caller (an API key, or whoever a token names) has each minute before further ones are answered \
+         429; 0 for any number.";
     LimitTrustedProxies = "limit.trusted_proxies", "CANOPY_LIMIT_TRUSTED_PROXIES", "\"\"",
         "The addresses or networks of proxies in front of the service, with commas between them, such as \
          \"10.0.0.0/8, fd00::1\". Of these alone X-Forwarded-For is believed.";
+    LimitBulkItems = "limit.bulk_items", "CANOPY_LIMIT_BULK_ITEMS", "10000",
+        "How many items a bulk call may have, 1 to 50000.";
     TokenIssuer = "token.issuer", "CANOPY_TOKEN_ISSUER", "\"canopy\"",
         "The `iss` that access tokens must carry.";
     TokenAudience = "token.audience", "CANOPY_TOKEN_AUDIENCE", "\"canopy\"",

@@ -93,10 +93,12 @@ pub struct PostgresConfig {
 pub struct LimitConfig {
     /// Refused credentials of a client address each minute.
     pub failed_authentications: NonZeroU32,
-    /// Requests of a credential each minute; `None`: any number.
+    /// Requests of a caller each minute; `None`: any number.
     pub requests: Option<NonZeroU32>,
     /// Whose `X-Forwarded-For` is believed.
     pub trusted_proxies: ProxyNetworks,
+    /// Items of a bulk call.
+    pub bulk_items: NonZeroU16,
 }
 
 /// Access tokens.
@@ -214,6 +216,13 @@ fn number(text: &str) -> Result<NonZeroU16, String> {
     }
 }
 
+fn bulk_items(text: &str) -> Result<NonZeroU16, String> {
+    match text.parse::<NonZeroU16>() {
+        Ok(number) if number.get() <= 50_000 => Ok(number),
+        _ => Err("must be a number from 1 to 50000".to_owned()),
+    }
+}
+
 fn resolve(mut layers: Layers) -> Result<Config, ConfigError> {
     let problems = std::mem::take(&mut layers.problems);
     let mut reader = Reader {
@@ -264,6 +273,7 @@ fn read(reader: &mut Reader) -> Result<Config, String> {
         number.map(NonZeroU32::new)
     });
     let trusted_proxies = reader.text(Key::LimitTrustedProxies, ProxyNetworks::parse);
+    let bulk_items = reader.text(Key::LimitBulkItems, bulk_items);
     let signing_key = reader.text(Key::SigningKeyFile, path);
     let issuer = reader.text(Key::TokenIssuer, ClaimText::parse);
     let audience = reader.text(Key::TokenAudience, ClaimText::parse);
@@ -288,6 +298,7 @@ fn read(reader: &mut Reader) -> Result<Config, String> {
             failed_authentications: failed_authentications.unwrap_or(LimitOptions::FAILED_AUTHENTICATIONS),
             requests: requests.flatten(),
             trusted_proxies: trusted_proxies.unwrap_or_default(),
+            bulk_items: bulk_items.map_or_else(|| self::bulk_items("10000"), Ok)?,
         },
         tokens: TokenConfig {
             signing_key: signing_key.map_or_else(

@@ -75,6 +75,7 @@ fn value(config: &Config, key: Key) -> String {
         Key::LimitFailedAuthentications => config.limits.failed_authentications.to_string(),
         Key::LimitRequests => config.limits.requests.map_or(0, NonZeroU32::get).to_string(),
         Key::LimitTrustedProxies => text(&config.limits.trusted_proxies.to_string()),
+        Key::LimitBulkItems => config.limits.bulk_items.to_string(),
         Key::TokenIssuer => text(config.tokens.issuer.as_str()),
         Key::TokenAudience => text(config.tokens.audience.as_str()),
         Key::TokenKeys => {

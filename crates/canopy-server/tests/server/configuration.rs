@@ -1,6 +1,6 @@
 //! What is configured, by whom, and what is refused.
 
-use crate::process::{Finished, Home};
+use crate::process::{Client, Finished, Home, Server};
 use std::os::unix::fs::PermissionsExt as _;
 
 #[test]
@@ -116,4 +116,31 @@ fn what_stands_in_the_way_is_a_message_and_no_panic() {
         refused.stderr.contains("canopy: cannot open the database garbage.db"),
         "{refused:?}"
     );
+}
+
+#[tokio::test]
+async fn programs_are_told_the_public_url() {
+    let home = Home::new();
+    let mut command = home.command(&["serve", "--listen", "127.0.0.1:0"]);
+    command.env("CANOPY_PUBLIC_URL", "https://access.example.com/canopy/");
+    let server = Server::start(command);
+    let at = async |server: &Server| {
+        let (status, document) = Client::new(&server.url, "")
+            .get("/.well-known/authzen-configuration")
+            .await;
+        assert_eq!(status, 200);
+        (
+            document["policy_decision_point"].clone(),
+            document["access_evaluation_endpoint"].clone(),
+        )
+    };
+    let base = "https://access.example.com/canopy";
+    assert_eq!(
+        at(&server).await,
+        (base.into(), format!("{base}/access/v1/evaluation").into())
+    );
+    server.stop();
+    let server = home.serve(&[]);
+    assert_eq!(at(&server).await.0, server.url.as_str());
+    server.stop();
 }

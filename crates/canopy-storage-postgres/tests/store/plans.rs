@@ -1,6 +1,8 @@
 //! The hot statements use the indexes they are meant to use, also with many rows.
 
 use canopy_domain::assignment::listing::{AssignmentQuery, AssignmentSort};
+use canopy_domain::hierarchy::names::NodeNames;
+use canopy_domain::identity::names::IdentityNames;
 use canopy_domain::port::{Store, WriteScope};
 use canopy_domain::{AssignmentId, PageRequest, Revision, SortOrder};
 use canopy_testkit::clock::noon;
@@ -66,6 +68,15 @@ async fn no_hot_statement_scans_a_table_from_end_to_end() {
             .map(|n| (world.development.eu.id, canopy_testkit::fixture::slug(&format!("n{n}"))))
             .collect();
         tx.node_facts(id, &[world.development.berlin.id], &slugs).await.unwrap();
+        let mut names = NodeNames::default();
+        names.add(None, "n1");
+        names.add(Some(&world.development.berlin.node_type), "n2");
+        tx.nodes_named(id, &names).await.unwrap();
+        tx.named_nodes(id, &[world.development.berlin.id]).await.unwrap();
+        let mut names = IdentityNames::default();
+        names.add(&world.ada().to_string());
+        names.add("1@x");
+        tx.identities_named(place.account, &names).await.unwrap();
         tx.identity_facts(place.account, place.application, &[world.ada()])
             .await
             .unwrap();

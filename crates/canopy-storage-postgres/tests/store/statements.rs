@@ -5,8 +5,10 @@ use canopy_domain::access::{Change, GrantFact};
 use canopy_domain::api_key::KeyUse;
 use canopy_domain::assignment::listing::{AssignmentQuery, AssignmentSort, HeldAt};
 use canopy_domain::audit::listing::AuditQuery;
+use canopy_domain::hierarchy::names::NodeNames;
 use canopy_domain::identity::create::TakenIdentifiers;
 use canopy_domain::identity::listing::{IdentityQuery, IdentitySort};
+use canopy_domain::identity::names::IdentityNames;
 use canopy_domain::permission::listing::PermissionQuery;
 use canopy_domain::port::{EnvironmentChanges, Store, WriteScope};
 use canopy_domain::role::listing::RoleQuery;
@@ -80,6 +82,15 @@ async fn all_calls(store: &PgStore, size: usize) -> Vec<(&'static str, u64)> {
     let slugs: Vec<_> = nodes.iter().map(|node| (eu, node.slug.clone())).collect();
     assert_eq!(tx.node_facts(id, &parents, &slugs).await.unwrap().parents.len(), size);
     counter.note("node_facts");
+    let mut names = NodeNames::default();
+    for node in &nodes {
+        names.add(Some(&node.node_type), node.slug.as_str());
+        names.add(None, &format!("{}/eu/{}", world.development.root.slug, node.slug));
+    }
+    assert_eq!(tx.nodes_named(id, &names).await.unwrap().paths.len(), size);
+    counter.note("nodes_named");
+    assert_eq!(tx.named_nodes(id, &parents).await.unwrap().len(), size);
+    counter.note("named_nodes");
     let identities: Vec<Identity> = (0..size)
         .map(|n| maker.identity(place.account, &format!("Number{n} Example")))
         .collect();
@@ -94,6 +105,13 @@ async fn all_calls(store: &PgStore, size: usize) -> Vec<(&'static str, u64)> {
         size
     );
     counter.note("taken_identifiers");
+    let mut names = IdentityNames::default();
+    for one in &identities {
+        names.add(one.email.as_str());
+        names.add(&one.id.to_string());
+    }
+    assert_eq!(tx.identities_named(place.account, &names).await.unwrap().len(), size);
+    counter.note("identities_named");
     let join = |one: &Identity| maker.membership(one.id, place.application, MembershipStatus::Active);
     let memberships: Vec<_> = identities.iter().map(join).collect();
     tx.insert_memberships(&memberships).await.unwrap();

@@ -2,14 +2,17 @@
 
 use crate::SqliteStore;
 use crate::api_key::{note_uses, pack_uses};
+use crate::kept_answer;
 use crate::statement::Statement;
 use crate::store::{begin_reading, begin_writing};
 use crate::unit_of_work::UnitOfWork;
 use canopy_domain::api_key::{KeyAccess, KeyUse};
 use canopy_domain::assignment::listing::{AssignmentQuery, AssignmentSort, HeldAt};
 use canopy_domain::audit::listing::AuditQuery;
+use canopy_domain::hierarchy::names::NodeNames;
 use canopy_domain::identity::create::TakenIdentifiers;
 use canopy_domain::identity::listing::{IdentityQuery, IdentitySort, IdentityStatus};
+use canopy_domain::identity::names::IdentityNames;
 use canopy_domain::permission::listing::PermissionQuery;
 use canopy_domain::port::WriteTx;
 use canopy_domain::port::reader::*;
@@ -70,6 +73,11 @@ async fn read_everything(unit: &mut UnitOfWork, world: &World) {
     unit.node_facts(id, &[eu.id], &[(eu.id, eu.slug.clone())])
         .await
         .unwrap();
+    let mut names = NodeNames::default();
+    names.add(None, eu.slug.as_str());
+    names.add(Some(&eu.node_type), eu.slug.as_str());
+    unit.nodes_named(id, &names).await.unwrap();
+    unit.named_nodes(id, &[eu.id]).await.unwrap();
     unit.tree_shape(id).await.unwrap();
     unit.children(id, eu.id).await.unwrap();
     unit.ancestors(id, eu.id).await.unwrap();
@@ -82,6 +90,10 @@ async fn read_everything(unit: &mut UnitOfWork, world: &World) {
         external_ids: [canopy_testkit::fixture::external_id("a")].into(),
     };
     unit.taken_identifiers(account, &identifiers).await.unwrap();
+    let mut names = IdentityNames::default();
+    names.add(&world.ada().to_string());
+    names.add("ada.lovelace@example.com");
+    unit.identities_named(account, &names).await.unwrap();
     unit.identity_facts(account, application, &[world.ada()]).await.unwrap();
     unit.members(application).await.unwrap();
     unit.memberships(world.ada()).await.unwrap();
@@ -234,6 +246,8 @@ async fn write_everything(mut unit: UnitOfWork, world: &World) {
     }]);
     unit.run(move |c| note_uses(c, &uses)).await.unwrap();
     unit.delete_api_key(id, backend.id).await.unwrap();
+    let outdated = maker.now();
+    unit.run(move |c| kept_answer::forget(c, outdated)).await.unwrap();
     unit.revoke_all(&[id, maker.id()], identity.id).await.unwrap();
     unit.delete_identity(world.account.id, identity.id).await.unwrap();
     unit.update_permissions(std::slice::from_ref(&permission))

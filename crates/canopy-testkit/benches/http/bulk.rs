@@ -71,13 +71,7 @@ fn workload(existing: bool) -> (Workload, Workload) {
     (workload, stored)
 }
 
-async fn compare(
-    store: Arc<dyn Store>,
-    place: EnvironmentPlace,
-    workload: &Workload,
-    raw: &mut impl Raw,
-    label: &str,
-) {
+async fn compare(store: Arc<dyn Store>, place: EnvironmentPlace, workload: &Workload, raw: &mut impl Raw, label: &str) {
     let clock = Arc::new(FixedClock::new(workload.now));
     let server = TestServer::start_with(store, clock, Arc::new(CountingIds::default()));
     let account = place.account.as_uuid();

@@ -60,7 +60,11 @@ async fn evaluate(
     let key = admin.post(&format!("{ENV}/api-keys"), &key).await.expect(201);
     let token = format!("Bearer {}", admin.token().unwrap());
     let surfaces = [
-        ("token and path", format!("{ENV}/permissions/evaluate"), ("Authorization", token)),
+        (
+            "token and path",
+            format!("{ENV}/permissions/evaluate"),
+            ("Authorization", token),
+        ),
         (
             "key",
             "/api/v1/permissions/evaluate".to_owned(),
@@ -71,13 +75,8 @@ async fn evaluate(
     let mut clients = Vec::new();
     for (surface, path, credential) in surfaces {
         for consistency in consistencies {
-            let client = Client {
-                path: path.clone(),
-                credential: credential.clone(),
-                consistency,
-            };
-            let file = folder.path().join(format!("{surface} {consistency}.lua"));
-            let script = client.script(file, &workload);
+            let client = Client::asking(&workload, &path, &credential, consistency);
+            let script = client.script(folder.path().join(format!("{surface} {consistency}.lua")));
             clients.push((format!("{consistency} evaluate by {surface}"), client, script));
         }
     }
@@ -104,7 +103,7 @@ async fn evaluate(
         }
     }
     for (label, client, _) in &clients {
-        let ask = |_| tokio::task::block_in_place(|| client.paced(server.base(), &workload, 5_000, scale));
+        let ask = |_| tokio::task::block_in_place(|| client.paced(server.base(), 5_000, scale.duration()));
         let loads: Vec<Load> = (0..scale.runs()).map(ask).collect();
         show(&format!("{}, 5,000 a second: {label}", size.name), &loads);
     }

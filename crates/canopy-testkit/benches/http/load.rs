@@ -81,39 +81,58 @@ pub fn wrk(base: &str, script: &Path, connections: u32, scale: Scale) -> Load {
     }
 }
 
-/// How a client asks.
+/// Runs that follow each other, so that what disturbs the machine disturbs all.
+pub fn wrk_in_turn<const N: usize>(base: &str, scripts: [&PathBuf; N], connections: u32, scale: Scale) -> [Load; N] {
+    scripts.map(|script| wrk(base, script, connections, scale))
+}
+
+/// What a client asks, over and over: paths and bodies.
 #[derive(Debug, Clone)]
 pub struct Client {
-    /// The path of evaluations.
-    pub path: String,
     /// The header that says who it is.
-    pub credential: (&'static str, String),
-    pub consistency: &'static str,
+    credential: (&'static str, String),
+    requests: Vec<(String, String)>,
 }
 
 impl Client {
-    fn bodies(&self, workload: &Workload) -> Vec<String> {
-        let body = |asked: &canopy_testkit::workload::Asked| {
-            json!({"identity_id": asked.identity.to_string(), "permission": asked.permission, "scope": "node",
-                "node_id": asked.node.to_string(), "consistency": self.consistency})
-            .to_string()
-        };
-        workload.questions.iter().take(5_000).map(body).collect()
+    /// With an access token.
+    pub const fn of(token: String, requests: Vec<(String, String)>) -> Self {
+        Self {
+            credential: ("Authorization", token),
+            requests,
+        }
     }
 
-    /// A script that asks the questions of a workload in turn.
-    pub fn script(&self, file: PathBuf, workload: &Workload) -> PathBuf {
+    /// One that puts the questions of a workload to a path.
+    pub fn asking(
+        workload: &Workload,
+        path: &str,
+        credential: &(&'static str, String),
+        consistency: &'static str,
+    ) -> Self {
+        let request = |asked: &canopy_testkit::workload::Asked| {
+            let body = json!({"identity_id": asked.identity.to_string(), "permission": asked.permission, "scope": "node",
+                "node_id": asked.node.to_string(), "consistency": consistency});
+            (path.to_owned(), body.to_string())
+        };
+        Self {
+            credential: credential.clone(),
+            requests: workload.questions.iter().take(5_000).map(request).collect(),
+        }
+    }
+
+    /// A script for `wrk`.
+    pub fn script(&self, file: PathBuf) -> PathBuf {
         let (name, value) = &self.credential;
-        let mut lua = String::from("local bodies = {\n");
-        for body in self.bodies(workload) {
-            writeln!(lua, "[==[{body}]==],").unwrap();
+        let mut lua = String::from("local requests = {\n");
+        for (path, body) in &self.requests {
+            writeln!(lua, "{{[==[{path}]==], [==[{body}]==]}},").unwrap();
         }
         write!(
             lua,
             "}}\nlocal next = 0\nlocal headers = {{[\"Content-Type\"] = \"application/json\", [\"{name}\"] = \"{value}\"}}\n\
-             function request()\n  next = next % #bodies + 1\n  \
-             return wrk.format(\"POST\", \"{}\", headers, bodies[next])\nend\n",
-            self.path
+             function request()\n  next = next % #requests + 1\n  \
+             return wrk.format(\"POST\", requests[next][1], headers, requests[next][2])\nend\n"
         )
         .unwrap();
         std::fs::write(&file, lua).unwrap();
@@ -122,15 +141,16 @@ impl Client {
 
     /// Asks so many times a second over a few connections, whatever the server does. Times are from when a question was
     /// due, where an answer was late for it.
-    pub fn paced(&self, base: &str, workload: &Workload, each_second: u32, scale: Scale) -> Load {
+    pub fn paced(&self, base: &str, each_second: u32, length: Duration) -> Load {
         const CONNECTIONS: u32 = 8;
         let address = base.trim_start_matches("http://");
         let gap = Duration::from_secs(1) * CONNECTIONS / each_second;
-        let bodies = self.bodies(workload);
         let begun = Instant::now();
         let mut times: Vec<Duration> = std::thread::scope(|scope| {
-            let ask = |number: u32| self.keep_asking(address, &bodies, begun + gap * number / CONNECTIONS, gap, scale);
-            let threads: Vec<_> = (0..CONNECTIONS).map(|number| scope.spawn(move || ask(number))).collect();
+            let ask = |number: u32| self.keep_asking(address, begun + gap * number / CONNECTIONS, gap, length);
+            let threads: Vec<_> = (0..CONNECTIONS)
+                .map(|number| scope.spawn(move || ask(number)))
+                .collect();
             threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect()
         });
         let took = begun.elapsed();
@@ -143,14 +163,11 @@ impl Client {
         }
     }
 
-    fn keep_asking(
-        &self,
-        address: &str,
-        bodies: &[String],
-        first: Instant,
-        gap: Duration,
-        scale: Scale,
-    ) -> Vec<Duration> {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a thread of its own, which waits until the next question is due"
+    )]
+    fn keep_asking(&self, address: &str, first: Instant, gap: Duration, length: Duration) -> Vec<Duration> {
         let (name, value) = &self.credential;
         let mut stream = TcpStream::connect(address).unwrap();
         stream.set_nodelay(true).unwrap();
@@ -158,8 +175,8 @@ impl Client {
         let mut due = first;
         let mut answer = [0; 4096];
         let mut free = Instant::now();
-        for body in bodies.iter().cycle() {
-            if first.elapsed() > scale.duration() {
+        for (path, body) in self.requests.iter().cycle() {
+            if first.elapsed() > length {
                 break;
             }
             if let Some(early) = due.checked_duration_since(Instant::now()) {
@@ -167,9 +184,8 @@ impl Client {
             }
             let from = if free > due { due } else { Instant::now() };
             let request = format!(
-                "POST {} HTTP/1.1\r\nHost: {address}\r\nContent-Type: application/json\r\n{name}: {value}\r\n\
+                "POST {path} HTTP/1.1\r\nHost: {address}\r\nContent-Type: application/json\r\n{name}: {value}\r\n\
                  Content-Length: {}\r\n\r\n{body}",
-                self.path,
                 body.len()
             );
             stream.write_all(request.as_bytes()).unwrap();

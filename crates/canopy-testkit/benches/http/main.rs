@@ -7,6 +7,7 @@
 //! - `bulk`: bulk-create on SQLite beside the raw insert;
 //! - `bulk-postgres`: bulk-create on PostgreSQL, likewise;
 //! - `writers`: bulk-create on PostgreSQL by 1, 4 and 16 writers, each in an environment of its own;
+//! - `tenants`: checks over a thousand environments, and a burst of cold ones; needs `wrk`;
 //! - `index`: time and memory to load an index from PostgreSQL.
 //!
 //! `smoke` makes everything small and short, to see that it works. Server, database and load share the machine, so compare
@@ -24,6 +25,7 @@ mod bulk;
 mod evaluate;
 mod index;
 mod load;
+mod tenants;
 mod writers;
 
 use canopy_testkit::workload::Size;
@@ -93,6 +95,9 @@ async fn main() {
     }
     if wants("writers") {
         writers::writers(scale).await;
+    }
+    if wants("tenants") {
+        tenants::tenants(scale).await;
     }
     if wants("index") {
         index::index(scale).await;

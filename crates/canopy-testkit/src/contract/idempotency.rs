@@ -113,3 +113,33 @@ pub async fn an_answer_kept_again_replaces_the_outdated_one(store: TestStore) {
         "it was forgotten"
     );
 }
+
+pub async fn outdated_answers_are_forgotten_without_a_write(store: TestStore) {
+    let world = acme(&store).await;
+    let id = world.development.id();
+    // More than a store forgets at once.
+    let number = |n: u8| RequestIdentity([n; 32]);
+    for n in 0..250 {
+        let mut tx = fresh(&store, &world, number(n)).await;
+        let old = KeptAnswer {
+            at: micros_after(noon(), n.into()),
+            ..answer(number(n), b"old")
+        };
+        tx.keep_answer(&old, Timestamp::MIN).await.unwrap();
+        world.commit(tx, &[id]).await;
+    }
+    let before = super::support::reading(&store).await.revision(id).await.unwrap();
+    let outdated = micros_after(noon(), 240);
+    let mut rounds = 1;
+    while store.forget_answers(outdated).await.unwrap() {
+        rounds += 1;
+        assert!(rounds < 250, "it comes to an end");
+    }
+    for n in 0..250 {
+        let found = kept(&store, &world, number(n), Timestamp::MIN).await;
+        assert_eq!(found.is_some(), n >= 240, "{n}");
+    }
+    assert!(!store.forget_answers(outdated).await.unwrap());
+    let after = super::support::reading(&store).await.revision(id).await.unwrap();
+    assert_eq!(before, after);
+}

@@ -36,6 +36,7 @@ pub mod identity_change;
 pub mod identity_listing;
 pub mod installation;
 pub mod membership;
+pub mod names;
 pub mod node_people;
 pub mod permission;
 pub mod revocation;
@@ -144,6 +145,7 @@ macro_rules! storage_contract {
                 a_request_is_answered_by_one_unit_of_work_at_a_time
                 a_unit_of_work_that_is_dropped_keeps_no_answer
                 an_answer_kept_again_replaces_the_outdated_one
+                outdated_answers_are_forgotten_without_a_write
             }
             identity {
                 an_identity_reads_back_as_it_was_written
@@ -177,6 +179,13 @@ macro_rules! storage_contract {
                 a_membership_of_nobody_or_nothing_is_refused
                 changing_a_membership_that_is_not_there_is_refused
                 members_are_all_who_ever_joined_the_application
+            }
+            names {
+                identities_are_found_by_each_of_their_names
+                nodes_are_found_by_the_way_from_the_root
+                a_slug_leads_to_a_node_where_it_is_the_only_one_of_the_type
+                a_node_knows_its_way_and_whether_others_have_its_slug
+                forty_thousand_names_are_looked_up_in_one_call
             }
             assignment {
                 an_assignment_reads_back_as_it_was_written

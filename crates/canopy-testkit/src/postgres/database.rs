@@ -250,6 +250,10 @@ impl Store for PostgresStore {
         self.store.note_key_uses(uses).await
     }
 
+    async fn forget_answers(&self, outdated: Timestamp) -> Result<bool, StoreError> {
+        self.store.forget_answers(outdated).await
+    }
+
     async fn append_audit_events(&self, events: &[AuditEvent]) -> Result<(), StoreError> {
         self.store.append_audit_events(events).await
     }

@@ -127,9 +127,11 @@ impl TestServer {
             failed_authentications: NonZeroU32::MAX,
             ..LimitOptions::default()
         };
-        let state = HttpState::new(app.clone(), Arc::new(verifier), Handle::current()).with_limits(limits);
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let base = format!("http://{}", listener.local_addr().expect("an address"));
+        let state = HttpState::new(app.clone(), Arc::new(verifier), Handle::current())
+            .with_limits(limits)
+            .with_public_url(&base);
         // A connection that a client opened ahead of need may lie idle for the whole of a long test.
         let options = ServerOptions {
             keep_alive: Duration::from_secs(3_600),

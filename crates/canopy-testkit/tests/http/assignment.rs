@@ -119,6 +119,16 @@ on_every_store! {
         change(json!([ids[0], ids[1]]), &editor).await.refused(409, "rbac.assignment_conflict");
         change(json!([ids[1], NOBODY]), &editor).await.refused(404, "rbac.assignment_not_found");
         change(json!([ids[1]]), NOBODY).await.refused(404, "rbac.role_not_found");
+        world.admin.post(&format!("{}/identities/{}/suspend", world.app, people[1]), &json!({})).await.expect(200);
+        let idle = change(json!([ids[2], ids[1]]), &editor).await;
+        idle.refused(400, "identities.membership_not_active");
+        assert_eq!(idle.body["error"]["details"]["assignment_ids"], json!([ids[1]]));
+        let one = format!("assignments/{}", ids[1]);
+        world.patch(&one, None, &json!({"role_id": editor})).await.refused(400, "identities.membership_not_active");
+        // Access that is idle can still be shortened.
+        let shorter = json!({"role_id": viewer, "effective_to": "2999-01-01T00:00:00Z"});
+        world.patch(&one, None, &shorter).await.expect(200);
+        world.admin.post(&format!("{}/identities/{}/activate", world.app, people[1]), &json!({})).await.expect(200);
         assert!(!world.may(&people[1], "note.write").await, "nothing was changed");
         let changed = change(json!([ids[1], ids[2]]), &editor).await.expect(200);
         assert_eq!(changed["updated"], 2);

@@ -17,7 +17,7 @@ const INTRODUCTION: &str = "# Who may make which call
 
 Made by a test (`canopy-testkit/tests/http/authorization.rs`) from what the service does with every call of
 `openapi.json` and every kind of principal, and held to the rules by it. `ACC`, `APP` and `ENV` are the prefixes of the portal
-surface, `PUB` is `/api/v1`.
+surface, `PUB` is `/api/v1`. What stands below `/access/v1` are the calls of OpenID AuthZEN.
 
 - **yes**: the call is read on. **own**: it is, but it is about the place that the credential names, whatever else it asks for.
 - **401**: the credential is not accepted. **403**: it is, but not for this call. **404**: there is no such account, as far
@@ -56,6 +56,10 @@ struct Listed {
 impl Listed {
     fn is_public(&self) -> bool {
         self.path.starts_with("/api/v1")
+    }
+
+    fn is_standard(&self) -> bool {
+        self.path.starts_with("/access/v1")
     }
 
     fn is_portal(&self) -> bool {
@@ -103,6 +107,9 @@ impl Listed {
     /// The scopes that open the call to keys, as the contract has it: each area by its first segment, reading by `read` or
     /// `manage`, changing by `manage`; questions about access by `access.evaluate`.
     fn scopes(&self) -> Vec<&'static str> {
+        if self.is_standard() {
+            return vec!["access.evaluate", CUSTOM];
+        }
         let tail: Vec<&str> = self.path.split('/').skip(3).collect();
         let questions = ["evaluate", "explain", "who-can"];
         match tail.as_slice() {
@@ -171,7 +178,7 @@ fn rule(call: &Listed, who: &Who) -> Told {
             _ => Told::WrongPrincipal,
         };
     }
-    assert!(call.is_public(), "{} is on no surface", call.path);
+    assert!(call.is_public() || call.is_standard(), "{} is on no surface", call.path);
     if call.is_about_oneself() {
         return match who {
             Who::Identity => Told::Yes,

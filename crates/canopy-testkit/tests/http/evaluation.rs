@@ -18,7 +18,8 @@ on_every_store! {
         world.post("assignments/bulk-create", &items).await.expect(200);
         let mut questions = Vec::new();
         for identity in people.iter().map(String::as_str).chain([NOBODY]) {
-            for permission in ["note.read", "note.write", "no such \"key\""] {
+            // What is no key is one that the catalog does not have.
+            for permission in ["note.read", "note.write", "no such \"key\"", "", &"a.".repeat(300)] {
                 questions.push(node_question(&world, identity, permission));
                 questions.push(json!({"identity_id": identity, "permission": permission, "scope": "app_wide"}));
             }
@@ -36,6 +37,11 @@ on_every_store! {
         for (question, answer) in questions.iter().zip(&answers[0]) {
             let alone = world.post("permissions/evaluate", question).await.expect(200);
             assert_eq!(*answer, alone, "{question}");
+        }
+        for (question, answer) in questions.iter().zip(&answers[0]).filter(|(question, _)| question["identity_id"] == people[0].as_str()) {
+            let known = question["permission"].as_str().unwrap().starts_with("note.");
+            let reason = if known { Value::Null } else { json!("permission_not_found") };
+            assert_eq!(answer["denial_reason"], reason, "{question}");
         }
         assert_eq!(answers[0][0]["granting_roles"], json!(["Editor", "Viewer"]));
         let past = json!({"evaluations": [questions[0]], "at": "2001-01-01T00:00:00Z", "consistency": "strong"});
@@ -108,7 +114,7 @@ on_every_store! {
         server.identity(world.account, id).get("/api/v1/me").await.refused(401, "auth.invalid_token");
         server.operator().get("/api/v1/me").await.refused(403, "auth.wrong_principal_type");
         server.admin_in(world.account, development).get("/api/v1/me").await.refused(403, "auth.wrong_principal_type");
-        world.admin.get("/api/v1/me").await.refused(401, "auth.invalid_token");
+        world.admin.get("/api/v1/me").await.refused(403, "auth.wrong_principal_type");
     }
 }
 

@@ -462,6 +462,33 @@ fn samples(mine: &Things) -> Vec<Sample> {
         version: None,
         by_key: true,
     });
+    let (subject, resource) = (
+        json!({"type": "user", "id": identity}),
+        json!({"type": "team", "id": node}),
+    );
+    let action = json!({"name": "note.read"});
+    let whole = json!({"subject": subject, "action": action, "resource": resource});
+    for (tail, body) in [
+        ("evaluation", whole.clone()),
+        ("evaluations", json!({"evaluations": [whole]})),
+        (
+            "search/subject",
+            json!({"subject": {"type": "user"}, "action": action, "resource": resource}),
+        ),
+        (
+            "search/resource",
+            json!({"subject": subject, "action": action, "resource": {"type": "team"}}),
+        ),
+        ("search/action", json!({"subject": subject, "resource": resource})),
+    ] {
+        samples.push(Sample {
+            method: Method::POST,
+            path: format!("/access/v1/{tail}"),
+            body: Some(body),
+            version: None,
+            by_key: true,
+        });
+    }
     samples
 }
 

@@ -128,6 +128,31 @@ fn shape(node: &Value) -> Value {
 }
 
 on_every_store! {
+    async fn each_caller_is_told_what_it_may_change(server) {
+        let tree = Tree::grow(World::new(&server, "acme").await).await;
+        let world = &tree.world;
+        let bound = server.admin_in(world.account, world.environment("development").await);
+        for (client, nodes, assignments) in [
+            (bound, true, true),
+            (world.key(&[]).await, true, true),
+            (world.key(&["node.manage"]).await, true, false),
+            (world.key(&["node.read"]).await, false, false),
+            (world.key(&["node.read", "assignment.manage"]).await, false, true),
+        ] {
+            let get = async |tail: &str| client.get(&format!("/api/v1/nodes{tail}")).await.expect(200);
+            let one = get(&format!("/{}", tree.eu)).await;
+            let whole = get("").await;
+            let part = get(&format!("/{}/tree", tree.eu)).await;
+            for shown in [&one, &whole["tree"][0], &whole["tree"][0]["children"][0], &part, &part["children"][0]] {
+                let told = (&shown["can_manage"], &shown["can_access"], &shown["access_state"]);
+                assert_eq!(told, (&json!(nodes), &json!(true), &json!("full")));
+            }
+            let summary = get(&format!("/{}/identities/summary", tree.eu)).await;
+            assert_eq!(summary["can_manage_assignments"], assignments);
+        }
+        assert_eq!(tree.node(&tree.eu).await["can_manage"], true);
+    }
+
     async fn a_node_is_changed_at_the_version_that_was_seen(server) {
         let tree = Tree::grow(World::new(&server, "acme").await).await;
         let body = json!({"name": " Grand Est ", "metadata": {"b": 1, "a": [null]}, "slug": "est"});

@@ -261,6 +261,22 @@ on_every_store! {
         assert_eq!(post(&world.admin, &path, "k", &role).await.expect(201), first);
     }
 
+    async fn what_was_answered_for_one_place_is_not_told_of_the_next_that_has_its_slug(server) {
+        let world = World::new(&server, "acme").await;
+        let role = json!({"name": "Viewer"});
+        let mut made = Vec::new();
+        for _ in 0..2 {
+            let stage = world.sibling("stage").await;
+            let path = format!("{}/roles", stage.env);
+            let first = post(&stage.admin, &path, "k", &role).await;
+            assert!(!is_replayed(&first));
+            made.push(first.expect(201)["id"].clone());
+            assert!(is_replayed(&post(&stage.admin, &path, "k", &role).await));
+            stage.admin.delete(&stage.env).await.expect(204);
+        }
+        assert_ne!(made[0], made[1]);
+    }
+
     async fn what_changed_nothing_may_be_tried_again(server) {
         let world = World::new(&server, "acme").await;
         let (viewer, _) = world.bootstrap().await;

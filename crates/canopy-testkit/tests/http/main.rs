@@ -12,6 +12,8 @@ mod audited;
 #[cfg(test)]
 mod authorization;
 #[cfg(test)]
+mod authzen;
+#[cfg(test)]
 mod bulk;
 #[cfg(test)]
 mod catalog;

@@ -1,6 +1,7 @@
 //! Export, import and copies of environments.
 
 use crate::world::World;
+use canopy_testkit::server::TestServer;
 use serde_json::{Value, json};
 
 /// A company with a region and a team, besides what [`World::bootstrap`] makes; the node ids by slug.
@@ -38,7 +39,9 @@ on_every_store! {
     async fn an_export_says_what_an_environment_is_made_of(server) {
         let world = World::new(&server, "acme").await;
         world.bootstrap().await;
-        grow(&world).await;
+        let (_, team) = grow(&world).await;
+        world.patch(&format!("nodes/{team}"), Some(1), &json!({"status": "inactive"})).await.expect(200);
+        // What is as usual is not said.
         let expected = json!({
             "format_version": 1, "source_env": "development", "access_model": "hierarchy",
             "hierarchy_schema": {"node_types": ["company", "region", "team"], "max_depth": 4, "root_node_type": "company",
@@ -47,9 +50,9 @@ on_every_store! {
                             {"key": "note.write", "description": null, "category": null}],
             "roles": [{"name": "Editor", "description": null, "is_active": true, "permission_keys": ["note.read", "note.write"]},
                       {"name": "Viewer", "description": null, "is_active": true, "permission_keys": ["note.read"]}],
-            "nodes": [{"path": "acme", "node_type": "company", "name": "acme", "status": "active", "metadata": {}},
-                      {"path": "acme/eu", "node_type": "region", "name": "eu", "status": "active", "metadata": {"of": "eu"}},
-                      {"path": "acme/eu/berlin", "node_type": "team", "name": "berlin", "status": "active", "metadata": {"of": "berlin"}}],
+            "nodes": [{"path": "acme", "node_type": "company", "name": "acme"},
+                      {"path": "acme/eu", "node_type": "region", "name": "eu", "metadata": {"of": "eu"}},
+                      {"path": "acme/eu/berlin", "node_type": "team", "name": "berlin", "status": "inactive", "metadata": {"of": "berlin"}}],
             "oauth_clients": [], "webhooks": [],
         });
         assert_eq!(world.get("export").await.expect(200), expected);
@@ -61,7 +64,9 @@ on_every_store! {
         world.bootstrap().await;
         grow(&world).await;
         let document = world.get("export").await.expect(200);
-        let unchanged = import(&world, "", &document).await.expect(200);
+        let unchanged = import(&world, "", &document).await;
+        assert_eq!(unchanged.header("etag"), Some("\"3\""));
+        let unchanged = unchanged.expect(200);
         let expected = json!({"permissions": counts(2, 0, 0, 0), "roles": counts(2, 0, 0, 0), "nodes": counts(3, 0, 0, 0),
             "access_model_changed": false, "hierarchy_schema_changed": false, "assignments_removed": 0});
         assert_eq!(unchanged["changes"], expected);
@@ -69,12 +74,16 @@ on_every_store! {
 
         let expected = json!({"permissions": counts(0, 0, 0, 2), "roles": counts(0, 0, 0, 2), "nodes": counts(0, 1, 0, 2),
             "access_model_changed": true, "hierarchy_schema_changed": true, "assignments_removed": 0});
-        let tried = import(&rival, "?dry_run=true", &document).await.expect(200);
+        let tried = import(&rival, "?dry_run=true", &document).await;
+        assert_eq!(tried.header("etag"), None, "there is no such version yet");
+        let tried = tried.expect(200);
         assert_eq!((&tried["changes"], &tried["environment"]["access_model"]), (&expected, &json!("hierarchy")));
         assert_eq!(rival.get("export").await.expect(200)["permissions"], json!([]), "a dry run writes nothing");
         let mut with_metadata = document.clone();
         with_metadata["metadata"] = json!({"by": ["us", 1]});
-        let done = import(&rival, "", &with_metadata).await.expect(200);
+        let done = import(&rival, "", &with_metadata).await;
+        assert_eq!(done.header("etag"), Some("\"2\""));
+        let done = done.expect(200);
         assert_eq!(done["changes"], tried["changes"]);
         assert_eq!((&done["oauth_client_rotations"], &done["webhook_subscription_rotations"]), (&json!([]), &json!([])));
         assert_eq!(rival.get("export").await.expect(200), document);
@@ -168,6 +177,7 @@ on_every_store! {
         world.admin.post(&path, &new("nowhere")).await.refused(404, "environments.environment_not_found");
         let made = world.admin.post(&path, &new("development")).await;
         assert!(made.header("location").unwrap().ends_with("/environments/staging"));
+        assert_eq!(made.header("etag"), Some("\"1\""));
         let made = made.expect(201);
         assert_eq!((&made["environment"]["access_model"], &made["environment"]["version"]), (&json!("hierarchy"), &json!(1)));
         assert_eq!((&made["oauth_client_rotations"], &made["webhook_subscription_rotations"]), (&json!([]), &json!([])));
@@ -188,4 +198,23 @@ on_every_store! {
         copy.post("assignments", &give).await.expect(201);
         assert_eq!(copy.post("permissions/evaluate", &ask(&team)).await.expect(200)["allowed"], true);
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tree_larger_than_any_bulk_call_is_imported() {
+    let server = TestServer::on_memory();
+    let world = World::new(&server, "acme").await;
+    grow(&world).await;
+    let mut document = world.get("export").await.expect(200);
+    let nodes = document["nodes"].as_array_mut().unwrap();
+    let more = 10_001;
+    nodes.extend(
+        (0..more).map(|n| json!({"path": format!("acme/eu/t{n}"), "node_type": "team", "name": format!("Team {n}")})),
+    );
+    let done = import(&world, "", &document).await.expect(200);
+    assert_eq!(done["changes"]["nodes"], counts(3, 0, 0, more));
+    let again = world.get("export").await.expect(200);
+    assert_eq!(again["nodes"].as_array().unwrap().len(), 10_004);
+    let unchanged = import(&world, "", &again).await.expect(200);
+    assert_eq!(unchanged["changes"]["nodes"], counts(10_004, 0, 0, 0));
 }

@@ -2,6 +2,7 @@
 
 use super::decision::DecisionBody;
 use crate::wire::{Instant, ShownShortfall, ShownStatus};
+use canopy_domain::NodeId;
 use canopy_domain::access::{BearingGrant, Explanation, Question, Shortfall};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -63,7 +64,7 @@ impl<'a> GrantBody<'a> {
             role_id: grant.role.as_uuid(),
             role_name: grant.role_name.as_str(),
             node_id: grant.node.as_uuid(),
-            node_path: grant.path.iter().map(|node| node.as_uuid()).collect(),
+            node_path: grant.path.iter().map(NodeId::as_uuid).collect(),
             effective_from: Instant(grant.window.from()),
             effective_to: grant.window.to().map(Instant),
             status: ShownStatus(grant.status),

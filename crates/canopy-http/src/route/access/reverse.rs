@@ -4,7 +4,7 @@ use crate::answer::Judged;
 use crate::cursor::{Cursor, CursorBinding, CursorKey, CursorScope};
 use crate::problem::Problem;
 use crate::request::Request;
-use crate::wire::{Limit, Name, Whole, request_query};
+use crate::wire::{Limit, Text, Whole, request_query};
 use canopy_app::access::part::{Bookmark, ToldPart};
 use canopy_app::access::{Asker, nodes, who_can};
 use canopy_domain::access::PermissionHolder;
@@ -20,7 +20,7 @@ request_query!(
     /// What is held, and which part of the answer.
     pub(super) struct WhereHeld {
         /// The key of the permission.
-        permission: Name,
+        permission: Text,
         /// The `next_cursor` of the part before.
         cursor: Option<Cursor>,
         /// How many are answered at once.
@@ -84,7 +84,8 @@ fn read_place<Id: From<Uuid>>(bytes: &[u8]) -> Option<Bookmark<Id>> {
     })
 }
 
-/// One question, and what seals its cursors.
+/// One question, and what seals its cursors. They are bound to the environment, so it is one that is certain before it is
+/// asked.
 struct Reading {
     cursors: CursorKey,
     binding: CursorBinding,
@@ -132,13 +133,13 @@ pub(super) async fn list_nodes(
     request: Request<EnvironmentPlace, IdentityId, WhereHeld>,
 ) -> Result<Judged<NodesBody>, Problem> {
     let (query, request) = request.take_query();
-    let (place, identity, permission) = (request.scope, request.id, query.permission.0);
+    let (environment, identity, permission) = (request.scope.into(), request.id, query.permission.0);
     let reading = Reading::of(&request, NODES, identity.as_uuid(), &permission).await?;
     let page = (reading.begun(query.cursor.as_ref())?, room(query.limit));
     let asked = request.ask(move |app, call| async move {
         let asker = Asker {
             caller: &call.caller,
-            environment: &place.into(),
+            environment: &environment,
         };
         nodes::run(&app, asker, identity, &permission, page).await
     });
@@ -161,18 +162,18 @@ pub(super) async fn list_holders(
     request: Request<EnvironmentPlace, NodeId, WhereHeld>,
 ) -> Result<Judged<HoldersBody>, Problem> {
     let (query, request) = request.take_query();
-    let (place, node, permission) = (request.scope, request.id, query.permission.0);
+    let (environment, node, permission) = (request.scope.into(), request.id, query.permission.0);
     let reading = Reading::of(&request, WHO_CAN, node.as_uuid(), &permission).await?;
     let page = (reading.begun(query.cursor.as_ref())?, room(query.limit));
     let show = |holder: PermissionHolder<'_>| HolderBody {
         identity_id: holder.identity.as_uuid(),
         role_names: holder.role_names.iter().map(ToString::to_string).collect(),
-        source_node_ids: holder.source_nodes.iter().map(|node| node.as_uuid()).collect(),
+        source_node_ids: holder.source_nodes.iter().map(NodeId::as_uuid).collect(),
     };
     let asked = request.ask(move |app, call| async move {
         let asker = Asker {
             caller: &call.caller,
-            environment: &place.into(),
+            environment: &environment,
         };
         who_can::run(&app, asker, node, &permission, page, show).await
     });

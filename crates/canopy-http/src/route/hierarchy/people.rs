@@ -9,6 +9,7 @@ use crate::request::Request;
 use crate::route::assignment::{AssignmentRow, RowIdentity};
 use crate::wire::{PageNumber, Search, Take, Whole, page, request_query};
 use canopy_app::hierarchy::list_people;
+use canopy_domain::api_key::AreaScope;
 use canopy_domain::assignment::listing::{AssignmentQuery, AssignmentSort, HeldAt};
 use canopy_domain::{AccessType, AssignmentStatus, EnvironmentPlace, NodeId, PageRequest, RoleId, SortOrder};
 use serde::Serialize;
@@ -63,6 +64,7 @@ struct NodeIdentitiesSummary {
     direct_count: u64,
     /// Made above.
     inherited_count: u64,
+    /// Whether the caller may change them.
     can_manage_assignments: bool,
     active_count: u64,
     scheduled_count: u64,
@@ -111,7 +113,7 @@ async fn get_summary(request: Request<EnvironmentPlace, NodeId>) -> Result<Found
     Ok(Found(NodeIdentitiesSummary {
         direct_count: summary.direct,
         inherited_count: summary.inherited,
-        can_manage_assignments: true,
+        can_manage_assignments: request.may(AreaScope::AssignmentManage),
         active_count: summary.counts.active,
         scheduled_count: summary.counts.scheduled,
         expired_count: summary.counts.expired,

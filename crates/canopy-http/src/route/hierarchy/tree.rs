@@ -8,6 +8,7 @@ use crate::problem::Problem;
 use crate::request::Request;
 use crate::wire::ShownNodeStatus;
 use canopy_app::hierarchy::{get_node, list_nodes};
+use canopy_domain::api_key::AreaScope;
 use canopy_domain::{EnvironmentPlace, Node, NodeId};
 use serde::ser::SerializeStruct;
 use serde::{Serialize, Serializer};
@@ -72,9 +73,10 @@ struct TreeNode {
     /// The node above; null for the root.
     parent_node_id: Option<Uuid>,
     status: ShownNodeStatus,
-    /// `full` for those who manage the environment.
+    /// `full`: whoever may read the tree reads all of it.
     access_state: &'static str,
     can_access: bool,
+    /// Whether the caller may change it.
     can_manage: bool,
     #[schema(no_recursion)]
     children: Vec<TreeNode>,
@@ -84,6 +86,7 @@ struct TreeNode {
 /// A node with all that stands below it, as it is written.
 struct Branch {
     node: Node,
+    can_manage: bool,
     children: Vec<Branch>,
 }
 
@@ -98,7 +101,7 @@ impl Serialize for Branch {
         one.serialize_field("status", &ShownNodeStatus(self.node.status))?;
         one.serialize_field("access_state", FULL_ACCESS)?;
         one.serialize_field("can_access", &true)?;
-        one.serialize_field("can_manage", &true)?;
+        one.serialize_field("can_manage", &self.can_manage)?;
         one.serialize_field("children", &self.children)?;
         one.serialize_field("version", &self.node.version.get())?;
         one.end()
@@ -125,7 +128,7 @@ impl Representation for Branch {}
 
 impl Tree {
     /// The tree of these nodes, of which parents come before their children. The caller reaches all of it.
-    fn of(nodes: Vec<Node>) -> Self {
+    fn of(nodes: Vec<Node>, can_manage: bool) -> Self {
         let accessible_node_ids = nodes.iter().map(|node| node.id.as_uuid()).collect();
         let roots: Vec<Uuid> = nodes
             .iter()
@@ -133,7 +136,7 @@ impl Tree {
             .map(|node| node.id.as_uuid())
             .collect();
         Self {
-            tree: branches(nodes, None),
+            tree: branches(nodes, None, can_manage),
             scope: TreeScope {
                 accessible_node_ids,
                 scope_root_node_ids: roots.clone(),
@@ -145,12 +148,16 @@ impl Tree {
 
 /// Hangs each node below its parent; the answer are those below `above`. From the last to the first, the children of a node
 /// are complete when it is reached.
-fn branches(nodes: Vec<Node>, above: Option<NodeId>) -> Vec<Branch> {
+fn branches(nodes: Vec<Node>, above: Option<NodeId>, can_manage: bool) -> Vec<Branch> {
     let mut below: HashMap<Option<NodeId>, Vec<Branch>> = HashMap::new();
     for node in nodes.into_iter().rev() {
         let mut children = below.remove(&Some(node.id)).unwrap_or_default();
         children.reverse();
-        below.entry(node.parent).or_default().push(Branch { node, children });
+        below.entry(node.parent).or_default().push(Branch {
+            node,
+            can_manage,
+            children,
+        });
     }
     let mut roots = below.remove(&above).unwrap_or_default();
     roots.reverse();
@@ -162,7 +169,7 @@ async fn get_tree(request: Request<EnvironmentPlace>) -> Result<Found<Tree>, Pro
     let nodes = request
         .run(move |app, _| async move { list_nodes::run(&app, &place).await })
         .await?;
-    Ok(Found(Tree::of(nodes)))
+    Ok(Found(Tree::of(nodes, request.may(AreaScope::NodeManage))))
 }
 
 type AboutNode = Request<EnvironmentPlace, NodeId>;
@@ -173,7 +180,9 @@ async fn get_subtree(request: AboutNode) -> Result<Found<Branch>, Problem> {
         .run(move |app, _| async move { get_node::subtree(&app, &place, id).await })
         .await?;
     let above = nodes.first().and_then(|top| top.parent);
-    let top = branches(nodes, above).into_iter().next();
+    let top = branches(nodes, above, request.may(AreaScope::NodeManage))
+        .into_iter()
+        .next();
     let top = top.ok_or_else(|| Problem::internal("a subtree has no top"))?;
     Ok(Found(top))
 }

@@ -1,0 +1,58 @@
+//! What may this subject do with this resource, now?
+
+use super::named::{Named, Wanted};
+use super::{Entity, Found, judge};
+use crate::access::Asker;
+use crate::decisions::EnvironmentState;
+use crate::{App, AppError};
+use canopy_domain::authzen::action;
+use canopy_domain::{Meaning, PermissionKey, Timestamp};
+
+/// A search.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ActionSearch {
+    /// Who.
+    pub subject: Entity,
+    /// With what.
+    pub resource: Entity,
+}
+
+/// Finds at most `limit` actions, by the keys of their permissions, after the one that the part before ended with. None where
+/// something is unknown; none that a key may not ask about.
+///
+/// # Errors
+/// [`AppError::InvalidApiKey`] for a key that is not good any more; [`AppError::Store`].
+pub async fn run<'q>(
+    app: &App,
+    asker: Asker<'q>,
+    search: &'q ActionSearch,
+    after: Option<&str>,
+    limit: usize,
+) -> Result<Found<PermissionKey>, AppError> {
+    let mut wanted = Wanted::default();
+    wanted.subject(app, asker.place(), &search.subject);
+    wanted.resource(&search.resource);
+    let judge_state = |state: &EnvironmentState, now: Timestamp, named: &Named<'q>, wanted: &mut Wanted<'q>| {
+        let subject = named.subject(app, asker.place(), &search.subject, wanted);
+        let resource = named.resource(&state.index, &search.resource, wanted);
+        let keys = match subject.zip(resource)? {
+            (Meaning::One(identity), Meaning::One(node)) => {
+                state.index.effective_permissions(identity, Some(node), now)
+            }
+            _ => vec![],
+        };
+        let counts =
+            |key: &&PermissionKey| after.is_none_or(|after| key.as_str() > after) && asker.allows(key.as_str());
+        let mut keys = keys.into_iter().filter(counts).cloned();
+        let first: Vec<PermissionKey> = keys.by_ref().take(limit).collect();
+        let next = first.last().cloned().filter(|_| keys.next().is_some());
+        Some((first, next, state.index.revision()))
+    };
+    let (keys, next, revision) = judge(app, asker, wanted, judge_state).await?;
+    let names = keys.iter().map(|key| action(&search.resource.kind, key).to_owned());
+    Ok(Found {
+        names: names.collect(),
+        next,
+        revision,
+    })
+}

@@ -1,0 +1,95 @@
+//! With which resources may this subject do this, now?
+
+use super::named::{Named, Wanted};
+use super::{Entity, Found, judge};
+use crate::access::Asker;
+use crate::decisions::EnvironmentState;
+use crate::{App, AppError};
+use canopy_domain::access::AccessIndex;
+use canopy_domain::authzen::{ResourceType, permission};
+use canopy_domain::{IdentityId, Meaning, NodeId, Timestamp};
+
+/// A search.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ResourceSearch {
+    /// Who.
+    pub subject: Entity,
+    /// What it may do.
+    pub action: String,
+    /// The type of what is looked for.
+    pub resource_type: String,
+}
+
+/// Finds at most `limit` resources, by id, after the one that the part before ended with. None where something is unknown, or
+/// where a key may not ask about it.
+///
+/// # Errors
+/// [`AppError::InvalidApiKey`] for a key that is not good any more; [`AppError::Store`].
+pub async fn run<'q>(
+    app: &App,
+    asker: Asker<'q>,
+    search: &'q ResourceSearch,
+    after: Option<NodeId>,
+    limit: usize,
+) -> Result<Found<NodeId>, AppError> {
+    let mut wanted = Wanted::default();
+    wanted.subject(app, asker.place(), &search.subject);
+    let permission = permission(&search.resource_type, &search.action).unwrap_or_default();
+    let of = ResourceType::parse(&search.resource_type).filter(|_| asker.allows(&permission));
+    let judge_state = |state: &EnvironmentState, now: Timestamp, named: &Named<'q>, wanted: &mut Wanted<'q>| {
+        let subject = named.subject(app, asker.place(), &search.subject, wanted)?;
+        let (nodes, has_more) = match (subject, &of) {
+            (Meaning::One(identity), Some(of)) => {
+                let held = Held {
+                    index: &state.index,
+                    identity,
+                    permission: &permission,
+                    now,
+                };
+                held.of_type(of, after, limit)
+            }
+            _ => (vec![], false),
+        };
+        let next = nodes.last().copied().filter(|_| has_more);
+        Some((nodes, next, state.index.revision()))
+    };
+    let (nodes, next, revision) = judge(app, asker, wanted, judge_state).await?;
+    let named = if nodes.is_empty() {
+        vec![]
+    } else {
+        let mut tx = app.read().await?;
+        tx.named_nodes(asker.place().environment, &nodes).await?
+    };
+    let among_all = of == Some(ResourceType::AnyNode);
+    Ok(Found {
+        names: named.iter().map(|node| node.shown(among_all)).collect(),
+        next,
+        revision,
+    })
+}
+
+/// What an identity may do wherever it may.
+struct Held<'a> {
+    index: &'a AccessIndex,
+    identity: IdentityId,
+    permission: &'a str,
+    now: Timestamp,
+}
+
+impl Held<'_> {
+    /// The first nodes of a type where it may, and whether there are more.
+    fn of_type(&self, of: &ResourceType, after: Option<NodeId>, limit: usize) -> (Vec<NodeId>, bool) {
+        let nodes = |limit| {
+            self.index
+                .nodes_where(self.identity, self.permission, self.now, after, limit)
+        };
+        if *of == ResourceType::AnyNode {
+            let part = nodes(limit);
+            return (part.items, part.has_more);
+        }
+        let is_such = |node: &NodeId| self.index.node_type(*node).is_some_and(|node_type| of.has(node_type));
+        let mut such = nodes(usize::MAX).items.into_iter().filter(is_such);
+        let first: Vec<NodeId> = such.by_ref().take(limit).collect();
+        (first, such.next().is_some())
+    }
+}

@@ -1,0 +1,68 @@
+//! Who may do this with this resource, now?
+
+use super::named::{Named, Wanted};
+use super::{Entity, Found, judge};
+use crate::access::Asker;
+use crate::decisions::EnvironmentState;
+use crate::{App, AppError};
+use canopy_domain::access::Part;
+use canopy_domain::authzen::{is_identity, permission};
+use canopy_domain::identity::names::{IdentityNames, NamedIdentity};
+use canopy_domain::{IdentityId, Meaning, Timestamp};
+
+/// A search.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SubjectSearch {
+    /// The type of those who are looked for.
+    pub subject_type: String,
+    /// What they may do.
+    pub action: String,
+    /// With what.
+    pub resource: Entity,
+}
+
+/// Finds at most `limit` subjects, by id, after the one that the part before ended with. Nobody where something is unknown, or
+/// where a key may not ask about it.
+///
+/// # Errors
+/// [`AppError::InvalidApiKey`] for a key that is not good any more; [`AppError::Store`].
+pub async fn run<'q>(
+    app: &App,
+    asker: Asker<'q>,
+    search: &'q SubjectSearch,
+    after: Option<IdentityId>,
+    limit: usize,
+) -> Result<Found<IdentityId>, AppError> {
+    let mut wanted = Wanted::default();
+    wanted.resource(&search.resource);
+    let permission = permission(&search.resource.kind, &search.action).unwrap_or_default();
+    let may_ask = is_identity(&search.subject_type) && asker.allows(&permission);
+    let judge_state = |state: &EnvironmentState, now: Timestamp, named: &Named<'q>, wanted: &mut Wanted<'q>| {
+        let found = match named.resource(&state.index, &search.resource, wanted)? {
+            Meaning::One(node) if may_ask => state.index.who_can(&permission, node, now, after, limit),
+            _ => Part {
+                items: vec![],
+                has_more: false,
+            },
+        };
+        let identities: Vec<IdentityId> = found.items.iter().map(|holder| holder.identity).collect();
+        let next = identities.last().copied().filter(|_| found.has_more);
+        Some((identities, next, state.index.revision()))
+    };
+    let (identities, next, revision) = judge(app, asker, wanted, judge_state).await?;
+    let found = IdentityNames {
+        ids: identities.into_iter().collect(),
+        ..IdentityNames::default()
+    };
+    let named = if found.is_empty() {
+        vec![]
+    } else {
+        let mut tx = app.read().await?;
+        tx.identities_named(asker.place().account, &found).await?
+    };
+    Ok(Found {
+        names: named.iter().map(NamedIdentity::shown).collect(),
+        next,
+        revision,
+    })
+}

@@ -1,0 +1,148 @@
+//! Questions in which things have names: what is looked up, what is remembered, and what that means for who asks next.
+
+use crate::world::{World, person};
+use canopy_app::authzen::Entity;
+use canopy_app::authzen::evaluate::{self, Evaluation};
+use canopy_app::identity::bulk_create;
+use canopy_app::{App, BulkMode};
+use canopy_domain::access::DenialReason;
+use canopy_domain::authzen::{Semantic, Verdict};
+use canopy_domain::identity::change::IdentityPatch;
+use canopy_domain::identity::create::NewIdentity;
+use canopy_domain::{Edit, Email, ExternalId, IdentityId};
+
+fn asked(subject: &str, resource: (&str, &str)) -> Evaluation {
+    Evaluation {
+        subject: Entity {
+            kind: "user".to_owned(),
+            id: subject.to_owned(),
+        },
+        action: "note.read".to_owned(),
+        resource: Entity {
+            kind: resource.0.to_owned(),
+            id: resource.1.to_owned(),
+        },
+    }
+}
+
+impl World {
+    fn verdict_at_once(&self, item: &Evaluation) -> Option<Verdict> {
+        let items = [Some(item.clone())];
+        let answered = evaluate::at_once(&self.app, self.asker(), &items, Semantic::ExecuteAll);
+        answered.map(|evaluated| evaluated.verdicts[0])
+    }
+
+    async fn verdict(&self, item: &Evaluation) -> Verdict {
+        let items = [Some(item.clone())];
+        let answered = evaluate::run(&self.app, self.asker(), &items, Semantic::ExecuteAll).await;
+        answered.unwrap().verdicts[0]
+    }
+
+    async fn rename(&self, id: IdentityId, patch: IdentityPatch) {
+        let (app, call, account): (&App, _, _) = (&self.app, &self.call, self.place.account);
+        canopy_app::identity::change::run(app, call, account, id, &patch)
+            .await
+            .unwrap();
+    }
+}
+
+#[tokio::test]
+async fn what_is_remembered_needs_no_look_up_until_names_change() {
+    let world = World::new().await;
+    let (viewer, _) = world.bootstrap().await;
+    let ada = world.members(&["ada"]).await[0];
+    world.assign(&[world.item(ada, viewer)]).await;
+    let (id, root) = (ada.to_string(), world.root.to_string());
+    for resource in [("node", root.as_str()), ("root", &root)] {
+        for name in [id.as_str(), "ada@acme.example"] {
+            let item = asked(name, resource);
+            world.members(&[&format!("p{}{}", resource.0, name.len())]).await;
+            assert_eq!(
+                world.verdict_at_once(&item),
+                None,
+                "nobody is remembered after a change"
+            );
+            assert_eq!(world.verdict(&item).await, Verdict::Granted);
+            assert_eq!(
+                world.verdict_at_once(&item),
+                Some(Verdict::Granted),
+                "{name} {resource:?}"
+            );
+        }
+    }
+    // A way from the root, and what looks like an id and is none, is asked of the store each time.
+    for resource in [("node", "acme"), ("node", &id)] {
+        let item = asked(&id, resource);
+        let verdict = world.verdict(&item).await;
+        assert_eq!(verdict.is_permitted(), resource.1 == "acme");
+        assert_eq!(world.verdict_at_once(&item), None);
+    }
+    // What is wrong with the type is known at once.
+    let other = asked(&id, ("a.b", &root));
+    assert_eq!(
+        world.verdict_at_once(&other),
+        Some(Verdict::Denied(DenialReason::NodeNotFound))
+    );
+    let by_mail = asked("ada@acme.example", ("node", &root));
+    assert_eq!(world.verdict_at_once(&by_mail), Some(Verdict::Granted));
+    let patch = IdentityPatch {
+        email: Some(Email::parse("ada@example.com").unwrap()),
+        ..IdentityPatch::default()
+    };
+    world.rename(ada, patch).await;
+    assert_eq!(world.verdict_at_once(&by_mail), None);
+    assert_eq!(
+        world.verdict(&by_mail).await,
+        Verdict::Denied(DenialReason::IdentityNotFound)
+    );
+    assert_eq!(world.verdict_at_once(&by_mail), None, "who is nobody is not remembered");
+}
+
+#[tokio::test]
+async fn a_name_given_to_a_second_identity_is_nobodys_from_then_on() {
+    let world = World::new().await;
+    let (viewer, _) = world.bootstrap().await;
+    let ada = world.members(&["ada"]).await[0];
+    world.assign(&[world.item(ada, viewer)]).await;
+    let item = asked(&ada.to_string(), ("node", &world.root.to_string()));
+    assert_eq!(world.verdict(&item).await, Verdict::Granted);
+    let eve = NewIdentity {
+        external_id: Some(ExternalId::parse(&ada.to_string()).unwrap()),
+        ..person("eve")
+    };
+    let (app, call, account) = (&world.app, &world.call, world.place.account);
+    let made = bulk_create::run(app, call, account, None, &[eve], BulkMode::SINGLE).await;
+    let eve = crate::world::done(&made.unwrap())[0].id;
+    assert_eq!(world.verdict(&item).await, Verdict::AmbiguousSubject);
+    assert_eq!(world.verdict_at_once(&item), Some(Verdict::AmbiguousSubject));
+    let patch = IdentityPatch {
+        external_id: Edit::Clear,
+        ..IdentityPatch::default()
+    };
+    world.rename(eve, patch).await;
+    assert_eq!(world.verdict(&item).await, Verdict::Granted);
+}
+
+#[tokio::test]
+async fn nothing_of_another_account_has_a_name_here() {
+    let world = World::new().await;
+    let rival = world.neighbour().await;
+    world.bootstrap().await;
+    rival.bootstrap().await;
+    let spy = rival.members(&["spy"]).await[0];
+    let ada = world.members(&["ada"]).await[0];
+    for name in [spy.to_string(), "spy@acme.example".to_owned()] {
+        let theirs = asked(&name, ("node", &rival.root.to_string()));
+        assert_eq!(rival.verdict(&theirs).await, Verdict::Denied(DenialReason::NoGrant));
+        let here = asked(&name, ("node", &world.root.to_string()));
+        assert_eq!(
+            world.verdict(&here).await,
+            Verdict::Denied(DenialReason::IdentityNotFound)
+        );
+    }
+    let their_node = asked(&ada.to_string(), ("node", &rival.root.to_string()));
+    assert_eq!(
+        world.verdict(&their_node).await,
+        Verdict::Denied(DenialReason::NodeNotFound)
+    );
+}

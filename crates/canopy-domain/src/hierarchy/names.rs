@@ -1,0 +1,200 @@
+//! What nodes are called from outside: by their id, by the slugs on the way from the root, by their slug where it is unique.
+
+use super::{NodeId, NodeType};
+use crate::transfer::SlugPath;
+use crate::{Meaning, Slug};
+use std::collections::{HashMap, HashSet};
+use uuid::Uuid;
+
+/// The id that a name is, if it is one.
+pub fn as_id(name: &str) -> Option<NodeId> {
+    if name.len() == 36 {
+        Uuid::try_parse(name).ok().map(NodeId::new)
+    } else {
+        None
+    }
+}
+
+/// A slug among the nodes of a type, or among all.
+pub type SlugAmong = (Option<NodeType>, Slug);
+
+/// Names that somebody asks about, other than ids.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct NodeNames {
+    /// Paths from the root.
+    pub paths: HashSet<SlugPath>,
+    /// Slugs among the nodes of a type, or among all nodes.
+    pub slugs: HashSet<SlugAmong>,
+}
+
+impl NodeNames {
+    /// Adds a name among the nodes of a type, or among all; one that no node can have is left out.
+    pub fn add(&mut self, of_type: Option<&NodeType>, name: &str) {
+        if let Ok(path) = SlugPath::parse(name) {
+            self.slugs
+                .extend(Slug::parse(name).ok().map(|slug| (of_type.cloned(), slug)));
+            self.paths.insert(path);
+        }
+    }
+
+    /// Whether all of these are asked about by the other one too.
+    pub fn is_subset(&self, other: &Self) -> bool {
+        self.paths.is_subset(&other.paths) && self.slugs.is_subset(&other.slugs)
+    }
+
+    /// Whether there is none that a node could have.
+    pub fn is_empty(&self) -> bool {
+        self.paths.is_empty()
+    }
+}
+
+/// The nodes that have some names.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct NodesByName {
+    /// Those of the asked paths that lead to a node.
+    pub paths: HashMap<SlugPath, NodeId>,
+    /// Those of the asked slugs that some node has.
+    pub slugs: HashMap<SlugAmong, Meaning<NodeId>>,
+}
+
+impl NodesByName {
+    /// Which node of a type, or of any, is called so, among those that were found for this name. A path goes before a slug;
+    /// `is_such` says whether a node is of the type.
+    pub fn meaning(&self, of_type: Option<&NodeType>, name: &str, is_such: impl Fn(NodeId) -> bool) -> Meaning<NodeId> {
+        let path = SlugPath::parse(name).ok();
+        let by_path = path.and_then(|path| self.paths.get(&path).copied());
+        if let Some(node) = by_path.filter(|node| is_such(*node)) {
+            return Meaning::One(node);
+        }
+        let slug = Slug::parse(name).ok().map(|slug| (of_type.cloned(), slug));
+        let found = slug.and_then(|slug| self.slugs.get(&slug).copied());
+        match found.unwrap_or(Meaning::Nothing) {
+            Meaning::One(node) if !is_such(node) => Meaning::Nothing,
+            meaning => meaning,
+        }
+    }
+}
+
+/// A node with its names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NamedNode {
+    /// Its id.
+    pub id: NodeId,
+    /// Its type.
+    pub node_type: NodeType,
+    /// The way to it from the root.
+    pub path: SlugPath,
+    /// Whether no other node of its type has its slug.
+    pub is_only_of_type: bool,
+    /// Whether no other node at all has its slug.
+    pub is_only: bool,
+}
+
+impl NamedNode {
+    /// What it is called where it is listed among the nodes of its type, or among all: by its slug where that is unique there,
+    /// else by its path. A slug that reads as an id would be taken for one, so it does not stand alone.
+    pub fn shown(&self, among_all: bool) -> String {
+        let is_only = if among_all { self.is_only } else { self.is_only_of_type };
+        match self.path.last() {
+            Some(slug) if as_id(slug.as_str()).is_some() && self.path.depth() == 1 => self.id.to_string(),
+            Some(slug) if is_only && as_id(slug.as_str()).is_none() => slug.to_string(),
+            _ => self.path.to_string(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn id(number: u128) -> NodeId {
+        NodeId::new(Uuid::from_u128(number))
+    }
+
+    fn slug(text: &str) -> Slug {
+        Slug::parse(text).unwrap()
+    }
+
+    fn path(text: &str) -> SlugPath {
+        SlugPath::parse(text).unwrap()
+    }
+
+    fn team() -> NodeType {
+        NodeType::parse("team").unwrap()
+    }
+
+    #[test]
+    fn a_name_is_asked_about_as_path_and_as_slug() {
+        let mut names = NodeNames::default();
+        for bad in ["", "/", "acme/", "/acme", "Acme", "a//b", "a b"] {
+            names.add(Some(&team()), bad);
+        }
+        assert!(names.is_empty());
+        names.add(Some(&team()), "acme/eu");
+        names.add(Some(&team()), "berlin");
+        names.add(None, "berlin");
+        assert_eq!(names.paths, HashSet::from([path("acme/eu"), path("berlin")]));
+        let expected = HashSet::from([(Some(team()), slug("berlin")), (None, slug("berlin"))]);
+        assert_eq!(names.slugs, expected);
+    }
+
+    #[test]
+    fn a_path_goes_before_a_slug_and_both_are_of_the_type() {
+        let found = NodesByName {
+            paths: HashMap::from([(path("acme"), id(1)), (path("acme/eu"), id(2))]),
+            slugs: HashMap::from([
+                ((Some(team()), slug("acme")), Meaning::One(id(3))),
+                ((None, slug("acme")), Meaning::Several),
+                ((Some(team()), slug("sales")), Meaning::Several),
+            ]),
+        };
+        let is_team = |node: NodeId| node != id(1);
+        let team = team();
+        for (of_type, name, meaning) in [
+            (None, "acme", Meaning::One(id(1))),
+            (Some(&team), "acme", Meaning::One(id(3))),
+            (Some(&team), "acme/eu", Meaning::One(id(2))),
+            (None, "acme/eu", Meaning::One(id(2))),
+            (None, "acme/us", Meaning::Nothing),
+            (Some(&team), "sales", Meaning::Several),
+            (None, "sales", Meaning::Nothing),
+            (None, "Not A Slug", Meaning::Nothing),
+        ] {
+            let is_such = |node| of_type.is_none() || is_team(node);
+            assert_eq!(found.meaning(of_type, name, is_such), meaning, "{of_type:?} {name}");
+        }
+        assert_eq!(found.meaning(Some(&team), "acme", |_| false), Meaning::Nothing);
+    }
+
+    #[test]
+    fn a_node_is_shown_by_the_shortest_name_that_leads_back_to_it() {
+        let uuid = "0198a7b1-7c3e-7000-8000-000000000001";
+        for (at, is_only_of_type, is_only, of_type, among_all) in [
+            ("acme/eu", true, true, "eu", "eu"),
+            ("acme/eu", true, false, "eu", "acme/eu"),
+            ("acme/eu", false, false, "acme/eu", "acme/eu"),
+            ("acme", false, false, "acme", "acme"),
+            (
+                &format!("acme/{uuid}"),
+                true,
+                true,
+                &format!("acme/{uuid}"),
+                &format!("acme/{uuid}"),
+            ),
+            (uuid, true, true, &id(7).to_string(), &id(7).to_string()),
+        ] {
+            let node = NamedNode {
+                id: id(7),
+                node_type: team(),
+                path: path(at),
+                is_only_of_type,
+                is_only,
+            };
+            assert_eq!(
+                (node.shown(false).as_str(), node.shown(true).as_str()),
+                (of_type, among_all),
+                "{at}"
+            );
+        }
+    }
+}

@@ -1,0 +1,166 @@
+//! What identities are called from outside: by their id, by their id in the customer's directory, by their mail address.
+
+use super::{Email, ExternalId, IdentityId};
+use crate::Meaning;
+use std::collections::{HashMap, HashSet};
+use uuid::Uuid;
+
+/// Names that somebody asks about, as each of the things that they may be.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct IdentityNames {
+    /// Those that may be ids.
+    pub ids: HashSet<IdentityId>,
+    /// Those that may be external ids.
+    pub external_ids: HashSet<ExternalId>,
+    /// Those that may be mail addresses.
+    pub emails: HashSet<Email>,
+}
+
+impl IdentityNames {
+    /// Adds a name, whatever it may be.
+    pub fn add(&mut self, name: &str) {
+        let (id, external_id, email) = readings(name);
+        self.ids.extend(id);
+        self.external_ids.extend(external_id);
+        self.emails.extend(email);
+    }
+
+    /// Whether there is none that an identity could have.
+    pub fn is_empty(&self) -> bool {
+        self.ids.is_empty() && self.external_ids.is_empty() && self.emails.is_empty()
+    }
+}
+
+/// An identity with all its names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NamedIdentity {
+    /// Its id.
+    pub id: IdentityId,
+    /// Its id in the customer's directory.
+    pub external_id: Option<ExternalId>,
+    /// Its mail address.
+    pub email: Email,
+}
+
+impl NamedIdentity {
+    /// What it is called where it is listed: by the customer's own id where there is one.
+    pub fn shown(&self) -> String {
+        match &self.external_id {
+            Some(external_id) => external_id.to_string(),
+            None => self.id.to_string(),
+        }
+    }
+}
+
+/// The identities of an account that have some names.
+#[derive(Debug, Clone, Default)]
+pub struct IdentitiesByName {
+    ids: HashSet<IdentityId>,
+    external_ids: HashMap<ExternalId, IdentityId>,
+    emails: HashMap<Email, IdentityId>,
+}
+
+impl IdentitiesByName {
+    /// Those that were found for some names.
+    pub fn new(found: impl IntoIterator<Item = NamedIdentity>) -> Self {
+        let mut all = Self::default();
+        for identity in found {
+            all.ids.insert(identity.id);
+            all.emails.insert(identity.email, identity.id);
+            if let Some(external_id) = identity.external_id {
+                all.external_ids.insert(external_id, identity.id);
+            }
+        }
+        all
+    }
+
+    /// Who is called so, among those that were found for this name.
+    pub fn meaning(&self, name: &str) -> Meaning<IdentityId> {
+        let (id, external_id, email) = readings(name);
+        let id = id.filter(|id| self.ids.contains(id));
+        let external_id = external_id.and_then(|external_id| self.external_ids.get(&external_id).copied());
+        let email = email.and_then(|email| self.emails.get(&email).copied());
+        Meaning::of([id, external_id, email].into_iter().flatten())
+    }
+}
+
+/// What a name may be. It is compared as it stands, with its case folded for mail addresses alone.
+fn readings(name: &str) -> (Option<IdentityId>, Option<ExternalId>, Option<Email>) {
+    let id = if name.len() == 36 {
+        Uuid::try_parse(name).ok().map(IdentityId::new)
+    } else {
+        None
+    };
+    let external_id = ExternalId::parse(name).ok().filter(|id| id.as_str() == name);
+    let email = Email::parse(name).ok().filter(|_| name.trim() == name);
+    (id, external_id, email)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ADA: &str = "00000000-0000-0000-0000-0000000000ad";
+
+    fn identity(id: u128, email: &str, external_id: Option<&str>) -> NamedIdentity {
+        NamedIdentity {
+            id: IdentityId::new(Uuid::from_u128(id)),
+            external_id: external_id.map(|text| ExternalId::parse(text).unwrap()),
+            email: Email::parse(email).unwrap(),
+        }
+    }
+
+    #[test]
+    fn an_identity_is_called_by_id_external_id_and_mail_address() {
+        let ada = identity(0xad, "ada@x.example", Some("Emp-1"));
+        let one = Meaning::One(ada.id);
+        let all = IdentitiesByName::new([ada, identity(2, "bob@x.example", None)]);
+        for (name, meaning) in [
+            (ADA, one),
+            (&ADA.to_uppercase(), one),
+            ("Emp-1", one),
+            ("ada@x.example", one),
+            ("ADA@X.example", one),
+            ("emp-1", Meaning::Nothing),
+            (" Emp-1", Meaning::Nothing),
+            (" ada@x.example", Meaning::Nothing),
+            ("000000000000000000000000000000ad", Meaning::Nothing),
+            ("", Meaning::Nothing),
+            ("eve@x.example", Meaning::Nothing),
+        ] {
+            assert_eq!(all.meaning(name), meaning, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_name_that_two_have_is_nobodys() {
+        for (external_id, name) in [(ADA, ADA), ("ada@x.example", "ada@x.example")] {
+            let ada = identity(0xad, "ada@x.example", None);
+            let eve = identity(0xee, "eve@x.example", Some(external_id));
+            let all = IdentitiesByName::new([ada, eve.clone()]);
+            assert_eq!(all.meaning(name), Meaning::Several, "{name}");
+            assert_eq!(all.meaning("eve@x.example"), Meaning::One(eve.id));
+        }
+        let own = identity(0xad, "ada@x.example", Some("ada@x.example"));
+        let all = IdentitiesByName::new([own.clone()]);
+        assert_eq!(all.meaning("ada@x.example"), Meaning::One(own.id));
+    }
+
+    #[test]
+    fn names_are_asked_about_as_all_that_they_may_be() {
+        let mut names = IdentityNames::default();
+        assert!(names.is_empty());
+        for name in [ADA, "A@x.example", "", " x", "emp\u{0}"] {
+            names.add(name);
+        }
+        assert_eq!(names.ids.len(), 1);
+        assert_eq!(names.external_ids.len(), 2);
+        assert_eq!(names.emails, HashSet::from([Email::parse("a@x.example").unwrap()]));
+    }
+
+    #[test]
+    fn the_customers_own_id_is_shown_where_there_is_one() {
+        assert_eq!(identity(1, "a@b", Some("E1")).shown(), "E1");
+        assert_eq!(identity(0xad, "a@b", None).shown(), ADA);
+    }
+}

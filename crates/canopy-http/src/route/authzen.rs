@@ -1,0 +1,381 @@
+//! OpenID AuthZEN Authorization API 1.0: evaluations. Its words for things of this service are in `canopy_domain::authzen`.
+
+mod search;
+
+use crate::answer::Judged;
+use crate::error_code::ErrorCode as E;
+use crate::input::Body;
+use crate::operation::Operation;
+use crate::problem::Problem;
+use crate::request::Request;
+use crate::wire::{Components, Each, Faults, Json, Place, Text, WireText, WireValue, not_one_of, request_body, words};
+use canopy_app::access::Asker;
+use canopy_app::authzen::Entity;
+use canopy_app::authzen::evaluate::{self, Evaluated, Evaluation};
+use canopy_app::scope::AskedEnvironment;
+use canopy_domain::authzen::{Semantic, Verdict};
+use serde::{Serialize, Serializer};
+use std::borrow::Cow;
+use utoipa::openapi::schema::Object;
+use utoipa::openapi::{RefOr, Schema};
+use utoipa::{PartialSchema, ToSchema};
+
+const TAG: &str = "AuthZEN";
+
+pub(super) fn operations() -> Vec<Operation> {
+    let mut operations = vec![
+        Operation::post("/evaluation", "evaluateAccess")
+            .says(TAG, "May this subject do this with this resource, now?")
+            .on_standard()
+            .fails(&[E::EnvironmentNotFound])
+            .by(evaluate_one),
+        Operation::post("/evaluations", "evaluateAccesses")
+            .says(
+                TAG,
+                "Answer several questions at one instant and one revision, in their order: all of them, or up to the first no or yes.",
+            )
+            .on_standard()
+            .fails(&[E::EnvironmentNotFound])
+            .by(evaluate_all),
+    ];
+    operations.extend(search::operations());
+    operations
+}
+
+request_body!(
+    /// Who: an identity.
+    struct Subject {
+        /// `user` or `identity`; nobody is of another type.
+        kind as "type": Text,
+        /// The identity's id, its external id or its mail address.
+        id: Text,
+    }
+    ignores others
+);
+
+request_body!(
+    /// What is done.
+    struct Action {
+        /// The key of a permission, or what stands in it behind the resource's type and a dot.
+        name: Text,
+    }
+    ignores others
+);
+
+request_body!(
+    /// With what: a node.
+    struct Resource {
+        /// The type of the node, or `node` for any.
+        kind as "type": Text,
+        /// The node's id, the slugs on the way to it from the root with `/` between them, or its slug where no other of the type
+        /// has it.
+        id: Text,
+    }
+    ignores others
+);
+
+request_body!(
+    /// A question.
+    struct AccessEvaluation {
+        /// Who.
+        subject: Subject,
+        /// Does what.
+        action: Action,
+        /// With what.
+        resource: Resource,
+    }
+    ignores others
+);
+
+request_body!(
+    /// A subject or resource, or a part of one.
+    struct PartOfEntity {
+        /// The type.
+        kind as "type": Option<Text>,
+        /// What it is called.
+        id: Option<Text>,
+    }
+    ignores others
+);
+
+request_body!(
+    /// An action, or none.
+    struct PartOfAction {
+        /// The name.
+        name: Option<Text>,
+    }
+    ignores others
+);
+
+request_body!(
+    /// A question, or a part of one.
+    struct PartOfEvaluation {
+        /// Who.
+        subject: Option<PartOfEntity>,
+        /// Does what.
+        action: Option<PartOfAction>,
+        /// With what.
+        resource: Option<PartOfEntity>,
+    }
+    ignores others
+);
+
+request_body!(
+    /// How to go about it.
+    struct Options {
+        /// Which of the questions are answered.
+        semantic as "evaluations_semantic": Semantic = Semantic::ExecuteAll,
+    }
+    ignores others
+);
+
+request_body!(
+    /// Several questions, or one where there are no `evaluations`.
+    struct AccessEvaluations {
+        /// Who, in each question that does not say so itself.
+        subject: Option<PartOfEntity>,
+        /// Does what, in each question that does not say so itself.
+        action: Option<PartOfAction>,
+        /// With what, in each question that does not say so itself.
+        resource: Option<PartOfEntity>,
+        /// The questions. One that lacks something is answered with no.
+        evaluations: Option<Each<PartOfEvaluation>>,
+        /// How to go about it.
+        options: Option<Options>,
+    }
+    ignores others
+);
+
+impl WireText for Semantic {
+    fn parse(text: &str) -> Result<Self, crate::wire::Fault> {
+        Self::parse(text).ok_or_else(|| not_one_of(Self::ALL.iter().map(|one| one.as_str())))
+    }
+
+    fn describe() -> Object {
+        words(Self::ALL.iter().map(|one| one.as_str()))
+    }
+
+    fn word(&self) -> Option<&'static str> {
+        Some(self.as_str())
+    }
+}
+
+fn entity(kind: Text, id: Text) -> Entity {
+    Entity { kind: kind.0, id: id.0 }
+}
+
+impl From<AccessEvaluation> for Evaluation {
+    fn from(body: AccessEvaluation) -> Self {
+        Self {
+            subject: entity(body.subject.kind, body.subject.id),
+            action: body.action.name.0,
+            resource: entity(body.resource.kind, body.resource.id),
+        }
+    }
+}
+
+/// What the questions of a request have where they do not say so themselves.
+struct Defaults {
+    subject: Option<PartOfEntity>,
+    action: Option<PartOfAction>,
+    resource: Option<PartOfEntity>,
+}
+
+impl Defaults {
+    /// The whole question, or what it lacks. Type and id are taken one by one.
+    fn complete(&self, part: PartOfEvaluation) -> Result<Evaluation, String> {
+        let action = part.action.and_then(|action| action.name);
+        let default = || self.action.as_ref()?.name.clone();
+        let action = action.or_else(default).ok_or("/action/name is required")?;
+        Ok(Evaluation {
+            subject: complete("subject", part.subject, self.subject.as_ref())?,
+            action: action.0,
+            resource: complete("resource", part.resource, self.resource.as_ref())?,
+        })
+    }
+}
+
+fn complete(name: &str, part: Option<PartOfEntity>, default: Option<&PartOfEntity>) -> Result<Entity, String> {
+    let (kind, id) = part.map_or((None, None), |part| (part.kind, part.id));
+    let kind = kind.or_else(|| default?.kind.clone());
+    let id = id.or_else(|| default?.id.clone());
+    Ok(entity(
+        kind.ok_or_else(|| format!("/{name}/type is required"))?,
+        id.ok_or_else(|| format!("/{name}/id is required"))?,
+    ))
+}
+
+/// Several questions, or one.
+#[derive(Debug)]
+enum Asked {
+    One(Evaluation),
+    /// Whole questions, or what they lack.
+    All(Vec<Result<Evaluation, String>>, Semantic),
+}
+
+impl WireValue for Asked {
+    fn read(json: &Json<'_>, place: &Place<'_>, faults: &mut Faults) -> Option<Self> {
+        let is_one = match json.given("evaluations") {
+            None => true,
+            Some(Json::Array(items)) => items.is_empty(),
+            Some(_) => false,
+        };
+        if is_one {
+            let body = AccessEvaluation::read(json, place, faults)?;
+            return Some(Self::One(body.into()));
+        }
+        let body = AccessEvaluations::read(json, place, faults)?;
+        let defaults = Defaults {
+            subject: body.subject,
+            action: body.action,
+            resource: body.resource,
+        };
+        let semantic = body.options.map_or(Semantic::ExecuteAll, |options| options.semantic);
+        let parts = body.evaluations.map(|each| each.0).unwrap_or_default();
+        let items = parts.into_iter().map(|part| defaults.complete(part?));
+        Some(Self::All(items.collect(), semantic))
+    }
+
+    fn schema(components: &mut Components) -> RefOr<Schema> {
+        AccessEvaluations::schema(components)
+    }
+}
+
+/// The word for a verdict.
+struct Reason(Verdict);
+
+impl Serialize for Reason {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.0.as_str())
+    }
+}
+
+impl PartialSchema for Reason {
+    fn schema() -> RefOr<Schema> {
+        words(Verdict::all().map(Verdict::as_str)).into()
+    }
+}
+
+impl ToSchema for Reason {
+    fn name() -> Cow<'static, str> {
+        "AccessReason".into()
+    }
+}
+
+/// What is wrong with a question.
+#[derive(Serialize, ToSchema)]
+struct AccessError<'a> {
+    /// The status that the question alone would have been answered with.
+    status: u16,
+    /// What is wrong, for people.
+    message: &'a str,
+}
+
+/// More about a decision.
+#[derive(Serialize, ToSchema)]
+struct AccessContext<'a> {
+    /// The reason, for programs.
+    #[schema(inline)]
+    reason: Reason,
+    /// What is wrong with the question, where something is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(inline)]
+    error: Option<AccessError<'a>>,
+}
+
+/// A decision.
+#[derive(Serialize, ToSchema)]
+#[schema(as = AccessDecision)]
+struct DecisionBody<'a> {
+    /// Yes or no.
+    decision: bool,
+    /// Why.
+    #[schema(inline)]
+    context: AccessContext<'a>,
+}
+
+impl<'a> DecisionBody<'a> {
+    fn new(verdict: Verdict, wrong: Option<&'a str>) -> Self {
+        Self {
+            decision: verdict.is_permitted(),
+            context: AccessContext {
+                reason: Reason(verdict),
+                error: wrong.map(|message| AccessError { status: 400, message }),
+            },
+        }
+    }
+}
+
+/// Decisions in the order of their questions; one alone where it was asked alone.
+#[derive(Serialize, ToSchema)]
+#[serde(untagged)]
+#[schema(as = AccessDecisions)]
+enum DecisionsBody<'a> {
+    One(DecisionBody<'a>),
+    All { evaluations: Vec<DecisionBody<'a>> },
+}
+
+/// Answers at once where that can be, else on the shared runtime.
+async fn judge(
+    request: &Request<AskedEnvironment>,
+    items: Vec<Option<Evaluation>>,
+    semantic: Semantic,
+) -> Result<Evaluated, Problem> {
+    let environment = request.scope.clone();
+    if let Some(evaluated) = evaluate::at_once(request.app(), request.asker(&environment), &items, semantic) {
+        return Ok(evaluated);
+    }
+    let waiting = request.ask(move |app, call| async move {
+        let asker = Asker {
+            caller: &call.caller,
+            environment: &environment,
+        };
+        evaluate::run(&app, asker, &items, semantic).await
+    });
+    waiting.await
+}
+
+fn alone(evaluated: &Evaluated) -> Result<DecisionBody<'static>, Problem> {
+    let verdict = evaluated.verdicts.first().copied();
+    let verdict = verdict.ok_or_else(|| Problem::internal("a question was not answered"))?;
+    Ok(DecisionBody::new(verdict, None))
+}
+
+async fn evaluate_one(
+    request: Request<AskedEnvironment, (), (), Body<AccessEvaluation>>,
+) -> Result<Judged<DecisionBody<'static>>, Problem> {
+    let (Body(body), request) = request.take_body();
+    let evaluated = judge(&request, vec![Some(body.into())], Semantic::ExecuteAll).await?;
+    Ok(Judged::new(&alone(&evaluated)?, evaluated.revision))
+}
+
+async fn evaluate_all(
+    request: Request<AskedEnvironment, (), (), Body<Asked>>,
+) -> Result<Judged<DecisionsBody<'static>>, Problem> {
+    let (Body(asked), request) = request.take_body();
+    let (asked, semantic) = match asked {
+        Asked::One(question) => {
+            let evaluated = judge(&request, vec![Some(question)], Semantic::ExecuteAll).await?;
+            let body = DecisionsBody::One(alone(&evaluated)?);
+            return Ok(Judged::new(&body, evaluated.revision));
+        }
+        Asked::All(asked, semantic) => (asked, semantic),
+    };
+    let mut items = Vec::with_capacity(asked.len());
+    let mut wrong = Vec::with_capacity(asked.len());
+    for item in asked {
+        let (item, lack) = match item {
+            Ok(item) => (Some(item), None),
+            Err(lack) => (None, Some(lack)),
+        };
+        items.push(item);
+        wrong.push(lack);
+    }
+    let evaluated = judge(&request, items, semantic).await?;
+    let verdicts = evaluated.verdicts.iter().zip(&wrong);
+    let evaluations = verdicts
+        .map(|(verdict, wrong)| DecisionBody::new(*verdict, wrong.as_deref()))
+        .collect();
+    let body = DecisionsBody::All { evaluations };
+    Ok(Judged::new(&body, evaluated.revision))
+}

@@ -1,0 +1,362 @@
+//! Searches: complete, part by part.
+
+use super::{Action, Resource, Subject, TAG, entity};
+use crate::answer::Judged;
+use crate::cursor::{CursorBinding, CursorKey, CursorScope};
+use crate::error_code::ErrorCode as E;
+use crate::input::Body;
+use crate::operation::Operation;
+use crate::problem::Problem;
+use crate::request::Request;
+use crate::wire::{Fault, Faults, Place, Text, Whole, request_body};
+use canopy_app::access::Asker;
+use canopy_app::authzen::Found;
+use canopy_app::authzen::search_actions::{self, ActionSearch};
+use canopy_app::authzen::search_resources::{self, ResourceSearch};
+use canopy_app::authzen::search_subjects::{self, SubjectSearch};
+use canopy_domain::{EnvironmentPlace, IdentityId, NodeId, PermissionKey};
+use serde::Serialize;
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+const SUBJECTS: &str = "searchSubjects";
+const RESOURCES: &str = "searchResources";
+const ACTIONS: &str = "searchActions";
+
+pub(super) fn operations() -> Vec<Operation> {
+    vec![
+        Operation::post("/search/subject", SUBJECTS)
+            .says(TAG, "List the subjects that may do this with this resource, now.")
+            .on_standard()
+            .fails(&[E::EnvironmentNotFound])
+            .by(search_subjects),
+        Operation::post("/search/resource", RESOURCES)
+            .says(TAG, "List the resources with which this subject may do this, now.")
+            .on_standard()
+            .fails(&[E::EnvironmentNotFound])
+            .by(search_resources),
+        Operation::post("/search/action", ACTIONS)
+            .says(TAG, "List what this subject may do with this resource, now.")
+            .on_standard()
+            .fails(&[E::EnvironmentNotFound])
+            .by(search_actions),
+    ]
+}
+
+/// The largest number of results of one answer.
+const MAX_RESULTS: u32 = 1_000;
+
+/// How many results an answer has at the most. More than the largest number can be asked for, but is not given.
+type Limit = Whole<0, { u32::MAX }>;
+
+request_body!(
+    /// Which part of the results.
+    struct PageRequest {
+        /// The `next_token` of the part before; the first part where it is not given or empty.
+        token: Option<Text>,
+        /// How many results are answered at the most; of more than 1000, 1000.
+        limit: Limit = Whole(MAX_RESULTS),
+    }
+    ignores others
+);
+
+request_body!(
+    /// Something of a type.
+    struct OfType {
+        /// The type.
+        kind as "type": Text,
+    }
+    ignores others
+);
+
+request_body!(
+    /// A search for subjects.
+    struct SubjectSearchBody {
+        /// Of which type: `user` or `identity`.
+        subject: OfType,
+        /// What they may do.
+        action: Action,
+        /// With what.
+        resource: Resource,
+        /// Which part of the results.
+        page: Option<PageRequest>,
+    }
+    ignores others
+);
+
+request_body!(
+    /// A search for resources.
+    struct ResourceSearchBody {
+        /// Who.
+        subject: Subject,
+        /// What it may do.
+        action: Action,
+        /// Of which type: a type of nodes, or `node` for all.
+        resource: OfType,
+        /// Which part of the results.
+        page: Option<PageRequest>,
+    }
+    ignores others
+);
+
+request_body!(
+    /// A search for actions.
+    struct ActionSearchBody {
+        /// Who.
+        subject: Subject,
+        /// With what.
+        resource: Resource,
+        /// Which part of the results.
+        page: Option<PageRequest>,
+    }
+    ignores others
+);
+
+/// Which part it is.
+#[derive(Serialize, ToSchema)]
+#[schema(as = AccessPage)]
+struct PageBody {
+    /// What `page.token` must be to go on; empty at the end.
+    next_token: String,
+    /// How many results this part has.
+    count: usize,
+}
+
+/// A subject or resource.
+#[derive(Serialize, ToSchema)]
+#[schema(as = AccessEntity)]
+struct EntityBody {
+    #[serde(rename = "type")]
+    #[schema(rename = "type")]
+    kind: String,
+    id: String,
+}
+
+/// An action.
+#[derive(Serialize, ToSchema)]
+#[schema(as = AccessAction)]
+struct ActionBody {
+    name: String,
+}
+
+/// Subjects or resources.
+#[derive(Serialize, ToSchema)]
+#[schema(as = AccessEntities)]
+struct EntitiesBody {
+    page: PageBody,
+    results: Vec<EntityBody>,
+}
+
+/// Actions.
+#[derive(Serialize, ToSchema)]
+#[schema(as = AccessActions)]
+struct ActionsBody {
+    page: PageBody,
+    results: Vec<ActionBody>,
+}
+
+/// A place in a list of results, as a token carries it.
+trait Position: Sized {
+    fn write(&self) -> Vec<u8>;
+    fn read(bytes: &[u8]) -> Option<Self>;
+}
+
+macro_rules! id_positions {
+    ($($id:ty),+) => {
+        $(impl Position for $id {
+            fn write(&self) -> Vec<u8> {
+                self.as_bytes().to_vec()
+            }
+
+            fn read(bytes: &[u8]) -> Option<Self> {
+                Uuid::from_slice(bytes).ok().map(Self::new)
+            }
+        })+
+    };
+}
+
+id_positions!(IdentityId, NodeId);
+
+impl Position for PermissionKey {
+    fn write(&self) -> Vec<u8> {
+        self.as_str().as_bytes().to_vec()
+    }
+
+    fn read(bytes: &[u8]) -> Option<Self> {
+        Self::parse(core::str::from_utf8(bytes).ok()?).ok()
+    }
+}
+
+/// The part that is asked for.
+struct Part<P> {
+    cursors: CursorKey,
+    binding: CursorBinding,
+    after: Option<P>,
+    limit: u32,
+}
+
+impl<P: Position> Part<P> {
+    /// Reads what is asked for; a token is good for its own search alone.
+    async fn of(
+        request: &Request<EnvironmentPlace>,
+        binding: CursorBinding,
+        page: Option<PageRequest>,
+    ) -> Result<Self, Problem> {
+        let page = page.unwrap_or(PageRequest {
+            token: None,
+            limit: Whole(MAX_RESULTS),
+        });
+        let cursors = request.cursors().await?;
+        let after = match page.token.filter(|token| !token.0.is_empty()) {
+            None => None,
+            Some(token) => {
+                let place = cursors.place(binding, &token.0).ok_or_else(bad_token)?;
+                // Where nothing was given yet, the place is empty.
+                if place.is_empty() {
+                    None
+                } else {
+                    Some(P::read(&place).ok_or_else(|| Problem::internal("a genuine token holds no place"))?)
+                }
+            }
+        };
+        Ok(Self {
+            cursors,
+            binding,
+            after,
+            limit: page.limit.0.min(MAX_RESULTS),
+        })
+    }
+
+    /// How many results to look for: also who asks for none is told whether there are any.
+    fn wanted(&self) -> usize {
+        usize::try_from(self.limit.max(1)).unwrap_or(1)
+    }
+
+    /// The results to show, and where to go on.
+    fn shown(&self, found: &mut Found<P>) -> PageBody {
+        if self.limit == 0 && !found.names.is_empty() {
+            found.names.clear();
+            let place = self.after.as_ref().map(P::write).unwrap_or_default();
+            return PageBody {
+                next_token: self.cursors.seal(self.binding, &place),
+                count: 0,
+            };
+        }
+        let next = found.next.as_ref();
+        PageBody {
+            next_token: next.map_or_else(String::new, |next| self.cursors.seal(self.binding, &next.write())),
+            count: found.names.len(),
+        }
+    }
+}
+
+fn bad_token() -> Problem {
+    let mut faults = Faults::default();
+    let page = Place::Member(&Place::Root, "page");
+    let fault = Fault::new("invalid_token", "must be a `next_token` of this search");
+    faults.add(&Place::Member(&page, "token"), fault);
+    faults.into()
+}
+
+/// What a token of a search is good for.
+fn binding(operation: &'static str, place: EnvironmentPlace, parts: &[&str]) -> CursorBinding {
+    let scope = CursorScope::of(operation).with(Some(place.environment.as_bytes()));
+    parts.iter().fold(scope, |scope, part| scope.with(Some(part))).done()
+}
+
+fn entities<P: Position>(part: &Part<P>, mut found: Found<P>, kind: &str) -> Judged<EntitiesBody> {
+    let page = part.shown(&mut found);
+    let show = |id: String| EntityBody {
+        kind: kind.to_owned(),
+        id,
+    };
+    let results = found.names.into_iter().map(show).collect();
+    Judged::new(&EntitiesBody { page, results }, found.revision)
+}
+
+async fn search_subjects(
+    request: Request<EnvironmentPlace, (), (), Body<SubjectSearchBody>>,
+) -> Result<Judged<EntitiesBody>, Problem> {
+    let (Body(body), request) = request.take_body();
+    let place = request.scope;
+    let search = SubjectSearch {
+        subject_type: body.subject.kind.0,
+        action: body.action.name.0,
+        resource: entity(body.resource.kind, body.resource.id),
+    };
+    let parts = [
+        search.subject_type.as_str(),
+        &search.action,
+        &search.resource.kind,
+        &search.resource.id,
+    ];
+    let part = Part::<IdentityId>::of(&request, binding(SUBJECTS, place, &parts), body.page).await?;
+    let (after, limit, kind) = (part.after, part.wanted(), search.subject_type.clone());
+    let asked = request.ask(move |app, call| async move {
+        let asker = Asker {
+            caller: &call.caller,
+            environment: &place.into(),
+        };
+        search_subjects::run(&app, asker, &search, after, limit).await
+    });
+    Ok(entities(&part, asked.await?, &kind))
+}
+
+async fn search_resources(
+    request: Request<EnvironmentPlace, (), (), Body<ResourceSearchBody>>,
+) -> Result<Judged<EntitiesBody>, Problem> {
+    let (Body(body), request) = request.take_body();
+    let place = request.scope;
+    let search = ResourceSearch {
+        subject: entity(body.subject.kind, body.subject.id),
+        action: body.action.name.0,
+        resource_type: body.resource.kind.0,
+    };
+    let parts = [
+        search.subject.kind.as_str(),
+        &search.subject.id,
+        &search.action,
+        &search.resource_type,
+    ];
+    let part = Part::<NodeId>::of(&request, binding(RESOURCES, place, &parts), body.page).await?;
+    let (after, limit, kind) = (part.after, part.wanted(), search.resource_type.clone());
+    let asked = request.ask(move |app, call| async move {
+        let asker = Asker {
+            caller: &call.caller,
+            environment: &place.into(),
+        };
+        search_resources::run(&app, asker, &search, after, limit).await
+    });
+    Ok(entities(&part, asked.await?, &kind))
+}
+
+async fn search_actions(
+    request: Request<EnvironmentPlace, (), (), Body<ActionSearchBody>>,
+) -> Result<Judged<ActionsBody>, Problem> {
+    let (Body(body), request) = request.take_body();
+    let place = request.scope;
+    let search = ActionSearch {
+        subject: entity(body.subject.kind, body.subject.id),
+        resource: entity(body.resource.kind, body.resource.id),
+    };
+    let parts = [
+        search.subject.kind.as_str(),
+        &search.subject.id,
+        &search.resource.kind,
+        &search.resource.id,
+    ];
+    let part = Part::<PermissionKey>::of(&request, binding(ACTIONS, place, &parts), body.page).await?;
+    let (after, limit) = (part.after.clone(), part.wanted());
+    let asked = request.ask(move |app, call| async move {
+        let asker = Asker {
+            caller: &call.caller,
+            environment: &place.into(),
+        };
+        let after = after.as_ref().map(PermissionKey::as_str);
+        search_actions::run(&app, asker, &search, after, limit).await
+    });
+    let mut found = asked.await?;
+    let page = part.shown(&mut found);
+    let results = found.names.into_iter().map(|name| ActionBody { name }).collect();
+    Ok(Judged::new(&ActionsBody { page, results }, found.revision))
+}

@@ -1,0 +1,41 @@
+//! What is done now and then, in the background, so that no request has to: noting when API keys were last at work, and
+//! removing answers that are no longer told to repetitions of their requests.
+
+use canopy_app::App;
+use std::convert::Infallible;
+use std::time::Duration;
+
+/// How much later than it was at work a key may be told to have been.
+const NOTING: Duration = Duration::from_secs(30);
+
+/// How much longer than they count answers may be kept.
+const FORGETTING: Duration = Duration::from_secs(10 * 60);
+
+/// Does it for as long as the service runs.
+pub async fn keep_up(app: &App) -> Infallible {
+    tokio::join!(keep_noting(app), keep_forgetting(app)).0
+}
+
+async fn keep_noting(app: &App) -> Infallible {
+    loop {
+        tokio::time::sleep(NOTING).await;
+        note(app).await;
+    }
+}
+
+/// Notes once when keys were last at work. What cannot be noted is of no consequence but to those who look at the list of
+/// keys.
+pub async fn note(app: &App) {
+    if let Err(error) = app.note_key_uses().await {
+        tracing::warn!(%error, "the last use of API keys was not noted");
+    }
+}
+
+async fn keep_forgetting(app: &App) -> Infallible {
+    loop {
+        tokio::time::sleep(FORGETTING).await;
+        if let Err(error) = app.forget_answers().await {
+            tracing::warn!(%error, "outdated answers were not removed");
+        }
+    }
+}

@@ -1,0 +1,2 @@
+-- A node may be called by its slug where that is unique for its type: both are looked up together.
+CREATE INDEX nodes_by_slug ON nodes (environment_id, slug, node_type);

@@ -11,7 +11,8 @@ pub struct Engine {
     pub name: String,
     /// From the facts as we have them to the first question.
     pub load: Duration,
-    /// Resident memory: what this process grew by, or the whole of the other one.
+    /// Resident memory: what this process grew by, which is too little where it used again what had been freed, or the
+    /// whole of the other one. Our own engine tells its size.
     pub memory: u64,
     /// How it was asked, what it was spared and what it was handicapped by.
     pub remark: &'static str,
@@ -74,6 +75,11 @@ pub fn count(things: usize) -> f64 {
 pub trait Decide: std::fmt::Debug {
     /// Whether it is allowed.
     fn decide(&self, question: usize) -> Outcome<bool>;
+
+    /// Its bytes, where it can tell.
+    fn memory(&self) -> Option<u64> {
+        None
+    }
 }
 
 #[derive(Debug)]
@@ -105,10 +111,12 @@ pub fn in_process<D: Decide + 'static>(
     let before = resident("self")?;
     let begun = Instant::now();
     let engine = load()?;
+    let load = begun.elapsed();
+    let grown = resident("self")?.saturating_sub(before);
     Ok(Engine {
         name: name.to_owned(),
-        load: begun.elapsed(),
-        memory: resident("self")?.saturating_sub(before),
+        load,
+        memory: engine.memory().unwrap_or(grown),
         remark,
         asked: Box::new(InProcess(engine)),
     })

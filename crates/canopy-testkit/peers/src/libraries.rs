@@ -27,6 +27,10 @@ impl Decide for Ours {
         let asked = self.questions.get(question).ok_or("no such question")?;
         Ok(self.index.decide(&asked.question(), self.now).is_allowed())
     }
+
+    fn memory(&self) -> Option<u64> {
+        u64::try_from(self.index.memory_bytes()).ok()
+    }
 }
 
 /// The engine of this house.

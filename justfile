@@ -34,6 +34,10 @@ bench-sqlite *args:
 bench-postgres *args:
     cargo bench --locked -p canopy-storage-postgres --bench bulk_insert -- {{ args }}
 
+# Measure Canopy beside casbin, cedar-policy, embedded SpiceDB and Cerbos: sizes S, M, L; `smoke` makes it short.
+bench-peers *args:
+    scripts/bench-peers {{ args }}
+
 # Ask a server whatever fits, and does not fit, the OpenAPI document: no undocumented status, no broken schema, no 5xx.
 fuzz-api *args:
     scripts/fuzz-api {{ args }}

@@ -13,8 +13,9 @@ use crate::state::HttpState;
 use crate::wire::{Faults, Json, QueryInput, QueryReader};
 use actix_web::HttpRequest;
 use actix_web::web::{Bytes, Payload};
-use canopy_app::access::Asker;
+use canopy_app::access::{Asker, Fenced};
 use canopy_app::api_key::authenticate;
+use canopy_app::decisions::Consistency;
 use canopy_app::scope::AskedEnvironment;
 use canopy_app::{App, AppError, Call, Caller, Encode, RepetitionError, scope};
 use canopy_domain::api_key::AreaScope;
@@ -202,6 +203,16 @@ impl<S, P, Q, B> Request<S, P, Q, B> {
             caller: &self.call.caller,
             environment,
         }
+    }
+
+    /// Waits for the fence of a question, if there is one to wait for.
+    pub(crate) async fn fence(
+        &self,
+        environment: &AskedEnvironment,
+        consistency: Consistency,
+    ) -> Result<Option<Fenced>, Problem> {
+        let fencing = self.asker(environment).fence(self.app(), consistency);
+        Ok(self.state.run_here(fencing).await?)
     }
 
     /// Runs a question on the shared runtime, to its end. It is an [`Asker`] that asks it.

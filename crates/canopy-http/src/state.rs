@@ -7,8 +7,8 @@ use crate::wire::MAX_ITEMS;
 use canopy_app::App;
 use canopy_app::audit::refusals::{self, Refusals};
 use canopy_domain::port::TokenVerifier;
-use core::future::Future;
-use core::pin::Pin;
+use core::future::{Future, poll_fn};
+use core::pin::{Pin, pin};
 use core::task::{Context, Poll, Waker};
 use core::time::Duration;
 use std::sync::Arc;
@@ -144,6 +144,17 @@ impl HttpState {
         work: impl Future<Output = T> + Send + 'static,
     ) -> Result<T, Problem> {
         self.inner.runtime.spawn(work).await.map_err(Problem::internal)
+    }
+
+    /// Runs work here, on the worker that read the request; what it hands to others goes to the shared runtime. It ends with
+    /// the request, so it must leave nothing half done.
+    pub(crate) async fn run_here<T>(&self, work: impl Future<Output = T>) -> T {
+        let mut work = pin!(work);
+        poll_fn(|context| {
+            let _entered = self.inner.runtime.enter();
+            work.as_mut().poll(context)
+        })
+        .await
     }
 
     /// Runs work that seldom has to wait: here and now if it does not, else on the shared runtime.

@@ -1,6 +1,6 @@
 //! May this identity do this there, now (or at another instant)?
 
-use super::Asker;
+use super::{Asker, Fenced};
 use crate::decisions::{Consistency, EnvironmentState};
 use crate::{App, AppError};
 use canopy_domain::access::{AccessIndex, Decision, Question};
@@ -40,6 +40,21 @@ pub fn at_once<R>(
 ) -> Option<R> {
     asker.may_check(question.permission).ok()?;
     asker.ask_now(app, consistency, |state, now| {
+        answer(&judge(&state.index, question, at.unwrap_or(now)))
+    })
+}
+
+/// Answers as [`at_once`] does, after a fence.
+pub fn at_fence<R>(
+    app: &App,
+    asker: Asker<'_>,
+    fenced: &Fenced,
+    question: &Question<'_>,
+    at: Option<Timestamp>,
+    answer: impl FnOnce(&Evaluation<'_>) -> R,
+) -> Option<R> {
+    asker.may_check(question.permission).ok()?;
+    asker.ask_fenced(app, fenced, |state, now| {
         answer(&judge(&state.index, question, at.unwrap_or(now)))
     })
 }

@@ -1,6 +1,6 @@
 //! Many questions, judged at one instant and one revision.
 
-use super::Asker;
+use super::{Asker, Fenced};
 use crate::decisions::{Consistency, EnvironmentState};
 use crate::{App, AppError};
 use canopy_domain::access::{AccessIndex, Decision, Question};
@@ -52,6 +52,25 @@ pub fn at_once<R>(
 ) -> Option<R> {
     may_check(asker, questions).ok()?;
     asker.ask_now(app, consistency, |state, now| {
+        answer(Judging {
+            index: &state.index,
+            questions,
+            at: at.unwrap_or(now),
+        })
+    })
+}
+
+/// Answers as [`at_once`] does, after a fence.
+pub fn at_fence<R>(
+    app: &App,
+    asker: Asker<'_>,
+    fenced: &Fenced,
+    questions: &[Question<'_>],
+    at: Option<Timestamp>,
+    answer: impl FnOnce(Judging<'_>) -> R,
+) -> Option<R> {
+    may_check(asker, questions).ok()?;
+    asker.ask_fenced(app, fenced, |state, now| {
         answer(Judging {
             index: &state.index,
             questions,

@@ -1,18 +1,24 @@
 //! Fences: asking a shared store for the heads of environments, once for all questions that wait.
 
 use canopy_domain::EnvironmentId;
-use canopy_domain::port::{Head, SharedStore, StoreError};
+use canopy_domain::port::{Head, StoreError};
+use core::future::Future;
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::SetOnce;
 
 /// Lets questions that arrive while a query is under way share the next one.
 ///
-/// A question joins the round that is gathering; the first to join leads it. When the query before has ended, the leader
-/// closes its round and asks for all environments that gathered. So whoever joined did so before the query was sent, and
-/// nobody waits for more than two queries, however many ask.
+/// A question joins the round that is gathering; the first to join has it asked, by a task of its own. When the query before
+/// has ended, the round is closed and asks for all environments that gathered. So whoever joined did so before the query was
+/// sent, nobody waits for more than two queries, however many ask, and whoever goes away cuts nothing off.
 #[derive(Debug, Default)]
 pub(super) struct Fence {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
     gathering: Mutex<Arc<Round>>,
     turn: tokio::sync::Mutex<()>,
 }
@@ -28,114 +34,98 @@ enum Outcome {
     Heads(HashMap<EnvironmentId, Arc<Head>>),
     /// The query failed, for everyone who waited for it.
     Failed(String),
-    /// The leader went away before it asked; its followers ask again.
-    Abandoned,
-}
-
-/// Abandons a round when it is dropped, unless the round has its outcome.
-struct Leading {
-    round: Arc<Round>,
-}
-
-impl Drop for Leading {
-    fn drop(&mut self) {
-        // An error means that it has.
-        self.round.outcome.set(Outcome::Abandoned).ok();
-    }
 }
 
 impl Fence {
-    /// The head of an environment, as of some moment after this call; `None` if there is no such environment.
-    pub(super) async fn head(
+    /// The head of an environment, as of some moment after this call; `None` if there is no such environment. `ask` is how a
+    /// store is asked for heads.
+    pub(super) async fn head<F>(
         &self,
-        store: &dyn SharedStore,
         environment: EnvironmentId,
-    ) -> Result<Option<Arc<Head>>, StoreError> {
-        loop {
-            let (round, leads) = self.join(environment);
-            if leads {
-                return self.lead(store, round, environment).await;
-            }
-            match round.outcome.wait().await {
-                Outcome::Heads(heads) => return Ok(heads.get(&environment).cloned()),
-                Outcome::Failed(message) => return Err(StoreError::Unavailable(message.clone().into())),
-                Outcome::Abandoned => {}
-            }
+        ask: impl FnOnce(Vec<EnvironmentId>) -> F + Send + 'static,
+    ) -> Result<Option<Arc<Head>>, StoreError>
+    where
+        F: Future<Output = Result<Vec<Head>, StoreError>> + Send + 'static,
+    {
+        let (round, is_first) = self.join(environment);
+        if is_first {
+            let asking = Asking {
+                shared: Arc::clone(&self.shared),
+                round: Arc::clone(&round),
+            };
+            tokio::spawn(asking.ask(ask));
+        }
+        match round.outcome.wait().await {
+            Outcome::Heads(heads) => Ok(heads.get(&environment).cloned()),
+            Outcome::Failed(message) => Err(StoreError::Unavailable(message.clone().into())),
         }
     }
 
-    /// Joins the gathering round; the first one in leads it.
+    /// Joins the gathering round, and tells whether it is the first one in.
     fn join(&self, environment: EnvironmentId) -> (Arc<Round>, bool) {
-        let round = self.gathering.lock().unwrap_or_else(PoisonError::into_inner);
+        let round = self.shared.gathering.lock().unwrap_or_else(PoisonError::into_inner);
         let mut environments = round.environments.lock().unwrap_or_else(PoisonError::into_inner);
-        let leads = environments.is_empty();
+        let is_first = environments.is_empty();
         environments.insert(environment);
         drop(environments);
-        (Arc::clone(&round), leads)
-    }
-
-    async fn lead(
-        &self,
-        store: &dyn SharedStore,
-        round: Arc<Round>,
-        environment: EnvironmentId,
-    ) -> Result<Option<Arc<Head>>, StoreError> {
-        let leading = Leading { round };
-        // Dropped while it waits here, it must not leave a round gathering that nobody leads.
-        let closing = Closing {
-            fence: self,
-            round: Arc::clone(&leading.round),
-        };
-        let turn = self.turn.lock().await;
-        drop(closing);
-        let asked: Vec<EnvironmentId> = {
-            let gathered = leading
-                .round
-                .environments
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner);
-            gathered.iter().copied().collect()
-        };
-        let heads = store.heads(&asked).await;
-        drop(turn);
-        match heads {
-            Ok(heads) => {
-                let heads: HashMap<_, _> = heads
-                    .into_iter()
-                    .map(|head| (head.environment, Arc::new(head)))
-                    .collect();
-                let head = heads.get(&environment).cloned();
-                leading.round.outcome.set(Outcome::Heads(heads)).ok();
-                Ok(head)
-            }
-            Err(error) => {
-                leading.round.outcome.set(Outcome::Failed(error.to_string())).ok();
-                Err(error)
-            }
-        }
+        (Arc::clone(&round), is_first)
     }
 }
 
-/// Opens the next round when it is dropped.
-struct Closing<'a> {
-    fence: &'a Fence,
+/// A round that is being asked. However it ends, whoever joined it is told.
+struct Asking {
+    shared: Arc<Shared>,
     round: Arc<Round>,
 }
 
-impl Drop for Closing<'_> {
-    fn drop(&mut self) {
-        let mut gathering = self.fence.gathering.lock().unwrap_or_else(PoisonError::into_inner);
+impl Asking {
+    async fn ask<F>(self, ask: impl FnOnce(Vec<EnvironmentId>) -> F + Send + 'static)
+    where
+        F: Future<Output = Result<Vec<Head>, StoreError>> + Send + 'static,
+    {
+        let turn = self.shared.turn.lock().await;
+        self.close();
+        let asked: Vec<EnvironmentId> = {
+            let gathered = self.round.environments.lock().unwrap_or_else(PoisonError::into_inner);
+            gathered.iter().copied().collect()
+        };
+        let heads = ask(asked).await;
+        drop(turn);
+        let outcome = match heads {
+            Ok(heads) => Outcome::Heads(
+                heads
+                    .into_iter()
+                    .map(|head| (head.environment, Arc::new(head)))
+                    .collect(),
+            ),
+            Err(error) => Outcome::Failed(error.to_string()),
+        };
+        // An error means that it has one.
+        self.round.outcome.set(outcome).ok();
+    }
+
+    /// Opens the next round.
+    fn close(&self) {
+        let mut gathering = self.shared.gathering.lock().unwrap_or_else(PoisonError::into_inner);
         if Arc::ptr_eq(&gathering, &self.round) {
             *gathering = Arc::default();
         }
     }
 }
 
+impl Drop for Asking {
+    fn drop(&mut self) {
+        // The runtime is shutting down, if the round has no outcome yet.
+        self.close();
+        let ended = Outcome::Failed("the fence was not asked".to_owned());
+        self.round.outcome.set(ended).ok();
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::Fence;
-    use async_trait::async_trait;
-    use canopy_domain::port::{Head, News, SharedStore, StoreError};
+    use canopy_domain::port::{Head, StoreError};
     use canopy_domain::{EnvironmentId, Revision, Slug};
     use std::sync::Arc;
     use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
@@ -149,27 +139,20 @@ mod tests {
         broken: AtomicBool,
     }
 
-    #[async_trait]
-    impl SharedStore for Gated {
-        async fn heads(&self, environments: &[EnvironmentId]) -> Result<Vec<Head>, StoreError> {
+    impl Gated {
+        async fn heads(&self, environments: Vec<EnvironmentId>) -> Result<Vec<Head>, StoreError> {
             self.queries.fetch_add(1, SeqCst);
             self.gate.acquire().await.unwrap().forget();
             if self.broken.load(SeqCst) {
                 return Err(StoreError::Unavailable("cut".into()));
             }
-            let head = |environment: &EnvironmentId| Head {
-                environment: *environment,
+            let head = |environment| Head {
+                environment,
                 revision: Revision::new(7),
                 application_slug: Slug::node(),
                 slug: Slug::node(),
             };
-            Ok(environments.iter().map(head).collect())
-        }
-
-        fn announce(&self, _: &[(EnvironmentId, Revision)]) {}
-
-        async fn listen(&self, _: &(dyn Fn(News) + Send + Sync)) -> Result<core::convert::Infallible, StoreError> {
-            core::future::pending().await
+            Ok(environments.into_iter().map(head).collect())
         }
     }
 
@@ -202,7 +185,10 @@ mod tests {
         /// Asks on a task of its own, and comes back when it waits.
         async fn ask(&self, number: u128) -> tokio::task::JoinHandle<Result<Option<Arc<Head>>, StoreError>> {
             let (fence, store) = (Arc::clone(&self.fence), Arc::clone(&self.store));
-            let task = tokio::spawn(async move { fence.head(store.as_ref(), environment(number)).await });
+            let heads = move |asked| async move { store.heads(asked).await };
+            let task = tokio::spawn(async move { fence.head(environment(number), heads).await });
+            // The one who asks, and the task that asks for all.
+            tokio::task::yield_now().await;
             tokio::task::yield_now().await;
             task
         }
@@ -245,15 +231,17 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn when_a_leader_goes_away_its_followers_ask_themselves() {
+    async fn whoever_goes_away_cuts_nothing_off() {
         let scene = Scene::new();
         let first = scene.ask(1).await;
-        let leader = scene.ask(2).await;
-        let follower = scene.ask(2).await;
-        leader.abort();
-        assert!(leader.await.unwrap_err().is_cancelled());
+        let second = scene.ask(2).await;
+        let third = scene.ask(2).await;
+        for gone in [first, second] {
+            gone.abort();
+            assert!(gone.await.unwrap_err().is_cancelled());
+        }
         scene.store.gate.add_permits(2);
-        assert!(first.await.unwrap().is_ok());
-        assert_eq!(revision(follower).await, Revision::new(7));
+        assert_eq!(revision(third).await, Revision::new(7));
+        assert_eq!(scene.queries(), 2);
     }
 }

@@ -131,11 +131,18 @@ impl Decisions {
     /// # Errors
     /// [`AppError::Store`] when the store cannot be asked; not found when there is no such environment (any more).
     pub(crate) async fn fence(&self, environment: EnvironmentId) -> Result<Option<Arc<Head>>, AppError> {
-        let Some(shared) = self.store.shared() else {
+        if self.store.shared().is_none() {
             return Ok(None);
+        }
+        let store = Arc::clone(&self.store);
+        let heads = move |asked: Vec<EnvironmentId>| async move {
+            match store.shared() {
+                Some(shared) => shared.heads(&asked).await,
+                None => Ok(Vec::new()),
+            }
         };
         let reached = self.slot(environment).and_then(|slot| slot.revision());
-        let Some(head) = self.fence.head(shared, environment).await? else {
+        let Some(head) = self.fence.head(environment, heads).await? else {
             self.let_go(&[environment]);
             return Err(TenancyError::NotFound(Tenant::Environment).into());
         };

@@ -208,7 +208,7 @@ async fn evaluate(
     answer(request, environment, asked).await
 }
 
-/// Answers a question about an environment: at once where that can be, else on the shared runtime.
+/// Answers a question about an environment: at once where that can be, else after a fence, else on the shared runtime.
 pub(super) async fn answer<S>(
     request: Request<S>,
     environment: AskedEnvironment,
@@ -229,6 +229,13 @@ pub(super) async fn answer<S>(
     );
     if let Some(answer) = at_once {
         return Ok(answer);
+    }
+    if let Some(fenced) = request.fence(&environment, consistency).await? {
+        let (app, asker) = (request.app(), request.asker(&environment));
+        let found = evaluate::at_fence(app, asker, &fenced, &item.question(), at, |found| show(&item, found));
+        if let Some(answer) = found {
+            return Ok(answer);
+        }
     }
     let waiting = request.ask(move |app, call| async move {
         let caller = &call.caller;
@@ -282,6 +289,13 @@ async fn evaluate_many(
     let at_once = evaluate_many::at_once(request.app(), asker, &questions, at, consistency, AllDecisions::write);
     if let Some(answer) = at_once {
         return Ok(answer);
+    }
+    if let Some(fenced) = request.fence(&environment, consistency).await? {
+        let (app, asker) = (request.app(), request.asker(&environment));
+        let found = evaluate_many::at_fence(app, asker, &fenced, &questions, at, AllDecisions::write);
+        if let Some(answer) = found {
+            return Ok(answer);
+        }
     }
     drop(questions);
     let waiting = request.ask(move |app, call| async move {

@@ -231,8 +231,8 @@ pub(super) async fn answer<S>(
         return Ok(answer);
     }
     if let Some(fenced) = request.fence(&environment, consistency).await? {
-        let (app, asker) = (request.app(), request.asker(&environment));
-        let found = evaluate::at_fence(app, asker, &fenced, &item.question(), at, |found| show(&item, found));
+        let (app, who) = (request.app(), request.asker(&environment));
+        let found = evaluate::at_fence(app, who, &fenced, &item.question(), at, |found| show(&item, found));
         if let Some(answer) = found {
             return Ok(answer);
         }
@@ -291,8 +291,7 @@ async fn evaluate_many(
         return Ok(answer);
     }
     if let Some(fenced) = request.fence(&environment, consistency).await? {
-        let (app, asker) = (request.app(), request.asker(&environment));
-        let found = evaluate_many::at_fence(app, asker, &fenced, &questions, at, AllDecisions::write);
+        let found = evaluate_many::at_fence(request.app(), asker, &fenced, &questions, at, AllDecisions::write);
         if let Some(answer) = found {
             return Ok(answer);
         }

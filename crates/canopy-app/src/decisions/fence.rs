@@ -33,7 +33,7 @@ struct Round {
 enum Outcome {
     Heads(HashMap<EnvironmentId, Arc<Head>>),
     /// The query failed, for everyone who waited for it.
-    Failed(String),
+    Failed(StoreError),
 }
 
 impl Fence {
@@ -57,7 +57,7 @@ impl Fence {
         }
         match round.outcome.wait().await {
             Outcome::Heads(heads) => Ok(heads.get(&environment).cloned()),
-            Outcome::Failed(message) => Err(StoreError::Unavailable(message.clone().into())),
+            Outcome::Failed(error) => Err(same(error)),
         }
     }
 
@@ -69,6 +69,17 @@ impl Fence {
         environments.insert(environment);
         drop(environments);
         (Arc::clone(&round), is_first)
+    }
+}
+
+/// The error once more, for one of many who are told of it.
+fn same(error: &StoreError) -> StoreError {
+    match error {
+        StoreError::Busy(cause) => StoreError::Busy(cause.to_string().into()),
+        StoreError::Unavailable(cause) => StoreError::Unavailable(cause.to_string().into()),
+        StoreError::Duplicate(_) | StoreError::Conflict(_) | StoreError::Corrupt(_) | StoreError::Internal(_) => {
+            StoreError::Internal(error.to_string().into())
+        }
     }
 }
 
@@ -98,7 +109,7 @@ impl Asking {
                     .map(|head| (head.environment, Arc::new(head)))
                     .collect(),
             ),
-            Err(error) => Outcome::Failed(error.to_string()),
+            Err(error) => Outcome::Failed(error),
         };
         // An error means that it has one.
         self.round.outcome.set(outcome).ok();
@@ -117,7 +128,7 @@ impl Drop for Asking {
     fn drop(&mut self) {
         // The runtime is shutting down, if the round has no outcome yet.
         self.close();
-        let ended = Outcome::Failed("the fence was not asked".to_owned());
+        let ended = Outcome::Failed(StoreError::Unavailable("the fence was not asked".into()));
         self.round.outcome.set(ended).ok();
     }
 }

@@ -173,10 +173,15 @@ fn what_is_served_on_both_surfaces_is_the_same_but_for_its_place() {
 fn a_call_whose_body_needs_nothing_takes_none() {
     let document = document();
     let mut optional = Vec::new();
-    for (_, method, operation) in calls(&document) {
+    for (path, method, operation) in calls(&document) {
         let Some(body) = operation.get("requestBody").filter(|_| method == "post") else {
             continue;
         };
+        // AuthZEN demands a body, and reads past what it does not know.
+        if path.starts_with("/access/v1") {
+            assert_eq!(body["required"], true, "{}", operation["operationId"]);
+            continue;
+        }
         let schema = &body["content"]["application/json"]["schema"]["$ref"];
         let schema = document
             .pointer(schema.as_str().unwrap().trim_start_matches('#'))

@@ -274,7 +274,7 @@ struct AccessError<'a> {
 /// More about a decision.
 #[derive(Serialize, ToSchema)]
 struct AccessContext<'a> {
-    /// The reason, for programs.
+    // The reason, for programs. Said here and not in the document: beside an inlined schema, a description becomes another.
     #[schema(inline)]
     reason: Reason,
     /// What is wrong with the question, where something is.

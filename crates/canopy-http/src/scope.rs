@@ -109,6 +109,12 @@ scopes!(
     Myself = |myself| myself.place.environment.as_uuid();
 );
 
+impl Slugs {
+    fn all(&self) -> (&str, &str, &str) {
+        (&self.account, &self.application, &self.environment)
+    }
+}
+
 /// A place that calls of the portal surface can be about.
 pub(crate) trait PortalScope: Scope + Sized {
     /// Where such places lie.
@@ -294,12 +300,7 @@ impl PortalScope for EnvironmentPlace {
     const LEVEL: Level = Level::Environment;
 
     async fn find(app: App, caller: Caller, slugs: Slugs) -> Result<(Self, Caller), AppError> {
-        let names = (
-            slugs.account.as_str(),
-            slugs.application.as_str(),
-            slugs.environment.as_str(),
-        );
-        Ok((scope::environment(&app, &caller, names).await?, caller))
+        Ok((scope::environment(&app, &caller, slugs.all()).await?, caller))
     }
 }
 
@@ -313,12 +314,7 @@ impl PortalScope for AskedEnvironment {
     const LEVEL: Level = Level::Environment;
 
     async fn find(app: App, caller: Caller, slugs: Slugs) -> Result<(Self, Caller), AppError> {
-        let names = (
-            slugs.account.as_str(),
-            slugs.application.as_str(),
-            slugs.environment.as_str(),
-        );
-        Ok((scope::environment_to_ask(&app, &caller, names).await?, caller))
+        Ok((scope::environment_to_ask(&app, &caller, slugs.all()).await?, caller))
     }
 
     fn unconfirmed(&self) -> Option<AskedEnvironment> {

@@ -194,7 +194,6 @@ impl AccessIndex {
     }
 }
 
-/// The slots of the role and the node that an assignment names.
 const fn as_grant(change: &Change) -> Option<&GrantFact> {
     match change {
         Change::GrantPut(grant) => Some(grant),
@@ -210,6 +209,7 @@ fn put_type(types: &mut NodeTypes, tree: &Tree, node: &NodeFact) -> Result<(), I
     }
 }
 
+/// The slots of the role and the node that an assignment names.
 fn resolve(catalog: &Catalog, tree: &Tree, grant: &GrantFact) -> Result<(u32, u32), IndexError> {
     let node = tree.resolve(grant.id, grant.key.node)?;
     let role = catalog.resolve(grant.id, grant.key.role)?;

@@ -23,28 +23,33 @@ use uuid::Uuid;
 /// connections from others.
 const KEY_LOOKUPS: usize = 4;
 
-/// The service without its adapters: the ports it was given, the decision indexes and the directory of paths.
+/// The service without its adapters: the ports it was given, the decision indexes and the directory of paths. Clones share
+/// everything.
 #[derive(Clone)]
 pub struct App {
+    parts: Arc<Parts>,
+}
+
+struct Parts {
     store: Arc<dyn Store>,
     clock: Arc<dyn Clock>,
     ids: Arc<dyn Ids>,
-    decisions: Arc<Decisions>,
-    secrets: Arc<dyn Secrets>,
-    directory: Arc<Directory>,
-    known_keys: Arc<KnownKeys>,
-    remembered_subjects: Arc<RememberedSubjects>,
+    decisions: Decisions,
+    secrets: Box<dyn Secrets>,
+    directory: Directory,
+    known_keys: KnownKeys,
+    remembered_subjects: RememberedSubjects,
     /// Turns at looking up keys that are not known here.
-    key_lookups: Arc<Semaphore>,
+    key_lookups: Semaphore,
     /// What the secret that seals cursors becomes, if the installation has none yet.
     fresh_secret: [u8; 32],
-    cursor_secret: Arc<OnceCell<[u8; 32]>>,
+    cursor_secret: OnceCell<[u8; 32]>,
 }
 
 impl core::fmt::Debug for App {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         f.debug_struct("App")
-            .field("decisions", &self.decisions)
+            .field("decisions", &self.parts.decisions)
             .finish_non_exhaustive()
     }
 }
@@ -58,27 +63,28 @@ impl App {
         ids: Arc<dyn Ids>,
         secrets: impl Secrets + 'static,
     ) -> Self {
-        let decisions = Arc::new(Decisions::new(Arc::clone(&store), &secrets));
+        let decisions = Decisions::new(Arc::clone(&store), &secrets);
         let fresh_secret = secrets.bytes();
         let remembered_subjects = RememberedSubjects::new(store.shared().is_none());
-        Self {
+        let parts = Parts {
             store,
             clock,
             ids,
             decisions,
-            directory: Arc::default(),
-            secrets: Arc::new(secrets),
+            directory: Directory::default(),
+            secrets: Box::new(secrets),
             fresh_secret,
-            cursor_secret: Arc::default(),
-            known_keys: Arc::default(),
-            remembered_subjects: Arc::new(remembered_subjects),
-            key_lookups: Arc::new(Semaphore::new(KEY_LOOKUPS)),
-        }
+            cursor_secret: OnceCell::new(),
+            known_keys: KnownKeys::default(),
+            remembered_subjects,
+            key_lookups: Semaphore::new(KEY_LOOKUPS),
+        };
+        Self { parts: Arc::new(parts) }
     }
 
     /// The instant now.
     pub fn now(&self) -> Timestamp {
-        self.clock.now()
+        self.parts.clock.now()
     }
 
     /// The secret that seals cursors, the same in all processes of the installation. Read once.
@@ -86,44 +92,44 @@ impl App {
     /// # Errors
     /// [`AppError::Store`] when it cannot be had.
     pub async fn cursor_secret(&self) -> Result<[u8; 32], AppError> {
-        let read = || self.store.installation().secret("cursor", self.fresh_secret);
-        Ok(*self.cursor_secret.get_or_try_init(read).await?)
+        let read = || self.parts.store.installation().secret("cursor", self.parts.fresh_secret);
+        Ok(*self.parts.cursor_secret.get_or_try_init(read).await?)
     }
 
     /// A fresh id.
     pub fn mint(&self) -> Uuid {
-        self.ids.mint()
+        self.parts.ids.mint()
     }
 
     /// The decision indexes.
     pub fn decisions(&self) -> &Decisions {
-        &self.decisions
+        &self.parts.decisions
     }
 
     /// Thirty-two bytes that nobody can guess.
     pub(crate) fn secret(&self) -> [u8; 32] {
-        self.secrets.bytes()
+        self.parts.secrets.bytes()
     }
 
     /// Whether other processes may write to the store.
     pub(crate) fn is_shared(&self) -> bool {
-        self.store.shared().is_some()
+        self.parts.store.shared().is_some()
     }
 
     pub(crate) fn directory(&self) -> &Directory {
-        &self.directory
+        &self.parts.directory
     }
 
     pub(crate) fn known_keys(&self) -> &KnownKeys {
-        &self.known_keys
+        &self.parts.known_keys
     }
 
     pub(crate) fn remembered_subjects(&self) -> &RememberedSubjects {
-        &self.remembered_subjects
+        &self.parts.remembered_subjects
     }
 
     pub(crate) fn key_lookups(&self) -> &Semaphore {
-        &self.key_lookups
+        &self.parts.key_lookups
     }
 
     /// Notes in the store which keys were at work since this was last called, and when. To be called now and then, in the
@@ -132,11 +138,11 @@ impl App {
     /// # Errors
     /// [`AppError::Store`]; then what was to be noted is lost too.
     pub async fn note_key_uses(&self) -> Result<(), AppError> {
-        let uses = self.known_keys.take_uses();
+        let uses = self.parts.known_keys.take_uses();
         if uses.is_empty() {
             return Ok(());
         }
-        Ok(self.store.note_key_uses(&uses).await?)
+        Ok(self.parts.store.note_key_uses(&uses).await?)
     }
 
     /// Removes from the store the answers that are no longer told to repetitions of their requests. To be called now and
@@ -146,7 +152,7 @@ impl App {
     /// [`AppError::Store`]; then some are left for the next time.
     pub async fn forget_answers(&self) -> Result<(), AppError> {
         let outdated = kept_since(self.now());
-        while self.store.forget_answers(outdated).await? {}
+        while self.parts.store.forget_answers(outdated).await? {}
         Ok(())
     }
 
@@ -155,11 +161,11 @@ impl App {
     /// # Errors
     /// [`AppError::Store`] when it does not.
     pub async fn ping(&self) -> Result<(), AppError> {
-        Ok(self.store.ping().await?)
+        Ok(self.parts.store.ping().await?)
     }
 
     pub(crate) async fn read(&self) -> Result<Box<dyn ReadTx>, StoreError> {
-        self.store.read().await
+        self.parts.store.read().await
     }
 
     /// Opens the unit of work of a call. A repetition of a call that was answered before ends here, and so does a call about
@@ -185,10 +191,10 @@ impl App {
 
     async fn open(&self, call: &Call, scope: WriteScope) -> Result<Box<dyn WriteTx>, AppError> {
         let Some(repeatable) = &call.repeatable else {
-            return Ok(self.store.write(scope).await?);
+            return Ok(self.parts.store.write(scope).await?);
         };
         let since = kept_since(self.now());
-        match self.store.write_once(scope, repeatable.request, since).await? {
+        match self.parts.store.write_once(scope, repeatable.request, since).await? {
             Begun::Fresh(tx) => Ok(tx),
             Begun::Running => Err(RepetitionError::InProgress.into()),
             Begun::Answered(kept) if kept.body == repeatable.body => Err(RepetitionError::Answered(kept.answer).into()),
@@ -197,7 +203,7 @@ impl App {
     }
 
     pub(crate) async fn append_audit_events(&self, events: &[AuditEvent]) -> Result<(), StoreError> {
-        self.store.append_audit_events(events).await
+        self.parts.store.append_audit_events(events).await
     }
 
     /// An audit event of this call that names neither an application nor an environment yet.
@@ -255,16 +261,16 @@ impl App {
         gone: &[EnvironmentId],
     ) -> Result<(), AppError> {
         let committed = self.commit(tx, call, record, &()).await;
-        self.directory.clear();
+        self.parts.directory.clear();
         if committed.is_ok() {
-            self.decisions.end(gone);
-            if let Some(shared) = self.store.shared() {
+            self.parts.decisions.end(gone);
+            if let Some(shared) = self.parts.store.shared() {
                 let ended: Vec<_> = gone.iter().map(|environment| (*environment, Revision::END)).collect();
                 shared.announce(&ended);
             }
         } else {
             // Whether it took place may be open.
-            self.decisions.forget(gone.iter().copied());
+            self.parts.decisions.forget(gone.iter().copied());
         }
         committed.map(|_| ())
     }
@@ -292,20 +298,20 @@ impl App {
         let renames = may_rename(record.audit.category);
         let committed = tx.commit(record).await;
         if renames {
-            self.remembered_subjects.clear();
+            self.parts.remembered_subjects.clear();
         }
         match committed {
             Ok(revisions) => {
                 let committed: Vec<_> = revisions.iter().map(|(_, revision)| *revision).zip(changes).collect();
-                self.decisions.publish(&committed).await;
-                if let Some(shared) = self.store.shared() {
+                self.parts.decisions.publish(&committed).await;
+                if let Some(shared) = self.parts.store.shared() {
                     shared.announce(&revisions);
                 }
                 Ok(revisions)
             }
             Err(error) => {
                 // Whether the commit took place may be open, so what these indexes hold may be old.
-                self.decisions.forget(changes.iter().map(|one| one.environment));
+                self.parts.decisions.forget(changes.iter().map(|one| one.environment));
                 Err(error.into())
             }
         }

@@ -12,14 +12,14 @@ pub enum Caller {
     /// Runs the installation.
     Operator {
         /// The subject of the token.
-        subject: String,
+        subject: Arc<str>,
     },
     /// Administers one account. Admins bypass RBAC.
     Admin {
         /// The account.
         account: AccountId,
         /// The subject of the token.
-        subject: String,
+        subject: Arc<str>,
         /// The environment that the token names, which lies in the account.
         environment: Option<EnvironmentPlace>,
     },
@@ -65,8 +65,8 @@ impl Caller {
     /// The caller as audit events name it.
     pub fn actor(&self) -> Actor {
         let (id, kind) = match self {
-            Self::Operator { subject } => (subject.clone(), ActorType::Operator),
-            Self::Admin { subject, .. } => (subject.clone(), ActorType::Admin),
+            Self::Operator { subject } => (subject.to_string(), ActorType::Operator),
+            Self::Admin { subject, .. } => (subject.to_string(), ActorType::Admin),
             Self::Identity { id, .. } => (id.to_string(), ActorType::Identity),
             Self::ApiKey { id, .. } => (id.to_string(), ActorType::ApiKey),
         };

@@ -1,8 +1,9 @@
 //! Remembered paths: which environment the slugs of a path name.
 
 use canopy_domain::{AccountId, EnvironmentId, EnvironmentPlace};
+use core::borrow::Borrow;
 use std::collections::{HashMap, HashSet};
-use std::sync::{PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Instant;
 
 /// The largest number of paths that are remembered.
@@ -13,6 +14,25 @@ const CAPACITY: usize = 10_000;
 #[derive(Debug, Default)]
 pub(crate) struct Directory {
     state: RwLock<State>,
+}
+
+/// The slugs of a path, joined by `/`, which none of them has.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) struct Path(Arc<str>);
+
+impl Path {
+    /// The slugs of account, application and environment.
+    pub(crate) fn slugs(&self) -> (&str, &str, &str) {
+        let (account, rest) = self.0.split_once('/').unwrap_or_default();
+        let (application, environment) = rest.split_once('/').unwrap_or_default();
+        (account, application, environment)
+    }
+}
+
+impl Borrow<str> for Path {
+    fn borrow(&self) -> &str {
+        &self.0
+    }
 }
 
 /// What a path was found to name.
@@ -27,7 +47,7 @@ pub(crate) struct Remembered {
 struct State {
     /// Raised by every [`Directory::clear`], so that an answer read before it is not remembered after it.
     generation: u64,
-    places: HashMap<String, Remembered>,
+    places: HashMap<Path, Remembered>,
     accounts: HashSet<AccountId>,
     /// Where each environment lies.
     environments: HashMap<EnvironmentId, EnvironmentPlace>,
@@ -35,9 +55,11 @@ struct State {
 
 impl Directory {
     /// The environment that these slugs named when they were last looked up or confirmed, if it is remembered.
-    pub(crate) fn place(&self, slugs: (&str, &str, &str)) -> Option<Remembered> {
+    pub(crate) fn place(&self, slugs: (&str, &str, &str)) -> Option<(Path, Remembered)> {
+        let joined = join(slugs);
         let state = self.state.read().unwrap_or_else(PoisonError::into_inner);
-        state.places.get(&path(slugs)).copied()
+        let (path, found) = state.places.get_key_value(joined.as_str())?;
+        Some((path.clone(), *found))
     }
 
     /// Whether the account is remembered to exist.
@@ -67,7 +89,7 @@ impl Directory {
             if state.places.len() >= CAPACITY {
                 state.places.clear();
             }
-            state.places.insert(path(slugs), found);
+            state.places.insert(Path(join(slugs).into()), found);
         }
     }
 
@@ -104,8 +126,7 @@ impl Directory {
     }
 }
 
-/// Slugs have no `/`, so the joined text is unambiguous.
-fn path((account, application, environment): (&str, &str, &str)) -> String {
+fn join((account, application, environment): (&str, &str, &str)) -> String {
     [account, application, environment].join("/")
 }
 
@@ -131,14 +152,14 @@ mod tests {
         let directory = Directory::default();
         let before = directory.generation();
         directory.remember_place(before, slugs, found);
-        assert_eq!(directory.place(slugs), Some(found));
+        assert_eq!(directory.place(slugs).map(|(_, found)| found), Some(found));
         directory.clear();
-        assert_eq!(directory.place(slugs), None);
+        assert_eq!(directory.place(slugs).map(|(_, found)| found), None);
         directory.remember_place(before, slugs, found);
         directory.remember_account(before, place.account);
         directory.remember_environment(before, place);
         assert_eq!(directory.environment(place.environment), None);
-        assert_eq!(directory.place(slugs), None);
+        assert_eq!(directory.place(slugs).map(|(_, found)| found), None);
         assert!(!directory.has_account(place.account));
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::api_key::authenticate::without_environment;
 use crate::decisions::{Consistency, SILENCE};
-use crate::directory::Remembered;
+use crate::directory::{Path, Remembered};
 use crate::{App, AppError, Caller};
 use canopy_domain::api_key::AreaScope;
 use canopy_domain::port::{PrincipalKind, ReadTx, TokenClaims, TokenError};
@@ -10,6 +10,7 @@ use canopy_domain::{
     Account, AccountId, Application, ApplicationPlace, EnvironmentId, EnvironmentPlace, IdentityId, Slug, TenancyError,
     Tenant,
 };
+use std::sync::Arc;
 use std::time::Instant;
 use uuid::Uuid;
 
@@ -19,44 +20,70 @@ use uuid::Uuid;
 /// # Errors
 /// [`TokenError::Invalid`] where they do not.
 pub async fn authenticate(app: &App, claims: &TokenClaims) -> Result<Caller, AppError> {
-    let invalid = || AppError::Token(TokenError::Invalid);
-    match claims.principal {
-        PrincipalKind::Operator => Ok(Caller::Operator {
-            subject: claims.subject.clone(),
-        }),
-        PrincipalKind::Admin => {
-            let account = claims.account.ok_or_else(invalid)?;
-            if !app.directory().has_account(account) {
-                let generation = app.directory().generation();
-                app.read().await?.account(account).await?.ok_or_else(invalid)?;
-                app.directory().remember_account(generation, account);
-            }
-            Ok(Caller::Admin {
-                account,
-                subject: claims.subject.clone(),
-                environment: named_environment(app, account, claims).await?,
-            })
+    if let Some(caller) = authenticate_now(app, claims) {
+        return Ok(caller);
+    }
+    let environment = named_environment(app, claims).await?;
+    let caller = caller_of(claims, environment).ok_or(TokenError::Invalid)?;
+    match &caller {
+        Caller::Admin { account, .. } if !app.directory().has_account(*account) => {
+            let generation = app.directory().generation();
+            let found = app.read().await?.account(*account).await?;
+            found.ok_or(TokenError::Invalid)?;
+            app.directory().remember_account(generation, *account);
         }
-        PrincipalKind::Identity => {
-            let account = claims.account.ok_or_else(invalid)?;
-            let id = Uuid::try_parse(&claims.subject)
-                .map(IdentityId::new)
-                .map_err(|_| invalid())?;
-            let environment = named_environment(app, account, claims).await?;
-            let is_known = |place: EnvironmentPlace| {
-                app.decisions()
-                    .peek(place.environment, |state| state.index.knows(id))
-                    .unwrap_or_default()
-            };
-            if !environment.is_some_and(is_known) {
-                app.read().await?.identity(account, id).await?.ok_or_else(invalid)?;
-            }
-            Ok(Caller::Identity {
-                account,
-                id,
-                environment,
-            })
+        Caller::Identity { .. } if !is_member_here(app, &caller) => confirm_identity(app, &caller).await?,
+        Caller::Operator { .. } | Caller::Admin { .. } | Caller::Identity { .. } | Caller::ApiKey { .. } => {}
+    }
+    Ok(caller)
+}
+
+/// As [`authenticate`] without a look into the store; `None` where that takes one.
+pub fn authenticate_now(app: &App, claims: &TokenClaims) -> Option<Caller> {
+    let environment = match named(claims) {
+        Some((account, id)) => Some(app.directory().environment(id).filter(|place| place.account == account)?),
+        None => None,
+    };
+    let caller = caller_of(claims, environment)?;
+    let is_known = match &caller {
+        Caller::Operator { .. } => true,
+        Caller::Admin { account, .. } => app.directory().has_account(*account),
+        Caller::Identity { .. } | Caller::ApiKey { .. } => is_member_here(app, &caller),
+    };
+    is_known.then_some(caller)
+}
+
+/// Whom claims name, in the environment that they name; `None` where they make no sense.
+fn caller_of(claims: &TokenClaims, environment: Option<EnvironmentPlace>) -> Option<Caller> {
+    Some(match claims.principal {
+        PrincipalKind::Operator => Caller::Operator {
+            subject: Arc::clone(&claims.subject),
+        },
+        PrincipalKind::Admin => Caller::Admin {
+            account: claims.account?,
+            subject: Arc::clone(&claims.subject),
+            environment,
+        },
+        PrincipalKind::Identity => Caller::Identity {
+            account: claims.account?,
+            id: IdentityId::new(Uuid::try_parse(&claims.subject).ok()?),
+            environment,
+        },
+    })
+}
+
+/// Whether an identity is known to the index of the environment that its token names.
+fn is_member_here(app: &App, caller: &Caller) -> bool {
+    match caller {
+        Caller::Identity {
+            id,
+            environment: Some(place),
+            ..
+        } => {
+            let known = app.decisions().peek(place.environment, |state| state.index.knows(*id));
+            known.unwrap_or_default()
         }
+        _ => false,
     }
 }
 
@@ -69,13 +96,16 @@ pub(crate) async fn confirm_identity(app: &App, caller: &Caller) -> Result<(), A
     Ok(())
 }
 
-/// The environment that a token names, which must lie in its account.
-async fn named_environment(
-    app: &App,
-    account: AccountId,
-    claims: &TokenClaims,
-) -> Result<Option<EnvironmentPlace>, AppError> {
-    let Some(id) = claims.environment else {
+/// The environment that claims name, and the account that it must lie in. Those of operators name none.
+const fn named(claims: &TokenClaims) -> Option<(AccountId, EnvironmentId)> {
+    match (claims.account, claims.environment) {
+        (Some(account), Some(environment)) => Some((account, environment)),
+        _ => None,
+    }
+}
+
+async fn named_environment(app: &App, claims: &TokenClaims) -> Result<Option<EnvironmentPlace>, AppError> {
+    let Some((account, id)) = named(claims) else {
         return Ok(None);
     };
     let place = place_of(app, id).await?.filter(|place| place.account == account);
@@ -232,10 +262,8 @@ pub struct AskedEnvironment {
 /// How an environment was found, where that is to be confirmed.
 #[derive(Debug, Clone)]
 struct Named {
-    account: String,
-    application: String,
-    environment: String,
-    /// A moment at which the names did name it.
+    path: Path,
+    /// A moment at which the path did name it.
     since: Instant,
 }
 
@@ -285,11 +313,7 @@ impl AskedEnvironment {
             });
         };
         let (generation, since) = (app.directory().generation(), Instant::now());
-        let slugs = (
-            named.account.as_str(),
-            named.application.as_str(),
-            named.environment.as_str(),
-        );
+        let slugs = named.path.slugs();
         match app.decisions().fence(place.environment).await {
             Ok(Some(head)) if (head.application_slug.as_str(), head.slug.as_str()) == (slugs.1, slugs.2) => {
                 if named.since.elapsed() > SILENCE / 5 {
@@ -317,21 +341,19 @@ pub async fn environment_to_ask(
     slugs: (&str, &str, &str),
 ) -> Result<AskedEnvironment, AppError> {
     portal(caller)?;
-    // What the caller must not see is looked up like what is not there: how long it takes tells nothing.
-    let found = app
-        .directory()
-        .place(slugs)
-        .filter(|found| may_enter(caller, found.place.account));
-    let Some(Remembered { place, since }) = found else {
-        return Ok(look_up(app, caller, slugs).await?.into());
-    };
-    let named = app.is_shared().then(|| Named {
-        account: slugs.0.to_owned(),
-        application: slugs.1.to_owned(),
-        environment: slugs.2.to_owned(),
-        since,
-    });
-    Ok(AskedEnvironment { place, named })
+    match environment_to_ask_now(app, caller, slugs) {
+        Some(asked) => Ok(asked),
+        // What the caller must not see is looked up like what is not there: how long it takes tells nothing.
+        None => Ok(look_up(app, caller, slugs).await?.into()),
+    }
+}
+
+/// As [`environment_to_ask`] without a look into the store; `None` where that takes one.
+pub fn environment_to_ask_now(app: &App, caller: &Caller, slugs: (&str, &str, &str)) -> Option<AskedEnvironment> {
+    portal(caller).ok()?;
+    let (path, Remembered { place, since }) = app.directory().place(slugs)?;
+    let named = app.is_shared().then_some(Named { path, since });
+    may_enter(caller, place.account).then_some(AskedEnvironment { place, named })
 }
 
 /// Makes sure that the names in a path name an environment that the caller may see, if need be another than was found.

@@ -4,7 +4,7 @@ use crate::error_code::ErrorCode;
 use crate::wire::Components;
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
-use actix_web::http::header::{ETAG, HeaderName, HeaderValue, LOCATION};
+use actix_web::http::header::{CONTENT_TYPE, ETAG, HeaderName, HeaderValue, LOCATION};
 use canopy_domain::{Page, PageRequest, Revision};
 use serde::Serialize;
 use std::collections::BTreeSet;
@@ -369,7 +369,7 @@ impl<T: ToSchema> Answer for Judged<T> {
 
     fn respond(self, _: &str) -> HttpResponse {
         let mut response = HttpResponse::Ok();
-        response.content_type("application/json");
+        response.insert_header((CONTENT_TYPE, HeaderValue::from_static("application/json")));
         response.insert_header((REVISION.clone(), self.revision.get()));
         response.body(self.json)
     }

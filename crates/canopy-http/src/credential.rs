@@ -4,7 +4,7 @@ use crate::error_code::ErrorCode;
 use crate::problem::Problem;
 use crate::scope::Surface;
 use actix_web::HttpRequest;
-use actix_web::http::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
+use actix_web::http::header::{AUTHORIZATION, HeaderName, HeaderValue};
 use canopy_domain::port::TokenError;
 
 /// The header that carries API keys.
@@ -25,22 +25,21 @@ pub(crate) enum Credential<'r> {
 /// 400 for more than one; 401 for none and for one of a kind that the surface does not take.
 pub(crate) fn read(request: &HttpRequest, surface: Surface) -> Result<Credential<'_>, Problem> {
     let headers = request.headers();
-    if count(headers, &AUTHORIZATION) + count(headers, &API_KEY) > 1 {
+    let (mut tokens, mut keys) = (headers.get_all(AUTHORIZATION), headers.get_all(&API_KEY));
+    let (token, key) = (tokens.next(), keys.next());
+    if (token.is_some() && key.is_some()) || tokens.next().is_some() || keys.next().is_some() {
         return Err(Problem::new(
             ErrorCode::TwoCredentials,
             "the request carries more than one credential",
         ));
     }
     if surface.takes_keys()
-        && let Some(key) = headers.get(&API_KEY)
+        && let Some(key) = key
     {
-        return Ok(Credential::Key(key.to_str().unwrap_or_default()));
+        return Ok(Credential::Key(text(key).unwrap_or_default()));
     }
     let invalid = || Problem::from(TokenError::Invalid);
-    let value = headers
-        .get(AUTHORIZATION)
-        .and_then(|value| value.to_str().ok())
-        .ok_or_else(invalid)?;
+    let value = token.and_then(text).ok_or_else(invalid)?;
     let (scheme, token) = value.split_once(' ').ok_or_else(invalid)?;
     if scheme.eq_ignore_ascii_case("bearer") {
         Ok(Credential::Token(token.trim()))
@@ -56,6 +55,7 @@ pub(crate) fn presented(request: &HttpRequest) -> Option<&[u8]> {
     value.map(HeaderValue::as_bytes)
 }
 
-fn count(headers: &HeaderMap, name: &HeaderName) -> usize {
-    headers.get_all(name).count()
+/// The text of a header. It may have letters that no credential has, which whoever reads it will refuse.
+fn text(value: &HeaderValue) -> Option<&str> {
+    core::str::from_utf8(value.as_bytes()).ok()
 }

@@ -1,28 +1,16 @@
-//! The edge: what every response has, whatever answers it. The request id, the shape of errors, one line in the log.
+//! The edge: what every response has, whatever answers it. The shape of errors, one line in the log.
 
 use crate::error_code::ErrorCode;
+use crate::incoming::Incoming;
 use crate::problem::Problem;
 use crate::state::HttpState;
-use actix_web::body::{BoxBody, MessageBody};
-use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
-use actix_web::http::header::{ALLOW, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
-use actix_web::middleware::Next;
-use actix_web::{Error, HttpMessage as _, HttpRequest, HttpResponse};
+use actix_web::http::header::{ALLOW, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use serde::Serialize;
 use serde_json::{Map, Value};
 use std::time::Instant;
 use utoipa::ToSchema;
-
-/// The header that carries the request id, in and out.
-static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-
-/// The longest request id that is taken from a caller.
-const MAX_REQUEST_ID: usize = 128;
-
-/// The id of the request, kept with it.
-#[derive(Clone)]
-struct RequestId(String);
 
 /// What the log is told of an error, kept with the response.
 struct Refusal {
@@ -63,17 +51,8 @@ struct ErrorContent {
     request_id: String,
 }
 
-/// The id of a request that came through [`around`].
-pub(crate) fn request_id(request: &HttpRequest) -> String {
-    request
-        .extensions()
-        .get::<RequestId>()
-        .map(|id| id.0.clone())
-        .unwrap_or_default()
-}
-
 /// The answer that tells of a problem.
-pub(crate) fn refuse(problem: Problem, request: &HttpRequest, state: &HttpState) -> HttpResponse {
+pub(crate) fn refuse(problem: Problem, incoming: &Incoming, state: &HttpState) -> HttpResponse {
     let status = StatusCode::from_u16(problem.code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let retry_after = problem.retry_after();
     let mut response = HttpResponse::build(status);
@@ -96,10 +75,10 @@ pub(crate) fn refuse(problem: Problem, request: &HttpRequest, state: &HttpState)
             code: problem.code.as_str(),
             message: problem.message.into_owned(),
             details: problem.details,
-            path: request.path().to_owned(),
-            method: request.method().to_string(),
+            path: incoming.http.path().to_owned(),
+            method: incoming.http.method().to_string(),
             timestamp: state.app().now().to_string(),
-            request_id: request_id(request),
+            request_id: incoming.id().to_owned(),
         },
     });
     response.extensions_mut().insert(refusal);
@@ -107,10 +86,10 @@ pub(crate) fn refuse(problem: Problem, request: &HttpRequest, state: &HttpState)
 }
 
 /// The answer to a method that a path does not take.
-pub(crate) fn refuse_method(allow: &str, request: &HttpRequest, state: &HttpState) -> HttpResponse {
+pub(crate) fn refuse_method(allow: &str, incoming: &Incoming, state: &HttpState) -> HttpResponse {
     state.metrics().unrouted_requests.inc();
     let problem = Problem::new(ErrorCode::MethodNotAllowed, "this path does not take this method");
-    let mut response = refuse(problem, request, state);
+    let mut response = refuse(problem, incoming, state);
     if let Ok(value) = HeaderValue::from_str(allow) {
         response.headers_mut().insert(ALLOW, value);
     }
@@ -118,11 +97,11 @@ pub(crate) fn refuse_method(allow: &str, request: &HttpRequest, state: &HttpStat
 }
 
 /// The answer to a path that there is not.
-pub(crate) fn refuse_route(request: &HttpRequest, state: &HttpState) -> HttpResponse {
+pub(crate) fn refuse_route(incoming: &Incoming, state: &HttpState) -> HttpResponse {
     state.metrics().unrouted_requests.inc();
     refuse(
         Problem::new(ErrorCode::RouteNotFound, "there is no such route"),
-        request,
+        incoming,
         state,
     )
 }
@@ -139,34 +118,8 @@ fn chain(error: &dyn core::error::Error) -> String {
     text
 }
 
-/// A sane request id: 1 to 128 of letters, digits, `.`, `_` and `-`.
-fn sane(value: &HeaderValue) -> Option<String> {
-    let text = value.to_str().ok()?;
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
-    ((1..=MAX_REQUEST_ID).contains(&text.len()) && text.bytes().all(plain)).then(|| text.to_owned())
-}
-
-/// Goes around every request: gives it an id, and logs what became of it.
-pub(crate) async fn around<B: MessageBody + 'static>(
-    state: HttpState,
-    request: ServiceRequest,
-    next: Next<B>,
-) -> Result<ServiceResponse<BoxBody>, Error> {
-    let begun = Instant::now();
-    let given = request.headers().get(&REQUEST_ID).and_then(sane);
-    let id = given.unwrap_or_else(|| state.app().mint().to_string());
-    let header = HeaderValue::from_str(&id);
-    request.extensions_mut().insert(RequestId(id));
-    let mut response = next.call(request).await?.map_into_boxed_body();
-    if let Ok(value) = header {
-        response.headers_mut().insert(REQUEST_ID.clone(), value);
-    }
-    log(response.request(), &response, begun);
-    Ok(response)
-}
-
 /// One line for each request: failures of ours are errors, refusals information, the rest is for debugging.
-fn log(request: &HttpRequest, response: &ServiceResponse<BoxBody>, begun: Instant) {
+pub(crate) fn log(incoming: &Incoming, response: &HttpResponse, begun: Instant) {
     let status = response.status().as_u16();
     let level = match status {
         500.. => tracing::Level::ERROR,
@@ -176,13 +129,13 @@ fn log(request: &HttpRequest, response: &ServiceResponse<BoxBody>, begun: Instan
     macro_rules! line {
         ($level:ident) => {
             if tracing::enabled!(tracing::Level::$level) {
-                let extensions = response.response().extensions();
+                let extensions = response.extensions();
                 let refusal = extensions.get::<Refusal>();
                 tracing::event!(
                     tracing::Level::$level,
-                    request_id = %request_id(request),
-                    method = %request.method(),
-                    route = request.match_pattern().unwrap_or_default(),
+                    request_id = incoming.id(),
+                    method = %incoming.http.method(),
+                    route = incoming.pattern(),
                     status,
                     micros = u64::try_from(begun.elapsed().as_micros()).unwrap_or(u64::MAX),
                     code = refusal.map(|refusal| refusal.code.as_str()),

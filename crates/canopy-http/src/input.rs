@@ -1,15 +1,21 @@
 //! What a request carries besides its credential and place: an id in the path, a body, an expected version.
 
 use crate::error_code::ErrorCode;
+use crate::incoming::Incoming;
 use crate::problem::Problem;
 use crate::scope::Surface;
 use crate::wire::{Components, Fault, Faults, Json, JsonError, MAX_VALUES, Place, WireText, WireValue};
 use actix_web::HttpRequest;
 use actix_web::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, IF_MATCH, TRANSFER_ENCODING};
-use actix_web::web::{Bytes, Payload};
+use actix_web::dev::Payload;
+use actix_web::error::PayloadError;
+use actix_web::web::{Bytes, BytesMut};
 use canopy_domain::audit::AuditEventId;
 use canopy_domain::{ApiKeyId, ApplicationId, AssignmentId, IdentityId, NodeId, PermissionId, RoleId, Version};
+use core::pin::pin;
+use core::task::Poll;
 use core::time::Duration;
+use futures_util::{TryStreamExt as _, poll};
 use utoipa::openapi::schema::Object;
 use utoipa::openapi::{RefOr, Schema};
 
@@ -19,14 +25,14 @@ pub(crate) const MAX_BODY_BYTES: usize = 8 * 1024 * 1024;
 /// The ids in the path behind the place: none, one or two.
 pub(crate) trait PathInput: Sized {
     /// Reads the parameters; what is wrong with them is noted.
-    fn read(request: &HttpRequest, faults: &mut Faults) -> Option<Self>;
+    fn read(incoming: &Incoming, faults: &mut Faults) -> Option<Self>;
 
     /// Their names and schemas.
     fn parameters() -> Vec<(&'static str, Object)>;
 }
 
 impl PathInput for () {
-    fn read(_: &HttpRequest, _: &mut Faults) -> Option<Self> {
+    fn read(_: &Incoming, _: &mut Faults) -> Option<Self> {
         Some(())
     }
 
@@ -36,8 +42,8 @@ impl PathInput for () {
 }
 
 impl<A: PathInput, B: PathInput> PathInput for (A, B) {
-    fn read(request: &HttpRequest, faults: &mut Faults) -> Option<Self> {
-        let (first, second) = (A::read(request, faults), B::read(request, faults));
+    fn read(incoming: &Incoming, faults: &mut Faults) -> Option<Self> {
+        let (first, second) = (A::read(incoming, faults), B::read(incoming, faults));
         first.zip(second)
     }
 
@@ -51,9 +57,9 @@ impl<A: PathInput, B: PathInput> PathInput for (A, B) {
 macro_rules! path_ids {
     ($($type:ty = $name:literal),+) => {
         $(impl PathInput for $type {
-            fn read(request: &HttpRequest, faults: &mut Faults) -> Option<Self> {
-                let text = request.match_info().get($name).unwrap_or_default();
-                faults.keep(&Place::Member(&Place::Root, $name), <$type as WireText>::parse(text))
+            fn read(incoming: &Incoming, faults: &mut Faults) -> Option<Self> {
+                let text = <$type as WireText>::parse(incoming.named($name));
+                faults.keep(&Place::Member(&Place::Root, $name), text)
             }
 
             fn parameters() -> Vec<(&'static str, Object)> {
@@ -285,17 +291,45 @@ pub(crate) async fn read_body(
     if announced.is_some_and(|length| length > MAX_BODY_BYTES as u64) {
         return Err(too_large());
     }
-    let reading = tokio::time::timeout(timeout, payload.to_bytes_limited(MAX_BODY_BYTES));
-    let late = |_| Problem::new(ErrorCode::Timeout, "the body did not arrive in time");
-    match reading.await.map_err(late)? {
-        Err(_) => Err(too_large()),
-        Ok(Ok(bytes)) => Ok(bytes),
-        Ok(Err(error)) => {
+    let mut reading = pin!(collect(payload));
+    let read = match poll!(&mut reading) {
+        // Mostly it is here already, and there is nothing to time.
+        Poll::Ready(read) => read,
+        Poll::Pending => {
+            let late = |_| Problem::new(ErrorCode::Timeout, "the body did not arrive in time");
+            tokio::time::timeout(timeout, reading).await.map_err(late)?
+        }
+    };
+    match read {
+        Ok(Some(bytes)) => Ok(bytes),
+        Ok(None) => Err(too_large()),
+        Err(error) => {
             let mut problem = Problem::new(ErrorCode::MalformedJson, "the body ended before its time");
             problem.cause = Some(error.to_string().into());
             Err(problem)
         }
     }
+}
+
+/// All of a body, copied only if it comes in pieces; `None` for one that is too large.
+async fn collect(mut payload: Payload) -> Result<Option<Bytes>, PayloadError> {
+    let mut first = Bytes::new();
+    let mut all = BytesMut::new();
+    while let Some(piece) = payload.try_next().await? {
+        if first.is_empty() {
+            first = piece;
+            continue;
+        }
+        if all.is_empty() {
+            all.extend_from_slice(&first);
+        }
+        all.extend_from_slice(&piece);
+        if all.len() > MAX_BODY_BYTES {
+            return Ok(None);
+        }
+    }
+    let whole = if all.is_empty() { first } else { all.freeze() };
+    Ok((whole.len() <= MAX_BODY_BYTES).then_some(whole))
 }
 
 fn is_json(request: &HttpRequest) -> bool {

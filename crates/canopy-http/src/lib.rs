@@ -14,6 +14,7 @@ mod discovery;
 mod edge;
 mod error_code;
 mod idempotency;
+mod incoming;
 mod input;
 mod limits;
 mod metrics;

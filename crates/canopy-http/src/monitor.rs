@@ -2,15 +2,18 @@
 
 use crate::discovery;
 use crate::edge::refuse;
+use crate::incoming::Incoming;
 use crate::metrics;
 use crate::openapi::openapi_of;
 use crate::problem::Problem;
 use crate::reference;
-use crate::router::{GET_AND_HEAD, get_or_head, refusing_others};
+use crate::router::Watch;
 use crate::state::HttpState;
+use actix_web::HttpResponse;
 use actix_web::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY};
-use actix_web::{HttpRequest, HttpResponse, Resource, web};
 use serde::Serialize;
+use core::future::ready;
+use std::rc::Rc;
 use std::sync::{Arc, LazyLock};
 use utoipa::ToSchema;
 
@@ -55,60 +58,55 @@ pub(crate) const PATHS: [(&str, &str, &str); 6] = [
     ),
 ];
 
-/// The resources of this surface.
-pub(crate) fn resources(state: &HttpState) -> Vec<Resource> {
-    let (ready, discovered) = (state.clone(), state.clone());
+/// What answers at the paths of this surface.
+pub(crate) fn watches(state: &HttpState) -> Vec<(&'static str, Watch)> {
     let document = written(state.max_items());
     let page = Arc::clone(&document);
-    let resources = [
-        web::resource("/health/live").route(get_or_head().to(|| async { HttpResponse::Ok().json(FINE) })),
-        web::resource("/health/ready")
-            .route(get_or_head().to(move |request: HttpRequest| readiness(request, ready.clone()))),
-        web::resource("/openapi.json").route(get_or_head().to(move || {
-            let response = HttpResponse::Ok()
-                .content_type("application/json")
-                .body(document.0.clone());
-            async { response }
-        })),
-        web::resource("/docs").route(get_or_head().to(move || {
-            let response = HttpResponse::Ok()
-                .content_type("text/html; charset=utf-8")
-                .insert_header((CONTENT_SECURITY_POLICY, reference::CONTENT_POLICY.as_str()))
-                .body(page.1.clone());
-            async { response }
-        })),
-        web::resource(discovery::PATH).route(get_or_head().to(move || {
-            let response = discovery::answer(&discovered);
-            async { response }
-        })),
+    let mut watches: Vec<(&str, Watch)> = vec![
+        ("/health/live", at_once(|_| HttpResponse::Ok().json(FINE))),
+        (
+            "/health/ready",
+            Rc::new(|incoming, state| Box::pin(readiness(incoming, state))),
+        ),
+        (
+            "/openapi.json",
+            at_once(move |_| {
+                HttpResponse::Ok()
+                    .content_type("application/json")
+                    .body(document.0.clone())
+            }),
+        ),
+        (
+            "/docs",
+            at_once(move |_| {
+                HttpResponse::Ok()
+                    .content_type("text/html; charset=utf-8")
+                    .insert_header((CONTENT_SECURITY_POLICY, reference::CONTENT_POLICY.as_str()))
+                    .body(page.1.clone())
+            }),
+        ),
+        (discovery::PATH, at_once(discovery::answer)),
     ];
-    let apart = state.metrics_apart();
-    resources
-        .into_iter()
-        .chain((!apart).then(|| metrics(state)))
-        .map(|resource| refusing_others(resource, GET_AND_HEAD.to_owned(), state))
-        .collect()
+    if !state.metrics_apart() {
+        watches.push(metrics_watch());
+    }
+    watches
 }
 
-/// The metrics, where they are not left to a server of their own.
-fn metrics(state: &HttpState) -> Resource {
-    let state = state.clone();
-    web::resource("/metrics").route(get_or_head().to(move || {
-        let response = metrics::answer(&state);
-        async { response }
-    }))
+/// What answers at the path of the metrics.
+pub(crate) fn metrics_watch() -> (&'static str, Watch) {
+    ("/metrics", at_once(metrics::answer))
 }
 
-/// The metrics alone.
-pub(crate) fn metrics_resource(state: &HttpState) -> Resource {
-    refusing_others(metrics(state), GET_AND_HEAD.to_owned(), state)
+fn at_once(answer: impl Fn(&HttpState) -> HttpResponse + 'static) -> Watch {
+    Rc::new(move |_, state| Box::pin(ready(answer(state))))
 }
 
-async fn readiness(request: HttpRequest, state: HttpState) -> HttpResponse {
+async fn readiness(incoming: &Incoming, state: &HttpState) -> HttpResponse {
     let app = state.app().clone();
     let ping = state.run(async move { app.ping().await }).await;
     match ping.and_then(|pinged| pinged.map_err(Problem::from)) {
         Ok(()) => HttpResponse::Ok().insert_header((CACHE_CONTROL, "no-store")).json(FINE),
-        Err(problem) => refuse(problem, &request, &state),
+        Err(problem) => refuse(problem, incoming, state),
     }
 }

@@ -4,15 +4,16 @@ use crate::answer::{Answer, Success};
 use crate::attempt::Attempt;
 use crate::edge::refuse;
 use crate::error_code::ErrorCode;
+use crate::incoming::Incoming;
 use crate::input::{BodyInput, PathInput};
 use crate::problem::Problem;
 use crate::request::Request;
 use crate::scope::{ByCredential, ByPath, PortalScope, PublicScope, Scope, Surface, Way};
 use crate::state::HttpState;
 use crate::wire::{Components, QueryInput};
+use actix_web::HttpResponse;
+use actix_web::dev::Payload;
 use actix_web::http::Method;
-use actix_web::web::Payload;
-use actix_web::{HttpRequest, HttpResponse};
 use canopy_app::{AppError, Caller, scope};
 use canopy_domain::api_key::AreaScope;
 use core::future::Future;
@@ -24,10 +25,10 @@ use utoipa::openapi::schema::Object;
 use utoipa::openapi::{RefOr, Required, Schema};
 
 /// A future that stays on the worker that read the request.
-type Answering = Pin<Box<dyn Future<Output = HttpResponse>>>;
+pub(crate) type Answering<'r> = Pin<Box<dyn Future<Output = HttpResponse> + 'r>>;
 
 /// What answers the requests of an operation.
-pub(crate) type Handler = Rc<dyn Fn(HttpRequest, Payload, HttpState) -> Answering>;
+pub(crate) type Handler = Rc<dyn for<'r> Fn(&'r Incoming, Payload, &'r HttpState) -> Answering<'r>>;
 
 /// What an operation takes and gives, read off the types of its handler.
 pub(crate) struct Shape {
@@ -263,12 +264,12 @@ impl<M> Draft<M> {
         let known = Rc::clone(&codes);
         let known_items = Rc::new(self.item_rules.clone());
         let name = self.name;
-        let answer = move |http: HttpRequest, payload: Payload, state: HttpState| -> Answering {
+        let handler = borrowing(move |incoming, payload, state| {
             let (known, known_items) = (Rc::clone(&known), Rc::clone(&known_items));
             Box::pin(async move {
                 let mut caller = None;
                 let served = (surface, needs, A::REPEATABLE);
-                let received = Request::receive::<W>(&http, payload, &state, served, &mut caller).await;
+                let received = Request::receive::<W>(incoming, payload, state, served, &mut caller).await;
                 let answered = match received {
                     Ok(request) => handler(request).await,
                     Err(problem) => Err(problem),
@@ -280,7 +281,7 @@ impl<M> Draft<M> {
                             "{name} does not document all of {:?}",
                             answer.item_codes()
                         );
-                        answer.respond(http.path())
+                        answer.respond(incoming.http.path())
                     }
                     Err(problem) => {
                         debug_assert!(
@@ -292,18 +293,18 @@ impl<M> Draft<M> {
                             caller: caller.as_ref(),
                             operation: name,
                         };
-                        refuse(attempt.refused(problem, &http, &state), &http, &state)
+                        refuse(attempt.refused(problem, incoming, state), incoming, state)
                     }
                 }
             })
-        };
+        });
         Mount {
             operation: name,
             surface,
             tail,
             needs,
             codes,
-            handler: Rc::new(answer),
+            handler,
         }
     }
 
@@ -318,6 +319,11 @@ impl<M> Draft<M> {
             mounts,
         }
     }
+}
+
+/// Helps the compiler to see that the answer borrows from the request.
+fn borrowing(answer: impl for<'r> Fn(&'r Incoming, Payload, &'r HttpState) -> Answering<'r> + 'static) -> Handler {
+    Rc::new(answer)
 }
 
 fn shape<P: PathInput, Q: QueryInput, B: BodyInput, A: Answer>() -> Shape {

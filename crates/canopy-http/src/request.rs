@@ -3,19 +3,18 @@
 use crate::answer::Answer;
 use crate::credential::{self, Credential};
 use crate::cursor::CursorKey;
-use crate::edge::request_id;
 use crate::idempotency::{self, Kept, Repeatable, RepeatableRequest};
+use crate::incoming::Incoming;
 use crate::input::{BodyInput, PathInput, has_body, parse_json, read_body};
 use crate::operation::Needs;
 use crate::problem::Problem;
 use crate::scope::{Scope, Surface, Way};
 use crate::state::HttpState;
 use crate::wire::{Faults, Json, QueryInput, QueryReader};
-use actix_web::HttpRequest;
-use actix_web::web::{Bytes, Payload};
-use canopy_app::access::{Asker, Fenced};
+use actix_web::dev::Payload;
+use actix_web::web::Bytes;
+use canopy_app::access::Asker;
 use canopy_app::api_key::authenticate;
-use canopy_app::decisions::Consistency;
 use canopy_app::scope::AskedEnvironment;
 use canopy_app::{App, AppError, Call, Caller, Encode, RepetitionError, scope};
 use canopy_domain::api_key::AreaScope;
@@ -23,6 +22,7 @@ use canopy_domain::port::{TokenClaims, TokenError};
 use core::any::Any;
 use core::future::Future;
 use std::sync::Arc;
+use uuid::Uuid;
 
 /// A call that was read to its end: who makes it, where, and with what.
 pub(crate) struct Request<S, P = (), Q = (), B = ()> {
@@ -45,50 +45,89 @@ impl<S: Scope, P: PathInput, Q: QueryInput, B: BodyInput> Request<S, P, Q, B> {
     /// 415 (400 where the standard has it so), size 413, path, query and body 400, `If-Match` 428. The caller is `known` from the moment its credential is
     /// accepted.
     pub(crate) async fn receive<W: Way<S>>(
-        http: &HttpRequest,
+        incoming: &Incoming,
         payload: Payload,
         state: &HttpState,
         (surface, needs, repeatable): (Surface, Needs, bool),
         known: &mut Option<Caller>,
     ) -> Result<Self, Problem> {
-        let (scope, call) = enter::<S, W>(http, state, surface, known).await?;
-        // Who has a key that is no good any more learns that, and not what else is wrong; likewise a name in the path.
-        let key_holder = matches!(call.caller, Caller::ApiKey { .. }).then(|| call.caller.clone());
-        let unconfirmed = W::unconfirmed(&scope).map(|asked| (asked, call.caller.clone()));
+        let (scope, call) = enter::<S, W>(incoming, state, surface, known).await?;
         let read = async {
             needs.check(&call.caller)?;
-            Self::read(http, payload, state, (scope, call), (surface, repeatable)).await
+            let of = (&call.caller, scope.id(), surface, repeatable);
+            Read::<P, Q, B>::read(incoming, payload, state, of).await
         };
-        match (read.await, key_holder) {
-            (Err(problem), Some(caller)) => {
-                let app = state.app().clone();
-                let confirmed = state.run_quick(async move { authenticate::confirm(&app, &caller).await });
-                if let Err(gone) = confirmed.await? {
-                    *known = None;
-                    return Err(gone.into());
-                }
-                Err(problem)
+        match read.await {
+            Ok(Read {
+                repeatable,
+                id,
+                query,
+                body,
+            }) => Ok(Self {
+                state: state.clone(),
+                call,
+                repeatable,
+                scope,
+                id,
+                query,
+                body,
+            }),
+            Err(problem) => {
+                let unconfirmed = W::unconfirmed(&scope);
+                Err(confirm_refusal(problem, state, call.caller, unconfirmed, known).await)
             }
-            (Err(problem), None) => {
-                if let Some((asked, caller)) = unconfirmed {
-                    let app = state.app().clone();
-                    let confirmed = state.run_quick(async move { scope::confirm(&app, &caller, &asked).await });
-                    confirmed.await??;
-                }
-                Err(problem)
-            }
-            (read, _) => read,
         }
     }
+}
 
-    /// Reads what comes behind the question who calls and where.
+/// What is said instead of a problem with the rest of the request: who has a key that is no good any more learns that, and
+/// not what else is wrong; likewise a name in the path.
+async fn confirm_refusal(
+    problem: Problem,
+    state: &HttpState,
+    caller: Caller,
+    unconfirmed: Option<AskedEnvironment>,
+    known: &mut Option<Caller>,
+) -> Problem {
+    let app = state.app().clone();
+    let is_key = matches!(caller, Caller::ApiKey { .. });
+    let confirming = async move {
+        if is_key {
+            return authenticate::confirm(&app, &caller).await;
+        }
+        match unconfirmed {
+            Some(asked) => scope::confirm(&app, &caller, &asked).await,
+            None => Ok(()),
+        }
+    };
+    match state.run_quick(confirming).await {
+        Ok(Ok(())) => problem,
+        Ok(Err(gone)) => {
+            if is_key {
+                *known = None;
+            }
+            gone.into()
+        }
+        Err(failed) => failed,
+    }
+}
+
+/// What comes behind the question who calls and where.
+struct Read<P, Q, B> {
+    repeatable: Option<RepeatableRequest>,
+    id: P,
+    query: Q,
+    body: B,
+}
+
+impl<P: PathInput, Q: QueryInput, B: BodyInput> Read<P, Q, B> {
     async fn read(
-        http: &HttpRequest,
+        incoming: &Incoming,
         payload: Payload,
         state: &HttpState,
-        (scope, call): (S, Call),
-        (surface, repeatable): (Surface, bool),
+        (caller, place, surface, repeatable): (&Caller, Uuid, Surface, bool),
     ) -> Result<Self, Problem> {
+        let http = &incoming.http;
         let is_sent = B::HAS_BODY && (!B::OPTIONAL || has_body(http));
         let raw = if is_sent {
             read_body(http, payload, surface, state.body_timeout()).await?
@@ -101,7 +140,7 @@ impl<S: Scope, P: PathInput, Q: QueryInput, B: BodyInput> Request<S, P, Q, B> {
             Json::Object(Vec::new())
         };
         let mut faults = Faults::of_lists_up_to(state.max_items());
-        let id = P::read(http, &mut faults);
+        let id = P::read(incoming, &mut faults);
         let query = Q::read(&QueryReader::decode(http.query_string()), &mut faults);
         let body = B::read(&json, &raw, &mut faults);
         let key = if repeatable {
@@ -114,12 +153,9 @@ impl<S: Scope, P: PathInput, Q: QueryInput, B: BodyInput> Request<S, P, Q, B> {
         };
         drop(json);
         let body = B::complete(body, http)?;
-        let repeatable = key.map(|key| idempotency::identify(http, &call.caller, scope.id(), key, &raw));
+        let repeatable = key.map(|key| idempotency::identify(http, caller, place, key, &raw));
         Ok(Self {
-            state: state.clone(),
-            call,
             repeatable,
-            scope,
             id,
             query,
             body,
@@ -128,41 +164,71 @@ impl<S: Scope, P: PathInput, Q: QueryInput, B: BodyInput> Request<S, P, Q, B> {
 }
 
 /// A credential that is worth asking the store about.
-enum Presented {
+enum Presented<'r> {
     Token(TokenClaims),
-    Key(String),
+    Key(&'r str),
+}
+
+impl Presented<'_> {
+    /// Who calls, if that can be told without a look into the store.
+    fn caller_now(&self, app: &App) -> Option<Caller> {
+        match self {
+            Self::Token(claims) => scope::authenticate_now(app, claims),
+            Self::Key(text) => authenticate::run_now(app, text),
+        }
+    }
+
+    /// Who calls.
+    fn caller(self, app: App) -> impl Future<Output = Result<Caller, AppError>> + Send + 'static {
+        let presented = match self {
+            Self::Token(claims) => Ok(claims),
+            Self::Key(text) => Err(text.to_owned()),
+        };
+        async move {
+            match presented {
+                Ok(claims) => scope::authenticate(&app, &claims).await,
+                Err(text) => authenticate::run(&app, &text).await,
+            }
+        }
+    }
 }
 
 /// Finds out who calls and where.
 async fn enter<S: Send + 'static, W: Way<S>>(
-    http: &HttpRequest,
+    incoming: &Incoming,
     state: &HttpState,
     surface: Surface,
     known: &mut Option<Caller>,
 ) -> Result<(S, Call), Problem> {
-    let presented = match credential::read(http, surface)? {
+    let presented = match credential::read(&incoming.http, surface)? {
         Credential::Token(token) => Presented::Token(verify(token, state).await?),
-        Credential::Key(text) => Presented::Key(text.to_owned()),
+        Credential::Key(text) => Presented::Key(text),
     };
-    let app = state.app().clone();
-    let slugs = W::slugs(http);
-    let entered = async move {
-        let caller = match presented {
-            Presented::Token(claims) => scope::authenticate(&app, &claims).await?,
-            Presented::Key(text) => authenticate::run(&app, &text).await?,
-        };
-        let found = W::find(app.clone(), caller.clone(), slugs).await;
-        if found.is_err() {
-            authenticate::confirm(&app, &caller).await?;
+    let (app, slugs) = (state.app(), W::slugs(incoming));
+    let now = presented.caller_now(app).and_then(|caller| {
+        let scope = W::find_now(app, &caller, slugs)?;
+        Some((caller, scope))
+    });
+    let (caller, found) = match now {
+        Some((caller, scope)) => (caller.clone(), Ok((scope, caller))),
+        None => {
+            let (app, caller, slugs) = (app.clone(), presented.caller(app.clone()), slugs.to_owned());
+            let entered = async move {
+                let caller = caller.await?;
+                let found = W::find(app.clone(), caller.clone(), slugs).await;
+                if found.is_err() {
+                    authenticate::confirm(&app, &caller).await?;
+                }
+                Ok::<_, AppError>((caller, found))
+            };
+            state.run_quick(entered).await??
         }
-        Ok::<_, AppError>((caller, found))
     };
-    let (caller, found) = state.run_quick(entered).await??;
     let admitted = state.limits().admit(&caller);
     *known = Some(caller);
     admitted?;
     let (scope, caller) = found?;
-    Ok((scope, Call::new(caller, request_id(http))))
+    Ok((scope, Call::new(caller, incoming.id().to_owned())))
 }
 
 /// Verifies a token. Where its key is not known, another process of the installation may have registered it.
@@ -205,14 +271,9 @@ impl<S, P, Q, B> Request<S, P, Q, B> {
         }
     }
 
-    /// Waits for the fence of a question, if there is one to wait for.
-    pub(crate) async fn fence(
-        &self,
-        environment: &AskedEnvironment,
-        consistency: Consistency,
-    ) -> Result<Option<Fenced>, Problem> {
-        let fencing = self.asker(environment).fence(self.app(), consistency);
-        Ok(self.state.run_here(fencing).await?)
+    /// Waits for a question here, on the worker that read it: for one that is quick to judge. It is an [`Asker`] that asks it.
+    pub(crate) async fn ask_here<T>(&self, question: impl Future<Output = Result<T, AppError>>) -> Result<T, Problem> {
+        Ok(self.state.run_here(question).await?)
     }
 
     /// Runs a question on the shared runtime, to its end. It is an [`Asker`] that asks it.

@@ -1,129 +1,148 @@
-//! From operations to actix routes.
+//! From requests to what answers them.
+//!
+//! The service does its own routing, behind one handler that actix is given: every path of the table is found in one
+//! look-up, however many there are.
 
-use crate::edge::{around, refuse_method, refuse_route};
+use crate::edge::{log, refuse_method, refuse_route};
+use crate::incoming::{Incoming, Pattern, REQUEST_ID};
+use crate::metrics::Meter;
 use crate::monitor;
-use crate::operation::Mount;
+use crate::operation::{Answering, Mount};
 use crate::route::operations;
-use crate::scope::Surface;
 use crate::state::HttpState;
+use actix_web::Error;
+use actix_web::dev::{ServiceRequest, ServiceResponse, fn_service};
 use actix_web::http::Method;
-use actix_web::web::{self, Payload, ServiceConfig};
-use actix_web::{HttpRequest, Resource, Route, Scope, guard, middleware};
+use actix_web::web::ServiceConfig;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Instant;
 
 /// Everything that the service answers, for an actix `App` of its own: no route of another may stand beside it.
 pub fn configure(state: &HttpState) -> impl FnOnce(&mut ServiceConfig) + use<> {
-    let state = state.clone();
-    move |config: &mut ServiceConfig| {
-        let at_edge = state.clone();
-        let mut whole = web::scope("");
-        let mut by_surface: BTreeMap<Surface, Vec<(Method, Mount)>> = BTreeMap::new();
-        for operation in operations() {
-            for mount in operation.mounts {
-                let mounts = by_surface.entry(mount.surface).or_default();
-                mounts.push((operation.method.clone(), mount));
-            }
+    let mut table = Table::default();
+    for operation in operations() {
+        for mount in operation.mounts {
+            table.add(mount.path(), operation.method.clone(), Endpoint::Operation {
+                meter: state.metrics().meter(mount.operation),
+                mount,
+            });
         }
-        // The deepest first: the prefix of each level is also one of the levels below it.
-        for (surface, mounts) in by_surface.into_iter().rev() {
-            whole = whole.service(serve(surface, mounts, &state));
-        }
-        for resource in monitor::resources(&state) {
-            whole = whole.service(resource);
-        }
-        let whole = whole
-            .default_service(no_route(&state))
-            .wrap(middleware::from_fn(move |request, next| {
-                around(at_edge.clone(), request, next)
-            }));
-        config.service(whole);
-        // What no path leads to, such as `OPTIONS *`, does not come into the scope.
-        let at_edge = state.clone();
-        config.default_service(no_route(&state).wrap(middleware::from_fn(move |request, next| {
-            around(at_edge.clone(), request, next)
-        })));
     }
+    for (path, watch) in monitor::watches(state) {
+        table.add(path.to_owned(), Method::GET, Endpoint::Watch(watch));
+    }
+    table.serve(state)
 }
 
 /// `/metrics` and nothing else, for an actix `App` of its own.
 pub(crate) fn configure_metrics(state: &HttpState) -> impl FnOnce(&mut ServiceConfig) + use<> {
-    let state = state.clone();
-    move |config: &mut ServiceConfig| {
-        let at_edge = state.clone();
-        let whole = web::scope("")
-            .service(monitor::metrics_resource(&state))
-            .default_service(no_route(&state))
-            .wrap(middleware::from_fn(move |request, next| {
-                around(at_edge.clone(), request, next)
-            }));
-        config.service(whole);
+    let (path, watch) = monitor::metrics_watch();
+    let mut table = Table::default();
+    table.add(path.to_owned(), Method::GET, Endpoint::Watch(watch));
+    table.serve(state)
+}
+
+/// Answers what operators and tools ask of the service itself.
+pub(crate) type Watch = Rc<dyn for<'r> Fn(&'r Incoming, &'r HttpState) -> Answering<'r>>;
+
+/// What answers one method of a path.
+enum Endpoint {
+    Operation { mount: Mount, meter: Meter },
+    Watch(Watch),
+}
+
+/// Every path with what answers there.
+#[derive(Default)]
+struct Table {
+    paths: BTreeMap<String, Vec<(Method, Endpoint)>>,
+}
+
+impl Table {
+    fn add(&mut self, path: String, method: Method, endpoint: Endpoint) {
+        self.paths.entry(path).or_default().push((method, endpoint));
+    }
+
+    fn serve(self, state: &HttpState) -> impl FnOnce(&mut ServiceConfig) + use<> {
+        let state = state.clone();
+        move |config: &mut ServiceConfig| {
+            let router = Rc::new(Router::new(self, state));
+            config.default_service(fn_service(move |request: ServiceRequest| Rc::clone(&router).answer(request)));
+        }
     }
 }
 
-/// The operations of one surface, behind its prefix.
-fn serve(surface: Surface, mounts: Vec<(Method, Mount)>, state: &HttpState) -> Scope {
-    let mut by_path: BTreeMap<&'static str, Vec<(Method, Mount)>> = BTreeMap::new();
-    for (method, mount) in mounts {
-        by_path.entry(mount.tail).or_default().push((method, mount));
-    }
-    // A path without parameters goes before one with them: `/nodes/bulk-create` is not the node `bulk-create`.
-    let (plain, parameterised): (Vec<_>, Vec<_>) = by_path.into_iter().partition(|(path, _)| !path.contains('{'));
-    // A scope does not inherit what its parent says of paths that there are not.
-    let mut scope = web::scope(surface.prefix()).default_service(no_route(state));
-    for (path, mounts) in plain.into_iter().chain(parameterised) {
-        let allowed = |(method, _): &(Method, Mount)| match *method {
-            Method::GET => GET_AND_HEAD.to_owned(),
+/// What answers at one path.
+struct Place {
+    pattern: Rc<Pattern>,
+    endpoints: Vec<(Method, Endpoint)>,
+    /// The value of `Allow`.
+    allow: String,
+}
+
+impl Place {
+    fn new(path: String, endpoints: Vec<(Method, Endpoint)>) -> Self {
+        let allowed = |(method, _): &(Method, Endpoint)| match *method {
+            Method::GET => "GET, HEAD".to_owned(),
             ref method => method.to_string(),
         };
-        let methods: Vec<String> = mounts.iter().map(allowed).collect();
-        let mut resource = refusing_others(web::resource(path), methods.join(", "), state);
-        for (method, mount) in mounts {
-            let (handler, state) = (mount.handler, state.clone());
-            let meter = Rc::new(state.metrics().meter(mount.operation));
-            let answer = move |request: HttpRequest, payload: Payload| {
-                let (begun, meter) = (Instant::now(), Rc::clone(&meter));
-                let answering = handler(request, payload, state.clone());
-                async move {
-                    let response = answering.await;
-                    meter.note(response.status(), begun.elapsed());
-                    response
-                }
-            };
-            let route = match method {
-                Method::GET => get_or_head(),
-                method => web::method(method),
-            };
-            resource = resource.route(route.to(answer));
+        let allow: Vec<String> = endpoints.iter().map(allowed).collect();
+        Self {
+            pattern: Rc::new(Pattern::new(path)),
+            endpoints,
+            allow: allow.join(", "),
         }
-        scope = scope.service(resource);
     }
-    scope
+
+    /// What answers a method. What answers GET answers HEAD too; the server sends no body then.
+    fn endpoint(&self, method: &Method) -> Option<&Endpoint> {
+        let method = if *method == Method::HEAD { &Method::GET } else { method };
+        let found = self.endpoints.iter().find(|(known, _)| known == method);
+        found.map(|(_, endpoint)| endpoint)
+    }
 }
 
-/// What a path takes that answers GET.
-pub(crate) const GET_AND_HEAD: &str = "GET, HEAD";
-
-/// A route for GET, and for HEAD, of whose answer the server sends no body.
-pub(crate) fn get_or_head() -> Route {
-    web::route().guard(guard::Any(guard::Get()).or(guard::Head()))
+/// Answers every request of a worker.
+struct Router {
+    state: HttpState,
+    places: matchit::Router<Place>,
 }
 
-/// Refuses a path that there is not.
-fn no_route(state: &HttpState) -> Route {
-    let state = state.clone();
-    web::to(move |request: HttpRequest| {
-        let response = refuse_route(&request, &state);
-        async { response }
-    })
-}
+impl Router {
+    #[expect(clippy::panic, reason = "two paths of the table that cannot be told apart are a mistake in the table")]
+    fn new(table: Table, state: HttpState) -> Self {
+        let mut places = matchit::Router::new();
+        for (path, endpoints) in table.paths {
+            if let Err(error) = places.insert(path.clone(), Place::new(path, endpoints)) {
+                panic!("{error}");
+            }
+        }
+        Self { state, places }
+    }
 
-/// A resource that refuses every method but those it is given.
-pub(crate) fn refusing_others(resource: Resource, allow: String, state: &HttpState) -> Resource {
-    let state = state.clone();
-    resource.default_service(web::to(move |request: HttpRequest| {
-        let response = refuse_method(&allow, &request, &state);
-        async { response }
-    }))
+    /// Whatever comes in is given an id and an answer, and is logged.
+    async fn answer(self: Rc<Self>, request: ServiceRequest) -> Result<ServiceResponse, Error> {
+        let begun = Instant::now();
+        let (http, payload) = request.into_parts();
+        let mut incoming = Incoming::new(http, &self.state);
+        let mut response = match self.places.at(incoming.http.match_info().as_str()).ok() {
+            None => refuse_route(&incoming, &self.state),
+            Some(found) => {
+                let place = found.value;
+                incoming.lead_to(&place.pattern);
+                match place.endpoint(incoming.http.method()) {
+                    None => refuse_method(&place.allow, &incoming, &self.state),
+                    Some(Endpoint::Watch(watch)) => watch(&incoming, &self.state).await,
+                    Some(Endpoint::Operation { mount, meter }) => {
+                        let response = (mount.handler)(&incoming, payload, &self.state).await;
+                        meter.note(response.status(), begun.elapsed());
+                        response
+                    }
+                }
+            }
+        };
+        response.headers_mut().insert(REQUEST_ID.clone(), incoming.id_header());
+        log(&incoming, &response, begun);
+        Ok(ServiceResponse::new(incoming.http, response))
+    }
 }

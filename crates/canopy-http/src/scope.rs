@@ -1,7 +1,7 @@
 //! The place that a call is about: found from the slugs of its path on the portal surface, from its credential on the
 //! public one and on that of the standard.
 
-use actix_web::HttpRequest;
+use crate::incoming::Incoming;
 use canopy_app::scope::AskedEnvironment;
 use canopy_app::{App, AppError, Caller, scope};
 use canopy_domain::{AccountId, ApplicationPlace, EnvironmentId, EnvironmentPlace, IdentityId};
@@ -73,11 +73,11 @@ impl Surface {
 }
 
 /// The slugs of a path; those that its level does not have are empty.
-#[derive(Debug, Default)]
-pub(crate) struct Slugs {
-    account: String,
-    application: String,
-    environment: String,
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Slugs<T> {
+    account: T,
+    application: T,
+    environment: T,
 }
 
 /// A place that calls can be about.
@@ -109,9 +109,24 @@ scopes!(
     Myself = |myself| myself.place.environment.as_uuid();
 );
 
-impl Slugs {
+impl Slugs<&str> {
+    /// The same, kept.
+    pub(crate) fn to_owned(self) -> Slugs<String> {
+        Slugs {
+            account: self.account.to_owned(),
+            application: self.application.to_owned(),
+            environment: self.environment.to_owned(),
+        }
+    }
+}
+
+impl<T: AsRef<str>> Slugs<T> {
     fn all(&self) -> (&str, &str, &str) {
-        (&self.account, &self.application, &self.environment)
+        (
+            self.account.as_ref(),
+            self.application.as_ref(),
+            self.environment.as_ref(),
+        )
     }
 }
 
@@ -121,7 +136,16 @@ pub(crate) trait PortalScope: Scope + Sized {
     const LEVEL: Level;
 
     /// Finds the place, if the caller may be there.
-    fn find(app: App, caller: Caller, slugs: Slugs) -> impl Future<Output = Result<(Self, Caller), AppError>> + Send;
+    fn find(
+        app: App,
+        caller: Caller,
+        slugs: Slugs<String>,
+    ) -> impl Future<Output = Result<(Self, Caller), AppError>> + Send;
+
+    /// The place, if it can be told without a look into the store that the caller may be there.
+    fn find_now(_: &App, _: &Caller, _: Slugs<&str>) -> Option<Self> {
+        None
+    }
 
     /// What of it has to be confirmed before a refusal: a question confirms it by itself.
     fn unconfirmed(&self) -> Option<AskedEnvironment> {
@@ -141,13 +165,16 @@ pub(crate) trait PublicScope: Scope + Sized {
 /// How a surface finds the place of a call.
 pub(crate) trait Way<S>: 'static {
     /// Reads what the path says of it.
-    fn slugs(http: &HttpRequest) -> Slugs;
+    fn slugs(incoming: &Incoming) -> Slugs<&str>;
+
+    /// The place, if it can be told without a look into the store that the caller may be there.
+    fn find_now(app: &App, caller: &Caller, slugs: Slugs<&str>) -> Option<S>;
 
     /// Finds the place, if the caller may be there.
     fn find(
         app: App,
         caller: Caller,
-        slugs: Slugs,
+        slugs: Slugs<String>,
     ) -> impl Future<Output = Result<(S, Caller), AppError>> + Send + 'static;
 
     /// What of the place has to be confirmed before a refusal.
@@ -161,11 +188,11 @@ pub(crate) struct ByPath;
 pub(crate) struct ByCredential;
 
 impl<S: PortalScope> Way<S> for ByPath {
-    fn slugs(http: &HttpRequest) -> Slugs {
+    fn slugs(incoming: &Incoming) -> Slugs<&str> {
         let named = Surface::Portal(S::LEVEL).slugs();
         let slug = |at: usize| {
-            let found = named.get(at).and_then(|(name, _)| http.match_info().get(name));
-            found.unwrap_or_default().to_owned()
+            let name = named.get(at).map(|(name, _)| *name);
+            name.map(|name| incoming.named(name)).unwrap_or_default()
         };
         Slugs {
             account: slug(0),
@@ -174,7 +201,11 @@ impl<S: PortalScope> Way<S> for ByPath {
         }
     }
 
-    async fn find(app: App, caller: Caller, slugs: Slugs) -> Result<(S, Caller), AppError> {
+    fn find_now(app: &App, caller: &Caller, slugs: Slugs<&str>) -> Option<S> {
+        S::find_now(app, caller, slugs)
+    }
+
+    async fn find(app: App, caller: Caller, slugs: Slugs<String>) -> Result<(S, Caller), AppError> {
         S::find(app, caller, slugs).await
     }
 
@@ -184,11 +215,15 @@ impl<S: PortalScope> Way<S> for ByPath {
 }
 
 impl<S: PublicScope> Way<S> for ByCredential {
-    fn slugs(_: &HttpRequest) -> Slugs {
+    fn slugs(_: &Incoming) -> Slugs<&str> {
         Slugs::default()
     }
 
-    async fn find(app: App, caller: Caller, _: Slugs) -> Result<(S, Caller), AppError> {
+    fn find_now(_: &App, caller: &Caller, _: Slugs<&str>) -> Option<S> {
+        if S::IS_ASKED { S::of(caller).ok() } else { None }
+    }
+
+    async fn find(app: App, caller: Caller, _: Slugs<String>) -> Result<(S, Caller), AppError> {
         let place = S::of(&caller)?;
         if !S::IS_ASKED {
             scope::confirm_bound(&app, &caller).await?;
@@ -231,7 +266,7 @@ pub(crate) struct Myself {
 impl PortalScope for Installation {
     const LEVEL: Level = Level::Installation;
 
-    async fn find(_: App, caller: Caller, _: Slugs) -> Result<(Self, Caller), AppError> {
+    async fn find(_: App, caller: Caller, _: Slugs<String>) -> Result<(Self, Caller), AppError> {
         scope::operator(&caller)?;
         Ok((Self, caller))
     }
@@ -240,7 +275,7 @@ impl PortalScope for Installation {
 impl PortalScope for AccountId {
     const LEVEL: Level = Level::Account;
 
-    async fn find(app: App, caller: Caller, slugs: Slugs) -> Result<(Self, Caller), AppError> {
+    async fn find(app: App, caller: Caller, slugs: Slugs<String>) -> Result<(Self, Caller), AppError> {
         Ok((scope::account(&app, &caller, &slugs.account).await?, caller))
     }
 }
@@ -248,7 +283,7 @@ impl PortalScope for AccountId {
 impl PortalScope for AccountReach {
     const LEVEL: Level = Level::Account;
 
-    async fn find(app: App, caller: Caller, slugs: Slugs) -> Result<(Self, Caller), AppError> {
+    async fn find(app: App, caller: Caller, slugs: Slugs<String>) -> Result<(Self, Caller), AppError> {
         let account = scope::account(&app, &caller, &slugs.account).await?;
         let bound_to = None;
         Ok((Self { account, bound_to }, caller))
@@ -268,7 +303,7 @@ impl PublicScope for AccountReach {
 impl PortalScope for ApplicationPlace {
     const LEVEL: Level = Level::Application;
 
-    async fn find(app: App, caller: Caller, slugs: Slugs) -> Result<(Self, Caller), AppError> {
+    async fn find(app: App, caller: Caller, slugs: Slugs<String>) -> Result<(Self, Caller), AppError> {
         Ok((
             scope::application(&app, &caller, &slugs.account, &slugs.application).await?,
             caller,
@@ -279,7 +314,7 @@ impl PortalScope for ApplicationPlace {
 impl PortalScope for ApplicationReach {
     const LEVEL: Level = Level::Application;
 
-    async fn find(app: App, caller: Caller, slugs: Slugs) -> Result<(Self, Caller), AppError> {
+    async fn find(app: App, caller: Caller, slugs: Slugs<String>) -> Result<(Self, Caller), AppError> {
         let place = scope::application(&app, &caller, &slugs.account, &slugs.application).await?;
         let bound_to = None;
         Ok((Self { place, bound_to }, caller))
@@ -299,7 +334,7 @@ impl PublicScope for ApplicationReach {
 impl PortalScope for EnvironmentPlace {
     const LEVEL: Level = Level::Environment;
 
-    async fn find(app: App, caller: Caller, slugs: Slugs) -> Result<(Self, Caller), AppError> {
+    async fn find(app: App, caller: Caller, slugs: Slugs<String>) -> Result<(Self, Caller), AppError> {
         Ok((scope::environment(&app, &caller, slugs.all()).await?, caller))
     }
 }
@@ -313,8 +348,12 @@ impl PublicScope for EnvironmentPlace {
 impl PortalScope for AskedEnvironment {
     const LEVEL: Level = Level::Environment;
 
-    async fn find(app: App, caller: Caller, slugs: Slugs) -> Result<(Self, Caller), AppError> {
+    async fn find(app: App, caller: Caller, slugs: Slugs<String>) -> Result<(Self, Caller), AppError> {
         Ok((scope::environment_to_ask(&app, &caller, slugs.all()).await?, caller))
+    }
+
+    fn find_now(app: &App, caller: &Caller, slugs: Slugs<&str>) -> Option<Self> {
+        scope::environment_to_ask_now(app, caller, slugs.all())
     }
 
     fn unconfirmed(&self) -> Option<AskedEnvironment> {

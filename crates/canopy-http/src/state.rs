@@ -18,11 +18,7 @@ use tokio::runtime::Handle;
 #[derive(Clone)]
 pub struct HttpState {
     inner: Arc<Inner>,
-    limits: Arc<Limits>,
-    metrics_apart: bool,
-    body_timeout: Duration,
-    public_url: Arc<str>,
-    max_items: usize,
+    settings: Arc<Settings>,
 }
 
 struct Inner {
@@ -31,6 +27,15 @@ struct Inner {
     runtime: Handle,
     refusals: Refusals,
     metrics: Metrics,
+}
+
+#[derive(Clone)]
+struct Settings {
+    limits: Arc<Limits>,
+    metrics_apart: bool,
+    body_timeout: Duration,
+    public_url: String,
+    max_items: usize,
 }
 
 impl core::fmt::Debug for HttpState {
@@ -58,64 +63,66 @@ impl HttpState {
                 refusals,
                 metrics: Metrics::new(),
             }),
-            limits: Arc::new(Limits::new(LimitOptions::default())),
-            metrics_apart: false,
-            body_timeout: Duration::from_secs(30),
-            public_url: "http://localhost".into(),
-            max_items: MAX_ITEMS,
+            settings: Arc::new(Settings {
+                limits: Arc::new(Limits::new(LimitOptions::default())),
+                metrics_apart: false,
+                body_timeout: Duration::from_secs(30),
+                public_url: "http://localhost".to_owned(),
+                max_items: MAX_ITEMS,
+            }),
         }
+    }
+
+    fn set(mut self, set: impl FnOnce(&mut Settings)) -> Self {
+        set(Arc::make_mut(&mut self.settings));
+        self
     }
 
     /// Takes so many items in a bulk call instead of 10,000.
     #[must_use]
-    pub const fn with_max_items(mut self, max_items: usize) -> Self {
-        self.max_items = max_items;
-        self
+    pub fn with_max_items(self, max_items: usize) -> Self {
+        self.set(|settings| settings.max_items = max_items)
     }
 
     /// Waits so long for the whole body of a request; thirty seconds, where this is not said.
     #[must_use]
-    pub const fn with_body_timeout(mut self, body_timeout: Duration) -> Self {
-        self.body_timeout = body_timeout;
-        self
+    pub fn with_body_timeout(self, body_timeout: Duration) -> Self {
+        self.set(|settings| settings.body_timeout = body_timeout)
     }
 
     /// Tells programs that look for its calls that they reach the service at this URL, which has no `/` at its end;
     /// `http://localhost`, where this is not said.
     #[must_use]
-    pub fn with_public_url(mut self, public_url: &str) -> Self {
-        self.public_url = public_url.into();
-        self
+    pub fn with_public_url(self, public_url: &str) -> Self {
+        self.set(|settings| public_url.clone_into(&mut settings.public_url))
     }
 
     /// Limits callers like this instead of as [`LimitOptions::default`] says.
     #[must_use]
-    pub fn with_limits(mut self, options: LimitOptions) -> Self {
-        self.limits = Arc::new(Limits::new(options));
-        self
+    pub fn with_limits(self, options: LimitOptions) -> Self {
+        self.set(|settings| settings.limits = Arc::new(Limits::new(options)))
     }
 
     /// Leaves `/metrics` to a [`metrics_server`](crate::metrics_server) of its own.
     #[must_use]
-    pub const fn with_metrics_apart(mut self) -> Self {
-        self.metrics_apart = true;
-        self
+    pub fn with_metrics_apart(self) -> Self {
+        self.set(|settings| settings.metrics_apart = true)
     }
 
-    pub(crate) const fn metrics_apart(&self) -> bool {
-        self.metrics_apart
+    pub(crate) fn metrics_apart(&self) -> bool {
+        self.settings.metrics_apart
     }
 
     pub(crate) fn public_url(&self) -> &str {
-        &self.public_url
+        &self.settings.public_url
     }
 
-    pub(crate) const fn max_items(&self) -> usize {
-        self.max_items
+    pub(crate) fn max_items(&self) -> usize {
+        self.settings.max_items
     }
 
     pub(crate) fn limits(&self) -> &Limits {
-        &self.limits
+        &self.settings.limits
     }
 
     pub(crate) fn refusals(&self) -> &Refusals {
@@ -126,8 +133,8 @@ impl HttpState {
         &self.inner.metrics
     }
 
-    pub(crate) const fn body_timeout(&self) -> Duration {
-        self.body_timeout
+    pub(crate) fn body_timeout(&self) -> Duration {
+        self.settings.body_timeout
     }
 
     pub(crate) fn app(&self) -> &App {

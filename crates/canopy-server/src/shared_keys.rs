@@ -150,7 +150,7 @@ mod tests {
 
     fn token(seed: u8) -> String {
         let claims = TokenClaims {
-            subject: "root".to_owned(),
+            subject: "root".into(),
             principal: PrincipalKind::Operator,
             account: None,
             environment: None,

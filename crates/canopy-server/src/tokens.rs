@@ -110,7 +110,7 @@ mod tests {
         let verifier = verifier(&config.tokens, &signer).unwrap();
         let now = Timestamp::parse("2026-01-01T00:00:00Z").unwrap();
         let claims = TokenClaims {
-            subject: "me".to_owned(),
+            subject: "me".into(),
             principal: PrincipalKind::Operator,
             account: None,
             environment: None,

@@ -1,6 +1,6 @@
 //! May this identity do this there, now (or at another instant)?
 
-use super::{Asker, Fenced};
+use super::Asker;
 use crate::decisions::{Consistency, EnvironmentState};
 use crate::{App, AppError};
 use canopy_domain::access::{AccessIndex, Decision, Question};
@@ -27,39 +27,8 @@ fn judge<'a>(index: &'a AccessIndex, question: &Question<'_>, at: Timestamp) -> 
     }
 }
 
-/// Answers without any I/O, if the environment's index is in memory and known to be fresh enough, and the asker may ask;
-/// `None` otherwise. `answer` makes what is wanted of the evaluation while the index is held, so it must be quick. Windows are
-/// judged at `at`, or now.
-pub fn at_once<R>(
-    app: &App,
-    asker: Asker<'_>,
-    question: &Question<'_>,
-    at: Option<Timestamp>,
-    consistency: Consistency,
-    answer: impl FnOnce(&Evaluation<'_>) -> R,
-) -> Option<R> {
-    asker.may_check(question.permission).ok()?;
-    asker.ask_now(app, consistency, |state, now| {
-        answer(&judge(&state.index, question, at.unwrap_or(now)))
-    })
-}
-
-/// Answers as [`at_once`] does, after a fence.
-pub fn at_fence<R>(
-    app: &App,
-    asker: Asker<'_>,
-    fenced: &Fenced,
-    question: &Question<'_>,
-    at: Option<Timestamp>,
-    answer: impl FnOnce(&Evaluation<'_>) -> R,
-) -> Option<R> {
-    asker.may_check(question.permission).ok()?;
-    asker.ask_fenced(app, fenced, |state, now| {
-        answer(&judge(&state.index, question, at.unwrap_or(now)))
-    })
-}
-
-/// Answers, reading from the store what is missing in memory first.
+/// Answers, reading from the store what is missing in memory first. `answer` makes what is wanted of the evaluation while
+/// the index is held, so it must be quick. Windows are judged at `at`, or now.
 ///
 /// # Errors
 /// [`AppError::ScopeMissing`] and [`AppError::InvalidApiKey`] for a key that may not ask this, or not any more;

@@ -1,6 +1,6 @@
 //! Many questions, judged at one instant and one revision.
 
-use super::{Asker, Fenced};
+use super::Asker;
 use crate::decisions::{Consistency, EnvironmentState};
 use crate::{App, AppError};
 use canopy_domain::access::{AccessIndex, Decision, Question};
@@ -39,44 +39,6 @@ impl<'a> Judging<'a> {
             tell(question, decision, &roles);
         }
     }
-}
-
-/// Answers without any I/O, as [`evaluate::at_once`](super::evaluate::at_once) does.
-pub fn at_once<R>(
-    app: &App,
-    asker: Asker<'_>,
-    questions: &[Question<'_>],
-    at: Option<Timestamp>,
-    consistency: Consistency,
-    answer: impl FnOnce(Judging<'_>) -> R,
-) -> Option<R> {
-    may_check(asker, questions).ok()?;
-    asker.ask_now(app, consistency, |state, now| {
-        answer(Judging {
-            index: &state.index,
-            questions,
-            at: at.unwrap_or(now),
-        })
-    })
-}
-
-/// Answers as [`at_once`] does, after a fence.
-pub fn at_fence<R>(
-    app: &App,
-    asker: Asker<'_>,
-    fenced: &Fenced,
-    questions: &[Question<'_>],
-    at: Option<Timestamp>,
-    answer: impl FnOnce(Judging<'_>) -> R,
-) -> Option<R> {
-    may_check(asker, questions).ok()?;
-    asker.ask_fenced(app, fenced, |state, now| {
-        answer(Judging {
-            index: &state.index,
-            questions,
-            at: at.unwrap_or(now),
-        })
-    })
 }
 
 /// Answers, reading from the store what is missing in memory first.

@@ -12,7 +12,7 @@ use crate::api_key::authenticate::{confirm_at, without_environment};
 use crate::decisions::{Consistency, EnvironmentState};
 use crate::scope::{AskedEnvironment, confirm_identity};
 use crate::{App, AppError, Caller};
-use canopy_domain::{EnvironmentId, EnvironmentPlace, Timestamp};
+use canopy_domain::{EnvironmentPlace, Timestamp};
 
 /// Who asks, and where.
 #[derive(Debug, Clone, Copy)]
@@ -21,12 +21,6 @@ pub struct Asker<'a> {
     pub caller: &'a Caller,
     /// The environment that it is about.
     pub environment: &'a AskedEnvironment,
-}
-
-/// That a fence was asked about an environment, after the question had come in whole.
-#[derive(Debug)]
-pub struct Fenced {
-    environment: EnvironmentId,
 }
 
 impl Asker<'_> {
@@ -57,70 +51,9 @@ impl Asker<'_> {
         confirm_at(self.caller, &state.keys, now)
     }
 
-    /// Asks for an answer that needs no check of its own, where that takes no I/O: `None` where it does, or where the asker is
-    /// not let in.
-    pub(crate) fn ask_now<R>(
-        self,
-        app: &App,
-        consistency: Consistency,
-        answer: impl FnOnce(&EnvironmentState, Timestamp) -> R,
-    ) -> Option<R> {
-        if !self.environment.is_certain(consistency) {
-            return None;
-        }
-        let ask = |state: &EnvironmentState| self.let_in(app, state, answer);
-        app.decisions()
-            .ask_now(self.environment.presumed(), consistency, ask)
-            .flatten()
-    }
-
-    /// As [`ask_now`](Self::ask_now), where a fence was asked already.
-    fn ask_fenced<R>(
-        self,
-        app: &App,
-        fenced: &Fenced,
-        answer: impl FnOnce(&EnvironmentState, Timestamp) -> R,
-    ) -> Option<R> {
-        let ask = |state: &EnvironmentState| self.let_in(app, state, answer);
-        app.decisions().peek(fenced.environment, ask).flatten()
-    }
-
-    fn let_in<R>(
-        self,
-        app: &App,
-        state: &EnvironmentState,
-        answer: impl FnOnce(&EnvironmentState, Timestamp) -> R,
-    ) -> Option<R> {
-        let now = app.now();
-        self.confirm(state, now).ok()?;
-        self.is_known(state).then(|| answer(state, now))
-    }
-
-    /// Asks the fence that a question has to wait for. `None` where there is none to be asked, or where the question has to
-    /// go a longer way: its environment is not the one that was presumed.
-    ///
-    /// Whoever gives up waiting takes nothing from the others who wait for the same fence.
-    ///
-    /// # Errors
-    /// Not found when there is no such environment (any more), or what that means to the asker; [`AppError::Store`].
-    pub async fn fence(self, app: &App, consistency: Consistency) -> Result<Option<Fenced>, AppError> {
-        let environment = self.environment.presumed();
-        let fenced = Some(Fenced { environment });
-        if !self.environment.is_certain(consistency) {
-            let certain = self.environment.confirm(app, self.caller).await?;
-            let same = certain.is_fenced && certain.place.environment == environment;
-            return Ok(fenced.filter(|_| same));
-        }
-        if consistency == Consistency::Eventual {
-            return Ok(None);
-        }
-        let head = app.decisions().fence(environment).await;
-        let head = head.map_err(|error| without_environment(self.caller, error))?;
-        Ok(fenced.filter(|_| head.is_some()))
-    }
-
     /// Asks for an answer that needs no check of its own, at a revision at which the asker is let in. One fence serves for
-    /// that, for the names by which the environment was found, and for the answer.
+    /// that, for the names by which the environment was found, and for the answer. Where all is in memory and there is no
+    /// fence to be asked, nothing is waited for; and whoever gives up waiting takes nothing from others.
     pub(crate) async fn ask<R: Send>(
         self,
         app: &App,

@@ -3,7 +3,7 @@
 use super::named::{Named, Wanted};
 use super::{Entity, judge};
 use crate::access::Asker;
-use crate::decisions::{Consistency, EnvironmentState};
+use crate::decisions::EnvironmentState;
 use crate::{App, AppError};
 use canopy_domain::access::{Decision, DenialReason, Question, Scope};
 use canopy_domain::authzen::{Semantic, Verdict, permission};
@@ -27,16 +27,6 @@ pub struct Evaluated {
     pub verdicts: Vec<Verdict>,
     /// The revision of the environment at which all of them were judged.
     pub revision: Revision,
-}
-
-/// Answers without any I/O, if the environment's index is in memory and current, all names are ids or remembered, and the
-/// asker may ask; `None` otherwise. An item that is no whole question is `None`.
-pub fn at_once(app: &App, asker: Asker<'_>, items: &[Option<Evaluation>], semantic: Semantic) -> Option<Evaluated> {
-    let judging = Judging { app, asker };
-    let ask = |state: &EnvironmentState, now: Timestamp| {
-        judging.all(state, now, items, semantic, &Named::default(), &mut Wanted::default())
-    };
-    asker.ask_now(app, Consistency::Strong, ask).flatten()
 }
 
 /// Answers, reading from the store what is missing in memory first. What a key may not ask is denied.

@@ -44,7 +44,7 @@ pub struct Census {
 pub struct Decisions {
     store: Arc<dyn Store>,
     slots: RwLock<HashMap<EnvironmentId, Arc<Slot>>>,
-    loader: Loader,
+    loader: Arc<Loader>,
     fence: Fence,
     last_news: Mutex<Option<Instant>>,
 }
@@ -64,7 +64,7 @@ impl Decisions {
         Self {
             store,
             slots: RwLock::default(),
-            loader: Loader::new(secrets),
+            loader: Arc::new(Loader::new(secrets)),
             fence: Fence::default(),
             last_news: Mutex::default(),
         }
@@ -108,20 +108,6 @@ impl Decisions {
     /// Asks the state of an environment as it is known here, if it is: no older than any commit that this process has made or
     /// heard of, but perhaps older than those of others.
     pub(crate) fn peek<R>(&self, environment: EnvironmentId, ask: impl FnOnce(&EnvironmentState) -> R) -> Option<R> {
-        self.slot(environment)?.ask(ask)
-    }
-
-    /// Asks the state of an environment if that takes no I/O: it is loaded and current, and what is asked for needs no
-    /// word from the store.
-    pub fn ask_now<R>(
-        &self,
-        environment: EnvironmentId,
-        consistency: Consistency,
-        ask: impl FnOnce(&EnvironmentState) -> R,
-    ) -> Option<R> {
-        if self.store.shared().is_some() && (consistency == Consistency::Strong || self.is_cut_off()) {
-            return None;
-        }
         self.slot(environment)?.ask(ask)
     }
 
@@ -201,18 +187,29 @@ impl Decisions {
             if let Some(answer) = slot.ask(|state| ask.take().map(|ask| ask(state))).flatten() {
                 return Ok(answer);
             }
-            let moving = slot.moving.lock().await;
-            let brought = self.loader.bring_forward(self.store.as_ref(), environment, &slot).await;
-            drop(moving);
-            match &brought {
+            match self.bring_forward(environment, &slot).await {
                 Ok(()) => self.make_room(Some(environment)),
-                Err(AppError::Tenancy(TenancyError::NotFound(_))) => {
+                Err(gone @ AppError::Tenancy(TenancyError::NotFound(_))) => {
                     self.let_go(&[environment]);
+                    return Err(gone);
                 }
-                Err(_) => {}
+                Err(error) => return Err(error),
             }
-            brought?;
         }
+    }
+
+    /// Loads the state of a slot, or catches it up with the store, in a task of its own: whoever waits may go away, and takes
+    /// nothing from the others who wait.
+    async fn bring_forward(&self, environment: EnvironmentId, slot: &Arc<Slot>) -> Result<(), AppError> {
+        let (store, loader, slot) = (Arc::clone(&self.store), Arc::clone(&self.loader), Arc::clone(slot));
+        let bringing = async move {
+            let moving = slot.moving.lock().await;
+            let brought = loader.bring_forward(store.as_ref(), environment, &slot).await;
+            drop(moving);
+            brought
+        };
+        let brought = tokio::spawn(bringing).await;
+        brought.map_err(|error| StoreError::Internal(error.into()))?
     }
 
     /// Lets go of what was not asked for longest, while there is too much; never of the environment that was just loaded.

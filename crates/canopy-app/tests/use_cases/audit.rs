@@ -10,7 +10,7 @@ use canopy_domain::audit::{ActorType, AuditOutcome, StoredAuditEvent};
 fn admin(world: &World) -> Caller {
     Caller::Admin {
         account: world.place.account,
-        subject: "ann".to_owned(),
+        subject: "ann".into(),
         environment: Some(world.place),
     }
 }

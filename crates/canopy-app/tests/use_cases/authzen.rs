@@ -1,5 +1,6 @@
 //! Questions in which things have names: what is looked up, what is remembered, and what that means for who asks next.
 
+use crate::failure::Gated;
 use crate::world::{World, person};
 use canopy_app::authzen::Entity;
 use canopy_app::authzen::evaluate::{self, Evaluation};
@@ -10,6 +11,8 @@ use canopy_domain::authzen::{Semantic, Verdict};
 use canopy_domain::identity::change::IdentityPatch;
 use canopy_domain::identity::create::NewIdentity;
 use canopy_domain::{Edit, Email, ExternalId, IdentityId};
+use canopy_storage_memory::MemoryStore;
+use futures_util::FutureExt as _;
 
 fn asked(subject: &str, resource: (&str, &str)) -> Evaluation {
     Evaluation {
@@ -26,10 +29,13 @@ fn asked(subject: &str, resource: (&str, &str)) -> Evaluation {
 }
 
 impl World {
-    fn verdict_at_once(&self, item: &Evaluation) -> Option<Verdict> {
+    /// The answer, if it takes no look into the store.
+    fn verdict_at_once(&self, gate: &Gated, item: &Evaluation) -> Option<Verdict> {
         let items = [Some(item.clone())];
-        let answered = evaluate::at_once(&self.app, self.asker(), &items, Semantic::ExecuteAll);
-        answered.map(|evaluated| evaluated.verdicts[0])
+        gate.close();
+        let answered = evaluate::run(&self.app, self.asker(), &items, Semantic::ExecuteAll).now_or_never();
+        gate.open();
+        answered.map(|evaluated| evaluated.unwrap().verdicts[0])
     }
 
     async fn verdict(&self, item: &Evaluation) -> Verdict {
@@ -48,7 +54,9 @@ impl World {
 
 #[tokio::test]
 async fn what_is_remembered_needs_no_look_up_until_names_change() {
-    let world = World::new().await;
+    let gate = Gated::new(MemoryStore::strict());
+    gate.open();
+    let world = World::on(gate.clone()).await;
     let (viewer, _) = world.bootstrap().await;
     let ada = world.members(&["ada"]).await[0];
     world.assign(&[world.item(ada, viewer)]).await;
@@ -58,13 +66,13 @@ async fn what_is_remembered_needs_no_look_up_until_names_change() {
             let item = asked(name, resource);
             world.members(&[&format!("p{}{}", resource.0, name.len())]).await;
             assert_eq!(
-                world.verdict_at_once(&item),
+                world.verdict_at_once(&gate, &item),
                 None,
                 "nobody is remembered after a change"
             );
             assert_eq!(world.verdict(&item).await, Verdict::Granted);
             assert_eq!(
-                world.verdict_at_once(&item),
+                world.verdict_at_once(&gate, &item),
                 Some(Verdict::Granted),
                 "{name} {resource:?}"
             );
@@ -75,32 +83,34 @@ async fn what_is_remembered_needs_no_look_up_until_names_change() {
         let item = asked(&id, resource);
         let verdict = world.verdict(&item).await;
         assert_eq!(verdict.is_permitted(), resource.1 == "acme");
-        assert_eq!(world.verdict_at_once(&item), None);
+        assert_eq!(world.verdict_at_once(&gate, &item), None);
     }
     // What is wrong with the type is known at once.
     let other = asked(&id, ("a.b", &root));
     assert_eq!(
-        world.verdict_at_once(&other),
+        world.verdict_at_once(&gate, &other),
         Some(Verdict::Denied(DenialReason::NodeNotFound))
     );
     let by_mail = asked("ada@acme.example", ("node", &root));
-    assert_eq!(world.verdict_at_once(&by_mail), Some(Verdict::Granted));
+    assert_eq!(world.verdict_at_once(&gate, &by_mail), Some(Verdict::Granted));
     let patch = IdentityPatch {
         email: Some(Email::parse("ada@example.com").unwrap()),
         ..IdentityPatch::default()
     };
     world.rename(ada, patch).await;
-    assert_eq!(world.verdict_at_once(&by_mail), None);
+    assert_eq!(world.verdict_at_once(&gate, &by_mail), None);
     assert_eq!(
         world.verdict(&by_mail).await,
         Verdict::Denied(DenialReason::IdentityNotFound)
     );
-    assert_eq!(world.verdict_at_once(&by_mail), None, "who is nobody is not remembered");
+    assert_eq!(world.verdict_at_once(&gate, &by_mail), None, "who is nobody is not remembered");
 }
 
 #[tokio::test]
 async fn a_name_given_to_a_second_identity_is_nobodys_from_then_on() {
-    let world = World::new().await;
+    let gate = Gated::new(MemoryStore::strict());
+    gate.open();
+    let world = World::on(gate.clone()).await;
     let (viewer, _) = world.bootstrap().await;
     let ada = world.members(&["ada"]).await[0];
     world.assign(&[world.item(ada, viewer)]).await;
@@ -114,7 +124,7 @@ async fn a_name_given_to_a_second_identity_is_nobodys_from_then_on() {
     let made = bulk_create::run(app, call, account, None, &[eve], BulkMode::SINGLE).await;
     let eve = crate::world::done(&made.unwrap())[0].id;
     assert_eq!(world.verdict(&item).await, Verdict::AmbiguousSubject);
-    assert_eq!(world.verdict_at_once(&item), Some(Verdict::AmbiguousSubject));
+    assert_eq!(world.verdict_at_once(&gate, &item), Some(Verdict::AmbiguousSubject));
     let patch = IdentityPatch {
         external_id: Edit::Clear,
         ..IdentityPatch::default()

@@ -166,6 +166,16 @@ impl Gated {
         })
     }
 
+    /// Lets readers through.
+    pub fn open(&self) {
+        self.gate.add_permits(1 << 20);
+    }
+
+    /// Holds readers up.
+    pub fn close(&self) {
+        self.gate.forget_permits(self.gate.available_permits());
+    }
+
     /// A service on it.
     pub fn app(self: &Arc<Self>, world: &World) -> App {
         App::new(

@@ -2,10 +2,12 @@
 
 use crate::world::World;
 use canopy_app::BulkMode;
+use canopy_app::access::evaluate;
 use canopy_app::assignment::{bulk_create, remove};
 use canopy_app::decisions::Consistency;
 use canopy_domain::access::{Question, Scope};
 use canopy_domain::bulk::Outcome;
+use futures_util::FutureExt as _;
 use std::sync::Arc;
 
 /// Many writers of one environment each grant, check, revoke and check, while the index is loaded by the first question.
@@ -56,17 +58,13 @@ async fn an_answer_carries_the_revision_it_was_judged_at_and_needs_no_io_once_lo
         scope: Scope::Node(world.root),
     };
     let at_once = || {
-        canopy_app::access::evaluate::at_once(
-            &world.app,
-            world.asker(),
-            &question,
-            None,
-            Consistency::Strong,
-            |answer| {
-                let roles: Vec<String> = answer.granting_roles.iter().map(ToString::to_string).collect();
-                (answer.decision.is_allowed(), roles, answer.revision)
-            },
-        )
+        let (app, asker) = (&world.app, world.asker());
+        let answer = |answer: &evaluate::Evaluation<'_>| {
+            let roles: Vec<String> = answer.granting_roles.iter().map(ToString::to_string).collect();
+            (answer.decision.is_allowed(), roles, answer.revision)
+        };
+        let asked = evaluate::run(app, asker, &question, None, Consistency::Strong, answer);
+        asked.now_or_never().map(Result::unwrap)
     };
     assert_eq!(at_once(), None, "nothing is loaded yet");
     world.denial(ada, "note.read", Scope::AppWide).await;

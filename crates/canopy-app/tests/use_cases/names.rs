@@ -150,7 +150,7 @@ async fn a_token_is_not_good_for_an_environment_that_another_process_deleted() {
     let (world, other, ada, follower) = followed(&shared).await;
     let bound = Caller::Admin {
         account: world.place.account,
-        subject: "it".to_owned(),
+        subject: "it".into(),
         environment: Some(world.place),
     };
     scope::confirm_bound(&other, &bound).await.unwrap();

@@ -5,7 +5,7 @@ use canopy_domain::*;
 
 fn claims(principal: PrincipalKind, account: Option<AccountId>, subject: &str) -> TokenClaims {
     TokenClaims {
-        subject: subject.to_owned(),
+        subject: subject.into(),
         principal,
         account,
         environment: None,
@@ -13,10 +13,10 @@ fn claims(principal: PrincipalKind, account: Option<AccountId>, subject: &str) -
     }
 }
 
-const fn admin(account: AccountId) -> Caller {
+fn admin(account: AccountId) -> Caller {
     Caller::Admin {
         account,
-        subject: String::new(),
+        subject: "".into(),
         environment: None,
     }
 }

@@ -49,7 +49,7 @@ pub fn key(text: &str) -> PermissionKey {
 pub fn operator() -> Call {
     Call::new(
         Caller::Operator {
-            subject: "root".to_owned(),
+            subject: "root".into(),
         },
         "request-1".to_owned(),
     )

@@ -4,6 +4,7 @@ use super::StoreError;
 use crate::words::words;
 use crate::{AccountId, EnvironmentId, Timestamp};
 use async_trait::async_trait;
+use std::sync::Arc;
 
 words!(
     /// What kind of principal a token speaks for.
@@ -21,7 +22,7 @@ words!(
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TokenClaims {
     /// Who: free text for operators and admins, the identity's id for identities.
-    pub subject: String,
+    pub subject: Arc<str>,
     /// What kind of principal.
     pub principal: PrincipalKind,
     /// The account it speaks in; every principal but an operator has one.

@@ -203,56 +203,22 @@ impl Asked {
 async fn evaluate(
     request: Request<AskedEnvironment, (), (), Body<Asked>>,
 ) -> Result<Judged<DecisionBody<'static>>, Problem> {
-    let (Body(asked), request) = request.take_body();
-    let environment = request.scope.clone();
-    answer(request, environment, asked).await
+    answer(&request, &request.scope, &request.body.0).await
 }
 
-/// Answers a question about an environment: at once where that can be, else after a fence, else on the shared runtime.
-pub(super) async fn answer<S>(
-    request: Request<S>,
-    environment: AskedEnvironment,
-    asked: Asked,
+/// Answers a question about an environment.
+pub(super) async fn answer<S, P, Q, B>(
+    request: &Request<S, P, Q, B>,
+    environment: &AskedEnvironment,
+    asked: &Asked,
 ) -> Result<Judged<DecisionBody<'static>>, Problem> {
-    let Asked { item, at, consistency } = asked;
-    let show = |item: &AskedItem, found: &evaluate::Evaluation<'_>| {
-        let body = DecisionBody::new(&item.question(), found.decision, &found.granting_roles);
+    let (app, asker, question) = (request.app(), request.asker(environment), asked.item.question());
+    let show = |found: &evaluate::Evaluation<'_>| {
+        let body = DecisionBody::new(&question, found.decision, &found.granting_roles);
         Judged::new(&body, found.revision)
     };
-    let at_once = evaluate::at_once(
-        request.app(),
-        request.asker(&environment),
-        &item.question(),
-        at,
-        consistency,
-        |found| show(&item, found),
-    );
-    if let Some(answer) = at_once {
-        return Ok(answer);
-    }
-    if let Some(fenced) = request.fence(&environment, consistency).await? {
-        let (app, who) = (request.app(), request.asker(&environment));
-        let found = evaluate::at_fence(app, who, &fenced, &item.question(), at, |found| show(&item, found));
-        if let Some(answer) = found {
-            return Ok(answer);
-        }
-    }
-    let waiting = request.ask(move |app, call| async move {
-        let caller = &call.caller;
-        evaluate::run(
-            &app,
-            Asker {
-                caller,
-                environment: &environment,
-            },
-            &item.question(),
-            at,
-            consistency,
-            |found| show(&item, found),
-        )
-        .await
-    });
-    waiting.await
+    let answer = evaluate::run(app, asker, &question, asked.at, asked.consistency, show);
+    request.ask_here(answer).await
 }
 
 async fn explain(
@@ -277,35 +243,15 @@ async fn explain(
 async fn evaluate_many(
     request: Request<AskedEnvironment, (), (), Body<EvaluateMany>>,
 ) -> Result<Judged<AllDecisions>, Problem> {
-    let (Body(body), request) = request.take_body();
     let EvaluateMany {
         evaluations: Batch(items),
         at,
         consistency,
-    } = body;
-    let environment = request.scope.clone();
+    } = &request.body.0;
     let questions: Vec<Question<'_>> = items.iter().map(AskedItem::question).collect();
-    let asker = request.asker(&environment);
-    let at_once = evaluate_many::at_once(request.app(), asker, &questions, at, consistency, AllDecisions::write);
-    if let Some(answer) = at_once {
-        return Ok(answer);
-    }
-    if let Some(fenced) = request.fence(&environment, consistency).await? {
-        let found = evaluate_many::at_fence(request.app(), asker, &fenced, &questions, at, AllDecisions::write);
-        if let Some(answer) = found {
-            return Ok(answer);
-        }
-    }
-    drop(questions);
-    let waiting = request.ask(move |app, call| async move {
-        let asker = Asker {
-            caller: &call.caller,
-            environment: &environment,
-        };
-        let questions: Vec<Question<'_>> = items.iter().map(AskedItem::question).collect();
-        evaluate_many::run(&app, asker, &questions, at, consistency, AllDecisions::write).await
-    });
-    waiting.await
+    let (app, asker) = (request.app(), request.asker(&request.scope));
+    let answer = evaluate_many::run(app, asker, &questions, *at, *consistency, AllDecisions::write);
+    request.ask_here(answer).await
 }
 
 async fn list_held(

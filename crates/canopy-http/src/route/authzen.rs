@@ -9,7 +9,6 @@ use crate::operation::Operation;
 use crate::problem::Problem;
 use crate::request::Request;
 use crate::wire::{Components, Each, Faults, Json, Place, Text, WireText, WireValue, not_one_of, request_body, words};
-use canopy_app::access::Asker;
 use canopy_app::authzen::Entity;
 use canopy_app::authzen::evaluate::{self, Evaluated, Evaluation};
 use canopy_app::scope::AskedEnvironment;
@@ -315,24 +314,13 @@ enum DecisionsBody<'a> {
     All { evaluations: Vec<DecisionBody<'a>> },
 }
 
-/// Answers at once where that can be, else on the shared runtime.
-async fn judge(
-    request: &Request<AskedEnvironment>,
-    items: Vec<Option<Evaluation>>,
+async fn judge<B>(
+    request: &Request<AskedEnvironment, (), (), B>,
+    items: &[Option<Evaluation>],
     semantic: Semantic,
 ) -> Result<Evaluated, Problem> {
-    let environment = request.scope.clone();
-    if let Some(evaluated) = evaluate::at_once(request.app(), request.asker(&environment), &items, semantic) {
-        return Ok(evaluated);
-    }
-    let waiting = request.ask(move |app, call| async move {
-        let asker = Asker {
-            caller: &call.caller,
-            environment: &environment,
-        };
-        evaluate::run(&app, asker, &items, semantic).await
-    });
-    waiting.await
+    let answer = evaluate::run(request.app(), request.asker(&request.scope), items, semantic);
+    request.ask_here(answer).await
 }
 
 fn alone(evaluated: &Evaluated) -> Result<DecisionBody<'static>, Problem> {
@@ -345,7 +333,7 @@ async fn evaluate_one(
     request: Request<AskedEnvironment, (), (), Body<AccessEvaluation>>,
 ) -> Result<Judged<DecisionBody<'static>>, Problem> {
     let (Body(body), request) = request.take_body();
-    let evaluated = judge(&request, vec![Some(body.into())], Semantic::ExecuteAll).await?;
+    let evaluated = judge(&request, &[Some(body.into())], Semantic::ExecuteAll).await?;
     Ok(Judged::new(&alone(&evaluated)?, evaluated.revision))
 }
 
@@ -355,7 +343,7 @@ async fn evaluate_all(
     let (Body(asked), request) = request.take_body();
     let (asked, semantic) = match asked {
         Asked::One(question) => {
-            let evaluated = judge(&request, vec![Some(question)], Semantic::ExecuteAll).await?;
+            let evaluated = judge(&request, &[Some(question)], Semantic::ExecuteAll).await?;
             let body = DecisionsBody::One(alone(&evaluated)?);
             return Ok(Judged::new(&body, evaluated.revision));
         }
@@ -371,7 +359,7 @@ async fn evaluate_all(
         items.push(item);
         wrong.push(lack);
     }
-    let evaluated = judge(&request, items, semantic).await?;
+    let evaluated = judge(&request, &items, semantic).await?;
     let verdicts = evaluated.verdicts.iter().zip(&wrong);
     let evaluations = verdicts
         .map(|(verdict, wrong)| DecisionBody::new(*verdict, wrong.as_deref()))

@@ -103,5 +103,5 @@ async fn evaluate_me(
     let (Body(mine), request) = request.take_body();
     let Myself { place, identity } = request.scope;
     let asked = Asked::new(identity, mine.permission, mine.scope).on(mine.at, mine.consistency);
-    answer(request, place.into(), asked).await
+    answer(&request, &place.into(), &asked).await
 }

@@ -61,7 +61,7 @@ mod tests {
 
     fn claims(expires_at: i64) -> TokenClaims {
         TokenClaims {
-            subject: "ada".to_owned(),
+            subject: "ada".into(),
             principal: PrincipalKind::Operator,
             account: None,
             environment: None,

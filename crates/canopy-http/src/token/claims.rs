@@ -112,7 +112,7 @@ impl Claims {
             return Err(TokenError::Expired);
         }
         Ok(TokenClaims {
-            subject: self.sub,
+            subject: self.sub.into(),
             principal,
             account: account.map(AccountId::new),
             environment: self.environment.map(EnvironmentId::new),

@@ -96,7 +96,7 @@ impl TokenSigner {
         let claims = Claims {
             iss: self.parties.issuer.clone(),
             aud: Audience::One(self.parties.audience.clone()),
-            sub: claims.subject.clone(),
+            sub: claims.subject.to_string(),
             exp: claims.expires_at.into(),
             nbf: None,
             iat: Some(issued_at.into()),

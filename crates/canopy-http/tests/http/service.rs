@@ -209,7 +209,7 @@ pub fn request(method: Method, path: &str, token: &str) -> TestRequest {
 
 pub fn claims(principal: PrincipalKind, subject: &str, account: Option<AccountId>) -> TokenClaims {
     TokenClaims {
-        subject: subject.to_owned(),
+        subject: subject.into(),
         principal,
         account,
         environment: None::<EnvironmentId>,

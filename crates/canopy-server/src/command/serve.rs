@@ -368,7 +368,7 @@ impl Service<'_> {
             Some(Guide::Demo { demo, seeded }) => {
                 let now = app.now();
                 let claims = TokenClaims {
-                    subject: "demo-admin".to_owned(),
+                    subject: "demo-admin".into(),
                     principal: PrincipalKind::Admin,
                     account: Some(demo.place.account),
                     environment: Some(demo.place.environment),

@@ -30,7 +30,7 @@ const SUBJECT: &str = "canopy-token";
 pub fn without_account(args: &TokenArgs, now: Timestamp) -> TokenClaims {
     let seconds = i64::try_from(args.ttl.as_secs()).unwrap_or(i64::MAX);
     TokenClaims {
-        subject: SUBJECT.to_owned(),
+        subject: SUBJECT.into(),
         principal: PrincipalKind::Operator,
         account: None,
         environment: None,
@@ -59,7 +59,7 @@ pub async fn claims(args: &TokenArgs, store: &dyn Store, now: Timestamp) -> Resu
         let found = tx.identity(account, id).await?;
         found.ok_or(TokenRequestError::UnknownIdentity(id))?;
         claims.principal = PrincipalKind::Identity;
-        claims.subject = id.to_string();
+        claims.subject = id.to_string().into();
     }
     Ok(claims)
 }

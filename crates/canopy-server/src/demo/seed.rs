@@ -37,7 +37,7 @@ fn data(error: impl fmt::Display) -> DemoError {
 pub async fn seed(app: &App) -> Result<EnvironmentPlace, DemoError> {
     let call = Call::new(
         Caller::Operator {
-            subject: "demo".to_owned(),
+            subject: "demo".into(),
         },
         "demo".to_owned(),
     );

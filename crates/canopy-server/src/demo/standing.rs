@@ -42,7 +42,7 @@ pub async fn standing(app: &App) -> Result<Standing, DemoError> {
         return Ok(Standing::Empty);
     }
     let operator = Caller::Operator {
-        subject: "demo".to_owned(),
+        subject: "demo".into(),
     };
     let place = match scope::environment(app, &operator, (ACCOUNT, APPLICATION, ENVIRONMENT)).await {
         Ok(place) => place,

@@ -61,7 +61,7 @@ async fn other_data_is_left_alone() {
     let app = app();
     let call = Call::new(
         Caller::Operator {
-            subject: "x".to_owned(),
+            subject: "x".into(),
         },
         "x".to_owned(),
     );

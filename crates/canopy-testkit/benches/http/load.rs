@@ -34,7 +34,7 @@ pub fn bare() -> String {
     }
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let base = format!("http://{}", listener.local_addr().unwrap());
-    let server = HttpServer::new(|| App::new().route("/{path:.*}", web::post().to(answer)));
+    let server = HttpServer::new(|| App::new().default_service(web::post().to(answer)));
     tokio::spawn(server.workers(2).listen(listener).unwrap().run());
     base
 }

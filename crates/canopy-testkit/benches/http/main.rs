@@ -31,6 +31,10 @@ mod writers;
 use canopy_testkit::workload::Size;
 use std::time::Duration;
 
+/// As in the server.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 const ENV: &str = "/portal/v1/accounts/acme/applications/notes/environments/development";
 const RUNS: usize = 5;
 

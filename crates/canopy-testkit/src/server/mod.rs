@@ -196,7 +196,7 @@ impl TestServer {
     fn client(&self, kind: PrincipalKind, subject: &str, account: Option<Uuid>, environment: Option<Uuid>) -> Api {
         let now = self.app.now();
         let claims = TokenClaims {
-            subject: subject.to_owned(),
+            subject: subject.into(),
             principal: kind,
             account: account.map(AccountId::new),
             environment: environment.map(EnvironmentId::new),

@@ -234,7 +234,7 @@ async fn key(world: &World, body: Value) -> (String, String) {
 
 fn claims(account: &str, environment: &str, principal: PrincipalKind, subject: &str, ends: Timestamp) -> TokenClaims {
     TokenClaims {
-        subject: subject.to_owned(),
+        subject: subject.into(),
         principal,
         account: Some(AccountId::new(account.parse().unwrap())),
         environment: Some(EnvironmentId::new(environment.parse().unwrap())),

@@ -46,7 +46,7 @@ async fn bound(server: &TestServer, world: &World, environment: &str) -> Api {
     let environment = uuid(&environment.expect(200)["id"]);
     let account = uuid(&world.admin.get(&world.app).await.expect(200)["account_id"]);
     let claims = TokenClaims {
-        subject: "admin".to_owned(),
+        subject: "admin".into(),
         principal: PrincipalKind::Admin,
         account: Some(account.into()),
         environment: Some(environment.into()),

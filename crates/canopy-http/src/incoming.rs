@@ -1,0 +1,132 @@
+//! A request as it came in: its head, the id it is known by, and where its path leads.
+
+use crate::state::HttpState;
+use actix_web::HttpRequest;
+use actix_web::http::header::{HeaderName, HeaderValue};
+use std::rc::Rc;
+use uuid::Uuid;
+
+/// The header that carries the request id, in and out.
+pub(crate) static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// The longest request id that is taken from a caller.
+const MAX_REQUEST_ID: usize = 128;
+
+/// A path with names in place of some of its segments.
+#[derive(Debug, Default)]
+pub(crate) struct Pattern {
+    text: String,
+    /// Each name, and which segment it stands for.
+    names: Vec<(String, usize)>,
+}
+
+impl Pattern {
+    /// A pattern such as `/nodes/{nodeId}`.
+    pub(crate) fn new(text: String) -> Self {
+        let segments = text.split('/').enumerate();
+        let name = |(place, segment): (usize, &str)| {
+            let name = segment.strip_prefix('{')?.strip_suffix('}')?;
+            Some((name.to_owned(), place))
+        };
+        let names = segments.filter_map(name).collect();
+        Self { text, names }
+    }
+
+    pub(crate) fn as_str(&self) -> &str {
+        &self.text
+    }
+}
+
+/// A request before anything of it is believed.
+pub(crate) struct Incoming {
+    pub(crate) http: HttpRequest,
+    id: HeaderValue,
+    /// Where its path leads; empty where it leads nowhere.
+    pattern: Rc<Pattern>,
+}
+
+impl Incoming {
+    pub(crate) fn new(http: HttpRequest, state: &HttpState) -> Self {
+        let given = http.headers().get(&REQUEST_ID).filter(|value| is_sane(value));
+        let id = given.cloned().unwrap_or_else(|| mint(state));
+        Self {
+            http,
+            id,
+            pattern: Rc::default(),
+        }
+    }
+
+    /// Says where its path leads.
+    pub(crate) fn lead_to(&mut self, pattern: &Rc<Pattern>) {
+        self.pattern = Rc::clone(pattern);
+    }
+
+    /// The id of the request.
+    pub(crate) fn id(&self) -> &str {
+        self.id.to_str().unwrap_or_default()
+    }
+
+    /// The id as it is sent.
+    pub(crate) fn id_header(&self) -> HeaderValue {
+        self.id.clone()
+    }
+
+    /// The pattern that its path fits.
+    pub(crate) fn pattern(&self) -> &str {
+        self.pattern.as_str()
+    }
+
+    /// The path with percent signs resolved, except those of `/`, `%` and `+`.
+    pub(crate) fn decoded_path(&self) -> &str {
+        self.http.match_info().as_str()
+    }
+
+    /// What stands in the path for a name of its pattern; empty if the pattern has no such name.
+    pub(crate) fn named(&self, name: &str) -> &str {
+        let known = self.pattern.names.iter().find(|(known, _)| known == name);
+        let mut segments = self.decoded_path().as_bytes().split(|byte| *byte == b'/');
+        let segment = known.and_then(|(_, place)| segments.nth(*place));
+        core::str::from_utf8(segment.unwrap_or_default()).unwrap_or_default()
+    }
+}
+
+/// 1 to 128 of letters, digits, `.`, `_` and `-`.
+fn is_sane(value: &HeaderValue) -> bool {
+    let plain = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
+    let bytes = value.as_bytes();
+    (1..=MAX_REQUEST_ID).contains(&bytes.len()) && bytes.iter().all(plain)
+}
+
+fn mint(state: &HttpState) -> HeaderValue {
+    let mut text = Uuid::encode_buffer();
+    let text = state.app().mint().hyphenated().encode_lower(&mut text);
+    HeaderValue::from_str(text).unwrap_or(HeaderValue::from_static("unknown"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use actix_web::test::TestRequest;
+
+    #[test]
+    fn names_stand_for_the_segments_at_their_places() {
+        let pattern = Pattern::new("/accounts/{accountSlug}/nodes/{nodeId}".to_owned());
+        let request = TestRequest::with_uri("/accounts/ac%20me/nodes/a%2Fb?x=1").to_http_request();
+        let incoming = Incoming {
+            http: request,
+            id: HeaderValue::from_static("x"),
+            pattern: Rc::new(pattern),
+        };
+        assert_eq!(incoming.named("accountSlug"), "ac me");
+        assert_eq!(incoming.named("nodeId"), "a%2Fb");
+        assert_eq!(incoming.named("roleId"), "");
+    }
+
+    #[test]
+    fn only_sane_ids_are_taken_from_callers() {
+        let long = "x".repeat(129);
+        for (text, sane) in [("a.B_9-", true), ("", false), ("a b", false), ("ä", false), (&long, false), (&long[1..], true)] {
+            assert_eq!(is_sane(&HeaderValue::from_bytes(text.as_bytes()).unwrap()), sane, "{text}");
+        }
+    }
+}

@@ -92,7 +92,12 @@ impl App {
     /// # Errors
     /// [`AppError::Store`] when it cannot be had.
     pub async fn cursor_secret(&self) -> Result<[u8; 32], AppError> {
-        let read = || self.parts.store.installation().secret("cursor", self.parts.fresh_secret);
+        let read = || {
+            self.parts
+                .store
+                .installation()
+                .secret("cursor", self.parts.fresh_secret)
+        };
         Ok(*self.parts.cursor_secret.get_or_try_init(read).await?)
     }
 

@@ -41,7 +41,11 @@ pub async fn authenticate(app: &App, claims: &TokenClaims) -> Result<Caller, App
 /// As [`authenticate`] without a look into the store; `None` where that takes one.
 pub fn authenticate_now(app: &App, claims: &TokenClaims) -> Option<Caller> {
     let environment = match named(claims) {
-        Some((account, id)) => Some(app.directory().environment(id).filter(|place| place.account == account)?),
+        Some((account, id)) => Some(
+            app.directory()
+                .environment(id)
+                .filter(|place| place.account == account)?,
+        ),
         None => None,
     };
     let caller = caller_of(claims, environment)?;

@@ -46,11 +46,29 @@ impl Bench {
 
 fn main() {
     if std::env::args().any(|arg| arg == "--bench") {
+        wait_for_memory();
         for size in Size::ALL {
             describe(size);
         }
     }
     divan::main();
+}
+
+/// How long this machine waits for one line of memory that no cache close to the processor has: at size L, a question is two
+/// such waits and little else, so figures of different machines, and of noisy hours, compare only beside this one.
+#[expect(clippy::print_stdout, reason = "figures for people")]
+fn wait_for_memory() {
+    const LINES: usize = 1 << 20;
+    const STEPS: u32 = 2_000_000;
+    // Each line names the next in a walk that visits all of them in an order that no processor foresees (an LCG of full
+    // period).
+    let lines: Vec<[usize; 8]> = (0..LINES)
+        .map(|line| [(line * 1_664_525 + 1_013_904_223) % LINES; 8])
+        .collect();
+    let begun = std::time::Instant::now();
+    let last = (0..STEPS).fold(0_usize, |at, _| lines.get(at).map_or(0, |line| line[0]));
+    black_box(last);
+    println!("one wait for memory (64 MiB): {:?}", begun.elapsed() / STEPS);
 }
 
 /// What cannot be read from the times: how large the index is and how the questions are answered.
@@ -176,6 +194,13 @@ fn who_can(bencher: Bencher<'_, '_>, size: &str) {
 fn build(bencher: Bencher<'_, '_>, size: &str) {
     let bench = Bench::of(size);
     bencher.bench_local(|| AccessIndex::build(&bench.workload.snapshot));
+}
+
+/// What the first write after a load costs a server beside the write: the second copy of the index.
+#[divan::bench(args = ["S", "M", "L"], sample_size = 1, sample_count = 9)]
+fn copy(bencher: Bencher<'_, '_>, size: &str) {
+    let bench = Bench::of(size);
+    bencher.bench_local(|| bench.index.clone());
 }
 
 const CHANGES: usize = 1_000;

@@ -6,9 +6,9 @@ use crate::problem::Problem;
 use crate::scope::Surface;
 use crate::wire::{Components, Fault, Faults, Json, JsonError, MAX_VALUES, Place, WireText, WireValue};
 use actix_web::HttpRequest;
-use actix_web::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, IF_MATCH, TRANSFER_ENCODING};
 use actix_web::dev::Payload;
 use actix_web::error::PayloadError;
+use actix_web::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, IF_MATCH, TRANSFER_ENCODING};
 use actix_web::web::{Bytes, BytesMut};
 use canopy_domain::audit::AuditEventId;
 use canopy_domain::{ApiKeyId, ApplicationId, AssignmentId, IdentityId, NodeId, PermissionId, RoleId, Version};
@@ -123,38 +123,16 @@ impl BodyInput for () {
     }
 }
 
-/// A JSON body.
+/// A JSON body. One that is `OPTIONAL`, none of whose members must be given, may be left out: that is as good as an empty
+/// one.
 #[derive(Debug)]
-pub(crate) struct Body<T>(pub(crate) T);
+pub(crate) struct Body<T, const OPTIONAL: bool = false>(pub(crate) T);
 
-impl<T: WireValue> BodyInput for Body<T> {
+impl<T: WireValue, const OPTIONAL: bool> BodyInput for Body<T, OPTIONAL> {
     type Draft = T;
     const HAS_BODY: bool = true;
+    const OPTIONAL: bool = OPTIONAL;
     const MAX_VALUES: usize = T::MAX_VALUES;
-    const VERSIONED: bool = false;
-    const UNSUPPORTED: bool = T::UNSUPPORTED;
-
-    fn read(json: &Json<'_>, _: &Bytes, faults: &mut Faults) -> Option<T> {
-        T::read(json, &Place::Root, faults)
-    }
-
-    fn complete(draft: T, _: &HttpRequest) -> Result<Self, Problem> {
-        Ok(Self(draft))
-    }
-
-    fn schema(components: &mut Components) -> Option<RefOr<Schema>> {
-        Some(T::schema(components))
-    }
-}
-
-/// A JSON body none of whose members must be given: none at all is as good as an empty one.
-#[derive(Debug)]
-pub(crate) struct Optional<T>(pub(crate) T);
-
-impl<T: WireValue> BodyInput for Optional<T> {
-    type Draft = T;
-    const HAS_BODY: bool = true;
-    const OPTIONAL: bool = true;
     const VERSIONED: bool = false;
     const UNSUPPORTED: bool = T::UNSUPPORTED;
 

@@ -130,11 +130,11 @@ pub(crate) struct OnBoth {
     public_tail: &'static str,
 }
 
-/// The public surface alone, for end users about themselves.
-pub(crate) struct OnPublic;
-
-/// The surface of the standard alone.
-pub(crate) struct OnStandard;
+/// One surface alone, where the credential names the place.
+pub(crate) struct ByCredentialAlone {
+    surface: Surface,
+    needs: Needs,
+}
 
 /// The entry of an operation, until its handler is known. `M` says where it is served.
 pub(crate) struct Draft<M> {
@@ -362,13 +362,19 @@ impl Draft<OnPortal> {
     }
 
     /// Serves it on the public surface instead, to end users.
-    pub(crate) fn for_identities(self) -> Draft<OnPublic> {
-        self.mounted(OnPublic)
+    pub(crate) fn for_identities(self) -> Draft<ByCredentialAlone> {
+        self.mounted(ByCredentialAlone {
+            surface: Surface::Public,
+            needs: Needs::Nothing,
+        })
     }
 
     /// Serves it on the surface of the standard instead: to admins, and to keys with a scope that allows checks.
-    pub(crate) fn on_standard(self) -> Draft<OnStandard> {
-        self.mounted(OnStandard)
+    pub(crate) fn on_standard(self) -> Draft<ByCredentialAlone> {
+        self.mounted(ByCredentialAlone {
+            surface: Surface::Standard,
+            needs: Needs::Checks,
+        })
     }
 
     /// Ends the entry with the handler, whose types say what it takes and gives.
@@ -414,7 +420,7 @@ impl Draft<OnBoth> {
     }
 }
 
-impl Draft<OnPublic> {
+impl Draft<ByCredentialAlone> {
     /// Ends the entry with the handler, whose types say what it takes and gives.
     pub(crate) fn by<S, P, Q, B, A, F>(self, handler: impl Fn(Request<S, P, Q, B>) -> F + Copy + 'static) -> Operation
     where
@@ -425,25 +431,8 @@ impl Draft<OnPublic> {
         A: Answer + 'static,
         F: Future<Output = Result<A, Problem>> + 'static,
     {
-        let public = (Surface::Public, self.tail, Needs::Nothing);
-        let mounts = vec![self.mount::<ByCredential, S, P, Q, B, A, F>(public, handler)];
-        self.served(shape::<P, Q, B, A>(), mounts)
-    }
-}
-
-impl Draft<OnStandard> {
-    /// Ends the entry with the handler, whose types say what it takes and gives.
-    pub(crate) fn by<S, P, Q, B, A, F>(self, handler: impl Fn(Request<S, P, Q, B>) -> F + Copy + 'static) -> Operation
-    where
-        S: PublicScope,
-        P: PathInput + 'static,
-        Q: QueryInput + 'static,
-        B: BodyInput + 'static,
-        A: Answer + 'static,
-        F: Future<Output = Result<A, Problem>> + 'static,
-    {
-        let standard = (Surface::Standard, self.tail, Needs::Checks);
-        let mounts = vec![self.mount::<ByCredential, S, P, Q, B, A, F>(standard, handler)];
+        let at = (self.mounted.surface, self.tail, self.mounted.needs);
+        let mounts = vec![self.mount::<ByCredential, S, P, Q, B, A, F>(at, handler)];
         self.served(shape::<P, Q, B, A>(), mounts)
     }
 }

@@ -209,20 +209,19 @@ async fn enter<S: Send + 'static, W: Way<S>>(
         let scope = W::find_now(app, &caller, slugs)?;
         Some((caller, scope))
     });
-    let (caller, found) = match now {
-        Some((caller, scope)) => (caller.clone(), Ok((scope, caller))),
-        None => {
-            let (app, caller, slugs) = (app.clone(), presented.caller(app.clone()), slugs.to_owned());
-            let entered = async move {
-                let caller = caller.await?;
-                let found = W::find(app.clone(), caller.clone(), slugs).await;
-                if found.is_err() {
-                    authenticate::confirm(&app, &caller).await?;
-                }
-                Ok::<_, AppError>((caller, found))
-            };
-            state.run_quick(entered).await??
-        }
+    let (caller, found) = if let Some((caller, scope)) = now {
+        (caller.clone(), Ok((scope, caller)))
+    } else {
+        let (app, caller, slugs) = (app.clone(), presented.caller(app.clone()), slugs.to_owned());
+        let entered = async move {
+            let caller = caller.await?;
+            let found = W::find(app.clone(), caller.clone(), slugs).await;
+            if found.is_err() {
+                authenticate::confirm(&app, &caller).await?;
+            }
+            Ok::<_, AppError>((caller, found))
+        };
+        state.run_quick(entered).await??
     };
     let admitted = state.limits().admit(&caller);
     *known = Some(caller);

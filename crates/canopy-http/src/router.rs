@@ -23,10 +23,14 @@ pub fn configure(state: &HttpState) -> impl FnOnce(&mut ServiceConfig) + use<> {
     let mut table = Table::default();
     for operation in operations() {
         for mount in operation.mounts {
-            table.add(mount.path(), operation.method.clone(), Endpoint::Operation {
-                meter: state.metrics().meter(mount.operation),
-                mount,
-            });
+            table.add(
+                mount.path(),
+                operation.method.clone(),
+                Endpoint::Operation {
+                    meter: Box::new(state.metrics().meter(mount.operation)),
+                    mount,
+                },
+            );
         }
     }
     for (path, watch) in monitor::watches(state) {
@@ -48,7 +52,7 @@ pub(crate) type Watch = Rc<dyn for<'r> Fn(&'r Incoming, &'r HttpState) -> Answer
 
 /// What answers one method of a path.
 enum Endpoint {
-    Operation { mount: Mount, meter: Meter },
+    Operation { mount: Mount, meter: Box<Meter> },
     Watch(Watch),
 }
 
@@ -67,7 +71,9 @@ impl Table {
         let state = state.clone();
         move |config: &mut ServiceConfig| {
             let router = Rc::new(Router::new(self, state));
-            config.default_service(fn_service(move |request: ServiceRequest| Rc::clone(&router).answer(request)));
+            config.default_service(fn_service(move |request: ServiceRequest| {
+                Rc::clone(&router).answer(request)
+            }));
         }
     }
 }
@@ -109,7 +115,10 @@ struct Router {
 }
 
 impl Router {
-    #[expect(clippy::panic, reason = "two paths of the table that cannot be told apart are a mistake in the table")]
+    #[expect(
+        clippy::panic,
+        reason = "two paths of the table that cannot be told apart are a mistake in the table"
+    )]
     fn new(table: Table, state: HttpState) -> Self {
         let mut places = matchit::Router::new();
         for (path, endpoints) in table.paths {

@@ -1,17 +1,25 @@
 //! Fences: asking a shared store for the heads of environments, once for all questions that wait.
 
+use super::pace::Pace;
 use canopy_domain::EnvironmentId;
 use canopy_domain::port::{Head, StoreError};
 use core::future::Future;
+use core::time::Duration;
 use std::collections::{HashMap, HashSet};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use tokio::sync::SetOnce;
+use std::time::Instant;
+use tokio::sync::{Notify, SetOnce};
+use tokio::time::timeout;
 
 /// Lets questions that arrive while a query is under way share the next one.
 ///
 /// A question joins the round that is gathering; the first to join has it asked, by a task of its own. When the query before
 /// has ended, the round is closed and asks for all environments that gathered. So whoever joined did so before the query was
 /// sent, nobody waits for more than two queries, however many ask, and whoever goes away cuts nothing off.
+///
+/// Where questions come so fast that queries would take a good part of the processors, a round gathers a few more of them
+/// first, as [`Pace`] has it.
 #[derive(Debug, Default)]
 pub(super) struct Fence {
     shared: Arc<Shared>,
@@ -20,12 +28,16 @@ pub(super) struct Fence {
 #[derive(Debug, Default)]
 struct Shared {
     gathering: Mutex<Arc<Round>>,
-    turn: tokio::sync::Mutex<()>,
+    turn: tokio::sync::Mutex<Pace>,
 }
 
 #[derive(Debug, Default)]
 struct Round {
     environments: Mutex<HashSet<EnvironmentId>>,
+    questions: AtomicUsize,
+    /// How many questions it waits for; none until its turn comes.
+    wanted: AtomicUsize,
+    is_full: Notify,
     outcome: SetOnce<Outcome>,
 }
 
@@ -68,6 +80,10 @@ impl Fence {
         let is_first = environments.is_empty();
         environments.insert(environment);
         drop(environments);
+        let questions = round.questions.fetch_add(1, Ordering::SeqCst) + 1;
+        if questions == round.wanted.load(Ordering::SeqCst) {
+            round.is_full.notify_one();
+        }
         (Arc::clone(&round), is_first)
     }
 }
@@ -94,14 +110,16 @@ impl Asking {
     where
         F: Future<Output = Result<Vec<Head>, StoreError>> + Send + 'static,
     {
-        let turn = self.shared.turn.lock().await;
+        let mut pace = self.shared.turn.lock().await;
+        let is_full = self.gather(pace.wanted()).await;
         self.close();
+        pace.note(self.round.questions.load(Ordering::SeqCst), is_full, Instant::now());
         let asked: Vec<EnvironmentId> = {
             let gathered = self.round.environments.lock().unwrap_or_else(PoisonError::into_inner);
             gathered.iter().copied().collect()
         };
         let heads = ask(asked).await;
-        drop(turn);
+        drop(pace);
         let outcome = match heads {
             Ok(heads) => Outcome::Heads(
                 heads
@@ -113,6 +131,13 @@ impl Asking {
         };
         // An error means that it has one.
         self.round.outcome.set(outcome).ok();
+    }
+
+    /// Waits until so many questions have come, but not for long; tells whether they have.
+    async fn gather(&self, wanted: usize) -> bool {
+        self.round.wanted.store(wanted, Ordering::SeqCst);
+        self.round.questions.load(Ordering::SeqCst) >= wanted
+            || timeout(PATIENCE, self.round.is_full.notified()).await.is_ok()
     }
 
     /// Opens the next round.
@@ -133,13 +158,18 @@ impl Drop for Asking {
     }
 }
 
+/// How long a round waits for more questions when they have suddenly ceased to come.
+const PATIENCE: Duration = Duration::from_millis(1);
+
 #[cfg(test)]
 mod tests {
     use super::Fence;
     use canopy_domain::port::{Head, StoreError};
     use canopy_domain::{EnvironmentId, Revision, Slug};
+    use core::time::Duration;
     use std::sync::Arc;
     use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
+    use std::time::Instant;
     use tokio::sync::Semaphore;
     use uuid::Uuid;
 
@@ -207,6 +237,35 @@ mod tests {
         fn queries(&self) -> usize {
             self.store.queries.load(SeqCst)
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_round_gathers_what_it_waits_for_and_gives_up_soon() {
+        let scene = Scene::new();
+        let mut now = Instant::now();
+        let mut pace = scene.fence.shared.turn.lock().await;
+        for _ in 0..1_000 {
+            now += Duration::from_micros(125);
+            pace.note(2, true, now);
+        }
+        assert_eq!(pace.wanted(), 4);
+        drop(pace);
+        let mut asked = Vec::new();
+        for number in 0..3 {
+            asked.push(scene.ask(number).await);
+        }
+        assert_eq!(scene.queries(), 0);
+        asked.push(scene.ask(3).await);
+        tokio::task::yield_now().await;
+        assert_eq!(scene.queries(), 1);
+        // The next round comes to nothing more than one question.
+        let last = scene.ask(4).await;
+        scene.store.gate.add_permits(2);
+        for one in asked {
+            assert_eq!(revision(one).await, Revision::new(7));
+        }
+        assert_eq!(revision(last).await, Revision::new(7));
+        assert_eq!(scene.queries(), 2);
     }
 
     #[tokio::test]

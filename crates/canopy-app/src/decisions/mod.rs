@@ -2,6 +2,7 @@
 
 mod fence;
 mod load;
+mod pace;
 mod slot;
 
 use crate::AppError;

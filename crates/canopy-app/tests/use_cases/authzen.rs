@@ -103,7 +103,11 @@ async fn what_is_remembered_needs_no_look_up_until_names_change() {
         world.verdict(&by_mail).await,
         Verdict::Denied(DenialReason::IdentityNotFound)
     );
-    assert_eq!(world.verdict_at_once(&gate, &by_mail), None, "who is nobody is not remembered");
+    assert_eq!(
+        world.verdict_at_once(&gate, &by_mail),
+        None,
+        "who is nobody is not remembered"
+    );
 }
 
 #[tokio::test]

@@ -63,8 +63,8 @@ async fn an_answer_carries_the_revision_it_was_judged_at_and_needs_no_io_once_lo
             let roles: Vec<String> = answer.granting_roles.iter().map(ToString::to_string).collect();
             (answer.decision.is_allowed(), roles, answer.revision)
         };
-        let asked = evaluate::run(app, asker, &question, None, Consistency::Strong, answer);
-        asked.now_or_never().map(Result::unwrap)
+        let answering = evaluate::run(app, asker, &question, None, Consistency::Strong, answer);
+        answering.now_or_never().map(Result::unwrap)
     };
     assert_eq!(at_once(), None, "nothing is loaded yet");
     world.denial(ada, "note.read", Scope::AppWide).await;

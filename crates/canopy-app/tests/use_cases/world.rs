@@ -47,12 +47,7 @@ pub fn key(text: &str) -> PermissionKey {
 }
 
 pub fn operator() -> Call {
-    Call::new(
-        Caller::Operator {
-            subject: "root".into(),
-        },
-        "request-1".to_owned(),
-    )
+    Call::new(Caller::Operator { subject: "root".into() }, "request-1".to_owned())
 }
 
 pub fn tenant(text: &str) -> NewTenant {

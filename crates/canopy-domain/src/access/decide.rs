@@ -114,9 +114,6 @@ impl AccessIndex {
                 let (holders, nodes) = (self.holdings.records(), self.tree.records());
                 let identity = id_of(question.identity.as_uuid());
                 let (holder, node) = holders.find_both(identity, nodes, id_of(node.as_uuid()));
-                if let Some(holder) = holder {
-                    holder.fetch();
-                }
                 let (holder, permission) = match self.admit(holder, question.permission) {
                     Ok(admitted) => admitted,
                     Err(reason) => return Decision::Denied(reason),

@@ -3,7 +3,6 @@
 use super::DenialReason;
 use super::records::{Id, Record, uuid_of};
 use crate::{IdentityId, Timestamp, Window};
-use core::hint;
 use core::ops::Range;
 
 /// An identity: one line of the cache, and a block of what it holds.
@@ -206,17 +205,6 @@ impl Holder {
         Rows {
             roles,
             rows: rows.as_chunks().0,
-        }
-    }
-
-    /// Asks for the lines of the cache that the block begins with, all at once: a search that follows would otherwise wait
-    /// for one after the other.
-    #[inline]
-    pub(super) fn fetch(&self) {
-        const LINE: usize = 64 / size_of::<u32>();
-        let last = self.block.len().saturating_sub(1);
-        for line in 0..6 {
-            hint::black_box(self.block.get((line * LINE).min(last)).copied());
         }
     }
 

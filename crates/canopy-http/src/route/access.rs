@@ -212,13 +212,13 @@ pub(super) async fn answer<S, P, Q, B>(
     environment: &AskedEnvironment,
     asked: &Asked,
 ) -> Result<Judged<DecisionBody<'static>>, Problem> {
-    let (app, asker, question) = (request.app(), request.asker(environment), asked.item.question());
+    let (who, question) = (request.asker(environment), asked.item.question());
     let show = |found: &evaluate::Evaluation<'_>| {
         let body = DecisionBody::new(&question, found.decision, &found.granting_roles);
         Judged::new(&body, found.revision)
     };
-    let answer = evaluate::run(app, asker, &question, asked.at, asked.consistency, show);
-    request.ask_here(answer).await
+    let asking = evaluate::run(request.app(), who, &question, asked.at, asked.consistency, show);
+    request.ask_here(asking).await
 }
 
 async fn explain(
@@ -249,9 +249,9 @@ async fn evaluate_many(
         consistency,
     } = &request.body.0;
     let questions: Vec<Question<'_>> = items.iter().map(AskedItem::question).collect();
-    let (app, asker) = (request.app(), request.asker(&request.scope));
-    let answer = evaluate_many::run(app, asker, &questions, *at, *consistency, AllDecisions::write);
-    request.ask_here(answer).await
+    let who = request.asker(&request.scope);
+    let asking = evaluate_many::run(request.app(), who, &questions, *at, *consistency, AllDecisions::write);
+    request.ask_here(asking).await
 }
 
 async fn list_held(

@@ -3,7 +3,7 @@
 use crate::answer::{Created, Found, Listing, NoContent, Representation};
 use crate::error_code::ErrorCode as E;
 use crate::idempotency::Repeatable;
-use crate::input::{Body, Optional};
+use crate::input::Body;
 use crate::operation::Operation;
 use crate::problem::Problem;
 use crate::request::Request;
@@ -230,9 +230,9 @@ async fn delete_key(request: Request<EnvironmentPlace, ApiKeyId>) -> Result<NoCo
 }
 
 async fn rotate_key(
-    request: Request<EnvironmentPlace, ApiKeyId, (), Optional<RotateApiKey>>,
+    request: Request<EnvironmentPlace, ApiKeyId, (), Body<RotateApiKey, true>>,
 ) -> Result<Repeatable<Found<NewApiKey>>, Problem> {
-    let (Optional(body), request) = request.take_body();
+    let (Body(body), request) = request.take_body();
     let (place, id, overlap) = (request.scope, request.id, body.overlap_seconds.0);
     let rotating = request.write(
         move |app, call| async move { rotate::run(&app, &call, &place, id, overlap).await },

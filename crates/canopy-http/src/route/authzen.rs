@@ -319,8 +319,8 @@ async fn judge<B>(
     items: &[Option<Evaluation>],
     semantic: Semantic,
 ) -> Result<Evaluated, Problem> {
-    let answer = evaluate::run(request.app(), request.asker(&request.scope), items, semantic);
-    request.ask_here(answer).await
+    let asking = evaluate::run(request.app(), request.asker(&request.scope), items, semantic);
+    request.ask_here(asking).await
 }
 
 fn alone(evaluated: &Evaluated) -> Result<DecisionBody<'static>, Problem> {

@@ -35,12 +35,7 @@ fn data(error: impl fmt::Display) -> DemoError {
 /// # Errors
 /// [`DemoError`]; what was made before it stays.
 pub async fn seed(app: &App) -> Result<EnvironmentPlace, DemoError> {
-    let call = Call::new(
-        Caller::Operator {
-            subject: "demo".into(),
-        },
-        "demo".to_owned(),
-    );
+    let call = Call::new(Caller::Operator { subject: "demo".into() }, "demo".to_owned());
     let account = create_account::run(app, &call, &tenant("Acme", ACCOUNT)?).await?;
     create_application::run(app, &call, account.id, &tenant("Notes", APPLICATION)?).await?;
     let place = scope::environment(app, &call.caller, (ACCOUNT, APPLICATION, ENVIRONMENT)).await?;

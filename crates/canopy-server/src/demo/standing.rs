@@ -41,9 +41,7 @@ pub async fn standing(app: &App) -> Result<Standing, DemoError> {
     if tenancy::list::accounts(app).await?.is_empty() {
         return Ok(Standing::Empty);
     }
-    let operator = Caller::Operator {
-        subject: "demo".into(),
-    };
+    let operator = Caller::Operator { subject: "demo".into() };
     let place = match scope::environment(app, &operator, (ACCOUNT, APPLICATION, ENVIRONMENT)).await {
         Ok(place) => place,
         Err(AppError::Tenancy(_)) => return Ok(Standing::Other),

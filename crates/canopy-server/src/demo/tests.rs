@@ -59,12 +59,7 @@ async fn an_empty_store_becomes_the_demo() {
 #[tokio::test]
 async fn other_data_is_left_alone() {
     let app = app();
-    let call = Call::new(
-        Caller::Operator {
-            subject: "x".into(),
-        },
-        "x".to_owned(),
-    );
+    let call = Call::new(Caller::Operator { subject: "x".into() }, "x".to_owned());
     let new = NewTenant {
         name: DisplayName::parse("Acme").unwrap(),
         slug: None,

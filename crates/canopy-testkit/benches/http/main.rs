@@ -4,6 +4,8 @@
 //!
 //! - `evaluate`: checks on SQLite beside a handler that does nothing; needs `wrk` on the PATH;
 //! - `evaluate-postgres`: strong and eventual checks on PostgreSQL, likewise;
+//! - `many`: many checks in a call; needs `wrk`;
+//! - `write-then-check`: a write and the check that sees it, on both stores;
 //! - `bulk`: bulk-create on SQLite beside the raw insert;
 //! - `bulk-postgres`: bulk-create on PostgreSQL, likewise;
 //! - `writers`: bulk-create on PostgreSQL by 1, 4 and 16 writers, each in an environment of its own;
@@ -25,7 +27,9 @@ mod bulk;
 mod evaluate;
 mod index;
 mod load;
+mod many;
 mod tenants;
+mod write_then_check;
 mod writers;
 
 use canopy_testkit::workload::Size;
@@ -90,6 +94,12 @@ async fn main() {
     }
     if wants("evaluate-postgres") {
         evaluate::on_postgres(scale).await;
+    }
+    if wants("many") {
+        many::many(scale).await;
+    }
+    if wants("write-then-check") {
+        write_then_check::write_then_check(scale).await;
     }
     if wants("bulk") && scale == Scale::Full {
         bulk::on_sqlite().await;

@@ -2,11 +2,11 @@
 
 use crate::several_processes::{Shared, second};
 use crate::world::{World, key, name, refused};
-use canopy_app::access::{Asker, effective, evaluate, evaluate_many};
+use canopy_app::access::{Asker, evaluate};
 use canopy_app::api_key::create::NewKey;
 use canopy_app::api_key::{MadeKey, authenticate, create, list, revoke, rotate};
 use canopy_app::decisions::Consistency;
-use canopy_app::{App, AppError, Call, Caller, role, scope};
+use canopy_app::{App, AppError, Call, Caller, role};
 use canopy_domain::access::{DenialReason, Question, Scope};
 use canopy_domain::api_key::{AccessMode, ApiKeyId, KeyAccess, KeyText, MAX_KEYS, MAX_OVERLAP_SECONDS};
 use canopy_domain::audit::listing::AuditQuery;
@@ -15,11 +15,11 @@ use canopy_domain::*;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-fn scoped(keys: &[&str]) -> KeyAccess {
+pub fn scoped(keys: &[&str]) -> KeyAccess {
     KeyAccess::new(AccessMode::Scoped, keys.iter().map(|text| key(text))).unwrap()
 }
 
-fn new_key(access: KeyAccess) -> NewKey {
+pub fn new_key(access: KeyAccess) -> NewKey {
     NewKey {
         name: name("Backend"),
         description: None,
@@ -28,33 +28,33 @@ fn new_key(access: KeyAccess) -> NewKey {
     }
 }
 
-async fn make(world: &World, access: KeyAccess) -> MadeKey {
+pub async fn make(world: &World, access: KeyAccess) -> MadeKey {
     create::run(&world.app, &world.call, &world.place, &new_key(access))
         .await
         .unwrap()
 }
 
-fn text(made: &MadeKey) -> String {
+pub fn text(made: &MadeKey) -> String {
     made.text.as_ref().unwrap().expose().to_owned()
 }
 
-async fn enter(app: &App, text: &str) -> Result<Caller, AppError> {
+pub async fn enter(app: &App, text: &str) -> Result<Caller, AppError> {
     let caller = authenticate::run(app, text).await?;
     authenticate::confirm(app, &caller).await?;
     Ok(caller)
 }
 
-async fn call_by(world: &World, made: &MadeKey) -> Call {
+pub async fn call_by(world: &World, made: &MadeKey) -> Call {
     Call::new(enter(&world.app, &text(made)).await.unwrap(), "request-2".to_owned())
 }
 
 #[track_caller]
-fn invalid<T: core::fmt::Debug>(result: Result<T, AppError>) {
+pub fn invalid<T: core::fmt::Debug>(result: Result<T, AppError>) {
     let error = result.unwrap_err();
     assert!(matches!(error, AppError::InvalidApiKey), "{error:?}");
 }
 
-async fn check(
+pub async fn check(
     app: &App,
     world: &World,
     caller: &Caller,
@@ -358,174 +358,6 @@ async fn rotation_keeps_the_end_and_never_lengthens_a_life() {
     for made in [first, next, again, third] {
         invalid(enter(&world.app, &text(&made)).await);
     }
-}
-
-#[tokio::test]
-async fn a_key_makes_and_rotates_only_keys_that_can_do_no_more() {
-    let world = World::new().await;
-    world.bootstrap().await;
-    let manager = make(&world, scoped(&["api_key.manage", "role.manage", "note.read"])).await;
-    let by_key = call_by(&world, &manager).await;
-    let attempt = |access: KeyAccess| {
-        let (app, call, place) = (&world.app, &by_key, &world.place);
-        async move { create::run(app, call, place, &new_key(access)).await }
-    };
-    let before = world.history().await;
-    for access in [
-        KeyAccess::Full,
-        scoped(&["permission.read"]),
-        scoped(&["role.read", "access.evaluate"]),
-        scoped(&["note.read", "note.write"]),
-        // Not even whether a scope exists is told.
-        scoped(&["no.such"]),
-    ] {
-        assert!(matches!(
-            refused(attempt(access).await),
-            AppError::ApiKey(ApiKeyError::Escalation)
-        ));
-    }
-    let full = make(&world, KeyAccess::Full).await;
-    let writer = make(&world, scoped(&["note.write"])).await;
-    for strong in [&full, &writer] {
-        let rotated = rotate::run(&world.app, &by_key, &world.place, strong.key.id, 0).await;
-        assert!(matches!(refused(rotated), AppError::ApiKey(ApiKeyError::Escalation)));
-        enter(&world.app, &text(strong)).await.unwrap();
-    }
-    assert_eq!(
-        world.history().await.1,
-        before.1 + 2,
-        "nothing but the two keys was made"
-    );
-    for access in [
-        scoped(&["role.read", "role.manage"]),
-        scoped(&["note.read"]),
-        scoped(&["api_key.manage"]),
-    ] {
-        attempt(access).await.unwrap();
-    }
-    let own = rotate::run(&world.app, &by_key, &world.place, manager.key.id, 0)
-        .await
-        .unwrap();
-    assert_eq!(own.key.access, manager.key.access);
-    invalid(enter(&world.app, &text(&manager)).await);
-}
-
-#[tokio::test]
-async fn scopes_must_be_in_the_catalog() {
-    let world = World::new().await;
-    world.bootstrap().await;
-    let asked = scoped(&["note.read", "note.print", "role.read", "audit.manage"]);
-    let result = create::run(&world.app, &world.call, &world.place, &new_key(asked)).await;
-    let AppError::ApiKey(ApiKeyError::UnknownScopes { keys }) = refused(result) else {
-        panic!("not refused for its scopes")
-    };
-    assert_eq!(keys, [key("audit.manage"), key("note.print")]);
-}
-
-#[tokio::test]
-async fn a_scoped_key_checks_what_its_scopes_allow_one_by_one_and_in_bulk() {
-    let world = World::new().await;
-    world.bootstrap().await;
-    let made = make(&world, scoped(&["note.read"])).await;
-    let caller = enter(&world.app, &text(&made)).await.unwrap();
-    for _ in 0..2 {
-        let denied = check(&world.app, &world, &caller, "note.read", Consistency::Strong)
-            .await
-            .unwrap();
-        assert_eq!(denied, Some(DenialReason::IdentityNotFound));
-        for other in ["note.write", "no.such", "Note.read", "role.read"] {
-            let result = check(&world.app, &world, &caller, other, Consistency::Strong).await;
-            assert!(matches!(result, Err(AppError::ScopeMissing)), "{other}");
-        }
-    }
-    let asker = Asker {
-        caller: &caller,
-        environment: &world.asked,
-    };
-    let question = |permission| Question {
-        identity: IdentityId::new(uuid::Uuid::nil()),
-        permission,
-        scope: Scope::AppWide,
-    };
-    let many = [question("note.read"), question("note.write"), question("note.read")];
-    let strong = Consistency::Strong;
-    let result = evaluate_many::run(&world.app, asker, &many, None, strong, |judging| judging.len()).await;
-    assert!(matches!(result, Err(AppError::ScopeMissing)));
-    let few = [question("note.read"), question("note.read")];
-    let result = evaluate_many::run(&world.app, asker, &few, None, strong, |judging| judging.len()).await;
-    assert_eq!(result.unwrap(), 2);
-    assert!(matches!(
-        scope::opened(&caller, canopy_domain::api_key::AreaScope::Evaluate),
-        Err(AppError::ScopeMissing)
-    ));
-    scope::checks(&caller).unwrap();
-}
-
-#[tokio::test]
-async fn many_questions_get_the_answers_that_each_would_get() {
-    let world = World::new().await;
-    let (viewer, editor) = world.bootstrap().await;
-    let people = world.members(&["ada", "bob", "eve"]).await;
-    world
-        .assign(&[
-            world.item(people[0], viewer),
-            world.item(people[0], editor),
-            world.item(people[1], viewer),
-        ])
-        .await;
-    let mut questions = Vec::new();
-    for identity in people.iter().copied().chain([IdentityId::new(uuid::Uuid::nil())]) {
-        for permission in ["note.read", "note.write", "no.such"] {
-            for scope in [
-                Scope::AppWide,
-                Scope::Node(world.root),
-                Scope::Node(NodeId::new(uuid::Uuid::nil())),
-            ] {
-                questions.push(Question {
-                    identity,
-                    permission,
-                    scope,
-                });
-            }
-        }
-    }
-    let strong = Consistency::Strong;
-    let mut many = Vec::new();
-    let asked = evaluate_many::run(&world.app, world.asker(), &questions, None, strong, |judging| {
-        let mut answers = Vec::new();
-        judging.each(|question, decision, roles| {
-            let roles: Vec<String> = roles.iter().map(ToString::to_string).collect();
-            answers.push((*question == questions[answers.len()], decision, roles));
-        });
-        answers
-    });
-    many.extend(asked.await.unwrap());
-    assert_eq!(many.len(), questions.len());
-    for (question, (in_order, decision, roles)) in questions.iter().zip(many) {
-        let one = evaluate::run(&world.app, world.asker(), question, None, strong, |answer| {
-            let roles: Vec<String> = answer.granting_roles.iter().map(ToString::to_string).collect();
-            (true, answer.decision, roles)
-        });
-        assert_eq!(one.await.unwrap(), (in_order, decision, roles), "{question:?}");
-    }
-    let held = effective::run(&world.app, world.asker(), people[0], Some(world.root))
-        .await
-        .unwrap();
-    assert_eq!(held.keys, [key("note.read"), key("note.write")]);
-    assert_eq!(
-        effective::run(&world.app, world.asker(), people[1], None)
-            .await
-            .unwrap()
-            .keys,
-        [key("note.read")]
-    );
-    assert_eq!(
-        effective::run(&world.app, world.asker(), people[2], None)
-            .await
-            .unwrap()
-            .keys,
-        []
-    );
 }
 
 #[tokio::test]

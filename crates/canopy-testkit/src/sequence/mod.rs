@@ -11,6 +11,7 @@
 
 mod dump;
 mod operation;
+mod rows;
 mod run;
 
 pub use dump::{Dump, dump, dump_all};

@@ -107,17 +107,16 @@ fn measure() -> Outcome<usize> {
     for size in sizes {
         eprintln!("{}: loading", size.name);
         let facts = Facts::new(size)?;
-        let engines = vec![
-            libraries::ours(&facts)?,
-            libraries::cedar(&facts)?,
-            libraries::casbin(&facts)?,
-            spicedb::spicedb(&tools, &facts)?,
-            servers::canopy(&canopy, &facts)?,
-            servers::cerbos(
-                &tools.join("node_modules/@cerbos/cerbos-linux-x64/cerbos-linux-x64"),
-                &facts,
-            )?,
-        ];
+        let mut engines = vec![libraries::ours(&facts)?, libraries::cedar(&facts)?];
+        if size != Size::L {
+            // SpiceDB had not loaded size L after seven minutes. Casbin judges all assignments of an identity in a walk
+            // over all policies, so L would say no more of it than M does.
+            engines.push(libraries::casbin(&facts)?);
+            engines.push(spicedb::spicedb(&tools, &facts)?);
+        }
+        engines.push(servers::canopy(&canopy, &facts)?);
+        let cerbos = tools.join("node_modules/@cerbos/cerbos-linux-x64/cerbos-linux-x64");
+        engines.push(servers::cerbos(&cerbos, &facts)?);
         wrong += side_by_side(size, engines, &facts, scale)?;
     }
     Ok(wrong)

@@ -58,19 +58,14 @@ impl<S: Scope, P: PathInput, Q: QueryInput, B: BodyInput> Request<S, P, Q, B> {
             Read::<P, Q, B>::read(incoming, payload, state, of).await
         };
         match read.await {
-            Ok(Read {
-                repeatable,
-                id,
-                query,
-                body,
-            }) => Ok(Self {
+            Ok(read) => Ok(Self {
                 state: state.clone(),
                 call,
-                repeatable,
+                repeatable: read.repeatable,
                 scope,
-                id,
-                query,
-                body,
+                id: read.id,
+                query: read.query,
+                body: read.body,
             }),
             Err(problem) => {
                 let unconfirmed = W::unconfirmed(&scope);
@@ -363,51 +358,26 @@ impl<S, P, Q, B> Request<S, P, Q, B> {
 
     /// The body, and the request without it.
     pub(crate) fn take_body(self) -> (B, Request<S, P, Q>) {
-        let Self {
-            state,
-            call,
-            repeatable,
-            scope,
-            id,
-            query,
-            body,
-        } = self;
-        (
-            body,
-            Request {
-                state,
-                call,
-                repeatable,
-                scope,
-                id,
-                query,
-                body: (),
-            },
-        )
+        self.split(|query, body| (body, query, ()))
     }
 
     /// The query, and the request without it.
     pub(crate) fn take_query(self) -> (Q, Request<S, P, (), B>) {
-        let Self {
-            state,
-            call,
-            repeatable,
-            scope,
-            id,
+        self.split(|query, body| (query, (), body))
+    }
+
+    /// A part of query and body, and the request with what is left of them.
+    fn split<T, R, C>(self, split: impl FnOnce(Q, B) -> (T, R, C)) -> (T, Request<S, P, R, C>) {
+        let (part, query, body) = split(self.query, self.body);
+        let rest = Request {
+            state: self.state,
+            call: self.call,
+            repeatable: self.repeatable,
+            scope: self.scope,
+            id: self.id,
             query,
             body,
-        } = self;
-        (
-            query,
-            Request {
-                state,
-                call,
-                repeatable,
-                scope,
-                id,
-                query: (),
-                body,
-            },
-        )
+        };
+        (part, rest)
     }
 }

@@ -13,6 +13,7 @@ use canopy_domain::audit::AuditEvent;
 use canopy_domain::port::{Begun, Installation, ReadTx, RequestIdentity, Store, StoreError, WriteScope, WriteTx};
 use canopy_storage_memory::MemoryStore;
 use canopy_testkit::{CountingIds, CountingSecrets, FixedClock};
+use futures_util::FutureExt as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::sync::Semaphore;
@@ -228,6 +229,34 @@ impl Store for Gated {
     async fn ping(&self) -> Result<(), StoreError> {
         self.real.ping().await
     }
+}
+
+#[tokio::test]
+async fn a_load_goes_on_when_the_one_who_asked_for_it_has_gone() {
+    let real = MemoryStore::strict();
+    let world = World::on(Arc::new(real.clone())).await;
+    let (viewer, _) = world.bootstrap().await;
+    let ada = world.members(&["ada"]).await[0];
+    world.assign(&[world.item(ada, viewer)]).await;
+    let gated = Gated::new(real);
+    let app = gated.app(&world);
+    let question = Question {
+        identity: ada,
+        permission: "note.read",
+        scope: Scope::AppWide,
+    };
+    let allowed = |answer: &evaluate::Evaluation<'_>| answer.decision.is_allowed();
+    let ask = || evaluate::run(&app, world.asker(), &question, None, Consistency::Strong, allowed);
+    assert!(ask().now_or_never().is_none(), "it waits, and gives up");
+    tokio::task::yield_now().await;
+    assert_eq!(gated.opened.load(Ordering::SeqCst), 1);
+    gated.open();
+    assert!(ask().await.unwrap());
+    assert_eq!(
+        gated.opened.load(Ordering::SeqCst),
+        1,
+        "the next one finds what was loaded"
+    );
 }
 
 #[tokio::test]

@@ -5,7 +5,7 @@ use crate::edge::refuse;
 use crate::incoming::Incoming;
 use crate::metrics;
 use crate::openapi::openapi_of;
-use crate::problem::Problem;
+use crate::readiness::run_checks;
 use crate::reference;
 use crate::router::Watch;
 use crate::state::HttpState;
@@ -42,7 +42,7 @@ pub(crate) const PATHS: [(&str, &str, &str); 6] = [
     (
         "/health/ready",
         "getReadiness",
-        "Whether the store can be reached, so that calls can be answered.",
+        "Whether the store and every other part that calls need can be reached, so that calls can be answered.",
     ),
     (
         "/metrics",
@@ -103,9 +103,7 @@ fn at_once(answer: impl Fn(&HttpState) -> HttpResponse + 'static) -> Watch {
 }
 
 async fn readiness(incoming: &Incoming, state: &HttpState) -> HttpResponse {
-    let app = state.app().clone();
-    let ping = state.run(async move { app.ping().await }).await;
-    match ping.and_then(|pinged| pinged.map_err(Problem::from)) {
+    match run_checks(state).await {
         Ok(()) => HttpResponse::Ok().insert_header((CACHE_CONTROL, "no-store")).json(FINE),
         Err(problem) => refuse(problem, incoming, state),
     }

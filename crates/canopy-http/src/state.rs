@@ -3,6 +3,7 @@
 use crate::limits::{LimitOptions, Limits};
 use crate::metrics::Metrics;
 use crate::problem::Problem;
+use crate::readiness::ReadinessCheck;
 use crate::wire::MAX_ITEMS;
 use canopy_app::App;
 use canopy_app::audit::refusals::{self, Refusals};
@@ -36,6 +37,7 @@ struct Settings {
     body_timeout: Duration,
     public_url: String,
     max_items: usize,
+    readiness_checks: Vec<ReadinessCheck>,
 }
 
 impl core::fmt::Debug for HttpState {
@@ -69,6 +71,7 @@ impl HttpState {
                 body_timeout: Duration::from_secs(30),
                 public_url: "http://localhost".to_owned(),
                 max_items: MAX_ITEMS,
+                readiness_checks: Vec::new(),
             }),
         }
     }
@@ -107,6 +110,16 @@ impl HttpState {
     #[must_use]
     pub fn with_metrics_apart(self) -> Self {
         self.set(|settings| settings.metrics_apart = true)
+    }
+
+    /// Adds a condition for being ready.
+    #[must_use]
+    pub fn with_readiness_check(self, check: ReadinessCheck) -> Self {
+        self.set(|settings| settings.readiness_checks.push(check))
+    }
+
+    pub(crate) fn readiness_checks(&self) -> &[ReadinessCheck] {
+        &self.settings.readiness_checks
     }
 
     pub(crate) fn metrics_apart(&self) -> bool {

@@ -5,6 +5,7 @@ use crate::authzen::RememberedSubjects;
 use crate::decisions::Decisions;
 use crate::directory::Directory;
 use crate::idempotency::{RepetitionError, kept_since};
+use crate::long_work::LongWork;
 use crate::{AppError, Call};
 use canopy_domain::access::Change;
 use canopy_domain::audit::{AuditCategory, AuditEvent, AuditEventId, AuditSeverity, Detail};
@@ -39,6 +40,7 @@ struct Parts {
     directory: Directory,
     known_keys: KnownKeys,
     remembered_subjects: RememberedSubjects,
+    long_work: LongWork,
     /// Turns at looking up keys that are not known here.
     key_lookups: Semaphore,
     /// What the secret that seals cursors becomes, if the installation has none yet.
@@ -77,6 +79,7 @@ impl App {
             cursor_secret: OnceCell::new(),
             known_keys: KnownKeys::default(),
             remembered_subjects,
+            long_work: LongWork::default(),
             key_lookups: Semaphore::new(KEY_LOOKUPS),
         };
         Self { parts: Arc::new(parts) }
@@ -109,6 +112,11 @@ impl App {
     /// The decision indexes.
     pub fn decisions(&self) -> &Decisions {
         &self.parts.decisions
+    }
+
+    /// Threads for what takes longer than an HTTP worker may be held.
+    pub fn long_work(&self) -> &LongWork {
+        &self.parts.long_work
     }
 
     /// Thirty-two bytes that nobody can guess.

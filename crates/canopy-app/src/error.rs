@@ -1,6 +1,7 @@
 //! What a use case answers when it does not do what was asked.
 
 use crate::idempotency::RepetitionError;
+use crate::long_work::WorkError;
 use canopy_domain::assignment::change::ChangeRoleError;
 use canopy_domain::port::{StoreError, TokenError};
 use canopy_domain::setup::bootstrap::BootstrapError;
@@ -78,6 +79,15 @@ pub enum AppError {
     /// A call that may be repeated did nothing.
     #[error(transparent)]
     Repetition(#[from] RepetitionError),
+    /// Long work that did not begin in time.
+    #[error(transparent)]
+    Work(#[from] WorkError),
+    /// The answer would have more bytes than one answer may have; nothing of it was computed.
+    #[error("the answer would be larger than an answer may be")]
+    AnswerTooLarge {
+        /// How many bytes it may have.
+        max_bytes: usize,
+    },
     /// The store could not do its part.
     #[error(transparent)]
     Store(#[from] StoreError),

@@ -22,6 +22,7 @@ mod error;
 pub mod hierarchy;
 mod idempotency;
 pub mod identity;
+pub mod long_work;
 pub mod permission;
 pub mod role;
 pub mod scope;

@@ -42,6 +42,7 @@ error_codes! {
     MethodNotAllowed = "request.method_not_allowed", 405, "The path does not take this method; `Allow` lists those it takes.";
     UnsupportedMediaType = "request.unsupported_media_type", 415, "The body is not sent as `application/json`.";
     TooLarge = "request.too_large", 413, "The body is larger than 8 MiB.";
+    AnswerTooLarge = "request.answer_too_large", 400, "The answer would have more bytes than one answer may have; `details.max_bytes` is the limit. Ask for less at once.";
     Timeout = "request.timeout", 408, "The body did not arrive in time.";
     MalformedJson = "request.malformed_json", 400, "The body is not one JSON text in UTF-8, or an object in it repeats a key; `details` has the line and column.";
     ValidationFailed = "request.validation_failed", 400, "Fields of the body, parameters or headers break their rules; `details.fields` lists all of them.";

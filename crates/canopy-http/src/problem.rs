@@ -6,6 +6,7 @@
 use crate::error_code::ErrorCode;
 use crate::wire::{Fault, Faults, Place};
 use canopy_app::identity::attach::AttachError;
+use canopy_app::long_work::WorkError;
 use canopy_app::{AppError, RepetitionError};
 use canopy_domain::api_key::MAX_KEYS;
 use canopy_domain::assignment::change::ChangeRoleError;
@@ -156,8 +157,22 @@ impl From<AppError> for Problem {
             AppError::ResourcePermissions(error) => error.into(),
             AppError::AuditEventNotFound => Self::rule(ErrorCode::AuditEventNotFound, &error),
             AppError::Repetition(error) => error.into(),
+            AppError::Work(error) => error.into(),
+            AppError::AnswerTooLarge { max_bytes } => {
+                Self::rule(ErrorCode::AnswerTooLarge, &error).with("max_bytes", max_bytes)
+            }
             AppError::Store(error) => error.into(),
             AppError::Broken(_) => Self::internal(error),
+        }
+    }
+}
+
+impl From<WorkError> for Problem {
+    fn from(error: WorkError) -> Self {
+        match error {
+            WorkError::Crowded { waiting } => Self::rule(ErrorCode::Busy, &error).with("max_waiting", waiting),
+            WorkError::TooLate { patience_ms } => Self::rule(ErrorCode::Busy, &error).with("max_wait_ms", patience_ms),
+            WorkError::Lost => Self::internal(error),
         }
     }
 }

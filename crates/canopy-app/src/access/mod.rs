@@ -9,7 +9,7 @@ pub mod part;
 pub mod who_can;
 
 use crate::api_key::authenticate::{confirm_at, without_environment};
-use crate::decisions::{Consistency, EnvironmentState};
+use crate::decisions::{Consistency, EnvironmentState, HeldState, StateView};
 use crate::scope::{AskedEnvironment, confirm_identity};
 use crate::{App, AppError, Caller};
 use canopy_domain::{EnvironmentPlace, Timestamp};
@@ -60,20 +60,36 @@ impl Asker<'_> {
         consistency: Consistency,
         answer: impl FnOnce(&EnvironmentState, Timestamp) -> R + Send,
     ) -> Result<R, AppError> {
-        let ask = |state: &EnvironmentState| {
-            let now = app.now();
+        self.view(app, consistency, |view, now| answer(view.state(), now)).await
+    }
+
+    /// The state that a question is to be judged by, and the instant now, for an answer that takes longer: as
+    /// [`ask`](Self::ask) has them.
+    pub(crate) async fn hold(self, app: &App, consistency: Consistency) -> Result<(HeldState, Timestamp), AppError> {
+        self.view(app, consistency, |view, now| (view.hold(), now)).await
+    }
+
+    /// As [`ask`](Self::ask), with a view that can be held on to.
+    pub(crate) async fn view<R: Send>(
+        self,
+        app: &App,
+        consistency: Consistency,
+        answer: impl FnOnce(StateView<'_>, Timestamp) -> R + Send,
+    ) -> Result<R, AppError> {
+        let ask = |view: StateView<'_>| {
+            let (now, state) = (app.now(), view.state());
             self.confirm(state, now)?;
-            Ok::<_, AppError>((answer(state, now), self.is_known(state)))
+            Ok::<_, AppError>((answer(view, now), self.is_known(state)))
         };
         let decisions = app.decisions();
         let asked = if self.environment.is_certain(consistency) {
-            decisions.ask(self.environment.presumed(), consistency, ask).await
+            decisions.view(self.environment.presumed(), consistency, ask).await
         } else {
             let certain = self.environment.confirm(app, self.caller).await?;
             if certain.is_fenced {
-                decisions.ask_fenced(certain.place.environment, ask).await
+                decisions.view_fenced(certain.place.environment, ask).await
             } else {
-                decisions.ask(certain.place.environment, consistency, ask).await
+                decisions.view(certain.place.environment, consistency, ask).await
             }
         };
         let (answer, is_known) = asked.map_err(|error| without_environment(self.caller, error))??;

@@ -12,7 +12,7 @@ use fence::Fence;
 use load::Loader;
 use slot::Slot;
 
-pub use slot::EnvironmentState;
+pub use slot::{EnvironmentState, HeldState, StateView};
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
@@ -109,7 +109,7 @@ impl Decisions {
     /// Asks the state of an environment as it is known here, if it is: no older than any commit that this process has made or
     /// heard of, but perhaps older than those of others.
     pub(crate) fn peek<R>(&self, environment: EnvironmentId, ask: impl FnOnce(&EnvironmentState) -> R) -> Option<R> {
-        self.slot(environment)?.ask(ask)
+        self.slot(environment)?.ask(|view| ask(view.state()))
     }
 
     /// The head of an environment as of a moment after this call, where several processes share the store. What this process
@@ -162,6 +162,19 @@ impl Decisions {
         consistency: Consistency,
         ask: impl FnOnce(&EnvironmentState) -> R + Send,
     ) -> Result<R, AppError> {
+        self.view(environment, consistency, |view| ask(view.state())).await
+    }
+
+    /// As [`ask`](Self::ask), with a view that can be held on to.
+    ///
+    /// # Errors
+    /// As [`ask`](Self::ask).
+    pub(crate) async fn view<R>(
+        &self,
+        environment: EnvironmentId,
+        consistency: Consistency,
+        ask: impl FnOnce(StateView<'_>) -> R + Send,
+    ) -> Result<R, AppError> {
         match consistency {
             Consistency::Strong => {
                 self.fence(environment).await?;
@@ -171,21 +184,21 @@ impl Decisions {
             }
             Consistency::Eventual => {}
         }
-        self.ask_fenced(environment, ask).await
+        self.view_fenced(environment, ask).await
     }
 
-    /// Asks the state of an environment as [`ask`](Self::ask) does, where a fence was asked before if there had to be one.
-    pub(crate) async fn ask_fenced<R>(
+    /// Asks the state of an environment as [`view`](Self::view) does, where a fence was asked before if there had to be one.
+    pub(crate) async fn view_fenced<R>(
         &self,
         environment: EnvironmentId,
-        ask: impl FnOnce(&EnvironmentState) -> R + Send,
+        ask: impl FnOnce(StateView<'_>) -> R + Send,
     ) -> Result<R, AppError> {
         let slot = self.slot_to_load(environment);
         let mut ask = Some(ask);
         // A commit may move the floor while the index catches up, so this repeats until an index is current. Each round
         // reaches at least the revision that the floor had at its start, or shows that the store has none so new.
         loop {
-            if let Some(answer) = slot.ask(|state| ask.take().map(|ask| ask(state))).flatten() {
+            if let Some(answer) = slot.ask(|view| ask.take().map(|ask| ask(view))).flatten() {
                 return Ok(answer);
             }
             match self.bring_forward(environment, &slot).await {

@@ -52,6 +52,50 @@ pub(super) struct Slot {
     pub(super) moving: Mutex<()>,
 }
 
+/// The state of an environment while it is asked.
+#[derive(Clone, Copy)]
+pub struct StateView<'a>(&'a Arc<Loaded>);
+
+impl<'a> StateView<'a> {
+    /// The state.
+    pub fn state(self) -> &'a EnvironmentState {
+        &self.0.state
+    }
+
+    /// Keeps the state as it is now, for work that takes longer. While it is kept, a change may have to copy it.
+    pub fn hold(self) -> HeldState {
+        HeldState(Arc::clone(self.0))
+    }
+}
+
+impl core::fmt::Debug for StateView<'_> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_tuple("StateView")
+            .field(&self.0.state.index.revision())
+            .finish()
+    }
+}
+
+/// A state that is kept as it was at one revision, whatever changes meanwhile.
+#[derive(Clone)]
+pub struct HeldState(Arc<Loaded>);
+
+impl core::ops::Deref for HeldState {
+    type Target = EnvironmentState;
+
+    fn deref(&self) -> &EnvironmentState {
+        &self.0.state
+    }
+}
+
+impl core::fmt::Debug for HeldState {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_tuple("HeldState")
+            .field(&self.0.state.index.revision())
+            .finish()
+    }
+}
+
 struct Loaded {
     state: EnvironmentState,
     /// The doubt when its snapshot was about to be read.
@@ -67,10 +111,11 @@ struct Spare {
 
 impl Slot {
     /// Asks the state, if it is loaded and not behind its floor. Never waits.
-    pub(super) fn ask<R>(&self, ask: impl FnOnce(&EnvironmentState) -> R) -> Option<R> {
+    pub(super) fn ask<R>(&self, ask: impl FnOnce(StateView<'_>) -> R) -> Option<R> {
         let loaded = self.loaded.load();
         let state = self.trusted(loaded.as_deref())?;
-        (state.index.revision().get() >= self.floor()).then(|| ask(state))
+        let loaded = loaded.as_ref()?;
+        (state.index.revision().get() >= self.floor()).then(|| ask(StateView(loaded)))
     }
 
     /// The revision of the state, if it is loaded.
@@ -271,7 +316,7 @@ mod tests {
     }
 
     fn revision(slot: &Slot) -> Option<u64> {
-        slot.ask(|state| state.index.revision().get())
+        slot.ask(|view| view.state().index.revision().get())
     }
 
     /// What is being asked stands still, while changes come and are seen by whoever asks next.
@@ -285,7 +330,7 @@ mod tests {
             for next in 2..=6 {
                 assert!(runtime.block_on(slot.step(Revision::new(next), &[])));
                 assert_eq!(revision(&slot), Some(next));
-                assert_eq!(held.index.revision().get(), 1);
+                assert_eq!(held.state().index.revision().get(), 1);
             }
         });
         assert!(!runtime.block_on(slot.step(Revision::new(9), &[])), "a gap");

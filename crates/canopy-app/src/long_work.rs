@@ -1,0 +1,362 @@
+//! Threads for work that takes longer than an HTTP worker may be held: bulk checks, explanations, reverse questions, large
+//! bodies and answers.
+//!
+//! Each piece of work waits for a *turn*, of which there are few. Turns go round among environments, and one environment
+//! never has all of them. Work checks its [`Pace`] between slices of about a millisecond: there it gives its turn to another
+//! environment that waits, and stops once its caller has gone.
+
+mod turns;
+
+use core::time::Duration;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
+use std::thread;
+use std::time::Instant;
+use turns::{Refused, Turn, Turns};
+use uuid::Uuid;
+
+/// The length of a slice: for so long work keeps its turn while others wait.
+const SLICE: Duration = Duration::from_millis(1);
+
+/// How much long work there may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WorkOptions {
+    /// How many pieces run at once, at least 2. One environment runs at most one less.
+    pub turns: usize,
+    /// How many pieces of one environment may wait for their turn.
+    pub waiting_of_one: usize,
+    /// How many pieces may wait in all.
+    pub waiting: usize,
+    /// For how long a piece may wait to begin.
+    pub patience: Duration,
+}
+
+impl Default for WorkOptions {
+    fn default() -> Self {
+        let cores = thread::available_parallelism().map_or(2, usize::from);
+        Self {
+            turns: cores.max(2),
+            waiting_of_one: 32,
+            waiting: 512,
+            patience: Duration::from_secs(5),
+        }
+    }
+}
+
+/// Why long work has no result.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum WorkError {
+    /// Too many pieces of work wait already.
+    #[error("too many long requests wait for their turn")]
+    Crowded {
+        /// How many may wait, of the environment or in all.
+        waiting: usize,
+    },
+    /// It did not begin in time.
+    #[error("the request waited too long for its turn")]
+    TooLate {
+        /// How many milliseconds it may wait.
+        patience_ms: u64,
+    },
+    /// It failed: always a bug in Canopy.
+    #[error("long work ended without a result")]
+    Lost,
+}
+
+/// The caller has gone, so the rest of the work is not needed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stopped;
+
+/// Runs long work. Clones share everything.
+#[derive(Debug, Clone)]
+pub struct LongWork {
+    turns: Arc<RwLock<Arc<Turns>>>,
+}
+
+impl Default for LongWork {
+    fn default() -> Self {
+        Self::new(WorkOptions::default())
+    }
+}
+
+impl LongWork {
+    /// No work runs yet.
+    pub fn new(options: WorkOptions) -> Self {
+        let turns = Arc::new(RwLock::new(Arc::new(Turns::new(options))));
+        Self { turns }
+    }
+
+    /// Changes the bounds, for work that begins from now on. Call it before the service answers requests.
+    pub fn configure(&self, options: WorkOptions) {
+        *self.turns.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(Turns::new(options));
+    }
+
+    /// Runs work on a thread of its own, once it is the turn of `environment`. Dropping the future takes the work out of the
+    /// queue, or stops it at the end of its slice.
+    ///
+    /// Needs a tokio runtime with a time driver. The work must not wait for anything but its turns.
+    ///
+    /// # Errors
+    /// [`WorkError`]; then nothing was done.
+    pub async fn run<T: Send + 'static>(
+        &self,
+        environment: Uuid,
+        work: impl FnOnce(&mut Pace) -> Result<T, Stopped> + Send + 'static,
+    ) -> Result<T, WorkError> {
+        let turns = Arc::clone(&self.turns.read().unwrap_or_else(PoisonError::into_inner));
+        let patience = turns.options().patience;
+        let waiting = Turns::wait(&turns, environment).map_err(|Refused { waiting }| WorkError::Crowded { waiting })?;
+        let turn = tokio::time::timeout(patience, waiting.turn());
+        let turn = turn.await.map_err(|_| WorkError::TooLate {
+            patience_ms: u64::try_from(patience.as_millis()).unwrap_or(u64::MAX),
+        })?;
+        let caller = Presence(Arc::default());
+        let mut pace = Pace::of(turn, Arc::clone(&caller.0));
+        let done = tokio::task::spawn_blocking(move || work(&mut pace)).await;
+        drop(caller);
+        match done {
+            Ok(Ok(done)) => Ok(done),
+            Ok(Err(Stopped)) => Err(WorkError::Lost),
+            Err(failed) => {
+                tracing::error!(error = %failed, "long work panicked");
+                Err(WorkError::Lost)
+            }
+        }
+    }
+
+    /// How many pieces of work wait or run now.
+    pub fn load(&self) -> usize {
+        self.turns.read().unwrap_or_else(PoisonError::into_inner).load()
+    }
+}
+
+/// Says, when it is dropped, that the caller has gone.
+struct Presence(Arc<AtomicBool>);
+
+impl Drop for Presence {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Release);
+    }
+}
+
+/// Tells work when to pause and when to stop.
+#[derive(Debug)]
+pub struct Pace {
+    /// `None` for work that is short enough to need no turn.
+    turn: Option<Turn>,
+    gone: Arc<AtomicBool>,
+    slice_began: Instant,
+}
+
+impl Pace {
+    fn of(turn: Turn, gone: Arc<AtomicBool>) -> Self {
+        Self {
+            turn: Some(turn),
+            gone,
+            slice_began: Instant::now(),
+        }
+    }
+
+    /// The pace of work that is done where it is asked for. It never stops.
+    pub fn unbroken() -> Self {
+        Self {
+            turn: None,
+            gone: Arc::default(),
+            slice_began: Instant::now(),
+        }
+    }
+
+    /// Ends the slice when its time is over. Call it often: it costs a look at the clock (about 30 ns).
+    ///
+    /// # Errors
+    /// [`Stopped`] once the caller has gone.
+    pub fn check(&mut self) -> Result<(), Stopped> {
+        let Some(turn) = &mut self.turn else { return Ok(()) };
+        if self.gone.load(Ordering::Acquire) {
+            return Err(Stopped);
+        }
+        if self.slice_began.elapsed() < SLICE {
+            return Ok(());
+        }
+        if !turn.pass_on() {
+            // Nobody waits for the turn; the HTTP workers may wait for the processor.
+            thread::yield_now();
+        }
+        self.slice_began = Instant::now();
+        if self.gone.load(Ordering::Acquire) {
+            return Err(Stopped);
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{LongWork, Pace, Stopped, WorkError, WorkOptions};
+    use core::time::Duration;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::sync::mpsc::channel;
+    use std::sync::{Arc, Barrier};
+    use tokio::sync::oneshot;
+    use uuid::Uuid;
+
+    const ACME: Uuid = Uuid::from_u128(1);
+    const GLOBEX: Uuid = Uuid::from_u128(2);
+
+    fn options() -> WorkOptions {
+        WorkOptions {
+            turns: 2,
+            waiting_of_one: 3,
+            waiting: 4,
+            patience: Duration::from_secs(60),
+        }
+    }
+
+    /// Works until it is told to end, or until its caller has gone.
+    fn until(end: oneshot::Receiver<()>) -> impl FnOnce(&mut Pace) -> Result<(), Stopped> + Send + 'static {
+        let mut end = end;
+        move |pace| {
+            while end.try_recv().is_err() {
+                pace.check()?;
+            }
+            Ok(())
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn one_environment_never_has_all_turns() {
+        let room = LongWork::new(options());
+        let (end, ended) = oneshot::channel();
+        let (long, short) = (room.clone(), room.clone());
+        let (began, begun) = oneshot::channel();
+        let first = tokio::spawn(async move {
+            let work = until(ended);
+            let told = move |pace: &mut Pace| {
+                began.send(()).ok();
+                work(pace)
+            };
+            long.run(ACME, told).await
+        });
+        begun.await.unwrap();
+        // A second piece of the same environment waits, although a turn is free.
+        let second = tokio::spawn(async move { short.run(ACME, |_| Ok(7)).await });
+        assert_eq!(room.run(GLOBEX, |_| Ok(8)).await, Ok(8));
+        assert!(!second.is_finished());
+        end.send(()).unwrap();
+        assert_eq!(first.await.unwrap(), Ok(()));
+        assert_eq!(second.await.unwrap(), Ok(7));
+        assert_eq!(room.load(), 0);
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_turn_goes_round_among_environments_that_wait() {
+        let room = LongWork::new(options());
+        // Two environments hold both turns, each until a third one has been served.
+        let served = Arc::new(AtomicUsize::new(0));
+        let both = Arc::new(Barrier::new(2));
+        let hold = |environment: u128| {
+            let (room, served, both) = (room.clone(), Arc::clone(&served), Arc::clone(&both));
+            tokio::spawn(async move {
+                let work = move |pace: &mut Pace| {
+                    both.wait();
+                    while served.load(Ordering::Acquire) == 0 {
+                        pace.check()?;
+                    }
+                    Ok(())
+                };
+                room.run(Uuid::from_u128(environment), work).await
+            })
+        };
+        let (first, second) = (hold(1), hold(2));
+        let third = Arc::clone(&served);
+        let done = room.run(Uuid::from_u128(3), move |_| {
+            third.fetch_add(1, Ordering::AcqRel);
+            Ok(())
+        });
+        assert_eq!(done.await, Ok(()));
+        assert_eq!(first.await.unwrap(), Ok(()));
+        assert_eq!(second.await.unwrap(), Ok(()));
+        assert_eq!(room.load(), 0);
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn work_stops_when_its_caller_has_gone() {
+        let room = LongWork::new(options());
+        let (told, tells) = channel();
+        let (began, begun) = oneshot::channel();
+        let work = move |pace: &mut Pace| {
+            began.send(()).ok();
+            let stopped: Result<(), Stopped> = loop {
+                if let Err(stopped) = pace.check() {
+                    break Err(stopped);
+                }
+            };
+            told.send(stopped).ok();
+            stopped
+        };
+        let running = {
+            let room = room.clone();
+            tokio::spawn(async move { room.run(ACME, work).await })
+        };
+        begun.await.unwrap();
+        running.abort();
+        let stopped = tokio::task::spawn_blocking(move || tells.recv()).await.unwrap();
+        assert_eq!(stopped, Ok(Err(Stopped)));
+        // The turn is free again.
+        assert_eq!(room.run(ACME, |_| Ok(1)).await, Ok(1));
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn whoever_leaves_the_queue_leaves_no_place_in_it() {
+        let room = LongWork::new(options());
+        let (end, ended) = oneshot::channel();
+        let first = {
+            let room = room.clone();
+            tokio::spawn(async move { room.run(ACME, until(ended)).await })
+        };
+        while room.load() < 1 {
+            tokio::task::yield_now().await;
+        }
+        for _ in 0..10 {
+            let mut waiting = Box::pin(room.run(ACME, |_| Ok(())));
+            assert!(futures_util::poll!(&mut waiting).is_pending());
+        }
+        assert_eq!(room.load(), 1);
+        end.send(()).unwrap();
+        assert_eq!(first.await.unwrap(), Ok(()));
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn the_queue_is_bounded_for_each_environment_and_in_all_and_in_time() {
+        let room = LongWork::new(WorkOptions {
+            patience: Duration::from_millis(20),
+            ..options()
+        });
+        let (end, ended) = oneshot::channel();
+        let (began, begun) = oneshot::channel();
+        let first = {
+            let room = room.clone();
+            let work = until(ended);
+            tokio::spawn(async move {
+                let told = move |pace: &mut Pace| {
+                    began.send(()).ok();
+                    work(pace)
+                };
+                room.run(ACME, told).await
+            })
+        };
+        begun.await.unwrap();
+        let mut waiting: Vec<_> = (0..3).map(|_| Box::pin(room.run(ACME, |_| Ok(())))).collect();
+        for one in &mut waiting {
+            assert!(futures_util::poll!(one).is_pending());
+        }
+        let fourth = room.run(ACME, |_| Ok(())).await;
+        assert_eq!(fourth, Err(WorkError::Crowded { waiting: 3 }));
+        for one in waiting {
+            assert_eq!(one.await, Err(WorkError::TooLate { patience_ms: 20 }));
+        }
+        assert_eq!(room.load(), 1);
+        end.send(()).unwrap();
+        assert_eq!(first.await.unwrap(), Ok(()));
+    }
+}

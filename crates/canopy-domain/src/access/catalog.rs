@@ -1,11 +1,13 @@
 //! Permissions and roles, and which role bundles which permission.
 //!
-//! Bundling is a matrix of bits with one row for each *permission* and one column for each role: a question is about one
-//! permission, so all it needs to know about all roles is one row, a word for every 64 roles. Each role also lists
-//! its permissions, so that an edit changes the bits of that role alone.
+//! Each permission has a [`RoleSet`] of the roles that bundle it and, beside it, the sorted list of them. Up to 128 roles the
+//! set is exact, and a question needs nothing else; beyond, it filters most questions out, and the list decides the rest.
+//! Memory grows with the pairs that are bundled, not with the product of roles and permissions. Each role also lists
+//! its permissions, so that an edit changes its own pairs alone.
 
 use super::hash::{Seed, SlotTable};
 use super::interner::Interner;
+use super::role_set::{BITS, RoleSet};
 use super::{IndexError, PermissionFact, RoleFact};
 use crate::{AssignmentId, PermissionId, PermissionKey, RoleId, RoleName};
 
@@ -16,21 +18,50 @@ pub(super) struct Catalog {
     /// The key of each permission; `None` in free slots.
     keys: Vec<Option<PermissionKey>>,
     by_key: SlotTable,
+    /// By slot of the permission: the roles that bundle it.
+    bundler_sets: Vec<RoleSet>,
+    /// By slot of the permission: the roles that bundle it, sorted.
+    bundlers: Vec<Vec<u32>>,
     role_ids: Interner,
     roles: Vec<RoleSlot>,
-    /// Words of a row: one for every 64 roles.
-    width: usize,
-    bundles: Vec<u64>,
-    /// One row: the roles that are active.
+    /// A bit for each role that is active.
     active: Vec<u64>,
+    name_bytes: NameBytes,
+    key_bytes: usize,
 }
 
 #[derive(Debug, Clone, Default)]
 struct RoleSlot {
     /// `None` in free slots.
     name: Option<RoleName>,
+    /// Sorted.
     permissions: Vec<u32>,
     grants: u32,
+}
+
+/// Bytes of role names, as far as they bound the names of any set of roles.
+#[derive(Debug, Clone)]
+struct NameBytes {
+    /// By the bit of a [`RoleSet`]: the names of all roles that it stands for.
+    by_bit: Box<[usize]>,
+    /// The longest name so far.
+    longest: usize,
+}
+
+impl NameBytes {
+    fn new() -> Self {
+        Self {
+            by_bit: vec![0; BITS as usize].into_boxed_slice(),
+            longest: 0,
+        }
+    }
+
+    fn replace(&mut self, role: u32, old: usize, new: usize) {
+        if let Some(sum) = self.by_bit.get_mut(RoleSet::bit(role) as usize) {
+            *sum = *sum + new - old;
+        }
+        self.longest = self.longest.max(new);
+    }
 }
 
 #[inline]
@@ -48,17 +79,18 @@ fn set_bit(words: &mut [u64], at: u32, to: bool) {
 
 impl Catalog {
     pub(super) fn build(seed: Seed, permissions: &[PermissionFact], roles: &[RoleFact]) -> Result<Self, IndexError> {
-        let width = roles.len().div_ceil(64).max(1);
         let mut catalog = Self {
             seed,
             permission_ids: Interner::with_capacity(seed, permissions.len()),
             keys: Vec::with_capacity(permissions.len()),
             by_key: SlotTable::with_capacity(permissions.len()),
+            bundler_sets: Vec::with_capacity(permissions.len()),
+            bundlers: Vec::with_capacity(permissions.len()),
             role_ids: Interner::with_capacity(seed, roles.len()),
             roles: Vec::with_capacity(roles.len()),
-            width,
-            bundles: Vec::with_capacity(permissions.len() * width),
-            active: vec![0; width],
+            active: Vec::with_capacity(roles.len().div_ceil(64)),
+            name_bytes: NameBytes::new(),
+            key_bytes: 0,
         };
         for permission in permissions {
             if catalog.permission_ids.find(permission.id.as_uuid()).is_some() {
@@ -71,6 +103,9 @@ impl Catalog {
                 return Err(IndexError::RepeatedRole(role.id));
             }
             catalog.put_role(role)?;
+        }
+        for list in &mut catalog.bundlers {
+            list.shrink_to_fit();
         }
         Ok(catalog)
     }
@@ -92,10 +127,35 @@ impl Catalog {
         self.keys.get(permission as usize)?.as_ref()
     }
 
-    /// The roles that bundle a permission, a bit each.
+    /// The roles that bundle a permission. Exact if [`is_exact`](Self::is_exact), else a filter before
+    /// [`bundlers`](Self::bundlers).
     #[inline]
-    pub(super) fn bundlers(&self, permission: u32) -> &[u64] {
-        row(&self.bundles, self.width, permission)
+    pub(super) fn bundler_set(&self, permission: u32) -> RoleSet {
+        self.bundler_sets.get(permission as usize).copied().unwrap_or_default()
+    }
+
+    /// Whether a bit of a [`RoleSet`] stands for one role alone.
+    #[inline]
+    pub(super) const fn is_exact(&self) -> bool {
+        self.roles.len() <= BITS as usize
+    }
+
+    /// The roles that bundle a permission, sorted.
+    #[inline]
+    pub(super) fn bundlers(&self, permission: u32) -> &[u32] {
+        self.bundlers.get(permission as usize).map_or(&[], Vec::as_slice)
+    }
+
+    /// The largest number of bytes that the names of so many roles of a set can have. Takes the same time for any catalog.
+    pub(super) fn most_name_bytes(&self, roles: RoleSet, count: usize) -> usize {
+        let NameBytes { by_bit, longest } = &self.name_bytes;
+        let all: usize = roles.bits().filter_map(|bit| by_bit.get(bit as usize)).sum();
+        all.min(count.saturating_mul(*longest))
+    }
+
+    /// The number of permissions, and the bytes of their keys.
+    pub(super) fn key_totals(&self) -> (usize, usize) {
+        (self.permission_ids.len(), self.key_bytes)
     }
 
     #[inline]
@@ -113,8 +173,22 @@ impl Catalog {
         Some((self.role_ids.id(role)?.into(), self.name(role)?))
     }
 
-    pub(super) fn permissions_of(&self, role: u32) -> &[u32] {
-        self.roles.get(role as usize).map_or(&[], |role| &role.permissions)
+    /// An empty set of permissions, a bit each.
+    pub(super) fn no_permissions(&self) -> Vec<u64> {
+        vec![0; self.keys.len().div_ceil(64)]
+    }
+
+    /// Adds the permissions of a role to a set.
+    pub(super) fn add_permissions_of(&self, role: u32, set: &mut [u64]) {
+        for permission in self.roles.get(role as usize).iter().flat_map(|role| &role.permissions) {
+            set_bit(set, *permission, true);
+        }
+    }
+
+    /// The keys of the permissions in a set.
+    pub(super) fn keys_in(&self, set: &[u64]) -> impl Iterator<Item = &PermissionKey> {
+        let keys = (0..).zip(&self.keys).filter(|(slot, _)| bit(set, *slot));
+        keys.filter_map(|(_, key)| key.as_ref())
     }
 
     pub(super) fn put_permission(&mut self, fact: &PermissionFact) -> Result<(), IndexError> {
@@ -130,11 +204,13 @@ impl Catalog {
         let slot = self.permission_ids.intern(fact.id.as_uuid())?.0;
         if self.keys.len() < self.permission_ids.slots() {
             self.keys.resize(self.permission_ids.slots(), None);
-            self.bundles.resize(self.keys.len() * self.width, 0);
+            self.bundler_sets.resize(self.keys.len(), RoleSet::EMPTY);
+            self.bundlers.resize_with(self.keys.len(), Vec::new);
         }
         let hash = self.seed.of_text(fact.key.as_str());
         if let Some(place) = self.keys.get_mut(slot as usize) {
             *place = Some(fact.key.clone());
+            self.key_bytes += fact.key.as_str().len();
         }
         let (keys, seed) = (&self.keys, self.seed);
         self.by_key.insert(hash, slot, |slot| hash_of_key(keys, seed, slot));
@@ -146,13 +222,17 @@ impl Catalog {
         let Some(slot) = self.permission_ids.find(id.as_uuid()) else {
             return;
         };
-        let bundlers = row(&self.bundles, self.width, slot);
-        for (number, role) in (0..).zip(&mut self.roles) {
-            if bit(bundlers, number) {
-                role.permissions.retain(|permission| *permission != slot);
+        let bundlers = self.bundlers.get_mut(slot as usize).map(core::mem::take);
+        for role in bundlers.into_iter().flatten() {
+            if let Some(role) = self.roles.get_mut(role as usize)
+                && let Ok(place) = role.permissions.binary_search(&slot)
+            {
+                role.permissions.remove(place);
             }
         }
-        row_mut(&mut self.bundles, self.width, slot).fill(0);
+        if let Some(set) = self.bundler_sets.get_mut(slot as usize) {
+            *set = RoleSet::EMPTY;
+        }
         self.forget_key(slot);
         self.permission_ids.release(slot);
     }
@@ -162,8 +242,8 @@ impl Catalog {
         self.by_key.remove(hash_of_key(keys, seed, slot), slot, |slot| {
             hash_of_key(keys, seed, slot)
         });
-        if let Some(place) = self.keys.get_mut(slot as usize) {
-            *place = None;
+        if let Some(key) = self.keys.get_mut(slot as usize).and_then(Option::take) {
+            self.key_bytes -= key.as_str().len();
         }
     }
 
@@ -181,14 +261,10 @@ impl Catalog {
         let slot = self.role_ids.intern(fact.id.as_uuid())?.0;
         if self.roles.len() < self.role_ids.slots() {
             self.roles.resize_with(self.role_ids.slots(), RoleSlot::default);
-            self.widen(self.roles.len().div_ceil(64));
+            self.active.resize(self.roles.len().div_ceil(64), 0);
         }
-        self.set_bundle(slot, false);
-        if let Some(role) = self.roles.get_mut(slot as usize) {
-            role.name = Some(fact.name.clone());
-            role.permissions = permissions;
-        }
-        self.set_bundle(slot, true);
+        self.rename(slot, Some(&fact.name));
+        self.bundle(slot, permissions);
         set_bit(&mut self.active, slot, fact.is_active);
         Ok(())
     }
@@ -200,44 +276,46 @@ impl Catalog {
         if self.roles.get(slot as usize).is_some_and(|role| role.grants != 0) {
             return Err(IndexError::RoleInUse(id));
         }
-        self.set_bundle(slot, false);
-        if let Some(role) = self.roles.get_mut(slot as usize) {
-            *role = RoleSlot::default();
-        }
+        self.bundle(slot, Vec::new());
+        self.rename(slot, None);
         set_bit(&mut self.active, slot, false);
         self.role_ids.release(slot);
         Ok(())
     }
 
-    /// Writes the column of a role: its bit in the row of each permission that it lists.
-    fn set_bundle(&mut self, role: u32, to: bool) {
-        let Self {
-            roles, bundles, width, ..
-        } = self;
-        for permission in roles.get(role as usize).iter().flat_map(|role| &role.permissions) {
-            set_bit(row_mut(bundles, *width, *permission), role, to);
+    fn rename(&mut self, slot: u32, name: Option<&RoleName>) {
+        if let Some(role) = self.roles.get_mut(slot as usize) {
+            let length = |name: Option<&RoleName>| name.map_or(0, |name| name.as_str().len());
+            self.name_bytes.replace(slot, length(role.name.as_ref()), length(name));
+            role.name = name.cloned();
         }
     }
 
-    /// Makes room for more roles. Twice as much as before, so that it happens rarely.
-    fn widen(&mut self, width: usize) {
-        if width <= self.width {
+    /// Makes a role bundle these permissions, sorted, and no others. Touches those that it gains or loses.
+    fn bundle(&mut self, slot: u32, permissions: Vec<u32>) {
+        let Some(role) = self.roles.get_mut(slot as usize) else {
             return;
-        }
-        let wider = width.max(self.width * 2);
-        let mut bundles = vec![0; self.keys.len() * wider];
-        for (old, new) in self
-            .bundles
-            .chunks_exact(self.width)
-            .zip(bundles.chunks_exact_mut(wider))
-        {
-            for (word, place) in old.iter().zip(new) {
-                *place = *word;
+        };
+        let before = core::mem::replace(&mut role.permissions, permissions);
+        let after = &role.permissions;
+        let at = |permission: u32| permission as usize;
+        for lost in before.iter().filter(|one| after.binary_search(one).is_err()) {
+            if let (Some(list), Some(set)) = (self.bundlers.get_mut(at(*lost)), self.bundler_sets.get_mut(at(*lost))) {
+                take_out(list, slot);
+                if !list.iter().any(|other| RoleSet::bit(*other) == RoleSet::bit(slot)) {
+                    set.remove(slot);
+                }
             }
         }
-        self.bundles = bundles;
-        self.active.resize(wider, 0);
-        self.width = wider;
+        for gained in after.iter().filter(|one| before.binary_search(one).is_err()) {
+            if let (Some(list), Some(set)) = (
+                self.bundlers.get_mut(at(*gained)),
+                self.bundler_sets.get_mut(at(*gained)),
+            ) {
+                put_in(list, slot);
+                set.insert(slot);
+            }
+        }
     }
 
     /// The role that an assignment names.
@@ -254,7 +332,7 @@ impl Catalog {
     }
 
     pub(super) fn memory_bytes(&self) -> usize {
-        let keys: usize = self.keys.iter().flatten().map(|key| key.as_str().len()).sum();
+        let bundlers: usize = self.bundlers.iter().map(Vec::capacity).sum();
         let name = |role: &RoleSlot| role.name.as_ref().map_or(0, |name| name.as_str().len());
         let listed: usize = self
             .roles
@@ -263,12 +341,38 @@ impl Catalog {
             .sum();
         self.permission_ids.memory_bytes()
             + self.keys.capacity() * size_of::<Option<PermissionKey>>()
-            + keys
+            + self.key_bytes
             + self.by_key.memory_bytes()
             + self.role_ids.memory_bytes()
             + self.roles.capacity() * size_of::<RoleSlot>()
             + listed
-            + (self.bundles.capacity() + self.active.capacity()) * size_of::<u64>()
+            + self.active.capacity() * size_of::<u64>()
+            + self.bundler_sets.capacity() * size_of::<RoleSet>()
+            + self.bundlers.capacity() * size_of::<Vec<u32>>()
+            + bundlers * size_of::<u32>()
+            + self.name_bytes.by_bit.len() * size_of::<usize>()
+    }
+}
+
+/// Puts a number into a sorted list that lacks it.
+fn put_in(sorted: &mut Vec<u32>, one: u32) {
+    match sorted.last() {
+        Some(last) if *last >= one => {
+            if let Err(place) = sorted.binary_search(&one) {
+                sorted.insert(place, one);
+            }
+        }
+        _ => sorted.push(one),
+    }
+}
+
+/// Takes a number out of a sorted list, and gives memory back that has become much too large.
+fn take_out(sorted: &mut Vec<u32>, one: u32) {
+    if let Ok(place) = sorted.binary_search(&one) {
+        sorted.remove(place);
+    }
+    if sorted.capacity() > 8 && sorted.len() < sorted.capacity() / 4 {
+        sorted.shrink_to(sorted.len() * 2);
     }
 }
 
@@ -276,15 +380,4 @@ fn hash_of_key(keys: &[Option<PermissionKey>], seed: Seed, slot: u32) -> u64 {
     keys.get(slot as usize)
         .and_then(Option::as_ref)
         .map_or(0, |key| seed.of_text(key.as_str()))
-}
-
-#[inline]
-fn row(words: &[u64], width: usize, permission: u32) -> &[u64] {
-    let start = permission as usize * width;
-    words.get(start..start + width).unwrap_or_default()
-}
-
-fn row_mut(words: &mut [u64], width: usize, permission: u32) -> &mut [u64] {
-    let start = permission as usize * width;
-    words.get_mut(start..start + width).unwrap_or_default()
 }

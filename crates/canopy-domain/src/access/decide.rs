@@ -2,6 +2,7 @@
 
 use super::holder::{Holder, Moment, Row};
 use super::records::id_of;
+use super::role_set::RoleSet;
 use super::tree::NodeRecord;
 use super::{AccessIndex, DenialReason, Question, Scope};
 use crate::{AssignmentStatus, IdentityId, NodeId, PermissionKey, RoleName, Timestamp};
@@ -50,14 +51,19 @@ impl AccessIndex {
         roles: &mut Vec<&'a RoleName>,
     ) -> Decision {
         roles.clear();
-        self.judge(question, at, |role| {
-            if let Some(name) = self.catalog.name(role)
-                && let Err(place) = roles.binary_search(&name)
-            {
-                roles.insert(place, name);
+        let mut before = None;
+        let decision = self.judge(question, at, |role| {
+            // The rows of a role come one after the other.
+            if before.replace(role) != Some(role) {
+                roles.extend(self.catalog.name(role));
             }
             ControlFlow::Continue(())
-        })
+        });
+        if roles.len() > 1 {
+            roles.sort_unstable();
+            roles.dedup();
+        }
+        decision
     }
 
     /// Why access is denied at a node that there is not: the first reason that applies, as [`decide`](Self::decide) has it.
@@ -93,14 +99,15 @@ impl AccessIndex {
             };
             here && self.weigh(holder, *role, *row, at).is_none()
         };
-        let rows = holder.rows().iter().filter(counts);
-        let mut held: Vec<u32> = rows
-            .flat_map(|(role, _)| self.catalog.permissions_of(role))
-            .copied()
-            .collect();
-        held.sort_unstable();
-        held.dedup();
-        let mut keys: Vec<&PermissionKey> = held.iter().filter_map(|slot| self.catalog.key(*slot)).collect();
+        let mut held = self.catalog.no_permissions();
+        let mut before = None;
+        for (role, _) in holder.rows().iter().filter(counts) {
+            // The rows of a role come one after the other; one of them is enough.
+            if before.replace(role) != Some(role) {
+                self.catalog.add_permissions_of(role, &mut held);
+            }
+        }
+        let mut keys: Vec<&PermissionKey> = self.catalog.keys_in(&held).collect();
         keys.sort_unstable();
         keys
     }
@@ -211,8 +218,12 @@ impl AccessIndex {
         permission: u32,
         mut see: impl FnMut(u32, Row) -> ControlFlow<()>,
     ) -> ControlFlow<()> {
-        for (first, word) in (0..).step_by(64).zip(self.catalog.bundlers(permission)) {
-            let mut held = holder.held_of(*word, first);
+        let shared = self.catalog.bundler_set(permission).intersection(holder.roles());
+        if !self.catalog.is_exact() {
+            return self.each_listed_row(holder, shared, permission, see);
+        }
+        for (first, word) in shared.words() {
+            let mut held = word;
             while held != 0 {
                 let role = first + held.trailing_zeros();
                 held &= held - 1;
@@ -222,6 +233,21 @@ impl AccessIndex {
             }
         }
         ControlFlow::Continue(())
+    }
+
+    /// As [`each_bundling_row`](Self::each_bundling_row), where roles share bits.
+    #[inline(never)]
+    fn each_listed_row(
+        &self,
+        holder: &Holder,
+        shared: RoleSet,
+        permission: u32,
+        see: impl FnMut(u32, Row) -> ControlFlow<()>,
+    ) -> ControlFlow<()> {
+        if shared.is_empty() {
+            return ControlFlow::Continue(());
+        }
+        holder.rows().each_of(self.catalog.bundlers(permission), see)
     }
 
     /// Why a row that bundles the permission does not grant it: first its window, then its role. `None` if it does.

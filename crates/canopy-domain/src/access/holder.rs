@@ -2,8 +2,10 @@
 
 use super::DenialReason;
 use super::records::{Id, Record, uuid_of};
+use super::role_set::{BITS, RoleSet};
+use super::sorted::{count_below, each_common};
 use crate::{IdentityId, Timestamp, Window};
-use core::ops::Range;
+use core::ops::{ControlFlow, Range};
 
 /// An identity: one line of the cache, and a block of what it holds.
 ///
@@ -15,8 +17,8 @@ use core::ops::Range;
 pub(super) struct Holder {
     id: Id,
     block: Box<[u32]>,
-    /// Bit `role % 128` of each role held. A set of hashes where there are more roles.
-    roles: [u64; 2],
+    /// The roles held.
+    roles: RoleSet,
     /// No end of its windows lies earlier: before it, every window that has begun is open. Removals leave it as it
     /// is, so it may be too early, never too late.
     earliest_end: i64,
@@ -126,7 +128,7 @@ impl Default for Holder {
         Self {
             id: 0,
             block: Box::default(),
-            roles: [0; 2],
+            roles: RoleSet::EMPTY,
             earliest_end: NEVER,
             slot: NO_SLOT,
             standing: Some(DenialReason::IdentityNotFound),
@@ -151,6 +153,20 @@ impl<'a> Rows<'a> {
         tail.zip(rows)
             .take_while(move |(other, _)| **other == role)
             .map(|(_, row)| Row::read(*row))
+    }
+
+    /// Those of some roles, sorted, until `see` breaks off. Costs by what is held, however many roles are given.
+    #[inline]
+    pub(super) fn each_of(self, roles: &[u32], mut see: impl FnMut(u32, Row) -> ControlFlow<()>) -> ControlFlow<()> {
+        each_common(self.roles, roles, |role, start| {
+            let role = *role;
+            let tail = self.roles.get(start..).unwrap_or_default();
+            let run = count_below(tail, &role.saturating_add(1));
+            for row in self.rows.get(start..start + run).unwrap_or_default() {
+                see(role, Row::read(*row))?;
+            }
+            ControlFlow::Continue(())
+        })
     }
 
     /// All of them, each with its role.
@@ -195,7 +211,8 @@ impl Holder {
         self.block.is_empty()
     }
 
-    const fn len(&self) -> usize {
+    /// The number of assignments.
+    pub(super) const fn len(&self) -> usize {
         self.block.len() / 4
     }
 
@@ -208,10 +225,10 @@ impl Holder {
         }
     }
 
-    /// Of a word of roles, 64 from `first` on, those that may be held.
+    /// The roles held.
     #[inline]
-    pub(super) fn held_of(&self, word: u64, first: u32) -> u64 {
-        word & self.roles.get((first >> 6 & 1) as usize).copied().unwrap_or_default()
+    pub(super) const fn roles(&self) -> RoleSet {
+        self.roles
     }
 
     /// Whether the window of a row is certainly open. Where not, the window itself must be looked at.
@@ -234,7 +251,7 @@ impl Holder {
         block.extend(rows.iter().flat_map(|(_, row)| row.write()));
         self.block = block.into_boxed_slice();
         for (role, _) in rows {
-            self.mark(*role, true);
+            self.roles.insert(*role);
         }
     }
 
@@ -246,7 +263,7 @@ impl Holder {
     pub(super) fn insert(&mut self, role: u32, row: Row) {
         let place = self.place_for(role, row);
         self.replace(place..place, &[role], &[row.write()]);
-        self.mark(role, true);
+        self.roles.insert(role);
     }
 
     /// Replaces the rows in a range; the block has just the size it needs.
@@ -287,19 +304,27 @@ impl Holder {
         Some((role, row))
     }
 
-    fn mark(&mut self, role: u32, held: bool) {
-        if let Some(word) = self.roles.get_mut((role >> 6 & 1) as usize) {
-            *word = (*word & !(1 << (role & 63))) | (u64::from(held) << (role & 63));
+    /// Takes out the rows of many assignments at once, sorted, and tells of each.
+    pub(super) fn remove_many(&mut self, grants: &[u32], mut told: impl FnMut(u32, Row)) {
+        let mut kept = Vec::with_capacity(self.len().saturating_sub(grants.len()));
+        for (role, row) in self.rows().iter() {
+            if grants.binary_search(&row.grant()).is_ok() {
+                told(role, row);
+            } else {
+                kept.push((role, row));
+            }
         }
+        self.roles = RoleSet::EMPTY;
+        self.fill(&mut kept);
     }
 
     /// Takes a role that is held no longer out of the set, unless another that is held shares its bit.
     fn unmark(&mut self, role: u32) {
         let roles = self.rows().roles;
         // Where all are below 128 none share a bit, and there is no need to look.
-        let alone = role < 128 && roles.last().is_none_or(|last| *last < 128);
-        if alone || !roles.iter().any(|other| other & 127 == role & 127) {
-            self.mark(role, false);
+        let alone = role < BITS && roles.last().is_none_or(|last| *last < BITS);
+        if alone || !roles.iter().any(|other| RoleSet::bit(*other) == RoleSet::bit(role)) {
+            self.roles.remove(role);
         }
     }
 

@@ -192,12 +192,43 @@ impl Holdings {
         Ok(())
     }
 
-    pub(super) fn remove_grant(&mut self, id: AssignmentId) -> Option<Freed> {
-        let grant = self.grants.find(id.as_uuid())?;
-        let slot = *self.held_by.get(grant as usize)?;
-        let identity = *self.ids.get(slot as usize)?;
-        let holder = self.holders.find_mut(identity)?;
-        let (role, row) = holder.remove(grant)?;
+    /// Removes assignments, those of one identity at once, and tells of each that was there.
+    pub(super) fn remove_grants(&mut self, ids: impl Iterator<Item = AssignmentId>, mut told: impl FnMut(Freed)) {
+        let place = |id: AssignmentId| {
+            let grant = self.grants.find(id.as_uuid())?;
+            Some((*self.held_by.get(grant as usize)?, grant))
+        };
+        let mut places: Vec<(u32, u32)> = ids.filter_map(place).collect();
+        places.sort_unstable();
+        places.dedup();
+        for some in places.chunk_by(|(one, _), (other, _)| one == other) {
+            let grants: Vec<u32> = some.iter().map(|(_, grant)| *grant).collect();
+            if let Some((slot, _)) = some.first() {
+                self.remove_rows(*slot, &grants, &mut told);
+            }
+        }
+    }
+
+    /// Removes assignments of one holder, sorted by slot.
+    fn remove_rows(&mut self, slot: u32, grants: &[u32], told: &mut impl FnMut(Freed)) {
+        let Some(identity) = self.ids.get(slot as usize).copied() else {
+            return;
+        };
+        let Some(holder) = self.holders.find_mut(identity) else {
+            return;
+        };
+        let mut take = |role, row: Row| {
+            told(Freed { role, node: row.node() });
+            self.grants.release(row.grant());
+        };
+        match grants {
+            [one] => {
+                if let Some((role, row)) = holder.remove(*one) {
+                    take(role, row);
+                }
+            }
+            many => holder.remove_many(many, take),
+        }
         if holder.is_empty() {
             if holder.standing() == Some(DenialReason::IdentityNotFound) {
                 self.holders.remove(identity);
@@ -206,8 +237,6 @@ impl Holdings {
                 *holder = Holder::new(identity, slot, holder.standing());
             }
         }
-        self.grants.release(grant);
-        Some(Freed { role, node: row.node() })
     }
 
     /// The holder of an identity; one that is no member (yet) gets one too, and is answered "not found".

@@ -85,9 +85,13 @@ impl AccessIndex {
         let mut rest = changes;
         while let Some((change, others)) = rest.split_first() {
             let grants: Vec<&GrantFact> = rest.iter().map_while(as_grant).collect();
+            let removed = rest.iter().map_while(as_removed).count();
             if grants.len() > 1 {
                 self.put_grants(&grants)?;
                 rest = rest.get(grants.len()..).unwrap_or_default();
+            } else if removed > 1 {
+                self.remove_grants(rest.iter().map_while(as_removed));
+                rest = rest.get(removed..).unwrap_or_default();
             } else {
                 self.apply_one(change)?;
                 rest = others;
@@ -106,7 +110,7 @@ impl AccessIndex {
             if self.holdings.knows(grant.id) {
                 // It may be among those that wait.
                 self.holdings.insert_all(&mut pending)?;
-                self.remove_grant(grant.id);
+                self.remove_grants(core::iter::once(grant.id));
             }
             pending.push(self.holdings.reserve(grant, role, node)?);
             self.catalog.count_grant(role, 1);
@@ -143,7 +147,7 @@ impl AccessIndex {
             }
             Change::GrantPut(grant) => self.put_grants(&[grant]),
             Change::GrantRemoved(id) => {
-                self.remove_grant(*id);
+                self.remove_grants(core::iter::once(*id));
                 Ok(())
             }
             // Who may ask is the business of the key ring.
@@ -151,10 +155,19 @@ impl AccessIndex {
         }
     }
 
-    fn remove_grant(&mut self, id: AssignmentId) {
-        if let Some(freed) = self.holdings.remove_grant(id) {
-            self.uncount(freed.role, freed.node);
-        }
+    /// Removes assignments, those of one identity at once: an identity that loses thousands in one call is laid out anew
+    /// once, not thousands of times.
+    fn remove_grants(&mut self, ids: impl Iterator<Item = AssignmentId>) {
+        let Self {
+            holdings,
+            catalog,
+            tree,
+            ..
+        } = self;
+        holdings.remove_grants(ids, |freed| {
+            catalog.count_grant(freed.role, -1);
+            tree.count_grant(freed.node, -1);
+        });
     }
 
     fn uncount(&mut self, role: u32, node: u32) {
@@ -197,6 +210,13 @@ impl AccessIndex {
 const fn as_grant(change: &Change) -> Option<&GrantFact> {
     match change {
         Change::GrantPut(grant) => Some(grant),
+        _ => None,
+    }
+}
+
+const fn as_removed(change: &Change) -> Option<AssignmentId> {
+    match change {
+        Change::GrantRemoved(id) => Some(*id),
         _ => None,
     }
 }

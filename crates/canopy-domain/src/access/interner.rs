@@ -89,6 +89,11 @@ impl Interner {
         self.ids.len()
     }
 
+    /// How many ids have a slot.
+    pub(super) const fn len(&self) -> usize {
+        self.ids.len() - self.free.len()
+    }
+
     pub(super) const fn memory_bytes(&self) -> usize {
         self.ids.capacity() * size_of::<Id>() + self.free.capacity() * size_of::<u32>() + self.table.memory_bytes()
     }

@@ -66,17 +66,19 @@
 //! In a large environment a question is a wait for memory, so what counts is how many places it must visit one after the
 //! other. There are two: first the record of the identity and the record of the node, side by side, each lying where the
 //! hash of its id points; then what the identity holds, in one block. Everything else that a question needs is
-//! small and shared by all questions: the text of the key, one row of a bit matrix of permissions and roles, the upper
-//! levels of the tree.
+//! small and shared by all questions: the text of the key, the set of roles that bundle it, the upper levels of the tree.
 //!
 //! - The record of an identity carries a set of the roles held. Most denials are told from it without the block.
 //! - Inside, everything has a dense number, a slot; what is removed leaves a free slot that the next one takes.
 //! - Nothing is kept about what lies below a node: moving a subtree changes one link.
-//! - A role is a column of the matrix: an edit changes its own bits.
+//! - A role lists its permissions and a permission its roles: an edit changes the pairs that it adds or takes away.
+//! - A set of roles is exact up to 128 roles. Beyond, it is a filter, and the roles held and the roles that bundle the permission
+//!   are intersected: the cost follows what the identity holds, never the size of the catalog.
 //! - A window is read only where whole seconds cannot tell that it is open.
 //!
 //! A change costs a few look-ups, and beyond that: an assignment, by how many its identity holds; a node put below
 //! another, by that one's depth; a role, by the permissions it lists; a permission removed, by the roles that bundle it.
+//! [`AccessIndex::cost`] bounds the work and the answer of a question before it is asked.
 //!
 //! The reverse questions ([`nodes_where`](AccessIndex::nodes_where), [`who_can`](AccessIndex::who_can)) are asked far less
 //! often, so nothing is kept for them that each change would have to move: they are passes over all nodes, or all identities.
@@ -88,6 +90,7 @@
 mod catalog;
 mod change;
 pub mod codec;
+mod cost;
 mod decide;
 mod error;
 mod explain;
@@ -100,10 +103,13 @@ mod node_types;
 mod question;
 mod records;
 mod reverse;
+mod role_set;
 mod smallest;
+mod sorted;
 mod tree;
 
 pub use change::{Change, GrantFact, KeyFact, NodeFact, PermissionFact, RoleFact, Snapshot, SubjectFact};
+pub use cost::QuestionCost;
 pub use decide::Decision;
 pub use error::IndexError;
 pub use explain::{BearingGrant, Explanation, Shortfall};

@@ -177,6 +177,10 @@ fn compare(facts: &Snapshot, indexes: [&AccessIndex; 2], sizes: Sizes, nodes: &[
                         let decision = index.decide_with_roles(&question, at(*instant), &mut roles);
                         assert_eq!(decision, expected, "{question:?} at {instant}, with roles");
                         assert_eq!(roles.iter().map(|name| name.as_str()).collect::<Vec<_>>(), names);
+                        let cost = index.cost(question.identity);
+                        let told: usize = names.iter().map(String::len).sum();
+                        assert!(cost.role_name_bytes >= told, "{cost:?} for {names:?}");
+                        assert!(cost.assignments >= names.len(), "{cost:?} for {names:?}");
                     }
                 }
             }
@@ -293,7 +297,7 @@ proptest! {
         rows in prop::collection::vec((any::<u8>(), 0_u8..4, 0_u8..4), 1..40),
         removed in prop::collection::vec(any::<prop::sample::Index>(), 1..30),
     ) {
-        // Some in the snapshot, the others put in later, past every width that the matrix had.
+        // Some in the snapshot, the others put in later, past what a set of roles tells apart.
         let sizes = Sizes { permissions: 4, roles: 60, nodes: 4, subjects: 1, grants: 255 };
         let mut facts = start(sizes, 4);
         let mut index = AccessIndex::build(&facts).unwrap();

@@ -7,6 +7,8 @@ mod codec;
 #[cfg(test)]
 mod contradictions;
 #[cfg(test)]
+mod costs;
+#[cfg(test)]
 mod facts;
 #[cfg(test)]
 mod histories;

@@ -10,8 +10,8 @@ use crate::{AppError, Call};
 use canopy_domain::access::Change;
 use canopy_domain::audit::{AuditCategory, AuditEvent, AuditEventId, AuditSeverity, Detail};
 use canopy_domain::port::{
-    Begun, Clock, CommitRecord, EnvironmentChanges, Ids, KeptAnswer, ReadTx, Secrets, Store, StoreError, WriteScope,
-    WriteTx,
+    Begun, Clock, CommitRecord, EnvironmentChanges, Ids, KeptAnswer, ReadTx, Secrets, Share, Store, StoreError,
+    WriteScope, WriteTx,
 };
 use canopy_domain::{EnvironmentId, EnvironmentPlace, Revision, TenancyError, Tenant, Timestamp};
 use core::any::Any;
@@ -177,8 +177,9 @@ impl App {
         Ok(self.parts.store.ping().await?)
     }
 
-    pub(crate) async fn read(&self) -> Result<Box<dyn ReadTx>, StoreError> {
-        self.parts.store.read().await
+    /// Opens a unit of work that only reads, on behalf of a tenant.
+    pub(crate) async fn read(&self, share: impl Into<Share>) -> Result<Box<dyn ReadTx>, StoreError> {
+        self.parts.store.read_for(share.into()).await
     }
 
     /// Opens the unit of work of a call. A repetition of a call that was answered before ends here, and so does a call about

@@ -5,7 +5,7 @@ use crate::decisions::{Consistency, SILENCE};
 use crate::directory::{Path, Remembered};
 use crate::{App, AppError, Caller};
 use canopy_domain::api_key::AreaScope;
-use canopy_domain::port::{PrincipalKind, ReadTx, TokenClaims, TokenError};
+use canopy_domain::port::{PrincipalKind, ReadTx, Share, TokenClaims, TokenError};
 use canopy_domain::{
     Account, AccountId, Application, ApplicationPlace, EnvironmentId, EnvironmentPlace, IdentityId, Slug, TenancyError,
     Tenant,
@@ -28,7 +28,7 @@ pub async fn authenticate(app: &App, claims: &TokenClaims) -> Result<Caller, App
     match &caller {
         Caller::Admin { account, .. } if !app.directory().has_account(*account) => {
             let generation = app.directory().generation();
-            let found = app.read().await?.account(*account).await?;
+            let found = app.read(*account).await?.account(*account).await?;
             found.ok_or(TokenError::Invalid)?;
             app.directory().remember_account(generation, *account);
         }
@@ -94,7 +94,7 @@ fn is_member_here(app: &App, caller: &Caller) -> bool {
 /// Makes sure that an identity that calls is still in its account. Everybody else passes.
 pub(crate) async fn confirm_identity(app: &App, caller: &Caller) -> Result<(), AppError> {
     if let Caller::Identity { account, id, .. } = caller {
-        let found = app.read().await?.identity(*account, *id).await?;
+        let found = app.read(*account).await?.identity(*account, *id).await?;
         found.ok_or(TokenError::Invalid)?;
     }
     Ok(())
@@ -122,7 +122,7 @@ async fn place_of(app: &App, environment: EnvironmentId) -> Result<Option<Enviro
         return Ok(Some(place));
     }
     let generation = app.directory().generation();
-    let found = app.read().await?.environment_place(environment).await?;
+    let found = app.read(environment).await?.environment_place(environment).await?;
     if let Some(place) = found {
         app.directory().remember_environment(generation, place);
     }
@@ -208,6 +208,15 @@ const fn may_enter(caller: &Caller, account: AccountId) -> bool {
     }
 }
 
+/// The share that pays for looking up the names in a path, before it is known what they name.
+fn own_share(caller: &Caller) -> Share {
+    match caller {
+        Caller::Operator { .. } => Share::Installation,
+        Caller::Admin { account, .. } | Caller::Identity { account, .. } => (*account).into(),
+        Caller::ApiKey { place, .. } => place.into(),
+    }
+}
+
 const fn absent(tenant: Tenant) -> AppError {
     AppError::Tenancy(TenancyError::NotFound(tenant))
 }
@@ -233,7 +242,9 @@ async fn find_application(tx: &mut dyn ReadTx, account: AccountId, slug: &str) -
 /// [`AppError::WrongPrincipal`], or not found.
 pub async fn account(app: &App, caller: &Caller, slug: &str) -> Result<AccountId, AppError> {
     portal(caller)?;
-    Ok(find_account(app.read().await?.as_mut(), caller, slug).await?.id)
+    Ok(find_account(app.read(own_share(caller)).await?.as_mut(), caller, slug)
+        .await?
+        .id)
 }
 
 /// The application that a portal path names.
@@ -247,7 +258,7 @@ pub async fn application(
     application: &str,
 ) -> Result<ApplicationPlace, AppError> {
     portal(caller)?;
-    let mut tx = app.read().await?;
+    let mut tx = app.read(own_share(caller)).await?;
     let account = find_account(tx.as_mut(), caller, account).await?.id;
     let application = find_application(tx.as_mut(), account, application).await?.id;
     Ok(ApplicationPlace { account, application })
@@ -379,7 +390,7 @@ pub async fn environment(app: &App, caller: &Caller, slugs: (&str, &str, &str)) 
 
 async fn look_up(app: &App, caller: &Caller, slugs: (&str, &str, &str)) -> Result<EnvironmentPlace, AppError> {
     let (generation, since) = (app.directory().generation(), Instant::now());
-    let mut tx = app.read().await?;
+    let mut tx = app.read(own_share(caller)).await?;
     let account = find_account(tx.as_mut(), caller, slugs.0).await?.id;
     let application = find_application(tx.as_mut(), account, slugs.1).await?.id;
     let slug = Slug::parse(slugs.2).map_err(|_| absent(Tenant::Environment))?;

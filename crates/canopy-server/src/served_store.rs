@@ -4,8 +4,8 @@ use async_trait::async_trait;
 use canopy_domain::api_key::KeyUse;
 use canopy_domain::audit::AuditEvent;
 use canopy_domain::port::{
-    Begun, Head, Installation, News, ReadTx, RequestIdentity, SharedStore, SigningKey, Store, StoreError, WriteScope,
-    WriteTx,
+    Begun, Head, Installation, News, ReadTx, RequestIdentity, Share, SharedStore, SigningKey, Store, StoreError,
+    WriteScope, WriteTx,
 };
 use canopy_domain::{EnvironmentId, Revision, Timestamp};
 use canopy_storage_postgres::PgStore;
@@ -86,8 +86,8 @@ impl LetGo {
 
 #[async_trait]
 impl Store for ServedStore {
-    async fn read(&self) -> Result<Box<dyn ReadTx>, StoreError> {
-        self.store()?.read().await
+    async fn read_for(&self, share: Share) -> Result<Box<dyn ReadTx>, StoreError> {
+        self.store()?.read_for(share).await
     }
 
     async fn write(&self, scope: WriteScope) -> Result<Box<dyn WriteTx>, StoreError> {

@@ -10,7 +10,8 @@ use canopy_domain::Timestamp;
 use canopy_domain::api_key::KeyUse;
 use canopy_domain::audit::AuditEvent;
 use canopy_domain::port::{
-    Begun, Installation, ReadTx, RequestIdentity, RunningClaim, RunningRequests, Store, StoreError, WriteScope, WriteTx,
+    Begun, Installation, ReadTx, RequestIdentity, RunningClaim, RunningRequests, Share, Store, StoreError, WriteScope,
+    WriteTx,
 };
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
@@ -131,7 +132,7 @@ impl Default for MemoryStore {
 
 #[async_trait]
 impl Store for MemoryStore {
-    async fn read(&self) -> Result<Box<dyn ReadTx>, StoreError> {
+    async fn read_for(&self, _share: Share) -> Result<Box<dyn ReadTx>, StoreError> {
         Ok(Box::new(Unit::new(self.committed.get(), Reading)))
     }
 

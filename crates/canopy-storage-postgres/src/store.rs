@@ -14,7 +14,8 @@ use async_trait::async_trait;
 use canopy_domain::api_key::KeyUse;
 use canopy_domain::audit::AuditEvent;
 use canopy_domain::port::{
-    Begun, Head, Installation, News, ReadTx, RequestIdentity, SharedStore, Store, StoreError, WriteScope, WriteTx,
+    Begun, Head, Installation, News, ReadTx, RequestIdentity, Share, SharedStore, Store, StoreError, WriteScope,
+    WriteTx,
 };
 use canopy_domain::{EnvironmentId, Revision, Slug, Timestamp};
 use core::convert::Infallible;
@@ -197,7 +198,7 @@ enum Begin<'a> {
 
 #[async_trait]
 impl Store for PgStore {
-    async fn read(&self) -> Result<Box<dyn ReadTx>, StoreError> {
+    async fn read_for(&self, _share: Share) -> Result<Box<dyn ReadTx>, StoreError> {
         Ok(Box::new(self.begin_reading().await?))
     }
 

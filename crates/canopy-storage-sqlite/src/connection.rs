@@ -3,14 +3,13 @@
 use crate::error::{Fault, internal, translate};
 use crate::options::SqliteOptions;
 use crate::temporary::TemporaryFolder;
-use canopy_domain::port::{RunningClaim, StoreError};
+use canopy_domain::port::{RunningClaim, Share, StoreError, Turn, Turns};
 use diesel::connection::{AnsiTransactionManager, InstrumentationEvent, SimpleConnection, TransactionManager};
 use diesel::{Connection, SqliteConnection};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// What a connection is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -87,14 +86,14 @@ fn name_for_sqlite(path: &Path) -> Result<&str, StoreError> {
         .ok_or_else(|| StoreError::Unavailable(Box::new(Fault("the path of the database file is not UTF-8"))))
 }
 
-/// Connections of one purpose, lent to one unit of work each. Who waits longest is served first.
+/// Connections of one purpose, lent to one unit of work each. Turns go round the tenants that wait.
 #[derive(Debug)]
 pub(crate) struct Shelf {
     // Declared first: connections are closed before the opener lets go of the folder they may be in.
     idle: Mutex<Idle>,
     purpose: Purpose,
     opener: Arc<Opener>,
-    tickets: Arc<Semaphore>,
+    turns: Turns,
 }
 
 #[derive(Default)]
@@ -113,14 +112,14 @@ impl Shelf {
             purpose,
             opener,
             idle: Mutex::default(),
-            tickets: Arc::new(Semaphore::new(size)),
+            // Long reads of one tenant leave the other half to the others.
+            turns: Turns::new(size, size.div_ceil(2)),
         })
     }
 
-    /// Waits for a ticket, no longer than the deadline.
-    pub(crate) async fn ticket(&self) -> Result<OwnedSemaphorePermit, StoreError> {
-        let wait = Arc::clone(&self.tickets).acquire_owned();
-        match tokio::time::timeout(self.deadline(), wait).await {
+    /// Waits for a tenant's turn, no longer than the deadline.
+    pub(crate) async fn ticket(&self, share: Share) -> Result<Turn, StoreError> {
+        match tokio::time::timeout(self.deadline(), self.turns.take(share)).await {
             Ok(Ok(ticket)) => Ok(ticket),
             Ok(Err(closed)) => Err(StoreError::Unavailable(Box::new(closed))),
             Err(elapsed) => Err(StoreError::Busy(Box::new(elapsed))),
@@ -128,11 +127,7 @@ impl Shelf {
     }
 
     /// Lends a connection against a ticket. Opens one where none is idle, so this may wait for the disk.
-    pub(crate) fn lend(
-        self: &Arc<Self>,
-        ticket: OwnedSemaphorePermit,
-        claim: Option<RunningClaim>,
-    ) -> Result<Lease, StoreError> {
+    pub(crate) fn lend(self: &Arc<Self>, ticket: Turn, claim: Option<RunningClaim>) -> Result<Lease, StoreError> {
         let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).0.pop();
         let connection = match idle {
             Some(connection) => connection,
@@ -168,7 +163,7 @@ pub(crate) struct Lease {
     /// open, also where the caller gave up in the middle of a call.
     _claim: Option<RunningClaim>,
     // Declared last, so that it is given back last.
-    _ticket: OwnedSemaphorePermit,
+    _ticket: Turn,
 }
 
 impl core::fmt::Debug for Lease {

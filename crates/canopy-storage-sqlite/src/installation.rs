@@ -3,13 +3,13 @@
 use crate::statement::Statement;
 use crate::store::SqliteStore;
 use async_trait::async_trait;
-use canopy_domain::port::{Installation, SigningKey, StoreError};
+use canopy_domain::port::{Installation, Share, SigningKey, StoreError};
 
 #[async_trait]
 impl Installation for SqliteStore {
     async fn signing_keys(&self) -> Result<Vec<SigningKey>, StoreError> {
         const SELECT: &str = "SELECT kid, public_key, created_at FROM signing_keys ORDER BY created_at, kid";
-        let mut unit = self.begin(&self.readers, |_| Ok(())).await?;
+        let mut unit = self.begin(&self.readers, Share::Installation, |_| Ok(())).await?;
         unit.run(|c| {
             Statement::new(SELECT).all(c, "signing_keys", |row| {
                 Ok(SigningKey {
@@ -26,7 +26,7 @@ impl Installation for SqliteStore {
         const INSERT: &str =
             "INSERT INTO signing_keys (kid, public_key, created_at) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING";
         let key = key.clone();
-        let mut unit = self.begin(&self.writer, |_| Ok(())).await?;
+        let mut unit = self.begin(&self.writer, Share::Installation, |_| Ok(())).await?;
         unit.run(move |c| {
             let insert = Statement::new(INSERT)
                 .bind(key.kid.as_str())
@@ -41,7 +41,7 @@ impl Installation for SqliteStore {
         const INSERT: &str = "INSERT INTO installation_secrets (name, secret) VALUES (?1, ?2) ON CONFLICT DO NOTHING";
         const SELECT: &str = "SELECT secret FROM installation_secrets WHERE name = ?1";
         let name = name.to_owned();
-        let mut unit = self.begin(&self.writer, |_| Ok(())).await?;
+        let mut unit = self.begin(&self.writer, Share::Installation, |_| Ok(())).await?;
         unit.run(move |c| {
             let insert = Statement::new(INSERT).bind(name.as_str()).bind(fresh.as_slice());
             insert.execute(c)?;

@@ -15,7 +15,8 @@ use canopy_domain::Timestamp;
 use canopy_domain::api_key::KeyUse;
 use canopy_domain::audit::AuditEvent;
 use canopy_domain::port::{
-    Begun, Installation, ReadTx, RequestIdentity, RunningClaim, RunningRequests, Store, StoreError, WriteScope, WriteTx,
+    Begun, Installation, ReadTx, RequestIdentity, RunningClaim, RunningRequests, Share, Store, StoreError, WriteScope,
+    WriteTx,
 };
 use diesel::SqliteConnection;
 use diesel::connection::{AnsiTransactionManager, TransactionManager as _};
@@ -25,8 +26,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 /// A store of everything in one SQLite file.
 ///
-/// There is one writer at a time, whatever it writes: every [`WriteScope`] locks the whole store. Who waits longest is
-/// served first, and nobody waits beyond the deadline. Readers never wait for the writer, nor the writer for readers.
+/// There is one writer at a time, whatever it writes: every [`WriteScope`] locks the whole store. Turns go round the tenants
+/// that wait, and nobody waits beyond the deadline. No tenant holds more than half of the readers. Readers never wait for
+/// the writer, nor the writer for readers.
 /// Its methods need a tokio runtime with time; opening and closing do not.
 #[derive(Debug, Clone)]
 pub struct SqliteStore {
@@ -115,18 +117,20 @@ impl SqliteStore {
     pub(crate) async fn begin(
         &self,
         from: &Arc<Shelf>,
+        share: Share,
         begin: fn(&mut SqliteConnection) -> Result<(), StoreError>,
     ) -> Result<UnitOfWork, StoreError> {
-        self.begin_claimed(from, begin, None).await
+        self.begin_claimed(from, share, begin, None).await
     }
 
     async fn begin_claimed(
         &self,
         from: &Arc<Shelf>,
+        share: Share,
         begin: fn(&mut SqliteConnection) -> Result<(), StoreError>,
         claim: Option<RunningClaim>,
     ) -> Result<UnitOfWork, StoreError> {
-        let ticket = from.ticket().await?;
+        let ticket = from.ticket(share).await?;
         let from = Arc::clone(from);
         let lease = blocking(move || {
             let mut lease = from.lend(ticket, claim)?;
@@ -156,12 +160,12 @@ fn answer(connection: &mut SqliteConnection) -> Result<(), StoreError> {
 
 #[async_trait]
 impl Store for SqliteStore {
-    async fn read(&self) -> Result<Box<dyn ReadTx>, StoreError> {
-        Ok(Box::new(self.begin(&self.readers, begin_reading).await?))
+    async fn read_for(&self, share: Share) -> Result<Box<dyn ReadTx>, StoreError> {
+        Ok(Box::new(self.begin(&self.readers, share, begin_reading).await?))
     }
 
-    async fn write(&self, _scope: WriteScope) -> Result<Box<dyn WriteTx>, StoreError> {
-        Ok(Box::new(self.begin(&self.writer, begin_writing).await?))
+    async fn write(&self, scope: WriteScope) -> Result<Box<dyn WriteTx>, StoreError> {
+        Ok(Box::new(self.begin(&self.writer, scope.share(), begin_writing).await?))
     }
 
     async fn note_key_uses(&self, uses: &[KeyUse]) -> Result<(), StoreError> {
@@ -169,7 +173,10 @@ impl Store for SqliteStore {
             return Ok(());
         }
         let uses = api_key::pack_uses(uses);
-        let mut lease = self.begin(&self.writer, begin_writing).await?.take()?;
+        let mut lease = self
+            .begin(&self.writer, Share::Installation, begin_writing)
+            .await?
+            .take()?;
         blocking(move || {
             let c = lease.connection()?;
             api_key::note_uses(c, &uses)?;
@@ -179,7 +186,10 @@ impl Store for SqliteStore {
     }
 
     async fn forget_answers(&self, outdated: Timestamp) -> Result<bool, StoreError> {
-        let mut lease = self.begin(&self.writer, begin_writing).await?.take()?;
+        let mut lease = self
+            .begin(&self.writer, Share::Installation, begin_writing)
+            .await?
+            .take()?;
         blocking(move || {
             let c = lease.connection()?;
             let is_more_left = kept_answer::forget(c, outdated)?;
@@ -191,7 +201,10 @@ impl Store for SqliteStore {
 
     async fn append_audit_events(&self, events: &[AuditEvent]) -> Result<(), StoreError> {
         let events = events.to_vec();
-        let mut lease = self.begin(&self.writer, begin_writing).await?.take()?;
+        let mut lease = self
+            .begin(&self.writer, Share::Installation, begin_writing)
+            .await?
+            .take()?;
         blocking(move || {
             let c = lease.connection()?;
             audit::insert(c, &events, None)?;
@@ -206,7 +219,7 @@ impl Store for SqliteStore {
 
     async fn write_once(
         &self,
-        _scope: WriteScope,
+        scope: WriteScope,
         request: RequestIdentity,
         since: Timestamp,
     ) -> Result<Begun, StoreError> {
@@ -214,19 +227,20 @@ impl Store for SqliteStore {
             return Ok(Begun::Running);
         };
         // Whoever had the claim before has committed, so a reader sees its answer; it need not wait for the writer.
-        let mut reading = self.begin(&self.readers, begin_reading).await?;
+        let mut reading = self.begin(&self.readers, scope.share(), begin_reading).await?;
         let kept = reading.kept_answer(request, since).await?;
         drop(reading);
         match kept {
             Some(kept) => Ok(Begun::Answered(kept)),
             None => Ok(Begun::Fresh(Box::new(
-                self.begin_claimed(&self.writer, begin_writing, Some(claim)).await?,
+                self.begin_claimed(&self.writer, scope.share(), begin_writing, Some(claim))
+                    .await?,
             ))),
         }
     }
 
     async fn ping(&self) -> Result<(), StoreError> {
-        self.begin(&self.readers, answer).await.map(|_| ())
+        self.begin(&self.readers, Share::Installation, answer).await.map(|_| ())
     }
 }
 

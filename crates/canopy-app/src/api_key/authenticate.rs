@@ -11,7 +11,7 @@ use super::known::KnownKey;
 use crate::decisions::Consistency;
 use crate::{App, AppError, Caller};
 use canopy_domain::api_key::{ApiKeyId, KeyAccess, KeyRing, KeyText};
-use canopy_domain::port::TokenError;
+use canopy_domain::port::{Share, TokenError};
 use canopy_domain::{EnvironmentPlace, TenancyError, Tenant, Timestamp};
 use std::sync::Arc;
 
@@ -96,7 +96,7 @@ async fn find(app: &App, text: &str) -> Result<Arc<KnownKey>, AppError> {
     if let Some(known) = app.known_keys().get(&digest) {
         return Ok(known);
     }
-    let found = app.read().await?.api_key_place(&digest).await?;
+    let found = app.read(Share::Installation).await?.api_key_place(&digest).await?;
     drop(turn);
     Ok(app.known_keys().remember(digest, found.ok_or(AppError::InvalidApiKey)?))
 }
@@ -114,7 +114,7 @@ async fn good(app: &App, place: &EnvironmentPlace, id: ApiKeyId) -> Result<Arc<K
             asked => asked?,
         }
     } else {
-        let key = app.read().await?.api_key(environment, id).await?;
+        let key = app.read(environment).await?.api_key(environment, id).await?;
         key.filter(|key| key.is_active(app.now()))
             .map(|key| Arc::new(key.access))
     };

@@ -9,5 +9,5 @@ use canopy_domain::api_key::ApiKey;
 /// # Errors
 /// [`AppError::Store`].
 pub async fn run(app: &App, place: &EnvironmentPlace) -> Result<Vec<ApiKey>, AppError> {
-    Ok(app.read().await?.api_keys(place.environment).await?)
+    Ok(app.read(place).await?.api_keys(place.environment).await?)
 }

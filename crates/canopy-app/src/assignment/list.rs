@@ -15,7 +15,7 @@ pub async fn run(
 ) -> Result<(Page<AssignmentView>, Timestamp), AppError> {
     let now = app.now();
     Ok((
-        app.read()
+        app.read(place)
             .await?
             .assignment_views(place.environment, query, now)
             .await?,
@@ -29,7 +29,7 @@ pub async fn run(
 /// [`AppError::Store`].
 pub async fn summary(app: &App, place: &EnvironmentPlace) -> Result<AssignmentSummary, AppError> {
     Ok(app
-        .read()
+        .read(place)
         .await?
         .assignment_summary(place.environment, app.now())
         .await?)

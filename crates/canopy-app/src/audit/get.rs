@@ -2,6 +2,7 @@
 
 use crate::{App, AppError};
 use canopy_domain::audit::{AuditEventId, StoredAuditEvent};
+use canopy_domain::port::Share;
 use canopy_domain::{AccountId, EnvironmentId};
 
 /// One event of an account; of one environment alone, where the caller may see no more.
@@ -14,7 +15,11 @@ pub async fn run(
     bound_to: Option<EnvironmentId>,
     id: AuditEventId,
 ) -> Result<StoredAuditEvent, AppError> {
-    let found = app.read().await?.audit_event(account, id).await?;
+    let found = app
+        .read(Share::within(account, bound_to))
+        .await?
+        .audit_event(account, id)
+        .await?;
     let visible = |event: &StoredAuditEvent| bound_to.is_none() || event.environment_id == bound_to;
     found.filter(visible).ok_or(AppError::AuditEventNotFound)
 }

@@ -3,6 +3,7 @@
 use crate::{App, AppError};
 use canopy_domain::audit::StoredAuditEvent;
 use canopy_domain::audit::listing::{AuditPosition, AuditQuery};
+use canopy_domain::port::Share;
 use canopy_domain::{AccountId, EnvironmentId};
 
 /// A part of the log, and where it goes on; `None` at its end.
@@ -37,7 +38,11 @@ pub async fn run(
         limit: query.limit.saturating_add(1),
         ..query.clone()
     };
-    let mut events = app.read().await?.audit_events(account, &one_more).await?;
+    let mut events = app
+        .read(Share::within(account, bound_to))
+        .await?
+        .audit_events(account, &one_more)
+        .await?;
     let limit = usize::try_from(query.limit).unwrap_or(usize::MAX);
     let goes_on = events.len() > limit;
     events.truncate(limit);

@@ -67,7 +67,7 @@ impl<'q> Named<'q> {
             return Ok(());
         }
         let generation = app.remembered_subjects().generation();
-        let mut tx = app.read().await?;
+        let mut tx = app.read(place).await?;
         if !wanted.subjects.is_empty() {
             let mut names = IdentityNames::default();
             wanted.subjects.iter().for_each(|name| names.add(name));

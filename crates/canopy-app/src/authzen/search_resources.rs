@@ -57,7 +57,7 @@ pub async fn run<'q>(
     let named = if nodes.is_empty() {
         vec![]
     } else {
-        let mut tx = app.read().await?;
+        let mut tx = app.read(asker.place()).await?;
         tx.named_nodes(asker.place().environment, &nodes).await?
     };
     let among_all = of == Some(ResourceType::AnyNode);

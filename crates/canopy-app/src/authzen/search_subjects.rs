@@ -57,7 +57,7 @@ pub async fn run<'q>(
     let named = if found.is_empty() {
         vec![]
     } else {
-        let mut tx = app.read().await?;
+        let mut tx = app.read(asker.place()).await?;
         tx.identities_named(asker.place().account, &found).await?
     };
     Ok(Found {

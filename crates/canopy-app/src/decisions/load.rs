@@ -77,7 +77,7 @@ impl Loader {
 
     async fn load(&self, store: &dyn Store, environment: EnvironmentId, slot: &Slot) -> Result<(), AppError> {
         let (doubt, floor) = (slot.doubt(), slot.floor());
-        let mut tx = store.read().await?;
+        let mut tx = store.read_for(environment.into()).await?;
         let snapshot = tx.snapshot(environment).await?;
         drop(tx);
         let snapshot = snapshot.ok_or(TenancyError::NotFound(Tenant::Environment))?;
@@ -117,7 +117,7 @@ async fn catch_up(
     slot: &Slot,
     revision: Revision,
 ) -> Result<(), AppError> {
-    let mut tx = store.read().await?;
+    let mut tx = store.read_for(environment.into()).await?;
     let records = tx.changes_since(environment, revision, CATCH_UP_PAGE).await?;
     drop(tx);
     let mut fits = !records.is_empty();

@@ -9,7 +9,7 @@ use canopy_domain::{EnvironmentPlace, HierarchyError, Node, NodeId};
 /// # Errors
 /// [`HierarchyError::NodeNotFound`]; [`AppError::Store`].
 pub async fn run(app: &App, place: &EnvironmentPlace, id: NodeId) -> Result<Node, AppError> {
-    known(app.read().await?.as_mut(), place, id).await
+    known(app.read(place).await?.as_mut(), place, id).await
 }
 
 /// The node with all that stands below it, parents before their children, siblings by slug. The node comes first.
@@ -17,7 +17,7 @@ pub async fn run(app: &App, place: &EnvironmentPlace, id: NodeId) -> Result<Node
 /// # Errors
 /// [`HierarchyError::NodeNotFound`]; [`AppError::Store`].
 pub async fn subtree(app: &App, place: &EnvironmentPlace, id: NodeId) -> Result<Vec<Node>, AppError> {
-    let found = app.read().await?.subtree(place.environment, id).await?;
+    let found = app.read(place).await?.subtree(place.environment, id).await?;
     if found.is_empty() {
         return Err(HierarchyError::NodeNotFound.into());
     }
@@ -29,7 +29,7 @@ pub async fn subtree(app: &App, place: &EnvironmentPlace, id: NodeId) -> Result<
 /// # Errors
 /// [`HierarchyError::NodeNotFound`]; [`AppError::Store`].
 pub async fn children(app: &App, place: &EnvironmentPlace, id: NodeId) -> Result<Vec<Node>, AppError> {
-    let mut tx = app.read().await?;
+    let mut tx = app.read(place).await?;
     known(tx.as_mut(), place, id).await?;
     Ok(tx.children(place.environment, id).await?)
 }
@@ -39,7 +39,7 @@ pub async fn children(app: &App, place: &EnvironmentPlace, id: NodeId) -> Result
 /// # Errors
 /// [`HierarchyError::NodeNotFound`]; [`AppError::Store`].
 pub async fn ancestors(app: &App, place: &EnvironmentPlace, id: NodeId) -> Result<Vec<Node>, AppError> {
-    let mut tx = app.read().await?;
+    let mut tx = app.read(place).await?;
     known(tx.as_mut(), place, id).await?;
     Ok(tx.ancestors(place.environment, id).await?)
 }

@@ -8,5 +8,5 @@ use canopy_domain::{EnvironmentPlace, Node};
 /// # Errors
 /// [`AppError::Store`].
 pub async fn run(app: &App, place: &EnvironmentPlace) -> Result<Vec<Node>, AppError> {
-    Ok(app.read().await?.nodes(place.environment).await?)
+    Ok(app.read(place).await?.nodes(place.environment).await?)
 }

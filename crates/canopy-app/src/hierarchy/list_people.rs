@@ -16,7 +16,7 @@ pub async fn run(
     query: AssignmentQuery,
 ) -> Result<(Page<AssignmentView>, Timestamp), AppError> {
     let now = app.now();
-    let mut tx = app.read().await?;
+    let mut tx = app.read(place).await?;
     known(tx.as_mut(), place, at.node).await?;
     let query = AssignmentQuery {
         held_at: Some(at),
@@ -30,7 +30,7 @@ pub async fn run(
 /// # Errors
 /// [`HierarchyError::NodeNotFound`](canopy_domain::HierarchyError::NodeNotFound); [`AppError::Store`].
 pub async fn summary(app: &App, place: &EnvironmentPlace, node: NodeId) -> Result<NodeAssignmentSummary, AppError> {
-    let mut tx = app.read().await?;
+    let mut tx = app.read(place).await?;
     known(tx.as_mut(), place, node).await?;
     Ok(tx.node_assignment_summary(place.environment, node, app.now()).await?)
 }

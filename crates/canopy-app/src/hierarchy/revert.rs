@@ -42,7 +42,7 @@ pub async fn run(app: &App, call: &Call, place: &EnvironmentPlace) -> Result<Rev
 /// # Errors
 /// As [`run`].
 pub async fn dry_run(app: &App, place: &EnvironmentPlace) -> Result<RevertCounts, AppError> {
-    let mut tx = app.read().await?;
+    let mut tx = app.read(place).await?;
     let (_, revert) = planned(tx.as_mut(), place, app.now()).await?;
     Ok(revert.counts)
 }

@@ -30,7 +30,7 @@ pub async fn run(
 ) -> Result<Vec<Outcome<Identity, IdentityError>>, AppError> {
     // Before any lock is taken: the application's and its environments' locks are for its own account alone.
     if let Some(id) = application {
-        let found = app.read().await?.application(id).await?;
+        let found = app.read(account).await?.application(id).await?;
         let own = found.filter(|found| found.account_id == account);
         own.ok_or(TenancyError::NotFound(Tenant::Application))?;
     }

@@ -11,7 +11,7 @@ use canopy_domain::{AccountId, ApplicationPlace, Identity, IdentityError, Identi
 /// [`IdentityError::NotFound`]; [`AppError::Store`].
 pub async fn run(app: &App, account: AccountId, id: IdentityId) -> Result<Identity, AppError> {
     Ok(app
-        .read()
+        .read(account)
         .await?
         .identity(account, id)
         .await?
@@ -24,7 +24,7 @@ pub async fn run(app: &App, account: AccountId, id: IdentityId) -> Result<Identi
 /// [`TokenError::Invalid`] when it is not in the account any more; [`AppError::Store`].
 pub async fn myself(app: &App, account: AccountId, id: IdentityId) -> Result<Identity, AppError> {
     Ok(app
-        .read()
+        .read(account)
         .await?
         .identity(account, id)
         .await?
@@ -36,7 +36,7 @@ pub async fn myself(app: &App, account: AccountId, id: IdentityId) -> Result<Ide
 /// # Errors
 /// [`IdentityError::NotFound`]; [`AppError::Store`].
 pub async fn member(app: &App, place: ApplicationPlace, id: IdentityId) -> Result<Identity, AppError> {
-    let mut tx = app.read().await?;
+    let mut tx = app.read(place.account).await?;
     let found = find_member(tx.as_mut(), place, id).await;
     Ok(found.map_err(only_members)?.0)
 }

@@ -2,6 +2,7 @@
 
 use crate::{App, AppError};
 use canopy_domain::identity::listing::IdentityCounts;
+use canopy_domain::port::Share;
 use canopy_domain::{AccountId, ApplicationPlace, EnvironmentId};
 
 /// How many identities the account has.
@@ -9,7 +10,7 @@ use canopy_domain::{AccountId, ApplicationPlace, EnvironmentId};
 /// # Errors
 /// [`AppError::Store`].
 pub async fn of_account(app: &App, account: AccountId) -> Result<IdentityCounts, AppError> {
-    Ok(app.read().await?.identity_counts(account, None, None).await?)
+    Ok(app.read(account).await?.identity_counts(account, None, None).await?)
 }
 
 /// How many members the application has. Where the caller is bound to one environment, only what is held there counts.
@@ -22,6 +23,6 @@ pub async fn of_application(
     bound_to: Option<EnvironmentId>,
 ) -> Result<IdentityCounts, AppError> {
     let application = Some(place.application);
-    let mut tx = app.read().await?;
+    let mut tx = app.read(Share::within(place.account, bound_to)).await?;
     Ok(tx.identity_counts(place.account, application, bound_to).await?)
 }

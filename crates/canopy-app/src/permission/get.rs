@@ -9,7 +9,7 @@ use canopy_domain::{EnvironmentPlace, Permission, PermissionError, PermissionId}
 /// [`PermissionError::NotFound`]; [`AppError::Store`].
 pub async fn run(app: &App, place: &EnvironmentPlace, id: PermissionId) -> Result<Permission, AppError> {
     Ok(app
-        .read()
+        .read(place)
         .await?
         .permission(place.environment, id)
         .await?

@@ -9,5 +9,5 @@ use canopy_domain::{EnvironmentPlace, Permission};
 /// # Errors
 /// [`AppError::Store`].
 pub async fn run(app: &App, place: &EnvironmentPlace, query: &PermissionQuery) -> Result<Vec<Permission>, AppError> {
-    Ok(app.read().await?.permissions(place.environment, query).await?)
+    Ok(app.read(place).await?.permissions(place.environment, query).await?)
 }

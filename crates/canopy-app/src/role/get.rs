@@ -9,7 +9,7 @@ use canopy_domain::{EnvironmentPlace, PermissionKey, Role, RoleError, RoleId};
 /// [`RoleError::NotFound`]; [`AppError::Store`].
 pub async fn run(app: &App, place: &EnvironmentPlace, id: RoleId) -> Result<Role, AppError> {
     Ok(app
-        .read()
+        .read(place)
         .await?
         .role(place.environment, id)
         .await?
@@ -21,7 +21,7 @@ pub async fn run(app: &App, place: &EnvironmentPlace, id: RoleId) -> Result<Role
 /// # Errors
 /// [`RoleError::NotFound`]; [`AppError::Store`].
 pub async fn permission_keys(app: &App, place: &EnvironmentPlace, id: RoleId) -> Result<Vec<PermissionKey>, AppError> {
-    let mut tx = app.read().await?;
+    let mut tx = app.read(place).await?;
     tx.role(place.environment, id).await?.ok_or(RoleError::NotFound)?;
     let permissions = tx.role_permissions(place.environment, id).await?;
     Ok(permissions.into_iter().map(|(_, key)| key).collect())

@@ -9,5 +9,5 @@ use canopy_domain::role::listing::{RoleQuery, RoleView};
 /// # Errors
 /// [`AppError::Store`].
 pub async fn run(app: &App, place: &EnvironmentPlace, query: &RoleQuery) -> Result<Vec<RoleView>, AppError> {
-    Ok(app.read().await?.roles(place.environment, query).await?)
+    Ok(app.read(place).await?.roles(place.environment, query).await?)
 }

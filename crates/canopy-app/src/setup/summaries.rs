@@ -9,5 +9,5 @@ use canopy_domain::setup::SetupSummary;
 /// # Errors
 /// [`AppError::Store`].
 pub async fn run(app: &App, account: AccountId) -> Result<Vec<SetupSummary>, AppError> {
-    Ok(app.read().await?.setup_summaries(account).await?)
+    Ok(app.read(account).await?.setup_summaries(account).await?)
 }

@@ -11,7 +11,7 @@ use canopy_domain::{
 /// [`TenancyError::NotFound`]; [`AppError::Store`].
 pub async fn account(app: &App, id: AccountId) -> Result<Account, AppError> {
     Ok(app
-        .read()
+        .read(id)
         .await?
         .account(id)
         .await?
@@ -24,7 +24,7 @@ pub async fn account(app: &App, id: AccountId) -> Result<Account, AppError> {
 /// [`TenancyError::NotFound`]; [`AppError::Store`].
 pub async fn application(app: &App, id: ApplicationId) -> Result<Application, AppError> {
     Ok(app
-        .read()
+        .read(id)
         .await?
         .application(id)
         .await?
@@ -37,7 +37,7 @@ pub async fn application(app: &App, id: ApplicationId) -> Result<Application, Ap
 /// [`TenancyError::NotFound`]; [`AppError::Store`].
 pub async fn environment(app: &App, id: EnvironmentId) -> Result<Environment, AppError> {
     Ok(app
-        .read()
+        .read(id)
         .await?
         .environment(id)
         .await?

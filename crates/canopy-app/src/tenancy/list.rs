@@ -1,6 +1,7 @@
 //! List accounts, applications or environments, each by slug.
 
 use crate::{App, AppError};
+use canopy_domain::port::Share;
 use canopy_domain::{Account, AccountId, Application, ApplicationId, Environment};
 
 /// All accounts. The caller is an operator.
@@ -8,7 +9,7 @@ use canopy_domain::{Account, AccountId, Application, ApplicationId, Environment}
 /// # Errors
 /// [`AppError::Store`].
 pub async fn accounts(app: &App) -> Result<Vec<Account>, AppError> {
-    Ok(app.read().await?.accounts().await?)
+    Ok(app.read(Share::Installation).await?.accounts().await?)
 }
 
 /// The account's applications.
@@ -16,7 +17,7 @@ pub async fn accounts(app: &App) -> Result<Vec<Account>, AppError> {
 /// # Errors
 /// [`AppError::Store`].
 pub async fn applications(app: &App, account: AccountId) -> Result<Vec<Application>, AppError> {
-    Ok(app.read().await?.applications(account).await?)
+    Ok(app.read(account).await?.applications(account).await?)
 }
 
 /// The application's environments.
@@ -24,5 +25,5 @@ pub async fn applications(app: &App, account: AccountId) -> Result<Vec<Applicati
 /// # Errors
 /// [`AppError::Store`].
 pub async fn environments(app: &App, application: ApplicationId) -> Result<Vec<Environment>, AppError> {
-    Ok(app.read().await?.environments(application).await?)
+    Ok(app.read(application).await?.environments(application).await?)
 }

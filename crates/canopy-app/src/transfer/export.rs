@@ -10,7 +10,7 @@ use canopy_domain::{Environment, EnvironmentPlace};
 /// # Errors
 /// [`AppError::Store`].
 pub async fn run(app: &App, place: &EnvironmentPlace) -> Result<(Environment, Document), AppError> {
-    let contents = contents(app.read().await?.as_mut(), place.environment).await?;
+    let contents = contents(app.read(place).await?.as_mut(), place.environment).await?;
     let document = contents.document();
     Ok((contents.environment, document))
 }

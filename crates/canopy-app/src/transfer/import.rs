@@ -25,7 +25,7 @@ pub async fn run(
 ) -> Result<Imported, AppError> {
     let id = place.environment;
     if dry_run {
-        let mut tx = app.read().await?;
+        let mut tx = app.read(place).await?;
         let before = contents(tx.as_mut(), id).await?;
         let plan = plan(document, &before, app.now(), &mut || app.mint());
         let lost = lost(tx.as_mut(), id, &plan).await?;

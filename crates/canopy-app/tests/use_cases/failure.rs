@@ -10,7 +10,9 @@ use canopy_domain::Timestamp;
 use canopy_domain::access::{Question, Scope};
 use canopy_domain::api_key::KeyUse;
 use canopy_domain::audit::AuditEvent;
-use canopy_domain::port::{Begun, Installation, ReadTx, RequestIdentity, Store, StoreError, WriteScope, WriteTx};
+use canopy_domain::port::{
+    Begun, Installation, ReadTx, RequestIdentity, Share, Store, StoreError, WriteScope, WriteTx,
+};
 use canopy_storage_memory::MemoryStore;
 use canopy_testkit::{CountingIds, CountingSecrets, FixedClock};
 use futures_util::FutureExt as _;
@@ -22,7 +24,7 @@ mockall::mock! {
     Failing {}
     #[async_trait]
     impl Store for Failing {
-        async fn read(&self) -> Result<Box<dyn ReadTx>, StoreError>;
+        async fn read_for(&self, share: Share) -> Result<Box<dyn ReadTx>, StoreError>;
         async fn write(&self, scope: WriteScope) -> Result<Box<dyn WriteTx>, StoreError>;
         async fn append_audit_events(&self, events: &[AuditEvent]) -> Result<(), StoreError>;
         fn installation(&self) -> &'static dyn Installation;
@@ -47,8 +49,8 @@ struct FailingFirst {
 
 #[async_trait]
 impl Store for FailingFirst {
-    async fn read(&self) -> Result<Box<dyn ReadTx>, StoreError> {
-        self.real.read().await
+    async fn read_for(&self, share: Share) -> Result<Box<dyn ReadTx>, StoreError> {
+        self.real.read_for(share).await
     }
 
     async fn write(&self, scope: WriteScope) -> Result<Box<dyn WriteTx>, StoreError> {
@@ -190,8 +192,8 @@ impl Gated {
 
 #[async_trait]
 impl Store for Gated {
-    async fn read(&self) -> Result<Box<dyn ReadTx>, StoreError> {
-        let tx = self.real.read().await;
+    async fn read_for(&self, share: Share) -> Result<Box<dyn ReadTx>, StoreError> {
+        let tx = self.real.read_for(share).await;
         self.opened.fetch_add(1, Ordering::SeqCst);
         self.gate.acquire().await.unwrap().forget();
         tx

@@ -9,7 +9,8 @@ use canopy_domain::access::{Question, Scope};
 use canopy_domain::api_key::KeyUse;
 use canopy_domain::audit::AuditEvent;
 use canopy_domain::port::{
-    Begun, Head, Installation, News, ReadTx, RequestIdentity, SharedStore, Store, StoreError, WriteScope, WriteTx,
+    Begun, Head, Installation, News, ReadTx, RequestIdentity, Share, SharedStore, Store, StoreError, WriteScope,
+    WriteTx,
 };
 use canopy_domain::{EnvironmentId, IdentityId, Revision, TenancyError, Tenant, Timestamp};
 use canopy_storage_memory::MemoryStore;
@@ -59,13 +60,13 @@ impl Shared {
 
 #[async_trait]
 impl Store for Shared {
-    async fn read(&self) -> Result<Box<dyn ReadTx>, StoreError> {
+    async fn read_for(&self, share: Share) -> Result<Box<dyn ReadTx>, StoreError> {
         self.reach()?;
         self.reads.fetch_add(1, Ordering::SeqCst);
         let reading = self.reading.fetch_add(1, Ordering::SeqCst) + 1;
         self.most_reading.fetch_max(reading, Ordering::SeqCst);
         tokio::task::yield_now().await;
-        let tx = self.store.read().await;
+        let tx = self.store.read_for(share).await;
         self.reading.fetch_sub(1, Ordering::SeqCst);
         tx
     }

@@ -11,6 +11,7 @@ pub mod secret;
 pub mod shared;
 pub mod store;
 pub mod token;
+pub mod turns;
 pub mod writer;
 
 pub use clock::{Clock, Ids};
@@ -21,4 +22,5 @@ pub use secret::Secrets;
 pub use shared::{Head, News, SharedStore};
 pub use store::{CommitRecord, EnvironmentChanges, Store, StoreError, Unique, WriteScope};
 pub use token::{PrincipalKind, TokenClaims, TokenError, TokenVerifier};
+pub use turns::{Share, Turn, Turns};
 pub use writer::WriteTx;

@@ -1,6 +1,6 @@
 //! The store and its units of work.
 
-use super::{Begun, Installation, ReadTx, RequestIdentity, SharedStore, WriteTx};
+use super::{Begun, Installation, ReadTx, RequestIdentity, Share, SharedStore, WriteTx};
 use crate::access::Change;
 use crate::api_key::KeyUse;
 use crate::audit::AuditEvent;
@@ -99,6 +99,20 @@ pub enum WriteScope {
     },
 }
 
+impl WriteScope {
+    /// The tenant that a write of this scope is charged to.
+    pub fn share(&self) -> Share {
+        match self {
+            Self::Installation => Share::Installation,
+            Self::Account(account) | Self::WholeApplication { account, .. } | Self::Identities { account, .. } => {
+                (*account).into()
+            }
+            Self::Application(application) | Self::Memberships { application, .. } => (*application).into(),
+            Self::Environment(environment) => (*environment).into(),
+        }
+    }
+}
+
 /// What changed in one environment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EnvironmentChanges {
@@ -122,13 +136,23 @@ pub struct CommitRecord {
 /// A store of everything.
 #[async_trait]
 pub trait Store: Send + Sync {
-    /// Opens a unit of work that only reads, from one consistent state.
+    /// Opens a unit of work that only reads, from one consistent state, on behalf of a tenant. Where units of work queue for
+    /// a connection, the turns go round the tenants, and no tenant holds all connections at once.
     ///
     /// # Errors
     /// [`StoreError::Busy`] or [`StoreError::Unavailable`] when none can be had.
-    async fn read(&self) -> Result<Box<dyn ReadTx>, StoreError>;
+    async fn read_for(&self, share: Share) -> Result<Box<dyn ReadTx>, StoreError>;
 
-    /// Opens a unit of work that may write within `scope`, after taking its locks. What it reads is the newest
+    /// Opens a unit of work that only reads, on behalf of the installation itself: for commands and tests.
+    ///
+    /// # Errors
+    /// As [`read_for`](Self::read_for).
+    async fn read(&self) -> Result<Box<dyn ReadTx>, StoreError> {
+        self.read_for(Share::Installation).await
+    }
+
+    /// Opens a unit of work that may write within `scope`, after taking its locks; it takes a turn of the scope's
+    /// [share](WriteScope::share). What it reads is the newest
     /// committed state; nobody else changes what the scope covers until it ends. Dropped without
     /// [`commit`](WriteTx::commit), it leaves nothing behind and frees its locks.
     ///

@@ -2,7 +2,7 @@ use crate::SqliteStore;
 use crate::store::{begin_reading, begin_writing};
 use canopy_domain::port::reader::{AccessReader, NodeReader};
 use canopy_domain::port::writer::NodeWriter;
-use canopy_domain::port::{Store, StoreError, WriteTx};
+use canopy_domain::port::{Share, Store, StoreError, WriteTx};
 use canopy_testkit::fixture::{Maker, World, json};
 use diesel::connection::SimpleConnection;
 
@@ -32,7 +32,10 @@ async fn a_full_disk_is_unavailable_and_leaves_nothing_half_written() {
         })
         .collect();
 
-    let mut unit = store.begin(&store.writer, begin_writing).await.unwrap();
+    let mut unit = store
+        .begin(&store.writer, Share::Installation, begin_writing)
+        .await
+        .unwrap();
     unit.insert_nodes(std::slice::from_ref(&bulky)).await.unwrap();
     unit.run(room(20)).await.unwrap();
     let full = unit.insert_nodes(&many).await;
@@ -46,7 +49,10 @@ async fn a_full_disk_is_unavailable_and_leaves_nothing_half_written() {
     assert!(matches!(commit, Err(StoreError::Internal(_))), "{commit:?}");
 
     // The same when it is the history that has no room left.
-    let mut unit = store.begin(&store.writer, begin_writing).await.unwrap();
+    let mut unit = store
+        .begin(&store.writer, Share::Installation, begin_writing)
+        .await
+        .unwrap();
     unit.insert_nodes(std::slice::from_ref(&bulky)).await.unwrap();
     unit.run(room(0)).await.unwrap();
     let mut record = world.maker.record(world.account.id, &[id]);
@@ -54,11 +60,17 @@ async fn a_full_disk_is_unavailable_and_leaves_nothing_half_written() {
     let commit = Box::new(unit).commit(record).await;
     assert!(matches!(commit, Err(StoreError::Unavailable(_))), "{commit:?}");
 
-    let mut unit = store.begin(&store.readers, begin_reading).await.unwrap();
+    let mut unit = store
+        .begin(&store.readers, Share::Installation, begin_reading)
+        .await
+        .unwrap();
     assert_eq!(unit.node(id, bulky.id).await.unwrap(), None);
     let before = unit.revision(id).await.unwrap().unwrap();
     drop(unit);
-    let mut unit = store.begin(&store.writer, begin_writing).await.unwrap();
+    let mut unit = store
+        .begin(&store.writer, Share::Installation, begin_writing)
+        .await
+        .unwrap();
     unit.run(room(1_000_000)).await.unwrap();
     unit.insert_nodes(&many).await.unwrap();
     let taken = Box::new(unit)

@@ -14,9 +14,9 @@ use canopy_domain::identity::create::TakenIdentifiers;
 use canopy_domain::identity::listing::{IdentityQuery, IdentitySort, IdentityStatus};
 use canopy_domain::identity::names::IdentityNames;
 use canopy_domain::permission::listing::PermissionQuery;
-use canopy_domain::port::WriteTx;
 use canopy_domain::port::reader::*;
 use canopy_domain::port::writer::*;
+use canopy_domain::port::{Share, WriteTx};
 use canopy_domain::role::listing::RoleQuery;
 use canopy_domain::{AccessType, AssignmentStatus, MembershipStatus, PageRequest, Revision, SortOrder};
 use canopy_testkit::fixture::{Maker, World, assignment_key, key, key_digest};
@@ -271,17 +271,26 @@ async fn no_statement_reads_a_table_from_end_to_end() {
     let store = SqliteStore::temporary().unwrap();
     let world = World::build(&store, &Maker::default(), "acme").await;
     let seen = Seen::default();
-    let mut unit = store.begin(&store.readers, begin_reading).await.unwrap();
+    let mut unit = store
+        .begin(&store.readers, Share::Installation, begin_reading)
+        .await
+        .unwrap();
     listen(&mut unit, &seen).await;
     read_everything(&mut unit, &world).await;
     drop(unit);
-    let mut unit = store.begin(&store.writer, begin_writing).await.unwrap();
+    let mut unit = store
+        .begin(&store.writer, Share::Installation, begin_writing)
+        .await
+        .unwrap();
     listen(&mut unit, &seen).await;
     write_everything(unit, &world).await;
 
     let statements = std::mem::take(&mut *seen.lock().unwrap());
     assert!(statements.len() > 60, "{} statements were heard", statements.len());
-    let mut unit = store.begin(&store.readers, begin_reading).await.unwrap();
+    let mut unit = store
+        .begin(&store.readers, Share::Installation, begin_reading)
+        .await
+        .unwrap();
     let explained = unit.run(move |c| {
         let mut bad = vec![];
         let planned = |sql: &&String| ["SELECT", "UPDATE", "DELETE"].iter().any(|word| sql.contains(word));

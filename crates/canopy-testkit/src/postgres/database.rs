@@ -7,7 +7,7 @@ use canopy_domain::Timestamp;
 use canopy_domain::api_key::KeyUse;
 use canopy_domain::audit::AuditEvent;
 use canopy_domain::port::{
-    Begun, Installation, ReadTx, RequestIdentity, SharedStore, Store, StoreError, WriteScope, WriteTx,
+    Begun, Installation, ReadTx, RequestIdentity, Share, SharedStore, Store, StoreError, WriteScope, WriteTx,
 };
 use canopy_storage_postgres::{PgOptions, PgStore};
 use std::sync::OnceLock;
@@ -225,8 +225,8 @@ impl PostgresStore {
 
 #[async_trait]
 impl Store for PostgresStore {
-    async fn read(&self) -> Result<Box<dyn ReadTx>, StoreError> {
-        self.store.read().await
+    async fn read_for(&self, share: Share) -> Result<Box<dyn ReadTx>, StoreError> {
+        self.store.read_for(share).await
     }
 
     async fn write(&self, scope: WriteScope) -> Result<Box<dyn WriteTx>, StoreError> {

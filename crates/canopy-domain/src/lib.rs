@@ -51,6 +51,9 @@ pub use tenancy::{
     AccessModel, Account, AccountId, Application, ApplicationId, ApplicationPlace, Environment, EnvironmentId,
     EnvironmentPlace, Slug, SlugError, TenancyError, Tenant,
 };
-pub use text::{Description, DisplayName, JsonObject, JsonObjectError, TextError, fold_case};
+pub use text::{
+    Description, DisplayName, JsonObject, JsonObjectError, SearchError, SearchWords, TextError, fold_case,
+    searched_text,
+};
 pub use timestamp::{Timestamp, TimestampError};
 pub use version::{Revision, Version};

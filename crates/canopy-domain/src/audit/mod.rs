@@ -5,7 +5,7 @@ pub mod listing;
 
 use crate::id::id_type;
 use crate::words::words;
-use crate::{AccountId, ApplicationId, EnvironmentId, Revision, Timestamp, fold_case};
+use crate::{AccountId, ApplicationId, EnvironmentId, Revision, Timestamp};
 
 pub use detail::Detail;
 
@@ -133,9 +133,10 @@ impl AuditEvent {
     }
 }
 
-/// [`AuditEvent::searched_text`] of its parts. No search has a line break, so none reaches from one part into the next.
+/// [`AuditEvent::searched_text`] of its parts. No word of a search has a line break, so none
+/// reaches from one part into the next.
 pub fn searched_text(action: &str, actor_label: &str, resource_label: &str) -> String {
-    fold_case(&[action, actor_label, resource_label].join("\n"))
+    crate::searched_text([action, actor_label, resource_label])
 }
 
 /// An audit event as it was stored, with the revision its change took.

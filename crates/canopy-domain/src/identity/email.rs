@@ -21,17 +21,17 @@ impl Email {
     /// # Errors
     /// [`EmailError`] when it has not the shape of a mail address.
     pub fn parse(raw: &str) -> Result<Self, EmailError> {
-        let folded = crate::fold_case(raw.trim());
-        let (local, domain) = folded.rsplit_once('@').ok_or(EmailError)?;
-        let fits = (1..=64).contains(&local.chars().count())
-            && !domain.is_empty()
-            && folded.chars().count() <= Self::MAX_CHARS;
-        let printable = !folded.chars().any(|c| c.is_whitespace() || c.is_control());
+        // Lower case, not folded: the address stays one that mail can be sent to (`ß` is not `ss`).
+        let lower = raw.trim().to_lowercase();
+        let (local, domain) = lower.rsplit_once('@').ok_or(EmailError)?;
+        let fits =
+            (1..=64).contains(&local.chars().count()) && !domain.is_empty() && lower.chars().count() <= Self::MAX_CHARS;
+        let printable = !lower.chars().any(|c| c.is_whitespace() || c.is_control());
         let labels = domain.split('.').all(|label| !label.is_empty());
         if !fits || !printable || !labels || local.contains('@') {
             return Err(EmailError);
         }
-        Ok(Self(folded.into()))
+        Ok(Self(lower.into()))
     }
 
     /// The text.
@@ -51,11 +51,13 @@ mod tests {
     use super::Email;
 
     #[test]
-    fn is_trimmed_and_folded() {
+    fn is_trimmed_and_in_lower_case() {
         assert_eq!(
             Email::parse("  Ada.L@Example.COM ").unwrap().as_str(),
             "ada.l@example.com"
         );
+        assert_eq!(Email::parse("ΓΙΏΡΓΟΣ@x.gr"), Email::parse("γιώργος@X.GR"));
+        assert_eq!(Email::parse("a@Straße.de").unwrap().as_str(), "a@straße.de");
     }
 
     #[test]

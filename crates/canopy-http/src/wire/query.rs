@@ -369,7 +369,7 @@ mod tests {
             (list.page.0, list.take.0, list.order, list.force),
             (3, 100, SortOrder::Descending, true)
         );
-        assert_eq!(list.q.folded().as_deref(), Some("grüße x"));
+        assert_eq!(list.q.folded().as_deref(), Some("grüsse x"));
         let odd = read("&&q=a=b%26%3d+%2B&").0.unwrap();
         assert_eq!(odd.q.folded().as_deref(), Some("a=b&= +"));
     }

@@ -51,6 +51,11 @@ struct State {
     accounts: HashSet<AccountId>,
     /// Where each environment lies.
     environments: HashMap<EnvironmentId, EnvironmentPlace>,
+    /// The accounts that tokens name by their slug.
+    account_slugs: HashMap<Box<str>, AccountId>,
+    /// The environments that tokens name by the slugs of application and environment, for each account.
+    paths: HashMap<AccountId, HashMap<Box<str>, EnvironmentPlace>>,
+    path_count: usize,
 }
 
 impl Directory {
@@ -116,6 +121,45 @@ impl Directory {
         }
     }
 
+    /// The account with this slug, if it is remembered. The slug of an account never changes, so this holds whoever writes.
+    pub(crate) fn account_named(&self, slug: &str) -> Option<AccountId> {
+        let state = self.state.read().unwrap_or_else(PoisonError::into_inner);
+        state.account_slugs.get(slug).copied()
+    }
+
+    /// Remembers the slug of an account, read after `generation` was taken.
+    pub(crate) fn remember_account_slug(&self, generation: u64, slug: &str, account: AccountId) {
+        let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
+        if state.generation == generation {
+            if state.account_slugs.len() >= CAPACITY {
+                state.account_slugs.clear();
+            }
+            state.account_slugs.insert(slug.into(), account);
+        }
+    }
+
+    /// The environment at this path in the account, if it is remembered.
+    pub(crate) fn environment_at(&self, account: AccountId, path: &str) -> Option<EnvironmentPlace> {
+        let state = self.state.read().unwrap_or_else(PoisonError::into_inner);
+        state.paths.get(&account)?.get(path).copied()
+    }
+
+    /// Remembers the environment at a path in its account, read after `generation` was taken. Only for stores that no
+    /// other process writes to: another process may give the slugs to another environment.
+    pub(crate) fn remember_path(&self, generation: u64, path: &str, place: EnvironmentPlace) {
+        let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
+        if state.generation == generation {
+            if state.path_count >= CAPACITY {
+                state.paths.clear();
+                state.path_count = 0;
+            }
+            let paths = state.paths.entry(place.account).or_default();
+            if paths.insert(path.into(), place).is_none() {
+                state.path_count += 1;
+            }
+        }
+    }
+
     /// Forgets everything.
     pub(crate) fn clear(&self) {
         let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
@@ -123,6 +167,9 @@ impl Directory {
         state.places.clear();
         state.accounts.clear();
         state.environments.clear();
+        state.account_slugs.clear();
+        state.paths.clear();
+        state.path_count = 0;
     }
 }
 

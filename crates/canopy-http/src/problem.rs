@@ -180,8 +180,22 @@ impl From<WorkError> for Problem {
 impl From<TokenError> for Problem {
     fn from(error: TokenError) -> Self {
         let code = match error {
-            TokenError::Invalid => ErrorCode::InvalidToken,
             TokenError::Expired => ErrorCode::TokenExpired,
+            TokenError::Invalid
+            | TokenError::Malformed
+            | TokenError::Issuer
+            | TokenError::Audience
+            | TokenError::UnknownKey
+            | TokenError::Algorithm
+            | TokenError::Signature
+            | TokenError::Claim
+            | TokenError::Principal
+            | TokenError::UnverifiedEmail
+            | TokenError::NotYetValid
+            | TokenError::UnknownAccount
+            | TokenError::UnknownEnvironment
+            | TokenError::UnknownIdentity
+            | TokenError::NoEnvironment => ErrorCode::InvalidToken,
         };
         Self::rule(code, &error)
     }

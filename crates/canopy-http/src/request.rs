@@ -18,7 +18,7 @@ use canopy_app::api_key::authenticate;
 use canopy_app::scope::AskedEnvironment;
 use canopy_app::{App, AppError, Call, Caller, Encode, RepetitionError, scope};
 use canopy_domain::api_key::AreaScope;
-use canopy_domain::port::{TokenClaims, TokenError};
+use canopy_domain::port::{TokenError, VerifiedToken};
 use core::any::Any;
 use core::future::Future;
 use std::sync::Arc;
@@ -160,7 +160,7 @@ impl<P: PathInput, Q: QueryInput, B: BodyInput> Read<P, Q, B> {
 
 /// A credential that is worth asking the store about.
 enum Presented<'r> {
-    Token(TokenClaims),
+    Token(VerifiedToken),
     Key(&'r str),
 }
 
@@ -168,7 +168,7 @@ impl Presented<'_> {
     /// Who calls, if that can be told without a look into the store.
     fn caller_now(&self, app: &App) -> Option<Caller> {
         match self {
-            Self::Token(claims) => scope::authenticate_now(app, claims),
+            Self::Token(token) => scope::authenticate_now(app, token),
             Self::Key(text) => authenticate::run_now(app, text),
         }
     }
@@ -176,12 +176,12 @@ impl Presented<'_> {
     /// Who calls.
     fn caller(self, app: App) -> impl Future<Output = Result<Caller, AppError>> + Send + 'static {
         let presented = match self {
-            Self::Token(claims) => Ok(claims),
+            Self::Token(token) => Ok(token),
             Self::Key(text) => Err(text.to_owned()),
         };
         async move {
             match presented {
-                Ok(claims) => scope::authenticate(&app, &claims).await,
+                Ok(token) => scope::authenticate(&app, &token).await,
                 Err(text) => authenticate::run(&app, &text).await,
             }
         }
@@ -195,8 +195,14 @@ async fn enter<S: Send + 'static, W: Way<S>>(
     surface: Surface,
     known: &mut Option<Caller>,
 ) -> Result<(S, Call), Problem> {
-    let presented = match credential::read(&incoming.http, surface)? {
-        Credential::Token(token) => Presented::Token(verify(token, state).await?),
+    let credential = credential::read(&incoming.http, surface)?;
+    let refused = |error: &AppError| {
+        if let (Credential::Token(token), AppError::Token(error)) = (credential, error) {
+            state.refused_tokens().record(token, *error, incoming.id());
+        }
+    };
+    let presented = match credential {
+        Credential::Token(token) => Presented::Token(verify(token, state, incoming.id()).await?),
         Credential::Key(text) => Presented::Key(text),
     };
     let (app, slugs) = (state.app(), W::slugs(incoming));
@@ -216,27 +222,29 @@ async fn enter<S: Send + 'static, W: Way<S>>(
             }
             Ok::<_, AppError>((caller, found))
         };
-        state.run_quick(entered).await??
+        state.run_quick(entered).await?.inspect_err(refused)?
     };
     let admitted = state.limits().admit(&caller);
     *known = Some(caller);
     admitted?;
-    let (scope, caller) = found?;
+    let (scope, caller) = found.inspect_err(refused)?;
     Ok((scope, Call::new(caller, incoming.id().to_owned())))
 }
 
-/// Verifies a token. Where its key is not known, another process of the installation may have registered it.
-async fn verify(token: &str, state: &HttpState) -> Result<TokenClaims, Problem> {
-    let verified = state.tokens().verify(token, state.app().now());
-    if verified != Err(TokenError::Invalid) {
-        return Ok(verified?);
+/// Verifies a token. Where its key is not known, it may have become known to its source.
+async fn verify(token: &str, state: &HttpState, request_id: &str) -> Result<VerifiedToken, Problem> {
+    let mut verified = state.tokens().verify(token, state.app().now());
+    if verified == Err(TokenError::UnknownKey) {
+        let (tokens, refused) = (Arc::clone(state.tokens()), token.to_owned());
+        let look = async move { tokens.look_for_key(&refused).await };
+        if state.run_quick(look).await?.map_err(AppError::from)? {
+            verified = state.tokens().verify(token, state.app().now());
+        }
     }
-    let (tokens, refused) = (Arc::clone(state.tokens()), token.to_owned());
-    let look = async move { tokens.look_for_key(&refused).await };
-    if state.run_quick(look).await?.map_err(AppError::from)? {
-        return Ok(state.tokens().verify(token, state.app().now())?);
-    }
-    Err(TokenError::Invalid.into())
+    verified.map_err(|error| {
+        state.refused_tokens().record(token, error, request_id);
+        error.into()
+    })
 }
 
 impl<S, P, Q, B> Request<S, P, Q, B> {

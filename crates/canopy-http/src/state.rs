@@ -4,6 +4,7 @@ use crate::limits::{LimitOptions, Limits};
 use crate::metrics::Metrics;
 use crate::problem::Problem;
 use crate::readiness::ReadinessCheck;
+use crate::token::RefusedTokens;
 use crate::wire::MAX_ITEMS;
 use canopy_app::App;
 use canopy_app::audit::refusals::{self, Refusals};
@@ -27,6 +28,7 @@ struct Inner {
     tokens: Arc<dyn TokenVerifier>,
     runtime: Handle,
     refusals: Refusals,
+    refused_tokens: RefusedTokens,
     metrics: Metrics,
 }
 
@@ -63,6 +65,7 @@ impl HttpState {
                 tokens,
                 runtime,
                 refusals,
+                refused_tokens: RefusedTokens::default(),
                 metrics: Metrics::new(),
             }),
             settings: Arc::new(Settings {
@@ -140,6 +143,10 @@ impl HttpState {
 
     pub(crate) fn refusals(&self) -> &Refusals {
         &self.inner.refusals
+    }
+
+    pub(crate) fn refused_tokens(&self) -> &RefusedTokens {
+        &self.inner.refused_tokens
     }
 
     pub(crate) fn metrics(&self) -> &Metrics {

@@ -7,12 +7,14 @@ pub mod command;
 pub mod config;
 pub mod data_dir;
 pub mod demo;
+mod key_sources;
 mod log;
 mod run;
 mod served_store;
 mod shared_keys;
 mod signal;
 pub mod store;
+mod token_source;
 pub mod tokens;
 mod upkeep;
 

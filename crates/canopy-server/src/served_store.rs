@@ -142,6 +142,10 @@ impl Installation for ServedStore {
         self.store()?.installation().register_signing_key(key).await
     }
 
+    async fn delete_signing_keys(&self, since: Timestamp, keep: usize) -> Result<usize, StoreError> {
+        self.store()?.installation().delete_signing_keys(since, keep).await
+    }
+
     async fn secret(&self, name: &str, fresh: [u8; 32]) -> Result<[u8; 32], StoreError> {
         self.store()?.installation().secret(name, fresh).await
     }

@@ -1,26 +1,44 @@
-//! Verifying tokens with the keys of all instances on one database.
+//! The keys of all instances on one database.
 
-use async_trait::async_trait;
-use canopy_domain::Timestamp;
-use canopy_domain::port::{Installation, PrincipalKind, StoreError, TokenClaims, TokenError, TokenVerifier};
+use canopy_domain::port::{Clock, Installation, PrincipalKind, SigningKey, StoreError};
 use canopy_http::token::{JwtVerifier, VerificationKey};
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::Mutex;
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::sync::{Mutex, Semaphore};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 
-/// No more often than this are keys read because of a token.
+/// The shortest time between two reads because of unknown keys.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// This often they are read anyway: a key that was taken away ends then.
+/// How often keys are read anyway: a key that was deleted ends then.
 const INTERVAL: Duration = Duration::from_secs(60);
 
-/// Verifies with the keys of the configuration and with those that the instances have registered.
+/// How often the own key is registered again, and the keys of instances that are gone are deleted.
+const RENEWAL: Duration = Duration::from_secs(60 * 60);
+
+/// The largest number of calls that wait for a read at the same time. Most of them have invented their keys.
+const MAX_WAITING: usize = 1_024;
+
+/// How long a call waits for a read.
+const WAIT: Duration = Duration::from_secs(5);
+
+/// Reads the keys that the instances have registered, and keeps the own one registered.
 pub struct SharedKeys {
-    verifier: JwtVerifier,
+    verifier: Arc<JwtVerifier>,
     installation: Arc<dyn Installation>,
+    clock: Arc<dyn Clock>,
+    own: SigningKey,
     last_read: Mutex<Option<LastRead>>,
+    waiting: Semaphore,
+}
+
+impl std::fmt::Debug for SharedKeys {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SharedKeys")
+            .field("own", &self.own.kid)
+            .finish_non_exhaustive()
+    }
 }
 
 /// The last time that the keys were read.
@@ -32,24 +50,59 @@ struct LastRead {
 }
 
 impl SharedKeys {
-    /// Begins with the keys that the verifier has.
-    pub fn new(verifier: JwtVerifier, installation: Arc<dyn Installation>) -> Self {
+    /// Shares the keys of the installation with the verifier; `own` is the key of this process.
+    pub fn new(
+        verifier: Arc<JwtVerifier>,
+        installation: Arc<dyn Installation>,
+        clock: Arc<dyn Clock>,
+        own: SigningKey,
+    ) -> Self {
         Self {
             verifier,
             installation,
+            clock,
+            own,
             last_read: Mutex::default(),
+            waiting: Semaphore::new(MAX_WAITING),
         }
     }
 
-    /// Reads the keys again from time to time.
+    /// Reads the keys again from time to time, and renews the own one.
     pub async fn keep_fresh(&self) -> Infallible {
+        let mut renewed = Instant::now();
         loop {
             sleep(INTERVAL).await;
             let mut last = self.last_read.lock().await;
             if let Err(error) = self.read(&mut last).await {
                 tracing::warn!(%error, "the signing keys of other instances cannot be read");
             }
+            drop(last);
+            if renewed.elapsed() >= RENEWAL {
+                match self.renew().await {
+                    Ok(()) => renewed = Instant::now(),
+                    Err(error) => tracing::warn!(%error, "the signing key cannot be registered again"),
+                }
+            }
         }
+    }
+
+    /// Registers the own key again, and deletes those that no process has registered for long or that are too many.
+    async fn renew(&self) -> Result<(), StoreError> {
+        let now = self.clock.now();
+        let own = SigningKey {
+            created_at: now,
+            ..self.own.clone()
+        };
+        self.installation.register_signing_key(&own).await?;
+        let since = SigningKey::registered_since(now);
+        let deleted = self
+            .installation
+            .delete_signing_keys(since, SigningKey::MAX_REGISTERED)
+            .await?;
+        if deleted > 0 {
+            tracing::info!(deleted, "deleted signing keys that no instance uses any more");
+        }
+        Ok(())
     }
 
     async fn read(&self, last: &mut Option<LastRead>) -> Result<(), StoreError> {
@@ -57,8 +110,10 @@ impl SharedKeys {
         let registered = self.installation.signing_keys().await;
         let failed = registered.is_err().then(Instant::now);
         *last = Some(LastRead { began, failed });
+        let since = SigningKey::registered_since(self.clock.now());
+        let current = registered?.into_iter().rev().filter(|key| key.created_at >= since);
         let mut keys = vec![];
-        for key in registered? {
+        for key in current.take(SigningKey::MAX_REGISTERED) {
             match VerificationKey::from_ed25519(key.kid.clone(), &key.public_key) {
                 Ok(usable) => keys.push(usable.vouching_for(PrincipalKind::ALL)),
                 Err(error) => tracing::warn!(%error, kid = key.kid, "a registered signing key cannot be used"),
@@ -67,45 +122,49 @@ impl SharedKeys {
         self.verifier.share(keys);
         Ok(())
     }
-}
 
-#[async_trait]
-impl TokenVerifier for SharedKeys {
-    fn verify(&self, token: &str, now: Timestamp) -> Result<TokenClaims, TokenError> {
-        self.verifier.verify(token, now)
+    /// Reads the keys because a token names one that is not known: once for all who wait. An invented key costs its sender a
+    /// second, and the database next to nothing.
+    ///
+    /// # Errors
+    /// [`StoreError`] when they cannot be read in time.
+    pub async fn look(&self) -> Result<(), StoreError> {
+        let Ok(_turn) = self.waiting.try_acquire() else {
+            return Err(StoreError::Busy("too many calls wait for signing keys".into()));
+        };
+        let late = |_| StoreError::Unavailable("the signing keys are not read in time".into());
+        timeout(WAIT, self.read_for_all()).await.map_err(late)?
     }
 
-    /// Reads the keys once for all who wait. A made-up key costs its sender a second, and the database next to nothing.
-    async fn look_for_key(&self, token: &str) -> Result<bool, StoreError> {
-        if !self.verifier.names_unknown_key(token) {
-            return Ok(false);
-        }
+    async fn read_for_all(&self) -> Result<(), StoreError> {
         let came_at = Instant::now();
         let mut last = self.last_read.lock().await;
         match *last {
-            // Somebody else could not read them meanwhile, or did.
+            // Another call has failed to read them meanwhile, or has read them.
             Some(last) if last.failed.is_some_and(|failed| failed >= came_at) => {
-                return Err(StoreError::Unavailable("the signing keys cannot be read".into()));
+                Err(StoreError::Unavailable("the signing keys cannot be read".into()))
             }
-            Some(last) if last.began >= came_at && last.failed.is_none() => {}
+            Some(last) if last.began >= came_at && last.failed.is_none() => Ok(()),
             before => {
                 if let Some(before) = before {
                     sleep_until(before.began + PAUSE).await;
                 }
-                self.read(&mut last).await?;
+                self.read(&mut last).await
             }
         }
-        drop(last);
-        Ok(!self.verifier.names_unknown_key(token))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use canopy_domain::port::SigningKey;
+    use crate::key_sources::KeySources;
+    use async_trait::async_trait;
+    use canopy_domain::Timestamp;
+    use canopy_domain::port::{TokenClaims, TokenError, TokenVerifier as _};
     use canopy_http::token::{TokenParties, TokenSigner};
     use canopy_storage_memory::MemoryStore;
+    use canopy_testkit::FixedClock;
     use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
     #[derive(Default)]
@@ -129,6 +188,10 @@ mod tests {
 
         async fn register_signing_key(&self, key: &SigningKey) -> Result<(), StoreError> {
             self.store.register_signing_key(key).await
+        }
+
+        async fn delete_signing_keys(&self, since: Timestamp, keep: usize) -> Result<usize, StoreError> {
+            self.store.delete_signing_keys(since, keep).await
         }
 
         async fn secret(&self, name: &str, fresh: [u8; 32]) -> Result<[u8; 32], StoreError> {
@@ -159,7 +222,7 @@ mod tests {
         signer(seed).sign(&claims, noon()).unwrap()
     }
 
-    fn keys() -> (SharedKeys, Arc<Counting>) {
+    fn keys() -> (KeySources, Arc<SharedKeys>, Arc<Counting>) {
         let own = signer(0);
         let parties = TokenParties {
             issuer: "canopy".to_owned(),
@@ -167,14 +230,70 @@ mod tests {
         };
         let verifier = JwtVerifier::new(parties, vec![own.verification_key().clone()]).unwrap();
         let installation: Arc<Counting> = Arc::default();
-        (SharedKeys::new(verifier, installation.clone()), installation)
+        let mut keys = KeySources::new(Arc::new(verifier));
+        let clock = FixedClock::new(noon());
+        let own = own.public_key(noon());
+        let shared = SharedKeys::new(keys.verifier().clone(), installation.clone(), Arc::new(clock), own);
+        let shared = Arc::new(shared);
+        keys.set_shared(shared.clone());
+        (keys, shared, installation)
+    }
+
+    #[tokio::test]
+    async fn a_key_ends_that_no_instance_has_registered_for_long() {
+        let (keys, shared, installation) = keys();
+        let days = |days: i64| noon().plus_seconds(-days * 24 * 60 * 60);
+        for (seed, registered) in [
+            (1, days(SigningKey::DAYS_UNUSED)),
+            (2, days(SigningKey::DAYS_UNUSED + 1)),
+        ] {
+            let key = signer(seed).public_key(registered);
+            installation.register_signing_key(&key).await.unwrap();
+        }
+        assert!(keys.look_for_key(&token(1)).await.unwrap());
+        keys.verify(&token(1), noon()).unwrap();
+        assert_eq!(keys.verify(&token(2), noon()), Err(TokenError::UnknownKey));
+        shared.renew().await.unwrap();
+        let left: Vec<String> = installation
+            .signing_keys()
+            .await
+            .unwrap()
+            .into_iter()
+            .map(|key| key.kid)
+            .collect();
+        let kid = |seed| signer(seed).public_key(noon()).kid;
+        assert_eq!(left, [kid(1), kid(0)], "the own key is registered again");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn nobody_waits_without_end_for_keys_and_not_everybody_may_wait() {
+        let (keys, shared, _) = keys();
+        let held = shared.last_read.lock().await;
+        let keys = Arc::new(keys);
+        let mut looks = tokio::task::JoinSet::new();
+        for _ in 0..MAX_WAITING + 10 {
+            let keys = keys.clone();
+            looks.spawn(async move { keys.look_for_key(&token(1)).await });
+        }
+        let found = looks.join_all().await;
+        let busy = found
+            .iter()
+            .filter(|one| matches!(one, Err(StoreError::Busy(_))))
+            .count();
+        let late = found
+            .iter()
+            .filter(|one| matches!(one, Err(StoreError::Unavailable(_))))
+            .count();
+        assert_eq!((busy, late), (10, MAX_WAITING));
+        drop(held);
+        assert!(!keys.look_for_key(&token(1)).await.unwrap());
     }
 
     #[tokio::test]
     async fn a_key_that_another_instance_registers_is_found_with_its_first_token() {
-        let (keys, installation) = keys();
+        let (keys, _, installation) = keys();
         keys.verify(&token(0), noon()).unwrap();
-        assert_eq!(keys.verify(&token(1), noon()), Err(TokenError::Invalid));
+        assert_eq!(keys.verify(&token(1), noon()), Err(TokenError::UnknownKey));
         installation
             .register_signing_key(&signer(1).public_key(noon()))
             .await
@@ -191,7 +310,7 @@ mod tests {
 
     #[tokio::test]
     async fn many_made_up_keys_are_looked_for_at_once() {
-        let (keys, installation) = keys();
+        let (keys, _, installation) = keys();
         let keys = Arc::new(keys);
         let begun = Instant::now();
         let mut looks = tokio::task::JoinSet::new();
@@ -207,7 +326,7 @@ mod tests {
 
     #[tokio::test]
     async fn nobody_is_told_that_a_key_is_unknown_while_keys_cannot_be_read() {
-        let (keys, installation) = keys();
+        let (keys, _, installation) = keys();
         let keys = Arc::new(keys);
         installation.is_down.store(true, Ordering::SeqCst);
         let mut looks = tokio::task::JoinSet::new();

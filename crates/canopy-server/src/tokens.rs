@@ -1,11 +1,14 @@
 //! Signs and verifies access tokens with the keys of the configuration.
 
-use crate::adapter::OsSecrets;
+use crate::adapter::{FetchError, OsSecrets};
 use crate::config::{Config, KeyMaterial, TokenConfig, TokenKeySource};
 use crate::data_dir::{DataDirError, SigningKey, SigningKeyError, prepare};
-use canopy_http::token::{JwtVerifier, KeyError, TokenParties, TokenSigner, VerificationKey};
-use std::io;
-use std::path::{Path, PathBuf};
+use crate::key_sources::KeySources;
+use crate::token_source::{FileError, FileKeys, Pace, ParseKeys, RemoteKeys};
+use canopy_domain::port::Secrets as _;
+use canopy_http::token::{JwtVerifier, KeyError, TokenParties, TokenSigner, TokenSource, VerificationKey};
+use std::path::PathBuf;
+use std::sync::Arc;
 
 /// Tokens cannot be signed or verified.
 #[derive(Debug, thiserror::Error)]
@@ -16,22 +19,17 @@ pub enum TokensError {
     /// The installation's key cannot be used.
     #[error(transparent)]
     SigningKey(#[from] SigningKeyError),
-    /// A key file cannot be read.
-    #[error("cannot read the token key file {}: {source}", path.display())]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
-    /// A key file holds something else.
+    /// A key file cannot be read or used.
     #[error("the token key file {} cannot be used: {source}", path.display())]
     File {
         /// The file.
         path: PathBuf,
         /// Why.
-        source: KeyError,
+        source: FileError,
     },
+    /// Keys cannot be fetched at all.
+    #[error(transparent)]
+    Client(#[from] FetchError),
     /// A key cannot be used.
     #[error("a token key cannot be used: {0}")]
     Key(#[from] KeyError),
@@ -54,48 +52,71 @@ pub fn signer(config: &Config) -> Result<TokenSigner, TokensError> {
     Ok(TokenSigner::from_pem(key.pem().as_bytes(), parties(&config.tokens))?)
 }
 
-/// The verifier with the installation's own key and all others of the configuration.
+/// The verifier with the installation's own key, and all other sources of the configuration.
 ///
 /// # Errors
 /// [`TokensError`].
-pub fn verifier(config: &TokenConfig, signer: &TokenSigner) -> Result<JwtVerifier, TokensError> {
-    let mut keys = vec![signer.verification_key().clone()];
+pub fn key_sources(config: &TokenConfig, signer: &TokenSigner) -> Result<KeySources, TokensError> {
+    let own = vec![signer.verification_key().clone()];
+    let mut sources = KeySources::new(Arc::new(JwtVerifier::new(parties(config), own)?));
     for source in &config.keys {
-        keys.extend(load(source)?);
+        add(&mut sources, config, source)?;
     }
-    Ok(JwtVerifier::new(parties(config), keys)?)
+    Ok(sources)
 }
 
-fn load(source: &TokenKeySource) -> Result<Vec<VerificationKey>, TokensError> {
-    let keys = match &source.material {
-        KeyMaterial::PemFile(path) => from_file(path, |text| Ok(vec![VerificationKey::from_public_pem(text)?]))?,
-        KeyMaterial::JwksFile(path) => from_file(path, VerificationKey::from_jwks)?,
-        KeyMaterial::SecretFile(path) => from_file(path, |text| {
+fn add(sources: &mut KeySources, config: &TokenConfig, source: &TokenKeySource) -> Result<(), TokensError> {
+    let verifier = Arc::clone(sources.verifier());
+    let id = verifier.add_source(TokenSource {
+        parties: TokenParties {
+            issuer: source.issuer.as_ref().unwrap_or(&config.issuer).as_str().to_owned(),
+            audience: source.audience.as_ref().unwrap_or(&config.audience).as_str().to_owned(),
+        },
+        mapping: source.mapping.clone(),
+    });
+    let principals = &source.principals;
+    let (path, parse): (_, ParseKeys) = match &source.material {
+        KeyMaterial::JwksUrl(url) => {
+            let client = sources.client()?;
+            sources.add_remote(RemoteKeys::new(
+                (url.clone(), client, Pace::default(), chance()),
+                (id, principals.clone(), verifier),
+            ));
+            return Ok(());
+        }
+        KeyMaterial::Secret(secret) => {
+            let key = VerificationKey::from_secret(secret.expose().as_bytes())?;
+            verifier.replace(id, vec![key.vouching_for(principals)]);
+            return Ok(());
+        }
+        KeyMaterial::PemFile(path) => (path, |pem| Ok(vec![VerificationKey::from_public_pem(pem)?])),
+        KeyMaterial::JwksFile(path) => (path, VerificationKey::from_jwks),
+        KeyMaterial::SecretFile(path) => (path, |text| {
             Ok(vec![VerificationKey::from_secret(text.trim_ascii_end())?])
-        })?,
-        KeyMaterial::Secret(secret) => vec![VerificationKey::from_secret(secret.expose().as_bytes())?],
+        }),
     };
-    let vouch = |key: VerificationKey| key.vouching_for(&source.principals);
-    Ok(keys.into_iter().map(vouch).collect())
+    let file = FileKeys::open((path, parse), (id, principals, verifier));
+    sources.add_file(file.map_err(|source| TokensError::File {
+        path: path.clone(),
+        source,
+    })?);
+    Ok(())
 }
 
-fn from_file(
-    path: &Path,
-    parse: impl FnOnce(&[u8]) -> Result<Vec<VerificationKey>, KeyError>,
-) -> Result<Vec<VerificationKey>, TokensError> {
-    let path = path.to_owned();
-    match std::fs::read(&path) {
-        Ok(text) => parse(&text).map_err(|source| TokensError::File { path, source }),
-        Err(source) => Err(TokensError::Read { path, source }),
-    }
+/// A number that no two instances are likely to share.
+fn chance() -> u8 {
+    let [chance, ..] = OsSecrets.bytes();
+    chance
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::adapter::DocumentUrl;
     use crate::config::{Secret, load as load_config};
     use canopy_domain::Timestamp;
     use canopy_domain::port::{PrincipalKind, TokenClaims, TokenVerifier as _};
+    use canopy_http::token::ClaimMapping;
 
     fn config(dir: &tempfile::TempDir) -> Config {
         let data_dir = dir.path().join("data").display().to_string();
@@ -107,7 +128,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let config = config(&dir);
         let signer = signer(&config).unwrap();
-        let verifier = verifier(&config.tokens, &signer).unwrap();
+        let verifier = key_sources(&config.tokens, &signer).unwrap();
         let now = Timestamp::parse("2026-01-01T00:00:00Z").unwrap();
         let claims = TokenClaims {
             subject: "me".into(),
@@ -117,25 +138,37 @@ mod tests {
             expires_at: now.plus_seconds(60),
         };
         let token = signer.sign(&claims, now).unwrap();
-        assert_eq!(verifier.verify(&token, now).unwrap(), claims);
+        assert_eq!(verifier.verify(&token, now).unwrap(), claims.into());
     }
 
     #[test]
     fn key_sources_that_cannot_be_used_are_named() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("keys");
-        let wrong = |material| {
-            let principals = vec![PrincipalKind::Identity];
-            load(&TokenKeySource { material, principals }).unwrap_err().to_string()
+        let config = config(&dir);
+        let signer = signer(&config).unwrap();
+        let open = |material| {
+            let mut tokens = config.tokens.clone();
+            tokens.keys = vec![TokenKeySource {
+                material,
+                principals: vec![PrincipalKind::Identity],
+                issuer: None,
+                audience: None,
+                mapping: ClaimMapping::default(),
+            }];
+            key_sources(&tokens, &signer)
+                .map(drop)
+                .map_err(|error| error.to_string())
         };
-        assert!(wrong(KeyMaterial::PemFile(path.clone())).starts_with("cannot read the token key file"));
+        let wrong = open(KeyMaterial::PemFile(path.clone())).unwrap_err();
+        assert!(wrong.contains("/keys cannot be used: "), "{wrong}");
         std::fs::write(&path, "nonsense\n").unwrap();
         for material in [
             KeyMaterial::PemFile(path.clone()),
             KeyMaterial::JwksFile(path.clone()),
             KeyMaterial::SecretFile(path.clone()),
         ] {
-            let wrong = wrong(material);
+            let wrong = open(material).unwrap_err();
             assert!(
                 wrong.contains("/keys cannot be used: ") && !wrong.contains("nonsense"),
                 "{wrong}"
@@ -143,9 +176,16 @@ mod tests {
         }
         std::fs::write(&path, "0123456789abcdef0123456789abcdef\n").unwrap();
         let secret = Secret::new("0123456789abcdef0123456789abcdef".to_owned());
-        for material in [KeyMaterial::SecretFile(path), KeyMaterial::Secret(secret)] {
-            let principals = vec![PrincipalKind::Identity];
-            assert_eq!(load(&TokenKeySource { material, principals }).unwrap().len(), 1);
+        for material in [KeyMaterial::SecretFile(path.clone()), KeyMaterial::Secret(secret)] {
+            open(material).unwrap();
         }
+        std::fs::write(&path, vec![b'x'; 1024 * 1024 + 1]).unwrap();
+        let wrong = open(KeyMaterial::SecretFile(path)).unwrap_err();
+        assert!(wrong.contains("more than 1048576 bytes"), "{wrong}");
+        // A source that cannot be reached does not stop the start.
+        open(KeyMaterial::JwksUrl(
+            DocumentUrl::parse("http://127.0.0.1:9/jwks").unwrap(),
+        ))
+        .unwrap();
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::store::MemoryStore;
 use async_trait::async_trait;
+use canopy_domain::Timestamp;
 use canopy_domain::port::{Installation, SigningKey, StoreError};
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -44,11 +45,23 @@ impl Installation for MemoryStore {
 
     async fn register_signing_key(&self, key: &SigningKey) -> Result<(), StoreError> {
         let mut contents = self.shared.contents();
-        contents
+        let kept = contents
             .signing_keys
             .entry(key.kid.clone())
             .or_insert_with(|| key.clone());
+        kept.created_at = kept.created_at.max(key.created_at);
         Ok(())
+    }
+
+    async fn delete_signing_keys(&self, since: Timestamp, keep: usize) -> Result<usize, StoreError> {
+        let mut newest = self.signing_keys().await?;
+        newest.retain(|key| key.created_at >= since);
+        let surplus = newest.len().saturating_sub(keep);
+        newest.drain(..surplus);
+        let mut contents = self.shared.contents();
+        let before = contents.signing_keys.len();
+        contents.signing_keys = newest.into_iter().map(|key| (key.kid.clone(), key)).collect();
+        Ok(before - contents.signing_keys.len())
     }
 
     async fn secret(&self, name: &str, fresh: [u8; 32]) -> Result<[u8; 32], StoreError> {

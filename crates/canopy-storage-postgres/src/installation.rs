@@ -4,6 +4,7 @@ use crate::statement::Statement;
 use crate::store::PgStore;
 use crate::value::to_postgres;
 use async_trait::async_trait;
+use canopy_domain::Timestamp;
 use canopy_domain::port::{Installation, SigningKey, StoreError};
 
 #[async_trait]
@@ -24,8 +25,8 @@ impl Installation for PgStore {
     }
 
     async fn register_signing_key(&self, key: &SigningKey) -> Result<(), StoreError> {
-        const INSERT: &str =
-            "INSERT INTO signing_keys (kid, public_key, created_at) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING";
+        const INSERT: &str = "INSERT INTO signing_keys AS k (kid, public_key, created_at) VALUES ($1, $2, $3) \
+            ON CONFLICT (kid) DO UPDATE SET created_at = excluded.created_at WHERE k.created_at < excluded.created_at";
         let unit = self.begin_unlocked().await?;
         let insert = Statement::new(INSERT)
             .bind(key.kid.as_str())
@@ -33,6 +34,18 @@ impl Installation for PgStore {
             .bind(to_postgres(key.created_at));
         insert.execute(unit.link()?).await?;
         unit.end().await
+    }
+
+    async fn delete_signing_keys(&self, since: Timestamp, keep: usize) -> Result<usize, StoreError> {
+        const DELETE: &str = "DELETE FROM signing_keys WHERE created_at < $1 OR kid IN \
+            (SELECT kid FROM signing_keys ORDER BY created_at DESC, kid DESC OFFSET $2)";
+        let unit = self.begin_unlocked().await?;
+        let delete = Statement::new(DELETE)
+            .bind(to_postgres(since))
+            .bind(i64::try_from(keep).unwrap_or(i64::MAX));
+        let deleted = delete.execute(unit.link()?).await?;
+        unit.end().await?;
+        Ok(deleted)
     }
 
     /// Who finds another's secret there waits for its commit, and sees it with the second statement.

@@ -3,6 +3,7 @@
 use crate::statement::Statement;
 use crate::store::SqliteStore;
 use async_trait::async_trait;
+use canopy_domain::Timestamp;
 use canopy_domain::port::{Installation, Share, SigningKey, StoreError};
 
 #[async_trait]
@@ -23,8 +24,8 @@ impl Installation for SqliteStore {
     }
 
     async fn register_signing_key(&self, key: &SigningKey) -> Result<(), StoreError> {
-        const INSERT: &str =
-            "INSERT INTO signing_keys (kid, public_key, created_at) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING";
+        const INSERT: &str = "INSERT INTO signing_keys (kid, public_key, created_at) VALUES (?1, ?2, ?3) \
+            ON CONFLICT (kid) DO UPDATE SET created_at = max(created_at, excluded.created_at)";
         let key = key.clone();
         let mut unit = self.begin(&self.writer, Share::Installation, |_| Ok(())).await?;
         unit.run(move |c| {
@@ -33,6 +34,19 @@ impl Installation for SqliteStore {
                 .bind(key.public_key.as_slice())
                 .bind(key.created_at);
             insert.execute(c).map(|_| ())
+        })
+        .await
+    }
+
+    async fn delete_signing_keys(&self, since: Timestamp, keep: usize) -> Result<usize, StoreError> {
+        const DELETE: &str = "DELETE FROM signing_keys WHERE created_at < ?1 OR kid IN \
+            (SELECT kid FROM signing_keys ORDER BY created_at DESC, kid DESC LIMIT -1 OFFSET ?2)";
+        let mut unit = self.begin(&self.writer, Share::Installation, |_| Ok(())).await?;
+        unit.run(move |c| {
+            let delete = Statement::new(DELETE)
+                .bind(since)
+                .bind(i64::try_from(keep).unwrap_or(i64::MAX));
+            delete.execute(c)
         })
         .await
     }

@@ -11,9 +11,14 @@ use super::known::KnownKey;
 use crate::decisions::Consistency;
 use crate::{App, AppError, Caller};
 use canopy_domain::api_key::{ApiKeyId, KeyAccess, KeyRing, KeyText};
-use canopy_domain::port::{Share, TokenError};
+use canopy_domain::port::{Share, StoreError, TokenError};
 use canopy_domain::{EnvironmentPlace, TenancyError, Tenant, Timestamp};
 use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::timeout;
+
+/// How long a key that is not known here waits for its turn to be looked up. Most that wait are invented.
+const LOOKUP_DEADLINE: Duration = Duration::from_secs(2);
 
 /// Turns the text of a key into a caller.
 ///
@@ -78,7 +83,7 @@ pub(crate) fn without_environment(caller: &Caller, error: AppError) -> AppError 
                 environment: Some(_), ..
             },
             AppError::Tenancy(TenancyError::NotFound(Tenant::Environment)),
-        ) => TokenError::Invalid.into(),
+        ) => TokenError::UnknownEnvironment.into(),
         (_, error) => error,
     }
 }
@@ -91,7 +96,8 @@ async fn find(app: &App, text: &str) -> Result<Arc<KnownKey>, AppError> {
     if let Some(known) = app.known_keys().get(&digest) {
         return Ok(known);
     }
-    let turn = app.key_lookups().acquire().await;
+    let turn = timeout(LOOKUP_DEADLINE, app.key_lookups().acquire()).await;
+    let turn = turn.map_err(|_| StoreError::Busy("too many unknown API keys are being looked up".into()))?;
     // Others may have looked it up meanwhile.
     if let Some(known) = app.known_keys().get(&digest) {
         return Ok(known);

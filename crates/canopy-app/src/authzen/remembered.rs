@@ -1,5 +1,6 @@
 //! Remembered subjects: whom a name means in an account.
 
+use canopy_domain::port::SubjectKind;
 use canopy_domain::{AccountId, IdentityId, Meaning};
 use std::collections::HashMap;
 use std::sync::{PoisonError, RwLock};
@@ -22,6 +23,23 @@ struct State {
     generation: u64,
     len: usize,
     accounts: HashMap<AccountId, HashMap<Box<str>, Meaning<IdentityId>>>,
+    /// The subjects of tokens, by the attribute that they hold.
+    tokens: HashMap<(AccountId, SubjectKind), HashMap<Box<str>, IdentityId>>,
+}
+
+impl State {
+    /// Forgets everything where there is no room for one more.
+    fn evict_if_full(&mut self) {
+        if self.len >= CAPACITY {
+            self.forget();
+        }
+    }
+
+    fn forget(&mut self) {
+        self.accounts.clear();
+        self.tokens.clear();
+        self.len = 0;
+    }
 }
 
 impl RememberedSubjects {
@@ -40,7 +58,7 @@ impl RememberedSubjects {
     }
 
     /// What must be handed back with meanings that are to be remembered; taken before the store is asked.
-    pub(super) fn generation(&self) -> u64 {
+    pub(crate) fn generation(&self) -> u64 {
         self.state.read().unwrap_or_else(PoisonError::into_inner).generation
     }
 
@@ -59,10 +77,7 @@ impl RememberedSubjects {
             return;
         }
         for (name, meaning) in meanings.filter(|(_, meaning)| *meaning != Meaning::Nothing) {
-            if state.len >= CAPACITY {
-                state.accounts.clear();
-                state.len = 0;
-            }
+            state.evict_if_full();
             let names = state.accounts.entry(account).or_default();
             if names.insert(name.into(), meaning).is_none() {
                 state.len += 1;
@@ -75,8 +90,34 @@ impl RememberedSubjects {
         if self.remembers {
             let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
             state.generation += 1;
-            state.len = 0;
-            state.accounts.clear();
+            state.forget();
+        }
+    }
+
+    /// The identity that the subject of a token names, if it is remembered.
+    pub(crate) fn identity(&self, account: AccountId, kind: SubjectKind, subject: &str) -> Option<IdentityId> {
+        let state = self.state.read().unwrap_or_else(PoisonError::into_inner);
+        state.tokens.get(&(account, kind))?.get(subject).copied()
+    }
+
+    /// Remembers the identity that the subject of a token names, read after `generation` was taken.
+    pub(crate) fn remember_identity(
+        &self,
+        generation: u64,
+        (account, kind, subject): (AccountId, SubjectKind, &str),
+        identity: IdentityId,
+    ) {
+        if !self.remembers {
+            return;
+        }
+        let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
+        if state.generation != generation {
+            return;
+        }
+        state.evict_if_full();
+        let subjects = state.tokens.entry((account, kind)).or_default();
+        if subjects.insert(subject.into(), identity).is_none() {
+            state.len += 1;
         }
     }
 }
@@ -84,6 +125,7 @@ impl RememberedSubjects {
 #[cfg(test)]
 mod tests {
     use super::{CAPACITY, RememberedSubjects};
+    use canopy_domain::port::SubjectKind;
     use canopy_domain::{AccountId, IdentityId, Meaning};
     use uuid::Uuid;
 
@@ -107,6 +149,25 @@ mod tests {
         assert_eq!(subjects.meaning(account(1), "ada"), None);
         subjects.remember(before, account(1), answers());
         assert_eq!(subjects.meaning(account(1), "ada"), None);
+    }
+
+    #[test]
+    fn subjects_of_tokens_are_remembered_by_account_and_attribute_until_a_change() {
+        let subjects = RememberedSubjects::new(true);
+        let ada = IdentityId::new(Uuid::from_u128(7));
+        let before = subjects.generation();
+        subjects.remember_identity(before, (account(1), SubjectKind::Email, "ada"), ada);
+        assert_eq!(subjects.identity(account(1), SubjectKind::Email, "ada"), Some(ada));
+        assert_eq!(subjects.identity(account(1), SubjectKind::ExternalId, "ada"), None);
+        assert_eq!(subjects.identity(account(2), SubjectKind::Email, "ada"), None);
+        assert_eq!(subjects.meaning(account(1), "ada"), None);
+        subjects.clear();
+        assert_eq!(subjects.identity(account(1), SubjectKind::Email, "ada"), None);
+        subjects.remember_identity(before, (account(1), SubjectKind::Email, "ada"), ada);
+        assert_eq!(subjects.identity(account(1), SubjectKind::Email, "ada"), None);
+        let shared = RememberedSubjects::new(false);
+        shared.remember_identity(0, (account(1), SubjectKind::Email, "ada"), ada);
+        assert_eq!(shared.identity(account(1), SubjectKind::Email, "ada"), None);
     }
 
     #[test]

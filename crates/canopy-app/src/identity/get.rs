@@ -21,14 +21,14 @@ pub async fn run(app: &App, account: AccountId, id: IdentityId) -> Result<Identi
 /// The identity that calls.
 ///
 /// # Errors
-/// [`TokenError::Invalid`] when it is not in the account any more; [`AppError::Store`].
+/// [`TokenError::UnknownIdentity`] when it is not in the account any more; [`AppError::Store`].
 pub async fn myself(app: &App, account: AccountId, id: IdentityId) -> Result<Identity, AppError> {
     Ok(app
         .read(account)
         .await?
         .identity(account, id)
         .await?
-        .ok_or(TokenError::Invalid)?)
+        .ok_or(TokenError::UnknownIdentity)?)
 }
 
 /// The identity, if it is a member of the application, in whatever state.

@@ -162,7 +162,7 @@ async fn a_token_is_not_good_for_an_environment_that_another_process_deleted() {
     tenancy::delete::environment(&world.app, &world.call, &world.place)
         .await
         .unwrap();
-    let is_invalid = |error: AppError| matches!(error, AppError::Token(TokenError::Invalid));
+    let is_invalid = |error: AppError| matches!(error, AppError::Token(TokenError::UnknownEnvironment));
     assert!(is_invalid(scope::confirm_bound(&other, &bound).await.unwrap_err()));
     assert!(is_invalid(
         judge(&other, &bound, &asked, ada, Consistency::Strong)
@@ -192,6 +192,9 @@ async fn an_identity_that_another_process_deleted_is_told_nothing_of_itself() {
     let refused = judge(&other, &herself, &asked, ada, Consistency::Strong)
         .await
         .unwrap_err();
-    assert!(matches!(refused, AppError::Token(TokenError::Invalid)), "{refused}");
+    assert!(
+        matches!(refused, AppError::Token(TokenError::UnknownIdentity)),
+        "{refused}"
+    );
     follower.abort();
 }

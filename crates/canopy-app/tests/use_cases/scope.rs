@@ -109,28 +109,54 @@ async fn claims_must_fit_together() {
         },
     ];
     for one in good {
-        assert!(scope::authenticate(&world.app, &one).await.is_ok(), "{one:?}");
+        assert!(
+            scope::authenticate(&world.app, &one.clone().into()).await.is_ok(),
+            "{one:?}"
+        );
     }
     let foreign = Some(rival.place.environment);
+    let (no_account, no_environment, no_identity) = (
+        TokenError::UnknownAccount,
+        TokenError::UnknownEnvironment,
+        TokenError::UnknownIdentity,
+    );
     let bad = [
-        claims(PrincipalKind::Admin, None, "x"),
-        claims(PrincipalKind::Admin, Some(nobody.into()), "x"),
-        claims(PrincipalKind::Identity, None, &ada.to_string()),
-        claims(PrincipalKind::Identity, Some(rival.place.account), &ada.to_string()),
-        claims(PrincipalKind::Identity, account, "ada"),
-        claims(PrincipalKind::Identity, account, &nobody.to_string()),
-        TokenClaims {
-            environment: foreign,
-            ..claims(PrincipalKind::Admin, account, "x")
-        },
-        TokenClaims {
-            environment: foreign,
-            ..claims(PrincipalKind::Identity, account, &ada.to_string())
-        },
+        (TokenError::Claim, claims(PrincipalKind::Admin, None, "x")),
+        (no_account, claims(PrincipalKind::Admin, Some(nobody.into()), "x")),
+        (
+            TokenError::Claim,
+            claims(PrincipalKind::Identity, None, &ada.to_string()),
+        ),
+        (
+            no_identity,
+            claims(PrincipalKind::Identity, Some(rival.place.account), &ada.to_string()),
+        ),
+        (no_identity, claims(PrincipalKind::Identity, account, "ada")),
+        (
+            no_identity,
+            claims(PrincipalKind::Identity, account, &nobody.to_string()),
+        ),
+        (
+            no_environment,
+            TokenClaims {
+                environment: foreign,
+                ..claims(PrincipalKind::Admin, account, "x")
+            },
+        ),
+        (
+            no_environment,
+            TokenClaims {
+                environment: foreign,
+                ..claims(PrincipalKind::Identity, account, &ada.to_string())
+            },
+        ),
     ];
-    for one in bad {
-        let error = refused(scope::authenticate(&world.app, &one).await);
-        assert!(matches!(error, AppError::Token(TokenError::Invalid)), "{one:?}");
+    for (why, one) in bad {
+        let error = refused(scope::authenticate(&world.app, &one.clone().into()).await);
+        assert!(
+            matches!(error, AppError::Token(found) if found == why),
+            "{one:?}: {error:?}"
+        );
     }
 }
 
@@ -164,5 +190,195 @@ fn tenant_named(text: &str) -> tenancy::NewTenant {
     tenancy::NewTenant {
         name: DisplayName::parse(text).unwrap(),
         slug: None,
+    }
+}
+
+mod token {
+    use super::*;
+    use crate::several_processes::{Shared, second};
+    use canopy_app::{App, BulkMode, identity};
+    use canopy_domain::identity::change::IdentityPatch;
+    use canopy_domain::identity::create::NewIdentity;
+    use canopy_domain::port::{AccountName, EnvironmentName, SubjectKind, VerifiedToken};
+
+    fn by(kind: SubjectKind, subject: &str, account: AccountName) -> VerifiedToken {
+        VerifiedToken {
+            principal: PrincipalKind::Identity,
+            subject: subject.into(),
+            subject_kind: kind,
+            account: Some(account),
+            environment: Some(EnvironmentName::Path("default/development".into())),
+            expires_at: canopy_domain::Timestamp::MAX,
+        }
+    }
+
+    fn acme() -> AccountName {
+        AccountName::Slug("acme".into())
+    }
+
+    async fn person(world: &World, email: &str, external_id: Option<&str>) -> IdentityId {
+        let new = NewIdentity {
+            email: Email::parse(email).unwrap(),
+            external_id: external_id.map(|text| ExternalId::parse(text).unwrap()),
+            ..crate::world::person("Ada")
+        };
+        let (app, account) = (&world.app, world.place.account);
+        let made = identity::bulk_create::run(app, &world.call, account, None, &[new], BulkMode::SINGLE)
+            .await
+            .unwrap();
+        crate::world::done(&made)[0].id
+    }
+
+    async fn who(app: &App, token: &VerifiedToken) -> Result<IdentityId, TokenError> {
+        match scope::authenticate(app, token).await {
+            Ok(Caller::Identity { id, .. }) => Ok(id),
+            Err(AppError::Token(error)) => Err(error),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// In one process, where names are remembered, and in the second of two, where the first one changes them.
+    async fn never_stale(world: World, asked: App) {
+        let ada = person(&world, "ada@x.example", Some("emp-1")).await;
+        let by_email = by(SubjectKind::Email, "ADA@x.example", acme());
+        let by_external_id = by(SubjectKind::ExternalId, "emp-1", acme());
+        for _ in 0..2 {
+            assert_eq!(who(&asked, &by_email).await, Ok(ada));
+            assert_eq!(who(&asked, &by_external_id).await, Ok(ada));
+        }
+        let unknown = Err(TokenError::UnknownIdentity);
+        // Each attribute is looked for as what it is said to be.
+        assert_eq!(
+            who(&asked, &by(SubjectKind::ExternalId, "ada@x.example", acme())).await,
+            unknown
+        );
+        assert_eq!(who(&asked, &by(SubjectKind::Email, "emp-1", acme())).await, unknown);
+        assert_eq!(
+            who(&asked, &by(SubjectKind::Email, &ada.to_string(), acme())).await,
+            unknown
+        );
+
+        // The address changes, and a new hire takes it.
+        let moved = IdentityPatch {
+            email: Some(Email::parse("ada@y.example").unwrap()),
+            external_id: Edit::Set(ExternalId::parse("emp-2").unwrap()),
+            ..IdentityPatch::default()
+        };
+        identity::change::run(&world.app, &world.call, world.place.account, ada, &moved)
+            .await
+            .unwrap();
+        assert_eq!(who(&asked, &by_email).await, unknown);
+        assert_eq!(who(&asked, &by_external_id).await, unknown);
+        let eve = person(&world, "ada@x.example", Some("emp-1")).await;
+        assert_eq!(who(&asked, &by_email).await, Ok(eve));
+        assert_eq!(who(&asked, &by_external_id).await, Ok(eve));
+        identity::delete::run(&world.app, &world.call, world.place.account, eve)
+            .await
+            .unwrap();
+        assert_eq!(who(&asked, &by_email).await, unknown);
+        assert_eq!(who(&asked, &by_external_id).await, unknown);
+    }
+
+    #[tokio::test]
+    async fn a_name_never_means_who_had_it_before() {
+        let world = World::new().await;
+        let app = world.app.clone();
+        never_stale(world, app).await;
+    }
+
+    #[tokio::test]
+    async fn a_name_never_means_who_had_it_before_another_process_changed_it() {
+        let world = World::on(Shared::new()).await;
+        let other = second(&world);
+        never_stale(world, other).await;
+    }
+
+    #[tokio::test]
+    async fn the_path_of_a_token_follows_slugs_in_its_account_alone() {
+        for shared in [false, true] {
+            let world = if shared {
+                World::on(Shared::new()).await
+            } else {
+                World::new().await
+            };
+            let asked = if shared { second(&world) } else { world.app.clone() };
+            let rival = world.neighbour().await;
+            let at = |path: &str, account: AccountName| VerifiedToken {
+                principal: PrincipalKind::Admin,
+                environment: Some(EnvironmentName::Path(path.into())),
+                ..by(SubjectKind::Id, "it", account)
+            };
+            let place = async |token: VerifiedToken| match scope::authenticate(&asked, &token).await {
+                Ok(caller) => Ok(caller.environment()),
+                Err(AppError::Token(error)) => Err(error),
+                Err(error) => panic!("{error}"),
+            };
+            let home = || at("default/development", acme());
+            for _ in 0..2 {
+                assert_eq!(place(home()).await, Ok(Some(world.place)));
+                let other = at("default/development", AccountName::Id(rival.place.account));
+                assert_eq!(place(other).await, Ok(Some(rival.place)));
+            }
+            assert_eq!(
+                place(at("default/development", AccountName::Slug("nobody".into()))).await,
+                Err(TokenError::UnknownAccount)
+            );
+            assert_eq!(
+                place(at("default/development", AccountName::Slug("No Slug".into()))).await,
+                Err(TokenError::UnknownAccount)
+            );
+            for nowhere in ["default/nowhere", "nowhere/development", "default", "a/b/c", "/", ""] {
+                assert_eq!(
+                    place(at(nowhere, acme())).await,
+                    Err(TokenError::UnknownEnvironment),
+                    "{nowhere}"
+                );
+            }
+            let renamed = canopy_domain::tenancy::change::TenantPatch {
+                name: None,
+                slug: Some(crate::world::slug("staging")),
+            };
+            tenancy::change_environment::run(&world.app, &world.call, &world.place, &renamed)
+                .await
+                .unwrap();
+            assert_eq!(place(home()).await, Err(TokenError::UnknownEnvironment));
+            assert_eq!(place(at("default/staging", acme())).await, Ok(Some(world.place)));
+        }
+    }
+
+    #[tokio::test]
+    async fn remembered_names_need_no_store_where_nobody_else_writes() {
+        let world = World::new().await;
+        let ada = world.members(&["ada"]).await[0];
+        let found = identity::get::myself(&world.app, world.place.account, ada)
+            .await
+            .unwrap();
+        let token = by(SubjectKind::Email, found.email.as_str(), acme());
+        assert_eq!(scope::authenticate_now(&world.app, &token), None);
+        assert_eq!(who(&world.app, &token).await, Ok(ada));
+        // Loads the index of the environment.
+        world.bootstrap().await;
+        let asker = Caller::Operator { subject: "root".into() };
+        let question = canopy_domain::access::Question {
+            identity: ada,
+            permission: "note.read",
+            scope: canopy_domain::access::Scope::AppWide,
+        };
+        let asker = canopy_app::access::Asker {
+            caller: &asker,
+            environment: &world.asked,
+        };
+        canopy_app::access::evaluate::run(
+            &world.app,
+            asker,
+            &question,
+            None,
+            canopy_app::decisions::Consistency::Strong,
+            |_| (),
+        )
+        .await
+        .unwrap();
+        let now = scope::authenticate_now(&world.app, &token);
+        assert!(matches!(now, Some(Caller::Identity { id, .. }) if id == ada), "{now:?}");
     }
 }

@@ -21,6 +21,8 @@ pub use reader::ReadTx;
 pub use secret::Secrets;
 pub use shared::{Head, News, SharedStore};
 pub use store::{CommitRecord, EnvironmentChanges, Store, StoreError, Unique, WriteScope};
-pub use token::{PrincipalKind, TokenClaims, TokenError, TokenVerifier};
+pub use token::{
+    AccountName, EnvironmentName, PrincipalKind, SubjectKind, TokenClaims, TokenError, TokenVerifier, VerifiedToken,
+};
 pub use turns::{Share, Turn, Turns};
 pub use writer::WriteTx;

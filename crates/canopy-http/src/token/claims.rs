@@ -1,122 +1,158 @@
-//! What stands in a token, before it is believed.
+//! The claims of a token, before they are believed.
 
-use super::{LEEWAY_SECONDS, TokenParties};
-use canopy_domain::port::{PrincipalKind, TokenClaims, TokenError};
+use super::LEEWAY_SECONDS;
+use super::mapping::{AccountRule, ClaimMapping, ClaimPath, EnvironmentRule, PrincipalRule};
+use canopy_domain::port::{AccountName, EnvironmentName, PrincipalKind, SubjectKind, TokenError, VerifiedToken};
 use canopy_domain::{AccountId, EnvironmentId, Timestamp};
-use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 use uuid::Uuid;
 
+/// The largest subject, in bytes: it stands in the audit log.
+const MAX_SUBJECT_BYTES: usize = 255;
+
 /// The claims of a token.
-#[derive(Debug, Serialize, Deserialize)]
-pub(super) struct Claims {
-    pub(super) iss: String,
-    pub(super) aud: Audience,
-    pub(super) sub: String,
-    pub(super) exp: NumericDate,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) nbf: Option<NumericDate>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) iat: Option<NumericDate>,
-    pub(super) principal: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) account: Option<Uuid>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) environment: Option<Uuid>,
-}
+#[derive(Debug)]
+pub(super) struct Claims(Map<String, Value>);
 
-/// One audience or several.
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(untagged)]
-pub(super) enum Audience {
-    One(String),
-    Many(Vec<String>),
-}
+impl Claims {
+    /// Reads the payload of a token.
+    pub(super) fn parse(payload: &[u8]) -> Option<Self> {
+        serde_json::from_slice(payload).ok().map(Self)
+    }
 
-impl Audience {
-    fn includes(&self, wanted: &str) -> bool {
-        match self {
-            Self::One(one) => one == wanted,
-            Self::Many(many) => many.iter().any(|one| one == wanted),
+    /// A claim that is text, as an issuer is.
+    pub(super) fn text(&self, name: &str) -> Option<&str> {
+        self.0.get(name)?.as_str()
+    }
+
+    /// Whether the token is meant for this audience, alone or among others.
+    pub(super) fn is_for(&self, audience: &str) -> bool {
+        match self.0.get("aud") {
+            Some(Value::String(one)) => one == audience,
+            Some(Value::Array(many)) => {
+                many.iter().all(Value::is_string) && many.iter().any(|one| one.as_str() == Some(audience))
+            }
+            _ => false,
         }
     }
-}
 
-/// Seconds since the epoch, perhaps with a fraction, which is cut off.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "serde_json::Number", into = "i64")]
-pub(super) struct NumericDate(i64);
-
-impl TryFrom<serde_json::Number> for NumericDate {
-    type Error = &'static str;
-
-    fn try_from(number: serde_json::Number) -> Result<Self, Self::Error> {
-        if let Some(seconds) = number.as_i64() {
-            return Ok(Self(seconds));
+    /// Believes the claims of a token whose signature is good and whose issuer and audience match, as far as the key vouches
+    /// for them. Expiry is judged last.
+    pub(super) fn check(
+        &self,
+        mapping: &ClaimMapping,
+        vouched: &[PrincipalKind],
+        now: Timestamp,
+    ) -> Result<VerifiedToken, TokenError> {
+        let claim = TokenError::Claim;
+        let expires_at = self.instant("exp")?.ok_or(claim)?;
+        let begins_at = self.instant("nbf")?;
+        self.instant("iat")?;
+        let principal = match &mapping.principal {
+            PrincipalRule::Fixed(principal) => *principal,
+            PrincipalRule::Claim(path) => {
+                let word = self.word(path)?.ok_or(claim)?;
+                PrincipalKind::parse(word).ok_or(claim)?
+            }
+        };
+        let account = self.account(&mapping.account)?;
+        let environment = self.environment(&mapping.environment)?;
+        let account = match principal {
+            PrincipalKind::Operator => None,
+            PrincipalKind::Admin | PrincipalKind::Identity => Some(account.ok_or(claim)?),
+        };
+        let subject = self.word(&mapping.subject_claim)?.ok_or(claim)?;
+        if subject.is_empty() || subject.len() > MAX_SUBJECT_BYTES {
+            return Err(claim);
         }
+        let subject_kind = match principal {
+            PrincipalKind::Identity => mapping.subject,
+            PrincipalKind::Operator | PrincipalKind::Admin => SubjectKind::Id,
+        };
+        if !vouched.contains(&principal) {
+            return Err(TokenError::Principal);
+        }
+        if subject_kind == SubjectKind::Email && mapping.requires_verified_email && !self.has_verified_email() {
+            return Err(TokenError::UnverifiedEmail);
+        }
+        if begins_at.is_some_and(|begin| begin > now.plus_seconds(LEEWAY_SECONDS)) {
+            return Err(TokenError::NotYetValid);
+        }
+        if refused_from(expires_at) <= now {
+            return Err(TokenError::Expired);
+        }
+        Ok(VerifiedToken {
+            principal,
+            subject: subject.into(),
+            subject_kind,
+            account,
+            environment,
+            expires_at,
+        })
+    }
+
+    /// A claim that is one text, also as the only element of a list, as some issuers write attributes.
+    fn word(&self, path: &ClaimPath) -> Result<Option<&str>, TokenError> {
+        match path.find(&self.0) {
+            None => Ok(None),
+            Some(Value::String(text)) => Ok(Some(text)),
+            Some(Value::Array(list)) => match list.as_slice() {
+                [Value::String(text)] => Ok(Some(text)),
+                _ => Err(TokenError::Claim),
+            },
+            Some(_) => Err(TokenError::Claim),
+        }
+    }
+
+    fn id(&self, path: &ClaimPath) -> Result<Option<Uuid>, TokenError> {
+        let id = |text| Uuid::try_parse(text).map_err(|_| TokenError::Claim);
+        self.word(path)?.map(id).transpose()
+    }
+
+    fn account(&self, rule: &AccountRule) -> Result<Option<AccountName>, TokenError> {
+        Ok(match rule {
+            AccountRule::Fixed(account) => Some(account.clone()),
+            AccountRule::Id(path) => self.id(path)?.map(|id| AccountName::Id(AccountId::new(id))),
+            AccountRule::Slug(path) => self.word(path)?.map(|slug| AccountName::Slug(slug.into())),
+        })
+    }
+
+    fn environment(&self, rule: &EnvironmentRule) -> Result<Option<EnvironmentName>, TokenError> {
+        Ok(match rule {
+            EnvironmentRule::Fixed(environment) => Some(environment.clone()),
+            EnvironmentRule::Id(path) => self.id(path)?.map(|id| EnvironmentName::Id(EnvironmentId::new(id))),
+            EnvironmentRule::Path(path) => self.word(path)?.map(|path| EnvironmentName::Path(path.into())),
+        })
+    }
+
+    fn has_verified_email(&self) -> bool {
+        match self.0.get("email_verified") {
+            Some(Value::Bool(is_verified)) => *is_verified,
+            // As some issuers write it.
+            Some(Value::String(text)) => text == "true",
+            _ => false,
+        }
+    }
+
+    /// A claim that counts seconds since the epoch, held within the supported years; a fraction is cut off.
+    fn instant(&self, name: &str) -> Result<Option<Timestamp>, TokenError> {
+        let number = match self.0.get(name) {
+            None | Some(Value::Null) => return Ok(None),
+            Some(Value::Number(number)) => number,
+            Some(_) => return Err(TokenError::Claim),
+        };
         #[expect(
             clippy::cast_possible_truncation,
             reason = "a float beyond i64 saturates, and instants are clamped anyway"
         )]
-        let seconds = number.as_f64().map(|seconds| seconds.floor() as i64);
-        seconds.map(Self).ok_or("not a number of seconds")
-    }
-}
-
-impl From<NumericDate> for i64 {
-    fn from(date: NumericDate) -> Self {
-        date.0
-    }
-}
-
-impl From<Timestamp> for NumericDate {
-    fn from(at: Timestamp) -> Self {
-        Self(at.as_micros().div_euclid(1_000_000))
-    }
-}
-
-impl NumericDate {
-    /// The instant, held within the supported years.
-    fn instant(self) -> Timestamp {
-        Timestamp::from_micros(0).map_or(Timestamp::MAX, |epoch| epoch.plus_seconds(self.0))
+        let truncated = || number.as_f64().map(|seconds| seconds.floor() as i64);
+        let seconds = number.as_i64().or_else(truncated).ok_or(TokenError::Claim)?;
+        let epoch = Timestamp::from_micros(0).map_err(|_| TokenError::Claim)?;
+        Ok(Some(epoch.plus_seconds(seconds)))
     }
 }
 
 /// The first instant at which a token that ends at `end` is refused.
 pub(super) fn refused_from(end: Timestamp) -> Timestamp {
     end.plus_seconds(LEEWAY_SECONDS)
-}
-
-impl Claims {
-    /// Believes the claims of a token whose signature is good, as far as the key vouches for them. That it has expired is
-    /// said only when nothing else is wrong.
-    pub(super) fn check(
-        self,
-        parties: &TokenParties,
-        vouched: &[PrincipalKind],
-        now: Timestamp,
-    ) -> Result<TokenClaims, TokenError> {
-        let principal = PrincipalKind::parse(&self.principal).ok_or(TokenError::Invalid)?;
-        let account = match principal {
-            PrincipalKind::Operator => None,
-            PrincipalKind::Admin | PrincipalKind::Identity => Some(self.account.ok_or(TokenError::Invalid)?),
-        };
-        let begun = self
-            .nbf
-            .is_none_or(|nbf| nbf.instant() <= now.plus_seconds(LEEWAY_SECONDS));
-        let for_us = self.iss == parties.issuer && self.aud.includes(&parties.audience);
-        if !for_us || !begun || self.sub.is_empty() || !vouched.contains(&principal) {
-            return Err(TokenError::Invalid);
-        }
-        let expires_at = self.exp.instant();
-        if refused_from(expires_at) <= now {
-            return Err(TokenError::Expired);
-        }
-        Ok(TokenClaims {
-            subject: self.sub.into(),
-            principal,
-            account: account.map(AccountId::new),
-            environment: self.environment.map(EnvironmentId::new),
-            expires_at,
-        })
-    }
 }

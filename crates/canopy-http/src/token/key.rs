@@ -4,8 +4,11 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use canopy_domain::port::PrincipalKind;
 use jsonwebtoken::errors::Error as JwtError;
-use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, JwkSet, KeyAlgorithm, PublicKeyUse};
+use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, KeyAlgorithm, KeyOperations, PublicKeyUse};
 use jsonwebtoken::{Algorithm, DecodingKey};
+use serde::Deserialize;
+use serde_json::Value;
+use sha2::{Digest, Sha256};
 
 /// A key that verifies tokens.
 #[derive(Clone)]
@@ -14,6 +17,14 @@ pub struct VerificationKey {
     pub(super) key: DecodingKey,
     pub(super) algorithm: Algorithm,
     pub(super) principals: Vec<PrincipalKind>,
+    /// A digest of the key itself: two keys with equal digests, ids, algorithms and principals are one.
+    digest: [u8; 32],
+}
+
+/// A JSON Web Key Set (RFC 7517). Each key is read by itself, so that one of an unknown kind spoils no other.
+#[derive(Deserialize)]
+struct KeySet {
+    keys: Vec<Value>,
 }
 
 impl core::fmt::Debug for VerificationKey {
@@ -35,6 +46,9 @@ pub enum KeyError {
     /// Not a JSON Web Key Set.
     #[error("not a JSON Web Key Set: {0}")]
     Jwks(#[source] serde_json::Error),
+    /// A set with too many keys.
+    #[error("the JSON Web Key Set has more than {} keys", VerificationKey::MAX_SET_KEYS)]
+    TooManyKeys,
     /// A set without a key that can be used.
     #[error("the JSON Web Key Set has no Ed25519, P-256 or RSA signing key")]
     NoUsableKey,
@@ -56,14 +70,27 @@ impl VerificationKey {
     /// The fewest bytes of a shared secret.
     pub const MIN_SECRET_BYTES: usize = 32;
 
-    /// Keys vouch for end users alone, unless the configuration [says more](Self::vouching_for).
-    pub(super) fn new(id: Option<String>, key: DecodingKey, algorithm: Algorithm) -> Self {
+    /// The largest number of keys of a set.
+    pub const MAX_SET_KEYS: usize = 100;
+
+    /// A key that was read from `material`. Keys vouch for end users alone, unless the configuration
+    /// [says more](Self::vouching_for).
+    pub(super) fn new(id: Option<String>, key: DecodingKey, algorithm: Algorithm, material: &[u8]) -> Self {
         Self {
             id,
             key,
             algorithm,
             principals: vec![PrincipalKind::Identity],
+            digest: Sha256::digest(material).into(),
         }
+    }
+
+    /// Whether both are the same key: what one verified, the other verifies.
+    pub(super) fn is_same(&self, other: &Self) -> bool {
+        self.digest == other.digest
+            && self.id == other.id
+            && self.algorithm == other.algorithm
+            && self.principals == other.principals
     }
 
     /// A public key as PEM: Ed25519 (`EdDSA`), P-256 (`ES256`) or RSA (`RS256`).
@@ -74,29 +101,35 @@ impl VerificationKey {
         /// An uncompressed point of P-256.
         const P256_POINT_BYTES: usize = 65;
         if let Ok(key) = DecodingKey::from_ed_pem(pem) {
-            return Ok(Self::new(None, key, Algorithm::EdDSA));
+            return Ok(Self::new(None, key, Algorithm::EdDSA, pem));
         }
         if let Ok(key) = DecodingKey::from_ec_pem(pem) {
             let is_p256 = key
                 .try_get_as_bytes()
                 .is_ok_and(|point| point.len() == P256_POINT_BYTES);
             return if is_p256 {
-                Ok(Self::new(None, key, Algorithm::ES256))
+                Ok(Self::new(None, key, Algorithm::ES256, pem))
             } else {
                 Err(KeyError::Pem)
             };
         }
         let key = DecodingKey::from_rsa_pem(pem).map_err(|_| KeyError::Pem)?;
-        Ok(Self::new(None, key, Algorithm::RS256))
+        Ok(Self::new(None, key, Algorithm::RS256, pem))
     }
 
     /// The signing keys of a JSON Web Key Set; keys of other kinds are passed over.
     ///
     /// # Errors
-    /// [`KeyError::Jwks`] for anything else, [`KeyError::NoUsableKey`] when nothing is left.
+    /// [`KeyError::Jwks`] for anything else, [`KeyError::TooManyKeys`] for more than [`Self::MAX_SET_KEYS`],
+    /// [`KeyError::NoUsableKey`] when nothing is left.
     pub fn from_jwks(json: &[u8]) -> Result<Vec<Self>, KeyError> {
-        let set: JwkSet = serde_json::from_slice(json).map_err(KeyError::Jwks)?;
-        let keys: Vec<Self> = set.keys.iter().filter_map(Self::from_jwk).collect();
+        let set: KeySet = serde_json::from_slice(json).map_err(KeyError::Jwks)?;
+        if set.keys.len() > Self::MAX_SET_KEYS {
+            return Err(KeyError::TooManyKeys);
+        }
+        let keys = set.keys.into_iter();
+        let keys = keys.filter_map(|key| Self::from_jwk(&serde_json::from_value(key).ok()?));
+        let keys: Vec<Self> = keys.collect();
         if keys.is_empty() {
             Err(KeyError::NoUsableKey)
         } else {
@@ -119,11 +152,24 @@ impl VerificationKey {
             Some(_) => None,
         };
         let signs = matches!(jwk.common.public_key_use, None | Some(PublicKeyUse::Signature));
-        if declared != Some(algorithm) || !signs {
+        let operations = jwk.common.key_operations.as_deref();
+        let verifies = operations.is_none_or(|all| all.contains(&KeyOperations::Verify));
+        if declared != Some(algorithm) || !signs || !verifies {
             return None;
         }
         let key = DecodingKey::from_jwk(jwk).ok()?;
-        Some(Self::new(jwk.common.key_id.clone(), key, algorithm))
+        let material = match &jwk.algorithm {
+            AlgorithmParameters::RSA(key) => format!("{} {}", key.n, key.e),
+            AlgorithmParameters::EllipticCurve(key) => format!("{} {}", key.x, key.y),
+            AlgorithmParameters::OctetKeyPair(key) => key.x.clone(),
+            _ => return None,
+        };
+        Some(Self::new(
+            jwk.common.key_id.clone(),
+            key,
+            algorithm,
+            material.as_bytes(),
+        ))
     }
 
     /// The 32 bytes of an Ed25519 public key, which tokens call `id`.
@@ -132,7 +178,7 @@ impl VerificationKey {
     /// [`KeyError::Crypto`] when the crypto library refuses them.
     pub fn from_ed25519(id: String, public: &[u8; 32]) -> Result<Self, KeyError> {
         let key = DecodingKey::from_ed_components(&URL_SAFE_NO_PAD.encode(public))?;
-        Ok(Self::new(Some(id), key, Algorithm::EdDSA))
+        Ok(Self::new(Some(id), key, Algorithm::EdDSA, public))
     }
 
     /// A secret shared with the issuer (`HS256`).
@@ -143,7 +189,12 @@ impl VerificationKey {
         if secret.len() < Self::MIN_SECRET_BYTES {
             return Err(KeyError::ShortSecret);
         }
-        Ok(Self::new(None, DecodingKey::from_secret(secret), Algorithm::HS256))
+        Ok(Self::new(
+            None,
+            DecodingKey::from_secret(secret),
+            Algorithm::HS256,
+            secret,
+        ))
     }
 
     /// The same key, vouching for these principals.
@@ -155,12 +206,16 @@ impl VerificationKey {
         }
     }
 
-    /// Whether a token with this header may be signed with it.
-    pub(super) fn fits(&self, algorithm: Algorithm, id: Option<&str>) -> bool {
-        let same_id = match (id, &self.id) {
+    /// Whether a token that names this key, or none, may be signed with it, as far as its name goes.
+    pub(super) fn may_be(&self, id: Option<&str>) -> bool {
+        match (id, &self.id) {
             (Some(asked), Some(own)) => asked == own,
             _ => true,
-        };
-        self.algorithm == algorithm && same_id
+        }
+    }
+
+    /// Whether this is the name of the key.
+    pub(super) fn is_named(&self, id: &str) -> bool {
+        self.id.as_deref() == Some(id)
     }
 }

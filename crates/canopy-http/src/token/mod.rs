@@ -3,12 +3,16 @@
 mod cache;
 mod claims;
 mod key;
+mod mapping;
+mod refusals;
 mod signer;
 mod verifier;
 
 pub use key::{KeyError, VerificationKey};
+pub use mapping::{AccountRule, ClaimMapping, ClaimPath, EnvironmentRule, PrincipalRule};
+pub(crate) use refusals::RefusedTokens;
 pub use signer::TokenSigner;
-pub use verifier::JwtVerifier;
+pub use verifier::{JwtVerifier, SourceId, TokenSource};
 
 /// Whom tokens come from and whom they are for; both must match.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,18 +1,34 @@
 //! Signing tokens with the installation's own key.
 
-use super::claims::{Audience, Claims};
 use super::{KeyError, TokenParties, VerificationKey, prove_provider};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use canopy_domain::Timestamp;
 use canopy_domain::port::{PrincipalKind, SigningKey, TokenClaims};
 use jsonwebtoken::jwk::{AlgorithmParameters, Jwk, ThumbprintHash};
-use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header};
+use jsonwebtoken::{Algorithm, EncodingKey, Header};
+use serde::Serialize;
+use uuid::Uuid;
 
 /// The DER of a PKCS#8 Ed25519 key (RFC 8410, version 1) up to its 32 bytes of seed.
 const PKCS8_HEAD: [u8; 16] = [
     0x30, 0x2e, 0x02, 0x01, 0x00, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x04, 0x22, 0x04, 0x20,
 ];
+
+/// The claims as they stand in a token.
+#[derive(Serialize)]
+struct SignedClaims<'a> {
+    iss: &'a str,
+    aud: &'a str,
+    sub: &'a str,
+    exp: i64,
+    iat: i64,
+    principal: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    account: Option<Uuid>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    environment: Option<Uuid>,
+}
 
 /// Signs tokens with an Ed25519 key.
 pub struct TokenSigner {
@@ -57,18 +73,19 @@ impl TokenSigner {
         let jwk = Jwk::from_encoding_key(&key, Algorithm::EdDSA)?;
         let id = jwk.thumbprint(ThumbprintHash::SHA256)?;
         let everybody = PrincipalKind::ALL;
-        let public = VerificationKey::new(Some(id.clone()), DecodingKey::from_jwk(&jwk)?, Algorithm::EdDSA);
         let AlgorithmParameters::OctetKeyPair(point) = &jwk.algorithm else {
             return Err(KeyError::PrivateKey);
         };
         let public_bytes = URL_SAFE_NO_PAD.decode(&point.x).ok();
-        let public_bytes = public_bytes.and_then(|bytes| bytes.try_into().ok());
+        let public_bytes: Option<[u8; 32]> = public_bytes.and_then(|bytes| bytes.try_into().ok());
+        let public_bytes = public_bytes.ok_or(KeyError::PrivateKey)?;
+        let public = VerificationKey::from_ed25519(id.clone(), &public_bytes)?;
         Ok(Self {
             parties,
             key,
             public: public.vouching_for(everybody),
             kid: id,
-            public_bytes: public_bytes.ok_or(KeyError::PrivateKey)?,
+            public_bytes,
         })
     }
 
@@ -93,14 +110,14 @@ impl TokenSigner {
     pub fn sign(&self, claims: &TokenClaims, issued_at: Timestamp) -> Result<String, KeyError> {
         let mut header = Header::new(Algorithm::EdDSA);
         header.kid = Some(self.kid.clone());
-        let claims = Claims {
-            iss: self.parties.issuer.clone(),
-            aud: Audience::One(self.parties.audience.clone()),
-            sub: claims.subject.to_string(),
-            exp: claims.expires_at.into(),
-            nbf: None,
-            iat: Some(issued_at.into()),
-            principal: claims.principal.as_str().to_owned(),
+        let seconds = |at: Timestamp| at.as_micros().div_euclid(1_000_000);
+        let claims = SignedClaims {
+            iss: &self.parties.issuer,
+            aud: &self.parties.audience,
+            sub: &claims.subject,
+            exp: seconds(claims.expires_at),
+            iat: seconds(issued_at),
+            principal: claims.principal.as_str(),
             account: claims.account.map(|id| id.as_uuid()),
             environment: claims.environment.map(|id| id.as_uuid()),
         };

@@ -1,107 +1,256 @@
 //! Verifying tokens.
 
-use super::cache::{VerifiedTokens, fingerprint};
+use super::cache::{KeyNumber, VerifiedTokens, fingerprint};
 use super::claims::Claims;
+use super::mapping::ClaimMapping;
 use super::{KeyError, TokenParties, VerificationKey, prove_provider};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use canopy_domain::Timestamp;
-use canopy_domain::port::{TokenClaims, TokenError, TokenVerifier};
-use jsonwebtoken::Algorithm;
+use canopy_domain::port::{TokenError, TokenVerifier, VerifiedToken};
+use jsonwebtoken::Header;
 use std::sync::{PoisonError, RwLock};
 
-/// The largest token that is looked at.
+/// The largest token that is looked at, in bytes.
 const MAX_BYTES: usize = 8 * 1024;
 
-/// Verifies JWT access tokens with a set of keys, some of which may come and go.
+/// The largest number of signature checks for one token.
+const MAX_TRIES: usize = 16;
+
+/// A source of keys: the issuer and audience of its tokens, and the way from their claims to names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TokenSource {
+    /// The `iss` and `aud` of its tokens.
+    pub parties: TokenParties,
+    /// The way from claims to names.
+    pub mapping: ClaimMapping,
+}
+
+/// A source of keys, as its verifier knows it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SourceId(usize);
+
+impl SourceId {
+    /// The keys that the configuration gives with the verifier.
+    const GIVEN: Self = Self(0);
+
+    /// The keys that the processes of the installation share.
+    pub const SHARED: Self = Self(1);
+}
+
+/// Verifies JWT access tokens with the keys of several sources, which may come and go.
 #[derive(Debug)]
 pub struct JwtVerifier {
-    parties: TokenParties,
-    keys: Vec<VerificationKey>,
-    shared: RwLock<Vec<VerificationKey>>,
+    sources: RwLock<Sources>,
     verified: VerifiedTokens,
 }
 
+#[derive(Debug, Default)]
+struct Sources {
+    all: Vec<Keys>,
+    last_number: KeyNumber,
+}
+
+#[derive(Debug)]
+struct Keys {
+    source: TokenSource,
+    /// Whether a token must name the key it is signed with: shared keys may be many.
+    must_be_named: bool,
+    keys: Vec<(KeyNumber, VerificationKey)>,
+}
+
+/// A token in parts, before it is believed.
+struct Parts<'t> {
+    message: &'t str,
+    signature: &'t str,
+    header: Header,
+    claims: Claims,
+}
+
+impl<'t> Parts<'t> {
+    fn parse(token: &'t str) -> Option<Self> {
+        if token.len() > MAX_BYTES {
+            return None;
+        }
+        let (message, signature) = token.rsplit_once('.')?;
+        let (_, payload) = message.split_once('.')?;
+        let header = jsonwebtoken::decode_header(token).ok()?;
+        let claims = Claims::parse(&URL_SAFE_NO_PAD.decode(payload).ok()?)?;
+        header.crit.is_none().then_some(Self {
+            message,
+            signature,
+            header,
+            claims,
+        })
+    }
+
+    fn is_signed_with(&self, key: &VerificationKey) -> bool {
+        jsonwebtoken::crypto::verify(self.signature, self.message.as_bytes(), &key.key, key.algorithm)
+            .is_ok_and(|is_good| is_good)
+    }
+}
+
+impl Keys {
+    fn is_meant_by(&self, claims: &Claims) -> bool {
+        claims.text("iss") == Some(&self.source.parties.issuer) && claims.is_for(&self.source.parties.audience)
+    }
+
+    fn has(&self, id: &str) -> bool {
+        self.keys.iter().any(|(_, key)| key.is_named(id))
+    }
+
+    /// The keys that a token with this header may be signed with, as far as names go.
+    fn named<'k>(&'k self, header: &'k Header) -> impl Iterator<Item = (&'k Self, KeyNumber, &'k VerificationKey)> {
+        let id = header.kid.as_deref();
+        let keys = self.keys.iter().filter(move |(_, key)| key.may_be(id));
+        let keys = keys.filter(move |_| id.is_some() || !self.must_be_named);
+        keys.map(move |(number, key)| (self, *number, key))
+    }
+}
+
+impl Sources {
+    /// Verifies a token. Sources are chosen by what the token says of itself, so that a token that nobody here can have
+    /// signed costs no signature check.
+    fn verify(&self, token: &str, now: Timestamp) -> Result<(VerifiedToken, KeyNumber), TokenError> {
+        let parts = Parts::parse(token).ok_or(TokenError::Malformed)?;
+        let (header, claims) = (&parts.header, &parts.claims);
+        let issuer = claims.text("iss").ok_or(TokenError::Claim)?;
+        if !self.all.iter().any(|keys| keys.source.parties.issuer == issuer) {
+            return Err(TokenError::Issuer);
+        }
+        let meant = || self.all.iter().filter(|keys| keys.is_meant_by(claims));
+        if meant().next().is_none() {
+            return Err(TokenError::Audience);
+        }
+        let named = || meant().flat_map(|keys| keys.named(header));
+        let usable = named().filter(|(_, _, key)| key.algorithm == header.alg);
+        let signed = usable.take(MAX_TRIES).find(|(_, _, key)| parts.is_signed_with(key));
+        let Some((keys, number, key)) = signed else {
+            return Err(self.unsigned(&parts, named().map(|(_, _, key)| key)));
+        };
+        let token = claims.check(&keys.source.mapping, &key.principals, now)?;
+        Ok((token, number))
+    }
+
+    /// Why none of the keys that a token may name has signed it.
+    fn unsigned<'k>(&self, parts: &Parts<'_>, mut named: impl Iterator<Item = &'k VerificationKey>) -> TokenError {
+        let header = &parts.header;
+        match &header.kid {
+            Some(id)
+                if !self
+                    .all
+                    .iter()
+                    .any(|keys| keys.is_meant_by(&parts.claims) && keys.has(id)) =>
+            {
+                TokenError::UnknownKey
+            }
+            _ if named.any(|key| key.algorithm == header.alg) => TokenError::Signature,
+            Some(_) => TokenError::Algorithm,
+            None => TokenError::UnknownKey,
+        }
+    }
+}
+
 impl JwtVerifier {
-    /// A verifier with these keys.
+    /// A verifier with these keys, for tokens with the claims of the installation's own.
     ///
     /// # Errors
     /// [`KeyError`] when the crypto library does not work as built.
     pub fn new(parties: TokenParties, keys: Vec<VerificationKey>) -> Result<Self, KeyError> {
         prove_provider()?;
-        Ok(Self {
+        let source = TokenSource {
             parties,
-            keys,
-            shared: RwLock::default(),
+            mapping: ClaimMapping::default(),
+        };
+        let verifier = Self {
+            sources: RwLock::default(),
             verified: VerifiedTokens::default(),
-        })
-    }
-
-    fn verify_afresh(
-        &self,
-        shared: &[VerificationKey],
-        token: &str,
-        now: Timestamp,
-    ) -> Result<TokenClaims, TokenError> {
-        let invalid = || TokenError::Invalid;
-        let (message, signature) = token.rsplit_once('.').ok_or_else(invalid)?;
-        let (_, payload) = message.split_once('.').ok_or_else(invalid)?;
-        let header = jsonwebtoken::decode_header(token).map_err(|_| invalid())?;
-        if header.crit.is_some() {
-            return Err(invalid());
-        }
-        let signed = |key: &&VerificationKey| {
-            key.fits(header.alg, header.kid.as_deref())
-                && jsonwebtoken::crypto::verify(signature, message.as_bytes(), &key.key, key.algorithm)
-                    .is_ok_and(|good| good)
         };
-        // Shared keys may be many, and each has a name: only the one that is named is tried.
-        let shared = shared.iter().filter(|_| header.kid.is_some());
-        let key = self.keys.iter().chain(shared).find(signed).ok_or_else(invalid)?;
-        let payload = URL_SAFE_NO_PAD.decode(payload).map_err(|_| invalid())?;
-        let claims: Claims = serde_json::from_slice(&payload).map_err(|_| invalid())?;
-        claims.check(&self.parties, &key.principals, now)
+        verifier.add(source.clone(), false);
+        verifier.add(source, true);
+        verifier.replace(SourceId::GIVEN, keys);
+        Ok(verifier)
     }
 
-    /// From now on verifies with these keys too, in place of those that were shared before. A token that was verified
-    /// with one that is gone is refused.
+    /// Adds a source, which has no keys yet.
+    pub fn add_source(&self, source: TokenSource) -> SourceId {
+        self.add(source, false)
+    }
+
+    fn add(&self, source: TokenSource, must_be_named: bool) -> SourceId {
+        let mut sources = self.sources.write().unwrap_or_else(PoisonError::into_inner);
+        sources.all.push(Keys {
+            source,
+            must_be_named,
+            keys: vec![],
+        });
+        SourceId(sources.all.len() - 1)
+    }
+
+    /// Verifies tokens of the source with these keys from now on, in place of those that it had. A token that was verified
+    /// with one that is gone is refused. Returns the number of keys that are new and of those that are gone.
+    pub fn replace(&self, source: SourceId, keys: Vec<VerificationKey>) -> (usize, usize) {
+        let mut sources = self.sources.write().unwrap_or_else(PoisonError::into_inner);
+        let sources = &mut *sources;
+        let Some(held) = sources.all.get_mut(source.0) else {
+            return (0, 0);
+        };
+        let mut before = core::mem::take(&mut held.keys);
+        let mut added = 0;
+        for key in keys {
+            match before.iter().position(|(_, old)| old.is_same(&key)) {
+                Some(at) => held.keys.push(before.swap_remove(at)),
+                None => {
+                    sources.last_number += 1;
+                    added += 1;
+                    held.keys.push((sources.last_number, key));
+                }
+            }
+        }
+        if !before.is_empty() {
+            self.verified
+                .forget(|number| before.iter().any(|(gone, _)| *gone == number));
+        }
+        (added, before.len())
+    }
+
+    /// [Replaces](Self::replace) the keys that the processes of the installation share.
     pub fn share(&self, keys: Vec<VerificationKey>) {
-        let mut shared = self.shared.write().unwrap_or_else(PoisonError::into_inner);
-        let stays = |old: &VerificationKey| keys.iter().any(|new| new.id == old.id);
-        let all_stay = shared.iter().all(stays);
-        *shared = keys;
-        if !all_stay {
-            self.verified.forget();
-        }
+        self.replace(SourceId::SHARED, keys);
     }
 
-    /// Whether a token names a key that is not known here, but may be in another process of the installation.
-    pub fn names_unknown_key(&self, token: &str) -> bool {
-        if token.len() > MAX_BYTES {
-            return false;
-        }
-        let Ok(header) = jsonwebtoken::decode_header(token) else {
-            return false;
+    /// The sources that have no key with the `kid` of the token, though it has their issuer and audience.
+    pub fn sources_without_key(&self, token: &str) -> Vec<SourceId> {
+        let Some(parts) = Parts::parse(token) else {
+            return vec![];
         };
-        let shared = self.shared.read().unwrap_or_else(PoisonError::into_inner);
-        let is_known = self.keys.iter().chain(shared.iter()).any(|key| key.id == header.kid);
-        header.alg == Algorithm::EdDSA && header.kid.is_some() && !is_known
+        let Some(id) = &parts.header.kid else { return vec![] };
+        let sources = self.sources.read().unwrap_or_else(PoisonError::into_inner);
+        let meant = || {
+            (0..)
+                .zip(&sources.all)
+                .filter(|(_, keys)| keys.is_meant_by(&parts.claims))
+        };
+        if meant().any(|(_, keys)| keys.has(id)) {
+            return vec![];
+        }
+        meant().map(|(at, _)| SourceId(at)).collect()
     }
 }
 
 impl TokenVerifier for JwtVerifier {
-    fn verify(&self, token: &str, now: Timestamp) -> Result<TokenClaims, TokenError> {
+    fn verify(&self, token: &str, now: Timestamp) -> Result<VerifiedToken, TokenError> {
         if token.len() > MAX_BYTES {
-            return Err(TokenError::Invalid);
+            return Err(TokenError::Malformed);
         }
         let fingerprint = fingerprint(token);
         if let Some(remembered) = self.verified.get(&fingerprint, now) {
             return remembered;
         }
-        // Held until it is remembered, so that no key goes in between.
-        let shared = self.shared.read().unwrap_or_else(PoisonError::into_inner);
-        let claims = self.verify_afresh(&shared, token, now)?;
-        self.verified.remember(fingerprint, &claims, now);
-        Ok(claims)
+        // Held until the token is remembered, so that its key is not removed in between.
+        let sources = self.sources.read().unwrap_or_else(PoisonError::into_inner);
+        let (verified, key) = sources.verify(token, now)?;
+        self.verified.remember(fingerprint, &verified, key);
+        Ok(verified)
     }
 }

@@ -7,7 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use canopy_domain::Timestamp;
 use canopy_domain::port::{Clock as _, PrincipalKind, TokenError, TokenVerifier as _};
-use canopy_http::token::{JwtVerifier, KeyError, TokenSigner, VerificationKey};
+use canopy_http::token::{JwtVerifier, KeyError, SourceId, TokenSigner, VerificationKey};
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use serde_json::{Value, json};
 
@@ -221,14 +221,14 @@ fn other_keys_vouch_for_identities_alone_and_are_pinned_to_their_algorithm() {
     let at = Timestamp::parse(NOW).unwrap();
     let secret = VerificationKey::from_secret(SECRET).unwrap();
     let verifier = JwtVerifier::new(parties(), vec![secret]).unwrap();
-    assert_eq!(verifier.verify(&hs256(&good()), at), Err(TokenError::Invalid));
+    assert_eq!(verifier.verify(&hs256(&good()), at), Err(TokenError::Principal));
     let mut identity = with("principal", json!("identity"));
     identity["account"] = json!("0198a7b1-7c3e-7000-8000-000000000001");
     assert!(verifier.verify(&hs256(&identity), at).is_ok());
     let mut header = Header::new(Algorithm::HS512);
     header.kid = None;
     let stronger = jsonwebtoken::encode(&header, &identity, &EncodingKey::from_secret(SECRET)).unwrap();
-    assert_eq!(verifier.verify(&stronger, at), Err(TokenError::Invalid));
+    assert_eq!(verifier.verify(&stronger, at), Err(TokenError::UnknownKey));
     assert!(matches!(
         VerificationKey::from_secret(&SECRET[..31]),
         Err(KeyError::ShortSecret)
@@ -258,8 +258,13 @@ fn keys_of_a_set_are_found_by_their_id() {
     };
     assert!(verifier.verify(&sign(2, Some("two")), at).is_ok());
     assert!(verifier.verify(&sign(2, None), at).is_ok());
-    assert_eq!(verifier.verify(&sign(2, Some("one")), at), Err(TokenError::Invalid));
-    assert_eq!(verifier.verify(&sign(3, Some("one")), at), Err(TokenError::Invalid));
+    assert_eq!(verifier.verify(&sign(2, Some("one")), at), Err(TokenError::Signature));
+    assert_eq!(verifier.verify(&sign(3, Some("one")), at), Err(TokenError::Signature));
+    assert_eq!(
+        verifier.verify(&sign(1, Some("three")), at),
+        Err(TokenError::UnknownKey)
+    );
+    assert_eq!(verifier.verify(&sign(3, None), at), Err(TokenError::Signature));
     assert!(matches!(
         VerificationKey::from_jwks(b"{\"keys\":[]}"),
         Err(KeyError::NoUsableKey)
@@ -311,7 +316,7 @@ fn public_keys_are_read_from_pem() {
     let verifier = JwtVerifier::new(parties(), vec![signer.verification_key().clone()]).unwrap();
     assert_eq!(
         verifier.verify(&token, at),
-        Ok(claims(PrincipalKind::Operator, "root", None))
+        Ok(claims(PrincipalKind::Operator, "root", None).into())
     );
     assert!(matches!(
         TokenSigner::from_pem(include_bytes!("keys/p256.pem"), parties()),
@@ -334,7 +339,7 @@ fn a_token_names_the_shared_key_that_it_is_signed_with() {
     assert!(verifier.verify(&nameless, at).is_ok());
     let verifier = JwtVerifier::new(parties(), vec![]).unwrap();
     verifier.share(vec![shared]);
-    assert_eq!(verifier.verify(&nameless, at), Err(TokenError::Invalid));
+    assert_eq!(verifier.verify(&nameless, at), Err(TokenError::UnknownKey));
 }
 
 #[test]
@@ -342,27 +347,28 @@ fn tokens_of_a_shared_key_end_with_it() {
     let [own, other] = [1, 2].map(|seed| TokenSigner::from_seed([seed; 32], parties()).unwrap());
     let verifier = JwtVerifier::new(parties(), vec![own.verification_key().clone()]).unwrap();
     let at = Timestamp::parse(NOW).unwrap();
-    let said = claims(PrincipalKind::Operator, "root", None);
-    let [good, shared] = [&own, &other].map(|signer| signer.sign(&said, at).unwrap());
+    let claims = claims(PrincipalKind::Operator, "root", None);
+    let [good, shared] = [&own, &other].map(|signer| signer.sign(&claims, at).unwrap());
     let key = other.public_key(at);
     let key = VerificationKey::from_ed25519(key.kid, &key.public_key).unwrap();
 
-    assert!(verifier.names_unknown_key(&shared) && !verifier.names_unknown_key(&good));
-    assert_eq!(verifier.verify(&shared, at), Err(TokenError::Invalid));
+    let lacks_key = |token: &str| verifier.sources_without_key(token).contains(&SourceId::SHARED);
+    assert!(lacks_key(&shared) && !lacks_key(&good));
+    assert_eq!(verifier.verify(&shared, at), Err(TokenError::UnknownKey));
     // A key vouches for end users alone unless somebody says more.
     verifier.share(vec![key.clone()]);
-    assert_eq!(verifier.verify(&shared, at), Err(TokenError::Invalid));
+    assert_eq!(verifier.verify(&shared, at), Err(TokenError::Principal));
     verifier.share(vec![key.vouching_for(PrincipalKind::ALL)]);
-    assert_eq!(verifier.verify(&shared, at).unwrap(), said);
-    assert!(!verifier.names_unknown_key(&shared));
+    assert_eq!(verifier.verify(&shared, at).unwrap(), claims.into());
+    assert!(!lacks_key(&shared));
     verifier.share(vec![]);
     assert_eq!(
         verifier.verify(&shared, at),
-        Err(TokenError::Invalid),
+        Err(TokenError::UnknownKey),
         "though it was verified before"
     );
     verifier.verify(&good, at).unwrap();
     for other in ["", "a.b.c", good.trim_start_matches('e'), &"x".repeat(9_000)] {
-        assert!(!verifier.names_unknown_key(other), "{other}");
+        assert!(!lacks_key(other), "{other}");
     }
 }

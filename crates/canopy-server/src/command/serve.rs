@@ -8,11 +8,11 @@ use crate::served_store::{LetGo, ServedStore};
 use crate::shared_keys::SharedKeys;
 use crate::signal::EndSignals;
 use crate::store::{Source, StoreOpenError, open_once_reached, take};
-use crate::tokens::{TokensError, signer, verifier};
+use crate::tokens::{TokensError, key_sources, signer};
 use crate::upkeep;
 use canopy_app::App;
 use canopy_domain::Timestamp;
-use canopy_domain::port::{Installation as _, PrincipalKind, Secrets as _, StoreError, TokenClaims, TokenVerifier};
+use canopy_domain::port::{Installation as _, PrincipalKind, Secrets as _, StoreError, TokenClaims};
 use canopy_http::token::{KeyError, TokenSigner};
 use canopy_http::{HttpState, LimitOptions, ServerOptions};
 use canopy_storage_postgres::PgOptions;
@@ -131,22 +131,25 @@ impl Service<'_> {
         })?;
         let clock = Arc::new(SystemClock);
         let ids = Arc::new(UuidV7Ids::new(clock.clone()));
-        let app = App::new(self.store.clone(), clock, ids, OsSecrets);
+        let app = App::new(self.store.clone(), clock.clone(), ids, OsSecrets);
         app.decisions().bound_memory(index_memory(self.config));
-        let verifier = verifier(&self.config.tokens, self.signer)?;
-        let (verifier, keys): (Arc<dyn TokenVerifier>, _) = if self.options.is_some() {
-            let keys = Arc::new(SharedKeys::new(verifier, self.store.clone()));
-            (keys.clone(), Some(keys))
-        } else {
-            (Arc::new(verifier), None)
-        };
+        let mut keys = key_sources(&self.config.tokens, self.signer)?;
+        let shared = self.options.is_some().then(|| {
+            let own = self.signer.public_key(app.now());
+            let verifier = Arc::clone(keys.verifier());
+            Arc::new(SharedKeys::new(verifier, self.store.clone(), clock, own))
+        });
+        if let Some(shared) = &shared {
+            keys.set_shared(Arc::clone(shared));
+        }
+        let keys = Arc::new(keys);
         let address = listener
             .local_addr()
             .map_err(system("tell the address it listens on"))?;
         let mut signals = EndSignals::catch().map_err(system("catch signals"))?;
         let public_url = http.public_url.clone();
         let public_url = public_url.unwrap_or_else(|| PublicUrl::of_listener(address));
-        let mut state = HttpState::new(app.clone(), verifier, Handle::current())
+        let mut state = HttpState::new(app.clone(), keys.clone(), Handle::current())
             .with_limits(limits(&self.config.limits))
             .with_public_url(public_url.as_str())
             .with_max_items(self.config.limits.bulk_items.get().into());
@@ -174,7 +177,8 @@ impl Service<'_> {
         tokio::select! {
             ended = &mut running => return ended_by_itself(ended),
             never = upkeep::keep_up(&app) => match never {},
-            failed = self.open_and_follow(&app, keys.as_deref(), address) => match failed? {},
+            never = keys.keep_fresh() => match never {},
+            failed = self.open_and_follow(&app, shared.as_deref(), address) => match failed? {},
             name = signals.next() => tracing::info!(signal = name, "shutting down"),
         }
         let orderly = async {
@@ -185,7 +189,7 @@ impl Service<'_> {
                 running.await.ok();
             }
             upkeep::note(&app).await;
-            drop((app, keys, self.store));
+            drop((app, keys, shared, self.store));
             // Workers let go of the store as they end, and so do calls whose clients have hung up; the last one closes
             // it, which moves SQLite's log into the database.
             if timeout(http.shutdown_timeout, let_go.wait()).await.is_err() {

@@ -89,9 +89,14 @@ keys! {
     TokenAudience = "token.audience", "CANOPY_TOKEN_AUDIENCE", "\"canopy\"",
         "The `aud` that access tokens must carry.";
     TokenKeys = "token.keys", "CANOPY_TOKEN_KEYS", "[]",
-        "More keys that tokens may be signed with, besides the installation's own. Each entry names one of `pem_file` \
-         (a public key), `jwks_file`, `hs256_secret_file` or `hs256_secret` (at least 32 bytes), and may name the \
-         `principals` it vouches for: \"operator\", \"admin\", \"identity\" (\"identity\" alone unless it says more).";
+        "More keys that tokens may be signed with, besides the installation's own. Each entry names one of `jwks_url` \
+         (https; fetched again by its Cache-Control, at least every hour), `jwks_file`, `pem_file` (a public key), \
+         `hs256_secret_file` or `hs256_secret` (at least 32 bytes); files are read again when they change. It may name the \
+         `principals` it vouches for: \"operator\", \"admin\", \"identity\" (\"identity\" alone unless it says more); an \
+         `issuer` and an `audience` of its own; and how claims are read: `subject` (\"id\", \"external_id\" or \"email\"), \
+         `subject_claim`, `require_verified_email`, `principal` or `principal_claim`, `account` or `account_claim` with \
+         `account_by` (\"id\" or \"slug\"), `environment` or `environment_claim` with `environment_by` (\"id\" or \"path\"). \
+         See docs/operations.md.";
     LogLevel = "log.level", "CANOPY_LOG_LEVEL", "\"info\"",
         "What is logged: error, warn, info, debug or trace, also by module, as in \"info,canopy_http=debug\".";
     LogFormat = "log.format", "CANOPY_LOG_FORMAT", "\"auto\"",

@@ -12,6 +12,8 @@ use toml::de::{DeTable, DeValue};
 pub enum Raw {
     /// A text or a number.
     Text(String),
+    /// True or false.
+    Bool(bool),
     /// A list.
     List(Vec<Raw>),
     /// A table.
@@ -37,6 +39,7 @@ impl From<DeValue<'_>> for Raw {
         match value {
             DeValue::String(text) => Self::Text(text.into_owned()),
             DeValue::Integer(number) => Self::Text(number.as_str().to_owned()),
+            DeValue::Boolean(value) => Self::Bool(value),
             DeValue::Array(items) => Self::List(items.into_iter().map(|item| item.into_inner().into()).collect()),
             DeValue::Table(entries) => Self::Table(
                 entries

@@ -197,7 +197,7 @@ impl Reader {
     fn text<T>(&mut self, key: Key, parse: impl FnOnce(&str) -> Result<T, String>) -> Option<T> {
         self.raw(key, |raw| match raw {
             Raw::Text(text) => parse(text),
-            Raw::List(_) | Raw::Table(_) | Raw::Other(_) => Err("must be a single value".to_owned()),
+            Raw::Bool(_) | Raw::List(_) | Raw::Table(_) | Raw::Other(_) => Err("must be a single value".to_owned()),
         })
     }
 }

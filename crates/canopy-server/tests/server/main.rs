@@ -12,6 +12,7 @@ mod demo;
 #[cfg(target_os = "linux")]
 mod disk_full;
 mod faults;
+mod issuers;
 mod lifecycle;
 mod mixed_load;
 mod paste;

@@ -175,6 +175,16 @@ impl Server {
         while !self.log.recv_timeout(PATIENCE).unwrap().contains(text) {}
     }
 
+    /// The next line of the log with this text.
+    pub fn next_log(&self, text: &str) -> String {
+        loop {
+            let line = self.log.recv_timeout(PATIENCE).unwrap();
+            if line.contains(text) {
+                return line;
+            }
+        }
+    }
+
     /// The id of the process.
     pub fn id(&self) -> u32 {
         self.child.id()

@@ -29,13 +29,39 @@ pub async fn signing_keys_read_back_oldest_first(store: TestStore) {
     assert_eq!(installation.signing_keys().await.unwrap(), keys);
 }
 
-pub async fn a_registered_signing_key_stays_as_it_is(store: TestStore) {
+pub async fn a_signing_key_that_is_registered_again_keeps_its_bytes_and_the_later_instant(store: TestStore) {
     let installation = store.installation();
-    let first = key("a", 1, 0);
-    installation.register_signing_key(&first).await.unwrap();
+    installation.register_signing_key(&key("a", 1, 0)).await.unwrap();
     installation.register_signing_key(&key("a", 2, -5)).await.unwrap();
-    installation.register_signing_key(&first).await.unwrap();
-    assert_eq!(installation.signing_keys().await.unwrap(), [first]);
+    assert_eq!(installation.signing_keys().await.unwrap(), [key("a", 1, 0)]);
+    installation.register_signing_key(&key("a", 2, 5_000)).await.unwrap();
+    assert_eq!(installation.signing_keys().await.unwrap(), [key("a", 1, 5_000)]);
+}
+
+pub async fn signing_keys_end_by_age_and_by_number(store: TestStore) {
+    let installation = store.installation();
+    let keys: Vec<SigningKey> = (0..6_u8)
+        .map(|at| key(&format!("k{at}"), at, i64::from(at) * 1_000))
+        .collect();
+    for one in &keys {
+        installation.register_signing_key(one).await.unwrap();
+    }
+    let since = |key: &SigningKey| key.created_at;
+    assert_eq!(installation.delete_signing_keys(since(&keys[0]), 6).await.unwrap(), 0);
+    // Those that were registered before the instant go, the one that was registered then stays.
+    assert_eq!(installation.delete_signing_keys(since(&keys[2]), 6).await.unwrap(), 2);
+    assert_eq!(installation.signing_keys().await.unwrap(), keys[2..]);
+    // Of those that are left, the ones that were registered last stay.
+    assert_eq!(installation.delete_signing_keys(since(&keys[0]), 3).await.unwrap(), 1);
+    assert_eq!(installation.signing_keys().await.unwrap(), keys[3..]);
+    // A key that is registered again is young again.
+    let renewed = SigningKey {
+        created_at: micros_after(noon(), 9_000),
+        ..keys[3].clone()
+    };
+    installation.register_signing_key(&renewed).await.unwrap();
+    assert_eq!(installation.delete_signing_keys(since(&keys[0]), 1).await.unwrap(), 2);
+    assert_eq!(installation.signing_keys().await.unwrap(), [renewed]);
 }
 
 pub async fn a_secret_is_that_of_whoever_asked_first(store: TestStore) {

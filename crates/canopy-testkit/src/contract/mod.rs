@@ -264,7 +264,8 @@ macro_rules! storage_contract {
             }
             installation {
                 signing_keys_read_back_oldest_first
-                a_registered_signing_key_stays_as_it_is
+                a_signing_key_that_is_registered_again_keeps_its_bytes_and_the_later_instant
+                signing_keys_end_by_age_and_by_number
                 a_secret_is_that_of_whoever_asked_first
                 all_who_ask_for_a_secret_at_once_are_given_the_same
             }

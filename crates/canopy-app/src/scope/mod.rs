@@ -1,133 +1,21 @@
-//! From a credential to a caller, and from a path to the place it names.
+//! From a path to the place it names, and the principals that may be there.
+
+mod token;
+
+pub(crate) use token::confirm_identity;
+pub use token::{authenticate, authenticate_now};
 
 use crate::api_key::authenticate::without_environment;
 use crate::decisions::{Consistency, SILENCE};
 use crate::directory::{Path, Remembered};
 use crate::{App, AppError, Caller};
 use canopy_domain::api_key::AreaScope;
-use canopy_domain::port::{PrincipalKind, ReadTx, Share, TokenClaims, TokenError};
+use canopy_domain::port::{ReadTx, Share, TokenError};
 use canopy_domain::{
     Account, AccountId, Application, ApplicationPlace, EnvironmentId, EnvironmentPlace, IdentityId, Slug, TenancyError,
     Tenant,
 };
-use std::sync::Arc;
 use std::time::Instant;
-use uuid::Uuid;
-
-/// Turns the claims of a verified token into a caller: the account, environment and identity it names must exist and
-/// belong together.
-///
-/// # Errors
-/// [`TokenError::Invalid`] where they do not.
-pub async fn authenticate(app: &App, claims: &TokenClaims) -> Result<Caller, AppError> {
-    if let Some(caller) = authenticate_now(app, claims) {
-        return Ok(caller);
-    }
-    let environment = named_environment(app, claims).await?;
-    let caller = caller_of(claims, environment).ok_or(TokenError::Invalid)?;
-    match &caller {
-        Caller::Admin { account, .. } if !app.directory().has_account(*account) => {
-            let generation = app.directory().generation();
-            let found = app.read(*account).await?.account(*account).await?;
-            found.ok_or(TokenError::Invalid)?;
-            app.directory().remember_account(generation, *account);
-        }
-        Caller::Identity { .. } if !is_member_here(app, &caller) => confirm_identity(app, &caller).await?,
-        Caller::Operator { .. } | Caller::Admin { .. } | Caller::Identity { .. } | Caller::ApiKey { .. } => {}
-    }
-    Ok(caller)
-}
-
-/// As [`authenticate`] without a look into the store; `None` where that takes one.
-pub fn authenticate_now(app: &App, claims: &TokenClaims) -> Option<Caller> {
-    let environment = match named(claims) {
-        Some((account, id)) => Some(
-            app.directory()
-                .environment(id)
-                .filter(|place| place.account == account)?,
-        ),
-        None => None,
-    };
-    let caller = caller_of(claims, environment)?;
-    let is_known = match &caller {
-        Caller::Operator { .. } => true,
-        Caller::Admin { account, .. } => app.directory().has_account(*account),
-        Caller::Identity { .. } | Caller::ApiKey { .. } => is_member_here(app, &caller),
-    };
-    is_known.then_some(caller)
-}
-
-/// Whom claims name, in the environment that they name; `None` where they make no sense.
-fn caller_of(claims: &TokenClaims, environment: Option<EnvironmentPlace>) -> Option<Caller> {
-    Some(match claims.principal {
-        PrincipalKind::Operator => Caller::Operator {
-            subject: Arc::clone(&claims.subject),
-        },
-        PrincipalKind::Admin => Caller::Admin {
-            account: claims.account?,
-            subject: Arc::clone(&claims.subject),
-            environment,
-        },
-        PrincipalKind::Identity => Caller::Identity {
-            account: claims.account?,
-            id: IdentityId::new(Uuid::try_parse(&claims.subject).ok()?),
-            environment,
-        },
-    })
-}
-
-/// Whether an identity is known to the index of the environment that its token names.
-fn is_member_here(app: &App, caller: &Caller) -> bool {
-    match caller {
-        Caller::Identity {
-            id,
-            environment: Some(place),
-            ..
-        } => {
-            let known = app.decisions().peek(place.environment, |state| state.index.knows(*id));
-            known.unwrap_or_default()
-        }
-        _ => false,
-    }
-}
-
-/// Makes sure that an identity that calls is still in its account. Everybody else passes.
-pub(crate) async fn confirm_identity(app: &App, caller: &Caller) -> Result<(), AppError> {
-    if let Caller::Identity { account, id, .. } = caller {
-        let found = app.read(*account).await?.identity(*account, *id).await?;
-        found.ok_or(TokenError::Invalid)?;
-    }
-    Ok(())
-}
-
-/// The environment that claims name, and the account that it must lie in. Those of operators name none.
-const fn named(claims: &TokenClaims) -> Option<(AccountId, EnvironmentId)> {
-    match (claims.account, claims.environment) {
-        (Some(account), Some(environment)) => Some((account, environment)),
-        _ => None,
-    }
-}
-
-async fn named_environment(app: &App, claims: &TokenClaims) -> Result<Option<EnvironmentPlace>, AppError> {
-    let Some((account, id)) = named(claims) else {
-        return Ok(None);
-    };
-    let place = place_of(app, id).await?.filter(|place| place.account == account);
-    Ok(Some(place.ok_or(TokenError::Invalid)?))
-}
-
-/// Where an environment lies, if it exists.
-async fn place_of(app: &App, environment: EnvironmentId) -> Result<Option<EnvironmentPlace>, AppError> {
-    if let Some(place) = app.directory().environment(environment) {
-        return Ok(Some(place));
-    }
-    let generation = app.directory().generation();
-    let found = app.read(environment).await?.environment_place(environment).await?;
-    if let Some(place) = found {
-        app.directory().remember_environment(generation, place);
-    }
-    Ok(found)
-}
 
 /// Lets operators alone pass.
 ///
@@ -154,11 +42,11 @@ pub const fn portal(caller: &Caller) -> Result<(), AppError> {
 /// The environment that a credential is bound to, for the calls of the public surface that manage it.
 ///
 /// # Errors
-/// [`AppError::WrongPrincipal`] for operators and identities; [`TokenError::Invalid`] for an admin's token that names no
+/// [`AppError::WrongPrincipal`] for operators and identities; [`TokenError::NoEnvironment`] for an admin's token that names no
 /// environment.
 pub fn bound_environment(caller: &Caller) -> Result<EnvironmentPlace, AppError> {
     match caller {
-        Caller::Admin { environment, .. } => Ok((*environment).ok_or(TokenError::Invalid)?),
+        Caller::Admin { environment, .. } => Ok((*environment).ok_or(TokenError::NoEnvironment)?),
         Caller::ApiKey { place, .. } => Ok(*place),
         Caller::Operator { .. } | Caller::Identity { .. } => Err(AppError::WrongPrincipal),
     }
@@ -168,10 +56,10 @@ pub fn bound_environment(caller: &Caller) -> Result<EnvironmentPlace, AppError> 
 /// caller.
 ///
 /// # Errors
-/// [`AppError::WrongPrincipal`] for all but identities; [`TokenError::Invalid`] for a token that names no environment.
+/// [`AppError::WrongPrincipal`] for all but identities; [`TokenError::NoEnvironment`] for a token that names no environment.
 pub fn myself(caller: &Caller) -> Result<(EnvironmentPlace, IdentityId), AppError> {
     match caller {
-        Caller::Identity { id, environment, .. } => Ok(((*environment).ok_or(TokenError::Invalid)?, *id)),
+        Caller::Identity { id, environment, .. } => Ok(((*environment).ok_or(TokenError::NoEnvironment)?, *id)),
         Caller::Operator { .. } | Caller::Admin { .. } | Caller::ApiKey { .. } => Err(AppError::WrongPrincipal),
     }
 }
@@ -411,7 +299,7 @@ async fn look_up(app: &App, caller: &Caller, slugs: (&str, &str, &str)) -> Resul
 /// Makes sure that the environment that a token names is still there, where another process may have deleted it.
 ///
 /// # Errors
-/// [`TokenError::Invalid`] when it is not; [`AppError::Store`].
+/// [`TokenError::UnknownEnvironment`] when it is not; [`AppError::Store`].
 pub async fn confirm_bound(app: &App, caller: &Caller) -> Result<(), AppError> {
     match caller {
         Caller::Admin {

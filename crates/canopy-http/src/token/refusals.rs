@@ -1,0 +1,137 @@
+//! The log of refused tokens: the failed check for operators, of which callers learn nothing.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use canopy_domain::port::TokenError;
+use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
+use serde_json::{Map, Value};
+use std::num::NonZeroU32;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Lines a minute for each check.
+const LINES_A_MINUTE: u32 = 60;
+
+/// Lines of one check at once.
+const BURST: u32 = 10;
+
+/// The longest value of a claim that is logged, in characters.
+const MAX_CHARS: usize = 120;
+
+/// The largest part of a token that is decoded for the log, in bytes.
+const MAX_PART_BYTES: usize = 8 * 1024;
+
+/// Writes why tokens are refused, so many lines a minute for each check: a flood that fails one check hides no other.
+#[derive(Debug)]
+pub struct RefusedTokens {
+    gates: Vec<(TokenError, Gate)>,
+}
+
+#[derive(Debug)]
+struct Gate {
+    lines: DefaultDirectRateLimiter,
+    suppressed: AtomicU64,
+}
+
+impl Default for RefusedTokens {
+    fn default() -> Self {
+        let count = |number| NonZeroU32::new(number).unwrap_or(NonZeroU32::MIN);
+        let quota = Quota::per_minute(count(LINES_A_MINUTE)).allow_burst(count(BURST));
+        let gate = || Gate {
+            lines: RateLimiter::direct(quota),
+            suppressed: AtomicU64::new(0),
+        };
+        Self {
+            gates: TokenError::ALL.iter().map(|check| (*check, gate())).collect(),
+        }
+    }
+}
+
+impl RefusedTokens {
+    /// Logs the refusal of a token, unless there were too many of its kind lately.
+    pub fn record(&self, token: &str, error: TokenError, request_id: &str) {
+        let Some((_, gate)) = self.gates.iter().find(|(check, _)| *check == error) else {
+            return;
+        };
+        if gate.lines.check().is_err() {
+            gate.suppressed.fetch_add(1, Ordering::Relaxed);
+            return;
+        }
+        let suppressed = gate.suppressed.swap(0, Ordering::Relaxed);
+        let mut parts = token.split('.');
+        let (header, claims) = (object(parts.next()), object(parts.next()));
+        tracing::info!(
+            check = error.check(),
+            iss = shown(&claims, "iss"),
+            kid = shown(&header, "kid"),
+            sub = shown(&claims, "sub"),
+            request_id,
+            suppressed,
+            "access token refused"
+        );
+    }
+}
+
+/// A part of a token, as far as it is a JSON object.
+fn object(part: Option<&str>) -> Map<String, Value> {
+    let part = part.filter(|part| part.len() <= MAX_PART_BYTES);
+    let bytes = part.and_then(|part| URL_SAFE_NO_PAD.decode(part).ok());
+    bytes
+        .and_then(|bytes| serde_json::from_slice(&bytes).ok())
+        .unwrap_or_default()
+}
+
+/// A claim for the log: bounded, and with nothing that a terminal or a log reader would obey.
+fn shown(claims: &Map<String, Value>, name: &str) -> String {
+    let text = match claims.get(name) {
+        None => return "-".to_owned(),
+        Some(Value::String(text)) => text,
+        Some(_) => return "(not text)".to_owned(),
+    };
+    let visible = |letter: char| {
+        let is_plain = letter.is_alphanumeric() || letter.is_ascii_graphic() || letter == ' ';
+        if is_plain { letter } else { '?' }
+    };
+    let mut shown: String = text.chars().take(MAX_CHARS).map(visible).collect();
+    if text.chars().nth(MAX_CHARS).is_some() {
+        shown.push('…');
+    }
+    shown
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn claims_are_bounded_and_harmless_in_the_log() {
+        let long = "x".repeat(500);
+        let claims = json!({ "sub": "a\n\u{1b}[31mb\u{202e}c", "iss": long, "kid": 7, "name": "Zoë Ölç" });
+        let Value::Object(claims) = claims else { panic!() };
+        assert_eq!(shown(&claims, "sub"), "a??[31mb?c");
+        assert_eq!(shown(&claims, "iss").chars().count(), MAX_CHARS + 1);
+        assert_eq!(shown(&claims, "kid"), "(not text)");
+        assert_eq!(shown(&claims, "name"), "Zoë Ölç");
+        assert_eq!(shown(&claims, "none"), "-");
+        for odd in ["", "!", "a.b", &"A".repeat(20_000)] {
+            assert_eq!(object(Some(odd)), Map::new());
+        }
+    }
+
+    #[test]
+    fn a_flood_that_fails_one_check_hides_no_other() {
+        let refused = RefusedTokens::default();
+        for _ in 0..1_000 {
+            refused.record("a.b.c", TokenError::Signature, "r");
+        }
+        let suppressed = |error: TokenError| {
+            let gate = refused.gates.iter().find(|(check, _)| *check == error);
+            gate.unwrap().1.suppressed.load(Ordering::Relaxed)
+        };
+        assert!((900..=990).contains(&suppressed(TokenError::Signature)));
+        for other in TokenError::ALL.iter().filter(|error| **error != TokenError::Signature) {
+            refused.record("a.b.c", *other, "r");
+            assert_eq!(suppressed(*other), 0, "{other:?}");
+        }
+    }
+}

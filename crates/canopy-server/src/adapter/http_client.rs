@@ -1,0 +1,310 @@
+//! The HTTP client for documents of other services, such as key sets.
+
+use reqwest::redirect::{Attempt, Policy};
+use reqwest::{Client, Response, StatusCode, Url, header};
+use std::net::IpAddr;
+use std::time::Duration;
+
+/// How long a request may take as a whole.
+const TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long a connection may take to open.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// The largest number of redirects that are followed.
+const MAX_REDIRECTS: usize = 3;
+
+/// The URL of a document: https, or http on this machine; without credentials.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DocumentUrl(Url);
+
+impl DocumentUrl {
+    /// Reads a URL.
+    ///
+    /// # Errors
+    /// The rule that it breaks.
+    pub fn parse(text: &str) -> Result<Self, &'static str> {
+        let url = Url::parse(text).map_err(|_| "must be a URL, such as https://idp.example/jwks.json")?;
+        if !url.username().is_empty() || url.password().is_some() || url.fragment().is_some() {
+            return Err("must be a URL without credentials and fragment");
+        }
+        if !is_safe(&url) {
+            return Err("must be an https URL (http for this machine alone)");
+        }
+        Ok(Self(url))
+    }
+
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        self.0.as_str()
+    }
+}
+
+/// Whether nobody on the way can change what is sent.
+fn is_safe(url: &Url) -> bool {
+    match url.scheme() {
+        "https" => url.has_host(),
+        "http" => is_loopback(url),
+        _ => false,
+    }
+}
+
+fn is_loopback(url: &Url) -> bool {
+    let host = url.host_str().unwrap_or_default();
+    let address = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
+    host == "localhost" || address.is_ok_and(|address| address.is_loopback())
+}
+
+/// A fetched document.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Document {
+    /// Its bytes.
+    pub body: Vec<u8>,
+    /// How long it may be kept, where its server says so.
+    pub max_age: Option<Duration>,
+}
+
+/// A document that cannot be fetched.
+#[derive(Debug, thiserror::Error)]
+pub enum FetchError {
+    /// The client cannot be made.
+    #[error("the HTTP client cannot be made: {0}")]
+    Client(#[source] reqwest::Error),
+    /// There is no whole answer.
+    #[error("{}", chain(.0))]
+    Transport(#[source] reqwest::Error),
+    /// The answer is another one.
+    #[error("the server answered {0}")]
+    Status(StatusCode),
+    /// The answer is too large.
+    #[error("the document has more than {0} bytes")]
+    TooLarge(usize),
+}
+
+/// An error with its causes, which say what went wrong with the connection; without the URL.
+fn chain(error: &reqwest::Error) -> String {
+    let mut text = if error.is_timeout() {
+        "timed out".to_owned()
+    } else if error.is_redirect() {
+        "redirected where it must not".to_owned()
+    } else {
+        "the request failed".to_owned()
+    };
+    let mut cause = std::error::Error::source(error);
+    while let Some(inner) = cause {
+        text.push_str(": ");
+        text.push_str(&inner.to_string());
+        cause = inner.source();
+    }
+    text
+}
+
+/// Fetches documents. It trusts the certificates of the system, uses no proxy, and follows a few redirects, to https alone.
+#[derive(Debug, Clone)]
+pub struct HttpClient(Client);
+
+impl HttpClient {
+    /// Makes a client.
+    ///
+    /// # Errors
+    /// [`FetchError::Client`] when the certificates of the system cannot be read.
+    pub fn new() -> Result<Self, FetchError> {
+        let client = Client::builder()
+            .user_agent(concat!("canopy/", env!("CARGO_PKG_VERSION")))
+            .no_proxy()
+            .referer(false)
+            .redirect(Policy::custom(redirect))
+            .connect_timeout(CONNECT_TIMEOUT)
+            .timeout(TIMEOUT)
+            .pool_max_idle_per_host(1)
+            .build();
+        client.map(Self).map_err(FetchError::Client)
+    }
+
+    /// Fetches a document of at most `max_bytes`.
+    ///
+    /// # Errors
+    /// [`FetchError`].
+    pub async fn get(&self, url: &DocumentUrl, max_bytes: usize) -> Result<Document, FetchError> {
+        let request = self.0.get(url.0.clone());
+        let request = request.header(
+            header::ACCEPT,
+            "application/jwk-set+json, application/json;q=0.9, */*;q=0.1",
+        );
+        let mut response = request.send().await.map_err(without_url)?;
+        if response.status() != StatusCode::OK {
+            return Err(FetchError::Status(response.status()));
+        }
+        let too_large = || FetchError::TooLarge(max_bytes);
+        let declared = response.content_length().unwrap_or_default();
+        if usize::try_from(declared).map_or(true, |declared| declared > max_bytes) {
+            return Err(too_large());
+        }
+        let max_age = max_age(&response);
+        let mut body = vec![];
+        while let Some(chunk) = response.chunk().await.map_err(without_url)? {
+            if body.len() + chunk.len() > max_bytes {
+                return Err(too_large());
+            }
+            body.extend_from_slice(&chunk);
+        }
+        Ok(Document { body, max_age })
+    }
+}
+
+fn without_url(error: reqwest::Error) -> FetchError {
+    FetchError::Transport(error.without_url())
+}
+
+fn redirect(attempt: Attempt<'_>) -> reqwest::redirect::Action {
+    let stays_here = attempt.previous().first().is_some_and(is_loopback);
+    let is_safe = match attempt.url().scheme() {
+        "https" => true,
+        "http" => stays_here && is_loopback(attempt.url()),
+        _ => false,
+    };
+    if attempt.previous().len() > MAX_REDIRECTS {
+        attempt.error("too many redirects")
+    } else if is_safe {
+        attempt.follow()
+    } else {
+        attempt.error("to a URL that is not https")
+    }
+}
+
+/// The `max-age` of an answer; zero where it must not be kept.
+fn max_age(response: &Response) -> Option<Duration> {
+    let values = response.headers().get_all(header::CACHE_CONTROL);
+    let text: Vec<&str> = values.iter().filter_map(|value| value.to_str().ok()).collect();
+    parse_max_age(&text.join(","))
+}
+
+fn parse_max_age(cache_control: &str) -> Option<Duration> {
+    let mut age = None;
+    for directive in cache_control.split(',') {
+        let (name, value) = directive.split_once('=').unwrap_or((directive, ""));
+        match name.trim().to_ascii_lowercase().as_str() {
+            "no-store" | "no-cache" => return Some(Duration::ZERO),
+            "max-age" => age = value.trim().trim_matches('"').parse().ok().map(Duration::from_secs),
+            _ => {}
+        }
+    }
+    age
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::{Read as _, Write as _};
+    use std::net::{SocketAddr, TcpListener};
+
+    #[test]
+    fn documents_come_by_https_or_from_this_machine() {
+        for (text, good) in [
+            ("https://idp.example/jwks.json", true),
+            ("https://idp.example:8443/a?b=c", true),
+            ("http://127.0.0.1:80/jwks", true),
+            ("http://[::1]/jwks", true),
+            ("http://localhost:8080/", true),
+            ("http://idp.example/jwks.json", false),
+            ("http://127.0.0.1.example/", false),
+            ("http://localhost.example/", false),
+            ("https://user:secret@idp.example/", false),
+            ("https://idp.example/#x", false),
+            ("file:///etc/passwd", false),
+            ("idp.example", false),
+            ("", false),
+        ] {
+            assert_eq!(DocumentUrl::parse(text).is_ok(), good, "{text}");
+        }
+    }
+
+    #[test]
+    fn the_age_of_a_document_is_read_from_cache_control() {
+        let seconds = |text: &str| parse_max_age(text).map(|age| age.as_secs());
+        for (text, expected) in [
+            ("", None),
+            ("public", None),
+            ("max-age=300", Some(300)),
+            ("public, Max-Age = \"15\", stale-while-revalidate=15", Some(15)),
+            ("s-maxage=9", None),
+            ("max-age=-1", None),
+            ("max-age=99999999999999999999999", None),
+            ("max-age=300, no-store", Some(0)),
+            ("no-cache", Some(0)),
+        ] {
+            assert_eq!(seconds(text), expected, "{text}");
+        }
+    }
+
+    /// Answers requests, one after the other, with the next of these texts.
+    fn serve(answers: Vec<String>) -> SocketAddr {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        std::thread::spawn(move || {
+            for answer in answers {
+                let (mut stream, _) = listener.accept().unwrap();
+                let mut head = [0; 4096];
+                drop(stream.read(&mut head));
+                drop(stream.write_all(answer.as_bytes()));
+            }
+        });
+        address
+    }
+
+    fn url(address: SocketAddr) -> DocumentUrl {
+        DocumentUrl::parse(&format!("http://{address}/jwks")).unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_document_is_bounded_and_redirects_are_few_and_safe() {
+        let client = HttpClient::new().unwrap();
+        let body = |text: &str, more: &str| {
+            let length = text.len();
+            format!("HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: {length}\r\n{more}\r\n{text}")
+        };
+        let to = |place: &str| format!("HTTP/1.1 302 Found\r\nconnection: close\r\nlocation: {place}\r\n\r\n");
+        let get = |answers: Vec<String>| {
+            let (client, url) = (client.clone(), url(serve(answers)));
+            async move { client.get(&url, 10).await }
+        };
+        let fetched = get(vec![
+            to("/a"),
+            to("/b"),
+            to("/c"),
+            body("0123456789", "cache-control: max-age=7\r\n"),
+        ])
+        .await;
+        let expected = Document {
+            body: b"0123456789".to_vec(),
+            max_age: Some(Duration::from_secs(7)),
+        };
+        assert_eq!(fetched.unwrap(), expected);
+        let large = get(vec![body("0123456789a", "")]).await;
+        assert!(matches!(large, Err(FetchError::TooLarge(10))), "{large:?}");
+        let undeclared = "HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n0123456789a".to_owned();
+        let large = get(vec![undeclared]).await;
+        assert!(matches!(large, Err(FetchError::TooLarge(10))), "{large:?}");
+        let short = get(vec![
+            "HTTP/1.1 200 OK\r\ncontent-length: 9\r\nconnection: close\r\n\r\n0".to_owned(),
+        ])
+        .await;
+        assert!(matches!(short, Err(FetchError::Transport(_))), "{short:?}");
+        let absent = get(vec![
+            "HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\nconnection: close\r\n\r\n".to_owned(),
+        ])
+        .await;
+        assert!(
+            matches!(absent, Err(FetchError::Status(StatusCode::NOT_FOUND))),
+            "{absent:?}"
+        );
+        for redirected in [
+            vec![to("/a"); 9],
+            vec![to("http://idp.example/jwks")],
+            vec![to("file:///etc/passwd")],
+        ] {
+            let refused = get(redirected).await;
+            assert!(matches!(refused, Err(FetchError::Transport(_))), "{refused:?}");
+        }
+    }
+}

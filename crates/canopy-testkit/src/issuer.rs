@@ -69,8 +69,17 @@ impl IssuerKey {
 
     /// A token with these claims.
     pub fn sign(&self, claims: &Value) -> String {
+        self.sign_as(Some(self.kid.clone()), claims)
+    }
+
+    /// A token with these claims that does not name the key.
+    pub fn sign_without_name(&self, claims: &Value) -> String {
+        self.sign_as(None, claims)
+    }
+
+    fn sign_as(&self, kid: Option<String>, claims: &Value) -> String {
         let mut header = Header::new(self.algorithm);
-        header.kid = Some(self.kid.clone());
+        header.kid = kid;
         jsonwebtoken::encode(&header, claims, &self.key).expect("a signature")
     }
 }

@@ -5,7 +5,7 @@
 //! - [`data_set`]: who may do what as plain pairs, real or made up.
 //! - [`fixture`]: valid things to fill stores with, one by one or as a small [`World`](fixture::World).
 //! - [`history`]: whether a serial order explains what clients were answered at the same time.
-//! - `issuer` (feature `server`): an identity provider that serves its keys on loopback.
+//! - `issuer` (feature `issuer`): an identity provider that serves its keys on loopback.
 //! - `postgres` (with the feature of that name): a throw-away cluster, and a database for each test.
 //! - [`sequence`]: random operations that all stores must answer alike.
 //! - [`workload`]: the environments and questions of every benchmark.
@@ -23,7 +23,7 @@ pub mod data_set;
 pub mod fixture;
 pub mod history;
 pub mod ids;
-#[cfg(feature = "server")]
+#[cfg(feature = "issuer")]
 pub mod issuer;
 #[cfg(feature = "postgres")]
 pub mod postgres;

@@ -17,4 +17,6 @@ mod public;
 #[cfg(test)]
 mod service;
 #[cfg(test)]
+mod sources;
+#[cfg(test)]
 mod tokens;

@@ -207,6 +207,103 @@ fn key_sources_are_the_same_in_file_and_variable() {
 }
 
 #[test]
+fn claims_of_a_key_source_are_read_printed_and_read_again() {
+    let sources = r#"[
+        { jwks_url = "https://idp.example/jwks.json", issuer = "https://idp.example/", audience = "https://api.example",
+          subject = "email", require_verified_email = false, principal = "identity",
+          account_claim = "https://x.example/account", account_by = "slug", environment = "notes/production" },
+        { jwks_file = "keys.json", principals = ["admin", "identity"], subject = "external_id", subject_claim = "oid",
+          principal_claim = "/realm/role", account = "acme", environment_claim = "/tenant/place", environment_by = "path" },
+        { jwks_url = "http://127.0.0.1:9/jwks", account = "0198a7b1-7c3e-7000-8000-000000000001", account_by = "id",
+          environment = "0198a7b1-7c3e-7000-8000-000000000002" },
+    ]"#;
+    let without_both = sources.replace(
+        ", account_by = \"id\",\n          environment = \"0198",
+        ",\n          environment = \"0198",
+    );
+    assert!(
+        refused("", &[("CANOPY_TOKEN_KEYS", sources)])
+            .join("\n")
+            .contains("entry 2: must not have both `account`")
+    );
+    let config = from("", &[("CANOPY_TOKEN_KEYS", &without_both)], &[]).unwrap();
+    let keys = &config.tokens.keys;
+    let texts: Vec<String> = keys.iter().map(TokenKeySource::to_toml).collect();
+    let again = from("", &[("CANOPY_TOKEN_KEYS", &format!("[{}]", texts.join(", ")))], &[]).unwrap();
+    assert_eq!(&again.tokens.keys, keys, "{texts:#?}");
+    assert!(effective(&config).contains("jwks_url = \"https://idp.example/jwks.json\""));
+    assert!(texts[0].contains("require_verified_email = false") && !texts[0].contains("subject_claim"));
+    let default = from(
+        "",
+        &[("CANOPY_TOKEN_KEYS", "[{ jwks_url = 'https://idp.example/' }]")],
+        &[],
+    )
+    .unwrap();
+    let mapping = canopy_http::token::ClaimMapping::default();
+    assert_eq!(default.tokens.keys[0].mapping, mapping);
+
+    for (bad, message) in [
+        (
+            "jwks_url = 'http://idp.example/jwks'",
+            "`jwks_url` must be an https URL",
+        ),
+        ("jwks_url = 'https://user:secret@idp.example/'", "without credentials"),
+        ("jwks_url = 'https://a.example/', jwks_file = 'a'", "exactly one of"),
+        ("pem_file = 'a', subject = 'name'", "`subject` must be"),
+        (
+            "pem_file = 'a', subject_claim = ''",
+            "`subject_claim` must be the name of a claim",
+        ),
+        (
+            "pem_file = 'a', require_verified_email = 'no'",
+            "`require_verified_email` must be true or false",
+        ),
+        (
+            "pem_file = 'a', principal = 'admin'",
+            "`principal` must be one of `principals`",
+        ),
+        (
+            "pem_file = 'a', principal = 'identity', principal_claim = 'x'",
+            "must not have both `principal`",
+        ),
+        (
+            "pem_file = 'a', account = 'No Slug'",
+            "`account` must be the slug or the id",
+        ),
+        (
+            "pem_file = 'a', account_by = 'name'",
+            "`account_by` must be \"id\" or \"slug\"",
+        ),
+        (
+            "pem_file = 'a', account = 'acme', account_claim = 'x'",
+            "must not have both `account`",
+        ),
+        (
+            "pem_file = 'a', environment = 'notes'",
+            "`environment` must be an id, or the slugs",
+        ),
+        (
+            "pem_file = 'a', environment = 'a/b', environment_by = 'path'",
+            "must not have both `environment`",
+        ),
+        ("pem_file = 'a', issuer = 'x y'", "`issuer` must be"),
+        ("pem_file = 'a', audience = 7.5", "`audience` must be a text"),
+    ] {
+        let wrong = refused("", &[("CANOPY_TOKEN_KEYS", &format!("[{{ {bad} }}]"))]).join("\n");
+        assert!(
+            wrong.contains("entry 0: ") && wrong.contains(message) && !wrong.contains("secret"),
+            "{bad}: {wrong}"
+        );
+    }
+    let many = format!("[{}]", vec!["{ pem_file = 'a' }"; 101].join(", "));
+    assert!(
+        refused("", &[("CANOPY_TOKEN_KEYS", &many)])
+            .join("\n")
+            .contains("at most 100 entries")
+    );
+}
+
+#[test]
 fn the_effective_configuration_can_be_read_again_and_hides_secrets() {
     let file = "token.keys = [{ hs256_secret = \"0123456789abcdef0123456789abcdef\" }]\nworkers = 3\n";
     let config = from(file, &[("CANOPY_LOG_FORMAT", "json")], &[]).unwrap();

@@ -196,10 +196,14 @@ async fn enter<S: Send + 'static, W: Way<S>>(
     known: &mut Option<Caller>,
 ) -> Result<(S, Call), Problem> {
     let credential = credential::read(&incoming.http, surface)?;
-    let refused = |error: &AppError| {
-        if let (Credential::Token(token), AppError::Token(error)) = (credential, error) {
-            state.refused_tokens().record(token, *error, incoming.id());
+    let refused = |error: &AppError| match (credential, error) {
+        (Credential::Token(token), AppError::Token(error)) => {
+            state.refused_credentials().record(token, *error, incoming.id());
         }
+        (Credential::Key(text), AppError::InvalidApiKey) => {
+            state.refused_credentials().record_key(text, incoming.id());
+        }
+        _ => {}
     };
     let presented = match credential {
         Credential::Token(token) => Presented::Token(verify(token, state, incoming.id()).await?),
@@ -242,7 +246,7 @@ async fn verify(token: &str, state: &HttpState, request_id: &str) -> Result<Veri
         }
     }
     verified.map_err(|error| {
-        state.refused_tokens().record(token, error, request_id);
+        state.refused_credentials().record(token, error, request_id);
         error.into()
     })
 }

@@ -4,7 +4,7 @@ use crate::limits::{LimitOptions, Limits};
 use crate::metrics::Metrics;
 use crate::problem::Problem;
 use crate::readiness::ReadinessCheck;
-use crate::token::RefusedTokens;
+use crate::token::RefusedCredentials;
 use crate::wire::MAX_ITEMS;
 use canopy_app::App;
 use canopy_app::audit::refusals::{self, Refusals};
@@ -28,7 +28,7 @@ struct Inner {
     tokens: Arc<dyn TokenVerifier>,
     runtime: Handle,
     refusals: Refusals,
-    refused_tokens: RefusedTokens,
+    refused_credentials: RefusedCredentials,
     metrics: Metrics,
 }
 
@@ -65,7 +65,7 @@ impl HttpState {
                 tokens,
                 runtime,
                 refusals,
-                refused_tokens: RefusedTokens::default(),
+                refused_credentials: RefusedCredentials::default(),
                 metrics: Metrics::new(),
             }),
             settings: Arc::new(Settings {
@@ -145,8 +145,8 @@ impl HttpState {
         &self.inner.refusals
     }
 
-    pub(crate) fn refused_tokens(&self) -> &RefusedTokens {
-        &self.inner.refused_tokens
+    pub(crate) fn refused_credentials(&self) -> &RefusedCredentials {
+        &self.inner.refused_credentials
     }
 
     pub(crate) fn metrics(&self) -> &Metrics {

@@ -33,12 +33,15 @@ impl KeySources {
         }
     }
 
-    /// What verifies with the keys.
+    /// The verifier that uses the keys.
     pub const fn verifier(&self) -> &Arc<JwtVerifier> {
         &self.verifier
     }
 
     /// The client that fetches keys, which is made with the first source that needs it.
+    ///
+    /// # Errors
+    /// [`FetchError::Client`].
     pub fn client(&mut self) -> Result<HttpClient, FetchError> {
         let client = match self.client.take() {
             Some(client) => client,

@@ -11,16 +11,16 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 /// The shortest time between two reads because of unknown keys.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// How often keys are read anyway: a key that was deleted ends then.
+/// The interval at which keys are read anyway: a deleted key ends then.
 const INTERVAL: Duration = Duration::from_secs(60);
 
-/// How often the own key is registered again, and the keys of instances that are gone are deleted.
+/// The interval at which the own key is registered again, and unused keys are deleted.
 const RENEWAL: Duration = Duration::from_secs(60 * 60);
 
 /// The largest number of calls that wait for a read at the same time. Most of them have invented their keys.
 const MAX_WAITING: usize = 1_024;
 
-/// How long a call waits for a read.
+/// The longest time that a call waits for a read.
 const WAIT: Duration = Duration::from_secs(5);
 
 /// Reads the keys that the instances have registered, and keeps the own one registered.

@@ -15,16 +15,16 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 /// The largest file or document with keys, in bytes.
 pub const MAX_BYTES: usize = 1024 * 1024;
 
-/// How often files are read again.
+/// The interval at which files are read again.
 const FILE_INTERVAL: Duration = Duration::from_secs(5);
 
 /// The largest number of calls that wait for one source at the same time.
 const MAX_WAITING: usize = 256;
 
-/// How long a call waits for the keys of a source.
+/// The longest time that a call waits for the keys of a source.
 const WAIT: Duration = Duration::from_secs(6);
 
-/// How often keys are fetched.
+/// The intervals between fetches of a key set.
 #[derive(Debug, Clone, Copy)]
 pub struct Pace {
     /// The shortest time between two fetches because of unknown keys, and the first pause after a failure.
@@ -46,13 +46,13 @@ impl Default for Pace {
 }
 
 impl Pace {
-    /// How long a fetched set is good for. Up to a tenth less by chance, so that instances do not fetch in step.
+    /// The time until a fetched set is fetched again: up to a tenth less by chance, so that instances do not fetch in step.
     fn after_success(self, max_age: Option<Duration>, chance: u8) -> Duration {
         let wanted = max_age.unwrap_or(self.longest).clamp(self.shortest, self.longest);
         wanted.mul_f64(1.0 - f64::from(chance) / 2_560.0)
     }
 
-    /// How long to wait after so many failures in a row.
+    /// The pause after this number of failures in a row.
     fn after_failures(self, failures: u32) -> Duration {
         let doubled = 2_u32.saturating_pow(failures.saturating_sub(1));
         self.pause

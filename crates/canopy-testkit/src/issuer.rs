@@ -8,7 +8,7 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
-/// How long a test waits before it gives up.
+/// The time after which a test gives up.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A private key of an issuer.
@@ -62,8 +62,10 @@ impl IssuerKey {
     pub fn jwk(&self) -> Value {
         let jwk = Jwk::from_encoding_key(&self.key, self.algorithm).expect("a public key");
         let mut jwk = serde_json::to_value(jwk).expect("JSON");
-        jwk["kid"] = json!(self.kid);
-        jwk["use"] = json!("sig");
+        if let Value::Object(members) = &mut jwk {
+            members.insert("kid".to_owned(), json!(self.kid));
+            members.insert("use".to_owned(), json!("sig"));
+        }
         jwk
     }
 

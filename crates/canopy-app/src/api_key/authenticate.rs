@@ -17,7 +17,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::timeout;
 
-/// How long a key that is not known here waits for its turn to be looked up. Most that wait are invented.
+/// The longest time that a key that is not known here waits for its look-up. Most keys that wait are invented.
 const LOOKUP_DEADLINE: Duration = Duration::from_secs(2);
 
 /// Turns the text of a key into a caller.

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 /// A key of the installation: tokens signed with it are verified with this public half.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SigningKey {
-    /// What tokens call it (`kid`).
+    /// Its name in tokens (`kid`).
     pub kid: String,
     /// The 32 bytes of an Ed25519 public key.
     pub public_key: [u8; 32],

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use std::sync::Arc;
 
 words!(
-    /// What kind of principal a token speaks for.
+    /// The kind of principal that a token speaks for.
     PrincipalKind {
         /// Runs the installation.
         Operator = "operator",
@@ -33,9 +33,9 @@ words!(
 /// The claims that the installation's own key signs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TokenClaims {
-    /// Who: free text for operators and admins, the identity's id for identities.
+    /// Free text for operators and admins, the identity's id for identities.
     pub subject: Arc<str>,
-    /// What kind of principal.
+    /// The kind of principal.
     pub principal: PrincipalKind,
     /// The account it speaks in; every principal but an operator has one.
     pub account: Option<AccountId>,
@@ -48,7 +48,7 @@ pub struct TokenClaims {
 /// The claims of a verified token. The names in it are not looked up yet. A clone allocates nothing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct VerifiedToken {
-    /// What kind of principal.
+    /// The kind of principal.
     pub principal: PrincipalKind,
     /// Free text for operators and admins; for identities the attribute that [`Self::subject_kind`] names.
     pub subject: Arc<str>,

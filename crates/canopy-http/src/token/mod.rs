@@ -10,11 +10,11 @@ mod verifier;
 
 pub use key::{KeyError, VerificationKey};
 pub use mapping::{AccountRule, ClaimMapping, ClaimPath, EnvironmentRule, PrincipalRule};
-pub(crate) use refusals::RefusedTokens;
+pub(crate) use refusals::RefusedCredentials;
 pub use signer::TokenSigner;
 pub use verifier::{JwtVerifier, SourceId, TokenSource};
 
-/// Whom tokens come from and whom they are for; both must match.
+/// The issuer and the audience of tokens; both must match.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TokenParties {
     /// `iss`.
@@ -23,7 +23,7 @@ pub struct TokenParties {
     pub audience: String,
 }
 
-/// How far the clocks of issuers may be off, in seconds.
+/// The largest difference between the clocks of issuers and this one, in seconds.
 pub const LEEWAY_SECONDS: i64 = 5;
 
 /// Puts the crypto provider in place and makes sure that it works: a wrong build must fail here, not at the first token.

@@ -1,4 +1,4 @@
-//! The log of refused tokens: the failed check for operators, of which callers learn nothing.
+//! The log of refused credentials: the failed check for operators, of which callers learn nothing.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -20,10 +20,14 @@ const MAX_CHARS: usize = 120;
 /// The largest part of a token that is decoded for the log, in bytes.
 const MAX_PART_BYTES: usize = 8 * 1024;
 
-/// Writes why tokens are refused, so many lines a minute for each check: a flood that fails one check hides no other.
+/// Characters of an API key that are logged: those that lists of keys show too.
+const PREVIEW_CHARS: usize = 12;
+
+/// Writes why credentials are refused, so many lines a minute for each check: a flood that fails one check hides no other.
 #[derive(Debug)]
-pub struct RefusedTokens {
+pub struct RefusedCredentials {
     gates: Vec<(TokenError, Gate)>,
+    keys: Gate,
 }
 
 #[derive(Debug)]
@@ -32,7 +36,18 @@ struct Gate {
     suppressed: AtomicU64,
 }
 
-impl Default for RefusedTokens {
+impl Gate {
+    /// The number of lines that were left out before this one; `None` where this one is left out too.
+    fn pass(&self) -> Option<u64> {
+        if self.lines.check().is_err() {
+            self.suppressed.fetch_add(1, Ordering::Relaxed);
+            return None;
+        }
+        Some(self.suppressed.swap(0, Ordering::Relaxed))
+    }
+}
+
+impl Default for RefusedCredentials {
     fn default() -> Self {
         let count = |number| NonZeroU32::new(number).unwrap_or(NonZeroU32::MIN);
         let quota = Quota::per_minute(count(LINES_A_MINUTE)).allow_burst(count(BURST));
@@ -42,21 +57,28 @@ impl Default for RefusedTokens {
         };
         Self {
             gates: TokenError::ALL.iter().map(|check| (*check, gate())).collect(),
+            keys: gate(),
         }
     }
 }
 
-impl RefusedTokens {
+impl RefusedCredentials {
+    /// Logs the refusal of an API key, unless there were too many lately. The text says which key it is, and no more.
+    pub fn record_key(&self, text: &str, request_id: &str) {
+        let Some(suppressed) = self.keys.pass() else { return };
+        let key = match text.get(..PREVIEW_CHARS) {
+            Some(preview) if text.starts_with("cnpy_") => visible(preview),
+            _ => "(not an API key)".to_owned(),
+        };
+        tracing::info!(key, request_id, suppressed, "API key refused");
+    }
+
     /// Logs the refusal of a token, unless there were too many of its kind lately.
     pub fn record(&self, token: &str, error: TokenError, request_id: &str) {
         let Some((_, gate)) = self.gates.iter().find(|(check, _)| *check == error) else {
             return;
         };
-        if gate.lines.check().is_err() {
-            gate.suppressed.fetch_add(1, Ordering::Relaxed);
-            return;
-        }
-        let suppressed = gate.suppressed.swap(0, Ordering::Relaxed);
+        let Some(suppressed) = gate.pass() else { return };
         let mut parts = token.split('.');
         let (header, claims) = (object(parts.next()), object(parts.next()));
         tracing::info!(
@@ -87,15 +109,20 @@ fn shown(claims: &Map<String, Value>, name: &str) -> String {
         Some(Value::String(text)) => text,
         Some(_) => return "(not text)".to_owned(),
     };
-    let visible = |letter: char| {
-        let is_plain = letter.is_alphanumeric() || letter.is_ascii_graphic() || letter == ' ';
-        if is_plain { letter } else { '?' }
-    };
-    let mut shown: String = text.chars().take(MAX_CHARS).map(visible).collect();
+    let mut shown = visible(text);
     if text.chars().nth(MAX_CHARS).is_some() {
         shown.push('…');
     }
     shown
+}
+
+/// The beginning of a text, with everything replaced that a terminal would obey or not show.
+fn visible(text: &str) -> String {
+    let plain = |letter: char| {
+        let is_plain = letter.is_alphanumeric() || letter.is_ascii_graphic() || letter == ' ';
+        if is_plain { letter } else { '?' }
+    };
+    text.chars().take(MAX_CHARS).map(plain).collect()
 }
 
 #[cfg(test)]
@@ -120,7 +147,7 @@ mod tests {
 
     #[test]
     fn a_flood_that_fails_one_check_hides_no_other() {
-        let refused = RefusedTokens::default();
+        let refused = RefusedCredentials::default();
         for _ in 0..1_000 {
             refused.record("a.b.c", TokenError::Signature, "r");
         }

@@ -47,12 +47,12 @@ pub struct JwtVerifier {
 
 #[derive(Debug, Default)]
 struct Sources {
-    all: Vec<Keys>,
+    all: Vec<SourceKeys>,
     last_number: KeyNumber,
 }
 
 #[derive(Debug)]
-struct Keys {
+struct SourceKeys {
     source: TokenSource,
     /// Whether a token must name the key it is signed with: shared keys may be many.
     must_be_named: bool,
@@ -90,7 +90,7 @@ impl<'t> Parts<'t> {
     }
 }
 
-impl Keys {
+impl SourceKeys {
     fn is_meant_by(&self, claims: &Claims) -> bool {
         claims.text("iss") == Some(&self.source.parties.issuer) && claims.is_for(&self.source.parties.audience)
     }
@@ -179,7 +179,7 @@ impl JwtVerifier {
 
     fn add(&self, source: TokenSource, must_be_named: bool) -> SourceId {
         let mut sources = self.sources.write().unwrap_or_else(PoisonError::into_inner);
-        sources.all.push(Keys {
+        sources.all.push(SourceKeys {
             source,
             must_be_named,
             keys: vec![],
@@ -198,13 +198,12 @@ impl JwtVerifier {
         let mut before = core::mem::take(&mut held.keys);
         let mut added = 0;
         for key in keys {
-            match before.iter().position(|(_, old)| old.is_same(&key)) {
-                Some(at) => held.keys.push(before.swap_remove(at)),
-                None => {
-                    sources.last_number += 1;
-                    added += 1;
-                    held.keys.push((sources.last_number, key));
-                }
+            if let Some(at) = before.iter().position(|(_, old)| old.is_same(&key)) {
+                held.keys.push(before.swap_remove(at));
+            } else {
+                sources.last_number += 1;
+                added += 1;
+                held.keys.push((sources.last_number, key));
             }
         }
         if !before.is_empty() {

@@ -291,7 +291,7 @@ fn claims_of_a_key_source_are_read_printed_and_read_again() {
     ] {
         let wrong = refused("", &[("CANOPY_TOKEN_KEYS", &format!("[{{ {bad} }}]"))]).join("\n");
         assert!(
-            wrong.contains("entry 0: ") && wrong.contains(message) && !wrong.contains("secret"),
+            wrong.contains("entry 0: ") && wrong.contains(message) && !wrong.contains("user:"),
             "{bad}: {wrong}"
         );
     }

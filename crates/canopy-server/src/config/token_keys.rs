@@ -125,7 +125,7 @@ impl TokenKeySource {
     /// Reads the list of key sources.
     ///
     /// # Errors
-    /// What is wrong with it; never a secret.
+    /// The rule that the list breaks; never a secret.
     pub fn parse_all(raw: &Raw) -> Result<Vec<Self>, String> {
         match raw {
             Raw::Text(text) => Self::parse_all(&match Raw::parse(text)? {

@@ -336,6 +336,16 @@ async fn the_log_says_which_check_a_refused_token_failed() {
         assert!(parts.into_iter().all(|part| !line.contains(part)), "{line}");
         assert!(line.len() < 900 && !line.contains('\u{1b}'), "{line}");
     }
+    let key = format!("cnpy_{}", "0123456789abcdef".repeat(4));
+    let answer = reqwest::Client::new()
+        .get(format!("{}/api/v1/me", server.url))
+        .header("X-API-Key", &key);
+    assert_eq!(answer.send().await.unwrap().status(), 401);
+    let line = server.next_log("API key refused");
+    assert!(
+        line.contains("\"key\":\"cnpy_0123456\"") && !line.contains("01234567"),
+        "{line}"
+    );
     // A source that may vouch for identities alone says that its token is an admin's.
     let home = Home::new();
     let source = format!("[{{ jwks_url = \"{}\" }}]", providers.keycloak.0.jwks_url());

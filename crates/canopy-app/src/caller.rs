@@ -3,7 +3,7 @@
 use crate::idempotency::Repeatable;
 use canopy_domain::api_key::KeyAccess;
 use canopy_domain::audit::{Actor, ActorType};
-use canopy_domain::{AccountId, ApiKeyId, EnvironmentPlace, IdentityId};
+use canopy_domain::{AccountId, ApiKeyId, EnvironmentPlace, Expected, IdentityId};
 use std::sync::Arc;
 
 /// An authenticated principal.
@@ -85,6 +85,8 @@ pub struct Call {
     pub caller: Caller,
     /// The request's id.
     pub request_id: String,
+    /// The versions that the thing it changes is expected to have, as far as the call itself does not ask for one.
+    pub expected: Expected,
     /// What it takes to repeat the call; `None` where each call stands for itself.
     pub repeatable: Option<Repeatable>,
 }
@@ -95,6 +97,7 @@ impl Call {
         Self {
             caller,
             request_id,
+            expected: Expected::Any,
             repeatable: None,
         }
     }

@@ -56,4 +56,4 @@ pub use text::{
     searched_text,
 };
 pub use timestamp::{Timestamp, TimestampError};
-pub use version::{Revision, Version};
+pub use version::{Expected, ExpectedVersions, Revision, Version};

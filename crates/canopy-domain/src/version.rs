@@ -33,6 +33,55 @@ impl fmt::Display for Version {
     }
 }
 
+/// The versions that a caller expects a resource to have when it changes it: what `If-Match` says (RFC 9110, 13.1.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Expected {
+    /// Any version: nothing was said, or `*`.
+    #[default]
+    Any,
+    /// One of these.
+    OneOf(ExpectedVersions),
+}
+
+/// A few versions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct ExpectedVersions([Option<Version>; Self::MAX]);
+
+impl ExpectedVersions {
+    /// The largest number of versions.
+    pub const MAX: usize = 16;
+
+    /// These versions; `None` for more than [`MAX`](Self::MAX). None at all is expected of nothing.
+    pub fn new(versions: impl IntoIterator<Item = Version>) -> Option<Self> {
+        let mut all = [None; Self::MAX];
+        let mut places = all.iter_mut();
+        for version in versions {
+            *places.next()? = Some(version);
+        }
+        Some(Self(all))
+    }
+}
+
+impl Expected {
+    /// Whether a resource at this version is as expected.
+    pub fn accepts(self, current: Version) -> bool {
+        match self {
+            Self::Any => true,
+            Self::OneOf(ExpectedVersions(versions)) => versions.contains(&Some(current)),
+        }
+    }
+}
+
+impl From<Version> for Expected {
+    fn from(version: Version) -> Self {
+        let mut versions = [None; ExpectedVersions::MAX];
+        if let Some(first) = versions.first_mut() {
+            *first = Some(version);
+        }
+        Self::OneOf(ExpectedVersions(versions))
+    }
+}
+
 /// The position of a change in the history of one environment. Commit order is revision order; the creation is revision 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Revision(u64);
@@ -63,5 +112,26 @@ impl Revision {
 impl fmt::Display for Revision {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Expected, ExpectedVersions, Version};
+
+    fn version(number: u32) -> Version {
+        Version::new(number).unwrap()
+    }
+
+    #[test]
+    fn an_expectation_accepts_what_it_names() {
+        let all = |numbers: core::ops::Range<u32>| ExpectedVersions::new(numbers.map(version)).map(Expected::OneOf);
+        assert!(Expected::Any.accepts(version(7)));
+        assert!(Expected::from(version(7)).accepts(version(7)));
+        assert!(!Expected::from(version(7)).accepts(version(8)));
+        assert!(all(1..17).unwrap().accepts(version(16)));
+        assert!(!all(1..17).unwrap().accepts(version(17)));
+        assert_eq!(all(1..18), None);
+        assert!(!all(1..1).unwrap().accepts(version(1)));
     }
 }

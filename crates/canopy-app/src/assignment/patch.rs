@@ -24,9 +24,8 @@ pub async fn run(
         let now = app.now();
         let found = tx.assignments(place.environment, &[id]).await?;
         let before = found.into_iter().next().ok_or(AssignmentError::NotFound)?;
-        let facts = tx
-            .assignment_facts(place, &[key_with_role(&before, patch.role)])
-            .await?;
+        let key = key_with_role(&before, patch.role.unwrap_or(before.key.role));
+        let facts = tx.assignment_facts(place, &[key]).await?;
         let after = change::patch(&before, patch, &facts, now)?;
         if (after.key, after.window) == (before.key, before.window) {
             return Ok(before);

@@ -6,7 +6,7 @@ use canopy_domain::access::{Change, NodeFact};
 use canopy_domain::audit::{AuditCategory, Detail};
 use canopy_domain::hierarchy::change::{NodePatch, PlaceFacts, check_version, patch};
 use canopy_domain::port::{ReadTx, StoreError, Unique, WriteScope};
-use canopy_domain::{EnvironmentPlace, HierarchyError, Node, NodeId, TenancyError, Tenant, Version};
+use canopy_domain::{EnvironmentPlace, Expected, HierarchyError, Node, NodeId, TenancyError, Tenant};
 
 /// Changes a node; what stands below a moved one goes with it. A change that changes nothing leaves no trace.
 ///
@@ -19,8 +19,9 @@ pub async fn run(
     place: &EnvironmentPlace,
     id: NodeId,
     asked: &NodePatch,
-    seen: Version,
+    seen: impl Into<Expected> + Send,
 ) -> Result<Node, AppError> {
+    let seen = seen.into();
     unit_of_work::retry(|| async {
         let mut tx = app.begin(call, WriteScope::Environment(place.environment)).await?;
         let now = app.now();

@@ -4,41 +4,44 @@ use crate::app::AuditEntry;
 use crate::{App, AppError, Call, unit_of_work};
 use canopy_domain::access::{Change, NodeFact};
 use canopy_domain::audit::{AuditCategory, AuditSeverity, Detail};
-use canopy_domain::hierarchy::schema_change;
+use canopy_domain::hierarchy::schema_change::{self, SchemaPatch};
 use canopy_domain::port::{CommitRecord, EnvironmentChanges, WriteScope};
-use canopy_domain::{EnvironmentPlace, HierarchyError, HierarchySchema, TenancyError, Tenant, Version};
+use canopy_domain::{EnvironmentPlace, Expected, HierarchyError, HierarchySchema, TenancyError, Tenant, Version};
 
-/// Replaces the schema. A new root type retypes the root with it. The answer is the environment's version afterwards,
-/// which is `seen` where the environment has the schema already.
+/// Changes the schema. A new root type retypes the root with it. The answer is the schema and the environment's version
+/// afterwards; a change that changes nothing raises no version.
 ///
 /// # Errors
-/// [`HierarchyError::Stale`] when the environment is not at version `seen`, [`HierarchyError::SchemaInUse`];
+/// [`HierarchyError::Stale`] when the environment is not at version `seen`, [`HierarchyError::ContradictorySchema`],
+/// [`HierarchyError::SchemaInUse`];
 /// [`AppError::Store`].
 pub async fn run(
     app: &App,
     call: &Call,
     place: &EnvironmentPlace,
-    schema: &HierarchySchema,
-    seen: Version,
-) -> Result<Version, AppError> {
+    patch: impl Into<SchemaPatch> + Send,
+    seen: impl Into<Expected> + Send,
+) -> Result<(HierarchySchema, Version), AppError> {
+    let (seen, patch) = (seen.into(), patch.into());
     unit_of_work::retry(|| async {
         let mut tx = app.begin(call, WriteScope::Environment(place.environment)).await?;
         let now = app.now();
         let absent = || TenancyError::NotFound(Tenant::Environment);
         let mut environment = tx.environment(place.environment).await?.ok_or_else(absent)?;
-        if environment.version != seen {
+        if !seen.accepts(environment.version) {
             return Err(HierarchyError::Stale {
                 current: environment.version,
             }
             .into());
         }
         let (_, stored) = tx.hierarchy(place.environment).await?.ok_or_else(absent)?;
-        if stored == *schema {
-            return Ok(environment.version);
+        let schema = patch.apply(&stored)?;
+        if stored == schema {
+            return Ok((schema, environment.version));
         }
         let shape = tx.tree_shape(place.environment).await?;
         let mut changes = Vec::new();
-        if let Some(node_type) = schema_change::check(schema, &shape)? {
+        if let Some(node_type) = schema_change::check(&schema, &shape)? {
             let mut root = tx
                 .root_node(place.environment)
                 .await?
@@ -51,7 +54,7 @@ pub async fn run(
         }
         environment.version = environment.version.next();
         environment.updated_at = now;
-        tx.update_environment(&environment, schema).await?;
+        tx.update_environment(&environment, &schema).await?;
         let entry = AuditEntry {
             account: place.account,
             application: Some(place.application),
@@ -77,7 +80,7 @@ pub async fn run(
             audit: app.audit(call, now, entry),
         };
         app.commit(tx, call, record, &()).await?;
-        Ok(environment.version)
+        Ok((schema, environment.version))
     })
     .await
 }

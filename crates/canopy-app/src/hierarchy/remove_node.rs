@@ -6,7 +6,7 @@ use canopy_domain::audit::{AuditCategory, AuditSeverity, Detail};
 use canopy_domain::hierarchy::change::check_version;
 use canopy_domain::hierarchy::remove::{check, steps};
 use canopy_domain::port::WriteScope;
-use canopy_domain::{AssignmentId, EnvironmentPlace, HierarchyError, NodeId, Version};
+use canopy_domain::{AssignmentId, EnvironmentPlace, Expected, HierarchyError, NodeId};
 
 /// Removes a node; with `force` all nodes below it and all assignments at them go with it, in one transaction.
 ///
@@ -19,8 +19,9 @@ pub async fn run(
     place: &EnvironmentPlace,
     id: NodeId,
     force: bool,
-    seen: Version,
+    seen: impl Into<Expected> + Send,
 ) -> Result<(), AppError> {
+    let seen = seen.into();
     unit_of_work::retry(|| async {
         let mut tx = app.begin(call, WriteScope::Environment(place.environment)).await?;
         let now = app.now();

@@ -5,19 +5,20 @@ use crate::{App, AppError, Call, unit_of_work};
 use canopy_domain::audit::{AuditCategory, AuditSeverity, Detail};
 use canopy_domain::hierarchy::revert::{Revert, RevertCounts, plan};
 use canopy_domain::port::{ReadTx, WriteScope};
+use canopy_domain::tenancy::change;
 use canopy_domain::{
-    AccessModel, Environment, EnvironmentPlace, HierarchyError, NodeId, TenancyError, Tenant, Timestamp,
+    AccessModel, Environment, EnvironmentPlace, Expected, HierarchyError, NodeId, TenancyError, Tenant, Timestamp,
 };
 
 /// Reseats every assignment at the root and deletes all other nodes and the schema.
 ///
 /// # Errors
-/// [`HierarchyError::AlreadyFlat`]; [`AppError::Store`].
+/// [`TenancyError::Stale`] where the call expects another version, [`HierarchyError::AlreadyFlat`]; [`AppError::Store`].
 pub async fn run(app: &App, call: &Call, place: &EnvironmentPlace) -> Result<RevertCounts, AppError> {
     unit_of_work::retry(|| async {
         let mut tx = app.begin(call, WriteScope::Environment(place.environment)).await?;
         let now = app.now();
-        let (mut environment, revert) = planned(tx.as_mut(), place, now).await?;
+        let (mut environment, revert) = planned(tx.as_mut(), place, now, call.expected).await?;
         tx.delete_assignments(place.environment, &revert.dropped).await?;
         tx.update_assignments(&revert.reseated).await?;
         tx.delete_nodes(place.environment, &revert.nodes).await?;
@@ -41,9 +42,9 @@ pub async fn run(app: &App, call: &Call, place: &EnvironmentPlace) -> Result<Rev
 ///
 /// # Errors
 /// As [`run`].
-pub async fn dry_run(app: &App, place: &EnvironmentPlace) -> Result<RevertCounts, AppError> {
+pub async fn dry_run(app: &App, call: &Call, place: &EnvironmentPlace) -> Result<RevertCounts, AppError> {
     let mut tx = app.read(place).await?;
-    let (_, revert) = planned(tx.as_mut(), place, app.now()).await?;
+    let (_, revert) = planned(tx.as_mut(), place, app.now(), call.expected).await?;
     Ok(revert.counts)
 }
 
@@ -51,9 +52,11 @@ async fn planned(
     tx: &mut dyn ReadTx,
     place: &EnvironmentPlace,
     now: Timestamp,
+    expected: Expected,
 ) -> Result<(Environment, Revert), AppError> {
     let absent = || TenancyError::NotFound(Tenant::Environment);
     let environment = tx.environment(place.environment).await?.ok_or_else(absent)?;
+    change::check(Tenant::Environment, environment.version, expected)?;
     if environment.access_model == AccessModel::Flat {
         return Err(HierarchyError::AlreadyFlat.into());
     }

@@ -5,7 +5,7 @@ use crate::{App, AppError, Call, unit_of_work};
 use canopy_domain::audit::{AuditCategory, Detail};
 use canopy_domain::permission::change::{PermissionPatch, patch};
 use canopy_domain::port::WriteScope;
-use canopy_domain::{EnvironmentPlace, Permission, PermissionError, PermissionId, Version};
+use canopy_domain::{EnvironmentPlace, Expected, Permission, PermissionError, PermissionId};
 
 /// Changes the description or category of a custom permission, and raises its version. Nothing asked anew changes nothing.
 ///
@@ -17,9 +17,10 @@ pub async fn run(
     call: &Call,
     place: &EnvironmentPlace,
     id: PermissionId,
-    seen: Version,
+    seen: impl Into<Expected> + Send,
     asked: &PermissionPatch,
 ) -> Result<Permission, AppError> {
+    let seen = seen.into();
     unit_of_work::retry(|| async {
         let mut tx = app.begin(call, WriteScope::Environment(place.environment)).await?;
         let now = app.now();

@@ -6,7 +6,7 @@ use canopy_domain::access::Change;
 use canopy_domain::audit::{AuditCategory, AuditSeverity, Detail};
 use canopy_domain::permission::change::delete;
 use canopy_domain::port::WriteScope;
-use canopy_domain::{EnvironmentPlace, PermissionError, PermissionId, Role, RoleId, Version};
+use canopy_domain::{EnvironmentPlace, Expected, PermissionError, PermissionId, Role, RoleId};
 
 /// Deletes a custom permission; with `force` the roles that bundle it do so no longer, which raises their versions.
 ///
@@ -18,9 +18,10 @@ pub async fn run(
     call: &Call,
     place: &EnvironmentPlace,
     id: PermissionId,
-    seen: Version,
+    seen: impl Into<Expected> + Send,
     force: bool,
 ) -> Result<(), AppError> {
+    let seen = seen.into();
     unit_of_work::retry(|| async {
         let mut tx = app.begin(call, WriteScope::Environment(place.environment)).await?;
         let now = app.now();

@@ -7,7 +7,7 @@ use canopy_domain::access::Change;
 use canopy_domain::audit::{AuditCategory, Detail};
 use canopy_domain::port::{StoreError, Unique, WriteScope};
 use canopy_domain::role::change::{RolePatch, patch};
-use canopy_domain::{EnvironmentPlace, Role, RoleError, RoleId, Version};
+use canopy_domain::{EnvironmentPlace, Expected, Role, RoleError, RoleId};
 
 /// Changes the name, description or switch of a custom role, and raises its version. Nothing asked anew changes nothing.
 ///
@@ -19,9 +19,10 @@ pub async fn run(
     call: &Call,
     place: &EnvironmentPlace,
     id: RoleId,
-    seen: Version,
+    seen: impl Into<Expected> + Send,
     asked: &RolePatch,
 ) -> Result<Role, AppError> {
+    let seen = seen.into();
     unit_of_work::retry(|| async {
         let mut tx = app.begin(call, WriteScope::Environment(place.environment)).await?;
         let now = app.now();

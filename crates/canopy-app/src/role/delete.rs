@@ -6,7 +6,7 @@ use canopy_domain::access::Change;
 use canopy_domain::audit::{AuditCategory, AuditSeverity, Detail};
 use canopy_domain::port::WriteScope;
 use canopy_domain::role::change::delete;
-use canopy_domain::{EnvironmentPlace, RoleError, RoleId, Version};
+use canopy_domain::{EnvironmentPlace, Expected, RoleError, RoleId};
 
 /// Deletes a custom role; with `force` the assignments that name it go with it.
 ///
@@ -18,9 +18,10 @@ pub async fn run(
     call: &Call,
     place: &EnvironmentPlace,
     id: RoleId,
-    seen: Version,
+    seen: impl Into<Expected> + Send,
     force: bool,
 ) -> Result<(), AppError> {
+    let seen = seen.into();
     unit_of_work::retry(|| async {
         let mut tx = app.begin(call, WriteScope::Environment(place.environment)).await?;
         let now = app.now();

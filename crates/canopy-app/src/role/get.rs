@@ -1,7 +1,7 @@
 //! Get a role, or what it bundles.
 
 use crate::{App, AppError};
-use canopy_domain::{EnvironmentPlace, PermissionKey, Role, RoleError, RoleId};
+use canopy_domain::{EnvironmentPlace, PermissionKey, Role, RoleError, RoleId, Version};
 
 /// The role.
 ///
@@ -16,13 +16,17 @@ pub async fn run(app: &App, place: &EnvironmentPlace, id: RoleId) -> Result<Role
         .ok_or(RoleError::NotFound)?)
 }
 
-/// The keys that the role bundles, sorted.
+/// The keys that the role bundles, sorted, and its version.
 ///
 /// # Errors
 /// [`RoleError::NotFound`]; [`AppError::Store`].
-pub async fn permission_keys(app: &App, place: &EnvironmentPlace, id: RoleId) -> Result<Vec<PermissionKey>, AppError> {
+pub async fn permission_keys(
+    app: &App,
+    place: &EnvironmentPlace,
+    id: RoleId,
+) -> Result<(Vec<PermissionKey>, Version), AppError> {
     let mut tx = app.read(place).await?;
-    tx.role(place.environment, id).await?.ok_or(RoleError::NotFound)?;
+    let role = tx.role(place.environment, id).await?.ok_or(RoleError::NotFound)?;
     let permissions = tx.role_permissions(place.environment, id).await?;
-    Ok(permissions.into_iter().map(|(_, key)| key).collect())
+    Ok((permissions.into_iter().map(|(_, key)| key).collect(), role.version))
 }

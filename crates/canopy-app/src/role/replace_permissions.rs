@@ -6,40 +6,58 @@ use crate::{App, AppError, Call, unit_of_work};
 use canopy_domain::access::Change;
 use canopy_domain::audit::{AuditCategory, Detail};
 use canopy_domain::port::WriteScope;
-use canopy_domain::{EnvironmentPlace, PermissionId, PermissionKey, RoleError, RoleId};
+use canopy_domain::role::change;
+use canopy_domain::{EnvironmentPlace, PermissionId, PermissionKey, RoleError, RoleId, Version};
 use std::collections::BTreeSet;
+
+/// What a replacement did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Replaced {
+    /// The version of the role afterwards.
+    pub version: Version,
+    /// The keys that it bundles now and did not before, sorted.
+    pub added: Vec<PermissionKey>,
+    /// The keys that it bundled before and does not now, sorted.
+    pub removed: Vec<PermissionKey>,
+}
 
 /// Replaces the set of permissions that a custom role bundles, and raises its version. The same set again changes nothing.
 ///
 /// # Errors
-/// [`RoleError::NotFound`], [`RoleError::System`], [`RoleError::UnknownPermissionKeys`]; [`AppError::Store`].
+/// [`RoleError::NotFound`], [`RoleError::System`], [`RoleError::Stale`] where the call expects another version,
+/// [`RoleError::UnknownPermissionKeys`]; [`AppError::Store`].
 pub async fn run(
     app: &App,
     call: &Call,
     place: &EnvironmentPlace,
     id: RoleId,
     keys: &[PermissionKey],
-) -> Result<(), AppError> {
+) -> Result<Replaced, AppError> {
     unit_of_work::retry(|| async {
         let mut tx = app.begin(call, WriteScope::Environment(place.environment)).await?;
         let now = app.now();
         let role = tx.role(place.environment, id).await?.ok_or(RoleError::NotFound)?;
-        if role.kind.is_system() {
-            return Err(RoleError::System.into());
-        }
-        let wanted: BTreeSet<PermissionId> = known_permissions(tx.as_mut(), place.environment, keys)
-            .await?
-            .into_values()
-            .collect();
-        let bundled: BTreeSet<PermissionId> = tx
-            .role_permissions(place.environment, id)
-            .await?
-            .into_iter()
-            .map(|(permission, _)| permission)
-            .collect();
+        change::check(&role, call.expected)?;
+        let known = known_permissions(tx.as_mut(), place.environment, keys).await?;
+        let wanted: BTreeSet<PermissionId> = known.values().copied().collect();
+        let before = tx.role_permissions(place.environment, id).await?;
+        let bundled: BTreeSet<PermissionId> = before.iter().map(|(permission, _)| *permission).collect();
         if wanted == bundled {
-            return Ok(());
+            return Ok(Replaced {
+                version: role.version,
+                added: Vec::new(),
+                removed: Vec::new(),
+            });
         }
+        let added = known.iter().filter(|(_, id)| !bundled.contains(id));
+        let removed = before.iter().filter(|(id, _)| !wanted.contains(id));
+        let mut replaced = Replaced {
+            version: role.version.next(),
+            added: added.map(|(key, _)| key.clone()).collect(),
+            removed: removed.map(|(_, key)| key.clone()).collect(),
+        };
+        replaced.added.sort_unstable();
+        replaced.removed.sort_unstable();
         let pairs = |some: Vec<&PermissionId>| some.into_iter().map(|permission| (id, *permission)).collect::<Vec<_>>();
         tx.unbind_permissions(place.environment, &pairs(bundled.difference(&wanted).collect()))
             .await?;
@@ -54,8 +72,9 @@ pub async fn run(
                 ("removed_permission_ids", Detail::texts(bundled.difference(&wanted))),
             ]);
         let changes = vec![Change::RolePut(fact(&role, wanted.into_iter().collect()))];
-        app.commit_within(tx, call, place, now, changes, entry, &()).await?;
-        Ok(())
+        app.commit_within(tx, call, place, now, changes, entry, &replaced)
+            .await?;
+        Ok(replaced)
     })
     .await
 }

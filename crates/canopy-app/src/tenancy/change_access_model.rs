@@ -4,12 +4,13 @@ use super::audit;
 use crate::{App, AppError, Call, unit_of_work};
 use canopy_domain::audit::Detail;
 use canopy_domain::port::{CommitRecord, EnvironmentChanges, WriteScope};
+use canopy_domain::tenancy::change;
 use canopy_domain::{AccessModel, Environment, EnvironmentPlace, HierarchyError, TenancyError, Tenant};
 
 /// Sets the access model. Setting the one it has changes nothing.
 ///
 /// # Errors
-/// [`HierarchyError::RevertNeeded`] on the way back to flat, which widens access and has a call of its own;
+/// [`TenancyError::Stale`] where the call expects another version; [`HierarchyError::RevertNeeded`] on the way back to flat, which widens access and has a call of its own;
 /// [`AppError::Store`].
 pub async fn run(
     app: &App,
@@ -22,6 +23,7 @@ pub async fn run(
         let now = app.now();
         let absent = || TenancyError::NotFound(Tenant::Environment);
         let mut environment = tx.environment(place.environment).await?.ok_or_else(absent)?;
+        change::check(Tenant::Environment, environment.version, call.expected)?;
         if environment.access_model == model {
             return Ok(environment);
         }

@@ -5,7 +5,7 @@ use crate::{App, AppError, Call, unit_of_work};
 use canopy_domain::audit::Detail;
 use canopy_domain::port::{CommitRecord, WriteScope};
 use canopy_domain::tenancy::change::{self, AccountPatch};
-use canopy_domain::{Account, AccountId, TenancyError, Tenant, Version};
+use canopy_domain::{Account, AccountId, Expected, TenancyError, Tenant};
 
 /// Changes the name or settings of an account, and raises its version. Nothing asked anew changes nothing.
 ///
@@ -15,9 +15,10 @@ pub async fn run(
     app: &App,
     call: &Call,
     id: AccountId,
-    seen: Version,
+    seen: impl Into<Expected> + Send,
     asked: &AccountPatch,
 ) -> Result<Account, AppError> {
+    let seen = seen.into();
     unit_of_work::retry(|| async {
         let mut tx = app.begin(call, WriteScope::Account(id)).await?;
         let now = app.now();

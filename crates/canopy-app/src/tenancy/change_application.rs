@@ -5,7 +5,7 @@ use crate::{App, AppError, Call, unit_of_work};
 use canopy_domain::audit::Detail;
 use canopy_domain::port::{CommitRecord, Unique, WriteScope, WriteTx};
 use canopy_domain::tenancy::change::{self, TenantPatch};
-use canopy_domain::{Application, ApplicationPlace, Slug, TenancyError, Tenant, Timestamp, Version};
+use canopy_domain::{Application, ApplicationPlace, Expected, Slug, TenancyError, Tenant, Timestamp};
 
 /// Changes the name or slug of an application, and raises its version. Nothing asked anew changes nothing.
 ///
@@ -15,9 +15,10 @@ pub async fn run(
     app: &App,
     call: &Call,
     place: ApplicationPlace,
-    seen: Version,
+    seen: impl Into<Expected> + Send,
     asked: &TenantPatch,
 ) -> Result<Application, AppError> {
+    let seen = seen.into();
     unit_of_work::retry(|| async {
         let mut tx = app.begin(call, WriteScope::Application(place.application)).await?;
         let now = app.now();
@@ -40,7 +41,7 @@ pub async fn run(
 /// Makes the environment with this slug the default one of its application.
 ///
 /// # Errors
-/// [`TenancyError::NotFound`] when the application has no such environment; [`AppError::Store`].
+/// [`TenancyError::Stale`] where the call expects another version; [`TenancyError::NotFound`] when the application has no such environment; [`AppError::Store`].
 pub async fn default_environment(
     app: &App,
     call: &Call,
@@ -51,6 +52,7 @@ pub async fn default_environment(
         let mut tx = app.begin(call, WriteScope::Application(place.application)).await?;
         let now = app.now();
         let before = find(tx.as_mut(), place).await?;
+        change::check(Tenant::Application, before.version, call.expected)?;
         let found = tx.environment_by_slug(place.application, slug).await?;
         let environment = found.ok_or(TenancyError::NotFound(Tenant::Environment))?;
         let Some(application) = change::default_environment(&before, environment.id, now) else {

@@ -10,7 +10,7 @@ use canopy_domain::{Environment, EnvironmentPlace, TenancyError, Tenant};
 /// Changes the name or slug of an environment, and raises its version. Nothing asked anew changes nothing.
 ///
 /// # Errors
-/// [`TenancyError::SlugTaken`]; [`AppError::Store`].
+/// [`TenancyError::Stale`] where the call expects another version, [`TenancyError::SlugTaken`]; [`AppError::Store`].
 pub async fn run(
     app: &App,
     call: &Call,
@@ -22,6 +22,7 @@ pub async fn run(
         let now = app.now();
         let absent = || TenancyError::NotFound(Tenant::Environment);
         let before = tx.environment(place.environment).await?.ok_or_else(absent)?;
+        change::check(Tenant::Environment, before.version, call.expected)?;
         let Some(environment) = change::environment(&before, asked, now) else {
             return Ok(before);
         };

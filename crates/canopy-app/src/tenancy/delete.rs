@@ -10,7 +10,7 @@ use canopy_domain::{Application, ApplicationPlace, EnvironmentId, EnvironmentPla
 /// Deletes an application with its environments and memberships. Its identities stay in the account.
 ///
 /// # Errors
-/// [`TenancyError::LastApplication`]; [`AppError::Store`].
+/// [`TenancyError::Stale`] where the call expects another version, [`TenancyError::LastApplication`]; [`AppError::Store`].
 pub async fn application(app: &App, call: &Call, place: ApplicationPlace) -> Result<(), AppError> {
     unit_of_work::retry(|| async {
         let mut tx = app.begin(call, scope(place)).await?;
@@ -18,6 +18,7 @@ pub async fn application(app: &App, call: &Call, place: ApplicationPlace) -> Res
         let siblings = tx.applications(place.account).await?;
         let found = siblings.iter().find(|one| one.id == place.application);
         let gone = found.ok_or(TenancyError::NotFound(Tenant::Application))?;
+        change::check(Tenant::Application, gone.version, call.expected)?;
         change::delete_application(&siblings)?;
         let environments = tx.environments(place.application).await?;
         let ids: Vec<EnvironmentId> = environments.iter().map(|one| one.id).collect();
@@ -50,7 +51,7 @@ pub async fn application(app: &App, call: &Call, place: ApplicationPlace) -> Res
 /// Deletes an environment.
 ///
 /// # Errors
-/// [`TenancyError::LastEnvironment`], [`TenancyError::DefaultEnvironment`]; [`AppError::Store`].
+/// [`TenancyError::Stale`] where the call expects another version, [`TenancyError::LastEnvironment`], [`TenancyError::DefaultEnvironment`]; [`AppError::Store`].
 pub async fn environment(app: &App, call: &Call, place: &EnvironmentPlace) -> Result<(), AppError> {
     unit_of_work::retry(|| async {
         let mut tx = app.begin(call, scope(place.application_place())).await?;
@@ -60,6 +61,7 @@ pub async fn environment(app: &App, call: &Call, place: &EnvironmentPlace) -> Re
         let siblings = tx.environments(place.application).await?;
         let found = siblings.iter().find(|one| one.id == place.environment);
         let gone = found.ok_or_else(absent)?;
+        change::check(Tenant::Environment, gone.version, call.expected)?;
         change::delete_environment(&application, &siblings, place.environment)?;
         tx.delete_environments(&[place.environment]).await?;
         let resource = (Tenant::Environment, gone.id.to_string(), &gone.name);

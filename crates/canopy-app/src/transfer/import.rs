@@ -5,9 +5,10 @@ use crate::app::AuditEntry;
 use crate::{App, AppError, Call, unit_of_work};
 use canopy_domain::audit::{AuditCategory, AuditSeverity, Detail};
 use canopy_domain::port::WriteScope;
+use canopy_domain::tenancy::change::check;
 use canopy_domain::transfer::plan::{Part, Plan, plan};
 use canopy_domain::transfer::{Contents, Document};
-use canopy_domain::{AssignmentId, EnvironmentPlace};
+use canopy_domain::{AssignmentId, EnvironmentPlace, Tenant};
 use core::fmt::Display;
 
 /// Makes the environment what the document says, in one transaction. What has the same name stays, with its assignments;
@@ -15,7 +16,7 @@ use core::fmt::Display;
 /// document that says what is there.
 ///
 /// # Errors
-/// [`AppError::Store`].
+/// [`TenancyError::Stale`](canopy_domain::TenancyError::Stale) where the call expects another version; [`AppError::Store`].
 pub async fn run(
     app: &App,
     call: &Call,
@@ -27,6 +28,7 @@ pub async fn run(
     if dry_run {
         let mut tx = app.read(place).await?;
         let before = contents(tx.as_mut(), id).await?;
+        check(Tenant::Environment, before.environment.version, call.expected)?;
         let plan = plan(document, &before, app.now(), &mut || app.mint());
         let lost = lost(tx.as_mut(), id, &plan).await?;
         return Ok(imported(&before, &plan, &lost));
@@ -35,6 +37,7 @@ pub async fn run(
         let mut tx = app.begin(call, WriteScope::Environment(id)).await?;
         let now = app.now();
         let before = contents(tx.as_mut(), id).await?;
+        check(Tenant::Environment, before.environment.version, call.expected)?;
         let plan = plan(document, &before, now, &mut || app.mint());
         let lost = lost(tx.as_mut(), id, &plan).await?;
         let imported = imported(&before, &plan, &lost);

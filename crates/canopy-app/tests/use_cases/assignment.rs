@@ -286,7 +286,7 @@ async fn a_patch_moves_the_window_and_the_next_check_sees_it() {
     let id = crate::world::done(&world.assign(&[world.item(ada, viewer)]).await)[0].id;
     let now = world.app.now();
     let ends = AssignmentPatch {
-        role: viewer,
+        role: None,
         from: Edge::Keep,
         to: Edge::Set(now.plus_seconds(60)),
     };
@@ -302,7 +302,7 @@ async fn a_patch_moves_the_window_and_the_next_check_sees_it() {
         Some(DenialReason::AssignmentExpired)
     );
     let renewed = AssignmentPatch {
-        role: editor,
+        role: Some(editor),
         from: Edge::Keep,
         to: Edge::Clear,
     };
@@ -342,7 +342,7 @@ async fn nothing_of_a_neighbour_can_be_read_changed_or_removed() {
     let before = rival.history().await;
     let (app, call, place) = (&world.app, &world.call, &world.place);
     let patch = AssignmentPatch {
-        role: editor,
+        role: Some(editor),
         from: Edge::Keep,
         to: Edge::Keep,
     };

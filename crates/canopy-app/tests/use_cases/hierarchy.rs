@@ -7,6 +7,7 @@ use canopy_domain::access::{Change, DenialReason, Scope};
 use canopy_domain::bulk::Outcome;
 use canopy_domain::hierarchy::change::NodePatch;
 use canopy_domain::hierarchy::create::{NewNode, ParentName};
+use canopy_domain::hierarchy::schema_change::SchemaPatch;
 use canopy_domain::*;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -43,6 +44,7 @@ async fn grow(world: &World) -> Version {
     change_schema::run(&world.app, &world.call, &world.place, &schema("company", "unit"), seen)
         .await
         .unwrap()
+        .1
 }
 
 async fn create(world: &World, items: &[NewNode]) -> Vec<Outcome<Node, HierarchyError>> {
@@ -142,10 +144,36 @@ async fn a_schema_change_needs_the_version_and_a_tree_that_fits() {
     assert_eq!(world.history().await, before);
     assert_eq!(
         change(schema("holding", "unit"), version).await.unwrap(),
-        version.next()
+        (schema("holding", "unit"), version.next())
     );
     let root = get_node::run(&world.app, &world.place, world.root).await.unwrap();
     assert_eq!((root.node_type, root.version.get()), (kind("holding"), 3));
+    // What is absent stays, and what is left must still make sense.
+    let partly = |patch: SchemaPatch| {
+        let (app, call, place) = (&world.app, &world.call, &world.place);
+        async move { change_schema::run(app, call, place, patch, Expected::Any).await }
+    };
+    let before = schema("holding", "unit");
+    let deeper = SchemaPatch {
+        max_depth: Some(before.max_depth() + 1),
+        ..SchemaPatch::default()
+    };
+    let (after, _) = partly(deeper).await.unwrap();
+    assert_eq!(after.max_depth(), before.max_depth() + 1);
+    assert_eq!(
+        (after.node_types(), after.allowed_children(), after.root_node_type()),
+        (before.node_types(), before.allowed_children(), before.root_node_type())
+    );
+    let rootless = SchemaPatch {
+        node_types: Some(vec![kind("unit")]),
+        ..SchemaPatch::default()
+    };
+    let refused = refused(partly(rootless).await);
+    assert!(
+        matches!(&refused, AppError::Hierarchy(HierarchyError::ContradictorySchema { errors })
+            if errors.contains(&SchemaError::UnknownRootType)),
+        "{refused}"
+    );
 }
 
 #[tokio::test]
@@ -280,7 +308,7 @@ async fn a_revert_is_one_change_and_a_dry_run_none() {
     below.key.node = b;
     world.assign(&[world.item(ada, viewer), below]).await;
     let before = world.history().await;
-    let counts = revert::dry_run(&world.app, &world.place).await.unwrap();
+    let counts = revert::dry_run(&world.app, &world.call, &world.place).await.unwrap();
     assert_eq!(world.history().await, before);
     assert_eq!(
         revert::run(&world.app, &world.call, &world.place).await.unwrap(),

@@ -49,7 +49,7 @@ async fn replacing_permissions_gives_and_takes_at_once() {
     replace(vec![key("note.write")]).await.unwrap();
     assert!(world.denial(ada, "note.read", scope).await.is_some());
     assert_eq!(world.denial(ada, "note.write", scope).await, None);
-    let held = role::get::permission_keys(&world.app, &world.place, viewer)
+    let (held, _) = role::get::permission_keys(&world.app, &world.place, viewer)
         .await
         .unwrap();
     assert_eq!(held, [key("note.write")]);

@@ -20,8 +20,8 @@ pub enum Edge {
 /// A change to one assignment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AssignmentPatch {
-    /// The role it has afterwards.
-    pub role: RoleId,
+    /// The role it gets; it keeps its own where there is none.
+    pub role: Option<RoleId>,
     /// The start of its window.
     pub from: Edge,
     /// The end of its window.
@@ -44,8 +44,9 @@ pub fn patch(
     facts: &AssignmentFacts,
     now: Timestamp,
 ) -> Result<Assignment, AssignmentError> {
-    if patch.role != assignment.key.role {
-        check_role(facts.roles.get(&patch.role))?;
+    let role = patch.role.unwrap_or(assignment.key.role);
+    if role != assignment.key.role {
+        check_role(facts.roles.get(&role))?;
         if !is_active_member(facts, assignment.key.identity) {
             return Err(AssignmentError::MembershipNotActive);
         }
@@ -61,7 +62,7 @@ pub fn patch(
         Edge::Set(to) => Some(to),
     };
     let window = Window::new(from, to).map_err(|_| AssignmentError::InvalidWindow)?;
-    let key = key_with_role(assignment, patch.role);
+    let key = key_with_role(assignment, role);
     match facts.existing.get(&key) {
         Some(existing) if *existing != assignment.id => Err(AssignmentError::Conflict { existing: *existing }),
         _ => Ok(Assignment {
@@ -219,16 +220,7 @@ mod tests {
             (Edge::Keep, Edge::Set(at(10)), Err(AssignmentError::InvalidWindow)),
             (Edge::Set(at(30)), Edge::Set(at(31)), Ok((30, Some(31)))),
         ] {
-            let result = patch(
-                &old,
-                &AssignmentPatch {
-                    role: role(1),
-                    from,
-                    to,
-                },
-                &facts(),
-                at(7),
-            );
+            let result = patch(&old, &AssignmentPatch { role: None, from, to }, &facts(), at(7));
             let window = result.map(|a| (a.window.from().as_micros(), a.window.to().map(Timestamp::as_micros)));
             assert_eq!(window, expected, "{from:?} {to:?}");
         }
@@ -237,7 +229,7 @@ mod tests {
     #[test]
     fn a_new_role_is_judged_and_an_old_one_is_not() {
         let keep = |role| AssignmentPatch {
-            role,
+            role: Some(role),
             from: Edge::Keep,
             to: Edge::Keep,
         };
@@ -262,7 +254,7 @@ mod tests {
     #[test]
     fn nobody_but_an_active_member_gets_another_role() {
         let to = |role, edge| AssignmentPatch {
-            role,
+            role: Some(role),
             from: Edge::Keep,
             to: edge,
         };
@@ -310,7 +302,7 @@ mod tests {
         let other = AssignmentId::new(Uuid::from_u128(2));
         facts.existing.insert(key_with_role(&old, role(2)), other);
         let keep = |role| AssignmentPatch {
-            role,
+            role: Some(role),
             from: Edge::Keep,
             to: Edge::Keep,
         };

@@ -2,7 +2,7 @@
 
 use super::create::ParentFact;
 use super::{HierarchyError, HierarchySchema, Node, NodeId, NodeStatus};
-use crate::{DisplayName, JsonObject, Slug, Timestamp, Version};
+use crate::{DisplayName, Expected, JsonObject, Slug, Timestamp};
 
 /// A change to a node; what is `None` stays.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -61,8 +61,8 @@ pub struct PlaceFacts {
 ///
 /// # Errors
 /// [`HierarchyError::NodeStale`].
-pub fn check_version(node: &Node, seen: Version) -> Result<(), HierarchyError> {
-    if node.version == seen {
+pub fn check_version(node: &Node, seen: impl Into<Expected>) -> Result<(), HierarchyError> {
+    if seen.into().accepts(node.version) {
         Ok(())
     } else {
         Err(HierarchyError::NodeStale { current: node.version })
@@ -120,6 +120,7 @@ pub fn patch(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Version;
     use crate::{EnvironmentId, NodeType};
     use proptest::prelude::*;
     use std::collections::{BTreeMap, BTreeSet, HashMap};

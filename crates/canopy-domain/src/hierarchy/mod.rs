@@ -167,6 +167,12 @@ pub enum HierarchyError {
         /// Some of the nodes, and why.
         examples: Vec<SchemaBreak>,
     },
+    /// The new schema contradicts itself.
+    #[error("the schema contradicts itself")]
+    ContradictorySchema {
+        /// All contradictions.
+        errors: Vec<SchemaError>,
+    },
     /// The environment cannot become flat this way.
     #[error("an environment becomes flat only by `revert-to-flat`")]
     RevertNeeded,

@@ -30,6 +30,9 @@ pub struct NodeNames {
 impl NodeNames {
     /// Adds a name among the nodes of a type, or among all; one that no node can have is left out.
     pub fn add(&mut self, of_type: Option<&NodeType>, name: &str) {
+        if name.len() > SlugPath::MAX_CHARS {
+            return;
+        }
         if let Ok(path) = SlugPath::parse(name) {
             self.slugs
                 .extend(Slug::parse(name).ok().map(|slug| (of_type.cloned(), slug)));
@@ -61,6 +64,9 @@ impl NodesByName {
     /// Which node of a type, or of any, is called so, among those that were found for this name. A path goes before a slug;
     /// `is_such` says whether a node is of the type.
     pub fn meaning(&self, of_type: Option<&NodeType>, name: &str, is_such: impl Fn(NodeId) -> bool) -> Meaning<NodeId> {
+        if name.len() > SlugPath::MAX_CHARS {
+            return Meaning::Nothing;
+        }
         let path = SlugPath::parse(name).ok();
         let by_path = path.and_then(|path| self.paths.get(&path).copied());
         if let Some(node) = by_path.filter(|node| is_such(*node)) {
@@ -129,6 +135,10 @@ mod tests {
         for bad in ["", "/", "acme/", "/acme", "Acme", "a//b", "a b"] {
             names.add(Some(&team()), bad);
         }
+        assert!(names.is_empty());
+        // One that is longer than any path is not even taken apart.
+        names.add(None, &"a/".repeat(SlugPath::MAX_CHARS).replace("/a", "/b"));
+        names.add(None, &"a".repeat(SlugPath::MAX_CHARS + 1));
         assert!(names.is_empty());
         names.add(Some(&team()), "acme/eu");
         names.add(Some(&team()), "berlin");

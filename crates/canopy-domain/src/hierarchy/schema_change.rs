@@ -1,6 +1,51 @@
 //! Changing the schema of a tree that has nodes.
 
 use super::{HierarchyError, HierarchySchema, NodeId, NodeType, SchemaBreak, SchemaBreakReason};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What a change asks of a schema. What is absent stays.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct SchemaPatch {
+    /// The types it gets.
+    pub node_types: Option<Vec<NodeType>>,
+    /// For each type, the types that may then stand directly below it.
+    pub allowed_children: Option<BTreeMap<NodeType, BTreeSet<NodeType>>>,
+    /// How deep the tree may then be.
+    pub max_depth: Option<u8>,
+    /// The type that the root gets.
+    pub root_node_type: Option<NodeType>,
+}
+
+impl From<&HierarchySchema> for SchemaPatch {
+    /// All of it.
+    fn from(schema: &HierarchySchema) -> Self {
+        Self {
+            node_types: Some(schema.node_types().to_vec()),
+            allowed_children: Some(schema.allowed_children().clone()),
+            max_depth: Some(schema.max_depth()),
+            root_node_type: Some(schema.root_node_type().clone()),
+        }
+    }
+}
+
+impl SchemaPatch {
+    /// The schema as it is afterwards.
+    ///
+    /// # Errors
+    /// [`HierarchyError::ContradictorySchema`].
+    pub fn apply(&self, schema: &HierarchySchema) -> Result<HierarchySchema, HierarchyError> {
+        let types = || schema.node_types().to_vec();
+        let children = || schema.allowed_children().clone();
+        let root = || schema.root_node_type().clone();
+        HierarchySchema::new(
+            self.node_types.clone().unwrap_or_else(types),
+            self.allowed_children.clone().unwrap_or_else(children),
+            self.max_depth.unwrap_or(schema.max_depth()),
+            self.root_node_type.clone().unwrap_or_else(root),
+        )
+        .map_err(|errors| HierarchyError::ContradictorySchema { errors })
+    }
+}
 
 /// The tree, reduced to what a schema speaks of: each combination of types once, with one node as an example.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,7 +1,7 @@
 //! Changing and deleting a permission.
 
 use super::{Category, Permission, PermissionError, PermissionSource};
-use crate::{Description, Edit, RoleId, Version};
+use crate::{Description, Edit, Expected, RoleId};
 
 /// What a change asks of a permission. Its key never changes.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -16,11 +16,11 @@ pub struct PermissionPatch {
 ///
 /// # Errors
 /// [`PermissionError::System`], [`PermissionError::Stale`].
-pub fn check(permission: &Permission, seen: Version) -> Result<(), PermissionError> {
+pub fn check(permission: &Permission, seen: impl Into<Expected>) -> Result<(), PermissionError> {
     if permission.source == PermissionSource::System {
         return Err(PermissionError::System);
     }
-    if permission.version == seen {
+    if seen.into().accepts(permission.version) {
         Ok(())
     } else {
         Err(PermissionError::Stale {
@@ -36,7 +36,7 @@ pub fn check(permission: &Permission, seen: Version) -> Result<(), PermissionErr
 pub fn patch(
     permission: &Permission,
     patch: &PermissionPatch,
-    seen: Version,
+    seen: impl Into<Expected>,
 ) -> Result<Option<Permission>, PermissionError> {
     check(permission, seen)?;
     let changed = Permission {
@@ -54,7 +54,12 @@ pub fn patch(
 ///
 /// # Errors
 /// As [`check`]; [`PermissionError::InUse`].
-pub fn delete(permission: &Permission, seen: Version, roles: Vec<RoleId>, force: bool) -> Result<(), PermissionError> {
+pub fn delete(
+    permission: &Permission,
+    seen: impl Into<Expected>,
+    roles: Vec<RoleId>,
+    force: bool,
+) -> Result<(), PermissionError> {
     check(permission, seen)?;
     if force || roles.is_empty() {
         return Ok(());
@@ -65,6 +70,7 @@ pub fn delete(permission: &Permission, seen: Version, roles: Vec<RoleId>, force:
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Version;
     use crate::{EnvironmentId, PermissionId, PermissionKey, Timestamp};
     use uuid::Uuid;
 

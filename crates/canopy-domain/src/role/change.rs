@@ -1,7 +1,7 @@
 //! Changing and deleting a role.
 
 use super::{Role, RoleError, RoleName};
-use crate::{AssignmentId, Description, Edit, Timestamp, Version};
+use crate::{AssignmentId, Description, Edit, Expected, Timestamp};
 
 /// What a change asks of a role.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -21,11 +21,11 @@ const MAX_EXAMPLES: usize = 10;
 ///
 /// # Errors
 /// [`RoleError::System`], [`RoleError::Stale`].
-pub fn check(role: &Role, seen: Version) -> Result<(), RoleError> {
+pub fn check(role: &Role, seen: impl Into<Expected>) -> Result<(), RoleError> {
     if role.kind.is_system() {
         return Err(RoleError::System);
     }
-    if role.version == seen {
+    if seen.into().accepts(role.version) {
         Ok(())
     } else {
         Err(RoleError::Stale { current: role.version })
@@ -36,7 +36,12 @@ pub fn check(role: &Role, seen: Version) -> Result<(), RoleError> {
 ///
 /// # Errors
 /// As [`check`].
-pub fn patch(role: &Role, patch: &RolePatch, seen: Version, now: Timestamp) -> Result<Option<Role>, RoleError> {
+pub fn patch(
+    role: &Role,
+    patch: &RolePatch,
+    seen: impl Into<Expected>,
+    now: Timestamp,
+) -> Result<Option<Role>, RoleError> {
     check(role, seen)?;
     let changed = Role {
         name: patch.name.clone().unwrap_or_else(|| role.name.clone()),
@@ -51,7 +56,12 @@ pub fn patch(role: &Role, patch: &RolePatch, seen: Version, now: Timestamp) -> R
 ///
 /// # Errors
 /// As [`check`]; [`RoleError::InUse`].
-pub fn delete(role: &Role, seen: Version, assignments: &[AssignmentId], force: bool) -> Result<(), RoleError> {
+pub fn delete(
+    role: &Role,
+    seen: impl Into<Expected>,
+    assignments: &[AssignmentId],
+    force: bool,
+) -> Result<(), RoleError> {
     check(role, seen)?;
     if force || assignments.is_empty() {
         return Ok(());
@@ -65,6 +75,7 @@ pub fn delete(role: &Role, seen: Version, assignments: &[AssignmentId], force: b
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Version;
     use crate::{EnvironmentId, RoleId, RoleKind};
     use uuid::Uuid;
 

@@ -1,7 +1,7 @@
 //! Changing and deleting accounts, applications and environments.
 
 use super::{Account, Application, Environment, EnvironmentId, Slug, TenancyError, Tenant};
-use crate::{DisplayName, Edit, JsonObject, Timestamp, Version};
+use crate::{DisplayName, Edit, Expected, JsonObject, Timestamp, Version};
 
 /// What a change asks of an account.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -21,8 +21,12 @@ pub struct TenantPatch {
     pub slug: Option<Slug>,
 }
 
-fn check(what: Tenant, current: Version, seen: Version) -> Result<(), TenancyError> {
-    if current == seen {
+/// Whether something at this version may be changed by somebody who has seen it so.
+///
+/// # Errors
+/// [`TenancyError::Stale`].
+pub fn check(what: Tenant, current: Version, seen: impl Into<Expected>) -> Result<(), TenancyError> {
+    if seen.into().accepts(current) {
         Ok(())
     } else {
         Err(TenancyError::Stale { what, current })
@@ -36,7 +40,7 @@ fn check(what: Tenant, current: Version, seen: Version) -> Result<(), TenancyErr
 pub fn account(
     account: &Account,
     patch: &AccountPatch,
-    seen: Version,
+    seen: impl Into<Expected>,
     now: Timestamp,
 ) -> Result<Option<Account>, TenancyError> {
     check(Tenant::Account, account.version, seen)?;
@@ -59,7 +63,7 @@ pub fn account(
 pub fn application(
     application: &Application,
     patch: &TenantPatch,
-    seen: Version,
+    seen: impl Into<Expected>,
     now: Timestamp,
 ) -> Result<Option<Application>, TenancyError> {
     check(Tenant::Application, application.version, seen)?;

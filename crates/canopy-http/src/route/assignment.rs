@@ -10,8 +10,8 @@ use crate::operation::Operation;
 use crate::problem::Problem;
 use crate::request::Request;
 use crate::wire::{
-    Batch, Fault, Instant, PageNumber, Patch, Search, ShownAccessType, ShownStatus, Take, Whole, WireText, not_one_of,
-    page, request_body, request_query, words,
+    Batch, Fault, Given, Instant, PageNumber, Patch, Search, ShownAccessType, ShownStatus, Take, Whole, WireText,
+    not_one_of, page, request_body, request_query, words,
 };
 use canopy_app::BulkMode;
 use canopy_app::assignment::{bulk_create, bulk_remove, change_role, get, list, patch, remove};
@@ -85,7 +85,7 @@ pub(super) fn operations() -> Vec<Operation> {
             .fails(&[E::AssignmentNotFound])
             .by(get_assignment),
         Operation::patch("/assignments/{assignmentId}", "changeAssignment")
-            .says(TAG, "Change the role or window of an assignment.")
+            .says(TAG, "Change the role or window of an assignment; what is absent stays.")
             .needs(MANAGE)
             .fails(ROLE_RULES)
             .fails(&[E::InvalidWindow])
@@ -332,8 +332,8 @@ request_body!(
 request_body!(
     /// A change to an assignment.
     struct ChangeAssignment {
-        /// The role it has afterwards.
-        role_id: RoleId,
+        /// The role it gets.
+        role_id: Given<RoleId>,
         /// When it starts; null for its creation.
         effective_from: Patch<Timestamp>,
         /// When it ends; null for never.
@@ -430,7 +430,7 @@ async fn post_assignments(
     let items: Vec<NewAssignment> = body.assignments.0.into_iter().map(NewAssignment::from).collect();
     let sent = SentItems {
         raw,
-        member: "assignments",
+        member: "assignments".into(),
     };
     let create = move |app, call| async move { bulk_create::run(&app, &call, &place, &items, mode).await };
     request
@@ -482,7 +482,7 @@ async fn patch_assignment(
     let (Body(body), request) = request.take_body();
     let (place, id) = (request.scope, request.id);
     let asked = AssignmentPatch {
-        role: body.role_id,
+        role: body.role_id.0,
         from: body.effective_from.into(),
         to: body.effective_to.into(),
     };

@@ -1,6 +1,6 @@
 //! Roles and what they bundle.
 
-use crate::answer::{Created, Found, Listing, NoContent, Representation, Texts};
+use crate::answer::{Created, Found, Listing, NoContent, Representation};
 use crate::error_code::ErrorCode as E;
 use crate::idempotency::Repeatable;
 use crate::input::{Body, IfMatch};
@@ -56,6 +56,7 @@ pub(super) fn operations() -> Vec<Operation> {
             .says(TAG, "Replace the keys that a role bundles.")
             .needs("role.manage")
             .fails(&[E::RoleNotFound, E::SystemRole, E::UnknownPermissionKeys])
+            .judges_version()
             .by(put_role_permissions),
     ]
 }
@@ -143,13 +144,41 @@ impl RoleListItem {
     }
 }
 
-/// What was done.
+/// The keys that a role bundles.
 #[derive(Serialize, ToSchema)]
-struct Message {
-    message: &'static str,
+#[schema(as = RolePermissions)]
+struct RoleKeys {
+    items: Vec<String>,
+    /// The version of the role, which a replacement may name.
+    version: u32,
 }
 
-impl Representation for Message {}
+/// What a replacement of the keys of a role did.
+#[derive(Serialize, ToSchema)]
+#[schema(as = RolePermissionsReplaced)]
+struct RoleKeysReplaced {
+    message: &'static str,
+    /// The keys that it bundles now and did not before.
+    added: Vec<String>,
+    /// The keys that it bundled before and does not now.
+    removed: Vec<String>,
+    /// The version of the role afterwards.
+    version: u32,
+}
+
+macro_rules! versioned {
+    ($($type:ty),+) => {
+        $(impl Representation for $type {
+            const VERSIONED: bool = true;
+
+            fn version(&self) -> Option<u32> {
+                Some(self.version)
+            }
+        })+
+    };
+}
+
+versioned!(RoleKeys, RoleKeysReplaced);
 
 request_query!(
     /// Which roles.
@@ -267,23 +296,33 @@ async fn delete_role(
     Ok(NoContent)
 }
 
-async fn get_role_permissions(request: Request<EnvironmentPlace, RoleId>) -> Result<Texts, Problem> {
+fn texts(keys: &[PermissionKey]) -> Vec<String> {
+    keys.iter().map(ToString::to_string).collect()
+}
+
+async fn get_role_permissions(request: Request<EnvironmentPlace, RoleId>) -> Result<Found<RoleKeys>, Problem> {
     let (place, id) = (request.scope, request.id);
-    let keys = request
+    let (keys, version) = request
         .run(move |app, _| async move { get::permission_keys(&app, &place, id).await })
         .await?;
-    Ok(Texts(keys.iter().map(ToString::to_string).collect()))
+    Ok(Found(RoleKeys {
+        items: texts(&keys),
+        version: version.get(),
+    }))
 }
 
 async fn put_role_permissions(
     request: Request<EnvironmentPlace, RoleId, (), Body<ReplaceRolePermissions>>,
-) -> Result<Found<Message>, Problem> {
+) -> Result<Found<RoleKeysReplaced>, Problem> {
     let (Body(body), request) = request.take_body();
     let (place, id, keys) = (request.scope, request.id, body.permission_keys);
     let replaced =
         request.run(move |app, call| async move { replace_permissions::run(&app, &call, &place, id, &keys).await });
-    replaced.await?;
-    Ok(Found(Message {
+    let replaced = replaced.await?;
+    Ok(Found(RoleKeysReplaced {
         message: "the permissions of the role were replaced",
+        added: texts(&replaced.added),
+        removed: texts(&replaced.removed),
+        version: replaced.version.get(),
     }))
 }

@@ -67,6 +67,7 @@ pub(super) fn operations() -> Vec<Operation> {
                 "Delete the application with its environments and memberships. The last one stays.",
             )
             .fails(&[E::LastApplication])
+            .judges_version()
             .by(delete_application),
         Operation::put("/default-environment", "changeDefaultEnvironment")
             .says(
@@ -74,6 +75,7 @@ pub(super) fn operations() -> Vec<Operation> {
                 "Make another environment the default one of the application.",
             )
             .fails(&[E::EnvironmentNotFound])
+            .judges_version()
             .by(put_default_environment),
         Operation::get("/environments", "listEnvironments")
             .says(ENVIRONMENTS, "List the environments of the application, by slug.")
@@ -91,6 +93,7 @@ pub(super) fn operations() -> Vec<Operation> {
         Operation::patch("", "changeEnvironment")
             .says(ENVIRONMENTS, "Change the name or slug of the environment.")
             .fails(&[E::EnvironmentSlugTaken])
+            .judges_version()
             .by(patch_environment),
         Operation::delete("", "deleteEnvironment")
             .says(
@@ -98,6 +101,7 @@ pub(super) fn operations() -> Vec<Operation> {
                 "Delete the environment with everything in it. The last one and the default one stay.",
             )
             .fails(&[E::LastEnvironment, E::DefaultEnvironment])
+            .judges_version()
             .by(delete_environment),
         Operation::get("/access-model", "getAccessModel")
             .says(ENVIRONMENTS, "Get whether the environment is flat or a hierarchy.")
@@ -105,6 +109,7 @@ pub(super) fn operations() -> Vec<Operation> {
         Operation::put("/access-model", "changeAccessModel")
             .says(ENVIRONMENTS, "Make a flat environment a hierarchy.")
             .fails(&[E::RevertNeeded])
+            .judges_version()
             .by(put_access_model),
     ]
 }

@@ -425,10 +425,27 @@ impl<const MIN: u32, const MAX: u32> Whole<MIN, MAX> {
     }
 }
 
+/// The value of a number that is whole, however it is spelled: `12`, `12.0` and `1.2e1` are the same to JSON Schema.
+fn whole(number: &serde_json::Number) -> Option<u64> {
+    /// Up to here each whole number has a double of its own.
+    const EXACT: f64 = 9_007_199_254_740_992.0;
+    number.as_u64().or_else(|| {
+        let value = number.as_f64()?;
+        let is_whole = (0.0..=EXACT).contains(&value) && value.fract() == 0.0;
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "whole, not negative and exact, as was just found"
+        )]
+        let whole = value as u64;
+        is_whole.then_some(whole)
+    })
+}
+
 impl<const MIN: u32, const MAX: u32> WireValue for Whole<MIN, MAX> {
     fn read(json: &Json<'_>, place: &Place<'_>, faults: &mut Faults) -> Option<Self> {
         let result = match json {
-            Json::Number(number) => number.as_u64().ok_or_else(Self::fault).and_then(Self::checked),
+            Json::Number(number) => whole(number).ok_or_else(Self::fault).and_then(Self::checked),
             other => Err(Fault::wrong_type("a number", other.kind())),
         };
         faults.keep(place, result)

@@ -22,6 +22,7 @@ pub(super) fn operations() -> Vec<Operation> {
                  widens access.",
             )
             .fails(&[E::AlreadyFlat])
+            .judges_version()
             .by(revert_to_flat),
     ]
 }
@@ -75,7 +76,7 @@ async fn revert_to_flat(
     let (place, dry_run) = (request.scope, request.query.dry_run);
     let revert = move |app, call| async move {
         if dry_run {
-            revert::dry_run(&app, &place).await
+            revert::dry_run(&app, &call, &place).await
         } else {
             revert::run(&app, &call, &place).await
         }

@@ -6,8 +6,9 @@ use crate::input::{Body, IfMatch};
 use crate::operation::Operation;
 use crate::problem::Problem;
 use crate::request::Request;
-use crate::wire::{Batch, Components, Fault, Faults, Json, Place, Whole, WireValue, request_body};
+use crate::wire::{Batch, Components, Fault, Faults, Given, Json, Place, Whole, WireValue, request_body};
 use canopy_app::hierarchy::{change_schema, get_schema};
+use canopy_domain::hierarchy::schema_change::SchemaPatch;
 use canopy_domain::{EnvironmentPlace, HierarchySchema, NodeType, SchemaError, Version};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
@@ -27,7 +28,7 @@ pub(super) fn operations() -> Vec<Operation> {
         Operation::patch("/hierarchy-schema", "changeHierarchySchema")
             .says(
                 TAG,
-                "Replace the schema. `If-Match` takes the version of the environment.",
+                "Change the schema; what is absent stays. `If-Match` takes the version of the environment.",
             )
             .needs("node.manage")
             .fails(&[E::SchemaInUse])
@@ -74,8 +75,54 @@ impl Representation for HierarchySchemaOf {
 }
 
 request_body!(
-    /// A hierarchy schema.
+    /// A change to a hierarchy schema. What is absent stays.
     struct ChangeHierarchySchema {
+        /// The types of nodes.
+        node_types: Given<Batch<NodeType>>,
+        /// For each type, the types that may stand directly below it.
+        allowed_children: Given<BTreeMap<NodeType, Vec<NodeType>>>,
+        /// How deep the tree may be; the root has depth 1.
+        max_depth: Given<Whole<1, { HierarchySchema::MAX_DEPTH as u32 }>>,
+        /// The type of the root.
+        root_node_type: Given<NodeType>,
+    }
+);
+
+/// A change to a schema. Where it names all members, they do not contradict each other.
+#[derive(Debug)]
+struct SchemaChange(SchemaPatch);
+
+impl WireValue for SchemaChange {
+    fn read(json: &Json<'_>, place: &Place<'_>, faults: &mut Faults) -> Option<Self> {
+        let members = ["node_types", "allowed_children", "max_depth", "root_node_type"];
+        if members.iter().all(|member| json.given(member).is_some()) {
+            // Contradictions are found at their places.
+            let SchemaInput(schema) = SchemaInput::read(json, place, faults)?;
+            return Some(Self(SchemaPatch::from(&schema)));
+        }
+        let body = ChangeHierarchySchema::read(json, place, faults)?;
+        let sets = |listed: BTreeMap<NodeType, Vec<NodeType>>| {
+            let sets = listed
+                .into_iter()
+                .map(|(parent, children)| (parent, children.into_iter().collect()));
+            sets.collect()
+        };
+        Some(Self(SchemaPatch {
+            node_types: body.node_types.0.map(|types| types.0),
+            allowed_children: body.allowed_children.0.map(sets),
+            max_depth: body.max_depth.0.map(|depth| u8::try_from(depth.0).unwrap_or(u8::MAX)),
+            root_node_type: body.root_node_type.0,
+        }))
+    }
+
+    fn schema(components: &mut Components) -> RefOr<Schema> {
+        ChangeHierarchySchema::schema(components)
+    }
+}
+
+request_body!(
+    /// A hierarchy schema.
+    struct WholeHierarchySchema {
         /// The types of nodes.
         node_types: Batch<NodeType>,
         /// For each type, the types that may stand directly below it.
@@ -93,7 +140,7 @@ pub(in crate::route) struct SchemaInput(pub(in crate::route) HierarchySchema);
 
 impl WireValue for SchemaInput {
     fn read(json: &Json<'_>, place: &Place<'_>, faults: &mut Faults) -> Option<Self> {
-        let body = ChangeHierarchySchema::read(json, place, faults)?;
+        let body = WholeHierarchySchema::read(json, place, faults)?;
         let max_depth = u8::try_from(body.max_depth.0).unwrap_or(u8::MAX);
         let listed = body.allowed_children;
         let allowed = listed
@@ -107,7 +154,7 @@ impl WireValue for SchemaInput {
     }
 
     fn schema(components: &mut Components) -> RefOr<Schema> {
-        ChangeHierarchySchema::schema(components)
+        WholeHierarchySchema::schema(components)
     }
 }
 
@@ -156,20 +203,18 @@ async fn get_hierarchy_schema(request: Request<EnvironmentPlace>) -> Result<Foun
 }
 
 async fn patch_hierarchy_schema(
-    request: Request<EnvironmentPlace, (), (), IfMatch<Body<SchemaInput>>>,
+    request: Request<EnvironmentPlace, (), (), IfMatch<Body<SchemaChange>>>,
 ) -> Result<Found<HierarchySchemaOf>, Problem> {
     let (
         IfMatch {
-            input: Body(SchemaInput(schema)),
+            input: Body(SchemaChange(patch)),
             version,
         },
         request,
     ) = request.take_body();
     let place = request.scope;
-    let changed = request.run(move |app, call| async move {
-        let version = change_schema::run(&app, &call, &place, &schema, version).await?;
-        Ok((schema, version))
-    });
+    let changed =
+        request.run(move |app, call| async move { change_schema::run(&app, &call, &place, patch, version).await });
     let (schema, version) = changed.await?;
     Ok(Found(HierarchySchemaOf::of(&schema, version)))
 }

@@ -52,7 +52,15 @@ struct Tree {
     scope: TreeScope,
 }
 
-impl Representation for Tree {}
+impl Representation for Tree {
+    fn weight(&self) -> usize {
+        self.scope.accessible_node_ids.len() * (NODE_BYTES + ID_BYTES)
+    }
+}
+
+/// About how many bytes a node of a tree has as JSON, and an id in a list.
+const NODE_BYTES: usize = 360;
+const ID_BYTES: usize = 40;
 
 /// Which part of the tree the caller may reach.
 #[derive(Serialize, ToSchema)]
@@ -124,7 +132,12 @@ impl ToSchema for Branch {
     }
 }
 
-impl Representation for Branch {}
+impl Representation for Branch {
+    fn weight(&self) -> usize {
+        let below: usize = self.children.iter().map(Representation::weight).sum();
+        below + NODE_BYTES
+    }
+}
 
 impl Tree {
     /// The tree of these nodes, of which parents come before their children. The caller reaches all of it.

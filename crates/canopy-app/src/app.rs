@@ -169,6 +169,20 @@ impl App {
         Ok(())
     }
 
+    /// Deletes change records that are older than `retention_seconds`. Call periodically from a background task. An index that
+    /// lacks deleted records is built from the snapshot.
+    ///
+    /// # Errors
+    /// [`AppError::Store`]; then some are left for the next time.
+    pub async fn prune_history(&self, retention_seconds: i64) -> Result<(), AppError> {
+        let outdated = self.now().plus_seconds(retention_seconds.saturating_neg());
+        while self.parts.store.prune_history(outdated).await? {
+            // Others come first.
+            tokio::task::yield_now().await;
+        }
+        Ok(())
+    }
+
     /// Makes sure that the store answers.
     ///
     /// # Errors

@@ -111,6 +111,10 @@ impl Store for ServedStore {
         self.store()?.forget_answers(outdated).await
     }
 
+    async fn prune_history(&self, outdated: Timestamp) -> Result<bool, StoreError> {
+        self.store()?.prune_history(outdated).await
+    }
+
     async fn append_audit_events(&self, events: &[AuditEvent]) -> Result<(), StoreError> {
         self.store()?.append_audit_events(events).await
     }

@@ -11,9 +11,25 @@ const NOTING: Duration = Duration::from_secs(30);
 /// How much longer than they count answers may be kept.
 const FORGETTING: Duration = Duration::from_secs(10 * 60);
 
-/// Does it for as long as the service runs.
-pub async fn keep_up(app: &App) -> Infallible {
-    tokio::join!(keep_noting(app), keep_forgetting(app)).0
+/// How often old change records are deleted.
+const PRUNING: Duration = Duration::from_secs(10 * 60);
+
+/// Does it for as long as the service runs. Change records are kept for `retention`, or forever.
+pub async fn keep_up(app: &App, retention: Option<Duration>) -> Infallible {
+    tokio::join!(keep_noting(app), keep_forgetting(app), keep_pruning(app, retention)).0
+}
+
+async fn keep_pruning(app: &App, retention: Option<Duration>) -> Infallible {
+    let Some(retention) = retention else {
+        return std::future::pending().await;
+    };
+    let seconds = i64::try_from(retention.as_secs()).unwrap_or(i64::MAX);
+    loop {
+        tokio::time::sleep(PRUNING).await;
+        if let Err(error) = app.prune_history(seconds).await {
+            tracing::warn!(%error, "old change records were not deleted; trying again later");
+        }
+    }
 }
 
 async fn keep_noting(app: &App) -> Infallible {

@@ -51,11 +51,10 @@ impl<Kind: Send> AccessReader for Unit<Kind> {
         let Some(contents) = self.state.contents(environment) else {
             return Ok(vec![]);
         };
-        let revisions = (1..).map(Revision::new).zip(contents.history.iter());
-        let known = usize::try_from(after.get()).unwrap_or(usize::MAX);
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-        Ok(revisions
-            .skip(known)
+        Ok(contents
+            .history
+            .after(after)
             .take(limit)
             .map(|(revision, changes)| (revision, changes.to_vec()))
             .collect())

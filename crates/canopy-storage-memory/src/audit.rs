@@ -81,7 +81,16 @@ impl<Kind: Send> AuditReader for Unit<Kind> {
         }
         let newest = self.state.audit.0.range(first..end).rev().map(|(_, event)| event);
         let limit = usize::try_from(query.limit).unwrap_or(usize::MAX);
-        let fitting = newest.filter(|event| fits(event, query)).take(limit);
+        let mut bytes = 0;
+        let has_room = |event: &&Arc<StoredAuditEvent>| {
+            let before = bytes;
+            bytes += event.metadata.len();
+            before < AuditQuery::MAX_BYTES
+        };
+        let fitting = newest
+            .filter(|event| fits(event, query))
+            .take(limit)
+            .take_while(has_room);
         Ok(fitting.map(|event| (**event).clone()).collect())
     }
 

@@ -11,8 +11,8 @@ use crate::rule::bug;
 use crate::tenancy::Tenancy;
 use canopy_domain::access::Change;
 use canopy_domain::port::{KeptAnswer, RequestIdentity, StoreError};
-use canopy_domain::{EnvironmentId, Revision};
-use std::collections::BTreeMap;
+use canopy_domain::{EnvironmentId, Revision, Timestamp};
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 /// One state of the store. A clone is cheap and stays as it is, whatever is done to the original.
@@ -45,14 +45,49 @@ pub(crate) struct Contents {
     pub assignments: Arc<Assignments>,
     /// API keys.
     pub api_keys: Arc<ApiKeys>,
-    /// The changes of each revision: those of revision 1 first.
-    pub history: Arc<Vec<Arc<[Change]>>>,
+    /// The changes of each revision.
+    pub history: Arc<History>,
+}
+
+/// The changes of the revisions of an environment, oldest first.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct History {
+    /// The number of revisions whose records are gone.
+    pruned: u64,
+    records: VecDeque<(Timestamp, Arc<[Change]>)>,
+}
+
+impl History {
+    fn revision(&self) -> Revision {
+        Revision::new(self.pruned + u64::try_from(self.records.len()).unwrap_or(u64::MAX))
+    }
+
+    /// Adds the changes of the next revision.
+    pub fn push(&mut self, at: Timestamp, changes: Vec<Change>) {
+        self.records.push_back((at, changes.into()));
+    }
+
+    /// The records there are after a revision.
+    pub fn after(&self, revision: Revision) -> impl Iterator<Item = (Revision, &[Change])> {
+        let gone = usize::try_from(revision.get().saturating_sub(self.pruned)).unwrap_or(usize::MAX);
+        let revisions = (self.pruned + 1..).map(Revision::new);
+        let records = self.records.iter().map(|(_, changes)| changes.as_ref());
+        revisions.zip(records).skip(gone)
+    }
+
+    /// Deletes the oldest records from before `outdated`, but never the newest.
+    pub fn prune(&mut self, outdated: Timestamp) {
+        while self.records.len() > 1 && self.records.front().is_some_and(|(at, _)| *at < outdated) {
+            self.records.pop_front();
+            self.pruned += 1;
+        }
+    }
 }
 
 impl Contents {
     /// The newest revision.
     pub fn revision(&self) -> Revision {
-        Revision::new(u64::try_from(self.history.len()).unwrap_or(u64::MAX))
+        self.history.revision()
     }
 }
 

@@ -173,6 +173,16 @@ impl Store for MemoryStore {
         Ok(false)
     }
 
+    async fn prune_history(&self, outdated: Timestamp) -> Result<bool, StoreError> {
+        let _lock = self.lock().await?;
+        let mut state = self.committed.get();
+        for contents in Arc::make_mut(&mut state.environments).values_mut() {
+            Arc::make_mut(&mut contents.history).prune(outdated);
+        }
+        self.committed.set(state);
+        Ok(false)
+    }
+
     async fn append_audit_events(&self, events: &[AuditEvent]) -> Result<(), StoreError> {
         let _lock = self.lock().await?;
         let mut state = self.committed.get();

@@ -10,7 +10,7 @@ use canopy_domain::access::{Change, GrantFact, NodeFact, PermissionFact, RoleFac
 use canopy_domain::port::StoreError;
 use canopy_domain::port::reader::AccessReader;
 use canopy_domain::{
-    EnvironmentId, NodeStatus, NodeType, PermissionId, PermissionKey, Revision, RoleId, RoleName, Slug,
+    EnvironmentId, NodeStatus, NodeType, PermissionId, PermissionKey, Revision, RoleId, RoleName, Slug, Timestamp,
 };
 use futures_util::future;
 use std::collections::HashMap;
@@ -118,4 +118,15 @@ impl AccessReader for UnitOfWork {
             })
             .await
     }
+}
+
+/// Deletes the oldest change records of some environments that have any from before `outdated`: at most a hundred of each.
+pub(crate) fn prune(outdated: Timestamp) -> Statement<'static> {
+    const PRUNE: &str = "WITH due AS (SELECT e.id, e.revision FROM environments AS e WHERE (SELECT r.at FROM change_records AS r \
+         WHERE r.environment_id = e.id AND r.revision < e.revision ORDER BY r.revision LIMIT 1) < $1 LIMIT 10), \
+         old AS (SELECT o.environment_id, o.revision FROM due CROSS JOIN LATERAL (SELECT r.environment_id, r.revision \
+         FROM change_records AS r WHERE r.environment_id = due.id AND r.at < $1 AND r.revision < due.revision \
+         ORDER BY r.revision LIMIT 100) AS o) \
+         DELETE FROM change_records AS r USING old WHERE r.environment_id = old.environment_id AND r.revision = old.revision";
+    Statement::new(PRUNE).bind(outdated)
 }

@@ -43,12 +43,12 @@ fn event(row: &Row) -> Result<StoredAuditEvent, StoreError> {
 
 /// Events as [`event`] reads them.
 macro_rules! events {
-    ($conditions:literal) => {
+    ($source:literal) => {
         concat!(
             "SELECT id, account_id, application_id, environment_id, actor_id, actor_type, actor_label, action, \
              category, severity, outcome, resource_type, resource_id, resource_label, metadata, correlation_id, \
-             revision, created_at FROM audit_events",
-            $conditions
+             revision, created_at FROM ",
+            $source
         )
     };
 }
@@ -61,14 +61,18 @@ impl AuditReader for UnitOfWork {
         query: &AuditQuery,
     ) -> Result<Vec<StoredAuditEvent>, StoreError> {
         const SELECT: &str = events!(
-            " WHERE account_id = $1 AND (created_at, id) < ($2, $3) AND created_at >= $4 \
+            // Sizes are known without the metadata, which is read of those events alone that are listed.
+            "(SELECT some.*, sum(octet_length(metadata)) OVER (ORDER BY created_at DESC, id DESC \
+             ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS bytes_before FROM (SELECT * FROM audit_events \
+             WHERE account_id = $1 AND (created_at, id) < ($2, $3) AND created_at >= $4 \
              AND ($5::uuid IS NULL OR environment_id = $5) AND ($6::text IS NULL OR action = $6) \
              AND ($7::text IS NULL OR category = $7) AND ($8::text IS NULL OR severity = $8) \
              AND ($9::text IS NULL OR outcome = $9) AND ($10::text IS NULL OR actor_id = $10) \
              AND ($11::text IS NULL OR actor_type = $11) AND ($12::text IS NULL OR resource_type = $12) \
              AND ($13::text IS NULL OR resource_id = $13) AND ($14::text IS NULL OR correlation_id = $14) \
              AND ($15::text IS NULL OR strpos(searched, $15) > 0) \
-             ORDER BY created_at DESC, id DESC LIMIT $16"
+             ORDER BY created_at DESC, id DESC LIMIT $16) AS some) AS sized \
+             WHERE bytes_before IS NULL OR bytes_before < $17 ORDER BY created_at DESC, id DESC"
         );
         let texts = [
             &query.action,
@@ -109,6 +113,7 @@ impl AuditReader for UnitOfWork {
             .bind(correlation)
             .bind(search)
             .bind(i64::from(query.limit))
+            .bind(i64::try_from(AuditQuery::MAX_BYTES).unwrap_or(i64::MAX))
             .all(link, "audit_events", event)
             .await
     }
@@ -118,7 +123,7 @@ impl AuditReader for UnitOfWork {
         account: AccountId,
         id: AuditEventId,
     ) -> Result<Option<StoredAuditEvent>, StoreError> {
-        const SELECT: &str = events!(" WHERE account_id = $1 AND id = $2");
+        const SELECT: &str = events!("audit_events WHERE account_id = $1 AND id = $2");
         let select = Statement::new(SELECT).bind(account.as_uuid()).bind(id.as_uuid());
         select.first(self.link()?, "audit_events", event).await
     }

@@ -234,6 +234,20 @@ impl Store for PgStore {
         }
     }
 
+    async fn prune_history(&self, outdated: Timestamp) -> Result<bool, StoreError> {
+        let lease = self.inner.lender.lend().await?;
+        match crate::access::prune(outdated).execute(lease.link_for_one()?).await {
+            Err(error) => {
+                lease.discard();
+                Err(error)
+            }
+            Ok(pruned) => {
+                lease.give_back();
+                Ok(pruned > 0)
+            }
+        }
+    }
+
     async fn append_audit_events(&self, events: &[AuditEvent]) -> Result<(), StoreError> {
         // One statement is a transaction of its own.
         let lease = self.inner.lender.lend().await?;

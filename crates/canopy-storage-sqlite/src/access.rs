@@ -12,7 +12,7 @@ use canopy_domain::access::{Change, GrantFact, NodeFact, PermissionFact, RoleFac
 use canopy_domain::port::reader::AccessReader;
 use canopy_domain::port::{CommitRecord, EnvironmentChanges, StoreError, WriteTx};
 use canopy_domain::{
-    EnvironmentId, NodeStatus, NodeType, PermissionId, PermissionKey, Revision, RoleId, RoleName, Slug,
+    EnvironmentId, NodeStatus, NodeType, PermissionId, PermissionKey, Revision, RoleId, RoleName, Slug, Timestamp,
 };
 use diesel::SqliteConnection;
 use diesel::connection::{AnsiTransactionManager, TransactionManager};
@@ -215,4 +215,23 @@ impl WriteTx for UnitOfWork {
         })
         .await?
     }
+}
+
+/// Deletes the oldest change records of an environment that has some from before `outdated`, at most a hundred. Returns whether
+/// there was such an environment.
+pub(crate) fn prune(c: &mut SqliteConnection, outdated: Timestamp) -> Result<bool, StoreError> {
+    const DUE: &str = "SELECT e.id FROM environments AS e WHERE (SELECT r.at FROM change_records AS r \
+         WHERE r.environment_id = e.id AND r.revision < e.revision ORDER BY r.revision LIMIT 1) < ?1 LIMIT 1";
+    const PRUNE: &str = "DELETE FROM change_records WHERE environment_id = ?1 AND revision IN \
+         (SELECT r.revision FROM change_records AS r WHERE r.environment_id = ?1 AND r.at < ?2 \
+         AND r.revision < (SELECT e.revision FROM environments AS e WHERE e.id = ?1) ORDER BY r.revision LIMIT 100)";
+    let due = Statement::new(DUE).bind(outdated);
+    let Some(environment) = due.first(c, "environments", |row| row.id::<EnvironmentId>(0))? else {
+        return Ok(false);
+    };
+    let pruned = Statement::new(PRUNE)
+        .bind(environment.as_bytes())
+        .bind(outdated)
+        .execute(c)?;
+    Ok(pruned > 0)
 }

@@ -103,6 +103,15 @@ pub(crate) fn insert(
     insert.execute_unique(c, Unique::Id).map(|_| ())
 }
 
+/// Whether the listing goes on after an event.
+fn has_room() -> impl FnMut(&StoredAuditEvent) -> bool {
+    let mut bytes = 0;
+    move |event| {
+        bytes += event.metadata.len();
+        bytes < AuditQuery::MAX_BYTES
+    }
+}
+
 /// The listing. Parameters: 1 account, 2 and 3 where it ends, 4 where it begins, 5 environment, 6 to 14 what columns
 /// must be, 15 search, 16 how many.
 macro_rules! listing {
@@ -154,7 +163,7 @@ impl AuditReader for UnitOfWork {
                 .bind(query.correlation_id.as_deref())
                 .bind(query.search.as_deref())
                 .bind(query.limit)
-                .all(c, "audit_events", event)
+                .all_while(c, "audit_events", event, has_room())
         })
         .await
     }

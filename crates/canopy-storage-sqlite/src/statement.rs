@@ -140,6 +140,29 @@ impl<'a> Statement<'a> {
         Ok(rows)
     }
 
+    /// Rows of the answer up to the first after which there is to be no other. The rest is not read.
+    pub(crate) fn all_while<T>(
+        self,
+        connection: &mut SqliteConnection,
+        table: &'static str,
+        mut read: impl FnMut(&Row<'_, '_>) -> Result<T, StoreError>,
+        mut goes_on: impl FnMut(&T) -> bool,
+    ) -> Result<Vec<T>, StoreError> {
+        let mut rows = Vec::new();
+        let load = LoadConnection::<DefaultLoadingMode>::load;
+        let cursor = load(connection, self).map_err(|error| translate(error, None))?;
+        for row in cursor {
+            let row = row.map_err(|error| translate(error, None))?;
+            let value = read(&Row { row, table })?;
+            let is_last = !goes_on(&value);
+            rows.push(value);
+            if is_last {
+                break;
+            }
+        }
+        Ok(rows)
+    }
+
     /// The first row of the answer.
     pub(crate) fn first<T>(
         self,

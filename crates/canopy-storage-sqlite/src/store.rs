@@ -199,6 +199,20 @@ impl Store for SqliteStore {
         .await?
     }
 
+    async fn prune_history(&self, outdated: Timestamp) -> Result<bool, StoreError> {
+        let mut lease = self
+            .begin(&self.writer, Share::Installation, begin_writing)
+            .await?
+            .take()?;
+        blocking(move || {
+            let c = lease.connection()?;
+            let is_more_left = crate::access::prune(c, outdated)?;
+            AnsiTransactionManager::commit_transaction(c).map_err(|error| translate(error, None))?;
+            Ok(is_more_left)
+        })
+        .await?
+    }
+
     async fn append_audit_events(&self, events: &[AuditEvent]) -> Result<(), StoreError> {
         let events = events.to_vec();
         let mut lease = self

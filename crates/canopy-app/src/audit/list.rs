@@ -15,7 +15,7 @@ pub struct AuditPart {
     pub next: Option<AuditPosition>,
 }
 
-/// The events of an account that fit the query; of one environment alone, where the caller may see no more.
+/// The events of an account that fit the query, fewer than its limit where they are large; of one environment alone, where the caller may see no more.
 ///
 /// # Errors
 /// [`AppError::Store`].
@@ -44,7 +44,9 @@ pub async fn run(
         .audit_events(account, &one_more)
         .await?;
     let limit = usize::try_from(query.limit).unwrap_or(usize::MAX);
-    let goes_on = events.len() > limit;
+    // Where the store stopped for their size, more may follow.
+    let bytes: usize = events.iter().map(|event| event.metadata.len()).sum();
+    let goes_on = events.len() > limit || bytes >= AuditQuery::MAX_BYTES;
     events.truncate(limit);
     let last = events.last().filter(|_| goes_on);
     let next = last.map(|event| AuditPosition {

@@ -36,6 +36,7 @@ mockall::mock! {
         ) -> Result<Begun, StoreError>;
         async fn note_key_uses(&self, uses: &[KeyUse]) -> Result<(), StoreError>;
         async fn forget_answers(&self, outdated: Timestamp) -> Result<bool, StoreError>;
+        async fn prune_history(&self, outdated: Timestamp) -> Result<bool, StoreError>;
         async fn ping(&self) -> Result<(), StoreError>;
     }
 }
@@ -88,6 +89,10 @@ impl Store for FailingFirst {
 
     async fn forget_answers(&self, outdated: Timestamp) -> Result<bool, StoreError> {
         self.real.forget_answers(outdated).await
+    }
+
+    async fn prune_history(&self, outdated: Timestamp) -> Result<bool, StoreError> {
+        self.real.prune_history(outdated).await
     }
 
     async fn ping(&self) -> Result<(), StoreError> {
@@ -226,6 +231,10 @@ impl Store for Gated {
 
     async fn forget_answers(&self, outdated: Timestamp) -> Result<bool, StoreError> {
         self.real.forget_answers(outdated).await
+    }
+
+    async fn prune_history(&self, outdated: Timestamp) -> Result<bool, StoreError> {
+        self.real.prune_history(outdated).await
     }
 
     async fn ping(&self) -> Result<(), StoreError> {

@@ -44,11 +44,15 @@ pub struct AuditQuery {
     pub search: Option<String>,
     /// Only those that come after this one in the listing, so are older.
     pub after: Option<AuditPosition>,
-    /// At most so many.
+    /// At most so many, and no more once the metadata of those before have [so many](Self::MAX_BYTES) bytes.
     pub limit: u32,
 }
 
 impl AuditQuery {
+    /// A listing ends with the event that brings the bytes of all metadata in it to so many. So it has one event at least, however
+    /// large.
+    pub const MAX_BYTES: usize = 1024 * 1024;
+
     /// The newest events, so many.
     pub fn newest(limit: u32) -> Self {
         Self {

@@ -194,6 +194,15 @@ pub trait Store: Send + Sync {
     /// Any [`StoreError`].
     async fn forget_answers(&self, outdated: Timestamp) -> Result<bool, StoreError>;
 
+    /// Deletes change records of commits before `outdated`, oldest first and a bounded number of them, so that nobody waits long
+    /// for it. The newest record of each environment stays. Returns whether more may be left.
+    ///
+    /// Whoever lacks a deleted record finds that the rest does not follow, and reads the snapshot instead.
+    ///
+    /// # Errors
+    /// Any [`StoreError`].
+    async fn prune_history(&self, outdated: Timestamp) -> Result<bool, StoreError>;
+
     /// What the store offers to processes that share it; `None` where this process is the only one that writes to it.
     fn shared(&self) -> Option<&dyn SharedStore> {
         None

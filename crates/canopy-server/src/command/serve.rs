@@ -11,6 +11,7 @@ use crate::store::{Source, StoreOpenError, open_once_reached, take};
 use crate::tokens::{TokensError, key_sources, signer};
 use crate::upkeep;
 use canopy_app::App;
+use canopy_app::long_work::WorkOptions;
 use canopy_domain::Timestamp;
 use canopy_domain::port::{Installation as _, PrincipalKind, Secrets as _, StoreError, TokenClaims};
 use canopy_http::token::{KeyError, TokenSigner};
@@ -19,6 +20,7 @@ use canopy_storage_postgres::PgOptions;
 use std::convert::Infallible;
 use std::io::{self, Write as _};
 use std::net::{SocketAddr, TcpListener};
+use std::num::NonZeroU32;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -132,7 +134,11 @@ impl Service<'_> {
         let clock = Arc::new(SystemClock);
         let ids = Arc::new(UuidV7Ids::new(clock.clone()));
         let app = App::new(self.store.clone(), clock.clone(), ids, OsSecrets);
-        app.decisions().bound_memory(index_memory(self.config));
+        app.decisions().bound_memory(mib(self.config.index_memory_mib));
+        app.long_work().configure(WorkOptions {
+            turns: self.config.limits.long_requests.get().into(),
+            ..WorkOptions::default()
+        });
         let mut keys = key_sources(&self.config.tokens, self.signer)?;
         let shared = self.options.is_some().then(|| {
             let own = self.signer.public_key(app.now());
@@ -152,7 +158,9 @@ impl Service<'_> {
         let mut state = HttpState::new(app.clone(), keys.clone(), Handle::current())
             .with_limits(limits(&self.config.limits))
             .with_public_url(public_url.as_str())
-            .with_max_items(self.config.limits.bulk_items.get().into());
+            .with_max_items(self.config.limits.bulk_items.get().into())
+            .with_max_answer_bytes(mib(self.config.limits.answer_mib))
+            .with_max_bytes_in_flight(mib(self.config.limits.answers_in_flight_mib));
         if http.metrics_listen.is_some() {
             state = state.with_metrics_apart();
         }
@@ -176,7 +184,7 @@ impl Service<'_> {
         let mut running = tokio::spawn(server);
         tokio::select! {
             ended = &mut running => return ended_by_itself(ended),
-            never = upkeep::keep_up(&app) => match never {},
+            never = upkeep::keep_up(&app, self.config.history_retention) => match never {},
             never = keys.keep_fresh() => match never {},
             failed = self.open_and_follow(&app, shared.as_deref(), address) => match failed? {},
             name = signals.next() => tracing::info!(signal = name, "shutting down"),
@@ -280,11 +288,10 @@ async fn follow(app: &App) -> Infallible {
     }
 }
 
-/// How many bytes indexes may take.
-fn index_memory(config: &Config) -> usize {
+/// So many MiB in bytes.
+fn mib(number: NonZeroU32) -> usize {
     const MIB: usize = 1024 * 1024;
-    let mib = usize::try_from(config.index_memory_mib.get()).unwrap_or(usize::MAX);
-    mib.saturating_mul(MIB)
+    usize::try_from(number.get()).unwrap_or(usize::MAX).saturating_mul(MIB)
 }
 
 /// How often it is looked what memory can be let go of.

@@ -84,6 +84,19 @@ keys! {
          \"10.0.0.0/8, fd00::1\". Of these alone X-Forwarded-For is believed.";
     LimitBulkItems = "limit.bulk_items", "CANOPY_LIMIT_BULK_ITEMS", "10000",
         "How many items a bulk call may have, 1 to 50000.";
+    LimitAnswerMib = "limit.answer_mib", "CANOPY_LIMIT_ANSWER_MIB", "64",
+        "How many MiB one answer may have before it is refused with 400 `request.answer_too_large`, 1 to 4096. Answers to \
+         what was written are not bounded.";
+    LimitAnswersInFlightMib = "limit.answers_in_flight_mib", "CANOPY_LIMIT_ANSWERS_IN_FLIGHT_MIB", "256",
+        "How many MiB of large answers may wait for their readers before further ones are answered 503, 1 to 65536. One \
+         environment has at most half of it.";
+    LimitLongRequests = "limit.long_requests", "CANOPY_LIMIT_LONG_REQUESTS", "2",
+        "How many long requests (bulk checks, explanations, reverse questions, large bodies and answers) run at once, 2 to \
+         1024. One environment runs at most one less; further ones wait up to 5 s for their turn. By default the number of \
+         cores.";
+    HistoryRetention = "history.retention", "CANOPY_HISTORY_RETENTION", "\"400d\"",
+        "How long the records of changes are kept, such as \"400d\" or \"720h\", at least a day; \"forever\": they are never \
+         deleted.";
     TokenIssuer = "token.issuer", "CANOPY_TOKEN_ISSUER", "\"canopy\"",
         "The `iss` that access tokens must carry.";
     TokenAudience = "token.audience", "CANOPY_TOKEN_AUDIENCE", "\"canopy\"",

@@ -39,6 +39,8 @@ pub struct Config {
     pub index_memory_mib: NonZeroU32,
     /// Limits on callers.
     pub limits: LimitConfig,
+    /// How long change records are kept; `None`: forever.
+    pub history_retention: Option<Duration>,
     /// Access tokens.
     pub tokens: TokenConfig,
     /// The log.
@@ -99,6 +101,12 @@ pub struct LimitConfig {
     pub trusted_proxies: ProxyNetworks,
     /// Items of a bulk call.
     pub bulk_items: NonZeroU16,
+    /// MiB of one answer.
+    pub answer_mib: NonZeroU32,
+    /// MiB of answers that wait for their readers.
+    pub answers_in_flight_mib: NonZeroU32,
+    /// Long requests that run at once.
+    pub long_requests: NonZeroU16,
 }
 
 /// Access tokens.
@@ -223,6 +231,33 @@ fn bulk_items(text: &str) -> Result<NonZeroU16, String> {
     }
 }
 
+fn mib(most: u32) -> impl Fn(&str) -> Result<NonZeroU32, String> {
+    move |text| match text.parse::<NonZeroU32>() {
+        Ok(number) if number.get() <= most => Ok(number),
+        _ => Err(format!("must be a number from 1 to {most}")),
+    }
+}
+
+fn long_requests(text: &str) -> Result<NonZeroU16, String> {
+    number(text)
+        .ok()
+        .filter(|number| number.get() >= 2)
+        .ok_or_else(|| "must be a number from 2 to 1024".to_owned())
+}
+
+fn retention(text: &str) -> Result<Option<Duration>, String> {
+    const DAY: Duration = Duration::from_secs(86_400);
+    /// A thousand years, so that no instant lies out of range.
+    const LONGEST: Duration = Duration::from_secs(86_400 * 365_000);
+    match text {
+        "forever" => Ok(None),
+        text => match duration(text)? {
+            time if (DAY..=LONGEST).contains(&time) => Ok(Some(time)),
+            _ => Err("must be at least a day, or `forever`".to_owned()),
+        },
+    }
+}
+
 fn resolve(mut layers: Layers) -> Result<Config, ConfigError> {
     let problems = std::mem::take(&mut layers.problems);
     let mut reader = Reader {
@@ -274,6 +309,10 @@ fn read(reader: &mut Reader) -> Result<Config, String> {
     });
     let trusted_proxies = reader.text(Key::LimitTrustedProxies, ProxyNetworks::parse);
     let bulk_items = reader.text(Key::LimitBulkItems, bulk_items);
+    let answer_mib = reader.text(Key::LimitAnswerMib, mib(4_096));
+    let answers_in_flight_mib = reader.text(Key::LimitAnswersInFlightMib, mib(65_536));
+    let long_requests = reader.text(Key::LimitLongRequests, long_requests);
+    let history_retention = reader.text(Key::HistoryRetention, retention);
     let signing_key = reader.text(Key::SigningKeyFile, path);
     let issuer = reader.text(Key::TokenIssuer, ClaimText::parse);
     let audience = reader.text(Key::TokenAudience, ClaimText::parse);
@@ -299,7 +338,11 @@ fn read(reader: &mut Reader) -> Result<Config, String> {
             requests: requests.flatten(),
             trusted_proxies: trusted_proxies.unwrap_or_default(),
             bulk_items: bulk_items.map_or_else(|| self::bulk_items("10000"), Ok)?,
+            answer_mib: answer_mib.map_or_else(|| mib(4_096)("64"), Ok)?,
+            answers_in_flight_mib: answers_in_flight_mib.map_or_else(|| mib(65_536)("256"), Ok)?,
+            long_requests: long_requests.unwrap_or_else(|| cores().max(NonZeroU16::MIN.saturating_add(1))),
         },
+        history_retention: history_retention.map_or_else(|| retention("400d"), Ok)?,
         tokens: TokenConfig {
             signing_key: signing_key.map_or_else(
                 || SigningKeyFile::Own(data_dir.join("signing-key.pem")),

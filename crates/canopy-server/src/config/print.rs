@@ -76,6 +76,16 @@ fn value(config: &Config, key: Key) -> String {
         Key::LimitRequests => config.limits.requests.map_or(0, NonZeroU32::get).to_string(),
         Key::LimitTrustedProxies => text(&config.limits.trusted_proxies.to_string()),
         Key::LimitBulkItems => config.limits.bulk_items.to_string(),
+        Key::LimitAnswerMib => config.limits.answer_mib.to_string(),
+        Key::LimitAnswersInFlightMib => config.limits.answers_in_flight_mib.to_string(),
+        Key::LimitLongRequests => config.limits.long_requests.to_string(),
+        Key::HistoryRetention => match config.history_retention {
+            None => text("forever"),
+            Some(time) if time.as_secs().is_multiple_of(86_400) && time.subsec_millis() == 0 => {
+                text(&format!("{}d", time.as_secs() / 86_400))
+            }
+            Some(time) => text(&duration_text(time)),
+        },
         Key::TokenIssuer => text(config.tokens.issuer.as_str()),
         Key::TokenAudience => text(config.tokens.audience.as_str()),
         Key::TokenKeys => {

@@ -367,6 +367,15 @@ fn limits_and_the_address_of_metrics_are_read() {
     assert_eq!(config.limits.requests, None);
     assert!(config.limits.trusted_proxies.networks().is_empty());
     assert_eq!(config.limits.bulk_items.get(), 10_000);
+    assert_eq!(config.limits.answer_mib.get(), 64);
+    assert_eq!(config.limits.answers_in_flight_mib.get(), 256);
+    assert!(config.limits.long_requests.get() >= 2);
+    let days = |number: u64| Some(std::time::Duration::from_secs(number * 86_400));
+    assert_eq!(config.history_retention, days(400));
+    for (text, expected) in [("forever", None), ("24h", days(1)), ("30d", days(30))] {
+        let config = from("", &[("CANOPY_HISTORY_RETENTION", text)], &[]).unwrap();
+        assert_eq!(config.history_retention, expected);
+    }
     let file = "metrics_listen = \"127.0.0.1:9090\"\n[limit]\nfailed_authentications = 5\nrequests = 60\n\
                 trusted_proxies = \"10.0.0.0/8, ::1\"\nbulk_items = 50000\n";
     let config = from(file, &[], &[]).unwrap();
@@ -383,6 +392,12 @@ fn limits_and_the_address_of_metrics_are_read() {
         ("CANOPY_LIMIT_TRUSTED_PROXIES", "proxy.example"),
         ("CANOPY_LIMIT_BULK_ITEMS", "0"),
         ("CANOPY_LIMIT_BULK_ITEMS", "50001"),
+        ("CANOPY_LIMIT_ANSWER_MIB", "0"),
+        ("CANOPY_LIMIT_ANSWERS_IN_FLIGHT_MIB", "65537"),
+        ("CANOPY_LIMIT_LONG_REQUESTS", "1"),
+        ("CANOPY_HISTORY_RETENTION", "23h"),
+        ("CANOPY_HISTORY_RETENTION", "never"),
+        ("CANOPY_HISTORY_RETENTION", "99999999999999d"),
     ] {
         assert_eq!(refused("", &[(variable, bad)]).len(), 1, "{variable} {bad}");
     }

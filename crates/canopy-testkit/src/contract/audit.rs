@@ -416,3 +416,37 @@ pub async fn the_parts_of_a_listing_of_audit_events_are_disjoint_and_complete(st
         }
     }
 }
+
+pub async fn a_listing_of_audit_events_ends_where_they_are_large(store: TestStore) {
+    let world = acme(&store).await;
+    let large = AuditQuery::MAX_BYTES / 5 * 2;
+    let mut at = micros_after(world.maker.now(), 1);
+    let mut events = vec![];
+    for size in [large, large, 10, large, AuditQuery::MAX_BYTES * 2, large] {
+        events.push(AuditEvent {
+            metadata: Detail::Map(vec![("text", Detail::text("x".repeat(size)))]),
+            created_at: at,
+            ..world.maker.at(at).audit(world.account.id, None)
+        });
+        at = micros_after(at, 1);
+    }
+    store.append_audit_events(&events).await.unwrap();
+    events.reverse();
+    // Each part ends with the event that fills it; a huge one is listed all the same.
+    let mut tx = reading(&store).await;
+    let mut query = AuditQuery::newest(100);
+    let mut parts = vec![];
+    let mut listed = vec![];
+    while listed.len() < events.len() {
+        let part = tx.audit_events(world.account.id, &query).await.unwrap();
+        let last = part.last().unwrap();
+        query.after = Some(AuditPosition {
+            at: last.created_at,
+            id: last.id,
+        });
+        parts.push(part.len());
+        listed.extend(part.into_iter().map(|event| event.id));
+    }
+    assert_eq!(parts, [2, 4]);
+    assert_eq!(listed, events.iter().map(|event| event.id).collect::<Vec<_>>());
+}

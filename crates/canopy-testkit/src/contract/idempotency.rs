@@ -3,8 +3,8 @@
 use super::support::{TestStore, acme, micros_after};
 use crate::clock::noon;
 use crate::fixture::World;
-use canopy_domain::Timestamp;
-use canopy_domain::port::{Begun, KeptAnswer, RequestIdentity, WriteScope, WriteTx};
+use canopy_domain::port::{Begun, CommitRecord, EnvironmentChanges, KeptAnswer, RequestIdentity, WriteScope, WriteTx};
+use canopy_domain::{Revision, Timestamp};
 
 const FIRST: RequestIdentity = RequestIdentity([1; 32]);
 /// Differs from the first in its last byte alone.
@@ -142,4 +142,56 @@ pub async fn outdated_answers_are_forgotten_without_a_write(store: TestStore) {
     assert!(!store.forget_answers(outdated).await.unwrap());
     let after = super::support::reading(&store).await.revision(id).await.unwrap();
     assert_eq!(before, after);
+}
+
+pub async fn old_change_records_are_deleted_but_the_newest(store: TestStore) {
+    let world = acme(&store).await;
+    let (id, other) = (world.development.id(), world.production.id());
+    let revision = async |id| {
+        super::support::reading(&store)
+            .await
+            .revision(id)
+            .await
+            .unwrap()
+            .unwrap()
+    };
+    let (before, other_before) = (revision(id).await, revision(other).await);
+    // More than a store deletes at once.
+    for n in 0..250_u32 {
+        let tx = super::support::writing(&store, WriteScope::Environment(id)).await;
+        let at = micros_after(noon(), i64::from(n));
+        let record = CommitRecord {
+            at,
+            changes: vec![EnvironmentChanges {
+                environment: id,
+                changes: vec![],
+            }],
+            audit: world.maker.at(at).audit(world.account.id, None),
+        };
+        tx.commit(record).await.unwrap();
+    }
+    let left = async |id, after| {
+        let mut tx = super::support::reading(&store).await;
+        let records = tx.changes_since(id, after, 1_000).await.unwrap();
+        records
+            .into_iter()
+            .map(|(revision, _)| revision.get())
+            .collect::<Vec<_>>()
+    };
+    let newest = before.get() + 250;
+    assert_eq!(left(id, before).await.len(), 250);
+    let outdated = micros_after(noon(), 240);
+    let mut rounds = 1;
+    while store.prune_history(outdated).await.unwrap() {
+        rounds += 1;
+        assert!(rounds < 250, "it comes to an end");
+    }
+    // The first record that is left does not follow what an index at `before` has.
+    assert_eq!(left(id, before).await, (newest - 9..=newest).collect::<Vec<_>>());
+    assert_eq!(left(id, Revision::new(newest - 1)).await, [newest]);
+    while store.prune_history(Timestamp::MAX).await.unwrap() {}
+    assert_eq!(left(id, Revision::ZERO).await, [newest]);
+    assert_eq!(left(other, Revision::ZERO).await, [other_before.get()]);
+    assert_eq!(revision(id).await.get(), newest);
+    assert!(!store.prune_history(Timestamp::MAX).await.unwrap());
 }

@@ -146,6 +146,7 @@ macro_rules! storage_contract {
                 a_unit_of_work_that_is_dropped_keeps_no_answer
                 an_answer_kept_again_replaces_the_outdated_one
                 outdated_answers_are_forgotten_without_a_write
+                old_change_records_are_deleted_but_the_newest
             }
             identity {
                 an_identity_reads_back_as_it_was_written
@@ -260,6 +261,7 @@ macro_rules! storage_contract {
                 audit_events_are_appended_all_or_none
                 an_audit_event_is_found_by_id_in_its_account_alone
                 audit_filters_narrow_the_listing
+                a_listing_of_audit_events_ends_where_they_are_large
                 the_parts_of_a_listing_of_audit_events_are_disjoint_and_complete
             }
             installation {

@@ -10,6 +10,10 @@ use crate::{NodeType, PermissionKey, SYSTEM_PERMISSION_KEYS};
 /// The type of resource that every node is of.
 pub const ANY_NODE: &str = "node";
 
+/// The largest number of bytes of a type, a name or an action that can mean anything: a longer text is denied without a
+/// look at what is in it.
+pub const MAX_TERM_BYTES: usize = crate::transfer::SlugPath::MAX_CHARS;
+
 /// Whether subjects of this type are identities; there are no others.
 pub fn is_identity(subject_type: &str) -> bool {
     matches!(subject_type, "user" | "identity")
@@ -51,7 +55,8 @@ impl ResourceType {
 }
 
 /// The permission that an action on a resource of a type needs: the action itself where it has a dot, else the action of that
-/// type. `None` where the type would make it a system permission: these are asked about by their whole key alone.
+/// type. `None` where the type would make it a system permission (these are asked about by their whole key alone), and for texts
+/// that are longer than any name.
 ///
 /// ```
 /// # use canopy_domain::authzen::permission;
@@ -60,6 +65,9 @@ impl ResourceType {
 /// assert_eq!(permission("role", "manage"), None);
 /// ```
 pub fn permission(resource_type: &str, action: &str) -> Option<String> {
+    if resource_type.len().max(action.len()) > MAX_TERM_BYTES {
+        return None;
+    }
     if action.contains('.') {
         return Some(action.to_owned());
     }

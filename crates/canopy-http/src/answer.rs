@@ -1,12 +1,13 @@
 //! Answers: each kind knows its status, its headers and its schema, so what is documented is what is sent.
 
 use crate::error_code::ErrorCode;
+use crate::rendered::{Rendered, TooLarge};
 use crate::wire::Components;
-use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
-use actix_web::http::header::{CONTENT_TYPE, ETAG, HeaderName, HeaderValue, LOCATION};
+use actix_web::http::header::{ETAG, HeaderName, HeaderValue, LOCATION};
 use canopy_domain::{Page, PageRequest, Revision};
 use serde::Serialize;
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use utoipa::ToSchema;
 use utoipa::openapi::schema::ArrayBuilder;
@@ -44,15 +45,20 @@ impl Success {
 }
 
 /// What a handler answers when it did what was asked.
-pub(crate) trait Answer {
+pub(crate) trait Answer: Send {
     /// Whether it is kept for repetitions of the request.
     const REPEATABLE: bool = false;
 
     /// What can be answered.
     fn describe(components: &mut Components) -> Vec<Success>;
 
-    /// The response to a request for `path`.
-    fn respond(self, path: &str) -> HttpResponse;
+    /// About how many bytes its body has.
+    fn weight(&self) -> usize {
+        0
+    }
+
+    /// Writes down the answer to a request for `path`, with at most so many bytes.
+    fn render(self, path: &str, max_bytes: usize) -> Result<Rendered, TooLarge>;
 
     /// What is kept of it for repetitions: nothing that is told only once.
     #[must_use]
@@ -63,6 +69,11 @@ pub(crate) trait Answer {
         self
     }
 
+    /// The member of the body whose items the answer echoes, and which [`kept`](Self::kept) leaves out.
+    fn kept_input(&self) -> Option<Cow<'static, str>> {
+        None
+    }
+
     /// The codes of items that were refused, where each item has its own.
     fn item_codes(&self) -> BTreeSet<ErrorCode> {
         BTreeSet::new()
@@ -70,7 +81,12 @@ pub(crate) trait Answer {
 }
 
 /// A thing as it is sent.
-pub(crate) trait Representation: Serialize + ToSchema {
+pub(crate) trait Representation: Serialize + ToSchema + Send {
+    /// About how many bytes it has as JSON, where that may be many.
+    fn weight(&self) -> usize {
+        0
+    }
+
     /// Whether it has a version.
     const VERSIONED: bool = false;
 
@@ -89,13 +105,19 @@ pub(crate) trait Representation: Serialize + ToSchema {
     }
 }
 
-fn send<T: Representation>(status: StatusCode, body: &T) -> HttpResponse {
-    let mut response = HttpResponse::build(status);
-    if let Some(version) = body.version() {
-        response.insert_header((ETAG, format!("\"{version}\"")));
-    }
-    response.json(body)
+fn send<T: Representation>(status: StatusCode, body: &T, max_bytes: usize) -> Result<Rendered, TooLarge> {
+    let rendered = Rendered::json(status, body, (body.weight(), max_bytes))?;
+    let tag = body
+        .version()
+        .and_then(|version| HeaderValue::from_str(&format!("\"{version}\"")).ok());
+    Ok(match tag {
+        Some(tag) => rendered.with(ETAG, tag),
+        None => rendered,
+    })
 }
+
+/// About how many bytes an item of a list has as JSON.
+const ITEM_BYTES: usize = 320;
 
 /// 200 with a thing.
 pub(crate) struct Found<T>(pub(crate) T);
@@ -105,8 +127,12 @@ impl<T: Representation> Answer for Found<T> {
         vec![Success::new(StatusCode::OK, "Done.", components.answer::<T>()).with_etag::<T>()]
     }
 
-    fn respond(self, _: &str) -> HttpResponse {
-        send(StatusCode::OK, &self.0)
+    fn weight(&self) -> usize {
+        self.0.weight()
+    }
+
+    fn render(self, _: &str, max_bytes: usize) -> Result<Rendered, TooLarge> {
+        send(StatusCode::OK, &self.0, max_bytes)
     }
 
     fn kept(self) -> Self {
@@ -122,8 +148,8 @@ impl<T: Representation> Answer for Made<T> {
         vec![Success::new(StatusCode::CREATED, "Made.", components.answer::<T>()).with_etag::<T>()]
     }
 
-    fn respond(self, _: &str) -> HttpResponse {
-        send(StatusCode::CREATED, &self.0)
+    fn render(self, _: &str, max_bytes: usize) -> Result<Rendered, TooLarge> {
+        send(StatusCode::CREATED, &self.0, max_bytes)
     }
 }
 
@@ -140,12 +166,12 @@ impl<T: Representation> Answer for Created<T> {
         vec![success]
     }
 
-    fn respond(self, path: &str) -> HttpResponse {
-        let mut response = send(StatusCode::CREATED, &self.body);
-        if let Ok(value) = HeaderValue::from_str(&format!("{path}/{}", self.name)) {
-            response.headers_mut().insert(LOCATION, value);
-        }
-        response
+    fn render(self, path: &str, max_bytes: usize) -> Result<Rendered, TooLarge> {
+        let rendered = send(StatusCode::CREATED, &self.body, max_bytes)?;
+        Ok(match HeaderValue::from_str(&format!("{path}/{}", self.name)) {
+            Ok(value) => rendered.with(LOCATION, value),
+            Err(_) => rendered,
+        })
     }
 
     fn kept(self) -> Self {
@@ -169,8 +195,8 @@ impl Answer for NoContent {
         }]
     }
 
-    fn respond(self, _: &str) -> HttpResponse {
-        HttpResponse::NoContent().finish()
+    fn render(self, _: &str, _: usize) -> Result<Rendered, TooLarge> {
+        Ok(Rendered::empty(StatusCode::NO_CONTENT))
     }
 }
 
@@ -195,45 +221,36 @@ fn items_schema(items: RefOr<Schema>) -> ObjectBuilder {
         .required("items")
 }
 
-impl<T: Serialize + ToSchema> Answer for Listing<T> {
+impl<T: Serialize + ToSchema + Send> Answer for Listing<T> {
     fn describe(components: &mut Components) -> Vec<Success> {
         let schema = items_schema(components.answer::<T>()).build().into();
         vec![Success::new(StatusCode::OK, "The list.", schema)]
     }
 
-    fn respond(self, _: &str) -> HttpResponse {
-        HttpResponse::Ok().json(self)
+    fn weight(&self) -> usize {
+        self.items.len() * ITEM_BYTES
+    }
+
+    fn render(self, _: &str, max_bytes: usize) -> Result<Rendered, TooLarge> {
+        Rendered::json(StatusCode::OK, &self, (Answer::weight(&self), max_bytes))
     }
 }
 
 /// 201 with all that was made.
 pub(crate) struct MadeAll<T>(pub(crate) Listing<T>);
 
-impl<T: Serialize + ToSchema> Answer for MadeAll<T> {
+impl<T: Serialize + ToSchema + Send> Answer for MadeAll<T> {
     fn describe(components: &mut Components) -> Vec<Success> {
         let schema = items_schema(components.answer::<T>()).build().into();
         vec![Success::new(StatusCode::CREATED, "All made.", schema)]
     }
 
-    fn respond(self, _: &str) -> HttpResponse {
-        HttpResponse::Created().json(self.0)
-    }
-}
-
-/// A list of texts.
-pub(crate) struct Texts(pub(crate) Vec<String>);
-
-impl Answer for Texts {
-    fn describe(_: &mut Components) -> Vec<Success> {
-        let text = ObjectBuilder::new()
-            .schema_type(utoipa::openapi::schema::SchemaType::Type(utoipa::openapi::Type::String))
-            .build();
-        let schema = items_schema(text.into()).build().into();
-        vec![Success::new(StatusCode::OK, "The list.", schema)]
+    fn weight(&self) -> usize {
+        self.0.weight()
     }
 
-    fn respond(self, _: &str) -> HttpResponse {
-        HttpResponse::Ok().json(Listing { items: self.0 })
+    fn render(self, _: &str, max_bytes: usize) -> Result<Rendered, TooLarge> {
+        Rendered::json(StatusCode::CREATED, &self.0, (self.0.weight(), max_bytes))
     }
 }
 
@@ -280,7 +297,7 @@ impl<T> PageOf<T> {
     }
 }
 
-impl<T: Serialize + ToSchema> Answer for PageOf<T> {
+impl<T: Serialize + ToSchema + Send> Answer for PageOf<T> {
     fn describe(components: &mut Components) -> Vec<Success> {
         let pagination = components.answer::<Pagination>();
         let schema = items_schema(components.answer::<T>())
@@ -291,8 +308,12 @@ impl<T: Serialize + ToSchema> Answer for PageOf<T> {
         vec![Success::new(StatusCode::OK, "The page.", schema)]
     }
 
-    fn respond(self, _: &str) -> HttpResponse {
-        HttpResponse::Ok().json(self)
+    fn weight(&self) -> usize {
+        self.items.len() * ITEM_BYTES
+    }
+
+    fn render(self, _: &str, max_bytes: usize) -> Result<Rendered, TooLarge> {
+        Rendered::json(StatusCode::OK, &self, (Answer::weight(&self), max_bytes))
     }
 }
 
@@ -313,7 +334,7 @@ impl<T> PartOf<T> {
     }
 }
 
-impl<T: Serialize + ToSchema> Answer for PartOf<T> {
+impl<T: Serialize + ToSchema + Send> Answer for PartOf<T> {
     fn describe(components: &mut Components) -> Vec<Success> {
         use utoipa::openapi::Type;
         use utoipa::openapi::schema::SchemaType;
@@ -329,8 +350,12 @@ impl<T: Serialize + ToSchema> Answer for PartOf<T> {
         vec![Success::new(StatusCode::OK, "The next part of the list.", schema)]
     }
 
-    fn respond(self, _: &str) -> HttpResponse {
-        HttpResponse::Ok().json(self)
+    fn weight(&self) -> usize {
+        self.items.len() * ITEM_BYTES
+    }
+
+    fn render(self, _: &str, max_bytes: usize) -> Result<Rendered, TooLarge> {
+        Rendered::json(StatusCode::OK, &self, (Answer::weight(&self), max_bytes))
     }
 }
 
@@ -338,7 +363,7 @@ impl<T: Serialize + ToSchema> Answer for PartOf<T> {
 pub(crate) struct Judged<T> {
     json: Vec<u8>,
     revision: Revision,
-    kind: core::marker::PhantomData<T>,
+    kind: core::marker::PhantomData<fn() -> T>,
 }
 
 impl<T> Judged<T> {
@@ -367,10 +392,14 @@ impl<T: ToSchema> Answer for Judged<T> {
         vec![success]
     }
 
-    fn respond(self, _: &str) -> HttpResponse {
-        let mut response = HttpResponse::Ok();
-        response.insert_header((CONTENT_TYPE, HeaderValue::from_static("application/json")));
-        response.insert_header((REVISION.clone(), self.revision.get()));
-        response.body(self.json)
+    fn render(self, _: &str, max_bytes: usize) -> Result<Rendered, TooLarge> {
+        if self.json.len() > max_bytes {
+            return Err(TooLarge { max_bytes });
+        }
+        let rendered = Rendered {
+            body: self.json.into(),
+            ..Rendered::empty(StatusCode::OK)
+        };
+        Ok(rendered.with(REVISION.clone(), HeaderValue::from(self.revision.get())))
     }
 }

@@ -3,14 +3,15 @@
 use crate::answer::{Answer, Success};
 use crate::error_code::ErrorCode;
 use crate::problem::Problem;
+use crate::rendered::{Rendered, TooLarge};
 use crate::wire::Components;
-use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use actix_web::web::Bytes;
 use canopy_domain::bulk::Outcome;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
+use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap};
 use utoipa::ToSchema;
 use utoipa::openapi::schema::ArrayBuilder;
@@ -21,6 +22,8 @@ pub(crate) struct BulkAnswer<T> {
     outcomes: Vec<Outcome<T, Problem>>,
     dry_run: bool,
     sent: SentItems,
+    /// Not where the answer is kept: whoever repeats the request sends the same body.
+    shows_input: bool,
 }
 
 /// The items of a body, byte for byte as they were sent.
@@ -29,13 +32,13 @@ pub(crate) struct SentItems {
     /// The body, which was parsed before.
     pub(crate) raw: Bytes,
     /// The member of the body that holds the items.
-    pub(crate) member: &'static str,
+    pub(crate) member: Cow<'static, str>,
 }
 
 impl SentItems {
-    fn items(&self) -> Vec<&RawValue> {
+    pub(crate) fn items(&self) -> Vec<&RawValue> {
         let members: HashMap<String, &RawValue> = serde_json::from_slice(&self.raw).unwrap_or_default();
-        let list = members.get(self.member).map(|list| list.get());
+        let list = members.get(self.member.as_ref()).map(|list| list.get());
         list.and_then(|list| serde_json::from_str(list).ok())
             .unwrap_or_default()
     }
@@ -58,8 +61,52 @@ impl<T> BulkAnswer<T> {
             outcomes: outcomes.collect(),
             dry_run,
             sent,
+            shows_input: true,
         }
     }
+}
+
+/// The results of a kept answer, whose inputs are left out.
+#[derive(Deserialize)]
+struct KeptResults<'a> {
+    #[serde(borrow)]
+    summary: &'a RawValue,
+    #[serde(borrow)]
+    results: Vec<KeptResult<'a>>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct KeptResult<'a> {
+    index: usize,
+    status: &'a str,
+    code: u16,
+    #[serde(borrow)]
+    input: &'a RawValue,
+    #[serde(borrow, skip_serializing_if = "Option::is_none")]
+    data: Option<&'a RawValue>,
+    #[serde(borrow, skip_serializing_if = "Option::is_none")]
+    error: Option<&'a RawValue>,
+}
+
+#[derive(Serialize)]
+struct WholeAgain<'a> {
+    summary: &'a RawValue,
+    results: Vec<KeptResult<'a>>,
+}
+
+/// The body of an answer as it was given first, from what was kept of it and the items that were sent again.
+pub(crate) fn with_inputs(kept: &[u8], sent: &SentItems) -> Option<Vec<u8>> {
+    let inputs = sent.items();
+    let KeptResults { summary, results } = serde_json::from_slice(kept).ok()?;
+    let results = results.into_iter().map(|result| KeptResult {
+        input: inputs.get(result.index).copied().unwrap_or(RawValue::NULL),
+        ..result
+    });
+    let whole = WholeAgain {
+        summary,
+        results: results.collect(),
+    };
+    serde_json::to_vec(&whole).ok()
 }
 
 /// How many items there were, and what became of them.
@@ -127,7 +174,7 @@ fn failed<T>(index: usize, input: &RawValue, problem: Problem) -> ItemResult<'_,
     }
 }
 
-impl<T: Serialize + ToSchema> Answer for BulkAnswer<T> {
+impl<T: Serialize + ToSchema + Send> Answer for BulkAnswer<T> {
     fn describe(components: &mut Components) -> Vec<Success> {
         let data = components.answer::<T>();
         let schema = bulk_schema(components, data);
@@ -152,8 +199,30 @@ impl<T: Serialize + ToSchema> Answer for BulkAnswer<T> {
         codes.collect()
     }
 
-    fn respond(self, _: &str) -> HttpResponse {
-        let inputs = self.sent.items();
+    fn weight(&self) -> usize {
+        /// Besides what was sent.
+        const ITEM_BYTES: usize = 400;
+        self.sent.raw.len() + self.outcomes.len() * ITEM_BYTES
+    }
+
+    fn kept(self) -> Self {
+        Self {
+            shows_input: false,
+            ..self
+        }
+    }
+
+    fn kept_input(&self) -> Option<Cow<'static, str>> {
+        Some(self.sent.member.clone())
+    }
+
+    fn render(self, _: &str, max_bytes: usize) -> Result<Rendered, TooLarge> {
+        let weight = self.weight();
+        let inputs = if self.shows_input {
+            self.sent.items()
+        } else {
+            Vec::new()
+        };
         let total = self.outcomes.len();
         let (code, dry_run) = if self.dry_run { (200, true) } else { (201, false) };
         let succeeded = self
@@ -201,7 +270,7 @@ impl<T: Serialize + ToSchema> Answer for BulkAnswer<T> {
         } else {
             StatusCode::MULTI_STATUS
         };
-        HttpResponse::build(status).json(whole)
+        Rendered::json(status, &whole, (weight, max_bytes))
     }
 }
 

@@ -1,18 +1,20 @@
 //! `Idempotency-Key`: which request a repetition repeats, and answers as they are kept and sent again.
 
 use crate::answer::{Answer, Success};
+use crate::bulk::{self, SentItems};
 use crate::error_code::ErrorCode;
+use crate::rendered::{Rendered, TooLarge};
 use crate::wire::{Components, Fault, Faults, Place};
-use actix_web::body::MessageBody;
+use actix_web::HttpRequest;
 use actix_web::http::StatusCode;
-use actix_web::http::header::{CONTENT_TYPE, ETAG, HeaderName, LOCATION};
+use actix_web::http::header::{ETAG, HeaderName, HeaderValue, LOCATION};
 use actix_web::web::Bytes;
-use actix_web::{HttpRequest, HttpResponse};
 use canopy_app::Caller;
 use canopy_domain::audit::Actor;
 use canopy_domain::port::RequestIdentity;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use uuid::Uuid;
 
@@ -33,6 +35,8 @@ pub(crate) struct RepeatableRequest {
     pub(crate) body: [u8; 32],
     /// The path it is for.
     pub(crate) path: String,
+    /// The body itself.
+    pub(crate) sent: Bytes,
 }
 
 /// The key of a request; what is wrong with it is noted.
@@ -51,8 +55,19 @@ pub(crate) fn key<'r>(request: &'r HttpRequest, faults: &mut Faults) -> Option<&
     key
 }
 
+/// A digest of a body.
+pub(crate) fn digest(body: &[u8]) -> [u8; 32] {
+    Sha256::digest(body).into()
+}
+
 /// What tells this request from every other. `place` is what its path leads to.
-pub(crate) fn identify(http: &HttpRequest, caller: &Caller, place: Uuid, key: &str, body: &[u8]) -> RepeatableRequest {
+pub(crate) fn identify(
+    http: &HttpRequest,
+    caller: &Caller,
+    place: Uuid,
+    key: &str,
+    (sent, body): (&Bytes, [u8; 32]),
+) -> RepeatableRequest {
     let Actor { id, kind, .. } = caller.actor();
     let mut digest = Sha256::new();
     let path = http.uri().path_and_query().map_or("", |path| path.as_str());
@@ -70,8 +85,9 @@ pub(crate) fn identify(http: &HttpRequest, caller: &Caller, place: Uuid, key: &s
     }
     RepeatableRequest {
         request: RequestIdentity(digest.finalize().into()),
-        body: Sha256::digest(body).into(),
+        body,
         path: http.path().to_owned(),
+        sent: sent.clone(),
     }
 }
 
@@ -93,46 +109,64 @@ struct Head {
     status: u16,
     etag: Option<String>,
     location: Option<String>,
+    /// The member of the body whose items belong into the results.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    input: Option<Cow<'static, str>>,
 }
 
 /// An answer as it is kept. `path` is that of its request.
 pub(crate) fn keep<A: Answer>(answer: A, path: &str) -> Option<Vec<u8>> {
-    let response = answer.kept().respond(path);
-    let text = |name: HeaderName| Some(response.headers().get(name)?.to_str().ok()?.to_owned());
+    let input = answer.kept_input();
+    let rendered = answer.kept().render(path, usize::MAX).ok()?;
+    let text = |name: HeaderName| {
+        let (_, value) = rendered.headers.iter().flatten().find(|(one, _)| *one == name)?;
+        Some(value.to_str().ok()?.to_owned())
+    };
     let head = Head {
-        status: response.status().as_u16(),
+        status: rendered.status.as_u16(),
         etag: text(ETAG),
         location: text(LOCATION),
+        input,
     };
     let mut kept = serde_json::to_vec(&head).ok()?;
+    kept.reserve_exact(rendered.body.len() + 1);
     kept.push(b'\n');
-    kept.extend(response.into_body().try_into_bytes().ok()?);
+    kept.extend_from_slice(&rendered.body);
     Some(kept)
 }
 
 impl Kept {
-    /// Reads what [`keep`] wrote.
-    pub(crate) fn read(kept: Vec<u8>) -> Option<Self> {
+    /// Reads what [`keep`] wrote, for a repetition with this body.
+    pub(crate) fn read(kept: Vec<u8>, sent: &Bytes) -> Option<Self> {
         let end = kept.iter().position(|byte| *byte == b'\n')?;
-        let head = serde_json::from_slice(kept.get(..end)?).ok()?;
+        let head: Head = serde_json::from_slice(kept.get(..end)?).ok()?;
         let body = Bytes::from(kept).split_off(end + 1);
+        let body = match &head.input {
+            None => body,
+            Some(member) => bulk::with_inputs(
+                &body,
+                &SentItems {
+                    raw: sent.clone(),
+                    member: member.clone(),
+                },
+            )?
+            .into(),
+        };
         Some(Self { head, body })
     }
 
-    fn respond(self) -> HttpResponse {
+    fn render(self) -> Rendered {
         let status = StatusCode::from_u16(self.head.status).unwrap_or(StatusCode::OK);
-        let mut response = HttpResponse::build(status);
+        let mut rendered = Rendered {
+            body: self.body,
+            ..Rendered::empty(status)
+        };
         for (name, value) in [(ETAG, self.head.etag), (LOCATION, self.head.location)] {
-            if let Some(value) = value {
-                response.insert_header((name, value));
+            if let Some(value) = value.and_then(|value| HeaderValue::try_from(value).ok()) {
+                rendered = rendered.with(name, value);
             }
         }
-        response.insert_header((REPLAYED.clone(), "true"));
-        if self.body.is_empty() {
-            return response.finish();
-        }
-        response.insert_header((CONTENT_TYPE, "application/json"));
-        response.body(self.body)
+        rendered.with(REPLAYED.clone(), HeaderValue::from_static("true"))
     }
 }
 
@@ -148,10 +182,17 @@ impl<A: Answer> Answer for Repeatable<A> {
         successes
     }
 
-    fn respond(self, path: &str) -> HttpResponse {
+    fn weight(&self) -> usize {
         match self {
-            Self::Fresh(answer) => answer.respond(path),
-            Self::Replayed(kept) => kept.respond(),
+            Self::Fresh(answer) => answer.weight(),
+            Self::Replayed(_) => 0,
+        }
+    }
+
+    fn render(self, path: &str, max_bytes: usize) -> Result<Rendered, TooLarge> {
+        match self {
+            Self::Fresh(answer) => answer.render(path, max_bytes),
+            Self::Replayed(kept) => Ok(kept.render()),
         }
     }
 

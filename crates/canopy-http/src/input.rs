@@ -1,6 +1,7 @@
 //! What a request carries besides its credential and place: an id in the path, a body, an expected version.
 
 use crate::error_code::ErrorCode;
+use crate::if_match;
 use crate::incoming::Incoming;
 use crate::problem::Problem;
 use crate::scope::Surface;
@@ -8,10 +9,10 @@ use crate::wire::{Components, Fault, Faults, Json, JsonError, MAX_VALUES, Place,
 use actix_web::HttpRequest;
 use actix_web::dev::Payload;
 use actix_web::error::PayloadError;
-use actix_web::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, IF_MATCH, TRANSFER_ENCODING};
+use actix_web::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, TRANSFER_ENCODING};
 use actix_web::web::{Bytes, BytesMut};
 use canopy_domain::audit::AuditEventId;
-use canopy_domain::{ApiKeyId, ApplicationId, AssignmentId, IdentityId, NodeId, PermissionId, RoleId, Version};
+use canopy_domain::{ApiKeyId, ApplicationId, AssignmentId, Expected, IdentityId, NodeId, PermissionId, RoleId};
 use core::pin::pin;
 use core::task::Poll;
 use core::time::Duration;
@@ -83,7 +84,7 @@ path_ids!(
 /// A body, or none.
 pub(crate) trait BodyInput: Sized {
     /// What is read before it is known that the rest of the request is right.
-    type Draft;
+    type Draft: Send + 'static;
     /// Whether a body is read at all.
     const HAS_BODY: bool;
     /// Whether the body may be left out.
@@ -128,7 +129,7 @@ impl BodyInput for () {
 #[derive(Debug)]
 pub(crate) struct Body<T, const OPTIONAL: bool = false>(pub(crate) T);
 
-impl<T: WireValue, const OPTIONAL: bool> BodyInput for Body<T, OPTIONAL> {
+impl<T: WireValue + Send + 'static, const OPTIONAL: bool> BodyInput for Body<T, OPTIONAL> {
     type Draft = T;
     const HAS_BODY: bool = true;
     const OPTIONAL: bool = OPTIONAL;
@@ -156,7 +157,7 @@ pub(crate) struct Sent<T> {
     pub(crate) raw: Bytes,
 }
 
-impl<T: WireValue> BodyInput for Sent<T> {
+impl<T: WireValue + Send + 'static> BodyInput for Sent<T> {
     type Draft = Self;
     const HAS_BODY: bool = true;
     const VERSIONED: bool = false;
@@ -175,11 +176,11 @@ impl<T: WireValue> BodyInput for Sent<T> {
     }
 }
 
-/// Something sent with the version that it is meant for.
+/// Something sent with the versions that it is meant for.
 #[derive(Debug)]
 pub(crate) struct IfMatch<B> {
     pub(crate) input: B,
-    pub(crate) version: Version,
+    pub(crate) version: Expected,
 }
 
 impl<B: BodyInput> BodyInput for IfMatch<B> {
@@ -195,7 +196,7 @@ impl<B: BodyInput> BodyInput for IfMatch<B> {
     }
 
     fn complete(draft: B::Draft, request: &HttpRequest) -> Result<Self, Problem> {
-        let version = expected_version(request)?;
+        let version = if_match::required(request)?;
         Ok(Self {
             input: B::complete(draft, request)?,
             version,
@@ -205,31 +206,6 @@ impl<B: BodyInput> BodyInput for IfMatch<B> {
     fn schema(components: &mut Components) -> Option<RefOr<Schema>> {
         B::schema(components)
     }
-}
-
-/// The version of `If-Match`, bare or as a quoted entity tag.
-fn expected_version(request: &HttpRequest) -> Result<Version, Problem> {
-    let required = || {
-        Problem::new(
-            ErrorCode::IfMatchRequired,
-            "this call needs `If-Match` with the version it changes",
-        )
-    };
-    let value = request.headers().get(IF_MATCH).ok_or_else(required)?;
-    let text = value.to_str().unwrap_or_default().trim();
-    let bare = text
-        .strip_prefix('"')
-        .and_then(|rest| rest.strip_suffix('"'))
-        .unwrap_or(text);
-    let digits = !bare.is_empty() && bare.bytes().all(|byte| byte.is_ascii_digit());
-    // A number past all versions is well formed and merely stale, as the last of them is.
-    let number = digits.then(|| bare.parse::<u32>().unwrap_or(u32::MAX));
-    number.and_then(Version::new).ok_or_else(|| {
-        Problem::field(
-            "If-Match",
-            Fault::new("invalid_version", "must be one version, such as \"3\""),
-        )
-    })
 }
 
 /// Whether a body comes with the request. One without any byte is none, whatever it is called.

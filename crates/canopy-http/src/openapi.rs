@@ -214,16 +214,18 @@ fn parameters(operation: &Operation, mount: &Mount) -> Vec<Parameter> {
             .schema(Some(Schema::Object(text_schema().pattern(Some("^[!-~]{1,255}$")).build())));
         parameters.push(key.build());
     }
-    if shape.versioned {
+    if shape.versioned || shape.conditional {
         let version = ParameterBuilder::new()
             .name("If-Match")
             .parameter_in(ParameterIn::Header)
-            .required(Required::True)
+            .required(if shape.versioned { Required::True } else { Required::False })
             .description(Some(
-                "The version that the call changes, bare or as a quoted entity tag.",
+                "The version that the call changes, bare or as an entity tag, or several with commas between them; `*` for any.",
             ))
             .schema(Some(Schema::Object(
-                text_schema().pattern(Some("^(\"[1-9][0-9]*\"|[1-9][0-9]*)$")).build(),
+                text_schema()
+                    .pattern(Some("^(\\*|((W/)?\"[1-9][0-9]*\"|[1-9][0-9]*)( *, *((W/)?\"[1-9][0-9]*\"|[1-9][0-9]*))*)$"))
+                    .build(),
             )));
         parameters.push(version.build());
     }

@@ -7,7 +7,7 @@ use crate::error_code::ErrorCode;
 use crate::incoming::Incoming;
 use crate::input::{BodyInput, PathInput};
 use crate::problem::Problem;
-use crate::request::Request;
+use crate::request::{Request, Served};
 use crate::scope::{ByCredential, ByPath, PortalScope, PublicScope, Scope, Surface, Way};
 use crate::state::HttpState;
 use crate::wire::{Components, QueryInput};
@@ -23,6 +23,7 @@ use std::rc::Rc;
 use utoipa::openapi::path::Parameter;
 use utoipa::openapi::schema::Object;
 use utoipa::openapi::{RefOr, Required, Schema};
+use uuid::Uuid;
 
 /// A future that stays on the worker that read the request.
 pub(crate) type Answering<'r> = Pin<Box<dyn Future<Output = HttpResponse> + 'r>>;
@@ -38,6 +39,8 @@ pub(crate) struct Shape {
     pub(crate) query: Vec<Parameter>,
     /// Whether it needs `If-Match`.
     pub(crate) versioned: bool,
+    /// Whether it judges `If-Match` where it is sent.
+    pub(crate) conditional: bool,
     /// Whether it takes an `Idempotency-Key`.
     pub(crate) repeatable: bool,
     /// Whether its body has members that are refused as unsupported.
@@ -146,6 +149,7 @@ pub(crate) struct Draft<M> {
     /// The codes of its rules; those that follow from its shape are added by [`codes_of`].
     rules: Vec<ErrorCode>,
     item_rules: BTreeSet<ErrorCode>,
+    conditional: bool,
     mounted: M,
 }
 
@@ -160,6 +164,7 @@ macro_rules! methods {
                 summary: "",
                 rules: Vec::new(),
                 item_rules: BTreeSet::new(),
+                conditional: false,
                 mounted: OnPortal,
             }
         })+
@@ -180,6 +185,7 @@ fn codes_of(surface: Surface, needs: Needs, shape: &Shape, has_body: bool, rules
         E::WrongPrincipalType,
         E::ValidationFailed,
         E::RateLimited,
+        E::AnswerTooLarge,
         E::Internal,
         E::Busy,
         E::Unavailable,
@@ -205,7 +211,10 @@ fn codes_of(surface: Surface, needs: Needs, shape: &Shape, has_body: bool, rules
         codes.extend([E::IdempotencyKeyReused, E::IdempotencyInProgress]);
     }
     if shape.versioned {
-        codes.extend([E::IfMatchRequired, E::VersionMismatch]);
+        codes.insert(E::IfMatchRequired);
+    }
+    if shape.versioned || shape.conditional {
+        codes.insert(E::VersionMismatch);
     }
     codes
 }
@@ -221,6 +230,12 @@ impl<M> Draft<M> {
     /// The codes of its rules.
     pub(crate) fn fails(mut self, rules: &[ErrorCode]) -> Self {
         self.rules.extend(rules);
+        self
+    }
+
+    /// Judges `If-Match` where it is sent, though it is not needed: the call changes something that has a version.
+    pub(crate) const fn judges_version(mut self) -> Self {
+        self.conditional = true;
         self
     }
 
@@ -240,6 +255,7 @@ impl<M> Draft<M> {
             summary: self.summary,
             rules: self.rules,
             item_rules: self.item_rules,
+            conditional: self.conditional,
             mounted,
         }
     }
@@ -259,7 +275,8 @@ impl<M> Draft<M> {
         A: Answer + 'static,
         F: Future<Output = Result<A, Problem>> + 'static,
     {
-        let shape = shape::<P, Q, B, A>();
+        let shape = shape::<P, Q, B, A>(self.conditional);
+        let conditional = self.conditional;
         let codes = Rc::new(codes_of(surface, needs, &shape, B::HAS_BODY, &self.rules));
         let known = Rc::clone(&codes);
         let known_items = Rc::new(self.item_rules.clone());
@@ -268,11 +285,19 @@ impl<M> Draft<M> {
             let (known, known_items) = (Rc::clone(&known), Rc::clone(&known_items));
             Box::pin(async move {
                 let mut caller = None;
-                let served = (surface, needs, A::REPEATABLE);
+                let served = Served {
+                    surface,
+                    needs,
+                    repeatable: A::REPEATABLE,
+                    conditional,
+                };
                 let received = Request::receive::<W>(incoming, payload, state, served, &mut caller).await;
-                let answered = match received {
-                    Ok(request) => handler(request).await,
-                    Err(problem) => Err(problem),
+                let (answered, share) = match received {
+                    Ok(request) => {
+                        let share = request.scope.share();
+                        (handler(request).await, share)
+                    }
+                    Err(problem) => (Err(problem), Uuid::nil()),
                 };
                 match answered {
                     Ok(answer) => {
@@ -281,7 +306,10 @@ impl<M> Draft<M> {
                             "{name} does not document all of {:?}",
                             answer.item_codes()
                         );
-                        answer.respond(incoming.http.path())
+                        match sent(answer, incoming, state, share).await {
+                            Ok(response) => response,
+                            Err(problem) => refuse(problem, incoming, state),
+                        }
                     }
                     Err(problem) => {
                         debug_assert!(
@@ -321,16 +349,46 @@ impl<M> Draft<M> {
     }
 }
 
+/// The response of an answer, which is written on a thread for long work where it is large. What was done is not undone where
+/// its answer is large: only answers to what changes nothing are bounded.
+async fn sent<A: Answer + 'static>(
+    answer: A,
+    incoming: &Incoming,
+    state: &HttpState,
+    share: Uuid,
+) -> Result<HttpResponse, Problem> {
+    /// So much is written in about a quarter of a millisecond.
+    const SMALL: usize = 128 * 1024;
+    let max_bytes = if A::REPEATABLE {
+        usize::MAX
+    } else {
+        state.max_answer_bytes()
+    };
+    let path = incoming.http.path();
+    let rendered = if answer.weight() <= SMALL {
+        answer.render(path, max_bytes)
+    } else {
+        let path = path.to_owned();
+        let work = state
+            .app()
+            .long_work()
+            .run(share, move |_| Ok(answer.render(&path, max_bytes)));
+        state.run_here(work).await?
+    };
+    rendered?.into_response(state.in_flight(), share)
+}
+
 /// Helps the compiler to see that the answer borrows from the request.
 fn borrowing(answer: impl for<'r> Fn(&'r Incoming, Payload, &'r HttpState) -> Answering<'r> + 'static) -> Handler {
     Rc::new(answer)
 }
 
-fn shape<P: PathInput, Q: QueryInput, B: BodyInput, A: Answer>() -> Shape {
+fn shape<P: PathInput, Q: QueryInput, B: BodyInput, A: Answer>(conditional: bool) -> Shape {
     Shape {
         ids: P::parameters(),
         query: Q::parameters(),
         versioned: B::VERSIONED,
+        conditional,
         repeatable: A::REPEATABLE,
         unsupported: B::UNSUPPORTED,
         body_required: if B::OPTIONAL { Required::False } else { Required::True },
@@ -388,8 +446,9 @@ impl Draft<OnPortal> {
         F: Future<Output = Result<A, Problem>> + 'static,
     {
         let portal = (Surface::Portal(S::LEVEL), self.tail, Needs::Nothing);
+        let shape = shape::<P, Q, B, A>(self.conditional);
         let mounts = vec![self.mount::<ByPath, S, P, Q, B, A, F>(portal, handler)];
-        self.served(shape::<P, Q, B, A>(), mounts)
+        self.served(shape, mounts)
     }
 }
 
@@ -412,11 +471,12 @@ impl Draft<OnBoth> {
     {
         let portal = (Surface::Portal(S::LEVEL), self.tail, Needs::Nothing);
         let public = (Surface::Public, self.mounted.public_tail, self.mounted.needs);
+        let shape = shape::<P, Q, B, A>(self.conditional);
         let mounts = vec![
             self.mount::<ByPath, S, P, Q, B, A, F>(portal, handler),
             self.mount::<ByCredential, S, P, Q, B, A, F>(public, handler),
         ];
-        self.served(shape::<P, Q, B, A>(), mounts)
+        self.served(shape, mounts)
     }
 }
 
@@ -432,7 +492,8 @@ impl Draft<ByCredentialAlone> {
         F: Future<Output = Result<A, Problem>> + 'static,
     {
         let at = (self.mounted.surface, self.tail, self.mounted.needs);
+        let shape = shape::<P, Q, B, A>(self.conditional);
         let mounts = vec![self.mount::<ByCredential, S, P, Q, B, A, F>(at, handler)];
-        self.served(shape::<P, Q, B, A>(), mounts)
+        self.served(shape, mounts)
     }
 }

@@ -16,7 +16,7 @@ use canopy_domain::setup::bootstrap::BootstrapError;
 use canopy_domain::setup::resource_permissions::ResourcePermissionsError;
 use canopy_domain::{
     ApiKeyError, AssignmentError, HierarchyError, IdentityError, MembershipError, PermissionError, PermissionKey,
-    RoleError, TenancyError, Tenant, Version,
+    RoleError, SchemaError, TenancyError, Tenant, Version,
 };
 use core::fmt::Display;
 use serde_json::{Map, Value, json};
@@ -99,6 +99,26 @@ impl Problem {
 
 fn stale(error: &impl Display, current: Version) -> Problem {
     Problem::rule(ErrorCode::VersionMismatch, error).with("current_version", current.get())
+}
+
+/// What is wrong with a schema of which a part was sent.
+fn contradictions(errors: &[SchemaError]) -> Problem {
+    let mut faults = Faults::default();
+    let member = |name| Place::Member(&Place::Root, name);
+    let (types, below) = (member("node_types"), member("allowed_children"));
+    for error in errors {
+        let fault = |code| Fault::new(code, error.to_string());
+        match error {
+            SchemaError::NodeTypeCount => faults.add(&types, fault("too_many_items")),
+            SchemaError::RepeatedNodeType { index } => faults.add(&Place::Item(&types, *index), fault("repeated")),
+            SchemaError::UnknownRootType => faults.add(&member("root_node_type"), fault("unknown_node_type")),
+            SchemaError::UnknownParentType { parent } | SchemaError::UnknownChildType { parent, .. } => {
+                faults.add(&Place::Member(&below, parent.as_str()), fault("unknown_node_type"));
+            }
+            SchemaError::MaxDepth => faults.add(&member("max_depth"), fault("out_of_range")),
+        }
+    }
+    faults.into()
 }
 
 fn texts<T: Display>(values: &[T]) -> Vec<String> {
@@ -309,6 +329,7 @@ impl From<HierarchyError> for Problem {
                     .collect();
                 return Self::rule(ErrorCode::SchemaInUse, &error).with("examples", examples);
             }
+            HierarchyError::ContradictorySchema { errors } => return contradictions(errors),
             HierarchyError::Stale { current } | HierarchyError::NodeStale { current } => {
                 return stale(&error, *current);
             }

@@ -4,6 +4,7 @@ use crate::answer::Answer;
 use crate::credential::{self, Credential};
 use crate::cursor::CursorKey;
 use crate::idempotency::{self, Kept, Repeatable, RepeatableRequest};
+use crate::if_match;
 use crate::incoming::Incoming;
 use crate::input::{BodyInput, PathInput, has_body, parse_json, read_body};
 use crate::operation::Needs;
@@ -17,6 +18,7 @@ use canopy_app::access::Asker;
 use canopy_app::api_key::authenticate;
 use canopy_app::scope::AskedEnvironment;
 use canopy_app::{App, AppError, Call, Caller, Encode, RepetitionError, scope};
+use canopy_domain::Expected;
 use canopy_domain::api_key::AreaScope;
 use canopy_domain::port::{TokenError, VerifiedToken};
 use core::any::Any;
@@ -40,27 +42,41 @@ pub(crate) struct Request<S, P = (), Q = (), B = ()> {
     pub(crate) body: B,
 }
 
+/// How a call is served.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Served {
+    pub(crate) surface: Surface,
+    pub(crate) needs: Needs,
+    /// Whether it takes an `Idempotency-Key`.
+    pub(crate) repeatable: bool,
+    /// Whether `If-Match` is judged where it is sent, though it is not needed.
+    pub(crate) conditional: bool,
+}
+
 impl<S: Scope, P: PathInput, Q: QueryInput, B: BodyInput> Request<S, P, Q, B> {
-    /// Reads a request, which may be `repeatable`: credential 401, principal 403, place 404, key scope 403, media type
+    /// Reads a request: credential 401, principal 403, place 404, key scope 403, media type
     /// 415 (400 where the standard has it so), size 413, path, query and body 400, `If-Match` 428. The caller is `known` from the moment its credential is
     /// accepted.
     pub(crate) async fn receive<W: Way<S>>(
         incoming: &Incoming,
         payload: Payload,
         state: &HttpState,
-        (surface, needs, repeatable): (Surface, Needs, bool),
+        served: Served,
         known: &mut Option<Caller>,
     ) -> Result<Self, Problem> {
-        let (scope, call) = enter::<S, W>(incoming, state, surface, known).await?;
+        let (scope, call) = enter::<S, W>(incoming, state, served.surface, known).await?;
         let read = async {
-            needs.check(&call.caller)?;
-            let of = (&call.caller, scope.id(), surface, repeatable);
+            served.needs.check(&call.caller)?;
+            let of = (&call.caller, scope.id(), scope.share(), served);
             Read::<P, Q, B>::read(incoming, payload, state, of).await
         };
         match read.await {
             Ok(read) => Ok(Self {
                 state: state.clone(),
-                call,
+                call: Call {
+                    expected: read.expected,
+                    ..call
+                },
                 repeatable: read.repeatable,
                 scope,
                 id: read.id,
@@ -110,6 +126,7 @@ async fn confirm_refusal(
 /// What comes behind the question who calls and where.
 struct Read<P, Q, B> {
     repeatable: Option<RepeatableRequest>,
+    expected: Expected,
     id: P,
     query: Q,
     body: B,
@@ -120,25 +137,30 @@ impl<P: PathInput, Q: QueryInput, B: BodyInput> Read<P, Q, B> {
         incoming: &Incoming,
         payload: Payload,
         state: &HttpState,
-        (caller, place, surface, repeatable): (&Caller, Uuid, Surface, bool),
+        (caller, place, share, served): (&Caller, Uuid, Uuid, Served),
     ) -> Result<Self, Problem> {
         let http = &incoming.http;
         let is_sent = B::HAS_BODY && (!B::OPTIONAL || has_body(http));
         let raw = if is_sent {
-            read_body(http, payload, surface, state.body_timeout()).await?
+            read_body(http, payload, served.surface, state.body_timeout()).await?
         } else {
             Bytes::new()
-        };
-        let json = if is_sent {
-            parse_json(&raw, B::MAX_VALUES)?
-        } else {
-            Json::Object(Vec::new())
         };
         let mut faults = Faults::of_lists_up_to(state.max_items());
         let id = P::read(incoming, &mut faults);
         let query = Q::read(&QueryReader::decode(http.query_string()), &mut faults);
-        let body = B::read(&json, &raw, &mut faults);
-        let key = if repeatable {
+        let is_keyed = served.repeatable && http.headers().contains_key(idempotency::IDEMPOTENCY_KEY);
+        let (body, digest, mut faults) = if raw.len() <= SMALL_BODY {
+            read_json::<B>(&raw, is_keyed, faults)?
+        } else {
+            let raw = raw.clone();
+            let reading = state
+                .app()
+                .long_work()
+                .run(share, move |_| Ok(read_json::<B>(&raw, is_keyed, faults)));
+            state.run_here(reading).await??
+        };
+        let key = if served.repeatable {
             idempotency::key(http, &mut faults)
         } else {
             None
@@ -146,16 +168,40 @@ impl<P: PathInput, Q: QueryInput, B: BodyInput> Read<P, Q, B> {
         let (Some(id), Some(query), Some(body), true) = (id, query, body, faults.is_empty()) else {
             return Err(faults.into());
         };
-        drop(json);
+        let expected = if served.conditional {
+            if_match::expected(http)?.unwrap_or_default()
+        } else {
+            Expected::Any
+        };
         let body = B::complete(body, http)?;
-        let repeatable = key.map(|key| idempotency::identify(http, caller, place, key, &raw));
+        let repeatable = key.map(|key| idempotency::identify(http, caller, place, key, (&raw, digest)));
         Ok(Self {
             repeatable,
+            expected,
             id,
             query,
             body,
         })
     }
+}
+
+/// A body of so many bytes is read in about a quarter of a millisecond; a larger one on a thread for long work.
+const SMALL_BODY: usize = 64 * 1024;
+
+/// What a body says, a digest of it where the request may be sent again, and what is wrong with it after what was found before.
+fn read_json<B: BodyInput>(
+    raw: &Bytes,
+    is_keyed: bool,
+    mut faults: Faults,
+) -> Result<(Option<B::Draft>, [u8; 32], Faults), Problem> {
+    let json = if raw.is_empty() && (!B::HAS_BODY || B::OPTIONAL) {
+        Json::Object(Vec::new())
+    } else {
+        parse_json(raw, B::MAX_VALUES)?
+    };
+    let body = B::read(&json, raw, &mut faults);
+    let digest = if is_keyed { idempotency::digest(raw) } else { [0; 32] };
+    Ok((body, digest, faults))
 }
 
 /// A credential that is worth asking the store about.
@@ -269,6 +315,11 @@ impl<S, P, Q, B> Request<S, P, Q, B> {
         self.state.app()
     }
 
+    /// The most bytes that the answer may have.
+    pub(crate) fn max_answer_bytes(&self) -> usize {
+        self.state.max_answer_bytes()
+    }
+
     /// Who asks about this environment, for questions, which confirm by themselves that the asker is good.
     pub(crate) const fn asker<'a>(&'a self, environment: &'a AskedEnvironment) -> Asker<'a> {
         Asker {
@@ -280,16 +331,6 @@ impl<S, P, Q, B> Request<S, P, Q, B> {
     /// Waits for a question here, on the worker that read it: for one that is quick to judge. It is an [`Asker`] that asks it.
     pub(crate) async fn ask_here<T>(&self, question: impl Future<Output = Result<T, AppError>>) -> Result<T, Problem> {
         Ok(self.state.run_here(question).await?)
-    }
-
-    /// Runs a question on the shared runtime, to its end. It is an [`Asker`] that asks it.
-    pub(crate) async fn ask<T, F>(&self, question: impl FnOnce(App, Call) -> F) -> Result<T, Problem>
-    where
-        T: Send + 'static,
-        F: Future<Output = Result<T, AppError>> + Send + 'static,
-    {
-        let question = question(self.app().clone(), self.call.clone());
-        Ok(self.state.run(question).await??)
     }
 
     /// Runs a use case on the shared runtime, to its end.
@@ -352,8 +393,8 @@ impl<S, P, Q, B> Request<S, P, Q, B> {
         match self.run_as(call, use_case).await? {
             Ok(outcome) => Ok(Repeatable::Fresh(show(outcome)?)),
             Err(AppError::Repetition(RepetitionError::Answered(kept))) => {
-                let kept =
-                    Kept::read(kept).ok_or_else(|| Problem::internal("an answer was kept that cannot be read"))?;
+                let kept = Kept::read(kept, &repeatable.sent)
+                    .ok_or_else(|| Problem::internal("an answer was kept that cannot be read"))?;
                 Ok(Repeatable::Replayed(kept))
             }
             Err(error) => Err(error.into()),

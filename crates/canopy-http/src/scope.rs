@@ -84,6 +84,11 @@ pub(crate) struct Slugs<T> {
 pub(crate) trait Scope: Send + 'static {
     /// What tells it from every other place: slugs are given away again, ids are not.
     fn id(&self) -> Uuid;
+
+    /// The tenant whose share of threads and memory its calls take.
+    fn share(&self) -> Uuid {
+        self.id()
+    }
 }
 
 macro_rules! scopes {
@@ -104,10 +109,19 @@ scopes!(
     ApplicationPlace = |place| place.application.as_uuid();
     ApplicationReach = |reach| reach.bound_to.map_or(reach.place.application.as_uuid(), |id| id.as_uuid());
     EnvironmentPlace = |place| place.environment.as_uuid();
-    // Questions write nothing, and so are not told from each other.
-    AskedEnvironment = |_| Uuid::nil();
     Myself = |myself| myself.place.environment.as_uuid();
 );
+
+impl Scope for AskedEnvironment {
+    /// Questions write nothing, and so are not told from each other.
+    fn id(&self) -> Uuid {
+        Uuid::nil()
+    }
+
+    fn share(&self) -> Uuid {
+        self.presumed().as_uuid()
+    }
+}
 
 impl Slugs<&str> {
     /// The same, kept.

@@ -4,6 +4,7 @@ use crate::limits::{LimitOptions, Limits};
 use crate::metrics::Metrics;
 use crate::problem::Problem;
 use crate::readiness::ReadinessCheck;
+use crate::rendered::InFlight;
 use crate::token::RefusedCredentials;
 use crate::wire::MAX_ITEMS;
 use canopy_app::App;
@@ -39,6 +40,8 @@ struct Settings {
     body_timeout: Duration,
     public_url: String,
     max_items: usize,
+    max_answer_bytes: usize,
+    in_flight: InFlight,
     readiness_checks: Vec<ReadinessCheck>,
 }
 
@@ -74,6 +77,8 @@ impl HttpState {
                 body_timeout: Duration::from_secs(30),
                 public_url: "http://localhost".to_owned(),
                 max_items: MAX_ITEMS,
+                max_answer_bytes: 64 * 1024 * 1024,
+                in_flight: InFlight::new(256 * 1024 * 1024),
                 readiness_checks: Vec::new(),
             }),
         }
@@ -88,6 +93,12 @@ impl HttpState {
     #[must_use]
     pub fn with_max_items(self, max_items: usize) -> Self {
         self.set(|settings| settings.max_items = max_items)
+    }
+
+    /// Answers at most so many bytes at once instead of 64 MiB. What would be larger is refused.
+    #[must_use]
+    pub fn with_max_answer_bytes(self, max_answer_bytes: usize) -> Self {
+        self.set(|settings| settings.max_answer_bytes = max_answer_bytes)
     }
 
     /// Waits so long for the whole body of a request; thirty seconds, where this is not said.
@@ -135,6 +146,20 @@ impl HttpState {
 
     pub(crate) fn max_items(&self) -> usize {
         self.settings.max_items
+    }
+
+    /// Lets at most so many bytes of answers wait for their readers instead of 256 MiB. Further ones are refused.
+    #[must_use]
+    pub fn with_max_bytes_in_flight(self, max_bytes: usize) -> Self {
+        self.set(|settings| settings.in_flight = InFlight::new(max_bytes))
+    }
+
+    pub(crate) fn in_flight(&self) -> &InFlight {
+        &self.settings.in_flight
+    }
+
+    pub(crate) fn max_answer_bytes(&self) -> usize {
+        self.settings.max_answer_bytes
     }
 
     pub(crate) fn limits(&self) -> &Limits {

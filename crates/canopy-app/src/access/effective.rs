@@ -1,9 +1,9 @@
-//! What may this identity do there, now?
+//! The permissions that an identity holds now.
 
 use super::Asker;
-use crate::decisions::{Consistency, EnvironmentState};
+use crate::decisions::Consistency;
 use crate::{App, AppError};
-use canopy_domain::{IdentityId, NodeId, PermissionKey, Revision, Timestamp};
+use canopy_domain::{IdentityId, NodeId, PermissionKey, Revision};
 
 /// The keys that an identity holds, and what they rest on.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,14 +17,14 @@ pub struct Held {
 /// Every permission that an identity holds at a node, or at any active node. None for what is unknown.
 ///
 /// # Errors
-/// [`AppError::InvalidApiKey`] for a key that is not good any more; [`AppError::Store`].
+/// [`AppError::InvalidApiKey`] for a key that is not good any more; [`AppError::Store`]; [`AppError::Work`].
 pub async fn run(app: &App, asker: Asker<'_>, identity: IdentityId, node: Option<NodeId>) -> Result<Held, AppError> {
-    let ask = |state: &EnvironmentState, now: Timestamp| {
+    let held = asker.judge_apart(app, Consistency::Strong, move |state, now, _| {
         let held = state.index.effective_permissions(identity, node, now);
-        Held {
+        Ok(Held {
             keys: held.into_iter().cloned().collect(),
             revision: state.index.revision(),
-        }
-    };
-    asker.ask(app, Consistency::Strong, ask).await
+        })
+    });
+    held.await
 }

@@ -1,17 +1,21 @@
 //! Many questions, judged at one instant and one revision.
 
-use super::Asker;
-use crate::decisions::{Consistency, EnvironmentState};
+use super::{Asker, OwnedQuestion};
+use crate::decisions::{Consistency, StateView};
+use crate::long_work::{Pace, Stopped};
 use crate::{App, AppError};
 use canopy_domain::access::{AccessIndex, Decision, Question};
 use canopy_domain::{Revision, RoleName, Timestamp};
+use std::sync::Arc;
 
 /// The questions, about to be answered in their order.
 #[derive(Debug)]
 pub struct Judging<'a> {
     index: &'a AccessIndex,
-    questions: &'a [Question<'a>],
+    questions: &'a [OwnedQuestion],
     at: Timestamp,
+    max_bytes: usize,
+    pace: &'a mut Pace,
 }
 
 impl<'a> Judging<'a> {
@@ -30,43 +34,134 @@ impl<'a> Judging<'a> {
         self.questions.is_empty()
     }
 
+    /// The most bytes that the answer may have.
+    pub const fn max_bytes(&self) -> usize {
+        self.max_bytes
+    }
+
     /// Answers one after the other: the question, yes or no and why, and the names of all roles that grant it, sorted, each
     /// once. Takes no memory for any of them.
-    pub fn each(self, mut tell: impl FnMut(&Question<'a>, Decision, &[&RoleName])) {
+    ///
+    /// # Errors
+    /// [`Stopped`] where the caller has gone. What `tell` refuses ends it too.
+    pub fn each(
+        self,
+        mut tell: impl FnMut(&Question<'a>, Decision, &[&RoleName]) -> Written<()>,
+    ) -> Result<Written<()>, Stopped> {
+        /// So many questions take a few microseconds.
+        const BETWEEN_CHECKS: usize = 16;
         let mut roles = Vec::new();
-        for question in self.questions {
-            let decision = self.index.decide_with_roles(question, self.at, &mut roles);
-            tell(question, decision, &roles);
+        for some in self.questions.chunks(BETWEEN_CHECKS) {
+            self.pace.check()?;
+            for question in some {
+                let question = question.as_question();
+                let decision = self.index.decide_with_roles(&question, self.at, &mut roles);
+                if let Err(too_large) = tell(&question, decision, &roles) {
+                    return Ok(Err(too_large));
+                }
+                if roles.len() > BETWEEN_CHECKS {
+                    self.pace.check()?;
+                }
+            }
         }
+        Ok(Ok(()))
     }
 }
 
-/// Answers, reading from the store what is missing in memory first.
+/// The answer has more bytes than an answer may have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AnswerTooLarge;
+
+/// The most that questions cost.
+#[derive(Debug, Clone, Copy, Default)]
+struct Cost {
+    bytes: usize,
+    steps: usize,
+}
+
+impl Cost {
+    /// So much is done in about half a millisecond, and so where it is asked for.
+    const SMALL: Self = Self {
+        bytes: 256 * 1024,
+        steps: 16_384,
+    };
+
+    /// Sums up to where the work is not small any more. Costs a look-up for each question, of what is looked at anyhow.
+    fn of(index: &AccessIndex, questions: &[OwnedQuestion]) -> Self {
+        /// What an answer has besides the names of roles and the permission.
+        const BYTES: usize = 160;
+        let mut sum = Self::default();
+        for question in questions {
+            let cost = index.cost(question.identity);
+            let texts = cost.role_name_bytes.saturating_add(question.permission.len());
+            sum.bytes = sum.bytes.saturating_add(texts.saturating_add(BYTES));
+            sum.steps = sum.steps.saturating_add(cost.assignments.saturating_add(8));
+            if !sum.is_small() {
+                break;
+            }
+        }
+        sum
+    }
+
+    const fn is_small(self) -> bool {
+        self.steps <= Self::SMALL.steps && self.bytes <= Self::SMALL.bytes
+    }
+}
+
+/// What comes of an answer: `Err` where it grew too large.
+type Written<R> = Result<R, AnswerTooLarge>;
+
+/// Answers, reading from the store what is missing in memory first. What takes longer is judged on a thread for long work;
+/// dropping the future stops it. `answer` stops by itself where it grows past `max_bytes`.
 ///
 /// # Errors
 /// As [`evaluate::run`](super::evaluate::run): one question out of a key's scopes refuses all.
-pub async fn run<R: Send>(
+/// [`AppError::AnswerTooLarge`]; [`AppError::Work`].
+pub async fn run<R: Send + 'static>(
     app: &App,
     asker: Asker<'_>,
-    questions: &[Question<'_>],
-    at: Option<Timestamp>,
+    questions: Vec<OwnedQuestion>,
+    (at, max_bytes): (Option<Timestamp>, usize),
     consistency: Consistency,
-    answer: impl FnOnce(Judging<'_>) -> R + Send,
+    answer: impl Fn(Judging<'_>) -> Result<Written<R>, Stopped> + Send + Sync + 'static,
 ) -> Result<R, AppError> {
-    let ask = |state: &EnvironmentState, now: Timestamp| {
-        answer(Judging {
-            index: &state.index,
-            questions,
+    let questions = Arc::new(questions);
+    let ask = |view: StateView<'_>, now: Timestamp| {
+        let index = &view.state().index;
+        may_check(asker, &questions)?;
+        if !Cost::of(index, &questions).is_small() {
+            return Ok(Err((view.hold(), now)));
+        }
+        let judging = Judging {
+            index,
+            questions: &questions,
             at: at.unwrap_or(now),
-        })
+            max_bytes,
+            pace: &mut Pace::unbroken(),
+        };
+        let written = answer(judging).map_err(|Stopped| AppError::Broken("short work stopped"));
+        written.map(Ok)
     };
-    let answer = asker.ask(app, consistency, ask).await?;
-    may_check(asker, questions)?;
-    Ok(answer)
+    let written = match asker.view(app, consistency, ask).await?? {
+        Ok(written) => written,
+        Err((state, now)) => {
+            let work = asker.work_apart(app, move |pace| {
+                answer(Judging {
+                    index: &state.index,
+                    questions: &questions,
+                    at: at.unwrap_or(now),
+                    max_bytes,
+                    pace,
+                })
+            });
+            work.await?
+        }
+    };
+    written.map_err(|AnswerTooLarge| AppError::AnswerTooLarge { max_bytes })
 }
 
-fn may_check(asker: Asker<'_>, questions: &[Question<'_>]) -> Result<(), AppError> {
+fn may_check(asker: Asker<'_>, questions: &[OwnedQuestion]) -> Result<(), AppError> {
     questions
         .iter()
-        .try_for_each(|question| asker.may_check(question.permission))
+        .try_for_each(|question| asker.may_check(&question.permission))
 }

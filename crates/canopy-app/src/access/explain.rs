@@ -1,28 +1,32 @@
-//! May this identity do this there, and why?
+//! One question with everything that bears on its answer.
 
-use super::Asker;
-use crate::decisions::{Consistency, EnvironmentState};
+use super::{Asker, OwnedQuestion};
+use crate::decisions::Consistency;
 use crate::{App, AppError};
-use canopy_domain::access::{Explanation, Question};
+use canopy_domain::access::Explanation;
 use canopy_domain::{Revision, Timestamp};
 
-/// Answers with all assignments that bear on the answer. `show` makes what is wanted of it, and of the revision at which it was
-/// judged, while the index is held. Windows are judged at `at`, or now.
+/// Answers with the assignments that bear on the answer, at most `limit` of those that grant and of those that do not. `show`
+/// makes what is wanted of it, and of the revision at which it was judged, while the index is held. Windows are judged at
+/// `at`, or now.
 ///
 /// # Errors
-/// As [`evaluate::run`](super::evaluate::run).
-pub async fn run<R: Send>(
+/// As [`evaluate::run`](super::evaluate::run), and [`AppError::Work`].
+pub async fn run<R: Send + 'static>(
     app: &App,
     asker: Asker<'_>,
-    question: &Question<'_>,
-    at: Option<Timestamp>,
+    question: OwnedQuestion,
+    (at, limit): (Option<Timestamp>, usize),
     consistency: Consistency,
-    show: impl FnOnce(&Explanation<'_>, Revision) -> R + Send,
+    show: impl FnOnce(&OwnedQuestion, &Explanation<'_>, Revision) -> R + Send + 'static,
 ) -> Result<R, AppError> {
-    let ask = |state: &EnvironmentState, now: Timestamp| {
-        asker.may_check(question.permission)?;
-        let explanation = state.index.explain(question, at.unwrap_or(now));
-        Ok(show(&explanation, state.index.revision()))
-    };
-    asker.ask(app, consistency, ask).await?
+    let (state, now) = asker.hold(app, consistency).await?;
+    asker.may_check(&question.permission)?;
+    let work = asker.work_apart(app, move |_| {
+        let explanation = state
+            .index
+            .explain_within(&question.as_question(), at.unwrap_or(now), limit);
+        Ok(show(&question, &explanation, state.index.revision()))
+    });
+    work.await
 }

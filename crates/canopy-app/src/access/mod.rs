@@ -10,9 +10,33 @@ pub mod who_can;
 
 use crate::api_key::authenticate::{confirm_at, without_environment};
 use crate::decisions::{Consistency, EnvironmentState, HeldState, StateView};
+use crate::long_work::{Pace, Stopped};
 use crate::scope::{AskedEnvironment, confirm_identity};
 use crate::{App, AppError, Caller};
-use canopy_domain::{EnvironmentPlace, Timestamp};
+use canopy_domain::access::{Question, Scope};
+use canopy_domain::{EnvironmentPlace, IdentityId, Timestamp};
+
+/// A question that stands for itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OwnedQuestion {
+    /// Who would do it.
+    pub identity: IdentityId,
+    /// The key of the permission.
+    pub permission: String,
+    /// Where.
+    pub scope: Scope,
+}
+
+impl OwnedQuestion {
+    /// The question as an index takes it.
+    pub fn as_question(&self) -> Question<'_> {
+        Question {
+            identity: self.identity,
+            permission: &self.permission,
+            scope: self.scope,
+        }
+    }
+}
 
 /// Who asks, and where.
 #[derive(Debug, Clone, Copy)]
@@ -67,6 +91,27 @@ impl Asker<'_> {
     /// [`ask`](Self::ask) has them.
     pub(crate) async fn hold(self, app: &App, consistency: Consistency) -> Result<(HeldState, Timestamp), AppError> {
         self.view(app, consistency, |view, now| (view.hold(), now)).await
+    }
+
+    /// Judges a question as [`ask`](Self::ask) does, on a thread for long work. Dropping the future stops the work.
+    pub(crate) async fn judge_apart<R: Send + 'static>(
+        self,
+        app: &App,
+        consistency: Consistency,
+        judge: impl FnOnce(&EnvironmentState, Timestamp, &mut Pace) -> Result<R, Stopped> + Send + 'static,
+    ) -> Result<R, AppError> {
+        let (state, now) = self.hold(app, consistency).await?;
+        self.work_apart(app, move |pace| judge(&state, now, pace)).await
+    }
+
+    /// Works on a thread for long work, when it is the turn of the environment.
+    pub(crate) async fn work_apart<R: Send + 'static>(
+        self,
+        app: &App,
+        work: impl FnOnce(&mut Pace) -> Result<R, Stopped> + Send + 'static,
+    ) -> Result<R, AppError> {
+        let environment = self.environment.presumed().as_uuid();
+        Ok(app.long_work().run(environment, work).await?)
     }
 
     /// As [`ask`](Self::ask), with a view that can be held on to.

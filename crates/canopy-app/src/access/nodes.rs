@@ -1,16 +1,16 @@
-//! Where may this identity do this, now?
+//! The nodes at which an identity holds a permission now.
 
 use super::Asker;
 use super::part::{Bookmark, ToldPart};
-use crate::decisions::{Consistency, EnvironmentState};
+use crate::decisions::Consistency;
 use crate::{App, AppError};
-use canopy_domain::{IdentityId, NodeId, Timestamp};
+use canopy_domain::{IdentityId, NodeId};
 
 /// The nodes at which a check would be answered with yes: the first `limit`, or those from where `begun` says. None for what
 /// is unknown.
 ///
 /// # Errors
-/// As [`evaluate::run`](super::evaluate::run).
+/// As [`evaluate::run`](super::evaluate::run), and [`AppError::Work`].
 pub async fn run(
     app: &App,
     asker: Asker<'_>,
@@ -18,12 +18,14 @@ pub async fn run(
     permission: &str,
     (begun, limit): (Option<Bookmark<NodeId>>, usize),
 ) -> Result<ToldPart<NodeId, NodeId>, AppError> {
-    let ask = |state: &EnvironmentState, now: Timestamp| {
-        asker.may_check(permission)?;
+    let (state, now) = asker.hold(app, Consistency::Strong).await?;
+    asker.may_check(permission)?;
+    let permission = permission.to_owned();
+    let work = asker.work_apart(app, move |_| {
         let (at, after) = (begun.map_or(now, |one| one.at), begun.map(|one| one.after));
-        let part = state.index.nodes_where(identity, permission, at, after, limit);
+        let part = state.index.nodes_where(identity, &permission, at, after, limit);
         let judged = (state.index.revision(), at);
         Ok(ToldPart::new(part, judged, begun, |node| *node, |node| node))
-    };
-    asker.ask(app, Consistency::Strong, ask).await?
+    });
+    work.await
 }

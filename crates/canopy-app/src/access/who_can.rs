@@ -1,31 +1,33 @@
-//! Who may do this here, now?
+//! The identities that hold a permission at a node now.
 
 use super::Asker;
 use super::part::{Bookmark, ToldPart};
-use crate::decisions::{Consistency, EnvironmentState};
+use crate::decisions::Consistency;
 use crate::{App, AppError};
 use canopy_domain::access::PermissionHolder;
-use canopy_domain::{IdentityId, NodeId, Timestamp};
+use canopy_domain::{IdentityId, NodeId};
 
 /// The identities for which a check would be answered with yes: the first `limit`, or those from where `begun` says. None for
 /// what is unknown. `show` makes what is wanted of each while the index is held.
 ///
 /// # Errors
-/// As [`evaluate::run`](super::evaluate::run).
-pub async fn run<R: Send>(
+/// As [`evaluate::run`](super::evaluate::run), and [`AppError::Work`].
+pub async fn run<R: Send + 'static>(
     app: &App,
     asker: Asker<'_>,
     node: NodeId,
     permission: &str,
     (begun, limit): (Option<Bookmark<IdentityId>>, usize),
-    show: impl Fn(PermissionHolder<'_>) -> R + Send,
+    show: impl Fn(PermissionHolder<'_>) -> R + Send + 'static,
 ) -> Result<ToldPart<R, IdentityId>, AppError> {
-    let ask = |state: &EnvironmentState, now: Timestamp| {
-        asker.may_check(permission)?;
+    let (state, now) = asker.hold(app, Consistency::Strong).await?;
+    asker.may_check(permission)?;
+    let permission = permission.to_owned();
+    let work = asker.work_apart(app, move |_| {
         let (at, after) = (begun.map_or(now, |one| one.at), begun.map(|one| one.after));
-        let part = state.index.who_can(permission, node, at, after, limit);
+        let part = state.index.who_can(&permission, node, at, after, limit);
         let judged = (state.index.revision(), at);
         Ok(ToldPart::new(part, judged, begun, |holder| holder.identity, show))
-    };
-    asker.ask(app, Consistency::Strong, ask).await?
+    });
+    work.await
 }

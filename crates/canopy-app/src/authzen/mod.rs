@@ -12,19 +12,21 @@ pub mod search_subjects;
 
 use crate::access::Asker;
 use crate::decisions::{Consistency, EnvironmentState};
+use crate::long_work::{Pace, Stopped};
 use crate::{App, AppError};
 use canopy_domain::{Revision, Timestamp};
 use named::{Named, Wanted};
+use std::sync::Arc;
 
 pub(crate) use remembered::RememberedSubjects;
 
 /// Something that has a type, and an id within it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Entity {
     /// The type.
-    pub kind: String,
+    pub kind: Arc<str>,
     /// What it is called.
-    pub id: String,
+    pub id: Arc<str>,
 }
 
 /// A part of what a search finds, in the order of `P`.
@@ -40,11 +42,11 @@ pub struct Found<P> {
 
 /// Judges what names are part of: looks those up that are `wanted`, and then, in further rounds, those that turn out to be
 /// wanted. `judge_state` gives nothing exactly when it wants more names.
-async fn judge<'q, T: Send>(
+async fn judge<T: Send>(
     app: &App,
     asker: Asker<'_>,
-    mut wanted: Wanted<'q>,
-    judge_state: impl Fn(&EnvironmentState, Timestamp, &Named<'q>, &mut Wanted<'q>) -> Option<T> + Send + Sync,
+    mut wanted: Wanted,
+    judge_state: impl Fn(&EnvironmentState, Timestamp, &Named, &mut Wanted) -> Option<T> + Send + Sync,
 ) -> Result<T, AppError> {
     let mut named = Named::default();
     // What looks like an id and is none is found out in the first round; what is remembered may be forgotten meanwhile.
@@ -58,6 +60,33 @@ async fn judge<'q, T: Send>(
         match asker.ask(app, Consistency::Strong, ask).await? {
             (Some(judged), _) => return Ok(judged),
             (None, missing) => wanted = missing,
+        }
+    }
+}
+
+/// As [`judge`], on threads for long work.
+async fn judge_apart<T: Send + 'static>(
+    app: &App,
+    asker: Asker<'_>,
+    mut wanted: Wanted,
+    judge_state: impl Fn(&EnvironmentState, Timestamp, &Named, &mut Wanted, &mut Pace) -> Result<Option<T>, Stopped>
+    + Send
+    + Sync
+    + 'static,
+) -> Result<T, AppError> {
+    let judge_state = Arc::new(judge_state);
+    let mut named = Named::default();
+    loop {
+        named.look_up(app, asker.place(), wanted).await?;
+        let judge_state = Arc::clone(&judge_state);
+        let work = asker.judge_apart(app, Consistency::Strong, move |state, now, pace| {
+            let mut wanted = Wanted::default();
+            let judged = judge_state(state, now, &named, &mut wanted, pace)?;
+            Ok((judged, named, wanted))
+        });
+        match work.await? {
+            (Some(judged), ..) => return Ok(judged),
+            (None, looked_up, missing) => (named, wanted) = (looked_up, missing),
         }
     }
 }

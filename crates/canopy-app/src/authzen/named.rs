@@ -8,20 +8,21 @@ use canopy_domain::hierarchy::names::{NodeNames, NodesByName, as_id};
 use canopy_domain::identity::names::{IdentitiesByName, IdentityNames};
 use canopy_domain::{EnvironmentPlace, IdentityId, Meaning, NodeId};
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 /// Names whose meaning only the store can tell.
 #[derive(Debug, Default)]
-pub(super) struct Wanted<'q> {
-    subjects: HashSet<&'q str>,
+pub(super) struct Wanted {
+    subjects: HashSet<Arc<str>>,
     nodes: NodeNames,
 }
 
-impl<'q> Wanted<'q> {
+impl Wanted {
     /// What must be looked up to tell whom a subject means, besides what is remembered.
-    pub(super) fn subject(&mut self, app: &App, place: &EnvironmentPlace, subject: &'q Entity) {
+    pub(super) fn subject(&mut self, app: &App, place: &EnvironmentPlace, subject: &Entity) {
         let is_known = || app.remembered_subjects().meaning(place.account, &subject.id).is_some();
         if is_identity(&subject.kind) && !is_known() {
-            self.subjects.insert(&subject.id);
+            self.subjects.insert(Arc::clone(&subject.id));
         }
     }
 
@@ -46,13 +47,13 @@ impl<'q> Wanted<'q> {
 
 /// What is known of names.
 #[derive(Debug, Default)]
-pub(super) struct Named<'q> {
-    subjects: HashMap<&'q str, Meaning<IdentityId>>,
+pub(super) struct Named {
+    subjects: HashMap<Arc<str>, Meaning<IdentityId>>,
     asked_nodes: NodeNames,
     nodes: NodesByName,
 }
 
-impl<'q> Named<'q> {
+impl Named {
     /// Looks names up, in one consistent state of the store.
     ///
     /// # Errors
@@ -61,7 +62,7 @@ impl<'q> Named<'q> {
         &mut self,
         app: &App,
         place: &EnvironmentPlace,
-        wanted: Wanted<'q>,
+        wanted: Wanted,
     ) -> Result<(), AppError> {
         if wanted.is_empty() {
             return Ok(());
@@ -77,9 +78,12 @@ impl<'q> Named<'q> {
                 tx.identities_named(place.account, &names).await?
             };
             let found = IdentitiesByName::new(found);
-            let meanings = wanted.subjects.into_iter().map(|name| (name, found.meaning(name)));
+            let meanings = wanted.subjects.into_iter().map(|name| {
+                let meaning = found.meaning(&name);
+                (name, meaning)
+            });
             self.subjects.extend(meanings);
-            let found = self.subjects.iter().map(|(name, meaning)| (*name, *meaning));
+            let found = self.subjects.iter().map(|(name, meaning)| (name.as_ref(), *meaning));
             app.remembered_subjects().remember(generation, place.account, found);
         }
         if !wanted.nodes.is_empty() {
@@ -97,16 +101,16 @@ impl<'q> Named<'q> {
         &self,
         app: &App,
         place: &EnvironmentPlace,
-        subject: &'q Entity,
-        wanted: &mut Wanted<'q>,
+        subject: &Entity,
+        wanted: &mut Wanted,
     ) -> Option<Meaning<IdentityId>> {
         if !is_identity(&subject.kind) {
             return Some(Meaning::Nothing);
         }
-        let looked_up = self.subjects.get(subject.id.as_str()).copied();
+        let looked_up = self.subjects.get(&subject.id).copied();
         let meaning = looked_up.or_else(|| app.remembered_subjects().meaning(place.account, &subject.id));
         if meaning.is_none() {
-            wanted.subjects.insert(&subject.id);
+            wanted.subjects.insert(Arc::clone(&subject.id));
         }
         meaning
     }
@@ -116,8 +120,8 @@ impl<'q> Named<'q> {
     pub(super) fn resource(
         &self,
         index: &AccessIndex,
-        resource: &'q Entity,
-        wanted: &mut Wanted<'q>,
+        resource: &Entity,
+        wanted: &mut Wanted,
     ) -> Option<Meaning<NodeId>> {
         let Some(of) = ResourceType::parse(&resource.kind) else {
             return Some(Meaning::Nothing);

@@ -1,9 +1,10 @@
 //! What may this subject do with this resource, now?
 
 use super::named::{Named, Wanted};
-use super::{Entity, Found, judge};
+use super::{Entity, Found, judge_apart};
 use crate::access::Asker;
 use crate::decisions::EnvironmentState;
+use crate::long_work::Pace;
 use crate::{App, AppError};
 use canopy_domain::authzen::action;
 use canopy_domain::{Meaning, PermissionKey, Timestamp};
@@ -22,33 +23,46 @@ pub struct ActionSearch {
 ///
 /// # Errors
 /// [`AppError::InvalidApiKey`] for a key that is not good any more; [`AppError::Store`].
-pub async fn run<'q>(
+pub async fn run(
     app: &App,
-    asker: Asker<'q>,
-    search: &'q ActionSearch,
-    after: Option<&str>,
+    asker: Asker<'_>,
+    search: &ActionSearch,
+    after: Option<String>,
     limit: usize,
 ) -> Result<Found<PermissionKey>, AppError> {
     let mut wanted = Wanted::default();
     wanted.subject(app, asker.place(), &search.subject);
     wanted.resource(&search.resource);
-    let judge_state = |state: &EnvironmentState, now: Timestamp, named: &Named<'q>, wanted: &mut Wanted<'q>| {
-        let subject = named.subject(app, asker.place(), &search.subject, wanted);
-        let resource = named.resource(&state.index, &search.resource, wanted);
-        let keys = match subject.zip(resource)? {
-            (Meaning::One(identity), Meaning::One(node)) => {
-                state.index.effective_permissions(identity, Some(node), now)
-            }
-            _ => vec![],
+    let owned = (
+        app.clone(),
+        asker.caller.clone(),
+        asker.environment.clone(),
+        search.clone(),
+    );
+    let judge_state =
+        move |state: &EnvironmentState, now: Timestamp, named: &Named, wanted: &mut Wanted, _: &mut Pace| {
+            let (app, caller, environment, search) = &owned;
+            let asker = Asker { caller, environment };
+            let subject = named.subject(app, asker.place(), &search.subject, wanted);
+            let resource = named.resource(&state.index, &search.resource, wanted);
+            let Some(found) = subject.zip(resource) else {
+                return Ok(None);
+            };
+            let keys = match found {
+                (Meaning::One(identity), Meaning::One(node)) => {
+                    state.index.effective_permissions(identity, Some(node), now)
+                }
+                _ => vec![],
+            };
+            let counts = |key: &&PermissionKey| {
+                after.as_deref().is_none_or(|after| key.as_str() > after) && asker.allows(key.as_str())
+            };
+            let mut keys = keys.into_iter().filter(counts).cloned();
+            let first: Vec<PermissionKey> = keys.by_ref().take(limit).collect();
+            let next = first.last().cloned().filter(|_| keys.next().is_some());
+            Ok(Some((first, next, state.index.revision())))
         };
-        let counts =
-            |key: &&PermissionKey| after.is_none_or(|after| key.as_str() > after) && asker.allows(key.as_str());
-        let mut keys = keys.into_iter().filter(counts).cloned();
-        let first: Vec<PermissionKey> = keys.by_ref().take(limit).collect();
-        let next = first.last().cloned().filter(|_| keys.next().is_some());
-        Some((first, next, state.index.revision()))
-    };
-    let (keys, next, revision) = judge(app, asker, wanted, judge_state).await?;
+    let (keys, next, revision) = judge_apart(app, asker, wanted, judge_state).await?;
     let names = keys.iter().map(|key| action(&search.resource.kind, key).to_owned());
     Ok(Found {
         names: names.collect(),

@@ -1,9 +1,10 @@
 //! With which resources may this subject do this, now?
 
 use super::named::{Named, Wanted};
-use super::{Entity, Found, judge};
+use super::{Entity, Found, judge_apart};
 use crate::access::Asker;
 use crate::decisions::EnvironmentState;
+use crate::long_work::Pace;
 use crate::{App, AppError};
 use canopy_domain::access::AccessIndex;
 use canopy_domain::authzen::{ResourceType, permission};
@@ -25,10 +26,10 @@ pub struct ResourceSearch {
 ///
 /// # Errors
 /// [`AppError::InvalidApiKey`] for a key that is not good any more; [`AppError::Store`].
-pub async fn run<'q>(
+pub async fn run(
     app: &App,
-    asker: Asker<'q>,
-    search: &'q ResourceSearch,
+    asker: Asker<'_>,
+    search: &ResourceSearch,
     after: Option<NodeId>,
     limit: usize,
 ) -> Result<Found<NodeId>, AppError> {
@@ -36,31 +37,36 @@ pub async fn run<'q>(
     wanted.subject(app, asker.place(), &search.subject);
     let permission = permission(&search.resource_type, &search.action).unwrap_or_default();
     let of = ResourceType::parse(&search.resource_type).filter(|_| asker.allows(&permission));
-    let judge_state = |state: &EnvironmentState, now: Timestamp, named: &Named<'q>, wanted: &mut Wanted<'q>| {
-        let subject = named.subject(app, asker.place(), &search.subject, wanted)?;
-        let (nodes, has_more) = match (subject, &of) {
-            (Meaning::One(identity), Some(of)) => {
-                let held = Held {
-                    index: &state.index,
-                    identity,
-                    permission: &permission,
-                    now,
-                };
-                held.of_type(of, after, limit)
-            }
-            _ => (vec![], false),
+    let owned = (app.clone(), *asker.place(), search.subject.clone());
+    let among_all = of == Some(ResourceType::AnyNode);
+    let judge_state =
+        move |state: &EnvironmentState, now: Timestamp, named: &Named, wanted: &mut Wanted, _: &mut Pace| {
+            let (app, place, subject) = &owned;
+            let Some(subject) = named.subject(app, place, subject, wanted) else {
+                return Ok(None);
+            };
+            let (nodes, has_more) = match (subject, &of) {
+                (Meaning::One(identity), Some(of)) => {
+                    let held = Held {
+                        index: &state.index,
+                        identity,
+                        permission: &permission,
+                        now,
+                    };
+                    held.of_type(of, after, limit)
+                }
+                _ => (vec![], false),
+            };
+            let next = nodes.last().copied().filter(|_| has_more);
+            Ok(Some((nodes, next, state.index.revision())))
         };
-        let next = nodes.last().copied().filter(|_| has_more);
-        Some((nodes, next, state.index.revision()))
-    };
-    let (nodes, next, revision) = judge(app, asker, wanted, judge_state).await?;
+    let (nodes, next, revision) = judge_apart(app, asker, wanted, judge_state).await?;
     let named = if nodes.is_empty() {
         vec![]
     } else {
         let mut tx = app.read(asker.place()).await?;
         tx.named_nodes(asker.place().environment, &nodes).await?
     };
-    let among_all = of == Some(ResourceType::AnyNode);
     Ok(Found {
         names: named.iter().map(|node| node.shown(among_all)).collect(),
         next,

@@ -1,9 +1,10 @@
 //! Who may do this with this resource, now?
 
 use super::named::{Named, Wanted};
-use super::{Entity, Found, judge};
+use super::{Entity, Found, judge_apart};
 use crate::access::Asker;
 use crate::decisions::EnvironmentState;
+use crate::long_work::Pace;
 use crate::{App, AppError};
 use canopy_domain::access::Part;
 use canopy_domain::authzen::{is_identity, permission};
@@ -26,10 +27,10 @@ pub struct SubjectSearch {
 ///
 /// # Errors
 /// [`AppError::InvalidApiKey`] for a key that is not good any more; [`AppError::Store`].
-pub async fn run<'q>(
+pub async fn run(
     app: &App,
-    asker: Asker<'q>,
-    search: &'q SubjectSearch,
+    asker: Asker<'_>,
+    search: &SubjectSearch,
     after: Option<IdentityId>,
     limit: usize,
 ) -> Result<Found<IdentityId>, AppError> {
@@ -37,19 +38,24 @@ pub async fn run<'q>(
     wanted.resource(&search.resource);
     let permission = permission(&search.resource.kind, &search.action).unwrap_or_default();
     let may_ask = is_identity(&search.subject_type) && asker.allows(&permission);
-    let judge_state = |state: &EnvironmentState, now: Timestamp, named: &Named<'q>, wanted: &mut Wanted<'q>| {
-        let found = match named.resource(&state.index, &search.resource, wanted)? {
-            Meaning::One(node) if may_ask => state.index.who_can(&permission, node, now, after, limit),
-            _ => Part {
-                items: vec![],
-                has_more: false,
-            },
+    let resource = search.resource.clone();
+    let judge_state =
+        move |state: &EnvironmentState, now: Timestamp, named: &Named, wanted: &mut Wanted, _: &mut Pace| {
+            let Some(resource) = named.resource(&state.index, &resource, wanted) else {
+                return Ok(None);
+            };
+            let found = match resource {
+                Meaning::One(node) if may_ask => state.index.who_can(&permission, node, now, after, limit),
+                _ => Part {
+                    items: vec![],
+                    has_more: false,
+                },
+            };
+            let identities: Vec<IdentityId> = found.items.iter().map(|holder| holder.identity).collect();
+            let next = identities.last().copied().filter(|_| found.has_more);
+            Ok(Some((identities, next, state.index.revision())))
         };
-        let identities: Vec<IdentityId> = found.items.iter().map(|holder| holder.identity).collect();
-        let next = identities.last().copied().filter(|_| found.has_more);
-        Some((identities, next, state.index.revision()))
-    };
-    let (identities, next, revision) = judge(app, asker, wanted, judge_state).await?;
+    let (identities, next, revision) = judge_apart(app, asker, wanted, judge_state).await?;
     let found = IdentityNames {
         ids: identities.into_iter().collect(),
         ..IdentityNames::default()

@@ -190,7 +190,7 @@ impl AskedEnvironment {
     }
 
     /// The environment, as far as is known without asking the store.
-    pub(crate) const fn presumed(&self) -> EnvironmentId {
+    pub const fn presumed(&self) -> EnvironmentId {
         self.place.environment
     }
 

@@ -17,13 +17,13 @@ use futures_util::FutureExt as _;
 fn asked(subject: &str, resource: (&str, &str)) -> Evaluation {
     Evaluation {
         subject: Entity {
-            kind: "user".to_owned(),
-            id: subject.to_owned(),
+            kind: "user".into(),
+            id: subject.into(),
         },
-        action: "note.read".to_owned(),
+        action: "note.read".into(),
         resource: Entity {
-            kind: resource.0.to_owned(),
-            id: resource.1.to_owned(),
+            kind: resource.0.into(),
+            id: resource.1.into(),
         },
     }
 }
@@ -31,16 +31,16 @@ fn asked(subject: &str, resource: (&str, &str)) -> Evaluation {
 impl World {
     /// The answer, if it takes no look into the store.
     fn verdict_at_once(&self, gate: &Gated, item: &Evaluation) -> Option<Verdict> {
-        let items = [Some(item.clone())];
+        let items = [Some(item.clone())].into_iter().collect();
         gate.close();
-        let answered = evaluate::run(&self.app, self.asker(), &items, Semantic::ExecuteAll).now_or_never();
+        let answered = evaluate::run(&self.app, self.asker(), items, Semantic::ExecuteAll).now_or_never();
         gate.open();
         answered.map(|evaluated| evaluated.unwrap().verdicts[0])
     }
 
     async fn verdict(&self, item: &Evaluation) -> Verdict {
-        let items = [Some(item.clone())];
-        let answered = evaluate::run(&self.app, self.asker(), &items, Semantic::ExecuteAll).await;
+        let items = [Some(item.clone())].into_iter().collect();
+        let answered = evaluate::run(&self.app, self.asker(), items, Semantic::ExecuteAll).await;
         answered.unwrap().verdicts[0]
     }
 

@@ -1,10 +1,10 @@
 use crate::api_key::{call_by, check, enter, invalid, make, new_key, scoped, text};
 use crate::world::{World, key, refused};
-use canopy_app::access::{Asker, effective, evaluate, evaluate_many};
+use canopy_app::access::{Asker, OwnedQuestion, effective, evaluate, evaluate_many};
 use canopy_app::api_key::{create, rotate};
 use canopy_app::decisions::Consistency;
 use canopy_app::{AppError, scope};
-use canopy_domain::access::{DenialReason, Question, Scope};
+use canopy_domain::access::{DenialReason, Scope};
 use canopy_domain::api_key::KeyAccess;
 use canopy_domain::*;
 
@@ -90,17 +90,19 @@ async fn a_scoped_key_checks_what_its_scopes_allow_one_by_one_and_in_bulk() {
         caller: &caller,
         environment: &world.asked,
     };
-    let question = |permission| Question {
+    let question = |permission: &str| OwnedQuestion {
         identity: IdentityId::new(uuid::Uuid::nil()),
-        permission,
+        permission: permission.to_owned(),
         scope: Scope::AppWide,
     };
-    let many = [question("note.read"), question("note.write"), question("note.read")];
+    let many = vec![question("note.read"), question("note.write"), question("note.read")];
+    let count = |judging: evaluate_many::Judging<'_>| Ok(Ok(judging.len()));
+    let bounds = (None, usize::MAX);
     let strong = Consistency::Strong;
-    let result = evaluate_many::run(&world.app, asker, &many, None, strong, |judging| judging.len()).await;
+    let result = evaluate_many::run(&world.app, asker, many, bounds, strong, count).await;
     assert!(matches!(result, Err(AppError::ScopeMissing)));
-    let few = [question("note.read"), question("note.read")];
-    let result = evaluate_many::run(&world.app, asker, &few, None, strong, |judging| judging.len()).await;
+    let few = vec![question("note.read"), question("note.read")];
+    let result = evaluate_many::run(&world.app, asker, few, bounds, strong, count).await;
     assert_eq!(result.unwrap(), 2);
     assert!(matches!(
         scope::opened(&caller, canopy_domain::api_key::AreaScope::Evaluate),
@@ -129,32 +131,47 @@ async fn many_questions_get_the_answers_that_each_would_get() {
                 Scope::Node(world.root),
                 Scope::Node(NodeId::new(uuid::Uuid::nil())),
             ] {
-                questions.push(Question {
+                questions.push(OwnedQuestion {
                     identity,
-                    permission,
+                    permission: permission.to_owned(),
                     scope,
                 });
             }
         }
     }
     let strong = Consistency::Strong;
-    let mut many = Vec::new();
-    let asked = evaluate_many::run(&world.app, world.asker(), &questions, None, strong, |judging| {
+    let answers = |judging: evaluate_many::Judging<'_>| {
         let mut answers = Vec::new();
-        judging.each(|question, decision, roles| {
+        let told = judging.each(|question, decision, roles| {
             let roles: Vec<String> = roles.iter().map(ToString::to_string).collect();
-            answers.push((*question == questions[answers.len()], decision, roles));
+            answers.push((question.permission.to_owned(), decision, roles));
+            Ok(())
         });
-        answers
-    });
-    many.extend(asked.await.unwrap());
-    assert_eq!(many.len(), questions.len());
-    for (question, (in_order, decision, roles)) in questions.iter().zip(many) {
-        let one = evaluate::run(&world.app, world.asker(), question, None, strong, |answer| {
+        told.map(|told| told.map(|()| answers))
+    };
+    let bounds = (None, usize::MAX);
+    let asked = evaluate_many::run(&world.app, world.asker(), questions.clone(), bounds, strong, answers).await;
+    let few = asked.unwrap();
+    assert_eq!(few.len(), questions.len());
+    // So many that they are judged on a thread for long work.
+    let times = 100;
+    let repeated = questions
+        .iter()
+        .cycle()
+        .take(questions.len() * times)
+        .cloned()
+        .collect();
+    let asked = evaluate_many::run(&world.app, world.asker(), repeated, bounds, strong, answers).await;
+    let many = asked.unwrap();
+    assert_eq!(many.len(), questions.len() * times);
+    assert!(many.chunks(few.len()).all(|some| some == few));
+    for (question, answer) in questions.iter().zip(few) {
+        let asked = question.as_question();
+        let one = evaluate::run(&world.app, world.asker(), &asked, None, strong, |answer| {
             let roles: Vec<String> = answer.granting_roles.iter().map(ToString::to_string).collect();
-            (true, answer.decision, roles)
+            (question.permission.clone(), answer.decision, roles)
         });
-        assert_eq!(one.await.unwrap(), (in_order, decision, roles), "{question:?}");
+        assert_eq!(one.await.unwrap(), answer, "{question:?}");
     }
     let held = effective::run(&world.app, world.asker(), people[0], Some(world.root))
         .await

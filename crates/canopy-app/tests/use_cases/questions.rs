@@ -1,12 +1,12 @@
 use crate::world::{World, refused};
 use canopy_app::access::part::{Bookmark, ToldPart};
-use canopy_app::access::{Asker, explain, nodes, who_can};
+use canopy_app::access::{Asker, OwnedQuestion, explain, nodes, who_can};
 use canopy_app::api_key::create::NewKey;
 use canopy_app::api_key::{create, revoke};
 use canopy_app::decisions::Consistency;
 use canopy_app::identity::change_membership;
 use canopy_app::{AppError, Caller};
-use canopy_domain::access::{Decision, DenialReason, Question, Scope};
+use canopy_domain::access::{Decision, DenialReason, Scope};
 use canopy_domain::api_key::{AccessMode, KeyAccess};
 use canopy_domain::assignment::bulk_create::NewAssignment;
 use canopy_domain::identity::membership::MembershipChange;
@@ -90,17 +90,24 @@ async fn an_explanation_follows_every_change_and_any_instant() {
     };
     world.assign(&[world.item(ada, viewer), scheduled]).await;
     let told = async |permission: &str, at: Option<Timestamp>| {
-        let question = Question {
+        let question = OwnedQuestion {
             identity: ada,
-            permission,
+            permission: permission.to_owned(),
             scope: Scope::Node(world.root),
         };
         let strong = Consistency::Strong;
-        explain::run(&world.app, world.asker(), &question, at, strong, |found, revision| {
-            let grants: Vec<String> = found.grants.iter().map(|grant| grant.role_name.to_string()).collect();
-            let near: Vec<&str> = found.near_misses.iter().map(|(_, why)| why.as_str()).collect();
-            (found.decision, grants, near, revision)
-        })
+        explain::run(
+            &world.app,
+            world.asker(),
+            question,
+            (at, 100),
+            strong,
+            |_, found, revision| {
+                let grants: Vec<String> = found.grants.iter().map(|grant| grant.role_name.to_string()).collect();
+                let near: Vec<&'static str> = found.near_misses.iter().map(|(_, why)| why.as_str()).collect();
+                (found.decision, grants, near, revision)
+            },
+        )
         .await
         .unwrap()
     };
@@ -177,13 +184,13 @@ async fn a_key_lists_and_explains_what_it_may_check() {
         environment: &world.asked,
     };
     let ask = async |permission: &str| {
-        let question = Question {
+        let question = OwnedQuestion {
             identity: ada,
-            permission,
+            permission: permission.to_owned(),
             scope: Scope::AppWide,
         };
         let strong = Consistency::Strong;
-        let explained = explain::run(&world.app, asker, &question, None, strong, |found, _| {
+        let explained = explain::run(&world.app, asker, question, (None, 100), strong, |_, found, _| {
             found.grants.len()
         })
         .await;

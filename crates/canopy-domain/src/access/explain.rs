@@ -21,6 +21,31 @@ pub struct Explanation<'a> {
     pub grants: Vec<BearingGrant<'a>>,
     /// The identity's other assignments of roles that bundle the permission, sorted by id, each with what it falls short by.
     pub near_misses: Vec<(BearingGrant<'a>, Shortfall)>,
+    /// The number of assignments that grant it, those that are not shown among them.
+    pub grant_count: usize,
+    /// The number of near misses, those that are not shown among them.
+    pub near_miss_count: usize,
+}
+
+/// Assignments that bear on a question, before it is known which of them are shown.
+struct Bearing<T>(Vec<(AssignmentId, u32, Row, T)>);
+
+impl<T> Default for Bearing<T> {
+    fn default() -> Self {
+        Self(Vec::new())
+    }
+}
+
+impl<T> Bearing<T> {
+    fn add(&mut self, one: (AssignmentId, u32, Row, T)) {
+        self.0.push(one);
+    }
+
+    /// The first ones by id.
+    fn first(mut self, limit: usize) -> impl Iterator<Item = (AssignmentId, u32, Row, T)> {
+        self.0.sort_unstable_by_key(|(id, ..)| *id);
+        self.0.into_iter().take(limit)
+    }
 }
 
 /// An assignment that bears on a question.
@@ -97,10 +122,17 @@ impl AccessIndex {
     ///
     /// Costs by what the identity holds of the permission, and by the depth of the tree for each.
     pub fn explain(&self, question: &Question<'_>, at: Timestamp) -> Explanation<'_> {
+        self.explain_within(question, at, usize::MAX)
+    }
+
+    /// As [`explain`](Self::explain), with at most `limit` grants and as many near misses: the first ones by id. All are
+    /// counted.
+    pub fn explain_within(&self, question: &Question<'_>, at: Timestamp, limit: usize) -> Explanation<'_> {
         let mut granting_roles = Vec::new();
         let decision = self.decide_with_roles(question, at, &mut granting_roles);
-        let (mut grants, mut near_misses) = (Vec::new(), Vec::new());
+        let (mut grants, mut near_misses) = (Bearing::default(), Bearing::default());
         let holder = self.holdings.find(question.identity);
+        let at = Moment::from(at);
         if let Some((holder, permission)) = holder.zip(self.catalog.find_key(question.permission)) {
             let reach = match question.scope {
                 Scope::AppWide => Reach::Everywhere,
@@ -109,24 +141,31 @@ impl AccessIndex {
                     None => Reach::Nowhere,
                 },
             };
-            let at = Moment::from(at);
             let _ = self.each_bundling_row(holder, permission, |role, row| {
-                if let Some(grant) = self.bearing(holder, role, row, at) {
+                if let Some((id, _)) = self.holdings.assignment(row) {
                     match self.shortfall(holder, role, row, &reach, at) {
-                        None => grants.push(grant),
-                        Some(shortfall) => near_misses.push((grant, shortfall)),
+                        None => grants.add((id, role, row, ())),
+                        Some(shortfall) => near_misses.add((id, role, row, shortfall)),
                     }
                 }
                 ControlFlow::Continue(())
             });
         }
-        grants.sort_unstable_by_key(|grant| grant.id);
-        near_misses.sort_unstable_by_key(|(grant, _)| grant.id);
+        let (grant_count, near_miss_count) = (grants.0.len(), near_misses.0.len());
+        let show = |role, row| self.bearing(holder?, role, row, at);
         Explanation {
             decision,
             granting_roles,
-            grants,
-            near_misses,
+            grants: grants
+                .first(limit)
+                .filter_map(|(_, role, row, ())| show(role, row))
+                .collect(),
+            near_misses: near_misses
+                .first(limit)
+                .filter_map(|(_, role, row, shortfall)| Some((show(role, row)?, shortfall)))
+                .collect(),
+            grant_count,
+            near_miss_count,
         }
     }
 

@@ -86,6 +86,11 @@ impl IdentitiesByName {
 
 /// What a name may be. It is compared as it stands, with its case folded for mail addresses alone.
 fn readings(name: &str) -> (Option<IdentityId>, Option<ExternalId>, Option<Email>) {
+    /// No name has more: an external id has at most 255 characters, a mail address fewer.
+    const MAX_BYTES: usize = 4 * 255;
+    if name.len() > MAX_BYTES {
+        return (None, None, None);
+    }
     let id = if name.len() == 36 {
         Uuid::try_parse(name).ok().map(IdentityId::new)
     } else {
@@ -150,7 +155,9 @@ mod tests {
     fn names_are_asked_about_as_all_that_they_may_be() {
         let mut names = IdentityNames::default();
         assert!(names.is_empty());
-        for name in [ADA, "A@x.example", "", " x", "emp\u{0}"] {
+        // The last one is longer than any name, so nothing of it is looked at.
+        let endless = format!("{}@x.example", " ".repeat(8 * 1024 * 1024));
+        for name in [ADA, "A@x.example", "", " x", "emp\u{0}", &endless] {
             names.add(name);
         }
         assert_eq!(names.ids.len(), 1);

@@ -11,10 +11,10 @@ use crate::operation::Operation;
 use crate::problem::Problem;
 use crate::request::Request;
 use crate::wire::{Batch, Components, Faults, Json, Place, Text, WireValue, request_body, request_query};
-use canopy_app::access::{Asker, effective, evaluate, evaluate_many, explain};
+use canopy_app::access::{OwnedQuestion, effective, evaluate, evaluate_many, explain};
 use canopy_app::decisions::Consistency;
 use canopy_app::scope::AskedEnvironment;
-use canopy_domain::access::{Question, Scope};
+use canopy_domain::access::Scope;
 use canopy_domain::{IdentityId, NodeId, Timestamp};
 use decision::{AllDecisions, DecisionBody, KeysBody, ScopeWord, note_misfit, scope_of};
 use explanation::ExplanationBody;
@@ -32,12 +32,12 @@ pub(super) fn operations() -> Vec<Operation> {
         Operation::post("/permissions/evaluate/bulk", "evaluateMany")
             .says(TAG, "Answer many questions at one instant and one revision, in their order.")
             .needs_check()
-            .fails(&[E::EnvironmentNotFound])
+            .fails(&[E::EnvironmentNotFound, E::AnswerTooLarge])
             .by(evaluate_many),
         Operation::post("/permissions/explain", "explain")
             .says(
                 TAG,
-                "Answer a question with all assignments that grant it, and the near misses with what each falls short by.",
+                "Answer a question with the assignments that grant it, and the near misses with what each falls short by: the first 1,000 of each by id.",
             )
             .needs_check()
             .fails(&[E::EnvironmentNotFound])
@@ -123,16 +123,12 @@ request_query!(
 
 /// A question whose members fit together.
 #[derive(Debug)]
-struct AskedItem {
-    identity: IdentityId,
-    permission: String,
-    scope: Scope,
-}
+struct AskedItem(OwnedQuestion);
 
 /// A question with its terms.
 #[derive(Debug)]
 pub(super) struct Asked {
-    item: AskedItem,
+    item: OwnedQuestion,
     at: Option<Timestamp>,
     consistency: Consistency,
 }
@@ -142,11 +138,11 @@ impl WireValue for AskedItem {
         let body = EvaluateItem::read(json, place, faults);
         note_misfit(json, place, faults);
         let body = body?;
-        Some(Self {
+        Some(Self(OwnedQuestion {
             identity: body.identity_id,
             scope: scope_of(body.scope, body.node_id)?,
             permission: body.permission.0,
-        })
+        }))
     }
 
     fn schema(components: &mut Components) -> RefOr<Schema> {
@@ -168,21 +164,11 @@ impl WireValue for Asked {
     }
 }
 
-impl AskedItem {
-    fn question(&self) -> Question<'_> {
-        Question {
-            identity: self.identity,
-            permission: &self.permission,
-            scope: self.scope,
-        }
-    }
-}
-
 impl Asked {
     /// A question about now.
     pub(super) const fn new(identity: IdentityId, permission: String, scope: Scope) -> Self {
         Self {
-            item: AskedItem {
+            item: OwnedQuestion {
                 identity,
                 permission,
                 scope,
@@ -212,7 +198,7 @@ pub(super) async fn answer<S, P, Q, B>(
     environment: &AskedEnvironment,
     asked: &Asked,
 ) -> Result<Judged<DecisionBody<'static>>, Problem> {
-    let (who, question) = (request.asker(environment), asked.item.question());
+    let (who, question) = (request.asker(environment), asked.item.as_question());
     let show = |found: &evaluate::Evaluation<'_>| {
         let body = DecisionBody::new(&question, found.decision, &found.granting_roles);
         Judged::new(&body, found.revision)
@@ -221,36 +207,43 @@ pub(super) async fn answer<S, P, Q, B>(
     request.ask_here(asking).await
 }
 
+/// The most grants, and the most near misses, that an explanation shows.
+const MAX_EXPLAINED: usize = 1_000;
+
 async fn explain(
     request: Request<AskedEnvironment, (), (), Body<Asked>>,
 ) -> Result<Judged<ExplanationBody<'static>>, Problem> {
     let (Body(Asked { item, at, consistency }), request) = request.take_body();
-    let environment = request.scope.clone();
-    let waiting = request.ask(move |app, call| async move {
-        let question = item.question();
-        let who = Asker {
-            caller: &call.caller,
-            environment: &environment,
-        };
-        explain::run(&app, who, &question, at, consistency, |explanation, revision| {
+    let who = request.asker(&request.scope);
+    let asking = explain::run(
+        request.app(),
+        who,
+        item,
+        (at, MAX_EXPLAINED),
+        consistency,
+        |item, explanation, revision| {
+            let question = item.as_question();
             Judged::new(&ExplanationBody::new(&question, explanation), revision)
-        })
-        .await
-    });
-    waiting.await
+        },
+    );
+    request.ask_here(asking).await
 }
 
 async fn evaluate_many(
     request: Request<AskedEnvironment, (), (), Body<EvaluateMany>>,
 ) -> Result<Judged<AllDecisions>, Problem> {
-    let EvaluateMany {
-        evaluations: Batch(items),
-        at,
-        consistency,
-    } = &request.body.0;
-    let questions: Vec<Question<'_>> = items.iter().map(AskedItem::question).collect();
+    let (Body(body), request) = request.take_body();
+    let questions = body.evaluations.0.into_iter().map(|item| item.0).collect();
+    let bounds = (body.at, request.max_answer_bytes());
     let who = request.asker(&request.scope);
-    let asking = evaluate_many::run(request.app(), who, &questions, *at, *consistency, AllDecisions::write);
+    let asking = evaluate_many::run(
+        request.app(),
+        who,
+        questions,
+        bounds,
+        body.consistency,
+        AllDecisions::write,
+    );
     request.ask_here(asking).await
 }
 
@@ -268,13 +261,7 @@ pub(super) async fn held<S, P, Q>(
     identity: IdentityId,
     node: Option<NodeId>,
 ) -> Result<Judged<KeysBody<'static>>, Problem> {
-    let asked = request.ask(move |app, call| async move {
-        let asker = Asker {
-            caller: &call.caller,
-            environment: &environment,
-        };
-        effective::run(&app, asker, identity, node).await
-    });
-    let held = asked.await?;
+    let asked = effective::run(request.app(), request.asker(&environment), identity, node);
+    let held = request.ask_here(asked).await?;
     Ok(Judged::new(&KeysBody::new(&held.keys), held.revision))
 }

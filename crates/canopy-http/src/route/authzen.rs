@@ -8,13 +8,17 @@ use crate::input::Body;
 use crate::operation::Operation;
 use crate::problem::Problem;
 use crate::request::Request;
-use crate::wire::{Components, Each, Faults, Json, Place, Text, WireText, WireValue, not_one_of, request_body, words};
+use crate::wire::{
+    Components, Each, Fault, Faults, Json, Place, Text, WireText, WireValue, not_one_of, request_body, words,
+};
 use canopy_app::authzen::Entity;
-use canopy_app::authzen::evaluate::{self, Evaluated, Evaluation};
+use canopy_app::authzen::evaluate::{self, Evaluated, Evaluation, Evaluations};
 use canopy_app::scope::AskedEnvironment;
-use canopy_domain::authzen::{Semantic, Verdict};
+use canopy_domain::Revision;
+use canopy_domain::authzen::{MAX_TERM_BYTES, Semantic, Verdict};
 use serde::{Serialize, Serializer};
 use std::borrow::Cow;
+use std::sync::Arc;
 use utoipa::openapi::schema::Object;
 use utoipa::openapi::{RefOr, Schema};
 use utoipa::{PartialSchema, ToSchema};
@@ -41,13 +45,29 @@ pub(super) fn operations() -> Vec<Operation> {
     operations
 }
 
+/// A type, a name or an action. One that is longer than any that means something is read as an empty one, which means nothing
+/// either.
+#[derive(Debug, Clone)]
+struct Term(Arc<str>);
+
+impl WireText for Term {
+    fn parse(text: &str) -> Result<Self, Fault> {
+        let is_sane = text.len() <= MAX_TERM_BYTES;
+        Ok(Self(if is_sane { text.into() } else { Arc::default() }))
+    }
+
+    fn describe() -> Object {
+        Text::describe()
+    }
+}
+
 request_body!(
     /// Who: an identity.
     struct Subject {
         /// `user` or `identity`; nobody is of another type.
-        kind as "type": Text,
+        kind as "type": Term,
         /// The identity's id, its external id or its mail address.
-        id: Text,
+        id: Term,
     }
     ignores others
 );
@@ -56,7 +76,7 @@ request_body!(
     /// What is done.
     struct Action {
         /// The key of a permission, or what stands in it behind the resource's type and a dot.
-        name: Text,
+        name: Term,
     }
     ignores others
 );
@@ -65,10 +85,10 @@ request_body!(
     /// With what: a node.
     struct Resource {
         /// The type of the node, or `node` for any.
-        kind as "type": Text,
+        kind as "type": Term,
         /// The node's id, the slugs on the way to it from the root with `/` between them, or its slug where no other of the type
         /// has it.
-        id: Text,
+        id: Term,
     }
     ignores others
 );
@@ -90,9 +110,9 @@ request_body!(
     /// A subject or resource, or a part of one.
     struct PartOfEntity {
         /// The type.
-        kind as "type": Option<Text>,
+        kind as "type": Option<Term>,
         /// What it is called.
-        id: Option<Text>,
+        id: Option<Term>,
     }
     ignores others
 );
@@ -101,7 +121,7 @@ request_body!(
     /// An action, or none.
     struct PartOfAction {
         /// The name.
-        name: Option<Text>,
+        name: Option<Term>,
     }
     ignores others
 );
@@ -159,7 +179,7 @@ impl WireText for Semantic {
     }
 }
 
-fn entity(kind: Text, id: Text) -> Entity {
+fn entity(kind: Term, id: Term) -> Entity {
     Entity { kind: kind.0, id: id.0 }
 }
 
@@ -181,35 +201,49 @@ struct Defaults {
 }
 
 impl Defaults {
-    /// The whole question, or what it lacks. Type and id are taken one by one.
-    fn complete(&self, part: PartOfEvaluation) -> Result<Evaluation, String> {
+    /// The whole question, or what it lacks. Type and id are taken one by one; questions share the texts of the defaults.
+    fn complete(&self, part: PartOfEvaluation) -> Result<Evaluation, Lack> {
         let action = part.action.and_then(|action| action.name);
         let default = || self.action.as_ref()?.name.clone();
         let action = action.or_else(default).ok_or("/action/name is required")?;
+        let (type_of_subject, id_of_subject) = both(part.subject, self.subject.as_ref());
+        let (type_of_resource, id_of_resource) = both(part.resource, self.resource.as_ref());
         Ok(Evaluation {
-            subject: complete("subject", part.subject, self.subject.as_ref())?,
+            subject: entity(
+                type_of_subject.ok_or("/subject/type is required")?,
+                id_of_subject.ok_or("/subject/id is required")?,
+            ),
             action: action.0,
-            resource: complete("resource", part.resource, self.resource.as_ref())?,
+            resource: entity(
+                type_of_resource.ok_or("/resource/type is required")?,
+                id_of_resource.ok_or("/resource/id is required")?,
+            ),
         })
     }
 }
 
-fn complete(name: &str, part: Option<PartOfEntity>, default: Option<&PartOfEntity>) -> Result<Entity, String> {
+/// Type and id, as far as they are given.
+fn both(part: Option<PartOfEntity>, default: Option<&PartOfEntity>) -> (Option<Term>, Option<Term>) {
     let (kind, id) = part.map_or((None, None), |part| (part.kind, part.id));
-    let kind = kind.or_else(|| default?.kind.clone());
-    let id = id.or_else(|| default?.id.clone());
-    Ok(entity(
-        kind.ok_or_else(|| format!("/{name}/type is required"))?,
-        id.ok_or_else(|| format!("/{name}/id is required"))?,
-    ))
+    (
+        kind.or_else(|| default?.kind.clone()),
+        id.or_else(|| default?.id.clone()),
+    )
 }
+
+/// What a question lacks, for people.
+type Lack = Cow<'static, str>;
 
 /// Several questions, or one.
 #[derive(Debug)]
 enum Asked {
     One(Evaluation),
-    /// Whole questions, or what they lack.
-    All(Vec<Result<Evaluation, String>>, Semantic),
+    All {
+        evaluations: Evaluations,
+        /// The places of those that lack something, with what that is.
+        lacks: Vec<(usize, Lack)>,
+        semantic: Semantic,
+    },
 }
 
 impl WireValue for Asked {
@@ -231,8 +265,17 @@ impl WireValue for Asked {
         };
         let semantic = body.options.map_or(Semantic::ExecuteAll, |options| options.semantic);
         let parts = body.evaluations.map(|each| each.0).unwrap_or_default();
-        let items = parts.into_iter().map(|part| defaults.complete(part?));
-        Some(Self::All(items.collect(), semantic))
+        let mut evaluations = Evaluations::with_capacity(parts.len());
+        let mut lacks = Vec::new();
+        for (index, part) in parts.into_iter().enumerate() {
+            let whole = part.map_err(Lack::from).and_then(|part| defaults.complete(part));
+            evaluations.push(whole.map_err(|lack| lacks.push((index, lack))).ok());
+        }
+        Some(Self::All {
+            evaluations,
+            lacks,
+            semantic,
+        })
     }
 
     fn schema(components: &mut Components) -> RefOr<Schema> {
@@ -316,54 +359,54 @@ enum DecisionsBody<'a> {
 
 async fn judge<B>(
     request: &Request<AskedEnvironment, (), (), B>,
-    items: &[Option<Evaluation>],
+    items: Evaluations,
     semantic: Semantic,
 ) -> Result<Evaluated, Problem> {
     let asking = evaluate::run(request.app(), request.asker(&request.scope), items, semantic);
     request.ask_here(asking).await
 }
 
-fn alone(evaluated: &Evaluated) -> Result<DecisionBody<'static>, Problem> {
+async fn judge_one<B>(
+    request: &Request<AskedEnvironment, (), (), B>,
+    question: Evaluation,
+) -> Result<(DecisionBody<'static>, Revision), Problem> {
+    let items = Evaluations::from_iter([Some(question)]);
+    let evaluated = judge(request, items, Semantic::ExecuteAll).await?;
     let verdict = evaluated.verdicts.first().copied();
     let verdict = verdict.ok_or_else(|| Problem::internal("a question was not answered"))?;
-    Ok(DecisionBody::new(verdict, None))
+    Ok((DecisionBody::new(verdict, None), evaluated.revision))
 }
 
 async fn evaluate_one(
     request: Request<AskedEnvironment, (), (), Body<AccessEvaluation>>,
 ) -> Result<Judged<DecisionBody<'static>>, Problem> {
     let (Body(body), request) = request.take_body();
-    let evaluated = judge(&request, &[Some(body.into())], Semantic::ExecuteAll).await?;
-    Ok(Judged::new(&alone(&evaluated)?, evaluated.revision))
+    let (body, revision) = judge_one(&request, body.into()).await?;
+    Ok(Judged::new(&body, revision))
 }
 
 async fn evaluate_all(
     request: Request<AskedEnvironment, (), (), Body<Asked>>,
 ) -> Result<Judged<DecisionsBody<'static>>, Problem> {
     let (Body(asked), request) = request.take_body();
-    let (asked, semantic) = match asked {
+    let (evaluations, lacks, semantic) = match asked {
         Asked::One(question) => {
-            let evaluated = judge(&request, &[Some(question)], Semantic::ExecuteAll).await?;
-            let body = DecisionsBody::One(alone(&evaluated)?);
-            return Ok(Judged::new(&body, evaluated.revision));
+            let (body, revision) = judge_one(&request, question).await?;
+            return Ok(Judged::new(&DecisionsBody::One(body), revision));
         }
-        Asked::All(asked, semantic) => (asked, semantic),
+        Asked::All {
+            evaluations,
+            lacks,
+            semantic,
+        } => (evaluations, lacks, semantic),
     };
-    let mut items = Vec::with_capacity(asked.len());
-    let mut wrong = Vec::with_capacity(asked.len());
-    for item in asked {
-        let (item, lack) = match item {
-            Ok(item) => (Some(item), None),
-            Err(lack) => (None, Some(lack)),
-        };
-        items.push(item);
-        wrong.push(lack);
-    }
-    let evaluated = judge(&request, &items, semantic).await?;
-    let verdicts = evaluated.verdicts.iter().zip(&wrong);
-    let evaluations = verdicts
-        .map(|(verdict, wrong)| DecisionBody::new(*verdict, wrong.as_deref()))
-        .collect();
+    let evaluated = judge(&request, evaluations, semantic).await?;
+    let mut lacks = lacks.iter().peekable();
+    let show = |(index, verdict): (usize, &Verdict)| {
+        let lack = lacks.next_if(|(place, _)| *place == index);
+        DecisionBody::new(*verdict, lack.map(|(_, lack)| lack.as_ref()))
+    };
+    let evaluations = evaluated.verdicts.iter().enumerate().map(show).collect();
     let body = DecisionsBody::All { evaluations };
     Ok(Judged::new(&body, evaluated.revision))
 }

@@ -388,7 +388,10 @@ async fn post_nodes(
         dry_run: body.dry_run,
     };
     let items: Vec<NewNode> = body.nodes.0.into_iter().map(|item| item.0).collect();
-    let sent = SentItems { raw, member: "nodes" };
+    let sent = SentItems {
+        raw,
+        member: "nodes".into(),
+    };
     let create = move |app, call| async move { bulk_create::run(&app, &call, &place, &items, mode).await };
     request
         .once_only_if(mode.dry_run)

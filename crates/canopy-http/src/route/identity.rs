@@ -322,7 +322,7 @@ async fn post_identities(
         move |app, call| async move { bulk_create::run(&app, &call, account, application, &items, mode).await };
     let sent = SentItems {
         raw,
-        member: "identities",
+        member: "identities".into(),
     };
     request
         .once_only_if(mode.dry_run)

@@ -5,6 +5,8 @@ mod audit;
 #[cfg(test)]
 mod bodies;
 #[cfg(test)]
+mod bounds;
+#[cfg(test)]
 mod calls;
 #[cfg(test)]
 mod document;
@@ -12,6 +14,8 @@ mod document;
 mod edge;
 #[cfg(test)]
 mod limits;
+#[cfg(test)]
+mod preconditions;
 #[cfg(test)]
 mod public;
 #[cfg(test)]

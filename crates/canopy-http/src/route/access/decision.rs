@@ -2,8 +2,9 @@
 
 use crate::answer::Judged;
 use crate::wire::{Fault, Faults, Json, Place, ShownReason, WireText, not_one_of, words};
-use canopy_app::access::evaluate_many::Judging;
+use canopy_app::access::evaluate_many::{AnswerTooLarge, Judging};
 use canopy_app::decisions::Consistency;
+use canopy_app::long_work::Stopped;
 use canopy_domain::access::{Decision, Question, Scope};
 use canopy_domain::{NodeId, PermissionKey, RoleName};
 use serde::{Serialize, Serializer};
@@ -68,23 +69,29 @@ pub(super) struct AllDecisions {
 
 impl AllDecisions {
     /// Judges, and writes each answer down as it comes.
-    pub(super) fn write(judging: Judging<'_>) -> Judged<Self> {
+    pub(super) fn write(judging: Judging<'_>) -> Result<Result<Judged<Self>, AnswerTooLarge>, Stopped> {
         /// More than most answers take.
         const ROOM: usize = 224;
-        let revision = judging.revision();
-        let mut json = Vec::with_capacity(16 + judging.len() * ROOM);
+        let (revision, max_bytes) = (judging.revision(), judging.max_bytes());
+        let mut json = Vec::with_capacity((16 + judging.len() * ROOM).min(max_bytes));
         json.extend_from_slice(b"{\"results\":[");
         let mut first = true;
-        judging.each(|question, decision, roles| {
+        let written = judging.each(|question, decision, roles| {
             if !core::mem::replace(&mut first, false) {
                 json.push(b',');
             }
             // Writing to memory cannot fail, and neither can what is written here.
             let written = serde_json::to_writer(&mut json, &DecisionBody::new(question, decision, roles));
             debug_assert!(written.is_ok(), "an answer that cannot be written");
+            if json.len() > max_bytes {
+                return Err(AnswerTooLarge);
+            }
+            Ok(())
         });
-        json.extend_from_slice(b"]}");
-        Judged::written(json, revision)
+        Ok(written?.map(|()| {
+            json.extend_from_slice(b"]}");
+            Judged::written(json, revision)
+        }))
     }
 }
 

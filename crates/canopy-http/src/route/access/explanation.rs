@@ -14,10 +14,16 @@ use uuid::Uuid;
 pub(super) struct ExplanationBody<'a> {
     #[serde(flatten)]
     decision: DecisionBody<'a>,
-    /// The assignments that grant it; there are none exactly where it is denied.
+    /// The assignments that grant it, by id, at most 1,000; there are none exactly where it is denied.
     grants: Vec<GrantBody<'a>>,
-    /// The identity's other assignments of roles that bundle the permission.
+    /// The identity's other assignments of roles that bundle the permission, by id, at most 1,000.
     near_misses: Vec<NearMissBody<'a>>,
+    /// How many assignments grant it in all.
+    grant_count: usize,
+    /// How many near misses there are in all.
+    near_miss_count: usize,
+    /// Whether all of both are shown.
+    complete: bool,
 }
 
 /// An assignment that bears on an answer.
@@ -53,6 +59,10 @@ impl<'a> ExplanationBody<'a> {
             decision: DecisionBody::new(question, explanation.decision, &explanation.granting_roles),
             grants: explanation.grants.iter().map(GrantBody::new).collect(),
             near_misses: explanation.near_misses.iter().map(NearMissBody::new).collect(),
+            grant_count: explanation.grant_count,
+            near_miss_count: explanation.near_miss_count,
+            complete: explanation.grants.len() == explanation.grant_count
+                && explanation.near_misses.len() == explanation.near_miss_count,
         }
     }
 }

@@ -6,7 +6,8 @@ use crate::problem::Problem;
 use crate::request::Request;
 use crate::wire::{Limit, Text, Whole, request_query};
 use canopy_app::access::part::{Bookmark, ToldPart};
-use canopy_app::access::{Asker, nodes, who_can};
+use canopy_app::access::{nodes, who_can};
+use canopy_app::scope::AskedEnvironment;
 use canopy_domain::access::PermissionHolder;
 use canopy_domain::{EnvironmentPlace, IdentityId, NodeId, Revision, Timestamp};
 use serde::Serialize;
@@ -133,17 +134,11 @@ pub(super) async fn list_nodes(
     request: Request<EnvironmentPlace, IdentityId, WhereHeld>,
 ) -> Result<Judged<NodesBody>, Problem> {
     let (query, request) = request.take_query();
-    let (environment, identity, permission) = (request.scope.into(), request.id, query.permission.0);
+    let (environment, identity, permission) = (AskedEnvironment::from(request.scope), request.id, query.permission.0);
     let reading = Reading::of(&request, NODES, identity.as_uuid(), &permission).await?;
     let page = (reading.begun(query.cursor.as_ref())?, room(query.limit));
-    let asked = request.ask(move |app, call| async move {
-        let asker = Asker {
-            caller: &call.caller,
-            environment: &environment,
-        };
-        nodes::run(&app, asker, identity, &permission, page).await
-    });
-    let part = asked.await?;
+    let asked = nodes::run(request.app(), request.asker(&environment), identity, &permission, page);
+    let part = request.ask_here(asked).await?;
     let body = NodesBody {
         next_cursor: reading.next(&part, |node: &NodeId| *node.as_bytes()),
         complete: part.is_complete,
@@ -162,7 +157,7 @@ pub(super) async fn list_holders(
     request: Request<EnvironmentPlace, NodeId, WhereHeld>,
 ) -> Result<Judged<HoldersBody>, Problem> {
     let (query, request) = request.take_query();
-    let (environment, node, permission) = (request.scope.into(), request.id, query.permission.0);
+    let (environment, node, permission) = (AskedEnvironment::from(request.scope), request.id, query.permission.0);
     let reading = Reading::of(&request, WHO_CAN, node.as_uuid(), &permission).await?;
     let page = (reading.begun(query.cursor.as_ref())?, room(query.limit));
     let show = |holder: PermissionHolder<'_>| HolderBody {
@@ -170,14 +165,15 @@ pub(super) async fn list_holders(
         role_names: holder.role_names.iter().map(ToString::to_string).collect(),
         source_node_ids: holder.source_nodes.iter().map(NodeId::as_uuid).collect(),
     };
-    let asked = request.ask(move |app, call| async move {
-        let asker = Asker {
-            caller: &call.caller,
-            environment: &environment,
-        };
-        who_can::run(&app, asker, node, &permission, page, show).await
-    });
-    let part = asked.await?;
+    let asked = who_can::run(
+        request.app(),
+        request.asker(&environment),
+        node,
+        &permission,
+        page,
+        show,
+    );
+    let part = request.ask_here(asked).await?;
     let body = HoldersBody {
         next_cursor: reading.next(&part, |identity: &IdentityId| *identity.as_bytes()),
         complete: part.is_complete,

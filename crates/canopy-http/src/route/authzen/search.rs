@@ -1,6 +1,6 @@
 //! Searches: complete, part by part.
 
-use super::{Action, Resource, Subject, TAG, entity};
+use super::{Action, Resource, Subject, TAG, Term, entity};
 use crate::answer::Judged;
 use crate::cursor::{CursorBinding, CursorKey, CursorScope};
 use crate::error_code::ErrorCode as E;
@@ -9,11 +9,11 @@ use crate::operation::Operation;
 use crate::problem::Problem;
 use crate::request::Request;
 use crate::wire::{Fault, Faults, Place, Text, Whole, request_body};
-use canopy_app::access::Asker;
 use canopy_app::authzen::Found;
 use canopy_app::authzen::search_actions::{self, ActionSearch};
 use canopy_app::authzen::search_resources::{self, ResourceSearch};
 use canopy_app::authzen::search_subjects::{self, SubjectSearch};
+use canopy_app::scope::AskedEnvironment;
 use canopy_domain::{EnvironmentPlace, IdentityId, NodeId, PermissionKey};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -64,7 +64,7 @@ request_body!(
     /// Something of a type.
     struct OfType {
         /// The type.
-        kind as "type": Text,
+        kind as "type": Term,
     }
     ignores others
 );
@@ -280,8 +280,8 @@ async fn search_subjects(
     let (Body(body), request) = request.take_body();
     let place = request.scope;
     let search = SubjectSearch {
-        subject_type: body.subject.kind.0,
-        action: body.action.name.0,
+        subject_type: body.subject.kind.0.to_string(),
+        action: body.action.name.0.to_string(),
         resource: entity(body.resource.kind, body.resource.id),
     };
     let parts = [
@@ -292,14 +292,9 @@ async fn search_subjects(
     ];
     let part = Part::<IdentityId>::of(&request, binding(SUBJECTS, place, &parts), body.page).await?;
     let (after, limit, kind) = (part.after, part.wanted(), search.subject_type.clone());
-    let asked = request.ask(move |app, call| async move {
-        let asker = Asker {
-            caller: &call.caller,
-            environment: &place.into(),
-        };
-        search_subjects::run(&app, asker, &search, after, limit).await
-    });
-    Ok(entities(&part, asked.await?, &kind))
+    let environment = AskedEnvironment::from(place);
+    let asked = search_subjects::run(request.app(), request.asker(&environment), &search, after, limit);
+    Ok(entities(&part, request.ask_here(asked).await?, &kind))
 }
 
 async fn search_resources(
@@ -309,25 +304,20 @@ async fn search_resources(
     let place = request.scope;
     let search = ResourceSearch {
         subject: entity(body.subject.kind, body.subject.id),
-        action: body.action.name.0,
-        resource_type: body.resource.kind.0,
+        action: body.action.name.0.to_string(),
+        resource_type: body.resource.kind.0.to_string(),
     };
     let parts = [
-        search.subject.kind.as_str(),
+        search.subject.kind.as_ref(),
         &search.subject.id,
         &search.action,
         &search.resource_type,
     ];
     let part = Part::<NodeId>::of(&request, binding(RESOURCES, place, &parts), body.page).await?;
     let (after, limit, kind) = (part.after, part.wanted(), search.resource_type.clone());
-    let asked = request.ask(move |app, call| async move {
-        let asker = Asker {
-            caller: &call.caller,
-            environment: &place.into(),
-        };
-        search_resources::run(&app, asker, &search, after, limit).await
-    });
-    Ok(entities(&part, asked.await?, &kind))
+    let environment = AskedEnvironment::from(place);
+    let asked = search_resources::run(request.app(), request.asker(&environment), &search, after, limit);
+    Ok(entities(&part, request.ask_here(asked).await?, &kind))
 }
 
 async fn search_actions(
@@ -340,22 +330,17 @@ async fn search_actions(
         resource: entity(body.resource.kind, body.resource.id),
     };
     let parts = [
-        search.subject.kind.as_str(),
+        search.subject.kind.as_ref(),
         &search.subject.id,
         &search.resource.kind,
         &search.resource.id,
     ];
     let part = Part::<PermissionKey>::of(&request, binding(ACTIONS, place, &parts), body.page).await?;
     let (after, limit) = (part.after.clone(), part.wanted());
-    let asked = request.ask(move |app, call| async move {
-        let asker = Asker {
-            caller: &call.caller,
-            environment: &place.into(),
-        };
-        let after = after.as_ref().map(PermissionKey::as_str);
-        search_actions::run(&app, asker, &search, after, limit).await
-    });
-    let mut found = asked.await?;
+    let environment = AskedEnvironment::from(place);
+    let after = after.as_ref().map(ToString::to_string);
+    let asked = search_actions::run(request.app(), request.asker(&environment), &search, after, limit);
+    let mut found = request.ask_here(asked).await?;
     let page = part.shown(&mut found);
     let results = found.names.into_iter().map(|name| ActionBody { name }).collect();
     Ok(Judged::new(&ActionsBody { page, results }, found.revision))

@@ -129,7 +129,7 @@ async fn post_memberships(
     let attach = move |app, call| async move { attach::run(&app, &call, place, &ids, mode).await };
     let sent = SentItems {
         raw,
-        member: "identity_ids",
+        member: "identity_ids".into(),
     };
     request
         .once_only_if(mode.dry_run)

@@ -336,6 +336,14 @@ async fn the_log_says_which_check_a_refused_token_failed() {
         assert!(parts.into_iter().all(|part| !line.contains(part)), "{line}");
         assert!(line.len() < 900 && !line.contains('\u{1b}'), "{line}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_log_says_which_api_key_and_whose_principal_was_refused() {
+    let providers = Providers::start();
+    let home = Home::new();
+    let source = format!("[{{ jwks_url = \"{}\" }}]", providers.keycloak.0.jwks_url());
+    let server = serve(&home, &source);
     let key = format!("cnpy_{}", "0123456789abcdef".repeat(4));
     let answer = reqwest::Client::new()
         .get(format!("{}/api/v1/me", server.url))
@@ -347,13 +355,10 @@ async fn the_log_says_which_check_a_refused_token_failed() {
         "{line}"
     );
     // A source that may vouch for identities alone says that its token is an admin's.
-    let home = Home::new();
-    let source = format!("[{{ jwks_url = \"{}\" }}]", providers.keycloak.0.jwks_url());
-    let server = serve(&home, &source);
     let claims = json!({
         "iss": "canopy", "aud": "canopy", "sub": "eve", "exp": LATER, "principal": "operator",
     });
-    let token = kc.sign(&claims);
+    let token = providers.keycloak.1.sign(&claims);
     assert_eq!(Client::new(&server.url, &token).get("/portal/v1/accounts").await.0, 401);
     let line = server.next_log("access token refused");
     assert!(

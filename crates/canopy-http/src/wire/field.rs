@@ -1,6 +1,7 @@
 //! What is wrong with single fields of a request, all of it at once, and where.
 
 use super::value::MAX_ITEMS;
+use crate::field_code::FIELD_CODES;
 use core::fmt;
 use serde::Serialize;
 use std::borrow::Cow;
@@ -59,7 +60,9 @@ pub(crate) struct Fault {
 }
 
 impl Fault {
+    /// A fault with one of [`FIELD_CODES`].
     pub(crate) fn new(code: &'static str, message: impl Into<Cow<'static, str>>) -> Self {
+        debug_assert!(FIELD_CODES.contains(&code), "{code} is not in the list of field codes");
         Self {
             code,
             message: message.into(),

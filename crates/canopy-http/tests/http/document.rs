@@ -3,8 +3,10 @@
 use crate::service::Service;
 use actix_web::http::Method;
 use actix_web::test::TestRequest;
-use canopy_domain::SYSTEM_PERMISSION_KEYS;
-use canopy_http::{ErrorCode, openapi};
+use canopy_domain::access::Shortfall;
+use canopy_domain::authzen::Verdict;
+use canopy_domain::{SYSTEM_PERMISSION_KEYS, SchemaBreakReason};
+use canopy_http::{ErrorCode, FIELD_CODES, openapi};
 use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -310,6 +312,40 @@ async fn the_document_and_its_page_are_served_and_need_no_network() {
     for outside in ["http://", "https://", "src=", "@import", "url("] {
         assert!(!page.text.contains(outside), "{outside}");
     }
+}
+
+/// A section of the page of errors, up to the next heading.
+fn section_of_errors(heading: &str) -> String {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/errors.md");
+    let text = std::fs::read_to_string(path).unwrap();
+    let (_, rest) = text.split_once(&format!("## {heading}\n")).unwrap();
+    rest.split("\n## ").next().unwrap().to_owned()
+}
+
+/// The codes that the first column of a table names.
+fn codes_of_rows(section: &str) -> Vec<&str> {
+    let rows = section.lines().filter(|line| line.starts_with("| `"));
+    let first = rows.filter_map(|line| line.split('|').nth(1));
+    let mut codes: Vec<&str> = first.flat_map(|cell| cell.split('`').skip(1).step_by(2)).collect();
+    codes.sort_unstable();
+    codes
+}
+
+#[test]
+fn every_code_that_a_client_can_see_is_explained() {
+    let fields = section_of_errors("Codes of fields");
+    assert_eq!(codes_of_rows(&fields), FIELD_CODES);
+    let mut reasons: Vec<&str> = Verdict::all().map(Verdict::as_str).collect();
+    reasons.extend(Shortfall::ALL.iter().map(|reason| reason.as_str()));
+    reasons.sort_unstable();
+    reasons.dedup();
+    assert_eq!(codes_of_rows(&section_of_errors("Reasons of decisions")), reasons);
+    let mut breaks: Vec<&str> = SchemaBreakReason::ALL.iter().map(|reason| reason.as_str()).collect();
+    breaks.sort_unstable();
+    assert_eq!(
+        codes_of_rows(&section_of_errors("Reasons in `hierarchy.schema_in_use`")),
+        breaks
+    );
 }
 
 #[test]

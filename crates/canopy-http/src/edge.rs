@@ -1,7 +1,8 @@
 //! The edge: what every response has, whatever answers it. The shape of errors, one line in the log.
 
 use crate::error_code::ErrorCode;
-use crate::incoming::Incoming;
+use crate::incoming::{Incoming, mint};
+use crate::log_budget::Lines;
 use crate::problem::Problem;
 use crate::state::HttpState;
 use actix_web::HttpResponse;
@@ -85,6 +86,46 @@ pub(crate) fn refuse(problem: Problem, incoming: &Incoming, state: &HttpState) -
     response
 }
 
+/// The answer to what is no request that could be read, as bytes on the wire; the connection ends with it. It is logged and
+/// counted here.
+pub(crate) fn refuse_unparsed(problem: Problem, state: &HttpState) -> Vec<u8> {
+    state.metrics().unparsed_requests.inc();
+    let status = StatusCode::from_u16(problem.code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let retry_after = problem.retry_after();
+    let id = mint(state);
+    let id = id.to_str().unwrap_or_default();
+    if state.log_budget().admits(Lines::Strangers) {
+        tracing::info!(
+            request_id = id,
+            status = status.as_u16(),
+            code = problem.code.as_str(),
+            "refused a request that could not be read"
+        );
+    }
+    let body = ErrorBody {
+        error: ErrorContent {
+            status_code: status.as_u16(),
+            code: problem.code.as_str(),
+            message: problem.message.into_owned(),
+            details: problem.details,
+            path: String::new(),
+            method: String::new(),
+            timestamp: state.app().now().to_string(),
+            request_id: id.to_owned(),
+        },
+    };
+    let body = serde_json::to_string(&body).unwrap_or_default();
+    let retry_after = retry_after.map_or_else(String::new, |seconds| format!("retry-after: {seconds}\r\n"));
+    let reason = status.canonical_reason().unwrap_or_default();
+    let length = body.len();
+    format!(
+        "HTTP/1.1 {} {reason}\r\ncontent-length: {length}\r\ncontent-type: application/json\r\nconnection: close\r\n\
+         x-request-id: {id}\r\n{retry_after}\r\n{body}",
+        status.as_u16()
+    )
+    .into_bytes()
+}
+
 /// The answer to a method that a path does not take.
 pub(crate) fn refuse_method(allow: &str, incoming: &Incoming, state: &HttpState) -> HttpResponse {
     state.metrics().unrouted_requests.inc();
@@ -118,9 +159,19 @@ fn chain(error: &dyn core::error::Error) -> String {
     text
 }
 
-/// One line for each request: failures of ours are errors, refusals information, the rest is for debugging.
-pub(crate) fn log(incoming: &Incoming, response: &HttpResponse, begun: Instant) {
+/// One line for each request: failures of ours are errors, refusals information, the rest is for debugging. Failures and
+/// refusals have a budget of lines, and what is left out is counted.
+pub(crate) fn log(incoming: &Incoming, response: &HttpResponse, begun: Instant, state: &HttpState) {
     let status = response.status().as_u16();
+    let lines = match status {
+        500.. => Some(Lines::Failures),
+        400.. if incoming.has_caller() => Some(Lines::Callers),
+        400.. => Some(Lines::Strangers),
+        _ => None,
+    };
+    if lines.is_some_and(|lines| !state.log_budget().admits(lines)) {
+        return;
+    }
     let level = match status {
         500.. => tracing::Level::ERROR,
         400.. => tracing::Level::INFO,

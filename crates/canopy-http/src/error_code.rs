@@ -43,7 +43,10 @@ error_codes! {
     UnsupportedMediaType = "request.unsupported_media_type", 415, "The body is not sent as `application/json`.";
     TooLarge = "request.too_large", 413, "The body is larger than 8 MiB.";
     AnswerTooLarge = "request.answer_too_large", 400, "The answer would have more bytes than one answer may have; `details.max_bytes` is the limit. Ask for less at once.";
-    Timeout = "request.timeout", 408, "The body did not arrive in time.";
+    MalformedHead = "request.malformed_head", 400, "The head of the request is not valid HTTP/1.1; `path` and `method` of the error are empty.";
+    UriTooLong = "request.uri_too_long", 414, "The URI is longer than `details.max_bytes`; `path` and `method` of the error are empty.";
+    HeadTooLarge = "request.head_too_large", 431, "The head of the request is larger than `details.max_bytes` or has more than `details.max_headers` headers; `path` and `method` of the error are empty.";
+    Timeout = "request.timeout", 408, "The head or the body of the request did not arrive in time.";
     MalformedJson = "request.malformed_json", 400, "The body is not one JSON text in UTF-8, or an object in it repeats a key; `details` has the line and column.";
     ValidationFailed = "request.validation_failed", 400, "Fields of the body, parameters or headers break their rules; `details.fields` lists all of them.";
     UnsupportedField = "request.unsupported_field", 400, "The body has a documented field that this service does not support; `details.fields` names it.";
@@ -124,7 +127,7 @@ error_codes! {
 
     RolledBack = "bulk.rolled_back", 424, "Nothing is wrong with the item, but other items kept it from being stored; `details.caused_by` has the first ten of their indexes.";
 
-    Busy = "server.busy", 503, "The service has more to do than it can; try again after `Retry-After` seconds.";
+    Busy = "server.busy", 503, "The service has more to do than it can, or too many connections or large bodies; try again after `Retry-After` seconds.";
     Unavailable = "server.unavailable", 503, "The store cannot be reached; try again after `Retry-After` seconds.";
     Internal = "server.internal", 500, "The service failed; its log has the cause under the request id.";
 }

@@ -1,9 +1,13 @@
 //! A request as it came in: its head, the id it is known by, and where its path leads.
 
+use crate::body_budget::BodyPermit;
+use crate::connection::Connection;
 use crate::state::HttpState;
 use actix_web::HttpRequest;
-use actix_web::http::header::{HeaderName, HeaderValue};
+use actix_web::http::header::{CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue, TRANSFER_ENCODING};
+use core::cell::{Cell, OnceCell};
 use std::rc::Rc;
+use std::sync::Arc;
 use uuid::Uuid;
 
 /// The header that carries the request id, in and out.
@@ -43,6 +47,12 @@ pub(crate) struct Incoming {
     id: HeaderValue,
     /// Where its path leads; empty where it leads nowhere.
     pattern: Rc<Pattern>,
+    /// Whether its credential is good.
+    has_caller: Cell<bool>,
+    /// Whether its body was read to the end.
+    body_is_read: Cell<bool>,
+    /// Memory for its body.
+    body_permit: OnceCell<Arc<BodyPermit>>,
 }
 
 impl Incoming {
@@ -53,7 +63,45 @@ impl Incoming {
             http,
             id,
             pattern: Rc::default(),
+            has_caller: Cell::new(false),
+            body_is_read: Cell::new(false),
+            body_permit: OnceCell::new(),
         }
+    }
+
+    /// The connection it came on; `None` in tests without one.
+    pub(crate) fn connection(&self) -> Option<&Rc<Connection>> {
+        self.http.conn_data::<Rc<Connection>>()
+    }
+
+    /// Notes that the credential is good.
+    pub(crate) fn accept_caller(&self) {
+        self.has_caller.set(true);
+    }
+
+    /// Whether the credential is known to be good.
+    pub(crate) fn has_caller(&self) -> bool {
+        self.has_caller.get()
+    }
+
+    /// Notes that nothing of the body is left to be read.
+    pub(crate) fn finish_body(&self) {
+        self.body_is_read.set(true);
+    }
+
+    /// Whether a body comes with the request that nobody has read to its end.
+    pub(crate) fn has_unread_body(&self) -> bool {
+        !self.body_is_read.get() && has_body(self.http.headers())
+    }
+
+    /// Keeps memory for the body until the request is answered.
+    pub(crate) fn hold_body(&self, permit: BodyPermit) {
+        self.body_permit.set(Arc::new(permit)).ok();
+    }
+
+    /// The memory for the body, for work that outlives the request.
+    pub(crate) fn body_permit(&self) -> Option<Arc<BodyPermit>> {
+        self.body_permit.get().cloned()
     }
 
     /// Says where its path leads.
@@ -90,6 +138,12 @@ impl Incoming {
     }
 }
 
+/// Whether a body of at least one byte is announced.
+fn has_body(headers: &HeaderMap) -> bool {
+    let length = headers.get(CONTENT_LENGTH);
+    length.is_some_and(|length| length != "0") || headers.contains_key(TRANSFER_ENCODING)
+}
+
 /// 1 to 128 of letters, digits, `.`, `_` and `-`.
 fn is_sane(value: &HeaderValue) -> bool {
     let plain = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
@@ -97,7 +151,8 @@ fn is_sane(value: &HeaderValue) -> bool {
     (1..=MAX_REQUEST_ID).contains(&bytes.len()) && bytes.iter().all(plain)
 }
 
-fn mint(state: &HttpState) -> HeaderValue {
+/// A new request id.
+pub(crate) fn mint(state: &HttpState) -> HeaderValue {
     let mut text = Uuid::encode_buffer();
     let text = state.app().mint().hyphenated().encode_lower(&mut text);
     HeaderValue::from_str(text).unwrap_or(HeaderValue::from_static("unknown"))
@@ -116,6 +171,9 @@ mod tests {
             http: request,
             id: HeaderValue::from_static("x"),
             pattern: Rc::new(pattern),
+            has_caller: Cell::new(false),
+            body_is_read: Cell::new(false),
+            body_permit: OnceCell::new(),
         };
         assert_eq!(incoming.named("accountSlug"), "ac me");
         assert_eq!(incoming.named("nodeId"), "a%2Fb");

@@ -1,22 +1,26 @@
 //! What a request carries besides its credential and place: an id in the path, a body, an expected version.
 
+use crate::body_budget::SMALL_BODY_BYTES;
 use crate::error_code::ErrorCode;
 use crate::if_match;
 use crate::incoming::Incoming;
 use crate::problem::Problem;
 use crate::scope::Surface;
+use crate::state::HttpState;
 use crate::wire::{Components, Fault, Faults, Json, JsonError, MAX_VALUES, Place, WireText, WireValue};
 use actix_web::HttpRequest;
 use actix_web::dev::Payload;
-use actix_web::error::PayloadError;
 use actix_web::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, TRANSFER_ENCODING};
 use actix_web::web::{Bytes, BytesMut};
 use canopy_domain::audit::AuditEventId;
-use canopy_domain::{ApiKeyId, ApplicationId, AssignmentId, Expected, IdentityId, NodeId, PermissionId, RoleId};
-use core::pin::pin;
+use canopy_domain::{
+    AccountId, ApiKeyId, ApplicationId, AssignmentId, Expected, IdentityId, NodeId, PermissionId, RoleId,
+};
+use core::future::Future;
 use core::task::Poll;
 use core::time::Duration;
 use futures_util::{TryStreamExt as _, poll};
+use tokio::time::{Instant, timeout_at};
 use utoipa::openapi::schema::Object;
 use utoipa::openapi::{RefOr, Schema};
 
@@ -217,13 +221,15 @@ pub(crate) fn has_body(request: &HttpRequest) -> bool {
     }
 }
 
-/// Refuses a body of another media type, then one that is announced to be too large, and reads it before the time is up.
+/// Refuses a body of another media type, then one that is announced to be too large. Admits it against the memory for
+/// bodies of its tenant and of all, and reads it before the time is up.
 pub(crate) async fn read_body(
-    request: &HttpRequest,
+    incoming: &Incoming,
     payload: Payload,
     surface: Surface,
-    timeout: Duration,
+    (state, account): (&HttpState, Option<AccountId>),
 ) -> Result<Bytes, Problem> {
+    let request = &incoming.http;
     if !is_json(request) {
         return Err(match surface {
             Surface::Portal(_) | Surface::Public => Problem::new(
@@ -237,7 +243,6 @@ pub(crate) async fn read_body(
             ),
         });
     }
-    let too_large = || Problem::new(ErrorCode::TooLarge, "the body is too large").with("max_bytes", MAX_BODY_BYTES);
     let announced = request
         .headers()
         .get(CONTENT_LENGTH)
@@ -245,45 +250,99 @@ pub(crate) async fn read_body(
     if announced.is_some_and(|length| length > MAX_BODY_BYTES as u64) {
         return Err(too_large());
     }
-    let mut reading = pin!(collect(payload));
-    let read = match poll!(&mut reading) {
-        // Mostly it is here already, and there is nothing to time.
-        Poll::Ready(read) => read,
-        Poll::Pending => {
-            let late = |_| Problem::new(ErrorCode::Timeout, "the body did not arrive in time");
-            tokio::time::timeout(timeout, reading).await.map_err(late)?
-        }
-    };
-    match read {
-        Ok(Some(bytes)) => Ok(bytes),
-        Ok(None) => Err(too_large()),
-        Err(error) => {
-            let mut problem = Problem::new(ErrorCode::MalformedJson, "the body ended before its time");
-            problem.cause = Some(error.to_string().into());
-            Err(problem)
-        }
+    if let Some(length) = announced
+        && length > SMALL_BODY_BYTES as u64
+    {
+        incoming.hold_body(state.bodies().admit(account, length).await?);
     }
+    let bytes = BodyReader {
+        payload,
+        received: 0,
+        clock: None,
+        timeout: state.body_timeout(),
+    };
+    let bytes = bytes.read(|| async {
+        if incoming.body_permit().is_none() {
+            // How large it becomes is not known, and to wait with a part of it in hand would keep others from theirs.
+            incoming.hold_body(state.bodies().admit(account, MAX_BODY_BYTES as u64).await?);
+        }
+        Ok(())
+    });
+    let bytes = bytes.await?;
+    incoming.finish_body();
+    Ok(bytes)
 }
 
-/// All of a body, copied only if it comes in pieces; `None` for one that is too large.
-async fn collect(mut payload: Payload) -> Result<Option<Bytes>, PayloadError> {
-    let mut first = Bytes::new();
-    let mut all = BytesMut::new();
-    while let Some(piece) = payload.try_next().await? {
-        if first.is_empty() {
-            first = piece;
-            continue;
-        }
-        if all.is_empty() {
-            all.extend_from_slice(&first);
-        }
-        all.extend_from_slice(&piece);
-        if all.len() > MAX_BODY_BYTES {
-            return Ok(None);
-        }
+fn too_large() -> Problem {
+    Problem::new(ErrorCode::TooLarge, "the body is too large").with("max_bytes", MAX_BODY_BYTES)
+}
+
+/// How many bytes of a body must have come for each second after [`GRACE`].
+const MIN_BODY_RATE: u64 = 16 * 1024;
+
+/// How long a body may take before it must have come at [`MIN_BODY_RATE`].
+const GRACE: Duration = Duration::from_secs(10);
+
+/// Reads a body that must come at a minimum rate and be complete in time.
+struct BodyReader {
+    payload: Payload,
+    received: usize,
+    /// When it was first waited for. Mostly all of it is here already, and there is nothing to time.
+    clock: Option<Instant>,
+    timeout: Duration,
+}
+
+impl BodyReader {
+    /// When the next piece must be here.
+    fn deadline(&mut self) -> Instant {
+        let begun = *self.clock.get_or_insert_with(Instant::now);
+        let earned = Duration::from_millis(self.received as u64 * 1_000 / MIN_BODY_RATE);
+        begun + self.timeout.min(GRACE + earned)
     }
-    let whole = if all.is_empty() { first } else { all.freeze() };
-    Ok((whole.len() <= MAX_BODY_BYTES).then_some(whole))
+
+    async fn next(&mut self) -> Result<Option<Bytes>, Problem> {
+        let piece = match poll!(self.payload.try_next()) {
+            Poll::Ready(piece) => piece,
+            Poll::Pending => {
+                let deadline = self.deadline();
+                let late = |_| Problem::new(ErrorCode::Timeout, "the body did not arrive in time");
+                timeout_at(deadline, self.payload.try_next()).await.map_err(late)?
+            }
+        };
+        let piece = piece.map_err(|error| {
+            let mut problem = Problem::new(ErrorCode::MalformedJson, "the body ended before its time");
+            problem.cause = Some(error.to_string().into());
+            problem
+        })?;
+        self.received += piece.as_ref().map_or(0, Bytes::len);
+        if self.received > MAX_BODY_BYTES {
+            return Err(too_large());
+        }
+        Ok(piece)
+    }
+
+    /// All of a body, copied only if it comes in pieces. One that is not small is `admitted` before more of it is read.
+    async fn read<F>(mut self, admitted: impl Fn() -> F) -> Result<Bytes, Problem>
+    where
+        F: Future<Output = Result<(), Problem>>,
+    {
+        let mut first = Bytes::new();
+        let mut all = BytesMut::new();
+        while let Some(piece) = self.next().await? {
+            if first.is_empty() {
+                first = piece;
+            } else {
+                if all.is_empty() {
+                    all.extend_from_slice(&first);
+                }
+                all.extend_from_slice(&piece);
+            }
+            if self.received > SMALL_BODY_BYTES {
+                admitted().await?;
+            }
+        }
+        Ok(if all.is_empty() { first } else { all.freeze() })
+    }
 }
 
 fn is_json(request: &HttpRequest) -> bool {

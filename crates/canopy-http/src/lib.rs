@@ -7,17 +7,22 @@
 
 mod answer;
 mod attempt;
+mod body_budget;
 mod bulk;
+mod connection;
 mod credential;
 mod cursor;
 mod discovery;
 mod edge;
 mod error_code;
+mod field_code;
+mod forwarded;
 mod idempotency;
 mod if_match;
 mod incoming;
 mod input;
 mod limits;
+mod log_budget;
 mod metrics;
 mod monitor;
 mod openapi;
@@ -35,11 +40,13 @@ mod state;
 pub mod token;
 mod wire;
 
+pub use body_budget::DEFAULT_MIB as DEFAULT_BODY_MIB;
 pub use error_code::ErrorCode;
+pub use field_code::FIELD_CODES;
 pub use ipnet::IpNet;
 pub use limits::LimitOptions;
 pub use openapi::openapi;
 pub use readiness::ReadinessCheck;
 pub use router::configure;
-pub use server::{ServerOptions, metrics_server, server};
-pub use state::HttpState;
+pub use server::{ACCEPTED_AHEAD, METRICS_CONNECTIONS, ServerOptions, metrics_server, server};
+pub use state::{BODY_WAIT, HttpState};

@@ -1,8 +1,8 @@
 //! Limits on callers: how often a client address may fail to authenticate, and how often one caller may call.
 
+use crate::forwarded;
 use crate::problem::Problem;
 use actix_web::HttpRequest;
-use actix_web::http::header::HeaderName;
 use canopy_app::Caller;
 use canopy_domain::AccountId;
 use canopy_domain::audit::Actor;
@@ -21,9 +21,6 @@ use std::hash::RandomState;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// The header in which proxies say for whom they call.
-static FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
-
 /// The largest number of keys that a limiter remembers.
 const CAPACITY: usize = 100_000;
 
@@ -41,7 +38,7 @@ pub struct LimitOptions {
     pub failed_authentications: NonZeroU32,
     /// How many requests a caller has each minute, whatever its tokens; `None` for any number.
     pub requests: Option<NonZeroU32>,
-    /// The networks of proxies whose `X-Forwarded-For` is believed.
+    /// The networks of proxies whose `Forwarded` and `X-Forwarded-For` are believed.
     pub trusted_proxies: Vec<IpNet>,
 }
 
@@ -113,30 +110,15 @@ impl Limits {
         let peer = http
             .peer_addr()
             .map_or(IpAddr::V6(Ipv6Addr::UNSPECIFIED), |peer| peer.ip());
-        let forwarded = http.headers().get_all(&FORWARDED_FOR);
-        let hops: Vec<&str> = forwarded
-            .filter_map(|value| value.to_str().ok())
-            .flat_map(|value| value.split(','))
-            .collect();
-        network(client(peer, &hops, &self.trusted_proxies))
+        network(forwarded::client(peer, http.headers(), &self.trusted_proxies))
     }
-}
 
-/// The nearest address that is none of a trusted proxy, from the peer backwards through what proxies say. What stands
-/// before it may be invented, and what is no address ends the search.
-fn client(peer: IpAddr, hops: &[&str], trusted: &[IpNet]) -> IpAddr {
-    let is_trusted = |address: IpAddr| trusted.iter().any(|network| network.contains(&address));
-    let mut nearest = peer.to_canonical();
-    for hop in hops.iter().rev() {
-        if !is_trusted(nearest) {
-            break;
-        }
-        let Ok(address) = hop.trim().parse::<IpAddr>() else {
-            break;
-        };
-        nearest = address.to_canonical();
+    /// The network that a connection counts against; `None` for that of a trusted proxy, which calls for many.
+    pub(crate) fn connection_address(&self, peer: IpAddr) -> Option<IpAddr> {
+        let peer = peer.to_canonical();
+        let is_proxy = self.trusted_proxies.iter().any(|network| network.contains(&peer));
+        (!is_proxy).then(|| network(peer))
     }
-    nearest
 }
 
 fn network(address: IpAddr) -> IpAddr {
@@ -331,29 +313,22 @@ mod tests {
     }
 
     #[test]
-    fn the_client_is_the_nearest_that_is_no_trusted_proxy() {
-        let trusted: Vec<IpNet> = ["10.0.0.0/8", "fd00::/8"].map(|net| net.parse().unwrap()).into();
-        for (peer, hops, expected) in [
-            // Nobody is believed but trusted proxies.
-            ("192.0.2.1", vec!["203.0.113.9"], "192.0.2.1"),
-            ("10.0.0.1", vec![], "10.0.0.1"),
-            ("10.0.0.1", vec!["203.0.113.9"], "203.0.113.9"),
-            ("::ffff:10.0.0.1", vec![" 203.0.113.9 "], "203.0.113.9"),
-            // What a client puts before its own address is not looked at.
-            ("10.0.0.1", vec!["198.51.100.7", "203.0.113.9"], "203.0.113.9"),
-            ("10.0.0.1", vec!["203.0.113.9", "fd00::1", "10.1.1.1"], "203.0.113.9"),
-            ("10.0.0.1", vec!["203.0.113.9", "unknown"], "10.0.0.1"),
-            ("10.0.0.1", vec!["203.0.113.9", "unknown", "10.0.0.2"], "10.0.0.2"),
-        ] {
-            assert_eq!(client(ip(peer), &hops, &trusted), ip(expected), "{peer} {hops:?}");
-        }
-    }
-
-    #[test]
     fn one_subscriber_is_one_client() {
         assert_eq!(network(ip("2001:db8:1:2:3:4:5:6")), ip("2001:db8:1:2::"));
         assert_ne!(network(ip("2001:db8:1:2::")), network(ip("2001:db8:1:3::")));
         assert_eq!(network(ip("::ffff:192.0.2.1")), ip("192.0.2.1"));
         assert_ne!(network(ip("192.0.2.1")), network(ip("192.0.2.2")));
+    }
+
+    #[test]
+    fn connections_of_trusted_proxies_count_against_nobody() {
+        let limits = Limits::new(LimitOptions {
+            trusted_proxies: vec!["10.0.0.0/8".parse().unwrap()],
+            ..LimitOptions::default()
+        });
+        assert_eq!(limits.connection_address(ip("::ffff:10.1.2.3")), None);
+        assert_eq!(limits.connection_address(ip("192.0.2.1")), Some(ip("192.0.2.1")));
+        let subscriber = Some(ip("2001:db8:1:2::"));
+        assert_eq!(limits.connection_address(ip("2001:db8:1:2:3::4")), subscriber);
     }
 }

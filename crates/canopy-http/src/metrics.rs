@@ -3,6 +3,7 @@
 //! What is counted with every request is found once, when routes are made: counting is an addition to a number that is
 //! at hand. What can be read off at any time is read when somebody asks.
 
+use crate::connection::Cut;
 use crate::state::HttpState;
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
@@ -14,8 +15,8 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
-use std::sync::OnceLock;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 
 /// The form of the answer.
 pub(crate) const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -41,6 +42,11 @@ struct Asked {
     operation: &'static str,
 }
 
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ClosedFor {
+    reason: &'static str,
+}
+
 /// Everything that is counted.
 pub(crate) struct Metrics {
     registry: Registry,
@@ -52,6 +58,15 @@ pub(crate) struct Metrics {
     pub(crate) limited_requests: Counter,
     /// Requests to paths and methods that there are not.
     pub(crate) unrouted_requests: Counter,
+    /// Requests whose head could not be read.
+    pub(crate) unparsed_requests: Counter,
+    /// Connections that were refused because all others were at work.
+    pub(crate) refused_connections: Counter,
+    closed_connections: Family<ClosedFor, Counter>,
+    connections: Gauge,
+    open_connections: Arc<AtomicUsize>,
+    log_lines_left_out: Counter,
+    log_lines_lost: Counter,
     dropped_refusals: Counter,
     indexes: Gauge,
     index_bytes: Gauge,
@@ -67,6 +82,13 @@ impl Metrics {
             refused_credentials: Counter::default(),
             limited_requests: Counter::default(),
             unrouted_requests: Counter::default(),
+            unparsed_requests: Counter::default(),
+            refused_connections: Counter::default(),
+            closed_connections: Family::default(),
+            connections: Gauge::default(),
+            open_connections: Arc::default(),
+            log_lines_left_out: Counter::default(),
+            log_lines_lost: Counter::default(),
             dropped_refusals: Counter::default(),
             indexes: Gauge::default(),
             index_bytes: Gauge::default(),
@@ -82,6 +104,12 @@ impl Metrics {
             refused_credentials = "Credentials that were presented and refused";
             limited_requests = "Requests that were refused for coming too often";
             unrouted_requests = "Requests to paths or methods that there are not";
+            unparsed_requests = "Requests whose head was malformed, too large or too slow";
+            connections = "Open connections to the API";
+            refused_connections = "Connections that were refused because there were too many at work";
+            closed_connections = "Connections that were closed before their client did, by reason";
+            log_lines_left_out = "Lines left out of the log because there were too many of their kind";
+            log_lines_lost = "Lines that could not be written to the log";
             dropped_refusals = "Refused attempts that the audit log does not have because there were too many";
             indexes = "Environments whose decisions are answered from memory";
             index_bytes = "Memory that the decision indexes hold";
@@ -98,6 +126,24 @@ impl Metrics {
             metrics.latencies.clone(),
         );
         metrics
+    }
+
+    /// Where the number of open connections to the API is kept.
+    pub(crate) fn open_connections(&self) -> Arc<AtomicUsize> {
+        Arc::clone(&self.open_connections)
+    }
+
+    /// Counts a connection that was closed before its client did.
+    pub(crate) fn count_cut(&self, why: Cut) {
+        let reason = match why {
+            Cut::SlowHead => "slow_head",
+            Cut::LargeHead => "large_head",
+            Cut::Idle => "idle",
+            Cut::SlowReader => "slow_reader",
+            Cut::NotClosed => "not_closed",
+            Cut::Evicted => "evicted",
+        };
+        self.closed_connections.get_or_create_owned(&ClosedFor { reason }).inc();
     }
 
     /// What counts the requests of an operation.
@@ -150,6 +196,11 @@ pub(crate) fn answer(state: &HttpState) -> HttpResponse {
     metrics.revisions_behind.set(amount(census.revisions_behind));
     let dropped = state.refusals().dropped();
     metrics.dropped_refusals.inner().store(dropped, Ordering::Relaxed);
+    let open = metrics.open_connections.load(Ordering::Relaxed);
+    metrics.connections.set(amount(open));
+    let (left_out, lost) = (state.log_budget().left_out(), state.lost_log_lines());
+    metrics.log_lines_left_out.inner().store(left_out, Ordering::Relaxed);
+    metrics.log_lines_lost.inner().store(lost, Ordering::Relaxed);
     let mut text = String::new();
     match encode(&mut text, &metrics.registry) {
         Ok(()) => HttpResponse::Ok().content_type(CONTENT_TYPE).body(text),

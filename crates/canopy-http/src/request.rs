@@ -1,6 +1,7 @@
 //! A request as handlers get it: read step by step in the order of refusals, so that a stranger learns nothing but 401.
 
 use crate::answer::Answer;
+use crate::body_budget::BodyPermit;
 use crate::credential::{self, Credential};
 use crate::cursor::CursorKey;
 use crate::idempotency::{self, Kept, Repeatable, RepeatableRequest};
@@ -32,6 +33,8 @@ pub(crate) struct Request<S, P = (), Q = (), B = ()> {
     call: Call,
     /// What tells it from other requests, where it may be sent again.
     repeatable: Option<RepeatableRequest>,
+    /// Memory for its body, for as long as anything works on it.
+    body_permit: Option<Arc<BodyPermit>>,
     /// The place it is about.
     pub(crate) scope: S,
     /// The id in its path.
@@ -78,6 +81,7 @@ impl<S: Scope, P: PathInput, Q: QueryInput, B: BodyInput> Request<S, P, Q, B> {
                     ..call
                 },
                 repeatable: read.repeatable,
+                body_permit: incoming.body_permit(),
                 scope,
                 id: read.id,
                 query: read.query,
@@ -142,7 +146,7 @@ impl<P: PathInput, Q: QueryInput, B: BodyInput> Read<P, Q, B> {
         let http = &incoming.http;
         let is_sent = B::HAS_BODY && (!B::OPTIONAL || has_body(http));
         let raw = if is_sent {
-            read_body(http, payload, served.surface, state.body_timeout()).await?
+            read_body(incoming, payload, served.surface, (state, caller.account())).await?
         } else {
             Bytes::new()
         };
@@ -274,6 +278,7 @@ async fn enter<S: Send + 'static, W: Way<S>>(
         };
         state.run_quick(entered).await?.inspect_err(refused)?
     };
+    incoming.accept_caller();
     let admitted = state.limits().admit(&caller);
     *known = Some(caller);
     admitted?;
@@ -353,10 +358,13 @@ impl<S, P, Q, B> Request<S, P, Q, B> {
         F: Future<Output = Result<T, AppError>> + Send + 'static,
     {
         let (app, caller) = (self.app().clone(), call.caller.clone());
+        let body_permit = self.body_permit.clone();
         let work = use_case(app.clone(), call);
         let confirmed = async move {
             authenticate::confirm(&app, &caller).await?;
-            work.await
+            let done = work.await;
+            drop(body_permit);
+            done
         };
         self.state.run(confirmed).await
     }
@@ -426,6 +434,7 @@ impl<S, P, Q, B> Request<S, P, Q, B> {
             state: self.state,
             call: self.call,
             repeatable: self.repeatable,
+            body_permit: self.body_permit,
             scope: self.scope,
             id: self.id,
             query,

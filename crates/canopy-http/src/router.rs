@@ -12,7 +12,7 @@ use crate::route::operations;
 use crate::state::HttpState;
 use actix_web::Error;
 use actix_web::dev::{ServiceRequest, ServiceResponse, fn_service};
-use actix_web::http::Method;
+use actix_web::http::{ConnectionType, Method};
 use actix_web::web::ServiceConfig;
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -134,6 +134,9 @@ impl Router {
         let begun = Instant::now();
         let (http, payload) = request.into_parts();
         let mut incoming = Incoming::new(http, &self.state);
+        if let Some(connection) = incoming.connection() {
+            connection.begin_request();
+        }
         let mut response = match self.places.at(incoming.http.match_info().as_str()).ok() {
             None => refuse_route(&incoming, &self.state),
             Some(found) => {
@@ -151,7 +154,15 @@ impl Router {
             }
         };
         response.headers_mut().insert(REQUEST_ID.clone(), incoming.id_header());
-        log(&incoming, &response, begun);
+        if let Some(connection) = incoming.connection() {
+            let closes = incoming.has_unread_body();
+            if closes {
+                // What is left of the body is not worth reading.
+                response.head_mut().set_connection_type(ConnectionType::Close);
+            }
+            connection.end_request(closes);
+        }
+        log(&incoming, &response, begun, &self.state);
         Ok(ServiceResponse::new(incoming.http, response))
     }
 }

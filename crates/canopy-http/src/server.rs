@@ -1,29 +1,55 @@
 //! The HTTP server.
 
+use crate::connection::registry::{Clock, Registry};
+use crate::connection::worker::{GuardedService, Guarding, WorkerConnections};
+use crate::connection::{Connection, Deadlines, stream::GuardedStream};
 use crate::router::{configure, configure_metrics};
 use crate::state::HttpState;
-use actix_web::dev::Server;
+use actix_http::HttpService;
+use actix_server::ServerBuilder;
+use actix_service::{IntoServiceFactory as _, ServiceFactory as _, ServiceFactoryExt as _, map_config};
+use actix_web::dev::{AppConfig, Server, fn_factory};
 use actix_web::web::ServiceConfig;
-use actix_web::{App, HttpServer};
+use actix_web::{App, Error};
 use core::num::NonZeroU16;
 use core::time::Duration;
 use std::io;
 use std::net::TcpListener;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+use std::time::Instant;
 
 /// How the server treats connections.
 #[derive(Debug, Clone)]
 pub struct ServerOptions {
     /// Worker threads.
     pub workers: NonZeroU16,
-    /// How long an idle connection is kept.
+    /// How long a connection is kept without a byte of a next request.
     pub keep_alive: Duration,
-    /// How long the first request of a connection may take to arrive. When it is over the connection is answered 408 and
-    /// closed. Clients open connections ahead of need, so this should be no shorter than `keep_alive`.
+    /// How long the head of a request may take, from its first byte. When it is over the request is answered 408.
     pub head_timeout: Duration,
+    /// How long an answer may wait for a client that takes less than 16 KiB a second of it.
+    pub answer_timeout: Duration,
     /// How long a connection may take to close.
     pub disconnect_timeout: Duration,
     /// How long a shutdown waits for running requests.
     pub shutdown_timeout: Duration,
+    /// How many connections there may be. When there are more, those that only wait are closed.
+    pub max_connections: usize,
+    /// How many of them may come from one client address; of IPv6, from a /64 network. Trusted proxies are exempt.
+    pub max_connections_per_address: usize,
+}
+
+impl ServerOptions {
+    /// Time for a head, where nothing else is said.
+    pub const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+    /// Time for a client that does not take its answer, where nothing else is said.
+    pub const ANSWER_TIMEOUT: Duration = Duration::from_secs(20);
+    /// Connections in all, where nothing else is said.
+    pub const MAX_CONNECTIONS: usize = 8_192;
+    /// Connections of a client address, where nothing else is said.
+    pub const MAX_CONNECTIONS_PER_ADDRESS: usize = 1_024;
 }
 
 impl Default for ServerOptions {
@@ -32,9 +58,12 @@ impl Default for ServerOptions {
         Self {
             workers: NonZeroU16::MIN.saturating_add(1),
             keep_alive: Duration::from_secs(75),
-            head_timeout: Duration::from_secs(75),
+            head_timeout: Self::HEAD_TIMEOUT,
+            answer_timeout: Self::ANSWER_TIMEOUT,
             disconnect_timeout: Duration::from_secs(3),
             shutdown_timeout: Duration::from_secs(30),
+            max_connections: Self::MAX_CONNECTIONS,
+            max_connections_per_address: Self::MAX_CONNECTIONS_PER_ADDRESS,
         }
     }
 }
@@ -45,7 +74,9 @@ impl Default for ServerOptions {
 /// # Errors
 /// When the system refuses the threads or the socket.
 pub fn server(listener: TcpListener, state: HttpState, options: &ServerOptions) -> io::Result<Server> {
-    serve(listener, options, move || configure(&state))
+    let configured = state.clone();
+    let count = state.metrics().open_connections();
+    serve(listener, state, options, count, move || configure(&configured))
 }
 
 /// Serves `/metrics` of a service, and nothing else, on a socket of its own. Runs and ends as [`server`] does.
@@ -55,23 +86,84 @@ pub fn server(listener: TcpListener, state: HttpState, options: &ServerOptions) 
 pub fn metrics_server(listener: TcpListener, state: HttpState, options: &ServerOptions) -> io::Result<Server> {
     let options = ServerOptions {
         workers: NonZeroU16::MIN,
+        max_connections: options.max_connections.min(METRICS_CONNECTIONS),
         ..options.clone()
     };
-    serve(listener, &options, move || configure_metrics(&state))
+    let configured = state.clone();
+    serve(listener, state, &options, Arc::default(), move || {
+        configure_metrics(&configured)
+    })
 }
 
-fn serve<F, C>(listener: TcpListener, options: &ServerOptions, configure: F) -> io::Result<Server>
+/// How many connections may be open to the address of the metrics.
+pub const METRICS_CONNECTIONS: usize = 64;
+
+/// How many connections may be accepted before others have made room for them.
+pub const ACCEPTED_AHEAD: usize = 64;
+
+/// Serves what `configure` says; the number of open connections is kept in `count`.
+fn serve<F, C>(
+    listener: TcpListener,
+    state: HttpState,
+    options: &ServerOptions,
+    count: Arc<AtomicUsize>,
+    configure: F,
+) -> io::Result<Server>
 where
     F: Fn() -> C + Send + Clone + 'static,
     C: FnOnce(&mut ServiceConfig) + 'static,
 {
-    let server = HttpServer::new(move || App::new().configure(configure()))
-        .workers(options.workers.get().into())
-        .keep_alive(options.keep_alive)
-        .client_request_timeout(options.head_timeout)
-        .client_disconnect_timeout(options.disconnect_timeout)
+    let address = listener.local_addr()?;
+    let workers = usize::from(options.workers.get());
+    let guarding = Guarding {
+        registry: Registry::new(options.max_connections, options.max_connections_per_address, count),
+        clock: Clock::default(),
+        begun: Instant::now(),
+        deadlines: Deadlines {
+            head: options.head_timeout,
+            idle: options.keep_alive,
+            answer: options.answer_timeout,
+            close: options.disconnect_timeout,
+        },
+        state,
+    };
+    let builder = ServerBuilder::new()
+        .workers(workers)
+        // The registry makes room; this keeps the system's descriptors from running out before it can.
+        .max_concurrent_connections((options.max_connections + ACCEPTED_AHEAD).div_ceil(workers))
         .shutdown_timeout(options.shutdown_timeout.as_secs().max(1))
-        .disable_signals()
-        .listen(listener)?;
-    Ok(server.run())
+        .disable_signals();
+    let shutdown = builder.graceful_shutdown_signal();
+    let (keep_alive, disconnect_timeout) = (options.keep_alive, options.disconnect_timeout);
+    let factory = move || {
+        let (configure, shutdown, guarding) = (configure.clone(), shutdown.clone(), guarding.clone());
+        fn_factory(move || {
+            let shutdown = shutdown.clone();
+            let app = App::new().configure(configure());
+            let http = HttpService::<GuardedStream, _, _>::build()
+                .graceful_shutdown_signal(move || {
+                    let shutdown = shutdown.clone();
+                    async move { shutdown.notified().await }
+                })
+                .keep_alive(keep_alive)
+                // The guard has a deadline for every head, not for the first alone.
+                .client_request_timeout(Duration::ZERO)
+                .client_disconnect_timeout(disconnect_timeout)
+                .local_addr(address)
+                .on_connect_ext(|stream: &GuardedStream, data| {
+                    data.insert::<Rc<Connection>>(Rc::clone(&stream.0));
+                })
+                .h1(map_config(
+                    app.into_factory().map_err(|error: Error| error.error_response()),
+                    |()| AppConfig::default(),
+                ));
+            let worker = WorkerConnections::new(guarding.clone());
+            async move {
+                let http = http.new_service(()).await?;
+                actix_web::rt::spawn(Rc::clone(&worker).sweep());
+                Ok::<_, ()>(GuardedService::new(http, worker))
+            }
+        })
+    };
+    Ok(builder.listen("canopy-http", listener, factory)?.run())
 }

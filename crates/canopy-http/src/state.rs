@@ -1,6 +1,9 @@
 //! What every request is given.
 
+use crate::body_budget::{self, BodyBudget};
+use crate::error_code::ErrorCode;
 use crate::limits::{LimitOptions, Limits};
+use crate::log_budget::LogBudget;
 use crate::metrics::Metrics;
 use crate::problem::Problem;
 use crate::readiness::ReadinessCheck;
@@ -16,6 +19,14 @@ use core::task::{Context, Poll, Waker};
 use core::time::Duration;
 use std::sync::Arc;
 use tokio::runtime::Handle;
+use tokio::time::timeout;
+
+/// How long a request waits for its work: far longer than any store takes, so that nobody waits for ever for one that
+/// hangs.
+const WORK_DEADLINE: Duration = Duration::from_secs(300);
+
+/// How long a body waits for its part of the memory for bodies.
+pub const BODY_WAIT: Duration = Duration::from_secs(5);
 
 /// The service behind the routes, shared by all workers.
 #[derive(Clone)]
@@ -31,6 +42,7 @@ struct Inner {
     refusals: Refusals,
     refused_credentials: RefusedCredentials,
     metrics: Metrics,
+    log_budget: LogBudget,
 }
 
 #[derive(Clone)]
@@ -38,6 +50,8 @@ struct Settings {
     limits: Arc<Limits>,
     metrics_apart: bool,
     body_timeout: Duration,
+    bodies: Arc<BodyBudget>,
+    lost_log_lines: Option<Arc<dyn Fn() -> u64 + Send + Sync>>,
     public_url: String,
     max_items: usize,
     max_answer_bytes: usize,
@@ -70,11 +84,14 @@ impl HttpState {
                 refusals,
                 refused_credentials: RefusedCredentials::default(),
                 metrics: Metrics::new(),
+                log_budget: LogBudget::new(),
             }),
             settings: Arc::new(Settings {
                 limits: Arc::new(Limits::new(LimitOptions::default())),
                 metrics_apart: false,
                 body_timeout: Duration::from_secs(30),
+                bodies: Arc::new(BodyBudget::new(body_budget::DEFAULT_MIB, BODY_WAIT)),
+                lost_log_lines: None,
                 public_url: "http://localhost".to_owned(),
                 max_items: MAX_ITEMS,
                 max_answer_bytes: 64 * 1024 * 1024,
@@ -105,6 +122,19 @@ impl HttpState {
     #[must_use]
     pub fn with_body_timeout(self, body_timeout: Duration) -> Self {
         self.set(|settings| settings.body_timeout = body_timeout)
+    }
+
+    /// Lets the bodies of requests take so many MiB together instead of 256. A body waits no longer than `wait` for its
+    /// part; five seconds, where this is not said.
+    #[must_use]
+    pub fn with_body_memory(self, mib: u32, wait: Duration) -> Self {
+        self.set(|settings| settings.bodies = Arc::new(BodyBudget::new(mib, wait)))
+    }
+
+    /// Reports in the metrics how many lines the log could not write.
+    #[must_use]
+    pub fn with_lost_log_lines(self, count: impl Fn() -> u64 + Send + Sync + 'static) -> Self {
+        self.set(|settings| settings.lost_log_lines = Some(Arc::new(count)))
     }
 
     /// Tells programs that look for its calls that they reach the service at this URL, which has no `/` at its end;
@@ -178,6 +208,18 @@ impl HttpState {
         &self.inner.metrics
     }
 
+    pub(crate) fn log_budget(&self) -> &LogBudget {
+        &self.inner.log_budget
+    }
+
+    pub(crate) fn bodies(&self) -> &BodyBudget {
+        &self.settings.bodies
+    }
+
+    pub(crate) fn lost_log_lines(&self) -> u64 {
+        self.settings.lost_log_lines.as_ref().map_or(0, |count| count())
+    }
+
     pub(crate) fn body_timeout(&self) -> Duration {
         self.settings.body_timeout
     }
@@ -191,11 +233,24 @@ impl HttpState {
     }
 
     /// Runs work on the shared runtime to its end, whatever becomes of the request.
+    ///
+    /// # Errors
+    /// 503 after [`WORK_DEADLINE`]. The work goes on; what it writes may still be committed.
     pub(crate) async fn run<T: Send + 'static>(
         &self,
         work: impl Future<Output = T> + Send + 'static,
     ) -> Result<T, Problem> {
-        self.inner.runtime.spawn(work).await.map_err(Problem::internal)
+        match timeout(WORK_DEADLINE, self.inner.runtime.spawn(work)).await {
+            Ok(done) => done.map_err(Problem::internal),
+            Err(late) => {
+                let mut problem = Problem::new(
+                    ErrorCode::Unavailable,
+                    "the service did not finish in time; a change may still be made",
+                );
+                problem.cause = Some(late.into());
+                Err(problem)
+            }
+        }
     }
 
     /// Runs work here, on the worker that read the request; what it hands to others goes to the shared runtime. It ends with

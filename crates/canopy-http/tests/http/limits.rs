@@ -89,6 +89,16 @@ async fn behind_a_trusted_proxy_the_client_counts_and_not_the_proxy() {
     // One IPv6 subscriber is one client.
     assert_eq!(statuses("10.0.0.1", "2001:db8::1").await, (401, 429));
     assert_eq!(statuses("10.0.0.1", "2001:db8::2").await, (429, 429));
+    // A port is no part of an address.
+    assert_eq!(statuses("10.0.0.1", "203.0.113.8:4711").await, (401, 429));
+    assert_eq!(statuses("10.0.0.1", "203.0.113.8:4712").await, (429, 429));
+    assert_eq!(statuses("10.0.0.1", "203.0.113.9:5000").await, (401, 429));
+    assert_eq!(statuses("10.0.0.1", "[2001:db8::3]:1").await, (429, 429));
+    let standard = |value: &str| request(Method::GET, ACC, "guess").insert_header(("forwarded", value.to_owned()));
+    let asked = service.send(from(standard("for=\"203.0.113.9:1\";proto=https"), "10.0.0.1"));
+    assert_eq!(asked.await.status, 429);
+    let asked = service.send(from(standard("For=203.0.113.10"), "10.0.0.1"));
+    assert_eq!(asked.await.status, 401);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -9,6 +9,8 @@ mod bounds;
 #[cfg(test)]
 mod calls;
 #[cfg(test)]
+mod connections;
+#[cfg(test)]
 mod document;
 #[cfg(test)]
 mod edge;

@@ -1,0 +1,283 @@
+//! Connections: how many there are, and how long each may take for a head, for an answer, and for nothing at all.
+//!
+//! actix knows a deadline for the first head of a connection and one for idle connections. This layer stands between its
+//! HTTP/1 dispatcher and the socket: the [`GuardedStream`](stream::GuardedStream) watches the bytes, the router marks where
+//! requests begin and end, and one [sweep](worker::WorkerConnections::sweep) for each worker closes what is over its
+//! deadline. The [`Registry`](registry::Registry) bounds the number of connections, of each client address and in all, and
+//! makes room by closing those that only wait.
+//!
+//! The hot path pays two relaxed stores for each change of phase. Time is read from a clock that the sweeps move on, so
+//! deadlines are exact to one sweep interval.
+
+pub(crate) mod refusal;
+pub(crate) mod registry;
+pub(crate) mod stream;
+pub(crate) mod worker;
+
+use crate::state::HttpState;
+use core::cell::{Cell, RefCell};
+use core::task::{Context, Poll, Waker};
+use core::time::Duration;
+use registry::{Clock, Phase, Seat};
+use std::rc::Rc;
+use tokio::net::TcpStream;
+
+/// The longest head that is waited for. The parser looks no further than its own, larger bound.
+pub(crate) const MAX_HEAD_BYTES: usize = 64 * 1024;
+
+/// How fast a client must take an answer, once the socket's buffer is full and `answer_timeout` has passed.
+pub(crate) const MIN_ANSWER_RATE: u64 = 16 * 1024;
+
+/// Deadlines of connections.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Deadlines {
+    /// From the first byte of a head to its last.
+    pub(crate) head: Duration,
+    /// Without any byte of a next head.
+    pub(crate) idle: Duration,
+    /// Of an answer that the client does not take at [`MIN_ANSWER_RATE`].
+    pub(crate) answer: Duration,
+    /// Between the last answer and the client's end of a connection.
+    pub(crate) close: Duration,
+}
+
+/// Why a connection was closed before its client did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Cut {
+    /// The head did not arrive in time.
+    SlowHead,
+    /// The head grew past [`MAX_HEAD_BYTES`].
+    LargeHead,
+    /// Nothing came for too long.
+    Idle,
+    /// The client does not take the answer.
+    SlowReader,
+    /// The client did not close after the last answer.
+    NotClosed,
+    /// Another connection needs the place.
+    Evicted,
+}
+
+/// Time that writes were blocked, and what was written in it.
+#[derive(Debug, Clone, Copy, Default)]
+struct Blocked {
+    /// When the write that is blocked now was first refused.
+    since: Option<u64>,
+    /// Milliseconds before that.
+    earlier: u64,
+    /// Bytes written since writes were first blocked.
+    written: u64,
+}
+
+/// One connection: its socket, and where it is in the exchange of requests and answers. It stays on one worker.
+pub(crate) struct Connection {
+    socket: RefCell<TcpStream>,
+    seat: Seat,
+    clock: Clock,
+    state: HttpState,
+    /// Bytes since the head began.
+    head_bytes: Cell<usize>,
+    /// Bytes of the request line as far as it came.
+    line_bytes: Cell<usize>,
+    line_is_open: Cell<bool>,
+    blocked: Cell<Blocked>,
+    /// Whether the last answer said so.
+    closes: Cell<bool>,
+    cut: Cell<Option<Cut>>,
+    /// An answer in place of the parser's own, and how much of it is sent.
+    refusal: RefCell<Option<(Vec<u8>, usize)>>,
+    /// Whether input may be left that was never read, so that closing at once would take the answer back.
+    lingers: Cell<bool>,
+    waker: RefCell<Option<Waker>>,
+}
+
+impl core::fmt::Debug for Connection {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Connection").finish_non_exhaustive()
+    }
+}
+
+impl Connection {
+    fn new(socket: TcpStream, seat: Seat, clock: Clock, state: HttpState) -> Rc<Self> {
+        Rc::new(Self {
+            socket: RefCell::new(socket),
+            seat,
+            clock,
+            state,
+            head_bytes: Cell::new(0),
+            line_bytes: Cell::new(0),
+            line_is_open: Cell::new(true),
+            blocked: Cell::default(),
+            closes: Cell::new(false),
+            cut: Cell::new(None),
+            refusal: RefCell::new(None),
+            lingers: Cell::new(false),
+            waker: RefCell::new(None),
+        })
+    }
+
+    /// Marks the begin of a request whose head is complete.
+    pub(crate) fn begin_request(&self) {
+        self.seat.enter(Phase::Busy, self.clock.now());
+        self.blocked.set(Blocked::default());
+    }
+
+    /// Marks the end of a request: its answer is ready to be sent, and is the last one if the connection `closes`.
+    pub(crate) fn end_request(&self, closes: bool) {
+        self.closes.set(closes);
+        self.seat.enter(Phase::Answering, self.clock.now());
+    }
+
+    fn note_read(&self, bytes: &[u8]) {
+        match self.seat.phase() {
+            Phase::Waiting => {
+                self.seat.enter(Phase::Head, self.clock.now());
+                self.head_bytes.set(0);
+                self.line_bytes.set(0);
+                self.line_is_open.set(true);
+            }
+            Phase::Head => {}
+            Phase::Busy | Phase::Answering | Phase::Closing => return,
+        }
+        self.head_bytes.set(self.head_bytes.get() + bytes.len());
+        if self.line_is_open.get() {
+            let end = bytes.iter().position(|byte| *byte == b'\n');
+            self.line_is_open.set(end.is_none());
+            self.line_bytes.set(self.line_bytes.get() + end.unwrap_or(bytes.len()));
+        }
+    }
+
+    fn note_flushed(&self) {
+        if self.seat.phase() == Phase::Answering {
+            let next = if self.closes.get() {
+                Phase::Closing
+            } else {
+                Phase::Waiting
+            };
+            self.seat.enter(next, self.clock.now());
+        }
+    }
+
+    fn note_written(&self, bytes: usize) {
+        let mut blocked = self.blocked.get();
+        if let Some(since) = blocked.since.take() {
+            blocked.earlier += self.clock.now().saturating_sub(since);
+        }
+        if blocked.earlier > 0 {
+            blocked.written += bytes as u64;
+            self.blocked.set(blocked);
+        }
+        if self.seat.phase() == Phase::Waiting {
+            // An answer that is sent in parts goes on.
+            self.seat.enter(Phase::Answering, self.clock.now());
+        }
+    }
+
+    fn note_blocked(&self) {
+        let mut blocked = self.blocked.get();
+        if blocked.since.is_none() {
+            blocked.since = Some(self.clock.now());
+            self.blocked.set(blocked);
+        }
+    }
+
+    /// Why the connection must be closed now, if it must.
+    fn overdue(&self, now: u64, deadlines: &Deadlines) -> Option<Cut> {
+        if self.seat.is_evicted() {
+            return Some(Cut::Evicted);
+        }
+        let over = |deadline: Duration| u128::from(now.saturating_sub(self.seat.since())) > deadline.as_millis();
+        match self.seat.phase() {
+            Phase::Head if self.head_bytes.get() > MAX_HEAD_BYTES => Some(Cut::LargeHead),
+            Phase::Head if over(deadlines.head) => Some(Cut::SlowHead),
+            Phase::Waiting if over(deadlines.idle) => Some(Cut::Idle),
+            Phase::Closing if over(deadlines.close) => Some(Cut::NotClosed),
+            _ => self.is_slow_reader(now, deadlines).then_some(Cut::SlowReader),
+        }
+    }
+
+    fn is_slow_reader(&self, now: u64, deadlines: &Deadlines) -> bool {
+        let Blocked {
+            since,
+            earlier,
+            written,
+        } = self.blocked.get();
+        let Some(since) = since else {
+            return false;
+        };
+        let millis = earlier + now.saturating_sub(since);
+        u128::from(millis) > deadlines.answer.as_millis() && written < millis * MIN_ANSWER_RATE / 1_000
+    }
+
+    /// Ends the connection: reads see its end, writes fail, and its task is woken.
+    fn cut(&self, why: Cut) {
+        if self.cut.get().is_some() {
+            return;
+        }
+        let begun = matches!(self.seat.phase(), Phase::Head);
+        let answer = match why {
+            Cut::SlowHead => Some(refusal::slow_head()),
+            Cut::LargeHead => Some(self.large_head()),
+            Cut::Evicted if begun => Some(refusal::too_many_connections()),
+            Cut::Evicted | Cut::Idle | Cut::SlowReader | Cut::NotClosed => None,
+        };
+        if let Some(problem) = answer {
+            let bytes = refusal::write(problem, &self.state);
+            // What does not fit is not worth waiting for.
+            self.socket.borrow().try_write(&bytes).ok();
+            self.lingers.set(true);
+        }
+        self.state.metrics().count_cut(why);
+        self.cut.set(Some(why));
+        if let Some(waker) = self.waker.borrow_mut().take() {
+            waker.wake();
+        }
+    }
+
+    /// The refusal of a head past the limit, by what of it is too long.
+    fn large_head(&self) -> crate::problem::Problem {
+        if self.line_is_open.get() || self.line_bytes.get() >= MAX_HEAD_BYTES - 2 {
+            refusal::long_uri()
+        } else {
+            refusal::large_head()
+        }
+    }
+
+    fn remember_waker(&self, context: &Context<'_>) {
+        let mut waker = self.waker.borrow_mut();
+        if waker.as_ref().is_none_or(|known| !known.will_wake(context.waker())) {
+            *waker = Some(context.waker().clone());
+        }
+    }
+
+    /// Closes the connection so that the client can read the last answer: sends the end, and reads on for a while.
+    async fn close(self: Rc<Self>, deadline: Duration) {
+        if !self.lingers.get() {
+            return;
+        }
+        self.seat.enter(Phase::Closing, self.clock.now());
+        let closing = core::future::poll_fn(|context| self.poll_close(context));
+        tokio::time::timeout(deadline, closing).await.ok();
+    }
+
+    fn poll_close(&self, context: &mut Context<'_>) -> Poll<()> {
+        use core::pin::Pin;
+        use tokio::io::{AsyncRead as _, AsyncWrite as _, ReadBuf};
+        let mut socket = self.socket.borrow_mut();
+        if Pin::new(&mut *socket).poll_shutdown(context).is_pending() {
+            return Poll::Pending;
+        }
+        let mut bytes = [0; 4096];
+        // A few reads a turn, so that a client that sends fast does not hold the worker.
+        for _ in 0..16 {
+            let mut buffer = ReadBuf::new(&mut bytes);
+            match Pin::new(&mut *socket).poll_read(context, &mut buffer) {
+                Poll::Ready(Ok(())) if !buffer.filled().is_empty() => {}
+                Poll::Ready(_) => return Poll::Ready(()),
+                Poll::Pending => return Poll::Pending,
+            }
+        }
+        context.waker().wake_by_ref();
+        Poll::Pending
+    }
+}

@@ -1,0 +1,90 @@
+//! Answers to what never becomes a request: heads that cannot be read, and connections that cannot be kept.
+//!
+//! The HTTP parser answers a bad head by itself, with a status and no body. The stream puts these answers in its place.
+
+use crate::edge;
+use crate::error_code::ErrorCode;
+use crate::problem::Problem;
+use crate::state::HttpState;
+
+pub(crate) fn slow_head() -> Problem {
+    Problem::new(ErrorCode::Timeout, "the head of the request did not arrive in time")
+}
+
+pub(crate) fn long_uri() -> Problem {
+    Problem::new(ErrorCode::UriTooLong, "the URI of the request is too long").with("max_bytes", super::MAX_HEAD_BYTES)
+}
+
+pub(crate) fn large_head() -> Problem {
+    Problem::new(ErrorCode::HeadTooLarge, "the head of the request is too large")
+        .with("max_bytes", super::MAX_HEAD_BYTES)
+        .with("max_headers", MAX_HEADERS)
+}
+
+pub(crate) fn malformed_head() -> Problem {
+    Problem::new(
+        ErrorCode::MalformedHead,
+        "the head of the request is not valid HTTP/1.1",
+    )
+}
+
+pub(crate) fn too_many_connections() -> Problem {
+    Problem::new(ErrorCode::Busy, "the service has too many connections; try again later")
+}
+
+/// How many headers the parser takes.
+const MAX_HEADERS: usize = 96;
+
+/// A refusal as bytes on the wire. It is logged and counted.
+pub(crate) fn write(problem: Problem, state: &HttpState) -> Vec<u8> {
+    edge::refuse_unparsed(problem, state)
+}
+
+const END: &[u8] = b"\r\n\r\n";
+const BEGIN: &[u8] = b"HTTP/1.1 ";
+const REQUEST_ID: &[u8] = b"\r\nx-request-id: ";
+
+/// Where the parser's own answer begins in what is to be sent, if it ends with one.
+///
+/// Every answer of the service carries a request id, which the parser's answers lack. They have no body and are the last
+/// of their connection.
+pub(crate) fn parser_answer(bytes: &[u8]) -> Option<usize> {
+    if !bytes.ends_with(END) {
+        return None;
+    }
+    let begin = bytes.windows(BEGIN.len()).rposition(|window| window == BEGIN)?;
+    let head = bytes.get(begin..)?;
+    let is_own = head.windows(REQUEST_ID.len()).any(|window| window == REQUEST_ID);
+    (!is_own && matches!(status(head), 400 | 408 | 431 | 500)).then_some(begin)
+}
+
+/// The status of an answer; 0 for what is none.
+pub(crate) fn status(answer: &[u8]) -> u16 {
+    let digits = answer.get(BEGIN.len()..BEGIN.len() + 3);
+    let text = digits.and_then(|digits| core::str::from_utf8(digits).ok());
+    text.and_then(|text| text.parse().ok()).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_answers_of_the_parser_are_replaced() {
+        let own = b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\nx-request-id: 1\r\n\r\n";
+        let parsers = b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
+        assert_eq!(parser_answer(own), None);
+        assert_eq!(parser_answer(parsers), Some(0));
+        assert_eq!(status(parsers), 431);
+        assert_eq!(parser_answer(&[&own[..], &parsers[..]].concat()), Some(own.len()));
+        for other in [
+            &b"HTTP/1.1 100 Continue\r\n\r\n"[..],
+            b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}",
+            b"HTTP/1.1 204 No Content\r\n\r\n",
+            b"\r\n\r\n",
+            b"",
+        ] {
+            assert_eq!(parser_answer(other), None);
+        }
+    }
+}

@@ -1,0 +1,332 @@
+//! Every connection of the service: how many there are, of each client address and in all, and which of them only wait.
+
+use core::net::IpAddr;
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::sync::Notify;
+
+/// Where a connection is in the exchange of requests and answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(u8)]
+pub(crate) enum Phase {
+    /// A head has begun and is not complete.
+    Head,
+    /// The last answer is sent; the client should close.
+    Closing,
+    /// No byte of a next head has come.
+    Waiting,
+    /// An answer is being sent.
+    Answering,
+    /// A request is being read or worked on.
+    Busy,
+}
+
+impl Phase {
+    const ALL: [Self; 5] = [Self::Head, Self::Closing, Self::Waiting, Self::Answering, Self::Busy];
+
+    /// Whether closing the connection now loses no request and no answer.
+    const fn only_waits(self) -> bool {
+        matches!(self, Self::Head | Self::Closing | Self::Waiting)
+    }
+}
+
+/// Milliseconds since the start, as of the last sweep.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Clock(Arc<AtomicU64>);
+
+impl Clock {
+    pub(crate) fn now(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn advance(&self, millis: u64) {
+        self.0.fetch_max(millis, Ordering::Relaxed);
+    }
+}
+
+/// What other workers may see of a connection.
+#[derive(Debug)]
+struct Shared {
+    address: Option<IpAddr>,
+    phase: AtomicU8,
+    since: AtomicU64,
+    /// Whether a request of the connection has been answered.
+    has_asked: AtomicBool,
+    is_evicted: AtomicBool,
+    /// Wakes the sweep of its worker.
+    sweep: Arc<Notify>,
+}
+
+impl Shared {
+    fn phase(&self) -> Phase {
+        let phase = self.phase.load(Ordering::Relaxed);
+        Phase::ALL.get(usize::from(phase)).copied().unwrap_or(Phase::Busy)
+    }
+
+    /// The rank among those to be closed, lowest first: unfinished heads, and connections that have never asked, before
+    /// those that have been of use; then by how long they have waited. `None` for those at work.
+    fn rank(&self) -> Option<(bool, u64)> {
+        let phase = self.phase();
+        let of_use = phase == Phase::Waiting && self.has_asked.load(Ordering::Relaxed);
+        phase.only_waits().then(|| (of_use, self.since.load(Ordering::Relaxed)))
+    }
+}
+
+/// The connections there are.
+#[derive(Debug)]
+pub(crate) struct Registry {
+    max_total: usize,
+    max_per_address: usize,
+    table: Mutex<Table>,
+    /// For the metrics.
+    count: Arc<AtomicUsize>,
+}
+
+#[derive(Debug, Default)]
+struct Table {
+    connections: HashMap<u64, Arc<Shared>>,
+    by_address: HashMap<IpAddr, usize>,
+    next: u64,
+}
+
+impl Table {
+    /// The `count` connections that are to be closed first, of one address or of all.
+    fn first_to_go(&self, address: Option<IpAddr>, count: usize) -> Vec<u64> {
+        let candidates = self.connections.iter().filter_map(|(id, connection)| {
+            let concerned = address.is_none() || connection.address == address;
+            let rank = connection.rank().filter(|_| concerned)?;
+            Some((rank, *id))
+        });
+        let mut candidates: Vec<((bool, u64), u64)> = candidates.collect();
+        if candidates.len() > count {
+            candidates.select_nth_unstable(count);
+            candidates.truncate(count);
+        }
+        candidates.into_iter().map(|(_, id)| id).collect()
+    }
+
+    fn remove(&mut self, id: u64) -> Option<Arc<Shared>> {
+        let removed = self.connections.remove(&id)?;
+        if let Some(address) = removed.address
+            && let Some(count) = self.by_address.get_mut(&address)
+        {
+            *count -= 1;
+            if *count == 0 {
+                self.by_address.remove(&address);
+            }
+        }
+        Some(removed)
+    }
+
+    fn of(&self, address: Option<IpAddr>) -> usize {
+        let count = address.and_then(|address| self.by_address.get(&address));
+        count.copied().unwrap_or_default()
+    }
+}
+
+impl Registry {
+    /// A registry for so many connections in all, and of each address.
+    pub(crate) fn new(max_total: usize, max_per_address: usize, count: Arc<AtomicUsize>) -> Arc<Self> {
+        Arc::new(Self {
+            max_total: max_total.max(1),
+            max_per_address: max_per_address.max(1),
+            table: Mutex::default(),
+            count,
+        })
+    }
+
+    fn table(&self) -> MutexGuard<'_, Table> {
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes a place for a connection. Where there is none, connections that only wait are closed for it, those of its own
+    /// address if that has too many. `None` where all others are at work.
+    pub(crate) fn admit(self: &Arc<Self>, address: Option<IpAddr>, sweep: &Arc<Notify>, now: u64) -> Option<Seat> {
+        let mut table = self.table();
+        if table.of(address) >= self.max_per_address {
+            self.make_room(&mut table, address)?;
+        }
+        if table.connections.len() >= self.max_total {
+            self.make_room(&mut table, None)?;
+        }
+        let shared = Arc::new(Shared {
+            address,
+            phase: AtomicU8::new(Phase::Waiting as u8),
+            since: AtomicU64::new(now),
+            has_asked: AtomicBool::new(false),
+            is_evicted: AtomicBool::new(false),
+            sweep: Arc::clone(sweep),
+        });
+        let id = table.next;
+        table.next += 1;
+        table.connections.insert(id, Arc::clone(&shared));
+        if let Some(address) = address {
+            *table.by_address.entry(address).or_default() += 1;
+        }
+        self.count.store(table.connections.len(), Ordering::Relaxed);
+        Some(Seat {
+            id,
+            shared,
+            registry: Arc::clone(self),
+        })
+    }
+
+    /// Closes some connections at once, so that a flood of new ones does not look through all of them each time.
+    fn make_room(&self, table: &mut Table, address: Option<IpAddr>) -> Option<()> {
+        let bound = if address.is_some() {
+            self.max_per_address
+        } else {
+            self.max_total
+        };
+        let victims = table.first_to_go(address, (bound / 64).clamp(1, 64));
+        if victims.is_empty() {
+            return None;
+        }
+        for id in victims {
+            if let Some(victim) = table.remove(id) {
+                victim.is_evicted.store(true, Ordering::Relaxed);
+                victim.sweep.notify_one();
+            }
+        }
+        Some(())
+    }
+}
+
+/// The place of one connection, given back when it is dropped.
+#[derive(Debug)]
+pub(crate) struct Seat {
+    id: u64,
+    shared: Arc<Shared>,
+    registry: Arc<Registry>,
+}
+
+impl Seat {
+    pub(crate) fn enter(&self, phase: Phase, now: u64) {
+        self.shared.phase.store(phase as u8, Ordering::Relaxed);
+        self.shared.since.store(now, Ordering::Relaxed);
+        if phase == Phase::Busy {
+            self.shared.has_asked.store(true, Ordering::Relaxed);
+        }
+    }
+
+    pub(crate) fn phase(&self) -> Phase {
+        self.shared.phase()
+    }
+
+    pub(crate) fn since(&self) -> u64 {
+        self.shared.since.load(Ordering::Relaxed)
+    }
+
+    /// Counts time in which the worker did nothing for nobody.
+    pub(crate) fn forgive(&self, millis: u64) {
+        self.shared.since.fetch_add(millis, Ordering::Relaxed);
+    }
+
+    /// Whether the place was given to another connection. A request that began since then is finished first.
+    pub(crate) fn is_evicted(&self) -> bool {
+        self.shared.is_evicted.load(Ordering::Relaxed) && self.phase().only_waits()
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        let mut table = self.registry.table();
+        table.remove(self.id);
+        self.registry.count.store(table.connections.len(), Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ip(text: &str) -> Option<IpAddr> {
+        Some(text.parse().unwrap())
+    }
+
+    struct Fixture {
+        registry: Arc<Registry>,
+        sweep: Arc<Notify>,
+        count: Arc<AtomicUsize>,
+    }
+
+    impl Fixture {
+        fn new(total: usize, per_address: usize) -> Self {
+            let count = Arc::new(AtomicUsize::new(0));
+            Self {
+                registry: Registry::new(total, per_address, Arc::clone(&count)),
+                sweep: Arc::new(Notify::new()),
+                count,
+            }
+        }
+
+        fn admit(&self, address: Option<IpAddr>, now: u64) -> Option<Seat> {
+            self.registry.admit(address, &self.sweep, now)
+        }
+
+        fn count(&self) -> usize {
+            self.count.load(Ordering::Relaxed)
+        }
+    }
+
+    #[test]
+    fn unfinished_heads_go_before_idle_connections_and_both_before_nobody() {
+        let fixture = Fixture::new(4, 4);
+        let [idle, head, fresh, busy] = [1, 2, 3, 4].map(|now| fixture.admit(ip("192.0.2.1"), now).unwrap());
+        idle.enter(Phase::Busy, 1);
+        idle.enter(Phase::Waiting, 1);
+        head.enter(Phase::Head, 2);
+        busy.enter(Phase::Busy, 0);
+        let evicted = || [&idle, &head, &fresh, &busy].map(Seat::is_evicted);
+        let mut kept = vec![fixture.admit(ip("192.0.2.2"), 5).unwrap()];
+        assert_eq!(evicted(), [false, true, false, false]);
+        kept.push(fixture.admit(ip("192.0.2.2"), 6).unwrap());
+        assert_eq!(evicted(), [false, true, true, false]);
+        for seat in &kept {
+            seat.enter(Phase::Busy, 6);
+        }
+        kept.push(fixture.admit(ip("192.0.2.2"), 7).unwrap());
+        assert_eq!(evicted(), [true, true, true, false]);
+        kept[2].enter(Phase::Answering, 7);
+        assert!(fixture.admit(ip("192.0.2.2"), 8).is_none(), "all are at work");
+        assert_eq!(fixture.count(), 4);
+        drop((idle, head, fresh));
+        assert_eq!(fixture.count(), 4, "places that were given away are not given back");
+        drop((busy, kept));
+        assert_eq!(fixture.count(), 0);
+        assert!(fixture.registry.table().by_address.is_empty());
+    }
+
+    #[test]
+    fn an_address_with_too_many_makes_room_among_its_own() {
+        let fixture = Fixture::new(10, 2);
+        let other = fixture.admit(ip("192.0.2.2"), 0).unwrap();
+        let first = fixture.admit(ip("192.0.2.1"), 1).unwrap();
+        let second = fixture.admit(ip("192.0.2.1"), 2).unwrap();
+        let third = fixture.admit(ip("192.0.2.1"), 3).unwrap();
+        assert_eq!(
+            [&other, &first, &second, &third].map(Seat::is_evicted),
+            [false, true, false, false]
+        );
+        second.enter(Phase::Busy, 3);
+        third.enter(Phase::Busy, 3);
+        assert!(fixture.admit(ip("192.0.2.1"), 4).is_none());
+        assert!(fixture.admit(ip("192.0.2.2"), 4).is_some());
+        // Proxies that are trusted have no address of their own.
+        let proxied: Vec<Seat> = (0..5).filter_map(|now| fixture.admit(None, now)).collect();
+        assert_eq!(proxied.len(), 5);
+    }
+
+    #[test]
+    fn a_request_that_began_meanwhile_is_finished() {
+        let fixture = Fixture::new(1, 1);
+        let first = fixture.admit(ip("192.0.2.1"), 0).unwrap();
+        let _second = fixture.admit(ip("192.0.2.2"), 1).unwrap();
+        assert!(first.is_evicted());
+        first.enter(Phase::Busy, 2);
+        assert!(!first.is_evicted());
+        first.enter(Phase::Waiting, 3);
+        assert!(first.is_evicted());
+    }
+}

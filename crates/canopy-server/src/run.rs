@@ -4,8 +4,9 @@ use crate::adapter::SystemClock;
 use crate::cli::{Cli, Command, TokenArgs};
 use crate::command::{serve, token};
 use crate::config::{self, Config, ConfigError, DatabaseUrl};
+use crate::console::complain;
 use crate::log;
-use crate::store::{StoreOpenError, migrate, open_beside};
+use crate::store::{StoreOpenError, migrate, open_beside, require_installation};
 use crate::tokens::{TokensError, signer};
 use canopy_domain::port::{Clock as _, StoreError};
 use canopy_http::token::KeyError;
@@ -79,7 +80,7 @@ fn report(error: &dyn Error) {
         }
         cause = inner.source();
     }
-    writeln!(io::stderr(), "{text}").ok();
+    complain(text);
 }
 
 fn execute(mut cli: Cli, variables: Vec<(OsString, OsString)>) -> Result<ExitCode, RunError> {
@@ -96,17 +97,17 @@ fn execute(mut cli: Cli, variables: Vec<(OsString, OsString)>) -> Result<ExitCod
     match cli.command {
         Command::Config(_) | Command::OpenApi => print(config::effective(&config).trim_end()),
         Command::Migrate => {
-            log::start(&config.log);
+            let _log = log::start(&config.log);
             runtime()?.block_on(migrate(&config))?;
             print(&format!("the schema of {} is up to date", config.database.url))
         }
         Command::Token(args) => {
-            log::start(&config.log);
+            let _log = log::start(&config.log);
             print(&token(&config, &args)?)
         }
         Command::Serve(args) => {
-            log::start(&config.log);
-            Ok(serve::run(&config, args.demo)?)
+            let log = log::start(&config.log);
+            Ok(serve::run(&config, args.demo, log.lost_lines())?)
         }
     }
 }
@@ -115,6 +116,7 @@ fn token(config: &Config, args: &TokenArgs) -> Result<String, RunError> {
     let now = SystemClock.now();
     let is_shared = matches!(config.database.url, DatabaseUrl::Postgres(_));
     if args.account.is_none() && !is_shared {
+        require_installation(config)?;
         return Ok(signer(config)?.sign(&token::without_account(args, now), now)?);
     }
     runtime()?.block_on(async {

@@ -1,7 +1,7 @@
 //! Opens the store that the configuration names.
 
 use crate::backoff::Backoff;
-use crate::config::{Config, DatabaseUrl, PostgresConfig, PostgresUrl, Synchronous};
+use crate::config::{Config, DatabaseUrl, PostgresConfig, PostgresUrl, SigningKeyFile, Synchronous};
 use crate::data_dir::{DataDirError, InstanceLock, LockError, prepare};
 use canopy_domain::port::{Store, StoreError};
 use canopy_storage_postgres::{PgOptions, PgStore};
@@ -22,8 +22,19 @@ pub enum StoreOpenError {
     #[error(transparent)]
     Lock(#[from] LockError),
     /// There is no database yet.
-    #[error("there is no database {} yet; start the server or run `canopy migrate` first", .0.display())]
+    #[error(
+        "there is no database {} yet; start the server or run `canopy migrate` first, or name the installation's folder \
+         with --data-dir or CANOPY_DATA_DIR",
+        .0.display()
+    )]
     Missing(PathBuf),
+    /// There is no data directory yet.
+    #[error(
+        "there is no data directory {}; start the server there first, or name the installation's folder with --data-dir \
+         or CANOPY_DATA_DIR",
+        .0.display()
+    )]
+    NoDataDir(PathBuf),
     /// SQLite cannot open it.
     #[error("cannot open the database {}", path.display())]
     Sqlite {
@@ -147,13 +158,34 @@ fn for_owner_alone(path: &Path) -> Result<(), DataDirError> {
     }
 }
 
+/// Checks that an installation is there, so that a command from the wrong folder makes nothing. A database server says
+/// that itself.
+///
+/// # Errors
+/// [`StoreOpenError::NoDataDir`], [`StoreOpenError::Missing`], with the whole path that was looked at.
+pub fn require_installation(config: &Config) -> Result<(), StoreOpenError> {
+    let whole = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    let DatabaseUrl::Sqlite(path) = &config.database.url else {
+        return Ok(());
+    };
+    let has_own_key = matches!(config.tokens.signing_key, SigningKeyFile::Own(_));
+    if has_own_key && !config.data_dir.is_dir() {
+        return Err(StoreOpenError::NoDataDir(whole(&config.data_dir)));
+    }
+    if path.is_file() {
+        Ok(())
+    } else {
+        Err(StoreOpenError::Missing(whole(path)))
+    }
+}
+
 /// Opens a store that exists, also while other processes serve it: to look things up.
 ///
 /// # Errors
 /// [`StoreOpenError`].
 pub async fn open_beside(config: &Config) -> Result<Box<dyn Store>, StoreOpenError> {
+    require_installation(config)?;
     match &config.database.url {
-        DatabaseUrl::Sqlite(path) if !path.exists() => Err(StoreOpenError::Missing(path.clone())),
         DatabaseUrl::Sqlite(path) => Ok(Box::new(open_sqlite(path, config.database.synchronous, false)?)),
         DatabaseUrl::Postgres(url) => {
             let options = PgOptions {

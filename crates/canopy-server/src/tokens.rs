@@ -1,7 +1,7 @@
 //! Signs and verifies access tokens with the keys of the configuration.
 
 use crate::adapter::{FetchError, OsSecrets};
-use crate::config::{Config, KeyMaterial, TokenConfig, TokenKeySource};
+use crate::config::{Config, KeyMaterial, SigningKeyFile, TokenConfig, TokenKeySource};
 use crate::data_dir::{DataDirError, SigningKey, SigningKeyError, prepare};
 use crate::key_sources::KeySources;
 use crate::token_source::{FileError, FileKeys, Pace, ParseKeys, RemoteKeys};
@@ -47,7 +47,9 @@ fn parties(config: &TokenConfig) -> TokenParties {
 /// # Errors
 /// [`TokensError`].
 pub fn signer(config: &Config) -> Result<TokenSigner, TokensError> {
-    prepare(&config.data_dir)?;
+    if let SigningKeyFile::Own(_) = config.tokens.signing_key {
+        prepare(&config.data_dir)?;
+    }
     let key = SigningKey::load(&config.tokens.signing_key, &OsSecrets)?;
     Ok(TokenSigner::from_pem(key.pem().as_bytes(), parties(&config.tokens))?)
 }

@@ -3,7 +3,11 @@
 use crate::adapter::{OsSecrets, SystemClock, UuidV7Ids};
 use crate::backoff::Backoff;
 use crate::config::{Config, LimitConfig, PublicUrl};
+use crate::console::Console;
 use crate::demo::{self, Demo, DemoError, Standing};
+use crate::descriptors;
+use crate::ending::HardEnd;
+use crate::log::LostLines;
 use crate::served_store::{LetGo, ServedStore};
 use crate::shared_keys::SharedKeys;
 use crate::signal::EndSignals;
@@ -15,10 +19,10 @@ use canopy_app::long_work::WorkOptions;
 use canopy_domain::Timestamp;
 use canopy_domain::port::{Installation as _, PrincipalKind, Secrets as _, StoreError, TokenClaims};
 use canopy_http::token::{KeyError, TokenSigner};
-use canopy_http::{HttpState, LimitOptions, ServerOptions};
+use canopy_http::{ACCEPTED_AHEAD, BODY_WAIT, HttpState, LimitOptions, METRICS_CONNECTIONS, ServerOptions};
 use canopy_storage_postgres::PgOptions;
 use std::convert::Infallible;
-use std::io::{self, Write as _};
+use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::num::NonZeroU32;
 use std::process::ExitCode;
@@ -72,7 +76,7 @@ fn system(what: &'static str) -> impl FnOnce(io::Error) -> ServeError {
 ///
 /// # Errors
 /// [`ServeError`].
-pub fn run(config: &Config, demo: bool) -> Result<ExitCode, ServeError> {
+pub fn run(config: &Config, demo: bool, lost_lines: LostLines) -> Result<ExitCode, ServeError> {
     // Where the system has no randomness, this ends the process before anybody is served.
     OsSecrets.bytes();
     // The lock is held until nothing of this process can write any more.
@@ -91,24 +95,32 @@ pub fn run(config: &Config, demo: bool) -> Result<ExitCode, ServeError> {
         signer: &signer,
         store,
         options,
+        lost_lines,
+        console: Console::start().map_err(system("start a thread"))?,
     };
     let served = runtime.block_on(service.serve(let_go));
-    match served {
-        Ok(End::Orderly) => runtime.shutdown_timeout(config.http.shutdown_timeout),
+    match &served {
+        Ok(End::Orderly(end)) => {
+            end.enter("work in threads of the runtime");
+            runtime.shutdown_timeout(end.time_left());
+            end.enter("letting go of the database");
+        }
         Ok(End::AtOnce) | Err(_) => runtime.shutdown_background(),
     }
-    drop(lock);
+    // Work that could not be waited for may write until the process ends, and closing the file would take SQLite's own
+    // locks from it.
+    std::mem::forget(lock);
     Ok(match served? {
-        End::Orderly => ExitCode::SUCCESS,
+        End::Orderly(_) => ExitCode::SUCCESS,
         End::AtOnce => ExitCode::FAILURE,
     })
 }
 
 /// How serving ended.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 enum End {
-    /// Everything was finished.
-    Orderly,
+    /// Everything was finished, or given up in time; a hard end follows where the rest hangs.
+    Orderly(HardEnd),
     /// A second signal came.
     AtOnce,
 }
@@ -121,6 +133,8 @@ struct Service<'a> {
     store: Arc<ServedStore>,
     /// How to open the store; `None` for one that is open.
     options: Option<PgOptions>,
+    lost_lines: LostLines,
+    console: Console,
 }
 
 impl Service<'_> {
@@ -158,6 +172,12 @@ impl Service<'_> {
         let mut state = HttpState::new(app.clone(), keys.clone(), Handle::current())
             .with_limits(limits(&self.config.limits))
             .with_public_url(public_url.as_str())
+            .with_body_timeout(self.config.limits.body_timeout)
+            .with_body_memory(self.config.limits.bodies_mib.get(), BODY_WAIT)
+            .with_lost_log_lines({
+                let lost = self.lost_lines.clone();
+                move || lost.count()
+            })
             .with_max_items(self.config.limits.bulk_items.get().into())
             .with_max_answer_bytes(mib(self.config.limits.answer_mib))
             .with_max_bytes_in_flight(mib(self.config.limits.answers_in_flight_mib));
@@ -167,6 +187,10 @@ impl Service<'_> {
         let options = ServerOptions {
             workers: http.workers,
             shutdown_timeout: http.shutdown_timeout,
+            head_timeout: self.config.limits.head_timeout,
+            answer_timeout: self.config.limits.answer_timeout,
+            max_connections: self.max_connections(),
+            max_connections_per_address: number(self.config.limits.connections_per_address.get()),
             ..ServerOptions::default()
         };
         let metrics = match http.metrics_listen {
@@ -189,25 +213,39 @@ impl Service<'_> {
             failed = self.open_and_follow(&app, shared.as_deref(), address) => match failed? {},
             name = signals.next() => tracing::info!(signal = name, "shutting down"),
         }
+        let end = HardEnd::after(http.shutdown_timeout).map_err(system("start a thread"))?;
         let orderly = async {
-            handle.stop(true).await;
-            (&mut running).await.ok();
-            if let Some((handle, running)) = metrics {
-                handle.stop(false).await;
-                running.await.ok();
+            end.enter("requests that are still running");
+            let stopping = async {
+                handle.stop(true).await;
+                (&mut running).await.ok();
+            };
+            if timeout(end.time_for_requests(), stopping).await.is_err() {
+                tracing::warn!("requests that are still running are cut off");
+                // Its end closes all connections.
+                running.abort();
             }
-            upkeep::note(&app).await;
+            if let Some((handle, running)) = metrics {
+                end.enter("the server of the metrics");
+                timeout(end.time_left(), handle.stop(false)).await.ok();
+                running.abort();
+            }
+            end.enter("noting the last use of API keys");
+            if timeout(end.time_left(), upkeep::note(&app)).await.is_err() {
+                tracing::warn!("the last use of API keys was not noted in time");
+            }
             drop((app, keys, shared, self.store));
             // Workers let go of the store as they end, and so do calls whose clients have hung up; the last one closes
             // it, which moves SQLite's log into the database.
-            if timeout(http.shutdown_timeout, let_go.wait()).await.is_err() {
+            end.enter("work that uses the database");
+            if timeout(end.time_left(), let_go.wait()).await.is_err() {
                 tracing::warn!("work that is still running is cut off and rolled back");
             }
         };
         tokio::select! {
             () = orderly => {
                 tracing::info!("shut down");
-                Ok(End::Orderly)
+                Ok(End::Orderly(end))
             }
             name = signals.next() => {
                 tracing::warn!(signal = name, "ending at once");
@@ -227,8 +265,7 @@ impl Service<'_> {
         if let Some(options) = &self.options {
             let waiting = || {
                 let text = format!("Canopy listens on {} and waits for its database\n", local.as_str());
-                // Where nobody reads it, the log has said it too.
-                say(&text).ok();
+                self.console.print(text);
             };
             self.store.arrive(open_once_reached(options, waiting).await?);
             self.register_key(app.now()).await?;
@@ -239,7 +276,7 @@ impl Service<'_> {
             None
         };
         tracing::info!(%address, "ready");
-        say(&self.ready_text(app, &local, guide)?).map_err(system("write to standard output"))?;
+        self.console.print(self.ready_text(app, &local, guide)?);
         match keys {
             // Nobody else writes to the store.
             None => match tidy(app).await {},
@@ -250,6 +287,26 @@ impl Service<'_> {
                 never = keys.keep_fresh() => match never {},
             },
         }
+    }
+
+    /// As many connections of clients as the configuration and the system's limit on open files allow.
+    fn max_connections(&self) -> usize {
+        let asked = self.config.limits.connections.get();
+        let limit = descriptors::raise();
+        let pool = usize::from(self.config.database.postgres.pool_size.get());
+        let others = pool + ACCEPTED_AHEAD + METRICS_CONNECTIONS;
+        let connections = descriptors::connections_under(limit, asked, others);
+        if connections < number(asked) {
+            tracing::warn!(
+                open_files = limit,
+                connections,
+                asked,
+                "the limit on open files allows fewer connections than configured"
+            );
+        } else {
+            tracing::info!(open_files = limit, connections, "raised the limit on open files");
+        }
+        connections
     }
 
     /// Tells the other instances the key that tokens are signed with here.
@@ -275,6 +332,10 @@ fn limits(config: &LimitConfig) -> LimitOptions {
         requests: config.requests,
         trusted_proxies: config.trusted_proxies.networks().to_vec(),
     }
+}
+
+fn number(number: u32) -> usize {
+    usize::try_from(number).unwrap_or(usize::MAX)
 }
 
 /// Hears what other instances change, whatever becomes of the line.
@@ -399,10 +460,4 @@ impl Service<'_> {
         }
         Ok(text)
     }
-}
-
-fn say(text: &str) -> io::Result<()> {
-    let mut out = io::stdout().lock();
-    out.write_all(text.as_bytes())?;
-    out.flush()
 }

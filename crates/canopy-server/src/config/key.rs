@@ -81,9 +81,25 @@ keys! {
          429; 0 for any number.";
     LimitTrustedProxies = "limit.trusted_proxies", "CANOPY_LIMIT_TRUSTED_PROXIES", "\"\"",
         "The addresses or networks of proxies in front of the service, with commas between them, such as \
-         \"10.0.0.0/8, fd00::1\". Of these alone X-Forwarded-For is believed.";
+         \"10.0.0.0/8, fd00::1\". Of these alone Forwarded and X-Forwarded-For are believed, and their connections do not \
+         count against `limit.connections_per_address`.";
     LimitBulkItems = "limit.bulk_items", "CANOPY_LIMIT_BULK_ITEMS", "10000",
         "How many items a bulk call may have, 1 to 50000.";
+    LimitConnections = "limit.connections", "CANOPY_LIMIT_CONNECTIONS", "8192",
+        "How many connections there may be; fewer where the system's limit on open files asks for it. When there are more, \
+         those are closed that only wait: unfinished heads first, then the connection that has been idle longest.";
+    LimitConnectionsPerAddress = "limit.connections_per_address", "CANOPY_LIMIT_CONNECTIONS_PER_ADDRESS", "1024",
+        "How many of them may come from one client address (of IPv6, a /64 network).";
+    LimitHeadTimeout = "limit.head_timeout", "CANOPY_LIMIT_HEAD_TIMEOUT", "\"10s\"",
+        "How long the head of a request may take, from its first byte, before it is answered 408.";
+    LimitBodyTimeout = "limit.body_timeout", "CANOPY_LIMIT_BODY_TIMEOUT", "\"30s\"",
+        "How long the body of a request may take before it is answered 408. After 10s it must also have come at 16 KiB a \
+         second.";
+    LimitAnswerTimeout = "limit.answer_timeout", "CANOPY_LIMIT_ANSWER_TIMEOUT", "\"20s\"",
+        "How long an answer waits for a client that takes less than 16 KiB a second of it before the connection is closed.";
+    LimitBodiesMib = "limit.bodies_mib", "CANOPY_LIMIT_BODIES_MIB", "256",
+        "How many MiB the bodies of requests that are read or worked on may take together, 32 or more; each account may \
+         take a quarter. A body that finds no room in 5s is answered 503. Bodies up to 16 KiB do not count.";
     LimitAnswerMib = "limit.answer_mib", "CANOPY_LIMIT_ANSWER_MIB", "64",
         "How many MiB one answer may have before it is refused with 400 `request.answer_too_large`, 1 to 4096. Answers to \
          what was written are not bounded.";

@@ -18,7 +18,7 @@ pub use value::{
     ClaimText, LogFormat, LogLevel, ProxyNetworks, PublicUrl, Secret, SigningKeyFile, Synchronous, duration,
 };
 
-use canopy_http::LimitOptions;
+use canopy_http::{LimitOptions, ServerOptions};
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::net::SocketAddr;
@@ -101,6 +101,18 @@ pub struct LimitConfig {
     pub trusted_proxies: ProxyNetworks,
     /// Items of a bulk call.
     pub bulk_items: NonZeroU16,
+    /// Connections in all.
+    pub connections: NonZeroU32,
+    /// Connections of a client address.
+    pub connections_per_address: NonZeroU32,
+    /// How long the head of a request may take.
+    pub head_timeout: Duration,
+    /// How long the body of a request may take.
+    pub body_timeout: Duration,
+    /// How long an answer waits for a client that does not take it.
+    pub answer_timeout: Duration,
+    /// How many MiB the bodies of requests may take together.
+    pub bodies_mib: NonZeroU32,
     /// MiB of one answer.
     pub answer_mib: NonZeroU32,
     /// MiB of answers that wait for their readers.
@@ -309,6 +321,12 @@ fn read(reader: &mut Reader) -> Result<Config, String> {
     });
     let trusted_proxies = reader.text(Key::LimitTrustedProxies, ProxyNetworks::parse);
     let bulk_items = reader.text(Key::LimitBulkItems, bulk_items);
+    let connections = reader.text(Key::LimitConnections, whole_number);
+    let connections_per_address = reader.text(Key::LimitConnectionsPerAddress, whole_number);
+    let head_timeout = reader.text(Key::LimitHeadTimeout, value::time_limit);
+    let body_timeout = reader.text(Key::LimitBodyTimeout, value::time_limit);
+    let answer_timeout = reader.text(Key::LimitAnswerTimeout, value::time_limit);
+    let bodies_mib = reader.text(Key::LimitBodiesMib, bodies_mib);
     let answer_mib = reader.text(Key::LimitAnswerMib, mib(4_096));
     let answers_in_flight_mib = reader.text(Key::LimitAnswersInFlightMib, mib(65_536));
     let long_requests = reader.text(Key::LimitLongRequests, long_requests);
@@ -338,6 +356,12 @@ fn read(reader: &mut Reader) -> Result<Config, String> {
             requests: requests.flatten(),
             trusted_proxies: trusted_proxies.unwrap_or_default(),
             bulk_items: bulk_items.map_or_else(|| self::bulk_items("10000"), Ok)?,
+            connections: connections.map_or_else(|| whole_number("8192"), Ok)?,
+            connections_per_address: connections_per_address.map_or_else(|| whole_number("1024"), Ok)?,
+            head_timeout: head_timeout.unwrap_or(ServerOptions::HEAD_TIMEOUT),
+            body_timeout: body_timeout.unwrap_or(Duration::from_secs(30)),
+            answer_timeout: answer_timeout.unwrap_or(ServerOptions::ANSWER_TIMEOUT),
+            bodies_mib: bodies_mib.map_or_else(|| self::bodies_mib("256"), Ok)?,
             answer_mib: answer_mib.map_or_else(|| mib(4_096)("64"), Ok)?,
             answers_in_flight_mib: answers_in_flight_mib.map_or_else(|| mib(65_536)("256"), Ok)?,
             long_requests: long_requests.unwrap_or_else(|| cores().max(NonZeroU16::MIN.saturating_add(1))),
@@ -375,6 +399,14 @@ fn postgres(reader: &mut Reader) -> Result<PostgresConfig, String> {
 
 fn whole_number(text: &str) -> Result<NonZeroU32, String> {
     text.parse().map_err(|_| "must be a number of 1 or more".to_owned())
+}
+
+/// Enough for one body of the largest size in the share of each tenant.
+fn bodies_mib(text: &str) -> Result<NonZeroU32, String> {
+    match text.parse::<NonZeroU32>() {
+        Ok(number) if (32..=1_048_576).contains(&number.get()) => Ok(number),
+        _ => Err("must be a number from 32 to 1048576".to_owned()),
+    }
 }
 
 fn cores() -> NonZeroU16 {

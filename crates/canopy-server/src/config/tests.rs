@@ -367,6 +367,8 @@ fn limits_and_the_address_of_metrics_are_read() {
     assert_eq!(config.limits.requests, None);
     assert!(config.limits.trusted_proxies.networks().is_empty());
     assert_eq!(config.limits.bulk_items.get(), 10_000);
+    assert_eq!(config.limits.connections.get(), 8_192);
+    assert_eq!(config.limits.head_timeout.as_secs(), 10);
     assert_eq!(config.limits.answer_mib.get(), 64);
     assert_eq!(config.limits.answers_in_flight_mib.get(), 256);
     assert!(config.limits.long_requests.get() >= 2);
@@ -392,6 +394,12 @@ fn limits_and_the_address_of_metrics_are_read() {
         ("CANOPY_LIMIT_TRUSTED_PROXIES", "proxy.example"),
         ("CANOPY_LIMIT_BULK_ITEMS", "0"),
         ("CANOPY_LIMIT_BULK_ITEMS", "50001"),
+        ("CANOPY_LIMIT_CONNECTIONS", "0"),
+        ("CANOPY_LIMIT_CONNECTIONS_PER_ADDRESS", "many"),
+        ("CANOPY_LIMIT_HEAD_TIMEOUT", "0s"),
+        ("CANOPY_LIMIT_BODY_TIMEOUT", "2d"),
+        ("CANOPY_LIMIT_ANSWER_TIMEOUT", "soon"),
+        ("CANOPY_LIMIT_BODIES_MIB", "31"),
         ("CANOPY_LIMIT_ANSWER_MIB", "0"),
         ("CANOPY_LIMIT_ANSWERS_IN_FLIGHT_MIB", "65537"),
         ("CANOPY_LIMIT_LONG_REQUESTS", "1"),

@@ -2,16 +2,22 @@
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io;
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 /// The right to serve a database file, held until it is dropped or the process ends, however it ends.
 ///
 /// Decision indexes are kept in memory and moved forward by the process that writes. A second process on the same file
 /// would answer from an index that knows nothing of the first one's writes.
+///
+/// Two files are locked with `flock`: `NAME.lock` beside the database, and the database itself. The second is found by
+/// every name of the file, and cannot be removed apart from it. SQLite locks with `fcntl`, which knows nothing of `flock`;
+/// but closing any descriptor of a file gives up all `fcntl` locks of the process on it. So the database is opened here
+/// before SQLite opens it, and closed after SQLite has closed it.
 #[derive(Debug)]
 pub struct InstanceLock {
-    _file: File,
+    _beside: File,
+    _database: File,
 }
 
 /// The lock cannot be had.
@@ -23,10 +29,10 @@ pub enum LockError {
         /// The database.
         database: PathBuf,
     },
-    /// The lock file cannot be made or locked.
+    /// A file cannot be made or locked.
     #[error("cannot lock {}: {source}", path.display())]
     Io {
-        /// The lock file.
+        /// The file.
         path: PathBuf,
         /// Why.
         source: io::Error,
@@ -34,53 +40,83 @@ pub enum LockError {
 }
 
 impl InstanceLock {
-    /// Takes the lock of a database file, which need not exist yet.
+    /// Takes the lock of a database file, which is made, empty and for its owner alone, where there is none.
     ///
     /// # Errors
     /// [`LockError::Held`] when another process has it, [`LockError::Io`].
     pub fn take(database: &Path) -> Result<Self, LockError> {
         // Two names of one file must find one lock.
         let real = database.canonicalize().unwrap_or_else(|_| database.to_owned());
-        let mut name = real.into_os_string();
+        let mut name = real.clone().into_os_string();
         name.push(".lock");
-        let path = PathBuf::from(name);
-        let io = |source| LockError::Io {
-            path: path.clone(),
-            source,
-        };
-        let file = OpenOptions::new()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .mode(0o600)
-            .open(&path)
-            .map_err(io)?;
-        match file.try_lock() {
-            Ok(()) => Ok(Self { _file: file }),
-            Err(TryLockError::WouldBlock) => Err(LockError::Held {
-                database: database.to_owned(),
-            }),
-            Err(TryLockError::Error(source)) => Err(io(source)),
+        // First the file beside it: where the holder is in this process, the database must not be opened and closed.
+        let beside = lock(database, PathBuf::from(name))?;
+        let locked = lock(database, real)?;
+        Ok(Self {
+            _beside: beside,
+            _database: locked,
+        })
+    }
+}
+
+/// Opens a file, or makes it, and locks it.
+fn lock(database: &Path, path: PathBuf) -> Result<File, LockError> {
+    let opened = OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .read(true)
+        .write(true)
+        .mode(0o600)
+        .open(&path);
+    let file = match opened {
+        Ok(file) => file,
+        Err(source) => return Err(LockError::Io { path, source }),
+    };
+    match file.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => {
+            let database = database.to_owned();
+            return Err(LockError::Held { database });
         }
+        Err(TryLockError::Error(source)) => return Err(LockError::Io { path, source }),
+    }
+    // Between opening and locking, the name may have been given to another file.
+    match (file.metadata(), path.metadata()) {
+        (Ok(locked), Ok(named)) if (locked.dev(), locked.ino()) == (named.dev(), named.ino()) => Ok(file),
+        (Err(source), _) | (_, Err(source)) => Err(LockError::Io { path, source }),
+        _ => Err(LockError::Held {
+            database: database.to_owned(),
+        }),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs;
 
     #[test]
     fn one_holder_at_a_time_by_any_name() {
         let dir = tempfile::tempdir().unwrap();
-        let (path, alias) = (dir.path().join("c.db"), dir.path().join("alias.db"));
-        std::fs::write(&path, "").unwrap();
+        let [path, alias, link] = ["c.db", "alias.db", "link.db"].map(|name| dir.path().join(name));
+        fs::write(&path, "").unwrap();
         std::os::unix::fs::symlink(&path, &alias).unwrap();
+        fs::hard_link(&path, &link).unwrap();
         let held = InstanceLock::take(&path).unwrap();
-        for name in [&path, &alias] {
-            assert!(matches!(InstanceLock::take(name), Err(LockError::Held { .. })));
-        }
+        let refused = |name: &Path| matches!(InstanceLock::take(name), Err(LockError::Held { .. }));
+        assert!(refused(&path) && refused(&alias) && refused(&link));
+        fs::remove_file(dir.path().join("c.db.lock")).unwrap();
+        assert!(refused(&path) && refused(&alias) && refused(&link));
         drop(held);
         InstanceLock::take(&alias).unwrap();
+    }
+
+    #[test]
+    fn a_database_is_made_for_its_owner_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("c.db");
+        let _held = InstanceLock::take(&path).unwrap();
+        assert_eq!(path.metadata().unwrap().mode() & 0o777, 0o600);
     }
 
     #[test]

@@ -71,6 +71,9 @@ impl SigningKey {
     /// # Errors
     /// [`SigningKeyError`].
     pub fn load(file: &SigningKeyFile, secrets: &dyn Secrets) -> Result<Self, SigningKeyError> {
+        if let SigningKeyFile::Own(path) = file {
+            remove_stale_drafts(folder_of(path));
+        }
         match (file, read(file.path())) {
             (SigningKeyFile::Own(path), Err(SigningKeyError::Missing { .. })) => {
                 make(path, secrets).map_err(|source| SigningKeyError::Io {
@@ -146,27 +149,76 @@ fn make(path: &Path, secrets: &dyn Secrets) -> io::Result<()> {
         "-----BEGIN PRIVATE KEY-----\n{}\n-----END PRIVATE KEY-----\n",
         STANDARD.encode(der)
     );
-    let folder = path.parent().unwrap_or(Path::new("."));
-    let [a, b, c, d, ..] = secrets.bytes();
-    let nonce = u32::from_be_bytes([a, b, c, d]);
-    let draft = folder.join(format!(".signing-key-{}-{nonce:08x}.tmp", std::process::id()));
-    let written = write_draft(&draft, &pem).and_then(|()| match fs::hard_link(&draft, path) {
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
-        linked => linked,
-    });
-    let removed = fs::remove_file(&draft);
-    written.and(removed)?;
-    File::open(folder)?.sync_all()
+    let folder = folder_of(path);
+    let mut tries = 0;
+    loop {
+        let [a, b, c, d, ..] = secrets.bytes();
+        let nonce = u32::from_be_bytes([a, b, c, d]);
+        let draft = folder.join(format!(
+            "{DRAFT_PREFIX}{}-{nonce:08x}{DRAFT_SUFFIX}",
+            std::process::id()
+        ));
+        match publish(&draft, path, &pem) {
+            // Another process took the draft for a stale one, in the moment before it was locked.
+            Err(error) if error.kind() == io::ErrorKind::NotFound && tries < MAX_TRIES => tries += 1,
+            published => {
+                published?;
+                return File::open(folder)?.sync_all();
+            }
+        }
+    }
 }
 
-fn write_draft(draft: &Path, pem: &str) -> io::Result<()> {
+/// How often a draft may be lost to another process before that is an error.
+const MAX_TRIES: u32 = 8;
+
+const DRAFT_PREFIX: &str = ".signing-key-";
+const DRAFT_SUFFIX: &str = ".tmp";
+
+fn folder_of(path: &Path) -> &Path {
+    let folder = path.parent().unwrap_or(Path::new("."));
+    if folder.as_os_str().is_empty() {
+        Path::new(".")
+    } else {
+        folder
+    }
+}
+
+/// Writes a draft and gives it the real name. It is locked meanwhile, so that nobody takes it for a stale one.
+fn publish(draft: &Path, path: &Path, pem: &str) -> io::Result<()> {
     let mut file = OpenOptions::new()
         .create_new(true)
         .write(true)
         .mode(0o600)
         .open(draft)?;
-    file.write_all(pem.as_bytes())?;
-    file.sync_all()
+    file.lock()?;
+    let written = file.write_all(pem.as_bytes()).and_then(|()| file.sync_all());
+    let linked = written.and_then(|()| match fs::hard_link(draft, path) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        linked => linked,
+    });
+    let removed = fs::remove_file(draft);
+    linked.and(removed)
+}
+
+/// Removes drafts of processes that were killed while they made a key. A draft in use is locked. What cannot be removed is
+/// of no consequence.
+fn remove_stale_drafts(folder: &Path) {
+    let Ok(entries) = fs::read_dir(folder) else {
+        return;
+    };
+    for entry in entries.flatten() {
+        let name = entry.file_name();
+        let is_draft = name
+            .to_str()
+            .is_some_and(|name| name.starts_with(DRAFT_PREFIX) && name.ends_with(DRAFT_SUFFIX));
+        if is_draft
+            && let Ok(file) = File::open(entry.path())
+            && file.try_lock().is_ok()
+        {
+            fs::remove_file(entry.path()).ok();
+        }
+    }
 }
 
 #[cfg(test)]
@@ -189,6 +241,24 @@ mod tests {
         assert_eq!(fs::metadata(file.path()).unwrap().permissions().mode() & 0o777, 0o600);
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1, "no draft is left");
         assert!(!format!("{first:?}").contains("PRIVATE"));
+    }
+
+    #[test]
+    fn drafts_of_killed_processes_are_removed_and_those_in_use_are_not() {
+        let dir = tempfile::tempdir().unwrap();
+        let [stale, used, other] = [".signing-key-1-00000001.tmp", ".signing-key-2-00000002.tmp", "mine.tmp"]
+            .map(|name| dir.path().join(name));
+        for path in [&stale, &used, &other] {
+            fs::write(path, "half a key").unwrap();
+        }
+        let held = File::open(&used).unwrap();
+        held.lock().unwrap();
+        SigningKey::load(&own(&dir), &OsSecrets).unwrap();
+        assert_eq!([&stale, &used, &other].map(|path| path.exists()), [false, true, true]);
+        drop(held);
+        // Also where the key is there already.
+        SigningKey::load(&own(&dir), &OsSecrets).unwrap();
+        assert_eq!([&used, &other].map(|path| path.exists()), [false, true]);
     }
 
     #[test]

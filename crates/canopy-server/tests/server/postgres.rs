@@ -55,6 +55,7 @@ async fn all_instances_take_the_tokens_of_each_other() {
     let keys = database.query("SELECT kid FROM signing_keys").await;
     assert_eq!(keys.len(), 3, "each has its own");
     let stranger = Home::new();
+    stranger.run(&["migrate"]).ok();
     let forged = stranger.run(&["token", "--operator"]).ok();
     assert_eq!(
         Client::new(&servers[0].url, forged.trim())

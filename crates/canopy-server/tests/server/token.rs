@@ -50,10 +50,7 @@ fn what_is_not_there_is_named() {
         assert_eq!((refused.code, refused.stdout.as_str()), (Some(1), ""), "{arguments:?}");
         assert!(refused.stderr.contains(message), "{message}: {}", refused.stderr);
     };
-    refused(
-        &["--admin", "--account", "acme"],
-        "there is no database ./canopy-data/canopy.db yet",
-    );
+    refused(&["--admin", "--account", "acme"], "there is no data directory");
     assert!(!home.data_dir().exists(), "a token for nothing makes nothing");
     let server = home.serve(&["--demo"]);
     refused(&["--admin", "--account", "nobody"], "there is no account `nobody`");

@@ -1,0 +1,83 @@
+//! The end of the process within a time limit, whatever hangs.
+
+use std::io;
+use std::process::exit;
+use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// How long the log has for the last line before a hard end.
+const LAST_LINE: Duration = Duration::from_millis(200);
+
+/// A hard end of the process at a deadline. It comes from a thread of its own, so that nothing that hangs elsewhere keeps
+/// it away. Dropping it calls it off.
+#[derive(Debug)]
+pub struct HardEnd {
+    begun: Instant,
+    timeout: Duration,
+    stage: Arc<Mutex<&'static str>>,
+    _armed: Sender<()>,
+}
+
+impl HardEnd {
+    /// Ends the process with 1 after this time.
+    ///
+    /// # Errors
+    /// When the system refuses the thread.
+    pub fn after(timeout: Duration) -> io::Result<Self> {
+        let stage = Arc::new(Mutex::new("nothing yet"));
+        let (armed, called_off) = channel();
+        let unfinished = Arc::clone(&stage);
+        thread::Builder::new().name("hard end".to_owned()).spawn(move || {
+            if called_off.recv_timeout(timeout) == Err(RecvTimeoutError::Timeout) {
+                let unfinished = *unfinished.lock().unwrap_or_else(PoisonError::into_inner);
+                tracing::error!(unfinished, "the shutdown timeout is over; ending at once");
+                thread::sleep(LAST_LINE);
+                exit(1);
+            }
+        })?;
+        Ok(Self {
+            begun: Instant::now(),
+            timeout,
+            stage,
+            _armed: armed,
+        })
+    }
+
+    /// Names what is being waited for from now on.
+    pub fn enter(&self, stage: &'static str) {
+        *self.stage.lock().unwrap_or_else(PoisonError::into_inner) = stage;
+    }
+
+    /// The time that requests have to finish: what comes after them needs a part of the whole.
+    pub fn time_for_requests(&self) -> Duration {
+        self.timeout - self.time_afterwards()
+    }
+
+    fn time_afterwards(&self) -> Duration {
+        (self.timeout / 4).min(Duration::from_secs(5))
+    }
+
+    /// Most of the time that is left, for one of the last stages.
+    pub fn time_left(&self) -> Duration {
+        self.timeout.saturating_sub(self.begun.elapsed()) * 3 / 4
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn requests_have_most_of_the_time_and_the_rest_has_some() {
+        let requests = |seconds| {
+            let end = HardEnd::after(Duration::from_secs(seconds)).unwrap();
+            end.time_for_requests()
+        };
+        assert_eq!(requests(60), Duration::from_secs(55));
+        assert_eq!(requests(8), Duration::from_secs(6));
+        let end = HardEnd::after(Duration::from_secs(600)).unwrap();
+        assert!(end.time_left() <= Duration::from_secs(450) && end.time_left() > Duration::from_secs(400));
+    }
+}

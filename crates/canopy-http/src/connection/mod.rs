@@ -218,6 +218,7 @@ impl Connection {
         let answer = match why {
             Cut::SlowHead => Some(refusal::slow_head()),
             Cut::LargeHead => Some(self.large_head()),
+            // Its place is needed now, so it does not linger.
             Cut::Evicted if begun => Some(refusal::too_many_connections()),
             Cut::Evicted | Cut::Idle | Cut::SlowReader | Cut::NotClosed => None,
         };
@@ -225,7 +226,7 @@ impl Connection {
             let bytes = refusal::write(problem, &self.state);
             // What does not fit is not worth waiting for.
             self.socket.borrow().try_write(&bytes).ok();
-            self.lingers.set(true);
+            self.lingers.set(why != Cut::Evicted);
         }
         self.state.metrics().count_cut(why);
         self.cut.set(Some(why));
@@ -256,6 +257,8 @@ impl Connection {
             return;
         }
         self.seat.enter(Phase::Closing, self.clock.now());
+        // From here on a cut ends the lingering.
+        self.cut.set(None);
         let closing = core::future::poll_fn(|context| self.poll_close(context));
         tokio::time::timeout(deadline, closing).await.ok();
     }
@@ -263,6 +266,10 @@ impl Connection {
     fn poll_close(&self, context: &mut Context<'_>) -> Poll<()> {
         use core::pin::Pin;
         use tokio::io::{AsyncRead as _, AsyncWrite as _, ReadBuf};
+        if self.cut.get().is_some() {
+            return Poll::Ready(());
+        }
+        self.remember_waker(context);
         let mut socket = self.socket.borrow_mut();
         if Pin::new(&mut *socket).poll_shutdown(context).is_pending() {
             return Poll::Pending;

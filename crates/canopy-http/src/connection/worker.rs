@@ -24,7 +24,7 @@ use tokio::time::{MissedTickBehavior, interval, timeout};
 const LONGEST_INTERVAL: Duration = Duration::from_millis(250);
 
 /// How long a connection without a place may take to read that.
-const LONGEST_REFUSAL: Duration = Duration::from_secs(1);
+const LONGEST_REFUSAL: Duration = Duration::from_millis(250);
 
 /// What all workers of a server share.
 #[derive(Clone)]

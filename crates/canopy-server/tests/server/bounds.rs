@@ -35,8 +35,8 @@ fn open_many_files() {
     setrlimit(Resource::Nofile, raised).unwrap();
 }
 
-#[tokio::test]
-async fn slow_connections_do_not_keep_others_out() {
+#[test]
+fn slow_connections_do_not_keep_others_out() {
     open_many_files();
     let home = Home::new();
     let server = Server::start(under_limit(&home, 1_024, &[]));
@@ -54,8 +54,13 @@ async fn slow_connections_do_not_keep_others_out() {
         let asked = Instant::now();
         for _ in 0..20 {
             // A connection of its own each time.
-            let client = Client::new(&server.url, "");
-            assert_eq!(client.get("/health/ready").await.0, 200);
+            let mut stream = TcpStream::connect(address).unwrap();
+            stream
+                .write_all(b"GET /health/ready HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
+                .unwrap();
+            let mut answer = String::new();
+            stream.read_to_string(&mut answer).unwrap();
+            assert!(answer.starts_with("HTTP/1.1 200 "), "{answer:?}");
         }
         let took = asked.elapsed();
         assert!(took < Duration::from_secs(5), "{took:?}");
@@ -91,7 +96,9 @@ impl Muted {
     async fn serves_and_ends(mut self) {
         let client = Client::new(&self.url, "nonsense");
         for _ in 0..2_000 {
-            assert_eq!(client.get("/portal/v1/accounts").await.0, 401);
+            // 429 after the first 600.
+            let (status, _) = client.get("/portal/v1/accounts").await;
+            assert!(status == 401 || status == 429, "{status}");
         }
         assert_eq!(client.get("/health/ready").await.0, 200);
         let line = format!("kill -TERM {}", self.child.id());

@@ -25,6 +25,10 @@ impl HardEnd {
     ///
     /// # Errors
     /// When the system refuses the thread.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the main thread may hang, so it cannot return an exit code"
+    )]
     pub fn after(timeout: Duration) -> io::Result<Self> {
         let stage = Arc::new(Mutex::new("nothing yet"));
         let (armed, called_off) = channel();
@@ -33,7 +37,7 @@ impl HardEnd {
             if called_off.recv_timeout(timeout) == Err(RecvTimeoutError::Timeout) {
                 let unfinished = *unfinished.lock().unwrap_or_else(PoisonError::into_inner);
                 tracing::error!(unfinished, "the shutdown timeout is over; ending at once");
-                thread::sleep(LAST_LINE);
+                called_off.recv_timeout(LAST_LINE).ok();
                 exit(1);
             }
         })?;

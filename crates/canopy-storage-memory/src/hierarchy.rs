@@ -12,7 +12,9 @@ use canopy_domain::port::reader::NodeReader;
 use canopy_domain::port::writer::NodeWriter;
 use canopy_domain::port::{StoreError, Unique};
 use canopy_domain::transfer::SlugPath;
-use canopy_domain::{AccessModel, Assignment, EnvironmentId, HierarchySchema, Meaning, Node, NodeId, NodeType, Slug};
+use canopy_domain::{
+    AccessModel, Assignment, EnvironmentId, HierarchySchema, JsonObject, Meaning, Node, NodeId, NodeType, Slug,
+};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
@@ -164,6 +166,22 @@ impl<Kind: Send> NodeReader for Unit<Kind> {
         };
         let ordered = contents.tree.depth_first(contents.tree.by_id.get(&id));
         Ok(ordered.into_iter().map(|(_, node)| node.clone()).collect())
+    }
+
+    async fn bare_nodes(&mut self, environment: EnvironmentId, top: Option<NodeId>) -> Result<Vec<Node>, StoreError> {
+        let mut nodes = match top {
+            None => self.nodes(environment).await?,
+            Some(top) => self.subtree(environment, top).await?,
+        };
+        nodes.iter_mut().for_each(|node| node.metadata = JsonObject::default());
+        Ok(nodes)
+    }
+
+    async fn children_size(&mut self, environment: EnvironmentId, id: NodeId) -> Result<(u64, u64), StoreError> {
+        let children = self.children(environment, id).await?;
+        let bytes: usize = children.iter().map(|node| node.metadata.as_str().len()).sum();
+        let count = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
+        Ok((count(children.len()), count(bytes)))
     }
 
     async fn subtree_height(&mut self, environment: EnvironmentId, id: NodeId) -> Result<usize, StoreError> {

@@ -48,6 +48,17 @@ macro_rules! select {
     };
 }
 
+/// As [`select`], without metadata.
+macro_rules! select_bare {
+    ($rest:literal) => {
+        concat!(
+            "SELECT id, environment_id, parent_id, node_type, name, slug, status, '{}'::text AS metadata, version, \
+             created_at, updated_at FROM nodes WHERE environment_id = $1 ",
+            $rest
+        )
+    };
+}
+
 /// Something that stands in a tree.
 trait Standing {
     fn id(&self) -> NodeId;
@@ -193,6 +204,35 @@ impl NodeReader for UnitOfWork {
         let nodes: Vec<Node> = select.all(self.link()?, "nodes", node).await?;
         let above = nodes.iter().find(|node| node.id == id).and_then(|node| node.parent);
         Ok(depth_first(nodes, above).into_iter().map(|(_, node)| node).collect())
+    }
+
+    async fn bare_nodes(&mut self, environment: EnvironmentId, top: Option<NodeId>) -> Result<Vec<Node>, StoreError> {
+        const SUBTREE: &str = concat!(
+            "WITH RECURSIVE tree (id) AS ( \
+                 SELECT o.id FROM nodes AS o WHERE o.environment_id = $1 AND o.id = $2 \
+               UNION \
+                 SELECT below.id FROM tree CROSS JOIN LATERAL (SELECT o.id FROM nodes AS o \
+                 WHERE o.environment_id = $1 AND o.parent_id = tree.id OFFSET 0) AS below) \
+             SELECT n.* FROM tree CROSS JOIN LATERAL (",
+            select_bare!("AND id = tree.id OFFSET 0"),
+            ") AS n ORDER BY n.slug"
+        );
+        let select = match top {
+            None => Statement::new(select_bare!("ORDER BY slug")).bind(environment.as_uuid()),
+            Some(top) => about(SUBTREE, environment, top),
+        };
+        let nodes: Vec<Node> = select.all(self.link()?, "nodes", node).await?;
+        let top = nodes.iter().find(|node| Some(node.id) == top);
+        let above = top.and_then(|node| node.parent);
+        Ok(depth_first(nodes, above).into_iter().map(|(_, node)| node).collect())
+    }
+
+    async fn children_size(&mut self, environment: EnvironmentId, id: NodeId) -> Result<(u64, u64), StoreError> {
+        const SELECT: &str = "SELECT count(*), coalesce(sum(octet_length(metadata)), 0) FROM nodes \
+             WHERE environment_id = $1 AND parent_id = $2";
+        about(SELECT, environment, id)
+            .one(self.link()?, "nodes", |row| Ok((row.count(0)?, row.count(1)?)))
+            .await
     }
 
     async fn subtree_height(&mut self, environment: EnvironmentId, id: NodeId) -> Result<usize, StoreError> {

@@ -324,6 +324,35 @@ impl NodeReader for UnitOfWork {
         .await
     }
 
+    async fn bare_nodes(&mut self, environment: EnvironmentId, top: Option<NodeId>) -> Result<Vec<Node>, StoreError> {
+        let bare = |condition| select(condition).replace("n.metadata", "'{}'");
+        let sql = match top {
+            None => bare("true ORDER BY n.slug"),
+            Some(_) => format!("{TREE} {}", bare("n.id IN (SELECT tree.id FROM tree) ORDER BY n.slug")),
+        };
+        self.run(move |c| {
+            let statement = match &top {
+                None => Statement::new(&sql).bind(environment.as_bytes()),
+                Some(top) => about(&sql, &environment, top),
+            };
+            let nodes: Vec<Node> = statement.all(c, "nodes", node)?;
+            let top = nodes.iter().find(|node| Some(node.id) == top);
+            let above = top.and_then(|node| node.parent);
+            depth_first(nodes, above)
+        })
+        .await
+    }
+
+    async fn children_size(&mut self, environment: EnvironmentId, id: NodeId) -> Result<(u64, u64), StoreError> {
+        const SELECT: &str = "SELECT ?2, count(*), coalesce(sum(octet_length(metadata)), 0) FROM nodes \
+                              WHERE environment_id = ?1 AND parent_id = ?2";
+        self.run(move |c| {
+            let size = about(SELECT, &environment, &id).first(c, "nodes", |row| Ok((row.count(1)?, row.count(2)?)))?;
+            Ok(size.unwrap_or_default())
+        })
+        .await
+    }
+
     async fn subtree_height(&mut self, environment: EnvironmentId, id: NodeId) -> Result<usize, StoreError> {
         let sql = format!(
             "WITH RECURSIVE tree(id, level) AS (SELECT id, 1 FROM nodes WHERE environment_id = ?1 AND id = ?2 UNION ALL \

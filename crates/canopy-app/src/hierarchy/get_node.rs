@@ -17,20 +17,32 @@ pub async fn run(app: &App, place: &EnvironmentPlace, id: NodeId) -> Result<Node
 /// # Errors
 /// [`HierarchyError::NodeNotFound`]; [`AppError::Store`].
 pub async fn subtree(app: &App, place: &EnvironmentPlace, id: NodeId) -> Result<Vec<Node>, AppError> {
-    let found = app.read(place).await?.subtree(place.environment, id).await?;
+    let found = app.read(place).await?.bare_nodes(place.environment, Some(id)).await?;
     if found.is_empty() {
         return Err(HierarchyError::NodeNotFound.into());
     }
     Ok(found)
 }
 
-/// The nodes directly below the node, by slug.
+/// The nodes directly below the node, by slug, if they take at most so many bytes.
 ///
 /// # Errors
-/// [`HierarchyError::NodeNotFound`]; [`AppError::Store`].
-pub async fn children(app: &App, place: &EnvironmentPlace, id: NodeId) -> Result<Vec<Node>, AppError> {
+/// [`HierarchyError::NodeNotFound`]; [`AppError::AnswerTooLarge`] before any is read; [`AppError::Store`].
+pub async fn children(
+    app: &App,
+    place: &EnvironmentPlace,
+    id: NodeId,
+    max_bytes: usize,
+) -> Result<Vec<Node>, AppError> {
+    /// What a node takes at least, besides its metadata.
+    const NODE_BYTES: u64 = 300;
     let mut tx = app.read(place).await?;
     known(tx.as_mut(), place, id).await?;
+    let (nodes, metadata) = tx.children_size(place.environment, id).await?;
+    let bytes = nodes.saturating_mul(NODE_BYTES).saturating_add(metadata);
+    if bytes > u64::try_from(max_bytes).unwrap_or(u64::MAX) {
+        return Err(AppError::AnswerTooLarge { max_bytes });
+    }
     Ok(tx.children(place.environment, id).await?)
 }
 

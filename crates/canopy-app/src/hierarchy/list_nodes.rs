@@ -3,10 +3,10 @@
 use crate::{App, AppError};
 use canopy_domain::{EnvironmentPlace, Node};
 
-/// Every node, parents before their children, siblings by slug. The root comes first.
+/// Every node without its metadata, parents before their children, siblings by slug. The root comes first.
 ///
 /// # Errors
 /// [`AppError::Store`].
 pub async fn run(app: &App, place: &EnvironmentPlace) -> Result<Vec<Node>, AppError> {
-    Ok(app.read(place).await?.nodes(place.environment).await?)
+    Ok(app.read(place).await?.bare_nodes(place.environment, None).await?)
 }

@@ -138,6 +138,10 @@ pub trait NodeReader: Send {
     async fn ancestors(&mut self, environment: EnvironmentId, id: NodeId) -> Result<Vec<Node>, StoreError>;
     /// A node with all that stands below it, parents before their children, siblings by slug.
     async fn subtree(&mut self, environment: EnvironmentId, id: NodeId) -> Result<Vec<Node>, StoreError>;
+    /// As [`nodes`](Self::nodes), or as [`subtree`](Self::subtree) where a node is given, without metadata: it is not read.
+    async fn bare_nodes(&mut self, environment: EnvironmentId, top: Option<NodeId>) -> Result<Vec<Node>, StoreError>;
+    /// The number of nodes directly below a node, and the bytes of their metadata, which are not read.
+    async fn children_size(&mut self, environment: EnvironmentId, id: NodeId) -> Result<(u64, u64), StoreError>;
     /// How many levels a node has with all that stands below it: 1 where nothing does, 0 where there is no such node.
     async fn subtree_height(&mut self, environment: EnvironmentId, id: NodeId) -> Result<usize, StoreError>;
     /// What hangs on a node itself.

@@ -4,7 +4,7 @@ use super::support::{TestStore, acme, acme_and_zeta, assert_bug, assert_duplicat
 use crate::fixture::World;
 use canopy_domain::hierarchy::remove::NodeUses;
 use canopy_domain::port::Unique;
-use canopy_domain::{EnvironmentId, Node, NodeId};
+use canopy_domain::{EnvironmentId, JsonObject, Node, NodeId};
 
 async fn add(store: &TestStore, world: &World, nodes: &[Node]) {
     let mut tx = writing_in(store, world.development.id()).await;
@@ -63,6 +63,23 @@ pub async fn a_subtree_lists_parents_before_children_and_siblings_by_slug(store:
     );
     let whole = tx.subtree(id, here.root.id).await.unwrap();
     assert_eq!(whole, tx.nodes(id).await.unwrap());
+    let bare = |nodes: Vec<Node>| {
+        nodes
+            .into_iter()
+            .map(|node| Node {
+                metadata: JsonObject::default(),
+                ..node
+            })
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(tx.bare_nodes(id, None).await.unwrap(), bare(whole));
+    assert_eq!(tx.bare_nodes(id, Some(here.eu.id)).await.unwrap(), bare(found));
+    for top in [here.root.id, here.eu.id, here.paris.id] {
+        let children = tx.children(id, top).await.unwrap();
+        let bytes: usize = children.iter().map(|node| node.metadata.as_str().len()).sum();
+        let size = (u64::try_from(children.len()).unwrap(), u64::try_from(bytes).unwrap());
+        assert_eq!(tx.children_size(id, top).await.unwrap(), size);
+    }
 }
 
 pub async fn a_subtree_knows_its_height_and_a_node_what_hangs_on_it(store: TestStore) {

@@ -201,9 +201,9 @@ async fn get_subtree(request: AboutNode) -> Result<Found<Branch>, Problem> {
 }
 
 async fn list_children(request: AboutNode) -> Result<Listing<NodeBody>, Problem> {
-    let (place, id) = (request.scope, request.id);
+    let (place, id, max_bytes) = (request.scope, request.id, request.max_answer_bytes());
     let nodes = request
-        .run(move |app, _| async move { get_node::children(&app, &place, id).await })
+        .run(move |app, _| async move { get_node::children(&app, &place, id, max_bytes).await })
         .await?;
     Ok(Listing::of(nodes, NodeBody::of(place.application)))
 }

@@ -62,7 +62,7 @@ impl AuditReader for UnitOfWork {
     ) -> Result<Vec<StoredAuditEvent>, StoreError> {
         const SELECT: &str = events!(
             // Sizes are known without the metadata, which is read of those events alone that are listed.
-            "(SELECT some.*, sum(octet_length(metadata)) OVER (ORDER BY created_at DESC, id DESC \
+            "(SELECT page.*, sum(octet_length(metadata)) OVER (ORDER BY created_at DESC, id DESC \
              ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS bytes_before FROM (SELECT * FROM audit_events \
              WHERE account_id = $1 AND (created_at, id) < ($2, $3) AND created_at >= $4 \
              AND ($5::uuid IS NULL OR environment_id = $5) AND ($6::text IS NULL OR action = $6) \
@@ -71,7 +71,7 @@ impl AuditReader for UnitOfWork {
              AND ($11::text IS NULL OR actor_type = $11) AND ($12::text IS NULL OR resource_type = $12) \
              AND ($13::text IS NULL OR resource_id = $13) AND ($14::text IS NULL OR correlation_id = $14) \
              AND ($15::text IS NULL OR strpos(searched, $15) > 0) \
-             ORDER BY created_at DESC, id DESC LIMIT $16) AS some) AS sized \
+             ORDER BY created_at DESC, id DESC LIMIT $16) AS page) AS sized \
              WHERE bytes_before IS NULL OR bytes_before < $17 ORDER BY created_at DESC, id DESC"
         );
         let texts = [

@@ -66,7 +66,8 @@ on_every_store! {
         assert!(answer.header("canopy-revision").is_some());
         let told = answer.expect(200);
         let mut decision = told.clone();
-        for list in ["grants", "near_misses"] {
+        assert_eq!((&told["grant_count"], &told["near_miss_count"], &told["complete"]), (&json!(0), &json!(3), &json!(true)));
+        for list in ["grants", "near_misses", "grant_count", "near_miss_count", "complete"] {
             decision.as_object_mut().unwrap().remove(list);
         }
         assert_eq!(decision, world.post("permissions/evaluate", &asked).await.expect(200));

@@ -15,7 +15,7 @@ use canopy_domain::port::writer::AssignmentWriter;
 use canopy_domain::port::{StoreError, Unique};
 use canopy_domain::{
     AccessType, Assignment, AssignmentId, AssignmentKey, AssignmentStatus, EnvironmentId, EnvironmentPlace, Identity,
-    IdentityId, Node, NodeId, Page, Role, RoleId, Timestamp, fold_case,
+    IdentityId, Node, NodeId, Page, Role, RoleId, SearchWords, Timestamp, fold_case,
 };
 use core::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
@@ -103,11 +103,13 @@ impl<'a> Joined<'a> {
             && query.search.as_ref().is_none_or(|search| self.contains(search))
     }
 
-    fn contains(&self, search: &str) -> bool {
-        fold_case(&self.identity.name()).contains(search)
-            || self.identity.email.as_str().contains(search)
-            || self.role.name.folded().contains(search)
-            || self.node.name.folded().contains(search)
+    fn contains(&self, search: &SearchWords) -> bool {
+        let texts = [
+            self.identity.searched_text(),
+            self.role.name.folded(),
+            self.node.name.folded(),
+        ];
+        search.matches(texts.iter().map(String::as_str))
     }
 
     fn access_type(&self, held_at: Option<HeldAt>) -> AccessType {

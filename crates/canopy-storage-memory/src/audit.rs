@@ -63,7 +63,7 @@ fn fits(event: &StoredAuditEvent, query: &AuditQuery) -> bool {
         && query
             .search
             .as_ref()
-            .is_none_or(|text| searched().contains(text.as_str()))
+            .is_none_or(|words| words.matches([searched().as_str()]))
 }
 
 #[async_trait]

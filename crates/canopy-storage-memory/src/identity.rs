@@ -13,7 +13,7 @@ use canopy_domain::port::writer::IdentityWriter;
 use canopy_domain::port::{StoreError, Unique};
 use canopy_domain::{
     AccountId, ApplicationId, Email, EnvironmentId, ExternalId, Identity, IdentityId, Membership, MembershipId,
-    MembershipStatus, Page, PageRequest, SortOrder, fold_case,
+    MembershipStatus, Page, PageRequest, SearchWords, SortOrder, fold_case,
 };
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
@@ -134,9 +134,7 @@ fn fits(directory: &Directory, identity: &Identity, query: &IdentityQuery, assig
     } else {
         IdentityStatus::Inactive
     };
-    let found = |search: &String| {
-        fold_case(&identity.name()).contains(search.as_str()) || identity.email.as_str().contains(search.as_str())
-    };
+    let found = |search: &SearchWords| search.matches([identity.searched_text().as_str()]);
     query.member_of.is_none_or(is_member)
         && !query.not_member_of.is_some_and(is_member)
         && query.status.is_none_or(|wanted| wanted == status)

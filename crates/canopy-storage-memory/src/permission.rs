@@ -7,7 +7,7 @@ use canopy_domain::permission::listing::PermissionQuery;
 use canopy_domain::port::reader::PermissionReader;
 use canopy_domain::port::writer::PermissionWriter;
 use canopy_domain::port::{StoreError, Unique};
-use canopy_domain::{EnvironmentId, Permission, PermissionId, PermissionKey, fold_case};
+use canopy_domain::{EnvironmentId, Permission, PermissionId, PermissionKey, SearchWords};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
@@ -26,10 +26,7 @@ impl Permissions {
 }
 
 fn fits(permission: &Permission, query: &PermissionQuery) -> bool {
-    let found = |search: &String| {
-        let contains = |text: &str| fold_case(text).contains(search.as_str());
-        contains(permission.key.as_str()) || permission.description.as_ref().is_some_and(|d| contains(d.as_str()))
-    };
+    let found = |search: &SearchWords| search.matches([permission.searched_text().as_str()]);
     query.search.as_ref().is_none_or(found)
         && (query.category.is_none() || query.category == permission.category)
         && query.source.is_none_or(|source| source == permission.source)

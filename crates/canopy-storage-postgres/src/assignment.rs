@@ -19,6 +19,8 @@ use uuid::Uuid;
 
 mod listing;
 
+pub(crate) use listing::Effort;
+
 /// What an assignment joins, in three columns from `first` on.
 pub(crate) fn key(row: &Row, first: usize) -> Result<AssignmentKey, StoreError> {
     Ok(AssignmentKey {
@@ -192,7 +194,7 @@ impl AssignmentReader for UnitOfWork {
         query: &AssignmentQuery,
         now: Timestamp,
     ) -> Result<Page<AssignmentView>, StoreError> {
-        listing::views(self.link()?, environment, query, now).await
+        listing::views(self.link()?, environment, query, now, self.effort()).await
     }
 
     async fn held(
@@ -267,7 +269,9 @@ impl AssignmentWriter for UnitOfWork {
             return Ok(());
         };
         let insert = |ids| rows(INSERT, environment, ids, assignments);
-        self.insert(column(assignments, |a| a.id.as_uuid()), insert).await
+        self.insert(column(assignments, |a| a.id.as_uuid()), insert).await?;
+        self.count_assignments(environment, i64::try_from(assignments.len()).unwrap_or(i64::MAX));
+        Ok(())
     }
 
     async fn update_assignments(&mut self, assignments: &[Assignment]) -> Result<(), StoreError> {
@@ -296,7 +300,9 @@ impl AssignmentWriter for UnitOfWork {
         let delete = Statement::new(DELETE)
             .bind(distinct(ids.iter().map(AssignmentId::as_uuid)))
             .bind(environment.as_uuid());
-        delete.execute(self.link()?).await.map(|_| ())
+        let gone = delete.execute(self.link()?).await?;
+        self.count_assignments(environment.as_uuid(), -i64::try_from(gone).unwrap_or(i64::MAX));
+        Ok(())
     }
 
     async fn revoke_all(
@@ -315,6 +321,9 @@ impl AssignmentWriter for UnitOfWork {
         let mut gone: Vec<(EnvironmentId, AssignmentId)> = delete
             .all(self.link()?, "assignments", |row| Ok((row.id(0)?, row.id(1)?)))
             .await?;
+        for (environment, _) in &gone {
+            self.count_assignments(environment.as_uuid(), -1);
+        }
         gone.sort_unstable();
         Ok(gone)
     }

@@ -1,6 +1,7 @@
 //! The history: what a commit leaves behind, and reading the audit log.
 
 use crate::error::{internal, must};
+use crate::search::patterns;
 use crate::statement::{Row, Statement};
 use crate::unit_of_work::{UnitOfWork, findable, storable};
 use crate::value::{column, instants};
@@ -14,7 +15,8 @@ use canopy_domain::port::reader::AuditReader;
 use canopy_domain::port::{CommitRecord, StoreError, WriteTx};
 use canopy_domain::{AccountId, EnvironmentId, Revision};
 use futures_util::future;
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
+use uuid::Uuid;
 
 fn event(row: &Row) -> Result<StoredAuditEvent, StoreError> {
     Ok(StoredAuditEvent {
@@ -70,7 +72,7 @@ impl AuditReader for UnitOfWork {
              AND ($9::text IS NULL OR outcome = $9) AND ($10::text IS NULL OR actor_id = $10) \
              AND ($11::text IS NULL OR actor_type = $11) AND ($12::text IS NULL OR resource_type = $12) \
              AND ($13::text IS NULL OR resource_id = $13) AND ($14::text IS NULL OR correlation_id = $14) \
-             AND ($15::text IS NULL OR strpos(searched, $15) > 0) \
+             AND searched LIKE ALL ($15) \
              ORDER BY created_at DESC, id DESC LIMIT $16) AS page) AS sized \
              WHERE bytes_before IS NULL OR bytes_before < $17 ORDER BY created_at DESC, id DESC"
         );
@@ -80,17 +82,13 @@ impl AuditReader for UnitOfWork {
             &query.resource_type,
             &query.resource_id,
             &query.correlation_id,
-            &query.search,
         ];
-        let [
-            Ok(action),
-            Ok(actor),
-            Ok(resource_type),
-            Ok(resource),
-            Ok(correlation),
-            Ok(search),
-        ] = texts.map(|text| findable(text.as_ref()))
+        let [Ok(action), Ok(actor), Ok(resource_type), Ok(resource), Ok(correlation)] =
+            texts.map(|text| findable(text.as_ref()))
         else {
+            return Ok(vec![]);
+        };
+        let Some(patterns) = patterns(query.search.as_ref()) else {
             return Ok(vec![]);
         };
         let end = query.end();
@@ -111,7 +109,7 @@ impl AuditReader for UnitOfWork {
             .bind(resource_type)
             .bind(resource)
             .bind(correlation)
-            .bind(search)
+            .bind(patterns)
             .bind(i64::from(query.limit))
             .bind(i64::try_from(AuditQuery::MAX_BYTES).unwrap_or(i64::MAX))
             .all(link, "audit_events", event)
@@ -158,25 +156,28 @@ pub(crate) fn append(events: &[AuditEvent]) -> Statement<'_> {
 
 /// The whole history of a commit in one statement. An environment that is not there has no revision to record, which the
 /// table refuses.
-const HISTORY: &str = "WITH changed AS (SELECT * FROM unnest($1, $2) AS c (environment_id, changes)), \
-     moved AS (UPDATE environments AS e SET revision = e.revision + 1 FROM changed AS c \
+const HISTORY: &str = "WITH changed AS (SELECT * FROM unnest($1, $2, $3) AS c (environment_id, changes, counted)), \
+     moved AS (UPDATE environments AS e SET revision = e.revision + 1, assignment_count = e.assignment_count + c.counted FROM changed AS c \
          WHERE e.id = c.environment_id RETURNING e.id, e.revision), \
      recorded AS (INSERT INTO change_records (environment_id, revision, at, changes) \
-         SELECT c.environment_id, m.revision, $3, c.changes \
+         SELECT c.environment_id, m.revision, $4, c.changes \
          FROM changed AS c LEFT JOIN moved AS m ON m.id = c.environment_id), \
      logged AS (INSERT INTO audit_events (id, account_id, application_id, environment_id, actor_id, actor_type, \
          actor_label, action, category, severity, outcome, resource_type, resource_id, resource_label, metadata, \
          correlation_id, created_at, searched, revision) \
-         VALUES ($4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, \
-         (SELECT m.revision FROM moved AS m WHERE m.id = $7))) \
+         VALUES ($5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, \
+         (SELECT m.revision FROM moved AS m WHERE m.id = $8))) \
      SELECT id, revision FROM moved";
 
-fn history(record: &CommitRecord) -> Statement<'_> {
+fn history<'a>(record: &'a CommitRecord, counted: &BTreeMap<Uuid, i64>) -> Statement<'a> {
     let audit = &record.audit;
     Statement::new(HISTORY)
         .for_any_values()
         .bind(column(&record.changes, |one| one.environment.as_uuid()))
         .bind(column(&record.changes, |one| codec::encode(&one.changes)))
+        .bind(column(&record.changes, |one| {
+            counted.get(&one.environment.as_uuid()).copied().unwrap_or_default()
+        }))
         .bind(record.at)
         .bind(audit.id.as_uuid())
         .bind(audit.account_id.as_uuid())
@@ -206,12 +207,20 @@ impl WriteTx for UnitOfWork {
             touched.len() == record.changes.len(),
             "a commit names each environment once",
         )?;
+        must(
+            self.counted()
+                .iter()
+                .all(|(environment, by)| *by == 0 || touched.iter().any(|one| one.as_uuid() == *environment)),
+            "a commit names each environment whose assignments have changed",
+        )?;
         let link = self.link()?;
         // Sent together: where the history cannot be written, the transaction is broken, and the server turns the commit
         // into a rollback.
-        let written = history(&record).all::<(EnvironmentId, Revision), HashMap<_, _>>(link, "environments", |row| {
-            Ok((row.id(0)?, Revision::new(row.count(1)?)))
-        });
+        let written = history(&record, self.counted()).all::<(EnvironmentId, Revision), HashMap<_, _>>(
+            link,
+            "environments",
+            |row| Ok((row.id(0)?, Revision::new(row.count(1)?))),
+        );
         let committed = Statement::new("COMMIT").execute(link);
         let (written, committed) = future::join(written, committed).await;
         let revisions = written?;

@@ -1,8 +1,9 @@
 //! Identities and their memberships.
 
 use crate::error::must;
+use crate::search::patterns;
 use crate::statement::{Row, Statement};
-use crate::unit_of_work::{Nowhere, UnitOfWork, findable};
+use crate::unit_of_work::UnitOfWork;
 use crate::value::{column, distinct, instants, optional_instants};
 use async_trait::async_trait;
 use canopy_domain::access::SubjectFact;
@@ -74,7 +75,7 @@ macro_rules! listing {
              AND ($5::boolean IS NULL OR i.is_active = $5) \
              AND ($6::boolean IS NULL OR $6 = ",
             held!(),
-            ") AND ($7::text IS NULL OR strpos(i.name_folded, $7) > 0 OR strpos(i.email, $7) > 0)",
+            ") AND i.searched LIKE ALL ($7::text[])",
             $tail
         )
     };
@@ -118,14 +119,11 @@ impl IdentityReader for UnitOfWork {
 
     async fn identities(&mut self, account: AccountId, query: &IdentityQuery) -> Result<Page<Identity>, StoreError> {
         const COUNT: &str = listing!("SELECT count(*)", "");
-        let search = match findable(query.search.as_ref()) {
-            Ok(search) => search,
-            Err(Nowhere) => {
-                return Ok(Page {
-                    items: vec![],
-                    item_count: 0,
-                });
-            }
+        let Some(patterns) = patterns(query.search.as_ref()) else {
+            return Ok(Page {
+                items: vec![],
+                item_count: 0,
+            });
         };
         let about = |sql| {
             Statement::new(sql)
@@ -135,7 +133,7 @@ impl IdentityReader for UnitOfWork {
                 .bind(query.not_member_of.map(|id| id.as_uuid()))
                 .bind(query.status.map(|status| status == IdentityStatus::Active))
                 .bind(query.has_any_assignment)
-                .bind(search)
+                .bind(patterns.clone())
         };
         let page = about(in_order(query.sort, query.order))
             .bind(i64::from(query.page.take()))
@@ -321,8 +319,8 @@ pub(crate) fn subject(row: &Row) -> Result<SubjectFact, StoreError> {
 impl IdentityWriter for UnitOfWork {
     async fn insert_identities(&mut self, identities: &[Identity]) -> Result<(), StoreError> {
         const INSERT: &str = "INSERT INTO identities (account_id, id, email, first_name, last_name, name_folded, \
-             avatar_url, external_id, metadata, is_active, created_at, updated_at) \
-             SELECT $1, n.* FROM unnest($2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) AS n";
+             searched, avatar_url, external_id, metadata, is_active, created_at, updated_at) \
+             SELECT $1, n.* FROM unnest($2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) AS n";
         const TAKEN: &str = "WITH n AS (SELECT * FROM unnest($1) AS wanted (email)) \
              SELECT EXISTS (SELECT FROM n GROUP BY n.email HAVING count(*) > 1) \
              OR EXISTS (SELECT FROM n JOIN identities AS o ON o.account_id = $2 AND o.email = n.email)";
@@ -341,6 +339,7 @@ impl IdentityWriter for UnitOfWork {
                 .bind(column(identities, |i| i.first_name.as_str()))
                 .bind(column(identities, |i| i.last_name.as_str()))
                 .bind(column(identities, |i| fold_case(&i.name())))
+                .bind(column(identities, Identity::searched_text))
                 .bind(column(identities, |i| i.avatar_url.as_ref().map(AvatarUrl::as_str)))
                 .bind(column(identities, |i| i.external_id.as_ref().map(ExternalId::as_str)))
                 .bind(column(identities, |i| i.metadata.as_ref().map(JsonObject::as_str)))
@@ -358,8 +357,8 @@ impl IdentityWriter for UnitOfWork {
 
     async fn update_identity(&mut self, identity: &Identity) -> Result<(), StoreError> {
         const UPDATE: &str = "UPDATE identities SET email = $1, first_name = $2, last_name = $3, name_folded = $4, \
-             avatar_url = $5, external_id = $6, metadata = $7, is_active = $8, created_at = $9, updated_at = $10 \
-             WHERE account_id = $11 AND id = $12";
+             avatar_url = $5, external_id = $6, metadata = $7, is_active = $8, created_at = $9, updated_at = $10, \
+             searched = $11 WHERE account_id = $12 AND id = $13";
         const TAKEN: &str = "SELECT EXISTS (SELECT FROM identities WHERE account_id = $1 AND email = $2 AND id <> $3)";
         let update = Statement::new(UPDATE)
             .bind(identity.email.as_str())
@@ -372,6 +371,7 @@ impl IdentityWriter for UnitOfWork {
             .bind(identity.is_active)
             .bind(identity.created_at)
             .bind(identity.updated_at)
+            .bind(identity.searched_text())
             .bind(identity.account_id.as_uuid())
             .bind(identity.id.as_uuid());
         let updated = self.update(1, update).await;

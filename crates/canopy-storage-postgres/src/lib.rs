@@ -24,6 +24,7 @@ mod permission;
 mod pool;
 mod role;
 mod schema_text;
+mod search;
 mod setup;
 mod statement;
 mod store;

@@ -9,7 +9,7 @@ use canopy_domain::port::StoreError;
 use canopy_domain::port::reader::PermissionReader;
 use canopy_domain::port::writer::PermissionWriter;
 use canopy_domain::{
-    Category, Description, EnvironmentId, Permission, PermissionId, PermissionKey, PermissionSource, fold_case,
+    Category, Description, EnvironmentId, Permission, PermissionId, PermissionKey, PermissionSource, SearchWords,
 };
 use std::collections::HashMap;
 
@@ -27,15 +27,8 @@ fn permission(row: &Row) -> Result<Permission, StoreError> {
 }
 
 /// A catalog is small and listed whole, so its texts are folded here rather than stored a second time.
-fn is_found(permission: &Permission, search: Option<&String>) -> bool {
-    let contains = |text: &str, search: &String| fold_case(text).contains(search.as_str());
-    search.is_none_or(|search| {
-        contains(permission.key.as_str(), search)
-            || permission
-                .description
-                .as_ref()
-                .is_some_and(|text| contains(text.as_str(), search))
-    })
+fn is_found(permission: &Permission, search: Option<&SearchWords>) -> bool {
+    search.is_none_or(|search| search.matches([permission.searched_text().as_str()]))
 }
 
 #[async_trait]

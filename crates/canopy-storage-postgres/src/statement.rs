@@ -18,6 +18,7 @@ use diesel::row::{Field, Row as _};
 use diesel::sql_types::{BigInt, Bool, Timestamptz, Untyped, Uuid as SqlUuid};
 use diesel_async::{AsyncConnectionCore, AsyncPgConnection};
 use futures_util::{StreamExt, future};
+use std::borrow::Cow;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 use uuid::Uuid;
@@ -25,7 +26,7 @@ use uuid::Uuid;
 /// A statement that is ready to run.
 #[derive(Debug, Clone)]
 pub(crate) struct Statement<'a> {
-    sql: &'static str,
+    sql: Cow<'static, str>,
     values: Vec<Value<'a>>,
     /// Whether it is planned once, for any values, however many it has.
     for_any_values: bool,
@@ -106,7 +107,16 @@ impl<'a> Statement<'a> {
     /// A statement without values.
     pub(crate) const fn new(sql: &'static str) -> Self {
         Self {
-            sql,
+            sql: Cow::Borrowed(sql),
+            values: vec![],
+            for_any_values: false,
+        }
+    }
+
+    /// A statement whose text was put together. There are few such texts: a connection keeps each prepared.
+    pub(crate) const fn made(sql: String) -> Self {
+        Self {
+            sql: Cow::Owned(sql),
             values: vec![],
             for_any_values: false,
         }

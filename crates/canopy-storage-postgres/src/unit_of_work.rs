@@ -1,11 +1,13 @@
 //! The unit of work: one connection with an open transaction.
 
+use crate::assignment::Effort;
 use crate::error::must;
 use crate::pool::Lease;
 use crate::statement::{Link, Statement};
 use canopy_domain::EnvironmentId;
 use canopy_domain::port::{StoreError, Unique};
 use futures_util::future;
+use std::collections::BTreeMap;
 use uuid::Uuid;
 
 /// An open transaction, for reading or for writing: that is decided where it is opened, and the port's types keep to it.
@@ -14,11 +16,34 @@ pub(crate) struct UnitOfWork {
     lease: Lease,
     /// A statement stored less than it should have. PostgreSQL does not know that this is an error.
     failed: bool,
+    effort: Effort,
+    /// By how much the numbers of assignments have changed, which are kept with the environments.
+    counted: BTreeMap<Uuid, i64>,
 }
 
 impl UnitOfWork {
-    pub(crate) const fn new(lease: Lease) -> Self {
-        Self { lease, failed: false }
+    pub(crate) const fn new(lease: Lease, effort: Effort) -> Self {
+        Self {
+            lease,
+            failed: false,
+            effort,
+            counted: BTreeMap::new(),
+        }
+    }
+
+    /// When the rows of a list are few.
+    pub(crate) const fn effort(&self) -> Effort {
+        self.effort
+    }
+
+    /// Adds to the number of an environment's assignments, which the commit stores.
+    pub(crate) fn count_assignments(&mut self, environment: Uuid, by: i64) {
+        *self.counted.entry(environment).or_default() += by;
+    }
+
+    /// By how much the numbers of assignments have changed.
+    pub(crate) const fn counted(&self) -> &BTreeMap<Uuid, i64> {
+        &self.counted
     }
 
     /// The way to the database.

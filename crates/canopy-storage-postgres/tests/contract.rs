@@ -7,3 +7,31 @@ async fn fresh_store() -> PostgresStore {
 }
 
 canopy_testkit::storage_contract!(fresh_store);
+
+/// The lists where each is read as a long one is.
+mod long_lists {
+    use canopy_testkit::contract::{TestStore, assignment_listing, node_people};
+    use canopy_testkit::postgres::store;
+    use std::sync::Arc;
+
+    macro_rules! clauses {
+        ($($area:ident::$clause:ident)+) => {
+            $(#[tokio::test(flavor = "multi_thread")]
+            async fn $clause() {
+                let store = store().await;
+                store.have_long_lists();
+                let store: TestStore = Arc::new(store);
+                $area::$clause(store).await;
+            })+
+        };
+    }
+
+    clauses! {
+        assignment_listing::assignment_search_looks_at_identity_role_and_node
+        assignment_listing::assignments_are_sorted_both_ways_with_ties_broken_by_id
+        assignment_listing::pages_of_assignments_are_disjoint_and_complete
+        assignment_listing::the_number_of_assignments_is_exact_after_every_change
+        node_people::held_assignments_are_filtered_searched_sorted_and_paged
+        node_people::an_assignment_holds_at_its_node_and_below_and_says_which_it_is
+    }
+}

@@ -3,7 +3,7 @@
 use crate::error::{internal, must, translate};
 use crate::packed::{Cell, IDS, Layout, Packed};
 use crate::role::one_environment;
-use crate::statement::Row;
+use crate::statement::{Row, Statement};
 use crate::tenancy::place;
 use crate::unit_of_work::UnitOfWork;
 use async_trait::async_trait;
@@ -17,10 +17,12 @@ use canopy_domain::{
     Page, RoleId, Timestamp, Window,
 };
 use diesel::{Connection, SqliteConnection};
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::LazyLock;
 
 mod listing;
+
+pub(crate) use listing::Effort;
 
 const KEYS: Layout = Layout(&[("identity_id", Cell::Id), ("role_id", Cell::Id), ("node_id", Cell::Id)]);
 const ROWS: Layout = Layout(&[
@@ -33,6 +35,8 @@ const ROWS: Layout = Layout(&[
     ("created_at", Cell::Number),
     ("updated_at", Cell::Number),
 ]);
+
+const GONE: Layout = Layout(&[("id", Cell::Id), ("gone", Cell::Number)]);
 
 /// The columns of an assignment's row, in the order in which [`assignment`] reads them.
 const ASSIGNMENT: &str = "s.id, s.environment_id, s.identity_id, s.role_id, s.node_id, s.effective_from, s.effective_to, \
@@ -283,8 +287,9 @@ impl AssignmentReader for UnitOfWork {
         query: &AssignmentQuery,
         now: Timestamp,
     ) -> Result<Page<AssignmentView>, StoreError> {
-        let query = query.clone();
-        self.run(move |c| listing::views(c, environment, &query, now)).await
+        let (query, effort) = (query.clone(), self.effort());
+        self.run(move |c| listing::views(c, environment, &query, now, effort))
+            .await
     }
 
     async fn held(
@@ -347,7 +352,8 @@ fn insert(c: &mut SqliteConnection, environment: EnvironmentId, assignments: &[A
         .bind(place.application.as_bytes())
         .bind(place.account.as_bytes());
     if let Some(stored) = statement.attempt(c)? {
-        return must(stored == assignments.len(), "an assignment was not stored");
+        must(stored == assignments.len(), "an assignment was not stored")?;
+        return count_up(c, environment, stored);
     }
     let taken = repeats_a_key(assignments) || rows.statement(&TAKEN).bind(environment.as_bytes()).holds(c)?;
     Err(StoreError::Duplicate(if taken {
@@ -364,7 +370,33 @@ fn delete(c: &mut SqliteConnection, environment: EnvironmentId, ids: &Packed) ->
             IDS.given()
         )
     });
-    ids.statement(&DELETE).bind(environment.as_bytes()).execute(c)
+    let gone = ids.statement(&DELETE).bind(environment.as_bytes()).execute(c)?;
+    count_down(c, &[(environment, gone)])?;
+    Ok(gone)
+}
+
+/// Adds to the kept number of an environment's assignments.
+fn count_up(c: &mut SqliteConnection, environment: EnvironmentId, stored: usize) -> Result<(), StoreError> {
+    const UPDATE: &str = "UPDATE environments SET assignment_count = assignment_count + ?2 WHERE id = ?1";
+    let stored = i64::try_from(stored).unwrap_or(i64::MAX);
+    let update = Statement::new(UPDATE).bind(environment.as_bytes()).bind(stored);
+    update.execute(c).map(|_| ())
+}
+
+/// Takes from the kept numbers of assignments.
+fn count_down(c: &mut SqliteConnection, gone: &[(EnvironmentId, usize)]) -> Result<(), StoreError> {
+    static UPDATE: LazyLock<String> = LazyLock::new(|| {
+        format!(
+            "{} UPDATE environments SET assignment_count = assignment_count - given.gone FROM given \
+             WHERE environments.id = given.id",
+            GONE.given()
+        )
+    });
+    let gone = Packed::new(GONE, gone, |row, (environment, gone)| {
+        row.id(environment.as_bytes());
+        row.number(i64::try_from(*gone).unwrap_or(i64::MAX));
+    });
+    gone.statement(&UPDATE).execute(c).map(|_| ())
 }
 
 fn repeats_a_key(assignments: &[Assignment]) -> bool {
@@ -435,7 +467,14 @@ impl AssignmentWriter for UnitOfWork {
         let mut gone: Vec<(EnvironmentId, AssignmentId)> = self
             .run(move |c| {
                 let statement = environments.statement(&DELETE).bind(identity.as_bytes());
-                statement.all(c, "assignments", |row| Ok((row.id(0)?, row.id(1)?)))
+                let gone: Vec<(EnvironmentId, AssignmentId)> =
+                    statement.all(c, "assignments", |row| Ok((row.id(0)?, row.id(1)?)))?;
+                let mut counts: BTreeMap<EnvironmentId, usize> = BTreeMap::new();
+                for (environment, _) in &gone {
+                    *counts.entry(*environment).or_default() += 1;
+                }
+                count_down(c, &counts.into_iter().collect::<Vec<_>>())?;
+                Ok(gone)
             })
             .await?;
         gone.sort_unstable();

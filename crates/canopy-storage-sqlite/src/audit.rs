@@ -6,11 +6,11 @@ use crate::unit_of_work::UnitOfWork;
 use async_trait::async_trait;
 use canopy_domain::audit::listing::AuditQuery;
 use canopy_domain::audit::{
-    Actor, ActorType, AuditCategory, AuditEvent, AuditEventId, AuditOutcome, AuditSeverity, StoredAuditEvent,
+    Actor, ActorType, AuditCategory, AuditEvent, AuditEventId, AuditOutcome, AuditSeverity, Detail, StoredAuditEvent,
 };
 use canopy_domain::port::reader::AuditReader;
 use canopy_domain::port::{StoreError, Unique};
-use canopy_domain::{AccountId, ApplicationId, EnvironmentId, Revision};
+use canopy_domain::{AccountId, ApplicationId, EnvironmentId, Revision, SearchWords};
 use diesel::SqliteConnection;
 use std::sync::LazyLock;
 
@@ -122,10 +122,16 @@ macro_rules! listing {
             " AND (?6 IS NULL OR action = ?6) AND (?7 IS NULL OR category = ?7) AND (?8 IS NULL OR severity = ?8) \
              AND (?9 IS NULL OR outcome = ?9) AND (?10 IS NULL OR actor_id = ?10) AND (?11 IS NULL OR actor_type = ?11) \
              AND (?12 IS NULL OR resource_type = ?12) AND (?13 IS NULL OR resource_id = ?13) \
-             AND (?14 IS NULL OR correlation_id = ?14) AND (?15 IS NULL OR instr(searched, ?15) > 0) \
+             AND (?14 IS NULL OR correlation_id = ?14) AND (?15 IS NULL OR NOT EXISTS \
+                 (SELECT 1 FROM json_each(?15) AS word WHERE instr(searched, word.value) = 0)) \
              ORDER BY created_at DESC, id DESC LIMIT ?16"
         )
     };
+}
+
+/// The words of a search as a JSON array.
+fn json_of(search: &SearchWords) -> String {
+    Detail::texts(search.words()).to_json()
 }
 
 #[async_trait]
@@ -146,6 +152,7 @@ impl AuditReader for UnitOfWork {
                 &*OF_ACCOUNT
             };
             let end = query.end();
+            let search = query.search.as_ref().map(json_of);
             Statement::new(sql)
                 .bind(account.as_bytes())
                 .bind(end.at)
@@ -161,7 +168,7 @@ impl AuditReader for UnitOfWork {
                 .bind(query.resource_type.as_deref())
                 .bind(query.resource_id.as_deref())
                 .bind(query.correlation_id.as_deref())
-                .bind(query.search.as_deref())
+                .bind(search.as_deref())
                 .bind(query.limit)
                 .all_while(c, "audit_events", event, has_room())
         })

@@ -1,5 +1,6 @@
 //! Connections: how they are opened, and the shelves on which they wait for the next unit of work.
 
+use crate::assignment::Effort;
 use crate::error::{Fault, internal, translate};
 use crate::options::SqliteOptions;
 use crate::temporary::TemporaryFolder;
@@ -26,6 +27,8 @@ pub(crate) struct Opener {
     pub(crate) options: SqliteOptions,
     /// The folder that goes when the last connection has gone.
     pub(crate) _folder: Option<TemporaryFolder>,
+    /// When the rows of a list are few.
+    pub(crate) effort: Effort,
     /// How many statements its connections have begun.
     pub(crate) statements: Arc<AtomicU64>,
 }
@@ -175,6 +178,10 @@ impl core::fmt::Debug for Lease {
 }
 
 impl Lease {
+    pub(crate) fn effort(&self) -> Effort {
+        self.shelf.opener.effort
+    }
+
     pub(crate) fn connection(&mut self) -> Result<&mut SqliteConnection, StoreError> {
         self.connection
             .as_mut()

@@ -74,6 +74,7 @@ const ROWS: Layout = Layout(&[
     ("first_name", Cell::Text),
     ("last_name", Cell::Text),
     ("name_folded", Cell::Text),
+    ("searched", Cell::Text),
     ("avatar_url", Cell::Text),
     ("external_id", Cell::Text),
     ("metadata", Cell::Text),
@@ -100,6 +101,7 @@ fn pack(identities: &[Identity]) -> Packed {
         row.text(identity.first_name.as_str());
         row.text(identity.last_name.as_str());
         row.text(&fold_case(&identity.name()));
+        row.text(&identity.searched_text());
         row.optional_text(identity.avatar_url.as_ref().map(AvatarUrl::as_str));
         row.optional_text(identity.external_id.as_ref().map(ExternalId::as_str));
         row.optional_text(identity.metadata.as_ref().map(JsonObject::as_str));
@@ -289,9 +291,9 @@ impl IdentityWriter for UnitOfWork {
     async fn insert_identities(&mut self, identities: &[Identity]) -> Result<(), StoreError> {
         static INSERT: LazyLock<String> = LazyLock::new(|| {
             format!(
-                "{} INSERT INTO identities (id, account_id, email, first_name, last_name, name_folded, avatar_url, \
+                "{} INSERT INTO identities (id, account_id, email, first_name, last_name, name_folded, searched, avatar_url, \
                  external_id, metadata, is_active, created_at, updated_at) SELECT id, account_id, email, first_name, \
-                 last_name, name_folded, avatar_url, external_id, metadata, is_active, created_at, updated_at FROM given",
+                 last_name, name_folded, searched, avatar_url, external_id, metadata, is_active, created_at, updated_at FROM given",
                 ROWS.given()
             )
         });
@@ -332,7 +334,7 @@ impl IdentityWriter for UnitOfWork {
 
     async fn update_identity(&mut self, identity: &Identity) -> Result<(), StoreError> {
         const UPDATE: &str = "UPDATE identities SET email = ?3, first_name = ?4, last_name = ?5, name_folded = ?6, \
-             avatar_url = ?7, external_id = ?8, metadata = ?9, is_active = ?10, created_at = ?11, updated_at = ?12 \
+             avatar_url = ?7, external_id = ?8, metadata = ?9, is_active = ?10, created_at = ?11, updated_at = ?12, searched = ?13 \
              WHERE id = ?1 AND account_id = ?2";
         const EMAIL_TAKEN: &str =
             "SELECT EXISTS (SELECT 1 FROM identities WHERE account_id = ?2 AND email = ?3 AND id <> ?1)";
@@ -344,7 +346,7 @@ impl IdentityWriter for UnitOfWork {
                     .bind(identity.account_id.as_bytes())
                     .bind(identity.email.as_str())
             };
-            let name_folded = fold_case(&identity.name());
+            let (name_folded, searched) = (fold_case(&identity.name()), identity.searched_text());
             let update = about(UPDATE)
                 .bind(identity.first_name.as_str())
                 .bind(identity.last_name.as_str())
@@ -354,7 +356,8 @@ impl IdentityWriter for UnitOfWork {
                 .bind(identity.metadata.as_ref().map(JsonObject::as_str))
                 .bind(identity.is_active)
                 .bind(identity.created_at)
-                .bind(identity.updated_at);
+                .bind(identity.updated_at)
+                .bind(searched.as_str());
             match update.attempt(c)? {
                 Some(changed) => must(changed == 1, "a changed identity is not there"),
                 None if about(EMAIL_TAKEN).holds(c)? => Err(StoreError::Duplicate(Unique::IdentityEmail)),

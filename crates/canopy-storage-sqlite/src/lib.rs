@@ -18,6 +18,7 @@ mod options;
 mod packed;
 mod permission;
 mod role;
+mod search;
 mod setup;
 mod statement;
 mod store;

@@ -3,6 +3,7 @@
 use crate::error::must;
 use crate::packed::{Cell, IDS, Layout, Packed};
 use crate::role::one_environment;
+use crate::search::{Sql, words};
 use crate::statement::{Row, Statement};
 use crate::unit_of_work::UnitOfWork;
 use async_trait::async_trait;
@@ -10,9 +11,7 @@ use canopy_domain::permission::listing::PermissionQuery;
 use canopy_domain::port::reader::PermissionReader;
 use canopy_domain::port::writer::PermissionWriter;
 use canopy_domain::port::{StoreError, Unique};
-use canopy_domain::{
-    Category, Description, EnvironmentId, Permission, PermissionId, PermissionKey, PermissionSource, fold_case,
-};
+use canopy_domain::{Category, Description, EnvironmentId, Permission, PermissionId, PermissionKey, PermissionSource};
 use std::collections::{HashMap, HashSet};
 use std::sync::LazyLock;
 
@@ -63,16 +62,20 @@ impl PermissionReader for UnitOfWork {
     ) -> Result<Vec<Permission>, StoreError> {
         let query = query.clone();
         self.run(move |c| {
-            let sql = format!(
-                "{PERMISSION} WHERE environment_id = ?1 AND (?2 IS NULL OR instr(search_text, ?2) > 0) \
-                 AND (?3 IS NULL OR category = ?3) AND (?4 IS NULL OR source = ?4) ORDER BY key"
+            let mut sql = Sql::new(environment.as_bytes());
+            sql.value(query.category.as_ref().map(Category::as_str));
+            sql.value(query.source.map(PermissionSource::as_str));
+            let words = words(query.search.as_ref(), &mut sql);
+            let found: String = words
+                .iter()
+                .map(|word| format!(" AND {}", word.within("search_text")))
+                .collect();
+            let select = format!(
+                "{} {PERMISSION} WHERE environment_id = ?1 AND (?2 IS NULL OR category = ?2) \
+                 AND (?3 IS NULL OR source = ?3){found} ORDER BY key",
+                sql.beginning()
             );
-            Statement::new(&sql)
-                .bind(environment.as_bytes())
-                .bind(query.search.as_deref())
-                .bind(query.category.as_ref().map(Category::as_str))
-                .bind(query.source.map(PermissionSource::as_str))
-                .all(c, "permissions", permission)
+            sql.statement(&select).all(c, "permissions", permission)
         })
         .await
     }
@@ -145,7 +148,7 @@ impl PermissionWriter for UnitOfWork {
             row.optional_text(p.description.as_ref().map(Description::as_str));
             row.optional_text(p.category.as_ref().map(Category::as_str));
             row.text(p.source.as_str());
-            row.text(&search_text(p));
+            row.text(&p.searched_text());
             row.number(p.version.get());
             row.at(p.created_at);
         });
@@ -181,7 +184,7 @@ impl PermissionWriter for UnitOfWork {
             row.id(p.id.as_bytes());
             row.optional_text(p.description.as_ref().map(Description::as_str));
             row.optional_text(p.category.as_ref().map(Category::as_str));
-            row.text(&search_text(p));
+            row.text(&p.searched_text());
             row.number(p.version.get());
         });
         let distinct: HashSet<PermissionId> = permissions.iter().map(|p| p.id).collect();
@@ -220,14 +223,5 @@ impl PermissionWriter for UnitOfWork {
             Ok(())
         })
         .await
-    }
-}
-
-/// What a search looks at: key and description, which share no line.
-fn search_text(permission: &Permission) -> String {
-    let key = fold_case(permission.key.as_str());
-    match &permission.description {
-        Some(description) => format!("{key}\n{}", description.folded()),
-        None => key,
     }
 }

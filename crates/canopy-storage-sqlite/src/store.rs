@@ -1,6 +1,7 @@
 //! The store: one file, one writer, several readers.
 
 use crate::api_key;
+use crate::assignment::Effort;
 use crate::audit;
 use crate::connection::{Opener, Purpose, Shelf};
 use crate::error::translate;
@@ -82,6 +83,30 @@ impl SqliteStore {
     }
 
     fn open_file(path: PathBuf, options: SqliteOptions, folder: Option<TemporaryFolder>) -> Result<Self, OpenError> {
+        Self::open_with(path, options, folder, Effort::default())
+    }
+
+    /// [`SqliteStore::temporary`] that takes the rows of every list for many, to test the way they are read then.
+    ///
+    /// # Errors
+    /// As [`SqliteStore::open`].
+    #[doc(hidden)]
+    pub fn temporary_with_long_lists() -> Result<Self, OpenError> {
+        let folder = TemporaryFolder::new()?;
+        let options = SqliteOptions {
+            synchronous: Synchronous::Off,
+            ..SqliteOptions::default()
+        };
+        let effort = Effort { few: 0, part: u64::MAX };
+        Self::open_with(folder.path().join("canopy.sqlite"), options, Some(folder), effort)
+    }
+
+    fn open_with(
+        path: PathBuf,
+        options: SqliteOptions,
+        folder: Option<TemporaryFolder>,
+        effort: Effort,
+    ) -> Result<Self, OpenError> {
         if let Some(parent) = path.parent() {
             std::fs::create_dir_all(parent)?;
         }
@@ -89,6 +114,7 @@ impl SqliteStore {
             path,
             options,
             _folder: folder,
+            effort,
             statements: Arc::new(AtomicU64::new(0)),
         });
         let mut connection = opener.open(Purpose::Writing)?;

@@ -4,6 +4,7 @@
 //! runs to its end over there; the connection is then rolled back and put on its shelf by whoever holds it last, so
 //! neither a hung-up client nor a shutdown can leave a transaction open.
 
+use crate::assignment::Effort;
 use crate::connection::Lease;
 use crate::error::internal;
 use canopy_domain::port::StoreError;
@@ -14,14 +15,21 @@ use diesel::SqliteConnection;
 pub(crate) struct UnitOfWork {
     lease: Option<Lease>,
     failed: bool,
+    effort: Effort,
 }
 
 impl UnitOfWork {
-    pub(crate) const fn new(lease: Lease) -> Self {
+    pub(crate) fn new(lease: Lease) -> Self {
         Self {
+            effort: lease.effort(),
             lease: Some(lease),
             failed: false,
         }
+    }
+
+    /// When the rows of a list are few.
+    pub(crate) const fn effort(&self) -> Effort {
+        self.effort
     }
 
     /// Does some work on the connection.

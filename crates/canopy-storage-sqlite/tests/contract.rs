@@ -9,3 +9,14 @@ async fn fresh_store() -> SqliteStore {
 }
 
 canopy_testkit::storage_contract!(fresh_store);
+
+/// The same where every list is read as a long one is.
+mod long_lists {
+    use canopy_storage_sqlite::SqliteStore;
+
+    async fn fresh_store() -> SqliteStore {
+        SqliteStore::temporary_with_long_lists().expect("a temporary store")
+    }
+
+    canopy_testkit::storage_contract!(fresh_store);
+}

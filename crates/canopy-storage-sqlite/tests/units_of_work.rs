@@ -2,9 +2,12 @@
 
 #![expect(clippy::unwrap_used, reason = "what tests share is a test too")]
 
-use canopy_domain::port::{Store, StoreError, WriteScope};
+use canopy_domain::port::{Share, Store, StoreError, WriteScope};
 use canopy_storage_sqlite::{OpenError, SqliteOptions, SqliteStore, Synchronous};
 use canopy_testkit::fixture::{Maker, World};
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
 fn quick() -> SqliteOptions {
@@ -178,4 +181,46 @@ fn a_location_is_a_path_and_nothing_else() {
     )
     .unwrap();
     assert!(SqliteStore::open(no_database.to_str().unwrap(), quick()).is_err());
+}
+
+/// Takes a place in the queue, behind all that have one.
+async fn queue<F: Future>(mut waiting: Pin<&mut F>) {
+    let polled = poll_fn(|context| Poll::Ready(waiting.as_mut().poll(context).is_pending()));
+    assert!(polled.await, "the writer is taken");
+}
+
+#[tokio::test]
+async fn a_write_of_another_tenant_waits_for_one_write_of_a_busy_one_and_not_for_all() {
+    let store = SqliteStore::temporary_with(SqliteOptions {
+        deadline: Duration::from_secs(60),
+        ..quick()
+    })
+    .unwrap();
+    let maker = Maker::default();
+    let [busy, other] = [maker.id(), maker.id()].map(WriteScope::Environment);
+    let held = store.write(busy.clone()).await.unwrap();
+    let [mut first, mut second] = [busy.clone(), busy].map(|scope| Box::pin(store.write(scope)));
+    queue(first.as_mut()).await;
+    queue(second.as_mut()).await;
+    let mut single = Box::pin(store.write(other));
+    queue(single.as_mut()).await;
+    drop(held);
+    drop(first.await.unwrap());
+    // The turn is the other tenant's now, though the busy one asked earlier.
+    let single = single.await.unwrap();
+    queue(second.as_mut()).await;
+    drop(single);
+    assert!(second.await.is_ok());
+}
+
+#[tokio::test]
+async fn one_tenant_leaves_half_of_the_readers_to_the_others() {
+    let store = SqliteStore::temporary_with(SqliteOptions { readers: 4, ..quick() }).unwrap();
+    let maker = Maker::default();
+    let [busy, other] = [maker.id(), maker.id()].map(|id: canopy_domain::EnvironmentId| Share::from(id));
+    let _held = (store.read_for(busy).await.unwrap(), store.read_for(busy).await.unwrap());
+    let third = store.read_for(busy).await.err();
+    assert!(matches!(third, Some(StoreError::Busy(_))), "{third:?}");
+    let others = (store.read_for(other).await, store.read_for(other).await);
+    assert!(others.0.is_ok() && others.1.is_ok());
 }

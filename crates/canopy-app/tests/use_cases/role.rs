@@ -86,7 +86,7 @@ async fn permissions_are_made_all_or_nothing() {
     let made = create(asked(&["x.new", "X.new"])).await.unwrap();
     assert_eq!(made.len(), 2, "case counts");
     let search = PermissionQuery {
-        search: Some("x.NEW".to_lowercase()),
+        search: canopy_domain::SearchWords::parse("x.NEW").unwrap(),
         ..PermissionQuery::default()
     };
     assert_eq!(

@@ -2,7 +2,10 @@
 
 use super::{AccessType, Assignment, AssignmentStatus};
 use crate::words::words;
-use crate::{AvatarUrl, DisplayName, Email, IdentityId, NodeId, PageRequest, PersonName, RoleId, RoleName, SortOrder};
+use crate::{
+    AvatarUrl, DisplayName, Email, IdentityId, NodeId, PageRequest, PersonName, RoleId, RoleName, SearchWords,
+    SortOrder,
+};
 
 words!(
     /// What the list is ordered by; the assignment's id breaks ties.
@@ -29,9 +32,9 @@ pub struct AssignmentQuery {
     pub status: Option<AssignmentStatus>,
     /// Only those made at this node.
     pub source_node: Option<NodeId>,
-    /// Only those whose identity (name or email), role or node contains this text, already
-    /// [case folded](crate::fold_case). An identity's name is `first last`.
-    pub search: Option<String>,
+    /// Only those that the search finds in the [searched text](crate::Identity::searched_text) of the identity, the name of
+    /// the role and the name of the node.
+    pub search: Option<SearchWords>,
     /// What to order by.
     pub sort: AssignmentSort,
     /// In which direction.

@@ -1,7 +1,7 @@
 //! Reading the audit log: which events, and which part of them.
 
 use super::{ActorType, AuditCategory, AuditEventId, AuditOutcome, AuditSeverity};
-use crate::{EnvironmentId, Timestamp};
+use crate::{EnvironmentId, SearchWords, Timestamp};
 use uuid::Uuid;
 
 /// A place in the log, which is ordered by instant and then id, the newest first.
@@ -40,8 +40,8 @@ pub struct AuditQuery {
     pub resource_id: Option<String>,
     /// Only those of this request.
     pub correlation_id: Option<String>,
-    /// Only those whose [searched text](super::searched_text) contains this one, already [case folded](crate::fold_case).
-    pub search: Option<String>,
+    /// Only those that the search finds in their [searched text](super::searched_text).
+    pub search: Option<SearchWords>,
     /// Only those that come after this one in the listing, so are older.
     pub after: Option<AuditPosition>,
     /// At most so many, and no more once the metadata of those before have [so many](Self::MAX_BYTES) bytes.

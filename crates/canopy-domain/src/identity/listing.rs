@@ -1,7 +1,7 @@
 //! What can be asked of the list of identities.
 
 use crate::words::words;
-use crate::{ApplicationId, EnvironmentId, PageRequest, SortOrder};
+use crate::{ApplicationId, EnvironmentId, PageRequest, SearchWords, SortOrder};
 
 words!(
     /// What the list is ordered by; the identity's id breaks ties.
@@ -38,8 +38,8 @@ pub struct IdentityQuery {
     pub has_any_assignment: Option<bool>,
     /// Where assignments count: in this environment alone.
     pub assigned_in: Option<EnvironmentId>,
-    /// Only those whose name (`first last`) or email contains this text, already [case folded](crate::fold_case).
-    pub search: Option<String>,
+    /// Only those that the search finds in their [searched text](crate::Identity::searched_text).
+    pub search: Option<SearchWords>,
     /// What to order by.
     pub sort: IdentitySort,
     /// In which direction.

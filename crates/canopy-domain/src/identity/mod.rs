@@ -67,6 +67,13 @@ impl Identity {
     pub fn name(&self) -> String {
         format!("{} {}", self.first_name, self.last_name)
     }
+
+    /// The folded text that searches for people look into: name, email and external id.
+    pub fn searched_text(&self) -> String {
+        let name = self.name();
+        let external_id = self.external_id.as_ref().map(ExternalId::as_str);
+        crate::searched_text([name.as_str(), self.email.as_str()].into_iter().chain(external_id))
+    }
 }
 
 /// Why a change to an identity is refused.

@@ -52,6 +52,14 @@ pub struct Permission {
     pub created_at: Timestamp,
 }
 
+impl Permission {
+    /// The folded text that searches look into: key and description.
+    pub fn searched_text(&self) -> String {
+        let description = self.description.as_ref().map(Description::as_str);
+        crate::searched_text([self.key.as_str()].into_iter().chain(description))
+    }
+}
+
 /// The keys that every environment is seeded with; each opens a management area or the checks to API keys.
 pub const SYSTEM_PERMISSION_KEYS: [&str; 14] = [
     "environment.manage",

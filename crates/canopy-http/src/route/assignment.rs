@@ -375,7 +375,7 @@ async fn list_assignments(
         role: query.role_id,
         status: query.status,
         source_node: query.source_node_id,
-        search: query.q.folded(),
+        search: query.q.words(),
         sort: query.sort_by.0,
         order: query.order,
         page: page(query.page, query.take),

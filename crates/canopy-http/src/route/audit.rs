@@ -157,7 +157,7 @@ fn binding(scope: AccountReach, query: &AuditQuery) -> CursorBinding {
         .with(query.resource_type.as_deref())
         .with(query.resource_id.as_deref())
         .with(query.correlation_id.as_deref())
-        .with(query.search.as_deref())
+        .with(query.search.as_ref().map(|search| search.words().join(" ")).as_deref())
         .done()
 }
 
@@ -199,7 +199,7 @@ async fn list_events(request: Request<AccountReach, (), ListEvents>) -> Result<P
         resource_type: text(query.resource_type),
         resource_id: text(query.resource_id),
         correlation_id: text(query.correlation_id),
-        search: query.q.folded(),
+        search: query.q.words(),
         after: None,
         limit: query.limit.0,
     };

@@ -263,7 +263,7 @@ async fn list_of_account(
         status: query.status,
         has_any_assignment: query.has_any_assignment,
         assigned_in: None,
-        search: query.q.folded(),
+        search: query.q.words(),
         sort: query.sort_by,
         order: query.order,
         page: page(query.page, query.take),

@@ -145,7 +145,7 @@ async fn list_permissions(
     let (query, request) = request.take_query();
     let place = request.scope;
     let query = PermissionQuery {
-        search: query.q.folded(),
+        search: query.q.words(),
         category: query.category,
         source: query.source,
     };

@@ -2,7 +2,7 @@
 
 use super::field::{Fault, Faults};
 use super::value::{Whole, WireText};
-use canopy_domain::PageRequest;
+use canopy_domain::{PageRequest, SearchWords};
 use utoipa::openapi::path::{Parameter, ParameterBuilder, ParameterIn};
 use utoipa::openapi::schema::{Object, ObjectBuilder, SchemaType, Type};
 use utoipa::openapi::{Required, Schema};
@@ -98,9 +98,9 @@ pub(crate) fn page(number: PageNumber, take: Take) -> PageRequest {
     PageRequest::new(number.0, take.0).unwrap_or_default()
 }
 
-/// A text to search for, with its case folded; an empty one searches for nothing.
+/// Words to search for; an empty text searches for nothing.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Search(Option<String>);
+pub(crate) struct Search(Option<SearchWords>);
 
 impl Search {
     const MAX_CHARS: usize = 200;
@@ -110,8 +110,8 @@ impl Search {
         Self(None)
     }
 
-    /// The folded text, if there is one.
-    pub(crate) fn folded(self) -> Option<String> {
+    /// The words, if there are any.
+    pub(crate) fn words(self) -> Option<SearchWords> {
         self.0
     }
 }
@@ -125,7 +125,7 @@ impl QueryValue for Search {
         if text.chars().any(char::is_control) {
             return Err(canopy_domain::TextError::Control.into());
         }
-        Ok(Self((!text.is_empty()).then(|| canopy_domain::fold_case(text))))
+        Ok(Self(SearchWords::parse(text)?))
     }
 
     fn describe() -> Object {
@@ -361,7 +361,7 @@ mod tests {
             (list.page.0, list.take.0, list.order, list.force),
             (1, 20, SortOrder::Ascending, false)
         );
-        assert_eq!((list.role_id, list.q.folded()), (None, None));
+        assert_eq!((list.role_id, list.q.words()), (None, None));
         let list = read("page=3&take=100&order=desc&q=%20GR%C3%9C%C3%9FE+x&force=true")
             .0
             .unwrap();
@@ -369,9 +369,10 @@ mod tests {
             (list.page.0, list.take.0, list.order, list.force),
             (3, 100, SortOrder::Descending, true)
         );
-        assert_eq!(list.q.folded().as_deref(), Some("grüsse x"));
+        let words = |search: super::Search| search.words().map(|words| words.words().to_vec());
+        assert_eq!(words(list.q), Some(vec!["grüsse".to_owned(), "x".to_owned()]));
         let odd = read("&&q=a=b%26%3d+%2B&").0.unwrap();
-        assert_eq!(odd.q.folded().as_deref(), Some("a=b&= +"));
+        assert_eq!(words(odd.q), Some(vec!["a=b&=".to_owned(), "+".to_owned()]));
     }
 
     #[test]

@@ -15,7 +15,7 @@ use canopy_domain::{
     AccessModel, AccessType, AccountId, ApiKeyId, ApplicationId, AssignmentId, AssignmentStatus, AvatarUrl, Category,
     Description, DisplayName, Email, EmailError, EnvironmentId, ExternalId, IdentityId, JsonObject, JsonObjectError,
     NodeId, NodeStatus, NodeType, NodeTypeError, PermissionId, PermissionKey, PermissionKeyError, PermissionSource,
-    PersonName, RoleId, RoleName, Slug, SlugError, SortOrder, TextError, Timestamp, TimestampError,
+    PersonName, RoleId, RoleName, SearchError, Slug, SlugError, SortOrder, TextError, Timestamp, TimestampError,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use utoipa::openapi::schema::{
@@ -103,6 +103,12 @@ impl From<TextError> for Fault {
             TextError::Control => "control_character",
         };
         Self::new(code, error.to_string())
+    }
+}
+
+impl From<SearchError> for Fault {
+    fn from(error: SearchError) -> Self {
+        Self::new("too_many_words", error.to_string())
     }
 }
 

@@ -2,18 +2,21 @@
 
 use super::assignment;
 use crate::statement::{Link, Row, Statement};
-use crate::unit_of_work::{Nowhere, findable};
 use crate::value::distinct;
 use canopy_domain::assignment::listing::{
-    AssignmentQuery, AssignmentSort, AssignmentSummary, AssignmentView, HeldAt, IdentitySummary, NodeAssignmentSummary,
-    RECENT_IDENTITIES,
+    AssignmentSummary, AssignmentView, HeldAt, IdentitySummary, NodeAssignmentSummary, RECENT_IDENTITIES,
 };
 use canopy_domain::port::StoreError;
 use canopy_domain::{
-    AccessType, AssignmentStatus, AvatarUrl, DisplayName, EXPIRING_SOON_SECONDS, Email, EnvironmentId, IdentityId,
-    NodeId, Page, PersonName, RoleName, SortOrder, Timestamp,
+    AccessType, AvatarUrl, DisplayName, EXPIRING_SOON_SECONDS, Email, EnvironmentId, IdentityId, NodeId, PersonName,
+    RoleName, Timestamp,
 };
 use futures_util::future;
+
+mod page;
+
+pub(crate) use page::Effort;
+pub(super) use page::views;
 
 /// An identity, in four columns from `first` on.
 fn identity(row: &Row, id: IdentityId, first: usize) -> Result<IdentitySummary, StoreError> {
@@ -47,40 +50,15 @@ macro_rules! listing {
          JOIN roles AS r ON r.environment_id = a.environment_id AND r.id = a.role_id \
          JOIN nodes AS n ON n.environment_id = a.environment_id AND n.id = a.node_id "
     };
-    (filters) => {
-        concat!(
-            "WHERE a.environment_id = $1 AND ($2::uuid IS NULL OR ",
-            listing!(held),
-            ") AND ($3::text IS NULL OR ($3 = 'direct') = (a.node_id = $2)) \
-             AND ($4::uuid IS NULL OR a.role_id = $4) AND ($5::uuid IS NULL OR a.node_id = $5) \
-             AND ($6::text IS NULL OR $6 = CASE WHEN $7 < a.effective_from THEN 'scheduled' \
-                 WHEN a.effective_to IS NULL OR $7 < a.effective_to THEN 'active' ELSE 'expired' END) "
-        )
-    };
     // Made at node $2 or above. `UNION` takes each node once, so that a circle, which only damage can make, ends too.
     (held) => {
         "a.node_id = ANY (ARRAY(WITH RECURSIVE way (id) AS (SELECT $2 UNION \
              SELECT above.parent_id FROM way CROSS JOIN LATERAL (SELECT o.parent_id FROM nodes AS o \
              WHERE o.environment_id = $1 AND o.id = way.id OFFSET 0) AS above) SELECT way.id FROM way))"
     };
-    (search) => {
-        "AND ($8::text IS NULL OR strpos(i.name_folded, $8) > 0 OR strpos(i.email, $8) > 0 \
-         OR strpos(r.name_folded, $8) > 0 OR strpos(n.name_folded, $8) > 0) "
-    };
     (columns) => {
         "SELECT a.id, a.environment_id, a.identity_id, a.role_id, a.node_id, a.effective_from, a.effective_to, \
          a.created_at, a.updated_at, i.first_name, i.last_name, i.email, i.avatar_url, r.name, n.name "
-    };
-    (page $order:literal) => {
-        concat!(
-            listing!(columns),
-            listing!(joins),
-            listing!(filters),
-            listing!(search),
-            "ORDER BY ",
-            $order,
-            " LIMIT $9 OFFSET $10"
-        )
     };
     (counts $now:literal $soon:literal) => {
         concat!(
@@ -104,62 +82,6 @@ macro_rules! listing {
              count(DISTINCT a.role_id)"
         )
     };
-}
-
-/// The text of a listing in this order.
-const fn in_order(sort: AssignmentSort, order: SortOrder) -> &'static str {
-    match (sort, order) {
-        (AssignmentSort::Name, SortOrder::Ascending) => listing!(page "i.name_folded, a.id"),
-        (AssignmentSort::Name, SortOrder::Descending) => listing!(page "i.name_folded DESC, a.id DESC"),
-        (AssignmentSort::Role, SortOrder::Ascending) => listing!(page "r.name_folded, a.id"),
-        (AssignmentSort::Role, SortOrder::Descending) => listing!(page "r.name_folded DESC, a.id DESC"),
-        (AssignmentSort::AccessType, SortOrder::Ascending) => listing!(page "(a.node_id <> $2), a.id"),
-        (AssignmentSort::AccessType, SortOrder::Descending) => listing!(page "(a.node_id <> $2) DESC, a.id DESC"),
-        (AssignmentSort::CreatedAt, SortOrder::Ascending) => listing!(page "a.created_at, a.id"),
-        (AssignmentSort::CreatedAt, SortOrder::Descending) => listing!(page "a.created_at DESC, a.id DESC"),
-    }
-}
-
-/// A page of the listing.
-pub(super) async fn views(
-    link: Link<'_>,
-    environment: EnvironmentId,
-    query: &AssignmentQuery,
-    now: Timestamp,
-) -> Result<Page<AssignmentView>, StoreError> {
-    const COUNT: &str = concat!("SELECT count(*) FROM assignments AS a ", listing!(filters));
-    const COUNT_FOUND: &str = concat!("SELECT count(*) ", listing!(joins), listing!(filters), listing!(search));
-    let search = match findable(query.search.as_ref()) {
-        Ok(search) => search,
-        Err(Nowhere) => {
-            return Ok(Page {
-                items: vec![],
-                item_count: 0,
-            });
-        }
-    };
-    let about = |sql| {
-        Statement::new(sql)
-            .bind(environment.as_uuid())
-            .bind(query.held_at.map(|at| at.node.as_uuid()))
-            .bind(query.held_at.and_then(|at| at.access_type).map(AccessType::as_str))
-            .bind(query.role.map(|id| id.as_uuid()))
-            .bind(query.source_node.map(|id| id.as_uuid()))
-            .bind(query.status.map(AssignmentStatus::as_str))
-            .bind(now)
-    };
-    let page = about(in_order(query.sort, query.order))
-        .bind(search)
-        .bind(i64::from(query.page.take()))
-        .bind(i64::try_from(query.page.offset()).unwrap_or(i64::MAX));
-    let count = match search {
-        None => about(COUNT),
-        Some(_) => about(COUNT_FOUND).bind(search),
-    };
-    let items = page.all(link, "assignments", |row| view(row, query.held_at));
-    let item_count = count.one(link, "assignments", |row| row.count(0));
-    let ((), items, item_count) = future::try_join3(link.plan_for_values(), items, item_count).await?;
-    Ok(Page { items, item_count })
 }
 
 /// All that an identity holds in these environments.

@@ -243,7 +243,7 @@ async fn read_everything(store: &PgStore, world: &World, counter: &mut Counter<'
     let page = PageRequest::default();
     for order in [SortOrder::Ascending, SortOrder::Descending] {
         for sort in AssignmentSort::ALL {
-            for search in [None, Some("a".to_owned())] {
+            for search in [None, canopy_domain::SearchWords::parse("a").unwrap()] {
                 let query = AssignmentQuery {
                     held_at: Some(HeldAt {
                         node: world.development.berlin.id,
@@ -268,7 +268,7 @@ async fn read_everything(store: &PgStore, world: &World, counter: &mut Counter<'
                 status: None,
                 has_any_assignment: Some(true),
                 assigned_in: Some(id),
-                search: Some("a".to_owned()),
+                search: canopy_domain::SearchWords::parse("a b").unwrap(),
                 sort: *sort,
                 order,
                 page,

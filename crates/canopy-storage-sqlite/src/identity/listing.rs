@@ -1,6 +1,7 @@
 //! Listing identities, and counting them.
 
 use super::{IDENTITY, direction, identity, offset};
+use crate::search::{Sql, Word, words};
 use crate::statement::Statement;
 use canopy_domain::identity::listing::{IdentityCounts, IdentityQuery, IdentitySort, IdentityStatus};
 use canopy_domain::port::StoreError;
@@ -24,9 +25,8 @@ fn held(in_application: bool, in_environment: bool) -> String {
 }
 
 /// Which rows of a listing there are: the FROM and WHERE of its statements. Parameters: 1 account, 2 application of
-/// `member_of`, 3 the environment of `assigned_in`, 4
-/// application of `not_member_of`, 5 the switch, 6 the search.
-fn listed(query: &IdentityQuery) -> String {
+/// `member_of`, 3 the environment of `assigned_in`, 4 application of `not_member_of`, 5 the switch, then the words.
+fn listed(query: &IdentityQuery, words: &[Word]) -> String {
     let mut sql = String::new();
     match query.member_of {
         Some(_) => sql.push_str(
@@ -43,10 +43,9 @@ fn listed(query: &IdentityQuery) -> String {
         Some(_) => " AND i.is_active = ?5",
         None => " AND ?5 IS NULL",
     });
-    sql.push_str(match query.search {
-        Some(_) => " AND (instr(i.name_folded, ?6) > 0 OR instr(i.email, ?6) > 0)",
-        None => " AND ?6 IS NULL",
-    });
+    for word in words {
+        let _ = write!(sql, " AND {}", word.within("i.searched"));
+    }
     match query.has_any_assignment {
         Some(has) => {
             let not = if has { "" } else { "NOT " };
@@ -64,29 +63,30 @@ pub(super) fn identities(
     account: AccountId,
     query: &IdentityQuery,
 ) -> Result<Page<Identity>, StoreError> {
-    let listed = listed(query);
     let assigned_in = query.assigned_in.filter(|_| query.has_any_assignment.is_some());
-    let about = |sql| {
-        Statement::new(sql)
-            .bind(account.as_bytes())
-            .bind(query.member_of.as_ref().map(ApplicationId::as_bytes))
-            .bind(assigned_in.as_ref().map(EnvironmentId::as_bytes))
-            .bind(query.not_member_of.as_ref().map(ApplicationId::as_bytes))
-            .bind(query.status.map(|status| status == IdentityStatus::Active))
-            .bind(query.search.as_deref())
-    };
+    let mut sql = Sql::new(account.as_bytes());
+    sql.value(query.member_of.as_ref().map(ApplicationId::as_bytes));
+    sql.value(assigned_in.as_ref().map(EnvironmentId::as_bytes));
+    sql.value(query.not_member_of.as_ref().map(ApplicationId::as_bytes));
+    sql.value(query.status.map(|status| status == IdentityStatus::Active));
+    let words = words(query.search.as_ref(), &mut sql);
+    let listed = listed(query, &words);
     let sort = match query.sort {
         IdentitySort::Name => "i.name_folded",
         IdentitySort::Email => "i.email",
         IdentitySort::CreatedAt => "i.created_at",
     };
     let order = direction(query.order);
-    let count = format!("SELECT count(*){listed}");
-    let count = about(&count).first(c, "identities", |row| row.count(0))?;
-    let page = format!("SELECT {IDENTITY}{listed} ORDER BY {sort} {order}, i.id {order} LIMIT ?7 OFFSET ?8");
-    let page = about(&page).bind(query.page.take()).bind(offset(query.page.offset()));
+    let count = format!("{} SELECT count(*){listed}", sql.beginning());
+    let count = sql.statement(&count).first(c, "identities", |row| row.count(0))?;
+    let page = format!(
+        "{} SELECT {IDENTITY}{listed} ORDER BY {sort} {order}, i.id {order} LIMIT {} OFFSET {}",
+        sql.beginning(),
+        query.page.take(),
+        offset(query.page.offset())
+    );
     Ok(Page {
-        items: page.all(c, "identities", identity)?,
+        items: sql.statement(&page).all(c, "identities", identity)?,
         item_count: count.unwrap_or_default(),
     })
 }

@@ -1,14 +1,14 @@
 //! Clauses on listing and counting assignments.
 
-use super::support::{TestStore, acme, micros_after, page, reading, sorted, writing};
-use crate::fixture::{email, name, person, role_name, window, window_from};
+use super::support::{TestStore, acme, micros_after, page, reading, search_for, sorted, writing};
+use crate::fixture::{email, external_id, name, person, role_name, window, window_from};
 use canopy_domain::assignment::listing::{
     AssignmentQuery, AssignmentSort, AssignmentSummary, AssignmentView, IdentitySummary,
 };
 use canopy_domain::port::WriteScope;
 use canopy_domain::{
     AccessType, Assignment, AssignmentId, AssignmentStatus, AvatarUrl, EXPIRING_SOON_SECONDS, EnvironmentId, Identity,
-    MembershipStatus, Node, PageRequest, Role, SortOrder, Timestamp, Window, fold_case,
+    MembershipStatus, Node, PageRequest, Role, SortOrder, Timestamp, Window,
 };
 
 /// All, oldest first, on one page.
@@ -247,6 +247,7 @@ pub async fn assignment_search_looks_at_identity_role_and_node(store: TestStore)
         email: email("100%_sure\\@x.example"),
         first_name: person("ÄRGER"),
         last_name: person("ΣΑΣ, \"so\" 🌳"),
+        external_id: Some(external_id("Emp-4711")),
         ..world.maker.identity(world.account.id, "New One")
     };
     let joined = world
@@ -279,10 +280,15 @@ pub async fn assignment_search_looks_at_identity_role_and_node(store: TestStore)
         .assign(store.as_ref(), &[who.clone(), what.clone(), place.clone()])
         .await;
     for (search, expected) in [
-        ("ärger σας", vec![]),
+        ("ärger σας", ids(&[&who])),
+        ("σασ, ärger", ids(&[&who])),
+        ("paris alan", ids(&[])),
         ("ÄRGER σασ, \"", ids(&[&who])),
         ("🌳", ids(&[&who])),
+        ("emp-4711", ids(&[&who])),
         ("ada lovelace", ids(&[&what])),
+        ("Lovelace Ada prüfer", ids(&[&what])),
+        ("lovelace reader", ids(&[])),
         ("ALAN.turing@", ids(&[&place])),
         ("%", ids(&[&who, &what])),
         ("0%_S", ids(&[&who])),
@@ -296,7 +302,7 @@ pub async fn assignment_search_looks_at_identity_role_and_node(store: TestStore)
         ("nothing like it", vec![]),
     ] {
         let query = AssignmentQuery {
-            search: Some(fold_case(search)),
+            search: search_for(search),
             ..all()
         };
         assert_eq!(
@@ -367,4 +373,52 @@ pub async fn pages_of_assignments_are_disjoint_and_complete(store: TestStore) {
             made.iter().map(|assignment| assignment.id).collect::<Vec<_>>()
         );
     }
+}
+
+pub async fn the_number_of_assignments_is_exact_after_every_change(store: TestStore) {
+    let world = acme(&store).await;
+    let (here, there) = (&world.development, &world.production);
+    let number = async |environment| {
+        let mut tx = reading(&store).await;
+        let found = tx
+            .assignment_views(environment, &all(), world.maker.now())
+            .await
+            .unwrap();
+        assert_eq!(found.items.len() as u64, found.item_count);
+        found.item_count
+    };
+    assert_eq!(number(here.id()).await, 0);
+    let made = [
+        world.assignment(world.ada(), &here.reader, &here.eu),
+        world.assignment(world.ada(), &here.editor, &here.eu),
+        world.assignment(world.alan(), &here.reader, &here.us),
+    ];
+    world.assign(store.as_ref(), &made).await;
+    assert_eq!(number(here.id()).await, 3);
+    assert_eq!(number(there.id()).await, 0);
+    // A refused insert counts nothing, an update changes no number, and neither does an id that names nothing.
+    let mut tx = writing(&store, WriteScope::Environment(here.id())).await;
+    let again = Assignment {
+        id: world.maker.id(),
+        ..made[0].clone()
+    };
+    tx.insert_assignments(&[again]).await.unwrap_err();
+    tx.update_assignments(&made[..2]).await.unwrap();
+    tx.delete_assignments(here.id(), &[made[2].id, world.maker.id()])
+        .await
+        .unwrap();
+    world.commit(tx, &[here.id()]).await;
+    assert_eq!(number(here.id()).await, 2);
+    let mut tx = writing(&store, WriteScope::Environment(here.id())).await;
+    tx.delete_assignments(here.id(), &[made[0].id]).await.unwrap();
+    drop(tx);
+    assert_eq!(number(here.id()).await, 2, "what was rolled back");
+    let scope = WriteScope::Memberships {
+        application: world.application.id,
+        identities: vec![world.ada()],
+    };
+    let mut tx = writing(&store, scope).await;
+    tx.revoke_all(&[here.id(), there.id()], world.ada()).await.unwrap();
+    world.commit(tx, &[here.id(), there.id()]).await;
+    assert_eq!(number(here.id()).await, 0);
 }

@@ -1,6 +1,6 @@
 //! Clauses on the audit log.
 
-use super::support::{ODD_TEXT, TestStore, acme, acme_and_zeta, micros_after, reading, writing};
+use super::support::{ODD_TEXT, TestStore, acme, acme_and_zeta, micros_after, reading, search_for, writing};
 use crate::fixture::World;
 use canopy_domain::audit::listing::{AuditPosition, AuditQuery};
 use canopy_domain::audit::{
@@ -271,7 +271,6 @@ pub async fn audit_filters_narrow_the_listing(store: TestStore) {
     let world = acme(&store).await;
     let events = various(&store, &world).await;
     let at = |step| Some(micros_after(world.maker.now(), step));
-    let text = |text: &str| Some(text.to_owned());
     let all = AuditQuery {
         from: at(1),
         ..AuditQuery::newest(99)
@@ -368,7 +367,7 @@ pub async fn audit_filters_narrow_the_listing(store: TestStore) {
         ("a\0", vec![]),
     ] {
         let query = AuditQuery {
-            search: text(search),
+            search: search_for(search),
             ..all.clone()
         };
         cases.push((query, Box::new(move |e| found.contains(&e.action))));

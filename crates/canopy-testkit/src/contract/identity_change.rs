@@ -2,13 +2,13 @@
 
 use super::identity::{add, everybody, joining, names};
 use super::support::{
-    ODD_TEXT, TestStore, acme, acme_and_zeta, assert_bug, assert_duplicate, reading, writing, writing_in,
+    ODD_TEXT, TestStore, acme, acme_and_zeta, assert_bug, assert_duplicate, reading, search_for, writing, writing_in,
 };
 use crate::fixture::{World, email, external_id, json, person};
 use canopy_domain::identity::create::TakenIdentifiers;
 use canopy_domain::identity::listing::{IdentityQuery, IdentityStatus};
 use canopy_domain::port::{Unique, WriteScope};
-use canopy_domain::{AvatarUrl, Identity, IdentityId, MembershipStatus, Timestamp, fold_case};
+use canopy_domain::{AvatarUrl, Identity, IdentityId, MembershipStatus, Timestamp};
 
 fn changing(world: &World, id: IdentityId) -> WriteScope {
     WriteScope::Identities {
@@ -45,7 +45,7 @@ pub async fn updating_an_identity_overwrites_its_row(store: TestStore) {
         drop(tx);
         // What is looked for and sorted by is the new name.
         let query = IdentityQuery {
-            search: Some(fold_case(&changed.name())),
+            search: search_for(&changed.name()),
             status: Some(if changed.is_active {
                 IdentityStatus::Active
             } else {

@@ -214,6 +214,7 @@ macro_rules! storage_contract {
                 assignment_search_looks_at_identity_role_and_node
                 assignments_are_sorted_both_ways_with_ties_broken_by_id
                 pages_of_assignments_are_disjoint_and_complete
+                the_number_of_assignments_is_exact_after_every_change
             }
             node_people {
                 an_assignment_holds_at_its_node_and_below_and_says_which_it_is

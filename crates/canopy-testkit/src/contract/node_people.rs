@@ -1,7 +1,7 @@
 //! Clauses on the assignments that hold at a node: made at it or above.
 
 use super::assignment_listing::{all, ids, listed};
-use super::support::{TestStore, acme, acme_and_zeta, micros_after, page, reading, writing};
+use super::support::{TestStore, acme, acme_and_zeta, micros_after, page, reading, search_for, writing};
 use crate::fixture::{World, window_from};
 use canopy_domain::assignment::listing::{
     AssignmentQuery, AssignmentSort, AssignmentSummary, HeldAt, IdentitySummary, NodeAssignmentSummary,
@@ -83,7 +83,7 @@ pub async fn held_assignments_are_filtered_searched_sorted_and_paged(store: Test
     let [root, eu, berlin, later, _] = some(&store, &world).await;
     let plain = at(&here.berlin, None);
     let search = |text: &str| AssignmentQuery {
-        search: Some(text.to_owned()),
+        search: search_for(text),
         ..plain.clone()
     };
     let with = |change: fn(&mut AssignmentQuery, &World)| {

@@ -104,19 +104,21 @@ pub async fn a_taken_role_name_is_a_duplicate_whatever_its_case(store: TestStore
         ("Fresh", "EDITOR"),
         ("Fresh", "fRESH"),
         ("ΣΑΣ", "σασ"),
+        ("Straße", "STRASSE"),
+        ("é", "e\u{301}"),
         ("x", "environment admin"),
     ] {
         let roles = [maker.role(id, first), maker.role(id, second)];
         assert_duplicate(tx.insert_roles(&roles).await, Unique::RoleName);
     }
     // Nothing of the refused calls was stored; these names differ.
-    let free = ["Fresh", "ΣΑΣ", "x", "Straße", "Strasse", "é", "e\u{301}"].map(|text| maker.role(id, text));
+    let free = ["Fresh", "ΣΑΣ", "x", "Straße", "é"].map(|text| maker.role(id, text));
     tx.insert_roles(&free).await.unwrap();
     tx.insert_roles(&[maker.role(world.production.id(), "Fresh")])
         .await
         .unwrap();
     world.commit(tx, &[id]).await;
-    assert_eq!(names(&store, id, ALL).await.len(), 3 + 7);
+    assert_eq!(names(&store, id, ALL).await.len(), 3 + 5);
 }
 
 pub async fn a_role_id_minted_twice_is_a_duplicate_id(store: TestStore) {

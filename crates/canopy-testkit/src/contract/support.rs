@@ -2,7 +2,7 @@
 
 use crate::fixture::{Maker, World};
 use canopy_domain::port::{ReadTx, Store, StoreError, Unique, WriteScope, WriteTx};
-use canopy_domain::{EnvironmentId, PageRequest, Timestamp};
+use canopy_domain::{EnvironmentId, PageRequest, SearchWords, Timestamp};
 use std::fmt::Debug;
 use std::sync::Arc;
 
@@ -39,6 +39,11 @@ pub async fn writing(store: &TestStore, scope: WriteScope) -> Box<dyn WriteTx> {
 /// A unit of work that writes within one environment.
 pub async fn writing_in(store: &TestStore, environment: EnvironmentId) -> Box<dyn WriteTx> {
     writing(store, WriteScope::Environment(environment)).await
+}
+
+/// The search for the words of a text; none for a text without words.
+pub fn search_for(text: &str) -> Option<SearchWords> {
+    SearchWords::parse(text).expect("few words")
 }
 
 /// The refusal was that of a unique rule.

@@ -217,6 +217,11 @@ impl PostgresStore {
         (self.store, self.database)
     }
 
+    /// From now on, takes the rows of every list for many, to test the way they are read then.
+    pub fn have_long_lists(&self) {
+        self.store.have_long_lists();
+    }
+
     /// Its database.
     pub const fn database(&self) -> &Database {
         &self.database

@@ -11,7 +11,7 @@ use canopy_domain::port::{ReadTx, Store, StoreError};
 use canopy_domain::role::listing::{RoleQuery, RoleTypeFilter};
 use canopy_domain::{
     AccessType, AccountId, Application, ApplicationId, AssignmentKey, AssignmentStatus, Environment, EnvironmentPlace,
-    IdentityId, NodeId, PageRequest, PermissionSource, Revision, SortOrder, Timestamp,
+    IdentityId, NodeId, PageRequest, PermissionSource, Revision, SearchWords, SortOrder, Timestamp,
 };
 use std::collections::BTreeMap;
 use std::fmt::Debug;
@@ -172,7 +172,7 @@ async fn dump_identities(
     }
     for search in ["a", "_", "%", "@x"] {
         queries.push(IdentityQuery {
-            search: Some(search.to_owned()),
+            search: SearchWords::parse(search).expect("few words"),
             ..plain.clone()
         });
     }
@@ -282,7 +282,7 @@ async fn dump_catalog(dump: &mut Dump, tx: &mut dyn ReadTx, environment: &Enviro
     }
     for search in ["a", "_", ".b"] {
         queries.push(PermissionQuery {
-            search: Some(search.to_owned()),
+            search: SearchWords::parse(search).expect("few words"),
             ..PermissionQuery::default()
         });
     }
@@ -394,7 +394,7 @@ async fn dump_assignments(
     }
     for search in ["a", "%", "role"] {
         queries.push(AssignmentQuery {
-            search: Some(search.to_owned()),
+            search: SearchWords::parse(search).expect("few words"),
             ..plain.clone()
         });
     }

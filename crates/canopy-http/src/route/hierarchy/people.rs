@@ -93,7 +93,7 @@ async fn list_identities(
         role: query.role_id,
         status: query.status,
         source_node: query.source_node_id,
-        search: query.q.folded(),
+        search: query.q.words(),
         sort: query.sort_by,
         order: query.order,
         page: page(query.page, query.take),

@@ -319,7 +319,7 @@ async fn get_list(
         status: query.status,
         has_any_assignment: query.has_any_assignment,
         assigned_in: None,
-        search: query.q.folded(),
+        search: query.q.words(),
         sort: query.sort_by,
         order: query.order,
         page: page(query.page, query.take),

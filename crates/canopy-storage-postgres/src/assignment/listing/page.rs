@@ -1,0 +1,419 @@
+//! Pages of the list of assignments.
+//!
+//! A page is found in one of two ways, and both count exactly:
+//!
+//! - **Few rows** fit the most selective filter (or search word): they are all fetched through its index, filtered, sorted
+//!   and counted in one statement.
+//! - **Many rows** do: an index gives them in the order of the page, from whichever end is nearer, and filters are checked on
+//!   the index's own columns. The number of an environment's assignments is kept; other numbers are counted on an index.
+//!
+//! Names are looked up for the rows of the page alone, one by one (`OFFSET 0`), whatever the planner believes.
+
+use super::view;
+use crate::search::{ACCOUNT, Sql, Word, words};
+use crate::statement::{Link, Statement};
+use canopy_domain::assignment::listing::{AssignmentQuery, AssignmentSort, AssignmentView};
+use canopy_domain::port::StoreError;
+use canopy_domain::{AccessType, AssignmentStatus, EnvironmentId, Page, SortOrder, Timestamp};
+use std::fmt::Write as _;
+
+/// When rows are few: up to [`few`](Self::few) of an environment, or up to one in [`part`](Self::part).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Effort {
+    pub(crate) few: u64,
+    pub(crate) part: u64,
+}
+
+impl Default for Effort {
+    /// Sorting a row costs about as much as reading twenty from an index.
+    fn default() -> Self {
+        Self { few: 4_000, part: 20 }
+    }
+}
+
+/// Where the rows of a list come from: FROM and WHERE of the assignments `s` that fit the most selective filter.
+struct Source {
+    from: String,
+    conditions: String,
+}
+
+struct Listing<'q> {
+    query: &'q AssignmentQuery,
+    sql: Sql<'q>,
+    words: Vec<Word>,
+    /// The parameters of the instant, node, role and source node, where they are asked about.
+    now: String,
+    node: Option<String>,
+    role: Option<String>,
+    source_node: Option<String>,
+}
+
+/// A page of the list.
+pub(in super::super) async fn views(
+    link: Link<'_>,
+    environment: EnvironmentId,
+    query: &AssignmentQuery,
+    now: Timestamp,
+    effort: Effort,
+) -> Result<Page<AssignmentView>, StoreError> {
+    const KEPT: &str = "SELECT assignment_count FROM environments WHERE id = $1";
+    let mut sql = Sql::new(environment.as_uuid());
+    let Some(words) = words(query.search.as_ref(), &mut sql) else {
+        return Ok(Page {
+            items: vec![],
+            item_count: 0,
+        });
+    };
+    let listing = Listing {
+        query,
+        words,
+        now: if query.status.is_some() {
+            sql.value(now, "timestamptz")
+        } else {
+            String::new()
+        },
+        node: query.held_at.map(|at| sql.value(at.node.as_uuid(), "uuid")),
+        role: query.role.map(|id| sql.value(id.as_uuid(), "uuid")),
+        source_node: query.source_node.map(|id| sql.value(id.as_uuid(), "uuid")),
+        sql,
+    };
+    link.plan_for_values().await?;
+    let kept = Statement::new(KEPT).bind(environment.as_uuid());
+    let total: Option<u64> = kept.first(link, "environments", |row| row.count(0)).await?;
+    let total = total.unwrap_or_default();
+    let most = effort.few.max(total / effort.part.max(1));
+    match listing.few(link, total, most).await? {
+        Some(source) => listing.sorted(link, &source).await,
+        None => listing.walked(link, total).await,
+    }
+}
+
+impl Listing<'_> {
+    async fn count_of(&self, link: Link<'_>, text: String) -> Result<u64, StoreError> {
+        self.sql
+            .statement(text)
+            .one(link, "assignments", |row| row.count(0))
+            .await
+    }
+
+    /// The nodes at which listed assignments are made, as a set of ids, where the query restricts them.
+    fn nodes(&self) -> Option<String> {
+        let node = self.node.as_deref()?;
+        Some(match self.query.held_at.and_then(|at| at.access_type) {
+            Some(AccessType::Direct) => format!("SELECT {node} AS id"),
+            Some(AccessType::Inherited) => format!("SELECT id FROM way WHERE id <> {node}"),
+            None => "SELECT id FROM way".to_owned(),
+        })
+    }
+
+    /// The beginning of a statement: the ids of the node that is asked about and of those above it, in `way`. Each once, so
+    /// that a circle, which only damage can make, ends too.
+    fn beginning(&self) -> String {
+        let mut beginning = self.sql.beginning();
+        if let Some(node) = &self.node {
+            let _ = write!(
+                beginning,
+                ", way (id) AS (SELECT {node} UNION SELECT above.parent_id FROM way CROSS JOIN LATERAL \
+                 (SELECT o.parent_id FROM nodes AS o WHERE o.environment_id = $1 AND o.id = way.id OFFSET 0) AS above \
+                 WHERE above.parent_id IS NOT NULL)"
+            );
+        }
+        beginning
+    }
+
+    /// The source that has at most `most` rows, if there is one.
+    async fn few(&self, link: Link<'_>, total: u64, most: u64) -> Result<Option<Source>, StoreError> {
+        let by = |condition: &str| Source {
+            from: "assignments AS s".to_owned(),
+            conditions: format!("s.environment_id = $1 AND {condition}"),
+        };
+        let mut sources = Vec::new();
+        if let Some(node) = &self.source_node {
+            sources.push(by(&format!("s.node_id = {node}")));
+        }
+        if let Some(nodes) = self.nodes() {
+            sources.push(Source {
+                from: format!(
+                    "({nodes}) AS held CROSS JOIN LATERAL (SELECT a.* FROM assignments AS a \
+                     WHERE a.environment_id = $1 AND a.node_id = held.id OFFSET 0) AS s"
+                ),
+                conditions: "true".to_owned(),
+            });
+        }
+        if let Some(role) = &self.role {
+            sources.push(by(&format!("s.role_id = {role}")));
+        }
+        let limit = most.saturating_add(1);
+        for source in sources {
+            let count = format!(
+                "{} SELECT count(*) FROM (SELECT FROM {} WHERE {} LIMIT {limit}) AS one",
+                self.beginning(),
+                source.from,
+                source.conditions,
+            );
+            if self.count_of(link, count).await? <= most {
+                return Ok(Some(source));
+            }
+        }
+        for word in &self.words {
+            if self.is_rare(link, word, most).await? {
+                return Ok(Some(Source {
+                    from: format!(
+                        "({}) AS found CROSS JOIN LATERAL (SELECT a.* FROM assignments AS a \
+                         WHERE a.environment_id = $1 AND a.id = found.id OFFSET 0) AS s",
+                        word.assignments()
+                    ),
+                    conditions: "true".to_owned(),
+                }));
+            }
+        }
+        Ok((total <= most).then(|| Source {
+            from: "assignments AS s".to_owned(),
+            conditions: "s.environment_id = $1".to_owned(),
+        }))
+    }
+
+    /// Whether a word is found in at most `most` assignments. Reads no more of each table than tells so.
+    async fn is_rare(&self, link: Link<'_>, word: &Word, most: u64) -> Result<bool, StoreError> {
+        let mut count = 0;
+        for part in word.parts() {
+            let limit = most.saturating_add(1);
+            let counted = format!(
+                "{} SELECT count(*) FROM ({part} LIMIT {limit}) AS one",
+                self.beginning()
+            );
+            count += self.count_of(link, counted).await?;
+            if count > most {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    fn conditions(&self) -> String {
+        let mut conditions = String::new();
+        if let Some(nodes) = self.nodes() {
+            let _ = write!(conditions, " AND s.node_id = ANY (ARRAY({nodes}))");
+        }
+        if let Some(role) = &self.role {
+            let _ = write!(conditions, " AND s.role_id = {role}");
+        }
+        if let Some(node) = &self.source_node {
+            let _ = write!(conditions, " AND s.node_id = {node}");
+        }
+        conditions
+    }
+
+    fn window(&self, status: AssignmentStatus) -> String {
+        let now = &self.now;
+        match status {
+            AssignmentStatus::Scheduled => format!("s.effective_from > {now}"),
+            AssignmentStatus::Active => {
+                format!("s.effective_from <= {now} AND (s.effective_to IS NULL OR s.effective_to > {now})")
+            }
+            // A window ends after it starts, so one that has ended has started.
+            AssignmentStatus::Expired => format!("s.effective_to <= {now}"),
+        }
+    }
+
+    /// The key of the order, and whose name it is.
+    fn sort(&self) -> (String, &'static [Named]) {
+        match self.query.sort {
+            AssignmentSort::Name => ("i.name_folded".to_owned(), &[Named::Identity]),
+            AssignmentSort::Role => ("r.name_folded".to_owned(), &[Named::Role]),
+            AssignmentSort::AccessType => match &self.node {
+                Some(node) => (format!("(s.node_id <> {node})"), &[]),
+                None => ("false".to_owned(), &[]),
+            },
+            AssignmentSort::CreatedAt => ("s.created_at".to_owned(), &[]),
+        }
+    }
+
+    /// Few rows: all of them, sorted and counted.
+    async fn sorted(&self, link: Link<'_>, source: &Source) -> Result<Page<AssignmentView>, StoreError> {
+        let (sort, named) = self.sort();
+        let named = if self.words.is_empty() { named } else { &Named::ALL };
+        let tables: String = named.iter().map(|one| one.joined()).collect();
+        let mut conditions = self.conditions();
+        if let Some(status) = self.query.status {
+            let _ = write!(conditions, " AND {}", self.window(status));
+        }
+        for word in &self.words {
+            let _ = write!(conditions, " AND {}", word.in_names());
+        }
+        let order = direction(self.query.order);
+        let all = format!(
+            "{}, matched AS MATERIALIZED (SELECT s.id AS id, {sort} AS sort_key FROM {}{tables} WHERE {}{conditions})",
+            self.beginning(),
+            source.from,
+            source.conditions,
+        );
+        let page = format!(
+            "{all}, page AS MATERIALIZED (SELECT id, sort_key FROM matched ORDER BY sort_key {order}, id {order} \
+             LIMIT {} OFFSET {}) {}, (SELECT count(*) FROM matched) FROM page{} \
+             ORDER BY page.sort_key {order}, page.id {order}",
+            self.query.page.take(),
+            offset(self.query.page.offset()),
+            READ,
+            of_page(),
+        );
+        let mut item_count = None;
+        let items: Vec<AssignmentView> = self
+            .sql
+            .statement(page)
+            .all(link, "assignments", |row| {
+                item_count = Some(row.count(15)?);
+                view(row, self.query.held_at)
+            })
+            .await?;
+        let item_count = match item_count {
+            Some(count) => count,
+            None => {
+                self.count_of(link, format!("{all} SELECT count(*) FROM matched"))
+                    .await?
+            }
+        };
+        Ok(Page { items, item_count })
+    }
+
+    fn walk_conditions(&self) -> String {
+        let mut conditions = self.conditions();
+        for word in &self.words {
+            let _ = write!(conditions, " AND {}", word.in_sets());
+        }
+        if let Some(status) = self.query.status {
+            let _ = write!(conditions, " AND {}", self.window(status));
+        }
+        conditions
+    }
+
+    /// How many rows there are, many as they are.
+    async fn count(&self, link: Link<'_>, total: u64) -> Result<u64, StoreError> {
+        let conditions = self.walk_conditions();
+        if conditions.is_empty() {
+            return Ok(total);
+        }
+        let count = format!(
+            "{} SELECT count(*) FROM assignments AS s WHERE s.environment_id = $1{conditions}",
+            self.beginning()
+        );
+        self.count_of(link, count).await
+    }
+
+    /// Many rows: read in the order of the page, from the nearer end.
+    async fn walked(&self, link: Link<'_>, total: u64) -> Result<Page<AssignmentView>, StoreError> {
+        let item_count = self.count(link, total).await?;
+        let first = self.query.page.offset().min(item_count);
+        let length = u64::from(self.query.page.take()).min(item_count - first);
+        if length == 0 {
+            return Ok(Page {
+                items: vec![],
+                item_count,
+            });
+        }
+        let behind = item_count - first - length;
+        let (skipped, walk_order) = if behind < first {
+            (behind, opposite(self.query.order))
+        } else {
+            (first, self.query.order)
+        };
+        let (walk, order) = (direction(walk_order), direction(self.query.order));
+        let (sort, _) = self.sort();
+        // The rows of one owner at a time, in the order of the owners' names.
+        let by_owner = |table: &str, owner: &str, alias: &str, key: &str| {
+            format!(
+                "{table} AS {alias} CROSS JOIN LATERAL (SELECT a.id, a.identity_id, a.role_id, a.node_id, \
+                 a.effective_from, a.effective_to FROM assignments AS a \
+                 WHERE a.environment_id = $1 AND a.{key} = {alias}.id OFFSET 0) AS s WHERE {alias}.{owner}"
+            )
+        };
+        let from = match self.query.sort {
+            AssignmentSort::Name => by_owner("identities", &format!("account_id = {ACCOUNT}"), "i", "identity_id"),
+            AssignmentSort::Role => by_owner("roles", "environment_id = $1", "r", "role_id"),
+            AssignmentSort::AccessType | AssignmentSort::CreatedAt => {
+                "assignments AS s WHERE s.environment_id = $1".to_owned()
+            }
+        };
+        // A constant would keep the index from giving the order.
+        let sorting = if sort == "false" {
+            String::new()
+        } else {
+            format!("{sort} {walk}, ")
+        };
+        let page = format!(
+            "{}, page AS MATERIALIZED (SELECT s.id AS id, {sort} AS sort_key FROM {from}{} \
+             ORDER BY {sorting}s.id {walk} LIMIT {length} OFFSET {}) {READ} FROM page{} \
+             ORDER BY page.sort_key {order}, page.id {order}",
+            self.beginning(),
+            self.walk_conditions(),
+            offset(skipped),
+            of_page(),
+        );
+        let items = self
+            .sql
+            .statement(page)
+            .all(link, "assignments", |row| view(row, self.query.held_at))
+            .await?;
+        Ok(Page { items, item_count })
+    }
+}
+
+/// The columns of a row that people read.
+const READ: &str = "SELECT s.id, s.environment_id, s.identity_id, s.role_id, s.node_id, s.effective_from, s.effective_to, \
+                    s.created_at, s.updated_at, i.first_name, i.last_name, i.email, i.avatar_url, r.name, n.name";
+
+/// The rows of `page`, each with what people read of it.
+fn of_page() -> String {
+    let mut joined = " CROSS JOIN LATERAL (SELECT a.* FROM assignments AS a WHERE a.environment_id = $1 \
+                      AND a.id = page.id OFFSET 0) AS s"
+        .to_owned();
+    joined.extend(Named::ALL.iter().map(|one| one.joined()));
+    joined
+}
+
+/// What the names of an assignment are those of.
+#[derive(Debug, Clone, Copy)]
+enum Named {
+    Identity,
+    Role,
+    Node,
+}
+
+impl Named {
+    const ALL: [Self; 3] = [Self::Identity, Self::Role, Self::Node];
+
+    /// Looks it up for the assignment `s`.
+    fn joined(self) -> String {
+        match self {
+            Self::Identity => format!(
+                " CROSS JOIN LATERAL (SELECT o.* FROM identities AS o WHERE o.account_id = {ACCOUNT} \
+                 AND o.id = s.identity_id OFFSET 0) AS i"
+            ),
+            Self::Role => " CROSS JOIN LATERAL (SELECT o.* FROM roles AS o WHERE o.environment_id = $1 \
+                           AND o.id = s.role_id OFFSET 0) AS r"
+                .to_owned(),
+            Self::Node => " CROSS JOIN LATERAL (SELECT o.* FROM nodes AS o WHERE o.environment_id = $1 \
+                           AND o.id = s.node_id OFFSET 0) AS n"
+                .to_owned(),
+        }
+    }
+}
+
+const fn direction(order: SortOrder) -> &'static str {
+    match order {
+        SortOrder::Ascending => "ASC",
+        SortOrder::Descending => "DESC",
+    }
+}
+
+const fn opposite(order: SortOrder) -> SortOrder {
+    match order {
+        SortOrder::Ascending => SortOrder::Descending,
+        SortOrder::Descending => SortOrder::Ascending,
+    }
+}
+
+/// An offset as PostgreSQL counts; beyond its numbers there are no rows either.
+fn offset(rows: u64) -> i64 {
+    i64::try_from(rows).unwrap_or(i64::MAX)
+}

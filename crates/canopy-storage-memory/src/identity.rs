@@ -239,6 +239,16 @@ impl<Kind: Send> IdentityReader for Unit<Kind> {
         Ok(found.into_iter().filter_map(named).collect())
     }
 
+    async fn identity_labels(
+        &mut self,
+        account: AccountId,
+        ids: &[IdentityId],
+    ) -> Result<HashMap<IdentityId, String>, StoreError> {
+        let directory = &self.state.directory;
+        let labelled = |id: &IdentityId| Some((*id, directory.of_account(account, *id)?.name()));
+        Ok(ids.iter().filter_map(labelled).collect())
+    }
+
     async fn identity_facts(
         &mut self,
         account: AccountId,

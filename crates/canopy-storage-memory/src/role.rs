@@ -8,8 +8,8 @@ use canopy_domain::port::reader::RoleReader;
 use canopy_domain::port::writer::RoleWriter;
 use canopy_domain::port::{StoreError, Unique};
 use canopy_domain::role::listing::{RoleQuery, RoleTypeFilter, RoleView};
-use canopy_domain::{Assignment, EnvironmentId, PermissionId, PermissionKey, Role, RoleId};
-use std::collections::{BTreeMap, BTreeSet};
+use canopy_domain::{Assignment, EnvironmentId, PermissionId, PermissionKey, Role, RoleId, RoleName};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 /// The roles of one environment.
@@ -88,6 +88,18 @@ impl<Kind: Send> RoleReader for Unit<Kind> {
         Ok(bundled
             .map(|permission| (permission.id, permission.key.clone()))
             .collect())
+    }
+
+    async fn role_names(
+        &mut self,
+        environment: EnvironmentId,
+        ids: &[RoleId],
+    ) -> Result<HashMap<RoleId, RoleName>, StoreError> {
+        let Some(contents) = self.state.contents(environment) else {
+            return Ok(HashMap::new());
+        };
+        let named = |id: &RoleId| Some((*id, contents.roles.by_id.get(id)?.role.name.clone()));
+        Ok(ids.iter().filter_map(named).collect())
     }
 
     async fn roles_bundling(

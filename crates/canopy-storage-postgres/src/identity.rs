@@ -18,7 +18,7 @@ use canopy_domain::{
     Membership, MembershipStatus, Page, PersonName, SortOrder, fold_case,
 };
 use futures_util::future;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use uuid::Uuid;
 
 fn identity(row: &Row) -> Result<Identity, StoreError> {
@@ -241,6 +241,24 @@ impl IdentityReader for UnitOfWork {
             })
         };
         select.all(self.link()?, "identities", named).await
+    }
+
+    async fn identity_labels(
+        &mut self,
+        account: AccountId,
+        ids: &[IdentityId],
+    ) -> Result<HashMap<IdentityId, String>, StoreError> {
+        const SELECT: &str = "SELECT i.id, i.name FROM unnest($1) AS asked (id) CROSS JOIN LATERAL \
+             (SELECT o.id, o.first_name || ' ' || o.last_name AS name FROM identities AS o \
+             WHERE o.account_id = $2 AND o.id = asked.id OFFSET 0) AS i";
+        if ids.is_empty() {
+            return Ok(HashMap::new());
+        }
+        Statement::new(SELECT)
+            .bind(distinct(ids.iter().map(IdentityId::as_uuid)))
+            .bind(account.as_uuid())
+            .all(self.link()?, "identities", |row| Ok((row.id(0)?, row.string(1)?)))
+            .await
     }
 
     async fn identity_facts(

@@ -9,6 +9,7 @@ use canopy_domain::port::reader::RoleReader;
 use canopy_domain::port::writer::RoleWriter;
 use canopy_domain::role::listing::{RoleQuery, RoleTypeFilter, RoleView};
 use canopy_domain::{Description, EnvironmentId, PermissionId, PermissionKey, Role, RoleId, RoleName};
+use std::collections::HashMap;
 use uuid::Uuid;
 
 fn role(row: &Row) -> Result<Role, StoreError> {
@@ -71,6 +72,25 @@ impl RoleReader for UnitOfWork {
             .bind(id.as_uuid())
             .all(self.link()?, "permissions", |row| {
                 Ok((row.id(0)?, row.text(1, PermissionKey::parse)?))
+            })
+            .await
+    }
+
+    async fn role_names(
+        &mut self,
+        environment: EnvironmentId,
+        ids: &[RoleId],
+    ) -> Result<HashMap<RoleId, RoleName>, StoreError> {
+        const SELECT: &str = "SELECT r.id, r.name FROM unnest($1) AS asked (id) CROSS JOIN LATERAL \
+             (SELECT o.id, o.name FROM roles AS o WHERE o.environment_id = $2 AND o.id = asked.id OFFSET 0) AS r";
+        if ids.is_empty() {
+            return Ok(HashMap::new());
+        }
+        Statement::new(SELECT)
+            .bind(distinct(ids.iter().map(RoleId::as_uuid)))
+            .bind(environment.as_uuid())
+            .all(self.link()?, "roles", |row| {
+                Ok((row.id(0)?, row.text(1, RoleName::parse)?))
             })
             .await
     }

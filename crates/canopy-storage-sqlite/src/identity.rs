@@ -16,7 +16,7 @@ use canopy_domain::{
     AccountId, ApplicationId, AvatarUrl, Email, EnvironmentId, ExternalId, Identity, IdentityId, JsonObject,
     Membership, MembershipStatus, Page, PersonName, SortOrder, fold_case,
 };
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::LazyLock;
 
 mod listing;
@@ -191,6 +191,29 @@ impl IdentityReader for UnitOfWork {
     ) -> Result<Vec<NamedIdentity>, StoreError> {
         let asked = names::Asked::new(asked);
         self.run(move |c| asked.find(c, account)).await
+    }
+
+    async fn identity_labels(
+        &mut self,
+        account: AccountId,
+        ids: &[IdentityId],
+    ) -> Result<HashMap<IdentityId, String>, StoreError> {
+        static SELECT: LazyLock<String> = LazyLock::new(|| {
+            format!(
+                "{} SELECT i.id, i.first_name || ' ' || i.last_name FROM given \
+                 CROSS JOIN identities AS i ON i.account_id = ?3 AND i.id = given.id",
+                IDS.given()
+            )
+        });
+        if ids.is_empty() {
+            return Ok(HashMap::new());
+        }
+        let ids = Packed::distinct_ids(ids.iter().map(IdentityId::as_bytes));
+        self.run(move |c| {
+            let select = ids.statement(&SELECT).bind(account.as_bytes());
+            select.all(c, "identities", |row| Ok((row.id(0)?, row.string(1)?)))
+        })
+        .await
     }
 
     async fn identity_facts(

@@ -10,7 +10,7 @@ use canopy_domain::port::writer::RoleWriter;
 use canopy_domain::port::{StoreError, Unique};
 use canopy_domain::role::listing::{RoleQuery, RoleTypeFilter, RoleView};
 use canopy_domain::{Description, EnvironmentId, PermissionId, PermissionKey, Role, RoleId, RoleKind, RoleName};
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::LazyLock;
 
 const ROLE: &str =
@@ -139,6 +139,28 @@ impl RoleReader for UnitOfWork {
             statement.all(c, "permissions", |row| {
                 Ok((row.id(0)?, row.text(1, PermissionKey::parse)?))
             })
+        })
+        .await
+    }
+
+    async fn role_names(
+        &mut self,
+        environment: EnvironmentId,
+        ids: &[RoleId],
+    ) -> Result<HashMap<RoleId, RoleName>, StoreError> {
+        static SELECT: LazyLock<String> = LazyLock::new(|| {
+            format!(
+                "{} SELECT r.id, r.name FROM given CROSS JOIN roles AS r ON r.environment_id = ?3 AND r.id = given.id",
+                IDS.given()
+            )
+        });
+        if ids.is_empty() {
+            return Ok(HashMap::new());
+        }
+        let ids = Packed::distinct_ids(ids.iter().map(RoleId::as_bytes));
+        self.run(move |c| {
+            let select = ids.statement(&SELECT).bind(environment.as_bytes());
+            select.all(c, "roles", |row| Ok((row.id(0)?, row.text(1, RoleName::parse)?)))
         })
         .await
     }

@@ -1,5 +1,6 @@
 //! The audit log.
 
+pub(crate) mod described;
 pub mod get;
 pub mod list;
 pub mod refusals;

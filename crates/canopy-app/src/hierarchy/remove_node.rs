@@ -1,6 +1,7 @@
 //! Remove a node, alone or with everything below it.
 
 use crate::app::AuditEntry;
+use crate::audit::described;
 use crate::{App, AppError, Call, unit_of_work};
 use canopy_domain::audit::{AuditCategory, AuditSeverity, Detail};
 use canopy_domain::hierarchy::change::check_version;
@@ -29,8 +30,10 @@ pub async fn run(
         let node = tx.node(environment, id).await?.ok_or(HierarchyError::NodeNotFound)?;
         check_version(&node, seen)?;
         check(&node, tx.node_uses(environment, id).await?, force)?;
-        let nodes: Vec<NodeId> = tx.subtree(environment, id).await?.iter().map(|one| one.id).collect();
+        let subtree = tx.subtree(environment, id).await?;
+        let nodes: Vec<NodeId> = subtree.iter().map(|one| one.id).collect();
         let assignments = tx.assignments_at(environment, &nodes).await?;
+        let described = described::assignments(tx.as_mut(), place, &assignments).await?;
         let assignments: Vec<AssignmentId> = assignments.iter().map(|one| one.id).collect();
         tx.delete_assignments(environment, &assignments).await?;
         tx.delete_nodes(environment, &nodes).await?;
@@ -41,6 +44,23 @@ pub async fn run(
                 ("node_ids", Detail::texts(&nodes)),
                 ("assignment_count", Detail::count(assignments.len())),
                 ("assignment_ids", Detail::texts(&assignments)),
+                ("assignments", described),
+                (
+                    "nodes",
+                    Detail::List(
+                        subtree
+                            .iter()
+                            .map(|one| {
+                                Detail::Map(vec![
+                                    ("id", Detail::text(one.id)),
+                                    ("name", Detail::text(&one.name)),
+                                    ("slug", Detail::text(&one.slug)),
+                                    ("parent_node_id", Detail::optional(one.parent)),
+                                ])
+                            })
+                            .collect(),
+                    ),
+                ),
             ]);
         if !assignments.is_empty() {
             entry.severity = AuditSeverity::Warning;

@@ -1,14 +1,17 @@
 //! Turn a hierarchy back into a flat environment.
 
 use crate::app::AuditEntry;
+use crate::audit::described;
 use crate::{App, AppError, Call, unit_of_work};
 use canopy_domain::audit::{AuditCategory, AuditSeverity, Detail};
 use canopy_domain::hierarchy::revert::{Revert, RevertCounts, plan};
 use canopy_domain::port::{ReadTx, WriteScope};
 use canopy_domain::tenancy::change;
 use canopy_domain::{
-    AccessModel, Environment, EnvironmentPlace, Expected, HierarchyError, NodeId, TenancyError, Tenant, Timestamp,
+    AccessModel, Assignment, AssignmentId, Environment, EnvironmentPlace, Expected, HierarchyError, NodeId,
+    TenancyError, Tenant, Timestamp,
 };
+use std::collections::HashSet;
 
 /// Reseats every assignment at the root and deletes all other nodes and the schema.
 ///
@@ -18,7 +21,15 @@ pub async fn run(app: &App, call: &Call, place: &EnvironmentPlace) -> Result<Rev
     unit_of_work::retry(|| async {
         let mut tx = app.begin(call, WriteScope::Environment(place.environment)).await?;
         let now = app.now();
-        let (mut environment, revert) = planned(tx.as_mut(), place, now, call.expected).await?;
+        let (mut environment, revert, assignments) = planned(tx.as_mut(), place, now, call.expected).await?;
+        let moved: HashSet<AssignmentId> = revert
+            .reseated
+            .iter()
+            .map(|one| one.id)
+            .chain(revert.dropped.iter().copied())
+            .collect();
+        let before: Vec<Assignment> = assignments.into_iter().filter(|one| moved.contains(&one.id)).collect();
+        let before = described::assignments(tx.as_mut(), place, &before).await?;
         tx.delete_assignments(place.environment, &revert.dropped).await?;
         tx.update_assignments(&revert.reseated).await?;
         tx.delete_nodes(place.environment, &revert.nodes).await?;
@@ -29,7 +40,7 @@ pub async fn run(app: &App, call: &Call, place: &EnvironmentPlace) -> Result<Rev
         tx.update_environment(&environment, &revert.schema).await?;
         let mut entry = AuditEntry::within(place, "environment.revert_to_flat", AuditCategory::Hierarchy)
             .on("environment", environment.id, &environment.name)
-            .saying(told(&revert));
+            .saying(told(&revert, before));
         entry.severity = AuditSeverity::Warning;
         app.commit_within(tx, call, place, now, revert.steps(), entry, &revert.counts)
             .await?;
@@ -44,7 +55,7 @@ pub async fn run(app: &App, call: &Call, place: &EnvironmentPlace) -> Result<Rev
 /// As [`run`].
 pub async fn dry_run(app: &App, call: &Call, place: &EnvironmentPlace) -> Result<RevertCounts, AppError> {
     let mut tx = app.read(place).await?;
-    let (_, revert) = planned(tx.as_mut(), place, app.now(), call.expected).await?;
+    let (_, revert, _) = planned(tx.as_mut(), place, app.now(), call.expected).await?;
     Ok(revert.counts)
 }
 
@@ -53,7 +64,7 @@ async fn planned(
     place: &EnvironmentPlace,
     now: Timestamp,
     expected: Expected,
-) -> Result<(Environment, Revert), AppError> {
+) -> Result<(Environment, Revert, Vec<Assignment>), AppError> {
     let absent = || TenancyError::NotFound(Tenant::Environment);
     let environment = tx.environment(place.environment).await?.ok_or_else(absent)?;
     change::check(Tenant::Environment, environment.version, expected)?;
@@ -67,10 +78,11 @@ async fn planned(
         .ok_or(AppError::Broken("an environment has no root"))?;
     let ids: Vec<NodeId> = nodes.iter().map(|node| node.id).collect();
     let assignments = tx.assignments_at(place.environment, &ids).await?;
-    Ok((environment, plan(root, others, &schema, &assignments, now)))
+    let revert = plan(root, others, &schema, &assignments, now);
+    Ok((environment, revert, assignments))
 }
 
-fn told(revert: &Revert) -> Vec<(&'static str, Detail)> {
+fn told(revert: &Revert, before: Detail) -> Vec<(&'static str, Detail)> {
     let counts = revert.counts;
     vec![
         ("assignments_moved", Detail::count(counts.moved)),
@@ -89,5 +101,6 @@ fn told(revert: &Revert) -> Vec<(&'static str, Detail)> {
         ),
         ("dropped_assignment_ids", Detail::texts(&revert.dropped)),
         ("deleted_node_ids", Detail::texts(&revert.nodes)),
+        ("assignments_before", before),
     ]
 }

@@ -84,6 +84,14 @@ pub async fn run(
         tx.insert_memberships(&created).await?;
         tx.update_memberships(&revived).await?;
         let attached = || created.iter().chain(&revived).map(|one| one.identity_id);
+        let ids: Vec<IdentityId> = attached().collect();
+        let names = tx.identity_labels(place.account, &ids).await?;
+        let identities = ids.iter().map(|id| {
+            Detail::Map(vec![
+                ("id", Detail::text(id)),
+                ("name", Detail::optional(names.get(id))),
+            ])
+        });
         let entry = AuditEntry {
             account: place.account,
             application: Some(place.application),
@@ -96,7 +104,8 @@ pub async fn run(
             resource_label: String::new(),
             metadata: Detail::Map(vec![
                 ("count", Detail::count(steps.len())),
-                ("identity_ids", Detail::texts(attached())),
+                ("identity_ids", Detail::texts(&ids)),
+                ("identities", Detail::List(identities.collect())),
             ]),
         };
         let audit = app.audit(call, now, entry);

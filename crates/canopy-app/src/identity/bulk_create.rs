@@ -82,6 +82,21 @@ pub async fn run(
                     "identity_ids",
                     Detail::texts(created.iter().map(|identity| identity.id)),
                 ),
+                (
+                    "identities",
+                    Detail::List(
+                        created
+                            .iter()
+                            .map(|identity| {
+                                Detail::Map(vec![
+                                    ("id", Detail::text(identity.id)),
+                                    ("name", Detail::text(identity.name())),
+                                    ("email", Detail::text(&identity.email)),
+                                ])
+                            })
+                            .collect(),
+                    ),
+                ),
             ]),
         };
         let audit = app.audit(call, now, entry);

@@ -1,6 +1,7 @@
 //! Activate, pause or end a membership.
 
 use super::{audit_entry, find_member, only_members};
+use crate::audit::described;
 use crate::{App, AppError, Call, unit_of_work};
 use canopy_domain::access::{Change, SubjectFact};
 use canopy_domain::audit::{AuditSeverity, Detail};
@@ -68,6 +69,11 @@ async fn apply(
         tx.update_memberships(core::slice::from_ref(&after)).await?;
         let environments = tx.environments(place.application).await?;
         let environments: Vec<EnvironmentId> = environments.iter().map(|one| one.id).collect();
+        let held = if asked.revokes() {
+            tx.held(&environments, id).await?
+        } else {
+            Vec::new()
+        };
         let revoked = if asked.revokes() {
             tx.revoke_all(&environments, id).await?
         } else {
@@ -81,6 +87,7 @@ async fn apply(
                 "assignment_ids",
                 Detail::texts(revoked.iter().map(|(_, assignment)| assignment)),
             ),
+            ("assignments", described::views(&held)),
         ];
         let (action, severity) = match asked {
             MembershipChange::Activate => ("membership.activate", AuditSeverity::Info),

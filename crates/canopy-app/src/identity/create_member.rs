@@ -2,6 +2,7 @@
 
 use super::bulk_create::{fresh, new_member};
 use super::{audit_entry, identifier_taken, seen};
+use crate::audit::described;
 use crate::{App, AppError, Call, scope, unit_of_work};
 use canopy_domain::access::{Change, GrantFact, SubjectFact};
 use canopy_domain::api_key::AreaScope;
@@ -63,7 +64,19 @@ pub async fn run(
             .map_err(identifier_taken)?;
         tx.insert_memberships(core::slice::from_ref(&membership)).await?;
         tx.insert_assignments(assignment.as_slice()).await?;
+        let described = match &assignment {
+            Some(one) => {
+                let within = EnvironmentPlace {
+                    account: place.account,
+                    application: place.application,
+                    environment: one.environment_id,
+                };
+                described::assignments(tx.as_mut(), &within, core::slice::from_ref(one)).await?
+            }
+            None => Detail::List(Vec::new()),
+        };
         let metadata = vec![
+            ("assignments", described),
             ("count", Detail::count(1)),
             ("identity_ids", Detail::texts([identity.id])),
             ("assignment_ids", Detail::texts(assignment.iter().map(|one| one.id))),

@@ -1,6 +1,7 @@
 //! Delete an identity.
 
 use super::audit_entry;
+use crate::audit::described;
 use crate::{App, AppError, Call, unit_of_work};
 use canopy_domain::access::Change;
 use canopy_domain::audit::{AuditSeverity, Detail};
@@ -23,6 +24,7 @@ pub async fn run(app: &App, call: &Call, account: AccountId, id: IdentityId) -> 
         let memberships = tx.memberships(id).await?;
         let standings = tx.standings(account, id).await?;
         let environments: Vec<EnvironmentId> = standings.iter().map(|(environment, _)| *environment).collect();
+        let held = tx.held(&environments, id).await?;
         let revoked = tx.revoke_all(&environments, id).await?;
         tx.delete_identity(account, id).await?;
         let metadata = vec![
@@ -34,6 +36,7 @@ pub async fn run(app: &App, call: &Call, account: AccountId, id: IdentityId) -> 
                 "assignment_ids",
                 Detail::texts(revoked.iter().map(|(_, assignment)| assignment)),
             ),
+            ("assignments", described::views(&held)),
         ];
         let warning = AuditSeverity::Warning;
         let entry = audit_entry(account, None, "identity.delete", warning, &identity, metadata);

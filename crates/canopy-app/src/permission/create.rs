@@ -71,6 +71,7 @@ pub async fn run(
             .saying(vec![
                 ("count", Detail::count(made.len())),
                 ("permission_ids", Detail::texts(made.iter().map(|one| one.id))),
+                ("permission_keys", Detail::texts(made.iter().map(|one| &one.key))),
             ]);
         let steps = made.iter().map(|one| {
             Change::PermissionPut(PermissionFact {

@@ -43,6 +43,7 @@ pub async fn run(
             .saying(vec![
                 ("force", Detail::Flag(force)),
                 ("role_ids", Detail::texts(role_ids)),
+                ("role_names", Detail::texts(roles.iter().map(|role| &role.name))),
             ]);
         let changes = vec![Change::PermissionRemoved(id)];
         app.commit_within(tx, call, place, now, changes, entry, &()).await?;

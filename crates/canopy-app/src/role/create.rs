@@ -9,6 +9,7 @@ use canopy_domain::port::{StoreError, Unique, WriteScope};
 use canopy_domain::{
     Description, EnvironmentPlace, PermissionId, PermissionKey, Role, RoleError, RoleId, RoleKind, RoleName, Version,
 };
+use std::collections::BTreeSet;
 
 /// A role that somebody asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,7 +53,10 @@ pub async fn run(app: &App, call: &Call, place: &EnvironmentPlace, new: &NewRole
         tx.bind_permissions(place.environment, &pairs).await?;
         let entry = AuditEntry::within(place, "role.create", AuditCategory::Catalog)
             .on("role", role.id, &role.name)
-            .saying(vec![("permission_ids", Detail::texts(&permissions))]);
+            .saying(vec![
+                ("permission_ids", Detail::texts(&permissions)),
+                ("permission_keys", Detail::texts(known.keys().collect::<BTreeSet<_>>())),
+            ]);
         let changes = vec![Change::RolePut(fact(&role, permissions))];
         app.commit_within(tx, call, place, now, changes, entry, &role).await?;
         Ok(role)

@@ -1,6 +1,7 @@
 //! Delete a role.
 
 use crate::app::AuditEntry;
+use crate::audit::described;
 use crate::{App, AppError, Call, unit_of_work};
 use canopy_domain::access::Change;
 use canopy_domain::audit::{AuditCategory, AuditSeverity, Detail};
@@ -28,6 +29,9 @@ pub async fn run(
         let role = tx.role(place.environment, id).await?.ok_or(RoleError::NotFound)?;
         let assignments = tx.assignments_naming(place.environment, &[id], &[]).await?;
         delete(&role, seen, &assignments, force)?;
+        let held = tx.assignments(place.environment, &assignments).await?;
+        let described = described::assignments(tx.as_mut(), place, &held).await?;
+        let bundled = tx.role_permissions(place.environment, id).await?;
         tx.delete_assignments(place.environment, &assignments).await?;
         tx.delete_roles(place.environment, &[id]).await?;
         let entry = AuditEntry::within(place, "role.delete", AuditCategory::Catalog)
@@ -40,6 +44,8 @@ pub async fn run(
             .saying(vec![
                 ("force", Detail::Flag(force)),
                 ("assignment_ids", Detail::texts(&assignments)),
+                ("assignments", described),
+                ("permission_keys", Detail::texts(bundled.iter().map(|(_, key)| key))),
             ]);
         let grants = assignments.into_iter().map(Change::GrantRemoved);
         let changes = grants.chain([Change::RoleRemoved(id)]).collect();

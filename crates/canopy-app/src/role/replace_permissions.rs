@@ -70,6 +70,8 @@ pub async fn run(
             .saying(vec![
                 ("added_permission_ids", Detail::texts(wanted.difference(&bundled))),
                 ("removed_permission_ids", Detail::texts(bundled.difference(&wanted))),
+                ("added_permission_keys", Detail::texts(&replaced.added)),
+                ("removed_permission_keys", Detail::texts(&replaced.removed)),
             ]);
         let changes = vec![Change::RolePut(fact(&role, wanted.into_iter().collect()))];
         app.commit_within(tx, call, place, now, changes, entry, &replaced)

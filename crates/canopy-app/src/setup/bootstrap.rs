@@ -51,6 +51,7 @@ pub async fn run(
         let mut roles = Vec::with_capacity(plan.roles.len());
         let mut pairs: Vec<(RoleId, PermissionId)> = Vec::new();
         let mut changes: Vec<Change> = permissions_put(&permissions).collect();
+        let mut described = Vec::with_capacity(plan.roles.len());
         for planned in plan.roles {
             let id = RoleId::new(app.mint());
             let bundled: Vec<PermissionId> = planned
@@ -60,6 +61,11 @@ pub async fn run(
                 .collect();
             pairs.extend(bundled.iter().map(|permission| (id, *permission)));
             let name = planned.name.clone();
+            described.push(Detail::Map(vec![
+                ("id", Detail::text(id)),
+                ("name", Detail::text(&name)),
+                ("permission_keys", Detail::texts(&planned.permission_keys)),
+            ]));
             changes.push(Change::RolePut(RoleFact {
                 id,
                 name,
@@ -86,6 +92,8 @@ pub async fn run(
             .saying(vec![
                 ("permission_ids", Detail::texts(permissions.iter().map(|one| one.id))),
                 ("role_ids", Detail::texts(roles.iter().map(|one| one.id))),
+                ("permission_keys", Detail::texts(permissions.iter().map(|one| &one.key))),
+                ("roles", Detail::List(described)),
             ]);
         app.commit_within(tx, call, place, now, changes, entry, &counts).await?;
         Ok(counts)

@@ -69,6 +69,17 @@ pub async fn run(
                 ..role
             })
             .collect();
+        let described = roles
+            .iter()
+            .map(|role| {
+                let added = plan.gains.get(&role.id).map(Detail::texts);
+                Detail::Map(vec![
+                    ("id", Detail::text(role.id)),
+                    ("name", Detail::text(&role.name)),
+                    ("added_permission_keys", added.unwrap_or(Detail::Null)),
+                ])
+            })
+            .collect();
         let mut changes: Vec<Change> = permissions_put(&permissions).collect();
         for role in &roles {
             let held = catalog
@@ -96,6 +107,8 @@ pub async fn run(
             .saying(vec![
                 ("permission_ids", Detail::texts(permissions.iter().map(|one| one.id))),
                 ("role_ids", Detail::texts(roles.iter().map(|one| one.id))),
+                ("permission_keys", Detail::texts(permissions.iter().map(|one| &one.key))),
+                ("roles", Detail::List(described)),
             ]);
         app.commit_within(tx, call, place, now, changes, entry, &counts).await?;
         Ok(counts)

@@ -2,6 +2,7 @@
 
 use super::{Imported, apply, contents, lost};
 use crate::app::AuditEntry;
+use crate::audit::described;
 use crate::{App, AppError, Call, unit_of_work};
 use canopy_domain::audit::{AuditCategory, AuditSeverity, Detail};
 use canopy_domain::port::WriteScope;
@@ -44,11 +45,13 @@ pub async fn run(
         if plan.is_empty() {
             return Ok(imported);
         }
+        let held = tx.assignments(id, &lost).await?;
+        let described = described::assignments(tx.as_mut(), place, &held).await?;
         apply(tx.as_mut(), id, &plan, &lost).await?;
         let entry = AuditEntry::within(place, "environment.import", AuditCategory::Tenancy)
             .on("environment", id, &imported.environment.name)
             .grave(AuditSeverity::Warning)
-            .saying(metadata(&plan, &lost, &imported));
+            .saying(metadata(&plan, &lost, &imported, described));
         app.commit_within(tx, call, place, now, plan.changes(&lost), entry, &imported)
             .await?;
         Ok(imported)
@@ -69,7 +72,7 @@ fn imported(before: &Contents, plan: &Plan, lost: &[AssignmentId]) -> Imported {
     }
 }
 
-fn metadata(plan: &Plan, lost: &[AssignmentId], imported: &Imported) -> Vec<(&'static str, Detail)> {
+fn metadata(plan: &Plan, lost: &[AssignmentId], imported: &Imported, described: Detail) -> Vec<(&'static str, Detail)> {
     vec![
         ("access_model", Detail::text(imported.environment.access_model)),
         (
@@ -80,6 +83,7 @@ fn metadata(plan: &Plan, lost: &[AssignmentId], imported: &Imported) -> Vec<(&'s
         ("roles", ids(&plan.roles, |one| one.role.id)),
         ("nodes", ids(&plan.nodes, |one| one.id)),
         ("removed_assignment_ids", Detail::texts(lost)),
+        ("removed_assignments", described),
     ]
 }
 

@@ -24,7 +24,7 @@ use crate::setup::{Catalog, SetupSummary};
 use crate::{
     AccessModel, Account, AccountId, Application, ApplicationId, Assignment, AssignmentId, AssignmentKey, Environment,
     EnvironmentId, EnvironmentPlace, HierarchySchema, Identity, IdentityId, Membership, MembershipStatus, Node, NodeId,
-    Page, Permission, PermissionId, PermissionKey, Revision, Role, RoleId, Slug, Timestamp,
+    Page, Permission, PermissionId, PermissionKey, Revision, Role, RoleId, RoleName, Slug, Timestamp,
 };
 use async_trait::async_trait;
 use std::collections::HashMap;
@@ -95,6 +95,12 @@ pub trait RoleReader: Send {
         environment: EnvironmentId,
         id: RoleId,
     ) -> Result<Vec<(PermissionId, PermissionKey)>, StoreError>;
+    /// The names of those of these roles that the environment has.
+    async fn role_names(
+        &mut self,
+        environment: EnvironmentId,
+        ids: &[RoleId],
+    ) -> Result<HashMap<RoleId, RoleName>, StoreError>;
     /// The roles that bundle a permission, by id.
     async fn roles_bundling(
         &mut self,
@@ -190,6 +196,12 @@ pub trait IdentityReader: Send {
         account: AccountId,
         asked: &IdentityNames,
     ) -> Result<Vec<NamedIdentity>, StoreError>;
+    /// The names (`first last`) of those of these identities that the account has.
+    async fn identity_labels(
+        &mut self,
+        account: AccountId,
+        ids: &[IdentityId],
+    ) -> Result<HashMap<IdentityId, String>, StoreError>;
     /// Those of these identities that the account has, with their switch and their membership in the application.
     async fn identity_facts(
         &mut self,

@@ -5,6 +5,7 @@ mod search;
 
 pub use fold::fold_case;
 pub use search::{SearchError, SearchWords, searched_text};
+use std::sync::Arc;
 
 /// Why a text is not accepted as a name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -95,9 +96,10 @@ text_type!(
 
 /// The text of a JSON object that the service stores and returns but never reads (`settings`, `metadata`).
 ///
-/// The adapter that took it from the wire has parsed it; this type keeps its compact text and bounds its size.
+/// The adapter that took it from the wire has parsed it and removed the space between its values; everything else of the text stays, digit
+/// for digit and key for key. Two of them are equal when their texts are. Copies share the text.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct JsonObject(Box<str>);
+pub struct JsonObject(Arc<str>);
 
 /// Why a text is not accepted as a [`JsonObject`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -117,6 +119,9 @@ impl JsonObject {
     /// The largest size in bytes.
     pub const MAX_BYTES: usize = 16 * 1024;
 
+    /// The number of objects and lists inside one another that adapters accept; `{}` has 1.
+    pub const MAX_DEPTH: usize = 64;
+
     /// Takes the compact text of a JSON object.
     ///
     /// # Errors
@@ -132,7 +137,7 @@ impl JsonObject {
     }
 
     /// The JSON text.
-    pub const fn as_str(&self) -> &str {
+    pub fn as_str(&self) -> &str {
         &self.0
     }
 }

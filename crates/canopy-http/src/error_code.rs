@@ -41,7 +41,7 @@ error_codes! {
     RouteNotFound = "request.route_not_found", 404, "No route of the service has this path.";
     MethodNotAllowed = "request.method_not_allowed", 405, "The path does not take this method; `Allow` lists those it takes.";
     UnsupportedMediaType = "request.unsupported_media_type", 415, "The body is not sent as `application/json`.";
-    TooLarge = "request.too_large", 413, "The body is larger than 8 MiB.";
+    TooLarge = "request.too_large", 413, "The body is larger than 8 MiB, or a document to import larger than `limit.import_mib`; `details.max_bytes` is the limit.";
     AnswerTooLarge = "request.answer_too_large", 400, "The answer would have more bytes than one answer may have; `details.max_bytes` is the limit. Ask for less at once.";
     MalformedHead = "request.malformed_head", 400, "The head of the request is not valid HTTP/1.1; `path` and `method` of the error are empty.";
     UriTooLong = "request.uri_too_long", 414, "The URI is longer than `details.max_bytes`; `path` and `method` of the error are empty.";
@@ -74,6 +74,7 @@ error_codes! {
     EnvironmentNotFound = "environments.environment_not_found", 404, "The application has no such environment.";
     EnvironmentSlugTaken = "environments.slug_taken", 409, "Another environment of the application has this slug.";
     LastEnvironment = "environments.last_environment", 400, "An application keeps at least one environment.";
+    EnvironmentTooLarge = "environments.environment_too_large", 409, "The environment would make a document larger than an import takes, so it is neither exported nor copied; `details.max_bytes` is the limit.";
     DefaultEnvironment = "environments.default_environment", 400, "The default environment of an application cannot be deleted.";
 
     PermissionNotFound = "rbac.permission_not_found", 404, "The environment has no such permission.";

@@ -25,6 +25,7 @@ pub const FIELD_CODES: &[&str] = &[
     "repeated",
     "required",
     "second_root",
+    "too_deep",
     "too_large",
     "too_long",
     "too_many_items",

@@ -7,7 +7,9 @@ use crate::incoming::Incoming;
 use crate::problem::Problem;
 use crate::scope::Surface;
 use crate::state::HttpState;
-use crate::wire::{Components, Fault, Faults, Json, JsonError, MAX_VALUES, Place, WireText, WireValue};
+use crate::wire::{
+    Components, Fault, Faults, Json, JsonError, Lists, MAX_DEPTH, MAX_VALUES, ObjectStream, Place, WireText, WireValue,
+};
 use actix_web::HttpRequest;
 use actix_web::dev::Payload;
 use actix_web::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, TRANSFER_ENCODING};
@@ -20,6 +22,7 @@ use core::future::Future;
 use core::task::Poll;
 use core::time::Duration;
 use futures_util::{TryStreamExt as _, poll};
+use sha2::{Digest as _, Sha256};
 use tokio::time::{Instant, timeout_at};
 use utoipa::openapi::schema::Object;
 use utoipa::openapi::{RefOr, Schema};
@@ -103,11 +106,39 @@ pub(crate) trait BodyInput: Sized {
     /// Reads the body; what is wrong with it is noted.
     fn read(json: &Json<'_>, raw: &Bytes, faults: &mut Faults) -> Option<Self::Draft>;
 
+    /// Whether it is [received](Self::receive) in pieces instead of read as a whole.
+    const STREAMED: bool = false;
+
+    /// Receives a body that is streamed and reads it; what is wrong with its fields is noted.
+    async fn receive(_: BodySource<'_>, _: &mut Faults) -> Result<Received<Self::Draft>, Problem> {
+        Err(Problem::internal("a body that is read as a whole was to be streamed"))
+    }
+
     /// Completes a body that is right with what stands in the headers.
     fn complete(draft: Self::Draft, request: &HttpRequest) -> Result<Self, Problem>;
 
     /// Its schema.
     fn schema(components: &mut Components) -> Option<RefOr<Schema>>;
+}
+
+/// Where a body comes from.
+pub(crate) struct BodySource<'r> {
+    pub(crate) incoming: &'r Incoming,
+    pub(crate) payload: Payload,
+    pub(crate) surface: Surface,
+    pub(crate) state: &'r HttpState,
+    /// The tenant whose memory for bodies it takes.
+    pub(crate) account: Option<AccountId>,
+    /// Whether its digest is needed.
+    pub(crate) is_digested: bool,
+}
+
+/// A body that was received.
+pub(crate) struct Received<D> {
+    /// What was read, unless something is wrong with it.
+    pub(crate) draft: Option<D>,
+    /// Its SHA-256, where it is needed.
+    pub(crate) digest: [u8; 32],
 }
 
 impl BodyInput for () {
@@ -221,15 +252,8 @@ pub(crate) fn has_body(request: &HttpRequest) -> bool {
     }
 }
 
-/// Refuses a body of another media type, then one that is announced to be too large. Admits it against the memory for
-/// bodies of its tenant and of all, and reads it before the time is up.
-pub(crate) async fn read_body(
-    incoming: &Incoming,
-    payload: Payload,
-    surface: Surface,
-    (state, account): (&HttpState, Option<AccountId>),
-) -> Result<Bytes, Problem> {
-    let request = &incoming.http;
+/// Refuses a body of another media type, then one that is announced to be too large. The number of bytes that are announced.
+fn check_head(request: &HttpRequest, surface: Surface, max_bytes: usize) -> Result<Option<u64>, Problem> {
     if !is_json(request) {
         return Err(match surface {
             Surface::Portal(_) | Surface::Public => Problem::new(
@@ -247,9 +271,60 @@ pub(crate) async fn read_body(
         .headers()
         .get(CONTENT_LENGTH)
         .and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
-    if announced.is_some_and(|length| length > MAX_BODY_BYTES as u64) {
-        return Err(too_large());
+    if announced.is_some_and(|length| length > max_bytes as u64) {
+        return Err(too_large(max_bytes));
     }
+    Ok(announced)
+}
+
+/// Reads an object from a body as it arrives, of at most so many bytes; what is wrong with its fields is noted. The body is admitted against the
+/// memory for bodies of its tenant and of all before any of it is read.
+pub(crate) async fn read_stream<L: Lists>(
+    source: BodySource<'_>,
+    max_bytes: usize,
+    stream: &mut ObjectStream<L>,
+    faults: &mut Faults,
+) -> Result<[u8; 32], Problem> {
+    let BodySource {
+        incoming,
+        payload,
+        surface,
+        state,
+        account,
+        is_digested,
+    } = source;
+    let announced = check_head(&incoming.http, surface, max_bytes)?;
+    let weight = announced.unwrap_or(max_bytes as u64);
+    if weight > SMALL_BODY_BYTES as u64 {
+        incoming.hold_body(state.bodies().admit(account, weight).await?);
+    }
+    let mut reader = BodyReader {
+        payload,
+        received: 0,
+        max_bytes,
+        clock: None,
+        timeout: state.body_timeout(),
+    };
+    let mut digest = is_digested.then(Sha256::new);
+    while let Some(piece) = reader.next().await? {
+        if let Some(digest) = &mut digest {
+            digest.update(&piece);
+        }
+        stream.push(&piece, faults).map_err(|error| unread(error, usize::MAX))?;
+    }
+    incoming.finish_body();
+    Ok(digest.map_or([0; 32], |digest| digest.finalize().into()))
+}
+
+/// Refuses a body of another media type, then one that is announced to be too large. Admits it against the memory for
+/// bodies of its tenant and of all, and reads it before the time is up.
+pub(crate) async fn read_body(
+    incoming: &Incoming,
+    payload: Payload,
+    surface: Surface,
+    (state, account): (&HttpState, Option<AccountId>),
+) -> Result<Bytes, Problem> {
+    let announced = check_head(&incoming.http, surface, MAX_BODY_BYTES)?;
     if let Some(length) = announced
         && length > SMALL_BODY_BYTES as u64
     {
@@ -258,6 +333,7 @@ pub(crate) async fn read_body(
     let bytes = BodyReader {
         payload,
         received: 0,
+        max_bytes: MAX_BODY_BYTES,
         clock: None,
         timeout: state.body_timeout(),
     };
@@ -273,8 +349,8 @@ pub(crate) async fn read_body(
     Ok(bytes)
 }
 
-fn too_large() -> Problem {
-    Problem::new(ErrorCode::TooLarge, "the body is too large").with("max_bytes", MAX_BODY_BYTES)
+fn too_large(max_bytes: usize) -> Problem {
+    Problem::new(ErrorCode::TooLarge, "the body is too large").with("max_bytes", max_bytes)
 }
 
 /// How many bytes of a body must have come for each second after [`GRACE`].
@@ -287,6 +363,7 @@ const GRACE: Duration = Duration::from_secs(10);
 struct BodyReader {
     payload: Payload,
     received: usize,
+    max_bytes: usize,
     /// When it was first waited for. Mostly all of it is here already, and there is nothing to time.
     clock: Option<Instant>,
     timeout: Duration,
@@ -297,7 +374,9 @@ impl BodyReader {
     fn deadline(&mut self) -> Instant {
         let begun = *self.clock.get_or_insert_with(Instant::now);
         let earned = Duration::from_millis(self.received as u64 * 1_000 / MIN_BODY_RATE);
-        begun + self.timeout.min(GRACE + earned)
+        // Each `MAX_BODY_BYTES` of a larger body have the time of a whole one.
+        let parts = u32::try_from(self.received.saturating_sub(1) / MAX_BODY_BYTES + 1).unwrap_or(u32::MAX);
+        begun + self.timeout.saturating_mul(parts).min(GRACE + earned)
     }
 
     async fn next(&mut self) -> Result<Option<Bytes>, Problem> {
@@ -315,8 +394,8 @@ impl BodyReader {
             problem
         })?;
         self.received += piece.as_ref().map_or(0, Bytes::len);
-        if self.received > MAX_BODY_BYTES {
-            return Err(too_large());
+        if self.received > self.max_bytes {
+            return Err(too_large(self.max_bytes));
         }
         Ok(piece)
     }
@@ -374,15 +453,24 @@ fn is_json(request: &HttpRequest) -> bool {
 
 /// The tree of a JSON body, which may have so many values.
 pub(crate) fn parse_json(raw: &Bytes, max_values: usize) -> Result<Json<'_>, Problem> {
-    Json::parse(raw, max_values).map_err(|error| match error {
-        JsonError::Malformed(error) => Problem::new(ErrorCode::MalformedJson, "the body is not one JSON text")
-            .with("line", error.line())
-            .with("column", error.column()),
-        JsonError::TooManyValues => {
+    Json::parse(raw, max_values).map_err(|error| unread(error, max_values))
+}
+
+/// The problem with a body that is not read, which may have so many values.
+pub(crate) fn unread(error: JsonError, max_values: usize) -> Problem {
+    match error {
+        JsonError::Malformed(at) => Problem::new(ErrorCode::MalformedJson, "the body is not one JSON text")
+            .with("line", at.line)
+            .with("column", at.column),
+        JsonError::TooDeep { path } => {
             let mut faults = Faults::default();
-            let message = format!("must have at most {max_values} values, whatever they are nested in");
-            faults.add(&Place::Root, Fault::new("too_many_values", message));
+            faults.add_at(path, Fault::too_deep(MAX_DEPTH));
             faults.into()
         }
-    })
+        JsonError::TooManyValues => {
+            let mut faults = Faults::default();
+            faults.add(&Place::Root, Fault::too_many_values(max_values));
+            faults.into()
+        }
+    }
 }

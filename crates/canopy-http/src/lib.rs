@@ -17,6 +17,9 @@ mod edge;
 mod error_code;
 mod field_code;
 mod forwarded;
+#[cfg(feature = "fuzz")]
+#[doc(hidden)]
+pub mod fuzz;
 mod idempotency;
 mod if_match;
 mod incoming;

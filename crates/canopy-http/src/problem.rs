@@ -243,6 +243,9 @@ impl From<TenancyError> for Problem {
             TenancyError::LastApplication => ErrorCode::LastApplication,
             TenancyError::LastEnvironment => ErrorCode::LastEnvironment,
             TenancyError::DefaultEnvironment => ErrorCode::DefaultEnvironment,
+            TenancyError::TooLarge { max_bytes } => {
+                return Self::rule(ErrorCode::EnvironmentTooLarge, &error).with("max_bytes", max_bytes);
+            }
             TenancyError::Stale { current, .. } => return stale(&error, current),
         };
         Self::rule(code, &error)

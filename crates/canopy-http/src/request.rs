@@ -7,7 +7,7 @@ use crate::cursor::CursorKey;
 use crate::idempotency::{self, Kept, Repeatable, RepeatableRequest};
 use crate::if_match;
 use crate::incoming::Incoming;
-use crate::input::{BodyInput, PathInput, has_body, parse_json, read_body};
+use crate::input::{BodyInput, BodySource, PathInput, Received, has_body, parse_json, read_body};
 use crate::operation::Needs;
 use crate::problem::Problem;
 use crate::scope::{Scope, Surface, Way};
@@ -17,11 +17,12 @@ use actix_web::dev::Payload;
 use actix_web::web::Bytes;
 use canopy_app::access::Asker;
 use canopy_app::api_key::authenticate;
+use canopy_app::long_work::{Pace, Stopped};
 use canopy_app::scope::AskedEnvironment;
 use canopy_app::{App, AppError, Call, Caller, Encode, RepetitionError, scope};
-use canopy_domain::Expected;
 use canopy_domain::api_key::AreaScope;
 use canopy_domain::port::{TokenError, VerifiedToken};
+use canopy_domain::{EnvironmentId, Expected};
 use core::any::Any;
 use core::future::Future;
 use std::sync::Arc;
@@ -144,25 +145,39 @@ impl<P: PathInput, Q: QueryInput, B: BodyInput> Read<P, Q, B> {
         (caller, place, share, served): (&Caller, Uuid, Uuid, Served),
     ) -> Result<Self, Problem> {
         let http = &incoming.http;
-        let is_sent = B::HAS_BODY && (!B::OPTIONAL || has_body(http));
-        let raw = if is_sent {
-            read_body(incoming, payload, served.surface, (state, caller.account())).await?
-        } else {
-            Bytes::new()
-        };
         let mut faults = Faults::of_lists_up_to(state.max_items());
         let id = P::read(incoming, &mut faults);
         let query = Q::read(&QueryReader::decode(http.query_string()), &mut faults);
         let is_keyed = served.repeatable && http.headers().contains_key(idempotency::IDEMPOTENCY_KEY);
-        let (body, digest, mut faults) = if raw.len() <= SMALL_BODY {
-            read_json::<B>(&raw, is_keyed, faults)?
+        let (body, raw, digest, mut faults) = if B::STREAMED {
+            let source = BodySource {
+                incoming,
+                payload,
+                surface: served.surface,
+                state,
+                account: caller.account(),
+                is_digested: is_keyed,
+            };
+            let Received { draft, digest } = B::receive(source, &mut faults).await?;
+            (draft, Bytes::new(), digest, faults)
         } else {
-            let raw = raw.clone();
-            let reading = state
-                .app()
-                .long_work()
-                .run(share, move |_| Ok(read_json::<B>(&raw, is_keyed, faults)));
-            state.run_here(reading).await??
+            let is_sent = B::HAS_BODY && (!B::OPTIONAL || has_body(http));
+            let raw = if is_sent {
+                read_body(incoming, payload, served.surface, (state, caller.account())).await?
+            } else {
+                Bytes::new()
+            };
+            let (body, digest, faults) = if raw.len() <= SMALL_BODY {
+                read_json::<B>(&raw, is_keyed, faults)?
+            } else {
+                let raw = raw.clone();
+                let reading = state
+                    .app()
+                    .long_work()
+                    .run(share, move |_| Ok(read_json::<B>(&raw, is_keyed, faults)));
+                state.run_here(reading).await??
+            };
+            (body, raw, digest, faults)
         };
         let key = if served.repeatable {
             idempotency::key(http, &mut faults)
@@ -315,6 +330,11 @@ impl<S, P, Q, B> Request<S, P, Q, B> {
         scope::opened(&self.call.caller, area).is_ok()
     }
 
+    /// The largest document of an environment, in bytes.
+    pub(crate) fn import_bytes(&self) -> u64 {
+        u64::try_from(self.state.import_bytes()).unwrap_or(u64::MAX)
+    }
+
     /// The service, for what needs no waiting.
     pub(crate) fn app(&self) -> &App {
         self.state.app()
@@ -336,6 +356,16 @@ impl<S, P, Q, B> Request<S, P, Q, B> {
     /// Waits for a question here, on the worker that read it: for one that is quick to judge. It is an [`Asker`] that asks it.
     pub(crate) async fn ask_here<T>(&self, question: impl Future<Output = Result<T, AppError>>) -> Result<T, Problem> {
         Ok(self.state.run_here(question).await?)
+    }
+
+    /// Runs long work for an environment off the HTTP workers. It stops when the caller has gone.
+    pub(crate) async fn work<T: Send + 'static>(
+        &self,
+        environment: EnvironmentId,
+        work: impl FnOnce(&mut Pace) -> Result<T, Stopped> + Send + 'static,
+    ) -> Result<T, Problem> {
+        let running = self.app().long_work().run(environment.as_uuid(), work);
+        Ok(self.state.run_here(running).await?)
     }
 
     /// Runs a use case on the shared runtime, to its end.

@@ -28,6 +28,9 @@ const WORK_DEADLINE: Duration = Duration::from_secs(300);
 /// How long a body waits for its part of the memory for bodies.
 pub const BODY_WAIT: Duration = Duration::from_secs(5);
 
+/// The largest document of an environment, in bytes, where nothing else is said.
+const IMPORT_BYTES: usize = 256 * 1024 * 1024;
+
 /// The service behind the routes, shared by all workers.
 #[derive(Clone)]
 pub struct HttpState {
@@ -56,6 +59,7 @@ struct Settings {
     max_items: usize,
     max_answer_bytes: usize,
     in_flight: InFlight,
+    import_bytes: usize,
     readiness_checks: Vec<ReadinessCheck>,
 }
 
@@ -96,6 +100,7 @@ impl HttpState {
                 max_items: MAX_ITEMS,
                 max_answer_bytes: 64 * 1024 * 1024,
                 in_flight: InFlight::new(256 * 1024 * 1024),
+                import_bytes: IMPORT_BYTES,
                 readiness_checks: Vec::new(),
             }),
         }
@@ -116,6 +121,12 @@ impl HttpState {
     #[must_use]
     pub fn with_max_answer_bytes(self, max_answer_bytes: usize) -> Self {
         self.set(|settings| settings.max_answer_bytes = max_answer_bytes)
+    }
+
+    /// Takes documents of so many bytes in imports, exports and copies instead of 256 MiB.
+    #[must_use]
+    pub fn with_import_bytes(self, import_bytes: usize) -> Self {
+        self.set(|settings| settings.import_bytes = import_bytes)
     }
 
     /// Waits so long for the whole body of a request; thirty seconds, where this is not said.
@@ -190,6 +201,10 @@ impl HttpState {
 
     pub(crate) fn max_answer_bytes(&self) -> usize {
         self.settings.max_answer_bytes
+    }
+
+    pub(crate) fn import_bytes(&self) -> usize {
+        self.settings.import_bytes
     }
 
     pub(crate) fn limits(&self) -> &Limits {

@@ -139,6 +139,16 @@ impl<Kind: Send> NodeReader for Unit<Kind> {
         Ok(found.into_iter().collect())
     }
 
+    async fn node_bytes(&mut self, environment: EnvironmentId) -> Result<u64, StoreError> {
+        let contents = self.state.contents(environment);
+        let nodes = contents.into_iter().flat_map(|contents| contents.tree.by_id.values());
+        let bytes = nodes.map(|node| {
+            let metadata = Some(node.metadata.as_str().len()).filter(|bytes| *bytes > 2);
+            node.name.as_str().len() + node.slug.as_str().len() + metadata.unwrap_or(0)
+        });
+        Ok(bytes.map(|bytes| u64::try_from(bytes).unwrap_or(u64::MAX)).sum())
+    }
+
     async fn nodes(&mut self, environment: EnvironmentId) -> Result<Vec<Node>, StoreError> {
         let Some(contents) = self.state.contents(environment) else {
             return Ok(vec![]);
@@ -263,11 +273,9 @@ impl<Kind: Send> NodeReader for Unit<Kind> {
         };
         let tree = &contents.tree;
         let at = |path: &SlugPath| {
-            let step = |above: Option<NodeId>, slug: &Slug| tree.by_place.get(&(above, slug.clone())).copied();
-            let node = path
-                .slugs()
-                .iter()
-                .try_fold(None, |above, slug| step(above, slug).map(Some));
+            let step =
+                |above: Option<NodeId>, slug: &str| tree.by_place.get(&(above, Slug::parse(slug).ok()?)).copied();
+            let node = path.slugs().try_fold(None, |above, slug| step(above, slug).map(Some));
             Some((path.clone(), node??))
         };
         let mut slugs: HashMap<SlugAmong, Meaning<NodeId>> = HashMap::new();
@@ -307,7 +315,7 @@ impl<Kind: Send> NodeReader for Unit<Kind> {
             }
         }
         let named = |node: &Node| {
-            let mut slugs: Vec<Slug> = tree.way_up(node.id).map(|node| node.slug.clone()).collect();
+            let mut slugs: Vec<&Slug> = tree.way_up(node.id).map(|node| &node.slug).collect();
             slugs.reverse();
             let like = like.get(&node.slug).map(Vec::as_slice).unwrap_or_default();
             Some(NamedNode {

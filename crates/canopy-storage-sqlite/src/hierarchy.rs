@@ -1,7 +1,7 @@
 //! The tree of nodes.
 
 use crate::error::{internal, must};
-use crate::packed::{Cell, IDS, Layout, Packed};
+use crate::packed::{Cell, IDS, Layout, Packed, batches};
 use crate::role::one_environment;
 use crate::statement::{Row, Statement};
 use crate::unit_of_work::UnitOfWork;
@@ -111,6 +111,15 @@ const ROWS: Layout = Layout(&[
     ("created_at", Cell::Number),
     ("updated_at", Cell::Number),
 ]);
+
+fn run(c: &mut SqliteConnection, sql: &str) -> Result<(), StoreError> {
+    Statement::new(sql).execute(c).map(|_| ())
+}
+
+/// About how many bytes a node takes in a set.
+fn weight(node: &Node) -> usize {
+    ROWS.width() + node.metadata.as_str().len() + 2 * node.name.as_str().len() + node.slug.as_str().len()
+}
 
 fn pack(nodes: &[Node]) -> Packed {
     Packed::new(ROWS, nodes, |row, node| {
@@ -294,6 +303,17 @@ impl NodeReader for UnitOfWork {
         .await
     }
 
+    async fn node_bytes(&mut self, environment: EnvironmentId) -> Result<u64, StoreError> {
+        // `octet_length` of a text is known without its pages. An export leaves empty metadata out.
+        const SELECT: &str = "SELECT coalesce(sum(octet_length(name) + octet_length(slug) + \
+             CASE octet_length(metadata) WHEN 2 THEN 0 ELSE octet_length(metadata) END), 0) FROM nodes WHERE environment_id = ?1";
+        self.run(move |c| {
+            let statement = Statement::new(SELECT).bind(environment.as_bytes());
+            Ok(statement.first(c, "nodes", |row| row.count(0))?.unwrap_or(0))
+        })
+        .await
+    }
+
     async fn children(&mut self, environment: EnvironmentId, id: NodeId) -> Result<Vec<Node>, StoreError> {
         self.run(move |c| about(&select("n.parent_id = ?2 ORDER BY n.slug"), &environment, &id).all(c, "nodes", node))
             .await
@@ -459,25 +479,43 @@ impl NodeWriter for UnitOfWork {
             return Ok(());
         };
         let repeated = repeats_a_place(nodes);
-        let (count, rows) = (nodes.len(), pack(nodes));
-        self.run(move |c| match rows.statement(&INSERT).attempt(c)? {
-            Some(stored) => must(stored == count, "a node was not stored"),
-            None if repeated
-                || holds(
-                    c,
-                    &rows,
-                    environment,
-                    "given.slug = n.slug AND given.parent_id IS n.parent_id",
-                )? =>
-            {
-                Err(StoreError::Duplicate(Unique::NodeSlug))
+        let batches: Vec<&[Node]> = batches(nodes, weight).collect();
+        // A refused set leaves nothing behind, and the unit of work goes on.
+        let are_several = batches.len() > 1;
+        if are_several {
+            self.run(|c| run(c, "SAVEPOINT batches")).await?;
+        }
+        for nodes in batches {
+            let (count, rows) = (nodes.len(), pack(nodes));
+            let stored = self.run(move |c| match rows.statement(&INSERT).attempt(c)? {
+                Some(stored) => must(stored == count, "a node was not stored"),
+                None if repeated
+                    || holds(
+                        c,
+                        &rows,
+                        environment,
+                        "given.slug = n.slug AND given.parent_id IS n.parent_id",
+                    )? =>
+                {
+                    Err(StoreError::Duplicate(Unique::NodeSlug))
+                }
+                None if holds(c, &rows, environment, "given.parent_id IS NULL AND n.parent_id IS NULL")? => {
+                    Err(internal("an environment has one root"))
+                }
+                None => Err(StoreError::Duplicate(Unique::Id)),
+            });
+            if let Err(error) = stored.await {
+                if are_several {
+                    self.run(|c| run(c, "ROLLBACK TO batches")).await?;
+                    self.run(|c| run(c, "RELEASE batches")).await?;
+                }
+                return Err(error);
             }
-            None if holds(c, &rows, environment, "given.parent_id IS NULL AND n.parent_id IS NULL")? => {
-                Err(internal("an environment has one root"))
-            }
-            None => Err(StoreError::Duplicate(Unique::Id)),
-        })
-        .await
+        }
+        if are_several {
+            self.run(|c| run(c, "RELEASE batches")).await?;
+        }
+        Ok(())
     }
 
     async fn update_nodes(&mut self, nodes: &[Node]) -> Result<(), StoreError> {
@@ -493,13 +531,16 @@ impl NodeWriter for UnitOfWork {
         if one_environment(nodes.iter().map(|node| node.environment_id))?.is_none() {
             return Ok(());
         }
-        let (count, rows) = (nodes.len(), pack(nodes));
-        self.run(move |c| {
-            let update = rows.statement(&UPDATE);
-            let changed = update.execute_unique(c, Unique::NodeSlug)?;
-            must(changed == count, "a changed node is not there, or given twice")
-        })
-        .await
+        for nodes in batches(nodes, weight) {
+            let (count, rows) = (nodes.len(), pack(nodes));
+            self.run(move |c| {
+                let update = rows.statement(&UPDATE);
+                let changed = update.execute_unique(c, Unique::NodeSlug)?;
+                must(changed == count, "a changed node is not there, or given twice")
+            })
+            .await?;
+        }
+        Ok(())
     }
 
     async fn delete_nodes(&mut self, environment: EnvironmentId, ids: &[NodeId]) -> Result<(), StoreError> {

@@ -70,7 +70,7 @@ impl Cell {
 pub(crate) struct Layout(pub(crate) &'static [(&'static str, Cell)]);
 
 impl Layout {
-    fn width(&self) -> usize {
+    pub(crate) fn width(&self) -> usize {
         self.0.iter().map(|(_, cell)| cell.width()).sum()
     }
 
@@ -88,6 +88,30 @@ impl Layout {
         }
         format!("WITH RECURSIVE given({names}) AS (SELECT {cells} FROM json_each(?2))")
     }
+}
+
+/// About how many bytes a set may have: far less than SQLite takes as one value, so that a large write costs no more memory than this at
+/// a time.
+const MAX_BATCH_BYTES: usize = 16 * 1024 * 1024;
+
+/// Splits items into sets of bounded size, of at least one item each; `weigh` says about how many bytes an item takes.
+pub(crate) fn batches<T>(items: &[T], weigh: impl Fn(&T) -> usize) -> impl Iterator<Item = &[T]> {
+    split(items, MAX_BATCH_BYTES, weigh)
+}
+
+fn split<T>(items: &[T], max_bytes: usize, weigh: impl Fn(&T) -> usize) -> impl Iterator<Item = &[T]> {
+    let mut rest = items;
+    core::iter::from_fn(move || {
+        let mut bytes = 0;
+        let fits = |item: &&T| {
+            bytes += weigh(item);
+            bytes <= max_bytes
+        };
+        let count = rest.iter().take_while(fits).count().max(1);
+        let (batch, behind) = rest.split_at_checked(count)?;
+        rest = behind;
+        Some(batch)
+    })
 }
 
 /// A set of rows, packed.
@@ -207,3 +231,16 @@ impl Packed {
 
 /// A set of ids alone.
 pub(crate) const IDS: Layout = Layout(&[("id", Cell::Id)]);
+
+#[cfg(test)]
+mod tests {
+    use super::split;
+
+    #[test]
+    fn sets_have_a_bounded_size_and_all_items_in_order() {
+        let sizes = [3_usize, 3, 4, 1, 20, 9, 2];
+        let batches: Vec<&[usize]> = split(&sizes, 10, |size| *size).collect();
+        assert_eq!(batches, [&[3, 3, 4][..], &[1], &[20], &[9], &[2]]);
+        assert_eq!(split(&sizes[..0], 10, |size| *size).count(), 0);
+    }
+}

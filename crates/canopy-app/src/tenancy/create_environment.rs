@@ -1,7 +1,7 @@
 //! Create an environment.
 
 use super::{NewTenant, audit, store_environment};
-use crate::transfer::{apply, contents};
+use crate::transfer::{apply, aside, bound, contents};
 use crate::{App, AppError, Call, unit_of_work};
 use canopy_domain::access::{Change, SubjectFact};
 use canopy_domain::audit::Detail;
@@ -11,20 +11,30 @@ use canopy_domain::transfer::Contents;
 use canopy_domain::transfer::plan::plan;
 use canopy_domain::{ApplicationPlace, Environment, Slug, TenancyError, Tenant};
 
+/// The environment that another one is made like.
+#[derive(Debug, Clone, Copy)]
+pub struct CopyFrom<'a> {
+    /// Its slug within the application.
+    pub slug: &'a Slug,
+    /// The largest size of its document in bytes.
+    pub max_bytes: u64,
+}
+
 /// Creates an environment: flat, with one root, the system permissions and the system role; or made of what another
 /// environment of the application is made of. The members of the application are members in it from the start.
 ///
 /// # Errors
-/// [`TenancyError::SlugTaken`], [`TenancyError::NotFound`] when there is nothing to copy from; [`AppError::Store`].
+/// [`TenancyError::SlugTaken`], [`TenancyError::NotFound`] when there is nothing to copy from, [`TenancyError::TooLarge`] when there is too
+/// much; [`AppError::Store`].
 pub async fn run(
     app: &App,
     call: &Call,
     place: ApplicationPlace,
     new: &NewTenant,
-    copy_from: Option<&Slug>,
+    copy_from: Option<CopyFrom<'_>>,
 ) -> Result<Environment, AppError> {
     unit_of_work::retry(|| async {
-        let mut tx = app.begin(call, scope(place, copy_from)).await?;
+        let mut tx = app.begin(call, scope(place, copy_from.is_some())).await?;
         let now = app.now();
         let account = tx
             .account(place.account)
@@ -33,9 +43,10 @@ pub async fn run(
         let siblings = tx.environments(place.application).await?;
         let source = match copy_from {
             None => None,
-            Some(slug) => {
+            Some(CopyFrom { slug, max_bytes }) => {
                 let found = siblings.iter().find(|sibling| sibling.slug == *slug);
                 let found = found.ok_or(TenancyError::NotFound(Tenant::Environment))?;
+                bound(tx.as_mut(), found.id, max_bytes).await?;
                 Some(contents(tx.as_mut(), found.id).await?)
             }
         };
@@ -44,13 +55,18 @@ pub async fn run(
         })?;
         let mut mint = || app.mint();
         let mut made = ProvisionedEnvironment::new(&account, place.application, new.name.clone(), slug, now, &mut mint);
-        let document = source.as_ref().map(Contents::document);
+        let copied_from = source.as_ref().map(|source| source.environment.id);
+        let document = match source {
+            None => None,
+            Some(source) => Some(aside(move || source.document()).await?),
+        };
         if let Some(document) = &document {
             made = made.like(document);
         }
         let mut changes = store_environment(tx.as_mut(), &made, new.slug.is_some()).await?;
-        if let Some(document) = &document {
-            let plan = plan(document, &Contents::from(&made), now, &mut mint);
+        if let Some(document) = document {
+            let (fresh, minting) = (Contents::from(&made), app.clone());
+            let plan = aside(move || plan(&document, &fresh, now, &mut || minting.mint())).await?;
             apply(tx.as_mut(), made.environment.id, &plan, &[]).await?;
             changes.changes.extend(plan.changes(&[]));
         }
@@ -63,10 +79,7 @@ pub async fn run(
         let environment = made.environment;
         let metadata = vec![
             ("slug", Detail::text(&environment.slug)),
-            (
-                "copied_from",
-                Detail::optional(source.map(|source| source.environment.id)),
-            ),
+            ("copied_from", Detail::optional(copied_from)),
         ];
         let resource = (Tenant::Environment, environment.id.to_string(), &environment.name);
         let at = (place.account, Some(place.application), Some(environment.id));
@@ -89,9 +102,9 @@ pub async fn run(
 }
 
 /// What is copied must stay as it is until all of it is read.
-const fn scope(place: ApplicationPlace, copy_from: Option<&Slug>) -> WriteScope {
+const fn scope(place: ApplicationPlace, copies: bool) -> WriteScope {
     let ApplicationPlace { account, application } = place;
-    if copy_from.is_some() {
+    if copies {
         WriteScope::WholeApplication { account, application }
     } else {
         WriteScope::Application(application)

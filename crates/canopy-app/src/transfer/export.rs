@@ -1,16 +1,23 @@
 //! Export an environment.
 
-use super::contents;
+use super::{bound, contents};
 use crate::{App, AppError};
 use canopy_domain::transfer::Document;
 use canopy_domain::{Environment, EnvironmentPlace};
 
-/// What the environment is made of, and the environment it was taken from.
+/// What the environment is made of, and the environment it was taken from. Nothing is read of one that has more than `max_bytes`.
 ///
 /// # Errors
-/// [`AppError::Store`].
-pub async fn run(app: &App, place: &EnvironmentPlace) -> Result<(Environment, Document), AppError> {
-    let contents = contents(app.read(place).await?.as_mut(), place.environment).await?;
-    let document = contents.document();
-    Ok((contents.environment, document))
+/// [`TenancyError::TooLarge`](canopy_domain::TenancyError::TooLarge); [`AppError::Work`]; [`AppError::Store`].
+pub async fn run(app: &App, place: &EnvironmentPlace, max_bytes: u64) -> Result<(Environment, Document), AppError> {
+    let id = place.environment;
+    let mut tx = app.read(place).await?;
+    bound(tx.as_mut(), id, max_bytes).await?;
+    let contents = contents(tx.as_mut(), id).await?;
+    drop(tx);
+    let work = app.long_work().run(id.as_uuid(), move |_| {
+        let document = contents.document();
+        Ok((contents.environment, document))
+    });
+    Ok(work.await?)
 }

@@ -1,6 +1,6 @@
 //! Make an environment what a document says.
 
-use super::{Imported, apply, contents, lost};
+use super::{Imported, apply, aside, contents, lost};
 use crate::app::AuditEntry;
 use crate::audit::described;
 use crate::{App, AppError, Call, unit_of_work};
@@ -9,8 +9,9 @@ use canopy_domain::port::WriteScope;
 use canopy_domain::tenancy::change::check;
 use canopy_domain::transfer::plan::{Part, Plan, plan};
 use canopy_domain::transfer::{Contents, Document};
-use canopy_domain::{AssignmentId, EnvironmentPlace, Tenant};
+use canopy_domain::{AssignmentId, EnvironmentPlace, Tenant, Timestamp};
 use core::fmt::Display;
+use std::sync::Arc;
 
 /// Makes the environment what the document says, in one transaction. What has the same name stays, with its assignments;
 /// what the document does not have goes, with its assignments. A dry run counts and writes nothing, and neither does a
@@ -22,7 +23,7 @@ pub async fn run(
     app: &App,
     call: &Call,
     place: &EnvironmentPlace,
-    document: &Document,
+    document: &Arc<Document>,
     dry_run: bool,
 ) -> Result<Imported, AppError> {
     let id = place.environment;
@@ -30,7 +31,7 @@ pub async fn run(
         let mut tx = app.read(place).await?;
         let before = contents(tx.as_mut(), id).await?;
         check(Tenant::Environment, before.environment.version, call.expected)?;
-        let plan = plan(document, &before, app.now(), &mut || app.mint());
+        let (before, plan) = planned(app, document, before, app.now()).await?;
         let lost = lost(tx.as_mut(), id, &plan).await?;
         return Ok(imported(&before, &plan, &lost));
     }
@@ -39,7 +40,7 @@ pub async fn run(
         let now = app.now();
         let before = contents(tx.as_mut(), id).await?;
         check(Tenant::Environment, before.environment.version, call.expected)?;
-        let plan = plan(document, &before, now, &mut || app.mint());
+        let (before, plan) = planned(app, document, before, now).await?;
         let lost = lost(tx.as_mut(), id, &plan).await?;
         let imported = imported(&before, &plan, &lost);
         if plan.is_empty() {
@@ -55,6 +56,20 @@ pub async fn run(
         app.commit_within(tx, call, place, now, plan.changes(&lost), entry, &imported)
             .await?;
         Ok(imported)
+    })
+    .await
+}
+
+async fn planned(
+    app: &App,
+    document: &Arc<Document>,
+    before: Contents,
+    now: Timestamp,
+) -> Result<(Contents, Plan), AppError> {
+    let (app, document) = (app.clone(), Arc::clone(document));
+    aside(move || {
+        let plan = plan(&document, &before, now, &mut || app.mint());
+        (before, plan)
     })
     .await
 }

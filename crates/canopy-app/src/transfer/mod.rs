@@ -5,13 +5,34 @@ pub mod import;
 
 use crate::AppError;
 use canopy_domain::permission::listing::PermissionQuery;
-use canopy_domain::port::{ReadTx, WriteTx};
+use canopy_domain::port::{ReadTx, StoreError, WriteTx};
 use canopy_domain::role::listing::RoleQuery;
 use canopy_domain::transfer::plan::{Part, Plan};
 use canopy_domain::transfer::{Contents, RoleContents};
 use canopy_domain::{
     AssignmentId, Environment, EnvironmentId, NodeId, PermissionId, Role, RoleId, TenancyError, Tenant,
 };
+
+/// Refuses an environment whose nodes alone make a document of more than `max_bytes`.
+///
+/// # Errors
+/// [`TenancyError::TooLarge`]; [`AppError::Store`].
+pub(crate) async fn bound(tx: &mut dyn ReadTx, environment: EnvironmentId, max_bytes: u64) -> Result<(), AppError> {
+    if tx.node_bytes(environment).await? > max_bytes {
+        return Err(TenancyError::TooLarge { max_bytes }.into());
+    }
+    Ok(())
+}
+
+/// Runs a part of a write that takes long for a large environment where it holds nobody up. The write keeps its transaction meanwhile, so
+/// there are no more of these than writers.
+///
+/// # Errors
+/// [`AppError::Store`] when it panics.
+pub(crate) async fn aside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, AppError> {
+    let done = tokio::task::spawn_blocking(work).await;
+    Ok(done.map_err(|error| StoreError::Internal(error.into()))?)
+}
 
 /// All that an environment is made of.
 pub(crate) async fn contents(tx: &mut dyn ReadTx, environment: EnvironmentId) -> Result<Contents, AppError> {

@@ -101,9 +101,10 @@ impl NamedNode {
     /// else by its path. A slug that reads as an id would be taken for one, so it does not stand alone.
     pub fn shown(&self, among_all: bool) -> String {
         let is_only = if among_all { self.is_only } else { self.is_only_of_type };
-        match self.path.last() {
-            Some(slug) if as_id(slug.as_str()).is_some() && self.path.depth() == 1 => self.id.to_string(),
-            Some(slug) if is_only && as_id(slug.as_str()).is_none() => slug.to_string(),
+        let slug = self.path.last();
+        match as_id(slug) {
+            Some(_) if self.path.depth() == 1 => self.id.to_string(),
+            None if is_only => slug.to_owned(),
             _ => self.path.to_string(),
         }
     }

@@ -136,6 +136,9 @@ pub trait NodeReader: Send {
         environments: &[EnvironmentId],
         id: NodeId,
     ) -> Result<Vec<EnvironmentId>, StoreError>;
+    /// The number of bytes of the names, slugs and metadata of the environment's nodes, without reading them: the least that they take
+    /// in a document.
+    async fn node_bytes(&mut self, environment: EnvironmentId) -> Result<u64, StoreError>;
     /// The whole tree, parents before their children, siblings by slug.
     async fn nodes(&mut self, environment: EnvironmentId) -> Result<Vec<Node>, StoreError>;
     /// The nodes directly below a node, by slug.

@@ -159,6 +159,12 @@ pub enum TenancyError {
     /// The default environment of an application stays for as long as it is that.
     #[error("the default environment of an application cannot be deleted; make another one the default first")]
     DefaultEnvironment,
+    /// An environment is too large to be exported or copied.
+    #[error("the environment has more than {max_bytes} bytes as a document")]
+    TooLarge {
+        /// The largest number of bytes.
+        max_bytes: u64,
+    },
     /// It was changed since the caller read it.
     #[error("the {what} has been changed since it was read")]
     Stale {

@@ -102,7 +102,7 @@ impl ProvisionedEnvironment {
         self.environment.access_model = document.access_model();
         self.schema = document.schema().clone();
         if let Some((slug, root)) = document.root() {
-            self.root = filled(&self.root, slug, root);
+            self.root = filled(&self.root, &slug, root);
         }
         self
     }

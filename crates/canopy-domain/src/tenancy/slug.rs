@@ -23,12 +23,18 @@ impl Slug {
     /// # Errors
     /// [`SlugError`] when a rule is broken.
     pub fn parse(raw: &str) -> Result<Self, SlugError> {
+        Self::check(raw)?;
+        Ok(Self(raw.into()))
+    }
+
+    /// Checks a text that need not be kept.
+    pub(crate) fn check(raw: &str) -> Result<(), SlugError> {
         let allowed = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
         let ends = raw.starts_with('-') || raw.ends_with('-');
         if raw.is_empty() || raw.len() > Self::MAX_CHARS || ends || !raw.bytes().all(allowed) {
             return Err(SlugError);
         }
-        Ok(Self(raw.into()))
+        Ok(())
     }
 
     /// The slug of a node whose name has no letter or digit to make one from.

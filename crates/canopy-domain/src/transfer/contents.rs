@@ -54,33 +54,45 @@ impl Contents {
             };
             (role.name.folded(), entry)
         });
-        let nodes = self
-            .paths()
-            .into_iter()
-            .map(|(path, node)| (path, NodeEntry::from(node)));
+        let nodes = self.paths().into_iter();
+        let mut nodes: Vec<(SlugPath, NodeEntry)> = nodes.map(|(path, node)| (path, NodeEntry::from(node))).collect();
+        nodes.sort_unstable_by(|(one, _), (two, _)| one.cmp(two));
         Document {
             access_model: self.environment.access_model,
             schema: self.schema.clone(),
             permissions: custom.map(|one| (one.key.clone(), entry(one))).collect(),
             roles: roles.collect(),
-            nodes: nodes.collect(),
+            nodes,
         }
     }
 
     /// Its nodes with the paths to them, parents before their children.
     pub(super) fn paths(&self) -> Vec<(SlugPath, &Node)> {
-        let mut by_id: HashMap<NodeId, SlugPath> = HashMap::with_capacity(self.nodes.len());
-        let mut paths = Vec::with_capacity(self.nodes.len());
+        let mut places: HashMap<NodeId, usize> = HashMap::with_capacity(self.nodes.len());
+        let mut paths: Vec<(SlugPath, &Node)> = Vec::with_capacity(self.nodes.len());
         for node in &self.nodes {
-            let slug = node.slug.clone();
-            let path = match node.parent.and_then(|parent| by_id.get(&parent)) {
-                Some(above) => above.child(slug),
-                None => SlugPath::root(slug),
+            let above = node.parent.and_then(|parent| paths.get(*places.get(&parent)?));
+            let path = match above {
+                Some((above, _)) => above.child(&node.slug),
+                None => SlugPath::root(&node.slug),
             };
-            by_id.insert(node.id, path.clone());
+            places.insert(node.id, paths.len());
             paths.push((path, node));
         }
         paths
+    }
+}
+
+impl NodeEntry {
+    /// Whether this is what a document says of the node.
+    pub(super) fn is_of(&self, node: &Node) -> bool {
+        let Self {
+            node_type,
+            name,
+            status,
+            metadata,
+        } = self;
+        *node_type == node.node_type && *name == node.name && *status == node.status && *metadata == node.metadata
     }
 }
 

@@ -1,92 +1,12 @@
 //! What an environment is made of, without ids.
 
+use super::SlugPath;
 use crate::{
     AccessModel, Category, Description, DisplayName, HierarchyError, HierarchySchema, JsonObject, NodeStatus, NodeType,
-    PermissionKey, RoleName, SYSTEM_PERMISSION_KEYS, Slug, SlugError,
+    PermissionKey, RoleName, SYSTEM_PERMISSION_KEYS, Slug,
 };
-use core::fmt;
-use std::collections::btree_map::Entry;
-use std::collections::{BTreeMap, BTreeSet};
-
-/// The slugs on the way from the root, whose slug comes first, down to a node; written with `/` between them.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct SlugPath(Vec<Slug>);
-
-impl SlugPath {
-    /// The largest number of characters of a path in a tree as deep as it may be.
-    pub const MAX_CHARS: usize = HierarchySchema::MAX_DEPTH as usize * (Slug::MAX_CHARS + 1) - 1;
-
-    /// Reads slugs with `/` between them.
-    ///
-    /// # Errors
-    /// The rule that the first bad slug breaks.
-    ///
-    /// ```
-    /// # use canopy_domain::transfer::SlugPath;
-    /// assert_eq!(SlugPath::parse("acme/eu/berlin")?.to_string(), "acme/eu/berlin");
-    /// assert!(SlugPath::parse("acme//berlin").is_err());
-    /// # Ok::<(), canopy_domain::SlugError>(())
-    /// ```
-    pub fn parse(raw: &str) -> Result<Self, SlugError> {
-        raw.split('/').map(Slug::parse).collect::<Result<_, _>>().map(Self)
-    }
-
-    /// The path of these slugs; `None` where there are none.
-    pub fn new(slugs: Vec<Slug>) -> Option<Self> {
-        (!slugs.is_empty()).then_some(Self(slugs))
-    }
-
-    /// Its slugs, that of the root first.
-    pub fn slugs(&self) -> &[Slug] {
-        &self.0
-    }
-
-    /// The path of a root.
-    pub(super) fn root(slug: Slug) -> Self {
-        Self(vec![slug])
-    }
-
-    /// The path of a node below the one that this path leads to.
-    pub(super) fn child(&self, slug: Slug) -> Self {
-        let mut slugs = self.0.clone();
-        slugs.push(slug);
-        Self(slugs)
-    }
-
-    /// How deep the node lies; the root has depth 1.
-    pub fn depth(&self) -> usize {
-        self.0.len()
-    }
-
-    /// The slugs below the root: what a node is told apart by, since every tree has one root.
-    pub(super) fn below_root(&self) -> &[Slug] {
-        self.0.split_first().map(|(_, below)| below).unwrap_or_default()
-    }
-
-    /// The slug of the node itself.
-    pub(crate) fn last(&self) -> Option<&Slug> {
-        self.0.last()
-    }
-
-    fn parent(&self) -> Option<Self> {
-        match self.0.split_last() {
-            None | Some((_, [])) => None,
-            Some((_, above)) => Some(Self(above.to_vec())),
-        }
-    }
-}
-
-impl fmt::Display for SlugPath {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, slug) in self.0.iter().enumerate() {
-            if index > 0 {
-                f.write_str("/")?;
-            }
-            slug.fmt(f)?;
-        }
-        Ok(())
-    }
-}
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// A permission of a document, besides its key.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -108,6 +28,30 @@ pub struct RoleEntry {
     pub is_active: bool,
     /// What it bundles.
     pub permission_keys: BTreeSet<PermissionKey>,
+}
+
+/// A role as a document lists it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RoleDraft {
+    /// Its name.
+    pub name: RoleName,
+    /// What it is for.
+    pub description: Option<Description>,
+    /// An inactive role grants nothing.
+    pub is_active: bool,
+    /// What it bundles, in the order of the document.
+    pub permission_keys: Vec<PermissionKey>,
+}
+
+impl From<RoleDraft> for RoleEntry {
+    fn from(draft: RoleDraft) -> Self {
+        Self {
+            name: draft.name,
+            description: draft.description,
+            is_active: draft.is_active,
+            permission_keys: draft.permission_keys.into_iter().collect(),
+        }
+    }
 }
 
 /// A node of a document, besides its path.
@@ -132,8 +76,8 @@ pub struct Document {
     pub(super) permissions: BTreeMap<PermissionKey, PermissionEntry>,
     /// By folded name.
     pub(super) roles: BTreeMap<String, RoleEntry>,
-    /// Parents come before their children.
-    pub(super) nodes: BTreeMap<SlugPath, NodeEntry>,
+    /// Sorted by path, so parents come before their children.
+    pub(super) nodes: Vec<(SlugPath, NodeEntry)>,
 }
 
 /// One contradiction of a document; indexes are those of the lists it was made from.
@@ -156,8 +100,8 @@ pub enum DocumentError {
     UnknownPermission {
         /// The role.
         role: usize,
-        /// The key.
-        key: PermissionKey,
+        /// The key, among those of the role.
+        index: usize,
     },
     /// A node has the path of an earlier one.
     #[error("an earlier node has the same path")]
@@ -197,6 +141,36 @@ pub enum DocumentError {
     },
 }
 
+/// The contradictions of a document: the first ones, and the number of those beyond them.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct DocumentErrors {
+    listed: Vec<DocumentError>,
+    omitted: usize,
+}
+
+impl DocumentErrors {
+    /// The number of contradictions that are listed. A document can have more of them than it has bytes to name them with.
+    pub const MAX_LISTED: usize = 1_000;
+
+    /// The first contradictions.
+    pub fn listed(&self) -> &[DocumentError] {
+        &self.listed
+    }
+
+    /// The number of contradictions that are not listed.
+    pub const fn omitted(&self) -> usize {
+        self.omitted
+    }
+
+    fn push(&mut self, error: DocumentError) {
+        if self.listed.len() < Self::MAX_LISTED {
+            self.listed.push(error);
+        } else {
+            self.omitted += 1;
+        }
+    }
+}
+
 /// Whether every environment has the key from the start.
 pub(super) fn is_system_key(key: &PermissionKey) -> bool {
     SYSTEM_PERMISSION_KEYS.contains(&key.as_str())
@@ -206,19 +180,19 @@ impl Document {
     /// Puts a document together. System permissions and the system role are passed over: every environment has its own.
     ///
     /// # Errors
-    /// Every contradiction in it, not the first alone.
+    /// The contradictions in it, not the first alone.
     pub fn new(
         access_model: AccessModel,
         schema: HierarchySchema,
         permissions: Vec<(PermissionKey, PermissionEntry)>,
-        roles: Vec<RoleEntry>,
+        roles: Vec<RoleDraft>,
         nodes: Vec<(SlugPath, NodeEntry)>,
-    ) -> Result<Self, Vec<DocumentError>> {
-        let mut errors = Vec::new();
+    ) -> Result<Self, DocumentErrors> {
+        let mut errors = DocumentErrors::default();
         let permissions = catalog(permissions, &mut errors);
         let roles = bundles(roles, &permissions, &mut errors);
         let nodes = tree(access_model, &schema, nodes, &mut errors);
-        if errors.is_empty() {
+        if errors.listed.is_empty() {
             Ok(Self {
                 access_model,
                 schema,
@@ -253,19 +227,19 @@ impl Document {
 
     /// Its nodes, parents before their children, siblings by slug.
     pub fn nodes(&self) -> impl Iterator<Item = (&SlugPath, &NodeEntry)> {
-        self.nodes.iter()
+        self.nodes.iter().map(|(path, entry)| (path, entry))
     }
 
     /// Its root.
-    pub(crate) fn root(&self) -> Option<(&Slug, &NodeEntry)> {
-        let (path, root) = self.nodes.first_key_value()?;
-        Some((path.last()?, root))
+    pub(crate) fn root(&self) -> Option<(Slug, &NodeEntry)> {
+        let (path, root) = self.nodes.first()?;
+        Some((Slug::parse(path.last()).ok()?, root))
     }
 }
 
 fn catalog(
     permissions: Vec<(PermissionKey, PermissionEntry)>,
-    errors: &mut Vec<DocumentError>,
+    errors: &mut DocumentErrors,
 ) -> BTreeMap<PermissionKey, PermissionEntry> {
     let mut catalog = BTreeMap::new();
     for (index, (key, entry)) in permissions.into_iter().enumerate() {
@@ -280,23 +254,23 @@ fn catalog(
 }
 
 fn bundles(
-    roles: Vec<RoleEntry>,
+    roles: Vec<RoleDraft>,
     permissions: &BTreeMap<PermissionKey, PermissionEntry>,
-    errors: &mut Vec<DocumentError>,
+    errors: &mut DocumentErrors,
 ) -> BTreeMap<String, RoleEntry> {
     let system = RoleName::environment_admin().folded();
     let mut bundles = BTreeMap::new();
-    for (role, entry) in roles.into_iter().enumerate() {
-        let name = entry.name.folded();
+    for (role, draft) in roles.into_iter().enumerate() {
+        let name = draft.name.folded();
         if name == system {
             continue;
         }
-        let unknown = |key: &&PermissionKey| !permissions.contains_key(*key) && !is_system_key(key);
-        errors.extend(entry.permission_keys.iter().filter(unknown).map(|key| {
-            let key = key.clone();
-            DocumentError::UnknownPermission { role, key }
-        }));
-        if bundles.insert(name, entry).is_some() {
+        for (index, key) in draft.permission_keys.iter().enumerate() {
+            if !permissions.contains_key(key) && !is_system_key(key) {
+                errors.push(DocumentError::UnknownPermission { role, index });
+            }
+        }
+        if bundles.insert(name, draft.into()).is_some() {
             errors.push(DocumentError::RepeatedRole { index: role });
         }
     }
@@ -306,23 +280,23 @@ fn bundles(
 fn tree(
     model: AccessModel,
     schema: &HierarchySchema,
-    nodes: Vec<(SlugPath, NodeEntry)>,
-    errors: &mut Vec<DocumentError>,
-) -> BTreeMap<SlugPath, NodeEntry> {
-    let mut tree: BTreeMap<SlugPath, NodeEntry> = BTreeMap::new();
-    let mut places = Vec::with_capacity(nodes.len());
-    for (index, (path, entry)) in nodes.into_iter().enumerate() {
-        match tree.entry(path) {
+    mut nodes: Vec<(SlugPath, NodeEntry)>,
+    errors: &mut DocumentErrors,
+) -> Vec<(SlugPath, NodeEntry)> {
+    let mut first: HashMap<&str, usize> = HashMap::with_capacity(nodes.len());
+    for (index, (path, _)) in nodes.iter().enumerate() {
+        match first.entry(path.as_str()) {
             Entry::Occupied(_) => errors.push(DocumentError::RepeatedNode { index }),
             Entry::Vacant(place) => {
-                places.push((index, place.key().clone()));
-                place.insert(entry);
+                place.insert(index);
             }
         }
     }
     let mut has_root = false;
-    for (index, path) in places {
-        let Some(entry) = tree.get(&path) else { continue };
+    for (index, (path, entry)) in nodes.iter().enumerate() {
+        if first.get(path.as_str()) != Some(&index) {
+            continue;
+        }
         let misplaced = |error| DocumentError::Misplaced { index, error };
         match path.parent() {
             None if has_root => errors.push(DocumentError::SecondRoot { index }),
@@ -333,11 +307,12 @@ fn tree(
                 }
             }
             Some(_) if model == AccessModel::Flat => errors.push(misplaced(HierarchyError::Flat)),
-            Some(parent) => match tree.get(&parent) {
+            Some(parent) => match first.get(parent).and_then(|index| nodes.get(*index)) {
                 None => errors.push(DocumentError::UnknownParent { index }),
-                Some(parent) => {
-                    let allowed = schema.check_child(&parent.node_type, &entry.node_type, path.depth());
-                    errors.extend(allowed.err().map(misplaced));
+                Some((_, parent)) => {
+                    if let Err(error) = schema.check_child(&parent.node_type, &entry.node_type, path.depth()) {
+                        errors.push(misplaced(error));
+                    }
                 }
             },
         }
@@ -345,7 +320,9 @@ fn tree(
     if !has_root {
         errors.push(DocumentError::NoRoot);
     }
-    tree
+    drop(first);
+    nodes.sort_unstable_by(|(one, _), (two, _)| one.cmp(two));
+    nodes
 }
 
 #[cfg(test)]
@@ -360,8 +337,8 @@ mod tests {
         NodeType::parse(text).unwrap()
     }
 
-    fn role(name: &str, keys: &[&str]) -> RoleEntry {
-        RoleEntry {
+    fn role(name: &str, keys: &[&str]) -> RoleDraft {
+        RoleDraft {
             name: RoleName::parse(name).unwrap(),
             description: None,
             is_active: true,
@@ -387,11 +364,12 @@ mod tests {
 
     fn make(
         permissions: &[&str],
-        roles: Vec<RoleEntry>,
+        roles: Vec<RoleDraft>,
         nodes: Vec<(SlugPath, NodeEntry)>,
     ) -> Result<Document, Vec<DocumentError>> {
         let permissions = permissions.iter().map(|text| (key(text), PermissionEntry::default()));
-        Document::new(AccessModel::Hierarchy, schema(), permissions.collect(), roles, nodes)
+        let made = Document::new(AccessModel::Hierarchy, schema(), permissions.collect(), roles, nodes);
+        made.map_err(|errors| errors.listed)
     }
 
     #[test]
@@ -416,14 +394,11 @@ mod tests {
             parent: kind(parent),
             child: kind(child),
         };
-        let unknown = |text: &str| DocumentError::UnknownPermission {
-            role: 0,
-            key: key(text),
-        };
+        let unknown = |index| DocumentError::UnknownPermission { role: 0, index };
         let expected = vec![
             DocumentError::RepeatedPermission { index: 2 },
-            unknown("x.y"),
-            unknown("x.z"),
+            unknown(2),
+            unknown(3),
             DocumentError::RepeatedRole { index: 1 },
             DocumentError::RepeatedNode { index: 3 },
             DocumentError::RootType { index: 1 },
@@ -442,7 +417,26 @@ mod tests {
             vec![],
             vec![node("acme", "company"), node("acme/a", "team")],
         );
-        assert_eq!(flat, Err(vec![misplaced(1, HierarchyError::Flat)]));
+        assert_eq!(
+            flat.map_err(|errors| errors.listed),
+            Err(vec![misplaced(1, HierarchyError::Flat)])
+        );
+    }
+
+    #[test]
+    fn a_bounded_number_of_contradictions_is_listed_and_the_rest_counted() {
+        let keys: Vec<String> = (0..DocumentErrors::MAX_LISTED).map(|n| format!("no.k{n}")).collect();
+        let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
+        let roles = vec![role("A", &keys), role("B", &keys)];
+        let nodes = vec![node("acme", "company")];
+        let Err(errors) = Document::new(AccessModel::Hierarchy, schema(), vec![], roles, nodes) else {
+            panic!("no key is known")
+        };
+        assert_eq!((errors.listed().len(), errors.omitted()), (1_000, 1_000));
+        assert_eq!(
+            errors.listed().last(),
+            Some(&DocumentError::UnknownPermission { role: 0, index: 999 })
+        );
     }
 
     #[test]

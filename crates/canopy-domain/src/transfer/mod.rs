@@ -7,7 +7,9 @@
 
 mod contents;
 mod document;
+mod path;
 pub mod plan;
 
 pub use contents::{Contents, RoleContents};
-pub use document::{Document, DocumentError, NodeEntry, PermissionEntry, RoleEntry, SlugPath};
+pub use document::{Document, DocumentError, DocumentErrors, NodeEntry, PermissionEntry, RoleDraft, RoleEntry};
+pub use path::{SlugPath, SlugPathError};

@@ -123,24 +123,24 @@ pub fn plan(document: &Document, contents: &Contents, now: Timestamp, mint: &mut
 }
 
 /// Also answers the id that each key has afterwards, system keys included.
-fn plan_permissions(
-    document: &Document,
-    contents: &Contents,
+fn plan_permissions<'k>(
+    document: &'k Document,
+    contents: &'k Contents,
     now: Timestamp,
     mint: &mut dyn FnMut() -> Uuid,
-) -> (Part<Permission>, HashMap<PermissionKey, PermissionId>) {
+) -> (Part<Permission>, HashMap<&'k PermissionKey, PermissionId>) {
     let mut part = Part::default();
     let mut ids = HashMap::new();
     for before in &contents.permissions {
         if is_system_key(&before.key) {
-            ids.insert(before.key.clone(), before.id);
+            ids.insert(&before.key, before.id);
             continue;
         }
         let Some(entry) = document.permissions.get(&before.key) else {
             part.removed.push(before.clone());
             continue;
         };
-        ids.insert(before.key.clone(), before.id);
+        ids.insert(&before.key, before.id);
         if before.description == entry.description && before.category == entry.category {
             part.kept += 1;
         } else {
@@ -166,7 +166,7 @@ fn plan_permissions(
             version: Version::FIRST,
             created_at: now,
         };
-        ids.insert(key.clone(), made.id);
+        ids.insert(key, made.id);
         part.added.push(made);
     }
     (part, ids)
@@ -176,7 +176,7 @@ fn plan_roles(
     plan: &mut Plan,
     document: &Document,
     contents: &Contents,
-    ids: &HashMap<PermissionKey, PermissionId>,
+    ids: &HashMap<&PermissionKey, PermissionId>,
     now: Timestamp,
     mint: &mut dyn FnMut() -> Uuid,
 ) {
@@ -241,31 +241,32 @@ fn plan_roles(
 fn plan_nodes(document: &Document, contents: &Contents, now: Timestamp, mint: &mut dyn FnMut() -> Uuid) -> Part<Node> {
     let mut part = Part::default();
     let paths = contents.paths();
-    let there: HashMap<&[Slug], &Node> = paths.iter().map(|(path, node)| (path.below_root(), *node)).collect();
-    let mut ids: HashMap<&[Slug], NodeId> = HashMap::with_capacity(document.nodes.len());
+    let there: HashMap<&str, &Node> = paths.iter().map(|(path, node)| (path.below_root(), *node)).collect();
+    let mut ids: HashMap<&str, NodeId> = HashMap::with_capacity(document.nodes.len());
     for (path, entry) in &document.nodes {
         let place = path.below_root();
-        let Some(slug) = path.last() else { continue };
+        let Ok(slug) = Slug::parse(path.last()) else { continue };
         let id = if let Some(before) = there.get(place) {
-            if before.slug == *slug && NodeEntry::from(*before) == *entry {
+            if before.slug == slug && entry.is_of(before) {
                 part.kept += 1;
             } else {
                 part.changed.push(Node {
                     version: before.version.next(),
                     updated_at: now,
-                    ..filled(before, slug, entry)
+                    ..filled(before, &slug, entry)
                 });
             }
             before.id
         } else {
-            let above = place.split_last().and_then(|(_, above)| ids.get(above));
+            // The root, below which it stands, has nothing below the root.
+            let above = (!place.is_empty()).then(|| place.rsplit_once('/').map_or("", |(above, _)| above));
             let made = Node {
                 id: NodeId::new(mint()),
                 environment_id: contents.environment.id,
-                parent: above.copied(),
+                parent: above.and_then(|above| ids.get(above).copied()),
                 node_type: entry.node_type.clone(),
                 name: entry.name.clone(),
-                slug: slug.clone(),
+                slug,
                 status: entry.status,
                 metadata: entry.metadata.clone(),
                 version: Version::FIRST,

@@ -4,7 +4,7 @@
 use canopy_domain::access::*;
 use canopy_domain::tenancy::ProvisionedEnvironment;
 use canopy_domain::transfer::plan::{Part, Plan, plan};
-use canopy_domain::transfer::{Contents, Document, NodeEntry, PermissionEntry, RoleContents, RoleEntry, SlugPath};
+use canopy_domain::transfer::{Contents, Document, NodeEntry, PermissionEntry, RoleContents, RoleDraft, SlugPath};
 use canopy_domain::*;
 use proptest::collection::{btree_set, vec};
 use proptest::prelude::*;
@@ -35,9 +35,9 @@ fn any_permissions() -> impl Strategy<Value = BTreeMap<usize, (bool, bool)>> {
     proptest::collection::btree_map(0..KEYS.len(), any::<(bool, bool)>(), 0..5)
 }
 
-type RoleDraft = (usize, bool, bool, BTreeSet<usize>, bool);
+type RoleChoice = (usize, bool, bool, BTreeSet<usize>, bool);
 
-fn any_roles() -> impl Strategy<Value = BTreeMap<usize, RoleDraft>> {
+fn any_roles() -> impl Strategy<Value = BTreeMap<usize, RoleChoice>> {
     let role = (
         0..2_usize,
         any::<bool>(),
@@ -74,7 +74,7 @@ fn any_document() -> impl Strategy<Value = Document> {
                 .iter()
                 .map(|(number, (case, described, is_active, held, system))| {
                     let held = held.iter().filter(|number| permissions.contains_key(*number));
-                    RoleEntry {
+                    RoleDraft {
                         name: RoleName::parse(ROLES[*number][*case]).unwrap(),
                         description: described.then(|| Description::parse("D").unwrap()),
                         is_active: *is_active,

@@ -9,6 +9,7 @@ use crate::problem::Problem;
 use crate::request::Request;
 use crate::scope::Installation;
 use crate::wire::{Given, Instant, Patch, ShownModel, object, request_body};
+use canopy_app::tenancy::create_environment::CopyFrom;
 use canopy_app::tenancy::{
     NewTenant, change_access_model, change_account, change_application, change_environment, create_account,
     create_application, create_environment, delete, get, list,
@@ -85,7 +86,7 @@ pub(super) fn operations() -> Vec<Operation> {
                 ENVIRONMENTS,
                 "Make an environment: flat, with one root and the system permissions; or a copy of another one, without assignments.",
             )
-            .fails(&[E::EnvironmentSlugTaken, E::EnvironmentNotFound])
+            .fails(&[E::EnvironmentSlugTaken, E::EnvironmentNotFound, E::EnvironmentTooLarge])
             .by(post_environment),
         Operation::get("", "getEnvironment")
             .says(ENVIRONMENTS, "Get the environment.")
@@ -439,13 +440,15 @@ async fn post_environment(
     request: Request<ApplicationPlace, (), (), Body<CreateEnvironment>>,
 ) -> Result<Repeatable<Created<CreatedEnvironment>>, Problem> {
     let (Body(body), request) = request.take_body();
-    let (place, source) = (request.scope, body.copy_from);
+    let (place, source, max_bytes) = (request.scope, body.copy_from, request.import_bytes());
     let new = NewTenant {
         name: body.name,
         slug: body.slug,
     };
-    let create =
-        move |app, call| async move { create_environment::run(&app, &call, place, &new, source.as_ref()).await };
+    let create = move |app, call| async move {
+        let source = source.as_ref().map(|slug| CopyFrom { slug, max_bytes });
+        create_environment::run(&app, &call, place, &new, source).await
+    };
     request
         .write(create, |environment| {
             Ok(Created {

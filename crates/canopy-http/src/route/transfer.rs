@@ -1,31 +1,33 @@
 //! Export and import of environments.
 
+mod document;
+
 use super::hierarchy::SchemaInput;
 use super::tenancy::EnvironmentBody;
 use crate::answer::{Found, Representation};
+use crate::error_code::ErrorCode as E;
 use crate::idempotency::Repeatable;
-use crate::input::Body;
+use crate::input::{BodyInput, BodySource, Received, read_stream, unread};
 use crate::operation::Operation;
 use crate::problem::Problem;
 use crate::request::Request;
 use crate::wire::{
-    Components, Everything, Fault, Faults, Json, Place, ShownModel, ShownNodeStatus, Whole, WireValue, anything, array,
-    object, request_body, request_query,
+    Components, Everything, Fault, Faults, Json, Lists, ObjectStream, Place, Whole, WireValue, anything, array,
+    request_body, request_query,
 };
+use actix_web::HttpRequest;
+use actix_web::web::Bytes;
 use canopy_app::transfer::{Imported, PartCounts, export, import};
-use canopy_domain::transfer::{Document, DocumentError, NodeEntry, PermissionEntry, RoleEntry, SlugPath};
+use canopy_domain::transfer::{Document, DocumentError, NodeEntry, PermissionEntry, RoleDraft, SlugPath};
 use canopy_domain::{
-    AccessModel, Category, Description, DisplayName, Environment, EnvironmentPlace, HierarchyError, HierarchySchema,
-    JsonObject, NodeStatus, NodeType, PermissionKey, RoleName,
+    AccessModel, Category, Description, DisplayName, EnvironmentPlace, HierarchyError, HierarchySchema, JsonObject,
+    NodeStatus, NodeType, PermissionKey, RoleName, TenancyError,
 };
+use document::{Exported, FORMAT_VERSION};
 use serde::Serialize;
-use serde_json::value::RawValue;
-use std::collections::BTreeMap;
+use std::sync::Arc;
 use utoipa::ToSchema;
 use utoipa::openapi::{RefOr, Schema};
-
-/// The one format of documents that there is.
-const FORMAT_VERSION: u32 = 1;
 
 pub(super) fn operations() -> Vec<Operation> {
     const TAG: &str = "Environments";
@@ -35,6 +37,7 @@ pub(super) fn operations() -> Vec<Operation> {
                 TAG,
                 "Get what the environment is made of, without ids and without assignments.",
             )
+            .fails(&[E::EnvironmentTooLarge])
             .by(get_export),
         Operation::post("/import", "importEnvironment")
             .says(
@@ -44,121 +47,6 @@ pub(super) fn operations() -> Vec<Operation> {
             .judges_version()
             .by(post_import),
     ]
-}
-
-/// What an environment is made of. Things are named by what they are called: a permission by its key, a role by its name
-/// without regard to case, a node by the slugs on the way down to it.
-#[derive(Serialize, ToSchema)]
-struct EnvironmentDocument {
-    format_version: u32,
-    /// The slug of the environment that it was taken from.
-    source_env: String,
-    access_model: ShownModel,
-    hierarchy_schema: ExportedSchema,
-    /// The customer's, by key.
-    permissions: Vec<ExportedPermission>,
-    /// The customer's, by name.
-    roles: Vec<ExportedRole>,
-    /// Parents before their children.
-    nodes: Vec<ExportedNode>,
-    /// Nothing of that kind exists here.
-    #[schema(value_type = Vec<Object>)]
-    oauth_clients: [(); 0],
-    /// Nothing of that kind exists here.
-    #[schema(value_type = Vec<Object>)]
-    webhooks: [(); 0],
-}
-
-#[derive(Serialize, ToSchema)]
-struct ExportedSchema {
-    node_types: Vec<String>,
-    /// For each type, the types that may stand directly below it.
-    allowed_children: BTreeMap<String, Vec<String>>,
-    /// How deep the tree may be; the root has depth 1.
-    max_depth: u8,
-    root_node_type: String,
-}
-
-#[derive(Serialize, ToSchema)]
-struct ExportedPermission {
-    key: String,
-    description: Option<String>,
-    category: Option<String>,
-}
-
-#[derive(Serialize, ToSchema)]
-struct ExportedRole {
-    name: String,
-    description: Option<String>,
-    is_active: bool,
-    permission_keys: Vec<String>,
-}
-
-#[derive(Serialize, ToSchema)]
-struct ExportedNode {
-    /// The slugs from the root down to the node, with `/` between them.
-    path: String,
-    node_type: String,
-    name: String,
-    /// Left out where it is active, so that large trees stay below the limit of bodies.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = ShownNodeStatus, required = false)]
-    status: Option<ShownNodeStatus>,
-    /// Left out where there is none.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Object, required = false)]
-    metadata: Option<Box<RawValue>>,
-}
-
-impl Representation for EnvironmentDocument {}
-
-impl EnvironmentDocument {
-    fn of(environment: &Environment, document: &Document) -> Self {
-        let permission = |(key, entry): (&PermissionKey, &PermissionEntry)| ExportedPermission {
-            key: key.to_string(),
-            description: entry.description.as_ref().map(ToString::to_string),
-            category: entry.category.as_ref().map(ToString::to_string),
-        };
-        let role = |entry: &RoleEntry| ExportedRole {
-            name: entry.name.to_string(),
-            description: entry.description.as_ref().map(ToString::to_string),
-            is_active: entry.is_active,
-            permission_keys: entry.permission_keys.iter().map(ToString::to_string).collect(),
-        };
-        let node = |(path, entry): (&SlugPath, &NodeEntry)| ExportedNode {
-            path: path.to_string(),
-            node_type: entry.node_type.to_string(),
-            name: entry.name.to_string(),
-            status: (entry.status != NodeStatus::Active).then_some(ShownNodeStatus(entry.status)),
-            metadata: (entry.metadata != JsonObject::default()).then(|| object(&entry.metadata)),
-        };
-        Self {
-            format_version: FORMAT_VERSION,
-            source_env: environment.slug.to_string(),
-            access_model: ShownModel(document.access_model()),
-            hierarchy_schema: ExportedSchema::of(document.schema()),
-            permissions: document.permissions().map(permission).collect(),
-            roles: document.roles().map(role).collect(),
-            nodes: document.nodes().map(node).collect(),
-            oauth_clients: [],
-            webhooks: [],
-        }
-    }
-}
-
-impl ExportedSchema {
-    fn of(schema: &HierarchySchema) -> Self {
-        let allowed = schema.allowed_children().iter().map(|(parent, children)| {
-            let children = children.iter().map(ToString::to_string).collect();
-            (parent.to_string(), children)
-        });
-        Self {
-            node_types: schema.node_types().iter().map(ToString::to_string).collect(),
-            allowed_children: allowed.collect(),
-            max_depth: schema.max_depth(),
-            root_node_type: schema.root_node_type().to_string(),
-        }
-    }
 }
 
 /// What an import did, or in a dry run would do. The lists name what had to be given anew; nothing of that kind exists
@@ -292,7 +180,7 @@ request_body!(
         /// An inactive role grants nothing.
         is_active: bool = true,
         /// The keys it bundles: of the document or of the system.
-        permission_keys: Vec<PermissionKey>,
+        permission_keys: Everything<PermissionKey>,
     }
 );
 
@@ -350,83 +238,153 @@ impl WireValue for Empty {
     }
 }
 
-/// A document whose parts fit together.
+/// The items of the lists of a document.
+#[derive(Debug, Default)]
+struct ImportLists {
+    permissions: Vec<(PermissionKey, PermissionEntry)>,
+    roles: Vec<RoleDraft>,
+    nodes: Vec<(SlugPath, NodeEntry)>,
+}
+
+impl Lists for ImportLists {
+    const NAMES: &'static [&'static str] = &["permissions", "roles", "nodes"];
+
+    fn item(&mut self, list: usize, json: &Json<'_>, place: &Place<'_>, faults: &mut Faults) {
+        match list {
+            0 => self
+                .permissions
+                .extend(ImportPermission::read(json, place, faults).map(Into::into)),
+            1 => self.roles.extend(ImportRole::read(json, place, faults).map(Into::into)),
+            _ => self.nodes.extend(ImportNode::read(json, place, faults).map(Into::into)),
+        }
+        if !faults.is_empty() {
+            // It will be refused; only what is wrong with it still matters.
+            *self = Self::default();
+        }
+    }
+}
+
+impl From<ImportPermission> for (PermissionKey, PermissionEntry) {
+    fn from(one: ImportPermission) -> Self {
+        let entry = PermissionEntry {
+            description: one.description,
+            category: one.category,
+        };
+        (one.key, entry)
+    }
+}
+
+impl From<ImportRole> for RoleDraft {
+    fn from(one: ImportRole) -> Self {
+        Self {
+            name: one.name,
+            description: one.description,
+            is_active: one.is_active,
+            permission_keys: one.permission_keys.0,
+        }
+    }
+}
+
+impl From<ImportNode> for (SlugPath, NodeEntry) {
+    fn from(one: ImportNode) -> Self {
+        let entry = NodeEntry {
+            node_type: one.node_type,
+            name: one.name,
+            status: one.status,
+            metadata: one.metadata.unwrap_or_default(),
+        };
+        (one.path, entry)
+    }
+}
+
+/// A document whose parts are good each by itself.
 #[derive(Debug)]
-struct DocumentInput(Document);
+struct ImportParts {
+    access_model: AccessModel,
+    schema: HierarchySchema,
+    lists: ImportLists,
+}
 
-impl WireValue for DocumentInput {
-    const UNSUPPORTED: bool = true;
-    /// A tree of 100,000 nodes has six hundred thousand.
-    const MAX_VALUES: usize = 1_000_000;
-
-    fn read(json: &Json<'_>, place: &Place<'_>, faults: &mut Faults) -> Option<Self> {
+impl ImportParts {
+    /// The members that are no lists, and the lists that were taken before.
+    fn of(head: ImportDocument, lists: ImportLists) -> Option<Self> {
         let ImportDocument {
             format_version: Whole(FORMAT_VERSION),
             source_env: None | Some(Anything),
             metadata: None | Some(Anything),
             access_model,
             hierarchy_schema: SchemaInput(schema),
-            permissions: Everything(permissions),
-            roles: Everything(roles),
-            nodes: Everything(nodes),
+            permissions: Everything(_),
+            roles: Everything(_),
+            nodes: Everything(_),
             oauth_clients: None | Some(Empty),
             webhooks: None | Some(Empty),
-        } = ImportDocument::read(json, place, faults)?
+        } = head
         else {
             return None;
         };
-        let listed: Vec<Vec<PermissionKey>> = roles.iter().map(|role| role.permission_keys.clone()).collect();
-        let permissions = permissions.into_iter().map(|one| {
-            let entry = PermissionEntry {
-                description: one.description,
-                category: one.category,
-            };
-            (one.key, entry)
-        });
-        let roles = roles.into_iter().map(|one| RoleEntry {
-            name: one.name,
-            description: one.description,
-            is_active: one.is_active,
-            permission_keys: one.permission_keys.into_iter().collect(),
-        });
-        let nodes = nodes.into_iter().map(|one| {
-            let entry = NodeEntry {
-                node_type: one.node_type,
-                name: one.name,
-                status: one.status,
-                metadata: one.metadata.unwrap_or_default(),
-            };
-            (one.path, entry)
-        });
-        let document = Document::new(
+        Some(Self {
             access_model,
             schema,
-            permissions.collect(),
-            roles.collect(),
-            nodes.collect(),
-        );
-        document
-            .map_err(|errors| note_contradictions(&errors, &listed, place, faults))
-            .map(Self)
-            .ok()
+            lists,
+        })
     }
 
-    fn schema(components: &mut Components) -> RefOr<Schema> {
-        ImportDocument::schema(components)
+    /// Puts the parts together.
+    fn document(self) -> Result<Document, Faults> {
+        let ImportLists {
+            permissions,
+            roles,
+            nodes,
+        } = self.lists;
+        Document::new(self.access_model, self.schema, permissions, roles, nodes).map_err(|errors| {
+            let mut faults = Faults::default();
+            note_contradictions(errors.listed(), &mut faults);
+            faults.omit(errors.omitted());
+            faults
+        })
     }
 }
 
-/// Notes what is wrong, where it is wrong. `listed` are the keys of each role as they were given.
-fn note_contradictions(
-    errors: &[DocumentError],
-    listed: &[Vec<PermissionKey>],
-    place: &Place<'_>,
-    faults: &mut Faults,
-) {
+impl BodyInput for ImportParts {
+    type Draft = Self;
+    const HAS_BODY: bool = true;
+    const VERSIONED: bool = false;
+    const UNSUPPORTED: bool = true;
+    const STREAMED: bool = true;
+
+    fn read(json: &Json<'_>, _: &Bytes, faults: &mut Faults) -> Option<Self> {
+        Self::of(
+            ImportDocument::read(json, &Place::Root, faults)?,
+            ImportLists::default(),
+        )
+    }
+
+    async fn receive(source: BodySource<'_>, faults: &mut Faults) -> Result<Received<Self>, Problem> {
+        let max_bytes = source.state.import_bytes();
+        let mut stream = ObjectStream::new(ImportLists::default());
+        let digest = read_stream(source, max_bytes, &mut stream, faults).await?;
+        let end = stream.end(faults, |head, faults| ImportDocument::read(head, &Place::Root, faults));
+        let (head, lists) = end.map_err(|error| unread(error, usize::MAX))?;
+        let draft = head.and_then(|head| Self::of(head, lists));
+        Ok(Received { draft, digest })
+    }
+
+    fn complete(draft: Self, _: &HttpRequest) -> Result<Self, Problem> {
+        Ok(draft)
+    }
+
+    fn schema(components: &mut Components) -> Option<RefOr<Schema>> {
+        Some(ImportDocument::schema(components))
+    }
+}
+
+/// Notes what is wrong, where it is wrong.
+fn note_contradictions(errors: &[DocumentError], faults: &mut Faults) {
     let (permissions, roles, nodes) = (
-        Place::Member(place, "permissions"),
-        Place::Member(place, "roles"),
-        Place::Member(place, "nodes"),
+        Place::Member(&Place::Root, "permissions"),
+        Place::Member(&Place::Root, "roles"),
+        Place::Member(&Place::Root, "nodes"),
     );
     for error in errors {
         let fault = |code| Fault::new(code, error.to_string());
@@ -442,12 +400,10 @@ fn note_contradictions(
                 let item = Place::Item(&roles, *index);
                 faults.add(&Place::Member(&item, "name"), fault("repeated"));
             }
-            DocumentError::UnknownPermission { role, key } => {
-                let keys = listed.get(*role).map(Vec::as_slice).unwrap_or_default();
-                let index = keys.iter().position(|one| one == key).unwrap_or_default();
+            DocumentError::UnknownPermission { role, index } => {
                 let item = Place::Item(&roles, *role);
                 let keys = Place::Member(&item, "permission_keys");
-                faults.add(&Place::Item(&keys, index), fault("unknown_permission_key"));
+                faults.add(&Place::Item(&keys, *index), fault("unknown_permission_key"));
             }
             DocumentError::NoRoot => faults.add(&nodes, fault("no_root")),
             DocumentError::RepeatedNode { index } => node(*index, "path", "repeated", faults),
@@ -466,19 +422,27 @@ fn note_contradictions(
     }
 }
 
-async fn get_export(request: Request<EnvironmentPlace>) -> Result<Found<EnvironmentDocument>, Problem> {
-    let place = request.scope;
-    let (environment, document) = request
-        .run(move |app, _| async move { export::run(&app, &place).await })
+async fn get_export(request: Request<EnvironmentPlace>) -> Result<Exported, Problem> {
+    let (place, max_bytes) = (request.scope, request.import_bytes());
+    let of = request
+        .run(move |app, _| async move { export::run(&app, &place, max_bytes).await })
         .await?;
-    Ok(Found(EnvironmentDocument::of(&environment, &document)))
+    let encoded = request
+        .work(place.environment, move |pace| {
+            let encoded = document::encode((&of.0, &of.1), max_bytes, pace)?;
+            Ok(encoded.ok_or(TenancyError::TooLarge { max_bytes }))
+        })
+        .await?;
+    encoded.map_err(Into::into)
 }
 
 async fn post_import(
-    request: Request<EnvironmentPlace, (), ImportEnvironment, Body<DocumentInput>>,
+    request: Request<EnvironmentPlace, (), ImportEnvironment, ImportParts>,
 ) -> Result<Repeatable<Found<ImportedEnvironment>>, Problem> {
-    let (Body(DocumentInput(document)), request) = request.take_body();
+    let (parts, request) = request.take_body();
     let (place, dry_run) = (request.scope, request.query.dry_run);
+    let document = request.work(place.environment, move |_| Ok(parts.document())).await??;
+    let document = Arc::new(document);
     let import = move |app, call| async move { import::run(&app, &call, &place, &document, dry_run).await };
     request
         .write(import, move |imported| {
@@ -490,13 +454,27 @@ async fn post_import(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::input::{BodyInput, MAX_BODY_BYTES, parse_json};
-    use actix_web::web::Bytes;
-    use canopy_domain::{ApplicationId, EnvironmentId, Slug, Timestamp, Version};
+    use canopy_app::long_work::Pace;
+    use canopy_domain::{ApplicationId, Environment, EnvironmentId, Slug, Timestamp, Version};
     use uuid::Uuid;
 
-    #[test]
-    fn a_tree_of_a_hundred_thousand_nodes_fits_into_a_body_and_comes_back() {
+    fn acme() -> Environment {
+        let now = Timestamp::parse("2026-04-20T12:00:00Z").unwrap();
+        Environment {
+            id: EnvironmentId::new(Uuid::nil()),
+            application_id: ApplicationId::new(Uuid::nil()),
+            name: DisplayName::parse("Development").unwrap(),
+            slug: Slug::parse("development").unwrap(),
+            settings: JsonObject::default(),
+            access_model: AccessModel::Hierarchy,
+            version: Version::FIRST,
+            created_at: now,
+            updated_at: now,
+        }
+    }
+
+    /// A company with departments of 999 teams each.
+    fn tree(departments: usize) -> Document {
         let kind = |text: &str| NodeType::parse(text).unwrap();
         let types = ["company", "department", "team"].map(kind);
         let below = |parent: usize, child: usize| (types[parent].clone(), [types[child].clone()].into());
@@ -510,31 +488,41 @@ mod tests {
         };
         let path = |text: String| SlugPath::parse(&text).unwrap();
         let mut nodes = vec![(path("acme".to_owned()), entry(0, "Acme".to_owned()))];
-        for department in 0..100 {
+        for department in 0..departments {
             let above = format!("acme/department-{department}");
             nodes.push((path(above.clone()), entry(1, format!("Department {department}"))));
             let teams = (0..999).map(|n| (path(format!("{above}/team-{n}")), entry(2, format!("Team {n}"))));
             nodes.extend(teams);
         }
-        assert_eq!(nodes.len(), 100_001);
-        let document = Document::new(AccessModel::Hierarchy, schema, Vec::new(), Vec::new(), nodes).unwrap();
-        let now = Timestamp::parse("2026-04-20T12:00:00Z").unwrap();
-        let environment = Environment {
-            id: EnvironmentId::new(Uuid::nil()),
-            application_id: ApplicationId::new(Uuid::nil()),
-            name: DisplayName::parse("Development").unwrap(),
-            slug: Slug::parse("development").unwrap(),
-            settings: JsonObject::default(),
-            access_model: AccessModel::Hierarchy,
-            version: Version::FIRST,
-            created_at: now,
-            updated_at: now,
-        };
-        let written = Bytes::from(serde_json::to_vec(&EnvironmentDocument::of(&environment, &document)).unwrap());
-        assert!(written.len() < MAX_BODY_BYTES, "{}", written.len());
-        let json = parse_json(&written, Body::<DocumentInput>::MAX_VALUES).unwrap();
+        Document::new(AccessModel::Hierarchy, schema, Vec::new(), Vec::new(), nodes).unwrap()
+    }
+
+    fn encoded(document: &Document, max_bytes: u64) -> Option<Vec<u8>> {
+        let encoded = document::encode((&acme(), document), max_bytes, &mut Pace::unbroken()).unwrap();
+        encoded.map(Exported::into_bytes)
+    }
+
+    #[test]
+    fn a_document_in_pieces_comes_back() {
+        let document = tree(10);
+        let written = encoded(&document, u64::MAX).unwrap();
         let mut faults = Faults::default();
-        let read = DocumentInput::read(&json, &Place::Root, &mut faults).unwrap();
-        assert!(faults.is_empty() && read.0 == document);
+        let mut stream = ObjectStream::new(ImportLists::default());
+        for piece in written.chunks(1_000) {
+            stream.push(piece, &mut faults).unwrap();
+        }
+        let read = |head: &Json<'_>, faults: &mut Faults| ImportDocument::read(head, &Place::Root, faults).unwrap();
+        let (head, lists) = stream.end(&mut faults, read).unwrap();
+        assert!(faults.is_empty());
+        assert_eq!(ImportParts::of(head, lists).unwrap().document().unwrap(), document);
+    }
+
+    #[test]
+    fn a_document_has_a_bounded_size() {
+        let document = tree(1);
+        let written = encoded(&document, u64::MAX).unwrap();
+        let size = u64::try_from(written.len()).unwrap();
+        assert_eq!(encoded(&document, size), Some(written));
+        assert_eq!(encoded(&document, size - 1), None);
     }
 }

@@ -29,6 +29,16 @@ pub(crate) enum Place<'a> {
     Item(&'a Place<'a>, usize),
 }
 
+impl Place<'_> {
+    /// The number of lists and objects around it.
+    pub(crate) fn depth(&self) -> usize {
+        match self {
+            Self::Root => 0,
+            Self::Member(parent, _) | Self::Item(parent, _) => parent.depth() + 1,
+        }
+    }
+}
+
 impl fmt::Display for Place<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -71,6 +81,15 @@ impl Fault {
 
     pub(crate) fn wrong_type(expected: &'static str, found: &'static str) -> Self {
         Self::new("wrong_type", format!("must be {expected}, not {found}"))
+    }
+
+    pub(crate) fn too_many_values(max: usize) -> Self {
+        let message = format!("must have at most {max} values, whatever they are nested in");
+        Self::new("too_many_values", message)
+    }
+
+    pub(crate) fn too_deep(max: usize) -> Self {
+        Self::new("too_deep", format!("must be nested at most {max} levels"))
     }
 
     pub(crate) fn required() -> Self {
@@ -129,7 +148,15 @@ impl Faults {
             self.omitted += 1;
             return;
         }
-        let path = place.to_string();
+        self.add_at(place.to_string(), fault);
+    }
+
+    /// Notes a fault at the place that a pointer names.
+    pub(crate) fn add_at(&mut self, path: String, fault: Fault) {
+        if self.omitted > 0 || self.listed.len() == MAX_LISTED {
+            self.omitted += 1;
+            return;
+        }
         let bytes = escaped(&path) + fault.code.len() + escaped(&fault.message) + BYTES_AROUND;
         if self.bytes + bytes > MAX_LISTED_BYTES {
             self.omitted += 1;
@@ -160,6 +187,11 @@ impl Faults {
     /// Keeps the value of a result and notes its fault.
     pub(crate) fn keep<T>(&mut self, place: &Place<'_>, result: Result<T, impl Into<Fault>>) -> Option<T> {
         result.map_err(|fault| self.add(place, fault.into())).ok()
+    }
+
+    /// Counts faults that are not listed.
+    pub(crate) const fn omit(&mut self, count: usize) {
+        self.omitted += count;
     }
 
     /// Whether nothing was wrong.

@@ -1,58 +1,161 @@
-//! A JSON text as a tree that borrows from it. Unlike `serde_json::Value` it keeps order and refuses repeated keys.
+//! A JSON text as a tree that borrows from it. Unlike `serde_json::Value` it keeps the order of keys and the text of numbers, and refuses
+//! repeated keys.
+//!
+//! The reader goes over the text once. It checks structure, numbers and nesting itself; strings with escapes are decoded by `serde_json`.
 
-use core::cell::Cell;
-use core::fmt;
-use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+use super::field::Place;
+use core::num::IntErrorKind;
 use serde::ser::{Serialize, SerializeMap, Serializer};
+use serde_json::value::RawValue;
 use std::borrow::Cow;
-use std::collections::HashSet;
 
 /// One JSON value.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Json<'a> {
     Null,
     Bool(bool),
-    Number(serde_json::Number),
+    Number(Number<'a>),
     String(Cow<'a, str>),
     Array(Vec<Json<'a>>),
     Object(Vec<(Cow<'a, str>, Json<'a>)>),
 }
 
-/// Up to this many keys, an object is searched for repetitions without a hash set.
+/// The text of a number, as it was sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Number<'a>(&'a str);
+
+impl Number<'_> {
+    /// The value of a number that is spelled as a whole one. One past the largest `u64` counts as the largest.
+    pub(crate) fn as_u64(self) -> Option<u64> {
+        match self.0.parse() {
+            Ok(value) => Some(value),
+            Err(error) if *error.kind() == IntErrorKind::PosOverflow => Some(u64::MAX),
+            // Negative zero is zero.
+            Err(_) => (self.0 == "-0").then_some(0),
+        }
+    }
+
+    /// The double that is nearest to it.
+    pub(crate) fn as_f64(self) -> Option<f64> {
+        self.0.parse().ok()
+    }
+}
+
+impl Serialize for Number<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let raw: &RawValue = serde_json::from_str(self.0).map_err(serde::ser::Error::custom)?;
+        raw.serialize(serializer)
+    }
+}
+
+#[cfg(feature = "fuzz")]
+use crate::fuzz::step;
+
+/// Counts work, in tests.
+#[cfg(not(feature = "fuzz"))]
+const fn step(_: usize) {}
+
+/// Up to this many keys, an object is searched for repetitions pair by pair.
 const SMALL: usize = 16;
 
-/// How many values a body may hold, where nothing else is said. A value takes up to a hundred times the bytes that it is written with, so their
-/// number has to be bounded besides the size of the text. The largest bulk call has 10,000 items of a dozen values each.
+/// The number of values that a body may hold, where nothing else is said. A value takes up to a hundred times the bytes that it is written
+/// with, so their number has to be bounded besides the size of the text. The largest bulk call has 10,000 items of a dozen values each.
 pub(crate) const MAX_VALUES: usize = 400_000;
 
+/// The deepest nesting of a body. An object of the caller's nests less, so that every place it can be sent in has room for it.
+pub(crate) const MAX_DEPTH: usize = 128;
+
 /// Why a text is not read.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub(crate) enum JsonError {
     /// It is not one JSON text.
-    Malformed(serde_json::Error),
+    Malformed(Position),
     /// It has more values than it may.
     TooManyValues,
+    /// It is nested deeper than it may be.
+    TooDeep {
+        /// The pointer to the first value that is too deep.
+        path: String,
+    },
+}
+
+/// A place in a text, for people.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Position {
+    /// Counted from 1.
+    pub(crate) line: usize,
+    /// The number of bytes before it on its line, and 1.
+    pub(crate) column: usize,
+}
+
+impl Position {
+    /// The beginning of a text.
+    pub(crate) const START: Self = Self { line: 1, column: 1 };
+
+    /// The position behind these bytes.
+    pub(crate) fn behind(self, bytes: &[u8]) -> Self {
+        let lines = bytes.iter().filter(|byte| **byte == b'\n').count();
+        match bytes.iter().rposition(|byte| *byte == b'\n') {
+            None => Self {
+                column: self.column + bytes.len(),
+                ..self
+            },
+            Some(last) => Self {
+                line: self.line + lines,
+                column: bytes.len() - last,
+            },
+        }
+    }
+
+    /// A position in a text that itself begins at this one.
+    pub(crate) const fn within(self, inner: Self) -> Self {
+        if inner.line == 1 {
+            Self {
+                line: self.line,
+                column: self.column + inner.column - 1,
+            }
+        } else {
+            Self {
+                line: self.line + inner.line - 1,
+                column: inner.column,
+            }
+        }
+    }
 }
 
 impl<'a> Json<'a> {
-    /// Reads a whole text of at most so many values. The nesting is bounded by `serde_json`.
+    /// Reads a whole text of at most so many values, nested at most [`MAX_DEPTH`] levels.
     pub(crate) fn parse(bytes: &'a [u8], max_values: usize) -> Result<Self, JsonError> {
-        // One more than allowed, so that what is left is nothing exactly when there were too many.
-        let left = Cell::new(max_values + 1);
-        let refuse = |error| {
-            if left.get() == 0 {
-                JsonError::TooManyValues
-            } else {
-                JsonError::Malformed(error)
-            }
+        Self::parse_at(bytes, max_values, &Place::Root)
+    }
+
+    /// Reads the whole text of a value that stands at `place` in a larger one; it may nest so much less.
+    pub(crate) fn parse_at(bytes: &'a [u8], max_values: usize, place: &Place<'_>) -> Result<Self, JsonError> {
+        // Faster than to look at each string by itself.
+        let valid = core::str::from_utf8(bytes);
+        let end = valid
+            .as_ref()
+            .map_or_else(|error| error.valid_up_to(), |text| text.len());
+        let malformed = |at: usize| JsonError::Malformed(Position::START.behind(bytes.get(..at).unwrap_or_default()));
+        let text = valid.map_err(|_| malformed(end))?;
+        let mut reader = Reader {
+            text,
+            at: 0,
+            values_left: max_values,
         };
-        // Faster than to look at each string by itself. What is not UTF-8 is read to where it is not, which the error tells.
-        let tree = Tree { left: &left };
-        match core::str::from_utf8(bytes) {
-            Ok(text) => tree.read(serde_json::Deserializer::from_str(text)),
-            Err(_) => tree.read(serde_json::Deserializer::from_slice(bytes)),
-        }
-        .map_err(refuse)
+        let read = reader.value(place, place.depth()).and_then(|value| {
+            reader.skip_space();
+            if reader.at == text.len() {
+                Ok(value)
+            } else {
+                Err(Stop::Malformed)
+            }
+        });
+        read.map_err(|stop| match stop {
+            Stop::Malformed => malformed(reader.at),
+            Stop::TooManyValues => JsonError::TooManyValues,
+            Stop::TooDeep(path) => JsonError::TooDeep { path },
+        })
     }
 
     /// A member of an object, unless it is absent or `null`.
@@ -72,6 +175,16 @@ impl<'a> Json<'a> {
             Self::Array(_) => "a list",
             Self::Object(_) => "an object",
         }
+    }
+
+    /// The number of lists and objects inside one another: 0 for a plain value, 1 for `{}`.
+    pub(crate) fn depth(&self) -> usize {
+        let deepest = match self {
+            Self::Array(items) => items.iter().map(Self::depth).max(),
+            Self::Object(entries) => entries.iter().map(|(_, value)| value.depth()).max(),
+            Self::Null | Self::Bool(_) | Self::Number(_) | Self::String(_) => return 0,
+        };
+        deepest.unwrap_or(0) + 1
     }
 }
 
@@ -94,140 +207,217 @@ impl Serialize for Json<'_> {
     }
 }
 
-/// Reads a [`Json`].
-#[derive(Clone, Copy)]
-struct Tree<'l> {
-    /// How many values may still come.
-    left: &'l Cell<usize>,
+/// Why reading stops; `Malformed` at the place where the reader is.
+enum Stop {
+    Malformed,
+    TooManyValues,
+    TooDeep(String),
 }
 
-impl Tree<'_> {
-    /// Reads a whole text.
-    fn read<'de, R: serde_json::de::Read<'de>>(
-        self,
-        mut deserializer: serde_json::Deserializer<R>,
-    ) -> Result<Json<'de>, serde_json::Error> {
-        let value = self.deserialize(&mut deserializer)?;
-        deserializer.end()?;
-        Ok(value)
+/// Reads a text from its beginning to its end.
+struct Reader<'a> {
+    text: &'a str,
+    /// The number of bytes that are read.
+    at: usize,
+    values_left: usize,
+}
+
+impl<'a> Reader<'a> {
+    fn peek(&self) -> Option<u8> {
+        step(1);
+        self.text.as_bytes().get(self.at).copied()
     }
-}
 
-impl<'de> DeserializeSeed<'de> for Tree<'_> {
-    type Value = Json<'de>;
+    /// Reads this byte if it comes next.
+    fn take(&mut self, byte: u8) -> bool {
+        let next = self.peek() == Some(byte);
+        self.at += usize::from(next);
+        next
+    }
 
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Json<'de>, D::Error> {
-        self.left.set(self.left.get().saturating_sub(1));
-        if self.left.get() == 0 {
-            return Err(D::Error::custom("too many values"));
+    fn expect(&mut self, byte: u8) -> Result<(), Stop> {
+        if self.take(byte) { Ok(()) } else { Err(Stop::Malformed) }
+    }
+
+    fn skip_space(&mut self) {
+        while let Some(b' ' | b'\n' | b'\r' | b'\t') = self.peek() {
+            self.at += 1;
         }
-        deserializer.deserialize_any(self)
-    }
-}
-
-impl<'de> Visitor<'de> for Tree<'_> {
-    type Value = Json<'de>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a JSON value")
     }
 
-    fn visit_unit<E>(self) -> Result<Json<'de>, E> {
-        Ok(Json::Null)
+    /// Reads these bytes, of which the first is known to come next.
+    fn word(&mut self, word: &[u8]) -> Result<(), Stop> {
+        word.iter().try_for_each(|byte| self.expect(*byte))
     }
 
-    fn visit_bool<E>(self, value: bool) -> Result<Json<'de>, E> {
-        Ok(Json::Bool(value))
+    fn value(&mut self, place: &Place<'_>, depth: usize) -> Result<Json<'a>, Stop> {
+        self.values_left = self.values_left.checked_sub(1).ok_or(Stop::TooManyValues)?;
+        self.skip_space();
+        match self.peek() {
+            Some(b'"') => self.string().map(Json::String),
+            Some(b'{' | b'[') if depth >= MAX_DEPTH => Err(Stop::TooDeep(place.to_string())),
+            Some(b'{') => self.object(place, depth + 1),
+            Some(b'[') => self.array(place, depth + 1),
+            Some(b'-' | b'0'..=b'9') => self.number().map(Json::Number),
+            Some(b't') => self.word(b"true").map(|()| Json::Bool(true)),
+            Some(b'f') => self.word(b"false").map(|()| Json::Bool(false)),
+            Some(b'n') => self.word(b"null").map(|()| Json::Null),
+            _ => Err(Stop::Malformed),
+        }
     }
 
-    fn visit_i64<E>(self, value: i64) -> Result<Json<'de>, E> {
-        Ok(Json::Number(value.into()))
-    }
-
-    fn visit_u64<E>(self, value: u64) -> Result<Json<'de>, E> {
-        Ok(Json::Number(value.into()))
-    }
-
-    fn visit_f64<E: Error>(self, value: f64) -> Result<Json<'de>, E> {
-        serde_json::Number::from_f64(value)
-            .map(Json::Number)
-            .ok_or_else(|| E::custom("number out of range"))
-    }
-
-    fn visit_borrowed_str<E>(self, value: &'de str) -> Result<Json<'de>, E> {
-        Ok(Json::String(Cow::Borrowed(value)))
-    }
-
-    fn visit_str<E>(self, value: &str) -> Result<Json<'de>, E> {
-        Ok(Json::String(Cow::Owned(value.to_owned())))
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Json<'de>, A::Error> {
+    fn array(&mut self, place: &Place<'_>, depth: usize) -> Result<Json<'a>, Stop> {
+        self.at += 1;
         let mut items = Vec::new();
-        while let Some(item) = seq.next_element_seed(self)? {
-            items.push(item);
+        self.skip_space();
+        if self.take(b']') {
+            return Ok(Json::Array(items));
         }
-        Ok(Json::Array(items))
+        loop {
+            items.push(self.value(&Place::Item(place, items.len()), depth)?);
+            self.skip_space();
+            if !self.take(b',') {
+                self.expect(b']')?;
+                return Ok(Json::Array(items));
+            }
+        }
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Json<'de>, A::Error> {
-        let mut entries: Vec<(Cow<'de, str>, Json<'de>)> = Vec::new();
-        let mut seen: HashSet<Cow<'de, str>> = HashSet::new();
-        while let Some(key) = map.next_key_seed(Key)? {
-            let repeated = if entries.len() < SMALL {
-                entries.iter().any(|(other, _)| *other == key)
-            } else {
-                if seen.is_empty() {
-                    seen.extend(entries.iter().map(|(other, _)| other.clone()));
-                }
-                !seen.insert(key.clone())
-            };
-            if repeated {
-                return Err(A::Error::custom("an object has the same key twice"));
+    fn object(&mut self, place: &Place<'_>, depth: usize) -> Result<Json<'a>, Stop> {
+        self.at += 1;
+        let mut entries: Vec<(Cow<'a, str>, Json<'a>)> = Vec::new();
+        self.skip_space();
+        if self.take(b'}') {
+            return Ok(Json::Object(entries));
+        }
+        loop {
+            self.skip_space();
+            if self.peek() != Some(b'"') {
+                return Err(Stop::Malformed);
             }
-            entries.push((key, map.next_value_seed(self)?));
+            let key = self.string()?;
+            step(entries.len().min(SMALL));
+            if entries.len() < SMALL && entries.iter().any(|(other, _)| *other == key) {
+                return Err(Stop::Malformed);
+            }
+            self.skip_space();
+            self.expect(b':')?;
+            let value = self.value(&Place::Member(place, &key), depth)?;
+            entries.push((key, value));
+            self.skip_space();
+            if !self.take(b',') {
+                self.expect(b'}')?;
+                break;
+            }
+        }
+        if entries.len() > SMALL && repeats(&entries) {
+            return Err(Stop::Malformed);
         }
         Ok(Json::Object(entries))
     }
-}
 
-/// Reads the key of an object.
-struct Key;
+    /// Reads a string, of which the quote is known to come next.
+    fn string(&mut self) -> Result<Cow<'a, str>, Stop> {
+        let quote = self.at;
+        self.at += 1;
+        let mut escaped = false;
+        loop {
+            let rest = self.text.as_bytes().get(self.at..).unwrap_or_default();
+            let plain = rest.iter().position(|byte| matches!(byte, b'"' | b'\\' | 0..=0x1f));
+            let plain = plain.unwrap_or(rest.len());
+            step(plain);
+            self.at += plain;
+            match self.peek() {
+                Some(b'"') => break,
+                Some(b'\\') => {
+                    escaped = true;
+                    // Whatever is escaped is no end. It is one byte, or the text is malformed.
+                    self.at += 2;
+                }
+                _ => return Err(Stop::Malformed),
+            }
+        }
+        self.at += 1;
+        if escaped {
+            let whole = self.text.get(quote..self.at).unwrap_or_default();
+            return serde_json::from_str(whole).map(Cow::Owned).map_err(|_| Stop::Malformed);
+        }
+        let plain = self.text.get(quote + 1..self.at - 1);
+        plain.map(Cow::Borrowed).ok_or(Stop::Malformed)
+    }
 
-impl<'de> DeserializeSeed<'de> for Key {
-    type Value = Cow<'de, str>;
+    fn digits(&mut self) -> Result<(), Stop> {
+        let start = self.at;
+        while let Some(b'0'..=b'9') = self.peek() {
+            self.at += 1;
+        }
+        if self.at == start { Err(Stop::Malformed) } else { Ok(()) }
+    }
 
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
-        deserializer.deserialize_str(self)
+    fn number(&mut self) -> Result<Number<'a>, Stop> {
+        let start = self.at;
+        self.take(b'-');
+        // No other digit follows a leading zero.
+        if !self.take(b'0') {
+            self.digits()?;
+        }
+        if self.take(b'.') {
+            self.digits()?;
+        }
+        if self.take(b'e') || self.take(b'E') {
+            let _ = self.take(b'+') || self.take(b'-');
+            self.digits()?;
+        }
+        self.text.get(start..self.at).map(Number).ok_or(Stop::Malformed)
     }
 }
 
-impl<'de> Visitor<'de> for Key {
-    type Value = Cow<'de, str>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a key")
-    }
-
-    fn visit_borrowed_str<E>(self, value: &'de str) -> Result<Self::Value, E> {
-        Ok(Cow::Borrowed(value))
-    }
-
-    fn visit_str<E>(self, value: &str) -> Result<Self::Value, E> {
-        Ok(Cow::Owned(value.to_owned()))
-    }
+/// Whether two entries of an object have the same key.
+fn repeats(entries: &[(Cow<'_, str>, Json<'_>)]) -> bool {
+    let mut keys: Vec<&str> = entries.iter().map(|(key, _)| &**key).collect();
+    keys.sort_unstable_by(|one, other| {
+        step(1);
+        one.cmp(other)
+    });
+    keys.windows(2).any(|pair| matches!(pair, [one, next] if one == next))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Json, JsonError, MAX_VALUES};
+    use super::{Json, JsonError, MAX_DEPTH, MAX_VALUES, Number, Position};
     use std::borrow::Cow;
 
     #[test]
     fn a_text_comes_back_as_it_was() {
-        let text = r#"{"b":[1,-2,3.5,true,null,"x\n"],"a":{"é":""}}"#;
+        let text = r#"{"b":[1,-2,3.5,true,false,null,"x\n"],"a":{"é":""},"c":[],"d":{}}"#;
         let tree = Json::parse(text.as_bytes(), MAX_VALUES).unwrap();
         assert_eq!(serde_json::to_string(&tree).unwrap(), text);
+        let spaced =
+            " {\t\"b\" :\r\n[ 1 , -2,3.5,true,false , null,\"x\\n\" ] ,\"a\":{\"é\":\"\"},\"c\":[ ],\"d\":{ }} ";
+        assert_eq!(Json::parse(spaced.as_bytes(), MAX_VALUES).unwrap(), tree);
+    }
+
+    #[test]
+    fn numbers_keep_every_digit_and_their_spelling() {
+        let text = "[0.09090909090909091,18446744073709551616,5.5176019366924325e-17,1E5,1e+05,-0,1.10,123456789012345678901234567890.5,1e999]";
+        let tree = Json::parse(text.as_bytes(), MAX_VALUES).unwrap();
+        assert_eq!(serde_json::to_string(&tree).unwrap(), text);
+    }
+
+    #[test]
+    fn whole_numbers_have_a_value_and_no_others() {
+        for (text, value) in [
+            ("0", Some(0)),
+            ("-0", Some(0)),
+            ("12", Some(12)),
+            ("18446744073709551615", Some(u64::MAX)),
+            ("18446744073709551616", Some(u64::MAX)),
+            ("-1", None),
+            ("1.5", None),
+            ("1e400", None),
+        ] {
+            assert_eq!(Number(text).as_u64(), value, "{text}");
+        }
     }
 
     #[test]
@@ -258,7 +448,23 @@ mod tests {
     }
 
     #[test]
-    fn repeated_keys_trailing_text_bad_utf8_and_bottomless_nesting_are_refused() {
+    fn what_is_nested_too_deep_is_named() {
+        let nested = |levels: usize| format!("{{\"a\":[1,{}{}]}}", "[".repeat(levels), "]".repeat(levels));
+        let deepest = nested(MAX_DEPTH - 2);
+        assert_eq!(Json::parse(deepest.as_bytes(), MAX_VALUES).unwrap().depth(), MAX_DEPTH);
+        let Err(JsonError::TooDeep { path }) = Json::parse(nested(MAX_DEPTH - 1).as_bytes(), MAX_VALUES) else {
+            panic!("it is refused")
+        };
+        assert_eq!(path, format!("/a/1{}", "/0".repeat(MAX_DEPTH - 2)));
+        // Nothing behind it is read.
+        assert!(matches!(
+            Json::parse("[".repeat(100_000).as_bytes(), MAX_VALUES),
+            Err(JsonError::TooDeep { .. })
+        ));
+    }
+
+    #[test]
+    fn repeated_keys_trailing_text_and_bad_utf8_are_refused_where_they_are() {
         let many: Vec<String> = (0..40).map(|n| format!("\"k{n}\":1,")).collect();
         let many = many.concat();
         for bad in [
@@ -267,12 +473,19 @@ mod tests {
             format!("{{{many}\"k7\":1}}"),
             "{} {}".to_owned(),
             String::new(),
-            "[".repeat(100_000),
-            "1e999".to_owned(),
         ] {
             assert!(Json::parse(bad.as_bytes(), MAX_VALUES).is_err(), "{}", bad.len());
         }
         assert!(Json::parse(b"\"\xff\"", MAX_VALUES).is_err());
         assert!(Json::parse(format!("{{{many}\"last\":1}}").as_bytes(), MAX_VALUES).is_ok());
+        for (text, line, column) in [
+            ("{\"a\":\n1,\n x}", 3, 2),
+            ("[1,2,]", 1, 6),
+            ("", 1, 1),
+            ("[\n01]", 2, 2),
+        ] {
+            let expected = JsonError::Malformed(Position { line, column });
+            assert_eq!(Json::parse(text.as_bytes(), MAX_VALUES), Err(expected), "{text}");
+        }
     }
 }

@@ -6,11 +6,12 @@ mod json;
 mod query;
 mod schema;
 mod show;
+mod stream;
 mod value;
 
 pub(crate) use body::{Given, ObjectReader, Patch, WireField, read_or, request_body, schema_or};
 pub(crate) use field::{Fault, Faults, Place};
-pub(crate) use json::{Json, JsonError, MAX_VALUES};
+pub(crate) use json::{Json, JsonError, MAX_DEPTH, MAX_VALUES};
 pub(crate) use query::{
     Limit, PageNumber, QueryField, QueryInput, QueryReader, QueryValue, Search, Take, page, query_or, query_parameter,
     request_query,
@@ -21,6 +22,7 @@ pub(crate) use show::{
     ShownMembership, ShownModel, ShownNodeStatus, ShownReason, ShownShortfall, ShownSource, ShownStatus, object,
     object_text,
 };
+pub(crate) use stream::{Lists, ObjectStream};
 pub(crate) use value::{
     Batch, Each, Everything, MAX_ITEMS, Name, Text, Whole, WireText, WireValue, key_segments, not_one_of,
 };

@@ -4,13 +4,13 @@
 //! three places.
 
 use super::field::{Fault, Faults, Place};
-use super::json::{Json, MAX_VALUES};
+use super::json::{Json, MAX_VALUES, Number};
 use super::schema::{Components, array, string, words};
 use canopy_domain::assignment::listing::AssignmentSort;
 use canopy_domain::audit::{ActorType, AuditCategory, AuditEventId, AuditOutcome, AuditSeverity};
 use canopy_domain::identity::listing::{IdentitySort, IdentityStatus};
 use canopy_domain::role::listing::RoleTypeFilter;
-use canopy_domain::transfer::SlugPath;
+use canopy_domain::transfer::{SlugPath, SlugPathError};
 use canopy_domain::{
     AccessModel, AccessType, AccountId, ApiKeyId, ApplicationId, AssignmentId, AssignmentStatus, AvatarUrl, Category,
     Description, DisplayName, Email, EmailError, EnvironmentId, ExternalId, IdentityId, JsonObject, JsonObjectError,
@@ -147,6 +147,15 @@ impl From<TimestampError> for Fault {
 impl From<SlugError> for Fault {
     fn from(error: SlugError) -> Self {
         Self::new("invalid_slug", error.to_string())
+    }
+}
+
+impl From<SlugPathError> for Fault {
+    fn from(error: SlugPathError) -> Self {
+        match error {
+            SlugPathError::TooLong { .. } => Self::new("too_long", error.to_string()),
+            SlugPathError::Slug(error) => error.into(),
+        }
     }
 }
 
@@ -432,7 +441,7 @@ impl<const MIN: u32, const MAX: u32> Whole<MIN, MAX> {
 }
 
 /// The value of a number that is whole, however it is spelled: `12`, `12.0` and `1.2e1` are the same to JSON Schema.
-fn whole(number: &serde_json::Number) -> Option<u64> {
+fn whole(number: Number<'_>) -> Option<u64> {
     /// Up to here each whole number has a double of its own.
     const EXACT: f64 = 9_007_199_254_740_992.0;
     number.as_u64().or_else(|| {
@@ -451,7 +460,7 @@ fn whole(number: &serde_json::Number) -> Option<u64> {
 impl<const MIN: u32, const MAX: u32> WireValue for Whole<MIN, MAX> {
     fn read(json: &Json<'_>, place: &Place<'_>, faults: &mut Faults) -> Option<Self> {
         let result = match json {
-            Json::Number(number) => whole(number).ok_or_else(Self::fault).and_then(Self::checked),
+            Json::Number(number) => whole(*number).ok_or_else(Self::fault).and_then(Self::checked),
             other => Err(Fault::wrong_type("a number", other.kind())),
         };
         faults.keep(place, result)
@@ -469,6 +478,7 @@ impl<const MIN: u32, const MAX: u32> WireValue for Whole<MIN, MAX> {
 impl WireValue for JsonObject {
     fn read(json: &Json<'_>, place: &Place<'_>, faults: &mut Faults) -> Option<Self> {
         let result = match json {
+            Json::Object(_) if json.depth() > Self::MAX_DEPTH => Err(Fault::too_deep(Self::MAX_DEPTH)),
             Json::Object(_) => {
                 let text = serde_json::to_string(json).unwrap_or_default();
                 Self::parse(&text).map_err(Fault::from)

@@ -26,3 +26,5 @@ mod service;
 mod sources;
 #[cfg(test)]
 mod tokens;
+#[cfg(test)]
+mod transfer;

@@ -180,7 +180,8 @@ impl Service<'_> {
             })
             .with_max_items(self.config.limits.bulk_items.get().into())
             .with_max_answer_bytes(mib(self.config.limits.answer_mib))
-            .with_max_bytes_in_flight(mib(self.config.limits.answers_in_flight_mib));
+            .with_max_bytes_in_flight(mib(self.config.limits.answers_in_flight_mib))
+            .with_import_bytes(mib(self.config.limits.import_mib));
         if http.metrics_listen.is_some() {
             state = state.with_metrics_apart();
         }

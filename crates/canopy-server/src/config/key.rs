@@ -100,6 +100,9 @@ keys! {
     LimitBodiesMib = "limit.bodies_mib", "CANOPY_LIMIT_BODIES_MIB", "256",
         "How many MiB the bodies of requests that are read or worked on may take together, 32 or more; each account may \
          take a quarter. A body that finds no room in 5s is answered 503. Bodies up to 16 KiB do not count.";
+    LimitImportMib = "limit.import_mib", "CANOPY_LIMIT_IMPORT_MIB", "256",
+        "The largest document of an environment in MiB, 1 to 2048. A larger one is not imported, and an environment that would make one is \
+         neither exported nor copied.";
     LimitAnswerMib = "limit.answer_mib", "CANOPY_LIMIT_ANSWER_MIB", "64",
         "How many MiB one answer may have before it is refused with 400 `request.answer_too_large`, 1 to 4096. Answers to \
          what was written are not bounded.";

@@ -119,6 +119,8 @@ pub struct LimitConfig {
     pub answers_in_flight_mib: NonZeroU32,
     /// Long requests that run at once.
     pub long_requests: NonZeroU16,
+    /// MiB of a document of an environment.
+    pub import_mib: NonZeroU32,
 }
 
 /// Access tokens.
@@ -331,6 +333,7 @@ fn read(reader: &mut Reader) -> Result<Config, String> {
     let answers_in_flight_mib = reader.text(Key::LimitAnswersInFlightMib, mib(65_536));
     let long_requests = reader.text(Key::LimitLongRequests, long_requests);
     let history_retention = reader.text(Key::HistoryRetention, retention);
+    let import_mib = reader.text(Key::LimitImportMib, mib(2_048));
     let signing_key = reader.text(Key::SigningKeyFile, path);
     let issuer = reader.text(Key::TokenIssuer, ClaimText::parse);
     let audience = reader.text(Key::TokenAudience, ClaimText::parse);
@@ -365,6 +368,7 @@ fn read(reader: &mut Reader) -> Result<Config, String> {
             answer_mib: answer_mib.map_or_else(|| mib(4_096)("64"), Ok)?,
             answers_in_flight_mib: answers_in_flight_mib.map_or_else(|| mib(65_536)("256"), Ok)?,
             long_requests: long_requests.unwrap_or_else(|| cores().max(NonZeroU16::MIN.saturating_add(1))),
+            import_mib: import_mib.map_or_else(|| mib(2_048)("256"), Ok)?,
         },
         history_retention: history_retention.map_or_else(|| retention("400d"), Ok)?,
         tokens: TokenConfig {

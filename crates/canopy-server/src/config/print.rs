@@ -82,6 +82,7 @@ fn value(config: &Config, key: Key) -> String {
         Key::LimitBodyTimeout => text(&duration_text(config.limits.body_timeout)),
         Key::LimitAnswerTimeout => text(&duration_text(config.limits.answer_timeout)),
         Key::LimitBodiesMib => config.limits.bodies_mib.to_string(),
+        Key::LimitImportMib => config.limits.import_mib.to_string(),
         Key::LimitAnswerMib => config.limits.answer_mib.to_string(),
         Key::LimitAnswersInFlightMib => config.limits.answers_in_flight_mib.to_string(),
         Key::LimitLongRequests => config.limits.long_requests.to_string(),

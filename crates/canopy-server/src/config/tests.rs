@@ -369,6 +369,7 @@ fn limits_and_the_address_of_metrics_are_read() {
     assert_eq!(config.limits.bulk_items.get(), 10_000);
     assert_eq!(config.limits.connections.get(), 8_192);
     assert_eq!(config.limits.head_timeout.as_secs(), 10);
+    assert_eq!(config.limits.import_mib.get(), 256);
     assert_eq!(config.limits.answer_mib.get(), 64);
     assert_eq!(config.limits.answers_in_flight_mib.get(), 256);
     assert!(config.limits.long_requests.get() >= 2);
@@ -379,17 +380,19 @@ fn limits_and_the_address_of_metrics_are_read() {
         assert_eq!(config.history_retention, expected);
     }
     let file = "metrics_listen = \"127.0.0.1:9090\"\n[limit]\nfailed_authentications = 5\nrequests = 60\n\
-                trusted_proxies = \"10.0.0.0/8, ::1\"\nbulk_items = 50000\n";
+                trusted_proxies = \"10.0.0.0/8, ::1\"\nbulk_items = 50000\nimport_mib = 2048\n";
     let config = from(file, &[], &[]).unwrap();
     assert_eq!(config.http.metrics_listen, Some("127.0.0.1:9090".parse().unwrap()));
     assert_eq!(config.limits.failed_authentications.get(), 5);
     assert_eq!(config.limits.requests.map(std::num::NonZeroU32::get), Some(60));
     assert_eq!(config.limits.trusted_proxies.to_string(), "10.0.0.0/8, ::1/128");
     assert_eq!(config.limits.bulk_items.get(), 50_000);
+    assert_eq!(config.limits.import_mib.get(), 2_048);
     for (variable, bad) in [
         ("CANOPY_METRICS_LISTEN", "9090"),
         ("CANOPY_LIMIT_FAILED_AUTHENTICATIONS", "0"),
         ("CANOPY_LIMIT_REQUESTS", "-1"),
+        ("CANOPY_LIMIT_IMPORT_MIB", "0"),
         ("CANOPY_LIMIT_TRUSTED_PROXIES", "10.0.0.0/33"),
         ("CANOPY_LIMIT_TRUSTED_PROXIES", "proxy.example"),
         ("CANOPY_LIMIT_BULK_ITEMS", "0"),

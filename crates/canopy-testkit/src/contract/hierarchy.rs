@@ -84,6 +84,62 @@ pub async fn a_taken_node_slug_is_a_duplicate_and_the_unit_of_work_goes_on(store
     assert_eq!(reading(&store).await.nodes(id).await.unwrap().len(), 5 + 4);
 }
 
+pub async fn a_large_set_of_nodes_is_stored_as_a_whole_or_not_at_all(store: TestStore) {
+    let world = acme(&store).await;
+    let (development, maker) = (&world.development, &world.maker);
+    let id = development.id();
+    let metadata = json(&format!("{{\"a\":\"{}\"}}", "x".repeat(16_000)));
+    // More bytes than a store writes at a time, children behind their parents.
+    let mut nodes = vec![maker.node(id, development.us.id, "team", "top")];
+    for n in 0..1_100 {
+        let node = maker.node(id, nodes[n / 2].id, "team", &format!("n{n}"));
+        nodes.push(Node {
+            metadata: metadata.clone(),
+            ..node
+        });
+    }
+    nodes.push(maker.node(id, development.root.id, "region", "eu"));
+    let mut tx = writing_in(&store, id).await;
+    let before = tx.nodes(id).await.unwrap();
+    assert_duplicate(tx.insert_nodes(&nodes).await, Unique::NodeSlug);
+    assert_eq!(tx.nodes(id).await.unwrap(), before);
+    nodes.pop();
+    tx.insert_nodes(&nodes).await.unwrap();
+    for node in &mut nodes {
+        node.version = node.version.next();
+    }
+    tx.update_nodes(&nodes).await.unwrap();
+    world.commit(tx, &[id]).await;
+    let stored: HashMap<NodeId, Node> = reading(&store)
+        .await
+        .nodes(id)
+        .await
+        .unwrap()
+        .into_iter()
+        .map(|node| (node.id, node))
+        .collect();
+    assert_eq!(stored.len(), before.len() + nodes.len());
+    assert!(nodes.iter().all(|node| stored.get(&node.id) == Some(node)));
+}
+
+pub async fn the_bytes_of_nodes_are_those_of_their_texts(store: TestStore) {
+    let world = acme(&store).await;
+    let id = world.development.id();
+    let before = reading(&store).await.node_bytes(id).await.unwrap();
+    let elsewhere = reading(&store).await.node_bytes(world.production.id()).await.unwrap();
+    let mut plain = world.maker.node(id, world.development.us.id, "team", "plain");
+    plain.name = name("Zürich");
+    let mut full = world.maker.node(id, world.development.us.id, "team", "full");
+    (full.name, full.metadata) = (name("N"), json("{\"ü\":1}"));
+    add(&store, &world, &[plain, full]).await;
+    let mut tx = reading(&store).await;
+    // Slugs and names; empty metadata does not count.
+    assert_eq!(tx.node_bytes(id).await.unwrap(), before + (5 + 7) + (4 + 1 + 8));
+    assert_eq!(tx.node_bytes(world.production.id()).await.unwrap(), elsewhere);
+    assert!(elsewhere > 0, "it has a root");
+    assert_eq!(tx.node_bytes(EnvironmentId::new(uuid::Uuid::nil())).await.unwrap(), 0);
+}
+
 pub async fn a_node_id_minted_twice_is_a_duplicate_id(store: TestStore) {
     let world = acme(&store).await;
     let id = world.development.id();

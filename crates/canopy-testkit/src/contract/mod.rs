@@ -113,6 +113,8 @@ macro_rules! storage_contract {
                 a_node_reads_back_as_it_was_written
                 the_tree_lists_parents_before_children_and_siblings_by_slug
                 a_taken_node_slug_is_a_duplicate_and_the_unit_of_work_goes_on
+                a_large_set_of_nodes_is_stored_as_a_whole_or_not_at_all
+                the_bytes_of_nodes_are_those_of_their_texts
                 a_node_id_minted_twice_is_a_duplicate_id
                 a_node_stands_only_below_a_node_of_its_environment
                 updating_nodes_overwrites_their_rows

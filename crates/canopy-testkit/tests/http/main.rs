@@ -16,6 +16,8 @@ mod authzen;
 #[cfg(test)]
 mod bulk;
 #[cfg(test)]
+mod caller_json;
+#[cfg(test)]
 mod catalog;
 #[cfg(test)]
 mod evaluation;

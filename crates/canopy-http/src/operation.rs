@@ -16,8 +16,9 @@ use actix_web::dev::Payload;
 use actix_web::http::Method;
 use canopy_app::{AppError, Caller, scope};
 use canopy_domain::api_key::AreaScope;
-use core::future::Future;
-use core::pin::Pin;
+use core::future::{Future, poll_fn};
+use core::pin::{Pin, pin};
+use core::task::Poll;
 use std::collections::BTreeSet;
 use std::rc::Rc;
 use utoipa::openapi::path::Parameter;
@@ -150,6 +151,8 @@ pub(crate) struct Draft<M> {
     rules: Vec<ErrorCode>,
     item_rules: BTreeSet<ErrorCode>,
     conditional: bool,
+    /// Whether it only answers, so that nobody needs it to go on once its caller has hung up.
+    is_question: bool,
     mounted: M,
 }
 
@@ -165,6 +168,7 @@ macro_rules! methods {
                 rules: Vec::new(),
                 item_rules: BTreeSet::new(),
                 conditional: false,
+                is_question: false,
                 mounted: OnPortal,
             }
         })+
@@ -256,6 +260,7 @@ impl<M> Draft<M> {
             rules: self.rules,
             item_rules: self.item_rules,
             conditional: self.conditional,
+            is_question: self.is_question,
             mounted,
         }
     }
@@ -276,7 +281,7 @@ impl<M> Draft<M> {
         F: Future<Output = Result<A, Problem>> + 'static,
     {
         let shape = shape::<P, Q, B, A>(self.conditional);
-        let conditional = self.conditional;
+        let (conditional, is_question) = (self.conditional, self.is_question);
         let codes = Rc::new(codes_of(surface, needs, &shape, B::HAS_BODY, &self.rules));
         let known = Rc::clone(&codes);
         let known_items = Rc::new(self.item_rules.clone());
@@ -295,7 +300,16 @@ impl<M> Draft<M> {
                 let (answered, share) = match received {
                     Ok(request) => {
                         let share = request.scope.share();
-                        (handler(request).await, share)
+                        let answering = handler(request);
+                        let answered = if is_question {
+                            match unless_hung_up(incoming, answering).await {
+                                Some(answered) => answered,
+                                None => return refuse(hung_up(), incoming, state),
+                            }
+                        } else {
+                            answering.await
+                        };
+                        (answered, share)
                     }
                     Err(problem) => (Err(problem), Uuid::nil()),
                 };
@@ -347,6 +361,29 @@ impl<M> Draft<M> {
             mounts,
         }
     }
+}
+
+fn hung_up() -> Problem {
+    Problem::new(
+        ErrorCode::Timeout,
+        "the connection was closed before the answer was ready",
+    )
+}
+
+/// Waits for an answer; `None` once the caller has closed its side of the connection, which ends the work for it.
+async fn unless_hung_up<T>(incoming: &Incoming, answering: impl Future<Output = T>) -> Option<T> {
+    let mut answering = pin!(answering);
+    // The end of the connection wakes the task that reads it, which is the one that waits here.
+    poll_fn(|context| {
+        if let Poll::Ready(answered) = answering.as_mut().poll(context) {
+            return Poll::Ready(Some(answered));
+        }
+        match incoming.connection() {
+            Some(connection) if connection.has_hung_up() => Poll::Ready(None),
+            _ => Poll::Pending,
+        }
+    })
+    .await
 }
 
 /// The response of an answer, which is written on a thread for long work where it is large. What was done is not undone where
@@ -411,7 +448,8 @@ impl Draft<OnPortal> {
     }
 
     /// Serves it on the public surface too, with the same handler: to admins, and to keys with a scope that allows checks.
-    pub(crate) fn needs_check(self) -> Draft<OnBoth> {
+    pub(crate) fn needs_check(mut self) -> Draft<OnBoth> {
+        self.is_question = true;
         let public_tail = self.tail;
         self.mounted(OnBoth {
             needs: Needs::Checks,
@@ -428,7 +466,8 @@ impl Draft<OnPortal> {
     }
 
     /// Serves it on the surface of the standard instead: to admins, and to keys with a scope that allows checks.
-    pub(crate) fn on_standard(self) -> Draft<ByCredentialAlone> {
+    pub(crate) fn on_standard(mut self) -> Draft<ByCredentialAlone> {
+        self.is_question = true;
         self.mounted(ByCredentialAlone {
             surface: Surface::Standard,
             needs: Needs::Checks,

@@ -88,6 +88,8 @@ pub(crate) struct Connection {
     refusal: RefCell<Option<(Vec<u8>, usize)>>,
     /// Whether input may be left that was never read, so that closing at once would take the answer back.
     lingers: Cell<bool>,
+    /// Whether the client has closed its side.
+    has_hung_up: Cell<bool>,
     waker: RefCell<Option<Waker>>,
 }
 
@@ -112,6 +114,7 @@ impl Connection {
             cut: Cell::new(None),
             refusal: RefCell::new(None),
             lingers: Cell::new(false),
+            has_hung_up: Cell::new(false),
             waker: RefCell::new(None),
         })
     }
@@ -128,7 +131,15 @@ impl Connection {
         self.seat.enter(Phase::Answering, self.clock.now());
     }
 
+    /// Whether the client has closed its side of the connection.
+    pub(crate) const fn has_hung_up(&self) -> bool {
+        self.has_hung_up.get()
+    }
+
     fn note_read(&self, bytes: &[u8]) {
+        if bytes.is_empty() {
+            self.has_hung_up.set(true);
+        }
         match self.seat.phase() {
             Phase::Waiting => {
                 self.seat.enter(Phase::Head, self.clock.now());

@@ -1,8 +1,8 @@
-//! A client that hangs up cannot cut a transaction in two.
+//! A client that hangs up cannot cut a transaction in two, and ends its long questions.
 
 use crate::world::World;
 use serde_json::{Value, json};
-use tokio::io::AsyncWriteExt as _;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 on_every_store! {
@@ -34,5 +34,29 @@ on_every_store! {
             assert!(count == 0 || count == 500, "{count} of 500");
         }
         assert!(world.get("assignments/app-wide").await.status == 200, "the workers are alive");
+    }
+
+    async fn a_long_question_ends_when_its_client_hangs_up(server) {
+        let world = World::new(&server, "acme").await;
+        let (viewer, _) = world.bootstrap().await;
+        let ada = world.members("ada", 1).await.remove(0);
+        world.post("assignments", &world.item(&ada, &viewer)).await.expect(201);
+        assert!(world.may(&ada, "note.read").await);
+        let question = json!({"identity_id": ada, "permission": "note.read", "scope": "node", "node_id": world.root});
+        let body = json!({"evaluations": vec![question; 10_000]}).to_string();
+        let address = server.base().trim_start_matches("http://").to_owned();
+        let token = world.admin.token().unwrap();
+        let head = format!(
+            "POST {}/permissions/evaluate/bulk HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {token}\r\n\
+             content-type: application/json\r\ncontent-length: {}\r\n\r\n", world.env, body.len());
+        let mut socket = TcpStream::connect(&address).await.unwrap();
+        socket.write_all(head.as_bytes()).await.unwrap();
+        socket.write_all(body.as_bytes()).await.unwrap();
+        // This side is closed, the other is still read: what comes is no answer to the question.
+        socket.shutdown().await.unwrap();
+        let mut answer = String::new();
+        socket.read_to_string(&mut answer).await.unwrap();
+        assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 408"), "{}", answer.lines().next().unwrap());
+        assert!(world.may(&ada, "note.read").await, "the workers are alive");
     }
 }

@@ -30,6 +30,7 @@ pub const FIELD_CODES: &[&str] = &[
     "too_long",
     "too_many_items",
     "too_many_values",
+    "too_many_words",
     "unknown_field",
     "unknown_node_type",
     "unknown_parameter",

@@ -7,18 +7,22 @@ use crate::directory::Directory;
 use crate::idempotency::{RepetitionError, kept_since};
 use crate::long_work::LongWork;
 use crate::{AppError, Call};
-use canopy_domain::access::Change;
+use canopy_domain::access::{Change, IndexSize};
 use canopy_domain::audit::{AuditCategory, AuditEvent, AuditEventId, AuditSeverity, Detail};
 use canopy_domain::port::{
     Begun, Clock, CommitRecord, EnvironmentChanges, Ids, KeptAnswer, ReadTx, Secrets, Share, Store, StoreError,
     WriteScope, WriteTx,
 };
+use canopy_domain::setup::CatalogLimits;
 use canopy_domain::{EnvironmentId, EnvironmentPlace, Revision, TenancyError, Tenant, Timestamp};
 use core::any::Any;
 use core::fmt::Display;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use tokio::sync::{OnceCell, Semaphore};
 use uuid::Uuid;
+
+/// A write that adds so many bytes to an index which is not loaded here has what is stored counted.
+const COUNTED_FROM: usize = 1024 * 1024;
 
 /// How many keys that are not known here are looked up at once. Whoever invents keys keeps no more of the store's
 /// connections from others.
@@ -46,6 +50,7 @@ struct Parts {
     /// What the secret that seals cursors becomes, if the installation has none yet.
     fresh_secret: [u8; 32],
     cursor_secret: OnceCell<[u8; 32]>,
+    catalog_limits: OnceLock<CatalogLimits>,
 }
 
 impl core::fmt::Debug for App {
@@ -77,12 +82,39 @@ impl App {
             secrets: Box::new(secrets),
             fresh_secret,
             cursor_secret: OnceCell::new(),
+            catalog_limits: OnceLock::new(),
             known_keys: KnownKeys::default(),
             remembered_subjects,
             long_work: LongWork::default(),
             key_lookups: Semaphore::new(KEY_LOOKUPS),
         };
         Self { parts: Arc::new(parts) }
+    }
+
+    /// Bounds the catalogs of environments like this instead of by default. Call it before the first use.
+    pub fn bound_catalogs(&self, limits: CatalogLimits) {
+        // An error means that they are bounded already.
+        self.parts.catalog_limits.set(limits).ok();
+    }
+
+    /// The largest size of a catalog.
+    pub fn catalog_limits(&self) -> CatalogLimits {
+        *self.parts.catalog_limits.get_or_init(CatalogLimits::default)
+    }
+
+    /// Makes sure that the catalog of an environment may grow by so much.
+    pub(crate) async fn admit_catalog(
+        &self,
+        tx: &mut dyn ReadTx,
+        environment: EnvironmentId,
+        keys: usize,
+        pairs: usize,
+    ) -> Result<(), AppError> {
+        if keys + pairs > 0 {
+            let before = tx.catalog_size(environment).await?;
+            self.catalog_limits().admit(before, before.plus(keys, pairs))?;
+        }
+        Ok(())
     }
 
     /// The instant now.
@@ -273,7 +305,10 @@ impl App {
         let environment = place.environment;
         let record = CommitRecord {
             at,
-            changes: vec![EnvironmentChanges { environment, changes }],
+            changes: vec![EnvironmentChanges {
+                environment,
+                changes: changes.into(),
+            }],
             audit: self.audit(call, at, entry),
         };
         self.commit(tx, call, record, outcome).await?;
@@ -303,6 +338,28 @@ impl App {
         committed.map(|_| ())
     }
 
+    /// Makes sure that no index becomes larger than one may be. What is stored already is counted where the index is not
+    /// loaded and the write is a large one; what passes all the same is refused when it is to be loaded.
+    async fn admit_index(&self, tx: &mut dyn WriteTx, changes: &[EnvironmentChanges]) -> Result<(), AppError> {
+        let Some(max_bytes) = self.parts.decisions.index_bound() else {
+            return Ok(());
+        };
+        let decisions = &self.parts.decisions;
+        for one in changes {
+            let added = IndexSize::bytes_of_changes(&one.changes);
+            let bytes = match decisions.index_bytes(one.environment) {
+                Some(bytes) => bytes + added,
+                // The unit of work counts its own writes.
+                None if changes.len() == 1 && added >= COUNTED_FROM => tx.index_size(one.environment).await?.bytes(),
+                None => added,
+            };
+            if added > 0 && bytes > max_bytes {
+                return Err(AppError::IndexFull { max_bytes });
+            }
+        }
+        Ok(())
+    }
+
     /// Commits, and moves the decision indexes of this process forward before anybody is answered. Where the call may be
     /// repeated, its answer is kept in the same transaction.
     pub(crate) async fn commit<T: Any + Sync>(
@@ -312,6 +369,7 @@ impl App {
         record: CommitRecord,
         outcome: &T,
     ) -> Result<Vec<(EnvironmentId, Revision)>, AppError> {
+        self.admit_index(tx.as_mut(), &record.changes).await?;
         if let Some(repeatable) = &call.repeatable {
             let answer = (repeatable.encode)(outcome).ok_or(AppError::Broken("an answer of another call"))?;
             let kept = KeptAnswer {

@@ -4,6 +4,7 @@ use crate::idempotency::RepetitionError;
 use crate::long_work::WorkError;
 use canopy_domain::assignment::change::ChangeRoleError;
 use canopy_domain::port::{StoreError, TokenError};
+use canopy_domain::setup::CatalogError;
 use canopy_domain::setup::bootstrap::BootstrapError;
 use canopy_domain::setup::resource_permissions::ResourcePermissionsError;
 use canopy_domain::{
@@ -86,6 +87,33 @@ pub enum AppError {
     #[error("the answer would be larger than an answer may be")]
     AnswerTooLarge {
         /// How many bytes it may have.
+        max_bytes: usize,
+    },
+    /// A change that matters to every environment of an application would be too large in all of them together.
+    #[error("the items times the application's environments are more changes than one call may make; send fewer items")]
+    TooManyChanges {
+        /// How many environments the application has.
+        environments: usize,
+        /// The largest number of items times environments.
+        max_changes: usize,
+    },
+    /// A rule of the size of catalogs.
+    #[error(transparent)]
+    Catalog(#[from] CatalogError),
+    /// A write would make an environment's decision index larger than one may be; nothing was changed.
+    #[error(
+        "the environment would need a larger decision index than it may have; split it, or have index.environment_mib raised"
+    )]
+    IndexFull {
+        /// How many bytes of memory the index may take.
+        max_bytes: usize,
+    },
+    /// An environment's decision index is larger than one may be, so no check of it can be answered.
+    #[error("the environment is too large to be checked: its decision index would take more memory than one may have")]
+    IndexTooLarge {
+        /// How many bytes of memory the index would take.
+        bytes: usize,
+        /// How many it may take.
         max_bytes: usize,
     },
     /// The store could not do its part.

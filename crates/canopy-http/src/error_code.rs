@@ -43,6 +43,7 @@ error_codes! {
     UnsupportedMediaType = "request.unsupported_media_type", 415, "The body is not sent as `application/json`.";
     TooLarge = "request.too_large", 413, "The body is larger than 8 MiB, or a document to import larger than `limit.import_mib`; `details.max_bytes` is the limit.";
     AnswerTooLarge = "request.answer_too_large", 400, "The answer would have more bytes than one answer may have; `details.max_bytes` is the limit. Ask for less at once.";
+    TooManyChanges = "request.too_many_changes", 400, "The items matter to every environment of the application, and items times environments are more than `details.max_changes`; `details.environments` counts them. Send fewer items at once.";
     MalformedHead = "request.malformed_head", 400, "The head of the request is not valid HTTP/1.1; `path` and `method` of the error are empty.";
     UriTooLong = "request.uri_too_long", 414, "The URI is longer than `details.max_bytes`; `path` and `method` of the error are empty.";
     HeadTooLarge = "request.head_too_large", 431, "The head of the request is larger than `details.max_bytes` or has more than `details.max_headers` headers; `path` and `method` of the error are empty.";
@@ -96,8 +97,12 @@ error_codes! {
 
     AlreadyBootstrapped = "setup.already_bootstrapped", 409, "The environment has custom permissions or roles; `details` counts them.";
 
+    CatalogTooLarge = "setup.catalog_too_large", 400, "The environment's catalog would have more keys than `details.max_keys`, or its roles would bundle more in all than `details.max_pairs`.";
+    IndexFull = "environments.index_full", 400, "The environment would need a larger decision index than `details.max_bytes`; nothing was changed.";
+
     ApiKeyNotFound = "api_keys.api_key_not_found", 404, "The environment has no such API key.";
     TooManyApiKeys = "api_keys.too_many", 409, "The environment has as many API keys as it can; `details.max_keys` says how many. Revoke some, those that have ended among them.";
+    TooManyScopes = "api_keys.too_many_scopes", 409, "The environment's API keys would have more scopes together than `details.max_scopes`. Use fewer, or full access.";
     ApiKeyExpired = "api_keys.expired", 400, "The API key has expired and cannot be rotated; make a new one.";
 
     NodeNotFound = "nodes.node_not_found", 404, "The environment has no such node.";
@@ -128,6 +133,7 @@ error_codes! {
 
     RolledBack = "bulk.rolled_back", 424, "Nothing is wrong with the item, but other items kept it from being stored; `details.caused_by` has the first ten of their indexes.";
 
+    IndexTooLarge = "server.environment_too_large", 503, "The environment's decision index would take more memory than `details.max_bytes`, so none of its checks can be answered until the environment is made smaller or the limit is raised.";
     Busy = "server.busy", 503, "The service has more to do than it can, or too many connections or large bodies; try again after `Retry-After` seconds.";
     Unavailable = "server.unavailable", 503, "The store cannot be reached; try again after `Retry-After` seconds.";
     Internal = "server.internal", 500, "The service failed; its log has the cause under the request id.";

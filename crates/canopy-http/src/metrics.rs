@@ -70,6 +70,7 @@ pub(crate) struct Metrics {
     dropped_refusals: Counter,
     indexes: Gauge,
     index_bytes: Gauge,
+    indexes_failing: Gauge,
     revisions_behind: Gauge,
 }
 
@@ -92,6 +93,7 @@ impl Metrics {
             dropped_refusals: Counter::default(),
             indexes: Gauge::default(),
             index_bytes: Gauge::default(),
+            indexes_failing: Gauge::default(),
             revisions_behind: Gauge::default(),
         };
         macro_rules! register {
@@ -113,6 +115,7 @@ impl Metrics {
             dropped_refusals = "Refused attempts that the audit log does not have because there were too many";
             indexes = "Environments whose decisions are answered from memory";
             index_bytes = "Memory that the decision indexes hold";
+            indexes_failing = "Environments whose checks cannot be answered, because they are damaged or too large";
         }
         metrics.registry.register(
             "index_revisions_behind",
@@ -193,6 +196,7 @@ pub(crate) fn answer(state: &HttpState) -> HttpResponse {
     let census = state.app().decisions().census();
     metrics.indexes.set(amount(census.indexes));
     metrics.index_bytes.set(amount(census.bytes));
+    metrics.indexes_failing.set(amount(census.failing));
     metrics.revisions_behind.set(amount(census.revisions_behind));
     let dropped = state.refusals().dropped();
     metrics.dropped_refusals.inner().store(dropped, Ordering::Relaxed);

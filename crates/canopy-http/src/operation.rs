@@ -202,6 +202,9 @@ fn codes_of(surface: Surface, needs: Needs, shape: &Shape, has_body: bool, rules
             codes.insert(E::ScopeMissing);
         }
     }
+    if surface.takes_keys() || surface.slugs().len() == 3 {
+        codes.insert(E::IndexTooLarge);
+    }
     if has_body {
         codes.extend([E::TooLarge, E::Timeout, E::MalformedJson]);
         if surface != Surface::Standard {
@@ -212,7 +215,7 @@ fn codes_of(surface: Surface, needs: Needs, shape: &Shape, has_body: bool, rules
         codes.insert(E::UnsupportedField);
     }
     if shape.repeatable {
-        codes.extend([E::IdempotencyKeyReused, E::IdempotencyInProgress]);
+        codes.extend([E::IdempotencyKeyReused, E::IdempotencyInProgress, E::IndexFull]);
     }
     if shape.versioned {
         codes.insert(E::IfMatchRequired);

@@ -8,10 +8,11 @@ use crate::wire::{Fault, Faults, Place};
 use canopy_app::identity::attach::AttachError;
 use canopy_app::long_work::WorkError;
 use canopy_app::{AppError, RepetitionError};
-use canopy_domain::api_key::MAX_KEYS;
+use canopy_domain::api_key::{MAX_KEYS, MAX_SCOPES};
 use canopy_domain::assignment::change::ChangeRoleError;
 use canopy_domain::port::store::BoxError;
 use canopy_domain::port::{StoreError, TokenError, Unique};
+use canopy_domain::setup::CatalogError;
 use canopy_domain::setup::bootstrap::BootstrapError;
 use canopy_domain::setup::resource_permissions::ResourcePermissionsError;
 use canopy_domain::{
@@ -181,6 +182,23 @@ impl From<AppError> for Problem {
             AppError::AnswerTooLarge { max_bytes } => {
                 Self::rule(ErrorCode::AnswerTooLarge, &error).with("max_bytes", max_bytes)
             }
+            AppError::TooManyChanges {
+                environments,
+                max_changes,
+            } => Self::rule(ErrorCode::TooManyChanges, &error)
+                .with("environments", environments)
+                .with("max_changes", max_changes),
+            AppError::Catalog(error) => {
+                let problem = Self::rule(ErrorCode::CatalogTooLarge, &error);
+                match error {
+                    CatalogError::TooManyKeys { keys, max } => problem.with("keys", keys).with("max_keys", max),
+                    CatalogError::TooManyPairs { pairs, max } => problem.with("pairs", pairs).with("max_pairs", max),
+                }
+            }
+            AppError::IndexFull { max_bytes } => Self::rule(ErrorCode::IndexFull, &error).with("max_bytes", max_bytes),
+            AppError::IndexTooLarge { bytes, max_bytes } => Self::rule(ErrorCode::IndexTooLarge, &error)
+                .with("bytes", bytes)
+                .with("max_bytes", max_bytes),
             AppError::Store(error) => error.into(),
             AppError::Broken(_) => Self::internal(error),
         }
@@ -260,6 +278,7 @@ impl From<ApiKeyError> for Problem {
             ApiKeyError::UnknownScopes { keys } => unknown_keys(&error, keys),
             ApiKeyError::EndsInThePast => Self::field("expires_at", Fault::new("out_of_range", error.to_string())),
             ApiKeyError::TooMany => Self::rule(ErrorCode::TooManyApiKeys, &error).with("max_keys", MAX_KEYS),
+            ApiKeyError::TooManyScopes => Self::rule(ErrorCode::TooManyScopes, &error).with("max_scopes", MAX_SCOPES),
             ApiKeyError::Expired => Self::rule(ErrorCode::ApiKeyExpired, &error),
         }
     }

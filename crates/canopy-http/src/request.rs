@@ -145,7 +145,7 @@ impl<P: PathInput, Q: QueryInput, B: BodyInput> Read<P, Q, B> {
         (caller, place, share, served): (&Caller, Uuid, Uuid, Served),
     ) -> Result<Self, Problem> {
         let http = &incoming.http;
-        let mut faults = Faults::of_lists_up_to(state.max_items());
+        let mut faults = Faults::of_lists_up_to(state.max_items()).of_catalogs_up_to(state.app().catalog_limits());
         let id = P::read(incoming, &mut faults);
         let query = Q::read(&QueryReader::decode(http.query_string()), &mut faults);
         let is_keyed = served.repeatable && http.headers().contains_key(idempotency::IDEMPOTENCY_KEY);

@@ -2,7 +2,7 @@
 
 use crate::unit::Unit;
 use async_trait::async_trait;
-use canopy_domain::access::{Change, GrantFact, KeyFact, NodeFact, PermissionFact, RoleFact, Snapshot};
+use canopy_domain::access::{Change, GrantFact, IndexSize, KeyFact, NodeFact, PermissionFact, RoleFact, Snapshot};
 use canopy_domain::port::StoreError;
 use canopy_domain::port::reader::AccessReader;
 use canopy_domain::{EnvironmentId, Revision};
@@ -38,6 +38,26 @@ impl<Kind: Send> AccessReader for Unit<Kind> {
         }))
     }
 
+    async fn index_size(&mut self, environment: EnvironmentId) -> Result<IndexSize, StoreError> {
+        let (Some(contents), Some(place)) = (self.state.contents(environment), self.state.tenancy.place(environment))
+        else {
+            return Ok(IndexSize::default());
+        };
+        let (permissions, roles) = (&contents.permissions.by_id, &contents.roles.by_id);
+        Ok(IndexSize {
+            permissions: permissions.len(),
+            permission_key_bytes: permissions.values().map(|one| one.key.as_str().len()).sum(),
+            roles: roles.len(),
+            role_name_bytes: roles.values().map(|row| row.role.name.as_str().len()).sum(),
+            pairs: roles.values().map(|row| row.permissions.len()).sum(),
+            nodes: contents.tree.by_id.len(),
+            subjects: self.state.directory.subjects(place.application).len(),
+            assignments: contents.assignments.by_id.len(),
+            api_keys: contents.api_keys.len(),
+            scopes: contents.api_keys.values().map(|key| key.access.scope_count()).sum(),
+        })
+    }
+
     async fn revision(&mut self, environment: EnvironmentId) -> Result<Option<Revision>, StoreError> {
         Ok(self.state.contents(environment).map(crate::state::Contents::revision))
     }
@@ -51,6 +71,9 @@ impl<Kind: Send> AccessReader for Unit<Kind> {
         let Some(contents) = self.state.contents(environment) else {
             return Ok(vec![]);
         };
+        if self.state.damaged_history {
+            return Err(StoreError::Corrupt("the history is damaged on purpose".to_owned()));
+        }
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);
         Ok(contents
             .history

@@ -4,7 +4,7 @@ use crate::rule::{bug, must};
 use crate::state::State;
 use crate::unit::{Unit, Writing};
 use async_trait::async_trait;
-use canopy_domain::api_key::{ApiKey, ApiKeyId, KeyDigest, KeyUse};
+use canopy_domain::api_key::{ApiKey, ApiKeyId, KeyDigest, KeyTotals, KeyUse};
 use canopy_domain::port::reader::ApiKeyReader;
 use canopy_domain::port::writer::ApiKeyWriter;
 use canopy_domain::port::{StoreError, Unique};
@@ -29,6 +29,14 @@ impl<Kind: Send> ApiKeyReader for Unit<Kind> {
             .collect();
         keys.sort_by_key(|key| Reverse((key.created_at, key.id)));
         Ok(keys)
+    }
+
+    async fn key_totals(&mut self, environment: EnvironmentId) -> Result<KeyTotals, StoreError> {
+        let keys = self.state.contents(environment).map(|contents| &contents.api_keys);
+        Ok(KeyTotals {
+            keys: keys.map_or(0, |keys| keys.len()),
+            scopes: keys.map_or(0, |keys| keys.values().map(|key| key.access.scope_count()).sum()),
+        })
     }
 
     async fn api_key(&mut self, environment: EnvironmentId, id: ApiKeyId) -> Result<Option<ApiKey>, StoreError> {

@@ -5,7 +5,7 @@ use crate::unit::Unit;
 use async_trait::async_trait;
 use canopy_domain::port::StoreError;
 use canopy_domain::port::reader::SetupReader;
-use canopy_domain::setup::{Catalog, CatalogPermission, CatalogRole, SetupSummary};
+use canopy_domain::setup::{Catalog, CatalogPermission, CatalogRole, CatalogSize, SetupSummary};
 use canopy_domain::{AccountId, EnvironmentId, PermissionSource};
 
 fn catalog(contents: &Contents) -> Catalog {
@@ -34,6 +34,14 @@ fn catalog(contents: &Contents) -> Catalog {
 impl<Kind: Send> SetupReader for Unit<Kind> {
     async fn catalog(&mut self, environment: EnvironmentId) -> Result<Catalog, StoreError> {
         Ok(self.state.contents(environment).map(catalog).unwrap_or_default())
+    }
+
+    async fn catalog_size(&mut self, environment: EnvironmentId) -> Result<CatalogSize, StoreError> {
+        let size = |contents: &Contents| CatalogSize {
+            keys: contents.permissions.by_id.len(),
+            pairs: contents.roles.by_id.values().map(|row| row.permissions.len()).sum(),
+        };
+        Ok(self.state.contents(environment).map(size).unwrap_or_default())
     }
 
     async fn setup_summaries(&mut self, account: AccountId) -> Result<Vec<SetupSummary>, StoreError> {

@@ -30,6 +30,8 @@ pub(crate) struct State {
     pub audit: Arc<AuditLog>,
     /// Answers of requests that may be repeated.
     pub answers: Arc<BTreeMap<RequestIdentity, KeptAnswer>>,
+    /// Whether change records cannot be read.
+    pub damaged_history: bool,
 }
 
 /// What one environment holds.
@@ -63,8 +65,8 @@ impl History {
     }
 
     /// Adds the changes of the next revision.
-    pub fn push(&mut self, at: Timestamp, changes: Vec<Change>) {
-        self.records.push_back((at, changes.into()));
+    pub fn push(&mut self, at: Timestamp, changes: Arc<[Change]>) {
+        self.records.push_back((at, changes));
     }
 
     /// The records there are after a revision.

@@ -97,6 +97,14 @@ impl MemoryStore {
         self.committed.loses_answers.store(lose, Ordering::SeqCst);
     }
 
+    /// From now on change records cannot be read, as when they are damaged or a newer release has written them; or again.
+    /// For tests of use cases.
+    pub fn damage_history(&self, damage: bool) {
+        let mut state = self.committed.get();
+        state.damaged_history = damage;
+        self.committed.set(state);
+    }
+
     /// An empty store that refuses commits which touch an environment that their scope did not lock: a store that locks
     /// rows would let them race. For tests of use cases.
     pub fn strict() -> Self {

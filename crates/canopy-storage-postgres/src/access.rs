@@ -6,7 +6,7 @@ use crate::identity::subject;
 use crate::statement::{Row, Statement};
 use crate::unit_of_work::UnitOfWork;
 use async_trait::async_trait;
-use canopy_domain::access::{Change, GrantFact, NodeFact, PermissionFact, RoleFact, Snapshot, codec};
+use canopy_domain::access::{Change, GrantFact, IndexSize, NodeFact, PermissionFact, RoleFact, Snapshot, codec};
 use canopy_domain::port::StoreError;
 use canopy_domain::port::reader::AccessReader;
 use canopy_domain::{
@@ -91,6 +91,35 @@ impl AccessReader for UnitOfWork {
             grants,
             keys,
         }))
+    }
+
+    async fn index_size(&mut self, environment: EnvironmentId) -> Result<IndexSize, StoreError> {
+        const SELECT: &str = "SELECT p.keys, p.bytes, r.roles, r.bytes, \
+             (SELECT count(*) FROM role_permissions WHERE environment_id = $1), \
+             (SELECT count(*) FROM nodes WHERE environment_id = $1), \
+             (SELECT count(*) FROM memberships WHERE application_id = \
+                 (SELECT application_id FROM environments WHERE id = $1)), \
+             (SELECT count(*) FROM assignments WHERE environment_id = $1), k.keys, k.scopes \
+             FROM (SELECT count(*) AS keys, coalesce(sum(octet_length(key)), 0) AS bytes FROM permissions \
+                 WHERE environment_id = $1) AS p, \
+             (SELECT count(*) AS roles, coalesce(sum(octet_length(name)), 0) AS bytes FROM roles WHERE environment_id = $1) AS r, \
+             (SELECT count(*) AS keys, coalesce(sum(length(scopes) - length(replace(scopes, ' ', '')) + (scopes <> '')::int), 0) AS scopes FROM api_keys WHERE environment_id = $1) AS k";
+        let select = Statement::new(SELECT).bind(environment.as_uuid());
+        let size = select.first(self.link()?, "environments", |row| {
+            Ok(IndexSize {
+                permissions: row.count(0)?,
+                permission_key_bytes: row.count(1)?,
+                roles: row.count(2)?,
+                role_name_bytes: row.count(3)?,
+                pairs: row.count(4)?,
+                nodes: row.count(5)?,
+                subjects: row.count(6)?,
+                assignments: row.count(7)?,
+                api_keys: row.count(8)?,
+                scopes: row.count(9)?,
+            })
+        });
+        Ok(size.await?.unwrap_or_default())
     }
 
     async fn revision(&mut self, environment: EnvironmentId) -> Result<Option<Revision>, StoreError> {

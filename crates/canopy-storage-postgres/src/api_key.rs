@@ -6,7 +6,7 @@ use crate::unit_of_work::UnitOfWork;
 use crate::value::{column, instants};
 use async_trait::async_trait;
 use canopy_domain::access::KeyFact;
-use canopy_domain::api_key::{AccessMode, ApiKey, ApiKeyId, KeyAccess, KeyDigest, KeyPreview, KeyUse};
+use canopy_domain::api_key::{AccessMode, ApiKey, ApiKeyId, KeyAccess, KeyDigest, KeyPreview, KeyTotals, KeyUse};
 use canopy_domain::port::StoreError;
 use canopy_domain::port::reader::ApiKeyReader;
 use canopy_domain::port::writer::ApiKeyWriter;
@@ -53,6 +53,20 @@ impl ApiKeyReader for UnitOfWork {
              last_used_at, created_at FROM api_keys WHERE environment_id = $1 ORDER BY created_at DESC, id DESC";
         let select = Statement::new(SELECT).bind(environment.as_uuid());
         select.all(self.link()?, "api_keys", api_key).await
+    }
+
+    async fn key_totals(&mut self, environment: EnvironmentId) -> Result<KeyTotals, StoreError> {
+        const SELECT: &str = "SELECT count(*), \
+             coalesce(sum(length(scopes) - length(replace(scopes, ' ', '')) + (scopes <> '')::int), 0) \
+             FROM api_keys WHERE environment_id = $1";
+        let select = Statement::new(SELECT).bind(environment.as_uuid());
+        let totals = select.first(self.link()?, "api_keys", |row| {
+            Ok(KeyTotals {
+                keys: row.count(0)?,
+                scopes: row.count(1)?,
+            })
+        });
+        Ok(totals.await?.unwrap_or_default())
     }
 
     async fn api_key(&mut self, environment: EnvironmentId, id: ApiKeyId) -> Result<Option<ApiKey>, StoreError> {

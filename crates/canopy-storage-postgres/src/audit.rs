@@ -6,7 +6,6 @@ use crate::statement::{Row, Statement};
 use crate::unit_of_work::{UnitOfWork, findable, storable};
 use crate::value::{column, instants};
 use async_trait::async_trait;
-use canopy_domain::access::codec;
 use canopy_domain::audit::listing::AuditQuery;
 use canopy_domain::audit::{
     Actor, ActorType, AuditCategory, AuditEvent, AuditEventId, AuditOutcome, AuditSeverity, StoredAuditEvent,
@@ -156,29 +155,32 @@ pub(crate) fn append(events: &[AuditEvent]) -> Statement<'_> {
 
 /// The whole history of a commit in one statement. An environment that is not there has no revision to record, which the
 /// table refuses.
-const HISTORY: &str = "WITH changed AS (SELECT * FROM unnest($1, $2, $3) AS c (environment_id, changes, counted)), \
+const HISTORY: &str = "WITH changed AS (SELECT * FROM unnest($1, $2, $3) AS c (environment_id, payload, counted)), \
      moved AS (UPDATE environments AS e SET revision = e.revision + 1, assignment_count = e.assignment_count + c.counted FROM changed AS c \
          WHERE e.id = c.environment_id RETURNING e.id, e.revision), \
      recorded AS (INSERT INTO change_records (environment_id, revision, at, changes) \
-         SELECT c.environment_id, m.revision, $4, c.changes \
+         SELECT c.environment_id, m.revision, $4, ($5)[c.payload::int] \
          FROM changed AS c LEFT JOIN moved AS m ON m.id = c.environment_id), \
      logged AS (INSERT INTO audit_events (id, account_id, application_id, environment_id, actor_id, actor_type, \
          actor_label, action, category, severity, outcome, resource_type, resource_id, resource_label, metadata, \
          correlation_id, created_at, searched, revision) \
-         VALUES ($5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, \
-         (SELECT m.revision FROM moved AS m WHERE m.id = $8))) \
+         VALUES ($6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, \
+         (SELECT m.revision FROM moved AS m WHERE m.id = $9))) \
      SELECT id, revision FROM moved";
 
 fn history<'a>(record: &'a CommitRecord, counted: &BTreeMap<Uuid, i64>) -> Statement<'a> {
     let audit = &record.audit;
+    // What environments share is sent once. Arrays are counted from one.
+    let (payloads, places) = record.payloads();
     Statement::new(HISTORY)
         .for_any_values()
         .bind(column(&record.changes, |one| one.environment.as_uuid()))
-        .bind(column(&record.changes, |one| codec::encode(&one.changes)))
+        .bind(column(&places, |place| i64::try_from(place + 1).unwrap_or(i64::MAX)))
         .bind(column(&record.changes, |one| {
             counted.get(&one.environment.as_uuid()).copied().unwrap_or_default()
         }))
         .bind(record.at)
+        .bind(payloads)
         .bind(audit.id.as_uuid())
         .bind(audit.account_id.as_uuid())
         .bind(audit.application_id.map(|id| id.as_uuid()))

@@ -5,7 +5,7 @@ use crate::unit_of_work::UnitOfWork;
 use async_trait::async_trait;
 use canopy_domain::port::StoreError;
 use canopy_domain::port::reader::SetupReader;
-use canopy_domain::setup::{Catalog, CatalogPermission, CatalogRole, SetupSummary};
+use canopy_domain::setup::{Catalog, CatalogPermission, CatalogRole, CatalogSize, SetupSummary};
 use canopy_domain::{AccountId, EnvironmentId, PermissionId, PermissionKey, PermissionSource, RoleId, RoleName, Slug};
 use futures_util::future;
 use std::collections::{BTreeSet, HashMap};
@@ -42,6 +42,19 @@ impl SetupReader for UnitOfWork {
             }
         }
         Ok(Catalog { permissions, roles })
+    }
+
+    async fn catalog_size(&mut self, environment: EnvironmentId) -> Result<CatalogSize, StoreError> {
+        const SELECT: &str = "SELECT (SELECT count(*) FROM permissions WHERE environment_id = $1), \
+             (SELECT count(*) FROM role_permissions WHERE environment_id = $1)";
+        let select = Statement::new(SELECT).bind(environment.as_uuid());
+        let size = select.first(self.link()?, "permissions", |row| {
+            Ok(CatalogSize {
+                keys: row.count(0)?,
+                pairs: row.count(1)?,
+            })
+        });
+        Ok(size.await?.unwrap_or_default())
     }
 
     async fn setup_summaries(&mut self, account: AccountId) -> Result<Vec<SetupSummary>, StoreError> {

@@ -2,13 +2,13 @@
 
 use crate::error::{internal, must, translate};
 use crate::identity::subject;
-use crate::packed::{Cell, IDS, Layout, Packed};
+use crate::packed::{Cell, IDS, Layout, Packed, Slot};
 use crate::statement::{Row, Statement};
 use crate::unit_of_work::{UnitOfWork, blocking};
 use crate::{api_key, audit};
 use async_trait::async_trait;
-use canopy_domain::access::codec::{decode, encode};
-use canopy_domain::access::{Change, GrantFact, NodeFact, PermissionFact, RoleFact, Snapshot};
+use canopy_domain::access::codec::decode;
+use canopy_domain::access::{Change, GrantFact, IndexSize, NodeFact, PermissionFact, RoleFact, Snapshot};
 use canopy_domain::port::reader::AccessReader;
 use canopy_domain::port::{CommitRecord, EnvironmentChanges, StoreError, WriteTx};
 use canopy_domain::{
@@ -104,6 +104,38 @@ impl AccessReader for UnitOfWork {
         self.run(move |c| snapshot(c, environment)).await
     }
 
+    async fn index_size(&mut self, environment: EnvironmentId) -> Result<IndexSize, StoreError> {
+        const SELECT: &str = "SELECT p.keys, p.bytes, r.roles, r.bytes, \
+             (SELECT count(*) FROM role_permissions WHERE environment_id = ?1), \
+             (SELECT count(*) FROM nodes WHERE environment_id = ?1), \
+             (SELECT count(*) FROM memberships WHERE application_id = \
+                 (SELECT application_id FROM environments WHERE id = ?1)), \
+             (SELECT count(*) FROM assignments WHERE environment_id = ?1), k.keys, k.scopes \
+             FROM (SELECT count(*) AS keys, coalesce(sum(octet_length(key)), 0) AS bytes FROM permissions \
+                 WHERE environment_id = ?1) AS p, \
+             (SELECT count(*) AS roles, coalesce(sum(octet_length(name)), 0) AS bytes FROM roles WHERE environment_id = ?1) AS r, \
+             (SELECT count(*) AS keys, coalesce(sum(length(scopes) - length(replace(scopes, ' ', '')) + (scopes <> '')), 0) AS scopes FROM api_keys WHERE environment_id = ?1) AS k";
+        self.run(move |c| {
+            let statement = Statement::new(SELECT).bind(environment.as_bytes());
+            let size = statement.first(c, "environments", |row| {
+                Ok(IndexSize {
+                    permissions: row.count(0)?,
+                    permission_key_bytes: row.count(1)?,
+                    roles: row.count(2)?,
+                    role_name_bytes: row.count(3)?,
+                    pairs: row.count(4)?,
+                    nodes: row.count(5)?,
+                    subjects: row.count(6)?,
+                    assignments: row.count(7)?,
+                    api_keys: row.count(8)?,
+                    scopes: row.count(9)?,
+                })
+            });
+            Ok(size?.unwrap_or_default())
+        })
+        .await
+    }
+
     async fn revision(&mut self, environment: EnvironmentId) -> Result<Option<Revision>, StoreError> {
         self.run(move |c| revision(c, environment)).await
     }
@@ -186,11 +218,16 @@ fn write_history(
                 .ok_or_else(|| internal("an environment took no revision"))?;
             revisions.push((one.environment, *revision));
         }
-        let rows: Vec<_> = changes.iter().zip(&revisions).collect();
-        let rows = Packed::new(RECORDS, &rows, |row, (changes, (environment, revision))| {
+        let (payloads, places) = record.payloads();
+        let rows: Vec<_> = places.into_iter().zip(&revisions).collect();
+        // What environments share is packed once.
+        let mut packed: HashMap<usize, Slot> = HashMap::new();
+        let rows = Packed::new(RECORDS, &rows, |row, (place, (environment, revision))| {
             row.id(environment.as_bytes());
             row.number(i64::try_from(revision.get()).unwrap_or(i64::MAX));
-            row.bytes(&encode(&changes.changes));
+            let payload = payloads.get(*place).map_or(&[][..], Vec::as_slice);
+            let slot = *packed.entry(*place).or_insert_with(|| row.keep(payload));
+            row.kept(slot);
         });
         rows.statement(&INSERT).bind(*at).execute(c)?;
     }

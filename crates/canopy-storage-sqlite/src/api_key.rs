@@ -6,7 +6,7 @@ use crate::statement::{Row, Statement};
 use crate::unit_of_work::UnitOfWork;
 use async_trait::async_trait;
 use canopy_domain::access::KeyFact;
-use canopy_domain::api_key::{AccessMode, ApiKey, ApiKeyId, KeyAccess, KeyDigest, KeyPreview, KeyUse};
+use canopy_domain::api_key::{AccessMode, ApiKey, ApiKeyId, KeyAccess, KeyDigest, KeyPreview, KeyTotals, KeyUse};
 use canopy_domain::port::reader::ApiKeyReader;
 use canopy_domain::port::writer::ApiKeyWriter;
 use canopy_domain::port::{StoreError, Unique};
@@ -63,6 +63,23 @@ impl ApiKeyReader for UnitOfWork {
             Statement::new(&sql)
                 .bind(environment.as_bytes())
                 .all(c, "api_keys", api_key)
+        })
+        .await
+    }
+
+    async fn key_totals(&mut self, environment: EnvironmentId) -> Result<KeyTotals, StoreError> {
+        const SELECT: &str = "SELECT count(*), \
+             coalesce(sum(length(scopes) - length(replace(scopes, ' ', '')) + (scopes <> '')), 0) \
+             FROM api_keys WHERE environment_id = ?1";
+        self.run(move |c| {
+            let statement = Statement::new(SELECT).bind(environment.as_bytes());
+            let totals = statement.first(c, "api_keys", |row| {
+                Ok(KeyTotals {
+                    keys: row.count(0)?,
+                    scopes: row.count(1)?,
+                })
+            });
+            Ok(totals?.unwrap_or_default())
         })
         .await
     }

@@ -114,6 +114,13 @@ fn split<T>(items: &[T], max_bytes: usize, weigh: impl Fn(&T) -> usize) -> impl 
     })
 }
 
+/// Where bytes of a packed set are.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Slot {
+    offset: usize,
+    length: usize,
+}
+
 /// A set of rows, packed.
 #[derive(Debug)]
 pub(crate) struct Packed {
@@ -212,9 +219,23 @@ impl Packed {
 
     /// The next cell is these bytes.
     pub(crate) fn bytes(&mut self, bytes: &[u8]) {
+        let slot = self.keep(bytes);
+        self.kept(slot);
+    }
+
+    /// Packs bytes that any number of cells may hold.
+    pub(crate) fn keep(&mut self, bytes: &[u8]) -> Slot {
         let offset = self.heap_start + self.heap.len() + 1;
-        let _ = write!(self.cells, "{offset:>SLOT$}{:>SLOT$}", bytes.len());
         self.heap.extend_from_slice(bytes);
+        Slot {
+            offset,
+            length: bytes.len(),
+        }
+    }
+
+    /// The next cell is bytes that were packed before.
+    pub(crate) fn kept(&mut self, Slot { offset, length }: Slot) {
+        let _ = write!(self.cells, "{offset:>SLOT$}{length:>SLOT$}");
     }
 
     fn nothing(&mut self) {

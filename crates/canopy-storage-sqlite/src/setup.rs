@@ -5,7 +5,7 @@ use crate::unit_of_work::UnitOfWork;
 use async_trait::async_trait;
 use canopy_domain::port::StoreError;
 use canopy_domain::port::reader::SetupReader;
-use canopy_domain::setup::{Catalog, CatalogPermission, CatalogRole, SetupSummary};
+use canopy_domain::setup::{Catalog, CatalogPermission, CatalogRole, CatalogSize, SetupSummary};
 use canopy_domain::{AccountId, EnvironmentId, MembershipStatus, PermissionKey, PermissionSource, RoleName, Slug};
 use std::collections::BTreeSet;
 
@@ -40,6 +40,22 @@ impl SetupReader for UnitOfWork {
                 Ok(())
             })?;
             Ok(catalog)
+        })
+        .await
+    }
+
+    async fn catalog_size(&mut self, environment: EnvironmentId) -> Result<CatalogSize, StoreError> {
+        const SELECT: &str = "SELECT (SELECT count(*) FROM permissions WHERE environment_id = ?1), \
+             (SELECT count(*) FROM role_permissions WHERE environment_id = ?1)";
+        self.run(move |c| {
+            let statement = Statement::new(SELECT).bind(environment.as_bytes());
+            let size = statement.first(c, "permissions", |row| {
+                Ok(CatalogSize {
+                    keys: row.count(0)?,
+                    pairs: row.count(1)?,
+                })
+            });
+            Ok(size?.unwrap_or_default())
         })
         .await
     }

@@ -25,7 +25,7 @@ pub struct NewKey {
 ///
 /// # Errors
 /// [`ApiKeyError::Escalation`] before anything is looked up, [`ApiKeyError::EndsInThePast`],
-/// [`ApiKeyError::UnknownScopes`], [`ApiKeyError::TooMany`]; [`AppError::Store`].
+/// [`ApiKeyError::UnknownScopes`], [`ApiKeyError::TooMany`], [`ApiKeyError::TooManyScopes`]; [`AppError::Store`].
 pub async fn run(app: &App, call: &Call, place: &EnvironmentPlace, new: &NewKey) -> Result<MadeKey, AppError> {
     unit_of_work::retry(|| async {
         let mut tx = app.begin(call, WriteScope::Environment(place.environment)).await?;
@@ -33,7 +33,7 @@ pub async fn run(app: &App, call: &Call, place: &EnvironmentPlace, new: &NewKey)
         may_hand_out(call, &new.access)?;
         must_lie_ahead(new.expires_at, now)?;
         known_scopes(tx.as_mut(), place, &new.access).await?;
-        room_for_one(tx.api_keys(place.environment).await?.len())?;
+        room_for_one(tx.key_totals(place.environment).await?, &new.access)?;
         let text = KeyText::new(app.secret());
         let key = ApiKey {
             id: ApiKeyId::new(app.mint()),

@@ -12,7 +12,8 @@ use canopy_domain::{ApiKeyError, EnvironmentPlace};
 /// beyond its own end; without an overlap it is revoked.
 ///
 /// # Errors
-/// [`ApiKeyError::NotFound`], [`ApiKeyError::Escalation`], [`ApiKeyError::Expired`], [`ApiKeyError::TooMany`];
+/// [`ApiKeyError::NotFound`], [`ApiKeyError::Escalation`], [`ApiKeyError::Expired`], [`ApiKeyError::TooMany`],
+/// [`ApiKeyError::TooManyScopes`];
 /// [`AppError::Store`].
 pub async fn run(
     app: &App,
@@ -36,7 +37,7 @@ pub async fn run(
             ..old.clone()
         };
         let replaced = if let Some(end) = end {
-            room_for_one(tx.api_keys(place.environment).await?.len())?;
+            room_for_one(tx.key_totals(place.environment).await?, &key.access)?;
             tx.expire_api_key(place.environment, id, end).await?;
             old.expires_at = Some(end);
             Change::KeyPut(KeyFact::from(&old))

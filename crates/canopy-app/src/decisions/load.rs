@@ -1,15 +1,18 @@
 //! Loading indexes and catching them up, within a bound of memory.
 
 use super::EnvironmentState;
+use super::failure::LoadFailure;
 use super::slot::{Progress, Slot};
 use crate::AppError;
 use canopy_domain::access::{AccessIndex, Snapshot};
 use canopy_domain::api_key::KeyRing;
 use canopy_domain::port::{Secrets, Store, StoreError};
 use canopy_domain::{EnvironmentId, Revision, TenancyError, Tenant};
+use core::time::Duration;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use tokio::sync::Semaphore;
 use tokio::task::spawn_blocking;
+use tokio::time::timeout;
 
 /// How many revisions are read at once when an index catches up.
 const CATCH_UP_PAGE: u32 = 256;
@@ -17,6 +20,10 @@ const CATCH_UP_PAGE: u32 = 256;
 /// How many environments are loaded at once. A burst of cold ones neither takes all connections to the store nor all
 /// processors from those that are in memory.
 const LOADS_AT_ONCE: usize = 2;
+
+/// How long a cold environment waits for its turn to be loaded, and how long its load may take.
+const TURN_PATIENCE: Duration = Duration::from_secs(10);
+const LOAD_DEADLINE: Duration = Duration::from_secs(60);
 
 /// Brings slots forward, and counts the loads.
 pub(super) struct Loader {
@@ -26,6 +33,7 @@ pub(super) struct Loader {
     /// How many loads there were: the clock by which it is told what was not asked for longest.
     loads: AtomicU64,
     bound: AtomicUsize,
+    index_bound: AtomicUsize,
 }
 
 impl Loader {
@@ -38,6 +46,7 @@ impl Loader {
             turns: Semaphore::new(LOADS_AT_ONCE),
             loads: AtomicU64::new(0),
             bound: AtomicUsize::new(usize::MAX),
+            index_bound: AtomicUsize::new(usize::MAX),
         }
     }
 
@@ -48,6 +57,15 @@ impl Loader {
     /// The largest number of bytes that indexes are to take.
     pub(super) fn bound(&self) -> usize {
         self.bound.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn bound_index(&self, bytes: usize) {
+        self.index_bound.store(bytes, Ordering::Relaxed);
+    }
+
+    /// The largest number of bytes that one copy of one index may take.
+    pub(super) fn index_bound(&self) -> usize {
+        self.index_bound.load(Ordering::Relaxed)
     }
 
     pub(super) fn loads(&self) -> u64 {
@@ -65,9 +83,16 @@ impl Loader {
             match slot.progress() {
                 Progress::Current => return Ok(()),
                 Progress::Absent => {
-                    let turn = self.turns.acquire().await;
-                    let loaded = self.load(store, environment, slot).await;
+                    if let Some(failure) = slot.recent_failure() {
+                        return Err(failure.into());
+                    }
+                    let turn = timeout(TURN_PATIENCE, self.turns.acquire()).await;
+                    let turn = turn.map_err(|_| busy("other environments are being loaded"))?;
+                    let loaded = timeout(LOAD_DEADLINE, self.load(store, environment, slot)).await;
+                    let loaded =
+                        loaded.unwrap_or_else(|_| Err(busy("the environment could not be loaded in time").into()));
                     drop(turn);
+                    slot.note_failure(loaded.as_ref().err().and_then(LoadFailure::of));
                     return loaded;
                 }
                 Progress::Behind(revision) => catch_up(store, environment, slot, revision).await?,
@@ -78,6 +103,15 @@ impl Loader {
     async fn load(&self, store: &dyn Store, environment: EnvironmentId, slot: &Slot) -> Result<(), AppError> {
         let (doubt, floor) = (slot.doubt(), slot.floor());
         let mut tx = store.read_for(environment.into()).await?;
+        let max_bytes = self.index_bound();
+        if max_bytes < usize::MAX {
+            // Before any of it is read: what is too large would otherwise end the process, at each restart again.
+            let bytes = tx.index_size(environment).await?.bytes();
+            if bytes > max_bytes {
+                tracing::error!(%environment, bytes, max_bytes, "environment exceeds index.environment_mib; its checks are refused");
+                return Err(AppError::IndexTooLarge { bytes, max_bytes });
+            }
+        }
         let snapshot = tx.snapshot(environment).await?;
         drop(tx);
         let snapshot = snapshot.ok_or(TenancyError::NotFound(Tenant::Environment))?;
@@ -88,7 +122,7 @@ impl Loader {
         }
         slot.put(self.build(environment, snapshot).await?, doubt).await;
         self.loads.fetch_add(1, Ordering::Relaxed);
-        slot.touch(self.loads());
+        slot.note_load(self.loads());
         slot.weigh().await;
         Ok(())
     }
@@ -110,7 +144,12 @@ impl Loader {
     }
 }
 
-/// Moves a state forward by the next records. Where they do not fit, it has to be loaded again.
+fn busy(what: &'static str) -> StoreError {
+    StoreError::Busy(what.into())
+}
+
+/// Moves a state forward by the next records. Where they do not fit, or cannot be read, it has to be loaded again: a newer
+/// release may have written them, and the snapshot says the same in a form that this one knows.
 async fn catch_up(
     store: &dyn Store,
     environment: EnvironmentId,
@@ -118,11 +157,19 @@ async fn catch_up(
     revision: Revision,
 ) -> Result<(), AppError> {
     let mut tx = store.read_for(environment.into()).await?;
-    let records = tx.changes_since(environment, revision, CATCH_UP_PAGE).await?;
+    let records = match tx.changes_since(environment, revision, CATCH_UP_PAGE).await {
+        Ok(records) => records,
+        Err(StoreError::Corrupt(what)) => {
+            tracing::warn!(%environment, %revision, %what, "change record cannot be read; reloading index");
+            slot.forget();
+            return Ok(());
+        }
+        Err(error) => return Err(error.into()),
+    };
     drop(tx);
     let mut fits = !records.is_empty();
-    for (at, changes) in &records {
-        fits = fits && slot.step(*at, changes).await;
+    for (at, changes) in records {
+        fits = fits && slot.step(at, &changes.into()).await;
     }
     if !fits {
         slot.forget();

@@ -1,5 +1,6 @@
 //! The decision indexes of this process: loaded on first use, moved forward by every commit, never behind an answer.
 
+mod failure;
 mod fence;
 mod load;
 mod pace;
@@ -37,6 +38,8 @@ pub struct Census {
     pub indexes: usize,
     /// How much memory they hold.
     pub bytes: usize,
+    /// How many environments cannot be loaded: they are damaged, or larger than an index may be.
+    pub failing: usize,
     /// How many revisions the one that is furthest behind lacks of what is known to be committed.
     pub revisions_behind: u64,
 }
@@ -71,6 +74,39 @@ impl Decisions {
         }
     }
 
+    /// Refuses to load an index of which one copy would take more than this many bytes, and writes that would make one
+    /// larger. There is no bound where this is not said.
+    pub fn bound_index(&self, bytes: usize) {
+        self.loader.bound_index(bytes);
+    }
+
+    /// The largest number of bytes that one index may take; `None` if there is no bound.
+    pub(crate) fn index_bound(&self) -> Option<usize> {
+        Some(self.loader.index_bound()).filter(|bytes| *bytes < usize::MAX)
+    }
+
+    /// The memory of one copy of an index, as far as it is known here.
+    pub(crate) fn index_bytes(&self, environment: EnvironmentId) -> Option<usize> {
+        self.known(environment)?.copy_bytes()
+    }
+
+    /// Whether checks can be answered, as far as that depends on what is stored: not if environments were asked about and none
+    /// of them could be loaded. One that is damaged, or too large, does not speak for the others.
+    ///
+    /// # Errors
+    /// Why the last of them could not be loaded.
+    pub fn can_answer(&self) -> Result<(), AppError> {
+        let slots = self.slots();
+        if slots.iter().any(|(_, slot)| slot.revision().is_some()) {
+            return Ok(());
+        }
+        let failures = slots.iter().filter_map(|(_, slot)| slot.failure());
+        match failures.last() {
+            Some(failure) => Err(failure.into()),
+            None => Ok(()),
+        }
+    }
+
     /// Keeps the memory that indexes take below this many bytes, by letting go of those that nobody has asked for longest.
     /// What one index takes is taken, whatever the bound. There is none where this is not said.
     pub fn bound_memory(&self, bytes: usize) {
@@ -96,14 +132,17 @@ impl Decisions {
 
     /// What is held in memory right now, as of when it was last weighed.
     pub fn census(&self) -> Census {
-        self.slots()
-            .iter()
-            .filter_map(|(_, slot)| Some((slot, slot.revision()?)))
-            .fold(Census::default(), |sum, (slot, revision)| Census {
-                indexes: sum.indexes + 1,
-                bytes: sum.bytes + slot.bytes(),
-                revisions_behind: sum.revisions_behind.max(slot.floor().saturating_sub(revision.get())),
-            })
+        let mut sum = Census::default();
+        for (_, slot) in self.slots() {
+            sum.failing += usize::from(slot.failure().is_some());
+            if let Some(revision) = slot.revision() {
+                sum.indexes += 1;
+                sum.bytes += slot.bytes();
+                let behind = slot.floor().saturating_sub(revision.get());
+                sum.revisions_behind = sum.revisions_behind.max(behind);
+            }
+        }
+        sum
     }
 
     /// Asks the state of an environment as it is known here, if it is: no older than any commit that this process has made or
@@ -234,7 +273,8 @@ impl Decisions {
         if bytes <= self.loader.bound() {
             return;
         }
-        slots.sort_by_key(|(_, slot)| slot.used());
+        let loads = self.loader.loads();
+        slots.sort_by_cached_key(|(_, slot)| slot.rank(loads));
         let mut gone = Vec::new();
         for (environment, slot) in &slots {
             if bytes <= self.loader.bound() {

@@ -4,14 +4,22 @@
 //! then takes its place, and the first, once nobody looks at it any more, becomes the copy for the next change. The second
 //! copy is made with the first change after a load, so environments that are only read have one.
 
+use super::failure::LoadFailure;
 use arc_swap::ArcSwapOption;
 use canopy_domain::Revision;
-use canopy_domain::access::{AccessIndex, Change, IndexError};
+use canopy_domain::access::{AccessIndex, Change, IndexError, IndexSize};
 use canopy_domain::api_key::KeyRing;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, PoisonError};
+use std::time::{Duration, Instant};
 use tokio::sync::Mutex;
 use tokio::task::yield_now;
+
+/// For so long a load that failed for a reason that stays is not tried again: whoever asks meanwhile is told the same.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
+
+/// An environment that was asked again after it was loaded, within so many loads of others, goes last.
+const RECENT_LOADS: u64 = 1_024;
 
 /// How often it is looked whether the copy for the next change is free, before another one is made.
 const PATIENCE: usize = 1_000;
@@ -26,6 +34,11 @@ pub struct EnvironmentState {
 }
 
 impl EnvironmentState {
+    /// How many bytes of memory it holds.
+    pub(super) fn memory_bytes(&self) -> usize {
+        self.index.memory_bytes() + self.keys.memory_bytes()
+    }
+
     fn apply(&mut self, revision: Revision, changes: &[Change]) -> Result<(), IndexError> {
         self.index.apply(revision, changes)?;
         self.keys.apply(changes);
@@ -44,8 +57,14 @@ pub(super) struct Slot {
     doubt: AtomicU64,
     /// When it was last asked, by the count of loads.
     used: AtomicU64,
+    /// The count of loads when it was last loaded itself.
+    loaded_at: AtomicU64,
     /// The memory that it was last found to hold.
     bytes: AtomicUsize,
+    /// The memory of one copy as it was last found, and since then what changes have added at the most.
+    copy_bytes: AtomicUsize,
+    /// Why the last load failed, if it did for a reason that stays.
+    failure: std::sync::Mutex<Option<(LoadFailure, Instant)>>,
     /// The revision at which that was.
     weighed_at: AtomicU64,
     /// Held by whoever loads the state or catches it up; others wait for the result.
@@ -106,7 +125,7 @@ struct Loaded {
 struct Spare {
     loaded: Arc<Loaded>,
     /// What it lacks: the last change.
-    behind: (Revision, Vec<Change>),
+    behind: (Revision, Arc<[Change]>),
 }
 
 impl Slot {
@@ -175,15 +194,53 @@ impl Slot {
         self.bytes.load(Ordering::Relaxed)
     }
 
+    /// The memory of one copy, or what it has at the most; `None` where none is loaded.
+    pub(super) fn copy_bytes(&self) -> Option<usize> {
+        self.revision().map(|_| self.copy_bytes.load(Ordering::Relaxed))
+    }
+
+    /// Notes that it was loaded as of this count of loads.
+    pub(super) fn note_load(&self, loads: u64) {
+        self.loaded_at.store(loads, Ordering::Relaxed);
+        self.touch(loads);
+    }
+
+    /// Its place among those that go when there is no room, the first to go first: those that were not asked again since they
+    /// were loaded, and those that have not been asked for long. So a burst of cold environments, each asked once, puts none
+    /// out that is in use.
+    pub(super) fn rank(&self, loads: u64) -> (bool, u64) {
+        let used = self.used();
+        let in_use = used > self.loaded_at.load(Ordering::Relaxed) && loads.saturating_sub(used) <= RECENT_LOADS;
+        (in_use, used)
+    }
+
+    /// Notes how a load ended; `None`: well, or for a reason that may have gone a moment later.
+    pub(super) fn note_failure(&self, failure: Option<LoadFailure>) {
+        let mut noted = self.failure.lock().unwrap_or_else(PoisonError::into_inner);
+        *noted = failure.map(|failure| (failure, Instant::now()));
+    }
+
+    /// Why the last load failed, if it did for a reason that stays.
+    pub(super) fn failure(&self) -> Option<LoadFailure> {
+        let noted = self.failure.lock().unwrap_or_else(PoisonError::into_inner);
+        noted.as_ref().map(|(failure, _)| failure.clone())
+    }
+
+    /// As [`failure`](Self::failure), if it is too early to try again.
+    pub(super) fn recent_failure(&self) -> Option<LoadFailure> {
+        let noted = self.failure.lock().unwrap_or_else(PoisonError::into_inner);
+        let recent = noted.as_ref().filter(|(_, at)| at.elapsed() < RETRY_AFTER);
+        recent.map(|(failure, _)| failure.clone())
+    }
+
     /// Finds out how much memory it holds.
     pub(super) async fn weigh(&self) {
         let spare = self.spare.lock().await;
         let copies = 1 + usize::from(spare.is_some());
         let loaded = self.loaded.load();
-        let bytes = loaded
-            .as_ref()
-            .map_or(0, |loaded| loaded.state.index.memory_bytes() * copies);
-        self.bytes.store(bytes, Ordering::Relaxed);
+        let one = loaded.as_ref().map_or(0, |loaded| loaded.state.memory_bytes());
+        self.copy_bytes.store(one, Ordering::Relaxed);
+        self.bytes.store(one * copies, Ordering::Relaxed);
         let revision = loaded.as_ref().map_or(0, |loaded| loaded.state.index.revision().get());
         self.weighed_at.store(revision, Ordering::Relaxed);
     }
@@ -215,7 +272,7 @@ impl Slot {
 
     /// Moves the state one revision forward. `false` when it is not exactly one behind, or when it broke, in which case
     /// it is not trusted any more.
-    pub(super) async fn step(&self, revision: Revision, changes: &[Change]) -> bool {
+    pub(super) async fn step(&self, revision: Revision, changes: &Arc<[Change]>) -> bool {
         let mut spare = self.spare.lock().await;
         let Some(now) = self.loaded.load_full() else {
             return false;
@@ -237,10 +294,12 @@ impl Slot {
         });
         match next {
             Ok(next) => {
+                let added = IndexSize::bytes_of_changes(changes);
+                self.copy_bytes.fetch_add(added, Ordering::Relaxed);
                 self.loaded.store(Some(Arc::new(next)));
                 *spare = Some(Spare {
                     loaded: now,
-                    behind: (revision, changes.to_vec()),
+                    behind: (revision, Arc::clone(changes)),
                 });
                 true
             }
@@ -293,9 +352,10 @@ pub(super) enum Progress {
 #[cfg(test)]
 mod tests {
     use super::{EnvironmentState, Slot};
-    use canopy_domain::access::{AccessIndex, Snapshot};
+    use canopy_domain::access::{AccessIndex, Change, Snapshot};
     use canopy_domain::api_key::KeyRing;
     use canopy_domain::{EnvironmentId, Revision};
+    use std::sync::Arc;
     use uuid::Uuid;
 
     fn state() -> EnvironmentState {
@@ -315,6 +375,10 @@ mod tests {
         }
     }
 
+    fn none() -> Arc<[Change]> {
+        Arc::new([])
+    }
+
     fn revision(slot: &Slot) -> Option<u64> {
         slot.ask(|view| view.state().index.revision().get())
     }
@@ -328,17 +392,17 @@ mod tests {
         assert_eq!(revision(&slot), Some(1));
         slot.ask(|held| {
             for next in 2..=6 {
-                assert!(runtime.block_on(slot.step(Revision::new(next), &[])));
+                assert!(runtime.block_on(slot.step(Revision::new(next), &none())));
                 assert_eq!(revision(&slot), Some(next));
                 assert_eq!(held.state().index.revision().get(), 1);
             }
         });
-        assert!(!runtime.block_on(slot.step(Revision::new(9), &[])), "a gap");
-        assert!(runtime.block_on(slot.step(Revision::new(5), &[])), "known already");
+        assert!(!runtime.block_on(slot.step(Revision::new(9), &none())), "a gap");
+        assert!(runtime.block_on(slot.step(Revision::new(5), &none())), "known already");
         assert_eq!(revision(&slot), Some(6));
         slot.raise_floor(Revision::new(7));
         assert_eq!(revision(&slot), None);
-        assert!(runtime.block_on(slot.step(Revision::new(7), &[])));
+        assert!(runtime.block_on(slot.step(Revision::new(7), &none())));
         assert_eq!(revision(&slot), Some(7));
     }
 }

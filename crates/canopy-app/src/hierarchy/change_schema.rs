@@ -75,7 +75,7 @@ pub async fn run(
             at: now,
             changes: vec![EnvironmentChanges {
                 environment: place.environment,
-                changes,
+                changes: changes.into(),
             }],
             audit: app.audit(call, now, entry),
         };

@@ -12,6 +12,11 @@ use canopy_domain::{
     ApplicationId, ApplicationPlace, IdentityError, IdentityId, Membership, MembershipError, MembershipId, Timestamp,
 };
 use std::collections::HashMap;
+use std::sync::Arc;
+
+/// The largest number of steps that one call may take in all environments together. Each is written to the history of its
+/// environment, about twenty bytes, and moves an index.
+pub const MAX_CHANGES: usize = 5_000_000;
 
 /// Why one identity was not attached.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -109,7 +114,7 @@ pub async fn run(
             ]),
         };
         let audit = app.audit(call, now, entry);
-        let changes = member_changes(tx.as_mut(), place.application, &steps).await?;
+        let changes = member_changes(tx.as_mut(), place.application, steps).await?;
         app.commit(
             tx,
             call,
@@ -154,15 +159,52 @@ fn plan(
 }
 
 /// The same steps for every environment of an application: a membership matters to all of them.
+///
+/// # Errors
+/// [`AppError::TooManyChanges`] for more steps times environments than one call may have.
 pub(super) async fn member_changes(
     tx: &mut dyn ReadTx,
     application: ApplicationId,
-    steps: &[Change],
+    steps: Vec<Change>,
 ) -> Result<Vec<EnvironmentChanges>, AppError> {
     let environments = tx.environments(application).await?;
+    admit(steps.len(), environments.len())?;
+    let steps: Arc<[Change]> = steps.into();
     let changes = |environment: canopy_domain::Environment| EnvironmentChanges {
         environment: environment.id,
-        changes: steps.to_vec(),
+        changes: Arc::clone(&steps),
     };
     Ok(environments.into_iter().map(changes).collect())
+}
+
+const fn admit(steps: usize, environments: usize) -> Result<(), AppError> {
+    if steps.saturating_mul(environments) > MAX_CHANGES {
+        return Err(AppError::TooManyChanges {
+            environments,
+            max_changes: MAX_CHANGES,
+        });
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{MAX_CHANGES, admit};
+    use crate::AppError;
+
+    #[test]
+    fn items_times_environments_are_bounded() {
+        assert!(admit(10_000, 500).is_ok() && admit(MAX_CHANGES, 1).is_ok() && admit(0, usize::MAX).is_ok());
+        for (steps, environments) in [(10_000, 501), (usize::MAX, 2), (2, MAX_CHANGES)] {
+            let refused = admit(steps, environments).unwrap_err();
+            let AppError::TooManyChanges {
+                environments: told,
+                max_changes,
+            } = refused
+            else {
+                panic!("{refused}");
+            };
+            assert_eq!((told, max_changes), (environments, MAX_CHANGES));
+        }
+    }
 }

@@ -167,7 +167,7 @@ async fn attach_all(
         })
         .map(Change::SubjectPut)
         .collect();
-    member_changes(tx, application, &steps).await
+    member_changes(tx, application, steps).await
 }
 
 const fn scope(account: AccountId, application: Option<ApplicationId>) -> WriteScope {

@@ -2,11 +2,14 @@
 
 use super::{audit_entry, find_member, identifier_taken, only_members};
 use crate::{App, AppError, Call, unit_of_work};
+use canopy_domain::MembershipStatus;
 use canopy_domain::access::{Change, SubjectFact};
 use canopy_domain::audit::{AuditSeverity, Detail};
 use canopy_domain::identity::change::{IdentityPatch, patch};
 use canopy_domain::port::{CommitRecord, EnvironmentChanges, ReadTx, WriteScope};
 use canopy_domain::{AccountId, ApplicationPlace, EnvironmentId, Identity, IdentityError, IdentityId};
+use std::collections::HashMap;
+use std::sync::Arc;
 
 /// Changes an identity of the account and answers it as it is afterwards. A change that changes nothing writes nothing.
 ///
@@ -97,16 +100,21 @@ async fn change(
 /// The identity as it is now, for every environment to which it matters.
 async fn everywhere(tx: &mut dyn ReadTx, identity: &Identity) -> Result<Vec<EnvironmentChanges>, AppError> {
     let standings = tx.standings(identity.account_id, identity.id).await?;
-    let changes = standings
-        .into_iter()
-        .map(|(environment, membership)| EnvironmentChanges {
-            environment,
-            changes: vec![Change::SubjectPut(SubjectFact {
+    // All environments of an application share what they learn.
+    let mut shared: HashMap<MembershipStatus, Arc<[Change]>> = HashMap::new();
+    let changes = standings.into_iter().map(|(environment, membership)| {
+        let step = || {
+            Arc::new([Change::SubjectPut(SubjectFact {
                 id: identity.id,
                 is_active: identity.is_active,
                 membership,
-            })],
-        });
+            })])
+        };
+        EnvironmentChanges {
+            environment,
+            changes: Arc::clone(shared.entry(membership).or_insert_with(|| step())),
+        }
+    });
     Ok(changes.collect())
 }
 

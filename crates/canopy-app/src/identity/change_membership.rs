@@ -11,6 +11,7 @@ use canopy_domain::{
     ApplicationPlace, AssignmentId, EnvironmentId, Identity, IdentityId, Membership, TenancyError, Tenant,
 };
 use std::collections::HashMap;
+use std::sync::Arc;
 
 /// Changes the membership of an identity and answers it as it is afterwards. A change that changes nothing writes nothing.
 /// Assignments go with a membership that ends, in the same transaction.
@@ -134,13 +135,13 @@ fn changes(
         is_active: identity.is_active,
         membership: membership.status,
     };
-    let changes = environments.iter().map(|environment| {
-        let mut changes = gone.remove(environment).unwrap_or_default();
-        changes.push(Change::SubjectPut(subject));
-        EnvironmentChanges {
-            environment: *environment,
-            changes,
-        }
+    let subject_alone: Arc<[Change]> = Arc::new([Change::SubjectPut(subject)]);
+    let changes = environments.iter().map(|environment| EnvironmentChanges {
+        environment: *environment,
+        changes: match gone.remove(environment) {
+            Some(gone) => gone.into_iter().chain([Change::SubjectPut(subject)]).collect(),
+            None => Arc::clone(&subject_alone),
+        },
     });
     changes.collect()
 }

@@ -15,6 +15,7 @@ use canopy_domain::{
     ApplicationPlace, Assignment, AssignmentError, AssignmentId, AssignmentKey, EnvironmentId, EnvironmentPlace,
     Identity, Membership, NodeId, RoleId, Timestamp,
 };
+use std::sync::Arc;
 
 /// Creates an identity, its membership and, where a role and a node are given, its assignment: all of it or nothing. The
 /// assignment is made in the environment that has the node.
@@ -97,15 +98,19 @@ pub async fn run(
             is_active: identity.is_active,
             membership: membership.status,
         };
+        let subject_alone: Arc<[Change]> = Arc::new([Change::SubjectPut(subject)]);
         let changes = seen(tx.as_mut(), place.application, None)
             .await?
             .into_iter()
             .map(|environment| {
-                let held = assignment.iter().filter(|one| one.environment_id == environment);
+                let held = assignment.iter().find(|one| one.environment_id == environment);
                 let granted = held.map(|one| Change::GrantPut(GrantFact::from(one)));
                 EnvironmentChanges {
                     environment,
-                    changes: core::iter::once(Change::SubjectPut(subject)).chain(granted).collect(),
+                    changes: match granted {
+                        Some(granted) => Arc::new([Change::SubjectPut(subject), granted]),
+                        None => Arc::clone(&subject_alone),
+                    },
                 }
             });
         let record = CommitRecord {

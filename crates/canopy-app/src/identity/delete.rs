@@ -7,6 +7,7 @@ use canopy_domain::access::Change;
 use canopy_domain::audit::{AuditSeverity, Detail};
 use canopy_domain::port::{CommitRecord, EnvironmentChanges, WriteScope};
 use canopy_domain::{AccountId, EnvironmentId, IdentityError, IdentityId};
+use std::sync::Arc;
 
 /// Deletes an identity of the account with all its memberships and assignments.
 ///
@@ -40,9 +41,10 @@ pub async fn run(app: &App, call: &Call, account: AccountId, id: IdentityId) -> 
         ];
         let warning = AuditSeverity::Warning;
         let entry = audit_entry(account, None, "identity.delete", warning, &identity, metadata);
+        let removed: Arc<[Change]> = Arc::new([Change::SubjectRemoved(id)]);
         let changes = environments.into_iter().map(|environment| EnvironmentChanges {
             environment,
-            changes: vec![Change::SubjectRemoved(id)],
+            changes: Arc::clone(&removed),
         });
         let record = CommitRecord {
             at: now,

@@ -25,7 +25,8 @@ pub struct NewPermission {
 /// Creates custom permissions.
 ///
 /// # Errors
-/// [`PermissionError::KeyTaken`] with all keys that the catalog has or the request repeats; [`AppError::Store`].
+/// [`PermissionError::KeyTaken`] with all keys that the catalog has or the request repeats; [`AppError::Catalog`];
+/// [`AppError::Store`].
 pub async fn run(
     app: &App,
     call: &Call,
@@ -48,6 +49,8 @@ pub async fn run(
             }
             .into());
         }
+        app.admit_catalog(tx.as_mut(), place.environment, items.len(), 0)
+            .await?;
         let made: Vec<Permission> = items
             .iter()
             .map(|item| Permission {

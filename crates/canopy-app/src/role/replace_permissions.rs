@@ -7,6 +7,7 @@ use canopy_domain::access::Change;
 use canopy_domain::audit::{AuditCategory, Detail};
 use canopy_domain::port::WriteScope;
 use canopy_domain::role::change;
+use canopy_domain::setup::CatalogSize;
 use canopy_domain::{EnvironmentPlace, PermissionId, PermissionKey, RoleError, RoleId, Version};
 use std::collections::BTreeSet;
 
@@ -25,7 +26,7 @@ pub struct Replaced {
 ///
 /// # Errors
 /// [`RoleError::NotFound`], [`RoleError::System`], [`RoleError::Stale`] where the call expects another version,
-/// [`RoleError::UnknownPermissionKeys`]; [`AppError::Store`].
+/// [`RoleError::UnknownPermissionKeys`]; [`AppError::Catalog`]; [`AppError::Store`].
 pub async fn run(
     app: &App,
     call: &Call,
@@ -49,6 +50,13 @@ pub async fn run(
                 removed: Vec::new(),
             });
         }
+        let size = tx.catalog_size(place.environment).await?;
+        let others = size.pairs.saturating_sub(bundled.len());
+        let after = CatalogSize {
+            pairs: others + wanted.len(),
+            ..size
+        };
+        app.catalog_limits().admit(size, after)?;
         let added = known.iter().filter(|(_, id)| !bundled.contains(id));
         let removed = before.iter().filter(|(id, _)| !wanted.contains(id));
         let mut replaced = Replaced {

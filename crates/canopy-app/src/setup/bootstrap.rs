@@ -25,7 +25,8 @@ pub struct BootstrapCounts {
 /// Makes the permissions and roles, and binds them.
 ///
 /// # Errors
-/// [`BootstrapError`](canopy_domain::setup::bootstrap::BootstrapError); [`AppError::Store`].
+/// [`BootstrapError`](canopy_domain::setup::bootstrap::BootstrapError); [`AppError::Catalog`];
+/// [`AppError::Store`].
 pub async fn run(
     app: &App,
     call: &Call,
@@ -37,6 +38,10 @@ pub async fn run(
         let now = app.now();
         let catalog = tx.catalog(place.environment).await?;
         let plan = plan(request, &catalog)?;
+        let before = catalog.size();
+        let pairs = plan.roles.iter().map(|role| role.permission_keys.len()).sum();
+        app.catalog_limits()
+            .admit(before, before.plus(plan.permissions.len(), pairs))?;
         let counts = BootstrapCounts {
             permissions_created: plan.permissions.len(),
             roles_created: plan.roles.len(),

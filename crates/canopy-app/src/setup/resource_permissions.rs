@@ -9,7 +9,7 @@ use canopy_domain::port::WriteScope;
 use canopy_domain::role::listing::RoleQuery;
 use canopy_domain::setup::resource_permissions::{ResourcePermissionsRequest, plan};
 use canopy_domain::{EnvironmentPlace, PermissionId, Role, RoleId};
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 /// What an addition did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,7 +26,7 @@ pub struct ResourcePermissionsCounts {
 ///
 /// # Errors
 /// [`ResourcePermissionsError`](canopy_domain::setup::resource_permissions::ResourcePermissionsError);
-/// [`AppError::Store`].
+/// [`AppError::Catalog`]; [`AppError::Store`].
 pub async fn run(
     app: &App,
     call: &Call,
@@ -38,6 +38,10 @@ pub async fn run(
         let now = app.now();
         let catalog = tx.catalog(place.environment).await?;
         let plan = plan(request, &catalog)?;
+        let before = catalog.size();
+        let pairs = plan.gains.values().map(BTreeSet::len).sum();
+        app.catalog_limits()
+            .admit(before, before.plus(plan.permissions.len(), pairs))?;
         let counts = ResourcePermissionsCounts {
             permissions_created: plan.permissions.len(),
             skipped_permissions: plan.skipped_permissions,

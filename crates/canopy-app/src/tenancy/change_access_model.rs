@@ -49,7 +49,7 @@ pub async fn run(
         );
         let changes = vec![EnvironmentChanges {
             environment: environment.id,
-            changes: Vec::new(),
+            changes: [].into(),
         }];
         app.commit(
             tx,

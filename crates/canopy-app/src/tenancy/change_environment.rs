@@ -40,7 +40,7 @@ pub async fn run(
             at: now,
             changes: vec![EnvironmentChanges {
                 environment: place.environment,
-                changes: Vec::new(),
+                changes: [].into(),
             }],
             audit: audit(app, call, now, "environment.change", resource, at, metadata),
         };

@@ -5,7 +5,7 @@ use crate::transfer::{apply, aside, bound, contents};
 use crate::{App, AppError, Call, unit_of_work};
 use canopy_domain::access::{Change, SubjectFact};
 use canopy_domain::audit::Detail;
-use canopy_domain::port::{CommitRecord, WriteScope};
+use canopy_domain::port::{CommitRecord, EnvironmentChanges, WriteScope};
 use canopy_domain::tenancy::ProvisionedEnvironment;
 use canopy_domain::transfer::Contents;
 use canopy_domain::transfer::plan::plan;
@@ -68,10 +68,10 @@ pub async fn run(
             let (fresh, minting) = (Contents::from(&made), app.clone());
             let plan = aside(move || plan(&document, &fresh, now, &mut || minting.mint())).await?;
             apply(tx.as_mut(), made.environment.id, &plan, &[]).await?;
-            changes.changes.extend(plan.changes(&[]));
+            changes.extend(plan.changes(&[]));
         }
         let members = tx.members(place.application).await?;
-        changes.changes.extend(
+        changes.extend(
             members
                 .into_iter()
                 .map(|member: SubjectFact| Change::SubjectPut(member)),
@@ -89,7 +89,10 @@ pub async fn run(
             call,
             CommitRecord {
                 at: now,
-                changes: vec![changes],
+                changes: vec![EnvironmentChanges {
+                    environment: environment.id,
+                    changes: changes.into(),
+                }],
                 audit,
             },
             &environment,

@@ -12,6 +12,7 @@ pub mod get;
 pub mod list;
 
 use crate::{App, AppError, Call};
+use canopy_domain::access::Change;
 use canopy_domain::audit::{AuditCategory, AuditEvent, AuditSeverity, Detail};
 use canopy_domain::port::{EnvironmentChanges, StoreError, Unique, WriteTx};
 use canopy_domain::tenancy::ProvisionedEnvironment;
@@ -55,12 +56,12 @@ fn slug_taken(tenant: Tenant, unique: Unique, is_given: bool) -> impl FnOnce(Sto
     }
 }
 
-/// Stores a new environment with everything it starts with.
+/// Stores a new environment with everything it starts with, which is the answer.
 async fn store_environment(
     tx: &mut dyn WriteTx,
     made: &ProvisionedEnvironment,
     slug_is_given: bool,
-) -> Result<EnvironmentChanges, AppError> {
+) -> Result<Vec<Change>, AppError> {
     tx.insert_environment(&made.environment, &made.schema)
         .await
         .map_err(slug_taken(Tenant::Environment, Unique::EnvironmentSlug, slug_is_given))?;
@@ -68,10 +69,7 @@ async fn store_environment(
     tx.insert_permissions(&made.permissions).await?;
     tx.insert_roles(core::slice::from_ref(&made.admin_role)).await?;
     tx.bind_permissions(made.environment.id, &made.bindings()).await?;
-    Ok(EnvironmentChanges {
-        environment: made.environment.id,
-        changes: made.changes(),
-    })
+    Ok(made.changes())
 }
 
 /// A new application with its two environments, `development` and `production`; the second is the default one.
@@ -126,7 +124,12 @@ impl NewApplication {
         ))?;
         let mut changes = Vec::new();
         for made in &self.environments {
-            changes.push(store_environment(tx, made, true).await?);
+            let environment = made.environment.id;
+            let made = store_environment(tx, made, true).await?;
+            changes.push(EnvironmentChanges {
+                environment,
+                changes: made.into(),
+            });
         }
         tx.update_application(&self.application).await?;
         Ok(changes)

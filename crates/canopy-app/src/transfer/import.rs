@@ -18,7 +18,8 @@ use std::sync::Arc;
 /// document that says what is there.
 ///
 /// # Errors
-/// [`TenancyError::Stale`](canopy_domain::TenancyError::Stale) where the call expects another version; [`AppError::Store`].
+/// [`TenancyError::Stale`](canopy_domain::TenancyError::Stale) where the call expects another version; [`AppError::Catalog`];
+/// [`AppError::Store`].
 pub async fn run(
     app: &App,
     call: &Call,
@@ -31,6 +32,8 @@ pub async fn run(
         let mut tx = app.read(place).await?;
         let before = contents(tx.as_mut(), id).await?;
         check(Tenant::Environment, before.environment.version, call.expected)?;
+        app.catalog_limits()
+            .admit(before.catalog_size(), document.catalog_size())?;
         let (before, plan) = planned(app, document, before, app.now()).await?;
         let lost = lost(tx.as_mut(), id, &plan).await?;
         return Ok(imported(&before, &plan, &lost));
@@ -40,6 +43,8 @@ pub async fn run(
         let now = app.now();
         let before = contents(tx.as_mut(), id).await?;
         check(Tenant::Environment, before.environment.version, call.expected)?;
+        app.catalog_limits()
+            .admit(before.catalog_size(), document.catalog_size())?;
         let (before, plan) = planned(app, document, before, now).await?;
         let lost = lost(tx.as_mut(), id, &plan).await?;
         let imported = imported(&before, &plan, &lost);

@@ -4,7 +4,7 @@ use crate::failure::Gated;
 use crate::several_processes::{Shared, may_read, second};
 use crate::world::World;
 use canopy_app::decisions::Consistency;
-use canopy_app::tenancy;
+use canopy_app::{AppError, BulkMode, tenancy};
 use canopy_domain::{EnvironmentPlace, IdentityId};
 use canopy_storage_memory::MemoryStore;
 use std::sync::Arc;
@@ -65,6 +65,153 @@ async fn what_nobody_asked_for_longest_makes_room() {
     assert!(ask(&one).await, "what is asked is loaded, whatever the bound");
     assert!(!ask(&one).await);
     assert_eq!(app.decisions().census().indexes, 1);
+}
+
+fn is_index_too_large<T: core::fmt::Debug>(result: Result<T, AppError>, limit: usize) -> bool {
+    match result {
+        Err(AppError::IndexTooLarge { bytes, max_bytes }) => max_bytes == limit && bytes > limit,
+        _ => false,
+    }
+}
+
+#[tokio::test]
+async fn an_environment_larger_than_an_index_may_be_is_refused_before_it_is_read() {
+    let shared = Shared::new();
+    let world = World::on(Arc::clone(&shared) as _).await;
+    let nobody = IdentityId::new(uuid::Uuid::nil());
+    let app = second(&world);
+    assert!(app.decisions().can_answer().is_ok());
+    app.decisions().bound_index(1_000);
+    let reads = shared.reads.load(Ordering::SeqCst);
+    assert!(is_index_too_large(
+        may_read(&app, &world, nobody, Consistency::Strong).await,
+        1_000
+    ));
+    let first = shared.reads.load(Ordering::SeqCst) - reads;
+    // Whoever asks right after it is told the same, without another look into the store.
+    assert!(is_index_too_large(
+        may_read(&app, &world, nobody, Consistency::Strong).await,
+        1_000
+    ));
+    assert_eq!(shared.reads.load(Ordering::SeqCst) - reads, first);
+    assert!(
+        matches!(app.decisions().can_answer(), Err(AppError::IndexTooLarge { .. })),
+        "nothing is answered"
+    );
+    assert_eq!(
+        (app.decisions().census().indexes, app.decisions().census().failing),
+        (0, 1)
+    );
+    // Another instance, with more memory for it, answers.
+    let larger = second(&world);
+    larger.decisions().bound_index(1_000_000);
+    assert!(!may_read(&larger, &world, nobody, Consistency::Strong).await.unwrap());
+    assert_eq!(
+        (larger.decisions().census().indexes, larger.decisions().census().failing),
+        (1, 0)
+    );
+}
+
+/// One that answers speaks for the instance, whatever becomes of another.
+#[tokio::test]
+async fn one_environment_that_is_too_large_does_not_make_an_instance_unready() {
+    let world = World::new().await;
+    let (viewer, _) = world.bootstrap().await;
+    let there = elsewhere(&world, "there").await;
+    let names: Vec<String> = (0..200).map(|number| format!("p{number}")).collect();
+    let people = world
+        .members(&names.iter().map(String::as_str).collect::<Vec<_>>())
+        .await;
+    let items: Vec<_> = people.iter().map(|one| world.item(*one, viewer)).collect();
+    crate::world::done(&world.assign(&items).await);
+    let app = second(&world);
+    let nobody = people[0];
+    assert!(!may_read(&app, &there, nobody, Consistency::Strong).await.unwrap());
+    let small = app.decisions().census().bytes;
+    app.decisions().bound_index(small);
+    assert!(is_index_too_large(
+        may_read(&app, &world, nobody, Consistency::Strong).await,
+        small
+    ));
+    assert!(app.decisions().can_answer().is_ok());
+    assert_eq!(app.decisions().census().failing, 1);
+    assert!(!may_read(&app, &there, nobody, Consistency::Strong).await.unwrap());
+}
+
+#[tokio::test]
+async fn a_write_that_would_make_an_index_too_large_is_refused_and_leaves_nothing() {
+    let world = World::new().await;
+    let (viewer, editor) = world.bootstrap().await;
+    let names: Vec<String> = (0..300).map(|number| format!("p{number}")).collect();
+    let people = world
+        .members(&names.iter().map(String::as_str).collect::<Vec<_>>())
+        .await;
+    assert!(
+        !may_read(&world.app, &world, people[0], Consistency::Strong)
+            .await
+            .unwrap()
+    );
+    let decisions = world.app.decisions();
+    decisions.bound_index(decisions.census().bytes + 10_000);
+    let before = world.history().await;
+    let assign = async |role, people: &[IdentityId]| {
+        let items: Vec<_> = people.iter().map(|one| world.item(*one, role)).collect();
+        canopy_app::assignment::bulk_create::run(&world.app, &world.call, &world.place, &items, BulkMode::SINGLE).await
+    };
+    let refused = crate::world::refused(assign(viewer, &people).await);
+    assert!(matches!(refused, AppError::IndexFull { .. }), "{refused}");
+    assert_eq!(world.history().await, before);
+    // The same in parts, until there is no room left; then what is taken away makes room again.
+    let mut made = Vec::new();
+    let mut is_full = false;
+    for (role, some) in [viewer, editor]
+        .into_iter()
+        .flat_map(|role| people.chunks(20).map(move |some| (role, some)))
+    {
+        match assign(role, some).await {
+            Ok(outcomes) => made.extend(crate::world::done(&outcomes)),
+            Err(refused) => {
+                assert!(matches!(refused, AppError::IndexFull { .. }), "{refused}");
+                is_full = true;
+                break;
+            }
+        }
+    }
+    assert!(is_full && !made.is_empty(), "{} of 600", made.len());
+    let remove = async |id| canopy_app::assignment::remove::run(&world.app, &world.call, &world.place, id).await;
+    remove(made[0].id).await.unwrap();
+    decisions.tidy().await;
+    assert!(
+        may_read(&world.app, &world, made[1].key.identity, Consistency::Strong)
+            .await
+            .unwrap()
+    );
+    decisions.bound_index(usize::MAX);
+    crate::world::done(&assign(editor, &people[..1]).await.unwrap());
+}
+
+/// An index that is asked again and again stays, however many cold ones are asked once.
+#[tokio::test]
+async fn a_burst_of_cold_environments_puts_none_out_that_is_in_use() {
+    let shared = Shared::new();
+    let world = World::on(Arc::clone(&shared) as _).await;
+    let app = second(&world);
+    let nobody = IdentityId::new(uuid::Uuid::nil());
+    let ask = async |world: &World| assert!(!may_read(&app, world, nobody, Consistency::Strong).await.unwrap());
+    let cold = async |number: usize| elsewhere(&world, &format!("cold{number}")).await;
+    let first = cold(0).await;
+    ask(&world).await;
+    ask(&first).await;
+    // Asked again since it was loaded; from here on it is left alone.
+    ask(&world).await;
+    app.decisions().bound_memory(app.decisions().census().bytes);
+    for number in 1..30 {
+        ask(&cold(number).await).await;
+        assert_eq!(app.decisions().census().indexes, 2);
+    }
+    let reads = shared.reads.load(Ordering::SeqCst);
+    ask(&world).await;
+    assert_eq!(shared.reads.load(Ordering::SeqCst), reads, "it was not loaded again");
 }
 
 #[tokio::test]

@@ -1,9 +1,14 @@
+use crate::several_processes::second;
 use crate::world::{World, key, refused};
 use canopy_app::AppError;
+use canopy_app::permission::{self, create::NewPermission};
+use canopy_app::role::{self, create::NewRole};
 use canopy_app::setup::{bootstrap, resource_permissions, summaries};
+use canopy_app::transfer::{export, import};
 use canopy_domain::access::Scope;
 use canopy_domain::setup::bootstrap::{BootstrapError, BootstrapRequest, BootstrapRole};
 use canopy_domain::setup::resource_permissions::ResourcePermissionsRequest;
+use canopy_domain::setup::{CatalogError, CatalogLimits};
 use canopy_domain::*;
 
 fn request(role: &str, keys: &[&str]) -> BootstrapRequest {
@@ -45,6 +50,109 @@ async fn of_two_bootstraps_at_once_one_wins() {
             ));
         }
     }
+}
+
+/// Whatever call makes a catalog larger; the 14 keys of the system and its role count.
+#[tokio::test]
+async fn a_catalog_stays_within_its_limits_in_whatever_steps_it_grows() {
+    let world = World::new().await;
+    world.app.bound_catalogs(CatalogLimits { keys: 18, pairs: 20 });
+    let before = world.history().await;
+    let too_many_keys = |error| {
+        matches!(
+            error,
+            AppError::Catalog(CatalogError::TooManyKeys { keys: 19, max: 18 })
+        )
+    };
+    let too_many_pairs = |error| {
+        matches!(
+            error,
+            AppError::Catalog(CatalogError::TooManyPairs { pairs: 21, max: 20 })
+        )
+    };
+    let (app, call, place) = (&world.app, &world.call, &world.place);
+    let keys = ["a.a", "a.b", "a.c", "a.d"];
+    let many = bootstrap::run(app, call, place, &request("R", &["a.a", "a.b", "a.c", "a.d", "a.e"])).await;
+    assert!(too_many_keys(refused(many)));
+    let roles = |second: &[&str]| {
+        let mut asked = request("One", &keys);
+        asked.roles.extend(request("Two", second).roles);
+        asked
+    };
+    assert!(too_many_pairs(refused(
+        bootstrap::run(app, call, place, &roles(&keys[..3])).await
+    )));
+    assert_eq!(world.history().await, before, "nothing was changed");
+    bootstrap::run(app, call, place, &roles(&keys[..1])).await.unwrap();
+
+    // One more key, in each way.
+    let new = NewPermission {
+        key: key("a.e"),
+        description: None,
+        category: None,
+    };
+    assert!(too_many_keys(refused(
+        permission::create::run(app, call, place, &[new]).await
+    )));
+    let add = |permission_keys: Vec<PermissionKey>, role_permissions| ResourcePermissionsRequest {
+        permission_keys,
+        role_permissions,
+    };
+    let asked = add(vec![key("a.e")], vec![]);
+    assert!(too_many_keys(refused(
+        resource_permissions::run(app, call, place, &asked).await
+    )));
+    // Two more pairs, where there is room for one.
+    let two = world.role("Two").await;
+    let asked = add(vec![], vec![(two, vec![key("a.b"), key("a.c")])]);
+    assert!(too_many_pairs(refused(
+        resource_permissions::run(app, call, place, &asked).await
+    )));
+    let replace = async |keys: &[&str]| {
+        let keys: Vec<PermissionKey> = keys.iter().map(|text| key(text)).collect();
+        role::replace_permissions::run(app, call, place, two, &keys).await
+    };
+    assert!(too_many_pairs(refused(replace(&keys[..3]).await)));
+    let new = |count: usize| NewRole {
+        name: RoleName::parse("Three").unwrap(),
+        description: None,
+        permission_keys: keys[..count].iter().map(|text| key(text)).collect(),
+    };
+    assert!(too_many_pairs(refused(
+        role::create::run(app, call, place, &new(2)).await
+    )));
+    // What fits is taken, and what is exchanged for as much.
+    replace(&keys[..2]).await.unwrap();
+    replace(&keys[2..]).await.unwrap();
+    role::create::run(app, call, place, &new(0)).await.unwrap();
+}
+
+#[tokio::test]
+async fn an_import_keeps_to_the_limits_of_catalogs() {
+    let world = World::new().await;
+    world.bootstrap().await;
+    let neighbour = world.neighbour().await;
+    let (_, document) = export::run(&world.app, &world.place, u64::MAX).await.unwrap();
+    let document = std::sync::Arc::new(document);
+    let app = second(&world);
+    app.bound_catalogs(CatalogLimits { keys: 15, pairs: 100 });
+    for dry_run in [true, false] {
+        let refused = refused(import::run(&app, &world.call, &neighbour.place, &document, dry_run).await);
+        let expected = CatalogError::TooManyKeys { keys: 16, max: 15 };
+        assert!(
+            matches!(refused, AppError::Catalog(error) if error == expected),
+            "{refused}"
+        );
+    }
+    // What is there already is no growth.
+    import::run(&app, &world.call, &world.place, &document, false)
+        .await
+        .unwrap();
+    let app = second(&world);
+    app.bound_catalogs(CatalogLimits { keys: 16, pairs: 17 });
+    import::run(&app, &world.call, &neighbour.place, &document, false)
+        .await
+        .unwrap();
 }
 
 #[tokio::test]

@@ -201,6 +201,33 @@ async fn a_strong_check_sees_what_the_other_process_just_committed() {
     }
 }
 
+/// As after a rolling upgrade, when a newer release has written the record.
+#[tokio::test]
+async fn a_change_record_that_cannot_be_read_is_made_up_for_by_the_snapshot() {
+    let shared = Shared::new();
+    let world = World::on(Arc::clone(&shared) as Arc<dyn Store>).await;
+    let (viewer, _) = world.bootstrap().await;
+    let other = second(&world);
+    let ada = world.members(&["ada"]).await[0];
+    assert!(!may_read(&other, &world, ada, Consistency::Strong).await.unwrap());
+    shared.store.damage_history(true);
+    let made = crate::world::done(&world.assign(&[world.item(ada, viewer)]).await);
+    assert!(may_read(&other, &world, ada, Consistency::Strong).await.unwrap());
+    // Each further one is met in the same way, and the instance is ready all the time.
+    canopy_app::assignment::remove::run(&world.app, &world.call, &world.place, made[0].id)
+        .await
+        .unwrap();
+    assert!(!may_read(&other, &world, ada, Consistency::Strong).await.unwrap());
+    assert!(other.decisions().can_answer().is_ok());
+    assert_eq!(other.decisions().census().failing, 0);
+    // The path by which lost news are made up for ends in the same place.
+    crate::world::done(&world.assign(&[world.item(ada, viewer)]).await);
+    other.decisions().catch_up().await.unwrap();
+    assert!(may_read(&other, &world, ada, Consistency::Strong).await.unwrap());
+    shared.store.damage_history(false);
+    assert!(may_read(&other, &world, ada, Consistency::Strong).await.unwrap());
+}
+
 #[tokio::test]
 async fn an_eventual_check_follows_the_news_and_is_refused_without_it() {
     let shared = Shared::new();

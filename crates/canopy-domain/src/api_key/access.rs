@@ -67,7 +67,7 @@ impl AreaScope {
 }
 
 /// The scopes of a key: areas that it opens, and custom permissions that it may ask about.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub struct KeyScopes {
     areas: BTreeSet<AreaScope>,
     checks: BTreeSet<PermissionKey>,
@@ -113,7 +113,7 @@ impl KeyScopes {
 }
 
 /// How much of the public surface a key opens.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum KeyAccess {
     /// All of it.
     Full,
@@ -145,6 +145,25 @@ impl KeyAccess {
         match self {
             Self::Full => Vec::new(),
             Self::Scoped(scopes) => scopes.texts(),
+        }
+    }
+
+    /// The number of its scopes; none with full access.
+    pub fn scope_count(&self) -> usize {
+        match self {
+            Self::Full => 0,
+            Self::Scoped(scopes) => scopes.areas.len() + scopes.checks.len(),
+        }
+    }
+
+    /// The bytes of memory that its scopes take.
+    pub fn memory_bytes(&self) -> usize {
+        // An entry of a set takes about 24 bytes, an allocation about 16 beside its text.
+        match self {
+            Self::Full => 0,
+            Self::Scoped(scopes) => {
+                scopes.areas.len() + scopes.checks.iter().map(|key| key.as_str().len() + 40).sum::<usize>()
+            }
         }
     }
 

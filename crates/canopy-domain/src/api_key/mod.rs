@@ -68,16 +68,31 @@ pub struct KeyUse {
 /// The largest number of keys that an environment has, with those that have ended and were not removed.
 pub const MAX_KEYS: usize = 1_000;
 
-/// Makes sure that there is room for one more key beside so many.
+/// The largest number of scopes that all keys of an environment have together.
+pub const MAX_SCOPES: usize = 100_000;
+
+/// How many keys an environment has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct KeyTotals {
+    /// The keys, with those that have ended and were not removed.
+    pub keys: usize,
+    /// The scopes of all of them.
+    pub scopes: usize,
+}
+
+/// Makes sure that there is room for one more key beside those there are.
 ///
 /// # Errors
-/// [`ApiKeyError::TooMany`].
-pub const fn room_for_one(beside: usize) -> Result<(), ApiKeyError> {
-    if beside < MAX_KEYS {
-        Ok(())
-    } else {
-        Err(ApiKeyError::TooMany)
+/// [`ApiKeyError::TooMany`], [`ApiKeyError::TooManyScopes`].
+pub fn room_for_one(beside: KeyTotals, access: &KeyAccess) -> Result<(), ApiKeyError> {
+    if beside.keys >= MAX_KEYS {
+        return Err(ApiKeyError::TooMany);
     }
+    // A key without scopes adds none, however many there are from before there was a bound.
+    if access.scope_count() > 0 && beside.scopes + access.scope_count() > MAX_SCOPES {
+        return Err(ApiKeyError::TooManyScopes);
+    }
+    Ok(())
 }
 
 /// The longest time, in seconds, that a key goes on working after its rotation.
@@ -120,6 +135,9 @@ pub enum ApiKeyError {
     /// The environment has as many keys as it can.
     #[error("the environment has {MAX_KEYS} API keys; revoke some that are not needed")]
     TooMany,
+    /// The environment's keys have as many scopes as they can together.
+    #[error("the environment's API keys would have more than {MAX_SCOPES} scopes together; use fewer, or full access")]
+    TooManyScopes,
     /// It has ended.
     #[error("the API key has expired; make a new one")]
     Expired,
@@ -145,6 +163,24 @@ mod tests {
             expires_at: expires_at.map(at),
             last_used_at: None,
             created_at: at(0),
+        }
+    }
+
+    #[test]
+    fn keys_and_their_scopes_are_bounded_together() {
+        let scoped = |count: usize| {
+            let key = |number: usize| PermissionKey::parse(&format!("a.p{number}")).unwrap();
+            KeyAccess::Scoped(KeyScopes::new((0..count).map(key)))
+        };
+        let beside = |keys, scopes| KeyTotals { keys, scopes };
+        for (beside, access, expected) in [
+            (beside(0, 0), scoped(3), Ok(())),
+            (beside(MAX_KEYS - 1, MAX_SCOPES - 3), scoped(3), Ok(())),
+            (beside(MAX_KEYS, 0), KeyAccess::Full, Err(ApiKeyError::TooMany)),
+            (beside(1, MAX_SCOPES - 2), scoped(3), Err(ApiKeyError::TooManyScopes)),
+            (beside(1, MAX_SCOPES + 9), KeyAccess::Full, Ok(())),
+        ] {
+            assert_eq!(room_for_one(beside, &access), expected, "{beside:?}");
         }
     }
 

@@ -3,7 +3,7 @@
 use super::{ApiKeyId, KeyAccess, is_open};
 use crate::Timestamp;
 use crate::access::{Change, KeyFact};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 /// Which keys open an environment, and how far. Kept beside its decision index and moved forward by the same changes, so
@@ -11,6 +11,8 @@ use std::sync::Arc;
 #[derive(Debug, Clone, Default)]
 pub struct KeyRing {
     keys: HashMap<ApiKeyId, Held>,
+    /// What the keys may do, each once: rotated keys, and those of one kind of backend, have the same scopes.
+    accesses: HashSet<Arc<KeyAccess>>,
 }
 
 #[derive(Debug, Clone)]
@@ -35,7 +37,9 @@ impl KeyRing {
             match change {
                 Change::KeyPut(key) => self.put(key),
                 Change::KeyRemoved(id) => {
-                    self.keys.remove(id);
+                    if let Some(held) = self.keys.remove(id) {
+                        self.drop_unused(&held.access);
+                    }
                 }
                 _ => {}
             }
@@ -43,11 +47,32 @@ impl KeyRing {
     }
 
     fn put(&mut self, key: &KeyFact) {
+        let access = self.accesses.get(&key.access).map(Arc::clone);
+        let access = access.unwrap_or_else(|| {
+            let access = Arc::new(key.access.clone());
+            self.accesses.insert(Arc::clone(&access));
+            access
+        });
         let held = Held {
-            access: Arc::new(key.access.clone()),
+            access,
             expires_at: key.expires_at,
         };
-        self.keys.insert(key.id, held);
+        if let Some(before) = self.keys.insert(key.id, held) {
+            self.drop_unused(&before.access);
+        }
+    }
+
+    /// Forgets what no key may do any more.
+    fn drop_unused(&mut self, access: &Arc<KeyAccess>) {
+        if !self.keys.values().any(|held| Arc::ptr_eq(&held.access, access)) {
+            self.accesses.remove(access);
+        }
+    }
+
+    /// How many bytes of memory it holds. Copies of a ring share most of them.
+    pub fn memory_bytes(&self) -> usize {
+        let accesses: usize = self.accesses.iter().map(|access| access.memory_bytes() + 96).sum();
+        self.keys.capacity() * (size_of::<(ApiKeyId, Held)>() + 1) + accesses
     }
 
     /// What a key may do, if it is accepted at this instant.
@@ -72,6 +97,38 @@ mod tests {
             access: KeyAccess::Full,
             expires_at: end.map(at),
         }
+    }
+
+    #[test]
+    fn keys_with_the_same_scopes_share_them() {
+        use crate::PermissionKey;
+        use crate::api_key::KeyScopes;
+        let scoped = |number: u128, scopes: usize| KeyFact {
+            access: KeyAccess::Scoped(KeyScopes::new(
+                (0..scopes).map(|one| PermissionKey::parse(&format!("app.permission{one}")).unwrap()),
+            )),
+            ..key(number, None)
+        };
+        let keys: Vec<KeyFact> = (0..200).map(|number| scoped(number, 1_000)).collect();
+        let mut ring = KeyRing::build(&keys);
+        let alone = KeyRing::build(&keys[..1]).memory_bytes();
+        assert!(alone > 1_000 * 50, "{alone}");
+        assert!(ring.memory_bytes() < 2 * alone, "{} and {alone}", ring.memory_bytes());
+        let found = |ring: &KeyRing, number| Arc::clone(ring.find(key(number, None).id, at(0)).unwrap());
+        assert!(Arc::ptr_eq(&found(&ring, 0), &found(&ring, 199)));
+        // One with other scopes has its own, which goes with it.
+        ring.apply(&[Change::KeyPut(scoped(500, 1_001))]);
+        assert!(ring.memory_bytes() > 2 * alone);
+        ring.apply(&[Change::KeyPut(KeyFact {
+            access: KeyAccess::Full,
+            ..key(500, None)
+        })]);
+        assert!(ring.memory_bytes() < 2 * alone);
+        let gone: Vec<Change> = (0..200)
+            .map(|number| Change::KeyRemoved(key(number, None).id))
+            .collect();
+        ring.apply(&gone);
+        assert!(ring.memory_bytes() < alone);
     }
 
     #[test]

@@ -5,8 +5,8 @@
 //! exist is empty. Texts are ordered byte for byte, ids by their bytes.
 
 use super::StoreError;
-use crate::access::{Change, Snapshot, SubjectFact};
-use crate::api_key::{ApiKey, ApiKeyId, KeyDigest};
+use crate::access::{Change, IndexSize, Snapshot, SubjectFact};
+use crate::api_key::{ApiKey, ApiKeyId, KeyDigest, KeyTotals};
 use crate::assignment::bulk_create::AssignmentFacts;
 use crate::assignment::listing::{AssignmentQuery, AssignmentSummary, AssignmentView, NodeAssignmentSummary};
 use crate::audit::listing::AuditQuery;
@@ -20,7 +20,7 @@ use crate::identity::listing::{IdentityCounts, IdentityQuery};
 use crate::identity::names::{IdentityNames, NamedIdentity};
 use crate::permission::listing::PermissionQuery;
 use crate::role::listing::{RoleQuery, RoleView};
-use crate::setup::{Catalog, SetupSummary};
+use crate::setup::{Catalog, CatalogSize, SetupSummary};
 use crate::{
     AccessModel, Account, AccountId, Application, ApplicationId, Assignment, AssignmentId, AssignmentKey, Environment,
     EnvironmentId, EnvironmentPlace, HierarchySchema, Identity, IdentityId, Membership, MembershipStatus, Node, NodeId,
@@ -112,6 +112,8 @@ pub trait RoleReader: Send {
 /// Everything about permissions and roles at once, for bootstrap and resource permissions.
 #[async_trait]
 pub trait SetupReader: Send {
+    /// The size of an environment's catalog.
+    async fn catalog_size(&mut self, environment: EnvironmentId) -> Result<CatalogSize, StoreError>;
     /// The whole catalog of an environment.
     async fn catalog(&mut self, environment: EnvironmentId) -> Result<Catalog, StoreError>;
     /// How far each environment of an account is set up, by the slugs of application and environment.
@@ -286,6 +288,8 @@ pub trait AssignmentReader: Send {
 pub trait ApiKeyReader: Send {
     /// The environment's keys, the newest first (by `created_at`, then id).
     async fn api_keys(&mut self, environment: EnvironmentId) -> Result<Vec<ApiKey>, StoreError>;
+    /// How many keys the environment has, and how many scopes all of them together.
+    async fn key_totals(&mut self, environment: EnvironmentId) -> Result<KeyTotals, StoreError>;
     /// One key.
     async fn api_key(&mut self, environment: EnvironmentId, id: ApiKeyId) -> Result<Option<ApiKey>, StoreError>;
     /// The key with this digest, and where its environment lies.
@@ -297,6 +301,9 @@ pub trait ApiKeyReader: Send {
 pub trait AccessReader: Send {
     /// All facts of an environment; `None` when there is no such environment.
     async fn snapshot(&mut self, environment: EnvironmentId) -> Result<Option<Snapshot>, StoreError>;
+    /// The size of what [`snapshot`](Self::snapshot) would read, without reading it; nothing for an environment that does not
+    /// exist.
+    async fn index_size(&mut self, environment: EnvironmentId) -> Result<IndexSize, StoreError>;
     /// The newest revision of an environment; `None` when there is no such environment.
     async fn revision(&mut self, environment: EnvironmentId) -> Result<Option<Revision>, StoreError>;
     /// The changes after a revision, oldest first, at most `limit` revisions of them, each whole. Every revision is there,

@@ -2,10 +2,13 @@
 
 use super::{Begun, Installation, ReadTx, RequestIdentity, Share, SharedStore, WriteTx};
 use crate::access::Change;
+use crate::access::codec::encode;
 use crate::api_key::KeyUse;
 use crate::audit::AuditEvent;
 use crate::{AccountId, ApplicationId, EnvironmentId, IdentityId, Timestamp};
 use async_trait::async_trait;
+use std::collections::HashMap;
+use std::sync::Arc;
 
 /// What an adapter could not do.
 #[derive(Debug, thiserror::Error)]
@@ -118,8 +121,9 @@ impl WriteScope {
 pub struct EnvironmentChanges {
     /// The environment.
     pub environment: EnvironmentId,
-    /// The steps that decisions depend on; empty when the change does not matter to them.
-    pub changes: Vec<Change>,
+    /// The steps that decisions depend on; empty when the change does not matter to them. Environments in which the same
+    /// happens share them.
+    pub changes: Arc<[Change]>,
 }
 
 /// What a unit of work leaves in the history when it commits.
@@ -131,6 +135,29 @@ pub struct CommitRecord {
     pub changes: Vec<EnvironmentChanges>,
     /// The audit event of the call. It is stored with the revision of the environment it names.
     pub audit: AuditEvent,
+}
+
+impl CommitRecord {
+    /// The change records as bytes: each once, however many environments share it, and for each environment the place of its
+    /// own.
+    pub fn payloads(&self) -> (Vec<Vec<u8>>, Vec<usize>) {
+        let mut known: HashMap<*const Change, usize> = HashMap::new();
+        let mut payloads = Vec::new();
+        let places = self.changes.iter().map(|one| {
+            // All empty ones are the same, wherever they lie.
+            let address = if one.changes.is_empty() {
+                core::ptr::null()
+            } else {
+                one.changes.as_ptr()
+            };
+            *known.entry(address).or_insert_with(|| {
+                payloads.push(encode(&one.changes));
+                payloads.len() - 1
+            })
+        });
+        let places = places.collect();
+        (payloads, places)
+    }
 }
 
 /// A store of everything.

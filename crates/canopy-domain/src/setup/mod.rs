@@ -3,6 +3,7 @@
 pub mod bootstrap;
 mod resource;
 pub mod resource_permissions;
+mod size;
 
 use crate::{
     ApplicationId, EnvironmentId, PermissionId, PermissionKey, PermissionSource, RoleId, RoleKind, RoleName, Slug,
@@ -10,6 +11,7 @@ use crate::{
 use std::collections::{BTreeSet, HashMap};
 
 pub use resource::{Resource, ResourceKeyError};
+pub use size::{CatalogError, CatalogLimits, CatalogSize};
 
 /// All permissions and roles of an environment, as far as the rules look at them.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

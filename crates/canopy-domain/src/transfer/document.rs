@@ -73,9 +73,9 @@ pub struct NodeEntry {
 pub struct Document {
     pub(super) access_model: AccessModel,
     pub(super) schema: HierarchySchema,
-    pub(super) permissions: BTreeMap<PermissionKey, PermissionEntry>,
+    pub(crate) permissions: BTreeMap<PermissionKey, PermissionEntry>,
     /// By folded name.
-    pub(super) roles: BTreeMap<String, RoleEntry>,
+    pub(crate) roles: BTreeMap<String, RoleEntry>,
     /// Sorted by path, so parents come before their children.
     pub(super) nodes: Vec<(SlugPath, NodeEntry)>,
 }

@@ -19,6 +19,8 @@ mod reasons;
 #[cfg(test)]
 mod runs;
 #[cfg(test)]
+mod sizes;
+#[cfg(test)]
 mod subtrees;
 #[cfg(test)]
 mod why;

@@ -32,7 +32,12 @@ pub(super) fn operations() -> Vec<Operation> {
         Operation::post("/api-keys", "createApiKey")
             .says(TAG, "Make a key. Its text is told once, in this answer.")
             .needs(MANAGE)
-            .fails(&[E::Escalation, E::UnknownPermissionKeys, E::TooManyApiKeys])
+            .fails(&[
+                E::Escalation,
+                E::UnknownPermissionKeys,
+                E::TooManyApiKeys,
+                E::TooManyScopes,
+            ])
             .by(post_key),
         Operation::delete("/api-keys/{apiKeyId}", "revokeApiKey")
             .says(TAG, "Revoke a key: from the answer on it opens nothing.")
@@ -45,7 +50,13 @@ pub(super) fn operations() -> Vec<Operation> {
                 "Make a key with the same scopes and end in place of this one. Its text is told once, in this answer.",
             )
             .needs(MANAGE)
-            .fails(&[E::ApiKeyNotFound, E::Escalation, E::ApiKeyExpired, E::TooManyApiKeys])
+            .fails(&[
+                E::ApiKeyNotFound,
+                E::Escalation,
+                E::ApiKeyExpired,
+                E::TooManyApiKeys,
+                E::TooManyScopes,
+            ])
             .by(rotate_key),
     ]
 }

@@ -50,7 +50,7 @@ fn of_account() -> Vec<Operation> {
             .by(post_identity),
         Operation::post("/identities/bulk-create", "bulkCreateIdentities")
             .says(TAG, "Make many identities.")
-            .fails(&[E::ApplicationNotFound])
+            .fails(&[E::ApplicationNotFound, E::TooManyChanges])
             .item_fails(&[E::EmailTaken, E::ExternalIdTaken, E::DuplicateIdentityInBatch])
             .by(post_identities),
         Operation::get("/identities/summary", "summarizeAccountIdentities")

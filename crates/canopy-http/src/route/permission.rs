@@ -29,7 +29,7 @@ pub(super) fn operations() -> Vec<Operation> {
         Operation::post("/permissions", "createPermissions")
             .says(TAG, "Add permissions to the catalog, all or none.")
             .needs("permission.manage")
-            .fails(&[E::PermissionKeyTaken])
+            .fails(&[E::CatalogTooLarge, E::PermissionKeyTaken])
             .by(post_permissions),
         Operation::get("/permissions/{permissionId}", "getPermission")
             .says(TAG, "Get a permission.")

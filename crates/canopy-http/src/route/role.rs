@@ -7,7 +7,7 @@ use crate::input::{Body, IfMatch};
 use crate::operation::Operation;
 use crate::problem::Problem;
 use crate::request::Request;
-use crate::wire::{Given, Instant, Patch, request_body, request_query};
+use crate::wire::{CatalogKeys, Given, Instant, Patch, request_body, request_query};
 use canopy_app::role::create::NewRole;
 use canopy_app::role::{change, create, delete, get, list, replace_permissions};
 use canopy_domain::role::change::RolePatch;
@@ -27,7 +27,7 @@ pub(super) fn operations() -> Vec<Operation> {
         Operation::post("/roles", "createRole")
             .says(TAG, "Make a role.")
             .needs("role.manage")
-            .fails(&[E::RoleNameTaken, E::UnknownPermissionKeys])
+            .fails(&[E::CatalogTooLarge, E::RoleNameTaken, E::UnknownPermissionKeys])
             .by(post_role),
         Operation::get("/roles/{roleId}", "getRole")
             .says(TAG, "Get a role.")
@@ -55,7 +55,13 @@ pub(super) fn operations() -> Vec<Operation> {
         Operation::put("/roles/{roleId}/permissions", "replaceRolePermissions")
             .says(TAG, "Replace the keys that a role bundles.")
             .needs("role.manage")
-            .fails(&[E::RoleNotFound, E::SystemRole, E::UnknownPermissionKeys])
+            .fails(&[
+                E::CatalogTooLarge,
+                E::IndexFull,
+                E::RoleNotFound,
+                E::SystemRole,
+                E::UnknownPermissionKeys,
+            ])
             .judges_version()
             .by(put_role_permissions),
     ]
@@ -198,7 +204,7 @@ request_body!(
         /// What it is for, for people.
         description: Option<Description>,
         /// The keys it bundles; each must be in the catalog.
-        permission_keys: Vec<PermissionKey> = Vec::new(),
+        permission_keys: CatalogKeys = CatalogKeys::default(),
     }
 );
 
@@ -226,7 +232,7 @@ request_body!(
     /// What a role bundles.
     struct ReplaceRolePermissions {
         /// The keys; each must be in the catalog.
-        permission_keys: Vec<PermissionKey>,
+        permission_keys: CatalogKeys,
     }
 );
 
@@ -250,7 +256,7 @@ async fn post_role(
     let new = NewRole {
         name: body.name,
         description: body.description,
-        permission_keys: body.permission_keys,
+        permission_keys: body.permission_keys.0,
     };
     let create = move |app, call| async move { create::run(&app, &call, &place, &new).await };
     request
@@ -315,7 +321,7 @@ async fn put_role_permissions(
     request: Request<EnvironmentPlace, RoleId, (), Body<ReplaceRolePermissions>>,
 ) -> Result<Found<RoleKeysReplaced>, Problem> {
     let (Body(body), request) = request.take_body();
-    let (place, id, keys) = (request.scope, request.id, body.permission_keys);
+    let (place, id, keys) = (request.scope, request.id, body.permission_keys.0);
     let replaced =
         request.run(move |app, call| async move { replace_permissions::run(&app, &call, &place, id, &keys).await });
     let replaced = replaced.await?;

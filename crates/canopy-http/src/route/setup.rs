@@ -7,23 +7,20 @@ use crate::input::Body;
 use crate::operation::Operation;
 use crate::problem::Problem;
 use crate::request::Request;
-use crate::wire::{Components, Fault, Faults, Json, Place, WireText, WireValue, key_segments, request_body};
+use crate::wire::{
+    CatalogKeys, Components, Everything, Fault, Faults, Json, Large, Place, WireText, WireValue, key_segments,
+    request_body,
+};
 use canopy_app::setup::{bootstrap, resource_permissions, summaries};
 use canopy_domain::setup::bootstrap::{BootstrapRequest, BootstrapRole};
 use canopy_domain::setup::resource_permissions::ResourcePermissionsRequest;
-use canopy_domain::setup::{Resource, SetupSummary};
+use canopy_domain::setup::{CatalogLimits, Resource, SetupSummary};
 use canopy_domain::{AccountId, Description, EnvironmentPlace, PermissionKey, RoleId, RoleName};
 use serde::Serialize;
 use utoipa::ToSchema;
 use utoipa::openapi::schema::Object;
 use utoipa::openapi::{RefOr, Schema};
 use uuid::Uuid;
-
-/// How many keys the resources of one request may make.
-const MAX_KEYS: usize = 10_000;
-
-/// How many pairs of a role and a key one request may have.
-const MAX_PAIRS: usize = 100_000;
 
 pub(super) fn operations() -> Vec<Operation> {
     const TAG: &str = "Setup";
@@ -33,14 +30,24 @@ pub(super) fn operations() -> Vec<Operation> {
                 TAG,
                 "Make the catalog and roles of a fresh environment, all or nothing.",
             )
-            .fails(&[E::AlreadyBootstrapped, E::DuplicateRoleName, E::UnknownPermissionKeys])
+            .fails(&[
+                E::AlreadyBootstrapped,
+                E::CatalogTooLarge,
+                E::DuplicateRoleName,
+                E::UnknownPermissionKeys,
+            ])
             .by(post_bootstrap),
         Operation::post("/setup/resource-permissions", "addResourcePermissions")
             .says(
                 TAG,
                 "Add permissions to an environment in use, and to its roles, all or nothing.",
             )
-            .fails(&[E::RoleNotFound, E::SystemRole, E::UnknownPermissionKeys])
+            .fails(&[
+                E::CatalogTooLarge,
+                E::RoleNotFound,
+                E::SystemRole,
+                E::UnknownPermissionKeys,
+            ])
             .by(post_resource_permissions),
         Operation::get("/setup-summaries", "listSetupSummaries")
             .says(TAG, "List how far each environment of the account is set up.")
@@ -72,27 +79,36 @@ trait Holder: WireValue {
     /// The member with the list.
     const MEMBER: &'static str;
     /// How many items all the lists may have together.
-    const MAX: usize;
+    fn most(limits: CatalogLimits) -> usize;
     /// What there are too many of, for people.
     const WHAT: &'static str;
 }
 
 impl Holder for ResourceActions {
     const MEMBER: &'static str = "actions";
-    const MAX: usize = MAX_KEYS;
     const WHAT: &'static str = "keys";
+
+    fn most(limits: CatalogLimits) -> usize {
+        limits.keys
+    }
 }
 
 impl Holder for BootstrapRoleBody {
     const MEMBER: &'static str = "permission_keys";
-    const MAX: usize = MAX_PAIRS;
     const WHAT: &'static str = "keys of roles";
+
+    fn most(limits: CatalogLimits) -> usize {
+        limits.pairs
+    }
 }
 
 impl Holder for RoleGain {
     const MEMBER: &'static str = "permission_keys";
-    const MAX: usize = MAX_PAIRS;
     const WHAT: &'static str = "keys of roles";
+
+    fn most(limits: CatalogLimits) -> usize {
+        limits.pairs
+    }
 }
 
 impl<T: Holder> WireValue for Bounded<T> {
@@ -102,17 +118,17 @@ impl<T: Holder> WireValue for Bounded<T> {
             _ => 0,
         };
         if let Json::Array(items) = json
-            && items.iter().map(held).sum::<usize>() > T::MAX
+            && items.iter().map(held).sum::<usize>() > T::most(faults.catalogs())
         {
-            let message = format!("must have at most {} {} together", T::MAX, T::WHAT);
+            let message = format!("must have at most {} {} together", T::most(faults.catalogs()), T::WHAT);
             faults.add(place, Fault::new("too_many_items", message));
             return None;
         }
-        Vec::read(json, place, faults).map(Self)
+        Everything::read(json, place, faults).map(|Everything(items)| Self(items))
     }
 
     fn schema(components: &mut Components) -> RefOr<Schema> {
-        Vec::<T>::schema(components)
+        Everything::<T>::schema(components)
     }
 }
 
@@ -122,16 +138,16 @@ request_body!(
         /// The part of the keys before the last one.
         name: Segments,
         /// The parts behind it.
-        actions: Vec<Segments>,
+        actions: Everything<Segments>,
     }
 );
 
 request_body!(
     /// The catalog and roles of a fresh environment.
     struct Bootstrap {
-        /// What there is to be allowed; at most 10,000 keys together.
+        /// What there is to be allowed; together no more keys than a catalog may have, 50,000 unless configured otherwise.
         resources: Bounded<ResourceActions>,
-        /// The roles; at most 100,000 keys together.
+        /// The roles; together no more keys than the roles of a catalog may bundle, 1,000,000 unless configured otherwise.
         roles: Bounded<BootstrapRoleBody>,
     }
 );
@@ -144,16 +160,16 @@ request_body!(
         /// What it is for, for people.
         description: Option<Description>,
         /// The keys it bundles: of this request, or system keys.
-        permission_keys: Vec<PermissionKey>,
+        permission_keys: CatalogKeys,
     }
 );
 
 request_body!(
     /// What an environment in use gains.
     struct AddResourcePermissions {
-        /// What there is to be allowed; at most 10,000 keys together.
+        /// What there is to be allowed; together no more keys than a catalog may have, 50,000 unless configured otherwise.
         resources: Bounded<ResourceActions>,
-        /// What roles gain; at most 100,000 keys together.
+        /// What roles gain; together no more keys than the roles of a catalog may bundle, 1,000,000 unless configured otherwise.
         role_permissions: Bounded<RoleGain>,
     }
 );
@@ -164,7 +180,7 @@ request_body!(
         /// The role.
         role_id: RoleId,
         /// The keys it bundles afterwards, besides those it has.
-        permission_keys: Vec<PermissionKey>,
+        permission_keys: CatalogKeys,
     }
 );
 
@@ -231,7 +247,7 @@ fn keys(Bounded(resources): Bounded<ResourceActions>) -> Result<Vec<PermissionKe
         .into_iter()
         .map(|one| Resource {
             name: one.name.0,
-            actions: one.actions.into_iter().map(|action| action.0).collect(),
+            actions: one.actions.0.into_iter().map(|action| action.0).collect(),
         })
         .collect();
     Resource::keys(&resources).map_err(|errors| {
@@ -247,14 +263,14 @@ fn keys(Bounded(resources): Bounded<ResourceActions>) -> Result<Vec<PermissionKe
 }
 
 async fn post_bootstrap(
-    request: Request<EnvironmentPlace, (), (), Body<Bootstrap>>,
+    request: Request<EnvironmentPlace, (), (), Body<Large<Bootstrap>>>,
 ) -> Result<Repeatable<Made<BootstrapCounts>>, Problem> {
-    let (Body(body), request) = request.take_body();
+    let (Body(Large(body)), request) = request.take_body();
     let place = request.scope;
     let role = |role: BootstrapRoleBody| BootstrapRole {
         name: role.name,
         description: role.description,
-        permission_keys: role.permission_keys,
+        permission_keys: role.permission_keys.0,
     };
     let asked = BootstrapRequest {
         permission_keys: keys(body.resources)?,
@@ -274,9 +290,9 @@ async fn post_bootstrap(
 }
 
 async fn post_resource_permissions(
-    request: Request<EnvironmentPlace, (), (), Body<AddResourcePermissions>>,
+    request: Request<EnvironmentPlace, (), (), Body<Large<AddResourcePermissions>>>,
 ) -> Result<Repeatable<Made<ResourcePermissionsCounts>>, Problem> {
-    let (Body(body), request) = request.take_body();
+    let (Body(Large(body)), request) = request.take_body();
     let place = request.scope;
     let asked = ResourcePermissionsRequest {
         permission_keys: keys(body.resources)?,
@@ -284,7 +300,7 @@ async fn post_resource_permissions(
             .role_permissions
             .0
             .into_iter()
-            .map(|gain| (gain.role_id, gain.permission_keys))
+            .map(|gain| (gain.role_id, gain.permission_keys.0))
             .collect(),
     };
     let add = move |app, call| async move { resource_permissions::run(&app, &call, &place, &asked).await };

@@ -44,6 +44,7 @@ pub(super) fn operations() -> Vec<Operation> {
                 TAG,
                 "Make the environment what a document says. What has the same name stays with its assignments.",
             )
+            .fails(&[E::CatalogTooLarge])
             .judges_version()
             .by(post_import),
     ]

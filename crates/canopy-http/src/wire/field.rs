@@ -2,6 +2,7 @@
 
 use super::value::MAX_ITEMS;
 use crate::field_code::FIELD_CODES;
+use canopy_domain::setup::CatalogLimits;
 use core::fmt;
 use serde::Serialize;
 use std::borrow::Cow;
@@ -113,6 +114,7 @@ pub(crate) struct FieldFault {
 #[derive(Debug)]
 pub(crate) struct Faults {
     max_items: usize,
+    catalogs: CatalogLimits,
     listed: Vec<FieldFault>,
     bytes: usize,
     omitted: usize,
@@ -127,14 +129,26 @@ impl Default for Faults {
 
 impl Faults {
     /// None yet, of a request whose bulk lists may have so many items.
-    pub(crate) const fn of_lists_up_to(max_items: usize) -> Self {
+    pub(crate) fn of_lists_up_to(max_items: usize) -> Self {
         Self {
             max_items,
+            catalogs: CatalogLimits::default(),
             listed: Vec::new(),
             bytes: 0,
             omitted: 0,
             unsupported: false,
         }
+    }
+
+    /// The same, where catalogs may be so large.
+    pub(crate) const fn of_catalogs_up_to(mut self, catalogs: CatalogLimits) -> Self {
+        self.catalogs = catalogs;
+        self
+    }
+
+    /// How large a catalog may be.
+    pub(crate) const fn catalogs(&self) -> CatalogLimits {
+        self.catalogs
     }
 
     /// How many items the list of a bulk call may have.

@@ -24,5 +24,6 @@ pub(crate) use show::{
 };
 pub(crate) use stream::{Lists, ObjectStream};
 pub(crate) use value::{
-    Batch, Each, Everything, MAX_ITEMS, Name, Text, Whole, WireText, WireValue, key_segments, not_one_of,
+    Batch, CatalogKeys, Each, Everything, Large, MAX_ITEMS, Name, Text, Whole, WireText, WireValue, key_segments,
+    not_one_of,
 };

@@ -563,6 +563,48 @@ impl<T: WireValue> WireValue for Everything<T> {
     }
 }
 
+/// Keys of a catalog: no more than a catalog may have.
+#[derive(Debug)]
+pub(crate) struct CatalogKeys(pub(crate) Vec<PermissionKey>);
+
+impl Default for CatalogKeys {
+    fn default() -> Self {
+        Self(Vec::new())
+    }
+}
+
+impl WireValue for CatalogKeys {
+    fn read(json: &Json<'_>, place: &Place<'_>, faults: &mut Faults) -> Option<Self> {
+        let bounds = (0, faults.catalogs().keys);
+        read_each(read_items(json, place, faults, bounds)?, place, faults).map(Self)
+    }
+
+    fn schema(components: &mut Components) -> RefOr<Schema> {
+        Everything::<PermissionKey>::schema(components)
+    }
+
+    fn as_default(&self) -> Option<serde_json::Value> {
+        self.0.is_empty().then(|| serde_json::Value::Array(Vec::new()))
+    }
+}
+
+/// A body that may have more JSON values than others.
+#[derive(Debug)]
+pub(crate) struct Large<T>(pub(crate) T);
+
+impl<T: WireValue> WireValue for Large<T> {
+    const UNSUPPORTED: bool = T::UNSUPPORTED;
+    const MAX_VALUES: usize = 1_500_000;
+
+    fn read(json: &Json<'_>, place: &Place<'_>, faults: &mut Faults) -> Option<Self> {
+        T::read(json, place, faults).map(Self)
+    }
+
+    fn schema(components: &mut Components) -> RefOr<Schema> {
+        T::schema(components)
+    }
+}
+
 impl<T: WireValue + Ord> WireValue for BTreeSet<T> {
     fn read(json: &Json<'_>, place: &Place<'_>, faults: &mut Faults) -> Option<Self> {
         Vec::read(json, place, faults).map(Self::from_iter)

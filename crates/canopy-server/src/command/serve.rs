@@ -18,13 +18,16 @@ use canopy_app::App;
 use canopy_app::long_work::WorkOptions;
 use canopy_domain::Timestamp;
 use canopy_domain::port::{Installation as _, PrincipalKind, Secrets as _, StoreError, TokenClaims};
+use canopy_domain::setup::CatalogLimits;
 use canopy_http::token::{KeyError, TokenSigner};
-use canopy_http::{ACCEPTED_AHEAD, BODY_WAIT, HttpState, LimitOptions, METRICS_CONNECTIONS, ServerOptions};
+use canopy_http::{
+    ACCEPTED_AHEAD, BODY_WAIT, HttpState, LimitOptions, METRICS_CONNECTIONS, ReadinessCheck, ServerOptions,
+};
 use canopy_storage_postgres::PgOptions;
+use core::num::NonZeroU32;
 use std::convert::Infallible;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
-use std::num::NonZeroU32;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -149,6 +152,11 @@ impl Service<'_> {
         let ids = Arc::new(UuidV7Ids::new(clock.clone()));
         let app = App::new(self.store.clone(), clock.clone(), ids, OsSecrets);
         app.decisions().bound_memory(mib(self.config.index_memory_mib));
+        app.decisions().bound_index(mib(self.config.index_environment_mib));
+        app.bound_catalogs(CatalogLimits {
+            keys: size(self.config.limits.catalog_keys),
+            pairs: size(self.config.limits.catalog_pairs),
+        });
         app.long_work().configure(WorkOptions {
             turns: self.config.limits.long_requests.get().into(),
             ..WorkOptions::default()
@@ -181,7 +189,8 @@ impl Service<'_> {
             .with_max_items(self.config.limits.bulk_items.get().into())
             .with_max_answer_bytes(mib(self.config.limits.answer_mib))
             .with_max_bytes_in_flight(mib(self.config.limits.answers_in_flight_mib))
-            .with_import_bytes(mib(self.config.limits.import_mib));
+            .with_import_bytes(mib(self.config.limits.import_mib))
+            .with_readiness_check(checks_can_be_answered(&app));
         if http.metrics_listen.is_some() {
             state = state.with_metrics_apart();
         }
@@ -350,10 +359,22 @@ async fn follow(app: &App) -> Infallible {
     }
 }
 
+fn size(number: NonZeroU32) -> usize {
+    usize::try_from(number.get()).unwrap_or(usize::MAX)
+}
+
 /// So many MiB in bytes.
 fn mib(number: NonZeroU32) -> usize {
-    const MIB: usize = 1024 * 1024;
-    usize::try_from(number.get()).unwrap_or(usize::MAX).saturating_mul(MIB)
+    size(number).saturating_mul(1024 * 1024)
+}
+
+/// Ready unless no environment that was asked about can be loaded.
+fn checks_can_be_answered(app: &App) -> ReadinessCheck {
+    let app = app.clone();
+    ReadinessCheck::new("decisions", move || {
+        let app = app.clone();
+        async move { app.decisions().can_answer().map_err(|error| error.to_string()) }
+    })
 }
 
 /// How often it is looked what memory can be let go of.

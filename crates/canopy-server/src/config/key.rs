@@ -73,6 +73,10 @@ keys! {
     IndexMemoryMib = "index.memory_mib", "CANOPY_INDEX_MEMORY_MIB", "1024",
         "How many MiB the indexes of environments may take that answer checks. When they take more, those go that nobody \
          asked for longest; the next check there reads its environment again.";
+    IndexEnvironmentMib = "index.environment_mib", "CANOPY_INDEX_ENVIRONMENT_MIB", "512",
+        "How many MiB the index of one environment may take, of which there are two copies while it is written to. Writes that \
+         would make it larger are refused, and checks of an environment that is larger all the same are answered 503. By \
+         default half of `memory_mib`.";
     LimitFailedAuthentications = "limit.failed_authentications", "CANOPY_LIMIT_FAILED_AUTHENTICATIONS", "600",
         "How many refused credentials a client address (of IPv6, a /64 network) has each minute before further ones are \
          answered 429. Valid credentials are never refused for them.";
@@ -113,6 +117,10 @@ keys! {
         "How many long requests (bulk checks, explanations, reverse questions, large bodies and answers) run at once, 2 to \
          1024. One environment runs at most one less; further ones wait up to 5 s for their turn. By default the number of \
          cores.";
+    LimitCatalogKeys = "limit.catalog_keys", "CANOPY_LIMIT_CATALOG_KEYS", "50000",
+        "How many permission keys the catalog of an environment may have, those of the system among them.";
+    LimitCatalogPairs = "limit.catalog_pairs", "CANOPY_LIMIT_CATALOG_PAIRS", "1000000",
+        "How many keys all roles of an environment together may bundle, counted for each role.";
     HistoryRetention = "history.retention", "CANOPY_HISTORY_RETENTION", "\"400d\"",
         "How long the records of changes are kept, such as \"400d\" or \"720h\", at least a day; \"forever\": they are never \
          deleted.";

@@ -37,6 +37,8 @@ pub struct Config {
     pub database: DatabaseConfig,
     /// How many MiB indexes may take.
     pub index_memory_mib: NonZeroU32,
+    /// How many MiB one copy of one index may take.
+    pub index_environment_mib: NonZeroU32,
     /// Limits on callers.
     pub limits: LimitConfig,
     /// How long change records are kept; `None`: forever.
@@ -121,6 +123,10 @@ pub struct LimitConfig {
     pub long_requests: NonZeroU16,
     /// MiB of a document of an environment.
     pub import_mib: NonZeroU32,
+    /// Permission keys of a catalog.
+    pub catalog_keys: NonZeroU32,
+    /// Keys that all roles of an environment bundle together.
+    pub catalog_pairs: NonZeroU32,
 }
 
 /// Access tokens.
@@ -316,6 +322,8 @@ fn read(reader: &mut Reader) -> Result<Config, String> {
     let synchronous = reader.text(Key::SqliteSynchronous, Synchronous::parse);
     let postgres = postgres(reader)?;
     let index_memory_mib = reader.text(Key::IndexMemoryMib, whole_number);
+    let index_memory_mib = index_memory_mib.map_or_else(|| whole_number("1024"), Ok)?;
+    let index_environment_mib = reader.text(Key::IndexEnvironmentMib, whole_number);
     let failed_authentications = reader.text(Key::LimitFailedAuthentications, whole_number);
     let requests = reader.text(Key::LimitRequests, |text| {
         let number = text.parse().map_err(|_| "must be a number; 0 for no limit".to_owned());
@@ -334,6 +342,8 @@ fn read(reader: &mut Reader) -> Result<Config, String> {
     let long_requests = reader.text(Key::LimitLongRequests, long_requests);
     let history_retention = reader.text(Key::HistoryRetention, retention);
     let import_mib = reader.text(Key::LimitImportMib, mib(2_048));
+    let catalog_keys = reader.text(Key::LimitCatalogKeys, whole_number);
+    let catalog_pairs = reader.text(Key::LimitCatalogPairs, whole_number);
     let signing_key = reader.text(Key::SigningKeyFile, path);
     let issuer = reader.text(Key::TokenIssuer, ClaimText::parse);
     let audience = reader.text(Key::TokenAudience, ClaimText::parse);
@@ -353,7 +363,10 @@ fn read(reader: &mut Reader) -> Result<Config, String> {
             synchronous: synchronous.unwrap_or(Synchronous::Full),
             postgres,
         },
-        index_memory_mib: index_memory_mib.map_or_else(|| whole_number("1024"), Ok)?,
+        index_memory_mib,
+        index_environment_mib: index_environment_mib
+            .or_else(|| NonZeroU32::new(index_memory_mib.get() / 2))
+            .unwrap_or(NonZeroU32::MIN),
         limits: LimitConfig {
             failed_authentications: failed_authentications.unwrap_or(LimitOptions::FAILED_AUTHENTICATIONS),
             requests: requests.flatten(),
@@ -369,6 +382,8 @@ fn read(reader: &mut Reader) -> Result<Config, String> {
             answers_in_flight_mib: answers_in_flight_mib.map_or_else(|| mib(65_536)("256"), Ok)?,
             long_requests: long_requests.unwrap_or_else(|| cores().max(NonZeroU16::MIN.saturating_add(1))),
             import_mib: import_mib.map_or_else(|| mib(2_048)("256"), Ok)?,
+            catalog_keys: catalog_keys.map_or_else(|| whole_number("50000"), Ok)?,
+            catalog_pairs: catalog_pairs.map_or_else(|| whole_number("1000000"), Ok)?,
         },
         history_retention: history_retention.map_or_else(|| retention("400d"), Ok)?,
         tokens: TokenConfig {

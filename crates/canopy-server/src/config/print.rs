@@ -72,6 +72,7 @@ fn value(config: &Config, key: Key) -> String {
         Key::PostgresLockTimeout => text(&duration_text(config.database.postgres.lock_timeout)),
         Key::PostgresStatementTimeout => text(&duration_text(config.database.postgres.statement_timeout)),
         Key::IndexMemoryMib => config.index_memory_mib.to_string(),
+        Key::IndexEnvironmentMib => config.index_environment_mib.to_string(),
         Key::LimitFailedAuthentications => config.limits.failed_authentications.to_string(),
         Key::LimitRequests => config.limits.requests.map_or(0, NonZeroU32::get).to_string(),
         Key::LimitTrustedProxies => text(&config.limits.trusted_proxies.to_string()),
@@ -93,6 +94,8 @@ fn value(config: &Config, key: Key) -> String {
             }
             Some(time) => text(&duration_text(time)),
         },
+        Key::LimitCatalogKeys => config.limits.catalog_keys.to_string(),
+        Key::LimitCatalogPairs => config.limits.catalog_pairs.to_string(),
         Key::TokenIssuer => text(config.tokens.issuer.as_str()),
         Key::TokenAudience => text(config.tokens.audience.as_str()),
         Key::TokenKeys => {

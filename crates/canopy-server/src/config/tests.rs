@@ -360,6 +360,20 @@ fn the_sample_says_what_the_defaults_are() {
 }
 
 #[test]
+fn an_index_takes_half_of_the_memory_of_all_unless_it_is_said() {
+    for (file, memory, environment) in [
+        ("", 1_024, 512),
+        ("[index]\nmemory_mib = 300\n", 300, 150),
+        ("[index]\nmemory_mib = 1\n", 1, 1),
+        ("[index]\nmemory_mib = 300\nenvironment_mib = 200\n", 300, 200),
+    ] {
+        let config = from(file, &[], &[]).unwrap();
+        assert_eq!(config.index_memory_mib.get(), memory, "{file}");
+        assert_eq!(config.index_environment_mib.get(), environment, "{file}");
+    }
+}
+
+#[test]
 fn limits_and_the_address_of_metrics_are_read() {
     let config = from("", &[], &[]).unwrap();
     assert_eq!(config.http.metrics_listen, None);
@@ -379,8 +393,11 @@ fn limits_and_the_address_of_metrics_are_read() {
         let config = from("", &[("CANOPY_HISTORY_RETENTION", text)], &[]).unwrap();
         assert_eq!(config.history_retention, expected);
     }
+    assert_eq!(config.limits.catalog_keys.get(), 50_000);
+    assert_eq!(config.limits.catalog_pairs.get(), 1_000_000);
     let file = "metrics_listen = \"127.0.0.1:9090\"\n[limit]\nfailed_authentications = 5\nrequests = 60\n\
-                trusted_proxies = \"10.0.0.0/8, ::1\"\nbulk_items = 50000\nimport_mib = 2048\n";
+                trusted_proxies = \"10.0.0.0/8, ::1\"\nbulk_items = 50000\nimport_mib = 2048\n\
+                catalog_keys = 7\ncatalog_pairs = 9\n";
     let config = from(file, &[], &[]).unwrap();
     assert_eq!(config.http.metrics_listen, Some("127.0.0.1:9090".parse().unwrap()));
     assert_eq!(config.limits.failed_authentications.get(), 5);
@@ -388,6 +405,8 @@ fn limits_and_the_address_of_metrics_are_read() {
     assert_eq!(config.limits.trusted_proxies.to_string(), "10.0.0.0/8, ::1/128");
     assert_eq!(config.limits.bulk_items.get(), 50_000);
     assert_eq!(config.limits.import_mib.get(), 2_048);
+    assert_eq!(config.limits.catalog_keys.get(), 7);
+    assert_eq!(config.limits.catalog_pairs.get(), 9);
     for (variable, bad) in [
         ("CANOPY_METRICS_LISTEN", "9090"),
         ("CANOPY_LIMIT_FAILED_AUTHENTICATIONS", "0"),
@@ -396,6 +415,9 @@ fn limits_and_the_address_of_metrics_are_read() {
         ("CANOPY_LIMIT_TRUSTED_PROXIES", "10.0.0.0/33"),
         ("CANOPY_LIMIT_TRUSTED_PROXIES", "proxy.example"),
         ("CANOPY_LIMIT_BULK_ITEMS", "0"),
+        ("CANOPY_LIMIT_CATALOG_KEYS", "0"),
+        ("CANOPY_LIMIT_CATALOG_PAIRS", "many"),
+        ("CANOPY_INDEX_ENVIRONMENT_MIB", "0"),
         ("CANOPY_LIMIT_BULK_ITEMS", "50001"),
         ("CANOPY_LIMIT_CONNECTIONS", "0"),
         ("CANOPY_LIMIT_CONNECTIONS_PER_ADDRESS", "many"),

@@ -30,6 +30,24 @@ async fn a_cut_connection_is_unavailable_and_the_next_unit_of_work_gets_another(
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_change_record_of_an_unknown_format_and_a_damaged_one_are_told_as_corrupt() {
+    let store = store().await;
+    let world = World::build(&store, &Maker::default(), "acme").await;
+    let id = world.development.environment.id;
+    for bytes in ["0200000000", "", "01ffffffff", "010100000063"] {
+        let damage = format!("UPDATE change_records SET changes = decode('{bytes}', 'hex')");
+        store.database().query(&damage).await;
+        let mut tx = store.read().await.unwrap();
+        let read = tx.changes_since(id, canopy_domain::Revision::ZERO, 9).await;
+        assert!(matches!(read, Err(StoreError::Corrupt(_))), "{bytes}: {read:?}");
+        assert!(
+            !tx.snapshot(id).await.unwrap().unwrap().nodes.is_empty(),
+            "what it says does not depend on them"
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn connections_that_were_cut_while_nobody_used_them_are_not_noticed() {
     let store = store().await;
     for _ in 0..5 {

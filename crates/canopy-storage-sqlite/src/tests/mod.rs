@@ -1,5 +1,6 @@
 //! What only this adapter has to show, from the inside: pragmas, migrations, plans, a full disk.
 
+mod damage;
 mod full_disk;
 mod migrations;
 mod plans;

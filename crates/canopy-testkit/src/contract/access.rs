@@ -1,15 +1,19 @@
 //! Clauses on what decisions rest on: snapshots and the feed of changes.
 
 use super::support::{TestStore, acme, acme_and_zeta, reading, writing, writing_in};
-use crate::fixture::{World, key_scopes, role_name, window};
+use crate::fixture::{World, key_digest, key_scopes, role_name, window};
 use canopy_domain::access::{
-    AccessIndex, Change, GrantFact, KeyFact, NodeFact, PermissionFact, Question, RoleFact, Scope, Snapshot, SubjectFact,
+    AccessIndex, Change, GrantFact, IndexSize, KeyFact, NodeFact, PermissionFact, Question, RoleFact, Scope, Snapshot,
+    SubjectFact,
 };
-use canopy_domain::api_key::KeyAccess;
+use canopy_domain::api_key::{KeyAccess, KeyTotals};
 use canopy_domain::port::{CommitRecord, EnvironmentChanges, WriteScope};
+use canopy_domain::setup::CatalogSize;
 use canopy_domain::{
     Assignment, EnvironmentId, MembershipStatus, Node, NodeStatus, Permission, Revision, Role, Timestamp,
 };
+
+use std::sync::Arc;
 
 /// The same facts in one order.
 fn in_order(mut snapshot: Snapshot) -> Snapshot {
@@ -103,9 +107,10 @@ async fn commit_changes(
     world: &World,
     changes: Vec<(EnvironmentId, Vec<Change>)>,
 ) -> Vec<(EnvironmentId, Revision)> {
-    let entries = changes
-        .into_iter()
-        .map(|(environment, changes)| EnvironmentChanges { environment, changes });
+    let entries = changes.into_iter().map(|(environment, changes)| EnvironmentChanges {
+        environment,
+        changes: changes.into(),
+    });
     let record = CommitRecord {
         at: world.maker.now(),
         changes: entries.collect(),
@@ -211,6 +216,85 @@ pub async fn a_change_of_forty_thousand_steps_reads_back_whole(store: TestStore)
     assert_eq!(found, [(before.next(), steps)]);
 }
 
+pub async fn environments_share_one_change_record(store: TestStore) {
+    let world = acme(&store).await;
+    let (here, there) = (world.development.id(), world.production.id());
+    let before = [revision(&store, here).await, revision(&store, there).await];
+    let shared: Arc<[Change]> = every_change(&world).into();
+    let entry = |environment, changes: &Arc<[Change]>| EnvironmentChanges {
+        environment,
+        changes: Arc::clone(changes),
+    };
+    let commit = async |changes| {
+        let record = CommitRecord {
+            at: world.maker.now(),
+            changes,
+            audit: world.maker.audit(world.account.id, None),
+        };
+        let tx = writing(&store, WriteScope::Application(world.application.id)).await;
+        tx.commit(record).await.unwrap();
+    };
+    let other: Arc<[Change]> = shared.iter().rev().cloned().collect();
+    commit(vec![entry(there, &shared), entry(here, &shared)]).await;
+    commit(vec![entry(here, &other), entry(there, &shared)]).await;
+    let mut tx = reading(&store).await;
+    for (environment, before, second) in [(here, before[0], &other), (there, before[1], &shared)] {
+        let found = tx.changes_since(environment, Revision::new(before), 9).await.unwrap();
+        let expected = [
+            (Revision::new(before + 1), shared.to_vec()),
+            (Revision::new(before + 2), second.to_vec()),
+        ];
+        assert_eq!(found, expected);
+    }
+}
+
+pub async fn the_size_of_a_snapshot_is_known_before_it_is_read(store: TestStore) {
+    let (acme, zeta) = acme_and_zeta(&store).await;
+    let mut number = 0;
+    for world in [&acme, &zeta] {
+        let here = &world.development;
+        let maker = &world.maker;
+        let mut tx = writing_in(&store, here.id()).await;
+        let accesses = [
+            KeyAccess::Full,
+            key_scopes(&["role.read"]),
+            key_scopes(&["doc.read", "doc.write", "role.read"]),
+        ];
+        for access in accesses {
+            let key = maker.api_key(here.id(), access);
+            number += 1;
+            tx.insert_api_key(&key, &key_digest(number)).await.unwrap();
+        }
+        world.commit(tx, &[here.id()]).await;
+        let mut tx = reading(&store).await;
+        let snapshot = tx.snapshot(here.id()).await.unwrap().unwrap();
+        let size = tx.index_size(here.id()).await.unwrap();
+        let expected = IndexSize {
+            permissions: snapshot.permissions.len(),
+            permission_key_bytes: snapshot.permissions.iter().map(|one| one.key.as_str().len()).sum(),
+            roles: snapshot.roles.len(),
+            role_name_bytes: snapshot.roles.iter().map(|one| one.name.as_str().len()).sum(),
+            pairs: snapshot.roles.iter().map(|one| one.permissions.len()).sum(),
+            nodes: snapshot.nodes.len(),
+            subjects: snapshot.subjects.len(),
+            assignments: snapshot.grants.len(),
+            api_keys: 3,
+            scopes: 4,
+        };
+        assert_eq!(size, expected);
+        let totals = tx.key_totals(here.id()).await.unwrap();
+        assert_eq!((totals.keys, totals.scopes), (3, 4));
+        let catalog = tx.catalog_size(here.id()).await.unwrap();
+        assert_eq!((catalog.keys, catalog.pairs), (expected.permissions, expected.pairs));
+        assert_eq!(catalog, tx.catalog(here.id()).await.unwrap().size());
+    }
+    let mut tx = reading(&store).await;
+    let nowhere: EnvironmentId = acme.maker.id();
+    assert_eq!(tx.index_size(nowhere).await.unwrap(), IndexSize::default());
+    assert_eq!(tx.key_totals(nowhere).await.unwrap(), KeyTotals::default());
+    assert_eq!(tx.catalog_size(nowhere).await.unwrap(), CatalogSize::default());
+}
+
 pub async fn a_snapshot_holds_all_facts_of_its_environment_and_no_others(store: TestStore) {
     let (acme, _zeta) = acme_and_zeta(&store).await;
     let here = &acme.development;
@@ -290,10 +374,11 @@ pub async fn the_feed_of_changes_leads_to_the_snapshot(store: TestStore) {
     tx.update_assignments(std::slice::from_ref(&moved)).await.unwrap();
     tx.delete_assignments(here.id(), &[made[2].id]).await.unwrap();
     let mut record = world.maker.record(world.account.id, &[here.id()]);
-    record.changes[0].changes = vec![
+    record.changes[0].changes = [
         Change::GrantPut(GrantFact::from(&moved)),
         Change::GrantRemoved(made[2].id),
-    ];
+    ]
+    .into();
     tx.commit(record).await.unwrap();
 
     let mut tx = reading(&store).await;

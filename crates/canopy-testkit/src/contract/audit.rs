@@ -67,7 +67,7 @@ pub async fn an_audit_event_reads_back_as_it_was_written(store: TestStore) {
         };
         let entry = EnvironmentChanges {
             environment: here,
-            changes: vec![],
+            changes: [].into(),
         };
         let record = CommitRecord {
             at,
@@ -94,7 +94,7 @@ pub async fn an_audit_event_has_the_revision_of_the_environment_it_names(store: 
     let (here, there) = (world.development.id(), world.production.id());
     let entry = |environment| EnvironmentChanges {
         environment,
-        changes: vec![],
+        changes: [].into(),
     };
     let at = micros_after(world.maker.now(), 1);
     let later = world.maker.at(at);

@@ -164,7 +164,7 @@ pub async fn old_change_records_are_deleted_but_the_newest(store: TestStore) {
             at,
             changes: vec![EnvironmentChanges {
                 environment: id,
-                changes: vec![],
+                changes: [].into(),
             }],
             audit: world.maker.at(at).audit(world.account.id, None),
         };

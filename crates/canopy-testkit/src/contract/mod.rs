@@ -252,6 +252,8 @@ macro_rules! storage_contract {
                 a_commit_that_names_no_environment_that_is_there_leaves_nothing
                 changes_read_back_as_they_were_written_and_in_order
                 a_change_of_forty_thousand_steps_reads_back_whole
+                environments_share_one_change_record
+                the_size_of_a_snapshot_is_known_before_it_is_read
                 a_snapshot_holds_all_facts_of_its_environment_and_no_others
                 the_feed_of_changes_leads_to_the_snapshot
                 the_feed_of_changes_is_read_at_the_snapshots_revision

@@ -37,6 +37,7 @@ pub(super) fn operations() -> Vec<Operation> {
             .by(delete_membership),
         Operation::post("/app-memberships/bulk-attach", "bulkAttachIdentities")
             .says(TAG, "Make many identities active members of the application.")
+            .fails(&[E::TooManyChanges])
             .item_fails(&[E::IdentityNotFound, E::AlreadyMember, E::DuplicateIdentityInBatch])
             .by(post_memberships),
     ]

@@ -28,8 +28,8 @@ mod words;
 
 pub use api_key::{ApiKey, ApiKeyError, ApiKeyId};
 pub use assignment::{
-    AccessType, Assignment, AssignmentError, AssignmentId, AssignmentKey, AssignmentStatus, EXPIRING_SOON_SECONDS,
-    Window, WindowError,
+    AccessType, Assignment, AssignmentError, AssignmentId, AssignmentKey, AssignmentStatus, Conflicting,
+    EXPIRING_SOON_SECONDS, ExistingAssignment, Window, WindowError,
 };
 pub use edit::Edit;
 pub use hierarchy::{
@@ -37,8 +37,8 @@ pub use hierarchy::{
     SchemaError,
 };
 pub use identity::{
-    AvatarUrl, Email, EmailError, ExternalId, Identity, IdentityError, IdentityId, Membership, MembershipError,
-    MembershipId, MembershipStatus, PersonName,
+    AvatarUrl, AvatarUrlError, Email, EmailError, ExternalId, Identity, IdentityError, IdentityId, Membership,
+    MembershipError, MembershipId, MembershipStatus, PersonName,
 };
 pub use meaning::Meaning;
 pub use page::{Page, PageError, PageRequest, SortOrder};

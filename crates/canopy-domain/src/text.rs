@@ -2,10 +2,12 @@
 
 mod fold;
 mod search;
+mod visible;
 
 pub use fold::fold_case;
 pub use search::{SearchError, SearchWords, searched_text};
 use std::sync::Arc;
+pub(crate) use visible::has_hidden;
 
 /// Why a text is not accepted as a name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -22,6 +24,12 @@ pub enum TextError {
     /// A control character is in it, other than what separates lines and words in a text that may have several lines.
     #[error("must not contain control characters")]
     Control,
+    /// A character in it is not displayed or changes the direction of the text, and its script does not need it there.
+    #[error("must not contain invisible or direction-changing characters")]
+    Hidden,
+    /// No character in it is displayed.
+    #[error("must have a visible character")]
+    Invisible,
 }
 
 /// Trims `raw` and checks it against the rules of names: 1 to `max` characters, none of them a control character but for
@@ -38,6 +46,13 @@ pub(crate) fn bounded<'r>(raw: &'r str, max: usize, allowed: &[char]) -> Result<
         return Err(TextError::Control);
     }
     Ok(trimmed)
+}
+
+/// As [`bounded`], and people see what is in it: something, and nothing hides.
+pub(crate) fn named<'r>(raw: &'r str, max: usize, allowed: &[char]) -> Result<&'r str, TextError> {
+    let text = bounded(raw, max, allowed)?;
+    visible::check(text)?;
+    Ok(text)
 }
 
 /// Declares a trimmed, bounded text type.
@@ -59,6 +74,14 @@ macro_rules! text_type {
             /// # Errors
             /// The rule of [`TextError`](crate::TextError) that the text breaks.
             pub fn parse(raw: &str) -> Result<Self, $crate::TextError> {
+                $crate::text::named(raw, Self::MAX_CHARS, $allowed).map(|text| Self(text.into()))
+            }
+
+            /// Takes a text that a store kept: earlier releases accepted hidden characters.
+            ///
+            /// # Errors
+            /// [`TextError`](crate::TextError) for one that no release accepted.
+            pub fn restored(raw: &str) -> Result<Self, $crate::TextError> {
                 $crate::text::bounded(raw, Self::MAX_CHARS, $allowed).map(|text| Self(text.into()))
             }
 
@@ -163,6 +186,19 @@ mod tests {
         assert_eq!(DisplayName::parse(" \t "), Err(TextError::Empty));
         assert_eq!(DisplayName::parse("a\u{0}b"), Err(TextError::Control));
         assert_eq!(DisplayName::parse("a\nb"), Err(TextError::Control));
+    }
+
+    #[test]
+    fn names_and_descriptions_show_all_that_is_in_them() {
+        assert_eq!(DisplayName::parse("\u{200b}"), Err(TextError::Hidden));
+        assert_eq!(Description::parse("a\n\u{202e}b"), Err(TextError::Hidden));
+        assert_eq!(DisplayName::parse("\u{2800}"), Err(TextError::Invisible));
+        assert_eq!(
+            Description::parse("می\u{200c}خواهم\n").unwrap().as_str(),
+            "می\u{200c}خواهم"
+        );
+        assert_eq!(DisplayName::restored("\u{200b}").unwrap().as_str(), "\u{200b}");
+        assert_eq!(DisplayName::restored(" "), Err(TextError::Empty));
     }
 
     #[test]

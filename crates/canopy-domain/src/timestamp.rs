@@ -1,12 +1,14 @@
-//! Instants with microsecond precision.
+//! Instants with millisecond precision.
 
 use core::fmt;
 use time::format_description::well_known::Rfc3339;
 use time::{OffsetDateTime, UtcOffset};
 
-/// An instant: whole microseconds since 1970-01-01T00:00:00Z, within the years 0000 to 9999.
+/// An instant: whole milliseconds since 1970-01-01T00:00:00Z, within the years 0000 to 9999.
 ///
-/// Microseconds, because that is what every supported store keeps without rounding.
+/// Milliseconds, because that is the precision of every text the service returns: an instant that was read can be sent
+/// back and is the same. Finer input loses its last digits (it is truncated towards the past, never rounded up). Counted in
+/// microseconds, the unit of the stores; the count is a multiple of a thousand.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Timestamp(i64);
 
@@ -24,34 +26,49 @@ pub enum TimestampError {
 impl Timestamp {
     /// 0000-01-01T00:00:00Z.
     pub const MIN: Self = Self(-62_167_219_200_000_000);
-    /// The last microsecond of the year 9999.
-    pub const MAX: Self = Self(253_402_300_799_999_999);
+    /// The last millisecond of the year 9999.
+    pub const MAX: Self = Self(253_402_300_799_999_000);
 
-    /// An instant from whole microseconds since the Unix epoch.
+    /// An instant from microseconds since the Unix epoch, truncated to the millisecond.
     ///
     /// # Errors
     /// [`TimestampError::Range`] outside the years 0000 to 9999.
     pub const fn from_micros(micros: i64) -> Result<Self, TimestampError> {
-        if micros < Self::MIN.0 || micros > Self::MAX.0 {
+        let whole = micros.saturating_sub(micros.rem_euclid(1_000));
+        if whole < Self::MIN.0 || whole > Self::MAX.0 {
             return Err(TimestampError::Range);
         }
-        Ok(Self(micros))
+        Ok(Self(whole))
     }
 
-    /// Whole microseconds since the Unix epoch.
+    /// An instant from milliseconds since the Unix epoch.
+    ///
+    /// # Errors
+    /// [`TimestampError::Range`] outside the years 0000 to 9999.
+    pub const fn from_millis(millis: i64) -> Result<Self, TimestampError> {
+        Self::from_micros(millis.saturating_mul(1_000))
+    }
+
+    /// Microseconds since the Unix epoch: a multiple of a thousand.
     pub const fn as_micros(self) -> i64 {
         self.0
     }
 
-    /// Reads an RFC 3339 text; digits below a microsecond are cut off.
+    /// Milliseconds since the Unix epoch.
+    pub const fn as_millis(self) -> i64 {
+        self.0.div_euclid(1_000)
+    }
+
+    /// Reads an RFC 3339 text; digits below a millisecond are cut off.
     ///
     /// # Errors
     /// [`TimestampError::Format`] for any other text, [`TimestampError::Range`] outside the years 0000 to 9999.
     ///
     /// ```
     /// # use canopy_domain::Timestamp;
-    /// let noon = Timestamp::parse("2026-04-20T14:00:00+02:00")?;
+    /// let noon = Timestamp::parse("2026-04-20T14:00:00.0009+02:00")?;
     /// assert_eq!(noon.to_string(), "2026-04-20T12:00:00.000Z");
+    /// assert_eq!(Timestamp::parse(&noon.to_string())?, noon);
     /// # Ok::<(), canopy_domain::TimestampError>(())
     /// ```
     pub fn parse(text: &str) -> Result<Self, TimestampError> {
@@ -97,17 +114,52 @@ mod tests {
     use super::{Timestamp, TimestampError};
 
     #[test]
-    fn reads_every_rfc_3339_form_and_cuts_below_the_microsecond() {
-        for (text, micros) in [
+    fn reads_every_rfc_3339_form_and_cuts_below_the_millisecond() {
+        for (text, millis) in [
             ("1970-01-01T00:00:00Z", 0),
             ("1970-01-01t00:00:00z", 0),
             ("1970-01-01T01:00:00+01:00", 0),
-            ("1970-01-01T00:00:00.000001999Z", 1),
+            ("1970-01-01T00:00:00.001999999Z", 1),
+            ("1970-01-01T00:00:00.0009Z", 0),
             ("1969-12-31T23:59:59.9999999Z", -1),
-            ("0000-01-01T00:00:00Z", Timestamp::MIN.as_micros()),
-            ("9999-12-31T23:59:59.999999Z", Timestamp::MAX.as_micros()),
+            ("1969-12-31T23:59:59.9981Z", -2),
+            ("0000-01-01T00:00:00Z", Timestamp::MIN.as_millis()),
+            ("9999-12-31T23:59:59.999999Z", Timestamp::MAX.as_millis()),
         ] {
-            assert_eq!(Timestamp::parse(text).map(Timestamp::as_micros), Ok(micros), "{text}");
+            assert_eq!(Timestamp::parse(text).map(Timestamp::as_millis), Ok(millis), "{text}");
+        }
+    }
+
+    #[test]
+    fn microseconds_are_truncated_towards_the_past() {
+        for (micros, kept) in [(0, 0), (999, 0), (1_000, 1_000), (-1, -1_000), (-1_000, -1_000)] {
+            assert_eq!(Timestamp::from_micros(micros).map(Timestamp::as_micros), Ok(kept));
+        }
+        assert_eq!(Timestamp::from_micros(i64::MIN), Err(TimestampError::Range));
+        assert_eq!(Timestamp::from_millis(i64::MAX), Err(TimestampError::Range));
+        assert_eq!(
+            Timestamp::from_micros(Timestamp::MIN.as_micros() - 1),
+            Err(TimestampError::Range)
+        );
+        assert_eq!(
+            Timestamp::from_micros(Timestamp::MAX.as_micros() + 999),
+            Ok(Timestamp::MAX)
+        );
+    }
+
+    #[test]
+    fn every_instant_that_is_shown_is_read_as_itself() {
+        for millis in [
+            0,
+            1,
+            -1,
+            999,
+            -62_167_219_200_000,
+            1_776_686_400_123,
+            253_402_300_799_999,
+        ] {
+            let at = Timestamp::from_millis(millis).unwrap();
+            assert_eq!(Timestamp::parse(&at.to_string()), Ok(at));
         }
     }
 
@@ -147,9 +199,6 @@ mod tests {
     fn moving_stays_within_the_supported_years() {
         assert_eq!(Timestamp::MAX.plus_seconds(1), Timestamp::MAX);
         assert_eq!(Timestamp::MIN.plus_seconds(i64::MIN), Timestamp::MIN);
-        assert_eq!(
-            Timestamp::from_micros(5).unwrap().plus_seconds(-1).as_micros(),
-            -999_995
-        );
+        assert_eq!(Timestamp::from_millis(5).unwrap().plus_seconds(-1).as_millis(), -995);
     }
 }

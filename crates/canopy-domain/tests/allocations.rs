@@ -22,7 +22,7 @@ fn id<T: From<Uuid>>(number: u128) -> T {
 #[cfg(test)]
 fn snapshot() -> Snapshot {
     let window = |number: u128| {
-        let at = |micros: i64| Timestamp::from_micros(micros).unwrap();
+        let at = |millis: i64| Timestamp::from_millis(millis).unwrap();
         let shift = i64::try_from(number % 3).unwrap();
         Window::new(at(10 + shift * 10), Some(at(30 + shift * 10))).unwrap()
     };
@@ -88,7 +88,7 @@ fn a_decision_never_allocates() {
     let keys: Vec<String> = (0..41).map(|number| format!("app.p{number}")).collect();
     let instants: Vec<Timestamp> = [9, 10, 25, 29, 30, 60]
         .iter()
-        .map(|micros| Timestamp::from_micros(*micros).unwrap())
+        .map(|millis| Timestamp::from_millis(*millis).unwrap())
         .collect();
     let mut roles = Vec::with_capacity(64);
     let mut told = [0_usize; DenialReason::ALL.len() + 1];

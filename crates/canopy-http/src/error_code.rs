@@ -92,7 +92,7 @@ error_codes! {
     SystemRoleNotAssignable = "rbac.system_role_not_assignable", 400, "The system role cannot be given to an identity.";
     RoleInactive = "rbac.role_inactive", 400, "The role is inactive and cannot be assigned.";
     InvalidWindow = "rbac.invalid_window", 400, "`effective_to` does not lie after `effective_from`.";
-    AssignmentConflict = "rbac.assignment_conflict", 409, "The identity holds the role at the node already; `details` has the assignment there is, or all clashes.";
+    AssignmentConflict = "rbac.assignment_conflict", 409, "There is an assignment of this identity, role and node, in whatever window; `details` has `assignment_id`, `status` and `effective_to` of it, or all `clashes`.";
     DuplicateAssignmentInBatch = "rbac.duplicate_in_batch", 409, "An earlier item of the request names the same identity, role and node; `details.first_index` is its index.";
 
     AlreadyBootstrapped = "setup.already_bootstrapped", 409, "The environment has custom permissions or roles; `details` counts them.";

@@ -410,7 +410,9 @@ impl From<AssignmentError> for Problem {
             AssignmentError::InvalidWindow => ErrorCode::InvalidWindow,
             AssignmentError::Conflict { existing } => {
                 return Self::rule(ErrorCode::AssignmentConflict, &error)
-                    .with("existing_assignment_id", existing.to_string());
+                    .with("assignment_id", existing.id.to_string())
+                    .with("status", existing.status.as_str())
+                    .with("effective_to", existing.effective_to.map(|end| end.to_string()));
             }
             AssignmentError::DuplicateInBatch { first } => {
                 return Self::rule(ErrorCode::DuplicateAssignmentInBatch, &error).with("first_index", first);
@@ -433,7 +435,9 @@ impl From<ChangeRoleError> for Problem {
                     .map(|clash| {
                         json!({
                             "assignment_id": clash.assignment.to_string(),
-                            "existing_assignment_id": clash.with.to_string(),
+                            "existing_assignment_id": clash.with.id.to_string(),
+                            "status": clash.with.status.as_str(),
+                            "effective_to": clash.with.effective_to.map(|end| end.to_string()),
                         })
                     })
                     .collect();

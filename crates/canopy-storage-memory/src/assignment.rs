@@ -162,8 +162,9 @@ impl<Kind: Send> AssignmentReader for Unit<Kind> {
             }
         }
         for key in asked {
-            if let Some(existing) = contents.assignments.by_key.get(key) {
-                facts.existing.insert(*key, *existing);
+            let id = contents.assignments.by_key.get(key);
+            if let Some(existing) = id.and_then(|id| contents.assignments.by_id.get(id)) {
+                facts.existing.insert(*key, existing.into());
             }
         }
         Ok(facts)

@@ -60,7 +60,7 @@ impl AccessReader for UnitOfWork {
         let roles = about(ROLES).all::<_, Vec<RoleFact>>(link, "roles", |row| {
             Ok(RoleFact {
                 id: row.id(0)?,
-                name: row.text(1, RoleName::parse)?,
+                name: row.text(1, RoleName::restored)?,
                 is_active: row.flag(2)?,
                 permissions: vec![],
             })

@@ -10,8 +10,8 @@ use canopy_domain::port::StoreError;
 use canopy_domain::port::reader::AssignmentReader;
 use canopy_domain::port::writer::AssignmentWriter;
 use canopy_domain::{
-    Assignment, AssignmentId, AssignmentKey, EnvironmentId, EnvironmentPlace, IdentityId, MembershipStatus, NodeId,
-    Page, RoleId, Timestamp, Window,
+    Assignment, AssignmentId, AssignmentKey, EnvironmentId, EnvironmentPlace, ExistingAssignment, IdentityId,
+    MembershipStatus, NodeId, Page, RoleId, Timestamp, Window,
 };
 use futures_util::future;
 use std::collections::{HashMap, HashSet};
@@ -65,9 +65,9 @@ impl AssignmentReader for UnitOfWork {
              WHERE found.id IS NULL";
         const ROLES: &str = "SELECT r.id, r.system_key, r.is_active FROM unnest($1) AS asked (id) \
              JOIN roles AS r ON r.environment_id = $2 AND r.id = asked.id";
-        const EXISTING: &str = "SELECT a.id, asked.* \
+        const EXISTING: &str = "SELECT a.*, asked.* \
              FROM unnest($1, $2, $3) AS asked (identity_id, role_id, node_id) \
-             CROSS JOIN LATERAL (SELECT o.id FROM assignments AS o WHERE o.environment_id = $4 \
+             CROSS JOIN LATERAL (SELECT o.id, o.effective_from, o.effective_to FROM assignments AS o WHERE o.environment_id = $4 \
              AND o.identity_id = asked.identity_id AND o.role_id = asked.role_id AND o.node_id = asked.node_id \
              OFFSET 0) AS a";
         if asked.is_empty() {
@@ -108,8 +108,12 @@ impl AssignmentReader for UnitOfWork {
             .bind(column(&asked, |key| key.role.as_uuid()))
             .bind(column(&asked, |key| key.node.as_uuid()))
             .bind(environment)
-            .all::<(AssignmentKey, AssignmentId), HashMap<_, _>>(link, "assignments", |row| {
-                Ok((key(row, 1)?, row.id(0)?))
+            .all::<(AssignmentKey, ExistingAssignment), HashMap<_, _>>(link, "assignments", |row| {
+                let existing = ExistingAssignment {
+                    id: row.id(0)?,
+                    window: window(row, 1)?,
+                };
+                Ok((key(row, 3)?, existing))
             });
         let (strangers, absent, roles, existing) = future::try_join4(strangers, absent, roles, existing).await?;
         for (id, status, is_known) in strangers {

@@ -27,7 +27,7 @@ fn node(row: &Row) -> Result<Node, StoreError> {
         environment_id: row.id(1)?,
         parent: row.optional_id(2)?,
         node_type: row.text(3, NodeType::parse)?,
-        name: row.text(4, DisplayName::parse)?,
+        name: row.text(4, DisplayName::restored)?,
         slug: row.text(5, Slug::parse)?,
         status: row.word(6, NodeStatus::parse)?,
         metadata: row.text(7, JsonObject::parse)?,

@@ -25,11 +25,11 @@ fn identity(row: &Row) -> Result<Identity, StoreError> {
     Ok(Identity {
         id: row.id(0)?,
         account_id: row.id(1)?,
-        email: row.text(2, Email::parse)?,
-        first_name: row.text(3, PersonName::parse)?,
-        last_name: row.text(4, PersonName::parse)?,
-        avatar_url: row.optional_text(5, AvatarUrl::parse)?,
-        external_id: row.optional_text(6, ExternalId::parse)?,
+        email: row.text(2, Email::restored)?,
+        first_name: row.text(3, PersonName::restored)?,
+        last_name: row.text(4, PersonName::restored)?,
+        avatar_url: row.optional_text(5, AvatarUrl::restored)?,
+        external_id: row.optional_text(6, ExternalId::restored)?,
         metadata: row.optional_text(7, JsonObject::parse)?,
         is_active: row.flag(8)?,
         created_at: row.at(9)?,
@@ -194,7 +194,7 @@ impl IdentityReader for UnitOfWork {
             }
             let emails: Vec<&str> = asked.emails.iter().map(Email::as_str).collect();
             let select = Statement::new(EMAILS).bind(emails).bind(account.as_uuid());
-            select.all(link, "identities", |row| row.text(1, Email::parse)).await
+            select.all(link, "identities", |row| row.text(1, Email::restored)).await
         };
         let external_ids = async {
             if asked.external_ids.is_empty() {
@@ -203,7 +203,7 @@ impl IdentityReader for UnitOfWork {
             let ids: Vec<&str> = asked.external_ids.iter().map(ExternalId::as_str).collect();
             let select = Statement::new(EXTERNAL_IDS).bind(ids).bind(account.as_uuid());
             select
-                .all(link, "identities", |row| row.text(1, ExternalId::parse))
+                .all(link, "identities", |row| row.text(1, ExternalId::restored))
                 .await
         };
         let (emails, external_ids) = future::try_join(emails, external_ids).await?;
@@ -236,8 +236,8 @@ impl IdentityReader for UnitOfWork {
         let named = |row: &Row| {
             Ok(NamedIdentity {
                 id: row.id(0)?,
-                external_id: row.optional_text(1, ExternalId::parse)?,
-                email: row.text(2, Email::parse)?,
+                external_id: row.optional_text(1, ExternalId::restored)?,
+                email: row.text(2, Email::restored)?,
             })
         };
         select.all(self.link()?, "identities", named).await

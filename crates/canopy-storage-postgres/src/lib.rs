@@ -13,6 +13,7 @@ mod assignment;
 mod audit;
 mod error;
 mod feed;
+mod folding;
 mod hierarchy;
 mod identity;
 mod installation;

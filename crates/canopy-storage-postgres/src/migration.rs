@@ -1,10 +1,12 @@
 //! The schema and its versions.
 
 use crate::error::translate;
+use crate::folding;
 use crate::options::UrlError;
 use crate::pool::Opener;
 use canopy_domain::port::StoreError;
 use canopy_domain::port::store::BoxError;
+use canopy_domain::role::NameCollisions;
 use diesel::connection::SimpleConnection;
 use diesel::migration::{Migration, MigrationSource, MigrationVersion};
 use diesel::pg::Pg;
@@ -36,6 +38,9 @@ pub enum OpenError {
         /// The oldest migration that is missing.
         version: String,
     },
+    /// Names of roles have become the same. The database is as it was before.
+    #[error(transparent)]
+    RoleNames(#[from] NameCollisions),
     /// A migration failed. The database is as it was before it.
     #[error("the schema cannot be brought up to date")]
     Migration(#[source] BoxError),
@@ -95,9 +100,23 @@ fn check(standing: &Standing, migrate: bool) -> Result<bool, OpenError> {
 pub(crate) async fn prepare(opener: &Opener, migrate: bool) -> Result<(), OpenError> {
     on_own_connection(opener, move |connection| {
         lock(connection)?;
-        if check(&standing(connection)?, migrate)? {
-            let run = connection.run_pending_migrations(MIGRATIONS).map(|_| ());
-            run.map_err(|error| failed(connection, error))?;
+        let is_missing = check(&standing(connection)?, migrate)?;
+        if !folding::is_outdated(connection)? && !is_missing {
+            return Ok(());
+        }
+        if !migrate {
+            return Err(OpenError::Older {
+                version: "of folded names".to_owned(),
+            });
+        }
+        if folding::is_outdated(connection)? {
+            // Before the schema changes, so that the release that ran before can still rename roles.
+            folding::check(connection)?;
+        }
+        let run = connection.run_pending_migrations(MIGRATIONS).map(|_| ());
+        run.map_err(|error| failed(connection, error))?;
+        if folding::is_outdated(connection)? {
+            folding::run(connection)?;
         }
         Ok(())
     })

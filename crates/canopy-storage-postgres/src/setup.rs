@@ -27,7 +27,7 @@ impl SetupReader for UnitOfWork {
         });
         let roles = about(ROLES).all::<_, HashMap<RoleId, CatalogRole>>(link, "roles", |row| {
             let role = CatalogRole {
-                name: row.text(1, RoleName::parse)?,
+                name: row.text(1, RoleName::restored)?,
                 kind: row.role_kind(2)?,
                 permissions: BTreeSet::new(),
             };

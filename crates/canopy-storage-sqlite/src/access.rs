@@ -72,7 +72,7 @@ fn snapshot(c: &mut SqliteConnection, environment: EnvironmentId) -> Result<Opti
             let id = row.id(0)?;
             Ok(RoleFact {
                 id,
-                name: row.text(1, RoleName::parse)?,
+                name: row.text(1, RoleName::restored)?,
                 is_active: row.flag(2)?,
                 permissions: bound.remove(&id).unwrap_or_default(),
             })

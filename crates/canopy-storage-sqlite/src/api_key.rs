@@ -21,8 +21,8 @@ fn api_key(row: &Row<'_, '_>) -> Result<ApiKey, StoreError> {
     Ok(ApiKey {
         id: row.id(0)?,
         environment_id: row.id(1)?,
-        name: row.text(2, DisplayName::parse)?,
-        description: row.optional_text(3, Description::parse)?,
+        name: row.text(2, DisplayName::restored)?,
+        description: row.optional_text(3, Description::restored)?,
         preview: row.word(4, KeyPreview::parse)?,
         access: access(row, 5)?,
         expires_at: row.optional_at(7)?,

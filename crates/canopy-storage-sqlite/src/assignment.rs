@@ -13,8 +13,8 @@ use canopy_domain::port::reader::AssignmentReader;
 use canopy_domain::port::writer::AssignmentWriter;
 use canopy_domain::port::{StoreError, Unique};
 use canopy_domain::{
-    Assignment, AssignmentId, AssignmentKey, EnvironmentId, EnvironmentPlace, IdentityId, MembershipStatus, NodeId,
-    Page, RoleId, Timestamp, Window,
+    Assignment, AssignmentId, AssignmentKey, EnvironmentId, EnvironmentPlace, ExistingAssignment, IdentityId,
+    MembershipStatus, NodeId, Page, RoleId, Timestamp, Window,
 };
 use diesel::{Connection, SqliteConnection};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
@@ -118,7 +118,7 @@ fn facts(
     });
     static EXISTING: LazyLock<String> = LazyLock::new(|| {
         format!(
-            "{} SELECT s.id, s.identity_id, s.role_id, s.node_id FROM given CROSS JOIN assignments AS s \
+            "{} SELECT s.id, s.identity_id, s.role_id, s.node_id, s.effective_from, s.effective_to FROM given CROSS JOIN assignments AS s \
              ON s.environment_id = ?3 AND s.identity_id = given.identity_id AND s.role_id = given.role_id \
              AND s.node_id = given.node_id",
             KEYS.given()
@@ -170,7 +170,13 @@ fn facts(
     let existing = keys
         .statement(&EXISTING)
         .bind(environment)
-        .all(c, "assignments", |row| Ok((row.assignment_key(1)?, row.id(0)?)))?;
+        .all(c, "assignments", |row| {
+            let existing = ExistingAssignment {
+                id: row.id(0)?,
+                window: row.window(4)?,
+            };
+            Ok((row.assignment_key(1)?, existing))
+        })?;
     Ok(AssignmentFacts {
         identities,
         nodes,

@@ -29,11 +29,11 @@ fn identity(row: &Row<'_, '_>) -> Result<Identity, StoreError> {
     Ok(Identity {
         id: row.id(0)?,
         account_id: row.id(1)?,
-        email: row.text(2, Email::parse)?,
-        first_name: row.text(3, PersonName::parse)?,
-        last_name: row.text(4, PersonName::parse)?,
-        avatar_url: row.optional_text(5, AvatarUrl::parse)?,
-        external_id: row.optional_text(6, ExternalId::parse)?,
+        email: row.text(2, Email::restored)?,
+        first_name: row.text(3, PersonName::restored)?,
+        last_name: row.text(4, PersonName::restored)?,
+        avatar_url: row.optional_text(5, AvatarUrl::restored)?,
+        external_id: row.optional_text(6, ExternalId::restored)?,
         metadata: row.optional_text(7, JsonObject::parse)?,
         is_active: row.flag(8)?,
         created_at: row.at(9)?,
@@ -177,8 +177,8 @@ impl IdentityReader for UnitOfWork {
             let emails = emails.statement(&EMAILS).bind(account.as_bytes());
             let external_ids = external_ids.statement(&EXTERNAL_IDS).bind(account.as_bytes());
             Ok(TakenIdentifiers {
-                emails: emails.all(c, "identities", |row| row.text(0, Email::parse))?,
-                external_ids: external_ids.all(c, "identities", |row| row.text(0, ExternalId::parse))?,
+                emails: emails.all(c, "identities", |row| row.text(0, Email::restored))?,
+                external_ids: external_ids.all(c, "identities", |row| row.text(0, ExternalId::restored))?,
             })
         })
         .await

@@ -9,6 +9,7 @@ mod assignment;
 mod audit;
 mod connection;
 mod error;
+mod folding;
 mod hierarchy;
 mod identity;
 mod installation;

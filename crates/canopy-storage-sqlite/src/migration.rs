@@ -1,7 +1,9 @@
 //! The schema and its versions.
 
 use crate::error::translate;
+use crate::folding;
 use canopy_domain::port::StoreError;
+use canopy_domain::role::NameCollisions;
 use diesel::SqliteConnection;
 use diesel::migration::{Migration, MigrationSource, MigrationVersion};
 use diesel::sqlite::Sqlite;
@@ -28,6 +30,9 @@ pub enum OpenError {
         /// The oldest migration that is missing.
         version: String,
     },
+    /// Names of roles have become the same. The database is as it was before.
+    #[error(transparent)]
+    RoleNames(#[from] NameCollisions),
     /// A migration failed. The database is as it was before.
     #[error("the schema cannot be brought up to date")]
     Migration(#[source] canopy_domain::port::store::BoxError),
@@ -68,16 +73,21 @@ pub(crate) fn prepare(connection: &mut SqliteConnection, migrate: bool) -> Resul
             version: version.clone(),
         });
     }
-    match standing.missing.first() {
+    let missing = match standing.missing.into_iter().next() {
+        Some(version) => Some(version),
+        None => folding::is_outdated(connection)?.then(|| "of folded names".to_owned()),
+    };
+    match missing {
         None => Ok(()),
-        Some(version) if !migrate => Err(OpenError::Older {
-            version: version.clone(),
-        }),
+        Some(version) if !migrate => Err(OpenError::Older { version }),
         Some(_) => connection.immediate_transaction(|connection| {
             connection
                 .run_pending_migrations(MIGRATIONS)
-                .map(|_| ())
-                .map_err(OpenError::Migration)
+                .map_err(OpenError::Migration)?;
+            if folding::is_outdated(connection)? {
+                folding::run(connection)?;
+            }
+            Ok(())
         }),
     }
 }

@@ -20,8 +20,8 @@ fn role(row: &Row<'_, '_>) -> Result<Role, StoreError> {
     Ok(Role {
         id: row.id(0)?,
         environment_id: row.id(1)?,
-        name: row.text(2, RoleName::parse)?,
-        description: row.optional_text(3, Description::parse)?,
+        name: row.text(2, RoleName::restored)?,
+        description: row.optional_text(3, Description::restored)?,
         kind: row.role_kind(4)?,
         is_active: row.flag(5)?,
         version: row.version(6)?,

@@ -27,7 +27,7 @@ impl SetupReader for UnitOfWork {
                 })?,
                 roles: about(ROLES).all(c, "roles", |row| {
                     let role = CatalogRole {
-                        name: row.text(1, RoleName::parse)?,
+                        name: row.text(1, RoleName::restored)?,
                         kind: row.role_kind(2)?,
                         permissions: BTreeSet::new(),
                     };

@@ -41,9 +41,9 @@ impl FixedClock {
         self.set(self.now().plus_seconds(seconds));
     }
 
-    /// Moves it forward by microseconds; backward when negative.
-    pub fn advance_micros(&self, micros: i64) {
-        self.0.fetch_add(micros, Ordering::SeqCst);
+    /// Moves it forward by milliseconds; backward when negative.
+    pub fn advance_millis(&self, millis: i64) {
+        self.0.fetch_add(millis * 1_000, Ordering::SeqCst);
     }
 }
 

@@ -24,13 +24,13 @@ pub struct NewKey {
 /// Makes a key of the environment.
 ///
 /// # Errors
-/// [`ApiKeyError::Escalation`] before anything is looked up, [`ApiKeyError::EndsInThePast`],
+/// [`ApiKeyError::Escalation`] before anything but the caller's own key is looked up, [`ApiKeyError::EndsInThePast`],
 /// [`ApiKeyError::UnknownScopes`], [`ApiKeyError::TooMany`], [`ApiKeyError::TooManyScopes`]; [`AppError::Store`].
 pub async fn run(app: &App, call: &Call, place: &EnvironmentPlace, new: &NewKey) -> Result<MadeKey, AppError> {
     unit_of_work::retry(|| async {
         let mut tx = app.begin(call, WriteScope::Environment(place.environment)).await?;
         let now = app.now();
-        may_hand_out(call, &new.access)?;
+        may_hand_out(tx.as_mut(), call, &new.access, new.expires_at).await?;
         must_lie_ahead(new.expires_at, now)?;
         known_scopes(tx.as_mut(), place, &new.access).await?;
         room_for_one(tx.key_totals(place.environment).await?, &new.access)?;

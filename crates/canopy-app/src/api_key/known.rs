@@ -127,7 +127,7 @@ mod tests {
     }
 
     fn at(micros: i64) -> Timestamp {
-        Timestamp::from_micros(micros).unwrap()
+        Timestamp::from_millis(micros).unwrap()
     }
 
     #[test]

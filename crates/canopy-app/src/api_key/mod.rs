@@ -9,8 +9,9 @@ pub mod rotate;
 
 use crate::app::AuditEntry;
 use crate::{AppError, Call, Caller};
-use canopy_domain::api_key::{ApiKey, KeyAccess, KeyDigest, KeyText};
+use canopy_domain::api_key::{ApiKey, KeyAccess, KeyDigest, KeyText, must_not_outlive};
 use canopy_domain::audit::{AuditCategory, Detail};
+use canopy_domain::port::WriteTx;
 use canopy_domain::{ApiKeyError, EnvironmentPlace, Timestamp};
 use sha2::{Digest as _, Sha256};
 
@@ -30,13 +31,28 @@ fn digest(text: &KeyText) -> KeyDigest {
     KeyDigest(Sha256::digest(text.expose().as_bytes()).into())
 }
 
-/// Whether the caller may hand out a key that may do this. Only a key is held to its own scopes: admins manage all of their
-/// account.
-fn may_hand_out(call: &Call, access: &KeyAccess) -> Result<(), ApiKeyError> {
-    match &call.caller {
-        Caller::ApiKey { access: own, .. } if !own.covers(access) => Err(ApiKeyError::Escalation),
-        Caller::Operator { .. } | Caller::Admin { .. } | Caller::Identity { .. } | Caller::ApiKey { .. } => Ok(()),
+/// Makes sure that the caller may hand out a key that may do this until then. Only a key is held to its own scopes and end:
+/// admins manage all of their account.
+///
+/// # Errors
+/// [`ApiKeyError::Escalation`]; [`AppError::InvalidApiKey`] for a caller whose key is gone; [`AppError::Store`].
+async fn may_hand_out(
+    tx: &mut dyn WriteTx,
+    call: &Call,
+    access: &KeyAccess,
+    end: Option<Timestamp>,
+) -> Result<(), AppError> {
+    let Caller::ApiKey { access: own, place, id } = &call.caller else {
+        return Ok(());
+    };
+    if !own.covers(access) {
+        return Err(ApiKeyError::Escalation.into());
     }
+    let maker = tx
+        .api_key(place.environment, *id)
+        .await?
+        .ok_or(AppError::InvalidApiKey)?;
+    Ok(must_not_outlive(maker.expires_at, end)?)
 }
 
 fn audit_entry(place: &EnvironmentPlace, action: &'static str, key: &ApiKey) -> AuditEntry {

@@ -26,7 +26,7 @@ pub async fn run(
         let mut tx = app.begin(call, WriteScope::Environment(place.environment)).await?;
         let now = app.now();
         let mut old = tx.api_key(place.environment, id).await?.ok_or(ApiKeyError::NotFound)?;
-        may_hand_out(call, &old.access)?;
+        may_hand_out(tx.as_mut(), call, &old.access, old.expires_at).await?;
         let end = end_of_rotated(&old, now, overlap_seconds)?;
         let text = KeyText::new(app.secret());
         let key = ApiKey {

@@ -8,7 +8,7 @@ use crate::long_work::Pace;
 use crate::{App, AppError};
 use canopy_domain::access::Part;
 use canopy_domain::authzen::{is_identity, permission};
-use canopy_domain::identity::names::{IdentityNames, NamedIdentity};
+use canopy_domain::identity::names::{IdentitiesByName, IdentityNames, candidate_names};
 use canopy_domain::{IdentityId, Meaning, Timestamp};
 
 /// A search.
@@ -60,15 +60,14 @@ pub async fn run(
         ids: identities.into_iter().collect(),
         ..IdentityNames::default()
     };
-    let named = if found.is_empty() {
-        vec![]
-    } else {
+    let mut names = Vec::new();
+    if !found.is_empty() {
+        let account = asker.place().account;
         let mut tx = app.read(asker.place()).await?;
-        tx.identities_named(asker.place().account, &found).await?
-    };
-    Ok(Found {
-        names: named.iter().map(NamedIdentity::shown).collect(),
-        next,
-        revision,
-    })
+        let named = tx.identities_named(account, &found).await?;
+        let all = tx.identities_named(account, &candidate_names(&named)).await?;
+        let all = IdentitiesByName::new(all);
+        names.extend(named.iter().map(|identity| identity.shown(&all)));
+    }
+    Ok(Found { names, next, revision })
 }

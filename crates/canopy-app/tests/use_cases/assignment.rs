@@ -68,7 +68,13 @@ async fn one_bad_item_in_a_thousand_keeps_all_others_out() {
         ),
         (
             world.item(people[7], editor),
-            AssignmentError::Conflict { existing: taken },
+            AssignmentError::Conflict {
+                existing: Conflicting {
+                    id: taken,
+                    status: AssignmentStatus::Active,
+                    effective_to: None,
+                },
+            },
         ),
         (
             world.item(people[0], editor),
@@ -269,7 +275,7 @@ async fn changing_roles_clashes_as_a_whole_or_changes_all() {
     let clash = change_role::run(&world.app, &world.call, &world.place, &[ids[0], ids[2]], editor).await;
     assert!(
         matches!(refused(clash), AppError::ChangeRole(ChangeRoleError::Clashes { clashes })
-        if clashes.len() == 1 && clashes[0].assignment == ids[0] && clashes[0].with == ids[1])
+        if clashes.len() == 1 && clashes[0].assignment == ids[0] && clashes[0].with.id == ids[1])
     );
     assert_eq!(world.history().await, before);
     let changed = change_role::run(&world.app, &world.call, &world.place, &ids[1..], editor)

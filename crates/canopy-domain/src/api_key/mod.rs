@@ -95,6 +95,18 @@ pub fn room_for_one(beside: KeyTotals, access: &KeyAccess) -> Result<(), ApiKeyE
     Ok(())
 }
 
+/// Makes sure that a key that is made or rotated with another key ends no later than that one.
+///
+/// # Errors
+/// [`ApiKeyError::Escalation`] for one that would outlive its maker.
+pub fn must_not_outlive(maker_end: Option<Timestamp>, end: Option<Timestamp>) -> Result<(), ApiKeyError> {
+    match (maker_end, end) {
+        (None, _) => Ok(()),
+        (Some(maker_end), Some(end)) if end <= maker_end => Ok(()),
+        (Some(_), _) => Err(ApiKeyError::Escalation),
+    }
+}
+
 /// The longest time, in seconds, that a key goes on working after its rotation.
 pub const MAX_OVERLAP_SECONDS: u32 = 86_400;
 
@@ -120,8 +132,10 @@ pub enum ApiKeyError {
     /// No such key in the environment.
     #[error("the environment has no such API key")]
     NotFound,
-    /// The key would be able to do more than the one it is made with.
-    #[error("an API key can make and rotate only keys whose mode and scopes lie within its own")]
+    /// The key would be able to do more, or to do it for longer, than the one it is made with.
+    #[error(
+        "an API key can make and rotate only keys whose mode and scopes lie within its own and that end no later than it"
+    )]
     Escalation,
     /// Scopes that the catalog lacks.
     #[error("scopes are not in the environment's catalog")]
@@ -148,8 +162,23 @@ mod tests {
     use super::*;
     use uuid::Uuid;
 
-    fn at(micros: i64) -> Timestamp {
-        Timestamp::from_micros(micros).unwrap()
+    fn at(millis: i64) -> Timestamp {
+        Timestamp::from_millis(millis).unwrap()
+    }
+
+    #[test]
+    fn nothing_outlives_the_key_it_is_made_with() {
+        for (maker_end, end, is_allowed) in [
+            (None, None, true),
+            (None, Some(9), true),
+            (Some(9), None, false),
+            (Some(9), Some(10), false),
+            (Some(9), Some(9), true),
+            (Some(9), Some(8), true),
+        ] {
+            let judged = must_not_outlive(maker_end.map(at), end.map(at));
+            assert_eq!(judged.is_ok(), is_allowed, "{maker_end:?} {end:?}");
+        }
     }
 
     fn ending(expires_at: Option<i64>) -> ApiKey {
@@ -187,7 +216,7 @@ mod tests {
     #[test]
     fn a_key_is_refused_from_the_instant_at_which_it_ends() {
         for (end, now, active) in [
-            (None, i64::MAX / 100, true),
+            (None, i64::MAX / 100_000, true),
             (Some(5), 4, true),
             (Some(5), 5, false),
             (Some(5), 6, false),
@@ -198,7 +227,7 @@ mod tests {
 
     #[test]
     fn a_rotated_key_ends_with_the_overlap_or_before() {
-        const SECOND: i64 = 1_000_000;
+        const SECOND: i64 = 1_000;
         for (end, overlap, expected) in [
             (None, 0, Ok(None)),
             (None, 60, Ok(Some(160))),

@@ -87,8 +87,8 @@ mod tests {
     use super::*;
     use uuid::Uuid;
 
-    fn at(micros: i64) -> Timestamp {
-        Timestamp::from_micros(micros).unwrap()
+    fn at(millis: i64) -> Timestamp {
+        Timestamp::from_millis(millis).unwrap()
     }
 
     fn key(number: u128, end: Option<i64>) -> KeyFact {

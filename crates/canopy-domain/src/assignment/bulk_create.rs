@@ -1,6 +1,6 @@
 //! Creating assignments, one or many, by the same rules.
 
-use super::{AssignmentError, AssignmentId, AssignmentKey, Window};
+use super::{AssignmentError, AssignmentKey, ExistingAssignment, Window};
 use crate::bulk::Verdict;
 use crate::{IdentityId, MembershipStatus, NodeId, RoleId, RoleKind, Timestamp};
 use std::collections::{HashMap, HashSet};
@@ -35,7 +35,7 @@ pub struct AssignmentFacts {
     /// Those roles that the environment has.
     pub roles: HashMap<RoleId, AssignableRole>,
     /// Those triples that are assigned already.
-    pub existing: HashMap<AssignmentKey, AssignmentId>,
+    pub existing: HashMap<AssignmentKey, ExistingAssignment>,
 }
 
 /// Judges a batch. Each accepted item gets the window it will hold; see [`settle`](crate::bulk::settle) for what
@@ -88,7 +88,9 @@ fn judge(item: &NewAssignment, facts: &AssignmentFacts, now: Timestamp) -> Resul
     }
     let window = Window::new(item.from.unwrap_or(now), item.to).map_err(|_| AssignmentError::InvalidWindow)?;
     match facts.existing.get(&item.key) {
-        Some(existing) => Err(AssignmentError::Conflict { existing: *existing }),
+        Some(existing) => Err(AssignmentError::Conflict {
+            existing: existing.conflicting_at(now),
+        }),
         None => Ok(window),
     }
 }
@@ -117,8 +119,12 @@ pub(super) fn check_role(role: Option<&AssignableRole>) -> Result<(), Assignment
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::AssignmentId;
+    use crate::assignment::{AssignmentStatus, Conflicting};
     use proptest::prelude::*;
     use uuid::Uuid;
+
+    const TAKEN: AssignmentId = AssignmentId::new(Uuid::from_u128(77));
 
     fn key(identity: u128, role: u128, node: u128) -> AssignmentKey {
         AssignmentKey {
@@ -128,8 +134,8 @@ mod tests {
         }
     }
 
-    fn at(micros: i64) -> Timestamp {
-        Timestamp::from_micros(micros).unwrap()
+    fn at(millis: i64) -> Timestamp {
+        Timestamp::from_millis(millis).unwrap()
     }
 
     fn item(key: AssignmentKey) -> NewAssignment {
@@ -164,9 +170,10 @@ mod tests {
             existing: HashMap::new(),
         };
         if taken {
+            let window = Window::new(at(-5), Some(at(20))).unwrap();
             facts
                 .existing
-                .insert(key(1, 1, 1), AssignmentId::new(Uuid::from_u128(77)));
+                .insert(key(1, 1, 1), ExistingAssignment { id: TAKEN, window });
         }
         facts
     }
@@ -177,7 +184,11 @@ mod tests {
         let bad = (Some(at(5)), Some(at(5)));
         let none = (None, None);
         let taken = E::Conflict {
-            existing: AssignmentId::new(Uuid::from_u128(77)),
+            existing: Conflicting {
+                id: TAKEN,
+                status: AssignmentStatus::Active,
+                effective_to: Some(at(20)),
+            },
         };
         for (key, (from, to), expected) in [
             (key(9, 9, 9), bad, E::IdentityNotFound),
@@ -196,6 +207,27 @@ mod tests {
                 [Verdict::Refused(expected)],
                 "{key:?}"
             );
+        }
+    }
+
+    #[test]
+    fn a_conflict_tells_where_the_other_window_lies() {
+        let facts = facts(true);
+        for (now, status, word) in [
+            (-6, AssignmentStatus::Scheduled, "starts later"),
+            (-5, AssignmentStatus::Active, "holds this role"),
+            (19, AssignmentStatus::Active, "holds this role"),
+            (20, AssignmentStatus::Expired, "has ended"),
+        ] {
+            let verdicts = plan(&[item(key(1, 1, 1))], &facts, at(now));
+            let [Verdict::Refused(error @ AssignmentError::Conflict { existing })] = verdicts.as_slice() else {
+                panic!("{verdicts:?}");
+            };
+            assert_eq!(
+                (existing.id, existing.status, existing.effective_to),
+                (TAKEN, status, Some(at(20)))
+            );
+            assert!(error.to_string().contains(word), "{error}");
         }
     }
 

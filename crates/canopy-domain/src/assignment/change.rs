@@ -1,7 +1,7 @@
 //! Changing assignments that exist: their role and their window.
 
 use super::bulk_create::{AssignmentFacts, check_role, is_active_member};
-use super::{Assignment, AssignmentError, AssignmentId, AssignmentKey, Window};
+use super::{Assignment, AssignmentError, AssignmentId, AssignmentKey, Conflicting, ExistingAssignment, Window};
 use crate::{RoleId, Timestamp};
 use std::collections::HashMap;
 
@@ -64,7 +64,9 @@ pub fn patch(
     let window = Window::new(from, to).map_err(|_| AssignmentError::InvalidWindow)?;
     let key = key_with_role(assignment, role);
     match facts.existing.get(&key) {
-        Some(existing) if *existing != assignment.id => Err(AssignmentError::Conflict { existing: *existing }),
+        Some(existing) if existing.id != assignment.id => Err(AssignmentError::Conflict {
+            existing: existing.conflicting_at(now),
+        }),
         _ => Ok(Assignment {
             key,
             window,
@@ -100,7 +102,7 @@ pub struct Clash {
     /// The assignment that was to change.
     pub assignment: AssignmentId,
     /// The one that has the triple already, or would take it first.
-    pub with: AssignmentId,
+    pub with: Conflicting,
 }
 
 /// Judges giving one role to many assignments. The plan holds only those that change, as they are afterwards.
@@ -123,7 +125,7 @@ pub fn change_role(
         return Err(ChangeRoleError::MembershipsNotActive { assignments: idle });
     }
     let mut clashes = Vec::new();
-    let mut taken: HashMap<AssignmentKey, AssignmentId> = HashMap::new();
+    let mut taken: HashMap<AssignmentKey, ExistingAssignment> = HashMap::new();
     let mut changed = Vec::new();
     for assignment in assignments {
         if assignment.key.role == role {
@@ -131,13 +133,13 @@ pub fn change_role(
         }
         let key = key_with_role(assignment, role);
         let holder = facts.existing.get(&key).or_else(|| taken.get(&key)).copied();
-        if let Some(with) = holder {
+        if let Some(holder) = holder {
             clashes.push(Clash {
                 assignment: assignment.id,
-                with,
+                with: holder.conflicting_at(now),
             });
         } else {
-            taken.insert(key, assignment.id);
+            taken.insert(key, assignment.into());
             changed.push(Assignment {
                 key,
                 updated_at: now,
@@ -159,8 +161,8 @@ mod tests {
     use crate::{EnvironmentId, IdentityId, MembershipStatus, NodeId, RoleKind};
     use uuid::Uuid;
 
-    fn at(micros: i64) -> Timestamp {
-        Timestamp::from_micros(micros).unwrap()
+    fn at(millis: i64) -> Timestamp {
+        Timestamp::from_millis(millis).unwrap()
     }
 
     fn role(n: u128) -> RoleId {
@@ -179,6 +181,13 @@ mod tests {
             window: Window::new(at(10), Some(at(20))).unwrap(),
             created_at: at(5),
             updated_at: at(5),
+        }
+    }
+
+    fn existing(id: AssignmentId) -> ExistingAssignment {
+        ExistingAssignment {
+            id,
+            window: Window::new(at(1), Some(at(6))).unwrap(),
         }
     }
 
@@ -221,7 +230,7 @@ mod tests {
             (Edge::Set(at(30)), Edge::Set(at(31)), Ok((30, Some(31)))),
         ] {
             let result = patch(&old, &AssignmentPatch { role: None, from, to }, &facts(), at(7));
-            let window = result.map(|a| (a.window.from().as_micros(), a.window.to().map(Timestamp::as_micros)));
+            let window = result.map(|a| (a.window.from().as_millis(), a.window.to().map(Timestamp::as_millis)));
             assert_eq!(window, expected, "{from:?} {to:?}");
         }
     }
@@ -279,7 +288,7 @@ mod tests {
         let mut facts = facts();
         let taken = assignment(1, 1, 1);
         let holder = AssignmentId::new(Uuid::from_u128(9));
-        facts.existing.insert(key_with_role(&taken, role(2)), holder);
+        facts.existing.insert(key_with_role(&taken, role(2)), existing(holder));
         let all = [taken, idle[0].clone(), kept.clone(), idle[1].clone()];
         assert_eq!(
             change_role(&all, role(2), &facts, at(7)),
@@ -298,9 +307,9 @@ mod tests {
     fn a_patch_conflicts_with_another_row_but_not_with_itself() {
         let old = assignment(1, 1, 1);
         let mut facts = facts();
-        facts.existing.insert(old.key, old.id);
+        facts.existing.insert(old.key, (&old).into());
         let other = AssignmentId::new(Uuid::from_u128(2));
-        facts.existing.insert(key_with_role(&old, role(2)), other);
+        facts.existing.insert(key_with_role(&old, role(2)), existing(other));
         let keep = |role| AssignmentPatch {
             role: Some(role),
             from: Edge::Keep,
@@ -309,7 +318,9 @@ mod tests {
         assert!(patch(&old, &keep(role(1)), &facts, at(7)).is_ok());
         assert_eq!(
             patch(&old, &keep(role(2)), &facts, at(7)),
-            Err(AssignmentError::Conflict { existing: other })
+            Err(AssignmentError::Conflict {
+                existing: existing(other).conflicting_at(at(7))
+            })
         );
     }
 
@@ -324,7 +335,7 @@ mod tests {
 
         let holder = AssignmentId::new(Uuid::from_u128(9));
         let mut facts = facts();
-        facts.existing.insert(key_with_role(&b, role(2)), holder);
+        facts.existing.insert(key_with_role(&b, role(2)), existing(holder));
         let twin = assignment(4, 1, 3);
         assert_eq!(
             change_role(&[a.clone(), b.clone(), twin.clone()], role(2), &facts, at(7)),
@@ -332,11 +343,11 @@ mod tests {
                 clashes: vec![
                     Clash {
                         assignment: b.id,
-                        with: holder
+                        with: existing(holder).conflicting_at(at(7))
                     },
                     Clash {
                         assignment: twin.id,
-                        with: a.id
+                        with: ExistingAssignment::from(&a).conflicting_at(at(7))
                     }
                 ]
             })

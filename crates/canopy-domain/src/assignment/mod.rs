@@ -69,6 +69,58 @@ pub struct Assignment {
     pub updated_at: Timestamp,
 }
 
+/// An assignment that exists, as far as rules look at it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ExistingAssignment {
+    /// Its id.
+    pub id: AssignmentId,
+    /// When it holds.
+    pub window: Window,
+}
+
+impl ExistingAssignment {
+    /// As it stands in the way of another one at this instant.
+    pub fn conflicting_at(&self, now: Timestamp) -> Conflicting {
+        Conflicting {
+            id: self.id,
+            status: self.window.status_at(now),
+            effective_to: self.window.to(),
+        }
+    }
+}
+
+impl From<&Assignment> for ExistingAssignment {
+    fn from(assignment: &Assignment) -> Self {
+        Self {
+            id: assignment.id,
+            window: assignment.window,
+        }
+    }
+}
+
+/// An assignment that stands in the way of another one of the same identity, role and node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Conflicting {
+    /// Its id.
+    pub id: AssignmentId,
+    /// Where the instant of the call lies relative to its window.
+    pub status: AssignmentStatus,
+    /// The end of its window; `None` when it never ends.
+    pub effective_to: Option<Timestamp>,
+}
+
+const fn conflict_message(status: AssignmentStatus) -> &'static str {
+    match status {
+        AssignmentStatus::Active => "the identity holds this role at this node already",
+        AssignmentStatus::Scheduled => {
+            "the identity has an assignment of this role at this node that starts later; change its window instead"
+        }
+        AssignmentStatus::Expired => {
+            "the identity's assignment of this role at this node has ended; renew it by changing its window"
+        }
+    }
+}
+
 /// Why an assignment is refused. In the order in which the rules are checked.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum AssignmentError {
@@ -96,11 +148,11 @@ pub enum AssignmentError {
     /// The end does not lie after the start.
     #[error("`effective_to` must be after `effective_from`")]
     InvalidWindow,
-    /// The identity holds the role at the node already, in whatever window.
-    #[error("the identity holds this role at this node already")]
+    /// The environment has an assignment of this identity, role and node, in whatever window.
+    #[error("{}", conflict_message(existing.status))]
     Conflict {
         /// The assignment there is.
-        existing: AssignmentId,
+        existing: Conflicting,
     },
     /// An earlier item of the same request names the same identity, role and node.
     #[error("an earlier item of this request names the same identity, role and node")]

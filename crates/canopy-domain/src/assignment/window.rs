@@ -6,7 +6,7 @@ use crate::{AssignmentStatus, Timestamp};
 ///
 /// ```
 /// # use canopy_domain::{AssignmentStatus, Timestamp, Window};
-/// let at = |micros| Timestamp::from_micros(micros).expect("a small number");
+/// let at = |millis| Timestamp::from_millis(millis).expect("a small number");
 /// let window = Window::new(at(10), Some(at(20)))?;
 /// assert_eq!(window.status_at(at(9)), AssignmentStatus::Scheduled);
 /// assert_eq!(window.status_at(at(10)), AssignmentStatus::Active);
@@ -36,6 +36,16 @@ impl Window {
             return Err(WindowError);
         }
         Ok(Self { from, to })
+    }
+
+    /// A window as it was kept when instants were finer than a millisecond: one that truncation left empty lasts one
+    /// millisecond, for a row that was accepted is never lost.
+    ///
+    /// # Errors
+    /// [`WindowError`] when the end lies before the start.
+    pub fn restored(from: Timestamp, to: Option<Timestamp>) -> Result<Self, WindowError> {
+        let next = Timestamp::from_millis(from.as_millis().saturating_add(1)).ok();
+        Self::new(from, if to == Some(from) { next } else { to })
     }
 
     /// The first instant in it.
@@ -80,10 +90,10 @@ mod tests {
     use super::Window;
     use crate::{AssignmentStatus as S, Timestamp};
 
-    const DAY: i64 = 24 * 3600 * 1_000_000;
+    const DAY: i64 = 24 * 3600 * 1_000;
 
-    fn at(micros: i64) -> Timestamp {
-        Timestamp::from_micros(micros).unwrap()
+    fn at(millis: i64) -> Timestamp {
+        Timestamp::from_millis(millis).unwrap()
     }
 
     #[test]
@@ -100,6 +110,20 @@ mod tests {
         assert!(Window::new(at(10), Some(at(11))).is_ok());
         assert!(Window::new(at(10), Some(at(10))).is_err());
         assert!(Window::new(at(10), Some(at(9))).is_err());
+    }
+
+    #[test]
+    fn a_kept_window_that_truncation_left_empty_lasts_a_millisecond() {
+        let fine = |micros| Timestamp::from_micros(micros).unwrap();
+        let restored = |from, to| Window::restored(fine(from), Some(fine(to)));
+        assert_eq!(restored(10_100, 10_400), Window::new(at(10), Some(at(11))));
+        assert_eq!(restored(10_100, 12_400), Window::new(at(10), Some(at(12))));
+        assert!(restored(10_100, 9_000).is_err());
+        assert_eq!(Window::restored(at(10), None), Window::new(at(10), None));
+        assert!(
+            Window::new(fine(10_100), Some(fine(10_400))).is_err(),
+            "a new one is refused"
+        );
     }
 
     #[test]

@@ -83,9 +83,9 @@ impl AuditQuery {
 mod tests {
     use super::*;
 
-    fn at(micros: i64, id: u128) -> AuditPosition {
+    fn at(millis: i64, id: u128) -> AuditPosition {
         AuditPosition {
-            at: Timestamp::from_micros(micros).unwrap(),
+            at: Timestamp::from_millis(millis).unwrap(),
             id: AuditEventId::new(Uuid::from_u128(id)),
         }
     }
@@ -93,7 +93,7 @@ mod tests {
     #[test]
     fn the_end_is_the_tighter_bound() {
         let query = |to: Option<i64>, after| AuditQuery {
-            to: to.map(|to| Timestamp::from_micros(to).unwrap()),
+            to: to.map(|to| Timestamp::from_millis(to).unwrap()),
             after,
             ..AuditQuery::newest(1)
         };

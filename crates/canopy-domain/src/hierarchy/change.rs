@@ -138,8 +138,8 @@ mod tests {
         Slug::parse(text).unwrap()
     }
 
-    fn at(micros: i64) -> Timestamp {
-        Timestamp::from_micros(micros).unwrap()
+    fn at(millis: i64) -> Timestamp {
+        Timestamp::from_millis(millis).unwrap()
     }
 
     /// `unit` over `unit` and `leaf`, at most so deep.

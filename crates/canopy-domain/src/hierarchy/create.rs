@@ -460,8 +460,8 @@ mod tests {
             node("", "root", "region", "EU", ""),
             node("", "root", "region", "EU", ""),
             node("", "root", "region", "Europe", "eu-2"),
-            node("", "root", "region", "東京", ""),
-            node("", "root", "region", "大阪", ""),
+            node("", "root", "region", "—", ""),
+            node("", "root", "region", "…", ""),
             node("", "root", "region", "x", "eu-2"),
         ];
         let taken = format!("{:?}", HierarchyError::SlugTaken);

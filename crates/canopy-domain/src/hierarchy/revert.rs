@@ -161,8 +161,8 @@ mod tests {
     /// The instant at which the tests revert; windows begin and end around it.
     const NOW: i64 = 5;
 
-    fn at(micros: i64) -> Timestamp {
-        Timestamp::from_micros(micros).unwrap()
+    fn at(millis: i64) -> Timestamp {
+        Timestamp::from_millis(millis).unwrap()
     }
 
     fn node(number: u8, parent: Option<u8>, is_active: bool) -> Node {

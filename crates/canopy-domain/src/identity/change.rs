@@ -89,8 +89,8 @@ mod tests {
     use crate::{AccountId, IdentityId};
     use uuid::Uuid;
 
-    fn at(micros: i64) -> Timestamp {
-        Timestamp::from_micros(micros).unwrap()
+    fn at(millis: i64) -> Timestamp {
+        Timestamp::from_millis(millis).unwrap()
     }
 
     fn email(text: &str) -> Email {

@@ -3,7 +3,7 @@
 use core::fmt;
 
 /// A mail address, trimmed and in lower case. Checked for shape, not for existence: one `@` with a local part of at most
-/// 64 and a domain of at most 255 characters, no white space or control characters, 254 characters in all (RFC 5321).
+/// 64 and a domain of at most 255 characters, no white space, control or hidden characters, 254 characters in all (RFC 5321).
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Email(Box<str>);
 
@@ -21,6 +21,18 @@ impl Email {
     /// # Errors
     /// [`EmailError`] when it has not the shape of a mail address.
     pub fn parse(raw: &str) -> Result<Self, EmailError> {
+        let email = Self::restored(raw)?;
+        if crate::text::has_hidden(&email.0) {
+            return Err(EmailError);
+        }
+        Ok(email)
+    }
+
+    /// Takes a text that a store kept: earlier releases accepted hidden characters.
+    ///
+    /// # Errors
+    /// [`EmailError`] when it has not the shape of a mail address.
+    pub fn restored(raw: &str) -> Result<Self, EmailError> {
         // Lower case, not folded: the address stays one that mail can be sent to (`ß` is not `ss`).
         let lower = raw.trim().to_lowercase();
         let (local, domain) = lower.rsplit_once('@').ok_or(EmailError)?;
@@ -61,6 +73,12 @@ mod tests {
     }
 
     #[test]
+    fn what_earlier_releases_accepted_is_still_read() {
+        assert_eq!(Email::restored("a\u{200b}@b").unwrap().as_str(), "a\u{200b}@b");
+        assert!(Email::restored("a b@c").is_err());
+    }
+
+    #[test]
     fn shape_is_checked() {
         for good in ["a@b", "a+b@c.d", "ü@müller.de"] {
             assert!(Email::parse(good).is_ok(), "{good}");
@@ -79,6 +97,8 @@ mod tests {
             "a@.b",
             "a@b..c",
             "a\u{0}@b",
+            "a\u{200b}@b",
+            "a@\u{202e}b",
             &long_local,
             &long,
         ] {

@@ -183,7 +183,7 @@ mod tests {
             IdentityId::new(Uuid::from_u128(1)),
             ApplicationId::new(Uuid::from_u128(2)),
         );
-        let now = Timestamp::from_micros(10).unwrap();
+        let now = Timestamp::from_millis(10).unwrap();
         let id = MembershipId::new(Uuid::from_u128(3));
         let made = attach(identity, application, None, id, now).unwrap();
         let membership = made.membership().clone();
@@ -194,7 +194,7 @@ mod tests {
         );
 
         let other = MembershipId::new(Uuid::from_u128(4));
-        let later = Timestamp::from_micros(20).unwrap();
+        let later = Timestamp::from_millis(20).unwrap();
         for status in [
             MembershipStatus::Invited,
             MembershipStatus::Deactivated,
@@ -218,8 +218,8 @@ mod tests {
     #[test]
     fn every_change_leads_from_every_state_to_its_own_or_is_refused() {
         use MembershipStatus::{Active, Deactivated, Invited, Suspended};
-        let (made, ended) = (Timestamp::from_micros(1).unwrap(), Timestamp::from_micros(2).unwrap());
-        let now = Timestamp::from_micros(3).unwrap();
+        let (made, ended) = (Timestamp::from_millis(1).unwrap(), Timestamp::from_millis(2).unwrap());
+        let now = Timestamp::from_millis(3).unwrap();
         let before = |status| super::Membership {
             id: MembershipId::new(Uuid::from_u128(1)),
             identity_id: IdentityId::new(Uuid::from_u128(2)),

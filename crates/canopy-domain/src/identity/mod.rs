@@ -1,5 +1,6 @@
 //! Identities of an account and their memberships in its applications.
 
+mod avatar;
 pub mod change;
 pub mod create;
 mod email;
@@ -11,6 +12,7 @@ use crate::id::id_type;
 use crate::text::text_type;
 use crate::{AccountId, JsonObject, Timestamp};
 
+pub use avatar::{AvatarUrl, AvatarUrlError};
 pub use email::{Email, EmailError};
 pub use membership::{Membership, MembershipError, MembershipId, MembershipStatus};
 
@@ -28,11 +30,6 @@ text_type!(
     /// The id of an identity in the customer's own directory, unique in the account, compared byte for byte.
     ExternalId,
     255
-);
-text_type!(
-    /// The address of a picture.
-    AvatarUrl,
-    2048
 );
 
 /// A person (or service) of an account who can be given access.

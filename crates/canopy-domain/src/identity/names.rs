@@ -43,13 +43,32 @@ pub struct NamedIdentity {
 }
 
 impl NamedIdentity {
-    /// What it is called where it is listed: by the customer's own id where there is one.
-    pub fn shown(&self) -> String {
-        match &self.external_id {
-            Some(external_id) => external_id.to_string(),
-            None => self.id.to_string(),
+    /// Names that it may be listed by, the best first: the customer's own id, its id, its mail address, and its id in
+    /// capitals, which no other reading shares with the id.
+    fn candidates(&self) -> impl Iterator<Item = String> {
+        let own = self.external_id.as_ref().map(ToString::to_string);
+        let id = self.id.to_string();
+        let capitals = id.to_uppercase();
+        own.into_iter().chain([id, self.email.to_string(), capitals])
+    }
+
+    /// The name that it is listed by: the first of its candidates that means it alone, among `all` who have one of
+    /// [`candidate_names`]. Its id when none does.
+    pub fn shown(&self, all: &IdentitiesByName) -> String {
+        let means_it = |name: &String| all.meaning(name) == Meaning::One(self.id);
+        self.candidates().find(means_it).unwrap_or_else(|| self.id.to_string())
+    }
+}
+
+/// All names that these identities may be listed by; whoever else has one of them makes it ambiguous.
+pub fn candidate_names<'i>(identities: impl IntoIterator<Item = &'i NamedIdentity>) -> IdentityNames {
+    let mut names = IdentityNames::default();
+    for identity in identities {
+        for name in identity.candidates() {
+            names.add(&name);
         }
     }
+    names
 }
 
 /// The identities of an account that have some names.
@@ -96,8 +115,8 @@ fn readings(name: &str) -> (Option<IdentityId>, Option<ExternalId>, Option<Email
     } else {
         None
     };
-    let external_id = ExternalId::parse(name).ok().filter(|id| id.as_str() == name);
-    let email = Email::parse(name).ok().filter(|_| name.trim() == name);
+    let external_id = ExternalId::restored(name).ok().filter(|id| id.as_str() == name);
+    let email = Email::restored(name).ok().filter(|_| name.trim() == name);
     (id, external_id, email)
 }
 
@@ -166,8 +185,47 @@ mod tests {
     }
 
     #[test]
-    fn the_customers_own_id_is_shown_where_there_is_one() {
-        assert_eq!(identity(1, "a@b", Some("E1")).shown(), "E1");
-        assert_eq!(identity(0xad, "a@b", None).shown(), ADA);
+    fn each_is_shown_by_the_first_name_that_means_it_alone() {
+        let bob = identity(0xb0b, "bob@x.example", None);
+        let eve = identity(0xe5e, "eve@x.example", Some("E1"));
+        // Took the mail address that was Jane's, as which Jane is known in the directory.
+        let new = identity(0xaa, "jane@x.example", None);
+        let jane = identity(0xa0, "j@x.example", Some("jane@x.example"));
+        let squatter = identity(0xcc, "s@x.example", Some(&bob.id.to_string()));
+        let everybody = [&bob, &eve, &new, &jane, &squatter].map(Clone::clone);
+        let all = IdentitiesByName::new(everybody.clone());
+        assert_eq!(eve.shown(&all), "E1");
+        assert_eq!(jane.shown(&all), jane.id.to_string());
+        assert_eq!(new.shown(&all), new.id.to_string());
+        assert_eq!(bob.shown(&all), "bob@x.example");
+        for one in &everybody {
+            assert_eq!(all.meaning(&one.shown(&all)), Meaning::One(one.id));
+        }
+        let asked = candidate_names([&jane]);
+        assert!(asked.emails.contains(&new.email), "{asked:?}");
+    }
+
+    proptest::proptest! {
+        /// Whatever names identities take from each other, each is shown by one that means it alone.
+        #[test]
+        fn a_shown_name_means_who_it_shows(taken in proptest::collection::vec((0u8..4, 0u8..6), 2..6)) {
+            let id = |place: usize| 0xabc0 + u128::try_from(place).unwrap();
+            let mut seen = HashSet::new();
+            let everybody: Vec<NamedIdentity> = taken.iter().enumerate().map(|(place, (kind, of))| {
+                let of = usize::from(*of);
+                let external_id = match kind {
+                    0 => Some(format!("p{of}@x.example")),
+                    1 => Some(IdentityId::new(Uuid::from_u128(id(of))).to_string()),
+                    2 => Some(format!("e{of}")),
+                    _ => None,
+                };
+                let external_id = external_id.filter(|one| seen.insert(one.clone()));
+                identity(id(place), &format!("p{place}@x.example"), external_id.as_deref())
+            }).collect();
+            let all = IdentitiesByName::new(everybody.clone());
+            for one in &everybody {
+                proptest::prop_assert_eq!(all.meaning(&one.shown(&all)), Meaning::One(one.id));
+            }
+        }
     }
 }

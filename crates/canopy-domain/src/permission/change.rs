@@ -83,7 +83,7 @@ mod tests {
             category: None,
             source,
             version: Version::FIRST.next(),
-            created_at: Timestamp::from_micros(1).unwrap(),
+            created_at: Timestamp::from_millis(1).unwrap(),
         }
     }
 

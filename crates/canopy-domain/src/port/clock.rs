@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 /// Tells the time.
 pub trait Clock: Send + Sync {
-    /// The instant now, in whole microseconds. It may stand still or step, as clocks do.
+    /// The instant now, in whole milliseconds. It may stand still or step, as clocks do.
     fn now(&self) -> Timestamp;
 }
 

@@ -79,8 +79,8 @@ mod tests {
     use crate::{EnvironmentId, RoleId, RoleKind};
     use uuid::Uuid;
 
-    fn at(micros: i64) -> Timestamp {
-        Timestamp::from_micros(micros).unwrap()
+    fn at(millis: i64) -> Timestamp {
+        Timestamp::from_millis(millis).unwrap()
     }
 
     fn role(kind: RoleKind) -> Role {

@@ -1,10 +1,13 @@
 //! Roles: additive bundles of permissions. There is no deny and no inheritance between roles.
 
 pub mod change;
+mod collision;
 pub mod listing;
 
 use crate::id::id_type;
 use crate::text::text_type;
+pub use collision::{NameCollision, NameCollisions};
+
 use crate::{AssignmentId, Description, EnvironmentId, PermissionKey, Timestamp, Version};
 
 id_type!(

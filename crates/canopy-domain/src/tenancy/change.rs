@@ -146,8 +146,8 @@ mod tests {
     use crate::{AccessModel, AccountId, ApplicationId};
     use uuid::Uuid;
 
-    fn at(micros: i64) -> Timestamp {
-        Timestamp::from_micros(micros).unwrap()
+    fn at(millis: i64) -> Timestamp {
+        Timestamp::from_millis(millis).unwrap()
     }
 
     fn name(text: &str) -> DisplayName {

@@ -142,7 +142,7 @@ mod tests {
 
     #[test]
     fn starts_with_one_root_and_all_system_keys_in_the_system_role() {
-        let now = Timestamp::from_micros(1).unwrap();
+        let now = Timestamp::from_millis(1).unwrap();
         let account = Account {
             id: AccountId::new(Uuid::from_u128(1)),
             name: DisplayName::parse("Acme Inc").unwrap(),

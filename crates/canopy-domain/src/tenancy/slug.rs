@@ -1,6 +1,8 @@
 //! Slugs: the short names that stand in paths.
 
 use core::fmt;
+use deunicode::deunicode;
+use unicode_normalization::UnicodeNormalization as _;
 
 /// A short name in a path: 1 to 100 of `a-z`, `0-9` and `-`, with no `-` at either end.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -47,11 +49,17 @@ impl Slug {
         Self(tenant.as_str().into())
     }
 
-    /// Makes a slug from a name: letters and digits of ASCII in lower case, `-` for each run of anything else, cut so
-    /// that any number still fits behind it. A name without letters and digits gives `None`.
+    /// Makes a slug from a name: transliterated to ASCII, letters and digits in lower case, `-` for each run of anything
+    /// else, cut so that any number still fits behind it. A name without letters and digits gives `None`.
+    ///
+    /// ```
+    /// # use canopy_domain::Slug;
+    /// assert_eq!(Slug::from_name("São Paulo").as_ref().map(Slug::as_str), Some("sao-paulo"));
+    /// ```
     pub fn from_name(name: &str) -> Option<Self> {
         let mut slug = String::new();
-        for c in name.chars() {
+        let composed: String = name.nfkc().collect();
+        for c in deunicode(&composed).chars() {
             if slug.len() == Self::MAX_MADE_CHARS {
                 break;
             }
@@ -102,9 +110,15 @@ mod tests {
     #[test]
     fn a_name_becomes_a_slug() {
         for (name, slug) in [
-            ("Zürich West", Some("z-rich-west")),
+            ("Zürich West", Some("zurich-west")),
+            ("Zu\u{308}rich", Some("zurich")),
+            ("São Paulo", Some("sao-paulo")),
+            ("Łódź", Some("lodz")),
+            ("Москва", Some("moskva")),
+            ("Straße & Co.", Some("strasse-co")),
             ("  R&D -- Team 7! ", Some("r-d-team-7")),
-            ("東京", None),
+            ("東京", Some("dong-jing")),
+            ("\u{e000}", None),
             ("---", None),
         ] {
             assert_eq!(Slug::from_name(name).as_ref().map(Slug::as_str), slug, "{name}");

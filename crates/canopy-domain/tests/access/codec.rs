@@ -18,9 +18,9 @@ fn some_id<T: From<Uuid> + std::fmt::Debug>() -> impl Strategy<Value = T> {
 
 fn instant() -> impl Strategy<Value = i64> {
     prop_oneof![
-        Just(Timestamp::MIN.as_micros()),
+        Just(Timestamp::MIN.as_millis()),
         0_i64..4,
-        Timestamp::MIN.as_micros()..=Timestamp::MAX.as_micros() - 10,
+        Timestamp::MIN.as_millis()..=Timestamp::MAX.as_millis() - 10,
     ]
 }
 

@@ -17,8 +17,8 @@ pub(crate) const NODE: u8 = 3;
 pub(crate) const SUBJECT: u8 = 4;
 pub(crate) const GRANT: u8 = 5;
 
-pub(crate) fn at(micros: i64) -> Timestamp {
-    Timestamp::from_micros(micros).unwrap()
+pub(crate) fn at(millis: i64) -> Timestamp {
+    Timestamp::from_millis(millis).unwrap()
 }
 
 pub(crate) fn window(from: i64, to: Option<i64>) -> Window {

@@ -12,7 +12,7 @@ use canopy_domain::access::{
 use canopy_domain::{MembershipStatus, NodeType, PermissionKey, RoleName};
 use proptest::prelude::*;
 
-/// Window borders; questions are asked a microsecond before, at and after each.
+/// Window borders; questions are asked a millisecond before, at and after each.
 const BORDERS: [i64; 3] = [10, 20, 30];
 
 /// How many things of each kind there can be.

@@ -47,7 +47,7 @@ fn fresh() -> AccessIndex {
 }
 
 fn everything_held(index: &AccessIndex) -> Vec<Vec<String>> {
-    let now = Timestamp::from_micros(0).unwrap();
+    let now = Timestamp::from_millis(0).unwrap();
     let asked = (40..43).flat_map(|identity| (30..33).map(move |node| (identity, node)));
     asked
         .map(|(identity, node)| {

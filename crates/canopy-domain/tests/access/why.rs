@@ -423,8 +423,8 @@ fn what_stands_before_all_assignments_makes_near_misses_of_all() {
 fn a_window_of_years_is_shown_as_it_is() {
     let mut facts = all_kinds();
     let windows = [
-        window(-5_000_001, Some(-1)),
-        window(7_258_118_400_000_001, Some(Timestamp::MAX.as_micros())),
+        window(-5_001, Some(-1)),
+        window(7_258_118_400_001, Some(Timestamp::MAX.as_millis())),
         canopy_domain::Window::new(Timestamp::MIN, Some(Timestamp::MAX)).unwrap(),
         canopy_domain::Window::new(Timestamp::MAX, None).unwrap(),
     ];

@@ -22,8 +22,8 @@ fn kind(text: &str) -> NodeType {
     NodeType::parse(text).unwrap()
 }
 
-fn at(micros: i64) -> Timestamp {
-    Timestamp::from_micros(micros).unwrap()
+fn at(millis: i64) -> Timestamp {
+    Timestamp::from_millis(millis).unwrap()
 }
 
 fn schema(root: &str, max_depth: u8) -> HierarchySchema {

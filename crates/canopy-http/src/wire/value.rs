@@ -12,10 +12,11 @@ use canopy_domain::identity::listing::{IdentitySort, IdentityStatus};
 use canopy_domain::role::listing::RoleTypeFilter;
 use canopy_domain::transfer::{SlugPath, SlugPathError};
 use canopy_domain::{
-    AccessModel, AccessType, AccountId, ApiKeyId, ApplicationId, AssignmentId, AssignmentStatus, AvatarUrl, Category,
-    Description, DisplayName, Email, EmailError, EnvironmentId, ExternalId, IdentityId, JsonObject, JsonObjectError,
-    NodeId, NodeStatus, NodeType, NodeTypeError, PermissionId, PermissionKey, PermissionKeyError, PermissionSource,
-    PersonName, RoleId, RoleName, SearchError, Slug, SlugError, SortOrder, TextError, Timestamp, TimestampError,
+    AccessModel, AccessType, AccountId, ApiKeyId, ApplicationId, AssignmentId, AssignmentStatus, AvatarUrl,
+    AvatarUrlError, Category, Description, DisplayName, Email, EmailError, EnvironmentId, ExternalId, IdentityId,
+    JsonObject, JsonObjectError, NodeId, NodeStatus, NodeType, NodeTypeError, PermissionId, PermissionKey,
+    PermissionKeyError, PermissionSource, PersonName, RoleId, RoleName, SearchError, Slug, SlugError, SortOrder,
+    TextError, Timestamp, TimestampError,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use utoipa::openapi::schema::{
@@ -101,8 +102,19 @@ impl From<TextError> for Fault {
             TextError::Empty => "empty",
             TextError::TooLong { .. } => "too_long",
             TextError::Control => "control_character",
+            TextError::Hidden => "hidden_character",
+            TextError::Invisible => "no_visible_character",
         };
         Self::new(code, error.to_string())
+    }
+}
+
+impl From<AvatarUrlError> for Fault {
+    fn from(error: AvatarUrlError) -> Self {
+        match error {
+            AvatarUrlError::Text(error) => error.into(),
+            AvatarUrlError::NotHttp => Self::new("invalid_url", error.to_string()),
+        }
     }
 }
 
@@ -175,6 +187,10 @@ impl From<NodeTypeError> for Fault {
 const PRINTABLE: &str =
     r"^[^\u0000-\u001f\u007f-\u009f]*[^\s\u0000-\u001f\u007f-\u009f][^\u0000-\u001f\u007f-\u009f]*$";
 
+/// What an address of a picture looks like.
+const HTTP_URL: &str =
+    r#"^\s*[Hh][Tt][Tt][Pp][Ss]?://[^\s/?#:<>"\\\u0000-\u001f\u007f-\u009f][^\s<>"\\\u0000-\u001f\u007f-\u009f]*\s*$"#;
+
 macro_rules! texts {
     ($($type:ty => $min:expr, $max:expr, $pattern:expr;)+) => {
         $(impl WireText for $type {
@@ -195,7 +211,7 @@ texts!(
     RoleName => 1, RoleName::MAX_CHARS, PRINTABLE;
     PersonName => 1, PersonName::MAX_CHARS, PRINTABLE;
     ExternalId => 1, ExternalId::MAX_CHARS, PRINTABLE;
-    AvatarUrl => 1, AvatarUrl::MAX_CHARS, PRINTABLE;
+    AvatarUrl => 8, AvatarUrl::MAX_CHARS, HTTP_URL;
     Slug => 1, Slug::MAX_CHARS, "^[a-z0-9]([a-z0-9-]*[a-z0-9])?$";
     SlugPath => 1, SlugPath::MAX_CHARS, "^[a-z0-9]([a-z0-9-]*[a-z0-9])?(/[a-z0-9]([a-z0-9-]*[a-z0-9])?)*$";
     NodeType => 1, NodeType::MAX_CHARS, "^[A-Za-z0-9_-]+$";

@@ -279,7 +279,7 @@ async fn an_assignment_lives_from_post_to_delete() {
     assert_eq!(service.get(&path, token).await.expect(200), made);
     let clash = service.post(&format!("{ENV}/assignments"), token, &new).await;
     clash.refused(409, "rbac.assignment_conflict");
-    assert_eq!(clash.body["error"]["details"]["existing_assignment_id"], made["id"]);
+    assert_eq!(clash.body["error"]["details"]["assignment_id"], made["id"]);
 
     let list = service
         .get(&format!("{ENV}/assignments/app-wide?q=ada&status=scheduled"), token)

@@ -4,7 +4,7 @@ use canopy_domain::Timestamp;
 use canopy_domain::port::Clock;
 use time::OffsetDateTime;
 
-/// The machine's clock, in whole microseconds: what every store keeps without rounding.
+/// The machine's clock, in whole milliseconds: the precision that answers show.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct SystemClock;
 

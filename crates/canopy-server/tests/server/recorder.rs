@@ -175,7 +175,7 @@ impl Clerk {
         self.record(request, send, patience, |request, reply| {
             let outcome = |status: &Value, data: &Value, error: &Value| match status.as_u64() {
                 Some(201) => ItemAnswer::Stored(id(&data["id"])),
-                Some(409) => ItemAnswer::Taken(Some(id(&error["details"]["existing_assignment_id"]))),
+                Some(409) => ItemAnswer::Taken(Some(id(&error["details"]["assignment_id"]))),
                 Some(404) => ItemAnswer::NoSuchNode,
                 Some(424) => ItemAnswer::RolledBack,
                 _ => panic!("{request:?}: {}", reply.body),

@@ -135,3 +135,102 @@ async fn every_key_among_the_data_of_environments_begins_with_the_environment() 
          AND data_type = 'text' AND collation_name IS DISTINCT FROM 'C'";
     assert_eq!(database.query(texts).await, Vec::<Vec<Option<String>>>::new());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn names_are_folded_again_and_those_that_become_the_same_are_reported() {
+    let database = Database::bare().await;
+    let options = options(&database);
+    let store = PgStore::open(&options).await.unwrap();
+    let world = World::build(&store, &Maker::default(), "acme").await;
+    store.close();
+    let here = &world.development;
+    let (one, other) = (here.reader.id, here.editor.id);
+    // As an earlier release left them: folded letter by letter.
+    for sql in [
+        format!("UPDATE roles SET name = 'ΧΡΉΣΤΗΣ', name_folded = 'χρήστησ' WHERE id = '{one}'"),
+        format!("UPDATE roles SET name = 'Χρήστης', name_folded = 'χρήστης' WHERE id = '{other}'"),
+        format!(
+            "UPDATE nodes SET name = 'Straße', name_folded = 'straße' WHERE id = '{}'",
+            here.eu.id
+        ),
+        format!(
+            "UPDATE identities SET first_name = 'ΣΑΣ', name_folded = 'σασ' WHERE id = '{}'",
+            world.ada()
+        ),
+        "UPDATE audit_events SET resource_label = 'Größe', searched = 'größe'".to_owned(),
+        "UPDATE folding SET version = 0".to_owned(),
+    ] {
+        database.query(&sql).await;
+    }
+    let folded = "SELECT name || ' ' || name_folded FROM roles UNION ALL SELECT name || ' ' || name_folded FROM nodes \
+         UNION ALL SELECT first_name || ' ' || name_folded FROM identities \
+         UNION ALL SELECT resource_label || ' ' || searched FROM audit_events \
+         UNION ALL SELECT 'version ' || version FROM folding ORDER BY 1";
+    let before = database.query(folded).await;
+    let refused = PgStore::open(&options).await.unwrap_err();
+    assert!(matches!(refused, OpenError::RoleNames(_)), "{refused:?}");
+    let text = refused.to_string();
+    for part in [
+        one.to_string().as_str(),
+        other.to_string().as_str(),
+        "ΧΡΉΣΤΗΣ",
+        "Χρήστης",
+        "rename",
+    ] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+    assert_eq!(database.query(folded).await, before, "nothing was changed");
+
+    let renamed = format!("UPDATE roles SET name = 'Χρήστης 2', name_folded = 'χρήστης 2' WHERE id = '{other}'");
+    database.query(&renamed).await;
+    PgStore::open(&options).await.unwrap().close();
+    let after = database.query(folded).await;
+    for line in [
+        "ΧΡΉΣΤΗΣ χρήστησ",
+        "Χρήστης 2 χρήστησ 2",
+        "Straße strasse",
+        "ΣΑΣ σασ lovelace",
+        "version 1",
+    ] {
+        assert!(after.contains(&vec![Some(line.to_owned())]), "{line}: {after:?}");
+    }
+    PgStore::open(&options).await.unwrap().close();
+    assert_eq!(database.query(folded).await, after);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn instants_are_truncated_and_no_window_is_left_empty() {
+    let database = Database::bare().await;
+    let options = options(&database);
+    let store = PgStore::open(&options).await.unwrap();
+    let world = World::build(&store, &Maker::default(), "acme").await;
+    let held = world.assignment(world.ada(), &world.development.reader, &world.development.eu);
+    world.assign(&store, &[held]).await;
+    let up = include_str!("../../../../migrations/postgres/2026-11-30-000500_millisecond_instants/up.sql");
+    for (from, to, expected) in [
+        (
+            "2026-01-01 00:00:00.0001Z",
+            "2026-01-01 00:00:00.0004Z",
+            "2026-01-01 00:00:00 2026-01-01 00:00:00.001",
+        ),
+        (
+            "2026-01-01 00:00:00.0001Z",
+            "2026-01-01 00:00:00.0029Z",
+            "2026-01-01 00:00:00 2026-01-01 00:00:00.002",
+        ),
+        (
+            "1960-01-01 00:00:00.0019Z",
+            "2026-01-01 00:00:00Z",
+            "1960-01-01 00:00:00.001 2026-01-01 00:00:00",
+        ),
+    ] {
+        let given = format!("UPDATE assignments SET effective_from = '{from}', effective_to = '{to}'");
+        database.query(&given).await;
+        for statement in up.split(';').filter(|sql| sql.contains("UPDATE")) {
+            database.query(statement).await;
+        }
+        let sql = "SELECT (effective_from AT TIME ZONE 'UTC')::text || ' ' || (effective_to AT TIME ZONE 'UTC')::text FROM assignments";
+        assert_eq!(database.query(sql).await, [[Some(expected.to_owned())]]);
+    }
+    store.close();
+}

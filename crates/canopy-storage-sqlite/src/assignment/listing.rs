@@ -37,10 +37,10 @@ const HELD: &str = " FROM way CROSS JOIN assignments AS s ON s.environment_id = 
 fn identity(row: &Row<'_, '_>, id: IdentityId, first: usize) -> Result<IdentitySummary, StoreError> {
     Ok(IdentitySummary {
         id,
-        first_name: row.text(first, PersonName::parse)?,
-        last_name: row.text(first + 1, PersonName::parse)?,
-        email: row.text(first + 2, Email::parse)?,
-        avatar_url: row.optional_text(first + 3, AvatarUrl::parse)?,
+        first_name: row.text(first, PersonName::restored)?,
+        last_name: row.text(first + 1, PersonName::restored)?,
+        email: row.text(first + 2, Email::restored)?,
+        avatar_url: row.optional_text(first + 3, AvatarUrl::restored)?,
     })
 }
 
@@ -48,8 +48,8 @@ fn view(row: &Row<'_, '_>, held_at: Option<HeldAt>) -> Result<AssignmentView, St
     let assignment = assignment(row)?;
     Ok(AssignmentView {
         identity: identity(row, assignment.key.identity, 9)?,
-        role_name: row.text(13, RoleName::parse)?,
-        node_name: row.text(14, DisplayName::parse)?,
+        role_name: row.text(13, RoleName::restored)?,
+        node_name: row.text(14, DisplayName::restored)?,
         access_type: held_at.map_or(AccessType::Direct, |at| at.access_type_from(assignment.key.node)),
         assignment,
     })

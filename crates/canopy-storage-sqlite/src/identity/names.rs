@@ -55,7 +55,7 @@ impl Asked {
 fn named(row: &Row<'_, '_>) -> Result<NamedIdentity, StoreError> {
     Ok(NamedIdentity {
         id: row.id(0)?,
-        external_id: row.optional_text(1, ExternalId::parse)?,
-        email: row.text(2, Email::parse)?,
+        external_id: row.optional_text(1, ExternalId::restored)?,
+        email: row.text(2, Email::restored)?,
     })
 }

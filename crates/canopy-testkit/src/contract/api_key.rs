@@ -1,7 +1,7 @@
 //! Clauses on API keys.
 
 use super::support::{
-    ODD_TEXT, TestStore, acme, acme_and_zeta, assert_bug, assert_duplicate, micros_after, reading, writing_in,
+    ODD_TEXT, TestStore, acme, acme_and_zeta, assert_bug, assert_duplicate, millis_after, reading, writing_in,
 };
 use crate::fixture::{World, key_digest, key_scopes, name};
 use canopy_domain::access::KeyFact;
@@ -50,7 +50,7 @@ pub async fn api_keys_are_listed_newest_first_with_ties_broken_by_id(store: Test
     let id = world.development.id();
     let made = |at| world.maker.at(at).api_key(id, KeyAccess::Full);
     let now = world.maker.now();
-    let (late, early, one, two) = (made(micros_after(now, 1)), made(Timestamp::MIN), made(now), made(now));
+    let (late, early, one, two) = (made(millis_after(now, 1)), made(Timestamp::MIN), made(now), made(now));
     add(&store, &world, &[(&late, 1), (&one, 2), (&early, 3), (&two, 4)]).await;
     assert!(one.id < two.id);
     assert_eq!(listed(&store, id).await, [late, two, one, early]);
@@ -120,7 +120,7 @@ pub async fn an_api_key_takes_another_end_and_keeps_the_rest(store: TestStore) {
         world.maker.api_key(id, KeyAccess::Full),
     );
     add(&store, &world, &[(&key, 1), (&other, 2)]).await;
-    let end = micros_after(world.maker.now(), 7);
+    let end = millis_after(world.maker.now(), 7);
     let mut tx = writing_in(&store, id).await;
     tx.expire_api_key(id, key.id, end).await.unwrap();
     world.commit(tx, &[id]).await;
@@ -190,7 +190,7 @@ pub async fn the_use_of_an_api_key_is_noted_without_a_revision_and_never_moves_b
     let use_of = |environment, id, after| KeyUse {
         environment,
         id,
-        at: micros_after(now, after),
+        at: millis_after(now, after),
     };
     let uses = [
         use_of(id, key.id, 5),
@@ -213,12 +213,12 @@ pub async fn the_use_of_an_api_key_is_noted_without_a_revision_and_never_moves_b
                 .last_used_at
         }
     };
-    assert_eq!(noted(&acme, &key).await, Some(micros_after(now, 5)));
-    assert_eq!(noted(&zeta, &foreign).await, Some(micros_after(now, 6)));
+    assert_eq!(noted(&acme, &key).await, Some(millis_after(now, 5)));
+    assert_eq!(noted(&zeta, &foreign).await, Some(millis_after(now, 6)));
     store.note_key_uses(&[use_of(id, key.id, 3)]).await.unwrap();
-    assert_eq!(noted(&acme, &key).await, Some(micros_after(now, 5)));
+    assert_eq!(noted(&acme, &key).await, Some(millis_after(now, 5)));
     store.note_key_uses(&[use_of(id, key.id, 9)]).await.unwrap();
-    assert_eq!(noted(&acme, &key).await, Some(micros_after(now, 9)));
+    assert_eq!(noted(&acme, &key).await, Some(millis_after(now, 9)));
     assert_eq!(reading(&store).await.revision(id).await.unwrap(), before);
 }
 

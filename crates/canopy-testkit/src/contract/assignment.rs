@@ -2,7 +2,7 @@
 
 use super::assignment_listing::{all, ids, listed};
 use super::support::{
-    TestStore, acme, acme_and_zeta, assert_bug, assert_duplicate, micros_after, reading, sorted, writing, writing_in,
+    TestStore, acme, acme_and_zeta, assert_bug, assert_duplicate, millis_after, reading, sorted, writing, writing_in,
 };
 use crate::fixture::{assignment_key, role_name, slug, window, window_from};
 use canopy_domain::access::GrantFact;
@@ -26,7 +26,7 @@ pub async fn an_assignment_reads_back_as_it_was_written(store: TestStore) {
     let now = world.maker.now();
     let made = [
         with(world.ada(), window(Timestamp::MIN, Timestamp::MAX)),
-        with(world.alan(), window(now, micros_after(now, 1))),
+        with(world.alan(), window(now, millis_after(now, 1))),
         with(world.grace(), window_from(Timestamp::MAX)),
     ];
     world.assign(store.as_ref(), &made).await;
@@ -46,7 +46,7 @@ pub async fn a_taken_triple_is_a_duplicate_and_the_unit_of_work_goes_on(store: T
     let assign = |identity, role| world.assignment(identity, role, &development.eu);
     let (reader, editor) = (&development.reader, &development.editor);
     let held = Assignment {
-        window: window(Timestamp::MIN, micros_after(Timestamp::MIN, 1)),
+        window: window(Timestamp::MIN, millis_after(Timestamp::MIN, 1)),
         ..assign(world.ada(), reader)
     };
     world.assign(store.as_ref(), std::slice::from_ref(&held)).await;
@@ -172,7 +172,7 @@ pub async fn assignment_facts_tell_only_what_the_place_has(store: TestStore) {
             (here.admin_role.id, role(RoleKind::EnvironmentAdmin, true)),
         ]
         .into(),
-        existing: [(held.key, held.id)].into(),
+        existing: [(held.key, (&held).into())].into(),
     };
     let mut tx = reading(&store).await;
     assert_eq!(tx.assignment_facts(&here.place, &asked).await.unwrap(), expected);
@@ -236,7 +236,7 @@ pub async fn updating_assignments_overwrites_their_rows(store: TestStore) {
             .assignment_facts(&here.place, &[made.key, version.key])
             .await
             .unwrap();
-        assert_eq!(facts.existing, [(version.key, made.id)].into());
+        assert_eq!(facts.existing, [(version.key, (&version).into())].into());
     }
 }
 
@@ -263,7 +263,7 @@ pub async fn renaming_what_an_assignment_joins_keeps_it(store: TestStore) {
     let found = tx.assignments(here.id(), &[made.id]).await.unwrap();
     assert_eq!(found, std::slice::from_ref(&made));
     let facts = tx.assignment_facts(&here.place, &[made.key]).await.unwrap();
-    assert_eq!(facts.existing, [(made.key, made.id)].into());
+    assert_eq!(facts.existing, [(made.key, (&made).into())].into());
     let snapshot = tx.snapshot(here.id()).await.unwrap().unwrap();
     assert_eq!(snapshot.grants, [GrantFact::from(&made)]);
 }

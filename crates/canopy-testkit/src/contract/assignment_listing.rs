@@ -1,6 +1,6 @@
 //! Clauses on listing and counting assignments.
 
-use super::support::{TestStore, acme, micros_after, page, reading, search_for, sorted, writing};
+use super::support::{TestStore, acme, millis_after, page, reading, search_for, sorted, writing};
 use crate::fixture::{email, external_id, name, person, role_name, window, window_from};
 use canopy_domain::assignment::listing::{
     AssignmentQuery, AssignmentSort, AssignmentSummary, AssignmentView, IdentitySummary,
@@ -92,12 +92,12 @@ pub async fn a_listed_assignment_shows_whom_what_and_where(store: TestStore) {
     assert_eq!(page.items, expected);
 }
 
-pub async fn state_changes_at_the_borders_to_the_microsecond(store: TestStore) {
+pub async fn state_changes_at_the_borders_to_the_millisecond(store: TestStore) {
     let world = acme(&store).await;
     let (id, reader, eu) = (world.development.id(), &world.development.reader, &world.development.eu);
     let now = world.maker.now();
     let made = Assignment {
-        window: window(now, micros_after(now, 2)),
+        window: window(now, millis_after(now, 2)),
         ..world.assignment(world.ada(), reader, eu)
     };
     world.assign(store.as_ref(), std::slice::from_ref(&made)).await;
@@ -108,7 +108,7 @@ pub async fn state_changes_at_the_borders_to_the_microsecond(store: TestStore) {
         (2, AssignmentStatus::Expired),
         (3, AssignmentStatus::Expired),
     ] {
-        let at = micros_after(now, micros);
+        let at = millis_after(now, micros);
         for status in [
             AssignmentStatus::Scheduled,
             AssignmentStatus::Active,
@@ -156,13 +156,13 @@ pub async fn expiring_soon_means_exactly_seven_days(store: TestStore) {
     let world = acme(&store).await;
     let here = &world.development;
     let now = world.maker.now();
-    let week = EXPIRING_SOON_SECONDS * 1_000_000;
+    let week = EXPIRING_SOON_SECONDS * 1_000;
     let windows: [(Window, bool); 6] = [
-        (window(now, micros_after(now, week - 1)), true),
-        (window(now, micros_after(now, week)), true),
-        (window(now, micros_after(now, week + 1)), false),
-        (window(micros_after(now, 1), micros_after(now, 2)), false),
-        (window(micros_after(now, -1), now), false),
+        (window(now, millis_after(now, week - 1)), true),
+        (window(now, millis_after(now, week)), true),
+        (window(now, millis_after(now, week + 1)), false),
+        (window(millis_after(now, 1), millis_after(now, 2)), false),
+        (window(millis_after(now, -1), now), false),
         (window_from(now), false),
     ];
     let nodes = [&here.root, &here.eu, &here.us, &here.berlin, &here.paris];
@@ -196,7 +196,7 @@ pub async fn expiring_soon_means_exactly_seven_days(store: TestStore) {
         ..world.assignment(world.ada(), &here.editor, &here.us)
     };
     world.assign(store.as_ref(), &[last]).await;
-    let almost = micros_after(Timestamp::MAX, -1);
+    let almost = millis_after(Timestamp::MAX, -1);
     let summary = reading(&store)
         .await
         .assignment_summary(here.id(), almost)
@@ -213,7 +213,7 @@ pub async fn assignment_filters_narrow_the_listing(store: TestStore) {
         world.assignment(world.ada(), &here.reader, &here.eu),
         world.assignment(world.ada(), &here.editor, &here.berlin),
         Assignment {
-            window: window_from(micros_after(now, 1)),
+            window: window_from(millis_after(now, 1)),
             ..world.assignment(world.alan(), &here.reader, &here.berlin)
         },
     ];
@@ -316,7 +316,7 @@ pub async fn assignment_search_looks_at_identity_role_and_node(store: TestStore)
 pub async fn assignments_are_sorted_both_ways_with_ties_broken_by_id(store: TestStore) {
     let world = acme(&store).await;
     let here = &world.development;
-    let at = |micros| micros_after(world.maker.now(), micros);
+    let at = |micros| millis_after(world.maker.now(), micros);
     // Ids rise in the order in which these are made.
     let made = [
         (world.grace(), &here.reader, &here.eu, at(3)),

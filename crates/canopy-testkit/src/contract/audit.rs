@@ -1,6 +1,6 @@
 //! Clauses on the audit log.
 
-use super::support::{ODD_TEXT, TestStore, acme, acme_and_zeta, micros_after, reading, search_for, writing};
+use super::support::{ODD_TEXT, TestStore, acme, acme_and_zeta, millis_after, reading, search_for, writing};
 use crate::fixture::World;
 use canopy_domain::audit::listing::{AuditPosition, AuditQuery};
 use canopy_domain::audit::{
@@ -35,7 +35,7 @@ pub async fn an_audit_event_reads_back_as_it_was_written(store: TestStore) {
     let world = acme(&store).await;
     let here = world.development.id();
     let mut expected = vec![];
-    let mut at = micros_after(world.maker.now(), 1);
+    let mut at = millis_after(world.maker.now(), 1);
     // Every word of every closed set comes up at least once.
     for step in 0..8 {
         let metadata = Detail::Map(vec![
@@ -79,7 +79,7 @@ pub async fn an_audit_event_reads_back_as_it_was_written(store: TestStore) {
         // An event that names no environment has no revision, whatever the commit touched.
         let revision = event.environment_id.and(Some(taken[0].1));
         expected.insert(0, stored(&event, revision));
-        at = micros_after(at, 1);
+        at = millis_after(at, 1);
     }
     let found = reading(&store)
         .await
@@ -96,7 +96,7 @@ pub async fn an_audit_event_has_the_revision_of_the_environment_it_names(store: 
         environment,
         changes: [].into(),
     };
-    let at = micros_after(world.maker.now(), 1);
+    let at = millis_after(world.maker.now(), 1);
     let later = world.maker.at(at);
     let record = CommitRecord {
         at,
@@ -109,7 +109,7 @@ pub async fn an_audit_event_has_the_revision_of_the_environment_it_names(store: 
     let newest = tx.audit_events(world.account.id, &AuditQuery::newest(1)).await.unwrap();
     assert_eq!(newest[0].revision, Some(taken[1].1));
     drop(tx);
-    let at = micros_after(at, 1);
+    let at = millis_after(at, 1);
     let record = CommitRecord {
         at,
         changes: vec![entry(there)],
@@ -179,7 +179,7 @@ async fn various(store: &TestStore, world: &World) -> Vec<AuditEvent> {
     let environments = [None, Some(world.development.id()), Some(world.production.id())];
     let mut events: Vec<AuditEvent> = (0..24_usize)
         .map(|step| {
-            let at = micros_after(world.maker.now(), i64::try_from(1 + step / 2).unwrap());
+            let at = millis_after(world.maker.now(), i64::try_from(1 + step / 2).unwrap());
             let environment: Option<EnvironmentId> = environments[step % 3];
             AuditEvent {
                 environment_id: environment,
@@ -270,7 +270,7 @@ type Fits = Box<dyn Fn(&AuditEvent) -> bool>;
 pub async fn audit_filters_narrow_the_listing(store: TestStore) {
     let world = acme(&store).await;
     let events = various(&store, &world).await;
-    let at = |step| Some(micros_after(world.maker.now(), step));
+    let at = |step| Some(millis_after(world.maker.now(), step));
     let all = AuditQuery {
         from: at(1),
         ..AuditQuery::newest(99)
@@ -392,7 +392,7 @@ pub async fn the_parts_of_a_listing_of_audit_events_are_disjoint_and_complete(st
     for environment in [None, Some(world.production.id())] {
         let query = AuditQuery {
             environment,
-            to: Some(micros_after(world.maker.now(), 11)),
+            to: Some(millis_after(world.maker.now(), 11)),
             ..AuditQuery::newest(99)
         };
         let whole = tx.audit_events(world.account.id, &query).await.unwrap();
@@ -419,7 +419,7 @@ pub async fn the_parts_of_a_listing_of_audit_events_are_disjoint_and_complete(st
 pub async fn a_listing_of_audit_events_ends_where_they_are_large(store: TestStore) {
     let world = acme(&store).await;
     let large = AuditQuery::MAX_BYTES / 5 * 2;
-    let mut at = micros_after(world.maker.now(), 1);
+    let mut at = millis_after(world.maker.now(), 1);
     let mut events = vec![];
     for size in [large, large, 10, large, AuditQuery::MAX_BYTES * 2, large] {
         events.push(AuditEvent {
@@ -427,7 +427,7 @@ pub async fn a_listing_of_audit_events_ends_where_they_are_large(store: TestStor
             created_at: at,
             ..world.maker.at(at).audit(world.account.id, None)
         });
-        at = micros_after(at, 1);
+        at = millis_after(at, 1);
     }
     store.append_audit_events(&events).await.unwrap();
     events.reverse();

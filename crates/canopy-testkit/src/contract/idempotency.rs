@@ -1,6 +1,6 @@
 //! Clauses on requests that may be repeated.
 
-use super::support::{TestStore, acme, micros_after};
+use super::support::{TestStore, acme, millis_after};
 use crate::clock::noon;
 use crate::fixture::World;
 use canopy_domain::port::{Begun, CommitRecord, EnvironmentChanges, KeptAnswer, RequestIdentity, WriteScope, WriteTx};
@@ -46,7 +46,7 @@ async fn kept(store: &TestStore, world: &World, request: RequestIdentity, since:
 
 async fn keep(store: &TestStore, world: &World, kept: &KeptAnswer) {
     let mut tx = fresh(store, world, kept.request).await;
-    tx.keep_answer(kept, micros_after(kept.at, -1)).await.unwrap();
+    tx.keep_answer(kept, millis_after(kept.at, -1)).await.unwrap();
     world.commit(tx, &[world.development.id()]).await;
 }
 
@@ -66,7 +66,7 @@ pub async fn an_answer_is_told_no_longer_than_it_counts(store: TestStore) {
     let world = acme(&store).await;
     let given = answer(FIRST, b"made");
     keep(&store, &world, &given).await;
-    assert_eq!(kept(&store, &world, FIRST, micros_after(given.at, 1)).await, None);
+    assert_eq!(kept(&store, &world, FIRST, millis_after(given.at, 1)).await, None);
     assert_eq!(kept(&store, &world, FIRST, given.at).await, Some(given));
 }
 
@@ -95,7 +95,7 @@ pub async fn an_answer_kept_again_replaces_the_outdated_one(store: TestStore) {
     let (old, other) = (answer(FIRST, b"old"), answer(SECOND, b"other"));
     keep(&store, &world, &old).await;
     keep(&store, &world, &other).await;
-    let at = micros_after(old.at, 1_000);
+    let at = millis_after(old.at, 1_000);
     let new = KeptAnswer {
         body: [8; 32],
         at,
@@ -122,14 +122,14 @@ pub async fn outdated_answers_are_forgotten_without_a_write(store: TestStore) {
     for n in 0..250 {
         let mut tx = fresh(&store, &world, number(n)).await;
         let old = KeptAnswer {
-            at: micros_after(noon(), n.into()),
+            at: millis_after(noon(), n.into()),
             ..answer(number(n), b"old")
         };
         tx.keep_answer(&old, Timestamp::MIN).await.unwrap();
         world.commit(tx, &[id]).await;
     }
     let before = super::support::reading(&store).await.revision(id).await.unwrap();
-    let outdated = micros_after(noon(), 240);
+    let outdated = millis_after(noon(), 240);
     let mut rounds = 1;
     while store.forget_answers(outdated).await.unwrap() {
         rounds += 1;
@@ -159,7 +159,7 @@ pub async fn old_change_records_are_deleted_but_the_newest(store: TestStore) {
     // More than a store deletes at once.
     for n in 0..250_u32 {
         let tx = super::support::writing(&store, WriteScope::Environment(id)).await;
-        let at = micros_after(noon(), i64::from(n));
+        let at = millis_after(noon(), i64::from(n));
         let record = CommitRecord {
             at,
             changes: vec![EnvironmentChanges {
@@ -180,7 +180,7 @@ pub async fn old_change_records_are_deleted_but_the_newest(store: TestStore) {
     };
     let newest = before.get() + 250;
     assert_eq!(left(id, before).await.len(), 250);
-    let outdated = micros_after(noon(), 240);
+    let outdated = millis_after(noon(), 240);
     let mut rounds = 1;
     while store.prune_history(outdated).await.unwrap() {
         rounds += 1;

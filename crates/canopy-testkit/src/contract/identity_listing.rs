@@ -119,7 +119,7 @@ pub async fn identity_search_takes_every_character_as_it_is_and_folds_case(store
 
 pub async fn identities_are_sorted_both_ways_with_ties_broken_by_id(store: TestStore) {
     let world = acme(&store).await;
-    let at = |micros: i64| Timestamp::from_micros(micros).unwrap();
+    let at = |millis: i64| Timestamp::from_millis(millis).unwrap();
     // The same name in another case is a tie; a name is ordered as a whole, not part by part.
     let people = [
         ("a", "B c", "z@x", 5),
@@ -128,11 +128,11 @@ pub async fn identities_are_sorted_both_ways_with_ties_broken_by_id(store: TestS
         ("a B", "a", "a@x", 5),
         ("Ä", "a", "-@x", 1),
     ];
-    let made = people.map(|(first, last, address, micros)| Identity {
+    let made = people.map(|(first, last, address, millis)| Identity {
         first_name: person(first),
         last_name: person(last),
         email: email(address),
-        created_at: at(micros),
+        created_at: at(millis),
         ..world.maker.identity(world.account.id, "New One")
     });
     let account = world.maker.account("sorted");

@@ -1,6 +1,6 @@
 //! Clauses on what the processes of an installation share.
 
-use super::support::{ODD_TEXT, TestStore, micros_after};
+use super::support::{ODD_TEXT, TestStore, millis_after};
 use crate::clock::noon;
 use canopy_domain::port::SigningKey;
 use std::sync::Arc;
@@ -9,7 +9,7 @@ fn key(kid: &str, byte: u8, micros: i64) -> SigningKey {
     SigningKey {
         kid: kid.to_owned(),
         public_key: [byte; 32],
-        created_at: micros_after(noon(), micros),
+        created_at: millis_after(noon(), micros),
     }
 }
 
@@ -56,7 +56,7 @@ pub async fn signing_keys_end_by_age_and_by_number(store: TestStore) {
     assert_eq!(installation.signing_keys().await.unwrap(), keys[3..]);
     // A key that is registered again is young again.
     let renewed = SigningKey {
-        created_at: micros_after(noon(), 9_000),
+        created_at: millis_after(noon(), 9_000),
         ..keys[3].clone()
     };
     installation.register_signing_key(&renewed).await.unwrap();

@@ -209,7 +209,7 @@ macro_rules! storage_contract {
             }
             assignment_listing {
                 a_listed_assignment_shows_whom_what_and_where
-                state_changes_at_the_borders_to_the_microsecond
+                state_changes_at_the_borders_to_the_millisecond
                 a_window_without_an_end_never_expires
                 expiring_soon_means_exactly_seven_days
                 assignment_filters_narrow_the_listing

@@ -1,7 +1,7 @@
 //! Clauses on the assignments that hold at a node: made at it or above.
 
 use super::assignment_listing::{all, ids, listed};
-use super::support::{TestStore, acme, acme_and_zeta, micros_after, page, reading, search_for, writing};
+use super::support::{TestStore, acme, acme_and_zeta, millis_after, page, reading, search_for, writing};
 use crate::fixture::{World, window_from};
 use canopy_domain::assignment::listing::{
     AssignmentQuery, AssignmentSort, AssignmentSummary, HeldAt, IdentitySummary, NodeAssignmentSummary,
@@ -22,7 +22,7 @@ fn at(node: &Node, access_type: Option<AccessType>) -> AssignmentQuery {
 /// Ada reads at the root, edits in the EU and in Berlin, Alan reads in Berlin from tomorrow on, and Grace in Paris.
 async fn some(store: &TestStore, world: &World) -> [Assignment; 5] {
     let here = &world.development;
-    let later = window_from(micros_after(world.maker.now(), 1));
+    let later = window_from(millis_after(world.maker.now(), 1));
     let made = [
         world.assignment(world.ada(), &here.reader, &here.root),
         world.assignment(world.ada(), &here.editor, &here.eu),
@@ -235,7 +235,7 @@ pub async fn a_node_counts_what_holds_at_it_and_names_the_newest(store: TestStor
     tx.insert_memberships(&joined).await.unwrap();
     world.commit(tx, &[here.id()]).await;
     let late = |micros, assignment: Assignment| Assignment {
-        created_at: micros_after(now, micros),
+        created_at: millis_after(now, micros),
         ..assignment
     };
     let mut held: Vec<Assignment> = (1..)

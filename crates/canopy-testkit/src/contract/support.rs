@@ -64,9 +64,9 @@ pub fn assert_bug<T: Debug>(result: Result<T, StoreError>) {
     );
 }
 
-/// Microseconds after (before when negative) an instant.
-pub fn micros_after(instant: Timestamp, micros: i64) -> Timestamp {
-    Timestamp::from_micros(instant.as_micros() + micros).expect("an instant within the supported years")
+/// Milliseconds after (before when negative) an instant.
+pub fn millis_after(instant: Timestamp, millis: i64) -> Timestamp {
+    Timestamp::from_millis(instant.as_millis() + millis).expect("an instant within the supported years")
 }
 
 /// A page.

@@ -203,6 +203,38 @@ on_every_store! {
         world.post(&rotate(&strong)["/api/v1/".len()..], &json!({"overlap_seconds": 86_401})).await.refused(400, "request.validation_failed");
     }
 
+    async fn a_key_makes_none_that_outlives_it(server) {
+        let world = World::new(&server, "acme").await;
+        world.bootstrap().await;
+        let until = |scopes: &[&str], end: Value| {
+            let mut body = key_body(scopes);
+            body["expires_at"] = end;
+            body
+        };
+        let end = "2998-06-01T00:00:00.000Z";
+        let own = world.post("api-keys", &until(&["api_key.manage"], json!(end))).await.expect(201);
+        let manager = world.admin.with_api_key(own["key"].as_str().unwrap());
+        let keys = "/api/v1/api-keys";
+        for late in [Value::Null, json!("2998-06-01T00:00:00.001Z"), json!("2999-01-01T00:00:00Z")] {
+            manager.post(keys, &until(&["api_key.manage"], late)).await.refused(403, "auth.escalation");
+        }
+        manager.post(keys, &key_body(&["api_key.manage"])).await.refused(403, "auth.escalation");
+        for early in [end, "2998-05-31T23:59:59.999Z"] {
+            let made = manager.post(keys, &until(&["api_key.manage"], json!(early))).await.expect(201);
+            assert_eq!(made["expires_at"], early);
+        }
+        let endless = world.post("api-keys", &key_body(&["api_key.manage"])).await.expect(201);
+        let later = world.post("api-keys", &until(&["api_key.manage"], json!("2999-01-01T00:00:00Z"))).await.expect(201);
+        let rotate = |made: &Value| format!("{keys}/{}/rotate", made["id"].as_str().unwrap());
+        for outliving in [&endless, &later] {
+            manager.post(&rotate(outliving), &json!({})).await.refused(403, "auth.escalation");
+        }
+        let next = manager.post(&rotate(&own), &json!({"overlap_seconds": 60})).await.expect(200);
+        assert_eq!(next["expires_at"], end);
+        let free = world.admin.with_api_key(endless["key"].as_str().unwrap());
+        free.post(keys, &key_body(&["api_key.manage"])).await.expect(201);
+    }
+
     async fn the_last_use_of_a_key_shows_once_it_was_noted(server) {
         let world = World::new(&server, "acme").await;
         let (key, made) = world.made_key(&["role.read"]).await;

@@ -286,6 +286,51 @@ on_every_store! {
         assert_eq!(reasons(&body), ["no_grant", "invalid_request", "granted"]);
     }
 
+    /// Whatever identities are called, a search names each by what an evaluation takes for it, and nobody twice.
+    async fn a_name_that_a_search_gives_is_understood_by_an_evaluation(server) {
+        let records = Records::new(&server).await;
+        let world = &records.world;
+        let reader = world.role("Reader").await;
+        let mut ids = Vec::new();
+        for place in 0..12 {
+            ids.push(person(world, &format!("e{place}"), &reader).await);
+        }
+        let rename = |id: &str, body: Value| { let (admin, path) = (world.admin.clone(), format!("{}/identities/{id}", world.acc));
+            async move { admin.patch(&path, None, &body).await.expect(200) } };
+        // Jane is known by a mail address that a new hire has taken since; others by names of each other.
+        for (place, other) in [(0, 1), (1, 2), (2, 3), (3, 0)] {
+            rename(&ids[place], json!({"external_id": format!("e{other}@acme.example")})).await;
+        }
+        rename(&ids[4], json!({"external_id": ids[5]})).await;
+        rename(&ids[5], json!({"external_id": ids[4]})).await;
+        rename(&ids[6], json!({"external_id": null})).await;
+        rename(&ids[7], json!({"external_id": ids[6]})).await;
+        rename(&ids[8], json!({"external_id": null})).await;
+        rename(&ids[9], json!({"external_id": "e9@acme.example"})).await;
+        rename(&ids[10], json!({"external_id": ids[10]})).await;
+        rename(&ids[11], json!({"external_id": ids[11].to_uppercase()})).await;
+        let search = json!({"subject": {"type": "user"}, "action": {"name": "read"}, "resource": {"type": "record", "id": "record-1"}});
+        for limit in [1, 5, 100] {
+            let found = records.all(SUBJECTS, &search, limit).await;
+            let names: BTreeSet<&str> = found.iter().map(|one| one["id"].as_str().unwrap()).collect();
+            assert_eq!((names.len(), found.len()), (14, 14), "everybody, nobody twice: {names:?}");
+            for name in names {
+                assert_eq!(records.reason(name, "read", ("record", "record-1")).await, "granted", "{name}");
+                let actions = json!({"subject": {"type": "user", "id": name}, "resource": {"type": "record", "id": "record-1"}});
+                let found = records.key.post(ACTIONS, &actions).await.expect(200);
+                for action in found["results"].as_array().unwrap() {
+                    let action = action["name"].as_str().unwrap();
+                    assert_eq!(records.reason(name, action, ("record", "record-1")).await, "granted", "{name} {action}");
+                }
+                let resources = json!({"subject": {"type": "user", "id": name}, "action": {"name": "read"}, "resource": {"type": "node"}});
+                for resource in records.key.post(RESOURCES, &resources).await.expect(200)["results"].as_array().unwrap() {
+                    let at = ("node", resource["id"].as_str().unwrap());
+                    assert_eq!(records.reason(name, "node.read", at).await, "granted", "{name} {at:?}");
+                }
+            }
+        }
+    }
+
     async fn the_search_core_of_the_certification_holds(server) {
         let records = Records::new(&server).await;
         let key = &records.key;

@@ -44,4 +44,6 @@ mod tenants;
 #[cfg(test)]
 mod transfer;
 #[cfg(test)]
+mod values;
+#[cfg(test)]
 mod world;

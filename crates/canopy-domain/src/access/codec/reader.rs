@@ -131,7 +131,7 @@ impl Reader<'_> {
         let id = AssignmentId::new(self.id()?);
         let shared = self.shared(parts)?;
         self.before = Some(shared);
-        let window = Window::new(shared.from, shared.to).map_err(|_| CodecError::Value("window"))?;
+        let window = Window::restored(shared.from, shared.to).map_err(|_| CodecError::Value("window"))?;
         Ok(GrantFact {
             id,
             key: shared.key,

@@ -380,7 +380,7 @@ impl App {
             };
             tx.keep_answer(&kept, kept_since(record.at)).await?;
         }
-        let changes = record.changes.clone();
+        let (changes, commit) = (record.changes.clone(), record.audit.id);
         let renames = may_rename(record.audit.category);
         let committed = tx.commit(record).await;
         if renames {
@@ -389,7 +389,7 @@ impl App {
         match committed {
             Ok(revisions) => {
                 let committed: Vec<_> = revisions.iter().map(|(_, revision)| *revision).zip(changes).collect();
-                self.parts.decisions.publish(&committed).await;
+                self.parts.decisions.publish(commit, &committed).await;
                 if let Some(shared) = self.parts.store.shared() {
                     shared.announce(&revisions);
                 }

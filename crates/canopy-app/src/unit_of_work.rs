@@ -13,13 +13,27 @@ pub(crate) async fn retry<T, F>(mut run: impl FnMut() -> F + Send) -> Result<T, 
 where
     F: Future<Output = Result<T, AppError>> + Send,
 {
-    for _ in 1..ATTEMPTS {
+    let mut conflicts = 0;
+    let mut races = 0;
+    loop {
         match run().await {
-            Err(AppError::Store(StoreError::Conflict(cause))) => {
+            Err(AppError::Store(StoreError::Conflict(cause))) if cause.is::<SlugRace>() && races < MOST_RACES => {
+                races += 1;
+            }
+            Err(AppError::Store(StoreError::Conflict(cause))) if conflicts + 1 < ATTEMPTS => {
+                conflicts += 1;
                 tracing::debug!(%cause, "transaction conflict, running the use case again");
             }
             settled => return settled,
         }
     }
-    run().await
 }
+
+/// Another transaction took a slug that was made from a name: the next free one is to be found.
+#[derive(Debug, thiserror::Error)]
+#[error("a sibling took the slug meanwhile")]
+pub(crate) struct SlugRace;
+
+/// How many races for a slug a use case may lose. Of those who race one wins each time, so this is reached by nobody but who
+/// is overtaken by so many others.
+const MOST_RACES: u32 = 1_000;

@@ -161,6 +161,10 @@ impl SharedStore for ServedStore {
         self.postgres()?.heads(environments).await
     }
 
+    fn epoch(&self) -> u64 {
+        self.postgres().map_or(0, SharedStore::epoch)
+    }
+
     fn announce(&self, revisions: &[(EnvironmentId, Revision)]) {
         if let Ok(store) = self.postgres() {
             store.announce(revisions);

@@ -81,6 +81,9 @@ fn postgres_options(url: &PostgresUrl, config: &PostgresConfig) -> PgOptions {
         connect_timeout: config.connect_timeout,
         lock_timeout: config.lock_timeout,
         statement_timeout: config.statement_timeout,
+        answer_timeout: config.answer_timeout,
+        commit_timeout: config.commit_timeout,
+        load_timeout: config.load_timeout,
         ..PgOptions::new(url.expose())
     }
 }

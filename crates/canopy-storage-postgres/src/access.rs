@@ -7,13 +7,17 @@ use crate::statement::{Row, Statement};
 use crate::unit_of_work::UnitOfWork;
 use async_trait::async_trait;
 use canopy_domain::access::{Change, GrantFact, IndexSize, NodeFact, PermissionFact, RoleFact, Snapshot, codec};
-use canopy_domain::port::StoreError;
 use canopy_domain::port::reader::AccessReader;
+use canopy_domain::port::{CommitTag, StoreError};
 use canopy_domain::{
     EnvironmentId, NodeStatus, NodeType, PermissionId, PermissionKey, Revision, RoleId, RoleName, Slug, Timestamp,
 };
-use futures_util::future;
+use core::convert::Infallible;
+use futures_util::future::{self, Either};
 use std::collections::HashMap;
+use std::pin::pin;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 fn node(row: &Row) -> Result<NodeFact, StoreError> {
     Ok(NodeFact {
@@ -49,48 +53,69 @@ impl AccessReader for UnitOfWork {
         let Some(revision) = self.revision(environment).await? else {
             return Ok(None);
         };
-        let link = self.link()?;
-        let about = |sql| Statement::new(sql).bind(environment.as_uuid());
-        let permissions = about(PERMISSIONS).all(link, "permissions", |row| {
-            Ok(PermissionFact {
-                id: row.id(0)?,
-                key: row.text(1, PermissionKey::parse)?,
-            })
+        let link = self.link()?.with_deadline(self.deadlines().load);
+        let read = AtomicU64::new(0);
+        let load = link.answered(async {
+            link.command("SET LOCAL statement_timeout = 0").await?;
+            let count = || {
+                read.fetch_add(1, Ordering::Relaxed);
+            };
+            let about = |sql| Statement::new(sql).bind(environment.as_uuid()).for_these_values();
+            let permissions = about(PERMISSIONS).all(link, "permissions", |row| {
+                Ok(PermissionFact {
+                    id: row.id(0)?,
+                    key: row.text(1, PermissionKey::parse)?,
+                })
+            });
+            let roles = about(ROLES).all::<_, Vec<RoleFact>>(link, "roles", |row| {
+                Ok(RoleFact {
+                    id: row.id(0)?,
+                    name: row.text(1, RoleName::restored)?,
+                    is_active: row.flag(2)?,
+                    permissions: vec![],
+                })
+            });
+            let bound = about(BOUND).all::<(RoleId, PermissionId), Vec<_>>(link, "role_permissions", |row| {
+                count();
+                Ok((row.id(0)?, row.id(1)?))
+            });
+            let (permissions, mut roles, bound) = future::try_join3(permissions, roles, bound).await?;
+            let nodes = about(NODES).all(link, "nodes", |row| {
+                count();
+                node(row)
+            });
+            let subjects = about(SUBJECTS).all(link, "memberships", |row| {
+                count();
+                subject(row)
+            });
+            let grants = about(GRANTS).all(link, "assignments", |row| {
+                count();
+                grant(row)
+            });
+            let keys = about(KEYS).all(link, "api_keys", api_key::fact);
+            let (nodes, subjects, grants, keys) = future::try_join4(nodes, subjects, grants, keys).await?;
+            let mut bundles: HashMap<RoleId, Vec<PermissionId>> = HashMap::new();
+            for (role, permission) in bound {
+                bundles.entry(role).or_default().push(permission);
+            }
+            for role in &mut roles {
+                role.permissions = bundles.remove(&role.id).unwrap_or_default();
+            }
+            Ok(Some(Snapshot {
+                environment,
+                revision,
+                permissions,
+                roles,
+                nodes,
+                subjects,
+                grants,
+                keys,
+            }))
         });
-        let roles = about(ROLES).all::<_, Vec<RoleFact>>(link, "roles", |row| {
-            Ok(RoleFact {
-                id: row.id(0)?,
-                name: row.text(1, RoleName::restored)?,
-                is_active: row.flag(2)?,
-                permissions: vec![],
-            })
-        });
-        let bound = about(BOUND)
-            .all::<(RoleId, PermissionId), Vec<_>>(link, "role_permissions", |row| Ok((row.id(0)?, row.id(1)?)));
-        let planned = link.plan_for_values();
-        let ((), permissions, mut roles, bound) = future::try_join4(planned, permissions, roles, bound).await?;
-        let nodes = about(NODES).all(link, "nodes", node);
-        let subjects = about(SUBJECTS).all(link, "memberships", subject);
-        let grants = about(GRANTS).all(link, "assignments", grant);
-        let keys = about(KEYS).all(link, "api_keys", api_key::fact);
-        let (nodes, subjects, grants, keys) = future::try_join4(nodes, subjects, grants, keys).await?;
-        let mut bundles: HashMap<RoleId, Vec<PermissionId>> = HashMap::new();
-        for (role, permission) in bound {
-            bundles.entry(role).or_default().push(permission);
+        match future::select(pin!(load), pin!(report_progress(environment, &read))).await {
+            Either::Left((loaded, _)) => loaded,
+            Either::Right((never, _)) => match never {},
         }
-        for role in &mut roles {
-            role.permissions = bundles.remove(&role.id).unwrap_or_default();
-        }
-        Ok(Some(Snapshot {
-            environment,
-            revision,
-            permissions,
-            roles,
-            nodes,
-            subjects,
-            grants,
-            keys,
-        }))
     }
 
     async fn index_size(&mut self, environment: EnvironmentId) -> Result<IndexSize, StoreError> {
@@ -146,6 +171,37 @@ impl AccessReader for UnitOfWork {
                 Ok((Revision::new(row.count(1)?), row.bytes(2, codec::decode)?))
             })
             .await
+    }
+
+    async fn commit_tags(
+        &mut self,
+        environment: EnvironmentId,
+        from: Revision,
+        limit: u32,
+    ) -> Result<Vec<(Revision, CommitTag)>, StoreError> {
+        // The newest tag stands in the environment too, so it is known when its record was removed.
+        const SELECT: &str = "SELECT environment_id, revision, tag FROM change_records \
+             WHERE environment_id = $1 AND revision >= $2 \
+             UNION SELECT id, revision, tag FROM environments WHERE id = $1 ORDER BY revision LIMIT $3";
+        Statement::new(SELECT)
+            .bind(environment.as_uuid())
+            .bind(i64::try_from(from.get()).unwrap_or(i64::MAX))
+            .bind(i64::from(limit))
+            .all(self.link()?, "change_records", |row| {
+                Ok((Revision::new(row.count(1)?), CommitTag::from_stored(row.number(2)?)))
+            })
+            .await
+    }
+}
+
+/// How often the progress of a load is logged.
+const PROGRESS: Duration = Duration::from_secs(5);
+
+/// Logs how far the load of an environment is.
+async fn report_progress(environment: EnvironmentId, read: &AtomicU64) -> Infallible {
+    loop {
+        tokio::time::sleep(PROGRESS).await;
+        tracing::info!(%environment, rows = read.load(Ordering::Relaxed), "index load in progress");
     }
 }
 

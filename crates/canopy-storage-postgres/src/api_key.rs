@@ -145,12 +145,14 @@ impl ApiKeyWriter for UnitOfWork {
 /// Notes when keys were last at work. They are taken in one order, so that two instances do not wait for each other.
 pub(crate) fn note_uses(uses: &[KeyUse]) -> Statement<'static> {
     const UPDATE: &str = "WITH used AS (SELECT n.* FROM unnest($1, $2, $3) AS n (environment_id, id, at) \
-             JOIN api_keys AS k ON k.environment_id = n.environment_id AND k.id = n.id \
-             ORDER BY k.environment_id, k.id FOR NO KEY UPDATE OF k) \
+             CROSS JOIN LATERAL (SELECT FROM api_keys AS o WHERE o.environment_id = n.environment_id AND o.id = n.id \
+             FOR NO KEY UPDATE) AS k) \
          UPDATE api_keys AS k SET last_used_at = greatest(k.last_used_at, used.at) FROM used \
              WHERE k.environment_id = used.environment_id AND k.id = used.id";
+    let mut uses = uses.to_vec();
+    uses.sort_unstable_by_key(|one| (one.environment, one.id));
     Statement::new(UPDATE)
-        .bind(column(uses, |one| one.environment.as_uuid()))
-        .bind(column(uses, |one| one.id.as_uuid()))
-        .bind(instants(uses, |one| one.at))
+        .bind(column(&uses, |one| one.environment.as_uuid()))
+        .bind(column(&uses, |one| one.id.as_uuid()))
+        .bind(instants(&uses, |one| one.at))
 }

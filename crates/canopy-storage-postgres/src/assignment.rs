@@ -54,22 +54,29 @@ impl AssignmentReader for UnitOfWork {
         asked: &[AssignmentKey],
     ) -> Result<AssignmentFacts, StoreError> {
         // Nearly all that is asked about is there and active, so the statements tell of the exceptions. Whoever has a
-        // membership is of the account; identities are looked at for the others alone.
+        // membership is of the account; identities are looked at for the others alone. Where a second index would answer
+        // a part of the conditions, the first key at or after the wanted one is sought: one index alone has them in order.
         const IDENTITIES: &str = "SELECT asked.id, m.status, m.status IS NOT NULL \
              OR EXISTS (SELECT FROM identities AS i WHERE i.account_id = $1 AND i.id = asked.id) \
-             FROM unnest($2) AS asked (id) LEFT JOIN LATERAL (SELECT o.status FROM memberships AS o \
-                 WHERE o.application_id = $3 AND o.identity_id = asked.id AND o.account_id = $1 OFFSET 0) AS m ON true \
+             FROM unnest($2) AS asked (id) LEFT JOIN LATERAL (SELECT o.application_id, o.identity_id, o.account_id, o.status \
+                 FROM memberships AS o WHERE (o.application_id, o.identity_id) >= ($3, asked.id) \
+                 ORDER BY o.application_id, o.identity_id LIMIT 1) AS m \
+             ON m.application_id = $3 AND m.identity_id = asked.id AND m.account_id = $1 \
              WHERE m.status IS DISTINCT FROM 'active'";
         const NODES: &str = "SELECT asked.id FROM unnest($1) AS asked (id) LEFT JOIN LATERAL (SELECT n.id \
                  FROM nodes AS n WHERE n.environment_id = $2 AND n.id = asked.id OFFSET 0) AS found ON true \
              WHERE found.id IS NULL";
-        const ROLES: &str = "SELECT r.id, r.system_key, r.is_active FROM unnest($1) AS asked (id) \
-             JOIN roles AS r ON r.environment_id = $2 AND r.id = asked.id";
-        const EXISTING: &str = "SELECT a.*, asked.* \
+        const ROLES: &str = "SELECT r.id, r.system_key, r.is_active FROM unnest($1) AS asked (id) CROSS JOIN LATERAL ( \
+             SELECT o.id, o.system_key, o.is_active FROM roles AS o \
+             WHERE o.environment_id = $2 AND o.id = asked.id OFFSET 0) AS r";
+        const EXISTING: &str = "SELECT a.id, a.effective_from, a.effective_to, asked.* \
              FROM unnest($1, $2, $3) AS asked (identity_id, role_id, node_id) \
-             CROSS JOIN LATERAL (SELECT o.id, o.effective_from, o.effective_to FROM assignments AS o WHERE o.environment_id = $4 \
-             AND o.identity_id = asked.identity_id AND o.role_id = asked.role_id AND o.node_id = asked.node_id \
-             OFFSET 0) AS a";
+             CROSS JOIN LATERAL (SELECT o.id, o.effective_from, o.effective_to, o.identity_id, o.role_id, \
+                 o.node_id FROM assignments AS o \
+                 WHERE o.environment_id = $4 \
+                 AND (o.identity_id, o.role_id, o.node_id) >= (asked.identity_id, asked.role_id, asked.node_id) \
+                 ORDER BY o.identity_id, o.role_id, o.node_id LIMIT 1) AS a \
+             WHERE a.identity_id = asked.identity_id AND a.role_id = asked.role_id AND a.node_id = asked.node_id";
         if asked.is_empty() {
             return Ok(AssignmentFacts::default());
         }
@@ -139,9 +146,10 @@ impl AssignmentReader for UnitOfWork {
         environment: EnvironmentId,
         ids: &[AssignmentId],
     ) -> Result<Vec<Assignment>, StoreError> {
-        const SELECT: &str = "SELECT a.id, a.environment_id, a.identity_id, a.role_id, a.node_id, a.effective_from, \
-             a.effective_to, a.created_at, a.updated_at FROM unnest($1) AS asked (id) \
-             JOIN assignments AS a ON a.environment_id = $2 AND a.id = asked.id ORDER BY a.id";
+        const SELECT: &str = "SELECT a.* FROM unnest($1) AS asked (id) CROSS JOIN LATERAL ( \
+                 SELECT o.id, o.environment_id, o.identity_id, o.role_id, o.node_id, o.effective_from, o.effective_to, \
+                 o.created_at, o.updated_at FROM assignments AS o \
+                 WHERE o.environment_id = $2 AND o.id = asked.id OFFSET 0) AS a ORDER BY a.id";
         if ids.is_empty() {
             return Ok(vec![]);
         }
@@ -177,10 +185,10 @@ impl AssignmentReader for UnitOfWork {
         roles: &[RoleId],
         nodes: &[NodeId],
     ) -> Result<Vec<AssignmentId>, StoreError> {
-        const SELECT: &str = "SELECT a.id FROM unnest($1) AS asked (id) \
-             JOIN assignments AS a ON a.environment_id = $2 AND a.role_id = asked.id \
-             UNION SELECT b.id FROM unnest($3) AS other (id) \
-             JOIN assignments AS b ON b.environment_id = $2 AND b.node_id = other.id ORDER BY id";
+        const SELECT: &str = "SELECT a.id FROM unnest($1) AS asked (id) CROSS JOIN LATERAL (SELECT o.id \
+                 FROM assignments AS o WHERE o.environment_id = $2 AND o.role_id = asked.id OFFSET 0) AS a \
+             UNION SELECT b.id FROM unnest($3) AS other (id) CROSS JOIN LATERAL (SELECT o.id \
+                 FROM assignments AS o WHERE o.environment_id = $2 AND o.node_id = other.id OFFSET 0) AS b ORDER BY id";
         if roles.is_empty() && nodes.is_empty() {
             return Ok(vec![]);
         }
@@ -252,9 +260,11 @@ macro_rules! checked {
              effective_to, created_at, updated_at) \
              WHERE cardinality($10) = (SELECT count(*) FROM environments AS e \
                  JOIN applications AS p ON p.id = e.application_id CROSS JOIN unnest($10) AS named (id) \
-                 CROSS JOIN LATERAL (SELECT FROM memberships AS m WHERE m.application_id = p.id \
-                     AND m.identity_id = named.id AND m.account_id = p.account_id OFFSET 0) AS found \
-                 WHERE e.id = $1)) ",
+                 CROSS JOIN LATERAL (SELECT m.application_id, m.identity_id, m.account_id FROM memberships AS m \
+                     WHERE (m.application_id, m.identity_id) >= (p.id, named.id) \
+                     ORDER BY m.application_id, m.identity_id LIMIT 1) AS found \
+                 WHERE e.id = $1 AND found.application_id = p.id AND found.identity_id = named.id \
+                 AND found.account_id = p.account_id)) ",
             $before,
             $after
         )
@@ -285,7 +295,7 @@ impl AssignmentWriter for UnitOfWork {
              updated_at = n.updated_at ",
             "FROM (SELECT old.place, n.* FROM n CROSS JOIN LATERAL (SELECT o.ctid AS place FROM assignments AS o \
                  WHERE o.environment_id = n.environment_id AND o.id = n.id OFFSET 0) AS old) AS n \
-             WHERE a.environment_id = n.environment_id AND a.ctid = n.place"
+             WHERE a.environment_id IS NOT DISTINCT FROM n.environment_id AND a.ctid = n.place"
         );
         let Some(environment) = one_environment(assignments.iter().map(|a| a.environment_id))? else {
             return Ok(());
@@ -296,8 +306,10 @@ impl AssignmentWriter for UnitOfWork {
     }
 
     async fn delete_assignments(&mut self, environment: EnvironmentId, ids: &[AssignmentId]) -> Result<(), StoreError> {
-        const DELETE: &str = "WITH gone AS (SELECT * FROM unnest($1) AS gone (id)) \
-             DELETE FROM assignments AS a USING gone WHERE a.environment_id = $2 AND a.id = gone.id";
+        const DELETE: &str = "DELETE FROM assignments AS a USING (SELECT old.place FROM unnest($1) AS gone (id) \
+             CROSS JOIN LATERAL (SELECT o.ctid AS place FROM assignments AS o \
+             WHERE o.environment_id = $2 AND o.id = gone.id OFFSET 0) AS old) AS gone \
+             WHERE a.environment_id IS NOT DISTINCT FROM $2 AND a.ctid = gone.place";
         if ids.is_empty() {
             return Ok(());
         }

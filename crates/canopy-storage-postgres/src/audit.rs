@@ -1,6 +1,6 @@
 //! The history: what a commit leaves behind, and reading the audit log.
 
-use crate::error::{internal, must};
+use crate::error::{Fault, internal, must};
 use crate::search::patterns;
 use crate::statement::{Row, Statement};
 use crate::unit_of_work::{UnitOfWork, findable, storable};
@@ -11,10 +11,13 @@ use canopy_domain::audit::{
     Actor, ActorType, AuditCategory, AuditEvent, AuditEventId, AuditOutcome, AuditSeverity, StoredAuditEvent,
 };
 use canopy_domain::port::reader::AuditReader;
-use canopy_domain::port::{CommitRecord, StoreError, WriteTx};
+use canopy_domain::port::{CommitRecord, CommitTag, StoreError, WriteTx};
 use canopy_domain::{AccountId, EnvironmentId, Revision};
-use futures_util::future;
+use futures_util::future::{self, Either};
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::pin::pin;
+use std::time::Duration;
+use tokio::sync::Notify;
 use uuid::Uuid;
 
 fn event(row: &Row) -> Result<StoredAuditEvent, StoreError> {
@@ -92,8 +95,8 @@ impl AuditReader for UnitOfWork {
         };
         let end = query.end();
         let link = self.link()?;
-        link.plan_for_values().await?;
         Statement::new(SELECT)
+            .for_these_values()
             .bind(account.as_uuid())
             .bind(end.at)
             .bind(end.id.as_uuid())
@@ -156,16 +159,18 @@ pub(crate) fn append(events: &[AuditEvent]) -> Statement<'_> {
 /// The whole history of a commit in one statement. An environment that is not there has no revision to record, which the
 /// table refuses.
 const HISTORY: &str = "WITH changed AS (SELECT * FROM unnest($1, $2, $3) AS c (environment_id, payload, counted)), \
-     moved AS (UPDATE environments AS e SET revision = e.revision + 1, assignment_count = e.assignment_count + c.counted FROM changed AS c \
-         WHERE e.id = c.environment_id RETURNING e.id, e.revision), \
-     recorded AS (INSERT INTO change_records (environment_id, revision, at, changes) \
-         SELECT c.environment_id, m.revision, $4, ($5)[c.payload::int] \
+     moved AS (UPDATE environments AS e SET revision = e.revision + 1, \
+         assignment_count = e.assignment_count + c.counted, \
+         tag = ((e.tag << 1) | ((e.tag >> 63) & 1)) # $4 FROM changed AS c \
+         WHERE e.id = c.environment_id RETURNING e.id, e.revision, e.tag), \
+     recorded AS (INSERT INTO change_records (environment_id, revision, tag, at, changes) \
+         SELECT c.environment_id, m.revision, m.tag, $5, ($6)[c.payload::int] \
          FROM changed AS c LEFT JOIN moved AS m ON m.id = c.environment_id), \
      logged AS (INSERT INTO audit_events (id, account_id, application_id, environment_id, actor_id, actor_type, \
          actor_label, action, category, severity, outcome, resource_type, resource_id, resource_label, metadata, \
          correlation_id, created_at, searched, revision) \
-         VALUES ($6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, \
-         (SELECT m.revision FROM moved AS m WHERE m.id = $9))) \
+         SELECT $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, \
+         (SELECT m.revision FROM moved AS m WHERE m.id = $10)) \
      SELECT id, revision FROM moved";
 
 fn history<'a>(record: &'a CommitRecord, counted: &BTreeMap<Uuid, i64>) -> Statement<'a> {
@@ -173,12 +178,12 @@ fn history<'a>(record: &'a CommitRecord, counted: &BTreeMap<Uuid, i64>) -> State
     // What environments share is sent once. Arrays are counted from one.
     let (payloads, places) = record.payloads();
     Statement::new(HISTORY)
-        .for_any_values()
         .bind(column(&record.changes, |one| one.environment.as_uuid()))
         .bind(column(&places, |place| i64::try_from(place + 1).unwrap_or(i64::MAX)))
         .bind(column(&record.changes, |one| {
             counted.get(&one.environment.as_uuid()).copied().unwrap_or_default()
         }))
+        .bind(CommitTag::step(record.audit.id))
         .bind(record.at)
         .bind(payloads)
         .bind(audit.id.as_uuid())
@@ -217,13 +222,31 @@ impl WriteTx for UnitOfWork {
         )?;
         let link = self.link()?;
         // Sent together: where the history cannot be written, the transaction is broken, and the server turns the commit
-        // into a rollback.
-        let written = history(&record, self.counted()).all::<(EnvironmentId, Revision), HashMap<_, _>>(
-            link,
-            "environments",
-            |row| Ok((row.id(0)?, Revision::new(row.count(1)?))),
-        );
-        let committed = Statement::new("COMMIT").execute(link);
+        // into a rollback. The commit has a deadline of its own, from when the history is written: it may wait for a standby.
+        // Whether it took place is open when the deadline has passed, and the connection is closed without asking the
+        // server to stop: that would make it take effect on the primary alone.
+        let is_written = Notify::new();
+        let written = async {
+            let written = history(&record, self.counted()).all::<(EnvironmentId, Revision), HashMap<_, _>>(
+                link,
+                "environments",
+                |row| Ok((row.id(0)?, Revision::new(row.count(1)?))),
+            );
+            let written = written.await;
+            is_written.notify_one();
+            written
+        };
+        let committed = async {
+            let commit = pin!(Statement::new("COMMIT").execute(link.with_deadline(Duration::MAX)));
+            let deadline = pin!(async {
+                is_written.notified().await;
+                tokio::time::sleep(self.deadlines().commit).await;
+            });
+            match future::select(commit, deadline).await {
+                Either::Left((committed, _)) => committed,
+                Either::Right(_) => Err(link.give_up(Fault("the commit was not confirmed in time"))),
+            }
+        };
         let (written, committed) = future::join(written, committed).await;
         let revisions = written?;
         committed?;

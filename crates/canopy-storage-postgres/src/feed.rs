@@ -5,8 +5,10 @@
 //! let commits wait for each other. Who listens does so on a connection of its own, which is asked every half a second
 //! whether it lives.
 
+use crate::connect::{Dialed, Opener};
 use crate::error::Fault;
-use crate::pool::{Lender, Opener};
+use crate::health::Health;
+use crate::pool::Lender;
 use crate::statement::Statement;
 use canopy_domain::port::{News, StoreError};
 use canopy_domain::{EnvironmentId, Revision};
@@ -103,7 +105,7 @@ async fn tell(lender: &Lender, moved: &[(EnvironmentId, Revision)]) -> Result<()
     let lease = lender.lend().await?;
     match Statement::new(NOTIFY)
         .bind(payloads(moved))
-        .execute(lease.link_for_one()?)
+        .execute(lease.link()?)
         .await
     {
         Ok(_) => {
@@ -122,6 +124,7 @@ struct Line {
     client: Client,
     heard: mpsc::UnboundedReceiver<Notification>,
     driver: JoinHandle<()>,
+    generation: u64,
 }
 
 impl Drop for Line {
@@ -133,6 +136,7 @@ impl Drop for Line {
 /// Hears what is told, until the line breaks.
 pub(crate) async fn listen(
     opener: Arc<Opener>,
+    health: &Health,
     runtime: &Handle,
     hear: &(dyn Fn(News) + Send + Sync),
 ) -> Result<Infallible, StoreError> {
@@ -160,6 +164,12 @@ pub(crate) async fn listen(
             }
             Either::Right(_) => {
                 in_time(line.client.batch_execute("")).await?;
+                if health.state().generation != line.generation {
+                    // A server that was replaced may go on answering, and tells of no commits any more.
+                    return Err(StoreError::Unavailable(Box::new(Fault(
+                        "the server was replaced or did not answer",
+                    ))));
+                }
                 hear(News::Alive);
             }
         }
@@ -167,7 +177,11 @@ pub(crate) async fn listen(
 }
 
 async fn open(opener: &Opener) -> Result<Line, StoreError> {
-    let (client, mut connection) = opener.dial().await?;
+    let Dialed {
+        client,
+        mut connection,
+        generation,
+    } = opener.dial().await?;
     let (told, heard) = mpsc::unbounded_channel();
     let driver = tokio::spawn(async move {
         let mut messages = pin!(futures_util::stream::poll_fn(
@@ -180,7 +194,12 @@ async fn open(opener: &Opener) -> Result<Line, StoreError> {
             }
         }
     });
-    let line = Line { client, heard, driver };
+    let line = Line {
+        client,
+        heard,
+        driver,
+        generation,
+    };
     in_time(line.client.batch_execute(&format!("LISTEN {CHANNEL}"))).await?;
     Ok(line)
 }

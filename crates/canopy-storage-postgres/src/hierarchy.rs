@@ -112,11 +112,9 @@ fn depth_first<T: Standing>(nodes: Vec<T>, above: Option<NodeId>) -> Vec<(usize,
     ordered
 }
 
-/// A statement about one node: its first two parameters are given here. Planned for any values: where most nodes stand below
-/// a few, the planner would otherwise read the table from end to end for each node on the way.
+/// A statement about one node: its first two parameters are given here.
 fn about(sql: &'static str, environment: EnvironmentId, id: NodeId) -> Statement<'static> {
-    let statement = Statement::new(sql).bind(environment.as_uuid()).bind(id.as_uuid());
-    statement.for_any_values()
+    Statement::new(sql).bind(environment.as_uuid()).bind(id.as_uuid())
 }
 
 #[async_trait]
@@ -187,8 +185,8 @@ impl NodeReader for UnitOfWork {
             "WITH RECURSIVE way (id, step) AS ( \
                  SELECT o.parent_id, 1 FROM nodes AS o WHERE o.environment_id = $1 AND o.id = $2 \
                UNION ALL \
-                 SELECT above.parent_id, way.step + 1 FROM way JOIN nodes AS above \
-                 ON above.environment_id = $1 AND above.id = way.id WHERE way.step < 1000) \
+                 SELECT above.parent_id, way.step + 1 FROM way CROSS JOIN LATERAL (SELECT o.parent_id FROM nodes AS o \
+                 WHERE o.environment_id = $1 AND o.id = way.id OFFSET 0) AS above WHERE way.step < 1000) \
              SELECT n.* FROM way CROSS JOIN LATERAL (",
             select!("AND id = way.id OFFSET 0"),
             ") AS n ORDER BY way.step DESC"
@@ -278,17 +276,22 @@ impl NodeReader for UnitOfWork {
         // From each parent up to the root: the number of steps is its depth. A tree is no deeper than a schema allows,
         // so a circle, which only damage can make, ends too.
         const PARENTS: &str = "WITH RECURSIVE up (id, node_type, parent_id, depth) AS ( \
-                 SELECT n.id, n.node_type, n.parent_id, 1::bigint FROM unnest($1) AS asked (id) \
-                 JOIN nodes AS n ON n.environment_id = $2 AND n.id = asked.id \
+                 SELECT n.id, n.node_type, n.parent_id, 1::bigint FROM unnest($1) AS asked (id) CROSS JOIN LATERAL ( \
+                     SELECT o.id, o.node_type, o.parent_id FROM nodes AS o \
+                     WHERE o.environment_id = $2 AND o.id = asked.id OFFSET 0) AS n \
                UNION ALL \
-                 SELECT up.id, up.node_type, above.parent_id, up.depth + 1 FROM up JOIN nodes AS above \
-                 ON above.environment_id = $2 AND above.id = up.parent_id WHERE up.depth < 1000) \
+                 SELECT up.id, up.node_type, above.parent_id, up.depth + 1 FROM up CROSS JOIN LATERAL ( \
+                     SELECT o.parent_id FROM nodes AS o \
+                     WHERE o.environment_id = $2 AND o.id = up.parent_id OFFSET 0) AS above WHERE up.depth < 1000) \
              SELECT id, node_type, max(depth) FROM up GROUP BY id, node_type";
         // `-` sorts before all that a slug may go on with and `.` right behind it, so those that count stand together.
-        // `OFFSET 0` has each pair looked up by itself; many pairs have the same parent.
+        // `OFFSET 0` has each pair looked up by itself; many pairs have the same parent. The end of the range is
+        // compared as a row, so that the planner takes the range for a wide one and looks for the parent first: many nodes may
+        // have the slug.
         const TAKEN: &str = "SELECT n.parent_id, n.slug FROM unnest($1, $2) AS asked (parent_id, slug) \
              CROSS JOIN LATERAL (SELECT o.parent_id, o.slug FROM nodes AS o WHERE o.environment_id = $3 \
-             AND o.parent_id = asked.parent_id AND o.slug >= asked.slug AND o.slug < asked.slug || '.' OFFSET 0) AS n";
+             AND o.parent_id = asked.parent_id AND o.slug >= asked.slug \
+             AND (o.slug, o.environment_id) < (asked.slug || '.', $3) OFFSET 0) AS n";
         let link = self.link()?;
         let parents = async {
             if parents.is_empty() {
@@ -397,8 +400,12 @@ fn rows<'a>(sql: &'static str, environment: Uuid, ids: Vec<Uuid>, nodes: &'a [No
 fn is_taken(environment: Uuid, nodes: &[Node], moving: Vec<Uuid>) -> Statement<'_> {
     const SELECT: &str = "WITH n AS (SELECT * FROM unnest($1, $2) AS wanted (parent_id, slug)) \
          SELECT EXISTS (SELECT FROM n GROUP BY n.parent_id, n.slug HAVING count(*) > 1) \
-         OR EXISTS (SELECT FROM n JOIN nodes AS o ON o.environment_id = $3 AND o.slug = n.slug \
-         AND (o.parent_id = n.parent_id OR (o.parent_id IS NULL AND n.parent_id IS NULL)) AND o.id <> ALL ($4))";
+         OR EXISTS (SELECT FROM n CROSS JOIN LATERAL ((SELECT o.id, o.parent_id, o.slug FROM nodes AS o \
+                 WHERE o.environment_id = $3 AND (o.parent_id, o.slug) >= (n.parent_id, n.slug) \
+                 ORDER BY o.parent_id, o.slug LIMIT 1) \
+             UNION ALL (SELECT o.id, o.parent_id, o.slug FROM nodes AS o \
+                 WHERE n.parent_id IS NULL AND o.environment_id = $3 AND o.parent_id IS NULL LIMIT 1)) AS o \
+             WHERE o.parent_id IS NOT DISTINCT FROM n.parent_id AND o.slug = n.slug AND o.id <> ALL ($4))";
     Statement::new(SELECT)
         .bind(column(nodes, |n| n.parent.map(|parent| parent.as_uuid())))
         .bind(column(nodes, |n| n.slug.as_str()))
@@ -430,7 +437,7 @@ impl NodeWriter for UnitOfWork {
                  parent_id, node_type, name, name_folded, slug, status, metadata, version, created_at, updated_at) \
                  CROSS JOIN LATERAL (SELECT o.environment_id, o.ctid AS place FROM nodes AS o \
                  WHERE o.environment_id = scope.id AND o.id = new.id OFFSET 0) AS old) AS n \
-             WHERE t.environment_id = n.environment_id AND t.ctid = n.place";
+             WHERE t.environment_id IS NOT DISTINCT FROM n.environment_id AND t.ctid = n.place";
         let Some(environment) = one_environment(nodes.iter().map(|n| n.environment_id))? else {
             return Ok(());
         };
@@ -444,8 +451,10 @@ impl NodeWriter for UnitOfWork {
 
     async fn delete_nodes(&mut self, environment: EnvironmentId, ids: &[NodeId]) -> Result<(), StoreError> {
         // Foreign keys are looked at when the statement ends, so parents and children may go together.
-        const DELETE: &str = "WITH gone AS (SELECT * FROM unnest($1) AS gone (id)) \
-             DELETE FROM nodes AS n USING gone WHERE n.environment_id = $2 AND n.id = gone.id";
+        const DELETE: &str = "DELETE FROM nodes AS n USING (SELECT old.place FROM unnest($1) AS gone (id) \
+             CROSS JOIN LATERAL (SELECT o.ctid AS place FROM nodes AS o \
+             WHERE o.environment_id = $2 AND o.id = gone.id OFFSET 0) AS old) AS gone \
+             WHERE n.environment_id IS NOT DISTINCT FROM $2 AND n.ctid = gone.place";
         let ids = distinct(ids.iter().map(NodeId::as_uuid));
         self.delete_within(environment, &ids, &[DELETE]).await
     }

@@ -127,6 +127,7 @@ impl IdentityReader for UnitOfWork {
         };
         let about = |sql| {
             Statement::new(sql)
+                .for_these_values()
                 .bind(account.as_uuid())
                 .bind(query.member_of.map(|id| id.as_uuid()))
                 .bind(query.assigned_in.map(|id| id.as_uuid()))
@@ -141,7 +142,7 @@ impl IdentityReader for UnitOfWork {
         let link = self.link()?;
         let items = page.all(link, "identities", identity);
         let item_count = about(COUNT).one(link, "identities", |row| row.count(0));
-        let ((), items, item_count) = future::try_join3(link.plan_for_values(), items, item_count).await?;
+        let (items, item_count) = future::try_join(items, item_count).await?;
         Ok(Page { items, item_count })
     }
 
@@ -161,6 +162,7 @@ impl IdentityReader for UnitOfWork {
         );
         let link = self.link()?;
         let select = Statement::new(SELECT)
+            .for_these_values()
             .bind(account.as_uuid())
             .bind(member_of.map(|id| id.as_uuid()))
             .bind(assigned_in.map(|id| id.as_uuid()));
@@ -174,8 +176,7 @@ impl IdentityReader for UnitOfWork {
                 assigned: row.count(5)?,
             })
         });
-        let ((), counts) = future::try_join(link.plan_for_values(), counts).await?;
-        Ok(counts)
+        counts.await
     }
 
     async fn taken_identifiers(
@@ -183,10 +184,11 @@ impl IdentityReader for UnitOfWork {
         account: AccountId,
         asked: &TakenIdentifiers,
     ) -> Result<TakenIdentifiers, StoreError> {
-        const EMAILS: &str = "SELECT i.id, i.email FROM unnest($1) AS asked (email) \
-             JOIN identities AS i ON i.account_id = $2 AND i.email = asked.email";
+        const EMAILS: &str = "SELECT i.id, i.email FROM unnest($1) AS asked (email) CROSS JOIN LATERAL (SELECT o.id, o.email \
+             FROM identities AS o WHERE o.account_id = $2 AND o.email = asked.email OFFSET 0) AS i";
         const EXTERNAL_IDS: &str = "SELECT i.id, i.external_id FROM unnest($1) AS asked (external_id) \
-             JOIN identities AS i ON i.account_id = $2 AND i.external_id = asked.external_id";
+             CROSS JOIN LATERAL (SELECT o.id, o.external_id FROM identities AS o \
+             WHERE o.account_id = $2 AND o.external_id = asked.external_id OFFSET 0) AS i";
         let link = self.link()?;
         let emails = async {
             if asked.emails.is_empty() {
@@ -216,12 +218,15 @@ impl IdentityReader for UnitOfWork {
         asked: &IdentityNames,
     ) -> Result<Vec<NamedIdentity>, StoreError> {
         // `UNION` takes an identity once that has several of the names.
-        const SELECT: &str = "SELECT i.id, i.external_id, i.email FROM unnest($1) AS asked (id) \
-                 JOIN identities AS i ON i.account_id = $2 AND i.id = asked.id \
-             UNION SELECT i.id, i.external_id, i.email FROM unnest($3) AS asked (external_id) \
-                 JOIN identities AS i ON i.account_id = $2 AND i.external_id = asked.external_id \
-             UNION SELECT i.id, i.external_id, i.email FROM unnest($4) AS asked (email) \
-                 JOIN identities AS i ON i.account_id = $2 AND i.email = asked.email \
+        const SELECT: &str = "SELECT i.* FROM unnest($1) AS asked (id) CROSS JOIN LATERAL ( \
+                 SELECT o.id, o.external_id, o.email FROM identities AS o \
+                 WHERE o.account_id = $2 AND o.id = asked.id OFFSET 0) AS i \
+             UNION SELECT i.* FROM unnest($3) AS asked (external_id) CROSS JOIN LATERAL ( \
+                 SELECT o.id, o.external_id, o.email FROM identities AS o \
+                 WHERE o.account_id = $2 AND o.external_id = asked.external_id OFFSET 0) AS i \
+             UNION SELECT i.* FROM unnest($4) AS asked (email) CROSS JOIN LATERAL ( \
+                 SELECT o.id, o.external_id, o.email FROM identities AS o \
+                 WHERE o.account_id = $2 AND o.email = asked.email OFFSET 0) AS i \
              ORDER BY id";
         if asked.is_empty() {
             return Ok(vec![]);
@@ -269,8 +274,12 @@ impl IdentityReader for UnitOfWork {
     ) -> Result<IdentityFacts, StoreError> {
         const SELECT: &str = "SELECT i.id, i.is_active, m.identity_id, m.application_id, m.id, m.status, \
              m.invited_at, m.activated_at, m.deactivated_at, m.created_at FROM unnest($1) AS asked (id) \
-             JOIN identities AS i ON i.account_id = $2 AND i.id = asked.id \
-             LEFT JOIN memberships AS m ON m.application_id = $3 AND m.identity_id = i.id";
+             CROSS JOIN LATERAL (SELECT o.id, o.is_active FROM identities AS o \
+                 WHERE o.account_id = $2 AND o.id = asked.id OFFSET 0) AS i \
+             LEFT JOIN LATERAL (SELECT o.* FROM memberships AS o \
+                 WHERE (o.application_id, o.identity_id) >= ($3, i.id) \
+                 ORDER BY o.application_id, o.identity_id LIMIT 1) AS m \
+             ON m.application_id = $3 AND m.identity_id = i.id";
         if ids.is_empty() {
             return Ok(IdentityFacts::new());
         }
@@ -341,7 +350,8 @@ impl IdentityWriter for UnitOfWork {
              SELECT $1, n.* FROM unnest($2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) AS n";
         const TAKEN: &str = "WITH n AS (SELECT * FROM unnest($1) AS wanted (email)) \
              SELECT EXISTS (SELECT FROM n GROUP BY n.email HAVING count(*) > 1) \
-             OR EXISTS (SELECT FROM n JOIN identities AS o ON o.account_id = $2 AND o.email = n.email)";
+             OR EXISTS (SELECT FROM n CROSS JOIN LATERAL (SELECT FROM identities AS o \
+                 WHERE o.account_id = $2 AND o.email = n.email OFFSET 0) AS o)";
         let Some(account) = identities.first().map(|identity| identity.account_id) else {
             return Ok(());
         };
@@ -426,7 +436,8 @@ impl IdentityWriter for UnitOfWork {
              activated_at, deactivated_at, created_at, account_id) \
              SELECT n.*, a.account_id FROM unnest($1, $2, $3, $4, $5, $6, $7, $8) AS n (id, application_id, \
              identity_id, status, invited_at, activated_at, deactivated_at, created_at) \
-             JOIN applications AS a ON a.id = n.application_id";
+             CROSS JOIN LATERAL (SELECT o.account_id FROM applications AS o \
+             WHERE o.id = n.application_id OFFSET 0) AS a";
         self.insert(column(memberships, |m| m.id.as_uuid()), |ids| {
             rows(INSERT, ids, memberships)
         })
@@ -438,9 +449,11 @@ impl IdentityWriter for UnitOfWork {
              activated_at = n.activated_at, deactivated_at = n.deactivated_at, created_at = n.created_at \
              FROM (SELECT old.place, new.* FROM unnest($1, $2, $3, $4, $5, $6, $7, $8) AS new (id, application_id, \
                  identity_id, status, invited_at, activated_at, deactivated_at, created_at) \
-                 CROSS JOIN LATERAL (SELECT o.ctid AS place FROM memberships AS o \
-                 WHERE o.application_id = new.application_id AND o.identity_id = new.identity_id AND o.id = new.id \
-                 OFFSET 0) AS old) AS n WHERE m.ctid = n.place";
+                 CROSS JOIN LATERAL (SELECT o.ctid AS place, o.application_id, o.identity_id, o.id FROM memberships AS o \
+                 WHERE (o.application_id, o.identity_id) >= (new.application_id, new.identity_id) \
+                 ORDER BY o.application_id, o.identity_id LIMIT 1) AS old \
+                 WHERE old.application_id = new.application_id AND old.identity_id = new.identity_id \
+                 AND old.id = new.id) AS n WHERE m.ctid = n.place";
         let ids = column(memberships, |m| m.id.as_uuid());
         self.update(memberships.len(), rows(UPDATE, ids, memberships)).await
     }

@@ -45,9 +45,9 @@ async fn application(link: Link<'_>, id: ApplicationId) -> Result<(), StoreError
 
 /// Identities, one application, all of its environments.
 async fn memberships(link: Link<'_>, id: ApplicationId, members: &[IdentityId]) -> Result<(), StoreError> {
-    const IDENTITIES: &str = "SELECT FROM unnest($1) AS asked (id) JOIN identities AS i ON i.id = asked.id \
-         AND i.account_id = (SELECT a.account_id FROM applications AS a WHERE a.id = $2) \
-         ORDER BY i.id FOR NO KEY UPDATE OF i";
+    const IDENTITIES: &str = "SELECT FROM unnest($1) AS asked (id) CROSS JOIN LATERAL (SELECT FROM identities AS i \
+         WHERE i.account_id = (SELECT a.account_id FROM applications AS a WHERE a.id = $2) AND i.id = asked.id \
+         FOR NO KEY UPDATE) AS locked";
     const ENVIRONMENTS: &str = "SELECT FROM environments WHERE application_id = $1 ORDER BY id FOR NO KEY UPDATE";
     let identities = async {
         if members.is_empty() {
@@ -63,19 +63,19 @@ async fn memberships(link: Link<'_>, id: ApplicationId, members: &[IdentityId]) 
 
 /// Identities, the applications they are members of, all environments of those.
 async fn all_of(link: Link<'_>, account: Uuid, members: &[IdentityId]) -> Result<(), StoreError> {
-    const IDENTITIES: &str = "SELECT FROM unnest($1) AS asked (id) \
-         JOIN identities AS i ON i.account_id = $2 AND i.id = asked.id ORDER BY i.id FOR NO KEY UPDATE OF i";
-    const APPLICATIONS: &str = "SELECT FROM applications WHERE id IN (SELECT m.application_id \
-         FROM unnest($1) AS asked (id) JOIN memberships AS m ON m.identity_id = asked.id WHERE m.account_id = $2) \
-         ORDER BY id FOR NO KEY UPDATE";
-    const ENVIRONMENTS: &str = "SELECT FROM environments WHERE application_id IN (SELECT m.application_id \
-         FROM unnest($1) AS asked (id) JOIN memberships AS m ON m.identity_id = asked.id WHERE m.account_id = $2) \
+    const IDENTITIES: &str = "SELECT FROM unnest($1) AS asked (id) CROSS JOIN LATERAL (SELECT FROM identities AS i \
+         WHERE i.account_id = $2 AND i.id = asked.id FOR NO KEY UPDATE) AS locked";
+    const APPLICATIONS: &str = "SELECT FROM applications WHERE id = ANY (ARRAY(SELECT DISTINCT m.application_id \
+         FROM memberships AS m WHERE m.identity_id = ANY ($1) AND m.account_id = $2)) ORDER BY id FOR NO KEY UPDATE";
+    const ENVIRONMENTS: &str = "SELECT FROM environments WHERE application_id = ANY (ARRAY(SELECT DISTINCT m.application_id \
+         FROM memberships AS m WHERE m.identity_id = ANY ($1) AND m.account_id = $2)) \
          ORDER BY id FOR NO KEY UPDATE";
     let of = |sql| lock(link, Statement::new(sql).bind(uuids(members)).bind(account));
     future::try_join3(of(IDENTITIES), of(APPLICATIONS), of(ENVIRONMENTS)).await?;
     Ok(())
 }
 
+/// Sorted, so that identities are locked by id.
 fn uuids(ids: &[IdentityId]) -> Vec<Uuid> {
     distinct(ids.iter().map(IdentityId::as_uuid))
 }

@@ -1,9 +1,9 @@
 //! The schema and its versions.
 
+use crate::connect::Opener;
 use crate::error::translate;
 use crate::folding;
 use crate::options::UrlError;
-use crate::pool::Opener;
 use canopy_domain::port::StoreError;
 use canopy_domain::port::store::BoxError;
 use canopy_domain::role::NameCollisions;
@@ -146,7 +146,7 @@ async fn on_own_connection<F>(opener: &Opener, work: F) -> Result<(), OpenError>
 where
     F: FnOnce(&mut AsyncConnectionWrapper<AsyncPgConnection>) -> Result<(), OpenError> + Send + 'static,
 {
-    let connection = opener.open().await?;
+    let connection = opener.open().await?.connection;
     let blocking = tokio::task::spawn_blocking(move || {
         let mut connection = AsyncConnectionWrapper::from(connection);
         work(&mut connection)

@@ -10,16 +10,23 @@ use std::time::Duration;
 pub struct PgOptions {
     /// `postgres://user:password@host:port/database?sslmode=verify-full&sslrootcert=/path`, as libpq reads it.
     pub url: String,
-    /// How many connections are kept at the most. One more listens for changes.
+    /// How many connections transactions have at the most. Five more belong to fences (three), the change feed and the
+    /// heartbeat.
     pub pool_size: usize,
     /// How long a unit of work waits for a free connection.
     pub wait_timeout: Duration,
-    /// How long it may take to open a connection. A `connect_timeout` of the URL wins where it is shorter.
+    /// How long each host may take to open a connection. A `connect_timeout` of the URL wins where it is shorter.
     pub connect_timeout: Duration,
     /// How long a write waits for the locks of another one.
     pub lock_timeout: Duration,
     /// How long one statement may run.
     pub statement_timeout: Duration,
+    /// How long the server may leave a heartbeat or a fence unanswered before it counts as unreachable.
+    pub answer_timeout: Duration,
+    /// How long a commit may take before its outcome counts as open.
+    pub commit_timeout: Duration,
+    /// How long it may take to read all of an environment. `statement_timeout` does not apply to that.
+    pub load_timeout: Duration,
     /// What the connections are called in `pg_stat_activity`.
     pub application_name: String,
     /// Whether opening brings the schema up to date; otherwise an older schema is refused.
@@ -36,6 +43,9 @@ impl PgOptions {
             connect_timeout: Duration::from_secs(5),
             lock_timeout: Duration::from_secs(10),
             statement_timeout: Duration::from_secs(30),
+            answer_timeout: Duration::from_secs(5),
+            commit_timeout: Duration::from_secs(10),
+            load_timeout: Duration::from_secs(120),
             application_name: "canopy".to_owned(),
             migrate: true,
         }
@@ -59,6 +69,9 @@ impl core::fmt::Debug for PgOptions {
             .field("connect_timeout", &self.connect_timeout)
             .field("lock_timeout", &self.lock_timeout)
             .field("statement_timeout", &self.statement_timeout)
+            .field("answer_timeout", &self.answer_timeout)
+            .field("commit_timeout", &self.commit_timeout)
+            .field("load_timeout", &self.load_timeout)
             .field("application_name", &self.application_name)
             .field("migrate", &self.migrate)
             .finish_non_exhaustive()
@@ -80,6 +93,9 @@ pub enum UrlError {
     /// `sslmode` is none of those that libpq knows.
     #[error("`sslmode` must be disable, allow, prefer, require, verify-ca or verify-full")]
     SslMode,
+    /// `target_session_attrs` asks for a server that takes no writes, or is none of those that libpq knows.
+    #[error("`target_session_attrs` must be read-write, primary or any: Canopy needs the primary")]
+    SessionAttrs,
     /// `sslmode=verify-ca` without a file.
     #[error("`sslmode=verify-ca` needs `sslrootcert` with the path of a PEM file")]
     NoRoots,
@@ -102,7 +118,8 @@ pub(crate) struct Target {
 impl FromStr for Target {
     type Err = UrlError;
 
-    /// Takes `sslmode` and `sslrootcert` out of the URL, which the driver knows only in part, and leaves it the rest.
+    /// Takes `sslmode`, `sslrootcert` and `target_session_attrs` out of the URL, which the driver knows only in part, and
+    /// leaves it the rest. A server in recovery is refused whatever `target_session_attrs` says.
     fn from_str(url: &str) -> Result<Self, UrlError> {
         if !(url.starts_with("postgres://") || url.starts_with("postgresql://")) {
             return Err(UrlError::Scheme);
@@ -116,6 +133,8 @@ impl FromStr for Target {
                 Some(("sslmode", word)) => mode = Some(SslMode::parse(word).ok_or(UrlError::SslMode)?),
                 Some(("sslrootcert", "system")) => roots = Some(SslRoots::System),
                 Some(("sslrootcert", path)) => roots = Some(SslRoots::File(PathBuf::from(percent_decoded(path)))),
+                Some(("target_session_attrs", "any" | "read-write" | "primary")) => {}
+                Some(("target_session_attrs", _)) => return Err(UrlError::SessionAttrs),
                 _ => others.push(parameter),
             }
         }
@@ -196,6 +215,13 @@ mod tests {
             assert!(!text.contains("geheim"), "{text}");
         }
         assert!(matches!(target("?sslmode=maybe"), Err(UrlError::SslMode)));
+        for good in ["any", "read-write", "primary"] {
+            target(&format!("?target_session_attrs={good}")).unwrap();
+        }
+        for bad in ["read-only", "standby", "prefer-standby", "maybe"] {
+            let refused = target(&format!("?target_session_attrs={bad}"));
+            assert!(matches!(refused, Err(UrlError::SessionAttrs)));
+        }
         assert!(matches!(target("?sslmode=verify-ca"), Err(UrlError::NoRoots)));
         assert!(matches!(
             target("?sslmode=require&sslrootcert=system"),

@@ -66,8 +66,8 @@ impl PermissionReader for UnitOfWork {
         environment: EnvironmentId,
         keys: &[PermissionKey],
     ) -> Result<HashMap<PermissionKey, PermissionId>, StoreError> {
-        const SELECT: &str = "SELECT p.id, p.key FROM unnest($1) AS asked (key) \
-             JOIN permissions AS p ON p.environment_id = $2 AND p.key = asked.key";
+        const SELECT: &str = "SELECT p.id, p.key FROM unnest($1) AS asked (key) CROSS JOIN LATERAL (SELECT o.id, o.key \
+             FROM permissions AS o WHERE o.environment_id = $2 AND o.key = asked.key OFFSET 0) AS p";
         if keys.is_empty() {
             return Ok(HashMap::new());
         }
@@ -111,7 +111,7 @@ impl PermissionWriter for UnitOfWork {
                  CROSS JOIN unnest($2, $3, $4, $5) AS new (id, description, category, version) \
                  CROSS JOIN LATERAL (SELECT o.environment_id, o.ctid AS place FROM permissions AS o \
                  WHERE o.environment_id = scope.id AND o.id = new.id OFFSET 0) AS old) AS n \
-             WHERE p.environment_id = n.environment_id AND p.ctid = n.place";
+             WHERE p.environment_id IS NOT DISTINCT FROM n.environment_id AND p.ctid = n.place";
         let Some(environment) = one_environment(permissions.iter().map(|p| p.environment_id))? else {
             return Ok(());
         };
@@ -125,10 +125,14 @@ impl PermissionWriter for UnitOfWork {
     }
 
     async fn delete_permissions(&mut self, environment: EnvironmentId, ids: &[PermissionId]) -> Result<(), StoreError> {
-        const UNBIND: &str = "WITH gone AS (SELECT * FROM unnest($1) AS gone (id)) \
-             DELETE FROM role_permissions AS b USING gone WHERE b.environment_id = $2 AND b.permission_id = gone.id";
-        const DELETE: &str = "WITH gone AS (SELECT * FROM unnest($1) AS gone (id)) \
-             DELETE FROM permissions AS p USING gone WHERE p.environment_id = $2 AND p.id = gone.id";
+        const UNBIND: &str = "DELETE FROM role_permissions AS b USING (SELECT old.place FROM unnest($1) AS gone (id) \
+             CROSS JOIN LATERAL (SELECT o.ctid AS place FROM role_permissions AS o \
+             WHERE o.environment_id = $2 AND o.permission_id = gone.id OFFSET 0) AS old) AS gone \
+             WHERE b.environment_id IS NOT DISTINCT FROM $2 AND b.ctid = gone.place";
+        const DELETE: &str = "DELETE FROM permissions AS p USING (SELECT old.place FROM unnest($1) AS gone (id) \
+             CROSS JOIN LATERAL (SELECT o.ctid AS place FROM permissions AS o \
+             WHERE o.environment_id = $2 AND o.id = gone.id OFFSET 0) AS old) AS gone \
+             WHERE p.environment_id IS NOT DISTINCT FROM $2 AND p.ctid = gone.place";
         let ids = distinct(ids.iter().map(PermissionId::as_uuid));
         self.delete_within(environment, &ids, &[UNBIND, DELETE]).await
     }

@@ -1,42 +1,27 @@
 //! Connections: how they are opened, lent to one unit of work each, and taken back clean.
 
-use crate::error::{internal, translate, translate_connecting};
-use crate::options::{PgOptions, Target, UrlError};
-use crate::statement::Link;
-use crate::tls;
-use canopy_domain::port::StoreError;
-use core::error::Error as _;
+use crate::connect::{Opened, Opener};
+use crate::error::internal;
+use crate::health::Health;
+use crate::options::PgOptions;
+use crate::statement::{Guard, Link};
+use canopy_domain::port::{StoreError, Turn};
 use deadpool::managed::{
     Manager, Metrics, Object, Pool, PoolError, RecycleError, RecycleResult, TimeoutType, Timeouts,
 };
 use diesel::connection::InstrumentationEvent;
 use diesel_async::pooled_connection::PoolableConnection;
-use diesel_async::{AsyncConnection, AsyncPgConnection, SimpleAsyncConnection};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
-use tokio_postgres::error::SqlState;
-use tokio_postgres::tls::MakeTlsConnect;
-use tokio_postgres::{Client, Connection, Socket};
-use tokio_postgres_rustls::MakeRustlsConnect;
 
 /// How long giving a connection back may take before it is closed instead.
 const CLEANING_DEADLINE: Duration = Duration::from_secs(5);
 
 /// How long it is waited for all that are given back at once.
 const CLEANED_DEADLINE: Duration = Duration::from_millis(200);
-
-type TlsStream = <MakeRustlsConnect as MakeTlsConnect<Socket>>::Stream;
-
-/// Opens connections to one database, all alike.
-pub(crate) struct Opener {
-    config: tokio_postgres::Config,
-    tls: MakeRustlsConnect,
-    settings: String,
-    watch: Arc<Watch>,
-}
 
 /// What tests want to know of the statements that were sent.
 #[derive(Debug, Default)]
@@ -56,7 +41,7 @@ impl Watch {
         texts.replace(Vec::new()).unwrap_or_default()
     }
 
-    fn see(&self, event: &InstrumentationEvent<'_>) {
+    pub(crate) fn see(&self, event: &InstrumentationEvent<'_>) {
         let InstrumentationEvent::StartQuery { query, .. } = event else {
             return;
         };
@@ -67,85 +52,21 @@ impl Watch {
     }
 }
 
-impl core::fmt::Debug for Opener {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.debug_struct("Opener").finish_non_exhaustive()
-    }
-}
-
-impl Opener {
-    pub(crate) fn new(options: &PgOptions, watch: Arc<Watch>) -> Result<Self, UrlError> {
-        let target: Target = options.url.parse()?;
-        let tls = tls::connector(&target)?;
-        let mut config = target.config;
-        let of_url = config.get_connect_timeout().copied();
-        config
-            .ssl_mode(target.mode.for_driver())
-            .connect_timeout(of_url.map_or(options.connect_timeout, |of_url| of_url.min(options.connect_timeout)))
-            .keepalives_idle(Duration::from_secs(30))
-            .tcp_user_timeout(Duration::from_secs(15));
-        if config.get_application_name().is_none() {
-            config.application_name(&options.application_name);
-        }
-        // Diesel passes on the words of most errors and not their codes. So the words should be those of one language,
-        // which not every user may choose. See [`translate`].
-        let language = "DO $$ BEGIN PERFORM set_config('lc_messages', 'C', false); \
-             EXCEPTION WHEN insufficient_privilege THEN NULL; END $$";
-        // Statements with few values are planned once, and never to read a table from end to end: it may have been small
-        // when they were. See [`Link::plan_for_values`] for the others.
-        let settings = format!(
-            "{language}; SET statement_timeout = {}; SET lock_timeout = {}; SET idle_in_transaction_session_timeout = {}; \
-             SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off; SET jit = off",
-            options.statement_timeout.as_millis(),
-            options.lock_timeout.as_millis(),
-            (options.statement_timeout + Duration::from_secs(30)).as_millis(),
-        );
-        Ok(Self {
-            config,
-            tls,
-            settings,
-            watch,
-        })
-    }
-
-    /// A connection below diesel, which the caller must drive.
-    pub(crate) async fn dial(&self) -> Result<(Client, Connection<Socket, TlsStream>), StoreError> {
-        self.config.connect(self.tls.clone()).await.map_err(|error| {
-            let cause = error.source().map(ToString::to_string);
-            tracing::warn!(%error, cause, "PostgreSQL cannot be reached");
-            if error.code() == Some(&SqlState::TOO_MANY_CONNECTIONS) {
-                StoreError::Busy(Box::new(error))
-            } else {
-                StoreError::Unavailable(Box::new(error))
-            }
-        })
-    }
-
-    /// A connection that is driven by the runtime on which this is called.
-    pub(crate) async fn open(&self) -> Result<AsyncPgConnection, StoreError> {
-        let (client, connection) = self.dial().await?;
-        let opened = AsyncPgConnection::try_from_client_and_connection(client, connection).await;
-        let mut opened = opened.map_err(translate_connecting)?;
-        opened.batch_execute(&self.settings).await.map_err(translate)?;
-        let watch = Arc::clone(&self.watch);
-        opened.set_instrumentation(move |event: InstrumentationEvent<'_>| watch.see(&event));
-        Ok(opened)
-    }
-}
-
 /// Opens connections on the runtime of the store: whoever opens a connection drives it, and workers of a web server have
 /// other things to do.
 #[derive(Debug)]
 pub(crate) struct Connections {
     opener: Arc<Opener>,
+    health: Arc<Health>,
     runtime: Handle,
 }
 
 impl Manager for Connections {
-    type Type = AsyncPgConnection;
+    type Type = Opened;
     type Error = StoreError;
 
-    async fn create(&self) -> Result<AsyncPgConnection, StoreError> {
+    async fn create(&self) -> Result<Opened, StoreError> {
+        self.health.must_answer()?;
         let opener = Arc::clone(&self.opener);
         let opening = self.runtime.spawn(async move { opener.open().await });
         opening
@@ -153,9 +74,12 @@ impl Manager for Connections {
             .map_err(|error| StoreError::Unavailable(Box::new(error)))?
     }
 
-    async fn recycle(&self, connection: &mut AsyncPgConnection, _: &Metrics) -> RecycleResult<StoreError> {
-        if connection.is_broken() {
+    async fn recycle(&self, opened: &mut Opened, _: &Metrics) -> RecycleResult<StoreError> {
+        if opened.connection.is_broken() {
             return Err(RecycleError::message("the server has closed the connection"));
+        }
+        if opened.generation != self.health.state().generation {
+            return Err(RecycleError::message("the connection leads to a server of before"));
         }
         Ok(())
     }
@@ -164,8 +88,11 @@ impl Manager for Connections {
 /// The connections of a store.
 pub(crate) struct Lender {
     pool: Pool<Connections>,
+    health: Arc<Health>,
     runtime: Handle,
     lock_timeout: Duration,
+    /// How long a statement may go unanswered.
+    deadline: Duration,
     /// How many connections are being rolled back.
     cleaning: Arc<watch::Sender<usize>>,
 }
@@ -177,16 +104,25 @@ impl core::fmt::Debug for Lender {
 }
 
 impl Lender {
-    pub(crate) fn new(options: &PgOptions, opener: Arc<Opener>, runtime: Handle) -> Result<Self, StoreError> {
+    /// A pool of this many connections.
+    pub(crate) fn new(
+        options: &PgOptions,
+        size: usize,
+        opener: Arc<Opener>,
+        health: Arc<Health>,
+        runtime: Handle,
+    ) -> Result<Self, StoreError> {
+        let patience = opener.patience();
         let connections = Connections {
             opener,
+            health: Arc::clone(&health),
             runtime: runtime.clone(),
         };
         let pool = Pool::builder(connections)
-            .max_size(options.pool_size.max(1))
+            .max_size(size.max(1))
             .timeouts(Timeouts {
                 wait: Some(options.wait_timeout),
-                create: Some(options.connect_timeout),
+                create: Some(patience),
                 recycle: Some(options.connect_timeout),
             })
             .runtime(deadpool::Runtime::Tokio1)
@@ -194,8 +130,10 @@ impl Lender {
             .map_err(|error| StoreError::Internal(Box::new(error)))?;
         Ok(Self {
             pool,
+            health,
             runtime,
             lock_timeout: options.lock_timeout,
+            deadline: options.statement_timeout.saturating_add(options.answer_timeout),
             cleaning: Arc::new(watch::Sender::new(0)),
         })
     }
@@ -218,9 +156,12 @@ impl Lender {
             }
             PoolError::NoRuntimeSpecified | PoolError::PostCreateHook(_) => StoreError::Internal(Box::new(error)),
         })?;
+        let generation = object.generation;
         Ok(Lease {
             object: Some(object),
+            guard: Guard::new(Arc::clone(&self.health), generation, self.deadline),
             planned: AtomicBool::new(false),
+            turn: None,
             runtime: self.runtime.clone(),
             lock_timeout: self.lock_timeout,
             cleaning: Arc::clone(&self.cleaning),
@@ -241,6 +182,9 @@ impl Lender {
 /// cannot be done it is closed, which ends its transaction too.
 pub(crate) struct Lease {
     object: Option<Object<Connections>>,
+    guard: Guard,
+    /// The turn that was taken for it, where there was one to take.
+    turn: Option<Turn>,
     /// Whether statements of this transaction are planned for their values.
     planned: AtomicBool,
     runtime: Handle,
@@ -257,13 +201,17 @@ impl core::fmt::Debug for Lease {
 impl Lease {
     pub(crate) fn link(&self) -> Result<Link<'_>, StoreError> {
         let object = self.object.as_ref().ok_or_else(|| internal("the connection is gone"))?;
-        Ok(Link::new(object, self.lock_timeout, &self.planned))
+        Ok(Link::new(
+            &object.connection,
+            self.lock_timeout,
+            &self.planned,
+            &self.guard,
+        ))
     }
 
-    /// The way to the database for one statement outside a transaction, where nothing can be set for the time of one.
-    pub(crate) fn link_for_one(&self) -> Result<Link<'_>, StoreError> {
-        self.planned.store(true, Ordering::Relaxed);
-        self.link()
+    /// Keeps the turn for as long as the connection is not clean.
+    pub(crate) fn keep(&mut self, turn: Turn) {
+        self.turn = Some(turn);
     }
 
     /// Gives the connection back as it is: its transaction has ended.
@@ -280,14 +228,21 @@ impl Lease {
 impl Drop for Lease {
     fn drop(&mut self) {
         if let Some(object) = self.object.take() {
+            if self.guard.is_broken() {
+                // The server did not answer the last statement, and would not answer this one.
+                drop(Object::take(object));
+                return;
+            }
             let used = Used {
+                generation: object.generation,
                 object: Some(object),
+                health: Arc::clone(self.guard.health()),
                 lock_timeout: self.lock_timeout,
             };
-            let counted = Counted::new(&self.cleaning);
+            let (counted, turn) = (Counted::new(&self.cleaning), self.turn.take());
             self.runtime.spawn(async move {
                 used.clean().await;
-                drop(counted);
+                drop((counted, turn));
             });
         }
     }
@@ -313,6 +268,8 @@ impl Drop for Counted {
 /// ends in the middle of it.
 struct Used {
     object: Option<Object<Connections>>,
+    generation: u64,
+    health: Arc<Health>,
     lock_timeout: Duration,
 }
 
@@ -320,8 +277,9 @@ impl Used {
     async fn clean(mut self) {
         let Some(object) = self.object.as_ref() else { return };
         let planned = AtomicBool::new(false);
-        let rollback = Link::new(object, self.lock_timeout, &planned).command("ROLLBACK");
-        if let Ok(Ok(())) = tokio::time::timeout(CLEANING_DEADLINE, rollback).await {
+        let guard = Guard::new(Arc::clone(&self.health), self.generation, CLEANING_DEADLINE);
+        let link = Link::new(&object.connection, self.lock_timeout, &planned, &guard);
+        if let Ok(()) = link.command("ROLLBACK").await {
             drop(self.object.take());
         }
     }

@@ -155,7 +155,7 @@ impl RoleWriter for UnitOfWork {
                  description, system_key, is_active, version, created_at, updated_at) \
                  CROSS JOIN LATERAL (SELECT o.environment_id, o.ctid AS place FROM roles AS o \
                  WHERE o.environment_id = scope.id AND o.id = new.id OFFSET 0) AS old) AS n \
-             WHERE r.environment_id = n.environment_id AND r.ctid = n.place";
+             WHERE r.environment_id IS NOT DISTINCT FROM n.environment_id AND r.ctid = n.place";
         let Some(environment) = one_environment(roles.iter().map(|r| r.environment_id))? else {
             return Ok(());
         };
@@ -164,10 +164,14 @@ impl RoleWriter for UnitOfWork {
     }
 
     async fn delete_roles(&mut self, environment: EnvironmentId, ids: &[RoleId]) -> Result<(), StoreError> {
-        const UNBIND: &str = "WITH gone AS (SELECT * FROM unnest($1) AS gone (id)) \
-             DELETE FROM role_permissions AS b USING gone WHERE b.environment_id = $2 AND b.role_id = gone.id";
-        const DELETE: &str = "WITH gone AS (SELECT * FROM unnest($1) AS gone (id)) \
-             DELETE FROM roles AS r USING gone WHERE r.environment_id = $2 AND r.id = gone.id";
+        const UNBIND: &str = "DELETE FROM role_permissions AS b USING (SELECT old.place FROM unnest($1) AS gone (id) \
+             CROSS JOIN LATERAL (SELECT o.ctid AS place FROM role_permissions AS o \
+             WHERE o.environment_id = $2 AND o.role_id = gone.id OFFSET 0) AS old) AS gone \
+             WHERE b.environment_id IS NOT DISTINCT FROM $2 AND b.ctid = gone.place";
+        const DELETE: &str = "DELETE FROM roles AS r USING (SELECT old.place FROM unnest($1) AS gone (id) \
+             CROSS JOIN LATERAL (SELECT o.ctid AS place FROM roles AS o \
+             WHERE o.environment_id = $2 AND o.id = gone.id OFFSET 0) AS old) AS gone \
+             WHERE r.environment_id IS NOT DISTINCT FROM $2 AND r.ctid = gone.place";
         let ids = distinct(ids.iter().map(RoleId::as_uuid));
         self.delete_within(environment, &ids, &[UNBIND, DELETE]).await
     }
@@ -183,7 +187,6 @@ impl RoleWriter for UnitOfWork {
             return Ok(());
         }
         pairs_of(INSERT, environment, pairs)
-            .for_any_values()
             .execute(self.link()?)
             .await
             .map(|_| ())
@@ -194,9 +197,16 @@ impl RoleWriter for UnitOfWork {
         environment: EnvironmentId,
         pairs: &[(RoleId, PermissionId)],
     ) -> Result<(), StoreError> {
-        const DELETE: &str = "WITH n AS (SELECT $1 AS environment_id, gone.* FROM unnest($2, $3) \
-             AS gone (role_id, permission_id)) DELETE FROM role_permissions AS b USING n \
-             WHERE b.environment_id = n.environment_id AND b.role_id = n.role_id AND b.permission_id = n.permission_id";
+        // The first pair at or after the wanted one is sought: one index alone has the pairs in order, and many roles may
+        // bundle the permission.
+        const DELETE: &str = "DELETE FROM role_permissions AS b USING (SELECT old.place \
+             FROM (SELECT $1 AS id) AS scope CROSS JOIN unnest($2, $3) AS gone (role_id, permission_id) \
+             CROSS JOIN LATERAL (SELECT o.ctid AS place, o.role_id, o.permission_id FROM role_permissions AS o \
+                 WHERE o.environment_id = scope.id \
+                 AND (o.role_id, o.permission_id) >= (gone.role_id, gone.permission_id) \
+                 ORDER BY o.role_id, o.permission_id LIMIT 1) AS old \
+             WHERE old.role_id = gone.role_id AND old.permission_id = gone.permission_id) AS gone \
+             WHERE b.environment_id IS NOT DISTINCT FROM $1 AND b.ctid = gone.place";
         if pairs.is_empty() {
             return Ok(());
         }

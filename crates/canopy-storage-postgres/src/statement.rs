@@ -4,9 +4,11 @@
 //! in it again later. Whole sets go in as arrays for `unnest`, so the text is the same for any number of rows, and a
 //! connection prepares each text once. (`diesel::sql_query` would prepare it anew each time.)
 
-use crate::error::{internal, translate};
+use crate::error::{Fault, internal, translate};
+use crate::health::Health;
 use crate::value::{Value, from_postgres};
 use canopy_domain::port::StoreError;
+use canopy_domain::port::store::BoxError;
 use canopy_domain::{RoleKind, Timestamp, Version};
 use diesel::QueryResult;
 use diesel::data_types::PgTimestamp;
@@ -17,8 +19,11 @@ use diesel::result::Error;
 use diesel::row::{Field, Row as _};
 use diesel::sql_types::{BigInt, Bool, Timestamptz, Untyped, Uuid as SqlUuid};
 use diesel_async::{AsyncConnectionCore, AsyncPgConnection};
+use futures_util::future::Either;
 use futures_util::{StreamExt, future};
 use std::borrow::Cow;
+use std::pin::pin;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 use uuid::Uuid;
@@ -28,8 +33,43 @@ use uuid::Uuid;
 pub(crate) struct Statement<'a> {
     sql: Cow<'static, str>,
     values: Vec<Value<'a>>,
-    /// Whether it is planned once, for any values, however many it has.
-    for_any_values: bool,
+    /// Whether it is planned for the values it has.
+    for_these_values: bool,
+}
+
+/// What every statement on a connection is held to.
+#[derive(Debug)]
+pub(crate) struct Guard {
+    health: Arc<Health>,
+    generation: u64,
+    /// How long a statement may go unanswered.
+    deadline: Duration,
+    /// A statement was given up, so the connection is of no more use.
+    is_broken: AtomicBool,
+}
+
+impl Guard {
+    pub(crate) const fn new(health: Arc<Health>, generation: u64, deadline: Duration) -> Self {
+        Self {
+            health,
+            generation,
+            deadline,
+            is_broken: AtomicBool::new(false),
+        }
+    }
+
+    pub(crate) const fn health(&self) -> &Arc<Health> {
+        &self.health
+    }
+
+    pub(crate) fn is_broken(&self) -> bool {
+        self.is_broken.load(Ordering::Relaxed)
+    }
+
+    fn give_up(&self, cause: impl Into<BoxError>) -> StoreError {
+        self.is_broken.store(true, Ordering::Relaxed);
+        StoreError::Unavailable(cause.into())
+    }
 }
 
 /// A connection as a unit of work sees it. Several statements may be on their way at once: they are sent together and
@@ -39,59 +79,75 @@ pub(crate) struct Link<'c> {
     connection: &'c AsyncPgConnection,
     /// How long the server lets a statement wait for a lock.
     lock_timeout: Duration,
+    /// How long a statement may go unanswered.
+    deadline: Duration,
     /// Whether statements of this transaction are planned for their values.
     planned: &'c AtomicBool,
+    guard: &'c Guard,
 }
-
-/// From how many values on a statement is planned for them. A plan that is made once for any values rests on how large the
-/// tables were then; with many values, a wrong one takes minutes where planning takes a millisecond.
-const MANY: usize = 64;
 
 impl<'c> Link<'c> {
     pub(crate) const fn new(
         connection: &'c AsyncPgConnection,
         lock_timeout: Duration,
         planned: &'c AtomicBool,
+        guard: &'c Guard,
     ) -> Self {
         Self {
             connection,
             lock_timeout,
+            deadline: guard.deadline,
             planned,
+            guard,
+        }
+    }
+
+    /// The same connection, whose statements may go unanswered for so long.
+    pub(crate) const fn with_deadline(mut self, deadline: Duration) -> Self {
+        self.deadline = deadline;
+        self
+    }
+
+    /// Gives a statement up. The connection is of no more use: the answer may still come.
+    pub(crate) fn give_up(self, cause: impl Into<BoxError>) -> StoreError {
+        self.guard.give_up(cause)
+    }
+
+    /// Waits for an answer of the server, until the deadline has passed or the server is given up. From then on the
+    /// connection is of no more use: the answer may still come.
+    pub(crate) async fn answered<T>(
+        self,
+        run: impl Future<Output = Result<T, StoreError>> + Send,
+    ) -> Result<T, StoreError> {
+        let run = pin!(tokio::time::timeout(self.deadline, run));
+        let cut = pin!(self.guard.health.cut(self.guard.generation));
+        match future::select(run, cut).await {
+            Either::Left((Ok(answer), _)) => answer,
+            Either::Left((Err(elapsed), _)) => Err(self.guard.give_up(elapsed)),
+            Either::Right(_) => Err(self.guard.give_up(Fault("the server does not answer or was replaced"))),
         }
     }
 
     /// Runs SQL without values and without an answer.
     pub(crate) async fn command(self, sql: &str) -> Result<(), StoreError> {
+        self.answered(self.send(sql)).await
+    }
+
+    async fn send(self, sql: &str) -> Result<(), StoreError> {
         diesel_async::SimpleAsyncConnection::batch_execute(&mut &*self.connection, sql)
             .await
             .map_err(translate)
     }
 
-    /// From here on, statements of this transaction are planned for the values they have: those with many values, and
-    /// listings, whose filters are mostly not asked for.
-    pub(crate) async fn plan_for_values(self) -> Result<(), StoreError> {
-        const SET: &str = "SET LOCAL plan_cache_mode = force_custom_plan; SET LOCAL enable_seqscan = on";
-        if self.planned.swap(true, Ordering::Relaxed) {
+    /// Sees to it that the next statement is planned as it asks to be: once, for any values, with the look-ups by key that
+    /// its text prescribes; or for the values it has, as listings are, whose filters are mostly not asked for.
+    async fn plan(self, for_these_values: bool) -> Result<(), StoreError> {
+        const FOR_ANY: &str = "SET LOCAL plan_cache_mode = force_generic_plan; SET LOCAL enable_seqscan = off";
+        const FOR_THESE: &str = "SET LOCAL plan_cache_mode = force_custom_plan; SET LOCAL enable_seqscan = on";
+        if self.planned.swap(for_these_values, Ordering::Relaxed) == for_these_values {
             return Ok(());
         }
-        self.command(SET).await
-    }
-
-    /// From here on, statements of this transaction are planned once, as they are from its beginning.
-    async fn plan_for_any_values(self) -> Result<(), StoreError> {
-        const SET: &str = "SET LOCAL plan_cache_mode = force_generic_plan; SET LOCAL enable_seqscan = off";
-        if !self.planned.swap(false, Ordering::Relaxed) {
-            return Ok(());
-        }
-        self.command(SET).await
-    }
-
-    async fn plan(self, values: Option<usize>) -> Result<(), StoreError> {
-        match values {
-            None => self.plan_for_any_values().await,
-            Some(MANY..) => self.plan_for_values().await,
-            Some(_) => Ok(()),
-        }
+        self.send(if for_these_values { FOR_THESE } else { FOR_ANY }).await
     }
 
     fn failed(self, error: Error, began: Instant) -> StoreError {
@@ -109,23 +165,23 @@ impl<'a> Statement<'a> {
         Self {
             sql: Cow::Borrowed(sql),
             values: vec![],
-            for_any_values: false,
+            for_these_values: false,
         }
     }
 
-    /// A statement whose text was put together. There are few such texts: a connection keeps each prepared.
+    /// A statement of a listing, whose text was put together, planned for the values it has. There are few such texts: a
+    /// connection keeps each prepared.
     pub(crate) const fn made(sql: String) -> Self {
         Self {
             sql: Cow::Owned(sql),
             values: vec![],
-            for_any_values: false,
+            for_these_values: true,
         }
     }
 
-    /// Planned once, for any values. Inserts are: there is nothing to choose in their plans, and the checks of foreign keys
-    /// within them would be planned anew for each row.
-    pub(crate) const fn for_any_values(mut self) -> Self {
-        self.for_any_values = true;
+    /// Planned anew, for the values it has: for listings, within a transaction.
+    pub(crate) const fn for_these_values(mut self) -> Self {
+        self.for_these_values = true;
         self
     }
 
@@ -135,20 +191,18 @@ impl<'a> Statement<'a> {
         self
     }
 
-    fn longest(&self) -> Option<usize> {
-        let longest = self.values.iter().map(Value::len).max().unwrap_or_default();
-        (!self.for_any_values).then_some(longest)
-    }
-
     /// Runs it. The answer is the number of rows it changed.
     pub(crate) async fn execute(self, link: Link<'_>) -> Result<usize, StoreError> {
         let began = Instant::now();
         let mut connection = link.connection;
-        let plan = link.plan(self.longest());
+        let plan = link.plan(self.for_these_values);
         let run = AsyncConnectionCore::execute_returning_count(&mut connection, self);
-        let (planned, ran) = future::join(plan, run).await;
-        planned?;
-        ran.map_err(|error| link.failed(error, began))
+        link.answered(async {
+            let (planned, ran) = future::join(plan, run).await;
+            planned?;
+            ran.map_err(|error| link.failed(error, began))
+        })
+        .await
     }
 
     /// Hands each row of the answer to `each`; `table` is where the rows come from, for reports of damage.
@@ -160,16 +214,19 @@ impl<'a> Statement<'a> {
     ) -> Result<(), StoreError> {
         let began = Instant::now();
         let mut connection = link.connection;
-        let plan = link.plan(self.longest());
+        let plan = link.plan(self.for_these_values);
         let run = AsyncConnectionCore::load(&mut connection, self);
-        let (planned, rows) = future::join(plan, run).await;
-        planned?;
-        let mut rows = rows.map_err(|error| link.failed(error, began))?;
-        while let Some(row) = rows.next().await {
-            let row = row.map_err(|error| link.failed(error, began))?;
-            each(&Row { row, table })?;
-        }
-        Ok(())
+        link.answered(async {
+            let (planned, rows) = future::join(plan, run).await;
+            planned?;
+            let mut rows = rows.map_err(|error| link.failed(error, began))?;
+            while let Some(row) = rows.next().await {
+                let row = row.map_err(|error| link.failed(error, began))?;
+                each(&Row { row, table })?;
+            }
+            Ok(())
+        })
+        .await
     }
 
     /// All rows of the answer.
@@ -305,7 +362,7 @@ impl Row {
     }
 
     /// A number.
-    fn number(&self, column: usize) -> Result<i64, StoreError> {
+    pub(crate) fn number(&self, column: usize) -> Result<i64, StoreError> {
         let number = self.optional_number(column)?;
         self.required(column, number)
     }

@@ -3,26 +3,32 @@
 use crate::api_key;
 use crate::assignment::Effort;
 use crate::audit;
+use crate::connect::Opener;
+use crate::error::Fault;
 use crate::feed::{self, Teller};
+use crate::health::Health;
 use crate::kept_answer::{self, Known};
 use crate::lock;
 use crate::migration::{self, OpenError};
 use crate::options::PgOptions;
-use crate::pool::{Lease, Lender, Opener, Watch};
+use crate::pool::{Lease, Lender, Watch};
+use crate::pulse::Pulse;
 use crate::statement::Statement;
+use crate::turns::Turns;
 use crate::unit_of_work::UnitOfWork;
 use async_trait::async_trait;
 use canopy_domain::api_key::KeyUse;
 use canopy_domain::audit::AuditEvent;
 use canopy_domain::port::{
-    Begun, Head, Installation, News, ReadTx, RequestIdentity, Share, SharedStore, Store, StoreError, WriteScope,
-    WriteTx,
+    Begun, CommitTag, Head, Installation, News, ReadTx, RequestIdentity, Share, SharedStore, Store, StoreError, Turn,
+    WriteScope, WriteTx,
 };
 use canopy_domain::{EnvironmentId, Revision, Slug, Timestamp};
 use core::convert::Infallible;
 use futures_util::future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 use tokio::runtime::Handle;
 use uuid::Uuid;
 
@@ -41,10 +47,30 @@ struct Inner {
     runtime: Handle,
     /// Whether the rows of every list are taken for many.
     has_long_lists: AtomicBool,
+    health: Arc<Health>,
+    /// Connections for transactions.
     lender: Arc<Lender>,
+    /// Connections for fences and announcements, which no transaction can take.
+    fences: Arc<Lender>,
+    turns: Turns,
+    deadlines: Deadlines,
     teller: Teller,
     watch: Arc<Watch>,
+    _pulse: Pulse,
 }
+
+/// How long the server may take, beside the deadline of every statement.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Deadlines {
+    /// For what it answers at once when it is well.
+    pub(crate) answer: Duration,
+    pub(crate) lock: Duration,
+    pub(crate) commit: Duration,
+    pub(crate) load: Duration,
+}
+
+/// How many connections fences and announcements have.
+const FENCES: usize = 3;
 
 impl PgStore {
     /// Opens a database. Where `options.migrate` says so, brings its schema up to date first; several instances may do
@@ -55,17 +81,37 @@ impl PgStore {
     pub async fn open(options: &PgOptions) -> Result<Self, OpenError> {
         let runtime = Handle::try_current().map_err(|error| OpenError::Runtime(Box::new(error)))?;
         let watch = Arc::new(Watch::default());
-        let opener = Arc::new(Opener::new(options, Arc::clone(&watch))?);
+        let health = Arc::new(Health::new());
+        let opener = Arc::new(Opener::new(options, Arc::clone(&health), Arc::clone(&watch))?);
         migration::prepare(&opener, options.migrate).await?;
-        let lender = Arc::new(Lender::new(options, Arc::clone(&opener), runtime.clone())?);
-        let teller = Teller::start(Arc::clone(&lender), &runtime);
+        let pool = |size| {
+            let (opener, health) = (Arc::clone(&opener), Arc::clone(&health));
+            Lender::new(options, size, opener, health, runtime.clone()).map(Arc::new)
+        };
+        let (lender, fences) = (pool(options.pool_size)?, pool(FENCES)?);
+        let pulse = Pulse::start(
+            Arc::clone(&opener),
+            Arc::clone(&health),
+            options.answer_timeout,
+            &runtime,
+        );
         let inner = Inner {
+            teller: Teller::start(Arc::clone(&fences), &runtime),
+            turns: Turns::new(options.pool_size, options.lock_timeout, options.wait_timeout),
+            deadlines: Deadlines {
+                answer: options.answer_timeout,
+                lock: options.lock_timeout.saturating_add(options.answer_timeout),
+                commit: options.commit_timeout,
+                load: options.load_timeout,
+            },
             opener,
             runtime,
             has_long_lists: AtomicBool::new(false),
+            health,
             lender,
-            teller,
+            fences,
             watch,
+            _pulse: pulse,
         };
         Ok(Self { inner: Arc::new(inner) })
     }
@@ -75,7 +121,7 @@ impl PgStore {
     /// # Errors
     /// As [`PgStore::open`].
     pub async fn migrate(options: &PgOptions) -> Result<(), OpenError> {
-        let opener = Opener::new(options, Arc::default())?;
+        let opener = Opener::new(options, Arc::new(Health::new()), Arc::default())?;
         migration::prepare(&opener, true).await
     }
 
@@ -85,13 +131,15 @@ impl PgStore {
     /// As [`PgStore::open`].
     #[doc(hidden)]
     pub async fn revert(options: &PgOptions) -> Result<(), OpenError> {
-        let opener = Opener::new(options, Arc::default())?;
+        let opener = Opener::new(options, Arc::new(Health::new()), Arc::default())?;
         migration::revert(&opener).await
     }
 
     /// Closes the pool: whoever asks for a unit of work from now on finds the store unavailable.
     pub fn close(&self) {
+        self.inner.turns.close();
         self.inner.lender.close();
+        self.inner.fences.close();
     }
 
     /// From now on, takes the rows of every list for many, to test the way they are read then.
@@ -120,38 +168,51 @@ impl PgStore {
         self.inner.watch.texts()
     }
 
-    /// Opens a transaction. A connection that turns out to be dead is replaced once: nothing has been done on it yet, and
-    /// after a restart of the server all that wait are dead.
+    /// Opens a transaction once it is its turn. A connection that turns out to be dead is replaced once: nothing has been
+    /// done on it yet, and after a restart of the server all that wait are dead.
     async fn begin(&self, how: Begin<'_>) -> Result<UnitOfWork, StoreError> {
+        self.inner.health.must_answer()?;
+        let turn = match how {
+            Begin::Reading(share) => self.inner.turns.read(share).await?,
+            Begin::Unlocked(scope) | Begin::Writing(scope) => self.inner.turns.write(scope.share()).await?,
+        };
         let lease = match self.try_begin(how).await {
             Err(StoreError::Unavailable(cause)) => {
                 tracing::debug!(%cause, "a connection was lost; trying a new one");
                 self.inner.lender.discard_idle();
-                self.try_begin(how).await?
+                self.try_begin(how).await
             }
-            began => began?,
+            began => began,
         };
-        Ok(UnitOfWork::new(lease, self.effort()))
+        Ok(self.unit(lease?, turn))
+    }
+
+    fn unit(&self, mut lease: Lease, turn: Turn) -> UnitOfWork {
+        lease.keep(turn);
+        UnitOfWork::new(lease, self.inner.deadlines, self.effort())
     }
 
     pub(crate) async fn begin_reading(&self) -> Result<UnitOfWork, StoreError> {
-        self.begin(Begin::Reading).await
+        self.begin(Begin::Reading(Share::Installation)).await
     }
 
     /// Opens a transaction that writes what no scope covers.
     pub(crate) async fn begin_unlocked(&self) -> Result<UnitOfWork, StoreError> {
-        self.begin(Begin::Writing(&WriteScope::Installation)).await
+        self.begin(Begin::Unlocked(&WriteScope::Installation)).await
     }
 
     async fn try_begin(&self, how: Begin<'_>) -> Result<Lease, StoreError> {
         let lease = self.inner.lender.lend().await?;
+        let deadlines = self.inner.deadlines;
         let link = lease.link()?;
+        let at_once = link.with_deadline(deadlines.answer);
         let began = match how {
-            Begin::Reading => link.command("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await,
-            Begin::Unlocked => link.command(BEGIN_WRITING).await,
+            Begin::Reading(_) => at_once.command("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await,
+            Begin::Unlocked(_) => at_once.command(BEGIN_WRITING).await,
             Begin::Writing(scope) => {
-                let begin = link.command(BEGIN_WRITING);
-                future::try_join(begin, lock::take(link, scope)).await.map(|_| ())
+                let begin = at_once.command(BEGIN_WRITING);
+                let locks = lock::take(link.with_deadline(deadlines.lock), scope);
+                future::try_join(begin, locks).await.map(|_| ())
             }
         };
         match began {
@@ -164,11 +225,13 @@ impl PgStore {
         }
     }
 
-    /// Asks something outside a transaction, and once more on a new connection where the first turns out to be dead.
+    /// Asks for heads outside a transaction, and once more on a new connection where the first turns out to be dead.
     async fn ask(&self, environments: &[EnvironmentId]) -> Result<Vec<Head>, StoreError> {
+        self.inner.health.must_answer()?;
         match self.try_ask(environments).await {
             Err(StoreError::Unavailable(_)) => {
-                self.inner.lender.discard_idle();
+                self.inner.health.must_answer()?;
+                self.inner.fences.discard_idle();
                 self.try_ask(environments).await
             }
             answer => answer,
@@ -176,28 +239,43 @@ impl PgStore {
     }
 
     async fn try_ask(&self, environments: &[EnvironmentId]) -> Result<Vec<Head>, StoreError> {
-        const SELECT: &str = "SELECT environments.id, environments.revision, applications.slug, environments.slug \
-             FROM environments JOIN applications ON applications.id = environments.application_id \
-             WHERE environments.id = ANY ($1)";
-        let lease = self.inner.lender.lend().await?;
+        // The first column is there whatever is asked about: a server in recovery may lack what was committed.
+        const SELECT: &str = "SELECT pg_is_in_recovery(), e.id, e.revision, e.tag, e.application_slug, e.slug \
+             FROM (SELECT) AS always LEFT JOIN (SELECT environments.id, environments.revision, environments.tag, \
+                 applications.slug AS application_slug, environments.slug \
+                 FROM unnest($1) AS asked (id) CROSS JOIN LATERAL (SELECT * FROM environments AS o \
+                     WHERE o.id = asked.id OFFSET 0) AS environments \
+                 CROSS JOIN LATERAL (SELECT o.slug FROM applications AS o \
+                     WHERE o.id = environments.application_id OFFSET 0) AS applications) AS e ON true";
+        let lease = self.inner.fences.lend().await?;
         let ids: Vec<Uuid> = environments.iter().map(EnvironmentId::as_uuid).collect();
-        let heads = Statement::new(SELECT)
-            .bind(ids)
-            .all(lease.link_for_one()?, "environments", |row| {
-                Ok(Head {
-                    environment: row.id(0)?,
-                    revision: Revision::new(row.count(1)?),
-                    application_slug: row.text(2, Slug::parse)?,
-                    slug: row.text(3, Slug::parse)?,
-                })
-            });
-        match heads.await {
+        let link = lease.link()?.with_deadline(self.inner.deadlines.answer);
+        let mut is_standby = true;
+        let mut heads = Vec::with_capacity(ids.len());
+        let asked = Statement::new(SELECT).bind(ids).for_each(link, "environments", |row| {
+            is_standby = row.flag(0)?;
+            if let Some(environment) = row.optional_id(1)? {
+                heads.push(Head {
+                    environment,
+                    revision: Revision::new(row.count(2)?),
+                    tag: Some(CommitTag::from_stored(row.number(3)?)),
+                    application_slug: row.text(4, Slug::parse)?,
+                    slug: row.text(5, Slug::parse)?,
+                });
+            }
+            Ok(())
+        });
+        match asked.await {
+            Ok(()) if is_standby => {
+                lease.discard();
+                Err(StoreError::Unavailable(Box::new(Fault("the server is a standby"))))
+            }
             Err(error @ StoreError::Unavailable(_)) => {
                 lease.discard();
                 Err(error)
             }
             Err(error) => Err(error),
-            Ok(heads) => {
+            Ok(()) => {
                 lease.give_back();
                 Ok(heads)
             }
@@ -209,16 +287,16 @@ const BEGIN_WRITING: &str = "BEGIN ISOLATION LEVEL READ COMMITTED";
 
 #[derive(Clone, Copy)]
 enum Begin<'a> {
-    Reading,
-    /// Locks are taken later.
-    Unlocked,
+    Reading(Share),
+    /// The locks of this scope are taken later.
+    Unlocked(&'a WriteScope),
     Writing(&'a WriteScope),
 }
 
 #[async_trait]
 impl Store for PgStore {
-    async fn read_for(&self, _share: Share) -> Result<Box<dyn ReadTx>, StoreError> {
-        Ok(Box::new(self.begin_reading().await?))
+    async fn read_for(&self, share: Share) -> Result<Box<dyn ReadTx>, StoreError> {
+        Ok(Box::new(self.begin(Begin::Reading(share)).await?))
     }
 
     async fn write(&self, scope: WriteScope) -> Result<Box<dyn WriteTx>, StoreError> {
@@ -230,7 +308,7 @@ impl Store for PgStore {
             return Ok(());
         }
         let lease = self.inner.lender.lend().await?;
-        if let Err(error) = api_key::note_uses(uses).execute(lease.link_for_one()?).await {
+        if let Err(error) = api_key::note_uses(uses).execute(lease.link()?).await {
             lease.discard();
             Err(error)
         } else {
@@ -241,7 +319,7 @@ impl Store for PgStore {
 
     async fn forget_answers(&self, outdated: Timestamp) -> Result<bool, StoreError> {
         let lease = self.inner.lender.lend().await?;
-        match kept_answer::forget(outdated).execute(lease.link_for_one()?).await {
+        match kept_answer::forget(outdated).execute(lease.link()?).await {
             Err(error) => {
                 lease.discard();
                 Err(error)
@@ -255,7 +333,7 @@ impl Store for PgStore {
 
     async fn prune_history(&self, outdated: Timestamp) -> Result<bool, StoreError> {
         let lease = self.inner.lender.lend().await?;
-        match crate::access::prune(outdated).execute(lease.link_for_one()?).await {
+        match crate::access::prune(outdated).execute(lease.link()?).await {
             Err(error) => {
                 lease.discard();
                 Err(error)
@@ -270,7 +348,7 @@ impl Store for PgStore {
     async fn append_audit_events(&self, events: &[AuditEvent]) -> Result<(), StoreError> {
         // One statement is a transaction of its own.
         let lease = self.inner.lender.lend().await?;
-        match audit::append(events).execute(lease.link_for_one()?).await {
+        match audit::append(events).execute(lease.link()?).await {
             Err(error @ StoreError::Unavailable(_)) => {
                 lease.discard();
                 Err(error)
@@ -295,10 +373,10 @@ impl Store for PgStore {
     ) -> Result<Begun, StoreError> {
         // A transaction that was dropped a moment ago holds its claim until it is rolled back: then it is asked once more.
         for is_last in [false, true] {
-            let unit = self.begin(Begin::Unlocked).await?;
+            let unit = self.begin(Begin::Unlocked(&scope)).await?;
             match kept_answer::claim(unit.link()?, request, since).await? {
                 Known::Nothing => {
-                    lock::take(unit.link()?, &scope).await?;
+                    lock::take(unit.link()?.with_deadline(self.inner.deadlines.lock), &scope).await?;
                     return Ok(Begun::Fresh(Box::new(unit)));
                 }
                 Known::Answer(answer) => {
@@ -331,11 +409,16 @@ impl SharedStore for PgStore {
         self.ask(environments).await
     }
 
+    fn epoch(&self) -> u64 {
+        self.inner.health.epoch()
+    }
+
     fn announce(&self, revisions: &[(EnvironmentId, Revision)]) {
         self.inner.teller.tell(revisions);
     }
 
     async fn listen(&self, hear: &(dyn Fn(News) + Send + Sync)) -> Result<Infallible, StoreError> {
-        feed::listen(Arc::clone(&self.inner.opener), &self.inner.runtime, hear).await
+        let inner = &self.inner;
+        feed::listen(Arc::clone(&inner.opener), &inner.health, &inner.runtime, hear).await
     }
 }

@@ -4,6 +4,7 @@ use crate::assignment::Effort;
 use crate::error::must;
 use crate::pool::Lease;
 use crate::statement::{Link, Statement};
+use crate::store::Deadlines;
 use canopy_domain::EnvironmentId;
 use canopy_domain::port::{StoreError, Unique};
 use futures_util::future;
@@ -14,6 +15,7 @@ use uuid::Uuid;
 #[derive(Debug)]
 pub(crate) struct UnitOfWork {
     lease: Lease,
+    deadlines: Deadlines,
     /// A statement stored less than it should have. PostgreSQL does not know that this is an error.
     failed: bool,
     effort: Effort,
@@ -22,13 +24,18 @@ pub(crate) struct UnitOfWork {
 }
 
 impl UnitOfWork {
-    pub(crate) const fn new(lease: Lease, effort: Effort) -> Self {
+    pub(crate) const fn new(lease: Lease, deadlines: Deadlines, effort: Effort) -> Self {
         Self {
             lease,
+            deadlines,
             failed: false,
             effort,
             counted: BTreeMap::new(),
         }
+    }
+
+    pub(crate) const fn deadlines(&self) -> Deadlines {
+        self.deadlines
     }
 
     /// When the rows of a list are few.
@@ -54,7 +61,8 @@ impl UnitOfWork {
 
     /// Makes permanent what leaves no history.
     pub(crate) async fn end(self) -> Result<(), StoreError> {
-        self.link()?.command("COMMIT").await?;
+        let link = self.link()?.with_deadline(self.deadlines.commit);
+        link.command("COMMIT").await?;
         self.lease.give_back();
         Ok(())
     }
@@ -77,17 +85,13 @@ impl UnitOfWork {
         }
         let expected = ids.len();
         let link = self.link()?;
-        let (opened, stored) = future::join(
-            link.command("SAVEPOINT call"),
-            statement(ids).for_any_values().execute(link),
-        )
-        .await;
+        let (opened, stored) = future::join(link.command("SAVEPOINT call"), statement(ids).execute(link)).await;
         opened?;
         match stored {
             Err(StoreError::Duplicate(Unique::Id)) => {
                 link.command("ROLLBACK TO SAVEPOINT call").await?;
                 let others = (0..expected).map(other_id).collect();
-                let again = statement(others).for_any_values().execute(link).await;
+                let again = statement(others).execute(link).await;
                 link.command("ROLLBACK TO SAVEPOINT call").await?;
                 match again {
                     Err(StoreError::Duplicate(rule)) => Err(StoreError::Duplicate(rule)),
@@ -103,14 +107,14 @@ impl UnitOfWork {
     }
 
     /// Overwrites rows, all or none. The statement finds them one by one by their keys (`OFFSET 0` sees to that) and then
-    /// goes to the place of each (`ctid`), which stays the same under the lock.
+    /// goes to the place of each (`ctid`), which stays the same under the lock. The environment is compared in a way that no
+    /// index serves (`IS NOT DISTINCT FROM`), so that the place is the only way to the row.
     pub(crate) async fn update(&mut self, rows: usize, statement: Statement<'_>) -> Result<(), StoreError> {
         if rows == 0 {
             return Ok(());
         }
         let link = self.link()?;
-        let (opened, stored) =
-            future::join(link.command("SAVEPOINT call"), statement.for_any_values().execute(link)).await;
+        let (opened, stored) = future::join(link.command("SAVEPOINT call"), statement.execute(link)).await;
         opened?;
         match stored {
             Err(StoreError::Duplicate(rule)) => {
@@ -134,8 +138,7 @@ impl UnitOfWork {
         let link = self.link()?;
         let runs = statements.iter().map(|sql| {
             let delete = Statement::new(sql).bind(ids.to_vec()).bind(environment.as_uuid());
-            // For any values, as inserts are: what hangs on a row is looked for once for each.
-            delete.for_any_values().execute(link)
+            delete.execute(link)
         });
         future::try_join_all(runs).await.map(|_| ())
     }

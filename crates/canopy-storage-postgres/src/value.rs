@@ -74,35 +74,6 @@ values! {
     Blobs(Vec<Vec<u8>>) as Array<Binary>,
 }
 
-impl Value<'_> {
-    /// How many values a column has; anything else is one.
-    pub(crate) const fn len(&self) -> usize {
-        match self {
-            Self::Ids(all) => all.len(),
-            Self::OptionalIds(all) => all.len(),
-            Self::Texts(all) => all.len(),
-            Self::OwnedTexts(all) => all.len(),
-            Self::OptionalTexts(all) => all.len(),
-            Self::Numbers(all) => all.len(),
-            Self::Flags(all) => all.len(),
-            Self::Instants(all) => all.len(),
-            Self::OptionalInstants(all) => all.len(),
-            Self::Blobs(all) => all.len(),
-            Self::Id(_)
-            | Self::OptionalId(_)
-            | Self::Text(_)
-            | Self::OptionalText(_)
-            | Self::Owned(_)
-            | Self::Number(_)
-            | Self::Flag(_)
-            | Self::OptionalFlag(_)
-            | Self::At(_)
-            | Self::OptionalAt(_)
-            | Self::Blob(_) => 1,
-        }
-    }
-}
-
 impl From<Timestamp> for Value<'_> {
     fn from(at: Timestamp) -> Self {
         Self::At(to_postgres(at))

@@ -2,8 +2,7 @@
 -- beside the text. Instants are kept in microseconds and reach from the year 0 to 9999. JSON is text, because it is
 -- given back byte for byte.
 --
--- `environment_id` leads every key among the data of an environment, so that no key crosses tenants and the tables can
--- be distributed by it. Unique keys that an update may swap between rows are deferrable: they are looked at when the
+-- `environment_id` leads every key among the data of an environment, so that no key crosses tenants. Unique keys that an update may swap between rows are deferrable: they are looked at when the
 -- statement ends, not row by row.
 --
 -- Of several indexes that look equally good, which they do while a table is small, PostgreSQL takes the one made last. So

@@ -190,6 +190,7 @@ mod tests {
             let head = |environment| Head {
                 environment,
                 revision: Revision::new(7),
+                tag: None,
                 application_slug: Slug::node(),
                 slug: Slug::node(),
             };

@@ -2,13 +2,14 @@
 
 use super::EnvironmentState;
 use super::failure::LoadFailure;
-use super::slot::{Progress, Slot};
+use super::slot::{NextTag, Origin, Progress, Slot};
 use crate::AppError;
 use canopy_domain::access::{AccessIndex, Snapshot};
 use canopy_domain::api_key::KeyRing;
-use canopy_domain::port::{Secrets, Store, StoreError};
+use canopy_domain::port::{CommitTag, Secrets, Store, StoreError};
 use canopy_domain::{EnvironmentId, Revision, TenancyError, Tenant};
 use core::time::Duration;
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use tokio::sync::Semaphore;
 use tokio::task::spawn_blocking;
@@ -102,6 +103,7 @@ impl Loader {
 
     async fn load(&self, store: &dyn Store, environment: EnvironmentId, slot: &Slot) -> Result<(), AppError> {
         let (doubt, floor) = (slot.doubt(), slot.floor());
+        let epoch = super::epoch_of(store);
         let mut tx = store.read_for(environment.into()).await?;
         let max_bytes = self.index_bound();
         if max_bytes < usize::MAX {
@@ -113,14 +115,20 @@ impl Loader {
             }
         }
         let snapshot = tx.snapshot(environment).await?;
-        drop(tx);
         let snapshot = snapshot.ok_or(TenancyError::NotFound(Tenant::Environment))?;
+        let tags = tx.commit_tags(environment, snapshot.revision, 1).await?;
+        drop(tx);
+        let tag = tags
+            .first()
+            .filter(|(at, _)| *at == snapshot.revision)
+            .map(|(_, tag)| *tag);
+        let origin = Origin { tag, epoch };
         if snapshot.revision.get() < floor {
             // What was said to be committed is not there: a store that lost commits, or somebody else's word.
             tracing::warn!(%environment, revision = %snapshot.revision, floor, "the store is behind what it said before");
             slot.lower_floor(floor, snapshot.revision);
         }
-        slot.put(self.build(environment, snapshot).await?, doubt).await;
+        slot.put(self.build(environment, snapshot).await?, origin, doubt).await;
         self.loads.fetch_add(1, Ordering::Relaxed);
         slot.note_load(self.loads());
         slot.weigh().await;
@@ -156,6 +164,10 @@ async fn catch_up(
     slot: &Slot,
     revision: Revision,
 ) -> Result<(), AppError> {
+    let origin = slot
+        .origin()
+        .filter(|(at, _)| *at == revision)
+        .map(|(_, origin)| origin);
     let mut tx = store.read_for(environment.into()).await?;
     let records = match tx.changes_since(environment, revision, CATCH_UP_PAGE).await {
         Ok(records) => records,
@@ -166,10 +178,14 @@ async fn catch_up(
         }
         Err(error) => return Err(error.into()),
     };
+    let tags = tx.commit_tags(environment, revision, CATCH_UP_PAGE + 1).await?;
     drop(tx);
-    let mut fits = !records.is_empty();
+    let tags: HashMap<Revision, CommitTag> = tags.into_iter().collect();
+    // Records continue this state only where the store knows it: a failover may have given its revision to another commit.
+    let mut fits = !records.is_empty() && origin.is_some_and(|origin| origin.tag == tags.get(&revision).copied());
     for (at, changes) in records {
-        fits = fits && slot.step(at, &changes.into()).await;
+        let tag = NextTag::Known(tags.get(&at).copied());
+        fits = fits && slot.step(at, tag, &changes.into()).await;
     }
     if !fits {
         slot.forget();

@@ -7,11 +7,12 @@ mod pace;
 mod slot;
 
 use crate::AppError;
+use canopy_domain::audit::AuditEventId;
 use canopy_domain::port::{EnvironmentChanges, Head, News, Secrets, Store, StoreError};
 use canopy_domain::{EnvironmentId, Revision, TenancyError, Tenant};
 use fence::Fence;
 use load::Loader;
-use slot::Slot;
+use slot::{NextTag, Origin, Slot};
 
 pub use slot::{EnvironmentState, HeldState, StateView};
 use std::collections::{HashMap, HashSet};
@@ -167,15 +168,17 @@ impl Decisions {
                 None => Ok(Vec::new()),
             }
         };
-        let reached = self.slot(environment).and_then(|slot| slot.revision());
+        let before = self.slot(environment).and_then(|slot| slot.origin());
         let Some(head) = self.fence.head(environment, heads).await? else {
             self.let_go(&[environment]);
             return Err(TenancyError::NotFound(Tenant::Environment).into());
         };
         if let Some(slot) = self.known(environment) {
-            if reached.is_some_and(|reached| head.revision < reached) {
-                // Such as a database that was replaced by a copy which lacks its last commits.
-                tracing::warn!(%environment, head = %head.revision, "the store is behind what it said before");
+            let is_behind = before.is_some_and(|(reached, _)| head.revision < reached);
+            let epoch = epoch_of(self.store.as_ref());
+            if is_behind || is_diverged(&head, epoch, before) || is_diverged(&head, epoch, slot.origin()) {
+                // Such as a promoted standby that lacks the last commits, or a restored copy.
+                tracing::warn!(%environment, head = %head.revision, "store lacks commits of this index; reloading index");
                 slot.forget();
             }
             slot.raise_floor(head.revision);
@@ -302,7 +305,8 @@ impl Decisions {
     /// A slot is put in place before its snapshot is read, so a commit either finds it here or is in the snapshot. Floors
     /// are raised in any case: whatever becomes of the steps, nothing older is answered once the commit is. Until then the
     /// state before it answers, so that nobody waits.
-    pub(crate) async fn publish(&self, committed: &[(Revision, EnvironmentChanges)]) {
+    pub(crate) async fn publish(&self, commit: AuditEventId, committed: &[(Revision, EnvironmentChanges)]) {
+        let tag = NextTag::Commit(commit, epoch_of(self.store.as_ref()));
         let moves: Vec<_> = committed
             .iter()
             .filter_map(|(revision, one)| Some((self.known(one.environment)?, *revision, &one.changes)))
@@ -314,7 +318,7 @@ impl Decisions {
                 .collect(),
         );
         for (slot, revision, changes) in &moves {
-            if !slot.step(*revision, changes).await {
+            if !slot.step(*revision, tag, changes).await {
                 // Behind by more than this commit, or being loaded: the next question brings it forward.
                 tracing::debug!(%revision, "index left behind its floor");
             }
@@ -370,13 +374,28 @@ impl Decisions {
     /// # Errors
     /// [`AppError::Store`] when the store cannot be asked.
     pub async fn catch_up(&self) -> Result<(), AppError> {
-        let loaded: Vec<EnvironmentId> = self.slots().into_iter().map(|(environment, _)| environment).collect();
+        let slots = self.slots();
+        let loaded: Vec<EnvironmentId> = slots.iter().map(|(environment, _)| *environment).collect();
+        let before: HashMap<EnvironmentId, (Revision, Origin)> = slots
+            .iter()
+            .filter_map(|(environment, slot)| Some((*environment, slot.origin()?)))
+            .collect();
         let Some(shared) = self.store.shared().filter(|_| !loaded.is_empty()) else {
             return Ok(());
         };
         let heads = shared.heads(&loaded).await?;
+        let epoch = shared.epoch();
         for head in &heads {
             if let Some(slot) = self.known(head.environment) {
+                let before = before.get(&head.environment).copied();
+                if is_diverged(head, epoch, before) || is_diverged(head, epoch, slot.origin()) {
+                    tracing::warn!(
+                        environment = %head.environment,
+                        head = %head.revision,
+                        "store lacks commits of this index; reloading index"
+                    );
+                    slot.forget();
+                }
                 slot.raise_floor(head.revision);
             }
         }
@@ -411,6 +430,19 @@ impl Decisions {
         let last = self.last_news.lock().unwrap_or_else(PoisonError::into_inner);
         last.is_none_or(|last| last.elapsed() > SILENCE)
     }
+}
+
+/// Whether a state does not lie on the way to this head: another server gave its revision to another commit, or may have.
+fn is_diverged(head: &Head, epoch: u64, state: Option<(Revision, Origin)>) -> bool {
+    state.is_some_and(|(revision, origin)| {
+        let has_other_tag = head.tag.is_some() && origin.tag.is_some() && head.tag != origin.tag;
+        origin.epoch != epoch || (revision == head.revision && has_other_tag)
+    })
+}
+
+/// How often another server took the place of the one behind a store.
+fn epoch_of(store: &dyn Store) -> u64 {
+    store.shared().map_or(0, canopy_domain::port::SharedStore::epoch)
 }
 
 /// Raises floors when it is dropped.

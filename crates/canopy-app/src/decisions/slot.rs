@@ -9,6 +9,8 @@ use arc_swap::ArcSwapOption;
 use canopy_domain::Revision;
 use canopy_domain::access::{AccessIndex, Change, IndexError, IndexSize};
 use canopy_domain::api_key::KeyRing;
+use canopy_domain::audit::AuditEventId;
+use canopy_domain::port::CommitTag;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
@@ -117,8 +119,27 @@ impl core::fmt::Debug for HeldState {
 
 struct Loaded {
     state: EnvironmentState,
+    origin: Origin,
     /// The doubt when its snapshot was about to be read.
     doubt: u64,
+}
+
+/// Where a state comes from: what tells it from another one of the same revision.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Origin {
+    /// The tag of its revision, where the store keeps tags.
+    pub(super) tag: Option<CommitTag>,
+    /// The epoch of the store when its snapshot was about to be read.
+    pub(super) epoch: u64,
+}
+
+/// The tag of a state after a change.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum NextTag {
+    /// As the store keeps it.
+    Known(Option<CommitTag>),
+    /// Follows from this commit, made by this process in this epoch of the store.
+    Commit(AuditEventId, u64),
 }
 
 /// The copy for the next change.
@@ -141,6 +162,13 @@ impl Slot {
     pub(super) fn revision(&self) -> Option<Revision> {
         let loaded = self.loaded.load();
         self.trusted(loaded.as_deref()).map(|state| state.index.revision())
+    }
+
+    /// The revision of the state and where it comes from, if it is loaded.
+    pub(super) fn origin(&self) -> Option<(Revision, Origin)> {
+        let loaded = self.loaded.load();
+        let loaded = loaded.as_ref().filter(|loaded| loaded.doubt == self.doubt())?;
+        Some((loaded.state.index.revision(), loaded.origin))
     }
 
     fn trusted<'a>(&self, loaded: Option<&'a Loaded>) -> Option<&'a EnvironmentState> {
@@ -255,10 +283,10 @@ impl Slot {
     }
 
     /// Puts a state in place whose snapshot was read after `doubt` was taken.
-    pub(super) async fn put(&self, state: EnvironmentState, doubt: u64) {
+    pub(super) async fn put(&self, state: EnvironmentState, origin: Origin, doubt: u64) {
         let mut spare = self.spare.lock().await;
         *spare = None;
-        self.loaded.store(Some(Arc::new(Loaded { state, doubt })));
+        self.loaded.store(Some(Arc::new(Loaded { state, origin, doubt })));
     }
 
     /// How far the state is, if it is loaded.
@@ -270,9 +298,9 @@ impl Slot {
         }
     }
 
-    /// Moves the state one revision forward. `false` when it is not exactly one behind, or when it broke, in which case
-    /// it is not trusted any more.
-    pub(super) async fn step(&self, revision: Revision, changes: &Arc<[Change]>) -> bool {
+    /// Moves the state one revision forward. `false` when it is not exactly one behind, or when it broke or was read from a
+    /// server that another one has replaced, in which cases it is not trusted any more.
+    pub(super) async fn step(&self, revision: Revision, tag: NextTag, changes: &Arc<[Change]>) -> bool {
         let mut spare = self.spare.lock().await;
         let Some(now) = self.loaded.load_full() else {
             return false;
@@ -284,12 +312,21 @@ impl Slot {
         if reached.next() != revision {
             return false;
         }
+        let tag = match tag {
+            NextTag::Known(tag) => tag,
+            NextTag::Commit(_, epoch) if epoch != now.origin.epoch => {
+                self.forget();
+                return false;
+            }
+            NextTag::Commit(commit, _) => now.origin.tag.map(|tag| tag.after(commit)),
+        };
         let next = match spare.take() {
             Some(copy) => renew(copy, &now).await,
             None => Ok(copy_of(&now)),
         };
         let next = next.and_then(|mut next| {
             next.state.apply(revision, changes)?;
+            next.origin.tag = tag;
             Ok(next)
         });
         match next {
@@ -315,6 +352,7 @@ impl Slot {
 fn copy_of(loaded: &Loaded) -> Loaded {
     Loaded {
         state: loaded.state.clone(),
+        origin: loaded.origin,
         doubt: loaded.doubt,
     }
 }
@@ -329,6 +367,7 @@ async fn renew(spare: Spare, now: &Loaded) -> Result<Loaded, IndexError> {
         match Arc::try_unwrap(loaded) {
             Ok(mut free) => {
                 free.state.apply(revision, &changes)?;
+                free.origin = now.origin;
                 return Ok(free);
             }
             Err(in_use) => loaded = in_use,
@@ -351,8 +390,8 @@ pub(super) enum Progress {
 
 #[cfg(test)]
 mod tests {
-    use super::{EnvironmentState, Slot};
-    use canopy_domain::access::{AccessIndex, Change, Snapshot};
+    use super::{EnvironmentState, NextTag, Origin, Slot};
+    use canopy_domain::access::{AccessIndex, Snapshot};
     use canopy_domain::api_key::KeyRing;
     use canopy_domain::{EnvironmentId, Revision};
     use std::sync::Arc;
@@ -375,8 +414,9 @@ mod tests {
         }
     }
 
-    fn none() -> Arc<[Change]> {
-        Arc::new([])
+    async fn step(slot: &Slot, revision: u64) -> bool {
+        slot.step(Revision::new(revision), NextTag::Known(None), &Arc::from([]))
+            .await
     }
 
     fn revision(slot: &Slot) -> Option<u64> {
@@ -388,21 +428,21 @@ mod tests {
     fn who_asks_and_who_writes_do_not_wait_for_each_other() {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         let slot = Slot::default();
-        runtime.block_on(slot.put(state(), 0));
+        runtime.block_on(slot.put(state(), Origin::default(), 0));
         assert_eq!(revision(&slot), Some(1));
         slot.ask(|held| {
             for next in 2..=6 {
-                assert!(runtime.block_on(slot.step(Revision::new(next), &none())));
+                assert!(runtime.block_on(step(&slot, next)));
                 assert_eq!(revision(&slot), Some(next));
                 assert_eq!(held.state().index.revision().get(), 1);
             }
         });
-        assert!(!runtime.block_on(slot.step(Revision::new(9), &none())), "a gap");
-        assert!(runtime.block_on(slot.step(Revision::new(5), &none())), "known already");
+        assert!(!runtime.block_on(step(&slot, 9)), "a gap");
+        assert!(runtime.block_on(step(&slot, 5)), "known already");
         assert_eq!(revision(&slot), Some(6));
         slot.raise_floor(Revision::new(7));
         assert_eq!(revision(&slot), None);
-        assert!(runtime.block_on(slot.step(Revision::new(7), &none())));
+        assert!(runtime.block_on(step(&slot, 7)));
         assert_eq!(revision(&slot), Some(7));
     }
 }

@@ -11,6 +11,7 @@ pub mod delete;
 pub mod get;
 pub mod list;
 
+use crate::unit_of_work::SlugRace;
 use crate::{App, AppError, Call};
 use canopy_domain::access::Change;
 use canopy_domain::audit::{AuditCategory, AuditEvent, AuditSeverity, Detail};
@@ -49,9 +50,7 @@ impl NewTenant {
 fn slug_taken(tenant: Tenant, unique: Unique, is_given: bool) -> impl FnOnce(StoreError) -> AppError {
     move |error| match error {
         StoreError::Duplicate(taken) if taken == unique && is_given => TenancyError::SlugTaken(tenant).into(),
-        StoreError::Duplicate(taken) if taken == unique => {
-            StoreError::Conflict("a sibling took the slug meanwhile".into()).into()
-        }
+        StoreError::Duplicate(taken) if taken == unique => StoreError::Conflict(Box::new(SlugRace)).into(),
         other => other.into(),
     }
 }

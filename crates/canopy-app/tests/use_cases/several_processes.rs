@@ -131,6 +131,7 @@ impl SharedStore for Shared {
             heads.push(Head {
                 environment: *id,
                 revision: Revision::new(revision.get() - self.lost.load(Ordering::SeqCst)),
+                tag: None,
                 application_slug: application.expect("the application of an environment").slug,
                 slug: environment.slug,
             });

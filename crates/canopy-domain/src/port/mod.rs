@@ -4,6 +4,7 @@
 //! [`StoreError`]; anything else is opaque to it.
 
 pub mod clock;
+pub mod commit_tag;
 pub mod idempotency;
 pub mod installation;
 pub mod reader;
@@ -15,6 +16,7 @@ pub mod turns;
 pub mod writer;
 
 pub use clock::{Clock, Ids};
+pub use commit_tag::CommitTag;
 pub use idempotency::{Begun, KeptAnswer, RequestIdentity, RunningClaim, RunningRequests};
 pub use installation::{Installation, SigningKey};
 pub use reader::ReadTx;

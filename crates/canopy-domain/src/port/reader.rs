@@ -4,7 +4,7 @@
 //! nothing within the given environment, application or account are left out of the answer; a listing of what does not
 //! exist is empty. Texts are ordered byte for byte, ids by their bytes.
 
-use super::StoreError;
+use super::{CommitTag, StoreError};
 use crate::access::{Change, IndexSize, Snapshot, SubjectFact};
 use crate::api_key::{ApiKey, ApiKeyId, KeyDigest, KeyTotals};
 use crate::assignment::bulk_create::AssignmentFacts;
@@ -314,6 +314,17 @@ pub trait AccessReader: Send {
         after: Revision,
         limit: u32,
     ) -> Result<Vec<(Revision, Vec<Change>)>, StoreError>;
+    /// The tags of the revisions from this one on, oldest first, at most `limit` of them. Empty where the store keeps none,
+    /// because no other process or server can take its place.
+    async fn commit_tags(
+        &mut self,
+        environment: EnvironmentId,
+        from: Revision,
+        limit: u32,
+    ) -> Result<Vec<(Revision, CommitTag)>, StoreError> {
+        let _ = (environment, from, limit);
+        Ok(Vec::new())
+    }
 }
 
 /// The audit log.

@@ -1,6 +1,6 @@
 //! What a store offers when several processes write to it.
 
-use super::StoreError;
+use super::{CommitTag, StoreError};
 use crate::{EnvironmentId, Revision, Slug};
 use async_trait::async_trait;
 
@@ -11,6 +11,8 @@ pub struct Head {
     pub environment: EnvironmentId,
     /// Its newest committed revision.
     pub revision: Revision,
+    /// The tag of that revision, where the store keeps tags.
+    pub tag: Option<CommitTag>,
     /// The slug of its application. That of its account never changes.
     pub application_slug: Slug,
     /// Its own slug.
@@ -37,6 +39,12 @@ pub trait SharedStore: Send + Sync {
     /// # Errors
     /// [`StoreError::Unavailable`] or [`StoreError::Busy`] when that cannot be had.
     async fn heads(&self, environments: &[EnvironmentId]) -> Result<Vec<Head>, StoreError>;
+
+    /// How often another server took the place of the one before, such as by a failover. Rises before anything is read from
+    /// or committed to the new server, which may lack what the old one had.
+    fn epoch(&self) -> u64 {
+        0
+    }
 
     /// Tells every process that listens of revisions that were committed, and of environments that are gone
     /// ([`Revision::END`]). A hint, sent in the background: it may be lost,

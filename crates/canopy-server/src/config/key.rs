@@ -61,15 +61,24 @@ keys! {
         "\"full\": an acknowledged write survives the loss of power. \"normal\": it survives the death of the process, \
          but the last writes may be lost with the power.";
     PostgresPoolSize = "postgres.pool_size", "CANOPY_POSTGRES_POOL_SIZE", "16",
-        "How many connections to PostgreSQL are kept at the most, 1 to 1024. One more hears what other instances change.";
+        "How many connections to PostgreSQL transactions have at the most, 1 to 1024; writes have three quarters of them at the \
+         most, and so have reads. Five more belong to fences, the change feed and the heartbeat.";
     PostgresWaitTimeout = "postgres.wait_timeout", "CANOPY_POSTGRES_WAIT_TIMEOUT", "\"5s\"",
         "How long a call waits for a free connection before it is answered 503.";
     PostgresConnectTimeout = "postgres.connect_timeout", "CANOPY_POSTGRES_CONNECT_TIMEOUT", "\"5s\"",
-        "How long it may take to open a connection.";
+        "How long each host may take to open a connection, with the handshake.";
     PostgresLockTimeout = "postgres.lock_timeout", "CANOPY_POSTGRES_LOCK_TIMEOUT", "\"10s\"",
         "How long a write waits for another write of the same environment before it is answered 503.";
     PostgresStatementTimeout = "postgres.statement_timeout", "CANOPY_POSTGRES_STATEMENT_TIMEOUT", "\"30s\"",
         "How long PostgreSQL may work at one statement before the call is answered 503.";
+    PostgresAnswerTimeout = "postgres.answer_timeout", "CANOPY_POSTGRES_ANSWER_TIMEOUT", "\"5s\"",
+        "How long PostgreSQL may leave a heartbeat or the query of a fence unanswered. After that all connections are closed \
+         and calls are answered 503 until a server answers.";
+    PostgresCommitTimeout = "postgres.commit_timeout", "CANOPY_POSTGRES_COMMIT_TIMEOUT", "\"10s\"",
+        "How long a commit may wait, such as for a synchronous standby. After that the call is answered 503 and may or may \
+         not have taken place.";
+    PostgresLoadTimeout = "postgres.load_timeout", "CANOPY_POSTGRES_LOAD_TIMEOUT", "\"120s\"",
+        "How long it may take to read all of an environment into memory. `statement_timeout` does not apply to that.";
     IndexMemoryMib = "index.memory_mib", "CANOPY_INDEX_MEMORY_MIB", "1024",
         "How many MiB the indexes of environments may take that answer checks. When they take more, those go that nobody \
          asked for longest; the next check there reads its environment again.";

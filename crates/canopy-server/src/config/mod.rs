@@ -80,16 +80,22 @@ pub struct DatabaseConfig {
 /// Connections to PostgreSQL.
 #[derive(Debug, Clone)]
 pub struct PostgresConfig {
-    /// How many there are at the most.
+    /// How many transactions have at the most.
     pub pool_size: NonZeroU16,
     /// How long a call waits for a free one.
     pub wait_timeout: Duration,
-    /// How long it may take to open one.
+    /// How long each host may take to open one.
     pub connect_timeout: Duration,
     /// How long a write waits for the locks of another one.
     pub lock_timeout: Duration,
     /// How long one statement may run.
     pub statement_timeout: Duration,
+    /// How long the server may leave a heartbeat or a fence unanswered.
+    pub answer_timeout: Duration,
+    /// How long a commit may take.
+    pub commit_timeout: Duration,
+    /// How long it may take to read an environment.
+    pub load_timeout: Duration,
 }
 
 /// Limits on callers.
@@ -412,6 +418,9 @@ fn postgres(reader: &mut Reader) -> Result<PostgresConfig, String> {
         connect_timeout: limit(Key::PostgresConnectTimeout).unwrap_or(Duration::from_secs(5)),
         lock_timeout: limit(Key::PostgresLockTimeout).unwrap_or(Duration::from_secs(10)),
         statement_timeout: limit(Key::PostgresStatementTimeout).unwrap_or(Duration::from_secs(30)),
+        answer_timeout: limit(Key::PostgresAnswerTimeout).unwrap_or(Duration::from_secs(5)),
+        commit_timeout: limit(Key::PostgresCommitTimeout).unwrap_or(Duration::from_secs(10)),
+        load_timeout: limit(Key::PostgresLoadTimeout).unwrap_or(Duration::from_secs(120)),
         pool_size: pool_size.map_or_else(|| number("16"), Ok)?,
     })
 }

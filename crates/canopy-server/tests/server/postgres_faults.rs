@@ -21,7 +21,7 @@ async fn cluster() -> Arc<Cluster> {
 }
 
 /// Asks again and again, until the answer is as wanted.
-async fn until<T>(what: &str, mut ask: impl AsyncFnMut() -> Option<T>) -> T {
+pub async fn until<T>(what: &str, mut ask: impl AsyncFnMut() -> Option<T>) -> T {
     let deadline = Instant::now() + Duration::from_secs(60);
     while Instant::now() < deadline {
         if let Some(answer) = ask().await {

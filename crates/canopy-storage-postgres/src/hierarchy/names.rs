@@ -24,24 +24,24 @@ async fn paths(
     environment: EnvironmentId,
     asked: &NodeNames,
 ) -> Result<HashMap<SlugPath, NodeId>, StoreError> {
-    // One step down the tree for each slug. Behind the last one there is an empty text, which no slug is.
+    // One step down the tree for each slug. Behind the last one there is an empty text, which no slug is. Each step seeks the
+    // first child at or after the slug: one index alone has them in order, and many nodes of an environment may have the slug.
     const SELECT: &str = "WITH RECURSIVE way (path, step, id) AS ( \
              SELECT asked.path, 1, n.id FROM unnest($1) AS asked (path) CROSS JOIN LATERAL ( \
                  SELECT o.id FROM nodes AS o WHERE o.environment_id = $2 AND o.parent_id IS NULL \
-                 AND o.slug = split_part(asked.path, '/', 1) OFFSET 0) AS n \
+                 AND (o.slug || '') = split_part(asked.path, '/', 1) OFFSET 0) AS n \
            UNION ALL \
              SELECT way.path, way.step + 1, n.id FROM way CROSS JOIN LATERAL ( \
-                 SELECT o.id FROM nodes AS o WHERE o.environment_id = $2 AND o.parent_id = way.id \
-                 AND o.slug = split_part(way.path, '/', way.step + 1) OFFSET 0) AS n) \
+                 SELECT o.id, o.parent_id, o.slug FROM nodes AS o WHERE o.environment_id = $2 \
+                 AND (o.parent_id, o.slug) >= (way.id, split_part(way.path, '/', way.step + 1)) \
+                 ORDER BY o.parent_id, o.slug LIMIT 1) AS n \
+             WHERE n.parent_id = way.id AND n.slug = split_part(way.path, '/', way.step + 1)) \
          SELECT id, path FROM way WHERE split_part(path, '/', step + 1) = ''";
     if asked.paths.is_empty() {
         return Ok(HashMap::new());
     }
     let paths: Vec<String> = asked.paths.iter().map(ToString::to_string).collect();
-    let select = Statement::new(SELECT)
-        .bind(paths)
-        .bind(environment.as_uuid())
-        .for_any_values();
+    let select = Statement::new(SELECT).bind(paths).bind(environment.as_uuid());
     let read = |row: &Row| Ok((row.text(1, SlugPath::parse)?, row.id(0)?));
     select.all(link, "nodes", read).await
 }
@@ -69,8 +69,7 @@ async fn slugs(
     let select = Statement::new(SELECT)
         .bind(types)
         .bind(column(&names, |(_, slug)| slug.as_str()))
-        .bind(environment.as_uuid())
-        .for_any_values();
+        .bind(environment.as_uuid());
     let mut found: HashMap<usize, Vec<NodeId>> = HashMap::new();
     select
         .for_each(link, "nodes", |row| {
@@ -111,8 +110,7 @@ pub(super) async fn of(
     }
     let select = Statement::new(SELECT)
         .bind(distinct(ids.iter().map(NodeId::as_uuid)))
-        .bind(environment.as_uuid())
-        .for_any_values();
+        .bind(environment.as_uuid());
     let read = |row: &Row| {
         Ok(NamedNode {
             id: row.id(0)?,

@@ -12,6 +12,8 @@ mod feed;
 mod locks;
 mod migrations;
 mod plans;
+mod silence;
 mod sources;
 mod statements;
+mod statistics;
 mod tls;

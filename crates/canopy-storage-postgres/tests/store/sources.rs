@@ -67,8 +67,7 @@ fn files(folder: &Path) -> Vec<PathBuf> {
         .collect()
 }
 
-/// What the tables can be distributed by: a statement that names the environment goes to one place. Audit events belong to
-/// accounts.
+/// A statement that names the environment reaches the rows of one tenant alone. Audit events belong to accounts.
 #[tokio::test(flavor = "multi_thread")]
 async fn every_statement_of_the_sources_names_the_environment_of_its_tables() {
     let database = Database::new().await;

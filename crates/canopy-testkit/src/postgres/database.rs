@@ -158,6 +158,29 @@ impl Drop for Database {
     }
 }
 
+impl Server {
+    /// Runs SQL in its database `postgres`, on a connection of its own.
+    ///
+    /// # Panics
+    /// When the SQL fails.
+    pub async fn execute(&self, sql: &str) {
+        execute(&self.url("postgres"), sql).await;
+    }
+
+    /// The first column of the first row that SQL answers with in its database `postgres`.
+    ///
+    /// # Panics
+    /// When the SQL fails.
+    pub async fn ask(&self, sql: &str) -> Option<String> {
+        let client = connect(&self.url("postgres")).await;
+        let messages = client.simple_query(sql).await.expect("an answer");
+        messages.iter().find_map(|message| match message {
+            tokio_postgres::SimpleQueryMessage::Row(row) => row.get(0).map(str::to_owned),
+            _ => None,
+        })
+    }
+}
+
 async fn connect(url: &str) -> tokio_postgres::Client {
     let (client, connection) = tokio_postgres::connect(url, NoTls).await.expect("a connection");
     tokio::spawn(connection);

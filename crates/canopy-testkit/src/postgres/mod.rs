@@ -10,9 +10,11 @@
 //! PostgreSQL fails the tests and says what to do.
 
 mod database;
+mod line;
 mod programs;
 mod server;
 mod shared;
 
 pub use database::{Database, PostgresStore, store, store_with};
+pub use line::Line;
 pub use server::Server;

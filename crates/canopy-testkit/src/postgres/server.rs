@@ -41,10 +41,7 @@ impl Server {
     }
 
     fn start_own(settings: &'static str) -> Self {
-        static NEXT: AtomicU32 = AtomicU32::new(0);
-        let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        let name = format!("canopy-postgres-own-{}-{number}", std::process::id());
-        Self::start_in(std::env::temp_dir().join(name), settings, true)
+        Self::start_in(own_folder(), settings, true)
     }
 
     /// A server for the tests of a run.
@@ -54,9 +51,7 @@ impl Server {
 
     fn start_in(folder: PathBuf, settings: &'static str, is_own: bool) -> Self {
         let programs = Programs::find();
-        fs::create_dir(&folder).expect("a new folder for temporary files");
-        fs::set_permissions(&folder, fs::Permissions::from_mode(0o700)).expect("a folder of our own");
-        programs.hand_over(&folder);
+        make_folder(&programs, &folder);
         let mut server = Self {
             programs,
             folder,
@@ -78,6 +73,79 @@ impl Server {
         server
     }
 
+    /// Starts a standby that replicates this server by streaming, and waits until it does.
+    ///
+    /// # Panics
+    /// When that fails.
+    pub fn follow(&self) -> Self {
+        let programs = Programs::find();
+        let folder = own_folder();
+        make_folder(&programs, &folder);
+        let mut standby = Self {
+            programs,
+            folder,
+            port: 0,
+            settings: self.settings,
+            is_own: true,
+        };
+        standby.run(
+            standby
+                .programs
+                .command("pg_basebackup")
+                .arg("--pgdata")
+                .arg(standby.data())
+                .args(["--dbname", &self.url("postgres")])
+                .args([
+                    "--checkpoint=fast",
+                    "--wal-method=stream",
+                    "--write-recovery-conf",
+                    "--no-sync",
+                ]),
+        );
+        standby.port = free_port();
+        standby.resume();
+        standby
+    }
+
+    /// Makes a standby the primary.
+    ///
+    /// # Panics
+    /// When that fails.
+    pub fn promote(&self) {
+        self.run(
+            self.programs
+                .command("pg_ctl")
+                .arg("--pgdata")
+                .arg(self.data())
+                .args(["--wait", "promote"]),
+        );
+    }
+
+    /// Stops all processes of the server without ending them: connections stay open and nothing is answered.
+    ///
+    /// # Panics
+    /// When the server does not run.
+    pub fn freeze(&self) {
+        let postmaster = self.postmaster().expect("a running server");
+        signal("STOP", &[postmaster]);
+        signal("STOP", &children(postmaster));
+    }
+
+    /// Lets a frozen server go on.
+    ///
+    /// # Panics
+    /// When the server does not run.
+    pub fn thaw(&self) {
+        let postmaster = self.postmaster().expect("a running server");
+        signal("CONT", &children(postmaster));
+        signal("CONT", &[postmaster]);
+    }
+
+    fn postmaster(&self) -> Option<u32> {
+        let file = fs::read_to_string(self.data().join("postmaster.pid")).ok()?;
+        file.lines().next()?.trim().parse().ok()
+    }
+
     /// A server that another process has started.
     pub(super) fn known(folder: PathBuf, port: u16) -> Self {
         let programs = Programs::find();
@@ -94,7 +162,8 @@ impl Server {
         self.folder.join("data")
     }
 
-    pub(super) const fn port(&self) -> u16 {
+    /// The port that it listens on.
+    pub const fn port(&self) -> u16 {
         self.port
     }
 
@@ -157,6 +226,11 @@ impl Server {
 impl Drop for Server {
     fn drop(&mut self) {
         if self.is_own {
+            if let Some(postmaster) = self.postmaster() {
+                // A frozen server would not hear that it is to stop.
+                signal("CONT", &children(postmaster));
+                signal("CONT", &[postmaster]);
+            }
             let stop = self
                 .programs
                 .command("pg_ctl")
@@ -170,6 +244,42 @@ impl Drop for Server {
             drop(stop);
             drop(fs::remove_dir_all(&self.folder));
         }
+    }
+}
+
+/// A folder for a server that one test uses.
+fn own_folder() -> PathBuf {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let number = NEXT.fetch_add(1, Ordering::Relaxed);
+    std::env::temp_dir().join(format!("canopy-postgres-own-{}-{number}", std::process::id()))
+}
+
+fn make_folder(programs: &Programs, folder: &Path) {
+    fs::create_dir(folder).expect("a new folder for temporary files");
+    fs::set_permissions(folder, fs::Permissions::from_mode(0o700)).expect("a folder of our own");
+    programs.hand_over(folder);
+}
+
+/// The processes that a process has started.
+fn children(parent: u32) -> Vec<u32> {
+    let is_child = |process: u32| {
+        let status = fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
+        // The name stands in parentheses and may have spaces in it; the state and the parent follow.
+        let (_, rest) = status.rsplit_once(") ")?;
+        (rest.split(' ').nth(1)?.parse() == Ok(parent)).then_some(process)
+    };
+    let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
+    processes
+        .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+        .filter_map(is_child)
+        .collect()
+}
+
+fn signal(name: &str, processes: &[u32]) {
+    for process in processes {
+        let line = format!("kill -{name} {process}");
+        // It may have ended in the meantime.
+        drop(Command::new("sh").args(["-c", &line]).stderr(Stdio::null()).status());
     }
 }
 

@@ -3,7 +3,40 @@
 use crate::world::World;
 use serde_json::{Value, json};
 
+/// How many create something of one name at once.
+const AT_ONCE: usize = 16;
+
+/// Creates something of one name many times at once; the slugs that were given are the name's and those with numbers.
+async fn all_get_slugs(client: &canopy_testkit::server::Api, path: &str, body: &Value) {
+    let created: Vec<_> = (0..AT_ONCE)
+        .map(|_| {
+            let (client, path, body) = (client.clone(), path.to_owned(), body.clone());
+            tokio::spawn(async move { client.post(&path, &body).await.expect(201)["slug"].clone() })
+        })
+        .collect();
+    let mut slugs = Vec::new();
+    for one in created {
+        slugs.push(one.await.unwrap().as_str().unwrap().to_owned());
+    }
+    slugs.sort();
+    let numbered = (2..=AT_ONCE).map(|number| format!("meanwhile-{number}"));
+    let mut expected: Vec<String> = std::iter::once("meanwhile".to_owned()).chain(numbered).collect();
+    expected.sort();
+    assert_eq!(slugs, expected, "{path}");
+}
+
 on_every_store! {
+    async fn equal_names_at_once_get_slugs_of_their_own(server) {
+        let world = World::new(&server, "acme").await;
+        let body = json!({"name": "Meanwhile"});
+        all_get_slugs(&server.operator(), "/portal/v1/accounts", &body).await;
+        all_get_slugs(&world.admin, &format!("{}/applications", world.acc), &body).await;
+        all_get_slugs(&world.admin, &format!("{}/environments", world.app), &body).await;
+        let tree = crate::hierarchy::Tree::grow(world).await;
+        let node = json!({"name": "Meanwhile", "node_type": "unit", "parent_node_id": tree.eu});
+        all_get_slugs(&tree.world.admin, &format!("{}/nodes", tree.world.env), &node).await;
+    }
+
     async fn an_account_and_an_application_change_at_the_version_that_was_seen(server) {
         let world = World::new(&server, "acme").await;
         let changed = world.admin.patch(&world.acc, Some(1), &json!({"settings": {"theme": "dark"}})).await;

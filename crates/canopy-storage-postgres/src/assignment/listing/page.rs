@@ -77,7 +77,6 @@ pub(in super::super) async fn views(
         source_node: query.source_node.map(|id| sql.value(id.as_uuid(), "uuid")),
         sql,
     };
-    link.plan_for_values().await?;
     let kept = Statement::new(KEPT).bind(environment.as_uuid());
     let total: Option<u64> = kept.first(link, "environments", |row| row.count(0)).await?;
     let total = total.unwrap_or_default();

@@ -1,0 +1,166 @@
+//! Whether the server answers, and which server it is.
+//!
+//! A connection belongs to a generation. A new generation begins when the server stops answering and when another server has
+//! taken its place: from then on, statements on older connections end with an error and the pool closes those connections.
+
+use canopy_domain::port::StoreError;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+use tokio::sync::watch;
+
+use crate::error::Fault;
+
+/// The server behind a connection: the identifier of its cluster and the timeline of its write-ahead log.
+///
+/// A promotion begins a new timeline, so a server of a lower timeline is one that was replaced.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Server {
+    pub(crate) system: String,
+    pub(crate) timeline: u32,
+}
+
+/// What is known of the server at one moment.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct State {
+    /// Connections of another generation are closed.
+    pub(crate) generation: u64,
+    /// The server is there and does not answer.
+    pub(crate) is_silent: bool,
+}
+
+/// The health of the server, shared by all connections of a store.
+#[derive(Debug)]
+pub(crate) struct Health {
+    state: watch::Sender<State>,
+    /// How often another server took the place of the one before.
+    epoch: AtomicU64,
+    server: Mutex<Option<Server>>,
+}
+
+impl Health {
+    pub(crate) fn new() -> Self {
+        Self {
+            state: watch::Sender::new(State::default()),
+            epoch: AtomicU64::new(0),
+            server: Mutex::new(None),
+        }
+    }
+
+    pub(crate) fn state(&self) -> State {
+        *self.state.borrow()
+    }
+
+    pub(crate) fn epoch(&self) -> u64 {
+        self.epoch.load(Ordering::Acquire)
+    }
+
+    /// Records that the server answered.
+    pub(crate) fn answered(&self) {
+        self.state
+            .send_if_modified(|state| core::mem::replace(&mut state.is_silent, false));
+    }
+
+    /// Records that the server does not answer: every statement that waits for it ends with an error.
+    pub(crate) fn fell_silent(&self) {
+        self.state.send_if_modified(|state| {
+            let is_news = !core::mem::replace(&mut state.is_silent, true);
+            state.generation += u64::from(is_news);
+            is_news
+        });
+    }
+
+    /// Admits a connection to this server, or refuses it because the server was replaced. The answer is the generation of
+    /// the connection.
+    pub(crate) fn admit(&self, found: Option<Server>) -> Result<u64, StoreError> {
+        let mut server = self.server.lock().unwrap_or_else(PoisonError::into_inner);
+        match (server.as_ref(), found) {
+            (_, None) => {}
+            (Some(known), Some(found)) if *known == found => {}
+            (Some(known), Some(found)) if known.system == found.system && found.timeline < known.timeline => {
+                tracing::warn!(
+                    timeline = found.timeline,
+                    newest = known.timeline,
+                    "PostgreSQL server was replaced by a promoted one; connection refused"
+                );
+                return Err(StoreError::Unavailable(Box::new(Fault(
+                    "the server was replaced by a promoted one",
+                ))));
+            }
+            (known, Some(found)) => {
+                if known.is_some() {
+                    tracing::warn!(
+                        timeline = found.timeline,
+                        "another PostgreSQL server took over; closing connections to the old one"
+                    );
+                    self.epoch.fetch_add(1, Ordering::AcqRel);
+                    self.state.send_modify(|state| state.generation += 1);
+                }
+                *server = Some(found);
+            }
+        }
+        Ok(self.state().generation)
+    }
+
+    /// Waits until connections of this generation are closed.
+    pub(crate) async fn cut(&self, generation: u64) {
+        let mut state = self.state.subscribe();
+        // The sender is not dropped while it is borrowed.
+        let _ = state.wait_for(|state| state.generation != generation).await;
+    }
+
+    /// Refuses at once what would have to wait for a silent server.
+    pub(crate) fn must_answer(&self) -> Result<(), StoreError> {
+        if self.state().is_silent {
+            return Err(StoreError::Unavailable(Box::new(Fault("the server does not answer"))));
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn server(timeline: u32) -> Option<Server> {
+        Some(Server {
+            system: "7".to_owned(),
+            timeline,
+        })
+    }
+
+    #[test]
+    fn a_promoted_server_ends_the_generation_and_a_replaced_one_is_refused() {
+        let health = Health::new();
+        assert_eq!(health.admit(server(1)).unwrap(), 0);
+        assert_eq!(health.admit(server(1)).unwrap(), 0);
+        assert_eq!(health.admit(server(2)).unwrap(), 1);
+        assert_eq!(health.epoch(), 1);
+        assert!(matches!(health.admit(server(1)), Err(StoreError::Unavailable(_))));
+        assert_eq!(health.admit(server(2)).unwrap(), 1);
+        // A server that does not say which it is changes nothing.
+        assert_eq!(health.admit(None).unwrap(), 1);
+        let other = Server {
+            system: "8".to_owned(),
+            timeline: 1,
+        };
+        assert_eq!(health.admit(Some(other)).unwrap(), 2);
+        assert_eq!(health.epoch(), 2);
+    }
+
+    #[tokio::test]
+    async fn silence_cuts_what_waits_and_refuses_what_comes() {
+        let health = Health::new();
+        let generation = health.admit(server(1)).unwrap();
+        let cut = core::pin::pin!(health.cut(generation));
+        let waiting = futures_util::future::select(cut, futures_util::future::ready(()));
+        assert!(matches!(waiting.await, futures_util::future::Either::Right(_)));
+        health.fell_silent();
+        health.fell_silent();
+        health.cut(generation).await;
+        assert!(health.must_answer().is_err());
+        assert_eq!(health.state().generation, 1);
+        health.answered();
+        health.must_answer().unwrap();
+        assert_eq!((health.state().generation, health.epoch()), (1, 0));
+    }
+}

@@ -1,0 +1,88 @@
+//! The heartbeat: a connection of its own that finds out when the server stops answering.
+
+use crate::connect::{Dialed, Opener, is_silence, single_row};
+use crate::health::Health;
+use canopy_domain::port::StoreError;
+use futures_util::future::{self, Either};
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::runtime::Handle;
+use tokio::task::JoinHandle;
+
+/// How often the server is asked.
+const INTERVAL: Duration = Duration::from_millis(500);
+
+/// How long to wait before a server that could not be reached is tried again.
+const PAUSE: Duration = Duration::from_millis(250);
+
+/// Asks the server in the background, for as long as this value lives.
+#[derive(Debug)]
+pub(crate) struct Pulse(JoinHandle<()>);
+
+impl Drop for Pulse {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+impl Pulse {
+    /// `deadline` is how long one answer may take.
+    pub(crate) fn start(opener: Arc<Opener>, health: Arc<Health>, deadline: Duration, runtime: &Handle) -> Self {
+        Self(runtime.spawn(async move {
+            loop {
+                let before = health.state().generation;
+                match opener.dial().await {
+                    Ok(dialed) => {
+                        health.answered();
+                        if keep_asking(dialed, &health, deadline).await {
+                            tracing::warn!("PostgreSQL does not answer; closing all connections");
+                            health.fell_silent();
+                        }
+                    }
+                    Err(error) => {
+                        // Others may have found the new primary while this waited for the old one.
+                        if health.state().generation == before {
+                            report(&health, &error);
+                        }
+                        tokio::time::sleep(PAUSE).await;
+                    }
+                }
+            }
+        }))
+    }
+}
+
+fn report(health: &Health, error: &StoreError) {
+    if is_silence(error) {
+        health.fell_silent();
+    } else {
+        // It refuses quickly, so calls may find out for themselves when it is back.
+        health.answered();
+    }
+}
+
+/// Asks until the connection breaks or is of an older generation. Returns whether the server has fallen silent.
+async fn keep_asking(dialed: Dialed, health: &Health, deadline: Duration) -> bool {
+    let Dialed {
+        client,
+        connection,
+        generation,
+    } = dialed;
+    let asking = async {
+        while health.state().generation == generation {
+            tokio::time::sleep(INTERVAL).await;
+            match tokio::time::timeout(deadline, client.simple_query("SELECT pg_is_in_recovery()")).await {
+                Ok(Ok(answer)) if single_row(&answer, 0) == Some("f") => {}
+                Ok(_) => return false,
+                // Another server may have taken over meanwhile: then the silence of this one is no news.
+                Err(_) => return health.state().generation == generation,
+            }
+        }
+        false
+    };
+    match future::select(pin!(asking), pin!(connection)).await {
+        Either::Left((is_silent, _)) => is_silent,
+        Either::Right(_) => false,
+    }
+}

@@ -1,0 +1,2 @@
+-- Nothing to do: SQLite plans without statistics here.
+SELECT 1;

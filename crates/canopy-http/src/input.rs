@@ -311,6 +311,8 @@ pub(crate) async fn read_stream<L: Lists>(
             digest.update(&piece);
         }
         stream.push(&piece, faults).map_err(|error| unread(error, usize::MAX))?;
+        // A client that sends fast would otherwise keep the worker until its whole document is read.
+        tokio::task::yield_now().await;
     }
     incoming.finish_body();
     Ok(digest.map_or([0; 32], |digest| digest.finalize().into()))

@@ -5,26 +5,62 @@ use crate::edge::refuse;
 use crate::incoming::Incoming;
 use crate::metrics;
 use crate::openapi::openapi_of;
+use crate::problem::Problem;
 use crate::readiness::run_checks;
 use crate::reference;
 use crate::router::Watch;
 use crate::state::HttpState;
 use actix_web::HttpResponse;
 use actix_web::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY};
+use actix_web::web::Bytes;
 use core::future::ready;
 use serde::Serialize;
 use std::rc::Rc;
-use std::sync::{Arc, LazyLock};
 use utoipa::ToSchema;
 
-/// The document and its page for people, written when one of them is first asked for.
-type Written = Arc<LazyLock<(String, String), Box<dyn FnOnce() -> (String, String) + Send>>>;
+/// The OpenAPI document and the page that shows it to people.
+pub(crate) struct Documents {
+    openapi: Bytes,
+    page: Bytes,
+}
 
-fn written(max_items: usize) -> Written {
-    Arc::new(LazyLock::new(Box::new(move || {
+impl Documents {
+    fn new(max_items: usize) -> Self {
         let document = openapi_of(max_items);
-        (document.to_json().unwrap_or_default(), reference::page(&document))
-    })))
+        Self {
+            openapi: document.to_json().unwrap_or_default().into(),
+            page: reference::page(&document).into(),
+        }
+    }
+}
+
+/// The documents of the service, written off the HTTP workers when one of them is first asked for.
+async fn documents(state: &HttpState) -> Result<&Documents, Problem> {
+    let max_items = state.max_items();
+    let write = || async move {
+        let written = tokio::task::spawn_blocking(move || Documents::new(max_items)).await;
+        written.map_err(Problem::internal)
+    };
+    state.documents().get_or_try_init(write).await
+}
+
+async fn openapi(incoming: &Incoming, state: &HttpState) -> HttpResponse {
+    match documents(state).await {
+        Ok(documents) => HttpResponse::Ok()
+            .content_type("application/json")
+            .body(documents.openapi.clone()),
+        Err(problem) => refuse(problem, incoming, state),
+    }
+}
+
+async fn docs(incoming: &Incoming, state: &HttpState) -> HttpResponse {
+    match documents(state).await {
+        Ok(documents) => HttpResponse::Ok()
+            .content_type("text/html; charset=utf-8")
+            .insert_header((CONTENT_SECURITY_POLICY, reference::CONTENT_POLICY.as_str()))
+            .body(documents.page.clone()),
+        Err(problem) => refuse(problem, incoming, state),
+    }
 }
 
 /// A sign of life.
@@ -60,8 +96,6 @@ pub(crate) const PATHS: [(&str, &str, &str); 6] = [
 
 /// What answers at the paths of this surface.
 pub(crate) fn watches(state: &HttpState) -> Vec<(&'static str, Watch)> {
-    let document = written(state.max_items());
-    let page = Arc::clone(&document);
     let mut watches: Vec<(&str, Watch)> = vec![
         ("/health/live", at_once(|_| HttpResponse::Ok().json(FINE))),
         (
@@ -70,21 +104,9 @@ pub(crate) fn watches(state: &HttpState) -> Vec<(&'static str, Watch)> {
         ),
         (
             "/openapi.json",
-            at_once(move |_| {
-                HttpResponse::Ok()
-                    .content_type("application/json")
-                    .body(document.0.clone())
-            }),
+            Rc::new(|incoming, state| Box::pin(openapi(incoming, state))),
         ),
-        (
-            "/docs",
-            at_once(move |_| {
-                HttpResponse::Ok()
-                    .content_type("text/html; charset=utf-8")
-                    .insert_header((CONTENT_SECURITY_POLICY, reference::CONTENT_POLICY.as_str()))
-                    .body(page.1.clone())
-            }),
-        ),
+        ("/docs", Rc::new(|incoming, state| Box::pin(docs(incoming, state)))),
         (discovery::PATH, at_once(discovery::answer)),
     ];
     if !state.metrics_apart() {

@@ -5,6 +5,7 @@ use crate::error_code::ErrorCode;
 use crate::limits::{LimitOptions, Limits};
 use crate::log_budget::LogBudget;
 use crate::metrics::Metrics;
+use crate::monitor::Documents;
 use crate::problem::Problem;
 use crate::readiness::ReadinessCheck;
 use crate::rendered::InFlight;
@@ -19,6 +20,7 @@ use core::task::{Context, Poll, Waker};
 use core::time::Duration;
 use std::sync::Arc;
 use tokio::runtime::Handle;
+use tokio::sync::OnceCell;
 use tokio::time::timeout;
 
 /// How long a request waits for its work: far longer than any store takes, so that nobody waits for ever for one that
@@ -46,6 +48,7 @@ struct Inner {
     refused_credentials: RefusedCredentials,
     metrics: Metrics,
     log_budget: LogBudget,
+    documents: OnceCell<Documents>,
 }
 
 #[derive(Clone)]
@@ -89,6 +92,7 @@ impl HttpState {
                 refused_credentials: RefusedCredentials::default(),
                 metrics: Metrics::new(),
                 log_budget: LogBudget::new(),
+                documents: OnceCell::new(),
             }),
             settings: Arc::new(Settings {
                 limits: Arc::new(Limits::new(LimitOptions::default())),
@@ -225,6 +229,11 @@ impl HttpState {
 
     pub(crate) fn log_budget(&self) -> &LogBudget {
         &self.inner.log_budget
+    }
+
+    /// The documents of the service, once they are written.
+    pub(crate) fn documents(&self) -> &OnceCell<Documents> {
+        &self.inner.documents
     }
 
     pub(crate) fn bodies(&self) -> &BodyBudget {

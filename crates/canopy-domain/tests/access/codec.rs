@@ -87,6 +87,19 @@ fn removed(kind: u8, id: Uuid) -> Change {
     }
 }
 
+/// Returns whether two texts that differ at one place differ within the millisecond of one instant there. Records of earlier
+/// releases hold microseconds, which are cut off when they are read.
+fn are_the_same_millisecond(one: &[u8], other: &[u8], place: usize) -> bool {
+    let millis = |bytes: &[u8], start: usize| {
+        let bytes = bytes.get(start..start + 8)?.try_into().ok()?;
+        Some(i64::from_le_bytes(bytes).div_euclid(1_000))
+    };
+    let starts = place.saturating_sub(1)..=place;
+    starts
+        .into_iter()
+        .any(|start| millis(one, start).is_some_and(|millis_of_one| Some(millis_of_one) == millis(other, start)))
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
@@ -106,9 +119,10 @@ proptest! {
         changes in prop::collection::vec(changes(), 1..8), place in any::<prop::sample::Index>(), by in 1_u8..
     ) {
         let mut bytes = encode(&changes);
+        let whole = bytes.clone();
         let place = place.index(bytes.len());
         bytes[place] ^= by;
-        prop_assert_ne!(decode(&bytes), Ok(changes));
+        prop_assert!(decode(&bytes) != Ok(changes) || are_the_same_millisecond(&whole, &bytes, place));
     }
 
     #[test]
@@ -166,8 +180,8 @@ fn the_format_stands_still() {
             &id(4, 2),
             &id(2, 3),
             &id(3, 4),
-            &[255; 8],
-            &[5, 0, 0, 0, 0, 0, 0, 0],
+            &(-1_000_i64).to_le_bytes(),
+            &5_000_i64.to_le_bytes(),
         ]
         .concat(),
         [&[9, 4 | 16 | 32][..], &id(5, 2), &id(3, 5)].concat(),
@@ -178,7 +192,8 @@ fn the_format_stands_still() {
         [
             &[11][..],
             &id(6, 2),
-            &[1, 5, 0, 0, 0, 0, 0, 0, 0],
+            &[1],
+            &5_000_i64.to_le_bytes(),
             &[0, 1, 0, 0, 0, 9, 0],
             b"role.read",
         ]
@@ -250,7 +265,7 @@ fn each_kind_of_damage_has_its_error() {
             CodecError::CutOff,
         ),
         (one(&grant_from_to(i64::MIN, 0)), CodecError::Value("instant")),
-        (one(&grant_from_to(5, 5)), CodecError::Value("window")),
+        (one(&grant_from_to(2_000, 1_000)), CodecError::Value("window")),
     ] {
         assert_eq!(result, Err(expected));
     }

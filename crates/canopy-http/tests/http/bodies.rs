@@ -318,22 +318,22 @@ async fn a_setup_makes_a_bounded_number_of_keys_and_grants() {
     for (path, body, expected) in [
         (
             &bootstrap,
-            json!({ "resources": resources(101, 100), "roles": [] }),
+            json!({ "resources": resources(501, 100), "roles": [] }),
             "/resources too_many_items",
         ),
         (
             &bootstrap,
-            json!({ "resources": [], "roles": holders(101, &named) }),
+            json!({ "resources": [], "roles": holders(1_001, &named) }),
             "/roles too_many_items",
         ),
         (
             &addition,
-            json!({ "resources": resources(101, 100), "role_permissions": [] }),
+            json!({ "resources": resources(501, 100), "role_permissions": [] }),
             "/resources too_many_items",
         ),
         (
             &addition,
-            json!({ "resources": [], "role_permissions": holders(101, &gains) }),
+            json!({ "resources": [], "role_permissions": holders(1_001, &gains) }),
             "/role_permissions too_many_items",
         ),
     ] {

@@ -9,9 +9,9 @@ use std::sync::Arc;
 /// The store under test, empty and of its own for each clause.
 pub type TestStore = Arc<dyn Store>;
 
-/// Text with all that stores get wrong: quotes, wildcards, separators, four-byte and combining characters, and an end
-/// that looks like a space but is none.
-pub const ODD_TEXT: &str = "it's \"odd\", 100% _sure_; \\back/ | 日本語 🌳 é e\u{301} <&> -- x\u{200b}";
+/// Text with all that stores get wrong: quotes, wildcards, separators, four-byte and combining characters, and characters
+/// that are joined by one that is not displayed.
+pub const ODD_TEXT: &str = "it's \"odd\", 100% _sure_; \\back/ | 日本語 🌳 é e\u{301} <&> -- 👩\u{200d}🔬";
 
 /// One world, of the account `acme`.
 pub async fn acme(store: &TestStore) -> World {

@@ -106,14 +106,14 @@ on_every_store! {
             ids.push(id_of(&made));
         }
         for id in &ids {
-            let shown = get(&world.admin, &format!("{members}/{id}")).await;
+            let shown = get(&world.admin, &format!("{members}/{id}/detail")).await;
             assert!(shown.contains(TEXT), "{shown}");
         }
         let one = format!("{people}/{}", ids[0]);
         for (body, is_there) in [(r#"{"metadata":null}"#.to_owned(), false), (format!(r#"{{"metadata":{}}}"#, spaced()), true)] {
             let (status, changed) = send(&world.admin, Method::PATCH, &one, None, &body).await;
             assert_eq!(status, 200, "{changed}");
-            assert_eq!(get(&world.admin, &format!("{members}/{}", ids[0])).await.contains(TEXT), is_there);
+            assert_eq!(get(&world.admin, &format!("{members}/{}/detail", ids[0])).await.contains(TEXT), is_there);
         }
         let (status, changed) = send(&world.admin, Method::PATCH, &world.acc, Some(1), &format!(r#"{{"settings":{TEXT}}}"#)).await;
         assert_eq!(status, 200, "{changed}");

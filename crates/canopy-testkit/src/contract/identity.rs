@@ -112,7 +112,7 @@ pub async fn a_taken_external_id_is_a_duplicate_byte_for_byte(store: TestStore) 
     let free = [
         with_id(&acme, 2, "two"),
         with_id(&acme, 3, "One"),
-        with_id(&acme, 4, "one\u{200b}"),
+        with_id(&acme, 4, "\u{3bf}ne"),
         with_id(&acme, 5, "é"),
         with_id(&acme, 6, "e\u{301}"),
     ];

@@ -251,7 +251,7 @@ pub(crate) use request_body;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wire::value::Batch;
+    use crate::wire::list::Batch;
     use canopy_domain::{RoleId, RoleName, Timestamp};
 
     request_body!(

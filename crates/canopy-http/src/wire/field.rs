@@ -1,6 +1,6 @@
 //! What is wrong with single fields of a request, all of it at once, and where.
 
-use super::value::MAX_ITEMS;
+use super::list::MAX_ITEMS;
 use crate::field_code::FIELD_CODES;
 use canopy_domain::setup::CatalogLimits;
 use core::fmt;

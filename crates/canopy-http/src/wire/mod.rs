@@ -3,6 +3,7 @@
 mod body;
 mod field;
 mod json;
+mod list;
 mod query;
 mod schema;
 mod show;
@@ -12,6 +13,7 @@ mod value;
 pub(crate) use body::{Given, ObjectReader, Patch, WireField, read_or, request_body, schema_or};
 pub(crate) use field::{Fault, Faults, Place};
 pub(crate) use json::{Json, JsonError, MAX_DEPTH, MAX_VALUES};
+pub(crate) use list::{Batch, CatalogKeys, Each, Everything, MAX_ITEMS};
 pub(crate) use query::{
     Limit, PageNumber, QueryField, QueryInput, QueryReader, QueryValue, Search, Take, page, query_or, query_parameter,
     request_query,
@@ -23,7 +25,4 @@ pub(crate) use show::{
     object_text,
 };
 pub(crate) use stream::{Lists, ObjectStream};
-pub(crate) use value::{
-    Batch, CatalogKeys, Each, Everything, Large, MAX_ITEMS, Name, Text, Whole, WireText, WireValue, key_segments,
-    not_one_of,
-};
+pub(crate) use value::{Large, Name, Text, Whole, WireText, WireValue, key_segments, not_one_of};

@@ -7,7 +7,7 @@ use crate::error_code::ErrorCode;
 use crate::idempotency::IDEMPOTENCY_KEY;
 use crate::input::MAX_BODY_BYTES;
 use crate::monitor::{Health, PATHS};
-use crate::operation::{Mount, Needs, Operation};
+use crate::operation::{Mount, Needs, Operation, Precondition};
 use crate::route::operations;
 use crate::scope::Surface;
 use crate::wire::{Components, MAX_ITEMS};
@@ -214,11 +214,14 @@ fn parameters(operation: &Operation, mount: &Mount) -> Vec<Parameter> {
             .schema(Some(Schema::Object(text_schema().pattern(Some("^[!-~]{1,255}$")).build())));
         parameters.push(key.build());
     }
-    if shape.versioned || shape.conditional {
+    if shape.precondition != Precondition::Ignored {
         let version = ParameterBuilder::new()
             .name("If-Match")
             .parameter_in(ParameterIn::Header)
-            .required(if shape.versioned { Required::True } else { Required::False })
+            .required(match shape.precondition {
+                Precondition::Required => Required::True,
+                Precondition::Optional | Precondition::Ignored => Required::False,
+            })
             .description(Some(
                 "The version that the call changes, bare or as an entity tag, or several with commas between them; `*` for any.",
             ))

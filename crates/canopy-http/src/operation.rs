@@ -38,10 +38,8 @@ pub(crate) struct Shape {
     pub(crate) ids: Vec<(&'static str, Object)>,
     /// The parameters of its query.
     pub(crate) query: Vec<Parameter>,
-    /// Whether it needs `If-Match`.
-    pub(crate) versioned: bool,
-    /// Whether it judges `If-Match` where it is sent.
-    pub(crate) conditional: bool,
+    /// The use of `If-Match`.
+    pub(crate) precondition: Precondition,
     /// Whether it takes an `Idempotency-Key`.
     pub(crate) repeatable: bool,
     /// Whether its body has members that are refused as unsupported.
@@ -52,6 +50,15 @@ pub(crate) struct Shape {
     pub(crate) body: fn(&mut Components) -> Option<RefOr<Schema>>,
     /// What it answers when it did what was asked.
     pub(crate) answers: fn(&mut Components) -> Vec<Success>,
+}
+
+/// The use that an operation makes of `If-Match`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Precondition {
+    Ignored,
+    /// Judged where it is sent.
+    Optional,
+    Required,
 }
 
 /// One call of the service.
@@ -217,11 +224,12 @@ fn codes_of(surface: Surface, needs: Needs, shape: &Shape, has_body: bool, rules
     if shape.repeatable {
         codes.extend([E::IdempotencyKeyReused, E::IdempotencyInProgress, E::IndexFull]);
     }
-    if shape.versioned {
-        codes.insert(E::IfMatchRequired);
-    }
-    if shape.versioned || shape.conditional {
-        codes.insert(E::VersionMismatch);
+    match shape.precondition {
+        Precondition::Ignored => {}
+        Precondition::Optional => {
+            codes.insert(E::VersionMismatch);
+        }
+        Precondition::Required => codes.extend([E::IfMatchRequired, E::VersionMismatch]),
     }
     codes
 }
@@ -300,9 +308,9 @@ impl<M> Draft<M> {
                     conditional,
                 };
                 let received = Request::receive::<W>(incoming, payload, state, served, &mut caller).await;
-                let (answered, share) = match received {
+                let (answered, tenant) = match received {
                     Ok(request) => {
-                        let share = request.scope.share();
+                        let tenant = request.scope.share();
                         let answering = handler(request);
                         let answered = if is_question {
                             match unless_hung_up(incoming, answering).await {
@@ -312,7 +320,7 @@ impl<M> Draft<M> {
                         } else {
                             answering.await
                         };
-                        (answered, share)
+                        (answered, tenant)
                     }
                     Err(problem) => (Err(problem), Uuid::nil()),
                 };
@@ -323,7 +331,7 @@ impl<M> Draft<M> {
                             "{name} does not document all of {:?}",
                             answer.item_codes()
                         );
-                        match sent(answer, incoming, state, share).await {
+                        match sent(answer, incoming, state, tenant).await {
                             Ok(response) => response,
                             Err(problem) => refuse(problem, incoming, state),
                         }
@@ -427,8 +435,11 @@ fn shape<P: PathInput, Q: QueryInput, B: BodyInput, A: Answer>(conditional: bool
     Shape {
         ids: P::parameters(),
         query: Q::parameters(),
-        versioned: B::VERSIONED,
-        conditional,
+        precondition: match (B::VERSIONED, conditional) {
+            (true, _) => Precondition::Required,
+            (false, true) => Precondition::Optional,
+            (false, false) => Precondition::Ignored,
+        },
         repeatable: A::REPEATABLE,
         unsupported: B::UNSUPPORTED,
         body_required: if B::OPTIONAL { Required::False } else { Required::True },

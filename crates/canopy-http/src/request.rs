@@ -167,7 +167,7 @@ impl<P: PathInput, Q: QueryInput, B: BodyInput> Read<P, Q, B> {
             } else {
                 Bytes::new()
             };
-            let (body, digest, faults) = if raw.len() <= SMALL_BODY {
+            let JsonBody { draft, digest, faults } = if raw.len() <= SMALL_BODY {
                 read_json::<B>(&raw, is_keyed, faults)?
             } else {
                 let raw = raw.clone();
@@ -177,7 +177,7 @@ impl<P: PathInput, Q: QueryInput, B: BodyInput> Read<P, Q, B> {
                     .run(share, move |_| Ok(read_json::<B>(&raw, is_keyed, faults)));
                 state.run_here(reading).await??
             };
-            (body, raw, digest, faults)
+            (draft, raw, digest, faults)
         };
         let key = if served.repeatable {
             idempotency::key(http, &mut faults)
@@ -207,20 +207,25 @@ impl<P: PathInput, Q: QueryInput, B: BodyInput> Read<P, Q, B> {
 /// A body of so many bytes is read in about a quarter of a millisecond; a larger one on a thread for long work.
 const SMALL_BODY: usize = 64 * 1024;
 
-/// What a body says, a digest of it where the request may be sent again, and what is wrong with it after what was found before.
-fn read_json<B: BodyInput>(
-    raw: &Bytes,
-    is_keyed: bool,
-    mut faults: Faults,
-) -> Result<(Option<B::Draft>, [u8; 32], Faults), Problem> {
+/// A JSON body that was read.
+struct JsonBody<D> {
+    draft: Option<D>,
+    /// Zeros where the request has no `Idempotency-Key`.
+    digest: [u8; 32],
+    /// The faults of the request up to the end of the body.
+    faults: Faults,
+}
+
+/// Reads a JSON body and adds its faults to those found before.
+fn read_json<B: BodyInput>(raw: &Bytes, is_keyed: bool, mut faults: Faults) -> Result<JsonBody<B::Draft>, Problem> {
     let json = if raw.is_empty() && (!B::HAS_BODY || B::OPTIONAL) {
         Json::Object(Vec::new())
     } else {
         parse_json(raw, B::MAX_VALUES)?
     };
-    let body = B::read(&json, raw, &mut faults);
+    let draft = B::read(&json, raw, &mut faults);
     let digest = if is_keyed { idempotency::digest(raw) } else { [0; 32] };
-    Ok((body, digest, faults))
+    Ok(JsonBody { draft, digest, faults })
 }
 
 /// A credential that is worth asking the store about.

@@ -56,7 +56,7 @@ impl HardEnd {
 
     /// The time that requests have to finish: what comes after them needs a part of the whole.
     pub fn time_for_requests(&self) -> Duration {
-        self.timeout - self.time_afterwards()
+        self.timeout.saturating_sub(self.time_afterwards())
     }
 
     fn time_afterwards(&self) -> Duration {

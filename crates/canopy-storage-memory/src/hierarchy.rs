@@ -183,7 +183,9 @@ impl<Kind: Send> NodeReader for Unit<Kind> {
             None => self.nodes(environment).await?,
             Some(top) => self.subtree(environment, top).await?,
         };
-        nodes.iter_mut().for_each(|node| node.metadata = JsonObject::default());
+        for node in &mut nodes {
+            node.metadata = JsonObject::default();
+        }
         Ok(nodes)
     }
 

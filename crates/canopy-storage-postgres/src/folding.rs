@@ -175,11 +175,13 @@ fn fold_table(connection: &mut Connection, table: &Folded) -> diesel::QueryResul
             .bind::<Text, _>(&after.1)
             .bind::<BigInt, _>(i64::try_from(BATCH).unwrap_or(i64::MAX))
             .load(connection)?;
-        let given = rows
+        let given: serde_json::Value = rows
             .iter()
-            .map(|row| serde_json::json!({"lead": row.lead, "id": row.id, "folded": (table.fold)(&row.text)}));
-        let given = serde_json::Value::from_iter(given).to_string();
-        sql_query(table.update).bind::<Text, _>(given).execute(connection)?;
+            .map(|row| serde_json::json!({"lead": row.lead, "id": row.id, "folded": (table.fold)(&row.text)}))
+            .collect();
+        sql_query(table.update)
+            .bind::<Text, _>(given.to_string())
+            .execute(connection)?;
         match rows.into_iter().last() {
             Some(last) => after = (last.lead, last.id),
             None => return Ok(()),

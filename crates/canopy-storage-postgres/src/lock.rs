@@ -11,7 +11,7 @@ use canopy_domain::{ApplicationId, IdentityId};
 use futures_util::future;
 use uuid::Uuid;
 
-/// Takes the locks of a scope.
+/// Takes the locks of a scope. Locks of several statements are boxed, so that those of one keep the transaction's future small.
 pub(crate) async fn take(link: Link<'_>, scope: &WriteScope) -> Result<(), StoreError> {
     const ACCOUNT: &str = "SELECT FROM accounts WHERE id = $1 FOR NO KEY UPDATE";
     const ENVIRONMENT: &str = "SELECT FROM environments WHERE id = $1 FOR NO KEY UPDATE";
@@ -21,16 +21,15 @@ pub(crate) async fn take(link: Link<'_>, scope: &WriteScope) -> Result<(), Store
         WriteScope::Application(id) => application(link, *id).await,
         WriteScope::WholeApplication { account, application } => {
             let of_account = lock(link, Statement::new(ACCOUNT).bind(account.as_uuid()));
-            future::try_join(of_account, memberships(link, *application, &[]))
-                .await
-                .map(|_| ())
+            let rest = Box::pin(memberships(link, *application, &[]));
+            future::try_join(of_account, rest).await.map(|_| ())
         }
         WriteScope::Environment(id) => lock(link, Statement::new(ENVIRONMENT).bind(id.as_uuid())).await,
         WriteScope::Memberships {
             application,
             identities,
-        } => memberships(link, *application, identities).await,
-        WriteScope::Identities { account, identities } => all_of(link, account.as_uuid(), identities).await,
+        } => Box::pin(memberships(link, *application, identities)).await,
+        WriteScope::Identities { account, identities } => Box::pin(all_of(link, account.as_uuid(), identities)).await,
     }
 }
 

@@ -68,7 +68,7 @@ impl PermissionReader for UnitOfWork {
             let words = words(query.search.as_ref(), &mut sql);
             let found: String = words
                 .iter()
-                .map(|word| format!(" AND {}", word.within("search_text")))
+                .flat_map(|word| [" AND ".to_owned(), word.within("search_text")])
                 .collect();
             let select = format!(
                 "{} {PERMISSION} WHERE environment_id = ?1 AND (?2 IS NULL OR category = ?2) \

@@ -64,10 +64,10 @@ pub async fn run(
     if !found.is_empty() {
         let account = asker.place().account;
         let mut tx = app.read(asker.place()).await?;
-        let named = tx.identities_named(account, &found).await?;
-        let all = tx.identities_named(account, &candidate_names(&named)).await?;
+        let subjects = tx.identities_named(account, &found).await?;
+        let all = tx.identities_named(account, &candidate_names(&subjects)).await?;
         let all = IdentitiesByName::new(all);
-        names.extend(named.iter().map(|identity| identity.shown(&all)));
+        names.extend(subjects.iter().map(|identity| identity.shown(&all)));
     }
     Ok(Found { names, next, revision })
 }

@@ -101,8 +101,7 @@ impl Decisions {
         if slots.iter().any(|(_, slot)| slot.revision().is_some()) {
             return Ok(());
         }
-        let failures = slots.iter().filter_map(|(_, slot)| slot.failure());
-        match failures.last() {
+        match slots.iter().rev().find_map(|(_, slot)| slot.failure()) {
             Some(failure) => Err(failure.into()),
             None => Ok(()),
         }

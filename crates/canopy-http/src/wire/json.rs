@@ -5,6 +5,7 @@
 
 use super::field::Place;
 use core::num::IntErrorKind;
+use core::str::Utf8Error;
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::value::RawValue;
 use std::borrow::Cow;
@@ -94,15 +95,16 @@ impl Position {
 
     /// The position behind these bytes.
     pub(crate) fn behind(self, bytes: &[u8]) -> Self {
-        let lines = bytes.iter().filter(|byte| **byte == b'\n').count();
-        match bytes.iter().rposition(|byte| *byte == b'\n') {
-            None => Self {
-                column: self.column + bytes.len(),
+        let mut lines = bytes.split(|byte| *byte == b'\n');
+        let last = lines.next_back().map_or(0, <[u8]>::len);
+        match lines.count() {
+            0 => Self {
+                column: self.column + last,
                 ..self
             },
-            Some(last) => Self {
-                line: self.line + lines,
-                column: bytes.len() - last,
+            ended => Self {
+                line: self.line + ended,
+                column: last + 1,
             },
         }
     }
@@ -133,9 +135,7 @@ impl<'a> Json<'a> {
     pub(crate) fn parse_at(bytes: &'a [u8], max_values: usize, place: &Place<'_>) -> Result<Self, JsonError> {
         // Faster than to look at each string by itself.
         let valid = core::str::from_utf8(bytes);
-        let end = valid
-            .as_ref()
-            .map_or_else(|error| error.valid_up_to(), |text| text.len());
+        let end = valid.as_ref().map_or_else(Utf8Error::valid_up_to, |text| text.len());
         let malformed = |at: usize| JsonError::Malformed(Position::START.behind(bytes.get(..at).unwrap_or_default()));
         let text = valid.map_err(|_| malformed(end))?;
         let mut reader = Reader {

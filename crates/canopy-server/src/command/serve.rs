@@ -7,6 +7,7 @@ use crate::console::Console;
 use crate::demo::{self, Demo, DemoError, Standing};
 use crate::descriptors;
 use crate::ending::HardEnd;
+use crate::key_sources::KeySources;
 use crate::log::LostLines;
 use crate::served_store::{LetGo, ServedStore};
 use crate::shared_keys::SharedKeys;
@@ -149,18 +150,7 @@ impl Service<'_> {
             source,
         })?;
         let clock = Arc::new(SystemClock);
-        let ids = Arc::new(UuidV7Ids::new(clock.clone()));
-        let app = App::new(self.store.clone(), clock.clone(), ids, OsSecrets);
-        app.decisions().bound_memory(mib(self.config.index_memory_mib));
-        app.decisions().bound_index(mib(self.config.index_environment_mib));
-        app.bound_catalogs(CatalogLimits {
-            keys: size(self.config.limits.catalog_keys),
-            pairs: size(self.config.limits.catalog_pairs),
-        });
-        app.long_work().configure(WorkOptions {
-            turns: self.config.limits.long_requests.get().into(),
-            ..WorkOptions::default()
-        });
+        let app = self.app(Arc::clone(&clock));
         let mut keys = key_sources(&self.config.tokens, self.signer)?;
         let shared = self.options.is_some().then(|| {
             let own = self.signer.public_key(app.now());
@@ -177,32 +167,8 @@ impl Service<'_> {
         let mut signals = EndSignals::catch().map_err(system("catch signals"))?;
         let public_url = http.public_url.clone();
         let public_url = public_url.unwrap_or_else(|| PublicUrl::of_listener(address));
-        let mut state = HttpState::new(app.clone(), keys.clone(), Handle::current())
-            .with_limits(limits(&self.config.limits))
-            .with_public_url(public_url.as_str())
-            .with_body_timeout(self.config.limits.body_timeout)
-            .with_body_memory(self.config.limits.bodies_mib.get(), BODY_WAIT)
-            .with_lost_log_lines({
-                let lost = self.lost_lines.clone();
-                move || lost.count()
-            })
-            .with_max_items(self.config.limits.bulk_items.get().into())
-            .with_max_answer_bytes(mib(self.config.limits.answer_mib))
-            .with_max_bytes_in_flight(mib(self.config.limits.answers_in_flight_mib))
-            .with_import_bytes(mib(self.config.limits.import_mib))
-            .with_readiness_check(checks_can_be_answered(&app));
-        if http.metrics_listen.is_some() {
-            state = state.with_metrics_apart();
-        }
-        let options = ServerOptions {
-            workers: http.workers,
-            shutdown_timeout: http.shutdown_timeout,
-            head_timeout: self.config.limits.head_timeout,
-            answer_timeout: self.config.limits.answer_timeout,
-            max_connections: self.max_connections(),
-            max_connections_per_address: number(self.config.limits.connections_per_address.get()),
-            ..ServerOptions::default()
-        };
+        let state = self.state(&app, Arc::clone(&keys), public_url.as_str());
+        let options = self.server_options();
         let metrics = match http.metrics_listen {
             None => None,
             Some(address) => {
@@ -261,6 +227,61 @@ impl Service<'_> {
                 tracing::warn!(signal = name, "ending at once");
                 Ok(End::AtOnce)
             }
+        }
+    }
+
+    /// The use cases, with the configured bounds.
+    fn app(&self, clock: Arc<SystemClock>) -> App {
+        let ids = Arc::new(UuidV7Ids::new(clock.clone()));
+        let app = App::new(self.store.clone(), clock, ids, OsSecrets);
+        let limits = &self.config.limits;
+        app.decisions().bound_memory(mib(self.config.index_memory_mib));
+        app.decisions().bound_index(mib(self.config.index_environment_mib));
+        app.bound_catalogs(CatalogLimits {
+            keys: size(limits.catalog_keys),
+            pairs: size(limits.catalog_pairs),
+        });
+        app.long_work().configure(WorkOptions {
+            turns: limits.long_requests.get().into(),
+            ..WorkOptions::default()
+        });
+        app
+    }
+
+    /// The state of the HTTP server, with the configured bounds.
+    fn state(&self, app: &App, keys: Arc<KeySources>, public_url: &str) -> HttpState {
+        let limits = &self.config.limits;
+        let state = HttpState::new(app.clone(), keys, Handle::current())
+            .with_limits(request_limits(limits))
+            .with_public_url(public_url)
+            .with_body_timeout(limits.body_timeout)
+            .with_body_memory(limits.bodies_mib.get(), BODY_WAIT)
+            .with_lost_log_lines({
+                let lost = self.lost_lines.clone();
+                move || lost.count()
+            })
+            .with_max_items(limits.bulk_items.get().into())
+            .with_max_answer_bytes(mib(limits.answer_mib))
+            .with_max_bytes_in_flight(mib(limits.answers_in_flight_mib))
+            .with_import_bytes(mib(limits.import_mib))
+            .with_readiness_check(checks_can_be_answered(app));
+        if self.config.http.metrics_listen.is_some() {
+            state.with_metrics_apart()
+        } else {
+            state
+        }
+    }
+
+    fn server_options(&self) -> ServerOptions {
+        let (http, limits) = (&self.config.http, &self.config.limits);
+        ServerOptions {
+            workers: http.workers,
+            shutdown_timeout: http.shutdown_timeout,
+            head_timeout: limits.head_timeout,
+            answer_timeout: limits.answer_timeout,
+            max_connections: self.max_connections(),
+            max_connections_per_address: number(limits.connections_per_address.get()),
+            ..ServerOptions::default()
         }
     }
 
@@ -336,7 +357,7 @@ impl Service<'_> {
 }
 
 /// The limits of the configuration as the HTTP adapter takes them.
-fn limits(config: &LimitConfig) -> LimitOptions {
+fn request_limits(config: &LimitConfig) -> LimitOptions {
     LimitOptions {
         failed_authentications: config.failed_authentications,
         requests: config.requests,

@@ -77,6 +77,7 @@ impl Server {
     ///
     /// # Panics
     /// When that fails.
+    #[must_use]
     pub fn follow(&self) -> Self {
         let programs = Programs::find();
         let folder = own_folder();

@@ -26,6 +26,8 @@ pub(crate) struct State {
     pub(crate) generation: u64,
     /// The server is there and does not answer.
     pub(crate) is_silent: bool,
+    /// How many connections were admitted.
+    pub(crate) admitted: u64,
 }
 
 /// The health of the server, shared by all connections of a store.
@@ -60,19 +62,34 @@ impl Health {
             .send_if_modified(|state| core::mem::replace(&mut state.is_silent, false));
     }
 
-    /// Records that the server does not answer: every statement that waits for it ends with an error.
-    pub(crate) fn fell_silent(&self) {
-        self.state.send_if_modified(|state| {
-            let is_news = !core::mem::replace(&mut state.is_silent, true);
-            state.generation += u64::from(is_news);
-            is_news
-        });
+    /// Records that the server of this generation does not answer: every statement that waits for it ends with an error.
+    /// Changes nothing where another generation has begun. Returns whether this is news.
+    pub(crate) fn fell_silent(&self, generation: u64) -> bool {
+        self.silence_if(|state| state.generation == generation)
     }
 
-    /// Admits a connection to this server, or refuses it because the server was replaced. The answer is the generation of
-    /// the connection.
+    /// Records that no server could be reached since this state was seen. Changes nothing where another connection reached
+    /// one meanwhile.
+    pub(crate) fn unreached_since(&self, seen: State) -> bool {
+        self.silence_if(|state| (state.generation, state.admitted) == (seen.generation, seen.admitted))
+    }
+
+    fn silence_if(&self, is_so: impl FnOnce(&State) -> bool) -> bool {
+        self.state.send_if_modified(|state| {
+            let is_news = !state.is_silent && is_so(state);
+            if is_news {
+                state.is_silent = true;
+                state.generation += 1;
+            }
+            is_news
+        })
+    }
+
+    /// Admits a connection to this server, which has just answered, or refuses it because the server was replaced. Returns
+    /// the generation of the connection.
     pub(crate) fn admit(&self, found: Option<Server>) -> Result<u64, StoreError> {
         let mut server = self.server.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut took_over = false;
         match (server.as_ref(), found) {
             (_, None) => {}
             (Some(known), Some(found)) if *known == found => {}
@@ -93,12 +110,19 @@ impl Health {
                         "another PostgreSQL server took over; closing connections to the old one"
                     );
                     self.epoch.fetch_add(1, Ordering::AcqRel);
-                    self.state.send_modify(|state| state.generation += 1);
+                    took_over = true;
                 }
                 *server = Some(found);
             }
         }
-        Ok(self.state().generation)
+        let mut generation = 0;
+        self.state.send_modify(|state| {
+            state.generation += u64::from(took_over);
+            state.admitted += 1;
+            state.is_silent = false;
+            generation = state.generation;
+        });
+        Ok(generation)
     }
 
     /// Waits until connections of this generation are closed.
@@ -154,13 +178,50 @@ mod tests {
         let cut = core::pin::pin!(health.cut(generation));
         let waiting = futures_util::future::select(cut, futures_util::future::ready(()));
         assert!(matches!(waiting.await, futures_util::future::Either::Right(_)));
-        health.fell_silent();
-        health.fell_silent();
+        assert!(health.fell_silent(generation));
+        assert!(!health.fell_silent(generation));
         health.cut(generation).await;
         assert!(health.must_answer().is_err());
         assert_eq!(health.state().generation, 1);
         health.answered();
         health.must_answer().unwrap();
         assert_eq!((health.state().generation, health.epoch()), (1, 0));
+    }
+
+    #[test]
+    fn a_connection_that_reaches_a_server_ends_the_silence_of_another_one() {
+        let health = Health::new();
+        let before = health.admit(server(1)).unwrap();
+        assert!(health.fell_silent(before));
+        // A call that was connecting already finds the promoted server before the heartbeat does.
+        let after = health.admit(server(2)).unwrap();
+        assert_eq!((after, health.epoch()), (2, 1));
+        health.must_answer().unwrap();
+        // The heartbeat speaks of the server before.
+        assert!(!health.fell_silent(before));
+        health.must_answer().unwrap();
+        assert_eq!(health.state().generation, after);
+        assert!(health.fell_silent(after));
+        health.admit(server(2)).unwrap();
+        health.must_answer().unwrap();
+    }
+
+    #[test]
+    fn a_dial_in_vain_is_no_silence_where_another_one_succeeds_meanwhile() {
+        let health = Health::new();
+        let generation = health.admit(server(1)).unwrap();
+        let seen = health.state();
+        health.admit(server(1)).unwrap();
+        assert!(!health.unreached_since(seen));
+        health.must_answer().unwrap();
+        assert_eq!(health.state().generation, generation);
+        let seen = health.state();
+        assert!(health.unreached_since(seen));
+        assert!(health.must_answer().is_err());
+        // A replaced server that answers is none.
+        health.admit(server(2)).unwrap();
+        let seen = health.state();
+        assert!(health.admit(server(1)).is_err());
+        assert!(health.unreached_since(seen));
     }
 }

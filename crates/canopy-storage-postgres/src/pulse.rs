@@ -1,7 +1,7 @@
 //! The heartbeat: a connection of its own that finds out when the server stops answering.
 
 use crate::connect::{Dialed, Opener, is_silence, single_row};
-use crate::health::Health;
+use crate::health::{Health, State};
 use canopy_domain::port::StoreError;
 use futures_util::future::{self, Either};
 use std::pin::pin;
@@ -31,20 +31,16 @@ impl Pulse {
     pub(crate) fn start(opener: Arc<Opener>, health: Arc<Health>, deadline: Duration, runtime: &Handle) -> Self {
         Self(runtime.spawn(async move {
             loop {
-                let before = health.state().generation;
+                let before = health.state();
                 match opener.dial().await {
                     Ok(dialed) => {
-                        health.answered();
-                        if keep_asking(dialed, &health, deadline).await {
+                        let generation = dialed.generation;
+                        if keep_asking(dialed, &health, deadline).await && health.fell_silent(generation) {
                             tracing::warn!("PostgreSQL does not answer; closing all connections");
-                            health.fell_silent();
                         }
                     }
                     Err(error) => {
-                        // Others may have found the new primary while this waited for the old one.
-                        if health.state().generation == before {
-                            report(&health, &error);
-                        }
+                        report(&health, before, &error);
                         tokio::time::sleep(PAUSE).await;
                     }
                 }
@@ -53,16 +49,16 @@ impl Pulse {
     }
 }
 
-fn report(health: &Health, error: &StoreError) {
-    if is_silence(error) {
-        health.fell_silent();
-    } else {
+fn report(health: &Health, before: State, error: &StoreError) {
+    if !is_silence(error) {
         // It refuses quickly, so calls may find out for themselves when it is back.
         health.answered();
+    } else if health.unreached_since(before) {
+        tracing::warn!("PostgreSQL cannot be reached in time; closing all connections");
     }
 }
 
-/// Asks until the connection breaks or is of an older generation. Returns whether the server has fallen silent.
+/// Asks until the connection breaks or is of an older generation. Returns whether an answer did not come in time.
 async fn keep_asking(dialed: Dialed, health: &Health, deadline: Duration) -> bool {
     let Dialed {
         client,
@@ -75,8 +71,7 @@ async fn keep_asking(dialed: Dialed, health: &Health, deadline: Duration) -> boo
             match tokio::time::timeout(deadline, client.simple_query("SELECT pg_is_in_recovery()")).await {
                 Ok(Ok(answer)) if single_row(&answer, 0) == Some("f") => {}
                 Ok(_) => return false,
-                // Another server may have taken over meanwhile: then the silence of this one is no news.
-                Err(_) => return health.state().generation == generation,
+                Err(_) => return true,
             }
         }
         false

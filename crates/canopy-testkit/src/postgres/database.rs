@@ -119,6 +119,19 @@ impl Database {
         execute(&self.url(), sql).await;
     }
 
+    /// Runs SQL in a transaction that stays open, with its locks, until the answer is dropped.
+    ///
+    /// # Panics
+    /// When the SQL fails.
+    pub async fn hold(&self, sql: &str) -> Held {
+        let client = connect(&self.url()).await;
+        client
+            .batch_execute(&format!("BEGIN; {sql}"))
+            .await
+            .expect("the SQL runs");
+        Held { _client: client }
+    }
+
     /// The rows that SQL answers with, as texts.
     ///
     /// # Panics
@@ -138,6 +151,12 @@ impl Database {
             })
             .collect()
     }
+}
+
+/// An open transaction, rolled back when it is dropped: then its connection is closed.
+#[derive(Debug)]
+pub struct Held {
+    _client: tokio_postgres::Client,
 }
 
 impl Drop for Database {

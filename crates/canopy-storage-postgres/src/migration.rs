@@ -1,17 +1,17 @@
 //! The schema and its versions.
 
 use crate::connect::Opener;
-use crate::error::translate;
+use crate::error::{Fault, translate};
 use crate::folding;
-use crate::options::UrlError;
+use crate::options::{PgOptions, UrlError};
 use canopy_domain::port::StoreError;
 use canopy_domain::port::store::BoxError;
 use canopy_domain::role::NameCollisions;
 use diesel::connection::SimpleConnection;
 use diesel::migration::{Migration, MigrationSource, MigrationVersion};
 use diesel::pg::Pg;
-use diesel_async::AsyncPgConnection;
 use diesel_async::async_connection_wrapper::AsyncConnectionWrapper;
+use diesel_async::{AsyncPgConnection, SimpleAsyncConnection};
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 use std::collections::BTreeSet;
 
@@ -97,9 +97,8 @@ fn check(standing: &Standing, migrate: bool) -> Result<bool, OpenError> {
 
 /// Checks the schema, and brings it up to date where that is asked for. Of several instances that start at once, one
 /// changes it and the others wait: the lock is held by the connection, so it goes with an instance that dies.
-pub(crate) async fn prepare(opener: &Opener, migrate: bool) -> Result<(), OpenError> {
-    on_own_connection(opener, move |connection| {
-        lock(connection)?;
+pub(crate) async fn prepare(opener: &Opener, options: &PgOptions, migrate: bool) -> Result<(), OpenError> {
+    locked(opener, options, move |connection| {
         let is_missing = check(&standing(connection)?, migrate)?;
         if !folding::is_outdated(connection)? && !is_missing {
             return Ok(());
@@ -124,29 +123,44 @@ pub(crate) async fn prepare(opener: &Opener, migrate: bool) -> Result<(), OpenEr
 }
 
 /// Takes back every migration.
-pub(crate) async fn revert(opener: &Opener) -> Result<(), OpenError> {
-    on_own_connection(opener, |connection| {
-        lock(connection)?;
+pub(crate) async fn revert(opener: &Opener, options: &PgOptions) -> Result<(), OpenError> {
+    locked(opener, options, |connection| {
         let reverted = connection.revert_all_migrations(MIGRATIONS).map(|_| ());
         reverted.map_err(|error| failed(connection, error))
     })
     .await
 }
 
-/// A migration may take its time, and so may the instance that runs it.
-fn lock(connection: &mut AsyncConnectionWrapper<AsyncPgConnection>) -> Result<(), OpenError> {
-    let sql = format!("SET statement_timeout = 0; SET lock_timeout = 0; SELECT pg_advisory_lock({LOCK})");
-    connection
-        .batch_execute(&sql)
-        .map_err(|error| OpenError::Store(translate(error)))
+/// Waits for other processes that change the schema, but not for ever: one of them may stand still. A migration itself
+/// may take its time.
+async fn lock(connection: &AsyncPgConnection, options: &PgOptions) -> Result<(), OpenError> {
+    let timeout = options.migration_timeout;
+    let sql = format!(
+        "SET statement_timeout = 0; SET lock_timeout = {}; SELECT pg_advisory_lock({LOCK}); SET lock_timeout = 0",
+        timeout.as_millis().max(1)
+    );
+    let mut connection = connection;
+    let locking = connection.batch_execute(&sql);
+    let locked = tokio::time::timeout(timeout.saturating_add(options.answer_timeout), locking).await;
+    let refused = match locked {
+        Ok(Ok(())) => return Ok(()),
+        Ok(Err(error)) => translate(error),
+        Err(elapsed) => StoreError::Unavailable(Box::new(elapsed)),
+    };
+    Err(OpenError::Store(match refused {
+        StoreError::Busy(_) => StoreError::Busy(Box::new(Fault("another process is changing the schema"))),
+        other => other,
+    }))
 }
 
-/// Diesel's migrations do not await: they run on a thread that may wait, on a connection that is closed afterwards.
-async fn on_own_connection<F>(opener: &Opener, work: F) -> Result<(), OpenError>
+/// Diesel's migrations do not await: they run on a thread that may wait, on a connection that is closed afterwards and
+/// with it gives the lock back.
+async fn locked<F>(opener: &Opener, options: &PgOptions, work: F) -> Result<(), OpenError>
 where
     F: FnOnce(&mut AsyncConnectionWrapper<AsyncPgConnection>) -> Result<(), OpenError> + Send + 'static,
 {
     let connection = opener.open().await?.connection;
+    lock(&connection, options).await?;
     let blocking = tokio::task::spawn_blocking(move || {
         let mut connection = AsyncConnectionWrapper::from(connection);
         work(&mut connection)

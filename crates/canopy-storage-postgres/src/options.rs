@@ -27,6 +27,8 @@ pub struct PgOptions {
     pub commit_timeout: Duration,
     /// How long it may take to read all of an environment. `statement_timeout` does not apply to that.
     pub load_timeout: Duration,
+    /// How long to wait for another process that changes the schema.
+    pub migration_timeout: Duration,
     /// What the connections are called in `pg_stat_activity`.
     pub application_name: String,
     /// Whether opening brings the schema up to date; otherwise an older schema is refused.
@@ -46,6 +48,7 @@ impl PgOptions {
             answer_timeout: Duration::from_secs(5),
             commit_timeout: Duration::from_secs(10),
             load_timeout: Duration::from_secs(120),
+            migration_timeout: Duration::from_secs(120),
             application_name: "canopy".to_owned(),
             migrate: true,
         }
@@ -72,6 +75,7 @@ impl core::fmt::Debug for PgOptions {
             .field("answer_timeout", &self.answer_timeout)
             .field("commit_timeout", &self.commit_timeout)
             .field("load_timeout", &self.load_timeout)
+            .field("migration_timeout", &self.migration_timeout)
             .field("application_name", &self.application_name)
             .field("migrate", &self.migrate)
             .finish_non_exhaustive()

@@ -83,7 +83,7 @@ impl PgStore {
         let watch = Arc::new(Watch::default());
         let health = Arc::new(Health::new());
         let opener = Arc::new(Opener::new(options, Arc::clone(&health), Arc::clone(&watch))?);
-        migration::prepare(&opener, options.migrate).await?;
+        migration::prepare(&opener, options, options.migrate).await?;
         let pool = |size| {
             let (opener, health) = (Arc::clone(&opener), Arc::clone(&health));
             Lender::new(options, size, opener, health, runtime.clone()).map(Arc::new)
@@ -122,7 +122,7 @@ impl PgStore {
     /// As [`PgStore::open`].
     pub async fn migrate(options: &PgOptions) -> Result<(), OpenError> {
         let opener = Opener::new(options, Arc::new(Health::new()), Arc::default())?;
-        migration::prepare(&opener, true).await
+        migration::prepare(&opener, options, true).await
     }
 
     /// Takes back every migration, and with them everything that is stored.
@@ -132,7 +132,7 @@ impl PgStore {
     #[doc(hidden)]
     pub async fn revert(options: &PgOptions) -> Result<(), OpenError> {
         let opener = Opener::new(options, Arc::new(Health::new()), Arc::default())?;
-        migration::revert(&opener).await
+        migration::revert(&opener, options).await
     }
 
     /// Closes the pool: whoever asks for a unit of work from now on finds the store unavailable.

@@ -1,11 +1,12 @@
 //! The schema: up, down and up again, several instances at once, and releases that do not fit.
 
-use canopy_domain::port::{Store, WriteScope};
+use canopy_domain::port::{Store, StoreError, WriteScope};
 use canopy_storage_postgres::{OpenError, PgOptions, PgStore};
 use canopy_testkit::fixture::{Maker, World};
 use canopy_testkit::postgres::Database;
 use std::collections::BTreeSet;
 use std::path::Path;
+use std::time::Duration;
 
 fn options(database: &Database) -> PgOptions {
     PgOptions::new(database.url())
@@ -52,6 +53,41 @@ async fn several_instances_may_start_at_once() {
     let runs = database.query("SELECT count(*) FROM __diesel_schema_migrations").await;
     let stamps = folders("postgres").len().to_string();
     assert_eq!(runs, [[Some(stamps)]]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_process_that_changes_the_schema_for_ever_is_not_waited_for() {
+    /// The number of the lock that whoever changes the schema holds.
+    const LOCK: i64 = 0x6361_6e6f_7079;
+    let database = Database::bare().await;
+    let lock = database.hold(&format!("SELECT pg_advisory_lock({LOCK})")).await;
+    let patient = options(&database);
+    let impatient = PgOptions {
+        migration_timeout: Duration::from_millis(200),
+        ..patient.clone()
+    };
+    let both = async {
+        [
+            PgStore::open(&impatient).await.map(drop),
+            PgStore::migrate(&impatient).await,
+        ]
+    };
+    let answers = tokio::time::timeout(Duration::from_secs(30), both).await.unwrap();
+    for refused in answers {
+        assert!(
+            matches!(&refused, Err(OpenError::Store(StoreError::Busy(_)))),
+            "{refused:?}"
+        );
+    }
+    // Who is patient has it as soon as the other is gone.
+    let opening = tokio::spawn(async move { PgStore::open(&patient).await });
+    let waiting = "SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted AND database = \
+         (SELECT oid FROM pg_database WHERE datname = current_database())";
+    while database.query(waiting).await.is_empty() {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    drop(lock);
+    opening.await.unwrap().unwrap().ping().await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]

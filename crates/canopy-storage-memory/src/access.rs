@@ -3,8 +3,8 @@
 use crate::unit::Unit;
 use async_trait::async_trait;
 use canopy_domain::access::{Change, GrantFact, IndexSize, KeyFact, NodeFact, PermissionFact, RoleFact, Snapshot};
-use canopy_domain::port::StoreError;
 use canopy_domain::port::reader::AccessReader;
+use canopy_domain::port::{CommitTag, StoreError};
 use canopy_domain::{EnvironmentId, Revision};
 
 #[async_trait]
@@ -80,6 +80,20 @@ impl<Kind: Send> AccessReader for Unit<Kind> {
             .after(after)
             .take(limit)
             .map(|(revision, changes)| (revision, changes.to_vec()))
+            .collect())
+    }
+
+    async fn commit_tags(
+        &mut self,
+        environment: EnvironmentId,
+        from: Revision,
+        limit: u32,
+    ) -> Result<Vec<(Revision, CommitTag)>, StoreError> {
+        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+        let contents = self.state.contents(environment).into_iter();
+        Ok(contents
+            .flat_map(|contents| contents.history.tags(from))
+            .take(limit)
             .collect())
     }
 }

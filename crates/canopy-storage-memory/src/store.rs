@@ -105,6 +105,20 @@ impl MemoryStore {
         self.committed.set(state);
     }
 
+    /// A store with what is committed here, which goes its own way from now on: as a standby that takes the place of its
+    /// primary. For tests of use cases.
+    #[must_use]
+    pub fn fork(&self) -> Self {
+        let committed = Committed::default();
+        committed.set(self.committed.get());
+        Self {
+            committed: Arc::new(committed),
+            writer: Arc::default(),
+            running: RunningRequests::default(),
+            ..self.clone()
+        }
+    }
+
     /// An empty store that refuses commits which touch an environment that their scope did not lock: a store that locks
     /// rows would let them race. For tests of use cases.
     pub fn strict() -> Self {

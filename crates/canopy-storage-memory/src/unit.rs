@@ -83,7 +83,7 @@ impl WriteTx for Unit<Writing> {
         let mut revisions = Vec::with_capacity(record.changes.len());
         for touched in record.changes {
             let contents = self.state.contents_mut(touched.environment)?;
-            Arc::make_mut(&mut contents.history).push(record.at, touched.changes);
+            Arc::make_mut(&mut contents.history).push(record.at, record.audit.id, touched.changes);
             revisions.push((touched.environment, contents.revision()));
         }
         let revision = revisions

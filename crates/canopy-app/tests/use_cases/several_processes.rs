@@ -4,7 +4,7 @@ use crate::world::World;
 use async_trait::async_trait;
 use canopy_app::access::evaluate;
 use canopy_app::decisions::Consistency;
-use canopy_app::{App, AppError};
+use canopy_app::{App, AppError, BulkMode};
 use canopy_domain::access::{Question, Scope};
 use canopy_domain::api_key::KeyUse;
 use canopy_domain::audit::AuditEvent;
@@ -15,13 +15,15 @@ use canopy_domain::port::{
 use canopy_domain::{EnvironmentId, IdentityId, Revision, TenancyError, Tenant, Timestamp};
 use canopy_storage_memory::MemoryStore;
 use canopy_testkit::{CountingIds, CountingSecrets};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 use tokio::sync::broadcast;
 
 /// The in-memory store, shared: announcements go by a channel, and the line can be cut.
 pub struct Shared {
     store: MemoryStore,
+    /// What has taken the place of the store.
+    promoted: OnceLock<MemoryStore>,
     pub news: broadcast::Sender<News>,
     pub is_deaf: AtomicBool,
     pub is_unreachable: AtomicBool,
@@ -39,6 +41,7 @@ impl Shared {
         let (news, _) = broadcast::channel(64);
         Arc::new(Self {
             store: MemoryStore::strict(),
+            promoted: OnceLock::new(),
             news,
             is_deaf: false.into(),
             is_unreachable: false.into(),
@@ -47,6 +50,10 @@ impl Shared {
             reading: 0.into(),
             most_reading: 0.into(),
         })
+    }
+
+    fn primary(&self) -> &MemoryStore {
+        self.promoted.get().unwrap_or(&self.store)
     }
 
     fn reach(&self) -> Result<(), StoreError> {
@@ -66,14 +73,14 @@ impl Store for Shared {
         let reading = self.reading.fetch_add(1, Ordering::SeqCst) + 1;
         self.most_reading.fetch_max(reading, Ordering::SeqCst);
         tokio::task::yield_now().await;
-        let tx = self.store.read_for(share).await;
+        let tx = self.primary().read_for(share).await;
         self.reading.fetch_sub(1, Ordering::SeqCst);
         tx
     }
 
     async fn write(&self, scope: WriteScope) -> Result<Box<dyn WriteTx>, StoreError> {
         self.reach()?;
-        self.store.write(scope).await
+        self.primary().write(scope).await
     }
 
     async fn write_once(
@@ -83,7 +90,7 @@ impl Store for Shared {
         since: Timestamp,
     ) -> Result<Begun, StoreError> {
         self.reach()?;
-        self.store.write_once(scope, request, since).await
+        self.primary().write_once(scope, request, since).await
     }
 
     fn shared(&self) -> Option<&dyn SharedStore> {
@@ -91,24 +98,24 @@ impl Store for Shared {
     }
 
     async fn note_key_uses(&self, uses: &[KeyUse]) -> Result<(), StoreError> {
-        self.store.note_key_uses(uses).await
+        self.primary().note_key_uses(uses).await
     }
 
     async fn forget_answers(&self, outdated: Timestamp) -> Result<bool, StoreError> {
-        self.store.forget_answers(outdated).await
+        self.primary().forget_answers(outdated).await
     }
 
     async fn prune_history(&self, outdated: Timestamp) -> Result<bool, StoreError> {
-        self.store.prune_history(outdated).await
+        self.primary().prune_history(outdated).await
     }
 
     async fn append_audit_events(&self, events: &[AuditEvent]) -> Result<(), StoreError> {
         self.reach()?;
-        self.store.append_audit_events(events).await
+        self.primary().append_audit_events(events).await
     }
 
     fn installation(&self) -> &dyn Installation {
-        self.store.installation()
+        self.primary().installation()
     }
 
     async fn ping(&self) -> Result<(), StoreError> {
@@ -120,7 +127,7 @@ impl Store for Shared {
 impl SharedStore for Shared {
     async fn heads(&self, environments: &[EnvironmentId]) -> Result<Vec<Head>, StoreError> {
         self.reach()?;
-        let mut tx = self.store.read().await?;
+        let mut tx = self.primary().read().await?;
         let mut heads = Vec::new();
         for id in environments {
             let Some(environment) = tx.environment(*id).await? else {
@@ -131,7 +138,7 @@ impl SharedStore for Shared {
             heads.push(Head {
                 environment: *id,
                 revision: Revision::new(revision.get() - self.lost.load(Ordering::SeqCst)),
-                tag: None,
+                tag: tx.commit_tags(*id, revision, 1).await?.first().map(|(_, tag)| *tag),
                 application_slug: application.expect("the application of an environment").slug,
                 slug: environment.slug,
             });
@@ -160,10 +167,15 @@ impl SharedStore for Shared {
 
 /// Another service on the same store.
 pub fn second(world: &World) -> App {
+    service(world, 9)
+}
+
+/// A service on the same store, with ids of its own.
+fn service(world: &World, series: u16) -> App {
     App::new(
         Arc::clone(&world.store),
         Arc::new(world.clock.clone()),
-        Arc::new(CountingIds::series(9)),
+        Arc::new(CountingIds::series(series)),
         CountingSecrets::default(),
     )
 }
@@ -447,4 +459,47 @@ async fn an_index_that_is_ahead_of_the_store_is_read_again() {
     assert!(may_read(&other, &world, ada, Consistency::Strong).await.unwrap());
     assert!(shared.reads.load(Ordering::SeqCst) > before);
     follower.abort();
+}
+
+/// As when a standby is promoted that lacks the last commit: its revision goes to another one.
+#[tokio::test]
+async fn a_revision_that_another_commit_took_is_told_by_its_tag() {
+    let shared = Shared::new();
+    let world = World::on(Arc::clone(&shared) as Arc<dyn Store>).await;
+    let (viewer, _) = world.bootstrap().await;
+    let members = world.members(&["ada", "bob"]).await;
+    let (ada, bob) = (members[0], members[1]);
+    let of_ada = crate::world::done(&world.assign(&[world.item(ada, viewer)]).await);
+    let standby = shared.store.fork();
+    let other = second(&world);
+    crate::world::done(&world.assign(&[world.item(bob, viewer)]).await);
+    for app in [&world.app, &other] {
+        assert!(may_read(app, &world, bob, Consistency::Strong).await.unwrap());
+    }
+    let revision = async || {
+        let heads = shared.heads(&[world.place.environment]).await.unwrap();
+        heads.first().unwrap().revision
+    };
+    let lost = revision().await;
+
+    assert!(shared.promoted.set(standby).is_ok());
+    let third = service(&world, 8);
+    canopy_app::assignment::remove::run(&third, &world.call, &world.place, of_ada[0].id)
+        .await
+        .unwrap();
+    assert_eq!(revision().await, lost, "the number is used again");
+    let app = &world.app;
+    assert!(!may_read(app, &world, bob, Consistency::Strong).await.unwrap());
+    assert!(!may_read(app, &world, ada, Consistency::Strong).await.unwrap());
+
+    // Whoever asks later does not continue its state with the commits after that one.
+    let item = world.item(ada, viewer);
+    let made =
+        canopy_app::assignment::bulk_create::run(&third, &world.call, &world.place, &[item], BulkMode::SINGLE).await;
+    crate::world::done(&made.unwrap());
+    assert_eq!(revision().await, lost.next());
+    for app in [app, &other, &third] {
+        assert!(!may_read(app, &world, bob, Consistency::Strong).await.unwrap());
+        assert!(may_read(app, &world, ada, Consistency::Strong).await.unwrap());
+    }
 }

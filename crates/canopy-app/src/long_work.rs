@@ -228,16 +228,16 @@ mod tests {
         let room = LongWork::new(options());
         let (end, ended) = oneshot::channel();
         let (long, short) = (room.clone(), room.clone());
-        let (began, begun) = oneshot::channel();
+        let (start, started) = oneshot::channel();
         let first = tokio::spawn(async move {
             let work = until(ended);
             let told = move |pace: &mut Pace| {
-                began.send(()).ok();
+                start.send(()).ok();
                 work(pace)
             };
             long.run(ACME, told).await
         });
-        begun.await.unwrap();
+        started.await.unwrap();
         // A second piece of the same environment waits, although a turn is free.
         let second = tokio::spawn(async move { short.run(ACME, |_| Ok(7)).await });
         assert_eq!(room.run(GLOBEX, |_| Ok(8)).await, Ok(8));
@@ -283,9 +283,9 @@ mod tests {
     async fn work_stops_when_its_caller_has_gone() {
         let room = LongWork::new(options());
         let (told, tells) = channel();
-        let (began, begun) = oneshot::channel();
+        let (start, started) = oneshot::channel();
         let work = move |pace: &mut Pace| {
-            began.send(()).ok();
+            start.send(()).ok();
             let stopped: Result<(), Stopped> = loop {
                 if let Err(stopped) = pace.check() {
                     break Err(stopped);
@@ -298,7 +298,7 @@ mod tests {
             let room = room.clone();
             tokio::spawn(async move { room.run(ACME, work).await })
         };
-        begun.await.unwrap();
+        started.await.unwrap();
         running.abort();
         let stopped = tokio::task::spawn_blocking(move || tells.recv()).await.unwrap();
         assert_eq!(stopped, Ok(Err(Stopped)));
@@ -333,19 +333,19 @@ mod tests {
             ..options()
         });
         let (end, ended) = oneshot::channel();
-        let (began, begun) = oneshot::channel();
+        let (start, started) = oneshot::channel();
         let first = {
             let room = room.clone();
             let work = until(ended);
             tokio::spawn(async move {
                 let told = move |pace: &mut Pace| {
-                    began.send(()).ok();
+                    start.send(()).ok();
                     work(pace)
                 };
                 room.run(ACME, told).await
             })
         };
-        begun.await.unwrap();
+        started.await.unwrap();
         let mut waiting: Vec<_> = (0..3).map(|_| Box::pin(room.run(ACME, |_| Ok(())))).collect();
         for one in &mut waiting {
             assert!(futures_util::poll!(one).is_pending());

@@ -1,4 +1,6 @@
-//! What matters to every environment of an application is kept once, however many there are.
+//! Changes that matter to every environment of an application are kept once, however many environments there are.
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "what tests share is a test too")]
 
 use canopy_app::identity::{attach, bulk_create};
 use canopy_app::tenancy::{self, NewTenant};

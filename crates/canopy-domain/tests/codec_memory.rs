@@ -1,5 +1,7 @@
 //! Reading change records takes memory by their length, whatever lengths they claim.
 
+#![expect(clippy::unwrap_used, reason = "what tests share is a test too")]
+
 use canopy_domain::access::codec::{decode, encode};
 use canopy_domain::access::{Change, GrantFact, KeyFact, PermissionFact, RoleFact};
 use canopy_domain::api_key::{KeyAccess, KeyScopes};
@@ -104,5 +106,5 @@ fn a_record_takes_memory_by_its_length() {
     check(&[&[1][..], &most].concat());
     check(&[&[1, 1, 0, 0, 0, 3][..], &id, &[1, 1, 0, b'a'], &most, &[0; 99]].concat());
     check(&[&[1, 1, 0, 0, 0, 11][..], &id, &[0, 0], &most, &[0; 99]].concat());
-    check(&[&[1][..], &100_000_u32.to_le_bytes(), &[2; 1_700_000]].concat());
+    check(&[&[1][..], &100_000_u32.to_le_bytes(), &vec![2; 1_700_000]].concat());
 }

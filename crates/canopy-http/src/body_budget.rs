@@ -103,8 +103,8 @@ mod tests {
 
     const MIB: u64 = 1024 * 1024;
 
-    fn account(number: u128) -> Option<AccountId> {
-        Some(AccountId::new(Uuid::from_u128(number)))
+    fn account(number: u128) -> AccountId {
+        AccountId::new(Uuid::from_u128(number))
     }
 
     #[tokio::test]
@@ -112,27 +112,27 @@ mod tests {
         let budget = BodyBudget::new(16, SHORT);
         let mut held = Vec::new();
         for tenant in 1..=4 {
-            held.push(budget.admit(account(tenant), 3 * MIB).await.unwrap());
-            let refused = budget.admit(account(tenant), 2 * MIB).await.unwrap_err();
+            held.push(budget.admit(Some(account(tenant)), 3 * MIB).await.unwrap());
+            let refused = budget.admit(Some(account(tenant)), 2 * MIB).await.unwrap_err();
             assert_eq!(refused.code, ErrorCode::Busy);
             assert_eq!(refused.retry_after(), Some(1));
             assert_eq!(refused.details["max_mib"], 16);
-            held.push(budget.admit(account(tenant), MIB).await.unwrap());
+            held.push(budget.admit(Some(account(tenant)), MIB).await.unwrap());
         }
         assert!(budget.admit(None, 1).await.is_err(), "all is taken");
         held.pop();
         let rest = budget.admit(None, MIB).await.unwrap();
         drop((held, rest));
-        budget.admit(account(9), 300 * MIB).await.unwrap();
+        budget.admit(Some(account(9)), 300 * MIB).await.unwrap();
     }
 
     #[tokio::test]
     async fn a_body_that_waits_is_admitted_as_soon_as_there_is_room() {
         let budget = Arc::new(BodyBudget::new(4, Duration::from_secs(60)));
-        let first = budget.admit(account(1), MIB).await.unwrap();
+        let first = budget.admit(Some(account(1)), MIB).await.unwrap();
         let waiting = tokio::spawn({
             let budget = Arc::clone(&budget);
-            async move { budget.admit(account(1), MIB).await.map(drop) }
+            async move { budget.admit(Some(account(1)), MIB).await.map(drop) }
         });
         tokio::task::yield_now().await;
         assert!(!waiting.is_finished());
@@ -143,12 +143,15 @@ mod tests {
     #[tokio::test]
     async fn shares_that_nobody_uses_are_forgotten() {
         let budget = BodyBudget::new(4, SHORT);
-        let held = budget.admit(account(0), MIB).await.unwrap();
+        let held = budget.admit(Some(account(0)), MIB).await.unwrap();
         for tenant in 1..=2 * REMEMBERED as u128 {
-            budget.admit(account(tenant), 1).await.unwrap();
+            budget.admit(Some(account(tenant)), 1).await.unwrap();
         }
         assert!(budget.shares.lock().unwrap().len() <= REMEMBERED);
-        assert!(budget.admit(account(0), MIB).await.is_err(), "a share in use is kept");
+        assert!(
+            budget.admit(Some(account(0)), MIB).await.is_err(),
+            "a share in use is kept"
+        );
         drop(held);
     }
 }

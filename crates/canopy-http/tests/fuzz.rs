@@ -46,7 +46,7 @@ fn any_text() -> impl Strategy<Value = Vec<u8>> {
     let spoiled = prop::collection::vec((0..TEXT.len(), any::<u8>()), 0..3).prop_map(|changes| {
         let mut text = TEXT.as_bytes().to_vec();
         for (at, byte) in changes {
-            text[at] = byte;
+            text.splice(at..=at, [byte]);
         }
         text
     });
@@ -96,7 +96,7 @@ proptest! {
             (None, Ok(value)) => {
                 let once = serde_json::to_string(value).unwrap();
                 prop_assert!(fuzz::json(once.as_bytes()).is_some(), "{once}");
-                prop_assert!(once.matches(':').count() < text.iter().filter(|byte| **byte == b':').count());
+                prop_assert!(once.matches(':').count() < text.split(|byte| *byte == b':').skip(1).count());
             }
             (Some(ours), Ok(value)) => {
                 let again: serde_json::Value = serde_json::from_str(ours).unwrap();

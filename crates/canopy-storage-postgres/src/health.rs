@@ -145,22 +145,22 @@ impl Health {
 mod tests {
     use super::*;
 
-    fn server(timeline: u32) -> Option<Server> {
-        Some(Server {
+    fn server(timeline: u32) -> Server {
+        Server {
             system: "7".to_owned(),
             timeline,
-        })
+        }
     }
 
     #[test]
     fn a_promoted_server_ends_the_generation_and_a_replaced_one_is_refused() {
         let health = Health::new();
-        assert_eq!(health.admit(server(1)).unwrap(), 0);
-        assert_eq!(health.admit(server(1)).unwrap(), 0);
-        assert_eq!(health.admit(server(2)).unwrap(), 1);
+        assert_eq!(health.admit(Some(server(1))).unwrap(), 0);
+        assert_eq!(health.admit(Some(server(1))).unwrap(), 0);
+        assert_eq!(health.admit(Some(server(2))).unwrap(), 1);
         assert_eq!(health.epoch(), 1);
-        assert!(matches!(health.admit(server(1)), Err(StoreError::Unavailable(_))));
-        assert_eq!(health.admit(server(2)).unwrap(), 1);
+        assert!(matches!(health.admit(Some(server(1))), Err(StoreError::Unavailable(_))));
+        assert_eq!(health.admit(Some(server(2))).unwrap(), 1);
         // A server that does not say which it is changes nothing.
         assert_eq!(health.admit(None).unwrap(), 1);
         let other = Server {
@@ -174,7 +174,7 @@ mod tests {
     #[tokio::test]
     async fn silence_cuts_what_waits_and_refuses_what_comes() {
         let health = Health::new();
-        let generation = health.admit(server(1)).unwrap();
+        let generation = health.admit(Some(server(1))).unwrap();
         let cut = core::pin::pin!(health.cut(generation));
         let waiting = futures_util::future::select(cut, futures_util::future::ready(()));
         assert!(matches!(waiting.await, futures_util::future::Either::Right(_)));

@@ -67,11 +67,8 @@ async fn what_nobody_asked_for_longest_makes_room() {
     assert_eq!(app.decisions().census().indexes, 1);
 }
 
-fn is_index_too_large<T: core::fmt::Debug>(result: Result<T, AppError>, limit: usize) -> bool {
-    match result {
-        Err(AppError::IndexTooLarge { bytes, max_bytes }) => max_bytes == limit && bytes > limit,
-        _ => false,
-    }
+fn is_index_too_large<T>(result: &Result<T, AppError>, limit: usize) -> bool {
+    matches!(result, Err(AppError::IndexTooLarge { bytes, max_bytes }) if *max_bytes == limit && *bytes > limit)
 }
 
 #[tokio::test]
@@ -84,13 +81,13 @@ async fn an_environment_larger_than_an_index_may_be_is_refused_before_it_is_read
     app.decisions().bound_index(1_000);
     let reads = shared.reads.load(Ordering::SeqCst);
     assert!(is_index_too_large(
-        may_read(&app, &world, nobody, Consistency::Strong).await,
+        &may_read(&app, &world, nobody, Consistency::Strong).await,
         1_000
     ));
     let first = shared.reads.load(Ordering::SeqCst) - reads;
     // Whoever asks right after it is told the same, without another look into the store.
     assert!(is_index_too_large(
-        may_read(&app, &world, nobody, Consistency::Strong).await,
+        &may_read(&app, &world, nobody, Consistency::Strong).await,
         1_000
     ));
     assert_eq!(shared.reads.load(Ordering::SeqCst) - reads, first);
@@ -130,7 +127,7 @@ async fn one_environment_that_is_too_large_does_not_make_an_instance_unready() {
     let small = app.decisions().census().bytes;
     app.decisions().bound_index(small);
     assert!(is_index_too_large(
-        may_read(&app, &world, nobody, Consistency::Strong).await,
+        &may_read(&app, &world, nobody, Consistency::Strong).await,
         small
     ));
     assert!(app.decisions().can_answer().is_ok());

@@ -138,7 +138,11 @@ mod tests {
 
     #[test]
     fn the_number_of_different_words_is_bounded() {
-        let many = |count: u32| -> String { (0..count).map(|number| format!("w{number:02} ")).collect() };
+        let many = |count: u32| -> String {
+            (0..count)
+                .flat_map(|number| ["w".to_owned(), format!("{number:02} ")])
+                .collect()
+        };
         assert_eq!(words(&many(16)).len(), SearchWords::MAX_WORDS);
         assert_eq!(
             SearchWords::parse(&many(17)),

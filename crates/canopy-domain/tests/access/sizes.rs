@@ -23,7 +23,7 @@ fn size_of(snapshot: &Snapshot) -> IndexSize {
 /// A large catalog, nobody in it.
 fn catalog(permissions: u128, roles: u128, each: u128) -> Snapshot {
     let mut snapshot = Workload::new(Size::S, 1).snapshot;
-    let id = |kind: u128, number: u128| Uuid::from_u128(kind << 100 | number * 7_919);
+    let id = |kind: u128, number: u128| Uuid::from_u128((kind << 100) | (number * 7_919));
     snapshot.permissions = (0..permissions)
         .map(|number| PermissionFact {
             id: id(1, number).into(),

@@ -241,8 +241,8 @@ impl Drop for Seat {
 mod tests {
     use super::*;
 
-    fn ip(text: &str) -> Option<IpAddr> {
-        Some(text.parse().unwrap())
+    fn ip(text: &str) -> IpAddr {
+        text.parse().unwrap()
     }
 
     struct Fixture {
@@ -273,23 +273,23 @@ mod tests {
     #[test]
     fn unfinished_heads_go_before_idle_connections_and_both_before_nobody() {
         let fixture = Fixture::new(4, 4);
-        let [idle, head, fresh, busy] = [1, 2, 3, 4].map(|now| fixture.admit(ip("192.0.2.1"), now).unwrap());
+        let [idle, head, fresh, busy] = [1, 2, 3, 4].map(|now| fixture.admit(Some(ip("192.0.2.1")), now).unwrap());
         idle.enter(Phase::Busy, 1);
         idle.enter(Phase::Waiting, 1);
         head.enter(Phase::Head, 2);
         busy.enter(Phase::Busy, 0);
         let evicted = || [&idle, &head, &fresh, &busy].map(Seat::is_evicted);
-        let mut kept = vec![fixture.admit(ip("192.0.2.2"), 5).unwrap()];
+        let mut kept = vec![fixture.admit(Some(ip("192.0.2.2")), 5).unwrap()];
         assert_eq!(evicted(), [false, true, false, false]);
-        kept.push(fixture.admit(ip("192.0.2.2"), 6).unwrap());
+        kept.push(fixture.admit(Some(ip("192.0.2.2")), 6).unwrap());
         assert_eq!(evicted(), [false, true, true, false]);
         for seat in &kept {
             seat.enter(Phase::Busy, 6);
         }
-        kept.push(fixture.admit(ip("192.0.2.2"), 7).unwrap());
+        kept.push(fixture.admit(Some(ip("192.0.2.2")), 7).unwrap());
         assert_eq!(evicted(), [true, true, true, false]);
         kept[2].enter(Phase::Answering, 7);
-        assert!(fixture.admit(ip("192.0.2.2"), 8).is_none(), "all are at work");
+        assert!(fixture.admit(Some(ip("192.0.2.2")), 8).is_none(), "all are at work");
         assert_eq!(fixture.count(), 4);
         drop((idle, head, fresh));
         assert_eq!(fixture.count(), 4, "places that were given away are not given back");
@@ -301,18 +301,18 @@ mod tests {
     #[test]
     fn an_address_with_too_many_makes_room_among_its_own() {
         let fixture = Fixture::new(10, 2);
-        let other = fixture.admit(ip("192.0.2.2"), 0).unwrap();
-        let first = fixture.admit(ip("192.0.2.1"), 1).unwrap();
-        let second = fixture.admit(ip("192.0.2.1"), 2).unwrap();
-        let third = fixture.admit(ip("192.0.2.1"), 3).unwrap();
+        let other = fixture.admit(Some(ip("192.0.2.2")), 0).unwrap();
+        let first = fixture.admit(Some(ip("192.0.2.1")), 1).unwrap();
+        let second = fixture.admit(Some(ip("192.0.2.1")), 2).unwrap();
+        let third = fixture.admit(Some(ip("192.0.2.1")), 3).unwrap();
         assert_eq!(
             [&other, &first, &second, &third].map(Seat::is_evicted),
             [false, true, false, false]
         );
         second.enter(Phase::Busy, 3);
         third.enter(Phase::Busy, 3);
-        assert!(fixture.admit(ip("192.0.2.1"), 4).is_none());
-        assert!(fixture.admit(ip("192.0.2.2"), 4).is_some());
+        assert!(fixture.admit(Some(ip("192.0.2.1")), 4).is_none());
+        assert!(fixture.admit(Some(ip("192.0.2.2")), 4).is_some());
         // Proxies that are trusted have no address of their own.
         let proxied: Vec<Seat> = (0..5).filter_map(|now| fixture.admit(None, now)).collect();
         assert_eq!(proxied.len(), 5);
@@ -321,8 +321,8 @@ mod tests {
     #[test]
     fn a_request_that_began_meanwhile_is_finished() {
         let fixture = Fixture::new(1, 1);
-        let first = fixture.admit(ip("192.0.2.1"), 0).unwrap();
-        let _second = fixture.admit(ip("192.0.2.2"), 1).unwrap();
+        let first = fixture.admit(Some(ip("192.0.2.1")), 0).unwrap();
+        let _second = fixture.admit(Some(ip("192.0.2.2")), 1).unwrap();
         assert!(first.is_evicted());
         first.enter(Phase::Busy, 2);
         assert!(!first.is_evicted());

@@ -148,7 +148,7 @@ async fn what_a_change_does_not_name_stays() {
         .await
         .expect(201);
     let path = format!("{ENV}/assignments/{}", made["id"].as_str().unwrap());
-    let patch = async |body: Value| {
+    let edited = async |body: Value| {
         let asked = request(Method::PATCH, &path, token).set_json(body);
         let after = service.send(asked).await.expect(200);
         assert_eq!(after["role_id"], role.as_str());
@@ -156,13 +156,13 @@ async fn what_a_change_does_not_name_stays() {
     };
     let (from, to) = (json!("2027-01-01T00:00:00.000Z"), json!("2027-06-01T00:00:00.000Z"));
     assert_eq!(
-        patch(json!({ "effective_to": "2027-06-01T00:00:00Z" })).await,
+        edited(json!({ "effective_to": "2027-06-01T00:00:00Z" })).await,
         (from.clone(), to.clone())
     );
-    assert_eq!(patch(json!({})).await, (from.clone(), to));
-    assert_eq!(patch(json!({ "effective_to": null })).await, (from, Value::Null));
+    assert_eq!(edited(json!({})).await, (from.clone(), to));
+    assert_eq!(edited(json!({ "effective_to": null })).await, (from, Value::Null));
     assert_eq!(
-        patch(json!({ "effective_from": null })).await,
+        edited(json!({ "effective_from": null })).await,
         (made["created_at"].clone(), Value::Null)
     );
 

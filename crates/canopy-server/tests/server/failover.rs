@@ -12,7 +12,8 @@ use serde_json::{Value, json};
 use std::fs;
 use std::time::{Duration, Instant};
 
-/// How long a refusal may take with the settings of these tests, on a slow machine. Without deadlines it takes for ever.
+/// The time that a refusal may take with the settings of these tests, on a slow machine. Without deadlines it takes for
+/// ever.
 const BOUND: Duration = Duration::from_secs(15);
 
 /// Two servers on one machine: the first is the primary to begin with.

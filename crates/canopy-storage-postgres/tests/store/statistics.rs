@@ -218,8 +218,9 @@ async fn cost(statistics: Statistics) -> (u64, u64) {
     let sum = "SELECT sum(heap_blks_hit + heap_blks_read + idx_blks_hit + idx_blks_read)::bigint, \
          (SELECT sum(idx_tup_fetch + seq_tup_read)::bigint FROM pg_stat_user_tables) FROM pg_statio_user_tables";
     let row = database.query(sum).await.remove(0);
-    let number = |column: usize| -> u64 { row[column].as_ref().unwrap().parse().unwrap() };
-    (number(0) - before.0, number(1) - before.1)
+    let mut numbers = row.iter().map(|text| text.as_ref().unwrap().parse::<u64>().unwrap());
+    let (pages, rows) = (numbers.next().unwrap(), numbers.next().unwrap());
+    (pages - before.0, rows - before.1)
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,4 +1,4 @@
-//! What a tenant may call, at its worst: each attack is bounded in calls and in time.
+//! Calls of a tenant at their worst: each attack is bounded in calls and in time.
 
 use super::stage::Stage;
 use super::strangers;
@@ -6,9 +6,10 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use std::fmt::Write as _;
 use std::future::Future;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-/// How long an attack goes on that has no end of its own.
+/// The duration of an attack that has no end of its own.
 const FOR: Duration = Duration::from_secs(3);
 
 /// The roles of the crowded environment, and so the assignments of one identity there.
@@ -295,8 +296,8 @@ async fn vast_catalog(stage: &Stage) {
 }
 
 async fn unknown_keys(stage: &Stage) {
-    let mut keys: String = (0..10_000).map(|number| format!("\"q{number}.y\",")).collect();
-    keys.pop();
+    let keys: Vec<String> = (0..10_000).map(|number| format!("\"q{number}.y\"")).collect();
+    let keys = keys.join(",");
     let document = catalog_document(1, 40, |_| keys.clone());
     let path = format!("{}/import", crowded(stage));
     at_once(2, |_| async {
@@ -387,17 +388,15 @@ async fn writers(stage: &Stage) {
 }
 
 async fn bulk_writers(stage: &Stage) {
+    /// Every call makes other people, also one of another attack at the same time.
+    static CALLS: AtomicU64 = AtomicU64::new(0);
     let path = format!("{}/identities/bulk-create", stage.attacker.account);
-    repeat(16, |client, turn| {
+    repeat(16, |_, _| {
         let path = &path;
-        // Calls that run at the same time in another attack make other people.
-        let mark = std::time::SystemTime::now()
-            .duration_since(std::time::UNIX_EPOCH)
-            .unwrap()
-            .as_micros();
+        let mark = CALLS.fetch_add(1, Ordering::Relaxed);
         async move {
             let one = |number: usize| {
-                let email = format!("w{mark}-{client}-{turn}-{number}@bulk.example");
+                let email = format!("w{mark}-{number}@bulk.example");
                 json!({"email": email, "first_name": "W", "last_name": "B"})
             };
             let identities: Vec<Value> = (0..500).map(one).collect();

@@ -59,7 +59,7 @@ impl fmt::Display for Line {
     }
 }
 
-/// What was seen while something ran.
+/// Measurements taken while something ran.
 pub struct Report {
     pub checks: Line,
     pub health: Line,

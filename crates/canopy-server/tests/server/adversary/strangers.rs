@@ -1,4 +1,4 @@
-//! What anybody who reaches the port can do, with and without a credential, on raw connections.
+//! Attacks on raw connections by clients that reach the port, with and without a credential.
 //!
 //! Each client has an address of its own in the loopback range, as strangers have: bounds by address must not count
 //! them against the tenant that asks.
@@ -10,7 +10,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::task::JoinSet;
 
-/// How long connections are held.
+/// The time that connections are held.
 const FOR: Duration = Duration::from_secs(3);
 
 /// Connects from an address of a stranger; nothing where the server takes no more.
@@ -63,7 +63,9 @@ pub async fn slow_heads(stage: &Stage, count: usize) {
             return;
         }
         let mut answer = [0; 1_024];
-        stream.read(&mut answer).await.ok();
+        let Ok(1..) = stream.read(&mut answer).await else {
+            return;
+        };
         for byte in whole.iter().cycle().take(30) {
             if stream.write_all(&[*byte]).await.is_err() {
                 return;

@@ -86,13 +86,13 @@ pub enum AppError {
     /// The answer would have more bytes than one answer may have; nothing of it was computed.
     #[error("the answer would be larger than an answer may be")]
     AnswerTooLarge {
-        /// How many bytes it may have.
+        /// The bytes that it may have.
         max_bytes: usize,
     },
     /// A change that matters to every environment of an application would be too large in all of them together.
     #[error("the items times the application's environments are more changes than one call may make; send fewer items")]
     TooManyChanges {
-        /// How many environments the application has.
+        /// The number of environments of the application.
         environments: usize,
         /// The largest number of items times environments.
         max_changes: usize,
@@ -105,15 +105,15 @@ pub enum AppError {
         "the environment would need a larger decision index than it may have; split it, or have index.environment_mib raised"
     )]
     IndexFull {
-        /// How many bytes of memory the index may take.
+        /// The bytes of memory that the index may take.
         max_bytes: usize,
     },
     /// An environment's decision index is larger than one may be, so no check of it can be answered.
     #[error("the environment is too large to be checked: its decision index would take more memory than one may have")]
     IndexTooLarge {
-        /// How many bytes of memory the index would take.
+        /// The bytes of memory that the index would take.
         bytes: usize,
-        /// How many it may take.
+        /// The bytes that it may take.
         max_bytes: usize,
     },
     /// The store could not do its part.

@@ -18,14 +18,14 @@ use uuid::Uuid;
 /// The length of a slice: for so long work keeps its turn while others wait.
 const SLICE: Duration = Duration::from_millis(1);
 
-/// How much long work there may be.
+/// Bounds on long work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct WorkOptions {
-    /// How many pieces run at once, at least 2. One environment runs at most one less.
+    /// The number of pieces that run at once, at least 2. One environment runs at most one less.
     pub turns: usize,
-    /// How many pieces of one environment may wait for their turn.
+    /// The number of pieces of one environment that may wait for their turn.
     pub waiting_of_one: usize,
-    /// How many pieces may wait in all.
+    /// The number of pieces that may wait in all.
     pub waiting: usize,
     /// For how long a piece may wait to begin.
     pub patience: Duration,
@@ -49,13 +49,13 @@ pub enum WorkError {
     /// Too many pieces of work wait already.
     #[error("too many long requests wait for their turn")]
     Crowded {
-        /// How many may wait, of the environment or in all.
+        /// The number that may wait, of the environment or in all.
         waiting: usize,
     },
     /// It did not begin in time.
     #[error("the request waited too long for its turn")]
     TooLate {
-        /// How many milliseconds it may wait.
+        /// The milliseconds that it may wait.
         patience_ms: u64,
     },
     /// It failed: always a bug in Canopy.
@@ -124,7 +124,7 @@ impl LongWork {
         }
     }
 
-    /// How many pieces of work wait or run now.
+    /// The number of pieces of work that wait or run now.
     pub fn load(&self) -> usize {
         self.turns.read().unwrap_or_else(PoisonError::into_inner).load()
     }

@@ -34,6 +34,6 @@ where
 #[error("a sibling took the slug meanwhile")]
 pub(crate) struct SlugRace;
 
-/// How many races for a slug a use case may lose. Of those who race one wins each time, so this is reached by nobody but who
-/// is overtaken by so many others.
+/// The number of races for a slug that a use case may lose. Of those who race one wins each time, so this is reached by
+/// nobody but who is overtaken by so many others.
 const MOST_RACES: u32 = 1_000;

@@ -63,7 +63,7 @@ impl ExpectedVersions {
 }
 
 impl Expected {
-    /// Whether a resource at this version is as expected.
+    /// Returns whether a resource at this version is as expected.
     pub fn accepts(self, current: Version) -> bool {
         match self {
             Self::Any => true,

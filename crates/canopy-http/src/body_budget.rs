@@ -19,10 +19,10 @@ pub(crate) const SMALL_BODY_BYTES: usize = 16 * 1024;
 /// The budget, where nothing else is said.
 pub const DEFAULT_MIB: u32 = 256;
 
-/// How many parts the budget has, of which one tenant may hold one.
+/// The number of parts of the budget, of which one tenant may hold one.
 const SHARES: u32 = 4;
 
-/// How many shares are remembered before those that nobody uses are forgotten.
+/// The number of shares that are remembered before unused ones are forgotten.
 const REMEMBERED: usize = 1_024;
 
 const KIB: u64 = 1024;

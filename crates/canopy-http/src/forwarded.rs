@@ -9,7 +9,7 @@ static FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
 /// The nearest address that is none of a trusted proxy, from the peer backwards through what proxies say.
 ///
-/// What stands before it may be invented. A hop that is no address (`unknown`, an obfuscated identifier) ends the search.
+/// Addresses before it may be invented. A hop that is no address (`unknown`, an obfuscated identifier) ends the search.
 /// Where both headers are there and lead to different clients, neither is believed: a proxy sets one of them, and passes on
 /// what a client says in the other.
 pub(crate) fn client(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> IpAddr {

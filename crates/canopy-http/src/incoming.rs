@@ -47,9 +47,9 @@ pub(crate) struct Incoming {
     id: HeaderValue,
     /// Where its path leads; empty where it leads nowhere.
     pattern: Rc<Pattern>,
-    /// Whether its credential is good.
+    /// True if its credential is good.
     has_caller: Cell<bool>,
-    /// Whether its body was read to the end.
+    /// True if its body was read to the end.
     body_is_read: Cell<bool>,
     /// Memory for its body.
     body_permit: OnceCell<Arc<BodyPermit>>,
@@ -79,7 +79,7 @@ impl Incoming {
         self.has_caller.set(true);
     }
 
-    /// Whether the credential is known to be good.
+    /// Returns whether the credential is known to be good.
     pub(crate) fn has_caller(&self) -> bool {
         self.has_caller.get()
     }
@@ -89,7 +89,7 @@ impl Incoming {
         self.body_is_read.set(true);
     }
 
-    /// Whether a body comes with the request that nobody has read to its end.
+    /// Returns whether a body comes with the request that nobody has read to its end.
     pub(crate) fn has_unread_body(&self) -> bool {
         !self.body_is_read.get() && has_body(self.http.headers())
     }
@@ -138,7 +138,7 @@ impl Incoming {
     }
 }
 
-/// Whether a body of at least one byte is announced.
+/// Returns whether a body of at least one byte is announced.
 fn has_body(headers: &HeaderMap) -> bool {
     let length = headers.get(CONTENT_LENGTH);
     length.is_some_and(|length| length != "0") || headers.contains_key(TRANSFER_ENCODING)

@@ -106,7 +106,7 @@ pub(crate) trait BodyInput: Sized {
     /// Reads the body; what is wrong with it is noted.
     fn read(json: &Json<'_>, raw: &Bytes, faults: &mut Faults) -> Option<Self::Draft>;
 
-    /// Whether it is [received](Self::receive) in pieces instead of read as a whole.
+    /// True if it is [received](Self::receive) in pieces instead of read as a whole.
     const STREAMED: bool = false;
 
     /// Receives a body that is streamed and reads it; what is wrong with its fields is noted.
@@ -129,13 +129,13 @@ pub(crate) struct BodySource<'r> {
     pub(crate) state: &'r HttpState,
     /// The tenant whose memory for bodies it takes.
     pub(crate) account: Option<AccountId>,
-    /// Whether its digest is needed.
+    /// True if its digest is needed.
     pub(crate) is_digested: bool,
 }
 
 /// A body that was received.
 pub(crate) struct Received<D> {
-    /// What was read, unless something is wrong with it.
+    /// The body that was read, unless something is wrong with it.
     pub(crate) draft: Option<D>,
     /// Its SHA-256, where it is needed.
     pub(crate) digest: [u8; 32],
@@ -211,7 +211,7 @@ impl<T: WireValue + Send + 'static> BodyInput for Sent<T> {
     }
 }
 
-/// Something sent with the versions that it is meant for.
+/// A body that is sent with the versions that it is meant for.
 #[derive(Debug)]
 pub(crate) struct IfMatch<B> {
     pub(crate) input: B,
@@ -355,10 +355,10 @@ fn too_large(max_bytes: usize) -> Problem {
     Problem::new(ErrorCode::TooLarge, "the body is too large").with("max_bytes", max_bytes)
 }
 
-/// How many bytes of a body must have come for each second after [`GRACE`].
+/// The bytes of a body that must have come for each second after [`GRACE`].
 const MIN_BODY_RATE: u64 = 16 * 1024;
 
-/// How long a body may take before it must have come at [`MIN_BODY_RATE`].
+/// The time that a body may take before it must have come at [`MIN_BODY_RATE`].
 const GRACE: Duration = Duration::from_secs(10);
 
 /// Reads a body that must come at a minimum rate and be complete in time.

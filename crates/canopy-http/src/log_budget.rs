@@ -1,4 +1,4 @@
-//! How many lines of the log may come from answered requests.
+//! A budget for the lines of the log that come from answered requests.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
@@ -52,7 +52,8 @@ impl Window {
         }
     }
 
-    /// Whether one more line may be written in this second. Threads that race at its begin may let a few more through.
+    /// Returns whether one more line may be written in this second. Threads that race at its begin may let a few more
+    /// through.
     fn admits(&self, second: u64) -> bool {
         if self.second.swap(second, Ordering::Relaxed) != second {
             self.lines.store(0, Ordering::Relaxed);
@@ -64,7 +65,7 @@ impl Window {
         is_admitted
     }
 
-    /// How many lines were left out up to the second before this one.
+    /// Takes the number of lines that were left out up to the second before this one.
     fn take_left_out(&self, second: u64) -> u64 {
         if self.left_out.load(Ordering::Relaxed) == 0 || self.second.load(Ordering::Relaxed) >= second {
             return 0;
@@ -84,7 +85,7 @@ impl LogBudget {
         }
     }
 
-    /// Whether one more line of this group may be written.
+    /// Returns whether one more line of this group may be written.
     pub(crate) fn admits(&self, lines: Lines) -> bool {
         let window = match lines {
             Lines::Strangers => &self.strangers,
@@ -98,7 +99,7 @@ impl LogBudget {
         is_admitted
     }
 
-    /// How many lines were left out since the start.
+    /// The number of lines that were left out since the start.
     pub(crate) fn left_out(&self) -> u64 {
         self.left_out.load(Ordering::Relaxed)
     }

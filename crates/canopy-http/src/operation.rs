@@ -158,7 +158,7 @@ pub(crate) struct Draft<M> {
     rules: Vec<ErrorCode>,
     item_rules: BTreeSet<ErrorCode>,
     conditional: bool,
-    /// Whether it only answers, so that nobody needs it to go on once its caller has hung up.
+    /// True if it only answers, so that nobody needs it to go on once its caller has hung up.
     is_question: bool,
     mounted: M,
 }

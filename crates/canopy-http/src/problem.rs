@@ -102,7 +102,7 @@ fn stale(error: &impl Display, current: Version) -> Problem {
     Problem::rule(ErrorCode::VersionMismatch, error).with("current_version", current.get())
 }
 
-/// What is wrong with a schema of which a part was sent.
+/// Describes the faults of a schema of which a part was sent.
 fn contradictions(errors: &[SchemaError]) -> Problem {
     let mut faults = Faults::default();
     let member = |name| Place::Member(&Place::Root, name);

@@ -46,14 +46,14 @@ pub(crate) struct Request<S, P = (), Q = (), B = ()> {
     pub(crate) body: B,
 }
 
-/// How a call is served.
+/// The way that a call is served.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Served {
     pub(crate) surface: Surface,
     pub(crate) needs: Needs,
-    /// Whether it takes an `Idempotency-Key`.
+    /// True if it takes an `Idempotency-Key`.
     pub(crate) repeatable: bool,
-    /// Whether `If-Match` is judged where it is sent, though it is not needed.
+    /// True if `If-Match` is judged where it is sent, though it is not needed.
     pub(crate) conditional: bool,
 }
 

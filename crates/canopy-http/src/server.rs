@@ -25,19 +25,20 @@ use std::time::Instant;
 pub struct ServerOptions {
     /// Worker threads.
     pub workers: NonZeroU16,
-    /// How long a connection is kept without a byte of a next request.
+    /// The time that a connection is kept without a byte of a next request.
     pub keep_alive: Duration,
-    /// How long the head of a request may take, from its first byte. When it is over the request is answered 408.
+    /// The time that the head of a request may take, from its first byte. When it is over the request is answered 408.
     pub head_timeout: Duration,
-    /// How long an answer may wait for a client that takes less than 16 KiB a second of it.
+    /// The time that an answer may wait for a client that takes less than 16 KiB a second of it.
     pub answer_timeout: Duration,
     /// How long a connection may take to close.
     pub disconnect_timeout: Duration,
     /// How long a shutdown waits for running requests.
     pub shutdown_timeout: Duration,
-    /// How many connections there may be. When there are more, those that only wait are closed.
+    /// The number of connections. When there are more, those that only wait are closed.
     pub max_connections: usize,
-    /// How many of them may come from one client address; of IPv6, from a /64 network. Trusted proxies are exempt.
+    /// The number of them that may come from one client address; of IPv6, from a /64 network. Trusted proxies are
+    /// exempt.
     pub max_connections_per_address: usize,
 }
 
@@ -95,10 +96,10 @@ pub fn metrics_server(listener: TcpListener, state: HttpState, options: &ServerO
     })
 }
 
-/// How many connections may be open to the address of the metrics.
+/// The number of connections that may be open to the address of the metrics.
 pub const METRICS_CONNECTIONS: usize = 64;
 
-/// How many connections may be accepted before others have made room for them.
+/// The number of connections that may be accepted before others have made room for them.
 pub const ACCEPTED_AHEAD: usize = 64;
 
 /// Serves what `configure` says; the number of open connections is kept in `count`.

@@ -23,11 +23,11 @@ use tokio::runtime::Handle;
 use tokio::sync::OnceCell;
 use tokio::time::timeout;
 
-/// How long a request waits for its work: far longer than any store takes, so that nobody waits for ever for one that
-/// hangs.
+/// The time that a request waits for its work: far longer than any store takes, so that nobody waits for ever for one
+/// that hangs.
 const WORK_DEADLINE: Duration = Duration::from_secs(300);
 
-/// How long a body waits for its part of the memory for bodies.
+/// The time that a body waits for its part of the memory for bodies.
 pub const BODY_WAIT: Duration = Duration::from_secs(5);
 
 /// The largest document of an environment, in bytes, where nothing else is said.

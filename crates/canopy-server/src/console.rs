@@ -33,7 +33,7 @@ impl Console {
     }
 }
 
-/// How long a last complaint waits for its reader.
+/// The time that a last complaint waits for its reader.
 const LAST_WORDS: Duration = Duration::from_secs(2);
 
 /// Writes a line to standard error, and waits for that no longer than two seconds.

@@ -21,7 +21,7 @@ pub fn raise() -> Option<u64> {
     }
 }
 
-/// How many connections of clients there may be under a limit of descriptors, if the configuration asks for so many.
+/// The number of connections of clients that fit under a limit of descriptors, if the configuration asks for so many.
 /// `others` are descriptors that the configuration needs besides.
 pub fn connections_under(limit: Option<u64>, asked: u32, others: usize) -> usize {
     let asked = usize::try_from(asked).unwrap_or(usize::MAX);

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// How long the log has for the last line before a hard end.
+/// The time that the log has for the last line before a hard end.
 const LAST_LINE: Duration = Duration::from_millis(200);
 
 /// A hard end of the process at a deadline. It comes from a thread of its own, so that nothing that hangs elsewhere keeps

@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use tracing_appender::non_blocking::{ErrorCounter, NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::EnvFilter;
 
-/// How many lines may wait to be written.
+/// The number of lines that may wait to be written.
 const WAITING_LINES: usize = 8_192;
 
 /// Lines that were lost since the start of the process.
@@ -27,7 +27,7 @@ struct Lost {
 }
 
 impl LostLines {
-    /// How many there are.
+    /// The number of lost lines.
     pub fn count(&self) -> u64 {
         let overflow = self.0.overflow.get().map_or(0, ErrorCounter::dropped_lines);
         self.0.unwritten.load(Ordering::Relaxed) + overflow as u64
@@ -54,7 +54,7 @@ struct Sink<W> {
     stream: W,
     is_json: bool,
     lost: LostLines,
-    /// How many lost lines have been reported.
+    /// The number of lost lines that have been reported.
     reported: u64,
 }
 

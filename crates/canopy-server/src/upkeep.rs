@@ -11,7 +11,7 @@ const NOTING: Duration = Duration::from_secs(30);
 /// How much longer than they count answers may be kept.
 const FORGETTING: Duration = Duration::from_secs(10 * 60);
 
-/// How often old change records are deleted.
+/// The interval at which old change records are deleted.
 const PRUNING: Duration = Duration::from_secs(10 * 60);
 
 /// Does it for as long as the service runs. Change records are kept for `retention`, or forever.

@@ -31,7 +31,7 @@ pub(crate) struct State {
     pub audit: Arc<AuditLog>,
     /// Answers of requests that may be repeated.
     pub answers: Arc<BTreeMap<RequestIdentity, KeptAnswer>>,
-    /// Whether change records cannot be read.
+    /// True if change records cannot be read.
     pub damaged_history: bool,
 }
 

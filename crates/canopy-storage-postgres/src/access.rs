@@ -194,7 +194,7 @@ impl AccessReader for UnitOfWork {
     }
 }
 
-/// How often the progress of a load is logged.
+/// The interval at which the progress of a load is logged.
 const PROGRESS: Duration = Duration::from_secs(5);
 
 /// Logs how far the load of an environment is.

@@ -22,7 +22,7 @@ use tokio_postgres::tls::MakeTlsConnect;
 use tokio_postgres::{Client, Config, Connection, SimpleQueryMessage, Socket};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-/// How long a host is waited for before the next one is tried beside it.
+/// The time that a host has before the next one is tried beside it.
 const HEAD_START: Duration = Duration::from_millis(500);
 
 pub(crate) type TlsStream = <MakeRustlsConnect as MakeTlsConnect<Socket>>::Stream;
@@ -35,7 +35,7 @@ pub(crate) struct Opener {
     preferred: AtomicUsize,
     tls: MakeRustlsConnect,
     settings: String,
-    /// How long a host may take for all of it: the connection, the handshake and the settings.
+    /// The time that a host may take for all of it: the connection, the handshake and the settings.
     deadline: Duration,
     health: Arc<Health>,
     watch: Arc<Watch>,
@@ -101,7 +101,7 @@ impl Opener {
         })
     }
 
-    /// How long [`Opener::dial`] may take.
+    /// The time that [`Opener::dial`] may take.
     pub(crate) fn patience(&self) -> Duration {
         let others = u32::try_from(self.hosts.len()).unwrap_or(u32::MAX).saturating_sub(1);
         self.deadline + HEAD_START.saturating_mul(others)
@@ -184,7 +184,7 @@ impl Opener {
     }
 }
 
-/// Whether dialing failed because a host did not answer in time.
+/// Returns whether dialing failed because a host did not answer in time.
 pub(crate) fn is_silence(error: &StoreError) -> bool {
     matches!(error, StoreError::Unavailable(cause) if cause.is::<tokio::time::error::Elapsed>())
 }

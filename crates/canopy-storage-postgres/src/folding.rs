@@ -123,7 +123,7 @@ fn exists(connection: &mut Connection, table: &str) -> Result<bool, OpenError> {
     Ok(rows.map_err(failed)?.first().is_some_and(|row| row.exists))
 }
 
-/// Whether the stored names are folded by an older rule, or by none that is known.
+/// Returns whether the stored names are folded by an older rule, or by none that is known.
 pub(crate) fn is_outdated(connection: &mut Connection) -> Result<bool, OpenError> {
     if !exists(connection, "folding")? {
         return Ok(true);

@@ -1,4 +1,4 @@
-//! Whether the server answers, and which server it is.
+//! The health of the server: its silence, and the identity of the server that answers.
 //!
 //! A connection belongs to a generation. A new generation begins when the server stops answering and when another server has
 //! taken its place: from then on, statements on older connections end with an error and the pool closes those connections.
@@ -19,7 +19,7 @@ pub(crate) struct Server {
     pub(crate) timeline: u32,
 }
 
-/// What is known of the server at one moment.
+/// The known state of the server at one moment.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct State {
     /// Connections of another generation are closed.
@@ -34,7 +34,7 @@ pub(crate) struct State {
 #[derive(Debug)]
 pub(crate) struct Health {
     state: watch::Sender<State>,
-    /// How often another server took the place of the one before.
+    /// The number of times that another server took the place of the one before.
     epoch: AtomicU64,
     server: Mutex<Option<Server>>,
 }

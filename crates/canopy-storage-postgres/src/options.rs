@@ -10,22 +10,22 @@ use std::time::Duration;
 pub struct PgOptions {
     /// `postgres://user:password@host:port/database?sslmode=verify-full&sslrootcert=/path`, as libpq reads it.
     pub url: String,
-    /// How many connections transactions have at the most. Five more belong to fences (three), the change feed and the
-    /// heartbeat.
+    /// The number of connections that transactions have at most. Five more belong to fences (three), the change feed
+    /// and the heartbeat.
     pub pool_size: usize,
     /// How long a unit of work waits for a free connection.
     pub wait_timeout: Duration,
-    /// How long each host may take to open a connection. A `connect_timeout` of the URL wins where it is shorter.
+    /// The time that each host may take to open a connection. A `connect_timeout` of the URL wins where it is shorter.
     pub connect_timeout: Duration,
     /// How long a write waits for the locks of another one.
     pub lock_timeout: Duration,
     /// How long one statement may run.
     pub statement_timeout: Duration,
-    /// How long the server may leave a heartbeat or a fence unanswered before it counts as unreachable.
+    /// The time that the server may leave a heartbeat or a fence unanswered before it counts as unreachable.
     pub answer_timeout: Duration,
-    /// How long a commit may take before its outcome counts as open.
+    /// The time that a commit may take before its outcome counts as open.
     pub commit_timeout: Duration,
-    /// How long it may take to read all of an environment. `statement_timeout` does not apply to that.
+    /// The time that it may take to read all of an environment. `statement_timeout` does not apply to that.
     pub load_timeout: Duration,
     /// How long to wait for another process that changes the schema.
     pub migration_timeout: Duration,

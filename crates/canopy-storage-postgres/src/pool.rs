@@ -91,7 +91,7 @@ pub(crate) struct Lender {
     health: Arc<Health>,
     runtime: Handle,
     lock_timeout: Duration,
-    /// How long a statement may go unanswered.
+    /// The time that a statement may go unanswered.
     deadline: Duration,
     /// How many connections are being rolled back.
     cleaning: Arc<watch::Sender<usize>>,

@@ -10,10 +10,10 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 
-/// How often the server is asked.
+/// The interval at which the server is asked.
 const INTERVAL: Duration = Duration::from_millis(500);
 
-/// How long to wait before a server that could not be reached is tried again.
+/// The pause before a server that could not be reached is tried again.
 const PAUSE: Duration = Duration::from_millis(250);
 
 /// Asks the server in the background, for as long as this value lives.

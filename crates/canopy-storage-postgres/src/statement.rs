@@ -33,16 +33,16 @@ use uuid::Uuid;
 pub(crate) struct Statement<'a> {
     sql: Cow<'static, str>,
     values: Vec<Value<'a>>,
-    /// Whether it is planned for the values it has.
+    /// True if it is planned for the values it has.
     for_these_values: bool,
 }
 
-/// What every statement on a connection is held to.
+/// The bounds that every statement on a connection is held to.
 #[derive(Debug)]
 pub(crate) struct Guard {
     health: Arc<Health>,
     generation: u64,
-    /// How long a statement may go unanswered.
+    /// The time that a statement may go unanswered.
     deadline: Duration,
     /// A statement was given up, so the connection is of no more use.
     is_broken: AtomicBool,
@@ -79,7 +79,7 @@ pub(crate) struct Link<'c> {
     connection: &'c AsyncPgConnection,
     /// How long the server lets a statement wait for a lock.
     lock_timeout: Duration,
-    /// How long a statement may go unanswered.
+    /// The time that a statement may go unanswered.
     deadline: Duration,
     /// Whether statements of this transaction are planned for their values.
     planned: &'c AtomicBool,

@@ -45,7 +45,7 @@ pub struct PgStore {
 struct Inner {
     opener: Arc<Opener>,
     runtime: Handle,
-    /// Whether the rows of every list are taken for many.
+    /// True if the rows of every list are taken for many.
     has_long_lists: AtomicBool,
     health: Arc<Health>,
     /// Connections for transactions.
@@ -59,7 +59,7 @@ struct Inner {
     _pulse: Pulse,
 }
 
-/// How long the server may take, beside the deadline of every statement.
+/// Deadlines of the server, beside the one of every statement.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Deadlines {
     /// For what it answers at once when it is well.
@@ -69,7 +69,7 @@ pub(crate) struct Deadlines {
     pub(crate) load: Duration,
 }
 
-/// How many connections fences and announcements have.
+/// The number of connections for fences and announcements.
 const FENCES: usize = 3;
 
 impl PgStore {

@@ -7,7 +7,7 @@ use canopy_domain::port::{self, Share, StoreError, Turn};
 use std::time::Duration;
 use tokio::time::timeout;
 
-/// How many writers of one tenant have connections.
+/// The number of writers of one tenant that have connections.
 const WRITERS: usize = 2;
 
 /// The turns of a process.

@@ -103,7 +103,7 @@ pub(crate) fn insert(
     insert.execute_unique(c, Unique::Id).map(|_| ())
 }
 
-/// Whether the listing goes on after an event.
+/// Returns whether the listing goes on after an event.
 fn has_room() -> impl FnMut(&StoredAuditEvent) -> bool {
     let mut bytes = 0;
     move |event| {

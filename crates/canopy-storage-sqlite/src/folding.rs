@@ -30,7 +30,7 @@ const STATEMENTS: [&str; 6] = [
      WHERE length(actor_label || resource_label) <> octet_length(actor_label || resource_label)",
 ];
 
-/// Whether the stored names are folded by an older rule.
+/// Returns whether the stored names are folded by an older rule.
 pub(crate) fn is_outdated(connection: &mut SqliteConnection) -> Result<bool, OpenError> {
     let version = Statement::new("SELECT version FROM folding").first(connection, "folding", |row| row.number(0))?;
     Ok(version.is_none_or(|version| version < VERSION))

@@ -88,7 +88,7 @@ impl Cost {
 
     /// Sums up to where the work is not small any more. Costs a look-up for each question, of what is looked at anyhow.
     fn of(index: &AccessIndex, questions: &[OwnedQuestion]) -> Self {
-        /// What an answer has besides the names of roles and the permission.
+        /// Bytes of an answer besides the names of roles and the permission.
         const BYTES: usize = 160;
         let mut sum = Self::default();
         for question in questions {
@@ -108,7 +108,7 @@ impl Cost {
     }
 }
 
-/// What comes of an answer: `Err` where it grew too large.
+/// The outcome of writing an answer: `Err` where it grew too large.
 type Written<R> = Result<R, AnswerTooLarge>;
 
 /// Answers, reading from the store what is missing in memory first. What takes longer is judged on a thread for long work;

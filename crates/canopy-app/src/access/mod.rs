@@ -19,7 +19,7 @@ use canopy_domain::{EnvironmentPlace, IdentityId, Timestamp};
 /// A question that stands for itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OwnedQuestion {
-    /// Who would do it.
+    /// The identity that would do it.
     pub identity: IdentityId,
     /// The key of the permission.
     pub permission: String,

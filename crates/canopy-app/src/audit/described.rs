@@ -7,7 +7,7 @@ use canopy_domain::port::ReadTx;
 use canopy_domain::{Assignment, EnvironmentPlace, IdentityId, NodeId, RoleId};
 use std::collections::{BTreeSet, HashMap};
 
-/// How many assignments of one event are described with names. All others are described with ids.
+/// The number of assignments of one event that are described with names. All others are described with ids.
 const NAMED: usize = 200;
 
 /// Describes assignments of one environment, in their order: identity, role and node of each by id, and of the first 200 also

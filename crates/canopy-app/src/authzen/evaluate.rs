@@ -109,7 +109,7 @@ impl Evaluations {
         self.items.len()
     }
 
-    /// Whether there are none.
+    /// Returns whether there are none.
     pub const fn is_empty(&self) -> bool {
         self.items.is_empty()
     }

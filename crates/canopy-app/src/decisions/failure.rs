@@ -6,13 +6,13 @@ use canopy_domain::port::StoreError;
 /// A failure that every question about the environment meets.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum LoadFailure {
-    /// What is stored cannot be read, or contradicts itself.
+    /// Stored data cannot be read, or contradicts itself.
     Corrupt(String),
     /// The index would take more memory than one may have.
     TooLarge {
-        /// What it would take.
+        /// The bytes that it would take.
         bytes: usize,
-        /// What it may take.
+        /// The bytes that it may take.
         max_bytes: usize,
     },
 }

@@ -22,7 +22,7 @@ const CATCH_UP_PAGE: u32 = 256;
 /// processors from those that are in memory.
 const LOADS_AT_ONCE: usize = 2;
 
-/// How long a cold environment waits for its turn to be loaded, and how long its load may take.
+/// The time that a cold environment waits for its turn to be loaded, and the time that its load may take.
 const TURN_PATIENCE: Duration = Duration::from_secs(10);
 const LOAD_DEADLINE: Duration = Duration::from_secs(60);
 

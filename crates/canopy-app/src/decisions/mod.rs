@@ -39,7 +39,7 @@ pub struct Census {
     pub indexes: usize,
     /// How much memory they hold.
     pub bytes: usize,
-    /// How many environments cannot be loaded: they are damaged, or larger than an index may be.
+    /// The number of environments that cannot be loaded: they are damaged, or larger than an index may be.
     pub failing: usize,
     /// How many revisions the one that is furthest behind lacks of what is known to be committed.
     pub revisions_behind: u64,
@@ -91,8 +91,8 @@ impl Decisions {
         self.known(environment)?.copy_bytes()
     }
 
-    /// Whether checks can be answered, as far as that depends on what is stored: not if environments were asked about and none
-    /// of them could be loaded. One that is damaged, or too large, does not speak for the others.
+    /// Returns whether checks can be answered, as far as that depends on what is stored: not if environments were asked
+    /// about and none of them could be loaded. One that is damaged, or too large, does not speak for the others.
     ///
     /// # Errors
     /// Why the last of them could not be loaded.
@@ -431,7 +431,8 @@ impl Decisions {
     }
 }
 
-/// Whether a state does not lie on the way to this head: another server gave its revision to another commit, or may have.
+/// Returns whether a state does not lie on the way to this head: another server gave its revision to another commit, or
+/// may have.
 fn is_diverged(head: &Head, epoch: u64, state: Option<(Revision, Origin)>) -> bool {
     state.is_some_and(|(revision, origin)| {
         let has_other_tag = head.tag.is_some() && origin.tag.is_some() && head.tag != origin.tag;
@@ -439,7 +440,7 @@ fn is_diverged(head: &Head, epoch: u64, state: Option<(Revision, Origin)>) -> bo
     })
 }
 
-/// How often another server took the place of the one behind a store.
+/// The number of times that another server took the place of the one behind a store.
 fn epoch_of(store: &dyn Store) -> u64 {
     store.shared().map_or(0, canopy_domain::port::SharedStore::epoch)
 }

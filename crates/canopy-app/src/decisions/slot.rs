@@ -36,7 +36,7 @@ pub struct EnvironmentState {
 }
 
 impl EnvironmentState {
-    /// How many bytes of memory it holds.
+    /// The bytes of memory that it holds.
     pub(super) fn memory_bytes(&self) -> usize {
         self.index.memory_bytes() + self.keys.memory_bytes()
     }

@@ -34,7 +34,7 @@ pub async fn children(
     id: NodeId,
     max_bytes: usize,
 ) -> Result<Vec<Node>, AppError> {
-    /// What a node takes at least, besides its metadata.
+    /// The bytes that a node takes at least, besides its metadata.
     const NODE_BYTES: u64 = 300;
     let mut tx = app.read(place).await?;
     known(tx.as_mut(), place, id).await?;

@@ -9,11 +9,11 @@ use uuid::Uuid;
 /// The queue is full.
 #[derive(Debug)]
 pub(super) struct Refused {
-    /// How many may wait.
+    /// The number that may wait.
     pub(super) waiting: usize,
 }
 
-/// Who has a turn, and who waits for one.
+/// The work that has a turn, and the work that waits for one.
 #[derive(Debug)]
 pub(super) struct Turns {
     options: WorkOptions,
@@ -59,7 +59,7 @@ impl Share {
         self.begun == 0 && !self.is_waiting()
     }
 
-    /// Whether a turn would be taken, where an environment may have `most` of them.
+    /// Returns whether a turn would be taken, where an environment may have `most` of them.
     fn can_take(&self, most: usize) -> bool {
         self.running < most && (!self.paused.is_empty() || (self.begun < most && !self.fresh.is_empty()))
     }
@@ -88,7 +88,7 @@ impl Turns {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// How many turns one environment may have: never all of them.
+    /// The number of turns that one environment may have: never all of them.
     fn most_of_one(&self) -> usize {
         self.options.turns.max(2) - 1
     }
@@ -190,7 +190,7 @@ impl Queue {
         }
     }
 
-    /// Whether anybody of another environment would take a turn.
+    /// Returns whether anybody of another environment would take a turn.
     fn is_wanted_by_others(&self, environment: Uuid, most: usize) -> bool {
         let wants =
             |other: &Uuid| *other != environment && self.shares.get(other).is_some_and(|share| share.can_take(most));

@@ -11,7 +11,7 @@ use canopy_domain::setup::CatalogSize;
 use canopy_domain::{EnvironmentPlace, PermissionId, PermissionKey, RoleError, RoleId, Version};
 use std::collections::BTreeSet;
 
-/// What a replacement did.
+/// The outcome of a replacement.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Replaced {
     /// The version of the role afterwards.

@@ -102,7 +102,7 @@ fn identity_id(token: &VerifiedToken) -> Option<IdentityId> {
     Uuid::try_parse(&token.subject).ok().map(IdentityId::new)
 }
 
-/// Whether an identity is known to the index of the environment that its token names.
+/// Returns whether an identity is known to the index of the environment that its token names.
 fn is_member(app: &App, id: IdentityId, place: EnvironmentPlace) -> bool {
     let known = app.decisions().peek(place.environment, |state| state.index.knows(id));
     known.unwrap_or_default()

@@ -5,7 +5,8 @@ use crate::{App, AppError};
 use canopy_domain::transfer::Document;
 use canopy_domain::{Environment, EnvironmentPlace};
 
-/// What the environment is made of, and the environment it was taken from. Nothing is read of one that has more than `max_bytes`.
+/// Reads the contents of an environment, and the environment itself. Reads nothing of one that has more than
+/// `max_bytes`.
 ///
 /// # Errors
 /// [`TenancyError::TooLarge`](canopy_domain::TenancyError::TooLarge); [`AppError::Work`]; [`AppError::Store`].

@@ -134,7 +134,7 @@ impl Catalog {
         self.bundler_sets.get(permission as usize).copied().unwrap_or_default()
     }
 
-    /// Whether a bit of a [`RoleSet`] stands for one role alone.
+    /// Returns whether a bit of a [`RoleSet`] stands for one role alone.
     #[inline]
     pub(super) const fn is_exact(&self) -> bool {
         self.roles.len() <= BITS as usize

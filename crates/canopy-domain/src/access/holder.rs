@@ -155,7 +155,8 @@ impl<'a> Rows<'a> {
             .map(|(_, row)| Row::read(*row))
     }
 
-    /// Those of some roles, sorted, until `see` breaks off. Costs by what is held, however many roles are given.
+    /// Visits the assignments of some roles, sorted, until `see` breaks off. Costs by what is held, however many roles
+    /// are given.
     #[inline]
     pub(super) fn each_of(self, roles: &[u32], mut see: impl FnMut(u32, Row) -> ControlFlow<()>) -> ControlFlow<()> {
         each_common(self.roles, roles, |role, start| {

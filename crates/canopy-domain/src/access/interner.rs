@@ -89,7 +89,7 @@ impl Interner {
         self.ids.len()
     }
 
-    /// How many ids have a slot.
+    /// The number of ids that have a slot.
     pub(super) const fn len(&self) -> usize {
         self.ids.len() - self.free.len()
     }

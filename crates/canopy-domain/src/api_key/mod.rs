@@ -71,7 +71,7 @@ pub const MAX_KEYS: usize = 1_000;
 /// The largest number of scopes that all keys of an environment have together.
 pub const MAX_SCOPES: usize = 100_000;
 
-/// How many keys an environment has.
+/// The number of keys and scopes of an environment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct KeyTotals {
     /// The keys, with those that have ended and were not removed.

@@ -11,7 +11,7 @@ use std::sync::Arc;
 #[derive(Debug, Clone, Default)]
 pub struct KeyRing {
     keys: HashMap<ApiKeyId, Held>,
-    /// What the keys may do, each once: rotated keys, and those of one kind of backend, have the same scopes.
+    /// Accesses of the keys, each once: rotated keys, and those of one kind of backend, have the same scopes.
     accesses: HashSet<Arc<KeyAccess>>,
 }
 
@@ -69,7 +69,7 @@ impl KeyRing {
         }
     }
 
-    /// How many bytes of memory it holds. Copies of a ring share most of them.
+    /// The bytes of memory that it holds. Copies of a ring share most of them.
     pub fn memory_bytes(&self) -> usize {
         let accesses: usize = self.accesses.iter().map(|access| access.memory_bytes() + 96).sum();
         self.keys.capacity() * (size_of::<(ApiKeyId, Held)>() + 1) + accesses

@@ -3,14 +3,14 @@
 use super::{HierarchyError, HierarchySchema, NodeId, NodeType, SchemaBreak, SchemaBreakReason};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// What a change asks of a schema. What is absent stays.
+/// A change of a schema. Absent parts stay as they are.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct SchemaPatch {
     /// The types it gets.
     pub node_types: Option<Vec<NodeType>>,
     /// For each type, the types that may then stand directly below it.
     pub allowed_children: Option<BTreeMap<NodeType, BTreeSet<NodeType>>>,
-    /// How deep the tree may then be.
+    /// The depth that the tree may then have.
     pub max_depth: Option<u8>,
     /// The type that the root gets.
     pub root_node_type: Option<NodeType>,

@@ -288,7 +288,7 @@ pub trait AssignmentReader: Send {
 pub trait ApiKeyReader: Send {
     /// The environment's keys, the newest first (by `created_at`, then id).
     async fn api_keys(&mut self, environment: EnvironmentId) -> Result<Vec<ApiKey>, StoreError>;
-    /// How many keys the environment has, and how many scopes all of them together.
+    /// Counts the keys of the environment, and the scopes of all of them together.
     async fn key_totals(&mut self, environment: EnvironmentId) -> Result<KeyTotals, StoreError>;
     /// One key.
     async fn api_key(&mut self, environment: EnvironmentId, id: ApiKeyId) -> Result<Option<ApiKey>, StoreError>;

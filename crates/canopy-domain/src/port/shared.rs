@@ -40,8 +40,8 @@ pub trait SharedStore: Send + Sync {
     /// [`StoreError::Unavailable`] or [`StoreError::Busy`] when that cannot be had.
     async fn heads(&self, environments: &[EnvironmentId]) -> Result<Vec<Head>, StoreError>;
 
-    /// How often another server took the place of the one before, such as by a failover. Rises before anything is read from
-    /// or committed to the new server, which may lack what the old one had.
+    /// The number of times that another server took the place of the one before, such as by a failover. Rises before
+    /// anything is read from or committed to the new server, which may lack what the old one had.
     fn epoch(&self) -> u64 {
         0
     }

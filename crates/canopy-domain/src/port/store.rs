@@ -224,7 +224,7 @@ pub trait Store: Send + Sync {
     /// Deletes change records of commits before `outdated`, oldest first and a bounded number of them, so that nobody waits long
     /// for it. The newest record of each environment stays. Returns whether more may be left.
     ///
-    /// Whoever lacks a deleted record finds that the rest does not follow, and reads the snapshot instead.
+    /// An index that lacks a deleted record finds that the rest does not follow, and reads the snapshot instead.
     ///
     /// # Errors
     /// Any [`StoreError`].

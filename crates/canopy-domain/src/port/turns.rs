@@ -67,7 +67,7 @@ pub struct Turns {
 #[derive(Debug)]
 struct State {
     free: usize,
-    /// How many places one tenant may hold.
+    /// The number of places that one tenant may hold.
     part: usize,
     held: HashMap<Share, usize>,
     waiting: HashMap<Share, VecDeque<Arc<Mutex<Waiting>>>>,
@@ -146,7 +146,7 @@ impl Turns {
         wait.await
     }
 
-    /// How many requests of all tenants wait for a turn.
+    /// The number of requests of all tenants that wait for a turn.
     pub fn waiting(&self) -> usize {
         lock(&self.state).waiting.values().map(VecDeque::len).sum()
     }
@@ -176,8 +176,8 @@ impl State {
         share == Share::Installation || self.held.get(&share).is_none_or(|held| *held < self.part)
     }
 
-    /// Whether a request that comes now may have a place at once. Those that wait while places are free wait for their own
-    /// tenant's part.
+    /// Returns whether a request that comes now may have a place at once. Those that wait while places are free wait
+    /// for their own tenant's part.
     fn is_free_for(&self, share: Share) -> bool {
         self.free > 0 && self.has_part_left(share)
     }

@@ -18,7 +18,7 @@ pub struct NameCollision {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NameCollisions(Vec<NameCollision>);
 
-/// How many collisions are displayed; the others follow once these are resolved.
+/// The number of collisions that are displayed; the others follow once these are resolved.
 const SHOWN: usize = 20;
 
 impl NameCollisions {

@@ -37,17 +37,17 @@ pub enum CatalogError {
     /// Too many permission keys.
     #[error("the catalog would have {keys} permission keys; it can have {max}")]
     TooManyKeys {
-        /// How many it would have.
+        /// The number that it would have.
         keys: usize,
-        /// How many it can have.
+        /// The number that it can have.
         max: usize,
     },
     /// Too many pairs of a role and a key.
     #[error("the roles would bundle {pairs} keys in all; they can bundle {max}")]
     TooManyPairs {
-        /// How many they would bundle.
+        /// The number that they would bundle.
         pairs: usize,
-        /// How many they can bundle.
+        /// The number that they can bundle.
         max: usize,
     },
 }

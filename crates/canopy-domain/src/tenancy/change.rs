@@ -21,7 +21,7 @@ pub struct TenantPatch {
     pub slug: Option<Slug>,
 }
 
-/// Whether something at this version may be changed by somebody who has seen it so.
+/// Checks that a resource at this version may be changed by a caller who expects this one.
 ///
 /// # Errors
 /// [`TenancyError::Stale`].

@@ -28,8 +28,9 @@ pub fn fold_case(text: &str) -> String {
         .collect()
 }
 
-/// Whether a character has the property `Default_Ignorable_Code_Point`: it is not displayed. The ranges are those of
-/// `DerivedCoreProperties.txt`; they contain the code points that Unicode reserves for later characters of the kind.
+/// Returns whether a character has the property `Default_Ignorable_Code_Point`: it is not displayed. The ranges are
+/// those of `DerivedCoreProperties.txt`; they contain the code points that Unicode reserves for later characters of the
+/// kind.
 pub(super) const fn is_default_ignorable(one: char) -> bool {
     matches!(
         one,

@@ -63,7 +63,7 @@ impl SearchWords {
         &self.0
     }
 
-    /// Whether each word occurs in at least one of these texts, which are [folded](fold_case).
+    /// Returns whether each word occurs in at least one of these texts, which are [folded](fold_case).
     pub fn matches<'t>(&self, texts: impl IntoIterator<Item = &'t str, IntoIter: Clone>) -> bool {
         let texts = texts.into_iter();
         self.0

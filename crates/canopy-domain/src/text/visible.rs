@@ -31,7 +31,7 @@ pub(super) fn check(text: &str) -> Result<(), TextError> {
     if is_visible { Ok(()) } else { Err(TextError::Invisible) }
 }
 
-/// Whether a text has a character that [`check`] refuses or accepts only where its script needs it.
+/// Returns whether a text has a character that [`check`] refuses or accepts only where its script needs it.
 pub(crate) fn has_hidden(text: &str) -> bool {
     !text.is_ascii() && text.chars().any(is_hidden)
 }
@@ -43,7 +43,7 @@ const fn is_hidden(one: char) -> bool {
         || (one as u32) & 0xfffe == 0xfffe
 }
 
-/// Whether a character by itself shows something. U+2800 is a symbol without a dot.
+/// Returns whether a character by itself shows something. U+2800 is a symbol without a dot.
 fn is_seen(one: char) -> bool {
     !one.is_whitespace() && one != '\u{2800}' && !is_combining_mark(one)
 }
@@ -74,7 +74,7 @@ impl Around {
         }
     }
 
-    /// Whether a hidden character has a legitimate use before `next`.
+    /// Returns whether a hidden character has a legitimate use before `next`.
     fn needs(&self, one: char, next: Option<char>) -> bool {
         let before = self.before.unwrap_or(' ');
         let follows_hidden = is_default_ignorable(before);

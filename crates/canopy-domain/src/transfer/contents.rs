@@ -84,7 +84,7 @@ impl Contents {
 }
 
 impl NodeEntry {
-    /// Whether this is what a document says of the node.
+    /// Returns whether this is what a document says of the node.
     pub(super) fn is_of(&self, node: &Node) -> bool {
         let Self {
             node_type,

@@ -35,11 +35,11 @@ pub struct RoleEntry {
 pub struct RoleDraft {
     /// Its name.
     pub name: RoleName,
-    /// What it is for.
+    /// The purpose of the role.
     pub description: Option<Description>,
     /// An inactive role grants nothing.
     pub is_active: bool,
-    /// What it bundles, in the order of the document.
+    /// The permissions that it bundles, in the order of the document.
     pub permission_keys: Vec<PermissionKey>,
 }
 

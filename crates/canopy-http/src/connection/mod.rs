@@ -25,7 +25,8 @@ use tokio::net::TcpStream;
 /// The longest head that is waited for. The parser looks no further than its own, larger bound.
 pub(crate) const MAX_HEAD_BYTES: usize = 64 * 1024;
 
-/// How fast a client must take an answer, once the socket's buffer is full and `answer_timeout` has passed.
+/// Bytes per second that a client must take of an answer, once the socket's buffer is full and `answer_timeout` has
+/// passed.
 pub(crate) const MIN_ANSWER_RATE: u64 = 16 * 1024;
 
 /// Deadlines of connections.
@@ -81,14 +82,14 @@ pub(crate) struct Connection {
     line_bytes: Cell<usize>,
     line_is_open: Cell<bool>,
     blocked: Cell<Blocked>,
-    /// Whether the last answer said so.
+    /// True if the last answer said so.
     closes: Cell<bool>,
     cut: Cell<Option<Cut>>,
     /// An answer in place of the parser's own, and how much of it is sent.
     refusal: RefCell<Option<(Vec<u8>, usize)>>,
-    /// Whether input may be left that was never read, so that closing at once would take the answer back.
+    /// True if input may be left that was never read, so that closing at once would take the answer back.
     lingers: Cell<bool>,
-    /// Whether the client has closed its side.
+    /// True if the client has closed its side.
     has_hung_up: Cell<bool>,
     waker: RefCell<Option<Waker>>,
 }
@@ -131,7 +132,7 @@ impl Connection {
         self.seat.enter(Phase::Answering, self.clock.now());
     }
 
-    /// Whether the client has closed its side of the connection.
+    /// Returns whether the client has closed its side of the connection.
     pub(crate) const fn has_hung_up(&self) -> bool {
         self.has_hung_up.get()
     }

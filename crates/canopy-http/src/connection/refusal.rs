@@ -32,7 +32,7 @@ pub(crate) fn too_many_connections() -> Problem {
     Problem::new(ErrorCode::Busy, "the service has too many connections; try again later")
 }
 
-/// How many headers the parser takes.
+/// The number of headers that the parser takes.
 const MAX_HEADERS: usize = 96;
 
 /// A refusal as bytes on the wire. It is logged and counted.

@@ -25,7 +25,7 @@ pub(crate) enum Phase {
 impl Phase {
     const ALL: [Self; 5] = [Self::Head, Self::Closing, Self::Waiting, Self::Answering, Self::Busy];
 
-    /// Whether closing the connection now loses no request and no answer.
+    /// Returns whether closing the connection now loses no request and no answer.
     const fn only_waits(self) -> bool {
         matches!(self, Self::Head | Self::Closing | Self::Waiting)
     }
@@ -45,13 +45,13 @@ impl Clock {
     }
 }
 
-/// What other workers may see of a connection.
+/// The state of a connection that other workers may see.
 #[derive(Debug)]
 struct Shared {
     address: Option<IpAddr>,
     phase: AtomicU8,
     since: AtomicU64,
-    /// Whether a request of the connection has been answered.
+    /// True if a request of the connection has been answered.
     has_asked: AtomicBool,
     is_evicted: AtomicBool,
     /// Wakes the sweep of its worker.
@@ -223,7 +223,7 @@ impl Seat {
         self.shared.since.fetch_add(millis, Ordering::Relaxed);
     }
 
-    /// Whether the place was given to another connection. A request that began since then is finished first.
+    /// Returns whether the place was given to another connection. A request that began since then is finished first.
     pub(crate) fn is_evicted(&self) -> bool {
         self.shared.is_evicted.load(Ordering::Relaxed) && self.phase().only_waits()
     }

@@ -23,10 +23,10 @@ use tokio::time::{MissedTickBehavior, interval, timeout};
 /// The longest time between two sweeps.
 const LONGEST_INTERVAL: Duration = Duration::from_millis(250);
 
-/// How long a connection without a place may take to read that.
+/// The time that a connection without a place may take to read that.
 const LONGEST_REFUSAL: Duration = Duration::from_millis(250);
 
-/// What all workers of a server share.
+/// State that all workers of a server share.
 #[derive(Clone)]
 pub(crate) struct Guarding {
     pub(crate) registry: Arc<Registry>,

@@ -231,7 +231,7 @@ fn both(part: Option<PartOfEntity>, default: Option<&PartOfEntity>) -> (Option<T
     )
 }
 
-/// What a question lacks, for people.
+/// A text for people that names the part that a question lacks.
 type Lack = Cow<'static, str>;
 
 /// Several questions, or one.

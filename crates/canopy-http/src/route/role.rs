@@ -159,7 +159,7 @@ struct RoleKeys {
     version: u32,
 }
 
-/// What a replacement of the keys of a role did.
+/// The outcome of replacing the keys of a role.
 #[derive(Serialize, ToSchema)]
 #[schema(as = RolePermissionsReplaced)]
 struct RoleKeysReplaced {

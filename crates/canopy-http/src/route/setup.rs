@@ -145,7 +145,7 @@ request_body!(
 request_body!(
     /// The catalog and roles of a fresh environment.
     struct Bootstrap {
-        /// What there is to be allowed; together no more keys than a catalog may have, 50,000 unless configured otherwise.
+        /// Resources and their actions: no more keys than a catalog may have, 50,000 unless configured otherwise.
         resources: Bounded<ResourceActions>,
         /// The roles; together no more keys than the roles of a catalog may bundle, 1,000,000 unless configured otherwise.
         roles: Bounded<BootstrapRoleBody>,
@@ -167,9 +167,9 @@ request_body!(
 request_body!(
     /// What an environment in use gains.
     struct AddResourcePermissions {
-        /// What there is to be allowed; together no more keys than a catalog may have, 50,000 unless configured otherwise.
+        /// Resources and their actions: no more keys than a catalog may have, 50,000 unless configured otherwise.
         resources: Bounded<ResourceActions>,
-        /// What roles gain; together no more keys than the roles of a catalog may bundle, 1,000,000 unless configured otherwise.
+        /// Permissions that roles gain: no more than a catalog's roles may bundle, 1,000,000 unless configured otherwise.
         role_permissions: Bounded<RoleGain>,
     }
 );

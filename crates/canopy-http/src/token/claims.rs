@@ -25,7 +25,7 @@ impl Claims {
         self.0.get(name)?.as_str()
     }
 
-    /// Whether the token is meant for this audience, alone or among others.
+    /// Returns whether the token is meant for this audience, alone or among others.
     pub(super) fn is_for(&self, audience: &str) -> bool {
         match self.0.get("aud") {
             Some(Value::String(one)) => one == audience,

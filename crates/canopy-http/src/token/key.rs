@@ -85,7 +85,7 @@ impl VerificationKey {
         }
     }
 
-    /// Whether both are the same key: what one verified, the other verifies.
+    /// Returns whether both are the same key: what one verified, the other verifies.
     pub(super) fn is_same(&self, other: &Self) -> bool {
         self.digest == other.digest
             && self.id == other.id
@@ -206,7 +206,7 @@ impl VerificationKey {
         }
     }
 
-    /// Whether a token that names this key, or none, may be signed with it, as far as its name goes.
+    /// Returns whether a token that names this key, or none, may be signed with it, as far as its name goes.
     pub(super) fn may_be(&self, id: Option<&str>) -> bool {
         match (id, &self.id) {
             (Some(asked), Some(own)) => asked == own,
@@ -214,7 +214,7 @@ impl VerificationKey {
         }
     }
 
-    /// Whether this is the name of the key.
+    /// Returns whether this is the name of the key.
     pub(super) fn is_named(&self, id: &str) -> bool {
         self.id.as_deref() == Some(id)
     }

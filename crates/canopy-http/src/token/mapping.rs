@@ -87,7 +87,7 @@ pub struct ClaimMapping {
     pub subject: SubjectKind,
     /// The claim with the subject.
     pub subject_claim: ClaimPath,
-    /// Whether a subject that is a mail address needs `"email_verified": true` beside it.
+    /// True if a subject that is a mail address needs `"email_verified": true` beside it.
     pub requires_verified_email: bool,
     /// The principal.
     pub principal: PrincipalRule,

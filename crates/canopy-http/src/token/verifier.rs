@@ -54,7 +54,7 @@ struct Sources {
 #[derive(Debug)]
 struct SourceKeys {
     source: TokenSource,
-    /// Whether a token must name the key it is signed with: shared keys may be many.
+    /// True if a token must name the key it is signed with: shared keys may be many.
     must_be_named: bool,
     keys: Vec<(KeyNumber, VerificationKey)>,
 }

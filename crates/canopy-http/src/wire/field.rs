@@ -146,7 +146,7 @@ impl Faults {
         self
     }
 
-    /// How large a catalog may be.
+    /// The bounds on a catalog.
     pub(crate) const fn catalogs(&self) -> CatalogLimits {
         self.catalogs
     }

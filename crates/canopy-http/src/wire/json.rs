@@ -372,7 +372,7 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// Whether two entries of an object have the same key.
+/// Returns whether two entries of an object have the same key.
 fn repeats(entries: &[(Cow<'_, str>, Json<'_>)]) -> bool {
     let mut keys: Vec<&str> = entries.iter().map(|(key, _)| &**key).collect();
     keys.sort_unstable_by(|one, other| {

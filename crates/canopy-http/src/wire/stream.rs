@@ -37,7 +37,7 @@ pub(crate) struct ObjectStream<L> {
     scan: Scan,
     /// The value that is read now.
     text: Vec<u8>,
-    /// Whether the value is too large, so that no more of it is kept.
+    /// True if the value is too large, so that no more of it is kept.
     too_large: bool,
     /// Where the value begins.
     begin: Position,
@@ -435,7 +435,7 @@ mod tests {
             prop_assert_eq!(read(&pieces), read(&[&text]));
         }
 
-        /// What is accepted is what the reader of whole texts accepts.
+        /// Both readers accept the same texts.
         #[test]
         fn it_accepts_what_the_reader_of_whole_texts_accepts(spoiled in prop::option::of((0..TEXT.len(), any::<u8>()))) {
             let mut text = TEXT.as_bytes().to_vec();

@@ -184,7 +184,7 @@ impl From<NodeTypeError> for Fault {
 const PRINTABLE: &str =
     r"^[^\u0000-\u001f\u007f-\u009f]*[^\s\u0000-\u001f\u007f-\u009f][^\u0000-\u001f\u007f-\u009f]*$";
 
-/// What an address of a picture looks like.
+/// The pattern of the address of a picture.
 const HTTP_URL: &str =
     r#"^\s*[Hh][Tt][Tt][Pp][Ss]?://[^\s/?#:<>"\\\u0000-\u001f\u007f-\u009f][^\s<>"\\\u0000-\u001f\u007f-\u009f]*\s*$"#;
 

@@ -1,4 +1,4 @@
-//! What a connection may take: time for heads, bodies and answers, places, memory for bodies.
+//! Bounds on a connection: time for heads, bodies and answers, places, memory for bodies.
 
 use crate::service::{ENV, Service};
 use canopy_http::{ServerOptions, server};
@@ -9,7 +9,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::{interval, timeout};
 
-/// How long anything may take before a test gives up.
+/// The time that anything may take before a test gives up.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 const SHORT: Duration = Duration::from_millis(150);

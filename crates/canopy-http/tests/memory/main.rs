@@ -1,4 +1,4 @@
-//! What a request allocates, counted by the allocator. A binary of its own: nothing else may allocate meanwhile.
+//! Allocations of a request, counted by the allocator. A binary of its own: nothing else may allocate meanwhile.
 
 #[cfg(test)]
 #[path = "../http/service.rs"]

@@ -40,7 +40,7 @@ impl DocumentUrl {
     }
 }
 
-/// Whether nobody on the way can change what is sent.
+/// Returns whether nobody on the way can change what is sent.
 fn is_safe(url: &Url) -> bool {
     match url.scheme() {
         "https" => url.has_host(),

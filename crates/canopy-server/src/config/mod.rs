@@ -37,11 +37,11 @@ pub struct Config {
     pub database: DatabaseConfig,
     /// How many MiB indexes may take.
     pub index_memory_mib: NonZeroU32,
-    /// How many MiB one copy of one index may take.
+    /// The MiB that one copy of one index may take.
     pub index_environment_mib: NonZeroU32,
     /// Limits on callers.
     pub limits: LimitConfig,
-    /// How long change records are kept; `None`: forever.
+    /// The time that change records are kept; `None`: forever.
     pub history_retention: Option<Duration>,
     /// Access tokens.
     pub tokens: TokenConfig,
@@ -80,21 +80,21 @@ pub struct DatabaseConfig {
 /// Connections to PostgreSQL.
 #[derive(Debug, Clone)]
 pub struct PostgresConfig {
-    /// How many transactions have at the most.
+    /// The number of connections that transactions have at most.
     pub pool_size: NonZeroU16,
     /// How long a call waits for a free one.
     pub wait_timeout: Duration,
-    /// How long each host may take to open one.
+    /// The time that each host may take to open one.
     pub connect_timeout: Duration,
     /// How long a write waits for the locks of another one.
     pub lock_timeout: Duration,
     /// How long one statement may run.
     pub statement_timeout: Duration,
-    /// How long the server may leave a heartbeat or a fence unanswered.
+    /// The time that the server may leave a heartbeat or a fence unanswered.
     pub answer_timeout: Duration,
-    /// How long a commit may take.
+    /// The time that a commit may take.
     pub commit_timeout: Duration,
-    /// How long it may take to read an environment.
+    /// The time that it may take to read an environment.
     pub load_timeout: Duration,
 }
 
@@ -113,13 +113,13 @@ pub struct LimitConfig {
     pub connections: NonZeroU32,
     /// Connections of a client address.
     pub connections_per_address: NonZeroU32,
-    /// How long the head of a request may take.
+    /// The time that the head of a request may take.
     pub head_timeout: Duration,
-    /// How long the body of a request may take.
+    /// The time that the body of a request may take.
     pub body_timeout: Duration,
-    /// How long an answer waits for a client that does not take it.
+    /// The time that an answer waits for a client that does not take it.
     pub answer_timeout: Duration,
-    /// How many MiB the bodies of requests may take together.
+    /// The MiB that the bodies of requests may take together.
     pub bodies_mib: NonZeroU32,
     /// MiB of one answer.
     pub answer_mib: NonZeroU32,

@@ -169,7 +169,7 @@ fn make(path: &Path, secrets: &dyn Secrets) -> io::Result<()> {
     }
 }
 
-/// How often a draft may be lost to another process before that is an error.
+/// The number of drafts that may be lost to another process before that is an error.
 const MAX_TRIES: u32 = 8;
 
 const DRAFT_PREFIX: &str = ".signing-key-";

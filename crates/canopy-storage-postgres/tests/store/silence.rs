@@ -7,10 +7,10 @@ use canopy_testkit::fixture::{Maker, World};
 use canopy_testkit::postgres::{Line, Server, store_with};
 use std::time::{Duration, Instant};
 
-/// How long a server may be silent in these tests.
+/// The time that a server may be silent in these tests.
 const ANSWER: Duration = Duration::from_secs(2);
 
-/// How long a refusal may take on a slow machine. Without deadlines, it takes for ever.
+/// The time that a refusal may take on a slow machine. Without deadlines, it takes for ever.
 const BOUND: Duration = Duration::from_secs(20);
 
 async fn start() -> Server {

@@ -9,18 +9,18 @@ use canopy_testkit::fixture::{Maker, World, assignment_key};
 use canopy_testkit::postgres::{PostgresStore, store_with};
 use std::collections::HashSet;
 
-/// What is known of the tables.
+/// The statistics that the planner has of the tables.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Statistics {
     /// As after the first start.
     None,
-    /// Those of nearly empty tables.
+    /// Statistics of nearly empty tables.
     Stale,
-    /// Those of the full ones.
+    /// Statistics of the full tables.
     Good,
 }
 
-/// How many rows a call has, and how many rows there are beside them that share a part of each key.
+/// The number of rows of a call, and of other rows that share a part of each key.
 const CALL: usize = 3_000;
 
 struct Rows {

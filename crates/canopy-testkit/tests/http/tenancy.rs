@@ -3,7 +3,7 @@
 use crate::world::World;
 use serde_json::{Value, json};
 
-/// How many create something of one name at once.
+/// The number of calls that create something of one name at once.
 const AT_ONCE: usize = 16;
 
 /// Creates something of one name many times at once; the slugs that were given are the name's and those with numbers.

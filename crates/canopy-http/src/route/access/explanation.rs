@@ -18,11 +18,11 @@ pub(super) struct ExplanationBody<'a> {
     grants: Vec<GrantBody<'a>>,
     /// The identity's other assignments of roles that bundle the permission, by id, at most 1,000.
     near_misses: Vec<NearMissBody<'a>>,
-    /// How many assignments grant it in all.
+    /// The number of assignments that grant it in all.
     grant_count: usize,
-    /// How many near misses there are in all.
+    /// The number of near misses in all.
     near_miss_count: usize,
-    /// Whether all of both are shown.
+    /// True if all of both are shown.
     complete: bool,
 }
 

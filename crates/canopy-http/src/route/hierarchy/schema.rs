@@ -81,7 +81,7 @@ request_body!(
         node_types: Given<Batch<NodeType>>,
         /// For each type, the types that may stand directly below it.
         allowed_children: Given<BTreeMap<NodeType, Vec<NodeType>>>,
-        /// How deep the tree may be; the root has depth 1.
+        /// The depth that the tree may have; the root has depth 1.
         max_depth: Given<Whole<1, { HierarchySchema::MAX_DEPTH as u32 }>>,
         /// The type of the root.
         root_node_type: Given<NodeType>,

@@ -35,7 +35,7 @@ impl<T: Serialize> Serialize for Each<'_, T> {
     }
 }
 
-/// What an environment is made of. Things are named by what they are called: a permission by its key, a role by its name
+/// The contents of an environment. References are by name: a permission by its key, a role by its name
 /// without regard to case, a node by the slugs on the way down to it.
 #[derive(Serialize, ToSchema)]
 pub(super) struct EnvironmentDocument<'d> {
@@ -66,7 +66,7 @@ struct ExportedSchema {
     node_types: Vec<String>,
     /// For each type, the types that may stand directly below it.
     allowed_children: BTreeMap<String, Vec<String>>,
-    /// How deep the tree may be; the root has depth 1.
+    /// The depth that the tree may have; the root has depth 1.
     max_depth: u8,
     root_node_type: String,
 }

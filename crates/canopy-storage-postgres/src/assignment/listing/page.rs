@@ -172,7 +172,7 @@ impl Listing<'_> {
         }))
     }
 
-    /// Whether a word is found in at most `most` assignments. Reads no more of each table than tells so.
+    /// Returns whether a word is found in at most `most` assignments. Reads no more of each table than tells so.
     async fn is_rare(&self, link: Link<'_>, word: &Word, most: u64) -> Result<bool, StoreError> {
         let mut count = 0;
         for part in word.parts() {
@@ -286,7 +286,7 @@ impl Listing<'_> {
         conditions
     }
 
-    /// How many rows there are, many as they are.
+    /// Counts the rows, many as they are.
     async fn count(&self, link: Link<'_>, total: u64) -> Result<u64, StoreError> {
         let conditions = self.walk_conditions();
         if conditions.is_empty() {
@@ -370,7 +370,7 @@ fn of_page() -> String {
     joined
 }
 
-/// What the names of an assignment are those of.
+/// The kinds of things that an assignment names.
 #[derive(Debug, Clone, Copy)]
 enum Named {
     Identity,

@@ -86,7 +86,7 @@ pub(in super::super) fn views(
     }
 }
 
-/// How many assignments the environment has.
+/// The number of assignments of the environment.
 fn kept_count(c: &mut SqliteConnection, environment: EnvironmentId) -> Result<u64, StoreError> {
     let select = Statement::new("SELECT assignment_count FROM environments WHERE id = ?1").bind(environment.as_bytes());
     Ok(select.first(c, "environments", |row| row.count(0))?.unwrap_or_default())
@@ -174,7 +174,7 @@ impl Listing<'_> {
         }))
     }
 
-    /// Whether a word is found in at most `most` assignments. Reads no more of each table than tells so.
+    /// Returns whether a word is found in at most `most` assignments. Reads no more of each table than tells so.
     fn is_rare(&self, c: &mut SqliteConnection, word: &Word, most: u64) -> Result<bool, StoreError> {
         let mut count = 0;
         for part in word.parts() {
@@ -299,7 +299,7 @@ impl Listing<'_> {
         conditions
     }
 
-    /// How many rows there are, many as they are.
+    /// Counts the rows, many as they are.
     fn count(&self, c: &mut SqliteConnection, total: u64) -> Result<u64, StoreError> {
         let has_filter = self.query.status.is_some() || self.role.is_some() || !self.words.is_empty();
         let index = match (&self.role, self.nodes()) {

@@ -42,7 +42,7 @@ struct HierarchySchemaOf {
     node_types: Vec<String>,
     /// For each type, the types that may stand directly below it.
     allowed_children: BTreeMap<String, Vec<String>>,
-    /// How deep the tree may be; the root has depth 1.
+    /// The depth that the tree may have; the root has depth 1.
     max_depth: u8,
     root_node_type: String,
     /// The version of the environment, which a change must name.
@@ -127,7 +127,7 @@ request_body!(
         node_types: Batch<NodeType>,
         /// For each type, the types that may stand directly below it.
         allowed_children: BTreeMap<NodeType, Vec<NodeType>>,
-        /// How deep the tree may be; the root has depth 1.
+        /// The depth that the tree may have; the root has depth 1.
         max_depth: Whole<1, { HierarchySchema::MAX_DEPTH as u32 }>,
         /// The type of the root.
         root_node_type: NodeType,

@@ -26,6 +26,7 @@ use sha2::{Digest as _, Sha256};
 use tokio::time::{Instant, timeout_at};
 use utoipa::openapi::schema::Object;
 use utoipa::openapi::{RefOr, Schema};
+use uuid::Uuid;
 
 /// The largest body.
 pub(crate) const MAX_BODY_BYTES: usize = 8 * 1024 * 1024;
@@ -277,14 +278,33 @@ fn check_head(request: &HttpRequest, surface: Surface, max_bytes: usize) -> Resu
     Ok(announced)
 }
 
+/// An object that is read from a body as it arrives.
+struct Streamed<L> {
+    stream: ObjectStream<L>,
+    faults: Faults,
+    digest: Option<Sha256>,
+}
+
+impl<L: Lists> Streamed<L> {
+    fn take(&mut self, piece: &[u8]) -> Result<(), JsonError> {
+        if let Some(digest) = &mut self.digest {
+            digest.update(piece);
+        }
+        self.stream.push(piece, &mut self.faults)
+    }
+}
+
+/// So much of a streamed body is read in one piece of work, off the HTTP workers. A smaller body is read where it arrives.
+const STREAMED_PIECE: usize = 64 * 1024;
+
 /// Reads an object from a body as it arrives, of at most so many bytes; what is wrong with its fields is noted. The body is admitted against the
 /// memory for bodies of its tenant and of all before any of it is read.
-pub(crate) async fn read_stream<L: Lists>(
+pub(crate) async fn read_stream<L: Lists + Send + 'static>(
     source: BodySource<'_>,
     max_bytes: usize,
-    stream: &mut ObjectStream<L>,
+    stream: ObjectStream<L>,
     faults: &mut Faults,
-) -> Result<[u8; 32], Problem> {
+) -> Result<(ObjectStream<L>, [u8; 32]), Problem> {
     let BodySource {
         incoming,
         payload,
@@ -305,17 +325,33 @@ pub(crate) async fn read_stream<L: Lists>(
         clock: None,
         timeout: state.body_timeout(),
     };
-    let mut digest = is_digested.then(Sha256::new);
+    let mut streamed = Streamed {
+        stream,
+        faults: core::mem::take(faults),
+        digest: is_digested.then(Sha256::new),
+    };
+    let tenant = account.map_or(Uuid::nil(), |account| account.as_uuid());
+    let mut held = BytesMut::new();
+    let read = |error| unread(error, usize::MAX);
     while let Some(piece) = reader.next().await? {
-        if let Some(digest) = &mut digest {
-            digest.update(&piece);
+        held.extend_from_slice(&piece);
+        if held.len() < STREAMED_PIECE {
+            continue;
         }
-        stream.push(&piece, faults).map_err(|error| unread(error, usize::MAX))?;
-        // A client that sends fast would otherwise keep the worker until its whole document is read.
-        tokio::task::yield_now().await;
+        let piece = held.split().freeze();
+        let working = state.app().long_work().run(tenant, move |_| {
+            let taken = streamed.take(&piece);
+            Ok((streamed, taken))
+        });
+        let (back, taken) = state.run_here(working).await?;
+        streamed = back;
+        taken.map_err(read)?;
     }
+    streamed.take(&held).map_err(read)?;
     incoming.finish_body();
-    Ok(digest.map_or([0; 32], |digest| digest.finalize().into()))
+    *faults = streamed.faults;
+    let digest = streamed.digest.map_or([0; 32], |digest| digest.finalize().into());
+    Ok((streamed.stream, digest))
 }
 
 /// Refuses a body of another media type, then one that is announced to be too large. Admits it against the memory for

@@ -363,8 +363,8 @@ impl BodyInput for ImportParts {
 
     async fn receive(source: BodySource<'_>, faults: &mut Faults) -> Result<Received<Self>, Problem> {
         let max_bytes = source.state.import_bytes();
-        let mut stream = ObjectStream::new(ImportLists::default());
-        let digest = read_stream(source, max_bytes, &mut stream, faults).await?;
+        let stream = ObjectStream::new(ImportLists::default());
+        let (stream, digest) = read_stream(source, max_bytes, stream, faults).await?;
         let end = stream.end(faults, |head, faults| ImportDocument::read(head, &Place::Root, faults));
         let (head, lists) = end.map_err(|error| unread(error, usize::MAX))?;
         let draft = head.and_then(|head| Self::of(head, lists));

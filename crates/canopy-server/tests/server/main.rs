@@ -7,7 +7,6 @@
     reason = "a test may stop at the first surprise, its helpers too"
 )]
 
-mod adversary;
 mod bounds;
 mod configuration;
 mod demo;

@@ -3,7 +3,7 @@
 //! Each client has an address of its own in the loopback range, as strangers have: bounds by address must not count
 //! them against the tenant that asks.
 
-use super::stage::Stage;
+use crate::stage::Stage;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};

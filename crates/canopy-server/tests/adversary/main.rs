@@ -4,43 +4,58 @@
 //! products or seconds. Held while each of them runs: every strong check of the other tenant is answered, its 99th
 //! percentile and that of `/health/live` stay below their bounds, and the process stays below its memory bound.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test may stop at the first surprise, its helpers too"
+)]
+
 mod attacks;
 mod probe;
+#[expect(dead_code, reason = "the tests of the server use all of it")]
+#[path = "../server/process.rs"]
+mod process;
 mod stage;
 mod strangers;
 
-use crate::process::Home;
 use attacks::Attack;
 use canopy_testkit::postgres::Database;
 use probe::{Probe, Report};
+use process::Home;
 use stage::Stage;
 use std::time::Duration;
 
-/// The bounds on a machine that answers a check in [`REFERENCE`].
+/// The bounds of an optimised build on a machine that answers a check in [`REFERENCE`].
 const CHECK_P99: Duration = Duration::from_millis(50);
 const HEALTH_P99: Duration = Duration::from_millis(250);
 /// Writes share one writer on SQLite: each waits for what is being written, and then for its tenant's turn.
 const WRITE_P99: Duration = Duration::from_secs(1);
 
-/// The 99th percentile of a check on a quiet release build of two cores. Slower machines, and unoptimised builds,
-/// get more time in proportion, at most [`SLOWEST`] times as much.
+/// The 99th percentile of a check on a quiet release build of two cores. Slower machines get more time in proportion, at most
+/// [`SLOWEST`] times as much.
 const REFERENCE: Duration = Duration::from_millis(2);
-const SLOWEST: f64 = 4.0;
+const SLOWEST: f64 = 8.0;
 
-/// The resident memory that the process may reach with the settings of [`SETTINGS`]: the budgets that they name
-/// (indexes, bodies, answers), and as much again for everything that has no budget of its own.
+/// How much slower an unoptimised build works at the least.
+const UNOPTIMISED: f64 = 6.0;
+
+/// The resident memory that the process may reach: the default budgets of bodies and of answers in flight (256 MiB each), the
+/// indexes of these environments (under 100 MiB), and 300 MiB for everything that has no budget of its own.
 const MEMORY_MIB: u64 = 900;
 
-/// Budgets smaller than the defaults, so that a violation shows in seconds.
-const SETTINGS: &[&str] = &[];
+/// Held by the test that attacks: two servers under attack at once would measure each other.
+static ALONE: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
 
 fn scaled(bound: Duration, quiet: &Report) -> Duration {
+    let least = if cfg!(debug_assertions) { UNOPTIMISED } else { 1.0 };
     let factor = quiet.checks.p99.as_secs_f64() / REFERENCE.as_secs_f64();
-    bound.mul_f64(factor.clamp(1.0, SLOWEST))
+    bound.mul_f64(factor.clamp(least, SLOWEST))
 }
 
 async fn withstand(home: Home) {
-    let server = home.serve(SETTINGS);
+    let _alone = ALONE.lock().await;
+    let server = home.serve(&[]);
     let stage = Stage::set(&home, &server).await;
     let probe = Probe::start(&stage, server.id()).await;
     let quiet = probe

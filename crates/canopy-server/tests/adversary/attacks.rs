@@ -1,7 +1,7 @@
 //! Calls of a tenant at their worst: each attack is bounded in calls and in time.
 
-use super::stage::Stage;
-use super::strangers;
+use crate::stage::Stage;
+use crate::strangers;
 use reqwest::Method;
 use serde_json::{Value, json};
 use std::fmt::Write as _;

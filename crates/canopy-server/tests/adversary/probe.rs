@@ -1,6 +1,6 @@
 //! Asks for another tenant, on a thread of its own, and writes down how long each answer took.
 
-use super::stage::Stage;
+use crate::stage::Stage;
 use std::fmt;
 use std::future::Future;
 use std::sync::atomic::{AtomicBool, Ordering};

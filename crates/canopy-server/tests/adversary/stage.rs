@@ -1,6 +1,6 @@
 //! Two tenants of one installation: one that asks, and one that attacks.
 
-use super::probe::Asked;
+use crate::probe::Asked;
 use crate::process::{Home, Server};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};

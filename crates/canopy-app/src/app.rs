@@ -4,7 +4,7 @@ use crate::api_key::KnownKeys;
 use crate::authzen::RememberedSubjects;
 use crate::decisions::Decisions;
 use crate::directory::Directory;
-use crate::idempotency::{RepetitionError, kept_since};
+use crate::idempotency::{KEPT_BYTES, RepetitionError, kept_since};
 use crate::long_work::LongWork;
 use crate::{AppError, Call};
 use canopy_domain::access::{Change, IndexSize};
@@ -17,6 +17,7 @@ use canopy_domain::setup::CatalogLimits;
 use canopy_domain::{EnvironmentId, EnvironmentPlace, Revision, TenancyError, Tenant, Timestamp};
 use core::any::Any;
 use core::fmt::Display;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use tokio::sync::{OnceCell, Semaphore};
 use uuid::Uuid;
@@ -51,6 +52,8 @@ struct Parts {
     fresh_secret: [u8; 32],
     cursor_secret: OnceCell<[u8; 32]>,
     catalog_limits: OnceLock<CatalogLimits>,
+    /// Bytes of the answers kept for one tenant.
+    kept_bytes: AtomicU64,
 }
 
 impl core::fmt::Debug for App {
@@ -83,6 +86,7 @@ impl App {
             fresh_secret,
             cursor_secret: OnceCell::new(),
             catalog_limits: OnceLock::new(),
+            kept_bytes: AtomicU64::new(KEPT_BYTES),
             known_keys: KnownKeys::default(),
             remembered_subjects,
             long_work: LongWork::default(),
@@ -95,6 +99,20 @@ impl App {
     pub fn bound_catalogs(&self, limits: CatalogLimits) {
         // An error means that they are bounded already.
         self.parts.catalog_limits.set(limits).ok();
+    }
+
+    /// Bounds the bytes of the answers that are kept for repetitions, for each environment and for what is above one.
+    pub fn bound_kept_answers(&self, bytes: u64) {
+        self.parts.kept_bytes.store(bytes, Ordering::Relaxed);
+    }
+
+    /// Refuses a call that may be repeated where the kept answers take more than they may.
+    fn admit_kept(&self, bytes: u64) -> Result<(), RepetitionError> {
+        let max_bytes = self.parts.kept_bytes.load(Ordering::Relaxed);
+        if bytes > max_bytes {
+            return Err(RepetitionError::Full { max_bytes });
+        }
+        Ok(())
     }
 
     /// The largest size of a catalog.
@@ -255,7 +273,11 @@ impl App {
         };
         let since = kept_since(self.now());
         match self.parts.store.write_once(scope, repeatable.request, since).await? {
-            Begun::Fresh(tx) => Ok(tx),
+            Begun::Fresh(mut tx) => {
+                // The smallest answer must fit; what this one takes is known at the commit.
+                self.admit_kept(tx.kept_bytes(since).await?.saturating_add(KeptAnswer::OVERHEAD))?;
+                Ok(tx)
+            }
             Begun::Running => Err(RepetitionError::InProgress.into()),
             Begun::Answered(kept) if kept.body == repeatable.body => Err(RepetitionError::Answered(kept.answer).into()),
             Begun::Answered(_) => Err(RepetitionError::KeyReused.into()),
@@ -378,7 +400,7 @@ impl App {
                 answer,
                 at: record.at,
             };
-            tx.keep_answer(&kept, kept_since(record.at)).await?;
+            self.admit_kept(tx.keep_answer(&kept, kept_since(record.at)).await?)?;
         }
         let (changes, commit) = (record.changes.clone(), record.audit.id);
         let renames = may_rename(record.audit.category);

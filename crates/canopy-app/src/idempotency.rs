@@ -37,10 +37,21 @@ pub enum RepetitionError {
     /// The same request is being answered.
     #[error("the first request with this idempotency key is still being answered")]
     InProgress,
+    /// The answers kept for the tenant leave no room for this one. It gets smaller by the hour.
+    #[error(
+        "the answers kept for idempotency keys take all the room they may have; try again later, or send no idempotency key"
+    )]
+    Full {
+        /// How many bytes the kept answers of an environment, or of what is above it, may take.
+        max_bytes: u64,
+    },
     /// Not an error to the caller: the answer was given before, and is this.
     #[error("the request was answered before")]
     Answered(Vec<u8>),
 }
+
+/// How many bytes the kept answers of one environment may take by default.
+pub(crate) const KEPT_BYTES: u64 = 64 * 1024 * 1024;
 
 /// Since when answers count that were kept before `now`.
 pub(crate) fn kept_since(now: Timestamp) -> Timestamp {

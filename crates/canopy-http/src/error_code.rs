@@ -54,6 +54,7 @@ error_codes! {
     IfMatchRequired = "request.if_match_required", 428, "The call changes a versioned resource and needs `If-Match`.";
     IdempotencyKeyReused = "request.idempotency_key_reused", 422, "The `Idempotency-Key` was used within 24 hours for a request with another body.";
     IdempotencyInProgress = "request.idempotency_in_progress", 409, "The first request with this `Idempotency-Key` is still being answered.";
+    KeptAnswersFull = "request.kept_answers_full", 429, "The answers kept for `Idempotency-Key` in this environment (or account, application) leave no room within `details.max_bytes`, so the request did nothing; try again after `Retry-After` seconds, or without the key.";
     VersionMismatch = "request.version_mismatch", 409, "The resource was changed since it was read; `details.current_version` is its version now.";
     RateLimited = "request.rate_limited", 429, "Too many credentials of this client address were refused, or the credential has made too many requests; try again after `Retry-After` seconds.";
 
@@ -133,7 +134,7 @@ error_codes! {
 
     RolledBack = "bulk.rolled_back", 424, "Nothing is wrong with the item, but other items kept it from being stored; `details.caused_by` has the first ten of their indexes.";
 
-    IndexTooLarge = "server.environment_too_large", 503, "The environment's decision index would take more memory than `details.max_bytes`, so none of its checks can be answered until the environment is made smaller or the limit is raised.";
+    IndexTooLarge = "server.index_too_large", 503, "The environment's decision index would take more memory than `details.max_bytes`, so none of its checks can be answered until the environment is made smaller or the limit is raised.";
     Busy = "server.busy", 503, "The service has more to do than it can, or too many connections or large bodies; try again after `Retry-After` seconds.";
     Unavailable = "server.unavailable", 503, "The store cannot be reached; try again after `Retry-After` seconds.";
     Internal = "server.internal", 500, "The service failed; its log has the cause under the request id.";

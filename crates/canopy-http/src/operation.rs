@@ -222,7 +222,12 @@ fn codes_of(surface: Surface, needs: Needs, shape: &Shape, has_body: bool, rules
         codes.insert(E::UnsupportedField);
     }
     if shape.repeatable {
-        codes.extend([E::IdempotencyKeyReused, E::IdempotencyInProgress, E::IndexFull]);
+        codes.extend([
+            E::IdempotencyKeyReused,
+            E::IdempotencyInProgress,
+            E::KeptAnswersFull,
+            E::IndexFull,
+        ]);
     }
     match shape.precondition {
         Precondition::Ignored => {}

@@ -26,6 +26,9 @@ use std::borrow::Cow;
 /// How many seconds a caller is asked to wait when the service cannot answer now.
 const RETRY_AFTER_SECONDS: u32 = 1;
 
+/// When to try again after the kept answers took all their room: they are summed by the hour.
+const KEPT_ANSWERS_WAIT_SECONDS: u32 = 60 * 60;
+
 /// Why a call is not answered as asked.
 #[derive(Debug)]
 pub(crate) struct Problem {
@@ -244,6 +247,11 @@ impl From<RepetitionError> for Problem {
         match error {
             RepetitionError::KeyReused => Self::rule(ErrorCode::IdempotencyKeyReused, &error),
             RepetitionError::InProgress => Self::rule(ErrorCode::IdempotencyInProgress, &error),
+            RepetitionError::Full { max_bytes } => {
+                let mut problem = Self::rule(ErrorCode::KeptAnswersFull, &error).with("max_bytes", max_bytes);
+                problem.wait = Some(KEPT_ANSWERS_WAIT_SECONDS);
+                problem
+            }
             RepetitionError::Answered(_) => Self::internal(error),
         }
     }

@@ -15,6 +15,7 @@ use canopy_domain::port::{CommitTag, KeptAnswer, RequestIdentity, StoreError};
 use canopy_domain::{EnvironmentId, Revision, Timestamp};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
+use uuid::Uuid;
 
 /// One state of the store. A clone is cheap and stays as it is, whatever is done to the original.
 #[derive(Debug, Clone, Default)]
@@ -31,6 +32,8 @@ pub(crate) struct State {
     pub audit: Arc<AuditLog>,
     /// Answers of requests that may be repeated.
     pub answers: Arc<BTreeMap<RequestIdentity, KeptAnswer>>,
+    /// Bytes of kept answers by tenant and hour.
+    pub kept_bytes: Arc<BTreeMap<(Uuid, i64), u64>>,
     /// True if change records cannot be read.
     pub damaged_history: bool,
 }

@@ -4,7 +4,7 @@ use crate::api_key::note_uses;
 use crate::audit::stored;
 use crate::installation::Shared;
 use crate::state::State;
-use crate::unit::{Reading, Unit, Writing};
+use crate::unit::{Reading, Unit, Writing, forget_sums};
 use async_trait::async_trait;
 use canopy_domain::Timestamp;
 use canopy_domain::api_key::KeyUse;
@@ -140,8 +140,9 @@ impl MemoryStore {
     async fn begin(&self, scope: WriteScope, claim: Option<RunningClaim>) -> Result<Unit<Writing>, StoreError> {
         let lock = self.lock().await?;
         let state = self.committed.get();
+        let share = scope.share().id();
         let scope = self.is_strict.then_some(scope);
-        let writing = Writing::new(Arc::clone(&self.committed), scope, claim, lock);
+        let writing = Writing::new(Arc::clone(&self.committed), scope, share, claim, lock);
         Ok(Unit::new(state, writing))
     }
 }
@@ -191,6 +192,7 @@ impl Store for MemoryStore {
         let _lock = self.lock().await?;
         let mut state = self.committed.get();
         Arc::make_mut(&mut state.answers).retain(|_, kept| kept.at >= outdated);
+        forget_sums(Arc::make_mut(&mut state.kept_bytes), outdated);
         self.committed.set(state);
         Ok(false)
     }

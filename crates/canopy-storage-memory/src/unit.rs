@@ -9,9 +9,10 @@ use async_trait::async_trait;
 use canopy_domain::port::writer::AnswerWriter;
 use canopy_domain::port::{CommitRecord, KeptAnswer, RunningClaim, StoreError, WriteScope, WriteTx};
 use canopy_domain::{EnvironmentId, Revision, Timestamp};
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use tokio::sync::OwnedMutexGuard;
+use uuid::Uuid;
 
 /// A unit of work: the state it sees, and what it may do with it. Readers are written once for both kinds.
 #[derive(Debug)]
@@ -30,6 +31,8 @@ pub(crate) struct Writing {
     committed: Arc<Committed>,
     /// What a strict store holds the write to.
     scope: Option<WriteScope>,
+    /// The tenant it is charged to.
+    share: Uuid,
     _claim: Option<RunningClaim>,
     _lock: OwnedMutexGuard<()>,
 }
@@ -38,12 +41,14 @@ impl Writing {
     pub const fn new(
         committed: Arc<Committed>,
         scope: Option<WriteScope>,
+        share: Uuid,
         claim: Option<RunningClaim>,
         lock: OwnedMutexGuard<()>,
     ) -> Self {
         Self {
             committed,
             scope,
+            share,
             _claim: claim,
             _lock: lock,
         }
@@ -58,12 +63,28 @@ impl<Kind> Unit<Kind> {
 
 #[async_trait]
 impl AnswerWriter for Unit<Writing> {
-    async fn keep_answer(&mut self, answer: &KeptAnswer, outdated: Timestamp) -> Result<(), StoreError> {
+    async fn keep_answer(&mut self, answer: &KeptAnswer, outdated: Timestamp) -> Result<u64, StoreError> {
         let answers = Arc::make_mut(&mut self.state.answers);
         answers.retain(|_, kept| kept.at >= outdated);
         answers.insert(answer.request, answer.clone());
-        Ok(())
+        let share = self.kind.share;
+        let sums = Arc::make_mut(&mut self.state.kept_bytes);
+        forget_sums(sums, outdated);
+        let sum = sums.entry((share, KeptAnswer::hour(answer.at))).or_default();
+        *sum = sum.saturating_add(answer.bytes());
+        self.kept_bytes(outdated).await
     }
+
+    async fn kept_bytes(&mut self, since: Timestamp) -> Result<u64, StoreError> {
+        let share = self.kind.share;
+        let hours = (share, KeptAnswer::hour(since))..=(share, i64::MAX);
+        Ok(self.state.kept_bytes.range(hours).map(|(_, bytes)| bytes).sum())
+    }
+}
+
+/// Deletes the sums of hours before that of `outdated`.
+pub(crate) fn forget_sums(sums: &mut BTreeMap<(Uuid, i64), u64>, outdated: Timestamp) {
+    sums.retain(|(_, hour), _| *hour >= KeptAnswer::hour(outdated));
 }
 
 #[async_trait]

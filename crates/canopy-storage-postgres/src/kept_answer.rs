@@ -7,6 +7,7 @@ use canopy_domain::Timestamp;
 use canopy_domain::port::writer::AnswerWriter;
 use canopy_domain::port::{KeptAnswer, RequestIdentity, StoreError};
 use futures_util::future;
+use uuid::Uuid;
 
 /// What is known of a request when a write for it begins.
 pub(crate) enum Known {
@@ -54,18 +55,31 @@ fn lock_of(request: RequestIdentity) -> i64 {
 pub(crate) const BATCH: usize = 100;
 
 /// Removes some of the answers that were kept before `outdated`, the oldest first; those that another process removes are
-/// passed over.
+/// passed over. Removes some of the sums of earlier hours too.
 pub(crate) fn forget(outdated: Timestamp) -> Statement<'static> {
-    const FORGET: &str = "DELETE FROM kept_answers WHERE request IN \
-         (SELECT request FROM kept_answers WHERE at < $1 ORDER BY at LIMIT 100 FOR UPDATE SKIP LOCKED)";
-    Statement::new(FORGET).bind(outdated)
+    const FORGET: &str = "WITH sums AS (DELETE FROM kept_answer_bytes WHERE (tenant, hour) IN \
+             (SELECT tenant, hour FROM kept_answer_bytes WHERE hour < $1 ORDER BY hour LIMIT 100 FOR UPDATE SKIP LOCKED)) \
+         DELETE FROM kept_answers WHERE request IN \
+         (SELECT request FROM kept_answers WHERE at < $2 ORDER BY at LIMIT 100 FOR UPDATE SKIP LOCKED)";
+    Statement::new(FORGET)
+        .bind(KeptAnswer::hour(outdated))
+        .bind(outdated)
+}
+
+/// Sums the bytes of a tenant's answers kept since the hour of `since`: a row for each hour.
+fn sum(tenant: Uuid, since: Timestamp) -> Statement<'static> {
+    const SUM: &str = "SELECT coalesce(sum(bytes), 0)::bigint FROM kept_answer_bytes WHERE tenant = $1 AND hour >= $2";
+    Statement::new(SUM).bind(tenant).bind(KeptAnswer::hour(since))
 }
 
 #[async_trait]
 impl AnswerWriter for UnitOfWork {
-    async fn keep_answer(&mut self, answer: &KeptAnswer, outdated: Timestamp) -> Result<(), StoreError> {
+    async fn keep_answer(&mut self, answer: &KeptAnswer, outdated: Timestamp) -> Result<u64, StoreError> {
+        const ADD: &str = "INSERT INTO kept_answer_bytes AS known (tenant, hour, bytes) VALUES ($1, $2, $3) \
+             ON CONFLICT (tenant, hour) DO UPDATE SET bytes = known.bytes + excluded.bytes";
         const KEEP: &str = "INSERT INTO kept_answers (request, body, answer, at) VALUES ($1, $2, $3, $4) \
              ON CONFLICT (request) DO UPDATE SET body = excluded.body, answer = excluded.answer, at = excluded.at";
+        let tenant = self.share().id();
         let link = self.link()?;
         let forget = forget(outdated);
         let keep = Statement::new(KEEP)
@@ -73,7 +87,19 @@ impl AnswerWriter for UnitOfWork {
             .bind(answer.body.to_vec())
             .bind(answer.answer.clone())
             .bind(answer.at);
-        future::try_join(forget.execute(link), keep.execute(link)).await?;
-        Ok(())
+        let add = Statement::new(ADD)
+            .bind(tenant)
+            .bind(KeptAnswer::hour(answer.at))
+            .bind(i64::try_from(answer.bytes()).unwrap_or(i64::MAX));
+        // Sent together; the sum has what was added before it.
+        let sum = sum(tenant, outdated).one(link, "kept_answer_bytes", |row| row.count(0));
+        let (_, _, _, bytes) =
+            future::try_join4(forget.execute(link), keep.execute(link), add.execute(link), sum).await?;
+        Ok(bytes)
+    }
+
+    async fn kept_bytes(&mut self, since: Timestamp) -> Result<u64, StoreError> {
+        let sum = sum(self.share().id(), since);
+        sum.one(self.link()?, "kept_answer_bytes", |row| row.count(0)).await
     }
 }

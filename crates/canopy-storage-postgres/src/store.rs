@@ -172,9 +172,11 @@ impl PgStore {
     /// done on it yet, and after a restart of the server all that wait are dead.
     async fn begin(&self, how: Begin<'_>) -> Result<UnitOfWork, StoreError> {
         self.inner.health.must_answer()?;
-        let turn = match how {
-            Begin::Reading(share) => self.inner.turns.read(share).await?,
-            Begin::Unlocked(scope) | Begin::Writing(scope) => self.inner.turns.write(scope.share()).await?,
+        let (turn, share) = match how {
+            Begin::Reading(share) => (self.inner.turns.read(share).await?, share),
+            Begin::Unlocked(scope) | Begin::Writing(scope) => {
+                (self.inner.turns.write(scope.share()).await?, scope.share())
+            }
         };
         let lease = match self.try_begin(how).await {
             Err(StoreError::Unavailable(cause)) => {
@@ -184,12 +186,12 @@ impl PgStore {
             }
             began => began,
         };
-        Ok(self.unit(lease?, turn))
+        Ok(self.unit(lease?, turn, share))
     }
 
-    fn unit(&self, mut lease: Lease, turn: Turn) -> UnitOfWork {
+    fn unit(&self, mut lease: Lease, turn: Turn, share: Share) -> UnitOfWork {
         lease.keep(turn);
-        UnitOfWork::new(lease, self.inner.deadlines, self.effort())
+        UnitOfWork::new(lease, self.inner.deadlines, self.effort(), share)
     }
 
     pub(crate) async fn begin_reading(&self) -> Result<UnitOfWork, StoreError> {

@@ -6,7 +6,7 @@ use crate::pool::Lease;
 use crate::statement::{Link, Statement};
 use crate::store::Deadlines;
 use canopy_domain::EnvironmentId;
-use canopy_domain::port::{StoreError, Unique};
+use canopy_domain::port::{Share, StoreError, Unique};
 use futures_util::future;
 use std::collections::BTreeMap;
 use uuid::Uuid;
@@ -21,17 +21,24 @@ pub(crate) struct UnitOfWork {
     effort: Effort,
     /// By how much the numbers of assignments have changed, which are kept with the environments.
     counted: BTreeMap<Uuid, i64>,
+    share: Share,
 }
 
 impl UnitOfWork {
-    pub(crate) const fn new(lease: Lease, deadlines: Deadlines, effort: Effort) -> Self {
+    pub(crate) const fn new(lease: Lease, deadlines: Deadlines, effort: Effort, share: Share) -> Self {
         Self {
             lease,
             deadlines,
             failed: false,
             effort,
             counted: BTreeMap::new(),
+            share,
         }
+    }
+
+    /// The tenant it is charged to.
+    pub(crate) const fn share(&self) -> Share {
+        self.share
     }
 
     pub(crate) const fn deadlines(&self) -> Deadlines {

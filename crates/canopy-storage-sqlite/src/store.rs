@@ -164,7 +164,7 @@ impl SqliteStore {
             Ok::<_, StoreError>(lease)
         })
         .await??;
-        Ok(UnitOfWork::new(lease))
+        Ok(UnitOfWork::new(lease, share))
     }
 }
 

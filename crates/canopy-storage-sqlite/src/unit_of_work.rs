@@ -7,7 +7,7 @@
 use crate::assignment::Effort;
 use crate::connection::Lease;
 use crate::error::internal;
-use canopy_domain::port::StoreError;
+use canopy_domain::port::{Share, StoreError};
 use diesel::SqliteConnection;
 
 /// An open transaction, for reading or for writing: that is decided where it is opened, and the port's types keep to it.
@@ -16,15 +16,22 @@ pub(crate) struct UnitOfWork {
     lease: Option<Lease>,
     failed: bool,
     effort: Effort,
+    share: Share,
 }
 
 impl UnitOfWork {
-    pub(crate) fn new(lease: Lease) -> Self {
+    pub(crate) fn new(lease: Lease, share: Share) -> Self {
         Self {
             effort: lease.effort(),
             lease: Some(lease),
             failed: false,
+            share,
         }
+    }
+
+    /// The tenant it is charged to.
+    pub(crate) const fn share(&self) -> Share {
+        self.share
     }
 
     /// When the rows of a list are few.

@@ -132,7 +132,14 @@ impl AccessIndex {
                 self.tree.put(node)?;
                 put_type(&mut self.node_types, &self.tree, node)
             }
-            Change::NodeRemoved(id) => self.tree.remove(*id),
+            Change::NodeRemoved(id) => {
+                let slot = self.tree.find(*id).map(|record| record.slot());
+                self.tree.remove(*id)?;
+                if let Some(slot) = slot {
+                    self.node_types.remove(slot);
+                }
+                Ok(())
+            }
             Change::SubjectPut(subject) => self.holdings.put_subject(subject),
             Change::SubjectRemoved(id) => {
                 for (role, row) in self

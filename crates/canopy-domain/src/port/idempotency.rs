@@ -23,6 +23,21 @@ pub struct KeptAnswer {
     pub at: Timestamp,
 }
 
+impl KeptAnswer {
+    /// Bytes that an answer takes beside its own: digests, instant and index entries.
+    pub const OVERHEAD: u64 = 256;
+
+    /// The bytes it counts towards the bound of its tenant.
+    pub fn bytes(&self) -> u64 {
+        u64::try_from(self.answer.len()).map_or(u64::MAX, |bytes| bytes.saturating_add(Self::OVERHEAD))
+    }
+
+    /// The hour of an instant, counted from 1970. Kept bytes are summed by tenant and hour.
+    pub const fn hour(at: Timestamp) -> i64 {
+        at.as_millis().div_euclid(60 * 60 * 1_000)
+    }
+}
+
 /// How a write for a request that may be repeated begins.
 #[expect(missing_debug_implementations, reason = "a unit of work shows nothing")]
 pub enum Begun {

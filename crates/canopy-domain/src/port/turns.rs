@@ -6,6 +6,7 @@ use core::pin::Pin;
 use core::task::{Context, Poll, Waker};
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use uuid::Uuid;
 
 /// The tenant that a unit of work is charged to.
 ///
@@ -27,6 +28,16 @@ impl Share {
     /// The share of one environment of an account where it is given, else that of the account.
     pub fn within(account: AccountId, environment: Option<EnvironmentId>) -> Self {
         environment.map_or(Self::Account(account), Self::Environment)
+    }
+
+    /// The tenant's id; nil for the installation.
+    pub fn id(self) -> Uuid {
+        match self {
+            Self::Installation => Uuid::nil(),
+            Self::Account(id) => id.as_uuid(),
+            Self::Application(id) => id.as_uuid(),
+            Self::Environment(id) => id.as_uuid(),
+        }
     }
 }
 

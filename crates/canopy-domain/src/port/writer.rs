@@ -156,8 +156,11 @@ pub trait ApiKeyWriter: Send {
 #[async_trait]
 pub trait AnswerWriter: Send {
     /// Keeps the answer of the request that the unit of work was opened for, in place of any older one, and forgets some of
-    /// the answers kept before `outdated`.
-    async fn keep_answer(&mut self, answer: &KeptAnswer, outdated: Timestamp) -> Result<(), StoreError>;
+    /// the answers kept before `outdated`. Returns [`kept_bytes`](Self::kept_bytes) with this answer.
+    async fn keep_answer(&mut self, answer: &KeptAnswer, outdated: Timestamp) -> Result<u64, StoreError>;
+    /// Returns the bytes of the answers that were kept since the hour of `since` by units of work charged to the same
+    /// tenant as this one.
+    async fn kept_bytes(&mut self, since: Timestamp) -> Result<u64, StoreError>;
 }
 
 /// A unit of work that reads and writes. Dropped without [`commit`](Self::commit), it leaves nothing behind.

@@ -130,6 +130,9 @@ keys! {
         "How many permission keys the catalog of an environment may have, those of the system among them.";
     LimitCatalogPairs = "limit.catalog_pairs", "CANOPY_LIMIT_CATALOG_PAIRS", "1000000",
         "How many keys all roles of an environment together may bundle, counted for each role.";
+    LimitKeptAnswersMib = "limit.kept_answers_mib", "CANOPY_LIMIT_KEPT_ANSWERS_MIB", "64",
+        "How many MiB the answers may take that are kept for 24 hours for requests with an `Idempotency-Key`, 1 to 65536, \
+         for each environment. Beyond it, such requests are refused with 429 `request.kept_answers_full`.";
     HistoryRetention = "history.retention", "CANOPY_HISTORY_RETENTION", "\"400d\"",
         "How long the records of changes are kept, such as \"400d\" or \"720h\", at least a day; \"forever\": they are never \
          deleted.";

@@ -125,6 +125,8 @@ pub struct LimitConfig {
     pub answer_mib: NonZeroU32,
     /// MiB of answers that wait for their readers.
     pub answers_in_flight_mib: NonZeroU32,
+    /// MiB of the answers kept for repetitions, for each environment.
+    pub kept_answers_mib: NonZeroU32,
     /// Long requests that run at once.
     pub long_requests: NonZeroU16,
     /// MiB of a document of an environment.
@@ -345,6 +347,7 @@ fn read(reader: &mut Reader) -> Result<Config, String> {
     let bodies_mib = reader.text(Key::LimitBodiesMib, bodies_mib);
     let answer_mib = reader.text(Key::LimitAnswerMib, mib(4_096));
     let answers_in_flight_mib = reader.text(Key::LimitAnswersInFlightMib, mib(65_536));
+    let kept_answers_mib = reader.text(Key::LimitKeptAnswersMib, mib(65_536));
     let long_requests = reader.text(Key::LimitLongRequests, long_requests);
     let history_retention = reader.text(Key::HistoryRetention, retention);
     let import_mib = reader.text(Key::LimitImportMib, mib(2_048));
@@ -386,6 +389,7 @@ fn read(reader: &mut Reader) -> Result<Config, String> {
             bodies_mib: bodies_mib.map_or_else(|| self::bodies_mib("256"), Ok)?,
             answer_mib: answer_mib.map_or_else(|| mib(4_096)("64"), Ok)?,
             answers_in_flight_mib: answers_in_flight_mib.map_or_else(|| mib(65_536)("256"), Ok)?,
+            kept_answers_mib: kept_answers_mib.map_or_else(|| mib(65_536)("64"), Ok)?,
             long_requests: long_requests.unwrap_or_else(|| cores().max(NonZeroU16::MIN.saturating_add(1))),
             import_mib: import_mib.map_or_else(|| mib(2_048)("256"), Ok)?,
             catalog_keys: catalog_keys.map_or_else(|| whole_number("50000"), Ok)?,

@@ -89,6 +89,7 @@ fn value(config: &Config, key: Key) -> String {
         Key::LimitImportMib => config.limits.import_mib.to_string(),
         Key::LimitAnswerMib => config.limits.answer_mib.to_string(),
         Key::LimitAnswersInFlightMib => config.limits.answers_in_flight_mib.to_string(),
+        Key::LimitKeptAnswersMib => config.limits.kept_answers_mib.to_string(),
         Key::LimitLongRequests => config.limits.long_requests.to_string(),
         Key::HistoryRetention => match config.history_retention {
             None => text("forever"),

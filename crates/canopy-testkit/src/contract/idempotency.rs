@@ -144,6 +144,70 @@ pub async fn outdated_answers_are_forgotten_without_a_write(store: TestStore) {
     assert_eq!(before, after);
 }
 
+pub async fn kept_answers_are_summed_for_each_tenant_and_hour(store: TestStore) {
+    let world = acme(&store).await;
+    let (own, other) = (world.development.id(), world.production.id());
+    let scope = WriteScope::Environment;
+    let sum = async |scope, since| {
+        let mut tx = super::support::writing(&store, scope).await;
+        tx.kept_bytes(since).await.unwrap()
+    };
+    assert_eq!(sum(scope(own), Timestamp::MIN).await, 0);
+    let hour = 60 * 60 * 1_000;
+    let start = Timestamp::from_millis(KeptAnswer::hour(noon()) * hour).unwrap();
+    let mut expected = 0;
+    // The last instant of an hour, the first of the next, and one a day later; the first is sent again after it is outdated.
+    for (request, at, bytes) in [(FIRST, hour - 1, 1_000), (SECOND, hour, 20), (FIRST, 25 * hour, 3)] {
+        let at = millis_after(start, at);
+        let Begun::Fresh(mut tx) = begin(&store, &world, request, at).await else {
+            panic!("nobody has answered this request");
+        };
+        let given = KeptAnswer {
+            at,
+            ..answer(request, &vec![b'x'; bytes])
+        };
+        expected += given.bytes();
+        assert_eq!(given.bytes(), bytes as u64 + KeptAnswer::OVERHEAD);
+        assert_eq!(tx.keep_answer(&given, Timestamp::MIN).await.unwrap(), expected);
+        world.commit(tx, &[own]).await;
+    }
+    assert_eq!(sum(scope(own), Timestamp::MIN).await, expected);
+    let [of_first, of_second, of_last] = [1_000, 20, 3].map(|bytes: u64| bytes + KeptAnswer::OVERHEAD);
+    for (since, expected) in [
+        (0, of_first + of_second + of_last),
+        (hour - 1, of_first + of_second + of_last),
+        (hour, of_second + of_last),
+        (2 * hour, of_last),
+        (25 * hour, of_last),
+        (26 * hour, 0),
+    ] {
+        assert_eq!(sum(scope(own), millis_after(start, since)).await, expected, "{since}");
+    }
+    // What is not committed counts for nobody, and other tenants have sums of their own.
+    for elsewhere in [
+        scope(other),
+        WriteScope::Account(world.account.id),
+        WriteScope::Application(world.application.id),
+    ] {
+        assert_eq!(sum(elsewhere.clone(), Timestamp::MIN).await, 0, "{elsewhere:?}");
+        let Begun::Fresh(mut tx) = store
+            .write_once(elsewhere.clone(), SECOND, Timestamp::MAX)
+            .await
+            .unwrap()
+        else {
+            panic!("no answer counts");
+        };
+        let lost = answer(RequestIdentity([9; 32]), b"lost");
+        assert_eq!(tx.keep_answer(&lost, Timestamp::MIN).await.unwrap(), lost.bytes());
+        drop(tx);
+        assert_eq!(sum(elsewhere, Timestamp::MIN).await, 0);
+    }
+    // Sums go with the answers they are of.
+    let outdated = millis_after(start, 2 * hour);
+    while store.forget_answers(outdated).await.unwrap() {}
+    assert_eq!(sum(scope(own), Timestamp::MIN).await, of_last);
+}
+
 pub async fn old_change_records_are_deleted_but_the_newest(store: TestStore) {
     let world = acme(&store).await;
     let (id, other) = (world.development.id(), world.production.id());

@@ -148,6 +148,7 @@ macro_rules! storage_contract {
                 a_unit_of_work_that_is_dropped_keeps_no_answer
                 an_answer_kept_again_replaces_the_outdated_one
                 outdated_answers_are_forgotten_without_a_write
+                kept_answers_are_summed_for_each_tenant_and_hour
                 old_change_records_are_deleted_but_the_newest
             }
             identity {

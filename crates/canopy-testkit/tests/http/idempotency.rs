@@ -301,6 +301,36 @@ on_every_store! {
         assert_eq!(world.assignments().await, 1);
     }
 
+    /// Refused before and after the use case has worked; either way nothing is changed, and what is kept is repeated.
+    async fn answers_are_kept_within_the_room_of_their_tenant(server) {
+        let world = World::new(&server, "acme").await;
+        let (elsewhere, path) = (world.sibling("elsewhere").await, format!("{}/permissions", world.env));
+        let of = |key: &str| json!({"permissions": [{"key": key}]});
+        let kept = post(&world.admin, &path, "kept", &of("note.kept")).await.expect(201);
+        let refused = async |key: &str| {
+            let refused = post(&world.admin, &path, key, &of("note.more")).await;
+            refused.refused(429, "request.kept_answers_full");
+            assert_eq!(refused.header("retry-after"), Some("3600"));
+            refused.body["error"]["details"]["max_bytes"].as_u64().unwrap()
+        };
+        // Smaller than the smallest answer: nothing is begun. Large enough for what is kept and 300 bytes: the answer has more.
+        for max_bytes in [255, kept.to_string().len() as u64 + 2 * 256 + 44] {
+            server.app().bound_kept_answers(max_bytes);
+            assert_eq!(refused("more").await, max_bytes);
+            let again = post(&world.admin, &path, "kept", &of("note.kept")).await;
+            assert!(is_replayed(&again));
+            assert_eq!(again.expect(201), kept);
+        }
+        let keys = world.get("permissions?q=note").await.expect(200);
+        assert_eq!(keys["items"].as_array().unwrap().len(), 1, "{keys}");
+        // Another environment has room of its own, and requests without a key need none.
+        post(&elsewhere.admin, &format!("{}/permissions", elsewhere.env), "more", &of("note.more")).await.expect(201);
+        world.post("permissions", &of("note.bare")).await.expect(201);
+        server.app().bound_kept_answers(1_000_000);
+        assert!(!is_replayed(&post(&world.admin, &path, "more", &of("note.more")).await), "the refusals did nothing");
+        assert!(is_replayed(&post(&world.admin, &path, "more", &of("note.more")).await));
+    }
+
     async fn of_many_at_once_one_does_it(server) {
         let world = World::new(&server, "acme").await;
         let path = format!("{}/permissions", world.env);

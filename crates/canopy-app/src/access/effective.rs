@@ -19,8 +19,10 @@ pub struct Held {
 /// # Errors
 /// [`AppError::InvalidApiKey`] for a key that is not good any more; [`AppError::Store`]; [`AppError::Work`].
 pub async fn run(app: &App, asker: Asker<'_>, identity: IdentityId, node: Option<NodeId>) -> Result<Held, AppError> {
-    let held = asker.judge_apart(app, Consistency::Strong, move |state, now, _| {
-        let held = state.index.effective_permissions(identity, node, now);
+    let held = asker.judge_apart(app, Consistency::Strong, move |state, now, pace| {
+        let held = state
+            .index
+            .effective_permissions_in_steps(identity, node, now, || pace.check())?;
         Ok(Held {
             keys: held.into_iter().cloned().collect(),
             revision: state.index.revision(),

@@ -22,10 +22,10 @@ pub async fn run<R: Send + 'static>(
 ) -> Result<R, AppError> {
     let (state, now) = asker.hold(app, consistency).await?;
     asker.may_check(&question.permission)?;
-    let work = asker.work_apart(app, move |_| {
+    let work = asker.work_apart(app, move |pace| {
         let explanation = state
             .index
-            .explain_within(&question.as_question(), at.unwrap_or(now), limit);
+            .explain_in_steps(&question.as_question(), at.unwrap_or(now), limit, || pace.check())?;
         Ok(show(&question, &explanation, state.index.revision()))
     });
     work.await

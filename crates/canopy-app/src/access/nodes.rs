@@ -21,9 +21,11 @@ pub async fn run(
     let (state, now) = asker.hold(app, Consistency::Strong).await?;
     asker.may_check(permission)?;
     let permission = permission.to_owned();
-    let work = asker.work_apart(app, move |_| {
+    let work = asker.work_apart(app, move |pace| {
         let (at, after) = (begun.map_or(now, |one| one.at), begun.map(|one| one.after));
-        let part = state.index.nodes_where(identity, &permission, at, after, limit);
+        let part = state
+            .index
+            .nodes_where_in_steps(identity, &permission, at, (after, limit), || pace.check())?;
         let judged = (state.index.revision(), at);
         Ok(ToldPart::new(part, judged, begun, |node| *node, |node| node))
     });

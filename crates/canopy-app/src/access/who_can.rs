@@ -23,9 +23,11 @@ pub async fn run<R: Send + 'static>(
     let (state, now) = asker.hold(app, Consistency::Strong).await?;
     asker.may_check(permission)?;
     let permission = permission.to_owned();
-    let work = asker.work_apart(app, move |_| {
+    let work = asker.work_apart(app, move |pace| {
         let (at, after) = (begun.map_or(now, |one| one.at), begun.map(|one| one.after));
-        let part = state.index.who_can(&permission, node, at, after, limit);
+        let part = state
+            .index
+            .who_can_in_steps(&permission, node, at, (after, limit), || pace.check())?;
         let judged = (state.index.revision(), at);
         Ok(ToldPart::new(part, judged, begun, |holder| holder.identity, show))
     });

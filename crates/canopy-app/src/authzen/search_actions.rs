@@ -40,7 +40,7 @@ pub async fn run(
         search.clone(),
     );
     let judge_state =
-        move |state: &EnvironmentState, now: Timestamp, named: &Named, wanted: &mut Wanted, _: &mut Pace| {
+        move |state: &EnvironmentState, now: Timestamp, named: &Named, wanted: &mut Wanted, pace: &mut Pace| {
             let (app, caller, environment, search) = &owned;
             let asker = Asker { caller, environment };
             let subject = named.subject(app, asker.place(), &search.subject, wanted);
@@ -50,7 +50,9 @@ pub async fn run(
             };
             let keys = match found {
                 (Meaning::One(identity), Meaning::One(node)) => {
-                    state.index.effective_permissions(identity, Some(node), now)
+                    state
+                        .index
+                        .effective_permissions_in_steps(identity, Some(node), now, || pace.check())?
                 }
                 _ => vec![],
             };

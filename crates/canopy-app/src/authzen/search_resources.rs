@@ -4,7 +4,7 @@ use super::named::{Named, Wanted};
 use super::{Entity, Found, judge_apart};
 use crate::access::Asker;
 use crate::decisions::EnvironmentState;
-use crate::long_work::Pace;
+use crate::long_work::{Pace, Stopped};
 use crate::{App, AppError};
 use canopy_domain::access::AccessIndex;
 use canopy_domain::authzen::{ResourceType, permission};
@@ -40,7 +40,7 @@ pub async fn run(
     let owned = (app.clone(), *asker.place(), search.subject.clone());
     let among_all = of == Some(ResourceType::AnyNode);
     let judge_state =
-        move |state: &EnvironmentState, now: Timestamp, named: &Named, wanted: &mut Wanted, _: &mut Pace| {
+        move |state: &EnvironmentState, now: Timestamp, named: &Named, wanted: &mut Wanted, pace: &mut Pace| {
             let (app, place, subject) = &owned;
             let Some(subject) = named.subject(app, place, subject, wanted) else {
                 return Ok(None);
@@ -53,7 +53,7 @@ pub async fn run(
                         permission: &permission,
                         now,
                     };
-                    held.of_type(of, after, limit)
+                    held.of_type(of, after, limit, pace)?
                 }
                 _ => (vec![], false),
             };
@@ -84,18 +84,26 @@ struct Held<'a> {
 
 impl Held<'_> {
     /// The first nodes of a type where it may, and whether there are more.
-    fn of_type(&self, of: &ResourceType, after: Option<NodeId>, limit: usize) -> (Vec<NodeId>, bool) {
-        let nodes = |limit| {
+    fn of_type(
+        &self,
+        of: &ResourceType,
+        after: Option<NodeId>,
+        limit: usize,
+        pace: &mut Pace,
+    ) -> Result<(Vec<NodeId>, bool), Stopped> {
+        let mut nodes = |limit| {
             self.index
-                .nodes_where(self.identity, self.permission, self.now, after, limit)
+                .nodes_where_in_steps(self.identity, self.permission, self.now, (after, limit), || {
+                    pace.check()
+                })
         };
         if *of == ResourceType::AnyNode {
-            let part = nodes(limit);
-            return (part.items, part.has_more);
+            let part = nodes(limit)?;
+            return Ok((part.items, part.has_more));
         }
         let is_such = |node: &NodeId| self.index.node_type(*node).is_some_and(|node_type| of.has(node_type));
-        let mut such = nodes(usize::MAX).items.into_iter().filter(is_such);
+        let mut such = nodes(usize::MAX)?.items.into_iter().filter(is_such);
         let first: Vec<NodeId> = such.by_ref().take(limit).collect();
-        (first, such.next().is_some())
+        Ok((first, such.next().is_some()))
     }
 }

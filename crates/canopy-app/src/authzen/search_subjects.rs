@@ -40,12 +40,16 @@ pub async fn run(
     let may_ask = is_identity(&search.subject_type) && asker.allows(&permission);
     let resource = search.resource.clone();
     let judge_state =
-        move |state: &EnvironmentState, now: Timestamp, named: &Named, wanted: &mut Wanted, _: &mut Pace| {
+        move |state: &EnvironmentState, now: Timestamp, named: &Named, wanted: &mut Wanted, pace: &mut Pace| {
             let Some(resource) = named.resource(&state.index, &resource, wanted) else {
                 return Ok(None);
             };
             let found = match resource {
-                Meaning::One(node) if may_ask => state.index.who_can(&permission, node, now, after, limit),
+                Meaning::One(node) if may_ask => {
+                    state
+                        .index
+                        .who_can_in_steps(&permission, node, now, (after, limit), || pace.check())?
+                }
                 _ => Part {
                     items: vec![],
                     has_more: false,

@@ -3,6 +3,7 @@
 use super::holder::{Holder, Moment, Row};
 use super::records::id_of;
 use super::role_set::RoleSet;
+use super::steps::{self, Steps};
 use super::tree::NodeRecord;
 use super::{AccessIndex, DenialReason, Question, Scope};
 use crate::{AssignmentStatus, IdentityId, NodeId, PermissionKey, RoleName, Timestamp};
@@ -80,36 +81,55 @@ impl AccessIndex {
         node: Option<NodeId>,
         at: Timestamp,
     ) -> Vec<&PermissionKey> {
+        let Ok(keys) = self.effective_permissions_in_steps(identity, node, at, steps::on);
+        keys
+    }
+
+    /// As [`effective_permissions`](Self::effective_permissions), with `step` called every few microseconds.
+    ///
+    /// # Errors
+    /// The first error of `step`, which ends the pass.
+    pub fn effective_permissions_in_steps<E>(
+        &self,
+        identity: IdentityId,
+        node: Option<NodeId>,
+        at: Timestamp,
+        step: impl FnMut() -> Result<(), E>,
+    ) -> Result<Vec<&PermissionKey>, E> {
+        let mut steps = Steps::new(step);
         let Some(holder) = self.holdings.find(identity) else {
-            return Vec::new();
+            return Ok(Vec::new());
         };
         let path = match node.map(|node| self.tree.find(node)) {
             None => None,
-            Some(None) => return Vec::new(),
+            Some(None) => return Ok(Vec::new()),
             Some(Some(node)) => Some(self.tree.path(node)),
         };
         if holder.standing().is_some() || path.is_some_and(|path| !path.is_active) {
-            return Vec::new();
+            return Ok(Vec::new());
         }
         let at = Moment::from(at);
-        let counts = |(role, row): &(u32, Row)| {
+        let counts = |role: u32, row: Row| {
             let here = match &path {
                 Some(path) => self.tree.is_on(path, row.node()),
                 None => self.tree.is_active(row.node()),
             };
-            here && self.weigh(holder, *role, *row, at).is_none()
+            here && self.weigh(holder, role, row, at).is_none()
         };
         let mut held = self.catalog.no_permissions();
         let mut before = None;
-        for (role, _) in holder.rows().iter().filter(counts) {
+        for (role, row) in holder.rows().iter() {
+            steps.take()?;
             // The rows of a role come one after the other; one of them is enough.
-            if before.replace(role) != Some(role) {
+            if before != Some(role) && counts(role, row) {
+                before = Some(role);
                 self.catalog.add_permissions_of(role, &mut held);
+                steps.take_long()?;
             }
         }
         let mut keys: Vec<&PermissionKey> = self.catalog.keys_in(&held).collect();
         keys.sort_unstable();
-        keys
+        Ok(keys)
     }
 
     /// Judges a question; `granted` is told the role of each row that grants, until it breaks off.

@@ -1,6 +1,7 @@
 //! Why: all assignments that bear on a question.
 
 use super::holder::{Holder, Moment, Row};
+use super::steps::{self, Steps};
 use super::tree::Path;
 use super::{AccessIndex, Decision, DenialReason, Question, Scope};
 use crate::words::words;
@@ -128,6 +129,22 @@ impl AccessIndex {
     /// As [`explain`](Self::explain), with at most `limit` grants and as many near misses: the first ones by id. All are
     /// counted.
     pub fn explain_within(&self, question: &Question<'_>, at: Timestamp, limit: usize) -> Explanation<'_> {
+        let Ok(explanation) = self.explain_in_steps(question, at, limit, steps::on);
+        explanation
+    }
+
+    /// As [`explain_within`](Self::explain_within), with `step` called every few microseconds.
+    ///
+    /// # Errors
+    /// The first error of `step`, which ends the pass.
+    pub fn explain_in_steps<E>(
+        &self,
+        question: &Question<'_>,
+        at: Timestamp,
+        limit: usize,
+        step: impl FnMut() -> Result<(), E>,
+    ) -> Result<Explanation<'_>, E> {
+        let mut steps = Steps::new(step);
         let mut granting_roles = Vec::new();
         let decision = self.decide_with_roles(question, at, &mut granting_roles);
         let (mut grants, mut near_misses) = (Bearing::default(), Bearing::default());
@@ -141,7 +158,12 @@ impl AccessIndex {
                     None => Reach::Nowhere,
                 },
             };
+            let mut stopped = Ok(());
             let _ = self.each_bundling_row(holder, permission, |role, row| {
+                stopped = steps.take();
+                if stopped.is_err() {
+                    return ControlFlow::Break(());
+                }
                 if let Some((id, _)) = self.holdings.assignment(row) {
                     match self.shortfall(holder, role, row, &reach, at) {
                         None => grants.add((id, role, row, ())),
@@ -150,23 +172,29 @@ impl AccessIndex {
                 }
                 ControlFlow::Continue(())
             });
+            stopped?;
         }
         let (grant_count, near_miss_count) = (grants.0.len(), near_misses.0.len());
         let show = |role, row| self.bearing(holder?, role, row, at);
-        Explanation {
+        let (mut shown_grants, mut shown_misses) = (Vec::new(), Vec::new());
+        steps.take_long()?;
+        for (_, role, row, ()) in grants.first(limit) {
+            steps.take()?;
+            shown_grants.extend(show(role, row));
+        }
+        steps.take_long()?;
+        for (_, role, row, shortfall) in near_misses.first(limit) {
+            steps.take()?;
+            shown_misses.extend(show(role, row).map(|grant| (grant, shortfall)));
+        }
+        Ok(Explanation {
             decision,
             granting_roles,
-            grants: grants
-                .first(limit)
-                .filter_map(|(_, role, row, ())| show(role, row))
-                .collect(),
-            near_misses: near_misses
-                .first(limit)
-                .filter_map(|(_, role, row, shortfall)| Some((show(role, row)?, shortfall)))
-                .collect(),
+            grants: shown_grants,
+            near_misses: shown_misses,
             grant_count,
             near_miss_count,
-        }
+        })
     }
 
     fn bearing(&self, holder: &Holder, role: u32, row: Row, at: Moment) -> Option<BearingGrant<'_>> {

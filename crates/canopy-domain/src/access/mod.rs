@@ -107,6 +107,7 @@ mod role_set;
 mod size;
 mod smallest;
 mod sorted;
+mod steps;
 mod tree;
 
 pub use change::{Change, GrantFact, KeyFact, NodeFact, PermissionFact, RoleFact, Snapshot, SubjectFact};

@@ -3,6 +3,7 @@
 use super::AccessIndex;
 use super::holder::{Holder, Moment, Row};
 use super::smallest::Smallest;
+use super::steps::{self, Steps};
 use crate::{IdentityId, NodeId, RoleName, Timestamp};
 use core::ops::ControlFlow;
 use std::collections::BTreeSet;
@@ -41,6 +42,23 @@ impl AccessIndex {
         after: Option<NodeId>,
         limit: usize,
     ) -> Part<NodeId> {
+        let Ok(part) = self.nodes_where_in_steps(identity, permission, at, (after, limit), steps::on);
+        part
+    }
+
+    /// As [`nodes_where`](Self::nodes_where), with `step` called every few microseconds.
+    ///
+    /// # Errors
+    /// The first error of `step`, which ends the pass.
+    pub fn nodes_where_in_steps<E>(
+        &self,
+        identity: IdentityId,
+        permission: &str,
+        at: Timestamp,
+        (after, limit): (Option<NodeId>, usize),
+        step: impl FnMut() -> Result<(), E>,
+    ) -> Result<Part<NodeId>, E> {
+        let mut steps = Steps::new(step);
         let holder = self
             .holdings
             .find(identity)
@@ -48,19 +66,18 @@ impl AccessIndex {
         let mut tops = BTreeSet::new();
         if let Some((holder, permission)) = holder.zip(self.catalog.find_key(permission)) {
             let at = Moment::from(at);
-            let _ = self.each_grant(holder, permission, at, |_, row| {
+            let _ = self.each_grant(holder, permission, at, &mut steps, |_, row| {
                 tops.insert(row.node());
                 ControlFlow::Continue(())
-            });
+            })?;
         }
         let mut nodes = Smallest::new(after, limit);
         if !tops.is_empty() {
             self.tree
-                .active_below(tops.into_iter())
-                .for_each(|node| nodes.take(node));
+                .each_active_below(tops.into_iter(), &mut steps, |node| nodes.take(node))?;
         }
         let (items, has_more) = nodes.finish();
-        Part { items, has_more }
+        Ok(Part { items, has_more })
     }
 
     /// The identities for which [`decide`](Self::decide) answers yes at a node, sorted by id: at most `limit` of those that
@@ -76,69 +93,94 @@ impl AccessIndex {
         after: Option<IdentityId>,
         limit: usize,
     ) -> Part<PermissionHolder<'_>> {
+        let Ok(part) = self.who_can_in_steps(permission, node, at, (after, limit), steps::on);
+        part
+    }
+
+    /// As [`who_can`](Self::who_can), with `step` called every few microseconds.
+    ///
+    /// # Errors
+    /// The first error of `step`, which ends the pass.
+    pub fn who_can_in_steps<E>(
+        &self,
+        permission: &str,
+        node: NodeId,
+        at: Timestamp,
+        (after, limit): (Option<IdentityId>, usize),
+        step: impl FnMut() -> Result<(), E>,
+    ) -> Result<Part<PermissionHolder<'_>>, E> {
+        let mut steps = Steps::new(step);
         let (permission, node) = (self.catalog.find_key(permission), self.tree.find(node));
         let path = node.map(|node| self.tree.path(node)).filter(|path| path.is_active);
         let Some((permission, path)) = permission.zip(path) else {
-            return Part {
+            return Ok(Part {
                 items: Vec::new(),
                 has_more: false,
-            };
+            });
         };
         let at = Moment::from(at);
         let counts = |row: Row| self.tree.is_on(&path, row.node());
         let mut holders = Smallest::new(after, limit);
         for holder in self.holdings.records().iter() {
+            steps.take()?;
             let identity = holder.identity();
             if holder.standing().is_none() && holders.wants(identity) {
-                let found = self.each_grant(holder, permission, at, |_, row| {
+                let found = self.each_grant(holder, permission, at, &mut steps, |_, row| {
                     if counts(row) {
                         ControlFlow::Break(())
                     } else {
                         ControlFlow::Continue(())
                     }
-                });
+                })?;
                 if found.is_break() {
                     holders.take(identity);
                 }
             }
         }
         let (identities, has_more) = holders.finish();
-        let describe = |identity| {
+        let mut items = Vec::with_capacity(identities.len());
+        for identity in identities {
+            let Some(holder) = self.holdings.find(identity) else {
+                continue;
+            };
             let (mut roles, mut nodes) = (BTreeSet::new(), BTreeSet::new());
-            let holder = self.holdings.find(identity)?;
-            let _ = self.each_grant(holder, permission, at, |role, row| {
+            let _ = self.each_grant(holder, permission, at, &mut steps, |role, row| {
                 if counts(row) {
                     roles.extend(self.catalog.name(role));
                     nodes.extend(self.tree.id(row.node()));
                 }
                 ControlFlow::Continue(())
-            });
-            Some(PermissionHolder {
+            })?;
+            items.push(PermissionHolder {
                 identity,
                 role_names: roles.into_iter().collect(),
                 source_nodes: nodes.into_iter().collect(),
-            })
-        };
-        Part {
-            items: identities.into_iter().filter_map(describe).collect(),
-            has_more,
+            });
         }
+        Ok(Part { items, has_more })
     }
 
     /// Tells `see` each row of an active role that bundles a permission and is open, until it breaks off.
-    fn each_grant(
+    fn each_grant<E>(
         &self,
         holder: &Holder,
         permission: u32,
         at: Moment,
+        steps: &mut Steps<impl FnMut() -> Result<(), E>>,
         mut see: impl FnMut(u32, Row) -> ControlFlow<()>,
-    ) -> ControlFlow<()> {
-        self.each_bundling_row(holder, permission, |role, row| {
+    ) -> Result<ControlFlow<()>, E> {
+        let mut stopped = Ok(());
+        let flow = self.each_bundling_row(holder, permission, |role, row| {
+            stopped = steps.take();
+            if stopped.is_err() {
+                return ControlFlow::Break(());
+            }
             if self.weigh(holder, role, row, at).is_none() {
                 see(role, row)
             } else {
                 ControlFlow::Continue(())
             }
-        })
+        });
+        stopped.map(|()| flow)
     }
 }

@@ -6,6 +6,7 @@
 
 use super::hash::Seed;
 use super::records::{Id, Record, Records, id_of, uuid_of};
+use super::steps::Steps;
 use super::{IndexError, NodeFact};
 use crate::{AssignmentId, NodeId};
 
@@ -223,11 +224,16 @@ impl Tree {
         path
     }
 
-    /// The ids of all nodes at or below one of `tops` that are active, and so is all above them; in no order.
+    /// Tells `see` the ids of all nodes at or below one of `tops` that are active, and so is all above them; in no order.
     ///
     /// Takes a pass over all nodes, and a byte for each: what lies below a node is not known, but each node knows it
     /// as soon as the one above it does.
-    pub(super) fn active_below(&self, tops: impl Iterator<Item = u32>) -> impl Iterator<Item = NodeId> {
+    pub(super) fn each_active_below<E>(
+        &self,
+        tops: impl Iterator<Item = u32>,
+        steps: &mut Steps<impl FnMut() -> Result<(), E>>,
+        mut see: impl FnMut(NodeId),
+    ) -> Result<(), E> {
         let mut standings = vec![Standing::Unknown; self.links.len()];
         for top in tops {
             if let Some(standing) = standings.get_mut(top as usize) {
@@ -236,6 +242,7 @@ impl Tree {
         }
         let mut way = Vec::new();
         for slot in (0..).take(self.links.len()) {
+            steps.take()?;
             let mut at: u32 = slot;
             let mut above = loop {
                 match (standings.get(at as usize), self.links.get(at as usize)) {
@@ -259,9 +266,13 @@ impl Tree {
                 *standing = above;
             }
         }
-        let standings = standings.into_iter().zip(&self.ids);
-        let within = standings.filter(|(standing, _)| *standing == Standing::Within);
-        within.map(|(_, id)| uuid_of(*id).into())
+        for (standing, id) in standings.into_iter().zip(&self.ids) {
+            steps.take()?;
+            if standing == Standing::Within {
+                see(uuid_of(*id).into());
+            }
+        }
+        Ok(())
     }
 
     /// Whether `above` is the node or one above it.

@@ -21,6 +21,8 @@ mod runs;
 #[cfg(test)]
 mod sizes;
 #[cfg(test)]
+mod steps;
+#[cfg(test)]
 mod subtrees;
 #[cfg(test)]
 mod why;

@@ -3,7 +3,7 @@
 use crate::rule::must;
 use crate::unit::Unit;
 use async_trait::async_trait;
-use canopy_domain::audit::listing::AuditQuery;
+use canopy_domain::audit::listing::{AuditPosition, AuditQuery};
 use canopy_domain::audit::{AuditEvent, AuditEventId, StoredAuditEvent, searched_text};
 use canopy_domain::port::StoreError;
 use canopy_domain::port::reader::AuditReader;
@@ -74,7 +74,7 @@ impl<Kind: Send> AuditReader for Unit<Kind> {
         query: &AuditQuery,
     ) -> Result<Vec<StoredAuditEvent>, StoreError> {
         let (first, end) = (query.first(), query.end());
-        let first = (account, first, AuditEventId::new(uuid::Uuid::nil()));
+        let first = (account, first.at, first.id);
         let end = (account, end.at, end.id);
         if end <= first {
             return Ok(vec![]);
@@ -92,6 +92,28 @@ impl<Kind: Send> AuditReader for Unit<Kind> {
             .take(limit)
             .take_while(has_room);
         Ok(fitting.map(|event| (**event).clone()).collect())
+    }
+
+    async fn audit_place(
+        &mut self,
+        account: AccountId,
+        query: &AuditQuery,
+        count: u32,
+    ) -> Result<Option<AuditPosition>, StoreError> {
+        let (first, end) = (query.first(), query.end());
+        if end <= first {
+            return Ok(None);
+        }
+        let range = (account, first.at, first.id)..(account, end.at, end.id);
+        let others = usize::try_from(count.saturating_sub(1)).unwrap_or(usize::MAX);
+        let is_within =
+            |event: &&Arc<StoredAuditEvent>| query.environment.is_none() || query.environment == event.environment_id;
+        let looked_at = self.state.audit.0.range(range).rev().map(|(_, event)| event);
+        let last = looked_at.filter(is_within).nth(others);
+        Ok(last.map(|event| AuditPosition {
+            at: event.created_at,
+            id: event.id,
+        }))
     }
 
     async fn audit_event(

@@ -6,7 +6,7 @@ use crate::statement::{Row, Statement};
 use crate::unit_of_work::{UnitOfWork, findable, storable};
 use crate::value::{column, instants};
 use async_trait::async_trait;
-use canopy_domain::audit::listing::AuditQuery;
+use canopy_domain::audit::listing::{AuditPosition, AuditQuery};
 use canopy_domain::audit::{
     Actor, ActorType, AuditCategory, AuditEvent, AuditEventId, AuditOutcome, AuditSeverity, StoredAuditEvent,
 };
@@ -74,9 +74,9 @@ impl AuditReader for UnitOfWork {
              AND ($9::text IS NULL OR outcome = $9) AND ($10::text IS NULL OR actor_id = $10) \
              AND ($11::text IS NULL OR actor_type = $11) AND ($12::text IS NULL OR resource_type = $12) \
              AND ($13::text IS NULL OR resource_id = $13) AND ($14::text IS NULL OR correlation_id = $14) \
-             AND searched LIKE ALL ($15) \
-             ORDER BY created_at DESC, id DESC LIMIT $16) AS page) AS sized \
-             WHERE bytes_before IS NULL OR bytes_before < $17 ORDER BY created_at DESC, id DESC"
+             AND searched LIKE ALL ($15) AND (created_at, id) >= ($4, $16) \
+             ORDER BY created_at DESC, id DESC LIMIT $17) AS page) AS sized \
+             WHERE bytes_before IS NULL OR bytes_before < $18 ORDER BY created_at DESC, id DESC"
         );
         let texts = [
             &query.action,
@@ -93,14 +93,14 @@ impl AuditReader for UnitOfWork {
         let Some(patterns) = patterns(query.search.as_ref()) else {
             return Ok(vec![]);
         };
-        let end = query.end();
+        let (first, end) = (query.first(), query.end());
         let link = self.link()?;
         Statement::new(SELECT)
             .for_these_values()
             .bind(account.as_uuid())
             .bind(end.at)
             .bind(end.id.as_uuid())
-            .bind(query.first())
+            .bind(first.at)
             .bind(query.environment.map(|id| id.as_uuid()))
             .bind(action)
             .bind(query.category.map(AuditCategory::as_str))
@@ -112,10 +112,39 @@ impl AuditReader for UnitOfWork {
             .bind(resource)
             .bind(correlation)
             .bind(patterns)
+            .bind(first.id.as_uuid())
             .bind(i64::from(query.limit))
             .bind(i64::try_from(AuditQuery::MAX_BYTES).unwrap_or(i64::MAX))
             .all(link, "audit_events", event)
             .await
+    }
+
+    async fn audit_place(
+        &mut self,
+        account: AccountId,
+        query: &AuditQuery,
+        count: u32,
+    ) -> Result<Option<AuditPosition>, StoreError> {
+        const SELECT: &str = "SELECT created_at, id FROM audit_events WHERE account_id = $1 \
+             AND (created_at, id) < ($2, $3) AND created_at >= $4 AND (created_at, id) >= ($4, $5) \
+             AND ($6::uuid IS NULL OR environment_id = $6) ORDER BY created_at DESC, id DESC LIMIT 1 OFFSET $7";
+        let (first, end) = (query.first(), query.end());
+        let select = Statement::new(SELECT)
+            .for_these_values()
+            .bind(account.as_uuid())
+            .bind(end.at)
+            .bind(end.id.as_uuid())
+            .bind(first.at)
+            .bind(first.id.as_uuid())
+            .bind(query.environment.map(|id| id.as_uuid()))
+            .bind(i64::from(count.saturating_sub(1)));
+        let place = |row: &Row| {
+            Ok(AuditPosition {
+                at: row.at(0)?,
+                id: row.id(1)?,
+            })
+        };
+        select.first(self.link()?, "audit_events", place).await
     }
 
     async fn audit_event(

@@ -4,7 +4,7 @@ use crate::packed::{Cell, Layout, Packed};
 use crate::statement::{Row, Statement};
 use crate::unit_of_work::UnitOfWork;
 use async_trait::async_trait;
-use canopy_domain::audit::listing::AuditQuery;
+use canopy_domain::audit::listing::{AuditPosition, AuditQuery};
 use canopy_domain::audit::{
     Actor, ActorType, AuditCategory, AuditEvent, AuditEventId, AuditOutcome, AuditSeverity, Detail, StoredAuditEvent,
 };
@@ -113,11 +113,12 @@ fn has_room() -> impl FnMut(&StoredAuditEvent) -> bool {
 }
 
 /// The listing. Parameters: 1 account, 2 and 3 where it ends, 4 where it begins, 5 environment, 6 to 14 what columns
-/// must be, 15 search, 16 how many.
+/// must be, 15 search, 16 how many, 17 the id where it begins.
 macro_rules! listing {
     ($environment:literal) => {
         concat!(
-            " FROM audit_events WHERE account_id = ?1 AND (created_at, id) < (?2, ?3) AND created_at >= ?4 AND ",
+            " FROM audit_events WHERE account_id = ?1 AND (created_at, id) < (?2, ?3) AND created_at >= ?4 \
+             AND (created_at, id) >= (?4, ?17) AND ",
             $environment,
             " AND (?6 IS NULL OR action = ?6) AND (?7 IS NULL OR category = ?7) AND (?8 IS NULL OR severity = ?8) \
              AND (?9 IS NULL OR outcome = ?9) AND (?10 IS NULL OR actor_id = ?10) AND (?11 IS NULL OR actor_type = ?11) \
@@ -125,6 +126,19 @@ macro_rules! listing {
              AND (?14 IS NULL OR correlation_id = ?14) AND (?15 IS NULL OR NOT EXISTS \
                  (SELECT 1 FROM json_each(?15) AS word WHERE instr(searched, word.value) = 0)) \
              ORDER BY created_at DESC, id DESC LIMIT ?16"
+        )
+    };
+}
+
+/// The place of one event of those that a listing looks at. Parameters: 1 to 5 as of the listing, 6 how many come before it,
+/// 7 the id where the listing begins.
+macro_rules! place {
+    ($environment:literal) => {
+        concat!(
+            "SELECT created_at, id FROM audit_events WHERE account_id = ?1 AND (created_at, id) < (?2, ?3) \
+             AND created_at >= ?4 AND (created_at, id) >= (?4, ?7) AND ",
+            $environment,
+            " ORDER BY created_at DESC, id DESC LIMIT 1 OFFSET ?6"
         )
     };
 }
@@ -151,13 +165,13 @@ impl AuditReader for UnitOfWork {
             } else {
                 &*OF_ACCOUNT
             };
-            let end = query.end();
+            let (first, end) = (query.first(), query.end());
             let search = query.search.as_ref().map(json_of);
             Statement::new(sql)
                 .bind(account.as_bytes())
                 .bind(end.at)
                 .bind(end.id.as_bytes())
-                .bind(query.first())
+                .bind(first.at)
                 .bind(query.environment.as_ref().map(EnvironmentId::as_bytes))
                 .bind(query.action.as_deref())
                 .bind(query.category.map(AuditCategory::as_str))
@@ -170,7 +184,41 @@ impl AuditReader for UnitOfWork {
                 .bind(query.correlation_id.as_deref())
                 .bind(search.as_deref())
                 .bind(query.limit)
+                .bind(first.id.as_bytes())
                 .all_while(c, "audit_events", event, has_room())
+        })
+        .await
+    }
+
+    async fn audit_place(
+        &mut self,
+        account: AccountId,
+        query: &AuditQuery,
+        count: u32,
+    ) -> Result<Option<AuditPosition>, StoreError> {
+        const OF_ACCOUNT: &str = place!("?5 IS NULL");
+        const OF_ENVIRONMENT: &str = place!("environment_id = ?5");
+        let (environment, first, end) = (query.environment, query.first(), query.end());
+        self.run(move |c| {
+            let sql = if environment.is_some() {
+                OF_ENVIRONMENT
+            } else {
+                OF_ACCOUNT
+            };
+            let select = Statement::new(sql)
+                .bind(account.as_bytes())
+                .bind(end.at)
+                .bind(end.id.as_bytes())
+                .bind(first.at)
+                .bind(environment.as_ref().map(EnvironmentId::as_bytes))
+                .bind(count.saturating_sub(1))
+                .bind(first.id.as_bytes());
+            select.first(c, "audit_events", |row| {
+                Ok(AuditPosition {
+                    at: row.at(0)?,
+                    id: row.id(1)?,
+                })
+            })
         })
         .await
     }

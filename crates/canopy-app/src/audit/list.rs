@@ -11,11 +11,12 @@ use canopy_domain::{AccountId, EnvironmentId};
 pub struct AuditPart {
     /// The events, newest first.
     pub events: Vec<StoredAuditEvent>,
-    /// The last of them, if older ones follow.
+    /// The place after which older ones may follow: the last of them, or the last that was looked at.
     pub next: Option<AuditPosition>,
 }
 
-/// The events of an account that fit the query, fewer than its limit where they are large; of one environment alone, where the caller may see no more.
+/// The events of an account that fit the query, fewer than its limit where they are large, or where it is narrowed and
+/// [`AuditQuery::MAX_EXAMINED`] were looked at; of one environment alone, where the caller may see no more.
 ///
 /// # Errors
 /// [`AppError::Store`].
@@ -33,25 +34,28 @@ pub async fn run(
             next: None,
         });
     }
-    let one_more = AuditQuery {
+    let mut one_more = AuditQuery {
         environment: query.environment.or(bound_to),
         limit: query.limit.saturating_add(1),
         ..query.clone()
     };
-    let mut events = app
-        .read(Share::within(account, bound_to))
-        .await?
-        .audit_events(account, &one_more)
-        .await?;
+    let mut tx = app.read(Share::within(account, bound_to)).await?;
+    if one_more.is_narrowed() {
+        one_more.down_to = tx.audit_place(account, &one_more, AuditQuery::MAX_EXAMINED).await?;
+    }
+    let mut events = tx.audit_events(account, &one_more).await?;
+    drop(tx);
     let limit = usize::try_from(query.limit).unwrap_or(usize::MAX);
     // Where the store stopped for their size, more may follow.
     let bytes: usize = events.iter().map(|event| event.metadata.len()).sum();
     let goes_on = events.len() > limit || bytes >= AuditQuery::MAX_BYTES;
     events.truncate(limit);
     let last = events.last().filter(|_| goes_on);
-    let next = last.map(|event| AuditPosition {
+    let last = last.map(|event| AuditPosition {
         at: event.created_at,
         id: event.id,
     });
+    // Where nothing else ended it, more may follow behind the last event that was looked at.
+    let next = last.or(one_more.down_to);
     Ok(AuditPart { events, next })
 }

@@ -4,8 +4,10 @@ use crate::world::{World, operator, tenant};
 use canopy_app::audit::refusals::{self, Refusal, Refusals};
 use canopy_app::audit::{get, list};
 use canopy_app::{AppError, Caller, tenancy};
+use canopy_domain::SearchWords;
 use canopy_domain::audit::listing::AuditQuery;
-use canopy_domain::audit::{ActorType, AuditOutcome, StoredAuditEvent};
+use canopy_domain::audit::{ActorType, AuditEvent, AuditOutcome, StoredAuditEvent};
+use canopy_testkit::fixture::Maker;
 
 fn admin(world: &World) -> Caller {
     Caller::Admin {
@@ -142,5 +144,75 @@ async fn who_is_bound_to_an_environment_sees_nothing_else() {
         } else {
             assert!(matches!(found, Err(AppError::AuditEventNotFound)));
         }
+    }
+}
+
+#[tokio::test]
+async fn a_search_that_finds_little_ends_after_so_many_events_and_goes_on() {
+    let world = World::new().await;
+    let account = world.place.account;
+    let number = u64::from(AuditQuery::MAX_EXAMINED) * 2 + 10;
+    let at = world.app.now();
+    let maker = Maker::default();
+    let events: Vec<AuditEvent> = (0..number)
+        .map(|n| AuditEvent {
+            // The oldest of them alone is found.
+            resource_label: if n == 0 { "needle".to_owned() } else { "hay".to_owned() },
+            created_at: at.plus_seconds(i64::try_from(n).unwrap()),
+            ..maker.audit(account, None)
+        })
+        .collect();
+    world.store.append_audit_events(&events).await.unwrap();
+    let search = AuditQuery {
+        search: SearchWords::parse("needle").unwrap(),
+        ..AuditQuery::newest(50)
+    };
+    let mut parts = vec![];
+    let mut after = None;
+    loop {
+        let part = list::run(
+            &world.app,
+            account,
+            None,
+            &AuditQuery {
+                after,
+                ..search.clone()
+            },
+        )
+        .await
+        .unwrap();
+        parts.push(part.events.len());
+        after = part.next;
+        if after.is_none() {
+            break;
+        }
+    }
+    assert_eq!(parts, [0, 0, 1]);
+    // What is not narrowed looks at no more than it lists, and siblings of the search are bounded alike.
+    let whole = list::run(&world.app, account, None, &AuditQuery::newest(30_000))
+        .await
+        .unwrap();
+    assert!(whole.events.len() as u64 > number && whole.next.is_none());
+    for narrow in [
+        AuditQuery {
+            action: Some("nothing".to_owned()),
+            ..AuditQuery::newest(50)
+        },
+        AuditQuery {
+            outcome: Some(AuditOutcome::Denied),
+            ..AuditQuery::newest(50)
+        },
+        AuditQuery {
+            correlation_id: Some("nothing".to_owned()),
+            ..AuditQuery::newest(50)
+        },
+    ] {
+        let part = list::run(&world.app, account, None, &narrow).await.unwrap();
+        let last = &whole.events[9_999];
+        assert_eq!(part.events, []);
+        assert_eq!(
+            part.next.map(|next| (next.at, next.id)),
+            Some((last.created_at, last.id))
+        );
     }
 }

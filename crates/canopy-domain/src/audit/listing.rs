@@ -44,6 +44,8 @@ pub struct AuditQuery {
     pub search: Option<SearchWords>,
     /// Only those that come after this one in the listing, so are older.
     pub after: Option<AuditPosition>,
+    /// Only this one and those that come before it in the listing, so are newer.
+    pub down_to: Option<AuditPosition>,
     /// At most so many, and no more once the metadata of those before have [so many](Self::MAX_BYTES) bytes.
     pub limit: u32,
 }
@@ -53,6 +55,24 @@ impl AuditQuery {
     /// large.
     pub const MAX_BYTES: usize = 1024 * 1024;
 
+    /// How many events a listing that is narrowed by what they hold looks at, at the most. One that would look at more ends
+    /// there, whatever it found.
+    pub const MAX_EXAMINED: u32 = 10_000;
+
+    /// Whether events within its time, environment and places are left out, so that it may look at more than it lists.
+    pub const fn is_narrowed(&self) -> bool {
+        self.action.is_some()
+            || self.category.is_some()
+            || self.severity.is_some()
+            || self.outcome.is_some()
+            || self.actor_id.is_some()
+            || self.actor_type.is_some()
+            || self.resource_type.is_some()
+            || self.resource_id.is_some()
+            || self.correlation_id.is_some()
+            || self.search.is_some()
+    }
+
     /// The newest events, so many.
     pub fn newest(limit: u32) -> Self {
         Self {
@@ -61,9 +81,13 @@ impl AuditQuery {
         }
     }
 
-    /// The first instant of the listing.
-    pub fn first(&self) -> Timestamp {
-        self.from.unwrap_or(Timestamp::MIN)
+    /// The first place of the listing, inclusive: the tighter one of `down_to` and `from`.
+    pub fn first(&self) -> AuditPosition {
+        let from = AuditPosition {
+            at: self.from.unwrap_or(Timestamp::MIN),
+            id: AuditEventId::new(Uuid::nil()),
+        };
+        self.down_to.map_or(from, |down_to| down_to.max(from))
     }
 
     /// The place that everything listed comes after, exclusive: the tighter one of `after` and `to`.
@@ -102,5 +126,24 @@ mod tests {
         assert_eq!(query(Some(7), Some(at(7, 1))).end(), at(7, 0));
         assert_eq!(query(Some(7), Some(at(6, 9))).end(), at(6, 9));
         assert_eq!(query(None, Some(at(8, 9))).end(), at(8, 9));
+    }
+
+    #[test]
+    fn the_first_place_is_the_tighter_bound() {
+        let first = |from: Option<i64>, down_to| {
+            let from = from.map(|from| Timestamp::from_millis(from).unwrap());
+            let newest = AuditQuery::newest(1);
+            AuditQuery {
+                from,
+                down_to,
+                ..newest
+            }
+            .first()
+        };
+        assert_eq!(first(None, None).at, Timestamp::MIN);
+        assert_eq!(first(Some(7), None), at(7, 0));
+        assert_eq!(first(Some(7), Some(at(7, 1))), at(7, 1));
+        assert_eq!(first(Some(7), Some(at(6, 9))), at(7, 0));
+        assert_eq!(first(None, Some(at(6, 9))), at(6, 9));
     }
 }

@@ -9,7 +9,7 @@ use crate::access::{Change, IndexSize, Snapshot, SubjectFact};
 use crate::api_key::{ApiKey, ApiKeyId, KeyDigest, KeyTotals};
 use crate::assignment::bulk_create::AssignmentFacts;
 use crate::assignment::listing::{AssignmentQuery, AssignmentSummary, AssignmentView, NodeAssignmentSummary};
-use crate::audit::listing::AuditQuery;
+use crate::audit::listing::{AuditPosition, AuditQuery};
 use crate::audit::{AuditEventId, StoredAuditEvent};
 use crate::hierarchy::create::NodeFacts;
 use crate::hierarchy::names::{NamedNode, NodeNames, NodesByName};
@@ -336,6 +336,14 @@ pub trait AuditReader: Send {
         account: AccountId,
         query: &AuditQuery,
     ) -> Result<Vec<StoredAuditEvent>, StoreError>;
+    /// Returns the place of the last event that a query looks at if it looks at so many, at least one: those within its time,
+    /// environment and places, whatever else narrows it. `None` where there are fewer.
+    async fn audit_place(
+        &mut self,
+        account: AccountId,
+        query: &AuditQuery,
+        count: u32,
+    ) -> Result<Option<AuditPosition>, StoreError>;
     /// One event of the account.
     async fn audit_event(
         &mut self,

@@ -201,6 +201,7 @@ async fn list_events(request: Request<AccountReach, (), ListEvents>) -> Result<P
         correlation_id: text(query.correlation_id),
         search: query.q.words(),
         after: None,
+        down_to: None,
         limit: query.limit.0,
     };
     let binding = binding(scope, &asked);

@@ -120,6 +120,7 @@ async fn read_everything(unit: &mut UnitOfWork, world: &World) {
             ..AuditQuery::newest(10)
         };
         unit.audit_events(account, &query).await.unwrap();
+        unit.audit_place(account, &query, 10).await.unwrap();
     }
     unit.audit_event(account, canopy_domain::audit::AuditEventId::new(world.maker.id()))
         .await

@@ -449,3 +449,59 @@ pub async fn a_listing_of_audit_events_ends_where_they_are_large(store: TestStor
     assert_eq!(parts, [2, 4]);
     assert_eq!(listed, events.iter().map(|event| event.id).collect::<Vec<_>>());
 }
+
+pub async fn a_listing_of_audit_events_looks_at_no_more_than_it_is_told(store: TestStore) {
+    let world = acme(&store).await;
+    let events = various(&store, &world).await;
+    let mut tx = reading(&store).await;
+    let place = |event: &AuditEvent| AuditPosition {
+        at: event.created_at,
+        id: event.id,
+    };
+    let window = AuditQuery {
+        from: Some(millis_after(world.maker.now(), 1)),
+        // No event has it, and it does not matter for the place.
+        action: Some("role.none".to_owned()),
+        ..AuditQuery::newest(99)
+    };
+    for environment in [None, Some(world.development.id())] {
+        let within: Vec<&AuditEvent> = events
+            .iter()
+            .filter(|event| environment.is_none() || event.environment_id == environment)
+            .collect();
+        assert!(within.len() >= 8);
+        let query = AuditQuery {
+            environment,
+            ..window.clone()
+        };
+        for (count, expected) in (1_u32..).zip(within.iter().map(Some).chain([None, None])) {
+            let found = tx.audit_place(world.account.id, &query, count).await.unwrap();
+            assert_eq!(found, expected.map(|event| place(event)), "{count} {environment:?}");
+        }
+        // Two events of one instant are told apart, and a place is counted from where the listing begins.
+        for (number, event) in within.iter().enumerate() {
+            let part = AuditQuery {
+                action: None,
+                down_to: Some(place(event)),
+                ..query.clone()
+            };
+            let found = tx.audit_events(world.account.id, &part).await.unwrap();
+            let found: Vec<_> = found.into_iter().map(|event| event.id).collect();
+            let expected: Vec<_> = within[..=number].iter().map(|event| event.id).collect();
+            assert_eq!(found, expected, "{number} {environment:?}");
+            let rest = AuditQuery {
+                after: Some(place(event)),
+                ..query.clone()
+            };
+            let next = tx.audit_place(world.account.id, &rest, 1).await.unwrap();
+            assert_eq!(next, within.get(number + 1).map(|event| place(event)));
+            let nothing = AuditQuery {
+                after: Some(place(event)),
+                ..part
+            };
+            assert_eq!(tx.audit_events(world.account.id, &nothing).await.unwrap(), []);
+            assert_eq!(tx.audit_place(world.account.id, &nothing, 1).await.unwrap(), None);
+        }
+    }
+    assert_eq!(tx.audit_place(world.maker.id(), &window, 1).await.unwrap(), None);
+}

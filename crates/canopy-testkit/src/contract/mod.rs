@@ -268,6 +268,7 @@ macro_rules! storage_contract {
                 an_audit_event_is_found_by_id_in_its_account_alone
                 audit_filters_narrow_the_listing
                 a_listing_of_audit_events_ends_where_they_are_large
+                a_listing_of_audit_events_looks_at_no_more_than_it_is_told
                 the_parts_of_a_listing_of_audit_events_are_disjoint_and_complete
             }
             installation {

@@ -61,9 +61,7 @@ pub(crate) fn forget(outdated: Timestamp) -> Statement<'static> {
              (SELECT tenant, hour FROM kept_answer_bytes WHERE hour < $1 ORDER BY hour LIMIT 100 FOR UPDATE SKIP LOCKED)) \
          DELETE FROM kept_answers WHERE request IN \
          (SELECT request FROM kept_answers WHERE at < $2 ORDER BY at LIMIT 100 FOR UPDATE SKIP LOCKED)";
-    Statement::new(FORGET)
-        .bind(KeptAnswer::hour(outdated))
-        .bind(outdated)
+    Statement::new(FORGET).bind(KeptAnswer::hour(outdated)).bind(outdated)
 }
 
 /// Sums the bytes of a tenant's answers kept since the hour of `since`: a row for each hour.

@@ -1,6 +1,6 @@
 //! What every use case is given.
 
-use crate::api_key::KnownKeys;
+use crate::api_key::{KeyLookups, KnownKeys};
 use crate::authzen::RememberedSubjects;
 use crate::decisions::Decisions;
 use crate::directory::Directory;
@@ -19,15 +19,11 @@ use core::any::Any;
 use core::fmt::Display;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
-use tokio::sync::{OnceCell, Semaphore};
+use tokio::sync::OnceCell;
 use uuid::Uuid;
 
 /// A write that adds so many bytes to an index which is not loaded here has what is stored counted.
 const COUNTED_FROM: usize = 1024 * 1024;
-
-/// How many keys that are not known here are looked up at once. Whoever invents keys keeps no more of the store's
-/// connections from others.
-const KEY_LOOKUPS: usize = 4;
 
 /// The service without its adapters: the ports it was given, the decision indexes and the directory of paths. Clones share
 /// everything.
@@ -46,8 +42,7 @@ struct Parts {
     known_keys: KnownKeys,
     remembered_subjects: RememberedSubjects,
     long_work: LongWork,
-    /// Turns at looking up keys that are not known here.
-    key_lookups: Semaphore,
+    key_lookups: KeyLookups,
     /// What the secret that seals cursors becomes, if the installation has none yet.
     fresh_secret: [u8; 32],
     cursor_secret: OnceCell<[u8; 32]>,
@@ -90,7 +85,7 @@ impl App {
             known_keys: KnownKeys::default(),
             remembered_subjects,
             long_work: LongWork::default(),
-            key_lookups: Semaphore::new(KEY_LOOKUPS),
+            key_lookups: KeyLookups::default(),
         };
         Self { parts: Arc::new(parts) }
     }
@@ -191,7 +186,7 @@ impl App {
         &self.parts.remembered_subjects
     }
 
-    pub(crate) fn key_lookups(&self) -> &Semaphore {
+    pub(crate) fn key_lookups(&self) -> &KeyLookups {
         &self.parts.key_lookups
     }
 

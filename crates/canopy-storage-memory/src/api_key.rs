@@ -10,7 +10,7 @@ use canopy_domain::port::writer::ApiKeyWriter;
 use canopy_domain::port::{StoreError, Unique};
 use canopy_domain::{EnvironmentId, EnvironmentPlace, Timestamp};
 use std::cmp::Reverse;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 /// The keys of one environment.
@@ -44,11 +44,15 @@ impl<Kind: Send> ApiKeyReader for Unit<Kind> {
         Ok(contents.and_then(|contents| contents.api_keys.get(&id)).cloned())
     }
 
-    async fn api_key_place(&mut self, digest: &KeyDigest) -> Result<Option<(EnvironmentPlace, ApiKeyId)>, StoreError> {
-        let Some((environment, id)) = self.state.key_digests.get(digest) else {
-            return Ok(None);
+    async fn api_key_places(
+        &mut self,
+        digests: &[KeyDigest],
+    ) -> Result<HashMap<KeyDigest, (EnvironmentPlace, ApiKeyId)>, StoreError> {
+        let place_of = |digest: &KeyDigest| {
+            let (environment, id) = self.state.key_digests.get(digest)?;
+            Some((*digest, (self.state.tenancy.place(*environment)?, *id)))
         };
-        Ok(self.state.tenancy.place(*environment).map(|place| (place, *id)))
+        Ok(digests.iter().filter_map(place_of).collect())
     }
 }
 

@@ -11,6 +11,7 @@ use canopy_domain::port::StoreError;
 use canopy_domain::port::reader::ApiKeyReader;
 use canopy_domain::port::writer::ApiKeyWriter;
 use canopy_domain::{Description, DisplayName, EnvironmentId, EnvironmentPlace, PermissionKey, Timestamp};
+use std::collections::HashMap;
 
 fn api_key(row: &Row) -> Result<ApiKey, StoreError> {
     Ok(ApiKey {
@@ -76,19 +77,28 @@ impl ApiKeyReader for UnitOfWork {
         select.first(self.link()?, "api_keys", api_key).await
     }
 
-    async fn api_key_place(&mut self, digest: &KeyDigest) -> Result<Option<(EnvironmentPlace, ApiKeyId)>, StoreError> {
-        const SELECT: &str = "SELECT d.key_id, a.account_id, a.id, e.id FROM api_key_digests AS d \
-             JOIN environments AS e ON e.id = d.environment_id \
-             JOIN applications AS a ON a.id = e.application_id WHERE d.digest = $1";
-        let select = Statement::new(SELECT).bind(digest.0.to_vec());
-        select
-            .first(self.link()?, "api_key_digests", |row| {
+    async fn api_key_places(
+        &mut self,
+        digests: &[KeyDigest],
+    ) -> Result<HashMap<KeyDigest, (EnvironmentPlace, ApiKeyId)>, StoreError> {
+        const SELECT: &str = "SELECT asked.digest, k.key_id, k.account_id, k.application_id, k.environment_id \
+             FROM unnest($1) AS asked (digest) CROSS JOIN LATERAL ( \
+                 SELECT d.key_id, a.account_id, a.id AS application_id, e.id AS environment_id FROM api_key_digests AS d \
+                 JOIN environments AS e ON e.id = d.environment_id \
+                 JOIN applications AS a ON a.id = e.application_id WHERE d.digest = asked.digest OFFSET 0) AS k";
+        if digests.is_empty() {
+            return Ok(HashMap::new());
+        }
+        Statement::new(SELECT)
+            .bind(column(digests, |digest| digest.0.to_vec()))
+            .all(self.link()?, "api_key_digests", |row| {
+                let digest = row.bytes(0, |bytes| bytes.try_into().map(KeyDigest))?;
                 let place = EnvironmentPlace {
-                    account: row.id(1)?,
-                    application: row.id(2)?,
-                    environment: row.id(3)?,
+                    account: row.id(2)?,
+                    application: row.id(3)?,
+                    environment: row.id(4)?,
                 };
-                Ok((place, row.id(0)?))
+                Ok((digest, (place, row.id(1)?)))
             })
             .await
     }

@@ -12,6 +12,7 @@ use canopy_domain::port::writer::ApiKeyWriter;
 use canopy_domain::port::{StoreError, Unique};
 use canopy_domain::{Description, DisplayName, EnvironmentId, EnvironmentPlace, PermissionKey, Timestamp};
 use diesel::SqliteConnection;
+use std::collections::HashMap;
 use std::sync::LazyLock;
 
 const API_KEY: &str = "SELECT id, environment_id, name, description, preview, access_mode, scopes, expires_at, \
@@ -30,6 +31,9 @@ fn api_key(row: &Row<'_, '_>) -> Result<ApiKey, StoreError> {
         created_at: row.at(9)?,
     })
 }
+
+/// A set of digests.
+const DIGESTS: Layout = Layout(&[("digest", Cell::Bytes)]);
 
 /// What a key may do, from its mode and the scopes in the column behind it.
 fn access(row: &Row<'_, '_>, column: usize) -> Result<KeyAccess, StoreError> {
@@ -93,20 +97,32 @@ impl ApiKeyReader for UnitOfWork {
         .await
     }
 
-    async fn api_key_place(&mut self, digest: &KeyDigest) -> Result<Option<(EnvironmentPlace, ApiKeyId)>, StoreError> {
-        const SELECT: &str = "SELECT d.key_id, a.account_id, a.id, e.id FROM api_key_digests AS d \
-             CROSS JOIN environments AS e ON e.id = d.environment_id \
-             CROSS JOIN applications AS a ON a.id = e.application_id WHERE d.digest = ?1";
-        let digest = *digest;
+    async fn api_key_places(
+        &mut self,
+        digests: &[KeyDigest],
+    ) -> Result<HashMap<KeyDigest, (EnvironmentPlace, ApiKeyId)>, StoreError> {
+        static SELECT: LazyLock<String> = LazyLock::new(|| {
+            format!(
+                "{} SELECT d.digest, d.key_id, a.account_id, a.id, e.id FROM given \
+                 CROSS JOIN api_key_digests AS d ON d.digest = given.digest \
+                 CROSS JOIN environments AS e ON e.id = d.environment_id \
+                 CROSS JOIN applications AS a ON a.id = e.application_id",
+                DIGESTS.given()
+            )
+        });
+        if digests.is_empty() {
+            return Ok(HashMap::new());
+        }
+        let digests = Packed::new(DIGESTS, digests, |row, digest| row.bytes(&digest.0));
         self.run(move |c| {
-            let statement = Statement::new(SELECT).bind(digest.0.as_slice());
-            statement.first(c, "api_key_digests", |row| {
+            digests.statement(&SELECT).all(c, "api_key_digests", |row| {
+                let digest = row.bytes(0, |bytes| bytes.try_into().map(KeyDigest))?;
                 let place = EnvironmentPlace {
-                    account: row.id(1)?,
-                    application: row.id(2)?,
-                    environment: row.id(3)?,
+                    account: row.id(2)?,
+                    application: row.id(3)?,
+                    environment: row.id(4)?,
                 };
-                Ok((place, row.id(0)?))
+                Ok((digest, (place, row.id(1)?)))
             })
         })
         .await

@@ -10,15 +10,10 @@ use super::digest;
 use super::known::KnownKey;
 use crate::decisions::Consistency;
 use crate::{App, AppError, Caller};
-use canopy_domain::api_key::{ApiKeyId, KeyAccess, KeyRing, KeyText};
-use canopy_domain::port::{Share, StoreError, TokenError};
+use canopy_domain::api_key::{ApiKeyId, KeyAccess, KeyDigest, KeyRing, KeyText};
+use canopy_domain::port::{Share, TokenError};
 use canopy_domain::{EnvironmentPlace, TenancyError, Tenant, Timestamp};
 use std::sync::Arc;
-use std::time::Duration;
-use tokio::time::timeout;
-
-/// The longest time that a key that is not known here waits for its look-up. Most keys that wait are invented.
-const LOOKUP_DEADLINE: Duration = Duration::from_secs(2);
 
 /// Turns the text of a key into a caller.
 ///
@@ -88,22 +83,20 @@ pub(crate) fn without_environment(caller: &Caller, error: AppError) -> AppError 
     }
 }
 
-/// The key with this text. Whose it is never changes, so the store is asked once; not by all at once, for most that ask
-/// about unknown keys may have invented them.
+/// The key with this text. Its environment never changes, so the store is asked once, together with all other keys that
+/// this process has not seen before.
 async fn find(app: &App, text: &str) -> Result<Arc<KnownKey>, AppError> {
     let text = KeyText::parse(text).ok_or(AppError::InvalidApiKey)?;
     let digest = digest(&text);
     if let Some(known) = app.known_keys().get(&digest) {
         return Ok(known);
     }
-    let turn = timeout(LOOKUP_DEADLINE, app.key_lookups().acquire()).await;
-    let turn = turn.map_err(|_| StoreError::Busy("too many unknown API keys are being looked up".into()))?;
-    // Others may have looked it up meanwhile.
-    if let Some(known) = app.known_keys().get(&digest) {
-        return Ok(known);
-    }
-    let found = app.read(Share::Installation).await?.api_key_place(&digest).await?;
-    drop(turn);
+    let asking = app.clone();
+    let ask = move |digests: Vec<KeyDigest>| async move {
+        let mut tx = asking.read(Share::Installation).await?;
+        tx.api_key_places(&digests).await
+    };
+    let found = app.key_lookups().find(digest, ask).await?;
     Ok(app.known_keys().remember(digest, found.ok_or(AppError::InvalidApiKey)?))
 }
 

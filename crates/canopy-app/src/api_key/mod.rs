@@ -4,6 +4,7 @@ pub mod authenticate;
 pub mod create;
 mod known;
 pub mod list;
+mod lookup;
 pub mod revoke;
 pub mod rotate;
 
@@ -16,6 +17,7 @@ use canopy_domain::{ApiKeyError, EnvironmentPlace, Timestamp};
 use sha2::{Digest as _, Sha256};
 
 pub(crate) use known::KnownKeys;
+pub(crate) use lookup::KeyLookups;
 
 /// A key as it is shown to whoever made it.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -69,7 +69,7 @@ impl Fence {
         }
         match round.outcome.wait().await {
             Outcome::Heads(heads) => Ok(heads.get(&environment).cloned()),
-            Outcome::Failed(error) => Err(same(error)),
+            Outcome::Failed(error) => Err(copy_error(error)),
         }
     }
 
@@ -88,8 +88,8 @@ impl Fence {
     }
 }
 
-/// The error once more, for one of many who are told of it.
-fn same(error: &StoreError) -> StoreError {
+/// Copies an error so that every waiter receives one.
+pub(crate) fn copy_error(error: &StoreError) -> StoreError {
     match error {
         StoreError::Busy(cause) => StoreError::Busy(cause.to_string().into()),
         StoreError::Unavailable(cause) => StoreError::Unavailable(cause.to_string().into()),

@@ -14,6 +14,7 @@ use fence::Fence;
 use load::Loader;
 use slot::{NextTag, Origin, Slot};
 
+pub(crate) use fence::copy_error;
 pub use slot::{EnvironmentState, HeldState, StateView};
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};

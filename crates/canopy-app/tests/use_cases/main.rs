@@ -17,6 +17,8 @@ mod hierarchy;
 #[cfg(test)]
 mod identity;
 #[cfg(test)]
+mod key_lookups;
+#[cfg(test)]
 mod key_scopes;
 #[cfg(test)]
 mod membership;

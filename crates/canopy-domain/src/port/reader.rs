@@ -292,8 +292,12 @@ pub trait ApiKeyReader: Send {
     async fn key_totals(&mut self, environment: EnvironmentId) -> Result<KeyTotals, StoreError>;
     /// One key.
     async fn api_key(&mut self, environment: EnvironmentId, id: ApiKeyId) -> Result<Option<ApiKey>, StoreError>;
-    /// The key with this digest, and where its environment lies.
-    async fn api_key_place(&mut self, digest: &KeyDigest) -> Result<Option<(EnvironmentPlace, ApiKeyId)>, StoreError>;
+    /// The keys that have these digests, each with the place of its environment, in one statement. A digest that no key has
+    /// is absent from the result.
+    async fn api_key_places(
+        &mut self,
+        digests: &[KeyDigest],
+    ) -> Result<HashMap<KeyDigest, (EnvironmentPlace, ApiKeyId)>, StoreError>;
 }
 
 /// What decisions rest on.

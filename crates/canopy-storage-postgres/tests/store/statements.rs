@@ -179,7 +179,8 @@ async fn all_calls(store: &PgStore, size: usize) -> Vec<(&'static str, u64)> {
     counter.note("expire_api_key");
     assert_eq!(tx.api_keys(id).await.unwrap().len(), 1);
     tx.api_key(id, backend.id).await.unwrap().unwrap();
-    tx.api_key_place(&key_digest(1)).await.unwrap().unwrap();
+    let digests: Vec<_> = (0..=255).map(key_digest).take(size.max(2)).collect();
+    assert_eq!(tx.api_key_places(&digests).await.unwrap().len(), 1);
     counter.note("api_keys");
     tx.delete_api_key(id, backend.id).await.unwrap();
     counter.note("delete_api_key");

@@ -112,7 +112,7 @@ async fn read_everything(unit: &mut UnitOfWork, world: &World) {
     unit.changes_since(id, Revision::ZERO, 10).await.unwrap();
     unit.api_keys(id).await.unwrap();
     unit.api_key(id, world.maker.id()).await.unwrap();
-    unit.api_key_place(&key_digest(1)).await.unwrap();
+    unit.api_key_places(&[key_digest(1)]).await.unwrap();
     for environment in [None, Some(id)] {
         let query = AuditQuery {
             environment,

@@ -8,6 +8,7 @@ use canopy_domain::access::KeyFact;
 use canopy_domain::api_key::{ApiKey, ApiKeyId, KeyAccess, KeyDigest, KeyUse};
 use canopy_domain::port::Unique;
 use canopy_domain::{Description, EnvironmentId, EnvironmentPlace, Timestamp};
+use std::collections::HashMap;
 
 /// Stores keys in `development`, each with the digest of its number.
 async fn add(store: &TestStore, world: &World, keys: &[(&ApiKey, u8)]) {
@@ -23,7 +24,12 @@ async fn listed(store: &TestStore, environment: EnvironmentId) -> Vec<ApiKey> {
 }
 
 async fn place_of(store: &TestStore, digest: &KeyDigest) -> Option<(EnvironmentPlace, ApiKeyId)> {
-    reading(store).await.api_key_place(digest).await.unwrap()
+    reading(store)
+        .await
+        .api_key_places(&[*digest])
+        .await
+        .unwrap()
+        .remove(digest)
 }
 
 pub async fn an_api_key_reads_back_as_it_was_written(store: TestStore) {
@@ -74,6 +80,16 @@ pub async fn a_digest_leads_to_its_key_and_to_the_place_of_its_environment(store
     let mut near = key_digest(1);
     near.0[31] ^= 1;
     assert_eq!(place_of(&store, &near).await, None);
+    // Many at once: those that exist, among many that do not and one that is asked for twice.
+    let mut asked: Vec<KeyDigest> = (3..=255).map(key_digest).collect();
+    asked.extend([near, key_digest(2), key_digest(1), key_digest(2)]);
+    let found = reading(&store).await.api_key_places(&asked).await.unwrap();
+    let expected = [
+        (key_digest(1), (acme.development.place, mine.id)),
+        (key_digest(2), (zeta.development.place, other.id)),
+    ];
+    assert_eq!(found, HashMap::from(expected));
+    assert!(reading(&store).await.api_key_places(&[]).await.unwrap().is_empty());
 }
 
 pub async fn an_api_key_id_minted_twice_is_a_duplicate_id(store: TestStore) {
@@ -149,7 +165,7 @@ pub async fn a_deleted_api_key_is_gone_with_its_digest(store: TestStore) {
     tx.delete_api_key(world.production.id(), key.id).await.unwrap();
     tx.delete_api_key(id, world.maker.id()).await.unwrap();
     assert!(tx.api_key(id, key.id).await.unwrap().is_some());
-    assert!(tx.api_key_place(&key_digest(1)).await.unwrap().is_some());
+    assert_eq!(tx.api_key_places(&[key_digest(1)]).await.unwrap().len(), 1);
     tx.delete_api_key(id, key.id).await.unwrap();
     world.commit(tx, &[id]).await;
     assert_eq!(listed(&store, id).await, [other]);

@@ -72,7 +72,7 @@ pub async fn dump(store: &dyn Store, accounts: &[AccountId]) -> Result<Dump, Sto
     dump.add("accounts", tx.accounts().await?);
     for number in 0..8 {
         let digest = key_digest(number);
-        dump.add(format!("digest {number}"), tx.api_key_place(&digest).await?);
+        dump.add(format!("digest {number}"), tx.api_key_places(&[digest]).await?);
     }
     for account in accounts {
         dump_account(&mut dump, tx.as_mut(), *account).await?;

@@ -1,0 +1,132 @@
+//! Batched look-ups of API keys that this process has not seen before.
+//!
+//! Most such keys under load are invented. All that wait are looked up in one statement, and statements start at least
+//! [`INTERVAL`] apart. So a flood of invented keys costs a bounded number of statements a second, and a valid key waits for
+//! the statement under way and its own, however many others wait.
+
+use super::KeyDigest;
+use crate::decisions::copy_error;
+use canopy_domain::EnvironmentPlace;
+use canopy_domain::api_key::ApiKeyId;
+use canopy_domain::port::StoreError;
+use core::future::Future;
+use core::time::Duration;
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, PoisonError};
+use tokio::sync::SetOnce;
+use tokio::time::{Instant, sleep_until, timeout};
+
+/// The shortest time between the starts of two statements.
+const INTERVAL: Duration = Duration::from_millis(5);
+
+/// The longest time that a key waits for its look-up.
+const DEADLINE: Duration = Duration::from_secs(2);
+
+type Places = HashMap<KeyDigest, (EnvironmentPlace, ApiKeyId)>;
+
+/// The look-ups of a process.
+#[derive(Debug, Default)]
+pub(crate) struct KeyLookups {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    gathering: Mutex<Arc<Round>>,
+    /// Held while a statement runs; holds when the last one started.
+    turn: tokio::sync::Mutex<Option<Instant>>,
+}
+
+/// The keys of one statement.
+#[derive(Debug, Default)]
+struct Round {
+    digests: Mutex<HashSet<KeyDigest>>,
+    outcome: SetOnce<Result<Places, StoreError>>,
+}
+
+impl KeyLookups {
+    /// Looks up a key; `ask` sends the statement for all that wait.
+    ///
+    /// # Errors
+    /// [`StoreError::Busy`] after the deadline; the error of the statement.
+    pub(crate) async fn find<F>(
+        &self,
+        digest: KeyDigest,
+        ask: impl FnOnce(Vec<KeyDigest>) -> F + Send + 'static,
+    ) -> Result<Option<(EnvironmentPlace, ApiKeyId)>, StoreError>
+    where
+        F: Future<Output = Result<Places, StoreError>> + Send + 'static,
+    {
+        let (round, is_first) = self.join(digest);
+        if is_first {
+            let running = Running {
+                shared: Arc::clone(&self.shared),
+                round: Arc::clone(&round),
+            };
+            // A task of its own, so that a caller that goes away cuts nobody else off.
+            tokio::spawn(running.run(ask));
+        }
+        match timeout(DEADLINE, round.outcome.wait()).await {
+            Ok(Ok(places)) => Ok(places.get(&digest).copied()),
+            Ok(Err(error)) => Err(copy_error(error)),
+            Err(_) => Err(StoreError::Busy("unknown API keys are not looked up in time".into())),
+        }
+    }
+
+    /// Joins the round that gathers keys. Returns the round, and whether this is its first key.
+    fn join(&self, digest: KeyDigest) -> (Arc<Round>, bool) {
+        let round = self.shared.gathering.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut digests = round.digests.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_first = digests.is_empty();
+        digests.insert(digest);
+        drop(digests);
+        (Arc::clone(&round), is_first)
+    }
+}
+
+/// A round that waits for its turn or is being looked up. It has an outcome when this is dropped.
+struct Running {
+    shared: Arc<Shared>,
+    round: Arc<Round>,
+}
+
+impl Running {
+    async fn run<F>(self, ask: impl FnOnce(Vec<KeyDigest>) -> F + Send + 'static)
+    where
+        F: Future<Output = Result<Places, StoreError>> + Send + 'static,
+    {
+        let mut last = self.shared.turn.lock().await;
+        if let Some(last) = *last {
+            sleep_until(last + INTERVAL).await;
+        }
+        *last = Some(Instant::now());
+        self.close();
+        let digests: Vec<KeyDigest> = {
+            let mut gathered = self.round.digests.lock().unwrap_or_else(PoisonError::into_inner);
+            gathered.drain().collect()
+        };
+        // An outcome that is late for all of its waiters must not hold up the keys behind them.
+        let asked = timeout(DEADLINE, ask(digests)).await;
+        drop(last);
+        let outcome = asked.unwrap_or_else(|elapsed| Err(StoreError::Busy(elapsed.into())));
+        // An error means that it has one.
+        self.round.outcome.set(outcome).ok();
+    }
+
+    /// Opens the next round.
+    fn close(&self) {
+        let mut gathering = self.shared.gathering.lock().unwrap_or_else(PoisonError::into_inner);
+        if Arc::ptr_eq(&gathering, &self.round) {
+            *gathering = Arc::default();
+        }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // Without an outcome the runtime is shutting down, or the statement panicked.
+        self.close();
+        let ended = Err(StoreError::Unavailable("the look-up of API keys has ended".into()));
+        self.round.outcome.set(ended).ok();
+    }
+}

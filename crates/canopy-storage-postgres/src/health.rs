@@ -191,10 +191,10 @@ mod tests {
     #[test]
     fn a_connection_that_reaches_a_server_ends_the_silence_of_another_one() {
         let health = Health::new();
-        let before = health.admit(server(1)).unwrap();
+        let before = health.admit(Some(server(1))).unwrap();
         assert!(health.fell_silent(before));
         // A call that was connecting already finds the promoted server before the heartbeat does.
-        let after = health.admit(server(2)).unwrap();
+        let after = health.admit(Some(server(2))).unwrap();
         assert_eq!((after, health.epoch()), (2, 1));
         health.must_answer().unwrap();
         // The heartbeat speaks of the server before.
@@ -202,16 +202,16 @@ mod tests {
         health.must_answer().unwrap();
         assert_eq!(health.state().generation, after);
         assert!(health.fell_silent(after));
-        health.admit(server(2)).unwrap();
+        health.admit(Some(server(2))).unwrap();
         health.must_answer().unwrap();
     }
 
     #[test]
     fn a_dial_in_vain_is_no_silence_where_another_one_succeeds_meanwhile() {
         let health = Health::new();
-        let generation = health.admit(server(1)).unwrap();
+        let generation = health.admit(Some(server(1))).unwrap();
         let seen = health.state();
-        health.admit(server(1)).unwrap();
+        health.admit(Some(server(1))).unwrap();
         assert!(!health.unreached_since(seen));
         health.must_answer().unwrap();
         assert_eq!(health.state().generation, generation);
@@ -219,9 +219,9 @@ mod tests {
         assert!(health.unreached_since(seen));
         assert!(health.must_answer().is_err());
         // A replaced server that answers is none.
-        health.admit(server(2)).unwrap();
+        health.admit(Some(server(2))).unwrap();
         let seen = health.state();
-        assert!(health.admit(server(1)).is_err());
+        assert!(health.admit(Some(server(1))).is_err());
         assert!(health.unreached_since(seen));
     }
 }

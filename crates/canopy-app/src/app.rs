@@ -299,6 +299,7 @@ impl App {
             resource_id: entry.resource_id,
             resource_label: entry.resource_label,
             metadata: entry.metadata,
+            details: entry.details,
             correlation_id: call.request_id.clone(),
             created_at: at,
         }
@@ -447,6 +448,8 @@ pub(crate) struct AuditEntry {
     pub resource_id: String,
     pub resource_label: String,
     pub metadata: Detail,
+    /// The parts of the details that the metadata has no room for.
+    pub details: Vec<String>,
 }
 
 impl AuditEntry {
@@ -463,6 +466,7 @@ impl AuditEntry {
             resource_id: place.environment.to_string(),
             resource_label: String::new(),
             metadata: Detail::Null,
+            details: Vec::new(),
         }
     }
 

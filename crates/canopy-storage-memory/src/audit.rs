@@ -13,18 +13,26 @@ use std::sync::Arc;
 
 /// The events of all accounts, each account's by time and id.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct AuditLog(BTreeMap<(AccountId, Timestamp, AuditEventId), Arc<StoredAuditEvent>>);
+pub(crate) struct AuditLog {
+    events: BTreeMap<(AccountId, Timestamp, AuditEventId), Arc<StoredAuditEvent>>,
+    details: BTreeMap<(AccountId, AuditEventId), Arc<[String]>>,
+}
 
 impl AuditLog {
-    pub fn add(&mut self, event: StoredAuditEvent) -> Result<(), StoreError> {
+    pub fn add(&mut self, mut event: AuditEvent, revision: Option<Revision>) -> Result<(), StoreError> {
+        let details = core::mem::take(&mut event.details);
+        if !details.is_empty() {
+            self.details.insert((event.account_id, event.id), details.into());
+        }
+        let event = stored(event, revision);
         let key = (event.account_id, event.created_at, event.id);
-        let old = self.0.insert(key, Arc::new(event));
+        let old = self.events.insert(key, Arc::new(event));
         must(old.is_none(), "an audit event is stored once")
     }
 }
 
 /// The event as it is kept.
-pub(crate) fn stored(event: AuditEvent, revision: Option<Revision>) -> StoredAuditEvent {
+fn stored(event: AuditEvent, revision: Option<Revision>) -> StoredAuditEvent {
     StoredAuditEvent {
         id: event.id,
         account_id: event.account_id,
@@ -79,7 +87,7 @@ impl<Kind: Send> AuditReader for Unit<Kind> {
         if end <= first {
             return Ok(vec![]);
         }
-        let newest = self.state.audit.0.range(first..end).rev().map(|(_, event)| event);
+        let newest = self.state.audit.events.range(first..end).rev().map(|(_, event)| event);
         let limit = usize::try_from(query.limit).unwrap_or(usize::MAX);
         let mut bytes = 0;
         let has_room = |event: &&Arc<StoredAuditEvent>| {
@@ -108,7 +116,7 @@ impl<Kind: Send> AuditReader for Unit<Kind> {
         let others = usize::try_from(count.saturating_sub(1)).unwrap_or(usize::MAX);
         let is_within =
             |event: &&Arc<StoredAuditEvent>| query.environment.is_none() || query.environment == event.environment_id;
-        let looked_at = self.state.audit.0.range(range).rev().map(|(_, event)| event);
+        let looked_at = self.state.audit.events.range(range).rev().map(|(_, event)| event);
         let last = looked_at.filter(is_within).nth(others);
         Ok(last.map(|event| AuditPosition {
             at: event.created_at,
@@ -123,7 +131,20 @@ impl<Kind: Send> AuditReader for Unit<Kind> {
     ) -> Result<Option<StoredAuditEvent>, StoreError> {
         let first = (account, Timestamp::MIN, AuditEventId::new(uuid::Uuid::nil()));
         let last = (account, Timestamp::MAX, AuditEventId::new(uuid::Uuid::max()));
-        let mut events = self.state.audit.0.range(first..=last).map(|(_, event)| event);
+        let mut events = self.state.audit.events.range(first..=last).map(|(_, event)| event);
         Ok(events.find(|event| event.id == id).map(|event| (**event).clone()))
+    }
+
+    async fn audit_details(
+        &mut self,
+        account: AccountId,
+        event: AuditEventId,
+        from: u32,
+        limit: u32,
+    ) -> Result<Vec<String>, StoreError> {
+        let size = |number: u32| usize::try_from(number).unwrap_or(usize::MAX);
+        let parts = self.state.audit.details.get(&(account, event));
+        let parts = parts.into_iter().flat_map(|parts| parts.iter());
+        Ok(parts.skip(size(from)).take(size(limit)).cloned().collect())
     }
 }

@@ -1,7 +1,6 @@
 //! The store: what is committed, and the lock of the one writer.
 
 use crate::api_key::note_uses;
-use crate::audit::stored;
 use crate::installation::Shared;
 use crate::state::State;
 use crate::unit::{Reading, Unit, Writing, forget_sums};
@@ -212,7 +211,7 @@ impl Store for MemoryStore {
         let mut state = self.committed.get();
         let log = Arc::make_mut(&mut state.audit);
         for event in events {
-            log.add(stored(event.clone(), None))?;
+            log.add(event.clone(), None)?;
         }
         self.committed.set(state);
         Ok(())

@@ -1,6 +1,5 @@
 //! Units of work.
 
-use crate::audit::stored;
 use crate::rule::must;
 use crate::scope;
 use crate::state::State;
@@ -111,7 +110,7 @@ impl WriteTx for Unit<Writing> {
             .iter()
             .find(|(environment, _)| Some(*environment) == record.audit.environment_id)
             .map(|(_, revision)| *revision);
-        Arc::make_mut(&mut self.state.audit).add(stored(record.audit, revision))?;
+        Arc::make_mut(&mut self.state.audit).add(record.audit, revision)?;
         let Self { state, kind } = *self;
         kind.committed.set(state);
         if kind.committed.loses_answers() {

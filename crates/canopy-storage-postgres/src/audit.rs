@@ -156,14 +156,37 @@ impl AuditReader for UnitOfWork {
         let select = Statement::new(SELECT).bind(account.as_uuid()).bind(id.as_uuid());
         select.first(self.link()?, "audit_events", event).await
     }
+
+    async fn audit_details(
+        &mut self,
+        account: AccountId,
+        event: AuditEventId,
+        from: u32,
+        limit: u32,
+    ) -> Result<Vec<String>, StoreError> {
+        const SELECT: &str = "SELECT entries FROM audit_details WHERE account_id = $1 AND event_id = $2 AND part >= $3 \
+             ORDER BY part LIMIT $4";
+        let select = Statement::new(SELECT).bind(account.as_uuid()).bind(event.as_uuid());
+        let select = select.bind(i64::from(from)).bind(i64::from(limit));
+        select.all(self.link()?, "audit_details", |row| row.string(0)).await
+    }
 }
 
 /// Stores events that take no revision.
 pub(crate) fn append(events: &[AuditEvent]) -> Statement<'_> {
-    const INSERT: &str = "INSERT INTO audit_events (id, account_id, application_id, environment_id, actor_id, \
-         actor_type, actor_label, action, category, severity, outcome, resource_type, resource_id, resource_label, \
-         metadata, correlation_id, created_at, searched) \
-         SELECT * FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)";
+    const INSERT: &str = "WITH logged AS (INSERT INTO audit_events (id, account_id, application_id, environment_id, \
+         actor_id, actor_type, actor_label, action, category, severity, outcome, resource_type, resource_id, \
+         resource_label, metadata, correlation_id, created_at, searched) \
+         SELECT * FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)) \
+         INSERT INTO audit_details (account_id, event_id, part, entries) SELECT * FROM unnest($19, $20, $21, $22)";
+    let parts: Vec<(&AuditEvent, i64, &str)> = events
+        .iter()
+        .flat_map(|event| {
+            (0_i64..)
+                .zip(&event.details)
+                .map(move |(part, entries)| (event, part, entries.as_str()))
+        })
+        .collect();
     Statement::new(INSERT)
         .bind(column(events, |event| event.id.as_uuid()))
         .bind(column(events, |event| event.account_id.as_uuid()))
@@ -183,6 +206,10 @@ pub(crate) fn append(events: &[AuditEvent]) -> Statement<'_> {
         .bind(column(events, |event| storable(&event.correlation_id)))
         .bind(instants(events, |event| event.created_at))
         .bind(column(events, |event| storable(&event.searched_text())))
+        .bind(column(&parts, |(event, _, _)| event.account_id.as_uuid()))
+        .bind(column(&parts, |(event, _, _)| event.id.as_uuid()))
+        .bind(column(&parts, |(_, part, _)| *part))
+        .bind(column(&parts, |(_, _, entries)| *entries))
 }
 
 /// The whole history of a commit in one statement. An environment that is not there has no revision to record, which the
@@ -199,7 +226,9 @@ const HISTORY: &str = "WITH changed AS (SELECT * FROM unnest($1, $2, $3) AS c (e
          actor_label, action, category, severity, outcome, resource_type, resource_id, resource_label, metadata, \
          correlation_id, created_at, searched, revision) \
          SELECT $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, \
-         (SELECT m.revision FROM moved AS m WHERE m.id = $10)) \
+         (SELECT m.revision FROM moved AS m WHERE m.id = $10)), \
+     detailed AS (INSERT INTO audit_details (account_id, event_id, part, entries) \
+         SELECT $8, $7, d.part - 1, d.entries FROM unnest($25) WITH ORDINALITY AS d (entries, part)) \
      SELECT id, revision FROM moved";
 
 fn history<'a>(record: &'a CommitRecord, counted: &BTreeMap<Uuid, i64>) -> Statement<'a> {
@@ -233,6 +262,7 @@ fn history<'a>(record: &'a CommitRecord, counted: &BTreeMap<Uuid, i64>) -> State
         .bind(storable(&audit.correlation_id))
         .bind(audit.created_at)
         .bind(storable(&audit.searched_text()))
+        .bind(column(&audit.details, String::as_str))
 }
 
 #[async_trait]

@@ -64,6 +64,13 @@ const ROWS: Layout = Layout(&[
     ("searched", Cell::Text),
 ]);
 
+const PARTS: Layout = Layout(&[
+    ("account_id", Cell::Id),
+    ("event_id", Cell::Id),
+    ("part", Cell::Number),
+    ("entries", Cell::Text),
+]);
+
 /// Stores events, each with this revision.
 pub(crate) fn insert(
     c: &mut SqliteConnection,
@@ -100,7 +107,37 @@ pub(crate) fn insert(
     });
     let revision = revision.map(|revision| i64::try_from(revision.get()).unwrap_or(i64::MAX));
     let insert = rows.statement(&INSERT).bind(revision);
-    insert.execute_unique(c, Unique::Id).map(|_| ())
+    insert.execute_unique(c, Unique::Id)?;
+    insert_details(c, events)
+}
+
+/// Stores the details of events in one statement, where there are any.
+fn insert_details(c: &mut SqliteConnection, events: &[AuditEvent]) -> Result<(), StoreError> {
+    static INSERT: LazyLock<String> = LazyLock::new(|| {
+        format!(
+            "{} INSERT INTO audit_details (account_id, event_id, part, entries) \
+             SELECT account_id, event_id, part, entries FROM given",
+            PARTS.given()
+        )
+    });
+    let parts: Vec<(&AuditEvent, i64, &str)> = events
+        .iter()
+        .flat_map(|event| {
+            (0_i64..)
+                .zip(&event.details)
+                .map(move |(part, entries)| (event, part, entries.as_str()))
+        })
+        .collect();
+    if parts.is_empty() {
+        return Ok(());
+    }
+    let rows = Packed::new(PARTS, &parts, |row, (event, part, entries)| {
+        row.id(event.account_id.as_bytes());
+        row.id(event.id.as_bytes());
+        row.number(*part);
+        row.text(entries);
+    });
+    rows.statement(&INSERT).execute_unique(c, Unique::Id).map(|_| ())
 }
 
 /// Returns whether the listing goes on after an event.
@@ -233,6 +270,25 @@ impl AuditReader for UnitOfWork {
         self.run(move |c| {
             let select = Statement::new(&SELECT).bind(account.as_bytes()).bind(id.as_bytes());
             select.first(c, "audit_events", event)
+        })
+        .await
+    }
+
+    async fn audit_details(
+        &mut self,
+        account: AccountId,
+        event: AuditEventId,
+        from: u32,
+        limit: u32,
+    ) -> Result<Vec<String>, StoreError> {
+        const SELECT: &str = "SELECT entries FROM audit_details WHERE account_id = ?1 AND event_id = ?2 AND part >= ?3 \
+             ORDER BY part LIMIT ?4";
+        self.run(move |c| {
+            let select = Statement::new(SELECT).bind(account.as_bytes()).bind(event.as_bytes());
+            select
+                .bind(from)
+                .bind(limit)
+                .all(c, "audit_details", |row| row.string(0))
         })
         .await
     }

@@ -143,6 +143,7 @@ async fn counts(size: usize) -> Vec<(&'static str, u64)> {
         environment: id,
         changes: held.iter().map(|one| Change::GrantPut(GrantFact::from(one))).collect(),
     }];
+    record.audit.details = range().map(|number| format!("[{number}]")).collect();
     tx.commit(record).await.unwrap();
     count("commit");
     let mut tx = store.read().await.unwrap();

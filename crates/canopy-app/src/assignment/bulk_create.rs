@@ -1,7 +1,7 @@
 //! Create assignments, one or many.
 
 use super::{audit_entry, granted};
-use crate::audit::described;
+use crate::audit::described::{Details, Step};
 use crate::{App, AppError, BulkMode, Call, unit_of_work};
 use canopy_domain::assignment::bulk_create::{NewAssignment, plan};
 use canopy_domain::bulk::{self, Outcome};
@@ -50,8 +50,10 @@ pub async fn run(
         }
         tx.insert_assignments(&created).await.map_err(taken_meanwhile)?;
         let ids: Vec<AssignmentId> = created.iter().map(|assignment| assignment.id).collect();
-        let described = described::assignments(tx.as_mut(), place, &created).await?;
-        let entry = audit_entry(place, "assignment.create", &ids, vec![("assignments", described)]);
+        let mut details = Details::default();
+        let steps: Vec<Step<'_>> = created.iter().map(Step::Granted).collect();
+        details.assignments(tx.as_mut(), place, &steps).await?;
+        let entry = audit_entry(place, "assignment.create", &ids, Vec::new()).detailing(details);
         app.commit_within(tx, call, place, now, granted(&created), entry, &outcomes)
             .await?;
         Ok(outcomes)

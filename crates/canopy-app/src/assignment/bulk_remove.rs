@@ -1,7 +1,7 @@
 //! Remove assignments, all or nothing.
 
 use super::{audit_entry, removed};
-use crate::audit::described;
+use crate::audit::described::{Details, Step};
 use crate::{App, AppError, Call, unit_of_work};
 use canopy_domain::port::{ReadTx, WriteScope};
 use canopy_domain::{Assignment, AssignmentId, EnvironmentPlace};
@@ -17,9 +17,11 @@ pub async fn run(app: &App, call: &Call, place: &EnvironmentPlace, ids: &[Assign
         let now = app.now();
         let found = all_of(tx.as_mut(), place, ids).await?;
         let ids: Vec<AssignmentId> = found.iter().map(|assignment| assignment.id).collect();
-        let described = described::assignments(tx.as_mut(), place, &found).await?;
+        let mut details = Details::default();
+        let steps: Vec<Step<'_>> = found.iter().map(Step::Revoked).collect();
+        details.assignments(tx.as_mut(), place, &steps).await?;
         tx.delete_assignments(place.environment, &ids).await?;
-        let entry = audit_entry(place, "assignment.bulk_remove", &ids, vec![("assignments", described)]);
+        let entry = audit_entry(place, "assignment.bulk_remove", &ids, Vec::new()).detailing(details);
         app.commit_within(tx, call, place, now, removed(&ids), entry, &())
             .await?;
         Ok(())

@@ -3,13 +3,13 @@
 use super::bulk_create::taken_meanwhile;
 use super::bulk_remove::all_of;
 use super::{audit_entry, granted};
-use crate::audit::described;
+use crate::audit::described::{Details, Step};
 use crate::{App, AppError, Call, unit_of_work};
 use canopy_domain::assignment::change::{change_role, key_with_role};
 use canopy_domain::audit::Detail;
 use canopy_domain::port::WriteScope;
 use canopy_domain::{Assignment, AssignmentId, AssignmentKey, EnvironmentPlace, RoleId};
-use std::collections::HashSet;
+use std::collections::HashMap;
 
 /// Gives the role to each assignment and answers how many changed; those that have it already do not.
 ///
@@ -38,19 +38,15 @@ pub async fn run(
         }
         tx.update_assignments(&changed).await.map_err(taken_meanwhile)?;
         let ids: Vec<AssignmentId> = changed.iter().map(|assignment| assignment.id).collect();
-        let touched: HashSet<AssignmentId> = ids.iter().copied().collect();
-        let before: Vec<Assignment> = assignments
-            .into_iter()
-            .filter(|assignment| touched.contains(&assignment.id))
+        let before: HashMap<AssignmentId, &Assignment> = assignments.iter().map(|one| (one.id, one)).collect();
+        let steps: Vec<Step<'_>> = changed
+            .iter()
+            .filter_map(|after| Some(Step::Changed(before.get(&after.id)?, after)))
             .collect();
-        let before = described::assignments(tx.as_mut(), place, &before).await?;
-        let after = described::assignments(tx.as_mut(), place, &changed).await?;
-        let more = vec![
-            ("role_id", Detail::text(role)),
-            ("assignments_before", before),
-            ("assignments", after),
-        ];
-        let entry = audit_entry(place, "assignment.bulk_change_role", &ids, more);
+        let mut details = Details::default();
+        details.assignments(tx.as_mut(), place, &steps).await?;
+        let more = vec![("role_id", Detail::text(role))];
+        let entry = audit_entry(place, "assignment.bulk_change_role", &ids, more).detailing(details);
         app.commit_within(tx, call, place, now, granted(&changed), entry, &changed.len())
             .await?;
         Ok(changed.len())

@@ -9,6 +9,7 @@ pub mod patch;
 pub mod remove;
 
 use crate::app::AuditEntry;
+use crate::audit::described;
 use canopy_domain::access::{Change, GrantFact};
 use canopy_domain::audit::{AuditCategory, Detail};
 use canopy_domain::{Assignment, AssignmentId, EnvironmentPlace};
@@ -22,7 +23,7 @@ fn audit_entry(
 ) -> AuditEntry {
     let mut metadata = vec![
         ("count", Detail::count(ids.len())),
-        ("assignment_ids", Detail::texts(ids)),
+        ("assignment_ids", described::first(ids)),
     ];
     metadata.extend(more);
     AuditEntry::within(place, action, AuditCategory::Assignment)

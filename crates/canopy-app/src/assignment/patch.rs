@@ -2,7 +2,7 @@
 
 use super::bulk_create::taken_meanwhile;
 use super::{audit_entry, granted};
-use crate::audit::described;
+use crate::audit::described::{Details, Step};
 use crate::{App, AppError, Call, unit_of_work};
 use canopy_domain::assignment::change::{self, AssignmentPatch, key_with_role};
 use canopy_domain::audit::Detail;
@@ -33,15 +33,11 @@ pub async fn run(
         }
         let changed = core::slice::from_ref(&after);
         tx.update_assignments(changed).await.map_err(taken_meanwhile)?;
-        let described_before = described::assignments(tx.as_mut(), place, core::slice::from_ref(&before)).await?;
-        let described_after = described::assignments(tx.as_mut(), place, changed).await?;
-        let more = vec![
-            ("before", state(&before)),
-            ("after", state(&after)),
-            ("assignments_before", described_before),
-            ("assignments", described_after),
-        ];
-        let entry = audit_entry(place, "assignment.change", &[id], more);
+        let mut details = Details::default();
+        let step = Step::Changed(&before, &after);
+        details.assignments(tx.as_mut(), place, &[step]).await?;
+        let more = vec![("before", state(&before)), ("after", state(&after))];
+        let entry = audit_entry(place, "assignment.change", &[id], more).detailing(details);
         app.commit_within(tx, call, place, now, granted(changed), entry, &())
             .await?;
         Ok(after)

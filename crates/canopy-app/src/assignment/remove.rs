@@ -1,7 +1,7 @@
 //! Remove one assignment.
 
 use super::{audit_entry, removed};
-use crate::audit::described;
+use crate::audit::described::{Details, Step};
 use crate::{App, AppError, Call, unit_of_work};
 use canopy_domain::audit::Detail;
 use canopy_domain::port::WriteScope;
@@ -17,15 +17,15 @@ pub async fn run(app: &App, call: &Call, place: &EnvironmentPlace, id: Assignmen
         let now = app.now();
         let found = tx.assignments(place.environment, &[id]).await?;
         let gone = found.into_iter().next().ok_or(AssignmentError::NotFound)?;
-        let described = described::assignments(tx.as_mut(), place, core::slice::from_ref(&gone)).await?;
+        let mut details = Details::default();
+        details.assignments(tx.as_mut(), place, &[Step::Revoked(&gone)]).await?;
         tx.delete_assignments(place.environment, &[id]).await?;
         let more = vec![
             ("identity_id", Detail::text(gone.key.identity)),
             ("role_id", Detail::text(gone.key.role)),
             ("node_id", Detail::text(gone.key.node)),
-            ("assignments", described),
         ];
-        let entry = audit_entry(place, "assignment.remove", &[id], more);
+        let entry = audit_entry(place, "assignment.remove", &[id], more).detailing(details);
         app.commit_within(tx, call, place, now, removed(&[id]), entry, &())
             .await?;
         Ok(())

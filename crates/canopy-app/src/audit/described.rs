@@ -1,72 +1,220 @@
-//! Assignments as audit events describe them: who was given what, and where.
+//! Details of audit events: who got or lost which role at which node, and which keys a role gained or lost.
 
 use crate::AppError;
+use crate::app::AuditEntry;
 use canopy_domain::assignment::listing::AssignmentView;
-use canopy_domain::audit::Detail;
+use canopy_domain::audit::{Detail, details};
 use canopy_domain::port::ReadTx;
-use canopy_domain::{Assignment, EnvironmentPlace, IdentityId, NodeId, RoleId};
-use std::collections::{BTreeSet, HashMap};
+use canopy_domain::{Assignment, EnvironmentId, EnvironmentPlace, IdentityId, NodeId, RoleId, RoleName};
+use core::fmt::Display;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-/// The number of assignments of one event that are described with names. All others are described with ids.
-const NAMED: usize = 200;
+/// The largest number of entries, and of ids in a list, that the metadata of an event has. All others are stored in parts.
+const INLINE: usize = 100;
 
-/// Describes assignments of one environment, in their order: identity, role and node of each by id, and of the first 200 also
-/// by name, the node by its slug path. Takes three statements, however many there are.
-///
-/// # Errors
-/// [`AppError::Store`].
-pub(crate) async fn assignments(
-    tx: &mut dyn ReadTx,
-    place: &EnvironmentPlace,
-    described: &[Assignment],
-) -> Result<Detail, AppError> {
-    let named = described.get(..NAMED).unwrap_or(described);
-    let identities: BTreeSet<IdentityId> = named.iter().map(|one| one.key.identity).collect();
-    let roles: BTreeSet<RoleId> = named.iter().map(|one| one.key.role).collect();
-    let nodes: BTreeSet<NodeId> = named.iter().map(|one| one.key.node).collect();
-    let identities: Vec<IdentityId> = identities.into_iter().collect();
-    let roles: Vec<RoleId> = roles.into_iter().collect();
-    let nodes: Vec<NodeId> = nodes.into_iter().collect();
-    let identities = tx.identity_labels(place.account, &identities).await?;
-    let roles = tx.role_names(place.environment, &roles).await?;
-    let paths: HashMap<NodeId, String> = if nodes.is_empty() {
-        HashMap::new()
-    } else {
-        let found = tx.named_nodes(place.environment, &nodes).await?;
-        found.into_iter().map(|node| (node.id, node.path.to_string())).collect()
-    };
-    let entries = described.iter().enumerate().map(|(place, one)| {
-        let is_named = place < NAMED;
-        let mut entry = ids(one);
-        if is_named {
-            entry.push(("identity_name", Detail::optional(identities.get(&one.key.identity))));
-            entry.push(("role_name", Detail::optional(roles.get(&one.key.role))));
-            entry.push(("node_path", Detail::optional(paths.get(&one.key.node))));
+/// A change to one assignment.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Step<'a> {
+    Granted(&'a Assignment),
+    Revoked(&'a Assignment),
+    /// Before, then after.
+    Changed(&'a Assignment, &'a Assignment),
+}
+
+/// A change to the keys of a role or of the catalog.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum KeyChange {
+    Added,
+    Removed,
+}
+
+/// The details of one event.
+#[derive(Debug, Default)]
+pub(crate) struct Details {
+    entries: Vec<Detail>,
+    /// How many changes each entry stands for.
+    sizes: Vec<usize>,
+}
+
+impl Details {
+    fn push(&mut self, entry: Detail, size: usize) {
+        self.entries.push(entry);
+        self.sizes.push(size);
+    }
+
+    /// Adds keys that a role gained or lost; without a role, keys that the catalog gained or lost. Each entry has at most
+    /// 100 keys, so that parts stay bounded.
+    pub(crate) fn keys<K: Display>(
+        &mut self,
+        role: Option<(RoleId, &RoleName)>,
+        change: KeyChange,
+        keys: impl IntoIterator<Item = K>,
+    ) {
+        let change = match change {
+            KeyChange::Added => "added",
+            KeyChange::Removed => "removed",
+        };
+        let role = role.map_or(Detail::Null, |(id, name)| named(id, "name", Some(name)));
+        let mut keys = keys.into_iter();
+        loop {
+            let some: Vec<Detail> = keys.by_ref().take(INLINE).map(Detail::text).collect();
+            if some.is_empty() {
+                return;
+            }
+            let size = some.len();
+            let entry = vec![
+                ("role", role.clone()),
+                ("keys", Detail::List(some)),
+                ("change", Detail::text(change)),
+            ];
+            self.push(Detail::Map(entry), size);
         }
-        Detail::Map(entry)
-    });
-    Ok(Detail::List(entries.collect()))
+    }
+
+    /// Adds changes to assignments of one environment, in their order. Takes three statements, however many there are.
+    ///
+    /// # Errors
+    /// [`AppError::Store`].
+    pub(crate) async fn assignments(
+        &mut self,
+        tx: &mut dyn ReadTx,
+        place: &EnvironmentPlace,
+        steps: &[Step<'_>],
+    ) -> Result<(), AppError> {
+        if steps.is_empty() {
+            return Ok(());
+        }
+        let mut identities: BTreeSet<IdentityId> = BTreeSet::new();
+        let mut roles: BTreeSet<RoleId> = BTreeSet::new();
+        let mut nodes: BTreeSet<NodeId> = BTreeSet::new();
+        for step in steps {
+            let (one, before) = match step {
+                Step::Granted(one) | Step::Revoked(one) => (one, None),
+                Step::Changed(before, after) => (after, Some(before)),
+            };
+            for one in before.into_iter().chain([one]) {
+                identities.insert(one.key.identity);
+                roles.insert(one.key.role);
+                nodes.insert(one.key.node);
+            }
+        }
+        let identities: Vec<IdentityId> = identities.into_iter().collect();
+        let roles: Vec<RoleId> = roles.into_iter().collect();
+        let identities = tx.identity_labels(place.account, &identities).await?;
+        let roles = tx.role_names(place.environment, &roles).await?;
+        let paths = paths(tx, place.environment, nodes).await?;
+        let held = |one: &Assignment| {
+            let mut entry = vec![
+                ("role", named(one.key.role, "name", roles.get(&one.key.role))),
+                ("node", named(one.key.node, "path", paths.get(&one.key.node))),
+            ];
+            entry.extend(window(one));
+            entry
+        };
+        for step in steps {
+            let (one, before, change) = match step {
+                Step::Granted(one) => (one, None, "granted"),
+                Step::Revoked(one) => (one, None, "revoked"),
+                Step::Changed(before, after) => (after, Some(before), "changed"),
+            };
+            let identity = named(one.key.identity, "name", identities.get(&one.key.identity));
+            let mut entry = vec![("assignment_id", Detail::text(one.id)), ("identity", identity)];
+            entry.extend(held(one));
+            entry.push(("change", Detail::text(change)));
+            if let Some(before) = before {
+                entry.push(("before", Detail::Map(held(before))));
+            }
+            self.push(Detail::Map(entry), 1);
+        }
+        Ok(())
+    }
+
+    /// Adds assignments of one identity that are revoked with it or its membership. Takes a statement for each environment
+    /// that has some.
+    ///
+    /// # Errors
+    /// [`AppError::Store`].
+    pub(crate) async fn revoked(&mut self, tx: &mut dyn ReadTx, held: &[AssignmentView]) -> Result<(), AppError> {
+        let mut nodes: BTreeMap<EnvironmentId, BTreeSet<NodeId>> = BTreeMap::new();
+        for one in held.iter().map(|view| &view.assignment) {
+            nodes.entry(one.environment_id).or_default().insert(one.key.node);
+        }
+        let mut known = HashMap::new();
+        for (environment, nodes) in nodes {
+            known.extend(paths(tx, environment, nodes).await?);
+        }
+        for view in held {
+            let one = &view.assignment;
+            let name = format!("{} {}", view.identity.first_name, view.identity.last_name);
+            let mut entry = vec![
+                ("assignment_id", Detail::text(one.id)),
+                ("environment_id", Detail::text(one.environment_id)),
+                ("identity", named(one.key.identity, "name", Some(name))),
+                ("role", named(one.key.role, "name", Some(&view.role_name))),
+                ("node", named(one.key.node, "path", known.get(&one.key.node))),
+            ];
+            entry.extend(window(one));
+            entry.push(("change", Detail::text("revoked")));
+            self.push(Detail::Map(entry), 1);
+        }
+        Ok(())
+    }
+
+    /// Adds the first 100 to the metadata of an event, and returns the parts that are stored beside it.
+    pub(crate) fn split(self, metadata: &mut Detail) -> Vec<String> {
+        let count: usize = self.sizes.iter().sum();
+        let mut taken = 0;
+        let inline = self.sizes.iter().take_while(|size| {
+            taken += **size;
+            taken <= INLINE
+        });
+        let inline = inline.count();
+        let mut entries = self.entries;
+        let rest = entries.split_off(inline.min(entries.len()));
+        let more = [
+            ("details_count", Detail::count(count)),
+            ("details_complete", Detail::Flag(rest.is_empty())),
+            ("details", Detail::List(entries)),
+        ];
+        match metadata {
+            Detail::Map(metadata) => metadata.extend(more),
+            _ => *metadata = Detail::Map(more.into()),
+        }
+        details::parts(&rest)
+    }
 }
 
-/// Describes assignments with what a listing has read of them.
-pub(crate) fn views(described: &[AssignmentView]) -> Detail {
-    let entries = described.iter().map(|view| {
-        let mut entry = ids(&view.assignment);
-        let name = format!("{} {}", view.identity.first_name, view.identity.last_name);
-        entry.push(("environment_id", Detail::text(view.assignment.environment_id)));
-        entry.push(("identity_name", Detail::text(name)));
-        entry.push(("role_name", Detail::text(&view.role_name)));
-        entry.push(("node_name", Detail::text(&view.node_name)));
-        Detail::Map(entry)
-    });
-    Detail::List(entries.collect())
+impl AuditEntry {
+    /// Adds the details: the first 100 to the metadata, all others as parts beside the event.
+    pub(crate) fn detailing(mut self, all: Details) -> Self {
+        self.details = all.split(&mut self.metadata);
+        self
+    }
 }
 
-fn ids(one: &Assignment) -> Vec<(&'static str, Detail)> {
-    vec![
-        ("assignment_id", Detail::text(one.id)),
-        ("identity_id", Detail::text(one.key.identity)),
-        ("role_id", Detail::text(one.key.role)),
-        ("node_id", Detail::text(one.key.node)),
+/// The first 100 of a list of ids or keys. The details of the event have the others.
+pub(crate) fn first<T: Display>(values: impl IntoIterator<Item = T>) -> Detail {
+    Detail::texts(values.into_iter().take(INLINE))
+}
+
+fn named(id: impl Display, field: &'static str, name: Option<impl Display>) -> Detail {
+    Detail::Map(vec![("id", Detail::text(id)), (field, Detail::optional(name))])
+}
+
+fn window(one: &Assignment) -> [(&'static str, Detail); 2] {
+    [
+        ("effective_from", Detail::text(one.window.from())),
+        ("effective_to", Detail::optional(one.window.to())),
     ]
+}
+
+/// The slug paths of nodes.
+async fn paths(
+    tx: &mut dyn ReadTx,
+    environment: EnvironmentId,
+    nodes: BTreeSet<NodeId>,
+) -> Result<HashMap<NodeId, String>, AppError> {
+    let nodes: Vec<NodeId> = nodes.into_iter().collect();
+    let found = tx.named_nodes(environment, &nodes).await?;
+    Ok(found.into_iter().map(|node| (node.id, node.path.to_string())).collect())
 }

@@ -2,7 +2,7 @@
 
 use crate::{App, AppError};
 use canopy_domain::audit::{AuditEventId, StoredAuditEvent};
-use canopy_domain::port::Share;
+use canopy_domain::port::{ReadTx, Share};
 use canopy_domain::{AccountId, EnvironmentId};
 
 /// One event of an account; of one environment alone, where the caller may see no more.
@@ -15,11 +15,18 @@ pub async fn run(
     bound_to: Option<EnvironmentId>,
     id: AuditEventId,
 ) -> Result<StoredAuditEvent, AppError> {
-    let found = app
-        .read(Share::within(account, bound_to))
-        .await?
-        .audit_event(account, id)
-        .await?;
+    let mut tx = app.read(Share::within(account, bound_to)).await?;
+    event(tx.as_mut(), account, bound_to, id).await
+}
+
+/// The event, where the caller may see it.
+pub(super) async fn event(
+    tx: &mut dyn ReadTx,
+    account: AccountId,
+    bound_to: Option<EnvironmentId>,
+    id: AuditEventId,
+) -> Result<StoredAuditEvent, AppError> {
+    let found = tx.audit_event(account, id).await?;
     let visible = |event: &StoredAuditEvent| bound_to.is_none() || event.environment_id == bound_to;
     found.filter(visible).ok_or(AppError::AuditEventNotFound)
 }

@@ -93,6 +93,7 @@ impl Refusals {
             resource_id: operation.to_owned(),
             resource_label: String::new(),
             metadata: Detail::Map(vec![("code", Detail::text(code))]),
+            details: Vec::new(),
             correlation_id: request_id.to_owned(),
             created_at: at,
         };

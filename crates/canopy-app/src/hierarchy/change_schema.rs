@@ -70,6 +70,7 @@ pub async fn run(
                 ("root_node_type", Detail::text(schema.root_node_type())),
                 ("max_depth", Detail::Count(schema.max_depth().into())),
             ]),
+            details: Vec::new(),
         };
         let record = CommitRecord {
             at: now,

@@ -1,7 +1,7 @@
 //! Remove a node, alone or with everything below it.
 
 use crate::app::AuditEntry;
-use crate::audit::described;
+use crate::audit::described::{self, Details, Step};
 use crate::{App, AppError, Call, unit_of_work};
 use canopy_domain::audit::{AuditCategory, AuditSeverity, Detail};
 use canopy_domain::hierarchy::change::check_version;
@@ -33,7 +33,9 @@ pub async fn run(
         let subtree = tx.subtree(environment, id).await?;
         let nodes: Vec<NodeId> = subtree.iter().map(|one| one.id).collect();
         let assignments = tx.assignments_at(environment, &nodes).await?;
-        let described = described::assignments(tx.as_mut(), place, &assignments).await?;
+        let mut details = Details::default();
+        let revoked: Vec<Step<'_>> = assignments.iter().map(Step::Revoked).collect();
+        details.assignments(tx.as_mut(), place, &revoked).await?;
         let assignments: Vec<AssignmentId> = assignments.iter().map(|one| one.id).collect();
         tx.delete_assignments(environment, &assignments).await?;
         tx.delete_nodes(environment, &nodes).await?;
@@ -43,8 +45,7 @@ pub async fn run(
                 ("count", Detail::count(nodes.len())),
                 ("node_ids", Detail::texts(&nodes)),
                 ("assignment_count", Detail::count(assignments.len())),
-                ("assignment_ids", Detail::texts(&assignments)),
-                ("assignments", described),
+                ("assignment_ids", described::first(&assignments)),
                 (
                     "nodes",
                     Detail::List(
@@ -61,7 +62,8 @@ pub async fn run(
                             .collect(),
                     ),
                 ),
-            ]);
+            ])
+            .detailing(details);
         if !assignments.is_empty() {
             entry.severity = AuditSeverity::Warning;
         }

@@ -1,7 +1,7 @@
 //! Turn a hierarchy back into a flat environment.
 
 use crate::app::AuditEntry;
-use crate::audit::described;
+use crate::audit::described::{self, Details, Step};
 use crate::{App, AppError, Call, unit_of_work};
 use canopy_domain::audit::{AuditCategory, AuditSeverity, Detail};
 use canopy_domain::hierarchy::revert::{Revert, RevertCounts, plan};
@@ -11,7 +11,7 @@ use canopy_domain::{
     AccessModel, Assignment, AssignmentId, Environment, EnvironmentPlace, Expected, HierarchyError, NodeId,
     TenancyError, Tenant, Timestamp,
 };
-use std::collections::HashSet;
+use std::collections::HashMap;
 
 /// Reseats every assignment at the root and deletes all other nodes and the schema.
 ///
@@ -22,14 +22,9 @@ pub async fn run(app: &App, call: &Call, place: &EnvironmentPlace) -> Result<Rev
         let mut tx = app.begin(call, WriteScope::Environment(place.environment)).await?;
         let now = app.now();
         let (mut environment, revert, assignments) = planned(tx.as_mut(), place, now, call.expected).await?;
-        let moved: HashSet<AssignmentId> = revert
-            .reseated
-            .iter()
-            .map(|one| one.id)
-            .chain(revert.dropped.iter().copied())
-            .collect();
-        let before: Vec<Assignment> = assignments.into_iter().filter(|one| moved.contains(&one.id)).collect();
-        let before = described::assignments(tx.as_mut(), place, &before).await?;
+        let mut details = Details::default();
+        let steps = told_steps(&revert, &assignments);
+        details.assignments(tx.as_mut(), place, &steps).await?;
         tx.delete_assignments(place.environment, &revert.dropped).await?;
         tx.update_assignments(&revert.reseated).await?;
         tx.delete_nodes(place.environment, &revert.nodes).await?;
@@ -40,7 +35,8 @@ pub async fn run(app: &App, call: &Call, place: &EnvironmentPlace) -> Result<Rev
         tx.update_environment(&environment, &revert.schema).await?;
         let mut entry = AuditEntry::within(place, "environment.revert_to_flat", AuditCategory::Hierarchy)
             .on("environment", environment.id, &environment.name)
-            .saying(told(&revert, before));
+            .saying(told(&revert))
+            .detailing(details);
         entry.severity = AuditSeverity::Warning;
         app.commit_within(tx, call, place, now, revert.steps(), entry, &revert.counts)
             .await?;
@@ -82,7 +78,18 @@ async fn planned(
     Ok((environment, revert, assignments))
 }
 
-fn told(revert: &Revert, before: Detail) -> Vec<(&'static str, Detail)> {
+/// The changes to assignments: those that stay at the root in another row or window, then those that go.
+fn told_steps<'a>(revert: &'a Revert, assignments: &'a [Assignment]) -> Vec<Step<'a>> {
+    let before: HashMap<AssignmentId, &Assignment> = assignments.iter().map(|one| (one.id, one)).collect();
+    let reseated = revert.reseated.iter().filter_map(|after| {
+        let before = before.get(&after.id)?;
+        Some(Step::Changed(before, after))
+    });
+    let dropped = revert.dropped.iter().filter_map(|id| before.get(id));
+    reseated.chain(dropped.map(|one| Step::Revoked(one))).collect()
+}
+
+fn told(revert: &Revert) -> Vec<(&'static str, Detail)> {
     let counts = revert.counts;
     vec![
         ("assignments_moved", Detail::count(counts.moved)),
@@ -97,10 +104,9 @@ fn told(revert: &Revert, before: Detail) -> Vec<(&'static str, Detail)> {
         ),
         (
             "reseated_assignment_ids",
-            Detail::texts(revert.reseated.iter().map(|one| one.id)),
+            described::first(revert.reseated.iter().map(|one| one.id)),
         ),
-        ("dropped_assignment_ids", Detail::texts(&revert.dropped)),
+        ("dropped_assignment_ids", described::first(&revert.dropped)),
         ("deleted_node_ids", Detail::texts(&revert.nodes)),
-        ("assignments_before", before),
     ]
 }

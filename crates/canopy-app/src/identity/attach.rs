@@ -112,6 +112,7 @@ pub async fn run(
                 ("identity_ids", Detail::texts(&ids)),
                 ("identities", Detail::List(identities.collect())),
             ]),
+            details: Vec::new(),
         };
         let audit = app.audit(call, now, entry);
         let changes = member_changes(tx.as_mut(), place.application, steps).await?;

@@ -98,6 +98,7 @@ pub async fn run(
                     ),
                 ),
             ]),
+            details: Vec::new(),
         };
         let audit = app.audit(call, now, entry);
         app.commit(

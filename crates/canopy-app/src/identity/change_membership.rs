@@ -1,7 +1,7 @@
 //! Activate, pause or end a membership.
 
 use super::{audit_entry, find_member, only_members};
-use crate::audit::described;
+use crate::audit::described::{self, Details};
 use crate::{App, AppError, Call, unit_of_work};
 use canopy_domain::access::{Change, SubjectFact};
 use canopy_domain::audit::{AuditSeverity, Detail};
@@ -75,6 +75,8 @@ async fn apply(
         } else {
             Vec::new()
         };
+        let mut details = Details::default();
+        details.revoked(tx.as_mut(), &held).await?;
         let revoked = if asked.revokes() {
             tx.revoke_all(&environments, id).await?
         } else {
@@ -86,9 +88,8 @@ async fn apply(
             ("after", Detail::text(after.status)),
             (
                 "assignment_ids",
-                Detail::texts(revoked.iter().map(|(_, assignment)| assignment)),
+                described::first(revoked.iter().map(|(_, assignment)| assignment)),
             ),
-            ("assignments", described::views(&held)),
         ];
         let (action, severity) = match asked {
             MembershipChange::Activate => ("membership.activate", AuditSeverity::Info),
@@ -96,7 +97,7 @@ async fn apply(
             MembershipChange::End => ("membership.end", AuditSeverity::Warning),
         };
         let application = Some(place.application);
-        let entry = audit_entry(place.account, application, action, severity, &identity, metadata);
+        let entry = audit_entry(place.account, application, action, severity, &identity, metadata).detailing(details);
         let record = CommitRecord {
             at: now,
             changes: changes(&environments, &revoked, &identity, &after),

@@ -2,7 +2,7 @@
 
 use super::bulk_create::{fresh, new_member};
 use super::{audit_entry, identifier_taken, seen};
-use crate::audit::described;
+use crate::audit::described::{Details, Step};
 use crate::{App, AppError, Call, scope, unit_of_work};
 use canopy_domain::access::{Change, GrantFact, SubjectFact};
 use canopy_domain::api_key::AreaScope;
@@ -65,19 +65,16 @@ pub async fn run(
             .map_err(identifier_taken)?;
         tx.insert_memberships(core::slice::from_ref(&membership)).await?;
         tx.insert_assignments(assignment.as_slice()).await?;
-        let described = match &assignment {
-            Some(one) => {
-                let within = EnvironmentPlace {
-                    account: place.account,
-                    application: place.application,
-                    environment: one.environment_id,
-                };
-                described::assignments(tx.as_mut(), &within, core::slice::from_ref(one)).await?
-            }
-            None => Detail::List(Vec::new()),
-        };
+        let mut details = Details::default();
+        if let Some(one) = &assignment {
+            let within = EnvironmentPlace {
+                account: place.account,
+                application: place.application,
+                environment: one.environment_id,
+            };
+            details.assignments(tx.as_mut(), &within, &[Step::Granted(one)]).await?;
+        }
         let metadata = vec![
-            ("assignments", described),
             ("count", Detail::count(1)),
             ("identity_ids", Detail::texts([identity.id])),
             ("assignment_ids", Detail::texts(assignment.iter().map(|one| one.id))),
@@ -91,7 +88,8 @@ pub async fn run(
             AuditSeverity::Info,
             &identity,
             metadata,
-        );
+        )
+        .detailing(details);
         entry.environment = assignment.as_ref().map(|one| one.environment_id);
         let subject = SubjectFact {
             id: identity.id,

@@ -1,7 +1,7 @@
 //! Delete an identity.
 
 use super::audit_entry;
-use crate::audit::described;
+use crate::audit::described::{self, Details};
 use crate::{App, AppError, Call, unit_of_work};
 use canopy_domain::access::Change;
 use canopy_domain::audit::{AuditSeverity, Detail};
@@ -26,6 +26,8 @@ pub async fn run(app: &App, call: &Call, account: AccountId, id: IdentityId) -> 
         let standings = tx.standings(account, id).await?;
         let environments: Vec<EnvironmentId> = standings.iter().map(|(environment, _)| *environment).collect();
         let held = tx.held(&environments, id).await?;
+        let mut details = Details::default();
+        details.revoked(tx.as_mut(), &held).await?;
         let revoked = tx.revoke_all(&environments, id).await?;
         tx.delete_identity(account, id).await?;
         let metadata = vec![
@@ -35,12 +37,11 @@ pub async fn run(app: &App, call: &Call, account: AccountId, id: IdentityId) -> 
             ),
             (
                 "assignment_ids",
-                Detail::texts(revoked.iter().map(|(_, assignment)| assignment)),
+                described::first(revoked.iter().map(|(_, assignment)| assignment)),
             ),
-            ("assignments", described::views(&held)),
         ];
         let warning = AuditSeverity::Warning;
-        let entry = audit_entry(account, None, "identity.delete", warning, &identity, metadata);
+        let entry = audit_entry(account, None, "identity.delete", warning, &identity, metadata).detailing(details);
         let removed: Arc<[Change]> = Arc::new([Change::SubjectRemoved(id)]);
         let changes = environments.into_iter().map(|environment| EnvironmentChanges {
             environment,

@@ -87,5 +87,6 @@ fn audit_entry(
         resource_id: identity.id.to_string(),
         resource_label: identity.email.to_string(),
         metadata: Detail::Map(metadata),
+        details: Vec::new(),
     }
 }

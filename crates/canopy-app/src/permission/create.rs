@@ -1,6 +1,7 @@
 //! Create permissions, all or nothing.
 
 use crate::app::AuditEntry;
+use crate::audit::described::{self, Details, KeyChange};
 use crate::{App, AppError, Call, unit_of_work};
 use canopy_domain::access::{Change, PermissionFact};
 use canopy_domain::audit::{AuditCategory, Detail};
@@ -65,6 +66,8 @@ pub async fn run(
             })
             .collect();
         tx.insert_permissions(&made).await?;
+        let mut details = Details::default();
+        details.keys(None, KeyChange::Added, made.iter().map(|one| &one.key));
         let entry = AuditEntry::within(place, "permission.create", AuditCategory::Catalog)
             .on(
                 "permission",
@@ -73,9 +76,10 @@ pub async fn run(
             )
             .saying(vec![
                 ("count", Detail::count(made.len())),
-                ("permission_ids", Detail::texts(made.iter().map(|one| one.id))),
-                ("permission_keys", Detail::texts(made.iter().map(|one| &one.key))),
-            ]);
+                ("permission_ids", described::first(made.iter().map(|one| one.id))),
+                ("permission_keys", described::first(made.iter().map(|one| &one.key))),
+            ])
+            .detailing(details);
         let steps = made.iter().map(|one| {
             Change::PermissionPut(PermissionFact {
                 id: one.id,

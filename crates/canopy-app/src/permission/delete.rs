@@ -1,6 +1,7 @@
 //! Delete a permission.
 
 use crate::app::AuditEntry;
+use crate::audit::described::{self, Details, KeyChange};
 use crate::{App, AppError, Call, unit_of_work};
 use canopy_domain::access::Change;
 use canopy_domain::audit::{AuditCategory, AuditSeverity, Detail};
@@ -33,6 +34,11 @@ pub async fn run(
         let roles: Vec<Role> = roles.into_iter().map(|role| role.next(now)).collect();
         tx.update_roles(&roles).await?;
         tx.delete_permissions(place.environment, &[id]).await?;
+        let mut details = Details::default();
+        for role in &roles {
+            details.keys(Some((role.id, &role.name)), KeyChange::Removed, [&permission.key]);
+        }
+        details.keys(None, KeyChange::Removed, [&permission.key]);
         let entry = AuditEntry::within(place, "permission.delete", AuditCategory::Catalog)
             .on("permission", id, &permission.key)
             .grave(if roles.is_empty() {
@@ -42,9 +48,10 @@ pub async fn run(
             })
             .saying(vec![
                 ("force", Detail::Flag(force)),
-                ("role_ids", Detail::texts(role_ids)),
-                ("role_names", Detail::texts(roles.iter().map(|role| &role.name))),
-            ]);
+                ("role_ids", described::first(role_ids)),
+                ("role_names", described::first(roles.iter().map(|role| &role.name))),
+            ])
+            .detailing(details);
         let changes = vec![Change::PermissionRemoved(id)];
         app.commit_within(tx, call, place, now, changes, entry, &()).await?;
         Ok(())

@@ -2,9 +2,10 @@
 
 use super::{fact, known_permissions};
 use crate::app::AuditEntry;
+use crate::audit::described::{self, Details, KeyChange};
 use crate::{App, AppError, Call, unit_of_work};
 use canopy_domain::access::Change;
-use canopy_domain::audit::{AuditCategory, Detail};
+use canopy_domain::audit::AuditCategory;
 use canopy_domain::port::{StoreError, Unique, WriteScope};
 use canopy_domain::{
     Description, EnvironmentPlace, PermissionId, PermissionKey, Role, RoleError, RoleId, RoleKind, RoleName, Version,
@@ -53,12 +54,16 @@ pub async fn run(app: &App, call: &Call, place: &EnvironmentPlace, new: &NewRole
         let permissions: Vec<PermissionId> = known.values().copied().collect();
         let pairs: Vec<(RoleId, PermissionId)> = permissions.iter().map(|id| (role.id, *id)).collect();
         tx.bind_permissions(place.environment, &pairs).await?;
+        let keys: BTreeSet<&PermissionKey> = known.keys().collect();
+        let mut details = Details::default();
+        details.keys(Some((role.id, &role.name)), KeyChange::Added, &keys);
         let entry = AuditEntry::within(place, "role.create", AuditCategory::Catalog)
             .on("role", role.id, &role.name)
             .saying(vec![
-                ("permission_ids", Detail::texts(&permissions)),
-                ("permission_keys", Detail::texts(known.keys().collect::<BTreeSet<_>>())),
-            ]);
+                ("permission_ids", described::first(&permissions)),
+                ("permission_keys", described::first(keys)),
+            ])
+            .detailing(details);
         let changes = vec![Change::RolePut(fact(&role, permissions))];
         app.commit_within(tx, call, place, now, changes, entry, &role).await?;
         Ok(role)

@@ -1,7 +1,7 @@
 //! Delete a role.
 
 use crate::app::AuditEntry;
-use crate::audit::described;
+use crate::audit::described::{self, Details, KeyChange, Step};
 use crate::{App, AppError, Call, unit_of_work};
 use canopy_domain::access::Change;
 use canopy_domain::audit::{AuditCategory, AuditSeverity, Detail};
@@ -30,8 +30,15 @@ pub async fn run(
         let assignments = tx.assignments_naming(place.environment, &[id], &[]).await?;
         delete(&role, seen, &assignments, force)?;
         let held = tx.assignments(place.environment, &assignments).await?;
-        let described = described::assignments(tx.as_mut(), place, &held).await?;
+        let mut details = Details::default();
+        let steps: Vec<Step<'_>> = held.iter().map(Step::Revoked).collect();
+        details.assignments(tx.as_mut(), place, &steps).await?;
         let bundled = tx.role_permissions(place.environment, id).await?;
+        details.keys(
+            Some((id, &role.name)),
+            KeyChange::Removed,
+            bundled.iter().map(|(_, key)| key),
+        );
         tx.delete_assignments(place.environment, &assignments).await?;
         tx.delete_roles(place.environment, &[id]).await?;
         let entry = AuditEntry::within(place, "role.delete", AuditCategory::Catalog)
@@ -43,10 +50,10 @@ pub async fn run(
             })
             .saying(vec![
                 ("force", Detail::Flag(force)),
-                ("assignment_ids", Detail::texts(&assignments)),
-                ("assignments", described),
-                ("permission_keys", Detail::texts(bundled.iter().map(|(_, key)| key))),
-            ]);
+                ("assignment_ids", described::first(&assignments)),
+                ("permission_keys", described::first(bundled.iter().map(|(_, key)| key))),
+            ])
+            .detailing(details);
         let grants = assignments.into_iter().map(Change::GrantRemoved);
         let changes = grants.chain([Change::RoleRemoved(id)]).collect();
         app.commit_within(tx, call, place, now, changes, entry, &()).await?;

@@ -2,9 +2,10 @@
 
 use super::{fact, known_permissions};
 use crate::app::AuditEntry;
+use crate::audit::described::{self, Details, KeyChange};
 use crate::{App, AppError, Call, unit_of_work};
 use canopy_domain::access::Change;
-use canopy_domain::audit::{AuditCategory, Detail};
+use canopy_domain::audit::AuditCategory;
 use canopy_domain::port::WriteScope;
 use canopy_domain::role::change;
 use canopy_domain::setup::CatalogSize;
@@ -73,14 +74,19 @@ pub async fn run(
             .await?;
         let role = role.next(now);
         tx.update_roles(core::slice::from_ref(&role)).await?;
+        let mut details = Details::default();
+        let named = Some((role.id, &role.name));
+        details.keys(named, KeyChange::Added, &replaced.added);
+        details.keys(named, KeyChange::Removed, &replaced.removed);
         let entry = AuditEntry::within(place, "role.replace_permissions", AuditCategory::Catalog)
             .on("role", role.id, &role.name)
             .saying(vec![
-                ("added_permission_ids", Detail::texts(wanted.difference(&bundled))),
-                ("removed_permission_ids", Detail::texts(bundled.difference(&wanted))),
-                ("added_permission_keys", Detail::texts(&replaced.added)),
-                ("removed_permission_keys", Detail::texts(&replaced.removed)),
-            ]);
+                ("added_permission_ids", described::first(wanted.difference(&bundled))),
+                ("removed_permission_ids", described::first(bundled.difference(&wanted))),
+                ("added_permission_keys", described::first(&replaced.added)),
+                ("removed_permission_keys", described::first(&replaced.removed)),
+            ])
+            .detailing(details);
         let changes = vec![Change::RolePut(fact(&role, wanted.into_iter().collect()))];
         app.commit_within(tx, call, place, now, changes, entry, &replaced)
             .await?;

@@ -2,6 +2,7 @@
 
 use super::{custom_permissions, ids_by_key, permissions_put};
 use crate::app::AuditEntry;
+use crate::audit::described::{self, Details, KeyChange};
 use crate::{App, AppError, Call, unit_of_work};
 use canopy_domain::access::{Change, RoleFact};
 use canopy_domain::audit::{AuditCategory, Detail};
@@ -56,7 +57,8 @@ pub async fn run(
         let mut roles = Vec::with_capacity(plan.roles.len());
         let mut pairs: Vec<(RoleId, PermissionId)> = Vec::new();
         let mut changes: Vec<Change> = permissions_put(&permissions).collect();
-        let mut described = Vec::with_capacity(plan.roles.len());
+        let mut details = Details::default();
+        details.keys(None, KeyChange::Added, permissions.iter().map(|one| &one.key));
         for planned in plan.roles {
             let id = RoleId::new(app.mint());
             let bundled: Vec<PermissionId> = planned
@@ -66,11 +68,7 @@ pub async fn run(
                 .collect();
             pairs.extend(bundled.iter().map(|permission| (id, *permission)));
             let name = planned.name.clone();
-            described.push(Detail::Map(vec![
-                ("id", Detail::text(id)),
-                ("name", Detail::text(&name)),
-                ("permission_keys", Detail::texts(&planned.permission_keys)),
-            ]));
+            details.keys(Some((id, &name)), KeyChange::Added, &planned.permission_keys);
             changes.push(Change::RolePut(RoleFact {
                 id,
                 name,
@@ -95,11 +93,12 @@ pub async fn run(
         let entry = AuditEntry::within(place, "setup.bootstrap", AuditCategory::Setup)
             .on("environment", place.environment, "")
             .saying(vec![
-                ("permission_ids", Detail::texts(permissions.iter().map(|one| one.id))),
-                ("role_ids", Detail::texts(roles.iter().map(|one| one.id))),
-                ("permission_keys", Detail::texts(permissions.iter().map(|one| &one.key))),
-                ("roles", Detail::List(described)),
-            ]);
+                ("permission_ids", described::first(permissions.iter().map(|one| one.id))),
+                ("role_ids", described::first(roles.iter().map(|one| one.id))),
+                ("permission_count", Detail::count(permissions.len())),
+                ("role_count", Detail::count(roles.len())),
+            ])
+            .detailing(details);
         app.commit_within(tx, call, place, now, changes, entry, &counts).await?;
         Ok(counts)
     })

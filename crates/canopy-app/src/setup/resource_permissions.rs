@@ -2,6 +2,7 @@
 
 use super::{custom_permissions, ids_by_key, permissions_put};
 use crate::app::AuditEntry;
+use crate::audit::described::{self, Details, KeyChange};
 use crate::{App, AppError, Call, unit_of_work};
 use canopy_domain::access::{Change, RoleFact};
 use canopy_domain::audit::{AuditCategory, Detail};
@@ -73,17 +74,12 @@ pub async fn run(
                 ..role
             })
             .collect();
-        let described = roles
-            .iter()
-            .map(|role| {
-                let added = plan.gains.get(&role.id).map(Detail::texts);
-                Detail::Map(vec![
-                    ("id", Detail::text(role.id)),
-                    ("name", Detail::text(&role.name)),
-                    ("added_permission_keys", added.unwrap_or(Detail::Null)),
-                ])
-            })
-            .collect();
+        let mut details = Details::default();
+        details.keys(None, KeyChange::Added, permissions.iter().map(|one| &one.key));
+        for role in &roles {
+            let gained = plan.gains.get(&role.id).into_iter().flatten();
+            details.keys(Some((role.id, &role.name)), KeyChange::Added, gained);
+        }
         let mut changes: Vec<Change> = permissions_put(&permissions).collect();
         for role in &roles {
             let held = catalog
@@ -109,11 +105,12 @@ pub async fn run(
         let entry = AuditEntry::within(place, "setup.resource_permissions", AuditCategory::Setup)
             .on("environment", place.environment, "")
             .saying(vec![
-                ("permission_ids", Detail::texts(permissions.iter().map(|one| one.id))),
-                ("role_ids", Detail::texts(roles.iter().map(|one| one.id))),
-                ("permission_keys", Detail::texts(permissions.iter().map(|one| &one.key))),
-                ("roles", Detail::List(described)),
-            ]);
+                ("permission_ids", described::first(permissions.iter().map(|one| one.id))),
+                ("role_ids", described::first(roles.iter().map(|one| one.id))),
+                ("permission_count", Detail::count(permissions.len())),
+                ("role_count", Detail::count(roles.len())),
+            ])
+            .detailing(details);
         app.commit_within(tx, call, place, now, changes, entry, &counts).await?;
         Ok(counts)
     })

@@ -1,6 +1,8 @@
 //! Create an environment.
 
 use super::{NewTenant, audit, store_environment};
+use crate::audit::described::Details;
+use crate::transfer::import::key_details;
 use crate::transfer::{apply, aside, bound, contents};
 use crate::{App, AppError, Call, unit_of_work};
 use canopy_domain::access::{Change, SubjectFact};
@@ -64,9 +66,17 @@ pub async fn run(
             made = made.like(document);
         }
         let mut changes = store_environment(tx.as_mut(), &made, new.slug.is_some()).await?;
+        let mut details = None;
         if let Some(document) = document {
             let (fresh, minting) = (Contents::from(&made), app.clone());
-            let plan = aside(move || plan(&document, &fresh, now, &mut || minting.mint())).await?;
+            let (plan, told) = aside(move || {
+                let plan = plan(&document, &fresh, now, &mut || minting.mint());
+                let mut told = Details::default();
+                key_details(&plan, &fresh, &mut told);
+                (plan, told)
+            })
+            .await?;
+            details = Some(told);
             apply(tx.as_mut(), made.environment.id, &plan, &[]).await?;
             changes.extend(plan.changes(&[]));
         }
@@ -83,7 +93,10 @@ pub async fn run(
         ];
         let resource = (Tenant::Environment, environment.id.to_string(), &environment.name);
         let at = (place.account, Some(place.application), Some(environment.id));
-        let audit = audit(app, call, now, "environment.create", resource, at, metadata);
+        let mut audit = audit(app, call, now, "environment.create", resource, at, metadata);
+        if let Some(details) = details {
+            audit.details = details.split(&mut audit.metadata);
+        }
         app.commit(
             tx,
             call,

@@ -164,6 +164,7 @@ fn audit(
             resource_id: id,
             resource_label: name.to_string(),
             metadata: Detail::Map(metadata),
+            details: Vec::new(),
         },
     )
 }

@@ -2,15 +2,16 @@
 
 use super::{Imported, apply, aside, contents, lost};
 use crate::app::AuditEntry;
-use crate::audit::described;
+use crate::audit::described::{self, Details, KeyChange, Step};
 use crate::{App, AppError, Call, unit_of_work};
 use canopy_domain::audit::{AuditCategory, AuditSeverity, Detail};
 use canopy_domain::port::WriteScope;
 use canopy_domain::tenancy::change::check;
 use canopy_domain::transfer::plan::{Part, Plan, plan};
 use canopy_domain::transfer::{Contents, Document};
-use canopy_domain::{AssignmentId, EnvironmentPlace, Tenant, Timestamp};
+use canopy_domain::{AssignmentId, EnvironmentPlace, PermissionId, PermissionKey, RoleId, Tenant, Timestamp};
 use core::fmt::Display;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 /// Makes the environment what the document says, in one transaction. What has the same name stays, with its assignments;
@@ -52,12 +53,20 @@ pub async fn run(
             return Ok(imported);
         }
         let held = tx.assignments(id, &lost).await?;
-        let described = described::assignments(tx.as_mut(), place, &held).await?;
+        let mut details = Details::default();
+        let steps: Vec<Step<'_>> = held.iter().map(Step::Revoked).collect();
+        details.assignments(tx.as_mut(), place, &steps).await?;
+        let (plan, details) = aside(move || {
+            key_details(&plan, &before, &mut details);
+            (plan, details)
+        })
+        .await?;
         apply(tx.as_mut(), id, &plan, &lost).await?;
         let entry = AuditEntry::within(place, "environment.import", AuditCategory::Tenancy)
             .on("environment", id, &imported.environment.name)
             .grave(AuditSeverity::Warning)
-            .saying(metadata(&plan, &lost, &imported, described));
+            .saying(metadata(&plan, &lost, &imported))
+            .detailing(details);
         app.commit_within(tx, call, place, now, plan.changes(&lost), entry, &imported)
             .await?;
         Ok(imported)
@@ -92,7 +101,7 @@ fn imported(before: &Contents, plan: &Plan, lost: &[AssignmentId]) -> Imported {
     }
 }
 
-fn metadata(plan: &Plan, lost: &[AssignmentId], imported: &Imported, described: Detail) -> Vec<(&'static str, Detail)> {
+fn metadata(plan: &Plan, lost: &[AssignmentId], imported: &Imported) -> Vec<(&'static str, Detail)> {
     vec![
         ("access_model", Detail::text(imported.environment.access_model)),
         (
@@ -102,14 +111,56 @@ fn metadata(plan: &Plan, lost: &[AssignmentId], imported: &Imported, described: 
         ("permissions", ids(&plan.permissions, |one| one.id)),
         ("roles", ids(&plan.roles, |one| one.role.id)),
         ("nodes", ids(&plan.nodes, |one| one.id)),
-        ("removed_assignment_ids", Detail::texts(lost)),
-        ("removed_assignments", described),
+        ("removed_assignment_ids", described::first(lost)),
     ]
 }
 
+/// Adds the keys that the catalog and the roles gain and lose.
+pub(crate) fn key_details(plan: &Plan, before: &Contents, details: &mut Details) {
+    let known = before.permissions.iter().chain(&plan.permissions.added);
+    let keys: HashMap<PermissionId, &PermissionKey> = known.map(|one| (one.id, &one.key)).collect();
+    let bundles: HashMap<RoleId, &BTreeSet<PermissionId>> =
+        before.roles.iter().map(|one| (one.role.id, &one.permissions)).collect();
+    let none = BTreeSet::new();
+    let named = |ids: Vec<&PermissionId>| -> BTreeSet<&PermissionKey> {
+        ids.into_iter().filter_map(|id| keys.get(id).copied()).collect()
+    };
+    details.keys(
+        None,
+        KeyChange::Added,
+        plan.permissions.added.iter().map(|one| &one.key),
+    );
+    details.keys(
+        None,
+        KeyChange::Removed,
+        plan.permissions.removed.iter().map(|one| &one.key),
+    );
+    for one in plan.roles.added.iter().chain(&plan.roles.changed) {
+        let role = Some((one.role.id, &one.role.name));
+        let held = bundles.get(&one.role.id).copied().unwrap_or(&none);
+        details.keys(
+            role,
+            KeyChange::Added,
+            named(one.permissions.difference(held).collect()),
+        );
+        details.keys(
+            role,
+            KeyChange::Removed,
+            named(held.difference(&one.permissions).collect()),
+        );
+    }
+    for one in &plan.roles.removed {
+        let role = Some((one.role.id, &one.role.name));
+        details.keys(role, KeyChange::Removed, named(one.permissions.iter().collect()));
+    }
+}
+
 fn ids<T, Id: Display>(part: &Part<T>, id: impl Fn(&T) -> Id) -> Detail {
-    let texts = |all: &[T]| Detail::texts(all.iter().map(&id));
+    let texts = |all: &[T]| described::first(all.iter().map(&id));
     Detail::Map(vec![
+        ("added", Detail::count(part.added.len())),
+        ("changed", Detail::count(part.changed.len())),
+        ("removed", Detail::count(part.removed.len())),
         ("added_ids", texts(&part.added)),
         ("changed_ids", texts(&part.changed)),
         ("removed_ids", texts(&part.removed)),

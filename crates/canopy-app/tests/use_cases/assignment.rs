@@ -221,7 +221,7 @@ async fn a_batch_leaves_one_event_with_all_ids_and_the_revision() {
         (event.correlation_id.as_str(), event.actor.id.as_str()),
         ("request-1", "root")
     );
-    for named in ["\"identity_name\":\"", "\"role_name\":\"", "\"node_path\":\""] {
+    for named in ["\"identity\":{\"id\":\"", "\"path\":\"", "\"change\":\"granted\""] {
         let count = event.metadata.matches(named).count();
         assert_eq!(count, made.len(), "{named} of each: {}", event.metadata);
     }

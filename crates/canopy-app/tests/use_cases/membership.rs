@@ -74,9 +74,12 @@ async fn ending_a_membership_is_one_event_and_one_revision_of_each_environment()
     // Who lost which roles is told by the event alone: the assignments are gone.
     assert!(metadata.contains(&ended.id.to_string()), "{metadata}");
     for gone in [viewer, editor] {
-        assert!(metadata.contains(&format!("\"role_id\":\"{gone}\"")), "{metadata}");
+        assert!(
+            metadata.contains(&format!("\"role\":{{\"id\":\"{gone}\",\"name\":\"")),
+            "{metadata}"
+        );
     }
-    for named in ["\"identity_name\":\"", "\"role_name\":\"", "\"node_name\":\""] {
+    for named in ["\"identity\":{\"id\":\"", "\"path\":\"", "\"change\":\"revoked\""] {
         assert_eq!(metadata.matches(named).count(), 2, "{named} of each: {metadata}");
     }
     let next: Vec<u64> = before.iter().map(|revision| revision + 1).collect();

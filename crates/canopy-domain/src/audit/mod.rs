@@ -1,6 +1,7 @@
 //! Audit events: who did what to which resource, kept with the change itself.
 
 mod detail;
+pub mod details;
 pub mod listing;
 
 use crate::id::id_type;
@@ -114,6 +115,8 @@ pub struct AuditEvent {
     pub resource_label: String,
     /// The ids of everything touched, and what was before and after where it is small. Never a secret.
     pub metadata: Detail,
+    /// The [parts](details::parts) of its details that the metadata has no room for. Stored beside the event, in this order.
+    pub details: Vec<String>,
     /// The id of the request.
     pub correlation_id: String,
     /// When it happened.

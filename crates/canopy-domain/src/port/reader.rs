@@ -354,6 +354,14 @@ pub trait AuditReader: Send {
         account: AccountId,
         id: AuditEventId,
     ) -> Result<Option<StoredAuditEvent>, StoreError>;
+    /// Parts of the details of an event of the account, in their order: at most `limit`, from this one on. The first is 0.
+    async fn audit_details(
+        &mut self,
+        account: AccountId,
+        event: AuditEventId,
+        from: u32,
+        limit: u32,
+    ) -> Result<Vec<String>, StoreError>;
 }
 
 /// A unit of work that reads, from one consistent state.

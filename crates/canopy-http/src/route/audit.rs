@@ -1,5 +1,7 @@
 //! The audit log: who did what to which thing.
 
+mod details;
+
 use crate::answer::{Found, PartOf, Representation};
 use crate::cursor::{Cursor, CursorBinding, CursorScope};
 use crate::error_code::ErrorCode;
@@ -37,10 +39,20 @@ pub(super) fn operations() -> Vec<Operation> {
             .publicly_at("/audit-events/{auditEventId}")
             .fails(&[ErrorCode::AuditEventNotFound])
             .by(get_event),
+        Operation::get("/audit-log/{auditEventId}/details", DETAILS)
+            .says(
+                TAG,
+                "List who got or lost which role at which node by an event, and which keys were added and removed. Complete, in bounded parts.",
+            )
+            .needs("audit.read")
+            .publicly_at("/audit-events/{auditEventId}/details")
+            .fails(&[ErrorCode::AuditEventNotFound])
+            .by(details::list),
     ]
 }
 
 const LIST: &str = "listAuditEvents";
+const DETAILS: &str = "listAuditEventDetails";
 
 /// What was done by one call, or refused to it.
 #[derive(Serialize, ToSchema)]

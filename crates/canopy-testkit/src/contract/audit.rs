@@ -416,6 +416,40 @@ pub async fn the_parts_of_a_listing_of_audit_events_are_disjoint_and_complete(st
     }
 }
 
+pub async fn details_of_an_audit_event_are_read_part_by_part_in_their_account_alone(store: TestStore) {
+    let (acme, zeta) = acme_and_zeta(&store).await;
+    let parts = |name: &str| {
+        (0..5)
+            .map(|part| format!("[\"{name} {part} {ODD_TEXT}\"]"))
+            .collect::<Vec<_>>()
+    };
+    let here = acme.development.id();
+    let mut record = acme.maker.record(acme.account.id, &[here]);
+    record.audit.details = parts("committed");
+    let committed = record.audit.id;
+    let tx = store.write(WriteScope::Environment(here)).await.unwrap();
+    tx.commit(record).await.unwrap();
+    let mut appended = acme.maker.audit(acme.account.id, None);
+    appended.details = parts("appended");
+    let bare = acme.maker.audit(acme.account.id, None);
+    store
+        .append_audit_events(&[appended.clone(), bare.clone()])
+        .await
+        .unwrap();
+    let mut tx = reading(&store).await;
+    for (event, all) in [(committed, parts("committed")), (appended.id, parts("appended"))] {
+        for (from, limit) in [(0, 9), (0, 2), (2, 2), (4, 2), (5, 2), (0, 0)] {
+            let expected: Vec<&String> = all.iter().skip(from).take(limit).collect();
+            let (from, limit) = (u32::try_from(from).unwrap(), u32::try_from(limit).unwrap());
+            let found = tx.audit_details(acme.account.id, event, from, limit).await.unwrap();
+            assert_eq!(found.iter().collect::<Vec<_>>(), expected, "{from} {limit}");
+        }
+        let foreign = tx.audit_details(zeta.account.id, event, 0, 9).await.unwrap();
+        assert_eq!(foreign, [""; 0]);
+    }
+    assert_eq!(tx.audit_details(acme.account.id, bare.id, 0, 9).await.unwrap(), [""; 0]);
+}
+
 pub async fn a_listing_of_audit_events_ends_where_they_are_large(store: TestStore) {
     let world = acme(&store).await;
     let large = AuditQuery::MAX_BYTES / 5 * 2;

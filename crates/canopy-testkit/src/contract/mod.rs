@@ -266,6 +266,7 @@ macro_rules! storage_contract {
                 appended_audit_events_read_back_without_a_revision
                 audit_events_are_appended_all_or_none
                 an_audit_event_is_found_by_id_in_its_account_alone
+                details_of_an_audit_event_are_read_part_by_part_in_their_account_alone
                 audit_filters_narrow_the_listing
                 a_listing_of_audit_events_ends_where_they_are_large
                 a_listing_of_audit_events_looks_at_no_more_than_it_is_told

@@ -108,6 +108,37 @@ impl Company {
             .await;
         log.expect(200)["items"].as_array().unwrap().clone()
     }
+
+    /// All details of the newest event, read in pages of `limit`.
+    async fn details(&self, limit: usize) -> Vec<Value> {
+        let path = format!(
+            "{}/audit-log/{}/details?limit={limit}",
+            self.world.acc,
+            id(&self.events().await[0])
+        );
+        let (mut all, mut next) = (Vec::new(), path.clone());
+        loop {
+            let page = self.world.admin.get(&next).await.expect(200);
+            let items = page["items"].as_array().unwrap();
+            assert!(items.len() <= limit, "{} of {limit}", items.len());
+            all.extend(items.iter().cloned());
+            let Some(cursor) = page["next_cursor"].as_str() else {
+                return all;
+            };
+            assert!(!items.is_empty(), "a page that goes on has entries");
+            next = format!("{path}&cursor={cursor}");
+        }
+    }
+}
+
+fn text(value: &Value) -> String {
+    value.as_str().unwrap().to_owned()
+}
+
+/// The slug path of the squad.
+async fn squad_path(world: &World) -> String {
+    let root = world.get(&format!("nodes/{}", world.root)).await.expect(200);
+    format!("{}/team/squad", text(&root["slug"]))
 }
 
 /// Teams below the root and below teams.
@@ -211,6 +242,95 @@ on_every_store! {
         assert_eq!(event["metadata"]["before"]["effective_to"], Value::Null);
         assert_eq!(event["metadata"]["after"]["effective_to"], "2099-01-01T00:00:00.000Z");
         assert_eq!(event["metadata"]["assignment_ids"], json!([company.assignment]));
+    }
+
+    /// Fault 14: the log alone says who got or lost which role at which node, complete and in bounded pages.
+    async fn details_name_everybody_whom_a_large_call_touched(server) {
+        let company = Company::new(&server, "acme").await;
+        let world = &company.world;
+        let people = world.members("p", 250).await;
+        let items: Vec<Value> = people
+            .iter()
+            .map(|identity| json!({ "identity_id": identity, "role_id": company.role, "node_id": company.squad }))
+            .collect();
+        let made = world.post("assignments/bulk-create", &json!({ "assignments": items })).await.expect(200);
+        let mut ids = crate::world::ids_of(&made);
+        let name = |number: usize| format!("p {number}");
+        let node = json!({ "id": company.squad, "path": squad_path(world).await });
+        let viewer = json!({ "id": company.role, "name": "Viewer" });
+        let editor = json!({ "id": company.other_role, "name": "Editor" });
+        let granted = company.details(7).await;
+        assert_eq!(granted.len(), 250);
+        for (number, one) in granted.iter().enumerate() {
+            assert_eq!(one["assignment_id"], json!(ids[number]));
+            assert_eq!(one["identity"], json!({ "id": people[number], "name": name(number) }));
+            assert_eq!((&one["role"], &one["node"], &one["change"]), (&viewer, &node, &json!("granted")));
+            assert!(one["effective_from"].is_string() && one["effective_to"].is_null(), "{one}");
+        }
+        let event = &company.events().await[0];
+        assert_eq!(event["metadata"]["details_count"], 250);
+        assert_eq!(event["metadata"]["details_complete"], false);
+        assert_eq!(event["metadata"]["details"].as_array().unwrap().len(), 100);
+        assert_eq!(event["metadata"]["assignment_ids"].as_array().unwrap().len(), 100);
+
+        let body = json!({ "assignment_ids": ids, "role_id": company.other_role });
+        world.post("assignments/bulk-change-role", &body).await.expect(200);
+        let changed = company.details(200).await;
+        assert_eq!(changed.len(), 250);
+        for one in &changed {
+            assert_eq!((&one["role"], &one["change"]), (&editor, &json!("changed")));
+            assert_eq!((&one["before"]["role"], &one["before"]["node"]), (&viewer, &node));
+        }
+
+        // The names outlive whom they name.
+        let last = ids.pop().unwrap();
+        world.post("assignments/bulk-remove", &json!({ "assignment_ids": ids })).await.expect(204);
+        assert_eq!(company.details(100).await.len(), 249);
+        let path = format!("{}/identities/{}", world.acc, people[249]);
+        world.admin.delete(&path).await.expect(204);
+        let gone = company.details(50).await;
+        assert_eq!(gone.len(), 1);
+        assert_eq!((&gone[0]["assignment_id"], &gone[0]["change"]), (&json!(last), &json!("revoked")));
+        assert_eq!(gone[0]["identity"], json!({ "id": people[249], "name": name(249) }));
+        assert_eq!((&gone[0]["role"], &gone[0]["node"]), (&editor, &node));
+    }
+
+    async fn details_name_every_key_that_a_role_gained_or_lost(server) {
+        let company = Company::new(&server, "acme").await;
+        let world = &company.world;
+        let actions: Vec<String> = (0..450).map(|number| format!("a{number:03}")).collect();
+        let keys: Vec<String> = actions.iter().map(|action| format!("page.{action}")).collect();
+        let wanted = |change: &str, keys: &[String]| {
+            keys.iter().map(|key| (key.clone(), change.to_owned())).collect::<BTreeSet<_>>()
+        };
+        let told = |details: &[Value], role: &Value| {
+            let of = details.iter().filter(|one| one["role"] == *role);
+            let pair = |one: &Value| (text(&one["key"]), text(&one["change"]));
+            of.map(pair).collect::<BTreeSet<_>>()
+        };
+        let body = json!({
+            "resources": [{ "name": "page", "actions": actions }],
+            "role_permissions": [{ "role_id": company.role, "permission_keys": keys }],
+        });
+        world.post("setup/resource-permissions", &body).await.expect(201);
+        let viewer = json!({ "id": company.role, "name": "Viewer" });
+        let details = company.details(170).await;
+        assert_eq!(details.len(), 900, "each key in the catalog and in the role");
+        assert_eq!(told(&details, &Value::Null), wanted("added", &keys));
+        assert_eq!(told(&details, &viewer), wanted("added", &keys));
+
+        let path = format!("{}/roles/{}/permissions", world.env, company.role);
+        world.admin.put(&path, &json!({ "permission_keys": keys[..150] })).await.expect(200);
+        let mut lost = keys[150..].to_vec();
+        lost.push("note.read".to_owned());
+        assert_eq!(told(&company.details(33).await, &viewer), wanted("removed", &lost));
+
+        let path = format!("roles/{}?force=true", company.role);
+        let version = world.get(&format!("roles/{}", company.role)).await.header("etag").unwrap().trim_matches('"').parse().ok();
+        world.delete(&path, version).await.expect(204);
+        let details = company.details(200).await;
+        let revoked = details.iter().filter(|one| one["change"] == "revoked").count();
+        assert_eq!((revoked, details.len()), (2, 152));
     }
 
     async fn refused_attempts_come_into_the_log_of_the_actor_a_moment_later(server) {

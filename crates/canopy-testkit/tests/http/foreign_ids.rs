@@ -455,6 +455,20 @@ fn samples(mine: &Things) -> Vec<Sample> {
         None,
         false,
     );
+    add(
+        get.clone(),
+        format!("{acc}/audit-log/{}/details", id(AuditEvent)),
+        None,
+        None,
+        false,
+    );
+    samples.push(Sample {
+        method: get.clone(),
+        path: format!("/api/v1/audit-events/{}/details", id(AuditEvent)),
+        body: None,
+        version: None,
+        by_key: true,
+    });
     samples.push(Sample {
         method: get,
         path: format!("/api/v1/audit-events/{}", id(AuditEvent)),

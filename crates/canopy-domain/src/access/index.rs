@@ -5,7 +5,7 @@ use super::hash::Seed;
 use super::holder::Holder;
 use super::holdings::Holdings;
 use super::node_types::NodeTypes;
-use super::tree::Tree;
+use super::tree::{NodeRecord, Tree};
 use super::{Change, DenialReason, GrantFact, IndexError, NodeFact, Snapshot};
 use crate::{AssignmentId, EnvironmentId, IdentityId, NodeId, NodeType, Revision};
 
@@ -133,7 +133,7 @@ impl AccessIndex {
                 put_type(&mut self.node_types, &self.tree, node)
             }
             Change::NodeRemoved(id) => {
-                let slot = self.tree.find(*id).map(|record| record.slot());
+                let slot = self.tree.find(*id).map(NodeRecord::slot);
                 self.tree.remove(*id)?;
                 if let Some(slot) = slot {
                     self.node_types.remove(slot);

@@ -42,7 +42,7 @@ pub enum RepetitionError {
         "the answers kept for idempotency keys take all the room they may have; try again later, or send no idempotency key"
     )]
     Full {
-        /// How many bytes the kept answers of an environment, or of what is above it, may take.
+        /// The bytes that the kept answers of an environment, or of what is above it, may take.
         max_bytes: u64,
     },
     /// Not an error to the caller: the answer was given before, and is this.
@@ -50,7 +50,7 @@ pub enum RepetitionError {
     Answered(Vec<u8>),
 }
 
-/// How many bytes the kept answers of one environment may take by default.
+/// The bytes that the kept answers of one environment may take by default.
 pub(crate) const KEPT_BYTES: u64 = 64 * 1024 * 1024;
 
 /// Since when answers count that were kept before `now`.

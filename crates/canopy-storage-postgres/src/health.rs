@@ -26,7 +26,7 @@ pub(crate) struct State {
     pub(crate) generation: u64,
     /// The server is there and does not answer.
     pub(crate) is_silent: bool,
-    /// How many connections were admitted.
+    /// The number of connections that were admitted.
     pub(crate) admitted: u64,
 }
 

@@ -27,7 +27,7 @@ pub struct PgOptions {
     pub commit_timeout: Duration,
     /// The time that it may take to read all of an environment. `statement_timeout` does not apply to that.
     pub load_timeout: Duration,
-    /// How long to wait for another process that changes the schema.
+    /// The longest wait for another process that changes the schema.
     pub migration_timeout: Duration,
     /// What the connections are called in `pg_stat_activity`.
     pub application_name: String,

@@ -32,7 +32,7 @@ pub(crate) enum KeyChange {
 #[derive(Debug, Default)]
 pub(crate) struct Details {
     entries: Vec<Detail>,
-    /// How many changes each entry stands for.
+    /// The number of changes that each entry stands for.
     sizes: Vec<usize>,
 }
 

@@ -16,7 +16,7 @@ pub struct DetailParts {
     pub metadata: String,
     /// The parts from the one that was asked for, each a JSON array.
     pub parts: Vec<String>,
-    /// Whether more parts follow.
+    /// True when more parts follow.
     pub goes_on: bool,
 }
 

@@ -22,7 +22,7 @@ use tokio::sync::broadcast;
 /// The in-memory store, shared: announcements go by a channel, and the line can be cut.
 pub struct Shared {
     store: MemoryStore,
-    /// What has taken the place of the store.
+    /// The store that has taken the place of the first one.
     promoted: OnceLock<MemoryStore>,
     pub news: broadcast::Sender<News>,
     pub is_deaf: AtomicBool,

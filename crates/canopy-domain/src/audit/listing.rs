@@ -55,11 +55,11 @@ impl AuditQuery {
     /// large.
     pub const MAX_BYTES: usize = 1024 * 1024;
 
-    /// How many events a listing that is narrowed by what they hold looks at, at the most. One that would look at more ends
+    /// The largest number of events that a listing narrowed by what they hold looks at. One that would look at more ends
     /// there, whatever it found.
     pub const MAX_EXAMINED: u32 = 10_000;
 
-    /// Whether events within its time, environment and places are left out, so that it may look at more than it lists.
+    /// Returns true when events within its time, environment and places are left out, so that it may look at more than it lists.
     pub const fn is_narrowed(&self) -> bool {
         self.action.is_some()
             || self.category.is_some()

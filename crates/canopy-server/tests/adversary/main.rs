@@ -37,7 +37,7 @@ const WRITE_P99: Duration = Duration::from_secs(1);
 const REFERENCE: Duration = Duration::from_millis(2);
 const SLOWEST: f64 = 8.0;
 
-/// How much slower an unoptimised build works at the least.
+/// The factor by which an unoptimised build is slower, at the least.
 const UNOPTIMISED: f64 = 6.0;
 
 /// The resident memory that the process may reach: the default budgets of bodies and of answers in flight (256 MiB each), the

@@ -153,8 +153,8 @@ async fn lock(connection: &AsyncPgConnection, options: &PgOptions) -> Result<(),
     }))
 }
 
-/// Diesel's migrations do not await: they run on a thread that may wait, on a connection that is closed afterwards and
-/// with it gives the lock back.
+/// Diesel's migrations do not await: they run on a thread that may wait, on a connection of their own. The lock is released by a
+/// statement, for the end of a connection may never reach the server, and by the end of the connection where that fails.
 async fn locked<F>(opener: &Opener, options: &PgOptions, work: F) -> Result<(), OpenError>
 where
     F: FnOnce(&mut AsyncConnectionWrapper<AsyncPgConnection>) -> Result<(), OpenError> + Send + 'static,
@@ -163,7 +163,9 @@ where
     lock(&connection, options).await?;
     let blocking = tokio::task::spawn_blocking(move || {
         let mut connection = AsyncConnectionWrapper::from(connection);
-        work(&mut connection)
+        let done = work(&mut connection);
+        SimpleConnection::batch_execute(&mut connection, &format!("SELECT pg_advisory_unlock({LOCK})")).ok();
+        done
     });
     blocking.await.map_err(|error| OpenError::Migration(Box::new(error)))?
 }

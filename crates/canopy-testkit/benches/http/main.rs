@@ -10,6 +10,7 @@
 //! - `bulk-postgres`: bulk-create on PostgreSQL, likewise;
 //! - `writers`: bulk-create on PostgreSQL by 1, 4 and 16 writers, each in an environment of its own;
 //! - `tenants`: checks over a thousand environments, and a burst of cold ones; needs `wrk`;
+//! - `lists`: first and deep pages, filters and searches of assignments and people, on both stores;
 //! - `index`: time and memory to load an index from PostgreSQL.
 //!
 //! `smoke` makes everything small and short, to see that it works. Server, database and load share the machine, so compare
@@ -26,6 +27,7 @@
 mod bulk;
 mod evaluate;
 mod index;
+mod lists;
 mod load;
 mod many;
 mod tenants;
@@ -112,6 +114,9 @@ async fn main() {
     }
     if wants("tenants") {
         tenants::tenants(scale).await;
+    }
+    if wants("lists") {
+        lists::lists(scale).await;
     }
     if wants("index") {
         index::index(scale).await;

@@ -17,6 +17,7 @@ mod meaning;
 mod page;
 pub mod permission;
 pub mod port;
+mod rfc3339;
 pub mod role;
 pub mod setup;
 pub mod tenancy;
@@ -56,4 +57,5 @@ pub use text::{
     searched_text,
 };
 pub use timestamp::{Timestamp, TimestampError};
+pub use uuid;
 pub use version::{Expected, ExpectedVersions, Revision, Version};

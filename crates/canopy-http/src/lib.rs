@@ -17,6 +17,7 @@ mod edge;
 mod error_code;
 mod field_code;
 mod forwarded;
+mod front;
 #[cfg(feature = "fuzz")]
 #[doc(hidden)]
 pub mod fuzz;

@@ -2,6 +2,7 @@
 
 use crate::discovery;
 use crate::edge::refuse;
+use crate::front;
 use crate::incoming::Incoming;
 use crate::metrics;
 use crate::openapi::openapi_of;
@@ -97,6 +98,7 @@ pub(crate) const PATHS: [(&str, &str, &str); 6] = [
 /// What answers at the paths of this surface.
 pub(crate) fn watches(state: &HttpState) -> Vec<(&'static str, Watch)> {
     let mut watches: Vec<(&str, Watch)> = vec![
+        ("/", at_once(|_| front::answer())),
         ("/health/live", at_once(|_| HttpResponse::Ok().json(FINE))),
         (
             "/health/ready",

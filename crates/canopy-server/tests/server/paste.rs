@@ -68,16 +68,16 @@ impl Shell {
                     word.push_str(value.unwrap_or_else(|| panic!("${name} is not set for {line}")));
                 }
                 (Some('\''), c) => word.push(c),
-                (_, '\\' | '`') => panic!("a shell would see {c} in {line}"),
-                (Some(_), c) => word.push(c),
                 (None, ' ') if word.is_empty() => {}
                 (None, ' ') if word == "|" => {
                     word.clear();
                     commands.push(vec![]);
                 }
                 (None, ' ') => commands.last_mut().unwrap().push(std::mem::take(&mut word)),
-                (None, '$' | '&' | ';' | '<' | '>' | '*' | '#') => panic!("a shell would see {c} in {line}"),
-                (None, c) => word.push(c),
+                (_, '\\' | '`') | (None, '$' | '&' | ';' | '<' | '>' | '*' | '#') => {
+                    panic!("a shell would see {c} in {line}")
+                }
+                (_, c) => word.push(c),
             }
         }
         assert_eq!(quote, None, "{line}");

@@ -1,6 +1,6 @@
 //! From names to an index.
 
-use super::ids::{IdKind, Ids};
+use super::ids::{IdFunction, IdKind, Ids};
 use super::names::Names;
 use super::{NameError, NamedIndex};
 use crate::access::{AccessIndex, Snapshot};
@@ -20,7 +20,7 @@ pub struct IndexBuilder {
     nodes: Vec<String>,
     identities: Vec<String>,
     grants: Vec<(String, String, String, Option<Window>)>,
-    ids: Option<Arc<dyn Fn(IdKind, &str) -> Uuid + Send + Sync>>,
+    ids: Option<IdFunction>,
     revision: Option<Revision>,
     seed: u64,
 }
@@ -139,15 +139,12 @@ impl IndexBuilder {
         for (identity, role, node, window) in &self.grants {
             let (new, grant) = names.grant((identity, role, node), window.unwrap_or(Window::ALWAYS))?;
             facts.subjects.extend(new);
-            match places
-                .get(&grant.id)
-                .and_then(|place: &usize| facts.grants.get_mut(*place))
-            {
-                Some(earlier) => *earlier = grant,
-                None => {
-                    places.insert(grant.id, facts.grants.len());
-                    facts.grants.push(grant);
-                }
+            let earlier = places.get(&grant.id).copied();
+            if let Some(earlier) = earlier.and_then(|place: usize| facts.grants.get_mut(place)) {
+                *earlier = grant;
+            } else {
+                places.insert(grant.id, facts.grants.len());
+                facts.grants.push(grant);
             }
         }
         Ok(NamedIndex {

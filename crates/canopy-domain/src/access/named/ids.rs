@@ -23,13 +23,14 @@ pub enum IdKind {
     Grant,
 }
 
-type Function = Arc<dyn Fn(IdKind, &str) -> Uuid + Send + Sync>;
+/// A function of the caller's that makes ids.
+pub(super) type IdFunction = Arc<dyn Fn(IdKind, &str) -> Uuid + Send + Sync>;
 
 /// Makes the ids: numbers in the order of the calls, or whatever the caller's function returns.
 #[derive(Clone)]
 pub(super) enum Ids {
     Numbered(u64),
-    Of { function: Function, taken: HashSet<Uuid> },
+    Of { function: IdFunction, taken: HashSet<Uuid> },
 }
 
 impl fmt::Debug for Ids {
@@ -45,7 +46,7 @@ impl fmt::Debug for Ids {
 }
 
 impl Ids {
-    pub(super) fn of(function: Function) -> Self {
+    pub(super) fn of(function: IdFunction) -> Self {
         let taken = HashSet::new();
         Self::Of { function, taken }
     }

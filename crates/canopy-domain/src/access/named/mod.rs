@@ -137,7 +137,7 @@ impl NamedIndex {
 
     /// Returns the name of an identity; `None` for one that the index does not have.
     pub fn identity_of(&self, identity: IdentityId) -> Option<&str> {
-        self.names.identity_names.get(&identity).map(|name| &**name)
+        self.names.called.get(&identity).map(|name| &**name)
     }
 
     /// Returns the id of a node; `None` where the path leads to none.

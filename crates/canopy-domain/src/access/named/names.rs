@@ -30,7 +30,8 @@ pub(super) struct Names {
     pub(super) nodes: HashMap<NodeId, NamedNode>,
     pub(super) root: Option<Arc<str>>,
     pub(super) identities: HashMap<Arc<str>, IdentityId>,
-    pub(super) identity_names: HashMap<IdentityId, Arc<str>>,
+    /// The name of each identity.
+    pub(super) called: HashMap<IdentityId, Arc<str>>,
     pub(super) grants: HashMap<AssignmentKey, AssignmentId>,
 }
 
@@ -44,7 +45,7 @@ impl Names {
             nodes: HashMap::new(),
             root: None,
             identities: HashMap::new(),
-            identity_names: HashMap::new(),
+            called: HashMap::new(),
             grants: HashMap::new(),
         }
     }
@@ -117,7 +118,7 @@ impl Names {
             });
         }
         let ends = path.match_indices('/').map(|(end, _)| end).chain([path.len()]);
-        let (mut missing, mut parent) = (Vec::new(), None);
+        let (mut missing, mut parent): (Vec<(NodeId, &str, Option<NodeId>)>, _) = (Vec::new(), None);
         for path in ends.filter_map(|end| path.get(..end)) {
             let id = match self.paths.get(path) {
                 Some(id) => *id,
@@ -127,9 +128,9 @@ impl Names {
                         id
                     }
                     Err(error) => {
-                        missing
-                            .iter()
-                            .for_each(|(id, ..): &(NodeId, _, _)| self.ids.release(id.as_uuid()));
+                        for (id, ..) in &missing {
+                            self.ids.release(id.as_uuid());
+                        }
                         return Err(error);
                     }
                 },
@@ -195,13 +196,13 @@ impl Names {
         let id = self.ids.make(IdKind::Identity, name)?;
         let name: Arc<str> = name.into();
         self.identities.insert(Arc::clone(&name), id);
-        self.identity_names.insert(id, name);
+        self.called.insert(id, name);
         Ok(Some(subject(id, true)))
     }
 
     /// Forgets an identity and its grants.
     pub(super) fn remove_identity(&mut self, id: IdentityId) {
-        if let Some(name) = self.identity_names.remove(&id) {
+        if let Some(name) = self.called.remove(&id) {
             self.identities.remove(&name);
             self.ids.release(id.as_uuid());
         }

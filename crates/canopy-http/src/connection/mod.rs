@@ -59,6 +59,20 @@ pub(crate) enum Cut {
     Evicted,
 }
 
+impl Cut {
+    /// The word for it in the metrics.
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::SlowHead => "slow_head",
+            Self::LargeHead => "large_head",
+            Self::Idle => "idle",
+            Self::SlowReader => "slow_reader",
+            Self::NotClosed => "not_closed",
+            Self::Evicted => "evicted",
+        }
+    }
+}
+
 /// Time that writes were blocked, and what was written in it.
 #[derive(Debug, Clone, Copy, Default)]
 struct Blocked {
@@ -240,7 +254,7 @@ impl Connection {
             self.socket.borrow().try_write(&bytes).ok();
             self.lingers.set(why != Cut::Evicted);
         }
-        self.state.metrics().count_cut(why);
+        self.state.metrics().count_cut(why.as_str());
         self.cut.set(Some(why));
         if let Some(waker) = self.waker.borrow_mut().take() {
             waker.wake();

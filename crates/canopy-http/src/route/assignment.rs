@@ -1,8 +1,7 @@
 //! Assignments.
 
-use super::hierarchy::only;
 use crate::answer::{Created, Found, NoContent, PageOf, Representation};
-use crate::bulk::{BulkAnswer, SentItems};
+use crate::bulk::{BulkAnswer, SentItems, only};
 use crate::error_code::ErrorCode as E;
 use crate::idempotency::Repeatable;
 use crate::input::{Body, Sent};

@@ -121,9 +121,7 @@ fn relay(mut outer: StreamOwned<ServerConnection, TcpStream>, mut inner: TcpStre
 }
 
 fn not_fetched(server: &Server, count: usize) -> Vec<String> {
-    (0..count)
-        .map(|_| server.next_log("token keys not fetched"))
-        .collect()
+    (0..count).map(|_| server.next_log("token keys not fetched")).collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -146,7 +144,12 @@ async fn keys_are_taken_only_from_a_server_with_a_good_certificate() {
     ];
     let mut sources = vec![good.source("https://good.example")];
     let name = |at: usize| format!("https://{at}.example");
-    sources.extend(refused.iter().enumerate().map(|(at, (issuer, _))| issuer.source(&name(at))));
+    sources.extend(
+        refused
+            .iter()
+            .enumerate()
+            .map(|(at, (issuer, _))| issuer.source(&name(at))),
+    );
 
     let home = Home::new();
     let mut command = home.command(&["serve", "--listen", "127.0.0.1:0"]);

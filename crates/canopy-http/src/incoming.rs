@@ -81,6 +81,9 @@ impl Incoming {
     /// Notes that nothing of the body is left to be read.
     pub(crate) fn finish_body(&self) {
         self.body_is_read.set(true);
+        if let Some(connection) = self.connection() {
+            connection.finish_body();
+        }
     }
 
     /// Returns whether a body comes with the request that nobody has read to its end.

@@ -134,7 +134,7 @@ impl Router {
         let (http, payload) = request.into_parts();
         let mut incoming = Incoming::new(http, &self.state);
         if let Some(connection) = incoming.connection() {
-            connection.begin_request();
+            connection.begin_request(incoming.has_unread_body());
         }
         let mut response = match self.places.at(incoming.http.match_info().as_str()).ok() {
             None => refuse_route(&incoming, &self.state),

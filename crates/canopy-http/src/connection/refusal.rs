@@ -31,6 +31,13 @@ pub(crate) fn malformed_head() -> Problem {
     )
 }
 
+pub(crate) fn broken_body() -> Problem {
+    Problem::new(
+        ErrorCode::MalformedHead,
+        "the body of the request is not framed as HTTP/1.1 requires",
+    )
+}
+
 pub(crate) fn too_many_connections() -> Problem {
     Problem::new(ErrorCode::Busy, "the service has too many connections; try again later")
 }

@@ -104,22 +104,32 @@ fn chain(error: &reqwest::Error) -> String {
 /// The check that the certificate of the server failed, if that is why there is no answer.
 fn refused_certificate(error: &reqwest::Error) -> Option<&'static str> {
     use rustls::CertificateError as E;
-    let mut cause = std::error::Error::source(error);
+    let rustls::Error::InvalidCertificate(wrong) = tls_error(error)? else {
+        return None;
+    };
+    Some(match wrong {
+        E::Expired | E::ExpiredContext { .. } => "the certificate has expired",
+        E::NotValidYet | E::NotValidYetContext { .. } => "the certificate is not valid yet",
+        E::NotValidForName | E::NotValidForNameContext { .. } => "the certificate is for another host name",
+        E::UnknownIssuer => "the certificate was not issued by a trusted authority",
+        E::Revoked => "the certificate was revoked",
+        _ => "the certificate cannot be accepted",
+    })
+}
+
+/// The error of TLS among the causes of an error. The handshake runs inside of I/O, whose errors do not name what they wrap
+/// as their source.
+fn tls_error<'e>(error: &'e (dyn std::error::Error + 'static)) -> Option<&'e rustls::Error> {
+    let mut cause = Some(error);
     while let Some(inner) = cause {
-        // The handshake runs inside of I/O, whose errors do not name what they wrap as their source.
-        let wrapped = inner.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
-        let tls = wrapped.and_then(|wrapped| wrapped.downcast_ref::<rustls::Error>());
-        if let Some(rustls::Error::InvalidCertificate(wrong)) = tls.or_else(|| inner.downcast_ref()) {
-            return Some(match wrong {
-                E::Expired | E::ExpiredContext { .. } => "the certificate has expired",
-                E::NotValidYet | E::NotValidYetContext { .. } => "the certificate is not valid yet",
-                E::NotValidForName | E::NotValidForNameContext { .. } => "the certificate is for another host name",
-                E::UnknownIssuer => "the certificate was not issued by a trusted authority",
-                E::Revoked => "the certificate was revoked",
-                _ => "the certificate cannot be accepted",
-            });
+        if let Some(tls) = inner.downcast_ref() {
+            return Some(tls);
         }
-        cause = inner.source();
+        let wrapped = inner.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+        cause = match wrapped {
+            Some(wrapped) => Some(wrapped),
+            None => inner.source(),
+        };
     }
     None
 }

@@ -15,6 +15,7 @@ mod disk_full;
 mod documents;
 mod failover;
 mod faults;
+mod issuer_certificates;
 mod issuers;
 mod lifecycle;
 mod mixed_load;

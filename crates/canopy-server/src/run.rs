@@ -87,19 +87,22 @@ fn execute(mut cli: Cli, variables: Vec<(OsString, OsString)>) -> Result<ExitCod
     if let Command::OpenApi = cli.command {
         return print(&canopy_http::openapi().to_pretty_json()?);
     }
-    if let Command::Config(args) = &cli.command
-        && args.sample
-    {
-        return print(config::sample().trim_end());
+    if let Command::Config(args) = &cli.command {
+        if args.sample {
+            return print(config::sample().trim_end());
+        }
+        if args.reference {
+            return print(config::reference().trim_end());
+        }
     }
     let file = cli.settings.config.take();
-    let config = config::load(file, cli.settings.given(), variables)?;
+    let config = config::load(file, cli.settings.given, variables)?;
     match cli.command {
         Command::Config(_) | Command::OpenApi => print(config::effective(&config).trim_end()),
         Command::Migrate => {
             let _log = log::start(&config.log);
             runtime()?.block_on(migrate(&config))?;
-            print(&format!("the schema of {} is up to date", config.database.url))
+            print(&format!("the schema of {} is up to date", config.database_url()))
         }
         Command::Token(args) => {
             let _log = log::start(&config.log);
@@ -114,7 +117,7 @@ fn execute(mut cli: Cli, variables: Vec<(OsString, OsString)>) -> Result<ExitCod
 
 fn token(config: &Config, args: &TokenArgs) -> Result<String, RunError> {
     let now = SystemClock.now();
-    let is_shared = matches!(config.database.url, DatabaseUrl::Postgres(_));
+    let is_shared = matches!(config.database_url(), DatabaseUrl::Postgres(_));
     if args.account.is_none() && !is_shared {
         require_installation(config)?;
         return Ok(signer(config)?.sign(&token::without_account(args, now), now)?);

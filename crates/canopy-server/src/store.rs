@@ -94,14 +94,14 @@ fn postgres_options(url: &PostgresUrl, config: &PostgresConfig) -> PgOptions {
 /// # Errors
 /// [`StoreOpenError`].
 pub fn take(config: &Config) -> Result<Source, StoreOpenError> {
-    let path = match &config.database.url {
-        DatabaseUrl::Postgres(url) => return Ok(Source::Postgres(postgres_options(url, &config.database.postgres))),
+    let path = match config.database_url() {
+        DatabaseUrl::Postgres(url) => return Ok(Source::Postgres(postgres_options(&url, &config.postgres))),
         DatabaseUrl::Sqlite(path) => path,
     };
-    prepare(&config.data_dir)?;
-    let lock = InstanceLock::take(path)?;
-    for_owner_alone(path)?;
-    let store = open_sqlite(path, config.database.synchronous, true)?;
+    prepare(&config.service.data_dir)?;
+    let lock = InstanceLock::take(&path)?;
+    for_owner_alone(&path)?;
+    let store = open_sqlite(&path, config.sqlite.synchronous, true)?;
     Ok(Source::Sqlite(store, lock))
 }
 
@@ -168,17 +168,17 @@ fn for_owner_alone(path: &Path) -> Result<(), DataDirError> {
 /// [`StoreOpenError::NoDataDir`], [`StoreOpenError::Missing`], with the whole path that was looked at.
 pub fn require_installation(config: &Config) -> Result<(), StoreOpenError> {
     let whole = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
-    let DatabaseUrl::Sqlite(path) = &config.database.url else {
+    let DatabaseUrl::Sqlite(path) = config.database_url() else {
         return Ok(());
     };
-    let has_own_key = matches!(config.tokens.signing_key, SigningKeyFile::Own(_));
-    if has_own_key && !config.data_dir.is_dir() {
-        return Err(StoreOpenError::NoDataDir(whole(&config.data_dir)));
+    let has_own_key = matches!(config.signing_key(), SigningKeyFile::Own(_));
+    if has_own_key && !config.service.data_dir.is_dir() {
+        return Err(StoreOpenError::NoDataDir(whole(&config.service.data_dir)));
     }
     if path.is_file() {
         Ok(())
     } else {
-        Err(StoreOpenError::Missing(whole(path)))
+        Err(StoreOpenError::Missing(whole(&path)))
     }
 }
 
@@ -188,12 +188,12 @@ pub fn require_installation(config: &Config) -> Result<(), StoreOpenError> {
 /// [`StoreOpenError`].
 pub async fn open_beside(config: &Config) -> Result<Box<dyn Store>, StoreOpenError> {
     require_installation(config)?;
-    match &config.database.url {
-        DatabaseUrl::Sqlite(path) => Ok(Box::new(open_sqlite(path, config.database.synchronous, false)?)),
+    match config.database_url() {
+        DatabaseUrl::Sqlite(path) => Ok(Box::new(open_sqlite(&path, config.sqlite.synchronous, false)?)),
         DatabaseUrl::Postgres(url) => {
             let options = PgOptions {
                 migrate: false,
-                ..postgres_options(url, &config.database.postgres)
+                ..postgres_options(&url, &config.postgres)
             };
             Ok(Box::new(PgStore::open(&options).await?))
         }

@@ -144,14 +144,14 @@ struct Service<'a> {
 impl Service<'_> {
     /// Answers from the start, also while the store has yet to come: what needs it is answered 503 until then.
     async fn serve(self, let_go: LetGo) -> Result<End, ServeError> {
-        let http = &self.config.http;
-        let listener = listen(http.listen).map_err(|source| ServeError::Bind {
-            address: http.listen,
+        let service = &self.config.service;
+        let listener = listen(service.listen).map_err(|source| ServeError::Bind {
+            address: service.listen,
             source,
         })?;
         let clock = Arc::new(SystemClock);
         let app = self.app(Arc::clone(&clock));
-        let mut keys = key_sources(&self.config.tokens, self.signer)?;
+        let mut keys = key_sources(&self.config.token, self.signer)?;
         let shared = self.options.is_some().then(|| {
             let own = self.signer.public_key(app.now());
             let verifier = Arc::clone(keys.verifier());
@@ -165,11 +165,11 @@ impl Service<'_> {
             .local_addr()
             .map_err(system("tell the address it listens on"))?;
         let mut signals = EndSignals::catch().map_err(system("catch signals"))?;
-        let public_url = http.public_url.clone();
+        let public_url = service.public_url.clone();
         let public_url = public_url.unwrap_or_else(|| PublicUrl::of_listener(address));
         let state = self.state(&app, Arc::clone(&keys), public_url.as_str());
         let options = self.server_options();
-        let metrics = match http.metrics_listen {
+        let metrics = match service.metrics_listen {
             None => None,
             Some(address) => {
                 let listener = listen(address).map_err(|source| ServeError::Bind { address, source })?;
@@ -184,12 +184,12 @@ impl Service<'_> {
         let mut running = tokio::spawn(server);
         tokio::select! {
             ended = &mut running => return ended_by_itself(ended),
-            never = upkeep::keep_up(&app, self.config.history_retention) => match never {},
+            never = upkeep::keep_up(&app, self.config.history.retention) => match never {},
             never = keys.keep_fresh() => match never {},
             failed = self.open_and_follow(&app, shared.as_deref(), address) => match failed? {},
             name = signals.next() => tracing::info!(signal = name, "shutting down"),
         }
-        let end = HardEnd::after(http.shutdown_timeout).map_err(system("start a thread"))?;
+        let end = HardEnd::after(service.shutdown_timeout).map_err(system("start a thread"))?;
         let orderly = async {
             end.enter("requests that are still running");
             let stopping = async {
@@ -234,16 +234,16 @@ impl Service<'_> {
     fn app(&self, clock: Arc<SystemClock>) -> App {
         let ids = Arc::new(UuidV7Ids::new(clock.clone()));
         let app = App::new(self.store.clone(), clock, ids, OsSecrets);
-        let limits = &self.config.limits;
-        app.decisions().bound_memory(mib(self.config.index_memory_mib));
-        app.decisions().bound_index(mib(self.config.index_environment_mib));
+        let limits = &self.config.limit;
+        app.decisions().bound_memory(mib(self.config.index.memory_mib));
+        app.decisions().bound_index(mib(self.config.index_environment_mib()));
         app.bound_catalogs(CatalogLimits {
             keys: size(limits.catalog_keys),
             pairs: size(limits.catalog_pairs),
         });
         app.bound_kept_answers(u64::from(limits.kept_answers_mib.get()) * 1024 * 1024);
         app.long_work().configure(WorkOptions {
-            turns: limits.long_requests.get().into(),
+            turns: self.config.long_requests().get().into(),
             ..WorkOptions::default()
         });
         app
@@ -251,7 +251,7 @@ impl Service<'_> {
 
     /// The state of the HTTP server, with the configured bounds.
     fn state(&self, app: &App, keys: Arc<KeySources>, public_url: &str) -> HttpState {
-        let limits = &self.config.limits;
+        let limits = &self.config.limit;
         let state = HttpState::new(app.clone(), keys, Handle::current())
             .with_limits(request_limits(limits))
             .with_public_url(public_url)
@@ -266,7 +266,7 @@ impl Service<'_> {
             .with_max_bytes_in_flight(mib(limits.answers_in_flight_mib))
             .with_import_bytes(mib(limits.import_mib))
             .with_readiness_check(checks_can_be_answered(app));
-        if self.config.http.metrics_listen.is_some() {
+        if self.config.service.metrics_listen.is_some() {
             state.with_metrics_apart()
         } else {
             state
@@ -274,10 +274,10 @@ impl Service<'_> {
     }
 
     fn server_options(&self) -> ServerOptions {
-        let (http, limits) = (&self.config.http, &self.config.limits);
+        let (service, limits) = (&self.config.service, &self.config.limit);
         ServerOptions {
-            workers: http.workers,
-            shutdown_timeout: http.shutdown_timeout,
+            workers: self.config.workers(),
+            shutdown_timeout: service.shutdown_timeout,
             head_timeout: limits.head_timeout,
             answer_timeout: limits.answer_timeout,
             max_connections: self.max_connections(),
@@ -323,9 +323,9 @@ impl Service<'_> {
 
     /// As many connections of clients as the configuration and the system's limit on open files allow.
     fn max_connections(&self) -> usize {
-        let asked = self.config.limits.connections.get();
+        let asked = self.config.limit.connections.get();
         let limit = descriptors::raise();
-        let pool = usize::from(self.config.database.postgres.pool_size.get());
+        let pool = usize::from(self.config.postgres.pool_size.get());
         let others = pool + ACCEPTED_AHEAD + METRICS_CONNECTIONS;
         let connections = descriptors::connections_under(limit, asked, others);
         if connections < number(asked) {
@@ -491,7 +491,7 @@ impl Service<'_> {
                     expires_at: now.plus_seconds(DEMO_TOKEN_SECONDS),
                 };
                 let token = self.signer.sign(&claims, now)?;
-                let base = self.config.http.public_url.as_ref().unwrap_or(local);
+                let base = self.config.service.public_url.as_ref().unwrap_or(local);
                 text.push_str(if seeded {
                     "\n# Demo data: account acme, application notes, environment development, 16 nodes, 200 people.\n"
                 } else {

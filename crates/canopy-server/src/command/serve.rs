@@ -9,10 +9,9 @@ use crate::descriptors;
 use crate::ending::HardEnd;
 use crate::key_sources::KeySources;
 use crate::log::LostLines;
-use crate::served_store::{LetGo, ServedStore};
 use crate::shared_keys::SharedKeys;
 use crate::signal::EndSignals;
-use crate::store::{Source, StoreOpenError, open_once_reached, take};
+use crate::store::{Closed, OpenStore, ServedStore, StoreOpenError, open_once_reached, opener};
 use crate::tokens::{TokensError, key_sources, signer};
 use crate::upkeep;
 use canopy_app::App;
@@ -24,7 +23,6 @@ use canopy_http::token::{KeyError, TokenSigner};
 use canopy_http::{
     ACCEPTED_AHEAD, BODY_WAIT, HttpState, LimitOptions, METRICS_CONNECTIONS, ReadinessCheck, ServerOptions,
 };
-use canopy_storage_postgres::PgOptions;
 use core::num::NonZeroU32;
 use std::convert::Infallible;
 use std::io;
@@ -83,26 +81,26 @@ fn system(what: &'static str) -> impl FnOnce(io::Error) -> ServeError {
 pub fn run(config: &Config, demo: bool, lost_lines: LostLines) -> Result<ExitCode, ServeError> {
     // Where the system has no randomness, this ends the process before anybody is served.
     OsSecrets.bytes();
-    // The lock is held until nothing of this process can write any more.
-    let ((store, let_go), options, lock) = match take(config)? {
-        Source::Sqlite(store, lock) => (ServedStore::of(store), None, Some(lock)),
-        Source::Postgres(options) => (ServedStore::to_come(), Some(options), None),
-    };
-    let signer = signer(config)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .map_err(system("start the runtime"))?;
+    let opener = opener(config);
+    let (store, closed) = ServedStore::pending(opener.is_shared());
+    if !opener.is_shared() {
+        store.open(runtime.block_on(opener.open())?);
+    }
+    let signer = signer(config)?;
     let service = Service {
         config,
         demo,
         signer: &signer,
         store,
-        options,
+        opener: opener.as_ref(),
         lost_lines,
         console: Console::start().map_err(system("start a thread"))?,
     };
-    let served = runtime.block_on(service.serve(let_go));
+    let served = runtime.block_on(service.serve(closed));
     match &served {
         Ok(End::Orderly(end)) => {
             end.enter("work in threads of the runtime");
@@ -111,9 +109,9 @@ pub fn run(config: &Config, demo: bool, lost_lines: LostLines) -> Result<ExitCod
         }
         Ok(End::AtOnce) | Err(_) => runtime.shutdown_background(),
     }
-    // Work that could not be waited for may write until the process ends, and closing the file would take SQLite's own
-    // locks from it.
-    std::mem::forget(lock);
+    // Holds the lock of a SQLite file. Work that could not be waited for may write until the process ends, and closing the
+    // file would take SQLite's own locks from it.
+    std::mem::forget(opener);
     Ok(match served? {
         End::Orderly(_) => ExitCode::SUCCESS,
         End::AtOnce => ExitCode::FAILURE,
@@ -135,15 +133,14 @@ struct Service<'a> {
     demo: bool,
     signer: &'a TokenSigner,
     store: Arc<ServedStore>,
-    /// How to open the store; `None` for one that is open.
-    options: Option<PgOptions>,
+    opener: &'a dyn OpenStore,
     lost_lines: LostLines,
     console: Console,
 }
 
 impl Service<'_> {
     /// Answers from the start, also while the store has yet to come: what needs it is answered 503 until then.
-    async fn serve(self, let_go: LetGo) -> Result<End, ServeError> {
+    async fn serve(self, closed: Closed) -> Result<End, ServeError> {
         let service = &self.config.service;
         let listener = listen(service.listen).map_err(|source| ServeError::Bind {
             address: service.listen,
@@ -152,7 +149,7 @@ impl Service<'_> {
         let clock = Arc::new(SystemClock);
         let app = self.app(Arc::clone(&clock));
         let mut keys = key_sources(&self.config.token, self.signer)?;
-        let shared = self.options.is_some().then(|| {
+        let shared = self.opener.is_shared().then(|| {
             let own = self.signer.public_key(app.now());
             let verifier = Arc::clone(keys.verifier());
             Arc::new(SharedKeys::new(verifier, self.store.clone(), clock, own))
@@ -214,7 +211,7 @@ impl Service<'_> {
             // Workers let go of the store as they end, and so do calls whose clients have hung up; the last one closes
             // it, which moves SQLite's log into the database.
             end.enter("work that uses the database");
-            if timeout(end.time_left(), let_go.wait()).await.is_err() {
+            if timeout(end.time_left(), closed.wait()).await.is_err() {
                 tracing::warn!("work that is still running is cut off and rolled back");
             }
         };
@@ -294,12 +291,12 @@ impl Service<'_> {
         address: SocketAddr,
     ) -> Result<Infallible, ServeError> {
         let local = PublicUrl::of_listener(address);
-        if let Some(options) = &self.options {
+        if self.opener.is_shared() {
             let waiting = || {
                 let text = format!("Canopy listens on {} and waits for its database\n", local.as_str());
                 self.console.print(text);
             };
-            self.store.arrive(open_once_reached(options, waiting).await?);
+            self.store.open(open_once_reached(self.opener, waiting).await?);
             self.register_key(app.now()).await?;
         }
         let guide = if self.demo {

@@ -49,7 +49,7 @@ pub mod unit_of_work;
 pub use support::TestStore;
 
 /// Expands to one test for each clause of the storage contract. Its argument is the name of an `async fn` in
-/// scope that gives a fresh store: anything that implements [`Store`](canopy_domain::port::Store). The crate that
+/// scope that gives a fresh store: anything that implements [`RowStore`](canopy_domain::port::RowStore). The crate that
 /// uses it depends on tokio with the features `macros` and `rt-multi-thread`.
 #[macro_export]
 macro_rules! storage_contract {

@@ -43,13 +43,13 @@ impl Write for ChangeAssignmentRoles {
             .map(|assignment| key_with_role(assignment, role))
             .collect();
         let found = facts.assignment_facts(environment, &keys).await?;
-        let changed = change_role(&assignments, role, &found, at.now())?;
-        if changed.is_empty() {
+        let given = change_role(&assignments, role, &found, at.now())?;
+        if given.is_empty() {
             return Ok(Plan::unchanged(0));
         }
-        let ids: Vec<AssignmentId> = changed.iter().map(|assignment| assignment.id).collect();
+        let ids: Vec<AssignmentId> = given.iter().map(|assignment| assignment.id).collect();
         let mut before: HashMap<AssignmentId, Assignment> = assignments.into_iter().map(|one| (one.id, one)).collect();
-        let updated: Vec<Updated<Assignment>> = changed
+        let updated: Vec<Updated<Assignment>> = given
             .into_iter()
             .filter_map(|after| {
                 let before = before.remove(&after.id)?;

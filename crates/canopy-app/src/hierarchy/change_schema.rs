@@ -62,22 +62,22 @@ impl Write for ChangeHierarchySchema {
             };
             nodes = Rows::update(root, retyped);
         }
-        let changed = Environment {
+        let next = Environment {
             version: environment.version.next(),
             updated_at: at.now(),
             ..environment.clone()
         };
         let entry = AuditEntry::within(&self.environment, "hierarchy_schema.change", AuditCategory::Hierarchy)
-            .on("hierarchy_schema", changed.id, &changed.name)
+            .on("hierarchy_schema", next.id, &next.name)
             .saying(vec![
                 ("node_types", Detail::texts(schema.node_types())),
                 ("root_node_type", Detail::text(schema.root_node_type())),
                 ("max_depth", Detail::Count(schema.max_depth().into())),
             ]);
-        let version = changed.version;
+        let version = next.version;
         let row = |environment, schema| EnvironmentRow { environment, schema };
         let changes = ChangeSet {
-            environments: Rows::update(row(environment, stored), row(changed, schema.clone())),
+            environments: Rows::update(row(environment, stored), row(next, schema.clone())),
             nodes,
             ..ChangeSet::default()
         };

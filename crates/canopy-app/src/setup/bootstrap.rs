@@ -71,12 +71,12 @@ impl Write for BootstrapEnvironment {
         for planned in plan.roles {
             let id = RoleId::new(at.mint());
             details.keys(Some((id, &planned.name)), KeyChange::Added, &planned.permission_keys);
-            let bundled = planned.permission_keys.iter().filter_map(|key| ids.get(key).copied());
+            let keys = planned.permission_keys.iter().filter_map(|key| ids.get(key).copied());
             bundles.push(Bundle {
                 environment,
                 role: id,
                 before: BTreeSet::new(),
-                after: bundled.collect(),
+                after: keys.collect(),
             });
             roles.push(Role {
                 id,

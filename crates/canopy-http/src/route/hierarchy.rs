@@ -422,7 +422,7 @@ async fn patch_node(request: Change<ChangeNode>) -> Result<Found<NodeBody>, Prob
         environment: place,
         id: request.id,
         patch: NodePatch::from(input.0),
-        seen: version.into(),
+        seen: version,
     };
     Ok(Found(NodeBody::of(place.application)(request.execute(change).await?)))
 }
@@ -433,7 +433,7 @@ async fn move_node(request: Change<MoveNode>) -> Result<Repeatable<Found<NodeBod
         environment: request.scope,
         id: request.id,
         patch: NodePatch::to(input.0.parent_node_id),
-        seen: version.into(),
+        seen: version,
     };
     let show = NodeBody::of(request.scope.application);
     request
@@ -448,7 +448,7 @@ async fn delete_node(
         environment: request.scope,
         id: request.id,
         force: request.query.force,
-        seen: request.body.version.into(),
+        seen: request.body.version,
     };
     request.execute(remove).await?;
     Ok(NoContent)

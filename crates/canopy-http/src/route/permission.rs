@@ -196,7 +196,7 @@ async fn patch_permission(
     let change = permission::ChangePermission {
         environment: place,
         id,
-        seen: version.into(),
+        seen: version,
         patch: asked,
     };
     Ok(Found(PermissionBody::of(place.application)(
@@ -210,7 +210,7 @@ async fn delete_permission(
     let delete = permission::DeletePermission {
         environment: request.scope,
         id: request.id,
-        seen: request.body.version.into(),
+        seen: request.body.version,
         force: request.query.force,
     };
     request.execute(delete).await?;

@@ -293,7 +293,7 @@ async fn patch_role(
     let change = role::ChangeRole {
         environment: place,
         id,
-        seen: version.into(),
+        seen: version,
         patch: asked,
     };
     Ok(Found(RoleBody::of(place.application, request.execute(change).await?)))
@@ -305,7 +305,7 @@ async fn delete_role(
     let delete = role::DeleteRole {
         environment: request.scope,
         id: request.id,
-        seen: request.body.version.into(),
+        seen: request.body.version,
         force: request.query.force,
     };
     request.execute(delete).await?;

@@ -366,7 +366,7 @@ async fn patch_account(
     };
     let change = tenancy::ChangeAccount {
         id,
-        seen: version.into(),
+        seen: version,
         patch: asked,
     };
     Ok(Found(AccountBody::of(&request.execute(change).await?)))
@@ -410,7 +410,7 @@ async fn patch_application(
     let (IfMatch { input, version }, request) = request.take_body();
     let change = tenancy::ChangeApplication {
         application: request.scope,
-        seen: version.into(),
+        seen: version,
         patch: TenantPatch::from(input.0),
     };
     Ok(Found(ApplicationBody::of(&request.execute(change).await?)))

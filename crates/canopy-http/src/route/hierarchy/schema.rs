@@ -214,8 +214,8 @@ async fn patch_hierarchy_schema(
     ) = request.take_body();
     let change = hierarchy::ChangeHierarchySchema {
         environment: request.scope,
-        patch: patch.into(),
-        seen: version.into(),
+        patch,
+        seen: version,
     };
     let (schema, version) = request.execute(change).await?;
     Ok(Found(HierarchySchemaOf::of(&schema, version)))

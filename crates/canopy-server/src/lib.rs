@@ -14,7 +14,6 @@ pub mod exports;
 mod key_sources;
 mod log;
 mod run;
-mod served_store;
 mod shared_keys;
 mod signal;
 pub mod store;

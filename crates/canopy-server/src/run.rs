@@ -109,9 +109,9 @@ fn execute(mut cli: Cli, variables: Vec<(OsString, OsString)>) -> Result<ExitCod
             let _log = log::start(&config.log);
             let token = token(&config, &args)?;
             if args.export || io::stdout().is_terminal() {
-                let http = &config.http;
-                let base = http.public_url.clone();
-                let base = base.unwrap_or_else(|| PublicUrl::of_listener(http.listen));
+                let service = &config.service;
+                let base = service.public_url.clone();
+                let base = base.unwrap_or_else(|| PublicUrl::of_listener(service.listen));
                 print(exports(&base, &token, token::paths(&args)).trim_end())
             } else {
                 print(&token)

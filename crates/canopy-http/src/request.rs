@@ -9,9 +9,9 @@ use crate::if_match;
 use crate::incoming::Incoming;
 use crate::input::{BodyInput, BodySource, PathInput, Received, has_body, parse_json, read_body};
 use crate::problem::Problem;
-use crate::requirement::Needs;
-use crate::scope::{Scope, Surface, Way};
+use crate::requirement::Requires;
 use crate::state::HttpState;
+use crate::tenancy::{Surface, Tenancy, Way};
 use crate::wire::{Faults, Json, QueryInput, QueryReader};
 use actix_web::dev::Payload;
 use actix_web::web::Bytes;
@@ -49,14 +49,14 @@ pub(crate) struct Request<S, P = (), Q = (), B = ()> {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Served {
     pub(crate) surface: Surface,
-    pub(crate) needs: Needs,
+    pub(crate) requires: Requires,
     /// True if it takes an `Idempotency-Key`.
     pub(crate) repeatable: bool,
     /// True if `If-Match` is judged where it is sent, though it is not needed.
     pub(crate) conditional: bool,
 }
 
-impl<S: Scope, P: PathInput, Q: QueryInput, B: BodyInput> Request<S, P, Q, B> {
+impl<S: Tenancy, P: PathInput, Q: QueryInput, B: BodyInput> Request<S, P, Q, B> {
     /// Reads a request: credential 401, principal 403, place 404, key scope 403, media type
     /// 415 (400 where the standard has it so), size 413, path, query and body 400, `If-Match` 428. The caller is `known` from the moment its credential is
     /// accepted.
@@ -69,7 +69,7 @@ impl<S: Scope, P: PathInput, Q: QueryInput, B: BodyInput> Request<S, P, Q, B> {
     ) -> Result<Self, Problem> {
         let (scope, call) = enter::<S, W>(incoming, state, served.surface, known).await?;
         let read = async {
-            served.needs.check(&call.caller)?;
+            served.requires.check(&call.caller)?;
             let of = (&call.caller, scope.id(), scope.share(), served);
             Read::<P, Q, B>::read(incoming, payload, state, of).await
         };

@@ -5,7 +5,7 @@ use crate::facts::{at, window};
 use crate::oracle;
 use canopy_domain::access::named::{NameError, NamedIndex};
 use canopy_domain::access::{
-    AccessIndex, GrantFact, NodeFact, PermissionFact, Question, RoleFact, Scope, Snapshot, SubjectFact,
+    AccessIndex, GrantFact, NodeFact, PermissionFact, Question, RoleFact, Snapshot, SubjectFact, Target,
 };
 use canopy_domain::uuid::Uuid;
 use canopy_domain::{AssignmentKey, MembershipStatus, NodeType, PermissionKey, Revision, RoleName, Slug, Window};
@@ -245,7 +245,7 @@ fn compare(index: &NamedIndex, model: &Model) {
                     let question = Question {
                         identity: id(who).into(),
                         permission,
-                        scope: Scope::Node(id(path).into()),
+                        target: Target::Node(id(path).into()),
                     };
                     let (reason, _) = oracle::decide(&facts, &question, at(millis));
                     let decision = index.decide(who, permission, path, at(millis));

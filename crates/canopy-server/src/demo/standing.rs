@@ -6,7 +6,7 @@ use canopy_app::{App, AppError, Caller, hierarchy, identity, role, scope, tenanc
 use canopy_domain::identity::listing::{IdentityQuery, IdentitySort};
 use canopy_domain::role::listing::{RoleQuery, RoleTypeFilter};
 use canopy_domain::{
-    AccessModel, Email, EnvironmentPlace, Identity, IdentityId, Node, NodeId, PageRequest, RoleId, SortOrder,
+    AccessModel, Email, EnvironmentRef, Identity, IdentityId, Node, NodeId, PageRequest, RoleId, SortOrder,
 };
 
 /// What a store holds.
@@ -24,7 +24,7 @@ pub enum Standing {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Demo {
     /// The environment.
-    pub place: EnvironmentPlace,
+    pub place: EnvironmentRef,
     /// People who have no assignment yet, the first few by mail address.
     pub people: Vec<Candidate>,
     /// A region.
@@ -83,7 +83,7 @@ pub async fn standing(app: &App) -> Result<Standing, DemoError> {
     })))
 }
 
-async fn people_without_assignment(app: &App, place: &EnvironmentPlace) -> Result<Vec<Candidate>, DemoError> {
+async fn people_without_assignment(app: &App, place: &EnvironmentRef) -> Result<Vec<Candidate>, DemoError> {
     let query = IdentityQuery {
         member_of: Some(place.application),
         not_member_of: None,

@@ -48,7 +48,7 @@ pub use builder::IndexBuilder;
 pub use error::NameError;
 pub use ids::IdKind;
 
-use super::{AccessIndex, Decision, Explanation, Question, Scope};
+use super::{AccessIndex, Decision, Explanation, Question, Target};
 use crate::uuid::Uuid;
 use crate::{IdentityId, NodeId, PermissionKey, Revision, Timestamp};
 use names::Names;
@@ -92,7 +92,7 @@ impl NamedIndex {
         let question = Question {
             identity: self.known_identity(identity),
             permission,
-            scope: Scope::AppWide,
+            target: Target::AppWide,
         };
         self.index.decide(&question, at)
     }
@@ -155,7 +155,7 @@ impl NamedIndex {
         Question {
             identity: self.known_identity(identity),
             permission,
-            scope: Scope::Node(self.known_node(node)),
+            target: Target::Node(self.known_node(node)),
         }
     }
 

@@ -10,11 +10,11 @@ use crate::{AppError, Call};
 use canopy_domain::access::{Change, IndexSize};
 use canopy_domain::audit::{AuditCategory, AuditEvent, AuditEventId, AuditSeverity, Detail};
 use canopy_domain::port::{
-    Begun, Clock, CommitRecord, EnvironmentChanges, Ids, KeptAnswer, ReadTx, Secrets, Share, Store, StoreError,
-    WriteScope, WriteTx,
+    Begun, Clock, CommitRecord, EnvironmentChanges, Ids, KeptAnswer, LockScope, ReadTx, Secrets, Share, Store,
+    StoreError, WriteTx,
 };
 use canopy_domain::setup::CatalogLimits;
-use canopy_domain::{EnvironmentId, EnvironmentPlace, Revision, TenancyError, Tenant, Timestamp};
+use canopy_domain::{EnvironmentId, EnvironmentRef, Revision, TenancyError, Tenant, Timestamp};
 use core::any::Any;
 use core::fmt::Display;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -243,26 +243,26 @@ impl App {
 
     /// Opens the unit of work of a call. A repetition of a call that was answered before ends here, and so does a call about
     /// an application or environment that was deleted after its path was looked up.
-    pub(crate) async fn begin(&self, call: &Call, scope: WriteScope) -> Result<Box<dyn WriteTx>, AppError> {
+    pub(crate) async fn begin(&self, call: &Call, scope: LockScope) -> Result<Box<dyn WriteTx>, AppError> {
         let mut tx = self.open(call, scope.clone()).await?;
         let absent = |tenant| AppError::Tenancy(TenancyError::NotFound(tenant));
         match scope {
-            WriteScope::Environment(id) => {
+            LockScope::Environment(id) => {
                 tx.revision(id).await?.ok_or_else(|| absent(Tenant::Environment))?;
             }
-            WriteScope::Application(id) | WriteScope::Memberships { application: id, .. } => {
+            LockScope::Application(id) | LockScope::Memberships { application: id, .. } => {
                 tx.application(id).await?.ok_or_else(|| absent(Tenant::Application))?;
             }
             // Accounts stay, and what looks at a whole application or at identities finds them itself.
-            WriteScope::Installation
-            | WriteScope::Account(_)
-            | WriteScope::WholeApplication { .. }
-            | WriteScope::Identities { .. } => {}
+            LockScope::Installation
+            | LockScope::Account(_)
+            | LockScope::WholeApplication { .. }
+            | LockScope::Identities { .. } => {}
         }
         Ok(tx)
     }
 
-    async fn open(&self, call: &Call, scope: WriteScope) -> Result<Box<dyn WriteTx>, AppError> {
+    async fn open(&self, call: &Call, scope: LockScope) -> Result<Box<dyn WriteTx>, AppError> {
         let Some(repeatable) = &call.repeatable else {
             return Ok(self.parts.store.write(scope).await?);
         };
@@ -314,7 +314,7 @@ impl App {
         &self,
         tx: Box<dyn WriteTx>,
         call: &Call,
-        place: &EnvironmentPlace,
+        place: &EnvironmentRef,
         at: Timestamp,
         changes: Vec<Change>,
         entry: AuditEntry,
@@ -347,7 +347,7 @@ impl App {
             self.parts.decisions.end(gone);
             if let Some(shared) = self.parts.store.shared() {
                 let ended: Vec<_> = gone.iter().map(|environment| (*environment, Revision::END)).collect();
-                shared.announce(&ended);
+                shared.publish(&ended);
             }
         } else {
             // Whether it took place may be open.
@@ -409,7 +409,7 @@ impl App {
                 let committed: Vec<_> = revisions.iter().map(|(_, revision)| *revision).zip(changes).collect();
                 self.parts.decisions.publish(commit, &committed).await;
                 if let Some(shared) = self.parts.store.shared() {
-                    shared.announce(&revisions);
+                    shared.publish(&revisions);
                 }
                 Ok(revisions)
             }
@@ -454,7 +454,7 @@ pub(crate) struct AuditEntry {
 
 impl AuditEntry {
     /// An entry about an environment as a whole, with nothing more to say.
-    pub(crate) fn within(place: &EnvironmentPlace, action: &'static str, category: AuditCategory) -> Self {
+    pub(crate) fn within(place: &EnvironmentRef, action: &'static str, category: AuditCategory) -> Self {
         Self {
             account: place.account,
             application: Some(place.application),
@@ -471,7 +471,7 @@ impl AuditEntry {
     }
 
     /// The thing it was done to.
-    pub(crate) fn on(mut self, resource_type: &'static str, id: impl Display, label: impl Display) -> Self {
+    pub(crate) fn resource(mut self, resource_type: &'static str, id: impl Display, label: impl Display) -> Self {
         self.resource_type = resource_type;
         self.resource_id = id.to_string();
         self.resource_label = label.to_string();
@@ -479,13 +479,13 @@ impl AuditEntry {
     }
 
     /// How much attention it deserves.
-    pub(crate) const fn grave(mut self, severity: AuditSeverity) -> Self {
+    pub(crate) const fn severity(mut self, severity: AuditSeverity) -> Self {
         self.severity = severity;
         self
     }
 
     /// The ids of everything touched, and what was before and after.
-    pub(crate) fn saying(mut self, metadata: Vec<(&'static str, Detail)>) -> Self {
+    pub(crate) fn detail(mut self, metadata: Vec<(&'static str, Detail)>) -> Self {
         self.metadata = Detail::Map(metadata);
         self
     }

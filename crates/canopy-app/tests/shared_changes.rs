@@ -7,7 +7,7 @@ use canopy_app::tenancy::{self, NewTenant};
 use canopy_app::{App, BulkMode, Call, Caller};
 use canopy_domain::bulk::Outcome;
 use canopy_domain::identity::create::NewIdentity;
-use canopy_domain::{AccountId, ApplicationPlace, DisplayName, Email, IdentityId, PersonName};
+use canopy_domain::{AccountId, ApplicationRef, DisplayName, Email, IdentityId, PersonName};
 use canopy_storage_memory::MemoryStore;
 use canopy_testkit::{CountingIds, CountingSecrets, FixedClock};
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
@@ -43,7 +43,7 @@ struct Scene {
     app: App,
     call: Call,
     account: AccountId,
-    place: ApplicationPlace,
+    place: ApplicationRef,
 }
 
 impl Scene {
@@ -60,7 +60,7 @@ impl Scene {
             .unwrap()
             .id;
         let application = tenancy::list::applications(&app, account).await.unwrap().remove(0).id;
-        let place = ApplicationPlace { account, application };
+        let place = ApplicationRef { account, application };
         // Two are made with the application.
         for number in 2..environments {
             let new = tenant(&format!("e{number}"));

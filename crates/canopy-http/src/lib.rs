@@ -37,9 +37,9 @@ mod rendered;
 mod request;
 mod route;
 mod router;
-mod scope;
 mod server;
 mod state;
+mod tenancy;
 pub mod token;
 mod wire;
 

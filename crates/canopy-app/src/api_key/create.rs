@@ -4,8 +4,8 @@ use super::{MadeKey, audit_entry, described, digest, may_hand_out, must_lie_ahea
 use crate::{App, AppError, Call, unit_of_work};
 use canopy_domain::access::{Change, KeyFact};
 use canopy_domain::api_key::{ApiKey, ApiKeyId, KeyAccess, KeyText, room_for_one};
-use canopy_domain::port::{ReadTx, WriteScope};
-use canopy_domain::{ApiKeyError, Description, DisplayName, EnvironmentPlace, PermissionKey, Timestamp};
+use canopy_domain::port::{LockScope, ReadTx};
+use canopy_domain::{ApiKeyError, Description, DisplayName, EnvironmentRef, PermissionKey, Timestamp};
 use std::collections::BTreeSet;
 
 /// A key that somebody asks for.
@@ -26,9 +26,9 @@ pub struct NewKey {
 /// # Errors
 /// [`ApiKeyError::Escalation`] before anything but the caller's own key is looked up, [`ApiKeyError::EndsInThePast`],
 /// [`ApiKeyError::UnknownScopes`], [`ApiKeyError::TooMany`], [`ApiKeyError::TooManyScopes`]; [`AppError::Store`].
-pub async fn run(app: &App, call: &Call, place: &EnvironmentPlace, new: &NewKey) -> Result<MadeKey, AppError> {
+pub async fn run(app: &App, call: &Call, place: &EnvironmentRef, new: &NewKey) -> Result<MadeKey, AppError> {
     unit_of_work::retry(|| async {
-        let mut tx = app.begin(call, WriteScope::Environment(place.environment)).await?;
+        let mut tx = app.begin(call, LockScope::Environment(place.environment)).await?;
         let now = app.now();
         may_hand_out(tx.as_mut(), call, &new.access, new.expires_at).await?;
         must_lie_ahead(new.expires_at, now)?;
@@ -47,7 +47,7 @@ pub async fn run(app: &App, call: &Call, place: &EnvironmentPlace, new: &NewKey)
             created_at: now,
         };
         tx.insert_api_key(&key, &digest(&text)).await?;
-        let entry = audit_entry(place, "api_key.create", &key).saying(described(&key));
+        let entry = audit_entry(place, "api_key.create", &key).detail(described(&key));
         let changes = vec![Change::KeyPut(KeyFact::from(&key))];
         let kept = MadeKey { key, text: None };
         app.commit_within(tx, call, place, now, changes, entry, &kept).await?;
@@ -60,7 +60,7 @@ pub async fn run(app: &App, call: &Call, place: &EnvironmentPlace, new: &NewKey)
 }
 
 /// Makes sure that the catalog has every scope.
-async fn known_scopes(tx: &mut dyn ReadTx, place: &EnvironmentPlace, access: &KeyAccess) -> Result<(), AppError> {
+async fn known_scopes(tx: &mut dyn ReadTx, place: &EnvironmentRef, access: &KeyAccess) -> Result<(), AppError> {
     let asked: Vec<PermissionKey> = access
         .scopes()
         .into_iter()

@@ -5,8 +5,8 @@ use crate::{App, AppError, Call, unit_of_work};
 use canopy_domain::access::{Change, KeyFact};
 use canopy_domain::api_key::{ApiKey, ApiKeyId, KeyText, end_of_rotated, room_for_one};
 use canopy_domain::audit::Detail;
-use canopy_domain::port::WriteScope;
-use canopy_domain::{ApiKeyError, EnvironmentPlace};
+use canopy_domain::port::LockScope;
+use canopy_domain::{ApiKeyError, EnvironmentRef};
 
 /// Makes a key like this one, with the same scopes and end. The old one goes on working for `overlap_seconds`, but not
 /// beyond its own end; without an overlap it is revoked.
@@ -18,12 +18,12 @@ use canopy_domain::{ApiKeyError, EnvironmentPlace};
 pub async fn run(
     app: &App,
     call: &Call,
-    place: &EnvironmentPlace,
+    place: &EnvironmentRef,
     id: ApiKeyId,
     overlap_seconds: u32,
 ) -> Result<MadeKey, AppError> {
     unit_of_work::retry(|| async {
-        let mut tx = app.begin(call, WriteScope::Environment(place.environment)).await?;
+        let mut tx = app.begin(call, LockScope::Environment(place.environment)).await?;
         let now = app.now();
         let mut old = tx.api_key(place.environment, id).await?.ok_or(ApiKeyError::NotFound)?;
         may_hand_out(tx.as_mut(), call, &old.access, old.expires_at).await?;
@@ -49,7 +49,7 @@ pub async fn run(
         let mut more = described(&key);
         more.push(("replaces", Detail::text(id)));
         more.push(("replaced_until", Detail::text(end.unwrap_or(now))));
-        let entry = audit_entry(place, "api_key.rotate", &key).saying(more);
+        let entry = audit_entry(place, "api_key.rotate", &key).detail(more);
         let changes = vec![replaced, Change::KeyPut(KeyFact::from(&key))];
         let kept = MadeKey { key, text: None };
         app.commit_within(tx, call, place, now, changes, entry, &kept).await?;

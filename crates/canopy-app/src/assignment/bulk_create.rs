@@ -5,8 +5,8 @@ use crate::audit::described::{Details, Step};
 use crate::{App, AppError, BulkMode, Call, unit_of_work};
 use canopy_domain::assignment::bulk_create::{NewAssignment, plan};
 use canopy_domain::bulk::{self, Outcome};
-use canopy_domain::port::{StoreError, Unique, WriteScope};
-use canopy_domain::{Assignment, AssignmentError, AssignmentId, AssignmentKey, EnvironmentPlace};
+use canopy_domain::port::{LockScope, StoreError, Unique};
+use canopy_domain::{Assignment, AssignmentError, AssignmentId, AssignmentKey, EnvironmentRef};
 
 /// Creates assignments: the outcomes are in the order of the items. In a dry run the assignments are what would be made.
 ///
@@ -15,12 +15,12 @@ use canopy_domain::{Assignment, AssignmentError, AssignmentId, AssignmentKey, En
 pub async fn run(
     app: &App,
     call: &Call,
-    place: &EnvironmentPlace,
+    place: &EnvironmentRef,
     items: &[NewAssignment],
     mode: BulkMode,
 ) -> Result<Vec<Outcome<Assignment, AssignmentError>>, AppError> {
     unit_of_work::retry(|| async {
-        let mut tx = app.begin(call, WriteScope::Environment(place.environment)).await?;
+        let mut tx = app.begin(call, LockScope::Environment(place.environment)).await?;
         let now = app.now();
         let keys: Vec<AssignmentKey> = items.iter().map(|item| item.key).collect();
         let facts = tx.assignment_facts(place, &keys).await?;

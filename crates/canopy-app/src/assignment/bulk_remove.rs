@@ -3,17 +3,17 @@
 use super::{audit_entry, removed};
 use crate::audit::described::{Details, Step};
 use crate::{App, AppError, Call, unit_of_work};
-use canopy_domain::port::{ReadTx, WriteScope};
-use canopy_domain::{Assignment, AssignmentId, EnvironmentPlace};
+use canopy_domain::port::{LockScope, ReadTx};
+use canopy_domain::{Assignment, AssignmentId, EnvironmentRef};
 use std::collections::HashSet;
 
 /// Removes assignments. An id that comes twice counts once.
 ///
 /// # Errors
 /// [`AppError::AssignmentsNotFound`] with all unknown ids; [`AppError::Store`].
-pub async fn run(app: &App, call: &Call, place: &EnvironmentPlace, ids: &[AssignmentId]) -> Result<(), AppError> {
+pub async fn run(app: &App, call: &Call, place: &EnvironmentRef, ids: &[AssignmentId]) -> Result<(), AppError> {
     unit_of_work::retry(|| async {
-        let mut tx = app.begin(call, WriteScope::Environment(place.environment)).await?;
+        let mut tx = app.begin(call, LockScope::Environment(place.environment)).await?;
         let now = app.now();
         let found = all_of(tx.as_mut(), place, ids).await?;
         let ids: Vec<AssignmentId> = found.iter().map(|assignment| assignment.id).collect();
@@ -35,7 +35,7 @@ pub async fn run(app: &App, call: &Call, place: &EnvironmentPlace, ids: &[Assign
 /// [`AppError::AssignmentsNotFound`] with all unknown ids.
 pub(super) async fn all_of(
     tx: &mut dyn ReadTx,
-    place: &EnvironmentPlace,
+    place: &EnvironmentRef,
     ids: &[AssignmentId],
 ) -> Result<Vec<Assignment>, AppError> {
     let mut seen = HashSet::new();

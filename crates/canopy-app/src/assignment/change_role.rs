@@ -7,8 +7,8 @@ use crate::audit::described::{Details, Step};
 use crate::{App, AppError, Call, unit_of_work};
 use canopy_domain::assignment::change::{change_role, key_with_role};
 use canopy_domain::audit::Detail;
-use canopy_domain::port::WriteScope;
-use canopy_domain::{Assignment, AssignmentId, AssignmentKey, EnvironmentPlace, RoleId};
+use canopy_domain::port::LockScope;
+use canopy_domain::{Assignment, AssignmentId, AssignmentKey, EnvironmentRef, RoleId};
 use std::collections::HashMap;
 
 /// Gives the role to each assignment and answers how many changed; those that have it already do not.
@@ -19,12 +19,12 @@ use std::collections::HashMap;
 pub async fn run(
     app: &App,
     call: &Call,
-    place: &EnvironmentPlace,
+    place: &EnvironmentRef,
     ids: &[AssignmentId],
     role: RoleId,
 ) -> Result<usize, AppError> {
     unit_of_work::retry(|| async {
-        let mut tx = app.begin(call, WriteScope::Environment(place.environment)).await?;
+        let mut tx = app.begin(call, LockScope::Environment(place.environment)).await?;
         let now = app.now();
         let assignments = all_of(tx.as_mut(), place, ids).await?;
         let keys: Vec<AssignmentKey> = assignments

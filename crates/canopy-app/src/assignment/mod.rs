@@ -12,11 +12,11 @@ use crate::app::AuditEntry;
 use crate::audit::described;
 use canopy_domain::access::{Change, GrantFact};
 use canopy_domain::audit::{AuditCategory, Detail};
-use canopy_domain::{Assignment, AssignmentId, EnvironmentPlace};
+use canopy_domain::{Assignment, AssignmentId, EnvironmentRef};
 
 /// What an audit event says of a change to assignments.
 fn audit_entry(
-    place: &EnvironmentPlace,
+    place: &EnvironmentRef,
     action: &'static str,
     ids: &[AssignmentId],
     more: Vec<(&'static str, Detail)>,
@@ -27,12 +27,12 @@ fn audit_entry(
     ];
     metadata.extend(more);
     AuditEntry::within(place, action, AuditCategory::Assignment)
-        .on(
+        .resource(
             "assignment",
             ids.first().map(ToString::to_string).unwrap_or_default(),
             "",
         )
-        .saying(metadata)
+        .detail(metadata)
 }
 
 fn granted(assignments: &[Assignment]) -> Vec<Change> {

@@ -6,8 +6,8 @@ use crate::audit::described::{Details, Step};
 use crate::{App, AppError, Call, unit_of_work};
 use canopy_domain::assignment::change::{self, AssignmentPatch, key_with_role};
 use canopy_domain::audit::Detail;
-use canopy_domain::port::WriteScope;
-use canopy_domain::{Assignment, AssignmentError, AssignmentId, EnvironmentPlace};
+use canopy_domain::port::LockScope;
+use canopy_domain::{Assignment, AssignmentError, AssignmentId, EnvironmentRef};
 
 /// Changes an assignment and answers it as it is afterwards. A change that changes nothing writes nothing.
 ///
@@ -16,12 +16,12 @@ use canopy_domain::{Assignment, AssignmentError, AssignmentId, EnvironmentPlace}
 pub async fn run(
     app: &App,
     call: &Call,
-    place: &EnvironmentPlace,
+    place: &EnvironmentRef,
     id: AssignmentId,
     patch: &AssignmentPatch,
 ) -> Result<Assignment, AppError> {
     unit_of_work::retry(|| async {
-        let mut tx = app.begin(call, WriteScope::Environment(place.environment)).await?;
+        let mut tx = app.begin(call, LockScope::Environment(place.environment)).await?;
         let now = app.now();
         let found = tx.assignments(place.environment, &[id]).await?;
         let before = found.into_iter().next().ok_or(AssignmentError::NotFound)?;

@@ -4,16 +4,16 @@ use super::{audit_entry, removed};
 use crate::audit::described::{Details, Step};
 use crate::{App, AppError, Call, unit_of_work};
 use canopy_domain::audit::Detail;
-use canopy_domain::port::WriteScope;
-use canopy_domain::{AssignmentError, AssignmentId, EnvironmentPlace};
+use canopy_domain::port::LockScope;
+use canopy_domain::{AssignmentError, AssignmentId, EnvironmentRef};
 
 /// Removes an assignment.
 ///
 /// # Errors
 /// [`AssignmentError::NotFound`]; [`AppError::Store`].
-pub async fn run(app: &App, call: &Call, place: &EnvironmentPlace, id: AssignmentId) -> Result<(), AppError> {
+pub async fn run(app: &App, call: &Call, place: &EnvironmentRef, id: AssignmentId) -> Result<(), AppError> {
     unit_of_work::retry(|| async {
-        let mut tx = app.begin(call, WriteScope::Environment(place.environment)).await?;
+        let mut tx = app.begin(call, LockScope::Environment(place.environment)).await?;
         let now = app.now();
         let found = tx.assignments(place.environment, &[id]).await?;
         let gone = found.into_iter().next().ok_or(AssignmentError::NotFound)?;

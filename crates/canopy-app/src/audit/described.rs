@@ -5,7 +5,7 @@ use crate::app::AuditEntry;
 use canopy_domain::assignment::listing::AssignmentView;
 use canopy_domain::audit::{Detail, details};
 use canopy_domain::port::ReadTx;
-use canopy_domain::{Assignment, EnvironmentId, EnvironmentPlace, IdentityId, NodeId, RoleId, RoleName};
+use canopy_domain::{Assignment, EnvironmentId, EnvironmentRef, IdentityId, NodeId, RoleId, RoleName};
 use core::fmt::Display;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -78,7 +78,7 @@ impl Details {
     pub(crate) async fn assignments(
         &mut self,
         tx: &mut dyn ReadTx,
-        place: &EnvironmentPlace,
+        place: &EnvironmentRef,
         steps: &[Step<'_>],
     ) -> Result<(), AppError> {
         if steps.is_empty() {

@@ -6,9 +6,9 @@ use canopy_domain::access::{Change, NodeFact};
 use canopy_domain::audit::{AuditCategory, Detail};
 use canopy_domain::bulk::{self, Outcome};
 use canopy_domain::hierarchy::create::{NewNode, Parent, ParentName, PlannedNode, base_slug, plan};
-use canopy_domain::port::{StoreError, Unique, WriteScope};
+use canopy_domain::port::{LockScope, StoreError, Unique};
 use canopy_domain::{
-    EnvironmentPlace, HierarchyError, Node, NodeId, NodeStatus, Slug, TenancyError, Tenant, Timestamp, Version,
+    EnvironmentRef, HierarchyError, Node, NodeId, NodeStatus, Slug, TenancyError, Tenant, Timestamp, Version,
 };
 
 /// Creates nodes. The outcomes are in the order of the items; in a dry run the nodes are what would be made.
@@ -18,12 +18,12 @@ use canopy_domain::{
 pub async fn run(
     app: &App,
     call: &Call,
-    place: &EnvironmentPlace,
+    place: &EnvironmentRef,
     items: &[NewNode],
     mode: BulkMode,
 ) -> Result<Vec<Outcome<Node, HierarchyError>>, AppError> {
     unit_of_work::retry(|| async {
-        let mut tx = app.begin(call, WriteScope::Environment(place.environment)).await?;
+        let mut tx = app.begin(call, LockScope::Environment(place.environment)).await?;
         let now = app.now();
         let absent = || TenancyError::NotFound(Tenant::Environment);
         let (model, schema) = tx.hierarchy(place.environment).await?.ok_or_else(absent)?;
@@ -40,12 +40,12 @@ pub async fn run(
             other => AppError::from(other),
         })?;
         let entry = AuditEntry::within(place, "node.create", AuditCategory::Hierarchy)
-            .on(
+            .resource(
                 "node",
                 created.first().map(|node| node.id.to_string()).unwrap_or_default(),
                 created.first().map(|node| node.name.to_string()).unwrap_or_default(),
             )
-            .saying(vec![
+            .detail(vec![
                 ("count", Detail::count(created.len())),
                 ("node_ids", Detail::texts(created.iter().map(|node| node.id))),
             ]);
@@ -84,7 +84,7 @@ fn named_places(items: &[NewNode]) -> (Vec<NodeId>, Vec<(NodeId, Slug)>) {
 
 fn with_ids(
     app: &App,
-    place: &EnvironmentPlace,
+    place: &EnvironmentRef,
     items: &[NewNode],
     outcomes: Vec<Outcome<PlannedNode, HierarchyError>>,
     now: Timestamp,

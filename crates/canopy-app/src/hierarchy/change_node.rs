@@ -5,8 +5,8 @@ use crate::{App, AppError, Call, unit_of_work};
 use canopy_domain::access::{Change, NodeFact};
 use canopy_domain::audit::{AuditCategory, Detail};
 use canopy_domain::hierarchy::change::{NodePatch, PlaceFacts, check_version, patch};
-use canopy_domain::port::{ReadTx, StoreError, Unique, WriteScope};
-use canopy_domain::{EnvironmentPlace, Expected, HierarchyError, Node, NodeId, TenancyError, Tenant};
+use canopy_domain::port::{LockScope, ReadTx, StoreError, Unique};
+use canopy_domain::{EnvironmentRef, Expected, HierarchyError, Node, NodeId, TenancyError, Tenant};
 
 /// Changes a node; what stands below a moved one goes with it. A change that changes nothing leaves no trace.
 ///
@@ -16,14 +16,14 @@ use canopy_domain::{EnvironmentPlace, Expected, HierarchyError, Node, NodeId, Te
 pub async fn run(
     app: &App,
     call: &Call,
-    place: &EnvironmentPlace,
+    place: &EnvironmentRef,
     id: NodeId,
     asked: &NodePatch,
     seen: impl Into<Expected> + Send,
 ) -> Result<Node, AppError> {
     let seen = seen.into();
     unit_of_work::retry(|| async {
-        let mut tx = app.begin(call, WriteScope::Environment(place.environment)).await?;
+        let mut tx = app.begin(call, LockScope::Environment(place.environment)).await?;
         let now = app.now();
         let before = tx.node(place.environment, id).await?;
         let before = before.ok_or(HierarchyError::NodeNotFound)?;
@@ -46,8 +46,8 @@ pub async fn run(
             "node.move"
         };
         let entry = AuditEntry::within(place, action, AuditCategory::Hierarchy)
-            .on("node", id, &after.name)
-            .saying(vec![("before", state(&before)), ("after", state(&after))]);
+            .resource("node", id, &after.name)
+            .detail(vec![("before", state(&before)), ("after", state(&after))]);
         let steps = vec![Change::NodePut(NodeFact::from(&after))];
         app.commit_within(tx, call, place, now, steps, entry, &after).await?;
         Ok(after)

@@ -5,8 +5,8 @@ use crate::{App, AppError, Call, unit_of_work};
 use canopy_domain::access::{Change, NodeFact};
 use canopy_domain::audit::{AuditCategory, AuditSeverity, Detail};
 use canopy_domain::hierarchy::schema_change::{self, SchemaPatch};
-use canopy_domain::port::{CommitRecord, EnvironmentChanges, WriteScope};
-use canopy_domain::{EnvironmentPlace, Expected, HierarchyError, HierarchySchema, TenancyError, Tenant, Version};
+use canopy_domain::port::{CommitRecord, EnvironmentChanges, LockScope};
+use canopy_domain::{EnvironmentRef, Expected, HierarchyError, HierarchySchema, TenancyError, Tenant, Version};
 
 /// Changes the schema. A new root type retypes the root with it. The answer is the schema and the environment's version
 /// afterwards; a change that changes nothing raises no version.
@@ -18,13 +18,13 @@ use canopy_domain::{EnvironmentPlace, Expected, HierarchyError, HierarchySchema,
 pub async fn run(
     app: &App,
     call: &Call,
-    place: &EnvironmentPlace,
+    place: &EnvironmentRef,
     patch: impl Into<SchemaPatch> + Send,
     seen: impl Into<Expected> + Send,
 ) -> Result<(HierarchySchema, Version), AppError> {
     let (seen, patch) = (seen.into(), patch.into());
     unit_of_work::retry(|| async {
-        let mut tx = app.begin(call, WriteScope::Environment(place.environment)).await?;
+        let mut tx = app.begin(call, LockScope::Environment(place.environment)).await?;
         let now = app.now();
         let absent = || TenancyError::NotFound(Tenant::Environment);
         let mut environment = tx.environment(place.environment).await?.ok_or_else(absent)?;

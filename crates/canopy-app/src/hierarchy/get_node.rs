@@ -2,13 +2,13 @@
 
 use crate::{App, AppError};
 use canopy_domain::port::ReadTx;
-use canopy_domain::{EnvironmentPlace, HierarchyError, Node, NodeId};
+use canopy_domain::{EnvironmentRef, HierarchyError, Node, NodeId};
 
 /// The node.
 ///
 /// # Errors
 /// [`HierarchyError::NodeNotFound`]; [`AppError::Store`].
-pub async fn run(app: &App, place: &EnvironmentPlace, id: NodeId) -> Result<Node, AppError> {
+pub async fn run(app: &App, place: &EnvironmentRef, id: NodeId) -> Result<Node, AppError> {
     known(app.read(place).await?.as_mut(), place, id).await
 }
 
@@ -16,7 +16,7 @@ pub async fn run(app: &App, place: &EnvironmentPlace, id: NodeId) -> Result<Node
 ///
 /// # Errors
 /// [`HierarchyError::NodeNotFound`]; [`AppError::Store`].
-pub async fn subtree(app: &App, place: &EnvironmentPlace, id: NodeId) -> Result<Vec<Node>, AppError> {
+pub async fn subtree(app: &App, place: &EnvironmentRef, id: NodeId) -> Result<Vec<Node>, AppError> {
     let found = app.read(place).await?.bare_nodes(place.environment, Some(id)).await?;
     if found.is_empty() {
         return Err(HierarchyError::NodeNotFound.into());
@@ -28,12 +28,7 @@ pub async fn subtree(app: &App, place: &EnvironmentPlace, id: NodeId) -> Result<
 ///
 /// # Errors
 /// [`HierarchyError::NodeNotFound`]; [`AppError::AnswerTooLarge`] before any is read; [`AppError::Store`].
-pub async fn children(
-    app: &App,
-    place: &EnvironmentPlace,
-    id: NodeId,
-    max_bytes: usize,
-) -> Result<Vec<Node>, AppError> {
+pub async fn children(app: &App, place: &EnvironmentRef, id: NodeId, max_bytes: usize) -> Result<Vec<Node>, AppError> {
     /// The bytes that a node takes at least, besides its metadata.
     const NODE_BYTES: u64 = 300;
     let mut tx = app.read(place).await?;
@@ -50,14 +45,14 @@ pub async fn children(
 ///
 /// # Errors
 /// [`HierarchyError::NodeNotFound`]; [`AppError::Store`].
-pub async fn ancestors(app: &App, place: &EnvironmentPlace, id: NodeId) -> Result<Vec<Node>, AppError> {
+pub async fn ancestors(app: &App, place: &EnvironmentRef, id: NodeId) -> Result<Vec<Node>, AppError> {
     let mut tx = app.read(place).await?;
     known(tx.as_mut(), place, id).await?;
     Ok(tx.ancestors(place.environment, id).await?)
 }
 
 /// The node, which must be there.
-pub(super) async fn known(tx: &mut dyn ReadTx, place: &EnvironmentPlace, id: NodeId) -> Result<Node, AppError> {
+pub(super) async fn known(tx: &mut dyn ReadTx, place: &EnvironmentRef, id: NodeId) -> Result<Node, AppError> {
     let found = tx.node(place.environment, id).await?;
     Ok(found.ok_or(HierarchyError::NodeNotFound)?)
 }

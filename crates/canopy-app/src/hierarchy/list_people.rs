@@ -3,7 +3,7 @@
 use super::get_node::known;
 use crate::{App, AppError};
 use canopy_domain::assignment::listing::{AssignmentQuery, AssignmentView, HeldAt, NodeAssignmentSummary};
-use canopy_domain::{EnvironmentPlace, NodeId, Page, Timestamp};
+use canopy_domain::{EnvironmentRef, NodeId, Page, Timestamp};
 
 /// The assignments that hold at a node and fit the query, and the instant at which their state was judged.
 ///
@@ -11,7 +11,7 @@ use canopy_domain::{EnvironmentPlace, NodeId, Page, Timestamp};
 /// [`HierarchyError::NodeNotFound`](canopy_domain::HierarchyError::NodeNotFound); [`AppError::Store`].
 pub async fn run(
     app: &App,
-    place: &EnvironmentPlace,
+    place: &EnvironmentRef,
     at: HeldAt,
     query: AssignmentQuery,
 ) -> Result<(Page<AssignmentView>, Timestamp), AppError> {
@@ -29,7 +29,7 @@ pub async fn run(
 ///
 /// # Errors
 /// [`HierarchyError::NodeNotFound`](canopy_domain::HierarchyError::NodeNotFound); [`AppError::Store`].
-pub async fn summary(app: &App, place: &EnvironmentPlace, node: NodeId) -> Result<NodeAssignmentSummary, AppError> {
+pub async fn summary(app: &App, place: &EnvironmentRef, node: NodeId) -> Result<NodeAssignmentSummary, AppError> {
     let mut tx = app.read(place).await?;
     known(tx.as_mut(), place, node).await?;
     Ok(tx.node_assignment_summary(place.environment, node, app.now()).await?)

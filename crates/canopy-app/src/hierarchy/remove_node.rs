@@ -6,8 +6,8 @@ use crate::{App, AppError, Call, unit_of_work};
 use canopy_domain::audit::{AuditCategory, AuditSeverity, Detail};
 use canopy_domain::hierarchy::change::check_version;
 use canopy_domain::hierarchy::remove::{check, steps};
-use canopy_domain::port::WriteScope;
-use canopy_domain::{AssignmentId, EnvironmentPlace, Expected, HierarchyError, NodeId};
+use canopy_domain::port::LockScope;
+use canopy_domain::{AssignmentId, EnvironmentRef, Expected, HierarchyError, NodeId};
 
 /// Removes a node; with `force` all nodes below it and all assignments at them go with it, in one transaction.
 ///
@@ -17,14 +17,14 @@ use canopy_domain::{AssignmentId, EnvironmentPlace, Expected, HierarchyError, No
 pub async fn run(
     app: &App,
     call: &Call,
-    place: &EnvironmentPlace,
+    place: &EnvironmentRef,
     id: NodeId,
     force: bool,
     seen: impl Into<Expected> + Send,
 ) -> Result<(), AppError> {
     let seen = seen.into();
     unit_of_work::retry(|| async {
-        let mut tx = app.begin(call, WriteScope::Environment(place.environment)).await?;
+        let mut tx = app.begin(call, LockScope::Environment(place.environment)).await?;
         let now = app.now();
         let environment = place.environment;
         let node = tx.node(environment, id).await?.ok_or(HierarchyError::NodeNotFound)?;
@@ -40,8 +40,8 @@ pub async fn run(
         tx.delete_assignments(environment, &assignments).await?;
         tx.delete_nodes(environment, &nodes).await?;
         let mut entry = AuditEntry::within(place, "node.remove", AuditCategory::Hierarchy)
-            .on("node", id, &node.name)
-            .saying(vec![
+            .resource("node", id, &node.name)
+            .detail(vec![
                 ("count", Detail::count(nodes.len())),
                 ("node_ids", Detail::texts(&nodes)),
                 ("assignment_count", Detail::count(assignments.len())),

@@ -5,11 +5,11 @@ use crate::audit::described::{self, Details, Step};
 use crate::{App, AppError, Call, unit_of_work};
 use canopy_domain::audit::{AuditCategory, AuditSeverity, Detail};
 use canopy_domain::hierarchy::revert::{Revert, RevertCounts, plan};
-use canopy_domain::port::{ReadTx, WriteScope};
+use canopy_domain::port::{LockScope, ReadTx};
 use canopy_domain::tenancy::change;
 use canopy_domain::{
-    AccessModel, Assignment, AssignmentId, Environment, EnvironmentPlace, Expected, HierarchyError, NodeId,
-    TenancyError, Tenant, Timestamp,
+    AccessModel, Assignment, AssignmentId, Environment, EnvironmentRef, Expected, HierarchyError, NodeId, TenancyError,
+    Tenant, Timestamp,
 };
 use std::collections::HashMap;
 
@@ -17,16 +17,16 @@ use std::collections::HashMap;
 ///
 /// # Errors
 /// [`TenancyError::Stale`] where the call expects another version, [`HierarchyError::AlreadyFlat`]; [`AppError::Store`].
-pub async fn run(app: &App, call: &Call, place: &EnvironmentPlace) -> Result<RevertCounts, AppError> {
+pub async fn run(app: &App, call: &Call, place: &EnvironmentRef) -> Result<RevertCounts, AppError> {
     unit_of_work::retry(|| async {
-        let mut tx = app.begin(call, WriteScope::Environment(place.environment)).await?;
+        let mut tx = app.begin(call, LockScope::Environment(place.environment)).await?;
         let now = app.now();
         let (mut environment, revert, assignments) = planned(tx.as_mut(), place, now, call.expected).await?;
         let mut details = Details::default();
         let steps = told_steps(&revert, &assignments);
         details.assignments(tx.as_mut(), place, &steps).await?;
         tx.delete_assignments(place.environment, &revert.dropped).await?;
-        tx.update_assignments(&revert.reseated).await?;
+        tx.update_assignments(&revert.moved_to_root).await?;
         tx.delete_nodes(place.environment, &revert.nodes).await?;
         tx.update_nodes(revert.root.as_slice()).await?;
         environment.access_model = AccessModel::Flat;
@@ -34,8 +34,8 @@ pub async fn run(app: &App, call: &Call, place: &EnvironmentPlace) -> Result<Rev
         environment.updated_at = now;
         tx.update_environment(&environment, &revert.schema).await?;
         let mut entry = AuditEntry::within(place, "environment.revert_to_flat", AuditCategory::Hierarchy)
-            .on("environment", environment.id, &environment.name)
-            .saying(told(&revert))
+            .resource("environment", environment.id, &environment.name)
+            .detail(told(&revert))
             .detailing(details);
         entry.severity = AuditSeverity::Warning;
         app.commit_within(tx, call, place, now, revert.steps(), entry, &revert.counts)
@@ -49,7 +49,7 @@ pub async fn run(app: &App, call: &Call, place: &EnvironmentPlace) -> Result<Rev
 ///
 /// # Errors
 /// As [`run`].
-pub async fn dry_run(app: &App, call: &Call, place: &EnvironmentPlace) -> Result<RevertCounts, AppError> {
+pub async fn dry_run(app: &App, call: &Call, place: &EnvironmentRef) -> Result<RevertCounts, AppError> {
     let mut tx = app.read(place).await?;
     let (_, revert, _) = planned(tx.as_mut(), place, app.now(), call.expected).await?;
     Ok(revert.counts)
@@ -57,7 +57,7 @@ pub async fn dry_run(app: &App, call: &Call, place: &EnvironmentPlace) -> Result
 
 async fn planned(
     tx: &mut dyn ReadTx,
-    place: &EnvironmentPlace,
+    place: &EnvironmentRef,
     now: Timestamp,
     expected: Expected,
 ) -> Result<(Environment, Revert, Vec<Assignment>), AppError> {
@@ -81,12 +81,12 @@ async fn planned(
 /// The changes to assignments: those that stay at the root in another row or window, then those that go.
 fn told_steps<'a>(revert: &'a Revert, assignments: &'a [Assignment]) -> Vec<Step<'a>> {
     let before: HashMap<AssignmentId, &Assignment> = assignments.iter().map(|one| (one.id, one)).collect();
-    let reseated = revert.reseated.iter().filter_map(|after| {
+    let moved_to_root = revert.moved_to_root.iter().filter_map(|after| {
         let before = before.get(&after.id)?;
         Some(Step::Changed(before, after))
     });
     let dropped = revert.dropped.iter().filter_map(|id| before.get(id));
-    reseated.chain(dropped.map(|one| Step::Revoked(one))).collect()
+    moved_to_root.chain(dropped.map(|one| Step::Revoked(one))).collect()
 }
 
 fn told(revert: &Revert) -> Vec<(&'static str, Detail)> {
@@ -104,7 +104,7 @@ fn told(revert: &Revert) -> Vec<(&'static str, Detail)> {
         ),
         (
             "reseated_assignment_ids",
-            described::first(revert.reseated.iter().map(|one| one.id)),
+            described::first(revert.moved_to_root.iter().map(|one| one.id)),
         ),
         ("dropped_assignment_ids", described::first(&revert.dropped)),
         ("deleted_node_ids", Detail::texts(&revert.nodes)),

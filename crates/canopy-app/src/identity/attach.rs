@@ -7,9 +7,9 @@ use canopy_domain::audit::{AuditCategory, AuditSeverity, Detail};
 use canopy_domain::bulk::{self, Outcome, Verdict};
 use canopy_domain::identity::create::IdentityFacts;
 use canopy_domain::identity::membership::{self, Attachment};
-use canopy_domain::port::{CommitRecord, EnvironmentChanges, ReadTx, WriteScope};
+use canopy_domain::port::{CommitRecord, EnvironmentChanges, LockScope, ReadTx};
 use canopy_domain::{
-    ApplicationId, ApplicationPlace, IdentityError, IdentityId, Membership, MembershipError, MembershipId, Timestamp,
+    ApplicationId, ApplicationRef, IdentityError, IdentityId, Membership, MembershipError, MembershipId, Timestamp,
 };
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -45,12 +45,12 @@ impl From<AttachError> for AppError {
 pub async fn run(
     app: &App,
     call: &Call,
-    place: ApplicationPlace,
+    place: ApplicationRef,
     ids: &[IdentityId],
     mode: BulkMode,
 ) -> Result<Vec<Outcome<Membership, AttachError>>, AppError> {
     unit_of_work::retry(|| async {
-        let scope = WriteScope::Memberships {
+        let scope = LockScope::Memberships {
             application: place.application,
             identities: ids.to_vec(),
         };

@@ -9,7 +9,7 @@ use canopy_domain::audit::{AuditCategory, AuditSeverity, Detail};
 use canopy_domain::bulk::{self, Outcome};
 use canopy_domain::identity::create::{NewIdentity, TakenIdentifiers, plan};
 use canopy_domain::identity::membership;
-use canopy_domain::port::{CommitRecord, EnvironmentChanges, WriteScope, WriteTx};
+use canopy_domain::port::{CommitRecord, EnvironmentChanges, LockScope, WriteTx};
 use canopy_domain::{
     AccountId, ApplicationId, Identity, IdentityError, IdentityId, Membership, MembershipError, MembershipId,
     TenancyError, Tenant, Timestamp,
@@ -171,12 +171,12 @@ async fn attach_all(
     member_changes(tx, application, steps).await
 }
 
-const fn scope(account: AccountId, application: Option<ApplicationId>) -> WriteScope {
+const fn scope(account: AccountId, application: Option<ApplicationId>) -> LockScope {
     match application {
-        Some(application) => WriteScope::Memberships {
+        Some(application) => LockScope::Memberships {
             application,
             identities: Vec::new(),
         },
-        None => WriteScope::Account(account),
+        None => LockScope::Account(account),
     }
 }

@@ -6,8 +6,8 @@ use canopy_domain::MembershipStatus;
 use canopy_domain::access::{Change, SubjectFact};
 use canopy_domain::audit::{AuditSeverity, Detail};
 use canopy_domain::identity::change::{IdentityPatch, patch};
-use canopy_domain::port::{CommitRecord, EnvironmentChanges, ReadTx, WriteScope};
-use canopy_domain::{AccountId, ApplicationPlace, EnvironmentId, Identity, IdentityError, IdentityId};
+use canopy_domain::port::{CommitRecord, EnvironmentChanges, LockScope, ReadTx};
+use canopy_domain::{AccountId, ApplicationRef, EnvironmentId, Identity, IdentityError, IdentityId};
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -33,7 +33,7 @@ pub async fn run(
 pub async fn member(
     app: &App,
     call: &Call,
-    place: ApplicationPlace,
+    place: ApplicationRef,
     bound_to: Option<EnvironmentId>,
     id: IdentityId,
     asked: &IdentityPatch,
@@ -47,12 +47,12 @@ pub async fn member(
 async fn change(
     app: &App,
     call: &Call,
-    (account, member_of): (AccountId, Option<ApplicationPlace>),
+    (account, member_of): (AccountId, Option<ApplicationRef>),
     id: IdentityId,
     asked: &IdentityPatch,
 ) -> Result<Identity, AppError> {
     unit_of_work::retry(|| async {
-        let scope = WriteScope::Identities {
+        let scope = LockScope::Identities {
             account,
             identities: vec![id],
         };

@@ -6,9 +6,9 @@ use crate::{App, AppError, Call, unit_of_work};
 use canopy_domain::access::{Change, SubjectFact};
 use canopy_domain::audit::{AuditSeverity, Detail};
 use canopy_domain::identity::membership::{MembershipChange, change};
-use canopy_domain::port::{CommitRecord, EnvironmentChanges, ReadTx, WriteScope};
+use canopy_domain::port::{CommitRecord, EnvironmentChanges, LockScope, ReadTx};
 use canopy_domain::{
-    ApplicationPlace, AssignmentId, EnvironmentId, Identity, IdentityId, Membership, TenancyError, Tenant,
+    ApplicationRef, AssignmentId, EnvironmentId, Identity, IdentityId, Membership, TenancyError, Tenant,
 };
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -22,7 +22,7 @@ use std::sync::Arc;
 pub async fn run(
     app: &App,
     call: &Call,
-    place: ApplicationPlace,
+    place: ApplicationRef,
     id: IdentityId,
     asked: MembershipChange,
 ) -> Result<Membership, AppError> {
@@ -37,7 +37,7 @@ pub async fn run(
 pub async fn member(
     app: &App,
     call: &Call,
-    place: ApplicationPlace,
+    place: ApplicationRef,
     bound_to: Option<EnvironmentId>,
     id: IdentityId,
     asked: MembershipChange,
@@ -49,12 +49,12 @@ pub async fn member(
 async fn apply(
     app: &App,
     call: &Call,
-    (place, bound_to): (ApplicationPlace, Option<EnvironmentId>),
+    (place, bound_to): (ApplicationRef, Option<EnvironmentId>),
     id: IdentityId,
     asked: MembershipChange,
 ) -> Result<Membership, AppError> {
     unit_of_work::retry(|| async {
-        let scope = WriteScope::Memberships {
+        let scope = LockScope::Memberships {
             application: place.application,
             identities: vec![id],
         };
@@ -109,7 +109,7 @@ async fn apply(
     .await
 }
 
-async fn must_be_default(tx: &mut dyn ReadTx, place: ApplicationPlace, bound: EnvironmentId) -> Result<(), AppError> {
+async fn must_be_default(tx: &mut dyn ReadTx, place: ApplicationRef, bound: EnvironmentId) -> Result<(), AppError> {
     let application = tx.application(place.application).await?;
     let application = application.ok_or(TenancyError::NotFound(Tenant::Application))?;
     if application.default_environment_id == Some(bound) {

@@ -10,10 +10,10 @@ use canopy_domain::assignment::bulk_create::{self, NewAssignment};
 use canopy_domain::audit::{AuditSeverity, Detail};
 use canopy_domain::bulk::Verdict;
 use canopy_domain::identity::create::{NewIdentity, TakenIdentifiers, plan};
-use canopy_domain::port::{CommitRecord, EnvironmentChanges, ReadTx, WriteScope};
+use canopy_domain::port::{CommitRecord, EnvironmentChanges, LockScope, ReadTx};
 use canopy_domain::{
-    ApplicationPlace, Assignment, AssignmentError, AssignmentId, AssignmentKey, EnvironmentId, EnvironmentPlace,
-    Identity, Membership, NodeId, RoleId, Timestamp,
+    ApplicationRef, Assignment, AssignmentError, AssignmentId, AssignmentKey, EnvironmentId, EnvironmentRef, Identity,
+    Membership, NodeId, RoleId, Timestamp,
 };
 use std::sync::Arc;
 
@@ -27,7 +27,7 @@ use std::sync::Arc;
 pub async fn run(
     app: &App,
     call: &Call,
-    place: ApplicationPlace,
+    place: ApplicationRef,
     bound_to: Option<EnvironmentId>,
     new: &NewIdentity,
     first: Option<(RoleId, NodeId)>,
@@ -36,7 +36,7 @@ pub async fn run(
         scope::opened(&call.caller, AreaScope::AssignmentManage)?;
     }
     unit_of_work::retry(|| async {
-        let scope = WriteScope::Memberships {
+        let scope = LockScope::Memberships {
             application: place.application,
             identities: Vec::new(),
         };
@@ -67,7 +67,7 @@ pub async fn run(
         tx.insert_assignments(assignment.as_slice()).await?;
         let mut details = Details::default();
         if let Some(one) = &assignment {
-            let within = EnvironmentPlace {
+            let within = EnvironmentRef {
                 account: place.account,
                 application: place.application,
                 environment: one.environment_id,
@@ -126,7 +126,7 @@ pub async fn run(
 async fn judge(
     app: &App,
     tx: &mut dyn ReadTx,
-    (place, bound_to): (ApplicationPlace, Option<EnvironmentId>),
+    (place, bound_to): (ApplicationRef, Option<EnvironmentId>),
     key: AssignmentKey,
     membership: &Membership,
     now: Timestamp,
@@ -134,7 +134,7 @@ async fn judge(
     let seen = seen(tx, place.application, bound_to).await?;
     let found = tx.environments_with_node(&seen, key.node).await?;
     let environment = *found.first().ok_or(AssignmentError::NodeNotFound)?;
-    let place = EnvironmentPlace {
+    let place = EnvironmentRef {
         account: place.account,
         application: place.application,
         environment,

@@ -5,7 +5,7 @@ use crate::audit::described::{self, Details};
 use crate::{App, AppError, Call, unit_of_work};
 use canopy_domain::access::Change;
 use canopy_domain::audit::{AuditSeverity, Detail};
-use canopy_domain::port::{CommitRecord, EnvironmentChanges, WriteScope};
+use canopy_domain::port::{CommitRecord, EnvironmentChanges, LockScope};
 use canopy_domain::{AccountId, EnvironmentId, IdentityError, IdentityId};
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ use std::sync::Arc;
 /// [`IdentityError::NotFound`]; [`AppError::Store`].
 pub async fn run(app: &App, call: &Call, account: AccountId, id: IdentityId) -> Result<(), AppError> {
     unit_of_work::retry(|| async {
-        let scope = WriteScope::Identities {
+        let scope = LockScope::Identities {
             account,
             identities: vec![id],
         };

@@ -4,8 +4,8 @@ use crate::app::AuditEntry;
 use crate::{App, AppError, Call, unit_of_work};
 use canopy_domain::audit::{AuditCategory, Detail};
 use canopy_domain::permission::change::{PermissionPatch, patch};
-use canopy_domain::port::WriteScope;
-use canopy_domain::{EnvironmentPlace, Expected, Permission, PermissionError, PermissionId};
+use canopy_domain::port::LockScope;
+use canopy_domain::{EnvironmentRef, Expected, Permission, PermissionError, PermissionId};
 
 /// Changes the description or category of a custom permission, and raises its version. Nothing asked anew changes nothing.
 ///
@@ -15,14 +15,14 @@ use canopy_domain::{EnvironmentPlace, Expected, Permission, PermissionError, Per
 pub async fn run(
     app: &App,
     call: &Call,
-    place: &EnvironmentPlace,
+    place: &EnvironmentRef,
     id: PermissionId,
     seen: impl Into<Expected> + Send,
     asked: &PermissionPatch,
 ) -> Result<Permission, AppError> {
     let seen = seen.into();
     unit_of_work::retry(|| async {
-        let mut tx = app.begin(call, WriteScope::Environment(place.environment)).await?;
+        let mut tx = app.begin(call, LockScope::Environment(place.environment)).await?;
         let now = app.now();
         let found = tx.permission(place.environment, id).await?;
         let before = found.ok_or(PermissionError::NotFound)?;
@@ -31,8 +31,8 @@ pub async fn run(
         };
         tx.update_permissions(core::slice::from_ref(&permission)).await?;
         let entry = AuditEntry::within(place, "permission.change", AuditCategory::Catalog)
-            .on("permission", id, &permission.key)
-            .saying(vec![("before", summary(&before)), ("after", summary(&permission))]);
+            .resource("permission", id, &permission.key)
+            .detail(vec![("before", summary(&before)), ("after", summary(&permission))]);
         // What changed is nothing to decisions.
         app.commit_within(tx, call, place, now, Vec::new(), entry, &permission)
             .await?;

@@ -5,10 +5,10 @@ use crate::audit::described::{self, Details, KeyChange};
 use crate::{App, AppError, Call, unit_of_work};
 use canopy_domain::access::{Change, PermissionFact};
 use canopy_domain::audit::{AuditCategory, Detail};
-use canopy_domain::port::WriteScope;
+use canopy_domain::port::LockScope;
 use canopy_domain::{
-    Category, Description, EnvironmentPlace, Permission, PermissionError, PermissionId, PermissionKey,
-    PermissionSource, Version,
+    Category, Description, EnvironmentRef, Permission, PermissionError, PermissionId, PermissionKey, PermissionSource,
+    Version,
 };
 use std::collections::BTreeSet;
 
@@ -31,11 +31,11 @@ pub struct NewPermission {
 pub async fn run(
     app: &App,
     call: &Call,
-    place: &EnvironmentPlace,
+    place: &EnvironmentRef,
     items: &[NewPermission],
 ) -> Result<Vec<Permission>, AppError> {
     unit_of_work::retry(|| async {
-        let mut tx = app.begin(call, WriteScope::Environment(place.environment)).await?;
+        let mut tx = app.begin(call, LockScope::Environment(place.environment)).await?;
         let now = app.now();
         let keys: Vec<PermissionKey> = items.iter().map(|item| item.key.clone()).collect();
         let existing = tx.permission_ids(place.environment, &keys).await?;
@@ -69,12 +69,12 @@ pub async fn run(
         let mut details = Details::default();
         details.keys(None, KeyChange::Added, made.iter().map(|one| &one.key));
         let entry = AuditEntry::within(place, "permission.create", AuditCategory::Catalog)
-            .on(
+            .resource(
                 "permission",
                 made.first().map(|one| one.id.to_string()).unwrap_or_default(),
                 made.first().map(|one| one.key.to_string()).unwrap_or_default(),
             )
-            .saying(vec![
+            .detail(vec![
                 ("count", Detail::count(made.len())),
                 ("permission_ids", described::first(made.iter().map(|one| one.id))),
                 ("permission_keys", described::first(made.iter().map(|one| &one.key))),

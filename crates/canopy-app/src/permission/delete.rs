@@ -6,8 +6,8 @@ use crate::{App, AppError, Call, unit_of_work};
 use canopy_domain::access::Change;
 use canopy_domain::audit::{AuditCategory, AuditSeverity, Detail};
 use canopy_domain::permission::change::delete;
-use canopy_domain::port::WriteScope;
-use canopy_domain::{EnvironmentPlace, Expected, PermissionError, PermissionId, Role, RoleId};
+use canopy_domain::port::LockScope;
+use canopy_domain::{EnvironmentRef, Expected, PermissionError, PermissionId, Role, RoleId};
 
 /// Deletes a custom permission; with `force` the roles that bundle it do so no longer, which raises their versions.
 ///
@@ -17,14 +17,14 @@ use canopy_domain::{EnvironmentPlace, Expected, PermissionError, PermissionId, R
 pub async fn run(
     app: &App,
     call: &Call,
-    place: &EnvironmentPlace,
+    place: &EnvironmentRef,
     id: PermissionId,
     seen: impl Into<Expected> + Send,
     force: bool,
 ) -> Result<(), AppError> {
     let seen = seen.into();
     unit_of_work::retry(|| async {
-        let mut tx = app.begin(call, WriteScope::Environment(place.environment)).await?;
+        let mut tx = app.begin(call, LockScope::Environment(place.environment)).await?;
         let now = app.now();
         let found = tx.permission(place.environment, id).await?;
         let permission = found.ok_or(PermissionError::NotFound)?;
@@ -40,13 +40,13 @@ pub async fn run(
         }
         details.keys(None, KeyChange::Removed, [&permission.key]);
         let entry = AuditEntry::within(place, "permission.delete", AuditCategory::Catalog)
-            .on("permission", id, &permission.key)
-            .grave(if roles.is_empty() {
+            .resource("permission", id, &permission.key)
+            .severity(if roles.is_empty() {
                 AuditSeverity::Info
             } else {
                 AuditSeverity::Warning
             })
-            .saying(vec![
+            .detail(vec![
                 ("force", Detail::Flag(force)),
                 ("role_ids", described::first(role_ids)),
                 ("role_names", described::first(roles.iter().map(|role| &role.name))),

@@ -2,12 +2,12 @@
 
 use crate::{App, AppError};
 use canopy_domain::permission::listing::PermissionQuery;
-use canopy_domain::{EnvironmentPlace, Permission};
+use canopy_domain::{EnvironmentRef, Permission};
 
 /// The environment's permissions that fit the query, by key.
 ///
 /// # Errors
 /// [`AppError::Store`].
-pub async fn run(app: &App, place: &EnvironmentPlace, query: &PermissionQuery) -> Result<Vec<Permission>, AppError> {
+pub async fn run(app: &App, place: &EnvironmentRef, query: &PermissionQuery) -> Result<Vec<Permission>, AppError> {
     Ok(app.read(place).await?.permissions(place.environment, query).await?)
 }

@@ -5,9 +5,9 @@ use crate::app::AuditEntry;
 use crate::{App, AppError, Call, unit_of_work};
 use canopy_domain::access::Change;
 use canopy_domain::audit::{AuditCategory, Detail};
-use canopy_domain::port::{StoreError, Unique, WriteScope};
+use canopy_domain::port::{LockScope, StoreError, Unique};
 use canopy_domain::role::change::{RolePatch, patch};
-use canopy_domain::{EnvironmentPlace, Expected, Role, RoleError, RoleId};
+use canopy_domain::{EnvironmentRef, Expected, Role, RoleError, RoleId};
 
 /// Changes the name, description or switch of a custom role, and raises its version. Nothing asked anew changes nothing.
 ///
@@ -17,14 +17,14 @@ use canopy_domain::{EnvironmentPlace, Expected, Role, RoleError, RoleId};
 pub async fn run(
     app: &App,
     call: &Call,
-    place: &EnvironmentPlace,
+    place: &EnvironmentRef,
     id: RoleId,
     seen: impl Into<Expected> + Send,
     asked: &RolePatch,
 ) -> Result<Role, AppError> {
     let seen = seen.into();
     unit_of_work::retry(|| async {
-        let mut tx = app.begin(call, WriteScope::Environment(place.environment)).await?;
+        let mut tx = app.begin(call, LockScope::Environment(place.environment)).await?;
         let now = app.now();
         let before = tx.role(place.environment, id).await?.ok_or(RoleError::NotFound)?;
         let Some(role) = patch(&before, asked, seen, now)? else {
@@ -44,8 +44,8 @@ pub async fn run(
             changes.push(Change::RolePut(fact(&role, bundled.collect())));
         }
         let entry = AuditEntry::within(place, "role.change", AuditCategory::Catalog)
-            .on("role", role.id, &role.name)
-            .saying(vec![("before", summary(&before)), ("after", summary(&role))]);
+            .resource("role", role.id, &role.name)
+            .detail(vec![("before", summary(&before)), ("after", summary(&role))]);
         app.commit_within(tx, call, place, now, changes, entry, &role).await?;
         Ok(role)
     })

@@ -6,9 +6,9 @@ use crate::audit::described::{self, Details, KeyChange};
 use crate::{App, AppError, Call, unit_of_work};
 use canopy_domain::access::Change;
 use canopy_domain::audit::AuditCategory;
-use canopy_domain::port::{StoreError, Unique, WriteScope};
+use canopy_domain::port::{LockScope, StoreError, Unique};
 use canopy_domain::{
-    Description, EnvironmentPlace, PermissionId, PermissionKey, Role, RoleError, RoleId, RoleKind, RoleName, Version,
+    Description, EnvironmentRef, PermissionId, PermissionKey, Role, RoleError, RoleId, RoleKind, RoleName, Version,
 };
 use std::collections::BTreeSet;
 
@@ -27,9 +27,9 @@ pub struct NewRole {
 ///
 /// # Errors
 /// [`RoleError::NameTaken`], [`RoleError::UnknownPermissionKeys`]; [`AppError::Catalog`]; [`AppError::Store`].
-pub async fn run(app: &App, call: &Call, place: &EnvironmentPlace, new: &NewRole) -> Result<Role, AppError> {
+pub async fn run(app: &App, call: &Call, place: &EnvironmentRef, new: &NewRole) -> Result<Role, AppError> {
     unit_of_work::retry(|| async {
-        let mut tx = app.begin(call, WriteScope::Environment(place.environment)).await?;
+        let mut tx = app.begin(call, LockScope::Environment(place.environment)).await?;
         let now = app.now();
         let known = known_permissions(tx.as_mut(), place.environment, &new.permission_keys).await?;
         app.admit_catalog(tx.as_mut(), place.environment, 0, known.len())
@@ -58,8 +58,8 @@ pub async fn run(app: &App, call: &Call, place: &EnvironmentPlace, new: &NewRole
         let mut details = Details::default();
         details.keys(Some((role.id, &role.name)), KeyChange::Added, &keys);
         let entry = AuditEntry::within(place, "role.create", AuditCategory::Catalog)
-            .on("role", role.id, &role.name)
-            .saying(vec![
+            .resource("role", role.id, &role.name)
+            .detail(vec![
                 ("permission_ids", described::first(&permissions)),
                 ("permission_keys", described::first(keys)),
             ])

@@ -5,9 +5,9 @@ use crate::audit::described::{self, Details, KeyChange, Step};
 use crate::{App, AppError, Call, unit_of_work};
 use canopy_domain::access::Change;
 use canopy_domain::audit::{AuditCategory, AuditSeverity, Detail};
-use canopy_domain::port::WriteScope;
+use canopy_domain::port::LockScope;
 use canopy_domain::role::change::delete;
-use canopy_domain::{EnvironmentPlace, Expected, RoleError, RoleId};
+use canopy_domain::{EnvironmentRef, Expected, RoleError, RoleId};
 
 /// Deletes a custom role; with `force` the assignments that name it go with it.
 ///
@@ -17,14 +17,14 @@ use canopy_domain::{EnvironmentPlace, Expected, RoleError, RoleId};
 pub async fn run(
     app: &App,
     call: &Call,
-    place: &EnvironmentPlace,
+    place: &EnvironmentRef,
     id: RoleId,
     seen: impl Into<Expected> + Send,
     force: bool,
 ) -> Result<(), AppError> {
     let seen = seen.into();
     unit_of_work::retry(|| async {
-        let mut tx = app.begin(call, WriteScope::Environment(place.environment)).await?;
+        let mut tx = app.begin(call, LockScope::Environment(place.environment)).await?;
         let now = app.now();
         let role = tx.role(place.environment, id).await?.ok_or(RoleError::NotFound)?;
         let assignments = tx.assignments_naming(place.environment, &[id], &[]).await?;
@@ -42,13 +42,13 @@ pub async fn run(
         tx.delete_assignments(place.environment, &assignments).await?;
         tx.delete_roles(place.environment, &[id]).await?;
         let entry = AuditEntry::within(place, "role.delete", AuditCategory::Catalog)
-            .on("role", id, &role.name)
-            .grave(if assignments.is_empty() {
+            .resource("role", id, &role.name)
+            .severity(if assignments.is_empty() {
                 AuditSeverity::Info
             } else {
                 AuditSeverity::Warning
             })
-            .saying(vec![
+            .detail(vec![
                 ("force", Detail::Flag(force)),
                 ("assignment_ids", described::first(&assignments)),
                 ("permission_keys", described::first(bundled.iter().map(|(_, key)| key))),

@@ -6,10 +6,10 @@ use crate::audit::described::{self, Details, KeyChange};
 use crate::{App, AppError, Call, unit_of_work};
 use canopy_domain::access::Change;
 use canopy_domain::audit::AuditCategory;
-use canopy_domain::port::WriteScope;
+use canopy_domain::port::LockScope;
 use canopy_domain::role::change;
 use canopy_domain::setup::CatalogSize;
-use canopy_domain::{EnvironmentPlace, PermissionId, PermissionKey, RoleError, RoleId, Version};
+use canopy_domain::{EnvironmentRef, PermissionId, PermissionKey, RoleError, RoleId, Version};
 use std::collections::BTreeSet;
 
 /// The outcome of a replacement.
@@ -31,12 +31,12 @@ pub struct Replaced {
 pub async fn run(
     app: &App,
     call: &Call,
-    place: &EnvironmentPlace,
+    place: &EnvironmentRef,
     id: RoleId,
     keys: &[PermissionKey],
 ) -> Result<Replaced, AppError> {
     unit_of_work::retry(|| async {
-        let mut tx = app.begin(call, WriteScope::Environment(place.environment)).await?;
+        let mut tx = app.begin(call, LockScope::Environment(place.environment)).await?;
         let now = app.now();
         let role = tx.role(place.environment, id).await?.ok_or(RoleError::NotFound)?;
         change::check(&role, call.expected)?;
@@ -79,8 +79,8 @@ pub async fn run(
         details.keys(named, KeyChange::Added, &replaced.added);
         details.keys(named, KeyChange::Removed, &replaced.removed);
         let entry = AuditEntry::within(place, "role.replace_permissions", AuditCategory::Catalog)
-            .on("role", role.id, &role.name)
-            .saying(vec![
+            .resource("role", role.id, &role.name)
+            .detail(vec![
                 ("added_permission_ids", described::first(wanted.difference(&bundled))),
                 ("removed_permission_ids", described::first(bundled.difference(&wanted))),
                 ("added_permission_keys", described::first(&replaced.added)),

@@ -6,10 +6,10 @@ use crate::audit::described::{self, Details, KeyChange};
 use crate::{App, AppError, Call, unit_of_work};
 use canopy_domain::access::{Change, RoleFact};
 use canopy_domain::audit::{AuditCategory, Detail};
-use canopy_domain::port::WriteScope;
+use canopy_domain::port::LockScope;
 use canopy_domain::role::listing::RoleQuery;
 use canopy_domain::setup::resource_permissions::{ResourcePermissionsRequest, plan};
-use canopy_domain::{EnvironmentPlace, PermissionId, Role, RoleId};
+use canopy_domain::{EnvironmentRef, PermissionId, Role, RoleId};
 use std::collections::{BTreeSet, HashMap};
 
 /// What an addition did.
@@ -31,11 +31,11 @@ pub struct ResourcePermissionsCounts {
 pub async fn run(
     app: &App,
     call: &Call,
-    place: &EnvironmentPlace,
+    place: &EnvironmentRef,
     request: &ResourcePermissionsRequest,
 ) -> Result<ResourcePermissionsCounts, AppError> {
     unit_of_work::retry(|| async {
-        let mut tx = app.begin(call, WriteScope::Environment(place.environment)).await?;
+        let mut tx = app.begin(call, LockScope::Environment(place.environment)).await?;
         let now = app.now();
         let catalog = tx.catalog(place.environment).await?;
         let plan = plan(request, &catalog)?;
@@ -103,8 +103,8 @@ pub async fn run(
         tx.update_roles(&roles).await?;
         tx.bind_permissions(place.environment, &pairs).await?;
         let entry = AuditEntry::within(place, "setup.resource_permissions", AuditCategory::Setup)
-            .on("environment", place.environment, "")
-            .saying(vec![
+            .resource("environment", place.environment, "")
+            .detail(vec![
                 ("permission_ids", described::first(permissions.iter().map(|one| one.id))),
                 ("role_ids", described::first(roles.iter().map(|one| one.id))),
                 ("permission_count", Detail::count(permissions.len())),

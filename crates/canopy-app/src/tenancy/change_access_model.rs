@@ -3,23 +3,18 @@
 use super::audit;
 use crate::{App, AppError, Call, unit_of_work};
 use canopy_domain::audit::Detail;
-use canopy_domain::port::{CommitRecord, EnvironmentChanges, WriteScope};
+use canopy_domain::port::{CommitRecord, EnvironmentChanges, LockScope};
 use canopy_domain::tenancy::change;
-use canopy_domain::{AccessModel, Environment, EnvironmentPlace, HierarchyError, TenancyError, Tenant};
+use canopy_domain::{AccessModel, Environment, EnvironmentRef, HierarchyError, TenancyError, Tenant};
 
 /// Sets the access model. Setting the one it has changes nothing.
 ///
 /// # Errors
 /// [`TenancyError::Stale`] where the call expects another version; [`HierarchyError::RevertNeeded`] on the way back to flat, which widens access and has a call of its own;
 /// [`AppError::Store`].
-pub async fn run(
-    app: &App,
-    call: &Call,
-    place: &EnvironmentPlace,
-    model: AccessModel,
-) -> Result<Environment, AppError> {
+pub async fn run(app: &App, call: &Call, place: &EnvironmentRef, model: AccessModel) -> Result<Environment, AppError> {
     unit_of_work::retry(|| async {
-        let mut tx = app.begin(call, WriteScope::Environment(place.environment)).await?;
+        let mut tx = app.begin(call, LockScope::Environment(place.environment)).await?;
         let now = app.now();
         let absent = || TenancyError::NotFound(Tenant::Environment);
         let mut environment = tx.environment(place.environment).await?.ok_or_else(absent)?;

@@ -3,7 +3,7 @@
 use super::audit;
 use crate::{App, AppError, Call, unit_of_work};
 use canopy_domain::audit::Detail;
-use canopy_domain::port::{CommitRecord, WriteScope};
+use canopy_domain::port::{CommitRecord, LockScope};
 use canopy_domain::tenancy::change::{self, AccountPatch};
 use canopy_domain::{Account, AccountId, Expected, TenancyError, Tenant};
 
@@ -20,7 +20,7 @@ pub async fn run(
 ) -> Result<Account, AppError> {
     let seen = seen.into();
     unit_of_work::retry(|| async {
-        let mut tx = app.begin(call, WriteScope::Account(id)).await?;
+        let mut tx = app.begin(call, LockScope::Account(id)).await?;
         let now = app.now();
         let found = tx.account(id).await?;
         let before = found.ok_or(TenancyError::NotFound(Tenant::Account))?;

@@ -3,9 +3,9 @@
 use super::{audit, slug_taken};
 use crate::{App, AppError, Call, unit_of_work};
 use canopy_domain::audit::Detail;
-use canopy_domain::port::{CommitRecord, Unique, WriteScope, WriteTx};
+use canopy_domain::port::{CommitRecord, LockScope, Unique, WriteTx};
 use canopy_domain::tenancy::change::{self, TenantPatch};
-use canopy_domain::{Application, ApplicationPlace, Expected, Slug, TenancyError, Tenant, Timestamp};
+use canopy_domain::{Application, ApplicationRef, Expected, Slug, TenancyError, Tenant, Timestamp};
 
 /// Changes the name or slug of an application, and raises its version. Nothing asked anew changes nothing.
 ///
@@ -14,13 +14,13 @@ use canopy_domain::{Application, ApplicationPlace, Expected, Slug, TenancyError,
 pub async fn run(
     app: &App,
     call: &Call,
-    place: ApplicationPlace,
+    place: ApplicationRef,
     seen: impl Into<Expected> + Send,
     asked: &TenantPatch,
 ) -> Result<Application, AppError> {
     let seen = seen.into();
     unit_of_work::retry(|| async {
-        let mut tx = app.begin(call, WriteScope::Application(place.application)).await?;
+        let mut tx = app.begin(call, LockScope::Application(place.application)).await?;
         let now = app.now();
         let before = find(tx.as_mut(), place).await?;
         let Some(application) = change::application(&before, asked, seen, now)? else {
@@ -45,11 +45,11 @@ pub async fn run(
 pub async fn default_environment(
     app: &App,
     call: &Call,
-    place: ApplicationPlace,
+    place: ApplicationRef,
     slug: &Slug,
 ) -> Result<Application, AppError> {
     unit_of_work::retry(|| async {
-        let mut tx = app.begin(call, WriteScope::Application(place.application)).await?;
+        let mut tx = app.begin(call, LockScope::Application(place.application)).await?;
         let now = app.now();
         let before = find(tx.as_mut(), place).await?;
         change::check(Tenant::Application, before.version, call.expected)?;
@@ -69,7 +69,7 @@ pub async fn default_environment(
     .await
 }
 
-async fn find(tx: &mut dyn WriteTx, place: ApplicationPlace) -> Result<Application, AppError> {
+async fn find(tx: &mut dyn WriteTx, place: ApplicationRef) -> Result<Application, AppError> {
     let found = tx.application(place.application).await?;
     Ok(found.ok_or(TenancyError::NotFound(Tenant::Application))?)
 }

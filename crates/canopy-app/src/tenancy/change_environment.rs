@@ -3,22 +3,17 @@
 use super::{audit, slug_taken};
 use crate::{App, AppError, Call, unit_of_work};
 use canopy_domain::audit::Detail;
-use canopy_domain::port::{CommitRecord, EnvironmentChanges, Unique, WriteScope};
+use canopy_domain::port::{CommitRecord, EnvironmentChanges, LockScope, Unique};
 use canopy_domain::tenancy::change::{self, TenantPatch};
-use canopy_domain::{Environment, EnvironmentPlace, TenancyError, Tenant};
+use canopy_domain::{Environment, EnvironmentRef, TenancyError, Tenant};
 
 /// Changes the name or slug of an environment, and raises its version. Nothing asked anew changes nothing.
 ///
 /// # Errors
 /// [`TenancyError::Stale`] where the call expects another version, [`TenancyError::SlugTaken`]; [`AppError::Store`].
-pub async fn run(
-    app: &App,
-    call: &Call,
-    place: &EnvironmentPlace,
-    asked: &TenantPatch,
-) -> Result<Environment, AppError> {
+pub async fn run(app: &App, call: &Call, place: &EnvironmentRef, asked: &TenantPatch) -> Result<Environment, AppError> {
     unit_of_work::retry(|| async {
-        let mut tx = app.begin(call, WriteScope::Environment(place.environment)).await?;
+        let mut tx = app.begin(call, LockScope::Environment(place.environment)).await?;
         let now = app.now();
         let absent = || TenancyError::NotFound(Tenant::Environment);
         let before = tx.environment(place.environment).await?.ok_or_else(absent)?;

@@ -3,7 +3,7 @@
 use super::{NewApplication, NewTenant, audit, slug_taken};
 use crate::{App, AppError, Call, unit_of_work};
 use canopy_domain::audit::Detail;
-use canopy_domain::port::{CommitRecord, Unique, WriteScope};
+use canopy_domain::port::{CommitRecord, LockScope, Unique};
 use canopy_domain::{Account, AccountId, DisplayName, JsonObject, Slug, Tenant, Version};
 
 /// Creates an account. The caller is an operator.
@@ -12,7 +12,7 @@ use canopy_domain::{Account, AccountId, DisplayName, JsonObject, Slug, Tenant, V
 /// [`TenancyError::SlugTaken`](canopy_domain::TenancyError::SlugTaken); [`AppError::Store`].
 pub async fn run(app: &App, call: &Call, new: &NewTenant) -> Result<Account, AppError> {
     unit_of_work::retry(|| async {
-        let mut tx = app.begin(call, WriteScope::Installation).await?;
+        let mut tx = app.begin(call, LockScope::Installation).await?;
         let now = app.now();
         let accounts = tx.accounts().await?;
         let slug = new.slug(Tenant::Account, |slug| {

@@ -3,7 +3,7 @@
 use super::{NewApplication, NewTenant, audit};
 use crate::{App, AppError, Call, unit_of_work};
 use canopy_domain::audit::Detail;
-use canopy_domain::port::{CommitRecord, WriteScope};
+use canopy_domain::port::{CommitRecord, LockScope};
 use canopy_domain::{AccountId, Application, TenancyError, Tenant};
 
 /// Creates an application with the environments `development` and `production`, the default one.
@@ -12,7 +12,7 @@ use canopy_domain::{AccountId, Application, TenancyError, Tenant};
 /// [`TenancyError::SlugTaken`]; [`AppError::Store`].
 pub async fn run(app: &App, call: &Call, account: AccountId, new: &NewTenant) -> Result<Application, AppError> {
     unit_of_work::retry(|| async {
-        let mut tx = app.begin(call, WriteScope::Account(account)).await?;
+        let mut tx = app.begin(call, LockScope::Account(account)).await?;
         let now = app.now();
         let owner = tx
             .account(account)

@@ -7,11 +7,11 @@ use crate::transfer::{apply, aside, bound, contents};
 use crate::{App, AppError, Call, unit_of_work};
 use canopy_domain::access::{Change, SubjectFact};
 use canopy_domain::audit::Detail;
-use canopy_domain::port::{CommitRecord, EnvironmentChanges, WriteScope};
+use canopy_domain::port::{CommitRecord, EnvironmentChanges, LockScope};
 use canopy_domain::tenancy::ProvisionedEnvironment;
 use canopy_domain::transfer::Contents;
 use canopy_domain::transfer::plan::plan;
-use canopy_domain::{ApplicationPlace, Environment, Slug, TenancyError, Tenant};
+use canopy_domain::{ApplicationRef, Environment, Slug, TenancyError, Tenant};
 
 /// The environment that another one is made like.
 #[derive(Debug, Clone, Copy)]
@@ -31,7 +31,7 @@ pub struct CopyFrom<'a> {
 pub async fn run(
     app: &App,
     call: &Call,
-    place: ApplicationPlace,
+    place: ApplicationRef,
     new: &NewTenant,
     copy_from: Option<CopyFrom<'_>>,
 ) -> Result<Environment, AppError> {
@@ -118,11 +118,11 @@ pub async fn run(
 }
 
 /// What is copied must stay as it is until all of it is read.
-const fn scope(place: ApplicationPlace, copies: bool) -> WriteScope {
-    let ApplicationPlace { account, application } = place;
+const fn scope(place: ApplicationRef, copies: bool) -> LockScope {
+    let ApplicationRef { account, application } = place;
     if copies {
-        WriteScope::WholeApplication { account, application }
+        LockScope::WholeApplication { account, application }
     } else {
-        WriteScope::Application(application)
+        LockScope::Application(application)
     }
 }

@@ -3,15 +3,15 @@
 use super::audit;
 use crate::{App, AppError, Call, unit_of_work};
 use canopy_domain::audit::{AuditSeverity, Detail};
-use canopy_domain::port::{CommitRecord, WriteScope};
+use canopy_domain::port::{CommitRecord, LockScope};
 use canopy_domain::tenancy::change;
-use canopy_domain::{Application, ApplicationPlace, EnvironmentId, EnvironmentPlace, TenancyError, Tenant};
+use canopy_domain::{Application, ApplicationRef, EnvironmentId, EnvironmentRef, TenancyError, Tenant};
 
 /// Deletes an application with its environments and memberships. Its identities stay in the account.
 ///
 /// # Errors
 /// [`TenancyError::Stale`] where the call expects another version, [`TenancyError::LastApplication`]; [`AppError::Store`].
-pub async fn application(app: &App, call: &Call, place: ApplicationPlace) -> Result<(), AppError> {
+pub async fn application(app: &App, call: &Call, place: ApplicationRef) -> Result<(), AppError> {
     unit_of_work::retry(|| async {
         let mut tx = app.begin(call, scope(place)).await?;
         let now = app.now();
@@ -52,9 +52,9 @@ pub async fn application(app: &App, call: &Call, place: ApplicationPlace) -> Res
 ///
 /// # Errors
 /// [`TenancyError::Stale`] where the call expects another version, [`TenancyError::LastEnvironment`], [`TenancyError::DefaultEnvironment`]; [`AppError::Store`].
-pub async fn environment(app: &App, call: &Call, place: &EnvironmentPlace) -> Result<(), AppError> {
+pub async fn environment(app: &App, call: &Call, place: &EnvironmentRef) -> Result<(), AppError> {
     unit_of_work::retry(|| async {
-        let mut tx = app.begin(call, scope(place.application_place())).await?;
+        let mut tx = app.begin(call, scope(place.application_ref())).await?;
         let now = app.now();
         let absent = || TenancyError::NotFound(Tenant::Environment);
         let application = tx.application(place.application).await?.ok_or_else(absent)?;
@@ -79,8 +79,8 @@ pub async fn environment(app: &App, call: &Call, place: &EnvironmentPlace) -> Re
     .await
 }
 
-const fn scope(place: ApplicationPlace) -> WriteScope {
-    WriteScope::WholeApplication {
+const fn scope(place: ApplicationRef) -> LockScope {
+    LockScope::WholeApplication {
         account: place.account,
         application: place.application,
     }

@@ -3,14 +3,14 @@
 use super::{bound, contents};
 use crate::{App, AppError};
 use canopy_domain::transfer::Document;
-use canopy_domain::{Environment, EnvironmentPlace};
+use canopy_domain::{Environment, EnvironmentRef};
 
 /// Reads the contents of an environment, and the environment itself. Reads nothing of one that has more than
 /// `max_bytes`.
 ///
 /// # Errors
 /// [`TenancyError::TooLarge`](canopy_domain::TenancyError::TooLarge); [`AppError::Work`]; [`AppError::Store`].
-pub async fn run(app: &App, place: &EnvironmentPlace, max_bytes: u64) -> Result<(Environment, Document), AppError> {
+pub async fn run(app: &App, place: &EnvironmentRef, max_bytes: u64) -> Result<(Environment, Document), AppError> {
     let id = place.environment;
     let mut tx = app.read(place).await?;
     bound(tx.as_mut(), id, max_bytes).await?;

@@ -5,11 +5,11 @@ use crate::app::AuditEntry;
 use crate::audit::described::{self, Details, KeyChange, Step};
 use crate::{App, AppError, Call, unit_of_work};
 use canopy_domain::audit::{AuditCategory, AuditSeverity, Detail};
-use canopy_domain::port::WriteScope;
+use canopy_domain::port::LockScope;
 use canopy_domain::tenancy::change::check;
 use canopy_domain::transfer::plan::{Part, Plan, plan};
 use canopy_domain::transfer::{Contents, Document};
-use canopy_domain::{AssignmentId, EnvironmentPlace, PermissionId, PermissionKey, RoleId, Tenant, Timestamp};
+use canopy_domain::{AssignmentId, EnvironmentRef, PermissionId, PermissionKey, RoleId, Tenant, Timestamp};
 use core::fmt::Display;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -24,7 +24,7 @@ use std::sync::Arc;
 pub async fn run(
     app: &App,
     call: &Call,
-    place: &EnvironmentPlace,
+    place: &EnvironmentRef,
     document: &Arc<Document>,
     dry_run: bool,
 ) -> Result<Imported, AppError> {
@@ -40,7 +40,7 @@ pub async fn run(
         return Ok(imported(&before, &plan, &lost));
     }
     unit_of_work::retry(|| async {
-        let mut tx = app.begin(call, WriteScope::Environment(id)).await?;
+        let mut tx = app.begin(call, LockScope::Environment(id)).await?;
         let now = app.now();
         let before = contents(tx.as_mut(), id).await?;
         check(Tenant::Environment, before.environment.version, call.expected)?;
@@ -63,9 +63,9 @@ pub async fn run(
         .await?;
         apply(tx.as_mut(), id, &plan, &lost).await?;
         let entry = AuditEntry::within(place, "environment.import", AuditCategory::Tenancy)
-            .on("environment", id, &imported.environment.name)
-            .grave(AuditSeverity::Warning)
-            .saying(metadata(&plan, &lost, &imported))
+            .resource("environment", id, &imported.environment.name)
+            .severity(AuditSeverity::Warning)
+            .detail(metadata(&plan, &lost, &imported))
             .detailing(details);
         app.commit_within(tx, call, place, now, plan.changes(&lost), entry, &imported)
             .await?;

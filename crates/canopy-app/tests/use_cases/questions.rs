@@ -6,7 +6,7 @@ use canopy_app::api_key::{create, revoke};
 use canopy_app::decisions::Consistency;
 use canopy_app::identity::change_membership;
 use canopy_app::{AppError, Caller};
-use canopy_domain::access::{Decision, DenialReason, Scope};
+use canopy_domain::access::{Decision, DenialReason, Target};
 use canopy_domain::api_key::{AccessMode, KeyAccess};
 use canopy_domain::assignment::bulk_create::NewAssignment;
 use canopy_domain::identity::membership::MembershipChange;
@@ -93,7 +93,7 @@ async fn an_explanation_follows_every_change_and_any_instant() {
         let question = OwnedQuestion {
             identity: ada,
             permission: permission.to_owned(),
-            scope: Scope::Node(world.root),
+            target: Target::Node(world.root),
         };
         let strong = Consistency::Strong;
         explain::run(
@@ -153,7 +153,7 @@ async fn what_is_unknown_or_of_others_is_held_by_nobody_and_nowhere() {
         assert_eq!((told.items.len(), told.is_complete), (0, true));
     }
     // A membership that ends takes what it gave along.
-    let place = world.place.application_place();
+    let place = world.place.application_ref();
     change_membership::run(&world.app, &world.call, place, ada, MembershipChange::End)
         .await
         .unwrap();
@@ -187,7 +187,7 @@ async fn a_key_lists_and_explains_what_it_may_check() {
         let question = OwnedQuestion {
             identity: ada,
             permission: permission.to_owned(),
-            scope: Scope::AppWide,
+            target: Target::AppWide,
         };
         let strong = Consistency::Strong;
         let explained = explain::run(&world.app, asker, question, (None, 100), strong, |_, found, _| {

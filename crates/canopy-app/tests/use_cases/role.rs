@@ -2,7 +2,7 @@ use crate::world::{World, key, refused};
 use canopy_app::permission::create::NewPermission;
 use canopy_app::role::create::NewRole;
 use canopy_app::{AppError, permission, role};
-use canopy_domain::access::Scope;
+use canopy_domain::access::Target;
 use canopy_domain::permission::listing::PermissionQuery;
 use canopy_domain::*;
 
@@ -41,7 +41,7 @@ async fn replacing_permissions_gives_and_takes_at_once() {
     let (viewer, _) = world.bootstrap().await;
     let ada = world.members(&["ada"]).await[0];
     world.assign(&[world.item(ada, viewer)]).await;
-    let scope = Scope::Node(world.root);
+    let scope = Target::Node(world.root);
     let replace = |keys: Vec<PermissionKey>| {
         let (app, call, place) = (&world.app, &world.call, &world.place);
         async move { role::replace_permissions::run(app, call, place, viewer, &keys).await }

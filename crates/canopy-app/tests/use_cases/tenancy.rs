@@ -32,7 +32,7 @@ async fn a_call_that_comes_after_the_deletion_finds_nothing() {
     tenancy::create_application::run(app, call, place.account, &tenant("second"))
         .await
         .unwrap();
-    let gone = place.application_place();
+    let gone = place.application_ref();
     tenancy::delete::application(app, call, gone).await.unwrap();
     let late = refused(tenancy::create_environment::run(app, call, gone, &tenant("late"), None).await);
     assert!(is_absent(&late, Tenant::Application), "{late:?}");
@@ -77,12 +77,12 @@ async fn of_two_who_delete_the_last_ones_at_once_one_is_refused() {
         let second = tenancy::create_application::run(app, call, account, &tenant("second"))
             .await
             .unwrap();
-        let second = ApplicationPlace {
+        let second = ApplicationRef {
             account,
             application: second.id,
         };
         let (one, other) = tokio::join!(
-            tenancy::delete::application(app, call, world.place.application_place()),
+            tenancy::delete::application(app, call, world.place.application_ref()),
             tenancy::delete::application(app, call, second)
         );
         assert_eq!(u8::from(one.is_ok()) + u8::from(other.is_ok()), 1);

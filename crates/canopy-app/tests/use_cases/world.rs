@@ -8,7 +8,7 @@ use canopy_app::scope::AskedEnvironment;
 use canopy_app::setup;
 use canopy_app::tenancy::{self, NewTenant};
 use canopy_app::{App, AppError, BulkMode, Call, Caller};
-use canopy_domain::access::{DenialReason, Question, Scope};
+use canopy_domain::access::{DenialReason, Question, Target};
 use canopy_domain::assignment::bulk_create::NewAssignment;
 use canopy_domain::audit::listing::AuditQuery;
 use canopy_domain::bulk::Outcome;
@@ -28,7 +28,7 @@ pub struct World {
     pub store: Arc<dyn Store>,
     pub clock: FixedClock,
     pub call: Call,
-    pub place: EnvironmentPlace,
+    pub place: EnvironmentRef,
     /// The same, to ask about.
     pub asked: AskedEnvironment,
     pub root: NodeId,
@@ -194,11 +194,11 @@ impl World {
     }
 
     /// Why the identity may not, or `None` when it may.
-    pub async fn denial(&self, identity: IdentityId, permission: &str, scope: Scope) -> Option<DenialReason> {
+    pub async fn denial(&self, identity: IdentityId, permission: &str, target: Target) -> Option<DenialReason> {
         let question = Question {
             identity,
             permission,
-            scope,
+            target,
         };
         evaluate::run(
             &self.app,
@@ -238,13 +238,13 @@ impl World {
     }
 }
 
-async fn first_environment(app: &App, store: &Arc<dyn Store>, account: AccountId) -> (EnvironmentPlace, NodeId) {
+async fn first_environment(app: &App, store: &Arc<dyn Store>, account: AccountId) -> (EnvironmentRef, NodeId) {
     let application = tenancy::list::applications(app, account).await.unwrap().remove(0);
     let environment = tenancy::list::environments(app, application.id)
         .await
         .unwrap()
         .remove(0);
-    let place = EnvironmentPlace {
+    let place = EnvironmentRef {
         account,
         application: application.id,
         environment: environment.id,

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, HashSet};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Revert {
     /// Assignments that change, as they are afterwards.
-    pub reseated: Vec<Assignment>,
+    pub moved_to_root: Vec<Assignment>,
     /// Assignments that go.
     pub dropped: Vec<AssignmentId>,
     /// Nodes that go, parents first.
@@ -45,10 +45,13 @@ impl Revert {
     /// The steps that decisions take with it.
     pub fn steps(&self) -> Vec<Change> {
         let dropped = self.dropped.iter().map(|id| Change::GrantRemoved(*id));
-        let reseated = self.reseated.iter().map(|one| Change::GrantPut(GrantFact::from(one)));
+        let moved_to_root = self
+            .moved_to_root
+            .iter()
+            .map(|one| Change::GrantPut(GrantFact::from(one)));
         let nodes = self.nodes.iter().rev().map(|id| Change::NodeRemoved(*id));
         let root = self.root.iter().map(|root| Change::NodePut(NodeFact::from(root)));
-        dropped.chain(reseated).chain(nodes).chain(root).collect()
+        dropped.chain(moved_to_root).chain(nodes).chain(root).collect()
     }
 }
 
@@ -80,10 +83,10 @@ pub fn plan(
             pairs.entry((identity, role)).or_default().push(assignment);
         }
     }
-    let mut reseated = Vec::new();
+    let mut moved_to_root = Vec::new();
     let mut gaining: HashSet<IdentityId> = HashSet::new();
     for ((identity, _), rows) in pairs {
-        let Some(seat) = rows
+        let Some(survivor) = rows
             .iter()
             .copied()
             .min_by_key(|row| (row.key.node != root.id, row.created_at, row.id))
@@ -92,24 +95,24 @@ pub fn plan(
         };
         let window = rows
             .iter()
-            .fold(seat.window, |whole, row| whole.joined_with(row.window));
-        let was_at_root = seat.key.node == root.id;
+            .fold(survivor.window, |whole, row| whole.joined_with(row.window));
+        let was_at_root = survivor.key.node == root.id;
         counts.moved += usize::from(!was_at_root);
         counts.deduplicated += rows.len() - 1;
-        dropped.extend(rows.iter().map(|row| row.id).filter(|id| *id != seat.id));
-        if !was_at_root || reaches_further(window, seat.window, now) {
+        dropped.extend(rows.iter().map(|row| row.id).filter(|id| *id != survivor.id));
+        if !was_at_root || reaches_further(window, survivor.window, now) {
             gaining.insert(identity);
         }
-        if !was_at_root || window != seat.window {
+        if !was_at_root || window != survivor.window {
             let key = AssignmentKey {
                 node: root.id,
-                ..seat.key
+                ..survivor.key
             };
-            reseated.push(Assignment {
+            moved_to_root.push(Assignment {
                 key,
                 window,
                 updated_at: now,
-                ..seat.clone()
+                ..survivor.clone()
             });
         }
     }
@@ -124,7 +127,7 @@ pub fn plan(
         ..root.clone()
     });
     Revert {
-        reseated,
+        moved_to_root,
         dropped,
         nodes: others.iter().map(|node| node.id).collect(),
         root: retyped,
@@ -236,9 +239,9 @@ mod tests {
             identities_gaining_reach: 2,
         };
         assert_eq!(plan.counts, expected);
-        let reseated: Vec<_> = plan.reseated.iter().map(|row| (row.id, row.window)).collect();
+        let moved_to_root: Vec<_> = plan.moved_to_root.iter().map(|row| (row.id, row.window)).collect();
         assert_eq!(
-            reseated,
+            moved_to_root,
             [(rows[0].id, window(4, Some(9))), (rows[5].id, window(6, Some(8)))]
         );
         assert_eq!(
@@ -311,7 +314,7 @@ mod tests {
             for id in &plan.dropped {
                 prop_assert!(after.remove(id).is_some());
             }
-            for row in &plan.reseated {
+            for row in &plan.moved_to_root {
                 let before = after.insert(row.id, row.clone()).expect("a row there was");
                 prop_assert_eq!((before.key.identity, before.key.role, before.created_at), (row.key.identity, row.key.role, row.created_at));
                 prop_assert!(before != *row && row.updated_at == at(NOW));

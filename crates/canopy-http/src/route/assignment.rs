@@ -10,16 +10,16 @@ use crate::operation::Operation;
 use crate::problem::Problem;
 use crate::request::Request;
 use crate::wire::{
-    Batch, Fault, Given, Instant, PageNumber, Patch, Search, ShownAccessType, ShownStatus, Take, Whole, WireText,
-    not_one_of, page, request_body, request_query, words,
+    Batch, Fault, Given, Instant, PageNumber, Search, ShownAccessType, ShownStatus, Take, Whole, WireText, not_one_of,
+    page, request_body, request_query, words,
 };
 use canopy_app::BulkMode;
 use canopy_app::assignment::{bulk_create, bulk_remove, change_role, get, list, patch, remove};
 use canopy_domain::assignment::bulk_create::NewAssignment;
-use canopy_domain::assignment::change::{AssignmentPatch, Edge};
+use canopy_domain::assignment::change::AssignmentPatch;
 use canopy_domain::assignment::listing::{AssignmentQuery, AssignmentSort, AssignmentView, IdentitySummary};
 use canopy_domain::{
-    Assignment, AssignmentId, AssignmentKey, AssignmentStatus, EnvironmentPlace, IdentityId, NodeId, PageRequest,
+    Assignment, AssignmentId, AssignmentKey, AssignmentStatus, Edit, EnvironmentRef, IdentityId, NodeId, PageRequest,
     RoleId, SortOrder, Timestamp,
 };
 use serde::Serialize;
@@ -51,50 +51,50 @@ pub(super) fn operations() -> Vec<Operation> {
     ];
     vec![
         Operation::get("/assignments/app-wide", "listAssignments")
-            .says(TAG, "List the assignments of the environment.")
-            .needs(READ)
-            .by(list_assignments),
+            .summary(TAG, "List the assignments of the environment.")
+            .requires(READ)
+            .handler(list_assignments),
         Operation::get("/assignments/app-wide/summary", "summarizeAssignments")
-            .says(TAG, "Count the assignments of the environment.")
-            .needs(READ)
-            .by(get_summary),
+            .summary(TAG, "Count the assignments of the environment.")
+            .requires(READ)
+            .handler(get_summary),
         Operation::post("/assignments", "createAssignment")
-            .says(TAG, "Give an identity a role at a node and all below it.")
-            .needs(MANAGE)
-            .fails(ITEM_RULES)
-            .by(post_assignment),
+            .summary(TAG, "Give an identity a role at a node and all below it.")
+            .requires(MANAGE)
+            .errors(ITEM_RULES)
+            .handler(post_assignment),
         Operation::post("/assignments/bulk-create", "bulkCreateAssignments")
-            .says(TAG, "Make many assignments, all or none unless `atomic` is false.")
-            .needs(MANAGE)
-            .item_fails(ITEM_RULES)
-            .item_fails(&[E::DuplicateAssignmentInBatch])
-            .by(post_assignments),
+            .summary(TAG, "Make many assignments, all or none unless `atomic` is false.")
+            .requires(MANAGE)
+            .item_errors(ITEM_RULES)
+            .item_errors(&[E::DuplicateAssignmentInBatch])
+            .handler(post_assignments),
         Operation::post("/assignments/bulk-remove", "bulkRemoveAssignments")
-            .says(TAG, "Remove many assignments, all or none.")
-            .needs(MANAGE)
-            .fails(&[E::AssignmentNotFound])
-            .by(remove_assignments),
+            .summary(TAG, "Remove many assignments, all or none.")
+            .requires(MANAGE)
+            .errors(&[E::AssignmentNotFound])
+            .handler(remove_assignments),
         Operation::post("/assignments/bulk-change-role", "bulkChangeRole")
-            .says(TAG, "Give many assignments another role, all or none.")
-            .needs(MANAGE)
-            .fails(ROLE_RULES)
-            .by(change_roles),
+            .summary(TAG, "Give many assignments another role, all or none.")
+            .requires(MANAGE)
+            .errors(ROLE_RULES)
+            .handler(change_roles),
         Operation::get("/assignments/{assignmentId}", "getAssignment")
-            .says(TAG, "Get an assignment.")
-            .needs(READ)
-            .fails(&[E::AssignmentNotFound])
-            .by(get_assignment),
+            .summary(TAG, "Get an assignment.")
+            .requires(READ)
+            .errors(&[E::AssignmentNotFound])
+            .handler(get_assignment),
         Operation::patch("/assignments/{assignmentId}", "changeAssignment")
-            .says(TAG, "Change the role or window of an assignment; what is absent stays.")
-            .needs(MANAGE)
-            .fails(ROLE_RULES)
-            .fails(&[E::InvalidWindow])
-            .by(patch_assignment),
+            .summary(TAG, "Change the role or window of an assignment; what is absent stays.")
+            .requires(MANAGE)
+            .errors(ROLE_RULES)
+            .errors(&[E::InvalidWindow])
+            .handler(patch_assignment),
         Operation::delete("/assignments/{assignmentId}", "removeAssignment")
-            .says(TAG, "Remove an assignment.")
-            .needs(MANAGE)
-            .fails(&[E::AssignmentNotFound])
-            .by(delete_assignment),
+            .summary(TAG, "Remove an assignment.")
+            .requires(MANAGE)
+            .errors(&[E::AssignmentNotFound])
+            .handler(delete_assignment),
     ]
 }
 
@@ -335,9 +335,9 @@ request_body!(
         /// The role it gets.
         role_id: Given<RoleId>,
         /// When it starts; null for its creation.
-        effective_from: Patch<Timestamp>,
+        effective_from: Edit<Timestamp>,
         /// When it ends; null for never.
-        effective_to: Patch<Timestamp>,
+        effective_to: Edit<Timestamp>,
     }
 );
 
@@ -355,21 +355,11 @@ impl From<CreateAssignment> for NewAssignment {
     }
 }
 
-impl From<Patch<Timestamp>> for Edge {
-    fn from(patch: Patch<Timestamp>) -> Self {
-        match patch {
-            Patch::Absent => Self::Keep,
-            Patch::Null => Self::Clear,
-            Patch::Value(at) => Self::Set(at),
-        }
-    }
-}
-
 async fn list_assignments(
-    request: Request<EnvironmentPlace, (), ListAssignments>,
+    request: Request<EnvironmentRef, (), ListAssignments>,
 ) -> Result<PageOf<AssignmentRow>, Problem> {
     let (query, request) = request.take_query();
-    let place = request.scope;
+    let place = request.tenancy;
     let asked = AssignmentQuery {
         held_at: None,
         role: query.role_id,
@@ -387,8 +377,8 @@ async fn list_assignments(
     Ok(PageOf::of(page, found, AssignmentRow::of(now)))
 }
 
-async fn get_summary(request: Request<EnvironmentPlace>) -> Result<Found<AssignmentSummary>, Problem> {
-    let place = request.scope;
+async fn get_summary(request: Request<EnvironmentRef>) -> Result<Found<AssignmentSummary>, Problem> {
+    let place = request.tenancy;
     let counts = request
         .run(move |app, _| async move { list::summary(&app, &place).await })
         .await?;
@@ -402,10 +392,10 @@ async fn get_summary(request: Request<EnvironmentPlace>) -> Result<Found<Assignm
 }
 
 async fn post_assignment(
-    request: Request<EnvironmentPlace, (), (), Body<CreateAssignment>>,
+    request: Request<EnvironmentRef, (), (), Body<CreateAssignment>>,
 ) -> Result<Repeatable<Created<AssignmentBody>>, Problem> {
     let (Body(body), request) = request.take_body();
-    let (place, items) = (request.scope, [NewAssignment::from(body)]);
+    let (place, items) = (request.tenancy, [NewAssignment::from(body)]);
     let create = move |app, call| async move { bulk_create::run(&app, &call, &place, &items, BulkMode::SINGLE).await };
     request
         .write(create, |made| {
@@ -419,10 +409,10 @@ async fn post_assignment(
 }
 
 async fn post_assignments(
-    request: Request<EnvironmentPlace, (), (), Sent<BulkCreateAssignments>>,
+    request: Request<EnvironmentRef, (), (), Sent<BulkCreateAssignments>>,
 ) -> Result<Repeatable<BulkAnswer<AssignmentBody>>, Problem> {
     let (Sent { body, raw }, request) = request.take_body();
-    let place = request.scope;
+    let place = request.tenancy;
     let mode = BulkMode {
         atomic: body.atomic,
         dry_run: body.dry_run,
@@ -444,19 +434,19 @@ async fn post_assignments(
 }
 
 async fn remove_assignments(
-    request: Request<EnvironmentPlace, (), (), Body<BulkRemoveAssignments>>,
+    request: Request<EnvironmentRef, (), (), Body<BulkRemoveAssignments>>,
 ) -> Result<Repeatable<NoContent>, Problem> {
     let (Body(body), request) = request.take_body();
-    let (place, ids) = (request.scope, body.assignment_ids.0);
+    let (place, ids) = (request.tenancy, body.assignment_ids.0);
     let remove = move |app, call| async move { bulk_remove::run(&app, &call, &place, &ids).await };
     request.write(remove, |()| Ok(NoContent)).await
 }
 
 async fn change_roles(
-    request: Request<EnvironmentPlace, (), (), Body<BulkChangeRole>>,
+    request: Request<EnvironmentRef, (), (), Body<BulkChangeRole>>,
 ) -> Result<Repeatable<Found<RoleChanged>>, Problem> {
     let (Body(body), request) = request.take_body();
-    let (place, ids, role) = (request.scope, body.assignment_ids.0, body.role_id);
+    let (place, ids, role) = (request.tenancy, body.assignment_ids.0, body.role_id);
     let change = move |app, call| async move { change_role::run(&app, &call, &place, &ids, role).await };
     request
         .write(change, |updated| {
@@ -468,8 +458,8 @@ async fn change_roles(
         .await
 }
 
-async fn get_assignment(request: Request<EnvironmentPlace, AssignmentId>) -> Result<Found<AssignmentBody>, Problem> {
-    let (place, id) = (request.scope, request.id);
+async fn get_assignment(request: Request<EnvironmentRef, AssignmentId>) -> Result<Found<AssignmentBody>, Problem> {
+    let (place, id) = (request.tenancy, request.id);
     let found = request
         .run(move |app, _| async move { get::run(&app, &place, id).await })
         .await?;
@@ -477,21 +467,21 @@ async fn get_assignment(request: Request<EnvironmentPlace, AssignmentId>) -> Res
 }
 
 async fn patch_assignment(
-    request: Request<EnvironmentPlace, AssignmentId, (), Body<ChangeAssignment>>,
+    request: Request<EnvironmentRef, AssignmentId, (), Body<ChangeAssignment>>,
 ) -> Result<Found<AssignmentBody>, Problem> {
     let (Body(body), request) = request.take_body();
-    let (place, id) = (request.scope, request.id);
+    let (place, id) = (request.tenancy, request.id);
     let asked = AssignmentPatch {
         role: body.role_id.0,
-        from: body.effective_from.into(),
-        to: body.effective_to.into(),
+        from: body.effective_from,
+        to: body.effective_to,
     };
     let changed = request.run(move |app, call| async move { patch::run(&app, &call, &place, id, &asked).await });
     Ok(Found(AssignmentBody::of(&changed.await?)))
 }
 
-async fn delete_assignment(request: Request<EnvironmentPlace, AssignmentId>) -> Result<NoContent, Problem> {
-    let (place, id) = (request.scope, request.id);
+async fn delete_assignment(request: Request<EnvironmentRef, AssignmentId>) -> Result<NoContent, Problem> {
+    let (place, id) = (request.tenancy, request.id);
     request
         .run(move |app, call| async move { remove::run(&app, &call, &place, id).await })
         .await?;

@@ -10,8 +10,8 @@ mod show;
 mod stream;
 mod value;
 
-pub(crate) use body::{Given, ObjectReader, Patch, WireField, read_or, request_body, schema_or};
-pub(crate) use field::{Fault, Faults, Place};
+pub(crate) use body::{Given, ObjectReader, WireField, read_or, request_body, schema_or};
+pub(crate) use field::{Fault, Faults, JsonPointer};
 pub(crate) use json::{Json, JsonError, MAX_DEPTH, MAX_VALUES};
 pub(crate) use list::{Batch, CatalogKeys, Each, Everything, MAX_ITEMS};
 pub(crate) use query::{

@@ -311,9 +311,9 @@ impl Service<'_> {
         self.console.print(self.ready_text(app, &local, guide)?);
         match keys {
             // Nobody else writes to the store.
-            None => match tidy(app).await {},
+            None => match evict_idle(app).await {},
             Some(keys) => tokio::select! {
-                never = tidy(app) => match never {},
+                never = evict_idle(app) => match never {},
                 never = follow(app) => match never {},
                 never = catch_up(app) => match never {},
                 never = keys.keep_fresh() => match never {},
@@ -402,10 +402,10 @@ fn checks_can_be_answered(app: &App) -> ReadinessCheck {
 /// How often it is looked what memory can be let go of.
 const TIDY_INTERVAL: Duration = Duration::from_secs(5);
 
-async fn tidy(app: &App) -> Infallible {
+async fn evict_idle(app: &App) -> Infallible {
     loop {
         tokio::time::sleep(TIDY_INTERVAL).await;
-        app.decisions().tidy().await;
+        app.decisions().evict_idle().await;
     }
 }
 

@@ -58,8 +58,14 @@ async fn measure(name: &str, store: Arc<dyn Store>, size: Size, scale: Scale) {
         for (label, query) in [
             ("status", "&status=active".to_owned()),
             ("role and status", format!("&role_id={role}&status=active")),
-            ("status, deep page", format!("&status=active&page={}", deep(size.assignments * 3 / 4))),
-            ("a word that fits all, deep page", format!("&q=unit&page={}", deep(size.assignments))),
+            (
+                "status, deep page",
+                format!("&status=active&page={}", deep(size.assignments * 3 / 4)),
+            ),
+            (
+                "a word that fits all, deep page",
+                format!("&q=unit&page={}", deep(size.assignments)),
+            ),
         ] {
             requests.push((
                 format!("assignments by {sort}, {label}"),
@@ -67,13 +73,19 @@ async fn measure(name: &str, store: Arc<dyn Store>, size: Size, scale: Scale) {
             ));
         }
     }
-    requests.push(("assignments, summary".to_owned(), format!("{ENV}/assignments/app-wide/summary")));
+    requests.push((
+        "assignments, summary".to_owned(),
+        format!("{ENV}/assignments/app-wide/summary"),
+    ));
     for (label, query) in [
         ("first page", String::new()),
         ("deep page", format!("&page={}", deep(size.identities))),
         ("a rare word", "&q=person99".to_owned()),
     ] {
-        requests.push((format!("people, {label}"), format!("{ENV}/identities?take={TAKE}{query}")));
+        requests.push((
+            format!("people, {label}"),
+            format!("{ENV}/identities?take={TAKE}{query}"),
+        ));
         requests.push((
             format!("people at a leaf, {label}"),
             format!("{ENV}/nodes/{node}/identities?take={TAKE}{query}"),
@@ -93,7 +105,11 @@ async fn measure(name: &str, store: Arc<dyn Store>, size: Size, scale: Scale) {
             }
         }
         if !figures.is_empty() {
-            print_row(&format!("{name}, {} assignments: {label}", size.assignments), "ms", figures);
+            print_row(
+                &format!("{name}, {} assignments: {label}", size.assignments),
+                "ms",
+                figures,
+            );
         }
     }
 }

@@ -7,7 +7,7 @@ use crate::fixture::{World, key_digest, key_scopes, name};
 use canopy_domain::access::KeyFact;
 use canopy_domain::api_key::{ApiKey, ApiKeyId, KeyAccess, KeyDigest, KeyUse};
 use canopy_domain::port::Unique;
-use canopy_domain::{Description, EnvironmentId, EnvironmentPlace, Timestamp};
+use canopy_domain::{Description, EnvironmentId, EnvironmentRef, Timestamp};
 use std::collections::HashMap;
 
 /// Stores keys in `development`, each with the digest of its number.
@@ -23,7 +23,7 @@ async fn listed(store: &TestStore, environment: EnvironmentId) -> Vec<ApiKey> {
     reading(store).await.api_keys(environment).await.unwrap()
 }
 
-async fn place_of(store: &TestStore, digest: &KeyDigest) -> Option<(EnvironmentPlace, ApiKeyId)> {
+async fn place_of(store: &TestStore, digest: &KeyDigest) -> Option<(EnvironmentRef, ApiKeyId)> {
     reading(store)
         .await
         .api_key_places(&[*digest])

@@ -1,7 +1,7 @@
 //! What clauses share.
 
 use crate::fixture::{Maker, World};
-use canopy_domain::port::{ReadTx, Store, StoreError, Unique, WriteScope, WriteTx};
+use canopy_domain::port::{LockScope, ReadTx, Store, StoreError, Unique, WriteTx};
 use canopy_domain::{EnvironmentId, PageRequest, SearchWords, Timestamp};
 use std::fmt::Debug;
 use std::sync::Arc;
@@ -32,13 +32,13 @@ pub async fn reading(store: &TestStore) -> Box<dyn ReadTx> {
 }
 
 /// A unit of work that writes.
-pub async fn writing(store: &TestStore, scope: WriteScope) -> Box<dyn WriteTx> {
+pub async fn writing(store: &TestStore, scope: LockScope) -> Box<dyn WriteTx> {
     store.write(scope).await.expect("a unit of work")
 }
 
 /// A unit of work that writes within one environment.
 pub async fn writing_in(store: &TestStore, environment: EnvironmentId) -> Box<dyn WriteTx> {
-    writing(store, WriteScope::Environment(environment)).await
+    writing(store, LockScope::Environment(environment)).await
 }
 
 /// The search for the words of a text; none for a text without words.

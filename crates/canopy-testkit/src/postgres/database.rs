@@ -7,7 +7,7 @@ use canopy_domain::Timestamp;
 use canopy_domain::api_key::KeyUse;
 use canopy_domain::audit::AuditEvent;
 use canopy_domain::port::{
-    Begun, Installation, ReadTx, RequestIdentity, Share, SharedStore, Store, StoreError, WriteScope, WriteTx,
+    Begun, Installation, LockScope, ReadTx, RequestIdentity, Share, SharedStore, Store, StoreError, WriteTx,
 };
 use canopy_storage_postgres::{PgOptions, PgStore};
 use std::sync::OnceLock;
@@ -276,13 +276,13 @@ impl Store for PostgresStore {
         self.store.read_for(share).await
     }
 
-    async fn write(&self, scope: WriteScope) -> Result<Box<dyn WriteTx>, StoreError> {
+    async fn write(&self, scope: LockScope) -> Result<Box<dyn WriteTx>, StoreError> {
         self.store.write(scope).await
     }
 
     async fn write_once(
         &self,
-        scope: WriteScope,
+        scope: LockScope,
         request: RequestIdentity,
         since: Timestamp,
     ) -> Result<Begun, StoreError> {

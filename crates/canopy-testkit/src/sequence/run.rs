@@ -9,7 +9,7 @@ use super::rows::{
 use crate::CountingIds;
 use crate::clock::noon;
 use crate::fixture::{Maker, key_digest};
-use canopy_domain::port::{CommitRecord, Store, StoreError, WriteScope, WriteTx};
+use canopy_domain::port::{CommitRecord, LockScope, Store, StoreError, WriteTx};
 use canopy_domain::{
     AccessModel, Assignment, Description, EnvironmentId, Identity, Membership, MembershipStatus, Node, NodeStatus,
     Permission, Role,
@@ -133,7 +133,7 @@ async fn open_all(stores: &[&dyn Store]) -> Result<Vec<Box<dyn WriteTx>>, String
 }
 
 async fn open(store: &dyn Store) -> Result<Box<dyn WriteTx>, String> {
-    let opened = store.write(WriteScope::Installation).await;
+    let opened = store.write(LockScope::Installation).await;
     opened.map_err(|error| format!("{error:?}"))
 }
 

@@ -8,7 +8,7 @@ use crate::problem::Problem;
 use crate::request::Request;
 use crate::wire::request_query;
 use canopy_app::hierarchy::revert;
-use canopy_domain::EnvironmentPlace;
+use canopy_domain::EnvironmentRef;
 use canopy_domain::hierarchy::revert::RevertCounts;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -16,14 +16,14 @@ use utoipa::ToSchema;
 pub(super) fn operations() -> Vec<Operation> {
     vec![
         Operation::post("/revert-to-flat", "revertToFlat")
-            .says(
+            .summary(
                 "Environments",
                 "Make a hierarchy flat: all assignments are reseated at the root, all other nodes and the schema go. This \
                  widens access.",
             )
-            .fails(&[E::AlreadyFlat])
+            .errors(&[E::AlreadyFlat])
             .judges_version()
-            .by(revert_to_flat),
+            .handler(revert_to_flat),
     ]
 }
 
@@ -71,9 +71,9 @@ impl From<RevertCounts> for RevertBody {
 }
 
 async fn revert_to_flat(
-    request: Request<EnvironmentPlace, (), RevertToFlat>,
+    request: Request<EnvironmentRef, (), RevertToFlat>,
 ) -> Result<Repeatable<Found<RevertBody>>, Problem> {
-    let (place, dry_run) = (request.scope, request.query.dry_run);
+    let (place, dry_run) = (request.tenancy, request.query.dry_run);
     let revert = move |app, call| async move {
         if dry_run {
             revert::dry_run(&app, &call, &place).await

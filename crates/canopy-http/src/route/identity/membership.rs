@@ -12,9 +12,9 @@ use crate::route::hierarchy::only;
 use crate::wire::{Batch, Instant, ShownMembership, request_body};
 use canopy_app::BulkMode;
 use canopy_app::identity::{attach, change_membership};
-use canopy_app::tenancy::get::application_place;
+use canopy_app::tenancy::get::application_ref;
 use canopy_domain::identity::membership::MembershipChange;
-use canopy_domain::{AccountId, ApplicationId, ApplicationPlace, IdentityId, Membership};
+use canopy_domain::{AccountId, ApplicationId, ApplicationRef, IdentityId, Membership};
 use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
@@ -25,21 +25,21 @@ pub(super) const TAG: &str = "Memberships";
 pub(super) fn operations() -> Vec<Operation> {
     vec![
         Operation::post("/identities/{identityId}/app-memberships", "attachIdentity")
-            .says(TAG, "Make an identity an active member of an application.")
-            .fails(&[E::IdentityNotFound, E::ApplicationNotFound, E::AlreadyMember])
-            .by(post_membership),
+            .summary(TAG, "Make an identity an active member of an application.")
+            .errors(&[E::IdentityNotFound, E::ApplicationNotFound, E::AlreadyMember])
+            .handler(post_membership),
         Operation::delete("/identities/{identityId}/app-memberships/{appId}", "detachIdentity")
-            .says(
+            .summary(
                 TAG,
                 "End the membership of an identity in an application, and its assignments there.",
             )
-            .fails(&[E::IdentityNotFound, E::ApplicationNotFound, E::MembershipNotFound])
-            .by(delete_membership),
+            .errors(&[E::IdentityNotFound, E::ApplicationNotFound, E::MembershipNotFound])
+            .handler(delete_membership),
         Operation::post("/app-memberships/bulk-attach", "bulkAttachIdentities")
-            .says(TAG, "Make many identities active members of the application.")
-            .fails(&[E::TooManyChanges])
-            .item_fails(&[E::IdentityNotFound, E::AlreadyMember, E::DuplicateIdentityInBatch])
-            .by(post_memberships),
+            .summary(TAG, "Make many identities active members of the application.")
+            .errors(&[E::TooManyChanges])
+            .item_errors(&[E::IdentityNotFound, E::AlreadyMember, E::DuplicateIdentityInBatch])
+            .handler(post_memberships),
     ]
 }
 
@@ -95,9 +95,9 @@ request_body!(
 );
 
 async fn delete_membership(request: Request<AccountId, (IdentityId, ApplicationId)>) -> Result<NoContent, Problem> {
-    let (account, (id, application)) = (request.scope, request.id);
+    let (account, (id, application)) = (request.tenancy, request.id);
     let end = request.run(move |app, call| async move {
-        let place = application_place(&app, account, application).await?;
+        let place = application_ref(&app, account, application).await?;
         change_membership::run(&app, &call, place, id, MembershipChange::End).await
     });
     end.await?;
@@ -107,9 +107,9 @@ async fn delete_membership(request: Request<AccountId, (IdentityId, ApplicationI
 async fn post_membership(
     request: Request<AccountId, IdentityId, (), Body<AttachIdentity>>,
 ) -> Result<Repeatable<Made<MembershipBody>>, Problem> {
-    let (account, id, application) = (request.scope, request.id, request.body.0.application_id);
+    let (account, id, application) = (request.tenancy, request.id, request.body.0.application_id);
     let attach = move |app, call| async move {
-        let place = application_place(&app, account, application).await?;
+        let place = application_ref(&app, account, application).await?;
         attach::run(&app, &call, place, &[id], BulkMode::SINGLE).await
     };
     request
@@ -118,10 +118,10 @@ async fn post_membership(
 }
 
 async fn post_memberships(
-    request: Request<ApplicationPlace, (), (), Sent<BulkAttachIdentities>>,
+    request: Request<ApplicationRef, (), (), Sent<BulkAttachIdentities>>,
 ) -> Result<Repeatable<BulkAnswer<MembershipBody>>, Problem> {
     let (Sent { body, raw }, request) = request.take_body();
-    let place = request.scope;
+    let place = request.tenancy;
     let mode = BulkMode {
         atomic: body.atomic,
         dry_run: body.dry_run,

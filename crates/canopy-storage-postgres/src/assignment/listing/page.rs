@@ -11,7 +11,7 @@
 
 use super::view;
 use crate::search::{ACCOUNT, Sql, Word, words};
-use crate::statement::{Link, Statement};
+use crate::statement::{Connection, Statement};
 use canopy_domain::assignment::listing::{AssignmentQuery, AssignmentSort, AssignmentView};
 use canopy_domain::port::StoreError;
 use canopy_domain::{AccessType, AssignmentStatus, EnvironmentId, Page, SortOrder, Timestamp};
@@ -50,7 +50,7 @@ struct Listing<'q> {
 
 /// A page of the list.
 pub(in super::super) async fn views(
-    link: Link<'_>,
+    connection: Connection<'_>,
     environment: EnvironmentId,
     query: &AssignmentQuery,
     now: Timestamp,
@@ -78,20 +78,20 @@ pub(in super::super) async fn views(
         sql,
     };
     let kept = Statement::new(KEPT).bind(environment.as_uuid());
-    let total: Option<u64> = kept.first(link, "environments", |row| row.count(0)).await?;
+    let total: Option<u64> = kept.first(connection, "environments", |row| row.count(0)).await?;
     let total = total.unwrap_or_default();
     let most = effort.few.max(total / effort.part.max(1));
-    match listing.few(link, total, most).await? {
-        Some(source) => listing.sorted(link, &source).await,
-        None => listing.walked(link, total).await,
+    match listing.few(connection, total, most).await? {
+        Some(source) => listing.sorted(connection, &source).await,
+        None => listing.walked(connection, total).await,
     }
 }
 
 impl Listing<'_> {
-    async fn count_of(&self, link: Link<'_>, text: String) -> Result<u64, StoreError> {
+    async fn count_of(&self, connection: Connection<'_>, text: String) -> Result<u64, StoreError> {
         self.sql
             .statement(text)
-            .one(link, "assignments", |row| row.count(0))
+            .one(connection, "assignments", |row| row.count(0))
             .await
     }
 
@@ -121,7 +121,7 @@ impl Listing<'_> {
     }
 
     /// The source that has at most `most` rows, if there is one.
-    async fn few(&self, link: Link<'_>, total: u64, most: u64) -> Result<Option<Source>, StoreError> {
+    async fn few(&self, connection: Connection<'_>, total: u64, most: u64) -> Result<Option<Source>, StoreError> {
         let by = |condition: &str| Source {
             from: "assignments AS s".to_owned(),
             conditions: format!("s.environment_id = $1 AND {condition}"),
@@ -150,12 +150,12 @@ impl Listing<'_> {
                 source.from,
                 source.conditions,
             );
-            if self.count_of(link, count).await? <= most {
+            if self.count_of(connection, count).await? <= most {
                 return Ok(Some(source));
             }
         }
         for word in &self.words {
-            if self.is_rare(link, word, most).await? {
+            if self.is_rare(connection, word, most).await? {
                 return Ok(Some(Source {
                     from: format!(
                         "({}) AS found CROSS JOIN LATERAL (SELECT a.* FROM assignments AS a \
@@ -173,7 +173,7 @@ impl Listing<'_> {
     }
 
     /// Returns whether a word is found in at most `most` assignments. Reads no more of each table than tells so.
-    async fn is_rare(&self, link: Link<'_>, word: &Word, most: u64) -> Result<bool, StoreError> {
+    async fn is_rare(&self, connection: Connection<'_>, word: &Word, most: u64) -> Result<bool, StoreError> {
         let mut count = 0;
         for part in word.parts() {
             let limit = most.saturating_add(1);
@@ -181,7 +181,7 @@ impl Listing<'_> {
                 "{} SELECT count(*) FROM ({part} LIMIT {limit}) AS one",
                 self.beginning()
             );
-            count += self.count_of(link, counted).await?;
+            count += self.count_of(connection, counted).await?;
             if count > most {
                 return Ok(false);
             }
@@ -229,7 +229,7 @@ impl Listing<'_> {
     }
 
     /// Few rows: all of them, sorted and counted.
-    async fn sorted(&self, link: Link<'_>, source: &Source) -> Result<Page<AssignmentView>, StoreError> {
+    async fn sorted(&self, connection: Connection<'_>, source: &Source) -> Result<Page<AssignmentView>, StoreError> {
         let (sort, named) = self.sort();
         let named = if self.words.is_empty() { named } else { &Named::ALL };
         let tables: String = named.iter().map(|one| one.joined()).collect();
@@ -260,7 +260,7 @@ impl Listing<'_> {
         let items: Vec<AssignmentView> = self
             .sql
             .statement(page)
-            .all(link, "assignments", |row| {
+            .all(connection, "assignments", |row| {
                 item_count = Some(row.count(15)?);
                 view(row, self.query.held_at)
             })
@@ -268,7 +268,7 @@ impl Listing<'_> {
         let item_count = match item_count {
             Some(count) => count,
             None => {
-                self.count_of(link, format!("{all} SELECT count(*) FROM matched"))
+                self.count_of(connection, format!("{all} SELECT count(*) FROM matched"))
                     .await?
             }
         };
@@ -287,7 +287,7 @@ impl Listing<'_> {
     }
 
     /// Counts the rows, many as they are.
-    async fn count(&self, link: Link<'_>, total: u64) -> Result<u64, StoreError> {
+    async fn count(&self, connection: Connection<'_>, total: u64) -> Result<u64, StoreError> {
         let conditions = self.walk_conditions();
         if conditions.is_empty() {
             return Ok(total);
@@ -296,12 +296,12 @@ impl Listing<'_> {
             "{} SELECT count(*) FROM assignments AS s WHERE s.environment_id = $1{conditions}",
             self.beginning()
         );
-        self.count_of(link, count).await
+        self.count_of(connection, count).await
     }
 
     /// Many rows: read in the order of the page, from the nearer end.
-    async fn walked(&self, link: Link<'_>, total: u64) -> Result<Page<AssignmentView>, StoreError> {
-        let item_count = self.count(link, total).await?;
+    async fn walked(&self, connection: Connection<'_>, total: u64) -> Result<Page<AssignmentView>, StoreError> {
+        let item_count = self.count(connection, total).await?;
         let first = self.query.page.offset().min(item_count);
         let length = u64::from(self.query.page.take()).min(item_count - first);
         if length == 0 {
@@ -351,7 +351,7 @@ impl Listing<'_> {
         let items = self
             .sql
             .statement(page)
-            .all(link, "assignments", |row| view(row, self.query.held_at))
+            .all(connection, "assignments", |row| view(row, self.query.held_at))
             .await?;
         Ok(Page { items, item_count })
     }

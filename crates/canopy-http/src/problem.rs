@@ -5,7 +5,7 @@
 
 use crate::error_code::ErrorCode;
 use crate::wire::{Fault, Faults, JsonPointer};
-use canopy_app::identity::attach::AttachError;
+use canopy_app::identity::AttachError;
 use canopy_app::long_work::WorkError;
 use canopy_app::{AppError, RepetitionError};
 use canopy_domain::api_key::{MAX_KEYS, MAX_SCOPES};
@@ -115,7 +115,7 @@ fn contradictions(errors: &[SchemaError]) -> Problem {
         match error {
             SchemaError::NodeTypeCount => faults.add(&types, fault("too_many_items")),
             SchemaError::RepeatedNodeType { index } => {
-                faults.add(&JsonPointer::Item(&types, *index), fault("repeated"));
+                faults.add(&JsonPointer::Item(&types, *index), fault("repeated"))
             }
             SchemaError::UnknownRootType => faults.add(&member("root_node_type"), fault("unknown_node_type")),
             SchemaError::UnknownParentType { parent } | SchemaError::UnknownChildType { parent, .. } => {

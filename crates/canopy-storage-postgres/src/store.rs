@@ -20,8 +20,8 @@ use async_trait::async_trait;
 use canopy_domain::api_key::KeyUse;
 use canopy_domain::audit::AuditEvent;
 use canopy_domain::port::{
-    Begun, CommitTag, FeedEvent, Head, Installation, LockScope, ReadTx, RequestIdentity, Share, SharedStore, Store,
-    StoreError, Turn, WriteTx,
+    Begun, CommitTag, FeedEvent, Head, Installation, LockScope, ReadTx, RequestIdentity, RowStore, RowTx, Share,
+    SharedStore, Store, StoreError, Turn, WriteTx,
 };
 use canopy_domain::{EnvironmentId, Revision, Slug, Timestamp};
 use core::convert::Infallible;
@@ -295,6 +295,13 @@ enum Begin<'a> {
     /// The locks of this scope are taken later.
     Unlocked(&'a LockScope),
     Writing(&'a LockScope),
+}
+
+#[async_trait]
+impl RowStore for PgStore {
+    async fn write_rows(&self, scope: LockScope) -> Result<Box<dyn RowTx>, StoreError> {
+        Ok(Box::new(self.begin(Begin::Writing(&scope)).await?))
+    }
 }
 
 #[async_trait]

@@ -16,8 +16,8 @@ use canopy_domain::Timestamp;
 use canopy_domain::api_key::KeyUse;
 use canopy_domain::audit::AuditEvent;
 use canopy_domain::port::{
-    Begun, Installation, LockScope, ReadTx, RequestIdentity, RunningClaim, RunningRequests, Share, Store, StoreError,
-    WriteTx,
+    Begun, Installation, LockScope, ReadTx, RequestIdentity, RowStore, RowTx, RunningClaim, RunningRequests, Share,
+    Store, StoreError, WriteTx,
 };
 use diesel::SqliteConnection;
 use diesel::connection::{AnsiTransactionManager, TransactionManager as _};
@@ -182,6 +182,13 @@ pub(crate) fn begin_writing(connection: &mut SqliteConnection) -> Result<(), Sto
 /// Reads something small.
 fn answer(connection: &mut SqliteConnection) -> Result<(), StoreError> {
     Statement::new("SELECT 1 FROM accounts LIMIT 1").for_each(connection, "accounts", |_| Ok(()))
+}
+
+#[async_trait]
+impl RowStore for SqliteStore {
+    async fn write_rows(&self, scope: LockScope) -> Result<Box<dyn RowTx>, StoreError> {
+        Ok(Box::new(self.begin(&self.writer, scope.share(), begin_writing).await?))
+    }
 }
 
 #[async_trait]

@@ -2,7 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "what tests share is a test too")]
 
-use canopy_domain::port::{LockScope, Share, Store, StoreError};
+use canopy_domain::port::{LockScope, RowStore, Share, Store, StoreError};
 use canopy_storage_sqlite::{OpenError, SqliteOptions, SqliteStore, Synchronous};
 use canopy_testkit::fixture::{Maker, World};
 use std::future::poll_fn;
@@ -50,11 +50,11 @@ async fn readers_are_as_many_as_the_options_say_and_never_wait_for_the_writer() 
 async fn a_unit_of_work_may_be_dropped_on_a_thread_without_a_runtime() {
     let store = SqliteStore::temporary_with(quick()).unwrap();
     let world = World::build(&store, &Maker::default(), "acme").await;
-    let mut tx = store.write(LockScope::Account(world.account.id)).await.unwrap();
+    let mut tx = store.write_rows(LockScope::Account(world.account.id)).await.unwrap();
     let identity = world.maker.identity(world.account.id, "Katherine Johnson");
     tx.insert_identities(std::slice::from_ref(&identity)).await.unwrap();
     std::thread::spawn(move || drop(tx)).join().unwrap();
-    let mut tx = store.write(LockScope::Account(world.account.id)).await.unwrap();
+    let mut tx = store.write_rows(LockScope::Account(world.account.id)).await.unwrap();
     assert_eq!(tx.identity(world.account.id, identity.id).await.unwrap(), None);
 }
 
@@ -69,7 +69,7 @@ async fn give_up_in_mid_statement() {
     let identities: Vec<_> = (0..20_000)
         .map(|n| world.maker.identity(world.account.id, &format!("Number{n} Example")))
         .collect();
-    let mut tx = store.write(LockScope::Account(world.account.id)).await.unwrap();
+    let mut tx = store.write_rows(LockScope::Account(world.account.id)).await.unwrap();
     let given_up = tokio::time::timeout(Duration::from_millis(5), tx.insert_identities(&identities)).await;
     assert!(given_up.is_err(), "20,000 identities are stored in more than 5 ms");
     let after = tx.account(world.account.id).await;
@@ -78,7 +78,7 @@ async fn give_up_in_mid_statement() {
         "the unit of work is of no more use: {after:?}"
     );
     drop(tx);
-    let mut tx = store.write(LockScope::Account(world.account.id)).await.unwrap();
+    let mut tx = store.write_rows(LockScope::Account(world.account.id)).await.unwrap();
     let last = identities.last().unwrap();
     assert_eq!(tx.identity(world.account.id, last.id).await.unwrap(), None);
     tx.insert_identities(std::slice::from_ref(last)).await.unwrap();

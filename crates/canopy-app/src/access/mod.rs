@@ -111,7 +111,7 @@ impl Asker<'_> {
         work: impl FnOnce(&mut Pace) -> Result<R, Stopped> + Send + 'static,
     ) -> Result<R, AppError> {
         let environment = self.environment.presumed().as_uuid();
-        Ok(app.long_work().run(environment, work).await?)
+        Ok(app.long_work().perform(environment, work).await?)
     }
 
     /// As [`ask`](Self::ask), with a view that can be held on to.

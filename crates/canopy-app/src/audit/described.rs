@@ -5,7 +5,7 @@ use crate::app::AuditEntry;
 use canopy_domain::assignment::listing::AssignmentView;
 use canopy_domain::audit::{Detail, details};
 use canopy_domain::port::ReadTx;
-use canopy_domain::{Assignment, EnvironmentId, EnvironmentRef, IdentityId, NodeId, RoleId, RoleName};
+use canopy_domain::{Assignment, EnvironmentId, EnvironmentRef, Identity, IdentityId, NodeId, RoleId, RoleName};
 use core::fmt::Display;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -29,14 +29,24 @@ pub(crate) enum KeyChange {
 }
 
 /// The details of one event.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Details {
+    is_wanted: bool,
     entries: Vec<Detail>,
     /// The number of changes that each entry stands for.
     sizes: Vec<usize>,
 }
 
 impl Details {
+    /// No details yet. Where they are not wanted, all that are added are left out.
+    pub(crate) const fn wanted(is_wanted: bool) -> Self {
+        Self {
+            is_wanted,
+            entries: Vec::new(),
+            sizes: Vec::new(),
+        }
+    }
+
     fn push(&mut self, entry: Detail, size: usize) {
         self.entries.push(entry);
         self.sizes.push(size);
@@ -50,6 +60,9 @@ impl Details {
         change: KeyChange,
         keys: impl IntoIterator<Item = K>,
     ) {
+        if !self.is_wanted {
+            return;
+        }
         let change = match change {
             KeyChange::Added => "added",
             KeyChange::Removed => "removed",
@@ -81,7 +94,18 @@ impl Details {
         place: &EnvironmentRef,
         steps: &[Step<'_>],
     ) -> Result<(), AppError> {
-        if steps.is_empty() {
+        self.assignments_of(tx, place, steps, &[]).await
+    }
+
+    /// As [`assignments`](Self::assignments), where some of the identities are new and not stored yet.
+    pub(crate) async fn assignments_of(
+        &mut self,
+        tx: &mut dyn ReadTx,
+        place: &EnvironmentRef,
+        steps: &[Step<'_>],
+        new: &[Identity],
+    ) -> Result<(), AppError> {
+        if steps.is_empty() || !self.is_wanted {
             return Ok(());
         }
         let mut identities: BTreeSet<IdentityId> = BTreeSet::new();
@@ -100,7 +124,8 @@ impl Details {
         }
         let identities: Vec<IdentityId> = identities.into_iter().collect();
         let roles: Vec<RoleId> = roles.into_iter().collect();
-        let identities = tx.identity_labels(place.account, &identities).await?;
+        let mut identities = tx.identity_labels(place.account, &identities).await?;
+        identities.extend(new.iter().map(|one| (one.id, one.name())));
         let roles = tx.role_names(place.environment, &roles).await?;
         let paths = paths(tx, place.environment, nodes).await?;
         let held = |one: &Assignment| {
@@ -135,6 +160,9 @@ impl Details {
     /// # Errors
     /// [`AppError::Store`].
     pub(crate) async fn revoked(&mut self, tx: &mut dyn ReadTx, held: &[AssignmentView]) -> Result<(), AppError> {
+        if !self.is_wanted {
+            return Ok(());
+        }
         let mut nodes: BTreeMap<EnvironmentId, BTreeSet<NodeId>> = BTreeMap::new();
         for one in held.iter().map(|view| &view.assignment) {
             nodes.entry(one.environment_id).or_default().insert(one.key.node);

@@ -8,7 +8,7 @@ use canopy_domain::{EnvironmentRef, HierarchyError, Node, NodeId};
 ///
 /// # Errors
 /// [`HierarchyError::NodeNotFound`]; [`AppError::Store`].
-pub async fn run(app: &App, place: &EnvironmentRef, id: NodeId) -> Result<Node, AppError> {
+pub async fn get_node(app: &App, place: &EnvironmentRef, id: NodeId) -> Result<Node, AppError> {
     known(app.read(place).await?.as_mut(), place, id).await
 }
 
@@ -16,7 +16,7 @@ pub async fn run(app: &App, place: &EnvironmentRef, id: NodeId) -> Result<Node, 
 ///
 /// # Errors
 /// [`HierarchyError::NodeNotFound`]; [`AppError::Store`].
-pub async fn subtree(app: &App, place: &EnvironmentRef, id: NodeId) -> Result<Vec<Node>, AppError> {
+pub async fn get_subtree(app: &App, place: &EnvironmentRef, id: NodeId) -> Result<Vec<Node>, AppError> {
     let found = app.read(place).await?.bare_nodes(place.environment, Some(id)).await?;
     if found.is_empty() {
         return Err(HierarchyError::NodeNotFound.into());
@@ -28,7 +28,12 @@ pub async fn subtree(app: &App, place: &EnvironmentRef, id: NodeId) -> Result<Ve
 ///
 /// # Errors
 /// [`HierarchyError::NodeNotFound`]; [`AppError::AnswerTooLarge`] before any is read; [`AppError::Store`].
-pub async fn children(app: &App, place: &EnvironmentRef, id: NodeId, max_bytes: usize) -> Result<Vec<Node>, AppError> {
+pub async fn get_children(
+    app: &App,
+    place: &EnvironmentRef,
+    id: NodeId,
+    max_bytes: usize,
+) -> Result<Vec<Node>, AppError> {
     /// The bytes that a node takes at least, besides its metadata.
     const NODE_BYTES: u64 = 300;
     let mut tx = app.read(place).await?;
@@ -45,7 +50,7 @@ pub async fn children(app: &App, place: &EnvironmentRef, id: NodeId, max_bytes: 
 ///
 /// # Errors
 /// [`HierarchyError::NodeNotFound`]; [`AppError::Store`].
-pub async fn ancestors(app: &App, place: &EnvironmentRef, id: NodeId) -> Result<Vec<Node>, AppError> {
+pub async fn get_ancestors(app: &App, place: &EnvironmentRef, id: NodeId) -> Result<Vec<Node>, AppError> {
     let mut tx = app.read(place).await?;
     known(tx.as_mut(), place, id).await?;
     Ok(tx.ancestors(place.environment, id).await?)

@@ -7,6 +7,6 @@ use canopy_domain::{EnvironmentRef, Node};
 ///
 /// # Errors
 /// [`AppError::Store`].
-pub async fn run(app: &App, place: &EnvironmentRef) -> Result<Vec<Node>, AppError> {
+pub async fn list_nodes(app: &App, place: &EnvironmentRef) -> Result<Vec<Node>, AppError> {
     Ok(app.read(place).await?.bare_nodes(place.environment, None).await?)
 }

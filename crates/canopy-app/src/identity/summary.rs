@@ -9,7 +9,7 @@ use canopy_domain::{AccountId, ApplicationRef, EnvironmentId};
 ///
 /// # Errors
 /// [`AppError::Store`].
-pub async fn of_account(app: &App, account: AccountId) -> Result<IdentityCounts, AppError> {
+pub async fn count_identities(app: &App, account: AccountId) -> Result<IdentityCounts, AppError> {
     Ok(app.read(account).await?.identity_counts(account, None, None).await?)
 }
 
@@ -17,7 +17,7 @@ pub async fn of_account(app: &App, account: AccountId) -> Result<IdentityCounts,
 ///
 /// # Errors
 /// [`AppError::Store`].
-pub async fn of_application(
+pub async fn count_members(
     app: &App,
     place: ApplicationRef,
     bound_to: Option<EnvironmentId>,

@@ -9,7 +9,7 @@ use canopy_domain::{
 ///
 /// # Errors
 /// [`TenancyError::NotFound`]; [`AppError::Store`].
-pub async fn account(app: &App, id: AccountId) -> Result<Account, AppError> {
+pub async fn get_account(app: &App, id: AccountId) -> Result<Account, AppError> {
     Ok(app
         .read(id)
         .await?
@@ -22,7 +22,7 @@ pub async fn account(app: &App, id: AccountId) -> Result<Account, AppError> {
 ///
 /// # Errors
 /// [`TenancyError::NotFound`]; [`AppError::Store`].
-pub async fn application(app: &App, id: ApplicationId) -> Result<Application, AppError> {
+pub async fn get_application(app: &App, id: ApplicationId) -> Result<Application, AppError> {
     Ok(app
         .read(id)
         .await?
@@ -35,7 +35,7 @@ pub async fn application(app: &App, id: ApplicationId) -> Result<Application, Ap
 ///
 /// # Errors
 /// [`TenancyError::NotFound`]; [`AppError::Store`].
-pub async fn environment(app: &App, id: EnvironmentId) -> Result<Environment, AppError> {
+pub async fn get_environment(app: &App, id: EnvironmentId) -> Result<Environment, AppError> {
     Ok(app
         .read(id)
         .await?
@@ -48,8 +48,8 @@ pub async fn environment(app: &App, id: EnvironmentId) -> Result<Environment, Ap
 ///
 /// # Errors
 /// [`TenancyError::NotFound`]; [`AppError::Store`].
-pub async fn application_ref(app: &App, account: AccountId, id: ApplicationId) -> Result<ApplicationRef, AppError> {
-    let found = application(app, id).await?;
+pub async fn find_application(app: &App, account: AccountId, id: ApplicationId) -> Result<ApplicationRef, AppError> {
+    let found = get_application(app, id).await?;
     if found.account_id != account {
         return Err(TenancyError::NotFound(Tenant::Application).into());
     }

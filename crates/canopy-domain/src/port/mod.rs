@@ -3,6 +3,7 @@
 //! Ports speak the domain's language. Absence is `None`; outcomes that a use case acts on are variants of
 //! [`StoreError`]; anything else is opaque to it.
 
+mod apply;
 pub mod clock;
 pub mod commit_tag;
 pub mod idempotency;
@@ -15,6 +16,8 @@ pub mod token;
 pub mod turns;
 pub mod writer;
 
+pub use crate::access::EnvironmentChanges;
+pub use apply::apply_rows;
 pub use clock::{Clock, Ids};
 pub use commit_tag::CommitTag;
 pub use idempotency::{Begun, KeptAnswer, RequestIdentity, RunningClaim, RunningRequests};
@@ -22,9 +25,9 @@ pub use installation::{Installation, SigningKey};
 pub use reader::ReadTx;
 pub use secret::Secrets;
 pub use shared::{FeedEvent, Head, SharedStore};
-pub use store::{CommitRecord, EnvironmentChanges, LockScope, Store, StoreError, Unique};
+pub use store::{CommitRecord, LockScope, RowStore, Store, StoreError, Unique};
 pub use token::{
     AccountName, EnvironmentName, PrincipalKind, SubjectKind, TokenClaims, TokenError, TokenVerifier, VerifiedToken,
 };
 pub use turns::{Share, Turn, Turns};
-pub use writer::WriteTx;
+pub use writer::{RowTx, RowWriter, WriteTx};

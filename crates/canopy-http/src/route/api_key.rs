@@ -10,8 +10,8 @@ use crate::request::Request;
 use crate::wire::{
     Components, Fault, Faults, Instant, Json, JsonPointer, Whole, WireText, WireValue, not_one_of, request_body, words,
 };
-use canopy_app::api_key::create::NewKey;
-use canopy_app::api_key::{MadeKey, create, list, revoke, rotate};
+use canopy_app::Mode;
+use canopy_app::api_key::{self, MadeKey, NewKey};
 use canopy_domain::api_key::{AccessMode, ApiKey, KeyAccess};
 use canopy_domain::{ApiKeyId, Description, DisplayName, EnvironmentRef, PermissionKey, Timestamp};
 use serde::Serialize;
@@ -209,7 +209,7 @@ impl WireValue for Wanted {
 async fn list_keys(request: Request<EnvironmentRef>) -> Result<Listing<ApiKeyBody>, Problem> {
     let place = request.tenancy;
     let keys = request
-        .run(move |app, _| async move { list::run(&app, &place).await })
+        .run(move |app, _| async move { api_key::list_api_keys(&app, &place).await })
         .await?;
     let now = request.app().now();
     Ok(Listing::of(keys, |key| ApiKeyBody::of(&key, now)))
@@ -219,24 +219,25 @@ async fn post_key(
     request: Request<EnvironmentRef, (), (), Body<Wanted>>,
 ) -> Result<Repeatable<Created<NewApiKey>>, Problem> {
     let (Body(Wanted(new)), request) = request.take_body();
-    let place = request.tenancy;
-    let making = request.write(
-        move |app, call| async move { create::run(&app, &call, &place, &new).await },
-        |made| {
-            Ok(Created {
-                name: made.key.id.to_string(),
-                body: NewApiKey::of(made),
-            })
-        },
-    );
+    let create = api_key::CreateApiKey {
+        environment: request.tenancy,
+        new,
+    };
+    let making = request.execute_once(create, Mode::Commit, |made| {
+        Ok(Created {
+            name: made.key.id.to_string(),
+            body: NewApiKey::of(made),
+        })
+    });
     making.await
 }
 
 async fn delete_key(request: Request<EnvironmentRef, ApiKeyId>) -> Result<NoContent, Problem> {
-    let (place, id) = (request.tenancy, request.id);
-    request
-        .run(move |app, call| async move { revoke::run(&app, &call, &place, id).await })
-        .await?;
+    let revoke = api_key::RevokeApiKey {
+        environment: request.tenancy,
+        id: request.id,
+    };
+    request.execute(revoke).await?;
     Ok(NoContent)
 }
 
@@ -244,10 +245,12 @@ async fn rotate_key(
     request: Request<EnvironmentRef, ApiKeyId, (), Body<RotateApiKey, true>>,
 ) -> Result<Repeatable<Found<NewApiKey>>, Problem> {
     let (Body(body), request) = request.take_body();
-    let (place, id, overlap) = (request.tenancy, request.id, body.overlap_seconds.0);
-    let rotating = request.write(
-        move |app, call| async move { rotate::run(&app, &call, &place, id, overlap).await },
-        |made| Ok(Found(NewApiKey::of(made))),
-    );
-    rotating.await
+    let rotate = api_key::RotateApiKey {
+        environment: request.tenancy,
+        id: request.id,
+        overlap_seconds: body.overlap_seconds.0,
+    };
+    request
+        .execute_once(rotate, Mode::Commit, |made| Ok(Found(NewApiKey::of(made))))
+        .await
 }

@@ -12,8 +12,7 @@ use crate::wire::{
     Batch, Fault, Given, Instant, PageNumber, Search, ShownAccessType, ShownStatus, Take, Whole, WireText, not_one_of,
     page, request_body, request_query, words,
 };
-use canopy_app::BulkMode;
-use canopy_app::assignment::{bulk_create, bulk_remove, change_role, get, list, patch, remove};
+use canopy_app::{Mode, assignment};
 use canopy_domain::assignment::bulk_create::NewAssignment;
 use canopy_domain::assignment::change::AssignmentPatch;
 use canopy_domain::assignment::listing::{AssignmentQuery, AssignmentSort, AssignmentView, IdentitySummary};
@@ -371,7 +370,7 @@ async fn list_assignments(
     };
     let page = asked.page;
     let (found, now) = request
-        .run(move |app, _| async move { list::run(&app, &place, &asked).await })
+        .run(move |app, _| async move { assignment::list_assignments(&app, &place, &asked).await })
         .await?;
     Ok(PageOf::of(page, found, AssignmentRow::of(now)))
 }
@@ -379,7 +378,7 @@ async fn list_assignments(
 async fn get_summary(request: Request<EnvironmentRef>) -> Result<Found<AssignmentSummary>, Problem> {
     let place = request.tenancy;
     let counts = request
-        .run(move |app, _| async move { list::summary(&app, &place).await })
+        .run(move |app, _| async move { assignment::summarize_assignments(&app, &place).await })
         .await?;
     Ok(Found(AssignmentSummary {
         active_count: counts.active,
@@ -394,10 +393,13 @@ async fn post_assignment(
     request: Request<EnvironmentRef, (), (), Body<CreateAssignment>>,
 ) -> Result<Repeatable<Created<AssignmentBody>>, Problem> {
     let (Body(body), request) = request.take_body();
-    let (place, items) = (request.tenancy, [NewAssignment::from(body)]);
-    let create = move |app, call| async move { bulk_create::run(&app, &call, &place, &items, BulkMode::SINGLE).await };
+    let create = assignment::CreateAssignments {
+        environment: request.tenancy,
+        items: vec![NewAssignment::from(body)],
+        atomic: true,
+    };
     request
-        .write(create, |made| {
+        .execute_once(create, Mode::Commit, |made| {
             let assignment = only(made)?;
             Ok(Created {
                 name: assignment.id.to_string(),
@@ -411,21 +413,19 @@ async fn post_assignments(
     request: Request<EnvironmentRef, (), (), Sent<BulkCreateAssignments>>,
 ) -> Result<Repeatable<BulkAnswer<AssignmentBody>>, Problem> {
     let (Sent { body, raw }, request) = request.take_body();
-    let place = request.tenancy;
-    let mode = BulkMode {
+    let dry_run = body.dry_run;
+    let create = assignment::CreateAssignments {
+        environment: request.tenancy,
+        items: body.assignments.0.into_iter().map(NewAssignment::from).collect(),
         atomic: body.atomic,
-        dry_run: body.dry_run,
     };
-    let items: Vec<NewAssignment> = body.assignments.0.into_iter().map(NewAssignment::from).collect();
     let sent = SentItems {
         raw,
         member: "assignments".into(),
     };
-    let create = move |app, call| async move { bulk_create::run(&app, &call, &place, &items, mode).await };
     request
-        .once_only_if(mode.dry_run)
-        .write(create, move |outcomes| {
-            Ok(BulkAnswer::of(outcomes, mode.dry_run, sent.clone(), |one| {
+        .execute_once(create, Mode::dry_run_if(dry_run), move |outcomes| {
+            Ok(BulkAnswer::of(outcomes, dry_run, sent.clone(), |one| {
                 AssignmentBody::of(&one)
             }))
         })
@@ -436,19 +436,24 @@ async fn remove_assignments(
     request: Request<EnvironmentRef, (), (), Body<BulkRemoveAssignments>>,
 ) -> Result<Repeatable<NoContent>, Problem> {
     let (Body(body), request) = request.take_body();
-    let (place, ids) = (request.tenancy, body.assignment_ids.0);
-    let remove = move |app, call| async move { bulk_remove::run(&app, &call, &place, &ids).await };
-    request.write(remove, |()| Ok(NoContent)).await
+    let remove = assignment::RemoveAssignments {
+        environment: request.tenancy,
+        ids: body.assignment_ids.0,
+    };
+    request.execute_once(remove, Mode::Commit, |()| Ok(NoContent)).await
 }
 
 async fn change_roles(
     request: Request<EnvironmentRef, (), (), Body<BulkChangeRole>>,
 ) -> Result<Repeatable<Found<RoleChanged>>, Problem> {
     let (Body(body), request) = request.take_body();
-    let (place, ids, role) = (request.tenancy, body.assignment_ids.0, body.role_id);
-    let change = move |app, call| async move { change_role::run(&app, &call, &place, &ids, role).await };
+    let change = assignment::ChangeAssignmentRoles {
+        environment: request.tenancy,
+        ids: body.assignment_ids.0,
+        role: body.role_id,
+    };
     request
-        .write(change, |updated| {
+        .execute_once(change, Mode::Commit, |updated| {
             Ok(Found(RoleChanged {
                 message: "the role of the assignments was changed",
                 updated,
@@ -460,7 +465,7 @@ async fn change_roles(
 async fn get_assignment(request: Request<EnvironmentRef, AssignmentId>) -> Result<Found<AssignmentBody>, Problem> {
     let (place, id) = (request.tenancy, request.id);
     let found = request
-        .run(move |app, _| async move { get::run(&app, &place, id).await })
+        .run(move |app, _| async move { assignment::get_assignment(&app, &place, id).await })
         .await?;
     Ok(Found(AssignmentBody::of(&found)))
 }
@@ -469,20 +474,23 @@ async fn patch_assignment(
     request: Request<EnvironmentRef, AssignmentId, (), Body<ChangeAssignment>>,
 ) -> Result<Found<AssignmentBody>, Problem> {
     let (Body(body), request) = request.take_body();
-    let (place, id) = (request.tenancy, request.id);
-    let asked = AssignmentPatch {
-        role: body.role_id.0,
-        from: body.effective_from,
-        to: body.effective_to,
+    let change = assignment::ChangeAssignment {
+        environment: request.tenancy,
+        id: request.id,
+        patch: AssignmentPatch {
+            role: body.role_id.0,
+            from: body.effective_from,
+            to: body.effective_to,
+        },
     };
-    let changed = request.run(move |app, call| async move { patch::run(&app, &call, &place, id, &asked).await });
-    Ok(Found(AssignmentBody::of(&changed.await?)))
+    Ok(Found(AssignmentBody::of(&request.execute(change).await?)))
 }
 
 async fn delete_assignment(request: Request<EnvironmentRef, AssignmentId>) -> Result<NoContent, Problem> {
-    let (place, id) = (request.tenancy, request.id);
-    request
-        .run(move |app, call| async move { remove::run(&app, &call, &place, id).await })
-        .await?;
+    let remove = assignment::RemoveAssignment {
+        environment: request.tenancy,
+        id: request.id,
+    };
+    request.execute(remove).await?;
     Ok(NoContent)
 }

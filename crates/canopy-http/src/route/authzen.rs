@@ -362,7 +362,7 @@ async fn judge<B>(
     items: Evaluations,
     semantic: Semantic,
 ) -> Result<Evaluated, Problem> {
-    let asking = evaluate::run(request.app(), request.asker(&request.tenancy), items, semantic);
+    let asking = evaluate::evaluate(request.app(), request.asker(&request.tenancy), items, semantic);
     request.ask_here(asking).await
 }
 

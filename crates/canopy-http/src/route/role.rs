@@ -8,8 +8,8 @@ use crate::operation::Operation;
 use crate::problem::Problem;
 use crate::request::Request;
 use crate::wire::{CatalogKeys, Given, Instant, request_body, request_query};
-use canopy_app::role::create::NewRole;
-use canopy_app::role::{change, create, delete, get, list, replace_permissions};
+use canopy_app::Mode;
+use canopy_app::role::{self, NewRole};
 use canopy_domain::role::change::RolePatch;
 use canopy_domain::role::listing::{RoleQuery, RoleTypeFilter, RoleView};
 use canopy_domain::{ApplicationId, Description, Edit, EnvironmentRef, PermissionKey, Role, RoleId, RoleName};
@@ -243,7 +243,7 @@ async fn list_roles(request: Request<EnvironmentRef, (), ListRoles>) -> Result<L
         kind: request.query.kind,
     };
     let found = request
-        .run(move |app, _| async move { list::run(&app, &place, &query).await })
+        .run(move |app, _| async move { role::list_roles(&app, &place, &query).await })
         .await?;
     Ok(Listing::of(found, RoleListItem::of(place.application)))
 }
@@ -258,9 +258,12 @@ async fn post_role(
         description: body.description,
         permission_keys: body.permission_keys.0,
     };
-    let create = move |app, call| async move { create::run(&app, &call, &place, &new).await };
+    let create = role::CreateRole {
+        environment: place,
+        new,
+    };
     request
-        .write(create, move |role| {
+        .execute_once(create, Mode::Commit, move |role| {
             Ok(Created {
                 name: role.id.to_string(),
                 body: RoleBody::of(place.application, role),
@@ -272,7 +275,7 @@ async fn post_role(
 async fn get_role(request: Request<EnvironmentRef, RoleId>) -> Result<Found<RoleBody>, Problem> {
     let (place, id) = (request.tenancy, request.id);
     let role = request
-        .run(move |app, _| async move { get::run(&app, &place, id).await })
+        .run(move |app, _| async move { role::get_role(&app, &place, id).await })
         .await?;
     Ok(Found(RoleBody::of(place.application, role)))
 }
@@ -287,16 +290,23 @@ async fn patch_role(
         description: body.description,
         is_active: body.is_active.0,
     };
-    let changed =
-        request.run(move |app, call| async move { change::run(&app, &call, &place, id, version, &asked).await });
-    Ok(Found(RoleBody::of(place.application, changed.await?)))
+    let change = role::ChangeRole {
+        environment: place,
+        id,
+        seen: version,
+        patch: asked,
+    };
+    Ok(Found(RoleBody::of(place.application, request.execute(change).await?)))
 }
 
 async fn delete_role(request: Request<EnvironmentRef, RoleId, DeleteRole, IfMatch<()>>) -> Result<NoContent, Problem> {
-    let (place, id, force, version) = (request.tenancy, request.id, request.query.force, request.body.version);
-    request
-        .run(move |app, call| async move { delete::run(&app, &call, &place, id, version, force).await })
-        .await?;
+    let delete = role::DeleteRole {
+        environment: request.tenancy,
+        id: request.id,
+        seen: request.body.version,
+        force: request.query.force,
+    };
+    request.execute(delete).await?;
     Ok(NoContent)
 }
 
@@ -307,7 +317,7 @@ fn texts(keys: &[PermissionKey]) -> Vec<String> {
 async fn get_role_permissions(request: Request<EnvironmentRef, RoleId>) -> Result<Found<RoleKeys>, Problem> {
     let (place, id) = (request.tenancy, request.id);
     let (keys, version) = request
-        .run(move |app, _| async move { get::permission_keys(&app, &place, id).await })
+        .run(move |app, _| async move { role::get_role_permissions(&app, &place, id).await })
         .await?;
     Ok(Found(RoleKeys {
         items: texts(&keys),
@@ -319,10 +329,12 @@ async fn put_role_permissions(
     request: Request<EnvironmentRef, RoleId, (), Body<ReplaceRolePermissions>>,
 ) -> Result<Found<RoleKeysReplaced>, Problem> {
     let (Body(body), request) = request.take_body();
-    let (place, id, keys) = (request.tenancy, request.id, body.permission_keys.0);
-    let replaced =
-        request.run(move |app, call| async move { replace_permissions::run(&app, &call, &place, id, &keys).await });
-    let replaced = replaced.await?;
+    let replace = role::ReplaceRolePermissions {
+        environment: request.tenancy,
+        id: request.id,
+        keys: body.permission_keys.0,
+    };
+    let replaced = request.execute(replace).await?;
     Ok(Found(RoleKeysReplaced {
         message: "the permissions of the role were replaced",
         added: texts(&replaced.added),

@@ -7,7 +7,7 @@ use crate::operation::Operation;
 use crate::problem::Problem;
 use crate::request::Request;
 use crate::wire::{Batch, Components, Fault, Faults, Given, Json, JsonPointer, Whole, WireValue, request_body};
-use canopy_app::hierarchy::{change_schema, get_schema};
+use canopy_app::hierarchy;
 use canopy_domain::hierarchy::schema_change::SchemaPatch;
 use canopy_domain::{EnvironmentRef, HierarchySchema, NodeType, SchemaError, Version};
 use serde::Serialize;
@@ -178,7 +178,7 @@ fn note_contradictions(
         match error {
             SchemaError::NodeTypeCount => faults.add(&types, fault("too_many_items")),
             SchemaError::RepeatedNodeType { index } => {
-                faults.add(&JsonPointer::Item(&types, *index), fault("repeated"));
+                faults.add(&JsonPointer::Item(&types, *index), fault("repeated"))
             }
             SchemaError::UnknownRootType => {
                 faults.add(
@@ -205,7 +205,7 @@ fn note_contradictions(
 async fn get_hierarchy_schema(request: Request<EnvironmentRef>) -> Result<Found<HierarchySchemaOf>, Problem> {
     let place = request.tenancy;
     let (schema, version) = request
-        .run(move |app, _| async move { get_schema::run(&app, &place).await })
+        .run(move |app, _| async move { hierarchy::get_hierarchy_schema(&app, &place).await })
         .await?;
     Ok(Found(HierarchySchemaOf::of(&schema, version)))
 }
@@ -220,9 +220,11 @@ async fn patch_hierarchy_schema(
         },
         request,
     ) = request.take_body();
-    let place = request.tenancy;
-    let changed =
-        request.run(move |app, call| async move { change_schema::run(&app, &call, &place, patch, version).await });
-    let (schema, version) = changed.await?;
+    let change = hierarchy::ChangeHierarchySchema {
+        environment: request.tenancy,
+        patch,
+        seen: version,
+    };
+    let (schema, version) = request.execute(change).await?;
     Ok(Found(HierarchySchemaOf::of(&schema, version)))
 }

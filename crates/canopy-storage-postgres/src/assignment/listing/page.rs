@@ -35,6 +35,15 @@ impl Default for Effort {
 struct Source {
     from: String,
     conditions: String,
+    /// The word that all rows have.
+    word: Option<Word>,
+}
+
+/// The rows of a list, by their number.
+enum Rows {
+    None,
+    Few(Source),
+    Many,
 }
 
 struct Listing<'q> {
@@ -64,7 +73,7 @@ pub(in super::super) async fn views(
             item_count: 0,
         });
     };
-    let listing = Listing {
+    let mut listing = Listing {
         query,
         words,
         now: if query.status.is_some() {
@@ -81,9 +90,14 @@ pub(in super::super) async fn views(
     let total: Option<u64> = kept.first(connection, "environments", |row| row.count(0)).await?;
     let total = total.unwrap_or_default();
     let most = effort.few.max(total / effort.part.max(1));
+    listing.drop_words_in_all(connection).await?;
     match listing.few(connection, total, most).await? {
-        Some(source) => listing.sorted(connection, &source).await,
-        None => listing.walked(connection, total).await,
+        Rows::None => Ok(Page {
+            items: vec![],
+            item_count: 0,
+        }),
+        Rows::Few(source) => listing.sorted(connection, &source).await,
+        Rows::Many => listing.walked(connection, total).await,
     }
 }
 
@@ -93,6 +107,25 @@ impl Listing<'_> {
             .statement(text)
             .one(connection, "assignments", |row| row.count(0))
             .await
+    }
+
+    /// Drops words that restrict nothing.
+    async fn drop_words_in_all(&mut self, connection: Connection<'_>) -> Result<(), StoreError> {
+        if self.words.is_empty() {
+            return Ok(());
+        }
+        let all: Vec<String> = self.words.iter().map(Word::in_all).collect();
+        let text = format!("{} SELECT {}", self.beginning(), all.join(", "));
+        let in_all: Vec<bool> = self
+            .sql
+            .statement(text)
+            .one(connection, "assignments", |row| {
+                (0..all.len()).map(|column| row.flag(column)).collect()
+            })
+            .await?;
+        let mut is_in_all = in_all.into_iter();
+        self.words.retain(|_| !is_in_all.next().unwrap_or_default());
+        Ok(())
     }
 
     /// The nodes at which listed assignments are made, as a set of ids, where the query restricts them.
@@ -121,10 +154,11 @@ impl Listing<'_> {
     }
 
     /// The source that has at most `most` rows, if there is one.
-    async fn few(&self, connection: Connection<'_>, total: u64, most: u64) -> Result<Option<Source>, StoreError> {
+    async fn few(&self, connection: Connection<'_>, total: u64, most: u64) -> Result<Rows, StoreError> {
         let by = |condition: &str| Source {
             from: "assignments AS s".to_owned(),
             conditions: format!("s.environment_id = $1 AND {condition}"),
+            word: None,
         };
         let mut sources = Vec::new();
         if let Some(node) = &self.source_node {
@@ -137,6 +171,7 @@ impl Listing<'_> {
                      WHERE a.environment_id = $1 AND a.node_id = held.id OFFSET 0) AS s"
                 ),
                 conditions: "true".to_owned(),
+                word: None,
             });
         }
         if let Some(role) = &self.role {
@@ -151,29 +186,39 @@ impl Listing<'_> {
                 source.conditions,
             );
             if self.count_of(connection, count).await? <= most {
-                return Ok(Some(source));
+                return Ok(Rows::Few(source));
             }
         }
         for word in &self.words {
-            if self.is_rare(connection, word, most).await? {
-                return Ok(Some(Source {
-                    from: format!(
-                        "({}) AS found CROSS JOIN LATERAL (SELECT a.* FROM assignments AS a \
+            match self.rows_with(connection, word, most).await? {
+                Some(0) => return Ok(Rows::None),
+                Some(_) => {
+                    return Ok(Rows::Few(Source {
+                        from: format!(
+                            "({}) AS found CROSS JOIN LATERAL (SELECT a.* FROM assignments AS a \
                          WHERE a.environment_id = $1 AND a.id = found.id OFFSET 0) AS s",
-                        word.assignments()
-                    ),
-                    conditions: "true".to_owned(),
-                }));
+                            word.assignments()
+                        ),
+                        conditions: "true".to_owned(),
+                        word: Some(word.clone()),
+                    }));
+                }
+                None => {}
             }
         }
-        Ok((total <= most).then(|| Source {
-            from: "assignments AS s".to_owned(),
-            conditions: "s.environment_id = $1".to_owned(),
-        }))
+        Ok(if total <= most {
+            Rows::Few(Source {
+                from: "assignments AS s".to_owned(),
+                conditions: "s.environment_id = $1".to_owned(),
+                word: None,
+            })
+        } else {
+            Rows::Many
+        })
     }
 
-    /// Returns whether a word is found in at most `most` assignments. Reads no more of each table than tells so.
-    async fn is_rare(&self, connection: Connection<'_>, word: &Word, most: u64) -> Result<bool, StoreError> {
+    /// Counts the assignments with a word; `None` if there are more than `most`. One with two matches is counted twice.
+    async fn rows_with(&self, connection: Connection<'_>, word: &Word, most: u64) -> Result<Option<u64>, StoreError> {
         let mut count = 0;
         for part in word.parts() {
             let limit = most.saturating_add(1);
@@ -183,10 +228,10 @@ impl Listing<'_> {
             );
             count += self.count_of(connection, counted).await?;
             if count > most {
-                return Ok(false);
+                return Ok(None);
             }
         }
-        Ok(true)
+        Ok(Some(count))
     }
 
     fn conditions(&self) -> String {
@@ -228,16 +273,22 @@ impl Listing<'_> {
         }
     }
 
+    /// The words that rows must still be searched for, where all have one of them.
+    fn words_but(&self, found: Option<&Word>) -> Vec<&Word> {
+        self.words.iter().filter(|word| Some(*word) != found).collect()
+    }
+
     /// Few rows: all of them, sorted and counted.
     async fn sorted(&self, connection: Connection<'_>, source: &Source) -> Result<Page<AssignmentView>, StoreError> {
         let (sort, named) = self.sort();
-        let named = if self.words.is_empty() { named } else { &Named::ALL };
+        let others = self.words_but(source.word.as_ref());
+        let named = if others.is_empty() { named } else { &Named::ALL };
         let tables: String = named.iter().map(|one| one.joined()).collect();
         let mut conditions = self.conditions();
         if let Some(status) = self.query.status {
             let _ = write!(conditions, " AND {}", self.window(status));
         }
-        for word in &self.words {
+        for word in others {
             let _ = write!(conditions, " AND {}", word.in_names());
         }
         let order = direction(self.query.order);

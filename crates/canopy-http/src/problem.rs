@@ -115,7 +115,7 @@ fn contradictions(errors: &[SchemaError]) -> Problem {
         match error {
             SchemaError::NodeTypeCount => faults.add(&types, fault("too_many_items")),
             SchemaError::RepeatedNodeType { index } => {
-                faults.add(&JsonPointer::Item(&types, *index), fault("repeated"))
+                faults.add(&JsonPointer::Item(&types, *index), fault("repeated"));
             }
             SchemaError::UnknownRootType => faults.add(&member("root_node_type"), fault("unknown_node_type")),
             SchemaError::UnknownParentType { parent } | SchemaError::UnknownChildType { parent, .. } => {

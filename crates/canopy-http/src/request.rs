@@ -35,8 +35,8 @@ pub(crate) struct Request<S, P = (), Q = (), B = ()> {
     repeatable: Option<RepeatableRequest>,
     /// Memory for its body, for as long as anything works on it.
     body_permit: Option<Arc<BodyPermit>>,
-    /// The place it is about.
-    pub(crate) scope: S,
+    /// The account, application or environment that the call is about.
+    pub(crate) tenancy: S,
     /// The id in its path.
     pub(crate) id: P,
     /// Its query.
@@ -67,10 +67,10 @@ impl<S: Tenancy, P: PathInput, Q: QueryInput, B: BodyInput> Request<S, P, Q, B> 
         served: Served,
         known: &mut Option<Caller>,
     ) -> Result<Self, Problem> {
-        let (scope, call) = enter::<S, W>(incoming, state, served.surface, known).await?;
+        let (tenancy, call) = enter::<S, W>(incoming, state, served.surface, known).await?;
         let read = async {
             served.requires.check(&call.caller)?;
-            let of = (&call.caller, scope.id(), scope.share(), served);
+            let of = (&call.caller, tenancy.id(), tenancy.share(), served);
             Read::<P, Q, B>::read(incoming, payload, state, of).await
         };
         match read.await {
@@ -82,13 +82,13 @@ impl<S: Tenancy, P: PathInput, Q: QueryInput, B: BodyInput> Request<S, P, Q, B> 
                 },
                 repeatable: read.repeatable,
                 body_permit: incoming.body_permit(),
-                scope,
+                tenancy,
                 id: read.id,
                 query: read.query,
                 body: read.body,
             }),
             Err(problem) => {
-                let unconfirmed = W::unconfirmed(&scope);
+                let unconfirmed = W::unconfirmed(&tenancy);
                 Err(confirm_refusal(problem, state, call.caller, unconfirmed, known).await)
             }
         }
@@ -280,11 +280,11 @@ async fn enter<S: Send + 'static, W: Way<S>>(
     };
     let (app, slugs) = (state.app(), W::slugs(incoming));
     let now = presented.caller_now(app).and_then(|caller| {
-        let scope = W::find_now(app, &caller, slugs)?;
-        Some((caller, scope))
+        let tenancy = W::find_now(app, &caller, slugs)?;
+        Some((caller, tenancy))
     });
-    let (caller, found) = if let Some((caller, scope)) = now {
-        (caller.clone(), Ok((scope, caller)))
+    let (caller, found) = if let Some((caller, tenancy)) = now {
+        (caller.clone(), Ok((tenancy, caller)))
     } else {
         let (app, caller, slugs) = (app.clone(), presented.caller(app.clone()), slugs.to_owned());
         let entered = async move {
@@ -301,8 +301,8 @@ async fn enter<S: Send + 'static, W: Way<S>>(
     let admitted = state.limits().admit(&caller);
     *known = Some(caller);
     admitted?;
-    let (scope, caller) = found.inspect_err(refused)?;
-    Ok((scope, Call::new(caller, incoming.id().to_owned())))
+    let (tenancy, caller) = found.inspect_err(refused)?;
+    Ok((tenancy, Call::new(caller, incoming.id().to_owned())))
 }
 
 /// Verifies a token. Where its key is not known, it may have become known to its source.
@@ -461,7 +461,7 @@ impl<S, P, Q, B> Request<S, P, Q, B> {
             call: self.call,
             repeatable: self.repeatable,
             body_permit: self.body_permit,
-            scope: self.scope,
+            tenancy: self.tenancy,
             id: self.id,
             query,
             body,

@@ -2,29 +2,17 @@
 
 use super::bulk_create::{AssignmentFacts, check_role, is_active_member};
 use super::{Assignment, AssignmentError, AssignmentId, AssignmentKey, Conflicting, ExistingAssignment, Window};
-use crate::{RoleId, Timestamp};
+use crate::{Edit, RoleId, Timestamp};
 use std::collections::HashMap;
-
-/// What a change asks of one end of a window.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Edge {
-    /// It stays.
-    #[default]
-    Keep,
-    /// The end is cleared (no end); the start falls back to the creation of the assignment.
-    Clear,
-    /// It moves.
-    Set(Timestamp),
-}
 
 /// A change to one assignment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AssignmentPatch {
     /// The role it gets; it keeps its own where there is none.
     pub role: Option<RoleId>,
-    /// The start of its window.
+    /// The start of its window. Cleared, it falls back to the creation of the assignment.
     pub from: Edit<Timestamp>,
-    /// The end of its window.
+    /// The end of its window. Cleared, it has none.
     pub to: Edit<Timestamp>,
 }
 

@@ -353,16 +353,6 @@ impl From<CreateAssignment> for NewAssignment {
     }
 }
 
-impl From<Edit<Timestamp>> for Edge {
-    fn from(patch: Edit<Timestamp>) -> Self {
-        match patch {
-            Edit::Keep => Self::Keep,
-            Edit::Clear => Self::Clear,
-            Edit::Set(at) => Self::Set(at),
-        }
-    }
-}
-
 async fn list_assignments(
     request: Request<EnvironmentRef, (), ListAssignments>,
 ) -> Result<PageOf<AssignmentRow>, Problem> {

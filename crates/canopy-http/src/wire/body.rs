@@ -8,18 +8,7 @@ use canopy_domain::Edit;
 use std::borrow::Cow;
 use utoipa::openapi::{RefOr, Schema};
 
-/// A member of a body that may be left alone, cleared or set.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Edit<T> {
-    /// Not in the body.
-    Absent,
-    /// `null`.
-    Null,
-    /// A value.
-    Value(T),
-}
-
-/// A member of a body: a value is required, an `Option` may be absent or `null`, a [`Patch`] tells these two apart.
+/// A member of a body: a value is required, an `Option` may be absent or `null`, a [`Edit`] tells the two apart.
 pub(crate) trait WireField: Sized {
     /// Whether the member must be there.
     const REQUIRED: bool;
@@ -70,24 +59,14 @@ impl<T: WireValue> WireField for Edit<T> {
 
     fn read_member(object: &ObjectReader<'_, '_>, name: &str, faults: &mut Faults) -> Option<Self> {
         match object.member(name) {
-            None => Some(Self::Absent),
-            Some(json) if T::is_null(json) => Some(Self::Null),
-            Some(json) => T::read(json, &JsonPointer::Member(object.place, name), faults).map(Self::Value),
+            None => Some(Self::Keep),
+            Some(json) if T::is_null(json) => Some(Self::Clear),
+            Some(json) => T::read(json, &JsonPointer::Member(object.place, name), faults).map(Self::Set),
         }
     }
 
     fn member_schema(components: &mut Components) -> RefOr<Schema> {
         nullable(<T as WireValue>::schema(components))
-    }
-}
-
-impl<T> From<Edit<T>> for Edit<T> {
-    fn from(patch: Edit<T>) -> Self {
-        match patch {
-            Edit::Keep => Self::Keep,
-            Edit::Clear => Self::Clear,
-            Edit::Set(value) => Self::Set(value),
-        }
     }
 }
 
@@ -169,7 +148,7 @@ impl<'j, 'p> ObjectReader<'j, 'p> {
 
 /// Declares a body: a struct of domain values, its reader, which finds all faults at once, and its schema.
 ///
-/// A member is required unless its type is `Option` or [`Patch`] or it has a default. `as "name"` gives it another name
+/// A member is required unless its type is `Option` or [`Edit`] or it has a default. `as "name"` gives it another name
 /// on the wire. `unsupported` lists members that are refused with a code of their own. Members that are not declared are
 /// refused unless the body `ignores others`.
 macro_rules! request_body {
@@ -354,7 +333,7 @@ mod tests {
         let items = items.unwrap();
         assert_eq!(faults, Vec::<String>::new());
         assert_eq!((items.name, items.atomic), (None, true));
-        let untils: Vec<_> = items.items.0.iter().map(|item| item.until.clone()).collect();
+        let untils: Vec<_> = items.items.0.iter().map(|item| item.until).collect();
         let noon = Timestamp::parse("2026-04-20T12:00:00Z").unwrap();
         assert_eq!(untils, [Edit::Keep, Edit::Clear, Edit::Set(noon)]);
         assert_eq!(items.items.0[0].role_id.to_string(), id);

@@ -12,16 +12,16 @@ use uuid::Uuid;
 
 const SOON: Duration = Duration::from_secs(5);
 
-async fn next(heard: &mut mpsc::UnboundedReceiver<FeedEvent>, wanted: impl Fn(&FeedEvent) -> bool) -> FeedEvent {
+async fn next(received: &mut mpsc::UnboundedReceiver<FeedEvent>, wanted: impl Fn(&FeedEvent) -> bool) -> FeedEvent {
     let found = async {
         loop {
-            let news = received.recv().await.expect("more news");
-            if wanted(&news) {
-                return news;
+            let event = received.recv().await.expect("another event");
+            if wanted(&event) {
+                return event;
             }
         }
     };
-    timeout(SOON, found).await.expect("news")
+    timeout(SOON, found).await.expect("an event in time")
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -69,14 +69,15 @@ async fn what_one_process_announces_the_others_hear() {
     here.shared().unwrap().publish(&many);
     let mut told = Vec::new();
     while told.len() < many.len() {
-        if let FeedEvent::Revisions(some) = next(&mut received, |news| matches!(news, FeedEvent::Revisions(_))).await {
+        if let FeedEvent::Revisions(some) = next(&mut received, |event| matches!(event, FeedEvent::Revisions(_))).await
+        {
             told.extend(some);
         }
     }
     told.sort();
     assert_eq!(told, many);
-    next(&mut received, |news| *news == FeedEvent::Alive).await;
-    next(&mut received, |news| *news == FeedEvent::Alive).await;
+    next(&mut received, |event| *event == FeedEvent::Alive).await;
+    next(&mut received, |event| *event == FeedEvent::Alive).await;
 
     // A line that is cut ends, and a new one can be had.
     here.database()

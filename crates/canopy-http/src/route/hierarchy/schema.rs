@@ -178,7 +178,7 @@ fn note_contradictions(
         match error {
             SchemaError::NodeTypeCount => faults.add(&types, fault("too_many_items")),
             SchemaError::RepeatedNodeType { index } => {
-                faults.add(&JsonPointer::Item(&types, *index), fault("repeated"))
+                faults.add(&JsonPointer::Item(&types, *index), fault("repeated"));
             }
             SchemaError::UnknownRootType => {
                 faults.add(

@@ -3,7 +3,7 @@
 use crate::adapter::SystemClock;
 use crate::cli::{Cli, Command, TokenArgs};
 use crate::command::{serve, token};
-use crate::config::{self, Config, ConfigError, PublicUrl};
+use crate::config::{self, Config, ConfigError};
 use crate::console::complain;
 use crate::exports::exports;
 use crate::log;
@@ -109,10 +109,7 @@ fn execute(mut cli: Cli, variables: Vec<(OsString, OsString)>) -> Result<ExitCod
             let _log = log::start(&config.log);
             let token = token(&config, &args)?;
             if args.export || io::stdout().is_terminal() {
-                let service = &config.service;
-                let base = service.public_url.clone();
-                let base = base.unwrap_or_else(|| PublicUrl::of_listener(service.listen));
-                print(exports(&base, &token, token::paths(&args)).trim_end())
+                print(exports(&config.public_url(), &token, token::paths(&args)).trim_end())
             } else {
                 print(&token)
             }

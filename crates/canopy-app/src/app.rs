@@ -247,16 +247,16 @@ impl App {
         let mut tx = self.open(call, scope.clone()).await?;
         let absent = |tenant| AppError::Tenancy(TenancyError::NotFound(tenant));
         match scope {
-            WriteScope::Environment(id) => {
-                tx.revision(id).await?.ok_or_else(|| absent(Tenant::Environment))?;
+            WriteScope::Environment(place) => {
+                tx.revision(place.environment).await?.ok_or_else(|| absent(Tenant::Environment))?;
             }
-            WriteScope::Application(id) | WriteScope::Memberships { application: id, .. } => {
-                tx.application(id).await?.ok_or_else(|| absent(Tenant::Application))?;
+            WriteScope::Application(place) | WriteScope::Memberships { application: place, .. } => {
+                tx.application(place.application).await?.ok_or_else(|| absent(Tenant::Application))?;
             }
             // Accounts stay, and what looks at a whole application or at identities finds them itself.
             WriteScope::Installation
             | WriteScope::Account(_)
-            | WriteScope::WholeApplication { .. }
+            | WriteScope::WholeApplication(_)
             | WriteScope::Identities { .. } => {}
         }
         Ok(tx)

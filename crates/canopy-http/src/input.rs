@@ -15,6 +15,7 @@ use actix_web::dev::Payload;
 use actix_web::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, TRANSFER_ENCODING};
 use actix_web::web::{Bytes, BytesMut};
 use canopy_domain::audit::AuditEventId;
+use canopy_domain::port::Share;
 use canopy_domain::{
     AccountId, ApiKeyId, ApplicationId, AssignmentId, Expected, IdentityId, NodeId, PermissionId, RoleId,
 };
@@ -330,7 +331,7 @@ pub(crate) async fn read_stream<L: Lists + Send + 'static>(
         faults: core::mem::take(faults),
         digest: is_digested.then(Sha256::new),
     };
-    let tenant = account.map_or(Uuid::nil(), |account| account.as_uuid());
+    let tenant = account.map_or(Share::Installation, Share::Account);
     let mut held = BytesMut::new();
     let read = |error| unread(error, usize::MAX);
     while let Some(piece) = reader.next().await? {

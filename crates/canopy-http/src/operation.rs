@@ -16,6 +16,7 @@ use actix_web::dev::Payload;
 use actix_web::http::Method;
 use canopy_app::{AppError, Caller, scope};
 use canopy_domain::api_key::AreaScope;
+use canopy_domain::port::Share;
 use core::future::{Future, poll_fn};
 use core::pin::{Pin, pin};
 use core::task::Poll;
@@ -327,7 +328,7 @@ impl<M> Draft<M> {
                         };
                         (answered, tenant)
                     }
-                    Err(problem) => (Err(problem), Uuid::nil()),
+                    Err(problem) => (Err(problem), Share::Installation),
                 };
                 match answered {
                     Ok(answer) => {
@@ -408,7 +409,7 @@ async fn sent<A: Answer + 'static>(
     answer: A,
     incoming: &Incoming,
     state: &HttpState,
-    share: Uuid,
+    share: Share,
 ) -> Result<HttpResponse, Problem> {
     /// So much is written in about a quarter of a millisecond.
     const SMALL: usize = 128 * 1024;

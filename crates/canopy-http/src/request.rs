@@ -21,7 +21,7 @@ use canopy_app::long_work::{Pace, Stopped};
 use canopy_app::scope::AskedEnvironment;
 use canopy_app::{App, AppError, Call, Caller, Encode, RepetitionError, scope};
 use canopy_domain::api_key::AreaScope;
-use canopy_domain::port::{TokenError, VerifiedToken};
+use canopy_domain::port::{Share, TokenError, VerifiedToken};
 use canopy_domain::{EnvironmentId, Expected};
 use core::any::Any;
 use core::future::Future;
@@ -142,7 +142,7 @@ impl<P: PathInput, Q: QueryInput, B: BodyInput> Read<P, Q, B> {
         incoming: &Incoming,
         payload: Payload,
         state: &HttpState,
-        (caller, place, share, served): (&Caller, Uuid, Uuid, Served),
+        (caller, place, share, served): (&Caller, Uuid, Share, Served),
     ) -> Result<Self, Problem> {
         let http = &incoming.http;
         let mut faults = Faults::of_lists_up_to(state.max_items()).of_catalogs_up_to(state.app().catalog_limits());
@@ -363,13 +363,12 @@ impl<S, P, Q, B> Request<S, P, Q, B> {
         Ok(self.state.run_here(question).await?)
     }
 
-    /// Runs long work for an environment off the HTTP workers. It stops when the caller has gone.
+    /// Runs long work of the call's tenant off the HTTP workers. It stops when the caller has gone.
     pub(crate) async fn work<T: Send + 'static>(
         &self,
-        environment: EnvironmentId,
         work: impl FnOnce(&mut Pace) -> Result<T, Stopped> + Send + 'static,
     ) -> Result<T, Problem> {
-        let running = self.app().long_work().run(environment.as_uuid(), work);
+        let running = self.app().long_work().run(self.scope.share(), work);
         Ok(self.state.run_here(running).await?)
     }
 

@@ -13,9 +13,9 @@ pub(crate) fn check(before: &State, scope: &WriteScope, touched: EnvironmentId) 
     };
     let is_locked = match scope {
         WriteScope::Installation | WriteScope::Account(_) | WriteScope::Application(_) => false,
-        WriteScope::Environment(environment) => *environment == touched,
-        WriteScope::WholeApplication { application, .. } | WriteScope::Memberships { application, .. } => {
-            *application == place.application
+        WriteScope::Environment(place) => place.environment == touched,
+        WriteScope::WholeApplication(whole) | WriteScope::Memberships { application: whole, .. } => {
+            whole.application == place.application
         }
         WriteScope::Identities { identities, .. } => {
             let is_member = |id| before.directory.membership(id, place.application).is_some();

@@ -77,7 +77,7 @@ impl AnswerWriter for UnitOfWork {
              ON CONFLICT (tenant, hour) DO UPDATE SET bytes = known.bytes + excluded.bytes";
         const KEEP: &str = "INSERT INTO kept_answers (request, body, answer, at) VALUES ($1, $2, $3, $4) \
              ON CONFLICT (request) DO UPDATE SET body = excluded.body, answer = excluded.answer, at = excluded.at";
-        let tenant = self.share().id();
+        let tenant = self.tenant();
         let link = self.link()?;
         let forget = forget(outdated);
         let keep = Statement::new(KEEP)
@@ -97,7 +97,7 @@ impl AnswerWriter for UnitOfWork {
     }
 
     async fn kept_bytes(&mut self, since: Timestamp) -> Result<u64, StoreError> {
-        let sum = sum(self.share().id(), since);
+        let sum = sum(self.tenant(), since);
         sum.one(self.link()?, "kept_answer_bytes", |row| row.count(0)).await
     }
 }

@@ -18,17 +18,17 @@ pub(crate) async fn take(link: Link<'_>, scope: &WriteScope) -> Result<(), Store
     match scope {
         WriteScope::Installation => Ok(()),
         WriteScope::Account(id) => lock(link, Statement::new(ACCOUNT).bind(id.as_uuid())).await,
-        WriteScope::Application(id) => application(link, *id).await,
-        WriteScope::WholeApplication { account, application } => {
-            let of_account = lock(link, Statement::new(ACCOUNT).bind(account.as_uuid()));
-            let rest = Box::pin(memberships(link, *application, &[]));
+        WriteScope::Application(place) => application(link, place.application).await,
+        WriteScope::WholeApplication(place) => {
+            let of_account = lock(link, Statement::new(ACCOUNT).bind(place.account.as_uuid()));
+            let rest = Box::pin(memberships(link, place.application, &[]));
             future::try_join(of_account, rest).await.map(|_| ())
         }
-        WriteScope::Environment(id) => lock(link, Statement::new(ENVIRONMENT).bind(id.as_uuid())).await,
+        WriteScope::Environment(place) => lock(link, Statement::new(ENVIRONMENT).bind(place.environment.as_uuid())).await,
         WriteScope::Memberships {
             application,
             identities,
-        } => Box::pin(memberships(link, *application, identities)).await,
+        } => Box::pin(memberships(link, application.application, identities)).await,
         WriteScope::Identities { account, identities } => Box::pin(all_of(link, account.as_uuid(), identities)).await,
     }
 }

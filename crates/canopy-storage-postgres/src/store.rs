@@ -14,13 +14,13 @@ use crate::options::PgOptions;
 use crate::pool::{Lease, Lender, Watch};
 use crate::pulse::Pulse;
 use crate::statement::Statement;
-use crate::turns::Turns;
+use crate::turns::{HeldTurn, Turns};
 use crate::unit_of_work::UnitOfWork;
 use async_trait::async_trait;
 use canopy_domain::api_key::KeyUse;
 use canopy_domain::audit::AuditEvent;
 use canopy_domain::port::{
-    Begun, CommitTag, Head, Installation, News, ReadTx, RequestIdentity, Share, SharedStore, Store, StoreError, Turn,
+    Begun, CommitTag, Head, Installation, News, ReadTx, RequestIdentity, Share, SharedStore, Store, StoreError,
     WriteScope, WriteTx,
 };
 use canopy_domain::{EnvironmentId, Revision, Slug, Timestamp};
@@ -172,11 +172,9 @@ impl PgStore {
     /// done on it yet, and after a restart of the server all that wait are dead.
     async fn begin(&self, how: Begin<'_>) -> Result<UnitOfWork, StoreError> {
         self.inner.health.must_answer()?;
-        let (turn, share) = match how {
-            Begin::Reading(share) => (self.inner.turns.read(share).await?, share),
-            Begin::Unlocked(scope) | Begin::Writing(scope) => {
-                (self.inner.turns.write(scope.share()).await?, scope.share())
-            }
+        let (turn, tenant) = match how {
+            Begin::Reading(share) => (self.inner.turns.read(share).await?, Uuid::nil()),
+            Begin::Unlocked(scope) | Begin::Writing(scope) => (self.inner.turns.write(scope).await?, scope.id()),
         };
         let lease = match self.try_begin(how).await {
             Err(StoreError::Unavailable(cause)) => {
@@ -186,12 +184,12 @@ impl PgStore {
             }
             began => began,
         };
-        Ok(self.unit(lease?, turn, share))
+        Ok(self.unit(lease?, turn, tenant))
     }
 
-    fn unit(&self, mut lease: Lease, turn: Turn, share: Share) -> UnitOfWork {
+    fn unit(&self, mut lease: Lease, turn: HeldTurn, tenant: Uuid) -> UnitOfWork {
         lease.keep(turn);
-        UnitOfWork::new(lease, self.inner.deadlines, self.effort(), share)
+        UnitOfWork::new(lease, self.inner.deadlines, self.effort(), tenant)
     }
 
     pub(crate) async fn begin_reading(&self) -> Result<UnitOfWork, StoreError> {

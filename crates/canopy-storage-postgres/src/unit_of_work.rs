@@ -6,7 +6,7 @@ use crate::pool::Lease;
 use crate::statement::{Link, Statement};
 use crate::store::Deadlines;
 use canopy_domain::EnvironmentId;
-use canopy_domain::port::{Share, StoreError, Unique};
+use canopy_domain::port::{StoreError, Unique};
 use futures_util::future;
 use std::collections::BTreeMap;
 use uuid::Uuid;
@@ -21,24 +21,25 @@ pub(crate) struct UnitOfWork {
     effort: Effort,
     /// By how much the numbers of assignments have changed, which are kept with the environments.
     counted: BTreeMap<Uuid, i64>,
-    share: Share,
+    /// The id that answers which are kept count to.
+    tenant: Uuid,
 }
 
 impl UnitOfWork {
-    pub(crate) const fn new(lease: Lease, deadlines: Deadlines, effort: Effort, share: Share) -> Self {
+    pub(crate) const fn new(lease: Lease, deadlines: Deadlines, effort: Effort, tenant: Uuid) -> Self {
         Self {
             lease,
             deadlines,
             failed: false,
             effort,
             counted: BTreeMap::new(),
-            share,
+            tenant,
         }
     }
 
-    /// The tenant it is charged to.
-    pub(crate) const fn share(&self) -> Share {
-        self.share
+    /// The id that answers which are kept count to.
+    pub(crate) const fn tenant(&self) -> Uuid {
+        self.tenant
     }
 
     pub(crate) const fn deadlines(&self) -> Deadlines {

@@ -4,7 +4,7 @@ use crate::assignment::Effort;
 use crate::error::{Fault, internal, translate};
 use crate::options::SqliteOptions;
 use crate::temporary::TemporaryFolder;
-use canopy_domain::port::{RunningClaim, Share, StoreError, Turn, Turns};
+use canopy_domain::port::{RunningClaim, Share, StoreError, Turn, TurnBounds, Turns};
 use diesel::connection::{AnsiTransactionManager, InstrumentationEvent, SimpleConnection, TransactionManager};
 use diesel::{Connection, SqliteConnection};
 use std::path::{Path, PathBuf};
@@ -116,7 +116,7 @@ impl Shelf {
             opener,
             idle: Mutex::default(),
             // Long reads of one tenant leave the other half to the others.
-            turns: Turns::new(size, size.div_ceil(2)),
+            turns: Turns::new(TurnBounds::new(size, size.div_ceil(2))),
         })
     }
 

@@ -164,7 +164,7 @@ impl SqliteStore {
             Ok::<_, StoreError>(lease)
         })
         .await??;
-        Ok(UnitOfWork::new(lease, share))
+        Ok(UnitOfWork::new(lease))
     }
 }
 
@@ -191,7 +191,8 @@ impl Store for SqliteStore {
     }
 
     async fn write(&self, scope: WriteScope) -> Result<Box<dyn WriteTx>, StoreError> {
-        Ok(Box::new(self.begin(&self.writer, scope.share(), begin_writing).await?))
+        let unit = self.begin(&self.writer, scope.share(), begin_writing).await?;
+        Ok(Box::new(unit.within(&scope)))
     }
 
     async fn note_key_uses(&self, uses: &[KeyUse]) -> Result<(), StoreError> {
@@ -272,10 +273,10 @@ impl Store for SqliteStore {
         drop(reading);
         match kept {
             Some(kept) => Ok(Begun::Answered(kept)),
-            None => Ok(Begun::Fresh(Box::new(
-                self.begin_claimed(&self.writer, scope.share(), begin_writing, Some(claim))
-                    .await?,
-            ))),
+            None => {
+                let unit = self.begin_claimed(&self.writer, scope.share(), begin_writing, Some(claim));
+                Ok(Begun::Fresh(Box::new(unit.await?.within(&scope))))
+            }
         }
     }
 

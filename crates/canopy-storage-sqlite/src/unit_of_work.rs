@@ -7,8 +7,9 @@
 use crate::assignment::Effort;
 use crate::connection::Lease;
 use crate::error::internal;
-use canopy_domain::port::{Share, StoreError};
+use canopy_domain::port::{StoreError, WriteScope};
 use diesel::SqliteConnection;
+use uuid::Uuid;
 
 /// An open transaction, for reading or for writing: that is decided where it is opened, and the port's types keep to it.
 #[derive(Debug)]
@@ -16,22 +17,31 @@ pub(crate) struct UnitOfWork {
     lease: Option<Lease>,
     failed: bool,
     effort: Effort,
-    share: Share,
+    /// The id that answers which are kept count to.
+    tenant: Uuid,
 }
 
 impl UnitOfWork {
-    pub(crate) fn new(lease: Lease, share: Share) -> Self {
+    pub(crate) fn new(lease: Lease) -> Self {
         Self {
             effort: lease.effort(),
             lease: Some(lease),
             failed: false,
-            share,
+            tenant: Uuid::nil(),
         }
     }
 
-    /// The tenant it is charged to.
-    pub(crate) const fn share(&self) -> Share {
-        self.share
+    /// Counts answers that are kept to what a scope names.
+    pub(crate) fn within(self, scope: &WriteScope) -> Self {
+        Self {
+            tenant: scope.id(),
+            ..self
+        }
+    }
+
+    /// The id that answers which are kept count to.
+    pub(crate) const fn tenant(&self) -> Uuid {
+        self.tenant
     }
 
     /// When the rows of a list are few.

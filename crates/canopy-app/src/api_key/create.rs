@@ -28,7 +28,7 @@ pub struct NewKey {
 /// [`ApiKeyError::UnknownScopes`], [`ApiKeyError::TooMany`], [`ApiKeyError::TooManyScopes`]; [`AppError::Store`].
 pub async fn run(app: &App, call: &Call, place: &EnvironmentPlace, new: &NewKey) -> Result<MadeKey, AppError> {
     unit_of_work::retry(|| async {
-        let mut tx = app.begin(call, WriteScope::Environment(place.environment)).await?;
+        let mut tx = app.begin(call, WriteScope::Environment(*place)).await?;
         let now = app.now();
         may_hand_out(tx.as_mut(), call, &new.access, new.expires_at).await?;
         must_lie_ahead(new.expires_at, now)?;

@@ -14,7 +14,7 @@ use canopy_domain::{ApiKeyError, EnvironmentPlace};
 /// [`ApiKeyError::NotFound`]; [`AppError::Store`].
 pub async fn run(app: &App, call: &Call, place: &EnvironmentPlace, id: ApiKeyId) -> Result<(), AppError> {
     unit_of_work::retry(|| async {
-        let mut tx = app.begin(call, WriteScope::Environment(place.environment)).await?;
+        let mut tx = app.begin(call, WriteScope::Environment(*place)).await?;
         let now = app.now();
         let key = tx.api_key(place.environment, id).await?.ok_or(ApiKeyError::NotFound)?;
         tx.delete_api_key(place.environment, id).await?;

@@ -23,7 +23,7 @@ pub async fn run(
     overlap_seconds: u32,
 ) -> Result<MadeKey, AppError> {
     unit_of_work::retry(|| async {
-        let mut tx = app.begin(call, WriteScope::Environment(place.environment)).await?;
+        let mut tx = app.begin(call, WriteScope::Environment(*place)).await?;
         let now = app.now();
         let mut old = tx.api_key(place.environment, id).await?.ok_or(ApiKeyError::NotFound)?;
         may_hand_out(tx.as_mut(), call, &old.access, old.expires_at).await?;

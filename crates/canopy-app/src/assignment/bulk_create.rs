@@ -20,7 +20,7 @@ pub async fn run(
     mode: BulkMode,
 ) -> Result<Vec<Outcome<Assignment, AssignmentError>>, AppError> {
     unit_of_work::retry(|| async {
-        let mut tx = app.begin(call, WriteScope::Environment(place.environment)).await?;
+        let mut tx = app.begin(call, WriteScope::Environment(*place)).await?;
         let now = app.now();
         let keys: Vec<AssignmentKey> = items.iter().map(|item| item.key).collect();
         let facts = tx.assignment_facts(place, &keys).await?;

@@ -13,7 +13,7 @@ use std::collections::HashSet;
 /// [`AppError::AssignmentsNotFound`] with all unknown ids; [`AppError::Store`].
 pub async fn run(app: &App, call: &Call, place: &EnvironmentPlace, ids: &[AssignmentId]) -> Result<(), AppError> {
     unit_of_work::retry(|| async {
-        let mut tx = app.begin(call, WriteScope::Environment(place.environment)).await?;
+        let mut tx = app.begin(call, WriteScope::Environment(*place)).await?;
         let now = app.now();
         let found = all_of(tx.as_mut(), place, ids).await?;
         let ids: Vec<AssignmentId> = found.iter().map(|assignment| assignment.id).collect();

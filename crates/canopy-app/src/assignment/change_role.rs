@@ -24,7 +24,7 @@ pub async fn run(
     role: RoleId,
 ) -> Result<usize, AppError> {
     unit_of_work::retry(|| async {
-        let mut tx = app.begin(call, WriteScope::Environment(place.environment)).await?;
+        let mut tx = app.begin(call, WriteScope::Environment(*place)).await?;
         let now = app.now();
         let assignments = all_of(tx.as_mut(), place, ids).await?;
         let keys: Vec<AssignmentKey> = assignments

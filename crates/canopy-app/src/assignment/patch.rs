@@ -21,7 +21,7 @@ pub async fn run(
     patch: &AssignmentPatch,
 ) -> Result<Assignment, AppError> {
     unit_of_work::retry(|| async {
-        let mut tx = app.begin(call, WriteScope::Environment(place.environment)).await?;
+        let mut tx = app.begin(call, WriteScope::Environment(*place)).await?;
         let now = app.now();
         let found = tx.assignments(place.environment, &[id]).await?;
         let before = found.into_iter().next().ok_or(AssignmentError::NotFound)?;

@@ -13,7 +13,7 @@ use canopy_domain::{AssignmentError, AssignmentId, EnvironmentPlace};
 /// [`AssignmentError::NotFound`]; [`AppError::Store`].
 pub async fn run(app: &App, call: &Call, place: &EnvironmentPlace, id: AssignmentId) -> Result<(), AppError> {
     unit_of_work::retry(|| async {
-        let mut tx = app.begin(call, WriteScope::Environment(place.environment)).await?;
+        let mut tx = app.begin(call, WriteScope::Environment(*place)).await?;
         let now = app.now();
         let found = tx.assignments(place.environment, &[id]).await?;
         let gone = found.into_iter().next().ok_or(AssignmentError::NotFound)?;

@@ -23,7 +23,7 @@ pub async fn run(
     mode: BulkMode,
 ) -> Result<Vec<Outcome<Node, HierarchyError>>, AppError> {
     unit_of_work::retry(|| async {
-        let mut tx = app.begin(call, WriteScope::Environment(place.environment)).await?;
+        let mut tx = app.begin(call, WriteScope::Environment(*place)).await?;
         let now = app.now();
         let absent = || TenancyError::NotFound(Tenant::Environment);
         let (model, schema) = tx.hierarchy(place.environment).await?.ok_or_else(absent)?;

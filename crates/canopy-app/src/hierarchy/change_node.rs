@@ -23,7 +23,7 @@ pub async fn run(
 ) -> Result<Node, AppError> {
     let seen = seen.into();
     unit_of_work::retry(|| async {
-        let mut tx = app.begin(call, WriteScope::Environment(place.environment)).await?;
+        let mut tx = app.begin(call, WriteScope::Environment(*place)).await?;
         let now = app.now();
         let before = tx.node(place.environment, id).await?;
         let before = before.ok_or(HierarchyError::NodeNotFound)?;

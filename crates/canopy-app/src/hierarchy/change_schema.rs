@@ -24,7 +24,7 @@ pub async fn run(
 ) -> Result<(HierarchySchema, Version), AppError> {
     let (seen, patch) = (seen.into(), patch.into());
     unit_of_work::retry(|| async {
-        let mut tx = app.begin(call, WriteScope::Environment(place.environment)).await?;
+        let mut tx = app.begin(call, WriteScope::Environment(*place)).await?;
         let now = app.now();
         let absent = || TenancyError::NotFound(Tenant::Environment);
         let mut environment = tx.environment(place.environment).await?.ok_or_else(absent)?;

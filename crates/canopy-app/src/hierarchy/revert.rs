@@ -19,7 +19,7 @@ use std::collections::HashMap;
 /// [`TenancyError::Stale`] where the call expects another version, [`HierarchyError::AlreadyFlat`]; [`AppError::Store`].
 pub async fn run(app: &App, call: &Call, place: &EnvironmentPlace) -> Result<RevertCounts, AppError> {
     unit_of_work::retry(|| async {
-        let mut tx = app.begin(call, WriteScope::Environment(place.environment)).await?;
+        let mut tx = app.begin(call, WriteScope::Environment(*place)).await?;
         let now = app.now();
         let (mut environment, revert, assignments) = planned(tx.as_mut(), place, now, call.expected).await?;
         let mut details = Details::default();

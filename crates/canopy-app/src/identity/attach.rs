@@ -51,7 +51,7 @@ pub async fn run(
 ) -> Result<Vec<Outcome<Membership, AttachError>>, AppError> {
     unit_of_work::retry(|| async {
         let scope = WriteScope::Memberships {
-            application: place.application,
+            application: place,
             identities: ids.to_vec(),
         };
         let mut tx = app.begin(call, scope).await?;

@@ -11,7 +11,7 @@ use canopy_domain::identity::create::{NewIdentity, TakenIdentifiers, plan};
 use canopy_domain::identity::membership;
 use canopy_domain::port::{CommitRecord, EnvironmentChanges, WriteScope, WriteTx};
 use canopy_domain::{
-    AccountId, ApplicationId, Identity, IdentityError, IdentityId, Membership, MembershipError, MembershipId,
+    AccountId, ApplicationId, ApplicationPlace, Identity, IdentityError, IdentityId, Membership, MembershipError, MembershipId,
     TenancyError, Tenant, Timestamp,
 };
 
@@ -174,7 +174,7 @@ async fn attach_all(
 const fn scope(account: AccountId, application: Option<ApplicationId>) -> WriteScope {
     match application {
         Some(application) => WriteScope::Memberships {
-            application,
+            application: ApplicationPlace { account, application },
             identities: Vec::new(),
         },
         None => WriteScope::Account(account),

@@ -55,7 +55,7 @@ async fn apply(
 ) -> Result<Membership, AppError> {
     unit_of_work::retry(|| async {
         let scope = WriteScope::Memberships {
-            application: place.application,
+            application: place,
             identities: vec![id],
         };
         let mut tx = app.begin(call, scope).await?;

@@ -37,7 +37,7 @@ pub async fn run(
     }
     unit_of_work::retry(|| async {
         let scope = WriteScope::Memberships {
-            application: place.application,
+            application: place,
             identities: Vec::new(),
         };
         let mut tx = app.begin(call, scope).await?;

@@ -35,7 +35,7 @@ pub async fn run(
     items: &[NewPermission],
 ) -> Result<Vec<Permission>, AppError> {
     unit_of_work::retry(|| async {
-        let mut tx = app.begin(call, WriteScope::Environment(place.environment)).await?;
+        let mut tx = app.begin(call, WriteScope::Environment(*place)).await?;
         let now = app.now();
         let keys: Vec<PermissionKey> = items.iter().map(|item| item.key.clone()).collect();
         let existing = tx.permission_ids(place.environment, &keys).await?;

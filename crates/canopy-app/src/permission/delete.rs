@@ -24,7 +24,7 @@ pub async fn run(
 ) -> Result<(), AppError> {
     let seen = seen.into();
     unit_of_work::retry(|| async {
-        let mut tx = app.begin(call, WriteScope::Environment(place.environment)).await?;
+        let mut tx = app.begin(call, WriteScope::Environment(*place)).await?;
         let now = app.now();
         let found = tx.permission(place.environment, id).await?;
         let permission = found.ok_or(PermissionError::NotFound)?;

@@ -24,7 +24,7 @@ pub async fn run(
 ) -> Result<Role, AppError> {
     let seen = seen.into();
     unit_of_work::retry(|| async {
-        let mut tx = app.begin(call, WriteScope::Environment(place.environment)).await?;
+        let mut tx = app.begin(call, WriteScope::Environment(*place)).await?;
         let now = app.now();
         let before = tx.role(place.environment, id).await?.ok_or(RoleError::NotFound)?;
         let Some(role) = patch(&before, asked, seen, now)? else {

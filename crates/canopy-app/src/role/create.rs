@@ -29,7 +29,7 @@ pub struct NewRole {
 /// [`RoleError::NameTaken`], [`RoleError::UnknownPermissionKeys`]; [`AppError::Catalog`]; [`AppError::Store`].
 pub async fn run(app: &App, call: &Call, place: &EnvironmentPlace, new: &NewRole) -> Result<Role, AppError> {
     unit_of_work::retry(|| async {
-        let mut tx = app.begin(call, WriteScope::Environment(place.environment)).await?;
+        let mut tx = app.begin(call, WriteScope::Environment(*place)).await?;
         let now = app.now();
         let known = known_permissions(tx.as_mut(), place.environment, &new.permission_keys).await?;
         app.admit_catalog(tx.as_mut(), place.environment, 0, known.len())

@@ -36,7 +36,7 @@ pub async fn run(
     keys: &[PermissionKey],
 ) -> Result<Replaced, AppError> {
     unit_of_work::retry(|| async {
-        let mut tx = app.begin(call, WriteScope::Environment(place.environment)).await?;
+        let mut tx = app.begin(call, WriteScope::Environment(*place)).await?;
         let now = app.now();
         let role = tx.role(place.environment, id).await?.ok_or(RoleError::NotFound)?;
         change::check(&role, call.expected)?;

@@ -185,13 +185,8 @@ impl From<EnvironmentPlace> for AskedEnvironment {
 
 impl AskedEnvironment {
     /// Where it lies, as far as is known without asking the store.
-    pub(crate) const fn place(&self) -> &EnvironmentPlace {
+    pub const fn place(&self) -> &EnvironmentPlace {
         &self.place
-    }
-
-    /// The environment, as far as is known without asking the store.
-    pub const fn presumed(&self) -> EnvironmentId {
-        self.place.environment
     }
 
     /// Whether there is nothing to confirm before a question of this kind.

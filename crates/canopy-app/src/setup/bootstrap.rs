@@ -35,7 +35,7 @@ pub async fn run(
     request: &BootstrapRequest,
 ) -> Result<BootstrapCounts, AppError> {
     unit_of_work::retry(|| async {
-        let mut tx = app.begin(call, WriteScope::Environment(place.environment)).await?;
+        let mut tx = app.begin(call, WriteScope::Environment(*place)).await?;
         let now = app.now();
         let catalog = tx.catalog(place.environment).await?;
         let plan = plan(request, &catalog)?;

@@ -19,7 +19,7 @@ pub async fn run(
     model: AccessModel,
 ) -> Result<Environment, AppError> {
     unit_of_work::retry(|| async {
-        let mut tx = app.begin(call, WriteScope::Environment(place.environment)).await?;
+        let mut tx = app.begin(call, WriteScope::Environment(*place)).await?;
         let now = app.now();
         let absent = || TenancyError::NotFound(Tenant::Environment);
         let mut environment = tx.environment(place.environment).await?.ok_or_else(absent)?;

@@ -20,7 +20,7 @@ pub async fn run(
 ) -> Result<Application, AppError> {
     let seen = seen.into();
     unit_of_work::retry(|| async {
-        let mut tx = app.begin(call, WriteScope::Application(place.application)).await?;
+        let mut tx = app.begin(call, WriteScope::Application(place)).await?;
         let now = app.now();
         let before = find(tx.as_mut(), place).await?;
         let Some(application) = change::application(&before, asked, seen, now)? else {
@@ -49,7 +49,7 @@ pub async fn default_environment(
     slug: &Slug,
 ) -> Result<Application, AppError> {
     unit_of_work::retry(|| async {
-        let mut tx = app.begin(call, WriteScope::Application(place.application)).await?;
+        let mut tx = app.begin(call, WriteScope::Application(place)).await?;
         let now = app.now();
         let before = find(tx.as_mut(), place).await?;
         change::check(Tenant::Application, before.version, call.expected)?;

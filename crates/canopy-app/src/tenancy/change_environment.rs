@@ -18,7 +18,7 @@ pub async fn run(
     asked: &TenantPatch,
 ) -> Result<Environment, AppError> {
     unit_of_work::retry(|| async {
-        let mut tx = app.begin(call, WriteScope::Environment(place.environment)).await?;
+        let mut tx = app.begin(call, WriteScope::Environment(*place)).await?;
         let now = app.now();
         let absent = || TenancyError::NotFound(Tenant::Environment);
         let before = tx.environment(place.environment).await?.ok_or_else(absent)?;

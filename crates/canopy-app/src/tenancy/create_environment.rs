@@ -119,10 +119,9 @@ pub async fn run(
 
 /// What is copied must stay as it is until all of it is read.
 const fn scope(place: ApplicationPlace, copies: bool) -> WriteScope {
-    let ApplicationPlace { account, application } = place;
     if copies {
-        WriteScope::WholeApplication { account, application }
+        WriteScope::WholeApplication(place)
     } else {
-        WriteScope::Application(application)
+        WriteScope::Application(place)
     }
 }

@@ -13,7 +13,7 @@ use canopy_domain::{Application, ApplicationPlace, EnvironmentId, EnvironmentPla
 /// [`TenancyError::Stale`] where the call expects another version, [`TenancyError::LastApplication`]; [`AppError::Store`].
 pub async fn application(app: &App, call: &Call, place: ApplicationPlace) -> Result<(), AppError> {
     unit_of_work::retry(|| async {
-        let mut tx = app.begin(call, scope(place)).await?;
+        let mut tx = app.begin(call, WriteScope::WholeApplication(place)).await?;
         let now = app.now();
         let siblings = tx.applications(place.account).await?;
         let found = siblings.iter().find(|one| one.id == place.application);
@@ -54,7 +54,7 @@ pub async fn application(app: &App, call: &Call, place: ApplicationPlace) -> Res
 /// [`TenancyError::Stale`] where the call expects another version, [`TenancyError::LastEnvironment`], [`TenancyError::DefaultEnvironment`]; [`AppError::Store`].
 pub async fn environment(app: &App, call: &Call, place: &EnvironmentPlace) -> Result<(), AppError> {
     unit_of_work::retry(|| async {
-        let mut tx = app.begin(call, scope(place.application_place())).await?;
+        let mut tx = app.begin(call, WriteScope::WholeApplication(place.application_place())).await?;
         let now = app.now();
         let absent = || TenancyError::NotFound(Tenant::Environment);
         let application = tx.application(place.application).await?.ok_or_else(absent)?;
@@ -77,11 +77,4 @@ pub async fn environment(app: &App, call: &Call, place: &EnvironmentPlace) -> Re
         app.commit_deletion(tx, call, record, &[place.environment]).await
     })
     .await
-}
-
-const fn scope(place: ApplicationPlace) -> WriteScope {
-    WriteScope::WholeApplication {
-        account: place.account,
-        application: place.application,
-    }
 }

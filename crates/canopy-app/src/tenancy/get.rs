@@ -2,7 +2,7 @@
 
 use crate::{App, AppError};
 use canopy_domain::{
-    Account, AccountId, Application, ApplicationId, ApplicationPlace, Environment, EnvironmentId, TenancyError, Tenant,
+    Account, AccountId, Application, ApplicationId, ApplicationPlace, Environment, EnvironmentPlace, TenancyError, Tenant,
 };
 
 /// The account.
@@ -22,11 +22,11 @@ pub async fn account(app: &App, id: AccountId) -> Result<Account, AppError> {
 ///
 /// # Errors
 /// [`TenancyError::NotFound`]; [`AppError::Store`].
-pub async fn application(app: &App, id: ApplicationId) -> Result<Application, AppError> {
+pub async fn application(app: &App, place: ApplicationPlace) -> Result<Application, AppError> {
     Ok(app
-        .read(id)
+        .read(&place)
         .await?
-        .application(id)
+        .application(place.application)
         .await?
         .ok_or(TenancyError::NotFound(Tenant::Application))?)
 }
@@ -35,11 +35,11 @@ pub async fn application(app: &App, id: ApplicationId) -> Result<Application, Ap
 ///
 /// # Errors
 /// [`TenancyError::NotFound`]; [`AppError::Store`].
-pub async fn environment(app: &App, id: EnvironmentId) -> Result<Environment, AppError> {
+pub async fn environment(app: &App, place: EnvironmentPlace) -> Result<Environment, AppError> {
     Ok(app
-        .read(id)
+        .read(&place)
         .await?
-        .environment(id)
+        .environment(place.environment)
         .await?
         .ok_or(TenancyError::NotFound(Tenant::Environment))?)
 }
@@ -49,12 +49,13 @@ pub async fn environment(app: &App, id: EnvironmentId) -> Result<Environment, Ap
 /// # Errors
 /// [`TenancyError::NotFound`]; [`AppError::Store`].
 pub async fn application_place(app: &App, account: AccountId, id: ApplicationId) -> Result<ApplicationPlace, AppError> {
-    let found = application(app, id).await?;
+    let place = ApplicationPlace {
+        account,
+        application: id,
+    };
+    let found = application(app, place).await?;
     if found.account_id != account {
         return Err(TenancyError::NotFound(Tenant::Application).into());
     }
-    Ok(ApplicationPlace {
-        account,
-        application: id,
-    })
+    Ok(place)
 }

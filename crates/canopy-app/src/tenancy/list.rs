@@ -2,7 +2,7 @@
 
 use crate::{App, AppError};
 use canopy_domain::port::Share;
-use canopy_domain::{Account, AccountId, Application, ApplicationId, Environment};
+use canopy_domain::{Account, AccountId, Application, ApplicationPlace, Environment};
 
 /// All accounts. The caller is an operator.
 ///
@@ -24,6 +24,6 @@ pub async fn applications(app: &App, account: AccountId) -> Result<Vec<Applicati
 ///
 /// # Errors
 /// [`AppError::Store`].
-pub async fn environments(app: &App, application: ApplicationId) -> Result<Vec<Environment>, AppError> {
-    Ok(app.read(application).await?.environments(application).await?)
+pub async fn environments(app: &App, place: ApplicationPlace) -> Result<Vec<Environment>, AppError> {
+    Ok(app.read(&place).await?.environments(place.application).await?)
 }

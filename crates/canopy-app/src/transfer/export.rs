@@ -16,7 +16,7 @@ pub async fn run(app: &App, place: &EnvironmentPlace, max_bytes: u64) -> Result<
     bound(tx.as_mut(), id, max_bytes).await?;
     let contents = contents(tx.as_mut(), id).await?;
     drop(tx);
-    let work = app.long_work().run(id.as_uuid(), move |_| {
+    let work = app.long_work().run(place, move |_| {
         let document = contents.document();
         Ok((contents.environment, document))
     });

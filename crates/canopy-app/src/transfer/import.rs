@@ -40,7 +40,7 @@ pub async fn run(
         return Ok(imported(&before, &plan, &lost));
     }
     unit_of_work::retry(|| async {
-        let mut tx = app.begin(call, WriteScope::Environment(id)).await?;
+        let mut tx = app.begin(call, WriteScope::Environment(*place)).await?;
         let now = app.now();
         let before = contents(tx.as_mut(), id).await?;
         check(Tenant::Environment, before.environment.version, call.expected)?;

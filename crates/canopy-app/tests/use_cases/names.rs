@@ -35,7 +35,7 @@ async fn rename_environment(world: &World, place: &EnvironmentPlace, name: &str)
 
 async fn rename_application(world: &World, name: &str) {
     let place = world.place.application_place();
-    let found = tenancy::get::application(&world.app, place.application).await.unwrap();
+    let found = tenancy::get::application(&world.app, place).await.unwrap();
     tenancy::change_application::run(&world.app, &world.call, place, found.version, &to(name))
         .await
         .unwrap();

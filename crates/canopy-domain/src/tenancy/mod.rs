@@ -119,6 +119,17 @@ pub struct ApplicationPlace {
     pub application: ApplicationId,
 }
 
+impl ApplicationPlace {
+    /// Where an environment of the application lies.
+    pub const fn environment(self, environment: EnvironmentId) -> EnvironmentPlace {
+        EnvironmentPlace {
+            account: self.account,
+            application: self.application,
+            environment,
+        }
+    }
+}
+
 impl EnvironmentPlace {
     /// The application on the way.
     pub const fn application_place(&self) -> ApplicationPlace {

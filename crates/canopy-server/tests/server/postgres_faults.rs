@@ -236,7 +236,11 @@ impl Small {
         };
         let store = PgStore::open(&options).await.unwrap();
         store
-            .write(WriteScope::Environment(id(&self.environment)))
+            .write(WriteScope::Environment(EnvironmentPlace {
+                account: AccountId::new(Uuid::nil()),
+                application: ApplicationId::new(Uuid::nil()),
+                environment: id(&self.environment),
+            }))
             .await
             .unwrap()
     }

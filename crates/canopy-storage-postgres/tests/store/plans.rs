@@ -53,7 +53,7 @@ async fn no_hot_statement_scans_a_table_from_end_to_end() {
 
     let place = world.development.place;
     let id = place.environment;
-    let mut tx = store.write(WriteScope::Environment(id)).await.unwrap();
+    let mut tx = store.write(world.within(id)).await.unwrap();
     for _ in 0..3 {
         let fresh = world.assignment(world.alan(), &world.development.editor, &world.development.berlin);
         let keys = [fresh.key, one.key];

@@ -57,7 +57,7 @@ async fn fill(store: &PostgresStore, world: &World) -> Rows {
         })
         .collect();
     let scope = WriteScope::Memberships {
-        application: place.application,
+        application: place.application_place(),
         identities: vec![],
     };
     let mut tx = store.write(scope).await.unwrap();
@@ -126,7 +126,7 @@ async fn cost(statistics: Statistics) -> (u64, u64) {
     let (place, here) = (world.development.place, &world.development);
     let id = place.environment;
     let scope = WriteScope::Memberships {
-        application: place.application,
+        application: place.application_place(),
         identities: vec![],
     };
     let mut tx = store.write(scope).await.unwrap();

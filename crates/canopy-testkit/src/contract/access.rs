@@ -116,7 +116,7 @@ async fn commit_changes(
         changes: entries.collect(),
         audit: world.maker.audit(world.account.id, None),
     };
-    let tx = writing(store, WriteScope::Application(world.application.id)).await;
+    let tx = writing(store, WriteScope::Application(world.application_place())).await;
     tx.commit(record).await.unwrap()
 }
 
@@ -129,7 +129,7 @@ pub async fn an_environment_starts_at_revision_zero_and_its_first_commit_is_one(
     let world = acme(&store).await;
     let made = world.maker.environment(&world.account, world.application.id, "third");
     let id = made.environment.id;
-    let mut tx = writing(&store, WriteScope::Application(world.application.id)).await;
+    let mut tx = writing(&store, WriteScope::Application(world.application_place())).await;
     tx.insert_environment(&made.environment, &made.schema).await.unwrap();
     assert_eq!(tx.revision(id).await.unwrap(), Some(Revision::ZERO));
     let taken = tx.commit(world.maker.record(world.account.id, &[id])).await.unwrap();
@@ -231,7 +231,7 @@ pub async fn environments_share_one_change_record(store: TestStore) {
             changes,
             audit: world.maker.audit(world.account.id, None),
         };
-        let tx = writing(&store, WriteScope::Application(world.application.id)).await;
+        let tx = writing(&store, WriteScope::Application(world.application_place())).await;
         tx.commit(record).await.unwrap();
     };
     let other: Arc<[Change]> = shared.iter().rev().cloned().collect();

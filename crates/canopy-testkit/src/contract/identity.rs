@@ -40,7 +40,7 @@ pub(super) async fn add(store: &TestStore, world: &World, identities: &[Identity
 
 pub(super) fn joining(world: &World) -> WriteScope {
     WriteScope::Memberships {
-        application: world.application.id,
+        application: world.application_place(),
         identities: world.identities.iter().map(|identity| identity.id).collect(),
     }
 }

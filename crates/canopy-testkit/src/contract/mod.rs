@@ -287,6 +287,7 @@ macro_rules! storage_contract {
                 a_reader_keeps_one_state_through_all_of_its_reads
                 several_readers_read_at_the_same_time_as_a_writer
                 writers_of_one_environment_are_serialised
+                an_account_gets_no_more_turns_with_five_environments_than_with_one
                 writers_of_every_scope_get_their_turn
                 of_two_racing_writers_of_one_slug_one_wins
                 empty_sets_are_no_work

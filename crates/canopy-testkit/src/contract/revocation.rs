@@ -11,7 +11,7 @@ use tokio::sync::Barrier;
 
 fn ending(world: &World, id: IdentityId) -> WriteScope {
     WriteScope::Memberships {
-        application: world.application.id,
+        application: world.application_place(),
         identities: vec![id],
     }
 }

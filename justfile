@@ -24,7 +24,7 @@ bench *args:
 
 # Measure the service over HTTP: evaluate, evaluate-postgres, many (all need wrk), write-then-check, bulk, bulk-postgres, writers, tenants, lists, index; `smoke` makes it short.
 bench-http *args:
-    cargo bench --locked -p canopy-testkit --features server,postgres --bench http -- {{ args }}
+    cargo bench --locked -p canopy-e2e --bench http -- {{ args }}
 
 # Measure bulk-create on SQLite below HTTP.
 bench-sqlite *args:

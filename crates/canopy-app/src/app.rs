@@ -248,10 +248,14 @@ impl App {
         let absent = |tenant| AppError::Tenancy(TenancyError::NotFound(tenant));
         match scope {
             WriteScope::Environment(place) => {
-                tx.revision(place.environment).await?.ok_or_else(|| absent(Tenant::Environment))?;
+                tx.revision(place.environment)
+                    .await?
+                    .ok_or_else(|| absent(Tenant::Environment))?;
             }
             WriteScope::Application(place) | WriteScope::Memberships { application: place, .. } => {
-                tx.application(place.application).await?.ok_or_else(|| absent(Tenant::Application))?;
+                tx.application(place.application)
+                    .await?
+                    .ok_or_else(|| absent(Tenant::Application))?;
             }
             // Accounts stay, and what looks at a whole application or at identities finds them itself.
             WriteScope::Installation

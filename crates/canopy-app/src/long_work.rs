@@ -225,12 +225,12 @@ impl Pace {
 #[cfg(test)]
 mod tests {
     use super::{LongWork, Pace, Stopped, WorkError, WorkOptions};
+    use canopy_domain::AccountId;
     use core::time::Duration;
     use std::sync::atomic::{AtomicUsize, Ordering};
     use std::sync::mpsc::channel;
     use std::sync::{Arc, Barrier};
     use tokio::sync::oneshot;
-    use canopy_domain::AccountId;
     use uuid::Uuid;
 
     const ACME: AccountId = AccountId::new(Uuid::from_u128(1));

@@ -224,10 +224,10 @@ mod tests {
     use super::{Chunked, InFlight, Rendered};
     use actix_web::body::{BodySize, MessageBody as _};
     use actix_web::http::StatusCode;
-    use core::pin::Pin;
-    use core::task::{Context, Poll, Waker};
     use canopy_domain::AccountId;
     use canopy_domain::port::Share;
+    use core::pin::Pin;
+    use core::task::{Context, Poll, Waker};
     use uuid::Uuid;
 
     const ACME: Share = Share::Account(AccountId::new(Uuid::from_u128(1)));

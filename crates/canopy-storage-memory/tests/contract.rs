@@ -6,4 +6,4 @@ async fn fresh_store() -> MemoryStore {
     MemoryStore::new()
 }
 
-canopy_testkit::storage_contract!(fresh_store);
+canopy_conformance::storage_contract!(fresh_store);

@@ -24,7 +24,9 @@ pub(crate) async fn take(link: Link<'_>, scope: &WriteScope) -> Result<(), Store
             let rest = Box::pin(memberships(link, place.application, &[]));
             future::try_join(of_account, rest).await.map(|_| ())
         }
-        WriteScope::Environment(place) => lock(link, Statement::new(ENVIRONMENT).bind(place.environment.as_uuid())).await,
+        WriteScope::Environment(place) => {
+            lock(link, Statement::new(ENVIRONMENT).bind(place.environment.as_uuid())).await
+        }
         WriteScope::Memberships {
             application,
             identities,

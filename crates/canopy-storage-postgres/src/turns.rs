@@ -112,7 +112,10 @@ mod tests {
         let turns = Turns::new(8, SHORT, SHORT);
         let first = turns.write(&environment(1, 1)).await.unwrap();
         let second = turns.write(&environment(1, 1)).await.unwrap();
-        assert!(matches!(turns.write(&environment(1, 1)).await, Err(StoreError::Busy(_))));
+        assert!(matches!(
+            turns.write(&environment(1, 1)).await,
+            Err(StoreError::Busy(_))
+        ));
         let _other = turns.write(&environment(1, 2)).await.unwrap();
         drop(first);
         turns.write(&environment(1, 1)).await.unwrap();
@@ -126,11 +129,17 @@ mod tests {
         for number in 0..3 {
             held.push(turns.write(&environment(1, number)).await.unwrap());
         }
-        assert!(matches!(turns.write(&environment(1, 3)).await, Err(StoreError::Busy(_))));
+        assert!(matches!(
+            turns.write(&environment(1, 3)).await,
+            Err(StoreError::Busy(_))
+        ));
         for number in 4..7 {
             held.push(turns.write(&environment(2, number)).await.unwrap());
         }
-        assert!(matches!(turns.write(&environment(3, 7)).await, Err(StoreError::Busy(_))));
+        assert!(matches!(
+            turns.write(&environment(3, 7)).await,
+            Err(StoreError::Busy(_))
+        ));
     }
 
     #[tokio::test]
@@ -141,7 +150,10 @@ mod tests {
             held.push(turns.write(&environment(number, number)).await.unwrap());
         }
         let [first, second] = [1, 2].map(|number| environment(number, number).share());
-        assert!(matches!(turns.write(&environment(6, 6)).await, Err(StoreError::Busy(_))));
+        assert!(matches!(
+            turns.write(&environment(6, 6)).await,
+            Err(StoreError::Busy(_))
+        ));
         for _ in 0..5 {
             held.push(turns.read(first).await.unwrap());
         }

@@ -6,11 +6,11 @@ async fn fresh_store() -> PostgresStore {
     store().await
 }
 
-canopy_testkit::storage_contract!(fresh_store);
+canopy_conformance::storage_contract!(fresh_store);
 
 /// The lists where each is read as a long one is.
 mod long_lists {
-    use canopy_testkit::contract::{TestStore, assignment_listing, node_people};
+    use canopy_conformance::contract::{TestStore, assignment_listing, node_people};
     use canopy_testkit::postgres::store;
     use std::sync::Arc;
 

@@ -8,7 +8,7 @@ async fn fresh_store() -> SqliteStore {
     SqliteStore::temporary().expect("a temporary store")
 }
 
-canopy_testkit::storage_contract!(fresh_store);
+canopy_conformance::storage_contract!(fresh_store);
 
 /// The same where every list is read as a long one is.
 mod long_lists {
@@ -18,5 +18,5 @@ mod long_lists {
         SqliteStore::temporary_with_long_lists().expect("a temporary store")
     }
 
-    canopy_testkit::storage_contract!(fresh_store);
+    canopy_conformance::storage_contract!(fresh_store);
 }

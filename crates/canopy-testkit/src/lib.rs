@@ -1,15 +1,14 @@
-//! Test support for Canopy: what tests of every room of the house share.
+//! Canopy in a test: the whole service on a free port, and valid things to fill it with.
 //!
-//! - [`FixedClock`], [`CountingIds`], [`CountingSecrets`]: the outside world, the same in every run.
-//! - [`contract`]: the storage contract suite, which every store passes; see [`storage_contract!`].
-//! - [`data_set`]: who may do what as plain pairs, real or made up.
-//! - [`fixture`]: valid things to fill stores with, one by one or as a small [`World`](fixture::World).
-//! - [`history`]: whether a serial order explains what clients were answered at the same time.
+//! - [`FixedClock`], [`CountingIds`], [`CountingSecrets`]: time, ids and secrets that are the same in every run.
+//! - [`fixture`]: valid entities, one at a time or as a small [`World`](fixture::World).
+//! - `server` (feature `server`, on by default): `TestServer`, the service on an in-memory or a SQLite store, and `Api`, a
+//!   client for it.
 //! - `issuer` (feature `issuer`): an identity provider that serves its keys on loopback.
-//! - `postgres` (with the feature of that name): a throw-away cluster, and a database for each test.
-//! - [`sequence`]: random operations that all stores must answer alike.
+//! - `postgres` (feature `postgres`): a throw-away PostgreSQL server, and a database for each test.
 //! - [`workload`]: the environments and questions of every benchmark.
-//! - `server` (feature `server`): the whole service on a free port.
+//!
+//! A store is tested with `canopy-conformance`.
 
 #![expect(
     clippy::expect_used,
@@ -18,16 +17,12 @@
 )]
 
 pub mod clock;
-pub mod contract;
-pub mod data_set;
 pub mod fixture;
-pub mod history;
 pub mod ids;
 #[cfg(feature = "issuer")]
 pub mod issuer;
 #[cfg(feature = "postgres")]
 pub mod postgres;
-pub mod sequence;
 #[cfg(feature = "server")]
 pub mod server;
 pub mod workload;

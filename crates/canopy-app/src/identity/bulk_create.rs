@@ -11,8 +11,8 @@ use canopy_domain::identity::create::{NewIdentity, TakenIdentifiers, plan};
 use canopy_domain::identity::membership;
 use canopy_domain::port::{CommitRecord, EnvironmentChanges, WriteScope, WriteTx};
 use canopy_domain::{
-    AccountId, ApplicationId, ApplicationPlace, Identity, IdentityError, IdentityId, Membership, MembershipError, MembershipId,
-    TenancyError, Tenant, Timestamp,
+    AccountId, ApplicationId, ApplicationPlace, Identity, IdentityError, IdentityId, Membership, MembershipError,
+    MembershipId, TenancyError, Tenant, Timestamp,
 };
 
 /// Creates identities of an account; each becomes an active member of `application` where that is given.

@@ -12,8 +12,7 @@ use crate::{App, AppError, Caller};
 use canopy_domain::api_key::AreaScope;
 use canopy_domain::port::{ReadTx, Share, TokenError};
 use canopy_domain::{
-    Account, AccountId, Application, ApplicationPlace, EnvironmentId, EnvironmentPlace, IdentityId, Slug, TenancyError,
-    Tenant,
+    Account, AccountId, Application, ApplicationPlace, EnvironmentPlace, IdentityId, Slug, TenancyError, Tenant,
 };
 use std::time::Instant;
 

@@ -54,7 +54,9 @@ pub async fn application(app: &App, call: &Call, place: ApplicationPlace) -> Res
 /// [`TenancyError::Stale`] where the call expects another version, [`TenancyError::LastEnvironment`], [`TenancyError::DefaultEnvironment`]; [`AppError::Store`].
 pub async fn environment(app: &App, call: &Call, place: &EnvironmentPlace) -> Result<(), AppError> {
     unit_of_work::retry(|| async {
-        let mut tx = app.begin(call, WriteScope::WholeApplication(place.application_place())).await?;
+        let mut tx = app
+            .begin(call, WriteScope::WholeApplication(place.application_place()))
+            .await?;
         let now = app.now();
         let absent = || TenancyError::NotFound(Tenant::Environment);
         let application = tx.application(place.application).await?.ok_or_else(absent)?;

@@ -2,7 +2,8 @@
 
 use crate::{App, AppError};
 use canopy_domain::{
-    Account, AccountId, Application, ApplicationId, ApplicationPlace, Environment, EnvironmentPlace, TenancyError, Tenant,
+    Account, AccountId, Application, ApplicationId, ApplicationPlace, Environment, EnvironmentPlace, TenancyError,
+    Tenant,
 };
 
 /// The account.

@@ -66,10 +66,7 @@ async fn a_member_is_one_in_every_environment_of_the_application_and_in_later_on
     let asked = tenancy::create_environment::run(&world.app, &world.call, place, &tenant("staging"), None)
         .await
         .unwrap();
-    for environment in tenancy::list::environments(&world.app, place)
-        .await
-        .unwrap()
-    {
+    for environment in tenancy::list::environments(&world.app, place).await.unwrap() {
         let place = EnvironmentPlace {
             environment: environment.id,
             ..world.place

@@ -192,10 +192,14 @@ impl<K: TurnTaker> State<K> {
     fn enter(&mut self, party: K) -> Result<Ticket, TurnError> {
         let of_one = self.parties.get(&party).map_or(0, |party| party.fresh.len());
         let TurnBounds {
-            waiting_of_one, waiting, ..
+            waiting_of_one,
+            waiting,
+            ..
         } = self.bounds;
         if of_one >= waiting_of_one {
-            return Err(TurnError::Crowded { waiting: waiting_of_one });
+            return Err(TurnError::Crowded {
+                waiting: waiting_of_one,
+            });
         }
         if self.waiting >= waiting {
             return Err(TurnError::Crowded { waiting });
@@ -221,7 +225,9 @@ impl<K: TurnTaker> State<K> {
         while self.free > 0 && passed_over < self.rotation.len() {
             let Some(key) = self.rotation.pop_front() else { break };
             let most = self.most_of(key);
-            let Some(party) = self.parties.get_mut(&key) else { continue };
+            let Some(party) = self.parties.get_mut(&key) else {
+                continue;
+            };
             if !party.can_take(most) {
                 self.rotation.push_back(key);
                 passed_over += 1;

@@ -2,8 +2,8 @@
 
 use crate::process::Client;
 use crate::recorder::{Clerk, ENVIRONMENT, id};
+use canopy_conformance::history::{Answer, ItemAnswer, RoleState, State};
 use canopy_domain::{AssignmentId, AssignmentKey, IdentityId, NodeId, RoleId};
-use canopy_testkit::history::{Answer, ItemAnswer, RoleState, State};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};

@@ -1,7 +1,7 @@
 //! Calls whose requests, answers and times are written down, for the history checker.
 
+use canopy_conformance::history::{Answer, Call, History, ItemAnswer, Request, State, check};
 use canopy_domain::{AssignmentId, AssignmentKey, IdentityId, NodeId, RoleId};
-use canopy_testkit::history::{Answer, Call, History, ItemAnswer, Request, State, check};
 use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;

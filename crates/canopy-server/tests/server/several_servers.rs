@@ -3,7 +3,7 @@
 use crate::mixed_load::Stage;
 use crate::process::{Client, Home, Server};
 use crate::recorder::{Clerk, Recorder};
-use canopy_testkit::history::{Answer, Call, ItemAnswer, Request};
+use canopy_conformance::history::{Answer, Call, ItemAnswer, Request};
 use canopy_testkit::postgres::Database;
 use std::sync::Arc;
 

@@ -137,7 +137,10 @@ fn a_turn_is_passed_on_to_another_party_alone_and_comes_back() {
     assert_eq!(turns.load(), 3);
     drop(other);
     let held = passing.join().unwrap();
-    assert!(look(own.as_mut()).is_pending(), "what has begun comes before what has not");
+    assert!(
+        look(own.as_mut()).is_pending(),
+        "what has begun comes before what has not"
+    );
     drop(held);
     assert!(look(own.as_mut()).is_ready());
 }

@@ -1,6 +1,8 @@
 //! What a request carries besides its credential and place: an id in the path, a body, an expected version.
 
 use crate::body_budget::SMALL_BODY_BYTES;
+use crate::connection::Connection;
+use crate::connection::refusal::too_many_connections;
 use crate::error_code::ErrorCode;
 use crate::if_match;
 use crate::incoming::Incoming;
@@ -24,10 +26,10 @@ use core::task::Poll;
 use core::time::Duration;
 use futures_util::{TryStreamExt as _, poll};
 use sha2::{Digest as _, Sha256};
+use std::rc::Rc;
 use tokio::time::{Instant, timeout_at};
 use utoipa::openapi::schema::Object;
 use utoipa::openapi::{RefOr, Schema};
-use uuid::Uuid;
 
 /// The largest body.
 pub(crate) const MAX_BODY_BYTES: usize = 8 * 1024 * 1024;
@@ -320,6 +322,7 @@ pub(crate) async fn read_stream<L: Lists + Send + 'static>(
         incoming.hold_body(state.bodies().admit(account, weight).await?);
     }
     let mut reader = BodyReader {
+        connection: incoming.connection().cloned(),
         payload,
         received: 0,
         max_bytes,
@@ -370,6 +373,7 @@ pub(crate) async fn read_body(
         incoming.hold_body(state.bodies().admit(account, length).await?);
     }
     let bytes = BodyReader {
+        connection: incoming.connection().cloned(),
         payload,
         received: 0,
         max_bytes: MAX_BODY_BYTES,
@@ -400,12 +404,29 @@ const GRACE: Duration = Duration::from_secs(10);
 
 /// Reads a body that must come at a minimum rate and be complete in time.
 struct BodyReader {
+    connection: Option<Rc<Connection>>,
     payload: Payload,
     received: usize,
     max_bytes: usize,
     /// When it was first waited for. Mostly all of it is here already, and there is nothing to time.
     clock: Option<Instant>,
     timeout: Duration,
+}
+
+/// Marks a connection as one that waits for a body, until this is dropped.
+struct WaitsForBody(Rc<Connection>);
+
+impl WaitsForBody {
+    fn new(connection: Rc<Connection>) -> Self {
+        connection.wait_for_body();
+        Self(connection)
+    }
+}
+
+impl Drop for WaitsForBody {
+    fn drop(&mut self) {
+        self.0.resume_request();
+    }
 }
 
 impl BodyReader {
@@ -424,10 +445,18 @@ impl BodyReader {
             Poll::Pending => {
                 let deadline = self.deadline();
                 let late = |_| Problem::new(ErrorCode::Timeout, "the body did not arrive in time");
+                let _waiting = self.connection.clone().map(WaitsForBody::new);
                 timeout_at(deadline, self.payload.try_next()).await.map_err(late)?
             }
         };
         let piece = piece.map_err(|error| {
+            if self
+                .connection
+                .as_ref()
+                .is_some_and(|connection| connection.is_evicted())
+            {
+                return too_many_connections();
+            }
             let mut problem = Problem::new(ErrorCode::MalformedJson, "the body ended before its time");
             problem.cause = Some(error.to_string().into());
             problem

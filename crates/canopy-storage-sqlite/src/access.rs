@@ -101,7 +101,7 @@ fn snapshot(c: &mut SqliteConnection, environment: EnvironmentId) -> Result<Opti
 #[async_trait]
 impl AccessReader for UnitOfWork {
     async fn snapshot(&mut self, environment: EnvironmentId) -> Result<Option<Snapshot>, StoreError> {
-        self.run(move |c| snapshot(c, environment)).await
+        self.load(move |c| snapshot(c, environment)).await
     }
 
     async fn index_size(&mut self, environment: EnvironmentId) -> Result<IndexSize, StoreError> {
@@ -245,10 +245,11 @@ impl WriteTx for UnitOfWork {
         let mut lease = self.take()?;
         // The connection is back on its shelf, or closed, before the answer is there.
         blocking(move || {
-            let c = lease.connection()?;
-            let revisions = write_history(c, &record)?;
-            AnsiTransactionManager::commit_transaction(c).map_err(|error| translate(error, None))?;
-            Ok(revisions)
+            lease.within(lease.statement_timeout(), |c| {
+                let revisions = write_history(c, &record)?;
+                AnsiTransactionManager::commit_transaction(c).map_err(|error| translate(error, None))?;
+                Ok(revisions)
+            })
         })
         .await?
     }

@@ -37,6 +37,7 @@ impl Opener {
     /// Opens a connection. The file is made where it is missing.
     pub(crate) fn open(&self, purpose: Purpose) -> Result<SqliteConnection, StoreError> {
         let unavailable = |error| StoreError::Unavailable(Box::new(error));
+        canopy_sqlite_deadline::install().map_err(|error| StoreError::Unavailable(Box::new(error)))?;
         let mut connection = SqliteConnection::establish(name_for_sqlite(&self.path)?).map_err(|error| {
             let what = if matches!(error, diesel::ConnectionError::BadConnection(_)) {
                 "the database file cannot be opened"
@@ -180,6 +181,30 @@ impl core::fmt::Debug for Lease {
 impl Lease {
     pub(crate) fn effort(&self) -> Effort {
         self.shelf.opener.effort
+    }
+
+    /// The time that one statement has.
+    pub(crate) fn statement_timeout(&self) -> Duration {
+        self.shelf.opener.options.statement_timeout
+    }
+
+    /// The time that a statement has which reads an environment into memory.
+    pub(crate) fn load_timeout(&self) -> Duration {
+        self.shelf.opener.options.load_timeout
+    }
+
+    /// Does some work on the connection, each of whose statements ends within `limit`. Where one was interrupted, SQLite has
+    /// rolled back what the transaction wrote.
+    pub(crate) fn within<T>(
+        &mut self,
+        limit: Duration,
+        work: impl FnOnce(&mut SqliteConnection) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        let connection = self.connection()?;
+        match canopy_sqlite_deadline::limited(limit, || work(connection)) {
+            (_, true) => Err(StoreError::Busy(Box::new(Fault("a statement ran past its deadline")))),
+            (done, false) => done,
+        }
     }
 
     pub(crate) fn connection(&mut self) -> Result<&mut SqliteConnection, StoreError> {

@@ -205,9 +205,10 @@ impl Store for SqliteStore {
             .await?
             .take()?;
         blocking(move || {
-            let c = lease.connection()?;
-            api_key::note_uses(c, &uses)?;
-            AnsiTransactionManager::commit_transaction(c).map_err(|error| translate(error, None))
+            lease.within(lease.statement_timeout(), |c| {
+                api_key::note_uses(c, &uses)?;
+                AnsiTransactionManager::commit_transaction(c).map_err(|error| translate(error, None))
+            })
         })
         .await?
     }
@@ -218,10 +219,11 @@ impl Store for SqliteStore {
             .await?
             .take()?;
         blocking(move || {
-            let c = lease.connection()?;
-            let is_more_left = kept_answer::forget(c, outdated)?;
-            AnsiTransactionManager::commit_transaction(c).map_err(|error| translate(error, None))?;
-            Ok(is_more_left)
+            lease.within(lease.statement_timeout(), |c| {
+                let is_more_left = kept_answer::forget(c, outdated)?;
+                AnsiTransactionManager::commit_transaction(c).map_err(|error| translate(error, None))?;
+                Ok(is_more_left)
+            })
         })
         .await?
     }
@@ -232,10 +234,11 @@ impl Store for SqliteStore {
             .await?
             .take()?;
         blocking(move || {
-            let c = lease.connection()?;
-            let is_more_left = crate::access::prune(c, outdated)?;
-            AnsiTransactionManager::commit_transaction(c).map_err(|error| translate(error, None))?;
-            Ok(is_more_left)
+            lease.within(lease.statement_timeout(), |c| {
+                let is_more_left = crate::access::prune(c, outdated)?;
+                AnsiTransactionManager::commit_transaction(c).map_err(|error| translate(error, None))?;
+                Ok(is_more_left)
+            })
         })
         .await?
     }
@@ -247,9 +250,10 @@ impl Store for SqliteStore {
             .await?
             .take()?;
         blocking(move || {
-            let c = lease.connection()?;
-            audit::insert(c, &events, None)?;
-            AnsiTransactionManager::commit_transaction(c).map_err(|error| translate(error, None))
+            lease.within(lease.statement_timeout(), |c| {
+                audit::insert(c, &events, None)?;
+                AnsiTransactionManager::commit_transaction(c).map_err(|error| translate(error, None))
+            })
         })
         .await?
     }

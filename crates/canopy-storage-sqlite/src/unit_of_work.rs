@@ -9,6 +9,7 @@ use crate::connection::Lease;
 use crate::error::internal;
 use canopy_domain::port::{StoreError, WriteScope};
 use diesel::SqliteConnection;
+use std::time::Duration;
 use uuid::Uuid;
 
 /// An open transaction, for reading or for writing: that is decided where it is opened, and the port's types keep to it.
@@ -55,9 +56,28 @@ impl UnitOfWork {
         T: Send + 'static,
         F: FnOnce(&mut SqliteConnection) -> Result<T, StoreError> + Send + 'static,
     {
+        let limit = self.lease.as_ref().map(Lease::statement_timeout);
+        self.run_within(limit.unwrap_or_default(), work).await
+    }
+
+    /// Does some work that reads an environment into memory, which may take longer.
+    pub(crate) async fn load<T, F>(&mut self, work: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut SqliteConnection) -> Result<T, StoreError> + Send + 'static,
+    {
+        let limit = self.lease.as_ref().map(Lease::load_timeout);
+        self.run_within(limit.unwrap_or_default(), work).await
+    }
+
+    async fn run_within<T, F>(&mut self, limit: Duration, work: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut SqliteConnection) -> Result<T, StoreError> + Send + 'static,
+    {
         let mut lease = self.take()?;
         let (lease, result) = blocking(move || {
-            let result = lease.connection().and_then(work);
+            let result = lease.within(limit, work);
             (lease, result)
         })
         .await?;

@@ -5,7 +5,7 @@ use crate::statement::{Statement, Value};
 use crate::store::begin_writing;
 use canopy_domain::Revision;
 use canopy_domain::port::reader::AccessReader;
-use canopy_domain::port::{Share, Store, StoreError, WriteScope};
+use canopy_domain::port::{Share, Store, StoreError};
 use canopy_testkit::fixture::{Maker, World};
 
 #[tokio::test]

@@ -170,13 +170,15 @@ impl PgStore {
 
     /// Opens a transaction once it is its turn. A connection that turns out to be dead is replaced once: nothing has been
     /// done on it yet, and after a restart of the server all that wait are dead.
-    async fn begin(&self, how: Begin<'_>) -> Result<UnitOfWork, StoreError> {
+    async fn begin(&self, how: Begin<'_>) -> Result<(UnitOfWork, Known), StoreError> {
         self.inner.health.must_answer()?;
         let (turn, tenant) = match how {
             Begin::Reading(share) => (self.inner.turns.read(share).await?, Uuid::nil()),
-            Begin::Unlocked(scope) | Begin::Writing(scope) => (self.inner.turns.write(scope).await?, scope.id()),
+            Begin::Unlocked(scope) | Begin::Claiming(scope, ..) | Begin::Writing(scope) => {
+                (self.inner.turns.write(scope).await?, scope.id())
+            }
         };
-        let lease = match self.try_begin(how).await {
+        let began = match self.try_begin(how).await {
             Err(StoreError::Unavailable(cause)) => {
                 tracing::debug!(%cause, "a connection was lost; trying a new one");
                 self.inner.lender.discard_idle();
@@ -184,7 +186,8 @@ impl PgStore {
             }
             began => began,
         };
-        Ok(self.unit(lease?, turn, tenant))
+        let (lease, known) = began?;
+        Ok((self.unit(lease, turn, tenant), known))
     }
 
     fn unit(&self, mut lease: Lease, turn: HeldTurn, tenant: Uuid) -> UnitOfWork {
@@ -193,30 +196,40 @@ impl PgStore {
     }
 
     pub(crate) async fn begin_reading(&self) -> Result<UnitOfWork, StoreError> {
-        self.begin(Begin::Reading(Share::Installation)).await
+        let (unit, _) = self.begin(Begin::Reading(Share::Installation)).await?;
+        Ok(unit)
     }
 
     /// Opens a transaction that writes what no scope covers.
     pub(crate) async fn begin_unlocked(&self) -> Result<UnitOfWork, StoreError> {
-        self.begin(Begin::Unlocked(&WriteScope::Installation)).await
+        let (unit, _) = self.begin(Begin::Unlocked(&WriteScope::Installation)).await?;
+        Ok(unit)
     }
 
-    async fn try_begin(&self, how: Begin<'_>) -> Result<Lease, StoreError> {
+    async fn try_begin(&self, how: Begin<'_>) -> Result<(Lease, Known), StoreError> {
         let lease = self.inner.lender.lend().await?;
         let deadlines = self.inner.deadlines;
         let link = lease.link()?;
         let at_once = link.with_deadline(deadlines.answer);
         let began = match how {
-            Begin::Reading(_) => at_once.command("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await,
-            Begin::Unlocked(_) => at_once.command(BEGIN_WRITING).await,
+            Begin::Reading(_) => {
+                let begun = at_once.command("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await;
+                begun.map(|()| Known::Nothing)
+            }
+            Begin::Unlocked(_) => at_once.command(BEGIN_WRITING).await.map(|()| Known::Nothing),
+            Begin::Claiming(_, request, since) => {
+                let begin = at_once.command(BEGIN_WRITING);
+                let claim = kept_answer::claim(at_once, request, since);
+                future::try_join(begin, claim).await.map(|((), known)| known)
+            }
             Begin::Writing(scope) => {
                 let begin = at_once.command(BEGIN_WRITING);
                 let locks = lock::take(link.with_deadline(deadlines.lock), scope);
-                future::try_join(begin, locks).await.map(|_| ())
+                future::try_join(begin, locks).await.map(|_| Known::Nothing)
             }
         };
         match began {
-            Ok(()) => Ok(lease),
+            Ok(known) => Ok((lease, known)),
             Err(error @ StoreError::Unavailable(_)) => {
                 lease.discard();
                 Err(error)
@@ -290,17 +303,21 @@ enum Begin<'a> {
     Reading(Share),
     /// The locks of this scope are taken later.
     Unlocked(&'a WriteScope),
+    /// The same, for a request that may be repeated.
+    Claiming(&'a WriteScope, RequestIdentity, Timestamp),
     Writing(&'a WriteScope),
 }
 
 #[async_trait]
 impl Store for PgStore {
     async fn read_for(&self, share: Share) -> Result<Box<dyn ReadTx>, StoreError> {
-        Ok(Box::new(self.begin(Begin::Reading(share)).await?))
+        let (unit, _) = self.begin(Begin::Reading(share)).await?;
+        Ok(Box::new(unit))
     }
 
     async fn write(&self, scope: WriteScope) -> Result<Box<dyn WriteTx>, StoreError> {
-        Ok(Box::new(self.begin(Begin::Writing(&scope)).await?))
+        let (unit, _) = self.begin(Begin::Writing(&scope)).await?;
+        Ok(Box::new(unit))
     }
 
     async fn note_key_uses(&self, uses: &[KeyUse]) -> Result<(), StoreError> {
@@ -373,10 +390,15 @@ impl Store for PgStore {
     ) -> Result<Begun, StoreError> {
         // A transaction that was dropped a moment ago holds its claim until it is rolled back: then it is asked once more.
         for is_last in [false, true] {
-            let unit = self.begin(Begin::Unlocked(&scope)).await?;
-            match kept_answer::claim(unit.link()?, request, since).await? {
+            let (mut unit, known) = self.begin(Begin::Claiming(&scope, request, since)).await?;
+            match known {
                 Known::Nothing => {
-                    lock::take(unit.link()?.with_deadline(self.inner.deadlines.lock), &scope).await?;
+                    // Sent together; the sum is that under the locks.
+                    let link = unit.link()?;
+                    let locks = lock::take(link.with_deadline(self.inner.deadlines.lock), &scope);
+                    let bytes = kept_answer::sum(link, scope.id(), since);
+                    let ((), bytes) = future::try_join(locks, bytes).await?;
+                    unit.know_kept_bytes(since, bytes);
                     return Ok(Begun::Fresh(Box::new(unit)));
                 }
                 Known::Answer(answer) => {

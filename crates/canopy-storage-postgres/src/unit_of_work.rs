@@ -5,8 +5,8 @@ use crate::error::must;
 use crate::pool::Lease;
 use crate::statement::{Link, Statement};
 use crate::store::Deadlines;
-use canopy_domain::EnvironmentId;
 use canopy_domain::port::{StoreError, Unique};
+use canopy_domain::{EnvironmentId, Timestamp};
 use futures_util::future;
 use std::collections::BTreeMap;
 use uuid::Uuid;
@@ -23,6 +23,8 @@ pub(crate) struct UnitOfWork {
     counted: BTreeMap<Uuid, i64>,
     /// The id that answers which are kept count to.
     tenant: Uuid,
+    /// The bytes of kept answers since an instant, as they were read with the locks.
+    kept_bytes: Option<(Timestamp, u64)>,
 }
 
 impl UnitOfWork {
@@ -34,7 +36,23 @@ impl UnitOfWork {
             effort,
             counted: BTreeMap::new(),
             tenant,
+            kept_bytes: None,
         }
+    }
+
+    /// Remembers the bytes of the answers that are kept since an instant.
+    pub(crate) const fn know_kept_bytes(&mut self, since: Timestamp, bytes: u64) {
+        self.kept_bytes = Some((since, bytes));
+    }
+
+    /// Forgets them, because an answer is kept.
+    pub(crate) const fn forget_kept_bytes(&mut self) {
+        self.kept_bytes = None;
+    }
+
+    /// The bytes of the answers that are kept since an instant, where they were read with the locks.
+    pub(crate) fn known_kept_bytes(&self, since: Timestamp) -> Option<u64> {
+        self.kept_bytes.filter(|(at, _)| *at == since).map(|(_, bytes)| bytes)
     }
 
     /// The id that answers which are kept count to.

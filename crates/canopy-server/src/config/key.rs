@@ -130,7 +130,7 @@ keys! {
         "How many permission keys the catalog of an environment may have, those of the system among them.";
     LimitCatalogPairs = "limit.catalog_pairs", "CANOPY_LIMIT_CATALOG_PAIRS", "1000000",
         "How many keys all roles of an environment together may bundle, counted for each role.";
-    LimitKeptAnswersMib = "limit.kept_answers_mib", "CANOPY_LIMIT_KEPT_ANSWERS_MIB", "64",
+    LimitKeptAnswersMib = "limit.kept_answers_mib", "CANOPY_LIMIT_KEPT_ANSWERS_MIB", "256",
         "How many MiB the answers may take that are kept for 24 hours for requests with an `Idempotency-Key`, 1 to 65536, \
          for each environment. Beyond it, such requests are refused with 429 `request.kept_answers_full`.";
     HistoryRetention = "history.retention", "CANOPY_HISTORY_RETENTION", "\"400d\"",

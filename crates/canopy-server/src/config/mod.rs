@@ -389,7 +389,7 @@ fn read(reader: &mut Reader) -> Result<Config, String> {
             bodies_mib: bodies_mib.map_or_else(|| self::bodies_mib("256"), Ok)?,
             answer_mib: answer_mib.map_or_else(|| mib(4_096)("64"), Ok)?,
             answers_in_flight_mib: answers_in_flight_mib.map_or_else(|| mib(65_536)("256"), Ok)?,
-            kept_answers_mib: kept_answers_mib.map_or_else(|| mib(65_536)("64"), Ok)?,
+            kept_answers_mib: kept_answers_mib.map_or_else(|| mib(65_536)("256"), Ok)?,
             long_requests: long_requests.unwrap_or_else(|| cores().max(NonZeroU16::MIN.saturating_add(1))),
             import_mib: import_mib.map_or_else(|| mib(2_048)("256"), Ok)?,
             catalog_keys: catalog_keys.map_or_else(|| whole_number("50000"), Ok)?,

@@ -386,7 +386,7 @@ fn limits_and_the_address_of_metrics_are_read() {
     assert_eq!(config.limits.import_mib.get(), 256);
     assert_eq!(config.limits.answer_mib.get(), 64);
     assert_eq!(config.limits.answers_in_flight_mib.get(), 256);
-    assert_eq!(config.limits.kept_answers_mib.get(), 64);
+    assert_eq!(config.limits.kept_answers_mib.get(), 256);
     assert!(config.limits.long_requests.get() >= 2);
     let days = |number: u64| Some(std::time::Duration::from_secs(number * 86_400));
     assert_eq!(config.history_retention, days(400));

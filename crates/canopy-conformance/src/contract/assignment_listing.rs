@@ -421,4 +421,15 @@ pub async fn the_number_of_assignments_is_exact_after_every_change(store: TestSt
     tx.revoke_all(&[here.id(), there.id()], world.ada()).await.unwrap();
     world.commit(tx, &[here.id(), there.id()]).await;
     assert_eq!(number(here.id()).await, 0);
+    // A commit that does not name the environment leaves the right number all the same, and takes no revision there.
+    let before = reading(&store).await.revision(here.id()).await.unwrap();
+    let mut tx = writing(&store, WriteScope::Environment(here.place)).await;
+    tx.insert_assignments(&made[2..]).await.unwrap();
+    world.commit(tx, &[]).await;
+    assert_eq!(number(here.id()).await, 1);
+    let mut tx = writing(&store, WriteScope::Environment(here.place)).await;
+    tx.delete_assignments(here.id(), &[made[2].id]).await.unwrap();
+    world.commit(tx, &[]).await;
+    assert_eq!(number(here.id()).await, 0);
+    assert_eq!(reading(&store).await.revision(here.id()).await.unwrap(), before);
 }

@@ -73,7 +73,7 @@ async fn grow_tree(app: &App, call: &Call, place: &EnvironmentPlace) -> Result<(
     ]);
     let types = vec![company.clone(), region.clone(), team.clone()];
     let schema = HierarchySchema::new(types, children, 3, company).map_err(|errors| data(format!("{errors:?}")))?;
-    let seen = tenancy::get::environment(app, place).await?.version;
+    let seen = tenancy::get::environment(app, *place).await?.version;
     hierarchy::change_schema::run(app, call, place, &schema, seen).await?;
     change_access_model::run(app, call, place, AccessModel::Hierarchy).await?;
 

@@ -25,7 +25,6 @@ use std::rc::Rc;
 use utoipa::openapi::path::Parameter;
 use utoipa::openapi::schema::Object;
 use utoipa::openapi::{RefOr, Required, Schema};
-use uuid::Uuid;
 
 /// A future that stays on the worker that read the request.
 pub(crate) type Answering<'r> = Pin<Box<dyn Future<Output = HttpResponse> + 'r>>;

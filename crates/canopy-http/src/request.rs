@@ -20,9 +20,9 @@ use canopy_app::api_key::authenticate;
 use canopy_app::long_work::{Pace, Stopped};
 use canopy_app::scope::AskedEnvironment;
 use canopy_app::{App, AppError, Call, Caller, Encode, RepetitionError, scope};
+use canopy_domain::Expected;
 use canopy_domain::api_key::AreaScope;
 use canopy_domain::port::{Share, TokenError, VerifiedToken};
-use canopy_domain::{EnvironmentId, Expected};
 use core::any::Any;
 use core::future::Future;
 use std::sync::Arc;
@@ -367,7 +367,10 @@ impl<S, P, Q, B> Request<S, P, Q, B> {
     pub(crate) async fn work<T: Send + 'static>(
         &self,
         work: impl FnOnce(&mut Pace) -> Result<T, Stopped> + Send + 'static,
-    ) -> Result<T, Problem> {
+    ) -> Result<T, Problem>
+    where
+        S: Scope,
+    {
         let running = self.app().long_work().run(self.scope.share(), work);
         Ok(self.state.run_here(running).await?)
     }

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "what tests share is a test too")]
 
+use canopy_domain::EnvironmentPlace;
 use canopy_domain::port::{Share, Store, StoreError, WriteScope};
 use canopy_storage_sqlite::{OpenError, SqliteOptions, SqliteStore, Synchronous};
 use canopy_testkit::fixture::{Maker, World};

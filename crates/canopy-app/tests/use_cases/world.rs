@@ -240,10 +240,11 @@ impl World {
 
 async fn first_environment(app: &App, store: &Arc<dyn Store>, account: AccountId) -> (EnvironmentPlace, NodeId) {
     let application = tenancy::list::applications(app, account).await.unwrap().remove(0);
-    let environment = tenancy::list::environments(app, application.id)
-        .await
-        .unwrap()
-        .remove(0);
+    let place = ApplicationPlace {
+        account,
+        application: application.id,
+    };
+    let environment = tenancy::list::environments(app, place).await.unwrap().remove(0);
     let place = EnvironmentPlace {
         account,
         application: application.id,

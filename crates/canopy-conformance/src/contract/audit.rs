@@ -427,7 +427,7 @@ pub async fn details_of_an_audit_event_are_read_part_by_part_in_their_account_al
     let mut record = acme.maker.record(acme.account.id, &[here]);
     record.audit.details = parts("committed");
     let committed = record.audit.id;
-    let tx = store.write(world.within(here)).await.unwrap();
+    let tx = store.write(acme.within(here)).await.unwrap();
     tx.commit(record).await.unwrap();
     let mut appended = acme.maker.audit(acme.account.id, None);
     appended.details = parts("appended");

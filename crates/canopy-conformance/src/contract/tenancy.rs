@@ -7,8 +7,8 @@ use canopy_domain::audit::listing::AuditQuery;
 use canopy_domain::port::{Unique, WriteScope};
 use canopy_domain::setup::Catalog;
 use canopy_domain::{
-    AccessModel, Account, AccountId, Application, ApplicationId, EnvironmentId, EnvironmentPlace, HierarchySchema,
-    Revision, Timestamp, Version,
+    AccessModel, Account, AccountId, Application, ApplicationId, ApplicationPlace, EnvironmentId, EnvironmentPlace,
+    HierarchySchema, Revision, Timestamp, Version,
 };
 use canopy_testkit::fixture::{Maker, assignment_key, company_schema, json, name, slug};
 

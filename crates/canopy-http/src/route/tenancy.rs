@@ -392,9 +392,9 @@ async fn post_application(request: NewOne<AccountId>) -> Result<Repeatable<Creat
 }
 
 async fn get_application(request: Request<ApplicationPlace>) -> Result<Found<ApplicationBody>, Problem> {
-    let id = request.scope.application;
+    let place = request.scope;
     let application = request
-        .run(move |app, _| async move { get::application(&app, id).await })
+        .run(move |app, _| async move { get::application(&app, place).await })
         .await?;
     Ok(Found(ApplicationBody::of(&application)))
 }
@@ -429,9 +429,9 @@ async fn put_default_environment(
 }
 
 async fn list_environments(request: Request<ApplicationPlace>) -> Result<Listing<EnvironmentBody>, Problem> {
-    let id = request.scope.application;
+    let place = request.scope;
     let environments = request
-        .run(move |app, _| async move { list::environments(&app, id).await })
+        .run(move |app, _| async move { list::environments(&app, place).await })
         .await?;
     Ok(Listing::of(environments, |one| EnvironmentBody::of(&one)))
 }
@@ -492,9 +492,9 @@ async fn get_access_model(request: Request<EnvironmentPlace>) -> Result<Found<Ac
 }
 
 async fn environment(request: &Request<EnvironmentPlace>) -> Result<Environment, Problem> {
-    let id = request.scope.environment;
+    let place = request.scope;
     request
-        .run(move |app, _| async move { get::environment(&app, id).await })
+        .run(move |app, _| async move { get::environment(&app, place).await })
         .await
 }
 

@@ -1,6 +1,6 @@
 //! Heads, and the hints by which other processes hear of them.
 
-use canopy_domain::port::{News, Store, StoreError, WriteScope};
+use canopy_domain::port::{News, Store, StoreError};
 use canopy_domain::{EnvironmentId, Revision};
 use canopy_storage_postgres::{PgOptions, PgStore};
 use canopy_testkit::fixture::{Maker, World};

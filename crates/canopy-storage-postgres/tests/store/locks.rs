@@ -84,7 +84,7 @@ async fn an_environment_made_while_its_application_is_locked_is_locked_too() {
     assert!(timeout(A_WHILE, &mut attaching).await.is_err());
     let fresh = world
         .maker
-        .environment(&world.account, application, "fresh")
+        .environment(&world.account, application.application, "fresh")
         .environment;
     let schema = canopy_domain::HierarchySchema::default();
     making.insert_environment(&fresh, &schema).await.unwrap();

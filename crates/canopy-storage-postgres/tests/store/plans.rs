@@ -3,7 +3,7 @@
 use canopy_domain::assignment::listing::{AssignmentQuery, AssignmentSort};
 use canopy_domain::hierarchy::names::NodeNames;
 use canopy_domain::identity::names::IdentityNames;
-use canopy_domain::port::{Store, WriteScope};
+use canopy_domain::port::Store;
 use canopy_domain::{AssignmentId, PageRequest, Revision, SortOrder};
 use canopy_testkit::clock::noon;
 use canopy_testkit::fixture::{Maker, World, assignment_key};

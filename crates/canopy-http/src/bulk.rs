@@ -44,6 +44,15 @@ impl SentItems {
     }
 }
 
+/// The outcome of the one item of a call.
+pub(crate) fn only<T, E: Into<Problem>>(outcomes: Vec<Outcome<T, E>>) -> Result<T, Problem> {
+    match outcomes.into_iter().next() {
+        Some(Outcome::Done(done)) => Ok(done),
+        Some(Outcome::Refused(error)) => Err(error.into()),
+        Some(Outcome::RolledBack { .. }) | None => Err(Problem::internal("one item has no outcome of its own")),
+    }
+}
+
 impl<T> BulkAnswer<T> {
     /// Shows what became of each item.
     pub(crate) fn of<S, E: Into<Problem>>(

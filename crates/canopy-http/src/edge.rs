@@ -1,17 +1,15 @@
 //! The edge: what every response has, whatever answers it. The shape of errors, one line in the log.
 
+use crate::error_body::{ErrorBody, Refused};
 use crate::error_code::ErrorCode;
-use crate::incoming::{Incoming, mint};
+use crate::incoming::Incoming;
 use crate::log_budget::Lines;
 use crate::problem::Problem;
 use crate::state::HttpState;
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{ALLOW, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
-use serde::Serialize;
-use serde_json::{Map, Value};
 use std::time::Instant;
-use utoipa::ToSchema;
 
 /// What the log is told of an error, kept with the response.
 struct Refusal {
@@ -19,41 +17,8 @@ struct Refusal {
     cause: Option<String>,
 }
 
-/// An error, as every error answer has it.
-#[derive(Debug, Serialize, ToSchema)]
-#[schema(as = Error)]
-pub(crate) struct ErrorBody {
-    error: ErrorContent,
-}
-
-/// What is said of an error.
-#[derive(Debug, Serialize, ToSchema)]
-#[schema(as = ErrorContent)]
-struct ErrorContent {
-    /// The HTTP status.
-    #[serde(rename = "statusCode")]
-    #[schema(rename = "statusCode")]
-    status_code: u16,
-    /// What went wrong, for programs: stable, listed in the description of each call.
-    code: &'static str,
-    /// What went wrong, for people.
-    message: String,
-    /// More about it, per code.
-    #[schema(value_type = Object)]
-    details: Map<String, Value>,
-    /// The path that was asked for.
-    path: String,
-    /// The method it was asked with.
-    method: String,
-    /// When it was answered.
-    #[schema(format = DateTime)]
-    timestamp: String,
-    /// The id of the request, which the log has too.
-    request_id: String,
-}
-
 /// The answer that tells of a problem.
-pub(crate) fn refuse(problem: Problem, incoming: &Incoming, state: &HttpState) -> HttpResponse {
+pub(crate) fn refuse(mut problem: Problem, incoming: &Incoming, state: &HttpState) -> HttpResponse {
     let status = StatusCode::from_u16(problem.code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let retry_after = problem.retry_after();
     let mut response = HttpResponse::build(status);
@@ -68,62 +33,16 @@ pub(crate) fn refuse(problem: Problem, incoming: &Incoming, state: &HttpState) -
     }
     let refusal = Refusal {
         code: problem.code,
-        cause: problem.cause.map(|cause| chain(cause.as_ref())),
+        cause: problem.cause.take().map(|cause| chain(cause.as_ref())),
     };
-    let mut response = response.json(ErrorBody {
-        error: ErrorContent {
-            status_code: status.as_u16(),
-            code: problem.code.as_str(),
-            message: problem.message.into_owned(),
-            details: problem.details,
-            path: incoming.http.path().to_owned(),
-            method: incoming.http.method().to_string(),
-            timestamp: state.app().now().to_string(),
-            request_id: incoming.id().to_owned(),
-        },
-    });
+    let refused = Refused {
+        path: incoming.http.path(),
+        method: incoming.http.method().as_str(),
+        id: incoming.id(),
+    };
+    let mut response = response.json(ErrorBody::of(problem, &refused, state.app().now()));
     response.extensions_mut().insert(refusal);
     response
-}
-
-/// The answer to what is no request that could be read, as bytes on the wire; the connection ends with it. It is logged and
-/// counted here.
-pub(crate) fn refuse_unparsed(problem: Problem, state: &HttpState) -> Vec<u8> {
-    state.metrics().unparsed_requests.inc();
-    let status = StatusCode::from_u16(problem.code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    let retry_after = problem.retry_after();
-    let id = mint(state);
-    let id = id.to_str().unwrap_or_default();
-    if state.log_budget().admits(Lines::Strangers) {
-        tracing::info!(
-            request_id = id,
-            status = status.as_u16(),
-            code = problem.code.as_str(),
-            "refused a request that could not be read"
-        );
-    }
-    let body = ErrorBody {
-        error: ErrorContent {
-            status_code: status.as_u16(),
-            code: problem.code.as_str(),
-            message: problem.message.into_owned(),
-            details: problem.details,
-            path: String::new(),
-            method: String::new(),
-            timestamp: state.app().now().to_string(),
-            request_id: id.to_owned(),
-        },
-    };
-    let body = serde_json::to_string(&body).unwrap_or_default();
-    let retry_after = retry_after.map_or_else(String::new, |seconds| format!("retry-after: {seconds}\r\n"));
-    let reason = status.canonical_reason().unwrap_or_default();
-    let length = body.len();
-    format!(
-        "HTTP/1.1 {} {reason}\r\ncontent-length: {length}\r\ncontent-type: application/json\r\nconnection: close\r\n\
-         x-request-id: {id}\r\n{retry_after}\r\n{body}",
-        status.as_u16()
-    )
-    .into_bytes()
 }
 
 /// The answer to a method that a path does not take.

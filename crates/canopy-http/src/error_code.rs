@@ -44,7 +44,7 @@ error_codes! {
     TooLarge = "request.too_large", 413, "The body is larger than 8 MiB, or a document to import larger than `limit.import_mib`; `details.max_bytes` is the limit.";
     AnswerTooLarge = "request.answer_too_large", 400, "The answer would have more bytes than one answer may have; `details.max_bytes` is the limit. Ask for less at once.";
     TooManyChanges = "request.too_many_changes", 400, "The items matter to every environment of the application, and items times environments are more than `details.max_changes`; `details.environments` counts them. Send fewer items at once.";
-    MalformedHead = "request.malformed_head", 400, "The head of the request is not valid HTTP/1.1; `path` and `method` of the error are empty.";
+    MalformedHead = "request.malformed_head", 400, "The head of the request, or the framing of its body, is not valid HTTP/1.1; `path` and `method` of the error are empty.";
     UriTooLong = "request.uri_too_long", 414, "The URI is longer than `details.max_bytes`; `path` and `method` of the error are empty.";
     HeadTooLarge = "request.head_too_large", 431, "The head of the request is larger than `details.max_bytes` or has more than `details.max_headers` headers; `path` and `method` of the error are empty.";
     Timeout = "request.timeout", 408, "The head or the body of the request did not arrive in time.";

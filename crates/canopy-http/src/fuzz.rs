@@ -2,20 +2,10 @@
 
 use crate::cursor::{CursorKey, CursorScope};
 use crate::wire::{Faults, Json, Lists, MAX_VALUES, ObjectStream, Place, QueryInput, QueryReader};
-use core::cell::Cell;
-
-thread_local! {
-    static STEPS: Cell<usize> = const { Cell::new(0) };
-}
-
-/// Counts work of a reader on this thread: a byte that is looked at, a pair that is compared.
-pub(crate) fn step(count: usize) {
-    STEPS.with(|steps| steps.set(steps.get() + count));
-}
 
 /// The steps that readers have made on this thread since this was last called.
 pub fn take_steps() -> usize {
-    STEPS.with(Cell::take)
+    crate::wire::take_steps()
 }
 
 /// Reads a JSON text and writes it again; `None` for one that is refused.

@@ -2,19 +2,13 @@
 
 use crate::body_budget::BodyPermit;
 use crate::connection::Connection;
+use crate::request_id::{REQUEST_ID, is_sane, mint};
 use crate::state::HttpState;
 use actix_web::HttpRequest;
-use actix_web::http::header::{CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue, TRANSFER_ENCODING};
+use actix_web::http::header::{CONTENT_LENGTH, HeaderMap, HeaderValue, TRANSFER_ENCODING};
 use core::cell::{Cell, OnceCell};
 use std::rc::Rc;
 use std::sync::Arc;
-use uuid::Uuid;
-
-/// The header that carries the request id, in and out.
-pub(crate) static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-
-/// The longest request id that is taken from a caller.
-const MAX_REQUEST_ID: usize = 128;
 
 /// A path with names in place of some of its segments.
 #[derive(Debug, Default)]
@@ -87,6 +81,9 @@ impl Incoming {
     /// Notes that nothing of the body is left to be read.
     pub(crate) fn finish_body(&self) {
         self.body_is_read.set(true);
+        if let Some(connection) = self.connection() {
+            connection.finish_body();
+        }
     }
 
     /// Returns whether a body comes with the request that nobody has read to its end.
@@ -144,20 +141,6 @@ fn has_body(headers: &HeaderMap) -> bool {
     length.is_some_and(|length| length != "0") || headers.contains_key(TRANSFER_ENCODING)
 }
 
-/// 1 to 128 of letters, digits, `.`, `_` and `-`.
-fn is_sane(value: &HeaderValue) -> bool {
-    let plain = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
-    let bytes = value.as_bytes();
-    (1..=MAX_REQUEST_ID).contains(&bytes.len()) && bytes.iter().all(plain)
-}
-
-/// A new request id.
-pub(crate) fn mint(state: &HttpState) -> HeaderValue {
-    let mut text = Uuid::encode_buffer();
-    let text = state.app().mint().hyphenated().encode_lower(&mut text);
-    HeaderValue::from_str(text).unwrap_or(HeaderValue::from_static("unknown"))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -178,24 +161,5 @@ mod tests {
         assert_eq!(incoming.named("accountSlug"), "ac me");
         assert_eq!(incoming.named("nodeId"), "a%2Fb");
         assert_eq!(incoming.named("roleId"), "");
-    }
-
-    #[test]
-    fn only_sane_ids_are_taken_from_callers() {
-        let (long, longest) = ("x".repeat(129), "x".repeat(128));
-        for (text, sane) in [
-            ("a.B_9-", true),
-            ("", false),
-            ("a b", false),
-            ("ä", false),
-            (&long, false),
-            (&longest, true),
-        ] {
-            assert_eq!(
-                is_sane(&HeaderValue::from_bytes(text.as_bytes()).unwrap()),
-                sane,
-                "{text}"
-            );
-        }
     }
 }

@@ -3,10 +3,8 @@
 //! What is counted with every request is found once, when routes are made: counting is an addition to a number that is
 //! at hand. What can be read off at any time is read when somebody asks.
 
-use crate::connection::Cut;
-use crate::state::HttpState;
-use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
+use canopy_app::decisions::Census;
 use core::time::Duration;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
@@ -137,16 +135,37 @@ impl Metrics {
     }
 
     /// Counts a connection that was closed before its client did.
-    pub(crate) fn count_cut(&self, why: Cut) {
-        let reason = match why {
-            Cut::SlowHead => "slow_head",
-            Cut::LargeHead => "large_head",
-            Cut::Idle => "idle",
-            Cut::SlowReader => "slow_reader",
-            Cut::NotClosed => "not_closed",
-            Cut::Evicted => "evicted",
-        };
+    pub(crate) fn count_cut(&self, reason: &'static str) {
         self.closed_connections.get_or_create_owned(&ClosedFor { reason }).inc();
+    }
+
+    /// Writes everything that is counted in the form [`CONTENT_TYPE`].
+    ///
+    /// # Errors
+    /// When a name or a number cannot be written.
+    pub(crate) fn encode(&self, reading: &Reading) -> Result<String, core::fmt::Error> {
+        let Reading {
+            indexes,
+            dropped_refusals,
+            log_lines_left_out,
+            log_lines_lost,
+        } = reading;
+        self.indexes.set(amount(indexes.indexes));
+        self.index_bytes.set(amount(indexes.bytes));
+        self.indexes_failing.set(amount(indexes.failing));
+        self.revisions_behind.set(amount(indexes.revisions_behind));
+        let open = self.open_connections.load(Ordering::Relaxed);
+        self.connections.set(amount(open));
+        for (counter, count) in [
+            (&self.dropped_refusals, dropped_refusals),
+            (&self.log_lines_left_out, log_lines_left_out),
+            (&self.log_lines_lost, log_lines_lost),
+        ] {
+            counter.inner().store(*count, Ordering::Relaxed);
+        }
+        let mut text = String::new();
+        encode(&mut text, &self.registry)?;
+        Ok(text)
     }
 
     /// What counts the requests of an operation.
@@ -158,6 +177,15 @@ impl Metrics {
             latency: self.latencies.get_or_create_owned(&Asked { operation }),
         }
     }
+}
+
+/// Numbers that are read off when the metrics are asked for.
+pub(crate) struct Reading {
+    pub(crate) indexes: Census,
+    /// Refused attempts that the audit log does not have.
+    pub(crate) dropped_refusals: u64,
+    pub(crate) log_lines_left_out: u64,
+    pub(crate) log_lines_lost: u64,
 }
 
 /// Counts the requests of one operation.
@@ -187,28 +215,6 @@ impl Meter {
             });
             counter.inc();
         }
-    }
-}
-
-/// The metrics of a service, as text.
-pub(crate) fn answer(state: &HttpState) -> HttpResponse {
-    let metrics = state.metrics();
-    let census = state.app().decisions().census();
-    metrics.indexes.set(amount(census.indexes));
-    metrics.index_bytes.set(amount(census.bytes));
-    metrics.indexes_failing.set(amount(census.failing));
-    metrics.revisions_behind.set(amount(census.revisions_behind));
-    let dropped = state.refusals().dropped();
-    metrics.dropped_refusals.inner().store(dropped, Ordering::Relaxed);
-    let open = metrics.open_connections.load(Ordering::Relaxed);
-    metrics.connections.set(amount(open));
-    let (left_out, lost) = (state.log_budget().left_out(), state.lost_log_lines());
-    metrics.log_lines_left_out.inner().store(left_out, Ordering::Relaxed);
-    metrics.log_lines_lost.inner().store(lost, Ordering::Relaxed);
-    let mut text = String::new();
-    match encode(&mut text, &metrics.registry) {
-        Ok(()) => HttpResponse::Ok().content_type(CONTENT_TYPE).body(text),
-        Err(_) => HttpResponse::InternalServerError().finish(),
     }
 }
 

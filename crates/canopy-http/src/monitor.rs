@@ -1,36 +1,28 @@
 //! What operators and tools ask of the service itself: whether it lives, whether it is ready, what it can do and where.
 
 use crate::discovery;
+use crate::documents::Documents;
 use crate::edge::refuse;
+use crate::handler::Watch;
 use crate::incoming::Incoming;
-use crate::metrics;
+use crate::metrics::{CONTENT_TYPE, Reading};
 use crate::openapi::openapi_of;
 use crate::problem::Problem;
-use crate::readiness::run_checks;
+use crate::readiness::{CHECK_DEADLINE, not_ready};
 use crate::reference;
-use crate::router::Watch;
+use crate::service_paths::Health;
 use crate::state::HttpState;
 use actix_web::HttpResponse;
 use actix_web::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY};
-use actix_web::web::Bytes;
 use core::future::ready;
-use serde::Serialize;
 use std::rc::Rc;
-use utoipa::ToSchema;
+use tokio::time::timeout;
 
-/// The OpenAPI document and the page that shows it to people.
-pub(crate) struct Documents {
-    openapi: Bytes,
-    page: Bytes,
-}
-
-impl Documents {
-    fn new(max_items: usize) -> Self {
-        let document = openapi_of(max_items);
-        Self {
-            openapi: document.to_json().unwrap_or_default().into(),
-            page: reference::page(&document).into(),
-        }
+fn write_documents(max_items: usize) -> Documents {
+    let document = openapi_of(max_items);
+    Documents {
+        openapi: document.to_json().unwrap_or_default().into(),
+        page: reference::page(&document).into(),
     }
 }
 
@@ -38,7 +30,7 @@ impl Documents {
 async fn documents(state: &HttpState) -> Result<&Documents, Problem> {
     let max_items = state.max_items();
     let write = || async move {
-        let written = tokio::task::spawn_blocking(move || Documents::new(max_items)).await;
+        let written = tokio::task::spawn_blocking(move || write_documents(max_items)).await;
         written.map_err(Problem::internal)
     };
     state.documents().get_or_try_init(write).await
@@ -63,36 +55,7 @@ async fn docs(incoming: &Incoming, state: &HttpState) -> HttpResponse {
     }
 }
 
-/// A sign of life.
-#[derive(Serialize, ToSchema)]
-pub(crate) struct Health {
-    /// `ok`.
-    status: &'static str,
-}
-
 const FINE: Health = Health { status: "ok" };
-
-/// The paths of this surface, with a name and what they answer.
-pub(crate) const PATHS: [(&str, &str, &str); 6] = [
-    ("/health/live", "getLiveness", "Whether the process answers at all."),
-    (
-        "/health/ready",
-        "getReadiness",
-        "Whether the store and every other part that calls need can be reached, so that calls can be answered.",
-    ),
-    (
-        "/metrics",
-        "getMetrics",
-        "What the service counts of itself, in the text format of OpenMetrics.",
-    ),
-    ("/openapi.json", "getOpenApi", "This document."),
-    ("/docs", "getReference", "This document for people."),
-    (
-        discovery::PATH,
-        "getAccessConfiguration",
-        "Where the calls of OpenID AuthZEN are, for programs that speak it.",
-    ),
-];
 
 /// What answers at the paths of this surface.
 pub(crate) fn watches(state: &HttpState) -> Vec<(&'static str, Watch)> {
@@ -117,11 +80,25 @@ pub(crate) fn watches(state: &HttpState) -> Vec<(&'static str, Watch)> {
 
 /// What answers at the path of the metrics.
 pub(crate) fn metrics_watch() -> (&'static str, Watch) {
-    ("/metrics", at_once(metrics::answer))
+    ("/metrics", at_once(metrics))
 }
 
 fn at_once(answer: impl Fn(&HttpState) -> HttpResponse + 'static) -> Watch {
     Rc::new(move |_, state| Box::pin(ready(answer(state))))
+}
+
+/// The metrics of the service, as text.
+fn metrics(state: &HttpState) -> HttpResponse {
+    let reading = Reading {
+        indexes: state.app().decisions().census(),
+        dropped_refusals: state.refusals().dropped(),
+        log_lines_left_out: state.log_budget().left_out(),
+        log_lines_lost: state.lost_log_lines(),
+    };
+    match state.metrics().encode(&reading) {
+        Ok(text) => HttpResponse::Ok().content_type(CONTENT_TYPE).body(text),
+        Err(_) => HttpResponse::InternalServerError().finish(),
+    }
 }
 
 async fn readiness(incoming: &Incoming, state: &HttpState) -> HttpResponse {
@@ -129,4 +106,21 @@ async fn readiness(incoming: &Incoming, state: &HttpState) -> HttpResponse {
         Ok(()) => HttpResponse::Ok().insert_header((CACHE_CONTROL, "no-store")).json(FINE),
         Err(problem) => refuse(problem, incoming, state),
     }
+}
+
+/// Runs every check, the store's first.
+///
+/// # Errors
+/// The first failure: 503 in every case.
+async fn run_checks(state: &HttpState) -> Result<(), Problem> {
+    let app = state.app().clone();
+    let ping = state.run(async move { timeout(CHECK_DEADLINE, app.ping()).await });
+    match ping.await? {
+        Ok(pinged) => pinged?,
+        Err(_) => return Err(not_ready("store", "the store did not answer in time".to_owned())),
+    }
+    for check in state.readiness_checks() {
+        state.run(check.run()).await??;
+    }
+    Ok(())
 }

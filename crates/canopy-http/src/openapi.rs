@@ -2,14 +2,15 @@
 
 use crate::answer::Success;
 use crate::discovery;
-use crate::edge::ErrorBody;
+use crate::error_body::ErrorBody;
 use crate::error_code::ErrorCode;
 use crate::idempotency::IDEMPOTENCY_KEY;
 use crate::input::MAX_BODY_BYTES;
-use crate::monitor::{Health, PATHS};
-use crate::operation::{Mount, Needs, Operation, Precondition};
+use crate::operation::{Mount, Operation, Precondition};
+use crate::requirement::Needs;
 use crate::route::operations;
 use crate::scope::Surface;
+use crate::service_paths::{Health, PATHS};
 use crate::wire::{Components, MAX_ITEMS};
 use actix_web::http::StatusCode;
 use std::collections::{BTreeMap, BTreeSet};

@@ -4,33 +4,28 @@ use crate::answer::{Answer, Success};
 use crate::attempt::Attempt;
 use crate::edge::refuse;
 use crate::error_code::ErrorCode;
+use crate::handler::{Answering, Handler};
 use crate::incoming::Incoming;
 use crate::input::{BodyInput, PathInput};
 use crate::problem::Problem;
 use crate::request::{Request, Served};
+use crate::requirement::Needs;
 use crate::scope::{ByCredential, ByPath, PortalScope, PublicScope, Scope, Surface, Way};
 use crate::state::HttpState;
 use crate::wire::{Components, QueryInput};
 use actix_web::HttpResponse;
 use actix_web::dev::Payload;
 use actix_web::http::Method;
-use canopy_app::{AppError, Caller, scope};
 use canopy_domain::api_key::AreaScope;
 use canopy_domain::port::Share;
 use core::future::{Future, poll_fn};
-use core::pin::{Pin, pin};
+use core::pin::pin;
 use core::task::Poll;
 use std::collections::BTreeSet;
 use std::rc::Rc;
 use utoipa::openapi::path::Parameter;
 use utoipa::openapi::schema::Object;
 use utoipa::openapi::{RefOr, Required, Schema};
-
-/// A future that stays on the worker that read the request.
-pub(crate) type Answering<'r> = Pin<Box<dyn Future<Output = HttpResponse> + 'r>>;
-
-/// What answers the requests of an operation.
-pub(crate) type Handler = Rc<dyn for<'r> Fn(&'r Incoming, Payload, &'r HttpState) -> Answering<'r>>;
 
 /// What an operation takes and gives, read off the types of its handler.
 pub(crate) struct Shape {
@@ -95,40 +90,6 @@ impl Mount {
     /// The whole path.
     pub(crate) fn path(&self) -> String {
         format!("{}{}", self.surface.prefix(), self.tail)
-    }
-}
-
-/// What a call needs of an API key, beyond that it is good.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Needs {
-    /// Nothing: no key gets as far as this.
-    Nothing,
-    /// A scope that opens this area.
-    Area(AreaScope),
-    /// A scope that allows checks, if only of one permission. Which it allows is looked at when it is known what is asked.
-    Checks,
-    /// What no key has, full access among them.
-    Impossible,
-}
-
-impl Needs {
-    /// Refuses a key that lacks what is needed.
-    pub(crate) fn check(self, caller: &Caller) -> Result<(), AppError> {
-        match self {
-            Self::Nothing => Ok(()),
-            Self::Area(area) => scope::opened(caller, area),
-            Self::Checks => scope::checks(caller),
-            Self::Impossible => Err(AppError::ScopeMissing),
-        }
-    }
-
-    /// The system permission that opens the call to keys.
-    pub(crate) const fn scope(self) -> Option<&'static str> {
-        match self {
-            Self::Nothing | Self::Impossible => None,
-            Self::Area(area) => Some(area.as_str()),
-            Self::Checks => Some(AreaScope::Evaluate.as_str()),
-        }
     }
 }
 

@@ -1,8 +1,7 @@
-//! Readiness: the checks behind `/health/ready`, each with a deadline.
+//! Readiness: the conditions behind `/health/ready`, each with a deadline.
 
 use crate::error_code::ErrorCode;
 use crate::problem::Problem;
-use crate::state::HttpState;
 use core::future::Future;
 use core::pin::Pin;
 use core::time::Duration;
@@ -37,39 +36,32 @@ impl ReadinessCheck {
     }
 }
 
+impl ReadinessCheck {
+    /// Runs the check once.
+    ///
+    /// # Errors
+    /// 503 when it fails or does not end in time.
+    pub(crate) fn run(&self) -> impl Future<Output = Result<(), Problem>> + Send + 'static {
+        let (name, checking) = (self.name, (self.check)());
+        async move {
+            match timeout(CHECK_DEADLINE, checking).await {
+                Ok(Ok(())) => Ok(()),
+                Ok(Err(reason)) => Err(not_ready(name, reason)),
+                Err(_) => Err(not_ready(name, "the check did not finish in time".to_owned())),
+            }
+        }
+    }
+}
+
 impl core::fmt::Debug for ReadinessCheck {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         f.debug_tuple("ReadinessCheck").field(&self.name).finish()
     }
 }
 
-fn not_ready(check: &'static str, reason: String) -> Problem {
+/// The problem of a check that failed; its reason goes to the log alone.
+pub(crate) fn not_ready(check: &'static str, reason: String) -> Problem {
     let mut problem = Problem::new(ErrorCode::Unavailable, "the service is not ready to answer").with("check", check);
     problem.cause = Some(reason.into());
     problem
-}
-
-/// Runs every check, the store's first.
-///
-/// # Errors
-/// The first failure: 503 in every case.
-pub(crate) async fn run_checks(state: &HttpState) -> Result<(), Problem> {
-    let app = state.app().clone();
-    let ping = state.run(async move { timeout(CHECK_DEADLINE, app.ping()).await });
-    match ping.await? {
-        Ok(pinged) => pinged?,
-        Err(_) => return Err(not_ready("store", "the store did not answer in time".to_owned())),
-    }
-    for ReadinessCheck { name, check } in state.readiness_checks() {
-        let checking = check();
-        match state
-            .run(async move { timeout(CHECK_DEADLINE, checking).await })
-            .await?
-        {
-            Ok(Ok(())) => {}
-            Ok(Err(reason)) => return Err(not_ready(name, reason)),
-            Err(_) => return Err(not_ready(name, "the check did not finish in time".to_owned())),
-        }
-    }
-    Ok(())
 }

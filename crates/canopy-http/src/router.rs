@@ -4,10 +4,12 @@
 //! look-up, however many there are.
 
 use crate::edge::{log, refuse_method, refuse_route};
-use crate::incoming::{Incoming, Pattern, REQUEST_ID};
+use crate::handler::Watch;
+use crate::incoming::{Incoming, Pattern};
 use crate::metrics::Meter;
 use crate::monitor;
-use crate::operation::{Answering, Mount};
+use crate::operation::Mount;
+use crate::request_id::REQUEST_ID;
 use crate::route::operations;
 use crate::state::HttpState;
 use actix_web::Error;
@@ -46,9 +48,6 @@ pub(crate) fn configure_metrics(state: &HttpState) -> impl FnOnce(&mut ServiceCo
     table.add(path.to_owned(), Method::GET, Endpoint::Watch(watch));
     table.serve(state)
 }
-
-/// Answers what operators and tools ask of the service itself.
-pub(crate) type Watch = Rc<dyn for<'r> Fn(&'r Incoming, &'r HttpState) -> Answering<'r>>;
 
 /// What answers one method of a path.
 enum Endpoint {
@@ -135,7 +134,7 @@ impl Router {
         let (http, payload) = request.into_parts();
         let mut incoming = Incoming::new(http, &self.state);
         if let Some(connection) = incoming.connection() {
-            connection.begin_request();
+            connection.begin_request(incoming.has_unread_body());
         }
         let mut response = match self.places.at(incoming.http.match_info().as_str()).ok() {
             None => refuse_route(&incoming, &self.state),

@@ -1,11 +1,11 @@
 //! What every request is given.
 
 use crate::body_budget::{self, BodyBudget};
+use crate::documents::Documents;
 use crate::error_code::ErrorCode;
 use crate::limits::{LimitOptions, Limits};
 use crate::log_budget::LogBudget;
 use crate::metrics::Metrics;
-use crate::monitor::Documents;
 use crate::problem::Problem;
 use crate::readiness::ReadinessCheck;
 use crate::rendered::InFlight;

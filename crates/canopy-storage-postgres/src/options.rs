@@ -1,6 +1,7 @@
 //! How a store is opened.
 
 use crate::tls::{SslMode, SslRoots};
+use percent_encoding::percent_decode_str;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
@@ -136,7 +137,10 @@ impl FromStr for Target {
             match parameter.split_once('=') {
                 Some(("sslmode", word)) => mode = Some(SslMode::parse(word).ok_or(UrlError::SslMode)?),
                 Some(("sslrootcert", "system")) => roots = Some(SslRoots::System),
-                Some(("sslrootcert", path)) => roots = Some(SslRoots::File(PathBuf::from(percent_decoded(path)))),
+                Some(("sslrootcert", path)) => {
+                    let path = percent_decode_str(path).decode_utf8_lossy();
+                    roots = Some(SslRoots::File(PathBuf::from(path.as_ref())));
+                }
                 Some(("target_session_attrs", "any" | "read-write" | "primary")) => {}
                 Some(("target_session_attrs", _)) => return Err(UrlError::SessionAttrs),
                 _ => others.push(parameter),
@@ -163,26 +167,6 @@ impl FromStr for Target {
         }
         Ok(Self { config, mode, roots })
     }
-}
-
-/// The text with `%41` and the like read as what they stand for.
-fn percent_decoded(text: &str) -> String {
-    let mut parts = text.split('%');
-    let mut bytes: Vec<u8> = parts.next().unwrap_or_default().into();
-    for part in parts {
-        let decoded = part.split_at_checked(2).and_then(|(digits, rest)| {
-            let byte = u8::from_str_radix(digits, 16).ok()?;
-            Some((byte, rest))
-        });
-        if let Some((byte, rest)) = decoded {
-            bytes.push(byte);
-            bytes.extend(rest.as_bytes());
-        } else {
-            bytes.push(b'%');
-            bytes.extend(part.as_bytes());
-        }
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 #[cfg(test)]

@@ -144,6 +144,11 @@ impl TestIssuer {
         Self { address, shared }
     }
 
+    /// The address that it listens on.
+    pub const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     /// The URL of its key set.
     pub fn jwks_url(&self) -> String {
         format!("http://{}/.well-known/jwks.json", self.address)

@@ -59,6 +59,20 @@ pub(crate) enum Cut {
     Evicted,
 }
 
+impl Cut {
+    /// The word for it in the metrics.
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::SlowHead => "slow_head",
+            Self::LargeHead => "large_head",
+            Self::Idle => "idle",
+            Self::SlowReader => "slow_reader",
+            Self::NotClosed => "not_closed",
+            Self::Evicted => "evicted",
+        }
+    }
+}
+
 /// Time that writes were blocked, and what was written in it.
 #[derive(Debug, Clone, Copy, Default)]
 struct Blocked {
@@ -93,6 +107,8 @@ pub(crate) struct Connection {
     lingers: Cell<bool>,
     /// True if the client has closed its side.
     has_hung_up: Cell<bool>,
+    /// True if a request is being answered whose body has not come in whole.
+    awaits_body: Cell<bool>,
     waker: RefCell<Option<Waker>>,
 }
 
@@ -119,15 +135,17 @@ impl Connection {
             refusal: RefCell::new(None),
             lingers: Cell::new(false),
             has_hung_up: Cell::new(false),
+            awaits_body: Cell::new(false),
             waker: RefCell::new(None),
         })
     }
 
-    /// Marks the begin of a request whose head is complete.
-    pub(crate) fn begin_request(&self) {
+    /// Marks the begin of a request whose head is complete, and whether a body follows it.
+    pub(crate) fn begin_request(&self, has_body: bool) {
         self.seat.enter(Phase::Busy, self.clock.now());
         self.blocked.set(Blocked::default());
         self.body_since.set(None);
+        self.awaits_body.set(has_body);
     }
 
     /// Marks that the request waits for bytes of its body. However often some come, it has waited since the first time.
@@ -149,9 +167,15 @@ impl Connection {
         self.cut.get() == Some(Cut::Evicted)
     }
 
+    /// Marks the end of the body of a request.
+    pub(crate) fn finish_body(&self) {
+        self.awaits_body.set(false);
+    }
+
     /// Marks the end of a request: its answer is ready to be sent, and is the last one if the connection `closes`.
     pub(crate) fn end_request(&self, closes: bool) {
         self.closes.set(closes);
+        self.awaits_body.set(false);
         self.seat.enter(Phase::Answering, self.clock.now());
     }
 
@@ -268,7 +292,7 @@ impl Connection {
             self.socket.borrow().try_write(&bytes).ok();
             self.lingers.set(why != Cut::Evicted);
         }
-        self.state.metrics().count_cut(why);
+        self.state.metrics().count_cut(why.as_str());
         self.cut.set(Some(why));
         if let Some(waker) = self.waker.borrow_mut().take() {
             waker.wake();
@@ -291,8 +315,21 @@ impl Connection {
         }
     }
 
+    /// Answers a request whose body breaks the framing of HTTP. The dispatcher takes that for a client that has gone: it drops
+    /// the request without an answer.
+    fn refuse_broken_body(&self) {
+        if !self.awaits_body.get() || self.has_hung_up.get() || self.cut.get().is_some() {
+            return;
+        }
+        let bytes = refusal::write(refusal::broken_body(), &self.state);
+        // What does not fit is not worth waiting for.
+        self.socket.borrow().try_write(&bytes).ok();
+        self.lingers.set(true);
+    }
+
     /// Closes the connection so that the client can read the last answer: sends the end, and reads on for a while.
     async fn close(self: Rc<Self>, deadline: Duration) {
+        self.refuse_broken_body();
         if !self.lingers.get() {
             return;
         }

@@ -2,10 +2,13 @@
 //!
 //! The HTTP parser answers a bad head by itself, with a status and no body. The stream puts these answers in its place.
 
-use crate::edge;
+use crate::error_body::{ErrorBody, Refused};
 use crate::error_code::ErrorCode;
+use crate::log_budget::Lines;
 use crate::problem::Problem;
+use crate::request_id::mint;
 use crate::state::HttpState;
+use actix_web::http::StatusCode;
 
 pub(crate) fn slow_head() -> Problem {
     Problem::new(ErrorCode::Timeout, "the head of the request did not arrive in time")
@@ -28,6 +31,13 @@ pub(crate) fn malformed_head() -> Problem {
     )
 }
 
+pub(crate) fn broken_body() -> Problem {
+    Problem::new(
+        ErrorCode::MalformedHead,
+        "the body of the request is not framed as HTTP/1.1 requires",
+    )
+}
+
 pub(crate) fn too_many_connections() -> Problem {
     Problem::new(ErrorCode::Busy, "the service has too many connections; try again later")
 }
@@ -35,9 +45,37 @@ pub(crate) fn too_many_connections() -> Problem {
 /// The number of headers that the parser takes.
 const MAX_HEADERS: usize = 96;
 
-/// A refusal as bytes on the wire. It is logged and counted.
+/// A refusal as bytes on the wire; the connection ends with it. It is logged and counted here.
 pub(crate) fn write(problem: Problem, state: &HttpState) -> Vec<u8> {
-    edge::refuse_unparsed(problem, state)
+    state.metrics().unparsed_requests.inc();
+    let status = StatusCode::from_u16(problem.code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let retry_after = problem.retry_after();
+    let id = mint(state);
+    let id = id.to_str().unwrap_or_default();
+    if state.log_budget().admits(Lines::Strangers) {
+        tracing::info!(
+            request_id = id,
+            status = status.as_u16(),
+            code = problem.code.as_str(),
+            "refused a request that could not be read"
+        );
+    }
+    let refused = Refused {
+        path: "",
+        method: "",
+        id,
+    };
+    let body = ErrorBody::of(problem, &refused, state.app().now());
+    let body = serde_json::to_string(&body).unwrap_or_default();
+    let retry_after = retry_after.map_or_else(String::new, |seconds| format!("retry-after: {seconds}\r\n"));
+    let reason = status.canonical_reason().unwrap_or_default();
+    let length = body.len();
+    format!(
+        "HTTP/1.1 {} {reason}\r\ncontent-length: {length}\r\ncontent-type: application/json\r\nconnection: close\r\n\
+         x-request-id: {id}\r\n{retry_after}\r\n{body}",
+        status.as_u16()
+    )
+    .into_bytes()
 }
 
 const END: &[u8] = b"\r\n\r\n";

@@ -22,7 +22,7 @@ impl AsyncRead for GuardedStream {
         let read = Pin::new(&mut *connection.socket.borrow_mut()).poll_read(context, buffer);
         match &read {
             Poll::Ready(Ok(())) => connection.note_read(buffer.filled().get(before..).unwrap_or_default()),
-            Poll::Ready(Err(_)) => {}
+            Poll::Ready(Err(_)) => connection.has_hung_up.set(true),
             Poll::Pending => connection.remember_waker(context),
         }
         read

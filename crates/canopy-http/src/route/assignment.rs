@@ -1,8 +1,7 @@
 //! Assignments.
 
-use super::hierarchy::only;
 use crate::answer::{Created, Found, NoContent, PageOf, Representation};
-use crate::bulk::{BulkAnswer, SentItems};
+use crate::bulk::{BulkAnswer, SentItems, only};
 use crate::error_code::ErrorCode as E;
 use crate::idempotency::Repeatable;
 use crate::input::{Body, Sent};
@@ -268,7 +267,7 @@ request_query!(
         page: PageNumber = Whole(1),
         /// How many items a page has.
         take: Take = Whole(PageRequest::DEFAULT_TAKE),
-        /// Only those whose identity (name or email), role or node contains this.
+        /// Only those in which each word is found: in the name, email or external id of the identity, or in the name of the role or node.
         q: Search = Search::none(),
         /// What to order by.
         sort_by: AppWideSort = AppWideSort(AssignmentSort::CreatedAt),

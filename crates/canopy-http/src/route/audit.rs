@@ -141,7 +141,7 @@ request_query!(
         correlation_id: Option<Name>,
         /// Only those of this environment.
         environment_id: Option<EnvironmentId>,
-        /// Only those whose action, actor's label or thing's label contains this text, in whatever case.
+        /// Only those in whose action, actor's label or resource's label each word is found, without regard to case.
         q: Search = Search::none(),
         /// The `next_cursor` of the part before.
         cursor: Option<Cursor>,

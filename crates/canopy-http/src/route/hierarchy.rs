@@ -6,7 +6,7 @@ mod schema;
 mod tree;
 
 use crate::answer::{Created, Found, NoContent, Representation};
-use crate::bulk::{BulkAnswer, SentItems};
+use crate::bulk::{BulkAnswer, SentItems, only};
 use crate::error_code::ErrorCode as E;
 use crate::idempotency::Repeatable;
 use crate::input::{Body, IfMatch, Sent};
@@ -20,7 +20,6 @@ use crate::wire::{
 use canopy_app::BulkMode;
 use canopy_app::hierarchy::{bulk_create, change_node, get_node, remove_node};
 use canopy_domain::api_key::AreaScope;
-use canopy_domain::bulk::Outcome;
 use canopy_domain::hierarchy::change::NodePatch;
 use canopy_domain::hierarchy::create::{NewNode, ParentName};
 use canopy_domain::{
@@ -367,15 +366,6 @@ async fn post_node(
             })
         })
         .await
-}
-
-/// What became of the one item of a call.
-pub(super) fn only<T, E: Into<Problem>>(outcomes: Vec<Outcome<T, E>>) -> Result<T, Problem> {
-    match outcomes.into_iter().next() {
-        Some(Outcome::Done(done)) => Ok(done),
-        Some(Outcome::Refused(error)) => Err(error.into()),
-        Some(Outcome::RolledBack { .. }) | None => Err(Problem::internal("one item has no outcome of its own")),
-    }
 }
 
 async fn post_nodes(

@@ -3,9 +3,8 @@
 mod member;
 mod membership;
 
-use super::hierarchy::only;
 use crate::answer::{Created, Found, NoContent, PageOf, Representation};
-use crate::bulk::{BulkAnswer, SentItems};
+use crate::bulk::{BulkAnswer, SentItems, only};
 use crate::error_code::ErrorCode as E;
 use crate::idempotency::Repeatable;
 use crate::input::{Body, Sent};
@@ -140,7 +139,7 @@ request_query!(
         page: PageNumber = Whole(1),
         /// How many items a page has.
         take: Take = Whole(PageRequest::DEFAULT_TAKE),
-        /// Only those whose name or email contains this.
+        /// Only those in whose name, email or external id each word is found.
         q: Search = Search::none(),
         /// What to order by.
         sort_by: IdentitySort = IdentitySort::CreatedAt,

@@ -92,7 +92,7 @@ impl Representation for PermissionBody {
 request_query!(
     /// Which permissions.
     struct ListPermissions {
-        /// Only those whose key or description contains this.
+        /// Only those in whose key or description each word is found.
         q: Search = Search::none(),
         /// Only those of this category.
         category: Option<Category>,

@@ -1,7 +1,7 @@
 //! The claims of a token, before they are believed.
 
-use super::LEEWAY_SECONDS;
 use super::mapping::{AccountRule, ClaimMapping, ClaimPath, EnvironmentRule, PrincipalRule};
+use super::parties::LEEWAY_SECONDS;
 use canopy_domain::port::{AccountName, EnvironmentName, PrincipalKind, SubjectKind, TokenError, VerifiedToken};
 use canopy_domain::{AccountId, EnvironmentId, Timestamp};
 use serde_json::{Map, Value};

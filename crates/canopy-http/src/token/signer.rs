@@ -1,6 +1,8 @@
 //! Signing tokens with the installation's own key.
 
-use super::{KeyError, TokenParties, VerificationKey, prove_provider};
+use super::key::{KeyError, VerificationKey};
+use super::parties::TokenParties;
+use super::provider::prove_provider;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use canopy_domain::Timestamp;

@@ -2,8 +2,10 @@
 
 use super::cache::{KeyNumber, VerifiedTokens, fingerprint};
 use super::claims::Claims;
+use super::key::{KeyError, VerificationKey};
 use super::mapping::ClaimMapping;
-use super::{KeyError, TokenParties, VerificationKey, prove_provider};
+use super::parties::TokenParties;
+use super::provider::prove_provider;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use canopy_domain::Timestamp;

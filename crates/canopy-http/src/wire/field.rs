@@ -1,11 +1,13 @@
 //! What is wrong with single fields of a request, all of it at once, and where.
 
-use super::list::MAX_ITEMS;
 use crate::field_code::FIELD_CODES;
 use canopy_domain::setup::CatalogLimits;
 use core::fmt;
 use serde::Serialize;
 use std::borrow::Cow;
+
+/// The largest number of items in a list of a request, where nothing else is configured.
+pub(crate) const MAX_ITEMS: usize = 10_000;
 
 /// The largest number of faults that one answer lists; the rest is counted.
 const MAX_LISTED: usize = 10_000;

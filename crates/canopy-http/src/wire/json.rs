@@ -50,7 +50,7 @@ impl Serialize for Number<'_> {
 }
 
 #[cfg(feature = "fuzz")]
-use crate::fuzz::step;
+use super::steps::step;
 
 /// Counts work, in tests.
 #[cfg(not(feature = "fuzz"))]

@@ -1,6 +1,6 @@
 //! Lists in requests, and their bounds.
 
-use super::field::{Fault, Faults, Place};
+use super::field::{Fault, Faults, MAX_ITEMS, Place};
 use super::json::Json;
 use super::schema::{Components, array};
 use super::value::WireValue;
@@ -8,9 +8,6 @@ use canopy_domain::PermissionKey;
 use std::collections::BTreeSet;
 use utoipa::openapi::schema::ArrayBuilder;
 use utoipa::openapi::{RefOr, Schema};
-
-/// The largest number of items in a list of a request, where nothing else is said.
-pub(crate) const MAX_ITEMS: usize = 10_000;
 
 /// A list whose items are judged one by one: one that is bad does not spoil the others. In place of it stands what is wrong.
 #[derive(Debug)]

@@ -3,6 +3,7 @@
 use super::field::{Fault, Faults};
 use super::value::{Whole, WireText};
 use canopy_domain::{PageRequest, SearchWords};
+use percent_encoding::percent_decode_str;
 use utoipa::openapi::path::{Parameter, ParameterBuilder, ParameterIn};
 use utoipa::openapi::schema::{Object, ObjectBuilder, SchemaType, Type};
 use utoipa::openapi::{Required, Schema};
@@ -194,30 +195,19 @@ pub(crate) struct QueryReader {
     pairs: Vec<(String, Option<String>)>,
 }
 
-/// Decodes a name or value of a query: `+` is a space, `%` and two hex digits a byte, and the bytes are UTF-8.
+/// Decodes a name or value of a query: `+` is a space, `%` and two hex digits a byte, and the bytes are UTF-8. A `%` without
+/// two digits is refused instead of taken as it stands, so that no caller sends what it did not mean.
 fn decoded(text: &str) -> Option<String> {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.bytes();
-    while let Some(byte) = rest.next() {
-        bytes.push(match byte {
-            b'+' => b' ',
-            b'%' => {
-                let (high, low) = (hex(rest.next()?)?, hex(rest.next()?)?);
-                high * 16 + low
-            }
-            other => other,
-        });
+    let is_encoded = |behind: &str| {
+        let digits = behind.as_bytes().get(..2);
+        digits.is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit))
+    };
+    if !text.split('%').skip(1).all(is_encoded) {
+        return None;
     }
-    String::from_utf8(bytes).ok()
-}
-
-const fn hex(digit: u8) -> Option<u8> {
-    match digit {
-        b'0'..=b'9' => Some(digit - b'0'),
-        b'a'..=b'f' => Some(digit - b'a' + 10),
-        b'A'..=b'F' => Some(digit - b'A' + 10),
-        _ => None,
-    }
+    let spaced = text.replace('+', " ");
+    let decoded = percent_decode_str(&spaced).decode_utf8().ok()?;
+    Some(decoded.into_owned())
 }
 
 impl QueryReader {

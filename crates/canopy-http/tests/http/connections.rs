@@ -418,6 +418,45 @@ async fn heads_that_cannot_be_read_are_answered_in_the_one_shape() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_body_whose_framing_is_broken_is_answered_in_the_one_shape() {
+    let (service, admin) = Service::with_acme().await;
+    let address = start(&service, &patient());
+    let token = &admin.token;
+    let head = format!(
+        "POST {ENV}/roles HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {token}\r\ncontent-type: application/json\r\n\
+         transfer-encoding: chunked\r\n\r\n"
+    );
+    let broken = ["zz\r\n", "ffffffffffffffffff\r\n", "3\r\n{\"aXX"];
+    for chunk in broken {
+        // With the head in one packet, and behind it.
+        let mut at_once = Raw::open(address).await;
+        at_once.send(format!("{head}{chunk}")).await;
+        let mut later = Raw::open(address).await;
+        later.send(format!("{head}2\r\n{{ \r\n")).await;
+        tokio::time::sleep(SHORT).await;
+        later.send(chunk).await;
+        for mut raw in [at_once, later] {
+            let answer = raw.read_to_end().await;
+            // The request may have learned of it before its connection was given up.
+            let is_own = answer.contains("\"request.malformed_json\"");
+            let code = if is_own {
+                "request.malformed_json"
+            } else {
+                "request.malformed_head"
+            };
+            refusal(&answer, 400, code);
+            assert!(answer.contains("connection: close"), "{answer}");
+        }
+    }
+    // A client that goes away in the middle of its body is told nothing, and is nobody's mistake.
+    let counted = metric(address, "canopy_unparsed_requests_total").await;
+    let mut gone = Raw::open(address).await;
+    gone.send(format!("{head}3\r\n")).await;
+    drop(gone);
+    assert_eq!(metric(address, "canopy_unparsed_requests_total").await, counted);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn large_bodies_share_a_budget_and_small_ones_need_none() {
     const MIB: usize = 1024 * 1024;
     let (mut service, admin) = Service::with_acme().await;

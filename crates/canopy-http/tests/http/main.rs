@@ -15,6 +15,8 @@ mod document;
 #[cfg(test)]
 mod edge;
 #[cfg(test)]
+mod endpoints;
+#[cfg(test)]
 mod limits;
 #[cfg(test)]
 mod preconditions;

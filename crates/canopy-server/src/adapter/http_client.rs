@@ -83,7 +83,9 @@ pub enum FetchError {
 
 /// An error with its causes, which say what went wrong with the connection; without the URL.
 fn chain(error: &reqwest::Error) -> String {
-    let mut text = if error.is_timeout() {
+    let mut text = if let Some(wrong) = refused_certificate(error) {
+        wrong.to_owned()
+    } else if error.is_timeout() {
         "timed out".to_owned()
     } else if error.is_redirect() {
         "redirected where it must not".to_owned()
@@ -97,6 +99,39 @@ fn chain(error: &reqwest::Error) -> String {
         cause = inner.source();
     }
     text
+}
+
+/// The check that the certificate of the server failed, if that is why there is no answer.
+fn refused_certificate(error: &reqwest::Error) -> Option<&'static str> {
+    use rustls::CertificateError as E;
+    let rustls::Error::InvalidCertificate(wrong) = tls_error(error)? else {
+        return None;
+    };
+    Some(match wrong {
+        E::Expired | E::ExpiredContext { .. } => "the certificate has expired",
+        E::NotValidYet | E::NotValidYetContext { .. } => "the certificate is not valid yet",
+        E::NotValidForName | E::NotValidForNameContext { .. } => "the certificate is for another host name",
+        E::UnknownIssuer => "the certificate was not issued by a trusted authority",
+        E::Revoked => "the certificate was revoked",
+        _ => "the certificate cannot be accepted",
+    })
+}
+
+/// The error of TLS among the causes of an error. The handshake runs inside of I/O, whose errors do not name what they wrap
+/// as their source.
+fn tls_error<'e>(error: &'e (dyn std::error::Error + 'static)) -> Option<&'e rustls::Error> {
+    let mut cause = Some(error);
+    while let Some(inner) = cause {
+        if let Some(tls) = inner.downcast_ref() {
+            return Some(tls);
+        }
+        let wrapped = inner.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+        cause = match wrapped {
+            Some(wrapped) => Some(wrapped),
+            None => inner.source(),
+        };
+    }
+    None
 }
 
 /// Fetches documents. It trusts the certificates of the system, uses no proxy, and follows a few redirects, to https alone.

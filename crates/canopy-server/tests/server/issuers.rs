@@ -94,13 +94,13 @@ impl Providers {
     }
 }
 
-fn serve(home: &Home, sources: &str) -> Server {
+pub fn serve(home: &Home, sources: &str) -> Server {
     let mut command = home.command(&["serve", "--listen", "127.0.0.1:0"]);
     command.env("CANOPY_TOKEN_KEYS", sources);
     Server::start(command)
 }
 
-async fn acme(home: &Home, server: &Server) -> Client {
+pub async fn acme(home: &Home, server: &Server) -> Client {
     let operator = Client::new(&server.url, home.run(&["token", "--operator"]).ok().trim());
     let (status, made) = operator
         .post("/portal/v1/accounts", &json!({ "name": "Acme", "slug": "acme" }))
@@ -112,7 +112,7 @@ async fn acme(home: &Home, server: &Server) -> Client {
     )
 }
 
-async fn identity(admin: &Client, email: &str, external_id: Option<&str>) -> String {
+pub async fn identity(admin: &Client, email: &str, external_id: Option<&str>) -> String {
     let new = json!({ "email": email, "first_name": "Ada", "last_name": "Lovelace", "external_id": external_id });
     let (status, made) = admin.post("/portal/v1/accounts/acme/identities", &new).await;
     assert_eq!(status, 201, "{made}");
@@ -120,7 +120,7 @@ async fn identity(admin: &Client, email: &str, external_id: Option<&str>) -> Str
 }
 
 /// The identity that a token speaks for, or the code of the refusal.
-async fn me(server: &Server, token: &str) -> String {
+pub async fn me(server: &Server, token: &str) -> String {
     let (status, body) = Client::new(&server.url, token).get("/api/v1/me").await;
     if status == 200 {
         body["id"].as_str().unwrap().to_owned()

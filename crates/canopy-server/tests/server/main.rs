@@ -14,6 +14,7 @@ mod demo;
 mod disk_full;
 mod failover;
 mod faults;
+mod issuer_certificates;
 mod issuers;
 mod lifecycle;
 mod mixed_load;

@@ -40,7 +40,7 @@ request_query!(
         page: PageNumber = Whole(1),
         /// How many items a page has.
         take: Take = Whole(PageRequest::DEFAULT_TAKE),
-        /// Only those whose identity (name or email), role or source node contains this.
+        /// Only those in which each word is found: in the name, email or external id of the identity, or in the name of the role or source node.
         q: Search = Search::none(),
         /// What to order by.
         sort_by: AssignmentSort = AssignmentSort::CreatedAt,

@@ -228,7 +228,7 @@ request_query!(
         page: PageNumber = Whole(1),
         /// How many items a page has.
         take: Take = Whole(PageRequest::DEFAULT_TAKE),
-        /// Only those whose name or email contains this.
+        /// Only those in whose name, email or external id each word is found.
         q: Search = Search::none(),
         /// What to order by.
         sort_by: IdentitySort = IdentitySort::CreatedAt,

@@ -1,14 +1,13 @@
 //! Memberships: making and ending them from the account's side.
 
 use crate::answer::{Made, NoContent, Representation};
-use crate::bulk::{BulkAnswer, SentItems};
+use crate::bulk::{BulkAnswer, SentItems, only};
 use crate::error_code::ErrorCode as E;
 use crate::idempotency::Repeatable;
 use crate::input::{Body, Sent};
 use crate::operation::Operation;
 use crate::problem::Problem;
 use crate::request::Request;
-use crate::route::hierarchy::only;
 use crate::wire::{Batch, Instant, ShownMembership, request_body};
 use canopy_app::BulkMode;
 use canopy_app::identity::{attach, change_membership};

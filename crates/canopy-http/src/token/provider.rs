@@ -1,0 +1,19 @@
+//! The crypto provider of the process.
+
+use super::key::KeyError;
+
+/// Puts the crypto provider in place and makes sure that it works: a wrong build must fail here, not at the first token.
+pub(super) fn prove_provider() -> Result<(), KeyError> {
+    use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, crypto};
+    // An error means that it is in place already.
+    crypto::aws_lc::DEFAULT_PROVIDER.install_default().ok();
+    let (secret, message) = ([7; 32], b"probe");
+    let signature = crypto::sign(message, &EncodingKey::from_secret(&secret), Algorithm::HS256)?;
+    let verified = crypto::verify(
+        &signature,
+        message,
+        &DecodingKey::from_secret(&secret),
+        Algorithm::HS256,
+    )?;
+    if verified { Ok(()) } else { Err(KeyError::Provider) }
+}

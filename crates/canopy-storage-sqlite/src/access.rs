@@ -9,7 +9,7 @@ use crate::{api_key, audit};
 use async_trait::async_trait;
 use canopy_domain::access::codec::decode;
 use canopy_domain::access::{Change, GrantFact, IndexSize, NodeFact, PermissionFact, RoleFact, Snapshot};
-use canopy_domain::port::reader::AccessReader;
+use canopy_domain::port::reader::{AccessReader, CHANGE_BYTES};
 use canopy_domain::port::{CommitRecord, EnvironmentChanges, StoreError, WriteTx};
 use canopy_domain::{
     EnvironmentId, NodeStatus, NodeType, PermissionId, PermissionKey, Revision, RoleId, RoleName, Slug, Timestamp,
@@ -157,7 +157,16 @@ impl AccessReader for UnitOfWork {
                 .bind(environment.as_bytes())
                 .bind(after)
                 .bind(limit);
-            statement.all(c, "change_records", |row| Ok((row.revision(1)?, row.bytes(2, decode)?)))
+            let mut bytes = 0;
+            let read = |row: &Row<'_, '_>| {
+                let (changes, length) = row.bytes(2, |bytes| decode(bytes).map(|changes| (changes, bytes.len())))?;
+                Ok((row.revision(1)?, changes, length))
+            };
+            let records = statement.all_while(c, "change_records", read, |(_, _, length)| {
+                bytes += length;
+                bytes < CHANGE_BYTES
+            })?;
+            Ok(records.into_iter().map(|(at, changes, _)| (at, changes)).collect())
         })
         .await
     }

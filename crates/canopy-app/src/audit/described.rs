@@ -21,11 +21,20 @@ pub(crate) enum Step<'a> {
     Changed(&'a Assignment, &'a Assignment),
 }
 
-/// A change to the keys of a role or of the catalog.
+/// A change to the keys of a role or of the catalog, to nodes or to identities.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum KeyChange {
+pub(crate) enum ListChange {
     Added,
     Removed,
+}
+
+impl ListChange {
+    const fn word(self) -> &'static str {
+        match self {
+            Self::Added => "added",
+            Self::Removed => "removed",
+        }
+    }
 }
 
 /// The details of one event.
@@ -47,13 +56,10 @@ impl Details {
     pub(crate) fn keys<K: Display>(
         &mut self,
         role: Option<(RoleId, &RoleName)>,
-        change: KeyChange,
+        change: ListChange,
         keys: impl IntoIterator<Item = K>,
     ) {
-        let change = match change {
-            KeyChange::Added => "added",
-            KeyChange::Removed => "removed",
-        };
+        let change = change.word();
         let role = role.map_or(Detail::Null, |(id, name)| named(id, "name", Some(name)));
         let mut keys = keys.into_iter();
         loop {
@@ -129,6 +135,45 @@ impl Details {
         Ok(())
     }
 
+    /// Adds nodes that are created or removed, where they are more than the metadata lists. Takes one statement.
+    ///
+    /// # Errors
+    /// [`AppError::Store`].
+    pub(crate) async fn nodes(
+        &mut self,
+        tx: &mut dyn ReadTx,
+        environment: EnvironmentId,
+        change: ListChange,
+        nodes: &[NodeId],
+    ) -> Result<(), AppError> {
+        if nodes.len() > INLINE {
+            let paths = paths(tx, environment, nodes.iter().copied().collect()).await?;
+            for id in nodes {
+                let node = named(id, "path", paths.get(id));
+                let entry = vec![("node", node), ("change", Detail::text(change.word()))];
+                self.push(Detail::Map(entry), 1);
+            }
+        }
+        Ok(())
+    }
+
+    /// Adds identities that are created or attached, where they are more than the metadata lists.
+    pub(crate) fn identities<N: Display>(
+        &mut self,
+        identities: impl ExactSizeIterator<Item = (IdentityId, Option<N>)>,
+    ) {
+        if identities.len() > INLINE {
+            for (id, name) in identities {
+                let identity = named(id, "name", name);
+                let entry = vec![
+                    ("identity", identity),
+                    ("change", Detail::text(ListChange::Added.word())),
+                ];
+                self.push(Detail::Map(entry), 1);
+            }
+        }
+    }
+
     /// Adds assignments of one identity that are revoked with it or its membership. Takes a statement for each environment
     /// that has some.
     ///
@@ -185,6 +230,15 @@ impl Details {
 }
 
 impl AuditEntry {
+    /// Adds the details where there are some: of an event whose metadata lists all others.
+    pub(crate) fn detailing_all(self, all: Details) -> Self {
+        if all.entries.is_empty() {
+            self
+        } else {
+            self.detailing(all)
+        }
+    }
+
     /// Adds the details: the first 100 to the metadata, all others as parts beside the event.
     pub(crate) fn detailing(mut self, all: Details) -> Self {
         self.details = all.split(&mut self.metadata);
@@ -195,6 +249,11 @@ impl AuditEntry {
 /// The first 100 of a list of ids or keys. The details of the event have the others.
 pub(crate) fn first<T: Display>(values: impl IntoIterator<Item = T>) -> Detail {
     Detail::texts(values.into_iter().take(INLINE))
+}
+
+/// The first 100 entries of a list. The details of the event have all, where there are more.
+pub(crate) fn first_entries(entries: impl IntoIterator<Item = Detail>) -> Detail {
+    Detail::List(entries.into_iter().take(INLINE).collect())
 }
 
 fn named(id: impl Display, field: &'static str, name: Option<impl Display>) -> Detail {

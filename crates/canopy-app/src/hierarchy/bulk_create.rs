@@ -1,6 +1,7 @@
 //! Create nodes, one or many.
 
 use crate::app::AuditEntry;
+use crate::audit::described::{self, Details, ListChange};
 use crate::{App, AppError, BulkMode, Call, unit_of_work};
 use canopy_domain::access::{Change, NodeFact};
 use canopy_domain::audit::{AuditCategory, Detail};
@@ -39,6 +40,11 @@ pub async fn run(
             StoreError::Duplicate(Unique::NodeSlug) => HierarchyError::SlugTaken.into(),
             other => AppError::from(other),
         })?;
+        let ids: Vec<NodeId> = created.iter().map(|node| node.id).collect();
+        let mut details = Details::default();
+        details
+            .nodes(tx.as_mut(), place.environment, ListChange::Added, &ids)
+            .await?;
         let entry = AuditEntry::within(place, "node.create", AuditCategory::Hierarchy)
             .on(
                 "node",
@@ -47,8 +53,9 @@ pub async fn run(
             )
             .saying(vec![
                 ("count", Detail::count(created.len())),
-                ("node_ids", Detail::texts(created.iter().map(|node| node.id))),
-            ]);
+                ("node_ids", described::first(&ids)),
+            ])
+            .detailing_all(details);
         app.commit_within(
             tx,
             call,

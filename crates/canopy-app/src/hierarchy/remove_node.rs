@@ -1,7 +1,7 @@
 //! Remove a node, alone or with everything below it.
 
 use crate::app::AuditEntry;
-use crate::audit::described::{self, Details, Step};
+use crate::audit::described::{self, Details, ListChange, Step};
 use crate::{App, AppError, Call, unit_of_work};
 use canopy_domain::audit::{AuditCategory, AuditSeverity, Detail};
 use canopy_domain::hierarchy::change::check_version;
@@ -36,6 +36,9 @@ pub async fn run(
         let mut details = Details::default();
         let revoked: Vec<Step<'_>> = assignments.iter().map(Step::Revoked).collect();
         details.assignments(tx.as_mut(), place, &revoked).await?;
+        details
+            .nodes(tx.as_mut(), environment, ListChange::Removed, &nodes)
+            .await?;
         let assignments: Vec<AssignmentId> = assignments.iter().map(|one| one.id).collect();
         tx.delete_assignments(environment, &assignments).await?;
         tx.delete_nodes(environment, &nodes).await?;
@@ -43,24 +46,19 @@ pub async fn run(
             .on("node", id, &node.name)
             .saying(vec![
                 ("count", Detail::count(nodes.len())),
-                ("node_ids", Detail::texts(&nodes)),
+                ("node_ids", described::first(&nodes)),
                 ("assignment_count", Detail::count(assignments.len())),
                 ("assignment_ids", described::first(&assignments)),
                 (
                     "nodes",
-                    Detail::List(
-                        subtree
-                            .iter()
-                            .map(|one| {
-                                Detail::Map(vec![
-                                    ("id", Detail::text(one.id)),
-                                    ("name", Detail::text(&one.name)),
-                                    ("slug", Detail::text(&one.slug)),
-                                    ("parent_node_id", Detail::optional(one.parent)),
-                                ])
-                            })
-                            .collect(),
-                    ),
+                    described::first_entries(subtree.iter().map(|one| {
+                        Detail::Map(vec![
+                            ("id", Detail::text(one.id)),
+                            ("name", Detail::text(&one.name)),
+                            ("slug", Detail::text(&one.slug)),
+                            ("parent_node_id", Detail::optional(one.parent)),
+                        ])
+                    })),
                 ),
             ])
             .detailing(details);

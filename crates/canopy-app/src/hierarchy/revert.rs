@@ -1,7 +1,7 @@
 //! Turn a hierarchy back into a flat environment.
 
 use crate::app::AuditEntry;
-use crate::audit::described::{self, Details, Step};
+use crate::audit::described::{self, Details, ListChange, Step};
 use crate::{App, AppError, Call, unit_of_work};
 use canopy_domain::audit::{AuditCategory, AuditSeverity, Detail};
 use canopy_domain::hierarchy::revert::{Revert, RevertCounts, plan};
@@ -25,6 +25,10 @@ pub async fn run(app: &App, call: &Call, place: &EnvironmentPlace) -> Result<Rev
         let mut details = Details::default();
         let steps = told_steps(&revert, &assignments);
         details.assignments(tx.as_mut(), place, &steps).await?;
+        let environment_id = place.environment;
+        details
+            .nodes(tx.as_mut(), environment_id, ListChange::Removed, &revert.nodes)
+            .await?;
         tx.delete_assignments(place.environment, &revert.dropped).await?;
         tx.update_assignments(&revert.reseated).await?;
         tx.delete_nodes(place.environment, &revert.nodes).await?;
@@ -107,6 +111,6 @@ fn told(revert: &Revert) -> Vec<(&'static str, Detail)> {
             described::first(revert.reseated.iter().map(|one| one.id)),
         ),
         ("dropped_assignment_ids", described::first(&revert.dropped)),
-        ("deleted_node_ids", Detail::texts(&revert.nodes)),
+        ("deleted_node_ids", described::first(&revert.nodes)),
     ]
 }

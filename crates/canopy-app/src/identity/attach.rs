@@ -1,6 +1,7 @@
 //! Attach identities to an application.
 
 use crate::app::AuditEntry;
+use crate::audit::described::{self, Details};
 use crate::{App, AppError, BulkMode, Call, unit_of_work};
 use canopy_domain::access::{Change, SubjectFact};
 use canopy_domain::audit::{AuditCategory, AuditSeverity, Detail};
@@ -109,11 +110,14 @@ pub async fn run(
             resource_label: String::new(),
             metadata: Detail::Map(vec![
                 ("count", Detail::count(steps.len())),
-                ("identity_ids", Detail::texts(&ids)),
-                ("identities", Detail::List(identities.collect())),
+                ("identity_ids", described::first(&ids)),
+                ("identities", described::first_entries(identities)),
             ]),
             details: Vec::new(),
         };
+        let mut details = Details::default();
+        details.identities(ids.iter().map(|id| (*id, names.get(id))));
+        let entry = entry.detailing_all(details);
         let audit = app.audit(call, now, entry);
         let changes = member_changes(tx.as_mut(), place.application, steps).await?;
         app.commit(

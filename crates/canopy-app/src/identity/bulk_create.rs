@@ -3,6 +3,7 @@
 use super::attach::member_changes;
 use super::identifier_taken;
 use crate::app::AuditEntry;
+use crate::audit::described::{self, Details};
 use crate::{App, AppError, BulkMode, Call, unit_of_work};
 use canopy_domain::access::{Change, SubjectFact};
 use canopy_domain::audit::{AuditCategory, AuditSeverity, Detail};
@@ -80,26 +81,24 @@ pub async fn run(
                 ("count", Detail::count(created.len())),
                 (
                     "identity_ids",
-                    Detail::texts(created.iter().map(|identity| identity.id)),
+                    described::first(created.iter().map(|identity| identity.id)),
                 ),
                 (
                     "identities",
-                    Detail::List(
-                        created
-                            .iter()
-                            .map(|identity| {
-                                Detail::Map(vec![
-                                    ("id", Detail::text(identity.id)),
-                                    ("name", Detail::text(identity.name())),
-                                    ("email", Detail::text(&identity.email)),
-                                ])
-                            })
-                            .collect(),
-                    ),
+                    described::first_entries(created.iter().map(|identity| {
+                        Detail::Map(vec![
+                            ("id", Detail::text(identity.id)),
+                            ("name", Detail::text(identity.name())),
+                            ("email", Detail::text(&identity.email)),
+                        ])
+                    })),
                 ),
             ]),
             details: Vec::new(),
         };
+        let mut details = Details::default();
+        details.identities(created.iter().map(|identity| (identity.id, Some(identity.name()))));
+        let entry = entry.detailing_all(details);
         let audit = app.audit(call, now, entry);
         app.commit(
             tx,

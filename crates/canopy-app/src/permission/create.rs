@@ -1,7 +1,7 @@
 //! Create permissions, all or nothing.
 
 use crate::app::AuditEntry;
-use crate::audit::described::{self, Details, KeyChange};
+use crate::audit::described::{self, Details, ListChange};
 use crate::{App, AppError, Call, unit_of_work};
 use canopy_domain::access::{Change, PermissionFact};
 use canopy_domain::audit::{AuditCategory, Detail};
@@ -67,7 +67,7 @@ pub async fn run(
             .collect();
         tx.insert_permissions(&made).await?;
         let mut details = Details::default();
-        details.keys(None, KeyChange::Added, made.iter().map(|one| &one.key));
+        details.keys(None, ListChange::Added, made.iter().map(|one| &one.key));
         let entry = AuditEntry::within(place, "permission.create", AuditCategory::Catalog)
             .on(
                 "permission",

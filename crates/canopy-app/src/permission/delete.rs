@@ -1,7 +1,7 @@
 //! Delete a permission.
 
 use crate::app::AuditEntry;
-use crate::audit::described::{self, Details, KeyChange};
+use crate::audit::described::{self, Details, ListChange};
 use crate::{App, AppError, Call, unit_of_work};
 use canopy_domain::access::Change;
 use canopy_domain::audit::{AuditCategory, AuditSeverity, Detail};
@@ -36,9 +36,9 @@ pub async fn run(
         tx.delete_permissions(place.environment, &[id]).await?;
         let mut details = Details::default();
         for role in &roles {
-            details.keys(Some((role.id, &role.name)), KeyChange::Removed, [&permission.key]);
+            details.keys(Some((role.id, &role.name)), ListChange::Removed, [&permission.key]);
         }
-        details.keys(None, KeyChange::Removed, [&permission.key]);
+        details.keys(None, ListChange::Removed, [&permission.key]);
         let entry = AuditEntry::within(place, "permission.delete", AuditCategory::Catalog)
             .on("permission", id, &permission.key)
             .grave(if roles.is_empty() {

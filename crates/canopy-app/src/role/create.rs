@@ -2,7 +2,7 @@
 
 use super::{fact, known_permissions};
 use crate::app::AuditEntry;
-use crate::audit::described::{self, Details, KeyChange};
+use crate::audit::described::{self, Details, ListChange};
 use crate::{App, AppError, Call, unit_of_work};
 use canopy_domain::access::Change;
 use canopy_domain::audit::AuditCategory;
@@ -56,7 +56,7 @@ pub async fn run(app: &App, call: &Call, place: &EnvironmentPlace, new: &NewRole
         tx.bind_permissions(place.environment, &pairs).await?;
         let keys: BTreeSet<&PermissionKey> = known.keys().collect();
         let mut details = Details::default();
-        details.keys(Some((role.id, &role.name)), KeyChange::Added, &keys);
+        details.keys(Some((role.id, &role.name)), ListChange::Added, &keys);
         let entry = AuditEntry::within(place, "role.create", AuditCategory::Catalog)
             .on("role", role.id, &role.name)
             .saying(vec![

@@ -1,7 +1,7 @@
 //! Delete a role.
 
 use crate::app::AuditEntry;
-use crate::audit::described::{self, Details, KeyChange, Step};
+use crate::audit::described::{self, Details, ListChange, Step};
 use crate::{App, AppError, Call, unit_of_work};
 use canopy_domain::access::Change;
 use canopy_domain::audit::{AuditCategory, AuditSeverity, Detail};
@@ -36,7 +36,7 @@ pub async fn run(
         let bundled = tx.role_permissions(place.environment, id).await?;
         details.keys(
             Some((id, &role.name)),
-            KeyChange::Removed,
+            ListChange::Removed,
             bundled.iter().map(|(_, key)| key),
         );
         tx.delete_assignments(place.environment, &assignments).await?;

@@ -2,7 +2,7 @@
 
 use super::{fact, known_permissions};
 use crate::app::AuditEntry;
-use crate::audit::described::{self, Details, KeyChange};
+use crate::audit::described::{self, Details, ListChange};
 use crate::{App, AppError, Call, unit_of_work};
 use canopy_domain::access::Change;
 use canopy_domain::audit::AuditCategory;
@@ -76,8 +76,8 @@ pub async fn run(
         tx.update_roles(core::slice::from_ref(&role)).await?;
         let mut details = Details::default();
         let named = Some((role.id, &role.name));
-        details.keys(named, KeyChange::Added, &replaced.added);
-        details.keys(named, KeyChange::Removed, &replaced.removed);
+        details.keys(named, ListChange::Added, &replaced.added);
+        details.keys(named, ListChange::Removed, &replaced.removed);
         let entry = AuditEntry::within(place, "role.replace_permissions", AuditCategory::Catalog)
             .on("role", role.id, &role.name)
             .saying(vec![

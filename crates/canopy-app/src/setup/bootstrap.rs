@@ -2,7 +2,7 @@
 
 use super::{custom_permissions, ids_by_key, permissions_put};
 use crate::app::AuditEntry;
-use crate::audit::described::{self, Details, KeyChange};
+use crate::audit::described::{self, Details, ListChange};
 use crate::{App, AppError, Call, unit_of_work};
 use canopy_domain::access::{Change, RoleFact};
 use canopy_domain::audit::{AuditCategory, Detail};
@@ -58,7 +58,7 @@ pub async fn run(
         let mut pairs: Vec<(RoleId, PermissionId)> = Vec::new();
         let mut changes: Vec<Change> = permissions_put(&permissions).collect();
         let mut details = Details::default();
-        details.keys(None, KeyChange::Added, permissions.iter().map(|one| &one.key));
+        details.keys(None, ListChange::Added, permissions.iter().map(|one| &one.key));
         for planned in plan.roles {
             let id = RoleId::new(app.mint());
             let bundled: Vec<PermissionId> = planned
@@ -68,7 +68,7 @@ pub async fn run(
                 .collect();
             pairs.extend(bundled.iter().map(|permission| (id, *permission)));
             let name = planned.name.clone();
-            details.keys(Some((id, &name)), KeyChange::Added, &planned.permission_keys);
+            details.keys(Some((id, &name)), ListChange::Added, &planned.permission_keys);
             changes.push(Change::RolePut(RoleFact {
                 id,
                 name,

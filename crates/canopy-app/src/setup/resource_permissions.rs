@@ -2,7 +2,7 @@
 
 use super::{custom_permissions, ids_by_key, permissions_put};
 use crate::app::AuditEntry;
-use crate::audit::described::{self, Details, KeyChange};
+use crate::audit::described::{self, Details, ListChange};
 use crate::{App, AppError, Call, unit_of_work};
 use canopy_domain::access::{Change, RoleFact};
 use canopy_domain::audit::{AuditCategory, Detail};
@@ -75,10 +75,10 @@ pub async fn run(
             })
             .collect();
         let mut details = Details::default();
-        details.keys(None, KeyChange::Added, permissions.iter().map(|one| &one.key));
+        details.keys(None, ListChange::Added, permissions.iter().map(|one| &one.key));
         for role in &roles {
             let gained = plan.gains.get(&role.id).into_iter().flatten();
-            details.keys(Some((role.id, &role.name)), KeyChange::Added, gained);
+            details.keys(Some((role.id, &role.name)), ListChange::Added, gained);
         }
         let mut changes: Vec<Change> = permissions_put(&permissions).collect();
         for role in &roles {

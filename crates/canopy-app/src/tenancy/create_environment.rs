@@ -8,7 +8,7 @@ use crate::{App, AppError, Call, unit_of_work};
 use canopy_domain::access::{Change, SubjectFact};
 use canopy_domain::audit::Detail;
 use canopy_domain::port::{CommitRecord, EnvironmentChanges, WriteScope};
-use canopy_domain::tenancy::ProvisionedEnvironment;
+use canopy_domain::tenancy::{ProvisionedEnvironment, change};
 use canopy_domain::transfer::Contents;
 use canopy_domain::transfer::plan::plan;
 use canopy_domain::{ApplicationPlace, Environment, Slug, TenancyError, Tenant};
@@ -26,7 +26,7 @@ pub struct CopyFrom<'a> {
 /// environment of the application is made of. The members of the application are members in it from the start.
 ///
 /// # Errors
-/// [`TenancyError::SlugTaken`], [`TenancyError::NotFound`] when there is nothing to copy from, [`TenancyError::TooLarge`] when there is too
+/// [`TenancyError::TooManyEnvironments`], [`TenancyError::SlugTaken`], [`TenancyError::NotFound`] when there is nothing to copy from, [`TenancyError::TooLarge`] when there is too
 /// much; [`AppError::Store`].
 pub async fn run(
     app: &App,
@@ -43,6 +43,7 @@ pub async fn run(
             .await?
             .ok_or(TenancyError::NotFound(Tenant::Account))?;
         let siblings = tx.environments(place.application).await?;
+        change::admit_environment(siblings.len(), app.max_environments())?;
         let source = match copy_from {
             None => None,
             Some(CopyFrom { slug, max_bytes }) => {

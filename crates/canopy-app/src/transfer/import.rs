@@ -2,7 +2,7 @@
 
 use super::{Imported, apply, aside, contents, lost};
 use crate::app::AuditEntry;
-use crate::audit::described::{self, Details, KeyChange, Step};
+use crate::audit::described::{self, Details, ListChange, Step};
 use crate::{App, AppError, Call, unit_of_work};
 use canopy_domain::audit::{AuditCategory, AuditSeverity, Detail};
 use canopy_domain::port::WriteScope;
@@ -127,12 +127,12 @@ pub(crate) fn key_details(plan: &Plan, before: &Contents, details: &mut Details)
     };
     details.keys(
         None,
-        KeyChange::Added,
+        ListChange::Added,
         plan.permissions.added.iter().map(|one| &one.key),
     );
     details.keys(
         None,
-        KeyChange::Removed,
+        ListChange::Removed,
         plan.permissions.removed.iter().map(|one| &one.key),
     );
     for one in plan.roles.added.iter().chain(&plan.roles.changed) {
@@ -140,18 +140,18 @@ pub(crate) fn key_details(plan: &Plan, before: &Contents, details: &mut Details)
         let held = bundles.get(&one.role.id).copied().unwrap_or(&none);
         details.keys(
             role,
-            KeyChange::Added,
+            ListChange::Added,
             named(one.permissions.difference(held).collect()),
         );
         details.keys(
             role,
-            KeyChange::Removed,
+            ListChange::Removed,
             named(held.difference(&one.permissions).collect()),
         );
     }
     for one in &plan.roles.removed {
         let role = Some((one.role.id, &one.role.name));
-        details.keys(role, KeyChange::Removed, named(one.permissions.iter().collect()));
+        details.keys(role, ListChange::Removed, named(one.permissions.iter().collect()));
     }
 }
 

@@ -10,6 +10,7 @@ use canopy_app::tenancy::{self, NewTenant};
 use canopy_app::{App, AppError, BulkMode, Call, Caller};
 use canopy_domain::access::{DenialReason, Question, Scope};
 use canopy_domain::assignment::bulk_create::NewAssignment;
+use canopy_domain::audit::StoredAuditEvent;
 use canopy_domain::audit::listing::AuditQuery;
 use canopy_domain::bulk::Outcome;
 use canopy_domain::identity::create::NewIdentity;
@@ -223,6 +224,13 @@ impl World {
                 .unwrap()
                 .len(),
         )
+    }
+
+    /// The newest audit event of the account.
+    pub async fn last_event(&self) -> StoredAuditEvent {
+        let mut tx = self.store.read().await.unwrap();
+        let newest = tx.audit_events(self.place.account, &AuditQuery::newest(1)).await;
+        newest.unwrap().remove(0)
     }
 
     /// Deactivates a role.

@@ -253,6 +253,7 @@ macro_rules! storage_contract {
                 a_commit_that_names_no_environment_that_is_there_leaves_nothing
                 changes_read_back_as_they_were_written_and_in_order
                 a_change_of_forty_thousand_steps_reads_back_whole
+                change_records_are_read_in_parts_bounded_by_bytes
                 environments_share_one_change_record
                 the_size_of_a_snapshot_is_known_before_it_is_read
                 a_snapshot_holds_all_facts_of_its_environment_and_no_others

@@ -167,6 +167,12 @@ pub enum TenancyError {
     /// An application keeps at least one environment.
     #[error("the last environment of an application cannot be deleted")]
     LastEnvironment,
+    /// An application has no room for another environment.
+    #[error("an application has at most {max} environments")]
+    TooManyEnvironments {
+        /// The largest number of them.
+        max: usize,
+    },
     /// The default environment of an application stays for as long as it is that.
     #[error("the default environment of an application cannot be deleted; make another one the default first")]
     DefaultEnvironment,

@@ -86,7 +86,12 @@ pub(super) fn operations() -> Vec<Operation> {
                 ENVIRONMENTS,
                 "Make an environment: flat, with one root and the system permissions; or a copy of another one, without assignments.",
             )
-            .fails(&[E::EnvironmentSlugTaken, E::EnvironmentNotFound, E::EnvironmentTooLarge])
+            .fails(&[
+                E::EnvironmentSlugTaken,
+                E::EnvironmentNotFound,
+                E::EnvironmentTooLarge,
+                E::TooManyEnvironments,
+            ])
             .by(post_environment),
         Operation::get("", "getEnvironment")
             .says(ENVIRONMENTS, "Get the environment.")

@@ -121,15 +121,17 @@ keys! {
          what was written are not bounded.";
     LimitAnswersInFlightMib = "limit.answers_in_flight_mib", "CANOPY_LIMIT_ANSWERS_IN_FLIGHT_MIB", "256",
         "How many MiB of large answers may wait for their readers before further ones are answered 503, 1 to 65536. One \
-         environment has at most half of it.";
+         account has at most half of it.";
     LimitLongRequests = "limit.long_requests", "CANOPY_LIMIT_LONG_REQUESTS", "2",
         "How many long requests (bulk checks, explanations, reverse questions, large bodies and answers) run at once, 2 to \
-         1024. One environment runs at most one less; further ones wait up to 5 s for their turn. By default the number of \
+         1024. One account runs at most one less; further ones wait up to 5 s for their turn. By default the number of \
          cores.";
     LimitCatalogKeys = "limit.catalog_keys", "CANOPY_LIMIT_CATALOG_KEYS", "50000",
         "How many permission keys the catalog of an environment may have, those of the system among them.";
     LimitCatalogPairs = "limit.catalog_pairs", "CANOPY_LIMIT_CATALOG_PAIRS", "1000000",
         "How many keys all roles of an environment together may bundle, counted for each role.";
+    LimitEnvironments = "limit.environments", "CANOPY_LIMIT_ENVIRONMENTS", "1000",
+        "How many environments an application may have. Those that are there stay.";
     LimitKeptAnswersMib = "limit.kept_answers_mib", "CANOPY_LIMIT_KEPT_ANSWERS_MIB", "256",
         "How many MiB the answers may take that are kept for 24 hours for requests with an `Idempotency-Key`, 1 to 65536, \
          for each environment. Beyond it, such requests are refused with 429 `request.kept_answers_full`.";

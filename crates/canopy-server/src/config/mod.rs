@@ -131,6 +131,8 @@ pub struct LimitConfig {
     pub long_requests: NonZeroU16,
     /// MiB of a document of an environment.
     pub import_mib: NonZeroU32,
+    /// Environments of an application.
+    pub environments: NonZeroU32,
     /// Permission keys of a catalog.
     pub catalog_keys: NonZeroU32,
     /// Keys that all roles of an environment bundle together.
@@ -351,6 +353,7 @@ fn read(reader: &mut Reader) -> Result<Config, String> {
     let long_requests = reader.text(Key::LimitLongRequests, long_requests);
     let history_retention = reader.text(Key::HistoryRetention, retention);
     let import_mib = reader.text(Key::LimitImportMib, mib(2_048));
+    let environments = reader.text(Key::LimitEnvironments, whole_number);
     let catalog_keys = reader.text(Key::LimitCatalogKeys, whole_number);
     let catalog_pairs = reader.text(Key::LimitCatalogPairs, whole_number);
     let signing_key = reader.text(Key::SigningKeyFile, path);
@@ -392,6 +395,7 @@ fn read(reader: &mut Reader) -> Result<Config, String> {
             kept_answers_mib: kept_answers_mib.map_or_else(|| mib(65_536)("256"), Ok)?,
             long_requests: long_requests.unwrap_or_else(|| cores().max(NonZeroU16::MIN.saturating_add(1))),
             import_mib: import_mib.map_or_else(|| mib(2_048)("256"), Ok)?,
+            environments: environments.map_or_else(|| whole_number("1000"), Ok)?,
             catalog_keys: catalog_keys.map_or_else(|| whole_number("50000"), Ok)?,
             catalog_pairs: catalog_pairs.map_or_else(|| whole_number("1000000"), Ok)?,
         },

@@ -98,6 +98,7 @@ fn value(config: &Config, key: Key) -> String {
             }
             Some(time) => text(&duration_text(time)),
         },
+        Key::LimitEnvironments => config.limits.environments.to_string(),
         Key::LimitCatalogKeys => config.limits.catalog_keys.to_string(),
         Key::LimitCatalogPairs => config.limits.catalog_pairs.to_string(),
         Key::TokenIssuer => text(config.tokens.issuer.as_str()),

@@ -7,15 +7,14 @@ use crate::directory::Directory;
 use crate::idempotency::{KEPT_BYTES, RepetitionError, kept_since};
 use crate::long_work::LongWork;
 use crate::{AppError, Call};
-use canopy_domain::access::{Change, IndexSize};
+use canopy_domain::access::IndexSize;
 use canopy_domain::audit::{AuditCategory, AuditEvent, AuditEventId, AuditSeverity, Detail};
+use canopy_domain::changeset::ChangeSet;
 use canopy_domain::port::{
-    Begun, Clock, CommitRecord, EnvironmentChanges, Ids, KeptAnswer, ReadTx, Secrets, Share, Store, StoreError,
-    WriteScope, WriteTx,
+    Clock, CommitRecord, EnvironmentChanges, Ids, ReadTx, Secrets, Share, Store, StoreError, WriteTx,
 };
 use canopy_domain::setup::CatalogLimits;
-use canopy_domain::{EnvironmentId, EnvironmentPlace, Revision, TenancyError, Tenant, Timestamp};
-use core::any::Any;
+use canopy_domain::{EnvironmentId, EnvironmentPlace, Revision, Timestamp};
 use core::fmt::Display;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -117,7 +116,7 @@ impl App {
     }
 
     /// Refuses a call that may be repeated where the kept answers take more than they may.
-    fn admit_kept(&self, bytes: u64) -> Result<(), RepetitionError> {
+    pub(crate) fn admit_kept(&self, bytes: u64) -> Result<(), RepetitionError> {
         let max_bytes = self.parts.kept_bytes.load(Ordering::Relaxed);
         if bytes > max_bytes {
             return Err(RepetitionError::Full { max_bytes });
@@ -128,21 +127,6 @@ impl App {
     /// The largest size of a catalog.
     pub fn catalog_limits(&self) -> CatalogLimits {
         *self.parts.catalog_limits.get_or_init(CatalogLimits::default)
-    }
-
-    /// Makes sure that the catalog of an environment may grow by so much.
-    pub(crate) async fn admit_catalog(
-        &self,
-        tx: &mut dyn ReadTx,
-        environment: EnvironmentId,
-        keys: usize,
-        pairs: usize,
-    ) -> Result<(), AppError> {
-        if keys + pairs > 0 {
-            let before = tx.catalog_size(environment).await?;
-            self.catalog_limits().admit(before, before.plus(keys, pairs))?;
-        }
-        Ok(())
     }
 
     /// The instant now.
@@ -256,46 +240,8 @@ impl App {
         self.parts.store.read_for(share.into()).await
     }
 
-    /// Opens the unit of work of a call. A repetition of a call that was answered before ends here, and so does a call about
-    /// an application or environment that was deleted after its path was looked up.
-    pub(crate) async fn begin(&self, call: &Call, scope: WriteScope) -> Result<Box<dyn WriteTx>, AppError> {
-        let mut tx = self.open(call, scope.clone()).await?;
-        let absent = |tenant| AppError::Tenancy(TenancyError::NotFound(tenant));
-        match scope {
-            WriteScope::Environment(place) => {
-                tx.revision(place.environment)
-                    .await?
-                    .ok_or_else(|| absent(Tenant::Environment))?;
-            }
-            WriteScope::Application(place) | WriteScope::Memberships { application: place, .. } => {
-                tx.application(place.application)
-                    .await?
-                    .ok_or_else(|| absent(Tenant::Application))?;
-            }
-            // Accounts stay, and what looks at a whole application or at identities finds them itself.
-            WriteScope::Installation
-            | WriteScope::Account(_)
-            | WriteScope::WholeApplication(_)
-            | WriteScope::Identities { .. } => {}
-        }
-        Ok(tx)
-    }
-
-    async fn open(&self, call: &Call, scope: WriteScope) -> Result<Box<dyn WriteTx>, AppError> {
-        let Some(repeatable) = &call.repeatable else {
-            return Ok(self.parts.store.write(scope).await?);
-        };
-        let since = kept_since(self.now());
-        match self.parts.store.write_once(scope, repeatable.request, since).await? {
-            Begun::Fresh(mut tx) => {
-                // The smallest answer must fit; what this one takes is known at the commit.
-                self.admit_kept(tx.kept_bytes(since).await?.saturating_add(KeptAnswer::OVERHEAD))?;
-                Ok(tx)
-            }
-            Begun::Running => Err(RepetitionError::InProgress.into()),
-            Begun::Answered(kept) if kept.body == repeatable.body => Err(RepetitionError::Answered(kept.answer).into()),
-            Begun::Answered(_) => Err(RepetitionError::KeyReused.into()),
-        }
+    pub(crate) fn store(&self) -> &dyn Store {
+        self.parts.store.as_ref()
     }
 
     pub(crate) async fn append_audit_events(&self, events: &[AuditEvent]) -> Result<(), StoreError> {
@@ -324,60 +270,13 @@ impl App {
         }
     }
 
-    /// Commits a write within one environment, which answers `outcome`.
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "all that a write within an environment leaves behind"
-    )]
-    pub(crate) async fn commit_within<T: Any + Sync>(
-        &self,
-        tx: Box<dyn WriteTx>,
-        call: &Call,
-        place: &EnvironmentPlace,
-        at: Timestamp,
-        changes: Vec<Change>,
-        entry: AuditEntry,
-        outcome: &T,
-    ) -> Result<(), AppError> {
-        let environment = place.environment;
-        let record = CommitRecord {
-            at,
-            changes: vec![EnvironmentChanges {
-                environment,
-                changes: changes.into(),
-            }],
-            audit: self.audit(call, at, entry),
-        };
-        self.commit(tx, call, record, outcome).await?;
-        Ok(())
-    }
-
-    /// Commits a write that deleted environments, and forgets what this process knows of them.
-    pub(crate) async fn commit_deletion(
-        &self,
-        tx: Box<dyn WriteTx>,
-        call: &Call,
-        record: CommitRecord,
-        gone: &[EnvironmentId],
-    ) -> Result<(), AppError> {
-        let committed = self.commit(tx, call, record, &()).await;
-        self.parts.directory.clear();
-        if committed.is_ok() {
-            self.parts.decisions.end(gone);
-            if let Some(shared) = self.parts.store.shared() {
-                let ended: Vec<_> = gone.iter().map(|environment| (*environment, Revision::END)).collect();
-                shared.announce(&ended);
-            }
-        } else {
-            // Whether it took place may be open.
-            self.parts.decisions.forget(gone.iter().copied());
-        }
-        committed.map(|_| ())
-    }
-
     /// Makes sure that no index becomes larger than one may be. What is stored already is counted where the index is not
     /// loaded and the write is a large one; what passes all the same is refused when it is to be loaded.
-    async fn admit_index(&self, tx: &mut dyn WriteTx, changes: &[EnvironmentChanges]) -> Result<(), AppError> {
+    pub(crate) async fn admit_index(
+        &self,
+        tx: &mut dyn ReadTx,
+        changes: &[EnvironmentChanges],
+    ) -> Result<(), AppError> {
         let Some(max_bytes) = self.parts.decisions.index_bound() else {
             return Ok(());
         };
@@ -397,44 +296,41 @@ impl App {
         Ok(())
     }
 
-    /// Commits, and moves the decision indexes of this process forward before anybody is answered. Where the call may be
-    /// repeated, its answer is kept in the same transaction.
-    pub(crate) async fn commit<T: Any + Sync>(
+    /// Commits the unit of work to which these changes were applied, and brings this process up to date before anybody is
+    /// answered: its decision indexes, and what it knows of paths and names.
+    pub(crate) async fn commit(
         &self,
-        mut tx: Box<dyn WriteTx>,
-        call: &Call,
+        tx: Box<dyn WriteTx>,
+        applied: &ChangeSet,
         record: CommitRecord,
-        outcome: &T,
-    ) -> Result<Vec<(EnvironmentId, Revision)>, AppError> {
-        self.admit_index(tx.as_mut(), &record.changes).await?;
-        if let Some(repeatable) = &call.repeatable {
-            let answer = (repeatable.encode)(outcome).ok_or(AppError::Broken("an answer of another call"))?;
-            let kept = KeptAnswer {
-                request: repeatable.request,
-                body: repeatable.body,
-                answer,
-                at: record.at,
-            };
-            self.admit_kept(tx.keep_answer(&kept, kept_since(record.at)).await?)?;
-        }
+    ) -> Result<(), AppError> {
         let (changes, commit) = (record.changes.clone(), record.audit.id);
         let renames = may_rename(record.audit.category);
         let committed = tx.commit(record).await;
         if renames {
             self.parts.remembered_subjects.clear();
         }
+        if applied.changes_paths() {
+            self.parts.directory.clear();
+        }
         match committed {
-            Ok(revisions) => {
+            Ok(mut revisions) => {
                 let committed: Vec<_> = revisions.iter().map(|(_, revision)| *revision).zip(changes).collect();
                 self.parts.decisions.publish(commit, &committed).await;
+                let gone: Vec<EnvironmentId> = applied.removed_environments().collect();
+                self.parts.decisions.end(&gone);
                 if let Some(shared) = self.parts.store.shared() {
+                    revisions.extend(gone.iter().map(|environment| (*environment, Revision::END)));
                     shared.announce(&revisions);
                 }
-                Ok(revisions)
+                Ok(())
             }
             Err(error) => {
                 // Whether the commit took place may be open, so what these indexes hold may be old.
-                self.parts.decisions.forget(changes.iter().map(|one| one.environment));
+                let touched = changes.iter().map(|one| one.environment);
+                self.parts
+                    .decisions
+                    .forget(touched.chain(applied.removed_environments()));
                 Err(error.into())
             }
         }
@@ -456,6 +352,7 @@ const fn may_rename(category: AuditCategory) -> bool {
 }
 
 /// What an audit event says of a change, besides who and when.
+#[derive(Debug)]
 pub(crate) struct AuditEntry {
     pub account: canopy_domain::AccountId,
     pub application: Option<canopy_domain::ApplicationId>,

@@ -1,6 +1,5 @@
 //! Who makes a call.
 
-use crate::idempotency::Repeatable;
 use canopy_domain::api_key::KeyAccess;
 use canopy_domain::audit::{Actor, ActorType};
 use canopy_domain::{AccountId, ApiKeyId, EnvironmentPlace, Expected, IdentityId};
@@ -87,18 +86,15 @@ pub struct Call {
     pub request_id: String,
     /// The versions that the thing it changes is expected to have, as far as the call itself does not ask for one.
     pub expected: Expected,
-    /// What it takes to repeat the call; `None` where each call stands for itself.
-    pub repeatable: Option<Repeatable>,
 }
 
 impl Call {
-    /// A call that stands for itself.
+    /// A call that expects no version.
     pub const fn new(caller: Caller, request_id: String) -> Self {
         Self {
             caller,
             request_id,
             expected: Expected::Any,
-            repeatable: None,
         }
     }
 }

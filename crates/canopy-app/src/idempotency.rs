@@ -2,27 +2,25 @@
 
 use canopy_domain::Timestamp;
 use canopy_domain::port::RequestIdentity;
-use core::any::Any;
 use std::sync::Arc;
 
 /// How long an answer is kept, in seconds.
 const KEPT_FOR: i64 = 24 * 60 * 60;
 
-/// Writes down what a use case answers as it will be sent again; `None` for what is no answer of that use case.
-pub type Encode = Arc<dyn Fn(&dyn Any) -> Option<Vec<u8>> + Send + Sync>;
+/// Encodes the outcome of a write as its answer will be sent again; `None` where it cannot be.
+pub type Encode<T> = Arc<dyn Fn(&T) -> Option<Vec<u8>> + Send + Sync>;
 
-/// What a call that may be repeated brings along.
-#[derive(Clone)]
-pub struct Repeatable {
+/// A request that may be repeated, whose write returns `T`.
+pub struct Repeatable<T> {
     /// Which request it is.
     pub request: RequestIdentity,
     /// A digest of its body.
     pub body: [u8; 32],
-    /// The adapter's encoder of the answer. It is given the very value that the use case answers, before the commit.
-    pub encode: Encode,
+    /// The adapter's encoder of the answer. It is given the outcome before the commit.
+    pub encode: Encode<T>,
 }
 
-impl core::fmt::Debug for Repeatable {
+impl<T> core::fmt::Debug for Repeatable<T> {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         f.debug_struct("Repeatable").finish_non_exhaustive()
     }

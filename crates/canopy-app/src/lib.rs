@@ -1,7 +1,8 @@
 //! The use cases of Canopy: one file for each operation.
 //!
-//! A use case opens a unit of work, loads facts, calls a pure rule of `canopy-domain`, applies its plan and commits. It
-//! knows no SQL and no HTTP.
+//! A use case that writes is a value that implements [`Write`]: it reads facts, calls a pure rule of `canopy-domain` and
+//! returns a [`Plan`], which [`App::execute`] applies and commits. A use case that reads is a function. Neither knows SQL or
+//! HTTP.
 //!
 //! Run a use case on a task of its own: a caller that drops the future in mid-commit would leave open whether the
 //! change took place.
@@ -14,11 +15,11 @@ mod app;
 pub mod assignment;
 pub mod audit;
 pub mod authzen;
-mod bulk;
 mod caller;
 pub mod decisions;
 mod directory;
 mod error;
+mod execute;
 pub mod hierarchy;
 mod idempotency;
 pub mod identity;
@@ -32,7 +33,7 @@ pub mod transfer;
 mod unit_of_work;
 
 pub use app::App;
-pub use bulk::BulkMode;
 pub use caller::{Call, Caller};
 pub use error::AppError;
+pub use execute::{Mode, Moment, Plan, Preview, Write};
 pub use idempotency::{Encode, Repeatable, RepetitionError};

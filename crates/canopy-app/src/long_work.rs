@@ -127,7 +127,7 @@ impl LongWork {
     ///
     /// # Errors
     /// [`WorkError`]; then nothing was done.
-    pub async fn run<T: Send + 'static>(
+    pub async fn perform<T: Send + 'static>(
         &self,
         share: impl Into<Share>,
         work: impl FnOnce(&mut Pace) -> Result<T, Stopped> + Send + 'static,
@@ -268,12 +268,12 @@ mod tests {
                 start.send(()).ok();
                 work(pace)
             };
-            long.run(ACME, told).await
+            long.perform(ACME, told).await
         });
         started.await.unwrap();
         // A second piece of the same account waits, although a turn is free.
-        let second = tokio::spawn(async move { short.run(ACME, |_| Ok(7)).await });
-        assert_eq!(room.run(GLOBEX, |_| Ok(8)).await, Ok(8));
+        let second = tokio::spawn(async move { short.perform(ACME, |_| Ok(7)).await });
+        assert_eq!(room.perform(GLOBEX, |_| Ok(8)).await, Ok(8));
         assert!(!second.is_finished());
         end.send(()).unwrap();
         assert_eq!(first.await.unwrap(), Ok(()));
@@ -297,12 +297,12 @@ mod tests {
                     }
                     Ok(())
                 };
-                room.run(AccountId::new(Uuid::from_u128(account)), work).await
+                room.perform(AccountId::new(Uuid::from_u128(account)), work).await
             })
         };
         let (first, second) = (hold(1), hold(2));
         let third = Arc::clone(&served);
-        let done = room.run(AccountId::new(Uuid::from_u128(3)), move |_| {
+        let done = room.perform(AccountId::new(Uuid::from_u128(3)), move |_| {
             third.fetch_add(1, Ordering::AcqRel);
             Ok(())
         });
@@ -329,14 +329,14 @@ mod tests {
         };
         let running = {
             let room = room.clone();
-            tokio::spawn(async move { room.run(ACME, work).await })
+            tokio::spawn(async move { room.perform(ACME, work).await })
         };
         started.await.unwrap();
         running.abort();
         let stopped = tokio::task::spawn_blocking(move || tells.recv()).await.unwrap();
         assert_eq!(stopped, Ok(Err(Stopped)));
         // The turn is free again.
-        assert_eq!(room.run(ACME, |_| Ok(1)).await, Ok(1));
+        assert_eq!(room.perform(ACME, |_| Ok(1)).await, Ok(1));
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -345,13 +345,13 @@ mod tests {
         let (end, ended) = oneshot::channel();
         let first = {
             let room = room.clone();
-            tokio::spawn(async move { room.run(ACME, until(ended)).await })
+            tokio::spawn(async move { room.perform(ACME, until(ended)).await })
         };
         while room.load() < 1 {
             tokio::task::yield_now().await;
         }
         for _ in 0..10 {
-            let mut waiting = Box::pin(room.run(ACME, |_| Ok(())));
+            let mut waiting = Box::pin(room.perform(ACME, |_| Ok(())));
             assert!(futures_util::poll!(&mut waiting).is_pending());
         }
         assert_eq!(room.load(), 1);
@@ -375,15 +375,15 @@ mod tests {
                     start.send(()).ok();
                     work(pace)
                 };
-                room.run(ACME, told).await
+                room.perform(ACME, told).await
             })
         };
         started.await.unwrap();
-        let mut waiting: Vec<_> = (0..3).map(|_| Box::pin(room.run(ACME, |_| Ok(())))).collect();
+        let mut waiting: Vec<_> = (0..3).map(|_| Box::pin(room.perform(ACME, |_| Ok(())))).collect();
         for one in &mut waiting {
             assert!(futures_util::poll!(one).is_pending());
         }
-        let fourth = room.run(ACME, |_| Ok(())).await;
+        let fourth = room.perform(ACME, |_| Ok(())).await;
         assert_eq!(fourth, Err(WorkError::Crowded { waiting: 3 }));
         for one in waiting {
             assert_eq!(one.await, Err(WorkError::TooLate { patience_ms: 20 }));

@@ -2,9 +2,9 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "what tests share is a test too")]
 
-use canopy_app::identity::{attach, bulk_create};
-use canopy_app::tenancy::{self, NewTenant};
-use canopy_app::{App, BulkMode, Call, Caller};
+use canopy_app::identity::{AttachIdentities, CreateIdentities};
+use canopy_app::tenancy::{CreateAccount, CreateEnvironment, NewTenant, list_applications};
+use canopy_app::{App, Call, Caller, Mode};
 use canopy_domain::bulk::Outcome;
 use canopy_domain::identity::create::NewIdentity;
 use canopy_domain::{AccountId, ApplicationPlace, DisplayName, Email, IdentityId, PersonName};
@@ -55,18 +55,18 @@ impl Scene {
             CountingSecrets::default(),
         );
         let call = Call::new(Caller::Operator { subject: "root".into() }, "request".to_owned());
-        let account = tenancy::create_account::run(&app, &call, &tenant("acme"))
-            .await
-            .unwrap()
-            .id;
-        let application = tenancy::list::applications(&app, account).await.unwrap().remove(0).id;
+        let create = CreateAccount { new: tenant("acme") };
+        let account = app.execute(&call, &create, Mode::Commit).await.unwrap().id;
+        let application = list_applications(&app, account).await.unwrap().remove(0).id;
         let place = ApplicationPlace { account, application };
         // Two are made with the application.
         for number in 2..environments {
-            let new = tenant(&format!("e{number}"));
-            tenancy::create_environment::run(&app, &call, place, &new, None)
-                .await
-                .unwrap();
+            let create = CreateEnvironment {
+                application: place,
+                new: tenant(&format!("e{number}")),
+                copy_from: None,
+            };
+            app.execute(&call, &create, Mode::Commit).await.unwrap();
         }
         Self {
             app,
@@ -78,15 +78,13 @@ impl Scene {
 
     async fn create(&self, prefix: &str, application: bool) -> Vec<IdentityId> {
         let application = application.then_some(self.place.application);
-        let people = people(prefix);
-        let made = bulk_create::run(
-            &self.app,
-            &self.call,
-            self.account,
+        let create = CreateIdentities {
+            account: self.account,
             application,
-            &people,
-            BulkMode::SINGLE,
-        );
+            items: people(prefix),
+            atomic: true,
+        };
+        let made = self.app.execute(&self.call, &create, Mode::Commit);
         let made = made.await.unwrap().into_iter().map(|outcome| match outcome {
             Outcome::Done(identity) => identity.id,
             other => panic!("not made: {other:?}"),
@@ -97,10 +95,13 @@ impl Scene {
     /// The bytes that are allocated by attaching, and by creating members.
     async fn costs(&self) -> [usize; 2] {
         let ids = self.create("a", false).await;
+        let attach = AttachIdentities {
+            application: self.place,
+            ids,
+            atomic: true,
+        };
         let region = Region::new(ALLOCATOR);
-        let outcomes = attach::run(&self.app, &self.call, self.place, &ids, BulkMode::SINGLE)
-            .await
-            .unwrap();
+        let outcomes = self.app.execute(&self.call, &attach, Mode::Commit).await.unwrap();
         let attached = region.change().bytes_allocated;
         assert!(outcomes.iter().all(|outcome| matches!(outcome, Outcome::Done(_))));
         let region = Region::new(ALLOCATOR);

@@ -3,7 +3,7 @@
 #![expect(clippy::expect_used, reason = "a test without a store is a failed test")]
 
 use canopy_conformance::sequence::{Unit, any_units, same_outcome};
-use canopy_domain::port::Store;
+use canopy_domain::port::RowStore;
 use canopy_storage_memory::MemoryStore;
 use canopy_storage_sqlite::SqliteStore;
 use canopy_testkit::postgres::store;
@@ -28,7 +28,7 @@ fn check(cases: u32, units: Range<usize>, agree: impl Fn(&[Unit]) -> Result<(), 
     );
 }
 
-async fn agree(stores: &[&dyn Store], units: &[Unit]) -> Result<(), TestCaseError> {
+async fn agree(stores: &[&dyn RowStore], units: &[Unit]) -> Result<(), TestCaseError> {
     let outcome = same_outcome(stores, units).await;
     outcome
         .map_err(|difference| TestCaseError::fail(format!("0 is memory, 1 is SQLite, 2 is PostgreSQL; {difference}")))

@@ -9,6 +9,7 @@ pub mod assignment;
 pub mod audit;
 pub mod authzen;
 pub mod bulk;
+pub mod changeset;
 mod edit;
 pub mod hierarchy;
 mod id;

@@ -343,7 +343,7 @@ pub(crate) async fn read_stream<L: Lists + Send + 'static>(
             continue;
         }
         let piece = held.split().freeze();
-        let working = state.app().long_work().run(tenant, move |_| {
+        let working = state.app().long_work().perform(tenant, move |_| {
             let taken = streamed.take(&piece);
             Ok((streamed, taken))
         });

@@ -386,7 +386,7 @@ async fn sent<A: Answer + 'static>(
         let work = state
             .app()
             .long_work()
-            .run(share, move |_| Ok(answer.render(&path, max_bytes)));
+            .perform(share, move |_| Ok(answer.render(&path, max_bytes)));
         state.run_here(work).await?
     };
     rendered?.into_response(state.in_flight(), share)

@@ -5,7 +5,7 @@
 
 use crate::error_code::ErrorCode;
 use crate::wire::{Fault, Faults, Place};
-use canopy_app::identity::attach::AttachError;
+use canopy_app::identity::AttachError;
 use canopy_app::long_work::WorkError;
 use canopy_app::{AppError, RepetitionError};
 use canopy_domain::api_key::{MAX_KEYS, MAX_SCOPES};

@@ -19,11 +19,10 @@ use canopy_app::access::Asker;
 use canopy_app::api_key::authenticate;
 use canopy_app::long_work::{Pace, Stopped};
 use canopy_app::scope::AskedEnvironment;
-use canopy_app::{App, AppError, Call, Caller, Encode, RepetitionError, scope};
+use canopy_app::{App, AppError, Call, Caller, Mode, RepetitionError, Write, scope};
 use canopy_domain::Expected;
 use canopy_domain::api_key::AreaScope;
 use canopy_domain::port::{Share, TokenError, VerifiedToken};
-use core::any::Any;
 use core::future::Future;
 use std::sync::Arc;
 use uuid::Uuid;
@@ -174,7 +173,7 @@ impl<P: PathInput, Q: QueryInput, B: BodyInput> Read<P, Q, B> {
                 let reading = state
                     .app()
                     .long_work()
-                    .run(share, move |_| Ok(read_json::<B>(&raw, is_keyed, faults)));
+                    .perform(share, move |_| Ok(read_json::<B>(&raw, is_keyed, faults)));
                 state.run_here(reading).await??
             };
             (draft, raw, digest, faults)
@@ -239,7 +238,7 @@ impl Presented<'_> {
     fn caller_now(&self, app: &App) -> Option<Caller> {
         match self {
             Self::Token(token) => scope::authenticate_now(app, token),
-            Self::Key(text) => authenticate::run_now(app, text),
+            Self::Key(text) => authenticate::authenticate_key_now(app, text),
         }
     }
 
@@ -252,7 +251,7 @@ impl Presented<'_> {
         async move {
             match presented {
                 Ok(token) => scope::authenticate(&app, &token).await,
-                Err(text) => authenticate::run(&app, &text).await,
+                Err(text) => authenticate::authenticate_key(&app, &text).await,
             }
         }
     }
@@ -371,7 +370,7 @@ impl<S, P, Q, B> Request<S, P, Q, B> {
     where
         S: Scope,
     {
-        let running = self.app().long_work().run(self.scope.share(), work);
+        let running = self.app().long_work().perform(self.scope.share(), work);
         Ok(self.state.run_here(running).await?)
     }
 
@@ -381,19 +380,16 @@ impl<S, P, Q, B> Request<S, P, Q, B> {
         T: Send + 'static,
         F: Future<Output = Result<T, AppError>> + Send + 'static,
     {
-        Ok(self.run_as(self.call.clone(), use_case).await??)
+        Ok(self.run_confirmed(use_case).await??)
     }
 
     /// Runs a use case for a caller of whom it is certain, now that the request has come in whole, that it may call.
-    async fn run_as<T, F>(
-        &self,
-        call: Call,
-        use_case: impl FnOnce(App, Call) -> F,
-    ) -> Result<Result<T, AppError>, Problem>
+    async fn run_confirmed<T, F>(&self, use_case: impl FnOnce(App, Call) -> F) -> Result<Result<T, AppError>, Problem>
     where
         T: Send + 'static,
         F: Future<Output = Result<T, AppError>> + Send + 'static,
     {
+        let call = self.call.clone();
         let (app, caller) = (self.app().clone(), call.caller.clone());
         let body_permit = self.body_permit.clone();
         let work = use_case(app.clone(), call);
@@ -406,36 +402,39 @@ impl<S, P, Q, B> Request<S, P, Q, B> {
         self.state.run(confirmed).await
     }
 
-    /// Runs a use case that writes as [`run`](Self::run) does, and shows what it answers. Where the request may be sent
-    /// again, the answer is kept with what was written; where it was answered before, it is answered so again.
-    pub(crate) async fn write<T, A, F>(
+    /// Carries out a write of a request that cannot be sent again by an `Idempotency-Key`.
+    pub(crate) async fn execute<W: Write + 'static>(&self, write: W) -> Result<W::Outcome, Problem> {
+        self.run(move |app, call| async move { app.execute(&call, &write, Mode::Commit).await })
+            .await
+    }
+
+    /// Carries out a write and shows its outcome. Where the request may be sent again, the answer is kept with what was
+    /// written; where it was answered before, it is answered so again. A dry run writes nothing, so there is nothing to
+    /// repeat.
+    pub(crate) async fn execute_once<W, A>(
         &self,
-        use_case: impl FnOnce(App, Call) -> F,
-        show: impl Fn(T) -> Result<A, Problem> + Send + Sync + 'static,
+        write: W,
+        mode: Mode,
+        show: impl Fn(W::Outcome) -> Result<A, Problem> + Send + Sync + 'static,
     ) -> Result<Repeatable<A>, Problem>
     where
-        T: Clone + Send + 'static,
+        W: Write + 'static,
         A: Answer,
-        F: Future<Output = Result<T, AppError>> + Send + 'static,
     {
-        let Some(repeatable) = &self.repeatable else {
-            return Ok(Repeatable::Fresh(show(self.run(use_case).await?)?));
+        let repeatable = self.repeatable.as_ref().filter(|_| mode == Mode::Commit);
+        let Some(repeatable) = repeatable else {
+            let outcome = self.run(move |app, call| async move { app.execute(&call, &write, mode).await });
+            return Ok(Repeatable::Fresh(show(outcome.await?)?));
         };
         let show = Arc::new(show);
         let (encoder, path) = (Arc::clone(&show), repeatable.path.clone());
-        let encode: Encode = Arc::new(move |outcome: &dyn Any| {
-            let outcome: &T = outcome.downcast_ref()?;
-            idempotency::keep(encoder(outcome.clone()).ok()?, &path)
-        });
-        let call = Call {
-            repeatable: Some(canopy_app::Repeatable {
-                request: repeatable.request,
-                body: repeatable.body,
-                encode,
-            }),
-            ..self.call.clone()
+        let once = canopy_app::Repeatable {
+            request: repeatable.request,
+            body: repeatable.body,
+            encode: Arc::new(move |outcome: &W::Outcome| idempotency::keep(encoder(outcome.clone()).ok()?, &path)),
         };
-        match self.run_as(call, use_case).await? {
+        let execute = move |app: App, call: Call| async move { app.execute_once(&call, &write, &once).await };
+        match self.run_confirmed(execute).await? {
             Ok(outcome) => Ok(Repeatable::Fresh(show(outcome)?)),
             Err(AppError::Repetition(RepetitionError::Answered(kept))) => {
                 let kept = Kept::read(kept, &repeatable.sent)
@@ -444,14 +443,6 @@ impl<S, P, Q, B> Request<S, P, Q, B> {
             }
             Err(error) => Err(error.into()),
         }
-    }
-
-    /// The same request, standing for itself: where it writes nothing, there is nothing to repeat.
-    pub(crate) fn once_only_if(mut self, alone: bool) -> Self {
-        if alone {
-            self.repeatable = None;
-        }
-        self
     }
 
     /// The body, and the request without it.

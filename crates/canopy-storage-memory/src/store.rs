@@ -9,8 +9,8 @@ use canopy_domain::Timestamp;
 use canopy_domain::api_key::KeyUse;
 use canopy_domain::audit::AuditEvent;
 use canopy_domain::port::{
-    Begun, Installation, ReadTx, RequestIdentity, RunningClaim, RunningRequests, Share, Store, StoreError, Turn,
-    TurnBounds, Turns, WriteScope, WriteTx,
+    Begun, Installation, ReadTx, RequestIdentity, RowStore, RowTx, RunningClaim, RunningRequests, Share, Store,
+    StoreError, Turn, TurnBounds, Turns, WriteScope, WriteTx,
 };
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
@@ -153,6 +153,13 @@ fn one_writer() -> Turns {
 impl Default for MemoryStore {
     fn default() -> Self {
         Self::new()
+    }
+}
+
+#[async_trait]
+impl RowStore for MemoryStore {
+    async fn write_rows(&self, scope: WriteScope) -> Result<Box<dyn RowTx>, StoreError> {
+        Ok(Box::new(self.begin(scope, None).await?))
     }
 }
 

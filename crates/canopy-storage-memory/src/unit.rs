@@ -5,8 +5,9 @@ use crate::scope;
 use crate::state::State;
 use crate::store::Committed;
 use async_trait::async_trait;
+use canopy_domain::changeset::ChangeSet;
 use canopy_domain::port::writer::AnswerWriter;
-use canopy_domain::port::{CommitRecord, KeptAnswer, RunningClaim, StoreError, Turn, WriteScope, WriteTx};
+use canopy_domain::port::{CommitRecord, KeptAnswer, RunningClaim, StoreError, Turn, WriteScope, WriteTx, apply_rows};
 use canopy_domain::{EnvironmentId, Revision, Timestamp};
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
@@ -87,6 +88,10 @@ pub(crate) fn forget_sums(sums: &mut BTreeMap<(Uuid, i64), u64>, outdated: Times
 
 #[async_trait]
 impl WriteTx for Unit<Writing> {
+    async fn apply(&mut self, changes: &ChangeSet) -> Result<(), StoreError> {
+        apply_rows(self, changes).await
+    }
+
     async fn commit(mut self: Box<Self>, record: CommitRecord) -> Result<Vec<(EnvironmentId, Revision)>, StoreError> {
         let touched: HashSet<EnvironmentId> = record.changes.iter().map(|change| change.environment).collect();
         must(

@@ -10,8 +10,9 @@ use canopy_domain::audit::listing::{AuditPosition, AuditQuery};
 use canopy_domain::audit::{
     Actor, ActorType, AuditCategory, AuditEvent, AuditEventId, AuditOutcome, AuditSeverity, StoredAuditEvent,
 };
+use canopy_domain::changeset::ChangeSet;
 use canopy_domain::port::reader::AuditReader;
-use canopy_domain::port::{CommitRecord, CommitTag, StoreError, WriteTx};
+use canopy_domain::port::{CommitRecord, CommitTag, StoreError, WriteTx, apply_rows};
 use canopy_domain::{AccountId, EnvironmentId, Revision};
 use futures_util::future::{self, Either};
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -271,6 +272,10 @@ fn history<'a>(record: &'a CommitRecord, counted: &BTreeMap<Uuid, i64>) -> State
 
 #[async_trait]
 impl WriteTx for UnitOfWork {
+    async fn apply(&mut self, changes: &ChangeSet) -> Result<(), StoreError> {
+        apply_rows(self, changes).await
+    }
+
     async fn commit(self: Box<Self>, record: CommitRecord) -> Result<Vec<(EnvironmentId, Revision)>, StoreError> {
         let touched: HashSet<EnvironmentId> = record.changes.iter().map(|change| change.environment).collect();
         must(

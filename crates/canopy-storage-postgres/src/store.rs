@@ -20,8 +20,8 @@ use async_trait::async_trait;
 use canopy_domain::api_key::KeyUse;
 use canopy_domain::audit::AuditEvent;
 use canopy_domain::port::{
-    Begun, CommitTag, Head, Installation, News, ReadTx, RequestIdentity, Share, SharedStore, Store, StoreError,
-    WriteScope, WriteTx,
+    Begun, CommitTag, Head, Installation, News, ReadTx, RequestIdentity, RowStore, RowTx, Share, SharedStore, Store,
+    StoreError, WriteScope, WriteTx,
 };
 use canopy_domain::{EnvironmentId, Revision, Slug, Timestamp};
 use core::convert::Infallible;
@@ -306,6 +306,14 @@ enum Begin<'a> {
     /// The same, for a request that may be repeated.
     Claiming(&'a WriteScope, RequestIdentity, Timestamp),
     Writing(&'a WriteScope),
+}
+
+#[async_trait]
+impl RowStore for PgStore {
+    async fn write_rows(&self, scope: WriteScope) -> Result<Box<dyn RowTx>, StoreError> {
+        let (unit, _) = self.begin(Begin::Writing(&scope)).await?;
+        Ok(Box::new(unit))
+    }
 }
 
 #[async_trait]

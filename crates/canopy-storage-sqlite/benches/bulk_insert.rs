@@ -14,7 +14,7 @@ use canopy_domain::access::{AccessIndex, Change, GrantFact};
 use canopy_domain::assignment::bulk_create::{NewAssignment, plan};
 use canopy_domain::audit::Detail;
 use canopy_domain::bulk::Verdict;
-use canopy_domain::port::{EnvironmentChanges, Store, WriteScope};
+use canopy_domain::port::{EnvironmentChanges, RowStore, Store, WriteScope};
 use canopy_domain::{
     Account, Assignment, AssignmentId, AssignmentKey, EnvironmentId, EnvironmentPlace, IdentityId, MembershipStatus,
     Node, NodeId, RoleId,
@@ -90,7 +90,7 @@ async fn build(store: &SqliteStore) -> Company {
     let application = maker.application(account.id, "notes");
     let made = maker.environment(&account, application.id, "development");
     let environment: EnvironmentId = made.environment.id;
-    let mut tx = store.write(WriteScope::Installation).await.unwrap();
+    let mut tx = store.write_rows(WriteScope::Installation).await.unwrap();
     tx.insert_account(&account).await.unwrap();
     tx.insert_application(&application).await.unwrap();
     tx.insert_environment(&made.environment, &made.schema).await.unwrap();
@@ -178,7 +178,7 @@ async fn through_the_port(store: &SqliteStore, company: &Company, keys: &[Assign
         took
     };
     let environment = company.place.environment;
-    let mut tx = store.write(WriteScope::Environment(company.place)).await.unwrap();
+    let mut tx = store.write_rows(WriteScope::Environment(company.place)).await.unwrap();
     let facts = tx.assignment_facts(&company.place, keys).await.unwrap();
     let facts_took = lap();
     let items: Vec<_> = keys

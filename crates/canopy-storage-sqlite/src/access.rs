@@ -9,8 +9,9 @@ use crate::{api_key, audit};
 use async_trait::async_trait;
 use canopy_domain::access::codec::decode;
 use canopy_domain::access::{Change, GrantFact, IndexSize, NodeFact, PermissionFact, RoleFact, Snapshot};
+use canopy_domain::changeset::ChangeSet;
 use canopy_domain::port::reader::{AccessReader, CHANGE_BYTES};
-use canopy_domain::port::{CommitRecord, EnvironmentChanges, StoreError, WriteTx};
+use canopy_domain::port::{CommitRecord, EnvironmentChanges, StoreError, WriteTx, apply_rows};
 use canopy_domain::{
     EnvironmentId, NodeStatus, NodeType, PermissionId, PermissionKey, Revision, RoleId, RoleName, Slug, Timestamp,
 };
@@ -250,6 +251,10 @@ fn write_history(
 
 #[async_trait]
 impl WriteTx for UnitOfWork {
+    async fn apply(&mut self, changes: &ChangeSet) -> Result<(), StoreError> {
+        apply_rows(self, changes).await
+    }
+
     async fn commit(mut self: Box<Self>, record: CommitRecord) -> Result<Vec<(EnvironmentId, Revision)>, StoreError> {
         let mut lease = self.take()?;
         // The connection is back on its shelf, or closed, before the answer is there.

@@ -16,8 +16,8 @@ use canopy_domain::Timestamp;
 use canopy_domain::api_key::KeyUse;
 use canopy_domain::audit::AuditEvent;
 use canopy_domain::port::{
-    Begun, Installation, ReadTx, RequestIdentity, RunningClaim, RunningRequests, Share, Store, StoreError, WriteScope,
-    WriteTx,
+    Begun, Installation, ReadTx, RequestIdentity, RowStore, RowTx, RunningClaim, RunningRequests, Share, Store,
+    StoreError, WriteScope, WriteTx,
 };
 use diesel::SqliteConnection;
 use diesel::connection::{AnsiTransactionManager, TransactionManager as _};
@@ -182,6 +182,14 @@ pub(crate) fn begin_writing(connection: &mut SqliteConnection) -> Result<(), Sto
 /// Reads something small.
 fn answer(connection: &mut SqliteConnection) -> Result<(), StoreError> {
     Statement::new("SELECT 1 FROM accounts LIMIT 1").for_each(connection, "accounts", |_| Ok(()))
+}
+
+#[async_trait]
+impl RowStore for SqliteStore {
+    async fn write_rows(&self, scope: WriteScope) -> Result<Box<dyn RowTx>, StoreError> {
+        let unit = self.begin(&self.writer, scope.share(), begin_writing).await?;
+        Ok(Box::new(unit.within(&scope)))
+    }
 }
 
 #[async_trait]

@@ -6,7 +6,7 @@ use canopy_domain::access::{Change, GrantFact};
 use canopy_domain::hierarchy::names::NodeNames;
 use canopy_domain::identity::create::TakenIdentifiers;
 use canopy_domain::identity::names::IdentityNames;
-use canopy_domain::port::{EnvironmentChanges, Store, WriteScope};
+use canopy_domain::port::{EnvironmentChanges, RowStore, Store, WriteScope};
 use canopy_domain::{Identity, MembershipStatus, PermissionKey};
 use canopy_storage_sqlite::SqliteStore;
 use canopy_testkit::fixture::{Maker, World, assignment_key};
@@ -32,7 +32,7 @@ async fn counts(size: usize) -> Vec<(&'static str, u64)> {
         application: place.application_place(),
         identities: vec![],
     };
-    let mut tx = store.write(scope).await.unwrap();
+    let mut tx = store.write_rows(scope).await.unwrap();
     count("");
     let permissions: Vec<_> = range().map(|n| maker.permission(id, &format!("item.p{n}"))).collect();
     tx.insert_permissions(&permissions).await.unwrap();
@@ -152,7 +152,7 @@ async fn counts(size: usize) -> Vec<(&'static str, u64)> {
     count("snapshot");
     drop(tx);
     count("end");
-    let mut tx = store.write(world.within(id)).await.unwrap();
+    let mut tx = store.write_rows(world.within(id)).await.unwrap();
     count("begin");
     tx.update_permissions(&permissions).await.unwrap();
     count("update_permissions");

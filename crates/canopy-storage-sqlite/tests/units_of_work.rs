@@ -3,7 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "what tests share is a test too")]
 
 use canopy_domain::EnvironmentPlace;
-use canopy_domain::port::{Share, Store, StoreError, WriteScope};
+use canopy_domain::port::{RowStore, Share, Store, StoreError, WriteScope};
 use canopy_storage_sqlite::{OpenError, SqliteOptions, SqliteStore, Synchronous};
 use canopy_testkit::fixture::{Maker, World};
 use std::future::poll_fn;
@@ -51,11 +51,11 @@ async fn readers_are_as_many_as_the_options_say_and_never_wait_for_the_writer() 
 async fn a_unit_of_work_may_be_dropped_on_a_thread_without_a_runtime() {
     let store = SqliteStore::temporary_with(quick()).unwrap();
     let world = World::build(&store, &Maker::default(), "acme").await;
-    let mut tx = store.write(WriteScope::Account(world.account.id)).await.unwrap();
+    let mut tx = store.write_rows(WriteScope::Account(world.account.id)).await.unwrap();
     let identity = world.maker.identity(world.account.id, "Katherine Johnson");
     tx.insert_identities(std::slice::from_ref(&identity)).await.unwrap();
     std::thread::spawn(move || drop(tx)).join().unwrap();
-    let mut tx = store.write(WriteScope::Account(world.account.id)).await.unwrap();
+    let mut tx = store.write_rows(WriteScope::Account(world.account.id)).await.unwrap();
     assert_eq!(tx.identity(world.account.id, identity.id).await.unwrap(), None);
 }
 
@@ -70,7 +70,7 @@ async fn give_up_in_mid_statement() {
     let identities: Vec<_> = (0..20_000)
         .map(|n| world.maker.identity(world.account.id, &format!("Number{n} Example")))
         .collect();
-    let mut tx = store.write(WriteScope::Account(world.account.id)).await.unwrap();
+    let mut tx = store.write_rows(WriteScope::Account(world.account.id)).await.unwrap();
     let given_up = tokio::time::timeout(Duration::from_millis(5), tx.insert_identities(&identities)).await;
     assert!(given_up.is_err(), "20,000 identities are stored in more than 5 ms");
     let after = tx.account(world.account.id).await;
@@ -79,7 +79,7 @@ async fn give_up_in_mid_statement() {
         "the unit of work is of no more use: {after:?}"
     );
     drop(tx);
-    let mut tx = store.write(WriteScope::Account(world.account.id)).await.unwrap();
+    let mut tx = store.write_rows(WriteScope::Account(world.account.id)).await.unwrap();
     let last = identities.last().unwrap();
     assert_eq!(tx.identity(world.account.id, last.id).await.unwrap(), None);
     tx.insert_identities(std::slice::from_ref(last)).await.unwrap();

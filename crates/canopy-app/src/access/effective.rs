@@ -18,7 +18,12 @@ pub struct Held {
 ///
 /// # Errors
 /// [`AppError::InvalidApiKey`] for a key that is not good any more; [`AppError::Store`]; [`AppError::Work`].
-pub async fn run(app: &App, asker: Asker<'_>, identity: IdentityId, node: Option<NodeId>) -> Result<Held, AppError> {
+pub async fn get_effective_access(
+    app: &App,
+    asker: Asker<'_>,
+    identity: IdentityId,
+    node: Option<NodeId>,
+) -> Result<Held, AppError> {
     let held = asker.judge_apart(app, Consistency::Strong, move |state, now, pace| {
         let held = state
             .index

@@ -33,7 +33,7 @@ fn judge<'a>(index: &'a AccessIndex, question: &Question<'_>, at: Timestamp) -> 
 /// # Errors
 /// [`AppError::ScopeMissing`] and [`AppError::InvalidApiKey`] for a key that may not ask this, or not any more;
 /// [`AppError::Store`].
-pub async fn run<R: Send>(
+pub async fn evaluate<R: Send>(
     app: &App,
     asker: Asker<'_>,
     question: &Question<'_>,

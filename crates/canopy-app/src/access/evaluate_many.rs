@@ -115,9 +115,9 @@ type Written<R> = Result<R, AnswerTooLarge>;
 /// dropping the future stops it. `answer` stops by itself where it grows past `max_bytes`.
 ///
 /// # Errors
-/// As [`evaluate::run`](super::evaluate::run): one question out of a key's scopes refuses all.
+/// As [`evaluate`](super::evaluate::evaluate): one question out of a key's scopes refuses all.
 /// [`AppError::AnswerTooLarge`]; [`AppError::Work`].
-pub async fn run<R: Send + 'static>(
+pub async fn evaluate_many<R: Send + 'static>(
     app: &App,
     asker: Asker<'_>,
     questions: Vec<OwnedQuestion>,

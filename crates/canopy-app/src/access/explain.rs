@@ -11,8 +11,8 @@ use canopy_domain::{Revision, Timestamp};
 /// `at`, or now.
 ///
 /// # Errors
-/// As [`evaluate::run`](super::evaluate::run), and [`AppError::Work`].
-pub async fn run<R: Send + 'static>(
+/// As [`evaluate`](super::evaluate::evaluate), and [`AppError::Work`].
+pub async fn explain_decision<R: Send + 'static>(
     app: &App,
     asker: Asker<'_>,
     question: OwnedQuestion,

@@ -110,7 +110,7 @@ impl Asker<'_> {
         app: &App,
         work: impl FnOnce(&mut Pace) -> Result<R, Stopped> + Send + 'static,
     ) -> Result<R, AppError> {
-        Ok(app.long_work().run(self.place(), work).await?)
+        Ok(app.long_work().perform(self.place(), work).await?)
     }
 
     /// As [`ask`](Self::ask), with a view that can be held on to.

@@ -10,8 +10,8 @@ use canopy_domain::{IdentityId, NodeId};
 /// is unknown.
 ///
 /// # Errors
-/// As [`evaluate::run`](super::evaluate::run), and [`AppError::Work`].
-pub async fn run(
+/// As [`evaluate`](super::evaluate::evaluate), and [`AppError::Work`].
+pub async fn find_nodes(
     app: &App,
     asker: Asker<'_>,
     identity: IdentityId,

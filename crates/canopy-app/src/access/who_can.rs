@@ -11,8 +11,8 @@ use canopy_domain::{IdentityId, NodeId};
 /// what is unknown. `show` makes what is wanted of each while the index is held.
 ///
 /// # Errors
-/// As [`evaluate::run`](super::evaluate::run), and [`AppError::Work`].
-pub async fn run<R: Send + 'static>(
+/// As [`evaluate`](super::evaluate::evaluate), and [`AppError::Work`].
+pub async fn find_holders<R: Send + 'static>(
     app: &App,
     asker: Asker<'_>,
     node: NodeId,

@@ -1,6 +1,6 @@
 //! Letting a caller in by an API key.
 //!
-//! A key is looked at twice. When a request begins, [`run`] turns a caller away whose key is known here to be no good, and
+//! A key is looked at twice. When a request begins, [`authenticate_key`] turns a caller away whose key is known here to be no good, and
 //! waits for the store only where it is not known here to be good. Before a request is answered, [`confirm`] makes sure
 //! that the key is good as of a moment after the request had come in whole, in whatever process it was revoked; questions
 //! do that themselves, at the very revision at which they are judged. So no answer is given to a key whose revocation
@@ -20,12 +20,12 @@ use std::sync::Arc;
 /// # Errors
 /// [`AppError::InvalidApiKey`] for what is no key, for one that nobody made and for one that is revoked or has ended: all
 /// alike; [`AppError::Store`].
-pub async fn run(app: &App, text: &str) -> Result<Caller, AppError> {
-    if let Some(caller) = run_now(app, text) {
+pub async fn authenticate_key(app: &App, text: &str) -> Result<Caller, AppError> {
+    if let Some(caller) = authenticate_key_now(app, text) {
         return Ok(caller);
     }
     let known = find(app, text).await?;
-    if let Some(caller) = run_now(app, text) {
+    if let Some(caller) = authenticate_key_now(app, text) {
         return Ok(caller);
     }
     let (place, id) = (known.place, known.id);
@@ -34,8 +34,8 @@ pub async fn run(app: &App, text: &str) -> Result<Caller, AppError> {
     Ok(Caller::ApiKey { place, id, access })
 }
 
-/// As [`run`] without a look into the store; `None` where that takes one.
-pub fn run_now(app: &App, text: &str) -> Option<Caller> {
+/// As [`authenticate_key`] without a look into the store; `None` where that takes one.
+pub fn authenticate_key_now(app: &App, text: &str) -> Option<Caller> {
     let known = app.known_keys().get(&digest(&KeyText::parse(text)?))?;
     let (place, id, now) = (known.place, known.id, app.now());
     let access = app
@@ -48,7 +48,7 @@ pub fn run_now(app: &App, text: &str) -> Option<Caller> {
 /// Makes sure that the caller's key is still good. Everybody else passes.
 ///
 /// # Errors
-/// As [`run`].
+/// As [`authenticate_key`].
 pub async fn confirm(app: &App, caller: &Caller) -> Result<(), AppError> {
     if let Caller::ApiKey { place, id, .. } = caller {
         good(app, place, *id).await?;

@@ -1,11 +1,13 @@
 //! Make an API key.
 
 use super::{MadeKey, audit_entry, described, digest, may_hand_out, must_lie_ahead};
-use crate::{App, AppError, Call, unit_of_work};
-use canopy_domain::access::{Change, KeyFact};
+use crate::{AppError, Moment, Plan, Write};
+use async_trait::async_trait;
 use canopy_domain::api_key::{ApiKey, ApiKeyId, KeyAccess, KeyText, room_for_one};
+use canopy_domain::changeset::{ChangeSet, NewApiKey, Rows};
 use canopy_domain::port::{ReadTx, WriteScope};
 use canopy_domain::{ApiKeyError, Description, DisplayName, EnvironmentPlace, PermissionKey, Timestamp};
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 /// A key that somebody asks for.
@@ -23,40 +25,59 @@ pub struct NewKey {
 
 /// Makes a key of the environment.
 ///
-/// # Errors
-/// [`ApiKeyError::Escalation`] before anything but the caller's own key is looked up, [`ApiKeyError::EndsInThePast`],
-/// [`ApiKeyError::UnknownScopes`], [`ApiKeyError::TooMany`], [`ApiKeyError::TooManyScopes`]; [`AppError::Store`].
-pub async fn run(app: &App, call: &Call, place: &EnvironmentPlace, new: &NewKey) -> Result<MadeKey, AppError> {
-    unit_of_work::retry(|| async {
-        let mut tx = app.begin(call, WriteScope::Environment(*place)).await?;
-        let now = app.now();
-        may_hand_out(tx.as_mut(), call, &new.access, new.expires_at).await?;
-        must_lie_ahead(new.expires_at, now)?;
-        known_scopes(tx.as_mut(), place, &new.access).await?;
-        room_for_one(tx.key_totals(place.environment).await?, &new.access)?;
-        let text = KeyText::new(app.secret());
+/// Fails with [`ApiKeyError::Escalation`] before anything but the caller's own key is looked up, with
+/// [`ApiKeyError::EndsInThePast`], [`ApiKeyError::UnknownScopes`], [`ApiKeyError::TooMany`],
+/// [`ApiKeyError::TooManyScopes`] or [`AppError::Store`].
+#[derive(Debug, Clone)]
+pub struct CreateApiKey {
+    /// The environment.
+    pub environment: EnvironmentPlace,
+    /// The key.
+    pub new: NewKey,
+}
+
+#[async_trait]
+impl Write for CreateApiKey {
+    type Outcome = MadeKey;
+
+    fn lock(&self) -> WriteScope {
+        WriteScope::Environment(self.environment)
+    }
+
+    async fn plan(&self, facts: &mut dyn ReadTx, at: &Moment<'_>) -> Result<Plan<MadeKey>, AppError> {
+        let Self { environment, new } = self;
+        may_hand_out(facts, at.caller(), &new.access, new.expires_at).await?;
+        must_lie_ahead(new.expires_at, at.now())?;
+        known_scopes(facts, environment, &new.access).await?;
+        room_for_one(facts.key_totals(environment.environment).await?, &new.access)?;
+        let text = KeyText::new(at.secret());
         let key = ApiKey {
-            id: ApiKeyId::new(app.mint()),
-            environment_id: place.environment,
+            id: ApiKeyId::new(at.mint()),
+            environment_id: environment.environment,
             name: new.name.clone(),
             description: new.description.clone(),
             preview: text.preview(),
             access: new.access.clone(),
             expires_at: new.expires_at,
             last_used_at: None,
-            created_at: now,
+            created_at: at.now(),
         };
-        tx.insert_api_key(&key, &digest(&text)).await?;
-        let entry = audit_entry(place, "api_key.create", &key).saying(described(&key));
-        let changes = vec![Change::KeyPut(KeyFact::from(&key))];
-        let kept = MadeKey { key, text: None };
-        app.commit_within(tx, call, place, now, changes, entry, &kept).await?;
-        Ok(MadeKey {
-            text: Some(text),
-            ..kept
-        })
-    })
-    .await
+        let entry = audit_entry(environment, "api_key.create", &key).saying(described(&key));
+        let made = NewApiKey {
+            key: key.clone(),
+            digest: digest(&text),
+        };
+        let changes = ChangeSet {
+            api_keys: Rows::added(vec![made]),
+            ..ChangeSet::default()
+        };
+        let text = Some(text);
+        Ok(Plan::new(changes, MadeKey { key, text }, entry))
+    }
+
+    fn kept(outcome: &MadeKey) -> Cow<'_, MadeKey> {
+        Cow::Owned(outcome.without_text())
+    }
 }
 
 /// Makes sure that the catalog has every scope.

@@ -8,6 +8,6 @@ use canopy_domain::api_key::ApiKey;
 ///
 /// # Errors
 /// [`AppError::Store`].
-pub async fn run(app: &App, place: &EnvironmentPlace) -> Result<Vec<ApiKey>, AppError> {
+pub async fn list_api_keys(app: &App, place: &EnvironmentPlace) -> Result<Vec<ApiKey>, AppError> {
     Ok(app.read(place).await?.api_keys(place.environment).await?)
 }

@@ -64,7 +64,7 @@ impl KeyLookups {
                 round: Arc::clone(&round),
             };
             // A task of its own, so that a caller that goes away cuts nobody else off.
-            tokio::spawn(running.run(ask));
+            tokio::spawn(running.look_up(ask));
         }
         match timeout(DEADLINE, round.outcome.wait()).await {
             Ok(Ok(places)) => Ok(places.get(&digest).copied()),
@@ -91,7 +91,7 @@ struct Running {
 }
 
 impl Running {
-    async fn run<F>(self, ask: impl FnOnce(Vec<KeyDigest>) -> F + Send + 'static)
+    async fn look_up<F>(self, ask: impl FnOnce(Vec<KeyDigest>) -> F + Send + 'static)
     where
         F: Future<Output = Result<Places, StoreError>> + Send + 'static,
     {

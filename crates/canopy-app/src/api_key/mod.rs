@@ -1,18 +1,23 @@
 //! API keys: making, listing, rotating and revoking them, and letting callers in by them.
 
 pub mod authenticate;
-pub mod create;
+mod create;
 mod known;
-pub mod list;
+mod list;
 mod lookup;
-pub mod revoke;
-pub mod rotate;
+mod revoke;
+mod rotate;
+
+pub use create::{CreateApiKey, NewKey};
+pub use list::list_api_keys;
+pub use revoke::RevokeApiKey;
+pub use rotate::RotateApiKey;
 
 use crate::app::AuditEntry;
-use crate::{AppError, Call, Caller};
+use crate::{AppError, Caller};
 use canopy_domain::api_key::{ApiKey, KeyAccess, KeyDigest, KeyText, must_not_outlive};
 use canopy_domain::audit::{AuditCategory, Detail};
-use canopy_domain::port::WriteTx;
+use canopy_domain::port::ReadTx;
 use canopy_domain::{ApiKeyError, EnvironmentPlace, Timestamp};
 use sha2::{Digest as _, Sha256};
 
@@ -28,6 +33,16 @@ pub struct MadeKey {
     pub text: Option<KeyText>,
 }
 
+impl MadeKey {
+    /// The key as it may be told again.
+    fn without_text(&self) -> Self {
+        Self {
+            key: self.key.clone(),
+            text: None,
+        }
+    }
+}
+
 /// What is kept of a key's text.
 fn digest(text: &KeyText) -> KeyDigest {
     KeyDigest(Sha256::digest(text.expose().as_bytes()).into())
@@ -39,18 +54,18 @@ fn digest(text: &KeyText) -> KeyDigest {
 /// # Errors
 /// [`ApiKeyError::Escalation`]; [`AppError::InvalidApiKey`] for a caller whose key is gone; [`AppError::Store`].
 async fn may_hand_out(
-    tx: &mut dyn WriteTx,
-    call: &Call,
+    facts: &mut dyn ReadTx,
+    caller: &Caller,
     access: &KeyAccess,
     end: Option<Timestamp>,
 ) -> Result<(), AppError> {
-    let Caller::ApiKey { access: own, place, id } = &call.caller else {
+    let Caller::ApiKey { access: own, place, id } = caller else {
         return Ok(());
     };
     if !own.covers(access) {
         return Err(ApiKeyError::Escalation.into());
     }
-    let maker = tx
+    let maker = facts
         .api_key(place.environment, *id)
         .await?
         .ok_or(AppError::InvalidApiKey)?;

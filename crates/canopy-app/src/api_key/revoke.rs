@@ -1,27 +1,44 @@
 //! Revoke an API key.
 
 use super::{audit_entry, described};
-use crate::{App, AppError, Call, unit_of_work};
-use canopy_domain::access::Change;
+use crate::{AppError, Moment, Plan, Write};
+use async_trait::async_trait;
 use canopy_domain::api_key::ApiKeyId;
 use canopy_domain::audit::AuditSeverity;
-use canopy_domain::port::WriteScope;
+use canopy_domain::changeset::{ChangeSet, Rows};
+use canopy_domain::port::{ReadTx, WriteScope};
 use canopy_domain::{ApiKeyError, EnvironmentPlace};
 
 /// Revokes a key: from the answer on it opens nothing, in any process.
 ///
-/// # Errors
-/// [`ApiKeyError::NotFound`]; [`AppError::Store`].
-pub async fn run(app: &App, call: &Call, place: &EnvironmentPlace, id: ApiKeyId) -> Result<(), AppError> {
-    unit_of_work::retry(|| async {
-        let mut tx = app.begin(call, WriteScope::Environment(*place)).await?;
-        let now = app.now();
-        let key = tx.api_key(place.environment, id).await?.ok_or(ApiKeyError::NotFound)?;
-        tx.delete_api_key(place.environment, id).await?;
-        let mut entry = audit_entry(place, "api_key.revoke", &key).saying(described(&key));
-        entry.severity = AuditSeverity::Warning;
-        let changes = vec![Change::KeyRemoved(id)];
-        app.commit_within(tx, call, place, now, changes, entry, &()).await
-    })
-    .await
+/// Fails with [`ApiKeyError::NotFound`] or [`AppError::Store`].
+#[derive(Debug, Clone)]
+pub struct RevokeApiKey {
+    /// The environment.
+    pub environment: EnvironmentPlace,
+    /// The key.
+    pub id: ApiKeyId,
+}
+
+#[async_trait]
+impl Write for RevokeApiKey {
+    type Outcome = ();
+
+    fn lock(&self) -> WriteScope {
+        WriteScope::Environment(self.environment)
+    }
+
+    async fn plan(&self, facts: &mut dyn ReadTx, _: &Moment<'_>) -> Result<Plan<()>, AppError> {
+        let environment = &self.environment;
+        let found = facts.api_key(environment.environment, self.id).await?;
+        let key = found.ok_or(ApiKeyError::NotFound)?;
+        let entry = audit_entry(environment, "api_key.revoke", &key)
+            .grave(AuditSeverity::Warning)
+            .saying(described(&key));
+        let changes = ChangeSet {
+            api_keys: Rows::removed(vec![key]),
+            ..ChangeSet::default()
+        };
+        Ok(Plan::new(changes, (), entry))
+    }
 }

@@ -1,62 +1,82 @@
 //! Replace an API key by another one.
 
 use super::{MadeKey, audit_entry, described, digest, may_hand_out};
-use crate::{App, AppError, Call, unit_of_work};
-use canopy_domain::access::{Change, KeyFact};
+use crate::{AppError, Moment, Plan, Write};
+use async_trait::async_trait;
 use canopy_domain::api_key::{ApiKey, ApiKeyId, KeyText, end_of_rotated, room_for_one};
 use canopy_domain::audit::Detail;
-use canopy_domain::port::WriteScope;
+use canopy_domain::changeset::{ChangeSet, NewApiKey, Rows, Updated};
+use canopy_domain::port::{ReadTx, WriteScope};
 use canopy_domain::{ApiKeyError, EnvironmentPlace};
+use std::borrow::Cow;
 
 /// Makes a key like this one, with the same scopes and end. The old one goes on working for `overlap_seconds`, but not
 /// beyond its own end; without an overlap it is revoked.
 ///
-/// # Errors
-/// [`ApiKeyError::NotFound`], [`ApiKeyError::Escalation`], [`ApiKeyError::Expired`], [`ApiKeyError::TooMany`],
-/// [`ApiKeyError::TooManyScopes`];
-/// [`AppError::Store`].
-pub async fn run(
-    app: &App,
-    call: &Call,
-    place: &EnvironmentPlace,
-    id: ApiKeyId,
-    overlap_seconds: u32,
-) -> Result<MadeKey, AppError> {
-    unit_of_work::retry(|| async {
-        let mut tx = app.begin(call, WriteScope::Environment(*place)).await?;
-        let now = app.now();
-        let mut old = tx.api_key(place.environment, id).await?.ok_or(ApiKeyError::NotFound)?;
-        may_hand_out(tx.as_mut(), call, &old.access, old.expires_at).await?;
-        let end = end_of_rotated(&old, now, overlap_seconds)?;
-        let text = KeyText::new(app.secret());
+/// Fails with [`ApiKeyError::NotFound`], [`ApiKeyError::Escalation`], [`ApiKeyError::Expired`],
+/// [`ApiKeyError::TooMany`], [`ApiKeyError::TooManyScopes`] or [`AppError::Store`].
+#[derive(Debug, Clone)]
+pub struct RotateApiKey {
+    /// The environment.
+    pub environment: EnvironmentPlace,
+    /// The key.
+    pub id: ApiKeyId,
+    /// How long the old key goes on working, in seconds.
+    pub overlap_seconds: u32,
+}
+
+#[async_trait]
+impl Write for RotateApiKey {
+    type Outcome = MadeKey;
+
+    fn lock(&self) -> WriteScope {
+        WriteScope::Environment(self.environment)
+    }
+
+    async fn plan(&self, facts: &mut dyn ReadTx, at: &Moment<'_>) -> Result<Plan<MadeKey>, AppError> {
+        let Self { environment, id, .. } = self;
+        let (within, now) = (environment.environment, at.now());
+        let old = facts.api_key(within, *id).await?.ok_or(ApiKeyError::NotFound)?;
+        may_hand_out(facts, at.caller(), &old.access, old.expires_at).await?;
+        let end = end_of_rotated(&old, now, self.overlap_seconds)?;
+        let text = KeyText::new(at.secret());
         let key = ApiKey {
-            id: ApiKeyId::new(app.mint()),
+            id: ApiKeyId::new(at.mint()),
             preview: text.preview(),
             last_used_at: None,
             created_at: now,
             ..old.clone()
         };
-        let replaced = if let Some(end) = end {
-            room_for_one(tx.key_totals(place.environment).await?, &key.access)?;
-            tx.expire_api_key(place.environment, id, end).await?;
-            old.expires_at = Some(end);
-            Change::KeyPut(KeyFact::from(&old))
+        let mut rows = Rows::added(vec![NewApiKey {
+            key: key.clone(),
+            digest: digest(&text),
+        }]);
+        if let Some(end) = end {
+            room_for_one(facts.key_totals(within).await?, &key.access)?;
+            let ending = ApiKey {
+                expires_at: Some(end),
+                ..old.clone()
+            };
+            rows.updated.push(Updated {
+                before: old,
+                after: ending,
+            });
         } else {
-            tx.delete_api_key(place.environment, id).await?;
-            Change::KeyRemoved(id)
-        };
-        tx.insert_api_key(&key, &digest(&text)).await?;
+            rows.removed.push(old);
+        }
         let mut more = described(&key);
         more.push(("replaces", Detail::text(id)));
         more.push(("replaced_until", Detail::text(end.unwrap_or(now))));
-        let entry = audit_entry(place, "api_key.rotate", &key).saying(more);
-        let changes = vec![replaced, Change::KeyPut(KeyFact::from(&key))];
-        let kept = MadeKey { key, text: None };
-        app.commit_within(tx, call, place, now, changes, entry, &kept).await?;
-        Ok(MadeKey {
-            text: Some(text),
-            ..kept
-        })
-    })
-    .await
+        let entry = audit_entry(environment, "api_key.rotate", &key).saying(more);
+        let changes = ChangeSet {
+            api_keys: rows,
+            ..ChangeSet::default()
+        };
+        let text = Some(text);
+        Ok(Plan::new(changes, MadeKey { key, text }, entry))
+    }
+
+    fn kept(outcome: &MadeKey) -> Cow<'_, MadeKey> {
+        Cow::Owned(outcome.without_text())
+    }
 }

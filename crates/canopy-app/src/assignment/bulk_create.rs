@@ -1,38 +1,49 @@
 //! Create assignments, one or many.
 
-use super::{audit_entry, granted};
-use crate::audit::described::{Details, Step};
-use crate::{App, AppError, BulkMode, Call, unit_of_work};
+use super::{audit_entry, lost_race};
+use crate::audit::described::Step;
+use crate::{AppError, Moment, Plan, Write};
+use async_trait::async_trait;
 use canopy_domain::assignment::bulk_create::{NewAssignment, plan};
 use canopy_domain::bulk::{self, Outcome};
-use canopy_domain::port::{StoreError, Unique, WriteScope};
+use canopy_domain::changeset::{ChangeSet, Rows};
+use canopy_domain::port::{ReadTx, Unique, WriteScope};
 use canopy_domain::{Assignment, AssignmentError, AssignmentId, AssignmentKey, EnvironmentPlace};
 
-/// Creates assignments: the outcomes are in the order of the items. In a dry run the assignments are what would be made.
+/// Creates assignments. The outcomes are in the order of the items.
 ///
-/// # Errors
-/// [`AppError::Store`]; rules that items break are in their outcomes.
-pub async fn run(
-    app: &App,
-    call: &Call,
-    place: &EnvironmentPlace,
-    items: &[NewAssignment],
-    mode: BulkMode,
-) -> Result<Vec<Outcome<Assignment, AssignmentError>>, AppError> {
-    unit_of_work::retry(|| async {
-        let mut tx = app.begin(call, WriteScope::Environment(*place)).await?;
-        let now = app.now();
-        let keys: Vec<AssignmentKey> = items.iter().map(|item| item.key).collect();
-        let facts = tx.assignment_facts(place, &keys).await?;
+/// Fails with [`AppError::Store`] alone; rules that items break are in their outcomes.
+#[derive(Debug, Clone)]
+pub struct CreateAssignments {
+    /// The environment.
+    pub environment: EnvironmentPlace,
+    /// The assignments.
+    pub items: Vec<NewAssignment>,
+    /// True if any refused item keeps all others from being stored.
+    pub atomic: bool,
+}
+
+#[async_trait]
+impl Write for CreateAssignments {
+    type Outcome = Vec<Outcome<Assignment, AssignmentError>>;
+
+    fn lock(&self) -> WriteScope {
+        WriteScope::Environment(self.environment)
+    }
+
+    async fn plan(&self, facts: &mut dyn ReadTx, at: &Moment<'_>) -> Result<Plan<Self::Outcome>, AppError> {
+        let (environment, now) = (&self.environment, at.now());
+        let keys: Vec<AssignmentKey> = self.items.iter().map(|item| item.key).collect();
+        let found = facts.assignment_facts(environment, &keys).await?;
         let mut created = Vec::new();
-        let outcomes: Vec<Outcome<Assignment, AssignmentError>> = bulk::settle(plan(items, &facts, now), mode.atomic)
+        let outcomes: Self::Outcome = bulk::settle(plan(&self.items, &found, now), self.atomic)
             .into_iter()
-            .zip(items)
+            .zip(&self.items)
             .map(|(outcome, item)| match outcome {
                 Outcome::Done(window) => {
                     let assignment = Assignment {
-                        id: AssignmentId::new(app.mint()),
-                        environment_id: place.environment,
+                        id: AssignmentId::new(at.mint()),
+                        environment_id: environment.environment,
                         key: item.key,
                         window,
                         created_at: now,
@@ -45,28 +56,22 @@ pub async fn run(
                 Outcome::RolledBack { caused_by } => Outcome::RolledBack { caused_by },
             })
             .collect();
-        if mode.dry_run || created.is_empty() {
-            return Ok(outcomes);
+        if created.is_empty() {
+            return Ok(Plan::unchanged(outcomes));
         }
-        tx.insert_assignments(&created).await.map_err(taken_meanwhile)?;
         let ids: Vec<AssignmentId> = created.iter().map(|assignment| assignment.id).collect();
-        let mut details = Details::default();
+        let mut details = at.details();
         let steps: Vec<Step<'_>> = created.iter().map(Step::Granted).collect();
-        details.assignments(tx.as_mut(), place, &steps).await?;
-        let entry = audit_entry(place, "assignment.create", &ids, Vec::new()).detailing(details);
-        app.commit_within(tx, call, place, now, granted(&created), entry, &outcomes)
-            .await?;
-        Ok(outcomes)
-    })
-    .await
-}
+        details.assignments(facts, environment, &steps).await?;
+        let entry = audit_entry(environment, "assignment.create", &ids, Vec::new()).detailing(details);
+        let changes = ChangeSet {
+            assignments: Rows::added(created),
+            ..ChangeSet::default()
+        };
+        Ok(Plan::new(changes, outcomes, entry))
+    }
 
-/// The environment is locked, so a taken triple means that the lock failed us: judge again.
-pub(super) fn taken_meanwhile(error: StoreError) -> AppError {
-    match error {
-        StoreError::Duplicate(Unique::AssignmentKey) => {
-            StoreError::Conflict("an assignment was made beside the environment's lock".into()).into()
-        }
-        other => other.into(),
+    fn lost_race(&self, unique: Unique) -> Option<AppError> {
+        lost_race(unique)
     }
 }

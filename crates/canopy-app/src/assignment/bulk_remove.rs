@@ -1,32 +1,50 @@
 //! Remove assignments, all or nothing.
 
-use super::{audit_entry, removed};
-use crate::audit::described::{Details, Step};
-use crate::{App, AppError, Call, unit_of_work};
+use super::audit_entry;
+use crate::audit::described::Step;
+use crate::{AppError, Moment, Plan, Write};
+use async_trait::async_trait;
+use canopy_domain::changeset::{ChangeSet, Rows};
 use canopy_domain::port::{ReadTx, WriteScope};
 use canopy_domain::{Assignment, AssignmentId, EnvironmentPlace};
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 /// Removes assignments. An id that comes twice counts once.
 ///
-/// # Errors
-/// [`AppError::AssignmentsNotFound`] with all unknown ids; [`AppError::Store`].
-pub async fn run(app: &App, call: &Call, place: &EnvironmentPlace, ids: &[AssignmentId]) -> Result<(), AppError> {
-    unit_of_work::retry(|| async {
-        let mut tx = app.begin(call, WriteScope::Environment(*place)).await?;
-        let now = app.now();
-        let found = all_of(tx.as_mut(), place, ids).await?;
+/// Fails with [`AppError::AssignmentsNotFound`], which has all unknown ids, or [`AppError::Store`].
+#[derive(Debug, Clone)]
+pub struct RemoveAssignments {
+    /// The environment.
+    pub environment: EnvironmentPlace,
+    /// The assignments.
+    pub ids: Vec<AssignmentId>,
+}
+
+#[async_trait]
+impl Write for RemoveAssignments {
+    type Outcome = ();
+
+    fn lock(&self) -> WriteScope {
+        WriteScope::Environment(self.environment)
+    }
+
+    async fn plan(&self, facts: &mut dyn ReadTx, at: &Moment<'_>) -> Result<Plan<()>, AppError> {
+        let environment = &self.environment;
+        let found = all_of(facts, environment, &self.ids).await?;
+        if found.is_empty() {
+            return Ok(Plan::unchanged(()));
+        }
         let ids: Vec<AssignmentId> = found.iter().map(|assignment| assignment.id).collect();
-        let mut details = Details::default();
+        let mut details = at.details();
         let steps: Vec<Step<'_>> = found.iter().map(Step::Revoked).collect();
-        details.assignments(tx.as_mut(), place, &steps).await?;
-        tx.delete_assignments(place.environment, &ids).await?;
-        let entry = audit_entry(place, "assignment.bulk_remove", &ids, Vec::new()).detailing(details);
-        app.commit_within(tx, call, place, now, removed(&ids), entry, &())
-            .await?;
-        Ok(())
-    })
-    .await
+        details.assignments(facts, environment, &steps).await?;
+        let entry = audit_entry(environment, "assignment.bulk_remove", &ids, Vec::new()).detailing(details);
+        let changes = ChangeSet {
+            assignments: Rows::removed(found),
+            ..ChangeSet::default()
+        };
+        Ok(Plan::new(changes, (), entry))
+    }
 }
 
 /// All of these assignments, each once, in the order of the request.
@@ -34,14 +52,14 @@ pub async fn run(app: &App, call: &Call, place: &EnvironmentPlace, ids: &[Assign
 /// # Errors
 /// [`AppError::AssignmentsNotFound`] with all unknown ids.
 pub(super) async fn all_of(
-    tx: &mut dyn ReadTx,
-    place: &EnvironmentPlace,
+    facts: &mut dyn ReadTx,
+    environment: &EnvironmentPlace,
     ids: &[AssignmentId],
 ) -> Result<Vec<Assignment>, AppError> {
     let mut seen = HashSet::new();
     let asked: Vec<AssignmentId> = ids.iter().copied().filter(|id| seen.insert(*id)).collect();
-    let found = tx.assignments(place.environment, &asked).await?;
-    let mut by_id: std::collections::HashMap<AssignmentId, Assignment> = found
+    let found = facts.assignments(environment.environment, &asked).await?;
+    let mut by_id: HashMap<AssignmentId, Assignment> = found
         .into_iter()
         .map(|assignment| (assignment.id, assignment))
         .collect();

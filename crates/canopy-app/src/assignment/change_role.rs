@@ -1,55 +1,77 @@
 //! Give one role to many assignments, all or nothing.
 
-use super::bulk_create::taken_meanwhile;
 use super::bulk_remove::all_of;
-use super::{audit_entry, granted};
-use crate::audit::described::{Details, Step};
-use crate::{App, AppError, Call, unit_of_work};
+use super::{audit_entry, lost_race};
+use crate::audit::described::Step;
+use crate::{AppError, Moment, Plan, Write};
+use async_trait::async_trait;
 use canopy_domain::assignment::change::{change_role, key_with_role};
 use canopy_domain::audit::Detail;
-use canopy_domain::port::WriteScope;
+use canopy_domain::changeset::{ChangeSet, Rows, Updated};
+use canopy_domain::port::{ReadTx, Unique, WriteScope};
 use canopy_domain::{Assignment, AssignmentId, AssignmentKey, EnvironmentPlace, RoleId};
 use std::collections::HashMap;
 
-/// Gives the role to each assignment and answers how many changed; those that have it already do not.
+/// Gives a role to each assignment and returns how many changed; those that have it already do not.
 ///
-/// # Errors
-/// [`AppError::AssignmentsNotFound`] with all unknown ids;
-/// [`ChangeRoleError`](canopy_domain::assignment::change::ChangeRoleError) with all that is in the way; [`AppError::Store`].
-pub async fn run(
-    app: &App,
-    call: &Call,
-    place: &EnvironmentPlace,
-    ids: &[AssignmentId],
-    role: RoleId,
-) -> Result<usize, AppError> {
-    unit_of_work::retry(|| async {
-        let mut tx = app.begin(call, WriteScope::Environment(*place)).await?;
-        let now = app.now();
-        let assignments = all_of(tx.as_mut(), place, ids).await?;
+/// Fails with [`AppError::AssignmentsNotFound`], which has all unknown ids, with
+/// [`ChangeRoleError`](canopy_domain::assignment::change::ChangeRoleError), which has all that is in the way, or with
+/// [`AppError::Store`].
+#[derive(Debug, Clone)]
+pub struct ChangeAssignmentRoles {
+    /// The environment.
+    pub environment: EnvironmentPlace,
+    /// The assignments.
+    pub ids: Vec<AssignmentId>,
+    /// The role they get.
+    pub role: RoleId,
+}
+
+#[async_trait]
+impl Write for ChangeAssignmentRoles {
+    type Outcome = usize;
+
+    fn lock(&self) -> WriteScope {
+        WriteScope::Environment(self.environment)
+    }
+
+    async fn plan(&self, facts: &mut dyn ReadTx, at: &Moment<'_>) -> Result<Plan<usize>, AppError> {
+        let (environment, role) = (&self.environment, self.role);
+        let assignments = all_of(facts, environment, &self.ids).await?;
         let keys: Vec<AssignmentKey> = assignments
             .iter()
             .map(|assignment| key_with_role(assignment, role))
             .collect();
-        let facts = tx.assignment_facts(place, &keys).await?;
-        let changed = change_role(&assignments, role, &facts, now)?;
-        if changed.is_empty() {
-            return Ok(0);
+        let found = facts.assignment_facts(environment, &keys).await?;
+        let given = change_role(&assignments, role, &found, at.now())?;
+        if given.is_empty() {
+            return Ok(Plan::unchanged(0));
         }
-        tx.update_assignments(&changed).await.map_err(taken_meanwhile)?;
-        let ids: Vec<AssignmentId> = changed.iter().map(|assignment| assignment.id).collect();
-        let before: HashMap<AssignmentId, &Assignment> = assignments.iter().map(|one| (one.id, one)).collect();
-        let steps: Vec<Step<'_>> = changed
-            .iter()
-            .filter_map(|after| Some(Step::Changed(before.get(&after.id)?, after)))
+        let ids: Vec<AssignmentId> = given.iter().map(|assignment| assignment.id).collect();
+        let mut before: HashMap<AssignmentId, Assignment> = assignments.into_iter().map(|one| (one.id, one)).collect();
+        let updated: Vec<Updated<Assignment>> = given
+            .into_iter()
+            .filter_map(|after| {
+                let before = before.remove(&after.id)?;
+                Some(Updated { before, after })
+            })
             .collect();
-        let mut details = Details::default();
-        details.assignments(tx.as_mut(), place, &steps).await?;
+        let steps: Vec<Step<'_>> = updated
+            .iter()
+            .map(|row| Step::Changed(&row.before, &row.after))
+            .collect();
+        let mut details = at.details();
+        details.assignments(facts, environment, &steps).await?;
         let more = vec![("role_id", Detail::text(role))];
-        let entry = audit_entry(place, "assignment.bulk_change_role", &ids, more).detailing(details);
-        app.commit_within(tx, call, place, now, granted(&changed), entry, &changed.len())
-            .await?;
-        Ok(changed.len())
-    })
-    .await
+        let entry = audit_entry(environment, "assignment.bulk_change_role", &ids, more).detailing(details);
+        let changes = ChangeSet {
+            assignments: Rows::updated(updated),
+            ..ChangeSet::default()
+        };
+        Ok(Plan::new(changes, ids.len(), entry))
+    }
+
+    fn lost_race(&self, unique: Unique) -> Option<AppError> {
+        lost_race(unique)
+    }
 }

@@ -7,7 +7,7 @@ use canopy_domain::{Assignment, AssignmentError, AssignmentId, EnvironmentPlace}
 ///
 /// # Errors
 /// [`AssignmentError::NotFound`]; [`AppError::Store`].
-pub async fn run(app: &App, place: &EnvironmentPlace, id: AssignmentId) -> Result<Assignment, AppError> {
+pub async fn get_assignment(app: &App, place: &EnvironmentPlace, id: AssignmentId) -> Result<Assignment, AppError> {
     let found = app.read(place).await?.assignments(place.environment, &[id]).await?;
     Ok(found.into_iter().next().ok_or(AssignmentError::NotFound)?)
 }

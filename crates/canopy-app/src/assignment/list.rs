@@ -8,7 +8,7 @@ use canopy_domain::{EnvironmentPlace, Page, Timestamp};
 ///
 /// # Errors
 /// [`AppError::Store`].
-pub async fn run(
+pub async fn list_assignments(
     app: &App,
     place: &EnvironmentPlace,
     query: &AssignmentQuery,
@@ -27,7 +27,7 @@ pub async fn run(
 ///
 /// # Errors
 /// [`AppError::Store`].
-pub async fn summary(app: &App, place: &EnvironmentPlace) -> Result<AssignmentSummary, AppError> {
+pub async fn summarize_assignments(app: &App, place: &EnvironmentPlace) -> Result<AssignmentSummary, AppError> {
     Ok(app
         .read(place)
         .await?

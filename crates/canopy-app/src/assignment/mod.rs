@@ -1,18 +1,27 @@
 //! Assignments.
 
-pub mod bulk_create;
-pub mod bulk_remove;
-pub mod change_role;
-pub mod get;
-pub mod list;
-pub mod patch;
-pub mod remove;
+mod bulk_create;
+mod bulk_remove;
+mod change_role;
+mod get;
+mod list;
+mod patch;
+mod remove;
 
+pub use bulk_create::CreateAssignments;
+pub use bulk_remove::RemoveAssignments;
+pub use change_role::ChangeAssignmentRoles;
+pub use get::get_assignment;
+pub use list::{list_assignments, summarize_assignments};
+pub use patch::ChangeAssignment;
+pub use remove::RemoveAssignment;
+
+use crate::AppError;
 use crate::app::AuditEntry;
 use crate::audit::described;
-use canopy_domain::access::{Change, GrantFact};
 use canopy_domain::audit::{AuditCategory, Detail};
-use canopy_domain::{Assignment, AssignmentId, EnvironmentPlace};
+use canopy_domain::port::{StoreError, Unique};
+use canopy_domain::{AssignmentId, EnvironmentPlace};
 
 /// What an audit event says of a change to assignments.
 fn audit_entry(
@@ -35,13 +44,8 @@ fn audit_entry(
         .saying(metadata)
 }
 
-fn granted(assignments: &[Assignment]) -> Vec<Change> {
-    assignments
-        .iter()
-        .map(|assignment| Change::GrantPut(GrantFact::from(assignment)))
-        .collect()
-}
-
-fn removed(ids: &[AssignmentId]) -> Vec<Change> {
-    ids.iter().map(|id| Change::GrantRemoved(*id)).collect()
+/// The environment is locked, so a taken triple means that the lock failed: the write is judged again.
+fn lost_race(unique: Unique) -> Option<AppError> {
+    let conflict = || StoreError::Conflict("an assignment was made beside the environment's lock".into());
+    (unique == Unique::AssignmentKey).then(|| conflict().into())
 }

@@ -1,48 +1,61 @@
 //! Change the role or window of an assignment.
 
-use super::bulk_create::taken_meanwhile;
-use super::{audit_entry, granted};
-use crate::audit::described::{Details, Step};
-use crate::{App, AppError, Call, unit_of_work};
+use super::{audit_entry, lost_race};
+use crate::audit::described::Step;
+use crate::{AppError, Moment, Plan, Write};
+use async_trait::async_trait;
 use canopy_domain::assignment::change::{self, AssignmentPatch, key_with_role};
 use canopy_domain::audit::Detail;
-use canopy_domain::port::WriteScope;
+use canopy_domain::changeset::{ChangeSet, Rows};
+use canopy_domain::port::{ReadTx, Unique, WriteScope};
 use canopy_domain::{Assignment, AssignmentError, AssignmentId, EnvironmentPlace};
 
-/// Changes an assignment and answers it as it is afterwards. A change that changes nothing writes nothing.
+/// Changes an assignment and returns it as it is afterwards. A change that changes nothing writes nothing.
 ///
-/// # Errors
-/// [`AssignmentError`]; [`AppError::Store`].
-pub async fn run(
-    app: &App,
-    call: &Call,
-    place: &EnvironmentPlace,
-    id: AssignmentId,
-    patch: &AssignmentPatch,
-) -> Result<Assignment, AppError> {
-    unit_of_work::retry(|| async {
-        let mut tx = app.begin(call, WriteScope::Environment(*place)).await?;
-        let now = app.now();
-        let found = tx.assignments(place.environment, &[id]).await?;
+/// Fails with [`AssignmentError`] or [`AppError::Store`].
+#[derive(Debug, Clone)]
+pub struct ChangeAssignment {
+    /// The environment.
+    pub environment: EnvironmentPlace,
+    /// The assignment.
+    pub id: AssignmentId,
+    /// The change.
+    pub patch: AssignmentPatch,
+}
+
+#[async_trait]
+impl Write for ChangeAssignment {
+    type Outcome = Assignment;
+
+    fn lock(&self) -> WriteScope {
+        WriteScope::Environment(self.environment)
+    }
+
+    async fn plan(&self, facts: &mut dyn ReadTx, at: &Moment<'_>) -> Result<Plan<Assignment>, AppError> {
+        let Self { environment, id, patch } = self;
+        let found = facts.assignments(environment.environment, &[*id]).await?;
         let before = found.into_iter().next().ok_or(AssignmentError::NotFound)?;
         let key = key_with_role(&before, patch.role.unwrap_or(before.key.role));
-        let facts = tx.assignment_facts(place, &[key]).await?;
-        let after = change::patch(&before, patch, &facts, now)?;
-        if (after.key, after.window) == (before.key, before.window) {
-            return Ok(before);
+        let found = facts.assignment_facts(environment, &[key]).await?;
+        let after = change::patch(&before, patch, &found, at.now())?;
+        if after == before {
+            return Ok(Plan::unchanged(before));
         }
-        let changed = core::slice::from_ref(&after);
-        tx.update_assignments(changed).await.map_err(taken_meanwhile)?;
-        let mut details = Details::default();
+        let mut details = at.details();
         let step = Step::Changed(&before, &after);
-        details.assignments(tx.as_mut(), place, &[step]).await?;
+        details.assignments(facts, environment, &[step]).await?;
         let more = vec![("before", state(&before)), ("after", state(&after))];
-        let entry = audit_entry(place, "assignment.change", &[id], more).detailing(details);
-        app.commit_within(tx, call, place, now, granted(changed), entry, &())
-            .await?;
-        Ok(after)
-    })
-    .await
+        let entry = audit_entry(environment, "assignment.change", &[*id], more).detailing(details);
+        let changes = ChangeSet {
+            assignments: Rows::update(before, after.clone()),
+            ..ChangeSet::default()
+        };
+        Ok(Plan::new(changes, after, entry))
+    }
+
+    fn lost_race(&self, unique: Unique) -> Option<AppError> {
+        lost_race(unique)
+    }
 }
 
 fn state(assignment: &Assignment) -> Detail {

@@ -1,34 +1,49 @@
 //! Remove one assignment.
 
-use super::{audit_entry, removed};
-use crate::audit::described::{Details, Step};
-use crate::{App, AppError, Call, unit_of_work};
+use super::audit_entry;
+use crate::audit::described::Step;
+use crate::{AppError, Moment, Plan, Write};
+use async_trait::async_trait;
 use canopy_domain::audit::Detail;
-use canopy_domain::port::WriteScope;
+use canopy_domain::changeset::{ChangeSet, Rows};
+use canopy_domain::port::{ReadTx, WriteScope};
 use canopy_domain::{AssignmentError, AssignmentId, EnvironmentPlace};
 
 /// Removes an assignment.
 ///
-/// # Errors
-/// [`AssignmentError::NotFound`]; [`AppError::Store`].
-pub async fn run(app: &App, call: &Call, place: &EnvironmentPlace, id: AssignmentId) -> Result<(), AppError> {
-    unit_of_work::retry(|| async {
-        let mut tx = app.begin(call, WriteScope::Environment(*place)).await?;
-        let now = app.now();
-        let found = tx.assignments(place.environment, &[id]).await?;
+/// Fails with [`AssignmentError::NotFound`] or [`AppError::Store`].
+#[derive(Debug, Clone)]
+pub struct RemoveAssignment {
+    /// The environment.
+    pub environment: EnvironmentPlace,
+    /// The assignment.
+    pub id: AssignmentId,
+}
+
+#[async_trait]
+impl Write for RemoveAssignment {
+    type Outcome = ();
+
+    fn lock(&self) -> WriteScope {
+        WriteScope::Environment(self.environment)
+    }
+
+    async fn plan(&self, facts: &mut dyn ReadTx, at: &Moment<'_>) -> Result<Plan<()>, AppError> {
+        let Self { environment, id } = self;
+        let found = facts.assignments(environment.environment, &[*id]).await?;
         let gone = found.into_iter().next().ok_or(AssignmentError::NotFound)?;
-        let mut details = Details::default();
-        details.assignments(tx.as_mut(), place, &[Step::Revoked(&gone)]).await?;
-        tx.delete_assignments(place.environment, &[id]).await?;
+        let mut details = at.details();
+        details.assignments(facts, environment, &[Step::Revoked(&gone)]).await?;
         let more = vec![
             ("identity_id", Detail::text(gone.key.identity)),
             ("role_id", Detail::text(gone.key.role)),
             ("node_id", Detail::text(gone.key.node)),
         ];
-        let entry = audit_entry(place, "assignment.remove", &[id], more).detailing(details);
-        app.commit_within(tx, call, place, now, removed(&[id]), entry, &())
-            .await?;
-        Ok(())
-    })
-    .await
+        let entry = audit_entry(environment, "assignment.remove", &[*id], more).detailing(details);
+        let changes = ChangeSet {
+            assignments: Rows::removed(vec![gone]),
+            ..ChangeSet::default()
+        };
+        Ok(Plan::new(changes, (), entry))
+    }
 }

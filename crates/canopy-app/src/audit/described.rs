@@ -5,7 +5,9 @@ use crate::app::AuditEntry;
 use canopy_domain::assignment::listing::AssignmentView;
 use canopy_domain::audit::{Detail, details};
 use canopy_domain::port::ReadTx;
-use canopy_domain::{Assignment, EnvironmentId, EnvironmentPlace, IdentityId, NodeId, RoleId, RoleName};
+use canopy_domain::{
+    Assignment, EnvironmentId, EnvironmentPlace, Identity, IdentityId, Node, NodeId, RoleId, RoleName,
+};
 use core::fmt::Display;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -38,14 +40,24 @@ impl ListChange {
 }
 
 /// The details of one event.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Details {
+    is_wanted: bool,
     entries: Vec<Detail>,
     /// The number of changes that each entry stands for.
     sizes: Vec<usize>,
 }
 
 impl Details {
+    /// No details yet. Where they are not wanted, all that are added are left out.
+    pub(crate) const fn wanted(is_wanted: bool) -> Self {
+        Self {
+            is_wanted,
+            entries: Vec::new(),
+            sizes: Vec::new(),
+        }
+    }
+
     fn push(&mut self, entry: Detail, size: usize) {
         self.entries.push(entry);
         self.sizes.push(size);
@@ -59,6 +71,9 @@ impl Details {
         change: ListChange,
         keys: impl IntoIterator<Item = K>,
     ) {
+        if !self.is_wanted {
+            return;
+        }
         let change = change.word();
         let role = role.map_or(Detail::Null, |(id, name)| named(id, "name", Some(name)));
         let mut keys = keys.into_iter();
@@ -87,7 +102,18 @@ impl Details {
         place: &EnvironmentPlace,
         steps: &[Step<'_>],
     ) -> Result<(), AppError> {
-        if steps.is_empty() {
+        self.assignments_of(tx, place, steps, &[]).await
+    }
+
+    /// As [`assignments`](Self::assignments), where some of the identities are new and not stored yet.
+    pub(crate) async fn assignments_of(
+        &mut self,
+        tx: &mut dyn ReadTx,
+        place: &EnvironmentPlace,
+        steps: &[Step<'_>],
+        new: &[Identity],
+    ) -> Result<(), AppError> {
+        if steps.is_empty() || !self.is_wanted {
             return Ok(());
         }
         let mut identities: BTreeSet<IdentityId> = BTreeSet::new();
@@ -106,7 +132,8 @@ impl Details {
         }
         let identities: Vec<IdentityId> = identities.into_iter().collect();
         let roles: Vec<RoleId> = roles.into_iter().collect();
-        let identities = tx.identity_labels(place.account, &identities).await?;
+        let mut identities = tx.identity_labels(place.account, &identities).await?;
+        identities.extend(new.iter().map(|one| (one.id, one.name())));
         let roles = tx.role_names(place.environment, &roles).await?;
         let paths = paths(tx, place.environment, nodes).await?;
         let held = |one: &Assignment| {
@@ -135,26 +162,51 @@ impl Details {
         Ok(())
     }
 
-    /// Adds nodes that are created or removed, where they are more than the metadata lists. Takes one statement.
+    /// Adds nodes that are removed, where they are more than the metadata lists. Takes one statement.
     ///
     /// # Errors
     /// [`AppError::Store`].
-    pub(crate) async fn nodes(
+    pub(crate) async fn removed_nodes(
         &mut self,
         tx: &mut dyn ReadTx,
         environment: EnvironmentId,
-        change: ListChange,
         nodes: &[NodeId],
     ) -> Result<(), AppError> {
-        if nodes.len() > INLINE {
+        if self.is_wanted && nodes.len() > INLINE {
             let paths = paths(tx, environment, nodes.iter().copied().collect()).await?;
-            for id in nodes {
-                let node = named(id, "path", paths.get(id));
-                let entry = vec![("node", node), ("change", Detail::text(change.word()))];
-                self.push(Detail::Map(entry), 1);
-            }
+            self.nodes(ListChange::Removed, nodes, &paths);
         }
         Ok(())
+    }
+
+    /// Adds nodes that are created, parents before their children, where they are more than the metadata lists. Takes one
+    /// statement.
+    ///
+    /// # Errors
+    /// [`AppError::Store`].
+    pub(crate) async fn created_nodes(&mut self, tx: &mut dyn ReadTx, created: &[Node]) -> Result<(), AppError> {
+        if let (true, Some(first)) = (self.is_wanted && created.len() > INLINE, created.first()) {
+            let nodes: Vec<NodeId> = created.iter().map(|node| node.id).collect();
+            let parents = created.iter().filter_map(|node| node.parent).collect();
+            let mut paths = paths(tx, first.environment_id, parents).await?;
+            for node in created {
+                let parent = node.parent.and_then(|parent| paths.get(&parent));
+                if let Some(parent) = parent {
+                    let path = format!("{parent}/{}", node.slug);
+                    paths.insert(node.id, path);
+                }
+            }
+            self.nodes(ListChange::Added, &nodes, &paths);
+        }
+        Ok(())
+    }
+
+    fn nodes(&mut self, change: ListChange, nodes: &[NodeId], paths: &HashMap<NodeId, String>) {
+        for id in nodes {
+            let node = named(id, "path", paths.get(id));
+            let entry = vec![("node", node), ("change", Detail::text(change.word()))];
+            self.push(Detail::Map(entry), 1);
+        }
     }
 
     /// Adds identities that are created or attached, where they are more than the metadata lists.
@@ -162,7 +214,7 @@ impl Details {
         &mut self,
         identities: impl ExactSizeIterator<Item = (IdentityId, Option<N>)>,
     ) {
-        if identities.len() > INLINE {
+        if self.is_wanted && identities.len() > INLINE {
             for (id, name) in identities {
                 let identity = named(id, "name", name);
                 let entry = vec![
@@ -180,6 +232,9 @@ impl Details {
     /// # Errors
     /// [`AppError::Store`].
     pub(crate) async fn revoked(&mut self, tx: &mut dyn ReadTx, held: &[AssignmentView]) -> Result<(), AppError> {
+        if !self.is_wanted {
+            return Ok(());
+        }
         let mut nodes: BTreeMap<EnvironmentId, BTreeSet<NodeId>> = BTreeMap::new();
         for one in held.iter().map(|view| &view.assignment) {
             nodes.entry(one.environment_id).or_default().insert(one.key.node);

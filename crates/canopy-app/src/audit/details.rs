@@ -23,7 +23,7 @@ pub struct DetailParts {
 ///
 /// # Errors
 /// [`AppError::AuditEventNotFound`]; [`AppError::Store`].
-pub async fn run(
+pub async fn get_event_details(
     app: &App,
     account: AccountId,
     bound_to: Option<EnvironmentId>,

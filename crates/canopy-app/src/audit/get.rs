@@ -9,7 +9,7 @@ use canopy_domain::{AccountId, EnvironmentId};
 ///
 /// # Errors
 /// [`AppError::AuditEventNotFound`]; [`AppError::Store`].
-pub async fn run(
+pub async fn get_event(
     app: &App,
     account: AccountId,
     bound_to: Option<EnvironmentId>,

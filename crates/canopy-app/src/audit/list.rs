@@ -19,7 +19,7 @@ pub struct AuditPart {
 ///
 /// # Errors
 /// [`AppError::Store`].
-pub async fn run(
+pub async fn list_events(
     app: &App,
     account: AccountId,
     bound_to: Option<EnvironmentId>,

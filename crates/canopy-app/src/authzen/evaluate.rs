@@ -147,7 +147,7 @@ pub struct Evaluated {
 ///
 /// # Errors
 /// [`AppError::InvalidApiKey`] for a key that is not good any more; [`AppError::Store`]; [`AppError::Work`].
-pub async fn run(
+pub async fn evaluate(
     app: &App,
     asker: Asker<'_>,
     evaluations: Evaluations,

@@ -23,7 +23,7 @@ pub struct ActionSearch {
 ///
 /// # Errors
 /// [`AppError::InvalidApiKey`] for a key that is not good any more; [`AppError::Store`].
-pub async fn run(
+pub async fn search_actions(
     app: &App,
     asker: Asker<'_>,
     search: &ActionSearch,

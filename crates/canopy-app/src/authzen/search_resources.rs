@@ -26,7 +26,7 @@ pub struct ResourceSearch {
 ///
 /// # Errors
 /// [`AppError::InvalidApiKey`] for a key that is not good any more; [`AppError::Store`].
-pub async fn run(
+pub async fn search_resources(
     app: &App,
     asker: Asker<'_>,
     search: &ResourceSearch,

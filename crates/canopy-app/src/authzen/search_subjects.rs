@@ -27,7 +27,7 @@ pub struct SubjectSearch {
 ///
 /// # Errors
 /// [`AppError::InvalidApiKey`] for a key that is not good any more; [`AppError::Store`].
-pub async fn run(
+pub async fn search_subjects(
     app: &App,
     asker: Asker<'_>,
     search: &SubjectSearch,

@@ -1,51 +1,53 @@
 //! Create nodes, one or many.
 
+use super::slug_taken;
 use crate::app::AuditEntry;
-use crate::audit::described::{self, Details, ListChange};
-use crate::{App, AppError, BulkMode, Call, unit_of_work};
-use canopy_domain::access::{Change, NodeFact};
+use crate::audit::described;
+use crate::{AppError, Moment, Plan, Write};
+use async_trait::async_trait;
 use canopy_domain::audit::{AuditCategory, Detail};
 use canopy_domain::bulk::{self, Outcome};
+use canopy_domain::changeset::{ChangeSet, Rows};
 use canopy_domain::hierarchy::create::{NewNode, Parent, ParentName, PlannedNode, base_slug, plan};
-use canopy_domain::port::{StoreError, Unique, WriteScope};
-use canopy_domain::{
-    EnvironmentPlace, HierarchyError, Node, NodeId, NodeStatus, Slug, TenancyError, Tenant, Timestamp, Version,
-};
+use canopy_domain::port::{ReadTx, Unique, WriteScope};
+use canopy_domain::{EnvironmentPlace, HierarchyError, Node, NodeId, NodeStatus, Slug, TenancyError, Tenant, Version};
 
-/// Creates nodes. The outcomes are in the order of the items; in a dry run the nodes are what would be made.
+/// Creates nodes. The outcomes are in the order of the items.
 ///
-/// # Errors
-/// [`AppError::Store`]; rules that items break are in their outcomes.
-pub async fn run(
-    app: &App,
-    call: &Call,
-    place: &EnvironmentPlace,
-    items: &[NewNode],
-    mode: BulkMode,
-) -> Result<Vec<Outcome<Node, HierarchyError>>, AppError> {
-    unit_of_work::retry(|| async {
-        let mut tx = app.begin(call, WriteScope::Environment(*place)).await?;
-        let now = app.now();
+/// Fails with [`AppError::Store`] alone; rules that items break are in their outcomes.
+#[derive(Debug, Clone)]
+pub struct CreateNodes {
+    /// The environment.
+    pub environment: EnvironmentPlace,
+    /// The nodes.
+    pub items: Vec<NewNode>,
+    /// True if any refused item keeps all others from being stored.
+    pub atomic: bool,
+}
+
+#[async_trait]
+impl Write for CreateNodes {
+    type Outcome = Vec<Outcome<Node, HierarchyError>>;
+
+    fn lock(&self) -> WriteScope {
+        WriteScope::Environment(self.environment)
+    }
+
+    async fn plan(&self, facts: &mut dyn ReadTx, at: &Moment<'_>) -> Result<Plan<Self::Outcome>, AppError> {
+        let environment = self.environment.environment;
         let absent = || TenancyError::NotFound(Tenant::Environment);
-        let (model, schema) = tx.hierarchy(place.environment).await?.ok_or_else(absent)?;
-        let (parents, slugs) = named_places(items);
-        let facts = tx.node_facts(place.environment, &parents, &slugs).await?;
-        let outcomes = bulk::settle(plan(items, model, &schema, &facts), mode.atomic);
-        let outcomes = with_ids(app, place, items, outcomes, now);
+        let (model, schema) = facts.hierarchy(environment).await?.ok_or_else(absent)?;
+        let (parents, slugs) = named_places(&self.items);
+        let found = facts.node_facts(environment, &parents, &slugs).await?;
+        let outcomes = bulk::settle(plan(&self.items, model, &schema, &found), self.atomic);
+        let outcomes = with_ids(self, outcomes, at);
         let created = parents_first(&outcomes);
-        if mode.dry_run || created.is_empty() {
-            return Ok(outcomes);
+        if created.is_empty() {
+            return Ok(Plan::unchanged(outcomes));
         }
-        tx.insert_nodes(&created).await.map_err(|error| match error {
-            StoreError::Duplicate(Unique::NodeSlug) => HierarchyError::SlugTaken.into(),
-            other => AppError::from(other),
-        })?;
-        let ids: Vec<NodeId> = created.iter().map(|node| node.id).collect();
-        let mut details = Details::default();
-        details
-            .nodes(tx.as_mut(), place.environment, ListChange::Added, &ids)
-            .await?;
-        let entry = AuditEntry::within(place, "node.create", AuditCategory::Hierarchy)
+        let mut details = at.details();
+        details.created_nodes(facts, &created).await?;
+        let entry = AuditEntry::within(&self.environment, "node.create", AuditCategory::Hierarchy)
             .on(
                 "node",
                 created.first().map(|node| node.id.to_string()).unwrap_or_default(),
@@ -53,25 +55,19 @@ pub async fn run(
             )
             .saying(vec![
                 ("count", Detail::count(created.len())),
-                ("node_ids", described::first(&ids)),
+                ("node_ids", described::first(created.iter().map(|node| node.id))),
             ])
             .detailing_all(details);
-        app.commit_within(
-            tx,
-            call,
-            place,
-            now,
-            created
-                .iter()
-                .map(|node| Change::NodePut(NodeFact::from(node)))
-                .collect(),
-            entry,
-            &outcomes,
-        )
-        .await?;
-        Ok(outcomes)
-    })
-    .await
+        let changes = ChangeSet {
+            nodes: Rows::added(created),
+            ..ChangeSet::default()
+        };
+        Ok(Plan::new(changes, outcomes, entry))
+    }
+
+    fn lost_race(&self, unique: Unique) -> Option<AppError> {
+        slug_taken(unique)
+    }
 }
 
 /// The existing parents that items name, and the slugs that they want below them.
@@ -90,13 +86,12 @@ fn named_places(items: &[NewNode]) -> (Vec<NodeId>, Vec<(NodeId, Slug)>) {
 }
 
 fn with_ids(
-    app: &App,
-    place: &EnvironmentPlace,
-    items: &[NewNode],
+    write: &CreateNodes,
     outcomes: Vec<Outcome<PlannedNode, HierarchyError>>,
-    now: Timestamp,
+    at: &Moment<'_>,
 ) -> Vec<Outcome<Node, HierarchyError>> {
-    let ids: Vec<NodeId> = items.iter().map(|_| NodeId::new(app.mint())).collect();
+    let CreateNodes { environment, items, .. } = write;
+    let ids: Vec<NodeId> = items.iter().map(|_| NodeId::new(at.mint())).collect();
     let parent_of = |parent| match parent {
         Parent::Existing(id) => Some(id),
         Parent::Item(index) => ids.get(index).copied(),
@@ -107,7 +102,7 @@ fn with_ids(
         .map(|(outcome, (item, id))| match outcome {
             Outcome::Done(planned) => Outcome::Done(Node {
                 id: *id,
-                environment_id: place.environment,
+                environment_id: environment.environment,
                 parent: parent_of(planned.parent),
                 node_type: item.node_type.clone(),
                 name: item.name.clone(),
@@ -115,8 +110,8 @@ fn with_ids(
                 status: NodeStatus::Active,
                 metadata: item.metadata.clone(),
                 version: Version::FIRST,
-                created_at: now,
-                updated_at: now,
+                created_at: at.now(),
+                updated_at: at.now(),
             }),
             Outcome::Refused(error) => Outcome::Refused(error),
             Outcome::RolledBack { caused_by } => Outcome::RolledBack { caused_by },

@@ -1,62 +1,73 @@
 //! Change a node: its fields, and where it stands.
 
+use super::slug_taken;
 use crate::app::AuditEntry;
-use crate::{App, AppError, Call, unit_of_work};
-use canopy_domain::access::{Change, NodeFact};
+use crate::{AppError, Moment, Plan, Write};
+use async_trait::async_trait;
 use canopy_domain::audit::{AuditCategory, Detail};
+use canopy_domain::changeset::{ChangeSet, Rows};
 use canopy_domain::hierarchy::change::{NodePatch, PlaceFacts, check_version, patch};
-use canopy_domain::port::{ReadTx, StoreError, Unique, WriteScope};
+use canopy_domain::port::{ReadTx, Unique, WriteScope};
 use canopy_domain::{EnvironmentPlace, Expected, HierarchyError, Node, NodeId, TenancyError, Tenant};
 
 /// Changes a node; what stands below a moved one goes with it. A change that changes nothing leaves no trace.
 ///
-/// # Errors
-/// [`HierarchyError::NodeNotFound`], [`HierarchyError::NodeStale`] when the node is not at version `seen`, the rules of
-/// [`change::patch`](canopy_domain::hierarchy::change::patch); [`AppError::Store`].
-pub async fn run(
-    app: &App,
-    call: &Call,
-    place: &EnvironmentPlace,
-    id: NodeId,
-    asked: &NodePatch,
-    seen: impl Into<Expected> + Send,
-) -> Result<Node, AppError> {
-    let seen = seen.into();
-    unit_of_work::retry(|| async {
-        let mut tx = app.begin(call, WriteScope::Environment(*place)).await?;
-        let now = app.now();
-        let before = tx.node(place.environment, id).await?;
+/// Fails with [`HierarchyError::NodeNotFound`], [`HierarchyError::NodeStale`], the rules of
+/// [`change::patch`](canopy_domain::hierarchy::change::patch), or [`AppError::Store`].
+#[derive(Debug, Clone)]
+pub struct ChangeNode {
+    /// The environment.
+    pub environment: EnvironmentPlace,
+    /// The node.
+    pub id: NodeId,
+    /// The change.
+    pub patch: NodePatch,
+    /// The version that it must have.
+    pub seen: Expected,
+}
+
+#[async_trait]
+impl Write for ChangeNode {
+    type Outcome = Node;
+
+    fn lock(&self) -> WriteScope {
+        WriteScope::Environment(self.environment)
+    }
+
+    async fn plan(&self, facts: &mut dyn ReadTx, at: &Moment<'_>) -> Result<Plan<Node>, AppError> {
+        let within = self.environment.environment;
+        let before = facts.node(within, self.id).await?;
         let before = before.ok_or(HierarchyError::NodeNotFound)?;
-        check_version(&before, seen)?;
+        check_version(&before, self.seen)?;
         let absent = || TenancyError::NotFound(Tenant::Environment);
-        let (_, schema) = tx.hierarchy(place.environment).await?.ok_or_else(absent)?;
-        let facts = facts(tx.as_mut(), &before, asked).await?;
-        let after = patch(&before, asked, &schema, &facts, now)?;
+        let (_, schema) = facts.hierarchy(within).await?.ok_or_else(absent)?;
+        let found = place_facts(facts, &before, &self.patch).await?;
+        let after = patch(&before, &self.patch, &schema, &found, at.now())?;
         if after == before {
-            return Ok(before);
+            return Ok(Plan::unchanged(before));
         }
-        let changed = core::slice::from_ref(&after);
-        tx.update_nodes(changed).await.map_err(|error| match error {
-            StoreError::Duplicate(Unique::NodeSlug) => HierarchyError::SlugTaken.into(),
-            other => AppError::from(other),
-        })?;
         let action = if after.parent == before.parent {
             "node.change"
         } else {
             "node.move"
         };
-        let entry = AuditEntry::within(place, action, AuditCategory::Hierarchy)
-            .on("node", id, &after.name)
+        let entry = AuditEntry::within(&self.environment, action, AuditCategory::Hierarchy)
+            .on("node", self.id, &after.name)
             .saying(vec![("before", state(&before)), ("after", state(&after))]);
-        let steps = vec![Change::NodePut(NodeFact::from(&after))];
-        app.commit_within(tx, call, place, now, steps, entry, &after).await?;
-        Ok(after)
-    })
-    .await
+        let changes = ChangeSet {
+            nodes: Rows::update(before, after.clone()),
+            ..ChangeSet::default()
+        };
+        Ok(Plan::new(changes, after, entry))
+    }
+
+    fn lost_race(&self, unique: Unique) -> Option<AppError> {
+        slug_taken(unique)
+    }
 }
 
 /// What there is at the place that the node would take; nothing is read where it stays.
-async fn facts(tx: &mut dyn ReadTx, node: &Node, asked: &NodePatch) -> Result<PlaceFacts, AppError> {
+async fn place_facts(tx: &mut dyn ReadTx, node: &Node, asked: &NodePatch) -> Result<PlaceFacts, AppError> {
     let environment = node.environment_id;
     let Some((parent, slug)) = asked.place(node) else {
         return Ok(PlaceFacts::default());

@@ -1,87 +1,86 @@
 //! Change the hierarchy schema of an environment.
 
 use crate::app::AuditEntry;
-use crate::{App, AppError, Call, unit_of_work};
-use canopy_domain::access::{Change, NodeFact};
-use canopy_domain::audit::{AuditCategory, AuditSeverity, Detail};
+use crate::{AppError, Moment, Plan, Write};
+use async_trait::async_trait;
+use canopy_domain::audit::{AuditCategory, Detail};
+use canopy_domain::changeset::{ChangeSet, EnvironmentRow, Rows};
 use canopy_domain::hierarchy::schema_change::{self, SchemaPatch};
-use canopy_domain::port::{CommitRecord, EnvironmentChanges, WriteScope};
-use canopy_domain::{EnvironmentPlace, Expected, HierarchyError, HierarchySchema, TenancyError, Tenant, Version};
+use canopy_domain::port::{ReadTx, WriteScope};
+use canopy_domain::{
+    Environment, EnvironmentPlace, Expected, HierarchyError, HierarchySchema, Node, TenancyError, Tenant, Version,
+};
 
-/// Changes the schema. A new root type retypes the root with it. The answer is the schema and the environment's version
+/// Changes the schema. A new root type retypes the root with it. Returns the schema and the environment's version
 /// afterwards; a change that changes nothing raises no version.
 ///
-/// # Errors
-/// [`HierarchyError::Stale`] when the environment is not at version `seen`, [`HierarchyError::ContradictorySchema`],
-/// [`HierarchyError::SchemaInUse`];
+/// Fails with [`HierarchyError::Stale`], [`HierarchyError::ContradictorySchema`], [`HierarchyError::SchemaInUse`] or
 /// [`AppError::Store`].
-pub async fn run(
-    app: &App,
-    call: &Call,
-    place: &EnvironmentPlace,
-    patch: impl Into<SchemaPatch> + Send,
-    seen: impl Into<Expected> + Send,
-) -> Result<(HierarchySchema, Version), AppError> {
-    let (seen, patch) = (seen.into(), patch.into());
-    unit_of_work::retry(|| async {
-        let mut tx = app.begin(call, WriteScope::Environment(*place)).await?;
-        let now = app.now();
+#[derive(Debug, Clone)]
+pub struct ChangeHierarchySchema {
+    /// The environment.
+    pub environment: EnvironmentPlace,
+    /// The change.
+    pub patch: SchemaPatch,
+    /// The version that the environment must have.
+    pub seen: Expected,
+}
+
+#[async_trait]
+impl Write for ChangeHierarchySchema {
+    type Outcome = (HierarchySchema, Version);
+
+    fn lock(&self) -> WriteScope {
+        WriteScope::Environment(self.environment)
+    }
+
+    async fn plan(&self, facts: &mut dyn ReadTx, at: &Moment<'_>) -> Result<Plan<Self::Outcome>, AppError> {
+        let within = self.environment.environment;
         let absent = || TenancyError::NotFound(Tenant::Environment);
-        let mut environment = tx.environment(place.environment).await?.ok_or_else(absent)?;
-        if !seen.accepts(environment.version) {
+        let environment = facts.environment(within).await?.ok_or_else(absent)?;
+        if !self.seen.accepts(environment.version) {
             return Err(HierarchyError::Stale {
                 current: environment.version,
             }
             .into());
         }
-        let (_, stored) = tx.hierarchy(place.environment).await?.ok_or_else(absent)?;
-        let schema = patch.apply(&stored)?;
+        let (_, stored) = facts.hierarchy(within).await?.ok_or_else(absent)?;
+        let schema = self.patch.apply(&stored)?;
         if stored == schema {
-            return Ok((schema, environment.version));
+            return Ok(Plan::unchanged((schema, environment.version)));
         }
-        let shape = tx.tree_shape(place.environment).await?;
-        let mut changes = Vec::new();
+        let shape = facts.tree_shape(within).await?;
+        let mut nodes = Rows::default();
         if let Some(node_type) = schema_change::check(&schema, &shape)? {
-            let mut root = tx
-                .root_node(place.environment)
-                .await?
-                .ok_or(AppError::Broken("an environment has no root"))?;
-            root.node_type = node_type;
-            root.version = root.version.next();
-            root.updated_at = now;
-            tx.update_nodes(core::slice::from_ref(&root)).await?;
-            changes.push(Change::NodePut(NodeFact::from(&root)));
+            let root = facts.root_node(within).await?;
+            let root = root.ok_or(AppError::Broken("an environment has no root"))?;
+            let retyped = Node {
+                node_type,
+                version: root.version.next(),
+                updated_at: at.now(),
+                ..root.clone()
+            };
+            nodes = Rows::update(root, retyped);
         }
-        environment.version = environment.version.next();
-        environment.updated_at = now;
-        tx.update_environment(&environment, &schema).await?;
-        let entry = AuditEntry {
-            account: place.account,
-            application: Some(place.application),
-            environment: Some(place.environment),
-            action: "hierarchy_schema.change",
-            category: AuditCategory::Hierarchy,
-            severity: AuditSeverity::Info,
-            resource_type: "hierarchy_schema",
-            resource_id: environment.id.to_string(),
-            resource_label: environment.name.to_string(),
-            metadata: Detail::Map(vec![
+        let next = Environment {
+            version: environment.version.next(),
+            updated_at: at.now(),
+            ..environment.clone()
+        };
+        let entry = AuditEntry::within(&self.environment, "hierarchy_schema.change", AuditCategory::Hierarchy)
+            .on("hierarchy_schema", next.id, &next.name)
+            .saying(vec![
                 ("node_types", Detail::texts(schema.node_types())),
                 ("root_node_type", Detail::text(schema.root_node_type())),
                 ("max_depth", Detail::Count(schema.max_depth().into())),
-            ]),
-            details: Vec::new(),
+            ]);
+        let version = next.version;
+        let row = |environment, schema| EnvironmentRow { environment, schema };
+        let changes = ChangeSet {
+            environments: Rows::update(row(environment, stored), row(next, schema.clone())),
+            nodes,
+            ..ChangeSet::default()
         };
-        let record = CommitRecord {
-            at: now,
-            changes: vec![EnvironmentChanges {
-                environment: place.environment,
-                changes: changes.into(),
-            }],
-            audit: app.audit(call, now, entry),
-        };
-        app.commit(tx, call, record, &()).await?;
-        Ok((schema, environment.version))
-    })
-    .await
+        Ok(Plan::new(changes, (schema, version), entry))
+    }
 }

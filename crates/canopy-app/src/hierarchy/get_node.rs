@@ -8,7 +8,7 @@ use canopy_domain::{EnvironmentPlace, HierarchyError, Node, NodeId};
 ///
 /// # Errors
 /// [`HierarchyError::NodeNotFound`]; [`AppError::Store`].
-pub async fn run(app: &App, place: &EnvironmentPlace, id: NodeId) -> Result<Node, AppError> {
+pub async fn get_node(app: &App, place: &EnvironmentPlace, id: NodeId) -> Result<Node, AppError> {
     known(app.read(place).await?.as_mut(), place, id).await
 }
 
@@ -16,7 +16,7 @@ pub async fn run(app: &App, place: &EnvironmentPlace, id: NodeId) -> Result<Node
 ///
 /// # Errors
 /// [`HierarchyError::NodeNotFound`]; [`AppError::Store`].
-pub async fn subtree(app: &App, place: &EnvironmentPlace, id: NodeId) -> Result<Vec<Node>, AppError> {
+pub async fn get_subtree(app: &App, place: &EnvironmentPlace, id: NodeId) -> Result<Vec<Node>, AppError> {
     let found = app.read(place).await?.bare_nodes(place.environment, Some(id)).await?;
     if found.is_empty() {
         return Err(HierarchyError::NodeNotFound.into());
@@ -28,7 +28,7 @@ pub async fn subtree(app: &App, place: &EnvironmentPlace, id: NodeId) -> Result<
 ///
 /// # Errors
 /// [`HierarchyError::NodeNotFound`]; [`AppError::AnswerTooLarge`] before any is read; [`AppError::Store`].
-pub async fn children(
+pub async fn get_children(
     app: &App,
     place: &EnvironmentPlace,
     id: NodeId,
@@ -50,7 +50,7 @@ pub async fn children(
 ///
 /// # Errors
 /// [`HierarchyError::NodeNotFound`]; [`AppError::Store`].
-pub async fn ancestors(app: &App, place: &EnvironmentPlace, id: NodeId) -> Result<Vec<Node>, AppError> {
+pub async fn get_ancestors(app: &App, place: &EnvironmentPlace, id: NodeId) -> Result<Vec<Node>, AppError> {
     let mut tx = app.read(place).await?;
     known(tx.as_mut(), place, id).await?;
     Ok(tx.ancestors(place.environment, id).await?)

@@ -7,7 +7,7 @@ use canopy_domain::{EnvironmentPlace, HierarchySchema, TenancyError, Tenant, Ver
 ///
 /// # Errors
 /// [`AppError::Store`].
-pub async fn run(app: &App, place: &EnvironmentPlace) -> Result<(HierarchySchema, Version), AppError> {
+pub async fn get_hierarchy_schema(app: &App, place: &EnvironmentPlace) -> Result<(HierarchySchema, Version), AppError> {
     let mut tx = app.read(place).await?;
     let absent = || TenancyError::NotFound(Tenant::Environment);
     let environment = tx.environment(place.environment).await?.ok_or_else(absent)?;

@@ -7,6 +7,6 @@ use canopy_domain::{EnvironmentPlace, Node};
 ///
 /// # Errors
 /// [`AppError::Store`].
-pub async fn run(app: &App, place: &EnvironmentPlace) -> Result<Vec<Node>, AppError> {
+pub async fn list_nodes(app: &App, place: &EnvironmentPlace) -> Result<Vec<Node>, AppError> {
     Ok(app.read(place).await?.bare_nodes(place.environment, None).await?)
 }

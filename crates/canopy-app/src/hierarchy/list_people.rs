@@ -9,7 +9,7 @@ use canopy_domain::{EnvironmentPlace, NodeId, Page, Timestamp};
 ///
 /// # Errors
 /// [`HierarchyError::NodeNotFound`](canopy_domain::HierarchyError::NodeNotFound); [`AppError::Store`].
-pub async fn run(
+pub async fn list_node_assignments(
     app: &App,
     place: &EnvironmentPlace,
     at: HeldAt,
@@ -29,7 +29,11 @@ pub async fn run(
 ///
 /// # Errors
 /// [`HierarchyError::NodeNotFound`](canopy_domain::HierarchyError::NodeNotFound); [`AppError::Store`].
-pub async fn summary(app: &App, place: &EnvironmentPlace, node: NodeId) -> Result<NodeAssignmentSummary, AppError> {
+pub async fn summarize_node_assignments(
+    app: &App,
+    place: &EnvironmentPlace,
+    node: NodeId,
+) -> Result<NodeAssignmentSummary, AppError> {
     let mut tx = app.read(place).await?;
     known(tx.as_mut(), place, node).await?;
     Ok(tx.node_assignment_summary(place.environment, node, app.now()).await?)

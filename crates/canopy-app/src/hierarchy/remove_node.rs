@@ -1,72 +1,80 @@
 //! Remove a node, alone or with everything below it.
 
 use crate::app::AuditEntry;
-use crate::audit::described::{self, Details, ListChange, Step};
-use crate::{App, AppError, Call, unit_of_work};
+use crate::audit::described::{self, Step};
+use crate::{AppError, Moment, Plan, Write};
+use async_trait::async_trait;
 use canopy_domain::audit::{AuditCategory, AuditSeverity, Detail};
+use canopy_domain::changeset::{ChangeSet, Rows};
 use canopy_domain::hierarchy::change::check_version;
-use canopy_domain::hierarchy::remove::{check, steps};
-use canopy_domain::port::WriteScope;
-use canopy_domain::{AssignmentId, EnvironmentPlace, Expected, HierarchyError, NodeId};
+use canopy_domain::hierarchy::remove::check;
+use canopy_domain::port::{ReadTx, WriteScope};
+use canopy_domain::{EnvironmentPlace, Expected, HierarchyError, Node, NodeId};
 
 /// Removes a node; with `force` all nodes below it and all assignments at them go with it, in one transaction.
 ///
-/// # Errors
-/// [`HierarchyError::NodeNotFound`], [`HierarchyError::NodeStale`] when the node is not at version `seen`,
-/// [`HierarchyError::RootStays`], [`HierarchyError::NodeInUse`] without `force`; [`AppError::Store`].
-pub async fn run(
-    app: &App,
-    call: &Call,
-    place: &EnvironmentPlace,
-    id: NodeId,
-    force: bool,
-    seen: impl Into<Expected> + Send,
-) -> Result<(), AppError> {
-    let seen = seen.into();
-    unit_of_work::retry(|| async {
-        let mut tx = app.begin(call, WriteScope::Environment(*place)).await?;
-        let now = app.now();
+/// Fails with [`HierarchyError::NodeNotFound`], [`HierarchyError::NodeStale`], [`HierarchyError::RootStays`],
+/// [`HierarchyError::NodeInUse`] without `force`, or [`AppError::Store`].
+#[derive(Debug, Clone)]
+pub struct RemoveNode {
+    /// The environment.
+    pub environment: EnvironmentPlace,
+    /// The node.
+    pub id: NodeId,
+    /// True if it goes even where something hangs on it.
+    pub force: bool,
+    /// The version that it must have.
+    pub seen: Expected,
+}
+
+#[async_trait]
+impl Write for RemoveNode {
+    type Outcome = ();
+
+    fn lock(&self) -> WriteScope {
+        WriteScope::Environment(self.environment)
+    }
+
+    async fn plan(&self, facts: &mut dyn ReadTx, at: &Moment<'_>) -> Result<Plan<()>, AppError> {
+        let (place, id) = (&self.environment, self.id);
         let environment = place.environment;
-        let node = tx.node(environment, id).await?.ok_or(HierarchyError::NodeNotFound)?;
-        check_version(&node, seen)?;
-        check(&node, tx.node_uses(environment, id).await?, force)?;
-        let subtree = tx.subtree(environment, id).await?;
+        let node = facts.node(environment, id).await?.ok_or(HierarchyError::NodeNotFound)?;
+        check_version(&node, self.seen)?;
+        check(&node, facts.node_uses(environment, id).await?, self.force)?;
+        let subtree = facts.subtree(environment, id).await?;
         let nodes: Vec<NodeId> = subtree.iter().map(|one| one.id).collect();
-        let assignments = tx.assignments_at(environment, &nodes).await?;
-        let mut details = Details::default();
+        let assignments = facts.assignments_at(environment, &nodes).await?;
+        let mut details = at.details();
         let revoked: Vec<Step<'_>> = assignments.iter().map(Step::Revoked).collect();
-        details.assignments(tx.as_mut(), place, &revoked).await?;
-        details
-            .nodes(tx.as_mut(), environment, ListChange::Removed, &nodes)
-            .await?;
-        let assignments: Vec<AssignmentId> = assignments.iter().map(|one| one.id).collect();
-        tx.delete_assignments(environment, &assignments).await?;
-        tx.delete_nodes(environment, &nodes).await?;
+        details.assignments(facts, place, &revoked).await?;
+        details.removed_nodes(facts, environment, &nodes).await?;
         let mut entry = AuditEntry::within(place, "node.remove", AuditCategory::Hierarchy)
             .on("node", id, &node.name)
             .saying(vec![
                 ("count", Detail::count(nodes.len())),
                 ("node_ids", described::first(&nodes)),
                 ("assignment_count", Detail::count(assignments.len())),
-                ("assignment_ids", described::first(&assignments)),
-                (
-                    "nodes",
-                    described::first_entries(subtree.iter().map(|one| {
-                        Detail::Map(vec![
-                            ("id", Detail::text(one.id)),
-                            ("name", Detail::text(&one.name)),
-                            ("slug", Detail::text(&one.slug)),
-                            ("parent_node_id", Detail::optional(one.parent)),
-                        ])
-                    })),
-                ),
+                ("assignment_ids", described::first(assignments.iter().map(|one| one.id))),
+                ("nodes", described::first_entries(subtree.iter().map(described_node))),
             ])
             .detailing(details);
         if !assignments.is_empty() {
             entry.severity = AuditSeverity::Warning;
         }
-        let changes = steps(&assignments, &nodes);
-        app.commit_within(tx, call, place, now, changes, entry, &()).await
-    })
-    .await
+        let changes = ChangeSet {
+            nodes: Rows::removed(subtree),
+            assignments: Rows::removed(assignments),
+            ..ChangeSet::default()
+        };
+        Ok(Plan::new(changes, (), entry))
+    }
+}
+
+fn described_node(node: &Node) -> Detail {
+    Detail::Map(vec![
+        ("id", Detail::text(node.id)),
+        ("name", Detail::text(&node.name)),
+        ("slug", Detail::text(&node.slug)),
+        ("parent_node_id", Detail::optional(node.parent)),
+    ])
 }

@@ -1,19 +1,21 @@
 //! Attach identities to an application.
 
+use super::seen;
 use crate::app::AuditEntry;
-use crate::audit::described::{self, Details};
-use crate::{App, AppError, BulkMode, Call, unit_of_work};
-use canopy_domain::access::{Change, SubjectFact};
+use crate::audit::described;
+use crate::{AppError, Moment, Plan, Write};
+use async_trait::async_trait;
 use canopy_domain::audit::{AuditCategory, AuditSeverity, Detail};
 use canopy_domain::bulk::{self, Outcome, Verdict};
+use canopy_domain::changeset::{AccessFacts, ChangeSet, LastingRows, Updated};
 use canopy_domain::identity::create::IdentityFacts;
 use canopy_domain::identity::membership::{self, Attachment};
-use canopy_domain::port::{CommitRecord, EnvironmentChanges, ReadTx, WriteScope};
+use canopy_domain::port::{ReadTx, WriteScope};
 use canopy_domain::{
-    ApplicationId, ApplicationPlace, IdentityError, IdentityId, Membership, MembershipError, MembershipId, Timestamp,
+    ApplicationId, ApplicationPlace, EnvironmentId, IdentityError, IdentityId, Membership, MembershipError,
+    MembershipId,
 };
 use std::collections::HashMap;
-use std::sync::Arc;
 
 /// The largest number of steps that one call may take in all environments together. Each is written to the history of its
 /// environment, about twenty bytes, and moves an index.
@@ -39,44 +41,49 @@ impl From<AttachError> for AppError {
     }
 }
 
-/// Attaches identities: each becomes an active member, or is one again.
+/// Attaches identities: each becomes an active member, or is one again. The outcomes are in the order of the ids.
 ///
-/// # Errors
-/// [`AppError::Store`]; rules that items break are in their outcomes.
-pub async fn run(
-    app: &App,
-    call: &Call,
-    place: ApplicationPlace,
-    ids: &[IdentityId],
-    mode: BulkMode,
-) -> Result<Vec<Outcome<Membership, AttachError>>, AppError> {
-    unit_of_work::retry(|| async {
-        let scope = WriteScope::Memberships {
-            application: place,
-            identities: ids.to_vec(),
-        };
-        let mut tx = app.begin(call, scope).await?;
-        let now = app.now();
-        let facts = tx.identity_facts(place.account, place.application, ids).await?;
-        let settled = bulk::settle(plan(app, place.application, ids, &facts, now), mode.atomic);
-        let mut created = Vec::new();
-        let mut revived = Vec::new();
-        let mut steps = Vec::new();
+/// Fails with [`AppError::TooManyChanges`] or [`AppError::Store`]; rules that items break are in their outcomes.
+#[derive(Debug, Clone)]
+pub struct AttachIdentities {
+    /// The application.
+    pub application: ApplicationPlace,
+    /// The identities.
+    pub ids: Vec<IdentityId>,
+    /// True if any refused item keeps all others from being stored.
+    pub atomic: bool,
+}
+
+#[async_trait]
+impl Write for AttachIdentities {
+    type Outcome = Vec<Outcome<Membership, AttachError>>;
+
+    fn lock(&self) -> WriteScope {
+        WriteScope::Memberships {
+            application: self.application,
+            identities: self.ids.clone(),
+        }
+    }
+
+    async fn plan(&self, facts: &mut dyn ReadTx, at: &Moment<'_>) -> Result<Plan<Self::Outcome>, AppError> {
+        let ApplicationPlace { account, application } = self.application;
+        let found = facts.identity_facts(account, application, &self.ids).await?;
+        let settled = bulk::settle(judge(application, &self.ids, &found, at), self.atomic);
+        let mut rows = LastingRows::default();
         let mut outcomes = Vec::with_capacity(settled.len());
         for outcome in settled {
             outcomes.push(match outcome {
                 Outcome::Done(attachment) => {
                     let membership = attachment.membership().clone();
-                    let is_active = facts.get(&membership.identity_id).is_some_and(|fact| fact.is_active);
-                    let id = membership.identity_id;
-                    steps.push(Change::SubjectPut(SubjectFact {
-                        id,
-                        is_active,
-                        membership: membership.status,
-                    }));
                     match attachment {
-                        Attachment::Created(fresh) => created.push(fresh),
-                        Attachment::Revived(changed) => revived.push(changed),
+                        Attachment::Created(fresh) => rows.added.push(fresh),
+                        Attachment::Revived(after) => {
+                            let fact = found.get(&after.identity_id);
+                            let before = fact.and_then(|fact| fact.membership.clone());
+                            let before =
+                                before.ok_or(AppError::Broken("a membership was revived that is not there"))?;
+                            rows.updated.push(Updated { before, after });
+                        }
                     }
                     Outcome::Done(membership)
                 }
@@ -84,64 +91,57 @@ pub async fn run(
                 Outcome::RolledBack { caused_by } => Outcome::RolledBack { caused_by },
             });
         }
-        if mode.dry_run || steps.is_empty() {
-            return Ok(outcomes);
+        if rows.is_empty() {
+            return Ok(Plan::unchanged(outcomes));
         }
-        tx.insert_memberships(&created).await?;
-        tx.update_memberships(&revived).await?;
-        let attached = || created.iter().chain(&revived).map(|one| one.identity_id);
-        let ids: Vec<IdentityId> = attached().collect();
-        let names = tx.identity_labels(place.account, &ids).await?;
-        let identities = ids.iter().map(|id| {
+        let revived = rows.updated.iter().map(|row| row.after.identity_id);
+        let attached: Vec<IdentityId> = rows.added.iter().map(|one| one.identity_id).chain(revived).collect();
+        let names = facts.identity_labels(account, &attached).await?;
+        let identities = attached.iter().map(|id| {
             Detail::Map(vec![
                 ("id", Detail::text(id)),
                 ("name", Detail::optional(names.get(id))),
             ])
         });
         let entry = AuditEntry {
-            account: place.account,
-            application: Some(place.application),
+            account,
+            application: Some(application),
             environment: None,
             action: "membership.attach",
             category: AuditCategory::Identity,
             severity: AuditSeverity::Info,
             resource_type: "application",
-            resource_id: place.application.to_string(),
+            resource_id: application.to_string(),
             resource_label: String::new(),
             metadata: Detail::Map(vec![
-                ("count", Detail::count(steps.len())),
-                ("identity_ids", described::first(&ids)),
+                ("count", Detail::count(attached.len())),
+                ("identity_ids", described::first(&attached)),
                 ("identities", described::first_entries(identities)),
             ]),
             details: Vec::new(),
         };
-        let mut details = Details::default();
-        details.identities(ids.iter().map(|id| (*id, names.get(id))));
+        let mut details = at.details();
+        details.identities(attached.iter().map(|id| (*id, names.get(id))));
         let entry = entry.detailing_all(details);
-        let audit = app.audit(call, now, entry);
-        let changes = member_changes(tx.as_mut(), place.application, steps).await?;
-        app.commit(
-            tx,
-            call,
-            CommitRecord {
-                at: now,
-                changes,
-                audit,
-            },
-            &outcomes,
-        )
-        .await?;
-        Ok(outcomes)
-    })
-    .await
+        let environments = environments_for(facts, application, attached.len()).await?;
+        let known = AccessFacts {
+            environments: [(application, environments)].into(),
+            switches: found.iter().map(|(id, fact)| (*id, fact.is_active)).collect(),
+            ..AccessFacts::default()
+        };
+        let changes = ChangeSet {
+            memberships: rows,
+            ..ChangeSet::default()
+        };
+        Ok(Plan::new(changes, outcomes, entry).with_facts(known))
+    }
 }
 
-fn plan(
-    app: &App,
+fn judge(
     application: ApplicationId,
     ids: &[IdentityId],
     facts: &IdentityFacts,
-    now: Timestamp,
+    at: &Moment<'_>,
 ) -> Vec<Verdict<Attachment, AttachError>> {
     let mut first_with: HashMap<IdentityId, usize> = HashMap::new();
     ids.iter()
@@ -154,8 +154,8 @@ fn plan(
             if first != index {
                 return Verdict::Refused(AttachError::Membership(MembershipError::DuplicateInBatch { first }));
             }
-            let fresh = MembershipId::new(app.mint());
-            match membership::attach(*id, application, fact.membership.as_ref(), fresh, now) {
+            let fresh = MembershipId::new(at.mint());
+            match membership::attach(*id, application, fact.membership.as_ref(), fresh, at.now()) {
                 Ok(attachment) => Verdict::Accepted(attachment),
                 Err(error) => Verdict::Refused(AttachError::Membership(error)),
             }
@@ -163,23 +163,18 @@ fn plan(
         .collect()
 }
 
-/// The same steps for every environment of an application: a membership matters to all of them.
+/// The environments of an application, to all of which a membership matters.
 ///
 /// # Errors
-/// [`AppError::TooManyChanges`] for more steps times environments than one call may have.
-pub(super) async fn member_changes(
-    tx: &mut dyn ReadTx,
+/// [`AppError::TooManyChanges`] for more members times environments than one call may have.
+pub(super) async fn environments_for(
+    facts: &mut dyn ReadTx,
     application: ApplicationId,
-    steps: Vec<Change>,
-) -> Result<Vec<EnvironmentChanges>, AppError> {
-    let environments = tx.environments(application).await?;
-    admit(steps.len(), environments.len())?;
-    let steps: Arc<[Change]> = steps.into();
-    let changes = |environment: canopy_domain::Environment| EnvironmentChanges {
-        environment: environment.id,
-        changes: Arc::clone(&steps),
-    };
-    Ok(environments.into_iter().map(changes).collect())
+    members: usize,
+) -> Result<Vec<EnvironmentId>, AppError> {
+    let environments = seen(facts, application, None).await?;
+    admit(members, environments.len())?;
+    Ok(environments)
 }
 
 const fn admit(steps: usize, environments: usize) -> Result<(), AppError> {

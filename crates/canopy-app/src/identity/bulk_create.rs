@@ -1,75 +1,122 @@
 //! Create identities, one or many, and attach them to an application where one is named.
 
-use super::attach::member_changes;
+use super::attach::environments_for;
 use super::identifier_taken;
 use crate::app::AuditEntry;
-use crate::audit::described::{self, Details};
-use crate::{App, AppError, BulkMode, Call, unit_of_work};
-use canopy_domain::access::{Change, SubjectFact};
+use crate::audit::described;
+use crate::{App, AppError, Call, Moment, Plan, Write};
+use async_trait::async_trait;
 use canopy_domain::audit::{AuditCategory, AuditSeverity, Detail};
 use canopy_domain::bulk::{self, Outcome};
+use canopy_domain::changeset::{AccessFacts, ChangeSet, LastingRows, Rows};
 use canopy_domain::identity::create::{NewIdentity, TakenIdentifiers, plan};
 use canopy_domain::identity::membership;
-use canopy_domain::port::{CommitRecord, EnvironmentChanges, WriteScope, WriteTx};
+use canopy_domain::port::{ReadTx, Unique, WriteScope};
 use canopy_domain::{
     AccountId, ApplicationId, ApplicationPlace, Identity, IdentityError, IdentityId, Membership, MembershipError,
-    MembershipId, TenancyError, Tenant, Timestamp,
+    MembershipId, TenancyError, Tenant,
 };
 
-/// Creates identities of an account; each becomes an active member of `application` where that is given.
+/// Creates identities of an account. The outcomes are in the order of the items.
 ///
-/// # Errors
-/// [`TenancyError::NotFound`] for an application that is not the account's; [`AppError::Store`]. Rules that items break
-/// are in their outcomes.
-pub async fn run(
-    app: &App,
-    call: &Call,
-    account: AccountId,
-    application: Option<ApplicationId>,
-    items: &[NewIdentity],
-    mode: BulkMode,
-) -> Result<Vec<Outcome<Identity, IdentityError>>, AppError> {
-    // Before any lock is taken: the application's and its environments' locks are for its own account alone.
-    if let Some(id) = application {
-        let found = app.read(account).await?.application(id).await?;
-        let own = found.filter(|found| found.account_id == account);
-        own.ok_or(TenancyError::NotFound(Tenant::Application))?;
+/// Fails with [`TenancyError::NotFound`] for an application that is not the account's, with [`AppError::TooManyChanges`] or
+/// [`AppError::Store`]; rules that items break are in their outcomes.
+#[derive(Debug, Clone)]
+pub struct CreateIdentities {
+    /// The account.
+    pub account: AccountId,
+    /// The application of which each becomes an active member, if any.
+    pub application: Option<ApplicationId>,
+    /// The identities.
+    pub items: Vec<NewIdentity>,
+    /// True if any refused item keeps all others from being stored.
+    pub atomic: bool,
+}
+
+#[async_trait]
+impl Write for CreateIdentities {
+    type Outcome = Vec<Outcome<Identity, IdentityError>>;
+
+    fn lock(&self) -> WriteScope {
+        match self.application {
+            Some(application) => WriteScope::Memberships {
+                application: ApplicationPlace {
+                    account: self.account,
+                    application,
+                },
+                identities: Vec::new(),
+            },
+            None => WriteScope::Account(self.account),
+        }
     }
-    unit_of_work::retry(|| async {
-        let mut tx = app.begin(call, scope(account, application)).await?;
-        let now = app.now();
-        let taken = tx.taken_identifiers(account, &TakenIdentifiers::of(items)).await?;
-        let outcomes: Vec<Outcome<Identity, IdentityError>> = bulk::settle(plan(items, &taken), mode.atomic)
+
+    async fn admit(&self, app: &App, _: &Call) -> Result<(), AppError> {
+        // The application's and its environments' locks are for its own account alone.
+        if let Some(id) = self.application {
+            let found = app.read(self.account).await?.application(id).await?;
+            let own = found.filter(|found| found.account_id == self.account);
+            own.ok_or(TenancyError::NotFound(Tenant::Application))?;
+        }
+        Ok(())
+    }
+
+    async fn plan(&self, facts: &mut dyn ReadTx, at: &Moment<'_>) -> Result<Plan<Self::Outcome>, AppError> {
+        let Self { account, items, .. } = self;
+        let taken = facts.taken_identifiers(*account, &TakenIdentifiers::of(items)).await?;
+        let mut created = Vec::new();
+        let outcomes: Self::Outcome = bulk::settle(plan(items, &taken), self.atomic)
             .into_iter()
             .zip(items)
             .map(|(outcome, item)| match outcome {
-                Outcome::Done(()) => Outcome::Done(fresh(app, account, item, now)),
+                Outcome::Done(()) => {
+                    let identity = fresh(at, *account, item);
+                    created.push(identity.clone());
+                    Outcome::Done(identity)
+                }
                 Outcome::Refused(error) => Outcome::Refused(error),
                 Outcome::RolledBack { caused_by } => Outcome::RolledBack { caused_by },
             })
             .collect();
-        let created: Vec<Identity> = outcomes
-            .iter()
-            .filter_map(|outcome| {
-                if let Outcome::Done(identity) = outcome {
-                    Some(identity.clone())
-                } else {
-                    None
-                }
-            })
-            .collect();
-        if mode.dry_run || created.is_empty() {
-            return Ok(outcomes);
+        if created.is_empty() {
+            return Ok(Plan::unchanged(outcomes));
         }
-        tx.insert_identities(&created).await.map_err(identifier_taken)?;
-        let changes = match application {
-            Some(application) => attach_all(app, tx.as_mut(), application, &created, now).await?,
-            None => Vec::new(),
+        let mut known = AccessFacts::default();
+        let mut members = Vec::new();
+        if let Some(application) = self.application {
+            let environments = environments_for(facts, application, created.len()).await?;
+            known.environments.insert(application, environments);
+            let made = created.iter().map(|identity| new_member(at, application, identity));
+            members = made.collect::<Result<_, _>>()?;
+        }
+        let mut details = at.details();
+        details.identities(created.iter().map(|identity| (identity.id, Some(identity.name()))));
+        let entry = self.entry(&created).detailing_all(details);
+        let changes = ChangeSet {
+            identities: Rows::added(created),
+            memberships: LastingRows::added(members),
+            ..ChangeSet::default()
         };
+        Ok(Plan::new(changes, outcomes, entry).with_facts(known))
+    }
+
+    fn lost_race(&self, unique: Unique) -> Option<AppError> {
+        identifier_taken(unique)
+    }
+}
+
+impl CreateIdentities {
+    fn entry(&self, created: &[Identity]) -> AuditEntry {
         let first = created.first();
-        let entry = AuditEntry {
-            account,
-            application,
+        let identities = created.iter().map(|identity| {
+            Detail::Map(vec![
+                ("id", Detail::text(identity.id)),
+                ("name", Detail::text(identity.name())),
+                ("email", Detail::text(&identity.email)),
+            ])
+        });
+        AuditEntry {
+            account: self.account,
+            application: self.application,
             environment: None,
             action: "identity.create",
             category: AuditCategory::Identity,
@@ -83,43 +130,17 @@ pub async fn run(
                     "identity_ids",
                     described::first(created.iter().map(|identity| identity.id)),
                 ),
-                (
-                    "identities",
-                    described::first_entries(created.iter().map(|identity| {
-                        Detail::Map(vec![
-                            ("id", Detail::text(identity.id)),
-                            ("name", Detail::text(identity.name())),
-                            ("email", Detail::text(&identity.email)),
-                        ])
-                    })),
-                ),
+                ("identities", described::first_entries(identities)),
             ]),
             details: Vec::new(),
-        };
-        let mut details = Details::default();
-        details.identities(created.iter().map(|identity| (identity.id, Some(identity.name()))));
-        let entry = entry.detailing_all(details);
-        let audit = app.audit(call, now, entry);
-        app.commit(
-            tx,
-            call,
-            CommitRecord {
-                at: now,
-                changes,
-                audit,
-            },
-            &outcomes,
-        )
-        .await?;
-        Ok(outcomes)
-    })
-    .await
+        }
+    }
 }
 
 /// The identity that is asked for, with an id of its own.
-pub(super) fn fresh(app: &App, account: AccountId, new: &NewIdentity, now: Timestamp) -> Identity {
+pub(super) fn fresh(at: &Moment<'_>, account: AccountId, new: &NewIdentity) -> Identity {
     Identity {
-        id: IdentityId::new(app.mint()),
+        id: IdentityId::new(at.mint()),
         account_id: account,
         email: new.email.clone(),
         first_name: new.first_name.clone(),
@@ -128,54 +149,18 @@ pub(super) fn fresh(app: &App, account: AccountId, new: &NewIdentity, now: Times
         external_id: new.external_id.clone(),
         metadata: new.metadata.clone(),
         is_active: true,
-        created_at: now,
-        updated_at: now,
+        created_at: at.now(),
+        updated_at: at.now(),
     }
 }
 
 /// The active membership of a new identity.
 pub(super) fn new_member(
-    app: &App,
+    at: &Moment<'_>,
     application: ApplicationId,
     identity: &Identity,
-    now: Timestamp,
 ) -> Result<Membership, MembershipError> {
-    let id = MembershipId::new(app.mint());
-    let attached = membership::attach(identity.id, application, None, id, now)?;
+    let id = MembershipId::new(at.mint());
+    let attached = membership::attach(identity.id, application, None, id, at.now())?;
     Ok(attached.membership().clone())
-}
-
-/// Makes each of these new identities an active member.
-async fn attach_all(
-    app: &App,
-    tx: &mut dyn WriteTx,
-    application: ApplicationId,
-    created: &[Identity],
-    now: Timestamp,
-) -> Result<Vec<EnvironmentChanges>, AppError> {
-    let members = created
-        .iter()
-        .map(|identity| new_member(app, application, identity, now));
-    let members: Vec<Membership> = members.collect::<Result<_, _>>()?;
-    tx.insert_memberships(&members).await?;
-    let steps: Vec<Change> = members
-        .iter()
-        .map(|one| SubjectFact {
-            id: one.identity_id,
-            is_active: true,
-            membership: one.status,
-        })
-        .map(Change::SubjectPut)
-        .collect();
-    member_changes(tx, application, steps).await
-}
-
-const fn scope(account: AccountId, application: Option<ApplicationId>) -> WriteScope {
-    match application {
-        Some(application) => WriteScope::Memberships {
-            application: ApplicationPlace { account, application },
-            identities: Vec::new(),
-        },
-        None => WriteScope::Account(account),
-    }
 }

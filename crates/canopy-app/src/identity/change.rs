@@ -1,121 +1,127 @@
 //! Change an identity, or switch it on and off.
 
 use super::{audit_entry, find_member, identifier_taken, only_members};
-use crate::{App, AppError, Call, unit_of_work};
-use canopy_domain::MembershipStatus;
-use canopy_domain::access::{Change, SubjectFact};
+use crate::{App, AppError, Call, Moment, Plan, Write};
+use async_trait::async_trait;
 use canopy_domain::audit::{AuditSeverity, Detail};
+use canopy_domain::changeset::{AccessFacts, ChangeSet, Rows};
 use canopy_domain::identity::change::{IdentityPatch, patch};
-use canopy_domain::port::{CommitRecord, EnvironmentChanges, ReadTx, WriteScope};
+use canopy_domain::port::{ReadTx, Unique, WriteScope};
 use canopy_domain::{AccountId, ApplicationPlace, EnvironmentId, Identity, IdentityError, IdentityId};
-use std::collections::HashMap;
-use std::sync::Arc;
 
-/// Changes an identity of the account and answers it as it is afterwards. A change that changes nothing writes nothing.
+/// Changes an identity and returns it as it is afterwards. A change that changes nothing writes nothing.
 ///
-/// # Errors
-/// [`IdentityError`]; [`AppError::Store`].
-pub async fn run(
-    app: &App,
-    call: &Call,
-    account: AccountId,
-    id: IdentityId,
-    asked: &IdentityPatch,
-) -> Result<Identity, AppError> {
-    change(app, call, (account, None), id, asked).await
+/// Fails with [`IdentityError`] or [`AppError::Store`].
+#[derive(Debug, Clone)]
+pub struct ChangeIdentity {
+    /// The account.
+    pub account: AccountId,
+    /// The identity.
+    pub id: IdentityId,
+    /// The change.
+    pub patch: IdentityPatch,
 }
 
-/// Changes a member of the application, as [`run`] does.
+/// Changes a member of an application, as [`ChangeIdentity`] does.
 ///
-/// # Errors
-/// [`AppError::PortalOnly`] when a caller that is bound to one environment would change what reaches past it; [`IdentityError`];
-/// [`AppError::Store`].
-pub async fn member(
-    app: &App,
-    call: &Call,
-    place: ApplicationPlace,
-    bound_to: Option<EnvironmentId>,
-    id: IdentityId,
-    asked: &IdentityPatch,
-) -> Result<Identity, AppError> {
-    if bound_to.is_some() && asked.reaches_the_account() {
-        return Err(AppError::PortalOnly);
+/// Fails also with [`AppError::PortalOnly`] where a caller that is bound to one environment would change what reaches past
+/// it.
+#[derive(Debug, Clone)]
+pub struct ChangeMember {
+    /// The application.
+    pub application: ApplicationPlace,
+    /// The environment that the caller is bound to, if any.
+    pub bound_to: Option<EnvironmentId>,
+    /// The identity.
+    pub id: IdentityId,
+    /// The change.
+    pub patch: IdentityPatch,
+}
+
+#[async_trait]
+impl Write for ChangeIdentity {
+    type Outcome = Identity;
+
+    fn lock(&self) -> WriteScope {
+        lock(self.account, self.id)
     }
-    change(app, call, (place.account, Some(place)), id, asked).await
+
+    async fn plan(&self, facts: &mut dyn ReadTx, at: &Moment<'_>) -> Result<Plan<Identity>, AppError> {
+        let before = facts.identity(self.account, self.id).await?;
+        let before = before.ok_or(IdentityError::NotFound)?;
+        change(facts, at, (before, None), &self.patch).await
+    }
+
+    fn lost_race(&self, unique: Unique) -> Option<AppError> {
+        identifier_taken(unique)
+    }
+}
+
+#[async_trait]
+impl Write for ChangeMember {
+    type Outcome = Identity;
+
+    fn lock(&self) -> WriteScope {
+        lock(self.application.account, self.id)
+    }
+
+    async fn admit(&self, _: &App, _: &Call) -> Result<(), AppError> {
+        if self.bound_to.is_some() && self.patch.reaches_the_account() {
+            return Err(AppError::PortalOnly);
+        }
+        Ok(())
+    }
+
+    async fn plan(&self, facts: &mut dyn ReadTx, at: &Moment<'_>) -> Result<Plan<Identity>, AppError> {
+        let found = find_member(facts, self.application, self.id).await;
+        let (before, _) = found.map_err(only_members)?;
+        change(facts, at, (before, Some(self.application)), &self.patch).await
+    }
+
+    fn lost_race(&self, unique: Unique) -> Option<AppError> {
+        identifier_taken(unique)
+    }
+}
+
+fn lock(account: AccountId, id: IdentityId) -> WriteScope {
+    WriteScope::Identities {
+        account,
+        identities: vec![id],
+    }
 }
 
 async fn change(
-    app: &App,
-    call: &Call,
-    (account, member_of): (AccountId, Option<ApplicationPlace>),
-    id: IdentityId,
+    facts: &mut dyn ReadTx,
+    at: &Moment<'_>,
+    (before, member_of): (Identity, Option<ApplicationPlace>),
     asked: &IdentityPatch,
-) -> Result<Identity, AppError> {
-    unit_of_work::retry(|| async {
-        let scope = WriteScope::Identities {
-            account,
-            identities: vec![id],
-        };
-        let mut tx = app.begin(call, scope).await?;
-        let now = app.now();
-        let before = match member_of {
-            Some(place) => find_member(tx.as_mut(), place, id).await.map_err(only_members)?.0,
-            None => tx.identity(account, id).await?.ok_or(IdentityError::NotFound)?,
-        };
-        let taken = tx.taken_identifiers(account, &asked.taking(&before)).await?;
-        let after = patch(&before, asked, &taken, now)?;
-        if after == before {
-            return Ok(before);
-        }
-        tx.update_identity(&after).await.map_err(identifier_taken)?;
-        let switched = after.is_active != before.is_active;
-        let changes = if switched {
-            everywhere(tx.as_mut(), &after).await?
-        } else {
-            Vec::new()
-        };
-        let severity = if switched {
-            AuditSeverity::Warning
-        } else {
-            AuditSeverity::Info
-        };
-        let metadata = vec![
-            ("before", state(&before)),
-            ("after", state(&after)),
-            ("metadata_changed", Detail::Flag(after.metadata != before.metadata)),
-        ];
-        let application = member_of.map(|place| place.application);
-        let entry = audit_entry(account, application, "identity.change", severity, &after, metadata);
-        let record = CommitRecord {
-            at: now,
-            changes,
-            audit: app.audit(call, now, entry),
-        };
-        app.commit(tx, call, record, &after).await?;
-        Ok(after)
-    })
-    .await
-}
-
-/// The identity as it is now, for every environment to which it matters.
-async fn everywhere(tx: &mut dyn ReadTx, identity: &Identity) -> Result<Vec<EnvironmentChanges>, AppError> {
-    let standings = tx.standings(identity.account_id, identity.id).await?;
-    // All environments of an application share what they learn.
-    let mut shared: HashMap<MembershipStatus, Arc<[Change]>> = HashMap::new();
-    let changes = standings.into_iter().map(|(environment, membership)| {
-        let step = || {
-            Arc::new([Change::SubjectPut(SubjectFact {
-                id: identity.id,
-                is_active: identity.is_active,
-                membership,
-            })])
-        };
-        EnvironmentChanges {
-            environment,
-            changes: Arc::clone(shared.entry(membership).or_insert_with(|| step())),
-        }
-    });
-    Ok(changes.collect())
+) -> Result<Plan<Identity>, AppError> {
+    let account = before.account_id;
+    let taken = facts.taken_identifiers(account, &asked.taking(&before)).await?;
+    let after = patch(&before, asked, &taken, at.now())?;
+    if after == before {
+        return Ok(Plan::unchanged(before));
+    }
+    let mut known = AccessFacts::default();
+    let mut severity = AuditSeverity::Info;
+    if after.is_active != before.is_active {
+        severity = AuditSeverity::Warning;
+        known
+            .standings
+            .insert(after.id, facts.standings(account, after.id).await?);
+    }
+    let metadata = vec![
+        ("before", state(&before)),
+        ("after", state(&after)),
+        ("metadata_changed", Detail::Flag(after.metadata != before.metadata)),
+    ];
+    let application = member_of.map(|place| place.application);
+    let entry = audit_entry(account, application, "identity.change", severity, &after, metadata);
+    let changes = ChangeSet {
+        identities: Rows::update(before, after.clone()),
+        ..ChangeSet::default()
+    };
+    Ok(Plan::new(changes, after, entry).with_facts(known))
 }
 
 fn state(identity: &Identity) -> Detail {

@@ -2,53 +2,67 @@
 
 use super::bulk_create::{fresh, new_member};
 use super::{audit_entry, identifier_taken, seen};
-use crate::audit::described::{Details, Step};
-use crate::{App, AppError, Call, scope, unit_of_work};
-use canopy_domain::access::{Change, GrantFact, SubjectFact};
+use crate::audit::described::Step;
+use crate::{App, AppError, Call, Moment, Plan, Write, scope};
+use async_trait::async_trait;
 use canopy_domain::api_key::AreaScope;
 use canopy_domain::assignment::bulk_create::{self, NewAssignment};
 use canopy_domain::audit::{AuditSeverity, Detail};
 use canopy_domain::bulk::Verdict;
+use canopy_domain::changeset::{AccessFacts, ChangeSet, LastingRows, Rows};
 use canopy_domain::identity::create::{NewIdentity, TakenIdentifiers, plan};
-use canopy_domain::port::{CommitRecord, EnvironmentChanges, ReadTx, WriteScope};
+use canopy_domain::port::{ReadTx, Unique, WriteScope};
 use canopy_domain::{
     ApplicationPlace, Assignment, AssignmentError, AssignmentId, AssignmentKey, EnvironmentId, EnvironmentPlace,
-    Identity, Membership, NodeId, RoleId, Timestamp,
+    Identity, Membership, NodeId, RoleId,
 };
-use std::sync::Arc;
 
 /// Creates an identity, its membership and, where a role and a node are given, its assignment: all of it or nothing. The
 /// assignment is made in the environment that has the node.
 ///
-/// # Errors
-/// [`AppError::ScopeMissing`] for a key that may not make assignments and is to make one;
-/// [`IdentityError`](canopy_domain::IdentityError) first, then [`AssignmentError`] in the order of its rules;
+/// Fails with [`AppError::ScopeMissing`] for a key that may not make assignments and is to make one, with
+/// [`IdentityError`](canopy_domain::IdentityError) first, then [`AssignmentError`] in the order of its rules, or with
 /// [`AppError::Store`].
-pub async fn run(
-    app: &App,
-    call: &Call,
-    place: ApplicationPlace,
-    bound_to: Option<EnvironmentId>,
-    new: &NewIdentity,
-    first: Option<(RoleId, NodeId)>,
-) -> Result<Identity, AppError> {
-    if first.is_some() {
-        scope::opened(&call.caller, AreaScope::AssignmentManage)?;
-    }
-    unit_of_work::retry(|| async {
-        let scope = WriteScope::Memberships {
-            application: place,
+#[derive(Debug, Clone)]
+pub struct CreateMember {
+    /// The application.
+    pub application: ApplicationPlace,
+    /// The environment that the caller is bound to, if any.
+    pub bound_to: Option<EnvironmentId>,
+    /// The identity.
+    pub new: NewIdentity,
+    /// The role and node of its first assignment, if it gets one.
+    pub first: Option<(RoleId, NodeId)>,
+}
+
+#[async_trait]
+impl Write for CreateMember {
+    type Outcome = Identity;
+
+    fn lock(&self) -> WriteScope {
+        WriteScope::Memberships {
+            application: self.application,
             identities: Vec::new(),
-        };
-        let mut tx = app.begin(call, scope).await?;
-        let now = app.now();
-        let items = core::slice::from_ref(new);
-        let taken = tx
+        }
+    }
+
+    async fn admit(&self, _: &App, call: &Call) -> Result<(), AppError> {
+        if self.first.is_some() {
+            scope::opened(&call.caller, AreaScope::AssignmentManage)?;
+        }
+        Ok(())
+    }
+
+    async fn plan(&self, facts: &mut dyn ReadTx, at: &Moment<'_>) -> Result<Plan<Identity>, AppError> {
+        let (place, first) = (self.application, self.first);
+        let items = core::slice::from_ref(&self.new);
+        let taken = facts
             .taken_identifiers(place.account, &TakenIdentifiers::of(items))
             .await?;
         only(plan(items, &taken))?;
-        let identity = fresh(app, place.account, new, now);
-        let membership = new_member(app, place.application, &identity, now)?;
+        let identity = fresh(at, place.account, &self.new);
+        let membership = new_member(at, place.application, &identity)?;
+        let environments = seen(facts, place.application, None).await?;
         let assignment = match first {
             Some((role, node)) => {
                 let key = AssignmentKey {
@@ -56,23 +70,21 @@ pub async fn run(
                     role,
                     node,
                 };
-                Some(judge(app, tx.as_mut(), (place, bound_to), key, &membership, now).await?)
+                Some(self.judge(facts, at, (key, &membership), &environments).await?)
             }
             None => None,
         };
-        tx.insert_identities(core::slice::from_ref(&identity))
-            .await
-            .map_err(identifier_taken)?;
-        tx.insert_memberships(core::slice::from_ref(&membership)).await?;
-        tx.insert_assignments(assignment.as_slice()).await?;
-        let mut details = Details::default();
+        let mut details = at.details();
         if let Some(one) = &assignment {
             let within = EnvironmentPlace {
                 account: place.account,
                 application: place.application,
                 environment: one.environment_id,
             };
-            details.assignments(tx.as_mut(), &within, &[Step::Granted(one)]).await?;
+            let new = core::slice::from_ref(&identity);
+            details
+                .assignments_of(facts, &within, &[Step::Granted(one)], new)
+                .await?;
         }
         let metadata = vec![
             ("count", Detail::count(1)),
@@ -91,70 +103,62 @@ pub async fn run(
         )
         .detailing(details);
         entry.environment = assignment.as_ref().map(|one| one.environment_id);
-        let subject = SubjectFact {
-            id: identity.id,
-            is_active: identity.is_active,
-            membership: membership.status,
+        let known = AccessFacts {
+            environments: [(place.application, environments)].into(),
+            ..AccessFacts::default()
         };
-        let subject_alone: Arc<[Change]> = Arc::new([Change::SubjectPut(subject)]);
-        let changes = seen(tx.as_mut(), place.application, None)
-            .await?
-            .into_iter()
-            .map(|environment| {
-                let held = assignment.iter().find(|one| one.environment_id == environment);
-                let granted = held.map(|one| Change::GrantPut(GrantFact::from(one)));
-                EnvironmentChanges {
-                    environment,
-                    changes: match granted {
-                        Some(granted) => Arc::new([Change::SubjectPut(subject), granted]),
-                        None => Arc::clone(&subject_alone),
-                    },
-                }
-            });
-        let record = CommitRecord {
-            at: now,
-            changes: changes.collect(),
-            audit: app.audit(call, now, entry),
+        let changes = ChangeSet {
+            identities: Rows::added(vec![identity.clone()]),
+            memberships: LastingRows::added(vec![membership]),
+            assignments: Rows::added(assignment.into_iter().collect()),
+            ..ChangeSet::default()
         };
-        app.commit(tx, call, record, &identity).await?;
-        Ok(identity)
-    })
-    .await
+        Ok(Plan::new(changes, identity, entry).with_facts(known))
+    }
+
+    fn lost_race(&self, unique: Unique) -> Option<AppError> {
+        identifier_taken(unique)
+    }
 }
 
-/// Judges the assignment of an identity that is about to become a member.
-async fn judge(
-    app: &App,
-    tx: &mut dyn ReadTx,
-    (place, bound_to): (ApplicationPlace, Option<EnvironmentId>),
-    key: AssignmentKey,
-    membership: &Membership,
-    now: Timestamp,
-) -> Result<Assignment, AppError> {
-    let seen = seen(tx, place.application, bound_to).await?;
-    let found = tx.environments_with_node(&seen, key.node).await?;
-    let environment = *found.first().ok_or(AssignmentError::NodeNotFound)?;
-    let place = EnvironmentPlace {
-        account: place.account,
-        application: place.application,
-        environment,
-    };
-    let mut facts = tx.assignment_facts(&place, &[key]).await?;
-    facts.identities.insert(key.identity, Some(membership.status));
-    let item = NewAssignment {
-        key,
-        from: None,
-        to: None,
-    };
-    let window = only(bulk_create::plan(&[item], &facts, now))?;
-    Ok(Assignment {
-        id: AssignmentId::new(app.mint()),
-        environment_id: environment,
-        key,
-        window,
-        created_at: now,
-        updated_at: now,
-    })
+impl CreateMember {
+    /// Judges the assignment of an identity that is about to become a member. It is made in the environment that has the
+    /// node, of those that the caller sees.
+    async fn judge(
+        &self,
+        facts: &mut dyn ReadTx,
+        at: &Moment<'_>,
+        (key, membership): (AssignmentKey, &Membership),
+        environments: &[EnvironmentId],
+    ) -> Result<Assignment, AppError> {
+        let seen = environments.iter().copied();
+        let seen: Vec<EnvironmentId> = seen
+            .filter(|id| self.bound_to.is_none_or(|bound| bound == *id))
+            .collect();
+        let found = facts.environments_with_node(&seen, key.node).await?;
+        let environment = *found.first().ok_or(AssignmentError::NodeNotFound)?;
+        let place = EnvironmentPlace {
+            account: self.application.account,
+            application: self.application.application,
+            environment,
+        };
+        let mut found = facts.assignment_facts(&place, &[key]).await?;
+        found.identities.insert(key.identity, Some(membership.status));
+        let item = NewAssignment {
+            key,
+            from: None,
+            to: None,
+        };
+        let window = only(bulk_create::plan(&[item], &found, at.now()))?;
+        Ok(Assignment {
+            id: AssignmentId::new(at.mint()),
+            environment_id: environment,
+            key,
+            window,
+            created_at: at.now(),
+            updated_at: at.now(),
+        })
+    }
 }
 
 /// The verdict on the only item of a batch.

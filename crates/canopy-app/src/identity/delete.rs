@@ -1,59 +1,65 @@
 //! Delete an identity.
 
 use super::audit_entry;
-use crate::audit::described::{self, Details};
-use crate::{App, AppError, Call, unit_of_work};
-use canopy_domain::access::Change;
+use crate::audit::described;
+use crate::{AppError, Moment, Plan, Write};
+use async_trait::async_trait;
 use canopy_domain::audit::{AuditSeverity, Detail};
-use canopy_domain::port::{CommitRecord, EnvironmentChanges, WriteScope};
-use canopy_domain::{AccountId, EnvironmentId, IdentityError, IdentityId};
-use std::sync::Arc;
+use canopy_domain::changeset::{AccessFacts, ChangeSet, Rows};
+use canopy_domain::port::{ReadTx, WriteScope};
+use canopy_domain::{AccountId, Assignment, EnvironmentId, IdentityError, IdentityId};
 
 /// Deletes an identity of the account with all its memberships and assignments.
 ///
-/// # Errors
-/// [`IdentityError::NotFound`]; [`AppError::Store`].
-pub async fn run(app: &App, call: &Call, account: AccountId, id: IdentityId) -> Result<(), AppError> {
-    unit_of_work::retry(|| async {
-        let scope = WriteScope::Identities {
-            account,
-            identities: vec![id],
-        };
-        let mut tx = app.begin(call, scope).await?;
-        let now = app.now();
-        let identity = tx.identity(account, id).await?.ok_or(IdentityError::NotFound)?;
-        let memberships = tx.memberships(id).await?;
-        let standings = tx.standings(account, id).await?;
+/// Fails with [`IdentityError::NotFound`] or [`AppError::Store`].
+#[derive(Debug, Clone)]
+pub struct DeleteIdentity {
+    /// The account.
+    pub account: AccountId,
+    /// The identity.
+    pub id: IdentityId,
+}
+
+#[async_trait]
+impl Write for DeleteIdentity {
+    type Outcome = ();
+
+    fn lock(&self) -> WriteScope {
+        WriteScope::Identities {
+            account: self.account,
+            identities: vec![self.id],
+        }
+    }
+
+    async fn plan(&self, facts: &mut dyn ReadTx, at: &Moment<'_>) -> Result<Plan<()>, AppError> {
+        let (account, id) = (self.account, self.id);
+        let identity = facts.identity(account, id).await?.ok_or(IdentityError::NotFound)?;
+        let memberships = facts.memberships(id).await?;
+        let standings = facts.standings(account, id).await?;
         let environments: Vec<EnvironmentId> = standings.iter().map(|(environment, _)| *environment).collect();
-        let held = tx.held(&environments, id).await?;
-        let mut details = Details::default();
-        details.revoked(tx.as_mut(), &held).await?;
-        let revoked = tx.revoke_all(&environments, id).await?;
-        tx.delete_identity(account, id).await?;
+        let held = facts.held(&environments, id).await?;
+        let mut details = at.details();
+        details.revoked(facts, &held).await?;
+        let mut revoked: Vec<Assignment> = held.into_iter().map(|view| view.assignment).collect();
+        revoked.sort_unstable_by_key(|one| (one.environment_id, one.id));
         let metadata = vec![
             (
                 "application_ids",
                 Detail::texts(memberships.iter().map(|one| one.application_id)),
             ),
-            (
-                "assignment_ids",
-                described::first(revoked.iter().map(|(_, assignment)| assignment)),
-            ),
+            ("assignment_ids", described::first(revoked.iter().map(|one| one.id))),
         ];
         let warning = AuditSeverity::Warning;
         let entry = audit_entry(account, None, "identity.delete", warning, &identity, metadata).detailing(details);
-        let removed: Arc<[Change]> = Arc::new([Change::SubjectRemoved(id)]);
-        let changes = environments.into_iter().map(|environment| EnvironmentChanges {
-            environment,
-            changes: Arc::clone(&removed),
-        });
-        let record = CommitRecord {
-            at: now,
-            changes: changes.collect(),
-            audit: app.audit(call, now, entry),
+        let known = AccessFacts {
+            standings: [(id, standings)].into(),
+            ..AccessFacts::default()
         };
-        app.commit(tx, call, record, &()).await?;
-        Ok(())
-    })
-    .await
+        let changes = ChangeSet {
+            identities: Rows::removed(vec![identity]),
+            assignments: Rows::removed(revoked),
+            ..ChangeSet::default()
+        };
+        Ok(Plan::new(changes, (), entry).with_facts(known))
+    }
 }

@@ -9,7 +9,7 @@ use canopy_domain::{AccountId, ApplicationPlace, Identity, IdentityError, Identi
 ///
 /// # Errors
 /// [`IdentityError::NotFound`]; [`AppError::Store`].
-pub async fn run(app: &App, account: AccountId, id: IdentityId) -> Result<Identity, AppError> {
+pub async fn get_identity(app: &App, account: AccountId, id: IdentityId) -> Result<Identity, AppError> {
     Ok(app
         .read(account)
         .await?
@@ -22,7 +22,7 @@ pub async fn run(app: &App, account: AccountId, id: IdentityId) -> Result<Identi
 ///
 /// # Errors
 /// [`TokenError::UnknownIdentity`] when it is not in the account any more; [`AppError::Store`].
-pub async fn myself(app: &App, account: AccountId, id: IdentityId) -> Result<Identity, AppError> {
+pub async fn get_myself(app: &App, account: AccountId, id: IdentityId) -> Result<Identity, AppError> {
     Ok(app
         .read(account)
         .await?
@@ -35,7 +35,7 @@ pub async fn myself(app: &App, account: AccountId, id: IdentityId) -> Result<Ide
 ///
 /// # Errors
 /// [`IdentityError::NotFound`]; [`AppError::Store`].
-pub async fn member(app: &App, place: ApplicationPlace, id: IdentityId) -> Result<Identity, AppError> {
+pub async fn get_member(app: &App, place: ApplicationPlace, id: IdentityId) -> Result<Identity, AppError> {
     let mut tx = app.read(place.account).await?;
     let found = find_member(tx.as_mut(), place, id).await;
     Ok(found.map_err(only_members)?.0)

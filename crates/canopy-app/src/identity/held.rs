@@ -23,7 +23,7 @@ pub struct Held {
 ///
 /// # Errors
 /// [`IdentityError::NotFound`](canopy_domain::IdentityError::NotFound); [`AppError::Store`].
-pub async fn run(
+pub async fn get_member_assignments(
     app: &App,
     call: &Call,
     place: ApplicationPlace,

@@ -8,7 +8,7 @@ use canopy_domain::{AccountId, EnvironmentId, Identity, Page};
 ///
 /// # Errors
 /// [`AppError::Store`].
-pub async fn run(app: &App, account: AccountId, query: &IdentityQuery) -> Result<Page<Identity>, AppError> {
+pub async fn list_identities(app: &App, account: AccountId, query: &IdentityQuery) -> Result<Page<Identity>, AppError> {
     Ok(app.read(account).await?.identities(account, query).await?)
 }
 
@@ -17,7 +17,7 @@ pub async fn run(app: &App, account: AccountId, query: &IdentityQuery) -> Result
 /// # Errors
 /// [`AppError::PortalOnly`] when a caller that is bound to one environment asks about another application;
 /// [`AppError::Store`].
-pub async fn members(
+pub async fn list_members(
     app: &App,
     account: AccountId,
     bound_to: Option<EnvironmentId>,
@@ -30,5 +30,5 @@ pub async fn members(
         assigned_in: bound_to,
         ..query.clone()
     };
-    run(app, account, &query).await
+    list_identities(app, account, &query).await
 }

@@ -3,16 +3,27 @@
 //! A caller may be bound to one environment of the application it speaks about (`bound_to`). It sees what is held in that
 //! environment alone, and may not do what would reach others.
 
-pub mod attach;
-pub mod bulk_create;
-pub mod change;
-pub mod change_membership;
-pub mod create_member;
-pub mod delete;
-pub mod get;
-pub mod held;
-pub mod list;
-pub mod summary;
+mod attach;
+mod bulk_create;
+mod change;
+mod change_membership;
+mod create_member;
+mod delete;
+mod get;
+mod held;
+mod list;
+mod summary;
+
+pub use attach::{AttachError, AttachIdentities, MAX_CHANGES};
+pub use bulk_create::CreateIdentities;
+pub use change::{ChangeIdentity, ChangeMember};
+pub use change_membership::{ChangeMembership, ChangeMembershipOfMember};
+pub use create_member::CreateMember;
+pub use delete::DeleteIdentity;
+pub use get::{get_identity, get_member, get_myself};
+pub use held::{Held, get_member_assignments};
+pub use list::{list_identities, list_members};
+pub use summary::{count_identities, count_members};
 
 use crate::AppError;
 use crate::app::AuditEntry;
@@ -57,14 +68,10 @@ async fn seen(
     Ok(ids.filter(|id| bound_to.is_none_or(|bound| bound == *id)).collect())
 }
 
-/// Turns a race for an email or external id into a conflict: run again, the use case finds out whose it is.
-fn identifier_taken(error: StoreError) -> AppError {
-    match error {
-        StoreError::Duplicate(Unique::IdentityEmail | Unique::IdentityExternalId) => {
-            StoreError::Conflict("an identity with the same email or external id was made meanwhile".into()).into()
-        }
-        other => other.into(),
-    }
+/// Turns a race for an email or external id into a conflict: judged again, the write finds out whose it is.
+fn identifier_taken(unique: Unique) -> Option<AppError> {
+    let conflict = || StoreError::Conflict("an identity with the same email or external id was made meanwhile".into());
+    matches!(unique, Unique::IdentityEmail | Unique::IdentityExternalId).then(|| conflict().into())
 }
 
 /// What an audit event says of a change to an identity or its memberships.

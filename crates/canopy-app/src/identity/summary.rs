@@ -8,7 +8,7 @@ use canopy_domain::{AccountId, ApplicationPlace, EnvironmentId};
 ///
 /// # Errors
 /// [`AppError::Store`].
-pub async fn of_account(app: &App, account: AccountId) -> Result<IdentityCounts, AppError> {
+pub async fn count_identities(app: &App, account: AccountId) -> Result<IdentityCounts, AppError> {
     Ok(app.read(account).await?.identity_counts(account, None, None).await?)
 }
 
@@ -16,7 +16,7 @@ pub async fn of_account(app: &App, account: AccountId) -> Result<IdentityCounts,
 ///
 /// # Errors
 /// [`AppError::Store`].
-pub async fn of_application(
+pub async fn count_members(
     app: &App,
     place: ApplicationPlace,
     bound_to: Option<EnvironmentId>,

@@ -1,44 +1,55 @@
 //! Change a permission.
 
 use crate::app::AuditEntry;
-use crate::{App, AppError, Call, unit_of_work};
+use crate::{AppError, Moment, Plan, Write};
+use async_trait::async_trait;
 use canopy_domain::audit::{AuditCategory, Detail};
+use canopy_domain::changeset::{ChangeSet, Rows};
 use canopy_domain::permission::change::{PermissionPatch, patch};
-use canopy_domain::port::WriteScope;
+use canopy_domain::port::{ReadTx, WriteScope};
 use canopy_domain::{EnvironmentPlace, Expected, Permission, PermissionError, PermissionId};
 
-/// Changes the description or category of a custom permission, and raises its version. Nothing asked anew changes nothing.
+/// Changes the description or category of a custom permission, and raises its version. A change that changes nothing writes
+/// nothing.
 ///
-/// # Errors
-/// [`PermissionError::NotFound`], [`PermissionError::System`], [`PermissionError::Stale`] when it is not at version
-/// `seen`; [`AppError::Store`].
-pub async fn run(
-    app: &App,
-    call: &Call,
-    place: &EnvironmentPlace,
-    id: PermissionId,
-    seen: impl Into<Expected> + Send,
-    asked: &PermissionPatch,
-) -> Result<Permission, AppError> {
-    let seen = seen.into();
-    unit_of_work::retry(|| async {
-        let mut tx = app.begin(call, WriteScope::Environment(*place)).await?;
-        let now = app.now();
-        let found = tx.permission(place.environment, id).await?;
+/// Fails with [`PermissionError::NotFound`], [`PermissionError::System`], [`PermissionError::Stale`] or
+/// [`AppError::Store`].
+#[derive(Debug, Clone)]
+pub struct ChangePermission {
+    /// The environment.
+    pub environment: EnvironmentPlace,
+    /// The permission.
+    pub id: PermissionId,
+    /// The version that it must have.
+    pub seen: Expected,
+    /// The change.
+    pub patch: PermissionPatch,
+}
+
+#[async_trait]
+impl Write for ChangePermission {
+    type Outcome = Permission;
+
+    fn lock(&self) -> WriteScope {
+        WriteScope::Environment(self.environment)
+    }
+
+    async fn plan(&self, facts: &mut dyn ReadTx, _: &Moment<'_>) -> Result<Plan<Permission>, AppError> {
+        let environment = &self.environment;
+        let found = facts.permission(environment.environment, self.id).await?;
         let before = found.ok_or(PermissionError::NotFound)?;
-        let Some(permission) = patch(&before, asked, seen)? else {
-            return Ok(before);
+        let Some(permission) = patch(&before, &self.patch, self.seen)? else {
+            return Ok(Plan::unchanged(before));
         };
-        tx.update_permissions(core::slice::from_ref(&permission)).await?;
-        let entry = AuditEntry::within(place, "permission.change", AuditCategory::Catalog)
-            .on("permission", id, &permission.key)
+        let entry = AuditEntry::within(environment, "permission.change", AuditCategory::Catalog)
+            .on("permission", self.id, &permission.key)
             .saying(vec![("before", summary(&before)), ("after", summary(&permission))]);
-        // What changed is nothing to decisions.
-        app.commit_within(tx, call, place, now, Vec::new(), entry, &permission)
-            .await?;
-        Ok(permission)
-    })
-    .await
+        let changes = ChangeSet {
+            permissions: Rows::update(before, permission.clone()),
+            ..ChangeSet::default()
+        };
+        Ok(Plan::new(changes, permission, entry))
+    }
 }
 
 fn summary(permission: &Permission) -> Detail {

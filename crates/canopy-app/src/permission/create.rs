@@ -1,11 +1,13 @@
 //! Create permissions, all or nothing.
 
 use crate::app::AuditEntry;
-use crate::audit::described::{self, Details, ListChange};
-use crate::{App, AppError, Call, unit_of_work};
-use canopy_domain::access::{Change, PermissionFact};
+use crate::audit::described::{self, ListChange};
+use crate::setup::admit_catalog;
+use crate::{AppError, Moment, Plan, Write};
+use async_trait::async_trait;
 use canopy_domain::audit::{AuditCategory, Detail};
-use canopy_domain::port::WriteScope;
+use canopy_domain::changeset::{ChangeSet, Rows};
+use canopy_domain::port::{ReadTx, WriteScope};
 use canopy_domain::{
     Category, Description, EnvironmentPlace, Permission, PermissionError, PermissionId, PermissionKey,
     PermissionSource, Version,
@@ -25,20 +27,29 @@ pub struct NewPermission {
 
 /// Creates custom permissions.
 ///
-/// # Errors
-/// [`PermissionError::KeyTaken`] with all keys that the catalog has or the request repeats; [`AppError::Catalog`];
-/// [`AppError::Store`].
-pub async fn run(
-    app: &App,
-    call: &Call,
-    place: &EnvironmentPlace,
-    items: &[NewPermission],
-) -> Result<Vec<Permission>, AppError> {
-    unit_of_work::retry(|| async {
-        let mut tx = app.begin(call, WriteScope::Environment(*place)).await?;
-        let now = app.now();
+/// Fails with [`PermissionError::KeyTaken`], which has all keys that the catalog has or the request repeats, with
+/// [`AppError::Catalog`] or [`AppError::Store`].
+#[derive(Debug, Clone)]
+pub struct CreatePermissions {
+    /// The environment.
+    pub environment: EnvironmentPlace,
+    /// The permissions.
+    pub items: Vec<NewPermission>,
+}
+
+#[async_trait]
+impl Write for CreatePermissions {
+    type Outcome = Vec<Permission>;
+
+    fn lock(&self) -> WriteScope {
+        WriteScope::Environment(self.environment)
+    }
+
+    async fn plan(&self, facts: &mut dyn ReadTx, at: &Moment<'_>) -> Result<Plan<Vec<Permission>>, AppError> {
+        let Self { environment, items } = self;
+        let id = environment.environment;
         let keys: Vec<PermissionKey> = items.iter().map(|item| item.key.clone()).collect();
-        let existing = tx.permission_ids(place.environment, &keys).await?;
+        let existing = facts.permission_ids(id, &keys).await?;
         let mut seen = BTreeSet::new();
         let taken: BTreeSet<&PermissionKey> = keys
             .iter()
@@ -50,25 +61,23 @@ pub async fn run(
             }
             .into());
         }
-        app.admit_catalog(tx.as_mut(), place.environment, items.len(), 0)
-            .await?;
+        admit_catalog(facts, at, id, (items.len(), 0)).await?;
         let made: Vec<Permission> = items
             .iter()
             .map(|item| Permission {
-                id: PermissionId::new(app.mint()),
-                environment_id: place.environment,
+                id: PermissionId::new(at.mint()),
+                environment_id: id,
                 key: item.key.clone(),
                 description: item.description.clone(),
                 category: item.category.clone(),
                 source: PermissionSource::Custom,
                 version: Version::FIRST,
-                created_at: now,
+                created_at: at.now(),
             })
             .collect();
-        tx.insert_permissions(&made).await?;
-        let mut details = Details::default();
+        let mut details = at.details();
         details.keys(None, ListChange::Added, made.iter().map(|one| &one.key));
-        let entry = AuditEntry::within(place, "permission.create", AuditCategory::Catalog)
+        let entry = AuditEntry::within(environment, "permission.create", AuditCategory::Catalog)
             .on(
                 "permission",
                 made.first().map(|one| one.id.to_string()).unwrap_or_default(),
@@ -80,15 +89,10 @@ pub async fn run(
                 ("permission_keys", described::first(made.iter().map(|one| &one.key))),
             ])
             .detailing(details);
-        let steps = made.iter().map(|one| {
-            Change::PermissionPut(PermissionFact {
-                id: one.id,
-                key: one.key.clone(),
-            })
-        });
-        app.commit_within(tx, call, place, now, steps.collect(), entry, &made)
-            .await?;
-        Ok(made)
-    })
-    .await
+        let changes = ChangeSet {
+            permissions: Rows::added(made.clone()),
+            ..ChangeSet::default()
+        };
+        Ok(Plan::new(changes, made, entry))
+    }
 }

@@ -1,45 +1,52 @@
 //! Delete a permission.
 
 use crate::app::AuditEntry;
-use crate::audit::described::{self, Details, ListChange};
-use crate::{App, AppError, Call, unit_of_work};
-use canopy_domain::access::Change;
+use crate::audit::described::{self, ListChange};
+use crate::{AppError, Moment, Plan, Write};
+use async_trait::async_trait;
 use canopy_domain::audit::{AuditCategory, AuditSeverity, Detail};
+use canopy_domain::changeset::{ChangeSet, Rows, Updated};
 use canopy_domain::permission::change::delete;
-use canopy_domain::port::WriteScope;
-use canopy_domain::{EnvironmentPlace, Expected, PermissionError, PermissionId, Role, RoleId};
+use canopy_domain::port::{ReadTx, WriteScope};
+use canopy_domain::{EnvironmentPlace, Expected, PermissionError, PermissionId, RoleId};
 
 /// Deletes a custom permission; with `force` the roles that bundle it do so no longer, which raises their versions.
 ///
-/// # Errors
-/// [`PermissionError::NotFound`], [`PermissionError::System`], [`PermissionError::Stale`] when it is not at version
-/// `seen`, [`PermissionError::InUse`]; [`AppError::Store`].
-pub async fn run(
-    app: &App,
-    call: &Call,
-    place: &EnvironmentPlace,
-    id: PermissionId,
-    seen: impl Into<Expected> + Send,
-    force: bool,
-) -> Result<(), AppError> {
-    let seen = seen.into();
-    unit_of_work::retry(|| async {
-        let mut tx = app.begin(call, WriteScope::Environment(*place)).await?;
-        let now = app.now();
-        let found = tx.permission(place.environment, id).await?;
+/// Fails with [`PermissionError::NotFound`], [`PermissionError::System`], [`PermissionError::Stale`],
+/// [`PermissionError::InUse`] or [`AppError::Store`].
+#[derive(Debug, Clone)]
+pub struct DeletePermission {
+    /// The environment.
+    pub environment: EnvironmentPlace,
+    /// The permission.
+    pub id: PermissionId,
+    /// The version that it must have.
+    pub seen: Expected,
+    /// True if it goes even where roles bundle it.
+    pub force: bool,
+}
+
+#[async_trait]
+impl Write for DeletePermission {
+    type Outcome = ();
+
+    fn lock(&self) -> WriteScope {
+        WriteScope::Environment(self.environment)
+    }
+
+    async fn plan(&self, facts: &mut dyn ReadTx, at: &Moment<'_>) -> Result<Plan<()>, AppError> {
+        let Self { environment, id, .. } = self;
+        let found = facts.permission(environment.environment, *id).await?;
         let permission = found.ok_or(PermissionError::NotFound)?;
-        let roles = tx.roles_bundling(place.environment, id).await?;
+        let roles = facts.roles_bundling(environment.environment, *id).await?;
         let role_ids: Vec<RoleId> = roles.iter().map(|role| role.id).collect();
-        delete(&permission, seen, role_ids.clone(), force)?;
-        let roles: Vec<Role> = roles.into_iter().map(|role| role.next(now)).collect();
-        tx.update_roles(&roles).await?;
-        tx.delete_permissions(place.environment, &[id]).await?;
-        let mut details = Details::default();
+        delete(&permission, self.seen, role_ids.clone(), self.force)?;
+        let mut details = at.details();
         for role in &roles {
             details.keys(Some((role.id, &role.name)), ListChange::Removed, [&permission.key]);
         }
         details.keys(None, ListChange::Removed, [&permission.key]);
-        let entry = AuditEntry::within(place, "permission.delete", AuditCategory::Catalog)
+        let entry = AuditEntry::within(environment, "permission.delete", AuditCategory::Catalog)
             .on("permission", id, &permission.key)
             .grave(if roles.is_empty() {
                 AuditSeverity::Info
@@ -47,14 +54,20 @@ pub async fn run(
                 AuditSeverity::Warning
             })
             .saying(vec![
-                ("force", Detail::Flag(force)),
+                ("force", Detail::Flag(self.force)),
                 ("role_ids", described::first(role_ids)),
                 ("role_names", described::first(roles.iter().map(|role| &role.name))),
             ])
             .detailing(details);
-        let changes = vec![Change::PermissionRemoved(id)];
-        app.commit_within(tx, call, place, now, changes, entry, &()).await?;
-        Ok(())
-    })
-    .await
+        let raised = roles.into_iter().map(|before| Updated {
+            after: before.clone().next(at.now()),
+            before,
+        });
+        let changes = ChangeSet {
+            permissions: Rows::removed(vec![permission]),
+            roles: Rows::updated(raised.collect()),
+            ..ChangeSet::default()
+        };
+        Ok(Plan::new(changes, (), entry))
+    }
 }

@@ -7,7 +7,7 @@ use canopy_domain::{EnvironmentPlace, Permission, PermissionError, PermissionId}
 ///
 /// # Errors
 /// [`PermissionError::NotFound`]; [`AppError::Store`].
-pub async fn run(app: &App, place: &EnvironmentPlace, id: PermissionId) -> Result<Permission, AppError> {
+pub async fn get_permission(app: &App, place: &EnvironmentPlace, id: PermissionId) -> Result<Permission, AppError> {
     Ok(app
         .read(place)
         .await?

@@ -8,6 +8,10 @@ use canopy_domain::{EnvironmentPlace, Permission};
 ///
 /// # Errors
 /// [`AppError::Store`].
-pub async fn run(app: &App, place: &EnvironmentPlace, query: &PermissionQuery) -> Result<Vec<Permission>, AppError> {
+pub async fn list_permissions(
+    app: &App,
+    place: &EnvironmentPlace,
+    query: &PermissionQuery,
+) -> Result<Vec<Permission>, AppError> {
     Ok(app.read(place).await?.permissions(place.environment, query).await?)
 }

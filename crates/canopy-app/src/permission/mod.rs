@@ -1,7 +1,13 @@
 //! The catalog of permissions.
 
-pub mod change;
-pub mod create;
-pub mod delete;
-pub mod get;
-pub mod list;
+mod change;
+mod create;
+mod delete;
+mod get;
+mod list;
+
+pub use change::ChangePermission;
+pub use create::{CreatePermissions, NewPermission};
+pub use delete::DeletePermission;
+pub use get::get_permission;
+pub use list::list_permissions;

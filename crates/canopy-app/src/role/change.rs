@@ -1,55 +1,67 @@
 //! Change a role.
 
-use super::fact;
+use super::name_taken;
 use crate::app::AuditEntry;
-use crate::{App, AppError, Call, unit_of_work};
-use canopy_domain::access::Change;
+use crate::{AppError, Moment, Plan, Write};
+use async_trait::async_trait;
 use canopy_domain::audit::{AuditCategory, Detail};
-use canopy_domain::port::{StoreError, Unique, WriteScope};
+use canopy_domain::changeset::{AccessFacts, ChangeSet, Rows};
+use canopy_domain::port::{ReadTx, Unique, WriteScope};
 use canopy_domain::role::change::{RolePatch, patch};
 use canopy_domain::{EnvironmentPlace, Expected, Role, RoleError, RoleId};
 
-/// Changes the name, description or switch of a custom role, and raises its version. Nothing asked anew changes nothing.
+/// Changes the name, description or switch of a custom role, and raises its version. A change that changes nothing writes
+/// nothing.
 ///
-/// # Errors
-/// [`RoleError::NotFound`], [`RoleError::System`], [`RoleError::Stale`] when it is not at version `seen`,
-/// [`RoleError::NameTaken`]; [`AppError::Store`].
-pub async fn run(
-    app: &App,
-    call: &Call,
-    place: &EnvironmentPlace,
-    id: RoleId,
-    seen: impl Into<Expected> + Send,
-    asked: &RolePatch,
-) -> Result<Role, AppError> {
-    let seen = seen.into();
-    unit_of_work::retry(|| async {
-        let mut tx = app.begin(call, WriteScope::Environment(*place)).await?;
-        let now = app.now();
-        let before = tx.role(place.environment, id).await?.ok_or(RoleError::NotFound)?;
-        let Some(role) = patch(&before, asked, seen, now)? else {
-            return Ok(before);
+/// Fails with [`RoleError::NotFound`], [`RoleError::System`], [`RoleError::Stale`], [`RoleError::NameTaken`] or
+/// [`AppError::Store`].
+#[derive(Debug, Clone)]
+pub struct ChangeRole {
+    /// The environment.
+    pub environment: EnvironmentPlace,
+    /// The role.
+    pub id: RoleId,
+    /// The version that it must have.
+    pub seen: Expected,
+    /// The change.
+    pub patch: RolePatch,
+}
+
+#[async_trait]
+impl Write for ChangeRole {
+    type Outcome = Role;
+
+    fn lock(&self) -> WriteScope {
+        WriteScope::Environment(self.environment)
+    }
+
+    async fn plan(&self, facts: &mut dyn ReadTx, at: &Moment<'_>) -> Result<Plan<Role>, AppError> {
+        let environment = &self.environment;
+        let id = environment.environment;
+        let before = facts.role(id, self.id).await?.ok_or(RoleError::NotFound)?;
+        let Some(role) = patch(&before, &self.patch, self.seen, at.now())? else {
+            return Ok(Plan::unchanged(before));
         };
-        tx.update_roles(core::slice::from_ref(&role))
-            .await
-            .map_err(|error| match error {
-                StoreError::Duplicate(Unique::RoleName) => RoleError::NameTaken.into(),
-                other => AppError::from(other),
-            })?;
         // Descriptions are nothing to decisions.
-        let mut changes = Vec::new();
+        let mut known = AccessFacts::default();
         if role.name != before.name || role.is_active != before.is_active {
-            let bundled = tx.role_permissions(place.environment, id).await?;
+            let bundled = facts.role_permissions(id, role.id).await?;
             let bundled = bundled.into_iter().map(|(permission, _)| permission);
-            changes.push(Change::RolePut(fact(&role, bundled.collect())));
+            known.bundles.insert(role.id, bundled.collect());
         }
-        let entry = AuditEntry::within(place, "role.change", AuditCategory::Catalog)
+        let entry = AuditEntry::within(environment, "role.change", AuditCategory::Catalog)
             .on("role", role.id, &role.name)
             .saying(vec![("before", summary(&before)), ("after", summary(&role))]);
-        app.commit_within(tx, call, place, now, changes, entry, &role).await?;
-        Ok(role)
-    })
-    .await
+        let changes = ChangeSet {
+            roles: Rows::update(before, role.clone()),
+            ..ChangeSet::default()
+        };
+        Ok(Plan::new(changes, role, entry).with_facts(known))
+    }
+
+    fn lost_race(&self, unique: Unique) -> Option<AppError> {
+        name_taken(unique)
+    }
 }
 
 fn summary(role: &Role) -> Detail {

@@ -1,14 +1,16 @@
 //! Create a role.
 
-use super::{fact, known_permissions};
+use super::{known_permissions, name_taken};
 use crate::app::AuditEntry;
-use crate::audit::described::{self, Details, ListChange};
-use crate::{App, AppError, Call, unit_of_work};
-use canopy_domain::access::Change;
+use crate::audit::described::{self, ListChange};
+use crate::setup::admit_catalog;
+use crate::{AppError, Moment, Plan, Write};
+use async_trait::async_trait;
 use canopy_domain::audit::AuditCategory;
-use canopy_domain::port::{StoreError, Unique, WriteScope};
+use canopy_domain::changeset::{Bundle, ChangeSet, Rows};
+use canopy_domain::port::{ReadTx, Unique, WriteScope};
 use canopy_domain::{
-    Description, EnvironmentPlace, PermissionId, PermissionKey, Role, RoleError, RoleId, RoleKind, RoleName, Version,
+    Description, EnvironmentPlace, PermissionId, PermissionKey, Role, RoleId, RoleKind, RoleName, Version,
 };
 use std::collections::BTreeSet;
 
@@ -25,48 +27,67 @@ pub struct NewRole {
 
 /// Creates a custom role.
 ///
-/// # Errors
-/// [`RoleError::NameTaken`], [`RoleError::UnknownPermissionKeys`]; [`AppError::Catalog`]; [`AppError::Store`].
-pub async fn run(app: &App, call: &Call, place: &EnvironmentPlace, new: &NewRole) -> Result<Role, AppError> {
-    unit_of_work::retry(|| async {
-        let mut tx = app.begin(call, WriteScope::Environment(*place)).await?;
-        let now = app.now();
-        let known = known_permissions(tx.as_mut(), place.environment, &new.permission_keys).await?;
-        app.admit_catalog(tx.as_mut(), place.environment, 0, known.len())
-            .await?;
+/// Fails with [`RoleError::NameTaken`](canopy_domain::RoleError::NameTaken),
+/// [`RoleError::UnknownPermissionKeys`](canopy_domain::RoleError::UnknownPermissionKeys), [`AppError::Catalog`] or
+/// [`AppError::Store`].
+#[derive(Debug, Clone)]
+pub struct CreateRole {
+    /// The environment.
+    pub environment: EnvironmentPlace,
+    /// The role.
+    pub new: NewRole,
+}
+
+#[async_trait]
+impl Write for CreateRole {
+    type Outcome = Role;
+
+    fn lock(&self) -> WriteScope {
+        WriteScope::Environment(self.environment)
+    }
+
+    async fn plan(&self, facts: &mut dyn ReadTx, at: &Moment<'_>) -> Result<Plan<Role>, AppError> {
+        let Self { environment, new } = self;
+        let id = environment.environment;
+        let known = known_permissions(facts, id, &new.permission_keys).await?;
+        admit_catalog(facts, at, id, (0, known.len())).await?;
         let role = Role {
-            id: RoleId::new(app.mint()),
-            environment_id: place.environment,
+            id: RoleId::new(at.mint()),
+            environment_id: id,
             name: new.name.clone(),
             description: new.description.clone(),
             kind: RoleKind::Custom,
             is_active: true,
             version: Version::FIRST,
-            created_at: now,
-            updated_at: now,
+            created_at: at.now(),
+            updated_at: at.now(),
         };
-        tx.insert_roles(core::slice::from_ref(&role))
-            .await
-            .map_err(|error| match error {
-                StoreError::Duplicate(Unique::RoleName) => RoleError::NameTaken.into(),
-                other => AppError::from(other),
-            })?;
         let permissions: Vec<PermissionId> = known.values().copied().collect();
-        let pairs: Vec<(RoleId, PermissionId)> = permissions.iter().map(|id| (role.id, *id)).collect();
-        tx.bind_permissions(place.environment, &pairs).await?;
         let keys: BTreeSet<&PermissionKey> = known.keys().collect();
-        let mut details = Details::default();
+        let mut details = at.details();
         details.keys(Some((role.id, &role.name)), ListChange::Added, &keys);
-        let entry = AuditEntry::within(place, "role.create", AuditCategory::Catalog)
+        let entry = AuditEntry::within(environment, "role.create", AuditCategory::Catalog)
             .on("role", role.id, &role.name)
             .saying(vec![
                 ("permission_ids", described::first(&permissions)),
                 ("permission_keys", described::first(keys)),
             ])
             .detailing(details);
-        let changes = vec![Change::RolePut(fact(&role, permissions))];
-        app.commit_within(tx, call, place, now, changes, entry, &role).await?;
-        Ok(role)
-    })
-    .await
+        let bundle = Bundle {
+            environment: id,
+            role: role.id,
+            before: BTreeSet::new(),
+            after: permissions.into_iter().collect(),
+        };
+        let changes = ChangeSet {
+            roles: Rows::added(vec![role.clone()]),
+            bundles: vec![bundle],
+            ..ChangeSet::default()
+        };
+        Ok(Plan::new(changes, role, entry))
+    }
+
+    fn lost_race(&self, unique: Unique) -> Option<AppError> {
+        name_taken(unique)
+    }
 }

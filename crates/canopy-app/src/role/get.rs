@@ -7,7 +7,7 @@ use canopy_domain::{EnvironmentPlace, PermissionKey, Role, RoleError, RoleId, Ve
 ///
 /// # Errors
 /// [`RoleError::NotFound`]; [`AppError::Store`].
-pub async fn run(app: &App, place: &EnvironmentPlace, id: RoleId) -> Result<Role, AppError> {
+pub async fn get_role(app: &App, place: &EnvironmentPlace, id: RoleId) -> Result<Role, AppError> {
     Ok(app
         .read(place)
         .await?
@@ -20,7 +20,7 @@ pub async fn run(app: &App, place: &EnvironmentPlace, id: RoleId) -> Result<Role
 ///
 /// # Errors
 /// [`RoleError::NotFound`]; [`AppError::Store`].
-pub async fn permission_keys(
+pub async fn get_role_permissions(
     app: &App,
     place: &EnvironmentPlace,
     id: RoleId,

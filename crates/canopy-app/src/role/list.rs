@@ -8,6 +8,6 @@ use canopy_domain::role::listing::{RoleQuery, RoleView};
 ///
 /// # Errors
 /// [`AppError::Store`].
-pub async fn run(app: &App, place: &EnvironmentPlace, query: &RoleQuery) -> Result<Vec<RoleView>, AppError> {
+pub async fn list_roles(app: &App, place: &EnvironmentPlace, query: &RoleQuery) -> Result<Vec<RoleView>, AppError> {
     Ok(app.read(place).await?.roles(place.environment, query).await?)
 }

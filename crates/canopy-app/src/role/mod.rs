@@ -1,27 +1,27 @@
 //! Roles and what they bundle.
 
-pub mod change;
-pub mod create;
-pub mod delete;
-pub mod get;
-pub mod list;
-pub mod replace_permissions;
+mod change;
+mod create;
+mod delete;
+mod get;
+mod list;
+mod replace_permissions;
 
-use canopy_domain::access::RoleFact;
-use canopy_domain::port::ReadTx;
-use canopy_domain::{EnvironmentId, PermissionId, PermissionKey, Role, RoleError};
-use std::collections::{BTreeSet, HashMap};
+pub use change::ChangeRole;
+pub use create::{CreateRole, NewRole};
+pub use delete::DeleteRole;
+pub use get::{get_role, get_role_permissions};
+pub use list::list_roles;
+pub use replace_permissions::{ReplaceRolePermissions, Replaced};
 
 use crate::AppError;
+use canopy_domain::port::{ReadTx, Unique};
+use canopy_domain::{EnvironmentId, PermissionId, PermissionKey, RoleError};
+use std::collections::{BTreeSet, HashMap};
 
-/// The role as decisions see it, with what it bundles.
-fn fact(role: &Role, permissions: Vec<PermissionId>) -> RoleFact {
-    RoleFact {
-        id: role.id,
-        name: role.name.clone(),
-        is_active: role.is_active,
-        permissions,
-    }
+/// A role of this name was made meanwhile.
+fn name_taken(unique: Unique) -> Option<AppError> {
+    (unique == Unique::RoleName).then(|| RoleError::NameTaken.into())
 }
 
 /// The ids of keys that a role is to bundle.

@@ -1,12 +1,13 @@
 //! Replace what a role bundles.
 
-use super::{fact, known_permissions};
+use super::known_permissions;
 use crate::app::AuditEntry;
-use crate::audit::described::{self, Details, ListChange};
-use crate::{App, AppError, Call, unit_of_work};
-use canopy_domain::access::Change;
+use crate::audit::described::{self, ListChange};
+use crate::{AppError, Moment, Plan, Write};
+use async_trait::async_trait;
 use canopy_domain::audit::AuditCategory;
-use canopy_domain::port::WriteScope;
+use canopy_domain::changeset::{Bundle, ChangeSet, Rows};
+use canopy_domain::port::{ReadTx, WriteScope};
 use canopy_domain::role::change;
 use canopy_domain::setup::CatalogSize;
 use canopy_domain::{EnvironmentPlace, PermissionId, PermissionKey, RoleError, RoleId, Version};
@@ -25,39 +26,49 @@ pub struct Replaced {
 
 /// Replaces the set of permissions that a custom role bundles, and raises its version. The same set again changes nothing.
 ///
-/// # Errors
-/// [`RoleError::NotFound`], [`RoleError::System`], [`RoleError::Stale`] where the call expects another version,
-/// [`RoleError::UnknownPermissionKeys`]; [`AppError::Catalog`]; [`AppError::Store`].
-pub async fn run(
-    app: &App,
-    call: &Call,
-    place: &EnvironmentPlace,
-    id: RoleId,
-    keys: &[PermissionKey],
-) -> Result<Replaced, AppError> {
-    unit_of_work::retry(|| async {
-        let mut tx = app.begin(call, WriteScope::Environment(*place)).await?;
-        let now = app.now();
-        let role = tx.role(place.environment, id).await?.ok_or(RoleError::NotFound)?;
-        change::check(&role, call.expected)?;
-        let known = known_permissions(tx.as_mut(), place.environment, keys).await?;
+/// Fails with [`RoleError::NotFound`], [`RoleError::System`], [`RoleError::Stale`] where the call expects another version,
+/// [`RoleError::UnknownPermissionKeys`], [`AppError::Catalog`] or [`AppError::Store`].
+#[derive(Debug, Clone)]
+pub struct ReplaceRolePermissions {
+    /// The environment.
+    pub environment: EnvironmentPlace,
+    /// The role.
+    pub id: RoleId,
+    /// The keys that it bundles afterwards.
+    pub keys: Vec<PermissionKey>,
+}
+
+#[async_trait]
+impl Write for ReplaceRolePermissions {
+    type Outcome = Replaced;
+
+    fn lock(&self) -> WriteScope {
+        WriteScope::Environment(self.environment)
+    }
+
+    async fn plan(&self, facts: &mut dyn ReadTx, at: &Moment<'_>) -> Result<Plan<Replaced>, AppError> {
+        let Self { environment, id, keys } = self;
+        let within = environment.environment;
+        let role = facts.role(within, *id).await?.ok_or(RoleError::NotFound)?;
+        change::check(&role, at.expected())?;
+        let known = known_permissions(facts, within, keys).await?;
         let wanted: BTreeSet<PermissionId> = known.values().copied().collect();
-        let before = tx.role_permissions(place.environment, id).await?;
+        let before = facts.role_permissions(within, *id).await?;
         let bundled: BTreeSet<PermissionId> = before.iter().map(|(permission, _)| *permission).collect();
         if wanted == bundled {
-            return Ok(Replaced {
+            return Ok(Plan::unchanged(Replaced {
                 version: role.version,
                 added: Vec::new(),
                 removed: Vec::new(),
-            });
+            }));
         }
-        let size = tx.catalog_size(place.environment).await?;
+        let size = facts.catalog_size(within).await?;
         let others = size.pairs.saturating_sub(bundled.len());
         let after = CatalogSize {
             pairs: others + wanted.len(),
             ..size
         };
-        app.catalog_limits().admit(size, after)?;
+        at.catalog_limits().admit(size, after)?;
         let added = known.iter().filter(|(_, id)| !bundled.contains(id));
         let removed = before.iter().filter(|(id, _)| !wanted.contains(id));
         let mut replaced = Replaced {
@@ -67,18 +78,11 @@ pub async fn run(
         };
         replaced.added.sort_unstable();
         replaced.removed.sort_unstable();
-        let pairs = |some: Vec<&PermissionId>| some.into_iter().map(|permission| (id, *permission)).collect::<Vec<_>>();
-        tx.unbind_permissions(place.environment, &pairs(bundled.difference(&wanted).collect()))
-            .await?;
-        tx.bind_permissions(place.environment, &pairs(wanted.difference(&bundled).collect()))
-            .await?;
-        let role = role.next(now);
-        tx.update_roles(core::slice::from_ref(&role)).await?;
-        let mut details = Details::default();
+        let mut details = at.details();
         let named = Some((role.id, &role.name));
         details.keys(named, ListChange::Added, &replaced.added);
         details.keys(named, ListChange::Removed, &replaced.removed);
-        let entry = AuditEntry::within(place, "role.replace_permissions", AuditCategory::Catalog)
+        let entry = AuditEntry::within(environment, "role.replace_permissions", AuditCategory::Catalog)
             .on("role", role.id, &role.name)
             .saying(vec![
                 ("added_permission_ids", described::first(wanted.difference(&bundled))),
@@ -87,10 +91,17 @@ pub async fn run(
                 ("removed_permission_keys", described::first(&replaced.removed)),
             ])
             .detailing(details);
-        let changes = vec![Change::RolePut(fact(&role, wanted.into_iter().collect()))];
-        app.commit_within(tx, call, place, now, changes, entry, &replaced)
-            .await?;
-        Ok(replaced)
-    })
-    .await
+        let next = role.clone().next(at.now());
+        let changes = ChangeSet {
+            roles: Rows::update(role, next),
+            bundles: vec![Bundle {
+                environment: within,
+                role: *id,
+                before: bundled,
+                after: wanted,
+            }],
+            ..ChangeSet::default()
+        };
+        Ok(Plan::new(changes, replaced, entry))
+    }
 }

@@ -1,16 +1,18 @@
 //! Bootstrap the catalog and roles of a fresh environment in one transaction.
 
-use super::{custom_permissions, ids_by_key, permissions_put};
+use super::{custom_permissions, ids_by_key};
 use crate::app::AuditEntry;
-use crate::audit::described::{self, Details, ListChange};
-use crate::{App, AppError, Call, unit_of_work};
-use canopy_domain::access::{Change, RoleFact};
+use crate::audit::described::{self, ListChange};
+use crate::{AppError, Moment, Plan, Write};
+use async_trait::async_trait;
 use canopy_domain::audit::{AuditCategory, Detail};
-use canopy_domain::port::WriteScope;
+use canopy_domain::changeset::{Bundle, ChangeSet, Rows};
+use canopy_domain::port::{ReadTx, WriteScope};
 use canopy_domain::setup::bootstrap::{BootstrapRequest, plan};
-use canopy_domain::{EnvironmentPlace, PermissionId, Role, RoleId, RoleKind, Version};
+use canopy_domain::{EnvironmentPlace, Role, RoleId, RoleKind, Version};
+use std::collections::BTreeSet;
 
-/// What a bootstrap did.
+/// The effect of a bootstrap.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BootstrapCounts {
     /// How many permissions were made.
@@ -23,25 +25,33 @@ pub struct BootstrapCounts {
     pub skipped_roles: usize,
 }
 
-/// Makes the permissions and roles, and binds them.
+/// Creates permissions and roles, and binds them.
 ///
-/// # Errors
-/// [`BootstrapError`](canopy_domain::setup::bootstrap::BootstrapError); [`AppError::Catalog`];
+/// Fails with [`BootstrapError`](canopy_domain::setup::bootstrap::BootstrapError), [`AppError::Catalog`] or
 /// [`AppError::Store`].
-pub async fn run(
-    app: &App,
-    call: &Call,
-    place: &EnvironmentPlace,
-    request: &BootstrapRequest,
-) -> Result<BootstrapCounts, AppError> {
-    unit_of_work::retry(|| async {
-        let mut tx = app.begin(call, WriteScope::Environment(*place)).await?;
-        let now = app.now();
-        let catalog = tx.catalog(place.environment).await?;
-        let plan = plan(request, &catalog)?;
+#[derive(Debug, Clone)]
+pub struct BootstrapEnvironment {
+    /// The environment.
+    pub environment: EnvironmentPlace,
+    /// The permissions and roles.
+    pub request: BootstrapRequest,
+}
+
+#[async_trait]
+impl Write for BootstrapEnvironment {
+    type Outcome = BootstrapCounts;
+
+    fn lock(&self) -> WriteScope {
+        WriteScope::Environment(self.environment)
+    }
+
+    async fn plan(&self, facts: &mut dyn ReadTx, at: &Moment<'_>) -> Result<Plan<BootstrapCounts>, AppError> {
+        let environment = self.environment.environment;
+        let catalog = facts.catalog(environment).await?;
+        let plan = plan(&self.request, &catalog)?;
         let before = catalog.size();
         let pairs = plan.roles.iter().map(|role| role.permission_keys.len()).sum();
-        app.catalog_limits()
+        at.catalog_limits()
             .admit(before, before.plus(plan.permissions.len(), pairs))?;
         let counts = BootstrapCounts {
             permissions_created: plan.permissions.len(),
@@ -50,48 +60,38 @@ pub async fn run(
             skipped_roles: plan.skipped_roles,
         };
         if counts.permissions_created + counts.roles_created == 0 {
-            return Ok(counts);
+            return Ok(Plan::unchanged(counts));
         }
-        let permissions = custom_permissions(app, place.environment, &plan.permissions, now);
+        let permissions = custom_permissions(at, environment, &plan.permissions);
         let ids = ids_by_key(&catalog, &permissions);
         let mut roles = Vec::with_capacity(plan.roles.len());
-        let mut pairs: Vec<(RoleId, PermissionId)> = Vec::new();
-        let mut changes: Vec<Change> = permissions_put(&permissions).collect();
-        let mut details = Details::default();
+        let mut bundles = Vec::with_capacity(plan.roles.len());
+        let mut details = at.details();
         details.keys(None, ListChange::Added, permissions.iter().map(|one| &one.key));
         for planned in plan.roles {
-            let id = RoleId::new(app.mint());
-            let bundled: Vec<PermissionId> = planned
-                .permission_keys
-                .iter()
-                .filter_map(|key| ids.get(key).copied())
-                .collect();
-            pairs.extend(bundled.iter().map(|permission| (id, *permission)));
-            let name = planned.name.clone();
-            details.keys(Some((id, &name)), ListChange::Added, &planned.permission_keys);
-            changes.push(Change::RolePut(RoleFact {
-                id,
-                name,
-                is_active: true,
-                permissions: bundled,
-            }));
+            let id = RoleId::new(at.mint());
+            details.keys(Some((id, &planned.name)), ListChange::Added, &planned.permission_keys);
+            let keys = planned.permission_keys.iter().filter_map(|key| ids.get(key).copied());
+            bundles.push(Bundle {
+                environment,
+                role: id,
+                before: BTreeSet::new(),
+                after: keys.collect(),
+            });
             roles.push(Role {
                 id,
-                environment_id: place.environment,
+                environment_id: environment,
                 name: planned.name,
                 description: planned.description,
                 kind: RoleKind::Custom,
                 is_active: true,
                 version: Version::FIRST,
-                created_at: now,
-                updated_at: now,
+                created_at: at.now(),
+                updated_at: at.now(),
             });
         }
-        tx.insert_permissions(&permissions).await?;
-        tx.insert_roles(&roles).await?;
-        tx.bind_permissions(place.environment, &pairs).await?;
-        let entry = AuditEntry::within(place, "setup.bootstrap", AuditCategory::Setup)
-            .on("environment", place.environment, "")
+        let entry = AuditEntry::within(&self.environment, "setup.bootstrap", AuditCategory::Setup)
+            .on("environment", environment, "")
             .saying(vec![
                 ("permission_ids", described::first(permissions.iter().map(|one| one.id))),
                 ("role_ids", described::first(roles.iter().map(|one| one.id))),
@@ -99,8 +99,12 @@ pub async fn run(
                 ("role_count", Detail::count(roles.len())),
             ])
             .detailing(details);
-        app.commit_within(tx, call, place, now, changes, entry, &counts).await?;
-        Ok(counts)
-    })
-    .await
+        let changes = ChangeSet {
+            permissions: Rows::added(permissions),
+            roles: Rows::added(roles),
+            bundles,
+            ..ChangeSet::default()
+        };
+        Ok(Plan::new(changes, counts, entry))
+    }
 }

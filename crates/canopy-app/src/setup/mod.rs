@@ -1,32 +1,31 @@
 //! Setting up an environment's catalog and roles.
 
-pub mod bootstrap;
-pub mod resource_permissions;
-pub mod summaries;
+mod bootstrap;
+mod resource_permissions;
+mod summaries;
 
-use crate::App;
-use canopy_domain::access::{Change, PermissionFact};
+pub use bootstrap::{BootstrapCounts, BootstrapEnvironment};
+pub use resource_permissions::{AddResourcePermissions, ResourcePermissionsCounts};
+pub use summaries::list_setup_summaries;
+
+use crate::{AppError, Moment};
+use canopy_domain::port::ReadTx;
 use canopy_domain::setup::Catalog;
-use canopy_domain::{EnvironmentId, Permission, PermissionId, PermissionKey, PermissionSource, Timestamp, Version};
+use canopy_domain::{EnvironmentId, Permission, PermissionId, PermissionKey, PermissionSource, Version};
 use std::collections::HashMap;
 
 /// The custom permissions that these keys make.
-fn custom_permissions(
-    app: &App,
-    environment: EnvironmentId,
-    keys: &[PermissionKey],
-    now: Timestamp,
-) -> Vec<Permission> {
+fn custom_permissions(at: &Moment<'_>, environment: EnvironmentId, keys: &[PermissionKey]) -> Vec<Permission> {
     keys.iter()
         .map(|key| Permission {
-            id: PermissionId::new(app.mint()),
+            id: PermissionId::new(at.mint()),
             environment_id: environment,
             key: key.clone(),
             description: None,
             category: None,
             source: PermissionSource::Custom,
             version: Version::FIRST,
-            created_at: now,
+            created_at: at.now(),
         })
         .collect()
 }
@@ -41,11 +40,16 @@ fn ids_by_key(catalog: &Catalog, made: &[Permission]) -> HashMap<PermissionKey, 
         .collect()
 }
 
-fn permissions_put(made: &[Permission]) -> impl Iterator<Item = Change> {
-    made.iter().map(|one| {
-        Change::PermissionPut(PermissionFact {
-            id: one.id,
-            key: one.key.clone(),
-        })
-    })
+/// Refuses a catalog that would grow, by so many keys and pairs of role and key, past its largest size.
+pub(crate) async fn admit_catalog(
+    facts: &mut dyn ReadTx,
+    at: &Moment<'_>,
+    environment: EnvironmentId,
+    (keys, pairs): (usize, usize),
+) -> Result<(), AppError> {
+    if keys + pairs > 0 {
+        let before = facts.catalog_size(environment).await?;
+        at.catalog_limits().admit(before, before.plus(keys, pairs))?;
+    }
+    Ok(())
 }

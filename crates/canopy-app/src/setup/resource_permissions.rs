@@ -1,18 +1,19 @@
 //! Add permissions to an environment in use, and to its roles, in one transaction.
 
-use super::{custom_permissions, ids_by_key, permissions_put};
+use super::{custom_permissions, ids_by_key};
 use crate::app::AuditEntry;
-use crate::audit::described::{self, Details, ListChange};
-use crate::{App, AppError, Call, unit_of_work};
-use canopy_domain::access::{Change, RoleFact};
+use crate::audit::described::{self, ListChange};
+use crate::{AppError, Moment, Plan, Write};
+use async_trait::async_trait;
 use canopy_domain::audit::{AuditCategory, Detail};
-use canopy_domain::port::WriteScope;
+use canopy_domain::changeset::{Bundle, ChangeSet, Rows, Updated};
+use canopy_domain::port::{ReadTx, WriteScope};
 use canopy_domain::role::listing::RoleQuery;
 use canopy_domain::setup::resource_permissions::{ResourcePermissionsRequest, plan};
-use canopy_domain::{EnvironmentPlace, PermissionId, Role, RoleId};
-use std::collections::{BTreeSet, HashMap};
+use canopy_domain::{EnvironmentPlace, PermissionId, Role};
+use std::collections::BTreeSet;
 
-/// What an addition did.
+/// The effect of an addition.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ResourcePermissionsCounts {
     /// How many permissions were made.
@@ -23,25 +24,33 @@ pub struct ResourcePermissionsCounts {
     pub roles_updated: usize,
 }
 
-/// Makes the permissions and binds them to the roles that should gain them. Nothing is taken away.
+/// Creates permissions and binds them to the roles that should gain them. Nothing is taken away.
 ///
-/// # Errors
-/// [`ResourcePermissionsError`](canopy_domain::setup::resource_permissions::ResourcePermissionsError);
-/// [`AppError::Catalog`]; [`AppError::Store`].
-pub async fn run(
-    app: &App,
-    call: &Call,
-    place: &EnvironmentPlace,
-    request: &ResourcePermissionsRequest,
-) -> Result<ResourcePermissionsCounts, AppError> {
-    unit_of_work::retry(|| async {
-        let mut tx = app.begin(call, WriteScope::Environment(*place)).await?;
-        let now = app.now();
-        let catalog = tx.catalog(place.environment).await?;
-        let plan = plan(request, &catalog)?;
+/// Fails with [`ResourcePermissionsError`](canopy_domain::setup::resource_permissions::ResourcePermissionsError),
+/// [`AppError::Catalog`] or [`AppError::Store`].
+#[derive(Debug, Clone)]
+pub struct AddResourcePermissions {
+    /// The environment.
+    pub environment: EnvironmentPlace,
+    /// The permissions, and the roles that gain them.
+    pub request: ResourcePermissionsRequest,
+}
+
+#[async_trait]
+impl Write for AddResourcePermissions {
+    type Outcome = ResourcePermissionsCounts;
+
+    fn lock(&self) -> WriteScope {
+        WriteScope::Environment(self.environment)
+    }
+
+    async fn plan(&self, facts: &mut dyn ReadTx, at: &Moment<'_>) -> Result<Plan<Self::Outcome>, AppError> {
+        let environment = self.environment.environment;
+        let catalog = facts.catalog(environment).await?;
+        let plan = plan(&self.request, &catalog)?;
         let before = catalog.size();
         let pairs = plan.gains.values().map(BTreeSet::len).sum();
-        app.catalog_limits()
+        at.catalog_limits()
             .admit(before, before.plus(plan.permissions.len(), pairs))?;
         let counts = ResourcePermissionsCounts {
             permissions_created: plan.permissions.len(),
@@ -49,70 +58,55 @@ pub async fn run(
             roles_updated: plan.gains.len(),
         };
         if counts.permissions_created + counts.roles_updated == 0 {
-            return Ok(counts);
+            return Ok(Plan::unchanged(counts));
         }
-        let permissions = custom_permissions(app, place.environment, &plan.permissions, now);
+        let permissions = custom_permissions(at, environment, &plan.permissions);
         let ids = ids_by_key(&catalog, &permissions);
-        let gains: HashMap<RoleId, Vec<PermissionId>> = plan
-            .gains
-            .iter()
-            .map(|(role, keys)| (*role, keys.iter().filter_map(|key| ids.get(key).copied()).collect()))
-            .collect();
         let everything = RoleQuery {
             include_inactive: true,
             kind: None,
         };
-        let roles: Vec<Role> = tx
-            .roles(place.environment, &everything)
-            .await?
-            .into_iter()
+        let roles = facts.roles(environment, &everything).await?.into_iter();
+        let gaining: Vec<Role> = roles
             .map(|view| view.role)
-            .filter(|role| gains.contains_key(&role.id))
-            .map(|role| Role {
-                version: role.version.next(),
-                updated_at: now,
-                ..role
-            })
+            .filter(|role| plan.gains.contains_key(&role.id))
             .collect();
-        let mut details = Details::default();
+        let mut details = at.details();
         details.keys(None, ListChange::Added, permissions.iter().map(|one| &one.key));
-        for role in &roles {
+        let mut bundles = Vec::with_capacity(gaining.len());
+        for role in &gaining {
             let gained = plan.gains.get(&role.id).into_iter().flatten();
-            details.keys(Some((role.id, &role.name)), ListChange::Added, gained);
+            details.keys(Some((role.id, &role.name)), ListChange::Added, gained.clone());
+            let held = catalog.roles.get(&role.id).map(|held| held.permissions.clone());
+            let before: BTreeSet<PermissionId> = held.unwrap_or_default();
+            let mut after = before.clone();
+            after.extend(gained.filter_map(|key| ids.get(key).copied()));
+            bundles.push(Bundle {
+                environment,
+                role: role.id,
+                before,
+                after,
+            });
         }
-        let mut changes: Vec<Change> = permissions_put(&permissions).collect();
-        for role in &roles {
-            let held = catalog
-                .roles
-                .get(&role.id)
-                .map(|held| held.permissions.clone())
-                .unwrap_or_default();
-            let gained = gains.get(&role.id).cloned().unwrap_or_default();
-            changes.push(Change::RolePut(RoleFact {
-                id: role.id,
-                name: role.name.clone(),
-                is_active: role.is_active,
-                permissions: held.into_iter().chain(gained).collect(),
-            }));
-        }
-        let pairs: Vec<(RoleId, PermissionId)> = gains
-            .iter()
-            .flat_map(|(role, gained)| gained.iter().map(|permission| (*role, *permission)))
-            .collect();
-        tx.insert_permissions(&permissions).await?;
-        tx.update_roles(&roles).await?;
-        tx.bind_permissions(place.environment, &pairs).await?;
-        let entry = AuditEntry::within(place, "setup.resource_permissions", AuditCategory::Setup)
-            .on("environment", place.environment, "")
+        let entry = AuditEntry::within(&self.environment, "setup.resource_permissions", AuditCategory::Setup)
+            .on("environment", environment, "")
             .saying(vec![
                 ("permission_ids", described::first(permissions.iter().map(|one| one.id))),
-                ("role_ids", described::first(roles.iter().map(|one| one.id))),
+                ("role_ids", described::first(gaining.iter().map(|one| one.id))),
                 ("permission_count", Detail::count(permissions.len())),
-                ("role_count", Detail::count(roles.len())),
+                ("role_count", Detail::count(gaining.len())),
             ])
             .detailing(details);
-        app.commit_within(tx, call, place, now, changes, entry, &counts).await?;
-        Ok(counts)
-    })
-    .await
+        let raised = gaining.into_iter().map(|before| Updated {
+            after: before.clone().next(at.now()),
+            before,
+        });
+        let changes = ChangeSet {
+            permissions: Rows::added(permissions),
+            roles: Rows::updated(raised.collect()),
+            bundles,
+            ..ChangeSet::default()
+        };
+        Ok(Plan::new(changes, counts, entry))
+    }
 }

@@ -8,6 +8,6 @@ use canopy_domain::setup::SetupSummary;
 ///
 /// # Errors
 /// [`AppError::Store`].
-pub async fn run(app: &App, account: AccountId) -> Result<Vec<SetupSummary>, AppError> {
+pub async fn list_setup_summaries(app: &App, account: AccountId) -> Result<Vec<SetupSummary>, AppError> {
     Ok(app.read(account).await?.setup_summaries(account).await?)
 }

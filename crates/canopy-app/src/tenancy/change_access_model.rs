@@ -1,68 +1,65 @@
 //! Switch an environment from flat to hierarchy.
 
-use super::audit;
-use crate::{App, AppError, Call, unit_of_work};
+use super::{audit_entry, schema_of};
+use crate::{AppError, Moment, Plan, Write};
+use async_trait::async_trait;
 use canopy_domain::audit::Detail;
-use canopy_domain::port::{CommitRecord, EnvironmentChanges, WriteScope};
+use canopy_domain::changeset::{ChangeSet, EnvironmentRow, Rows};
+use canopy_domain::port::{ReadTx, WriteScope};
 use canopy_domain::tenancy::change;
 use canopy_domain::{AccessModel, Environment, EnvironmentPlace, HierarchyError, TenancyError, Tenant};
 
 /// Sets the access model. Setting the one it has changes nothing.
 ///
-/// # Errors
-/// [`TenancyError::Stale`] where the call expects another version; [`HierarchyError::RevertNeeded`] on the way back to flat, which widens access and has a call of its own;
-/// [`AppError::Store`].
-pub async fn run(
-    app: &App,
-    call: &Call,
-    place: &EnvironmentPlace,
-    model: AccessModel,
-) -> Result<Environment, AppError> {
-    unit_of_work::retry(|| async {
-        let mut tx = app.begin(call, WriteScope::Environment(*place)).await?;
-        let now = app.now();
+/// Fails with [`TenancyError::Stale`] where the call expects another version, with [`HierarchyError::RevertNeeded`] on the
+/// way back to flat, which widens access and has a call of its own, or with [`AppError::Store`].
+#[derive(Debug, Clone)]
+pub struct ChangeAccessModel {
+    /// The environment.
+    pub environment: EnvironmentPlace,
+    /// The access model that it gets.
+    pub model: AccessModel,
+}
+
+#[async_trait]
+impl Write for ChangeAccessModel {
+    type Outcome = Environment;
+
+    fn lock(&self) -> WriteScope {
+        WriteScope::Environment(self.environment)
+    }
+
+    async fn plan(&self, facts: &mut dyn ReadTx, at: &Moment<'_>) -> Result<Plan<Environment>, AppError> {
+        let (place, model) = (&self.environment, self.model);
         let absent = || TenancyError::NotFound(Tenant::Environment);
-        let mut environment = tx.environment(place.environment).await?.ok_or_else(absent)?;
-        change::check(Tenant::Environment, environment.version, call.expected)?;
-        if environment.access_model == model {
-            return Ok(environment);
+        let before = facts.environment(place.environment).await?.ok_or_else(absent)?;
+        change::check(Tenant::Environment, before.version, at.expected())?;
+        if before.access_model == model {
+            return Ok(Plan::unchanged(before));
         }
         if model == AccessModel::Flat {
             return Err(HierarchyError::RevertNeeded.into());
         }
-        let (_, schema) = tx.hierarchy(place.environment).await?.ok_or_else(absent)?;
-        environment.access_model = model;
-        environment.version = environment.version.next();
-        environment.updated_at = now;
-        tx.update_environment(&environment, &schema).await?;
-        let resource = (Tenant::Environment, environment.id.to_string(), &environment.name);
-        let at = (place.account, Some(place.application), Some(place.environment));
+        let schema = schema_of(facts, place.environment).await?;
+        let after = Environment {
+            access_model: model,
+            version: before.version.next(),
+            updated_at: at.now(),
+            ..before.clone()
+        };
         let metadata = vec![("access_model", Detail::text(model))];
-        let audit = audit(
-            app,
-            call,
-            now,
-            "environment.change_access_model",
-            resource,
-            at,
-            metadata,
-        );
-        let changes = vec![EnvironmentChanges {
-            environment: environment.id,
-            changes: [].into(),
-        }];
-        app.commit(
-            tx,
-            call,
-            CommitRecord {
-                at: now,
-                changes,
-                audit,
-            },
-            &(),
-        )
-        .await?;
-        Ok(environment)
-    })
-    .await
+        let resource = (Tenant::Environment, after.id.to_string(), &after.name);
+        let tenancy = (place.account, Some(place.application), Some(place.environment));
+        let entry = audit_entry("environment.change_access_model", resource, tenancy, metadata);
+        Ok(Plan::new(updated(before, after.clone(), schema), after, entry))
+    }
+}
+
+/// An environment that changes and keeps its schema.
+pub(super) fn updated(before: Environment, after: Environment, schema: canopy_domain::HierarchySchema) -> ChangeSet {
+    let row = |environment, schema| EnvironmentRow { environment, schema };
+    ChangeSet {
+        environments: Rows::update(row(before, schema.clone()), row(after, schema)),
+        ..ChangeSet::default()
+    }
 }

@@ -1,46 +1,52 @@
 //! Change an account.
 
-use super::audit;
-use crate::{App, AppError, Call, unit_of_work};
+use super::audit_entry;
+use crate::{AppError, Moment, Plan, Write};
+use async_trait::async_trait;
 use canopy_domain::audit::Detail;
-use canopy_domain::port::{CommitRecord, WriteScope};
+use canopy_domain::changeset::{ChangeSet, LastingRows};
+use canopy_domain::port::{ReadTx, WriteScope};
 use canopy_domain::tenancy::change::{self, AccountPatch};
 use canopy_domain::{Account, AccountId, Expected, TenancyError, Tenant};
 
-/// Changes the name or settings of an account, and raises its version. Nothing asked anew changes nothing.
+/// Changes the name or settings of an account, and raises its version. A change that changes nothing writes nothing.
 ///
-/// # Errors
-/// [`TenancyError::Stale`] when it is not at version `seen`; [`AppError::Store`].
-pub async fn run(
-    app: &App,
-    call: &Call,
-    id: AccountId,
-    seen: impl Into<Expected> + Send,
-    asked: &AccountPatch,
-) -> Result<Account, AppError> {
-    let seen = seen.into();
-    unit_of_work::retry(|| async {
-        let mut tx = app.begin(call, WriteScope::Account(id)).await?;
-        let now = app.now();
-        let found = tx.account(id).await?;
+/// Fails with [`TenancyError::Stale`] or [`AppError::Store`].
+#[derive(Debug, Clone)]
+pub struct ChangeAccount {
+    /// The account.
+    pub id: AccountId,
+    /// The version that it must have.
+    pub seen: Expected,
+    /// The change.
+    pub patch: AccountPatch,
+}
+
+#[async_trait]
+impl Write for ChangeAccount {
+    type Outcome = Account;
+
+    fn lock(&self) -> WriteScope {
+        WriteScope::Account(self.id)
+    }
+
+    async fn plan(&self, facts: &mut dyn ReadTx, at: &Moment<'_>) -> Result<Plan<Account>, AppError> {
+        let id = self.id;
+        let found = facts.account(id).await?;
         let before = found.ok_or(TenancyError::NotFound(Tenant::Account))?;
-        let Some(account) = change::account(&before, asked, seen, now)? else {
-            return Ok(before);
+        let Some(account) = change::account(&before, &self.patch, self.seen, at.now())? else {
+            return Ok(Plan::unchanged(before));
         };
-        tx.update_account(&account).await?;
-        let resource = (Tenant::Account, id.to_string(), &account.name);
         let metadata = vec![
             ("name_before", Detail::text(&before.name)),
             ("settings_changed", Detail::Flag(before.settings != account.settings)),
         ];
-        let audit = audit(app, call, now, "account.change", resource, (id, None, None), metadata);
-        let record = CommitRecord {
-            at: now,
-            changes: Vec::new(),
-            audit,
+        let resource = (Tenant::Account, id.to_string(), &account.name);
+        let entry = audit_entry("account.change", resource, (id, None, None), metadata);
+        let changes = ChangeSet {
+            accounts: LastingRows::update(before, account.clone()),
+            ..ChangeSet::default()
         };
-        app.commit(tx, call, record, &account).await?;
-        Ok(account)
-    })
-    .await
+        Ok(Plan::new(changes, account, entry))
+    }
 }

@@ -1,52 +1,55 @@
 //! Change an environment.
 
-use super::{audit, slug_taken};
-use crate::{App, AppError, Call, unit_of_work};
+use super::change_access_model::updated;
+use super::{audit_entry, lost_slug, schema_of};
+use crate::{AppError, Moment, Plan, Write};
+use async_trait::async_trait;
 use canopy_domain::audit::Detail;
-use canopy_domain::port::{CommitRecord, EnvironmentChanges, Unique, WriteScope};
+use canopy_domain::port::{ReadTx, Unique, WriteScope};
 use canopy_domain::tenancy::change::{self, TenantPatch};
 use canopy_domain::{Environment, EnvironmentPlace, TenancyError, Tenant};
 
-/// Changes the name or slug of an environment, and raises its version. Nothing asked anew changes nothing.
+/// Changes the name or slug of an environment, and raises its version. A change that changes nothing writes nothing.
 ///
-/// # Errors
-/// [`TenancyError::Stale`] where the call expects another version, [`TenancyError::SlugTaken`]; [`AppError::Store`].
-pub async fn run(
-    app: &App,
-    call: &Call,
-    place: &EnvironmentPlace,
-    asked: &TenantPatch,
-) -> Result<Environment, AppError> {
-    unit_of_work::retry(|| async {
-        let mut tx = app.begin(call, WriteScope::Environment(*place)).await?;
-        let now = app.now();
+/// Fails with [`TenancyError::Stale`] where the call expects another version, with [`TenancyError::SlugTaken`] or
+/// [`AppError::Store`].
+#[derive(Debug, Clone)]
+pub struct ChangeEnvironment {
+    /// The environment.
+    pub environment: EnvironmentPlace,
+    /// The change.
+    pub patch: TenantPatch,
+}
+
+#[async_trait]
+impl Write for ChangeEnvironment {
+    type Outcome = Environment;
+
+    fn lock(&self) -> WriteScope {
+        WriteScope::Environment(self.environment)
+    }
+
+    async fn plan(&self, facts: &mut dyn ReadTx, at: &Moment<'_>) -> Result<Plan<Environment>, AppError> {
+        let place = &self.environment;
         let absent = || TenancyError::NotFound(Tenant::Environment);
-        let before = tx.environment(place.environment).await?.ok_or_else(absent)?;
-        change::check(Tenant::Environment, before.version, call.expected)?;
-        let Some(environment) = change::environment(&before, asked, now) else {
-            return Ok(before);
+        let before = facts.environment(place.environment).await?.ok_or_else(absent)?;
+        change::check(Tenant::Environment, before.version, at.expected())?;
+        let Some(after) = change::environment(&before, &self.patch, at.now()) else {
+            return Ok(Plan::unchanged(before));
         };
-        let (_, schema) = tx.hierarchy(place.environment).await?.ok_or_else(absent)?;
-        let stored = tx.update_environment(&environment, &schema).await;
-        stored.map_err(slug_taken(Tenant::Environment, Unique::EnvironmentSlug, true))?;
-        let resource = (Tenant::Environment, environment.id.to_string(), &environment.name);
-        let at = (place.account, Some(place.application), Some(place.environment));
+        let schema = schema_of(facts, place.environment).await?;
         let metadata = vec![
             ("name_before", Detail::text(&before.name)),
             ("slug_before", Detail::text(&before.slug)),
-            ("slug", Detail::text(&environment.slug)),
+            ("slug", Detail::text(&after.slug)),
         ];
-        let record = CommitRecord {
-            at: now,
-            changes: vec![EnvironmentChanges {
-                environment: place.environment,
-                changes: [].into(),
-            }],
-            audit: audit(app, call, now, "environment.change", resource, at, metadata),
-        };
-        app.commit(tx, call, record, &environment).await?;
-        app.directory().clear();
-        Ok(environment)
-    })
-    .await
+        let resource = (Tenant::Environment, after.id.to_string(), &after.name);
+        let tenancy = (place.account, Some(place.application), Some(place.environment));
+        let entry = audit_entry("environment.change", resource, tenancy, metadata);
+        Ok(Plan::new(updated(before, after.clone(), schema), after, entry))
+    }
+
+    fn lost_race(&self, unique: Unique) -> Option<AppError> {
+        lost_slug(unique, Unique::EnvironmentSlug, Tenant::Environment, true)
+    }
 }

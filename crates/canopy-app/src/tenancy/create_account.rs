@@ -1,72 +1,66 @@
 //! Create an account with one application, `default`, and its environments.
 
-use super::{NewApplication, NewTenant, audit, slug_taken};
-use crate::{App, AppError, Call, unit_of_work};
+use super::{NewApplication, NewTenant, audit_entry, lost_slug};
+use crate::{AppError, Moment, Plan, Write};
+use async_trait::async_trait;
 use canopy_domain::audit::Detail;
-use canopy_domain::port::{CommitRecord, Unique, WriteScope};
+use canopy_domain::changeset::{ChangeSet, LastingRows};
+use canopy_domain::port::{ReadTx, Unique, WriteScope};
 use canopy_domain::{Account, AccountId, DisplayName, JsonObject, Slug, Tenant, Version};
 
 /// Creates an account. The caller is an operator.
 ///
-/// # Errors
-/// [`TenancyError::SlugTaken`](canopy_domain::TenancyError::SlugTaken); [`AppError::Store`].
-pub async fn run(app: &App, call: &Call, new: &NewTenant) -> Result<Account, AppError> {
-    unit_of_work::retry(|| async {
-        let mut tx = app.begin(call, WriteScope::Installation).await?;
-        let now = app.now();
-        let accounts = tx.accounts().await?;
+/// Fails with [`TenancyError::SlugTaken`](canopy_domain::TenancyError::SlugTaken) or [`AppError::Store`].
+#[derive(Debug, Clone)]
+pub struct CreateAccount {
+    /// The account.
+    pub new: NewTenant,
+}
+
+#[async_trait]
+impl Write for CreateAccount {
+    type Outcome = Account;
+
+    fn lock(&self) -> WriteScope {
+        WriteScope::Installation
+    }
+
+    async fn plan(&self, facts: &mut dyn ReadTx, at: &Moment<'_>) -> Result<Plan<Account>, AppError> {
+        let new = &self.new;
+        let accounts = facts.accounts().await?;
         let slug = new.slug(Tenant::Account, |slug| {
             accounts.iter().any(|account| account.slug == *slug)
         })?;
         let account = Account {
-            id: AccountId::new(app.mint()),
+            id: AccountId::new(at.mint()),
             name: new.name.clone(),
             slug,
             settings: JsonObject::default(),
             version: Version::FIRST,
-            created_at: now,
-            updated_at: now,
+            created_at: at.now(),
+            updated_at: at.now(),
         };
-        tx.insert_account(&account).await.map_err(slug_taken(
-            Tenant::Account,
-            Unique::AccountSlug,
-            new.slug.is_some(),
-        ))?;
-        let first = first_application(app, &account)?;
-        let changes = first.store(tx.as_mut(), true).await?;
+        let first = first_application(at, &account)?;
         let metadata = vec![
             ("slug", Detail::text(&account.slug)),
             ("application_id", Detail::text(first.application.id)),
         ];
         let resource = (Tenant::Account, account.id.to_string(), &account.name);
-        let audit = audit(
-            app,
-            call,
-            now,
-            "account.create",
-            resource,
-            (account.id, None, None),
-            metadata,
-        );
-        app.commit(
-            tx,
-            call,
-            CommitRecord {
-                at: now,
-                changes,
-                audit,
-            },
-            &account,
-        )
-        .await?;
-        app.directory().clear();
-        Ok(account)
-    })
-    .await
+        let entry = audit_entry("account.create", resource, (account.id, None, None), metadata);
+        let changes = ChangeSet {
+            accounts: LastingRows::added(vec![account.clone()]),
+            ..first.change_set()
+        };
+        Ok(Plan::new(changes, account, entry))
+    }
+
+    fn lost_race(&self, unique: Unique) -> Option<AppError> {
+        lost_slug(unique, Unique::AccountSlug, Tenant::Account, self.new.slug.is_some())
+    }
 }
 
-fn first_application(app: &App, account: &Account) -> Result<NewApplication, AppError> {
+fn first_application(at: &Moment<'_>, account: &Account) -> Result<NewApplication, AppError> {
     let name = DisplayName::parse("Default").map_err(|_| AppError::Broken("the name of the first application"))?;
     let slug = Slug::parse("default").map_err(|_| AppError::Broken("the slug of the first application"))?;
-    NewApplication::new(app, account, name, slug, account.created_at)
+    NewApplication::new(at, account, name, slug)
 }

@@ -1,47 +1,57 @@
 //! Create an application with its environments.
 
-use super::{NewApplication, NewTenant, audit};
-use crate::{App, AppError, Call, unit_of_work};
+use super::{NewApplication, NewTenant, audit_entry, lost_slug};
+use crate::{AppError, Moment, Plan, Write};
+use async_trait::async_trait;
 use canopy_domain::audit::Detail;
-use canopy_domain::port::{CommitRecord, WriteScope};
+use canopy_domain::port::{ReadTx, Unique, WriteScope};
 use canopy_domain::{AccountId, Application, TenancyError, Tenant};
 
 /// Creates an application with the environments `development` and `production`, the default one.
 ///
-/// # Errors
-/// [`TenancyError::SlugTaken`]; [`AppError::Store`].
-pub async fn run(app: &App, call: &Call, account: AccountId, new: &NewTenant) -> Result<Application, AppError> {
-    unit_of_work::retry(|| async {
-        let mut tx = app.begin(call, WriteScope::Account(account)).await?;
-        let now = app.now();
-        let owner = tx
-            .account(account)
+/// Fails with [`TenancyError::SlugTaken`] or [`AppError::Store`].
+#[derive(Debug, Clone)]
+pub struct CreateApplication {
+    /// The account.
+    pub account: AccountId,
+    /// The application.
+    pub new: NewTenant,
+}
+
+#[async_trait]
+impl Write for CreateApplication {
+    type Outcome = Application;
+
+    fn lock(&self) -> WriteScope {
+        WriteScope::Account(self.account)
+    }
+
+    async fn plan(&self, facts: &mut dyn ReadTx, at: &Moment<'_>) -> Result<Plan<Application>, AppError> {
+        let Self { account, new } = self;
+        let owner = facts
+            .account(*account)
             .await?
             .ok_or(TenancyError::NotFound(Tenant::Account))?;
-        let siblings = tx.applications(account).await?;
+        let siblings = facts.applications(*account).await?;
         let slug = new.slug(Tenant::Application, |slug| {
             siblings.iter().any(|sibling| sibling.slug == *slug)
         })?;
-        let made = NewApplication::new(app, &owner, new.name.clone(), slug, now)?;
-        let changes = made.store(tx.as_mut(), new.slug.is_some()).await?;
+        let made = NewApplication::new(at, &owner, new.name.clone(), slug)?;
+        let changes = made.change_set();
         let application = made.application;
         let metadata = vec![("slug", Detail::text(&application.slug))];
         let resource = (Tenant::Application, application.id.to_string(), &application.name);
-        let place = (account, Some(application.id), None);
-        let audit = audit(app, call, now, "application.create", resource, place, metadata);
-        app.commit(
-            tx,
-            call,
-            CommitRecord {
-                at: now,
-                changes,
-                audit,
-            },
-            &application,
-        )
-        .await?;
-        app.directory().clear();
-        Ok(application)
-    })
-    .await
+        let entry = audit_entry(
+            "application.create",
+            resource,
+            (*account, Some(application.id), None),
+            metadata,
+        );
+        Ok(Plan::new(changes, application, entry))
+    }
+
+    fn lost_race(&self, unique: Unique) -> Option<AppError> {
+        let is_given = self.new.slug.is_some();
+        lost_slug(unique, Unique::ApplicationSlug, Tenant::Application, is_given)
+    }
 }

@@ -10,7 +10,7 @@ use canopy_domain::{
 ///
 /// # Errors
 /// [`TenancyError::NotFound`]; [`AppError::Store`].
-pub async fn account(app: &App, id: AccountId) -> Result<Account, AppError> {
+pub async fn get_account(app: &App, id: AccountId) -> Result<Account, AppError> {
     Ok(app
         .read(id)
         .await?
@@ -23,7 +23,7 @@ pub async fn account(app: &App, id: AccountId) -> Result<Account, AppError> {
 ///
 /// # Errors
 /// [`TenancyError::NotFound`]; [`AppError::Store`].
-pub async fn application(app: &App, place: ApplicationPlace) -> Result<Application, AppError> {
+pub async fn get_application(app: &App, place: ApplicationPlace) -> Result<Application, AppError> {
     Ok(app
         .read(&place)
         .await?
@@ -36,7 +36,7 @@ pub async fn application(app: &App, place: ApplicationPlace) -> Result<Applicati
 ///
 /// # Errors
 /// [`TenancyError::NotFound`]; [`AppError::Store`].
-pub async fn environment(app: &App, place: EnvironmentPlace) -> Result<Environment, AppError> {
+pub async fn get_environment(app: &App, place: EnvironmentPlace) -> Result<Environment, AppError> {
     Ok(app
         .read(&place)
         .await?
@@ -49,12 +49,12 @@ pub async fn environment(app: &App, place: EnvironmentPlace) -> Result<Environme
 ///
 /// # Errors
 /// [`TenancyError::NotFound`]; [`AppError::Store`].
-pub async fn application_place(app: &App, account: AccountId, id: ApplicationId) -> Result<ApplicationPlace, AppError> {
+pub async fn find_application(app: &App, account: AccountId, id: ApplicationId) -> Result<ApplicationPlace, AppError> {
     let place = ApplicationPlace {
         account,
         application: id,
     };
-    let found = application(app, place).await?;
+    let found = get_application(app, place).await?;
     if found.account_id != account {
         return Err(TenancyError::NotFound(Tenant::Application).into());
     }

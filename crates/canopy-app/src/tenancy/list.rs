@@ -8,7 +8,7 @@ use canopy_domain::{Account, AccountId, Application, ApplicationPlace, Environme
 ///
 /// # Errors
 /// [`AppError::Store`].
-pub async fn accounts(app: &App) -> Result<Vec<Account>, AppError> {
+pub async fn list_accounts(app: &App) -> Result<Vec<Account>, AppError> {
     Ok(app.read(Share::Installation).await?.accounts().await?)
 }
 
@@ -16,7 +16,7 @@ pub async fn accounts(app: &App) -> Result<Vec<Account>, AppError> {
 ///
 /// # Errors
 /// [`AppError::Store`].
-pub async fn applications(app: &App, account: AccountId) -> Result<Vec<Application>, AppError> {
+pub async fn list_applications(app: &App, account: AccountId) -> Result<Vec<Application>, AppError> {
     Ok(app.read(account).await?.applications(account).await?)
 }
 
@@ -24,6 +24,6 @@ pub async fn applications(app: &App, account: AccountId) -> Result<Vec<Applicati
 ///
 /// # Errors
 /// [`AppError::Store`].
-pub async fn environments(app: &App, place: ApplicationPlace) -> Result<Vec<Environment>, AppError> {
+pub async fn list_environments(app: &App, place: ApplicationPlace) -> Result<Vec<Environment>, AppError> {
     Ok(app.read(&place).await?.environments(place.application).await?)
 }

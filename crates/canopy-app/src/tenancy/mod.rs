@@ -1,23 +1,38 @@
 //! Accounts, applications and environments.
 
-pub mod change_access_model;
-pub mod change_account;
-pub mod change_application;
-pub mod change_environment;
-pub mod create_account;
-pub mod create_application;
-pub mod create_environment;
-pub mod delete;
-pub mod get;
-pub mod list;
+mod change_access_model;
+mod change_account;
+mod change_application;
+mod change_environment;
+mod create_account;
+mod create_application;
+mod create_environment;
+mod delete;
+mod get;
+mod list;
 
+pub use change_access_model::ChangeAccessModel;
+pub use change_account::ChangeAccount;
+pub use change_application::{ChangeApplication, ChangeDefaultEnvironment};
+pub use change_environment::ChangeEnvironment;
+pub use create_account::CreateAccount;
+pub use create_application::CreateApplication;
+pub use create_environment::{CopyFrom, CreateEnvironment};
+pub use delete::{DeleteApplication, DeleteEnvironment};
+pub use get::{find_application, get_account, get_application, get_environment};
+pub use list::{list_accounts, list_applications, list_environments};
+
+use crate::app::AuditEntry;
 use crate::unit_of_work::SlugRace;
-use crate::{App, AppError, Call};
-use canopy_domain::access::Change;
-use canopy_domain::audit::{AuditCategory, AuditEvent, AuditSeverity, Detail};
-use canopy_domain::port::{EnvironmentChanges, StoreError, Unique, WriteTx};
+use crate::{AppError, Moment};
+use canopy_domain::audit::{AuditCategory, AuditSeverity, Detail};
+use canopy_domain::changeset::{ChangeSet, Rows};
+use canopy_domain::port::{ReadTx, StoreError, Unique};
 use canopy_domain::tenancy::ProvisionedEnvironment;
-use canopy_domain::{Account, Application, DisplayName, Slug, TenancyError, Tenant, Timestamp};
+use canopy_domain::{
+    Account, AccountId, Application, ApplicationId, DisplayName, EnvironmentId, HierarchySchema, Slug, TenancyError,
+    Tenant,
+};
 
 /// What is asked of a new account, application or environment.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,28 +62,22 @@ impl NewTenant {
 }
 
 /// Turns a race for a slug into the rule it broke. One that was made from a name gives way: judged again, it gets a number.
-fn slug_taken(tenant: Tenant, unique: Unique, is_given: bool) -> impl FnOnce(StoreError) -> AppError {
-    move |error| match error {
-        StoreError::Duplicate(taken) if taken == unique && is_given => TenancyError::SlugTaken(tenant).into(),
-        StoreError::Duplicate(taken) if taken == unique => StoreError::Conflict(Box::new(SlugRace)).into(),
-        other => other.into(),
+fn lost_slug(taken: Unique, own: Unique, tenant: Tenant, is_given: bool) -> Option<AppError> {
+    if taken != own {
+        return None;
     }
+    Some(if is_given {
+        TenancyError::SlugTaken(tenant).into()
+    } else {
+        StoreError::Conflict(Box::new(SlugRace)).into()
+    })
 }
 
-/// Stores a new environment with everything it starts with, which is the answer.
-async fn store_environment(
-    tx: &mut dyn WriteTx,
-    made: &ProvisionedEnvironment,
-    slug_is_given: bool,
-) -> Result<Vec<Change>, AppError> {
-    tx.insert_environment(&made.environment, &made.schema)
-        .await
-        .map_err(slug_taken(Tenant::Environment, Unique::EnvironmentSlug, slug_is_given))?;
-    tx.insert_nodes(core::slice::from_ref(&made.root)).await?;
-    tx.insert_permissions(&made.permissions).await?;
-    tx.insert_roles(core::slice::from_ref(&made.admin_role)).await?;
-    tx.bind_permissions(made.environment.id, &made.bindings()).await?;
-    Ok(made.changes())
+/// The schema of an environment's tree.
+async fn schema_of(facts: &mut dyn ReadTx, environment: EnvironmentId) -> Result<HierarchySchema, AppError> {
+    let found = facts.hierarchy(environment).await?;
+    let (_, schema) = found.ok_or(TenancyError::NotFound(Tenant::Environment))?;
+    Ok(schema)
 }
 
 /// A new application with its two environments, `development` and `production`; the second is the default one.
@@ -78,8 +87,9 @@ struct NewApplication {
 }
 
 impl NewApplication {
-    fn new(app: &App, account: &Account, name: DisplayName, slug: Slug, now: Timestamp) -> Result<Self, AppError> {
-        let id = canopy_domain::ApplicationId::new(app.mint());
+    fn new(at: &Moment<'_>, account: &Account, name: DisplayName, slug: Slug) -> Result<Self, AppError> {
+        let now = at.now();
+        let id = ApplicationId::new(at.mint());
         let environment = |name: &str| -> Result<ProvisionedEnvironment, AppError> {
             let display = DisplayName::parse(name).map_err(|_| AppError::Broken("the name of a first environment"))?;
             let slug = Slug::from_name(name).ok_or(AppError::Broken("the slug of a first environment"))?;
@@ -89,7 +99,7 @@ impl NewApplication {
                 display,
                 slug,
                 now,
-                &mut || app.mint(),
+                &mut || at.mint(),
             ))
         };
         let environments = [environment("Development")?, environment("Production")?];
@@ -111,60 +121,37 @@ impl NewApplication {
         })
     }
 
-    async fn store(&self, tx: &mut dyn WriteTx, slug_is_given: bool) -> Result<Vec<EnvironmentChanges>, AppError> {
-        let without_default = Application {
-            default_environment_id: None,
-            ..self.application.clone()
+    /// The rows of it, all new.
+    fn change_set(&self) -> ChangeSet {
+        let mut changes = ChangeSet {
+            applications: Rows::added(vec![self.application.clone()]),
+            ..ChangeSet::default()
         };
-        tx.insert_application(&without_default).await.map_err(slug_taken(
-            Tenant::Application,
-            Unique::ApplicationSlug,
-            slug_is_given,
-        ))?;
-        let mut changes = Vec::new();
         for made in &self.environments {
-            let environment = made.environment.id;
-            let made = store_environment(tx, made, true).await?;
-            changes.push(EnvironmentChanges {
-                environment,
-                changes: made.into(),
-            });
+            changes.extend(made.change_set());
         }
-        tx.update_application(&self.application).await?;
-        Ok(changes)
+        changes
     }
 }
 
-/// The audit event of a change to an account, application or environment.
-fn audit(
-    app: &App,
-    call: &Call,
-    now: Timestamp,
+/// The audit entry of a change to an account, application or environment.
+fn audit_entry(
     action: &'static str,
-    resource: (Tenant, String, &DisplayName),
-    place: (
-        canopy_domain::AccountId,
-        Option<canopy_domain::ApplicationId>,
-        Option<canopy_domain::EnvironmentId>,
-    ),
+    (tenant, id, name): (Tenant, String, &DisplayName),
+    (account, application, environment): (AccountId, Option<ApplicationId>, Option<EnvironmentId>),
     metadata: Vec<(&'static str, Detail)>,
-) -> AuditEvent {
-    let (tenant, id, name) = resource;
-    app.audit(
-        call,
-        now,
-        crate::app::AuditEntry {
-            account: place.0,
-            application: place.1,
-            environment: place.2,
-            action,
-            category: AuditCategory::Tenancy,
-            severity: AuditSeverity::Info,
-            resource_type: tenant.as_str(),
-            resource_id: id,
-            resource_label: name.to_string(),
-            metadata: Detail::Map(metadata),
-            details: Vec::new(),
-        },
-    )
+) -> AuditEntry {
+    AuditEntry {
+        account,
+        application,
+        environment,
+        action,
+        category: AuditCategory::Tenancy,
+        severity: AuditSeverity::Info,
+        resource_type: tenant.as_str(),
+        resource_id: id,
+        resource_label: name.to_string(),
+        metadata: Detail::Map(metadata),
+        details: Vec::new(),
+    }
 }

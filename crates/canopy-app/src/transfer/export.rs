@@ -10,13 +10,17 @@ use canopy_domain::{Environment, EnvironmentPlace};
 ///
 /// # Errors
 /// [`TenancyError::TooLarge`](canopy_domain::TenancyError::TooLarge); [`AppError::Work`]; [`AppError::Store`].
-pub async fn run(app: &App, place: &EnvironmentPlace, max_bytes: u64) -> Result<(Environment, Document), AppError> {
+pub async fn export_environment(
+    app: &App,
+    place: &EnvironmentPlace,
+    max_bytes: u64,
+) -> Result<(Environment, Document), AppError> {
     let id = place.environment;
     let mut tx = app.read(place).await?;
     bound(tx.as_mut(), id, max_bytes).await?;
     let contents = contents(tx.as_mut(), id).await?;
     drop(tx);
-    let work = app.long_work().run(place, move |_| {
+    let work = app.long_work().perform(place, move |_| {
         let document = contents.document();
         Ok((contents.environment, document))
     });

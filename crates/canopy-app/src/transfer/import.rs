@@ -1,94 +1,78 @@
 //! Make an environment what a document says.
 
-use super::{Imported, apply, aside, contents, lost};
+use super::{Imported, aside, contents, lost};
 use crate::app::AuditEntry;
 use crate::audit::described::{self, Details, ListChange, Step};
-use crate::{App, AppError, Call, unit_of_work};
+use crate::{AppError, Moment, Plan, Write};
+use async_trait::async_trait;
 use canopy_domain::audit::{AuditCategory, AuditSeverity, Detail};
-use canopy_domain::port::WriteScope;
+use canopy_domain::port::{ReadTx, WriteScope};
 use canopy_domain::tenancy::change::check;
-use canopy_domain::transfer::plan::{Part, Plan, plan};
+use canopy_domain::transfer::plan::{self, Part};
 use canopy_domain::transfer::{Contents, Document};
-use canopy_domain::{AssignmentId, EnvironmentPlace, PermissionId, PermissionKey, RoleId, Tenant, Timestamp};
+use canopy_domain::{AssignmentId, EnvironmentPlace, PermissionId, PermissionKey, RoleId, Tenant};
 use core::fmt::Display;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 /// Makes the environment what the document says, in one transaction. What has the same name stays, with its assignments;
-/// what the document does not have goes, with its assignments. A dry run counts and writes nothing, and neither does a
-/// document that says what is there.
+/// what the document does not have goes, with its assignments. A document that says what is there writes nothing.
 ///
-/// # Errors
-/// [`TenancyError::Stale`](canopy_domain::TenancyError::Stale) where the call expects another version; [`AppError::Catalog`];
-/// [`AppError::Store`].
-pub async fn run(
-    app: &App,
-    call: &Call,
-    place: &EnvironmentPlace,
-    document: &Arc<Document>,
-    dry_run: bool,
-) -> Result<Imported, AppError> {
-    let id = place.environment;
-    if dry_run {
-        let mut tx = app.read(place).await?;
-        let before = contents(tx.as_mut(), id).await?;
-        check(Tenant::Environment, before.environment.version, call.expected)?;
-        app.catalog_limits()
-            .admit(before.catalog_size(), document.catalog_size())?;
-        let (before, plan) = planned(app, document, before, app.now()).await?;
-        let lost = lost(tx.as_mut(), id, &plan).await?;
-        return Ok(imported(&before, &plan, &lost));
+/// Fails with [`TenancyError::Stale`](canopy_domain::TenancyError::Stale) where the call expects another version, with
+/// [`AppError::Catalog`] or [`AppError::Store`].
+#[derive(Debug, Clone)]
+pub struct ImportEnvironment {
+    /// The environment.
+    pub environment: EnvironmentPlace,
+    /// The document.
+    pub document: Arc<Document>,
+}
+
+#[async_trait]
+impl Write for ImportEnvironment {
+    type Outcome = Imported;
+
+    fn lock(&self) -> WriteScope {
+        WriteScope::Environment(self.environment)
     }
-    unit_of_work::retry(|| async {
-        let mut tx = app.begin(call, WriteScope::Environment(*place)).await?;
-        let now = app.now();
-        let before = contents(tx.as_mut(), id).await?;
-        check(Tenant::Environment, before.environment.version, call.expected)?;
-        app.catalog_limits()
-            .admit(before.catalog_size(), document.catalog_size())?;
-        let (before, plan) = planned(app, document, before, now).await?;
-        let lost = lost(tx.as_mut(), id, &plan).await?;
-        let imported = imported(&before, &plan, &lost);
-        if plan.is_empty() {
-            return Ok(imported);
-        }
-        let held = tx.assignments(id, &lost).await?;
-        let mut details = Details::default();
-        let steps: Vec<Step<'_>> = held.iter().map(Step::Revoked).collect();
-        details.assignments(tx.as_mut(), place, &steps).await?;
-        let (plan, details) = aside(move || {
-            key_details(&plan, &before, &mut details);
-            (plan, details)
+
+    async fn plan(&self, facts: &mut dyn ReadTx, at: &Moment<'_>) -> Result<Plan<Imported>, AppError> {
+        let id = self.environment.environment;
+        let before = contents(facts, id).await?;
+        check(Tenant::Environment, before.environment.version, at.expected())?;
+        at.catalog_limits()
+            .admit(before.catalog_size(), self.document.catalog_size())?;
+        let (document, now, mint) = (Arc::clone(&self.document), at.now(), at.ids());
+        let (before, plan) = aside(move || {
+            let plan = plan::plan(&document, &before, now, &mut || mint());
+            (before, plan)
         })
         .await?;
-        apply(tx.as_mut(), id, &plan, &lost).await?;
-        let entry = AuditEntry::within(place, "environment.import", AuditCategory::Tenancy)
+        let lost = lost(facts, id, &plan).await?;
+        let imported = imported(&before, &plan, &lost);
+        if plan.is_empty() {
+            return Ok(Plan::unchanged(imported));
+        }
+        let held = facts.assignments(id, &lost).await?;
+        let mut details = at.details();
+        let steps: Vec<Step<'_>> = held.iter().map(Step::Revoked).collect();
+        details.assignments(facts, &self.environment, &steps).await?;
+        let (plan, changes, details) = aside(move || {
+            key_details(&plan, &before, &mut details);
+            let changes = plan.change_set(&before, held);
+            (plan, changes, details)
+        })
+        .await?;
+        let entry = AuditEntry::within(&self.environment, "environment.import", AuditCategory::Tenancy)
             .on("environment", id, &imported.environment.name)
             .grave(AuditSeverity::Warning)
             .saying(metadata(&plan, &lost, &imported))
             .detailing(details);
-        app.commit_within(tx, call, place, now, plan.changes(&lost), entry, &imported)
-            .await?;
-        Ok(imported)
-    })
-    .await
+        Ok(Plan::new(changes, imported, entry))
+    }
 }
 
-async fn planned(
-    app: &App,
-    document: &Arc<Document>,
-    before: Contents,
-    now: Timestamp,
-) -> Result<(Contents, Plan), AppError> {
-    let (app, document) = (app.clone(), Arc::clone(document));
-    aside(move || {
-        let plan = plan(&document, &before, now, &mut || app.mint());
-        (before, plan)
-    })
-    .await
-}
-
-fn imported(before: &Contents, plan: &Plan, lost: &[AssignmentId]) -> Imported {
+fn imported(before: &Contents, plan: &plan::Plan, lost: &[AssignmentId]) -> Imported {
     let environment = plan.environment.as_ref().unwrap_or(&before.environment).clone();
     Imported {
         access_model_changed: environment.access_model != before.environment.access_model,
@@ -101,7 +85,7 @@ fn imported(before: &Contents, plan: &Plan, lost: &[AssignmentId]) -> Imported {
     }
 }
 
-fn metadata(plan: &Plan, lost: &[AssignmentId], imported: &Imported) -> Vec<(&'static str, Detail)> {
+fn metadata(plan: &plan::Plan, lost: &[AssignmentId], imported: &Imported) -> Vec<(&'static str, Detail)> {
     vec![
         ("access_model", Detail::text(imported.environment.access_model)),
         (
@@ -116,7 +100,7 @@ fn metadata(plan: &Plan, lost: &[AssignmentId], imported: &Imported) -> Vec<(&'s
 }
 
 /// Adds the keys that the catalog and the roles gain and lose.
-pub(crate) fn key_details(plan: &Plan, before: &Contents, details: &mut Details) {
+pub(crate) fn key_details(plan: &plan::Plan, before: &Contents, details: &mut Details) {
     let known = before.permissions.iter().chain(&plan.permissions.added);
     let keys: HashMap<PermissionId, &PermissionKey> = known.map(|one| (one.id, &one.key)).collect();
     let bundles: HashMap<RoleId, &BTreeSet<PermissionId>> =

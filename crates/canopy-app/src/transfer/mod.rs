@@ -1,17 +1,18 @@
 //! Carrying what an environment is made of to another one.
 
-pub mod export;
-pub mod import;
+mod export;
+pub(crate) mod import;
+
+pub use export::export_environment;
+pub use import::ImportEnvironment;
 
 use crate::AppError;
 use canopy_domain::permission::listing::PermissionQuery;
-use canopy_domain::port::{ReadTx, StoreError, WriteTx};
+use canopy_domain::port::{ReadTx, StoreError};
 use canopy_domain::role::listing::RoleQuery;
 use canopy_domain::transfer::plan::{Part, Plan};
 use canopy_domain::transfer::{Contents, RoleContents};
-use canopy_domain::{
-    AssignmentId, Environment, EnvironmentId, NodeId, PermissionId, Role, RoleId, TenancyError, Tenant,
-};
+use canopy_domain::{AssignmentId, Environment, EnvironmentId, NodeId, Role, RoleId, TenancyError, Tenant};
 
 /// Refuses an environment whose names, keys and metadata alone make a document of more than `max_bytes`.
 ///
@@ -74,41 +75,6 @@ pub(crate) async fn lost(
     let roles: Vec<RoleId> = plan.roles.removed.iter().map(|one| one.role.id).collect();
     let nodes: Vec<NodeId> = plan.nodes.removed.iter().map(|node| node.id).collect();
     Ok(tx.assignments_naming(environment, &roles, &nodes).await?)
-}
-
-/// Writes what a plan says: what goes first, so that its names are free.
-pub(crate) async fn apply(
-    tx: &mut dyn WriteTx,
-    environment: EnvironmentId,
-    plan: &Plan,
-    lost: &[AssignmentId],
-) -> Result<(), AppError> {
-    let Plan {
-        permissions,
-        roles,
-        nodes,
-        ..
-    } = plan;
-    let rows = |all: &[RoleContents]| all.iter().map(|one| one.role.clone()).collect::<Vec<Role>>();
-    let gone_nodes: Vec<NodeId> = nodes.removed.iter().map(|node| node.id).collect();
-    let gone_roles: Vec<RoleId> = roles.removed.iter().map(|one| one.role.id).collect();
-    let gone_permissions: Vec<PermissionId> = permissions.removed.iter().map(|one| one.id).collect();
-    tx.delete_assignments(environment, lost).await?;
-    tx.delete_nodes(environment, &gone_nodes).await?;
-    tx.delete_roles(environment, &gone_roles).await?;
-    tx.delete_permissions(environment, &gone_permissions).await?;
-    if let Some(changed) = &plan.environment {
-        tx.update_environment(changed, &plan.schema).await?;
-    }
-    tx.update_permissions(&permissions.changed).await?;
-    tx.insert_permissions(&permissions.added).await?;
-    tx.update_roles(&rows(&roles.changed)).await?;
-    tx.insert_roles(&rows(&roles.added)).await?;
-    tx.unbind_permissions(environment, &plan.unbound).await?;
-    tx.bind_permissions(environment, &plan.bound).await?;
-    tx.update_nodes(&nodes.changed).await?;
-    tx.insert_nodes(&nodes.added).await?;
-    Ok(())
 }
 
 /// How many things of one kind were kept, changed, removed and added.

@@ -1,12 +1,13 @@
 #![expect(clippy::string_slice, reason = "keys are ASCII")]
 
+use crate::calls;
 use crate::several_processes::{Shared, second};
 use crate::world::{World, key, name, refused};
 use canopy_app::access::{Asker, evaluate};
-use canopy_app::api_key::create::NewKey;
-use canopy_app::api_key::{MadeKey, authenticate, create, list, revoke, rotate};
+use canopy_app::api_key::{MadeKey, NewKey, authenticate};
 use canopy_app::decisions::Consistency;
-use canopy_app::{App, AppError, Call, Caller, role};
+use canopy_app::role::NewRole;
+use canopy_app::{App, AppError, Call, Caller};
 use canopy_domain::access::{DenialReason, Question, Scope};
 use canopy_domain::api_key::{AccessMode, ApiKeyId, KeyAccess, KeyText, MAX_KEYS, MAX_OVERLAP_SECONDS};
 use canopy_domain::audit::listing::AuditQuery;
@@ -29,7 +30,7 @@ pub fn new_key(access: KeyAccess) -> NewKey {
 }
 
 pub async fn make(world: &World, access: KeyAccess) -> MadeKey {
-    create::run(&world.app, &world.call, &world.place, &new_key(access))
+    calls::create_api_key(&world.app, &world.call, &world.place, &new_key(access))
         .await
         .unwrap()
 }
@@ -39,7 +40,7 @@ pub fn text(made: &MadeKey) -> String {
 }
 
 pub async fn enter(app: &App, text: &str) -> Result<Caller, AppError> {
-    let caller = authenticate::run(app, text).await?;
+    let caller = authenticate::authenticate_key(app, text).await?;
     authenticate::confirm(app, &caller).await?;
     Ok(caller)
 }
@@ -70,7 +71,7 @@ pub async fn check(
         caller,
         environment: &world.asked,
     };
-    evaluate::run(app, asker, &question, None, consistency, |answer| {
+    evaluate::evaluate(app, asker, &question, None, consistency, |answer| {
         answer.decision.denial_reason()
     })
     .await
@@ -116,15 +117,15 @@ async fn a_revoked_key_is_refused_at_once_whether_or_not_the_environment_is_in_m
         let made = make(&world, KeyAccess::Full).await;
         let other = make(&world, KeyAccess::Full).await;
         let caller = enter(&world.app, &text(&made)).await.unwrap();
-        revoke::run(&world.app, &world.call, &world.place, made.key.id)
+        calls::revoke_api_key(&world.app, &world.call, &world.place, made.key.id)
             .await
             .unwrap();
-        invalid(authenticate::run(&world.app, &text(&made)).await);
+        invalid(authenticate::authenticate_key(&world.app, &text(&made)).await);
         invalid(authenticate::confirm(&world.app, &caller).await);
         // Who was let in before asks in vain.
         invalid(check(&world.app, &world, &caller, "note.read", Consistency::Strong).await);
         enter(&world.app, &text(&other)).await.unwrap();
-        let again = revoke::run(&world.app, &world.call, &world.place, made.key.id).await;
+        let again = calls::revoke_api_key(&world.app, &world.call, &world.place, made.key.id).await;
         assert!(matches!(refused(again), AppError::ApiKey(ApiKeyError::NotFound)));
     }
 }
@@ -142,7 +143,7 @@ async fn another_process_refuses_a_revoked_key_without_having_heard_of_it() {
             .await
             .unwrap();
         enter(&other, &text(&made)).await.unwrap();
-        revoke::run(&world.app, &world.call, &world.place, made.key.id)
+        calls::revoke_api_key(&world.app, &world.call, &world.place, made.key.id)
             .await
             .unwrap();
         invalid(authenticate::confirm(&other, &caller).await);
@@ -155,10 +156,10 @@ async fn another_process_refuses_a_revoked_key_without_having_heard_of_it() {
     check(&other, &world, &caller, "note.read", Consistency::Strong)
         .await
         .unwrap();
-    revoke::run(&world.app, &world.call, &world.place, made.key.id)
+    calls::revoke_api_key(&world.app, &world.call, &world.place, made.key.id)
         .await
         .unwrap();
-    let stale = authenticate::run(&other, &text(&made)).await.unwrap();
+    let stale = authenticate::authenticate_key(&other, &text(&made)).await.unwrap();
     invalid(check(&other, &world, &stale, "note.read", Consistency::Strong).await);
 }
 
@@ -194,7 +195,7 @@ async fn a_key_ends_at_its_time() {
             expires_at: Some(end),
             ..new_key(KeyAccess::Full)
         };
-        let result = create::run(&world.app, &world.call, &world.place, &new).await;
+        let result = calls::create_api_key(&world.app, &world.call, &world.place, &new).await;
         assert!(matches!(refused(result), AppError::ApiKey(ApiKeyError::EndsInThePast)));
     }
     for is_loaded in [false, true] {
@@ -207,13 +208,17 @@ async fn a_key_ends_at_its_time() {
             expires_at: Some(world.app.now().plus_seconds(10)),
             ..new_key(KeyAccess::Full)
         };
-        let made = create::run(&world.app, &world.call, &world.place, &new).await.unwrap();
+        let made = calls::create_api_key(&world.app, &world.call, &world.place, &new)
+            .await
+            .unwrap();
         world.clock.advance_seconds(9);
         let caller = enter(&world.app, &text(&made)).await.unwrap();
         world.clock.advance_seconds(1);
         invalid(enter(&world.app, &text(&made)).await);
         invalid(check(&world.app, &world, &caller, "note.read", Consistency::Strong).await);
-        let listed = list::run(&world.app, &world.place).await.unwrap();
+        let listed = canopy_app::api_key::list_api_keys(&world.app, &world.place)
+            .await
+            .unwrap();
         assert!(
             !listed
                 .iter()
@@ -221,7 +226,7 @@ async fn a_key_ends_at_its_time() {
                 .unwrap()
                 .is_active(world.clock.now())
         );
-        let rotated = rotate::run(&world.app, &world.call, &world.place, made.key.id, 5).await;
+        let rotated = calls::rotate_api_key(&world.app, &world.call, &world.place, made.key.id, 5).await;
         assert!(matches!(refused(rotated), AppError::ApiKey(ApiKeyError::Expired)));
     }
 }
@@ -242,7 +247,7 @@ async fn a_rotated_key_works_to_the_end_of_the_overlap_and_its_successor_from_th
                 .await;
         }
         let old = make(&world, scoped(&["role.manage", "access.evaluate"])).await;
-        let new = rotate::run(&world.app, &world.call, &world.place, old.key.id, overlap)
+        let new = calls::rotate_api_key(&world.app, &world.call, &world.place, old.key.id, overlap)
             .await
             .unwrap();
         assert_ne!(text(&old), text(&new));
@@ -271,7 +276,7 @@ async fn without_an_overlap_no_clock_keeps_the_old_key_alive() {
         }
         let old = make(&world, KeyAccess::Full).await;
         enter(&behind, &text(&old)).await.unwrap();
-        let new = rotate::run(&world.app, &world.call, &world.place, old.key.id, 0)
+        let new = calls::rotate_api_key(&world.app, &world.call, &world.place, old.key.id, 0)
             .await
             .unwrap();
         world.clock.advance_seconds(-60);
@@ -280,7 +285,9 @@ async fn without_an_overlap_no_clock_keeps_the_old_key_alive() {
             enter(app, &text(&new)).await.unwrap();
         }
         world.clock.advance_seconds(60);
-        let listed = list::run(&world.app, &world.place).await.unwrap();
+        let listed = canopy_app::api_key::list_api_keys(&world.app, &world.place)
+            .await
+            .unwrap();
         assert!(listed.iter().all(|key| key.id != old.key.id), "it is gone");
     }
 }
@@ -293,8 +300,8 @@ async fn an_environment_has_so_many_keys_and_no_more() {
         make(&world, KeyAccess::Full).await;
     }
     let before = world.history().await;
-    let rotate = |overlap| rotate::run(&world.app, &world.call, &world.place, first.key.id, overlap);
-    let one_more = create::run(&world.app, &world.call, &world.place, &new_key(KeyAccess::Full)).await;
+    let rotate = |overlap| calls::rotate_api_key(&world.app, &world.call, &world.place, first.key.id, overlap);
+    let one_more = calls::create_api_key(&world.app, &world.call, &world.place, &new_key(KeyAccess::Full)).await;
     for refusal in [one_more, rotate(60).await] {
         assert!(matches!(refused(refusal), AppError::ApiKey(ApiKeyError::TooMany)));
     }
@@ -302,7 +309,7 @@ async fn an_environment_has_so_many_keys_and_no_more() {
     enter(&world.app, &text(&first)).await.unwrap();
     // One for one is no more than before, and who revokes one makes room.
     let next = rotate(0).await.unwrap();
-    revoke::run(&world.app, &world.call, &world.place, next.key.id)
+    calls::revoke_api_key(&world.app, &world.call, &world.place, next.key.id)
         .await
         .unwrap();
     make(&world, KeyAccess::Full).await;
@@ -319,10 +326,10 @@ async fn invented_keys_leave_the_store_to_others() {
         let app = world.app.clone();
         strangers.spawn(async move {
             let invented = KeyText::new([n; 32]);
-            authenticate::run(&app, invented.expose()).await
+            authenticate::authenticate_key(&app, invented.expose()).await
         });
     }
-    authenticate::run(&world.app, &text(&made)).await.unwrap();
+    authenticate::authenticate_key(&world.app, &text(&made)).await.unwrap();
     for outcome in strangers.join_all().await {
         invalid(outcome);
     }
@@ -339,17 +346,19 @@ async fn rotation_keeps_the_end_and_never_lengthens_a_life() {
         expires_at: Some(end),
         ..new_key(KeyAccess::Full)
     };
-    let first = create::run(&world.app, &world.call, &world.place, &new).await.unwrap();
-    let next = rotate::run(&world.app, &world.call, &world.place, first.key.id, 60)
+    let first = calls::create_api_key(&world.app, &world.call, &world.place, &new)
+        .await
+        .unwrap();
+    let next = calls::rotate_api_key(&world.app, &world.call, &world.place, first.key.id, 60)
         .await
         .unwrap();
     assert_eq!(next.key.expires_at, Some(end));
     // The one before is rotated once more, within its overlap: it ends with the overlap, and so does what comes of it.
-    let again = rotate::run(&world.app, &world.call, &world.place, first.key.id, 10)
+    let again = calls::rotate_api_key(&world.app, &world.call, &world.place, first.key.id, 10)
         .await
         .unwrap();
     assert_eq!(again.key.expires_at, Some(end));
-    let third = rotate::run(&world.app, &world.call, &world.place, first.key.id, 60)
+    let third = calls::rotate_api_key(&world.app, &world.call, &world.place, first.key.id, 60)
         .await
         .unwrap();
     assert_eq!(third.key.expires_at, Some(world.app.now().plus_seconds(10)));
@@ -374,7 +383,9 @@ async fn the_use_of_a_key_is_noted_now_and_then_and_without_a_revision() {
     let idle = make(&world, KeyAccess::Full).await;
     let before = world.history().await;
     let seen = || async {
-        let listed = list::run(&world.app, &world.place).await.unwrap();
+        let listed = canopy_app::api_key::list_api_keys(&world.app, &world.place)
+            .await
+            .unwrap();
         let at = |id: ApiKeyId| listed.iter().find(|one| one.id == id).unwrap().last_used_at;
         (at(made.key.id), at(idle.key.id))
     };
@@ -395,15 +406,15 @@ async fn the_use_of_a_key_is_noted_now_and_then_and_without_a_revision() {
 async fn what_is_kept_of_a_key_has_no_character_of_its_secret() {
     let world = World::new().await;
     let made = make(&world, scoped(&["role.manage", "api_key.manage"])).await;
-    let next = rotate::run(&world.app, &world.call, &world.place, made.key.id, 60)
+    let next = calls::rotate_api_key(&world.app, &world.call, &world.place, made.key.id, 60)
         .await
         .unwrap();
     let by_key = call_by(&world, &next).await;
-    role::create::run(
+    calls::create_role(
         &world.app,
         &by_key,
         &world.place,
-        &role::create::NewRole {
+        &NewRole {
             name: RoleName::parse("Clerk").unwrap(),
             description: None,
             permission_keys: vec![],
@@ -411,7 +422,7 @@ async fn what_is_kept_of_a_key_has_no_character_of_its_secret() {
     )
     .await
     .unwrap();
-    revoke::run(&world.app, &by_key, &world.place, made.key.id)
+    calls::revoke_api_key(&world.app, &by_key, &world.place, made.key.id)
         .await
         .unwrap();
     let mut tx = world.store.read().await.unwrap();

@@ -1,6 +1,7 @@
+use crate::calls;
+use crate::calls::BulkMode;
 use crate::world::{World, refused};
-use canopy_app::assignment::{bulk_create, bulk_remove, change_role, patch, remove};
-use canopy_app::{AppError, BulkMode};
+use canopy_app::AppError;
 use canopy_domain::access::{DenialReason, Scope};
 use canopy_domain::assignment::bulk_create::NewAssignment;
 use canopy_domain::assignment::change::{AssignmentPatch, ChangeRoleError, Edge};
@@ -25,10 +26,9 @@ async fn one_bad_item_in_a_thousand_keeps_all_others_out() {
     let unattached = {
         let items = [crate::world::person("loner")];
         let account = world.place.account;
-        let outcomes =
-            canopy_app::identity::bulk_create::run(&world.app, &world.call, account, None, &items, BulkMode::SINGLE)
-                .await
-                .unwrap();
+        let outcomes = calls::create_identities(&world.app, &world.call, account, None, &items, BulkMode::SINGLE)
+            .await
+            .unwrap();
         crate::world::done(&outcomes)[0].id
     };
     let taken = crate::world::done(&world.assign(&[world.item(people[7], editor)]).await)[0].id;
@@ -122,7 +122,7 @@ async fn without_atomic_the_good_items_are_stored_together() {
         atomic: false,
         dry_run: false,
     };
-    let outcomes = bulk_create::run(&world.app, &world.call, &world.place, &items, mode)
+    let outcomes = calls::create_assignments(&world.app, &world.call, &world.place, &items, mode)
         .await
         .unwrap();
     assert!(matches!(
@@ -153,7 +153,7 @@ async fn a_dry_run_judges_the_same_and_writes_nothing() {
     let before = world.history().await;
     for (atomic, first_is_done) in [(true, false), (false, true)] {
         let mode = BulkMode { atomic, dry_run: true };
-        let outcomes = bulk_create::run(&world.app, &world.call, &world.place, &items, mode)
+        let outcomes = calls::create_assignments(&world.app, &world.call, &world.place, &items, mode)
             .await
             .unwrap();
         assert_eq!(matches!(outcomes[0], Outcome::Done(_)), first_is_done);
@@ -178,7 +178,7 @@ async fn of_two_identical_batches_at_once_one_wins_and_the_other_conflicts_in_ev
     let run = || {
         let (app, call, place, items) = (world.app.clone(), world.call.clone(), world.place, items.clone());
         tokio::spawn(async move {
-            bulk_create::run(&app, &call, &place, &items, BulkMode::SINGLE)
+            calls::create_assignments(&app, &call, &place, &items, BulkMode::SINGLE)
                 .await
                 .unwrap()
         })
@@ -244,12 +244,12 @@ async fn bulk_remove_is_all_or_nothing_and_names_every_unknown_id() {
     let unknown = [AssignmentId::new(nobody()), AssignmentId::new(Uuid::from_u128(0xbeef))];
     let before = world.history().await;
     let asked = [unknown[0], ids[0], unknown[1], unknown[0]];
-    match refused(bulk_remove::run(&world.app, &world.call, &world.place, &asked).await) {
+    match refused(calls::remove_assignments(&world.app, &world.call, &world.place, &asked).await) {
         AppError::AssignmentsNotFound { ids } => assert_eq!(ids, unknown),
         other => panic!("{other:?}"),
     }
     assert_eq!(world.history().await, before);
-    bulk_remove::run(&world.app, &world.call, &world.place, &[ids[0], ids[1], ids[0]])
+    calls::remove_assignments(&world.app, &world.call, &world.place, &[ids[0], ids[1], ids[0]])
         .await
         .unwrap();
     assert_eq!(
@@ -272,13 +272,13 @@ async fn changing_roles_clashes_as_a_whole_or_changes_all() {
     let made = crate::world::done(&world.assign(&items).await);
     let ids: Vec<AssignmentId> = made.iter().map(|a| a.id).collect();
     let before = world.history().await;
-    let clash = change_role::run(&world.app, &world.call, &world.place, &[ids[0], ids[2]], editor).await;
+    let clash = calls::change_assignment_roles(&world.app, &world.call, &world.place, &[ids[0], ids[2]], editor).await;
     assert!(
         matches!(refused(clash), AppError::ChangeRole(ChangeRoleError::Clashes { clashes })
         if clashes.len() == 1 && clashes[0].assignment == ids[0] && clashes[0].with.id == ids[1])
     );
     assert_eq!(world.history().await, before);
-    let changed = change_role::run(&world.app, &world.call, &world.place, &ids[1..], editor)
+    let changed = calls::change_assignment_roles(&world.app, &world.call, &world.place, &ids[1..], editor)
         .await
         .unwrap();
     assert_eq!(changed, 1, "the one that has the role already does not count");
@@ -300,7 +300,7 @@ async fn a_patch_moves_the_window_and_the_next_check_sees_it() {
         from: Edge::Keep,
         to: Edge::Set(now.plus_seconds(60)),
     };
-    patch::run(&world.app, &world.call, &world.place, id, &ends)
+    calls::change_assignment(&world.app, &world.call, &world.place, id, &ends)
         .await
         .unwrap();
     let scope = Scope::Node(world.root);
@@ -316,13 +316,13 @@ async fn a_patch_moves_the_window_and_the_next_check_sees_it() {
         from: Edge::Keep,
         to: Edge::Clear,
     };
-    let after = patch::run(&world.app, &world.call, &world.place, id, &renewed)
+    let after = calls::change_assignment(&world.app, &world.call, &world.place, id, &renewed)
         .await
         .unwrap();
     assert_eq!((after.window.from(), after.window.to()), (now, None));
     assert_eq!(world.denial(ada, "note.write", scope).await, None);
     let before = world.history().await;
-    patch::run(&world.app, &world.call, &world.place, id, &renewed)
+    calls::change_assignment(&world.app, &world.call, &world.place, id, &renewed)
         .await
         .unwrap();
     assert_eq!(
@@ -330,13 +330,15 @@ async fn a_patch_moves_the_window_and_the_next_check_sees_it() {
         before,
         "a patch that changes nothing writes nothing"
     );
-    remove::run(&world.app, &world.call, &world.place, id).await.unwrap();
+    calls::remove_assignment(&world.app, &world.call, &world.place, id)
+        .await
+        .unwrap();
     assert!(matches!(
-        refused(patch::run(&world.app, &world.call, &world.place, id, &renewed).await),
+        refused(calls::change_assignment(&world.app, &world.call, &world.place, id, &renewed).await),
         AppError::Assignment(AssignmentError::NotFound)
     ));
     assert!(matches!(
-        refused(remove::run(&world.app, &world.call, &world.place, id).await),
+        refused(calls::remove_assignment(&world.app, &world.call, &world.place, id).await),
         AppError::Assignment(AssignmentError::NotFound)
     ));
 }
@@ -356,12 +358,12 @@ async fn nothing_of_a_neighbour_can_be_read_changed_or_removed() {
         from: Edge::Keep,
         to: Edge::Keep,
     };
-    assert!(canopy_app::assignment::get::run(app, place, id).await.is_err());
-    assert!(patch::run(app, call, place, id, &patch).await.is_err());
-    assert!(remove::run(app, call, place, id).await.is_err());
-    assert!(bulk_remove::run(app, call, place, &[id]).await.is_err());
+    assert!(canopy_app::assignment::get_assignment(app, place, id).await.is_err());
+    assert!(calls::change_assignment(app, call, place, id, &patch).await.is_err());
+    assert!(calls::remove_assignment(app, call, place, id).await.is_err());
+    assert!(calls::remove_assignments(app, call, place, &[id]).await.is_err());
     assert!(
-        change_role::run(app, call, place, &[id], world.role("Editor").await)
+        calls::change_assignment_roles(app, call, place, &[id], world.role("Editor").await)
             .await
             .is_err()
     );

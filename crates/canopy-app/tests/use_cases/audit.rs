@@ -1,9 +1,9 @@
 //! The audit log: its parts, who sees what of it, and the queue of refused attempts.
 
+use crate::calls;
 use crate::world::{World, operator, tenant};
 use canopy_app::audit::refusals::{self, Refusal, Refusals};
-use canopy_app::audit::{get, list};
-use canopy_app::{AppError, Caller, tenancy};
+use canopy_app::{AppError, Caller};
 use canopy_domain::SearchWords;
 use canopy_domain::audit::listing::AuditQuery;
 use canopy_domain::audit::{ActorType, AuditEvent, AuditOutcome, StoredAuditEvent};
@@ -94,7 +94,7 @@ async fn an_operator_has_no_account_to_keep_its_attempts_in() {
 async fn a_part_of_the_log_says_where_it_goes_on_and_its_last_one_that_it_does_not() {
     let world = World::new().await;
     for slug in ["b", "c", "d"] {
-        tenancy::create_application::run(&world.app, &world.call, world.place.account, &tenant(slug))
+        calls::create_application(&world.app, &world.call, world.place.account, &tenant(slug))
             .await
             .unwrap();
     }
@@ -103,7 +103,9 @@ async fn a_part_of_the_log_says_where_it_goes_on_and_its_last_one_that_it_does_n
             after,
             ..AuditQuery::newest(limit)
         };
-        list::run(&world.app, world.place.account, None, &query).await.unwrap()
+        canopy_app::audit::list::list_events(&world.app, world.place.account, None, &query)
+            .await
+            .unwrap()
     };
     let whole = part(None, 4).await;
     assert_eq!((whole.events.len(), whole.next), (4, None));
@@ -119,8 +121,11 @@ async fn who_is_bound_to_an_environment_sees_nothing_else() {
     world.bootstrap().await;
     let (account, own) = (world.place.account, world.place.environment);
     let everything = AuditQuery::newest(99);
-    let all = list::run(&world.app, account, None, &everything).await.unwrap().events;
-    let seen = list::run(&world.app, account, Some(own), &everything)
+    let all = canopy_app::audit::list::list_events(&world.app, account, None, &everything)
+        .await
+        .unwrap()
+        .events;
+    let seen = canopy_app::audit::list::list_events(&world.app, account, Some(own), &everything)
         .await
         .unwrap()
         .events;
@@ -131,14 +136,14 @@ async fn who_is_bound_to_an_environment_sees_nothing_else() {
         ..everything
     };
     assert_eq!(
-        list::run(&world.app, account, Some(own), &elsewhere)
+        canopy_app::audit::list::list_events(&world.app, account, Some(own), &elsewhere)
             .await
             .unwrap()
             .events,
         []
     );
     for event in &all {
-        let found = get::run(&world.app, account, Some(own), event.id).await;
+        let found = canopy_app::audit::get::get_event(&world.app, account, Some(own), event.id).await;
         if seen.contains(event) {
             assert_eq!(&found.unwrap(), event);
         } else {
@@ -170,7 +175,7 @@ async fn a_search_that_finds_little_ends_after_so_many_events_and_goes_on() {
     let mut parts = vec![];
     let mut after = None;
     loop {
-        let part = list::run(
+        let part = canopy_app::audit::list::list_events(
             &world.app,
             account,
             None,
@@ -189,7 +194,7 @@ async fn a_search_that_finds_little_ends_after_so_many_events_and_goes_on() {
     }
     assert_eq!(parts, [0, 0, 1]);
     // What is not narrowed looks at no more than it lists, and siblings of the search are bounded alike.
-    let whole = list::run(&world.app, account, None, &AuditQuery::newest(30_000))
+    let whole = canopy_app::audit::list::list_events(&world.app, account, None, &AuditQuery::newest(30_000))
         .await
         .unwrap();
     assert!(whole.events.len() as u64 > number && whole.next.is_none());
@@ -207,7 +212,9 @@ async fn a_search_that_finds_little_ends_after_so_many_events_and_goes_on() {
             ..AuditQuery::newest(50)
         },
     ] {
-        let part = list::run(&world.app, account, None, &narrow).await.unwrap();
+        let part = canopy_app::audit::list::list_events(&world.app, account, None, &narrow)
+            .await
+            .unwrap();
         let last = &whole.events[9_999];
         assert_eq!(part.events, []);
         assert_eq!(

@@ -1,11 +1,12 @@
 //! Questions in which things have names: what is looked up, what is remembered, and what that means for who asks next.
 
+use crate::calls;
+use crate::calls::BulkMode;
 use crate::failure::Gated;
 use crate::world::{World, person};
+use canopy_app::App;
 use canopy_app::authzen::Entity;
 use canopy_app::authzen::evaluate::{self, Evaluation};
-use canopy_app::identity::bulk_create;
-use canopy_app::{App, BulkMode};
 use canopy_domain::access::DenialReason;
 use canopy_domain::authzen::{Semantic, Verdict};
 use canopy_domain::identity::change::IdentityPatch;
@@ -33,22 +34,20 @@ impl World {
     fn verdict_at_once(&self, gate: &Gated, item: &Evaluation) -> Option<Verdict> {
         let items = [Some(item.clone())].into_iter().collect();
         gate.close();
-        let answered = evaluate::run(&self.app, self.asker(), items, Semantic::ExecuteAll).now_or_never();
+        let answered = evaluate::evaluate(&self.app, self.asker(), items, Semantic::ExecuteAll).now_or_never();
         gate.open();
         answered.map(|evaluated| evaluated.unwrap().verdicts[0])
     }
 
     async fn verdict(&self, item: &Evaluation) -> Verdict {
         let items = [Some(item.clone())].into_iter().collect();
-        let answered = evaluate::run(&self.app, self.asker(), items, Semantic::ExecuteAll).await;
+        let answered = evaluate::evaluate(&self.app, self.asker(), items, Semantic::ExecuteAll).await;
         answered.unwrap().verdicts[0]
     }
 
     async fn rename(&self, id: IdentityId, patch: IdentityPatch) {
         let (app, call, account): (&App, _, _) = (&self.app, &self.call, self.place.account);
-        canopy_app::identity::change::run(app, call, account, id, &patch)
-            .await
-            .unwrap();
+        calls::change_identity(app, call, account, id, &patch).await.unwrap();
     }
 }
 
@@ -125,7 +124,7 @@ async fn a_name_given_to_a_second_identity_is_nobodys_from_then_on() {
         ..person("eve")
     };
     let (app, call, account) = (&world.app, &world.call, world.place.account);
-    let made = bulk_create::run(app, call, account, None, &[eve], BulkMode::SINGLE).await;
+    let made = calls::create_identities(app, call, account, None, &[eve], BulkMode::SINGLE).await;
     let eve = crate::world::done(&made.unwrap())[0].id;
     assert_eq!(world.verdict(&item).await, Verdict::AmbiguousSubject);
     assert_eq!(world.verdict_at_once(&gate, &item), Some(Verdict::AmbiguousSubject));

@@ -1,11 +1,12 @@
 //! What becomes of a use case when the store fails. The failing store is a mock in front of the real one.
 
+use crate::calls;
+use crate::calls::BulkMode;
 use crate::world::{World, operator, refused, tenant};
 use async_trait::async_trait;
 use canopy_app::access::{Asker, evaluate};
-use canopy_app::assignment::bulk_create;
 use canopy_app::decisions::Consistency;
-use canopy_app::{App, AppError, BulkMode, tenancy};
+use canopy_app::{App, AppError};
 use canopy_domain::Timestamp;
 use canopy_domain::access::{Question, Scope};
 use canopy_domain::api_key::KeyUse;
@@ -120,24 +121,20 @@ fn app(failures: usize, error: fn() -> StoreError) -> App {
 #[tokio::test]
 async fn a_conflict_runs_the_whole_use_case_again() {
     let app = app(2, || StoreError::Conflict("serialization failure".into()));
-    assert!(
-        tenancy::create_account::run(&app, &operator(), &tenant("acme"))
-            .await
-            .is_ok()
-    );
+    assert!(calls::create_account(&app, &operator(), &tenant("acme")).await.is_ok());
 }
 
 #[tokio::test]
 async fn after_three_conflicts_the_caller_is_told() {
     let app = app(3, || StoreError::Conflict("serialization failure".into()));
-    let error = refused(tenancy::create_account::run(&app, &operator(), &tenant("acme")).await);
+    let error = refused(calls::create_account(&app, &operator(), &tenant("acme")).await);
     assert!(matches!(error, AppError::Store(StoreError::Conflict(_))));
 }
 
 #[tokio::test]
 async fn other_failures_are_not_tried_again() {
     let busy = app(1, || StoreError::Busy("deadline".into()));
-    let error = refused(tenancy::create_account::run(&busy, &operator(), &tenant("acme")).await);
+    let error = refused(calls::create_account(&busy, &operator(), &tenant("acme")).await);
     assert!(matches!(error, AppError::Store(StoreError::Busy(_))));
     assert!(busy.ping().await.is_err());
 }
@@ -152,7 +149,7 @@ async fn after_a_commit_whose_answer_was_lost_the_next_check_sees_what_took_plac
     store.lose_answers(true);
     let items = [world.item(ada, viewer)];
     let (app, call, place) = (&world.app, &world.call, &world.place);
-    let lost = bulk_create::run(app, call, place, &items, BulkMode::SINGLE).await;
+    let lost = calls::create_assignments(app, call, place, &items, BulkMode::SINGLE).await;
     assert!(matches!(refused(lost), AppError::Store(StoreError::Unavailable(_))));
     assert_eq!(world.denial(ada, "note.read", Scope::AppWide).await, None);
 }
@@ -257,7 +254,7 @@ async fn a_load_goes_on_when_the_one_who_asked_for_it_has_gone() {
         scope: Scope::AppWide,
     };
     let allowed = |answer: &evaluate::Evaluation<'_>| answer.decision.is_allowed();
-    let ask = || evaluate::run(&app, world.asker(), &question, None, Consistency::Strong, allowed);
+    let ask = || evaluate::evaluate(&app, world.asker(), &question, None, Consistency::Strong, allowed);
     assert!(ask().now_or_never().is_none(), "it waits, and gives up");
     tokio::task::yield_now().await;
     assert_eq!(gated.opened.load(Ordering::SeqCst), 1);
@@ -292,7 +289,7 @@ async fn a_snapshot_from_before_a_lost_answer_is_not_used_after_it() {
                 caller: &caller,
                 environment: &environment,
             };
-            evaluate::run(&app, asker, &question, None, Consistency::Strong, allowed)
+            evaluate::evaluate(&app, asker, &question, None, Consistency::Strong, allowed)
                 .await
                 .unwrap()
         }
@@ -300,7 +297,7 @@ async fn a_snapshot_from_before_a_lost_answer_is_not_used_after_it() {
     // The question has read its snapshot and waits at the gate.
     tokio::task::yield_now().await;
     real.lose_answers(true);
-    let lost = bulk_create::run(
+    let lost = calls::create_assignments(
         &app,
         &world.call,
         &world.place,

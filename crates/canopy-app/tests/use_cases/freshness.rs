@@ -1,9 +1,9 @@
 //! The first check after a write's answer sees the write, whatever else goes on.
 
+use crate::calls;
+use crate::calls::BulkMode;
 use crate::world::World;
-use canopy_app::BulkMode;
 use canopy_app::access::evaluate;
-use canopy_app::assignment::{bulk_create, remove};
 use canopy_app::decisions::Consistency;
 use canopy_domain::access::{Question, Scope};
 use canopy_domain::bulk::Outcome;
@@ -28,14 +28,14 @@ async fn no_check_is_ever_behind_the_write_before_it() {
                     for _ in 0..25 {
                         let items = [world.item(person, viewer)];
                         let (app, call, place) = (&world.app, &world.call, &world.place);
-                        let outcomes = bulk_create::run(app, call, place, &items, BulkMode::SINGLE)
+                        let outcomes = calls::create_assignments(app, call, place, &items, BulkMode::SINGLE)
                             .await
                             .unwrap();
                         let Outcome::Done(made) = &outcomes[0] else {
                             panic!("{outcomes:?}")
                         };
                         assert_eq!(world.denial(person, "note.read", Scope::AppWide).await, None);
-                        remove::run(app, call, place, made.id).await.unwrap();
+                        calls::remove_assignment(app, call, place, made.id).await.unwrap();
                         assert!(world.denial(person, "note.read", Scope::AppWide).await.is_some());
                     }
                 })
@@ -63,7 +63,7 @@ async fn an_answer_carries_the_revision_it_was_judged_at_and_needs_no_io_once_lo
             let roles: Vec<String> = answer.granting_roles.iter().map(ToString::to_string).collect();
             (answer.decision.is_allowed(), roles, answer.revision)
         };
-        let answering = evaluate::run(app, asker, &question, None, Consistency::Strong, answer);
+        let answering = evaluate::evaluate(app, asker, &question, None, Consistency::Strong, answer);
         answering.now_or_never().map(Result::unwrap)
     };
     assert_eq!(at_once(), None, "nothing is loaded yet");

@@ -1,8 +1,7 @@
+use crate::calls;
+use crate::calls::BulkMode;
 use crate::world::{World, done, name, refused};
-use canopy_app::hierarchy::{
-    bulk_create, change_node, change_schema, get_node, get_schema, list_nodes, remove_node, revert,
-};
-use canopy_app::{AppError, BulkMode, tenancy};
+use canopy_app::AppError;
 use canopy_domain::access::{Change, DenialReason, Scope};
 use canopy_domain::bulk::Outcome;
 use canopy_domain::hierarchy::change::NodePatch;
@@ -37,18 +36,20 @@ fn node(reference: &str, parent: ParentName, label: &str) -> NewNode {
 
 /// Makes the environment a hierarchy of `company` over `unit`s.
 async fn grow(world: &World) -> Version {
-    tenancy::change_access_model::run(&world.app, &world.call, &world.place, AccessModel::Hierarchy)
+    calls::change_access_model(&world.app, &world.call, &world.place, AccessModel::Hierarchy)
         .await
         .unwrap();
-    let (_, seen) = get_schema::run(&world.app, &world.place).await.unwrap();
-    change_schema::run(&world.app, &world.call, &world.place, &schema("company", "unit"), seen)
+    let (_, seen) = canopy_app::hierarchy::get_hierarchy_schema(&world.app, &world.place)
+        .await
+        .unwrap();
+    calls::change_hierarchy_schema(&world.app, &world.call, &world.place, &schema("company", "unit"), seen)
         .await
         .unwrap()
         .1
 }
 
 async fn create(world: &World, items: &[NewNode]) -> Vec<Outcome<Node, HierarchyError>> {
-    bulk_create::run(&world.app, &world.call, &world.place, items, BulkMode::SINGLE)
+    calls::create_nodes(&world.app, &world.call, &world.place, items, BulkMode::SINGLE)
         .await
         .unwrap()
 }
@@ -74,7 +75,9 @@ async fn a_tree_is_made_in_one_call_and_access_flows_down_it() {
         ["team", "region", "region-2"]
     );
     assert_eq!(made[0].parent, Some(made[1].id));
-    let listed = list_nodes::run(&world.app, &world.place).await.unwrap();
+    let listed = canopy_app::hierarchy::list_nodes(&world.app, &world.place)
+        .await
+        .unwrap();
     assert_eq!(listed.len(), 4);
     assert_eq!(
         (listed[0].id, &listed[0].node_type),
@@ -119,7 +122,7 @@ async fn a_bad_node_rolls_the_others_back() {
     let theirs = create(&world, &[node("x", ParentName::Id(rival.root), "X")]).await;
     assert_eq!(theirs, [Outcome::Refused(HierarchyError::ParentNotFound)]);
     assert!(matches!(
-        refused(get_node::run(&world.app, &world.place, rival.root).await),
+        refused(canopy_app::hierarchy::get_node(&world.app, &world.place, rival.root).await),
         AppError::Hierarchy(HierarchyError::NodeNotFound)
     ));
 }
@@ -131,7 +134,7 @@ async fn a_schema_change_needs_the_version_and_a_tree_that_fits() {
     let made = done(&create(&world, &[node("a", ParentName::Id(world.root), "A")]).await);
     let change = |schema: HierarchySchema, seen: Version| {
         let (app, call, place) = (&world.app, &world.call, &world.place);
-        async move { change_schema::run(app, call, place, &schema, seen).await }
+        async move { calls::change_hierarchy_schema(app, call, place, &schema, seen).await }
     };
     let stale = refused(change(schema("company", "unit"), Version::FIRST).await);
     assert!(matches!(stale, AppError::Hierarchy(HierarchyError::Stale { current }) if current == version));
@@ -146,12 +149,14 @@ async fn a_schema_change_needs_the_version_and_a_tree_that_fits() {
         change(schema("holding", "unit"), version).await.unwrap(),
         (schema("holding", "unit"), version.next())
     );
-    let root = get_node::run(&world.app, &world.place, world.root).await.unwrap();
+    let root = canopy_app::hierarchy::get_node(&world.app, &world.place, world.root)
+        .await
+        .unwrap();
     assert_eq!((root.node_type, root.version.get()), (kind("holding"), 3));
     // What is absent stays, and what is left must still make sense.
     let partly = |patch: SchemaPatch| {
         let (app, call, place) = (&world.app, &world.call, &world.place);
-        async move { change_schema::run(app, call, place, patch, Expected::Any).await }
+        async move { calls::change_hierarchy_schema(app, call, place, patch, Expected::Any).await }
     };
     let before = schema("holding", "unit");
     let deeper = SchemaPatch {
@@ -179,7 +184,7 @@ async fn a_schema_change_needs_the_version_and_a_tree_that_fits() {
 #[tokio::test]
 async fn the_way_back_to_flat_is_another_call() {
     let world = World::new().await;
-    let model = |model| tenancy::change_access_model::run(&world.app, &world.call, &world.place, model);
+    let model = |model| calls::change_access_model(&world.app, &world.call, &world.place, model);
     let before = world.history().await;
     model(AccessModel::Flat).await.unwrap();
     assert_eq!(world.history().await, before, "it is flat already");
@@ -206,7 +211,7 @@ async fn four(world: &World) -> [NodeId; 4] {
 }
 
 async fn change(world: &World, id: NodeId, patch: &NodePatch, seen: Version) -> Result<Node, AppError> {
-    change_node::run(&world.app, &world.call, &world.place, id, patch, seen).await
+    calls::change_node(&world.app, &world.call, &world.place, id, patch, seen).await
 }
 
 async fn last_changes(world: &World) -> Vec<Change> {
@@ -257,7 +262,9 @@ async fn of_two_moves_that_would_close_a_circle_one_wins() {
     assert!(one.is_ok() != other.is_ok());
     let lost = refused(one.and(other));
     assert!(matches!(lost, AppError::Hierarchy(HierarchyError::Cycle)));
-    let tree = list_nodes::run(&world.app, &world.place).await.unwrap();
+    let tree = canopy_app::hierarchy::list_nodes(&world.app, &world.place)
+        .await
+        .unwrap();
     assert_eq!(tree.len(), 5, "every node hangs on the root");
 }
 
@@ -273,7 +280,7 @@ async fn a_branch_goes_assignments_first_and_then_leaves_first() {
         item
     };
     let held = done(&world.assign(&[at(a, viewer), at(c, editor), at(d, viewer)]).await);
-    let remove = |id, force| remove_node::run(&world.app, &world.call, &world.place, id, force, Version::FIRST);
+    let remove = |id, force| calls::remove_node(&world.app, &world.call, &world.place, id, force, Version::FIRST);
     let before = world.history().await;
     let in_use = refused(remove(a, false).await);
     let expected = HierarchyError::NodeInUse {
@@ -308,10 +315,14 @@ async fn a_revert_is_one_change_and_a_dry_run_none() {
     below.key.node = b;
     world.assign(&[world.item(ada, viewer), below]).await;
     let before = world.history().await;
-    let counts = revert::dry_run(&world.app, &world.call, &world.place).await.unwrap();
+    let counts = calls::count_revert(&world.app, &world.call, &world.place)
+        .await
+        .unwrap();
     assert_eq!(world.history().await, before);
     assert_eq!(
-        revert::run(&world.app, &world.call, &world.place).await.unwrap(),
+        calls::revert_to_flat(&world.app, &world.call, &world.place)
+            .await
+            .unwrap(),
         counts
     );
     assert_eq!(
@@ -320,7 +331,7 @@ async fn a_revert_is_one_change_and_a_dry_run_none() {
     );
     assert_eq!(world.history().await, (before.0.next(), before.1 + 1));
     assert_eq!(world.denial(bob, "note.read", Scope::Node(world.root)).await, None);
-    let again = refused(revert::run(&world.app, &world.call, &world.place).await);
+    let again = refused(calls::revert_to_flat(&world.app, &world.call, &world.place).await);
     assert!(matches!(again, AppError::Hierarchy(HierarchyError::AlreadyFlat)));
 }
 
@@ -334,7 +345,7 @@ async fn events_about_many_nodes_list_a_hundred_and_have_all_in_their_details() 
     let items: Vec<_> = names.iter().map(|name| node(name, ParentName::Id(top), name)).collect();
     done(&create(&world, &items).await);
     let created = world.last_event().await;
-    remove_node::run(&world.app, &world.call, &world.place, top, true, Version::FIRST)
+    calls::remove_node(&world.app, &world.call, &world.place, top, true, Version::FIRST)
         .await
         .unwrap();
     let removed = world.last_event().await;

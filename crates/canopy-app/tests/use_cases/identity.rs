@@ -1,7 +1,8 @@
+use crate::calls;
+use crate::calls::BulkMode;
 use crate::world::{World, done, person, refused, tenant};
-use canopy_app::identity::attach::{self, AttachError};
-use canopy_app::identity::{bulk_create, get, list};
-use canopy_app::{AppError, BulkMode, tenancy};
+use canopy_app::AppError;
+use canopy_app::identity::AttachError;
 use canopy_domain::access::{DenialReason, Scope};
 use canopy_domain::bulk::Outcome;
 use canopy_domain::identity::listing::{IdentityQuery, IdentitySort};
@@ -18,7 +19,7 @@ async fn one_by_one_the_good_are_made_and_the_bad_are_named() {
     world.members(&["ada"]).await;
     let items = [person("ada"), person("bob"), person("bob"), person("cleo")];
     let account = world.place.account;
-    let outcomes = bulk_create::run(&world.app, &world.call, account, None, &items, EACH)
+    let outcomes = calls::create_identities(&world.app, &world.call, account, None, &items, EACH)
         .await
         .unwrap();
     assert!(matches!(
@@ -41,7 +42,9 @@ async fn one_by_one_the_good_are_made_and_the_bad_are_named() {
         order: SortOrder::Descending,
         page: PageRequest::default(),
     };
-    let page = list::run(&world.app, account, &query).await.unwrap();
+    let page = canopy_app::identity::list_identities(&world.app, account, &query)
+        .await
+        .unwrap();
     let emails: Vec<&str> = page.items.iter().map(|one| one.email.as_str()).collect();
     assert_eq!(emails, ["cleo@acme.example", "bob@acme.example"]);
 }
@@ -53,7 +56,7 @@ async fn the_same_email_may_be_used_in_another_account() {
     let rival = world.neighbour().await;
     rival.members(&["ada"]).await;
     assert!(matches!(
-        refused(get::run(&world.app, rival.place.account, ada).await),
+        refused(canopy_app::identity::get_identity(&world.app, rival.place.account, ada).await),
         AppError::Identity(IdentityError::NotFound)
     ));
 }
@@ -63,10 +66,10 @@ async fn a_member_is_one_in_every_environment_of_the_application_and_in_later_on
     let world = World::new().await;
     let ada = world.members(&["ada"]).await[0];
     let place = world.place.application_place();
-    let asked = tenancy::create_environment::run(&world.app, &world.call, place, &tenant("staging"), None)
+    let asked = calls::create_environment(&world.app, &world.call, place, &tenant("staging"))
         .await
         .unwrap();
-    for environment in tenancy::list::environments(&world.app, place).await.unwrap() {
+    for environment in canopy_app::tenancy::list_environments(&world.app, place).await.unwrap() {
         let place = EnvironmentPlace {
             environment: environment.id,
             ..world.place
@@ -93,7 +96,7 @@ async fn attaching_is_seen_by_the_next_check_and_refuses_strangers() {
     let spy = rival.members(&["spy"]).await[0];
     let account = world.place.account;
     let bob = {
-        let outcomes = bulk_create::run(
+        let outcomes = calls::create_identities(
             &world.app,
             &world.call,
             account,
@@ -110,7 +113,7 @@ async fn attaching_is_seen_by_the_next_check_and_refuses_strangers() {
     let place = world.place.application_place();
     let run = |ids: Vec<IdentityId>, mode: BulkMode| {
         let (app, call) = (&world.app, &world.call);
-        async move { attach::run(app, call, place, &ids, mode).await.unwrap() }
+        async move { calls::attach_identities(app, call, place, &ids, mode).await.unwrap() }
     };
     let outcomes = run(vec![spy, bob, bob], EACH).await;
     assert_eq!(
@@ -138,7 +141,7 @@ async fn an_application_of_another_account_is_not_there() {
     let rival = world.neighbour().await;
     let items = [person("bob")];
     let theirs = Some(rival.place.application);
-    let result = bulk_create::run(&world.app, &world.call, world.place.account, theirs, &items, EACH).await;
+    let result = calls::create_identities(&world.app, &world.call, world.place.account, theirs, &items, EACH).await;
     assert!(matches!(
         refused(result),
         AppError::Tenancy(TenancyError::NotFound(Tenant::Application))

@@ -61,7 +61,7 @@ async fn a_valid_key_answers_among_ten_thousand_invented_ones() {
     // The first, all others together, and the row of the valid key as it begins and as it is answered.
     assert_eq!(gated.opened.load(SeqCst), 4);
     // The valid key is known from now on.
-    authenticate::run(&app, &key).await.unwrap();
+    authenticate::authenticate_key(&app, &key).await.unwrap();
     assert_eq!(gated.opened.load(SeqCst), 5, "its row alone");
 }
 
@@ -76,14 +76,14 @@ async fn invented_keys_cost_a_bounded_number_of_statements_a_second() {
         tokio::spawn(async move {
             let mut sent = 0;
             while Instant::now() < end {
-                invalid(authenticate::run(&app, &invented(series << 32 | sent)).await);
+                invalid(authenticate::authenticate_key(&app, &invented(series << 32 | sent)).await);
                 sent += 1;
             }
             sent
         })
     };
     let clients: Vec<_> = (0..20).map(client).collect();
-    authenticate::run(&app, &key).await.unwrap();
+    authenticate::authenticate_key(&app, &key).await.unwrap();
     assert!(began.elapsed() <= Duration::from_millis(20), "{:?}", began.elapsed());
     let mut sent = 0;
     for client in clients {

@@ -1,7 +1,7 @@
 use crate::api_key::{call_by, check, enter, invalid, make, new_key, scoped, text};
+use crate::calls;
 use crate::world::{World, key, refused};
 use canopy_app::access::{Asker, OwnedQuestion, effective, evaluate, evaluate_many};
-use canopy_app::api_key::{create, rotate};
 use canopy_app::decisions::Consistency;
 use canopy_app::{AppError, scope};
 use canopy_domain::access::{DenialReason, Scope};
@@ -16,7 +16,7 @@ async fn a_key_makes_and_rotates_only_keys_that_can_do_no_more() {
     let by_key = call_by(&world, &manager).await;
     let attempt = |access: KeyAccess| {
         let (app, call, place) = (&world.app, &by_key, &world.place);
-        async move { create::run(app, call, place, &new_key(access)).await }
+        async move { calls::create_api_key(app, call, place, &new_key(access)).await }
     };
     let before = world.history().await;
     for access in [
@@ -35,7 +35,7 @@ async fn a_key_makes_and_rotates_only_keys_that_can_do_no_more() {
     let full = make(&world, KeyAccess::Full).await;
     let writer = make(&world, scoped(&["note.write"])).await;
     for strong in [&full, &writer] {
-        let rotated = rotate::run(&world.app, &by_key, &world.place, strong.key.id, 0).await;
+        let rotated = calls::rotate_api_key(&world.app, &by_key, &world.place, strong.key.id, 0).await;
         assert!(matches!(refused(rotated), AppError::ApiKey(ApiKeyError::Escalation)));
         enter(&world.app, &text(strong)).await.unwrap();
     }
@@ -51,7 +51,7 @@ async fn a_key_makes_and_rotates_only_keys_that_can_do_no_more() {
     ] {
         attempt(access).await.unwrap();
     }
-    let own = rotate::run(&world.app, &by_key, &world.place, manager.key.id, 0)
+    let own = calls::rotate_api_key(&world.app, &by_key, &world.place, manager.key.id, 0)
         .await
         .unwrap();
     assert_eq!(own.key.access, manager.key.access);
@@ -63,7 +63,7 @@ async fn scopes_must_be_in_the_catalog() {
     let world = World::new().await;
     world.bootstrap().await;
     let asked = scoped(&["note.read", "note.print", "role.read", "audit.manage"]);
-    let result = create::run(&world.app, &world.call, &world.place, &new_key(asked)).await;
+    let result = calls::create_api_key(&world.app, &world.call, &world.place, &new_key(asked)).await;
     let AppError::ApiKey(ApiKeyError::UnknownScopes { keys }) = refused(result) else {
         panic!("not refused for its scopes")
     };
@@ -99,10 +99,10 @@ async fn a_scoped_key_checks_what_its_scopes_allow_one_by_one_and_in_bulk() {
     let count = |judging: evaluate_many::Judging<'_>| Ok(Ok(judging.len()));
     let bounds = (None, usize::MAX);
     let strong = Consistency::Strong;
-    let result = evaluate_many::run(&world.app, asker, many, bounds, strong, count).await;
+    let result = evaluate_many::evaluate_many(&world.app, asker, many, bounds, strong, count).await;
     assert!(matches!(result, Err(AppError::ScopeMissing)));
     let few = vec![question("note.read"), question("note.read")];
-    let result = evaluate_many::run(&world.app, asker, few, bounds, strong, count).await;
+    let result = evaluate_many::evaluate_many(&world.app, asker, few, bounds, strong, count).await;
     assert_eq!(result.unwrap(), 2);
     assert!(matches!(
         scope::opened(&caller, canopy_domain::api_key::AreaScope::Evaluate),
@@ -150,7 +150,8 @@ async fn many_questions_get_the_answers_that_each_would_get() {
         told.map(|told| told.map(|()| answers))
     };
     let bounds = (None, usize::MAX);
-    let asked = evaluate_many::run(&world.app, world.asker(), questions.clone(), bounds, strong, answers).await;
+    let asked =
+        evaluate_many::evaluate_many(&world.app, world.asker(), questions.clone(), bounds, strong, answers).await;
     let few = asked.unwrap();
     assert_eq!(few.len(), questions.len());
     // So many that they are judged on a thread for long work.
@@ -161,31 +162,31 @@ async fn many_questions_get_the_answers_that_each_would_get() {
         .take(questions.len() * times)
         .cloned()
         .collect();
-    let asked = evaluate_many::run(&world.app, world.asker(), repeated, bounds, strong, answers).await;
+    let asked = evaluate_many::evaluate_many(&world.app, world.asker(), repeated, bounds, strong, answers).await;
     let many = asked.unwrap();
     assert_eq!(many.len(), questions.len() * times);
     assert!(many.chunks(few.len()).all(|some| some == few));
     for (question, answer) in questions.iter().zip(few) {
         let asked = question.as_question();
-        let one = evaluate::run(&world.app, world.asker(), &asked, None, strong, |answer| {
+        let one = evaluate::evaluate(&world.app, world.asker(), &asked, None, strong, |answer| {
             let roles: Vec<String> = answer.granting_roles.iter().map(ToString::to_string).collect();
             (question.permission.clone(), answer.decision, roles)
         });
         assert_eq!(one.await.unwrap(), answer, "{question:?}");
     }
-    let held = effective::run(&world.app, world.asker(), people[0], Some(world.root))
+    let held = effective::get_effective_access(&world.app, world.asker(), people[0], Some(world.root))
         .await
         .unwrap();
     assert_eq!(held.keys, [key("note.read"), key("note.write")]);
     assert_eq!(
-        effective::run(&world.app, world.asker(), people[1], None)
+        effective::get_effective_access(&world.app, world.asker(), people[1], None)
             .await
             .unwrap()
             .keys,
         [key("note.read")]
     );
     assert_eq!(
-        effective::run(&world.app, world.asker(), people[2], None)
+        effective::get_effective_access(&world.app, world.asker(), people[2], None)
             .await
             .unwrap()
             .keys,

@@ -9,6 +9,8 @@ mod audit;
 #[cfg(test)]
 mod authzen;
 #[cfg(test)]
+mod calls;
+#[cfg(test)]
 mod failure;
 #[cfg(test)]
 mod freshness;

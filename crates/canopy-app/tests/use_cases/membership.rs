@@ -1,8 +1,8 @@
 //! Changing, ending and deleting, and what it leaves in the history of each environment.
 
+use crate::calls;
 use crate::world::{World, person, refused, tenant};
-use canopy_app::identity::{change, change_membership, create_member, delete, held};
-use canopy_app::{AppError, Call, Caller, tenancy};
+use canopy_app::{AppError, Call, Caller};
 use canopy_domain::access::{DenialReason, Scope};
 use canopy_domain::api_key::{KeyAccess, KeyScopes};
 use canopy_domain::audit::AuditSeverity;
@@ -36,7 +36,7 @@ async fn newest(world: &World) -> (String, AuditSeverity, String, String) {
 }
 
 async fn make(world: &World, id: IdentityId, asked: MembershipChange) -> Result<Membership, AppError> {
-    change_membership::member(
+    calls::change_membership_of_member(
         &world.app,
         &world.call,
         world.place.application_place(),
@@ -110,7 +110,7 @@ async fn the_account_wide_switch_is_told_to_every_environment_and_a_new_name_to_
     let denial = || async { world.denial(ada, "note.read", Scope::AppWide).await };
     assert_eq!(denial().await, None);
     for (is_active, expected) in [(false, Some(DenialReason::IdentityInactive)), (true, None)] {
-        change::run(&world.app, &world.call, account, ada, &switch(is_active))
+        calls::change_identity(&world.app, &world.call, account, ada, &switch(is_active))
             .await
             .unwrap();
         assert_eq!(denial().await, expected);
@@ -123,7 +123,7 @@ async fn the_account_wide_switch_is_told_to_every_environment_and_a_new_name_to_
     };
     let count = events(&world).await;
     for _ in 0..2 {
-        change::run(&world.app, &world.call, account, ada, &renamed)
+        calls::change_identity(&world.app, &world.call, account, ada, &renamed)
             .await
             .unwrap();
     }
@@ -140,15 +140,15 @@ async fn deleting_an_identity_reaches_every_environment_of_all_its_applications(
     };
     world.assign(&[world.item(ada, viewer), world.item(bob, viewer)]).await;
     let account = world.place.account;
-    let second = tenancy::create_application::run(&world.app, &world.call, account, &tenant("second"))
+    let second = calls::create_application(&world.app, &world.call, account, &tenant("second"))
         .await
         .unwrap();
     let elsewhere = ApplicationPlace {
         account,
         application: second.id,
     };
-    let mode = canopy_app::BulkMode::SINGLE;
-    let attached = canopy_app::identity::attach::run(&world.app, &world.call, elsewhere, &[ada], mode).await;
+    let mode = crate::calls::BulkMode::SINGLE;
+    let attached = calls::attach_identities(&world.app, &world.call, elsewhere, &[ada], mode).await;
     assert!(matches!(attached.unwrap().as_slice(), [Outcome::Done(_)]));
     let mut tx = world.store.read().await.unwrap();
     let standings = tx.standings(account, ada).await.unwrap();
@@ -159,7 +159,9 @@ async fn deleting_an_identity_reaches_every_environment_of_all_its_applications(
     }
     drop(tx);
     let count = events(&world).await;
-    delete::run(&world.app, &world.call, account, ada).await.unwrap();
+    calls::delete_identity(&world.app, &world.call, account, ada)
+        .await
+        .unwrap();
     assert_eq!(events(&world).await, count + 1);
     assert_eq!(newest(&world).await.0, "identity.delete");
     let mut tx = world.store.read().await.unwrap();
@@ -171,8 +173,8 @@ async fn deleting_an_identity_reaches_every_environment_of_all_its_applications(
     assert_eq!(denied, Some(DenialReason::IdentityNotFound));
     assert_eq!(world.denial(bob, "note.read", Scope::AppWide).await, None);
     for result in [
-        delete::run(&world.app, &world.call, account, ada).await,
-        change::run(&world.app, &world.call, account, ada, &switch(true))
+        calls::delete_identity(&world.app, &world.call, account, ada).await,
+        calls::change_identity(&world.app, &world.call, account, ada, &switch(true))
             .await
             .map(|_| ()),
         make(&world, ada, MembershipChange::End).await.map(|_| ()),
@@ -188,7 +190,7 @@ async fn a_member_with_a_first_role_is_made_whole_and_refused_whole() {
     let place = world.place.application_place();
     let create = |new: &'static str, role: RoleId, node: NodeId| {
         let (app, call) = (&world.app, &world.call);
-        async move { create_member::run(app, call, place, None, &person(new), Some((role, node))).await }
+        async move { calls::create_member(app, call, place, None, &person(new), Some((role, node))).await }
     };
     world.switch_role_off(editor).await;
     let before = world.history().await;
@@ -229,16 +231,18 @@ async fn a_key_makes_a_first_assignment_only_with_the_scope_for_it() {
     let first = Some((viewer, world.root));
     let bound = Some(world.place.environment);
     let narrow = call(&["identity.manage"]);
-    let result = create_member::run(&world.app, &narrow, place, bound, &person("ada"), first).await;
+    let result = calls::create_member(&world.app, &narrow, place, bound, &person("ada"), first).await;
     assert!(matches!(refused(result), AppError::ScopeMissing));
-    let plain = create_member::run(&world.app, &narrow, place, bound, &person("ada"), None).await;
+    let plain = calls::create_member(&world.app, &narrow, place, bound, &person("ada"), None).await;
     let wide = call(&["identity.manage", "assignment.manage"]);
-    let made = create_member::run(&world.app, &wide, place, bound, &person("bob"), first).await;
+    let made = calls::create_member(&world.app, &wide, place, bound, &person("bob"), first).await;
     let reader = call(&["identity.read"]);
     for (identity, caller, can_manage, roles) in
         [(plain.unwrap(), &narrow, true, 0), (made.unwrap(), &reader, false, 1)]
     {
-        let held = held::run(&world.app, caller, place, bound, identity.id).await.unwrap();
+        let held = canopy_app::identity::get_member_assignments(&world.app, caller, place, bound, identity.id)
+            .await
+            .unwrap();
         assert_eq!((held.can_manage, held.assignments.len()), (can_manage, roles));
     }
 }

@@ -1,10 +1,12 @@
 //! Which indexes are kept in memory.
 
+use crate::calls;
+use crate::calls::BulkMode;
 use crate::failure::Gated;
 use crate::several_processes::{Shared, may_read, second};
 use crate::world::World;
+use canopy_app::AppError;
 use canopy_app::decisions::Consistency;
-use canopy_app::{AppError, BulkMode, tenancy};
 use canopy_domain::{EnvironmentPlace, IdentityId};
 use canopy_storage_memory::MemoryStore;
 use std::sync::Arc;
@@ -13,7 +15,7 @@ use std::sync::atomic::Ordering;
 /// The world, seen from another of its environments.
 async fn elsewhere(world: &World, name: &str) -> World {
     let place = world.place.application_place();
-    let made = tenancy::create_environment::run(&world.app, &world.call, place, &crate::world::tenant(name), None)
+    let made = calls::create_environment(&world.app, &world.call, place, &crate::world::tenant(name))
         .await
         .unwrap();
     let place = EnvironmentPlace {
@@ -153,7 +155,7 @@ async fn a_write_that_would_make_an_index_too_large_is_refused_and_leaves_nothin
     let before = world.history().await;
     let assign = async |role, people: &[IdentityId]| {
         let items: Vec<_> = people.iter().map(|one| world.item(*one, role)).collect();
-        canopy_app::assignment::bulk_create::run(&world.app, &world.call, &world.place, &items, BulkMode::SINGLE).await
+        calls::create_assignments(&world.app, &world.call, &world.place, &items, BulkMode::SINGLE).await
     };
     let refused = crate::world::refused(assign(viewer, &people).await);
     assert!(matches!(refused, AppError::IndexFull { .. }), "{refused}");
@@ -175,7 +177,7 @@ async fn a_write_that_would_make_an_index_too_large_is_refused_and_leaves_nothin
         }
     }
     assert!(is_full && !made.is_empty(), "{} of 600", made.len());
-    let remove = async |id| canopy_app::assignment::remove::run(&world.app, &world.call, &world.place, id).await;
+    let remove = async |id| calls::remove_assignment(&world.app, &world.call, &world.place, id).await;
     remove(made[0].id).await.unwrap();
     decisions.tidy().await;
     assert!(

@@ -1,11 +1,12 @@
 //! Names in paths, which other processes may give to other environments.
 
+use crate::calls;
 use crate::several_processes::{Shared, followed, second};
 use crate::world::{World, slug};
 use canopy_app::access::{Asker, evaluate};
 use canopy_app::decisions::Consistency;
 use canopy_app::scope::AskedEnvironment;
-use canopy_app::{App, AppError, Caller, scope, tenancy};
+use canopy_app::{App, AppError, Caller, scope};
 use canopy_domain::access::{DenialReason, Question, Scope};
 use canopy_domain::port::TokenError;
 use canopy_domain::tenancy::change::TenantPatch;
@@ -28,15 +29,15 @@ fn to(name: &str) -> TenantPatch {
 }
 
 async fn rename_environment(world: &World, place: &EnvironmentPlace, name: &str) {
-    tenancy::change_environment::run(&world.app, &world.call, place, &to(name))
+    calls::change_environment(&world.app, &world.call, place, &to(name))
         .await
         .unwrap();
 }
 
 async fn rename_application(world: &World, name: &str) {
     let place = world.place.application_place();
-    let found = tenancy::get::application(&world.app, place).await.unwrap();
-    tenancy::change_application::run(&world.app, &world.call, place, found.version, &to(name))
+    let found = canopy_app::tenancy::get_application(&world.app, place).await.unwrap();
+    calls::change_application(&world.app, &world.call, place, found.version, &to(name))
         .await
         .unwrap();
 }
@@ -60,7 +61,7 @@ async fn judge(
         scope: Scope::AppWide,
     };
     let asker = Asker { caller, environment };
-    evaluate::run(app, asker, &question, None, consistency, |answer| {
+    evaluate::evaluate(app, asker, &question, None, consistency, |answer| {
         answer.decision.denial_reason()
     })
     .await
@@ -106,15 +107,9 @@ async fn a_question_by_a_path_is_about_what_the_path_names_when_it_is_judged() {
     let found = scope::environment_to_ask(&other, caller, HOME).await.unwrap();
     rename_environment(&world, &world.place, "former").await;
     let place = world.place.application_place();
-    tenancy::create_environment::run(
-        &world.app,
-        &world.call,
-        place,
-        &crate::world::tenant("development"),
-        None,
-    )
-    .await
-    .unwrap();
+    calls::create_environment(&world.app, &world.call, place, &crate::world::tenant("development"))
+        .await
+        .unwrap();
     let denied = Some(DenialReason::PermissionNotFound);
     assert_eq!(
         judge(&other, caller, &found, ada, Consistency::Strong).await.unwrap(),
@@ -159,7 +154,7 @@ async fn a_token_is_not_good_for_an_environment_that_another_process_deleted() {
         judge(&other, &bound, &asked, ada, Consistency::Strong).await.unwrap(),
         None
     );
-    tenancy::delete::environment(&world.app, &world.call, &world.place)
+    calls::delete_environment(&world.app, &world.call, &world.place)
         .await
         .unwrap();
     let is_invalid = |error: AppError| matches!(error, AppError::Token(TokenError::UnknownEnvironment));
@@ -186,7 +181,7 @@ async fn an_identity_that_another_process_deleted_is_told_nothing_of_itself() {
         judge(&other, &herself, &asked, ada, Consistency::Strong).await.unwrap(),
         None
     );
-    canopy_app::identity::delete::run(&world.app, &world.call, world.place.account, ada)
+    calls::delete_identity(&world.app, &world.call, world.place.account, ada)
         .await
         .unwrap();
     let refused = judge(&other, &herself, &asked, ada, Consistency::Strong)

@@ -1,10 +1,9 @@
+use crate::calls;
 use crate::world::{World, refused};
 use canopy_app::access::part::{Bookmark, ToldPart};
 use canopy_app::access::{Asker, OwnedQuestion, explain, nodes, who_can};
-use canopy_app::api_key::create::NewKey;
-use canopy_app::api_key::{create, revoke};
+use canopy_app::api_key::NewKey;
 use canopy_app::decisions::Consistency;
-use canopy_app::identity::change_membership;
 use canopy_app::{AppError, Caller};
 use canopy_domain::access::{Decision, DenialReason, Scope};
 use canopy_domain::api_key::{AccessMode, KeyAccess};
@@ -19,7 +18,7 @@ type Begun = Option<Bookmark<IdentityId>>;
 /// Who may read notes at the root.
 async fn readers(world: &World, begun: Begun, limit: usize) -> ToldPart<IdentityId, IdentityId> {
     let show = |holder: canopy_domain::access::PermissionHolder<'_>| holder.identity;
-    who_can::run(&world.app, world.asker(), world.root, "note.read", (begun, limit), show)
+    who_can::find_holders(&world.app, world.asker(), world.root, "note.read", (begun, limit), show)
         .await
         .unwrap()
 }
@@ -96,7 +95,7 @@ async fn an_explanation_follows_every_change_and_any_instant() {
             scope: Scope::Node(world.root),
         };
         let strong = Consistency::Strong;
-        explain::run(
+        explain::explain_decision(
             &world.app,
             world.asker(),
             question,
@@ -143,18 +142,18 @@ async fn what_is_unknown_or_of_others_is_held_by_nobody_and_nowhere() {
         (eve, "note.read", vec![]),
         (nobody, "note.read", vec![]),
     ] {
-        let told = nodes::run(&world.app, world.asker(), identity, permission, (None, 50)).await;
+        let told = nodes::find_nodes(&world.app, world.asker(), identity, permission, (None, 50)).await;
         let told = told.unwrap();
         assert_eq!((told.items, told.is_complete), (expected, true), "{permission}");
     }
     for node in [rival.root, NodeId::new(uuid::Uuid::nil())] {
-        let told = who_can::run(&world.app, world.asker(), node, "note.read", (None, 50), |_| ()).await;
+        let told = who_can::find_holders(&world.app, world.asker(), node, "note.read", (None, 50), |_| ()).await;
         let told = told.unwrap();
         assert_eq!((told.items.len(), told.is_complete), (0, true));
     }
     // A membership that ends takes what it gave along.
     let place = world.place.application_place();
-    change_membership::run(&world.app, &world.call, place, ada, MembershipChange::End)
+    calls::change_membership(&world.app, &world.call, place, ada, MembershipChange::End)
         .await
         .unwrap();
     assert_eq!(readers(&world, None, 50).await.items, []);
@@ -173,7 +172,9 @@ async fn a_key_lists_and_explains_what_it_may_check() {
         access: scoped.clone(),
         expires_at: None,
     };
-    let made = create::run(&world.app, &world.call, &world.place, &new).await.unwrap();
+    let made = calls::create_api_key(&world.app, &world.call, &world.place, &new)
+        .await
+        .unwrap();
     let caller = Caller::ApiKey {
         place: world.place,
         id: made.key.id,
@@ -190,12 +191,12 @@ async fn a_key_lists_and_explains_what_it_may_check() {
             scope: Scope::AppWide,
         };
         let strong = Consistency::Strong;
-        let explained = explain::run(&world.app, asker, question, (None, 100), strong, |_, found, _| {
+        let explained = explain::explain_decision(&world.app, asker, question, (None, 100), strong, |_, found, _| {
             found.grants.len()
         })
         .await;
-        let nodes = nodes::run(&world.app, asker, ada, permission, (None, 50)).await;
-        let people = who_can::run(&world.app, asker, world.root, permission, (None, 50), |_| ()).await;
+        let nodes = nodes::find_nodes(&world.app, asker, ada, permission, (None, 50)).await;
+        let people = who_can::find_holders(&world.app, asker, world.root, permission, (None, 50), |_| ()).await;
         (
             explained,
             nodes.map(|part| part.items.len()),
@@ -209,7 +210,7 @@ async fn a_key_lists_and_explains_what_it_may_check() {
             assert!(matches!(error, AppError::ScopeMissing), "{error:?}");
         }
     }
-    revoke::run(&world.app, &world.call, &world.place, made.key.id)
+    calls::revoke_api_key(&world.app, &world.call, &world.place, made.key.id)
         .await
         .unwrap();
     for permission in ["note.read", "note.write"] {

@@ -1,7 +1,8 @@
+use crate::calls;
 use crate::world::{World, key, refused};
-use canopy_app::permission::create::NewPermission;
-use canopy_app::role::create::NewRole;
-use canopy_app::{AppError, permission, role};
+use canopy_app::AppError;
+use canopy_app::permission::NewPermission;
+use canopy_app::role::NewRole;
 use canopy_domain::access::Scope;
 use canopy_domain::permission::listing::PermissionQuery;
 use canopy_domain::*;
@@ -18,7 +19,8 @@ fn new(name: &str, keys: &[&str]) -> NewRole {
 async fn every_key_that_does_not_exist_is_named() {
     let world = World::new().await;
     world.bootstrap().await;
-    let create = |asked: NewRole| async move { role::create::run(&world.app, &world.call, &world.place, &asked).await };
+    let create =
+        |asked: NewRole| async move { calls::create_role(&world.app, &world.call, &world.place, &asked).await };
     let error = refused(create(new("R", &["z.z", "a.a", "note.read"])).await);
     assert!(
         matches!(error, AppError::Role(RoleError::UnknownPermissionKeys { keys }) if keys == [key("a.a"), key("z.z")])
@@ -30,7 +32,7 @@ async fn a_name_that_is_taken_without_regard_to_case_writes_nothing() {
     let world = World::new().await;
     world.bootstrap().await;
     let before = world.history().await;
-    let error = refused(role::create::run(&world.app, &world.call, &world.place, &new(" vIEWER ", &[])).await);
+    let error = refused(calls::create_role(&world.app, &world.call, &world.place, &new(" vIEWER ", &[])).await);
     assert!(matches!(error, AppError::Role(RoleError::NameTaken)));
     assert_eq!(world.history().await, before);
 }
@@ -44,12 +46,12 @@ async fn replacing_permissions_gives_and_takes_at_once() {
     let scope = Scope::Node(world.root);
     let replace = |keys: Vec<PermissionKey>| {
         let (app, call, place) = (&world.app, &world.call, &world.place);
-        async move { role::replace_permissions::run(app, call, place, viewer, &keys).await }
+        async move { calls::replace_role_permissions(app, call, place, viewer, &keys).await }
     };
     replace(vec![key("note.write")]).await.unwrap();
     assert!(world.denial(ada, "note.read", scope).await.is_some());
     assert_eq!(world.denial(ada, "note.write", scope).await, None);
-    let (held, _) = role::get::permission_keys(&world.app, &world.place, viewer)
+    let (held, _) = canopy_app::role::get_role_permissions(&world.app, &world.place, viewer)
         .await
         .unwrap();
     assert_eq!(held, [key("note.write")]);
@@ -57,7 +59,7 @@ async fn replacing_permissions_gives_and_takes_at_once() {
     replace(vec![key("note.write"), key("note.write")]).await.unwrap();
     assert_eq!(world.history().await, before, "the same set again changes nothing");
     let admin = world.role("Environment Admin").await;
-    let refused = refused(role::replace_permissions::run(&world.app, &world.call, &world.place, admin, &[]).await);
+    let refused = refused(calls::replace_role_permissions(&world.app, &world.call, &world.place, admin, &[]).await);
     assert!(matches!(refused, AppError::Role(RoleError::System)));
 }
 
@@ -76,7 +78,7 @@ async fn permissions_are_made_all_or_nothing() {
     };
     let create = |items: Vec<NewPermission>| {
         let (app, call, place) = (&world.app, &world.call, &world.place);
-        async move { permission::create::run(app, call, place, &items).await }
+        async move { calls::create_permissions(app, call, place, &items).await }
     };
     let before = world.history().await;
     let error = refused(create(asked(&["x.new", "note.read", "x.twice", "x.twice", "role.read"])).await);
@@ -90,13 +92,13 @@ async fn permissions_are_made_all_or_nothing() {
         ..PermissionQuery::default()
     };
     assert_eq!(
-        permission::list::run(&world.app, &world.place, &search)
+        canopy_app::permission::list_permissions(&world.app, &world.place, &search)
             .await
             .unwrap()
             .len(),
         2
     );
-    let one = permission::get::run(&world.app, &world.place, made[0].id)
+    let one = canopy_app::permission::get_permission(&world.app, &world.place, made[0].id)
         .await
         .unwrap();
     assert_eq!(one, made[0]);

@@ -1,5 +1,7 @@
+use crate::calls;
 use crate::world::{World, refused, tenant};
-use canopy_app::{AppError, Caller, scope, tenancy};
+use canopy_app::tenancy::NewTenant;
+use canopy_app::{AppError, Caller, scope};
 use canopy_domain::port::{PrincipalKind, TokenClaims, TokenError};
 use canopy_domain::*;
 
@@ -83,7 +85,7 @@ async fn a_new_environment_is_found_although_its_absence_was_asked_for_before() 
     let slugs = ("acme", "default", "staging");
     assert!(scope::environment(&world.app, &own, slugs).await.is_err());
     let place = world.place.application_place();
-    let made = tenancy::create_environment::run(&world.app, &world.call, place, &tenant("staging"), None)
+    let made = calls::create_environment(&world.app, &world.call, place, &tenant("staging"))
         .await
         .unwrap();
     assert_eq!(
@@ -163,13 +165,13 @@ async fn claims_must_fit_together() {
 #[tokio::test]
 async fn slugs_are_made_from_names_and_numbered_where_taken() {
     let world = World::new().await;
-    let unnamed = |text: &str| tenancy::NewTenant {
+    let unnamed = |text: &str| NewTenant {
         slug: None,
         ..tenant_named(text)
     };
-    let create = |new: tenancy::NewTenant| {
+    let create = |new: NewTenant| {
         let (app, call, account) = (&world.app, &world.call, world.place.account);
-        async move { tenancy::create_application::run(app, call, account, &new).await }
+        async move { calls::create_application(app, call, account, &new).await }
     };
     assert_eq!(create(unnamed("My Notes")).await.unwrap().slug.as_str(), "my-notes");
     assert_eq!(create(unnamed("My notes!")).await.unwrap().slug.as_str(), "my-notes-2");
@@ -179,15 +181,15 @@ async fn slugs_are_made_from_names_and_numbered_where_taken() {
         taken,
         AppError::Tenancy(TenancyError::SlugTaken(Tenant::Application))
     ));
-    let account = refused(tenancy::create_account::run(&world.app, &world.call, &tenant("acme")).await);
+    let account = refused(calls::create_account(&world.app, &world.call, &tenant("acme")).await);
     assert!(matches!(
         account,
         AppError::Tenancy(TenancyError::SlugTaken(Tenant::Account))
     ));
 }
 
-fn tenant_named(text: &str) -> tenancy::NewTenant {
-    tenancy::NewTenant {
+fn tenant_named(text: &str) -> NewTenant {
+    NewTenant {
         name: DisplayName::parse(text).unwrap(),
         slug: None,
     }
@@ -195,8 +197,9 @@ fn tenant_named(text: &str) -> tenancy::NewTenant {
 
 mod token {
     use super::*;
+    use crate::calls::BulkMode;
     use crate::several_processes::{Shared, second};
-    use canopy_app::{App, BulkMode, identity};
+    use canopy_app::App;
     use canopy_domain::identity::change::IdentityPatch;
     use canopy_domain::identity::create::NewIdentity;
     use canopy_domain::port::{AccountName, EnvironmentName, SubjectKind, VerifiedToken};
@@ -223,7 +226,7 @@ mod token {
             ..crate::world::person("Ada")
         };
         let (app, account) = (&world.app, world.place.account);
-        let made = identity::bulk_create::run(app, &world.call, account, None, &[new], BulkMode::SINGLE)
+        let made = calls::create_identities(app, &world.call, account, None, &[new], BulkMode::SINGLE)
             .await
             .unwrap();
         crate::world::done(&made)[0].id
@@ -264,7 +267,7 @@ mod token {
             external_id: Edit::Set(ExternalId::parse("emp-2").unwrap()),
             ..IdentityPatch::default()
         };
-        identity::change::run(&world.app, &world.call, world.place.account, ada, &moved)
+        calls::change_identity(&world.app, &world.call, world.place.account, ada, &moved)
             .await
             .unwrap();
         assert_eq!(who(&asked, &by_email).await, unknown);
@@ -272,7 +275,7 @@ mod token {
         let eve = person(&world, "ada@x.example", Some("emp-1")).await;
         assert_eq!(who(&asked, &by_email).await, Ok(eve));
         assert_eq!(who(&asked, &by_external_id).await, Ok(eve));
-        identity::delete::run(&world.app, &world.call, world.place.account, eve)
+        calls::delete_identity(&world.app, &world.call, world.place.account, eve)
             .await
             .unwrap();
         assert_eq!(who(&asked, &by_email).await, unknown);
@@ -338,7 +341,7 @@ mod token {
                 name: None,
                 slug: Some(crate::world::slug("staging")),
             };
-            tenancy::change_environment::run(&world.app, &world.call, &world.place, &renamed)
+            calls::change_environment(&world.app, &world.call, &world.place, &renamed)
                 .await
                 .unwrap();
             assert_eq!(place(home()).await, Err(TokenError::UnknownEnvironment));
@@ -350,7 +353,7 @@ mod token {
     async fn remembered_names_need_no_store_where_nobody_else_writes() {
         let world = World::new().await;
         let ada = world.members(&["ada"]).await[0];
-        let found = identity::get::myself(&world.app, world.place.account, ada)
+        let found = canopy_app::identity::get_myself(&world.app, world.place.account, ada)
             .await
             .unwrap();
         let token = by(SubjectKind::Email, found.email.as_str(), acme());
@@ -368,7 +371,7 @@ mod token {
             caller: &asker,
             environment: &world.asked,
         };
-        canopy_app::access::evaluate::run(
+        canopy_app::access::evaluate::evaluate(
             &world.app,
             asker,
             &question,

@@ -1,10 +1,9 @@
+use crate::calls;
 use crate::several_processes::second;
 use crate::world::{World, key, refused};
 use canopy_app::AppError;
-use canopy_app::permission::{self, create::NewPermission};
-use canopy_app::role::{self, create::NewRole};
-use canopy_app::setup::{bootstrap, resource_permissions, summaries};
-use canopy_app::transfer::{export, import};
+use canopy_app::permission::NewPermission;
+use canopy_app::role::NewRole;
 use canopy_domain::access::Scope;
 use canopy_domain::setup::bootstrap::{BootstrapError, BootstrapRequest, BootstrapRole};
 use canopy_domain::setup::resource_permissions::ResourcePermissionsRequest;
@@ -35,7 +34,7 @@ async fn of_two_bootstraps_at_once_one_wins() {
                 world.place,
                 request(role, &["a.b"]),
             );
-            tokio::spawn(async move { bootstrap::run(&app, &call, &place, &request).await })
+            tokio::spawn(async move { calls::bootstrap_environment(&app, &call, &place, &request).await })
         };
         let (one, other) = (run("One"), run("Other"));
         let results = [one.await.unwrap(), other.await.unwrap()];
@@ -72,7 +71,8 @@ async fn a_catalog_stays_within_its_limits_in_whatever_steps_it_grows() {
     };
     let (app, call, place) = (&world.app, &world.call, &world.place);
     let keys = ["a.a", "a.b", "a.c", "a.d"];
-    let many = bootstrap::run(app, call, place, &request("R", &["a.a", "a.b", "a.c", "a.d", "a.e"])).await;
+    let many =
+        calls::bootstrap_environment(app, call, place, &request("R", &["a.a", "a.b", "a.c", "a.d", "a.e"])).await;
     assert!(too_many_keys(refused(many)));
     let roles = |second: &[&str]| {
         let mut asked = request("One", &keys);
@@ -80,10 +80,12 @@ async fn a_catalog_stays_within_its_limits_in_whatever_steps_it_grows() {
         asked
     };
     assert!(too_many_pairs(refused(
-        bootstrap::run(app, call, place, &roles(&keys[..3])).await
+        calls::bootstrap_environment(app, call, place, &roles(&keys[..3])).await
     )));
     assert_eq!(world.history().await, before, "nothing was changed");
-    bootstrap::run(app, call, place, &roles(&keys[..1])).await.unwrap();
+    calls::bootstrap_environment(app, call, place, &roles(&keys[..1]))
+        .await
+        .unwrap();
 
     // One more key, in each way.
     let new = NewPermission {
@@ -92,7 +94,7 @@ async fn a_catalog_stays_within_its_limits_in_whatever_steps_it_grows() {
         category: None,
     };
     assert!(too_many_keys(refused(
-        permission::create::run(app, call, place, &[new]).await
+        calls::create_permissions(app, call, place, &[new]).await
     )));
     let add = |permission_keys: Vec<PermissionKey>, role_permissions| ResourcePermissionsRequest {
         permission_keys,
@@ -100,17 +102,17 @@ async fn a_catalog_stays_within_its_limits_in_whatever_steps_it_grows() {
     };
     let asked = add(vec![key("a.e")], vec![]);
     assert!(too_many_keys(refused(
-        resource_permissions::run(app, call, place, &asked).await
+        calls::add_resource_permissions(app, call, place, &asked).await
     )));
     // Two more pairs, where there is room for one.
     let two = world.role("Two").await;
     let asked = add(vec![], vec![(two, vec![key("a.b"), key("a.c")])]);
     assert!(too_many_pairs(refused(
-        resource_permissions::run(app, call, place, &asked).await
+        calls::add_resource_permissions(app, call, place, &asked).await
     )));
     let replace = async |keys: &[&str]| {
         let keys: Vec<PermissionKey> = keys.iter().map(|text| key(text)).collect();
-        role::replace_permissions::run(app, call, place, two, &keys).await
+        calls::replace_role_permissions(app, call, place, two, &keys).await
     };
     assert!(too_many_pairs(refused(replace(&keys[..3]).await)));
     let new = |count: usize| NewRole {
@@ -119,12 +121,12 @@ async fn a_catalog_stays_within_its_limits_in_whatever_steps_it_grows() {
         permission_keys: keys[..count].iter().map(|text| key(text)).collect(),
     };
     assert!(too_many_pairs(refused(
-        role::create::run(app, call, place, &new(2)).await
+        calls::create_role(app, call, place, &new(2)).await
     )));
     // What fits is taken, and what is exchanged for as much.
     replace(&keys[..2]).await.unwrap();
     replace(&keys[2..]).await.unwrap();
-    role::create::run(app, call, place, &new(0)).await.unwrap();
+    calls::create_role(app, call, place, &new(0)).await.unwrap();
 }
 
 #[tokio::test]
@@ -132,12 +134,14 @@ async fn an_import_keeps_to_the_limits_of_catalogs() {
     let world = World::new().await;
     world.bootstrap().await;
     let neighbour = world.neighbour().await;
-    let (_, document) = export::run(&world.app, &world.place, u64::MAX).await.unwrap();
+    let (_, document) = canopy_app::transfer::export_environment(&world.app, &world.place, u64::MAX)
+        .await
+        .unwrap();
     let document = std::sync::Arc::new(document);
     let app = second(&world);
     app.bound_catalogs(CatalogLimits { keys: 15, pairs: 100 });
     for dry_run in [true, false] {
-        let refused = refused(import::run(&app, &world.call, &neighbour.place, &document, dry_run).await);
+        let refused = refused(calls::import_environment(&app, &world.call, &neighbour.place, &document, dry_run).await);
         let expected = CatalogError::TooManyKeys { keys: 16, max: 15 };
         assert!(
             matches!(refused, AppError::Catalog(error) if error == expected),
@@ -145,12 +149,12 @@ async fn an_import_keeps_to_the_limits_of_catalogs() {
         );
     }
     // What is there already is no growth.
-    import::run(&app, &world.call, &world.place, &document, false)
+    calls::import_environment(&app, &world.call, &world.place, &document, false)
         .await
         .unwrap();
     let app = second(&world);
     app.bound_catalogs(CatalogLimits { keys: 16, pairs: 17 });
-    import::run(&app, &world.call, &neighbour.place, &document, false)
+    calls::import_environment(&app, &world.call, &neighbour.place, &document, false)
         .await
         .unwrap();
 }
@@ -161,12 +165,12 @@ async fn a_refused_bootstrap_leaves_nothing() {
     let mut asked = request("R", &["a.b"]);
     asked.roles[0].permission_keys.push(key("no.such"));
     let before = world.history().await;
-    let error = refused(bootstrap::run(&world.app, &world.call, &world.place, &asked).await);
+    let error = refused(calls::bootstrap_environment(&world.app, &world.call, &world.place, &asked).await);
     assert!(
         matches!(error, AppError::Bootstrap(BootstrapError::UnknownPermissionKeys { keys }) if keys == [key("no.such")])
     );
     assert_eq!(world.history().await, before);
-    bootstrap::run(&world.app, &world.call, &world.place, &request("R", &["a.b"]))
+    calls::bootstrap_environment(&world.app, &world.call, &world.place, &request("R", &["a.b"]))
         .await
         .unwrap();
 }
@@ -175,7 +179,7 @@ async fn a_refused_bootstrap_leaves_nothing() {
 async fn a_bootstrap_that_skips_everything_writes_nothing_and_can_be_followed_by_a_real_one() {
     let world = World::new().await;
     let before = world.history().await;
-    let counts = bootstrap::run(
+    let counts = calls::bootstrap_environment(
         &world.app,
         &world.call,
         &world.place,
@@ -186,7 +190,7 @@ async fn a_bootstrap_that_skips_everything_writes_nothing_and_can_be_followed_by
     assert_eq!((counts.skipped_permissions, counts.skipped_roles), (1, 1));
     assert_eq!((counts.permissions_created, counts.roles_created), (0, 0));
     assert_eq!(world.history().await, before);
-    bootstrap::run(&world.app, &world.call, &world.place, &request("R", &["a.b"]))
+    calls::bootstrap_environment(&world.app, &world.call, &world.place, &request("R", &["a.b"]))
         .await
         .unwrap();
 }
@@ -206,7 +210,7 @@ async fn added_permissions_reach_their_holders_at_once() {
             (editor, vec![key("note.read")]),
         ],
     };
-    let counts = resource_permissions::run(&world.app, &world.call, &world.place, &asked)
+    let counts = calls::add_resource_permissions(&world.app, &world.call, &world.place, &asked)
         .await
         .unwrap();
     assert_eq!(
@@ -223,12 +227,12 @@ async fn added_permissions_reach_their_holders_at_once() {
         None,
         "what the role had stays"
     );
-    let role = canopy_app::role::get::run(&world.app, &world.place, viewer)
+    let role = canopy_app::role::get_role(&world.app, &world.place, viewer)
         .await
         .unwrap();
     assert_eq!(role.version.get(), 2);
     let before = world.history().await;
-    let again = resource_permissions::run(&world.app, &world.call, &world.place, &asked)
+    let again = calls::add_resource_permissions(&world.app, &world.call, &world.place, &asked)
         .await
         .unwrap();
     assert_eq!((again.permissions_created, again.roles_updated), (0, 0));
@@ -238,7 +242,11 @@ async fn added_permissions_reach_their_holders_at_once() {
 #[tokio::test]
 async fn summaries_tell_how_far_each_environment_is() {
     let world = World::new().await;
-    let summaries = || async { summaries::run(&world.app, world.place.account).await.unwrap() };
+    let summaries = || async {
+        canopy_app::setup::list_setup_summaries(&world.app, world.place.account)
+            .await
+            .unwrap()
+    };
     let mine = |all: &[canopy_domain::setup::SetupSummary]| {
         all.iter()
             .find(|one| one.environment_id == world.place.environment)

@@ -1,10 +1,12 @@
 //! Two services on one store, neither of which hears of the other's commits but through the store.
 
+use crate::calls;
+use crate::calls::BulkMode;
 use crate::world::World;
 use async_trait::async_trait;
 use canopy_app::access::evaluate;
 use canopy_app::decisions::Consistency;
-use canopy_app::{App, AppError, BulkMode};
+use canopy_app::{App, AppError};
 use canopy_domain::access::{Question, Scope};
 use canopy_domain::api_key::KeyUse;
 use canopy_domain::audit::AuditEvent;
@@ -191,7 +193,7 @@ pub async fn may_read(
         permission: "note.read",
         scope: Scope::Node(world.root),
     };
-    evaluate::run(app, world.asker(), &question, None, consistency, |answer| {
+    evaluate::evaluate(app, world.asker(), &question, None, consistency, |answer| {
         answer.decision.is_allowed()
     })
     .await
@@ -207,7 +209,7 @@ async fn a_strong_check_sees_what_the_other_process_just_committed() {
         assert!(!may_read(&other, &world, ada, Consistency::Strong).await.unwrap());
         let made = crate::world::done(&world.assign(&[world.item(ada, viewer)]).await);
         assert!(may_read(&other, &world, ada, Consistency::Strong).await.unwrap());
-        canopy_app::assignment::remove::run(&other, &world.call, &world.place, made[0].id)
+        calls::remove_assignment(&other, &world.call, &world.place, made[0].id)
             .await
             .unwrap();
         assert!(!may_read(&world.app, &world, ada, Consistency::Strong).await.unwrap());
@@ -227,7 +229,7 @@ async fn a_change_record_that_cannot_be_read_is_made_up_for_by_the_snapshot() {
     let made = crate::world::done(&world.assign(&[world.item(ada, viewer)]).await);
     assert!(may_read(&other, &world, ada, Consistency::Strong).await.unwrap());
     // Each further one is met in the same way, and the instance is ready all the time.
-    canopy_app::assignment::remove::run(&world.app, &world.call, &world.place, made[0].id)
+    calls::remove_assignment(&world.app, &world.call, &world.place, made[0].id)
         .await
         .unwrap();
     assert!(!may_read(&other, &world, ada, Consistency::Strong).await.unwrap());
@@ -268,7 +270,7 @@ async fn an_eventual_check_follows_the_news_and_is_refused_without_it() {
     }
 
     shared.is_deaf.store(true, Ordering::SeqCst);
-    canopy_app::assignment::remove::run(&world.app, &world.call, &world.place, made[0].id)
+    calls::remove_assignment(&world.app, &world.call, &world.place, made[0].id)
         .await
         .unwrap();
     assert!(
@@ -389,7 +391,7 @@ async fn no_process_answers_for_an_environment_that_another_one_deleted() {
     assert_eq!(find().await.unwrap(), world.place);
     assert!(may_read(&other, &world, ada, Consistency::Eventual).await.unwrap());
 
-    canopy_app::tenancy::delete::environment(&world.app, &world.call, &world.place)
+    calls::delete_environment(&world.app, &world.call, &world.place)
         .await
         .unwrap();
     let is_gone = |error: &AppError| matches!(error, AppError::Tenancy(TenancyError::NotFound(Tenant::Environment)));
@@ -412,7 +414,7 @@ async fn a_deletion_of_which_no_news_came_is_found_out() {
     let (world, other, ada, follower) = followed(&shared).await;
     assert!(may_read(&other, &world, ada, Consistency::Eventual).await.unwrap());
     shared.is_deaf.store(true, Ordering::SeqCst);
-    canopy_app::tenancy::delete::environment(&world.app, &world.call, &world.place)
+    calls::delete_environment(&world.app, &world.call, &world.place)
         .await
         .unwrap();
     let before = may_read(&other, &world, ada, Consistency::Eventual).await;
@@ -484,7 +486,7 @@ async fn a_revision_that_another_commit_took_is_told_by_its_tag() {
 
     assert!(shared.promoted.set(standby).is_ok());
     let third = service(&world, 8);
-    canopy_app::assignment::remove::run(&third, &world.call, &world.place, of_ada[0].id)
+    calls::remove_assignment(&third, &world.call, &world.place, of_ada[0].id)
         .await
         .unwrap();
     assert_eq!(revision().await, lost, "the number is used again");
@@ -494,8 +496,7 @@ async fn a_revision_that_another_commit_took_is_told_by_its_tag() {
 
     // Whoever asks later does not continue its state with the commits after that one.
     let item = world.item(ada, viewer);
-    let made =
-        canopy_app::assignment::bulk_create::run(&third, &world.call, &world.place, &[item], BulkMode::SINGLE).await;
+    let made = calls::create_assignments(&third, &world.call, &world.place, &[item], BulkMode::SINGLE).await;
     crate::world::done(&made.unwrap());
     assert_eq!(revision().await, lost.next());
     for app in [app, &other, &third] {

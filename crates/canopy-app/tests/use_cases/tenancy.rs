@@ -1,6 +1,7 @@
+use crate::calls;
 use crate::world::{World, refused, slug, tenant};
-use canopy_app::role::create::NewRole;
-use canopy_app::{AppError, role, tenancy};
+use canopy_app::AppError;
+use canopy_app::role::NewRole;
 use canopy_domain::audit::AuditSeverity;
 use canopy_domain::audit::listing::AuditQuery;
 use canopy_domain::*;
@@ -23,22 +24,22 @@ async fn a_call_that_comes_after_the_deletion_finds_nothing() {
     let world = World::new().await;
     let (app, call, place) = (&world.app, &world.call, world.place);
     let people = world.members(&["ada"]).await;
-    tenancy::delete::environment(app, call, &place).await.unwrap();
-    let late = refused(role::create::run(app, call, &place, &new_role()).await);
+    calls::delete_environment(app, call, &place).await.unwrap();
+    let late = refused(calls::create_role(app, call, &place, &new_role()).await);
     assert!(is_absent(&late, Tenant::Environment), "{late:?}");
-    let late = refused(tenancy::delete::environment(app, call, &place).await);
+    let late = refused(calls::delete_environment(app, call, &place).await);
     assert!(is_absent(&late, Tenant::Environment), "{late:?}");
 
-    tenancy::create_application::run(app, call, place.account, &tenant("second"))
+    calls::create_application(app, call, place.account, &tenant("second"))
         .await
         .unwrap();
     let gone = place.application_place();
-    tenancy::delete::application(app, call, gone).await.unwrap();
-    let late = refused(tenancy::create_environment::run(app, call, gone, &tenant("late"), None).await);
+    calls::delete_application(app, call, gone).await.unwrap();
+    let late = refused(calls::create_environment(app, call, gone, &tenant("late")).await);
     assert!(is_absent(&late, Tenant::Application), "{late:?}");
-    let late = refused(tenancy::change_application::default_environment(app, call, gone, &slug("production")).await);
+    let late = refused(calls::change_default_environment(app, call, gone, &slug("production")).await);
     assert!(is_absent(&late, Tenant::Application), "{late:?}");
-    let late = refused(tenancy::delete::application(app, call, gone).await);
+    let late = refused(calls::delete_application(app, call, gone).await);
     assert!(is_absent(&late, Tenant::Application), "{late:?}");
     assert_eq!(people.len(), 1);
 }
@@ -53,7 +54,7 @@ async fn a_deletion_leaves_one_grave_event() {
             .unwrap()
     };
     let before = events().await.len();
-    tenancy::delete::environment(&world.app, &world.call, &world.place)
+    calls::delete_environment(&world.app, &world.call, &world.place)
         .await
         .unwrap();
     let after = events().await;
@@ -74,7 +75,7 @@ async fn of_two_who_delete_the_last_ones_at_once_one_is_refused() {
     for _ in 0..10 {
         let world = World::new().await;
         let (app, call, account) = (&world.app, &world.call, world.place.account);
-        let second = tenancy::create_application::run(app, call, account, &tenant("second"))
+        let second = calls::create_application(app, call, account, &tenant("second"))
             .await
             .unwrap();
         let second = ApplicationPlace {
@@ -82,11 +83,11 @@ async fn of_two_who_delete_the_last_ones_at_once_one_is_refused() {
             application: second.id,
         };
         let (one, other) = tokio::join!(
-            tenancy::delete::application(app, call, world.place.application_place()),
-            tenancy::delete::application(app, call, second)
+            calls::delete_application(app, call, world.place.application_place()),
+            calls::delete_application(app, call, second)
         );
         assert_eq!(u8::from(one.is_ok()) + u8::from(other.is_ok()), 1);
-        let left = tenancy::list::applications(app, account).await.unwrap();
+        let left = canopy_app::tenancy::list_applications(app, account).await.unwrap();
         assert_eq!(left.len(), 1);
     }
 }
@@ -96,7 +97,7 @@ async fn an_application_has_no_more_environments_than_it_may_have() {
     let world = World::new().await;
     let (app, call, place) = (&world.app, &world.call, world.place.application_place());
     app.bound_environments(2);
-    let make = async |name: &str| tenancy::create_environment::run(app, call, place, &tenant(name), None).await;
+    let make = async |name: &str| calls::create_environment(app, call, place, &tenant(name)).await;
     make("second").await.unwrap();
     let refused = make("third").await;
     assert!(
@@ -106,5 +107,8 @@ async fn an_application_has_no_more_environments_than_it_may_have() {
         ),
         "{refused:?}"
     );
-    assert_eq!(tenancy::list::environments(app, place).await.unwrap().len(), 2);
+    assert_eq!(
+        canopy_app::tenancy::list_environments(app, place).await.unwrap().len(),
+        2
+    );
 }

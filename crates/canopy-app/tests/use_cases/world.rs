@@ -1,13 +1,12 @@
 //! A small customer, made by the use cases themselves.
 
+use crate::calls;
+use crate::calls::BulkMode;
 use canopy_app::access::{Asker, evaluate};
-use canopy_app::assignment;
 use canopy_app::decisions::Consistency;
-use canopy_app::identity;
 use canopy_app::scope::AskedEnvironment;
-use canopy_app::setup;
-use canopy_app::tenancy::{self, NewTenant};
-use canopy_app::{App, AppError, BulkMode, Call, Caller};
+use canopy_app::tenancy::NewTenant;
+use canopy_app::{App, AppError, Call, Caller};
 use canopy_domain::access::{DenialReason, Question, Scope};
 use canopy_domain::assignment::bulk_create::NewAssignment;
 use canopy_domain::audit::StoredAuditEvent;
@@ -83,9 +82,7 @@ impl World {
             CountingSecrets::default(),
         );
         let call = operator();
-        let account = tenancy::create_account::run(&app, &call, &tenant("acme"))
-            .await
-            .unwrap();
+        let account = calls::create_account(&app, &call, &tenant("acme")).await.unwrap();
         let (place, root) = first_environment(&app, &store, account.id).await;
         Self {
             app,
@@ -100,7 +97,7 @@ impl World {
 
     /// A second account in the same store.
     pub async fn neighbour(&self) -> Self {
-        let account = tenancy::create_account::run(&self.app, &self.call, &tenant("rival"))
+        let account = calls::create_account(&self.app, &self.call, &tenant("rival"))
             .await
             .unwrap();
         let (place, root) = first_environment(&self.app, &self.store, account.id).await;
@@ -129,7 +126,7 @@ impl World {
                 role("Editor", &["note.read", "note.write"]),
             ],
         };
-        setup::bootstrap::run(&self.app, &self.call, &self.place, &request)
+        calls::bootstrap_environment(&self.app, &self.call, &self.place, &request)
             .await
             .unwrap();
         (self.role("Viewer").await, self.role("Editor").await)
@@ -140,7 +137,7 @@ impl World {
             include_inactive: true,
             kind: None,
         };
-        let roles = canopy_app::role::list::run(&self.app, &self.place, &query)
+        let roles = canopy_app::role::list_roles(&self.app, &self.place, &query)
             .await
             .unwrap();
         roles
@@ -155,7 +152,7 @@ impl World {
     pub async fn members(&self, names: &[&str]) -> Vec<IdentityId> {
         let items: Vec<NewIdentity> = names.iter().map(|name| person(name)).collect();
         let application = Some(self.place.application);
-        let outcomes = identity::bulk_create::run(
+        let outcomes = calls::create_identities(
             &self.app,
             &self.call,
             self.place.account,
@@ -181,7 +178,7 @@ impl World {
     }
 
     pub async fn assign(&self, items: &[NewAssignment]) -> Vec<Outcome<Assignment, AssignmentError>> {
-        assignment::bulk_create::run(&self.app, &self.call, &self.place, items, BulkMode::SINGLE)
+        calls::create_assignments(&self.app, &self.call, &self.place, items, BulkMode::SINGLE)
             .await
             .unwrap()
     }
@@ -201,7 +198,7 @@ impl World {
             permission,
             scope,
         };
-        evaluate::run(
+        evaluate::evaluate(
             &self.app,
             self.asker(),
             &question,
@@ -235,24 +232,30 @@ impl World {
 
     /// Deactivates a role.
     pub async fn switch_role_off(&self, id: RoleId) {
-        let role = canopy_app::role::get::run(&self.app, &self.place, id).await.unwrap();
+        let role = canopy_app::role::get_role(&self.app, &self.place, id).await.unwrap();
         let off = RolePatch {
             is_active: Some(false),
             ..RolePatch::default()
         };
-        canopy_app::role::change::run(&self.app, &self.call, &self.place, id, role.version, &off)
+        calls::change_role(&self.app, &self.call, &self.place, id, role.version, &off)
             .await
             .unwrap();
     }
 }
 
 async fn first_environment(app: &App, store: &Arc<dyn Store>, account: AccountId) -> (EnvironmentPlace, NodeId) {
-    let application = tenancy::list::applications(app, account).await.unwrap().remove(0);
+    let application = canopy_app::tenancy::list_applications(app, account)
+        .await
+        .unwrap()
+        .remove(0);
     let place = ApplicationPlace {
         account,
         application: application.id,
     };
-    let environment = tenancy::list::environments(app, place).await.unwrap().remove(0);
+    let environment = canopy_app::tenancy::list_environments(app, place)
+        .await
+        .unwrap()
+        .remove(0);
     let place = EnvironmentPlace {
         account,
         application: application.id,

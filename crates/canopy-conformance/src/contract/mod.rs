@@ -29,6 +29,7 @@ pub mod api_key;
 pub mod assignment;
 pub mod assignment_listing;
 pub mod audit;
+pub mod change_set;
 pub mod hierarchy;
 pub mod idempotency;
 pub mod identity;
@@ -49,7 +50,7 @@ pub mod unit_of_work;
 pub use support::TestStore;
 
 /// Expands to one test for each clause of the storage contract. Its argument is the name of an `async fn` in
-/// scope that gives a fresh store: anything that implements [`Store`](canopy_domain::port::Store). The crate that
+/// scope that gives a fresh store: anything that implements [`RowStore`](canopy_domain::port::RowStore). The crate that
 /// uses it depends on tokio with the features `macros` and `rt-multi-thread`.
 #[macro_export]
 macro_rules! storage_contract {
@@ -279,6 +280,10 @@ macro_rules! storage_contract {
                 signing_keys_end_by_age_and_by_number
                 a_secret_is_that_of_whoever_asked_first
                 all_who_ask_for_a_secret_at_once_are_given_the_same
+            }
+            change_set {
+                the_changes_of_any_change_sets_lead_to_what_is_stored
+                a_change_set_frees_names_before_it_takes_them
             }
             unit_of_work {
                 dropping_a_unit_of_work_leaves_nothing_of_it

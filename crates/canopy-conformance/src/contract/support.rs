@@ -1,13 +1,13 @@
 //! What clauses share.
 
-use canopy_domain::port::{ReadTx, Store, StoreError, Unique, WriteScope, WriteTx};
+use canopy_domain::port::{ReadTx, RowStore, RowTx, StoreError, Unique, WriteScope};
 use canopy_domain::{EnvironmentId, PageRequest, SearchWords, Timestamp};
 use canopy_testkit::fixture::{Maker, World};
 use std::fmt::Debug;
 use std::sync::Arc;
 
 /// The store under test, empty and of its own for each clause.
-pub type TestStore = Arc<dyn Store>;
+pub type TestStore = Arc<dyn RowStore>;
 
 /// Text with all that stores get wrong: quotes, wildcards, separators, four-byte and combining characters, and characters
 /// that are joined by one that is not displayed.
@@ -32,12 +32,12 @@ pub async fn reading(store: &TestStore) -> Box<dyn ReadTx> {
 }
 
 /// A unit of work that writes.
-pub async fn writing(store: &TestStore, scope: WriteScope) -> Box<dyn WriteTx> {
-    store.write(scope).await.expect("a unit of work")
+pub async fn writing(store: &TestStore, scope: WriteScope) -> Box<dyn RowTx> {
+    store.write_rows(scope).await.expect("a unit of work")
 }
 
 /// A unit of work that writes within one environment, which is there.
-pub async fn writing_in(store: &TestStore, environment: EnvironmentId) -> Box<dyn WriteTx> {
+pub async fn writing_in(store: &TestStore, environment: EnvironmentId) -> Box<dyn RowTx> {
     let place = reading(store).await.environment_place(environment).await;
     let place = place.expect("an answer").expect("an environment");
     writing(store, WriteScope::Environment(place)).await

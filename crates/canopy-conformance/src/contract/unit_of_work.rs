@@ -2,7 +2,7 @@
 
 use super::support::{TestStore, acme, acme_and_zeta, assert_bug, assert_duplicate, reading, writing, writing_in};
 use canopy_domain::audit::listing::AuditQuery;
-use canopy_domain::port::{Unique, WriteScope, WriteTx};
+use canopy_domain::port::{RowTx, Unique, WriteScope};
 use canopy_domain::role::listing::RoleQuery;
 use canopy_domain::{
     Account, Assignment, EnvironmentId, JsonObject, MembershipStatus, Permission, Role, Timestamp, Version,
@@ -16,7 +16,7 @@ use std::time::Duration;
 const LONG: Duration = Duration::from_secs(5);
 
 /// Changes something in every area.
-async fn change_everything(tx: &mut dyn WriteTx, world: &World) {
+async fn change_everything(tx: &mut dyn RowTx, world: &World) {
     let (here, maker) = (&world.development, &world.maker);
     let id = here.id();
     tx.insert_account(&maker.account("lost")).await.unwrap();
@@ -65,7 +65,7 @@ async fn change_everything(tx: &mut dyn WriteTx, world: &World) {
 }
 
 /// Writes an account at the end of a unit of work, to show that it still works.
-async fn still_works(tx: Box<dyn WriteTx>, maker: &Maker) -> Account {
+async fn still_works(tx: Box<dyn RowTx>, maker: &Maker) -> Account {
     let mut tx = tx;
     let account = maker.account("still-works");
     tx.insert_account(&account).await.unwrap();

@@ -1,9 +1,9 @@
 //! Random operations on several stores at once, which must answer alike and stay in the same state.
 //!
 //! ```no_run
-//! # use canopy_domain::port::Store;
+//! # use canopy_domain::port::RowStore;
 //! # use canopy_conformance::sequence::{Unit, any_units, same_outcome};
-//! # async fn example(one: &dyn Store, two: &dyn Store, units: &[Unit]) {
+//! # async fn example(one: &dyn RowStore, two: &dyn RowStore, units: &[Unit]) {
 //! // In a proptest, `units` comes from `any_units(1..12)`.
 //! same_outcome(&[one, two], units).await.expect("the same state");
 //! # }

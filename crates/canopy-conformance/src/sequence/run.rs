@@ -6,7 +6,7 @@ use super::rows::{
     Kind, account, all, api_key, application, assignment, environment, id, identity, membership, name_of, node,
     number_within, permission, role, version,
 };
-use canopy_domain::port::{CommitRecord, Store, StoreError, WriteScope, WriteTx};
+use canopy_domain::port::{CommitRecord, RowStore, RowTx, StoreError, WriteScope};
 use canopy_domain::{
     AccessModel, Assignment, Description, EnvironmentId, Identity, Membership, MembershipStatus, Node, NodeStatus,
     Permission, Role,
@@ -38,7 +38,7 @@ impl fmt::Display for Difference {
 ///
 /// # Errors
 /// The first [`Difference`].
-pub async fn same_outcome(stores: &[&dyn Store], units: &[Unit]) -> Result<(), Difference> {
+pub async fn same_outcome(stores: &[&dyn RowStore], units: &[Unit]) -> Result<(), Difference> {
     let start = start();
     for (index, unit) in std::iter::once(&start).chain(units).enumerate() {
         let differ = |what| Difference { unit: index, what };
@@ -82,7 +82,7 @@ enum End {
 /// Runs one unit of work on all stores, call by call.
 ///
 /// After a refusal that is no duplicate a unit of work is good for nothing: all stores drop it and go on with a new one.
-async fn run_unit(stores: &[&dyn Store], unit: &Unit, maker: &Maker) -> Result<End, String> {
+async fn run_unit(stores: &[&dyn RowStore], unit: &Unit, maker: &Maker) -> Result<End, String> {
     let mut open = open_all(stores).await?;
     let mut end = End::Whole;
     for operation in &unit.operations {
@@ -124,7 +124,7 @@ async fn run_unit(stores: &[&dyn Store], unit: &Unit, maker: &Maker) -> Result<E
     }
 }
 
-async fn open_all(stores: &[&dyn Store]) -> Result<Vec<Box<dyn WriteTx>>, String> {
+async fn open_all(stores: &[&dyn RowStore]) -> Result<Vec<Box<dyn RowTx>>, String> {
     let mut all = vec![];
     for store in stores {
         all.push(open(*store).await?);
@@ -132,8 +132,8 @@ async fn open_all(stores: &[&dyn Store]) -> Result<Vec<Box<dyn WriteTx>>, String
     Ok(all)
 }
 
-async fn open(store: &dyn Store) -> Result<Box<dyn WriteTx>, String> {
-    let opened = store.write(WriteScope::Installation).await;
+async fn open(store: &dyn RowStore) -> Result<Box<dyn RowTx>, String> {
+    let opened = store.write_rows(WriteScope::Installation).await;
     opened.map_err(|error| format!("{error:?}"))
 }
 
@@ -230,7 +230,7 @@ fn record(maker: &Maker, touched: &[Number]) -> CommitRecord {
     maker.record(id(Kind::Account, 0), &environments)
 }
 
-async fn apply(tx: &mut dyn WriteTx, operation: &Operation) -> Result<(), StoreError> {
+async fn apply(tx: &mut dyn RowTx, operation: &Operation) -> Result<(), StoreError> {
     match operation {
         Operation::Account { id, slug } => tx.insert_account(&account(*id, *slug)).await,
         Operation::UpdateAccount { id, slug } => tx.update_account(&account(*id, *slug)).await,
@@ -270,7 +270,7 @@ async fn apply(tx: &mut dyn WriteTx, operation: &Operation) -> Result<(), StoreE
 
 /// What is done below the tenants.
 #[expect(clippy::too_many_lines, reason = "one arm for each operation")]
-async fn apply_within(tx: &mut dyn WriteTx, operation: &Operation) -> Result<(), StoreError> {
+async fn apply_within(tx: &mut dyn RowTx, operation: &Operation) -> Result<(), StoreError> {
     let pairs = |pairs: &[(Number, Number)]| -> Vec<_> {
         let ids = |(role, permission): &(Number, Number)| (id(Kind::Role, *role), id(Kind::Permission, *permission));
         pairs.iter().map(ids).collect()

@@ -5,6 +5,7 @@ use crate::{
     ApiKeyId, AssignmentId, AssignmentKey, EnvironmentId, IdentityId, MembershipStatus, NodeId, NodeType, PermissionId,
     PermissionKey, Revision, RoleId, RoleName, Slug, Timestamp, Window,
 };
+use std::sync::Arc;
 
 /// A permission of the catalog.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -127,6 +128,16 @@ pub enum Change {
     KeyPut(KeyFact),
     /// An API key was revoked.
     KeyRemoved(ApiKeyId),
+}
+
+/// The changes of one environment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EnvironmentChanges {
+    /// The environment.
+    pub environment: EnvironmentId,
+    /// The steps that decisions depend on; empty when the change does not matter to them. Environments in which the same
+    /// happens share them.
+    pub changes: Arc<[Change]>,
 }
 
 impl From<&crate::Node> for NodeFact {

@@ -110,7 +110,9 @@ mod sorted;
 mod steps;
 mod tree;
 
-pub use change::{Change, GrantFact, KeyFact, NodeFact, PermissionFact, RoleFact, Snapshot, SubjectFact};
+pub use change::{
+    Change, EnvironmentChanges, GrantFact, KeyFact, NodeFact, PermissionFact, RoleFact, Snapshot, SubjectFact,
+};
 pub use cost::QuestionCost;
 pub use decide::Decision;
 pub use error::IndexError;

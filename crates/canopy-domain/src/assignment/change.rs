@@ -33,7 +33,7 @@ pub const fn key_with_role(assignment: &Assignment, role: RoleId) -> AssignmentK
     AssignmentKey { role, ..assignment.key }
 }
 
-/// Judges a change to one assignment and gives the assignment as it is afterwards. Where the role stays, neither it nor
+/// Judges a change to one assignment and returns the assignment as it is afterwards: the same row where nothing changes. Where the role stays, neither it nor
 /// the membership is judged again, so access that has become idle can still be shortened.
 ///
 /// # Errors
@@ -67,12 +67,21 @@ pub fn patch(
         Some(existing) if existing.id != assignment.id => Err(AssignmentError::Conflict {
             existing: existing.conflicting_at(now),
         }),
-        _ => Ok(Assignment {
-            key,
-            window,
-            updated_at: now,
-            ..assignment.clone()
-        }),
+        _ => {
+            let changed = Assignment {
+                key,
+                window,
+                ..assignment.clone()
+            };
+            Ok(if changed == *assignment {
+                changed
+            } else {
+                Assignment {
+                    updated_at: now,
+                    ..changed
+                }
+            })
+        }
     }
 }
 

@@ -1,8 +1,6 @@
 //! Removing a node, alone or with everything below it.
 
-use super::{HierarchyError, Node, NodeId};
-use crate::AssignmentId;
-use crate::access::Change;
+use super::{HierarchyError, Node};
 
 /// What hangs on a node itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -30,18 +28,10 @@ pub fn check(node: &Node, uses: NodeUses, force: bool) -> Result<(), HierarchyEr
     })
 }
 
-/// The steps that take nodes out of decisions, with the assignments at them: assignments first, then leaves first. The
-/// nodes come parents first.
-pub fn steps(assignments: &[AssignmentId], nodes: &[NodeId]) -> Vec<Change> {
-    let grants = assignments.iter().map(|id| Change::GrantRemoved(*id));
-    let nodes = nodes.iter().rev().map(|id| Change::NodeRemoved(*id));
-    grants.chain(nodes).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{DisplayName, EnvironmentId, JsonObject, NodeStatus, NodeType, Slug, Timestamp, Version};
+    use crate::{DisplayName, EnvironmentId, JsonObject, NodeId, NodeStatus, NodeType, Slug, Timestamp, Version};
     use uuid::Uuid;
 
     fn node(parent: Option<u128>) -> Node {

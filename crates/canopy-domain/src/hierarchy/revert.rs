@@ -1,9 +1,9 @@
 //! Turning a hierarchy back into a flat environment: what is held anywhere is held at the root from then on.
 
 use super::{HierarchySchema, Node, NodeId, NodeStatus};
-use crate::access::{Change, GrantFact, NodeFact};
+use crate::changeset::{ChangeSet, Rows, Updated};
 use crate::{Assignment, AssignmentId, AssignmentKey, AssignmentStatus, IdentityId, RoleId, Timestamp, Window};
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 /// What becomes of an environment that is made flat.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,13 +42,33 @@ pub struct RevertCounts {
 }
 
 impl Revert {
-    /// The steps that decisions take with it.
-    pub fn steps(&self) -> Vec<Change> {
-        let dropped = self.dropped.iter().map(|id| Change::GrantRemoved(*id));
-        let reseated = self.reseated.iter().map(|one| Change::GrantPut(GrantFact::from(one)));
-        let nodes = self.nodes.iter().rev().map(|id| Change::NodeRemoved(*id));
-        let root = self.root.iter().map(|root| Change::NodePut(NodeFact::from(root)));
-        dropped.chain(reseated).chain(nodes).chain(root).collect()
+    /// What it does to these nodes, of which the root comes first, and assignments. The environment changes with them.
+    pub fn change_set(&self, nodes: &[Node], assignments: &[Assignment]) -> ChangeSet {
+        let rows: HashMap<AssignmentId, &Assignment> = assignments.iter().map(|one| (one.id, one)).collect();
+        let gone: HashSet<NodeId> = self.nodes.iter().copied().collect();
+        let reseated = self.reseated.iter().filter_map(|after| {
+            let before = rows.get(&after.id).copied()?.clone();
+            let after = after.clone();
+            Some(Updated { before, after })
+        });
+        let retyped = self.root.iter().zip(nodes.first()).map(|(after, before)| Updated {
+            before: before.clone(),
+            after: after.clone(),
+        });
+        let dropped = self.dropped.iter().filter_map(|id| rows.get(id).copied());
+        ChangeSet {
+            assignments: Rows {
+                removed: dropped.cloned().collect(),
+                updated: reseated.collect(),
+                added: Vec::new(),
+            },
+            nodes: Rows {
+                removed: nodes.iter().filter(|node| gone.contains(&node.id)).cloned().collect(),
+                updated: retyped.collect(),
+                added: Vec::new(),
+            },
+            ..ChangeSet::default()
+        }
     }
 }
 

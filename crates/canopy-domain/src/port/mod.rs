@@ -3,6 +3,7 @@
 //! Ports speak the domain's language. Absence is `None`; outcomes that a use case acts on are variants of
 //! [`StoreError`]; anything else is opaque to it.
 
+mod apply;
 pub mod clock;
 pub mod commit_tag;
 pub mod idempotency;
@@ -16,6 +17,8 @@ pub mod token;
 pub mod turns;
 pub mod writer;
 
+pub use crate::access::EnvironmentChanges;
+pub use apply::apply_rows;
 pub use clock::{Clock, Ids};
 pub use commit_tag::CommitTag;
 pub use idempotency::{Begun, KeptAnswer, RequestIdentity, RunningClaim, RunningRequests};
@@ -24,9 +27,9 @@ pub use reader::ReadTx;
 pub use secret::Secrets;
 pub use share::{Share, TurnBounds, TurnError, TurnTaker};
 pub use shared::{Head, News, SharedStore};
-pub use store::{CommitRecord, EnvironmentChanges, Store, StoreError, Unique, WriteScope};
+pub use store::{CommitRecord, RowStore, Store, StoreError, Unique, WriteScope};
 pub use token::{
     AccountName, EnvironmentName, PrincipalKind, SubjectKind, TokenClaims, TokenError, TokenVerifier, VerifiedToken,
 };
 pub use turns::{Turn, Turns};
-pub use writer::WriteTx;
+pub use writer::{RowTx, RowWriter, WriteTx};

@@ -1,14 +1,13 @@
 //! The store and its units of work.
 
-use super::{Begun, Installation, ReadTx, RequestIdentity, Share, SharedStore, WriteTx};
-use crate::access::Change;
+use super::{Begun, Installation, ReadTx, RequestIdentity, RowTx, Share, SharedStore, WriteTx};
 use crate::access::codec::encode;
+use crate::access::{Change, EnvironmentChanges};
 use crate::api_key::KeyUse;
 use crate::audit::AuditEvent;
-use crate::{AccountId, ApplicationPlace, EnvironmentId, EnvironmentPlace, IdentityId, Timestamp};
+use crate::{AccountId, ApplicationPlace, EnvironmentPlace, IdentityId, Timestamp};
 use async_trait::async_trait;
 use std::collections::HashMap;
-use std::sync::Arc;
 use uuid::Uuid;
 
 /// What an adapter could not do.
@@ -122,16 +121,6 @@ impl WriteScope {
             Self::Environment(place) => place.environment.as_uuid(),
         }
     }
-}
-
-/// What changed in one environment.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct EnvironmentChanges {
-    /// The environment.
-    pub environment: EnvironmentId,
-    /// The steps that decisions depend on; empty when the change does not matter to them. Environments in which the same
-    /// happens share them.
-    pub changes: Arc<[Change]>,
 }
 
 /// What a unit of work leaves in the history when it commits.
@@ -251,4 +240,14 @@ pub trait Store: Send + Sync {
     /// # Errors
     /// [`StoreError::Unavailable`] or [`StoreError::Busy`] when it does not.
     async fn ping(&self) -> Result<(), StoreError>;
+}
+
+/// A store whose parts can be checked one by one, as the conformance suite does.
+#[async_trait]
+pub trait RowStore: Store {
+    /// Opens a unit of work as [`write`](Store::write) does, that also writes rows without a change set.
+    ///
+    /// # Errors
+    /// As [`write`](Store::write).
+    async fn write_rows(&self, scope: WriteScope) -> Result<Box<dyn RowTx>, StoreError>;
 }

@@ -1,4 +1,7 @@
-//! Writing: one narrow trait for each area, and the unit of work that has them all.
+//! Writing: a unit of work that applies change sets, and one narrow trait for each area by which a store writes rows.
+//!
+//! Use cases write by [`WriteTx::apply`] alone. The narrow traits are the parts of a store that
+//! [`apply_rows`](super::apply_rows) puts together, and that the conformance suite checks one by one.
 //!
 //! Use cases check every rule first, on facts read in the same unit of work, so a [`StoreError::Duplicate`] means a race
 //! that no lock covered. It stores nothing of the call, names the broken rule of the fields rather than
@@ -12,6 +15,7 @@
 
 use super::{CommitRecord, KeptAnswer, ReadTx, StoreError};
 use crate::api_key::{ApiKey, ApiKeyId, KeyDigest};
+use crate::changeset::ChangeSet;
 use crate::{
     Account, AccountId, Application, ApplicationId, Assignment, AssignmentId, Environment, EnvironmentId,
     HierarchySchema, Identity, IdentityId, Membership, Node, NodeId, Permission, PermissionId, Revision, Role, RoleId,
@@ -163,19 +167,33 @@ pub trait AnswerWriter: Send {
     async fn kept_bytes(&mut self, since: Timestamp) -> Result<u64, StoreError>;
 }
 
+/// The rows of a store, area by area.
+pub trait RowWriter:
+    TenancyWriter + PermissionWriter + RoleWriter + NodeWriter + IdentityWriter + AssignmentWriter + ApiKeyWriter
+{
+}
+
+impl<T> RowWriter for T where
+    T: TenancyWriter
+        + PermissionWriter
+        + RoleWriter
+        + NodeWriter
+        + IdentityWriter
+        + AssignmentWriter
+        + ApiKeyWriter
+        + ?Sized
+{
+}
+
 /// A unit of work that reads and writes. Dropped without [`commit`](Self::commit), it leaves nothing behind.
 #[async_trait]
-pub trait WriteTx:
-    ReadTx
-    + TenancyWriter
-    + PermissionWriter
-    + RoleWriter
-    + NodeWriter
-    + IdentityWriter
-    + AssignmentWriter
-    + ApiKeyWriter
-    + AnswerWriter
-{
+pub trait WriteTx: ReadTx + AnswerWriter {
+    /// Applies a change set: the only way to write rows. Adapters implement it by [`apply_rows`](super::apply_rows).
+    ///
+    /// # Errors
+    /// Those of `apply_rows`, which also says when the unit of work stays usable.
+    async fn apply(&mut self, changes: &ChangeSet) -> Result<(), StoreError>;
+
     /// Writes the history and makes everything permanent, or nothing. Each environment named in the record takes its
     /// next revision, its change record is stored under it, and the audit event is stored once: with the revision that the
     /// environment it names takes here, if it does. The answer has the revisions taken, in the order of the record.
@@ -188,3 +206,8 @@ pub trait WriteTx:
     /// Any [`StoreError`]. [`StoreError::Unavailable`] may leave open whether the commit took place.
     async fn commit(self: Box<Self>, record: CommitRecord) -> Result<Vec<(EnvironmentId, Revision)>, StoreError>;
 }
+
+/// A unit of work that also writes rows without a change set: for the conformance suite, and for no use case.
+pub trait RowTx: WriteTx + RowWriter {}
+
+impl<T: WriteTx + RowWriter + ?Sized> RowTx for T {}

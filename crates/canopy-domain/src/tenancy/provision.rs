@@ -1,13 +1,14 @@
 //! What every new environment starts with.
 
 use super::{AccessModel, Account, ApplicationId, Environment, EnvironmentId, Slug};
-use crate::access::{Change, NodeFact, PermissionFact, RoleFact};
+use crate::changeset::{Bundle, ChangeSet, EnvironmentRow, Rows};
 use crate::transfer::Document;
 use crate::transfer::plan::filled;
 use crate::{
     DisplayName, HierarchySchema, JsonObject, Node, NodeId, NodeStatus, Permission, PermissionId, PermissionKey,
     PermissionSource, Role, RoleId, RoleKind, RoleName, SYSTEM_PERMISSION_KEYS, Timestamp, Version,
 };
+use std::collections::BTreeSet;
 use uuid::Uuid;
 
 /// A new environment with everything it starts with: one root, the system permissions and the system role.
@@ -115,29 +116,33 @@ impl ProvisionedEnvironment {
             .collect()
     }
 
-    /// What decisions in the environment start from.
-    pub fn changes(&self) -> Vec<Change> {
-        let role = RoleFact {
-            id: self.admin_role.id,
-            name: self.admin_role.name.clone(),
-            is_active: true,
-            permissions: self.permissions.iter().map(|permission| permission.id).collect(),
+    /// The rows of it, all new.
+    pub fn change_set(&self) -> ChangeSet {
+        let row = EnvironmentRow {
+            environment: self.environment.clone(),
+            schema: self.schema.clone(),
         };
-        let permissions = self.permissions.iter().map(|p| {
-            Change::PermissionPut(PermissionFact {
-                id: p.id,
-                key: p.key.clone(),
-            })
-        });
-        permissions
-            .chain([Change::RolePut(role), Change::NodePut(NodeFact::from(&self.root))])
-            .collect()
+        let bundle = Bundle {
+            environment: self.environment.id,
+            role: self.admin_role.id,
+            before: BTreeSet::new(),
+            after: self.permissions.iter().map(|permission| permission.id).collect(),
+        };
+        ChangeSet {
+            environments: Rows::added(vec![row]),
+            permissions: Rows::added(self.permissions.clone()),
+            roles: Rows::added(vec![self.admin_role.clone()]),
+            bundles: vec![bundle],
+            nodes: Rows::added(vec![self.root.clone()]),
+            ..ChangeSet::default()
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::changeset::AccessFacts;
     use crate::{AccountId, ENVIRONMENT_ADMIN_NAME};
 
     #[test]
@@ -184,6 +189,12 @@ mod tests {
             Ok(made.admin_role.name.clone())
         );
         assert_eq!(made.environment.access_model, AccessModel::Flat);
-        assert_eq!(made.changes().len(), 16);
+        let facts = AccessFacts {
+            members: [(made.environment.application_id, vec![])].into(),
+            ..AccessFacts::default()
+        };
+        let changes = made.change_set().access_changes(&facts).unwrap();
+        assert_eq!(changes.len(), 1);
+        assert_eq!(changes[0].changes.len(), 16);
     }
 }

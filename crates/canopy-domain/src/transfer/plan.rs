@@ -2,11 +2,12 @@
 
 use super::document::is_system_key;
 use super::{Contents, Document, NodeEntry, RoleContents, RoleEntry};
-use crate::access::{Change, NodeFact, PermissionFact, RoleFact};
+use crate::changeset::{Bundle, ChangeSet, EnvironmentRow, Rows, Updated};
 use crate::{
-    AssignmentId, Environment, HierarchySchema, Node, NodeId, Permission, PermissionId, PermissionKey,
-    PermissionSource, Role, RoleId, RoleKind, Slug, Timestamp, Version,
+    Assignment, Environment, HierarchySchema, Node, NodeId, Permission, PermissionId, PermissionKey, PermissionSource,
+    Role, RoleId, RoleKind, Slug, Timestamp, Version,
 };
+use core::hash::Hash;
 use std::collections::{BTreeSet, HashMap, HashSet};
 use uuid::Uuid;
 
@@ -65,36 +66,53 @@ impl Plan {
         self.environment.is_none() && self.permissions.is_empty() && self.roles.is_empty() && self.nodes.is_empty()
     }
 
-    /// The steps that decisions depend on, when these assignments go with the roles and nodes that they name.
-    pub fn changes(&self, lost: &[AssignmentId]) -> Vec<Change> {
-        let put_permission = |one: &Permission| {
-            Change::PermissionPut(PermissionFact {
-                id: one.id,
-                key: one.key.clone(),
-            })
-        };
-        let put_role = |one: &RoleContents| {
-            Change::RolePut(RoleFact {
-                id: one.role.id,
-                name: one.role.name.clone(),
-                is_active: one.role.is_active,
-                permissions: one.permissions.iter().copied().collect(),
-            })
-        };
-        let put_node = |node: &Node| Change::NodePut(NodeFact::from(node));
-        let gone = lost.iter().map(|id| Change::GrantRemoved(*id));
-        gone.chain(self.nodes.removed.iter().map(|node| Change::NodeRemoved(node.id)))
-            .chain(self.roles.removed.iter().map(|one| Change::RoleRemoved(one.role.id)))
-            .chain(
-                self.permissions
-                    .removed
-                    .iter()
-                    .map(|one| Change::PermissionRemoved(one.id)),
-            )
-            .chain(self.permissions.added.iter().map(put_permission))
-            .chain(self.roles.changed.iter().chain(&self.roles.added).map(put_role))
-            .chain(self.nodes.changed.iter().chain(&self.nodes.added).map(put_node))
-            .collect()
+    /// The plan as a change set. These assignments go with the roles and nodes that they name.
+    pub fn change_set(&self, before: &Contents, lost: Vec<Assignment>) -> ChangeSet {
+        let environment = before.environment.id;
+        let bundles: HashMap<RoleId, &BTreeSet<PermissionId>> =
+            before.roles.iter().map(|one| (one.role.id, &one.permissions)).collect();
+        let contents = self.roles.changed.iter().chain(&self.roles.added);
+        let bundles = contents.map(|one| Bundle {
+            environment,
+            role: one.role.id,
+            before: bundles.get(&one.role.id).copied().cloned().unwrap_or_default(),
+            after: one.permissions.clone(),
+        });
+        let environments = self.environment.iter().map(|after| Updated {
+            before: EnvironmentRow {
+                environment: before.environment.clone(),
+                schema: before.schema.clone(),
+            },
+            after: EnvironmentRow {
+                environment: after.clone(),
+                schema: self.schema.clone(),
+            },
+        });
+        ChangeSet {
+            environments: Rows::updated(environments.collect()),
+            permissions: rows(&self.permissions, &before.permissions, Permission::clone, |one| one.id),
+            roles: rows(&self.roles, &before.roles, |one| one.role.clone(), |one| one.role.id),
+            bundles: bundles.collect(),
+            nodes: rows(&self.nodes, &before.nodes, Node::clone, |one| one.id),
+            assignments: Rows::removed(lost),
+            ..ChangeSet::default()
+        }
+    }
+}
+
+/// The rows of a part of a plan.
+fn rows<T, R, Id: Eq + Hash>(part: &Part<T>, before: &[T], row: impl Fn(&T) -> R, id: impl Fn(&T) -> Id) -> Rows<R> {
+    let known: HashMap<Id, &T> = before.iter().map(|one| (id(one), one)).collect();
+    let updated = part.changed.iter().filter_map(|after| {
+        Some(Updated {
+            before: row(known.get(&id(after)).copied()?),
+            after: row(after),
+        })
+    });
+    Rows {
+        removed: part.removed.iter().map(&row).collect(),
+        updated: updated.collect(),
+        added: part.added.iter().map(&row).collect(),
     }
 }
 

@@ -2,13 +2,15 @@
 
 use crate::facts::{NODE, at, empty, grant, id, key, node, permission, role, subject, window};
 use crate::oracle;
-use canopy_domain::access::{AccessIndex, Decision, NodeFact, Question, Scope, Snapshot};
-use canopy_domain::hierarchy::{remove, revert};
+use canopy_domain::access::{AccessIndex, Change, Decision, GrantFact, NodeFact, Question, Scope, Snapshot};
+use canopy_domain::changeset::{AccessFacts, ChangeSet, Rows};
+use canopy_domain::hierarchy::revert;
 use canopy_domain::{
     Assignment, AssignmentId, DisplayName, HierarchySchema, JsonObject, Node, NodeId, NodeStatus, Version,
 };
 use proptest::prelude::*;
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 const NOW: i64 = 15;
 
@@ -87,6 +89,24 @@ fn stored(fact: &NodeFact) -> Node {
     }
 }
 
+fn held(fact: &GrantFact) -> Assignment {
+    Assignment {
+        id: fact.id,
+        environment_id: empty().environment,
+        key: fact.key,
+        window: fact.window,
+        created_at: at(0),
+        updated_at: at(0),
+    }
+}
+
+/// The changes of the only environment that a set touches; none where it touches none.
+fn changes(set: &ChangeSet) -> Arc<[Change]> {
+    let all = set.access_changes(&AccessFacts::default()).unwrap();
+    assert!(all.len() <= 1);
+    all.into_iter().next().map_or_else(|| vec![].into(), |one| one.changes)
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(64) })]
 
@@ -100,9 +120,15 @@ proptest! {
                 gone.push(node.id);
             }
         }
-        let held: Vec<AssignmentId> = facts.grants.iter().filter(|one| gone.contains(&one.key.node)).map(|one| one.id).collect();
-        index.apply(index.revision().next(), &remove::steps(&held, &gone)).unwrap();
-        facts.grants.retain(|one| !held.contains(&one.id));
+        let lost: Vec<Assignment> = facts.grants.iter().filter(|one| gone.contains(&one.key.node)).map(held).collect();
+        let removal = ChangeSet {
+            nodes: Rows::removed(facts.nodes.iter().filter(|node| gone.contains(&node.id)).map(stored).collect()),
+            assignments: Rows::removed(lost.clone()),
+            ..ChangeSet::default()
+        };
+        index.apply(index.revision().next(), &changes(&removal)).unwrap();
+        let lost: Vec<AssignmentId> = lost.iter().map(|one| one.id).collect();
+        facts.grants.retain(|one| !lost.contains(&one.id));
         facts.nodes.retain(|node| !gone.contains(&node.id));
         agree(&facts, &index);
     }
@@ -111,19 +137,13 @@ proptest! {
     fn an_index_takes_any_revert(mut facts in any_facts()) {
         let mut index = AccessIndex::build(&facts).unwrap();
         let nodes: Vec<Node> = facts.nodes.iter().map(stored).collect();
-        let rows: Vec<Assignment> = facts.grants.iter().map(|fact| Assignment {
-            id: fact.id,
-            environment_id: facts.environment,
-            key: fact.key,
-            window: fact.window,
-            created_at: at(0),
-            updated_at: at(0),
-        }).collect();
+        let rows: Vec<Assignment> = facts.grants.iter().map(held).collect();
         let plan = revert::plan(&nodes[0], &nodes[1..], &HierarchySchema::default(), &rows, at(NOW));
-        for step in plan.steps() {
-            oracle::apply(&mut facts, &step);
+        let steps = changes(&plan.change_set(&nodes, &rows));
+        for step in steps.iter() {
+            oracle::apply(&mut facts, step);
         }
-        index.apply(index.revision().next(), &plan.steps()).unwrap();
+        index.apply(index.revision().next(), &steps).unwrap();
         let left: BTreeSet<NodeId> = facts.grants.iter().map(|one| one.key.node).chain(facts.nodes.iter().map(|one| one.id)).collect();
         prop_assert_eq!(left, [nodes[0].id].into());
         agree(&facts, &index);

@@ -203,7 +203,7 @@ pub(super) async fn answer<S, P, Q, B>(
         let body = DecisionBody::new(&question, found.decision, &found.granting_roles);
         Judged::new(&body, found.revision)
     };
-    let asking = evaluate::run(request.app(), who, &question, asked.at, asked.consistency, show);
+    let asking = evaluate::evaluate(request.app(), who, &question, asked.at, asked.consistency, show);
     request.ask_here(asking).await
 }
 
@@ -215,7 +215,7 @@ async fn explain(
 ) -> Result<Judged<ExplanationBody<'static>>, Problem> {
     let (Body(Asked { item, at, consistency }), request) = request.take_body();
     let who = request.asker(&request.scope);
-    let asking = explain::run(
+    let asking = explain::explain_decision(
         request.app(),
         who,
         item,
@@ -236,7 +236,7 @@ async fn evaluate_many(
     let questions = body.evaluations.0.into_iter().map(|item| item.0).collect();
     let bounds = (body.at, request.max_answer_bytes());
     let who = request.asker(&request.scope);
-    let asking = evaluate_many::run(
+    let asking = evaluate_many::evaluate_many(
         request.app(),
         who,
         questions,
@@ -261,7 +261,7 @@ pub(super) async fn held<S, P, Q>(
     identity: IdentityId,
     node: Option<NodeId>,
 ) -> Result<Judged<KeysBody<'static>>, Problem> {
-    let asked = effective::run(request.app(), request.asker(&environment), identity, node);
+    let asked = effective::get_effective_access(request.app(), request.asker(&environment), identity, node);
     let held = request.ask_here(asked).await?;
     Ok(Judged::new(&KeysBody::new(&held.keys), held.revision))
 }

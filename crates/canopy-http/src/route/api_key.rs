@@ -10,8 +10,8 @@ use crate::request::Request;
 use crate::wire::{
     Components, Fault, Faults, Instant, Json, Place, Whole, WireText, WireValue, not_one_of, request_body, words,
 };
-use canopy_app::api_key::create::NewKey;
-use canopy_app::api_key::{MadeKey, create, list, revoke, rotate};
+use canopy_app::Mode;
+use canopy_app::api_key::{self, MadeKey, NewKey};
 use canopy_domain::api_key::{AccessMode, ApiKey, KeyAccess};
 use canopy_domain::{ApiKeyId, Description, DisplayName, EnvironmentPlace, PermissionKey, Timestamp};
 use serde::Serialize;
@@ -209,7 +209,7 @@ impl WireValue for Wanted {
 async fn list_keys(request: Request<EnvironmentPlace>) -> Result<Listing<ApiKeyBody>, Problem> {
     let place = request.scope;
     let keys = request
-        .run(move |app, _| async move { list::run(&app, &place).await })
+        .run(move |app, _| async move { api_key::list_api_keys(&app, &place).await })
         .await?;
     let now = request.app().now();
     Ok(Listing::of(keys, |key| ApiKeyBody::of(&key, now)))
@@ -219,24 +219,25 @@ async fn post_key(
     request: Request<EnvironmentPlace, (), (), Body<Wanted>>,
 ) -> Result<Repeatable<Created<NewApiKey>>, Problem> {
     let (Body(Wanted(new)), request) = request.take_body();
-    let place = request.scope;
-    let making = request.write(
-        move |app, call| async move { create::run(&app, &call, &place, &new).await },
-        |made| {
-            Ok(Created {
-                name: made.key.id.to_string(),
-                body: NewApiKey::of(made),
-            })
-        },
-    );
+    let create = api_key::CreateApiKey {
+        environment: request.scope,
+        new,
+    };
+    let making = request.execute_once(create, Mode::Commit, |made| {
+        Ok(Created {
+            name: made.key.id.to_string(),
+            body: NewApiKey::of(made),
+        })
+    });
     making.await
 }
 
 async fn delete_key(request: Request<EnvironmentPlace, ApiKeyId>) -> Result<NoContent, Problem> {
-    let (place, id) = (request.scope, request.id);
-    request
-        .run(move |app, call| async move { revoke::run(&app, &call, &place, id).await })
-        .await?;
+    let revoke = api_key::RevokeApiKey {
+        environment: request.scope,
+        id: request.id,
+    };
+    request.execute(revoke).await?;
     Ok(NoContent)
 }
 
@@ -244,10 +245,12 @@ async fn rotate_key(
     request: Request<EnvironmentPlace, ApiKeyId, (), Body<RotateApiKey, true>>,
 ) -> Result<Repeatable<Found<NewApiKey>>, Problem> {
     let (Body(body), request) = request.take_body();
-    let (place, id, overlap) = (request.scope, request.id, body.overlap_seconds.0);
-    let rotating = request.write(
-        move |app, call| async move { rotate::run(&app, &call, &place, id, overlap).await },
-        |made| Ok(Found(NewApiKey::of(made))),
-    );
-    rotating.await
+    let rotate = api_key::RotateApiKey {
+        environment: request.scope,
+        id: request.id,
+        overlap_seconds: body.overlap_seconds.0,
+    };
+    request
+        .execute_once(rotate, Mode::Commit, |made| Ok(Found(NewApiKey::of(made))))
+        .await
 }

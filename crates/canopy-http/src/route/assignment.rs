@@ -12,8 +12,7 @@ use crate::wire::{
     Batch, Fault, Given, Instant, PageNumber, Patch, Search, ShownAccessType, ShownStatus, Take, Whole, WireText,
     not_one_of, page, request_body, request_query, words,
 };
-use canopy_app::BulkMode;
-use canopy_app::assignment::{bulk_create, bulk_remove, change_role, get, list, patch, remove};
+use canopy_app::{Mode, assignment};
 use canopy_domain::assignment::bulk_create::NewAssignment;
 use canopy_domain::assignment::change::{AssignmentPatch, Edge};
 use canopy_domain::assignment::listing::{AssignmentQuery, AssignmentSort, AssignmentView, IdentitySummary};
@@ -381,7 +380,7 @@ async fn list_assignments(
     };
     let page = asked.page;
     let (found, now) = request
-        .run(move |app, _| async move { list::run(&app, &place, &asked).await })
+        .run(move |app, _| async move { assignment::list_assignments(&app, &place, &asked).await })
         .await?;
     Ok(PageOf::of(page, found, AssignmentRow::of(now)))
 }
@@ -389,7 +388,7 @@ async fn list_assignments(
 async fn get_summary(request: Request<EnvironmentPlace>) -> Result<Found<AssignmentSummary>, Problem> {
     let place = request.scope;
     let counts = request
-        .run(move |app, _| async move { list::summary(&app, &place).await })
+        .run(move |app, _| async move { assignment::summarize_assignments(&app, &place).await })
         .await?;
     Ok(Found(AssignmentSummary {
         active_count: counts.active,
@@ -404,10 +403,13 @@ async fn post_assignment(
     request: Request<EnvironmentPlace, (), (), Body<CreateAssignment>>,
 ) -> Result<Repeatable<Created<AssignmentBody>>, Problem> {
     let (Body(body), request) = request.take_body();
-    let (place, items) = (request.scope, [NewAssignment::from(body)]);
-    let create = move |app, call| async move { bulk_create::run(&app, &call, &place, &items, BulkMode::SINGLE).await };
+    let create = assignment::CreateAssignments {
+        environment: request.scope,
+        items: vec![NewAssignment::from(body)],
+        atomic: true,
+    };
     request
-        .write(create, |made| {
+        .execute_once(create, Mode::Commit, |made| {
             let assignment = only(made)?;
             Ok(Created {
                 name: assignment.id.to_string(),
@@ -421,21 +423,19 @@ async fn post_assignments(
     request: Request<EnvironmentPlace, (), (), Sent<BulkCreateAssignments>>,
 ) -> Result<Repeatable<BulkAnswer<AssignmentBody>>, Problem> {
     let (Sent { body, raw }, request) = request.take_body();
-    let place = request.scope;
-    let mode = BulkMode {
+    let dry_run = body.dry_run;
+    let create = assignment::CreateAssignments {
+        environment: request.scope,
+        items: body.assignments.0.into_iter().map(NewAssignment::from).collect(),
         atomic: body.atomic,
-        dry_run: body.dry_run,
     };
-    let items: Vec<NewAssignment> = body.assignments.0.into_iter().map(NewAssignment::from).collect();
     let sent = SentItems {
         raw,
         member: "assignments".into(),
     };
-    let create = move |app, call| async move { bulk_create::run(&app, &call, &place, &items, mode).await };
     request
-        .once_only_if(mode.dry_run)
-        .write(create, move |outcomes| {
-            Ok(BulkAnswer::of(outcomes, mode.dry_run, sent.clone(), |one| {
+        .execute_once(create, Mode::dry_run_if(dry_run), move |outcomes| {
+            Ok(BulkAnswer::of(outcomes, dry_run, sent.clone(), |one| {
                 AssignmentBody::of(&one)
             }))
         })
@@ -446,19 +446,24 @@ async fn remove_assignments(
     request: Request<EnvironmentPlace, (), (), Body<BulkRemoveAssignments>>,
 ) -> Result<Repeatable<NoContent>, Problem> {
     let (Body(body), request) = request.take_body();
-    let (place, ids) = (request.scope, body.assignment_ids.0);
-    let remove = move |app, call| async move { bulk_remove::run(&app, &call, &place, &ids).await };
-    request.write(remove, |()| Ok(NoContent)).await
+    let remove = assignment::RemoveAssignments {
+        environment: request.scope,
+        ids: body.assignment_ids.0,
+    };
+    request.execute_once(remove, Mode::Commit, |()| Ok(NoContent)).await
 }
 
 async fn change_roles(
     request: Request<EnvironmentPlace, (), (), Body<BulkChangeRole>>,
 ) -> Result<Repeatable<Found<RoleChanged>>, Problem> {
     let (Body(body), request) = request.take_body();
-    let (place, ids, role) = (request.scope, body.assignment_ids.0, body.role_id);
-    let change = move |app, call| async move { change_role::run(&app, &call, &place, &ids, role).await };
+    let change = assignment::ChangeAssignmentRoles {
+        environment: request.scope,
+        ids: body.assignment_ids.0,
+        role: body.role_id,
+    };
     request
-        .write(change, |updated| {
+        .execute_once(change, Mode::Commit, |updated| {
             Ok(Found(RoleChanged {
                 message: "the role of the assignments was changed",
                 updated,
@@ -470,7 +475,7 @@ async fn change_roles(
 async fn get_assignment(request: Request<EnvironmentPlace, AssignmentId>) -> Result<Found<AssignmentBody>, Problem> {
     let (place, id) = (request.scope, request.id);
     let found = request
-        .run(move |app, _| async move { get::run(&app, &place, id).await })
+        .run(move |app, _| async move { assignment::get_assignment(&app, &place, id).await })
         .await?;
     Ok(Found(AssignmentBody::of(&found)))
 }
@@ -479,20 +484,23 @@ async fn patch_assignment(
     request: Request<EnvironmentPlace, AssignmentId, (), Body<ChangeAssignment>>,
 ) -> Result<Found<AssignmentBody>, Problem> {
     let (Body(body), request) = request.take_body();
-    let (place, id) = (request.scope, request.id);
-    let asked = AssignmentPatch {
-        role: body.role_id.0,
-        from: body.effective_from.into(),
-        to: body.effective_to.into(),
+    let change = assignment::ChangeAssignment {
+        environment: request.scope,
+        id: request.id,
+        patch: AssignmentPatch {
+            role: body.role_id.0,
+            from: body.effective_from.into(),
+            to: body.effective_to.into(),
+        },
     };
-    let changed = request.run(move |app, call| async move { patch::run(&app, &call, &place, id, &asked).await });
-    Ok(Found(AssignmentBody::of(&changed.await?)))
+    Ok(Found(AssignmentBody::of(&request.execute(change).await?)))
 }
 
 async fn delete_assignment(request: Request<EnvironmentPlace, AssignmentId>) -> Result<NoContent, Problem> {
-    let (place, id) = (request.scope, request.id);
-    request
-        .run(move |app, call| async move { remove::run(&app, &call, &place, id).await })
-        .await?;
+    let remove = assignment::RemoveAssignment {
+        environment: request.scope,
+        id: request.id,
+    };
+    request.execute(remove).await?;
     Ok(NoContent)
 }

@@ -224,7 +224,7 @@ async fn list_events(request: Request<AccountReach, (), ListEvents>) -> Result<P
         asked.after = Some(place);
     }
     let part = request
-        .run(move |app, _| async move { list::run(&app, scope.account, scope.bound_to, &asked).await })
+        .run(move |app, _| async move { list::list_events(&app, scope.account, scope.bound_to, &asked).await })
         .await?;
     let next = part.next.map(|place| cursors.seal(binding, &write_place(place)));
     Ok(PartOf::of(part.events, next, show))
@@ -233,7 +233,7 @@ async fn list_events(request: Request<AccountReach, (), ListEvents>) -> Result<P
 async fn get_event(request: Request<AccountReach, AuditEventId>) -> Result<Found<AuditEventBody>, Problem> {
     let (scope, id) = (request.scope, request.id);
     let event = request
-        .run(move |app, _| async move { get::run(&app, scope.account, scope.bound_to, id).await })
+        .run(move |app, _| async move { get::get_event(&app, scope.account, scope.bound_to, id).await })
         .await?;
     Ok(Found(show(event)))
 }

@@ -362,7 +362,7 @@ async fn judge<B>(
     items: Evaluations,
     semantic: Semantic,
 ) -> Result<Evaluated, Problem> {
-    let asking = evaluate::run(request.app(), request.asker(&request.scope), items, semantic);
+    let asking = evaluate::evaluate(request.app(), request.asker(&request.scope), items, semantic);
     request.ask_here(asking).await
 }
 

@@ -17,8 +17,7 @@ use crate::wire::{
     Batch, Components, Fault, Faults, Given, Instant, Json, Name, Patch, Place, ShownNodeStatus, WireValue, object,
     request_body, request_query,
 };
-use canopy_app::BulkMode;
-use canopy_app::hierarchy::{bulk_create, change_node, get_node, remove_node};
+use canopy_app::{Mode, hierarchy};
 use canopy_domain::api_key::AreaScope;
 use canopy_domain::hierarchy::change::NodePatch;
 use canopy_domain::hierarchy::create::{NewNode, ParentName};
@@ -348,7 +347,7 @@ async fn post_node(
 ) -> Result<Repeatable<Created<NodeBody>>, Problem> {
     let (Body(body), request) = request.take_body();
     let place = request.scope;
-    let new = [NewNode {
+    let new = vec![NewNode {
         reference: None,
         parent: ParentName::Id(body.parent_node_id),
         node_type: body.node_type,
@@ -356,9 +355,13 @@ async fn post_node(
         slug: body.slug,
         metadata: body.metadata.unwrap_or_default(),
     }];
-    let create = move |app, call| async move { bulk_create::run(&app, &call, &place, &new, BulkMode::SINGLE).await };
+    let create = hierarchy::CreateNodes {
+        environment: place,
+        items: new,
+        atomic: true,
+    };
     request
-        .write(create, move |made| {
+        .execute_once(create, Mode::Commit, move |made| {
             let node = only(made)?;
             Ok(Created {
                 name: node.id.to_string(),
@@ -373,21 +376,20 @@ async fn post_nodes(
 ) -> Result<Repeatable<BulkAnswer<NodeBody>>, Problem> {
     let (Sent { body, raw }, request) = request.take_body();
     let place = request.scope;
-    let mode = BulkMode {
+    let dry_run = body.dry_run;
+    let create = hierarchy::CreateNodes {
+        environment: place,
+        items: body.nodes.0.into_iter().map(|item| item.0).collect(),
         atomic: body.atomic,
-        dry_run: body.dry_run,
     };
-    let items: Vec<NewNode> = body.nodes.0.into_iter().map(|item| item.0).collect();
     let sent = SentItems {
         raw,
         member: "nodes".into(),
     };
-    let create = move |app, call| async move { bulk_create::run(&app, &call, &place, &items, mode).await };
     request
-        .once_only_if(mode.dry_run)
-        .write(create, move |outcomes| {
+        .execute_once(create, Mode::dry_run_if(dry_run), move |outcomes| {
             let shown = NodeBody::of(place.application);
-            Ok(BulkAnswer::of(outcomes, mode.dry_run, sent.clone(), shown))
+            Ok(BulkAnswer::of(outcomes, dry_run, sent.clone(), shown))
         })
         .await
 }
@@ -395,7 +397,7 @@ async fn post_nodes(
 async fn get_one(request: Request<EnvironmentPlace, NodeId>) -> Result<Found<NodeDetail>, Problem> {
     let (place, id) = (request.scope, request.id);
     let node = request
-        .run(move |app, _| async move { get_node::run(&app, &place, id).await })
+        .run(move |app, _| async move { hierarchy::get_node(&app, &place, id).await })
         .await?;
     let can_manage = request.may(AreaScope::NodeManage);
     Ok(Found(NodeDetail::of(NodeBody::of(place.application)(node), can_manage)))
@@ -405,27 +407,39 @@ type Change<T> = Request<EnvironmentPlace, NodeId, (), IfMatch<Body<T>>>;
 
 async fn patch_node(request: Change<ChangeNode>) -> Result<Found<NodeBody>, Problem> {
     let (IfMatch { input, version }, request) = request.take_body();
-    let (place, id, patch) = (request.scope, request.id, NodePatch::from(input.0));
-    let changed = request
-        .run(move |app, call| async move { change_node::run(&app, &call, &place, id, &patch, version).await })
-        .await?;
-    Ok(Found(NodeBody::of(place.application)(changed)))
+    let place = request.scope;
+    let change = hierarchy::ChangeNode {
+        environment: place,
+        id: request.id,
+        patch: NodePatch::from(input.0),
+        seen: version,
+    };
+    Ok(Found(NodeBody::of(place.application)(request.execute(change).await?)))
 }
 
 async fn move_node(request: Change<MoveNode>) -> Result<Repeatable<Found<NodeBody>>, Problem> {
     let (IfMatch { input, version }, request) = request.take_body();
-    let (place, id, patch) = (request.scope, request.id, NodePatch::to(input.0.parent_node_id));
-    let change = move |app, call| async move { change_node::run(&app, &call, &place, id, &patch, version).await };
-    let show = NodeBody::of(place.application);
-    request.write(change, move |node| Ok(Found(show(node)))).await
+    let change = hierarchy::ChangeNode {
+        environment: request.scope,
+        id: request.id,
+        patch: NodePatch::to(input.0.parent_node_id),
+        seen: version,
+    };
+    let show = NodeBody::of(request.scope.application);
+    request
+        .execute_once(change, Mode::Commit, move |node| Ok(Found(show(node))))
+        .await
 }
 
 async fn delete_node(
     request: Request<EnvironmentPlace, NodeId, DeleteNode, IfMatch<()>>,
 ) -> Result<NoContent, Problem> {
-    let (place, id, force, version) = (request.scope, request.id, request.query.force, request.body.version);
-    request
-        .run(move |app, call| async move { remove_node::run(&app, &call, &place, id, force, version).await })
-        .await?;
+    let remove = hierarchy::RemoveNode {
+        environment: request.scope,
+        id: request.id,
+        force: request.query.force,
+        seen: request.body.version,
+    };
+    request.execute(remove).await?;
     Ok(NoContent)
 }

@@ -12,8 +12,7 @@ use crate::operation::Operation;
 use crate::problem::Problem;
 use crate::request::Request;
 use crate::wire::{Batch, Given, Instant, PageNumber, Patch, Search, Take, Whole, page, request_body, request_query};
-use canopy_app::BulkMode;
-use canopy_app::identity::{bulk_create, change, delete, get, list, summary};
+use canopy_app::{Mode, identity};
 use canopy_domain::identity::change::IdentityPatch;
 use canopy_domain::identity::create::NewIdentity;
 use canopy_domain::identity::listing::{IdentityCounts, IdentityQuery, IdentitySort, IdentityStatus};
@@ -268,7 +267,7 @@ async fn list_of_account(
         page: page(query.page, query.take),
     };
     let (account, page) = (request.scope, asked.page);
-    let found = request.run(move |app, _| async move { list::run(&app, account, &asked).await });
+    let found = request.run(move |app, _| async move { identity::list_identities(&app, account, &asked).await });
     Ok(PageOf::of(page, found.await?, IdentityBody::of))
 }
 
@@ -277,7 +276,7 @@ async fn post_identity(
 ) -> Result<Repeatable<Created<IdentityBody>>, Problem> {
     let (Body(body), request) = request.take_body();
     let (account, application) = (request.scope, body.application_id);
-    let new = [NewIdentity {
+    let new = vec![NewIdentity {
         email: body.email,
         first_name: body.first_name,
         last_name: body.last_name,
@@ -285,11 +284,14 @@ async fn post_identity(
         external_id: body.external_id,
         metadata: body.metadata,
     }];
-    let create = move |app, call| async move {
-        bulk_create::run(&app, &call, account, application, &new, BulkMode::SINGLE).await
+    let create = identity::CreateIdentities {
+        account,
+        application,
+        items: new,
+        atomic: true,
     };
     request
-        .write(create, |made| {
+        .execute_once(create, Mode::Commit, |made| {
             let identity = only(made)?;
             Ok(Created {
                 name: identity.id.to_string(),
@@ -304,10 +306,7 @@ async fn post_identities(
 ) -> Result<Repeatable<BulkAnswer<IdentityBody>>, Problem> {
     let (Sent { body, raw }, request) = request.take_body();
     let (account, application) = (request.scope, body.application_id);
-    let mode = BulkMode {
-        atomic: body.atomic,
-        dry_run: body.dry_run,
-    };
+    let (atomic, dry_run) = (body.atomic, body.dry_run);
     let items = body.identities.0.into_iter().map(|item| NewIdentity {
         email: item.email,
         first_name: item.first_name,
@@ -316,17 +315,19 @@ async fn post_identities(
         external_id: item.external_id,
         metadata: item.metadata,
     });
-    let items: Vec<NewIdentity> = items.collect();
-    let create =
-        move |app, call| async move { bulk_create::run(&app, &call, account, application, &items, mode).await };
+    let create = identity::CreateIdentities {
+        account,
+        application,
+        items: items.collect(),
+        atomic,
+    };
     let sent = SentItems {
         raw,
         member: "identities".into(),
     };
     request
-        .once_only_if(mode.dry_run)
-        .write(create, move |outcomes| {
-            Ok(BulkAnswer::of(outcomes, mode.dry_run, sent.clone(), IdentityBody::of))
+        .execute_once(create, Mode::dry_run_if(dry_run), move |outcomes| {
+            Ok(BulkAnswer::of(outcomes, dry_run, sent.clone(), IdentityBody::of))
         })
         .await
 }
@@ -334,7 +335,7 @@ async fn post_identities(
 async fn get_identity(request: Request<AccountId, IdentityId>) -> Result<Found<IdentityBody>, Problem> {
     let (account, id) = (request.scope, request.id);
     let found = request
-        .run(move |app, _| async move { get::run(&app, account, id).await })
+        .run(move |app, _| async move { identity::get_identity(&app, account, id).await })
         .await?;
     Ok(Found(IdentityBody::of(found)))
 }
@@ -342,7 +343,7 @@ async fn get_identity(request: Request<AccountId, IdentityId>) -> Result<Found<I
 async fn get_summary(request: Request<AccountId>) -> Result<Found<IdentitySummary>, Problem> {
     let account = request.scope;
     let counts = request
-        .run(move |app, _| async move { summary::of_account(&app, account).await })
+        .run(move |app, _| async move { identity::count_identities(&app, account).await })
         .await?;
     Ok(Found(IdentitySummary::of(&counts)))
 }
@@ -369,15 +370,19 @@ async fn change_identity(
     request: &Request<AccountId, IdentityId>,
     asked: IdentityPatch,
 ) -> Result<Found<IdentityBody>, Problem> {
-    let (account, id) = (request.scope, request.id);
-    let changed = request.run(move |app, call| async move { change::run(&app, &call, account, id, &asked).await });
-    Ok(Found(IdentityBody::of(changed.await?)))
+    let change = identity::ChangeIdentity {
+        account: request.scope,
+        id: request.id,
+        patch: asked,
+    };
+    Ok(Found(IdentityBody::of(request.execute(change).await?)))
 }
 
 async fn delete_identity(request: Request<AccountId, IdentityId>) -> Result<NoContent, Problem> {
-    let (account, id) = (request.scope, request.id);
-    request
-        .run(move |app, call| async move { delete::run(&app, &call, account, id).await })
-        .await?;
+    let delete = identity::DeleteIdentity {
+        account: request.scope,
+        id: request.id,
+    };
+    request.execute(delete).await?;
     Ok(NoContent)
 }

@@ -12,7 +12,7 @@ use crate::request::Request;
 use crate::scope::Myself;
 use crate::wire::{Components, Faults, Json, Place, Text, WireValue, request_body};
 use canopy_app::decisions::Consistency;
-use canopy_app::identity::get;
+use canopy_app::identity::get_myself;
 use canopy_domain::access::Scope;
 use canopy_domain::{NodeId, Timestamp};
 use utoipa::openapi::{RefOr, Schema};
@@ -86,7 +86,7 @@ impl WireValue for AskedOfMe {
 async fn get_me(request: Request<Myself>) -> Result<Found<IdentityBody>, Problem> {
     let Myself { place, identity } = request.scope;
     let found = request
-        .run(move |app, _| async move { get::myself(&app, place.account, identity).await })
+        .run(move |app, _| async move { get_myself(&app, place.account, identity).await })
         .await?;
     Ok(Found(IdentityBody::of(found)))
 }

@@ -8,8 +8,8 @@ use crate::operation::Operation;
 use crate::problem::Problem;
 use crate::request::Request;
 use crate::wire::{Batch, Instant, Patch, Search, ShownSource, request_body, request_query};
-use canopy_app::permission::create::NewPermission;
-use canopy_app::permission::{change, create, delete, get, list};
+use canopy_app::Mode;
+use canopy_app::permission::{self, NewPermission};
 use canopy_domain::permission::change::PermissionPatch;
 use canopy_domain::permission::listing::PermissionQuery;
 use canopy_domain::{
@@ -150,7 +150,7 @@ async fn list_permissions(
         source: query.source,
     };
     let found = request
-        .run(move |app, _| async move { list::run(&app, &place, &query).await })
+        .run(move |app, _| async move { permission::list_permissions(&app, &place, &query).await })
         .await?;
     Ok(Listing::of(found, PermissionBody::of(place.application)))
 }
@@ -165,10 +165,12 @@ async fn post_permissions(
         description: one.description,
         category: one.category,
     });
-    let new: Vec<NewPermission> = new.collect();
-    let create = move |app, call| async move { create::run(&app, &call, &place, &new).await };
+    let create = permission::CreatePermissions {
+        environment: place,
+        items: new.collect(),
+    };
     request
-        .write(create, move |made| {
+        .execute_once(create, Mode::Commit, move |made| {
             Ok(MadeAll(Listing::of(made, PermissionBody::of(place.application))))
         })
         .await
@@ -177,7 +179,7 @@ async fn post_permissions(
 async fn get_permission(request: Request<EnvironmentPlace, PermissionId>) -> Result<Found<PermissionBody>, Problem> {
     let (place, id) = (request.scope, request.id);
     let found = request
-        .run(move |app, _| async move { get::run(&app, &place, id).await })
+        .run(move |app, _| async move { permission::get_permission(&app, &place, id).await })
         .await?;
     Ok(Found(PermissionBody::of(place.application)(found)))
 }
@@ -191,17 +193,26 @@ async fn patch_permission(
         description: body.description.into(),
         category: body.category.into(),
     };
-    let changed =
-        request.run(move |app, call| async move { change::run(&app, &call, &place, id, version, &asked).await });
-    Ok(Found(PermissionBody::of(place.application)(changed.await?)))
+    let change = permission::ChangePermission {
+        environment: place,
+        id,
+        seen: version,
+        patch: asked,
+    };
+    Ok(Found(PermissionBody::of(place.application)(
+        request.execute(change).await?,
+    )))
 }
 
 async fn delete_permission(
     request: Request<EnvironmentPlace, PermissionId, DeletePermission, IfMatch<()>>,
 ) -> Result<NoContent, Problem> {
-    let (place, id, force, version) = (request.scope, request.id, request.query.force, request.body.version);
-    request
-        .run(move |app, call| async move { delete::run(&app, &call, &place, id, version, force).await })
-        .await?;
+    let delete = permission::DeletePermission {
+        environment: request.scope,
+        id: request.id,
+        seen: request.body.version,
+        force: request.query.force,
+    };
+    request.execute(delete).await?;
     Ok(NoContent)
 }

@@ -8,8 +8,8 @@ use crate::operation::Operation;
 use crate::problem::Problem;
 use crate::request::Request;
 use crate::wire::{CatalogKeys, Given, Instant, Patch, request_body, request_query};
-use canopy_app::role::create::NewRole;
-use canopy_app::role::{change, create, delete, get, list, replace_permissions};
+use canopy_app::Mode;
+use canopy_app::role::{self, NewRole};
 use canopy_domain::role::change::RolePatch;
 use canopy_domain::role::listing::{RoleQuery, RoleTypeFilter, RoleView};
 use canopy_domain::{ApplicationId, Description, EnvironmentPlace, PermissionKey, Role, RoleId, RoleName};
@@ -243,7 +243,7 @@ async fn list_roles(request: Request<EnvironmentPlace, (), ListRoles>) -> Result
         kind: request.query.kind,
     };
     let found = request
-        .run(move |app, _| async move { list::run(&app, &place, &query).await })
+        .run(move |app, _| async move { role::list_roles(&app, &place, &query).await })
         .await?;
     Ok(Listing::of(found, RoleListItem::of(place.application)))
 }
@@ -258,9 +258,12 @@ async fn post_role(
         description: body.description,
         permission_keys: body.permission_keys.0,
     };
-    let create = move |app, call| async move { create::run(&app, &call, &place, &new).await };
+    let create = role::CreateRole {
+        environment: place,
+        new,
+    };
     request
-        .write(create, move |role| {
+        .execute_once(create, Mode::Commit, move |role| {
             Ok(Created {
                 name: role.id.to_string(),
                 body: RoleBody::of(place.application, role),
@@ -272,7 +275,7 @@ async fn post_role(
 async fn get_role(request: Request<EnvironmentPlace, RoleId>) -> Result<Found<RoleBody>, Problem> {
     let (place, id) = (request.scope, request.id);
     let role = request
-        .run(move |app, _| async move { get::run(&app, &place, id).await })
+        .run(move |app, _| async move { role::get_role(&app, &place, id).await })
         .await?;
     Ok(Found(RoleBody::of(place.application, role)))
 }
@@ -287,18 +290,25 @@ async fn patch_role(
         description: body.description.into(),
         is_active: body.is_active.0,
     };
-    let changed =
-        request.run(move |app, call| async move { change::run(&app, &call, &place, id, version, &asked).await });
-    Ok(Found(RoleBody::of(place.application, changed.await?)))
+    let change = role::ChangeRole {
+        environment: place,
+        id,
+        seen: version,
+        patch: asked,
+    };
+    Ok(Found(RoleBody::of(place.application, request.execute(change).await?)))
 }
 
 async fn delete_role(
     request: Request<EnvironmentPlace, RoleId, DeleteRole, IfMatch<()>>,
 ) -> Result<NoContent, Problem> {
-    let (place, id, force, version) = (request.scope, request.id, request.query.force, request.body.version);
-    request
-        .run(move |app, call| async move { delete::run(&app, &call, &place, id, version, force).await })
-        .await?;
+    let delete = role::DeleteRole {
+        environment: request.scope,
+        id: request.id,
+        seen: request.body.version,
+        force: request.query.force,
+    };
+    request.execute(delete).await?;
     Ok(NoContent)
 }
 
@@ -309,7 +319,7 @@ fn texts(keys: &[PermissionKey]) -> Vec<String> {
 async fn get_role_permissions(request: Request<EnvironmentPlace, RoleId>) -> Result<Found<RoleKeys>, Problem> {
     let (place, id) = (request.scope, request.id);
     let (keys, version) = request
-        .run(move |app, _| async move { get::permission_keys(&app, &place, id).await })
+        .run(move |app, _| async move { role::get_role_permissions(&app, &place, id).await })
         .await?;
     Ok(Found(RoleKeys {
         items: texts(&keys),
@@ -321,10 +331,12 @@ async fn put_role_permissions(
     request: Request<EnvironmentPlace, RoleId, (), Body<ReplaceRolePermissions>>,
 ) -> Result<Found<RoleKeysReplaced>, Problem> {
     let (Body(body), request) = request.take_body();
-    let (place, id, keys) = (request.scope, request.id, body.permission_keys.0);
-    let replaced =
-        request.run(move |app, call| async move { replace_permissions::run(&app, &call, &place, id, &keys).await });
-    let replaced = replaced.await?;
+    let replace = role::ReplaceRolePermissions {
+        environment: request.scope,
+        id: request.id,
+        keys: body.permission_keys.0,
+    };
+    let replaced = request.execute(replace).await?;
     Ok(Found(RoleKeysReplaced {
         message: "the permissions of the role were replaced",
         added: texts(&replaced.added),

@@ -11,7 +11,7 @@ use crate::wire::{
     CatalogKeys, Components, Everything, Fault, Faults, Json, Large, Place, WireText, WireValue, key_segments,
     request_body,
 };
-use canopy_app::setup::{bootstrap, resource_permissions, summaries};
+use canopy_app::{Mode, setup};
 use canopy_domain::setup::bootstrap::{BootstrapRequest, BootstrapRole};
 use canopy_domain::setup::resource_permissions::ResourcePermissionsRequest;
 use canopy_domain::setup::{CatalogLimits, Resource, SetupSummary};
@@ -276,9 +276,12 @@ async fn post_bootstrap(
         permission_keys: keys(body.resources)?,
         roles: body.roles.0.into_iter().map(role).collect(),
     };
-    let bootstrap = move |app, call| async move { bootstrap::run(&app, &call, &place, &asked).await };
+    let bootstrap = setup::BootstrapEnvironment {
+        environment: place,
+        request: asked,
+    };
     request
-        .write(bootstrap, |done| {
+        .execute_once(bootstrap, Mode::Commit, |done| {
             Ok(Made(BootstrapCounts {
                 permissions_created: done.permissions_created,
                 roles_created: done.roles_created,
@@ -303,9 +306,12 @@ async fn post_resource_permissions(
             .map(|gain| (gain.role_id, gain.permission_keys.0))
             .collect(),
     };
-    let add = move |app, call| async move { resource_permissions::run(&app, &call, &place, &asked).await };
+    let add = setup::AddResourcePermissions {
+        environment: place,
+        request: asked,
+    };
     request
-        .write(add, |done| {
+        .execute_once(add, Mode::Commit, |done| {
             Ok(Made(ResourcePermissionsCounts {
                 permissions_created: done.permissions_created,
                 skipped_permissions: done.skipped_permissions,
@@ -318,7 +324,7 @@ async fn post_resource_permissions(
 async fn list_summaries(request: Request<AccountId>) -> Result<Listing<SummaryBody>, Problem> {
     let account = request.scope;
     let found = request
-        .run(move |app, _| async move { summaries::run(&app, account).await })
+        .run(move |app, _| async move { setup::list_setup_summaries(&app, account).await })
         .await?;
     Ok(Listing::of(found, |one| SummaryBody::of(&one)))
 }

@@ -9,11 +9,8 @@ use crate::problem::Problem;
 use crate::request::Request;
 use crate::scope::Installation;
 use crate::wire::{Given, Instant, Patch, ShownModel, object, request_body};
-use canopy_app::tenancy::create_environment::CopyFrom;
-use canopy_app::tenancy::{
-    NewTenant, change_access_model, change_account, change_application, change_environment, create_account,
-    create_application, create_environment, delete, get, list,
-};
+use canopy_app::Mode;
+use canopy_app::tenancy::{self, CopyFrom, NewTenant};
 use canopy_domain::tenancy::change::{AccountPatch, TenantPatch};
 use canopy_domain::{
     AccessModel, Account, AccountId, Application, ApplicationPlace, DisplayName, Environment, EnvironmentPlace,
@@ -334,16 +331,19 @@ impl From<CreateTenant> for NewTenant {
 type NewOne<S> = Request<S, (), (), Body<CreateTenant>>;
 
 async fn list_accounts(request: Request<Installation>) -> Result<Listing<AccountBody>, Problem> {
-    let accounts = request.run(|app, _| async move { list::accounts(&app).await }).await?;
+    let accounts = request
+        .run(|app, _| async move { tenancy::list_accounts(&app).await })
+        .await?;
     Ok(Listing::of(accounts, |one| AccountBody::of(&one)))
 }
 
 async fn post_account(request: NewOne<Installation>) -> Result<Repeatable<Created<AccountBody>>, Problem> {
     let (new, request) = request.take_body();
-    let new = NewTenant::from(new.0);
-    let create = |app, call| async move { create_account::run(&app, &call, &new).await };
+    let create = tenancy::CreateAccount {
+        new: NewTenant::from(new.0),
+    };
     request
-        .write(create, |account| {
+        .execute_once(create, Mode::Commit, |account| {
             Ok(Created {
                 name: account.slug.to_string(),
                 body: AccountBody::of(&account),
@@ -355,7 +355,7 @@ async fn post_account(request: NewOne<Installation>) -> Result<Repeatable<Create
 async fn get_account(request: Request<AccountId>) -> Result<Found<AccountBody>, Problem> {
     let id = request.scope;
     let account = request
-        .run(move |app, _| async move { get::account(&app, id).await })
+        .run(move |app, _| async move { tenancy::get_account(&app, id).await })
         .await?;
     Ok(Found(AccountBody::of(&account)))
 }
@@ -369,25 +369,30 @@ async fn patch_account(
         name: body.name.0,
         settings: body.settings.into(),
     };
-    let changed =
-        request.run(move |app, call| async move { change_account::run(&app, &call, id, version, &asked).await });
-    Ok(Found(AccountBody::of(&changed.await?)))
+    let change = tenancy::ChangeAccount {
+        id,
+        seen: version,
+        patch: asked,
+    };
+    Ok(Found(AccountBody::of(&request.execute(change).await?)))
 }
 
 async fn list_applications(request: Request<AccountId>) -> Result<Listing<ApplicationBody>, Problem> {
     let account = request.scope;
     let applications = request
-        .run(move |app, _| async move { list::applications(&app, account).await })
+        .run(move |app, _| async move { tenancy::list_applications(&app, account).await })
         .await?;
     Ok(Listing::of(applications, |one| ApplicationBody::of(&one)))
 }
 
 async fn post_application(request: NewOne<AccountId>) -> Result<Repeatable<Created<ApplicationBody>>, Problem> {
     let (new, request) = request.take_body();
-    let (account, new) = (request.scope, NewTenant::from(new.0));
-    let create = move |app, call| async move { create_application::run(&app, &call, account, &new).await };
+    let create = tenancy::CreateApplication {
+        account: request.scope,
+        new: NewTenant::from(new.0),
+    };
     request
-        .write(create, |application| {
+        .execute_once(create, Mode::Commit, |application| {
             Ok(Created {
                 name: application.slug.to_string(),
                 body: ApplicationBody::of(&application),
@@ -399,7 +404,7 @@ async fn post_application(request: NewOne<AccountId>) -> Result<Repeatable<Creat
 async fn get_application(request: Request<ApplicationPlace>) -> Result<Found<ApplicationBody>, Problem> {
     let place = request.scope;
     let application = request
-        .run(move |app, _| async move { get::application(&app, place).await })
+        .run(move |app, _| async move { tenancy::get_application(&app, place).await })
         .await?;
     Ok(Found(ApplicationBody::of(&application)))
 }
@@ -408,17 +413,19 @@ async fn patch_application(
     request: Request<ApplicationPlace, (), (), IfMatch<Body<ChangeTenant>>>,
 ) -> Result<Found<ApplicationBody>, Problem> {
     let (IfMatch { input, version }, request) = request.take_body();
-    let (place, asked) = (request.scope, TenantPatch::from(input.0));
-    let changed =
-        request.run(move |app, call| async move { change_application::run(&app, &call, place, version, &asked).await });
-    Ok(Found(ApplicationBody::of(&changed.await?)))
+    let change = tenancy::ChangeApplication {
+        application: request.scope,
+        seen: version,
+        patch: TenantPatch::from(input.0),
+    };
+    Ok(Found(ApplicationBody::of(&request.execute(change).await?)))
 }
 
 async fn delete_application(request: Request<ApplicationPlace>) -> Result<NoContent, Problem> {
-    let place = request.scope;
-    request
-        .run(move |app, call| async move { delete::application(&app, &call, place).await })
-        .await?;
+    let delete = tenancy::DeleteApplication {
+        application: request.scope,
+    };
+    request.execute(delete).await?;
     Ok(NoContent)
 }
 
@@ -426,17 +433,17 @@ async fn put_default_environment(
     request: Request<ApplicationPlace, (), (), Body<ChangeDefaultEnvironment>>,
 ) -> Result<Found<ApplicationBody>, Problem> {
     let (Body(body), request) = request.take_body();
-    let place = request.scope;
-    let changed = request.run(move |app, call| async move {
-        change_application::default_environment(&app, &call, place, &body.slug).await
-    });
-    Ok(Found(ApplicationBody::of(&changed.await?)))
+    let change = tenancy::ChangeDefaultEnvironment {
+        application: request.scope,
+        slug: body.slug,
+    };
+    Ok(Found(ApplicationBody::of(&request.execute(change).await?)))
 }
 
 async fn list_environments(request: Request<ApplicationPlace>) -> Result<Listing<EnvironmentBody>, Problem> {
     let place = request.scope;
     let environments = request
-        .run(move |app, _| async move { list::environments(&app, place).await })
+        .run(move |app, _| async move { tenancy::list_environments(&app, place).await })
         .await?;
     Ok(Listing::of(environments, |one| EnvironmentBody::of(&one)))
 }
@@ -445,17 +452,17 @@ async fn post_environment(
     request: Request<ApplicationPlace, (), (), Body<CreateEnvironment>>,
 ) -> Result<Repeatable<Created<CreatedEnvironment>>, Problem> {
     let (Body(body), request) = request.take_body();
-    let (place, source, max_bytes) = (request.scope, body.copy_from, request.import_bytes());
-    let new = NewTenant {
-        name: body.name,
-        slug: body.slug,
-    };
-    let create = move |app, call| async move {
-        let source = source.as_ref().map(|slug| CopyFrom { slug, max_bytes });
-        create_environment::run(&app, &call, place, &new, source).await
+    let max_bytes = request.import_bytes();
+    let create = tenancy::CreateEnvironment {
+        application: request.scope,
+        new: NewTenant {
+            name: body.name,
+            slug: body.slug,
+        },
+        copy_from: body.copy_from.map(|slug| CopyFrom { slug, max_bytes }),
     };
     request
-        .write(create, |environment| {
+        .execute_once(create, Mode::Commit, |environment| {
             Ok(Created {
                 name: environment.slug.to_string(),
                 body: CreatedEnvironment {
@@ -476,17 +483,18 @@ async fn patch_environment(
     request: Request<EnvironmentPlace, (), (), Body<ChangeTenant>>,
 ) -> Result<Found<EnvironmentBody>, Problem> {
     let (Body(body), request) = request.take_body();
-    let (place, asked) = (request.scope, TenantPatch::from(body));
-    let changed =
-        request.run(move |app, call| async move { change_environment::run(&app, &call, &place, &asked).await });
-    Ok(Found(EnvironmentBody::of(&changed.await?)))
+    let change = tenancy::ChangeEnvironment {
+        environment: request.scope,
+        patch: TenantPatch::from(body),
+    };
+    Ok(Found(EnvironmentBody::of(&request.execute(change).await?)))
 }
 
 async fn delete_environment(request: Request<EnvironmentPlace>) -> Result<NoContent, Problem> {
-    let place = request.scope;
-    request
-        .run(move |app, call| async move { delete::environment(&app, &call, &place).await })
-        .await?;
+    let delete = tenancy::DeleteEnvironment {
+        environment: request.scope,
+    };
+    request.execute(delete).await?;
     Ok(NoContent)
 }
 
@@ -499,15 +507,16 @@ async fn get_access_model(request: Request<EnvironmentPlace>) -> Result<Found<Ac
 async fn environment(request: &Request<EnvironmentPlace>) -> Result<Environment, Problem> {
     let place = request.scope;
     request
-        .run(move |app, _| async move { get::environment(&app, place).await })
+        .run(move |app, _| async move { tenancy::get_environment(&app, place).await })
         .await
 }
 
 async fn put_access_model(
     request: Request<EnvironmentPlace, (), (), Body<ChangeAccessModel>>,
 ) -> Result<Found<EnvironmentBody>, Problem> {
-    let (place, model) = (request.scope, request.body.0.model);
-    let changed =
-        request.run(move |app, call| async move { change_access_model::run(&app, &call, &place, model).await });
-    Ok(Found(EnvironmentBody::of(&changed.await?)))
+    let change = tenancy::ChangeAccessModel {
+        environment: request.scope,
+        model: request.body.0.model,
+    };
+    Ok(Found(EnvironmentBody::of(&request.execute(change).await?)))
 }

@@ -17,7 +17,8 @@ use crate::wire::{
 };
 use actix_web::HttpRequest;
 use actix_web::web::Bytes;
-use canopy_app::transfer::{Imported, PartCounts, export, import};
+use canopy_app::Mode;
+use canopy_app::transfer::{self, Imported, PartCounts};
 use canopy_domain::transfer::{Document, DocumentError, NodeEntry, PermissionEntry, RoleDraft, SlugPath};
 use canopy_domain::{
     AccessModel, Category, Description, DisplayName, EnvironmentPlace, HierarchyError, HierarchySchema, JsonObject,
@@ -426,7 +427,7 @@ fn note_contradictions(errors: &[DocumentError], faults: &mut Faults) {
 async fn get_export(request: Request<EnvironmentPlace>) -> Result<Exported, Problem> {
     let (place, max_bytes) = (request.scope, request.import_bytes());
     let of = request
-        .run(move |app, _| async move { export::run(&app, &place, max_bytes).await })
+        .run(move |app, _| async move { transfer::export_environment(&app, &place, max_bytes).await })
         .await?;
     let encoded = request
         .work(move |pace| {
@@ -444,9 +445,12 @@ async fn post_import(
     let (place, dry_run) = (request.scope, request.query.dry_run);
     let document = request.work(move |_| Ok(parts.document())).await??;
     let document = Arc::new(document);
-    let import = move |app, call| async move { import::run(&app, &call, &place, &document, dry_run).await };
+    let import = transfer::ImportEnvironment {
+        environment: place,
+        document,
+    };
     request
-        .write(import, move |imported| {
+        .execute_once(import, Mode::dry_run_if(dry_run), move |imported| {
             Ok(Found(ImportedEnvironment::of(&imported, !dry_run)))
         })
         .await

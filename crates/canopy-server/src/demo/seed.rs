@@ -2,8 +2,10 @@
 
 use super::company::{REGIONS, people};
 use super::{ACCOUNT, APPLICATION, ENVIRONMENT};
-use canopy_app::tenancy::{NewTenant, change_access_model, create_account, create_application};
-use canopy_app::{App, AppError, BulkMode, Call, Caller, hierarchy, identity, scope, tenancy};
+use canopy_app::hierarchy::{ChangeHierarchySchema, CreateNodes, list_nodes};
+use canopy_app::identity::CreateIdentities;
+use canopy_app::tenancy::{ChangeAccessModel, CreateAccount, CreateApplication, NewTenant, get_environment};
+use canopy_app::{App, AppError, Call, Caller, Mode, scope};
 use canopy_domain::bulk::Outcome;
 use canopy_domain::hierarchy::create::{NewNode, ParentName};
 use canopy_domain::identity::create::NewIdentity;
@@ -36,23 +38,27 @@ fn data(error: impl fmt::Display) -> DemoError {
 /// [`DemoError`]; what was made before it stays.
 pub async fn seed(app: &App) -> Result<EnvironmentPlace, DemoError> {
     let call = Call::new(Caller::Operator { subject: "demo".into() }, "demo".to_owned());
-    let account = create_account::run(app, &call, &tenant("Acme", ACCOUNT)?).await?;
-    create_application::run(app, &call, account.id, &tenant("Notes", APPLICATION)?).await?;
+    let create = CreateAccount {
+        new: tenant("Acme", ACCOUNT)?,
+    };
+    let account = app.execute(&call, &create, Mode::Commit).await?;
+    let create = CreateApplication {
+        account: account.id,
+        new: tenant("Notes", APPLICATION)?,
+    };
+    app.execute(&call, &create, Mode::Commit).await?;
     let place = scope::environment(app, &call.caller, (ACCOUNT, APPLICATION, ENVIRONMENT)).await?;
     grow_tree(app, &call, &place).await?;
     let people = people()
         .map(|person| new_identity(&person))
         .collect::<Result<Vec<_>, _>>()?;
-    let made = identity::bulk_create::run(
-        app,
-        &call,
-        place.account,
-        Some(place.application),
-        &people,
-        BulkMode::SINGLE,
-    )
-    .await?;
-    all_done(&made)?;
+    let create = CreateIdentities {
+        account: place.account,
+        application: Some(place.application),
+        items: people,
+        atomic: true,
+    };
+    all_done(&app.execute(&call, &create, Mode::Commit).await?)?;
     Ok(place)
 }
 
@@ -73,11 +79,19 @@ async fn grow_tree(app: &App, call: &Call, place: &EnvironmentPlace) -> Result<(
     ]);
     let types = vec![company.clone(), region.clone(), team.clone()];
     let schema = HierarchySchema::new(types, children, 3, company).map_err(|errors| data(format!("{errors:?}")))?;
-    let seen = tenancy::get::environment(app, *place).await?.version;
-    hierarchy::change_schema::run(app, call, place, &schema, seen).await?;
-    change_access_model::run(app, call, place, AccessModel::Hierarchy).await?;
+    let change = ChangeHierarchySchema {
+        environment: *place,
+        patch: (&schema).into(),
+        seen: get_environment(app, *place).await?.version.into(),
+    };
+    app.execute(call, &change, Mode::Commit).await?;
+    let change = ChangeAccessModel {
+        environment: *place,
+        model: AccessModel::Hierarchy,
+    };
+    app.execute(call, &change, Mode::Commit).await?;
 
-    let root = hierarchy::list_nodes::run(app, place)
+    let root = list_nodes(app, place)
         .await?
         .first()
         .map(|root| root.id)
@@ -89,7 +103,12 @@ async fn grow_tree(app: &App, call: &Call, place: &EnvironmentPlace) -> Result<(
             nodes.push(node(ParentName::Reference(name.to_owned()), &team, one)?);
         }
     }
-    all_done(&hierarchy::bulk_create::run(app, call, place, &nodes, BulkMode::SINGLE).await?)
+    let create = CreateNodes {
+        environment: *place,
+        items: nodes,
+        atomic: true,
+    };
+    all_done(&app.execute(call, &create, Mode::Commit).await?)
 }
 
 fn node(parent: ParentName, node_type: &NodeType, name: &str) -> Result<NewNode, DemoError> {

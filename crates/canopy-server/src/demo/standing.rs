@@ -38,7 +38,7 @@ pub struct Demo {
 /// # Errors
 /// [`DemoError`] when it cannot be read.
 pub async fn standing(app: &App) -> Result<Standing, DemoError> {
-    if tenancy::list::accounts(app).await?.is_empty() {
+    if tenancy::list_accounts(app).await?.is_empty() {
         return Ok(Standing::Empty);
     }
     let operator = Caller::Operator { subject: "demo".into() };
@@ -47,10 +47,10 @@ pub async fn standing(app: &App) -> Result<Standing, DemoError> {
         Err(AppError::Tenancy(_)) => return Ok(Standing::Other),
         Err(error) => return Err(error.into()),
     };
-    if tenancy::get::environment(app, place).await?.access_model != AccessModel::Hierarchy {
+    if tenancy::get_environment(app, place).await?.access_model != AccessModel::Hierarchy {
         return Ok(Standing::Other);
     }
-    let nodes = hierarchy::list_nodes::run(app, &place).await?;
+    let nodes = hierarchy::list_nodes(app, &place).await?;
     let named = ["Europe", "Berlin", "Tokyo"].map(|name| team_named(&nodes, name));
     let [Some(region), Some(near), Some(far)] = named else {
         return Ok(Standing::Other);
@@ -59,7 +59,7 @@ pub async fn standing(app: &App) -> Result<Standing, DemoError> {
         include_inactive: false,
         kind: Some(RoleTypeFilter::Custom),
     };
-    let roles = role::list::run(app, &place, &custom).await?;
+    let roles = role::list_roles(app, &place, &custom).await?;
     Ok(Standing::Demo(Box::new(Demo {
         place,
         people: people_without_assignment(app, &place).await?,
@@ -81,6 +81,6 @@ async fn people_without_assignment(app: &App, place: &EnvironmentPlace) -> Resul
         order: SortOrder::Ascending,
         page: PageRequest::new(1, 3).unwrap_or_default(),
     };
-    let page = identity::list::run(app, place.account, &query).await?;
+    let page = identity::list_identities(app, place.account, &query).await?;
     Ok(page.items.into_iter().map(|person| person.id).collect())
 }

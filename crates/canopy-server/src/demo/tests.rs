@@ -2,8 +2,8 @@
 
 use super::*;
 use crate::adapter::{OsSecrets, SystemClock, UuidV7Ids};
-use canopy_app::tenancy::{NewTenant, create_account};
-use canopy_app::{App, Call, Caller, identity};
+use canopy_app::tenancy::{CreateAccount, NewTenant};
+use canopy_app::{App, Call, Caller, Mode, identity};
 use canopy_domain::identity::listing::{IdentityQuery, IdentitySort};
 use canopy_domain::{DisplayName, PageRequest, SortOrder};
 use canopy_storage_memory::MemoryStore;
@@ -31,7 +31,7 @@ async fn an_empty_store_becomes_the_demo() {
     let app = app();
     assert!(matches!(standing(&app).await.unwrap(), Standing::Empty));
     let place = seed(&app).await.unwrap();
-    let nodes = canopy_app::hierarchy::list_nodes::run(&app, &place).await.unwrap();
+    let nodes = canopy_app::hierarchy::list_nodes(&app, &place).await.unwrap();
     let of = |kind: &str| nodes.iter().filter(|node| node.node_type.as_str() == kind).count();
     assert_eq!((of("company"), of("region"), of("team")), (1, 3, 12));
     let members = IdentityQuery {
@@ -46,7 +46,7 @@ async fn an_empty_store_becomes_the_demo() {
         page: PageRequest::default(),
     };
     assert_eq!(
-        identity::list::run(&app, place.account, &members)
+        identity::list_identities(&app, place.account, &members)
             .await
             .unwrap()
             .item_count,
@@ -64,7 +64,7 @@ async fn other_data_is_left_alone() {
         name: DisplayName::parse("Acme").unwrap(),
         slug: None,
     };
-    create_account::run(&app, &call, &new).await.unwrap();
+    app.execute(&call, &CreateAccount { new }, Mode::Commit).await.unwrap();
     assert!(matches!(standing(&app).await.unwrap(), Standing::Other));
 }
 

@@ -1,6 +1,6 @@
 //! Connections that are cut and servers that are gone: an error that says so, and then all is well again.
 
-use canopy_domain::port::{Store, StoreError, WriteScope};
+use canopy_domain::port::{RowStore, Store, StoreError, WriteScope};
 use canopy_storage_postgres::{OpenError, PgOptions, PgStore};
 use canopy_testkit::fixture::{Maker, World};
 use canopy_testkit::postgres::{Server, store};
@@ -14,7 +14,7 @@ async fn a_cut_connection_is_unavailable_and_the_next_unit_of_work_gets_another(
     let store = store().await;
     let world = World::build(&store, &Maker::default(), "acme").await;
     let id = world.development.environment.id;
-    let mut tx = store.write(world.within(id)).await.unwrap();
+    let mut tx = store.write_rows(world.within(id)).await.unwrap();
     tx.insert_roles(&[world.maker.role(id, "Cut off")]).await.unwrap();
     store.database().query(KILL).await;
     let refused = tx.nodes(id).await;

@@ -1,6 +1,6 @@
 //! Who waits for whom, and what is left when a unit of work is given up.
 
-use canopy_domain::port::{Store, StoreError, WriteScope};
+use canopy_domain::port::{RowStore, Store, StoreError, WriteScope};
 use canopy_testkit::fixture::{Maker, World};
 use canopy_testkit::postgres::{PostgresStore, store, store_with};
 use std::time::Duration;
@@ -75,7 +75,7 @@ async fn an_environment_made_while_its_application_is_locked_is_locked_too() {
     let store = store().await;
     let world = world(&store).await;
     let application = world.application_place();
-    let mut making = store.write(WriteScope::Application(application)).await.unwrap();
+    let mut making = store.write_rows(WriteScope::Application(application)).await.unwrap();
     let members = WriteScope::Memberships {
         application,
         identities: vec![],
@@ -173,7 +173,7 @@ async fn units_of_work_that_are_given_up_leave_no_transaction_and_keep_the_conne
     let before = backends(&store).await;
     for _ in 0..20 {
         drop(store.read().await.unwrap());
-        let mut tx = store.write(scope.clone()).await.unwrap();
+        let mut tx = store.write_rows(scope.clone()).await.unwrap();
         tx.insert_roles(&[world.maker.role(world.development.environment.id, "Left behind")])
             .await
             .unwrap();

@@ -9,7 +9,7 @@ use canopy_domain::identity::create::TakenIdentifiers;
 use canopy_domain::identity::listing::{IdentityQuery, IdentitySort};
 use canopy_domain::identity::names::IdentityNames;
 use canopy_domain::permission::listing::PermissionQuery;
-use canopy_domain::port::{EnvironmentChanges, Store, WriteScope};
+use canopy_domain::port::{EnvironmentChanges, RowStore, Store, WriteScope};
 use canopy_domain::role::listing::RoleQuery;
 use canopy_domain::{Identity, MembershipStatus, PageRequest, PermissionKey, Revision, SortOrder};
 use canopy_storage_postgres::PgStore;
@@ -42,7 +42,7 @@ async fn all_calls(store: &PgStore, size: usize) -> Vec<(&'static str, u64)> {
         application: place.application_place(),
         identities: vec![],
     };
-    let mut tx = store.write(scope).await.unwrap();
+    let mut tx = store.write_rows(scope).await.unwrap();
     let mut counter = Counter {
         store,
         before: store.statement_count(),
@@ -160,7 +160,7 @@ async fn all_calls(store: &PgStore, size: usize) -> Vec<(&'static str, u64)> {
     tx.commit(record).await.unwrap();
     counter.note("commit");
     read_everything(store, &world, &mut counter).await;
-    let mut tx = store.write(world.within(id)).await.unwrap();
+    let mut tx = store.write_rows(world.within(id)).await.unwrap();
     counter.note("write");
     tx.update_permissions(&permissions).await.unwrap();
     counter.note("update_permissions");

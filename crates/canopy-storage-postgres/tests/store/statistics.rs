@@ -3,7 +3,7 @@
 use canopy_domain::hierarchy::names::NodeNames;
 use canopy_domain::identity::create::TakenIdentifiers;
 use canopy_domain::identity::names::IdentityNames;
-use canopy_domain::port::{Store, WriteScope};
+use canopy_domain::port::{RowStore, Store, WriteScope};
 use canopy_domain::{Assignment, Identity, MembershipStatus, Node, PermissionKey};
 use canopy_testkit::fixture::{Maker, World, assignment_key};
 use canopy_testkit::postgres::{PostgresStore, store_with};
@@ -60,7 +60,7 @@ async fn fill(store: &PostgresStore, world: &World) -> Rows {
         application: place.application_place(),
         identities: vec![],
     };
-    let mut tx = store.write(scope).await.unwrap();
+    let mut tx = store.write_rows(scope).await.unwrap();
     tx.insert_permissions(&permissions).await.unwrap();
     tx.insert_roles(&roles).await.unwrap();
     tx.insert_nodes(&nodes).await.unwrap();
@@ -129,7 +129,7 @@ async fn cost(statistics: Statistics) -> (u64, u64) {
         application: place.application_place(),
         identities: vec![],
     };
-    let mut tx = store.write(scope).await.unwrap();
+    let mut tx = store.write_rows(scope).await.unwrap();
     let flush = "SELECT pg_stat_force_next_flush()";
     store.database().query(flush).await;
     let before = (touched(&store).await, fetched(&store).await);

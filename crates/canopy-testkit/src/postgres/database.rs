@@ -7,7 +7,8 @@ use canopy_domain::Timestamp;
 use canopy_domain::api_key::KeyUse;
 use canopy_domain::audit::AuditEvent;
 use canopy_domain::port::{
-    Begun, Installation, ReadTx, RequestIdentity, Share, SharedStore, Store, StoreError, WriteScope, WriteTx,
+    Begun, Installation, ReadTx, RequestIdentity, RowStore, RowTx, Share, SharedStore, Store, StoreError, WriteScope,
+    WriteTx,
 };
 use canopy_storage_postgres::{PgOptions, PgStore};
 use std::sync::OnceLock;
@@ -267,6 +268,13 @@ impl PostgresStore {
     /// Its database.
     pub const fn database(&self) -> &Database {
         &self.database
+    }
+}
+
+#[async_trait]
+impl RowStore for PostgresStore {
+    async fn write_rows(&self, scope: WriteScope) -> Result<Box<dyn RowTx>, StoreError> {
+        self.store.write_rows(scope).await
     }
 }
 

@@ -137,7 +137,7 @@ pub(super) async fn list_nodes(
     let (environment, identity, permission) = (AskedEnvironment::from(request.scope), request.id, query.permission.0);
     let reading = Reading::of(&request, NODES, identity.as_uuid(), &permission).await?;
     let page = (reading.begun(query.cursor.as_ref())?, room(query.limit));
-    let asked = nodes::run(request.app(), request.asker(&environment), identity, &permission, page);
+    let asked = nodes::find_nodes(request.app(), request.asker(&environment), identity, &permission, page);
     let part = request.ask_here(asked).await?;
     let body = NodesBody {
         next_cursor: reading.next(&part, |node: &NodeId| *node.as_bytes()),
@@ -165,7 +165,7 @@ pub(super) async fn list_holders(
         role_names: holder.role_names.iter().map(ToString::to_string).collect(),
         source_node_ids: holder.source_nodes.iter().map(NodeId::as_uuid).collect(),
     };
-    let asked = who_can::run(
+    let asked = who_can::find_holders(
         request.app(),
         request.asker(&environment),
         node,

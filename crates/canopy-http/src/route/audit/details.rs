@@ -186,7 +186,7 @@ pub(super) async fn list(
     let stored = request
         .run(move |app, _| async move {
             let first = from.part.saturating_sub(1);
-            details::run(&app, scope.account, scope.bound_to, id, first).await
+            details::get_event_details(&app, scope.account, scope.bound_to, id, first).await
         })
         .await?;
     let limit = usize::try_from(query.limit.0).unwrap_or(usize::MAX);

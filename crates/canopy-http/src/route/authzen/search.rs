@@ -293,7 +293,7 @@ async fn search_subjects(
     let part = Part::<IdentityId>::of(&request, binding(SUBJECTS, place, &parts), body.page).await?;
     let (after, limit, kind) = (part.after, part.wanted(), search.subject_type.clone());
     let environment = AskedEnvironment::from(place);
-    let asked = search_subjects::run(request.app(), request.asker(&environment), &search, after, limit);
+    let asked = search_subjects::search_subjects(request.app(), request.asker(&environment), &search, after, limit);
     Ok(entities(&part, request.ask_here(asked).await?, &kind))
 }
 
@@ -316,7 +316,7 @@ async fn search_resources(
     let part = Part::<NodeId>::of(&request, binding(RESOURCES, place, &parts), body.page).await?;
     let (after, limit, kind) = (part.after, part.wanted(), search.resource_type.clone());
     let environment = AskedEnvironment::from(place);
-    let asked = search_resources::run(request.app(), request.asker(&environment), &search, after, limit);
+    let asked = search_resources::search_resources(request.app(), request.asker(&environment), &search, after, limit);
     Ok(entities(&part, request.ask_here(asked).await?, &kind))
 }
 
@@ -339,7 +339,7 @@ async fn search_actions(
     let (after, limit) = (part.after.clone(), part.wanted());
     let environment = AskedEnvironment::from(place);
     let after = after.as_ref().map(ToString::to_string);
-    let asked = search_actions::run(request.app(), request.asker(&environment), &search, after, limit);
+    let asked = search_actions::search_actions(request.app(), request.asker(&environment), &search, after, limit);
     let mut found = request.ask_here(asked).await?;
     let page = part.shown(&mut found);
     let results = found.names.into_iter().map(|name| ActionBody { name }).collect();

@@ -8,7 +8,7 @@ use crate::problem::Problem;
 use crate::request::Request;
 use crate::route::assignment::{AssignmentRow, RowIdentity};
 use crate::wire::{PageNumber, Search, Take, Whole, page, request_query};
-use canopy_app::hierarchy::list_people;
+use canopy_app::hierarchy;
 use canopy_domain::api_key::AreaScope;
 use canopy_domain::assignment::listing::{AssignmentQuery, AssignmentSort, HeldAt};
 use canopy_domain::{AccessType, AssignmentStatus, EnvironmentPlace, NodeId, PageRequest, RoleId, SortOrder};
@@ -100,7 +100,7 @@ async fn list_identities(
     };
     let page = asked.page;
     let (found, now) = request
-        .run(move |app, _| async move { list_people::run(&app, &place, at, asked).await })
+        .run(move |app, _| async move { hierarchy::list_node_assignments(&app, &place, at, asked).await })
         .await?;
     Ok(PageOf::of(page, found, AssignmentRow::of(now)))
 }
@@ -108,7 +108,7 @@ async fn list_identities(
 async fn get_summary(request: Request<EnvironmentPlace, NodeId>) -> Result<Found<NodeIdentitiesSummary>, Problem> {
     let (place, id) = (request.scope, request.id);
     let summary = request
-        .run(move |app, _| async move { list_people::summary(&app, &place, id).await })
+        .run(move |app, _| async move { hierarchy::summarize_node_assignments(&app, &place, id).await })
         .await?;
     Ok(Found(NodeIdentitiesSummary {
         direct_count: summary.direct,

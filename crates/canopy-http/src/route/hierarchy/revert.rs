@@ -7,7 +7,7 @@ use crate::operation::Operation;
 use crate::problem::Problem;
 use crate::request::Request;
 use crate::wire::request_query;
-use canopy_app::hierarchy::revert;
+use canopy_app::{Mode, hierarchy};
 use canopy_domain::EnvironmentPlace;
 use canopy_domain::hierarchy::revert::RevertCounts;
 use serde::Serialize;
@@ -73,16 +73,12 @@ impl From<RevertCounts> for RevertBody {
 async fn revert_to_flat(
     request: Request<EnvironmentPlace, (), RevertToFlat>,
 ) -> Result<Repeatable<Found<RevertBody>>, Problem> {
-    let (place, dry_run) = (request.scope, request.query.dry_run);
-    let revert = move |app, call| async move {
-        if dry_run {
-            revert::dry_run(&app, &call, &place).await
-        } else {
-            revert::run(&app, &call, &place).await
-        }
+    let revert = hierarchy::RevertToFlat {
+        environment: request.scope,
     };
     request
-        .once_only_if(dry_run)
-        .write(revert, |counts| Ok(Found(RevertBody::from(counts))))
+        .execute_once(revert, Mode::dry_run_if(request.query.dry_run), |counts| {
+            Ok(Found(RevertBody::from(counts)))
+        })
         .await
 }

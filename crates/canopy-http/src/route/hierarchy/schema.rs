@@ -7,7 +7,7 @@ use crate::operation::Operation;
 use crate::problem::Problem;
 use crate::request::Request;
 use crate::wire::{Batch, Components, Fault, Faults, Given, Json, Place, Whole, WireValue, request_body};
-use canopy_app::hierarchy::{change_schema, get_schema};
+use canopy_app::hierarchy;
 use canopy_domain::hierarchy::schema_change::SchemaPatch;
 use canopy_domain::{EnvironmentPlace, HierarchySchema, NodeType, SchemaError, Version};
 use serde::Serialize;
@@ -197,7 +197,7 @@ fn note_contradictions(
 async fn get_hierarchy_schema(request: Request<EnvironmentPlace>) -> Result<Found<HierarchySchemaOf>, Problem> {
     let place = request.scope;
     let (schema, version) = request
-        .run(move |app, _| async move { get_schema::run(&app, &place).await })
+        .run(move |app, _| async move { hierarchy::get_hierarchy_schema(&app, &place).await })
         .await?;
     Ok(Found(HierarchySchemaOf::of(&schema, version)))
 }
@@ -212,9 +212,11 @@ async fn patch_hierarchy_schema(
         },
         request,
     ) = request.take_body();
-    let place = request.scope;
-    let changed =
-        request.run(move |app, call| async move { change_schema::run(&app, &call, &place, patch, version).await });
-    let (schema, version) = changed.await?;
+    let change = hierarchy::ChangeHierarchySchema {
+        environment: request.scope,
+        patch,
+        seen: version,
+    };
+    let (schema, version) = request.execute(change).await?;
     Ok(Found(HierarchySchemaOf::of(&schema, version)))
 }

@@ -7,7 +7,7 @@ use crate::operation::Operation;
 use crate::problem::Problem;
 use crate::request::Request;
 use crate::wire::ShownNodeStatus;
-use canopy_app::hierarchy::{get_node, list_nodes};
+use canopy_app::hierarchy;
 use canopy_domain::api_key::AreaScope;
 use canopy_domain::{EnvironmentPlace, Node, NodeId};
 use serde::ser::SerializeStruct;
@@ -180,7 +180,7 @@ fn branches(nodes: Vec<Node>, above: Option<NodeId>, can_manage: bool) -> Vec<Br
 async fn get_tree(request: Request<EnvironmentPlace>) -> Result<Found<Tree>, Problem> {
     let place = request.scope;
     let nodes = request
-        .run(move |app, _| async move { list_nodes::run(&app, &place).await })
+        .run(move |app, _| async move { hierarchy::list_nodes(&app, &place).await })
         .await?;
     Ok(Found(Tree::of(nodes, request.may(AreaScope::NodeManage))))
 }
@@ -190,7 +190,7 @@ type AboutNode = Request<EnvironmentPlace, NodeId>;
 async fn get_subtree(request: AboutNode) -> Result<Found<Branch>, Problem> {
     let (place, id) = (request.scope, request.id);
     let nodes = request
-        .run(move |app, _| async move { get_node::subtree(&app, &place, id).await })
+        .run(move |app, _| async move { hierarchy::get_subtree(&app, &place, id).await })
         .await?;
     let above = nodes.first().and_then(|top| top.parent);
     let top = branches(nodes, above, request.may(AreaScope::NodeManage))
@@ -203,7 +203,7 @@ async fn get_subtree(request: AboutNode) -> Result<Found<Branch>, Problem> {
 async fn list_children(request: AboutNode) -> Result<Listing<NodeBody>, Problem> {
     let (place, id, max_bytes) = (request.scope, request.id, request.max_answer_bytes());
     let nodes = request
-        .run(move |app, _| async move { get_node::children(&app, &place, id, max_bytes).await })
+        .run(move |app, _| async move { hierarchy::get_children(&app, &place, id, max_bytes).await })
         .await?;
     Ok(Listing::of(nodes, NodeBody::of(place.application)))
 }
@@ -211,7 +211,7 @@ async fn list_children(request: AboutNode) -> Result<Listing<NodeBody>, Problem>
 async fn list_ancestors(request: AboutNode) -> Result<Listing<NodeBody>, Problem> {
     let (place, id) = (request.scope, request.id);
     let nodes = request
-        .run(move |app, _| async move { get_node::ancestors(&app, &place, id).await })
+        .run(move |app, _| async move { hierarchy::get_ancestors(&app, &place, id).await })
         .await?;
     Ok(Listing::of(nodes, NodeBody::of(place.application)))
 }

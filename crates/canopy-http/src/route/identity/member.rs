@@ -15,8 +15,8 @@ use crate::wire::{
     Components, Fault, Faults, Instant, Json, PageNumber, Place, Search, Take, Whole, WireValue, object, page,
     request_body, request_query,
 };
-use canopy_app::identity::held::{self, Held};
-use canopy_app::identity::{change, change_membership, create_member, get, list, summary};
+use canopy_app::Mode;
+use canopy_app::identity::{self, Held};
 use canopy_domain::assignment::listing::AssignmentView;
 use canopy_domain::identity::create::NewIdentity;
 use canopy_domain::identity::listing::{IdentityCounts, IdentityQuery, IdentitySort, IdentityStatus};
@@ -325,7 +325,8 @@ async fn get_list(
         page: page(query.page, query.take),
     };
     let page = asked.page;
-    let members = request.run(move |app, _| async move { list::members(&app, place.account, bound_to, &asked).await });
+    let members =
+        request.run(move |app, _| async move { identity::list_members(&app, place.account, bound_to, &asked).await });
     Ok(PageOf::of(page, members.await?, IdentityBody::of))
 }
 
@@ -334,8 +335,11 @@ async fn post(
 ) -> Result<Repeatable<Created<IdentityBody>>, Problem> {
     let (Body(body), request) = request.take_body();
     let ApplicationReach { place, bound_to } = request.scope;
-    let create = move |app, call| async move {
-        create_member::run(&app, &call, place, bound_to, &body.identity, body.first).await
+    let create = identity::CreateMember {
+        application: place,
+        bound_to,
+        new: body.identity,
+        first: body.first,
     };
     let show = |identity: canopy_domain::Identity| {
         Ok(Created {
@@ -343,25 +347,25 @@ async fn post(
             body: IdentityBody::of(identity),
         })
     };
-    request.write(create, show).await
+    request.execute_once(create, Mode::Commit, show).await
 }
 
 async fn get_summary(request: Request<ApplicationReach>) -> Result<Found<MemberSummary>, Problem> {
     let ApplicationReach { place, bound_to } = request.scope;
-    let counts = request.run(move |app, _| async move { summary::of_application(&app, place, bound_to).await });
+    let counts = request.run(move |app, _| async move { identity::count_members(&app, place, bound_to).await });
     Ok(Found(MemberSummary::of(&counts.await?)))
 }
 
 async fn get_one(request: Request<ApplicationReach, IdentityId>) -> Result<Found<IdentityBody>, Problem> {
     let (place, id) = (request.scope.place, request.id);
-    let found = request.run(move |app, _| async move { get::member(&app, place, id).await });
+    let found = request.run(move |app, _| async move { identity::get_member(&app, place, id).await });
     Ok(Found(IdentityBody::of(found.await?)))
 }
 
 async fn held(request: &Request<ApplicationReach, IdentityId>) -> Result<Held, Problem> {
     let (ApplicationReach { place, bound_to }, id) = (request.scope, request.id);
     request
-        .run(move |app, call| async move { held::run(&app, &call, place, bound_to, id).await })
+        .run(move |app, call| async move { identity::get_member_assignments(&app, &call, place, bound_to, id).await })
         .await
 }
 
@@ -378,19 +382,18 @@ async fn patch(
     request: Request<ApplicationReach, IdentityId, (), Body<ChangeIdentity>>,
 ) -> Result<Found<IdentityBody>, Problem> {
     let (Body(body), request) = request.take_body();
-    let (ApplicationReach { place, bound_to }, id) = (request.scope, request.id);
-    let asked = body.into();
-    let changed =
-        request.run(move |app, call| async move { change::member(&app, &call, place, bound_to, id, &asked).await });
-    Ok(Found(IdentityBody::of(changed.await?)))
+    let ApplicationReach { place, bound_to } = request.scope;
+    let change = identity::ChangeMember {
+        application: place,
+        bound_to,
+        id: request.id,
+        patch: body.into(),
+    };
+    Ok(Found(IdentityBody::of(request.execute(change).await?)))
 }
 
 async fn delete(request: Request<ApplicationReach, IdentityId>) -> Result<NoContent, Problem> {
-    let (ApplicationReach { place, bound_to }, id) = (request.scope, request.id);
-    let end = request.run(move |app, call| async move {
-        change_membership::member(&app, &call, place, bound_to, id, MembershipChange::End).await
-    });
-    end.await?;
+    request.execute(change_of(&request, MembershipChange::End)).await?;
     Ok(NoContent)
 }
 
@@ -412,10 +415,23 @@ async fn change_to(
     request: Request<ApplicationReach, IdentityId>,
     asked: MembershipChange,
 ) -> Result<Changed, Problem> {
-    let (ApplicationReach { place, bound_to }, id) = (request.scope, request.id);
-    let change =
-        move |app, call| async move { change_membership::member(&app, &call, place, bound_to, id, asked).await };
     request
-        .write(change, |membership| Ok(Found(MembershipBody::of(&membership))))
+        .execute_once(change_of(&request, asked), Mode::Commit, |membership| {
+            Ok(Found(MembershipBody::of(&membership)))
+        })
         .await
+}
+
+/// The change of the membership that the path names.
+fn change_of(
+    request: &Request<ApplicationReach, IdentityId>,
+    change: MembershipChange,
+) -> identity::ChangeMembershipOfMember {
+    let ApplicationReach { place, bound_to } = request.scope;
+    identity::ChangeMembershipOfMember {
+        application: place,
+        bound_to,
+        id: request.id,
+        change,
+    }
 }

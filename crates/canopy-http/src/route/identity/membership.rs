@@ -9,9 +9,8 @@ use crate::operation::Operation;
 use crate::problem::Problem;
 use crate::request::Request;
 use crate::wire::{Batch, Instant, ShownMembership, request_body};
-use canopy_app::BulkMode;
-use canopy_app::identity::{attach, change_membership};
-use canopy_app::tenancy::get::application_place;
+use canopy_app::tenancy::find_application;
+use canopy_app::{Mode, identity};
 use canopy_domain::identity::membership::MembershipChange;
 use canopy_domain::{AccountId, ApplicationId, ApplicationPlace, IdentityId, Membership};
 use serde::Serialize;
@@ -95,11 +94,15 @@ request_body!(
 
 async fn delete_membership(request: Request<AccountId, (IdentityId, ApplicationId)>) -> Result<NoContent, Problem> {
     let (account, (id, application)) = (request.scope, request.id);
-    let end = request.run(move |app, call| async move {
-        let place = application_place(&app, account, application).await?;
-        change_membership::run(&app, &call, place, id, MembershipChange::End).await
-    });
-    end.await?;
+    let place = request
+        .run(move |app, _| async move { find_application(&app, account, application).await })
+        .await?;
+    let end = identity::ChangeMembership {
+        application: place,
+        id,
+        change: MembershipChange::End,
+    };
+    request.execute(end).await?;
     Ok(NoContent)
 }
 
@@ -107,12 +110,16 @@ async fn post_membership(
     request: Request<AccountId, IdentityId, (), Body<AttachIdentity>>,
 ) -> Result<Repeatable<Made<MembershipBody>>, Problem> {
     let (account, id, application) = (request.scope, request.id, request.body.0.application_id);
-    let attach = move |app, call| async move {
-        let place = application_place(&app, account, application).await?;
-        attach::run(&app, &call, place, &[id], BulkMode::SINGLE).await
+    let place = request
+        .run(move |app, _| async move { find_application(&app, account, application).await })
+        .await?;
+    let attach = identity::AttachIdentities {
+        application: place,
+        ids: vec![id],
+        atomic: true,
     };
     request
-        .write(attach, |made| Ok(Made(MembershipBody::of(&only(made)?))))
+        .execute_once(attach, Mode::Commit, |made| Ok(Made(MembershipBody::of(&only(made)?))))
         .await
 }
 
@@ -120,21 +127,19 @@ async fn post_memberships(
     request: Request<ApplicationPlace, (), (), Sent<BulkAttachIdentities>>,
 ) -> Result<Repeatable<BulkAnswer<MembershipBody>>, Problem> {
     let (Sent { body, raw }, request) = request.take_body();
-    let place = request.scope;
-    let mode = BulkMode {
+    let dry_run = body.dry_run;
+    let attach = identity::AttachIdentities {
+        application: request.scope,
+        ids: body.identity_ids.0,
         atomic: body.atomic,
-        dry_run: body.dry_run,
     };
-    let ids = body.identity_ids.0;
-    let attach = move |app, call| async move { attach::run(&app, &call, place, &ids, mode).await };
     let sent = SentItems {
         raw,
         member: "identity_ids".into(),
     };
     request
-        .once_only_if(mode.dry_run)
-        .write(attach, move |outcomes| {
-            Ok(BulkAnswer::of(outcomes, mode.dry_run, sent.clone(), |one| {
+        .execute_once(attach, Mode::dry_run_if(dry_run), move |outcomes| {
+            Ok(BulkAnswer::of(outcomes, dry_run, sent.clone(), |one| {
                 MembershipBody::of(&one)
             }))
         })

@@ -1,0 +1,311 @@
+//! Change sets: everything that one write does to the rows of a store, as a value.
+//!
+//! A rule returns a [`ChangeSet`]. A store applies it in one canonical order, and the change records that decision indexes
+//! follow are [derived from it](ChangeSet::access_changes). So no row can be written without its change record.
+
+mod access;
+#[cfg(test)]
+mod tests;
+
+pub use access::{AccessFacts, MissingFact};
+
+use crate::api_key::{ApiKey, KeyDigest};
+use crate::{
+    Account, Application, Assignment, Environment, EnvironmentId, HierarchySchema, Identity, Membership, Node,
+    Permission, PermissionId, Role, RoleId,
+};
+use std::collections::BTreeSet;
+
+/// Rows of one table that a write removes, updates and adds. `N` is a new row where it has more than a stored one, `R` a
+/// removed row where less of it matters.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rows<T, N = T, R = T> {
+    /// Rows that go, as they are before the write.
+    pub removed: Vec<R>,
+    /// Rows that stay and change.
+    pub updated: Vec<Updated<T>>,
+    /// New rows.
+    pub added: Vec<N>,
+}
+
+/// A row before and after a write. Its id stays.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Updated<T> {
+    /// The row as it is before.
+    pub before: T,
+    /// The row as it is afterwards.
+    pub after: T,
+}
+
+impl<T, N, R> Default for Rows<T, N, R> {
+    fn default() -> Self {
+        Self {
+            removed: Vec::new(),
+            updated: Vec::new(),
+            added: Vec::new(),
+        }
+    }
+}
+
+impl<T, N, R> Rows<T, N, R> {
+    /// Rows that are removed.
+    pub fn removed(rows: Vec<R>) -> Self {
+        Self {
+            removed: rows,
+            ..Self::default()
+        }
+    }
+
+    /// Rows that are updated.
+    pub fn updated(rows: Vec<Updated<T>>) -> Self {
+        Self {
+            updated: rows,
+            ..Self::default()
+        }
+    }
+
+    /// One row that is updated.
+    pub fn update(before: T, after: T) -> Self {
+        Self::updated(vec![Updated { before, after }])
+    }
+
+    /// Rows that are added.
+    pub fn added(rows: Vec<N>) -> Self {
+        Self {
+            added: rows,
+            ..Self::default()
+        }
+    }
+
+    fn extend(&mut self, other: Self) {
+        let Self {
+            removed,
+            updated,
+            added,
+        } = other;
+        self.removed.extend(removed);
+        self.updated.extend(updated);
+        self.added.extend(added);
+    }
+
+    /// Returns true if no row is removed, updated or added.
+    pub const fn is_empty(&self) -> bool {
+        self.removed.is_empty() && self.updated.is_empty() && self.added.is_empty()
+    }
+}
+
+/// Rows of a table from which no write removes rows by themselves: they stay, or go with what they belong to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LastingRows<T> {
+    /// Rows that change.
+    pub updated: Vec<Updated<T>>,
+    /// New rows.
+    pub added: Vec<T>,
+}
+
+impl<T> Default for LastingRows<T> {
+    fn default() -> Self {
+        Self {
+            updated: Vec::new(),
+            added: Vec::new(),
+        }
+    }
+}
+
+impl<T> LastingRows<T> {
+    /// One row that is updated.
+    pub fn update(before: T, after: T) -> Self {
+        Self {
+            updated: vec![Updated { before, after }],
+            ..Self::default()
+        }
+    }
+
+    /// Rows that are added.
+    pub fn added(rows: Vec<T>) -> Self {
+        Self {
+            added: rows,
+            ..Self::default()
+        }
+    }
+
+    fn extend(&mut self, other: Self) {
+        let Self { updated, added } = other;
+        self.updated.extend(updated);
+        self.added.extend(added);
+    }
+
+    /// Returns true if no row is updated or added.
+    pub const fn is_empty(&self) -> bool {
+        self.updated.is_empty() && self.added.is_empty()
+    }
+}
+
+/// An environment with the schema of its tree, which are stored together.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EnvironmentRow {
+    /// The environment.
+    pub environment: Environment,
+    /// The schema of its tree.
+    pub schema: HierarchySchema,
+}
+
+/// A new API key with the digest of its text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewApiKey {
+    /// The key.
+    pub key: ApiKey,
+    /// The digest of its text.
+    pub digest: KeyDigest,
+}
+
+/// The permissions that a role bundles, before and after. The role itself is added or updated in the same set.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Bundle {
+    /// The environment of the role.
+    pub environment: EnvironmentId,
+    /// The role.
+    pub role: RoleId,
+    /// All permissions that it bundles before.
+    pub before: BTreeSet<PermissionId>,
+    /// All permissions that it bundles afterwards.
+    pub after: BTreeSet<PermissionId>,
+}
+
+/// Everything that one write does to the rows of a store.
+///
+/// Rows are removed first, so that their names are free; then rows are updated, then added. An updated row may name rows
+/// that were there before the write, an added row also those that the set adds. Added nodes come after their parents. What
+/// goes with a removed row is in the set too, except the memberships of a removed identity or application, the bindings of
+/// a removed permission or role, and everything in a removed environment.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ChangeSet {
+    /// Accounts.
+    pub accounts: LastingRows<Account>,
+    /// Applications. One that is removed has no environment that the set does not remove.
+    pub applications: Rows<Application>,
+    /// Environments with their schemas.
+    pub environments: Rows<EnvironmentRow, EnvironmentRow, Environment>,
+    /// Permissions.
+    pub permissions: Rows<Permission>,
+    /// Roles.
+    pub roles: Rows<Role>,
+    /// What added and updated roles bundle: those that change, and others whose permissions are known.
+    pub bundles: Vec<Bundle>,
+    /// Nodes.
+    pub nodes: Rows<Node>,
+    /// Identities.
+    pub identities: Rows<Identity>,
+    /// Memberships.
+    pub memberships: LastingRows<Membership>,
+    /// Assignments.
+    pub assignments: Rows<Assignment>,
+    /// API keys. Only the end of a key can be updated.
+    pub api_keys: Rows<ApiKey, NewApiKey>,
+}
+
+impl ChangeSet {
+    /// Returns true if the set changes nothing.
+    pub const fn is_empty(&self) -> bool {
+        let Self {
+            accounts,
+            applications,
+            environments,
+            permissions,
+            roles,
+            bundles,
+            nodes,
+            identities,
+            memberships,
+            assignments,
+            api_keys,
+        } = self;
+        accounts.is_empty()
+            && applications.is_empty()
+            && environments.is_empty()
+            && permissions.is_empty()
+            && roles.is_empty()
+            && bundles.is_empty()
+            && nodes.is_empty()
+            && identities.is_empty()
+            && memberships.is_empty()
+            && assignments.is_empty()
+            && api_keys.is_empty()
+    }
+
+    /// Adds everything that another set does. No row may be in both.
+    pub fn extend(&mut self, other: Self) {
+        let Self {
+            accounts,
+            applications,
+            environments,
+            permissions,
+            roles,
+            bundles,
+            nodes,
+            identities,
+            memberships,
+            assignments,
+            api_keys,
+        } = other;
+        self.accounts.extend(accounts);
+        self.applications.extend(applications);
+        self.environments.extend(environments);
+        self.permissions.extend(permissions);
+        self.roles.extend(roles);
+        self.bundles.extend(bundles);
+        self.nodes.extend(nodes);
+        self.identities.extend(identities);
+        self.memberships.extend(memberships);
+        self.assignments.extend(assignments);
+        self.api_keys.extend(api_keys);
+    }
+
+    /// The environments that the set removes.
+    pub fn removed_environments(&self) -> impl Iterator<Item = EnvironmentId> {
+        self.environments.removed.iter().map(|one| one.id)
+    }
+
+    /// Returns true if a path of account, application and environment may lead elsewhere afterwards.
+    pub fn changes_paths(&self) -> bool {
+        let Self {
+            accounts,
+            applications,
+            environments,
+            ..
+        } = self;
+        let environment_slug =
+            |row: &Updated<EnvironmentRow>| row.before.environment.slug != row.after.environment.slug;
+        !accounts.added.is_empty()
+            || accounts.updated.iter().any(|row| row.before.slug != row.after.slug)
+            || !(applications.added.is_empty() && applications.removed.is_empty())
+            || applications.updated.iter().any(|row| row.before.slug != row.after.slug)
+            || !(environments.added.is_empty() && environments.removed.is_empty())
+            || environments.updated.iter().any(environment_slug)
+    }
+
+    /// The pairs of role and permission that the set unbinds. Those of removed permissions go with the permissions.
+    pub fn unbound(&self) -> impl Iterator<Item = (EnvironmentId, RoleId, PermissionId)> {
+        let gone: BTreeSet<(EnvironmentId, PermissionId)> = self
+            .permissions
+            .removed
+            .iter()
+            .map(|one| (one.environment_id, one.id))
+            .collect();
+        self.bundles
+            .iter()
+            .flat_map(|one| {
+                let taken = one.before.difference(&one.after);
+                taken.map(|permission| (one.environment, one.role, *permission))
+            })
+            .filter(move |(environment, _, permission)| !gone.contains(&(*environment, *permission)))
+    }
+
+    /// The pairs of role and permission that the set binds.
+    pub fn bound(&self) -> impl Iterator<Item = (EnvironmentId, RoleId, PermissionId)> {
+        self.bundles.iter().flat_map(|one| {
+            let given = one.after.difference(&one.before);
+            given.map(|permission| (one.environment, one.role, *permission))
+        })
+    }
+}

@@ -1,8 +1,8 @@
 //! The command line.
 
-use crate::config::{Key, duration};
+use crate::config::{SETTINGS, Setting, duration};
 use canopy_domain::{IdentityId, Slug};
-use clap::{ArgGroup, Args, Parser, Subcommand};
+use clap::{Arg, ArgGroup, ArgMatches, Args, FromArgMatches, Parser, Subcommand, value_parser};
 use std::path::PathBuf;
 use std::time::Duration;
 use uuid::Uuid;
@@ -49,6 +49,9 @@ pub struct ConfigArgs {
     /// Print a sample file instead
     #[arg(long, hide = true)]
     pub sample: bool,
+    /// Print the reference of all settings instead, in Markdown
+    #[arg(long, hide = true, conflicts_with = "sample")]
+    pub reference: bool,
 }
 
 /// Arguments of `token`.
@@ -79,58 +82,60 @@ pub struct TokenArgs {
 }
 
 /// Settings as flags, for every command. They win over variables and the file.
-#[derive(Debug, Default, Args)]
-#[command(next_help_heading = "Settings")]
+#[derive(Debug, Default)]
 pub struct SettingFlags {
-    /// The configuration file [default: canopy.toml, where there is one] [variable: `CANOPY_CONFIG`]
-    #[arg(long, global = true, value_name = "FILE")]
+    /// The configuration file.
     pub config: Option<PathBuf>,
-    /// Where to listen [default: 127.0.0.1:8080]
-    #[arg(long, global = true, value_name = "ADDRESS:PORT")]
-    pub listen: Option<String>,
-    /// The URL under which clients reach this installation
-    #[arg(long, global = true, value_name = "URL")]
-    pub public_url: Option<String>,
-    /// The number of HTTP worker threads
-    #[arg(long, global = true, value_name = "NUMBER")]
-    pub workers: Option<String>,
-    /// How long a shutdown waits for running requests [default: 30s]
-    #[arg(long, global = true, value_name = "TIME")]
-    pub shutdown_timeout: Option<String>,
-    /// The folder of the signing key and the database [default: ./canopy-data]
-    #[arg(long, global = true, value_name = "DIR")]
-    pub data_dir: Option<String>,
-    /// Where the data is [default: sqlite:// in the data directory]
-    #[arg(long, global = true, value_name = "URL")]
-    pub database_url: Option<String>,
-    /// The key that signs tokens
-    #[arg(long, global = true, value_name = "FILE")]
-    pub signing_key_file: Option<String>,
-    /// What is logged: error, warn, info, debug, trace [default: info]
-    #[arg(long, global = true, value_name = "LEVEL")]
-    pub log_level: Option<String>,
-    /// The form of the log: auto, text, json [default: auto]
-    #[arg(long, global = true, value_name = "FORMAT")]
-    pub log_format: Option<String>,
+    /// The settings that were given.
+    pub given: Vec<(&'static Setting, String)>,
 }
 
-impl SettingFlags {
-    /// The settings that were given, with the names of their flags.
-    pub fn given(self) -> Vec<(Key, &'static str, String)> {
-        [
-            (Key::Listen, "listen", self.listen),
-            (Key::PublicUrl, "public-url", self.public_url),
-            (Key::Workers, "workers", self.workers),
-            (Key::ShutdownTimeout, "shutdown-timeout", self.shutdown_timeout),
-            (Key::DataDir, "data-dir", self.data_dir),
-            (Key::DatabaseUrl, "database-url", self.database_url),
-            (Key::SigningKeyFile, "signing-key-file", self.signing_key_file),
-            (Key::LogLevel, "log-level", self.log_level),
-            (Key::LogFormat, "log-format", self.log_format),
-        ]
-        .into_iter()
-        .filter_map(|(key, flag, text)| text.map(|text| (key, flag, text)))
-        .collect()
+/// The flags are those of the declared settings.
+impl Args for SettingFlags {
+    fn augment_args(command: clap::Command) -> clap::Command {
+        let option = |id: String, value_name, help: &'static str| {
+            Arg::new(id.clone())
+                .long(id)
+                .global(true)
+                .value_name(value_name)
+                .help(help)
+                .help_heading("Settings")
+        };
+        let config = option(
+            "config".to_owned(),
+            "FILE",
+            "The configuration file [default: canopy.toml, where there is one] [variable: `CANOPY_CONFIG`]",
+        );
+        let flags = SETTINGS.iter().filter_map(|setting| {
+            Some(option(
+                setting.flag_name(),
+                setting.flag?.value_name,
+                setting.flag?.help,
+            ))
+        });
+        command.arg(config.value_parser(value_parser!(PathBuf))).args(flags)
+    }
+
+    fn augment_args_for_update(command: clap::Command) -> clap::Command {
+        Self::augment_args(command)
+    }
+}
+
+impl FromArgMatches for SettingFlags {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        let mut flags = Self::default();
+        flags.update_from_arg_matches(matches)?;
+        Ok(flags)
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        self.config = matches.get_one::<PathBuf>("config").cloned();
+        self.given = SETTINGS
+            .iter()
+            .filter(|setting| setting.flag.is_some())
+            .filter_map(|setting| Some((setting, matches.get_one::<String>(&setting.flag_name())?.clone())))
+            .collect();
+        Ok(())
     }
 }
 
@@ -197,7 +202,10 @@ mod tests {
     fn settings_stand_before_or_after_the_command() {
         for line in ["canopy --listen x serve", "canopy serve --demo --listen x"] {
             let cli = Cli::try_parse_from(line.split(' ')).unwrap();
-            assert_eq!(cli.settings.given(), [(Key::Listen, "listen", "x".to_owned())]);
+            let [(setting, text)] = cli.settings.given.as_slice() else {
+                panic!("{:?}", cli.settings)
+            };
+            assert_eq!((setting.path().as_str(), text.as_str()), ("listen", "x"));
         }
     }
 }

@@ -13,7 +13,6 @@ mod ending;
 mod key_sources;
 mod log;
 mod run;
-mod served_store;
 mod shared_keys;
 mod signal;
 pub mod store;

@@ -3,10 +3,10 @@
 use crate::adapter::SystemClock;
 use crate::cli::{Cli, Command, TokenArgs};
 use crate::command::{serve, token};
-use crate::config::{self, Config, ConfigError, DatabaseUrl};
+use crate::config::{self, Config, ConfigError};
 use crate::console::complain;
 use crate::log;
-use crate::store::{StoreOpenError, migrate, open_beside, require_installation};
+use crate::store::{StoreOpenError, opener};
 use crate::tokens::{TokensError, signer};
 use canopy_domain::port::{Clock as _, StoreError};
 use canopy_http::token::KeyError;
@@ -87,19 +87,22 @@ fn execute(mut cli: Cli, variables: Vec<(OsString, OsString)>) -> Result<ExitCod
     if let Command::OpenApi = cli.command {
         return print(&canopy_http::openapi().to_pretty_json()?);
     }
-    if let Command::Config(args) = &cli.command
-        && args.sample
-    {
-        return print(config::sample().trim_end());
+    if let Command::Config(args) = &cli.command {
+        if args.sample {
+            return print(config::sample().trim_end());
+        }
+        if args.reference {
+            return print(config::reference().trim_end());
+        }
     }
     let file = cli.settings.config.take();
-    let config = config::load(file, cli.settings.given(), variables)?;
+    let config = config::load(file, cli.settings.given, variables)?;
     match cli.command {
         Command::Config(_) | Command::OpenApi => print(config::effective(&config).trim_end()),
         Command::Migrate => {
             let _log = log::start(&config.log);
-            runtime()?.block_on(migrate(&config))?;
-            print(&format!("the schema of {} is up to date", config.database.url))
+            runtime()?.block_on(opener(&config).migrate())?;
+            print(&format!("the schema of {} is up to date", config.database_url()))
         }
         Command::Token(args) => {
             let _log = log::start(&config.log);
@@ -114,17 +117,17 @@ fn execute(mut cli: Cli, variables: Vec<(OsString, OsString)>) -> Result<ExitCod
 
 fn token(config: &Config, args: &TokenArgs) -> Result<String, RunError> {
     let now = SystemClock.now();
-    let is_shared = matches!(config.database.url, DatabaseUrl::Postgres(_));
-    if args.account.is_none() && !is_shared {
-        require_installation(config)?;
+    let opener = opener(config);
+    if args.account.is_none() && !opener.is_shared() {
+        opener.require_installation()?;
         return Ok(signer(config)?.sign(&token::without_account(args, now), now)?);
     }
     runtime()?.block_on(async {
         // The store first: where it is not there, no key is made for a server that nobody has started.
-        let store = open_beside(config).await?;
+        let store = opener.open_existing().await?;
         let claims = token::claims(args, store.as_ref(), now).await?;
         let signer = signer(config)?;
-        if is_shared {
+        if opener.is_shared() {
             // The instances may have keys of their own.
             let registered = store.installation().register_signing_key(&signer.public_key(now)).await;
             registered.map_err(RunError::Register)?;

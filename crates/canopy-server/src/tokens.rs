@@ -47,11 +47,12 @@ fn parties(config: &TokenConfig) -> TokenParties {
 /// # Errors
 /// [`TokensError`].
 pub fn signer(config: &Config) -> Result<TokenSigner, TokensError> {
-    if let SigningKeyFile::Own(_) = config.tokens.signing_key {
-        prepare(&config.data_dir)?;
+    let file = config.signing_key();
+    if let SigningKeyFile::Own(_) = file {
+        prepare(&config.service.data_dir)?;
     }
-    let key = SigningKey::load(&config.tokens.signing_key, &OsSecrets)?;
-    Ok(TokenSigner::from_pem(key.pem().as_bytes(), parties(&config.tokens))?)
+    let key = SigningKey::load(&file, &OsSecrets)?;
+    Ok(TokenSigner::from_pem(key.pem().as_bytes(), parties(&config.token))?)
 }
 
 /// The verifier with the installation's own key, and all other sources of the configuration.
@@ -122,7 +123,7 @@ mod tests {
 
     fn config(dir: &tempfile::TempDir) -> Config {
         let data_dir = dir.path().join("data").display().to_string();
-        load_config(None, vec![(crate::config::Key::DataDir, "data-dir", data_dir)], vec![]).unwrap()
+        load_config(None, vec![], vec![("CANOPY_DATA_DIR".into(), data_dir.into())]).unwrap()
     }
 
     #[test]
@@ -130,7 +131,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let config = config(&dir);
         let signer = signer(&config).unwrap();
-        let verifier = key_sources(&config.tokens, &signer).unwrap();
+        let verifier = key_sources(&config.token, &signer).unwrap();
         let now = Timestamp::parse("2026-01-01T00:00:00Z").unwrap();
         let claims = TokenClaims {
             subject: "me".into(),
@@ -150,7 +151,7 @@ mod tests {
         let config = config(&dir);
         let signer = signer(&config).unwrap();
         let open = |material| {
-            let mut tokens = config.tokens.clone();
+            let mut tokens = config.token.clone();
             tokens.keys = vec![TokenKeySource {
                 material,
                 principals: vec![PrincipalKind::Identity],

@@ -3,7 +3,7 @@
 //! Writers of one environment follow each other anyway. Two of them have connections, so that the second is there when the
 //! first commits; the others wait here and leave the pool to the account's other environments.
 
-use canopy_domain::port::{self, Share, StoreError, Turn, TurnBounds, TurnTaker, WriteScope};
+use canopy_domain::port::{self, LockScope, Share, StoreError, Turn, TurnBounds, TurnTaker};
 use std::time::Duration;
 use tokio::time::timeout;
 use uuid::Uuid;
@@ -35,10 +35,10 @@ impl Turns {
     }
 
     /// Waits for the turn of a writer: first among those that lock the same row, then of its account.
-    pub(crate) async fn write(&self, scope: &WriteScope) -> Result<HeldTurn, StoreError> {
+    pub(crate) async fn write(&self, scope: &LockScope) -> Result<HeldTurn, StoreError> {
         let waiting = async {
             let row = match scope {
-                WriteScope::Installation => None,
+                LockScope::Installation => None,
                 _ => Some(take(&self.rows, scope.id()).await?),
             };
             let own = take(&self.writers, scope.share()).await?;
@@ -88,13 +88,13 @@ async fn within<T>(deadline: Duration, waiting: impl Future<Output = Result<T, S
 #[cfg(test)]
 mod tests {
     use super::*;
-    use canopy_domain::{AccountId, EnvironmentPlace};
+    use canopy_domain::{AccountId, EnvironmentRef};
 
     const SHORT: Duration = Duration::from_millis(20);
 
     /// An environment of an account, both by their numbers.
-    fn environment(account: u128, number: u128) -> WriteScope {
-        WriteScope::Environment(EnvironmentPlace {
+    fn environment(account: u128, number: u128) -> LockScope {
+        LockScope::Environment(EnvironmentRef {
             account: AccountId::new(Uuid::from_u128(account)),
             application: canopy_domain::ApplicationId::new(Uuid::from_u128(account)),
             environment: canopy_domain::EnvironmentId::new(Uuid::from_u128(number)),

@@ -1,13 +1,13 @@
 //! The unit of work: one connection with an open transaction.
 //!
 //! Every call carries the connection to a thread that may wait for the disk, and back. A call that its caller gives up
-//! runs to its end over there; the connection is then rolled back and put on its shelf by whoever holds it last, so
+//! runs to its end over there; the connection is then rolled back and put on its pool by whoever holds it last, so
 //! neither a hung-up client nor a shutdown can leave a transaction open.
 
 use crate::assignment::Effort;
-use crate::connection::Lease;
+use crate::connection::PooledConnection;
 use crate::error::internal;
-use canopy_domain::port::{StoreError, WriteScope};
+use canopy_domain::port::{LockScope, StoreError};
 use diesel::SqliteConnection;
 use std::time::Duration;
 use uuid::Uuid;
@@ -15,7 +15,7 @@ use uuid::Uuid;
 /// An open transaction, for reading or for writing: that is decided where it is opened, and the port's types keep to it.
 #[derive(Debug)]
 pub(crate) struct UnitOfWork {
-    lease: Option<Lease>,
+    pooled: Option<PooledConnection>,
     failed: bool,
     effort: Effort,
     /// The id that answers which are kept count to.
@@ -23,17 +23,17 @@ pub(crate) struct UnitOfWork {
 }
 
 impl UnitOfWork {
-    pub(crate) fn new(lease: Lease) -> Self {
+    pub(crate) fn new(pooled: PooledConnection) -> Self {
         Self {
-            effort: lease.effort(),
-            lease: Some(lease),
+            effort: pooled.effort(),
+            pooled: Some(pooled),
             failed: false,
             tenant: Uuid::nil(),
         }
     }
 
     /// Counts answers that are kept to what a scope names.
-    pub(crate) fn within(self, scope: &WriteScope) -> Self {
+    pub(crate) fn within(self, scope: &LockScope) -> Self {
         Self {
             tenant: scope.id(),
             ..self
@@ -56,7 +56,7 @@ impl UnitOfWork {
         T: Send + 'static,
         F: FnOnce(&mut SqliteConnection) -> Result<T, StoreError> + Send + 'static,
     {
-        let limit = self.lease.as_ref().map(Lease::statement_timeout);
+        let limit = self.pooled.as_ref().map(PooledConnection::statement_timeout);
         self.run_within(limit.unwrap_or_default(), work).await
     }
 
@@ -66,7 +66,7 @@ impl UnitOfWork {
         T: Send + 'static,
         F: FnOnce(&mut SqliteConnection) -> Result<T, StoreError> + Send + 'static,
     {
-        let limit = self.lease.as_ref().map(Lease::load_timeout);
+        let limit = self.pooled.as_ref().map(PooledConnection::load_timeout);
         self.run_within(limit.unwrap_or_default(), work).await
     }
 
@@ -75,13 +75,13 @@ impl UnitOfWork {
         T: Send + 'static,
         F: FnOnce(&mut SqliteConnection) -> Result<T, StoreError> + Send + 'static,
     {
-        let mut lease = self.take()?;
-        let (lease, result) = blocking(move || {
-            let result = lease.within(limit, work);
-            (lease, result)
+        let mut pooled = self.take()?;
+        let (pooled, result) = blocking(move || {
+            let result = pooled.within(limit, work);
+            (pooled, result)
         })
         .await?;
-        self.lease = Some(lease);
+        self.pooled = Some(pooled);
         // SQLite ends the transaction by itself after some errors. What followed would be committed statement by
         // statement, so after anything but a broken unique rule nothing follows.
         self.failed = !matches!(result, Ok(_) | Err(StoreError::Duplicate(_)));
@@ -89,11 +89,11 @@ impl UnitOfWork {
     }
 
     /// The connection, for the last piece of work.
-    pub(crate) fn take(&mut self) -> Result<Lease, StoreError> {
+    pub(crate) fn take(&mut self) -> Result<PooledConnection, StoreError> {
         if self.failed {
             return Err(internal("the unit of work has failed before"));
         }
-        self.lease
+        self.pooled
             .take()
             .ok_or_else(|| internal("the unit of work was given up in the middle of a call"))
     }

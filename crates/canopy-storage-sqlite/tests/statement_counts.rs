@@ -6,7 +6,7 @@ use canopy_domain::access::{Change, GrantFact};
 use canopy_domain::hierarchy::names::NodeNames;
 use canopy_domain::identity::create::TakenIdentifiers;
 use canopy_domain::identity::names::IdentityNames;
-use canopy_domain::port::{EnvironmentChanges, RowStore, Store, WriteScope};
+use canopy_domain::port::{EnvironmentChanges, LockScope, RowStore, Store};
 use canopy_domain::{Identity, MembershipStatus, PermissionKey};
 use canopy_storage_sqlite::SqliteStore;
 use canopy_testkit::fixture::{Maker, World, assignment_key};
@@ -28,8 +28,8 @@ async fn counts(size: usize) -> Vec<(&'static str, u64)> {
         }
         before = now;
     };
-    let scope = WriteScope::Memberships {
-        application: place.application_place(),
+    let scope = LockScope::Memberships {
+        application: place.application_ref(),
         identities: vec![],
     };
     let mut tx = store.write_rows(scope).await.unwrap();

@@ -7,7 +7,7 @@ use crate::AppError;
 use canopy_domain::access::{AccessIndex, Snapshot};
 use canopy_domain::api_key::KeyRing;
 use canopy_domain::port::{CommitTag, Secrets, Store, StoreError};
-use canopy_domain::{EnvironmentId, EnvironmentPlace, Revision, TenancyError, Tenant};
+use canopy_domain::{EnvironmentId, EnvironmentRef, Revision, TenancyError, Tenant};
 use core::time::Duration;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -77,7 +77,7 @@ impl Loader {
     pub(super) async fn bring_forward(
         &self,
         store: &dyn Store,
-        place: &EnvironmentPlace,
+        place: &EnvironmentRef,
         slot: &Slot,
     ) -> Result<(), AppError> {
         loop {
@@ -101,9 +101,9 @@ impl Loader {
         }
     }
 
-    async fn load(&self, store: &dyn Store, place: &EnvironmentPlace, slot: &Slot) -> Result<(), AppError> {
+    async fn load(&self, store: &dyn Store, place: &EnvironmentRef, slot: &Slot) -> Result<(), AppError> {
         let environment = place.environment;
-        let (doubt, floor) = (slot.doubt(), slot.floor());
+        let (index_epoch, floor) = (slot.index_epoch(), slot.floor());
         let epoch = super::epoch_of(store);
         let mut tx = store.read_for(place.into()).await?;
         let max_bytes = self.index_bound();
@@ -129,7 +129,8 @@ impl Loader {
             tracing::warn!(%environment, revision = %snapshot.revision, floor, "the store is behind what it said before");
             slot.lower_floor(floor, snapshot.revision);
         }
-        slot.put(self.build(environment, snapshot).await?, origin, doubt).await;
+        slot.put(self.build(environment, snapshot).await?, origin, index_epoch)
+            .await;
         self.loads.fetch_add(1, Ordering::Relaxed);
         slot.note_load(self.loads());
         slot.weigh().await;
@@ -159,12 +160,7 @@ fn busy(what: &'static str) -> StoreError {
 
 /// Moves a state forward by the next records. Where they do not fit, or cannot be read, it has to be loaded again: a newer
 /// release may have written them, and the snapshot says the same in a form that this one knows.
-async fn catch_up(
-    store: &dyn Store,
-    place: &EnvironmentPlace,
-    slot: &Slot,
-    revision: Revision,
-) -> Result<(), AppError> {
+async fn catch_up(store: &dyn Store, place: &EnvironmentRef, slot: &Slot, revision: Revision) -> Result<(), AppError> {
     let environment = place.environment;
     let origin = slot
         .origin()

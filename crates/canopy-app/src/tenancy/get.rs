@@ -2,8 +2,7 @@
 
 use crate::{App, AppError};
 use canopy_domain::{
-    Account, AccountId, Application, ApplicationId, ApplicationPlace, Environment, EnvironmentPlace, TenancyError,
-    Tenant,
+    Account, AccountId, Application, ApplicationId, ApplicationRef, Environment, EnvironmentRef, TenancyError, Tenant,
 };
 
 /// The account.
@@ -23,7 +22,7 @@ pub async fn get_account(app: &App, id: AccountId) -> Result<Account, AppError> 
 ///
 /// # Errors
 /// [`TenancyError::NotFound`]; [`AppError::Store`].
-pub async fn get_application(app: &App, place: ApplicationPlace) -> Result<Application, AppError> {
+pub async fn get_application(app: &App, place: ApplicationRef) -> Result<Application, AppError> {
     Ok(app
         .read(&place)
         .await?
@@ -36,7 +35,7 @@ pub async fn get_application(app: &App, place: ApplicationPlace) -> Result<Appli
 ///
 /// # Errors
 /// [`TenancyError::NotFound`]; [`AppError::Store`].
-pub async fn get_environment(app: &App, place: EnvironmentPlace) -> Result<Environment, AppError> {
+pub async fn get_environment(app: &App, place: EnvironmentRef) -> Result<Environment, AppError> {
     Ok(app
         .read(&place)
         .await?
@@ -49,8 +48,8 @@ pub async fn get_environment(app: &App, place: EnvironmentPlace) -> Result<Envir
 ///
 /// # Errors
 /// [`TenancyError::NotFound`]; [`AppError::Store`].
-pub async fn find_application(app: &App, account: AccountId, id: ApplicationId) -> Result<ApplicationPlace, AppError> {
-    let place = ApplicationPlace {
+pub async fn find_application(app: &App, account: AccountId, id: ApplicationId) -> Result<ApplicationRef, AppError> {
+    let place = ApplicationRef {
         account,
         application: id,
     };

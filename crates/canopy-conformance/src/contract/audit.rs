@@ -5,7 +5,7 @@ use canopy_domain::audit::listing::{AuditPosition, AuditQuery};
 use canopy_domain::audit::{
     Actor, ActorType, AuditCategory, AuditEvent, AuditOutcome, AuditSeverity, Detail, StoredAuditEvent,
 };
-use canopy_domain::port::{CommitRecord, EnvironmentChanges, WriteScope};
+use canopy_domain::port::{CommitRecord, EnvironmentChanges, LockScope};
 use canopy_domain::{EnvironmentId, Revision, Timestamp};
 use canopy_testkit::fixture::World;
 
@@ -103,7 +103,7 @@ pub async fn an_audit_event_has_the_revision_of_the_environment_it_names(store: 
         changes: vec![entry(there), entry(here)],
         audit: later.audit(world.account.id, Some(here)),
     };
-    let tx = writing(&store, WriteScope::Application(world.application_place())).await;
+    let tx = writing(&store, LockScope::Application(world.application_ref())).await;
     let taken = tx.commit(record).await.unwrap();
     let mut tx = reading(&store).await;
     let newest = tx.audit_events(world.account.id, &AuditQuery::newest(1)).await.unwrap();
@@ -115,7 +115,7 @@ pub async fn an_audit_event_has_the_revision_of_the_environment_it_names(store: 
         changes: vec![entry(there)],
         audit: world.maker.at(at).audit(world.account.id, Some(here)),
     };
-    let tx = writing(&store, WriteScope::Application(world.application_place())).await;
+    let tx = writing(&store, LockScope::Application(world.application_ref())).await;
     tx.commit(record).await.unwrap();
     let newest = reading(&store)
         .await
@@ -140,7 +140,7 @@ pub async fn audit_events_are_listed_newest_first_within_their_account(store: Te
             changes: vec![],
             audit: event.clone(),
         };
-        let tx = writing(&store, WriteScope::Account(acme.account.id)).await;
+        let tx = writing(&store, LockScope::Account(acme.account.id)).await;
         tx.commit(record).await.unwrap();
     }
     let mut tx = reading(&store).await;

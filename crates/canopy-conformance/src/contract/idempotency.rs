@@ -1,7 +1,7 @@
 //! Clauses on requests that may be repeated.
 
 use super::support::{TestStore, acme, millis_after};
-use canopy_domain::port::{Begun, CommitRecord, EnvironmentChanges, KeptAnswer, RequestIdentity, WriteScope, WriteTx};
+use canopy_domain::port::{Begun, CommitRecord, EnvironmentChanges, KeptAnswer, LockScope, RequestIdentity, WriteTx};
 use canopy_domain::{Revision, Timestamp};
 use canopy_testkit::clock::noon;
 use canopy_testkit::fixture::World;
@@ -24,7 +24,7 @@ fn answer(request: RequestIdentity, text: &[u8]) -> KeptAnswer {
 }
 
 async fn begin(store: &TestStore, world: &World, request: RequestIdentity, since: Timestamp) -> Begun {
-    let scope = WriteScope::Environment(world.development.place);
+    let scope = LockScope::Environment(world.development.place);
     store.write_once(scope, request, since).await.unwrap()
 }
 
@@ -186,8 +186,8 @@ pub async fn kept_answers_are_summed_for_each_tenant_and_hour(store: TestStore) 
     // What is not committed counts for nobody, and other tenants have sums of their own.
     for elsewhere in [
         scope(other),
-        WriteScope::Account(world.account.id),
-        WriteScope::Application(world.application_place()),
+        LockScope::Account(world.account.id),
+        LockScope::Application(world.application_ref()),
     ] {
         assert_eq!(sum(elsewhere.clone(), Timestamp::MIN).await, 0, "{elsewhere:?}");
         let Begun::Fresh(mut tx) = store

@@ -1,6 +1,6 @@
 //! What clauses share.
 
-use canopy_domain::port::{ReadTx, RowStore, RowTx, StoreError, Unique, WriteScope};
+use canopy_domain::port::{LockScope, ReadTx, RowStore, RowTx, StoreError, Unique};
 use canopy_domain::{EnvironmentId, PageRequest, SearchWords, Timestamp};
 use canopy_testkit::fixture::{Maker, World};
 use std::fmt::Debug;
@@ -32,7 +32,7 @@ pub async fn reading(store: &TestStore) -> Box<dyn ReadTx> {
 }
 
 /// A unit of work that writes.
-pub async fn writing(store: &TestStore, scope: WriteScope) -> Box<dyn RowTx> {
+pub async fn writing(store: &TestStore, scope: LockScope) -> Box<dyn RowTx> {
     store.write_rows(scope).await.expect("a unit of work")
 }
 
@@ -40,7 +40,7 @@ pub async fn writing(store: &TestStore, scope: WriteScope) -> Box<dyn RowTx> {
 pub async fn writing_in(store: &TestStore, environment: EnvironmentId) -> Box<dyn RowTx> {
     let place = reading(store).await.environment_place(environment).await;
     let place = place.expect("an answer").expect("an environment");
-    writing(store, WriteScope::Environment(place)).await
+    writing(store, LockScope::Environment(place)).await
 }
 
 /// The search for the words of a text; none for a text without words.

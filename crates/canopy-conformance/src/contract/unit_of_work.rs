@@ -2,7 +2,7 @@
 
 use super::support::{TestStore, acme, acme_and_zeta, assert_bug, assert_duplicate, reading, writing, writing_in};
 use canopy_domain::audit::listing::AuditQuery;
-use canopy_domain::port::{RowTx, Unique, WriteScope};
+use canopy_domain::port::{LockScope, RowTx, Unique};
 use canopy_domain::role::listing::RoleQuery;
 use canopy_domain::{
     Account, Assignment, EnvironmentId, JsonObject, MembershipStatus, Permission, Role, Timestamp, Version,
@@ -79,7 +79,7 @@ pub async fn dropping_a_unit_of_work_leaves_nothing_of_it(store: TestStore) {
     world.assign(store.as_ref(), std::slice::from_ref(&held)).await;
     let accounts = [world.account.id];
     let before = crate::sequence::dump(store.as_ref(), &accounts).await.unwrap();
-    let mut tx = writing(&store, WriteScope::Installation).await;
+    let mut tx = writing(&store, LockScope::Installation).await;
     change_everything(tx.as_mut(), &world).await;
     tx.delete_assignments(world.development.id(), &[held.id]).await.unwrap();
     drop(tx);
@@ -221,28 +221,28 @@ pub async fn writers_of_one_environment_are_serialised(store: TestStore) {
 pub async fn writers_of_every_scope_get_their_turn(store: TestStore) {
     let (acme, zeta) = acme_and_zeta(&store).await;
     let identities = vec![acme.grace(), acme.ada(), acme.maker.id()];
-    let application = acme.application_place();
+    let application = acme.application_ref();
     let scopes = [
-        WriteScope::Installation,
-        WriteScope::Account(acme.account.id),
-        WriteScope::Application(application),
-        WriteScope::Environment(acme.development.place),
-        WriteScope::Environment(acme.production.place),
-        WriteScope::Environment(zeta.production.place),
-        WriteScope::Memberships {
+        LockScope::Installation,
+        LockScope::Account(acme.account.id),
+        LockScope::Application(application),
+        LockScope::Environment(acme.development.place),
+        LockScope::Environment(acme.production.place),
+        LockScope::Environment(zeta.production.place),
+        LockScope::Memberships {
             application,
             identities: identities.clone(),
         },
-        WriteScope::Memberships {
+        LockScope::Memberships {
             application,
             identities: vec![],
         },
-        WriteScope::WholeApplication(acme.application_place()),
-        WriteScope::Identities {
+        LockScope::WholeApplication(acme.application_ref()),
+        LockScope::Identities {
             account: acme.account.id,
             identities: identities.into_iter().rev().collect(),
         },
-        WriteScope::Account(acme.maker.id()),
+        LockScope::Account(acme.maker.id()),
         acme.within(acme.maker.id()),
     ];
     let mut tasks = tokio::task::JoinSet::new();
@@ -272,7 +272,7 @@ pub async fn of_two_racing_writers_of_one_slug_one_wins(store: TestStore) {
     for _ in 0..8 {
         let (store, maker) = (store.clone(), world.maker.clone());
         tasks.spawn(async move {
-            let mut tx = writing(&store, WriteScope::Installation).await;
+            let mut tx = writing(&store, LockScope::Installation).await;
             let account = maker.account("wanted");
             match tx.insert_account(&account).await {
                 Ok(()) => {
@@ -409,7 +409,7 @@ pub async fn an_account_gets_no_more_turns_with_five_environments_than_with_one(
     let mut environments = vec![acme.development.id(), acme.production.id()];
     for slug in ["third", "fourth", "fifth"] {
         let made = acme.maker.environment(&acme.account, acme.application.id, slug);
-        let mut tx = writing(&store, WriteScope::Application(acme.application_place())).await;
+        let mut tx = writing(&store, LockScope::Application(acme.application_ref())).await;
         tx.insert_environment(&made.environment, &made.schema).await.unwrap();
         acme.commit(tx, &[made.environment.id]).await;
         environments.push(made.environment.id);
@@ -423,7 +423,7 @@ pub async fn an_account_gets_no_more_turns_with_five_environments_than_with_one(
             Poll::Pending => waiting.push_back(write),
         }
     }
-    let mut other = Box::pin(store.write(WriteScope::Environment(zeta.production.place)));
+    let mut other = Box::pin(store.write(LockScope::Environment(zeta.production.place)));
     let mut ended = 0;
     while tokio::time::timeout(AT_ONCE, &mut other).await.is_err() {
         match held.pop() {

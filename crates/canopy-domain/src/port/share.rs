@@ -1,6 +1,6 @@
 //! The tenants that work is charged to, and the bounds on their turns.
 
-use crate::{AccountId, ApplicationPlace, EnvironmentPlace};
+use crate::{AccountId, ApplicationRef, EnvironmentRef};
 use core::fmt::Debug;
 use core::hash::Hash;
 use uuid::Uuid;
@@ -22,14 +22,14 @@ impl From<AccountId> for Share {
     }
 }
 
-impl From<&ApplicationPlace> for Share {
-    fn from(place: &ApplicationPlace) -> Self {
+impl From<&ApplicationRef> for Share {
+    fn from(place: &ApplicationRef) -> Self {
         Self::Account(place.account)
     }
 }
 
-impl From<&EnvironmentPlace> for Share {
-    fn from(place: &EnvironmentPlace) -> Self {
+impl From<&EnvironmentRef> for Share {
+    fn from(place: &EnvironmentRef) -> Self {
         Self::Account(place.account)
     }
 }

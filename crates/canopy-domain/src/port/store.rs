@@ -5,7 +5,7 @@ use crate::access::codec::encode;
 use crate::access::{Change, EnvironmentChanges};
 use crate::api_key::KeyUse;
 use crate::audit::AuditEvent;
-use crate::{AccountId, ApplicationPlace, EnvironmentPlace, IdentityId, Timestamp};
+use crate::{AccountId, ApplicationRef, EnvironmentRef, IdentityId, Timestamp};
 use async_trait::async_trait;
 use std::collections::HashMap;
 use uuid::Uuid;
@@ -68,22 +68,22 @@ pub enum Unique {
 ///
 /// Locks are taken in one order: accounts, identities, applications, environments, each by id. A single-writer store locks itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum WriteScope {
+pub enum LockScope {
     /// A new account. Nothing is locked; unique slugs decide races.
     Installation,
     /// The account's own row, a new application, or new identities without a membership.
     Account(AccountId),
     /// The application's own row, or a new environment. Locks the application.
-    Application(ApplicationPlace),
+    Application(ApplicationRef),
     /// An application with all that is in it: its slug, its deletion, or that of one of its environments. Locks the account,
     /// the application, and all of its environments.
-    WholeApplication(ApplicationPlace),
+    WholeApplication(ApplicationRef),
     /// Anything within one environment. Locks the environment.
-    Environment(EnvironmentPlace),
+    Environment(EnvironmentRef),
     /// Memberships of identities in one application. Locks these identities, the application, and all of its environments.
     Memberships {
         /// The application.
-        application: ApplicationPlace,
+        application: ApplicationRef,
         /// Existing identities whose memberships change.
         identities: Vec<IdentityId>,
     },
@@ -97,7 +97,7 @@ pub enum WriteScope {
     },
 }
 
-impl WriteScope {
+impl LockScope {
     /// The tenant that a write of this scope is charged to. Where the scope names an account that its application or
     /// environment does not belong to, the write is charged to the wrong tenant, and does no other harm.
     pub fn share(&self) -> Share {
@@ -176,7 +176,7 @@ pub trait Store: Send + Sync {
     }
 
     /// Opens a unit of work that may write within `scope`, after taking its locks; it takes a turn of the scope's
-    /// [share](WriteScope::share), so an account gets no more turns with many environments than with one. What it reads is
+    /// [share](LockScope::share), so an account gets no more turns with many environments than with one. What it reads is
     /// the newest committed state; nobody else changes what the scope covers until it ends. Dropped without
     /// [`commit`](WriteTx::commit), it leaves nothing behind and frees its locks.
     ///
@@ -184,7 +184,7 @@ pub trait Store: Send + Sync {
     ///
     /// # Errors
     /// [`StoreError::Busy`] when the locks cannot be had before the store's deadline, [`StoreError::Unavailable`].
-    async fn write(&self, scope: WriteScope) -> Result<Box<dyn WriteTx>, StoreError>;
+    async fn write(&self, scope: LockScope) -> Result<Box<dyn WriteTx>, StoreError>;
 
     /// Stores audit events that go with no change, such as those of refused calls: all of them or none, in one
     /// transaction of their own, with a constant number of statements. They take no revision, and their accounts exist.
@@ -199,7 +199,7 @@ pub trait Store: Send + Sync {
     /// As [`write`](Self::write).
     async fn write_once(
         &self,
-        scope: WriteScope,
+        scope: LockScope,
         request: RequestIdentity,
         since: Timestamp,
     ) -> Result<Begun, StoreError>;
@@ -249,5 +249,5 @@ pub trait RowStore: Store {
     ///
     /// # Errors
     /// As [`write`](Store::write).
-    async fn write_rows(&self, scope: WriteScope) -> Result<Box<dyn RowTx>, StoreError>;
+    async fn write_rows(&self, scope: LockScope) -> Result<Box<dyn RowTx>, StoreError>;
 }

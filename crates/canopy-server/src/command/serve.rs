@@ -9,10 +9,9 @@ use crate::descriptors;
 use crate::ending::HardEnd;
 use crate::key_sources::KeySources;
 use crate::log::LostLines;
-use crate::served_store::{LetGo, ServedStore};
 use crate::shared_keys::SharedKeys;
 use crate::signal::EndSignals;
-use crate::store::{Source, StoreOpenError, open_once_reached, take};
+use crate::store::{Closed, OpenStore, ServedStore, StoreOpenError, open_once_reached, opener};
 use crate::tokens::{TokensError, key_sources, signer};
 use crate::upkeep;
 use canopy_app::App;
@@ -24,7 +23,6 @@ use canopy_http::token::{KeyError, TokenSigner};
 use canopy_http::{
     ACCEPTED_AHEAD, BODY_WAIT, HttpState, LimitOptions, METRICS_CONNECTIONS, ReadinessCheck, ServerOptions,
 };
-use canopy_storage_postgres::PgOptions;
 use core::num::NonZeroU32;
 use std::convert::Infallible;
 use std::io;
@@ -83,26 +81,26 @@ fn system(what: &'static str) -> impl FnOnce(io::Error) -> ServeError {
 pub fn run(config: &Config, demo: bool, lost_lines: LostLines) -> Result<ExitCode, ServeError> {
     // Where the system has no randomness, this ends the process before anybody is served.
     OsSecrets.bytes();
-    // The lock is held until nothing of this process can write any more.
-    let ((store, let_go), options, lock) = match take(config)? {
-        Source::Sqlite(store, lock) => (ServedStore::of(store), None, Some(lock)),
-        Source::Postgres(options) => (ServedStore::to_come(), Some(options), None),
-    };
-    let signer = signer(config)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .map_err(system("start the runtime"))?;
+    let opener = opener(config);
+    let (store, closed) = ServedStore::pending(opener.is_shared());
+    if !opener.is_shared() {
+        store.open(runtime.block_on(opener.open())?);
+    }
+    let signer = signer(config)?;
     let service = Service {
         config,
         demo,
         signer: &signer,
         store,
-        options,
+        opener: opener.as_ref(),
         lost_lines,
         console: Console::start().map_err(system("start a thread"))?,
     };
-    let served = runtime.block_on(service.serve(let_go));
+    let served = runtime.block_on(service.serve(closed));
     match &served {
         Ok(End::Orderly(end)) => {
             end.enter("work in threads of the runtime");
@@ -111,9 +109,9 @@ pub fn run(config: &Config, demo: bool, lost_lines: LostLines) -> Result<ExitCod
         }
         Ok(End::AtOnce) | Err(_) => runtime.shutdown_background(),
     }
-    // Work that could not be waited for may write until the process ends, and closing the file would take SQLite's own
-    // locks from it.
-    std::mem::forget(lock);
+    // Holds the lock of a SQLite file. Work that could not be waited for may write until the process ends, and closing the
+    // file would take SQLite's own locks from it.
+    std::mem::forget(opener);
     Ok(match served? {
         End::Orderly(_) => ExitCode::SUCCESS,
         End::AtOnce => ExitCode::FAILURE,
@@ -135,24 +133,23 @@ struct Service<'a> {
     demo: bool,
     signer: &'a TokenSigner,
     store: Arc<ServedStore>,
-    /// How to open the store; `None` for one that is open.
-    options: Option<PgOptions>,
+    opener: &'a dyn OpenStore,
     lost_lines: LostLines,
     console: Console,
 }
 
 impl Service<'_> {
     /// Answers from the start, also while the store has yet to come: what needs it is answered 503 until then.
-    async fn serve(self, let_go: LetGo) -> Result<End, ServeError> {
-        let http = &self.config.http;
-        let listener = listen(http.listen).map_err(|source| ServeError::Bind {
-            address: http.listen,
+    async fn serve(self, closed: Closed) -> Result<End, ServeError> {
+        let service = &self.config.service;
+        let listener = listen(service.listen).map_err(|source| ServeError::Bind {
+            address: service.listen,
             source,
         })?;
         let clock = Arc::new(SystemClock);
         let app = self.app(Arc::clone(&clock));
-        let mut keys = key_sources(&self.config.tokens, self.signer)?;
-        let shared = self.options.is_some().then(|| {
+        let mut keys = key_sources(&self.config.token, self.signer)?;
+        let shared = self.opener.is_shared().then(|| {
             let own = self.signer.public_key(app.now());
             let verifier = Arc::clone(keys.verifier());
             Arc::new(SharedKeys::new(verifier, self.store.clone(), clock, own))
@@ -165,11 +162,11 @@ impl Service<'_> {
             .local_addr()
             .map_err(system("tell the address it listens on"))?;
         let mut signals = EndSignals::catch().map_err(system("catch signals"))?;
-        let public_url = http.public_url.clone();
+        let public_url = service.public_url.clone();
         let public_url = public_url.unwrap_or_else(|| PublicUrl::of_listener(address));
         let state = self.state(&app, Arc::clone(&keys), public_url.as_str());
         let options = self.server_options();
-        let metrics = match http.metrics_listen {
+        let metrics = match service.metrics_listen {
             None => None,
             Some(address) => {
                 let listener = listen(address).map_err(|source| ServeError::Bind { address, source })?;
@@ -184,12 +181,12 @@ impl Service<'_> {
         let mut running = tokio::spawn(server);
         tokio::select! {
             ended = &mut running => return ended_by_itself(ended),
-            never = upkeep::keep_up(&app, self.config.history_retention) => match never {},
+            never = upkeep::keep_up(&app, self.config.history.retention) => match never {},
             never = keys.keep_fresh() => match never {},
             failed = self.open_and_follow(&app, shared.as_deref(), address) => match failed? {},
             name = signals.next() => tracing::info!(signal = name, "shutting down"),
         }
-        let end = HardEnd::after(http.shutdown_timeout).map_err(system("start a thread"))?;
+        let end = HardEnd::after(service.shutdown_timeout).map_err(system("start a thread"))?;
         let orderly = async {
             end.enter("requests that are still running");
             let stopping = async {
@@ -214,7 +211,7 @@ impl Service<'_> {
             // Workers let go of the store as they end, and so do calls whose clients have hung up; the last one closes
             // it, which moves SQLite's log into the database.
             end.enter("work that uses the database");
-            if timeout(end.time_left(), let_go.wait()).await.is_err() {
+            if timeout(end.time_left(), closed.wait()).await.is_err() {
                 tracing::warn!("work that is still running is cut off and rolled back");
             }
         };
@@ -234,9 +231,9 @@ impl Service<'_> {
     fn app(&self, clock: Arc<SystemClock>) -> App {
         let ids = Arc::new(UuidV7Ids::new(clock.clone()));
         let app = App::new(self.store.clone(), clock, ids, OsSecrets);
-        let limits = &self.config.limits;
-        app.decisions().bound_memory(mib(self.config.index_memory_mib));
-        app.decisions().bound_index(mib(self.config.index_environment_mib));
+        let limits = &self.config.limit;
+        app.decisions().bound_memory(mib(self.config.index.memory_mib));
+        app.decisions().bound_index(mib(self.config.index_environment_mib()));
         app.bound_catalogs(CatalogLimits {
             keys: size(limits.catalog_keys),
             pairs: size(limits.catalog_pairs),
@@ -244,7 +241,7 @@ impl Service<'_> {
         app.bound_environments(size(limits.environments));
         app.bound_kept_answers(u64::from(limits.kept_answers_mib.get()) * 1024 * 1024);
         app.long_work().configure(WorkOptions {
-            turns: limits.long_requests.get().into(),
+            turns: self.config.long_requests().get().into(),
             ..WorkOptions::default()
         });
         app
@@ -252,7 +249,7 @@ impl Service<'_> {
 
     /// The state of the HTTP server, with the configured bounds.
     fn state(&self, app: &App, keys: Arc<KeySources>, public_url: &str) -> HttpState {
-        let limits = &self.config.limits;
+        let limits = &self.config.limit;
         let state = HttpState::new(app.clone(), keys, Handle::current())
             .with_limits(request_limits(limits))
             .with_public_url(public_url)
@@ -267,7 +264,7 @@ impl Service<'_> {
             .with_max_bytes_in_flight(mib(limits.answers_in_flight_mib))
             .with_import_bytes(mib(limits.import_mib))
             .with_readiness_check(checks_can_be_answered(app));
-        if self.config.http.metrics_listen.is_some() {
+        if self.config.service.metrics_listen.is_some() {
             state.with_metrics_apart()
         } else {
             state
@@ -275,10 +272,10 @@ impl Service<'_> {
     }
 
     fn server_options(&self) -> ServerOptions {
-        let (http, limits) = (&self.config.http, &self.config.limits);
+        let (service, limits) = (&self.config.service, &self.config.limit);
         ServerOptions {
-            workers: http.workers,
-            shutdown_timeout: http.shutdown_timeout,
+            workers: self.config.workers(),
+            shutdown_timeout: service.shutdown_timeout,
             head_timeout: limits.head_timeout,
             answer_timeout: limits.answer_timeout,
             max_connections: self.max_connections(),
@@ -295,12 +292,12 @@ impl Service<'_> {
         address: SocketAddr,
     ) -> Result<Infallible, ServeError> {
         let local = PublicUrl::of_listener(address);
-        if let Some(options) = &self.options {
+        if self.opener.is_shared() {
             let waiting = || {
                 let text = format!("Canopy listens on {} and waits for its database\n", local.as_str());
                 self.console.print(text);
             };
-            self.store.arrive(open_once_reached(options, waiting).await?);
+            self.store.open(open_once_reached(self.opener, waiting).await?);
             self.register_key(app.now()).await?;
         }
         let guide = if self.demo {
@@ -312,9 +309,9 @@ impl Service<'_> {
         self.console.print(self.ready_text(app, &local, guide)?);
         match keys {
             // Nobody else writes to the store.
-            None => match tidy(app).await {},
+            None => match evict_idle(app).await {},
             Some(keys) => tokio::select! {
-                never = tidy(app) => match never {},
+                never = evict_idle(app) => match never {},
                 never = follow(app) => match never {},
                 never = catch_up(app) => match never {},
                 never = keys.keep_fresh() => match never {},
@@ -324,9 +321,9 @@ impl Service<'_> {
 
     /// As many connections of clients as the configuration and the system's limit on open files allow.
     fn max_connections(&self) -> usize {
-        let asked = self.config.limits.connections.get();
+        let asked = self.config.limit.connections.get();
         let limit = descriptors::raise();
-        let pool = usize::from(self.config.database.postgres.pool_size.get());
+        let pool = usize::from(self.config.postgres.pool_size.get());
         let others = pool + ACCEPTED_AHEAD + METRICS_CONNECTIONS;
         let connections = descriptors::connections_under(limit, asked, others);
         if connections < number(asked) {
@@ -403,10 +400,10 @@ fn checks_can_be_answered(app: &App) -> ReadinessCheck {
 /// How often it is looked what memory can be let go of.
 const TIDY_INTERVAL: Duration = Duration::from_secs(5);
 
-async fn tidy(app: &App) -> Infallible {
+async fn evict_idle(app: &App) -> Infallible {
     loop {
         tokio::time::sleep(TIDY_INTERVAL).await;
-        app.decisions().tidy().await;
+        app.decisions().evict_idle().await;
     }
 }
 
@@ -492,7 +489,7 @@ impl Service<'_> {
                     expires_at: now.plus_seconds(DEMO_TOKEN_SECONDS),
                 };
                 let token = self.signer.sign(&claims, now)?;
-                let base = self.config.http.public_url.as_ref().unwrap_or(local);
+                let base = self.config.service.public_url.as_ref().unwrap_or(local);
                 text.push_str(if seeded {
                     "\n# Demo data: account acme, application notes, environment development, 16 nodes, 200 people.\n"
                 } else {

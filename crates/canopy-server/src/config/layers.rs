@@ -1,7 +1,6 @@
 //! Gathers what was set, layer upon layer: defaults, the file, the environment, the command line.
 
-use super::key::nearest;
-use super::{Key, Problem, Source};
+use super::{Problem, SETTINGS, Setting, Source};
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::Path;
@@ -55,7 +54,7 @@ impl From<DeValue<'_>> for Raw {
 /// What was set, and by whom.
 #[derive(Debug, Default)]
 pub struct Layers {
-    values: BTreeMap<Key, (Raw, Source)>,
+    values: BTreeMap<String, (Raw, Source)>,
     /// What was wrong on the way.
     pub problems: Vec<Problem>,
 }
@@ -79,9 +78,9 @@ fn belongs_to_kubernetes(name: &str, value: &OsString) -> bool {
 pub const CONFIG_VARIABLE: &str = "CANOPY_CONFIG";
 
 impl Layers {
-    /// The value of a setting, where anybody set it.
-    pub fn get(&self, key: Key) -> Option<(&Raw, &Source)> {
-        self.values.get(&key).map(|(raw, source)| (raw, source))
+    /// The value of the setting with this path, if it is set.
+    pub fn get(&self, path: &str) -> Option<(&Raw, &Source)> {
+        self.values.get(path).map(|(raw, source)| (raw, source))
     }
 
     /// Lays a configuration file over what is there.
@@ -98,7 +97,11 @@ impl Layers {
                 return self.problems.push(Problem { source, message });
             }
         };
-        let is_section = |name: &str| Key::ALL.iter().any(|key| key.section_and_name().0 == Some(name));
+        let is_section = |name: &str| {
+            SETTINGS
+                .iter()
+                .any(|setting| !name.is_empty() && setting.section == name)
+        };
         for (name, value) in table {
             let line = at(name.span().start);
             match value.into_inner() {
@@ -114,11 +117,11 @@ impl Layers {
     }
 
     fn entry(&mut self, path: &str, value: DeValue<'_>, source: Source) {
-        let Some(key) = Key::by_path(path) else {
-            let message = unknown("setting", path, Key::ALL.iter().map(|key| key.path()));
+        if !SETTINGS.iter().any(|setting| setting.path() == path) {
+            let message = unknown("setting", path, SETTINGS.iter().map(Setting::path));
             return self.problems.push(Problem { source, message });
-        };
-        self.values.insert(key, (value.into(), source));
+        }
+        self.values.insert(path.to_owned(), (value.into(), source));
     }
 
     /// Lays the environment over what is there. Variables that do not begin with `CANOPY_` are somebody else's.
@@ -131,29 +134,43 @@ impl Layers {
         ours.sort();
         for (name, value) in ours {
             let source = Source::Variable(name.clone());
-            let Some(key) = Key::by_variable(&name) else {
-                let names = Key::ALL.iter().map(|key| key.variable()).chain([CONFIG_VARIABLE]);
+            let Some(setting) = SETTINGS.iter().find(|setting| setting.variable() == name) else {
+                let names = SETTINGS
+                    .iter()
+                    .map(Setting::variable)
+                    .chain([CONFIG_VARIABLE.to_owned()]);
                 let message = unknown("variable of Canopy", &name, names);
                 self.problems.push(Problem { source, message });
                 continue;
             };
             match value.into_string() {
-                Ok(text) => drop(self.values.insert(key, (Raw::Text(text), source))),
-                Err(_) => self.problems.push(Problem::with(key, &source, "must be UTF-8")),
+                Ok(text) => drop(self.values.insert(setting.path(), (Raw::Text(text), source))),
+                Err(_) => self
+                    .problems
+                    .push(Problem::with(&setting.path(), &source, "must be UTF-8")),
             }
         }
     }
 
     /// Lays a flag over what is there.
-    pub fn flag(&mut self, key: Key, flag: &str, text: String) {
-        self.values
-            .insert(key, (Raw::Text(text), Source::Flag(flag.to_owned())));
+    pub fn flag(&mut self, setting: &Setting, text: String) {
+        let source = Source::Flag(setting.flag_name());
+        self.values.insert(setting.path(), (Raw::Text(text), source));
     }
 }
 
-fn unknown<'n>(what: &str, name: &str, names: impl Iterator<Item = &'n str>) -> String {
+fn unknown(what: &str, name: &str, names: impl Iterator<Item = String>) -> String {
     match nearest(name, names) {
         Some(meant) => format!("there is no {what} `{name}`; did you mean `{meant}`?"),
         None => format!("there is no {what} `{name}`"),
     }
+}
+
+/// The name that looks most like `wrong`, if any looks like a slip of the keyboard.
+fn nearest(wrong: &str, names: impl Iterator<Item = String>) -> Option<String> {
+    names
+        .map(|name| (strsim::levenshtein(wrong, &name), name))
+        .min()
+        .filter(|(edits, name)| *edits <= 3 && *edits < name.len() / 2)
+        .map(|(_, name)| name)
 }

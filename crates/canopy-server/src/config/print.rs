@@ -1,18 +1,16 @@
-//! The configuration as TOML: the effective one with its sources, and the sample file.
+//! The configuration as text: the effective one with its sources, the sample file and the reference.
 
-use super::value::duration_text;
-use super::{Config, Key, PublicUrl, Source};
+use super::{Config, SETTINGS, Setting, Source};
 use std::fmt::Write as _;
-use std::num::NonZeroU32;
 
 /// The effective configuration as TOML, with secrets masked and with where each value comes from.
 pub fn effective(config: &Config) -> String {
     let mut out = String::from("# The effective configuration, and where each value comes from.\n");
-    let mut section = None;
-    for key in Key::ALL.iter().copied() {
-        heading(&mut out, &mut section, key);
-        let source = config.sources.get(&key).unwrap_or(&Source::Default);
-        let line = format!("{} = {}", key.section_and_name().1, value(config, key));
+    let mut section = "";
+    for setting in SETTINGS {
+        heading(&mut out, &mut section, setting);
+        let source = config.sources.get(&setting.path()).unwrap_or(&Source::Default);
+        let line = format!("{} = {}", setting.name, (setting.value)(config));
         let _ = writeln!(out, "{line:<60} # {source}");
     }
     out
@@ -27,88 +25,59 @@ pub fn sample() -> String {
          # An environment variable wins over this file, a flag on the command line over both.\n\
          # Relative paths start at the working directory.\n",
     );
-    let mut section = None;
-    for key in Key::ALL.iter().copied() {
-        heading(&mut out, &mut section, key);
+    let mut section = "";
+    for setting in SETTINGS {
+        heading(&mut out, &mut section, setting);
         out.push('\n');
-        for line in wrapped(key.about(), 110) {
+        for line in wrapped(&setting.about(), 110) {
             let _ = writeln!(out, "# {line}");
         }
-        let _ = writeln!(out, "# Variable: {}", key.variable());
-        let _ = writeln!(out, "#{} = {}", key.section_and_name().1, key.default_text());
+        let _ = writeln!(out, "# Variable: {}", setting.variable());
+        let _ = writeln!(out, "#{} = {}", setting.name, setting.default);
     }
     out
 }
 
-fn heading(out: &mut String, section: &mut Option<&'static str>, key: Key) {
-    let here = key.section_and_name().0;
-    if let (Some(name), true) = (here, here != *section) {
-        let _ = write!(out, "\n[{name}]\n");
+/// The reference of all settings, in Markdown.
+pub fn reference() -> String {
+    let mut out = String::from(
+        "# Settings\n\n\
+         Written by `scripts/gen` from the declarations in `canopy-server/src/config/settings.rs`; do not edit.\n\n\
+         A flag wins over a variable, a variable over the file, the file over the default.\n\
+         [config.sample.toml](config.sample.toml) is a file with all of them; [operations](operations.md) says how they are\n\
+         used.\n",
+    );
+    let mut section = None;
+    for setting in SETTINGS {
+        if section != Some(setting.section) {
+            section = Some(setting.section);
+            match setting.section {
+                "" => out.push_str("\n## Before the first section\n"),
+                name => drop(write!(out, "\n## `[{name}]`\n")),
+            }
+        }
+        let _ = write!(out, "\n### `{}`\n\n", setting.path());
+        for line in wrapped(&setting.about(), 118) {
+            let _ = writeln!(out, "{line}");
+        }
+        let _ = write!(out, "\n- Variable: `{}`", setting.variable());
+        if let Some(flag) = setting.flag {
+            let _ = write!(out, "; flag: `--{} {}`", setting.flag_name(), flag.value_name);
+        }
+        let _ = write!(
+            out,
+            "\n- Values: {}\n- Default: `{}`\n",
+            (setting.allowed)(),
+            setting.default
+        );
     }
-    *section = here;
+    out
 }
 
-fn value(config: &Config, key: Key) -> String {
-    let text = |text: &str| toml::Value::String(text.to_owned()).to_string();
-    match key {
-        Key::Listen => text(&config.http.listen.to_string()),
-        Key::PublicUrl => match &config.http.public_url {
-            Some(url) => text(url.as_str()),
-            None => text(PublicUrl::of_listener(config.http.listen).as_str()),
-        },
-        Key::Workers => config.http.workers.to_string(),
-        Key::ShutdownTimeout => text(&duration_text(config.http.shutdown_timeout)),
-        Key::MetricsListen => match config.http.metrics_listen {
-            Some(address) => text(&address.to_string()),
-            None => text("same"),
-        },
-        Key::DataDir => text(&config.data_dir.to_string_lossy()),
-        Key::DatabaseUrl => text(&config.database.url.to_string()),
-        Key::SigningKeyFile => text(&config.tokens.signing_key.path().to_string_lossy()),
-        Key::SqliteSynchronous => text(config.database.synchronous.as_str()),
-        Key::PostgresPoolSize => config.database.postgres.pool_size.to_string(),
-        Key::PostgresWaitTimeout => text(&duration_text(config.database.postgres.wait_timeout)),
-        Key::PostgresConnectTimeout => text(&duration_text(config.database.postgres.connect_timeout)),
-        Key::PostgresLockTimeout => text(&duration_text(config.database.postgres.lock_timeout)),
-        Key::PostgresStatementTimeout => text(&duration_text(config.database.postgres.statement_timeout)),
-        Key::PostgresAnswerTimeout => text(&duration_text(config.database.postgres.answer_timeout)),
-        Key::PostgresCommitTimeout => text(&duration_text(config.database.postgres.commit_timeout)),
-        Key::PostgresLoadTimeout => text(&duration_text(config.database.postgres.load_timeout)),
-        Key::IndexMemoryMib => config.index_memory_mib.to_string(),
-        Key::IndexEnvironmentMib => config.index_environment_mib.to_string(),
-        Key::LimitFailedAuthentications => config.limits.failed_authentications.to_string(),
-        Key::LimitRequests => config.limits.requests.map_or(0, NonZeroU32::get).to_string(),
-        Key::LimitTrustedProxies => text(&config.limits.trusted_proxies.to_string()),
-        Key::LimitBulkItems => config.limits.bulk_items.to_string(),
-        Key::LimitConnections => config.limits.connections.to_string(),
-        Key::LimitConnectionsPerAddress => config.limits.connections_per_address.to_string(),
-        Key::LimitHeadTimeout => text(&duration_text(config.limits.head_timeout)),
-        Key::LimitBodyTimeout => text(&duration_text(config.limits.body_timeout)),
-        Key::LimitAnswerTimeout => text(&duration_text(config.limits.answer_timeout)),
-        Key::LimitBodiesMib => config.limits.bodies_mib.to_string(),
-        Key::LimitImportMib => config.limits.import_mib.to_string(),
-        Key::LimitAnswerMib => config.limits.answer_mib.to_string(),
-        Key::LimitAnswersInFlightMib => config.limits.answers_in_flight_mib.to_string(),
-        Key::LimitKeptAnswersMib => config.limits.kept_answers_mib.to_string(),
-        Key::LimitLongRequests => config.limits.long_requests.to_string(),
-        Key::HistoryRetention => match config.history_retention {
-            None => text("forever"),
-            Some(time) if time.as_secs().is_multiple_of(86_400) && time.subsec_millis() == 0 => {
-                text(&format!("{}d", time.as_secs() / 86_400))
-            }
-            Some(time) => text(&duration_text(time)),
-        },
-        Key::LimitEnvironments => config.limits.environments.to_string(),
-        Key::LimitCatalogKeys => config.limits.catalog_keys.to_string(),
-        Key::LimitCatalogPairs => config.limits.catalog_pairs.to_string(),
-        Key::TokenIssuer => text(config.tokens.issuer.as_str()),
-        Key::TokenAudience => text(config.tokens.audience.as_str()),
-        Key::TokenKeys => {
-            let entries: Vec<String> = config.tokens.keys.iter().map(super::TokenKeySource::to_toml).collect();
-            format!("[{}]", entries.join(", "))
-        }
-        Key::LogLevel => text(config.log.level.as_str()),
-        Key::LogFormat => text(config.log.format.as_str()),
+fn heading(out: &mut String, section: &mut &'static str, setting: &Setting) {
+    if *section != setting.section {
+        *section = setting.section;
+        let _ = write!(out, "\n[{section}]\n");
     }
 }
 

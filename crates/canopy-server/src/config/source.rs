@@ -1,6 +1,5 @@
 //! Where values come from, and what is wrong with them.
 
-use super::Key;
 use std::fmt;
 use std::path::PathBuf;
 
@@ -43,11 +42,11 @@ pub struct Problem {
 }
 
 impl Problem {
-    /// A problem with the value of a setting.
-    pub fn with(key: Key, source: &Source, message: impl fmt::Display) -> Self {
+    /// A problem with the value of the setting with this path.
+    pub fn with(path: &str, source: &Source, message: impl fmt::Display) -> Self {
         let message = match source {
             Source::Variable(_) | Source::Flag(_) => message.to_string(),
-            Source::Default | Source::File { .. } => format!("`{}` {message}", key.path()),
+            Source::Default | Source::File { .. } => format!("`{path}` {message}"),
         };
         Self {
             source: source.clone(),

@@ -2,12 +2,16 @@
 
 use super::*;
 
-fn from(file: &str, variables: &[(&str, &str)], flags: &[(Key, &'static str, &str)]) -> Result<Config, Vec<String>> {
+fn setting(path: &str) -> &'static Setting {
+    SETTINGS.iter().find(|setting| setting.path() == path).unwrap()
+}
+
+fn from(file: &str, variables: &[(&str, &str)], flags: &[(&str, &str)]) -> Result<Config, Vec<String>> {
     let mut layers = Layers::default();
     layers.file(Path::new("canopy.toml"), file);
     layers.environment(variables.iter().map(|(name, value)| (name.into(), value.into())));
-    for (key, flag, text) in flags {
-        layers.flag(*key, flag, (*text).to_owned());
+    for (path, text) in flags {
+        layers.flag(setting(path), (*text).to_owned());
     }
     resolve(layers).map_err(|error| error.0.iter().map(ToString::to_string).collect())
 }
@@ -20,29 +24,29 @@ fn refused(file: &str, variables: &[(&str, &str)]) -> Vec<String> {
 fn flags_win_over_variables_over_the_file_over_defaults() {
     let file = "listen = \"127.0.0.1:1\"\n[log]\nlevel = \"warn\"\n";
     let variables = [("CANOPY_LISTEN", "127.0.0.1:2"), ("HOME", "/nowhere")];
-    let flags = [(Key::Listen, "listen", "127.0.0.1:3")];
-    let port = |config: Config| config.http.listen.port();
+    let flags = [("listen", "127.0.0.1:3")];
+    let port = |config: Config| config.service.listen.port();
     assert_eq!(port(from("", &[], &[]).unwrap()), 8080);
     assert_eq!(port(from(file, &[], &[]).unwrap()), 1);
     assert_eq!(port(from(file, &variables, &[]).unwrap()), 2);
     let config = from(file, &variables, &flags).unwrap();
-    let source = |key| config.sources.get(&key).map(ToString::to_string);
-    assert_eq!(source(Key::Listen).as_deref(), Some("--listen"));
-    assert_eq!(source(Key::LogLevel).as_deref(), Some("canopy.toml:3"));
-    assert_eq!(source(Key::DataDir), None);
+    let source = |path: &str| config.sources.get(path).map(ToString::to_string);
+    assert_eq!(source("listen").as_deref(), Some("--listen"));
+    assert_eq!(source("log.level").as_deref(), Some("canopy.toml:3"));
+    assert_eq!(source("data_dir"), None);
     assert_eq!(port(config), 3);
 }
 
 #[test]
 fn the_database_and_the_key_follow_the_data_directory() {
     let config = from("data_dir = \"/srv/c\"", &[], &[]).unwrap();
-    assert_eq!(config.database.url.to_string(), "sqlite:///srv/c/canopy.db");
+    assert_eq!(config.database_url().to_string(), "sqlite:///srv/c/canopy.db");
     assert_eq!(
-        config.tokens.signing_key,
+        config.signing_key(),
         SigningKeyFile::Own("/srv/c/signing-key.pem".into())
     );
     let config = from("", &[("CANOPY_SIGNING_KEY_FILE", "/k.pem")], &[]).unwrap();
-    assert_eq!(config.tokens.signing_key, SigningKeyFile::Given("/k.pem".into()));
+    assert_eq!(config.signing_key(), SigningKeyFile::Given("/k.pem".into()));
 }
 
 #[test]
@@ -136,8 +140,8 @@ fn the_password_of_the_database_is_never_shown() {
         ("postgres://h/db", "postgres://h/db"),
     ] {
         let config = from("", &[("CANOPY_DATABASE_URL", url)], &[]).unwrap();
-        assert_eq!(config.database.url.to_string(), shown);
-        let DatabaseUrl::Postgres(whole) = &config.database.url else {
+        assert_eq!(config.database_url().to_string(), shown);
+        let DatabaseUrl::Postgres(whole) = config.database_url() else {
             panic!("{config:?}")
         };
         assert_eq!(whole.expose(), url);
@@ -181,8 +185,8 @@ fn key_sources_are_the_same_in_file_and_variable() {
                 principals = [\"admin\", \"identity\"]\n";
     let variable = "[{ pem_file = 'a.pem' }, { hs256_secret = '0123456789abcdef0123456789abcdef', \
                     principals = ['admin', 'identity'] }]";
-    let one = from(file, &[], &[]).unwrap().tokens.keys;
-    let two = from("", &[("CANOPY_TOKEN_KEYS", variable)], &[]).unwrap().tokens.keys;
+    let one = from(file, &[], &[]).unwrap().token.keys;
+    let two = from("", &[("CANOPY_TOKEN_KEYS", variable)], &[]).unwrap().token.keys;
     assert_eq!(one, two);
     assert_eq!(
         one.first().unwrap().principals,
@@ -227,10 +231,10 @@ fn claims_of_a_key_source_are_read_printed_and_read_again() {
             .contains("entry 2: must not have both `account`")
     );
     let config = from("", &[("CANOPY_TOKEN_KEYS", &without_both)], &[]).unwrap();
-    let keys = &config.tokens.keys;
+    let keys = &config.token.keys;
     let texts: Vec<String> = keys.iter().map(TokenKeySource::to_toml).collect();
     let again = from("", &[("CANOPY_TOKEN_KEYS", &format!("[{}]", texts.join(", ")))], &[]).unwrap();
-    assert_eq!(&again.tokens.keys, keys, "{texts:#?}");
+    assert_eq!(&again.token.keys, keys, "{texts:#?}");
     assert!(effective(&config).contains("jwks_url = \"https://idp.example/jwks.json\""));
     assert!(texts[0].contains("require_verified_email = false") && !texts[0].contains("subject_claim"));
     let default = from(
@@ -240,7 +244,7 @@ fn claims_of_a_key_source_are_read_printed_and_read_again() {
     )
     .unwrap();
     let mapping = canopy_http::token::ClaimMapping::default();
-    assert_eq!(default.tokens.keys[0].mapping, mapping);
+    assert_eq!(default.token.keys[0].mapping, mapping);
 
     for (bad, message) in [
         (
@@ -348,7 +352,9 @@ fn the_sample_says_what_the_defaults_are() {
         .join("\n");
     let on = from(&switched_on, &[], &[]).unwrap();
     let mut off = from("", &[], &[]).unwrap();
-    off.http.workers = on.http.workers;
+    // These depend on the machine.
+    off.service.workers = on.service.workers;
+    off.limit.long_requests = on.limit.long_requests;
     let values = |config: &Config| {
         effective(config)
             .lines()
@@ -356,7 +362,7 @@ fn the_sample_says_what_the_defaults_are() {
             .collect::<Vec<_>>()
     };
     assert_eq!(values(&on), values(&off));
-    assert_eq!(on.sources.len(), Key::ALL.len());
+    assert_eq!(on.sources.len(), SETTINGS.len());
 }
 
 #[test]
@@ -368,48 +374,48 @@ fn an_index_takes_half_of_the_memory_of_all_unless_it_is_said() {
         ("[index]\nmemory_mib = 300\nenvironment_mib = 200\n", 300, 200),
     ] {
         let config = from(file, &[], &[]).unwrap();
-        assert_eq!(config.index_memory_mib.get(), memory, "{file}");
-        assert_eq!(config.index_environment_mib.get(), environment, "{file}");
+        assert_eq!(config.index.memory_mib.get(), memory, "{file}");
+        assert_eq!(config.index_environment_mib().get(), environment, "{file}");
     }
 }
 
 #[test]
 fn limits_and_the_address_of_metrics_are_read() {
     let config = from("", &[], &[]).unwrap();
-    assert_eq!(config.http.metrics_listen, None);
-    assert_eq!(config.limits.failed_authentications.get(), 600);
-    assert_eq!(config.limits.requests, None);
-    assert!(config.limits.trusted_proxies.networks().is_empty());
-    assert_eq!(config.limits.bulk_items.get(), 10_000);
-    assert_eq!(config.limits.connections.get(), 8_192);
-    assert_eq!(config.limits.head_timeout.as_secs(), 10);
-    assert_eq!(config.limits.import_mib.get(), 256);
-    assert_eq!(config.limits.answer_mib.get(), 64);
-    assert_eq!(config.limits.answers_in_flight_mib.get(), 256);
-    assert_eq!(config.limits.kept_answers_mib.get(), 256);
-    assert!(config.limits.long_requests.get() >= 2);
+    assert_eq!(config.service.metrics_listen, None);
+    assert_eq!(config.limit.failed_authentications.get(), 600);
+    assert_eq!(config.limit.requests, None);
+    assert!(config.limit.trusted_proxies.networks().is_empty());
+    assert_eq!(config.limit.bulk_items.get(), 10_000);
+    assert_eq!(config.limit.connections.get(), 8_192);
+    assert_eq!(config.limit.head_timeout.as_secs(), 10);
+    assert_eq!(config.limit.import_mib.get(), 256);
+    assert_eq!(config.limit.answer_mib.get(), 64);
+    assert_eq!(config.limit.answers_in_flight_mib.get(), 256);
+    assert_eq!(config.limit.kept_answers_mib.get(), 256);
+    assert!(config.long_requests().get() >= 2);
     let days = |number: u64| Some(std::time::Duration::from_secs(number * 86_400));
-    assert_eq!(config.history_retention, days(400));
+    assert_eq!(config.history.retention, days(400));
     for (text, expected) in [("forever", None), ("24h", days(1)), ("30d", days(30))] {
         let config = from("", &[("CANOPY_HISTORY_RETENTION", text)], &[]).unwrap();
-        assert_eq!(config.history_retention, expected);
+        assert_eq!(config.history.retention, expected);
     }
-    assert_eq!(config.limits.environments.get(), 1_000);
-    assert_eq!(config.limits.catalog_keys.get(), 50_000);
-    assert_eq!(config.limits.catalog_pairs.get(), 1_000_000);
+    assert_eq!(config.limit.environments.get(), 1_000);
+    assert_eq!(config.limit.catalog_keys.get(), 50_000);
+    assert_eq!(config.limit.catalog_pairs.get(), 1_000_000);
     let file = "metrics_listen = \"127.0.0.1:9090\"\n[limit]\nfailed_authentications = 5\nrequests = 60\n\
                 trusted_proxies = \"10.0.0.0/8, ::1\"\nbulk_items = 50000\nimport_mib = 2048\n\
                 catalog_keys = 7\ncatalog_pairs = 9\nenvironments = 3\n";
     let config = from(file, &[], &[]).unwrap();
-    assert_eq!(config.http.metrics_listen, Some("127.0.0.1:9090".parse().unwrap()));
-    assert_eq!(config.limits.failed_authentications.get(), 5);
-    assert_eq!(config.limits.requests.map(std::num::NonZeroU32::get), Some(60));
-    assert_eq!(config.limits.trusted_proxies.to_string(), "10.0.0.0/8, ::1/128");
-    assert_eq!(config.limits.bulk_items.get(), 50_000);
-    assert_eq!(config.limits.import_mib.get(), 2_048);
-    assert_eq!(config.limits.environments.get(), 3);
-    assert_eq!(config.limits.catalog_keys.get(), 7);
-    assert_eq!(config.limits.catalog_pairs.get(), 9);
+    assert_eq!(config.service.metrics_listen, Some("127.0.0.1:9090".parse().unwrap()));
+    assert_eq!(config.limit.failed_authentications.get(), 5);
+    assert_eq!(config.limit.requests.map(std::num::NonZeroU32::get), Some(60));
+    assert_eq!(config.limit.trusted_proxies.to_string(), "10.0.0.0/8, ::1/128");
+    assert_eq!(config.limit.bulk_items.get(), 50_000);
+    assert_eq!(config.limit.import_mib.get(), 2_048);
+    assert_eq!(config.limit.environments.get(), 3);
+    assert_eq!(config.limit.catalog_keys.get(), 7);
+    assert_eq!(config.limit.catalog_pairs.get(), 9);
     for (variable, bad) in [
         ("CANOPY_METRICS_LISTEN", "9090"),
         ("CANOPY_LIMIT_FAILED_AUTHENTICATIONS", "0"),
@@ -437,4 +443,66 @@ fn limits_and_the_address_of_metrics_are_read() {
     ] {
         assert_eq!(refused("", &[(variable, bad)]).len(), 1, "{variable} {bad}");
     }
+}
+
+#[test]
+fn variables_and_flags_are_named_after_the_path() {
+    let level = setting("log.level");
+    assert_eq!(
+        (level.variable(), level.flag_name()),
+        ("CANOPY_LOG_LEVEL".to_owned(), "log-level".to_owned())
+    );
+    let mut variables: Vec<String> = SETTINGS.iter().map(Setting::variable).collect();
+    variables.sort();
+    variables.dedup();
+    assert_eq!(variables.len(), SETTINGS.len());
+}
+
+#[test]
+fn settings_of_a_section_stand_together_after_those_without() {
+    let mut sections: Vec<&str> = SETTINGS.iter().map(|setting| setting.section).collect();
+    sections.dedup();
+    let mut unique = sections.clone();
+    unique.sort_unstable();
+    unique.dedup();
+    assert_eq!((sections.len(), sections.first()), (unique.len(), Some(&"")));
+}
+
+#[test]
+fn the_help_of_a_flag_names_the_fixed_default() {
+    for setting in SETTINGS {
+        let Some(help) = setting.flag.map(|flag| flag.help) else {
+            continue;
+        };
+        if let Some((_, default)) = help.split_once("[default: ") {
+            let default = default.trim_end_matches(']');
+            assert!(
+                setting.default.contains(default.split(' ').next().unwrap()),
+                "{setting:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn defaults_are_those_of_the_http_adapter() {
+    let limit = from("", &[], &[]).unwrap().limit;
+    assert_eq!(
+        limit.failed_authentications,
+        canopy_http::LimitOptions::FAILED_AUTHENTICATIONS
+    );
+    assert_eq!(limit.head_timeout, canopy_http::ServerOptions::HEAD_TIMEOUT);
+    assert_eq!(limit.answer_timeout, canopy_http::ServerOptions::ANSWER_TIMEOUT);
+}
+
+#[test]
+fn the_reference_has_every_setting_with_its_values() {
+    let text = reference();
+    for setting in SETTINGS {
+        assert!(text.contains(&format!("### `{}`\n", setting.path())), "{setting:?}");
+    }
+    assert!(
+        text.contains("- Values: a number from 1 to 50000\n- Default: `10000`\n"),
+        "{text}"
+    );
 }

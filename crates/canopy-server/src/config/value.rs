@@ -261,18 +261,6 @@ pub fn duration(text: &str) -> Result<Duration, String> {
         .ok_or_else(|| "is too long".to_owned())
 }
 
-/// Reads a length of time that something may take: no less than a millisecond, and no more than a day.
-///
-/// # Errors
-/// What is wrong with it.
-pub fn time_limit(text: &str) -> Result<Duration, String> {
-    const DAY: Duration = Duration::from_secs(86_400);
-    match duration(text)? {
-        time if time.is_zero() || time > DAY => Err("must be from 1ms to 1d".to_owned()),
-        time => Ok(time),
-    }
-}
-
 /// A length of time as [`duration`] reads it.
 pub fn duration_text(time: Duration) -> String {
     let millis = time.as_millis();

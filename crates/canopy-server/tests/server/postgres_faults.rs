@@ -6,8 +6,8 @@ use crate::mixed_load::Stage;
 use crate::process::{Client, Home};
 use crate::recorder::{ENVIRONMENT, Recorder, id};
 use crate::several_servers::Instance;
-use canopy_domain::EnvironmentPlace;
-use canopy_domain::port::{Store as _, WriteScope, WriteTx};
+use canopy_domain::EnvironmentRef;
+use canopy_domain::port::{LockScope, Store as _, WriteTx};
 use canopy_storage_postgres::{PgOptions, PgStore};
 use canopy_testkit::postgres::{Database, Server as Cluster};
 use reqwest::Method;
@@ -238,7 +238,7 @@ impl Small {
         };
         let store = PgStore::open(&options).await.unwrap();
         store
-            .write(WriteScope::Environment(EnvironmentPlace {
+            .write(LockScope::Environment(EnvironmentRef {
                 account: id(&json!(NOBODY)),
                 application: id(&json!(NOBODY)),
                 environment: id(&self.environment),

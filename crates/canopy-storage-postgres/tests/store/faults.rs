@@ -1,6 +1,6 @@
 //! Connections that are cut and servers that are gone: an error that says so, and then all is well again.
 
-use canopy_domain::port::{RowStore, Store, StoreError, WriteScope};
+use canopy_domain::port::{LockScope, RowStore, Store, StoreError};
 use canopy_storage_postgres::{OpenError, PgOptions, PgStore};
 use canopy_testkit::fixture::{Maker, World};
 use canopy_testkit::postgres::{Server, store};
@@ -64,7 +64,7 @@ async fn connections_that_were_cut_while_nobody_used_them_are_not_noticed() {
         store.database().query(KILL).await;
         store.read().await.unwrap().accounts().await.unwrap();
         store.database().query(KILL).await;
-        drop(store.write(WriteScope::Installation).await.unwrap());
+        drop(store.write(LockScope::Installation).await.unwrap());
         store.database().query(KILL).await;
         assert!(store.shared().unwrap().heads(&[]).await.unwrap().is_empty());
     }
@@ -82,7 +82,7 @@ async fn a_server_that_crashes_and_comes_back_is_survived() {
     assert!(matches!(refused, Err(StoreError::Unavailable(_))), "{refused:?}");
     assert!(matches!(store.read().await, Err(StoreError::Unavailable(_))));
     assert!(matches!(
-        store.write(WriteScope::Installation).await,
+        store.write(LockScope::Installation).await,
         Err(StoreError::Unavailable(_))
     ));
     assert!(matches!(store.ping().await, Err(StoreError::Unavailable(_))));

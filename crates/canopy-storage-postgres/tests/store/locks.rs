@@ -1,6 +1,6 @@
 //! Who waits for whom, and what is left when a unit of work is given up.
 
-use canopy_domain::port::{RowStore, Store, StoreError, WriteScope};
+use canopy_domain::port::{LockScope, RowStore, Store, StoreError};
 use canopy_testkit::fixture::{Maker, World};
 use canopy_testkit::postgres::{PostgresStore, store, store_with};
 use std::time::Duration;
@@ -31,10 +31,10 @@ async fn writers_of_different_environments_do_not_wait_for_each_other() {
     let store = store().await;
     let world = world(&store).await;
     let one = store
-        .write(WriteScope::Environment(world.development.place))
+        .write(LockScope::Environment(world.development.place))
         .await
         .unwrap();
-    let two = WriteScope::Environment(world.production.place);
+    let two = LockScope::Environment(world.production.place);
     let two = timeout(SOON, store.write(two)).await.expect("no waiting").unwrap();
     world.commit(two, &[world.production.environment.id]).await;
     world.commit(one, &[world.development.environment.id]).await;
@@ -45,14 +45,14 @@ async fn writers_of_one_environment_wait_and_so_does_whoever_locks_it_from_above
     let store = store().await;
     let world = world(&store).await;
     let id = world.development.environment.id;
-    let application = world.application_place();
+    let application = world.application_ref();
     let scopes = [
         world.within(id),
-        WriteScope::Memberships {
+        LockScope::Memberships {
             application,
             identities: vec![world.ada()],
         },
-        WriteScope::Identities {
+        LockScope::Identities {
             account: world.account.id,
             identities: vec![world.ada()],
         },
@@ -74,9 +74,9 @@ async fn writers_of_one_environment_wait_and_so_does_whoever_locks_it_from_above
 async fn an_environment_made_while_its_application_is_locked_is_locked_too() {
     let store = store().await;
     let world = world(&store).await;
-    let application = world.application_place();
-    let mut making = store.write_rows(WriteScope::Application(application)).await.unwrap();
-    let members = WriteScope::Memberships {
+    let application = world.application_ref();
+    let mut making = store.write_rows(LockScope::Application(application)).await.unwrap();
+    let members = LockScope::Memberships {
         application,
         identities: vec![],
     };
@@ -108,18 +108,18 @@ async fn identities_of_another_account_are_never_locked() {
     let zeta = World::build(&store, &maker, "zeta").await;
     let stranger = vec![zeta.ada()];
     let foreign = [
-        WriteScope::Memberships {
-            application: acme.application_place(),
+        LockScope::Memberships {
+            application: acme.application_ref(),
             identities: stranger.clone(),
         },
-        WriteScope::Identities {
+        LockScope::Identities {
             account: acme.account.id,
             identities: stranger.clone(),
         },
     ];
     for scope in foreign {
         let held = store.write(scope.clone()).await.unwrap();
-        let theirs = WriteScope::Identities {
+        let theirs = LockScope::Identities {
             account: zeta.account.id,
             identities: stranger.clone(),
         };
@@ -136,7 +136,7 @@ async fn identities_of_another_account_are_never_locked() {
 async fn a_lock_that_is_not_to_be_had_is_busy() {
     let store = store_with(|options| options.lock_timeout = Duration::from_millis(100)).await;
     let world = world(&store).await;
-    let scope = WriteScope::Environment(world.development.place);
+    let scope = LockScope::Environment(world.development.place);
     let held = store.write(scope.clone()).await.unwrap();
     let refused = store.write(scope.clone()).await;
     assert!(matches!(refused, Err(StoreError::Busy(_))));
@@ -158,7 +158,7 @@ async fn a_pool_that_is_used_up_is_busy() {
     ];
     assert!(matches!(store.read().await, Err(StoreError::Busy(_))));
     // One connection is left to writers, and fences have their own.
-    drop(store.write(WriteScope::Installation).await.unwrap());
+    drop(store.write(LockScope::Installation).await.unwrap());
     store.ping().await.unwrap();
     drop(held);
     timeout(SOON, store.read()).await.expect("a free connection").unwrap();
@@ -168,7 +168,7 @@ async fn a_pool_that_is_used_up_is_busy() {
 async fn units_of_work_that_are_given_up_leave_no_transaction_and_keep_the_connection() {
     let store = store_with(|options| options.pool_size = 1).await;
     let world = world(&store).await;
-    let scope = WriteScope::Environment(world.development.place);
+    let scope = LockScope::Environment(world.development.place);
     store.ping().await.unwrap();
     let before = backends(&store).await;
     for _ in 0..20 {
@@ -209,7 +209,7 @@ fn a_store_outlived_by_its_unit_of_work_leaves_no_transaction() {
     let tx = inner.block_on(async {
         let options = canopy_storage_postgres::PgOptions::new(url);
         let short = canopy_storage_postgres::PgStore::open(&options).await.unwrap();
-        short.write(WriteScope::Installation).await.unwrap()
+        short.write(LockScope::Installation).await.unwrap()
     });
     inner.shutdown_background();
     drop(tx);

@@ -1,6 +1,6 @@
 //! Servers that do not answer, and standbys that answer: an error within the deadline, and then all is well again.
 
-use canopy_domain::port::{SharedStore as _, Store, StoreError, WriteScope};
+use canopy_domain::port::{LockScope, SharedStore as _, Store, StoreError};
 use canopy_domain::{EnvironmentId, Revision};
 use canopy_storage_postgres::{OpenError, PgOptions, PgStore};
 use canopy_testkit::fixture::{Maker, World};
@@ -106,7 +106,7 @@ async fn a_line_that_goes_dead_is_noticed_and_a_silent_host_is_passed_over() {
     recovered(&store).await;
     assert!(begun.elapsed() < BOUND, "{:?}", begun.elapsed());
     drop(store.read().await.unwrap());
-    drop(store.write(WriteScope::Installation).await.unwrap());
+    drop(store.write(LockScope::Installation).await.unwrap());
     // A store that starts finds it too, within the deadline of one host.
     let begun = Instant::now();
     let fresh = PgStore::open(&options(&[dying.port(), good.port()])).await.unwrap();

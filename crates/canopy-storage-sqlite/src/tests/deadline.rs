@@ -3,7 +3,7 @@
 use crate::statement::Statement;
 use crate::{SqliteOptions, SqliteStore};
 use canopy_domain::AccountId;
-use canopy_domain::port::{RowStore, Share, Store, StoreError, WriteScope};
+use canopy_domain::port::{LockScope, RowStore, Share, Store, StoreError};
 use canopy_testkit::fixture::Maker;
 use diesel::SqliteConnection;
 use std::time::{Duration, Instant};
@@ -75,7 +75,7 @@ async fn a_write_that_is_interrupted_leaves_nothing_and_the_next_one_is_made() {
     );
     drop(unit);
     let mut tx = store
-        .write_rows(WriteScope::Account(AccountId::new(uuid::Uuid::nil())))
+        .write_rows(LockScope::Account(AccountId::new(uuid::Uuid::nil())))
         .await
         .unwrap();
     tx.insert_account(&account).await.unwrap();

@@ -16,13 +16,16 @@ use canopy_domain::port::{
 use canopy_domain::setup::CatalogLimits;
 use canopy_domain::{EnvironmentId, EnvironmentRef, Revision, Timestamp};
 use core::fmt::Display;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use tokio::sync::OnceCell;
 use uuid::Uuid;
 
 /// A write that adds so many bytes to an index which is not loaded here has what is stored counted.
 const COUNTED_FROM: usize = 1024 * 1024;
+
+/// The number of environments that an application may have by default.
+const MAX_ENVIRONMENTS: usize = 1_000;
 
 /// The service without its adapters: the ports it was given, the decision indexes and the directory of paths. Clones share
 /// everything.
@@ -48,6 +51,7 @@ struct Parts {
     catalog_limits: OnceLock<CatalogLimits>,
     /// Bytes of the answers kept for one tenant.
     kept_bytes: AtomicU64,
+    max_environments: AtomicUsize,
 }
 
 impl core::fmt::Debug for App {
@@ -81,6 +85,7 @@ impl App {
             cursor_secret: OnceCell::new(),
             catalog_limits: OnceLock::new(),
             kept_bytes: AtomicU64::new(KEPT_BYTES),
+            max_environments: AtomicUsize::new(MAX_ENVIRONMENTS),
             known_keys: KnownKeys::default(),
             remembered_subjects,
             long_work: LongWork::default(),
@@ -98,6 +103,16 @@ impl App {
     /// Bounds the bytes of the answers that are kept for repetitions, for each environment and for what is above one.
     pub fn bound_kept_answers(&self, bytes: u64) {
         self.parts.kept_bytes.store(bytes, Ordering::Relaxed);
+    }
+
+    /// Bounds the number of environments of each application. Those that are there stay.
+    pub fn bound_environments(&self, max: usize) {
+        self.parts.max_environments.store(max, Ordering::Relaxed);
+    }
+
+    /// The largest number of environments of an application.
+    pub(crate) fn max_environments(&self) -> usize {
+        self.parts.max_environments.load(Ordering::Relaxed)
     }
 
     /// Refuses a call that may be repeated where the kept answers take more than they may.

@@ -155,6 +155,11 @@ impl Moment<'_> {
         self.app.catalog_limits()
     }
 
+    /// The largest number of environments of an application.
+    pub(crate) fn max_environments(&self) -> usize {
+        self.app.max_environments()
+    }
+
     /// The caller.
     pub(crate) const fn caller(&self) -> &Caller {
         &self.call.caller
@@ -303,16 +308,20 @@ impl App {
 async fn must_exist(tx: &mut dyn ReadTx, scope: &LockScope) -> Result<(), AppError> {
     let absent = |tenant| AppError::Tenancy(TenancyError::NotFound(tenant));
     match scope {
-        LockScope::Environment(id) => {
-            tx.revision(*id).await?.ok_or_else(|| absent(Tenant::Environment))?;
+        LockScope::Environment(place) => {
+            tx.revision(place.environment)
+                .await?
+                .ok_or_else(|| absent(Tenant::Environment))?;
         }
-        LockScope::Application(id) | LockScope::Memberships { application: id, .. } => {
-            tx.application(*id).await?.ok_or_else(|| absent(Tenant::Application))?;
+        LockScope::Application(place) | LockScope::Memberships { application: place, .. } => {
+            tx.application(place.application)
+                .await?
+                .ok_or_else(|| absent(Tenant::Application))?;
         }
         // Accounts stay, and what looks at a whole application or at identities finds them itself.
         LockScope::Installation
         | LockScope::Account(_)
-        | LockScope::WholeApplication { .. }
+        | LockScope::WholeApplication(_)
         | LockScope::Identities { .. } => {}
     }
     Ok(())

@@ -49,7 +49,7 @@ pub enum RepetitionError {
 }
 
 /// The bytes that the kept answers of one environment may take by default.
-pub(crate) const KEPT_BYTES: u64 = 64 * 1024 * 1024;
+pub(crate) const KEPT_BYTES: u64 = 256 * 1024 * 1024;
 
 /// Since when answers count that were kept before `now`.
 pub(crate) fn kept_since(now: Timestamp) -> Timestamp {

@@ -1,19 +1,16 @@
 //! Threads for work that takes longer than an HTTP worker may be held: bulk checks, explanations, reverse questions, large
 //! bodies and answers.
 //!
-//! Each piece of work waits for a *turn*, of which there are few. Turns go round among environments, and one environment
+//! Each piece of work waits for a [turn](Turns), of which there are few. Turns go round among accounts, and one account
 //! never has all of them. Work checks its [`Pace`] between slices of about a millisecond: there it gives its turn to another
-//! environment that waits, and stops once its caller has gone.
+//! account that waits, and stops once its caller has gone.
 
-mod turns;
-
+use canopy_domain::port::{Share, Turn, TurnBounds, TurnError, Turns};
 use core::time::Duration;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::thread;
 use std::time::Instant;
-use turns::{Refused, Turn, Turns};
-use uuid::Uuid;
 
 /// The length of a slice: for so long work keeps its turn while others wait.
 const SLICE: Duration = Duration::from_millis(1);
@@ -21,14 +18,26 @@ const SLICE: Duration = Duration::from_millis(1);
 /// Bounds on long work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct WorkOptions {
-    /// The number of pieces that run at once, at least 2. One environment runs at most one less.
+    /// The number of pieces that run at once, at least 2. One account runs at most one less.
     pub turns: usize,
-    /// The number of pieces of one environment that may wait for their turn.
+    /// The number of pieces of one account that may wait for their turn.
     pub waiting_of_one: usize,
     /// The number of pieces that may wait in all.
     pub waiting: usize,
     /// For how long a piece may wait to begin.
     pub patience: Duration,
+}
+
+impl WorkOptions {
+    fn bounds(&self) -> TurnBounds {
+        let places = self.turns.max(2);
+        TurnBounds {
+            places,
+            part: places - 1,
+            waiting_of_one: self.waiting_of_one,
+            waiting: self.waiting,
+        }
+    }
 }
 
 impl Default for WorkOptions {
@@ -49,7 +58,7 @@ pub enum WorkError {
     /// Too many pieces of work wait already.
     #[error("too many long requests wait for their turn")]
     Crowded {
-        /// The number that may wait, of the environment or in all.
+        /// The number that may wait, of the account or in all.
         waiting: usize,
     },
     /// It did not begin in time.
@@ -70,7 +79,23 @@ pub struct Stopped;
 /// Runs long work. Clones share everything.
 #[derive(Debug, Clone)]
 pub struct LongWork {
-    turns: Arc<RwLock<Arc<Turns>>>,
+    room: Arc<RwLock<Room>>,
+}
+
+/// The turns at long work, and the time that a piece waits for one.
+#[derive(Debug, Clone)]
+struct Room {
+    turns: Turns,
+    patience: Duration,
+}
+
+impl Room {
+    fn new(options: &WorkOptions) -> Self {
+        Self {
+            turns: Turns::new(options.bounds()),
+            patience: options.patience,
+        }
+    }
 }
 
 impl Default for LongWork {
@@ -82,16 +107,20 @@ impl Default for LongWork {
 impl LongWork {
     /// No work runs yet.
     pub fn new(options: WorkOptions) -> Self {
-        let turns = Arc::new(RwLock::new(Arc::new(Turns::new(options))));
-        Self { turns }
+        let room = Arc::new(RwLock::new(Room::new(&options)));
+        Self { room }
     }
 
     /// Changes the bounds, for work that begins from now on. Call it before the service answers requests.
     pub fn configure(&self, options: WorkOptions) {
-        *self.turns.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(Turns::new(options));
+        *self.room.write().unwrap_or_else(PoisonError::into_inner) = Room::new(&options);
     }
 
-    /// Runs work on a thread of its own, once it is the turn of `environment`. Dropping the future takes the work out of the
+    fn room(&self) -> Room {
+        self.room.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Runs work on a thread of its own, once it is the turn of the account. Dropping the future takes the work out of the
     /// queue, or stops it at the end of its slice.
     ///
     /// Needs a tokio runtime with a time driver. The work must not wait for anything but its turns.
@@ -100,16 +129,19 @@ impl LongWork {
     /// [`WorkError`]; then nothing was done.
     pub async fn perform<T: Send + 'static>(
         &self,
-        environment: Uuid,
+        share: impl Into<Share>,
         work: impl FnOnce(&mut Pace) -> Result<T, Stopped> + Send + 'static,
     ) -> Result<T, WorkError> {
-        let turns = Arc::clone(&self.turns.read().unwrap_or_else(PoisonError::into_inner));
-        let patience = turns.options().patience;
-        let waiting = Turns::wait(&turns, environment).map_err(|Refused { waiting }| WorkError::Crowded { waiting })?;
-        let turn = tokio::time::timeout(patience, waiting.turn());
-        let turn = turn.await.map_err(|_| WorkError::TooLate {
-            patience_ms: u64::try_from(patience.as_millis()).unwrap_or(u64::MAX),
-        })?;
+        let Room { turns, patience } = self.room();
+        let turn = match tokio::time::timeout(patience, turns.take(share.into())).await {
+            Ok(Ok(turn)) => turn,
+            Ok(Err(TurnError::Crowded { waiting })) => return Err(WorkError::Crowded { waiting }),
+            Ok(Err(TurnError::Closed)) => return Err(WorkError::Lost),
+            Err(_) => {
+                let patience_ms = u64::try_from(patience.as_millis()).unwrap_or(u64::MAX);
+                return Err(WorkError::TooLate { patience_ms });
+            }
+        };
         let caller = Presence(Arc::default());
         let mut pace = Pace::of(turn, Arc::clone(&caller.0));
         let done = tokio::task::spawn_blocking(move || work(&mut pace)).await;
@@ -126,7 +158,7 @@ impl LongWork {
 
     /// The number of pieces of work that wait or run now.
     pub fn load(&self) -> usize {
-        self.turns.read().unwrap_or_else(PoisonError::into_inner).load()
+        self.room().turns.load()
     }
 }
 
@@ -193,6 +225,7 @@ impl Pace {
 #[cfg(test)]
 mod tests {
     use super::{LongWork, Pace, Stopped, WorkError, WorkOptions};
+    use canopy_domain::AccountId;
     use core::time::Duration;
     use std::sync::atomic::{AtomicUsize, Ordering};
     use std::sync::mpsc::channel;
@@ -200,8 +233,8 @@ mod tests {
     use tokio::sync::oneshot;
     use uuid::Uuid;
 
-    const ACME: Uuid = Uuid::from_u128(1);
-    const GLOBEX: Uuid = Uuid::from_u128(2);
+    const ACME: AccountId = AccountId::new(Uuid::from_u128(1));
+    const GLOBEX: AccountId = AccountId::new(Uuid::from_u128(2));
 
     fn options() -> WorkOptions {
         WorkOptions {
@@ -224,7 +257,7 @@ mod tests {
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-    async fn one_environment_never_has_all_turns() {
+    async fn one_account_never_has_all_turns() {
         let room = LongWork::new(options());
         let (end, ended) = oneshot::channel();
         let (long, short) = (room.clone(), room.clone());
@@ -238,7 +271,7 @@ mod tests {
             long.perform(ACME, told).await
         });
         started.await.unwrap();
-        // A second piece of the same environment waits, although a turn is free.
+        // A second piece of the same account waits, although a turn is free.
         let second = tokio::spawn(async move { short.perform(ACME, |_| Ok(7)).await });
         assert_eq!(room.perform(GLOBEX, |_| Ok(8)).await, Ok(8));
         assert!(!second.is_finished());
@@ -249,12 +282,12 @@ mod tests {
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-    async fn a_turn_goes_round_among_environments_that_wait() {
+    async fn a_turn_goes_round_among_accounts_that_wait() {
         let room = LongWork::new(options());
-        // Two environments hold both turns, each until a third one has been served.
+        // Two accounts hold both turns, each until a third one has been served.
         let served = Arc::new(AtomicUsize::new(0));
         let both = Arc::new(Barrier::new(2));
-        let hold = |environment: u128| {
+        let hold = |account: u128| {
             let (room, served, both) = (room.clone(), Arc::clone(&served), Arc::clone(&both));
             tokio::spawn(async move {
                 let work = move |pace: &mut Pace| {
@@ -264,12 +297,12 @@ mod tests {
                     }
                     Ok(())
                 };
-                room.perform(Uuid::from_u128(environment), work).await
+                room.perform(AccountId::new(Uuid::from_u128(account)), work).await
             })
         };
         let (first, second) = (hold(1), hold(2));
         let third = Arc::clone(&served);
-        let done = room.perform(Uuid::from_u128(3), move |_| {
+        let done = room.perform(AccountId::new(Uuid::from_u128(3)), move |_| {
             third.fetch_add(1, Ordering::AcqRel);
             Ok(())
         });
@@ -327,7 +360,7 @@ mod tests {
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-    async fn the_queue_is_bounded_for_each_environment_and_in_all_and_in_time() {
+    async fn the_queue_is_bounded_for_each_account_and_in_all_and_in_time() {
         let room = LongWork::new(WorkOptions {
             patience: Duration::from_millis(20),
             ..options()

@@ -77,13 +77,14 @@ error_codes! {
     EnvironmentSlugTaken = "environments.slug_taken", 409, "Another environment of the application has this slug.";
     LastEnvironment = "environments.last_environment", 400, "An application keeps at least one environment.";
     EnvironmentTooLarge = "environments.environment_too_large", 409, "The environment would make a document larger than an import takes, so it is neither exported nor copied; `details.max_bytes` is the limit.";
+    TooManyEnvironments = "environments.too_many", 409, "The application has as many environments as it may have; `details.max_environments` is the limit.";
     DefaultEnvironment = "environments.default_environment", 400, "The default environment of an application cannot be deleted.";
 
     PermissionNotFound = "rbac.permission_not_found", 404, "The environment has no such permission.";
     PermissionKeyTaken = "rbac.permission_key_taken", 409, "The catalog has the key already, or the request repeats it; `details.permission_keys` lists all such keys.";
     SystemPermission = "rbac.system_permission", 403, "System permissions cannot be changed or deleted.";
     PermissionInUse = "rbac.permission_in_use", 409, "Roles bundle the permission; `details.role_ids` lists them.";
-    UnknownPermissionKeys = "rbac.unknown_permission_keys", 400, "Keys are not in the environment's catalog; `details.permission_keys` lists all of them.";
+    UnknownPermissionKeys = "rbac.unknown_permission_keys", 400, "Keys are not in the environment's catalog; `details.permission_keys` lists the first 100, `details.omitted` counts the rest.";
     RoleNotFound = "rbac.role_not_found", 404, "The environment has no such role.";
     RoleNameTaken = "rbac.role_name_taken", 409, "The environment has a role of this name, without regard to case.";
     DuplicateRoleName = "rbac.duplicate_role_name", 400, "Two roles of the request have the same name; `details.names` lists them.";

@@ -1,6 +1,8 @@
 //! What a request carries besides its credential and place: an id in the path, a body, an expected version.
 
 use crate::body_budget::SMALL_BODY_BYTES;
+use crate::connection::Connection;
+use crate::connection::refusal::too_many_connections;
 use crate::error_code::ErrorCode;
 use crate::if_match;
 use crate::incoming::Incoming;
@@ -16,6 +18,7 @@ use actix_web::dev::Payload;
 use actix_web::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, TRANSFER_ENCODING};
 use actix_web::web::{Bytes, BytesMut};
 use canopy_domain::audit::AuditEventId;
+use canopy_domain::port::Share;
 use canopy_domain::{
     AccountId, ApiKeyId, ApplicationId, AssignmentId, Expected, IdentityId, NodeId, PermissionId, RoleId,
 };
@@ -24,10 +27,10 @@ use core::task::Poll;
 use core::time::Duration;
 use futures_util::{TryStreamExt as _, poll};
 use sha2::{Digest as _, Sha256};
+use std::rc::Rc;
 use tokio::time::{Instant, timeout_at};
 use utoipa::openapi::schema::Object;
 use utoipa::openapi::{RefOr, Schema};
-use uuid::Uuid;
 
 /// The largest body.
 pub(crate) const MAX_BODY_BYTES: usize = 8 * 1024 * 1024;
@@ -320,6 +323,7 @@ pub(crate) async fn read_stream<L: Lists + Send + 'static>(
         incoming.hold_body(state.bodies().admit(account, weight).await?);
     }
     let mut reader = BodyReader {
+        connection: incoming.connection().cloned(),
         payload,
         received: 0,
         max_bytes,
@@ -331,7 +335,7 @@ pub(crate) async fn read_stream<L: Lists + Send + 'static>(
         faults: core::mem::take(faults),
         digest: is_digested.then(Sha256::new),
     };
-    let tenant = account.map_or(Uuid::nil(), |account| account.as_uuid());
+    let tenant = account.map_or(Share::Installation, Share::Account);
     let mut held = BytesMut::new();
     let read = |error| unread(error, usize::MAX);
     while let Some(piece) = reader.next().await? {
@@ -370,6 +374,7 @@ pub(crate) async fn read_body(
         incoming.hold_body(state.bodies().admit(account, length).await?);
     }
     let bytes = BodyReader {
+        connection: incoming.connection().cloned(),
         payload,
         received: 0,
         max_bytes: MAX_BODY_BYTES,
@@ -400,12 +405,29 @@ const GRACE: Duration = Duration::from_secs(10);
 
 /// Reads a body that must come at a minimum rate and be complete in time.
 struct BodyReader {
+    connection: Option<Rc<Connection>>,
     payload: Payload,
     received: usize,
     max_bytes: usize,
     /// When it was first waited for. Mostly all of it is here already, and there is nothing to time.
     clock: Option<Instant>,
     timeout: Duration,
+}
+
+/// Marks a connection as one that waits for a body, until this is dropped.
+struct WaitsForBody(Rc<Connection>);
+
+impl WaitsForBody {
+    fn new(connection: Rc<Connection>) -> Self {
+        connection.wait_for_body();
+        Self(connection)
+    }
+}
+
+impl Drop for WaitsForBody {
+    fn drop(&mut self) {
+        self.0.resume_request();
+    }
 }
 
 impl BodyReader {
@@ -424,10 +446,18 @@ impl BodyReader {
             Poll::Pending => {
                 let deadline = self.deadline();
                 let late = |_| Problem::new(ErrorCode::Timeout, "the body did not arrive in time");
+                let _waiting = self.connection.clone().map(WaitsForBody::new);
                 timeout_at(deadline, self.payload.try_next()).await.map_err(late)?
             }
         };
         let piece = piece.map_err(|error| {
+            if self
+                .connection
+                .as_ref()
+                .is_some_and(|connection| connection.is_evicted())
+            {
+                return too_many_connections();
+            }
             let mut problem = Problem::new(ErrorCode::MalformedJson, "the body ended before its time");
             problem.cause = Some(error.to_string().into());
             problem

@@ -17,6 +17,7 @@ use actix_web::HttpResponse;
 use actix_web::dev::Payload;
 use actix_web::http::Method;
 use canopy_domain::api_key::AreaScope;
+use canopy_domain::port::Share;
 use core::future::{Future, poll_fn};
 use core::pin::pin;
 use core::task::Poll;
@@ -25,7 +26,6 @@ use std::rc::Rc;
 use utoipa::openapi::path::Parameter;
 use utoipa::openapi::schema::Object;
 use utoipa::openapi::{RefOr, Required, Schema};
-use uuid::Uuid;
 
 /// What an operation takes and gives, read off the types of its handler.
 pub(crate) struct Shape {
@@ -294,7 +294,7 @@ impl<M> Draft<M> {
                         };
                         (answered, tenant)
                     }
-                    Err(problem) => (Err(problem), Uuid::nil()),
+                    Err(problem) => (Err(problem), Share::Installation),
                 };
                 match answered {
                     Ok(answer) => {
@@ -375,7 +375,7 @@ async fn sent<A: Answer + 'static>(
     answer: A,
     incoming: &Incoming,
     state: &HttpState,
-    share: Uuid,
+    share: Share,
 ) -> Result<HttpResponse, Problem> {
     /// So much is written in about a quarter of a millisecond.
     const SMALL: usize = 128 * 1024;

@@ -134,8 +134,18 @@ fn texts<T: Display>(values: &[T]) -> Vec<String> {
     values.iter().map(ToString::to_string).collect()
 }
 
+/// The largest number of keys that an error lists.
+const MAX_LISTED_KEYS: usize = 100;
+
+/// Lists the first keys that are not in the catalog, and counts those that it omits.
 fn unknown_keys(error: &impl Display, keys: &[PermissionKey]) -> Problem {
-    Problem::rule(ErrorCode::UnknownPermissionKeys, error).with("permission_keys", texts(keys))
+    let (listed, omitted) = keys.split_at(keys.len().min(MAX_LISTED_KEYS));
+    let problem = Problem::rule(ErrorCode::UnknownPermissionKeys, error).with("permission_keys", texts(listed));
+    if omitted.is_empty() {
+        problem
+    } else {
+        problem.with("omitted", omitted.len())
+    }
 }
 
 impl From<Faults> for Problem {
@@ -274,6 +284,9 @@ impl From<TenancyError> for Problem {
             TenancyError::LastApplication => ErrorCode::LastApplication,
             TenancyError::LastEnvironment => ErrorCode::LastEnvironment,
             TenancyError::DefaultEnvironment => ErrorCode::DefaultEnvironment,
+            TenancyError::TooManyEnvironments { max } => {
+                return Self::rule(ErrorCode::TooManyEnvironments, &error).with("max_environments", max);
+            }
             TenancyError::TooLarge { max_bytes } => {
                 return Self::rule(ErrorCode::EnvironmentTooLarge, &error).with("max_bytes", max_bytes);
             }
@@ -523,6 +536,25 @@ impl From<Unique> for Problem {
                 "the identity holds this role at this node already",
             ),
             Unique::Id => Self::internal(StoreError::Duplicate(unique)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_lists_a_hundred_unknown_keys_and_counts_the_rest() {
+        let keys = |count: usize| -> Vec<PermissionKey> {
+            let key = |number| PermissionKey::parse(&format!("note.k{number}")).unwrap();
+            (0..count).map(key).collect()
+        };
+        for (count, listed, omitted) in [(1, 1, None), (100, 100, None), (250, 100, Some(150))] {
+            let problem = Problem::from(RoleError::UnknownPermissionKeys { keys: keys(count) });
+            let details = &problem.details;
+            assert_eq!(details["permission_keys"].as_array().unwrap().len(), listed);
+            assert_eq!(details.get("omitted").and_then(Value::as_u64), omitted);
         }
     }
 }

@@ -7,6 +7,7 @@ use actix_web::body::{BodySize, BoxBody, MessageBody};
 use actix_web::http::StatusCode;
 use actix_web::http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
 use actix_web::web::Bytes;
+use canopy_domain::port::Share;
 use core::convert::Infallible;
 use core::pin::Pin;
 use core::task::{Context, Poll};
@@ -14,7 +15,6 @@ use serde::Serialize;
 use std::collections::HashMap;
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex, PoisonError};
-use uuid::Uuid;
 
 /// An answer, written down.
 #[derive(Debug)]
@@ -99,7 +99,7 @@ impl Rendered {
     }
 
     /// The response. A large one is counted for `share` until it is sent, and refused where too much is in flight.
-    pub(crate) fn into_response(self, flight: &InFlight, share: Uuid) -> Result<HttpResponse, Problem> {
+    pub(crate) fn into_response(self, flight: &InFlight, share: Share) -> Result<HttpResponse, Problem> {
         let mut response = HttpResponse::build(self.status);
         for (name, value) in self.headers.into_iter().flatten() {
             response.insert_header((name, value));
@@ -157,7 +157,7 @@ pub(crate) struct InFlight {
 #[derive(Debug, Default)]
 struct Counts {
     all: usize,
-    shares: HashMap<Uuid, usize>,
+    shares: HashMap<Share, usize>,
 }
 
 impl InFlight {
@@ -171,7 +171,7 @@ impl InFlight {
 
     /// Counts bytes until the reservation is dropped. One share has at most half of all, and any single answer fits where
     /// nothing else of its share is in flight.
-    fn reserve(&self, share: Uuid, bytes: usize) -> Result<Reserved, Problem> {
+    fn reserve(&self, share: Share, bytes: usize) -> Result<Reserved, Problem> {
         let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
         let own = counts.shares.get(&share).copied().unwrap_or_default();
         let is_first = own == 0 && counts.all.saturating_add(bytes) <= self.max_bytes.saturating_mul(2);
@@ -202,7 +202,7 @@ impl InFlight {
 /// Bytes that are counted as being sent.
 struct Reserved {
     counts: Arc<Mutex<Counts>>,
-    share: Uuid,
+    share: Share,
     bytes: usize,
 }
 
@@ -224,12 +224,14 @@ mod tests {
     use super::{Chunked, InFlight, Rendered};
     use actix_web::body::{BodySize, MessageBody as _};
     use actix_web::http::StatusCode;
+    use canopy_domain::AccountId;
+    use canopy_domain::port::Share;
     use core::pin::Pin;
     use core::task::{Context, Poll, Waker};
     use uuid::Uuid;
 
-    const ACME: Uuid = Uuid::from_u128(1);
-    const GLOBEX: Uuid = Uuid::from_u128(2);
+    const ACME: Share = Share::Account(AccountId::new(Uuid::from_u128(1)));
+    const GLOBEX: Share = Share::Account(AccountId::new(Uuid::from_u128(2)));
 
     fn rendered(bytes: usize) -> Rendered {
         Rendered::json(StatusCode::OK, &"x".repeat(bytes - 2), (0, usize::MAX)).unwrap()

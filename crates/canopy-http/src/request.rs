@@ -20,9 +20,9 @@ use canopy_app::api_key::authenticate;
 use canopy_app::long_work::{Pace, Stopped};
 use canopy_app::scope::AskedEnvironment;
 use canopy_app::{App, AppError, Call, Caller, Mode, RepetitionError, Write, scope};
+use canopy_domain::Expected;
 use canopy_domain::api_key::AreaScope;
-use canopy_domain::port::{TokenError, VerifiedToken};
-use canopy_domain::{EnvironmentId, Expected};
+use canopy_domain::port::{Share, TokenError, VerifiedToken};
 use core::future::Future;
 use std::sync::Arc;
 use uuid::Uuid;
@@ -141,7 +141,7 @@ impl<P: PathInput, Q: QueryInput, B: BodyInput> Read<P, Q, B> {
         incoming: &Incoming,
         payload: Payload,
         state: &HttpState,
-        (caller, place, share, served): (&Caller, Uuid, Uuid, Served),
+        (caller, place, share, served): (&Caller, Uuid, Share, Served),
     ) -> Result<Self, Problem> {
         let http = &incoming.http;
         let mut faults = Faults::of_lists_up_to(state.max_items()).of_catalogs_up_to(state.app().catalog_limits());
@@ -362,13 +362,15 @@ impl<S, P, Q, B> Request<S, P, Q, B> {
         Ok(self.state.run_here(question).await?)
     }
 
-    /// Runs long work for an environment off the HTTP workers. It stops when the caller has gone.
+    /// Runs long work of the call's tenant off the HTTP workers. It stops when the caller has gone.
     pub(crate) async fn work<T: Send + 'static>(
         &self,
-        environment: EnvironmentId,
         work: impl FnOnce(&mut Pace) -> Result<T, Stopped> + Send + 'static,
-    ) -> Result<T, Problem> {
-        let running = self.app().long_work().perform(environment.as_uuid(), work);
+    ) -> Result<T, Problem>
+    where
+        S: Tenancy,
+    {
+        let running = self.app().long_work().perform(self.tenancy.share(), work);
         Ok(self.state.run_here(running).await?)
     }
 

@@ -4,6 +4,7 @@
 use crate::incoming::Incoming;
 use canopy_app::scope::AskedEnvironment;
 use canopy_app::{App, AppError, Caller, scope};
+use canopy_domain::port::Share;
 use canopy_domain::{AccountId, ApplicationRef, EnvironmentId, EnvironmentRef, IdentityId};
 use core::future::Future;
 use uuid::Uuid;
@@ -86,30 +87,33 @@ pub(crate) trait Tenancy: Send + 'static {
     fn id(&self) -> Uuid;
 
     /// The tenant whose share of threads and memory its calls take.
-    fn share(&self) -> Uuid {
-        self.id()
-    }
+    fn share(&self) -> Share;
 }
 
 macro_rules! scopes {
-    ($($type:ty = $id:expr;)+) => {
+    ($($type:ty = $id:expr, $share:expr;)+) => {
         $(impl Tenancy for $type {
             fn id(&self) -> Uuid {
                 let id: fn(&Self) -> Uuid = $id;
                 id(self)
+            }
+
+            fn share(&self) -> Share {
+                let share: fn(&Self) -> Share = $share;
+                share(self)
             }
         })+
     };
 }
 
 scopes!(
-    Installation = |_| Uuid::nil();
-    AccountId = |id| id.as_uuid();
-    AccountReach = |reach| reach.bound_to.map_or(reach.account.as_uuid(), |id| id.as_uuid());
-    ApplicationRef = |place| place.application.as_uuid();
-    ApplicationReach = |reach| reach.bound_to.map_or(reach.place.application.as_uuid(), |id| id.as_uuid());
-    EnvironmentRef = |place| place.environment.as_uuid();
-    Myself = |myself| myself.place.environment.as_uuid();
+    Installation = |_| Uuid::nil(), |_| Share::Installation;
+    AccountId = |id| id.as_uuid(), |id| (*id).into();
+    AccountReach = |reach| reach.bound_to.map_or(reach.account.as_uuid(), |id| id.as_uuid()), |reach| reach.account.into();
+    ApplicationRef = |place| place.application.as_uuid(), |place| place.into();
+    ApplicationReach = |reach| reach.bound_to.map_or(reach.place.application.as_uuid(), |id| id.as_uuid()), |reach| (&reach.place).into();
+    EnvironmentRef = |place| place.environment.as_uuid(), |place| place.into();
+    Myself = |myself| myself.place.environment.as_uuid(), |myself| (&myself.place).into();
 );
 
 impl Tenancy for AskedEnvironment {
@@ -118,8 +122,8 @@ impl Tenancy for AskedEnvironment {
         Uuid::nil()
     }
 
-    fn share(&self) -> Uuid {
-        self.presumed().as_uuid()
+    fn share(&self) -> Share {
+        self.place().into()
     }
 }
 

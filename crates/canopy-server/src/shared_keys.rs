@@ -165,6 +165,7 @@ mod tests {
     use canopy_http::token::{TokenParties, TokenSigner};
     use canopy_storage_memory::MemoryStore;
     use canopy_testkit::FixedClock;
+    use canopy_testkit::clock::noon;
     use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
     #[derive(Default)]
@@ -197,10 +198,6 @@ mod tests {
         async fn secret(&self, name: &str, fresh: [u8; 32]) -> Result<[u8; 32], StoreError> {
             self.store.secret(name, fresh).await
         }
-    }
-
-    fn noon() -> Timestamp {
-        Timestamp::from_micros(1_800_000_000_000_000).unwrap()
     }
 
     fn signer(seed: u8) -> TokenSigner {

@@ -302,9 +302,9 @@ fn read(path: &Path) -> Result<Vec<u8>, std::io::Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use canopy_domain::Timestamp;
     use canopy_domain::port::{TokenError, TokenVerifier as _};
     use canopy_http::token::{ClaimMapping, TokenParties, TokenSource};
+    use canopy_testkit::clock::noon;
     use canopy_testkit::issuer::{IssuerKey, TestIssuer};
     use serde_json::json;
 
@@ -313,10 +313,6 @@ mod tests {
         shortest: Duration::from_millis(1),
         longest: Duration::from_secs(3_600),
     };
-
-    fn noon() -> Timestamp {
-        Timestamp::from_micros(1_800_000_000_000_000).unwrap()
-    }
 
     fn parties() -> TokenParties {
         TokenParties {

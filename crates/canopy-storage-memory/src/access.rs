@@ -2,8 +2,9 @@
 
 use crate::unit::Unit;
 use async_trait::async_trait;
+use canopy_domain::access::codec::encode;
 use canopy_domain::access::{Change, GrantFact, IndexSize, KeyFact, NodeFact, PermissionFact, RoleFact, Snapshot};
-use canopy_domain::port::reader::AccessReader;
+use canopy_domain::port::reader::{AccessReader, CHANGE_BYTES};
 use canopy_domain::port::{CommitTag, StoreError};
 use canopy_domain::{EnvironmentId, Revision};
 
@@ -79,6 +80,11 @@ impl<Kind: Send> AccessReader for Unit<Kind> {
             .history
             .after(after)
             .take(limit)
+            .scan(0, |bytes_before, record| {
+                let has_room = *bytes_before < CHANGE_BYTES;
+                *bytes_before += encode(record.1).len();
+                has_room.then_some(record)
+            })
             .map(|(revision, changes)| (revision, changes.to_vec()))
             .collect())
     }

@@ -13,9 +13,9 @@ pub(crate) fn check(before: &State, scope: &LockScope, touched: EnvironmentId) -
     };
     let is_locked = match scope {
         LockScope::Installation | LockScope::Account(_) | LockScope::Application(_) => false,
-        LockScope::Environment(environment) => *environment == touched,
-        LockScope::WholeApplication { application, .. } | LockScope::Memberships { application, .. } => {
-            *application == place.application
+        LockScope::Environment(place) => place.environment == touched,
+        LockScope::WholeApplication(whole) | LockScope::Memberships { application: whole, .. } => {
+            whole.application == place.application
         }
         LockScope::Identities { identities, .. } => {
             let is_member = |id| before.directory.membership(id, place.application).is_some();

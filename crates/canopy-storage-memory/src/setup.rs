@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use canopy_domain::port::StoreError;
 use canopy_domain::port::reader::SetupReader;
 use canopy_domain::setup::{Catalog, CatalogPermission, CatalogRole, CatalogSize, SetupSummary};
-use canopy_domain::{AccountId, EnvironmentId, PermissionSource};
+use canopy_domain::{AccountId, Description, EnvironmentId, PermissionSource};
 
 fn catalog(contents: &Contents) -> Catalog {
     let permissions = contents.permissions.by_id.values().map(|permission| {
@@ -34,6 +34,24 @@ fn catalog(contents: &Contents) -> Catalog {
 impl<Kind: Send> SetupReader for Unit<Kind> {
     async fn catalog(&mut self, environment: EnvironmentId) -> Result<Catalog, StoreError> {
         Ok(self.state.contents(environment).map(catalog).unwrap_or_default())
+    }
+
+    async fn catalog_bytes(&mut self, environment: EnvironmentId) -> Result<u64, StoreError> {
+        let Some(contents) = self.state.contents(environment) else {
+            return Ok(0);
+        };
+        let described = |text: &str, description: &Option<Description>| {
+            text.len() + description.as_ref().map_or(0, |description| description.as_str().len())
+        };
+        let keys = &contents.permissions.by_id;
+        let permissions = keys.values().map(|one| described(one.key.as_str(), &one.description));
+        let roles = contents.roles.by_id.values().map(|row| {
+            let bundled = row.permissions.iter().filter_map(|id| keys.get(id));
+            let bundled: usize = bundled.map(|one| one.key.as_str().len()).sum();
+            described(row.role.name.as_str(), &row.role.description) + bundled
+        });
+        let bytes: usize = permissions.chain(roles).sum();
+        Ok(u64::try_from(bytes).unwrap_or(u64::MAX))
     }
 
     async fn catalog_size(&mut self, environment: EnvironmentId) -> Result<CatalogSize, StoreError> {

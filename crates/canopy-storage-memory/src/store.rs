@@ -10,12 +10,11 @@ use canopy_domain::api_key::KeyUse;
 use canopy_domain::audit::AuditEvent;
 use canopy_domain::port::{
     Begun, Installation, LockScope, ReadTx, RequestIdentity, RowStore, RowTx, RunningClaim, RunningRequests, Share,
-    Store, StoreError, WriteTx,
+    Store, StoreError, Turn, TurnBounds, Turns, WriteTx,
 };
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
-use tokio::sync::{Mutex, OwnedMutexGuard};
 
 /// A store in memory. Clones are the same store.
 ///
@@ -36,7 +35,7 @@ use tokio::sync::{Mutex, OwnedMutexGuard};
 pub struct MemoryStore {
     committed: Arc<Committed>,
     pub(crate) shared: Arc<Shared>,
-    writer: Arc<Mutex<()>>,
+    writer: Turns,
     running: RunningRequests,
     deadline: Duration,
     is_strict: bool,
@@ -83,7 +82,7 @@ impl MemoryStore {
         Self {
             committed: Arc::default(),
             shared: Arc::default(),
-            writer: Arc::default(),
+            writer: one_writer(),
             running: RunningRequests::default(),
             deadline,
             is_strict: false,
@@ -112,7 +111,7 @@ impl MemoryStore {
         committed.set(self.committed.get());
         Self {
             committed: Arc::new(committed),
-            writer: Arc::default(),
+            writer: one_writer(),
             running: RunningRequests::default(),
             ..self.clone()
         }
@@ -129,21 +128,26 @@ impl MemoryStore {
 }
 
 impl MemoryStore {
-    /// The lock of the one writer.
-    async fn lock(&self) -> Result<OwnedMutexGuard<()>, StoreError> {
-        let lock = Arc::clone(&self.writer).lock_owned();
-        let locked = tokio::time::timeout(self.deadline, lock).await;
-        locked.map_err(|elapsed| StoreError::Busy(Box::new(elapsed)))
+    /// The turn of the one writer.
+    async fn lock(&self, share: Share) -> Result<Turn, StoreError> {
+        match tokio::time::timeout(self.deadline, self.writer.take(share)).await {
+            Ok(turn) => turn.map_err(|closed| StoreError::Unavailable(Box::new(closed))),
+            Err(elapsed) => Err(StoreError::Busy(Box::new(elapsed))),
+        }
     }
 
     async fn begin(&self, scope: LockScope, claim: Option<RunningClaim>) -> Result<Unit<Writing>, StoreError> {
-        let lock = self.lock().await?;
+        let lock = self.lock(scope.share()).await?;
         let state = self.committed.get();
-        let share = scope.share().id();
+        let tenant = scope.id();
         let scope = self.is_strict.then_some(scope);
-        let writing = Writing::new(Arc::clone(&self.committed), scope, share, claim, lock);
+        let writing = Writing::new(Arc::clone(&self.committed), scope, tenant, claim, lock);
         Ok(Unit::new(state, writing))
     }
+}
+
+fn one_writer() -> Turns {
+    Turns::new(TurnBounds::new(1, 1))
 }
 
 impl Default for MemoryStore {
@@ -186,7 +190,7 @@ impl Store for MemoryStore {
     }
 
     async fn note_key_uses(&self, uses: &[KeyUse]) -> Result<(), StoreError> {
-        let lock = self.lock().await?;
+        let lock = self.lock(Share::Installation).await?;
         let mut state = self.committed.get();
         note_uses(&mut state, uses);
         self.committed.set(state);
@@ -195,7 +199,7 @@ impl Store for MemoryStore {
     }
 
     async fn forget_answers(&self, outdated: Timestamp) -> Result<bool, StoreError> {
-        let _lock = self.lock().await?;
+        let _lock = self.lock(Share::Installation).await?;
         let mut state = self.committed.get();
         Arc::make_mut(&mut state.answers).retain(|_, kept| kept.at >= outdated);
         forget_sums(Arc::make_mut(&mut state.kept_bytes), outdated);
@@ -204,7 +208,7 @@ impl Store for MemoryStore {
     }
 
     async fn prune_history(&self, outdated: Timestamp) -> Result<bool, StoreError> {
-        let _lock = self.lock().await?;
+        let _lock = self.lock(Share::Installation).await?;
         let mut state = self.committed.get();
         for contents in Arc::make_mut(&mut state.environments).values_mut() {
             Arc::make_mut(&mut contents.history).prune(outdated);
@@ -214,7 +218,7 @@ impl Store for MemoryStore {
     }
 
     async fn append_audit_events(&self, events: &[AuditEvent]) -> Result<(), StoreError> {
-        let _lock = self.lock().await?;
+        let _lock = self.lock(Share::Installation).await?;
         let mut state = self.committed.get();
         let log = Arc::make_mut(&mut state.audit);
         for event in events {

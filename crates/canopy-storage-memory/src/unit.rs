@@ -7,11 +7,10 @@ use crate::store::Committed;
 use async_trait::async_trait;
 use canopy_domain::changeset::ChangeSet;
 use canopy_domain::port::writer::AnswerWriter;
-use canopy_domain::port::{CommitRecord, KeptAnswer, LockScope, RunningClaim, StoreError, WriteTx, apply_rows};
+use canopy_domain::port::{CommitRecord, KeptAnswer, LockScope, RunningClaim, StoreError, Turn, WriteTx, apply_rows};
 use canopy_domain::{EnvironmentId, Revision, Timestamp};
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
-use tokio::sync::OwnedMutexGuard;
 use uuid::Uuid;
 
 /// A unit of work: the state it sees, and what it may do with it. Readers are written once for both kinds.
@@ -31,24 +30,24 @@ pub(crate) struct Writing {
     committed: Arc<Committed>,
     /// What a strict store holds the write to.
     scope: Option<LockScope>,
-    /// The tenant it is charged to.
-    share: Uuid,
+    /// The id that answers which are kept count to.
+    tenant: Uuid,
     _claim: Option<RunningClaim>,
-    _lock: OwnedMutexGuard<()>,
+    _lock: Turn,
 }
 
 impl Writing {
     pub const fn new(
         committed: Arc<Committed>,
         scope: Option<LockScope>,
-        share: Uuid,
+        tenant: Uuid,
         claim: Option<RunningClaim>,
-        lock: OwnedMutexGuard<()>,
+        lock: Turn,
     ) -> Self {
         Self {
             committed,
             scope,
-            share,
+            tenant,
             _claim: claim,
             _lock: lock,
         }
@@ -67,17 +66,17 @@ impl AnswerWriter for Unit<Writing> {
         let answers = Arc::make_mut(&mut self.state.answers);
         answers.retain(|_, kept| kept.at >= outdated);
         answers.insert(answer.request, answer.clone());
-        let share = self.kind.share;
+        let tenant = self.kind.tenant;
         let sums = Arc::make_mut(&mut self.state.kept_bytes);
         forget_sums(sums, outdated);
-        let sum = sums.entry((share, KeptAnswer::hour(answer.at))).or_default();
+        let sum = sums.entry((tenant, KeptAnswer::hour(answer.at))).or_default();
         *sum = sum.saturating_add(answer.bytes());
         self.kept_bytes(outdated).await
     }
 
     async fn kept_bytes(&mut self, since: Timestamp) -> Result<u64, StoreError> {
-        let share = self.kind.share;
-        let hours = (share, KeptAnswer::hour(since))..=(share, i64::MAX);
+        let tenant = self.kind.tenant;
+        let hours = (tenant, KeptAnswer::hour(since))..=(tenant, i64::MAX);
         Ok(self.state.kept_bytes.range(hours).map(|(_, bytes)| bytes).sum())
     }
 }

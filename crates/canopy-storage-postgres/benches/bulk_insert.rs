@@ -177,7 +177,7 @@ async fn through_the_port(store: &PgStore, company: &Company, keys: &[Assignment
         took
     };
     let environment = company.place.environment;
-    let mut tx = store.write_rows(LockScope::Environment(environment)).await.unwrap();
+    let mut tx = store.write_rows(LockScope::Environment(company.place)).await.unwrap();
     let facts = tx.assignment_facts(&company.place, keys).await.unwrap();
     let facts_took = lap();
     let items: Vec<_> = keys

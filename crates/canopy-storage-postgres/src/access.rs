@@ -7,7 +7,7 @@ use crate::statement::{Row, Statement};
 use crate::unit_of_work::UnitOfWork;
 use async_trait::async_trait;
 use canopy_domain::access::{Change, GrantFact, IndexSize, NodeFact, PermissionFact, RoleFact, Snapshot, codec};
-use canopy_domain::port::reader::AccessReader;
+use canopy_domain::port::reader::{AccessReader, CHANGE_BYTES};
 use canopy_domain::port::{CommitTag, StoreError};
 use canopy_domain::{
     EnvironmentId, NodeStatus, NodeType, PermissionId, PermissionKey, Revision, RoleId, RoleName, Slug, Timestamp,
@@ -163,12 +163,16 @@ impl AccessReader for UnitOfWork {
         after: Revision,
         limit: u32,
     ) -> Result<Vec<(Revision, Vec<Change>)>, StoreError> {
-        const SELECT: &str = "SELECT environment_id, revision, changes FROM change_records \
-             WHERE environment_id = $1 AND revision > $2 ORDER BY revision LIMIT $3";
+        const SELECT: &str = "SELECT environment_id, revision, changes FROM (SELECT page.*, \
+             sum(octet_length(changes)) OVER (ORDER BY revision ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) \
+             AS bytes_before FROM (SELECT environment_id, revision, changes FROM change_records \
+             WHERE environment_id = $1 AND revision > $2 ORDER BY revision LIMIT $3) AS page) AS sized \
+             WHERE bytes_before IS NULL OR bytes_before < $4 ORDER BY revision";
         Statement::new(SELECT)
             .bind(environment.as_uuid())
             .bind(i64::try_from(after.get()).unwrap_or(i64::MAX))
             .bind(i64::from(limit))
+            .bind(i64::try_from(CHANGE_BYTES).unwrap_or(i64::MAX))
             .all(self.connection()?, "change_records", |row| {
                 Ok((Revision::new(row.count(1)?), row.bytes(2, codec::decode)?))
             })
@@ -189,6 +193,7 @@ impl AccessReader for UnitOfWork {
             .bind(environment.as_uuid())
             .bind(i64::try_from(from.get()).unwrap_or(i64::MAX))
             .bind(i64::from(limit))
+            .bind(i64::try_from(CHANGE_BYTES).unwrap_or(i64::MAX))
             .all(self.connection()?, "change_records", |row| {
                 Ok((Revision::new(row.count(1)?), CommitTag::from_stored(row.number(2)?)))
             })

@@ -69,9 +69,10 @@ pub(crate) fn forget(outdated: Timestamp) -> Statement<'static> {
 }
 
 /// Sums the bytes of a tenant's answers kept since the hour of `since`: a row for each hour.
-fn sum(tenant: Uuid, since: Timestamp) -> Statement<'static> {
+pub(crate) async fn sum(connection: Connection<'_>, tenant: Uuid, since: Timestamp) -> Result<u64, StoreError> {
     const SUM: &str = "SELECT coalesce(sum(bytes), 0)::bigint FROM kept_answer_bytes WHERE tenant = $1 AND hour >= $2";
-    Statement::new(SUM).bind(tenant).bind(KeptAnswer::hour(since))
+    let sum = Statement::new(SUM).bind(tenant).bind(KeptAnswer::hour(since));
+    sum.one(connection, "kept_answer_bytes", |row| row.count(0)).await
 }
 
 #[async_trait]
@@ -81,7 +82,8 @@ impl AnswerWriter for UnitOfWork {
              ON CONFLICT (tenant, hour) DO UPDATE SET bytes = known.bytes + excluded.bytes";
         const KEEP: &str = "INSERT INTO kept_answers (request, body, answer, at) VALUES ($1, $2, $3, $4) \
              ON CONFLICT (request) DO UPDATE SET body = excluded.body, answer = excluded.answer, at = excluded.at";
-        let tenant = self.share().id();
+        let tenant = self.tenant();
+        self.forget_kept_bytes();
         let connection = self.connection()?;
         let forget = forget(outdated);
         let keep = Statement::new(KEEP)
@@ -94,7 +96,7 @@ impl AnswerWriter for UnitOfWork {
             .bind(KeptAnswer::hour(answer.at))
             .bind(i64::try_from(answer.bytes()).unwrap_or(i64::MAX));
         // Sent together; the sum has what was added before it.
-        let sum = sum(tenant, outdated).one(connection, "kept_answer_bytes", |row| row.count(0));
+        let sum = sum(connection, tenant, outdated);
         let (_, _, _, bytes) = future::try_join4(
             forget.execute(connection),
             keep.execute(connection),
@@ -106,8 +108,9 @@ impl AnswerWriter for UnitOfWork {
     }
 
     async fn kept_bytes(&mut self, since: Timestamp) -> Result<u64, StoreError> {
-        let sum = sum(self.share().id(), since);
-        sum.one(self.connection()?, "kept_answer_bytes", |row| row.count(0))
-            .await
+        match self.known_kept_bytes(since) {
+            Some(bytes) => Ok(bytes),
+            None => sum(self.connection()?, self.tenant(), since).await,
+        }
     }
 }

@@ -18,17 +18,23 @@ pub(crate) async fn take(connection: Connection<'_>, scope: &LockScope) -> Resul
     match scope {
         LockScope::Installation => Ok(()),
         LockScope::Account(id) => lock(connection, Statement::new(ACCOUNT).bind(id.as_uuid())).await,
-        LockScope::Application(id) => application(connection, *id).await,
-        LockScope::WholeApplication { account, application } => {
-            let of_account = lock(connection, Statement::new(ACCOUNT).bind(account.as_uuid()));
-            let rest = Box::pin(memberships(connection, *application, &[]));
+        LockScope::Application(place) => application(connection, place.application).await,
+        LockScope::WholeApplication(place) => {
+            let of_account = lock(connection, Statement::new(ACCOUNT).bind(place.account.as_uuid()));
+            let rest = Box::pin(memberships(connection, place.application, &[]));
             future::try_join(of_account, rest).await.map(|_| ())
         }
-        LockScope::Environment(id) => lock(connection, Statement::new(ENVIRONMENT).bind(id.as_uuid())).await,
+        LockScope::Environment(place) => {
+            lock(
+                connection,
+                Statement::new(ENVIRONMENT).bind(place.environment.as_uuid()),
+            )
+            .await
+        }
         LockScope::Memberships {
             application,
             identities,
-        } => Box::pin(memberships(connection, *application, identities)).await,
+        } => Box::pin(memberships(connection, application.application, identities)).await,
         LockScope::Identities { account, identities } => {
             Box::pin(all_of(connection, account.as_uuid(), identities)).await
         }

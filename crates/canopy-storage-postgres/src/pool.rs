@@ -5,7 +5,8 @@ use crate::error::internal;
 use crate::health::Health;
 use crate::options::PgOptions;
 use crate::statement::{Connection, Guard};
-use canopy_domain::port::{StoreError, Turn};
+use crate::turns::HeldTurn;
+use canopy_domain::port::StoreError;
 use deadpool::managed::{
     Manager, Metrics, Object, Pool as ObjectPool, PoolError, RecycleError, RecycleResult, TimeoutType, Timeouts,
 };
@@ -184,7 +185,7 @@ pub(crate) struct PooledConnection {
     object: Option<Object<Connections>>,
     guard: Guard,
     /// The turn that was taken for it, where there was one to take.
-    turn: Option<Turn>,
+    turn: Option<HeldTurn>,
     /// Whether statements of this transaction are planned for their values.
     planned: AtomicBool,
     runtime: Handle,
@@ -210,7 +211,7 @@ impl PooledConnection {
     }
 
     /// Keeps the turn for as long as the connection is not clean.
-    pub(crate) fn keep(&mut self, turn: Turn) {
+    pub(crate) fn keep(&mut self, turn: HeldTurn) {
         self.turn = Some(turn);
     }
 

@@ -44,6 +44,16 @@ impl SetupReader for UnitOfWork {
         Ok(Catalog { permissions, roles })
     }
 
+    async fn catalog_bytes(&mut self, environment: EnvironmentId) -> Result<u64, StoreError> {
+        const SELECT: &str = "SELECT (coalesce((SELECT sum(octet_length(key) + octet_length(coalesce(description, ''))) FROM permissions \
+             WHERE environment_id = $1), 0) + coalesce((SELECT sum(octet_length(name) + octet_length(coalesce(description, ''))) \
+             FROM roles WHERE environment_id = $1), 0) + coalesce((SELECT sum(octet_length(p.key)) FROM role_permissions AS b \
+             JOIN permissions AS p ON p.environment_id = b.environment_id AND p.id = b.permission_id \
+             WHERE b.environment_id = $1), 0))::bigint";
+        let select = Statement::new(SELECT).bind(environment.as_uuid());
+        select.one(self.connection()?, "permissions", |row| row.count(0)).await
+    }
+
     async fn catalog_size(&mut self, environment: EnvironmentId) -> Result<CatalogSize, StoreError> {
         const SELECT: &str = "SELECT (SELECT count(*) FROM permissions WHERE environment_id = $1), \
              (SELECT count(*) FROM role_permissions WHERE environment_id = $1)";

@@ -14,14 +14,14 @@ use crate::options::PgOptions;
 use crate::pool::{Pool, PooledConnection, Watch};
 use crate::pulse::Pulse;
 use crate::statement::Statement;
-use crate::turns::Turns;
+use crate::turns::{HeldTurn, Turns};
 use crate::unit_of_work::UnitOfWork;
 use async_trait::async_trait;
 use canopy_domain::api_key::KeyUse;
 use canopy_domain::audit::AuditEvent;
 use canopy_domain::port::{
     Begun, CommitTag, FeedEvent, Head, Installation, LockScope, ReadTx, RequestIdentity, RowStore, RowTx, Share,
-    SharedStore, Store, StoreError, Turn, WriteTx,
+    SharedStore, Store, StoreError, WriteTx,
 };
 use canopy_domain::{EnvironmentId, Revision, Slug, Timestamp};
 use core::convert::Infallible;
@@ -170,15 +170,15 @@ impl PgStore {
 
     /// Opens a transaction once it is its turn. A connection that turns out to be dead is replaced once: nothing has been
     /// done on it yet, and after a restart of the server all that wait are dead.
-    async fn begin(&self, how: Begin<'_>) -> Result<UnitOfWork, StoreError> {
+    async fn begin(&self, how: Begin<'_>) -> Result<(UnitOfWork, Known), StoreError> {
         self.inner.health.must_answer()?;
-        let (turn, share) = match how {
-            Begin::Reading(share) => (self.inner.turns.read(share).await?, share),
-            Begin::Unlocked(scope) | Begin::Writing(scope) => {
-                (self.inner.turns.write(scope.share()).await?, scope.share())
+        let (turn, tenant) = match how {
+            Begin::Reading(share) => (self.inner.turns.read(share).await?, Uuid::nil()),
+            Begin::Unlocked(scope) | Begin::Claiming(scope, ..) | Begin::Writing(scope) => {
+                (self.inner.turns.write(scope).await?, scope.id())
             }
         };
-        let lease = match self.try_begin(how).await {
+        let began = match self.try_begin(how).await {
             Err(StoreError::Unavailable(cause)) => {
                 tracing::debug!(%cause, "a connection was lost; trying a new one");
                 self.inner.pool.discard_idle();
@@ -186,39 +186,50 @@ impl PgStore {
             }
             began => began,
         };
-        Ok(self.unit(lease?, turn, share))
+        let (lease, known) = began?;
+        Ok((self.unit(lease, turn, tenant), known))
     }
 
-    fn unit(&self, mut lease: PooledConnection, turn: Turn, share: Share) -> UnitOfWork {
+    fn unit(&self, mut lease: PooledConnection, turn: HeldTurn, tenant: Uuid) -> UnitOfWork {
         lease.keep(turn);
-        UnitOfWork::new(lease, self.inner.deadlines, self.effort(), share)
+        UnitOfWork::new(lease, self.inner.deadlines, self.effort(), tenant)
     }
 
     pub(crate) async fn begin_reading(&self) -> Result<UnitOfWork, StoreError> {
-        self.begin(Begin::Reading(Share::Installation)).await
+        let (unit, _) = self.begin(Begin::Reading(Share::Installation)).await?;
+        Ok(unit)
     }
 
     /// Opens a transaction that writes what no scope covers.
     pub(crate) async fn begin_unlocked(&self) -> Result<UnitOfWork, StoreError> {
-        self.begin(Begin::Unlocked(&LockScope::Installation)).await
+        let (unit, _) = self.begin(Begin::Unlocked(&LockScope::Installation)).await?;
+        Ok(unit)
     }
 
-    async fn try_begin(&self, how: Begin<'_>) -> Result<PooledConnection, StoreError> {
+    async fn try_begin(&self, how: Begin<'_>) -> Result<(PooledConnection, Known), StoreError> {
         let lease = self.inner.pool.lend().await?;
         let deadlines = self.inner.deadlines;
         let connection = lease.connection()?;
         let at_once = connection.with_deadline(deadlines.answer);
         let began = match how {
-            Begin::Reading(_) => at_once.command("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await,
-            Begin::Unlocked(_) => at_once.command(BEGIN_WRITING).await,
+            Begin::Reading(_) => {
+                let begun = at_once.command("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await;
+                begun.map(|()| Known::Nothing)
+            }
+            Begin::Unlocked(_) => at_once.command(BEGIN_WRITING).await.map(|()| Known::Nothing),
+            Begin::Claiming(_, request, since) => {
+                let begin = at_once.command(BEGIN_WRITING);
+                let claim = kept_answer::claim(at_once, request, since);
+                future::try_join(begin, claim).await.map(|((), known)| known)
+            }
             Begin::Writing(scope) => {
                 let begin = at_once.command(BEGIN_WRITING);
                 let locks = lock::take(connection.with_deadline(deadlines.lock), scope);
-                future::try_join(begin, locks).await.map(|_| ())
+                future::try_join(begin, locks).await.map(|_| Known::Nothing)
             }
         };
         match began {
-            Ok(()) => Ok(lease),
+            Ok(known) => Ok((lease, known)),
             Err(error @ StoreError::Unavailable(_)) => {
                 lease.discard();
                 Err(error)
@@ -294,24 +305,29 @@ enum Begin<'a> {
     Reading(Share),
     /// The locks of this scope are taken later.
     Unlocked(&'a LockScope),
+    /// The same, for a request that may be repeated.
+    Claiming(&'a LockScope, RequestIdentity, Timestamp),
     Writing(&'a LockScope),
 }
 
 #[async_trait]
 impl RowStore for PgStore {
     async fn write_rows(&self, scope: LockScope) -> Result<Box<dyn RowTx>, StoreError> {
-        Ok(Box::new(self.begin(Begin::Writing(&scope)).await?))
+        let (unit, _) = self.begin(Begin::Writing(&scope)).await?;
+        Ok(Box::new(unit))
     }
 }
 
 #[async_trait]
 impl Store for PgStore {
     async fn read_for(&self, share: Share) -> Result<Box<dyn ReadTx>, StoreError> {
-        Ok(Box::new(self.begin(Begin::Reading(share)).await?))
+        let (unit, _) = self.begin(Begin::Reading(share)).await?;
+        Ok(Box::new(unit))
     }
 
     async fn write(&self, scope: LockScope) -> Result<Box<dyn WriteTx>, StoreError> {
-        Ok(Box::new(self.begin(Begin::Writing(&scope)).await?))
+        let (unit, _) = self.begin(Begin::Writing(&scope)).await?;
+        Ok(Box::new(unit))
     }
 
     async fn note_key_uses(&self, uses: &[KeyUse]) -> Result<(), StoreError> {
@@ -384,10 +400,15 @@ impl Store for PgStore {
     ) -> Result<Begun, StoreError> {
         // A transaction that was dropped a moment ago holds its claim until it is rolled back: then it is asked once more.
         for is_last in [false, true] {
-            let unit = self.begin(Begin::Unlocked(&scope)).await?;
-            match kept_answer::claim(unit.connection()?, request, since).await? {
+            let (mut unit, known) = self.begin(Begin::Claiming(&scope, request, since)).await?;
+            match known {
                 Known::Nothing => {
-                    lock::take(unit.connection()?.with_deadline(self.inner.deadlines.lock), &scope).await?;
+                    // Sent together; the sum is that under the locks.
+                    let connection = unit.connection()?;
+                    let locks = lock::take(connection.with_deadline(self.inner.deadlines.lock), &scope);
+                    let bytes = kept_answer::sum(connection, scope.id(), since);
+                    let ((), bytes) = future::try_join(locks, bytes).await?;
+                    unit.know_kept_bytes(since, bytes);
                     return Ok(Begun::Fresh(Box::new(unit)));
                 }
                 Known::Answer(answer) => {

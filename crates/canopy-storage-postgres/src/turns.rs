@@ -1,18 +1,21 @@
-//! Turns at the connections for transactions: they go round the tenants, and writers and readers leave some to each other.
+//! Turns at the connections for transactions: they go round the accounts, and writers and readers leave some to each other.
 //!
 //! Writers of one environment follow each other anyway. Two of them have connections, so that the second is there when the
-//! first commits; the others wait here and leave the pool to other environments.
+//! first commits; the others wait here and leave the pool to the account's other environments.
 
-use canopy_domain::port::{self, Share, StoreError, Turn};
+use canopy_domain::port::{self, LockScope, Share, StoreError, Turn, TurnBounds, TurnTaker};
 use std::time::Duration;
 use tokio::time::timeout;
+use uuid::Uuid;
 
-/// The number of writers of one tenant that have connections.
+/// The number of writers of one scope that have connections.
 const WRITERS: usize = 2;
 
 /// The turns of a process.
 #[derive(Debug)]
 pub(crate) struct Turns {
+    /// Turns at the row that a scope locks.
+    rows: port::Turns<Uuid>,
     writers: port::Turns,
     readers: port::Turns,
     write_timeout: Duration,
@@ -23,24 +26,38 @@ impl Turns {
     pub(crate) fn new(pool_size: usize, write_timeout: Duration, read_timeout: Duration) -> Self {
         let share = three_quarters(pool_size);
         Self {
-            writers: port::Turns::new(share, WRITERS),
-            readers: port::Turns::new(share, three_quarters(share)),
+            rows: port::Turns::new(TurnBounds::new(usize::MAX, WRITERS)),
+            writers: port::Turns::new(TurnBounds::new(share, share.div_ceil(2))),
+            readers: port::Turns::new(TurnBounds::new(share, three_quarters(share))),
             write_timeout,
             read_timeout,
         }
     }
 
-    /// Waits for the turn of a writer.
-    pub(crate) async fn write(&self, share: Share) -> Result<Turn, StoreError> {
-        take(&self.writers, share, self.write_timeout).await
+    /// Waits for the turn of a writer: first among those that lock the same row, then of its account.
+    pub(crate) async fn write(&self, scope: &LockScope) -> Result<HeldTurn, StoreError> {
+        let waiting = async {
+            let row = match scope {
+                LockScope::Installation => None,
+                _ => Some(take(&self.rows, scope.id()).await?),
+            };
+            let own = take(&self.writers, scope.share()).await?;
+            Ok(HeldTurn { _own: own, _row: row })
+        };
+        within(self.write_timeout, waiting).await
     }
 
     /// Waits for the turn of a reader.
-    pub(crate) async fn read(&self, share: Share) -> Result<Turn, StoreError> {
-        take(&self.readers, share, self.read_timeout).await
+    pub(crate) async fn read(&self, share: Share) -> Result<HeldTurn, StoreError> {
+        let waiting = async {
+            let own = take(&self.readers, share).await?;
+            Ok(HeldTurn { _own: own, _row: None })
+        };
+        within(self.read_timeout, waiting).await
     }
 
     pub(crate) fn close(&self) {
+        self.rows.close();
         self.writers.close();
         self.readers.close();
     }
@@ -51,24 +68,37 @@ fn three_quarters(of: usize) -> usize {
     (of - (of / 4).max(1).min(of)).max(1)
 }
 
-async fn take(turns: &port::Turns, share: Share, deadline: Duration) -> Result<Turn, StoreError> {
-    match timeout(deadline, turns.take(share)).await {
-        Ok(Ok(turn)) => Ok(turn),
-        Ok(Err(closed)) => Err(StoreError::Unavailable(Box::new(closed))),
-        Err(elapsed) => Err(StoreError::Busy(Box::new(elapsed))),
-    }
+/// The turns that a unit of work holds.
+#[derive(Debug)]
+pub(crate) struct HeldTurn {
+    _own: Turn,
+    _row: Option<Turn<Uuid>>,
+}
+
+async fn take<K: TurnTaker>(turns: &port::Turns<K>, party: K) -> Result<Turn<K>, StoreError> {
+    let turn = turns.take(party).await;
+    turn.map_err(|closed| StoreError::Unavailable(Box::new(closed)))
+}
+
+async fn within<T>(deadline: Duration, waiting: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
+    let waited = timeout(deadline, waiting).await;
+    waited.unwrap_or_else(|elapsed| Err(StoreError::Busy(Box::new(elapsed))))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use canopy_domain::EnvironmentId;
-    use uuid::Uuid;
+    use canopy_domain::{AccountId, EnvironmentRef};
 
     const SHORT: Duration = Duration::from_millis(20);
 
-    fn environment(number: u128) -> Share {
-        Share::Environment(EnvironmentId::new(Uuid::from_u128(number)))
+    /// An environment of an account, both by their numbers.
+    fn environment(account: u128, number: u128) -> LockScope {
+        LockScope::Environment(EnvironmentRef {
+            account: AccountId::new(Uuid::from_u128(account)),
+            application: canopy_domain::ApplicationId::new(Uuid::from_u128(account)),
+            environment: canopy_domain::EnvironmentId::new(Uuid::from_u128(number)),
+        })
     }
 
     #[test]
@@ -80,13 +110,36 @@ mod tests {
     #[tokio::test]
     async fn writers_of_one_environment_have_two_connections() {
         let turns = Turns::new(8, SHORT, SHORT);
-        let first = turns.write(environment(1)).await.unwrap();
-        let second = turns.write(environment(1)).await.unwrap();
-        assert!(matches!(turns.write(environment(1)).await, Err(StoreError::Busy(_))));
-        let _other = turns.write(environment(2)).await.unwrap();
+        let first = turns.write(&environment(1, 1)).await.unwrap();
+        let second = turns.write(&environment(1, 1)).await.unwrap();
+        assert!(matches!(
+            turns.write(&environment(1, 1)).await,
+            Err(StoreError::Busy(_))
+        ));
+        let _other = turns.write(&environment(1, 2)).await.unwrap();
         drop(first);
-        turns.write(environment(1)).await.unwrap();
+        turns.write(&environment(1, 1)).await.unwrap();
         drop(second);
+    }
+
+    #[tokio::test]
+    async fn an_account_with_many_environments_has_half_of_the_writers() {
+        let turns = Turns::new(8, SHORT, SHORT);
+        let mut held = Vec::new();
+        for number in 0..3 {
+            held.push(turns.write(&environment(1, number)).await.unwrap());
+        }
+        assert!(matches!(
+            turns.write(&environment(1, 3)).await,
+            Err(StoreError::Busy(_))
+        ));
+        for number in 4..7 {
+            held.push(turns.write(&environment(2, number)).await.unwrap());
+        }
+        assert!(matches!(
+            turns.write(&environment(3, 7)).await,
+            Err(StoreError::Busy(_))
+        ));
     }
 
     #[tokio::test]
@@ -94,16 +147,20 @@ mod tests {
         let turns = Turns::new(8, SHORT, SHORT);
         let mut held = Vec::new();
         for number in 0..6 {
-            held.push(turns.write(environment(number)).await.unwrap());
+            held.push(turns.write(&environment(number, number)).await.unwrap());
         }
-        assert!(matches!(turns.write(environment(6)).await, Err(StoreError::Busy(_))));
+        let [first, second] = [1, 2].map(|number| environment(number, number).share());
+        assert!(matches!(
+            turns.write(&environment(6, 6)).await,
+            Err(StoreError::Busy(_))
+        ));
         for _ in 0..5 {
-            held.push(turns.read(environment(1)).await.unwrap());
+            held.push(turns.read(first).await.unwrap());
         }
-        assert!(matches!(turns.read(environment(1)).await, Err(StoreError::Busy(_))));
-        held.push(turns.read(environment(2)).await.unwrap());
-        assert!(matches!(turns.read(environment(2)).await, Err(StoreError::Busy(_))));
+        assert!(matches!(turns.read(first).await, Err(StoreError::Busy(_))));
+        held.push(turns.read(second).await.unwrap());
+        assert!(matches!(turns.read(second).await, Err(StoreError::Busy(_))));
         held.clear();
-        turns.write(environment(6)).await.unwrap();
+        turns.write(&environment(6, 6)).await.unwrap();
     }
 }

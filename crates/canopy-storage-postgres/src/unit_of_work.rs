@@ -5,8 +5,8 @@ use crate::error::ensure;
 use crate::pool::PooledConnection;
 use crate::statement::{Connection, Statement};
 use crate::store::Deadlines;
-use canopy_domain::EnvironmentId;
-use canopy_domain::port::{Share, StoreError, Unique};
+use canopy_domain::port::{StoreError, Unique};
+use canopy_domain::{EnvironmentId, Timestamp};
 use futures_util::future;
 use std::collections::BTreeMap;
 use uuid::Uuid;
@@ -21,24 +21,43 @@ pub(crate) struct UnitOfWork {
     effort: Effort,
     /// By how much the numbers of assignments have changed, which are kept with the environments.
     counted: BTreeMap<Uuid, i64>,
-    share: Share,
+    /// The id that answers which are kept count to.
+    tenant: Uuid,
+    /// The bytes of kept answers since an instant, as they were read with the locks.
+    kept_bytes: Option<(Timestamp, u64)>,
 }
 
 impl UnitOfWork {
-    pub(crate) const fn new(lease: PooledConnection, deadlines: Deadlines, effort: Effort, share: Share) -> Self {
+    pub(crate) const fn new(lease: PooledConnection, deadlines: Deadlines, effort: Effort, tenant: Uuid) -> Self {
         Self {
             lease,
             deadlines,
             failed: false,
             effort,
             counted: BTreeMap::new(),
-            share,
+            tenant,
+            kept_bytes: None,
         }
     }
 
-    /// The tenant it is charged to.
-    pub(crate) const fn share(&self) -> Share {
-        self.share
+    /// Remembers the bytes of the answers that are kept since an instant.
+    pub(crate) const fn know_kept_bytes(&mut self, since: Timestamp, bytes: u64) {
+        self.kept_bytes = Some((since, bytes));
+    }
+
+    /// Forgets them, because an answer is kept.
+    pub(crate) const fn forget_kept_bytes(&mut self) {
+        self.kept_bytes = None;
+    }
+
+    /// The bytes of the answers that are kept since an instant, where they were read with the locks.
+    pub(crate) fn known_kept_bytes(&self, since: Timestamp) -> Option<u64> {
+        self.kept_bytes.filter(|(at, _)| *at == since).map(|(_, bytes)| bytes)
+    }
+
+    /// The id that answers which are kept count to.
+    pub(crate) const fn tenant(&self) -> Uuid {
+        self.tenant
     }
 
     pub(crate) const fn deadlines(&self) -> Deadlines {

@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use canopy_domain::access::codec::decode;
 use canopy_domain::access::{Change, GrantFact, IndexSize, NodeFact, PermissionFact, RoleFact, Snapshot};
 use canopy_domain::changeset::ChangeSet;
-use canopy_domain::port::reader::AccessReader;
+use canopy_domain::port::reader::{AccessReader, CHANGE_BYTES};
 use canopy_domain::port::{CommitRecord, EnvironmentChanges, StoreError, WriteTx, apply_rows};
 use canopy_domain::{
     EnvironmentId, NodeStatus, NodeType, PermissionId, PermissionKey, Revision, RoleId, RoleName, Slug, Timestamp,
@@ -102,7 +102,7 @@ fn snapshot(c: &mut SqliteConnection, environment: EnvironmentId) -> Result<Opti
 #[async_trait]
 impl AccessReader for UnitOfWork {
     async fn snapshot(&mut self, environment: EnvironmentId) -> Result<Option<Snapshot>, StoreError> {
-        self.run(move |c| snapshot(c, environment)).await
+        self.load(move |c| snapshot(c, environment)).await
     }
 
     async fn index_size(&mut self, environment: EnvironmentId) -> Result<IndexSize, StoreError> {
@@ -158,7 +158,16 @@ impl AccessReader for UnitOfWork {
                 .bind(environment.as_bytes())
                 .bind(after)
                 .bind(limit);
-            statement.all(c, "change_records", |row| Ok((row.revision(1)?, row.bytes(2, decode)?)))
+            let mut bytes = 0;
+            let read = |row: &Row<'_, '_>| {
+                let (changes, length) = row.bytes(2, |bytes| decode(bytes).map(|changes| (changes, bytes.len())))?;
+                Ok((row.revision(1)?, changes, length))
+            };
+            let records = statement.all_while(c, "change_records", read, |(_, _, length)| {
+                bytes += length;
+                bytes < CHANGE_BYTES
+            })?;
+            Ok(records.into_iter().map(|(at, changes, _)| (at, changes)).collect())
         })
         .await
     }
@@ -250,10 +259,11 @@ impl WriteTx for UnitOfWork {
         let mut pooled = self.take()?;
         // The connection is back on its pool, or closed, before the answer is there.
         blocking(move || {
-            let c = pooled.connection()?;
-            let revisions = write_history(c, &record)?;
-            AnsiTransactionManager::commit_transaction(c).map_err(|error| translate(error, None))?;
-            Ok(revisions)
+            pooled.within(pooled.statement_timeout(), |c| {
+                let revisions = write_history(c, &record)?;
+                AnsiTransactionManager::commit_transaction(c).map_err(|error| translate(error, None))?;
+                Ok(revisions)
+            })
         })
         .await?
     }

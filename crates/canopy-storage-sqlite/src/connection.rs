@@ -4,7 +4,7 @@ use crate::assignment::Effort;
 use crate::error::{Fault, internal, translate};
 use crate::options::SqliteOptions;
 use crate::temporary::TemporaryFolder;
-use canopy_domain::port::{RunningClaim, Share, StoreError, Turn, Turns};
+use canopy_domain::port::{RunningClaim, Share, StoreError, Turn, TurnBounds, Turns};
 use diesel::connection::{AnsiTransactionManager, InstrumentationEvent, SimpleConnection, TransactionManager};
 use diesel::{Connection, SqliteConnection};
 use std::path::{Path, PathBuf};
@@ -37,6 +37,7 @@ impl Connector {
     /// Opens a connection. The file is made where it is missing.
     pub(crate) fn open(&self, purpose: Purpose) -> Result<SqliteConnection, StoreError> {
         let unavailable = |error| StoreError::Unavailable(Box::new(error));
+        canopy_sqlite_deadline::install().map_err(|error| StoreError::Unavailable(Box::new(error)))?;
         let mut connection = SqliteConnection::establish(name_for_sqlite(&self.path)?).map_err(|error| {
             let what = if matches!(error, diesel::ConnectionError::BadConnection(_)) {
                 "the database file cannot be opened"
@@ -116,7 +117,7 @@ impl Pool {
             connector,
             idle: Mutex::default(),
             // Long reads of one tenant leave the other half to the others.
-            turns: Turns::new(size, size.div_ceil(2)),
+            turns: Turns::new(TurnBounds::new(size, size.div_ceil(2))),
         })
     }
 
@@ -184,6 +185,30 @@ impl core::fmt::Debug for PooledConnection {
 impl PooledConnection {
     pub(crate) fn effort(&self) -> Effort {
         self.pool.connector.effort
+    }
+
+    /// The time that one statement has.
+    pub(crate) fn statement_timeout(&self) -> Duration {
+        self.pool.connector.options.statement_timeout
+    }
+
+    /// The time that a statement has which reads an environment into memory.
+    pub(crate) fn load_timeout(&self) -> Duration {
+        self.pool.connector.options.load_timeout
+    }
+
+    /// Does some work on the connection, each of whose statements ends within `limit`. Where one was interrupted, SQLite has
+    /// rolled back what the transaction wrote.
+    pub(crate) fn within<T>(
+        &mut self,
+        limit: Duration,
+        work: impl FnOnce(&mut SqliteConnection) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        let connection = self.connection()?;
+        match canopy_sqlite_deadline::limited(limit, || work(connection)) {
+            (_, true) => Err(StoreError::Busy(Box::new(Fault("a statement ran past its deadline")))),
+            (done, false) => done,
+        }
     }
 
     pub(crate) fn connection(&mut self) -> Result<&mut SqliteConnection, StoreError> {

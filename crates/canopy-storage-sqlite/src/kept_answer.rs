@@ -80,7 +80,7 @@ impl AnswerWriter for UnitOfWork {
     async fn keep_answer(&mut self, answer: &KeptAnswer, outdated: Timestamp) -> Result<u64, StoreError> {
         const KEEP: &str = "INSERT INTO kept_answers (request, body, answer, at) VALUES (?1, ?2, ?3, ?4) \
              ON CONFLICT (request) DO UPDATE SET body = excluded.body, answer = excluded.answer, at = excluded.at";
-        let (answer, tenant) = (answer.clone(), self.share().id());
+        let (answer, tenant) = (answer.clone(), self.tenant());
         self.run(move |c| {
             forget(c, outdated)?;
             let keep = Statement::new(KEEP)
@@ -98,7 +98,7 @@ impl AnswerWriter for UnitOfWork {
     }
 
     async fn kept_bytes(&mut self, since: Timestamp) -> Result<u64, StoreError> {
-        let tenant = self.share().id();
+        let tenant = self.tenant();
         self.run(move |c| sum(c, tenant, KeptAnswer::hour(since))).await
     }
 }

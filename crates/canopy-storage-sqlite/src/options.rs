@@ -33,6 +33,10 @@ pub struct SqliteOptions {
     pub readers: u32,
     /// How long a unit of work waits for its turn, and SQLite for a lock of another process, before the store is busy.
     pub deadline: Duration,
+    /// How long one statement may run before it is interrupted and the store is busy.
+    pub statement_timeout: Duration,
+    /// The same for the statements that read an environment into memory.
+    pub load_timeout: Duration,
     /// Largest page cache of the connection that writes, in KiB.
     pub writer_cache_kib: u32,
     /// Largest page cache of each connection that reads, in KiB.
@@ -49,6 +53,8 @@ impl Default for SqliteOptions {
             synchronous: Synchronous::Full,
             readers: 8,
             deadline: Duration::from_secs(5),
+            statement_timeout: Duration::from_secs(30),
+            load_timeout: Duration::from_secs(120),
             writer_cache_kib: 64 * 1024,
             reader_cache_kib: 16 * 1024,
             wal_autocheckpoint: 16 * 1024,

@@ -92,16 +92,19 @@ impl<'a> Statement<'a> {
 
     /// Runs it. The answer is the number of rows it changed.
     pub(crate) fn execute(self, connection: &mut SqliteConnection) -> Result<usize, StoreError> {
+        canopy_sqlite_deadline::restart();
         RunQueryDsl::execute(self, connection).map_err(|error| translate(error, None))
     }
 
     /// Runs it, where it can break one unique rule and no other.
     pub(crate) fn execute_unique(self, connection: &mut SqliteConnection, rule: Unique) -> Result<usize, StoreError> {
+        canopy_sqlite_deadline::restart();
         RunQueryDsl::execute(self, connection).map_err(|error| translate(error, Some(rule)))
     }
 
     /// Runs it, where it can break several unique rules: `None` when it broke one and changed nothing.
     pub(crate) fn attempt(self, connection: &mut SqliteConnection) -> Result<Option<usize>, StoreError> {
+        canopy_sqlite_deadline::restart();
         match RunQueryDsl::execute(self, connection) {
             Ok(count) => Ok(Some(count)),
             Err(error) if is_unique_violation(&error) => Ok(None),
@@ -116,6 +119,7 @@ impl<'a> Statement<'a> {
         table: &'static str,
         mut each: impl FnMut(&Row<'_, '_>) -> Result<(), StoreError>,
     ) -> Result<(), StoreError> {
+        canopy_sqlite_deadline::restart();
         let load = LoadConnection::<DefaultLoadingMode>::load;
         let cursor = load(connection, self).map_err(|error| translate(error, None))?;
         for row in cursor {
@@ -149,6 +153,7 @@ impl<'a> Statement<'a> {
         mut goes_on: impl FnMut(&T) -> bool,
     ) -> Result<Vec<T>, StoreError> {
         let mut rows = Vec::new();
+        canopy_sqlite_deadline::restart();
         let load = LoadConnection::<DefaultLoadingMode>::load;
         let cursor = load(connection, self).map_err(|error| translate(error, None))?;
         for row in cursor {

@@ -164,7 +164,7 @@ impl SqliteStore {
             Ok::<_, StoreError>(pooled)
         })
         .await??;
-        Ok(UnitOfWork::new(pooled, share))
+        Ok(UnitOfWork::new(pooled))
     }
 }
 
@@ -187,7 +187,8 @@ fn answer(connection: &mut SqliteConnection) -> Result<(), StoreError> {
 #[async_trait]
 impl RowStore for SqliteStore {
     async fn write_rows(&self, scope: LockScope) -> Result<Box<dyn RowTx>, StoreError> {
-        Ok(Box::new(self.begin(&self.writer, scope.share(), begin_writing).await?))
+        let unit = self.begin(&self.writer, scope.share(), begin_writing).await?;
+        Ok(Box::new(unit.within(&scope)))
     }
 }
 
@@ -198,7 +199,8 @@ impl Store for SqliteStore {
     }
 
     async fn write(&self, scope: LockScope) -> Result<Box<dyn WriteTx>, StoreError> {
-        Ok(Box::new(self.begin(&self.writer, scope.share(), begin_writing).await?))
+        let unit = self.begin(&self.writer, scope.share(), begin_writing).await?;
+        Ok(Box::new(unit.within(&scope)))
     }
 
     async fn note_key_uses(&self, uses: &[KeyUse]) -> Result<(), StoreError> {
@@ -211,9 +213,10 @@ impl Store for SqliteStore {
             .await?
             .take()?;
         blocking(move || {
-            let c = pooled.connection()?;
-            api_key::note_uses(c, &uses)?;
-            AnsiTransactionManager::commit_transaction(c).map_err(|error| translate(error, None))
+            pooled.within(pooled.statement_timeout(), |c| {
+                api_key::note_uses(c, &uses)?;
+                AnsiTransactionManager::commit_transaction(c).map_err(|error| translate(error, None))
+            })
         })
         .await?
     }
@@ -224,10 +227,11 @@ impl Store for SqliteStore {
             .await?
             .take()?;
         blocking(move || {
-            let c = pooled.connection()?;
-            let is_more_left = kept_answer::forget(c, outdated)?;
-            AnsiTransactionManager::commit_transaction(c).map_err(|error| translate(error, None))?;
-            Ok(is_more_left)
+            pooled.within(pooled.statement_timeout(), |c| {
+                let is_more_left = kept_answer::forget(c, outdated)?;
+                AnsiTransactionManager::commit_transaction(c).map_err(|error| translate(error, None))?;
+                Ok(is_more_left)
+            })
         })
         .await?
     }
@@ -238,10 +242,11 @@ impl Store for SqliteStore {
             .await?
             .take()?;
         blocking(move || {
-            let c = pooled.connection()?;
-            let is_more_left = crate::access::prune(c, outdated)?;
-            AnsiTransactionManager::commit_transaction(c).map_err(|error| translate(error, None))?;
-            Ok(is_more_left)
+            pooled.within(pooled.statement_timeout(), |c| {
+                let is_more_left = crate::access::prune(c, outdated)?;
+                AnsiTransactionManager::commit_transaction(c).map_err(|error| translate(error, None))?;
+                Ok(is_more_left)
+            })
         })
         .await?
     }
@@ -253,9 +258,10 @@ impl Store for SqliteStore {
             .await?
             .take()?;
         blocking(move || {
-            let c = pooled.connection()?;
-            audit::insert(c, &events, None)?;
-            AnsiTransactionManager::commit_transaction(c).map_err(|error| translate(error, None))
+            pooled.within(pooled.statement_timeout(), |c| {
+                audit::insert(c, &events, None)?;
+                AnsiTransactionManager::commit_transaction(c).map_err(|error| translate(error, None))
+            })
         })
         .await?
     }
@@ -279,10 +285,10 @@ impl Store for SqliteStore {
         drop(reading);
         match kept {
             Some(kept) => Ok(Begun::Answered(kept)),
-            None => Ok(Begun::Fresh(Box::new(
-                self.begin_claimed(&self.writer, scope.share(), begin_writing, Some(claim))
-                    .await?,
-            ))),
+            None => {
+                let unit = self.begin_claimed(&self.writer, scope.share(), begin_writing, Some(claim));
+                Ok(Begun::Fresh(Box::new(unit.await?.within(&scope))))
+            }
         }
     }
 

@@ -7,8 +7,10 @@
 use crate::assignment::Effort;
 use crate::connection::PooledConnection;
 use crate::error::internal;
-use canopy_domain::port::{Share, StoreError};
+use canopy_domain::port::{LockScope, StoreError};
 use diesel::SqliteConnection;
+use std::time::Duration;
+use uuid::Uuid;
 
 /// An open transaction, for reading or for writing: that is decided where it is opened, and the port's types keep to it.
 #[derive(Debug)]
@@ -16,22 +18,31 @@ pub(crate) struct UnitOfWork {
     pooled: Option<PooledConnection>,
     failed: bool,
     effort: Effort,
-    share: Share,
+    /// The id that answers which are kept count to.
+    tenant: Uuid,
 }
 
 impl UnitOfWork {
-    pub(crate) fn new(pooled: PooledConnection, share: Share) -> Self {
+    pub(crate) fn new(pooled: PooledConnection) -> Self {
         Self {
             effort: pooled.effort(),
             pooled: Some(pooled),
             failed: false,
-            share,
+            tenant: Uuid::nil(),
         }
     }
 
-    /// The tenant it is charged to.
-    pub(crate) const fn share(&self) -> Share {
-        self.share
+    /// Counts answers that are kept to what a scope names.
+    pub(crate) fn within(self, scope: &LockScope) -> Self {
+        Self {
+            tenant: scope.id(),
+            ..self
+        }
+    }
+
+    /// The id that answers which are kept count to.
+    pub(crate) const fn tenant(&self) -> Uuid {
+        self.tenant
     }
 
     /// When the rows of a list are few.
@@ -45,9 +56,28 @@ impl UnitOfWork {
         T: Send + 'static,
         F: FnOnce(&mut SqliteConnection) -> Result<T, StoreError> + Send + 'static,
     {
+        let limit = self.pooled.as_ref().map(PooledConnection::statement_timeout);
+        self.run_within(limit.unwrap_or_default(), work).await
+    }
+
+    /// Does some work that reads an environment into memory, which may take longer.
+    pub(crate) async fn load<T, F>(&mut self, work: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut SqliteConnection) -> Result<T, StoreError> + Send + 'static,
+    {
+        let limit = self.pooled.as_ref().map(PooledConnection::load_timeout);
+        self.run_within(limit.unwrap_or_default(), work).await
+    }
+
+    async fn run_within<T, F>(&mut self, limit: Duration, work: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut SqliteConnection) -> Result<T, StoreError> + Send + 'static,
+    {
         let mut pooled = self.take()?;
         let (pooled, result) = blocking(move || {
-            let result = pooled.connection().and_then(work);
+            let result = pooled.within(limit, work);
             (pooled, result)
         })
         .await?;

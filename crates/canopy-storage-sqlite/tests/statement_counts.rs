@@ -29,7 +29,7 @@ async fn counts(size: usize) -> Vec<(&'static str, u64)> {
         before = now;
     };
     let scope = LockScope::Memberships {
-        application: place.application,
+        application: place.application_ref(),
         identities: vec![],
     };
     let mut tx = store.write_rows(scope).await.unwrap();
@@ -152,7 +152,7 @@ async fn counts(size: usize) -> Vec<(&'static str, u64)> {
     count("snapshot");
     drop(tx);
     count("end");
-    let mut tx = store.write_rows(LockScope::Environment(id)).await.unwrap();
+    let mut tx = store.write_rows(world.within(id)).await.unwrap();
     count("begin");
     tx.update_permissions(&permissions).await.unwrap();
     count("update_permissions");

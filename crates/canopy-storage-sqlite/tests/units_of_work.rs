@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "what tests share is a test too")]
 
+use canopy_domain::EnvironmentRef;
 use canopy_domain::port::{LockScope, RowStore, Share, Store, StoreError};
 use canopy_storage_sqlite::{OpenError, SqliteOptions, SqliteStore, Synchronous};
 use canopy_testkit::fixture::{Maker, World};
@@ -118,8 +119,8 @@ async fn two_stores_on_one_file_see_each_others_commits_and_take_turns() {
     let mut seen = second.read().await.unwrap();
     let before = seen.revision(id).await.unwrap().unwrap();
 
-    let tx = first.write(LockScope::Environment(id)).await.unwrap();
-    let busy = second.write(LockScope::Environment(id)).await.err();
+    let tx = first.write(world.within(id)).await.unwrap();
+    let busy = second.write(world.within(id)).await.err();
     assert!(matches!(busy, Some(StoreError::Busy(_))), "{busy:?}");
     world.commit(tx, &[id]).await;
 
@@ -129,7 +130,7 @@ async fn two_stores_on_one_file_see_each_others_commits_and_take_turns() {
         "a reader keeps the state that it began with"
     );
     drop(seen);
-    let mut tx = second.write(LockScope::Environment(id)).await.unwrap();
+    let mut tx = second.write(world.within(id)).await.unwrap();
     assert_eq!(tx.revision(id).await.unwrap(), Some(before.next()));
     world.commit(tx, &[id]).await;
     assert_eq!(
@@ -197,7 +198,13 @@ async fn a_write_of_another_tenant_waits_for_one_write_of_a_busy_one_and_not_for
     })
     .unwrap();
     let maker = Maker::default();
-    let [busy, other] = [maker.id(), maker.id()].map(LockScope::Environment);
+    let [busy, other] = [(); 2].map(|()| {
+        LockScope::Environment(EnvironmentRef {
+            account: maker.id(),
+            application: maker.id(),
+            environment: maker.id(),
+        })
+    });
     let held = store.write(busy.clone()).await.unwrap();
     let [mut first, mut second] = [busy.clone(), busy].map(|scope| Box::pin(store.write(scope)));
     queue(first.as_mut()).await;
@@ -217,7 +224,7 @@ async fn a_write_of_another_tenant_waits_for_one_write_of_a_busy_one_and_not_for
 async fn one_tenant_leaves_half_of_the_readers_to_the_others() {
     let store = SqliteStore::temporary_with(SqliteOptions { readers: 4, ..quick() }).unwrap();
     let maker = Maker::default();
-    let [busy, other] = [maker.id(), maker.id()].map(|id: canopy_domain::EnvironmentId| Share::from(id));
+    let [busy, other] = [maker.id(), maker.id()].map(Share::Account);
     let _held = (store.read_for(busy).await.unwrap(), store.read_for(busy).await.unwrap());
     let third = store.read_for(busy).await.err();
     assert!(matches!(third, Some(StoreError::Busy(_))), "{third:?}");

@@ -104,14 +104,13 @@ impl Asker<'_> {
         self.work_apart(app, move |pace| judge(&state, now, pace)).await
     }
 
-    /// Works on a thread for long work, when it is the turn of the environment.
+    /// Works on a thread for long work, when it is the turn of the account.
     pub(crate) async fn work_apart<R: Send + 'static>(
         self,
         app: &App,
         work: impl FnOnce(&mut Pace) -> Result<R, Stopped> + Send + 'static,
     ) -> Result<R, AppError> {
-        let environment = self.environment.presumed().as_uuid();
-        Ok(app.long_work().perform(environment, work).await?)
+        Ok(app.long_work().perform(self.place(), work).await?)
     }
 
     /// As [`ask`](Self::ask), with a view that can be held on to.
@@ -128,13 +127,13 @@ impl Asker<'_> {
         };
         let decisions = app.decisions();
         let asked = if self.environment.is_certain(consistency) {
-            decisions.view(self.environment.presumed(), consistency, ask).await
+            decisions.view(self.environment.place(), consistency, ask).await
         } else {
             let certain = self.environment.confirm(app, self.caller).await?;
             if certain.is_fenced {
-                decisions.view_fenced(certain.place.environment, ask).await
+                decisions.view_fenced(&certain.place, ask).await
             } else {
-                decisions.view(certain.place.environment, consistency, ask).await
+                decisions.view(&certain.place, consistency, ask).await
             }
         };
         let (answer, is_known) = asked.map_err(|error| without_environment(self.caller, error))??;

@@ -105,7 +105,7 @@ async fn find(app: &App, text: &str) -> Result<Arc<KnownKey>, AppError> {
 async fn good(app: &App, place: &EnvironmentRef, id: ApiKeyId) -> Result<Arc<KeyAccess>, AppError> {
     let environment = place.environment;
     let found = if app.decisions().peek(environment, |_| ()).is_some() {
-        let ask = app.decisions().ask(environment, Consistency::Strong, |state| {
+        let ask = app.decisions().ask(place, Consistency::Strong, |state| {
             state.keys.find(id, app.now()).cloned()
         });
         match ask.await {
@@ -113,7 +113,7 @@ async fn good(app: &App, place: &EnvironmentRef, id: ApiKeyId) -> Result<Arc<Key
             asked => asked?,
         }
     } else {
-        let key = app.read(environment).await?.api_key(environment, id).await?;
+        let key = app.read(place).await?.api_key(environment, id).await?;
         key.filter(|key| key.is_active(app.now()))
             .map(|key| Arc::new(key.access))
     };

@@ -28,7 +28,7 @@ impl Write for CreateAssignments {
     type Outcome = Vec<Outcome<Assignment, AssignmentError>>;
 
     fn lock(&self) -> LockScope {
-        LockScope::Environment(self.environment.environment)
+        LockScope::Environment(self.environment)
     }
 
     async fn plan(&self, facts: &mut dyn ReadTx, at: &Moment<'_>) -> Result<Plan<Self::Outcome>, AppError> {

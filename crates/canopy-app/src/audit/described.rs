@@ -5,7 +5,7 @@ use crate::app::AuditEntry;
 use canopy_domain::assignment::listing::AssignmentView;
 use canopy_domain::audit::{Detail, details};
 use canopy_domain::port::ReadTx;
-use canopy_domain::{Assignment, EnvironmentId, EnvironmentRef, Identity, IdentityId, NodeId, RoleId, RoleName};
+use canopy_domain::{Assignment, EnvironmentId, EnvironmentRef, Identity, IdentityId, Node, NodeId, RoleId, RoleName};
 use core::fmt::Display;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -21,11 +21,20 @@ pub(crate) enum Step<'a> {
     Changed(&'a Assignment, &'a Assignment),
 }
 
-/// A change to the keys of a role or of the catalog.
+/// A change to the keys of a role or of the catalog, to nodes or to identities.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum KeyChange {
+pub(crate) enum ListChange {
     Added,
     Removed,
+}
+
+impl ListChange {
+    const fn word(self) -> &'static str {
+        match self {
+            Self::Added => "added",
+            Self::Removed => "removed",
+        }
+    }
 }
 
 /// The details of one event.
@@ -57,16 +66,13 @@ impl Details {
     pub(crate) fn keys<K: Display>(
         &mut self,
         role: Option<(RoleId, &RoleName)>,
-        change: KeyChange,
+        change: ListChange,
         keys: impl IntoIterator<Item = K>,
     ) {
         if !self.is_wanted {
             return;
         }
-        let change = match change {
-            KeyChange::Added => "added",
-            KeyChange::Removed => "removed",
-        };
+        let change = change.word();
         let role = role.map_or(Detail::Null, |(id, name)| named(id, "name", Some(name)));
         let mut keys = keys.into_iter();
         loop {
@@ -154,6 +160,70 @@ impl Details {
         Ok(())
     }
 
+    /// Adds nodes that are removed, where they are more than the metadata lists. Takes one statement.
+    ///
+    /// # Errors
+    /// [`AppError::Store`].
+    pub(crate) async fn removed_nodes(
+        &mut self,
+        tx: &mut dyn ReadTx,
+        environment: EnvironmentId,
+        nodes: &[NodeId],
+    ) -> Result<(), AppError> {
+        if self.is_wanted && nodes.len() > INLINE {
+            let paths = paths(tx, environment, nodes.iter().copied().collect()).await?;
+            self.nodes(ListChange::Removed, nodes, &paths);
+        }
+        Ok(())
+    }
+
+    /// Adds nodes that are created, parents before their children, where they are more than the metadata lists. Takes one
+    /// statement.
+    ///
+    /// # Errors
+    /// [`AppError::Store`].
+    pub(crate) async fn created_nodes(&mut self, tx: &mut dyn ReadTx, created: &[Node]) -> Result<(), AppError> {
+        if let (true, Some(first)) = (self.is_wanted && created.len() > INLINE, created.first()) {
+            let nodes: Vec<NodeId> = created.iter().map(|node| node.id).collect();
+            let parents = created.iter().filter_map(|node| node.parent).collect();
+            let mut paths = paths(tx, first.environment_id, parents).await?;
+            for node in created {
+                let parent = node.parent.and_then(|parent| paths.get(&parent));
+                if let Some(parent) = parent {
+                    let path = format!("{parent}/{}", node.slug);
+                    paths.insert(node.id, path);
+                }
+            }
+            self.nodes(ListChange::Added, &nodes, &paths);
+        }
+        Ok(())
+    }
+
+    fn nodes(&mut self, change: ListChange, nodes: &[NodeId], paths: &HashMap<NodeId, String>) {
+        for id in nodes {
+            let node = named(id, "path", paths.get(id));
+            let entry = vec![("node", node), ("change", Detail::text(change.word()))];
+            self.push(Detail::Map(entry), 1);
+        }
+    }
+
+    /// Adds identities that are created or attached, where they are more than the metadata lists.
+    pub(crate) fn identities<N: Display>(
+        &mut self,
+        identities: impl ExactSizeIterator<Item = (IdentityId, Option<N>)>,
+    ) {
+        if self.is_wanted && identities.len() > INLINE {
+            for (id, name) in identities {
+                let identity = named(id, "name", name);
+                let entry = vec![
+                    ("identity", identity),
+                    ("change", Detail::text(ListChange::Added.word())),
+                ];
+                self.push(Detail::Map(entry), 1);
+            }
+        }
+    }
+
     /// Adds assignments of one identity that are revoked with it or its membership. Takes a statement for each environment
     /// that has some.
     ///
@@ -213,6 +283,15 @@ impl Details {
 }
 
 impl AuditEntry {
+    /// Adds the details where there are some: of an event whose metadata lists all others.
+    pub(crate) fn detailing_all(self, all: Details) -> Self {
+        if all.entries.is_empty() {
+            self
+        } else {
+            self.detailing(all)
+        }
+    }
+
     /// Adds the details: the first 100 to the metadata, all others as parts beside the event.
     pub(crate) fn detailing(mut self, all: Details) -> Self {
         self.details = all.split(&mut self.metadata);
@@ -223,6 +302,11 @@ impl AuditEntry {
 /// The first 100 of a list of ids or keys. The details of the event have the others.
 pub(crate) fn first<T: Display>(values: impl IntoIterator<Item = T>) -> Detail {
     Detail::texts(values.into_iter().take(INLINE))
+}
+
+/// The first 100 entries of a list. The details of the event have all, where there are more.
+pub(crate) fn first_entries(entries: impl IntoIterator<Item = Detail>) -> Detail {
+    Detail::List(entries.into_iter().take(INLINE).collect())
 }
 
 fn named(id: impl Display, field: &'static str, name: Option<impl Display>) -> Detail {

@@ -3,7 +3,6 @@
 use super::get::event;
 use crate::{App, AppError};
 use canopy_domain::audit::AuditEventId;
-use canopy_domain::port::Share;
 use canopy_domain::{AccountId, EnvironmentId};
 
 /// The largest number of parts that are read at once.
@@ -31,7 +30,7 @@ pub async fn get_event_details(
     id: AuditEventId,
     from: u32,
 ) -> Result<DetailParts, AppError> {
-    let mut tx = app.read(Share::within(account, bound_to)).await?;
+    let mut tx = app.read(account).await?;
     let found = event(tx.as_mut(), account, bound_to, id).await?;
     let mut parts = tx.audit_details(account, id, from, PARTS + 1).await?;
     let most = usize::try_from(PARTS).unwrap_or(usize::MAX);

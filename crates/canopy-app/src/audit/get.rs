@@ -2,7 +2,7 @@
 
 use crate::{App, AppError};
 use canopy_domain::audit::{AuditEventId, StoredAuditEvent};
-use canopy_domain::port::{ReadTx, Share};
+use canopy_domain::port::ReadTx;
 use canopy_domain::{AccountId, EnvironmentId};
 
 /// One event of an account; of one environment alone, where the caller may see no more.
@@ -15,7 +15,7 @@ pub async fn get_event(
     bound_to: Option<EnvironmentId>,
     id: AuditEventId,
 ) -> Result<StoredAuditEvent, AppError> {
-    let mut tx = app.read(Share::within(account, bound_to)).await?;
+    let mut tx = app.read(account).await?;
     event(tx.as_mut(), account, bound_to, id).await
 }
 

@@ -3,7 +3,6 @@
 use crate::{App, AppError};
 use canopy_domain::audit::StoredAuditEvent;
 use canopy_domain::audit::listing::{AuditPosition, AuditQuery};
-use canopy_domain::port::Share;
 use canopy_domain::{AccountId, EnvironmentId};
 
 /// A part of the log, and where it goes on; `None` at its end.
@@ -39,7 +38,7 @@ pub async fn list_events(
         limit: query.limit.saturating_add(1),
         ..query.clone()
     };
-    let mut tx = app.read(Share::within(account, bound_to)).await?;
+    let mut tx = app.read(account).await?;
     if one_more.is_narrowed() {
         one_more.down_to = tx.audit_place(account, &one_more, AuditQuery::MAX_EXAMINED).await?;
     }

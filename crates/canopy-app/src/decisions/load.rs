@@ -7,7 +7,7 @@ use crate::AppError;
 use canopy_domain::access::{AccessIndex, Snapshot};
 use canopy_domain::api_key::KeyRing;
 use canopy_domain::port::{CommitTag, Secrets, Store, StoreError};
-use canopy_domain::{EnvironmentId, Revision, TenancyError, Tenant};
+use canopy_domain::{EnvironmentId, EnvironmentRef, Revision, TenancyError, Tenant};
 use core::time::Duration;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -77,7 +77,7 @@ impl Loader {
     pub(super) async fn bring_forward(
         &self,
         store: &dyn Store,
-        environment: EnvironmentId,
+        place: &EnvironmentRef,
         slot: &Slot,
     ) -> Result<(), AppError> {
         loop {
@@ -89,22 +89,23 @@ impl Loader {
                     }
                     let turn = timeout(TURN_PATIENCE, self.turns.acquire()).await;
                     let turn = turn.map_err(|_| busy("other environments are being loaded"))?;
-                    let loaded = timeout(LOAD_DEADLINE, self.load(store, environment, slot)).await;
+                    let loaded = timeout(LOAD_DEADLINE, self.load(store, place, slot)).await;
                     let loaded =
                         loaded.unwrap_or_else(|_| Err(busy("the environment could not be loaded in time").into()));
                     drop(turn);
                     slot.note_failure(loaded.as_ref().err().and_then(LoadFailure::of));
                     return loaded;
                 }
-                Progress::Behind(revision) => catch_up(store, environment, slot, revision).await?,
+                Progress::Behind(revision) => catch_up(store, place, slot, revision).await?,
             }
         }
     }
 
-    async fn load(&self, store: &dyn Store, environment: EnvironmentId, slot: &Slot) -> Result<(), AppError> {
+    async fn load(&self, store: &dyn Store, place: &EnvironmentRef, slot: &Slot) -> Result<(), AppError> {
+        let environment = place.environment;
         let (index_epoch, floor) = (slot.index_epoch(), slot.floor());
         let epoch = super::epoch_of(store);
-        let mut tx = store.read_for(environment.into()).await?;
+        let mut tx = store.read_for(place.into()).await?;
         let max_bytes = self.index_bound();
         if max_bytes < usize::MAX {
             // Before any of it is read: what is too large would otherwise end the process, at each restart again.
@@ -159,17 +160,13 @@ fn busy(what: &'static str) -> StoreError {
 
 /// Moves a state forward by the next records. Where they do not fit, or cannot be read, it has to be loaded again: a newer
 /// release may have written them, and the snapshot says the same in a form that this one knows.
-async fn catch_up(
-    store: &dyn Store,
-    environment: EnvironmentId,
-    slot: &Slot,
-    revision: Revision,
-) -> Result<(), AppError> {
+async fn catch_up(store: &dyn Store, place: &EnvironmentRef, slot: &Slot, revision: Revision) -> Result<(), AppError> {
+    let environment = place.environment;
     let origin = slot
         .origin()
         .filter(|(at, _)| *at == revision)
         .map(|(_, origin)| origin);
-    let mut tx = store.read_for(environment.into()).await?;
+    let mut tx = store.read_for(place.into()).await?;
     let records = match tx.changes_since(environment, revision, CATCH_UP_PAGE).await {
         Ok(records) => records,
         Err(StoreError::Corrupt(what)) => {

@@ -9,7 +9,7 @@ mod slot;
 use crate::AppError;
 use canopy_domain::audit::AuditEventId;
 use canopy_domain::port::{EnvironmentChanges, FeedEvent, Head, Secrets, Store, StoreError};
-use canopy_domain::{EnvironmentId, Revision, TenancyError, Tenant};
+use canopy_domain::{EnvironmentId, EnvironmentRef, Revision, TenancyError, Tenant};
 use fence::Fence;
 use load::Loader;
 use slot::{NextTag, Origin, Slot};
@@ -200,11 +200,11 @@ impl Decisions {
     /// such environment (any more).
     pub async fn ask<R>(
         &self,
-        environment: EnvironmentId,
+        place: &EnvironmentRef,
         consistency: Consistency,
         ask: impl FnOnce(&EnvironmentState) -> R + Send,
     ) -> Result<R, AppError> {
-        self.view(environment, consistency, |view| ask(view.state())).await
+        self.view(place, consistency, |view| ask(view.state())).await
     }
 
     /// As [`ask`](Self::ask), with a view that can be held on to.
@@ -213,28 +213,29 @@ impl Decisions {
     /// As [`ask`](Self::ask).
     pub(crate) async fn view<R>(
         &self,
-        environment: EnvironmentId,
+        place: &EnvironmentRef,
         consistency: Consistency,
         ask: impl FnOnce(StateView<'_>) -> R + Send,
     ) -> Result<R, AppError> {
         match consistency {
             Consistency::Strong => {
-                self.fence(environment).await?;
+                self.fence(place.environment).await?;
             }
             Consistency::Eventual if self.store.shared().is_some() && self.is_cut_off() => {
                 return Err(StoreError::Unavailable("the change feed is silent".into()).into());
             }
             Consistency::Eventual => {}
         }
-        self.view_fenced(environment, ask).await
+        self.view_fenced(place, ask).await
     }
 
     /// Asks the state of an environment as [`view`](Self::view) does, where a fence was asked before if there had to be one.
     pub(crate) async fn view_fenced<R>(
         &self,
-        environment: EnvironmentId,
+        place: &EnvironmentRef,
         ask: impl FnOnce(StateView<'_>) -> R + Send,
     ) -> Result<R, AppError> {
+        let environment = place.environment;
         let slot = self.slot_to_load(environment);
         let mut ask = Some(ask);
         // A commit may move the floor while the index catches up, so this repeats until an index is current. Each round
@@ -243,7 +244,7 @@ impl Decisions {
             if let Some(answer) = slot.ask(|view| ask.take().map(|ask| ask(view))).flatten() {
                 return Ok(answer);
             }
-            match self.bring_forward(environment, &slot).await {
+            match self.bring_forward(*place, &slot).await {
                 Ok(()) => self.evict(Some(environment)),
                 Err(gone @ AppError::Tenancy(TenancyError::NotFound(_))) => {
                     self.let_go(&[environment]);
@@ -256,11 +257,11 @@ impl Decisions {
 
     /// Loads the state of a slot, or catches it up with the store, in a task of its own: whoever waits may go away, and takes
     /// nothing from the others who wait.
-    async fn bring_forward(&self, environment: EnvironmentId, slot: &Arc<Slot>) -> Result<(), AppError> {
+    async fn bring_forward(&self, place: EnvironmentRef, slot: &Arc<Slot>) -> Result<(), AppError> {
         let (store, loader, slot) = (Arc::clone(&self.store), Arc::clone(&self.loader), Arc::clone(slot));
         let bringing = async move {
             let moving = slot.moving.lock().await;
-            let brought = loader.bring_forward(store.as_ref(), environment, &slot).await;
+            let brought = loader.bring_forward(store.as_ref(), &place, &slot).await;
             drop(moving);
             brought
         };

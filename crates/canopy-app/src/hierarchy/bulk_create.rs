@@ -2,6 +2,7 @@
 
 use super::slug_taken;
 use crate::app::AuditEntry;
+use crate::audit::described;
 use crate::{AppError, Moment, Plan, Write};
 use async_trait::async_trait;
 use canopy_domain::audit::{AuditCategory, Detail};
@@ -29,7 +30,7 @@ impl Write for CreateNodes {
     type Outcome = Vec<Outcome<Node, HierarchyError>>;
 
     fn lock(&self) -> LockScope {
-        LockScope::Environment(self.environment.environment)
+        LockScope::Environment(self.environment)
     }
 
     async fn plan(&self, facts: &mut dyn ReadTx, at: &Moment<'_>) -> Result<Plan<Self::Outcome>, AppError> {
@@ -44,6 +45,8 @@ impl Write for CreateNodes {
         if created.is_empty() {
             return Ok(Plan::unchanged(outcomes));
         }
+        let mut details = at.details();
+        details.created_nodes(facts, &created).await?;
         let entry = AuditEntry::within(&self.environment, "node.create", AuditCategory::Hierarchy)
             .resource(
                 "node",
@@ -52,8 +55,9 @@ impl Write for CreateNodes {
             )
             .detail(vec![
                 ("count", Detail::count(created.len())),
-                ("node_ids", Detail::texts(created.iter().map(|node| node.id))),
-            ]);
+                ("node_ids", described::first(created.iter().map(|node| node.id))),
+            ])
+            .detailing_all(details);
         let changes = ChangeSet {
             nodes: Rows::added(created),
             ..ChangeSet::default()

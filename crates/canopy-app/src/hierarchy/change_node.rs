@@ -31,7 +31,7 @@ impl Write for ChangeNode {
     type Outcome = Node;
 
     fn lock(&self) -> LockScope {
-        LockScope::Environment(self.environment.environment)
+        LockScope::Environment(self.environment)
     }
 
     async fn plan(&self, facts: &mut dyn ReadTx, at: &Moment<'_>) -> Result<Plan<Node>, AppError> {

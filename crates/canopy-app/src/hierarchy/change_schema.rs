@@ -31,7 +31,7 @@ impl Write for ChangeHierarchySchema {
     type Outcome = (HierarchySchema, Version);
 
     fn lock(&self) -> LockScope {
-        LockScope::Environment(self.environment.environment)
+        LockScope::Environment(self.environment)
     }
 
     async fn plan(&self, facts: &mut dyn ReadTx, at: &Moment<'_>) -> Result<Plan<Self::Outcome>, AppError> {

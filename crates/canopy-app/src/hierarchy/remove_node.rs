@@ -32,7 +32,7 @@ impl Write for RemoveNode {
     type Outcome = ();
 
     fn lock(&self) -> LockScope {
-        LockScope::Environment(self.environment.environment)
+        LockScope::Environment(self.environment)
     }
 
     async fn plan(&self, facts: &mut dyn ReadTx, at: &Moment<'_>) -> Result<Plan<()>, AppError> {
@@ -47,14 +47,15 @@ impl Write for RemoveNode {
         let mut details = at.details();
         let revoked: Vec<Step<'_>> = assignments.iter().map(Step::Revoked).collect();
         details.assignments(facts, place, &revoked).await?;
+        details.removed_nodes(facts, environment, &nodes).await?;
         let mut entry = AuditEntry::within(place, "node.remove", AuditCategory::Hierarchy)
             .resource("node", id, &node.name)
             .detail(vec![
                 ("count", Detail::count(nodes.len())),
-                ("node_ids", Detail::texts(&nodes)),
+                ("node_ids", described::first(&nodes)),
                 ("assignment_count", Detail::count(assignments.len())),
                 ("assignment_ids", described::first(assignments.iter().map(|one| one.id))),
-                ("nodes", Detail::List(subtree.iter().map(described_node).collect())),
+                ("nodes", described::first_entries(subtree.iter().map(described_node))),
             ])
             .detailing(details);
         if !assignments.is_empty() {

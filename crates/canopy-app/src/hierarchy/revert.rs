@@ -29,7 +29,7 @@ impl Write for RevertToFlat {
     type Outcome = RevertCounts;
 
     fn lock(&self) -> LockScope {
-        LockScope::Environment(self.environment.environment)
+        LockScope::Environment(self.environment)
     }
 
     async fn plan(&self, facts: &mut dyn ReadTx, at: &Moment<'_>) -> Result<Plan<RevertCounts>, AppError> {
@@ -51,6 +51,7 @@ impl Write for RevertToFlat {
         let mut details = at.details();
         let steps = told_steps(&revert, &assignments);
         details.assignments(facts, place, &steps).await?;
+        details.removed_nodes(facts, place.environment, &revert.nodes).await?;
         let entry = AuditEntry::within(place, "environment.revert_to_flat", AuditCategory::Hierarchy)
             .resource("environment", environment.id, &environment.name)
             .severity(AuditSeverity::Warning)
@@ -100,6 +101,6 @@ fn told(revert: &Revert) -> Vec<(&'static str, Detail)> {
             described::first(revert.moved_to_root.iter().map(|one| one.id)),
         ),
         ("dropped_assignment_ids", described::first(&revert.dropped)),
-        ("deleted_node_ids", Detail::texts(&revert.nodes)),
+        ("deleted_node_ids", described::first(&revert.nodes)),
     ]
 }

@@ -2,6 +2,7 @@
 
 use super::seen;
 use crate::app::AuditEntry;
+use crate::audit::described;
 use crate::{AppError, Moment, Plan, Write};
 use async_trait::async_trait;
 use canopy_domain::audit::{AuditCategory, AuditSeverity, Detail};
@@ -58,7 +59,7 @@ impl Write for AttachIdentities {
 
     fn lock(&self) -> LockScope {
         LockScope::Memberships {
-            application: self.application.application,
+            application: self.application,
             identities: self.ids.clone(),
         }
     }
@@ -113,11 +114,14 @@ impl Write for AttachIdentities {
             resource_label: String::new(),
             metadata: Detail::Map(vec![
                 ("count", Detail::count(attached.len())),
-                ("identity_ids", Detail::texts(&attached)),
-                ("identities", Detail::List(identities.collect())),
+                ("identity_ids", described::first(&attached)),
+                ("identities", described::first_entries(identities)),
             ]),
             details: Vec::new(),
         };
+        let mut details = at.details();
+        details.identities(attached.iter().map(|id| (*id, names.get(id))));
+        let entry = entry.detailing_all(details);
         let environments = environments_for(facts, application, attached.len()).await?;
         let known = AccessFacts {
             environments: [(application, environments)].into(),

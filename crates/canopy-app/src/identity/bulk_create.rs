@@ -3,6 +3,7 @@
 use super::attach::environments_for;
 use super::identifier_taken;
 use crate::app::AuditEntry;
+use crate::audit::described;
 use crate::{App, AppError, Call, Moment, Plan, Write};
 use async_trait::async_trait;
 use canopy_domain::audit::{AuditCategory, AuditSeverity, Detail};
@@ -12,8 +13,8 @@ use canopy_domain::identity::create::{NewIdentity, TakenIdentifiers, plan};
 use canopy_domain::identity::membership;
 use canopy_domain::port::{LockScope, ReadTx, Unique};
 use canopy_domain::{
-    AccountId, ApplicationId, Identity, IdentityError, IdentityId, Membership, MembershipError, MembershipId,
-    TenancyError, Tenant,
+    AccountId, ApplicationId, ApplicationRef, Identity, IdentityError, IdentityId, Membership, MembershipError,
+    MembershipId, TenancyError, Tenant,
 };
 
 /// Creates identities of an account. The outcomes are in the order of the items.
@@ -39,7 +40,10 @@ impl Write for CreateIdentities {
     fn lock(&self) -> LockScope {
         match self.application {
             Some(application) => LockScope::Memberships {
-                application,
+                application: ApplicationRef {
+                    account: self.account,
+                    application,
+                },
                 identities: Vec::new(),
             },
             None => LockScope::Account(self.account),
@@ -84,7 +88,9 @@ impl Write for CreateIdentities {
             let made = created.iter().map(|identity| new_member(at, application, identity));
             members = made.collect::<Result<_, _>>()?;
         }
-        let entry = self.entry(&created);
+        let mut details = at.details();
+        details.identities(created.iter().map(|identity| (identity.id, Some(identity.name()))));
+        let entry = self.entry(&created).detailing_all(details);
         let changes = ChangeSet {
             identities: Rows::added(created),
             memberships: LastingRows::added(members),
@@ -122,9 +128,9 @@ impl CreateIdentities {
                 ("count", Detail::count(created.len())),
                 (
                     "identity_ids",
-                    Detail::texts(created.iter().map(|identity| identity.id)),
+                    described::first(created.iter().map(|identity| identity.id)),
                 ),
-                ("identities", Detail::List(identities.collect())),
+                ("identities", described::first_entries(identities)),
             ]),
             details: Vec::new(),
         }

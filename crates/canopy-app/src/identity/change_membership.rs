@@ -50,7 +50,7 @@ impl Write for ChangeMembership {
 
     fn lock(&self) -> LockScope {
         LockScope::Memberships {
-            application: self.application.application,
+            application: self.application,
             identities: vec![self.id],
         }
     }

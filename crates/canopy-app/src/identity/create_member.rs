@@ -41,7 +41,7 @@ impl Write for CreateMember {
 
     fn lock(&self) -> LockScope {
         LockScope::Memberships {
-            application: self.application.application,
+            application: self.application,
             identities: Vec::new(),
         }
     }

@@ -4,7 +4,6 @@ use super::{find_member, only_members, seen};
 use crate::{App, AppError, Call, scope};
 use canopy_domain::api_key::AreaScope;
 use canopy_domain::assignment::listing::AssignmentView;
-use canopy_domain::port::Share;
 use canopy_domain::{ApplicationRef, EnvironmentId, Identity, IdentityId, Timestamp};
 
 /// A member of an application with its assignments.
@@ -31,7 +30,7 @@ pub async fn get_member_assignments(
     bound_to: Option<EnvironmentId>,
     id: IdentityId,
 ) -> Result<Held, AppError> {
-    let mut tx = app.read(Share::within(place.account, bound_to)).await?;
+    let mut tx = app.read(place.account).await?;
     let (identity, _) = find_member(tx.as_mut(), place, id).await.map_err(only_members)?;
     let environments = seen(tx.as_mut(), place.application, bound_to).await?;
     Ok(Held {

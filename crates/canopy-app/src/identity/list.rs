@@ -2,7 +2,6 @@
 
 use crate::{App, AppError};
 use canopy_domain::identity::listing::IdentityQuery;
-use canopy_domain::port::Share;
 use canopy_domain::{AccountId, EnvironmentId, Identity, Page};
 
 /// The account's identities that fit the query.
@@ -10,11 +9,7 @@ use canopy_domain::{AccountId, EnvironmentId, Identity, Page};
 /// # Errors
 /// [`AppError::Store`].
 pub async fn list_identities(app: &App, account: AccountId, query: &IdentityQuery) -> Result<Page<Identity>, AppError> {
-    Ok(app
-        .read(Share::within(account, query.assigned_in))
-        .await?
-        .identities(account, query)
-        .await?)
+    Ok(app.read(account).await?.identities(account, query).await?)
 }
 
 /// The members of an application that fit the query.

@@ -2,7 +2,6 @@
 
 use crate::{App, AppError};
 use canopy_domain::identity::listing::IdentityCounts;
-use canopy_domain::port::Share;
 use canopy_domain::{AccountId, ApplicationRef, EnvironmentId};
 
 /// How many identities the account has.
@@ -23,6 +22,6 @@ pub async fn count_members(
     bound_to: Option<EnvironmentId>,
 ) -> Result<IdentityCounts, AppError> {
     let application = Some(place.application);
-    let mut tx = app.read(Share::within(place.account, bound_to)).await?;
+    let mut tx = app.read(place.account).await?;
     Ok(tx.identity_counts(place.account, application, bound_to).await?)
 }

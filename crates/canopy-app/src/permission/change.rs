@@ -31,7 +31,7 @@ impl Write for ChangePermission {
     type Outcome = Permission;
 
     fn lock(&self) -> LockScope {
-        LockScope::Environment(self.environment.environment)
+        LockScope::Environment(self.environment)
     }
 
     async fn plan(&self, facts: &mut dyn ReadTx, _: &Moment<'_>) -> Result<Plan<Permission>, AppError> {

@@ -1,7 +1,7 @@
 //! Create permissions, all or nothing.
 
 use crate::app::AuditEntry;
-use crate::audit::described::{self, KeyChange};
+use crate::audit::described::{self, ListChange};
 use crate::setup::admit_catalog;
 use crate::{AppError, Moment, Plan, Write};
 use async_trait::async_trait;
@@ -42,7 +42,7 @@ impl Write for CreatePermissions {
     type Outcome = Vec<Permission>;
 
     fn lock(&self) -> LockScope {
-        LockScope::Environment(self.environment.environment)
+        LockScope::Environment(self.environment)
     }
 
     async fn plan(&self, facts: &mut dyn ReadTx, at: &Moment<'_>) -> Result<Plan<Vec<Permission>>, AppError> {
@@ -76,7 +76,7 @@ impl Write for CreatePermissions {
             })
             .collect();
         let mut details = at.details();
-        details.keys(None, KeyChange::Added, made.iter().map(|one| &one.key));
+        details.keys(None, ListChange::Added, made.iter().map(|one| &one.key));
         let entry = AuditEntry::within(environment, "permission.create", AuditCategory::Catalog)
             .resource(
                 "permission",

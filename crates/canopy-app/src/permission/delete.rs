@@ -1,7 +1,7 @@
 //! Delete a permission.
 
 use crate::app::AuditEntry;
-use crate::audit::described::{self, KeyChange};
+use crate::audit::described::{self, ListChange};
 use crate::{AppError, Moment, Plan, Write};
 use async_trait::async_trait;
 use canopy_domain::audit::{AuditCategory, AuditSeverity, Detail};
@@ -31,7 +31,7 @@ impl Write for DeletePermission {
     type Outcome = ();
 
     fn lock(&self) -> LockScope {
-        LockScope::Environment(self.environment.environment)
+        LockScope::Environment(self.environment)
     }
 
     async fn plan(&self, facts: &mut dyn ReadTx, at: &Moment<'_>) -> Result<Plan<()>, AppError> {
@@ -43,9 +43,9 @@ impl Write for DeletePermission {
         delete(&permission, self.seen, role_ids.clone(), self.force)?;
         let mut details = at.details();
         for role in &roles {
-            details.keys(Some((role.id, &role.name)), KeyChange::Removed, [&permission.key]);
+            details.keys(Some((role.id, &role.name)), ListChange::Removed, [&permission.key]);
         }
-        details.keys(None, KeyChange::Removed, [&permission.key]);
+        details.keys(None, ListChange::Removed, [&permission.key]);
         let entry = AuditEntry::within(environment, "permission.delete", AuditCategory::Catalog)
             .resource("permission", id, &permission.key)
             .severity(if roles.is_empty() {

@@ -2,7 +2,7 @@
 
 use super::{known_permissions, name_taken};
 use crate::app::AuditEntry;
-use crate::audit::described::{self, KeyChange};
+use crate::audit::described::{self, ListChange};
 use crate::setup::admit_catalog;
 use crate::{AppError, Moment, Plan, Write};
 use async_trait::async_trait;
@@ -43,7 +43,7 @@ impl Write for CreateRole {
     type Outcome = Role;
 
     fn lock(&self) -> LockScope {
-        LockScope::Environment(self.environment.environment)
+        LockScope::Environment(self.environment)
     }
 
     async fn plan(&self, facts: &mut dyn ReadTx, at: &Moment<'_>) -> Result<Plan<Role>, AppError> {
@@ -65,7 +65,7 @@ impl Write for CreateRole {
         let permissions: Vec<PermissionId> = known.values().copied().collect();
         let keys: BTreeSet<&PermissionKey> = known.keys().collect();
         let mut details = at.details();
-        details.keys(Some((role.id, &role.name)), KeyChange::Added, &keys);
+        details.keys(Some((role.id, &role.name)), ListChange::Added, &keys);
         let entry = AuditEntry::within(environment, "role.create", AuditCategory::Catalog)
             .resource("role", role.id, &role.name)
             .detail(vec![

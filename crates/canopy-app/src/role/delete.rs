@@ -1,7 +1,7 @@
 //! Delete a role.
 
 use crate::app::AuditEntry;
-use crate::audit::described::{self, KeyChange, Step};
+use crate::audit::described::{self, ListChange, Step};
 use crate::{AppError, Moment, Plan, Write};
 use async_trait::async_trait;
 use canopy_domain::audit::{AuditCategory, AuditSeverity, Detail};
@@ -31,7 +31,7 @@ impl Write for DeleteRole {
     type Outcome = ();
 
     fn lock(&self) -> LockScope {
-        LockScope::Environment(self.environment.environment)
+        LockScope::Environment(self.environment)
     }
 
     async fn plan(&self, facts: &mut dyn ReadTx, at: &Moment<'_>) -> Result<Plan<()>, AppError> {
@@ -47,7 +47,7 @@ impl Write for DeleteRole {
         let bundled = facts.role_permissions(within, *id).await?;
         details.keys(
             Some((*id, &role.name)),
-            KeyChange::Removed,
+            ListChange::Removed,
             bundled.iter().map(|(_, key)| key),
         );
         let entry = AuditEntry::within(environment, "role.delete", AuditCategory::Catalog)

@@ -2,7 +2,7 @@
 
 use super::known_permissions;
 use crate::app::AuditEntry;
-use crate::audit::described::{self, KeyChange};
+use crate::audit::described::{self, ListChange};
 use crate::{AppError, Moment, Plan, Write};
 use async_trait::async_trait;
 use canopy_domain::audit::AuditCategory;
@@ -43,7 +43,7 @@ impl Write for ReplaceRolePermissions {
     type Outcome = Replaced;
 
     fn lock(&self) -> LockScope {
-        LockScope::Environment(self.environment.environment)
+        LockScope::Environment(self.environment)
     }
 
     async fn plan(&self, facts: &mut dyn ReadTx, at: &Moment<'_>) -> Result<Plan<Replaced>, AppError> {
@@ -80,8 +80,8 @@ impl Write for ReplaceRolePermissions {
         replaced.removed.sort_unstable();
         let mut details = at.details();
         let named = Some((role.id, &role.name));
-        details.keys(named, KeyChange::Added, &replaced.added);
-        details.keys(named, KeyChange::Removed, &replaced.removed);
+        details.keys(named, ListChange::Added, &replaced.added);
+        details.keys(named, ListChange::Removed, &replaced.removed);
         let entry = AuditEntry::within(environment, "role.replace_permissions", AuditCategory::Catalog)
             .resource("role", role.id, &role.name)
             .detail(vec![

@@ -12,8 +12,7 @@ use crate::{App, AppError, Caller};
 use canopy_domain::api_key::AreaScope;
 use canopy_domain::port::{ReadTx, Share, TokenError};
 use canopy_domain::{
-    Account, AccountId, Application, ApplicationRef, EnvironmentId, EnvironmentRef, IdentityId, Slug, TenancyError,
-    Tenant,
+    Account, AccountId, Application, ApplicationRef, EnvironmentRef, IdentityId, Slug, TenancyError, Tenant,
 };
 use std::time::Instant;
 
@@ -185,13 +184,8 @@ impl From<EnvironmentRef> for AskedEnvironment {
 
 impl AskedEnvironment {
     /// Where it lies, as far as is known without asking the store.
-    pub(crate) const fn place(&self) -> &EnvironmentRef {
+    pub const fn place(&self) -> &EnvironmentRef {
         &self.place
-    }
-
-    /// The environment, as far as is known without asking the store.
-    pub const fn presumed(&self) -> EnvironmentId {
-        self.place.environment
     }
 
     /// Whether there is nothing to confirm before a question of this kind.

@@ -164,19 +164,23 @@ impl Lookup<'_> {
 
     async fn environment(&mut self, account: AccountId, name: &EnvironmentName) -> Result<EnvironmentRef, AppError> {
         let found = match name {
-            EnvironmentName::Id(id) => self.environment_by_id(*id).await?,
+            EnvironmentName::Id(id) => self.environment_by_id(account, *id).await?,
             EnvironmentName::Path(path) => self.environment_at(account, path).await?,
         };
         let found = found.filter(|place| place.account == account);
         Ok(found.ok_or(TokenError::UnknownEnvironment)?)
     }
 
-    async fn environment_by_id(&mut self, id: EnvironmentId) -> Result<Option<EnvironmentRef>, AppError> {
+    async fn environment_by_id(
+        &mut self,
+        account: AccountId,
+        id: EnvironmentId,
+    ) -> Result<Option<EnvironmentRef>, AppError> {
         if let Some(place) = self.app.directory().environment(id) {
             return Ok(Some(place));
         }
         let generation = self.app.directory().generation();
-        let found = self.tx(id).await?.environment_place(id).await?;
+        let found = self.tx(account).await?.environment_place(id).await?;
         if let Some(place) = found {
             self.app.directory().remember_environment(generation, place);
         }

@@ -2,7 +2,7 @@
 
 use super::{custom_permissions, ids_by_key};
 use crate::app::AuditEntry;
-use crate::audit::described::{self, KeyChange};
+use crate::audit::described::{self, ListChange};
 use crate::{AppError, Moment, Plan, Write};
 use async_trait::async_trait;
 use canopy_domain::audit::{AuditCategory, Detail};
@@ -42,7 +42,7 @@ impl Write for BootstrapEnvironment {
     type Outcome = BootstrapCounts;
 
     fn lock(&self) -> LockScope {
-        LockScope::Environment(self.environment.environment)
+        LockScope::Environment(self.environment)
     }
 
     async fn plan(&self, facts: &mut dyn ReadTx, at: &Moment<'_>) -> Result<Plan<BootstrapCounts>, AppError> {
@@ -67,10 +67,10 @@ impl Write for BootstrapEnvironment {
         let mut roles = Vec::with_capacity(plan.roles.len());
         let mut bundles = Vec::with_capacity(plan.roles.len());
         let mut details = at.details();
-        details.keys(None, KeyChange::Added, permissions.iter().map(|one| &one.key));
+        details.keys(None, ListChange::Added, permissions.iter().map(|one| &one.key));
         for planned in plan.roles {
             let id = RoleId::new(at.mint());
-            details.keys(Some((id, &planned.name)), KeyChange::Added, &planned.permission_keys);
+            details.keys(Some((id, &planned.name)), ListChange::Added, &planned.permission_keys);
             let keys = planned.permission_keys.iter().filter_map(|key| ids.get(key).copied());
             bundles.push(Bundle {
                 environment,

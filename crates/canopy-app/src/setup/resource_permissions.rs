@@ -2,7 +2,7 @@
 
 use super::{custom_permissions, ids_by_key};
 use crate::app::AuditEntry;
-use crate::audit::described::{self, KeyChange};
+use crate::audit::described::{self, ListChange};
 use crate::{AppError, Moment, Plan, Write};
 use async_trait::async_trait;
 use canopy_domain::audit::{AuditCategory, Detail};
@@ -41,7 +41,7 @@ impl Write for AddResourcePermissions {
     type Outcome = ResourcePermissionsCounts;
 
     fn lock(&self) -> LockScope {
-        LockScope::Environment(self.environment.environment)
+        LockScope::Environment(self.environment)
     }
 
     async fn plan(&self, facts: &mut dyn ReadTx, at: &Moment<'_>) -> Result<Plan<Self::Outcome>, AppError> {
@@ -72,11 +72,11 @@ impl Write for AddResourcePermissions {
             .filter(|role| plan.gains.contains_key(&role.id))
             .collect();
         let mut details = at.details();
-        details.keys(None, KeyChange::Added, permissions.iter().map(|one| &one.key));
+        details.keys(None, ListChange::Added, permissions.iter().map(|one| &one.key));
         let mut bundles = Vec::with_capacity(gaining.len());
         for role in &gaining {
             let gained = plan.gains.get(&role.id).into_iter().flatten();
-            details.keys(Some((role.id, &role.name)), KeyChange::Added, gained.clone());
+            details.keys(Some((role.id, &role.name)), ListChange::Added, gained.clone());
             let held = catalog.roles.get(&role.id).map(|held| held.permissions.clone());
             let before: BTreeSet<PermissionId> = held.unwrap_or_default();
             let mut after = before.clone();

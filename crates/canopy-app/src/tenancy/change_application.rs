@@ -39,7 +39,7 @@ impl Write for ChangeApplication {
     type Outcome = Application;
 
     fn lock(&self) -> LockScope {
-        LockScope::Application(self.application.application)
+        LockScope::Application(self.application)
     }
 
     async fn plan(&self, facts: &mut dyn ReadTx, at: &Moment<'_>) -> Result<Plan<Application>, AppError> {
@@ -65,7 +65,7 @@ impl Write for ChangeDefaultEnvironment {
     type Outcome = Application;
 
     fn lock(&self) -> LockScope {
-        LockScope::Application(self.application.application)
+        LockScope::Application(self.application)
     }
 
     async fn plan(&self, facts: &mut dyn ReadTx, at: &Moment<'_>) -> Result<Plan<Application>, AppError> {

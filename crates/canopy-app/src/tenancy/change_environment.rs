@@ -26,7 +26,7 @@ impl Write for ChangeEnvironment {
     type Outcome = Environment;
 
     fn lock(&self) -> LockScope {
-        LockScope::Environment(self.environment.environment)
+        LockScope::Environment(self.environment)
     }
 
     async fn plan(&self, facts: &mut dyn ReadTx, at: &Moment<'_>) -> Result<Plan<Environment>, AppError> {

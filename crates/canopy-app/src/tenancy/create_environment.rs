@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use canopy_domain::audit::Detail;
 use canopy_domain::changeset::AccessFacts;
 use canopy_domain::port::{LockScope, ReadTx, Unique};
-use canopy_domain::tenancy::ProvisionedEnvironment;
+use canopy_domain::tenancy::{ProvisionedEnvironment, change};
 use canopy_domain::transfer::Contents;
 use canopy_domain::transfer::plan::plan;
 use canopy_domain::{ApplicationRef, Environment, Slug, TenancyError, Tenant};
@@ -25,7 +25,7 @@ pub struct CopyFrom {
 /// Creates an environment: flat, with one root, the system permissions and the system role; or made of what another
 /// environment of the application is made of. The members of the application are members in it from the start.
 ///
-/// Fails with [`TenancyError::SlugTaken`], with [`TenancyError::NotFound`] when there is nothing to copy from, with
+/// Fails with [`TenancyError::TooManyEnvironments`], [`TenancyError::SlugTaken`], with [`TenancyError::NotFound`] when there is nothing to copy from, with
 /// [`TenancyError::TooLarge`] when there is too much, or with [`AppError::Store`].
 #[derive(Debug, Clone)]
 pub struct CreateEnvironment {
@@ -42,12 +42,11 @@ impl Write for CreateEnvironment {
     type Outcome = Environment;
 
     fn lock(&self) -> LockScope {
-        let ApplicationRef { account, application } = self.application;
         // What is copied must stay as it is until all of it is read.
         if self.copy_from.is_some() {
-            LockScope::WholeApplication { account, application }
+            LockScope::WholeApplication(self.application)
         } else {
-            LockScope::Application(application)
+            LockScope::Application(self.application)
         }
     }
 
@@ -62,6 +61,7 @@ impl Write for CreateEnvironment {
             .await?
             .ok_or(TenancyError::NotFound(Tenant::Account))?;
         let siblings = facts.environments(place.application).await?;
+        change::admit_environment(siblings.len(), at.max_environments())?;
         let source = match copy_from {
             None => None,
             Some(CopyFrom { slug, max_bytes }) => {

@@ -34,7 +34,7 @@ impl Write for DeleteApplication {
     type Outcome = ();
 
     fn lock(&self) -> LockScope {
-        lock(self.application)
+        LockScope::WholeApplication(self.application)
     }
 
     async fn plan(&self, facts: &mut dyn ReadTx, at: &Moment<'_>) -> Result<Plan<()>, AppError> {
@@ -67,7 +67,7 @@ impl Write for DeleteEnvironment {
     type Outcome = ();
 
     fn lock(&self) -> LockScope {
-        lock(self.environment.application_ref())
+        LockScope::WholeApplication(self.environment.application_ref())
     }
 
     async fn plan(&self, facts: &mut dyn ReadTx, at: &Moment<'_>) -> Result<Plan<()>, AppError> {
@@ -88,12 +88,5 @@ impl Write for DeleteEnvironment {
             ..ChangeSet::default()
         };
         Ok(Plan::new(changes, (), entry))
-    }
-}
-
-const fn lock(place: ApplicationRef) -> LockScope {
-    LockScope::WholeApplication {
-        account: place.account,
-        application: place.application,
     }
 }

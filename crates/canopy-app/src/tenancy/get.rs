@@ -2,7 +2,7 @@
 
 use crate::{App, AppError};
 use canopy_domain::{
-    Account, AccountId, Application, ApplicationId, ApplicationRef, Environment, EnvironmentId, TenancyError, Tenant,
+    Account, AccountId, Application, ApplicationId, ApplicationRef, Environment, EnvironmentRef, TenancyError, Tenant,
 };
 
 /// The account.
@@ -22,11 +22,11 @@ pub async fn get_account(app: &App, id: AccountId) -> Result<Account, AppError> 
 ///
 /// # Errors
 /// [`TenancyError::NotFound`]; [`AppError::Store`].
-pub async fn get_application(app: &App, id: ApplicationId) -> Result<Application, AppError> {
+pub async fn get_application(app: &App, place: ApplicationRef) -> Result<Application, AppError> {
     Ok(app
-        .read(id)
+        .read(&place)
         .await?
-        .application(id)
+        .application(place.application)
         .await?
         .ok_or(TenancyError::NotFound(Tenant::Application))?)
 }
@@ -35,11 +35,11 @@ pub async fn get_application(app: &App, id: ApplicationId) -> Result<Application
 ///
 /// # Errors
 /// [`TenancyError::NotFound`]; [`AppError::Store`].
-pub async fn get_environment(app: &App, id: EnvironmentId) -> Result<Environment, AppError> {
+pub async fn get_environment(app: &App, place: EnvironmentRef) -> Result<Environment, AppError> {
     Ok(app
-        .read(id)
+        .read(&place)
         .await?
-        .environment(id)
+        .environment(place.environment)
         .await?
         .ok_or(TenancyError::NotFound(Tenant::Environment))?)
 }
@@ -49,12 +49,13 @@ pub async fn get_environment(app: &App, id: EnvironmentId) -> Result<Environment
 /// # Errors
 /// [`TenancyError::NotFound`]; [`AppError::Store`].
 pub async fn find_application(app: &App, account: AccountId, id: ApplicationId) -> Result<ApplicationRef, AppError> {
-    let found = get_application(app, id).await?;
+    let place = ApplicationRef {
+        account,
+        application: id,
+    };
+    let found = get_application(app, place).await?;
     if found.account_id != account {
         return Err(TenancyError::NotFound(Tenant::Application).into());
     }
-    Ok(ApplicationRef {
-        account,
-        application: id,
-    })
+    Ok(place)
 }

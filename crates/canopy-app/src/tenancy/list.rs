@@ -2,7 +2,7 @@
 
 use crate::{App, AppError};
 use canopy_domain::port::Share;
-use canopy_domain::{Account, AccountId, Application, ApplicationId, Environment};
+use canopy_domain::{Account, AccountId, Application, ApplicationRef, Environment};
 
 /// All accounts. The caller is an operator.
 ///
@@ -24,6 +24,6 @@ pub async fn list_applications(app: &App, account: AccountId) -> Result<Vec<Appl
 ///
 /// # Errors
 /// [`AppError::Store`].
-pub async fn list_environments(app: &App, application: ApplicationId) -> Result<Vec<Environment>, AppError> {
-    Ok(app.read(application).await?.environments(application).await?)
+pub async fn list_environments(app: &App, place: ApplicationRef) -> Result<Vec<Environment>, AppError> {
+    Ok(app.read(&place).await?.environments(place.application).await?)
 }

@@ -20,7 +20,7 @@ pub async fn export_environment(
     bound(tx.as_mut(), id, max_bytes).await?;
     let contents = contents(tx.as_mut(), id).await?;
     drop(tx);
-    let work = app.long_work().perform(id.as_uuid(), move |_| {
+    let work = app.long_work().perform(place, move |_| {
         let document = contents.document();
         Ok((contents.environment, document))
     });

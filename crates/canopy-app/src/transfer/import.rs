@@ -2,7 +2,7 @@
 
 use super::{Imported, aside, contents, lost};
 use crate::app::AuditEntry;
-use crate::audit::described::{self, Details, KeyChange, Step};
+use crate::audit::described::{self, Details, ListChange, Step};
 use crate::{AppError, Moment, Plan, Write};
 use async_trait::async_trait;
 use canopy_domain::audit::{AuditCategory, AuditSeverity, Detail};
@@ -33,7 +33,7 @@ impl Write for ImportEnvironment {
     type Outcome = Imported;
 
     fn lock(&self) -> LockScope {
-        LockScope::Environment(self.environment.environment)
+        LockScope::Environment(self.environment)
     }
 
     async fn plan(&self, facts: &mut dyn ReadTx, at: &Moment<'_>) -> Result<Plan<Imported>, AppError> {
@@ -111,12 +111,12 @@ pub(crate) fn key_details(plan: &plan::Plan, before: &Contents, details: &mut De
     };
     details.keys(
         None,
-        KeyChange::Added,
+        ListChange::Added,
         plan.permissions.added.iter().map(|one| &one.key),
     );
     details.keys(
         None,
-        KeyChange::Removed,
+        ListChange::Removed,
         plan.permissions.removed.iter().map(|one| &one.key),
     );
     for one in plan.roles.added.iter().chain(&plan.roles.changed) {
@@ -124,18 +124,18 @@ pub(crate) fn key_details(plan: &plan::Plan, before: &Contents, details: &mut De
         let held = bundles.get(&one.role.id).copied().unwrap_or(&none);
         details.keys(
             role,
-            KeyChange::Added,
+            ListChange::Added,
             named(one.permissions.difference(held).collect()),
         );
         details.keys(
             role,
-            KeyChange::Removed,
+            ListChange::Removed,
             named(held.difference(&one.permissions).collect()),
         );
     }
     for one in &plan.roles.removed {
         let role = Some((one.role.id, &one.role.name));
-        details.keys(role, KeyChange::Removed, named(one.permissions.iter().collect()));
+        details.keys(role, ListChange::Removed, named(one.permissions.iter().collect()));
     }
 }
 

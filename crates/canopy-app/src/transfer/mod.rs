@@ -14,12 +14,13 @@ use canopy_domain::transfer::plan::{Part, Plan};
 use canopy_domain::transfer::{Contents, RoleContents};
 use canopy_domain::{AssignmentId, Environment, EnvironmentId, NodeId, Role, RoleId, TenancyError, Tenant};
 
-/// Refuses an environment whose nodes alone make a document of more than `max_bytes`.
+/// Refuses an environment whose names, keys and metadata alone make a document of more than `max_bytes`.
 ///
 /// # Errors
 /// [`TenancyError::TooLarge`]; [`AppError::Store`].
 pub(crate) async fn bound(tx: &mut dyn ReadTx, environment: EnvironmentId, max_bytes: u64) -> Result<(), AppError> {
-    if tx.node_bytes(environment).await? > max_bytes {
+    let nodes = tx.node_bytes(environment).await?;
+    if nodes > max_bytes || nodes + tx.catalog_bytes(environment).await? > max_bytes {
         return Err(TenancyError::TooLarge { max_bytes }.into());
     }
     Ok(())

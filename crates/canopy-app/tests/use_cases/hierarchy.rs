@@ -334,3 +334,45 @@ async fn a_revert_is_one_change_and_a_dry_run_none() {
     let again = refused(calls::revert_to_flat(&world.app, &world.call, &world.place).await);
     assert!(matches!(again, AppError::Hierarchy(HierarchyError::AlreadyFlat)));
 }
+
+#[tokio::test]
+async fn events_about_many_nodes_list_a_hundred_and_have_all_in_their_details() {
+    const MANY: usize = 250;
+    let world = World::new().await;
+    grow(&world).await;
+    let top = done(&create(&world, &[node("top", ParentName::Id(world.root), "Top")]).await)[0].id;
+    let names: Vec<String> = (1..MANY).map(|number| format!("n{number}")).collect();
+    let items: Vec<_> = names.iter().map(|name| node(name, ParentName::Id(top), name)).collect();
+    done(&create(&world, &items).await);
+    let created = world.last_event().await;
+    calls::remove_node(&world.app, &world.call, &world.place, top, true, Version::FIRST)
+        .await
+        .unwrap();
+    let removed = world.last_event().await;
+    for (event, action, count, change) in [
+        (created, "node.create", MANY - 1, "added"),
+        (removed, "node.remove", MANY, "removed"),
+    ] {
+        assert_eq!(event.action, action);
+        let (_, ids) = event.metadata.split_once("\"node_ids\":[").unwrap();
+        let (ids, _) = ids.split_once(']').unwrap();
+        assert_eq!(ids.split(',').count(), 100, "{action}");
+        for field in ["count", "details_count"] {
+            assert!(
+                event.metadata.contains(&format!("\"{field}\":{count},")),
+                "{field} of {action}"
+            );
+        }
+        let mut tx = world.store.read().await.unwrap();
+        let parts = tx
+            .audit_details(world.place.account, event.id, 0, u32::MAX)
+            .await
+            .unwrap();
+        let change = format!("\"change\":\"{change}\"");
+        let entries = parts
+            .iter()
+            .chain([&event.metadata])
+            .map(|text| text.matches(&change).count());
+        assert_eq!(entries.sum::<usize>(), count, "{action}");
+    }
+}

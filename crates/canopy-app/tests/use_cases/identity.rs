@@ -69,10 +69,7 @@ async fn a_member_is_one_in_every_environment_of_the_application_and_in_later_on
     let asked = calls::create_environment(&world.app, &world.call, place, &tenant("staging"))
         .await
         .unwrap();
-    for environment in canopy_app::tenancy::list_environments(&world.app, place.application)
-        .await
-        .unwrap()
-    {
+    for environment in canopy_app::tenancy::list_environments(&world.app, place).await.unwrap() {
         let place = EnvironmentRef {
             environment: environment.id,
             ..world.place

@@ -36,9 +36,7 @@ async fn rename_environment(world: &World, place: &EnvironmentRef, name: &str) {
 
 async fn rename_application(world: &World, name: &str) {
     let place = world.place.application_ref();
-    let found = canopy_app::tenancy::get_application(&world.app, place.application)
-        .await
-        .unwrap();
+    let found = canopy_app::tenancy::get_application(&world.app, place).await.unwrap();
     calls::change_application(&world.app, &world.call, place, found.version, &to(name))
         .await
         .unwrap();

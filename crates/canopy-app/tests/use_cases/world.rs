@@ -9,6 +9,7 @@ use canopy_app::tenancy::NewTenant;
 use canopy_app::{App, AppError, Call, Caller};
 use canopy_domain::access::{DenialReason, Question, Target};
 use canopy_domain::assignment::bulk_create::NewAssignment;
+use canopy_domain::audit::StoredAuditEvent;
 use canopy_domain::audit::listing::AuditQuery;
 use canopy_domain::bulk::Outcome;
 use canopy_domain::identity::create::NewIdentity;
@@ -222,6 +223,13 @@ impl World {
         )
     }
 
+    /// The newest audit event of the account.
+    pub async fn last_event(&self) -> StoredAuditEvent {
+        let mut tx = self.store.read().await.unwrap();
+        let newest = tx.audit_events(self.place.account, &AuditQuery::newest(1)).await;
+        newest.unwrap().remove(0)
+    }
+
     /// Deactivates a role.
     pub async fn switch_role_off(&self, id: RoleId) {
         let role = canopy_app::role::get_role(&self.app, &self.place, id).await.unwrap();
@@ -240,7 +248,11 @@ async fn first_environment(app: &App, store: &Arc<dyn Store>, account: AccountId
         .await
         .unwrap()
         .remove(0);
-    let environment = canopy_app::tenancy::list_environments(app, application.id)
+    let place = ApplicationRef {
+        account,
+        application: application.id,
+    };
+    let environment = canopy_app::tenancy::list_environments(app, place)
         .await
         .unwrap()
         .remove(0);

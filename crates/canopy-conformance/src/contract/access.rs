@@ -6,10 +6,12 @@ use canopy_domain::access::{
     SubjectFact, Target,
 };
 use canopy_domain::api_key::{KeyAccess, KeyTotals};
+use canopy_domain::permission::listing::PermissionQuery;
 use canopy_domain::port::{CommitRecord, EnvironmentChanges, LockScope};
+use canopy_domain::role::listing::RoleQuery;
 use canopy_domain::setup::CatalogSize;
 use canopy_domain::{
-    Assignment, EnvironmentId, MembershipStatus, Node, NodeStatus, Permission, Revision, Role, Timestamp,
+    Assignment, Description, EnvironmentId, MembershipStatus, Node, NodeStatus, Permission, Revision, Role, Timestamp,
 };
 use canopy_testkit::fixture::{World, key_digest, key_scopes, role_name, window};
 
@@ -116,7 +118,7 @@ async fn commit_changes(
         changes: entries.collect(),
         audit: world.maker.audit(world.account.id, None),
     };
-    let tx = writing(store, LockScope::Application(world.application.id)).await;
+    let tx = writing(store, LockScope::Application(world.application_ref())).await;
     tx.commit(record).await.unwrap()
 }
 
@@ -129,7 +131,7 @@ pub async fn an_environment_starts_at_revision_zero_and_its_first_commit_is_one(
     let world = acme(&store).await;
     let made = world.maker.environment(&world.account, world.application.id, "third");
     let id = made.environment.id;
-    let mut tx = writing(&store, LockScope::Application(world.application.id)).await;
+    let mut tx = writing(&store, LockScope::Application(world.application_ref())).await;
     tx.insert_environment(&made.environment, &made.schema).await.unwrap();
     assert_eq!(tx.revision(id).await.unwrap(), Some(Revision::ZERO));
     let taken = tx.commit(world.maker.record(world.account.id, &[id])).await.unwrap();
@@ -216,6 +218,29 @@ pub async fn a_change_of_forty_thousand_steps_reads_back_whole(store: TestStore)
     assert_eq!(found, [(before.next(), steps)]);
 }
 
+pub async fn change_records_are_read_in_parts_bounded_by_bytes(store: TestStore) {
+    let world = acme(&store).await;
+    let here = &world.development;
+    let steps: Vec<Change> = (0..40_000)
+        .map(|_| Change::GrantPut(GrantFact::from(&world.assignment(world.ada(), &here.reader, &here.eu))))
+        .collect();
+    let before = revision(&store, here.id()).await;
+    // Two small ones, then two that are larger than a part.
+    for steps in [vec![], vec![], steps.clone(), steps] {
+        commit_changes(&store, &world, vec![(here.id(), steps)]).await;
+    }
+    let mut tx = reading(&store).await;
+    let mut parts = vec![];
+    let mut after = Revision::new(before);
+    loop {
+        let found = tx.changes_since(here.id(), after, 9).await.unwrap();
+        let Some((last, _)) = found.last() else { break };
+        after = *last;
+        parts.push(found.into_iter().map(|(at, _)| at.get() - before).collect::<Vec<_>>());
+    }
+    assert_eq!(parts, [vec![1, 2, 3], vec![4]]);
+}
+
 pub async fn environments_share_one_change_record(store: TestStore) {
     let world = acme(&store).await;
     let (here, there) = (world.development.id(), world.production.id());
@@ -231,7 +256,7 @@ pub async fn environments_share_one_change_record(store: TestStore) {
             changes,
             audit: world.maker.audit(world.account.id, None),
         };
-        let tx = writing(&store, LockScope::Application(world.application.id)).await;
+        let tx = writing(&store, LockScope::Application(world.application_ref())).await;
         tx.commit(record).await.unwrap();
     };
     let other: Arc<[Change]> = shared.iter().rev().cloned().collect();
@@ -284,6 +309,26 @@ pub async fn the_size_of_a_snapshot_is_known_before_it_is_read(store: TestStore)
         assert_eq!(size, expected);
         let totals = tx.key_totals(here.id()).await.unwrap();
         assert_eq!((totals.keys, totals.scopes), (3, 4));
+        let text = |description: &Option<Description>| description.as_ref().map_or(0, |text| text.as_str().len());
+        let mut bytes = 0;
+        for one in tx.permissions(here.id(), &PermissionQuery::default()).await.unwrap() {
+            bytes += one.key.as_str().len() + text(&one.description);
+        }
+        let everything = RoleQuery {
+            include_inactive: true,
+            kind: None,
+        };
+        for view in tx.roles(here.id(), &everything).await.unwrap() {
+            bytes += view.role.name.as_str().len() + text(&view.role.description);
+        }
+        for role in &snapshot.roles {
+            let bundled = snapshot
+                .permissions
+                .iter()
+                .filter(|one| role.permissions.contains(&one.id));
+            bytes += bundled.map(|one| one.key.as_str().len()).sum::<usize>();
+        }
+        assert_eq!(tx.catalog_bytes(here.id()).await.unwrap(), bytes as u64);
         let catalog = tx.catalog_size(here.id()).await.unwrap();
         assert_eq!((catalog.keys, catalog.pairs), (expected.permissions, expected.pairs));
         assert_eq!(catalog, tx.catalog(here.id()).await.unwrap().size());
@@ -292,6 +337,7 @@ pub async fn the_size_of_a_snapshot_is_known_before_it_is_read(store: TestStore)
     let nowhere: EnvironmentId = acme.maker.id();
     assert_eq!(tx.index_size(nowhere).await.unwrap(), IndexSize::default());
     assert_eq!(tx.key_totals(nowhere).await.unwrap(), KeyTotals::default());
+    assert_eq!(tx.catalog_bytes(nowhere).await.unwrap(), 0);
     assert_eq!(tx.catalog_size(nowhere).await.unwrap(), CatalogSize::default());
 }
 

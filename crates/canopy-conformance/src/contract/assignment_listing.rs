@@ -55,7 +55,7 @@ pub async fn a_listed_assignment_shows_whom_what_and_where(store: TestStore) {
         .maker
         .membership(pictured.id, world.application.id, MembershipStatus::Suspended);
     let scope = LockScope::Memberships {
-        application: world.application.id,
+        application: world.application_ref(),
         identities: vec![],
     };
     let mut tx = writing(&store, scope).await;
@@ -262,7 +262,7 @@ pub async fn assignment_search_looks_at_identity_role_and_node(store: TestStore)
         ..world.maker.node(here.id(), here.us.id, "team", "unlisted")
     };
     let scope = LockScope::Memberships {
-        application: world.application.id,
+        application: world.application_ref(),
         identities: vec![],
     };
     let mut tx = writing(&store, scope).await;
@@ -397,7 +397,7 @@ pub async fn the_number_of_assignments_is_exact_after_every_change(store: TestSt
     assert_eq!(number(here.id()).await, 3);
     assert_eq!(number(there.id()).await, 0);
     // A refused insert counts nothing, an update changes no number, and neither does an id that names nothing.
-    let mut tx = writing(&store, LockScope::Environment(here.id())).await;
+    let mut tx = writing(&store, LockScope::Environment(here.place)).await;
     let again = Assignment {
         id: world.maker.id(),
         ..made[0].clone()
@@ -409,16 +409,27 @@ pub async fn the_number_of_assignments_is_exact_after_every_change(store: TestSt
         .unwrap();
     world.commit(tx, &[here.id()]).await;
     assert_eq!(number(here.id()).await, 2);
-    let mut tx = writing(&store, LockScope::Environment(here.id())).await;
+    let mut tx = writing(&store, LockScope::Environment(here.place)).await;
     tx.delete_assignments(here.id(), &[made[0].id]).await.unwrap();
     drop(tx);
     assert_eq!(number(here.id()).await, 2, "what was rolled back");
     let scope = LockScope::Memberships {
-        application: world.application.id,
+        application: world.application_ref(),
         identities: vec![world.ada()],
     };
     let mut tx = writing(&store, scope).await;
     tx.revoke_all(&[here.id(), there.id()], world.ada()).await.unwrap();
     world.commit(tx, &[here.id(), there.id()]).await;
     assert_eq!(number(here.id()).await, 0);
+    // A commit that does not name the environment leaves the right number all the same, and takes no revision there.
+    let before = reading(&store).await.revision(here.id()).await.unwrap();
+    let mut tx = writing(&store, LockScope::Environment(here.place)).await;
+    tx.insert_assignments(&made[2..]).await.unwrap();
+    world.commit(tx, &[]).await;
+    assert_eq!(number(here.id()).await, 1);
+    let mut tx = writing(&store, LockScope::Environment(here.place)).await;
+    tx.delete_assignments(here.id(), &[made[2].id]).await.unwrap();
+    world.commit(tx, &[]).await;
+    assert_eq!(number(here.id()).await, 0);
+    assert_eq!(reading(&store).await.revision(here.id()).await.unwrap(), before);
 }

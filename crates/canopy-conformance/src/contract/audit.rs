@@ -74,7 +74,7 @@ pub async fn an_audit_event_reads_back_as_it_was_written(store: TestStore) {
             changes: vec![entry],
             audit: event.clone(),
         };
-        let tx = writing(&store, LockScope::Environment(here)).await;
+        let tx = writing(&store, world.within(here)).await;
         let taken = tx.commit(record).await.unwrap();
         // An event that names no environment has no revision, whatever the commit touched.
         let revision = event.environment_id.and(Some(taken[0].1));
@@ -103,7 +103,7 @@ pub async fn an_audit_event_has_the_revision_of_the_environment_it_names(store: 
         changes: vec![entry(there), entry(here)],
         audit: later.audit(world.account.id, Some(here)),
     };
-    let tx = writing(&store, LockScope::Application(world.application.id)).await;
+    let tx = writing(&store, LockScope::Application(world.application_ref())).await;
     let taken = tx.commit(record).await.unwrap();
     let mut tx = reading(&store).await;
     let newest = tx.audit_events(world.account.id, &AuditQuery::newest(1)).await.unwrap();
@@ -115,7 +115,7 @@ pub async fn an_audit_event_has_the_revision_of_the_environment_it_names(store: 
         changes: vec![entry(there)],
         audit: world.maker.at(at).audit(world.account.id, Some(here)),
     };
-    let tx = writing(&store, LockScope::Application(world.application.id)).await;
+    let tx = writing(&store, LockScope::Application(world.application_ref())).await;
     tx.commit(record).await.unwrap();
     let newest = reading(&store)
         .await
@@ -427,7 +427,7 @@ pub async fn details_of_an_audit_event_are_read_part_by_part_in_their_account_al
     let mut record = acme.maker.record(acme.account.id, &[here]);
     record.audit.details = parts("committed");
     let committed = record.audit.id;
-    let tx = store.write(LockScope::Environment(here)).await.unwrap();
+    let tx = store.write(acme.within(here)).await.unwrap();
     tx.commit(record).await.unwrap();
     let mut appended = acme.maker.audit(acme.account.id, None);
     appended.details = parts("appended");

@@ -446,10 +446,7 @@ pub async fn the_changes_of_any_change_sets_lead_to_what_is_stored(store: TestSt
     for step in 0..STEPS {
         let Drawn { set, facts } = draw(&store, &world, &mut dice, &mut people, step).await;
         let changes = set.access_changes(&facts).unwrap();
-        let scope = LockScope::WholeApplication {
-            account: world.account.id,
-            application: world.application.id,
-        };
+        let scope = LockScope::WholeApplication(world.application_ref());
         let mut tx = writing(&store, scope).await;
         tx.apply(&set).await.unwrap();
         let mut record = world.maker.record(world.account.id, &[]);
@@ -496,7 +493,7 @@ pub async fn a_change_set_frees_names_before_it_takes_them(store: TestStore) {
         },
         ..ChangeSet::default()
     };
-    let mut tx = writing(&store, LockScope::Environment(here.id())).await;
+    let mut tx = writing(&store, LockScope::Environment(here.place)).await;
     tx.apply(&set).await.unwrap();
     world.commit(tx, &[here.id()]).await;
     let mut tx = reading(&store).await;

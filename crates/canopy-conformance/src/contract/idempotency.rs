@@ -24,7 +24,7 @@ fn answer(request: RequestIdentity, text: &[u8]) -> KeptAnswer {
 }
 
 async fn begin(store: &TestStore, world: &World, request: RequestIdentity, since: Timestamp) -> Begun {
-    let scope = LockScope::Environment(world.development.id());
+    let scope = LockScope::Environment(world.development.place);
     store.write_once(scope, request, since).await.unwrap()
 }
 
@@ -147,7 +147,7 @@ pub async fn outdated_answers_are_forgotten_without_a_write(store: TestStore) {
 pub async fn kept_answers_are_summed_for_each_tenant_and_hour(store: TestStore) {
     let world = acme(&store).await;
     let (own, other) = (world.development.id(), world.production.id());
-    let scope = LockScope::Environment;
+    let scope = |environment| world.within(environment);
     let sum = async |scope, since| {
         let mut tx = super::support::writing(&store, scope).await;
         tx.kept_bytes(since).await.unwrap()
@@ -187,7 +187,7 @@ pub async fn kept_answers_are_summed_for_each_tenant_and_hour(store: TestStore) 
     for elsewhere in [
         scope(other),
         LockScope::Account(world.account.id),
-        LockScope::Application(world.application.id),
+        LockScope::Application(world.application_ref()),
     ] {
         assert_eq!(sum(elsewhere.clone(), Timestamp::MIN).await, 0, "{elsewhere:?}");
         let Begun::Fresh(mut tx) = store
@@ -222,7 +222,7 @@ pub async fn old_change_records_are_deleted_but_the_newest(store: TestStore) {
     let (before, other_before) = (revision(id).await, revision(other).await);
     // More than a store deletes at once.
     for n in 0..250_u32 {
-        let tx = super::support::writing(&store, LockScope::Environment(id)).await;
+        let tx = super::support::writing(&store, world.within(id)).await;
         let at = millis_after(noon(), i64::from(n));
         let record = CommitRecord {
             at,

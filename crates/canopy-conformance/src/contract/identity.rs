@@ -40,7 +40,7 @@ pub(super) async fn add(store: &TestStore, world: &World, identities: &[Identity
 
 pub(super) fn joining(world: &World) -> LockScope {
     LockScope::Memberships {
-        application: world.application.id,
+        application: world.application_ref(),
         identities: world.identities.iter().map(|identity| identity.id).collect(),
     }
 }

@@ -254,6 +254,7 @@ macro_rules! storage_contract {
                 a_commit_that_names_no_environment_that_is_there_leaves_nothing
                 changes_read_back_as_they_were_written_and_in_order
                 a_change_of_forty_thousand_steps_reads_back_whole
+                change_records_are_read_in_parts_bounded_by_bytes
                 environments_share_one_change_record
                 the_size_of_a_snapshot_is_known_before_it_is_read
                 a_snapshot_holds_all_facts_of_its_environment_and_no_others
@@ -292,6 +293,7 @@ macro_rules! storage_contract {
                 a_reader_keeps_one_state_through_all_of_its_reads
                 several_readers_read_at_the_same_time_as_a_writer
                 writers_of_one_environment_are_serialised
+                an_account_gets_no_more_turns_with_five_environments_than_with_one
                 writers_of_every_scope_get_their_turn
                 of_two_racing_writers_of_one_slug_one_wins
                 empty_sets_are_no_work

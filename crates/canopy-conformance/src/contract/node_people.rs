@@ -227,7 +227,7 @@ pub async fn a_node_counts_what_holds_at_it_and_names_the_newest(store: TestStor
         })
         .collect();
     let scope = LockScope::Memberships {
-        application: world.application.id,
+        application: world.application_ref(),
         identities: vec![],
     };
     let mut tx = writing(&store, scope).await;

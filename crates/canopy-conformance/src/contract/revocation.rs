@@ -11,7 +11,7 @@ use tokio::sync::Barrier;
 
 fn ending(world: &World, id: IdentityId) -> LockScope {
     LockScope::Memberships {
-        application: world.application.id,
+        application: world.application_ref(),
         identities: vec![id],
     }
 }

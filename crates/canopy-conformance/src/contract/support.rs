@@ -36,9 +36,11 @@ pub async fn writing(store: &TestStore, scope: LockScope) -> Box<dyn RowTx> {
     store.write_rows(scope).await.expect("a unit of work")
 }
 
-/// A unit of work that writes within one environment.
+/// A unit of work that writes within one environment, which is there.
 pub async fn writing_in(store: &TestStore, environment: EnvironmentId) -> Box<dyn RowTx> {
-    writing(store, LockScope::Environment(environment)).await
+    let place = reading(store).await.environment_place(environment).await;
+    let place = place.expect("an answer").expect("an environment");
+    writing(store, LockScope::Environment(place)).await
 }
 
 /// The search for the words of a text; none for a text without words.

@@ -7,8 +7,8 @@ use canopy_domain::audit::listing::AuditQuery;
 use canopy_domain::port::{LockScope, Unique};
 use canopy_domain::setup::Catalog;
 use canopy_domain::{
-    AccessModel, Account, AccountId, Application, ApplicationId, EnvironmentId, EnvironmentRef, HierarchySchema,
-    Revision, Timestamp, Version,
+    AccessModel, Account, AccountId, Application, ApplicationId, ApplicationRef, EnvironmentId, EnvironmentRef,
+    HierarchySchema, Revision, Timestamp, Version,
 };
 use canopy_testkit::fixture::{Maker, assignment_key, company_schema, json, name, slug};
 
@@ -60,7 +60,7 @@ pub async fn updating_an_application_overwrites_its_row(store: TestStore) {
         updated_at: Timestamp::MAX,
         ..world.application.clone()
     };
-    let mut tx = writing(&store, LockScope::Application(changed.id)).await;
+    let mut tx = writing(&store, LockScope::Application(world.application_ref())).await;
     tx.update_application(&changed).await.unwrap();
     world.commit(tx, &[]).await;
     let mut tx = reading(&store).await;
@@ -71,7 +71,7 @@ pub async fn updating_an_application_overwrites_its_row(store: TestStore) {
         default_environment_id: None,
         ..changed
     };
-    let mut tx = writing(&store, LockScope::Application(unset.id)).await;
+    let mut tx = writing(&store, LockScope::Application(world.application_ref())).await;
     tx.update_application(&unset).await.unwrap();
     world.commit(tx, &[]).await;
     let found = reading(&store).await.application(unset.id).await.unwrap();
@@ -87,7 +87,7 @@ pub async fn an_environment_reads_back_with_its_schema(store: TestStore) {
     made.environment.version = Version::new(3).expect("not zero");
     (made.environment.created_at, made.environment.updated_at) = (Timestamp::MIN, Timestamp::MAX);
     let id = made.environment.id;
-    let mut tx = writing(&store, LockScope::Application(world.application.id)).await;
+    let mut tx = writing(&store, LockScope::Application(world.application_ref())).await;
     tx.insert_environment(&made.environment, &company_schema())
         .await
         .unwrap();
@@ -106,7 +106,7 @@ pub async fn an_environment_reads_back_with_its_schema(store: TestStore) {
 
     made.environment.access_model = AccessModel::Flat;
     made.environment.slug = slug("fourth");
-    let mut tx = writing(&store, LockScope::Environment(id)).await;
+    let mut tx = writing(&store, world.within(id)).await;
     tx.update_environment(&made.environment, &HierarchySchema::default())
         .await
         .unwrap();
@@ -246,18 +246,26 @@ pub async fn a_tenant_without_a_parent_is_refused(store: TestStore) {
     drop(tx);
     let nowhere = world.maker.id::<ApplicationId>();
     let made = world.maker.environment(&world.account, nowhere, "a");
-    let mut tx = writing(&store, LockScope::Application(nowhere)).await;
+    let place = ApplicationRef {
+        account: world.account.id,
+        application: nowhere,
+    };
+    let mut tx = writing(&store, LockScope::Application(place)).await;
     assert_bug(tx.insert_environment(&made.environment, &made.schema).await);
 }
 
 pub async fn changing_a_tenant_that_is_not_there_is_refused(store: TestStore) {
     let world = acme(&store).await;
     let absent = world.maker.application(world.account.id, "absent");
-    let mut tx = writing(&store, LockScope::Application(absent.id)).await;
+    let place = ApplicationRef {
+        account: world.account.id,
+        application: absent.id,
+    };
+    let mut tx = writing(&store, LockScope::Application(place)).await;
     assert_bug(tx.update_application(&absent).await);
     drop(tx);
     let made = world.maker.environment(&world.account, world.application.id, "absent");
-    let mut tx = writing(&store, LockScope::Environment(made.environment.id)).await;
+    let mut tx = writing(&store, world.within(made.environment.id)).await;
     assert_bug(tx.update_environment(&made.environment, &made.schema).await);
 }
 
@@ -336,10 +344,7 @@ pub async fn deleting_environments_leaves_nothing_of_them(store: TestStore) {
     acme.assign(store.as_ref(), std::slice::from_ref(&kept)).await;
     let before = reading(&store).await.snapshot(stays.id()).await.unwrap();
     let other = reading(&store).await.snapshot(zeta.production.id()).await.unwrap();
-    let scope = LockScope::WholeApplication {
-        account: acme.account.id,
-        application: acme.application.id,
-    };
+    let scope = LockScope::WholeApplication(acme.application_ref());
     let mut tx = writing(&store, scope).await;
     tx.delete_environments(&[gone.id(), acme.maker.id()]).await.unwrap();
     let mut record = acme.maker.record(acme.account.id, &[]);
@@ -374,14 +379,14 @@ pub async fn deleting_environments_leaves_nothing_of_them(store: TestStore) {
 
     // Its slug and ids are free.
     let again = acme.maker.environment(&acme.account, acme.application.id, "production");
-    let mut tx = writing(&store, LockScope::Application(acme.application.id)).await;
+    let mut tx = writing(&store, LockScope::Application(acme.application_ref())).await;
     tx.insert_environment(&again.environment, &again.schema).await.unwrap();
     acme.commit(tx, &[again.environment.id]).await;
 }
 
 pub async fn the_default_environment_is_not_deleted(store: TestStore) {
     let world = acme(&store).await;
-    let mut tx = writing(&store, LockScope::Application(world.application.id)).await;
+    let mut tx = writing(&store, LockScope::Application(world.application_ref())).await;
     let both = [world.production.id(), world.development.id()];
     assert_bug(tx.delete_environments(&both).await);
     drop(tx);
@@ -391,10 +396,7 @@ pub async fn the_default_environment_is_not_deleted(store: TestStore) {
 
 pub async fn deleting_an_application_takes_its_memberships(store: TestStore) {
     let (acme, zeta) = acme_and_zeta(&store).await;
-    let scope = LockScope::WholeApplication {
-        account: acme.account.id,
-        application: acme.application.id,
-    };
+    let scope = LockScope::WholeApplication(acme.application_ref());
     let mut tx = writing(&store, scope.clone()).await;
     assert_bug(tx.delete_application(acme.application.id).await);
     drop(tx);

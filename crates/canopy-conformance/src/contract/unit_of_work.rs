@@ -8,6 +8,9 @@ use canopy_domain::{
     Account, Assignment, EnvironmentId, JsonObject, MembershipStatus, Permission, Role, Timestamp, Version,
 };
 use canopy_testkit::fixture::{Maker, World, assignment_key, window};
+use core::future::poll_fn;
+use core::task::Poll;
+use std::collections::VecDeque;
 use std::time::Duration;
 
 const LONG: Duration = Duration::from_secs(5);
@@ -218,14 +221,14 @@ pub async fn writers_of_one_environment_are_serialised(store: TestStore) {
 pub async fn writers_of_every_scope_get_their_turn(store: TestStore) {
     let (acme, zeta) = acme_and_zeta(&store).await;
     let identities = vec![acme.grace(), acme.ada(), acme.maker.id()];
-    let application = acme.application.id;
+    let application = acme.application_ref();
     let scopes = [
         LockScope::Installation,
         LockScope::Account(acme.account.id),
         LockScope::Application(application),
-        LockScope::Environment(acme.development.id()),
-        LockScope::Environment(acme.production.id()),
-        LockScope::Environment(zeta.production.id()),
+        LockScope::Environment(acme.development.place),
+        LockScope::Environment(acme.production.place),
+        LockScope::Environment(zeta.production.place),
         LockScope::Memberships {
             application,
             identities: identities.clone(),
@@ -234,16 +237,13 @@ pub async fn writers_of_every_scope_get_their_turn(store: TestStore) {
             application,
             identities: vec![],
         },
-        LockScope::WholeApplication {
-            account: acme.account.id,
-            application,
-        },
+        LockScope::WholeApplication(acme.application_ref()),
         LockScope::Identities {
             account: acme.account.id,
             identities: identities.into_iter().rev().collect(),
         },
         LockScope::Account(acme.maker.id()),
-        LockScope::Environment(acme.maker.id()),
+        acme.within(acme.maker.id()),
     ];
     let mut tasks = tokio::task::JoinSet::new();
     for (number, scope) in scopes.iter().cycle().take(48).enumerate() {
@@ -400,4 +400,41 @@ pub async fn a_store_that_works_answers_a_ping(store: TestStore) {
         .await
         .expect("a ping does not wait for writers")
         .unwrap();
+}
+
+pub async fn an_account_gets_no_more_turns_with_five_environments_than_with_one(store: TestStore) {
+    /// For so long nobody waits for a connection that is free.
+    const AT_ONCE: Duration = Duration::from_millis(300);
+    let (acme, zeta) = acme_and_zeta(&store).await;
+    let mut environments = vec![acme.development.id(), acme.production.id()];
+    for slug in ["third", "fourth", "fifth"] {
+        let made = acme.maker.environment(&acme.account, acme.application.id, slug);
+        let mut tx = writing(&store, LockScope::Application(acme.application_ref())).await;
+        tx.insert_environment(&made.environment, &made.schema).await.unwrap();
+        acme.commit(tx, &[made.environment.id]).await;
+        environments.push(made.environment.id);
+    }
+    let (mut held, mut waiting) = (Vec::new(), VecDeque::new());
+    for environment in environments {
+        let mut write = Box::pin(store.write(acme.within(environment)));
+        // Takes its place in the queue.
+        match poll_fn(|context| Poll::Ready(write.as_mut().poll(context))).await {
+            Poll::Ready(tx) => held.push(tx.unwrap()),
+            Poll::Pending => waiting.push_back(write),
+        }
+    }
+    let mut other = Box::pin(store.write(LockScope::Environment(zeta.production.place)));
+    let mut ended = 0;
+    while tokio::time::timeout(AT_ONCE, &mut other).await.is_err() {
+        match held.pop() {
+            Some(tx) => drop(tx),
+            None => drop(waiting.pop_front().expect("the other account's turn").await.unwrap()),
+        }
+        ended += 1;
+    }
+    // The write that ran when the other account asked, and one more.
+    assert!(
+        ended <= 2,
+        "{ended} writes of one account came before the first of another"
+    );
 }

@@ -10,7 +10,8 @@ pub mod idempotency;
 pub mod installation;
 pub mod reader;
 pub mod secret;
-pub mod shared;
+pub mod share;
+mod shared;
 pub mod store;
 pub mod token;
 pub mod turns;
@@ -24,10 +25,11 @@ pub use idempotency::{Begun, KeptAnswer, RequestIdentity, RunningClaim, RunningR
 pub use installation::{Installation, SigningKey};
 pub use reader::ReadTx;
 pub use secret::Secrets;
+pub use share::{Share, TurnBounds, TurnError, TurnTaker};
 pub use shared::{FeedEvent, Head, SharedStore};
 pub use store::{CommitRecord, LockScope, RowStore, Store, StoreError, Unique};
 pub use token::{
     AccountName, EnvironmentName, PrincipalKind, SubjectKind, TokenClaims, TokenError, TokenVerifier, VerifiedToken,
 };
-pub use turns::{Share, Turn, Turns};
+pub use turns::{Turn, Turns};
 pub use writer::{RowTx, RowWriter, WriteTx};

@@ -112,6 +112,9 @@ pub trait RoleReader: Send {
 /// Everything about permissions and roles at once, for bootstrap and resource permissions.
 #[async_trait]
 pub trait SetupReader: Send {
+    /// The number of bytes of the keys and descriptions of the environment's permissions, of the names and descriptions of its
+    /// roles, and of the keys that each role bundles: the least that they take in a document.
+    async fn catalog_bytes(&mut self, environment: EnvironmentId) -> Result<u64, StoreError>;
     /// The size of an environment's catalog.
     async fn catalog_size(&mut self, environment: EnvironmentId) -> Result<CatalogSize, StoreError>;
     /// The whole catalog of an environment.
@@ -300,6 +303,9 @@ pub trait ApiKeyReader: Send {
     ) -> Result<HashMap<KeyDigest, (EnvironmentRef, ApiKeyId)>, StoreError>;
 }
 
+/// The bytes of change records after which no more are read at once.
+pub const CHANGE_BYTES: usize = 1024 * 1024;
+
 /// What decisions rest on.
 #[async_trait]
 pub trait AccessReader: Send {
@@ -310,8 +316,8 @@ pub trait AccessReader: Send {
     async fn index_size(&mut self, environment: EnvironmentId) -> Result<IndexSize, StoreError>;
     /// The newest revision of an environment; `None` when there is no such environment.
     async fn revision(&mut self, environment: EnvironmentId) -> Result<Option<Revision>, StoreError>;
-    /// The changes after a revision, oldest first, at most `limit` revisions of them, each whole. Every revision is there,
-    /// also one whose changes are empty.
+    /// The changes after a revision, oldest first, at most `limit` revisions of them, each whole, and no more once those
+    /// before have [so many](CHANGE_BYTES) bytes. Every revision is there, also one whose changes are empty.
     async fn changes_since(
         &mut self,
         environment: EnvironmentId,

@@ -5,9 +5,10 @@ use crate::access::codec::encode;
 use crate::access::{Change, EnvironmentChanges};
 use crate::api_key::KeyUse;
 use crate::audit::AuditEvent;
-use crate::{AccountId, ApplicationId, EnvironmentId, IdentityId, Timestamp};
+use crate::{AccountId, ApplicationRef, EnvironmentRef, IdentityId, Timestamp};
 use async_trait::async_trait;
 use std::collections::HashMap;
+use uuid::Uuid;
 
 /// What an adapter could not do.
 #[derive(Debug, thiserror::Error)]
@@ -73,21 +74,16 @@ pub enum LockScope {
     /// The account's own row, a new application, or new identities without a membership.
     Account(AccountId),
     /// The application's own row, or a new environment. Locks the application.
-    Application(ApplicationId),
+    Application(ApplicationRef),
     /// An application with all that is in it: its slug, its deletion, or that of one of its environments. Locks the account,
     /// the application, and all of its environments.
-    WholeApplication {
-        /// Its account.
-        account: AccountId,
-        /// The application.
-        application: ApplicationId,
-    },
+    WholeApplication(ApplicationRef),
     /// Anything within one environment. Locks the environment.
-    Environment(EnvironmentId),
+    Environment(EnvironmentRef),
     /// Memberships of identities in one application. Locks these identities, the application, and all of its environments.
     Memberships {
         /// The application.
-        application: ApplicationId,
+        application: ApplicationRef,
         /// Existing identities whose memberships change.
         identities: Vec<IdentityId>,
     },
@@ -102,15 +98,27 @@ pub enum LockScope {
 }
 
 impl LockScope {
-    /// The tenant that a write of this scope is charged to.
+    /// The tenant that a write of this scope is charged to. Where the scope names an account that its application or
+    /// environment does not belong to, the write is charged to the wrong tenant, and does no other harm.
     pub fn share(&self) -> Share {
         match self {
             Self::Installation => Share::Installation,
-            Self::Account(account) | Self::WholeApplication { account, .. } | Self::Identities { account, .. } => {
-                (*account).into()
-            }
-            Self::Application(application) | Self::Memberships { application, .. } => (*application).into(),
-            Self::Environment(environment) => (*environment).into(),
+            Self::Account(account) | Self::Identities { account, .. } => (*account).into(),
+            Self::Application(place) | Self::WholeApplication(place) => place.into(),
+            Self::Memberships { application, .. } => application.into(),
+            Self::Environment(place) => place.into(),
+        }
+    }
+
+    /// The id of what the scope names: environment, application, or account; nil for the installation. Answers that are kept
+    /// for repetitions of requests count to it.
+    pub fn id(&self) -> Uuid {
+        match self {
+            Self::Installation => Uuid::nil(),
+            Self::Account(account) | Self::Identities { account, .. } => account.as_uuid(),
+            Self::WholeApplication(place) => place.account.as_uuid(),
+            Self::Application(place) | Self::Memberships { application: place, .. } => place.application.as_uuid(),
+            Self::Environment(place) => place.environment.as_uuid(),
         }
     }
 }
@@ -168,8 +176,8 @@ pub trait Store: Send + Sync {
     }
 
     /// Opens a unit of work that may write within `scope`, after taking its locks; it takes a turn of the scope's
-    /// [share](LockScope::share). What it reads is the newest
-    /// committed state; nobody else changes what the scope covers until it ends. Dropped without
+    /// [share](LockScope::share), so an account gets no more turns with many environments than with one. What it reads is
+    /// the newest committed state; nobody else changes what the scope covers until it ends. Dropped without
     /// [`commit`](WriteTx::commit), it leaves nothing behind and frees its locks.
     ///
     /// A scope that names nothing that exists locks nothing; the use case finds out when it reads.

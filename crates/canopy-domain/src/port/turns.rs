@@ -1,91 +1,48 @@
-//! Fair turns at what a store has few of: connections, and the right to write.
+//! Fair turns at what there is little of: connections, the right to write, and threads for long work.
 
-use crate::{AccountId, ApplicationId, EnvironmentId, EnvironmentRef};
+use super::share::{Share, TurnBounds, TurnError, TurnTaker};
 use core::future::Future;
 use core::pin::Pin;
 use core::task::{Context, Poll, Waker};
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use uuid::Uuid;
+use std::task::Wake;
+use std::thread::{self, Thread};
 
-/// The tenant that a unit of work is charged to.
-///
-/// An environment's own work is charged to the environment, work on an account as a whole to the account. Work of the
-/// installation itself is that of operators, commands and background tasks, and the first look at a credential.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Share {
-    /// The installation itself.
-    Installation,
-    /// An account as a whole.
-    Account(AccountId),
-    /// An application as a whole.
-    Application(ApplicationId),
-    /// One environment.
-    Environment(EnvironmentId),
-}
-
-impl Share {
-    /// The share of one environment of an account where it is given, else that of the account.
-    pub fn within(account: AccountId, environment: Option<EnvironmentId>) -> Self {
-        environment.map_or(Self::Account(account), Self::Environment)
-    }
-
-    /// The tenant's id; nil for the installation.
-    pub fn id(self) -> Uuid {
-        match self {
-            Self::Installation => Uuid::nil(),
-            Self::Account(id) => id.as_uuid(),
-            Self::Application(id) => id.as_uuid(),
-            Self::Environment(id) => id.as_uuid(),
-        }
-    }
-}
-
-impl From<AccountId> for Share {
-    fn from(account: AccountId) -> Self {
-        Self::Account(account)
-    }
-}
-
-impl From<ApplicationId> for Share {
-    fn from(application: ApplicationId) -> Self {
-        Self::Application(application)
-    }
-}
-
-impl From<EnvironmentId> for Share {
-    fn from(environment: EnvironmentId) -> Self {
-        Self::Environment(environment)
-    }
-}
-
-impl From<&EnvironmentRef> for Share {
-    fn from(place: &EnvironmentRef) -> Self {
-        Self::Environment(place.environment)
-    }
-}
-
-/// Turns at a fixed number of places. Waiting tenants are served in rotation, one turn each; the turns of one tenant go to
-/// those of its requests that wait longest. No tenant holds more than its part of the places at once; the installation itself
-/// is no tenant and may hold all of them.
+/// Turns at a fixed number of places. Parties that wait are served in rotation, one turn each; the turns of one party go to
+/// those of its requests that wait longest. No party holds more than its part of the places at once.
 ///
 /// Knows no runtime and no clock: a deadline is the caller's, who drops the future. Clones are the same places.
 #[derive(Debug, Clone)]
-pub struct Turns {
-    state: Arc<Mutex<State>>,
+pub struct Turns<K: TurnTaker = Share> {
+    state: Arc<Mutex<State<K>>>,
 }
 
 #[derive(Debug)]
-struct State {
+struct State<K> {
+    bounds: TurnBounds,
     free: usize,
-    /// The number of places that one tenant may hold.
-    part: usize,
-    held: HashMap<Share, usize>,
-    waiting: HashMap<Share, VecDeque<Arc<Mutex<Waiting>>>>,
-    /// The tenants that have requests waiting, in the order in which they are served.
-    rotation: VecDeque<Share>,
+    parties: HashMap<K, Party>,
+    /// The parties that have requests waiting, in the order in which they are served.
+    rotation: VecDeque<K>,
+    /// The number of requests that wait for their first turn.
+    waiting: usize,
     is_closed: bool,
 }
+
+/// The requests of one party.
+#[derive(Debug, Default)]
+struct Party {
+    /// Those that hold a place.
+    running: usize,
+    /// Those that have had a turn and have not ended: they hold a place, or have passed it on and wait for it again.
+    begun: usize,
+    paused: VecDeque<Ticket>,
+    fresh: VecDeque<Ticket>,
+}
+
+/// A request's entry in a queue.
+type Ticket = Arc<Mutex<Waiting>>;
 
 #[derive(Debug, Default)]
 struct Waiting {
@@ -95,30 +52,25 @@ struct Waiting {
 
 /// A place that is held until this is dropped.
 #[derive(Debug)]
-pub struct Turn {
-    state: Arc<Mutex<State>>,
-    share: Share,
+pub struct Turn<K: TurnTaker = Share> {
+    state: Arc<Mutex<State<K>>>,
+    party: K,
 }
-
-/// The places were closed: nobody gets a turn any more.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the store is closed")]
-pub struct TurnsClosed;
 
 fn lock<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
     // Every change is finished before anything can panic.
     of.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-impl Turns {
-    /// Turns at `places`, of which one tenant holds no more than `part` at once. Both are at least 1.
-    pub fn new(places: usize, part: usize) -> Self {
+impl<K: TurnTaker> Turns<K> {
+    /// All places are free.
+    pub fn new(bounds: TurnBounds) -> Self {
         let state = State {
-            free: places.max(1),
-            part: part.max(1),
-            held: HashMap::new(),
-            waiting: HashMap::new(),
+            free: bounds.places.max(1),
+            bounds,
+            parties: HashMap::new(),
             rotation: VecDeque::new(),
+            waiting: 0,
             is_closed: false,
         };
         Self {
@@ -129,83 +81,141 @@ impl Turns {
     /// Waits for a turn.
     ///
     /// # Errors
-    /// [`TurnsClosed`].
-    pub async fn take(&self, share: Share) -> Result<Turn, TurnsClosed> {
-        let waiting = {
+    /// [`TurnError`].
+    pub async fn take(&self, party: K) -> Result<Turn<K>, TurnError> {
+        let ticket = {
             let mut state = lock(&self.state);
             if state.is_closed {
-                return Err(TurnsClosed);
+                return Err(TurnError::Closed);
             }
-            if state.is_free_for(share) {
-                state.hold(share);
-                return Ok(self.turn(share));
+            if state.is_free_for(party) {
+                state.begin(party);
+                return Ok(self.turn(party));
             }
-            let waiting = Arc::new(Mutex::new(Waiting::default()));
-            let queue = state.waiting.entry(share).or_default();
-            queue.push_back(Arc::clone(&waiting));
-            if queue.len() == 1 {
-                state.rotation.push_back(share);
-            }
-            waiting
+            state.enter(party)?
         };
         let wait = Wait {
             turns: self,
-            share,
-            waiting,
+            party,
+            ticket,
             is_done: false,
         };
         wait.await
     }
 
-    /// The number of requests of all tenants that wait for a turn.
+    /// The number of requests that wait for their first turn.
     pub fn waiting(&self) -> usize {
-        lock(&self.state).waiting.values().map(VecDeque::len).sum()
+        lock(&self.state).waiting
     }
 
-    /// Refuses turns from now on, to those that wait as well.
+    /// The number of requests that wait for their first turn, or have had it and have not ended.
+    pub fn load(&self) -> usize {
+        let state = lock(&self.state);
+        state.waiting + state.parties.values().map(|party| party.begun).sum::<usize>()
+    }
+
+    /// Refuses turns from now on, to requests that wait as well. Those that have passed theirs on get it again.
     pub fn close(&self) {
         let wakers: Vec<Waker> = {
             let mut state = lock(&self.state);
             state.is_closed = true;
             state.rotation.clear();
-            let waiting = std::mem::take(&mut state.waiting).into_values().flatten();
-            waiting.filter_map(|one| lock(&one).waker.take()).collect()
+            state.waiting = 0;
+            state.parties.values_mut().flat_map(Party::close).collect()
         };
         wakers.into_iter().for_each(Waker::wake);
     }
 
-    fn turn(&self, share: Share) -> Turn {
+    fn turn(&self, party: K) -> Turn<K> {
         Turn {
             state: Arc::clone(&self.state),
-            share,
+            party,
         }
     }
 }
 
-impl State {
-    fn has_part_left(&self, share: Share) -> bool {
-        share == Share::Installation || self.held.get(&share).is_none_or(|held| *held < self.part)
+impl Party {
+    fn is_waiting(&self) -> bool {
+        !(self.paused.is_empty() && self.fresh.is_empty())
+    }
+
+    fn is_idle(&self) -> bool {
+        self.begun == 0 && !self.is_waiting()
+    }
+
+    /// Returns whether a free place would be taken, where the party may hold `most` of them.
+    fn can_take(&self, most: usize) -> bool {
+        self.running < most && (!self.paused.is_empty() || (self.begun < most && !self.fresh.is_empty()))
+    }
+
+    fn close(&mut self) -> Vec<Waker> {
+        self.running += self.paused.len();
+        let paused = self.paused.drain(..).filter_map(|ticket| grant(&ticket));
+        let fresh = self.fresh.drain(..).filter_map(|ticket| lock(&ticket).waker.take());
+        paused.chain(fresh).collect()
+    }
+}
+
+/// Grants a turn. The waker is to be called when no lock is held.
+fn grant(ticket: &Ticket) -> Option<Waker> {
+    let mut waiting = lock(ticket);
+    waiting.is_granted = true;
+    waiting.waker.take()
+}
+
+impl<K: TurnTaker> State<K> {
+    /// The number of places that a party may hold.
+    fn most_of(&self, party: K) -> usize {
+        if party.is_bounded() {
+            self.bounds.part.max(1)
+        } else {
+            usize::MAX
+        }
     }
 
     /// Returns whether a request that comes now may have a place at once. Those that wait while places are free wait
-    /// for their own tenant's part.
-    fn is_free_for(&self, share: Share) -> bool {
-        self.free > 0 && self.has_part_left(share)
+    /// for their own party's part.
+    fn is_free_for(&self, party: K) -> bool {
+        let most = self.most_of(party);
+        self.free > 0 && self.parties.get(&party).is_none_or(|known| known.begun < most)
     }
 
-    fn hold(&mut self, share: Share) {
+    /// Counts a request that has its first turn.
+    fn begin(&mut self, party: K) {
         self.free = self.free.saturating_sub(1);
-        *self.held.entry(share).or_default() += 1;
+        let party = self.parties.entry(party).or_default();
+        party.running += 1;
+        party.begun += 1;
     }
 
-    fn release(&mut self, share: Share) {
-        self.free += 1;
-        if let Some(held) = self.held.get_mut(&share) {
-            *held = held.saturating_sub(1);
-            if *held == 0 {
-                self.held.remove(&share);
-            }
+    /// Puts a request at the end of its party's queue, unless that is full.
+    fn enter(&mut self, party: K) -> Result<Ticket, TurnError> {
+        let of_one = self.parties.get(&party).map_or(0, |party| party.fresh.len());
+        let TurnBounds {
+            waiting_of_one,
+            waiting,
+            ..
+        } = self.bounds;
+        if of_one >= waiting_of_one {
+            return Err(TurnError::Crowded {
+                waiting: waiting_of_one,
+            });
         }
+        if self.waiting >= waiting {
+            return Err(TurnError::Crowded { waiting });
+        }
+        self.waiting += 1;
+        Ok(self.queue(party, |party| &mut party.fresh))
+    }
+
+    fn queue(&mut self, party: K, queue: impl FnOnce(&mut Party) -> &mut VecDeque<Ticket>) -> Ticket {
+        let ticket = Ticket::default();
+        let known = self.parties.entry(party).or_default();
+        if !known.is_waiting() {
+            self.rotation.push_back(party);
+        }
+        queue(known).push_back(Arc::clone(&ticket));
+        ticket
     }
 
     /// Gives free places to those whose turn it is.
@@ -213,47 +223,121 @@ impl State {
         let mut wakers = Vec::new();
         let mut passed_over = 0;
         while self.free > 0 && passed_over < self.rotation.len() {
-            let Some(share) = self.rotation.pop_front() else { break };
-            if !self.has_part_left(share) {
-                self.rotation.push_back(share);
+            let Some(key) = self.rotation.pop_front() else { break };
+            let most = self.most_of(key);
+            let Some(party) = self.parties.get_mut(&key) else {
+                continue;
+            };
+            if !party.can_take(most) {
+                self.rotation.push_back(key);
                 passed_over += 1;
                 continue;
             }
-            let next = self.waiting.get_mut(&share).and_then(VecDeque::pop_front);
-            if self.waiting.get(&share).is_some_and(|queue| !queue.is_empty()) {
-                self.rotation.push_back(share);
-            } else {
-                self.waiting.remove(&share);
+            passed_over = 0;
+            let next = party.paused.pop_front().or_else(|| {
+                self.waiting = self.waiting.saturating_sub(1);
+                party.begun += 1;
+                party.fresh.pop_front()
+            });
+            party.running += 1;
+            self.free -= 1;
+            if party.is_waiting() {
+                self.rotation.push_back(key);
             }
-            if let Some(next) = next {
-                self.hold(share);
-                let mut next = lock(&next);
-                next.is_granted = true;
-                wakers.extend(next.waker.take());
-                passed_over = 0;
-            }
+            wakers.extend(next.as_ref().and_then(grant));
         }
         wakers
     }
 
-    /// Takes a request out of its queue.
-    fn leave(&mut self, share: Share, waiting: &Arc<Mutex<Waiting>>) {
-        let Some(queue) = self.waiting.get_mut(&share) else {
+    /// Returns whether another party would take a place.
+    fn is_wanted_by_others(&self, party: K) -> bool {
+        let wants = |other: &K| {
+            let most = self.most_of(*other);
+            *other != party && self.parties.get(other).is_some_and(|known| known.can_take(most))
+        };
+        self.rotation.iter().any(wants)
+    }
+
+    /// Gives a place up.
+    fn release(&mut self, party: K) {
+        self.free += 1;
+        if let Some(known) = self.parties.get_mut(&party) {
+            known.running = known.running.saturating_sub(1);
+        }
+    }
+
+    /// Gives a place up for good.
+    fn end(&mut self, party: K) {
+        self.release(party);
+        if let Some(known) = self.parties.get_mut(&party) {
+            known.begun = known.begun.saturating_sub(1);
+        }
+        self.forget_idle(party);
+    }
+
+    fn forget_idle(&mut self, party: K) {
+        if self.parties.get(&party).is_some_and(Party::is_idle) {
+            self.parties.remove(&party);
+        }
+    }
+
+    /// Takes a request out of the queue for first turns.
+    fn leave(&mut self, party: K, ticket: &Ticket) {
+        let Some(known) = self.parties.get_mut(&party) else {
             return;
         };
-        queue.retain(|one| !Arc::ptr_eq(one, waiting));
-        if queue.is_empty() {
-            self.waiting.remove(&share);
-            self.rotation.retain(|one| *one != share);
+        let before = known.fresh.len();
+        known.fresh.retain(|one| !Arc::ptr_eq(one, ticket));
+        self.waiting = self.waiting.saturating_sub(before - known.fresh.len());
+        if !known.is_waiting() {
+            self.rotation.retain(|one| *one != party);
+        }
+        self.forget_idle(party);
+    }
+}
+
+impl<K: TurnTaker> Turn<K> {
+    /// Gives the place to another party that waits, if any does, and waits for the next turn. Blocks the thread. Returns
+    /// whether the place was given away meanwhile.
+    pub fn pass_on(&mut self) -> bool {
+        let (ticket, wakers) = {
+            let mut state = lock(&self.state);
+            if !state.is_wanted_by_others(self.party) {
+                return false;
+            }
+            state.release(self.party);
+            let ticket = state.queue(self.party, |party| &mut party.paused);
+            (ticket, state.grant())
+        };
+        wakers.into_iter().for_each(Waker::wake);
+        let waker = Waker::from(Arc::new(Unpark(thread::current())));
+        loop {
+            {
+                let mut waiting = lock(&ticket);
+                if waiting.is_granted {
+                    return true;
+                }
+                waiting.waker = Some(waker.clone());
+            }
+            thread::park();
         }
     }
 }
 
-impl Drop for Turn {
+/// Wakes a thread that waits for its turn.
+struct Unpark(Thread);
+
+impl Wake for Unpark {
+    fn wake(self: Arc<Self>) {
+        self.0.unpark();
+    }
+}
+
+impl<K: TurnTaker> Drop for Turn<K> {
     fn drop(&mut self) {
         let wakers = {
             let mut state = lock(&self.state);
-            state.release(self.share);
+            state.end(self.party);
             state.grant()
         };
         wakers.into_iter().for_each(Waker::wake);
@@ -261,23 +345,23 @@ impl Drop for Turn {
 }
 
 /// One request that waits.
-struct Wait<'a> {
-    turns: &'a Turns,
-    share: Share,
-    waiting: Arc<Mutex<Waiting>>,
+struct Wait<'a, K: TurnTaker> {
+    turns: &'a Turns<K>,
+    party: K,
+    ticket: Ticket,
     is_done: bool,
 }
 
-impl Future for Wait<'_> {
-    type Output = Result<Turn, TurnsClosed>;
+impl<K: TurnTaker> Future for Wait<'_, K> {
+    type Output = Result<Turn<K>, TurnError>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let state = lock(&self.turns.state);
-        let mut waiting = lock(&self.waiting);
+        let mut waiting = lock(&self.ticket);
         let answer = if waiting.is_granted {
-            Poll::Ready(Ok(self.turns.turn(self.share)))
+            Poll::Ready(Ok(self.turns.turn(self.party)))
         } else if state.is_closed {
-            Poll::Ready(Err(TurnsClosed))
+            Poll::Ready(Err(TurnError::Closed))
         } else {
             waiting.waker = Some(context.waker().clone());
             Poll::Pending
@@ -289,115 +373,22 @@ impl Future for Wait<'_> {
     }
 }
 
-impl Drop for Wait<'_> {
+impl<K: TurnTaker> Drop for Wait<'_, K> {
     fn drop(&mut self) {
         if self.is_done {
             return;
         }
         let mut state = lock(&self.turns.state);
-        let is_granted = lock(&self.waiting).is_granted;
+        let is_granted = lock(&self.ticket).is_granted;
         if is_granted {
             // The place came between the last look and now: it goes to the next.
             drop(state);
-            drop(self.turns.turn(self.share));
+            drop(self.turns.turn(self.party));
         } else {
-            state.leave(self.share, &self.waiting);
+            state.leave(self.party, &self.ticket);
         }
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::{Share, Turns, TurnsClosed};
-    use crate::EnvironmentId;
-    use core::future::Future;
-    use core::pin::pin;
-    use core::task::{Context, Poll, Waker};
-    use uuid::Uuid;
-
-    fn tenant(number: u128) -> Share {
-        EnvironmentId::new(Uuid::from_u128(number)).into()
-    }
-
-    fn look<F: Future>(future: core::pin::Pin<&mut F>) -> Poll<F::Output> {
-        future.poll(&mut Context::from_waker(Waker::noop()))
-    }
-
-    #[test]
-    fn the_turns_go_round_the_tenants_however_many_requests_one_of_them_has() {
-        let turns = Turns::new(1, 1);
-        let (busy, other) = (tenant(1), tenant(2));
-        let Poll::Ready(Ok(held)) = look(pin!(turns.take(busy))) else {
-            panic!("a free place");
-        };
-        let (mut second, mut third) = (pin!(turns.take(busy)), pin!(turns.take(busy)));
-        assert!(look(second.as_mut()).is_pending());
-        assert!(look(third.as_mut()).is_pending());
-        let mut single = pin!(turns.take(other));
-        assert!(look(single.as_mut()).is_pending());
-        assert_eq!(turns.waiting(), 3);
-        drop(held);
-        let Poll::Ready(Ok(second)) = look(second.as_mut()) else {
-            panic!("who waits longest comes first");
-        };
-        assert!(look(single.as_mut()).is_pending());
-        drop(second);
-        assert!(look(third.as_mut()).is_pending(), "it is the other tenant's turn");
-        let Poll::Ready(Ok(single)) = look(single.as_mut()) else {
-            panic!("the other tenant's turn");
-        };
-        drop(single);
-        assert!(look(third.as_mut()).is_ready());
-        assert_eq!(turns.waiting(), 0);
-    }
-
-    #[test]
-    fn a_tenant_holds_no_more_than_its_part_and_leaves_the_rest_to_others() {
-        let turns = Turns::new(3, 2);
-        let one = tenant(1);
-        let Poll::Ready(Ok(first)) = look(pin!(turns.take(one))) else {
-            panic!("a free place");
-        };
-        let _second = look(pin!(turns.take(one)));
-        let mut third = pin!(turns.take(one));
-        assert!(look(third.as_mut()).is_pending(), "one place is for the others");
-        assert!(look(pin!(turns.take(tenant(2)))).is_ready());
-        assert!(look(third.as_mut()).is_pending());
-        drop(first);
-        assert!(look(third.as_mut()).is_ready());
-    }
-
-    #[test]
-    fn a_request_that_gives_up_leaves_the_queue_and_passes_on_a_place_it_was_given() {
-        let turns = Turns::new(1, 1);
-        let Poll::Ready(Ok(held)) = look(pin!(turns.take(tenant(1)))) else {
-            panic!("a free place");
-        };
-        let mut last = pin!(turns.take(tenant(3)));
-        {
-            let mut given_up = pin!(turns.take(tenant(2)));
-            assert!(look(given_up.as_mut()).is_pending());
-            let mut granted = pin!(turns.take(tenant(2)));
-            assert!(look(granted.as_mut()).is_pending());
-            assert!(look(last.as_mut()).is_pending());
-            drop(held);
-        }
-        assert!(look(last.as_mut()).is_ready());
-        assert_eq!(turns.waiting(), 0);
-    }
-
-    #[test]
-    fn nobody_gets_a_turn_at_what_is_closed() {
-        let turns = Turns::new(1, 1);
-        let held = look(pin!(turns.take(tenant(1))));
-        let mut waiting = pin!(turns.take(tenant(2)));
-        assert!(look(waiting.as_mut()).is_pending());
-        turns.close();
-        assert!(matches!(look(waiting.as_mut()), Poll::Ready(Err(TurnsClosed))));
-        drop(held);
-        assert!(matches!(
-            look(pin!(turns.take(tenant(2)))),
-            Poll::Ready(Err(TurnsClosed))
-        ));
-    }
-}
+mod tests;

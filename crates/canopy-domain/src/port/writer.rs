@@ -198,6 +198,10 @@ pub trait WriteTx: ReadTx + AnswerWriter {
     /// next revision, its change record is stored under it, and the audit event is stored once: with the revision that the
     /// environment it names takes here, if it does. The answer has the revisions taken, in the order of the record.
     ///
+    /// The number of assignments that lists of an environment tell is that of its rows after every commit, also after one
+    /// whose record does not name the environment. Such a commit takes no revision there, so indexes do not hear of it: a use
+    /// case names every environment whose assignments it changes.
+    ///
     /// # Errors
     /// Any [`StoreError`]. [`StoreError::Unavailable`] may leave open whether the commit took place.
     async fn commit(self: Box<Self>, record: CommitRecord) -> Result<Vec<(EnvironmentId, Revision)>, StoreError>;

@@ -122,6 +122,17 @@ pub const fn delete_application(applications: &[Application]) -> Result<(), Tena
     }
 }
 
+/// Makes sure that an application with so many environments may have another one.
+///
+/// # Errors
+/// [`TenancyError::TooManyEnvironments`].
+pub const fn admit_environment(siblings: usize, max: usize) -> Result<(), TenancyError> {
+    if siblings >= max {
+        return Err(TenancyError::TooManyEnvironments { max });
+    }
+    Ok(())
+}
+
 /// Whether one of the application's environments may be deleted.
 ///
 /// # Errors
@@ -286,5 +297,14 @@ mod tests {
         let two = [an_application(7), an_application(8)];
         assert_eq!(delete_application(&two), Ok(()));
         assert_eq!(delete_application(&two[..1]), Err(TenancyError::LastApplication));
+    }
+
+    #[test]
+    fn an_application_has_no_more_environments_than_it_may_have() {
+        assert_eq!(admit_environment(2, 3), Ok(()));
+        for siblings in [3, 4] {
+            let refused = Err(TenancyError::TooManyEnvironments { max: 3 });
+            assert_eq!(admit_environment(siblings, 3), refused);
+        }
     }
 }

@@ -119,6 +119,17 @@ pub struct ApplicationRef {
     pub application: ApplicationId,
 }
 
+impl ApplicationRef {
+    /// Where an environment of the application lies.
+    pub const fn environment(self, environment: EnvironmentId) -> EnvironmentRef {
+        EnvironmentRef {
+            account: self.account,
+            application: self.application,
+            environment,
+        }
+    }
+}
+
 impl EnvironmentRef {
     /// The application on the way.
     pub const fn application_ref(&self) -> ApplicationRef {
@@ -156,6 +167,12 @@ pub enum TenancyError {
     /// An application keeps at least one environment.
     #[error("the last environment of an application cannot be deleted")]
     LastEnvironment,
+    /// An application has no room for another environment.
+    #[error("an application has at most {max} environments")]
+    TooManyEnvironments {
+        /// The largest number of them.
+        max: usize,
+    },
     /// The default environment of an application stays for as long as it is that.
     #[error("the default environment of an application cannot be deleted; make another one the default first")]
     DefaultEnvironment,

@@ -96,6 +96,8 @@ pub(crate) struct Connection {
     line_bytes: Cell<usize>,
     line_is_open: Cell<bool>,
     blocked: Cell<Blocked>,
+    /// When the body of the request was first waited for.
+    body_since: Cell<Option<u64>>,
     /// True if the last answer said so.
     closes: Cell<bool>,
     cut: Cell<Option<Cut>>,
@@ -127,6 +129,7 @@ impl Connection {
             line_bytes: Cell::new(0),
             line_is_open: Cell::new(true),
             blocked: Cell::default(),
+            body_since: Cell::new(None),
             closes: Cell::new(false),
             cut: Cell::new(None),
             refusal: RefCell::new(None),
@@ -141,7 +144,27 @@ impl Connection {
     pub(crate) fn begin_request(&self, has_body: bool) {
         self.seat.enter(Phase::Busy, self.clock.now());
         self.blocked.set(Blocked::default());
+        self.body_since.set(None);
         self.awaits_body.set(has_body);
+    }
+
+    /// Marks that the request waits for bytes of its body. However often some come, it has waited since the first time.
+    pub(crate) fn wait_for_body(&self) {
+        let since = self.body_since.get().unwrap_or_else(|| self.clock.now());
+        self.body_since.set(Some(since));
+        self.seat.enter(Phase::Receiving, since);
+    }
+
+    /// Marks that bytes of the body have come, or that they are waited for no longer.
+    pub(crate) fn resume_request(&self) {
+        if self.seat.phase() == Phase::Receiving {
+            self.seat.enter(Phase::Busy, self.clock.now());
+        }
+    }
+
+    /// Returns whether the connection was closed because another one needs its place.
+    pub(crate) fn is_evicted(&self) -> bool {
+        self.cut.get() == Some(Cut::Evicted)
     }
 
     /// Marks the end of the body of a request.
@@ -173,7 +196,7 @@ impl Connection {
                 self.line_is_open.set(true);
             }
             Phase::Head => {}
-            Phase::Busy | Phase::Answering | Phase::Closing => return,
+            Phase::Receiving | Phase::Busy | Phase::Answering | Phase::Closing => return,
         }
         self.head_bytes.set(self.head_bytes.get() + bytes.len());
         if self.line_is_open.get() {
@@ -250,7 +273,12 @@ impl Connection {
         if self.cut.get().is_some() {
             return;
         }
-        let begun = matches!(self.seat.phase(), Phase::Head);
+        // A part of an earlier answer may be stuck before the socket; nothing can be said behind it.
+        let begun = match self.seat.phase() {
+            Phase::Head => true,
+            Phase::Receiving => self.blocked.get().since.is_none(),
+            Phase::Closing | Phase::Waiting | Phase::Answering | Phase::Busy => false,
+        };
         let answer = match why {
             Cut::SlowHead => Some(refusal::slow_head()),
             Cut::LargeHead => Some(self.large_head()),

@@ -16,6 +16,8 @@ pub(crate) enum Phase {
     Closing,
     /// No byte of a next head has come.
     Waiting,
+    /// A request has begun whose body is waited for.
+    Receiving,
     /// An answer is being sent.
     Answering,
     /// A request is being read or worked on.
@@ -23,11 +25,18 @@ pub(crate) enum Phase {
 }
 
 impl Phase {
-    const ALL: [Self; 5] = [Self::Head, Self::Closing, Self::Waiting, Self::Answering, Self::Busy];
+    const ALL: [Self; 6] = [
+        Self::Head,
+        Self::Closing,
+        Self::Waiting,
+        Self::Receiving,
+        Self::Answering,
+        Self::Busy,
+    ];
 
-    /// Returns whether closing the connection now loses no request and no answer.
+    /// Returns whether the connection waits for its client, so that closing it now undoes nothing and loses no answer.
     const fn only_waits(self) -> bool {
-        matches!(self, Self::Head | Self::Closing | Self::Waiting)
+        matches!(self, Self::Head | Self::Closing | Self::Waiting | Self::Receiving)
     }
 }
 
@@ -64,14 +73,22 @@ impl Shared {
         Phase::ALL.get(usize::from(phase)).copied().unwrap_or(Phase::Busy)
     }
 
-    /// The rank among those to be closed, lowest first: unfinished heads, and connections that have never asked, before
-    /// those that have been of use; then by how long they have waited. `None` for those at work.
-    fn rank(&self) -> Option<(bool, u64)> {
+    /// The rank among those to be closed, lowest first: unfinished heads, and connections that have never asked; then those
+    /// that have been of use; then those whose request has begun and waits for its body. Among equals, those that have waited
+    /// longest. `None` for those at work.
+    fn rank(&self) -> Option<Rank> {
         let phase = self.phase();
-        let of_use = phase == Phase::Waiting && self.has_asked.load(Ordering::Relaxed);
-        phase.only_waits().then(|| (of_use, self.since.load(Ordering::Relaxed)))
+        let class = match phase {
+            Phase::Receiving => 2,
+            Phase::Waiting if self.has_asked.load(Ordering::Relaxed) => 1,
+            _ => 0,
+        };
+        phase.only_waits().then(|| (class, self.since.load(Ordering::Relaxed)))
     }
 }
+
+/// The order in which connections are closed: by class, then by the instant since which they wait.
+type Rank = (u8, u64);
 
 /// The connections there are.
 #[derive(Debug)]
@@ -98,7 +115,7 @@ impl Table {
             let rank = connection.rank().filter(|_| concerned)?;
             Some((rank, *id))
         });
-        let mut candidates: Vec<((bool, u64), u64)> = candidates.collect();
+        let mut candidates: Vec<(Rank, u64)> = candidates.collect();
         if candidates.len() > count {
             candidates.select_nth_unstable(count);
             candidates.truncate(count);
@@ -296,6 +313,33 @@ mod tests {
         drop((busy, kept));
         assert_eq!(fixture.count(), 0);
         assert!(fixture.registry.table().by_address.is_empty());
+    }
+
+    #[test]
+    fn connections_that_wait_for_a_body_go_last_the_longest_first() {
+        let fixture = Fixture::new(4, 4);
+        let [idle, early, late, busy] = [1, 2, 3, 4].map(|now| fixture.admit(None, now).unwrap());
+        for seat in [&idle, &early, &late, &busy] {
+            seat.enter(Phase::Busy, 4);
+        }
+        idle.enter(Phase::Waiting, 9);
+        early.enter(Phase::Receiving, 5);
+        late.enter(Phase::Receiving, 6);
+        let evicted = || [&idle, &early, &late, &busy].map(Seat::is_evicted);
+        let mut kept = Vec::new();
+        for expected in [
+            [true, false, false, false],
+            [true, true, false, false],
+            [true, true, true, false],
+        ] {
+            let seat = fixture.admit(None, 10).unwrap();
+            seat.enter(Phase::Busy, 10);
+            kept.push(seat);
+            assert_eq!(evicted(), expected);
+        }
+        assert!(fixture.admit(None, 11).is_none());
+        late.enter(Phase::Busy, 12);
+        assert!(!late.is_evicted(), "its body has come meanwhile");
     }
 
     #[test]

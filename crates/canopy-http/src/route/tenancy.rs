@@ -83,7 +83,12 @@ pub(super) fn operations() -> Vec<Operation> {
                 ENVIRONMENTS,
                 "Make an environment: flat, with one root and the system permissions; or a copy of another one, without assignments.",
             )
-            .errors(&[E::EnvironmentSlugTaken, E::EnvironmentNotFound, E::EnvironmentTooLarge])
+            .errors(&[
+                E::EnvironmentSlugTaken,
+                E::EnvironmentNotFound,
+                E::EnvironmentTooLarge,
+                E::TooManyEnvironments,
+            ])
             .handler(post_environment),
         Operation::get("", "getEnvironment")
             .summary(ENVIRONMENTS, "Get the environment.")
@@ -397,9 +402,9 @@ async fn post_application(request: NewOne<AccountId>) -> Result<Repeatable<Creat
 }
 
 async fn get_application(request: Request<ApplicationRef>) -> Result<Found<ApplicationBody>, Problem> {
-    let id = request.tenancy.application;
+    let place = request.tenancy;
     let application = request
-        .run(move |app, _| async move { tenancy::get_application(&app, id).await })
+        .run(move |app, _| async move { tenancy::get_application(&app, place).await })
         .await?;
     Ok(Found(ApplicationBody::of(&application)))
 }
@@ -436,9 +441,9 @@ async fn put_default_environment(
 }
 
 async fn list_environments(request: Request<ApplicationRef>) -> Result<Listing<EnvironmentBody>, Problem> {
-    let id = request.tenancy.application;
+    let place = request.tenancy;
     let environments = request
-        .run(move |app, _| async move { tenancy::list_environments(&app, id).await })
+        .run(move |app, _| async move { tenancy::list_environments(&app, place).await })
         .await?;
     Ok(Listing::of(environments, |one| EnvironmentBody::of(&one)))
 }
@@ -500,9 +505,9 @@ async fn get_access_model(request: Request<EnvironmentRef>) -> Result<Found<Acce
 }
 
 async fn environment(request: &Request<EnvironmentRef>) -> Result<Environment, Problem> {
-    let id = request.tenancy.environment;
+    let place = request.tenancy;
     request
-        .run(move |app, _| async move { tenancy::get_environment(&app, id).await })
+        .run(move |app, _| async move { tenancy::get_environment(&app, place).await })
         .await
 }
 

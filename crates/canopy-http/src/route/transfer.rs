@@ -435,7 +435,7 @@ async fn get_export(request: Request<EnvironmentRef>) -> Result<Exported, Proble
         .run(move |app, _| async move { transfer::export_environment(&app, &place, max_bytes).await })
         .await?;
     let encoded = request
-        .work(place.environment, move |pace| {
+        .work(move |pace| {
             let encoded = document::encode((&of.0, &of.1), max_bytes, pace)?;
             Ok(encoded.ok_or(TenancyError::TooLarge { max_bytes }))
         })
@@ -448,7 +448,7 @@ async fn post_import(
 ) -> Result<Repeatable<Found<ImportedEnvironment>>, Problem> {
     let (parts, request) = request.take_body();
     let (place, dry_run) = (request.tenancy, request.query.dry_run);
-    let document = request.work(place.environment, move |_| Ok(parts.document())).await??;
+    let document = request.work(move |_| Ok(parts.document())).await??;
     let document = Arc::new(document);
     let import = transfer::ImportEnvironment {
         environment: place,

@@ -290,7 +290,7 @@ async fn connections_that_only_wait_make_room_for_new_ones() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_connection_is_refused_where_all_others_are_at_work() {
-    let (service, admin) = Service::with_acme().await;
+    let service = Service::new();
     let address = start(
         &service,
         &ServerOptions {
@@ -298,21 +298,60 @@ async fn a_connection_is_refused_where_all_others_are_at_work() {
             ..patient()
         },
     );
-    let mut busy = Raw::open(address).await;
-    busy.send(format!(
-        "POST {ENV}/roles HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {}\r\ncontent-type: application/json\r\n\
-         content-length: 2\r\nexpect: 100-continue\r\n\r\n",
-        admin.token
-    ))
-    .await;
-    let mut go_on = [0; 25];
-    busy.0.read_exact(&mut go_on).await.unwrap();
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_recv_buffer_size(4096).unwrap();
+    let mut busy = Raw(socket.connect(address).await.unwrap());
+    // More than all buffers between the two hold, so its answers are still being sent.
+    busy.send("GET /docs HTTP/1.1\r\nhost: x\r\n\r\n".repeat(64)).await;
+    busy.0.readable().await.unwrap();
+    tokio::time::sleep(SHORT).await;
     let mut refused = Raw::open(address).await;
     let answer = refused.read_to_end().await;
     refusal(&answer, 503, "server.busy");
     assert!(answer.contains("retry-after: 1"), "{answer}");
-    busy.send("{}").await;
-    refusal(&busy.read_answer().await, 400, "request.validation_failed");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn connections_that_wait_for_a_body_make_room_after_idle_ones() {
+    let (service, admin) = Service::with_acme().await;
+    let post = format!(
+        "POST {ENV}/roles HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {}\r\ncontent-type: application/json\r\n\
+         content-length: 2\r\nexpect: 100-continue\r\n\r\n",
+        admin.token
+    );
+    for options in [
+        ServerOptions {
+            max_connections: 2,
+            ..patient()
+        },
+        ServerOptions {
+            max_connections_per_address: 2,
+            ..patient()
+        },
+    ] {
+        let address = start(&service, &options);
+        let mut receiving = Raw::open(address).await;
+        receiving.send(&post).await;
+        receiving.0.read_exact(&mut [0; 25]).await.unwrap();
+        receiving.send("{").await;
+        let mut idle = Raw::open(address).await;
+        idle.send(LIVE).await;
+        idle.read_answer().await;
+        // The idle one goes first, though it came later.
+        let mut third = Raw::open(address).await;
+        third.send(&post).await;
+        third.0.read_exact(&mut [0; 25]).await.unwrap();
+        assert_eq!(idle.read_to_end().await, "");
+        let mut fourth = Raw::open(address).await;
+        fourth.send(LIVE).await;
+        assert!(fourth.read_answer().await.starts_with("HTTP/1.1 200 "));
+        let answer = receiving.read_to_end().await;
+        refusal(&answer, 503, "server.busy");
+        assert!(answer.contains("retry-after: 1"), "{answer}");
+        // A body that comes in time is read.
+        third.send("{}").await;
+        refusal(&third.read_answer().await, 400, "request.validation_failed");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

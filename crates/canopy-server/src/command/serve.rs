@@ -239,6 +239,7 @@ impl Service<'_> {
             keys: size(limits.catalog_keys),
             pairs: size(limits.catalog_pairs),
         });
+        app.bound_environments(size(limits.environments));
         app.bound_kept_answers(u64::from(limits.kept_answers_mib.get()) * 1024 * 1024);
         app.long_work().configure(WorkOptions {
             turns: self.config.long_requests().get().into(),

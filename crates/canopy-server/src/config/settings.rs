@@ -118,19 +118,21 @@ settings! {
         /// to writes are not bounded.
         answer_mib: Mib<1, 4_096> = "64";
         /// The memory of large responses that wait for their readers, in MiB, 1 to 65536. Further ones get 503. One
-        /// environment has at most half of it.
+        /// account has at most half of it.
         answers_in_flight_mib: Mib<1, 65_536> = "256";
         /// The number of long requests (bulk checks, explanations, reverse questions, large bodies and responses) that run
-        /// at once, 2 to 1024. One environment runs at most one less; further ones wait up to 5 s for their turn. By
+        /// at once, 2 to 1024. One account runs at most one less; further ones wait up to 5 s for their turn. By
         /// default the number of cores.
         long_requests: Small<2, 1024> = "2" or Config::long_requests;
         /// The largest number of permission keys in the catalog of an environment, including those of the system.
         catalog_keys: Count = "50000";
         /// The largest number of keys that all roles of an environment bundle together, counted for each role.
         catalog_pairs: Count = "1000000";
+        /// The number of environments that an application may have. Those that are there stay.
+        environments: Count = "1000";
         /// The memory of the responses that each environment keeps for 24 hours for requests with an `Idempotency-Key`, in
         /// MiB, 1 to 65536. Beyond it, such requests are refused with 429 `request.kept_answers_full`.
-        kept_answers_mib: Mib<1, 65_536> = "64";
+        kept_answers_mib: Mib<1, 65_536> = "256";
     }
 
     /// The history of changes.

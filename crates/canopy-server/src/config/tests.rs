@@ -392,7 +392,7 @@ fn limits_and_the_address_of_metrics_are_read() {
     assert_eq!(config.limit.import_mib.get(), 256);
     assert_eq!(config.limit.answer_mib.get(), 64);
     assert_eq!(config.limit.answers_in_flight_mib.get(), 256);
-    assert_eq!(config.limit.kept_answers_mib.get(), 64);
+    assert_eq!(config.limit.kept_answers_mib.get(), 256);
     assert!(config.long_requests().get() >= 2);
     let days = |number: u64| Some(std::time::Duration::from_secs(number * 86_400));
     assert_eq!(config.history.retention, days(400));
@@ -400,11 +400,12 @@ fn limits_and_the_address_of_metrics_are_read() {
         let config = from("", &[("CANOPY_HISTORY_RETENTION", text)], &[]).unwrap();
         assert_eq!(config.history.retention, expected);
     }
+    assert_eq!(config.limit.environments.get(), 1_000);
     assert_eq!(config.limit.catalog_keys.get(), 50_000);
     assert_eq!(config.limit.catalog_pairs.get(), 1_000_000);
     let file = "metrics_listen = \"127.0.0.1:9090\"\n[limit]\nfailed_authentications = 5\nrequests = 60\n\
                 trusted_proxies = \"10.0.0.0/8, ::1\"\nbulk_items = 50000\nimport_mib = 2048\n\
-                catalog_keys = 7\ncatalog_pairs = 9\n";
+                catalog_keys = 7\ncatalog_pairs = 9\nenvironments = 3\n";
     let config = from(file, &[], &[]).unwrap();
     assert_eq!(config.service.metrics_listen, Some("127.0.0.1:9090".parse().unwrap()));
     assert_eq!(config.limit.failed_authentications.get(), 5);
@@ -412,6 +413,7 @@ fn limits_and_the_address_of_metrics_are_read() {
     assert_eq!(config.limit.trusted_proxies.to_string(), "10.0.0.0/8, ::1/128");
     assert_eq!(config.limit.bulk_items.get(), 50_000);
     assert_eq!(config.limit.import_mib.get(), 2_048);
+    assert_eq!(config.limit.environments.get(), 3);
     assert_eq!(config.limit.catalog_keys.get(), 7);
     assert_eq!(config.limit.catalog_pairs.get(), 9);
     for (variable, bad) in [

@@ -82,7 +82,7 @@ async fn grow_tree(app: &App, call: &Call, place: &EnvironmentRef) -> Result<(),
     let change = ChangeHierarchySchema {
         environment: *place,
         patch: (&schema).into(),
-        seen: get_environment(app, place.environment).await?.version.into(),
+        seen: get_environment(app, *place).await?.version.into(),
     };
     app.execute(call, &change, Mode::Commit).await?;
     let change = ChangeAccessModel {

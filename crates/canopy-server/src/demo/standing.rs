@@ -60,7 +60,7 @@ pub async fn standing(app: &App) -> Result<Standing, DemoError> {
         Err(AppError::Tenancy(_)) => return Ok(Standing::Other),
         Err(error) => return Err(error.into()),
     };
-    if tenancy::get_environment(app, place.environment).await?.access_model != AccessModel::Hierarchy {
+    if tenancy::get_environment(app, place).await?.access_model != AccessModel::Hierarchy {
         return Ok(Standing::Other);
     }
     let nodes = hierarchy::list_nodes(app, &place).await?;

@@ -15,123 +15,67 @@ const FOR: Duration = Duration::from_secs(3);
 /// The roles of the crowded environment, and so the assignments of one identity there.
 const CROWD: usize = 1_000;
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Attack {
-    /// Makes the environment that some of the others need: many roles with long names, all held by one identity.
-    CrowdedCatalog,
-    DefaultsCloned,
-    RoleNamesRepeated,
-    ManyRolesHungUp,
-    Explanations,
-    VastCatalog,
-    UnknownKeys,
-    EndlessPath,
-    ManyEnvironments,
-    PagesUnread,
-    Searches,
-    KeysWithManyScopes,
-    Writers,
-    BulkWriters,
-    BodiesHeld,
-    Copies,
-    InventedKeys,
-    UnknownRoutes,
-    SlowHeads,
-    AnswersUnread,
-    DrippingBodies,
-    Everything,
-}
-
-impl Attack {
-    pub const fn all() -> [Self; 22] {
-        use Attack::*;
-        [
-            CrowdedCatalog,
-            DefaultsCloned,
-            RoleNamesRepeated,
-            ManyRolesHungUp,
-            Explanations,
-            VastCatalog,
-            UnknownKeys,
-            EndlessPath,
-            ManyEnvironments,
-            PagesUnread,
-            Searches,
-            KeysWithManyScopes,
-            Writers,
-            BulkWriters,
-            BodiesHeld,
-            Copies,
-            InventedKeys,
-            UnknownRoutes,
-            SlowHeads,
-            AnswersUnread,
-            DrippingBodies,
-            Everything,
-        ]
-    }
-
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::CrowdedCatalog => "a crowded catalog is made",
-            Self::DefaultsCloned => "defaults of 50 kB for 10,000 items",
-            Self::RoleNamesRepeated => "1,000 role names in 4,000 answers",
-            Self::ManyRolesHungUp => "10,000 questions, hung up",
-            Self::Explanations => "explanations of 1,000 grants",
-            Self::VastCatalog => "import of a vast catalog",
-            Self::UnknownKeys => "imports full of unknown keys",
-            Self::EndlessPath => "slug paths of 4 MB",
-            Self::ManyEnvironments => "members of many environments",
-            Self::PagesUnread => "pages that nobody reads",
-            Self::Searches => "searches and deep pages",
-            Self::KeysWithManyScopes => "keys with many scopes",
-            Self::Writers => "40 writers of one environment",
-            Self::BulkWriters => "16 bulk writers",
-            Self::BodiesHeld => "150 bodies of 8 MB, held",
-            Self::Copies => "copies of an environment",
-            Self::InventedKeys => "strangers: invented keys",
-            Self::UnknownRoutes => "strangers: unknown routes",
-            Self::SlowHeads => "strangers: slow heads",
-            Self::AnswersUnread => "strangers: answers unread",
-            Self::DrippingBodies => "strangers: dripping bodies",
-            Self::Everything => "several at once",
+/// Declares the attacks, in the order in which they are made: name in reports, and what is run on the stage.
+macro_rules! attacks {
+    ($stage:ident; $($(#[$doc:meta])* $attack:ident = $name:literal => $run:expr;)+) => {
+        #[derive(Clone, Copy)]
+        pub enum Attack {
+            $($(#[$doc])* $attack,)+
         }
-    }
 
-    pub async fn run(self, stage: &Stage) {
-        match self {
-            Self::CrowdedCatalog => crowded_catalog(stage).await,
-            Self::DefaultsCloned => defaults_cloned(stage).await,
-            Self::RoleNamesRepeated => role_names_repeated(stage).await,
-            Self::ManyRolesHungUp => many_roles_hung_up(stage).await,
-            Self::Explanations => explanations(stage).await,
-            Self::VastCatalog => vast_catalog(stage).await,
-            Self::UnknownKeys => unknown_keys(stage).await,
-            Self::EndlessPath => endless_path(stage).await,
-            Self::ManyEnvironments => many_environments(stage).await,
-            Self::PagesUnread => strangers::unread(stage, &pages_to_ignore(stage), 16).await,
-            Self::Searches => searches(stage).await,
-            Self::KeysWithManyScopes => keys_with_many_scopes(stage).await,
-            Self::Writers => writers(stage).await,
-            Self::BulkWriters => bulk_writers(stage).await,
-            Self::BodiesHeld => strangers::bodies_held(stage, 150).await,
-            Self::Copies => copies(stage).await,
-            Self::InventedKeys => strangers::invented_keys(stage).await,
-            Self::UnknownRoutes => strangers::unknown_routes(stage).await,
-            Self::SlowHeads => strangers::slow_heads(stage, 400).await,
-            Self::AnswersUnread => strangers::unread(stage, &strangers::large_documents(stage), 200).await,
-            Self::DrippingBodies => strangers::dripping_bodies(stage, 200).await,
-            Self::Everything => {
-                tokio::join!(
-                    many_roles_hung_up(stage),
-                    searches(stage),
-                    bulk_writers(stage),
-                    strangers::invented_keys(stage),
-                    strangers::slow_heads(stage, 100),
-                );
+        impl Attack {
+            pub const ALL: &[Self] = &[$(Self::$attack),+];
+
+            pub const fn name(self) -> &'static str {
+                match self {
+                    $(Self::$attack => $name,)+
+                }
+            }
+
+            pub async fn run(self, $stage: &Stage) {
+                match self {
+                    $(Self::$attack => $run.await,)+
+                }
             }
         }
-    }
+    };
+}
+
+attacks! {
+    stage;
+    /// Makes the environment that some of the others need: many roles with long names, all held by one identity.
+    CrowdedCatalog = "a crowded catalog is made" => crowded_catalog(stage);
+    DefaultsCloned = "defaults of 50 kB for 10,000 items" => defaults_cloned(stage);
+    RoleNamesRepeated = "1,000 role names in 4,000 answers" => role_names_repeated(stage);
+    ManyRolesHungUp = "10,000 questions, hung up" => many_roles_hung_up(stage);
+    Explanations = "explanations of 1,000 grants" => explanations(stage);
+    VastCatalog = "import of a vast catalog" => vast_catalog(stage);
+    UnknownKeys = "imports full of unknown keys" => unknown_keys(stage);
+    EndlessPath = "slug paths of 4 MB" => endless_path(stage);
+    ManyEnvironments = "members of many environments" => many_environments(stage);
+    PagesUnread = "pages that nobody reads" => strangers::unread(stage, &pages_to_ignore(stage), 16);
+    Searches = "searches and deep pages" => searches(stage);
+    KeysWithManyScopes = "keys with many scopes" => keys_with_many_scopes(stage);
+    Writers = "40 writers of one environment" => writers(stage);
+    BulkWriters = "16 bulk writers" => bulk_writers(stage);
+    BodiesHeld = "150 bodies of 8 MB, held" => strangers::bodies_held(stage, 150);
+    Copies = "copies of an environment" => copies(stage);
+    InventedKeys = "strangers: invented keys" => strangers::invented_keys(stage);
+    UnknownRoutes = "strangers: unknown routes" => strangers::unknown_routes(stage);
+    SlowHeads = "strangers: slow heads" => strangers::slow_heads(stage, 400);
+    AnswersUnread = "strangers: answers unread" => strangers::unread(stage, &strangers::large_documents(stage), 200);
+    DrippingBodies = "strangers: dripping bodies" => strangers::dripping_bodies(stage, 200);
+    Everything = "several at once" => several_at_once(stage);
+}
+
+async fn several_at_once(stage: &Stage) {
+    tokio::join!(
+        many_roles_hung_up(stage),
+        searches(stage),
+        bulk_writers(stage),
+        strangers::invented_keys(stage),
+        strangers::slow_heads(stage, 100),
+    );
 }
 
 /// Where the crowd is.

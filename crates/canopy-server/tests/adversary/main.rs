@@ -66,7 +66,7 @@ async fn withstand(home: Home) {
     let [check, health, write] = [CHECK_P99, HEALTH_P99, WRITE_P99].map(|bound| scaled(bound, &quiet));
 
     let mut broken = Vec::new();
-    for attack in Attack::all() {
+    for attack in Attack::ALL {
         let name = attack.name();
         let report = probe.observe(attack.run(&stage)).await;
         println!("{name:<36} {report}");

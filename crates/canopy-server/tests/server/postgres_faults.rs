@@ -6,6 +6,7 @@ use crate::mixed_load::Stage;
 use crate::process::{Client, Home};
 use crate::recorder::{ENVIRONMENT, Recorder, id};
 use crate::several_servers::Instance;
+use canopy_domain::EnvironmentRef;
 use canopy_domain::port::{LockScope, Store as _, WriteTx};
 use canopy_storage_postgres::{PgOptions, PgStore};
 use canopy_testkit::postgres::{Database, Server as Cluster};
@@ -228,15 +229,20 @@ impl Small {
         .await;
     }
 
-    /// Holds what a write of the environment needs, as another instance would.
+    /// Holds what a write of the environment needs, as another instance would. The account it is charged to is of no matter.
     async fn hold(&self) -> Box<dyn WriteTx> {
+        const NOBODY: &str = "00000000-0000-0000-0000-000000000000";
         let options = PgOptions {
             application_name: "another".to_owned(),
             ..PgOptions::new(self.database.url())
         };
         let store = PgStore::open(&options).await.unwrap();
         store
-            .write(LockScope::Environment(id(&self.environment)))
+            .write(LockScope::Environment(EnvironmentRef {
+                account: id(&json!(NOBODY)),
+                application: id(&json!(NOBODY)),
+                environment: id(&self.environment),
+            }))
             .await
             .unwrap()
     }

@@ -14,7 +14,7 @@ async fn a_cut_connection_is_unavailable_and_the_next_unit_of_work_gets_another(
     let store = store().await;
     let world = World::build(&store, &Maker::default(), "acme").await;
     let id = world.development.environment.id;
-    let mut tx = store.write_rows(LockScope::Environment(id)).await.unwrap();
+    let mut tx = store.write_rows(world.within(id)).await.unwrap();
     tx.insert_roles(&[world.maker.role(id, "Cut off")]).await.unwrap();
     store.database().query(KILL).await;
     let refused = tx.nodes(id).await;
@@ -23,7 +23,7 @@ async fn a_cut_connection_is_unavailable_and_the_next_unit_of_work_gets_another(
     let refused = tx.commit(record).await;
     assert!(matches!(refused, Err(StoreError::Unavailable(_))), "{refused:?}");
 
-    let mut tx = store.write(LockScope::Environment(id)).await.unwrap();
+    let mut tx = store.write(world.within(id)).await.unwrap();
     let roles = tx.catalog(id).await.unwrap().roles;
     assert!(roles.values().all(|role| role.name.as_str() != "Cut off"));
     world.commit(tx, &[id]).await;
@@ -76,7 +76,7 @@ async fn a_server_that_crashes_and_comes_back_is_survived() {
     let store = PgStore::open(&PgOptions::new(server.url("postgres"))).await.unwrap();
     let world = World::build(&store, &Maker::default(), "acme").await;
     let id = world.development.environment.id;
-    let tx = store.write(LockScope::Environment(id)).await.unwrap();
+    let tx = store.write(world.within(id)).await.unwrap();
     server.stop_at_once();
     let refused = tx.commit(world.maker.record(world.account.id, &[id])).await;
     assert!(matches!(refused, Err(StoreError::Unavailable(_))), "{refused:?}");

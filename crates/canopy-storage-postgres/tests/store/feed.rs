@@ -1,6 +1,6 @@
 //! Heads, and the hints by which other processes hear of them.
 
-use canopy_domain::port::{FeedEvent, LockScope, Store, StoreError};
+use canopy_domain::port::{FeedEvent, Store, StoreError};
 use canopy_domain::{EnvironmentId, Revision};
 use canopy_storage_postgres::{PgOptions, PgStore};
 use canopy_testkit::fixture::{Maker, World};
@@ -33,7 +33,7 @@ async fn heads_are_the_newest_committed_revisions() {
     let nobody = EnvironmentId::new(Uuid::from_u128(7));
     let mut before = shared.heads(&[one, nobody, two]).await.unwrap();
     before.sort_by_key(|head| head.environment);
-    let tx = store.write(LockScope::Environment(one)).await.unwrap();
+    let tx = store.write(world.within(one)).await.unwrap();
     assert_eq!(
         shared.heads(&[one]).await.unwrap(),
         [before.iter().find(|head| head.environment == one).unwrap().clone()]

@@ -31,10 +31,10 @@ async fn writers_of_different_environments_do_not_wait_for_each_other() {
     let store = store().await;
     let world = world(&store).await;
     let one = store
-        .write(LockScope::Environment(world.development.environment.id))
+        .write(LockScope::Environment(world.development.place))
         .await
         .unwrap();
-    let two = LockScope::Environment(world.production.environment.id);
+    let two = LockScope::Environment(world.production.place);
     let two = timeout(SOON, store.write(two)).await.expect("no waiting").unwrap();
     world.commit(two, &[world.production.environment.id]).await;
     world.commit(one, &[world.development.environment.id]).await;
@@ -45,9 +45,9 @@ async fn writers_of_one_environment_wait_and_so_does_whoever_locks_it_from_above
     let store = store().await;
     let world = world(&store).await;
     let id = world.development.environment.id;
-    let application = world.application.id;
+    let application = world.application_ref();
     let scopes = [
-        LockScope::Environment(id),
+        world.within(id),
         LockScope::Memberships {
             application,
             identities: vec![world.ada()],
@@ -58,7 +58,7 @@ async fn writers_of_one_environment_wait_and_so_does_whoever_locks_it_from_above
         },
     ];
     for scope in scopes {
-        let one = store.write(LockScope::Environment(id)).await.unwrap();
+        let one = store.write(world.within(id)).await.unwrap();
         let mut two = Box::pin(store.write(scope.clone()));
         assert!(timeout(A_WHILE, &mut two).await.is_err(), "{scope:?} did not wait");
         world.commit(one, &[id]).await;
@@ -74,7 +74,7 @@ async fn writers_of_one_environment_wait_and_so_does_whoever_locks_it_from_above
 async fn an_environment_made_while_its_application_is_locked_is_locked_too() {
     let store = store().await;
     let world = world(&store).await;
-    let application = world.application.id;
+    let application = world.application_ref();
     let mut making = store.write_rows(LockScope::Application(application)).await.unwrap();
     let members = LockScope::Memberships {
         application,
@@ -84,13 +84,13 @@ async fn an_environment_made_while_its_application_is_locked_is_locked_too() {
     assert!(timeout(A_WHILE, &mut attaching).await.is_err());
     let fresh = world
         .maker
-        .environment(&world.account, application, "fresh")
+        .environment(&world.account, application.application, "fresh")
         .environment;
     let schema = canopy_domain::HierarchySchema::default();
     making.insert_environment(&fresh, &schema).await.unwrap();
     world.commit(making, &[fresh.id]).await;
     let attaching = timeout(SOON, attaching).await.expect("its turn").unwrap();
-    let mut other = Box::pin(store.write(LockScope::Environment(fresh.id)));
+    let mut other = Box::pin(store.write(world.within(fresh.id)));
     assert!(
         timeout(A_WHILE, &mut other).await.is_err(),
         "the new environment is not locked"
@@ -109,7 +109,7 @@ async fn identities_of_another_account_are_never_locked() {
     let stranger = vec![zeta.ada()];
     let foreign = [
         LockScope::Memberships {
-            application: acme.application.id,
+            application: acme.application_ref(),
             identities: stranger.clone(),
         },
         LockScope::Identities {
@@ -136,7 +136,7 @@ async fn identities_of_another_account_are_never_locked() {
 async fn a_lock_that_is_not_to_be_had_is_busy() {
     let store = store_with(|options| options.lock_timeout = Duration::from_millis(100)).await;
     let world = world(&store).await;
-    let scope = LockScope::Environment(world.development.environment.id);
+    let scope = LockScope::Environment(world.development.place);
     let held = store.write(scope.clone()).await.unwrap();
     let refused = store.write(scope.clone()).await;
     assert!(matches!(refused, Err(StoreError::Busy(_))));
@@ -168,7 +168,7 @@ async fn a_pool_that_is_used_up_is_busy() {
 async fn units_of_work_that_are_given_up_leave_no_transaction_and_keep_the_connection() {
     let store = store_with(|options| options.pool_size = 1).await;
     let world = world(&store).await;
-    let scope = LockScope::Environment(world.development.environment.id);
+    let scope = LockScope::Environment(world.development.place);
     store.ping().await.unwrap();
     let before = backends(&store).await;
     for _ in 0..20 {

@@ -133,7 +133,7 @@ async fn a_user_without_special_rights_is_enough() {
     let options = PgOptions::new(format!("postgres://{user}:secret@{host}/{name}"));
     let store = PgStore::open(&options).await.unwrap();
     let world = World::build(&store, &Maker::default(), "acme").await;
-    let scope = LockScope::Environment(world.development.environment.id);
+    let scope = LockScope::Environment(world.development.place);
     drop(store.write(scope).await.unwrap());
     store.close();
     let rid = format!("REASSIGN OWNED BY {user} TO CURRENT_USER; DROP OWNED BY {user}; DROP ROLE {user}");

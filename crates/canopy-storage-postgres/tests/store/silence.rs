@@ -69,7 +69,7 @@ async fn a_frozen_server_is_unavailable_in_time_and_back_by_itself() {
     let world = World::build(&store, &Maker::default(), "acme").await;
     let id = world.development.environment.id;
     let mut reading = store.read().await.unwrap();
-    let writing = store.write(LockScope::Environment(id)).await.unwrap();
+    let writing = store.write(world.within(id)).await.unwrap();
     let server = blocking(server, Server::freeze).await;
 
     let ids = [id];
@@ -84,14 +84,14 @@ async fn a_frozen_server_is_unavailable_in_time_and_back_by_itself() {
     // What comes later is refused at once.
     let begun = Instant::now();
     is_unavailable("later read", store.read()).await;
-    is_unavailable("later write", store.write(LockScope::Environment(id))).await;
+    is_unavailable("later write", store.write(world.within(id))).await;
     is_unavailable("later fence", store.heads(&[id])).await;
     is_unavailable("later ready", store.ping()).await;
     assert!(begun.elapsed() < BOUND, "{:?}", begun.elapsed());
 
     let _server = blocking(server, Server::thaw).await;
     recovered(&store).await;
-    let tx = store.write(LockScope::Environment(id)).await.unwrap();
+    let tx = store.write(world.within(id)).await.unwrap();
     world.commit(tx, &[id]).await;
 }
 
@@ -159,7 +159,7 @@ async fn a_promoted_server_is_another_epoch_and_the_old_one_is_refused() {
     while primary.ask("SELECT 1 FROM pg_stat_replication").await.is_some() {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
-    let lost = store.write(LockScope::Environment(id)).await.unwrap();
+    let lost = store.write(world.within(id)).await.unwrap();
     world.commit(lost, &[id]).await;
     let before = store.heads(&[id]).await.unwrap();
     assert_eq!(store.epoch(), 0);
@@ -169,7 +169,7 @@ async fn a_promoted_server_is_another_epoch_and_the_old_one_is_refused() {
     let _standby = blocking(standby, Server::promote).await;
     recovered(&store).await;
     assert_eq!(store.epoch(), 1);
-    let tx = store.write(LockScope::Environment(id)).await.unwrap();
+    let tx = store.write(world.within(id)).await.unwrap();
     world.commit(tx, &[id]).await;
     let after = store.heads(&[id]).await.unwrap();
     let (before, after) = (before.first().unwrap(), after.first().unwrap());
@@ -217,8 +217,9 @@ async fn commits_that_wait_for_a_standby_for_ever_end_with_their_deadline_and_ho
     let commits: Vec<_> = ids
         .map(|id| {
             let (store, record) = (store.clone(), world.maker.record(world.account.id, &[id]));
+            let scope = world.within(id);
             tokio::spawn(async move {
-                let tx = store.write(LockScope::Environment(id)).await.unwrap();
+                let tx = store.write(scope).await.unwrap();
                 tx.commit(record).await
             })
         })
@@ -276,12 +277,13 @@ async fn writers_of_one_environment_do_not_take_the_pool() {
     .await;
     let world = World::build(&store, &Maker::default(), "acme").await;
     let (crowded, other) = (world.development.environment.id, world.production.environment.id);
-    let held = store.write(LockScope::Environment(crowded)).await.unwrap();
+    let held = store.write(world.within(crowded)).await.unwrap();
     let writers: Vec<_> = (0..40)
         .map(|_| {
             let (store, record) = (store.inner().clone(), world.maker.record(world.account.id, &[crowded]));
+            let scope = world.within(crowded);
             tokio::spawn(async move {
-                let tx = store.write(LockScope::Environment(crowded)).await?;
+                let tx = store.write(scope).await?;
                 tx.commit(record).await
             })
         })
@@ -290,7 +292,7 @@ async fn writers_of_one_environment_do_not_take_the_pool() {
     while store.database().query(waiting).await.is_empty() {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
-    let others = LockScope::Environment(other);
+    let others = world.within(other);
     world.commit(store.write(others).await.unwrap(), &[other]).await;
     store.read().await.unwrap().nodes(crowded).await.unwrap();
     assert_eq!(store.shared().unwrap().heads(&[crowded, other]).await.unwrap().len(), 2);

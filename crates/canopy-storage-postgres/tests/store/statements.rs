@@ -39,7 +39,7 @@ async fn all_calls(store: &PgStore, size: usize) -> Vec<(&'static str, u64)> {
     let (maker, place) = (&world.maker, world.development.place);
     let id = place.environment;
     let scope = LockScope::Memberships {
-        application: place.application,
+        application: place.application_ref(),
         identities: vec![],
     };
     let mut tx = store.write_rows(scope).await.unwrap();
@@ -160,7 +160,7 @@ async fn all_calls(store: &PgStore, size: usize) -> Vec<(&'static str, u64)> {
     tx.commit(record).await.unwrap();
     counter.note("commit");
     read_everything(store, &world, &mut counter).await;
-    let mut tx = store.write_rows(LockScope::Environment(id)).await.unwrap();
+    let mut tx = store.write_rows(world.within(id)).await.unwrap();
     counter.note("write");
     tx.update_permissions(&permissions).await.unwrap();
     counter.note("update_permissions");

@@ -57,7 +57,7 @@ async fn fill(store: &PostgresStore, world: &World) -> Rows {
         })
         .collect();
     let scope = LockScope::Memberships {
-        application: place.application,
+        application: place.application_ref(),
         identities: vec![],
     };
     let mut tx = store.write_rows(scope).await.unwrap();
@@ -126,7 +126,7 @@ async fn cost(statistics: Statistics) -> (u64, u64) {
     let (place, here) = (world.development.place, &world.development);
     let id = place.environment;
     let scope = LockScope::Memberships {
-        application: place.application,
+        application: place.application_ref(),
         identities: vec![],
     };
     let mut tx = store.write_rows(scope).await.unwrap();

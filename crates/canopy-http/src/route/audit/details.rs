@@ -13,11 +13,11 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-/// One change: to an assignment, or to a key of a role or of the catalog.
+/// One change: to an assignment, to a key of a role or of the catalog, to a node or to an identity.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 #[schema(as = AuditDetail)]
 pub(super) struct DetailBody {
-    /// The assignment; null for a change to a key.
+    /// The assignment; null for a change to anything else.
     assignment_id: Option<Uuid>,
     /// The environment of the assignment, where the event is about several.
     environment_id: Option<Uuid>,
@@ -32,9 +32,9 @@ pub(super) struct DetailBody {
     effective_from: Option<String>,
     /// When the assignment ends; null for one without an end.
     effective_to: Option<String>,
-    /// The permission key; null for a change to an assignment.
+    /// The permission key; null for a change to anything else.
     key: Option<String>,
-    /// `granted`, `revoked` or `changed` for an assignment; `added` or `removed` for a key.
+    /// `granted`, `revoked` or `changed` for an assignment; `added` or `removed` for a key, a node or an identity.
     change: String,
     /// The assignment before, where it was changed.
     #[schema(inline)]
@@ -85,7 +85,7 @@ request_query!(
     pub(super) struct ListDetails {
         /// The `next_cursor` of the part before.
         cursor: Option<Cursor>,
-        /// How many details are answered at once.
+        /// The largest number of details of one page.
         limit: Limit = Whole(50),
     }
 );
@@ -94,7 +94,7 @@ request_query!(
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Position {
     part: u32,
-    /// How many changes of the part come before.
+    /// The number of changes of the part that earlier pages had.
     skipped: u32,
 }
 

@@ -5,7 +5,11 @@ use std::path::Path;
 
 /// The module of a file: the first part of its path, or the first two below `route` and `wire`.
 fn module(parts: &[&str]) -> String {
-    let depth = if matches!(parts.first(), Some(&"route" | &"wire")) { 2 } else { 1 };
+    let depth = if matches!(parts.first(), Some(&"route" | &"wire")) {
+        2
+    } else {
+        1
+    };
     parts.iter().take(depth).copied().collect::<Vec<_>>().join("::")
 }
 
@@ -49,7 +53,11 @@ fn no_module_is_imported_by_what_it_imports() {
         let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
         let own = module(&parts);
         // What the tests of a module use is no part of it, and macros name the module that they are made for.
-        let code = text.split("#[cfg(test)]\nmod tests").next().unwrap().replace("$crate::", "");
+        let code = text
+            .split("#[cfg(test)]\nmod tests")
+            .next()
+            .unwrap()
+            .replace("$crate::", "");
         let siblings = behind(&code, "super::").map(|names| {
             let above = parts.len().saturating_sub(1);
             parts[..above].iter().copied().chain(names).collect::<Vec<_>>()
@@ -66,9 +74,15 @@ fn no_module_is_imported_by_what_it_imports() {
     while let Some(leaf) = {
         let left = |name: &String| imports.contains_key(name);
         let is_leaf = |others: &BTreeSet<String>| !others.iter().any(left);
-        imports.iter().find(|(_, others)| is_leaf(others)).map(|(name, _)| name.clone())
+        imports
+            .iter()
+            .find(|(_, others)| is_leaf(others))
+            .map(|(name, _)| name.clone())
     } {
         imports.remove(&leaf);
     }
-    assert!(imports.is_empty(), "these import each other, or what does: {imports:#?}");
+    assert!(
+        imports.is_empty(),
+        "these import each other, or what does: {imports:#?}"
+    );
 }

@@ -119,6 +119,11 @@ pub(crate) trait BodyInput: Sized {
         Err(Problem::internal("a body that is read as a whole was to be streamed"))
     }
 
+    /// Returns whether a call with this body writes nothing, as a dry run does.
+    fn writes_nothing(_: &Self::Draft) -> bool {
+        false
+    }
+
     /// Completes a body that is right with what stands in the headers.
     fn complete(draft: Self::Draft, request: &HttpRequest) -> Result<Self, Problem>;
 
@@ -181,6 +186,10 @@ impl<T: WireValue + Send + 'static, const OPTIONAL: bool> BodyInput for Body<T, 
         T::read(json, &JsonPointer::Root, faults)
     }
 
+    fn writes_nothing(draft: &T) -> bool {
+        draft.writes_nothing()
+    }
+
     fn complete(draft: T, _: &HttpRequest) -> Result<Self, Problem> {
         Ok(Self(draft))
     }
@@ -205,6 +214,10 @@ impl<T: WireValue + Send + 'static> BodyInput for Sent<T> {
 
     fn read(json: &Json<'_>, raw: &Bytes, faults: &mut Faults) -> Option<Self> {
         T::read(json, &JsonPointer::Root, faults).map(|body| Self { body, raw: raw.clone() })
+    }
+
+    fn writes_nothing(draft: &Self) -> bool {
+        draft.body.writes_nothing()
     }
 
     fn complete(draft: Self, _: &HttpRequest) -> Result<Self, Problem> {
@@ -233,6 +246,10 @@ impl<B: BodyInput> BodyInput for IfMatch<B> {
 
     fn read(json: &Json<'_>, raw: &Bytes, faults: &mut Faults) -> Option<B::Draft> {
         B::read(json, raw, faults)
+    }
+
+    fn writes_nothing(draft: &B::Draft) -> bool {
+        B::writes_nothing(draft)
     }
 
     fn complete(draft: B::Draft, request: &HttpRequest) -> Result<Self, Problem> {

@@ -178,7 +178,10 @@ impl<P: PathInput, Q: QueryInput, B: BodyInput> Read<P, Q, B> {
             };
             (draft, raw, digest, faults)
         };
-        let key = if served.repeatable {
+        // What writes nothing may be sent again anyway.
+        let writes_nothing =
+            query.as_ref().is_some_and(Q::writes_nothing) || body.as_ref().is_some_and(B::writes_nothing);
+        let key = if served.repeatable && !writes_nothing {
             idempotency::key(http, &mut faults)
         } else {
             None

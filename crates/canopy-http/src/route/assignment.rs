@@ -307,6 +307,7 @@ request_body!(
         /// Judges everything and writes nothing.
         dry_run: bool = false,
     }
+    writes nothing with dry_run
 );
 
 request_body!(

@@ -340,6 +340,7 @@ request_body!(
         /// Judges everything and writes nothing.
         dry_run: bool = false,
     }
+    writes nothing with dry_run
 );
 
 async fn post_node(

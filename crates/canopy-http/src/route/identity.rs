@@ -206,6 +206,7 @@ request_body!(
         dry_run: bool = false,
     }
     unsupported ["password", "mfa"]
+    writes nothing with dry_run
 );
 
 request_body!(

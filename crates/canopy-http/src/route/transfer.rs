@@ -132,6 +132,7 @@ request_query!(
         /// Counts and writes nothing.
         dry_run: bool = false,
     }
+    writes nothing with dry_run
 );
 
 request_body!(

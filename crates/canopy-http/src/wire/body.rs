@@ -150,7 +150,7 @@ impl<'j, 'p> ObjectReader<'j, 'p> {
 ///
 /// A member is required unless its type is `Option` or [`Edit`] or it has a default. `as "name"` gives it another name
 /// on the wire. `unsupported` lists members that are refused with a code of their own. Members that are not declared are
-/// refused unless the body `ignores others`.
+/// refused unless the body `ignores others`. A body `writes nothing with` a member that is true.
 macro_rules! request_body {
     (
         $(#[doc = $doc:literal])*
@@ -159,6 +159,7 @@ macro_rules! request_body {
         }
         $(unsupported [$($unsupported:literal),*])?
         $(ignores $others:ident)?
+        $(writes nothing with $dry_run:ident)?
     ) => {
         $(#[doc = $doc])*
         #[derive(Debug)]
@@ -168,6 +169,7 @@ macro_rules! request_body {
 
         impl $crate::wire::WireValue for $name {
             $(const UNSUPPORTED: bool = !<[&str]>::is_empty(&[$($unsupported),*]);)?
+            $(fn writes_nothing(&self) -> bool { self.$dry_run })?
 
             fn read(
                 json: &$crate::wire::Json<'_>,

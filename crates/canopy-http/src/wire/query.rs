@@ -13,6 +13,11 @@ pub(crate) trait QueryInput: Sized {
     /// Reads the parameters; what is wrong with them is noted.
     fn read(query: &QueryReader, faults: &mut Faults) -> Option<Self>;
 
+    /// Returns whether a call with this query writes nothing, as a dry run does.
+    fn writes_nothing(&self) -> bool {
+        false
+    }
+
     /// The parameters.
     fn parameters() -> Vec<Parameter>;
 }
@@ -261,13 +266,15 @@ pub(crate) fn query_parameter(name: &str, mut schema: Object, required: bool, de
         .build()
 }
 
-/// Declares a query: a struct of domain values, its reader, which finds all faults at once, and its parameters.
+/// Declares a query: a struct of domain values, its reader, which finds all faults at once, and its parameters. A query
+/// `writes nothing with` a parameter that is true.
 macro_rules! request_query {
     (
         $(#[doc = $doc:literal])*
         $vis:vis struct $name:ident {
             $($(#[doc = $field_doc:literal])* $field:ident $(as $wire:literal)?: $type:ty $(= $default:expr)?,)*
         }
+        $(writes nothing with $dry_run:ident)?
     ) => {
         $(#[doc = $doc])*
         #[derive(Debug)]
@@ -276,6 +283,8 @@ macro_rules! request_query {
         }
 
         impl $crate::wire::QueryInput for $name {
+            $(fn writes_nothing(&self) -> bool { self.$dry_run })?
+
             fn read(query: &$crate::wire::QueryReader, faults: &mut $crate::wire::Faults) -> Option<Self> {
                 $(let $field = $crate::wire::request_query!(
                     @read query, $crate::wire::request_body!(@name $field $($wire)?), faults, $type $(, $default)?

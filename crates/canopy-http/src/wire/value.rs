@@ -41,6 +41,11 @@ pub(crate) trait WireValue: Sized {
         *json == Json::Null
     }
 
+    /// Returns whether a call with this body writes nothing, as a dry run does.
+    fn writes_nothing(&self) -> bool {
+        false
+    }
+
     /// Its schema; named schemas are put into the components.
     fn schema(components: &mut Components) -> RefOr<Schema>;
 

@@ -33,6 +33,7 @@ request_query!(
         /// Counts everything and writes nothing.
         dry_run: bool = false,
     }
+    writes nothing with dry_run
 );
 
 /// What became, or would become, of an environment that is made flat.

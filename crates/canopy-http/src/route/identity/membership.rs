@@ -90,6 +90,7 @@ request_body!(
         /// Judges everything and writes nothing.
         dry_run: bool = false,
     }
+    writes nothing with dry_run
 );
 
 async fn delete_membership(request: Request<AccountId, (IdentityId, ApplicationId)>) -> Result<NoContent, Problem> {

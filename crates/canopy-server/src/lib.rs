@@ -12,12 +12,12 @@ mod descriptors;
 mod ending;
 mod key_sources;
 mod log;
+mod maintenance;
 mod run;
 mod shared_keys;
 mod signal;
 pub mod store;
 mod token_source;
 pub mod tokens;
-mod upkeep;
 
 pub use run::run;

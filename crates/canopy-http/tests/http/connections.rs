@@ -400,7 +400,11 @@ async fn a_body_whose_framing_is_broken_is_answered_in_the_one_shape() {
             let answer = raw.read_to_end().await;
             // The request may have learned of it before its connection was given up.
             let is_own = answer.contains("\"request.malformed_json\"");
-            let code = if is_own { "request.malformed_json" } else { "request.malformed_head" };
+            let code = if is_own {
+                "request.malformed_json"
+            } else {
+                "request.malformed_head"
+            };
             refusal(&answer, 400, code);
             assert!(answer.contains("connection: close"), "{answer}");
         }

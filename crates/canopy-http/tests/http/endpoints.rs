@@ -67,10 +67,17 @@ fn members(words: &[String]) -> Members {
 /// The members of a shape, whose own shapes are looked up by name.
 fn answer(words: &[String], shapes: &BTreeMap<&str, &str>) -> BTreeMap<String, Option<BTreeSet<String>>> {
     let names = |shape: &str| -> BTreeSet<String> {
-        let text = shapes.get(shape).unwrap_or_else(|| panic!("no shape is called {shape}"));
+        let text = shapes
+            .get(shape)
+            .unwrap_or_else(|| panic!("no shape is called {shape}"));
         answer(&self::words(text), shapes).into_keys().collect()
     };
-    let plain = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<BTreeSet<String>>();
+    let plain = |names: &[&str]| {
+        names
+            .iter()
+            .map(|name| (*name).to_owned())
+            .collect::<BTreeSet<String>>()
+    };
     let mut all = BTreeMap::new();
     for word in words {
         if let Some((kind, shape)) = word.split_once('(') {
@@ -147,7 +154,10 @@ fn table() -> BTreeMap<(String, String), Expected> {
                 query: members(query),
                 body: members(body),
                 statuses: answers.iter().take_while(is_status).cloned().collect(),
-                answer: answer(&answers.iter().skip_while(is_status).cloned().collect::<Vec<_>>(), &shapes),
+                answer: answer(
+                    &answers.iter().skip_while(is_status).cloned().collect::<Vec<_>>(),
+                    &shapes,
+                ),
             };
             let path = format!("{}{}", prefix(place), tail.trim_start_matches('-'));
             assert!(
@@ -161,7 +171,9 @@ fn table() -> BTreeMap<(String, String), Expected> {
 
 /// A path whose names do not matter.
 fn nameless(path: &str) -> String {
-    let parts = path.split('/').map(|part| if part.starts_with('{') { "{}" } else { part });
+    let parts = path
+        .split('/')
+        .map(|part| if part.starts_with('{') { "{}" } else { part });
     parts.collect::<Vec<_>>().join("/")
 }
 
@@ -238,7 +250,12 @@ fn every_call_of_the_contract_is_documented_as_it_is_there() {
             }
             assert_eq!(flags, expected.flags, "{key:?}");
             let query = parameters().filter(|one| one["in"] == "query");
-            let query = query.map(|one| (one["name"].as_str().unwrap().to_owned(), (one["required"] == true, None)));
+            let query = query.map(|one| {
+                (
+                    one["name"].as_str().unwrap().to_owned(),
+                    (one["required"] == true, None),
+                )
+            });
             assert_eq!(query.collect::<Members>(), expected.query, "{key:?}");
             let body = &operation["requestBody"]["content"]["application/json"]["schema"];
             assert_eq!(found_members(&document, body, &expected.body), expected.body, "{key:?}");

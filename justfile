@@ -22,7 +22,7 @@ gen:
 bench *args:
     cargo bench --locked -p canopy-domain {{ args }}
 
-# Measure the service over HTTP: evaluate, evaluate-postgres, many (all need wrk), write-then-check, bulk, bulk-postgres, writers, tenants, lists, index; `smoke` makes it short.
+# Measure the service over HTTP: evaluate, evaluate-postgres, many (all need wrk), write-then-check, bulk, bulk-postgres, writers, tenants, import, lists, index; `smoke` makes it short.
 bench-http *args:
     cargo bench --locked -p canopy-e2e --bench http -- {{ args }}
 

@@ -14,7 +14,7 @@ use canopy_domain::port::{
     Clock, CommitRecord, EnvironmentChanges, Ids, ReadTx, Secrets, Share, Store, StoreError, WriteTx,
 };
 use canopy_domain::setup::CatalogLimits;
-use canopy_domain::{EnvironmentId, EnvironmentPlace, Revision, Timestamp};
+use canopy_domain::{EnvironmentId, EnvironmentRef, Revision, Timestamp};
 use core::fmt::Display;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -306,7 +306,7 @@ impl App {
                 self.parts.decisions.end(&gone);
                 if let Some(shared) = self.parts.store.shared() {
                     revisions.extend(gone.iter().map(|environment| (*environment, Revision::END)));
-                    shared.announce(&revisions);
+                    shared.publish(&revisions);
                 }
                 Ok(())
             }
@@ -355,7 +355,7 @@ pub(crate) struct AuditEntry {
 
 impl AuditEntry {
     /// An entry about an environment as a whole, with nothing more to say.
-    pub(crate) fn within(place: &EnvironmentPlace, action: &'static str, category: AuditCategory) -> Self {
+    pub(crate) fn within(place: &EnvironmentRef, action: &'static str, category: AuditCategory) -> Self {
         Self {
             account: place.account,
             application: Some(place.application),
@@ -372,7 +372,7 @@ impl AuditEntry {
     }
 
     /// The thing it was done to.
-    pub(crate) fn on(mut self, resource_type: &'static str, id: impl Display, label: impl Display) -> Self {
+    pub(crate) fn resource(mut self, resource_type: &'static str, id: impl Display, label: impl Display) -> Self {
         self.resource_type = resource_type;
         self.resource_id = id.to_string();
         self.resource_label = label.to_string();
@@ -380,13 +380,13 @@ impl AuditEntry {
     }
 
     /// How much attention it deserves.
-    pub(crate) const fn grave(mut self, severity: AuditSeverity) -> Self {
+    pub(crate) const fn severity(mut self, severity: AuditSeverity) -> Self {
         self.severity = severity;
         self
     }
 
     /// The ids of everything touched, and what was before and after.
-    pub(crate) fn saying(mut self, metadata: Vec<(&'static str, Detail)>) -> Self {
+    pub(crate) fn detail(mut self, metadata: Vec<(&'static str, Detail)>) -> Self {
         self.metadata = Detail::Map(metadata);
         self
     }

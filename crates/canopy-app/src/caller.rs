@@ -2,7 +2,7 @@
 
 use canopy_domain::api_key::KeyAccess;
 use canopy_domain::audit::{Actor, ActorType};
-use canopy_domain::{AccountId, ApiKeyId, EnvironmentPlace, Expected, IdentityId};
+use canopy_domain::{AccountId, ApiKeyId, EnvironmentRef, Expected, IdentityId};
 use std::sync::Arc;
 
 /// An authenticated principal.
@@ -20,7 +20,7 @@ pub enum Caller {
         /// The subject of the token.
         subject: Arc<str>,
         /// The environment that the token names, which lies in the account.
-        environment: Option<EnvironmentPlace>,
+        environment: Option<EnvironmentRef>,
     },
     /// An end user.
     Identity {
@@ -29,12 +29,12 @@ pub enum Caller {
         /// The identity, which belongs to the account.
         id: IdentityId,
         /// The environment that the token names, which lies in the account.
-        environment: Option<EnvironmentPlace>,
+        environment: Option<EnvironmentRef>,
     },
     /// A backend of the customer.
     ApiKey {
         /// The environment that the key is bound to.
-        place: EnvironmentPlace,
+        place: EnvironmentRef,
         /// The key.
         id: ApiKeyId,
         /// What it may do there.
@@ -53,7 +53,7 @@ impl Caller {
     }
 
     /// The environment that its credential names.
-    pub const fn environment(&self) -> Option<EnvironmentPlace> {
+    pub const fn environment(&self) -> Option<EnvironmentRef> {
         match self {
             Self::Operator { .. } => None,
             Self::Admin { environment, .. } | Self::Identity { environment, .. } => *environment,

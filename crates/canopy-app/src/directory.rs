@@ -1,6 +1,6 @@
 //! Remembered paths: which environment the slugs of a path name.
 
-use canopy_domain::{AccountId, EnvironmentId, EnvironmentPlace};
+use canopy_domain::{AccountId, EnvironmentId, EnvironmentRef};
 use core::borrow::Borrow;
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, PoisonError, RwLock};
@@ -38,7 +38,7 @@ impl Borrow<str> for Path {
 /// What a path was found to name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Remembered {
-    pub place: EnvironmentPlace,
+    pub place: EnvironmentRef,
     /// A moment at which it did name that in the store.
     pub since: Instant,
 }
@@ -50,11 +50,11 @@ struct State {
     places: HashMap<Path, Remembered>,
     accounts: HashSet<AccountId>,
     /// Where each environment lies.
-    environments: HashMap<EnvironmentId, EnvironmentPlace>,
+    environments: HashMap<EnvironmentId, EnvironmentRef>,
     /// The accounts that tokens name by their slug.
     account_slugs: HashMap<Box<str>, AccountId>,
     /// The environments that tokens name by the slugs of application and environment, for each account.
-    paths: HashMap<AccountId, HashMap<Box<str>, EnvironmentPlace>>,
+    paths: HashMap<AccountId, HashMap<Box<str>, EnvironmentRef>>,
     path_count: usize,
 }
 
@@ -77,7 +77,7 @@ impl Directory {
     }
 
     /// Where the environment lies, if it is remembered.
-    pub(crate) fn environment(&self, id: EnvironmentId) -> Option<EnvironmentPlace> {
+    pub(crate) fn environment(&self, id: EnvironmentId) -> Option<EnvironmentRef> {
         let state = self.state.read().unwrap_or_else(PoisonError::into_inner);
         state.environments.get(&id).copied()
     }
@@ -111,7 +111,7 @@ impl Directory {
     }
 
     /// Remembers where an environment lies, read after `generation` was taken.
-    pub(crate) fn remember_environment(&self, generation: u64, place: EnvironmentPlace) {
+    pub(crate) fn remember_environment(&self, generation: u64, place: EnvironmentRef) {
         let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
         if state.generation == generation {
             if state.environments.len() >= CAPACITY {
@@ -139,14 +139,14 @@ impl Directory {
     }
 
     /// The environment at this path in the account, if it is remembered.
-    pub(crate) fn environment_at(&self, account: AccountId, path: &str) -> Option<EnvironmentPlace> {
+    pub(crate) fn environment_at(&self, account: AccountId, path: &str) -> Option<EnvironmentRef> {
         let state = self.state.read().unwrap_or_else(PoisonError::into_inner);
         state.paths.get(&account)?.get(path).copied()
     }
 
     /// Remembers the environment at a path in its account, read after `generation` was taken. Only for stores that no
     /// other process writes to: another process may give the slugs to another environment.
-    pub(crate) fn remember_path(&self, generation: u64, path: &str, place: EnvironmentPlace) {
+    pub(crate) fn remember_path(&self, generation: u64, path: &str, place: EnvironmentRef) {
         let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
         if state.generation == generation {
             if state.path_count >= CAPACITY {
@@ -180,13 +180,13 @@ fn join((account, application, environment): (&str, &str, &str)) -> String {
 #[cfg(test)]
 mod tests {
     use super::{Directory, Remembered};
-    use canopy_domain::{AccountId, ApplicationId, EnvironmentId, EnvironmentPlace};
+    use canopy_domain::{AccountId, ApplicationId, EnvironmentId, EnvironmentRef};
     use std::time::Instant;
     use uuid::Uuid;
 
     #[test]
     fn an_answer_read_before_a_change_is_not_remembered_after_it() {
-        let place = EnvironmentPlace {
+        let place = EnvironmentRef {
             account: AccountId::new(Uuid::from_u128(1)),
             application: ApplicationId::new(Uuid::from_u128(2)),
             environment: EnvironmentId::new(Uuid::from_u128(3)),

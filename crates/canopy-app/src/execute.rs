@@ -11,7 +11,7 @@ use crate::{App, AppError, Call, Caller, unit_of_work};
 use async_trait::async_trait;
 use canopy_domain::changeset::{AccessFacts, ChangeSet};
 use canopy_domain::port::{
-    Begun, CommitRecord, EnvironmentChanges, KeptAnswer, ReadTx, StoreError, Unique, WriteScope, WriteTx,
+    Begun, CommitRecord, EnvironmentChanges, KeptAnswer, LockScope, ReadTx, StoreError, Unique, WriteTx,
 };
 use canopy_domain::setup::CatalogLimits;
 use canopy_domain::{Expected, TenancyError, Tenant, Timestamp};
@@ -25,7 +25,7 @@ pub trait Write: Send + Sync {
     type Outcome: Clone + Send + Sync + 'static;
 
     /// The locks that are taken before anything is read.
-    fn lock(&self) -> WriteScope;
+    fn lock(&self) -> LockScope;
 
     /// Refuses calls before any lock is taken. The default refuses none.
     ///
@@ -269,7 +269,7 @@ impl App {
     /// an application or environment that was deleted after its path was looked up.
     async fn begin<T>(
         &self,
-        scope: WriteScope,
+        scope: LockScope,
         repeatable: Option<&Repeatable<T>>,
     ) -> Result<Box<dyn WriteTx>, AppError> {
         let mut tx = self.open(scope.clone(), repeatable).await?;
@@ -279,7 +279,7 @@ impl App {
 
     async fn open<T>(
         &self,
-        scope: WriteScope,
+        scope: LockScope,
         repeatable: Option<&Repeatable<T>>,
     ) -> Result<Box<dyn WriteTx>, AppError> {
         let Some(repeatable) = repeatable else {
@@ -300,20 +300,20 @@ impl App {
 }
 
 /// Refuses a write within an application or environment that is gone.
-async fn must_exist(tx: &mut dyn ReadTx, scope: &WriteScope) -> Result<(), AppError> {
+async fn must_exist(tx: &mut dyn ReadTx, scope: &LockScope) -> Result<(), AppError> {
     let absent = |tenant| AppError::Tenancy(TenancyError::NotFound(tenant));
     match scope {
-        WriteScope::Environment(id) => {
+        LockScope::Environment(id) => {
             tx.revision(*id).await?.ok_or_else(|| absent(Tenant::Environment))?;
         }
-        WriteScope::Application(id) | WriteScope::Memberships { application: id, .. } => {
+        LockScope::Application(id) | LockScope::Memberships { application: id, .. } => {
             tx.application(*id).await?.ok_or_else(|| absent(Tenant::Application))?;
         }
         // Accounts stay, and what looks at a whole application or at identities finds them itself.
-        WriteScope::Installation
-        | WriteScope::Account(_)
-        | WriteScope::WholeApplication { .. }
-        | WriteScope::Identities { .. } => {}
+        LockScope::Installation
+        | LockScope::Account(_)
+        | LockScope::WholeApplication { .. }
+        | LockScope::Identities { .. } => {}
     }
     Ok(())
 }

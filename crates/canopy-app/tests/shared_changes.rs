@@ -7,7 +7,7 @@ use canopy_app::tenancy::{CreateAccount, CreateEnvironment, NewTenant, list_appl
 use canopy_app::{App, Call, Caller, Mode};
 use canopy_domain::bulk::Outcome;
 use canopy_domain::identity::create::NewIdentity;
-use canopy_domain::{AccountId, ApplicationPlace, DisplayName, Email, IdentityId, PersonName};
+use canopy_domain::{AccountId, ApplicationRef, DisplayName, Email, IdentityId, PersonName};
 use canopy_storage_memory::MemoryStore;
 use canopy_testkit::{CountingIds, CountingSecrets, FixedClock};
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
@@ -43,7 +43,7 @@ struct Scene {
     app: App,
     call: Call,
     account: AccountId,
-    place: ApplicationPlace,
+    place: ApplicationRef,
 }
 
 impl Scene {
@@ -58,7 +58,7 @@ impl Scene {
         let create = CreateAccount { new: tenant("acme") };
         let account = app.execute(&call, &create, Mode::Commit).await.unwrap().id;
         let application = list_applications(&app, account).await.unwrap().remove(0).id;
-        let place = ApplicationPlace { account, application };
+        let place = ApplicationRef { account, application };
         // Two are made with the application.
         for number in 2..environments {
             let create = CreateEnvironment {

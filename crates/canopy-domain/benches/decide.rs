@@ -7,7 +7,7 @@
 
 use canopy_domain::access::codec::{decode, encode};
 use canopy_domain::access::{
-    AccessIndex, Change, Decision, GrantFact, NodeFact, Question, RoleFact, Scope, SubjectFact,
+    AccessIndex, Change, Decision, GrantFact, NodeFact, Question, RoleFact, SubjectFact, Target,
 };
 use canopy_domain::{RoleName, Timestamp};
 use canopy_testkit::workload::{Asked, Size, Workload};
@@ -127,7 +127,7 @@ fn decide_app_wide_spread(bencher: Bencher<'_, '_>, size: &str) {
     ask(bencher, size, SPREAD, |bench, question, now| {
         bench.index.decide(
             &Question {
-                scope: Scope::AppWide,
+                target: Target::AppWide,
                 ..*question
             },
             now,

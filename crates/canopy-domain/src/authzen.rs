@@ -4,7 +4,7 @@
 //! not known is denied, never an error.
 
 use crate::access::DenialReason;
-use crate::words::words;
+use crate::string_enum::string_enum;
 use crate::{NodeType, PermissionKey, SYSTEM_PERMISSION_KEYS};
 
 /// The type of resource that every node is of.
@@ -91,7 +91,7 @@ fn is_system(key: &str) -> bool {
     SYSTEM_PERMISSION_KEYS.contains(&key)
 }
 
-words!(
+string_enum!(
     /// Which of several questions are answered.
     Semantic {
         /// All of them.

@@ -1,19 +1,19 @@
-//! What a change asks of a value that need not be there.
+//! Edits of optional values.
 
-/// A value that may be left alone, cleared or set.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+/// A change to an optional value: keep it, clear it or set it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Edit<T> {
-    /// It stays.
+    /// Keeps the value.
     #[default]
     Keep,
-    /// There is none any more.
+    /// Removes the value.
     Clear,
-    /// It is this one.
+    /// Replaces the value.
     Set(T),
 }
 
 impl<T: Clone> Edit<T> {
-    /// The value afterwards, when this is the one before.
+    /// Returns the value after the edit, given the value before it.
     #[must_use]
     pub fn of(&self, before: Option<&T>) -> Option<T> {
         match self {

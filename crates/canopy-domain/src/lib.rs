@@ -14,18 +14,18 @@ mod edit;
 pub mod hierarchy;
 mod id;
 pub mod identity;
-mod meaning;
 mod page;
 pub mod permission;
 pub mod port;
+mod resolution;
 pub mod role;
 pub mod setup;
+mod string_enum;
 pub mod tenancy;
 mod text;
 mod timestamp;
 pub mod transfer;
 mod version;
-mod words;
 
 pub use api_key::{ApiKey, ApiKeyError, ApiKeyId};
 pub use assignment::{
@@ -41,16 +41,16 @@ pub use identity::{
     AvatarUrl, AvatarUrlError, Email, EmailError, ExternalId, Identity, IdentityError, IdentityId, Membership,
     MembershipError, MembershipId, MembershipStatus, PersonName,
 };
-pub use meaning::Meaning;
 pub use page::{Page, PageError, PageRequest, SortOrder};
 pub use permission::{
     Category, Permission, PermissionError, PermissionId, PermissionKey, PermissionKeyError, PermissionSource,
     SYSTEM_PERMISSION_KEYS,
 };
+pub use resolution::Resolution;
 pub use role::{ENVIRONMENT_ADMIN_KEY, ENVIRONMENT_ADMIN_NAME, Role, RoleError, RoleId, RoleKind, RoleName};
 pub use tenancy::{
-    AccessModel, Account, AccountId, Application, ApplicationId, ApplicationPlace, Environment, EnvironmentId,
-    EnvironmentPlace, Slug, SlugError, TenancyError, Tenant,
+    AccessModel, Account, AccountId, Application, ApplicationId, ApplicationRef, Environment, EnvironmentId,
+    EnvironmentRef, Slug, SlugError, TenancyError, Tenant,
 };
 pub use text::{
     Description, DisplayName, JsonObject, JsonObjectError, SearchError, SearchWords, TextError, fold_case,

@@ -1,8 +1,8 @@
 //! Pages of listings: which part of an ordered list is asked for, and that part with the size of the whole.
 
-use crate::words::words;
+use crate::string_enum::string_enum;
 
-words!(
+string_enum!(
     /// The direction of a listing. One is exactly the reverse of the other, ties included.
     SortOrder {
         /// Smallest first.

@@ -1,8 +1,8 @@
 //! A decision never allocates, whatever its answer.
 
 use canopy_domain::access::{
-    AccessIndex, Decision, DenialReason, GrantFact, NodeFact, PermissionFact, Question, RoleFact, Scope, Snapshot,
-    SubjectFact,
+    AccessIndex, Decision, DenialReason, GrantFact, NodeFact, PermissionFact, Question, RoleFact, Snapshot,
+    SubjectFact, Target,
 };
 use canopy_domain::{
     AssignmentKey, MembershipStatus, NodeType, PermissionKey, Revision, RoleName, Slug, Timestamp, Window,
@@ -96,15 +96,15 @@ fn a_decision_never_allocates() {
     let region = Region::new(ALLOCATOR);
     for identity in 0..43 {
         for permission in &keys {
-            for scope in [0, 20, 78, 79, 80]
-                .map(|number| Scope::Node(id(number)))
+            for target in [0, 20, 78, 79, 80]
+                .map(|number| Target::Node(id(number)))
                 .into_iter()
-                .chain([Scope::AppWide])
+                .chain([Target::AppWide])
             {
                 let question = Question {
                     identity: id(identity),
                     permission,
-                    scope,
+                    target,
                 };
                 for at in &instants {
                     let decision = index.decide(&question, *at);

@@ -2,7 +2,7 @@
 
 use crate::error_code::ErrorCode;
 use crate::problem::Problem;
-use crate::scope::Surface;
+use crate::tenancy::Surface;
 use actix_web::HttpRequest;
 use actix_web::http::header::{AUTHORIZATION, HeaderName, HeaderValue};
 use canopy_domain::port::TokenError;

@@ -1,7 +1,7 @@
 //! What a program that speaks OpenID AuthZEN is told first: where each of its calls is. No credential is needed.
 
-use crate::scope::Surface;
 use crate::state::HttpState;
+use crate::tenancy::Surface;
 use actix_web::HttpResponse;
 use actix_web::http::header::CACHE_CONTROL;
 use serde::Serialize;
@@ -26,7 +26,7 @@ pub(crate) struct Configuration {
 /// The document.
 pub(crate) fn answer(state: &HttpState) -> HttpResponse {
     let base = state.public_url();
-    let at = |tail: &str| format!("{base}{}/{tail}", Surface::Standard.prefix());
+    let at = |tail: &str| format!("{base}{}/{tail}", Surface::AuthZen.prefix());
     let configuration = Configuration {
         policy_decision_point: base.to_owned(),
         access_evaluation_endpoint: at("evaluation"),

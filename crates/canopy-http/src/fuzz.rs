@@ -1,7 +1,7 @@
 //! The readers of what strangers send, by themselves, for tests with random input. Not a part of the interface: it changes at any time.
 
 use crate::cursor::{CursorKey, CursorScope};
-use crate::wire::{Faults, Json, Lists, MAX_VALUES, ObjectStream, Place, QueryInput, QueryReader};
+use crate::wire::{Faults, Json, JsonPointer, Lists, MAX_VALUES, ObjectStream, QueryInput, QueryReader};
 
 /// The steps that readers have made on this thread since this was last called.
 pub fn take_steps() -> usize {
@@ -24,7 +24,7 @@ struct Count(usize);
 impl Lists for Count {
     const NAMES: &'static [&'static str] = &["nodes"];
 
-    fn item(&mut self, _: usize, _: &Json<'_>, _: &Place<'_>, _: &mut Faults) {
+    fn item(&mut self, _: usize, _: &Json<'_>, _: &JsonPointer<'_>, _: &mut Faults) {
         self.0 += 1;
     }
 }

@@ -4,7 +4,7 @@ use crate::answer::{Answer, Success};
 use crate::bulk::{self, SentItems};
 use crate::error_code::ErrorCode;
 use crate::rendered::{Rendered, TooLarge};
-use crate::wire::{Components, Fault, Faults, Place};
+use crate::wire::{Components, Fault, Faults, JsonPointer};
 use actix_web::HttpRequest;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{ETAG, HeaderName, HeaderValue, LOCATION};
@@ -49,7 +49,7 @@ pub(crate) fn key<'r>(request: &'r HttpRequest, faults: &mut Faults) -> Option<&
         .filter(|key| (1..=MAX_KEY).contains(&key.len()) && key.bytes().all(|byte| byte.is_ascii_graphic()));
     if key.is_none() || values.next().is_some() {
         let fault = Fault::new("invalid_key", "must be 1 to 255 visible ASCII characters, once");
-        faults.add(&Place::Member(&Place::Root, IDEMPOTENCY_KEY), fault);
+        faults.add(&JsonPointer::Member(&JsonPointer::Root, IDEMPOTENCY_KEY), fault);
         return None;
     }
     key

@@ -5,10 +5,11 @@ use crate::error_code::ErrorCode;
 use crate::if_match;
 use crate::incoming::Incoming;
 use crate::problem::Problem;
-use crate::scope::Surface;
 use crate::state::HttpState;
+use crate::tenancy::Surface;
 use crate::wire::{
-    Components, Fault, Faults, Json, JsonError, Lists, MAX_DEPTH, MAX_VALUES, ObjectStream, Place, WireText, WireValue,
+    Components, Fault, Faults, Json, JsonError, JsonPointer, Lists, MAX_DEPTH, MAX_VALUES, ObjectStream, WireText,
+    WireValue,
 };
 use actix_web::HttpRequest;
 use actix_web::dev::Payload;
@@ -68,7 +69,7 @@ macro_rules! path_ids {
         $(impl PathInput for $type {
             fn read(incoming: &Incoming, faults: &mut Faults) -> Option<Self> {
                 let text = <$type as WireText>::parse(incoming.named($name));
-                faults.keep(&Place::Member(&Place::Root, $name), text)
+                faults.keep(&JsonPointer::Member(&JsonPointer::Root, $name), text)
             }
 
             fn parameters() -> Vec<(&'static str, Object)> {
@@ -174,7 +175,7 @@ impl<T: WireValue + Send + 'static, const OPTIONAL: bool> BodyInput for Body<T, 
     const UNSUPPORTED: bool = T::UNSUPPORTED;
 
     fn read(json: &Json<'_>, _: &Bytes, faults: &mut Faults) -> Option<T> {
-        T::read(json, &Place::Root, faults)
+        T::read(json, &JsonPointer::Root, faults)
     }
 
     fn complete(draft: T, _: &HttpRequest) -> Result<Self, Problem> {
@@ -200,7 +201,7 @@ impl<T: WireValue + Send + 'static> BodyInput for Sent<T> {
     const UNSUPPORTED: bool = T::UNSUPPORTED;
 
     fn read(json: &Json<'_>, raw: &Bytes, faults: &mut Faults) -> Option<Self> {
-        T::read(json, &Place::Root, faults).map(|body| Self { body, raw: raw.clone() })
+        T::read(json, &JsonPointer::Root, faults).map(|body| Self { body, raw: raw.clone() })
     }
 
     fn complete(draft: Self, _: &HttpRequest) -> Result<Self, Problem> {
@@ -262,7 +263,7 @@ fn check_head(request: &HttpRequest, surface: Surface, max_bytes: usize) -> Resu
                 "the body must be sent as application/json",
             ),
             // To the standard it is a bad request like any other.
-            Surface::Standard => Problem::field(
+            Surface::AuthZen => Problem::field(
                 "Content-Type",
                 Fault::new("unsupported_media_type", "must be application/json"),
             ),
@@ -507,7 +508,7 @@ pub(crate) fn unread(error: JsonError, max_values: usize) -> Problem {
         }
         JsonError::TooManyValues => {
             let mut faults = Faults::default();
-            faults.add(&Place::Root, Fault::too_many_values(max_values));
+            faults.add(&JsonPointer::Root, Fault::too_many_values(max_values));
             faults.into()
         }
     }

@@ -42,10 +42,10 @@ mod request_id;
 mod requirement;
 mod route;
 mod router;
-mod scope;
 mod server;
 mod service_paths;
 mod state;
+mod tenancy;
 pub mod token;
 mod wire;
 

@@ -7,10 +7,10 @@ use crate::error_code::ErrorCode;
 use crate::idempotency::IDEMPOTENCY_KEY;
 use crate::input::MAX_BODY_BYTES;
 use crate::operation::{Mount, Operation, Precondition};
-use crate::requirement::Needs;
+use crate::requirement::Requires;
 use crate::route::operations;
-use crate::scope::Surface;
 use crate::service_paths::{Health, PATHS};
+use crate::tenancy::Surface;
 use crate::wire::{Components, MAX_ITEMS};
 use actix_web::http::StatusCode;
 use std::collections::{BTreeMap, BTreeSet};
@@ -124,7 +124,7 @@ fn method(operation: &Operation) -> HttpMethod {
 /// The tag of an operation on one surface.
 fn tag(operation: &Operation, mount: &Mount) -> String {
     match mount.surface {
-        Surface::Portal(_) | Surface::Standard => operation.tag.to_owned(),
+        Surface::Portal(_) | Surface::AuthZen => operation.tag.to_owned(),
         Surface::Public => format!("{}{PUBLIC_TAG}", operation.tag),
     }
 }
@@ -140,8 +140,8 @@ fn name(operation: &Operation, mount: &Mount) -> String {
 
 /// The credentials that an operation takes on one surface.
 fn securities(mount: &Mount) -> Vec<SecurityRequirement> {
-    let schemes: &[&str] = match (mount.surface, mount.needs) {
-        (Surface::Public | Surface::Standard, Needs::Area(_) | Needs::Checks) => &[API_KEY, BEARER],
+    let schemes: &[&str] = match (mount.surface, mount.requires) {
+        (Surface::Public | Surface::AuthZen, Requires::Area(_) | Requires::Checks) => &[API_KEY, BEARER],
         _ => &[BEARER],
     };
     let requirement = |scheme: &&str| SecurityRequirement::new(*scheme, Vec::<String>::new());
@@ -175,7 +175,7 @@ fn describe(
     for (status, response) in refusals(&mount.codes, error) {
         builder = builder.response(status, response);
     }
-    if let Some(scope) = mount.needs.scope() {
+    if let Some(scope) = mount.requires.scope() {
         builder = builder.extensions(Some(ExtensionsBuilder::new().add("x-key-scope", scope).build()));
     }
     builder.build()

@@ -9,9 +9,9 @@ use crate::incoming::Incoming;
 use crate::input::{BodyInput, PathInput};
 use crate::problem::Problem;
 use crate::request::{Request, Served};
-use crate::requirement::Needs;
-use crate::scope::{ByCredential, ByPath, PortalScope, PublicScope, Scope, Surface, Way};
+use crate::requirement::Requires;
 use crate::state::HttpState;
+use crate::tenancy::{ByCredential, ByPath, PortalTenancy, PublicTenancy, Surface, Tenancy, Way};
 use crate::wire::{Components, QueryInput};
 use actix_web::HttpResponse;
 use actix_web::dev::Payload;
@@ -80,7 +80,7 @@ pub(crate) struct Mount {
     /// The path behind the place.
     pub(crate) tail: &'static str,
     /// What it needs of API keys.
-    pub(crate) needs: Needs,
+    pub(crate) requires: Requires,
     /// Every code that can be answered here.
     pub(crate) codes: Rc<BTreeSet<ErrorCode>>,
     pub(crate) handler: Handler,
@@ -98,14 +98,14 @@ pub(crate) struct OnPortal;
 
 /// Both surfaces, with one handler.
 pub(crate) struct OnBoth {
-    needs: Needs,
+    requires: Requires,
     public_tail: &'static str,
 }
 
 /// One surface alone, where the credential names the place.
 pub(crate) struct ByCredentialAlone {
     surface: Surface,
-    needs: Needs,
+    requires: Requires,
 }
 
 /// The entry of an operation, until its handler is known. `M` says where it is served.
@@ -147,7 +147,13 @@ impl Operation {
     methods!(get = GET, post = POST, put = PUT, patch = PATCH, delete = DELETE);
 }
 
-fn codes_of(surface: Surface, needs: Needs, shape: &Shape, has_body: bool, rules: &[ErrorCode]) -> BTreeSet<ErrorCode> {
+fn codes_of(
+    surface: Surface,
+    requires: Requires,
+    shape: &Shape,
+    has_body: bool,
+    rules: &[ErrorCode],
+) -> BTreeSet<ErrorCode> {
     use ErrorCode as E;
     let mut codes: BTreeSet<ErrorCode> = rules.iter().copied().collect();
     codes.extend([
@@ -166,7 +172,7 @@ fn codes_of(surface: Surface, needs: Needs, shape: &Shape, has_body: bool, rules
     codes.extend(places.iter().take(surface.slugs().len()));
     if surface.takes_keys() {
         codes.insert(E::InvalidApiKey);
-        if needs != Needs::Nothing {
+        if requires != Requires::NoScope {
             codes.insert(E::ScopeMissing);
         }
     }
@@ -175,7 +181,7 @@ fn codes_of(surface: Surface, needs: Needs, shape: &Shape, has_body: bool, rules
     }
     if has_body {
         codes.extend([E::TooLarge, E::Timeout, E::MalformedJson]);
-        if surface != Surface::Standard {
+        if surface != Surface::AuthZen {
             codes.insert(E::UnsupportedMediaType);
         }
     }
@@ -202,14 +208,14 @@ fn codes_of(surface: Surface, needs: Needs, shape: &Shape, has_body: bool, rules
 
 impl<M> Draft<M> {
     /// The area it is shown under, and what it does.
-    pub(crate) const fn says(mut self, tag: &'static str, summary: &'static str) -> Self {
+    pub(crate) const fn summary(mut self, tag: &'static str, summary: &'static str) -> Self {
         self.tag = tag;
         self.summary = summary;
         self
     }
 
     /// The codes of its rules.
-    pub(crate) fn fails(mut self, rules: &[ErrorCode]) -> Self {
+    pub(crate) fn errors(mut self, rules: &[ErrorCode]) -> Self {
         self.rules.extend(rules);
         self
     }
@@ -221,7 +227,7 @@ impl<M> Draft<M> {
     }
 
     /// The codes of single items of a bulk call, besides that of items that others kept from being stored.
-    pub(crate) fn item_fails(mut self, rules: &[ErrorCode]) -> Self {
+    pub(crate) fn item_errors(mut self, rules: &[ErrorCode]) -> Self {
         self.item_rules.extend(rules);
         self.item_rules.insert(ErrorCode::RolledBack);
         self
@@ -245,12 +251,12 @@ impl<M> Draft<M> {
     /// Serves the operation at one place of one surface, whose way of finding places is `W`.
     fn mount<W, S, P, Q, B, A, F>(
         &self,
-        (surface, tail, needs): (Surface, &'static str, Needs),
+        (surface, tail, requires): (Surface, &'static str, Requires),
         handler: impl Fn(Request<S, P, Q, B>) -> F + Copy + 'static,
     ) -> Mount
     where
         W: Way<S>,
-        S: Scope,
+        S: Tenancy,
         P: PathInput + 'static,
         Q: QueryInput + 'static,
         B: BodyInput + 'static,
@@ -259,7 +265,7 @@ impl<M> Draft<M> {
     {
         let shape = shape::<P, Q, B, A>(self.conditional);
         let (conditional, is_question) = (self.conditional, self.is_question);
-        let codes = Rc::new(codes_of(surface, needs, &shape, B::HAS_BODY, &self.rules));
+        let codes = Rc::new(codes_of(surface, requires, &shape, B::HAS_BODY, &self.rules));
         let known = Rc::clone(&codes);
         let known_items = Rc::new(self.item_rules.clone());
         let name = self.name;
@@ -269,14 +275,14 @@ impl<M> Draft<M> {
                 let mut caller = None;
                 let served = Served {
                     surface,
-                    needs,
+                    requires,
                     repeatable: A::REPEATABLE,
                     conditional,
                 };
                 let received = Request::receive::<W>(incoming, payload, state, served, &mut caller).await;
                 let (answered, tenant) = match received {
                     Ok(request) => {
-                        let tenant = request.scope.share();
+                        let tenant = request.tenancy.share();
                         let answering = handler(request);
                         let answered = if is_question {
                             match unless_hung_up(incoming, answering).await {
@@ -321,7 +327,7 @@ impl<M> Draft<M> {
             operation: name,
             surface,
             tail,
-            needs,
+            requires,
             codes,
             handler,
         }
@@ -416,23 +422,23 @@ fn shape<P: PathInput, Q: QueryInput, B: BodyInput, A: Answer>(conditional: bool
 
 impl Draft<OnPortal> {
     /// Serves it on the public surface too, with the same handler: to admins, and to keys whose scopes open this area.
-    pub(crate) fn needs(self, key_scope: &'static str) -> Draft<OnBoth> {
+    pub(crate) fn requires(self, key_scope: &'static str) -> Draft<OnBoth> {
         let area = AreaScope::parse(key_scope);
         debug_assert!(area.is_some(), "{key_scope} is no system permission");
         let public_tail = self.tail;
         self.mounted(OnBoth {
             // A scope that there is not would be one that nobody has.
-            needs: area.map_or(Needs::Impossible, Needs::Area),
+            requires: area.map_or(Requires::UnknownScope, Requires::Area),
             public_tail,
         })
     }
 
     /// Serves it on the public surface too, with the same handler: to admins, and to keys with a scope that allows checks.
-    pub(crate) fn needs_check(mut self) -> Draft<OnBoth> {
+    pub(crate) fn requires_check(mut self) -> Draft<OnBoth> {
         self.is_question = true;
         let public_tail = self.tail;
         self.mounted(OnBoth {
-            needs: Needs::Checks,
+            requires: Requires::Checks,
             public_tail,
         })
     }
@@ -441,30 +447,33 @@ impl Draft<OnPortal> {
     pub(crate) fn for_identities(self) -> Draft<ByCredentialAlone> {
         self.mounted(ByCredentialAlone {
             surface: Surface::Public,
-            needs: Needs::Nothing,
+            requires: Requires::NoScope,
         })
     }
 
     /// Serves it on the surface of the standard instead: to admins, and to keys with a scope that allows checks.
-    pub(crate) fn on_standard(mut self) -> Draft<ByCredentialAlone> {
+    pub(crate) fn on_authzen(mut self) -> Draft<ByCredentialAlone> {
         self.is_question = true;
         self.mounted(ByCredentialAlone {
-            surface: Surface::Standard,
-            needs: Needs::Checks,
+            surface: Surface::AuthZen,
+            requires: Requires::Checks,
         })
     }
 
     /// Ends the entry with the handler, whose types say what it takes and gives.
-    pub(crate) fn by<S, P, Q, B, A, F>(self, handler: impl Fn(Request<S, P, Q, B>) -> F + Copy + 'static) -> Operation
+    pub(crate) fn handler<S, P, Q, B, A, F>(
+        self,
+        handler: impl Fn(Request<S, P, Q, B>) -> F + Copy + 'static,
+    ) -> Operation
     where
-        S: PortalScope,
+        S: PortalTenancy,
         P: PathInput + 'static,
         Q: QueryInput + 'static,
         B: BodyInput + 'static,
         A: Answer + 'static,
         F: Future<Output = Result<A, Problem>> + 'static,
     {
-        let portal = (Surface::Portal(S::LEVEL), self.tail, Needs::Nothing);
+        let portal = (Surface::Portal(S::LEVEL), self.tail, Requires::NoScope);
         let shape = shape::<P, Q, B, A>(self.conditional);
         let mounts = vec![self.mount::<ByPath, S, P, Q, B, A, F>(portal, handler)];
         self.served(shape, mounts)
@@ -479,17 +488,20 @@ impl Draft<OnBoth> {
     }
 
     /// Ends the entry with the handler, whose types say what it takes and gives.
-    pub(crate) fn by<S, P, Q, B, A, F>(self, handler: impl Fn(Request<S, P, Q, B>) -> F + Copy + 'static) -> Operation
+    pub(crate) fn handler<S, P, Q, B, A, F>(
+        self,
+        handler: impl Fn(Request<S, P, Q, B>) -> F + Copy + 'static,
+    ) -> Operation
     where
-        S: PortalScope + PublicScope,
+        S: PortalTenancy + PublicTenancy,
         P: PathInput + 'static,
         Q: QueryInput + 'static,
         B: BodyInput + 'static,
         A: Answer + 'static,
         F: Future<Output = Result<A, Problem>> + 'static,
     {
-        let portal = (Surface::Portal(S::LEVEL), self.tail, Needs::Nothing);
-        let public = (Surface::Public, self.mounted.public_tail, self.mounted.needs);
+        let portal = (Surface::Portal(S::LEVEL), self.tail, Requires::NoScope);
+        let public = (Surface::Public, self.mounted.public_tail, self.mounted.requires);
         let shape = shape::<P, Q, B, A>(self.conditional);
         let mounts = vec![
             self.mount::<ByPath, S, P, Q, B, A, F>(portal, handler),
@@ -501,16 +513,19 @@ impl Draft<OnBoth> {
 
 impl Draft<ByCredentialAlone> {
     /// Ends the entry with the handler, whose types say what it takes and gives.
-    pub(crate) fn by<S, P, Q, B, A, F>(self, handler: impl Fn(Request<S, P, Q, B>) -> F + Copy + 'static) -> Operation
+    pub(crate) fn handler<S, P, Q, B, A, F>(
+        self,
+        handler: impl Fn(Request<S, P, Q, B>) -> F + Copy + 'static,
+    ) -> Operation
     where
-        S: PublicScope,
+        S: PublicTenancy,
         P: PathInput + 'static,
         Q: QueryInput + 'static,
         B: BodyInput + 'static,
         A: Answer + 'static,
         F: Future<Output = Result<A, Problem>> + 'static,
     {
-        let at = (self.mounted.surface, self.tail, self.mounted.needs);
+        let at = (self.mounted.surface, self.tail, self.mounted.requires);
         let shape = shape::<P, Q, B, A>(self.conditional);
         let mounts = vec![self.mount::<ByCredential, S, P, Q, B, A, F>(at, handler)];
         self.served(shape, mounts)

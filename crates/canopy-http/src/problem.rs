@@ -4,7 +4,7 @@
 //! (code, message, details) and what the log needs (the cause) are separate: only the former is ever sent.
 
 use crate::error_code::ErrorCode;
-use crate::wire::{Fault, Faults, Place};
+use crate::wire::{Fault, Faults, JsonPointer};
 use canopy_app::identity::AttachError;
 use canopy_app::long_work::WorkError;
 use canopy_app::{AppError, RepetitionError};
@@ -81,7 +81,7 @@ impl Problem {
     /// One bad field.
     pub(crate) fn field(name: &str, fault: Fault) -> Self {
         let mut faults = Faults::default();
-        faults.add(&Place::Member(&Place::Root, name), fault);
+        faults.add(&JsonPointer::Member(&JsonPointer::Root, name), fault);
         faults.into()
     }
 
@@ -108,16 +108,21 @@ fn stale(error: &impl Display, current: Version) -> Problem {
 /// Describes the faults of a schema of which a part was sent.
 fn contradictions(errors: &[SchemaError]) -> Problem {
     let mut faults = Faults::default();
-    let member = |name| Place::Member(&Place::Root, name);
+    let member = |name| JsonPointer::Member(&JsonPointer::Root, name);
     let (types, below) = (member("node_types"), member("allowed_children"));
     for error in errors {
         let fault = |code| Fault::new(code, error.to_string());
         match error {
             SchemaError::NodeTypeCount => faults.add(&types, fault("too_many_items")),
-            SchemaError::RepeatedNodeType { index } => faults.add(&Place::Item(&types, *index), fault("repeated")),
+            SchemaError::RepeatedNodeType { index } => {
+                faults.add(&JsonPointer::Item(&types, *index), fault("repeated"));
+            }
             SchemaError::UnknownRootType => faults.add(&member("root_node_type"), fault("unknown_node_type")),
             SchemaError::UnknownParentType { parent } | SchemaError::UnknownChildType { parent, .. } => {
-                faults.add(&Place::Member(&below, parent.as_str()), fault("unknown_node_type"));
+                faults.add(
+                    &JsonPointer::Member(&below, parent.as_str()),
+                    fault("unknown_node_type"),
+                );
             }
             SchemaError::MaxDepth => faults.add(&member("max_depth"), fault("out_of_range")),
         }

@@ -9,9 +9,9 @@ use crate::if_match;
 use crate::incoming::Incoming;
 use crate::input::{BodyInput, BodySource, PathInput, Received, has_body, parse_json, read_body};
 use crate::problem::Problem;
-use crate::requirement::Needs;
-use crate::scope::{Scope, Surface, Way};
+use crate::requirement::Requires;
 use crate::state::HttpState;
+use crate::tenancy::{Surface, Tenancy, Way};
 use crate::wire::{Faults, Json, QueryInput, QueryReader};
 use actix_web::dev::Payload;
 use actix_web::web::Bytes;
@@ -35,8 +35,8 @@ pub(crate) struct Request<S, P = (), Q = (), B = ()> {
     repeatable: Option<RepeatableRequest>,
     /// Memory for its body, for as long as anything works on it.
     body_permit: Option<Arc<BodyPermit>>,
-    /// The place it is about.
-    pub(crate) scope: S,
+    /// The account, application or environment that the call is about.
+    pub(crate) tenancy: S,
     /// The id in its path.
     pub(crate) id: P,
     /// Its query.
@@ -49,14 +49,14 @@ pub(crate) struct Request<S, P = (), Q = (), B = ()> {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Served {
     pub(crate) surface: Surface,
-    pub(crate) needs: Needs,
+    pub(crate) requires: Requires,
     /// True if it takes an `Idempotency-Key`.
     pub(crate) repeatable: bool,
     /// True if `If-Match` is judged where it is sent, though it is not needed.
     pub(crate) conditional: bool,
 }
 
-impl<S: Scope, P: PathInput, Q: QueryInput, B: BodyInput> Request<S, P, Q, B> {
+impl<S: Tenancy, P: PathInput, Q: QueryInput, B: BodyInput> Request<S, P, Q, B> {
     /// Reads a request: credential 401, principal 403, place 404, key scope 403, media type
     /// 415 (400 where the standard has it so), size 413, path, query and body 400, `If-Match` 428. The caller is `known` from the moment its credential is
     /// accepted.
@@ -67,10 +67,10 @@ impl<S: Scope, P: PathInput, Q: QueryInput, B: BodyInput> Request<S, P, Q, B> {
         served: Served,
         known: &mut Option<Caller>,
     ) -> Result<Self, Problem> {
-        let (scope, call) = enter::<S, W>(incoming, state, served.surface, known).await?;
+        let (tenancy, call) = enter::<S, W>(incoming, state, served.surface, known).await?;
         let read = async {
-            served.needs.check(&call.caller)?;
-            let of = (&call.caller, scope.id(), scope.share(), served);
+            served.requires.check(&call.caller)?;
+            let of = (&call.caller, tenancy.id(), tenancy.share(), served);
             Read::<P, Q, B>::read(incoming, payload, state, of).await
         };
         match read.await {
@@ -82,13 +82,13 @@ impl<S: Scope, P: PathInput, Q: QueryInput, B: BodyInput> Request<S, P, Q, B> {
                 },
                 repeatable: read.repeatable,
                 body_permit: incoming.body_permit(),
-                scope,
+                tenancy,
                 id: read.id,
                 query: read.query,
                 body: read.body,
             }),
             Err(problem) => {
-                let unconfirmed = W::unconfirmed(&scope);
+                let unconfirmed = W::unconfirmed(&tenancy);
                 Err(confirm_refusal(problem, state, call.caller, unconfirmed, known).await)
             }
         }
@@ -280,11 +280,11 @@ async fn enter<S: Send + 'static, W: Way<S>>(
     };
     let (app, slugs) = (state.app(), W::slugs(incoming));
     let now = presented.caller_now(app).and_then(|caller| {
-        let scope = W::find_now(app, &caller, slugs)?;
-        Some((caller, scope))
+        let tenancy = W::find_now(app, &caller, slugs)?;
+        Some((caller, tenancy))
     });
-    let (caller, found) = if let Some((caller, scope)) = now {
-        (caller.clone(), Ok((scope, caller)))
+    let (caller, found) = if let Some((caller, tenancy)) = now {
+        (caller.clone(), Ok((tenancy, caller)))
     } else {
         let (app, caller, slugs) = (app.clone(), presented.caller(app.clone()), slugs.to_owned());
         let entered = async move {
@@ -301,8 +301,8 @@ async fn enter<S: Send + 'static, W: Way<S>>(
     let admitted = state.limits().admit(&caller);
     *known = Some(caller);
     admitted?;
-    let (scope, caller) = found.inspect_err(refused)?;
-    Ok((scope, Call::new(caller, incoming.id().to_owned())))
+    let (tenancy, caller) = found.inspect_err(refused)?;
+    Ok((tenancy, Call::new(caller, incoming.id().to_owned())))
 }
 
 /// Verifies a token. Where its key is not known, it may have become known to its source.
@@ -461,7 +461,7 @@ impl<S, P, Q, B> Request<S, P, Q, B> {
             call: self.call,
             repeatable: self.repeatable,
             body_permit: self.body_permit,
-            scope: self.scope,
+            tenancy: self.tenancy,
             id: self.id,
             query,
             body,

@@ -78,14 +78,14 @@ impl Table {
 }
 
 /// What answers at one path.
-struct Place {
+struct RouteEntry {
     pattern: Rc<Pattern>,
     endpoints: Vec<(Method, Endpoint)>,
     /// The value of `Allow`.
     allow: String,
 }
 
-impl Place {
+impl RouteEntry {
     fn new(path: String, endpoints: Vec<(Method, Endpoint)>) -> Self {
         let allowed = |(method, _): &(Method, Endpoint)| match *method {
             Method::GET => "GET, HEAD".to_owned(),
@@ -110,7 +110,7 @@ impl Place {
 /// Answers every request of a worker.
 struct Router {
     state: HttpState,
-    places: matchit::Router<Place>,
+    places: matchit::Router<RouteEntry>,
 }
 
 impl Router {
@@ -121,7 +121,7 @@ impl Router {
     fn new(table: Table, state: HttpState) -> Self {
         let mut places = matchit::Router::new();
         for (path, endpoints) in table.paths {
-            if let Err(error) = places.insert(path.clone(), Place::new(path, endpoints)) {
+            if let Err(error) = places.insert(path.clone(), RouteEntry::new(path, endpoints)) {
                 panic!("{error}");
             }
         }

@@ -1,6 +1,6 @@
 //! API keys, and whose key each digest is.
 
-use crate::rule::{bug, must};
+use crate::rule::{bug, ensure};
 use crate::state::State;
 use crate::unit::{Unit, Writing};
 use async_trait::async_trait;
@@ -8,7 +8,7 @@ use canopy_domain::api_key::{ApiKey, ApiKeyId, KeyDigest, KeyTotals, KeyUse};
 use canopy_domain::port::reader::ApiKeyReader;
 use canopy_domain::port::writer::ApiKeyWriter;
 use canopy_domain::port::{StoreError, Unique};
-use canopy_domain::{EnvironmentId, EnvironmentPlace, Timestamp};
+use canopy_domain::{EnvironmentId, EnvironmentRef, Timestamp};
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -47,7 +47,7 @@ impl<Kind: Send> ApiKeyReader for Unit<Kind> {
     async fn api_key_places(
         &mut self,
         digests: &[KeyDigest],
-    ) -> Result<HashMap<KeyDigest, (EnvironmentPlace, ApiKeyId)>, StoreError> {
+    ) -> Result<HashMap<KeyDigest, (EnvironmentRef, ApiKeyId)>, StoreError> {
         let place_of = |digest: &KeyDigest| {
             let (environment, id) = self.state.key_digests.get(digest)?;
             Some((*digest, (self.state.tenancy.place(*environment)?, *id)))
@@ -59,7 +59,7 @@ impl<Kind: Send> ApiKeyReader for Unit<Kind> {
 #[async_trait]
 impl ApiKeyWriter for Unit<Writing> {
     async fn insert_api_key(&mut self, key: &ApiKey, digest: &KeyDigest) -> Result<(), StoreError> {
-        must(
+        ensure(
             !self.state.key_digests.contains_key(digest),
             "no two keys have one digest",
         )?;

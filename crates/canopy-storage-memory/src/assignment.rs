@@ -1,7 +1,7 @@
 //! Assignments.
 
 use crate::identity::page_of;
-use crate::rule::{bug, must, one_environment, unique};
+use crate::rule::{bug, ensure, one_environment, unique};
 use crate::state::{Contents, State};
 use crate::unit::{Unit, Writing};
 use async_trait::async_trait;
@@ -14,7 +14,7 @@ use canopy_domain::port::reader::AssignmentReader;
 use canopy_domain::port::writer::AssignmentWriter;
 use canopy_domain::port::{StoreError, Unique};
 use canopy_domain::{
-    AccessType, Assignment, AssignmentId, AssignmentKey, AssignmentStatus, EnvironmentId, EnvironmentPlace, Identity,
+    AccessType, Assignment, AssignmentId, AssignmentKey, AssignmentStatus, EnvironmentId, EnvironmentRef, Identity,
     IdentityId, Node, NodeId, Page, Role, RoleId, SearchWords, Timestamp, fold_case,
 };
 use core::cmp::Reverse;
@@ -131,7 +131,7 @@ impl<'a> Joined<'a> {
 impl<Kind: Send> AssignmentReader for Unit<Kind> {
     async fn assignment_facts(
         &mut self,
-        place: &EnvironmentPlace,
+        place: &EnvironmentRef,
         asked: &[AssignmentKey],
     ) -> Result<AssignmentFacts, StoreError> {
         let directory = &self.state.directory;
@@ -299,18 +299,18 @@ fn check_references(state: &State, environment: EnvironmentId, assignments: &[As
     let contents = state.contents(environment);
     let contents = contents.ok_or_else(|| bug("the assignments' environment is not there"))?;
     for AssignmentKey { identity, role, node } in assignments.iter().map(|assignment| assignment.key) {
-        must(
+        ensure(
             contents.roles.by_id.contains_key(&role),
             "an assigned role is not there",
         )?;
-        must(
+        ensure(
             contents.tree.by_id.contains_key(&node),
             "an assignment's node is not there",
         )?;
         let directory = &state.directory;
         let known = directory.of_account(place.account, identity).is_some()
             && directory.membership(identity, place.application).is_some();
-        must(known, "an assigned identity is not a member of the application")?;
+        ensure(known, "an assigned identity is not a member of the application")?;
     }
     Ok(())
 }
@@ -342,12 +342,12 @@ impl AssignmentWriter for Unit<Writing> {
         check_references(&self.state, environment, assignments)?;
         let table = &mut self.state.contents_mut(environment)?.assignments;
         let changing: HashSet<AssignmentId> = assignments.iter().map(|assignment| assignment.id).collect();
-        must(
+        ensure(
             changing.len() == assignments.len(),
             "a call changes each assignment once",
         )?;
         let known = changing.iter().all(|id| table.by_id.contains_key(id));
-        must(known, "a changed assignment is not there")?;
+        ensure(known, "a changed assignment is not there")?;
         let stays = |key: &AssignmentKey| {
             let holder = table.by_key.get(key);
             holder.is_some_and(|holder| !changing.contains(holder))

@@ -1,6 +1,6 @@
 //! Audit events.
 
-use crate::rule::must;
+use crate::rule::ensure;
 use crate::unit::Unit;
 use async_trait::async_trait;
 use canopy_domain::audit::listing::{AuditPosition, AuditQuery};
@@ -27,7 +27,7 @@ impl AuditLog {
         let event = stored(event, revision);
         let key = (event.account_id, event.created_at, event.id);
         let old = self.events.insert(key, Arc::new(event));
-        must(old.is_none(), "an audit event is stored once")
+        ensure(old.is_none(), "an audit event is stored once")
     }
 }
 

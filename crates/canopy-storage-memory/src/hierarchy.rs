@@ -1,6 +1,6 @@
 //! The tree of nodes.
 
-use crate::rule::{must, one_environment, unique};
+use crate::rule::{ensure, one_environment, unique};
 use crate::tenancy::first_slug;
 use crate::unit::{Unit, Writing};
 use async_trait::async_trait;
@@ -13,7 +13,7 @@ use canopy_domain::port::writer::NodeWriter;
 use canopy_domain::port::{StoreError, Unique};
 use canopy_domain::transfer::SlugPath;
 use canopy_domain::{
-    AccessModel, Assignment, EnvironmentId, HierarchySchema, JsonObject, Meaning, Node, NodeId, NodeType, Slug,
+    AccessModel, Assignment, EnvironmentId, HierarchySchema, JsonObject, Node, NodeId, NodeType, Resolution, Slug,
 };
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
@@ -83,7 +83,7 @@ impl Tree {
         for node in nodes {
             let parent = node.parent;
             let known = parent.is_none_or(|id| self.by_id.contains_key(&id) || made.contains(&id));
-            must(known, "a node's parent is not there")?;
+            ensure(known, "a node's parent is not there")?;
             made.insert(node.id);
         }
         Ok(())
@@ -98,7 +98,7 @@ impl Tree {
                 Some(_) => roots.remove(&node.id),
             };
         }
-        must(roots.len() <= 1, "an environment has one root")
+        ensure(roots.len() <= 1, "an environment has one root")
     }
 }
 
@@ -280,7 +280,7 @@ impl<Kind: Send> NodeReader for Unit<Kind> {
             let node = path.slugs().try_fold(None, |above, slug| step(above, slug).map(Some));
             Some((path.clone(), node??))
         };
-        let mut slugs: HashMap<SlugAmong, Meaning<NodeId>> = HashMap::new();
+        let mut slugs: HashMap<SlugAmong, Resolution<NodeId>> = HashMap::new();
         let mut by_slug: HashMap<&Slug, Vec<&Node>> = asked.slugs.iter().map(|(_, slug)| (slug, vec![])).collect();
         for node in tree.by_id.values() {
             if let Some(nodes) = by_slug.get_mut(&node.slug) {
@@ -290,8 +290,8 @@ impl<Kind: Send> NodeReader for Unit<Kind> {
         for (of_type, slug) in &asked.slugs {
             let nodes = by_slug.get(slug).into_iter().flatten();
             let nodes = nodes.filter(|node| of_type.as_ref().is_none_or(|wanted| *wanted == node.node_type));
-            match Meaning::of(nodes.map(|node| node.id)) {
-                Meaning::Nothing => {}
+            match Resolution::of(nodes.map(|node| node.id)) {
+                Resolution::NotFound => {}
                 meaning => {
                     slugs.insert((of_type.clone(), slug.clone()), meaning);
                 }
@@ -362,14 +362,14 @@ impl NodeWriter for Unit<Writing> {
         };
         let tree = &mut self.state.contents_mut(environment)?.tree;
         let changing: HashMap<NodeId, &Node> = nodes.iter().map(|node| (node.id, node)).collect();
-        must(changing.len() == nodes.len(), "a call changes each node once")?;
+        ensure(changing.len() == nodes.len(), "a call changes each node once")?;
         let stays = |place: &(Option<NodeId>, Slug)| {
             let holder = tree.by_place.get(place);
             holder.is_some_and(|holder| !changing.contains_key(holder))
         };
         unique(nodes.iter().map(place), stays, Unique::NodeSlug)?;
         let known = nodes.iter().all(|node| tree.by_id.contains_key(&node.id));
-        must(known, "a changed node is not there")?;
+        ensure(known, "a changed node is not there")?;
         tree.check_parents(nodes)?;
         tree.check_root(nodes)?;
         let tree = Arc::make_mut(tree);
@@ -393,11 +393,11 @@ impl NodeWriter for Unit<Writing> {
         let gone: HashSet<NodeId> = ids.iter().copied().collect();
         let stays_below = |node: &Node| !gone.contains(&node.id) && node.parent.is_some_and(|id| gone.contains(&id));
         let named = |assignment: &Assignment| gone.contains(&assignment.key.node);
-        must(
+        ensure(
             !contents.tree.by_id.values().any(stays_below),
             "nodes stand below a deleted node",
         )?;
-        must(
+        ensure(
             !contents.assignments.by_id.values().any(named),
             "assignments name a deleted node",
         )?;

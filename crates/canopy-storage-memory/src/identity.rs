@@ -1,6 +1,6 @@
 //! Identities and their memberships.
 
-use crate::rule::{bug, must, unique};
+use crate::rule::{bug, ensure, unique};
 use crate::state::State;
 use crate::unit::{Unit, Writing};
 use async_trait::async_trait;
@@ -303,7 +303,7 @@ impl IdentityWriter for Unit<Writing> {
             return Ok(());
         };
         let account = first.account_id;
-        must(
+        ensure(
             identities.iter().all(|identity| identity.account_id == account),
             "a call writes identities of one account",
         )?;
@@ -322,7 +322,7 @@ impl IdentityWriter for Unit<Writing> {
         )?;
         let ids = identities.iter().map(|identity| identity.id);
         unique(ids, |id| directory.by_id.contains_key(id), Unique::Id)?;
-        must(
+        ensure(
             self.state.tenancy.accounts.contains_key(&account),
             "the identities' account is not there",
         )?;
@@ -371,7 +371,7 @@ impl IdentityWriter for Unit<Writing> {
         };
         let mut contents = self.state.environments.values();
         let holds = contents.any(|contents| contents.assignments.by_id.values().any(|a| a.key.identity == id));
-        must(!holds, "a deleted identity holds an assignment")?;
+        ensure(!holds, "a deleted identity holds an assignment")?;
         let directory = Arc::make_mut(&mut self.state.directory);
         directory.forget_identifiers(&old);
         directory.by_id.remove(&id);
@@ -416,7 +416,7 @@ impl IdentityWriter for Unit<Writing> {
     async fn update_memberships(&mut self, memberships: &[Membership]) -> Result<(), StoreError> {
         must_be_of_one_application(memberships)?;
         let changing: HashSet<MembershipId> = memberships.iter().map(|membership| membership.id).collect();
-        must(
+        ensure(
             changing.len() == memberships.len(),
             "a call changes each membership once",
         )?;
@@ -426,7 +426,7 @@ impl IdentityWriter for Unit<Writing> {
                 .directory
                 .membership(membership.identity_id, membership.application_id);
             let same = old.is_some_and(|old| old.id == membership.id);
-            must(same, "a changed membership is not there")?;
+            ensure(same, "a changed membership is not there")?;
         }
         if memberships.is_empty() {
             return Ok(());
@@ -443,7 +443,7 @@ impl IdentityWriter for Unit<Writing> {
 fn must_be_of_one_application(memberships: &[Membership]) -> Result<(), StoreError> {
     let mut applications = memberships.iter().map(|membership| membership.application_id);
     let first = applications.next();
-    must(
+    ensure(
         applications.all(|application| Some(application) == first),
         "a call writes memberships of one application",
     )
@@ -454,7 +454,7 @@ fn check_membership(state: &State, membership: &Membership) -> Result<(), StoreE
     let identity = identity.ok_or_else(|| bug("the member is not there"))?;
     let application = state.tenancy.applications.get(&membership.application_id);
     let application = application.ok_or_else(|| bug("the membership's application is not there"))?;
-    must(
+    ensure(
         identity.account_id == application.account_id,
         "an identity is a member of its own account's applications",
     )

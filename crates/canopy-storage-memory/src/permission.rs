@@ -1,6 +1,6 @@
 //! The catalog of permissions.
 
-use crate::rule::{must, one_environment, unique};
+use crate::rule::{ensure, one_environment, unique};
 use crate::unit::{Unit, Writing};
 use async_trait::async_trait;
 use canopy_domain::permission::listing::PermissionQuery;
@@ -93,12 +93,12 @@ impl PermissionWriter for Unit<Writing> {
         };
         let table = &mut self.state.contents_mut(environment)?.permissions;
         let changing: BTreeSet<PermissionId> = permissions.iter().map(|p| p.id).collect();
-        must(
+        ensure(
             changing.len() == permissions.len(),
             "a call changes each permission once",
         )?;
         let known = changing.iter().all(|id| table.by_id.contains_key(id));
-        must(known, "a changed permission is not there")?;
+        ensure(known, "a changed permission is not there")?;
         let table = Arc::make_mut(table);
         for permission in permissions {
             if let Some(stored) = table.by_id.get_mut(&permission.id) {

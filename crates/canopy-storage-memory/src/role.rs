@@ -1,7 +1,7 @@
 //! Roles and what they bundle.
 
 use crate::permission::Permissions;
-use crate::rule::{bug, must, one_environment, unique};
+use crate::rule::{bug, ensure, one_environment, unique};
 use crate::unit::{Unit, Writing};
 use async_trait::async_trait;
 use canopy_domain::port::reader::RoleReader;
@@ -36,7 +36,7 @@ impl Roles {
         let known = |(role, permission): &(RoleId, PermissionId)| {
             self.by_id.contains_key(role) && permissions.by_id.contains_key(permission)
         };
-        must(pairs.iter().all(known), "a bound role or permission is not there")
+        ensure(pairs.iter().all(known), "a bound role or permission is not there")
     }
 }
 
@@ -152,8 +152,8 @@ impl RoleWriter for Unit<Writing> {
                 .is_some_and(|holder| !changing.contains(holder))
         };
         unique(roles.iter().map(|role| role.name.folded()), stays, Unique::RoleName)?;
-        must(changing.len() == roles.len(), "a call changes each role once")?;
-        must(
+        ensure(changing.len() == roles.len(), "a call changes each role once")?;
+        ensure(
             changing.iter().all(|id| table.by_id.contains_key(id)),
             "a changed role is not there",
         )?;
@@ -179,7 +179,7 @@ impl RoleWriter for Unit<Writing> {
         let contents = self.state.contents_mut(environment)?;
         let gone: BTreeSet<RoleId> = ids.iter().copied().collect();
         let named = |assignment: &Assignment| gone.contains(&assignment.key.role);
-        must(
+        ensure(
             !contents.assignments.by_id.values().any(named),
             "assignments name a deleted role",
         )?;

@@ -11,7 +11,7 @@ pub(crate) fn bug(rule: &'static str) -> StoreError {
 }
 
 /// Refuses what a rule forbids.
-pub(crate) fn must(kept: bool, rule: &'static str) -> Result<(), StoreError> {
+pub(crate) fn ensure(kept: bool, rule: &'static str) -> Result<(), StoreError> {
     if kept { Ok(()) } else { Err(bug(rule)) }
 }
 
@@ -36,7 +36,7 @@ pub(crate) fn one_environment(
 ) -> Result<Option<EnvironmentId>, StoreError> {
     let mut rows = rows.into_iter();
     let first = rows.next();
-    must(
+    ensure(
         rows.all(|row| Some(row) == first),
         "a call writes rows of one environment",
     )?;

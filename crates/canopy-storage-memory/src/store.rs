@@ -9,8 +9,8 @@ use canopy_domain::Timestamp;
 use canopy_domain::api_key::KeyUse;
 use canopy_domain::audit::AuditEvent;
 use canopy_domain::port::{
-    Begun, Installation, ReadTx, RequestIdentity, RowStore, RowTx, RunningClaim, RunningRequests, Share, Store,
-    StoreError, WriteScope, WriteTx,
+    Begun, Installation, LockScope, ReadTx, RequestIdentity, RowStore, RowTx, RunningClaim, RunningRequests, Share,
+    Store, StoreError, WriteTx,
 };
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
@@ -136,7 +136,7 @@ impl MemoryStore {
         locked.map_err(|elapsed| StoreError::Busy(Box::new(elapsed)))
     }
 
-    async fn begin(&self, scope: WriteScope, claim: Option<RunningClaim>) -> Result<Unit<Writing>, StoreError> {
+    async fn begin(&self, scope: LockScope, claim: Option<RunningClaim>) -> Result<Unit<Writing>, StoreError> {
         let lock = self.lock().await?;
         let state = self.committed.get();
         let share = scope.share().id();
@@ -154,7 +154,7 @@ impl Default for MemoryStore {
 
 #[async_trait]
 impl RowStore for MemoryStore {
-    async fn write_rows(&self, scope: WriteScope) -> Result<Box<dyn RowTx>, StoreError> {
+    async fn write_rows(&self, scope: LockScope) -> Result<Box<dyn RowTx>, StoreError> {
         Ok(Box::new(self.begin(scope, None).await?))
     }
 }
@@ -165,13 +165,13 @@ impl Store for MemoryStore {
         Ok(Box::new(Unit::new(self.committed.get(), Reading)))
     }
 
-    async fn write(&self, scope: WriteScope) -> Result<Box<dyn WriteTx>, StoreError> {
+    async fn write(&self, scope: LockScope) -> Result<Box<dyn WriteTx>, StoreError> {
         Ok(Box::new(self.begin(scope, None).await?))
     }
 
     async fn write_once(
         &self,
-        scope: WriteScope,
+        scope: LockScope,
         request: RequestIdentity,
         since: Timestamp,
     ) -> Result<Begun, StoreError> {

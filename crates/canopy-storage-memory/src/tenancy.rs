@@ -1,6 +1,6 @@
 //! Accounts, applications and environments.
 
-use crate::rule::{bug, must, unique};
+use crate::rule::{bug, ensure, unique};
 use crate::state::{Contents, State};
 use crate::unit::{Unit, Writing};
 use async_trait::async_trait;
@@ -8,7 +8,7 @@ use canopy_domain::port::reader::TenancyReader;
 use canopy_domain::port::writer::TenancyWriter;
 use canopy_domain::port::{StoreError, Unique};
 use canopy_domain::{
-    Account, AccountId, Application, ApplicationId, Environment, EnvironmentId, EnvironmentPlace, HierarchySchema, Slug,
+    Account, AccountId, Application, ApplicationId, Environment, EnvironmentId, EnvironmentRef, HierarchySchema, Slug,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -43,10 +43,10 @@ impl Tenancy {
     }
 
     /// Where an environment lies.
-    pub fn place(&self, id: EnvironmentId) -> Option<EnvironmentPlace> {
+    pub fn place(&self, id: EnvironmentId) -> Option<EnvironmentRef> {
         let (environment, _) = self.environments.get(&id)?;
         let application = self.applications.get(&environment.application_id)?;
-        Some(EnvironmentPlace {
+        Some(EnvironmentRef {
             account: application.account_id,
             application: application.id,
             environment: id,
@@ -113,7 +113,7 @@ impl<Kind: Send> TenancyReader for Unit<Kind> {
         Ok(id.and_then(|id| environment(&self.state, *id)).cloned())
     }
 
-    async fn environment_place(&mut self, id: EnvironmentId) -> Result<Option<EnvironmentPlace>, StoreError> {
+    async fn environment_place(&mut self, id: EnvironmentId) -> Result<Option<EnvironmentRef>, StoreError> {
         Ok(self.state.tenancy.place(id))
     }
 }
@@ -174,7 +174,7 @@ impl TenancyWriter for Unit<Writing> {
         let tenancy = &self.state.tenancy;
         let old = tenancy.applications.get(&application.id);
         let old = old.ok_or_else(|| bug("the application is not there"))?;
-        must(
+        ensure(
             old.account_id == application.account_id,
             "an application stays in its account",
         )?;
@@ -210,7 +210,7 @@ impl TenancyWriter for Unit<Writing> {
             Unique::EnvironmentSlug,
         )?;
         unique([environment.id], |id| tenancy.environments.contains_key(id), Unique::Id)?;
-        must(
+        ensure(
             tenancy.applications.contains_key(&environment.application_id),
             "the environment's application is not there",
         )?;
@@ -231,7 +231,7 @@ impl TenancyWriter for Unit<Writing> {
         let tenancy = &self.state.tenancy;
         let old = tenancy.environments.get(&environment.id);
         let (old, _) = old.ok_or_else(|| bug("the environment is not there"))?;
-        must(
+        ensure(
             old.application_id == environment.application_id,
             "an environment stays in its application",
         )?;
@@ -260,7 +260,7 @@ impl TenancyWriter for Unit<Writing> {
             .applications
             .values()
             .filter_map(|one| one.default_environment_id);
-        must(
+        ensure(
             !defaults.any(|id| gone.contains(&id)),
             "a deleted environment is the default one of its application",
         )?;
@@ -276,7 +276,7 @@ impl TenancyWriter for Unit<Writing> {
     async fn delete_application(&mut self, id: ApplicationId) -> Result<(), StoreError> {
         let tenancy = Arc::make_mut(&mut self.state.tenancy);
         let is_empty = tenancy.environments_of(id).next().is_none();
-        must(is_empty, "a deleted application has environments")?;
+        ensure(is_empty, "a deleted application has environments")?;
         if let Some(old) = tenancy.applications.remove(&id) {
             tenancy.application_slugs.remove(&(old.account_id, old.slug));
             Arc::make_mut(&mut self.state.directory).leave(id);
@@ -286,7 +286,7 @@ impl TenancyWriter for Unit<Writing> {
 }
 
 fn check_application(tenancy: &Tenancy, application: &Application) -> Result<(), StoreError> {
-    must(
+    ensure(
         tenancy.accounts.contains_key(&application.account_id),
         "the application's account is not there",
     )?;
@@ -296,7 +296,7 @@ fn check_application(tenancy: &Tenancy, application: &Application) -> Result<(),
             .get(&id)
             .is_some_and(|(environment, _)| environment.application_id == application.id)
     };
-    must(
+    ensure(
         application.default_environment_id.is_none_or(is_own),
         "the default environment is not one of the application's",
     )

@@ -1,13 +1,13 @@
 //! Units of work.
 
-use crate::rule::must;
+use crate::rule::ensure;
 use crate::scope;
 use crate::state::State;
 use crate::store::Committed;
 use async_trait::async_trait;
 use canopy_domain::changeset::ChangeSet;
 use canopy_domain::port::writer::AnswerWriter;
-use canopy_domain::port::{CommitRecord, KeptAnswer, RunningClaim, StoreError, WriteScope, WriteTx, apply_rows};
+use canopy_domain::port::{CommitRecord, KeptAnswer, LockScope, RunningClaim, StoreError, WriteTx, apply_rows};
 use canopy_domain::{EnvironmentId, Revision, Timestamp};
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
@@ -30,7 +30,7 @@ pub(crate) struct Reading;
 pub(crate) struct Writing {
     committed: Arc<Committed>,
     /// What a strict store holds the write to.
-    scope: Option<WriteScope>,
+    scope: Option<LockScope>,
     /// The tenant it is charged to.
     share: Uuid,
     _claim: Option<RunningClaim>,
@@ -40,7 +40,7 @@ pub(crate) struct Writing {
 impl Writing {
     pub const fn new(
         committed: Arc<Committed>,
-        scope: Option<WriteScope>,
+        scope: Option<LockScope>,
         share: Uuid,
         claim: Option<RunningClaim>,
         lock: OwnedMutexGuard<()>,
@@ -95,7 +95,7 @@ impl WriteTx for Unit<Writing> {
 
     async fn commit(mut self: Box<Self>, record: CommitRecord) -> Result<Vec<(EnvironmentId, Revision)>, StoreError> {
         let touched: HashSet<EnvironmentId> = record.changes.iter().map(|change| change.environment).collect();
-        must(
+        ensure(
             touched.len() == record.changes.len(),
             "a commit names each environment once",
         )?;

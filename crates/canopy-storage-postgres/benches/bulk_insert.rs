@@ -15,9 +15,9 @@ use canopy_domain::access::{AccessIndex, Change, GrantFact};
 use canopy_domain::assignment::bulk_create::{NewAssignment, plan};
 use canopy_domain::audit::Detail;
 use canopy_domain::bulk::Verdict;
-use canopy_domain::port::{EnvironmentChanges, RowStore, Store, WriteScope};
+use canopy_domain::port::{EnvironmentChanges, LockScope, RowStore, Store};
 use canopy_domain::{
-    Account, Assignment, AssignmentId, AssignmentKey, EnvironmentId, EnvironmentPlace, IdentityId, MembershipStatus,
+    Account, Assignment, AssignmentId, AssignmentKey, EnvironmentId, EnvironmentRef, IdentityId, MembershipStatus,
     Node, NodeId, RoleId,
 };
 use canopy_storage_postgres::{PgOptions, PgStore};
@@ -36,7 +36,7 @@ const ROLES: usize = 100;
 struct Company {
     maker: Maker,
     account: Account,
-    place: EnvironmentPlace,
+    place: EnvironmentRef,
     identities: Vec<IdentityId>,
     roles: Vec<RoleId>,
     nodes: Vec<NodeId>,
@@ -93,7 +93,7 @@ async fn build(store: &PgStore) -> Company {
     let application = maker.application(account.id, "notes");
     let made = maker.environment(&account, application.id, "development");
     let environment: EnvironmentId = made.environment.id;
-    let mut tx = store.write_rows(WriteScope::Installation).await.unwrap();
+    let mut tx = store.write_rows(LockScope::Installation).await.unwrap();
     tx.insert_account(&account).await.unwrap();
     tx.insert_application(&application).await.unwrap();
     tx.insert_environment(&made.environment, &made.schema).await.unwrap();
@@ -127,7 +127,7 @@ async fn build(store: &PgStore) -> Company {
     }
     tx.commit(maker.record(account.id, &[environment])).await.unwrap();
     Company {
-        place: EnvironmentPlace {
+        place: EnvironmentRef {
             account: account.id,
             application: application.id,
             environment,
@@ -177,7 +177,7 @@ async fn through_the_port(store: &PgStore, company: &Company, keys: &[Assignment
         took
     };
     let environment = company.place.environment;
-    let mut tx = store.write_rows(WriteScope::Environment(environment)).await.unwrap();
+    let mut tx = store.write_rows(LockScope::Environment(environment)).await.unwrap();
     let facts = tx.assignment_facts(&company.place, keys).await.unwrap();
     let facts_took = lap();
     let items: Vec<_> = keys

@@ -53,21 +53,21 @@ impl AccessReader for UnitOfWork {
         let Some(revision) = self.revision(environment).await? else {
             return Ok(None);
         };
-        let link = self.link()?.with_deadline(self.deadlines().load);
+        let connection = self.connection()?.with_deadline(self.deadlines().load);
         let read = AtomicU64::new(0);
-        let load = link.answered(async {
-            link.command("SET LOCAL statement_timeout = 0").await?;
+        let load = connection.answered(async {
+            connection.command("SET LOCAL statement_timeout = 0").await?;
             let count = || {
                 read.fetch_add(1, Ordering::Relaxed);
             };
             let about = |sql| Statement::new(sql).bind(environment.as_uuid()).for_these_values();
-            let permissions = about(PERMISSIONS).all(link, "permissions", |row| {
+            let permissions = about(PERMISSIONS).all(connection, "permissions", |row| {
                 Ok(PermissionFact {
                     id: row.id(0)?,
                     key: row.text(1, PermissionKey::parse)?,
                 })
             });
-            let roles = about(ROLES).all::<_, Vec<RoleFact>>(link, "roles", |row| {
+            let roles = about(ROLES).all::<_, Vec<RoleFact>>(connection, "roles", |row| {
                 Ok(RoleFact {
                     id: row.id(0)?,
                     name: row.text(1, RoleName::restored)?,
@@ -75,24 +75,24 @@ impl AccessReader for UnitOfWork {
                     permissions: vec![],
                 })
             });
-            let bound = about(BOUND).all::<(RoleId, PermissionId), Vec<_>>(link, "role_permissions", |row| {
+            let bound = about(BOUND).all::<(RoleId, PermissionId), Vec<_>>(connection, "role_permissions", |row| {
                 count();
                 Ok((row.id(0)?, row.id(1)?))
             });
             let (permissions, mut roles, bound) = future::try_join3(permissions, roles, bound).await?;
-            let nodes = about(NODES).all(link, "nodes", |row| {
+            let nodes = about(NODES).all(connection, "nodes", |row| {
                 count();
                 node(row)
             });
-            let subjects = about(SUBJECTS).all(link, "memberships", |row| {
+            let subjects = about(SUBJECTS).all(connection, "memberships", |row| {
                 count();
                 subject(row)
             });
-            let grants = about(GRANTS).all(link, "assignments", |row| {
+            let grants = about(GRANTS).all(connection, "assignments", |row| {
                 count();
                 grant(row)
             });
-            let keys = about(KEYS).all(link, "api_keys", api_key::fact);
+            let keys = about(KEYS).all(connection, "api_keys", api_key::fact);
             let (nodes, subjects, grants, keys) = future::try_join4(nodes, subjects, grants, keys).await?;
             let mut bundles: HashMap<RoleId, Vec<PermissionId>> = HashMap::new();
             for (role, permission) in bound {
@@ -130,7 +130,7 @@ impl AccessReader for UnitOfWork {
              (SELECT count(*) AS roles, coalesce(sum(octet_length(name)), 0) AS bytes FROM roles WHERE environment_id = $1) AS r, \
              (SELECT count(*) AS keys, coalesce(sum(length(scopes) - length(replace(scopes, ' ', '')) + (scopes <> '')::int), 0) AS scopes FROM api_keys WHERE environment_id = $1) AS k";
         let select = Statement::new(SELECT).bind(environment.as_uuid());
-        let size = select.first(self.link()?, "environments", |row| {
+        let size = select.first(self.connection()?, "environments", |row| {
             Ok(IndexSize {
                 permissions: row.count(0)?,
                 permission_key_bytes: row.count(1)?,
@@ -151,7 +151,9 @@ impl AccessReader for UnitOfWork {
         const SELECT: &str = "SELECT id, revision FROM environments WHERE id = $1";
         let select = Statement::new(SELECT).bind(environment.as_uuid());
         select
-            .first(self.link()?, "environments", |row| Ok(Revision::new(row.count(1)?)))
+            .first(self.connection()?, "environments", |row| {
+                Ok(Revision::new(row.count(1)?))
+            })
             .await
     }
 
@@ -167,7 +169,7 @@ impl AccessReader for UnitOfWork {
             .bind(environment.as_uuid())
             .bind(i64::try_from(after.get()).unwrap_or(i64::MAX))
             .bind(i64::from(limit))
-            .all(self.link()?, "change_records", |row| {
+            .all(self.connection()?, "change_records", |row| {
                 Ok((Revision::new(row.count(1)?), row.bytes(2, codec::decode)?))
             })
             .await
@@ -187,7 +189,7 @@ impl AccessReader for UnitOfWork {
             .bind(environment.as_uuid())
             .bind(i64::try_from(from.get()).unwrap_or(i64::MAX))
             .bind(i64::from(limit))
-            .all(self.link()?, "change_records", |row| {
+            .all(self.connection()?, "change_records", |row| {
                 Ok((Revision::new(row.count(1)?), CommitTag::from_stored(row.number(2)?)))
             })
             .await

@@ -1,6 +1,6 @@
 //! API keys, and whose key each digest is.
 
-use crate::error::must;
+use crate::error::ensure;
 use crate::statement::{Row, Statement};
 use crate::unit_of_work::UnitOfWork;
 use crate::value::{column, instants};
@@ -10,7 +10,7 @@ use canopy_domain::api_key::{AccessMode, ApiKey, ApiKeyId, KeyAccess, KeyDigest,
 use canopy_domain::port::StoreError;
 use canopy_domain::port::reader::ApiKeyReader;
 use canopy_domain::port::writer::ApiKeyWriter;
-use canopy_domain::{Description, DisplayName, EnvironmentId, EnvironmentPlace, PermissionKey, Timestamp};
+use canopy_domain::{Description, DisplayName, EnvironmentId, EnvironmentRef, PermissionKey, Timestamp};
 use std::collections::HashMap;
 
 fn api_key(row: &Row) -> Result<ApiKey, StoreError> {
@@ -53,7 +53,7 @@ impl ApiKeyReader for UnitOfWork {
         const SELECT: &str = "SELECT id, environment_id, name, description, preview, access_mode, scopes, expires_at, \
              last_used_at, created_at FROM api_keys WHERE environment_id = $1 ORDER BY created_at DESC, id DESC";
         let select = Statement::new(SELECT).bind(environment.as_uuid());
-        select.all(self.link()?, "api_keys", api_key).await
+        select.all(self.connection()?, "api_keys", api_key).await
     }
 
     async fn key_totals(&mut self, environment: EnvironmentId) -> Result<KeyTotals, StoreError> {
@@ -61,7 +61,7 @@ impl ApiKeyReader for UnitOfWork {
              coalesce(sum(length(scopes) - length(replace(scopes, ' ', '')) + (scopes <> '')::int), 0) \
              FROM api_keys WHERE environment_id = $1";
         let select = Statement::new(SELECT).bind(environment.as_uuid());
-        let totals = select.first(self.link()?, "api_keys", |row| {
+        let totals = select.first(self.connection()?, "api_keys", |row| {
             Ok(KeyTotals {
                 keys: row.count(0)?,
                 scopes: row.count(1)?,
@@ -74,13 +74,13 @@ impl ApiKeyReader for UnitOfWork {
         const SELECT: &str = "SELECT id, environment_id, name, description, preview, access_mode, scopes, expires_at, \
              last_used_at, created_at FROM api_keys WHERE environment_id = $1 AND id = $2";
         let select = Statement::new(SELECT).bind(environment.as_uuid()).bind(id.as_uuid());
-        select.first(self.link()?, "api_keys", api_key).await
+        select.first(self.connection()?, "api_keys", api_key).await
     }
 
     async fn api_key_places(
         &mut self,
         digests: &[KeyDigest],
-    ) -> Result<HashMap<KeyDigest, (EnvironmentPlace, ApiKeyId)>, StoreError> {
+    ) -> Result<HashMap<KeyDigest, (EnvironmentRef, ApiKeyId)>, StoreError> {
         const SELECT: &str = "SELECT asked.digest, k.key_id, k.account_id, k.application_id, k.environment_id \
              FROM unnest($1) AS asked (digest) CROSS JOIN LATERAL ( \
                  SELECT d.key_id, a.account_id, a.id AS application_id, e.id AS environment_id FROM api_key_digests AS d \
@@ -91,9 +91,9 @@ impl ApiKeyReader for UnitOfWork {
         }
         Statement::new(SELECT)
             .bind(column(digests, |digest| digest.0.to_vec()))
-            .all(self.link()?, "api_key_digests", |row| {
+            .all(self.connection()?, "api_key_digests", |row| {
                 let digest = row.bytes(0, |bytes| bytes.try_into().map(KeyDigest))?;
-                let place = EnvironmentPlace {
+                let place = EnvironmentRef {
                     account: row.id(2)?,
                     application: row.id(3)?,
                     environment: row.id(4)?,
@@ -140,15 +140,15 @@ impl ApiKeyWriter for UnitOfWork {
             .bind(expires_at)
             .bind(environment.as_uuid())
             .bind(id.as_uuid());
-        let updated = update.execute(self.link()?).await?;
-        must(updated == 1, "the key is not there")
+        let updated = update.execute(self.connection()?).await?;
+        ensure(updated == 1, "the key is not there")
     }
 
     async fn delete_api_key(&mut self, environment: EnvironmentId, id: ApiKeyId) -> Result<(), StoreError> {
         const DELETE: &str = "WITH known AS (DELETE FROM api_key_digests WHERE environment_id = $1 AND key_id = $2) \
              DELETE FROM api_keys WHERE environment_id = $1 AND id = $2";
         let delete = Statement::new(DELETE).bind(environment.as_uuid()).bind(id.as_uuid());
-        delete.execute(self.link()?).await.map(|_| ())
+        delete.execute(self.connection()?).await.map(|_| ())
     }
 }
 

@@ -10,7 +10,7 @@ use canopy_domain::port::StoreError;
 use canopy_domain::port::reader::AssignmentReader;
 use canopy_domain::port::writer::AssignmentWriter;
 use canopy_domain::{
-    Assignment, AssignmentId, AssignmentKey, EnvironmentId, EnvironmentPlace, ExistingAssignment, IdentityId,
+    Assignment, AssignmentId, AssignmentKey, EnvironmentId, EnvironmentRef, ExistingAssignment, IdentityId,
     MembershipStatus, NodeId, Page, RoleId, Timestamp, Window,
 };
 use futures_util::future;
@@ -50,7 +50,7 @@ fn assignment(row: &Row) -> Result<Assignment, StoreError> {
 impl AssignmentReader for UnitOfWork {
     async fn assignment_facts(
         &mut self,
-        place: &EnvironmentPlace,
+        place: &EnvironmentRef,
         asked: &[AssignmentKey],
     ) -> Result<AssignmentFacts, StoreError> {
         // Nearly all that is asked about is there and active, so the statements tell of the exceptions. Whoever has a
@@ -80,7 +80,7 @@ impl AssignmentReader for UnitOfWork {
         if asked.is_empty() {
             return Ok(AssignmentFacts::default());
         }
-        let link = self.link()?;
+        let connection = self.connection()?;
         let environment = place.environment.as_uuid();
         let mut identities: HashMap<IdentityId, Option<MembershipStatus>> = asked
             .iter()
@@ -91,17 +91,17 @@ impl AssignmentReader for UnitOfWork {
             .bind(place.account.as_uuid())
             .bind(distinct(identities.keys().map(IdentityId::as_uuid)))
             .bind(place.application.as_uuid())
-            .all::<(IdentityId, Option<MembershipStatus>, bool), Vec<_>>(link, "memberships", |row| {
+            .all::<(IdentityId, Option<MembershipStatus>, bool), Vec<_>>(connection, "memberships", |row| {
                 Ok((row.id(0)?, row.optional_word(1, MembershipStatus::parse)?, row.flag(2)?))
             });
         let absent = Statement::new(NODES)
             .bind(distinct(nodes.iter().map(NodeId::as_uuid)))
             .bind(environment)
-            .all::<NodeId, Vec<_>>(link, "nodes", |row| row.id(0));
+            .all::<NodeId, Vec<_>>(connection, "nodes", |row| row.id(0));
         let roles = Statement::new(ROLES)
             .bind(distinct(asked.iter().map(|key| key.role.as_uuid())))
             .bind(environment)
-            .all::<(RoleId, AssignableRole), HashMap<_, _>>(link, "roles", |row| {
+            .all::<(RoleId, AssignableRole), HashMap<_, _>>(connection, "roles", |row| {
                 let role = AssignableRole {
                     kind: row.role_kind(1)?,
                     is_active: row.flag(2)?,
@@ -115,7 +115,7 @@ impl AssignmentReader for UnitOfWork {
             .bind(column(&asked, |key| key.role.as_uuid()))
             .bind(column(&asked, |key| key.node.as_uuid()))
             .bind(environment)
-            .all::<(AssignmentKey, ExistingAssignment), HashMap<_, _>>(link, "assignments", |row| {
+            .all::<(AssignmentKey, ExistingAssignment), HashMap<_, _>>(connection, "assignments", |row| {
                 let existing = ExistingAssignment {
                     id: row.id(0)?,
                     window: window(row, 1)?,
@@ -156,7 +156,7 @@ impl AssignmentReader for UnitOfWork {
         Statement::new(SELECT)
             .bind(distinct(ids.iter().map(AssignmentId::as_uuid)))
             .bind(environment.as_uuid())
-            .all(self.link()?, "assignments", assignment)
+            .all(self.connection()?, "assignments", assignment)
             .await
     }
 
@@ -175,7 +175,7 @@ impl AssignmentReader for UnitOfWork {
         Statement::new(SELECT)
             .bind(distinct(nodes.iter().map(NodeId::as_uuid)))
             .bind(environment.as_uuid())
-            .all(self.link()?, "assignments", assignment)
+            .all(self.connection()?, "assignments", assignment)
             .await
     }
 
@@ -196,7 +196,7 @@ impl AssignmentReader for UnitOfWork {
             .bind(distinct(roles.iter().map(RoleId::as_uuid)))
             .bind(environment.as_uuid())
             .bind(distinct(nodes.iter().map(NodeId::as_uuid)))
-            .all(self.link()?, "assignments", |row| row.id::<AssignmentId>(0))
+            .all(self.connection()?, "assignments", |row| row.id::<AssignmentId>(0))
             .await
     }
 
@@ -206,7 +206,7 @@ impl AssignmentReader for UnitOfWork {
         query: &AssignmentQuery,
         now: Timestamp,
     ) -> Result<Page<AssignmentView>, StoreError> {
-        listing::views(self.link()?, environment, query, now, self.effort()).await
+        listing::views(self.connection()?, environment, query, now, self.effort()).await
     }
 
     async fn held(
@@ -214,7 +214,7 @@ impl AssignmentReader for UnitOfWork {
         environments: &[EnvironmentId],
         identity: IdentityId,
     ) -> Result<Vec<AssignmentView>, StoreError> {
-        listing::held(self.link()?, environments, identity).await
+        listing::held(self.connection()?, environments, identity).await
     }
 
     async fn assignment_summary(
@@ -222,7 +222,7 @@ impl AssignmentReader for UnitOfWork {
         environment: EnvironmentId,
         now: Timestamp,
     ) -> Result<AssignmentSummary, StoreError> {
-        listing::summary(self.link()?, environment, now).await
+        listing::summary(self.connection()?, environment, now).await
     }
 
     async fn node_assignment_summary(
@@ -231,7 +231,7 @@ impl AssignmentReader for UnitOfWork {
         node: NodeId,
         now: Timestamp,
     ) -> Result<NodeAssignmentSummary, StoreError> {
-        listing::node_summary(self.link()?, environment, node, now).await
+        listing::node_summary(self.connection()?, environment, node, now).await
     }
 }
 
@@ -316,7 +316,7 @@ impl AssignmentWriter for UnitOfWork {
         let delete = Statement::new(DELETE)
             .bind(distinct(ids.iter().map(AssignmentId::as_uuid)))
             .bind(environment.as_uuid());
-        let gone = delete.execute(self.link()?).await?;
+        let gone = delete.execute(self.connection()?).await?;
         self.count_assignments(environment.as_uuid(), -i64::try_from(gone).unwrap_or(i64::MAX));
         Ok(())
     }
@@ -335,7 +335,7 @@ impl AssignmentWriter for UnitOfWork {
             .bind(distinct(environments.iter().map(EnvironmentId::as_uuid)))
             .bind(identity.as_uuid());
         let mut gone: Vec<(EnvironmentId, AssignmentId)> = delete
-            .all(self.link()?, "assignments", |row| Ok((row.id(0)?, row.id(1)?)))
+            .all(self.connection()?, "assignments", |row| Ok((row.id(0)?, row.id(1)?)))
             .await?;
         for (environment, _) in &gone {
             self.count_assignments(environment.as_uuid(), -1);

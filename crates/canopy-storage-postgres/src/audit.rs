@@ -1,6 +1,6 @@
 //! The history: what a commit leaves behind, and reading the audit log.
 
-use crate::error::{Fault, internal, must};
+use crate::error::{Fault, ensure, internal};
 use crate::search::patterns;
 use crate::statement::{Row, Statement};
 use crate::unit_of_work::{UnitOfWork, findable, storable};
@@ -95,7 +95,7 @@ impl AuditReader for UnitOfWork {
             return Ok(vec![]);
         };
         let (first, end) = (query.first(), query.end());
-        let link = self.link()?;
+        let connection = self.connection()?;
         Statement::new(SELECT)
             .for_these_values()
             .bind(account.as_uuid())
@@ -116,7 +116,7 @@ impl AuditReader for UnitOfWork {
             .bind(first.id.as_uuid())
             .bind(i64::from(query.limit))
             .bind(i64::try_from(AuditQuery::MAX_BYTES).unwrap_or(i64::MAX))
-            .all(link, "audit_events", event)
+            .all(connection, "audit_events", event)
             .await
     }
 
@@ -145,7 +145,7 @@ impl AuditReader for UnitOfWork {
                 id: row.id(1)?,
             })
         };
-        select.first(self.link()?, "audit_events", place).await
+        select.first(self.connection()?, "audit_events", place).await
     }
 
     async fn audit_event(
@@ -155,7 +155,7 @@ impl AuditReader for UnitOfWork {
     ) -> Result<Option<StoredAuditEvent>, StoreError> {
         const SELECT: &str = events!("audit_events WHERE account_id = $1 AND id = $2");
         let select = Statement::new(SELECT).bind(account.as_uuid()).bind(id.as_uuid());
-        select.first(self.link()?, "audit_events", event).await
+        select.first(self.connection()?, "audit_events", event).await
     }
 
     async fn audit_details(
@@ -169,7 +169,9 @@ impl AuditReader for UnitOfWork {
              ORDER BY part LIMIT $4";
         let select = Statement::new(SELECT).bind(account.as_uuid()).bind(event.as_uuid());
         let select = select.bind(i64::from(from)).bind(i64::from(limit));
-        select.all(self.link()?, "audit_details", |row| row.string(0)).await
+        select
+            .all(self.connection()?, "audit_details", |row| row.string(0))
+            .await
     }
 }
 
@@ -278,11 +280,11 @@ impl WriteTx for UnitOfWork {
 
     async fn commit(self: Box<Self>, record: CommitRecord) -> Result<Vec<(EnvironmentId, Revision)>, StoreError> {
         let touched: HashSet<EnvironmentId> = record.changes.iter().map(|change| change.environment).collect();
-        must(
+        ensure(
             touched.len() == record.changes.len(),
             "a commit names each environment once",
         )?;
-        let link = self.link()?;
+        let connection = self.connection()?;
         // No use case leaves out an environment whose assignments have changed; the count stays right all the same.
         let unnamed = self
             .counted()
@@ -290,7 +292,11 @@ impl WriteTx for UnitOfWork {
             .filter(|(environment, by)| **by != 0 && !touched.iter().any(|one| one.as_uuid() == **environment));
         let (unnamed, by): (Vec<Uuid>, Vec<i64>) = unnamed.map(|(environment, by)| (*environment, *by)).unzip();
         if !unnamed.is_empty() {
-            Statement::new(COUNTS).bind(unnamed).bind(by).execute(link).await?;
+            Statement::new(COUNTS)
+                .bind(unnamed)
+                .bind(by)
+                .execute(connection)
+                .await?;
         }
         // Sent together: where the history cannot be written, the transaction is broken, and the server turns the commit
         // into a rollback. The commit has a deadline of its own, from when the history is written: it may wait for a standby.
@@ -299,7 +305,7 @@ impl WriteTx for UnitOfWork {
         let is_written = Notify::new();
         let written = async {
             let written = history(&record, self.counted()).all::<(EnvironmentId, Revision), HashMap<_, _>>(
-                link,
+                connection,
                 "environments",
                 |row| Ok((row.id(0)?, Revision::new(row.count(1)?))),
             );
@@ -308,14 +314,14 @@ impl WriteTx for UnitOfWork {
             written
         };
         let committed = async {
-            let commit = pin!(Statement::new("COMMIT").execute(link.with_deadline(Duration::MAX)));
+            let commit = pin!(Statement::new("COMMIT").execute(connection.with_deadline(Duration::MAX)));
             let deadline = pin!(async {
                 is_written.notified().await;
                 tokio::time::sleep(self.deadlines().commit).await;
             });
             match future::select(commit, deadline).await {
                 Either::Left((committed, _)) => committed,
-                Either::Right(_) => Err(link.give_up(Fault("the commit was not confirmed in time"))),
+                Either::Right(_) => Err(connection.give_up(Fault("the commit was not confirmed in time"))),
             }
         };
         let (written, committed) = future::join(written, committed).await;

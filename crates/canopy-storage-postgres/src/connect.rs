@@ -28,7 +28,7 @@ const HEAD_START: Duration = Duration::from_millis(500);
 pub(crate) type TlsStream = <MakeRustlsConnect as MakeTlsConnect<Socket>>::Stream;
 
 /// Opens connections to one database, all alike.
-pub(crate) struct Opener {
+pub(crate) struct Connector {
     /// One for each host of the URL.
     hosts: Vec<Config>,
     /// The host that had the primary last.
@@ -41,9 +41,9 @@ pub(crate) struct Opener {
     watch: Arc<Watch>,
 }
 
-impl core::fmt::Debug for Opener {
+impl core::fmt::Debug for Connector {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.debug_struct("Opener").finish_non_exhaustive()
+        f.debug_struct("Connector").finish_non_exhaustive()
     }
 }
 
@@ -60,7 +60,7 @@ pub(crate) struct Opened {
     pub(crate) generation: u64,
 }
 
-impl Opener {
+impl Connector {
     pub(crate) fn new(options: &PgOptions, health: Arc<Health>, watch: Arc<Watch>) -> Result<Self, UrlError> {
         let target: Target = options.url.parse()?;
         let tls = tls::connector(&target)?;
@@ -101,7 +101,7 @@ impl Opener {
         })
     }
 
-    /// The time that [`Opener::dial`] may take.
+    /// The time that [`Connector::dial`] may take.
     pub(crate) fn patience(&self) -> Duration {
         let others = u32::try_from(self.hosts.len()).unwrap_or(u32::MAX).saturating_sub(1);
         self.deadline + HEAD_START.saturating_mul(others)

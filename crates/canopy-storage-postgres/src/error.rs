@@ -14,7 +14,7 @@ pub(crate) fn internal(what: &'static str) -> StoreError {
 }
 
 /// Holds a caller to what the port asks of it.
-pub(crate) fn must(holds: bool, what: &'static str) -> Result<(), StoreError> {
+pub(crate) fn ensure(holds: bool, what: &'static str) -> Result<(), StoreError> {
     if holds { Ok(()) } else { Err(internal(what)) }
 }
 

@@ -5,12 +5,12 @@
 //! let commits wait for each other. Who listens does so on a connection of its own, which is asked every half a second
 //! whether it lives.
 
-use crate::connect::{Dialed, Opener};
+use crate::connect::{Connector, Dialed};
 use crate::error::Fault;
 use crate::health::Health;
-use crate::pool::Lender;
+use crate::pool::Pool;
 use crate::statement::Statement;
-use canopy_domain::port::{News, StoreError};
+use canopy_domain::port::{FeedEvent, StoreError};
 use canopy_domain::{EnvironmentId, Revision};
 use core::convert::Infallible;
 use futures_util::StreamExt;
@@ -38,7 +38,7 @@ const ENTRIES_IN_PAYLOAD: usize = 140;
 
 /// Tells other instances what was committed here, in the background.
 #[derive(Debug)]
-pub(crate) struct Teller {
+pub(crate) struct Notifier {
     outbox: Arc<Outbox>,
     task: JoinHandle<()>,
 }
@@ -67,10 +67,10 @@ impl Outbox {
     }
 }
 
-impl Teller {
-    pub(crate) fn start(lender: Arc<Lender>, runtime: &Handle) -> Self {
+impl Notifier {
+    pub(crate) fn start(pool: Arc<Pool>, runtime: &Handle) -> Self {
         let outbox: Arc<Outbox> = Arc::default();
-        let task = runtime.spawn(keep_telling(lender, Arc::clone(&outbox)));
+        let task = runtime.spawn(keep_telling(pool, Arc::clone(&outbox)));
         Self { outbox, task }
     }
 
@@ -82,17 +82,17 @@ impl Teller {
     }
 }
 
-impl Drop for Teller {
+impl Drop for Notifier {
     fn drop(&mut self) {
         self.task.abort();
     }
 }
 
-async fn keep_telling(lender: Arc<Lender>, outbox: Arc<Outbox>) {
+async fn keep_telling(pool: Arc<Pool>, outbox: Arc<Outbox>) {
     loop {
         outbox.filled.notified().await;
         let moved = outbox.take();
-        if let Err(error) = tell(&lender, &moved).await {
+        if let Err(error) = tell(&pool, &moved).await {
             tracing::debug!(%error, "commits could not be told to other instances yet");
             outbox.put(&moved);
             tokio::time::sleep(PAUSE).await;
@@ -100,12 +100,12 @@ async fn keep_telling(lender: Arc<Lender>, outbox: Arc<Outbox>) {
     }
 }
 
-async fn tell(lender: &Lender, moved: &[(EnvironmentId, Revision)]) -> Result<(), StoreError> {
+async fn tell(pool: &Pool, moved: &[(EnvironmentId, Revision)]) -> Result<(), StoreError> {
     const NOTIFY: &str = "SELECT pg_notify('canopy_revisions', payload) FROM unnest($1) AS payload";
-    let lease = lender.lend().await?;
+    let lease = pool.lend().await?;
     match Statement::new(NOTIFY)
         .bind(payloads(moved))
-        .execute(lease.link()?)
+        .execute(lease.connection()?)
         .await
     {
         Ok(_) => {
@@ -135,16 +135,16 @@ impl Drop for Line {
 
 /// Hears what is told, until the line breaks.
 pub(crate) async fn listen(
-    opener: Arc<Opener>,
+    connector: Arc<Connector>,
     health: &Health,
     runtime: &Handle,
-    hear: &(dyn Fn(News) + Send + Sync),
+    receive: &(dyn Fn(FeedEvent) + Send + Sync),
 ) -> Result<Infallible, StoreError> {
-    let opening = runtime.spawn(async move { open(&opener).await });
+    let opening = runtime.spawn(async move { open(&connector).await });
     let mut line = opening
         .await
         .map_err(|error| StoreError::Unavailable(Box::new(error)))??;
-    hear(News::Connected);
+    receive(FeedEvent::Connected);
     let mut heartbeat = tokio::time::interval(HEARTBEAT);
     heartbeat.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
@@ -154,7 +154,7 @@ pub(crate) async fn listen(
             Either::Left((Some(notification), _)) => {
                 let moved = read_payload(notification.payload());
                 if !moved.is_empty() {
-                    hear(News::Revisions(moved));
+                    receive(FeedEvent::Revisions(moved));
                 }
             }
             Either::Left((None, _)) => {
@@ -170,18 +170,18 @@ pub(crate) async fn listen(
                         "the server was replaced or did not answer",
                     ))));
                 }
-                hear(News::Alive);
+                receive(FeedEvent::Alive);
             }
         }
     }
 }
 
-async fn open(opener: &Opener) -> Result<Line, StoreError> {
+async fn open(connector: &Connector) -> Result<Line, StoreError> {
     let Dialed {
         client,
         mut connection,
         generation,
-    } = opener.dial().await?;
+    } = connector.dial().await?;
     let (told, heard) = mpsc::unbounded_channel();
     let driver = tokio::spawn(async move {
         let mut messages = pin!(futures_util::stream::poll_fn(

@@ -126,7 +126,7 @@ impl NodeReader for UnitOfWork {
         const SELECT: &str = "SELECT id, access_model, hierarchy_schema FROM environments WHERE id = $1";
         Statement::new(SELECT)
             .bind(environment.as_uuid())
-            .first(self.link()?, "environments", |row| {
+            .first(self.connection()?, "environments", |row| {
                 Ok((row.word(1, AccessModel::parse)?, row.word(2, schema_text::read)?))
             })
             .await
@@ -134,12 +134,12 @@ impl NodeReader for UnitOfWork {
 
     async fn root_node(&mut self, environment: EnvironmentId) -> Result<Option<Node>, StoreError> {
         let select = Statement::new(select!("AND parent_id IS NULL")).bind(environment.as_uuid());
-        select.first(self.link()?, "nodes", node).await
+        select.first(self.connection()?, "nodes", node).await
     }
 
     async fn node(&mut self, environment: EnvironmentId, id: NodeId) -> Result<Option<Node>, StoreError> {
         let select = about(select!("AND id = $2"), environment, id);
-        select.first(self.link()?, "nodes", node).await
+        select.first(self.connection()?, "nodes", node).await
     }
 
     async fn environments_with_node(
@@ -156,7 +156,7 @@ impl NodeReader for UnitOfWork {
             .bind(distinct(environments.iter().map(EnvironmentId::as_uuid)))
             .bind(id.as_uuid());
         select
-            .all::<EnvironmentId, _>(self.link()?, "nodes", |row| row.id(0))
+            .all::<EnvironmentId, _>(self.connection()?, "nodes", |row| row.id(0))
             .await
     }
 
@@ -165,19 +165,19 @@ impl NodeReader for UnitOfWork {
         const SELECT: &str = "SELECT coalesce(sum(octet_length(name) + octet_length(slug) + \
              CASE octet_length(metadata) WHEN 2 THEN 0 ELSE octet_length(metadata) END), 0)::bigint FROM nodes WHERE environment_id = $1";
         let statement = Statement::new(SELECT).bind(environment.as_uuid());
-        let bytes = statement.first(self.link()?, "nodes", |row| row.count(0)).await?;
+        let bytes = statement.first(self.connection()?, "nodes", |row| row.count(0)).await?;
         Ok(bytes.unwrap_or(0))
     }
 
     async fn nodes(&mut self, environment: EnvironmentId) -> Result<Vec<Node>, StoreError> {
         let select = Statement::new(select!("ORDER BY slug")).bind(environment.as_uuid());
-        let nodes: Vec<Node> = select.all(self.link()?, "nodes", node).await?;
+        let nodes: Vec<Node> = select.all(self.connection()?, "nodes", node).await?;
         Ok(depth_first(nodes, None).into_iter().map(|(_, node)| node).collect())
     }
 
     async fn children(&mut self, environment: EnvironmentId, id: NodeId) -> Result<Vec<Node>, StoreError> {
         let select = about(select!("AND parent_id = $2 ORDER BY slug"), environment, id);
-        select.all(self.link()?, "nodes", node).await
+        select.all(self.connection()?, "nodes", node).await
     }
 
     async fn ancestors(&mut self, environment: EnvironmentId, id: NodeId) -> Result<Vec<Node>, StoreError> {
@@ -191,7 +191,9 @@ impl NodeReader for UnitOfWork {
             select!("AND id = way.id OFFSET 0"),
             ") AS n ORDER BY way.step DESC"
         );
-        about(SELECT, environment, id).all(self.link()?, "nodes", node).await
+        about(SELECT, environment, id)
+            .all(self.connection()?, "nodes", node)
+            .await
     }
 
     async fn subtree(&mut self, environment: EnvironmentId, id: NodeId) -> Result<Vec<Node>, StoreError> {
@@ -208,7 +210,7 @@ impl NodeReader for UnitOfWork {
             ") AS n ORDER BY n.slug"
         );
         let select = about(SELECT, environment, id);
-        let nodes: Vec<Node> = select.all(self.link()?, "nodes", node).await?;
+        let nodes: Vec<Node> = select.all(self.connection()?, "nodes", node).await?;
         let above = nodes.iter().find(|node| node.id == id).and_then(|node| node.parent);
         Ok(depth_first(nodes, above).into_iter().map(|(_, node)| node).collect())
     }
@@ -228,7 +230,7 @@ impl NodeReader for UnitOfWork {
             None => Statement::new(select_bare!("ORDER BY slug")).bind(environment.as_uuid()),
             Some(top) => about(SUBTREE, environment, top),
         };
-        let nodes: Vec<Node> = select.all(self.link()?, "nodes", node).await?;
+        let nodes: Vec<Node> = select.all(self.connection()?, "nodes", node).await?;
         let top = nodes.iter().find(|node| Some(node.id) == top);
         let above = top.and_then(|node| node.parent);
         Ok(depth_first(nodes, above).into_iter().map(|(_, node)| node).collect())
@@ -238,7 +240,7 @@ impl NodeReader for UnitOfWork {
         const SELECT: &str = "SELECT count(*), coalesce(sum(octet_length(metadata)), 0) FROM nodes \
              WHERE environment_id = $1 AND parent_id = $2";
         about(SELECT, environment, id)
-            .one(self.link()?, "nodes", |row| Ok((row.count(0)?, row.count(1)?)))
+            .one(self.connection()?, "nodes", |row| Ok((row.count(0)?, row.count(1)?)))
             .await
     }
 
@@ -250,7 +252,7 @@ impl NodeReader for UnitOfWork {
                  WHERE o.environment_id = $1 AND o.parent_id = tree.id OFFSET 0) AS below WHERE tree.level < 1000) \
              SELECT coalesce(max(level), 0) FROM tree";
         about(SELECT, environment, id)
-            .one(self.link()?, "nodes", |row| row.count(0))
+            .one(self.connection()?, "nodes", |row| row.count(0))
             .await
     }
 
@@ -258,7 +260,7 @@ impl NodeReader for UnitOfWork {
         const SELECT: &str = "SELECT (SELECT count(*) FROM nodes WHERE environment_id = $1 AND parent_id = $2), \
              (SELECT count(*) FROM assignments WHERE environment_id = $1 AND node_id = $2)";
         about(SELECT, environment, id)
-            .one(self.link()?, "nodes", |row| {
+            .one(self.connection()?, "nodes", |row| {
                 Ok(NodeUses {
                     children: row.count(0)?,
                     assignments: row.count(1)?,
@@ -292,7 +294,7 @@ impl NodeReader for UnitOfWork {
              CROSS JOIN LATERAL (SELECT o.parent_id, o.slug FROM nodes AS o WHERE o.environment_id = $3 \
              AND o.parent_id = asked.parent_id AND o.slug >= asked.slug \
              AND (o.slug, o.environment_id) < (asked.slug || '.', $3) OFFSET 0) AS n";
-        let link = self.link()?;
+        let connection = self.connection()?;
         let parents = async {
             if parents.is_empty() {
                 return Ok(HashMap::new());
@@ -307,7 +309,7 @@ impl NodeReader for UnitOfWork {
                 };
                 Ok((row.id(0)?, fact))
             };
-            select.all(link, "nodes", read).await
+            select.all(connection, "nodes", read).await
         };
         let taken = async {
             if slugs.is_empty() {
@@ -318,7 +320,7 @@ impl NodeReader for UnitOfWork {
                 .bind(column(slugs, |(_, slug)| slug.as_str()))
                 .bind(environment.as_uuid());
             select
-                .all(link, "nodes", |row| Ok((row.id(0)?, row.text(1, Slug::parse)?)))
+                .all(connection, "nodes", |row| Ok((row.id(0)?, row.text(1, Slug::parse)?)))
                 .await
         };
         let (parents, taken) = future::try_join(parents, taken).await?;
@@ -335,7 +337,7 @@ impl NodeReader for UnitOfWork {
                 node_type: row.text(2, NodeType::parse)?,
             })
         };
-        let nodes: Vec<Shape> = select.all(self.link()?, "nodes", read).await?;
+        let nodes: Vec<Shape> = select.all(self.connection()?, "nodes", read).await?;
         let nodes = depth_first(nodes, None);
         let no_root = || StoreError::Corrupt(format!("environment {environment} has no root"));
         let (_, root) = nodes.first().ok_or_else(no_root)?;
@@ -370,11 +372,11 @@ impl NodeReader for UnitOfWork {
     }
 
     async fn nodes_named(&mut self, environment: EnvironmentId, asked: &NodeNames) -> Result<NodesByName, StoreError> {
-        names::find(self.link()?, environment, asked).await
+        names::find(self.connection()?, environment, asked).await
     }
 
     async fn named_nodes(&mut self, environment: EnvironmentId, ids: &[NodeId]) -> Result<Vec<NamedNode>, StoreError> {
-        names::of(self.link()?, environment, ids).await
+        names::of(self.connection()?, environment, ids).await
     }
 }
 

@@ -1,6 +1,6 @@
 //! Identities and their memberships.
 
-use crate::error::must;
+use crate::error::ensure;
 use crate::search::patterns;
 use crate::statement::{Row, Statement};
 use crate::unit_of_work::UnitOfWork;
@@ -114,7 +114,7 @@ impl IdentityReader for UnitOfWork {
         const SELECT: &str = "SELECT id, account_id, email, first_name, last_name, avatar_url, external_id, metadata, \
              is_active, created_at, updated_at FROM identities WHERE account_id = $1 AND id = $2";
         let select = Statement::new(SELECT).bind(account.as_uuid()).bind(id.as_uuid());
-        select.first(self.link()?, "identities", identity).await
+        select.first(self.connection()?, "identities", identity).await
     }
 
     async fn identities(&mut self, account: AccountId, query: &IdentityQuery) -> Result<Page<Identity>, StoreError> {
@@ -139,9 +139,9 @@ impl IdentityReader for UnitOfWork {
         let page = about(in_order(query.sort, query.order))
             .bind(i64::from(query.page.take()))
             .bind(i64::try_from(query.page.offset()).unwrap_or(i64::MAX));
-        let link = self.link()?;
-        let items = page.all(link, "identities", identity);
-        let item_count = about(COUNT).one(link, "identities", |row| row.count(0));
+        let connection = self.connection()?;
+        let items = page.all(connection, "identities", identity);
+        let item_count = about(COUNT).one(connection, "identities", |row| row.count(0));
         let (items, item_count) = future::try_join(items, item_count).await?;
         Ok(Page { items, item_count })
     }
@@ -160,13 +160,13 @@ impl IdentityReader for UnitOfWork {
             ") FROM identities AS i LEFT JOIN memberships AS m ON m.application_id = $2 AND m.identity_id = i.id \
              WHERE i.account_id = $1 AND ($2 IS NULL OR m.status IS NOT NULL)"
         );
-        let link = self.link()?;
+        let connection = self.connection()?;
         let select = Statement::new(SELECT)
             .for_these_values()
             .bind(account.as_uuid())
             .bind(member_of.map(|id| id.as_uuid()))
             .bind(assigned_in.map(|id| id.as_uuid()));
-        let counts = select.one(link, "identities", |row| {
+        let counts = select.one(connection, "identities", |row| {
             Ok(IdentityCounts {
                 total: row.count(0)?,
                 active: row.count(1)?,
@@ -189,14 +189,16 @@ impl IdentityReader for UnitOfWork {
         const EXTERNAL_IDS: &str = "SELECT i.id, i.external_id FROM unnest($1) AS asked (external_id) \
              CROSS JOIN LATERAL (SELECT o.id, o.external_id FROM identities AS o \
              WHERE o.account_id = $2 AND o.external_id = asked.external_id OFFSET 0) AS i";
-        let link = self.link()?;
+        let connection = self.connection()?;
         let emails = async {
             if asked.emails.is_empty() {
                 return Ok(HashSet::new());
             }
             let emails: Vec<&str> = asked.emails.iter().map(Email::as_str).collect();
             let select = Statement::new(EMAILS).bind(emails).bind(account.as_uuid());
-            select.all(link, "identities", |row| row.text(1, Email::restored)).await
+            select
+                .all(connection, "identities", |row| row.text(1, Email::restored))
+                .await
         };
         let external_ids = async {
             if asked.external_ids.is_empty() {
@@ -205,7 +207,7 @@ impl IdentityReader for UnitOfWork {
             let ids: Vec<&str> = asked.external_ids.iter().map(ExternalId::as_str).collect();
             let select = Statement::new(EXTERNAL_IDS).bind(ids).bind(account.as_uuid());
             select
-                .all(link, "identities", |row| row.text(1, ExternalId::restored))
+                .all(connection, "identities", |row| row.text(1, ExternalId::restored))
                 .await
         };
         let (emails, external_ids) = future::try_join(emails, external_ids).await?;
@@ -245,7 +247,7 @@ impl IdentityReader for UnitOfWork {
                 email: row.text(2, Email::restored)?,
             })
         };
-        select.all(self.link()?, "identities", named).await
+        select.all(self.connection()?, "identities", named).await
     }
 
     async fn identity_labels(
@@ -262,7 +264,7 @@ impl IdentityReader for UnitOfWork {
         Statement::new(SELECT)
             .bind(distinct(ids.iter().map(IdentityId::as_uuid)))
             .bind(account.as_uuid())
-            .all(self.link()?, "identities", |row| Ok((row.id(0)?, row.string(1)?)))
+            .all(self.connection()?, "identities", |row| Ok((row.id(0)?, row.string(1)?)))
             .await
     }
 
@@ -287,7 +289,7 @@ impl IdentityReader for UnitOfWork {
             .bind(distinct(ids.iter().map(IdentityId::as_uuid)))
             .bind(account.as_uuid())
             .bind(application.as_uuid())
-            .all(self.link()?, "memberships", |row| {
+            .all(self.connection()?, "memberships", |row| {
                 let member = row.optional_id::<Uuid>(2)?.map(|_| membership(row, 2)).transpose()?;
                 let fact = IdentityFact {
                     is_active: row.flag(1)?,
@@ -304,7 +306,7 @@ impl IdentityReader for UnitOfWork {
              WHERE m.application_id = $1 ORDER BY i.id";
         Statement::new(SELECT)
             .bind(application.as_uuid())
-            .all(self.link()?, "memberships", subject)
+            .all(self.connection()?, "memberships", subject)
             .await
     }
 
@@ -312,7 +314,9 @@ impl IdentityReader for UnitOfWork {
         const SELECT: &str = "SELECT identity_id, application_id, id, status, invited_at, activated_at, \
              deactivated_at, created_at FROM memberships WHERE identity_id = $1 ORDER BY application_id";
         let select = Statement::new(SELECT).bind(id.as_uuid());
-        select.all(self.link()?, "memberships", |row| membership(row, 0)).await
+        select
+            .all(self.connection()?, "memberships", |row| membership(row, 0))
+            .await
     }
 
     async fn standings(
@@ -326,7 +330,7 @@ impl IdentityReader for UnitOfWork {
         Statement::new(SELECT)
             .bind(id.as_uuid())
             .bind(account.as_uuid())
-            .all(self.link()?, "memberships", |row| {
+            .all(self.connection()?, "memberships", |row| {
                 Ok((row.id(0)?, row.word(1, MembershipStatus::parse)?))
             })
             .await
@@ -355,7 +359,7 @@ impl IdentityWriter for UnitOfWork {
         let Some(account) = identities.first().map(|identity| identity.account_id) else {
             return Ok(());
         };
-        must(
+        ensure(
             identities.iter().all(|identity| identity.account_id == account),
             "a call writes identities of one account",
         )?;
@@ -421,11 +425,14 @@ impl IdentityWriter for UnitOfWork {
              WHERE m.identity_id = $1 AND m.account_id = $2)";
         const MEMBERSHIPS: &str = "DELETE FROM memberships WHERE identity_id = $1 AND account_id = $2";
         const IDENTITY: &str = "DELETE FROM identities WHERE id = $1 AND account_id = $2";
-        let link = self.link()?;
+        let connection = self.connection()?;
         let about = |sql| Statement::new(sql).bind(id.as_uuid()).bind(account.as_uuid());
-        let holds = about(HOLDS).one(link, "assignments", |row| row.flag(0)).await?;
-        must(!holds, "a deleted identity holds an assignment")?;
-        let (memberships, identity) = (about(MEMBERSHIPS).execute(link), about(IDENTITY).execute(link));
+        let holds = about(HOLDS).one(connection, "assignments", |row| row.flag(0)).await?;
+        ensure(!holds, "a deleted identity holds an assignment")?;
+        let (memberships, identity) = (
+            about(MEMBERSHIPS).execute(connection),
+            about(IDENTITY).execute(connection),
+        );
         future::try_join(memberships, identity).await?;
         Ok(())
     }

@@ -14,7 +14,7 @@ impl Installation for PgStore {
         let unit = self.begin_reading().await?;
         let select = Statement::new(SELECT);
         select
-            .all(unit.link()?, "signing_keys", |row| {
+            .all(unit.connection()?, "signing_keys", |row| {
                 Ok(SigningKey {
                     kid: row.string(0)?,
                     public_key: row.bytes(1, |bytes| bytes.try_into())?,
@@ -32,7 +32,7 @@ impl Installation for PgStore {
             .bind(key.kid.as_str())
             .bind(key.public_key.to_vec())
             .bind(to_postgres(key.created_at));
-        insert.execute(unit.link()?).await?;
+        insert.execute(unit.connection()?).await?;
         unit.end().await
     }
 
@@ -43,7 +43,7 @@ impl Installation for PgStore {
         let delete = Statement::new(DELETE)
             .bind(to_postgres(since))
             .bind(i64::try_from(keep).unwrap_or(i64::MAX));
-        let deleted = delete.execute(unit.link()?).await?;
+        let deleted = delete.execute(unit.connection()?).await?;
         unit.end().await?;
         Ok(deleted)
     }
@@ -54,10 +54,10 @@ impl Installation for PgStore {
         const SELECT: &str = "SELECT secret FROM installation_secrets WHERE name = $1";
         let unit = self.begin_unlocked().await?;
         let insert = Statement::new(INSERT).bind(name).bind(fresh.to_vec());
-        insert.execute(unit.link()?).await?;
+        insert.execute(unit.connection()?).await?;
         let stored = Statement::new(SELECT)
             .bind(name)
-            .one(unit.link()?, "installation_secrets", |row| {
+            .one(unit.connection()?, "installation_secrets", |row| {
                 row.bytes(0, |bytes| bytes.try_into())
             })
             .await?;

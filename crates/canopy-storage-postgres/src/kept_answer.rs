@@ -1,6 +1,6 @@
 //! Answers of requests that may be repeated.
 
-use crate::statement::{Link, Statement};
+use crate::statement::{Connection, Statement};
 use crate::unit_of_work::UnitOfWork;
 use async_trait::async_trait;
 use canopy_domain::Timestamp;
@@ -21,14 +21,18 @@ pub(crate) enum Known {
 
 /// Claims a request by an advisory lock of the transaction, without waiting, and looks for its answer. The two are sent
 /// together; the second statement sees what the last holder of the lock has committed.
-pub(crate) async fn claim(link: Link<'_>, request: RequestIdentity, since: Timestamp) -> Result<Known, StoreError> {
+pub(crate) async fn claim(
+    connection: Connection<'_>,
+    request: RequestIdentity,
+    since: Timestamp,
+) -> Result<Known, StoreError> {
     const CLAIM: &str = "SELECT pg_try_advisory_xact_lock($1)";
     const SELECT: &str = "SELECT body, answer, at FROM kept_answers WHERE request = $1 AND at >= $2";
     let claimed = Statement::new(CLAIM)
         .bind(lock_of(request))
-        .one(link, "advisory locks", |row| row.flag(0));
+        .one(connection, "advisory locks", |row| row.flag(0));
     let select = Statement::new(SELECT).bind(request.0.to_vec()).bind(since);
-    let kept = select.first(link, "kept_answers", |row| {
+    let kept = select.first(connection, "kept_answers", |row| {
         Ok(KeptAnswer {
             request,
             body: row.bytes(0, |bytes| <[u8; 32]>::try_from(bytes))?,
@@ -78,7 +82,7 @@ impl AnswerWriter for UnitOfWork {
         const KEEP: &str = "INSERT INTO kept_answers (request, body, answer, at) VALUES ($1, $2, $3, $4) \
              ON CONFLICT (request) DO UPDATE SET body = excluded.body, answer = excluded.answer, at = excluded.at";
         let tenant = self.share().id();
-        let link = self.link()?;
+        let connection = self.connection()?;
         let forget = forget(outdated);
         let keep = Statement::new(KEEP)
             .bind(answer.request.0.to_vec())
@@ -90,14 +94,20 @@ impl AnswerWriter for UnitOfWork {
             .bind(KeptAnswer::hour(answer.at))
             .bind(i64::try_from(answer.bytes()).unwrap_or(i64::MAX));
         // Sent together; the sum has what was added before it.
-        let sum = sum(tenant, outdated).one(link, "kept_answer_bytes", |row| row.count(0));
-        let (_, _, _, bytes) =
-            future::try_join4(forget.execute(link), keep.execute(link), add.execute(link), sum).await?;
+        let sum = sum(tenant, outdated).one(connection, "kept_answer_bytes", |row| row.count(0));
+        let (_, _, _, bytes) = future::try_join4(
+            forget.execute(connection),
+            keep.execute(connection),
+            add.execute(connection),
+            sum,
+        )
+        .await?;
         Ok(bytes)
     }
 
     async fn kept_bytes(&mut self, since: Timestamp) -> Result<u64, StoreError> {
         let sum = sum(self.share().id(), since);
-        sum.one(self.link()?, "kept_answer_bytes", |row| row.count(0)).await
+        sum.one(self.connection()?, "kept_answer_bytes", |row| row.count(0))
+            .await
     }
 }

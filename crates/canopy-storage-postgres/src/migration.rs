@@ -1,6 +1,6 @@
 //! The schema and its versions.
 
-use crate::connect::Opener;
+use crate::connect::Connector;
 use crate::error::{Fault, translate};
 use crate::folding;
 use crate::options::{PgOptions, UrlError};
@@ -97,8 +97,8 @@ fn check(standing: &Standing, migrate: bool) -> Result<bool, OpenError> {
 
 /// Checks the schema, and brings it up to date where that is asked for. Of several instances that start at once, one
 /// changes it and the others wait: the lock is held by the connection, so it goes with an instance that dies.
-pub(crate) async fn prepare(opener: &Opener, options: &PgOptions, migrate: bool) -> Result<(), OpenError> {
-    locked(opener, options, move |connection| {
+pub(crate) async fn prepare(connector: &Connector, options: &PgOptions, migrate: bool) -> Result<(), OpenError> {
+    locked(connector, options, move |connection| {
         let is_missing = check(&standing(connection)?, migrate)?;
         if !folding::is_outdated(connection)? && !is_missing {
             return Ok(());
@@ -123,8 +123,8 @@ pub(crate) async fn prepare(opener: &Opener, options: &PgOptions, migrate: bool)
 }
 
 /// Takes back every migration.
-pub(crate) async fn revert(opener: &Opener, options: &PgOptions) -> Result<(), OpenError> {
-    locked(opener, options, |connection| {
+pub(crate) async fn revert(connector: &Connector, options: &PgOptions) -> Result<(), OpenError> {
+    locked(connector, options, |connection| {
         let reverted = connection.revert_all_migrations(MIGRATIONS).map(|_| ());
         reverted.map_err(|error| failed(connection, error))
     })
@@ -155,11 +155,11 @@ async fn lock(connection: &AsyncPgConnection, options: &PgOptions) -> Result<(),
 
 /// Diesel's migrations do not await: they run on a thread that may wait, on a connection of their own. The lock is released by a
 /// statement, for the end of a connection may never reach the server, and by the end of the connection where that fails.
-async fn locked<F>(opener: &Opener, options: &PgOptions, work: F) -> Result<(), OpenError>
+async fn locked<F>(connector: &Connector, options: &PgOptions, work: F) -> Result<(), OpenError>
 where
     F: FnOnce(&mut AsyncConnectionWrapper<AsyncPgConnection>) -> Result<(), OpenError> + Send + 'static,
 {
-    let connection = opener.open().await?.connection;
+    let connection = connector.open().await?.connection;
     lock(&connection, options).await?;
     let blocking = tokio::task::spawn_blocking(move || {
         let mut connection = AsyncConnectionWrapper::from(connection);

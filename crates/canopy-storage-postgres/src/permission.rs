@@ -45,7 +45,7 @@ impl PermissionReader for UnitOfWork {
             .bind(environment.as_uuid())
             .bind(query.category.as_ref().map(Category::as_str))
             .bind(query.source.map(PermissionSource::as_str));
-        let mut permissions: Vec<Permission> = select.all(self.link()?, "permissions", permission).await?;
+        let mut permissions: Vec<Permission> = select.all(self.connection()?, "permissions", permission).await?;
         permissions.retain(|permission| is_found(permission, query.search.as_ref()));
         Ok(permissions)
     }
@@ -58,7 +58,7 @@ impl PermissionReader for UnitOfWork {
         const SELECT: &str = "SELECT id, environment_id, key, description, category, source, version, created_at \
              FROM permissions WHERE environment_id = $1 AND id = $2";
         let select = Statement::new(SELECT).bind(environment.as_uuid()).bind(id.as_uuid());
-        select.first(self.link()?, "permissions", permission).await
+        select.first(self.connection()?, "permissions", permission).await
     }
 
     async fn permission_ids(
@@ -74,7 +74,7 @@ impl PermissionReader for UnitOfWork {
         Statement::new(SELECT)
             .bind(column(keys, PermissionKey::as_str))
             .bind(environment.as_uuid())
-            .all(self.link()?, "permissions", |row| {
+            .all(self.connection()?, "permissions", |row| {
                 Ok((row.text(1, PermissionKey::parse)?, row.id(0)?))
             })
             .await

@@ -1,13 +1,13 @@
 //! Connections: how they are opened, lent to one unit of work each, and taken back clean.
 
-use crate::connect::{Opened, Opener};
+use crate::connect::{Connector, Opened};
 use crate::error::internal;
 use crate::health::Health;
 use crate::options::PgOptions;
-use crate::statement::{Guard, Link};
+use crate::statement::{Connection, Guard};
 use canopy_domain::port::{StoreError, Turn};
 use deadpool::managed::{
-    Manager, Metrics, Object, Pool, PoolError, RecycleError, RecycleResult, TimeoutType, Timeouts,
+    Manager, Metrics, Object, Pool as ObjectPool, PoolError, RecycleError, RecycleResult, TimeoutType, Timeouts,
 };
 use diesel::connection::InstrumentationEvent;
 use diesel_async::pooled_connection::PoolableConnection;
@@ -56,7 +56,7 @@ impl Watch {
 /// other things to do.
 #[derive(Debug)]
 pub(crate) struct Connections {
-    opener: Arc<Opener>,
+    connector: Arc<Connector>,
     health: Arc<Health>,
     runtime: Handle,
 }
@@ -67,8 +67,8 @@ impl Manager for Connections {
 
     async fn create(&self) -> Result<Opened, StoreError> {
         self.health.must_answer()?;
-        let opener = Arc::clone(&self.opener);
-        let opening = self.runtime.spawn(async move { opener.open().await });
+        let connector = Arc::clone(&self.connector);
+        let opening = self.runtime.spawn(async move { connector.open().await });
         opening
             .await
             .map_err(|error| StoreError::Unavailable(Box::new(error)))?
@@ -86,8 +86,8 @@ impl Manager for Connections {
 }
 
 /// The connections of a store.
-pub(crate) struct Lender {
-    pool: Pool<Connections>,
+pub(crate) struct Pool {
+    objects: ObjectPool<Connections>,
     health: Arc<Health>,
     runtime: Handle,
     lock_timeout: Duration,
@@ -97,28 +97,28 @@ pub(crate) struct Lender {
     cleaning: Arc<watch::Sender<usize>>,
 }
 
-impl core::fmt::Debug for Lender {
+impl core::fmt::Debug for Pool {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.debug_tuple("Lender").field(&self.pool.status()).finish()
+        f.debug_tuple("Pool").field(&self.objects.status()).finish()
     }
 }
 
-impl Lender {
+impl Pool {
     /// A pool of this many connections.
     pub(crate) fn new(
         options: &PgOptions,
         size: usize,
-        opener: Arc<Opener>,
+        connector: Arc<Connector>,
         health: Arc<Health>,
         runtime: Handle,
     ) -> Result<Self, StoreError> {
-        let patience = opener.patience();
+        let patience = connector.patience();
         let connections = Connections {
-            opener,
+            connector,
             health: Arc::clone(&health),
             runtime: runtime.clone(),
         };
-        let pool = Pool::builder(connections)
+        let objects = ObjectPool::builder(connections)
             .max_size(size.max(1))
             .timeouts(Timeouts {
                 wait: Some(options.wait_timeout),
@@ -129,7 +129,7 @@ impl Lender {
             .build()
             .map_err(|error| StoreError::Internal(Box::new(error)))?;
         Ok(Self {
-            pool,
+            objects,
             health,
             runtime,
             lock_timeout: options.lock_timeout,
@@ -147,8 +147,8 @@ impl Lender {
     }
 
     /// Lends a connection.
-    pub(crate) async fn lend(&self) -> Result<Lease, StoreError> {
-        let object = self.pool.get().await.map_err(|error| match error {
+    pub(crate) async fn lend(&self) -> Result<PooledConnection, StoreError> {
+        let object = self.objects.get().await.map_err(|error| match error {
             PoolError::Backend(error) => error,
             PoolError::Timeout(TimeoutType::Wait) => StoreError::Busy(Box::new(error)),
             PoolError::Timeout(TimeoutType::Create | TimeoutType::Recycle) | PoolError::Closed => {
@@ -157,7 +157,7 @@ impl Lender {
             PoolError::NoRuntimeSpecified | PoolError::PostCreateHook(_) => StoreError::Internal(Box::new(error)),
         })?;
         let generation = object.generation;
-        Ok(Lease {
+        Ok(PooledConnection {
             object: Some(object),
             guard: Guard::new(Arc::clone(&self.health), generation, self.deadline),
             planned: AtomicBool::new(false),
@@ -170,17 +170,17 @@ impl Lender {
 
     /// Closes the connections that wait for the next unit of work: they may be as dead as the one that was just tried.
     pub(crate) fn discard_idle(&self) {
-        self.pool.retain(|_, _| false);
+        self.objects.retain(|_, _| false);
     }
 
     pub(crate) fn close(&self) {
-        self.pool.close();
+        self.objects.close();
     }
 }
 
 /// A connection on loan. Dropped, it is rolled back on the runtime of the store and only then lent again; where that
 /// cannot be done it is closed, which ends its transaction too.
-pub(crate) struct Lease {
+pub(crate) struct PooledConnection {
     object: Option<Object<Connections>>,
     guard: Guard,
     /// The turn that was taken for it, where there was one to take.
@@ -192,16 +192,16 @@ pub(crate) struct Lease {
     cleaning: Arc<watch::Sender<usize>>,
 }
 
-impl core::fmt::Debug for Lease {
+impl core::fmt::Debug for PooledConnection {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.debug_struct("Lease").finish_non_exhaustive()
+        f.debug_struct("PooledConnection").finish_non_exhaustive()
     }
 }
 
-impl Lease {
-    pub(crate) fn link(&self) -> Result<Link<'_>, StoreError> {
+impl PooledConnection {
+    pub(crate) fn connection(&self) -> Result<Connection<'_>, StoreError> {
         let object = self.object.as_ref().ok_or_else(|| internal("the connection is gone"))?;
-        Ok(Link::new(
+        Ok(Connection::new(
             &object.connection,
             self.lock_timeout,
             &self.planned,
@@ -225,7 +225,7 @@ impl Lease {
     }
 }
 
-impl Drop for Lease {
+impl Drop for PooledConnection {
     fn drop(&mut self) {
         if let Some(object) = self.object.take() {
             if self.guard.is_broken() {
@@ -278,8 +278,8 @@ impl Used {
         let Some(object) = self.object.as_ref() else { return };
         let planned = AtomicBool::new(false);
         let guard = Guard::new(Arc::clone(&self.health), self.generation, CLEANING_DEADLINE);
-        let link = Link::new(&object.connection, self.lock_timeout, &planned, &guard);
-        if let Ok(()) = link.command("ROLLBACK").await {
+        let connection = Connection::new(&object.connection, self.lock_timeout, &planned, &guard);
+        if let Ok(()) = connection.command("ROLLBACK").await {
             drop(self.object.take());
         }
     }

@@ -1,6 +1,6 @@
 //! The heartbeat: a connection of its own that finds out when the server stops answering.
 
-use crate::connect::{Dialed, Opener, is_silence, single_row};
+use crate::connect::{Connector, Dialed, is_silence, single_row};
 use crate::health::{Health, State};
 use canopy_domain::port::StoreError;
 use futures_util::future::{self, Either};
@@ -28,11 +28,11 @@ impl Drop for Pulse {
 
 impl Pulse {
     /// `deadline` is how long one answer may take.
-    pub(crate) fn start(opener: Arc<Opener>, health: Arc<Health>, deadline: Duration, runtime: &Handle) -> Self {
+    pub(crate) fn start(connector: Arc<Connector>, health: Arc<Health>, deadline: Duration, runtime: &Handle) -> Self {
         Self(runtime.spawn(async move {
             loop {
                 let before = health.state();
-                match opener.dial().await {
+                match connector.dial().await {
                     Ok(dialed) => {
                         let generation = dialed.generation;
                         if keep_asking(dialed, &health, deadline).await && health.fell_silent(generation) {

@@ -42,7 +42,7 @@ impl RoleReader for UnitOfWork {
             .bind(environment.as_uuid())
             .bind(query.include_inactive)
             .bind(is_system)
-            .all(self.link()?, "roles", |row| {
+            .all(self.connection()?, "roles", |row| {
                 let permission_count = row.count(9)?;
                 Ok(RoleView {
                     role: role(row)?,
@@ -56,7 +56,7 @@ impl RoleReader for UnitOfWork {
         const SELECT: &str = "SELECT id, environment_id, name, description, system_key, is_active, version, \
              created_at, updated_at FROM roles WHERE environment_id = $1 AND id = $2";
         let select = Statement::new(SELECT).bind(environment.as_uuid()).bind(id.as_uuid());
-        select.first(self.link()?, "roles", role).await
+        select.first(self.connection()?, "roles", role).await
     }
 
     async fn role_permissions(
@@ -70,7 +70,7 @@ impl RoleReader for UnitOfWork {
         Statement::new(SELECT)
             .bind(environment.as_uuid())
             .bind(id.as_uuid())
-            .all(self.link()?, "permissions", |row| {
+            .all(self.connection()?, "permissions", |row| {
                 Ok((row.id(0)?, row.text(1, PermissionKey::parse)?))
             })
             .await
@@ -89,7 +89,7 @@ impl RoleReader for UnitOfWork {
         Statement::new(SELECT)
             .bind(distinct(ids.iter().map(RoleId::as_uuid)))
             .bind(environment.as_uuid())
-            .all(self.link()?, "roles", |row| {
+            .all(self.connection()?, "roles", |row| {
                 Ok((row.id(0)?, row.text(1, RoleName::parse)?))
             })
             .await
@@ -107,7 +107,7 @@ impl RoleReader for UnitOfWork {
         let select = Statement::new(SELECT)
             .bind(environment.as_uuid())
             .bind(permission.as_uuid());
-        select.all(self.link()?, "roles", role).await
+        select.all(self.connection()?, "roles", role).await
     }
 }
 
@@ -187,7 +187,7 @@ impl RoleWriter for UnitOfWork {
             return Ok(());
         }
         pairs_of(INSERT, environment, pairs)
-            .execute(self.link()?)
+            .execute(self.connection()?)
             .await
             .map(|_| ())
     }
@@ -211,7 +211,7 @@ impl RoleWriter for UnitOfWork {
             return Ok(());
         }
         pairs_of(DELETE, environment, pairs)
-            .execute(self.link()?)
+            .execute(self.connection()?)
             .await
             .map(|_| ())
     }

@@ -43,7 +43,7 @@ impl<'a> Sql<'a> {
 }
 
 /// One word of a search, by its parameter.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Word(String);
 
 /// The account of environment `$1`.
@@ -119,6 +119,19 @@ impl Word {
             self.within("name_folded"),
             self.within("searched"),
             self.within("name_folded")
+        )
+    }
+
+    /// The condition that every assignment of the environment has the word, because every node, role or person does. Each
+    /// look ends at the first one without it.
+    pub(crate) fn in_all(&self) -> String {
+        format!(
+            "(NOT EXISTS (SELECT 1 FROM nodes WHERE environment_id = $1 AND NOT {}) \
+              OR NOT EXISTS (SELECT 1 FROM roles WHERE environment_id = $1 AND NOT {}) \
+              OR NOT EXISTS (SELECT 1 FROM identities WHERE account_id = {ACCOUNT} AND NOT {}))",
+            self.within("name_folded"),
+            self.within("name_folded"),
+            self.within("searched")
         )
     }
 }

@@ -16,16 +16,16 @@ impl SetupReader for UnitOfWork {
         const PERMISSIONS: &str = "SELECT id, key, source FROM permissions WHERE environment_id = $1";
         const ROLES: &str = "SELECT id, name, system_key FROM roles WHERE environment_id = $1";
         const BOUND: &str = "SELECT role_id, permission_id FROM role_permissions WHERE environment_id = $1";
-        let link = self.link()?;
+        let connection = self.connection()?;
         let about = |sql| Statement::new(sql).bind(environment.as_uuid());
-        let permissions = about(PERMISSIONS).all(link, "permissions", |row| {
+        let permissions = about(PERMISSIONS).all(connection, "permissions", |row| {
             let permission = CatalogPermission {
                 id: row.id(0)?,
                 source: row.word(2, PermissionSource::parse)?,
             };
             Ok((row.text(1, PermissionKey::parse)?, permission))
         });
-        let roles = about(ROLES).all::<_, HashMap<RoleId, CatalogRole>>(link, "roles", |row| {
+        let roles = about(ROLES).all::<_, HashMap<RoleId, CatalogRole>>(connection, "roles", |row| {
             let role = CatalogRole {
                 name: row.text(1, RoleName::restored)?,
                 kind: row.role_kind(2)?,
@@ -34,7 +34,7 @@ impl SetupReader for UnitOfWork {
             Ok((row.id(0)?, role))
         });
         let bound = about(BOUND)
-            .all::<(RoleId, PermissionId), Vec<_>>(link, "role_permissions", |row| Ok((row.id(0)?, row.id(1)?)));
+            .all::<(RoleId, PermissionId), Vec<_>>(connection, "role_permissions", |row| Ok((row.id(0)?, row.id(1)?)));
         let (permissions, mut roles, bound) = future::try_join3(permissions, roles, bound).await?;
         for (role, permission) in bound {
             if let Some(role) = roles.get_mut(&role) {
@@ -48,7 +48,7 @@ impl SetupReader for UnitOfWork {
         const SELECT: &str = "SELECT (SELECT count(*) FROM permissions WHERE environment_id = $1), \
              (SELECT count(*) FROM role_permissions WHERE environment_id = $1)";
         let select = Statement::new(SELECT).bind(environment.as_uuid());
-        let size = select.first(self.link()?, "permissions", |row| {
+        let size = select.first(self.connection()?, "permissions", |row| {
             Ok(CatalogSize {
                 keys: row.count(0)?,
                 pairs: row.count(1)?,
@@ -69,7 +69,7 @@ impl SetupReader for UnitOfWork {
              WHERE a.account_id = $1 ORDER BY a.slug, e.slug";
         Statement::new(SELECT)
             .bind(account.as_uuid())
-            .all(self.link()?, "environments", |row| {
+            .all(self.connection()?, "environments", |row| {
                 Ok(SetupSummary {
                     environment_id: row.id(0)?,
                     application_id: row.id(1)?,

@@ -75,8 +75,8 @@ impl Guard {
 /// A connection as a unit of work sees it. Several statements may be on their way at once: they are sent together and
 /// run in the order in which they were first polled.
 #[derive(Clone, Copy)]
-pub(crate) struct Link<'c> {
-    connection: &'c AsyncPgConnection,
+pub(crate) struct Connection<'c> {
+    raw: &'c AsyncPgConnection,
     /// How long the server lets a statement wait for a lock.
     lock_timeout: Duration,
     /// The time that a statement may go unanswered.
@@ -86,15 +86,15 @@ pub(crate) struct Link<'c> {
     guard: &'c Guard,
 }
 
-impl<'c> Link<'c> {
+impl<'c> Connection<'c> {
     pub(crate) const fn new(
-        connection: &'c AsyncPgConnection,
+        raw: &'c AsyncPgConnection,
         lock_timeout: Duration,
         planned: &'c AtomicBool,
         guard: &'c Guard,
     ) -> Self {
         Self {
-            connection,
+            raw,
             lock_timeout,
             deadline: guard.deadline,
             planned,
@@ -134,7 +134,7 @@ impl<'c> Link<'c> {
     }
 
     async fn send(self, sql: &str) -> Result<(), StoreError> {
-        diesel_async::SimpleAsyncConnection::batch_execute(&mut &*self.connection, sql)
+        diesel_async::SimpleAsyncConnection::batch_execute(&mut &*self.raw, sql)
             .await
             .map_err(translate)
     }
@@ -192,52 +192,54 @@ impl<'a> Statement<'a> {
     }
 
     /// Runs it. The answer is the number of rows it changed.
-    pub(crate) async fn execute(self, link: Link<'_>) -> Result<usize, StoreError> {
+    pub(crate) async fn execute(self, connection: Connection<'_>) -> Result<usize, StoreError> {
         let began = Instant::now();
-        let mut connection = link.connection;
-        let plan = link.plan(self.for_these_values);
-        let run = AsyncConnectionCore::execute_returning_count(&mut connection, self);
-        link.answered(async {
-            let (planned, ran) = future::join(plan, run).await;
-            planned?;
-            ran.map_err(|error| link.failed(error, began))
-        })
-        .await
+        let mut raw = connection.raw;
+        let plan = connection.plan(self.for_these_values);
+        let run = AsyncConnectionCore::execute_returning_count(&mut raw, self);
+        connection
+            .answered(async {
+                let (planned, ran) = future::join(plan, run).await;
+                planned?;
+                ran.map_err(|error| connection.failed(error, began))
+            })
+            .await
     }
 
     /// Hands each row of the answer to `each`; `table` is where the rows come from, for reports of damage.
     pub(crate) async fn for_each(
         self,
-        link: Link<'_>,
+        connection: Connection<'_>,
         table: &'static str,
         mut each: impl FnMut(&Row) -> Result<(), StoreError> + Send,
     ) -> Result<(), StoreError> {
         let began = Instant::now();
-        let mut connection = link.connection;
-        let plan = link.plan(self.for_these_values);
-        let run = AsyncConnectionCore::load(&mut connection, self);
-        link.answered(async {
-            let (planned, rows) = future::join(plan, run).await;
-            planned?;
-            let mut rows = rows.map_err(|error| link.failed(error, began))?;
-            while let Some(row) = rows.next().await {
-                let row = row.map_err(|error| link.failed(error, began))?;
-                each(&Row { row, table })?;
-            }
-            Ok(())
-        })
-        .await
+        let mut raw = connection.raw;
+        let plan = connection.plan(self.for_these_values);
+        let run = AsyncConnectionCore::load(&mut raw, self);
+        connection
+            .answered(async {
+                let (planned, rows) = future::join(plan, run).await;
+                planned?;
+                let mut rows = rows.map_err(|error| connection.failed(error, began))?;
+                while let Some(row) = rows.next().await {
+                    let row = row.map_err(|error| connection.failed(error, began))?;
+                    each(&Row { row, table })?;
+                }
+                Ok(())
+            })
+            .await
     }
 
     /// All rows of the answer.
     pub(crate) async fn all<T, C: Default + Extend<T> + Send>(
         self,
-        link: Link<'_>,
+        connection: Connection<'_>,
         table: &'static str,
         mut read: impl FnMut(&Row) -> Result<T, StoreError> + Send,
     ) -> Result<C, StoreError> {
         let mut rows = C::default();
-        self.for_each(link, table, |row| {
+        self.for_each(connection, table, |row| {
             rows.extend([read(row)?]);
             Ok(())
         })
@@ -248,12 +250,12 @@ impl<'a> Statement<'a> {
     /// The first row of the answer.
     pub(crate) async fn first<T: Send>(
         self,
-        link: Link<'_>,
+        connection: Connection<'_>,
         table: &'static str,
         mut read: impl FnMut(&Row) -> Result<T, StoreError> + Send,
     ) -> Result<Option<T>, StoreError> {
         let mut first = None;
-        self.for_each(link, table, |row| {
+        self.for_each(connection, table, |row| {
             if first.is_none() {
                 first = Some(read(row)?);
             }
@@ -266,11 +268,11 @@ impl<'a> Statement<'a> {
     /// The one row that a statement always answers with.
     pub(crate) async fn one<T: Send>(
         self,
-        link: Link<'_>,
+        connection: Connection<'_>,
         table: &'static str,
         read: impl FnMut(&Row) -> Result<T, StoreError> + Send,
     ) -> Result<T, StoreError> {
-        let first = self.first(link, table, read).await?;
+        let first = self.first(connection, table, read).await?;
         first.ok_or_else(|| internal("a statement that always answers did not"))
     }
 }

@@ -3,15 +3,15 @@
 use crate::api_key;
 use crate::assignment::Effort;
 use crate::audit;
-use crate::connect::Opener;
+use crate::connect::Connector;
 use crate::error::Fault;
-use crate::feed::{self, Teller};
+use crate::feed::{self, Notifier};
 use crate::health::Health;
 use crate::kept_answer::{self, Known};
 use crate::lock;
 use crate::migration::{self, OpenError};
 use crate::options::PgOptions;
-use crate::pool::{Lease, Lender, Watch};
+use crate::pool::{Pool, PooledConnection, Watch};
 use crate::pulse::Pulse;
 use crate::statement::Statement;
 use crate::turns::Turns;
@@ -20,8 +20,8 @@ use async_trait::async_trait;
 use canopy_domain::api_key::KeyUse;
 use canopy_domain::audit::AuditEvent;
 use canopy_domain::port::{
-    Begun, CommitTag, Head, Installation, News, ReadTx, RequestIdentity, RowStore, RowTx, Share, SharedStore, Store,
-    StoreError, Turn, WriteScope, WriteTx,
+    Begun, CommitTag, FeedEvent, Head, Installation, LockScope, ReadTx, RequestIdentity, RowStore, RowTx, Share,
+    SharedStore, Store, StoreError, Turn, WriteTx,
 };
 use canopy_domain::{EnvironmentId, Revision, Slug, Timestamp};
 use core::convert::Infallible;
@@ -43,18 +43,18 @@ pub struct PgStore {
 
 #[derive(Debug)]
 struct Inner {
-    opener: Arc<Opener>,
+    connector: Arc<Connector>,
     runtime: Handle,
     /// True if the rows of every list are taken for many.
     has_long_lists: AtomicBool,
     health: Arc<Health>,
     /// Connections for transactions.
-    lender: Arc<Lender>,
+    pool: Arc<Pool>,
     /// Connections for fences and announcements, which no transaction can take.
-    fences: Arc<Lender>,
+    fences: Arc<Pool>,
     turns: Turns,
     deadlines: Deadlines,
-    teller: Teller,
+    notifier: Notifier,
     watch: Arc<Watch>,
     _pulse: Pulse,
 }
@@ -82,21 +82,21 @@ impl PgStore {
         let runtime = Handle::try_current().map_err(|error| OpenError::Runtime(Box::new(error)))?;
         let watch = Arc::new(Watch::default());
         let health = Arc::new(Health::new());
-        let opener = Arc::new(Opener::new(options, Arc::clone(&health), Arc::clone(&watch))?);
-        migration::prepare(&opener, options, options.migrate).await?;
+        let connector = Arc::new(Connector::new(options, Arc::clone(&health), Arc::clone(&watch))?);
+        migration::prepare(&connector, options, options.migrate).await?;
         let pool = |size| {
-            let (opener, health) = (Arc::clone(&opener), Arc::clone(&health));
-            Lender::new(options, size, opener, health, runtime.clone()).map(Arc::new)
+            let (connector, health) = (Arc::clone(&connector), Arc::clone(&health));
+            Pool::new(options, size, connector, health, runtime.clone()).map(Arc::new)
         };
-        let (lender, fences) = (pool(options.pool_size)?, pool(FENCES)?);
+        let (pool, fences) = (pool(options.pool_size)?, pool(FENCES)?);
         let pulse = Pulse::start(
-            Arc::clone(&opener),
+            Arc::clone(&connector),
             Arc::clone(&health),
             options.answer_timeout,
             &runtime,
         );
         let inner = Inner {
-            teller: Teller::start(Arc::clone(&fences), &runtime),
+            notifier: Notifier::start(Arc::clone(&fences), &runtime),
             turns: Turns::new(options.pool_size, options.lock_timeout, options.wait_timeout),
             deadlines: Deadlines {
                 answer: options.answer_timeout,
@@ -104,11 +104,11 @@ impl PgStore {
                 commit: options.commit_timeout,
                 load: options.load_timeout,
             },
-            opener,
+            connector,
             runtime,
             has_long_lists: AtomicBool::new(false),
             health,
-            lender,
+            pool,
             fences,
             watch,
             _pulse: pulse,
@@ -121,8 +121,8 @@ impl PgStore {
     /// # Errors
     /// As [`PgStore::open`].
     pub async fn migrate(options: &PgOptions) -> Result<(), OpenError> {
-        let opener = Opener::new(options, Arc::new(Health::new()), Arc::default())?;
-        migration::prepare(&opener, options, true).await
+        let connector = Connector::new(options, Arc::new(Health::new()), Arc::default())?;
+        migration::prepare(&connector, options, true).await
     }
 
     /// Takes back every migration, and with them everything that is stored.
@@ -131,14 +131,14 @@ impl PgStore {
     /// As [`PgStore::open`].
     #[doc(hidden)]
     pub async fn revert(options: &PgOptions) -> Result<(), OpenError> {
-        let opener = Opener::new(options, Arc::new(Health::new()), Arc::default())?;
-        migration::revert(&opener, options).await
+        let connector = Connector::new(options, Arc::new(Health::new()), Arc::default())?;
+        migration::revert(&connector, options).await
     }
 
     /// Closes the pool: whoever asks for a unit of work from now on finds the store unavailable.
     pub fn close(&self) {
         self.inner.turns.close();
-        self.inner.lender.close();
+        self.inner.pool.close();
         self.inner.fences.close();
     }
 
@@ -181,7 +181,7 @@ impl PgStore {
         let lease = match self.try_begin(how).await {
             Err(StoreError::Unavailable(cause)) => {
                 tracing::debug!(%cause, "a connection was lost; trying a new one");
-                self.inner.lender.discard_idle();
+                self.inner.pool.discard_idle();
                 self.try_begin(how).await
             }
             began => began,
@@ -189,7 +189,7 @@ impl PgStore {
         Ok(self.unit(lease?, turn, share))
     }
 
-    fn unit(&self, mut lease: Lease, turn: Turn, share: Share) -> UnitOfWork {
+    fn unit(&self, mut lease: PooledConnection, turn: Turn, share: Share) -> UnitOfWork {
         lease.keep(turn);
         UnitOfWork::new(lease, self.inner.deadlines, self.effort(), share)
     }
@@ -200,20 +200,20 @@ impl PgStore {
 
     /// Opens a transaction that writes what no scope covers.
     pub(crate) async fn begin_unlocked(&self) -> Result<UnitOfWork, StoreError> {
-        self.begin(Begin::Unlocked(&WriteScope::Installation)).await
+        self.begin(Begin::Unlocked(&LockScope::Installation)).await
     }
 
-    async fn try_begin(&self, how: Begin<'_>) -> Result<Lease, StoreError> {
-        let lease = self.inner.lender.lend().await?;
+    async fn try_begin(&self, how: Begin<'_>) -> Result<PooledConnection, StoreError> {
+        let lease = self.inner.pool.lend().await?;
         let deadlines = self.inner.deadlines;
-        let link = lease.link()?;
-        let at_once = link.with_deadline(deadlines.answer);
+        let connection = lease.connection()?;
+        let at_once = connection.with_deadline(deadlines.answer);
         let began = match how {
             Begin::Reading(_) => at_once.command("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await,
             Begin::Unlocked(_) => at_once.command(BEGIN_WRITING).await,
             Begin::Writing(scope) => {
                 let begin = at_once.command(BEGIN_WRITING);
-                let locks = lock::take(link.with_deadline(deadlines.lock), scope);
+                let locks = lock::take(connection.with_deadline(deadlines.lock), scope);
                 future::try_join(begin, locks).await.map(|_| ())
             }
         };
@@ -251,22 +251,24 @@ impl PgStore {
                      WHERE o.id = environments.application_id OFFSET 0) AS applications) AS e ON true";
         let lease = self.inner.fences.lend().await?;
         let ids: Vec<Uuid> = environments.iter().map(EnvironmentId::as_uuid).collect();
-        let link = lease.link()?.with_deadline(self.inner.deadlines.answer);
+        let connection = lease.connection()?.with_deadline(self.inner.deadlines.answer);
         let mut is_standby = true;
         let mut heads = Vec::with_capacity(ids.len());
-        let asked = Statement::new(SELECT).bind(ids).for_each(link, "environments", |row| {
-            is_standby = row.flag(0)?;
-            if let Some(environment) = row.optional_id(1)? {
-                heads.push(Head {
-                    environment,
-                    revision: Revision::new(row.count(2)?),
-                    tag: Some(CommitTag::from_stored(row.number(3)?)),
-                    application_slug: row.text(4, Slug::parse)?,
-                    slug: row.text(5, Slug::parse)?,
-                });
-            }
-            Ok(())
-        });
+        let asked = Statement::new(SELECT)
+            .bind(ids)
+            .for_each(connection, "environments", |row| {
+                is_standby = row.flag(0)?;
+                if let Some(environment) = row.optional_id(1)? {
+                    heads.push(Head {
+                        environment,
+                        revision: Revision::new(row.count(2)?),
+                        tag: Some(CommitTag::from_stored(row.number(3)?)),
+                        application_slug: row.text(4, Slug::parse)?,
+                        slug: row.text(5, Slug::parse)?,
+                    });
+                }
+                Ok(())
+            });
         match asked.await {
             Ok(()) if is_standby => {
                 lease.discard();
@@ -291,13 +293,13 @@ const BEGIN_WRITING: &str = "BEGIN ISOLATION LEVEL READ COMMITTED";
 enum Begin<'a> {
     Reading(Share),
     /// The locks of this scope are taken later.
-    Unlocked(&'a WriteScope),
-    Writing(&'a WriteScope),
+    Unlocked(&'a LockScope),
+    Writing(&'a LockScope),
 }
 
 #[async_trait]
 impl RowStore for PgStore {
-    async fn write_rows(&self, scope: WriteScope) -> Result<Box<dyn RowTx>, StoreError> {
+    async fn write_rows(&self, scope: LockScope) -> Result<Box<dyn RowTx>, StoreError> {
         Ok(Box::new(self.begin(Begin::Writing(&scope)).await?))
     }
 }
@@ -308,7 +310,7 @@ impl Store for PgStore {
         Ok(Box::new(self.begin(Begin::Reading(share)).await?))
     }
 
-    async fn write(&self, scope: WriteScope) -> Result<Box<dyn WriteTx>, StoreError> {
+    async fn write(&self, scope: LockScope) -> Result<Box<dyn WriteTx>, StoreError> {
         Ok(Box::new(self.begin(Begin::Writing(&scope)).await?))
     }
 
@@ -316,8 +318,8 @@ impl Store for PgStore {
         if uses.is_empty() {
             return Ok(());
         }
-        let lease = self.inner.lender.lend().await?;
-        if let Err(error) = api_key::note_uses(uses).execute(lease.link()?).await {
+        let lease = self.inner.pool.lend().await?;
+        if let Err(error) = api_key::note_uses(uses).execute(lease.connection()?).await {
             lease.discard();
             Err(error)
         } else {
@@ -327,8 +329,8 @@ impl Store for PgStore {
     }
 
     async fn forget_answers(&self, outdated: Timestamp) -> Result<bool, StoreError> {
-        let lease = self.inner.lender.lend().await?;
-        match kept_answer::forget(outdated).execute(lease.link()?).await {
+        let lease = self.inner.pool.lend().await?;
+        match kept_answer::forget(outdated).execute(lease.connection()?).await {
             Err(error) => {
                 lease.discard();
                 Err(error)
@@ -341,8 +343,8 @@ impl Store for PgStore {
     }
 
     async fn prune_history(&self, outdated: Timestamp) -> Result<bool, StoreError> {
-        let lease = self.inner.lender.lend().await?;
-        match crate::access::prune(outdated).execute(lease.link()?).await {
+        let lease = self.inner.pool.lend().await?;
+        match crate::access::prune(outdated).execute(lease.connection()?).await {
             Err(error) => {
                 lease.discard();
                 Err(error)
@@ -356,8 +358,8 @@ impl Store for PgStore {
 
     async fn append_audit_events(&self, events: &[AuditEvent]) -> Result<(), StoreError> {
         // One statement is a transaction of its own.
-        let lease = self.inner.lender.lend().await?;
-        match audit::append(events).execute(lease.link()?).await {
+        let lease = self.inner.pool.lend().await?;
+        match audit::append(events).execute(lease.connection()?).await {
             Err(error @ StoreError::Unavailable(_)) => {
                 lease.discard();
                 Err(error)
@@ -376,27 +378,27 @@ impl Store for PgStore {
 
     async fn write_once(
         &self,
-        scope: WriteScope,
+        scope: LockScope,
         request: RequestIdentity,
         since: Timestamp,
     ) -> Result<Begun, StoreError> {
         // A transaction that was dropped a moment ago holds its claim until it is rolled back: then it is asked once more.
         for is_last in [false, true] {
             let unit = self.begin(Begin::Unlocked(&scope)).await?;
-            match kept_answer::claim(unit.link()?, request, since).await? {
+            match kept_answer::claim(unit.connection()?, request, since).await? {
                 Known::Nothing => {
-                    lock::take(unit.link()?.with_deadline(self.inner.deadlines.lock), &scope).await?;
+                    lock::take(unit.connection()?.with_deadline(self.inner.deadlines.lock), &scope).await?;
                     return Ok(Begun::Fresh(Box::new(unit)));
                 }
                 Known::Answer(answer) => {
                     drop(unit);
-                    self.inner.lender.cleaned().await;
+                    self.inner.pool.cleaned().await;
                     return Ok(Begun::Answered(answer));
                 }
                 Known::Running if is_last => break,
                 Known::Running => {
                     drop(unit);
-                    self.inner.lender.cleaned().await;
+                    self.inner.pool.cleaned().await;
                 }
             }
         }
@@ -422,12 +424,12 @@ impl SharedStore for PgStore {
         self.inner.health.epoch()
     }
 
-    fn announce(&self, revisions: &[(EnvironmentId, Revision)]) {
-        self.inner.teller.tell(revisions);
+    fn publish(&self, revisions: &[(EnvironmentId, Revision)]) {
+        self.inner.notifier.tell(revisions);
     }
 
-    async fn listen(&self, hear: &(dyn Fn(News) + Send + Sync)) -> Result<Infallible, StoreError> {
+    async fn listen(&self, receive: &(dyn Fn(FeedEvent) + Send + Sync)) -> Result<Infallible, StoreError> {
         let inner = &self.inner;
-        feed::listen(Arc::clone(&inner.opener), &inner.health, &inner.runtime, hear).await
+        feed::listen(Arc::clone(&inner.connector), &inner.health, &inner.runtime, receive).await
     }
 }

@@ -10,7 +10,7 @@ use canopy_domain::port::reader::TenancyReader;
 use canopy_domain::port::writer::TenancyWriter;
 use canopy_domain::{
     AccessModel, Account, AccountId, Application, ApplicationId, DisplayName, Environment, EnvironmentId,
-    EnvironmentPlace, HierarchySchema, JsonObject, Slug,
+    EnvironmentRef, HierarchySchema, JsonObject, Slug,
 };
 use futures_util::future;
 
@@ -56,15 +56,15 @@ fn environment(row: &Row) -> Result<Environment, StoreError> {
 
 impl UnitOfWork {
     async fn accounts_by(&self, statement: Statement<'_>) -> Result<Vec<Account>, StoreError> {
-        statement.all(self.link()?, "accounts", account).await
+        statement.all(self.connection()?, "accounts", account).await
     }
 
     async fn applications_by(&self, statement: Statement<'_>) -> Result<Vec<Application>, StoreError> {
-        statement.all(self.link()?, "applications", application).await
+        statement.all(self.connection()?, "applications", application).await
     }
 
     async fn environments_by(&self, statement: Statement<'_>) -> Result<Vec<Environment>, StoreError> {
-        statement.all(self.link()?, "environments", environment).await
+        statement.all(self.connection()?, "environments", environment).await
     }
 }
 
@@ -153,13 +153,13 @@ impl TenancyReader for UnitOfWork {
         Ok(found?.pop())
     }
 
-    async fn environment_place(&mut self, id: EnvironmentId) -> Result<Option<EnvironmentPlace>, StoreError> {
+    async fn environment_place(&mut self, id: EnvironmentId) -> Result<Option<EnvironmentRef>, StoreError> {
         const SELECT: &str = "SELECT e.id, a.id, a.account_id \
              FROM environments AS e JOIN applications AS a ON a.id = e.application_id WHERE e.id = $1";
         Statement::new(SELECT)
             .bind(id.as_uuid())
-            .first(self.link()?, "environments", |row| {
-                Ok(EnvironmentPlace {
+            .first(self.connection()?, "environments", |row| {
+                Ok(EnvironmentRef {
                     environment: row.id(0)?,
                     application: row.id(1)?,
                     account: row.id(2)?,
@@ -296,16 +296,16 @@ impl TenancyWriter for UnitOfWork {
             return Ok(());
         }
         let ids = distinct(ids.iter().map(EnvironmentId::as_uuid));
-        let link = self.link()?;
-        let runs = DELETES.map(|sql| Statement::new(sql).bind(ids.clone()).execute(link));
+        let connection = self.connection()?;
+        let runs = DELETES.map(|sql| Statement::new(sql).bind(ids.clone()).execute(connection));
         future::try_join_all(runs).await.map(|_| ())
     }
 
     async fn delete_application(&mut self, id: ApplicationId) -> Result<(), StoreError> {
         const MEMBERSHIPS: &str = "DELETE FROM memberships WHERE application_id = $1";
         const APPLICATION: &str = "DELETE FROM applications WHERE id = $1";
-        let link = self.link()?;
-        let run = |sql| Statement::new(sql).bind(id.as_uuid()).execute(link);
+        let connection = self.connection()?;
+        let run = |sql| Statement::new(sql).bind(id.as_uuid()).execute(connection);
         future::try_join(run(MEMBERSHIPS), run(APPLICATION)).await.map(|_| ())
     }
 }

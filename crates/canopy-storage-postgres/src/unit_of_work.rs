@@ -1,9 +1,9 @@
 //! The unit of work: one connection with an open transaction.
 
 use crate::assignment::Effort;
-use crate::error::must;
-use crate::pool::Lease;
-use crate::statement::{Link, Statement};
+use crate::error::ensure;
+use crate::pool::PooledConnection;
+use crate::statement::{Connection, Statement};
 use crate::store::Deadlines;
 use canopy_domain::EnvironmentId;
 use canopy_domain::port::{Share, StoreError, Unique};
@@ -14,7 +14,7 @@ use uuid::Uuid;
 /// An open transaction, for reading or for writing: that is decided where it is opened, and the port's types keep to it.
 #[derive(Debug)]
 pub(crate) struct UnitOfWork {
-    lease: Lease,
+    lease: PooledConnection,
     deadlines: Deadlines,
     /// A statement stored less than it should have. PostgreSQL does not know that this is an error.
     failed: bool,
@@ -25,7 +25,7 @@ pub(crate) struct UnitOfWork {
 }
 
 impl UnitOfWork {
-    pub(crate) const fn new(lease: Lease, deadlines: Deadlines, effort: Effort, share: Share) -> Self {
+    pub(crate) const fn new(lease: PooledConnection, deadlines: Deadlines, effort: Effort, share: Share) -> Self {
         Self {
             lease,
             deadlines,
@@ -61,20 +61,20 @@ impl UnitOfWork {
     }
 
     /// The way to the database.
-    pub(crate) fn link(&self) -> Result<Link<'_>, StoreError> {
-        must(!self.failed, "the unit of work has failed before")?;
-        self.lease.link()
+    pub(crate) fn connection(&self) -> Result<Connection<'_>, StoreError> {
+        ensure(!self.failed, "the unit of work has failed before")?;
+        self.lease.connection()
     }
 
     /// Makes permanent what leaves no history.
     pub(crate) async fn end(self) -> Result<(), StoreError> {
-        let link = self.link()?.with_deadline(self.deadlines.commit);
-        link.command("COMMIT").await?;
+        let connection = self.connection()?.with_deadline(self.deadlines.commit);
+        connection.command("COMMIT").await?;
         self.lease.give_back();
         Ok(())
     }
 
-    pub(crate) fn into_lease(self) -> Lease {
+    pub(crate) fn into_lease(self) -> PooledConnection {
         self.lease
     }
 
@@ -91,22 +91,23 @@ impl UnitOfWork {
             return Ok(());
         }
         let expected = ids.len();
-        let link = self.link()?;
-        let (opened, stored) = future::join(link.command("SAVEPOINT call"), statement(ids).execute(link)).await;
+        let connection = self.connection()?;
+        let (opened, stored) =
+            future::join(connection.command("SAVEPOINT call"), statement(ids).execute(connection)).await;
         opened?;
         match stored {
             Err(StoreError::Duplicate(Unique::Id)) => {
-                link.command("ROLLBACK TO SAVEPOINT call").await?;
+                connection.command("ROLLBACK TO SAVEPOINT call").await?;
                 let others = (0..expected).map(other_id).collect();
-                let again = statement(others).execute(link).await;
-                link.command("ROLLBACK TO SAVEPOINT call").await?;
+                let again = statement(others).execute(connection).await;
+                connection.command("ROLLBACK TO SAVEPOINT call").await?;
                 match again {
                     Err(StoreError::Duplicate(rule)) => Err(StoreError::Duplicate(rule)),
                     _ => Err(StoreError::Duplicate(Unique::Id)),
                 }
             }
             Err(StoreError::Duplicate(rule)) => {
-                link.command("ROLLBACK TO SAVEPOINT call").await?;
+                connection.command("ROLLBACK TO SAVEPOINT call").await?;
                 Err(StoreError::Duplicate(rule))
             }
             stored => self.stored(expected, stored).await,
@@ -120,12 +121,12 @@ impl UnitOfWork {
         if rows == 0 {
             return Ok(());
         }
-        let link = self.link()?;
-        let (opened, stored) = future::join(link.command("SAVEPOINT call"), statement.execute(link)).await;
+        let connection = self.connection()?;
+        let (opened, stored) = future::join(connection.command("SAVEPOINT call"), statement.execute(connection)).await;
         opened?;
         match stored {
             Err(StoreError::Duplicate(rule)) => {
-                link.command("ROLLBACK TO SAVEPOINT call").await?;
+                connection.command("ROLLBACK TO SAVEPOINT call").await?;
                 Err(StoreError::Duplicate(rule))
             }
             stored => self.stored(rows, stored).await,
@@ -142,10 +143,10 @@ impl UnitOfWork {
         if ids.is_empty() {
             return Ok(());
         }
-        let link = self.link()?;
+        let connection = self.connection()?;
         let runs = statements.iter().map(|sql| {
             let delete = Statement::new(sql).bind(ids.to_vec()).bind(environment.as_uuid());
-            delete.execute(link)
+            delete.execute(connection)
         });
         future::try_join_all(runs).await.map(|_| ())
     }
@@ -156,12 +157,12 @@ impl UnitOfWork {
         match stored {
             Ok(stored) => {
                 self.failed |= stored != expected;
-                must(!self.failed, "a row names something that is not there")
+                ensure(!self.failed, "a row names something that is not there")
             }
             Err(error) => {
                 self.failed = true;
                 if matches!(error, StoreError::Internal(_)) {
-                    self.lease.link()?.command("ROLLBACK TO SAVEPOINT call").await?;
+                    self.lease.connection()?.command("ROLLBACK TO SAVEPOINT call").await?;
                 }
                 Err(error)
             }
@@ -179,7 +180,7 @@ impl UnitOfWork {
             Err(StoreError::Duplicate(broken)) if broken == rule => refused,
             Err(StoreError::Duplicate(_) | StoreError::Internal(_)) => {
                 let taken = is_taken
-                    .one(self.lease.link()?, "the rows of a call", |row| row.flag(0))
+                    .one(self.lease.connection()?, "the rows of a call", |row| row.flag(0))
                     .await?;
                 if taken {
                     self.failed = false;
@@ -202,7 +203,7 @@ fn other_id(index: usize) -> Uuid {
 pub(crate) fn one_environment(rows: impl IntoIterator<Item = EnvironmentId>) -> Result<Option<Uuid>, StoreError> {
     let mut rows = rows.into_iter();
     let first = rows.next();
-    must(
+    ensure(
         rows.all(|row| Some(row) == first),
         "a call writes rows of one environment",
     )?;

@@ -1,6 +1,6 @@
 //! What decisions rest on: snapshots, change records, and the commit that writes them.
 
-use crate::error::{internal, must, translate};
+use crate::error::{ensure, internal, translate};
 use crate::identity::subject;
 use crate::packed::{Cell, IDS, Layout, Packed, Slot};
 use crate::statement::{Row, Statement};
@@ -180,7 +180,7 @@ fn take_revisions(
     let taken: HashMap<EnvironmentId, Revision> = ids
         .statement(&UPDATE)
         .all(c, "environments", |row| Ok((row.id(0)?, row.revision(1)?)))?;
-    must(
+    ensure(
         taken.len() == changes.len(),
         "a changed environment is not there, or given twice",
     )?;
@@ -247,10 +247,10 @@ impl WriteTx for UnitOfWork {
     }
 
     async fn commit(mut self: Box<Self>, record: CommitRecord) -> Result<Vec<(EnvironmentId, Revision)>, StoreError> {
-        let mut lease = self.take()?;
-        // The connection is back on its shelf, or closed, before the answer is there.
+        let mut pooled = self.take()?;
+        // The connection is back on its pool, or closed, before the answer is there.
         blocking(move || {
-            let c = lease.connection()?;
+            let c = pooled.connection()?;
             let revisions = write_history(c, &record)?;
             AnsiTransactionManager::commit_transaction(c).map_err(|error| translate(error, None))?;
             Ok(revisions)

@@ -1,6 +1,6 @@
 //! API keys, and whose key each digest is.
 
-use crate::error::must;
+use crate::error::ensure;
 use crate::packed::{Cell, Layout, Packed};
 use crate::statement::{Row, Statement};
 use crate::unit_of_work::UnitOfWork;
@@ -10,7 +10,7 @@ use canopy_domain::api_key::{AccessMode, ApiKey, ApiKeyId, KeyAccess, KeyDigest,
 use canopy_domain::port::reader::ApiKeyReader;
 use canopy_domain::port::writer::ApiKeyWriter;
 use canopy_domain::port::{StoreError, Unique};
-use canopy_domain::{Description, DisplayName, EnvironmentId, EnvironmentPlace, PermissionKey, Timestamp};
+use canopy_domain::{Description, DisplayName, EnvironmentId, EnvironmentRef, PermissionKey, Timestamp};
 use diesel::SqliteConnection;
 use std::collections::HashMap;
 use std::sync::LazyLock;
@@ -100,7 +100,7 @@ impl ApiKeyReader for UnitOfWork {
     async fn api_key_places(
         &mut self,
         digests: &[KeyDigest],
-    ) -> Result<HashMap<KeyDigest, (EnvironmentPlace, ApiKeyId)>, StoreError> {
+    ) -> Result<HashMap<KeyDigest, (EnvironmentRef, ApiKeyId)>, StoreError> {
         static SELECT: LazyLock<String> = LazyLock::new(|| {
             format!(
                 "{} SELECT d.digest, d.key_id, a.account_id, a.id, e.id FROM given \
@@ -117,7 +117,7 @@ impl ApiKeyReader for UnitOfWork {
         self.run(move |c| {
             digests.statement(&SELECT).all(c, "api_key_digests", |row| {
                 let digest = row.bytes(0, |bytes| bytes.try_into().map(KeyDigest))?;
-                let place = EnvironmentPlace {
+                let place = EnvironmentRef {
                     account: row.id(2)?,
                     application: row.id(3)?,
                     environment: row.id(4)?,
@@ -169,7 +169,7 @@ impl ApiKeyWriter for UnitOfWork {
         self.run(move |c| {
             let statement = Statement::new(UPDATE).bind(environment.as_bytes()).bind(id.as_bytes());
             let updated = statement.bind(expires_at).execute(c)?;
-            must(updated == 1, "the key is not there")
+            ensure(updated == 1, "the key is not there")
         })
         .await
     }

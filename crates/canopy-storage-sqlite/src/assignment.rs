@@ -1,6 +1,6 @@
 //! Assignments: facts to judge them by, and writing them.
 
-use crate::error::{internal, must, translate};
+use crate::error::{ensure, internal, translate};
 use crate::packed::{Cell, IDS, Layout, Packed};
 use crate::role::one_environment;
 use crate::statement::{Row, Statement};
@@ -13,7 +13,7 @@ use canopy_domain::port::reader::AssignmentReader;
 use canopy_domain::port::writer::AssignmentWriter;
 use canopy_domain::port::{StoreError, Unique};
 use canopy_domain::{
-    Assignment, AssignmentId, AssignmentKey, EnvironmentId, EnvironmentPlace, ExistingAssignment, IdentityId,
+    Assignment, AssignmentId, AssignmentKey, EnvironmentId, EnvironmentRef, ExistingAssignment, IdentityId,
     MembershipStatus, NodeId, Page, RoleId, Timestamp, Window,
 };
 use diesel::{Connection, SqliteConnection};
@@ -88,7 +88,7 @@ fn pack(assignments: &[Assignment]) -> Packed {
 
 fn facts(
     c: &mut SqliteConnection,
-    place: &EnvironmentPlace,
+    place: &EnvironmentRef,
     asked: &[AssignmentKey],
 ) -> Result<AssignmentFacts, StoreError> {
     // Nearly all that is asked about is there and active, so the statements tell of the exceptions. Whoever has a
@@ -189,7 +189,7 @@ fn facts(
 impl AssignmentReader for UnitOfWork {
     async fn assignment_facts(
         &mut self,
-        place: &EnvironmentPlace,
+        place: &EnvironmentRef,
         asked: &[AssignmentKey],
     ) -> Result<AssignmentFacts, StoreError> {
         let (place, asked) = (*place, asked.to_vec());
@@ -358,7 +358,7 @@ fn insert(c: &mut SqliteConnection, environment: EnvironmentId, assignments: &[A
         .bind(place.application.as_bytes())
         .bind(place.account.as_bytes());
     if let Some(stored) = statement.attempt(c)? {
-        must(stored == assignments.len(), "an assignment was not stored")?;
+        ensure(stored == assignments.len(), "an assignment was not stored")?;
         return count_up(c, environment, stored);
     }
     let taken = repeats_a_key(assignments) || rows.statement(&TAKEN).bind(environment.as_bytes()).holds(c)?;
@@ -434,7 +434,7 @@ impl AssignmentWriter for UnitOfWork {
                     environment,
                     &Packed::ids(assignments.iter().map(|one| one.id.as_bytes())),
                 )?;
-                must(
+                ensure(
                     gone == assignments.len(),
                     "a changed assignment is not there, or given twice",
                 )?;

@@ -21,7 +21,7 @@ pub(crate) enum Purpose {
 
 /// Opens connections to one file, all alike.
 #[derive(Debug)]
-pub(crate) struct Opener {
+pub(crate) struct Connector {
     /// The file, as SQLite is told of it.
     pub(crate) path: PathBuf,
     pub(crate) options: SqliteOptions,
@@ -33,7 +33,7 @@ pub(crate) struct Opener {
     pub(crate) statements: Arc<AtomicU64>,
 }
 
-impl Opener {
+impl Connector {
     /// Opens a connection. The file is made where it is missing.
     pub(crate) fn open(&self, purpose: Purpose) -> Result<SqliteConnection, StoreError> {
         let unavailable = |error| StoreError::Unavailable(Box::new(error));
@@ -91,11 +91,11 @@ fn name_for_sqlite(path: &Path) -> Result<&str, StoreError> {
 
 /// Connections of one purpose, lent to one unit of work each. Turns go round the tenants that wait.
 #[derive(Debug)]
-pub(crate) struct Shelf {
-    // Declared first: connections are closed before the opener lets go of the folder they may be in.
+pub(crate) struct Pool {
+    // Declared first: connections are closed before the connector lets go of the folder they may be in.
     idle: Mutex<Idle>,
     purpose: Purpose,
-    opener: Arc<Opener>,
+    connector: Arc<Connector>,
     turns: Turns,
 }
 
@@ -108,12 +108,12 @@ impl core::fmt::Debug for Idle {
     }
 }
 
-impl Shelf {
-    pub(crate) fn new(opener: Arc<Opener>, purpose: Purpose, size: u32) -> Arc<Self> {
+impl Pool {
+    pub(crate) fn new(connector: Arc<Connector>, purpose: Purpose, size: u32) -> Arc<Self> {
         let size = usize::try_from(size.max(1)).unwrap_or(1);
         Arc::new(Self {
             purpose,
-            opener,
+            connector,
             idle: Mutex::default(),
             // Long reads of one tenant leave the other half to the others.
             turns: Turns::new(size, size.div_ceil(2)),
@@ -130,22 +130,26 @@ impl Shelf {
     }
 
     /// Lends a connection against a ticket. Opens one where none is idle, so this may wait for the disk.
-    pub(crate) fn lend(self: &Arc<Self>, ticket: Turn, claim: Option<RunningClaim>) -> Result<Lease, StoreError> {
+    pub(crate) fn lend(
+        self: &Arc<Self>,
+        ticket: Turn,
+        claim: Option<RunningClaim>,
+    ) -> Result<PooledConnection, StoreError> {
         let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).0.pop();
         let connection = match idle {
             Some(connection) => connection,
-            None => self.opener.open(self.purpose)?,
+            None => self.connector.open(self.purpose)?,
         };
-        Ok(Lease {
+        Ok(PooledConnection {
             connection: Some(connection),
-            shelf: Arc::clone(self),
+            pool: Arc::clone(self),
             _claim: claim,
             _ticket: ticket,
         })
     }
 
     fn deadline(&self) -> Duration {
-        self.opener.options.deadline
+        self.connector.options.deadline
     }
 
     pub(crate) fn put_back(&self, connection: SqliteConnection) {
@@ -157,11 +161,11 @@ impl Shelf {
     }
 }
 
-/// A connection on loan. Dropped, it rolls back whatever is open, puts the connection back on its shelf and then gives
+/// A connection on loan. Dropped, it rolls back whatever is open, puts the connection back on its pool and then gives
 /// the ticket to whoever waits; a connection that cannot be rolled back is closed, which ends its transaction too.
-pub(crate) struct Lease {
+pub(crate) struct PooledConnection {
     connection: Option<SqliteConnection>,
-    shelf: Arc<Shelf>,
+    pool: Arc<Pool>,
     /// The request that may be repeated, where the unit of work is for one. It stays claimed as long as the transaction is
     /// open, also where the caller gave up in the middle of a call.
     _claim: Option<RunningClaim>,
@@ -169,17 +173,17 @@ pub(crate) struct Lease {
     _ticket: Turn,
 }
 
-impl core::fmt::Debug for Lease {
+impl core::fmt::Debug for PooledConnection {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.debug_struct("Lease")
-            .field("purpose", &self.shelf.purpose)
+        f.debug_struct("PooledConnection")
+            .field("purpose", &self.pool.purpose)
             .finish_non_exhaustive()
     }
 }
 
-impl Lease {
+impl PooledConnection {
     pub(crate) fn effort(&self) -> Effort {
-        self.shelf.opener.effort
+        self.pool.connector.effort
     }
 
     pub(crate) fn connection(&mut self) -> Result<&mut SqliteConnection, StoreError> {
@@ -189,13 +193,13 @@ impl Lease {
     }
 }
 
-impl Drop for Lease {
+impl Drop for PooledConnection {
     fn drop(&mut self) {
         let Some(mut connection) = self.connection.take() else {
             return;
         };
         match AnsiTransactionManager::rollback_transaction(&mut connection) {
-            Ok(()) | Err(diesel::result::Error::NotInTransaction) => self.shelf.put_back(connection),
+            Ok(()) | Err(diesel::result::Error::NotInTransaction) => self.pool.put_back(connection),
             Err(error) => tracing::warn!(%error, "a connection could not be rolled back and is closed"),
         }
     }

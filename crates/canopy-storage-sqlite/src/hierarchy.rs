@@ -1,6 +1,6 @@
 //! The tree of nodes.
 
-use crate::error::{internal, must};
+use crate::error::{ensure, internal};
 use crate::packed::{Cell, IDS, Layout, Packed, batches};
 use crate::role::one_environment;
 use crate::statement::{Row, Statement};
@@ -488,7 +488,7 @@ impl NodeWriter for UnitOfWork {
         for nodes in batches {
             let (count, rows) = (nodes.len(), pack(nodes));
             let stored = self.run(move |c| match rows.statement(&INSERT).attempt(c)? {
-                Some(stored) => must(stored == count, "a node was not stored"),
+                Some(stored) => ensure(stored == count, "a node was not stored"),
                 None if repeated
                     || holds(
                         c,
@@ -536,7 +536,7 @@ impl NodeWriter for UnitOfWork {
             self.run(move |c| {
                 let update = rows.statement(&UPDATE);
                 let changed = update.execute_unique(c, Unique::NodeSlug)?;
-                must(changed == count, "a changed node is not there, or given twice")
+                ensure(changed == count, "a changed node is not there, or given twice")
             })
             .await?;
         }

@@ -1,6 +1,6 @@
 //! Identities and their memberships.
 
-use crate::error::must;
+use crate::error::ensure;
 use crate::packed::{Cell, IDS, Layout, Packed};
 use crate::statement::{Row, Statement};
 use crate::unit_of_work::UnitOfWork;
@@ -330,7 +330,7 @@ impl IdentityWriter for UnitOfWork {
         let Some(first) = identities.first() else {
             return Ok(());
         };
-        must(
+        ensure(
             identities.iter().all(|one| one.account_id == first.account_id),
             "the identities are of several accounts",
         )?;
@@ -343,7 +343,7 @@ impl IdentityWriter for UnitOfWork {
             .all(|one| external_ids.insert(one));
         let (count, rows) = (identities.len(), pack(identities));
         self.run(move |c| match rows.statement(&INSERT).attempt(c)? {
-            Some(stored) => must(stored == count, "an identity was not stored"),
+            Some(stored) => ensure(stored == count, "an identity was not stored"),
             None if repeats_email || rows.statement(&taken("email")).holds(c)? => {
                 Err(StoreError::Duplicate(Unique::IdentityEmail))
             }
@@ -382,7 +382,7 @@ impl IdentityWriter for UnitOfWork {
                 .bind(identity.updated_at)
                 .bind(searched.as_str());
             match update.attempt(c)? {
-                Some(changed) => must(changed == 1, "a changed identity is not there"),
+                Some(changed) => ensure(changed == 1, "a changed identity is not there"),
                 None if about(EMAIL_TAKEN).holds(c)? => Err(StoreError::Duplicate(Unique::IdentityEmail)),
                 None => Err(StoreError::Duplicate(Unique::IdentityExternalId)),
             }
@@ -399,7 +399,7 @@ impl IdentityWriter for UnitOfWork {
         const IDENTITY: &str = "DELETE FROM identities WHERE id = ?1 AND account_id = ?2";
         self.run(move |c| {
             let about = |sql| Statement::new(sql).bind(id.as_bytes()).bind(account.as_bytes());
-            must(!about(HOLDS).holds(c)?, "a deleted identity holds an assignment")?;
+            ensure(!about(HOLDS).holds(c)?, "a deleted identity holds an assignment")?;
             about(MEMBERSHIPS).execute(c)?;
             about(IDENTITY).execute(c)?;
             Ok(())
@@ -431,7 +431,7 @@ impl IdentityWriter for UnitOfWork {
         let (count, repeated) = (memberships.len(), pairs.len() < memberships.len());
         self.run(
             move |c| match rows.statement(&INSERT).bind(application.as_bytes()).attempt(c)? {
-                Some(stored) => must(stored == count, "a membership was not stored"),
+                Some(stored) => ensure(stored == count, "a membership was not stored"),
                 None if repeated || rows.statement(&TAKEN).holds(c)? => Err(StoreError::Duplicate(Unique::Membership)),
                 None => Err(StoreError::Duplicate(Unique::Id)),
             },
@@ -455,7 +455,7 @@ impl IdentityWriter for UnitOfWork {
         let count = memberships.len();
         self.run(move |c| {
             let changed = rows.statement(&UPDATE).execute(c)?;
-            must(changed == count, "a changed membership is not there, or given twice")
+            ensure(changed == count, "a changed membership is not there, or given twice")
         })
         .await
     }
@@ -467,6 +467,6 @@ fn of_one_application(memberships: &[Membership]) -> Result<Option<(ApplicationI
         return Ok(None);
     };
     let same = memberships.iter().all(|one| one.application_id == first.application_id);
-    must(same, "the memberships are of several applications")?;
+    ensure(same, "the memberships are of several applications")?;
     Ok(Some((first.application_id, pack_memberships(memberships))))
 }

@@ -1,6 +1,6 @@
 //! The catalog of permissions.
 
-use crate::error::must;
+use crate::error::ensure;
 use crate::packed::{Cell, IDS, Layout, Packed};
 use crate::role::one_environment;
 use crate::search::{Sql, words};
@@ -162,7 +162,7 @@ impl PermissionWriter for UnitOfWork {
                     Unique::Id
                 }));
             };
-            must(stored == count, "a permission was not stored")
+            ensure(stored == count, "a permission was not stored")
         })
         .await
     }
@@ -191,7 +191,7 @@ impl PermissionWriter for UnitOfWork {
         let (count, distinct) = (permissions.len(), distinct.len());
         self.run(move |c| {
             let changed = rows.statement(&UPDATE).execute(c)?;
-            must(
+            ensure(
                 changed == count && distinct == count,
                 "a changed permission is not there, or given twice",
             )

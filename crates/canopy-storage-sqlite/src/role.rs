@@ -1,6 +1,6 @@
 //! Roles and what they bundle.
 
-use crate::error::must;
+use crate::error::ensure;
 use crate::packed::{Cell, IDS, Layout, Packed};
 use crate::statement::{Row, Statement};
 use crate::unit_of_work::UnitOfWork;
@@ -43,7 +43,7 @@ pub(crate) fn one_environment(
     mut environments: impl Iterator<Item = EnvironmentId>,
 ) -> Result<Option<EnvironmentId>, StoreError> {
     let first = environments.next();
-    must(
+    ensure(
         environments.all(|one| Some(one) == first),
         "the rows are of several environments",
     )?;
@@ -213,7 +213,7 @@ impl RoleWriter for UnitOfWork {
                 let taken = repeated || rows.statement(&TAKEN).holds(c)?;
                 return Err(StoreError::Duplicate(if taken { Unique::RoleName } else { Unique::Id }));
             };
-            must(stored == count, "a role was not stored")
+            ensure(stored == count, "a role was not stored")
         })
         .await
     }
@@ -235,7 +235,7 @@ impl RoleWriter for UnitOfWork {
         self.run(move |c| {
             let update = rows.statement(&UPDATE);
             let changed = update.execute_unique(c, Unique::RoleName)?;
-            must(changed == count, "a changed role is not there, or given twice")
+            ensure(changed == count, "a changed role is not there, or given twice")
         })
         .await
     }

@@ -39,7 +39,7 @@ impl<'a> Sql<'a> {
 }
 
 /// One word of a search, by its parameter.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Word(String);
 
 /// The words of a search. They are padded to a power of two by repeating the last one, so that there are few texts of
@@ -110,6 +110,21 @@ impl Word {
             self.within("name_folded"),
             self.within("searched"),
             self.within("name_folded")
+        )
+    }
+
+    /// The condition that every assignment of the environment has the word, because every node, role or person does. Each
+    /// look ends at the first one without it.
+    pub(crate) fn in_all(&self) -> String {
+        let account = "(SELECT a.account_id FROM environments AS e JOIN applications AS a ON a.id = e.application_id \
+                       WHERE e.id = ?1)";
+        format!(
+            "(NOT EXISTS (SELECT 1 FROM nodes WHERE environment_id = ?1 AND NOT {}) \
+              OR NOT EXISTS (SELECT 1 FROM roles WHERE environment_id = ?1 AND NOT {}) \
+              OR NOT EXISTS (SELECT 1 FROM identities WHERE account_id = {account} AND NOT {}))",
+            self.within("name_folded"),
+            self.within("name_folded"),
+            self.within("searched")
         )
     }
 }

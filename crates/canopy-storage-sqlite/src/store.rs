@@ -3,7 +3,7 @@
 use crate::api_key;
 use crate::assignment::Effort;
 use crate::audit;
-use crate::connection::{Opener, Purpose, Shelf};
+use crate::connection::{Connector, Pool, Purpose};
 use crate::error::translate;
 use crate::kept_answer;
 use crate::migration::{OpenError, prepare};
@@ -16,8 +16,8 @@ use canopy_domain::Timestamp;
 use canopy_domain::api_key::KeyUse;
 use canopy_domain::audit::AuditEvent;
 use canopy_domain::port::{
-    Begun, Installation, ReadTx, RequestIdentity, RowStore, RowTx, RunningClaim, RunningRequests, Share, Store,
-    StoreError, WriteScope, WriteTx,
+    Begun, Installation, LockScope, ReadTx, RequestIdentity, RowStore, RowTx, RunningClaim, RunningRequests, Share,
+    Store, StoreError, WriteTx,
 };
 use diesel::SqliteConnection;
 use diesel::connection::{AnsiTransactionManager, TransactionManager as _};
@@ -27,15 +27,15 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 /// A store of everything in one SQLite file.
 ///
-/// There is one writer at a time, whatever it writes: every [`WriteScope`] locks the whole store. Turns go round the tenants
+/// There is one writer at a time, whatever it writes: every [`LockScope`] locks the whole store. Turns go round the tenants
 /// that wait, and nobody waits beyond the deadline. No tenant holds more than half of the readers. Readers never wait for
 /// the writer, nor the writer for readers.
 /// Its methods need a tokio runtime with time; opening and closing do not.
 #[derive(Debug, Clone)]
 pub struct SqliteStore {
-    pub(crate) writer: Arc<Shelf>,
-    pub(crate) readers: Arc<Shelf>,
-    pub(crate) opener: Arc<Opener>,
+    pub(crate) writer: Arc<Pool>,
+    pub(crate) readers: Arc<Pool>,
+    pub(crate) connector: Arc<Connector>,
     running: RunningRequests,
 }
 
@@ -110,39 +110,39 @@ impl SqliteStore {
         if let Some(parent) = path.parent() {
             std::fs::create_dir_all(parent)?;
         }
-        let opener = Arc::new(Opener {
+        let connector = Arc::new(Connector {
             path,
             options,
             _folder: folder,
             effort,
             statements: Arc::new(AtomicU64::new(0)),
         });
-        let mut connection = opener.open(Purpose::Writing)?;
+        let mut connection = connector.open(Purpose::Writing)?;
         prepare(&mut connection, options.migrate)?;
-        let writer = Shelf::new(Arc::clone(&opener), Purpose::Writing, 1);
+        let writer = Pool::new(Arc::clone(&connector), Purpose::Writing, 1);
         writer.put_back(connection);
         Ok(Self {
             writer,
-            readers: Shelf::new(Arc::clone(&opener), Purpose::Reading, options.readers),
-            opener,
+            readers: Pool::new(Arc::clone(&connector), Purpose::Reading, options.readers),
+            connector,
             running: RunningRequests::default(),
         })
     }
 
     /// The file.
     pub fn path(&self) -> &Path {
-        &self.opener.path
+        &self.connector.path
     }
 
     /// How many statements the store has begun, to show that their number does not depend on the size of a call.
     #[doc(hidden)]
     pub fn statement_count(&self) -> u64 {
-        self.opener.statements.load(Ordering::Relaxed)
+        self.connector.statements.load(Ordering::Relaxed)
     }
 
     pub(crate) async fn begin(
         &self,
-        from: &Arc<Shelf>,
+        from: &Arc<Pool>,
         share: Share,
         begin: fn(&mut SqliteConnection) -> Result<(), StoreError>,
     ) -> Result<UnitOfWork, StoreError> {
@@ -151,20 +151,20 @@ impl SqliteStore {
 
     async fn begin_claimed(
         &self,
-        from: &Arc<Shelf>,
+        from: &Arc<Pool>,
         share: Share,
         begin: fn(&mut SqliteConnection) -> Result<(), StoreError>,
         claim: Option<RunningClaim>,
     ) -> Result<UnitOfWork, StoreError> {
         let ticket = from.ticket(share).await?;
         let from = Arc::clone(from);
-        let lease = blocking(move || {
-            let mut lease = from.lend(ticket, claim)?;
-            begin(lease.connection()?)?;
-            Ok::<_, StoreError>(lease)
+        let pooled = blocking(move || {
+            let mut pooled = from.lend(ticket, claim)?;
+            begin(pooled.connection()?)?;
+            Ok::<_, StoreError>(pooled)
         })
         .await??;
-        Ok(UnitOfWork::new(lease, share))
+        Ok(UnitOfWork::new(pooled, share))
     }
 }
 
@@ -186,7 +186,7 @@ fn answer(connection: &mut SqliteConnection) -> Result<(), StoreError> {
 
 #[async_trait]
 impl RowStore for SqliteStore {
-    async fn write_rows(&self, scope: WriteScope) -> Result<Box<dyn RowTx>, StoreError> {
+    async fn write_rows(&self, scope: LockScope) -> Result<Box<dyn RowTx>, StoreError> {
         Ok(Box::new(self.begin(&self.writer, scope.share(), begin_writing).await?))
     }
 }
@@ -197,7 +197,7 @@ impl Store for SqliteStore {
         Ok(Box::new(self.begin(&self.readers, share, begin_reading).await?))
     }
 
-    async fn write(&self, scope: WriteScope) -> Result<Box<dyn WriteTx>, StoreError> {
+    async fn write(&self, scope: LockScope) -> Result<Box<dyn WriteTx>, StoreError> {
         Ok(Box::new(self.begin(&self.writer, scope.share(), begin_writing).await?))
     }
 
@@ -206,12 +206,12 @@ impl Store for SqliteStore {
             return Ok(());
         }
         let uses = api_key::pack_uses(uses);
-        let mut lease = self
+        let mut pooled = self
             .begin(&self.writer, Share::Installation, begin_writing)
             .await?
             .take()?;
         blocking(move || {
-            let c = lease.connection()?;
+            let c = pooled.connection()?;
             api_key::note_uses(c, &uses)?;
             AnsiTransactionManager::commit_transaction(c).map_err(|error| translate(error, None))
         })
@@ -219,12 +219,12 @@ impl Store for SqliteStore {
     }
 
     async fn forget_answers(&self, outdated: Timestamp) -> Result<bool, StoreError> {
-        let mut lease = self
+        let mut pooled = self
             .begin(&self.writer, Share::Installation, begin_writing)
             .await?
             .take()?;
         blocking(move || {
-            let c = lease.connection()?;
+            let c = pooled.connection()?;
             let is_more_left = kept_answer::forget(c, outdated)?;
             AnsiTransactionManager::commit_transaction(c).map_err(|error| translate(error, None))?;
             Ok(is_more_left)
@@ -233,12 +233,12 @@ impl Store for SqliteStore {
     }
 
     async fn prune_history(&self, outdated: Timestamp) -> Result<bool, StoreError> {
-        let mut lease = self
+        let mut pooled = self
             .begin(&self.writer, Share::Installation, begin_writing)
             .await?
             .take()?;
         blocking(move || {
-            let c = lease.connection()?;
+            let c = pooled.connection()?;
             let is_more_left = crate::access::prune(c, outdated)?;
             AnsiTransactionManager::commit_transaction(c).map_err(|error| translate(error, None))?;
             Ok(is_more_left)
@@ -248,12 +248,12 @@ impl Store for SqliteStore {
 
     async fn append_audit_events(&self, events: &[AuditEvent]) -> Result<(), StoreError> {
         let events = events.to_vec();
-        let mut lease = self
+        let mut pooled = self
             .begin(&self.writer, Share::Installation, begin_writing)
             .await?
             .take()?;
         blocking(move || {
-            let c = lease.connection()?;
+            let c = pooled.connection()?;
             audit::insert(c, &events, None)?;
             AnsiTransactionManager::commit_transaction(c).map_err(|error| translate(error, None))
         })
@@ -266,7 +266,7 @@ impl Store for SqliteStore {
 
     async fn write_once(
         &self,
-        scope: WriteScope,
+        scope: LockScope,
         request: RequestIdentity,
         since: Timestamp,
     ) -> Result<Begun, StoreError> {

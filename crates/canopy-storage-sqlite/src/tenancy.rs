@@ -1,6 +1,6 @@
 //! Accounts, applications and environments.
 
-use crate::error::must;
+use crate::error::ensure;
 use crate::hierarchy::schema_text;
 use crate::packed::{IDS, Packed};
 use crate::statement::{Row, Statement};
@@ -11,7 +11,7 @@ use canopy_domain::port::writer::TenancyWriter;
 use canopy_domain::port::{StoreError, Unique};
 use canopy_domain::{
     AccessModel, Account, AccountId, Application, ApplicationId, DisplayName, Environment, EnvironmentId,
-    EnvironmentPlace, HierarchySchema, JsonObject, Slug, Version,
+    EnvironmentRef, HierarchySchema, JsonObject, Slug, Version,
 };
 use diesel::SqliteConnection;
 use std::sync::LazyLock;
@@ -162,19 +162,19 @@ impl TenancyReader for UnitOfWork {
         .await
     }
 
-    async fn environment_place(&mut self, id: EnvironmentId) -> Result<Option<EnvironmentPlace>, StoreError> {
+    async fn environment_place(&mut self, id: EnvironmentId) -> Result<Option<EnvironmentRef>, StoreError> {
         self.run(move |c| place(c, id)).await
     }
 }
 
 /// Where an environment lies.
-pub(crate) fn place(c: &mut SqliteConnection, id: EnvironmentId) -> Result<Option<EnvironmentPlace>, StoreError> {
+pub(crate) fn place(c: &mut SqliteConnection, id: EnvironmentId) -> Result<Option<EnvironmentRef>, StoreError> {
     const PLACE: &str = "SELECT environments.id, application_id, account_id FROM environments \
                          JOIN applications ON applications.id = application_id WHERE environments.id = ?1";
     Statement::new(PLACE)
         .bind(id.as_bytes())
         .first(c, "environments", |row| {
-            Ok(EnvironmentPlace {
+            Ok(EnvironmentRef {
                 account: row.id(2)?,
                 application: row.id(1)?,
                 environment: row.id(0)?,
@@ -212,7 +212,7 @@ impl TenancyWriter for UnitOfWork {
         self.run(move |c| {
             let update = account_row(Statement::new(UPDATE), &account);
             let changed = update.execute_unique(c, Unique::AccountSlug)?;
-            must(changed == 1, "a changed account is not there")
+            ensure(changed == 1, "a changed account is not there")
         })
         .await
     }
@@ -260,7 +260,7 @@ impl TenancyWriter for UnitOfWork {
                 .bind(application.created_at)
                 .bind(application.updated_at);
             let changed = update.execute_unique(c, Unique::ApplicationSlug)?;
-            must(changed == 1, "a changed application is not there")
+            ensure(changed == 1, "a changed application is not there")
         })
         .await
     }
@@ -302,7 +302,7 @@ impl TenancyWriter for UnitOfWork {
         self.run(move |c| {
             let update = values(Statement::new(UPDATE), &environment, &schema);
             let changed = update.execute_unique(c, Unique::EnvironmentSlug)?;
-            must(changed == 1, "a changed environment is not there")
+            ensure(changed == 1, "a changed environment is not there")
         })
         .await
     }
@@ -325,7 +325,7 @@ impl TenancyWriter for UnitOfWork {
         self.run(move |c| {
             // The foreign key is looked at when the transaction commits, which is late to learn of it.
             let is_default = ids.statement(&format!("{} {DEFAULT}", IDS.given())).holds(c)?;
-            must(
+            ensure(
                 !is_default,
                 "a deleted environment is the default one of its application",
             )?;

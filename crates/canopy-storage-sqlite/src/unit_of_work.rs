@@ -1,11 +1,11 @@
 //! The unit of work: one connection with an open transaction.
 //!
 //! Every call carries the connection to a thread that may wait for the disk, and back. A call that its caller gives up
-//! runs to its end over there; the connection is then rolled back and put on its shelf by whoever holds it last, so
+//! runs to its end over there; the connection is then rolled back and put on its pool by whoever holds it last, so
 //! neither a hung-up client nor a shutdown can leave a transaction open.
 
 use crate::assignment::Effort;
-use crate::connection::Lease;
+use crate::connection::PooledConnection;
 use crate::error::internal;
 use canopy_domain::port::{Share, StoreError};
 use diesel::SqliteConnection;
@@ -13,17 +13,17 @@ use diesel::SqliteConnection;
 /// An open transaction, for reading or for writing: that is decided where it is opened, and the port's types keep to it.
 #[derive(Debug)]
 pub(crate) struct UnitOfWork {
-    lease: Option<Lease>,
+    pooled: Option<PooledConnection>,
     failed: bool,
     effort: Effort,
     share: Share,
 }
 
 impl UnitOfWork {
-    pub(crate) fn new(lease: Lease, share: Share) -> Self {
+    pub(crate) fn new(pooled: PooledConnection, share: Share) -> Self {
         Self {
-            effort: lease.effort(),
-            lease: Some(lease),
+            effort: pooled.effort(),
+            pooled: Some(pooled),
             failed: false,
             share,
         }
@@ -45,13 +45,13 @@ impl UnitOfWork {
         T: Send + 'static,
         F: FnOnce(&mut SqliteConnection) -> Result<T, StoreError> + Send + 'static,
     {
-        let mut lease = self.take()?;
-        let (lease, result) = blocking(move || {
-            let result = lease.connection().and_then(work);
-            (lease, result)
+        let mut pooled = self.take()?;
+        let (pooled, result) = blocking(move || {
+            let result = pooled.connection().and_then(work);
+            (pooled, result)
         })
         .await?;
-        self.lease = Some(lease);
+        self.pooled = Some(pooled);
         // SQLite ends the transaction by itself after some errors. What followed would be committed statement by
         // statement, so after anything but a broken unique rule nothing follows.
         self.failed = !matches!(result, Ok(_) | Err(StoreError::Duplicate(_)));
@@ -59,11 +59,11 @@ impl UnitOfWork {
     }
 
     /// The connection, for the last piece of work.
-    pub(crate) fn take(&mut self) -> Result<Lease, StoreError> {
+    pub(crate) fn take(&mut self) -> Result<PooledConnection, StoreError> {
         if self.failed {
             return Err(internal("the unit of work has failed before"));
         }
-        self.lease
+        self.pooled
             .take()
             .ok_or_else(|| internal("the unit of work was given up in the middle of a call"))
     }

@@ -6,7 +6,7 @@ use canopy_domain::access::{Change, GrantFact};
 use canopy_domain::hierarchy::names::NodeNames;
 use canopy_domain::identity::create::TakenIdentifiers;
 use canopy_domain::identity::names::IdentityNames;
-use canopy_domain::port::{EnvironmentChanges, RowStore, Store, WriteScope};
+use canopy_domain::port::{EnvironmentChanges, LockScope, RowStore, Store};
 use canopy_domain::{Identity, MembershipStatus, PermissionKey};
 use canopy_storage_sqlite::SqliteStore;
 use canopy_testkit::fixture::{Maker, World, assignment_key};
@@ -28,7 +28,7 @@ async fn counts(size: usize) -> Vec<(&'static str, u64)> {
         }
         before = now;
     };
-    let scope = WriteScope::Memberships {
+    let scope = LockScope::Memberships {
         application: place.application,
         identities: vec![],
     };
@@ -152,7 +152,7 @@ async fn counts(size: usize) -> Vec<(&'static str, u64)> {
     count("snapshot");
     drop(tx);
     count("end");
-    let mut tx = store.write_rows(WriteScope::Environment(id)).await.unwrap();
+    let mut tx = store.write_rows(LockScope::Environment(id)).await.unwrap();
     count("begin");
     tx.update_permissions(&permissions).await.unwrap();
     count("update_permissions");

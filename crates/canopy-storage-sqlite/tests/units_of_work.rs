@@ -2,7 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "what tests share is a test too")]
 
-use canopy_domain::port::{RowStore, Share, Store, StoreError, WriteScope};
+use canopy_domain::port::{LockScope, RowStore, Share, Store, StoreError};
 use canopy_storage_sqlite::{OpenError, SqliteOptions, SqliteStore, Synchronous};
 use canopy_testkit::fixture::{Maker, World};
 use std::future::poll_fn;
@@ -22,12 +22,12 @@ fn quick() -> SqliteOptions {
 #[tokio::test]
 async fn who_waits_too_long_for_the_writer_is_told_that_the_store_is_busy() {
     let store = SqliteStore::temporary_with(quick()).unwrap();
-    let first = store.write(WriteScope::Installation).await.unwrap();
+    let first = store.write(LockScope::Installation).await.unwrap();
     let begun = Instant::now();
-    let second = store.write(WriteScope::Installation).await.err();
+    let second = store.write(LockScope::Installation).await.err();
     assert!(matches!(second, Some(StoreError::Busy(_))), "{second:?}");
     assert!(begun.elapsed() >= Duration::from_millis(100));
-    let (third, ()) = tokio::join!(store.write(WriteScope::Installation), async move {
+    let (third, ()) = tokio::join!(store.write(LockScope::Installation), async move {
         tokio::task::yield_now().await;
         drop(first);
     });
@@ -37,7 +37,7 @@ async fn who_waits_too_long_for_the_writer_is_told_that_the_store_is_busy() {
 #[tokio::test]
 async fn readers_are_as_many_as_the_options_say_and_never_wait_for_the_writer() {
     let store = SqliteStore::temporary_with(quick()).unwrap();
-    let _writer = store.write(WriteScope::Installation).await.unwrap();
+    let _writer = store.write(LockScope::Installation).await.unwrap();
     let first = store.read().await.unwrap();
     let _second = store.read().await.unwrap();
     let third = store.read().await.err();
@@ -50,11 +50,11 @@ async fn readers_are_as_many_as_the_options_say_and_never_wait_for_the_writer() 
 async fn a_unit_of_work_may_be_dropped_on_a_thread_without_a_runtime() {
     let store = SqliteStore::temporary_with(quick()).unwrap();
     let world = World::build(&store, &Maker::default(), "acme").await;
-    let mut tx = store.write_rows(WriteScope::Account(world.account.id)).await.unwrap();
+    let mut tx = store.write_rows(LockScope::Account(world.account.id)).await.unwrap();
     let identity = world.maker.identity(world.account.id, "Katherine Johnson");
     tx.insert_identities(std::slice::from_ref(&identity)).await.unwrap();
     std::thread::spawn(move || drop(tx)).join().unwrap();
-    let mut tx = store.write_rows(WriteScope::Account(world.account.id)).await.unwrap();
+    let mut tx = store.write_rows(LockScope::Account(world.account.id)).await.unwrap();
     assert_eq!(tx.identity(world.account.id, identity.id).await.unwrap(), None);
 }
 
@@ -69,7 +69,7 @@ async fn give_up_in_mid_statement() {
     let identities: Vec<_> = (0..20_000)
         .map(|n| world.maker.identity(world.account.id, &format!("Number{n} Example")))
         .collect();
-    let mut tx = store.write_rows(WriteScope::Account(world.account.id)).await.unwrap();
+    let mut tx = store.write_rows(LockScope::Account(world.account.id)).await.unwrap();
     let given_up = tokio::time::timeout(Duration::from_millis(5), tx.insert_identities(&identities)).await;
     assert!(given_up.is_err(), "20,000 identities are stored in more than 5 ms");
     let after = tx.account(world.account.id).await;
@@ -78,7 +78,7 @@ async fn give_up_in_mid_statement() {
         "the unit of work is of no more use: {after:?}"
     );
     drop(tx);
-    let mut tx = store.write_rows(WriteScope::Account(world.account.id)).await.unwrap();
+    let mut tx = store.write_rows(LockScope::Account(world.account.id)).await.unwrap();
     let last = identities.last().unwrap();
     assert_eq!(tx.identity(world.account.id, last.id).await.unwrap(), None);
     tx.insert_identities(std::slice::from_ref(last)).await.unwrap();
@@ -104,9 +104,9 @@ fn a_unit_of_work_outlives_its_runtime_and_still_lets_go() {
             .build()
             .unwrap()
     };
-    let tx = runtime().block_on(store.write(WriteScope::Installation)).unwrap();
+    let tx = runtime().block_on(store.write(LockScope::Installation)).unwrap();
     drop(tx);
-    assert!(runtime().block_on(store.write(WriteScope::Installation)).is_ok());
+    assert!(runtime().block_on(store.write(LockScope::Installation)).is_ok());
 }
 
 #[tokio::test]
@@ -118,8 +118,8 @@ async fn two_stores_on_one_file_see_each_others_commits_and_take_turns() {
     let mut seen = second.read().await.unwrap();
     let before = seen.revision(id).await.unwrap().unwrap();
 
-    let tx = first.write(WriteScope::Environment(id)).await.unwrap();
-    let busy = second.write(WriteScope::Environment(id)).await.err();
+    let tx = first.write(LockScope::Environment(id)).await.unwrap();
+    let busy = second.write(LockScope::Environment(id)).await.err();
     assert!(matches!(busy, Some(StoreError::Busy(_))), "{busy:?}");
     world.commit(tx, &[id]).await;
 
@@ -129,7 +129,7 @@ async fn two_stores_on_one_file_see_each_others_commits_and_take_turns() {
         "a reader keeps the state that it began with"
     );
     drop(seen);
-    let mut tx = second.write(WriteScope::Environment(id)).await.unwrap();
+    let mut tx = second.write(LockScope::Environment(id)).await.unwrap();
     assert_eq!(tx.revision(id).await.unwrap(), Some(before.next()));
     world.commit(tx, &[id]).await;
     assert_eq!(
@@ -197,7 +197,7 @@ async fn a_write_of_another_tenant_waits_for_one_write_of_a_busy_one_and_not_for
     })
     .unwrap();
     let maker = Maker::default();
-    let [busy, other] = [maker.id(), maker.id()].map(WriteScope::Environment);
+    let [busy, other] = [maker.id(), maker.id()].map(LockScope::Environment);
     let held = store.write(busy.clone()).await.unwrap();
     let [mut first, mut second] = [busy.clone(), busy].map(|scope| Box::pin(store.write(scope)));
     queue(first.as_mut()).await;

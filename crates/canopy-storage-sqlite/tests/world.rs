@@ -2,7 +2,7 @@
 
 use canopy_domain::Revision;
 use canopy_domain::access::AccessIndex;
-use canopy_domain::port::{Store, WriteScope};
+use canopy_domain::port::{LockScope, Store};
 use canopy_storage_sqlite::SqliteStore;
 use canopy_testkit::fixture::{Maker, World};
 
@@ -29,7 +29,7 @@ async fn a_world_is_read_back() {
     let changes = tx.changes_since(id, Revision::ZERO, 100).await.unwrap();
     assert_eq!(changes.last().map(|(revision, _)| *revision), Some(snapshot.revision));
     drop(tx);
-    let tx = store.write(WriteScope::Installation).await.unwrap();
+    let tx = store.write(LockScope::Installation).await.unwrap();
     drop(tx);
     store.ping().await.unwrap();
 }

@@ -5,7 +5,7 @@
 //! 50 keys a role, assignments skewed so that some identities hold over 200, windows of every kind, about half of the
 //! questions allowed.
 
-use canopy_domain::access::{GrantFact, NodeFact, PermissionFact, Question, RoleFact, Scope, Snapshot, SubjectFact};
+use canopy_domain::access::{GrantFact, NodeFact, PermissionFact, Question, RoleFact, Snapshot, SubjectFact, Target};
 use canopy_domain::{
     AssignmentKey, IdentityId, MembershipStatus, NodeId, NodeType, PermissionKey, Revision, RoleName, Slug, Timestamp,
     Window,
@@ -76,7 +76,7 @@ impl Asked {
         Question {
             identity: self.identity,
             permission: &self.permission,
-            scope: Scope::Node(self.node),
+            target: Target::Node(self.node),
         }
     }
 }

@@ -13,8 +13,8 @@ use crate::decisions::{Consistency, EnvironmentState, HeldState, StateView};
 use crate::long_work::{Pace, Stopped};
 use crate::scope::{AskedEnvironment, confirm_identity};
 use crate::{App, AppError, Caller};
-use canopy_domain::access::{Question, Scope};
-use canopy_domain::{EnvironmentPlace, IdentityId, Timestamp};
+use canopy_domain::access::{Question, Target};
+use canopy_domain::{EnvironmentRef, IdentityId, Timestamp};
 
 /// A question that stands for itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,7 +24,7 @@ pub struct OwnedQuestion {
     /// The key of the permission.
     pub permission: String,
     /// Where.
-    pub scope: Scope,
+    pub target: Target,
 }
 
 impl OwnedQuestion {
@@ -33,7 +33,7 @@ impl OwnedQuestion {
         Question {
             identity: self.identity,
             permission: &self.permission,
-            scope: self.scope,
+            target: self.target,
         }
     }
 }
@@ -49,7 +49,7 @@ pub struct Asker<'a> {
 
 impl Asker<'_> {
     /// Where the environment lies, as far as is known without asking the store.
-    pub(crate) const fn place(&self) -> &EnvironmentPlace {
+    pub(crate) const fn place(&self) -> &EnvironmentRef {
         self.environment.place()
     }
 

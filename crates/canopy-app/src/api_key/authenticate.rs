@@ -12,7 +12,7 @@ use crate::decisions::Consistency;
 use crate::{App, AppError, Caller};
 use canopy_domain::api_key::{ApiKeyId, KeyAccess, KeyDigest, KeyRing, KeyText};
 use canopy_domain::port::{Share, TokenError};
-use canopy_domain::{EnvironmentPlace, TenancyError, Tenant, Timestamp};
+use canopy_domain::{EnvironmentRef, TenancyError, Tenant, Timestamp};
 use std::sync::Arc;
 
 /// Turns the text of a key into a caller.
@@ -102,7 +102,7 @@ async fn find(app: &App, text: &str) -> Result<Arc<KnownKey>, AppError> {
 
 /// What a key may do, if it is good as of a moment after this call. Where the environment is in memory its ring is asked,
 /// behind a fence; else the row is read, because the index of an environment is much to load for one key.
-async fn good(app: &App, place: &EnvironmentPlace, id: ApiKeyId) -> Result<Arc<KeyAccess>, AppError> {
+async fn good(app: &App, place: &EnvironmentRef, id: ApiKeyId) -> Result<Arc<KeyAccess>, AppError> {
     let environment = place.environment;
     let found = if app.decisions().peek(environment, |_| ()).is_some() {
         let ask = app.decisions().ask(environment, Consistency::Strong, |state| {

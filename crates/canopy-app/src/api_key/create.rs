@@ -5,8 +5,8 @@ use crate::{AppError, Moment, Plan, Write};
 use async_trait::async_trait;
 use canopy_domain::api_key::{ApiKey, ApiKeyId, KeyAccess, KeyText, room_for_one};
 use canopy_domain::changeset::{ChangeSet, NewApiKey, Rows};
-use canopy_domain::port::{ReadTx, WriteScope};
-use canopy_domain::{ApiKeyError, Description, DisplayName, EnvironmentPlace, PermissionKey, Timestamp};
+use canopy_domain::port::{LockScope, ReadTx};
+use canopy_domain::{ApiKeyError, Description, DisplayName, EnvironmentRef, PermissionKey, Timestamp};
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 
@@ -31,7 +31,7 @@ pub struct NewKey {
 #[derive(Debug, Clone)]
 pub struct CreateApiKey {
     /// The environment.
-    pub environment: EnvironmentPlace,
+    pub environment: EnvironmentRef,
     /// The key.
     pub new: NewKey,
 }
@@ -40,8 +40,8 @@ pub struct CreateApiKey {
 impl Write for CreateApiKey {
     type Outcome = MadeKey;
 
-    fn lock(&self) -> WriteScope {
-        WriteScope::Environment(self.environment.environment)
+    fn lock(&self) -> LockScope {
+        LockScope::Environment(self.environment.environment)
     }
 
     async fn plan(&self, facts: &mut dyn ReadTx, at: &Moment<'_>) -> Result<Plan<MadeKey>, AppError> {
@@ -62,7 +62,7 @@ impl Write for CreateApiKey {
             last_used_at: None,
             created_at: at.now(),
         };
-        let entry = audit_entry(environment, "api_key.create", &key).saying(described(&key));
+        let entry = audit_entry(environment, "api_key.create", &key).detail(described(&key));
         let made = NewApiKey {
             key: key.clone(),
             digest: digest(&text),
@@ -81,7 +81,7 @@ impl Write for CreateApiKey {
 }
 
 /// Makes sure that the catalog has every scope.
-async fn known_scopes(tx: &mut dyn ReadTx, place: &EnvironmentPlace, access: &KeyAccess) -> Result<(), AppError> {
+async fn known_scopes(tx: &mut dyn ReadTx, place: &EnvironmentRef, access: &KeyAccess) -> Result<(), AppError> {
     let asked: Vec<PermissionKey> = access
         .scopes()
         .into_iter()

@@ -1,7 +1,7 @@
 //! Whose key each digest is, and when it was last seen: what a process remembers of keys.
 
 use canopy_domain::api_key::{ApiKeyId, KeyDigest, KeyUse};
-use canopy_domain::{EnvironmentPlace, Timestamp};
+use canopy_domain::{EnvironmentRef, Timestamp};
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
@@ -16,7 +16,7 @@ const NOTED: i64 = i64::MIN;
 /// time.
 #[derive(Debug)]
 pub(crate) struct KnownKey {
-    pub(crate) place: EnvironmentPlace,
+    pub(crate) place: EnvironmentRef,
     pub(crate) id: ApiKeyId,
     /// When it was last at work, in microseconds, as long as that has not been noted.
     seen: AtomicI64,
@@ -57,7 +57,7 @@ struct Remembered {
 
 impl Remembered {
     /// Makes room for one, by forgetting the first in the queue that was not presented since it came to its end.
-    fn make_room(&mut self) {
+    fn evict(&mut self) {
         while self.by_digest.len() >= CAPACITY {
             let Some(digest) = self.queue.pop_front() else { return };
             let Some(known) = self.by_digest.get(&digest) else {
@@ -85,12 +85,12 @@ impl KnownKeys {
     }
 
     /// Remembers a key. Where there is no room, one is forgotten that was not presented lately.
-    pub(crate) fn remember(&self, digest: KeyDigest, (place, id): (EnvironmentPlace, ApiKeyId)) -> Arc<KnownKey> {
+    pub(crate) fn remember(&self, digest: KeyDigest, (place, id): (EnvironmentRef, ApiKeyId)) -> Arc<KnownKey> {
         let mut keys = self.keys.write().unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = keys.by_digest.get(&digest) {
             return Arc::clone(known);
         }
-        keys.make_room();
+        keys.evict();
         let known = Arc::new(KnownKey {
             place,
             id,
@@ -115,11 +115,11 @@ impl KnownKeys {
 mod tests {
     use super::{CAPACITY, KnownKeys};
     use canopy_domain::api_key::{ApiKeyId, KeyDigest};
-    use canopy_domain::{AccountId, ApplicationId, EnvironmentId, EnvironmentPlace, Timestamp};
+    use canopy_domain::{AccountId, ApplicationId, EnvironmentId, EnvironmentRef, Timestamp};
     use uuid::Uuid;
 
-    fn place() -> EnvironmentPlace {
-        EnvironmentPlace {
+    fn place() -> EnvironmentRef {
+        EnvironmentRef {
             account: AccountId::new(Uuid::from_u128(1)),
             application: ApplicationId::new(Uuid::from_u128(2)),
             environment: EnvironmentId::new(Uuid::from_u128(3)),

@@ -6,7 +6,7 @@
 
 use super::KeyDigest;
 use crate::decisions::copy_error;
-use canopy_domain::EnvironmentPlace;
+use canopy_domain::EnvironmentRef;
 use canopy_domain::api_key::ApiKeyId;
 use canopy_domain::port::StoreError;
 use core::future::Future;
@@ -22,7 +22,7 @@ const INTERVAL: Duration = Duration::from_millis(5);
 /// The longest time that a key waits for its look-up.
 const DEADLINE: Duration = Duration::from_secs(2);
 
-type Places = HashMap<KeyDigest, (EnvironmentPlace, ApiKeyId)>;
+type Places = HashMap<KeyDigest, (EnvironmentRef, ApiKeyId)>;
 
 /// The look-ups of a process.
 #[derive(Debug, Default)]
@@ -32,14 +32,14 @@ pub(crate) struct KeyLookups {
 
 #[derive(Debug, Default)]
 struct Shared {
-    gathering: Mutex<Arc<Round>>,
+    gathering: Mutex<Arc<Batch>>,
     /// Held while a statement runs; holds when the last one started.
     turn: tokio::sync::Mutex<Option<Instant>>,
 }
 
 /// The keys of one statement.
 #[derive(Debug, Default)]
-struct Round {
+struct Batch {
     digests: Mutex<HashSet<KeyDigest>>,
     outcome: SetOnce<Result<Places, StoreError>>,
 }
@@ -53,20 +53,20 @@ impl KeyLookups {
         &self,
         digest: KeyDigest,
         ask: impl FnOnce(Vec<KeyDigest>) -> F + Send + 'static,
-    ) -> Result<Option<(EnvironmentPlace, ApiKeyId)>, StoreError>
+    ) -> Result<Option<(EnvironmentRef, ApiKeyId)>, StoreError>
     where
         F: Future<Output = Result<Places, StoreError>> + Send + 'static,
     {
-        let (round, is_first) = self.join(digest);
+        let (batch, is_first) = self.join(digest);
         if is_first {
             let running = Running {
                 shared: Arc::clone(&self.shared),
-                round: Arc::clone(&round),
+                batch: Arc::clone(&batch),
             };
             // A task of its own, so that a caller that goes away cuts nobody else off.
             tokio::spawn(running.look_up(ask));
         }
-        match timeout(DEADLINE, round.outcome.wait()).await {
+        match timeout(DEADLINE, batch.outcome.wait()).await {
             Ok(Ok(places)) => Ok(places.get(&digest).copied()),
             Ok(Err(error)) => Err(copy_error(error)),
             Err(_) => Err(StoreError::Busy("unknown API keys are not looked up in time".into())),
@@ -74,20 +74,20 @@ impl KeyLookups {
     }
 
     /// Joins the round that gathers keys. Returns the round, and whether this is its first key.
-    fn join(&self, digest: KeyDigest) -> (Arc<Round>, bool) {
-        let round = self.shared.gathering.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut digests = round.digests.lock().unwrap_or_else(PoisonError::into_inner);
+    fn join(&self, digest: KeyDigest) -> (Arc<Batch>, bool) {
+        let batch = self.shared.gathering.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut digests = batch.digests.lock().unwrap_or_else(PoisonError::into_inner);
         let is_first = digests.is_empty();
         digests.insert(digest);
         drop(digests);
-        (Arc::clone(&round), is_first)
+        (Arc::clone(&batch), is_first)
     }
 }
 
 /// A round that waits for its turn or is being looked up. It has an outcome when this is dropped.
 struct Running {
     shared: Arc<Shared>,
-    round: Arc<Round>,
+    batch: Arc<Batch>,
 }
 
 impl Running {
@@ -102,7 +102,7 @@ impl Running {
         *last = Some(Instant::now());
         self.close();
         let digests: Vec<KeyDigest> = {
-            let mut gathered = self.round.digests.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut gathered = self.batch.digests.lock().unwrap_or_else(PoisonError::into_inner);
             gathered.drain().collect()
         };
         // An outcome that is late for all of its waiters must not hold up the keys behind them.
@@ -110,13 +110,13 @@ impl Running {
         drop(last);
         let outcome = asked.unwrap_or_else(|elapsed| Err(StoreError::Busy(elapsed.into())));
         // An error means that it has one.
-        self.round.outcome.set(outcome).ok();
+        self.batch.outcome.set(outcome).ok();
     }
 
     /// Opens the next round.
     fn close(&self) {
         let mut gathering = self.shared.gathering.lock().unwrap_or_else(PoisonError::into_inner);
-        if Arc::ptr_eq(&gathering, &self.round) {
+        if Arc::ptr_eq(&gathering, &self.batch) {
             *gathering = Arc::default();
         }
     }
@@ -127,6 +127,6 @@ impl Drop for Running {
         // Without an outcome the runtime is shutting down, or the statement panicked.
         self.close();
         let ended = Err(StoreError::Unavailable("the look-up of API keys has ended".into()));
-        self.round.outcome.set(ended).ok();
+        self.batch.outcome.set(ended).ok();
     }
 }

@@ -18,7 +18,7 @@ use crate::{AppError, Caller};
 use canopy_domain::api_key::{ApiKey, KeyAccess, KeyDigest, KeyText, must_not_outlive};
 use canopy_domain::audit::{AuditCategory, Detail};
 use canopy_domain::port::ReadTx;
-use canopy_domain::{ApiKeyError, EnvironmentPlace, Timestamp};
+use canopy_domain::{ApiKeyError, EnvironmentRef, Timestamp};
 use sha2::{Digest as _, Sha256};
 
 pub(crate) use known::KnownKeys;
@@ -72,8 +72,8 @@ async fn may_hand_out(
     Ok(must_not_outlive(maker.expires_at, end)?)
 }
 
-fn audit_entry(place: &EnvironmentPlace, action: &'static str, key: &ApiKey) -> AuditEntry {
-    AuditEntry::within(place, action, AuditCategory::ApiKey).on("api_key", key.id, &key.name)
+fn audit_entry(place: &EnvironmentRef, action: &'static str, key: &ApiKey) -> AuditEntry {
+    AuditEntry::within(place, action, AuditCategory::ApiKey).resource("api_key", key.id, &key.name)
 }
 
 /// What an audit event says of a key: not a character of its text.

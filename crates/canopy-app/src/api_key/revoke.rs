@@ -6,8 +6,8 @@ use async_trait::async_trait;
 use canopy_domain::api_key::ApiKeyId;
 use canopy_domain::audit::AuditSeverity;
 use canopy_domain::changeset::{ChangeSet, Rows};
-use canopy_domain::port::{ReadTx, WriteScope};
-use canopy_domain::{ApiKeyError, EnvironmentPlace};
+use canopy_domain::port::{LockScope, ReadTx};
+use canopy_domain::{ApiKeyError, EnvironmentRef};
 
 /// Revokes a key: from the answer on it opens nothing, in any process.
 ///
@@ -15,7 +15,7 @@ use canopy_domain::{ApiKeyError, EnvironmentPlace};
 #[derive(Debug, Clone)]
 pub struct RevokeApiKey {
     /// The environment.
-    pub environment: EnvironmentPlace,
+    pub environment: EnvironmentRef,
     /// The key.
     pub id: ApiKeyId,
 }
@@ -24,8 +24,8 @@ pub struct RevokeApiKey {
 impl Write for RevokeApiKey {
     type Outcome = ();
 
-    fn lock(&self) -> WriteScope {
-        WriteScope::Environment(self.environment.environment)
+    fn lock(&self) -> LockScope {
+        LockScope::Environment(self.environment.environment)
     }
 
     async fn plan(&self, facts: &mut dyn ReadTx, _: &Moment<'_>) -> Result<Plan<()>, AppError> {
@@ -33,8 +33,8 @@ impl Write for RevokeApiKey {
         let found = facts.api_key(environment.environment, self.id).await?;
         let key = found.ok_or(ApiKeyError::NotFound)?;
         let entry = audit_entry(environment, "api_key.revoke", &key)
-            .grave(AuditSeverity::Warning)
-            .saying(described(&key));
+            .severity(AuditSeverity::Warning)
+            .detail(described(&key));
         let changes = ChangeSet {
             api_keys: Rows::removed(vec![key]),
             ..ChangeSet::default()

@@ -6,8 +6,8 @@ use async_trait::async_trait;
 use canopy_domain::api_key::{ApiKey, ApiKeyId, KeyText, end_of_rotated, room_for_one};
 use canopy_domain::audit::Detail;
 use canopy_domain::changeset::{ChangeSet, NewApiKey, Rows, Updated};
-use canopy_domain::port::{ReadTx, WriteScope};
-use canopy_domain::{ApiKeyError, EnvironmentPlace};
+use canopy_domain::port::{LockScope, ReadTx};
+use canopy_domain::{ApiKeyError, EnvironmentRef};
 use std::borrow::Cow;
 
 /// Makes a key like this one, with the same scopes and end. The old one goes on working for `overlap_seconds`, but not
@@ -18,7 +18,7 @@ use std::borrow::Cow;
 #[derive(Debug, Clone)]
 pub struct RotateApiKey {
     /// The environment.
-    pub environment: EnvironmentPlace,
+    pub environment: EnvironmentRef,
     /// The key.
     pub id: ApiKeyId,
     /// How long the old key goes on working, in seconds.
@@ -29,8 +29,8 @@ pub struct RotateApiKey {
 impl Write for RotateApiKey {
     type Outcome = MadeKey;
 
-    fn lock(&self) -> WriteScope {
-        WriteScope::Environment(self.environment.environment)
+    fn lock(&self) -> LockScope {
+        LockScope::Environment(self.environment.environment)
     }
 
     async fn plan(&self, facts: &mut dyn ReadTx, at: &Moment<'_>) -> Result<Plan<MadeKey>, AppError> {
@@ -67,7 +67,7 @@ impl Write for RotateApiKey {
         let mut more = described(&key);
         more.push(("replaces", Detail::text(id)));
         more.push(("replaced_until", Detail::text(end.unwrap_or(now))));
-        let entry = audit_entry(environment, "api_key.rotate", &key).saying(more);
+        let entry = audit_entry(environment, "api_key.rotate", &key).detail(more);
         let changes = ChangeSet {
             api_keys: rows,
             ..ChangeSet::default()

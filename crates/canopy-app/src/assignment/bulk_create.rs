@@ -7,8 +7,8 @@ use async_trait::async_trait;
 use canopy_domain::assignment::bulk_create::{NewAssignment, plan};
 use canopy_domain::bulk::{self, Outcome};
 use canopy_domain::changeset::{ChangeSet, Rows};
-use canopy_domain::port::{ReadTx, Unique, WriteScope};
-use canopy_domain::{Assignment, AssignmentError, AssignmentId, AssignmentKey, EnvironmentPlace};
+use canopy_domain::port::{LockScope, ReadTx, Unique};
+use canopy_domain::{Assignment, AssignmentError, AssignmentId, AssignmentKey, EnvironmentRef};
 
 /// Creates assignments. The outcomes are in the order of the items.
 ///
@@ -16,7 +16,7 @@ use canopy_domain::{Assignment, AssignmentError, AssignmentId, AssignmentKey, En
 #[derive(Debug, Clone)]
 pub struct CreateAssignments {
     /// The environment.
-    pub environment: EnvironmentPlace,
+    pub environment: EnvironmentRef,
     /// The assignments.
     pub items: Vec<NewAssignment>,
     /// True if any refused item keeps all others from being stored.
@@ -27,8 +27,8 @@ pub struct CreateAssignments {
 impl Write for CreateAssignments {
     type Outcome = Vec<Outcome<Assignment, AssignmentError>>;
 
-    fn lock(&self) -> WriteScope {
-        WriteScope::Environment(self.environment.environment)
+    fn lock(&self) -> LockScope {
+        LockScope::Environment(self.environment.environment)
     }
 
     async fn plan(&self, facts: &mut dyn ReadTx, at: &Moment<'_>) -> Result<Plan<Self::Outcome>, AppError> {

@@ -5,8 +5,8 @@ use crate::audit::described::Step;
 use crate::{AppError, Moment, Plan, Write};
 use async_trait::async_trait;
 use canopy_domain::changeset::{ChangeSet, Rows};
-use canopy_domain::port::{ReadTx, WriteScope};
-use canopy_domain::{Assignment, AssignmentId, EnvironmentPlace};
+use canopy_domain::port::{LockScope, ReadTx};
+use canopy_domain::{Assignment, AssignmentId, EnvironmentRef};
 use std::collections::{HashMap, HashSet};
 
 /// Removes assignments. An id that comes twice counts once.
@@ -15,7 +15,7 @@ use std::collections::{HashMap, HashSet};
 #[derive(Debug, Clone)]
 pub struct RemoveAssignments {
     /// The environment.
-    pub environment: EnvironmentPlace,
+    pub environment: EnvironmentRef,
     /// The assignments.
     pub ids: Vec<AssignmentId>,
 }
@@ -24,8 +24,8 @@ pub struct RemoveAssignments {
 impl Write for RemoveAssignments {
     type Outcome = ();
 
-    fn lock(&self) -> WriteScope {
-        WriteScope::Environment(self.environment.environment)
+    fn lock(&self) -> LockScope {
+        LockScope::Environment(self.environment.environment)
     }
 
     async fn plan(&self, facts: &mut dyn ReadTx, at: &Moment<'_>) -> Result<Plan<()>, AppError> {
@@ -53,7 +53,7 @@ impl Write for RemoveAssignments {
 /// [`AppError::AssignmentsNotFound`] with all unknown ids.
 pub(super) async fn all_of(
     facts: &mut dyn ReadTx,
-    environment: &EnvironmentPlace,
+    environment: &EnvironmentRef,
     ids: &[AssignmentId],
 ) -> Result<Vec<Assignment>, AppError> {
     let mut seen = HashSet::new();

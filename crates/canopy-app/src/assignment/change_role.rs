@@ -8,8 +8,8 @@ use async_trait::async_trait;
 use canopy_domain::assignment::change::{change_role, key_with_role};
 use canopy_domain::audit::Detail;
 use canopy_domain::changeset::{ChangeSet, Rows, Updated};
-use canopy_domain::port::{ReadTx, Unique, WriteScope};
-use canopy_domain::{Assignment, AssignmentId, AssignmentKey, EnvironmentPlace, RoleId};
+use canopy_domain::port::{LockScope, ReadTx, Unique};
+use canopy_domain::{Assignment, AssignmentId, AssignmentKey, EnvironmentRef, RoleId};
 use std::collections::HashMap;
 
 /// Gives a role to each assignment and returns how many changed; those that have it already do not.
@@ -20,7 +20,7 @@ use std::collections::HashMap;
 #[derive(Debug, Clone)]
 pub struct ChangeAssignmentRoles {
     /// The environment.
-    pub environment: EnvironmentPlace,
+    pub environment: EnvironmentRef,
     /// The assignments.
     pub ids: Vec<AssignmentId>,
     /// The role they get.
@@ -31,8 +31,8 @@ pub struct ChangeAssignmentRoles {
 impl Write for ChangeAssignmentRoles {
     type Outcome = usize;
 
-    fn lock(&self) -> WriteScope {
-        WriteScope::Environment(self.environment.environment)
+    fn lock(&self) -> LockScope {
+        LockScope::Environment(self.environment.environment)
     }
 
     async fn plan(&self, facts: &mut dyn ReadTx, at: &Moment<'_>) -> Result<Plan<usize>, AppError> {

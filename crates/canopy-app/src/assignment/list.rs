@@ -2,7 +2,7 @@
 
 use crate::{App, AppError};
 use canopy_domain::assignment::listing::{AssignmentQuery, AssignmentSummary, AssignmentView};
-use canopy_domain::{EnvironmentPlace, Page, Timestamp};
+use canopy_domain::{EnvironmentRef, Page, Timestamp};
 
 /// The assignments that fit the query, and the instant at which their state was judged.
 ///
@@ -10,7 +10,7 @@ use canopy_domain::{EnvironmentPlace, Page, Timestamp};
 /// [`AppError::Store`].
 pub async fn list_assignments(
     app: &App,
-    place: &EnvironmentPlace,
+    place: &EnvironmentRef,
     query: &AssignmentQuery,
 ) -> Result<(Page<AssignmentView>, Timestamp), AppError> {
     let now = app.now();
@@ -27,7 +27,7 @@ pub async fn list_assignments(
 ///
 /// # Errors
 /// [`AppError::Store`].
-pub async fn summarize_assignments(app: &App, place: &EnvironmentPlace) -> Result<AssignmentSummary, AppError> {
+pub async fn summarize_assignments(app: &App, place: &EnvironmentRef) -> Result<AssignmentSummary, AppError> {
     Ok(app
         .read(place)
         .await?

@@ -21,11 +21,11 @@ use crate::app::AuditEntry;
 use crate::audit::described;
 use canopy_domain::audit::{AuditCategory, Detail};
 use canopy_domain::port::{StoreError, Unique};
-use canopy_domain::{AssignmentId, EnvironmentPlace};
+use canopy_domain::{AssignmentId, EnvironmentRef};
 
 /// What an audit event says of a change to assignments.
 fn audit_entry(
-    place: &EnvironmentPlace,
+    place: &EnvironmentRef,
     action: &'static str,
     ids: &[AssignmentId],
     more: Vec<(&'static str, Detail)>,
@@ -36,12 +36,12 @@ fn audit_entry(
     ];
     metadata.extend(more);
     AuditEntry::within(place, action, AuditCategory::Assignment)
-        .on(
+        .resource(
             "assignment",
             ids.first().map(ToString::to_string).unwrap_or_default(),
             "",
         )
-        .saying(metadata)
+        .detail(metadata)
 }
 
 /// The environment is locked, so a taken triple means that the lock failed: the write is judged again.

@@ -7,8 +7,8 @@ use async_trait::async_trait;
 use canopy_domain::assignment::change::{self, AssignmentPatch, key_with_role};
 use canopy_domain::audit::Detail;
 use canopy_domain::changeset::{ChangeSet, Rows};
-use canopy_domain::port::{ReadTx, Unique, WriteScope};
-use canopy_domain::{Assignment, AssignmentError, AssignmentId, EnvironmentPlace};
+use canopy_domain::port::{LockScope, ReadTx, Unique};
+use canopy_domain::{Assignment, AssignmentError, AssignmentId, EnvironmentRef};
 
 /// Changes an assignment and returns it as it is afterwards. A change that changes nothing writes nothing.
 ///
@@ -16,7 +16,7 @@ use canopy_domain::{Assignment, AssignmentError, AssignmentId, EnvironmentPlace}
 #[derive(Debug, Clone)]
 pub struct ChangeAssignment {
     /// The environment.
-    pub environment: EnvironmentPlace,
+    pub environment: EnvironmentRef,
     /// The assignment.
     pub id: AssignmentId,
     /// The change.
@@ -27,8 +27,8 @@ pub struct ChangeAssignment {
 impl Write for ChangeAssignment {
     type Outcome = Assignment;
 
-    fn lock(&self) -> WriteScope {
-        WriteScope::Environment(self.environment.environment)
+    fn lock(&self) -> LockScope {
+        LockScope::Environment(self.environment.environment)
     }
 
     async fn plan(&self, facts: &mut dyn ReadTx, at: &Moment<'_>) -> Result<Plan<Assignment>, AppError> {

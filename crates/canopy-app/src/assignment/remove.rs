@@ -6,8 +6,8 @@ use crate::{AppError, Moment, Plan, Write};
 use async_trait::async_trait;
 use canopy_domain::audit::Detail;
 use canopy_domain::changeset::{ChangeSet, Rows};
-use canopy_domain::port::{ReadTx, WriteScope};
-use canopy_domain::{AssignmentError, AssignmentId, EnvironmentPlace};
+use canopy_domain::port::{LockScope, ReadTx};
+use canopy_domain::{AssignmentError, AssignmentId, EnvironmentRef};
 
 /// Removes an assignment.
 ///
@@ -15,7 +15,7 @@ use canopy_domain::{AssignmentError, AssignmentId, EnvironmentPlace};
 #[derive(Debug, Clone)]
 pub struct RemoveAssignment {
     /// The environment.
-    pub environment: EnvironmentPlace,
+    pub environment: EnvironmentRef,
     /// The assignment.
     pub id: AssignmentId,
 }
@@ -24,8 +24,8 @@ pub struct RemoveAssignment {
 impl Write for RemoveAssignment {
     type Outcome = ();
 
-    fn lock(&self) -> WriteScope {
-        WriteScope::Environment(self.environment.environment)
+    fn lock(&self) -> LockScope {
+        LockScope::Environment(self.environment.environment)
     }
 
     async fn plan(&self, facts: &mut dyn ReadTx, at: &Moment<'_>) -> Result<Plan<()>, AppError> {

@@ -5,7 +5,7 @@ use crate::app::AuditEntry;
 use canopy_domain::assignment::listing::AssignmentView;
 use canopy_domain::audit::{Detail, details};
 use canopy_domain::port::ReadTx;
-use canopy_domain::{Assignment, EnvironmentId, EnvironmentPlace, Identity, IdentityId, NodeId, RoleId, RoleName};
+use canopy_domain::{Assignment, EnvironmentId, EnvironmentRef, Identity, IdentityId, NodeId, RoleId, RoleName};
 use core::fmt::Display;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -91,7 +91,7 @@ impl Details {
     pub(crate) async fn assignments(
         &mut self,
         tx: &mut dyn ReadTx,
-        place: &EnvironmentPlace,
+        place: &EnvironmentRef,
         steps: &[Step<'_>],
     ) -> Result<(), AppError> {
         self.assignments_of(tx, place, steps, &[]).await
@@ -101,7 +101,7 @@ impl Details {
     pub(crate) async fn assignments_of(
         &mut self,
         tx: &mut dyn ReadTx,
-        place: &EnvironmentPlace,
+        place: &EnvironmentRef,
         steps: &[Step<'_>],
         new: &[Identity],
     ) -> Result<(), AppError> {

@@ -6,9 +6,9 @@ use crate::access::Asker;
 use crate::decisions::EnvironmentState;
 use crate::long_work::{Pace, Stopped};
 use crate::{App, AppError};
-use canopy_domain::access::{Decision, DenialReason, Question, Scope};
+use canopy_domain::access::{Decision, DenialReason, Question, Target};
 use canopy_domain::authzen::{Semantic, Verdict, permission};
-use canopy_domain::{IdentityId, Meaning, NodeId, Revision, Timestamp};
+use canopy_domain::{IdentityId, NodeId, Resolution, Revision, Timestamp};
 use core::hash::Hash;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -262,27 +262,27 @@ impl Judging<'_> {
         state: &EnvironmentState,
         now: Timestamp,
         permission: &str,
-        (subject, resource): (Option<Meaning<IdentityId>>, Option<Meaning<NodeId>>),
+        (subject, resource): (Option<Resolution<IdentityId>>, Option<Resolution<NodeId>>),
     ) -> Option<Verdict> {
         if !self.asker.allows(permission) {
             return Some(Verdict::ScopeMissing);
         }
         let (subject, resource) = subject.zip(resource)?;
         let identity = match subject {
-            Meaning::One(identity) => identity,
-            Meaning::Nothing => return Some(Verdict::Denied(DenialReason::IdentityNotFound)),
-            Meaning::Several => return Some(Verdict::AmbiguousSubject),
+            Resolution::Unique(identity) => identity,
+            Resolution::NotFound => return Some(Verdict::Denied(DenialReason::IdentityNotFound)),
+            Resolution::Ambiguous => return Some(Verdict::AmbiguousSubject),
         };
-        let Meaning::One(node) = resource else {
+        let Resolution::Unique(node) = resource else {
             return Some(match state.index.denial_without_node(identity, permission) {
-                DenialReason::NodeNotFound if resource == Meaning::Several => Verdict::AmbiguousResource,
+                DenialReason::NodeNotFound if resource == Resolution::Ambiguous => Verdict::AmbiguousResource,
                 reason => Verdict::Denied(reason),
             });
         };
         let question = Question {
             identity,
             permission,
-            scope: Scope::Node(node),
+            target: Target::Node(node),
         };
         Some(match state.index.decide(&question, now) {
             Decision::Allowed => Verdict::Granted,

@@ -6,7 +6,7 @@ use canopy_domain::access::AccessIndex;
 use canopy_domain::authzen::{ResourceType, is_identity};
 use canopy_domain::hierarchy::names::{NodeNames, NodesByName, as_id};
 use canopy_domain::identity::names::{IdentitiesByName, IdentityNames};
-use canopy_domain::{EnvironmentPlace, IdentityId, Meaning, NodeId};
+use canopy_domain::{EnvironmentRef, IdentityId, NodeId, Resolution};
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
@@ -19,7 +19,7 @@ pub(super) struct Wanted {
 
 impl Wanted {
     /// What must be looked up to tell whom a subject means, besides what is remembered.
-    pub(super) fn subject(&mut self, app: &App, place: &EnvironmentPlace, subject: &Entity) {
+    pub(super) fn subject(&mut self, app: &App, place: &EnvironmentRef, subject: &Entity) {
         let is_known = || app.remembered_subjects().meaning(place.account, &subject.id).is_some();
         if is_identity(&subject.kind) && !is_known() {
             self.subjects.insert(Arc::clone(&subject.id));
@@ -48,7 +48,7 @@ impl Wanted {
 /// What is known of names.
 #[derive(Debug, Default)]
 pub(super) struct Named {
-    subjects: HashMap<Arc<str>, Meaning<IdentityId>>,
+    subjects: HashMap<Arc<str>, Resolution<IdentityId>>,
     asked_nodes: NodeNames,
     nodes: NodesByName,
 }
@@ -58,12 +58,7 @@ impl Named {
     ///
     /// # Errors
     /// [`AppError::Store`].
-    pub(super) async fn look_up(
-        &mut self,
-        app: &App,
-        place: &EnvironmentPlace,
-        wanted: Wanted,
-    ) -> Result<(), AppError> {
+    pub(super) async fn look_up(&mut self, app: &App, place: &EnvironmentRef, wanted: Wanted) -> Result<(), AppError> {
         if wanted.is_empty() {
             return Ok(());
         }
@@ -100,12 +95,12 @@ impl Named {
     pub(super) fn subject(
         &self,
         app: &App,
-        place: &EnvironmentPlace,
+        place: &EnvironmentRef,
         subject: &Entity,
         wanted: &mut Wanted,
-    ) -> Option<Meaning<IdentityId>> {
+    ) -> Option<Resolution<IdentityId>> {
         if !is_identity(&subject.kind) {
-            return Some(Meaning::Nothing);
+            return Some(Resolution::NotFound);
         }
         let looked_up = self.subjects.get(&subject.id).copied();
         let meaning = looked_up.or_else(|| app.remembered_subjects().meaning(place.account, &subject.id));
@@ -122,13 +117,13 @@ impl Named {
         index: &AccessIndex,
         resource: &Entity,
         wanted: &mut Wanted,
-    ) -> Option<Meaning<NodeId>> {
+    ) -> Option<Resolution<NodeId>> {
         let Some(of) = ResourceType::parse(&resource.kind) else {
-            return Some(Meaning::Nothing);
+            return Some(Resolution::NotFound);
         };
         let is_such = |node: NodeId| index.node_type(node).is_some_and(|node_type| of.has(node_type));
         if let Some(node) = as_id(&resource.id).filter(|node| is_such(*node)) {
-            return Some(Meaning::One(node));
+            return Some(Resolution::Unique(node));
         }
         let mut names = NodeNames::default();
         names.add(of.node_type(), &resource.id);

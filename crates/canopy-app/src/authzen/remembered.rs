@@ -1,7 +1,7 @@
 //! Remembered subjects: whom a name means in an account.
 
 use canopy_domain::port::SubjectKind;
-use canopy_domain::{AccountId, IdentityId, Meaning};
+use canopy_domain::{AccountId, IdentityId, Resolution};
 use std::collections::HashMap;
 use std::sync::{PoisonError, RwLock};
 
@@ -22,7 +22,7 @@ struct State {
     /// Raised by every [`RememberedSubjects::clear`], so that an answer read before it is not remembered after it.
     generation: u64,
     len: usize,
-    accounts: HashMap<AccountId, HashMap<Box<str>, Meaning<IdentityId>>>,
+    accounts: HashMap<AccountId, HashMap<Box<str>, Resolution<IdentityId>>>,
     /// The subjects of tokens, by the attribute that they hold.
     tokens: HashMap<(AccountId, SubjectKind), HashMap<Box<str>, IdentityId>>,
 }
@@ -52,7 +52,7 @@ impl RememberedSubjects {
     }
 
     /// Whom a name means, if it is remembered.
-    pub(super) fn meaning(&self, account: AccountId, name: &str) -> Option<Meaning<IdentityId>> {
+    pub(super) fn meaning(&self, account: AccountId, name: &str) -> Option<Resolution<IdentityId>> {
         let state = self.state.read().unwrap_or_else(PoisonError::into_inner);
         state.accounts.get(&account)?.get(name).copied()
     }
@@ -67,7 +67,7 @@ impl RememberedSubjects {
         &self,
         generation: u64,
         account: AccountId,
-        meanings: impl Iterator<Item = (&'n str, Meaning<IdentityId>)>,
+        meanings: impl Iterator<Item = (&'n str, Resolution<IdentityId>)>,
     ) {
         if !self.remembers {
             return;
@@ -76,7 +76,7 @@ impl RememberedSubjects {
         if state.generation != generation {
             return;
         }
-        for (name, meaning) in meanings.filter(|(_, meaning)| *meaning != Meaning::Nothing) {
+        for (name, meaning) in meanings.filter(|(_, meaning)| *meaning != Resolution::NotFound) {
             state.evict_if_full();
             let names = state.accounts.entry(account).or_default();
             if names.insert(name.into(), meaning).is_none() {
@@ -126,10 +126,10 @@ impl RememberedSubjects {
 mod tests {
     use super::{CAPACITY, RememberedSubjects};
     use canopy_domain::port::SubjectKind;
-    use canopy_domain::{AccountId, IdentityId, Meaning};
+    use canopy_domain::{AccountId, IdentityId, Resolution};
     use uuid::Uuid;
 
-    const ADA: Meaning<IdentityId> = Meaning::One(IdentityId::new(Uuid::from_u128(7)));
+    const ADA: Resolution<IdentityId> = Resolution::Unique(IdentityId::new(Uuid::from_u128(7)));
 
     fn account(number: u128) -> AccountId {
         AccountId::new(Uuid::from_u128(number))
@@ -139,10 +139,17 @@ mod tests {
     fn an_answer_read_before_a_change_is_not_remembered_after_it() {
         let subjects = RememberedSubjects::new(true);
         let before = subjects.generation();
-        let answers = || [("ada", ADA), ("eve", Meaning::Nothing), ("two", Meaning::Several)].into_iter();
+        let answers = || {
+            [
+                ("ada", ADA),
+                ("eve", Resolution::NotFound),
+                ("two", Resolution::Ambiguous),
+            ]
+            .into_iter()
+        };
         subjects.remember(before, account(1), answers());
         assert_eq!(subjects.meaning(account(1), "ada"), Some(ADA));
-        assert_eq!(subjects.meaning(account(1), "two"), Some(Meaning::Several));
+        assert_eq!(subjects.meaning(account(1), "two"), Some(Resolution::Ambiguous));
         assert_eq!(subjects.meaning(account(1), "eve"), None);
         assert_eq!(subjects.meaning(account(2), "ada"), None);
         subjects.clear();

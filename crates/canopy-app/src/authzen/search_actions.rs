@@ -7,7 +7,7 @@ use crate::decisions::EnvironmentState;
 use crate::long_work::Pace;
 use crate::{App, AppError};
 use canopy_domain::authzen::action;
-use canopy_domain::{Meaning, PermissionKey, Timestamp};
+use canopy_domain::{PermissionKey, Resolution, Timestamp};
 
 /// A search.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,11 +49,9 @@ pub async fn search_actions(
                 return Ok(None);
             };
             let keys = match found {
-                (Meaning::One(identity), Meaning::One(node)) => {
-                    state
-                        .index
-                        .effective_permissions_in_steps(identity, Some(node), now, || pace.check())?
-                }
+                (Resolution::Unique(identity), Resolution::Unique(node)) => state
+                    .index
+                    .effective_permissions_in_steps(identity, Some(node), now, || pace.check())?,
                 _ => vec![],
             };
             let counts = |key: &&PermissionKey| {

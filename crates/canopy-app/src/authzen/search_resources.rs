@@ -8,7 +8,7 @@ use crate::long_work::{Pace, Stopped};
 use crate::{App, AppError};
 use canopy_domain::access::AccessIndex;
 use canopy_domain::authzen::{ResourceType, permission};
-use canopy_domain::{IdentityId, Meaning, NodeId, Timestamp};
+use canopy_domain::{IdentityId, NodeId, Resolution, Timestamp};
 
 /// A search.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,7 +46,7 @@ pub async fn search_resources(
                 return Ok(None);
             };
             let (nodes, has_more) = match (subject, &of) {
-                (Meaning::One(identity), Some(of)) => {
+                (Resolution::Unique(identity), Some(of)) => {
                     let held = Held {
                         index: &state.index,
                         identity,

@@ -9,7 +9,7 @@ use crate::{App, AppError};
 use canopy_domain::access::Part;
 use canopy_domain::authzen::{is_identity, permission};
 use canopy_domain::identity::names::{IdentitiesByName, IdentityNames, candidate_names};
-use canopy_domain::{IdentityId, Meaning, Timestamp};
+use canopy_domain::{IdentityId, Resolution, Timestamp};
 
 /// A search.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,7 +45,7 @@ pub async fn search_subjects(
                 return Ok(None);
             };
             let found = match resource {
-                Meaning::One(node) if may_ask => {
+                Resolution::Unique(node) if may_ask => {
                     state
                         .index
                         .who_can_in_steps(&permission, node, now, (after, limit), || pace.check())?

@@ -1,6 +1,6 @@
 //! Fences: asking a shared store for the heads of environments, once for all questions that wait.
 
-use super::pace::Pace;
+use super::batch_policy::BatchPolicy;
 use canopy_domain::EnvironmentId;
 use canopy_domain::port::{Head, StoreError};
 use core::future::Future;
@@ -19,7 +19,7 @@ use tokio::time::timeout;
 /// sent, nobody waits for more than two queries, however many ask, and whoever goes away cuts nothing off.
 ///
 /// Where questions come so fast that queries would take a good part of the processors, a round gathers a few more of them
-/// first, as [`Pace`] has it.
+/// first, as [`BatchPolicy`] has it.
 #[derive(Debug, Default)]
 pub(super) struct Fence {
     shared: Arc<Shared>,
@@ -27,12 +27,12 @@ pub(super) struct Fence {
 
 #[derive(Debug, Default)]
 struct Shared {
-    gathering: Mutex<Arc<Round>>,
-    turn: tokio::sync::Mutex<Pace>,
+    gathering: Mutex<Arc<Batch>>,
+    turn: tokio::sync::Mutex<BatchPolicy>,
 }
 
 #[derive(Debug, Default)]
-struct Round {
+struct Batch {
     environments: Mutex<HashSet<EnvironmentId>>,
     questions: AtomicUsize,
     /// How many questions it waits for; none until its turn comes.
@@ -59,32 +59,32 @@ impl Fence {
     where
         F: Future<Output = Result<Vec<Head>, StoreError>> + Send + 'static,
     {
-        let (round, is_first) = self.join(environment);
+        let (batch, is_first) = self.join(environment);
         if is_first {
             let asking = Asking {
                 shared: Arc::clone(&self.shared),
-                round: Arc::clone(&round),
+                batch: Arc::clone(&batch),
             };
             tokio::spawn(asking.ask(ask));
         }
-        match round.outcome.wait().await {
+        match batch.outcome.wait().await {
             Outcome::Heads(heads) => Ok(heads.get(&environment).cloned()),
             Outcome::Failed(error) => Err(copy_error(error)),
         }
     }
 
     /// Joins the gathering round, and tells whether it is the first one in.
-    fn join(&self, environment: EnvironmentId) -> (Arc<Round>, bool) {
-        let round = self.shared.gathering.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut environments = round.environments.lock().unwrap_or_else(PoisonError::into_inner);
+    fn join(&self, environment: EnvironmentId) -> (Arc<Batch>, bool) {
+        let batch = self.shared.gathering.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut environments = batch.environments.lock().unwrap_or_else(PoisonError::into_inner);
         let is_first = environments.is_empty();
         environments.insert(environment);
         drop(environments);
-        let questions = round.questions.fetch_add(1, Ordering::SeqCst) + 1;
-        if questions == round.wanted.load(Ordering::SeqCst) {
-            round.is_full.notify_one();
+        let questions = batch.questions.fetch_add(1, Ordering::SeqCst) + 1;
+        if questions == batch.wanted.load(Ordering::SeqCst) {
+            batch.is_full.notify_one();
         }
-        (Arc::clone(&round), is_first)
+        (Arc::clone(&batch), is_first)
     }
 }
 
@@ -102,7 +102,7 @@ pub(crate) fn copy_error(error: &StoreError) -> StoreError {
 /// A round that is being asked. However it ends, whoever joined it is told.
 struct Asking {
     shared: Arc<Shared>,
-    round: Arc<Round>,
+    batch: Arc<Batch>,
 }
 
 impl Asking {
@@ -110,16 +110,16 @@ impl Asking {
     where
         F: Future<Output = Result<Vec<Head>, StoreError>> + Send + 'static,
     {
-        let mut pace = self.shared.turn.lock().await;
-        let is_full = self.gather(pace.wanted()).await;
+        let mut policy = self.shared.turn.lock().await;
+        let is_full = self.gather(policy.wanted()).await;
         self.close();
-        pace.note(self.round.questions.load(Ordering::SeqCst), is_full, Instant::now());
+        policy.note(self.batch.questions.load(Ordering::SeqCst), is_full, Instant::now());
         let asked: Vec<EnvironmentId> = {
-            let gathered = self.round.environments.lock().unwrap_or_else(PoisonError::into_inner);
+            let gathered = self.batch.environments.lock().unwrap_or_else(PoisonError::into_inner);
             gathered.iter().copied().collect()
         };
         let heads = ask(asked).await;
-        drop(pace);
+        drop(policy);
         let outcome = match heads {
             Ok(heads) => Outcome::Heads(
                 heads
@@ -130,20 +130,20 @@ impl Asking {
             Err(error) => Outcome::Failed(error),
         };
         // An error means that it has one.
-        self.round.outcome.set(outcome).ok();
+        self.batch.outcome.set(outcome).ok();
     }
 
     /// Waits until so many questions have come, but not for long; tells whether they have.
     async fn gather(&self, wanted: usize) -> bool {
-        self.round.wanted.store(wanted, Ordering::SeqCst);
-        self.round.questions.load(Ordering::SeqCst) >= wanted
-            || timeout(PATIENCE, self.round.is_full.notified()).await.is_ok()
+        self.batch.wanted.store(wanted, Ordering::SeqCst);
+        self.batch.questions.load(Ordering::SeqCst) >= wanted
+            || timeout(PATIENCE, self.batch.is_full.notified()).await.is_ok()
     }
 
     /// Opens the next round.
     fn close(&self) {
         let mut gathering = self.shared.gathering.lock().unwrap_or_else(PoisonError::into_inner);
-        if Arc::ptr_eq(&gathering, &self.round) {
+        if Arc::ptr_eq(&gathering, &self.batch) {
             *gathering = Arc::default();
         }
     }
@@ -154,7 +154,7 @@ impl Drop for Asking {
         // The runtime is shutting down, if the round has no outcome yet.
         self.close();
         let ended = Outcome::Failed(StoreError::Unavailable("the fence was not asked".into()));
-        self.round.outcome.set(ended).ok();
+        self.batch.outcome.set(ended).ok();
     }
 }
 
@@ -244,13 +244,13 @@ mod tests {
     async fn a_round_gathers_what_it_waits_for_and_gives_up_soon() {
         let scene = Scene::new();
         let mut now = Instant::now();
-        let mut pace = scene.fence.shared.turn.lock().await;
+        let mut policy = scene.fence.shared.turn.lock().await;
         for _ in 0..1_000 {
             now += Duration::from_micros(125);
-            pace.note(2, true, now);
+            policy.note(2, true, now);
         }
-        assert_eq!(pace.wanted(), 4);
-        drop(pace);
+        assert_eq!(policy.wanted(), 4);
+        drop(policy);
         let mut asked = Vec::new();
         for number in 0..3 {
             asked.push(scene.ask(number).await);

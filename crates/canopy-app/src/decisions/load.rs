@@ -102,7 +102,7 @@ impl Loader {
     }
 
     async fn load(&self, store: &dyn Store, environment: EnvironmentId, slot: &Slot) -> Result<(), AppError> {
-        let (doubt, floor) = (slot.doubt(), slot.floor());
+        let (index_epoch, floor) = (slot.index_epoch(), slot.floor());
         let epoch = super::epoch_of(store);
         let mut tx = store.read_for(environment.into()).await?;
         let max_bytes = self.index_bound();
@@ -128,7 +128,8 @@ impl Loader {
             tracing::warn!(%environment, revision = %snapshot.revision, floor, "the store is behind what it said before");
             slot.lower_floor(floor, snapshot.revision);
         }
-        slot.put(self.build(environment, snapshot).await?, origin, doubt).await;
+        slot.put(self.build(environment, snapshot).await?, origin, index_epoch)
+            .await;
         self.loads.fetch_add(1, Ordering::Relaxed);
         slot.note_load(self.loads());
         slot.weigh().await;

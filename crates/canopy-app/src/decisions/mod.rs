@@ -1,14 +1,14 @@
 //! The decision indexes of this process: loaded on first use, moved forward by every commit, never behind an answer.
 
+mod batch_policy;
 mod failure;
 mod fence;
 mod load;
-mod pace;
 mod slot;
 
 use crate::AppError;
 use canopy_domain::audit::AuditEventId;
-use canopy_domain::port::{EnvironmentChanges, Head, News, Secrets, Store, StoreError};
+use canopy_domain::port::{EnvironmentChanges, FeedEvent, Head, Secrets, Store, StoreError};
 use canopy_domain::{EnvironmentId, Revision, TenancyError, Tenant};
 use fence::Fence;
 use load::Loader;
@@ -52,7 +52,7 @@ pub struct Decisions {
     slots: RwLock<HashMap<EnvironmentId, Arc<Slot>>>,
     loader: Arc<Loader>,
     fence: Fence,
-    last_news: Mutex<Option<Instant>>,
+    last_event: Mutex<Option<Instant>>,
 }
 
 impl core::fmt::Debug for Decisions {
@@ -72,7 +72,7 @@ impl Decisions {
             slots: RwLock::default(),
             loader: Arc::new(Loader::new(secrets)),
             fence: Fence::default(),
-            last_news: Mutex::default(),
+            last_event: Mutex::default(),
         }
     }
 
@@ -244,7 +244,7 @@ impl Decisions {
                 return Ok(answer);
             }
             match self.bring_forward(environment, &slot).await {
-                Ok(()) => self.make_room(Some(environment)),
+                Ok(()) => self.evict(Some(environment)),
                 Err(gone @ AppError::Tenancy(TenancyError::NotFound(_))) => {
                     self.let_go(&[environment]);
                     return Err(gone);
@@ -270,7 +270,7 @@ impl Decisions {
 
     /// Lets go of what was not asked for longest, while there is too much; never of the environment that was just loaded.
     /// Whoever is asking an index that goes began before it went, so what it answers is not too old.
-    fn make_room(&self, loaded: Option<EnvironmentId>) {
+    fn evict(&self, loaded: Option<EnvironmentId>) {
         let mut slots = self.slots();
         let mut bytes: usize = slots.iter().map(|(_, slot)| slot.bytes()).sum();
         if bytes <= self.loader.bound() {
@@ -293,11 +293,11 @@ impl Decisions {
 
     /// Lets go of what is held in memory for changes that have ceased to come, and keeps to the bound as indexes grow. A
     /// process calls this every few seconds.
-    pub async fn tidy(&self) {
+    pub async fn evict_idle(&self) {
         for (_, slot) in self.slots() {
-            slot.tidy().await;
+            slot.evict_idle().await;
         }
-        self.make_room(None);
+        self.evict(None);
     }
 
     /// Moves indexes forward by a commit of this process. An environment that nobody asked about has none.
@@ -363,7 +363,7 @@ impl Decisions {
     /// Why the line broke.
     pub async fn follow(&self) -> Result<(), AppError> {
         match self.store.shared() {
-            Some(shared) => match shared.listen(&|news| self.hear(news)).await? {},
+            Some(shared) => match shared.listen(&|news| self.receive(news)).await? {},
             None => Ok(()),
         }
     }
@@ -405,14 +405,14 @@ impl Decisions {
         Ok(())
     }
 
-    fn hear(&self, news: News) {
-        match news {
-            News::Alive => {}
+    fn receive(&self, event: FeedEvent) {
+        match event {
+            FeedEvent::Alive => {}
             // What was announced while the line was down is not known: every index is read again.
-            News::Connected => {
+            FeedEvent::Connected => {
                 self.slots().iter().for_each(|(_, slot)| slot.forget());
             }
-            News::Revisions(revisions) => {
+            FeedEvent::Revisions(revisions) => {
                 for (environment, revision) in revisions {
                     if revision == Revision::END {
                         self.let_go(&[environment]);
@@ -422,12 +422,12 @@ impl Decisions {
                 }
             }
         }
-        *self.last_news.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+        *self.last_event.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
     }
 
     /// Whether nothing has been heard for too long.
     fn is_cut_off(&self) -> bool {
-        let last = self.last_news.lock().unwrap_or_else(PoisonError::into_inner);
+        let last = self.last_event.lock().unwrap_or_else(PoisonError::into_inner);
         last.is_none_or(|last| last.elapsed() > SILENCE)
     }
 }

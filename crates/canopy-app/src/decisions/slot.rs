@@ -52,11 +52,11 @@ impl EnvironmentState {
 #[derive(Default)]
 pub(super) struct Slot {
     loaded: ArcSwapOption<Loaded>,
-    spare: Mutex<Option<Spare>>,
+    back: Mutex<Option<BackBuffer>>,
     /// The newest revision known to be committed. A state that is behind it answers nothing.
     floor: AtomicU64,
     /// How often the state of the store came in doubt. A state, or a snapshot, from before the last time is not used.
-    doubt: AtomicU64,
+    index_epoch: AtomicU64,
     /// When it was last asked, by the count of loads.
     used: AtomicU64,
     /// The count of loads when it was last loaded itself.
@@ -121,7 +121,7 @@ struct Loaded {
     state: EnvironmentState,
     origin: Origin,
     /// The doubt when its snapshot was about to be read.
-    doubt: u64,
+    index_epoch: u64,
 }
 
 /// Where a state comes from: what tells it from another one of the same revision.
@@ -143,7 +143,7 @@ pub(super) enum NextTag {
 }
 
 /// The copy for the next change.
-struct Spare {
+struct BackBuffer {
     loaded: Arc<Loaded>,
     /// What it lacks: the last change.
     behind: (Revision, Arc<[Change]>),
@@ -167,13 +167,15 @@ impl Slot {
     /// The revision of the state and where it comes from, if it is loaded.
     pub(super) fn origin(&self) -> Option<(Revision, Origin)> {
         let loaded = self.loaded.load();
-        let loaded = loaded.as_ref().filter(|loaded| loaded.doubt == self.doubt())?;
+        let loaded = loaded
+            .as_ref()
+            .filter(|loaded| loaded.index_epoch == self.index_epoch())?;
         Some((loaded.state.index.revision(), loaded.origin))
     }
 
     fn trusted<'a>(&self, loaded: Option<&'a Loaded>) -> Option<&'a EnvironmentState> {
         loaded
-            .filter(|loaded| loaded.doubt == self.doubt())
+            .filter(|loaded| loaded.index_epoch == self.index_epoch())
             .map(|loaded| &loaded.state)
     }
 
@@ -196,12 +198,12 @@ impl Slot {
 
     /// From now on nothing is answered from what was read before.
     pub(super) fn forget(&self) {
-        self.doubt.fetch_add(1, Ordering::AcqRel);
+        self.index_epoch.fetch_add(1, Ordering::AcqRel);
     }
 
     /// What must be handed back with a state that is built from a snapshot; taken before the snapshot is read.
-    pub(super) fn doubt(&self) -> u64 {
-        self.doubt.load(Ordering::Acquire)
+    pub(super) fn index_epoch(&self) -> u64 {
+        self.index_epoch.load(Ordering::Acquire)
     }
 
     /// Notes that it is asked at this count of loads.
@@ -263,8 +265,8 @@ impl Slot {
 
     /// Finds out how much memory it holds.
     pub(super) async fn weigh(&self) {
-        let spare = self.spare.lock().await;
-        let copies = 1 + usize::from(spare.is_some());
+        let back = self.back.lock().await;
+        let copies = 1 + usize::from(back.is_some());
         let loaded = self.loaded.load();
         let one = loaded.as_ref().map_or(0, |loaded| loaded.state.memory_bytes());
         self.copy_bytes.store(one, Ordering::Relaxed);
@@ -274,19 +276,23 @@ impl Slot {
     }
 
     /// Lets go of the copy for the next change, where there was no change since this was last called, and weighs the rest.
-    pub(super) async fn tidy(&self) {
+    pub(super) async fn evict_idle(&self) {
         let Some(revision) = self.revision() else { return };
         let changed = revision.get() != self.weighed_at.load(Ordering::Relaxed);
-        if changed || self.spare.lock().await.take().is_some() {
+        if changed || self.back.lock().await.take().is_some() {
             self.weigh().await;
         }
     }
 
     /// Puts a state in place whose snapshot was read after `doubt` was taken.
-    pub(super) async fn put(&self, state: EnvironmentState, origin: Origin, doubt: u64) {
-        let mut spare = self.spare.lock().await;
-        *spare = None;
-        self.loaded.store(Some(Arc::new(Loaded { state, origin, doubt })));
+    pub(super) async fn put(&self, state: EnvironmentState, origin: Origin, index_epoch: u64) {
+        let mut back = self.back.lock().await;
+        *back = None;
+        self.loaded.store(Some(Arc::new(Loaded {
+            state,
+            origin,
+            index_epoch,
+        })));
     }
 
     /// How far the state is, if it is loaded.
@@ -301,7 +307,7 @@ impl Slot {
     /// Moves the state one revision forward. `false` when it is not exactly one behind, or when it broke or was read from a
     /// server that another one has replaced, in which cases it is not trusted any more.
     pub(super) async fn step(&self, revision: Revision, tag: NextTag, changes: &Arc<[Change]>) -> bool {
-        let mut spare = self.spare.lock().await;
+        let mut back = self.back.lock().await;
         let Some(now) = self.loaded.load_full() else {
             return false;
         };
@@ -320,8 +326,8 @@ impl Slot {
             }
             NextTag::Commit(commit, _) => now.origin.tag.map(|tag| tag.after(commit)),
         };
-        let next = match spare.take() {
-            Some(copy) => renew(copy, &now).await,
+        let next = match back.take() {
+            Some(copy) => swap(copy, &now).await,
             None => Ok(copy_of(&now)),
         };
         let next = next.and_then(|mut next| {
@@ -334,7 +340,7 @@ impl Slot {
                 let added = IndexSize::bytes_of_changes(changes);
                 self.copy_bytes.fetch_add(added, Ordering::Relaxed);
                 self.loaded.store(Some(Arc::new(next)));
-                *spare = Some(Spare {
+                *back = Some(BackBuffer {
                     loaded: now,
                     behind: (revision, Arc::clone(changes)),
                 });
@@ -353,16 +359,16 @@ fn copy_of(loaded: &Loaded) -> Loaded {
     Loaded {
         state: loaded.state.clone(),
         origin: loaded.origin,
-        doubt: loaded.doubt,
+        index_epoch: loaded.index_epoch,
     }
 }
 
 /// Brings a copy forward to the state that answers now, once nobody looks at it any more.
-async fn renew(spare: Spare, now: &Loaded) -> Result<Loaded, IndexError> {
-    let Spare {
+async fn swap(back: BackBuffer, now: &Loaded) -> Result<Loaded, IndexError> {
+    let BackBuffer {
         mut loaded,
         behind: (revision, changes),
-    } = spare;
+    } = back;
     for _ in 0..PATIENCE {
         match Arc::try_unwrap(loaded) {
             Ok(mut free) => {

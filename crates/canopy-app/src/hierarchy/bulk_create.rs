@@ -8,8 +8,8 @@ use canopy_domain::audit::{AuditCategory, Detail};
 use canopy_domain::bulk::{self, Outcome};
 use canopy_domain::changeset::{ChangeSet, Rows};
 use canopy_domain::hierarchy::create::{NewNode, Parent, ParentName, PlannedNode, base_slug, plan};
-use canopy_domain::port::{ReadTx, Unique, WriteScope};
-use canopy_domain::{EnvironmentPlace, HierarchyError, Node, NodeId, NodeStatus, Slug, TenancyError, Tenant, Version};
+use canopy_domain::port::{LockScope, ReadTx, Unique};
+use canopy_domain::{EnvironmentRef, HierarchyError, Node, NodeId, NodeStatus, Slug, TenancyError, Tenant, Version};
 
 /// Creates nodes. The outcomes are in the order of the items.
 ///
@@ -17,7 +17,7 @@ use canopy_domain::{EnvironmentPlace, HierarchyError, Node, NodeId, NodeStatus, 
 #[derive(Debug, Clone)]
 pub struct CreateNodes {
     /// The environment.
-    pub environment: EnvironmentPlace,
+    pub environment: EnvironmentRef,
     /// The nodes.
     pub items: Vec<NewNode>,
     /// True if any refused item keeps all others from being stored.
@@ -28,8 +28,8 @@ pub struct CreateNodes {
 impl Write for CreateNodes {
     type Outcome = Vec<Outcome<Node, HierarchyError>>;
 
-    fn lock(&self) -> WriteScope {
-        WriteScope::Environment(self.environment.environment)
+    fn lock(&self) -> LockScope {
+        LockScope::Environment(self.environment.environment)
     }
 
     async fn plan(&self, facts: &mut dyn ReadTx, at: &Moment<'_>) -> Result<Plan<Self::Outcome>, AppError> {
@@ -45,12 +45,12 @@ impl Write for CreateNodes {
             return Ok(Plan::unchanged(outcomes));
         }
         let entry = AuditEntry::within(&self.environment, "node.create", AuditCategory::Hierarchy)
-            .on(
+            .resource(
                 "node",
                 created.first().map(|node| node.id.to_string()).unwrap_or_default(),
                 created.first().map(|node| node.name.to_string()).unwrap_or_default(),
             )
-            .saying(vec![
+            .detail(vec![
                 ("count", Detail::count(created.len())),
                 ("node_ids", Detail::texts(created.iter().map(|node| node.id))),
             ]);

@@ -7,8 +7,8 @@ use async_trait::async_trait;
 use canopy_domain::audit::{AuditCategory, Detail};
 use canopy_domain::changeset::{ChangeSet, Rows};
 use canopy_domain::hierarchy::change::{NodePatch, PlaceFacts, check_version, patch};
-use canopy_domain::port::{ReadTx, Unique, WriteScope};
-use canopy_domain::{EnvironmentPlace, Expected, HierarchyError, Node, NodeId, TenancyError, Tenant};
+use canopy_domain::port::{LockScope, ReadTx, Unique};
+use canopy_domain::{EnvironmentRef, Expected, HierarchyError, Node, NodeId, TenancyError, Tenant};
 
 /// Changes a node; what stands below a moved one goes with it. A change that changes nothing leaves no trace.
 ///
@@ -17,7 +17,7 @@ use canopy_domain::{EnvironmentPlace, Expected, HierarchyError, Node, NodeId, Te
 #[derive(Debug, Clone)]
 pub struct ChangeNode {
     /// The environment.
-    pub environment: EnvironmentPlace,
+    pub environment: EnvironmentRef,
     /// The node.
     pub id: NodeId,
     /// The change.
@@ -30,8 +30,8 @@ pub struct ChangeNode {
 impl Write for ChangeNode {
     type Outcome = Node;
 
-    fn lock(&self) -> WriteScope {
-        WriteScope::Environment(self.environment.environment)
+    fn lock(&self) -> LockScope {
+        LockScope::Environment(self.environment.environment)
     }
 
     async fn plan(&self, facts: &mut dyn ReadTx, at: &Moment<'_>) -> Result<Plan<Node>, AppError> {
@@ -52,8 +52,8 @@ impl Write for ChangeNode {
             "node.move"
         };
         let entry = AuditEntry::within(&self.environment, action, AuditCategory::Hierarchy)
-            .on("node", self.id, &after.name)
-            .saying(vec![("before", state(&before)), ("after", state(&after))]);
+            .resource("node", self.id, &after.name)
+            .detail(vec![("before", state(&before)), ("after", state(&after))]);
         let changes = ChangeSet {
             nodes: Rows::update(before, after.clone()),
             ..ChangeSet::default()

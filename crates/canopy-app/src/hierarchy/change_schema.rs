@@ -6,9 +6,9 @@ use async_trait::async_trait;
 use canopy_domain::audit::{AuditCategory, Detail};
 use canopy_domain::changeset::{ChangeSet, EnvironmentRow, Rows};
 use canopy_domain::hierarchy::schema_change::{self, SchemaPatch};
-use canopy_domain::port::{ReadTx, WriteScope};
+use canopy_domain::port::{LockScope, ReadTx};
 use canopy_domain::{
-    Environment, EnvironmentPlace, Expected, HierarchyError, HierarchySchema, Node, TenancyError, Tenant, Version,
+    Environment, EnvironmentRef, Expected, HierarchyError, HierarchySchema, Node, TenancyError, Tenant, Version,
 };
 
 /// Changes the schema. A new root type retypes the root with it. Returns the schema and the environment's version
@@ -19,7 +19,7 @@ use canopy_domain::{
 #[derive(Debug, Clone)]
 pub struct ChangeHierarchySchema {
     /// The environment.
-    pub environment: EnvironmentPlace,
+    pub environment: EnvironmentRef,
     /// The change.
     pub patch: SchemaPatch,
     /// The version that the environment must have.
@@ -30,8 +30,8 @@ pub struct ChangeHierarchySchema {
 impl Write for ChangeHierarchySchema {
     type Outcome = (HierarchySchema, Version);
 
-    fn lock(&self) -> WriteScope {
-        WriteScope::Environment(self.environment.environment)
+    fn lock(&self) -> LockScope {
+        LockScope::Environment(self.environment.environment)
     }
 
     async fn plan(&self, facts: &mut dyn ReadTx, at: &Moment<'_>) -> Result<Plan<Self::Outcome>, AppError> {
@@ -68,8 +68,8 @@ impl Write for ChangeHierarchySchema {
             ..environment.clone()
         };
         let entry = AuditEntry::within(&self.environment, "hierarchy_schema.change", AuditCategory::Hierarchy)
-            .on("hierarchy_schema", next.id, &next.name)
-            .saying(vec![
+            .resource("hierarchy_schema", next.id, &next.name)
+            .detail(vec![
                 ("node_types", Detail::texts(schema.node_types())),
                 ("root_node_type", Detail::text(schema.root_node_type())),
                 ("max_depth", Detail::Count(schema.max_depth().into())),

@@ -2,13 +2,13 @@
 
 use crate::{App, AppError};
 use canopy_domain::port::ReadTx;
-use canopy_domain::{EnvironmentPlace, HierarchyError, Node, NodeId};
+use canopy_domain::{EnvironmentRef, HierarchyError, Node, NodeId};
 
 /// The node.
 ///
 /// # Errors
 /// [`HierarchyError::NodeNotFound`]; [`AppError::Store`].
-pub async fn get_node(app: &App, place: &EnvironmentPlace, id: NodeId) -> Result<Node, AppError> {
+pub async fn get_node(app: &App, place: &EnvironmentRef, id: NodeId) -> Result<Node, AppError> {
     known(app.read(place).await?.as_mut(), place, id).await
 }
 
@@ -16,7 +16,7 @@ pub async fn get_node(app: &App, place: &EnvironmentPlace, id: NodeId) -> Result
 ///
 /// # Errors
 /// [`HierarchyError::NodeNotFound`]; [`AppError::Store`].
-pub async fn get_subtree(app: &App, place: &EnvironmentPlace, id: NodeId) -> Result<Vec<Node>, AppError> {
+pub async fn get_subtree(app: &App, place: &EnvironmentRef, id: NodeId) -> Result<Vec<Node>, AppError> {
     let found = app.read(place).await?.bare_nodes(place.environment, Some(id)).await?;
     if found.is_empty() {
         return Err(HierarchyError::NodeNotFound.into());
@@ -30,7 +30,7 @@ pub async fn get_subtree(app: &App, place: &EnvironmentPlace, id: NodeId) -> Res
 /// [`HierarchyError::NodeNotFound`]; [`AppError::AnswerTooLarge`] before any is read; [`AppError::Store`].
 pub async fn get_children(
     app: &App,
-    place: &EnvironmentPlace,
+    place: &EnvironmentRef,
     id: NodeId,
     max_bytes: usize,
 ) -> Result<Vec<Node>, AppError> {
@@ -50,14 +50,14 @@ pub async fn get_children(
 ///
 /// # Errors
 /// [`HierarchyError::NodeNotFound`]; [`AppError::Store`].
-pub async fn get_ancestors(app: &App, place: &EnvironmentPlace, id: NodeId) -> Result<Vec<Node>, AppError> {
+pub async fn get_ancestors(app: &App, place: &EnvironmentRef, id: NodeId) -> Result<Vec<Node>, AppError> {
     let mut tx = app.read(place).await?;
     known(tx.as_mut(), place, id).await?;
     Ok(tx.ancestors(place.environment, id).await?)
 }
 
 /// The node, which must be there.
-pub(super) async fn known(tx: &mut dyn ReadTx, place: &EnvironmentPlace, id: NodeId) -> Result<Node, AppError> {
+pub(super) async fn known(tx: &mut dyn ReadTx, place: &EnvironmentRef, id: NodeId) -> Result<Node, AppError> {
     let found = tx.node(place.environment, id).await?;
     Ok(found.ok_or(HierarchyError::NodeNotFound)?)
 }

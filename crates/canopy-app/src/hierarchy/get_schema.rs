@@ -1,13 +1,13 @@
 //! Get the hierarchy schema of an environment.
 
 use crate::{App, AppError};
-use canopy_domain::{EnvironmentPlace, HierarchySchema, TenancyError, Tenant, Version};
+use canopy_domain::{EnvironmentRef, HierarchySchema, TenancyError, Tenant, Version};
 
 /// The schema, and the version of the environment that a change of it must name.
 ///
 /// # Errors
 /// [`AppError::Store`].
-pub async fn get_hierarchy_schema(app: &App, place: &EnvironmentPlace) -> Result<(HierarchySchema, Version), AppError> {
+pub async fn get_hierarchy_schema(app: &App, place: &EnvironmentRef) -> Result<(HierarchySchema, Version), AppError> {
     let mut tx = app.read(place).await?;
     let absent = || TenancyError::NotFound(Tenant::Environment);
     let environment = tx.environment(place.environment).await?.ok_or_else(absent)?;

@@ -1,12 +1,12 @@
 //! List the whole tree.
 
 use crate::{App, AppError};
-use canopy_domain::{EnvironmentPlace, Node};
+use canopy_domain::{EnvironmentRef, Node};
 
 /// Every node without its metadata, parents before their children, siblings by slug. The root comes first.
 ///
 /// # Errors
 /// [`AppError::Store`].
-pub async fn list_nodes(app: &App, place: &EnvironmentPlace) -> Result<Vec<Node>, AppError> {
+pub async fn list_nodes(app: &App, place: &EnvironmentRef) -> Result<Vec<Node>, AppError> {
     Ok(app.read(place).await?.bare_nodes(place.environment, None).await?)
 }

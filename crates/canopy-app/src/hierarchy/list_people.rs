@@ -3,7 +3,7 @@
 use super::get_node::known;
 use crate::{App, AppError};
 use canopy_domain::assignment::listing::{AssignmentQuery, AssignmentView, HeldAt, NodeAssignmentSummary};
-use canopy_domain::{EnvironmentPlace, NodeId, Page, Timestamp};
+use canopy_domain::{EnvironmentRef, NodeId, Page, Timestamp};
 
 /// The assignments that hold at a node and fit the query, and the instant at which their state was judged.
 ///
@@ -11,7 +11,7 @@ use canopy_domain::{EnvironmentPlace, NodeId, Page, Timestamp};
 /// [`HierarchyError::NodeNotFound`](canopy_domain::HierarchyError::NodeNotFound); [`AppError::Store`].
 pub async fn list_node_assignments(
     app: &App,
-    place: &EnvironmentPlace,
+    place: &EnvironmentRef,
     at: HeldAt,
     query: AssignmentQuery,
 ) -> Result<(Page<AssignmentView>, Timestamp), AppError> {
@@ -31,7 +31,7 @@ pub async fn list_node_assignments(
 /// [`HierarchyError::NodeNotFound`](canopy_domain::HierarchyError::NodeNotFound); [`AppError::Store`].
 pub async fn summarize_node_assignments(
     app: &App,
-    place: &EnvironmentPlace,
+    place: &EnvironmentRef,
     node: NodeId,
 ) -> Result<NodeAssignmentSummary, AppError> {
     let mut tx = app.read(place).await?;

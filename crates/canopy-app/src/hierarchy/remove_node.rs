@@ -8,8 +8,8 @@ use canopy_domain::audit::{AuditCategory, AuditSeverity, Detail};
 use canopy_domain::changeset::{ChangeSet, Rows};
 use canopy_domain::hierarchy::change::check_version;
 use canopy_domain::hierarchy::remove::check;
-use canopy_domain::port::{ReadTx, WriteScope};
-use canopy_domain::{EnvironmentPlace, Expected, HierarchyError, Node, NodeId};
+use canopy_domain::port::{LockScope, ReadTx};
+use canopy_domain::{EnvironmentRef, Expected, HierarchyError, Node, NodeId};
 
 /// Removes a node; with `force` all nodes below it and all assignments at them go with it, in one transaction.
 ///
@@ -18,7 +18,7 @@ use canopy_domain::{EnvironmentPlace, Expected, HierarchyError, Node, NodeId};
 #[derive(Debug, Clone)]
 pub struct RemoveNode {
     /// The environment.
-    pub environment: EnvironmentPlace,
+    pub environment: EnvironmentRef,
     /// The node.
     pub id: NodeId,
     /// True if it goes even where something hangs on it.
@@ -31,8 +31,8 @@ pub struct RemoveNode {
 impl Write for RemoveNode {
     type Outcome = ();
 
-    fn lock(&self) -> WriteScope {
-        WriteScope::Environment(self.environment.environment)
+    fn lock(&self) -> LockScope {
+        LockScope::Environment(self.environment.environment)
     }
 
     async fn plan(&self, facts: &mut dyn ReadTx, at: &Moment<'_>) -> Result<Plan<()>, AppError> {
@@ -48,8 +48,8 @@ impl Write for RemoveNode {
         let revoked: Vec<Step<'_>> = assignments.iter().map(Step::Revoked).collect();
         details.assignments(facts, place, &revoked).await?;
         let mut entry = AuditEntry::within(place, "node.remove", AuditCategory::Hierarchy)
-            .on("node", id, &node.name)
-            .saying(vec![
+            .resource("node", id, &node.name)
+            .detail(vec![
                 ("count", Detail::count(nodes.len())),
                 ("node_ids", Detail::texts(&nodes)),
                 ("assignment_count", Detail::count(assignments.len())),

@@ -7,10 +7,10 @@ use async_trait::async_trait;
 use canopy_domain::audit::{AuditCategory, AuditSeverity, Detail};
 use canopy_domain::changeset::{ChangeSet, EnvironmentRow, Rows};
 use canopy_domain::hierarchy::revert::{Revert, RevertCounts, plan};
-use canopy_domain::port::{ReadTx, WriteScope};
+use canopy_domain::port::{LockScope, ReadTx};
 use canopy_domain::tenancy::change;
 use canopy_domain::{
-    AccessModel, Assignment, AssignmentId, Environment, EnvironmentPlace, HierarchyError, NodeId, TenancyError, Tenant,
+    AccessModel, Assignment, AssignmentId, Environment, EnvironmentRef, HierarchyError, NodeId, TenancyError, Tenant,
 };
 use std::collections::HashMap;
 
@@ -21,15 +21,15 @@ use std::collections::HashMap;
 #[derive(Debug, Clone)]
 pub struct RevertToFlat {
     /// The environment.
-    pub environment: EnvironmentPlace,
+    pub environment: EnvironmentRef,
 }
 
 #[async_trait]
 impl Write for RevertToFlat {
     type Outcome = RevertCounts;
 
-    fn lock(&self) -> WriteScope {
-        WriteScope::Environment(self.environment.environment)
+    fn lock(&self) -> LockScope {
+        LockScope::Environment(self.environment.environment)
     }
 
     async fn plan(&self, facts: &mut dyn ReadTx, at: &Moment<'_>) -> Result<Plan<RevertCounts>, AppError> {
@@ -52,9 +52,9 @@ impl Write for RevertToFlat {
         let steps = told_steps(&revert, &assignments);
         details.assignments(facts, place, &steps).await?;
         let entry = AuditEntry::within(place, "environment.revert_to_flat", AuditCategory::Hierarchy)
-            .on("environment", environment.id, &environment.name)
-            .grave(AuditSeverity::Warning)
-            .saying(told(&revert))
+            .resource("environment", environment.id, &environment.name)
+            .severity(AuditSeverity::Warning)
+            .detail(told(&revert))
             .detailing(details);
         let flat = Environment {
             access_model: AccessModel::Flat,
@@ -74,12 +74,12 @@ impl Write for RevertToFlat {
 /// The changes to assignments: those that stay at the root in another row or window, then those that go.
 fn told_steps<'a>(revert: &'a Revert, assignments: &'a [Assignment]) -> Vec<Step<'a>> {
     let before: HashMap<AssignmentId, &Assignment> = assignments.iter().map(|one| (one.id, one)).collect();
-    let reseated = revert.reseated.iter().filter_map(|after| {
+    let moved_to_root = revert.moved_to_root.iter().filter_map(|after| {
         let before = before.get(&after.id)?;
         Some(Step::Changed(before, after))
     });
     let dropped = revert.dropped.iter().filter_map(|id| before.get(id));
-    reseated.chain(dropped.map(|one| Step::Revoked(one))).collect()
+    moved_to_root.chain(dropped.map(|one| Step::Revoked(one))).collect()
 }
 
 fn told(revert: &Revert) -> Vec<(&'static str, Detail)> {
@@ -97,7 +97,7 @@ fn told(revert: &Revert) -> Vec<(&'static str, Detail)> {
         ),
         (
             "reseated_assignment_ids",
-            described::first(revert.reseated.iter().map(|one| one.id)),
+            described::first(revert.moved_to_root.iter().map(|one| one.id)),
         ),
         ("dropped_assignment_ids", described::first(&revert.dropped)),
         ("deleted_node_ids", Detail::texts(&revert.nodes)),

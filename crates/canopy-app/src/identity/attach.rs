@@ -9,10 +9,9 @@ use canopy_domain::bulk::{self, Outcome, Verdict};
 use canopy_domain::changeset::{AccessFacts, ChangeSet, LastingRows, Updated};
 use canopy_domain::identity::create::IdentityFacts;
 use canopy_domain::identity::membership::{self, Attachment};
-use canopy_domain::port::{ReadTx, WriteScope};
+use canopy_domain::port::{LockScope, ReadTx};
 use canopy_domain::{
-    ApplicationId, ApplicationPlace, EnvironmentId, IdentityError, IdentityId, Membership, MembershipError,
-    MembershipId,
+    ApplicationId, ApplicationRef, EnvironmentId, IdentityError, IdentityId, Membership, MembershipError, MembershipId,
 };
 use std::collections::HashMap;
 
@@ -46,7 +45,7 @@ impl From<AttachError> for AppError {
 #[derive(Debug, Clone)]
 pub struct AttachIdentities {
     /// The application.
-    pub application: ApplicationPlace,
+    pub application: ApplicationRef,
     /// The identities.
     pub ids: Vec<IdentityId>,
     /// True if any refused item keeps all others from being stored.
@@ -57,15 +56,15 @@ pub struct AttachIdentities {
 impl Write for AttachIdentities {
     type Outcome = Vec<Outcome<Membership, AttachError>>;
 
-    fn lock(&self) -> WriteScope {
-        WriteScope::Memberships {
+    fn lock(&self) -> LockScope {
+        LockScope::Memberships {
             application: self.application.application,
             identities: self.ids.clone(),
         }
     }
 
     async fn plan(&self, facts: &mut dyn ReadTx, at: &Moment<'_>) -> Result<Plan<Self::Outcome>, AppError> {
-        let ApplicationPlace { account, application } = self.application;
+        let ApplicationRef { account, application } = self.application;
         let found = facts.identity_facts(account, application, &self.ids).await?;
         let settled = bulk::settle(judge(application, &self.ids, &found, at), self.atomic);
         let mut rows = LastingRows::default();

@@ -10,7 +10,7 @@ use canopy_domain::bulk::{self, Outcome};
 use canopy_domain::changeset::{AccessFacts, ChangeSet, LastingRows, Rows};
 use canopy_domain::identity::create::{NewIdentity, TakenIdentifiers, plan};
 use canopy_domain::identity::membership;
-use canopy_domain::port::{ReadTx, Unique, WriteScope};
+use canopy_domain::port::{LockScope, ReadTx, Unique};
 use canopy_domain::{
     AccountId, ApplicationId, Identity, IdentityError, IdentityId, Membership, MembershipError, MembershipId,
     TenancyError, Tenant,
@@ -36,13 +36,13 @@ pub struct CreateIdentities {
 impl Write for CreateIdentities {
     type Outcome = Vec<Outcome<Identity, IdentityError>>;
 
-    fn lock(&self) -> WriteScope {
+    fn lock(&self) -> LockScope {
         match self.application {
-            Some(application) => WriteScope::Memberships {
+            Some(application) => LockScope::Memberships {
                 application,
                 identities: Vec::new(),
             },
-            None => WriteScope::Account(self.account),
+            None => LockScope::Account(self.account),
         }
     }
 

@@ -6,8 +6,8 @@ use async_trait::async_trait;
 use canopy_domain::audit::{AuditSeverity, Detail};
 use canopy_domain::changeset::{AccessFacts, ChangeSet, Rows};
 use canopy_domain::identity::change::{IdentityPatch, patch};
-use canopy_domain::port::{ReadTx, Unique, WriteScope};
-use canopy_domain::{AccountId, ApplicationPlace, EnvironmentId, Identity, IdentityError, IdentityId};
+use canopy_domain::port::{LockScope, ReadTx, Unique};
+use canopy_domain::{AccountId, ApplicationRef, EnvironmentId, Identity, IdentityError, IdentityId};
 
 /// Changes an identity and returns it as it is afterwards. A change that changes nothing writes nothing.
 ///
@@ -29,7 +29,7 @@ pub struct ChangeIdentity {
 #[derive(Debug, Clone)]
 pub struct ChangeMember {
     /// The application.
-    pub application: ApplicationPlace,
+    pub application: ApplicationRef,
     /// The environment that the caller is bound to, if any.
     pub bound_to: Option<EnvironmentId>,
     /// The identity.
@@ -42,7 +42,7 @@ pub struct ChangeMember {
 impl Write for ChangeIdentity {
     type Outcome = Identity;
 
-    fn lock(&self) -> WriteScope {
+    fn lock(&self) -> LockScope {
         lock(self.account, self.id)
     }
 
@@ -61,7 +61,7 @@ impl Write for ChangeIdentity {
 impl Write for ChangeMember {
     type Outcome = Identity;
 
-    fn lock(&self) -> WriteScope {
+    fn lock(&self) -> LockScope {
         lock(self.application.account, self.id)
     }
 
@@ -83,8 +83,8 @@ impl Write for ChangeMember {
     }
 }
 
-fn lock(account: AccountId, id: IdentityId) -> WriteScope {
-    WriteScope::Identities {
+fn lock(account: AccountId, id: IdentityId) -> LockScope {
+    LockScope::Identities {
         account,
         identities: vec![id],
     }
@@ -93,7 +93,7 @@ fn lock(account: AccountId, id: IdentityId) -> WriteScope {
 async fn change(
     facts: &mut dyn ReadTx,
     at: &Moment<'_>,
-    (before, member_of): (Identity, Option<ApplicationPlace>),
+    (before, member_of): (Identity, Option<ApplicationRef>),
     asked: &IdentityPatch,
 ) -> Result<Plan<Identity>, AppError> {
     let account = before.account_id;

@@ -7,9 +7,9 @@ use async_trait::async_trait;
 use canopy_domain::audit::{AuditSeverity, Detail};
 use canopy_domain::changeset::{AccessFacts, ChangeSet, LastingRows, Rows};
 use canopy_domain::identity::membership::{MembershipChange, change};
-use canopy_domain::port::{ReadTx, WriteScope};
+use canopy_domain::port::{LockScope, ReadTx};
 use canopy_domain::{
-    ApplicationPlace, Assignment, AssignmentId, EnvironmentId, IdentityId, Membership, TenancyError, Tenant,
+    ApplicationRef, Assignment, AssignmentId, EnvironmentId, IdentityId, Membership, TenancyError, Tenant,
 };
 
 /// Changes the membership of an identity and returns it as it is afterwards. A change that changes nothing writes nothing.
@@ -20,7 +20,7 @@ use canopy_domain::{
 #[derive(Debug, Clone)]
 pub struct ChangeMembership {
     /// The application.
-    pub application: ApplicationPlace,
+    pub application: ApplicationRef,
     /// The identity.
     pub id: IdentityId,
     /// The change.
@@ -35,7 +35,7 @@ pub struct ChangeMembership {
 #[derive(Debug, Clone)]
 pub struct ChangeMembershipOfMember {
     /// The application.
-    pub application: ApplicationPlace,
+    pub application: ApplicationRef,
     /// The environment that the caller is bound to, if any.
     pub bound_to: Option<EnvironmentId>,
     /// The identity.
@@ -48,8 +48,8 @@ pub struct ChangeMembershipOfMember {
 impl Write for ChangeMembership {
     type Outcome = Membership;
 
-    fn lock(&self) -> WriteScope {
-        WriteScope::Memberships {
+    fn lock(&self) -> LockScope {
+        LockScope::Memberships {
             application: self.application.application,
             identities: vec![self.id],
         }
@@ -103,7 +103,7 @@ impl Write for ChangeMembership {
 impl Write for ChangeMembershipOfMember {
     type Outcome = Membership;
 
-    fn lock(&self) -> WriteScope {
+    fn lock(&self) -> LockScope {
         self.of_anybody().lock()
     }
 
@@ -126,11 +126,7 @@ impl ChangeMembershipOfMember {
     }
 }
 
-async fn must_be_default(
-    facts: &mut dyn ReadTx,
-    place: ApplicationPlace,
-    bound: EnvironmentId,
-) -> Result<(), AppError> {
+async fn must_be_default(facts: &mut dyn ReadTx, place: ApplicationRef, bound: EnvironmentId) -> Result<(), AppError> {
     let application = facts.application(place.application).await?;
     let application = application.ok_or(TenancyError::NotFound(Tenant::Application))?;
     if application.default_environment_id == Some(bound) {

@@ -11,10 +11,10 @@ use canopy_domain::audit::{AuditSeverity, Detail};
 use canopy_domain::bulk::Verdict;
 use canopy_domain::changeset::{AccessFacts, ChangeSet, LastingRows, Rows};
 use canopy_domain::identity::create::{NewIdentity, TakenIdentifiers, plan};
-use canopy_domain::port::{ReadTx, Unique, WriteScope};
+use canopy_domain::port::{LockScope, ReadTx, Unique};
 use canopy_domain::{
-    ApplicationPlace, Assignment, AssignmentError, AssignmentId, AssignmentKey, EnvironmentId, EnvironmentPlace,
-    Identity, Membership, NodeId, RoleId,
+    ApplicationRef, Assignment, AssignmentError, AssignmentId, AssignmentKey, EnvironmentId, EnvironmentRef, Identity,
+    Membership, NodeId, RoleId,
 };
 
 /// Creates an identity, its membership and, where a role and a node are given, its assignment: all of it or nothing. The
@@ -26,7 +26,7 @@ use canopy_domain::{
 #[derive(Debug, Clone)]
 pub struct CreateMember {
     /// The application.
-    pub application: ApplicationPlace,
+    pub application: ApplicationRef,
     /// The environment that the caller is bound to, if any.
     pub bound_to: Option<EnvironmentId>,
     /// The identity.
@@ -39,8 +39,8 @@ pub struct CreateMember {
 impl Write for CreateMember {
     type Outcome = Identity;
 
-    fn lock(&self) -> WriteScope {
-        WriteScope::Memberships {
+    fn lock(&self) -> LockScope {
+        LockScope::Memberships {
             application: self.application.application,
             identities: Vec::new(),
         }
@@ -76,7 +76,7 @@ impl Write for CreateMember {
         };
         let mut details = at.details();
         if let Some(one) = &assignment {
-            let within = EnvironmentPlace {
+            let within = EnvironmentRef {
                 account: place.account,
                 application: place.application,
                 environment: one.environment_id,
@@ -137,7 +137,7 @@ impl CreateMember {
             .collect();
         let found = facts.environments_with_node(&seen, key.node).await?;
         let environment = *found.first().ok_or(AssignmentError::NodeNotFound)?;
-        let place = EnvironmentPlace {
+        let place = EnvironmentRef {
             account: self.application.account,
             application: self.application.application,
             environment,

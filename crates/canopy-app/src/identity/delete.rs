@@ -6,7 +6,7 @@ use crate::{AppError, Moment, Plan, Write};
 use async_trait::async_trait;
 use canopy_domain::audit::{AuditSeverity, Detail};
 use canopy_domain::changeset::{AccessFacts, ChangeSet, Rows};
-use canopy_domain::port::{ReadTx, WriteScope};
+use canopy_domain::port::{LockScope, ReadTx};
 use canopy_domain::{AccountId, Assignment, EnvironmentId, IdentityError, IdentityId};
 
 /// Deletes an identity of the account with all its memberships and assignments.
@@ -24,8 +24,8 @@ pub struct DeleteIdentity {
 impl Write for DeleteIdentity {
     type Outcome = ();
 
-    fn lock(&self) -> WriteScope {
-        WriteScope::Identities {
+    fn lock(&self) -> LockScope {
+        LockScope::Identities {
             account: self.account,
             identities: vec![self.id],
         }

@@ -3,7 +3,7 @@
 use super::{find_member, only_members};
 use crate::{App, AppError};
 use canopy_domain::port::TokenError;
-use canopy_domain::{AccountId, ApplicationPlace, Identity, IdentityError, IdentityId};
+use canopy_domain::{AccountId, ApplicationRef, Identity, IdentityError, IdentityId};
 
 /// The identity of the account.
 ///
@@ -35,7 +35,7 @@ pub async fn get_myself(app: &App, account: AccountId, id: IdentityId) -> Result
 ///
 /// # Errors
 /// [`IdentityError::NotFound`]; [`AppError::Store`].
-pub async fn get_member(app: &App, place: ApplicationPlace, id: IdentityId) -> Result<Identity, AppError> {
+pub async fn get_member(app: &App, place: ApplicationRef, id: IdentityId) -> Result<Identity, AppError> {
     let mut tx = app.read(place.account).await?;
     let found = find_member(tx.as_mut(), place, id).await;
     Ok(found.map_err(only_members)?.0)

@@ -5,7 +5,7 @@ use crate::{App, AppError, Call, scope};
 use canopy_domain::api_key::AreaScope;
 use canopy_domain::assignment::listing::AssignmentView;
 use canopy_domain::port::Share;
-use canopy_domain::{ApplicationPlace, EnvironmentId, Identity, IdentityId, Timestamp};
+use canopy_domain::{ApplicationRef, EnvironmentId, Identity, IdentityId, Timestamp};
 
 /// A member of an application with its assignments.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,7 +27,7 @@ pub struct Held {
 pub async fn get_member_assignments(
     app: &App,
     call: &Call,
-    place: ApplicationPlace,
+    place: ApplicationRef,
     bound_to: Option<EnvironmentId>,
     id: IdentityId,
 ) -> Result<Held, AppError> {

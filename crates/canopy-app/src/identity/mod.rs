@@ -30,7 +30,7 @@ use crate::app::AuditEntry;
 use canopy_domain::audit::{AuditCategory, AuditSeverity, Detail};
 use canopy_domain::port::{ReadTx, StoreError, Unique};
 use canopy_domain::{
-    AccountId, ApplicationId, ApplicationPlace, EnvironmentId, Identity, IdentityError, IdentityId, Membership,
+    AccountId, ApplicationId, ApplicationRef, EnvironmentId, Identity, IdentityError, IdentityId, Membership,
     MembershipError,
 };
 
@@ -40,7 +40,7 @@ use canopy_domain::{
 /// [`IdentityError::NotFound`]; [`MembershipError::NotFound`] for one that has never been a member.
 async fn find_member(
     tx: &mut dyn ReadTx,
-    place: ApplicationPlace,
+    place: ApplicationRef,
     id: IdentityId,
 ) -> Result<(Identity, Membership), AppError> {
     let identity = tx.identity(place.account, id).await?.ok_or(IdentityError::NotFound)?;

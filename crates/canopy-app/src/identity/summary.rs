@@ -3,7 +3,7 @@
 use crate::{App, AppError};
 use canopy_domain::identity::listing::IdentityCounts;
 use canopy_domain::port::Share;
-use canopy_domain::{AccountId, ApplicationPlace, EnvironmentId};
+use canopy_domain::{AccountId, ApplicationRef, EnvironmentId};
 
 /// How many identities the account has.
 ///
@@ -19,7 +19,7 @@ pub async fn count_identities(app: &App, account: AccountId) -> Result<IdentityC
 /// [`AppError::Store`].
 pub async fn count_members(
     app: &App,
-    place: ApplicationPlace,
+    place: ApplicationRef,
     bound_to: Option<EnvironmentId>,
 ) -> Result<IdentityCounts, AppError> {
     let application = Some(place.application);

@@ -6,8 +6,8 @@ use async_trait::async_trait;
 use canopy_domain::audit::{AuditCategory, Detail};
 use canopy_domain::changeset::{ChangeSet, Rows};
 use canopy_domain::permission::change::{PermissionPatch, patch};
-use canopy_domain::port::{ReadTx, WriteScope};
-use canopy_domain::{EnvironmentPlace, Expected, Permission, PermissionError, PermissionId};
+use canopy_domain::port::{LockScope, ReadTx};
+use canopy_domain::{EnvironmentRef, Expected, Permission, PermissionError, PermissionId};
 
 /// Changes the description or category of a custom permission, and raises its version. A change that changes nothing writes
 /// nothing.
@@ -17,7 +17,7 @@ use canopy_domain::{EnvironmentPlace, Expected, Permission, PermissionError, Per
 #[derive(Debug, Clone)]
 pub struct ChangePermission {
     /// The environment.
-    pub environment: EnvironmentPlace,
+    pub environment: EnvironmentRef,
     /// The permission.
     pub id: PermissionId,
     /// The version that it must have.
@@ -30,8 +30,8 @@ pub struct ChangePermission {
 impl Write for ChangePermission {
     type Outcome = Permission;
 
-    fn lock(&self) -> WriteScope {
-        WriteScope::Environment(self.environment.environment)
+    fn lock(&self) -> LockScope {
+        LockScope::Environment(self.environment.environment)
     }
 
     async fn plan(&self, facts: &mut dyn ReadTx, _: &Moment<'_>) -> Result<Plan<Permission>, AppError> {
@@ -42,8 +42,8 @@ impl Write for ChangePermission {
             return Ok(Plan::unchanged(before));
         };
         let entry = AuditEntry::within(environment, "permission.change", AuditCategory::Catalog)
-            .on("permission", self.id, &permission.key)
-            .saying(vec![("before", summary(&before)), ("after", summary(&permission))]);
+            .resource("permission", self.id, &permission.key)
+            .detail(vec![("before", summary(&before)), ("after", summary(&permission))]);
         let changes = ChangeSet {
             permissions: Rows::update(before, permission.clone()),
             ..ChangeSet::default()

@@ -7,10 +7,10 @@ use crate::{AppError, Moment, Plan, Write};
 use async_trait::async_trait;
 use canopy_domain::audit::{AuditCategory, Detail};
 use canopy_domain::changeset::{ChangeSet, Rows};
-use canopy_domain::port::{ReadTx, WriteScope};
+use canopy_domain::port::{LockScope, ReadTx};
 use canopy_domain::{
-    Category, Description, EnvironmentPlace, Permission, PermissionError, PermissionId, PermissionKey,
-    PermissionSource, Version,
+    Category, Description, EnvironmentRef, Permission, PermissionError, PermissionId, PermissionKey, PermissionSource,
+    Version,
 };
 use std::collections::BTreeSet;
 
@@ -32,7 +32,7 @@ pub struct NewPermission {
 #[derive(Debug, Clone)]
 pub struct CreatePermissions {
     /// The environment.
-    pub environment: EnvironmentPlace,
+    pub environment: EnvironmentRef,
     /// The permissions.
     pub items: Vec<NewPermission>,
 }
@@ -41,8 +41,8 @@ pub struct CreatePermissions {
 impl Write for CreatePermissions {
     type Outcome = Vec<Permission>;
 
-    fn lock(&self) -> WriteScope {
-        WriteScope::Environment(self.environment.environment)
+    fn lock(&self) -> LockScope {
+        LockScope::Environment(self.environment.environment)
     }
 
     async fn plan(&self, facts: &mut dyn ReadTx, at: &Moment<'_>) -> Result<Plan<Vec<Permission>>, AppError> {
@@ -78,12 +78,12 @@ impl Write for CreatePermissions {
         let mut details = at.details();
         details.keys(None, KeyChange::Added, made.iter().map(|one| &one.key));
         let entry = AuditEntry::within(environment, "permission.create", AuditCategory::Catalog)
-            .on(
+            .resource(
                 "permission",
                 made.first().map(|one| one.id.to_string()).unwrap_or_default(),
                 made.first().map(|one| one.key.to_string()).unwrap_or_default(),
             )
-            .saying(vec![
+            .detail(vec![
                 ("count", Detail::count(made.len())),
                 ("permission_ids", described::first(made.iter().map(|one| one.id))),
                 ("permission_keys", described::first(made.iter().map(|one| &one.key))),

@@ -7,8 +7,8 @@ use async_trait::async_trait;
 use canopy_domain::audit::{AuditCategory, AuditSeverity, Detail};
 use canopy_domain::changeset::{ChangeSet, Rows, Updated};
 use canopy_domain::permission::change::delete;
-use canopy_domain::port::{ReadTx, WriteScope};
-use canopy_domain::{EnvironmentPlace, Expected, PermissionError, PermissionId, RoleId};
+use canopy_domain::port::{LockScope, ReadTx};
+use canopy_domain::{EnvironmentRef, Expected, PermissionError, PermissionId, RoleId};
 
 /// Deletes a custom permission; with `force` the roles that bundle it do so no longer, which raises their versions.
 ///
@@ -17,7 +17,7 @@ use canopy_domain::{EnvironmentPlace, Expected, PermissionError, PermissionId, R
 #[derive(Debug, Clone)]
 pub struct DeletePermission {
     /// The environment.
-    pub environment: EnvironmentPlace,
+    pub environment: EnvironmentRef,
     /// The permission.
     pub id: PermissionId,
     /// The version that it must have.
@@ -30,8 +30,8 @@ pub struct DeletePermission {
 impl Write for DeletePermission {
     type Outcome = ();
 
-    fn lock(&self) -> WriteScope {
-        WriteScope::Environment(self.environment.environment)
+    fn lock(&self) -> LockScope {
+        LockScope::Environment(self.environment.environment)
     }
 
     async fn plan(&self, facts: &mut dyn ReadTx, at: &Moment<'_>) -> Result<Plan<()>, AppError> {
@@ -47,13 +47,13 @@ impl Write for DeletePermission {
         }
         details.keys(None, KeyChange::Removed, [&permission.key]);
         let entry = AuditEntry::within(environment, "permission.delete", AuditCategory::Catalog)
-            .on("permission", id, &permission.key)
-            .grave(if roles.is_empty() {
+            .resource("permission", id, &permission.key)
+            .severity(if roles.is_empty() {
                 AuditSeverity::Info
             } else {
                 AuditSeverity::Warning
             })
-            .saying(vec![
+            .detail(vec![
                 ("force", Detail::Flag(self.force)),
                 ("role_ids", described::first(role_ids)),
                 ("role_names", described::first(roles.iter().map(|role| &role.name))),

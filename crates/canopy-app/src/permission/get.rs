@@ -1,13 +1,13 @@
 //! Get a permission.
 
 use crate::{App, AppError};
-use canopy_domain::{EnvironmentPlace, Permission, PermissionError, PermissionId};
+use canopy_domain::{EnvironmentRef, Permission, PermissionError, PermissionId};
 
 /// The permission.
 ///
 /// # Errors
 /// [`PermissionError::NotFound`]; [`AppError::Store`].
-pub async fn get_permission(app: &App, place: &EnvironmentPlace, id: PermissionId) -> Result<Permission, AppError> {
+pub async fn get_permission(app: &App, place: &EnvironmentRef, id: PermissionId) -> Result<Permission, AppError> {
     Ok(app
         .read(place)
         .await?

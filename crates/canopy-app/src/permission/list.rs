@@ -2,7 +2,7 @@
 
 use crate::{App, AppError};
 use canopy_domain::permission::listing::PermissionQuery;
-use canopy_domain::{EnvironmentPlace, Permission};
+use canopy_domain::{EnvironmentRef, Permission};
 
 /// The environment's permissions that fit the query, by key.
 ///
@@ -10,7 +10,7 @@ use canopy_domain::{EnvironmentPlace, Permission};
 /// [`AppError::Store`].
 pub async fn list_permissions(
     app: &App,
-    place: &EnvironmentPlace,
+    place: &EnvironmentRef,
     query: &PermissionQuery,
 ) -> Result<Vec<Permission>, AppError> {
     Ok(app.read(place).await?.permissions(place.environment, query).await?)

@@ -6,9 +6,9 @@ use crate::{AppError, Moment, Plan, Write};
 use async_trait::async_trait;
 use canopy_domain::audit::{AuditCategory, Detail};
 use canopy_domain::changeset::{AccessFacts, ChangeSet, Rows};
-use canopy_domain::port::{ReadTx, Unique, WriteScope};
+use canopy_domain::port::{LockScope, ReadTx, Unique};
 use canopy_domain::role::change::{RolePatch, patch};
-use canopy_domain::{EnvironmentPlace, Expected, Role, RoleError, RoleId};
+use canopy_domain::{EnvironmentRef, Expected, Role, RoleError, RoleId};
 
 /// Changes the name, description or switch of a custom role, and raises its version. A change that changes nothing writes
 /// nothing.
@@ -18,7 +18,7 @@ use canopy_domain::{EnvironmentPlace, Expected, Role, RoleError, RoleId};
 #[derive(Debug, Clone)]
 pub struct ChangeRole {
     /// The environment.
-    pub environment: EnvironmentPlace,
+    pub environment: EnvironmentRef,
     /// The role.
     pub id: RoleId,
     /// The version that it must have.
@@ -31,8 +31,8 @@ pub struct ChangeRole {
 impl Write for ChangeRole {
     type Outcome = Role;
 
-    fn lock(&self) -> WriteScope {
-        WriteScope::Environment(self.environment.environment)
+    fn lock(&self) -> LockScope {
+        LockScope::Environment(self.environment.environment)
     }
 
     async fn plan(&self, facts: &mut dyn ReadTx, at: &Moment<'_>) -> Result<Plan<Role>, AppError> {
@@ -50,8 +50,8 @@ impl Write for ChangeRole {
             known.bundles.insert(role.id, bundled.collect());
         }
         let entry = AuditEntry::within(environment, "role.change", AuditCategory::Catalog)
-            .on("role", role.id, &role.name)
-            .saying(vec![("before", summary(&before)), ("after", summary(&role))]);
+            .resource("role", role.id, &role.name)
+            .detail(vec![("before", summary(&before)), ("after", summary(&role))]);
         let changes = ChangeSet {
             roles: Rows::update(before, role.clone()),
             ..ChangeSet::default()

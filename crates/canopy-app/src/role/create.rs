@@ -8,9 +8,9 @@ use crate::{AppError, Moment, Plan, Write};
 use async_trait::async_trait;
 use canopy_domain::audit::AuditCategory;
 use canopy_domain::changeset::{Bundle, ChangeSet, Rows};
-use canopy_domain::port::{ReadTx, Unique, WriteScope};
+use canopy_domain::port::{LockScope, ReadTx, Unique};
 use canopy_domain::{
-    Description, EnvironmentPlace, PermissionId, PermissionKey, Role, RoleId, RoleKind, RoleName, Version,
+    Description, EnvironmentRef, PermissionId, PermissionKey, Role, RoleId, RoleKind, RoleName, Version,
 };
 use std::collections::BTreeSet;
 
@@ -33,7 +33,7 @@ pub struct NewRole {
 #[derive(Debug, Clone)]
 pub struct CreateRole {
     /// The environment.
-    pub environment: EnvironmentPlace,
+    pub environment: EnvironmentRef,
     /// The role.
     pub new: NewRole,
 }
@@ -42,8 +42,8 @@ pub struct CreateRole {
 impl Write for CreateRole {
     type Outcome = Role;
 
-    fn lock(&self) -> WriteScope {
-        WriteScope::Environment(self.environment.environment)
+    fn lock(&self) -> LockScope {
+        LockScope::Environment(self.environment.environment)
     }
 
     async fn plan(&self, facts: &mut dyn ReadTx, at: &Moment<'_>) -> Result<Plan<Role>, AppError> {
@@ -67,8 +67,8 @@ impl Write for CreateRole {
         let mut details = at.details();
         details.keys(Some((role.id, &role.name)), KeyChange::Added, &keys);
         let entry = AuditEntry::within(environment, "role.create", AuditCategory::Catalog)
-            .on("role", role.id, &role.name)
-            .saying(vec![
+            .resource("role", role.id, &role.name)
+            .detail(vec![
                 ("permission_ids", described::first(&permissions)),
                 ("permission_keys", described::first(keys)),
             ])

@@ -6,9 +6,9 @@ use crate::{AppError, Moment, Plan, Write};
 use async_trait::async_trait;
 use canopy_domain::audit::{AuditCategory, AuditSeverity, Detail};
 use canopy_domain::changeset::{ChangeSet, Rows};
-use canopy_domain::port::{ReadTx, WriteScope};
+use canopy_domain::port::{LockScope, ReadTx};
 use canopy_domain::role::change::delete;
-use canopy_domain::{EnvironmentPlace, Expected, RoleError, RoleId};
+use canopy_domain::{EnvironmentRef, Expected, RoleError, RoleId};
 
 /// Deletes a custom role; with `force` the assignments that name it go with it.
 ///
@@ -17,7 +17,7 @@ use canopy_domain::{EnvironmentPlace, Expected, RoleError, RoleId};
 #[derive(Debug, Clone)]
 pub struct DeleteRole {
     /// The environment.
-    pub environment: EnvironmentPlace,
+    pub environment: EnvironmentRef,
     /// The role.
     pub id: RoleId,
     /// The version that it must have.
@@ -30,8 +30,8 @@ pub struct DeleteRole {
 impl Write for DeleteRole {
     type Outcome = ();
 
-    fn lock(&self) -> WriteScope {
-        WriteScope::Environment(self.environment.environment)
+    fn lock(&self) -> LockScope {
+        LockScope::Environment(self.environment.environment)
     }
 
     async fn plan(&self, facts: &mut dyn ReadTx, at: &Moment<'_>) -> Result<Plan<()>, AppError> {
@@ -51,13 +51,13 @@ impl Write for DeleteRole {
             bundled.iter().map(|(_, key)| key),
         );
         let entry = AuditEntry::within(environment, "role.delete", AuditCategory::Catalog)
-            .on("role", id, &role.name)
-            .grave(if assignments.is_empty() {
+            .resource("role", id, &role.name)
+            .severity(if assignments.is_empty() {
                 AuditSeverity::Info
             } else {
                 AuditSeverity::Warning
             })
-            .saying(vec![
+            .detail(vec![
                 ("force", Detail::Flag(self.force)),
                 ("assignment_ids", described::first(&assignments)),
                 ("permission_keys", described::first(bundled.iter().map(|(_, key)| key))),

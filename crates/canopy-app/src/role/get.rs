@@ -1,13 +1,13 @@
 //! Get a role, or what it bundles.
 
 use crate::{App, AppError};
-use canopy_domain::{EnvironmentPlace, PermissionKey, Role, RoleError, RoleId, Version};
+use canopy_domain::{EnvironmentRef, PermissionKey, Role, RoleError, RoleId, Version};
 
 /// The role.
 ///
 /// # Errors
 /// [`RoleError::NotFound`]; [`AppError::Store`].
-pub async fn get_role(app: &App, place: &EnvironmentPlace, id: RoleId) -> Result<Role, AppError> {
+pub async fn get_role(app: &App, place: &EnvironmentRef, id: RoleId) -> Result<Role, AppError> {
     Ok(app
         .read(place)
         .await?
@@ -22,7 +22,7 @@ pub async fn get_role(app: &App, place: &EnvironmentPlace, id: RoleId) -> Result
 /// [`RoleError::NotFound`]; [`AppError::Store`].
 pub async fn get_role_permissions(
     app: &App,
-    place: &EnvironmentPlace,
+    place: &EnvironmentRef,
     id: RoleId,
 ) -> Result<(Vec<PermissionKey>, Version), AppError> {
     let mut tx = app.read(place).await?;

@@ -1,13 +1,13 @@
 //! List roles.
 
 use crate::{App, AppError};
-use canopy_domain::EnvironmentPlace;
+use canopy_domain::EnvironmentRef;
 use canopy_domain::role::listing::{RoleQuery, RoleView};
 
 /// The environment's roles that fit the query, by name.
 ///
 /// # Errors
 /// [`AppError::Store`].
-pub async fn list_roles(app: &App, place: &EnvironmentPlace, query: &RoleQuery) -> Result<Vec<RoleView>, AppError> {
+pub async fn list_roles(app: &App, place: &EnvironmentRef, query: &RoleQuery) -> Result<Vec<RoleView>, AppError> {
     Ok(app.read(place).await?.roles(place.environment, query).await?)
 }

@@ -7,10 +7,10 @@ use crate::{AppError, Moment, Plan, Write};
 use async_trait::async_trait;
 use canopy_domain::audit::AuditCategory;
 use canopy_domain::changeset::{Bundle, ChangeSet, Rows};
-use canopy_domain::port::{ReadTx, WriteScope};
+use canopy_domain::port::{LockScope, ReadTx};
 use canopy_domain::role::change;
 use canopy_domain::setup::CatalogSize;
-use canopy_domain::{EnvironmentPlace, PermissionId, PermissionKey, RoleError, RoleId, Version};
+use canopy_domain::{EnvironmentRef, PermissionId, PermissionKey, RoleError, RoleId, Version};
 use std::collections::BTreeSet;
 
 /// The outcome of a replacement.
@@ -31,7 +31,7 @@ pub struct Replaced {
 #[derive(Debug, Clone)]
 pub struct ReplaceRolePermissions {
     /// The environment.
-    pub environment: EnvironmentPlace,
+    pub environment: EnvironmentRef,
     /// The role.
     pub id: RoleId,
     /// The keys that it bundles afterwards.
@@ -42,8 +42,8 @@ pub struct ReplaceRolePermissions {
 impl Write for ReplaceRolePermissions {
     type Outcome = Replaced;
 
-    fn lock(&self) -> WriteScope {
-        WriteScope::Environment(self.environment.environment)
+    fn lock(&self) -> LockScope {
+        LockScope::Environment(self.environment.environment)
     }
 
     async fn plan(&self, facts: &mut dyn ReadTx, at: &Moment<'_>) -> Result<Plan<Replaced>, AppError> {
@@ -83,8 +83,8 @@ impl Write for ReplaceRolePermissions {
         details.keys(named, KeyChange::Added, &replaced.added);
         details.keys(named, KeyChange::Removed, &replaced.removed);
         let entry = AuditEntry::within(environment, "role.replace_permissions", AuditCategory::Catalog)
-            .on("role", role.id, &role.name)
-            .saying(vec![
+            .resource("role", role.id, &role.name)
+            .detail(vec![
                 ("added_permission_ids", described::first(wanted.difference(&bundled))),
                 ("removed_permission_ids", described::first(bundled.difference(&wanted))),
                 ("added_permission_keys", described::first(&replaced.added)),

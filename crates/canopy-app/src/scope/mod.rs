@@ -12,7 +12,7 @@ use crate::{App, AppError, Caller};
 use canopy_domain::api_key::AreaScope;
 use canopy_domain::port::{ReadTx, Share, TokenError};
 use canopy_domain::{
-    Account, AccountId, Application, ApplicationPlace, EnvironmentId, EnvironmentPlace, IdentityId, Slug, TenancyError,
+    Account, AccountId, Application, ApplicationRef, EnvironmentId, EnvironmentRef, IdentityId, Slug, TenancyError,
     Tenant,
 };
 use std::time::Instant;
@@ -44,7 +44,7 @@ pub const fn portal(caller: &Caller) -> Result<(), AppError> {
 /// # Errors
 /// [`AppError::WrongPrincipal`] for operators and identities; [`TokenError::NoEnvironment`] for an admin's token that names no
 /// environment.
-pub fn bound_environment(caller: &Caller) -> Result<EnvironmentPlace, AppError> {
+pub fn bound_environment(caller: &Caller) -> Result<EnvironmentRef, AppError> {
     match caller {
         Caller::Admin { environment, .. } => Ok((*environment).ok_or(TokenError::NoEnvironment)?),
         Caller::ApiKey { place, .. } => Ok(*place),
@@ -57,7 +57,7 @@ pub fn bound_environment(caller: &Caller) -> Result<EnvironmentPlace, AppError> 
 ///
 /// # Errors
 /// [`AppError::WrongPrincipal`] for all but identities; [`TokenError::NoEnvironment`] for a token that names no environment.
-pub fn myself(caller: &Caller) -> Result<(EnvironmentPlace, IdentityId), AppError> {
+pub fn myself(caller: &Caller) -> Result<(EnvironmentRef, IdentityId), AppError> {
     match caller {
         Caller::Identity { id, environment, .. } => Ok(((*environment).ok_or(TokenError::NoEnvironment)?, *id)),
         Caller::Operator { .. } | Caller::Admin { .. } | Caller::ApiKey { .. } => Err(AppError::WrongPrincipal),
@@ -144,12 +144,12 @@ pub async fn application(
     caller: &Caller,
     account: &str,
     application: &str,
-) -> Result<ApplicationPlace, AppError> {
+) -> Result<ApplicationRef, AppError> {
     portal(caller)?;
     let mut tx = app.read(own_share(caller)).await?;
     let account = find_account(tx.as_mut(), caller, account).await?.id;
     let application = find_application(tx.as_mut(), account, application).await?.id;
-    Ok(ApplicationPlace { account, application })
+    Ok(ApplicationRef { account, application })
 }
 
 /// An environment that is asked about.
@@ -158,7 +158,7 @@ pub async fn application(
 /// environment since. It is not looked up again for each question: the fence of the question confirms it.
 #[derive(Debug, Clone)]
 pub struct AskedEnvironment {
-    place: EnvironmentPlace,
+    place: EnvironmentRef,
     named: Option<Named>,
 }
 
@@ -172,20 +172,20 @@ struct Named {
 
 /// An environment that is certain, and whether a fence has been asked about it.
 pub(crate) struct Certain {
-    pub place: EnvironmentPlace,
+    pub place: EnvironmentRef,
     pub is_fenced: bool,
 }
 
-impl From<EnvironmentPlace> for AskedEnvironment {
+impl From<EnvironmentRef> for AskedEnvironment {
     /// An environment that was found by its id.
-    fn from(place: EnvironmentPlace) -> Self {
+    fn from(place: EnvironmentRef) -> Self {
         Self { place, named: None }
     }
 }
 
 impl AskedEnvironment {
     /// Where it lies, as far as is known without asking the store.
-    pub(crate) const fn place(&self) -> &EnvironmentPlace {
+    pub(crate) const fn place(&self) -> &EnvironmentRef {
         &self.place
     }
 
@@ -271,12 +271,12 @@ pub async fn confirm(app: &App, caller: &Caller, asked: &AskedEnvironment) -> Re
 ///
 /// # Errors
 /// [`AppError::WrongPrincipal`], or not found: the first of account, application and environment that is not there.
-pub async fn environment(app: &App, caller: &Caller, slugs: (&str, &str, &str)) -> Result<EnvironmentPlace, AppError> {
+pub async fn environment(app: &App, caller: &Caller, slugs: (&str, &str, &str)) -> Result<EnvironmentRef, AppError> {
     let asked = environment_to_ask(app, caller, slugs).await?;
     Ok(asked.confirm(app, caller).await?.place)
 }
 
-async fn look_up(app: &App, caller: &Caller, slugs: (&str, &str, &str)) -> Result<EnvironmentPlace, AppError> {
+async fn look_up(app: &App, caller: &Caller, slugs: (&str, &str, &str)) -> Result<EnvironmentRef, AppError> {
     let (generation, since) = (app.directory().generation(), Instant::now());
     let mut tx = app.read(own_share(caller)).await?;
     let account = find_account(tx.as_mut(), caller, slugs.0).await?.id;
@@ -286,7 +286,7 @@ async fn look_up(app: &App, caller: &Caller, slugs: (&str, &str, &str)) -> Resul
         .environment_by_slug(application, &slug)
         .await?
         .ok_or(absent(Tenant::Environment))?;
-    let place = EnvironmentPlace {
+    let place = EnvironmentRef {
         account,
         application,
         environment: found.id,

@@ -10,7 +10,7 @@ use canopy_domain::identity::{Email, ExternalId};
 use canopy_domain::port::{
     AccountName, EnvironmentName, PrincipalKind, ReadTx, Share, SubjectKind, TokenError, VerifiedToken,
 };
-use canopy_domain::{AccountId, EnvironmentId, EnvironmentPlace, IdentityId, Slug};
+use canopy_domain::{AccountId, EnvironmentId, EnvironmentRef, IdentityId, Slug};
 use std::sync::Arc;
 use uuid::Uuid;
 
@@ -90,7 +90,7 @@ fn operator(token: &VerifiedToken) -> Caller {
     }
 }
 
-fn admin(token: &VerifiedToken, account: AccountId, environment: Option<EnvironmentPlace>) -> Caller {
+fn admin(token: &VerifiedToken, account: AccountId, environment: Option<EnvironmentRef>) -> Caller {
     Caller::Admin {
         account,
         subject: Arc::clone(&token.subject),
@@ -103,7 +103,7 @@ fn identity_id(token: &VerifiedToken) -> Option<IdentityId> {
 }
 
 /// Returns whether an identity is known to the index of the environment that its token names.
-fn is_member(app: &App, id: IdentityId, place: EnvironmentPlace) -> bool {
+fn is_member(app: &App, id: IdentityId, place: EnvironmentRef) -> bool {
     let known = app.decisions().peek(place.environment, |state| state.index.knows(id));
     known.unwrap_or_default()
 }
@@ -162,7 +162,7 @@ impl Lookup<'_> {
         Ok(())
     }
 
-    async fn environment(&mut self, account: AccountId, name: &EnvironmentName) -> Result<EnvironmentPlace, AppError> {
+    async fn environment(&mut self, account: AccountId, name: &EnvironmentName) -> Result<EnvironmentRef, AppError> {
         let found = match name {
             EnvironmentName::Id(id) => self.environment_by_id(*id).await?,
             EnvironmentName::Path(path) => self.environment_at(account, path).await?,
@@ -171,7 +171,7 @@ impl Lookup<'_> {
         Ok(found.ok_or(TokenError::UnknownEnvironment)?)
     }
 
-    async fn environment_by_id(&mut self, id: EnvironmentId) -> Result<Option<EnvironmentPlace>, AppError> {
+    async fn environment_by_id(&mut self, id: EnvironmentId) -> Result<Option<EnvironmentRef>, AppError> {
         if let Some(place) = self.app.directory().environment(id) {
             return Ok(Some(place));
         }
@@ -183,7 +183,7 @@ impl Lookup<'_> {
         Ok(found)
     }
 
-    async fn environment_at(&mut self, account: AccountId, path: &str) -> Result<Option<EnvironmentPlace>, AppError> {
+    async fn environment_at(&mut self, account: AccountId, path: &str) -> Result<Option<EnvironmentRef>, AppError> {
         if let Some(place) = self.app.directory().environment_at(account, path) {
             return Ok(Some(place));
         }
@@ -202,7 +202,7 @@ impl Lookup<'_> {
         let Some(environment) = tx.environment_by_slug(application.id, &environment).await? else {
             return Ok(None);
         };
-        let place = EnvironmentPlace {
+        let place = EnvironmentRef {
             account,
             application: application.id,
             environment: environment.id,
@@ -216,7 +216,7 @@ impl Lookup<'_> {
     async fn identity(
         &mut self,
         account: AccountId,
-        environment: Option<EnvironmentPlace>,
+        environment: Option<EnvironmentRef>,
         token: &VerifiedToken,
     ) -> Result<IdentityId, AppError> {
         if token.subject_kind != SubjectKind::Id {

@@ -7,9 +7,9 @@ use crate::{AppError, Moment, Plan, Write};
 use async_trait::async_trait;
 use canopy_domain::audit::{AuditCategory, Detail};
 use canopy_domain::changeset::{Bundle, ChangeSet, Rows};
-use canopy_domain::port::{ReadTx, WriteScope};
+use canopy_domain::port::{LockScope, ReadTx};
 use canopy_domain::setup::bootstrap::{BootstrapRequest, plan};
-use canopy_domain::{EnvironmentPlace, Role, RoleId, RoleKind, Version};
+use canopy_domain::{EnvironmentRef, Role, RoleId, RoleKind, Version};
 use std::collections::BTreeSet;
 
 /// The effect of a bootstrap.
@@ -32,7 +32,7 @@ pub struct BootstrapCounts {
 #[derive(Debug, Clone)]
 pub struct BootstrapEnvironment {
     /// The environment.
-    pub environment: EnvironmentPlace,
+    pub environment: EnvironmentRef,
     /// The permissions and roles.
     pub request: BootstrapRequest,
 }
@@ -41,8 +41,8 @@ pub struct BootstrapEnvironment {
 impl Write for BootstrapEnvironment {
     type Outcome = BootstrapCounts;
 
-    fn lock(&self) -> WriteScope {
-        WriteScope::Environment(self.environment.environment)
+    fn lock(&self) -> LockScope {
+        LockScope::Environment(self.environment.environment)
     }
 
     async fn plan(&self, facts: &mut dyn ReadTx, at: &Moment<'_>) -> Result<Plan<BootstrapCounts>, AppError> {
@@ -91,8 +91,8 @@ impl Write for BootstrapEnvironment {
             });
         }
         let entry = AuditEntry::within(&self.environment, "setup.bootstrap", AuditCategory::Setup)
-            .on("environment", environment, "")
-            .saying(vec![
+            .resource("environment", environment, "")
+            .detail(vec![
                 ("permission_ids", described::first(permissions.iter().map(|one| one.id))),
                 ("role_ids", described::first(roles.iter().map(|one| one.id))),
                 ("permission_count", Detail::count(permissions.len())),

@@ -7,10 +7,10 @@ use crate::{AppError, Moment, Plan, Write};
 use async_trait::async_trait;
 use canopy_domain::audit::{AuditCategory, Detail};
 use canopy_domain::changeset::{Bundle, ChangeSet, Rows, Updated};
-use canopy_domain::port::{ReadTx, WriteScope};
+use canopy_domain::port::{LockScope, ReadTx};
 use canopy_domain::role::listing::RoleQuery;
 use canopy_domain::setup::resource_permissions::{ResourcePermissionsRequest, plan};
-use canopy_domain::{EnvironmentPlace, PermissionId, Role};
+use canopy_domain::{EnvironmentRef, PermissionId, Role};
 use std::collections::BTreeSet;
 
 /// The effect of an addition.
@@ -31,7 +31,7 @@ pub struct ResourcePermissionsCounts {
 #[derive(Debug, Clone)]
 pub struct AddResourcePermissions {
     /// The environment.
-    pub environment: EnvironmentPlace,
+    pub environment: EnvironmentRef,
     /// The permissions, and the roles that gain them.
     pub request: ResourcePermissionsRequest,
 }
@@ -40,8 +40,8 @@ pub struct AddResourcePermissions {
 impl Write for AddResourcePermissions {
     type Outcome = ResourcePermissionsCounts;
 
-    fn lock(&self) -> WriteScope {
-        WriteScope::Environment(self.environment.environment)
+    fn lock(&self) -> LockScope {
+        LockScope::Environment(self.environment.environment)
     }
 
     async fn plan(&self, facts: &mut dyn ReadTx, at: &Moment<'_>) -> Result<Plan<Self::Outcome>, AppError> {
@@ -89,8 +89,8 @@ impl Write for AddResourcePermissions {
             });
         }
         let entry = AuditEntry::within(&self.environment, "setup.resource_permissions", AuditCategory::Setup)
-            .on("environment", environment, "")
-            .saying(vec![
+            .resource("environment", environment, "")
+            .detail(vec![
                 ("permission_ids", described::first(permissions.iter().map(|one| one.id))),
                 ("role_ids", described::first(gaining.iter().map(|one| one.id))),
                 ("permission_count", Detail::count(permissions.len())),

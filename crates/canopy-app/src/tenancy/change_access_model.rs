@@ -5,9 +5,9 @@ use crate::{AppError, Moment, Plan, Write};
 use async_trait::async_trait;
 use canopy_domain::audit::Detail;
 use canopy_domain::changeset::{ChangeSet, EnvironmentRow, Rows};
-use canopy_domain::port::{ReadTx, WriteScope};
+use canopy_domain::port::{LockScope, ReadTx};
 use canopy_domain::tenancy::change;
-use canopy_domain::{AccessModel, Environment, EnvironmentPlace, HierarchyError, TenancyError, Tenant};
+use canopy_domain::{AccessModel, Environment, EnvironmentRef, HierarchyError, TenancyError, Tenant};
 
 /// Sets the access model. Setting the one it has changes nothing.
 ///
@@ -16,7 +16,7 @@ use canopy_domain::{AccessModel, Environment, EnvironmentPlace, HierarchyError, 
 #[derive(Debug, Clone)]
 pub struct ChangeAccessModel {
     /// The environment.
-    pub environment: EnvironmentPlace,
+    pub environment: EnvironmentRef,
     /// The access model that it gets.
     pub model: AccessModel,
 }
@@ -25,8 +25,8 @@ pub struct ChangeAccessModel {
 impl Write for ChangeAccessModel {
     type Outcome = Environment;
 
-    fn lock(&self) -> WriteScope {
-        WriteScope::Environment(self.environment.environment)
+    fn lock(&self) -> LockScope {
+        LockScope::Environment(self.environment.environment)
     }
 
     async fn plan(&self, facts: &mut dyn ReadTx, at: &Moment<'_>) -> Result<Plan<Environment>, AppError> {

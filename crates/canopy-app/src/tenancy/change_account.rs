@@ -5,7 +5,7 @@ use crate::{AppError, Moment, Plan, Write};
 use async_trait::async_trait;
 use canopy_domain::audit::Detail;
 use canopy_domain::changeset::{ChangeSet, LastingRows};
-use canopy_domain::port::{ReadTx, WriteScope};
+use canopy_domain::port::{LockScope, ReadTx};
 use canopy_domain::tenancy::change::{self, AccountPatch};
 use canopy_domain::{Account, AccountId, Expected, TenancyError, Tenant};
 
@@ -26,8 +26,8 @@ pub struct ChangeAccount {
 impl Write for ChangeAccount {
     type Outcome = Account;
 
-    fn lock(&self) -> WriteScope {
-        WriteScope::Account(self.id)
+    fn lock(&self) -> LockScope {
+        LockScope::Account(self.id)
     }
 
     async fn plan(&self, facts: &mut dyn ReadTx, at: &Moment<'_>) -> Result<Plan<Account>, AppError> {

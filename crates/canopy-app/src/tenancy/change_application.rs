@@ -5,9 +5,9 @@ use crate::{AppError, Moment, Plan, Write};
 use async_trait::async_trait;
 use canopy_domain::audit::Detail;
 use canopy_domain::changeset::{ChangeSet, Rows};
-use canopy_domain::port::{ReadTx, Unique, WriteScope};
+use canopy_domain::port::{LockScope, ReadTx, Unique};
 use canopy_domain::tenancy::change::{self, TenantPatch};
-use canopy_domain::{Application, ApplicationPlace, Expected, Slug, TenancyError, Tenant};
+use canopy_domain::{Application, ApplicationRef, Expected, Slug, TenancyError, Tenant};
 
 /// Changes the name or slug of an application, and raises its version. A change that changes nothing writes nothing.
 ///
@@ -15,7 +15,7 @@ use canopy_domain::{Application, ApplicationPlace, Expected, Slug, TenancyError,
 #[derive(Debug, Clone)]
 pub struct ChangeApplication {
     /// The application.
-    pub application: ApplicationPlace,
+    pub application: ApplicationRef,
     /// The version that it must have.
     pub seen: Expected,
     /// The change.
@@ -29,7 +29,7 @@ pub struct ChangeApplication {
 #[derive(Debug, Clone)]
 pub struct ChangeDefaultEnvironment {
     /// The application.
-    pub application: ApplicationPlace,
+    pub application: ApplicationRef,
     /// The slug of the environment.
     pub slug: Slug,
 }
@@ -38,8 +38,8 @@ pub struct ChangeDefaultEnvironment {
 impl Write for ChangeApplication {
     type Outcome = Application;
 
-    fn lock(&self) -> WriteScope {
-        WriteScope::Application(self.application.application)
+    fn lock(&self) -> LockScope {
+        LockScope::Application(self.application.application)
     }
 
     async fn plan(&self, facts: &mut dyn ReadTx, at: &Moment<'_>) -> Result<Plan<Application>, AppError> {
@@ -64,8 +64,8 @@ impl Write for ChangeApplication {
 impl Write for ChangeDefaultEnvironment {
     type Outcome = Application;
 
-    fn lock(&self) -> WriteScope {
-        WriteScope::Application(self.application.application)
+    fn lock(&self) -> LockScope {
+        LockScope::Application(self.application.application)
     }
 
     async fn plan(&self, facts: &mut dyn ReadTx, at: &Moment<'_>) -> Result<Plan<Application>, AppError> {
@@ -95,7 +95,7 @@ impl Write for ChangeDefaultEnvironment {
     }
 }
 
-async fn find(facts: &mut dyn ReadTx, place: ApplicationPlace) -> Result<Application, AppError> {
+async fn find(facts: &mut dyn ReadTx, place: ApplicationRef) -> Result<Application, AppError> {
     let found = facts.application(place.application).await?;
     Ok(found.ok_or(TenancyError::NotFound(Tenant::Application))?)
 }

@@ -5,9 +5,9 @@ use super::{audit_entry, lost_slug, schema_of};
 use crate::{AppError, Moment, Plan, Write};
 use async_trait::async_trait;
 use canopy_domain::audit::Detail;
-use canopy_domain::port::{ReadTx, Unique, WriteScope};
+use canopy_domain::port::{LockScope, ReadTx, Unique};
 use canopy_domain::tenancy::change::{self, TenantPatch};
-use canopy_domain::{Environment, EnvironmentPlace, TenancyError, Tenant};
+use canopy_domain::{Environment, EnvironmentRef, TenancyError, Tenant};
 
 /// Changes the name or slug of an environment, and raises its version. A change that changes nothing writes nothing.
 ///
@@ -16,7 +16,7 @@ use canopy_domain::{Environment, EnvironmentPlace, TenancyError, Tenant};
 #[derive(Debug, Clone)]
 pub struct ChangeEnvironment {
     /// The environment.
-    pub environment: EnvironmentPlace,
+    pub environment: EnvironmentRef,
     /// The change.
     pub patch: TenantPatch,
 }
@@ -25,8 +25,8 @@ pub struct ChangeEnvironment {
 impl Write for ChangeEnvironment {
     type Outcome = Environment;
 
-    fn lock(&self) -> WriteScope {
-        WriteScope::Environment(self.environment.environment)
+    fn lock(&self) -> LockScope {
+        LockScope::Environment(self.environment.environment)
     }
 
     async fn plan(&self, facts: &mut dyn ReadTx, at: &Moment<'_>) -> Result<Plan<Environment>, AppError> {

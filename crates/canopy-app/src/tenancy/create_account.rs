@@ -5,7 +5,7 @@ use crate::{AppError, Moment, Plan, Write};
 use async_trait::async_trait;
 use canopy_domain::audit::Detail;
 use canopy_domain::changeset::{ChangeSet, LastingRows};
-use canopy_domain::port::{ReadTx, Unique, WriteScope};
+use canopy_domain::port::{LockScope, ReadTx, Unique};
 use canopy_domain::{Account, AccountId, DisplayName, JsonObject, Slug, Tenant, Version};
 
 /// Creates an account. The caller is an operator.
@@ -21,8 +21,8 @@ pub struct CreateAccount {
 impl Write for CreateAccount {
     type Outcome = Account;
 
-    fn lock(&self) -> WriteScope {
-        WriteScope::Installation
+    fn lock(&self) -> LockScope {
+        LockScope::Installation
     }
 
     async fn plan(&self, facts: &mut dyn ReadTx, at: &Moment<'_>) -> Result<Plan<Account>, AppError> {

@@ -4,7 +4,7 @@ use super::{NewApplication, NewTenant, audit_entry, lost_slug};
 use crate::{AppError, Moment, Plan, Write};
 use async_trait::async_trait;
 use canopy_domain::audit::Detail;
-use canopy_domain::port::{ReadTx, Unique, WriteScope};
+use canopy_domain::port::{LockScope, ReadTx, Unique};
 use canopy_domain::{AccountId, Application, TenancyError, Tenant};
 
 /// Creates an application with the environments `development` and `production`, the default one.
@@ -22,8 +22,8 @@ pub struct CreateApplication {
 impl Write for CreateApplication {
     type Outcome = Application;
 
-    fn lock(&self) -> WriteScope {
-        WriteScope::Account(self.account)
+    fn lock(&self) -> LockScope {
+        LockScope::Account(self.account)
     }
 
     async fn plan(&self, facts: &mut dyn ReadTx, at: &Moment<'_>) -> Result<Plan<Application>, AppError> {

@@ -7,11 +7,11 @@ use crate::{AppError, Moment, Plan, Write};
 use async_trait::async_trait;
 use canopy_domain::audit::Detail;
 use canopy_domain::changeset::AccessFacts;
-use canopy_domain::port::{ReadTx, Unique, WriteScope};
+use canopy_domain::port::{LockScope, ReadTx, Unique};
 use canopy_domain::tenancy::ProvisionedEnvironment;
 use canopy_domain::transfer::Contents;
 use canopy_domain::transfer::plan::plan;
-use canopy_domain::{ApplicationPlace, Environment, Slug, TenancyError, Tenant};
+use canopy_domain::{ApplicationRef, Environment, Slug, TenancyError, Tenant};
 
 /// The environment that another one is made like.
 #[derive(Debug, Clone)]
@@ -30,7 +30,7 @@ pub struct CopyFrom {
 #[derive(Debug, Clone)]
 pub struct CreateEnvironment {
     /// The application.
-    pub application: ApplicationPlace,
+    pub application: ApplicationRef,
     /// The environment.
     pub new: NewTenant,
     /// The environment that it is made like, if any.
@@ -41,13 +41,13 @@ pub struct CreateEnvironment {
 impl Write for CreateEnvironment {
     type Outcome = Environment;
 
-    fn lock(&self) -> WriteScope {
-        let ApplicationPlace { account, application } = self.application;
+    fn lock(&self) -> LockScope {
+        let ApplicationRef { account, application } = self.application;
         // What is copied must stay as it is until all of it is read.
         if self.copy_from.is_some() {
-            WriteScope::WholeApplication { account, application }
+            LockScope::WholeApplication { account, application }
         } else {
-            WriteScope::Application(application)
+            LockScope::Application(application)
         }
     }
 

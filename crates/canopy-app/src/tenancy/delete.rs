@@ -5,9 +5,9 @@ use crate::{AppError, Moment, Plan, Write};
 use async_trait::async_trait;
 use canopy_domain::audit::{AuditSeverity, Detail};
 use canopy_domain::changeset::{ChangeSet, Rows};
-use canopy_domain::port::{ReadTx, WriteScope};
+use canopy_domain::port::{LockScope, ReadTx};
 use canopy_domain::tenancy::change;
-use canopy_domain::{ApplicationPlace, EnvironmentId, EnvironmentPlace, TenancyError, Tenant};
+use canopy_domain::{ApplicationRef, EnvironmentId, EnvironmentRef, TenancyError, Tenant};
 
 /// Deletes an application with its environments and memberships. Its identities stay in the account.
 ///
@@ -16,7 +16,7 @@ use canopy_domain::{ApplicationPlace, EnvironmentId, EnvironmentPlace, TenancyEr
 #[derive(Debug, Clone)]
 pub struct DeleteApplication {
     /// The application.
-    pub application: ApplicationPlace,
+    pub application: ApplicationRef,
 }
 
 /// Deletes an environment.
@@ -26,14 +26,14 @@ pub struct DeleteApplication {
 #[derive(Debug, Clone)]
 pub struct DeleteEnvironment {
     /// The environment.
-    pub environment: EnvironmentPlace,
+    pub environment: EnvironmentRef,
 }
 
 #[async_trait]
 impl Write for DeleteApplication {
     type Outcome = ();
 
-    fn lock(&self) -> WriteScope {
+    fn lock(&self) -> LockScope {
         lock(self.application)
     }
 
@@ -52,7 +52,7 @@ impl Write for DeleteApplication {
             ("environment_ids", Detail::texts(&ids)),
         ];
         let tenancy = (place.account, Some(place.application), None);
-        let entry = audit_entry("application.delete", resource, tenancy, metadata).grave(AuditSeverity::Critical);
+        let entry = audit_entry("application.delete", resource, tenancy, metadata).severity(AuditSeverity::Critical);
         let changes = ChangeSet {
             applications: Rows::removed(vec![gone.clone()]),
             environments: Rows::removed(environments),
@@ -66,8 +66,8 @@ impl Write for DeleteApplication {
 impl Write for DeleteEnvironment {
     type Outcome = ();
 
-    fn lock(&self) -> WriteScope {
-        lock(self.environment.application_place())
+    fn lock(&self) -> LockScope {
+        lock(self.environment.application_ref())
     }
 
     async fn plan(&self, facts: &mut dyn ReadTx, at: &Moment<'_>) -> Result<Plan<()>, AppError> {
@@ -82,7 +82,7 @@ impl Write for DeleteEnvironment {
         let resource = (Tenant::Environment, gone.id.to_string(), &gone.name);
         let metadata = vec![("slug", Detail::text(&gone.slug))];
         let tenancy = (place.account, Some(place.application), Some(place.environment));
-        let entry = audit_entry("environment.delete", resource, tenancy, metadata).grave(AuditSeverity::Critical);
+        let entry = audit_entry("environment.delete", resource, tenancy, metadata).severity(AuditSeverity::Critical);
         let changes = ChangeSet {
             environments: Rows::removed(vec![gone.clone()]),
             ..ChangeSet::default()
@@ -91,8 +91,8 @@ impl Write for DeleteEnvironment {
     }
 }
 
-const fn lock(place: ApplicationPlace) -> WriteScope {
-    WriteScope::WholeApplication {
+const fn lock(place: ApplicationRef) -> LockScope {
+    LockScope::WholeApplication {
         account: place.account,
         application: place.application,
     }

@@ -2,7 +2,7 @@
 
 use crate::{App, AppError};
 use canopy_domain::{
-    Account, AccountId, Application, ApplicationId, ApplicationPlace, Environment, EnvironmentId, TenancyError, Tenant,
+    Account, AccountId, Application, ApplicationId, ApplicationRef, Environment, EnvironmentId, TenancyError, Tenant,
 };
 
 /// The account.
@@ -48,12 +48,12 @@ pub async fn get_environment(app: &App, id: EnvironmentId) -> Result<Environment
 ///
 /// # Errors
 /// [`TenancyError::NotFound`]; [`AppError::Store`].
-pub async fn find_application(app: &App, account: AccountId, id: ApplicationId) -> Result<ApplicationPlace, AppError> {
+pub async fn find_application(app: &App, account: AccountId, id: ApplicationId) -> Result<ApplicationRef, AppError> {
     let found = get_application(app, id).await?;
     if found.account_id != account {
         return Err(TenancyError::NotFound(Tenant::Application).into());
     }
-    Ok(ApplicationPlace {
+    Ok(ApplicationRef {
         account,
         application: id,
     })

@@ -3,7 +3,7 @@
 use super::{bound, contents};
 use crate::{App, AppError};
 use canopy_domain::transfer::Document;
-use canopy_domain::{Environment, EnvironmentPlace};
+use canopy_domain::{Environment, EnvironmentRef};
 
 /// Reads the contents of an environment, and the environment itself. Reads nothing of one that has more than
 /// `max_bytes`.
@@ -12,7 +12,7 @@ use canopy_domain::{Environment, EnvironmentPlace};
 /// [`TenancyError::TooLarge`](canopy_domain::TenancyError::TooLarge); [`AppError::Work`]; [`AppError::Store`].
 pub async fn export_environment(
     app: &App,
-    place: &EnvironmentPlace,
+    place: &EnvironmentRef,
     max_bytes: u64,
 ) -> Result<(Environment, Document), AppError> {
     let id = place.environment;

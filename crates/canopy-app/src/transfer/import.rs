@@ -6,11 +6,11 @@ use crate::audit::described::{self, Details, KeyChange, Step};
 use crate::{AppError, Moment, Plan, Write};
 use async_trait::async_trait;
 use canopy_domain::audit::{AuditCategory, AuditSeverity, Detail};
-use canopy_domain::port::{ReadTx, WriteScope};
+use canopy_domain::port::{LockScope, ReadTx};
 use canopy_domain::tenancy::change::check;
 use canopy_domain::transfer::plan::{self, Part};
 use canopy_domain::transfer::{Contents, Document};
-use canopy_domain::{AssignmentId, EnvironmentPlace, PermissionId, PermissionKey, RoleId, Tenant};
+use canopy_domain::{AssignmentId, EnvironmentRef, PermissionId, PermissionKey, RoleId, Tenant};
 use core::fmt::Display;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -23,7 +23,7 @@ use std::sync::Arc;
 #[derive(Debug, Clone)]
 pub struct ImportEnvironment {
     /// The environment.
-    pub environment: EnvironmentPlace,
+    pub environment: EnvironmentRef,
     /// The document.
     pub document: Arc<Document>,
 }
@@ -32,8 +32,8 @@ pub struct ImportEnvironment {
 impl Write for ImportEnvironment {
     type Outcome = Imported;
 
-    fn lock(&self) -> WriteScope {
-        WriteScope::Environment(self.environment.environment)
+    fn lock(&self) -> LockScope {
+        LockScope::Environment(self.environment.environment)
     }
 
     async fn plan(&self, facts: &mut dyn ReadTx, at: &Moment<'_>) -> Result<Plan<Imported>, AppError> {
@@ -64,9 +64,9 @@ impl Write for ImportEnvironment {
         })
         .await?;
         let entry = AuditEntry::within(&self.environment, "environment.import", AuditCategory::Tenancy)
-            .on("environment", id, &imported.environment.name)
-            .grave(AuditSeverity::Warning)
-            .saying(metadata(&plan, &lost, &imported))
+            .resource("environment", id, &imported.environment.name)
+            .severity(AuditSeverity::Warning)
+            .detail(metadata(&plan, &lost, &imported))
             .detailing(details);
         Ok(Plan::new(changes, imported, entry))
     }

@@ -8,7 +8,7 @@ use canopy_app::api_key::{MadeKey, NewKey, authenticate};
 use canopy_app::decisions::Consistency;
 use canopy_app::role::NewRole;
 use canopy_app::{App, AppError, Call, Caller};
-use canopy_domain::access::{DenialReason, Question, Scope};
+use canopy_domain::access::{DenialReason, Question, Target};
 use canopy_domain::api_key::{AccessMode, ApiKeyId, KeyAccess, KeyText, MAX_KEYS, MAX_OVERLAP_SECONDS};
 use canopy_domain::audit::listing::AuditQuery;
 use canopy_domain::port::{Clock as _, Store, StoreError};
@@ -65,7 +65,7 @@ pub async fn check(
     let question = Question {
         identity: IdentityId::new(uuid::Uuid::nil()),
         permission,
-        scope: Scope::AppWide,
+        target: Target::AppWide,
     };
     let asker = Asker {
         caller,
@@ -111,7 +111,7 @@ async fn a_revoked_key_is_refused_at_once_whether_or_not_the_environment_is_in_m
     for is_loaded in [false, true] {
         if is_loaded {
             world
-                .denial(IdentityId::new(uuid::Uuid::nil()), "x.y", Scope::AppWide)
+                .denial(IdentityId::new(uuid::Uuid::nil()), "x.y", Target::AppWide)
                 .await;
         }
         let made = make(&world, KeyAccess::Full).await;
@@ -201,7 +201,7 @@ async fn a_key_ends_at_its_time() {
     for is_loaded in [false, true] {
         if is_loaded {
             world
-                .denial(IdentityId::new(uuid::Uuid::nil()), "x.y", Scope::AppWide)
+                .denial(IdentityId::new(uuid::Uuid::nil()), "x.y", Target::AppWide)
                 .await;
         }
         let new = NewKey {
@@ -243,7 +243,7 @@ async fn a_rotated_key_works_to_the_end_of_the_overlap_and_its_successor_from_th
     ] {
         if is_loaded {
             world
-                .denial(IdentityId::new(uuid::Uuid::nil()), "x.y", Scope::AppWide)
+                .denial(IdentityId::new(uuid::Uuid::nil()), "x.y", Target::AppWide)
                 .await;
         }
         let old = make(&world, scoped(&["role.manage", "access.evaluate"])).await;
@@ -271,7 +271,7 @@ async fn without_an_overlap_no_clock_keeps_the_old_key_alive() {
         let behind = second(&world);
         if is_loaded {
             world
-                .denial(IdentityId::new(uuid::Uuid::nil()), "x.y", Scope::AppWide)
+                .denial(IdentityId::new(uuid::Uuid::nil()), "x.y", Target::AppWide)
                 .await;
         }
         let old = make(&world, KeyAccess::Full).await;

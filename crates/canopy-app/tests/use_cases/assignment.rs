@@ -2,9 +2,9 @@ use crate::calls;
 use crate::calls::BulkMode;
 use crate::world::{World, refused};
 use canopy_app::AppError;
-use canopy_domain::access::{DenialReason, Scope};
+use canopy_domain::access::{DenialReason, Target};
 use canopy_domain::assignment::bulk_create::NewAssignment;
-use canopy_domain::assignment::change::{AssignmentPatch, ChangeRoleError, Edge};
+use canopy_domain::assignment::change::{AssignmentPatch, ChangeRoleError};
 use canopy_domain::audit::listing::AuditQuery;
 use canopy_domain::bulk::Outcome;
 use canopy_domain::*;
@@ -101,7 +101,7 @@ async fn one_bad_item_in_a_thousand_keeps_all_others_out() {
             "nothing is written when item 7 is {error:?}"
         );
         assert_eq!(
-            world.denial(people[0], "note.read", Scope::AppWide).await,
+            world.denial(people[0], "note.read", Target::AppWide).await,
             Some(DenialReason::NoGrant)
         );
     }
@@ -139,7 +139,7 @@ async fn without_atomic_the_good_items_are_stored_together() {
         "one revision and one event for the call"
     );
     assert_eq!(
-        world.denial(people[1], "note.read", Scope::Node(world.root)).await,
+        world.denial(people[1], "note.read", Target::Node(world.root)).await,
         None
     );
 }
@@ -161,7 +161,7 @@ async fn a_dry_run_judges_the_same_and_writes_nothing() {
     }
     assert_eq!(world.history().await, before);
     assert_eq!(
-        world.denial(people[0], "note.read", Scope::AppWide).await,
+        world.denial(people[0], "note.read", Target::AppWide).await,
         Some(DenialReason::NoGrant)
     );
 }
@@ -253,7 +253,7 @@ async fn bulk_remove_is_all_or_nothing_and_names_every_unknown_id() {
         .await
         .unwrap();
     assert_eq!(
-        world.denial(ada, "note.read", Scope::Node(world.root)).await,
+        world.denial(ada, "note.read", Target::Node(world.root)).await,
         Some(DenialReason::NoGrant)
     );
     assert_eq!(world.history().await, (before.0.next(), before.1 + 1));
@@ -283,7 +283,7 @@ async fn changing_roles_clashes_as_a_whole_or_changes_all() {
         .unwrap();
     assert_eq!(changed, 1, "the one that has the role already does not count");
     assert_eq!(
-        world.denial(people[1], "note.write", Scope::Node(world.root)).await,
+        world.denial(people[1], "note.write", Target::Node(world.root)).await,
         None
     );
 }
@@ -297,13 +297,13 @@ async fn a_patch_moves_the_window_and_the_next_check_sees_it() {
     let now = world.app.now();
     let ends = AssignmentPatch {
         role: None,
-        from: Edge::Keep,
-        to: Edge::Set(now.plus_seconds(60)),
+        from: Edit::Keep,
+        to: Edit::Set(now.plus_seconds(60)),
     };
     calls::change_assignment(&world.app, &world.call, &world.place, id, &ends)
         .await
         .unwrap();
-    let scope = Scope::Node(world.root);
+    let scope = Target::Node(world.root);
     world.clock.advance_seconds(59);
     assert_eq!(world.denial(ada, "note.read", scope).await, None);
     world.clock.advance_seconds(1);
@@ -313,8 +313,8 @@ async fn a_patch_moves_the_window_and_the_next_check_sees_it() {
     );
     let renewed = AssignmentPatch {
         role: Some(editor),
-        from: Edge::Keep,
-        to: Edge::Clear,
+        from: Edit::Keep,
+        to: Edit::Clear,
     };
     let after = calls::change_assignment(&world.app, &world.call, &world.place, id, &renewed)
         .await
@@ -355,8 +355,8 @@ async fn nothing_of_a_neighbour_can_be_read_changed_or_removed() {
     let (app, call, place) = (&world.app, &world.call, &world.place);
     let patch = AssignmentPatch {
         role: Some(editor),
-        from: Edge::Keep,
-        to: Edge::Keep,
+        from: Edit::Keep,
+        to: Edit::Keep,
     };
     assert!(canopy_app::assignment::get_assignment(app, place, id).await.is_err());
     assert!(calls::change_assignment(app, call, place, id, &patch).await.is_err());

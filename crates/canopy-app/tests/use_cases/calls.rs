@@ -75,89 +75,89 @@ macro_rules! bulk_writes {
 }
 
 bulk_writes! {
-    create_assignments(environment: &EnvironmentPlace, items: &[NewAssignment]; mode)
+    create_assignments(environment: &EnvironmentRef, items: &[NewAssignment]; mode)
         -> Vec<Outcome<Assignment, AssignmentError>>
         = CreateAssignments { environment: *environment, items: items.to_vec(), atomic: mode.atomic };
-    create_nodes(environment: &EnvironmentPlace, items: &[NewNode]; mode) -> Vec<Outcome<Node, HierarchyError>>
+    create_nodes(environment: &EnvironmentRef, items: &[NewNode]; mode) -> Vec<Outcome<Node, HierarchyError>>
         = CreateNodes { environment: *environment, items: items.to_vec(), atomic: mode.atomic };
     create_identities(account: AccountId, application: Option<ApplicationId>, items: &[NewIdentity]; mode)
         -> Vec<Outcome<Identity, IdentityError>>
         = CreateIdentities { account, application, items: items.to_vec(), atomic: mode.atomic };
-    attach_identities(application: ApplicationPlace, ids: &[IdentityId]; mode) -> Vec<Outcome<Membership, AttachError>>
+    attach_identities(application: ApplicationRef, ids: &[IdentityId]; mode) -> Vec<Outcome<Membership, AttachError>>
         = AttachIdentities { application, ids: ids.to_vec(), atomic: mode.atomic };
 }
 
 writes! {
-    remove_assignments(environment: &EnvironmentPlace, ids: &[AssignmentId]) -> ()
+    remove_assignments(environment: &EnvironmentRef, ids: &[AssignmentId]) -> ()
         = RemoveAssignments { environment: *environment, ids: ids.to_vec() };
-    remove_assignment(environment: &EnvironmentPlace, id: AssignmentId) -> ()
+    remove_assignment(environment: &EnvironmentRef, id: AssignmentId) -> ()
         = RemoveAssignment { environment: *environment, id };
-    change_assignment_roles(environment: &EnvironmentPlace, ids: &[AssignmentId], role: RoleId) -> usize
+    change_assignment_roles(environment: &EnvironmentRef, ids: &[AssignmentId], role: RoleId) -> usize
         = ChangeAssignmentRoles { environment: *environment, ids: ids.to_vec(), role };
-    change_assignment(environment: &EnvironmentPlace, id: AssignmentId, patch: &AssignmentPatch) -> Assignment
+    change_assignment(environment: &EnvironmentRef, id: AssignmentId, patch: &AssignmentPatch) -> Assignment
         = ChangeAssignment { environment: *environment, id, patch: *patch };
-    create_permissions(environment: &EnvironmentPlace, items: &[NewPermission]) -> Vec<Permission>
+    create_permissions(environment: &EnvironmentRef, items: &[NewPermission]) -> Vec<Permission>
         = CreatePermissions { environment: *environment, items: items.to_vec() };
-    create_role(environment: &EnvironmentPlace, new: &NewRole) -> Role
+    create_role(environment: &EnvironmentRef, new: &NewRole) -> Role
         = CreateRole { environment: *environment, new: new.clone() };
-    change_role(environment: &EnvironmentPlace, id: RoleId, seen: impl Into<Expected>, patch: &RolePatch) -> Role
+    change_role(environment: &EnvironmentRef, id: RoleId, seen: impl Into<Expected>, patch: &RolePatch) -> Role
         = ChangeRole { environment: *environment, id, seen: seen.into(), patch: patch.clone() };
-    replace_role_permissions(environment: &EnvironmentPlace, id: RoleId, keys: &[PermissionKey]) -> Replaced
+    replace_role_permissions(environment: &EnvironmentRef, id: RoleId, keys: &[PermissionKey]) -> Replaced
         = ReplaceRolePermissions { environment: *environment, id, keys: keys.to_vec() };
-    bootstrap_environment(environment: &EnvironmentPlace, request: &BootstrapRequest) -> BootstrapCounts
+    bootstrap_environment(environment: &EnvironmentRef, request: &BootstrapRequest) -> BootstrapCounts
         = BootstrapEnvironment { environment: *environment, request: request.clone() };
-    add_resource_permissions(environment: &EnvironmentPlace, request: &ResourcePermissionsRequest)
+    add_resource_permissions(environment: &EnvironmentRef, request: &ResourcePermissionsRequest)
         -> ResourcePermissionsCounts
         = AddResourcePermissions { environment: *environment, request: request.clone() };
-    change_node(environment: &EnvironmentPlace, id: NodeId, patch: &NodePatch, seen: impl Into<Expected>) -> Node
+    change_node(environment: &EnvironmentRef, id: NodeId, patch: &NodePatch, seen: impl Into<Expected>) -> Node
         = ChangeNode { environment: *environment, id, patch: patch.clone(), seen: seen.into() };
-    remove_node(environment: &EnvironmentPlace, id: NodeId, force: bool, seen: impl Into<Expected>) -> ()
+    remove_node(environment: &EnvironmentRef, id: NodeId, force: bool, seen: impl Into<Expected>) -> ()
         = RemoveNode { environment: *environment, id, force, seen: seen.into() };
     change_hierarchy_schema(
-        environment: &EnvironmentPlace, patch: impl Into<SchemaPatch>, seen: impl Into<Expected>
+        environment: &EnvironmentRef, patch: impl Into<SchemaPatch>, seen: impl Into<Expected>
     ) -> (HierarchySchema, Version)
         = ChangeHierarchySchema { environment: *environment, patch: patch.into(), seen: seen.into() };
-    revert_to_flat(environment: &EnvironmentPlace) -> RevertCounts = RevertToFlat { environment: *environment };
+    revert_to_flat(environment: &EnvironmentRef) -> RevertCounts = RevertToFlat { environment: *environment };
     change_identity(account: AccountId, id: IdentityId, patch: &IdentityPatch) -> Identity
         = ChangeIdentity { account, id, patch: patch.clone() };
-    change_membership(application: ApplicationPlace, id: IdentityId, change: MembershipChange) -> Membership
+    change_membership(application: ApplicationRef, id: IdentityId, change: MembershipChange) -> Membership
         = ChangeMembership { application, id, change };
     change_membership_of_member(
-        application: ApplicationPlace, bound_to: Option<EnvironmentId>, id: IdentityId, change: MembershipChange
+        application: ApplicationRef, bound_to: Option<EnvironmentId>, id: IdentityId, change: MembershipChange
     ) -> Membership
         = ChangeMembershipOfMember { application, bound_to, id, change };
     create_member(
-        application: ApplicationPlace, bound_to: Option<EnvironmentId>, new: &NewIdentity,
+        application: ApplicationRef, bound_to: Option<EnvironmentId>, new: &NewIdentity,
         first: Option<(RoleId, NodeId)>
     ) -> Identity
         = CreateMember { application, bound_to, new: new.clone(), first };
     delete_identity(account: AccountId, id: IdentityId) -> () = DeleteIdentity { account, id };
-    create_api_key(environment: &EnvironmentPlace, new: &NewKey) -> MadeKey
+    create_api_key(environment: &EnvironmentRef, new: &NewKey) -> MadeKey
         = CreateApiKey { environment: *environment, new: new.clone() };
-    revoke_api_key(environment: &EnvironmentPlace, id: ApiKeyId) -> () = RevokeApiKey { environment: *environment, id };
-    rotate_api_key(environment: &EnvironmentPlace, id: ApiKeyId, overlap_seconds: u32) -> MadeKey
+    revoke_api_key(environment: &EnvironmentRef, id: ApiKeyId) -> () = RevokeApiKey { environment: *environment, id };
+    rotate_api_key(environment: &EnvironmentRef, id: ApiKeyId, overlap_seconds: u32) -> MadeKey
         = RotateApiKey { environment: *environment, id, overlap_seconds };
     create_account(new: &NewTenant) -> Account = CreateAccount { new: new.clone() };
     create_application(account: AccountId, new: &NewTenant) -> Application
         = CreateApplication { account, new: new.clone() };
-    create_environment(application: ApplicationPlace, new: &NewTenant) -> Environment
+    create_environment(application: ApplicationRef, new: &NewTenant) -> Environment
         = CreateEnvironment { application, new: new.clone(), copy_from: None };
-    change_application(application: ApplicationPlace, seen: impl Into<Expected>, patch: &TenantPatch) -> Application
+    change_application(application: ApplicationRef, seen: impl Into<Expected>, patch: &TenantPatch) -> Application
         = ChangeApplication { application, seen: seen.into(), patch: patch.clone() };
-    change_default_environment(application: ApplicationPlace, slug: &Slug) -> Application
+    change_default_environment(application: ApplicationRef, slug: &Slug) -> Application
         = ChangeDefaultEnvironment { application, slug: slug.clone() };
-    change_environment(environment: &EnvironmentPlace, patch: &TenantPatch) -> Environment
+    change_environment(environment: &EnvironmentRef, patch: &TenantPatch) -> Environment
         = ChangeEnvironment { environment: *environment, patch: patch.clone() };
-    change_access_model(environment: &EnvironmentPlace, model: AccessModel) -> Environment
+    change_access_model(environment: &EnvironmentRef, model: AccessModel) -> Environment
         = ChangeAccessModel { environment: *environment, model };
-    delete_application(application: ApplicationPlace) -> () = DeleteApplication { application };
-    delete_environment(environment: &EnvironmentPlace) -> () = DeleteEnvironment { environment: *environment };
+    delete_application(application: ApplicationRef) -> () = DeleteApplication { application };
+    delete_environment(environment: &EnvironmentRef) -> () = DeleteEnvironment { environment: *environment };
 }
 
 pub async fn import_environment(
     app: &App,
     call: &Call,
-    environment: &EnvironmentPlace,
+    environment: &EnvironmentRef,
     document: &Arc<Document>,
     dry_run: bool,
 ) -> Done<Imported> {
@@ -168,7 +168,7 @@ pub async fn import_environment(
     app.execute(call, &import, Mode::dry_run_if(dry_run)).await
 }
 
-pub async fn count_revert(app: &App, call: &Call, environment: &EnvironmentPlace) -> Done<RevertCounts> {
+pub async fn count_revert(app: &App, call: &Call, environment: &EnvironmentRef) -> Done<RevertCounts> {
     let revert = RevertToFlat {
         environment: *environment,
     };

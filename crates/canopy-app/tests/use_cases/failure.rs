@@ -8,12 +8,10 @@ use canopy_app::access::{Asker, evaluate};
 use canopy_app::decisions::Consistency;
 use canopy_app::{App, AppError};
 use canopy_domain::Timestamp;
-use canopy_domain::access::{Question, Scope};
+use canopy_domain::access::{Question, Target};
 use canopy_domain::api_key::KeyUse;
 use canopy_domain::audit::AuditEvent;
-use canopy_domain::port::{
-    Begun, Installation, ReadTx, RequestIdentity, Share, Store, StoreError, WriteScope, WriteTx,
-};
+use canopy_domain::port::{Begun, Installation, LockScope, ReadTx, RequestIdentity, Share, Store, StoreError, WriteTx};
 use canopy_storage_memory::MemoryStore;
 use canopy_testkit::{CountingIds, CountingSecrets, FixedClock};
 use futures_util::FutureExt as _;
@@ -26,12 +24,12 @@ mockall::mock! {
     #[async_trait]
     impl Store for Failing {
         async fn read_for(&self, share: Share) -> Result<Box<dyn ReadTx>, StoreError>;
-        async fn write(&self, scope: WriteScope) -> Result<Box<dyn WriteTx>, StoreError>;
+        async fn write(&self, scope: LockScope) -> Result<Box<dyn WriteTx>, StoreError>;
         async fn append_audit_events(&self, events: &[AuditEvent]) -> Result<(), StoreError>;
         fn installation(&self) -> &'static dyn Installation;
         async fn write_once(
             &self,
-            scope: WriteScope,
+            scope: LockScope,
             request: RequestIdentity,
             since: Timestamp,
         ) -> Result<Begun, StoreError>;
@@ -55,7 +53,7 @@ impl Store for FailingFirst {
         self.real.read_for(share).await
     }
 
-    async fn write(&self, scope: WriteScope) -> Result<Box<dyn WriteTx>, StoreError> {
+    async fn write(&self, scope: LockScope) -> Result<Box<dyn WriteTx>, StoreError> {
         use std::sync::atomic::Ordering::SeqCst;
         if self
             .left
@@ -77,7 +75,7 @@ impl Store for FailingFirst {
 
     async fn write_once(
         &self,
-        scope: WriteScope,
+        scope: LockScope,
         request: RequestIdentity,
         since: Timestamp,
     ) -> Result<Begun, StoreError> {
@@ -145,13 +143,13 @@ async fn after_a_commit_whose_answer_was_lost_the_next_check_sees_what_took_plac
     let world = World::on(Arc::new(store.clone())).await;
     let (viewer, _) = world.bootstrap().await;
     let ada = world.members(&["ada"]).await[0];
-    assert!(world.denial(ada, "note.read", Scope::AppWide).await.is_some());
+    assert!(world.denial(ada, "note.read", Target::AppWide).await.is_some());
     store.lose_answers(true);
     let items = [world.item(ada, viewer)];
     let (app, call, place) = (&world.app, &world.call, &world.place);
     let lost = calls::create_assignments(app, call, place, &items, BulkMode::SINGLE).await;
     assert!(matches!(refused(lost), AppError::Store(StoreError::Unavailable(_))));
-    assert_eq!(world.denial(ada, "note.read", Scope::AppWide).await, None);
+    assert_eq!(world.denial(ada, "note.read", Target::AppWide).await, None);
 }
 
 /// Hands out readers whose state is that of their opening, but holds them back until a gate opens.
@@ -201,7 +199,7 @@ impl Store for Gated {
         tx
     }
 
-    async fn write(&self, scope: WriteScope) -> Result<Box<dyn WriteTx>, StoreError> {
+    async fn write(&self, scope: LockScope) -> Result<Box<dyn WriteTx>, StoreError> {
         self.real.write(scope).await
     }
 
@@ -215,7 +213,7 @@ impl Store for Gated {
 
     async fn write_once(
         &self,
-        scope: WriteScope,
+        scope: LockScope,
         request: RequestIdentity,
         since: Timestamp,
     ) -> Result<Begun, StoreError> {
@@ -251,7 +249,7 @@ async fn a_load_goes_on_when_the_one_who_asked_for_it_has_gone() {
     let question = Question {
         identity: ada,
         permission: "note.read",
-        scope: Scope::AppWide,
+        target: Target::AppWide,
     };
     let allowed = |answer: &evaluate::Evaluation<'_>| answer.decision.is_allowed();
     let ask = || evaluate::evaluate(&app, world.asker(), &question, None, Consistency::Strong, allowed);
@@ -281,7 +279,7 @@ async fn a_snapshot_from_before_a_lost_answer_is_not_used_after_it() {
             let question = Question {
                 identity: ada,
                 permission: "note.read",
-                scope: Scope::AppWide,
+                target: Target::AppWide,
             };
             let allowed = |answer: &evaluate::Evaluation<'_>| answer.decision.is_allowed();
             let caller = crate::world::operator().caller;

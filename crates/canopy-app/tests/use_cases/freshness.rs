@@ -5,7 +5,7 @@ use crate::calls::BulkMode;
 use crate::world::World;
 use canopy_app::access::evaluate;
 use canopy_app::decisions::Consistency;
-use canopy_domain::access::{Question, Scope};
+use canopy_domain::access::{Question, Target};
 use canopy_domain::bulk::Outcome;
 use futures_util::FutureExt as _;
 use std::sync::Arc;
@@ -34,9 +34,9 @@ async fn no_check_is_ever_behind_the_write_before_it() {
                         let Outcome::Done(made) = &outcomes[0] else {
                             panic!("{outcomes:?}")
                         };
-                        assert_eq!(world.denial(person, "note.read", Scope::AppWide).await, None);
+                        assert_eq!(world.denial(person, "note.read", Target::AppWide).await, None);
                         calls::remove_assignment(app, call, place, made.id).await.unwrap();
-                        assert!(world.denial(person, "note.read", Scope::AppWide).await.is_some());
+                        assert!(world.denial(person, "note.read", Target::AppWide).await.is_some());
                     }
                 })
             })
@@ -55,7 +55,7 @@ async fn an_answer_carries_the_revision_it_was_judged_at_and_needs_no_io_once_lo
     let question = Question {
         identity: ada,
         permission: "note.read",
-        scope: Scope::Node(world.root),
+        target: Target::Node(world.root),
     };
     let at_once = || {
         let (app, asker) = (&world.app, world.asker());
@@ -67,7 +67,7 @@ async fn an_answer_carries_the_revision_it_was_judged_at_and_needs_no_io_once_lo
         answering.now_or_never().map(Result::unwrap)
     };
     assert_eq!(at_once(), None, "nothing is loaded yet");
-    world.denial(ada, "note.read", Scope::AppWide).await;
+    world.denial(ada, "note.read", Target::AppWide).await;
     assert_eq!(at_once(), Some((false, vec![], world.history().await.0)));
     world.assign(&[world.item(ada, viewer), world.item(ada, editor)]).await;
     let roles = vec!["Editor".to_owned(), "Viewer".to_owned()];

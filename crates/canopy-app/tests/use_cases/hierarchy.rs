@@ -2,7 +2,7 @@ use crate::calls;
 use crate::calls::BulkMode;
 use crate::world::{World, done, name, refused};
 use canopy_app::AppError;
-use canopy_domain::access::{Change, DenialReason, Scope};
+use canopy_domain::access::{Change, DenialReason, Target};
 use canopy_domain::bulk::Outcome;
 use canopy_domain::hierarchy::change::NodePatch;
 use canopy_domain::hierarchy::create::{NewNode, ParentName};
@@ -94,9 +94,9 @@ async fn a_tree_is_made_in_one_call_and_access_flows_down_it() {
         (made[2].id, Some(DenialReason::NoGrant)),
         (world.root, Some(DenialReason::NoGrant)),
     ] {
-        assert_eq!(world.denial(ada, "note.read", Scope::Node(place)).await, expected);
+        assert_eq!(world.denial(ada, "note.read", Target::Node(place)).await, expected);
     }
-    assert_eq!(world.denial(ada, "note.read", Scope::AppWide).await, None);
+    assert_eq!(world.denial(ada, "note.read", Target::AppWide).await, None);
 }
 
 #[tokio::test]
@@ -301,7 +301,7 @@ async fn a_branch_goes_assignments_first_and_then_leaves_first() {
     ];
     assert_eq!(last_changes(&world).await, expected);
     for (node, expected) in [(a, Some(DenialReason::NodeNotFound)), (d, None)] {
-        assert_eq!(world.denial(ada, "note.read", Scope::Node(node)).await, expected);
+        assert_eq!(world.denial(ada, "note.read", Target::Node(node)).await, expected);
     }
 }
 
@@ -330,7 +330,7 @@ async fn a_revert_is_one_change_and_a_dry_run_none() {
         (1, 4, 1)
     );
     assert_eq!(world.history().await, (before.0.next(), before.1 + 1));
-    assert_eq!(world.denial(bob, "note.read", Scope::Node(world.root)).await, None);
+    assert_eq!(world.denial(bob, "note.read", Target::Node(world.root)).await, None);
     let again = refused(calls::revert_to_flat(&world.app, &world.call, &world.place).await);
     assert!(matches!(again, AppError::Hierarchy(HierarchyError::AlreadyFlat)));
 }

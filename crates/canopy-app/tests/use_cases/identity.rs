@@ -3,7 +3,7 @@ use crate::calls::BulkMode;
 use crate::world::{World, done, person, refused, tenant};
 use canopy_app::AppError;
 use canopy_app::identity::AttachError;
-use canopy_domain::access::{DenialReason, Scope};
+use canopy_domain::access::{DenialReason, Target};
 use canopy_domain::bulk::Outcome;
 use canopy_domain::identity::listing::{IdentityQuery, IdentitySort};
 use canopy_domain::*;
@@ -65,7 +65,7 @@ async fn the_same_email_may_be_used_in_another_account() {
 async fn a_member_is_one_in_every_environment_of_the_application_and_in_later_ones() {
     let world = World::new().await;
     let ada = world.members(&["ada"]).await[0];
-    let place = world.place.application_place();
+    let place = world.place.application_ref();
     let asked = calls::create_environment(&world.app, &world.call, place, &tenant("staging"))
         .await
         .unwrap();
@@ -73,7 +73,7 @@ async fn a_member_is_one_in_every_environment_of_the_application_and_in_later_on
         .await
         .unwrap()
     {
-        let place = EnvironmentPlace {
+        let place = EnvironmentRef {
             environment: environment.id,
             ..world.place
         };
@@ -86,7 +86,7 @@ async fn a_member_is_one_in_every_environment_of_the_application_and_in_later_on
             asked: place.into(),
             root: world.root,
         };
-        let denial = there.denial(ada, "role.read", Scope::AppWide).await;
+        let denial = there.denial(ada, "role.read", Target::AppWide).await;
         assert_eq!(denial, Some(DenialReason::NoGrant), "a member in {}", environment.slug);
     }
     assert_eq!(asked.slug.as_str(), "staging");
@@ -111,9 +111,9 @@ async fn attaching_is_seen_by_the_next_check_and_refuses_strangers() {
         .unwrap();
         done(&outcomes)[0].id
     };
-    let denial = || async { world.denial(bob, "role.read", Scope::AppWide).await };
+    let denial = || async { world.denial(bob, "role.read", Target::AppWide).await };
     assert_eq!(denial().await, Some(DenialReason::IdentityNotFound));
-    let place = world.place.application_place();
+    let place = world.place.application_ref();
     let run = |ids: Vec<IdentityId>, mode: BulkMode| {
         let (app, call) = (&world.app, &world.call);
         async move { calls::attach_identities(app, call, place, &ids, mode).await.unwrap() }

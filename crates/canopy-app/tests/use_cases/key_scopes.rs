@@ -4,7 +4,7 @@ use crate::world::{World, key, refused};
 use canopy_app::access::{Asker, OwnedQuestion, effective, evaluate, evaluate_many};
 use canopy_app::decisions::Consistency;
 use canopy_app::{AppError, scope};
-use canopy_domain::access::{DenialReason, Scope};
+use canopy_domain::access::{DenialReason, Target};
 use canopy_domain::api_key::KeyAccess;
 use canopy_domain::*;
 
@@ -93,7 +93,7 @@ async fn a_scoped_key_checks_what_its_scopes_allow_one_by_one_and_in_bulk() {
     let question = |permission: &str| OwnedQuestion {
         identity: IdentityId::new(uuid::Uuid::nil()),
         permission: permission.to_owned(),
-        scope: Scope::AppWide,
+        target: Target::AppWide,
     };
     let many = vec![question("note.read"), question("note.write"), question("note.read")];
     let count = |judging: evaluate_many::Judging<'_>| Ok(Ok(judging.len()));
@@ -126,15 +126,15 @@ async fn many_questions_get_the_answers_that_each_would_get() {
     let mut questions = Vec::new();
     for identity in people.iter().copied().chain([IdentityId::new(uuid::Uuid::nil())]) {
         for permission in ["note.read", "note.write", "no.such"] {
-            for scope in [
-                Scope::AppWide,
-                Scope::Node(world.root),
-                Scope::Node(NodeId::new(uuid::Uuid::nil())),
+            for target in [
+                Target::AppWide,
+                Target::Node(world.root),
+                Target::Node(NodeId::new(uuid::Uuid::nil())),
             ] {
                 questions.push(OwnedQuestion {
                     identity,
                     permission: permission.to_owned(),
-                    scope,
+                    target,
                 });
             }
         }

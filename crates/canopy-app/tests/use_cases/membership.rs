@@ -3,7 +3,7 @@
 use crate::calls;
 use crate::world::{World, person, refused, tenant};
 use canopy_app::{AppError, Call, Caller};
-use canopy_domain::access::{DenialReason, Scope};
+use canopy_domain::access::{DenialReason, Target};
 use canopy_domain::api_key::{KeyAccess, KeyScopes};
 use canopy_domain::audit::AuditSeverity;
 use canopy_domain::audit::listing::AuditQuery;
@@ -36,15 +36,7 @@ async fn newest(world: &World) -> (String, AuditSeverity, String, String) {
 }
 
 async fn make(world: &World, id: IdentityId, asked: MembershipChange) -> Result<Membership, AppError> {
-    calls::change_membership_of_member(
-        &world.app,
-        &world.call,
-        world.place.application_place(),
-        None,
-        id,
-        asked,
-    )
-    .await
+    calls::change_membership_of_member(&world.app, &world.call, world.place.application_ref(), None, id, asked).await
 }
 
 fn switch(is_active: bool) -> IdentityPatch {
@@ -60,12 +52,12 @@ async fn ending_a_membership_is_one_event_and_one_revision_of_each_environment()
     let (viewer, editor) = world.bootstrap().await;
     let ada = world.members(&["ada"]).await[0];
     world.assign(&[world.item(ada, viewer), world.item(ada, editor)]).await;
-    assert_eq!(world.denial(ada, "note.write", Scope::AppWide).await, None);
+    assert_eq!(world.denial(ada, "note.write", Target::AppWide).await, None);
     let (before, count) = (revisions(&world).await, events(&world).await);
     let ended = make(&world, ada, MembershipChange::End).await.unwrap();
     assert_eq!(ended.deactivated_at, Some(world.app.now()));
     assert_eq!(
-        world.denial(ada, "note.write", Scope::AppWide).await,
+        world.denial(ada, "note.write", Target::AppWide).await,
         Some(DenialReason::MembershipInactive)
     );
     let (action, severity, resource, metadata) = newest(&world).await;
@@ -94,7 +86,7 @@ async fn ending_a_membership_is_one_event_and_one_revision_of_each_environment()
     let again = make(&world, ada, MembershipChange::Activate).await.unwrap();
     assert_eq!((again.status, again.deactivated_at), (MembershipStatus::Active, None));
     assert_eq!(
-        world.denial(ada, "note.write", Scope::AppWide).await,
+        world.denial(ada, "note.write", Target::AppWide).await,
         Some(DenialReason::NoGrant)
     );
 }
@@ -107,7 +99,7 @@ async fn the_account_wide_switch_is_told_to_every_environment_and_a_new_name_to_
     world.assign(&[world.item(ada, viewer)]).await;
     let account = world.place.account;
     let before = revisions(&world).await;
-    let denial = || async { world.denial(ada, "note.read", Scope::AppWide).await };
+    let denial = || async { world.denial(ada, "note.read", Target::AppWide).await };
     assert_eq!(denial().await, None);
     for (is_active, expected) in [(false, Some(DenialReason::IdentityInactive)), (true, None)] {
         calls::change_identity(&world.app, &world.call, account, ada, &switch(is_active))
@@ -143,7 +135,7 @@ async fn deleting_an_identity_reaches_every_environment_of_all_its_applications(
     let second = calls::create_application(&world.app, &world.call, account, &tenant("second"))
         .await
         .unwrap();
-    let elsewhere = ApplicationPlace {
+    let elsewhere = ApplicationRef {
         account,
         application: second.id,
     };
@@ -169,9 +161,9 @@ async fn deleting_an_identity_reaches_every_environment_of_all_its_applications(
         assert_eq!(tx.revision(*environment).await.unwrap(), Some(revision));
     }
     drop(tx);
-    let denied = world.denial(ada, "note.read", Scope::AppWide).await;
+    let denied = world.denial(ada, "note.read", Target::AppWide).await;
     assert_eq!(denied, Some(DenialReason::IdentityNotFound));
-    assert_eq!(world.denial(bob, "note.read", Scope::AppWide).await, None);
+    assert_eq!(world.denial(bob, "note.read", Target::AppWide).await, None);
     for result in [
         calls::delete_identity(&world.app, &world.call, account, ada).await,
         calls::change_identity(&world.app, &world.call, account, ada, &switch(true))
@@ -187,7 +179,7 @@ async fn deleting_an_identity_reaches_every_environment_of_all_its_applications(
 async fn a_member_with_a_first_role_is_made_whole_and_refused_whole() {
     let world = World::new().await;
     let (viewer, editor) = world.bootstrap().await;
-    let place = world.place.application_place();
+    let place = world.place.application_ref();
     let create = |new: &'static str, role: RoleId, node: NodeId| {
         let (app, call) = (&world.app, &world.call);
         async move { calls::create_member(app, call, place, None, &person(new), Some((role, node))).await }
@@ -206,7 +198,7 @@ async fn a_member_with_a_first_role_is_made_whole_and_refused_whole() {
     assert_eq!(world.history().await, before, "nothing is left of what was refused");
     let ada = create("ada", viewer, world.root).await.unwrap();
     assert_eq!(world.history().await, (before.0.next(), before.1 + 1));
-    assert_eq!(world.denial(ada.id, "note.read", Scope::AppWide).await, None);
+    assert_eq!(world.denial(ada.id, "note.read", Target::AppWide).await, None);
     // The email is judged before the role.
     assert!(matches!(
         refused(create("ada", editor, nowhere).await),
@@ -218,7 +210,7 @@ async fn a_member_with_a_first_role_is_made_whole_and_refused_whole() {
 async fn a_key_makes_a_first_assignment_only_with_the_scope_for_it() {
     let world = World::new().await;
     let (viewer, _) = world.bootstrap().await;
-    let place = world.place.application_place();
+    let place = world.place.application_ref();
     let call = |scopes: &[&str]| {
         let keys = scopes.iter().map(|text| PermissionKey::parse(text).unwrap());
         let caller = Caller::ApiKey {

@@ -7,18 +7,18 @@ use crate::several_processes::{Shared, may_read, second};
 use crate::world::World;
 use canopy_app::AppError;
 use canopy_app::decisions::Consistency;
-use canopy_domain::{EnvironmentPlace, IdentityId};
+use canopy_domain::{EnvironmentRef, IdentityId};
 use canopy_storage_memory::MemoryStore;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 /// The world, seen from another of its environments.
 async fn elsewhere(world: &World, name: &str) -> World {
-    let place = world.place.application_place();
+    let place = world.place.application_ref();
     let made = calls::create_environment(&world.app, &world.call, place, &crate::world::tenant(name))
         .await
         .unwrap();
-    let place = EnvironmentPlace {
+    let place = EnvironmentRef {
         environment: made.id,
         ..world.place
     };
@@ -62,7 +62,7 @@ async fn what_nobody_asked_for_longest_makes_room() {
     let (first, second) = (ask(&one).await, ask(&two).await);
     assert!(first || second);
     app.decisions().bound_memory(1);
-    app.decisions().tidy().await;
+    app.decisions().evict_idle().await;
     assert_eq!(app.decisions().census().indexes, 0);
     assert!(ask(&one).await, "what is asked is loaded, whatever the bound");
     assert!(!ask(&one).await);
@@ -179,7 +179,7 @@ async fn a_write_that_would_make_an_index_too_large_is_refused_and_leaves_nothin
     assert!(is_full && !made.is_empty(), "{} of 600", made.len());
     let remove = async |id| calls::remove_assignment(&world.app, &world.call, &world.place, id).await;
     remove(made[0].id).await.unwrap();
-    decisions.tidy().await;
+    decisions.evict_idle().await;
     assert!(
         may_read(&world.app, &world, made[1].key.identity, Consistency::Strong)
             .await
@@ -223,9 +223,9 @@ async fn a_copy_for_changes_is_kept_for_as_long_as_they_come() {
     let alone = decisions.census().bytes;
     assert!(alone > 0);
     crate::world::done(&world.assign(&[world.item(ada, viewer)]).await);
-    decisions.tidy().await;
+    decisions.evict_idle().await;
     assert!(decisions.census().bytes > 3 * alone / 2, "two of them");
-    decisions.tidy().await;
+    decisions.evict_idle().await;
     assert!(decisions.census().bytes < 3 * alone / 2, "one again");
     assert!(may_read(&world.app, &world, ada, Consistency::Strong).await.unwrap());
 }

@@ -7,10 +7,10 @@ use canopy_app::access::{Asker, evaluate};
 use canopy_app::decisions::Consistency;
 use canopy_app::scope::AskedEnvironment;
 use canopy_app::{App, AppError, Caller, scope};
-use canopy_domain::access::{DenialReason, Question, Scope};
+use canopy_domain::access::{DenialReason, Question, Target};
 use canopy_domain::port::TokenError;
 use canopy_domain::tenancy::change::TenantPatch;
-use canopy_domain::{EnvironmentPlace, IdentityId, TenancyError, Tenant};
+use canopy_domain::{EnvironmentRef, IdentityId, TenancyError, Tenant};
 use std::sync::atomic::Ordering;
 
 type Slugs = (&'static str, &'static str, &'static str);
@@ -28,14 +28,14 @@ fn to(name: &str) -> TenantPatch {
     }
 }
 
-async fn rename_environment(world: &World, place: &EnvironmentPlace, name: &str) {
+async fn rename_environment(world: &World, place: &EnvironmentRef, name: &str) {
     calls::change_environment(&world.app, &world.call, place, &to(name))
         .await
         .unwrap();
 }
 
 async fn rename_application(world: &World, name: &str) {
-    let place = world.place.application_place();
+    let place = world.place.application_ref();
     let found = canopy_app::tenancy::get_application(&world.app, place.application)
         .await
         .unwrap();
@@ -60,7 +60,7 @@ async fn judge(
     let question = Question {
         identity,
         permission: "note.read",
-        scope: Scope::AppWide,
+        target: Target::AppWide,
     };
     let asker = Asker { caller, environment };
     evaluate::evaluate(app, asker, &question, None, consistency, |answer| {
@@ -108,7 +108,7 @@ async fn a_question_by_a_path_is_about_what_the_path_names_when_it_is_judged() {
     // The name goes to an environment where Ada holds nothing, after the path was looked at.
     let found = scope::environment_to_ask(&other, caller, HOME).await.unwrap();
     rename_environment(&world, &world.place, "former").await;
-    let place = world.place.application_place();
+    let place = world.place.application_ref();
     calls::create_environment(&world.app, &world.call, place, &crate::world::tenant("development"))
         .await
         .unwrap();

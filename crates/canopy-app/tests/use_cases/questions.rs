@@ -5,7 +5,7 @@ use canopy_app::access::{Asker, OwnedQuestion, explain, nodes, who_can};
 use canopy_app::api_key::NewKey;
 use canopy_app::decisions::Consistency;
 use canopy_app::{AppError, Caller};
-use canopy_domain::access::{Decision, DenialReason, Scope};
+use canopy_domain::access::{Decision, DenialReason, Target};
 use canopy_domain::api_key::{AccessMode, KeyAccess};
 use canopy_domain::assignment::bulk_create::NewAssignment;
 use canopy_domain::identity::membership::MembershipChange;
@@ -92,7 +92,7 @@ async fn an_explanation_follows_every_change_and_any_instant() {
         let question = OwnedQuestion {
             identity: ada,
             permission: permission.to_owned(),
-            scope: Scope::Node(world.root),
+            target: Target::Node(world.root),
         };
         let strong = Consistency::Strong;
         explain::explain_decision(
@@ -152,7 +152,7 @@ async fn what_is_unknown_or_of_others_is_held_by_nobody_and_nowhere() {
         assert_eq!((told.items.len(), told.is_complete), (0, true));
     }
     // A membership that ends takes what it gave along.
-    let place = world.place.application_place();
+    let place = world.place.application_ref();
     calls::change_membership(&world.app, &world.call, place, ada, MembershipChange::End)
         .await
         .unwrap();
@@ -188,7 +188,7 @@ async fn a_key_lists_and_explains_what_it_may_check() {
         let question = OwnedQuestion {
             identity: ada,
             permission: permission.to_owned(),
-            scope: Scope::AppWide,
+            target: Target::AppWide,
         };
         let strong = Consistency::Strong;
         let explained = explain::explain_decision(&world.app, asker, question, (None, 100), strong, |_, found, _| {

@@ -3,7 +3,7 @@ use crate::world::{World, key, refused};
 use canopy_app::AppError;
 use canopy_app::permission::NewPermission;
 use canopy_app::role::NewRole;
-use canopy_domain::access::Scope;
+use canopy_domain::access::Target;
 use canopy_domain::permission::listing::PermissionQuery;
 use canopy_domain::*;
 
@@ -43,7 +43,7 @@ async fn replacing_permissions_gives_and_takes_at_once() {
     let (viewer, _) = world.bootstrap().await;
     let ada = world.members(&["ada"]).await[0];
     world.assign(&[world.item(ada, viewer)]).await;
-    let scope = Scope::Node(world.root);
+    let scope = Target::Node(world.root);
     let replace = |keys: Vec<PermissionKey>| {
         let (app, call, place) = (&world.app, &world.call, &world.place);
         async move { calls::replace_role_permissions(app, call, place, viewer, &keys).await }

@@ -84,7 +84,7 @@ async fn a_new_environment_is_found_although_its_absence_was_asked_for_before() 
     let own = admin(world.place.account);
     let slugs = ("acme", "default", "staging");
     assert!(scope::environment(&world.app, &own, slugs).await.is_err());
-    let place = world.place.application_place();
+    let place = world.place.application_ref();
     let made = calls::create_environment(&world.app, &world.call, place, &tenant("staging"))
         .await
         .unwrap();
@@ -365,7 +365,7 @@ mod token {
         let question = canopy_domain::access::Question {
             identity: ada,
             permission: "note.read",
-            scope: canopy_domain::access::Scope::AppWide,
+            target: canopy_domain::access::Target::AppWide,
         };
         let asker = canopy_app::access::Asker {
             caller: &asker,

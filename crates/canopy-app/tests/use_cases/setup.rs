@@ -4,7 +4,7 @@ use crate::world::{World, key, refused};
 use canopy_app::AppError;
 use canopy_app::permission::NewPermission;
 use canopy_app::role::NewRole;
-use canopy_domain::access::Scope;
+use canopy_domain::access::Target;
 use canopy_domain::setup::bootstrap::{BootstrapError, BootstrapRequest, BootstrapRole};
 use canopy_domain::setup::resource_permissions::ResourcePermissionsRequest;
 use canopy_domain::setup::{CatalogError, CatalogLimits};
@@ -201,7 +201,7 @@ async fn added_permissions_reach_their_holders_at_once() {
     let (viewer, editor) = world.bootstrap().await;
     let ada = world.members(&["ada"]).await[0];
     world.assign(&[world.item(ada, viewer)]).await;
-    let scope = Scope::Node(world.root);
+    let scope = Target::Node(world.root);
     assert!(world.denial(ada, "note.share", scope).await.is_some());
     let asked = ResourcePermissionsRequest {
         permission_keys: vec![key("note.share"), key("note.read")],

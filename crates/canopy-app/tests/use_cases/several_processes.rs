@@ -7,11 +7,11 @@ use async_trait::async_trait;
 use canopy_app::access::evaluate;
 use canopy_app::decisions::Consistency;
 use canopy_app::{App, AppError};
-use canopy_domain::access::{Question, Scope};
+use canopy_domain::access::{Question, Target};
 use canopy_domain::api_key::KeyUse;
 use canopy_domain::audit::AuditEvent;
 use canopy_domain::port::{
-    Begun, Head, Installation, News, ReadTx, RequestIdentity, Share, SharedStore, Store, StoreError, WriteScope,
+    Begun, FeedEvent, Head, Installation, LockScope, ReadTx, RequestIdentity, Share, SharedStore, Store, StoreError,
     WriteTx,
 };
 use canopy_domain::{EnvironmentId, IdentityId, Revision, TenancyError, Tenant, Timestamp};
@@ -26,7 +26,7 @@ pub struct Shared {
     store: MemoryStore,
     /// The store that has taken the place of the first one.
     promoted: OnceLock<MemoryStore>,
-    pub news: broadcast::Sender<News>,
+    pub events: broadcast::Sender<FeedEvent>,
     pub is_deaf: AtomicBool,
     pub is_unreachable: AtomicBool,
     /// How many units of work that read were opened.
@@ -40,11 +40,11 @@ pub struct Shared {
 
 impl Shared {
     pub fn new() -> Arc<Self> {
-        let (news, _) = broadcast::channel(64);
+        let (events, _) = broadcast::channel(64);
         Arc::new(Self {
             store: MemoryStore::strict(),
             promoted: OnceLock::new(),
-            news,
+            events,
             is_deaf: false.into(),
             is_unreachable: false.into(),
             reads: 0.into(),
@@ -80,14 +80,14 @@ impl Store for Shared {
         tx
     }
 
-    async fn write(&self, scope: WriteScope) -> Result<Box<dyn WriteTx>, StoreError> {
+    async fn write(&self, scope: LockScope) -> Result<Box<dyn WriteTx>, StoreError> {
         self.reach()?;
         self.primary().write(scope).await
     }
 
     async fn write_once(
         &self,
-        scope: WriteScope,
+        scope: LockScope,
         request: RequestIdentity,
         since: Timestamp,
     ) -> Result<Begun, StoreError> {
@@ -148,19 +148,22 @@ impl SharedStore for Shared {
         Ok(heads)
     }
 
-    fn announce(&self, revisions: &[(EnvironmentId, Revision)]) {
+    fn publish(&self, revisions: &[(EnvironmentId, Revision)]) {
         if !self.is_deaf.load(Ordering::SeqCst) {
             // Nobody may be listening.
-            self.news.send(News::Revisions(revisions.to_vec())).ok();
+            self.events.send(FeedEvent::Revisions(revisions.to_vec())).ok();
         }
     }
 
-    async fn listen(&self, hear: &(dyn Fn(News) + Send + Sync)) -> Result<core::convert::Infallible, StoreError> {
-        let mut news = self.news.subscribe();
-        hear(News::Connected);
+    async fn listen(
+        &self,
+        receive: &(dyn Fn(FeedEvent) + Send + Sync),
+    ) -> Result<core::convert::Infallible, StoreError> {
+        let mut events = self.events.subscribe();
+        receive(FeedEvent::Connected);
         loop {
-            match news.recv().await {
-                Ok(one) => hear(one),
+            match events.recv().await {
+                Ok(one) => receive(one),
                 Err(error) => return Err(StoreError::Unavailable(error.into())),
             }
         }
@@ -191,7 +194,7 @@ pub async fn may_read(
     let question = Question {
         identity,
         permission: "note.read",
-        scope: Scope::Node(world.root),
+        target: Target::Node(world.root),
     };
     evaluate::evaluate(app, world.asker(), &question, None, consistency, |answer| {
         answer.decision.is_allowed()
@@ -260,7 +263,7 @@ async fn an_eventual_check_follows_the_news_and_is_refused_without_it() {
         let other = other.clone();
         async move { other.decisions().follow().await }
     });
-    while shared.news.receiver_count() == 0 {
+    while shared.events.receiver_count() == 0 {
         tokio::task::yield_now().await;
     }
     assert!(!may_read(&other, &world, ada, Consistency::Eventual).await.unwrap());
@@ -299,7 +302,7 @@ async fn news_that_got_lost_are_made_up_for() {
         let other = other.clone();
         tokio::spawn(async move { other.decisions().follow().await })
     };
-    while shared.news.receiver_count() == 0 {
+    while shared.events.receiver_count() == 0 {
         tokio::task::yield_now().await;
     }
     other.decisions().catch_up().await.unwrap();
@@ -329,7 +332,7 @@ async fn what_was_announced_while_the_line_was_down_is_known_once_it_is_up_again
         tokio::spawn(async move { other.decisions().follow().await })
     };
     let line = follow();
-    while shared.news.receiver_count() == 0 {
+    while shared.events.receiver_count() == 0 {
         tokio::task::yield_now().await;
     }
     assert!(!may_read(&other, &world, ada, Consistency::Eventual).await.unwrap());
@@ -341,7 +344,7 @@ async fn what_was_announced_while_the_line_was_down_is_known_once_it_is_up_again
         "nothing told it"
     );
     let line = follow();
-    while shared.news.receiver_count() == 0 {
+    while shared.events.receiver_count() == 0 {
         tokio::task::yield_now().await;
     }
     assert!(may_read(&other, &world, ada, Consistency::Eventual).await.unwrap());
@@ -375,7 +378,7 @@ pub async fn followed(shared: &Arc<Shared>) -> (World, App, IdentityId, tokio::t
         let other = other.clone();
         async move { other.decisions().follow().await }
     });
-    while shared.news.receiver_count() == 0 {
+    while shared.events.receiver_count() == 0 {
         tokio::task::yield_now().await;
     }
     (world, other, ada, follower)
@@ -438,8 +441,8 @@ async fn a_revision_that_nobody_committed_is_not_waited_for() {
     let far = Revision::new(1_000_000);
     let before = shared.reads.load(Ordering::SeqCst);
     shared
-        .news
-        .send(News::Revisions(vec![(world.place.environment, far)]))
+        .events
+        .send(FeedEvent::Revisions(vec![(world.place.environment, far)]))
         .unwrap();
     while shared.reads.load(Ordering::SeqCst) == before {
         tokio::task::yield_now().await;

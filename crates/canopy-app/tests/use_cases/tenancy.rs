@@ -33,7 +33,7 @@ async fn a_call_that_comes_after_the_deletion_finds_nothing() {
     calls::create_application(app, call, place.account, &tenant("second"))
         .await
         .unwrap();
-    let gone = place.application_place();
+    let gone = place.application_ref();
     calls::delete_application(app, call, gone).await.unwrap();
     let late = refused(calls::create_environment(app, call, gone, &tenant("late")).await);
     assert!(is_absent(&late, Tenant::Application), "{late:?}");
@@ -78,12 +78,12 @@ async fn of_two_who_delete_the_last_ones_at_once_one_is_refused() {
         let second = calls::create_application(app, call, account, &tenant("second"))
             .await
             .unwrap();
-        let second = ApplicationPlace {
+        let second = ApplicationRef {
             account,
             application: second.id,
         };
         let (one, other) = tokio::join!(
-            calls::delete_application(app, call, world.place.application_place()),
+            calls::delete_application(app, call, world.place.application_ref()),
             calls::delete_application(app, call, second)
         );
         assert_eq!(u8::from(one.is_ok()) + u8::from(other.is_ok()), 1);

@@ -7,7 +7,7 @@ use canopy_app::decisions::Consistency;
 use canopy_app::scope::AskedEnvironment;
 use canopy_app::tenancy::NewTenant;
 use canopy_app::{App, AppError, Call, Caller};
-use canopy_domain::access::{DenialReason, Question, Scope};
+use canopy_domain::access::{DenialReason, Question, Target};
 use canopy_domain::assignment::bulk_create::NewAssignment;
 use canopy_domain::audit::listing::AuditQuery;
 use canopy_domain::bulk::Outcome;
@@ -27,7 +27,7 @@ pub struct World {
     pub store: Arc<dyn Store>,
     pub clock: FixedClock,
     pub call: Call,
-    pub place: EnvironmentPlace,
+    pub place: EnvironmentRef,
     /// The same, to ask about.
     pub asked: AskedEnvironment,
     pub root: NodeId,
@@ -191,11 +191,11 @@ impl World {
     }
 
     /// Why the identity may not, or `None` when it may.
-    pub async fn denial(&self, identity: IdentityId, permission: &str, scope: Scope) -> Option<DenialReason> {
+    pub async fn denial(&self, identity: IdentityId, permission: &str, target: Target) -> Option<DenialReason> {
         let question = Question {
             identity,
             permission,
-            scope,
+            target,
         };
         evaluate::evaluate(
             &self.app,
@@ -235,7 +235,7 @@ impl World {
     }
 }
 
-async fn first_environment(app: &App, store: &Arc<dyn Store>, account: AccountId) -> (EnvironmentPlace, NodeId) {
+async fn first_environment(app: &App, store: &Arc<dyn Store>, account: AccountId) -> (EnvironmentRef, NodeId) {
     let application = canopy_app::tenancy::list_applications(app, account)
         .await
         .unwrap()
@@ -244,7 +244,7 @@ async fn first_environment(app: &App, store: &Arc<dyn Store>, account: AccountId
         .await
         .unwrap()
         .remove(0);
-    let place = EnvironmentPlace {
+    let place = EnvironmentRef {
         account,
         application: application.id,
         environment: environment.id,

@@ -2,11 +2,11 @@
 
 use super::support::{TestStore, acme, acme_and_zeta, reading, writing, writing_in};
 use canopy_domain::access::{
-    AccessIndex, Change, GrantFact, IndexSize, KeyFact, NodeFact, PermissionFact, Question, RoleFact, Scope, Snapshot,
-    SubjectFact,
+    AccessIndex, Change, GrantFact, IndexSize, KeyFact, NodeFact, PermissionFact, Question, RoleFact, Snapshot,
+    SubjectFact, Target,
 };
 use canopy_domain::api_key::{KeyAccess, KeyTotals};
-use canopy_domain::port::{CommitRecord, EnvironmentChanges, WriteScope};
+use canopy_domain::port::{CommitRecord, EnvironmentChanges, LockScope};
 use canopy_domain::setup::CatalogSize;
 use canopy_domain::{
     Assignment, EnvironmentId, MembershipStatus, Node, NodeStatus, Permission, Revision, Role, Timestamp,
@@ -116,7 +116,7 @@ async fn commit_changes(
         changes: entries.collect(),
         audit: world.maker.audit(world.account.id, None),
     };
-    let tx = writing(store, WriteScope::Application(world.application.id)).await;
+    let tx = writing(store, LockScope::Application(world.application.id)).await;
     tx.commit(record).await.unwrap()
 }
 
@@ -129,7 +129,7 @@ pub async fn an_environment_starts_at_revision_zero_and_its_first_commit_is_one(
     let world = acme(&store).await;
     let made = world.maker.environment(&world.account, world.application.id, "third");
     let id = made.environment.id;
-    let mut tx = writing(&store, WriteScope::Application(world.application.id)).await;
+    let mut tx = writing(&store, LockScope::Application(world.application.id)).await;
     tx.insert_environment(&made.environment, &made.schema).await.unwrap();
     assert_eq!(tx.revision(id).await.unwrap(), Some(Revision::ZERO));
     let taken = tx.commit(world.maker.record(world.account.id, &[id])).await.unwrap();
@@ -231,7 +231,7 @@ pub async fn environments_share_one_change_record(store: TestStore) {
             changes,
             audit: world.maker.audit(world.account.id, None),
         };
-        let tx = writing(&store, WriteScope::Application(world.application.id)).await;
+        let tx = writing(&store, LockScope::Application(world.application.id)).await;
         tx.commit(record).await.unwrap();
     };
     let other: Arc<[Change]> = shared.iter().rev().cloned().collect();
@@ -392,15 +392,15 @@ pub async fn the_feed_of_changes_leads_to_the_snapshot(store: TestStore) {
     for identity in &world.identities {
         for permission in ["note.read", "note.write", "role.read", "no.such"] {
             let nodes = [&here.root, &here.eu, &here.us, &here.berlin, &here.paris];
-            for scope in nodes
-                .map(|node| Scope::Node(node.id))
+            for target in nodes
+                .map(|node| Target::Node(node.id))
                 .into_iter()
-                .chain([Scope::AppWide])
+                .chain([Target::AppWide])
             {
                 let question = Question {
                     identity: identity.id,
                     permission,
-                    scope,
+                    target,
                 };
                 let (one, other) = (
                     followed.decide(&question, world.maker.now()),

@@ -6,7 +6,7 @@ use super::support::{
 use canopy_domain::access::KeyFact;
 use canopy_domain::api_key::{ApiKey, ApiKeyId, KeyAccess, KeyDigest, KeyUse};
 use canopy_domain::port::Unique;
-use canopy_domain::{Description, EnvironmentId, EnvironmentPlace, Timestamp};
+use canopy_domain::{Description, EnvironmentId, EnvironmentRef, Timestamp};
 use canopy_testkit::fixture::{World, key_digest, key_scopes, name};
 use std::collections::HashMap;
 
@@ -23,7 +23,7 @@ async fn listed(store: &TestStore, environment: EnvironmentId) -> Vec<ApiKey> {
     reading(store).await.api_keys(environment).await.unwrap()
 }
 
-async fn place_of(store: &TestStore, digest: &KeyDigest) -> Option<(EnvironmentPlace, ApiKeyId)> {
+async fn place_of(store: &TestStore, digest: &KeyDigest) -> Option<(EnvironmentRef, ApiKeyId)> {
     reading(store)
         .await
         .api_key_places(&[*digest])

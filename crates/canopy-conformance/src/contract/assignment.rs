@@ -7,9 +7,9 @@ use super::support::{
 use canopy_domain::access::GrantFact;
 use canopy_domain::assignment::bulk_create::{AssignableRole, AssignmentFacts};
 use canopy_domain::assignment::listing::AssignmentSummary;
-use canopy_domain::port::{Unique, WriteScope};
+use canopy_domain::port::{LockScope, Unique};
 use canopy_domain::{
-    Assignment, AssignmentId, AssignmentKey, EnvironmentId, EnvironmentPlace, MembershipStatus, Node, Role, RoleKind,
+    Assignment, AssignmentId, AssignmentKey, EnvironmentId, EnvironmentRef, MembershipStatus, Node, Role, RoleKind,
     Timestamp,
 };
 use canopy_testkit::fixture::{assignment_key, role_name, slug, window, window_from};
@@ -117,7 +117,7 @@ pub async fn an_identity_without_a_membership_is_never_assigned(store: TestStore
     let joined = world
         .maker
         .membership(outsider.id, elsewhere.id, MembershipStatus::Active);
-    let mut tx = writing(&store, WriteScope::Account(world.account.id)).await;
+    let mut tx = writing(&store, LockScope::Account(world.account.id)).await;
     tx.insert_application(&elsewhere).await.unwrap();
     tx.insert_identities(std::slice::from_ref(&outsider)).await.unwrap();
     tx.insert_memberships(&[joined]).await.unwrap();
@@ -139,7 +139,7 @@ pub async fn assignment_facts_tell_only_what_the_place_has(store: TestStore) {
         is_active: false,
         ..acme.maker.role(here.id(), "Off")
     };
-    let mut tx = writing(&store, WriteScope::Account(acme.account.id)).await;
+    let mut tx = writing(&store, LockScope::Account(acme.account.id)).await;
     tx.insert_identities(std::slice::from_ref(&outsider)).await.unwrap();
     tx.insert_roles(std::slice::from_ref(&off)).await.unwrap();
     acme.commit(tx, &[here.id()]).await;
@@ -181,7 +181,7 @@ pub async fn assignment_facts_tell_only_what_the_place_has(store: TestStore) {
     assert_eq!(elsewhere.nodes, [there.eu.id].into());
     let nothing = tx.assignment_facts(&here.place, &[]).await.unwrap();
     assert_eq!(nothing, AssignmentFacts::default());
-    let nowhere = EnvironmentPlace {
+    let nowhere = EnvironmentRef {
         account: acme.maker.id(),
         application: acme.maker.id(),
         environment: acme.maker.id(),

@@ -4,7 +4,7 @@ use super::support::{TestStore, acme, millis_after, page, reading, search_for, s
 use canopy_domain::assignment::listing::{
     AssignmentQuery, AssignmentSort, AssignmentSummary, AssignmentView, IdentitySummary,
 };
-use canopy_domain::port::WriteScope;
+use canopy_domain::port::LockScope;
 use canopy_domain::{
     AccessType, Assignment, AssignmentId, AssignmentStatus, AvatarUrl, EXPIRING_SOON_SECONDS, EnvironmentId, Identity,
     MembershipStatus, Node, PageRequest, Role, SortOrder, Timestamp, Window,
@@ -54,7 +54,7 @@ pub async fn a_listed_assignment_shows_whom_what_and_where(store: TestStore) {
     let joined = world
         .maker
         .membership(pictured.id, world.application.id, MembershipStatus::Suspended);
-    let scope = WriteScope::Memberships {
+    let scope = LockScope::Memberships {
         application: world.application.id,
         identities: vec![],
     };
@@ -261,7 +261,7 @@ pub async fn assignment_search_looks_at_identity_role_and_node(store: TestStore)
         name: name("Zürich_West \\ 東京"),
         ..world.maker.node(here.id(), here.us.id, "team", "unlisted")
     };
-    let scope = WriteScope::Memberships {
+    let scope = LockScope::Memberships {
         application: world.application.id,
         identities: vec![],
     };
@@ -397,7 +397,7 @@ pub async fn the_number_of_assignments_is_exact_after_every_change(store: TestSt
     assert_eq!(number(here.id()).await, 3);
     assert_eq!(number(there.id()).await, 0);
     // A refused insert counts nothing, an update changes no number, and neither does an id that names nothing.
-    let mut tx = writing(&store, WriteScope::Environment(here.id())).await;
+    let mut tx = writing(&store, LockScope::Environment(here.id())).await;
     let again = Assignment {
         id: world.maker.id(),
         ..made[0].clone()
@@ -409,11 +409,11 @@ pub async fn the_number_of_assignments_is_exact_after_every_change(store: TestSt
         .unwrap();
     world.commit(tx, &[here.id()]).await;
     assert_eq!(number(here.id()).await, 2);
-    let mut tx = writing(&store, WriteScope::Environment(here.id())).await;
+    let mut tx = writing(&store, LockScope::Environment(here.id())).await;
     tx.delete_assignments(here.id(), &[made[0].id]).await.unwrap();
     drop(tx);
     assert_eq!(number(here.id()).await, 2, "what was rolled back");
-    let scope = WriteScope::Memberships {
+    let scope = LockScope::Memberships {
         application: world.application.id,
         identities: vec![world.ada()],
     };

@@ -5,7 +5,7 @@ use canopy_domain::audit::listing::{AuditPosition, AuditQuery};
 use canopy_domain::audit::{
     Actor, ActorType, AuditCategory, AuditEvent, AuditOutcome, AuditSeverity, Detail, StoredAuditEvent,
 };
-use canopy_domain::port::{CommitRecord, EnvironmentChanges, WriteScope};
+use canopy_domain::port::{CommitRecord, EnvironmentChanges, LockScope};
 use canopy_domain::{EnvironmentId, Revision, Timestamp};
 use canopy_testkit::fixture::World;
 
@@ -74,7 +74,7 @@ pub async fn an_audit_event_reads_back_as_it_was_written(store: TestStore) {
             changes: vec![entry],
             audit: event.clone(),
         };
-        let tx = writing(&store, WriteScope::Environment(here)).await;
+        let tx = writing(&store, LockScope::Environment(here)).await;
         let taken = tx.commit(record).await.unwrap();
         // An event that names no environment has no revision, whatever the commit touched.
         let revision = event.environment_id.and(Some(taken[0].1));
@@ -103,7 +103,7 @@ pub async fn an_audit_event_has_the_revision_of_the_environment_it_names(store: 
         changes: vec![entry(there), entry(here)],
         audit: later.audit(world.account.id, Some(here)),
     };
-    let tx = writing(&store, WriteScope::Application(world.application.id)).await;
+    let tx = writing(&store, LockScope::Application(world.application.id)).await;
     let taken = tx.commit(record).await.unwrap();
     let mut tx = reading(&store).await;
     let newest = tx.audit_events(world.account.id, &AuditQuery::newest(1)).await.unwrap();
@@ -115,7 +115,7 @@ pub async fn an_audit_event_has_the_revision_of_the_environment_it_names(store: 
         changes: vec![entry(there)],
         audit: world.maker.at(at).audit(world.account.id, Some(here)),
     };
-    let tx = writing(&store, WriteScope::Application(world.application.id)).await;
+    let tx = writing(&store, LockScope::Application(world.application.id)).await;
     tx.commit(record).await.unwrap();
     let newest = reading(&store)
         .await
@@ -140,7 +140,7 @@ pub async fn audit_events_are_listed_newest_first_within_their_account(store: Te
             changes: vec![],
             audit: event.clone(),
         };
-        let tx = writing(&store, WriteScope::Account(acme.account.id)).await;
+        let tx = writing(&store, LockScope::Account(acme.account.id)).await;
         tx.commit(record).await.unwrap();
     }
     let mut tx = reading(&store).await;
@@ -427,7 +427,7 @@ pub async fn details_of_an_audit_event_are_read_part_by_part_in_their_account_al
     let mut record = acme.maker.record(acme.account.id, &[here]);
     record.audit.details = parts("committed");
     let committed = record.audit.id;
-    let tx = store.write(WriteScope::Environment(here)).await.unwrap();
+    let tx = store.write(LockScope::Environment(here)).await.unwrap();
     tx.commit(record).await.unwrap();
     let mut appended = acme.maker.audit(acme.account.id, None);
     appended.details = parts("appended");

@@ -4,7 +4,7 @@ use super::support::{TestStore, acme, reading, writing};
 use canopy_domain::access::{AccessIndex, Change, GrantFact, Snapshot};
 use canopy_domain::changeset::{AccessFacts, Bundle, ChangeSet, LastingRows, NewApiKey, Rows, Updated};
 use canopy_domain::permission::listing::PermissionQuery;
-use canopy_domain::port::{ReadTx, WriteScope};
+use canopy_domain::port::{LockScope, ReadTx};
 use canopy_domain::role::listing::RoleQuery;
 use canopy_domain::{
     Assignment, AssignmentKey, EnvironmentId, Identity, IdentityId, MembershipStatus, Node, NodeStatus, Permission,
@@ -446,7 +446,7 @@ pub async fn the_changes_of_any_change_sets_lead_to_what_is_stored(store: TestSt
     for step in 0..STEPS {
         let Drawn { set, facts } = draw(&store, &world, &mut dice, &mut people, step).await;
         let changes = set.access_changes(&facts).unwrap();
-        let scope = WriteScope::WholeApplication {
+        let scope = LockScope::WholeApplication {
             account: world.account.id,
             application: world.application.id,
         };
@@ -496,7 +496,7 @@ pub async fn a_change_set_frees_names_before_it_takes_them(store: TestStore) {
         },
         ..ChangeSet::default()
     };
-    let mut tx = writing(&store, WriteScope::Environment(here.id())).await;
+    let mut tx = writing(&store, LockScope::Environment(here.id())).await;
     tx.apply(&set).await.unwrap();
     world.commit(tx, &[here.id()]).await;
     let mut tx = reading(&store).await;

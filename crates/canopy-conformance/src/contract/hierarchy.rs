@@ -4,7 +4,7 @@ use super::support::{
     ODD_TEXT, TestStore, acme, acme_and_zeta, assert_bug, assert_duplicate, reading, writing, writing_in,
 };
 use canopy_domain::hierarchy::create::{NodeFacts, ParentFact};
-use canopy_domain::port::{StoreError, Unique, WriteScope};
+use canopy_domain::port::{LockScope, StoreError, Unique};
 use canopy_domain::{EnvironmentId, Node, NodeId, NodeStatus, Slug, Timestamp, Version};
 use canopy_testkit::fixture::{World, json, name, node_type, slug};
 use std::collections::{BTreeSet, HashMap, HashSet};
@@ -364,7 +364,7 @@ pub async fn the_shape_of_a_lonely_root_has_no_edges(store: TestStore) {
     let world = acme(&store).await;
     let made = world.maker.environment(&world.account, world.application.id, "flat");
     let id = made.environment.id;
-    let scope = WriteScope::Application(world.application.id);
+    let scope = LockScope::Application(world.application.id);
     let mut tx = writing(&store, scope).await;
     tx.insert_environment(&made.environment, &made.schema).await.unwrap();
     tx.insert_nodes(std::slice::from_ref(&made.root)).await.unwrap();
@@ -378,7 +378,7 @@ pub async fn a_tree_without_a_root_is_corrupt(store: TestStore) {
     let world = acme(&store).await;
     let made = world.maker.environment(&world.account, world.application.id, "bare");
     let id = made.environment.id;
-    let scope = WriteScope::Application(world.application.id);
+    let scope = LockScope::Application(world.application.id);
     let mut tx = writing(&store, scope).await;
     tx.insert_environment(&made.environment, &made.schema).await.unwrap();
     world.commit(tx, &[id]).await;

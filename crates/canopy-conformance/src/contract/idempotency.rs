@@ -1,7 +1,7 @@
 //! Clauses on requests that may be repeated.
 
 use super::support::{TestStore, acme, millis_after};
-use canopy_domain::port::{Begun, CommitRecord, EnvironmentChanges, KeptAnswer, RequestIdentity, WriteScope, WriteTx};
+use canopy_domain::port::{Begun, CommitRecord, EnvironmentChanges, KeptAnswer, LockScope, RequestIdentity, WriteTx};
 use canopy_domain::{Revision, Timestamp};
 use canopy_testkit::clock::noon;
 use canopy_testkit::fixture::World;
@@ -24,7 +24,7 @@ fn answer(request: RequestIdentity, text: &[u8]) -> KeptAnswer {
 }
 
 async fn begin(store: &TestStore, world: &World, request: RequestIdentity, since: Timestamp) -> Begun {
-    let scope = WriteScope::Environment(world.development.id());
+    let scope = LockScope::Environment(world.development.id());
     store.write_once(scope, request, since).await.unwrap()
 }
 
@@ -147,7 +147,7 @@ pub async fn outdated_answers_are_forgotten_without_a_write(store: TestStore) {
 pub async fn kept_answers_are_summed_for_each_tenant_and_hour(store: TestStore) {
     let world = acme(&store).await;
     let (own, other) = (world.development.id(), world.production.id());
-    let scope = WriteScope::Environment;
+    let scope = LockScope::Environment;
     let sum = async |scope, since| {
         let mut tx = super::support::writing(&store, scope).await;
         tx.kept_bytes(since).await.unwrap()
@@ -186,8 +186,8 @@ pub async fn kept_answers_are_summed_for_each_tenant_and_hour(store: TestStore) 
     // What is not committed counts for nobody, and other tenants have sums of their own.
     for elsewhere in [
         scope(other),
-        WriteScope::Account(world.account.id),
-        WriteScope::Application(world.application.id),
+        LockScope::Account(world.account.id),
+        LockScope::Application(world.application.id),
     ] {
         assert_eq!(sum(elsewhere.clone(), Timestamp::MIN).await, 0, "{elsewhere:?}");
         let Begun::Fresh(mut tx) = store
@@ -222,7 +222,7 @@ pub async fn old_change_records_are_deleted_but_the_newest(store: TestStore) {
     let (before, other_before) = (revision(id).await, revision(other).await);
     // More than a store deletes at once.
     for n in 0..250_u32 {
-        let tx = super::support::writing(&store, WriteScope::Environment(id)).await;
+        let tx = super::support::writing(&store, LockScope::Environment(id)).await;
         let at = millis_after(noon(), i64::from(n));
         let record = CommitRecord {
             at,

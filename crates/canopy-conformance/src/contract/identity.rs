@@ -3,7 +3,7 @@
 use super::support::{ODD_TEXT, TestStore, acme, acme_and_zeta, assert_bug, assert_duplicate, page, reading, writing};
 use canopy_domain::identity::create::{IdentityFact, TakenIdentifiers};
 use canopy_domain::identity::listing::{IdentityQuery, IdentitySort};
-use canopy_domain::port::{Unique, WriteScope};
+use canopy_domain::port::{LockScope, Unique};
 use canopy_domain::{
     AccountId, AvatarUrl, Email, Identity, IdentityId, Membership, MembershipStatus, PageRequest, SortOrder, Timestamp,
 };
@@ -33,13 +33,13 @@ pub(super) async fn names(store: &TestStore, account: AccountId, query: &Identit
 
 /// Stores identities of the world's account.
 pub(super) async fn add(store: &TestStore, world: &World, identities: &[Identity]) {
-    let mut tx = writing(store, WriteScope::Account(world.account.id)).await;
+    let mut tx = writing(store, LockScope::Account(world.account.id)).await;
     tx.insert_identities(identities).await.unwrap();
     world.commit(tx, &[]).await;
 }
 
-pub(super) fn joining(world: &World) -> WriteScope {
-    WriteScope::Memberships {
+pub(super) fn joining(world: &World) -> LockScope {
+    LockScope::Memberships {
         application: world.application.id,
         identities: world.identities.iter().map(|identity| identity.id).collect(),
     }
@@ -74,7 +74,7 @@ pub async fn a_taken_email_is_a_duplicate_and_the_unit_of_work_goes_on(store: Te
         email: email(address),
         ..world.maker.identity(world.account.id, "New One")
     };
-    let mut tx = writing(&store, WriteScope::Account(acme.account.id)).await;
+    let mut tx = writing(&store, LockScope::Account(acme.account.id)).await;
     let with_taken = [
         named(&acme, "a@x"),
         named(&acme, "ADA.Lovelace@example.com"),
@@ -98,7 +98,7 @@ pub async fn a_taken_external_id_is_a_duplicate_byte_for_byte(store: TestStore) 
         external_id: Some(external_id(text)),
         ..world.maker.identity(world.account.id, "New One")
     };
-    let mut tx = writing(&store, WriteScope::Account(acme.account.id)).await;
+    let mut tx = writing(&store, LockScope::Account(acme.account.id)).await;
     tx.insert_identities(&[with_id(&acme, 1, "one")]).await.unwrap();
     let again = [with_id(&acme, 2, "two"), with_id(&acme, 3, "one")];
     assert_duplicate(tx.insert_identities(&again).await, Unique::IdentityExternalId);
@@ -126,7 +126,7 @@ pub async fn an_identity_id_minted_twice_is_a_duplicate_id(store: TestStore) {
     let world = acme(&store).await;
     let mut again = world.maker.identity(world.account.id, "New One");
     again.id = world.ada();
-    let mut tx = writing(&store, WriteScope::Account(world.account.id)).await;
+    let mut tx = writing(&store, LockScope::Account(world.account.id)).await;
     assert_duplicate(tx.insert_identities(&[again]).await, Unique::Id);
     world.commit(tx, &[]).await;
 }
@@ -134,7 +134,7 @@ pub async fn an_identity_id_minted_twice_is_a_duplicate_id(store: TestStore) {
 pub async fn an_identity_of_no_account_is_refused(store: TestStore) {
     let world = acme(&store).await;
     let nowhere = world.maker.id::<AccountId>();
-    let mut tx = writing(&store, WriteScope::Account(nowhere)).await;
+    let mut tx = writing(&store, LockScope::Account(nowhere)).await;
     assert_bug(tx.insert_identities(&[world.maker.identity(nowhere, "No Body")]).await);
 }
 

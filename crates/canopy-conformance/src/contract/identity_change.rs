@@ -6,12 +6,12 @@ use super::support::{
 };
 use canopy_domain::identity::create::TakenIdentifiers;
 use canopy_domain::identity::listing::{IdentityQuery, IdentityStatus};
-use canopy_domain::port::{Unique, WriteScope};
+use canopy_domain::port::{LockScope, Unique};
 use canopy_domain::{AvatarUrl, Identity, IdentityId, MembershipStatus, Timestamp};
 use canopy_testkit::fixture::{World, email, external_id, json, person};
 
-fn changing(world: &World, id: IdentityId) -> WriteScope {
-    WriteScope::Identities {
+fn changing(world: &World, id: IdentityId) -> LockScope {
+    LockScope::Identities {
         account: world.account.id,
         identities: vec![id],
     }

@@ -3,7 +3,7 @@
 use super::identity::{add, everybody, names};
 use super::support::{TestStore, acme, acme_and_zeta, page, reading, search_for, writing};
 use canopy_domain::identity::listing::{IdentityCounts, IdentityQuery, IdentitySort, IdentityStatus};
-use canopy_domain::port::WriteScope;
+use canopy_domain::port::LockScope;
 use canopy_domain::{ApplicationId, Identity, IdentityId, MembershipStatus, SortOrder, Timestamp};
 use canopy_testkit::fixture::{email, external_id, person};
 
@@ -15,7 +15,7 @@ pub async fn identity_filters_narrow_the_listing(store: TestStore) {
         is_active: false,
         ..maker.identity(acme.account.id, "Off Line")
     };
-    let mut tx = writing(&store, WriteScope::Account(acme.account.id)).await;
+    let mut tx = writing(&store, LockScope::Account(acme.account.id)).await;
     tx.insert_application(&second).await.unwrap();
     tx.insert_identities(std::slice::from_ref(&off)).await.unwrap();
     let joined = maker.membership(acme.ada(), second.id, MembershipStatus::Invited);
@@ -140,7 +140,7 @@ pub async fn identities_are_sorted_both_ways_with_ties_broken_by_id(store: TestS
         account_id: account.id,
         ..identity
     });
-    let mut tx = writing(&store, WriteScope::Installation).await;
+    let mut tx = writing(&store, LockScope::Installation).await;
     tx.insert_account(&account).await.unwrap();
     tx.insert_identities(&made).await.unwrap();
     tx.commit(world.maker.record(account.id, &[])).await.unwrap();

@@ -3,7 +3,7 @@
 use super::identity::{add, joining};
 use super::support::{TestStore, acme, acme_and_zeta, assert_bug, assert_duplicate, reading, sorted, writing};
 use canopy_domain::access::SubjectFact;
-use canopy_domain::port::{Unique, WriteScope};
+use canopy_domain::port::{LockScope, Unique};
 use canopy_domain::{ApplicationId, Identity, Membership, MembershipStatus, Timestamp};
 
 pub async fn a_membership_reads_back_in_every_state(store: TestStore) {
@@ -61,7 +61,7 @@ pub async fn memberships_of_an_identity_are_listed_by_application(store: TestSto
     let world = acme(&store).await;
     let maker = &world.maker;
     let more = ["c", "a", "b"].map(|text| maker.application(world.account.id, text));
-    let mut tx = writing(&store, WriteScope::Account(world.account.id)).await;
+    let mut tx = writing(&store, LockScope::Account(world.account.id)).await;
     for application in &more {
         tx.insert_application(application).await.unwrap();
     }

@@ -4,9 +4,9 @@ use super::identity::add;
 use super::support::{TestStore, acme, acme_and_zeta, reading, writing, writing_in};
 use canopy_domain::hierarchy::names::{NamedNode, NodeNames};
 use canopy_domain::identity::names::{IdentityNames, NamedIdentity};
-use canopy_domain::port::WriteScope;
+use canopy_domain::port::LockScope;
 use canopy_domain::transfer::SlugPath;
-use canopy_domain::{EnvironmentId, Identity, Meaning, Node, NodeId, NodeType};
+use canopy_domain::{EnvironmentId, Identity, Node, NodeId, NodeType, Resolution};
 use canopy_testkit::fixture::{World, email, external_id, node_type, slug};
 
 fn named(identity: &Identity) -> NamedIdentity {
@@ -126,26 +126,26 @@ pub async fn a_slug_leads_to_a_node_where_it_is_the_only_one_of_the_type(store: 
     let here = &world.development;
     let [_, team_eu, new] = grow(&store, &world).await;
     let asked = [
-        (Some("region"), "eu", Meaning::One(here.eu.id)),
-        (Some("team"), "eu", Meaning::One(team_eu.id)),
-        (None, "eu", Meaning::Several),
-        (Some("team"), "berlin", Meaning::Several),
-        (Some("region"), "berlin", Meaning::Nothing),
-        (None, "berlin", Meaning::Several),
-        (Some("region"), "new", Meaning::One(new.id)),
-        (None, "new", Meaning::One(new.id)),
-        (Some("nothing"), "new", Meaning::Nothing),
-        (None, "nothing", Meaning::Nothing),
+        (Some("region"), "eu", Resolution::Unique(here.eu.id)),
+        (Some("team"), "eu", Resolution::Unique(team_eu.id)),
+        (None, "eu", Resolution::Ambiguous),
+        (Some("team"), "berlin", Resolution::Ambiguous),
+        (Some("region"), "berlin", Resolution::NotFound),
+        (None, "berlin", Resolution::Ambiguous),
+        (Some("region"), "new", Resolution::Unique(new.id)),
+        (None, "new", Resolution::Unique(new.id)),
+        (Some("nothing"), "new", Resolution::NotFound),
+        (None, "nothing", Resolution::NotFound),
     ];
     let names: Vec<(Option<&str>, &str)> = asked.iter().map(|(of_type, name, _)| (*of_type, *name)).collect();
     let mut tx = reading(&store).await;
     let found = tx.nodes_named(here.id(), &node_names(&names)).await.unwrap();
     for (of_type, name, meaning) in asked {
         let key = (of_type.map(node_type), slug(name));
-        let answer = found.slugs.get(&key).copied().unwrap_or(Meaning::Nothing);
+        let answer = found.slugs.get(&key).copied().unwrap_or(Resolution::NotFound);
         assert_eq!(answer, meaning, "{of_type:?} {name}");
     }
-    assert!(!found.slugs.values().any(|meaning| *meaning == Meaning::Nothing));
+    assert!(!found.slugs.values().any(|meaning| *meaning == Resolution::NotFound));
     let elsewhere = tx
         .nodes_named(world.production.id(), &node_names(&names))
         .await
@@ -154,7 +154,7 @@ pub async fn a_slug_leads_to_a_node_where_it_is_the_only_one_of_the_type(store: 
     assert_eq!(nowhere, canopy_domain::hierarchy::names::NodesByName::default());
     assert_eq!(elsewhere.slugs.get(&(Some(node_type("region")), slug("new"))), None);
     let eu = elsewhere.slugs.get(&(None, slug("eu"))).copied();
-    assert_eq!(eu, Some(Meaning::One(world.production.eu.id)));
+    assert_eq!(eu, Some(Resolution::Unique(world.production.eu.id)));
 }
 
 pub async fn a_node_knows_its_way_and_whether_others_have_its_slug(store: TestStore) {
@@ -206,7 +206,7 @@ pub async fn forty_thousand_names_are_looked_up_in_one_call(store: TestStore) {
     let nodes: Vec<Node> = (0..40_000)
         .map(|number| world.maker.node(here.id(), here.eu.id, "team", &format!("n{number}")))
         .collect();
-    let mut tx = writing(&store, WriteScope::Account(world.account.id)).await;
+    let mut tx = writing(&store, LockScope::Account(world.account.id)).await;
     tx.insert_identities(&people).await.unwrap();
     world.commit(tx, &[]).await;
     let mut tx = writing_in(&store, here.id()).await;

@@ -5,7 +5,7 @@ use super::support::{TestStore, acme, acme_and_zeta, millis_after, page, reading
 use canopy_domain::assignment::listing::{
     AssignmentQuery, AssignmentSort, AssignmentSummary, HeldAt, IdentitySummary, NodeAssignmentSummary,
 };
-use canopy_domain::port::WriteScope;
+use canopy_domain::port::LockScope;
 use canopy_domain::{
     AccessType, Assignment, AssignmentStatus, EnvironmentId, Identity, MembershipStatus, Node, SortOrder,
 };
@@ -226,7 +226,7 @@ pub async fn a_node_counts_what_holds_at_it_and_names_the_newest(store: TestStor
                 .membership(one.id, world.application.id, MembershipStatus::Active)
         })
         .collect();
-    let scope = WriteScope::Memberships {
+    let scope = LockScope::Memberships {
         application: world.application.id,
         identities: vec![],
     };

@@ -3,14 +3,14 @@
 use super::assignment_listing::{all, listed};
 use super::support::{TestStore, acme, acme_and_zeta, reading, sorted, writing, writing_in};
 use canopy_domain::assignment::listing::AssignmentView;
-use canopy_domain::port::{StoreError, Unique, WriteScope};
+use canopy_domain::port::{LockScope, StoreError, Unique};
 use canopy_domain::{AssignmentId, EnvironmentId, IdentityId, Membership, MembershipStatus, Timestamp};
 use canopy_testkit::fixture::{World, assignment_key};
 use std::sync::Arc;
 use tokio::sync::Barrier;
 
-fn ending(world: &World, id: IdentityId) -> WriteScope {
-    WriteScope::Memberships {
+fn ending(world: &World, id: IdentityId) -> LockScope {
+    LockScope::Memberships {
         application: world.application.id,
         identities: vec![id],
     }
@@ -93,7 +93,7 @@ pub async fn standings_name_every_environment_of_the_applications_that_were_join
     let maker = &acme.maker;
     let second = maker.application(acme.account.id, "second");
     let third = maker.environment(&acme.account, second.id, "third");
-    let mut tx = writing(&store, WriteScope::Account(acme.account.id)).await;
+    let mut tx = writing(&store, LockScope::Account(acme.account.id)).await;
     tx.insert_application(&second).await.unwrap();
     tx.insert_environment(&third.environment, &third.schema).await.unwrap();
     tx.insert_memberships(&[maker.membership(acme.ada(), second.id, MembershipStatus::Invited)])
@@ -189,7 +189,7 @@ pub async fn deleting_an_identity_leaves_nothing_of_what_is_made_beside_it(store
         let record = maker.record(account, &[]);
         let two = tokio::spawn(async move {
             waiting.wait().await;
-            let mut tx = writing(&new, WriteScope::Account(account)).await;
+            let mut tx = writing(&new, LockScope::Account(account)).await;
             match tx.insert_identities(&[wanted]).await {
                 Ok(()) => {
                     tx.commit(record).await.unwrap();
@@ -202,7 +202,7 @@ pub async fn deleting_an_identity_leaves_nothing_of_what_is_made_beside_it(store
         let (end, ada) = (store.clone(), world.clone());
         let three = tokio::spawn(async move {
             start.wait().await;
-            let scope = WriteScope::Identities {
+            let scope = LockScope::Identities {
                 account,
                 identities: vec![ada.ada()],
             };

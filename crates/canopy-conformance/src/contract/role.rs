@@ -3,7 +3,7 @@
 use super::support::{
     ODD_TEXT, TestStore, acme, acme_and_zeta, assert_bug, assert_duplicate, reading, sorted, writing, writing_in,
 };
-use canopy_domain::port::{Unique, WriteScope};
+use canopy_domain::port::{LockScope, Unique};
 use canopy_domain::role::listing::{RoleQuery, RoleTypeFilter};
 use canopy_domain::setup::{Catalog, CatalogPermission, CatalogRole, SetupSummary};
 use canopy_domain::{
@@ -356,7 +356,7 @@ pub async fn setup_summaries_say_how_far_each_environment_is(store: TestStore) {
     let maker = &acme.maker;
     let application = maker.application(acme.account.id, "empty");
     let made = ["b", "a"].map(|text| maker.environment(&acme.account, application.id, text));
-    let mut tx = writing(&store, WriteScope::Account(acme.account.id)).await;
+    let mut tx = writing(&store, LockScope::Account(acme.account.id)).await;
     tx.insert_application(&application).await.unwrap();
     for (step, made) in made.iter().enumerate() {
         let id = made.environment.id;

@@ -1,6 +1,6 @@
 //! Stores, transactions and assertions that clauses share.
 
-use canopy_domain::port::{ReadTx, RowStore, RowTx, StoreError, Unique, WriteScope};
+use canopy_domain::port::{LockScope, ReadTx, RowStore, RowTx, StoreError, Unique};
 use canopy_domain::{EnvironmentId, PageRequest, SearchWords, Timestamp};
 use canopy_testkit::fixture::{Maker, World};
 use std::fmt::Debug;
@@ -32,13 +32,13 @@ pub async fn reading(store: &TestStore) -> Box<dyn ReadTx> {
 }
 
 /// A unit of work that writes.
-pub async fn writing(store: &TestStore, scope: WriteScope) -> Box<dyn RowTx> {
+pub async fn writing(store: &TestStore, scope: LockScope) -> Box<dyn RowTx> {
     store.write_rows(scope).await.expect("a unit of work")
 }
 
 /// A unit of work that writes within one environment.
 pub async fn writing_in(store: &TestStore, environment: EnvironmentId) -> Box<dyn RowTx> {
-    writing(store, WriteScope::Environment(environment)).await
+    writing(store, LockScope::Environment(environment)).await
 }
 
 /// The search for the words of a text; none for a text without words.

@@ -4,10 +4,10 @@ use super::support::{
     ODD_TEXT, TestStore, acme, acme_and_zeta, assert_bug, assert_duplicate, reading, sorted, writing,
 };
 use canopy_domain::audit::listing::AuditQuery;
-use canopy_domain::port::{Unique, WriteScope};
+use canopy_domain::port::{LockScope, Unique};
 use canopy_domain::setup::Catalog;
 use canopy_domain::{
-    AccessModel, Account, AccountId, Application, ApplicationId, EnvironmentId, EnvironmentPlace, HierarchySchema,
+    AccessModel, Account, AccountId, Application, ApplicationId, EnvironmentId, EnvironmentRef, HierarchySchema,
     Revision, Timestamp, Version,
 };
 use canopy_testkit::fixture::{Maker, assignment_key, company_schema, json, name, slug};
@@ -19,7 +19,7 @@ pub async fn an_account_reads_back_as_it_was_written(store: TestStore) {
     account.settings = json("{ \"a\": \"'\\\\ \\u0000 ü\" , \"b\":[1,2.50] }");
     account.version = Version::new(u32::MAX).expect("not zero");
     (account.created_at, account.updated_at) = (Timestamp::MIN, Timestamp::MAX);
-    let mut tx = writing(&store, WriteScope::Installation).await;
+    let mut tx = writing(&store, LockScope::Installation).await;
     tx.insert_account(&account).await.unwrap();
     assert_eq!(tx.account(account.id).await.unwrap(), Some(account.clone()));
     tx.commit(maker.record(account.id, &[])).await.unwrap();
@@ -37,7 +37,7 @@ pub async fn an_application_reads_back_with_and_without_a_default_environment(st
     plain.settings = json("{\"a\":{}}");
     plain.version = Version::new(7).expect("not zero");
     (plain.created_at, plain.updated_at) = (Timestamp::MIN, Timestamp::MAX);
-    let mut tx = writing(&store, WriteScope::Account(world.account.id)).await;
+    let mut tx = writing(&store, LockScope::Account(world.account.id)).await;
     tx.insert_application(&plain).await.unwrap();
     world.commit(tx, &[]).await;
 
@@ -60,7 +60,7 @@ pub async fn updating_an_application_overwrites_its_row(store: TestStore) {
         updated_at: Timestamp::MAX,
         ..world.application.clone()
     };
-    let mut tx = writing(&store, WriteScope::Application(changed.id)).await;
+    let mut tx = writing(&store, LockScope::Application(changed.id)).await;
     tx.update_application(&changed).await.unwrap();
     world.commit(tx, &[]).await;
     let mut tx = reading(&store).await;
@@ -71,7 +71,7 @@ pub async fn updating_an_application_overwrites_its_row(store: TestStore) {
         default_environment_id: None,
         ..changed
     };
-    let mut tx = writing(&store, WriteScope::Application(unset.id)).await;
+    let mut tx = writing(&store, LockScope::Application(unset.id)).await;
     tx.update_application(&unset).await.unwrap();
     world.commit(tx, &[]).await;
     let found = reading(&store).await.application(unset.id).await.unwrap();
@@ -87,7 +87,7 @@ pub async fn an_environment_reads_back_with_its_schema(store: TestStore) {
     made.environment.version = Version::new(3).expect("not zero");
     (made.environment.created_at, made.environment.updated_at) = (Timestamp::MIN, Timestamp::MAX);
     let id = made.environment.id;
-    let mut tx = writing(&store, WriteScope::Application(world.application.id)).await;
+    let mut tx = writing(&store, LockScope::Application(world.application.id)).await;
     tx.insert_environment(&made.environment, &company_schema())
         .await
         .unwrap();
@@ -106,7 +106,7 @@ pub async fn an_environment_reads_back_with_its_schema(store: TestStore) {
 
     made.environment.access_model = AccessModel::Flat;
     made.environment.slug = slug("fourth");
-    let mut tx = writing(&store, WriteScope::Environment(id)).await;
+    let mut tx = writing(&store, LockScope::Environment(id)).await;
     tx.update_environment(&made.environment, &HierarchySchema::default())
         .await
         .unwrap();
@@ -127,7 +127,7 @@ pub async fn an_environment_knows_its_place(store: TestStore) {
     let (acme, zeta) = acme_and_zeta(&store).await;
     let mut tx = reading(&store).await;
     for world in [acme, zeta] {
-        let place = EnvironmentPlace {
+        let place = EnvironmentRef {
             account: world.account.id,
             application: world.application.id,
             environment: world.production.id(),
@@ -142,7 +142,7 @@ pub async fn tenants_are_listed_by_slug_byte_for_byte(store: TestStore) {
     let slugs = ["b", "ab", "a-b", "a", "a0", "a--b", "0a", "z"];
     let account = maker.account("owner");
     let application = maker.application(account.id, "owner");
-    let mut tx = writing(&store, WriteScope::Installation).await;
+    let mut tx = writing(&store, LockScope::Installation).await;
     tx.insert_account(&account).await.unwrap();
     tx.insert_application(&application).await.unwrap();
     for text in slugs {
@@ -177,7 +177,7 @@ pub async fn tenants_are_listed_by_slug_byte_for_byte(store: TestStore) {
 pub async fn a_taken_tenant_slug_is_a_duplicate_and_the_unit_of_work_goes_on(store: TestStore) {
     let world = acme(&store).await;
     let (maker, account, application) = (&world.maker, &world.account, &world.application);
-    let mut tx = writing(&store, WriteScope::Installation).await;
+    let mut tx = writing(&store, LockScope::Installation).await;
     assert_duplicate(tx.insert_account(&maker.account("acme")).await, Unique::AccountSlug);
     let taken = maker.application(account.id, "notes");
     assert_duplicate(tx.insert_application(&taken).await, Unique::ApplicationSlug);
@@ -205,7 +205,7 @@ pub async fn a_taken_tenant_slug_is_a_duplicate_and_the_unit_of_work_goes_on(sto
 pub async fn changing_a_tenant_to_a_taken_slug_is_a_duplicate(store: TestStore) {
     let world = acme(&store).await;
     let second = world.maker.application(world.account.id, "second");
-    let mut tx = writing(&store, WriteScope::Account(world.account.id)).await;
+    let mut tx = writing(&store, LockScope::Account(world.account.id)).await;
     tx.insert_application(&second).await.unwrap();
     let taken = Application {
         slug: slug("notes"),
@@ -225,7 +225,7 @@ pub async fn changing_a_tenant_to_a_taken_slug_is_a_duplicate(store: TestStore) 
 
 pub async fn a_tenant_id_minted_twice_is_a_duplicate_id(store: TestStore) {
     let world = acme(&store).await;
-    let mut tx = writing(&store, WriteScope::Installation).await;
+    let mut tx = writing(&store, LockScope::Installation).await;
     let mut account = world.maker.account("fresh");
     account.id = world.account.id;
     assert_duplicate(tx.insert_account(&account).await, Unique::Id);
@@ -241,23 +241,23 @@ pub async fn a_tenant_id_minted_twice_is_a_duplicate_id(store: TestStore) {
 pub async fn a_tenant_without_a_parent_is_refused(store: TestStore) {
     let world = acme(&store).await;
     let nowhere = world.maker.application(world.maker.id::<AccountId>(), "a");
-    let mut tx = writing(&store, WriteScope::Installation).await;
+    let mut tx = writing(&store, LockScope::Installation).await;
     assert_bug(tx.insert_application(&nowhere).await);
     drop(tx);
     let nowhere = world.maker.id::<ApplicationId>();
     let made = world.maker.environment(&world.account, nowhere, "a");
-    let mut tx = writing(&store, WriteScope::Application(nowhere)).await;
+    let mut tx = writing(&store, LockScope::Application(nowhere)).await;
     assert_bug(tx.insert_environment(&made.environment, &made.schema).await);
 }
 
 pub async fn changing_a_tenant_that_is_not_there_is_refused(store: TestStore) {
     let world = acme(&store).await;
     let absent = world.maker.application(world.account.id, "absent");
-    let mut tx = writing(&store, WriteScope::Application(absent.id)).await;
+    let mut tx = writing(&store, LockScope::Application(absent.id)).await;
     assert_bug(tx.update_application(&absent).await);
     drop(tx);
     let made = world.maker.environment(&world.account, world.application.id, "absent");
-    let mut tx = writing(&store, WriteScope::Environment(made.environment.id)).await;
+    let mut tx = writing(&store, LockScope::Environment(made.environment.id)).await;
     assert_bug(tx.update_environment(&made.environment, &made.schema).await);
 }
 
@@ -307,7 +307,7 @@ pub async fn updating_an_account_overwrites_its_row(store: TestStore) {
         updated_at: Timestamp::MAX,
         ..acme.account.clone()
     };
-    let mut tx = writing(&store, WriteScope::Account(changed.id)).await;
+    let mut tx = writing(&store, LockScope::Account(changed.id)).await;
     let taken = Account {
         slug: zeta.account.slug.clone(),
         ..changed.clone()
@@ -321,7 +321,7 @@ pub async fn updating_an_account_overwrites_its_row(store: TestStore) {
     assert_eq!(tx.account(zeta.account.id).await.unwrap(), Some(zeta.account));
     drop(tx);
     let absent = acme.maker.account("absent");
-    let mut tx = writing(&store, WriteScope::Account(absent.id)).await;
+    let mut tx = writing(&store, LockScope::Account(absent.id)).await;
     assert_bug(tx.update_account(&absent).await);
 }
 
@@ -336,7 +336,7 @@ pub async fn deleting_environments_leaves_nothing_of_them(store: TestStore) {
     acme.assign(store.as_ref(), std::slice::from_ref(&kept)).await;
     let before = reading(&store).await.snapshot(stays.id()).await.unwrap();
     let other = reading(&store).await.snapshot(zeta.production.id()).await.unwrap();
-    let scope = WriteScope::WholeApplication {
+    let scope = LockScope::WholeApplication {
         account: acme.account.id,
         application: acme.application.id,
     };
@@ -374,14 +374,14 @@ pub async fn deleting_environments_leaves_nothing_of_them(store: TestStore) {
 
     // Its slug and ids are free.
     let again = acme.maker.environment(&acme.account, acme.application.id, "production");
-    let mut tx = writing(&store, WriteScope::Application(acme.application.id)).await;
+    let mut tx = writing(&store, LockScope::Application(acme.application.id)).await;
     tx.insert_environment(&again.environment, &again.schema).await.unwrap();
     acme.commit(tx, &[again.environment.id]).await;
 }
 
 pub async fn the_default_environment_is_not_deleted(store: TestStore) {
     let world = acme(&store).await;
-    let mut tx = writing(&store, WriteScope::Application(world.application.id)).await;
+    let mut tx = writing(&store, LockScope::Application(world.application.id)).await;
     let both = [world.production.id(), world.development.id()];
     assert_bug(tx.delete_environments(&both).await);
     drop(tx);
@@ -391,7 +391,7 @@ pub async fn the_default_environment_is_not_deleted(store: TestStore) {
 
 pub async fn deleting_an_application_takes_its_memberships(store: TestStore) {
     let (acme, zeta) = acme_and_zeta(&store).await;
-    let scope = WriteScope::WholeApplication {
+    let scope = LockScope::WholeApplication {
         account: acme.account.id,
         application: acme.application.id,
     };

@@ -2,7 +2,7 @@
 
 use super::support::{TestStore, acme, acme_and_zeta, assert_bug, assert_duplicate, reading, writing, writing_in};
 use canopy_domain::audit::listing::AuditQuery;
-use canopy_domain::port::{RowTx, Unique, WriteScope};
+use canopy_domain::port::{LockScope, RowTx, Unique};
 use canopy_domain::role::listing::RoleQuery;
 use canopy_domain::{
     Account, Assignment, EnvironmentId, JsonObject, MembershipStatus, Permission, Role, Timestamp, Version,
@@ -76,7 +76,7 @@ pub async fn dropping_a_unit_of_work_leaves_nothing_of_it(store: TestStore) {
     world.assign(store.as_ref(), std::slice::from_ref(&held)).await;
     let accounts = [world.account.id];
     let before = crate::sequence::dump(store.as_ref(), &accounts).await.unwrap();
-    let mut tx = writing(&store, WriteScope::Installation).await;
+    let mut tx = writing(&store, LockScope::Installation).await;
     change_everything(tx.as_mut(), &world).await;
     tx.delete_assignments(world.development.id(), &[held.id]).await.unwrap();
     drop(tx);
@@ -220,30 +220,30 @@ pub async fn writers_of_every_scope_get_their_turn(store: TestStore) {
     let identities = vec![acme.grace(), acme.ada(), acme.maker.id()];
     let application = acme.application.id;
     let scopes = [
-        WriteScope::Installation,
-        WriteScope::Account(acme.account.id),
-        WriteScope::Application(application),
-        WriteScope::Environment(acme.development.id()),
-        WriteScope::Environment(acme.production.id()),
-        WriteScope::Environment(zeta.production.id()),
-        WriteScope::Memberships {
+        LockScope::Installation,
+        LockScope::Account(acme.account.id),
+        LockScope::Application(application),
+        LockScope::Environment(acme.development.id()),
+        LockScope::Environment(acme.production.id()),
+        LockScope::Environment(zeta.production.id()),
+        LockScope::Memberships {
             application,
             identities: identities.clone(),
         },
-        WriteScope::Memberships {
+        LockScope::Memberships {
             application,
             identities: vec![],
         },
-        WriteScope::WholeApplication {
+        LockScope::WholeApplication {
             account: acme.account.id,
             application,
         },
-        WriteScope::Identities {
+        LockScope::Identities {
             account: acme.account.id,
             identities: identities.into_iter().rev().collect(),
         },
-        WriteScope::Account(acme.maker.id()),
-        WriteScope::Environment(acme.maker.id()),
+        LockScope::Account(acme.maker.id()),
+        LockScope::Environment(acme.maker.id()),
     ];
     let mut tasks = tokio::task::JoinSet::new();
     for (number, scope) in scopes.iter().cycle().take(48).enumerate() {
@@ -272,7 +272,7 @@ pub async fn of_two_racing_writers_of_one_slug_one_wins(store: TestStore) {
     for _ in 0..8 {
         let (store, maker) = (store.clone(), world.maker.clone());
         tasks.spawn(async move {
-            let mut tx = writing(&store, WriteScope::Installation).await;
+            let mut tx = writing(&store, LockScope::Installation).await;
             let account = maker.account("wanted");
             match tx.insert_account(&account).await {
                 Ok(()) => {

@@ -9,7 +9,7 @@ use canopy_domain::permission::listing::PermissionQuery;
 use canopy_domain::port::{ReadTx, Store, StoreError};
 use canopy_domain::role::listing::{RoleQuery, RoleTypeFilter};
 use canopy_domain::{
-    AccessType, AccountId, Application, ApplicationId, AssignmentKey, AssignmentStatus, Environment, EnvironmentPlace,
+    AccessType, AccountId, Application, ApplicationId, AssignmentKey, AssignmentStatus, Environment, EnvironmentRef,
     IdentityId, NodeId, PageRequest, PermissionSource, Revision, SearchWords, SortOrder, Timestamp,
 };
 use canopy_testkit::fixture::key_digest;
@@ -227,7 +227,7 @@ async fn dump_application(
     for environment in tx.environments(id).await? {
         let by_slug = tx.environment_by_slug(id, &environment.slug).await?;
         dump.add(format!("{} by slug", environment.id), by_slug);
-        let place = EnvironmentPlace {
+        let place = EnvironmentRef {
             account,
             application: id,
             environment: environment.id,
@@ -360,7 +360,7 @@ async fn dump_tree(dump: &mut Dump, tx: &mut dyn ReadTx, environment: &Environme
 async fn dump_assignments(
     dump: &mut Dump,
     tx: &mut dyn ReadTx,
-    place: &EnvironmentPlace,
+    place: &EnvironmentRef,
     people: &[IdentityId],
 ) -> Result<(), StoreError> {
     let id = place.environment;

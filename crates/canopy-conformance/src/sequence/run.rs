@@ -6,7 +6,7 @@ use super::rows::{
     Kind, account, all, api_key, application, assignment, environment, id, identity, membership, name_of, node,
     number_within, permission, role, version,
 };
-use canopy_domain::port::{CommitRecord, RowStore, RowTx, StoreError, WriteScope};
+use canopy_domain::port::{CommitRecord, LockScope, RowStore, RowTx, StoreError};
 use canopy_domain::{
     AccessModel, Assignment, Description, EnvironmentId, Identity, Membership, MembershipStatus, Node, NodeStatus,
     Permission, Role,
@@ -133,7 +133,7 @@ async fn open_all(stores: &[&dyn RowStore]) -> Result<Vec<Box<dyn RowTx>>, Strin
 }
 
 async fn open(store: &dyn RowStore) -> Result<Box<dyn RowTx>, String> {
-    let opened = store.write_rows(WriteScope::Installation).await;
+    let opened = store.write_rows(LockScope::Installation).await;
     opened.map_err(|error| format!("{error:?}"))
 }
 

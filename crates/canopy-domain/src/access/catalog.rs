@@ -297,25 +297,27 @@ impl Catalog {
             return;
         };
         let before = core::mem::replace(&mut role.permissions, permissions);
-        let after = &role.permissions;
-        let at = |permission: u32| permission as usize;
-        for lost in before.iter().filter(|one| after.binary_search(one).is_err()) {
-            if let (Some(list), Some(set)) = (self.bundlers.get_mut(at(*lost)), self.bundler_sets.get_mut(at(*lost))) {
-                take_out(list, slot);
-                if !list.iter().any(|other| RoleSet::bit(*other) == RoleSet::bit(slot)) {
-                    set.remove(slot);
+        let (bundlers, sets) = (&mut self.bundlers, &mut self.bundler_sets);
+        each_difference(&before, &role.permissions, |difference| {
+            let permission = match difference {
+                Difference::Lost(permission) | Difference::Gained(permission) => permission as usize,
+            };
+            let (Some(list), Some(set)) = (bundlers.get_mut(permission), sets.get_mut(permission)) else {
+                return;
+            };
+            match difference {
+                Difference::Lost(_) => {
+                    take_out(list, slot);
+                    if !list.iter().any(|other| RoleSet::bit(*other) == RoleSet::bit(slot)) {
+                        set.remove(slot);
+                    }
+                }
+                Difference::Gained(_) => {
+                    put_in(list, slot);
+                    set.insert(slot);
                 }
             }
-        }
-        for gained in after.iter().filter(|one| before.binary_search(one).is_err()) {
-            if let (Some(list), Some(set)) = (
-                self.bundlers.get_mut(at(*gained)),
-                self.bundler_sets.get_mut(at(*gained)),
-            ) {
-                put_in(list, slot);
-                set.insert(slot);
-            }
-        }
+        });
     }
 
     /// The role that an assignment names.
@@ -351,6 +353,36 @@ impl Catalog {
             + self.bundlers.capacity() * size_of::<Vec<u32>>()
             + bundlers * size_of::<u32>()
             + self.name_bytes.by_bit.len() * size_of::<usize>()
+    }
+}
+
+/// A number that one of two sorted lists lacks.
+#[derive(Debug, Clone, Copy)]
+enum Difference {
+    Lost(u32),
+    Gained(u32),
+}
+
+/// Visits the differences of two sorted lists in one pass over both.
+fn each_difference(before: &[u32], after: &[u32], mut see: impl FnMut(Difference)) {
+    let (mut before, mut after) = (before, after);
+    loop {
+        match (before.split_first(), after.split_first()) {
+            (Some((old, olds)), Some((new, news))) if old == new => (before, after) = (olds, news),
+            (Some((old, olds)), Some((new, _))) if old < new => {
+                see(Difference::Lost(*old));
+                before = olds;
+            }
+            (Some((old, olds)), None) => {
+                see(Difference::Lost(*old));
+                before = olds;
+            }
+            (_, Some((new, news))) => {
+                see(Difference::Gained(*new));
+                after = news;
+            }
+            (None, None) => return,
+        }
     }
 }
 

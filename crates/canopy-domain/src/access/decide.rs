@@ -5,7 +5,7 @@ use super::records::id_of;
 use super::role_set::RoleSet;
 use super::steps::{self, Steps};
 use super::tree::NodeRecord;
-use super::{AccessIndex, DenialReason, Question, Scope};
+use super::{AccessIndex, DenialReason, Question, Target};
 use crate::{AssignmentStatus, IdentityId, NodeId, PermissionKey, RoleName, Timestamp};
 use core::ops::ControlFlow;
 
@@ -136,8 +136,8 @@ impl AccessIndex {
     #[inline]
     fn judge(&self, question: &Question<'_>, at: Timestamp, granted: impl FnMut(u32) -> ControlFlow<()>) -> Decision {
         let at = Moment::from(at);
-        match question.scope {
-            Scope::Node(node) => {
+        match question.target {
+            Target::Node(node) => {
                 let (holders, nodes) = (self.holdings.records(), self.tree.records());
                 let identity = id_of(question.identity.as_uuid());
                 let (holder, node) = holders.find_both(identity, nodes, id_of(node.as_uuid()));
@@ -150,7 +150,7 @@ impl AccessIndex {
                     None => Decision::Denied(DenialReason::NodeNotFound),
                 }
             }
-            Scope::AppWide => {
+            Target::AppWide => {
                 let holder = self.holdings.find(question.identity);
                 match self.admit(holder, question.permission) {
                     Ok((holder, permission)) => self.judge_anywhere(holder, permission, at, granted),

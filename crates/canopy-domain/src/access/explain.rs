@@ -3,8 +3,8 @@
 use super::holder::{Holder, Moment, Row};
 use super::steps::{self, Steps};
 use super::tree::Path;
-use super::{AccessIndex, Decision, DenialReason, Question, Scope};
-use crate::words::words;
+use super::{AccessIndex, Decision, DenialReason, Question, Target};
+use crate::string_enum::string_enum;
 use crate::{AssignmentId, AssignmentStatus, NodeId, RoleId, RoleName, Timestamp, Window};
 use core::ops::ControlFlow;
 
@@ -68,7 +68,7 @@ pub struct BearingGrant<'a> {
     pub status: AssignmentStatus,
 }
 
-words!(
+string_enum!(
     /// Why an assignment of a role that bundles the permission does not grant it: the first of these, in this order, that
     /// applies; app-wide the node comes last.
     Shortfall {
@@ -151,9 +151,9 @@ impl AccessIndex {
         let holder = self.holdings.find(question.identity);
         let at = Moment::from(at);
         if let Some((holder, permission)) = holder.zip(self.catalog.find_key(question.permission)) {
-            let reach = match question.scope {
-                Scope::AppWide => Reach::Everywhere,
-                Scope::Node(node) => match self.tree.find(node) {
+            let reach = match question.target {
+                Target::AppWide => Reach::Everywhere,
+                Target::Node(node) => match self.tree.find(node) {
                     Some(node) => Reach::Path(self.tree.path(node)),
                     None => Reach::Nowhere,
                 },

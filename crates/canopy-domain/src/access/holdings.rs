@@ -192,25 +192,39 @@ impl Holdings {
         Ok(())
     }
 
-    /// Removes assignments, those of one identity at once, and tells of each that was there.
-    pub(super) fn remove_grants(&mut self, ids: impl Iterator<Item = AssignmentId>, mut told: impl FnMut(Freed)) {
-        let place = |id: AssignmentId| {
-            let grant = self.grants.find(id.as_uuid())?;
-            Some((*self.held_by.get(grant as usize)?, grant))
-        };
-        let mut places: Vec<(u32, u32)> = ids.filter_map(place).collect();
+    /// Removes an assignment. Calls `freed` if it was there.
+    pub(super) fn remove_grant(&mut self, id: AssignmentId, mut freed: impl FnMut(Freed)) {
+        if let Some((slot, grant)) = self.place(id) {
+            self.remove_rows(slot, &[grant], &mut freed);
+        }
+    }
+
+    /// The slots of the holder of an assignment and of the assignment itself.
+    fn place(&self, id: AssignmentId) -> Option<(u32, u32)> {
+        let grant = self.grants.find(id.as_uuid())?;
+        Some((*self.held_by.get(grant as usize)?, grant))
+    }
+
+    /// Removes assignments, those of one identity at once. Calls `freed` for each that was there.
+    pub(super) fn remove_grants(&mut self, ids: impl Iterator<Item = AssignmentId>, mut freed: impl FnMut(Freed)) {
+        let mut places: Vec<(u32, u32)> = ids.filter_map(|id| self.place(id)).collect();
         places.sort_unstable();
         places.dedup();
         for some in places.chunk_by(|(one, _), (other, _)| one == other) {
-            let grants: Vec<u32> = some.iter().map(|(_, grant)| *grant).collect();
-            if let Some((slot, _)) = some.first() {
-                self.remove_rows(*slot, &grants, &mut told);
+            match some {
+                // The usual case, without memory of its own.
+                [(slot, grant)] => self.remove_rows(*slot, &[*grant], &mut freed),
+                [(slot, _), ..] => {
+                    let grants: Vec<u32> = some.iter().map(|(_, grant)| *grant).collect();
+                    self.remove_rows(*slot, &grants, &mut freed);
+                }
+                [] => {}
             }
         }
     }
 
     /// Removes assignments of one holder, sorted by slot.
-    fn remove_rows(&mut self, slot: u32, grants: &[u32], told: &mut impl FnMut(Freed)) {
+    fn remove_rows(&mut self, slot: u32, grants: &[u32], freed: &mut impl FnMut(Freed)) {
         let Some(identity) = self.ids.get(slot as usize).copied() else {
             return;
         };
@@ -218,7 +232,7 @@ impl Holdings {
             return;
         };
         let mut take = |role, row: Row| {
-            told(Freed { role, node: row.node() });
+            freed(Freed { role, node: row.node() });
             self.grants.release(row.grant());
         };
         match grants {

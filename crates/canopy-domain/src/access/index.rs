@@ -83,19 +83,9 @@ impl AccessIndex {
             });
         }
         let mut rest = changes;
-        while let Some((change, others)) = rest.split_first() {
-            let grants: Vec<&GrantFact> = rest.iter().map_while(as_grant).collect();
-            let removed = rest.iter().map_while(as_removed).count();
-            if grants.len() > 1 {
-                self.put_grants(&grants)?;
-                rest = rest.get(grants.len()..).unwrap_or_default();
-            } else if removed > 1 {
-                self.remove_grants(rest.iter().map_while(as_removed));
-                rest = rest.get(removed..).unwrap_or_default();
-            } else {
-                self.apply_one(change)?;
-                rest = others;
-            }
+        while let Some(change) = rest.first() {
+            let applied = self.apply_run(change, rest)?;
+            rest = rest.get(applied..).unwrap_or_default();
         }
         self.revision = revision;
         Ok(())
@@ -110,7 +100,7 @@ impl AccessIndex {
             if self.holdings.knows(grant.id) {
                 // It may be among those that wait.
                 self.holdings.insert_all(&mut pending)?;
-                self.remove_grants(core::iter::once(grant.id));
+                self.remove_grant(grant.id);
             }
             pending.push(self.holdings.reserve(grant, role, node)?);
             self.catalog.count_grant(role, 1);
@@ -119,18 +109,30 @@ impl AccessIndex {
         self.holdings.insert_all(&mut pending)
     }
 
-    fn apply_one(&mut self, change: &Change) -> Result<(), IndexError> {
-        match change {
-            Change::PermissionPut(permission) => self.catalog.put_permission(permission),
-            Change::PermissionRemoved(id) => {
-                self.catalog.remove_permission(*id);
-                Ok(())
+    /// Applies the first of some changes, or all assignments that they start with, and returns their number.
+    fn apply_run(&mut self, first: &Change, changes: &[Change]) -> Result<usize, IndexError> {
+        match first {
+            Change::GrantPut(_) => {
+                let grants: Vec<&GrantFact> = changes.iter().map_while(as_grant).collect();
+                self.put_grants(&grants)?;
+                return Ok(grants.len());
             }
-            Change::RolePut(role) => self.catalog.put_role(role),
-            Change::RoleRemoved(id) => self.catalog.remove_role(*id),
+            Change::GrantRemoved(id) => {
+                let run = changes.iter().map_while(as_removed).count();
+                if run == 1 {
+                    self.remove_grant(*id);
+                } else {
+                    self.remove_grants(changes.iter().map_while(as_removed));
+                }
+                return Ok(run);
+            }
+            Change::PermissionPut(permission) => self.catalog.put_permission(permission)?,
+            Change::PermissionRemoved(id) => self.catalog.remove_permission(*id),
+            Change::RolePut(role) => self.catalog.put_role(role)?,
+            Change::RoleRemoved(id) => self.catalog.remove_role(*id)?,
             Change::NodePut(node) => {
                 self.tree.put(node)?;
-                put_type(&mut self.node_types, &self.tree, node)
+                put_type(&mut self.node_types, &self.tree, node)?;
             }
             Change::NodeRemoved(id) => {
                 let slot = self.tree.find(*id).map(NodeRecord::slot);
@@ -138,9 +140,8 @@ impl AccessIndex {
                 if let Some(slot) = slot {
                     self.node_types.remove(slot);
                 }
-                Ok(())
             }
-            Change::SubjectPut(subject) => self.holdings.put_subject(subject),
+            Change::SubjectPut(subject) => self.holdings.put_subject(subject)?,
             Change::SubjectRemoved(id) => {
                 for (role, row) in self
                     .holdings
@@ -150,16 +151,24 @@ impl AccessIndex {
                 {
                     self.uncount(role, row.node());
                 }
-                Ok(())
-            }
-            Change::GrantPut(grant) => self.put_grants(&[grant]),
-            Change::GrantRemoved(id) => {
-                self.remove_grants(core::iter::once(*id));
-                Ok(())
             }
             // Who may ask is the business of the key ring.
-            Change::KeyPut(_) | Change::KeyRemoved(_) => Ok(()),
+            Change::KeyPut(_) | Change::KeyRemoved(_) => {}
         }
+        Ok(1)
+    }
+
+    fn remove_grant(&mut self, id: AssignmentId) {
+        let Self {
+            holdings,
+            catalog,
+            tree,
+            ..
+        } = self;
+        holdings.remove_grant(id, |freed| {
+            catalog.count_grant(freed.role, -1);
+            tree.count_grant(freed.node, -1);
+        });
     }
 
     /// Removes assignments, those of one identity at once: an identity that loses thousands in one call is laid out anew

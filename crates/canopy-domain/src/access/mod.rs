@@ -37,7 +37,7 @@
 //! })?;
 //!
 //! // Ada is a clerk at the root, so she may read invoices in Berlin.
-//! let question = Question { identity: ada.id, permission: "invoice.read", scope: Scope::Node(id(4).into()) };
+//! let question = Question { identity: ada.id, permission: "invoice.read", target: Target::Node(id(4).into()) };
 //! let now = Timestamp::parse("2026-04-20T12:00:00Z")?;
 //! assert_eq!(index.decide(&question, now), Decision::Allowed);
 //!
@@ -118,6 +118,6 @@ pub use decide::Decision;
 pub use error::IndexError;
 pub use explain::{BearingGrant, Explanation, Shortfall};
 pub use index::AccessIndex;
-pub use question::{DenialReason, Question, Scope};
+pub use question::{DenialReason, Question, Target};
 pub use reverse::{Part, PermissionHolder};
 pub use size::IndexSize;

@@ -15,6 +15,8 @@ pub(super) struct NodeTypes {
     by_number: Vec<Used>,
     free: Vec<u16>,
     by_slot: Vec<u16>,
+    /// The number that was looked up last: most nodes are of the type of the node before.
+    last: u16,
 }
 
 /// A type, and how many nodes have it; without a name where its number is free.
@@ -34,21 +36,29 @@ impl NodeTypes {
 
     /// Sets the type of the node in this slot.
     pub(super) fn put(&mut self, slot: u32, node: &NodeFact) -> Result<(), IndexError> {
-        let number = match self.numbers.get(&node.node_type) {
-            Some(number) => *number,
-            None => self.add(&node.node_type)?,
+        let place = slot as usize;
+        if self.get(slot) == Some(&node.node_type) {
+            return Ok(());
+        }
+        let number = if self.is_named(self.last, &node.node_type) {
+            self.last
+        } else {
+            match self.numbers.get(&node.node_type) {
+                Some(number) => *number,
+                None => self.add(&node.node_type)?,
+            }
         };
+        self.last = number;
         if let Some(used) = self.by_number.get_mut(usize::from(number)) {
             used.nodes += 1;
         }
         // After the count, so that a type which stays is not dropped in between.
         self.remove(slot);
-        let slot = slot as usize;
-        if self.by_slot.len() <= slot {
-            self.by_slot.resize(slot + 1, NONE);
+        if self.by_slot.len() <= place {
+            self.by_slot.resize(place + 1, NONE);
         }
-        if let Some(place) = self.by_slot.get_mut(slot) {
-            *place = number;
+        if let Some(held) = self.by_slot.get_mut(place) {
+            *held = number;
         }
         Ok(())
     }
@@ -90,6 +100,11 @@ impl NodeTypes {
             self.numbers.remove(&name);
             self.free.push(number);
         }
+    }
+
+    fn is_named(&self, number: u16, name: &NodeType) -> bool {
+        let used = self.by_number.get(usize::from(number));
+        used.and_then(|used| used.name.as_ref()) == Some(name)
     }
 
     pub(super) fn get(&self, slot: u32) -> Option<&NodeType> {

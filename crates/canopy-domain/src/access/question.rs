@@ -1,11 +1,11 @@
 //! What can be asked, and why an answer is no.
 
-use crate::words::words;
+use crate::string_enum::string_enum;
 use crate::{IdentityId, NodeId};
 
 /// Where access is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Scope {
+pub enum Target {
     /// At this node: assignments at it and at all nodes above count.
     Node(NodeId),
     /// At any active node of the environment.
@@ -20,10 +20,10 @@ pub struct Question<'a> {
     /// The key of the permission; a text that is no key of the catalog is simply not held.
     pub permission: &'a str,
     /// Where.
-    pub scope: Scope,
+    pub target: Target,
 }
 
-words!(
+string_enum!(
     /// Why access is denied: the first of these, in this order, that applies.
     DenialReason {
         /// Not in the account, or never a member of the application.

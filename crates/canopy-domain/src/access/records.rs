@@ -41,11 +41,11 @@ impl<R: Record> Records<R> {
             entries: Vec::new(),
             len: 0,
         };
-        records.make_room(len);
+        records.reserve(len);
         records
     }
 
-    fn make_room(&mut self, len: usize) {
+    fn reserve(&mut self, len: usize) {
         // Half full, so that nearly all are found at the first or second place.
         self.entries = Vec::new();
         self.entries
@@ -125,7 +125,7 @@ impl<R: Record> Records<R> {
                 return Err(IndexError::TooLarge);
             }
             let old = core::mem::take(&mut self.entries);
-            self.make_room(self.len + 4);
+            self.reserve(self.len + 4);
             for record in old.into_iter().filter(|record| !record.is_vacant()) {
                 self.put(record);
             }

@@ -121,10 +121,14 @@ impl AccessIndex {
         let at = Moment::from(at);
         let counts = |row: Row| self.tree.is_on(&path, row.node());
         let mut holders = Smallest::new(after, limit);
+        let bundlers = self.catalog.bundler_set(permission);
         for holder in self.holdings.records().iter() {
             steps.take()?;
+            if bundlers.intersection(holder.roles()).is_empty() || holder.standing().is_some() {
+                continue;
+            }
             let identity = holder.identity();
-            if holder.standing().is_none() && holders.wants(identity) {
+            if holders.wants(identity) {
                 let found = self.each_grant(holder, permission, at, &mut steps, |_, row| {
                     if counts(row) {
                         ControlFlow::Break(())

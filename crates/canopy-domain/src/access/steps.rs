@@ -3,7 +3,7 @@
 use core::convert::Infallible;
 
 /// Steps between two calls: some ten microseconds of work.
-const EVERY: u32 = 1_024;
+pub(super) const STEPS: u32 = 1_024;
 
 /// Counts the steps of a pass and calls back now and then.
 pub(super) struct Steps<F> {
@@ -13,7 +13,7 @@ pub(super) struct Steps<F> {
 
 impl<E, F: FnMut() -> Result<(), E>> Steps<F> {
     pub(super) const fn new(call: F) -> Self {
-        Self { left: EVERY, call }
+        Self { left: STEPS, call }
     }
 
     /// Takes one step.
@@ -30,7 +30,7 @@ impl<E, F: FnMut() -> Result<(), E>> Steps<F> {
 
     /// Takes a step that is as long as many.
     pub(super) fn take_long(&mut self) -> Result<(), E> {
-        self.left = EVERY;
+        self.left = STEPS;
         (self.call)()
     }
 }

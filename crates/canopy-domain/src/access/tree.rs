@@ -6,7 +6,7 @@
 
 use super::hash::Seed;
 use super::records::{Id, Record, Records, id_of, uuid_of};
-use super::steps::Steps;
+use super::steps::{STEPS, Steps};
 use super::{IndexError, NodeFact};
 use crate::{AssignmentId, NodeId};
 
@@ -242,7 +242,9 @@ impl Tree {
         }
         let mut way = Vec::new();
         for slot in (0..).take(self.links.len()) {
-            steps.take()?;
+            if slot % STEPS == 0 {
+                steps.take_long()?;
+            }
             let mut at: u32 = slot;
             let mut above = loop {
                 match (standings.get(at as usize), self.links.get(at as usize)) {
@@ -266,10 +268,13 @@ impl Tree {
                 *standing = above;
             }
         }
-        for (standing, id) in standings.into_iter().zip(&self.ids) {
-            steps.take()?;
-            if standing == Standing::Within {
-                see(uuid_of(*id).into());
+        let each = STEPS as usize;
+        for (standings, ids) in standings.chunks(each).zip(self.ids.chunks(each)) {
+            steps.take_long()?;
+            for (standing, id) in standings.iter().zip(ids) {
+                if *standing == Standing::Within {
+                    see(uuid_of(*id).into());
+                }
             }
         }
         Ok(())

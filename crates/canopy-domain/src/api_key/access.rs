@@ -1,10 +1,10 @@
 //! What a key may do: everything on the public surface, or what its scopes open.
 
 use crate::PermissionKey;
-use crate::words::words;
+use crate::string_enum::string_enum;
 use std::collections::BTreeSet;
 
-words!(
+string_enum!(
     /// A system permission as the scope of a key: each opens one area of the public surface.
     ///
     /// Only these do. A custom permission never opens an area, however much its key looks like one of them.
@@ -204,7 +204,7 @@ impl KeyAccess {
     }
 }
 
-words!(
+string_enum!(
     /// Whether a key opens everything or has scopes.
     AccessMode {
         /// Everything on the public surface, now and later.

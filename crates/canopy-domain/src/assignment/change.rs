@@ -2,30 +2,18 @@
 
 use super::bulk_create::{AssignmentFacts, check_role, is_active_member};
 use super::{Assignment, AssignmentError, AssignmentId, AssignmentKey, Conflicting, ExistingAssignment, Window};
-use crate::{RoleId, Timestamp};
+use crate::{Edit, RoleId, Timestamp};
 use std::collections::HashMap;
-
-/// What a change asks of one end of a window.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Edge {
-    /// It stays.
-    #[default]
-    Keep,
-    /// The end is cleared (no end); the start falls back to the creation of the assignment.
-    Clear,
-    /// It moves.
-    Set(Timestamp),
-}
 
 /// A change to one assignment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AssignmentPatch {
     /// The role it gets; it keeps its own where there is none.
     pub role: Option<RoleId>,
-    /// The start of its window.
-    pub from: Edge,
-    /// The end of its window.
-    pub to: Edge,
+    /// The start of its window. Cleared, it falls back to the creation of the assignment.
+    pub from: Edit<Timestamp>,
+    /// The end of its window. Cleared, it has none.
+    pub to: Edit<Timestamp>,
 }
 
 /// The triple an assignment would have after it changes its role; its facts are needed to judge the change.
@@ -52,14 +40,14 @@ pub fn patch(
         }
     }
     let from = match patch.from {
-        Edge::Keep => assignment.window.from(),
-        Edge::Clear => assignment.created_at,
-        Edge::Set(from) => from,
+        Edit::Keep => assignment.window.from(),
+        Edit::Clear => assignment.created_at,
+        Edit::Set(from) => from,
     };
     let to = match patch.to {
-        Edge::Keep => assignment.window.to(),
-        Edge::Clear => None,
-        Edge::Set(to) => Some(to),
+        Edit::Keep => assignment.window.to(),
+        Edit::Clear => None,
+        Edit::Set(to) => Some(to),
     };
     let window = Window::new(from, to).map_err(|_| AssignmentError::InvalidWindow)?;
     let key = key_with_role(assignment, role);
@@ -230,13 +218,13 @@ mod tests {
     fn each_edge_of_the_window_stays_moves_or_is_cleared() {
         let old = assignment(1, 1, 1);
         for (from, to, expected) in [
-            (Edge::Keep, Edge::Keep, Ok((10, Some(20)))),
-            (Edge::Clear, Edge::Keep, Ok((5, Some(20)))),
-            (Edge::Keep, Edge::Clear, Ok((10, None))),
-            (Edge::Set(at(19)), Edge::Keep, Ok((19, Some(20)))),
-            (Edge::Set(at(20)), Edge::Keep, Err(AssignmentError::InvalidWindow)),
-            (Edge::Keep, Edge::Set(at(10)), Err(AssignmentError::InvalidWindow)),
-            (Edge::Set(at(30)), Edge::Set(at(31)), Ok((30, Some(31)))),
+            (Edit::Keep, Edit::Keep, Ok((10, Some(20)))),
+            (Edit::Clear, Edit::Keep, Ok((5, Some(20)))),
+            (Edit::Keep, Edit::Clear, Ok((10, None))),
+            (Edit::Set(at(19)), Edit::Keep, Ok((19, Some(20)))),
+            (Edit::Set(at(20)), Edit::Keep, Err(AssignmentError::InvalidWindow)),
+            (Edit::Keep, Edit::Set(at(10)), Err(AssignmentError::InvalidWindow)),
+            (Edit::Set(at(30)), Edit::Set(at(31)), Ok((30, Some(31)))),
         ] {
             let result = patch(&old, &AssignmentPatch { role: None, from, to }, &facts(), at(7));
             let window = result.map(|a| (a.window.from().as_millis(), a.window.to().map(Timestamp::as_millis)));
@@ -248,8 +236,8 @@ mod tests {
     fn a_new_role_is_judged_and_an_old_one_is_not() {
         let keep = |role| AssignmentPatch {
             role: Some(role),
-            from: Edge::Keep,
-            to: Edge::Keep,
+            from: Edit::Keep,
+            to: Edit::Keep,
         };
         let old = assignment(1, 1, 3);
         assert!(patch(&old, &keep(role(3)), &facts(), at(7)).is_ok());
@@ -273,18 +261,18 @@ mod tests {
     fn nobody_but_an_active_member_gets_another_role() {
         let to = |role, edge| AssignmentPatch {
             role: Some(role),
-            from: Edge::Keep,
+            from: Edit::Keep,
             to: edge,
         };
         for identity in [4, 5] {
             let old = assignment(1, identity, 1);
             for (patched, expected) in [
-                (to(role(1), Edge::Set(at(15))), None),
-                (to(role(9), Edge::Keep), Some(AssignmentError::RoleNotFound)),
-                (to(role(3), Edge::Keep), Some(AssignmentError::RoleInactive)),
+                (to(role(1), Edit::Set(at(15))), None),
+                (to(role(9), Edit::Keep), Some(AssignmentError::RoleNotFound)),
+                (to(role(3), Edit::Keep), Some(AssignmentError::RoleInactive)),
                 // Before the window, and before the triple that another one has.
                 (
-                    to(role(2), Edge::Set(at(10))),
+                    to(role(2), Edit::Set(at(10))),
                     Some(AssignmentError::MembershipNotActive),
                 ),
             ] {
@@ -321,8 +309,8 @@ mod tests {
         facts.existing.insert(key_with_role(&old, role(2)), existing(other));
         let keep = |role| AssignmentPatch {
             role: Some(role),
-            from: Edge::Keep,
-            to: Edge::Keep,
+            from: Edit::Keep,
+            to: Edit::Keep,
         };
         assert!(patch(&old, &keep(role(1)), &facts, at(7)).is_ok());
         assert_eq!(

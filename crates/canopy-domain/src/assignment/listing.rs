@@ -1,13 +1,13 @@
 //! What can be asked of the list of assignments, and its rows.
 
 use super::{AccessType, Assignment, AssignmentStatus};
-use crate::words::words;
+use crate::string_enum::string_enum;
 use crate::{
     AvatarUrl, DisplayName, Email, IdentityId, NodeId, PageRequest, PersonName, RoleId, RoleName, SearchWords,
     SortOrder,
 };
 
-words!(
+string_enum!(
     /// What the list is ordered by; the assignment's id breaks ties.
     AssignmentSort {
         /// The identity's name, `first last`, case folded.

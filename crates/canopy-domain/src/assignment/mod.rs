@@ -6,7 +6,7 @@ pub mod listing;
 mod window;
 
 use crate::id::id_type;
-use crate::words::words;
+use crate::string_enum::string_enum;
 use crate::{EnvironmentId, IdentityId, NodeId, RoleId, Timestamp};
 
 pub use window::{Window, WindowError};
@@ -16,7 +16,7 @@ id_type!(
     AssignmentId
 );
 
-words!(
+string_enum!(
     /// Where an instant lies relative to a window.
     AssignmentStatus {
         /// Before it.
@@ -28,7 +28,7 @@ words!(
     }
 );
 
-words!(
+string_enum!(
     /// Whether access at a node was given there or comes from above.
     AccessType {
         /// The assignment is at the node itself.

@@ -5,7 +5,7 @@ pub mod details;
 pub mod listing;
 
 use crate::id::id_type;
-use crate::words::words;
+use crate::string_enum::string_enum;
 use crate::{AccountId, ApplicationId, EnvironmentId, Revision, Timestamp};
 
 pub use detail::Detail;
@@ -15,7 +15,7 @@ id_type!(
     AuditEventId
 );
 
-words!(
+string_enum!(
     /// What kind of principal acted.
     ActorType {
         /// Runs the installation.
@@ -31,7 +31,7 @@ words!(
     }
 );
 
-words!(
+string_enum!(
     /// The area of an audited action.
     AuditCategory {
         /// Accounts, applications, environments.
@@ -53,7 +53,7 @@ words!(
     }
 );
 
-words!(
+string_enum!(
     /// How much attention an event deserves.
     AuditSeverity {
         /// Everyday changes.
@@ -65,7 +65,7 @@ words!(
     }
 );
 
-words!(
+string_enum!(
     /// What became of an action.
     AuditOutcome {
         /// It was done.

@@ -9,8 +9,8 @@ mod schema;
 pub mod schema_change;
 
 use crate::id::id_type;
+use crate::string_enum::string_enum;
 use crate::text::{TextError, bounded};
-use crate::words::words;
 use crate::{DisplayName, EnvironmentId, JsonObject, Slug, Timestamp, Version};
 
 pub use schema::{HierarchySchema, SchemaError};
@@ -63,7 +63,7 @@ impl From<TextError> for NodeTypeError {
     }
 }
 
-words!(
+string_enum!(
     /// Whether access at a node is switched on.
     NodeStatus {
         /// On.
@@ -196,7 +196,7 @@ pub struct SchemaBreak {
     pub reason: SchemaBreakReason,
 }
 
-words!(
+string_enum!(
     /// Why a node breaks a schema.
     SchemaBreakReason {
         /// The schema lacks its type.

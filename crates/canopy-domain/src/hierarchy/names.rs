@@ -2,7 +2,7 @@
 
 use super::{NodeId, NodeType};
 use crate::transfer::SlugPath;
-use crate::{Meaning, Slug};
+use crate::{Resolution, Slug};
 use std::collections::{HashMap, HashSet};
 use uuid::Uuid;
 
@@ -57,25 +57,30 @@ pub struct NodesByName {
     /// Those of the asked paths that lead to a node.
     pub paths: HashMap<SlugPath, NodeId>,
     /// Those of the asked slugs that some node has.
-    pub slugs: HashMap<SlugAmong, Meaning<NodeId>>,
+    pub slugs: HashMap<SlugAmong, Resolution<NodeId>>,
 }
 
 impl NodesByName {
     /// Which node of a type, or of any, is called so, among those that were found for this name. A path goes before a slug;
     /// `is_such` says whether a node is of the type.
-    pub fn meaning(&self, of_type: Option<&NodeType>, name: &str, is_such: impl Fn(NodeId) -> bool) -> Meaning<NodeId> {
+    pub fn meaning(
+        &self,
+        of_type: Option<&NodeType>,
+        name: &str,
+        is_such: impl Fn(NodeId) -> bool,
+    ) -> Resolution<NodeId> {
         if name.len() > SlugPath::MAX_CHARS {
-            return Meaning::Nothing;
+            return Resolution::NotFound;
         }
         let path = SlugPath::parse(name).ok();
         let by_path = path.and_then(|path| self.paths.get(&path).copied());
         if let Some(node) = by_path.filter(|node| is_such(*node)) {
-            return Meaning::One(node);
+            return Resolution::Unique(node);
         }
         let slug = Slug::parse(name).ok().map(|slug| (of_type.cloned(), slug));
         let found = slug.and_then(|slug| self.slugs.get(&slug).copied());
-        match found.unwrap_or(Meaning::Nothing) {
-            Meaning::One(node) if !is_such(node) => Meaning::Nothing,
+        match found.unwrap_or(Resolution::NotFound) {
+            Resolution::Unique(node) if !is_such(node) => Resolution::NotFound,
             meaning => meaning,
         }
     }
@@ -154,27 +159,27 @@ mod tests {
         let found = NodesByName {
             paths: HashMap::from([(path("acme"), id(1)), (path("acme/eu"), id(2))]),
             slugs: HashMap::from([
-                ((Some(team()), slug("acme")), Meaning::One(id(3))),
-                ((None, slug("acme")), Meaning::Several),
-                ((Some(team()), slug("sales")), Meaning::Several),
+                ((Some(team()), slug("acme")), Resolution::Unique(id(3))),
+                ((None, slug("acme")), Resolution::Ambiguous),
+                ((Some(team()), slug("sales")), Resolution::Ambiguous),
             ]),
         };
         let is_team = |node: NodeId| node != id(1);
         let team = team();
         for (of_type, name, meaning) in [
-            (None, "acme", Meaning::One(id(1))),
-            (Some(&team), "acme", Meaning::One(id(3))),
-            (Some(&team), "acme/eu", Meaning::One(id(2))),
-            (None, "acme/eu", Meaning::One(id(2))),
-            (None, "acme/us", Meaning::Nothing),
-            (Some(&team), "sales", Meaning::Several),
-            (None, "sales", Meaning::Nothing),
-            (None, "Not A Slug", Meaning::Nothing),
+            (None, "acme", Resolution::Unique(id(1))),
+            (Some(&team), "acme", Resolution::Unique(id(3))),
+            (Some(&team), "acme/eu", Resolution::Unique(id(2))),
+            (None, "acme/eu", Resolution::Unique(id(2))),
+            (None, "acme/us", Resolution::NotFound),
+            (Some(&team), "sales", Resolution::Ambiguous),
+            (None, "sales", Resolution::NotFound),
+            (None, "Not A Slug", Resolution::NotFound),
         ] {
             let is_such = |node| of_type.is_none() || is_team(node);
             assert_eq!(found.meaning(of_type, name, is_such), meaning, "{of_type:?} {name}");
         }
-        assert_eq!(found.meaning(Some(&team), "acme", |_| false), Meaning::Nothing);
+        assert_eq!(found.meaning(Some(&team), "acme", |_| false), Resolution::NotFound);
     }
 
     #[test]

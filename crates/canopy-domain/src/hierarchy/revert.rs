@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Revert {
     /// Assignments that change, as they are afterwards.
-    pub reseated: Vec<Assignment>,
+    pub moved_to_root: Vec<Assignment>,
     /// Assignments that go.
     pub dropped: Vec<AssignmentId>,
     /// Nodes that go, parents first.
@@ -46,7 +46,7 @@ impl Revert {
     pub fn change_set(&self, nodes: &[Node], assignments: &[Assignment]) -> ChangeSet {
         let rows: HashMap<AssignmentId, &Assignment> = assignments.iter().map(|one| (one.id, one)).collect();
         let gone: HashSet<NodeId> = self.nodes.iter().copied().collect();
-        let reseated = self.reseated.iter().filter_map(|after| {
+        let moved_to_root = self.moved_to_root.iter().filter_map(|after| {
             let before = rows.get(&after.id).copied()?.clone();
             let after = after.clone();
             Some(Updated { before, after })
@@ -59,7 +59,7 @@ impl Revert {
         ChangeSet {
             assignments: Rows {
                 removed: dropped.cloned().collect(),
-                updated: reseated.collect(),
+                updated: moved_to_root.collect(),
                 added: Vec::new(),
             },
             nodes: Rows {
@@ -100,10 +100,10 @@ pub fn plan(
             pairs.entry((identity, role)).or_default().push(assignment);
         }
     }
-    let mut reseated = Vec::new();
+    let mut moved_to_root = Vec::new();
     let mut gaining: HashSet<IdentityId> = HashSet::new();
     for ((identity, _), rows) in pairs {
-        let Some(seat) = rows
+        let Some(survivor) = rows
             .iter()
             .copied()
             .min_by_key(|row| (row.key.node != root.id, row.created_at, row.id))
@@ -112,24 +112,24 @@ pub fn plan(
         };
         let window = rows
             .iter()
-            .fold(seat.window, |whole, row| whole.joined_with(row.window));
-        let was_at_root = seat.key.node == root.id;
+            .fold(survivor.window, |whole, row| whole.joined_with(row.window));
+        let was_at_root = survivor.key.node == root.id;
         counts.moved += usize::from(!was_at_root);
         counts.deduplicated += rows.len() - 1;
-        dropped.extend(rows.iter().map(|row| row.id).filter(|id| *id != seat.id));
-        if !was_at_root || reaches_further(window, seat.window, now) {
+        dropped.extend(rows.iter().map(|row| row.id).filter(|id| *id != survivor.id));
+        if !was_at_root || reaches_further(window, survivor.window, now) {
             gaining.insert(identity);
         }
-        if !was_at_root || window != seat.window {
+        if !was_at_root || window != survivor.window {
             let key = AssignmentKey {
                 node: root.id,
-                ..seat.key
+                ..survivor.key
             };
-            reseated.push(Assignment {
+            moved_to_root.push(Assignment {
                 key,
                 window,
                 updated_at: now,
-                ..seat.clone()
+                ..survivor.clone()
             });
         }
     }
@@ -144,7 +144,7 @@ pub fn plan(
         ..root.clone()
     });
     Revert {
-        reseated,
+        moved_to_root,
         dropped,
         nodes: others.iter().map(|node| node.id).collect(),
         root: retyped,
@@ -256,9 +256,9 @@ mod tests {
             identities_gaining_reach: 2,
         };
         assert_eq!(plan.counts, expected);
-        let reseated: Vec<_> = plan.reseated.iter().map(|row| (row.id, row.window)).collect();
+        let moved_to_root: Vec<_> = plan.moved_to_root.iter().map(|row| (row.id, row.window)).collect();
         assert_eq!(
-            reseated,
+            moved_to_root,
             [(rows[0].id, window(4, Some(9))), (rows[5].id, window(6, Some(8)))]
         );
         assert_eq!(
@@ -331,7 +331,7 @@ mod tests {
             for id in &plan.dropped {
                 prop_assert!(after.remove(id).is_some());
             }
-            for row in &plan.reseated {
+            for row in &plan.moved_to_root {
                 let before = after.insert(row.id, row.clone()).expect("a row there was");
                 prop_assert_eq!((before.key.identity, before.key.role, before.created_at), (row.key.identity, row.key.role, row.created_at));
                 prop_assert!(before != *row && row.updated_at == at(NOW));

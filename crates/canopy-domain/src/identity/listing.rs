@@ -1,9 +1,9 @@
 //! What can be asked of the list of identities.
 
-use crate::words::words;
+use crate::string_enum::string_enum;
 use crate::{ApplicationId, EnvironmentId, PageRequest, SearchWords, SortOrder};
 
-words!(
+string_enum!(
     /// What the list is ordered by; the identity's id breaks ties.
     IdentitySort {
         /// Name, `first last`, case folded.
@@ -15,7 +15,7 @@ words!(
     }
 );
 
-words!(
+string_enum!(
     /// The account-wide switch as a filter.
     IdentityStatus {
         /// Switched on.

@@ -1,7 +1,7 @@
 //! Memberships: which identities belong to an application, and in which state.
 
 use crate::id::id_type;
-use crate::words::words;
+use crate::string_enum::string_enum;
 use crate::{ApplicationId, IdentityId, Timestamp};
 
 id_type!(
@@ -9,7 +9,7 @@ id_type!(
     MembershipId
 );
 
-words!(
+string_enum!(
     /// The state of a membership. Only `Active` gives access.
     MembershipStatus {
         /// Asked to join; no access yet.

@@ -1,7 +1,7 @@
 //! What identities are called from outside: by their id, by their id in the customer's directory, by their mail address.
 
 use super::{Email, ExternalId, IdentityId};
-use crate::Meaning;
+use crate::Resolution;
 use std::collections::{HashMap, HashSet};
 use uuid::Uuid;
 
@@ -55,7 +55,7 @@ impl NamedIdentity {
     /// The name that it is listed by: the first of its candidates that means it alone, among `all` who have one of
     /// [`candidate_names`]. Its id when none does.
     pub fn shown(&self, all: &IdentitiesByName) -> String {
-        let means_it = |name: &String| all.meaning(name) == Meaning::One(self.id);
+        let means_it = |name: &String| all.meaning(name) == Resolution::Unique(self.id);
         self.candidates().find(means_it).unwrap_or_else(|| self.id.to_string())
     }
 }
@@ -94,12 +94,12 @@ impl IdentitiesByName {
     }
 
     /// Who is called so, among those that were found for this name.
-    pub fn meaning(&self, name: &str) -> Meaning<IdentityId> {
+    pub fn meaning(&self, name: &str) -> Resolution<IdentityId> {
         let (id, external_id, email) = readings(name);
         let id = id.filter(|id| self.ids.contains(id));
         let external_id = external_id.and_then(|external_id| self.external_ids.get(&external_id).copied());
         let email = email.and_then(|email| self.emails.get(&email).copied());
-        Meaning::of([id, external_id, email].into_iter().flatten())
+        Resolution::of([id, external_id, email].into_iter().flatten())
     }
 }
 
@@ -137,7 +137,7 @@ mod tests {
     #[test]
     fn an_identity_is_called_by_id_external_id_and_mail_address() {
         let ada = identity(0xad, "ada@x.example", Some("Emp-1"));
-        let one = Meaning::One(ada.id);
+        let one = Resolution::Unique(ada.id);
         let all = IdentitiesByName::new([ada, identity(2, "bob@x.example", None)]);
         for (name, meaning) in [
             (ADA, one),
@@ -145,12 +145,12 @@ mod tests {
             ("Emp-1", one),
             ("ada@x.example", one),
             ("ADA@X.example", one),
-            ("emp-1", Meaning::Nothing),
-            (" Emp-1", Meaning::Nothing),
-            (" ada@x.example", Meaning::Nothing),
-            ("000000000000000000000000000000ad", Meaning::Nothing),
-            ("", Meaning::Nothing),
-            ("eve@x.example", Meaning::Nothing),
+            ("emp-1", Resolution::NotFound),
+            (" Emp-1", Resolution::NotFound),
+            (" ada@x.example", Resolution::NotFound),
+            ("000000000000000000000000000000ad", Resolution::NotFound),
+            ("", Resolution::NotFound),
+            ("eve@x.example", Resolution::NotFound),
         ] {
             assert_eq!(all.meaning(name), meaning, "{name}");
         }
@@ -162,12 +162,12 @@ mod tests {
             let ada = identity(0xad, "ada@x.example", None);
             let eve = identity(0xee, "eve@x.example", Some(external_id));
             let all = IdentitiesByName::new([ada, eve.clone()]);
-            assert_eq!(all.meaning(name), Meaning::Several, "{name}");
-            assert_eq!(all.meaning("eve@x.example"), Meaning::One(eve.id));
+            assert_eq!(all.meaning(name), Resolution::Ambiguous, "{name}");
+            assert_eq!(all.meaning("eve@x.example"), Resolution::Unique(eve.id));
         }
         let own = identity(0xad, "ada@x.example", Some("ada@x.example"));
         let all = IdentitiesByName::new([own.clone()]);
-        assert_eq!(all.meaning("ada@x.example"), Meaning::One(own.id));
+        assert_eq!(all.meaning("ada@x.example"), Resolution::Unique(own.id));
     }
 
     #[test]
@@ -199,7 +199,7 @@ mod tests {
         assert_eq!(new.shown(&all), new.id.to_string());
         assert_eq!(bob.shown(&all), "bob@x.example");
         for one in &everybody {
-            assert_eq!(all.meaning(&one.shown(&all)), Meaning::One(one.id));
+            assert_eq!(all.meaning(&one.shown(&all)), Resolution::Unique(one.id));
         }
         let asked = candidate_names([&jane]);
         assert!(asked.emails.contains(&new.email), "{asked:?}");
@@ -224,7 +224,7 @@ mod tests {
             }).collect();
             let all = IdentitiesByName::new(everybody.clone());
             for one in &everybody {
-                proptest::prop_assert_eq!(all.meaning(&one.shown(&all)), Meaning::One(one.id));
+                proptest::prop_assert_eq!(all.meaning(&one.shown(&all)), Resolution::Unique(one.id));
             }
         }
     }

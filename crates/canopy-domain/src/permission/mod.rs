@@ -5,7 +5,7 @@ mod key;
 pub mod listing;
 
 use crate::id::id_type;
-use crate::words::words;
+use crate::string_enum::string_enum;
 use crate::{Description, EnvironmentId, RoleId, Timestamp, Version, text::text_type};
 
 pub use key::{PermissionKey, PermissionKeyError};
@@ -21,7 +21,7 @@ text_type!(
     100
 );
 
-words!(
+string_enum!(
     /// Where a permission comes from.
     PermissionSource {
         /// Seeded with every environment; cannot be changed or deleted.

@@ -24,8 +24,8 @@ pub use idempotency::{Begun, KeptAnswer, RequestIdentity, RunningClaim, RunningR
 pub use installation::{Installation, SigningKey};
 pub use reader::ReadTx;
 pub use secret::Secrets;
-pub use shared::{Head, News, SharedStore};
-pub use store::{CommitRecord, RowStore, Store, StoreError, Unique, WriteScope};
+pub use shared::{FeedEvent, Head, SharedStore};
+pub use store::{CommitRecord, LockScope, RowStore, Store, StoreError, Unique};
 pub use token::{
     AccountName, EnvironmentName, PrincipalKind, SubjectKind, TokenClaims, TokenError, TokenVerifier, VerifiedToken,
 };

@@ -23,7 +23,7 @@ use crate::role::listing::{RoleQuery, RoleView};
 use crate::setup::{Catalog, CatalogSize, SetupSummary};
 use crate::{
     AccessModel, Account, AccountId, Application, ApplicationId, Assignment, AssignmentId, AssignmentKey, Environment,
-    EnvironmentId, EnvironmentPlace, HierarchySchema, Identity, IdentityId, Membership, MembershipStatus, Node, NodeId,
+    EnvironmentId, EnvironmentRef, HierarchySchema, Identity, IdentityId, Membership, MembershipStatus, Node, NodeId,
     Page, Permission, PermissionId, PermissionKey, Revision, Role, RoleId, RoleName, Slug, Timestamp,
 };
 use async_trait::async_trait;
@@ -56,7 +56,7 @@ pub trait TenancyReader: Send {
         slug: &Slug,
     ) -> Result<Option<Environment>, StoreError>;
     /// Where the environment with this id lies.
-    async fn environment_place(&mut self, id: EnvironmentId) -> Result<Option<EnvironmentPlace>, StoreError>;
+    async fn environment_place(&mut self, id: EnvironmentId) -> Result<Option<EnvironmentRef>, StoreError>;
 }
 
 /// The catalog of permissions.
@@ -233,7 +233,7 @@ pub trait AssignmentReader: Send {
     /// What [`bulk_create::plan`](crate::assignment::bulk_create::plan) needs to know of these triples.
     async fn assignment_facts(
         &mut self,
-        place: &EnvironmentPlace,
+        place: &EnvironmentRef,
         asked: &[AssignmentKey],
     ) -> Result<AssignmentFacts, StoreError>;
     /// Those of these assignments that the environment has, by id.
@@ -297,7 +297,7 @@ pub trait ApiKeyReader: Send {
     async fn api_key_places(
         &mut self,
         digests: &[KeyDigest],
-    ) -> Result<HashMap<KeyDigest, (EnvironmentPlace, ApiKeyId)>, StoreError>;
+    ) -> Result<HashMap<KeyDigest, (EnvironmentRef, ApiKeyId)>, StoreError>;
 }
 
 /// What decisions rest on.

@@ -21,7 +21,7 @@ pub struct Head {
 
 /// News of a store that several processes share.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum News {
+pub enum FeedEvent {
     /// The line is up (again). What was announced before is not heard any more.
     Connected,
     /// These environments have reached these revisions, or newer ones.
@@ -49,11 +49,14 @@ pub trait SharedStore: Send + Sync {
     /// Tells every process that listens of revisions that were committed, and of environments that are gone
     /// ([`Revision::END`]). A hint, sent in the background: it may be lost,
     /// late or repeated.
-    fn announce(&self, revisions: &[(EnvironmentId, Revision)]);
+    fn publish(&self, revisions: &[(EnvironmentId, Revision)]);
 
     /// Hears what others announce, until the line breaks.
     ///
     /// # Errors
     /// Always ends with one: why the line broke. Listen again.
-    async fn listen(&self, hear: &(dyn Fn(News) + Send + Sync)) -> Result<core::convert::Infallible, StoreError>;
+    async fn listen(
+        &self,
+        receive: &(dyn Fn(FeedEvent) + Send + Sync),
+    ) -> Result<core::convert::Infallible, StoreError>;
 }

@@ -67,7 +67,7 @@ pub enum Unique {
 ///
 /// Locks are taken in one order: accounts, identities, applications, environments, each by id. A single-writer store locks itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum WriteScope {
+pub enum LockScope {
     /// A new account. Nothing is locked; unique slugs decide races.
     Installation,
     /// The account's own row, a new application, or new identities without a membership.
@@ -101,7 +101,7 @@ pub enum WriteScope {
     },
 }
 
-impl WriteScope {
+impl LockScope {
     /// The tenant that a write of this scope is charged to.
     pub fn share(&self) -> Share {
         match self {
@@ -168,7 +168,7 @@ pub trait Store: Send + Sync {
     }
 
     /// Opens a unit of work that may write within `scope`, after taking its locks; it takes a turn of the scope's
-    /// [share](WriteScope::share). What it reads is the newest
+    /// [share](LockScope::share). What it reads is the newest
     /// committed state; nobody else changes what the scope covers until it ends. Dropped without
     /// [`commit`](WriteTx::commit), it leaves nothing behind and frees its locks.
     ///
@@ -176,7 +176,7 @@ pub trait Store: Send + Sync {
     ///
     /// # Errors
     /// [`StoreError::Busy`] when the locks cannot be had before the store's deadline, [`StoreError::Unavailable`].
-    async fn write(&self, scope: WriteScope) -> Result<Box<dyn WriteTx>, StoreError>;
+    async fn write(&self, scope: LockScope) -> Result<Box<dyn WriteTx>, StoreError>;
 
     /// Stores audit events that go with no change, such as those of refused calls: all of them or none, in one
     /// transaction of their own, with a constant number of statements. They take no revision, and their accounts exist.
@@ -191,7 +191,7 @@ pub trait Store: Send + Sync {
     /// As [`write`](Self::write).
     async fn write_once(
         &self,
-        scope: WriteScope,
+        scope: LockScope,
         request: RequestIdentity,
         since: Timestamp,
     ) -> Result<Begun, StoreError>;
@@ -241,5 +241,5 @@ pub trait RowStore: Store {
     ///
     /// # Errors
     /// As [`write`](Store::write).
-    async fn write_rows(&self, scope: WriteScope) -> Result<Box<dyn RowTx>, StoreError>;
+    async fn write_rows(&self, scope: LockScope) -> Result<Box<dyn RowTx>, StoreError>;
 }

@@ -1,12 +1,12 @@
 //! Access tokens.
 
 use super::StoreError;
-use crate::words::words;
+use crate::string_enum::string_enum;
 use crate::{AccountId, EnvironmentId, Timestamp};
 use async_trait::async_trait;
 use std::sync::Arc;
 
-words!(
+string_enum!(
     /// The kind of principal that a token speaks for.
     PrincipalKind {
         /// Runs the installation.
@@ -18,7 +18,7 @@ words!(
     }
 );
 
-words!(
+string_enum!(
     /// The attribute of an identity that the subject of its token holds.
     SubjectKind {
         /// Its id.

@@ -1,6 +1,6 @@
 //! Fair turns at what a store has few of: connections, and the right to write.
 
-use crate::{AccountId, ApplicationId, EnvironmentId, EnvironmentPlace};
+use crate::{AccountId, ApplicationId, EnvironmentId, EnvironmentRef};
 use core::future::Future;
 use core::pin::Pin;
 use core::task::{Context, Poll, Waker};
@@ -59,8 +59,8 @@ impl From<EnvironmentId> for Share {
     }
 }
 
-impl From<&EnvironmentPlace> for Share {
-    fn from(place: &EnvironmentPlace) -> Self {
+impl From<&EnvironmentRef> for Share {
+    fn from(place: &EnvironmentRef) -> Self {
         Self::Environment(place.environment)
     }
 }

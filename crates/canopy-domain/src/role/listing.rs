@@ -1,9 +1,9 @@
 //! What can be asked of the list of roles.
 
 use super::Role;
-use crate::words::words;
+use crate::string_enum::string_enum;
 
-words!(
+string_enum!(
     /// Whose roles are listed.
     RoleTypeFilter {
         /// The system role.

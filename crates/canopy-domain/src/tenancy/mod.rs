@@ -5,7 +5,7 @@ mod provision;
 mod slug;
 
 use crate::id::id_type;
-use crate::words::words;
+use crate::string_enum::string_enum;
 use crate::{DisplayName, JsonObject, Timestamp, Version};
 
 pub use provision::ProvisionedEnvironment;
@@ -89,7 +89,7 @@ pub struct Environment {
     pub updated_at: Timestamp,
 }
 
-words!(
+string_enum!(
     /// Whether an environment's access is flat or follows a tree.
     AccessModel {
         /// Only the root exists; every assignment is made there.
@@ -101,7 +101,7 @@ words!(
 
 /// Where an environment lies: the ids on the way from its account down to it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct EnvironmentPlace {
+pub struct EnvironmentRef {
     /// The account.
     pub account: AccountId,
     /// The application of that account.
@@ -112,24 +112,24 @@ pub struct EnvironmentPlace {
 
 /// Where an application lies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct ApplicationPlace {
+pub struct ApplicationRef {
     /// The account.
     pub account: AccountId,
     /// The application of that account.
     pub application: ApplicationId,
 }
 
-impl EnvironmentPlace {
+impl EnvironmentRef {
     /// The application on the way.
-    pub const fn application_place(&self) -> ApplicationPlace {
-        ApplicationPlace {
+    pub const fn application_ref(&self) -> ApplicationRef {
+        ApplicationRef {
             account: self.account,
             application: self.application,
         }
     }
 }
 
-words!(
+string_enum!(
     /// Which thing of the tenancy tree an error speaks of.
     Tenant {
         /// An account.

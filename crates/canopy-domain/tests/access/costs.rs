@@ -1,8 +1,8 @@
 //! Memory and work: bounded by what is bundled and held, whatever the size of the catalog.
 
 use canopy_domain::access::{
-    AccessIndex, Change, GrantFact, NodeFact, PermissionFact, Question, QuestionCost, RoleFact, Scope, Snapshot,
-    SubjectFact,
+    AccessIndex, Change, GrantFact, NodeFact, PermissionFact, Question, QuestionCost, RoleFact, Snapshot, SubjectFact,
+    Target,
 };
 use canopy_domain::{
     AssignmentKey, MembershipStatus, NodeType, PermissionKey, Revision, RoleName, Slug, Timestamp, Window,
@@ -73,7 +73,7 @@ fn names(index: &AccessIndex, subject: u128, permission: u128) -> Vec<String> {
     let question = Question {
         identity: id(4, subject),
         permission: &format!("app.p{permission}"),
-        scope: Scope::Node(id(3, 0)),
+        target: Target::Node(id(3, 0)),
     };
     let decision = index.decide_with_roles(&question, Timestamp::MIN, &mut roles);
     assert_eq!(decision.is_allowed(), !roles.is_empty());

@@ -7,7 +7,7 @@ use crate::facts::{
 use crate::oracle;
 use crate::why;
 use canopy_domain::access::{
-    AccessIndex, Change, Decision, NodeFact, Question, RoleFact, Scope, Snapshot, SubjectFact,
+    AccessIndex, Change, Decision, NodeFact, Question, RoleFact, Snapshot, SubjectFact, Target,
 };
 use canopy_domain::{MembershipStatus, NodeType, PermissionKey, RoleName};
 use proptest::prelude::*;
@@ -143,10 +143,10 @@ pub(crate) fn start(sizes: Sizes, chain: u8) -> Snapshot {
 }
 
 fn compare(facts: &Snapshot, indexes: [&AccessIndex; 2], sizes: Sizes, nodes: &[u8], instants: &[i64]) {
-    let scopes: Vec<Scope> = nodes
+    let targets: Vec<Target> = nodes
         .iter()
-        .map(|number| Scope::Node(id(NODE, *number)))
-        .chain([Scope::AppWide])
+        .map(|number| Target::Node(id(NODE, *number)))
+        .chain([Target::AppWide])
         .collect();
     let mut roles = Vec::new();
     for number in nodes {
@@ -159,11 +159,11 @@ fn compare(facts: &Snapshot, indexes: [&AccessIndex; 2], sizes: Sizes, nodes: &[
     for subject in 0..=sizes.subjects {
         for wanted in 0..=sizes.permissions {
             let permission = &key(wanted);
-            for scope in &scopes {
+            for target in &targets {
                 let question = Question {
                     identity: id(SUBJECT, subject),
                     permission,
-                    scope: *scope,
+                    target: *target,
                 };
                 for instant in instants {
                     let (reason, names) = oracle::decide(facts, &question, at(*instant));
@@ -192,7 +192,7 @@ fn compare(facts: &Snapshot, indexes: [&AccessIndex; 2], sizes: Sizes, nodes: &[
 fn compare_effective(facts: &Snapshot, index: &AccessIndex, sizes: Sizes, nodes: &[u8], instant: i64) {
     for subject in 0..=sizes.subjects {
         for node in nodes.iter().map(|number| Some(id(NODE, *number))).chain([None]) {
-            let scope = node.map_or(Scope::AppWide, Scope::Node);
+            let target = node.map_or(Target::AppWide, Target::Node);
             let mut expected: Vec<&str> = facts
                 .permissions
                 .iter()
@@ -201,7 +201,7 @@ fn compare_effective(facts: &Snapshot, index: &AccessIndex, sizes: Sizes, nodes:
                     let question = Question {
                         identity: id(SUBJECT, subject),
                         permission,
-                        scope,
+                        target,
                     };
                     oracle::decide(facts, &question, at(instant)).0.is_none()
                 })

@@ -1,6 +1,6 @@
 //! What the contract says, word by word, over plain lists. Shares no code with the engine and knows no short cut.
 
-use canopy_domain::access::{Change, DenialReason, GrantFact, Question, RoleFact, Scope, Snapshot};
+use canopy_domain::access::{Change, DenialReason, GrantFact, Question, RoleFact, Snapshot, Target};
 use canopy_domain::{MembershipStatus, NodeId, Timestamp};
 
 /// The reason of a denial or `None`, and the names of the granting roles.
@@ -123,9 +123,9 @@ pub(crate) fn bearing(
         if grant.key.identity != question.identity || !role.permissions.contains(&permission.id) {
             continue;
         }
-        let (in_reach, asked_node_is_off) = match question.scope {
-            Scope::AppWide => (true, false),
-            Scope::Node(node) => (path(facts, node).contains(&grant.key.node), !is_active(facts, node)),
+        let (in_reach, asked_node_is_off) = match question.target {
+            Target::AppWide => (true, false),
+            Target::Node(node) => (path(facts, node).contains(&grant.key.node), !is_active(facts, node)),
         };
         let own_node_is_off = !is_active(facts, grant.key.node);
         let falls_short = [
@@ -168,7 +168,7 @@ pub(crate) fn decide(facts: &Snapshot, question: &Question<'_>, at: Timestamp) -
     else {
         return no(R::PermissionNotFound);
     };
-    if let Scope::Node(node) = question.scope {
+    if let Target::Node(node) = question.target {
         if !facts.nodes.iter().any(|one| one.id == node) {
             return no(R::NodeNotFound);
         }
@@ -176,9 +176,9 @@ pub(crate) fn decide(facts: &Snapshot, question: &Question<'_>, at: Timestamp) -
             return no(R::NodeInactive);
         }
     }
-    let counts_here = |grant: &&GrantFact| match question.scope {
-        Scope::Node(node) => path(facts, node).contains(&grant.key.node),
-        Scope::AppWide => true,
+    let counts_here = |grant: &&GrantFact| match question.target {
+        Target::Node(node) => path(facts, node).contains(&grant.key.node),
+        Target::AppWide => true,
     };
     let bundles = |grant: &&GrantFact| role_of(facts, grant).permissions.contains(&permission.id);
     let rows = facts

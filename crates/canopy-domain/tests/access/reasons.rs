@@ -2,21 +2,21 @@
 
 use crate::facts::{NODE, PERMISSION, SUBJECT, at, empty, grant, id, key, node, permission, role, subject, window};
 use canopy_domain::access::DenialReason::{self, *};
-use canopy_domain::access::{AccessIndex, Change, Decision, Question, Scope, Snapshot, SubjectFact};
+use canopy_domain::access::{AccessIndex, Change, Decision, Question, Snapshot, SubjectFact, Target};
 use canopy_domain::{IdentityId, MembershipStatus, Window};
 
 const NOW: i64 = 1_000;
 
-fn ask(facts: &Snapshot, permission: &str, scope: Scope) -> Decision {
-    ask_at(facts, permission, scope, NOW)
+fn ask(facts: &Snapshot, permission: &str, target: Target) -> Decision {
+    ask_at(facts, permission, target, NOW)
 }
 
-fn ask_at(facts: &Snapshot, permission: &str, scope: Scope, millis: i64) -> Decision {
+fn ask_at(facts: &Snapshot, permission: &str, target: Target, millis: i64) -> Decision {
     let index = AccessIndex::build(facts).unwrap();
     let question = Question {
         identity: id(SUBJECT, 0),
         permission,
-        scope,
+        target,
     };
     let (decision, mut roles) = (index.decide(&question, at(millis)), vec![]);
     assert_eq!(index.decide_with_roles(&question, at(millis), &mut roles), decision);
@@ -74,19 +74,19 @@ fn with(rows: &[(u8, u8, Window)]) -> Snapshot {
     }
 }
 
-fn at_node(number: u8) -> Scope {
-    Scope::Node(id(NODE, number))
+fn at_node(number: u8) -> Target {
+    Target::Node(id(NODE, number))
 }
 
 /// What stands between the identity and access: for each set of reasons facts in which all of them apply.
-fn flawed(flaws: &[DenialReason], scope: Scope) -> (Snapshot, String, Scope) {
+fn flawed(flaws: &[DenialReason], target: Target) -> (Snapshot, String, Target) {
     let has = |reason| flaws.contains(&reason);
     let spot = if has(NodeInactive) { 5 } else { 2 };
     let mut rows = vec![(OTHER_ROLE, 0, open())];
     let rows_are_flawed = [AssignmentScheduled, AssignmentExpired, RoleInactive, NoGrant]
         .into_iter()
         .any(has);
-    if !rows_are_flawed || (has(NodeInactive) && scope == Scope::AppWide) {
+    if !rows_are_flawed || (has(NodeInactive) && target == Target::AppWide) {
         rows.push((ACTIVE_ROLE, spot, open()));
     }
     for (reason, row) in [
@@ -112,28 +112,28 @@ fn flawed(flaws: &[DenialReason], scope: Scope) -> (Snapshot, String, Scope) {
         facts.subjects.clear();
     }
     let wanted = if has(PermissionNotFound) { 9 } else { 0 };
-    let scope = match scope {
-        Scope::AppWide => Scope::AppWide,
-        Scope::Node(_) if has(NodeNotFound) => at_node(99),
-        Scope::Node(_) => at_node(spot),
+    let target = match target {
+        Target::AppWide => Target::AppWide,
+        Target::Node(_) if has(NodeNotFound) => at_node(99),
+        Target::Node(_) => at_node(spot),
     };
-    (facts, key(wanted), scope)
+    (facts, key(wanted), target)
 }
 
 #[test]
 fn of_every_set_of_reasons_the_first_is_told() {
-    for scope in [at_node(0), Scope::AppWide] {
+    for target in [at_node(0), Target::AppWide] {
         let reasons: Vec<DenialReason> = DenialReason::ALL
             .iter()
             .copied()
-            .filter(|r| scope != Scope::AppWide || *r != NodeNotFound)
+            .filter(|r| target != Target::AppWide || *r != NodeNotFound)
             .collect();
         for set in 0_u32..1 << reasons.len() {
             let of_set = |place: usize| set >> place & 1 == 1;
             let flaws: Vec<DenialReason> = (0..reasons.len()).filter(|p| of_set(*p)).map(|p| reasons[p]).collect();
-            let (facts, permission, scope) = flawed(&flaws, scope);
+            let (facts, permission, target) = flawed(&flaws, target);
             let expected = flaws.iter().copied().min().map_or(Decision::Allowed, Decision::Denied);
-            assert_eq!(ask(&facts, &permission, scope), expected, "{flaws:?} {scope:?}");
+            assert_eq!(ask(&facts, &permission, target), expected, "{flaws:?} {target:?}");
         }
     }
 }
@@ -172,9 +172,9 @@ fn for_one_assignment_the_window_comes_first_then_the_role_then_the_node() {
         (ACTIVE_ROLE, 2, open(), None, None),
     ] {
         let facts = with(&[(role, node, window)]);
-        let told = |scope| ask(&facts, &key(0), scope).denial_reason();
+        let told = |target| ask(&facts, &key(0), target).denial_reason();
         assert_eq!(
-            (told(at_node(node)), told(Scope::AppWide)),
+            (told(at_node(node)), told(Target::AppWide)),
             (at_it, anywhere),
             "{role} {node} {window:?}"
         );
@@ -215,7 +215,7 @@ fn one_grant_is_enough_whatever_stands_beside_it() {
         let mut rows = flawed.to_vec();
         rows.insert(place, (ACTIVE_ROLE, 2, open()));
         assert_eq!(ask(&with(&rows), &key(0), at_node(2)), Decision::Allowed);
-        assert_eq!(ask(&with(&rows), &key(0), Scope::AppWide), Decision::Allowed);
+        assert_eq!(ask(&with(&rows), &key(0), Target::AppWide), Decision::Allowed);
     }
 }
 
@@ -300,7 +300,7 @@ fn names_of_granting_roles_are_sorted_and_never_repeated() {
     let question = Question {
         identity: id(SUBJECT, 0),
         permission: &key(0),
-        scope: at_node(2),
+        target: at_node(2),
     };
     assert_eq!(
         index.decide_with_roles(&question, at(NOW), &mut roles),
@@ -323,7 +323,7 @@ fn names_of_granting_roles_are_sorted_and_never_repeated() {
 fn an_index_of_nothing_denies_everything() {
     let facts = empty();
     assert_eq!(ask(&facts, &key(0), at_node(0)), Decision::Denied(IdentityNotFound));
-    assert_eq!(ask(&facts, "", Scope::AppWide), Decision::Denied(IdentityNotFound));
+    assert_eq!(ask(&facts, "", Target::AppWide), Decision::Denied(IdentityNotFound));
     let facts = Snapshot {
         subjects: vec![subject(0)],
         ..empty()
@@ -339,13 +339,13 @@ fn the_nil_id_is_an_id_like_any_other() {
     let question = Question {
         identity: nil,
         permission,
-        scope: at_node(0),
+        target: at_node(0),
     };
     assert_eq!(index.decide(&question, at(NOW)), Decision::Denied(IdentityNotFound));
     let unknown = Question {
         identity: id(SUBJECT, 0),
         permission,
-        scope: Scope::Node(uuid::Uuid::nil().into()),
+        target: Target::Node(uuid::Uuid::nil().into()),
     };
     assert_eq!(index.decide(&unknown, at(NOW)), Decision::Denied(NodeNotFound));
     for (subject, permission, reason) in [

@@ -1,7 +1,7 @@
 //! Passes call back every few thousand steps, and stop when they are told to.
 
 use canopy_domain::access::{
-    AccessIndex, GrantFact, NodeFact, PermissionFact, Question, RoleFact, Scope, Snapshot, SubjectFact,
+    AccessIndex, GrantFact, NodeFact, PermissionFact, Question, RoleFact, Snapshot, SubjectFact, Target,
 };
 use canopy_domain::{
     AssignmentKey, IdentityId, MembershipStatus, NodeId, NodeType, PermissionKey, Revision, RoleName, Slug, Timestamp,
@@ -113,15 +113,15 @@ fn every_long_pass_is_taken_in_steps_and_stops_at_any_of_them() {
         PEOPLE + NODES,
         |step| index.who_can_in_steps("note.read", node(0), now, (None, 50), step),
     );
-    for (scope, limit) in [
-        (Scope::Node(node(0)), 10),
-        (Scope::Node(node(7)), 10),
-        (Scope::AppWide, 10),
+    for (target, limit) in [
+        (Target::Node(node(0)), 10),
+        (Target::Node(node(7)), 10),
+        (Target::AppWide, 10),
     ] {
         let question = Question {
             identity: first,
             permission: "note.read",
-            scope,
+            target,
         };
         check(&index.explain_within(&question, now, limit), NODES, |step| {
             index.explain_in_steps(&question, now, limit, step)

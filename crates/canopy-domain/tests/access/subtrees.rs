@@ -2,7 +2,7 @@
 
 use crate::facts::{NODE, at, empty, grant, id, key, node, permission, role, subject, window};
 use crate::oracle;
-use canopy_domain::access::{AccessIndex, Change, Decision, GrantFact, NodeFact, Question, Scope, Snapshot};
+use canopy_domain::access::{AccessIndex, Change, Decision, GrantFact, NodeFact, Question, Snapshot, Target};
 use canopy_domain::changeset::{AccessFacts, ChangeSet, Rows};
 use canopy_domain::hierarchy::revert;
 use canopy_domain::{
@@ -45,13 +45,13 @@ fn agree(facts: &Snapshot, index: &AccessIndex) {
     let again = AccessIndex::build(facts).unwrap();
     for subject in &facts.subjects {
         for permission in [key(0), key(1)] {
-            let nodes = (0..10).map(|number| Scope::Node(id(NODE, number)));
-            for scope in nodes.chain([Scope::AppWide]) {
+            let nodes = (0..10).map(|number| Target::Node(id(NODE, number)));
+            for target in nodes.chain([Target::AppWide]) {
                 for instant in [0, NOW, 29, 40] {
                     let question = Question {
                         identity: subject.id,
                         permission: &permission,
-                        scope,
+                        target,
                     };
                     let expected = oracle::decide(facts, &question, at(instant)).0;
                     let expected = expected.map_or(Decision::Allowed, Decision::Denied);

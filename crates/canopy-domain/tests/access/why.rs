@@ -7,7 +7,7 @@ use crate::histories::{Dice, SMALL, after, changes, dice, start};
 use crate::oracle;
 use canopy_domain::access::{
     AccessIndex, Change, Decision, DenialReason, Explanation, GrantFact, NodeFact, Part, PermissionHolder, Question,
-    Scope, Shortfall, Snapshot, SubjectFact,
+    Shortfall, Snapshot, SubjectFact, Target,
 };
 use canopy_domain::{AssignmentKey, AssignmentStatus, IdentityId, NodeId, Timestamp};
 use proptest::prelude::*;
@@ -75,7 +75,7 @@ pub(crate) fn compare(facts: &Snapshot, index: &AccessIndex, asked: &Asked, at: 
         let ask = |identity, node| Question {
             identity,
             permission,
-            scope: Scope::Node(node),
+            target: Target::Node(node),
         };
         for identity in &asked.identities {
             let expected: Vec<NodeId> = known
@@ -86,10 +86,10 @@ pub(crate) fn compare(facts: &Snapshot, index: &AccessIndex, asked: &Asked, at: 
             for limit in [1, 2, 3, expected.len().max(1), usize::MAX] {
                 assert_eq!(nodes_where(index, *identity, permission, at, limit), expected);
             }
-            let nodes = asked.nodes.iter().map(|node| Scope::Node(*node));
-            for scope in nodes.chain([Scope::AppWide]) {
+            let nodes = asked.nodes.iter().map(|node| Target::Node(*node));
+            for target in nodes.chain([Target::AppWide]) {
                 let question = Question {
-                    scope,
+                    target,
                     ..ask(*identity, id(NODE, 0))
                 };
                 compare_explanation(facts, index, &question, at);
@@ -277,7 +277,7 @@ proptest! {
     fn what_holds_throughout_is_told_whatever_moves_between_the_parts(history in prop::collection::vec(dice(), 0..12), instant in 5_i64..35) {
         let (permission, at) = (key(0), at(instant));
         let allowed = |index: &AccessIndex, identity, node| {
-            let question = Question { identity, permission: &permission, scope: Scope::Node(node) };
+            let question = Question { identity, permission: &permission, target: Target::Node(node) };
             index.decide(&question, at).is_allowed()
         };
         let (one, top) = (id(SUBJECT, 0), id(NODE, 0));
@@ -327,11 +327,11 @@ fn all_kinds() -> Snapshot {
     }
 }
 
-fn explain(index: &AccessIndex, scope: Scope) -> (Explanation<'_>, Vec<(u8, &'static str)>) {
+fn explain(index: &AccessIndex, target: Target) -> (Explanation<'_>, Vec<(u8, &'static str)>) {
     let question = Question {
         identity: id(SUBJECT, 0),
         permission: &key(0),
-        scope,
+        target,
     };
     let explanation = index.explain(&question, at(NOW));
     let numbers = explanation.near_misses.iter().map(|(grant, shortfall)| {
@@ -346,7 +346,7 @@ fn explain(index: &AccessIndex, scope: Scope) -> (Explanation<'_>, Vec<(u8, &'st
 #[test]
 fn near_misses_tell_what_each_falls_short_by() {
     let index = AccessIndex::build(&all_kinds()).unwrap();
-    let (explanation, near) = explain(&index, Scope::Node(id(NODE, 2)));
+    let (explanation, near) = explain(&index, Target::Node(id(NODE, 2)));
     assert_eq!(
         explanation.decision,
         Decision::Denied(DenialReason::AssignmentScheduled)
@@ -369,7 +369,7 @@ fn near_misses_tell_what_each_falls_short_by() {
     assert_eq!((scheduled.role, scheduled.role_name.as_str()), (id(ROLE, 0), "role 0"));
 
     // Where the one grants that is out of reach elsewhere, the others are.
-    let (explanation, near) = explain(&index, Scope::Node(id(NODE, 3)));
+    let (explanation, near) = explain(&index, Target::Node(id(NODE, 3)));
     assert_eq!(explanation.decision, Decision::Allowed);
     assert_eq!(
         explanation.grants.iter().map(|grant| grant.id).collect::<Vec<_>>(),
@@ -378,7 +378,7 @@ fn near_misses_tell_what_each_falls_short_by() {
     assert_eq!(near, [1, 2, 3].map(|number| (number, "out_of_reach")));
 
     // Anywhere, everything is in reach.
-    let (explanation, near) = explain(&index, Scope::AppWide);
+    let (explanation, near) = explain(&index, Target::AppWide);
     assert_eq!(explanation.decision, Decision::Allowed);
     assert_eq!(
         near.iter().map(|(_, word)| *word).collect::<Vec<_>>(),
@@ -386,7 +386,7 @@ fn near_misses_tell_what_each_falls_short_by() {
     );
 
     // At a node that is not known nothing is.
-    let (explanation, near) = explain(&index, Scope::Node(id(NODE, 9)));
+    let (explanation, near) = explain(&index, Target::Node(id(NODE, 9)));
     assert_eq!(explanation.decision, Decision::Denied(DenialReason::NodeNotFound));
     assert_eq!(near, [0, 1, 2, 3].map(|number| (number, "out_of_reach")));
 }
@@ -394,25 +394,25 @@ fn near_misses_tell_what_each_falls_short_by() {
 #[test]
 fn what_stands_before_all_assignments_makes_near_misses_of_all() {
     let mut facts = all_kinds();
-    let told = |facts: &Snapshot, scope| {
+    let told = |facts: &Snapshot, target| {
         let index = AccessIndex::build(facts).unwrap();
-        let near = explain(&index, scope).1;
+        let near = explain(&index, target).1;
         near.into_iter().map(|(_, word)| word).collect::<Vec<_>>()
     };
-    let here = Scope::Node(id(NODE, 3));
+    let here = Target::Node(id(NODE, 3));
     let [off, elsewhere] = ["identity_inactive", "out_of_reach"];
     facts.subjects[0].is_active = false;
     assert_eq!(told(&facts, here), [off, elsewhere, elsewhere, elsewhere]);
-    assert_eq!(told(&facts, Scope::AppWide), [off; 4]);
+    assert_eq!(told(&facts, Target::AppWide), [off; 4]);
     facts.subjects[0] = SubjectFact {
         membership: canopy_domain::MembershipStatus::Suspended,
         ..subject(0)
     };
-    assert_eq!(told(&facts, Scope::AppWide), ["membership_inactive"; 4]);
+    assert_eq!(told(&facts, Target::AppWide), ["membership_inactive"; 4]);
     facts.subjects[0] = subject(0);
     facts.nodes[3].is_active = false;
     assert_eq!(told(&facts, here), ["node_inactive", elsewhere, elsewhere, elsewhere]);
-    assert_eq!(told(&facts, Scope::AppWide)[0], "node_inactive");
+    assert_eq!(told(&facts, Target::AppWide)[0], "node_inactive");
     // Without the permission there is nothing to miss it by.
     facts.roles.iter_mut().for_each(|role| role.permissions.clear());
     facts.permissions.retain(|one| one.id != id(PERMISSION, 0));
@@ -433,7 +433,7 @@ fn a_window_of_years_is_shown_as_it_is() {
         .map(|(number, window)| grant(number, (0, 0, number % 4), window))
         .collect();
     let index = AccessIndex::build(&facts).unwrap();
-    let (explanation, _) = explain(&index, Scope::AppWide);
+    let (explanation, _) = explain(&index, Target::AppWide);
     let near = explanation.near_misses.iter().map(|(grant, _)| grant);
     let mut shown: Vec<_> = explanation.grants.iter().chain(near).collect();
     shown.sort_by_key(|grant| grant.id);

@@ -358,9 +358,9 @@ proptest! {
         }
         let anew = AccessIndex::build(&snapshot(&after, kept)).unwrap();
         for permission in KEYS.iter().copied().chain(["role.read"]) {
-            let places = after.nodes.iter().map(|node| Scope::Node(node.id)).chain([Scope::AppWide]);
-            for scope in places {
-                let question = Question { identity: IdentityId::new(Uuid::from_u128(7)), permission, scope };
+            let places = after.nodes.iter().map(|node| Target::Node(node.id)).chain([Target::AppWide]);
+            for target in places {
+                let question = Question { identity: IdentityId::new(Uuid::from_u128(7)), permission, target };
                 let (mut one, mut other) = (vec![], vec![]);
                 prop_assert_eq!(
                     index.decide_with_roles(&question, at(9), &mut one),

@@ -1,7 +1,7 @@
 //! Bulk-create beside the raw insert of the same rows.
 
 use crate::{ENV, RUNS, print_row};
-use canopy_domain::EnvironmentPlace;
+use canopy_domain::EnvironmentRef;
 use canopy_domain::port::{Ids, Store};
 use canopy_storage_postgres::{PgOptions, PgStore};
 use canopy_storage_sqlite::{SqliteOptions, SqliteStore};
@@ -71,7 +71,7 @@ fn workload(existing: bool) -> (Workload, Workload) {
     (workload, stored)
 }
 
-async fn compare(store: Arc<dyn Store>, place: EnvironmentPlace, workload: &Workload, raw: &mut impl Raw, label: &str) {
+async fn compare(store: Arc<dyn Store>, place: EnvironmentRef, workload: &Workload, raw: &mut impl Raw, label: &str) {
     let clock = Arc::new(FixedClock::new(workload.now));
     let server = TestServer::start_with(store, clock, Arc::new(CountingIds::default()));
     let account = place.account.as_uuid();
@@ -137,7 +137,7 @@ async fn http_insert(server: &TestServer, account: Uuid, role: &str, items: &[(U
 /// The plain insert of the same rows, with the same keys and indexes.
 trait Raw {
     /// Milliseconds that it took. Each time there is a role of its own, so that no triple comes twice.
-    async fn insert(&mut self, place: &EnvironmentPlace, items: &[(Uuid, Uuid)]) -> f64;
+    async fn insert(&mut self, place: &EnvironmentRef, items: &[(Uuid, Uuid)]) -> f64;
 }
 
 /// By one prepared statement for each row, in one transaction.
@@ -158,7 +158,7 @@ impl RawSqlite {
 }
 
 impl Raw for RawSqlite {
-    async fn insert(&mut self, place: &EnvironmentPlace, items: &[(Uuid, Uuid)]) -> f64 {
+    async fn insert(&mut self, place: &EnvironmentRef, items: &[(Uuid, Uuid)]) -> f64 {
         let ids: Vec<Uuid> = items.iter().map(|_| RAW_IDS.with(Ids::mint)).collect();
         let role = RAW_IDS.with(Ids::mint);
         let environment = place.environment.as_bytes();
@@ -222,7 +222,7 @@ impl RawPostgres {
 }
 
 impl Raw for RawPostgres {
-    async fn insert(&mut self, place: &EnvironmentPlace, items: &[(Uuid, Uuid)]) -> f64 {
+    async fn insert(&mut self, place: &EnvironmentRef, items: &[(Uuid, Uuid)]) -> f64 {
         let ids: Vec<Uuid> = items.iter().map(|_| RAW_IDS.with(Ids::mint)).collect();
         let role = RAW_IDS.with(Ids::mint);
         let environment = place.environment.as_uuid();

@@ -10,6 +10,7 @@
 //! - `bulk-postgres`: bulk-create on PostgreSQL, likewise;
 //! - `writers`: bulk-create on PostgreSQL by 1, 4 and 16 writers, each in an environment of its own;
 //! - `tenants`: checks over a thousand environments, and a burst of cold ones; needs `wrk`;
+//! - `import`: 100,000 nodes, time and memory, on both stores;
 //! - `lists`: first and deep pages, filters and searches of assignments and people, on both stores;
 //! - `index`: time and memory to load an index from PostgreSQL.
 //!
@@ -26,6 +27,7 @@
 
 mod bulk;
 mod evaluate;
+mod import;
 mod index;
 mod lists;
 mod load;
@@ -114,6 +116,9 @@ async fn main() {
     }
     if wants("tenants") {
         tenants::tenants(scale).await;
+    }
+    if wants("import") {
+        import::import(scale).await;
     }
     if wants("lists") {
         lists::lists(scale).await;

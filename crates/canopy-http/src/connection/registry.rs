@@ -145,10 +145,10 @@ impl Registry {
     pub(crate) fn admit(self: &Arc<Self>, address: Option<IpAddr>, sweep: &Arc<Notify>, now: u64) -> Option<Seat> {
         let mut table = self.table();
         if table.of(address) >= self.max_per_address {
-            self.make_room(&mut table, address)?;
+            self.evict(&mut table, address)?;
         }
         if table.connections.len() >= self.max_total {
-            self.make_room(&mut table, None)?;
+            self.evict(&mut table, None)?;
         }
         let shared = Arc::new(Shared {
             address,
@@ -173,7 +173,7 @@ impl Registry {
     }
 
     /// Closes some connections at once, so that a flood of new ones does not look through all of them each time.
-    fn make_room(&self, table: &mut Table, address: Option<IpAddr>) -> Option<()> {
+    fn evict(&self, table: &mut Table, address: Option<IpAddr>) -> Option<()> {
         let bound = if address.is_some() {
             self.max_per_address
         } else {

@@ -10,13 +10,13 @@ use crate::input::Body;
 use crate::operation::Operation;
 use crate::problem::Problem;
 use crate::request::Request;
-use crate::wire::{Batch, Components, Faults, Json, Place, Text, WireValue, request_body, request_query};
+use crate::wire::{Batch, Components, Faults, Json, JsonPointer, Text, WireValue, request_body, request_query};
 use canopy_app::access::{OwnedQuestion, effective, evaluate, evaluate_many, explain};
 use canopy_app::decisions::Consistency;
 use canopy_app::scope::AskedEnvironment;
-use canopy_domain::access::Scope;
+use canopy_domain::access::Target;
 use canopy_domain::{IdentityId, NodeId, Timestamp};
-use decision::{AllDecisions, DecisionBody, KeysBody, ScopeWord, note_misfit, scope_of};
+use decision::{AllDecisions, DecisionBody, KeysBody, ScopeWord, note_misfit, target_of};
 use explanation::ExplanationBody;
 use utoipa::openapi::{RefOr, Schema};
 
@@ -25,47 +25,47 @@ const TAG: &str = "Evaluation";
 pub(super) fn operations() -> Vec<Operation> {
     vec![
         Operation::post("/permissions/evaluate", "evaluate")
-            .says(TAG, "May this identity do this there, now or at another instant?")
-            .needs_check()
-            .fails(&[E::EnvironmentNotFound])
-            .by(evaluate),
+            .summary(TAG, "May this identity do this there, now or at another instant?")
+            .requires_check()
+            .errors(&[E::EnvironmentNotFound])
+            .handler(evaluate),
         Operation::post("/permissions/evaluate/bulk", "evaluateMany")
-            .says(TAG, "Answer many questions at one instant and one revision, in their order.")
-            .needs_check()
-            .fails(&[E::EnvironmentNotFound, E::AnswerTooLarge])
-            .by(evaluate_many),
+            .summary(TAG, "Answer many questions at one instant and one revision, in their order.")
+            .requires_check()
+            .errors(&[E::EnvironmentNotFound, E::AnswerTooLarge])
+            .handler(evaluate_many),
         Operation::post("/permissions/explain", "explain")
-            .says(
+            .summary(
                 TAG,
                 "Answer a question with the assignments that grant it, and the near misses with what each falls short by: the first 1,000 of each by id.",
             )
-            .needs_check()
-            .fails(&[E::EnvironmentNotFound])
-            .by(explain),
+            .requires_check()
+            .errors(&[E::EnvironmentNotFound])
+            .handler(explain),
         Operation::get("/identities/{identityId}/permissions", "listIdentityPermissions")
-            .says(
+            .summary(
                 TAG,
                 "List the keys that an identity holds at a node, or at any active node; none for who or what is unknown.",
             )
-            .needs("access.evaluate")
-            .fails(&[E::EnvironmentNotFound])
-            .by(list_held),
+            .requires("access.evaluate")
+            .errors(&[E::EnvironmentNotFound])
+            .handler(list_held),
         Operation::get("/identities/{identityId}/nodes", reverse::NODES)
-            .says(
+            .summary(
                 TAG,
                 "List the nodes at which an identity holds a permission, by id; none for who or what is unknown.",
             )
-            .needs_check()
-            .fails(&[E::EnvironmentNotFound])
-            .by(reverse::list_nodes),
+            .requires_check()
+            .errors(&[E::EnvironmentNotFound])
+            .handler(reverse::list_nodes),
         Operation::get("/nodes/{nodeId}/who-can", reverse::WHO_CAN)
-            .says(
+            .summary(
                 TAG,
                 "List the identities that hold a permission at a node, by id; none for what is unknown.",
             )
-            .needs_check()
-            .fails(&[E::EnvironmentNotFound])
-            .by(reverse::list_holders),
+            .requires_check()
+            .errors(&[E::EnvironmentNotFound])
+            .handler(reverse::list_holders),
     ]
 }
 
@@ -134,13 +134,13 @@ pub(super) struct Asked {
 }
 
 impl WireValue for AskedItem {
-    fn read(json: &Json<'_>, place: &Place<'_>, faults: &mut Faults) -> Option<Self> {
+    fn read(json: &Json<'_>, place: &JsonPointer<'_>, faults: &mut Faults) -> Option<Self> {
         let body = EvaluateItem::read(json, place, faults);
         note_misfit(json, place, faults);
         let body = body?;
         Some(Self(OwnedQuestion {
             identity: body.identity_id,
-            scope: scope_of(body.scope, body.node_id)?,
+            target: target_of(body.scope, body.node_id)?,
             permission: body.permission.0,
         }))
     }
@@ -151,12 +151,12 @@ impl WireValue for AskedItem {
 }
 
 impl WireValue for Asked {
-    fn read(json: &Json<'_>, place: &Place<'_>, faults: &mut Faults) -> Option<Self> {
+    fn read(json: &Json<'_>, place: &JsonPointer<'_>, faults: &mut Faults) -> Option<Self> {
         let body = Evaluate::read(json, place, faults);
         note_misfit(json, place, faults);
         let body = body?;
-        let scope = scope_of(body.scope, body.node_id)?;
-        Some(Self::new(body.identity_id, body.permission.0, scope).on(body.at, body.consistency))
+        let target = target_of(body.scope, body.node_id)?;
+        Some(Self::new(body.identity_id, body.permission.0, target).on(body.at, body.consistency))
     }
 
     fn schema(components: &mut Components) -> RefOr<Schema> {
@@ -166,12 +166,12 @@ impl WireValue for Asked {
 
 impl Asked {
     /// A question about now.
-    pub(super) const fn new(identity: IdentityId, permission: String, scope: Scope) -> Self {
+    pub(super) const fn new(identity: IdentityId, permission: String, target: Target) -> Self {
         Self {
             item: OwnedQuestion {
                 identity,
                 permission,
-                scope,
+                target,
             },
             at: None,
             consistency: Consistency::Strong,
@@ -189,7 +189,7 @@ impl Asked {
 async fn evaluate(
     request: Request<AskedEnvironment, (), (), Body<Asked>>,
 ) -> Result<Judged<DecisionBody<'static>>, Problem> {
-    answer(&request, &request.scope, &request.body.0).await
+    answer(&request, &request.tenancy, &request.body.0).await
 }
 
 /// Answers a question about an environment.
@@ -214,7 +214,7 @@ async fn explain(
     request: Request<AskedEnvironment, (), (), Body<Asked>>,
 ) -> Result<Judged<ExplanationBody<'static>>, Problem> {
     let (Body(Asked { item, at, consistency }), request) = request.take_body();
-    let who = request.asker(&request.scope);
+    let who = request.asker(&request.tenancy);
     let asking = explain::explain_decision(
         request.app(),
         who,
@@ -235,7 +235,7 @@ async fn evaluate_many(
     let (Body(body), request) = request.take_body();
     let questions = body.evaluations.0.into_iter().map(|item| item.0).collect();
     let bounds = (body.at, request.max_answer_bytes());
-    let who = request.asker(&request.scope);
+    let who = request.asker(&request.tenancy);
     let asking = evaluate_many::evaluate_many(
         request.app(),
         who,
@@ -250,7 +250,7 @@ async fn evaluate_many(
 async fn list_held(
     request: Request<AskedEnvironment, IdentityId, ListHeld>,
 ) -> Result<Judged<KeysBody<'static>>, Problem> {
-    let (environment, identity, node) = (request.scope.clone(), request.id, request.query.node_id);
+    let (environment, identity, node) = (request.tenancy.clone(), request.id, request.query.node_id);
     held(&request, environment, identity, node).await
 }
 

@@ -8,12 +8,12 @@ use crate::operation::Operation;
 use crate::problem::Problem;
 use crate::request::Request;
 use crate::wire::{
-    Components, Fault, Faults, Instant, Json, Place, Whole, WireText, WireValue, not_one_of, request_body, words,
+    Components, Fault, Faults, Instant, Json, JsonPointer, Whole, WireText, WireValue, not_one_of, request_body, words,
 };
 use canopy_app::Mode;
 use canopy_app::api_key::{self, MadeKey, NewKey};
 use canopy_domain::api_key::{AccessMode, ApiKey, KeyAccess};
-use canopy_domain::{ApiKeyId, Description, DisplayName, EnvironmentPlace, PermissionKey, Timestamp};
+use canopy_domain::{ApiKeyId, Description, DisplayName, EnvironmentRef, PermissionKey, Timestamp};
 use serde::Serialize;
 use std::collections::BTreeSet;
 use utoipa::ToSchema;
@@ -26,38 +26,38 @@ pub(super) fn operations() -> Vec<Operation> {
     const MANAGE: &str = "api_key.manage";
     vec![
         Operation::get("/api-keys", "listApiKeys")
-            .says(TAG, "List the keys of the environment, the newest first.")
-            .needs(MANAGE)
-            .by(list_keys),
+            .summary(TAG, "List the keys of the environment, the newest first.")
+            .requires(MANAGE)
+            .handler(list_keys),
         Operation::post("/api-keys", "createApiKey")
-            .says(TAG, "Make a key. Its text is told once, in this answer.")
-            .needs(MANAGE)
-            .fails(&[
+            .summary(TAG, "Make a key. Its text is told once, in this answer.")
+            .requires(MANAGE)
+            .errors(&[
                 E::Escalation,
                 E::UnknownPermissionKeys,
                 E::TooManyApiKeys,
                 E::TooManyScopes,
             ])
-            .by(post_key),
+            .handler(post_key),
         Operation::delete("/api-keys/{apiKeyId}", "revokeApiKey")
-            .says(TAG, "Revoke a key: from the answer on it opens nothing.")
-            .needs(MANAGE)
-            .fails(&[E::ApiKeyNotFound])
-            .by(delete_key),
+            .summary(TAG, "Revoke a key: from the answer on it opens nothing.")
+            .requires(MANAGE)
+            .errors(&[E::ApiKeyNotFound])
+            .handler(delete_key),
         Operation::post("/api-keys/{apiKeyId}/rotate", "rotateApiKey")
-            .says(
+            .summary(
                 TAG,
                 "Make a key with the same scopes and end in place of this one. Its text is told once, in this answer.",
             )
-            .needs(MANAGE)
-            .fails(&[
+            .requires(MANAGE)
+            .errors(&[
                 E::ApiKeyNotFound,
                 E::Escalation,
                 E::ApiKeyExpired,
                 E::TooManyApiKeys,
                 E::TooManyScopes,
             ])
-            .by(rotate_key),
+            .handler(rotate_key),
     ]
 }
 
@@ -183,14 +183,14 @@ request_body!(
 struct Wanted(NewKey);
 
 impl WireValue for Wanted {
-    fn read(json: &Json<'_>, place: &Place<'_>, faults: &mut Faults) -> Option<Self> {
+    fn read(json: &Json<'_>, place: &JsonPointer<'_>, faults: &mut Faults) -> Option<Self> {
         let body = CreateApiKey::read(json, place, faults)?;
         let Some(access) = KeyAccess::new(body.access_mode, body.scopes) else {
             let misfit = match body.access_mode {
                 AccessMode::FullAccess => Fault::new("not_allowed", "is not allowed with the mode `full_access`"),
                 AccessMode::Scoped => Fault::new("required", "is required with the mode `scoped`"),
             };
-            faults.add(&Place::Member(place, "scopes"), misfit);
+            faults.add(&JsonPointer::Member(place, "scopes"), misfit);
             return None;
         };
         Some(Self(NewKey {
@@ -206,8 +206,8 @@ impl WireValue for Wanted {
     }
 }
 
-async fn list_keys(request: Request<EnvironmentPlace>) -> Result<Listing<ApiKeyBody>, Problem> {
-    let place = request.scope;
+async fn list_keys(request: Request<EnvironmentRef>) -> Result<Listing<ApiKeyBody>, Problem> {
+    let place = request.tenancy;
     let keys = request
         .run(move |app, _| async move { api_key::list_api_keys(&app, &place).await })
         .await?;
@@ -216,11 +216,11 @@ async fn list_keys(request: Request<EnvironmentPlace>) -> Result<Listing<ApiKeyB
 }
 
 async fn post_key(
-    request: Request<EnvironmentPlace, (), (), Body<Wanted>>,
+    request: Request<EnvironmentRef, (), (), Body<Wanted>>,
 ) -> Result<Repeatable<Created<NewApiKey>>, Problem> {
     let (Body(Wanted(new)), request) = request.take_body();
     let create = api_key::CreateApiKey {
-        environment: request.scope,
+        environment: request.tenancy,
         new,
     };
     let making = request.execute_once(create, Mode::Commit, |made| {
@@ -232,9 +232,9 @@ async fn post_key(
     making.await
 }
 
-async fn delete_key(request: Request<EnvironmentPlace, ApiKeyId>) -> Result<NoContent, Problem> {
+async fn delete_key(request: Request<EnvironmentRef, ApiKeyId>) -> Result<NoContent, Problem> {
     let revoke = api_key::RevokeApiKey {
-        environment: request.scope,
+        environment: request.tenancy,
         id: request.id,
     };
     request.execute(revoke).await?;
@@ -242,11 +242,11 @@ async fn delete_key(request: Request<EnvironmentPlace, ApiKeyId>) -> Result<NoCo
 }
 
 async fn rotate_key(
-    request: Request<EnvironmentPlace, ApiKeyId, (), Body<RotateApiKey, true>>,
+    request: Request<EnvironmentRef, ApiKeyId, (), Body<RotateApiKey, true>>,
 ) -> Result<Repeatable<Found<NewApiKey>>, Problem> {
     let (Body(body), request) = request.take_body();
     let rotate = api_key::RotateApiKey {
-        environment: request.scope,
+        environment: request.tenancy,
         id: request.id,
         overlap_seconds: body.overlap_seconds.0,
     };

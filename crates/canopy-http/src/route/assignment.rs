@@ -9,15 +9,15 @@ use crate::operation::Operation;
 use crate::problem::Problem;
 use crate::request::Request;
 use crate::wire::{
-    Batch, Fault, Given, Instant, PageNumber, Patch, Search, ShownAccessType, ShownStatus, Take, Whole, WireText,
-    not_one_of, page, request_body, request_query, words,
+    Batch, Fault, Given, Instant, PageNumber, Search, ShownAccessType, ShownStatus, Take, Whole, WireText, not_one_of,
+    page, request_body, request_query, words,
 };
 use canopy_app::{Mode, assignment};
 use canopy_domain::assignment::bulk_create::NewAssignment;
-use canopy_domain::assignment::change::{AssignmentPatch, Edge};
+use canopy_domain::assignment::change::AssignmentPatch;
 use canopy_domain::assignment::listing::{AssignmentQuery, AssignmentSort, AssignmentView, IdentitySummary};
 use canopy_domain::{
-    Assignment, AssignmentId, AssignmentKey, AssignmentStatus, EnvironmentPlace, IdentityId, NodeId, PageRequest,
+    Assignment, AssignmentId, AssignmentKey, AssignmentStatus, Edit, EnvironmentRef, IdentityId, NodeId, PageRequest,
     RoleId, SortOrder, Timestamp,
 };
 use serde::Serialize;
@@ -49,50 +49,50 @@ pub(super) fn operations() -> Vec<Operation> {
     ];
     vec![
         Operation::get("/assignments/app-wide", "listAssignments")
-            .says(TAG, "List the assignments of the environment.")
-            .needs(READ)
-            .by(list_assignments),
+            .summary(TAG, "List the assignments of the environment.")
+            .requires(READ)
+            .handler(list_assignments),
         Operation::get("/assignments/app-wide/summary", "summarizeAssignments")
-            .says(TAG, "Count the assignments of the environment.")
-            .needs(READ)
-            .by(get_summary),
+            .summary(TAG, "Count the assignments of the environment.")
+            .requires(READ)
+            .handler(get_summary),
         Operation::post("/assignments", "createAssignment")
-            .says(TAG, "Give an identity a role at a node and all below it.")
-            .needs(MANAGE)
-            .fails(ITEM_RULES)
-            .by(post_assignment),
+            .summary(TAG, "Give an identity a role at a node and all below it.")
+            .requires(MANAGE)
+            .errors(ITEM_RULES)
+            .handler(post_assignment),
         Operation::post("/assignments/bulk-create", "bulkCreateAssignments")
-            .says(TAG, "Make many assignments, all or none unless `atomic` is false.")
-            .needs(MANAGE)
-            .item_fails(ITEM_RULES)
-            .item_fails(&[E::DuplicateAssignmentInBatch])
-            .by(post_assignments),
+            .summary(TAG, "Make many assignments, all or none unless `atomic` is false.")
+            .requires(MANAGE)
+            .item_errors(ITEM_RULES)
+            .item_errors(&[E::DuplicateAssignmentInBatch])
+            .handler(post_assignments),
         Operation::post("/assignments/bulk-remove", "bulkRemoveAssignments")
-            .says(TAG, "Remove many assignments, all or none.")
-            .needs(MANAGE)
-            .fails(&[E::AssignmentNotFound])
-            .by(remove_assignments),
+            .summary(TAG, "Remove many assignments, all or none.")
+            .requires(MANAGE)
+            .errors(&[E::AssignmentNotFound])
+            .handler(remove_assignments),
         Operation::post("/assignments/bulk-change-role", "bulkChangeRole")
-            .says(TAG, "Give many assignments another role, all or none.")
-            .needs(MANAGE)
-            .fails(ROLE_RULES)
-            .by(change_roles),
+            .summary(TAG, "Give many assignments another role, all or none.")
+            .requires(MANAGE)
+            .errors(ROLE_RULES)
+            .handler(change_roles),
         Operation::get("/assignments/{assignmentId}", "getAssignment")
-            .says(TAG, "Get an assignment.")
-            .needs(READ)
-            .fails(&[E::AssignmentNotFound])
-            .by(get_assignment),
+            .summary(TAG, "Get an assignment.")
+            .requires(READ)
+            .errors(&[E::AssignmentNotFound])
+            .handler(get_assignment),
         Operation::patch("/assignments/{assignmentId}", "changeAssignment")
-            .says(TAG, "Change the role or window of an assignment; what is absent stays.")
-            .needs(MANAGE)
-            .fails(ROLE_RULES)
-            .fails(&[E::InvalidWindow])
-            .by(patch_assignment),
+            .summary(TAG, "Change the role or window of an assignment; what is absent stays.")
+            .requires(MANAGE)
+            .errors(ROLE_RULES)
+            .errors(&[E::InvalidWindow])
+            .handler(patch_assignment),
         Operation::delete("/assignments/{assignmentId}", "removeAssignment")
-            .says(TAG, "Remove an assignment.")
-            .needs(MANAGE)
-            .fails(&[E::AssignmentNotFound])
-            .by(delete_assignment),
+            .summary(TAG, "Remove an assignment.")
+            .requires(MANAGE)
+            .errors(&[E::AssignmentNotFound])
+            .handler(delete_assignment),
     ]
 }
 
@@ -333,9 +333,9 @@ request_body!(
         /// The role it gets.
         role_id: Given<RoleId>,
         /// When it starts; null for its creation.
-        effective_from: Patch<Timestamp>,
+        effective_from: Edit<Timestamp>,
         /// When it ends; null for never.
-        effective_to: Patch<Timestamp>,
+        effective_to: Edit<Timestamp>,
     }
 );
 
@@ -353,21 +353,11 @@ impl From<CreateAssignment> for NewAssignment {
     }
 }
 
-impl From<Patch<Timestamp>> for Edge {
-    fn from(patch: Patch<Timestamp>) -> Self {
-        match patch {
-            Patch::Absent => Self::Keep,
-            Patch::Null => Self::Clear,
-            Patch::Value(at) => Self::Set(at),
-        }
-    }
-}
-
 async fn list_assignments(
-    request: Request<EnvironmentPlace, (), ListAssignments>,
+    request: Request<EnvironmentRef, (), ListAssignments>,
 ) -> Result<PageOf<AssignmentRow>, Problem> {
     let (query, request) = request.take_query();
-    let place = request.scope;
+    let place = request.tenancy;
     let asked = AssignmentQuery {
         held_at: None,
         role: query.role_id,
@@ -385,8 +375,8 @@ async fn list_assignments(
     Ok(PageOf::of(page, found, AssignmentRow::of(now)))
 }
 
-async fn get_summary(request: Request<EnvironmentPlace>) -> Result<Found<AssignmentSummary>, Problem> {
-    let place = request.scope;
+async fn get_summary(request: Request<EnvironmentRef>) -> Result<Found<AssignmentSummary>, Problem> {
+    let place = request.tenancy;
     let counts = request
         .run(move |app, _| async move { assignment::summarize_assignments(&app, &place).await })
         .await?;
@@ -400,11 +390,11 @@ async fn get_summary(request: Request<EnvironmentPlace>) -> Result<Found<Assignm
 }
 
 async fn post_assignment(
-    request: Request<EnvironmentPlace, (), (), Body<CreateAssignment>>,
+    request: Request<EnvironmentRef, (), (), Body<CreateAssignment>>,
 ) -> Result<Repeatable<Created<AssignmentBody>>, Problem> {
     let (Body(body), request) = request.take_body();
     let create = assignment::CreateAssignments {
-        environment: request.scope,
+        environment: request.tenancy,
         items: vec![NewAssignment::from(body)],
         atomic: true,
     };
@@ -420,12 +410,12 @@ async fn post_assignment(
 }
 
 async fn post_assignments(
-    request: Request<EnvironmentPlace, (), (), Sent<BulkCreateAssignments>>,
+    request: Request<EnvironmentRef, (), (), Sent<BulkCreateAssignments>>,
 ) -> Result<Repeatable<BulkAnswer<AssignmentBody>>, Problem> {
     let (Sent { body, raw }, request) = request.take_body();
     let dry_run = body.dry_run;
     let create = assignment::CreateAssignments {
-        environment: request.scope,
+        environment: request.tenancy,
         items: body.assignments.0.into_iter().map(NewAssignment::from).collect(),
         atomic: body.atomic,
     };
@@ -443,22 +433,22 @@ async fn post_assignments(
 }
 
 async fn remove_assignments(
-    request: Request<EnvironmentPlace, (), (), Body<BulkRemoveAssignments>>,
+    request: Request<EnvironmentRef, (), (), Body<BulkRemoveAssignments>>,
 ) -> Result<Repeatable<NoContent>, Problem> {
     let (Body(body), request) = request.take_body();
     let remove = assignment::RemoveAssignments {
-        environment: request.scope,
+        environment: request.tenancy,
         ids: body.assignment_ids.0,
     };
     request.execute_once(remove, Mode::Commit, |()| Ok(NoContent)).await
 }
 
 async fn change_roles(
-    request: Request<EnvironmentPlace, (), (), Body<BulkChangeRole>>,
+    request: Request<EnvironmentRef, (), (), Body<BulkChangeRole>>,
 ) -> Result<Repeatable<Found<RoleChanged>>, Problem> {
     let (Body(body), request) = request.take_body();
     let change = assignment::ChangeAssignmentRoles {
-        environment: request.scope,
+        environment: request.tenancy,
         ids: body.assignment_ids.0,
         role: body.role_id,
     };
@@ -472,8 +462,8 @@ async fn change_roles(
         .await
 }
 
-async fn get_assignment(request: Request<EnvironmentPlace, AssignmentId>) -> Result<Found<AssignmentBody>, Problem> {
-    let (place, id) = (request.scope, request.id);
+async fn get_assignment(request: Request<EnvironmentRef, AssignmentId>) -> Result<Found<AssignmentBody>, Problem> {
+    let (place, id) = (request.tenancy, request.id);
     let found = request
         .run(move |app, _| async move { assignment::get_assignment(&app, &place, id).await })
         .await?;
@@ -481,24 +471,24 @@ async fn get_assignment(request: Request<EnvironmentPlace, AssignmentId>) -> Res
 }
 
 async fn patch_assignment(
-    request: Request<EnvironmentPlace, AssignmentId, (), Body<ChangeAssignment>>,
+    request: Request<EnvironmentRef, AssignmentId, (), Body<ChangeAssignment>>,
 ) -> Result<Found<AssignmentBody>, Problem> {
     let (Body(body), request) = request.take_body();
     let change = assignment::ChangeAssignment {
-        environment: request.scope,
+        environment: request.tenancy,
         id: request.id,
         patch: AssignmentPatch {
             role: body.role_id.0,
-            from: body.effective_from.into(),
-            to: body.effective_to.into(),
+            from: body.effective_from,
+            to: body.effective_to,
         },
     };
     Ok(Found(AssignmentBody::of(&request.execute(change).await?)))
 }
 
-async fn delete_assignment(request: Request<EnvironmentPlace, AssignmentId>) -> Result<NoContent, Problem> {
+async fn delete_assignment(request: Request<EnvironmentRef, AssignmentId>) -> Result<NoContent, Problem> {
     let remove = assignment::RemoveAssignment {
-        environment: request.scope,
+        environment: request.tenancy,
         id: request.id,
     };
     request.execute(remove).await?;

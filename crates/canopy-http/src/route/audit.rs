@@ -8,7 +8,7 @@ use crate::error_code::ErrorCode;
 use crate::operation::Operation;
 use crate::problem::Problem;
 use crate::request::Request;
-use crate::scope::AccountReach;
+use crate::tenancy::AccountReach;
 use crate::wire::{
     Instant, Limit, Name, Search, ShownActorType, ShownAuditCategory, ShownAuditOutcome, ShownAuditSeverity, Whole,
     object_text, request_query,
@@ -26,28 +26,28 @@ pub(super) fn operations() -> Vec<Operation> {
     const TAG: &str = "Audit";
     vec![
         Operation::get("/audit-log", LIST)
-            .says(
+            .summary(
                 TAG,
                 "List what was done, and refused, in the account; on the public surface, in the environment of the credential. Newest first.",
             )
-            .needs("audit.read")
+            .requires("audit.read")
             .publicly_at("/audit-events")
-            .by(list_events),
+            .handler(list_events),
         Operation::get("/audit-log/{auditEventId}", "getAuditEvent")
-            .says(TAG, "Read one event of the audit log.")
-            .needs("audit.read")
+            .summary(TAG, "Read one event of the audit log.")
+            .requires("audit.read")
             .publicly_at("/audit-events/{auditEventId}")
-            .fails(&[ErrorCode::AuditEventNotFound])
-            .by(get_event),
+            .errors(&[ErrorCode::AuditEventNotFound])
+            .handler(get_event),
         Operation::get("/audit-log/{auditEventId}/details", DETAILS)
-            .says(
+            .summary(
                 TAG,
                 "List who got or lost which role at which node by an event, and which keys were added and removed. Complete, in bounded parts.",
             )
-            .needs("audit.read")
+            .requires("audit.read")
             .publicly_at("/audit-events/{auditEventId}/details")
-            .fails(&[ErrorCode::AuditEventNotFound])
-            .by(details::list),
+            .errors(&[ErrorCode::AuditEventNotFound])
+            .handler(details::list),
     ]
 }
 
@@ -197,7 +197,7 @@ fn read_place(bytes: &[u8]) -> Option<AuditPosition> {
 async fn list_events(request: Request<AccountReach, (), ListEvents>) -> Result<PartOf<AuditEventBody>, Problem> {
     let (query, request) = request.take_query();
     let text = |name: Option<Name>| name.map(|name| name.0);
-    let scope = request.scope;
+    let scope = request.tenancy;
     let mut asked = AuditQuery {
         from: query.from,
         to: query.to,
@@ -231,7 +231,7 @@ async fn list_events(request: Request<AccountReach, (), ListEvents>) -> Result<P
 }
 
 async fn get_event(request: Request<AccountReach, AuditEventId>) -> Result<Found<AuditEventBody>, Problem> {
-    let (scope, id) = (request.scope, request.id);
+    let (scope, id) = (request.tenancy, request.id);
     let event = request
         .run(move |app, _| async move { get::get_event(&app, scope.account, scope.bound_to, id).await })
         .await?;

@@ -9,7 +9,7 @@ use crate::operation::Operation;
 use crate::problem::Problem;
 use crate::request::Request;
 use crate::wire::{
-    Components, Each, Fault, Faults, Json, Place, Text, WireText, WireValue, not_one_of, request_body, words,
+    Components, Each, Fault, Faults, Json, JsonPointer, Text, WireText, WireValue, not_one_of, request_body, words,
 };
 use canopy_app::authzen::Entity;
 use canopy_app::authzen::evaluate::{self, Evaluated, Evaluation, Evaluations};
@@ -28,18 +28,18 @@ const TAG: &str = "AuthZEN";
 pub(super) fn operations() -> Vec<Operation> {
     let mut operations = vec![
         Operation::post("/evaluation", "evaluateAccess")
-            .says(TAG, "May this subject do this with this resource, now?")
-            .on_standard()
-            .fails(&[E::EnvironmentNotFound])
-            .by(evaluate_one),
+            .summary(TAG, "May this subject do this with this resource, now?")
+            .on_authzen()
+            .errors(&[E::EnvironmentNotFound])
+            .handler(evaluate_one),
         Operation::post("/evaluations", "evaluateAccesses")
-            .says(
+            .summary(
                 TAG,
                 "Answer several questions at one instant and one revision, in their order: all of them, or up to the first no or yes.",
             )
-            .on_standard()
-            .fails(&[E::EnvironmentNotFound])
-            .by(evaluate_all),
+            .on_authzen()
+            .errors(&[E::EnvironmentNotFound])
+            .handler(evaluate_all),
     ];
     operations.extend(search::operations());
     operations
@@ -247,7 +247,7 @@ enum Asked {
 }
 
 impl WireValue for Asked {
-    fn read(json: &Json<'_>, place: &Place<'_>, faults: &mut Faults) -> Option<Self> {
+    fn read(json: &Json<'_>, place: &JsonPointer<'_>, faults: &mut Faults) -> Option<Self> {
         let is_one = match json.given("evaluations") {
             None => true,
             Some(Json::Array(items)) => items.is_empty(),
@@ -362,7 +362,7 @@ async fn judge<B>(
     items: Evaluations,
     semantic: Semantic,
 ) -> Result<Evaluated, Problem> {
-    let asking = evaluate::evaluate(request.app(), request.asker(&request.scope), items, semantic);
+    let asking = evaluate::evaluate(request.app(), request.asker(&request.tenancy), items, semantic);
     request.ask_here(asking).await
 }
 

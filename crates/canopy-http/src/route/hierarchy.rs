@@ -14,7 +14,7 @@ use crate::operation::Operation;
 use crate::problem::Problem;
 use crate::request::Request;
 use crate::wire::{
-    Batch, Components, Fault, Faults, Given, Instant, Json, Name, Patch, Place, ShownNodeStatus, WireValue, object,
+    Batch, Components, Fault, Faults, Given, Instant, Json, JsonPointer, Name, ShownNodeStatus, WireValue, object,
     request_body, request_query,
 };
 use canopy_app::{Mode, hierarchy};
@@ -22,7 +22,7 @@ use canopy_domain::api_key::AreaScope;
 use canopy_domain::hierarchy::change::NodePatch;
 use canopy_domain::hierarchy::create::{NewNode, ParentName};
 use canopy_domain::{
-    ApplicationId, DisplayName, EnvironmentPlace, JsonObject, Node, NodeId, NodeStatus, NodeType, Slug,
+    ApplicationId, DisplayName, Edit, EnvironmentRef, JsonObject, Node, NodeId, NodeStatus, NodeType, Slug,
 };
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -68,43 +68,43 @@ fn nodes() -> Vec<Operation> {
     ];
     vec![
         Operation::post("/nodes", "createNode")
-            .says(TAG, "Make a node.")
-            .needs("node.manage")
-            .fails(NODE_RULES)
-            .fails(&[E::NodeSlugTaken])
-            .by(post_node),
+            .summary(TAG, "Make a node.")
+            .requires("node.manage")
+            .errors(NODE_RULES)
+            .errors(&[E::NodeSlugTaken])
+            .handler(post_node),
         Operation::post("/nodes/bulk-create", "bulkCreateNodes")
-            .says(
+            .summary(
                 TAG,
                 "Make many nodes; parents are named by their id or by their `ref` in the request.",
             )
-            .needs("node.manage")
-            .item_fails(NODE_RULES)
-            .item_fails(&[E::NodeSlugTaken, E::UnknownParentRef, E::DuplicateRef])
-            .by(post_nodes),
+            .requires("node.manage")
+            .item_errors(NODE_RULES)
+            .item_errors(&[E::NodeSlugTaken, E::UnknownParentRef, E::DuplicateRef])
+            .handler(post_nodes),
         Operation::get("/nodes/{nodeId}", "getNode")
-            .says(TAG, "Get a node.")
-            .needs("node.read")
-            .fails(&[E::NodeNotFound])
-            .by(get_one),
+            .summary(TAG, "Get a node.")
+            .requires("node.read")
+            .errors(&[E::NodeNotFound])
+            .handler(get_one),
         Operation::patch("/nodes/{nodeId}", "changeNode")
-            .says(TAG, "Change a node, or move it with all that stands below it.")
-            .needs("node.manage")
-            .fails(PLACE_RULES)
-            .by(patch_node),
+            .summary(TAG, "Change a node, or move it with all that stands below it.")
+            .requires("node.manage")
+            .errors(PLACE_RULES)
+            .handler(patch_node),
         Operation::delete("/nodes/{nodeId}", "deleteNode")
-            .says(
+            .summary(
                 TAG,
                 "Delete a node; with `force`, all nodes below it and all assignments at them too.",
             )
-            .needs("node.manage")
-            .fails(&[E::NodeNotFound, E::RootStays, E::NodeInUse])
-            .by(delete_node),
+            .requires("node.manage")
+            .errors(&[E::NodeNotFound, E::RootStays, E::NodeInUse])
+            .handler(delete_node),
         Operation::post("/nodes/{nodeId}/move", "moveNode")
-            .says(TAG, "Move a node with all that stands below it.")
-            .needs("node.manage")
-            .fails(PLACE_RULES)
-            .by(move_node),
+            .summary(TAG, "Move a node with all that stands below it.")
+            .requires("node.manage")
+            .errors(PLACE_RULES)
+            .handler(move_node),
     ]
 }
 
@@ -247,16 +247,16 @@ request_body!(
 struct NodeItem(NewNode);
 
 impl WireValue for NodeItem {
-    fn read(json: &Json<'_>, place: &Place<'_>, faults: &mut Faults) -> Option<Self> {
+    fn read(json: &Json<'_>, place: &JsonPointer<'_>, faults: &mut Faults) -> Option<Self> {
         let body = CreateNodeItem::read(json, place, faults);
         // Whether the parent is named once is judged as it was sent, so also where another member is bad.
         match (json.given("parent_node_id"), json.given("parent_ref")) {
             (None, None) if matches!(json, Json::Object(_)) => faults.add(
-                &Place::Member(place, "parent_node_id"),
+                &JsonPointer::Member(place, "parent_node_id"),
                 Fault::new("required", "is required where there is no `parent_ref`"),
             ),
             (Some(_), Some(_)) => faults.add(
-                &Place::Member(place, "parent_ref"),
+                &JsonPointer::Member(place, "parent_ref"),
                 Fault::new("not_allowed", "is not allowed beside `parent_node_id`"),
             ),
             _ => {}
@@ -292,7 +292,7 @@ request_body!(
         /// Inactive switches off access at the node and at all nodes below it.
         status: Given<NodeStatus>,
         /// What the customer keeps with it; null for nothing.
-        metadata: Patch<JsonObject>,
+        metadata: Edit<JsonObject>,
         /// The node above.
         parent_node_id: Given<NodeId>,
     }
@@ -305,9 +305,9 @@ impl From<ChangeNode> for NodePatch {
             slug: body.slug.0,
             status: body.status.0,
             metadata: match body.metadata {
-                Patch::Absent => None,
-                Patch::Null => Some(JsonObject::default()),
-                Patch::Value(metadata) => Some(metadata),
+                Edit::Keep => None,
+                Edit::Clear => Some(JsonObject::default()),
+                Edit::Set(metadata) => Some(metadata),
             },
             parent: body.parent_node_id.0,
         }
@@ -343,10 +343,10 @@ request_body!(
 );
 
 async fn post_node(
-    request: Request<EnvironmentPlace, (), (), Body<CreateNode>>,
+    request: Request<EnvironmentRef, (), (), Body<CreateNode>>,
 ) -> Result<Repeatable<Created<NodeBody>>, Problem> {
     let (Body(body), request) = request.take_body();
-    let place = request.scope;
+    let place = request.tenancy;
     let new = vec![NewNode {
         reference: None,
         parent: ParentName::Id(body.parent_node_id),
@@ -372,10 +372,10 @@ async fn post_node(
 }
 
 async fn post_nodes(
-    request: Request<EnvironmentPlace, (), (), Sent<BulkCreateNodes>>,
+    request: Request<EnvironmentRef, (), (), Sent<BulkCreateNodes>>,
 ) -> Result<Repeatable<BulkAnswer<NodeBody>>, Problem> {
     let (Sent { body, raw }, request) = request.take_body();
-    let place = request.scope;
+    let place = request.tenancy;
     let dry_run = body.dry_run;
     let create = hierarchy::CreateNodes {
         environment: place,
@@ -394,8 +394,8 @@ async fn post_nodes(
         .await
 }
 
-async fn get_one(request: Request<EnvironmentPlace, NodeId>) -> Result<Found<NodeDetail>, Problem> {
-    let (place, id) = (request.scope, request.id);
+async fn get_one(request: Request<EnvironmentRef, NodeId>) -> Result<Found<NodeDetail>, Problem> {
+    let (place, id) = (request.tenancy, request.id);
     let node = request
         .run(move |app, _| async move { hierarchy::get_node(&app, &place, id).await })
         .await?;
@@ -403,11 +403,11 @@ async fn get_one(request: Request<EnvironmentPlace, NodeId>) -> Result<Found<Nod
     Ok(Found(NodeDetail::of(NodeBody::of(place.application)(node), can_manage)))
 }
 
-type Change<T> = Request<EnvironmentPlace, NodeId, (), IfMatch<Body<T>>>;
+type Change<T> = Request<EnvironmentRef, NodeId, (), IfMatch<Body<T>>>;
 
 async fn patch_node(request: Change<ChangeNode>) -> Result<Found<NodeBody>, Problem> {
     let (IfMatch { input, version }, request) = request.take_body();
-    let place = request.scope;
+    let place = request.tenancy;
     let change = hierarchy::ChangeNode {
         environment: place,
         id: request.id,
@@ -420,22 +420,20 @@ async fn patch_node(request: Change<ChangeNode>) -> Result<Found<NodeBody>, Prob
 async fn move_node(request: Change<MoveNode>) -> Result<Repeatable<Found<NodeBody>>, Problem> {
     let (IfMatch { input, version }, request) = request.take_body();
     let change = hierarchy::ChangeNode {
-        environment: request.scope,
+        environment: request.tenancy,
         id: request.id,
         patch: NodePatch::to(input.0.parent_node_id),
         seen: version,
     };
-    let show = NodeBody::of(request.scope.application);
+    let show = NodeBody::of(request.tenancy.application);
     request
         .execute_once(change, Mode::Commit, move |node| Ok(Found(show(node))))
         .await
 }
 
-async fn delete_node(
-    request: Request<EnvironmentPlace, NodeId, DeleteNode, IfMatch<()>>,
-) -> Result<NoContent, Problem> {
+async fn delete_node(request: Request<EnvironmentRef, NodeId, DeleteNode, IfMatch<()>>) -> Result<NoContent, Problem> {
     let remove = hierarchy::RemoveNode {
-        environment: request.scope,
+        environment: request.tenancy,
         id: request.id,
         force: request.query.force,
         seen: request.body.version,

@@ -11,14 +11,14 @@ use crate::input::{Body, Sent};
 use crate::operation::Operation;
 use crate::problem::Problem;
 use crate::request::Request;
-use crate::wire::{Batch, Given, Instant, PageNumber, Patch, Search, Take, Whole, page, request_body, request_query};
+use crate::wire::{Batch, Given, Instant, PageNumber, Search, Take, Whole, page, request_body, request_query};
 use canopy_app::{Mode, identity};
 use canopy_domain::identity::change::IdentityPatch;
 use canopy_domain::identity::create::NewIdentity;
 use canopy_domain::identity::listing::{IdentityCounts, IdentityQuery, IdentitySort, IdentityStatus};
 use canopy_domain::{
-    AccountId, ApplicationId, AvatarUrl, Email, ExternalId, Identity, IdentityId, JsonObject, PageRequest, PersonName,
-    SortOrder,
+    AccountId, ApplicationId, AvatarUrl, Edit, Email, ExternalId, Identity, IdentityId, JsonObject, PageRequest,
+    PersonName, SortOrder,
 };
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -37,39 +37,39 @@ const TAG: &str = "Identities";
 fn of_account() -> Vec<Operation> {
     vec![
         Operation::get("/identities", "listAccountIdentities")
-            .says(TAG, "List the identities of the account.")
-            .by(list_of_account),
+            .summary(TAG, "List the identities of the account.")
+            .handler(list_of_account),
         Operation::post("/identities", "createIdentity")
-            .says(
+            .summary(
                 TAG,
                 "Make an identity, and a member of an application where one is named.",
             )
-            .fails(&[E::EmailTaken, E::ExternalIdTaken, E::ApplicationNotFound])
-            .by(post_identity),
+            .errors(&[E::EmailTaken, E::ExternalIdTaken, E::ApplicationNotFound])
+            .handler(post_identity),
         Operation::post("/identities/bulk-create", "bulkCreateIdentities")
-            .says(TAG, "Make many identities.")
-            .fails(&[E::ApplicationNotFound, E::TooManyChanges])
-            .item_fails(&[E::EmailTaken, E::ExternalIdTaken, E::DuplicateIdentityInBatch])
-            .by(post_identities),
+            .summary(TAG, "Make many identities.")
+            .errors(&[E::ApplicationNotFound, E::TooManyChanges])
+            .item_errors(&[E::EmailTaken, E::ExternalIdTaken, E::DuplicateIdentityInBatch])
+            .handler(post_identities),
         Operation::get("/identities/summary", "summarizeAccountIdentities")
-            .says(TAG, "Count the identities of the account.")
-            .by(get_summary),
+            .summary(TAG, "Count the identities of the account.")
+            .handler(get_summary),
         Operation::get("/identities/{identityId}", "getIdentity")
-            .says(TAG, "Get an identity.")
-            .fails(&[E::IdentityNotFound])
-            .by(get_identity),
+            .summary(TAG, "Get an identity.")
+            .errors(&[E::IdentityNotFound])
+            .handler(get_identity),
         Operation::patch("/identities/{identityId}", "changeIdentity")
-            .says(TAG, "Change an identity.")
-            .fails(&[E::IdentityNotFound, E::EmailTaken, E::ExternalIdTaken])
-            .by(patch_identity),
+            .summary(TAG, "Change an identity.")
+            .errors(&[E::IdentityNotFound, E::EmailTaken, E::ExternalIdTaken])
+            .handler(patch_identity),
         Operation::patch("/identities/{identityId}/status", "switchIdentity")
-            .says(TAG, "Switch an identity on or off in all applications.")
-            .fails(&[E::IdentityNotFound])
-            .by(patch_status),
+            .summary(TAG, "Switch an identity on or off in all applications.")
+            .errors(&[E::IdentityNotFound])
+            .handler(patch_status),
         Operation::delete("/identities/{identityId}", "deleteIdentity")
-            .says(TAG, "Delete an identity with all its memberships and assignments.")
-            .fails(&[E::IdentityNotFound])
-            .by(delete_identity),
+            .summary(TAG, "Delete an identity with all its memberships and assignments.")
+            .errors(&[E::IdentityNotFound])
+            .handler(delete_identity),
     ]
 }
 
@@ -218,11 +218,11 @@ request_body!(
         /// Last name.
         last_name: Given<PersonName>,
         /// A picture; null for none.
-        avatar_url: Patch<AvatarUrl>,
+        avatar_url: Edit<AvatarUrl>,
         /// Its id in the customer's directory, unique in the account; null for none.
-        external_id: Patch<ExternalId>,
+        external_id: Edit<ExternalId>,
         /// What the customer keeps with it; null for nothing.
-        metadata: Patch<JsonObject>,
+        metadata: Edit<JsonObject>,
         /// The account-wide switch.
         is_active: Given<bool>,
     }
@@ -235,9 +235,9 @@ impl From<ChangeIdentity> for IdentityPatch {
             email: body.email.0,
             first_name: body.first_name.0,
             last_name: body.last_name.0,
-            avatar_url: body.avatar_url.into(),
-            external_id: body.external_id.into(),
-            metadata: body.metadata.into(),
+            avatar_url: body.avatar_url,
+            external_id: body.external_id,
+            metadata: body.metadata,
             is_active: body.is_active.0,
         }
     }
@@ -266,7 +266,7 @@ async fn list_of_account(
         order: query.order,
         page: page(query.page, query.take),
     };
-    let (account, page) = (request.scope, asked.page);
+    let (account, page) = (request.tenancy, asked.page);
     let found = request.run(move |app, _| async move { identity::list_identities(&app, account, &asked).await });
     Ok(PageOf::of(page, found.await?, IdentityBody::of))
 }
@@ -275,7 +275,7 @@ async fn post_identity(
     request: Request<AccountId, (), (), Body<CreateIdentity>>,
 ) -> Result<Repeatable<Created<IdentityBody>>, Problem> {
     let (Body(body), request) = request.take_body();
-    let (account, application) = (request.scope, body.application_id);
+    let (account, application) = (request.tenancy, body.application_id);
     let new = vec![NewIdentity {
         email: body.email,
         first_name: body.first_name,
@@ -305,7 +305,7 @@ async fn post_identities(
     request: Request<AccountId, (), (), Sent<BulkCreateIdentities>>,
 ) -> Result<Repeatable<BulkAnswer<IdentityBody>>, Problem> {
     let (Sent { body, raw }, request) = request.take_body();
-    let (account, application) = (request.scope, body.application_id);
+    let (account, application) = (request.tenancy, body.application_id);
     let (atomic, dry_run) = (body.atomic, body.dry_run);
     let items = body.identities.0.into_iter().map(|item| NewIdentity {
         email: item.email,
@@ -333,7 +333,7 @@ async fn post_identities(
 }
 
 async fn get_identity(request: Request<AccountId, IdentityId>) -> Result<Found<IdentityBody>, Problem> {
-    let (account, id) = (request.scope, request.id);
+    let (account, id) = (request.tenancy, request.id);
     let found = request
         .run(move |app, _| async move { identity::get_identity(&app, account, id).await })
         .await?;
@@ -341,7 +341,7 @@ async fn get_identity(request: Request<AccountId, IdentityId>) -> Result<Found<I
 }
 
 async fn get_summary(request: Request<AccountId>) -> Result<Found<IdentitySummary>, Problem> {
-    let account = request.scope;
+    let account = request.tenancy;
     let counts = request
         .run(move |app, _| async move { identity::count_identities(&app, account).await })
         .await?;
@@ -371,7 +371,7 @@ async fn change_identity(
     asked: IdentityPatch,
 ) -> Result<Found<IdentityBody>, Problem> {
     let change = identity::ChangeIdentity {
-        account: request.scope,
+        account: request.tenancy,
         id: request.id,
         patch: asked,
     };
@@ -380,7 +380,7 @@ async fn change_identity(
 
 async fn delete_identity(request: Request<AccountId, IdentityId>) -> Result<NoContent, Problem> {
     let delete = identity::DeleteIdentity {
-        account: request.scope,
+        account: request.tenancy,
         id: request.id,
     };
     request.execute(delete).await?;

@@ -1,6 +1,6 @@
 //! What an end user may ask about itself.
 
-use super::access::decision::{DecisionBody, KeysBody, ScopeWord, note_misfit, scope_of};
+use super::access::decision::{DecisionBody, KeysBody, ScopeWord, note_misfit, target_of};
 use super::access::{Asked, ListHeld, answer, held};
 use super::identity::IdentityBody;
 use crate::answer::{Found, Judged};
@@ -9,11 +9,11 @@ use crate::input::Body;
 use crate::operation::Operation;
 use crate::problem::Problem;
 use crate::request::Request;
-use crate::scope::Myself;
-use crate::wire::{Components, Faults, Json, Place, Text, WireValue, request_body};
+use crate::tenancy::Myself;
+use crate::wire::{Components, Faults, Json, JsonPointer, Text, WireValue, request_body};
 use canopy_app::decisions::Consistency;
 use canopy_app::identity::get_myself;
-use canopy_domain::access::Scope;
+use canopy_domain::access::Target;
 use canopy_domain::{NodeId, Timestamp};
 use utoipa::openapi::{RefOr, Schema};
 
@@ -21,22 +21,22 @@ pub(super) fn operations() -> Vec<Operation> {
     const TAG: &str = "Myself";
     vec![
         Operation::get("/me", "getMyself")
-            .says(TAG, "Get the identity of the token.")
+            .summary(TAG, "Get the identity of the token.")
             .for_identities()
-            .by(get_me),
+            .handler(get_me),
         Operation::get("/me/permissions", "listMyPermissions")
-            .says(
+            .summary(
                 TAG,
                 "List the keys that the caller holds at a node, or at any active node.",
             )
             .for_identities()
-            .fails(&[E::EnvironmentNotFound])
-            .by(list_mine),
+            .errors(&[E::EnvironmentNotFound])
+            .handler(list_mine),
         Operation::post("/me/evaluate", "evaluateMyself")
-            .says(TAG, "May the caller do this there, now or at another instant?")
+            .summary(TAG, "May the caller do this there, now or at another instant?")
             .for_identities()
-            .fails(&[E::EnvironmentNotFound])
-            .by(evaluate_me),
+            .errors(&[E::EnvironmentNotFound])
+            .handler(evaluate_me),
     ]
 }
 
@@ -60,18 +60,18 @@ request_body!(
 #[derive(Debug)]
 struct AskedOfMe {
     permission: String,
-    scope: Scope,
+    target: Target,
     at: Option<Timestamp>,
     consistency: Consistency,
 }
 
 impl WireValue for AskedOfMe {
-    fn read(json: &Json<'_>, place: &Place<'_>, faults: &mut Faults) -> Option<Self> {
+    fn read(json: &Json<'_>, place: &JsonPointer<'_>, faults: &mut Faults) -> Option<Self> {
         let body = EvaluateMyself::read(json, place, faults);
         note_misfit(json, place, faults);
         let body = body?;
         Some(Self {
-            scope: scope_of(body.scope, body.node_id)?,
+            target: target_of(body.scope, body.node_id)?,
             permission: body.permission.0,
             at: body.at,
             consistency: body.consistency,
@@ -84,7 +84,7 @@ impl WireValue for AskedOfMe {
 }
 
 async fn get_me(request: Request<Myself>) -> Result<Found<IdentityBody>, Problem> {
-    let Myself { place, identity } = request.scope;
+    let Myself { place, identity } = request.tenancy;
     let found = request
         .run(move |app, _| async move { get_myself(&app, place.account, identity).await })
         .await?;
@@ -92,7 +92,7 @@ async fn get_me(request: Request<Myself>) -> Result<Found<IdentityBody>, Problem
 }
 
 async fn list_mine(request: Request<Myself, (), ListHeld>) -> Result<Judged<KeysBody<'static>>, Problem> {
-    let Myself { place, identity } = request.scope;
+    let Myself { place, identity } = request.tenancy;
     let node = request.query.node_id;
     held(&request, place.into(), identity, node).await
 }
@@ -101,7 +101,7 @@ async fn evaluate_me(
     request: Request<Myself, (), (), Body<AskedOfMe>>,
 ) -> Result<Judged<DecisionBody<'static>>, Problem> {
     let (Body(mine), request) = request.take_body();
-    let Myself { place, identity } = request.scope;
-    let asked = Asked::new(identity, mine.permission, mine.scope).on(mine.at, mine.consistency);
+    let Myself { place, identity } = request.tenancy;
+    let asked = Asked::new(identity, mine.permission, mine.target).on(mine.at, mine.consistency);
     answer(&request, &place.into(), &asked).await
 }

@@ -7,13 +7,14 @@ use crate::input::{Body, IfMatch};
 use crate::operation::Operation;
 use crate::problem::Problem;
 use crate::request::Request;
-use crate::wire::{Batch, Instant, Patch, Search, ShownSource, request_body, request_query};
+use crate::wire::{Batch, Instant, Search, ShownSource, request_body, request_query};
 use canopy_app::Mode;
 use canopy_app::permission::{self, NewPermission};
 use canopy_domain::permission::change::PermissionPatch;
 use canopy_domain::permission::listing::PermissionQuery;
 use canopy_domain::{
-    ApplicationId, Category, Description, EnvironmentPlace, Permission, PermissionId, PermissionKey, PermissionSource,
+    ApplicationId, Category, Description, Edit, EnvironmentRef, Permission, PermissionId, PermissionKey,
+    PermissionSource,
 };
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -23,32 +24,32 @@ pub(super) fn operations() -> Vec<Operation> {
     const TAG: &str = "Permissions";
     vec![
         Operation::get("/permissions", "listPermissions")
-            .says(TAG, "List the permissions of the catalog, by key.")
-            .needs("permission.read")
-            .by(list_permissions),
+            .summary(TAG, "List the permissions of the catalog, by key.")
+            .requires("permission.read")
+            .handler(list_permissions),
         Operation::post("/permissions", "createPermissions")
-            .says(TAG, "Add permissions to the catalog, all or none.")
-            .needs("permission.manage")
-            .fails(&[E::CatalogTooLarge, E::PermissionKeyTaken])
-            .by(post_permissions),
+            .summary(TAG, "Add permissions to the catalog, all or none.")
+            .requires("permission.manage")
+            .errors(&[E::CatalogTooLarge, E::PermissionKeyTaken])
+            .handler(post_permissions),
         Operation::get("/permissions/{permissionId}", "getPermission")
-            .says(TAG, "Get a permission.")
-            .needs("permission.read")
-            .fails(&[E::PermissionNotFound])
-            .by(get_permission),
+            .summary(TAG, "Get a permission.")
+            .requires("permission.read")
+            .errors(&[E::PermissionNotFound])
+            .handler(get_permission),
         Operation::patch("/permissions/{permissionId}", "changePermission")
-            .says(TAG, "Change the description or category of a permission.")
-            .needs("permission.manage")
-            .fails(&[E::PermissionNotFound, E::SystemPermission])
-            .by(patch_permission),
+            .summary(TAG, "Change the description or category of a permission.")
+            .requires("permission.manage")
+            .errors(&[E::PermissionNotFound, E::SystemPermission])
+            .handler(patch_permission),
         Operation::delete("/permissions/{permissionId}", "deletePermission")
-            .says(
+            .summary(
                 TAG,
                 "Delete a permission; with `force` also one that roles bundle, which then do so no longer.",
             )
-            .needs("permission.manage")
-            .fails(&[E::PermissionNotFound, E::SystemPermission, E::PermissionInUse])
-            .by(delete_permission),
+            .requires("permission.manage")
+            .errors(&[E::PermissionNotFound, E::SystemPermission, E::PermissionInUse])
+            .handler(delete_permission),
     ]
 }
 
@@ -125,9 +126,9 @@ request_body!(
     /// A change to a permission.
     struct ChangePermission {
         /// What it allows, for people; null for nothing.
-        description: Patch<Description>,
+        description: Edit<Description>,
         /// The group it is shown in; null for none.
-        category: Patch<Category>,
+        category: Edit<Category>,
     }
 );
 
@@ -140,10 +141,10 @@ request_query!(
 );
 
 async fn list_permissions(
-    request: Request<EnvironmentPlace, (), ListPermissions>,
+    request: Request<EnvironmentRef, (), ListPermissions>,
 ) -> Result<Listing<PermissionBody>, Problem> {
     let (query, request) = request.take_query();
-    let place = request.scope;
+    let place = request.tenancy;
     let query = PermissionQuery {
         search: query.q.words(),
         category: query.category,
@@ -156,10 +157,10 @@ async fn list_permissions(
 }
 
 async fn post_permissions(
-    request: Request<EnvironmentPlace, (), (), Body<CreatePermissions>>,
+    request: Request<EnvironmentRef, (), (), Body<CreatePermissions>>,
 ) -> Result<Repeatable<MadeAll<PermissionBody>>, Problem> {
     let (Body(body), request) = request.take_body();
-    let place = request.scope;
+    let place = request.tenancy;
     let new = body.permissions.0.into_iter().map(|one| NewPermission {
         key: one.key,
         description: one.description,
@@ -176,8 +177,8 @@ async fn post_permissions(
         .await
 }
 
-async fn get_permission(request: Request<EnvironmentPlace, PermissionId>) -> Result<Found<PermissionBody>, Problem> {
-    let (place, id) = (request.scope, request.id);
+async fn get_permission(request: Request<EnvironmentRef, PermissionId>) -> Result<Found<PermissionBody>, Problem> {
+    let (place, id) = (request.tenancy, request.id);
     let found = request
         .run(move |app, _| async move { permission::get_permission(&app, &place, id).await })
         .await?;
@@ -185,13 +186,13 @@ async fn get_permission(request: Request<EnvironmentPlace, PermissionId>) -> Res
 }
 
 async fn patch_permission(
-    request: Request<EnvironmentPlace, PermissionId, (), IfMatch<Body<ChangePermission>>>,
+    request: Request<EnvironmentRef, PermissionId, (), IfMatch<Body<ChangePermission>>>,
 ) -> Result<Found<PermissionBody>, Problem> {
     let (IfMatch { input, version }, request) = request.take_body();
-    let (place, id, body) = (request.scope, request.id, input.0);
+    let (place, id, body) = (request.tenancy, request.id, input.0);
     let asked = PermissionPatch {
-        description: body.description.into(),
-        category: body.category.into(),
+        description: body.description,
+        category: body.category,
     };
     let change = permission::ChangePermission {
         environment: place,
@@ -205,10 +206,10 @@ async fn patch_permission(
 }
 
 async fn delete_permission(
-    request: Request<EnvironmentPlace, PermissionId, DeletePermission, IfMatch<()>>,
+    request: Request<EnvironmentRef, PermissionId, DeletePermission, IfMatch<()>>,
 ) -> Result<NoContent, Problem> {
     let delete = permission::DeletePermission {
-        environment: request.scope,
+        environment: request.tenancy,
         id: request.id,
         seen: request.body.version,
         force: request.query.force,

@@ -7,12 +7,12 @@ use crate::input::{Body, IfMatch};
 use crate::operation::Operation;
 use crate::problem::Problem;
 use crate::request::Request;
-use crate::wire::{CatalogKeys, Given, Instant, Patch, request_body, request_query};
+use crate::wire::{CatalogKeys, Given, Instant, request_body, request_query};
 use canopy_app::Mode;
 use canopy_app::role::{self, NewRole};
 use canopy_domain::role::change::RolePatch;
 use canopy_domain::role::listing::{RoleQuery, RoleTypeFilter, RoleView};
-use canopy_domain::{ApplicationId, Description, EnvironmentPlace, PermissionKey, Role, RoleId, RoleName};
+use canopy_domain::{ApplicationId, Description, Edit, EnvironmentRef, PermissionKey, Role, RoleId, RoleName};
 use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
@@ -21,41 +21,41 @@ pub(super) fn operations() -> Vec<Operation> {
     const TAG: &str = "Roles";
     vec![
         Operation::get("/roles", "listRoles")
-            .says(TAG, "List the roles, by name.")
-            .needs("role.read")
-            .by(list_roles),
+            .summary(TAG, "List the roles, by name.")
+            .requires("role.read")
+            .handler(list_roles),
         Operation::post("/roles", "createRole")
-            .says(TAG, "Make a role.")
-            .needs("role.manage")
-            .fails(&[E::CatalogTooLarge, E::RoleNameTaken, E::UnknownPermissionKeys])
-            .by(post_role),
+            .summary(TAG, "Make a role.")
+            .requires("role.manage")
+            .errors(&[E::CatalogTooLarge, E::RoleNameTaken, E::UnknownPermissionKeys])
+            .handler(post_role),
         Operation::get("/roles/{roleId}", "getRole")
-            .says(TAG, "Get a role.")
-            .needs("role.read")
-            .fails(&[E::RoleNotFound])
-            .by(get_role),
+            .summary(TAG, "Get a role.")
+            .requires("role.read")
+            .errors(&[E::RoleNotFound])
+            .handler(get_role),
         Operation::patch("/roles/{roleId}", "changeRole")
-            .says(TAG, "Change the name, description or switch of a role.")
-            .needs("role.manage")
-            .fails(&[E::RoleNotFound, E::SystemRole, E::RoleNameTaken])
-            .by(patch_role),
+            .summary(TAG, "Change the name, description or switch of a role.")
+            .requires("role.manage")
+            .errors(&[E::RoleNotFound, E::SystemRole, E::RoleNameTaken])
+            .handler(patch_role),
         Operation::delete("/roles/{roleId}", "deleteRole")
-            .says(
+            .summary(
                 TAG,
                 "Delete a role; with `force` also one that is assigned, with its assignments.",
             )
-            .needs("role.manage")
-            .fails(&[E::RoleNotFound, E::SystemRole, E::RoleInUse])
-            .by(delete_role),
+            .requires("role.manage")
+            .errors(&[E::RoleNotFound, E::SystemRole, E::RoleInUse])
+            .handler(delete_role),
         Operation::get("/roles/{roleId}/permissions", "listRolePermissions")
-            .says(TAG, "List the keys that a role bundles.")
-            .needs("role.read")
-            .fails(&[E::RoleNotFound])
-            .by(get_role_permissions),
+            .summary(TAG, "List the keys that a role bundles.")
+            .requires("role.read")
+            .errors(&[E::RoleNotFound])
+            .handler(get_role_permissions),
         Operation::put("/roles/{roleId}/permissions", "replaceRolePermissions")
-            .says(TAG, "Replace the keys that a role bundles.")
-            .needs("role.manage")
-            .fails(&[
+            .summary(TAG, "Replace the keys that a role bundles.")
+            .requires("role.manage")
+            .errors(&[
                 E::CatalogTooLarge,
                 E::IndexFull,
                 E::RoleNotFound,
@@ -63,7 +63,7 @@ pub(super) fn operations() -> Vec<Operation> {
                 E::UnknownPermissionKeys,
             ])
             .judges_version()
-            .by(put_role_permissions),
+            .handler(put_role_permissions),
     ]
 }
 
@@ -214,7 +214,7 @@ request_body!(
         /// Its name, unique in the environment without regard to case.
         name: Given<RoleName>,
         /// What it is for, for people; null for nothing.
-        description: Patch<Description>,
+        description: Edit<Description>,
         /// An inactive role grants nothing.
         is_active: Given<bool>,
     }
@@ -236,8 +236,8 @@ request_body!(
     }
 );
 
-async fn list_roles(request: Request<EnvironmentPlace, (), ListRoles>) -> Result<Listing<RoleListItem>, Problem> {
-    let place = request.scope;
+async fn list_roles(request: Request<EnvironmentRef, (), ListRoles>) -> Result<Listing<RoleListItem>, Problem> {
+    let place = request.tenancy;
     let query = RoleQuery {
         include_inactive: request.query.include_inactive,
         kind: request.query.kind,
@@ -249,10 +249,10 @@ async fn list_roles(request: Request<EnvironmentPlace, (), ListRoles>) -> Result
 }
 
 async fn post_role(
-    request: Request<EnvironmentPlace, (), (), Body<CreateRole>>,
+    request: Request<EnvironmentRef, (), (), Body<CreateRole>>,
 ) -> Result<Repeatable<Created<RoleBody>>, Problem> {
     let (Body(body), request) = request.take_body();
-    let place = request.scope;
+    let place = request.tenancy;
     let new = NewRole {
         name: body.name,
         description: body.description,
@@ -272,8 +272,8 @@ async fn post_role(
         .await
 }
 
-async fn get_role(request: Request<EnvironmentPlace, RoleId>) -> Result<Found<RoleBody>, Problem> {
-    let (place, id) = (request.scope, request.id);
+async fn get_role(request: Request<EnvironmentRef, RoleId>) -> Result<Found<RoleBody>, Problem> {
+    let (place, id) = (request.tenancy, request.id);
     let role = request
         .run(move |app, _| async move { role::get_role(&app, &place, id).await })
         .await?;
@@ -281,13 +281,13 @@ async fn get_role(request: Request<EnvironmentPlace, RoleId>) -> Result<Found<Ro
 }
 
 async fn patch_role(
-    request: Request<EnvironmentPlace, RoleId, (), IfMatch<Body<ChangeRole>>>,
+    request: Request<EnvironmentRef, RoleId, (), IfMatch<Body<ChangeRole>>>,
 ) -> Result<Found<RoleBody>, Problem> {
     let (IfMatch { input, version }, request) = request.take_body();
-    let (place, id, body) = (request.scope, request.id, input.0);
+    let (place, id, body) = (request.tenancy, request.id, input.0);
     let asked = RolePatch {
         name: body.name.0,
-        description: body.description.into(),
+        description: body.description,
         is_active: body.is_active.0,
     };
     let change = role::ChangeRole {
@@ -299,11 +299,9 @@ async fn patch_role(
     Ok(Found(RoleBody::of(place.application, request.execute(change).await?)))
 }
 
-async fn delete_role(
-    request: Request<EnvironmentPlace, RoleId, DeleteRole, IfMatch<()>>,
-) -> Result<NoContent, Problem> {
+async fn delete_role(request: Request<EnvironmentRef, RoleId, DeleteRole, IfMatch<()>>) -> Result<NoContent, Problem> {
     let delete = role::DeleteRole {
-        environment: request.scope,
+        environment: request.tenancy,
         id: request.id,
         seen: request.body.version,
         force: request.query.force,
@@ -316,8 +314,8 @@ fn texts(keys: &[PermissionKey]) -> Vec<String> {
     keys.iter().map(ToString::to_string).collect()
 }
 
-async fn get_role_permissions(request: Request<EnvironmentPlace, RoleId>) -> Result<Found<RoleKeys>, Problem> {
-    let (place, id) = (request.scope, request.id);
+async fn get_role_permissions(request: Request<EnvironmentRef, RoleId>) -> Result<Found<RoleKeys>, Problem> {
+    let (place, id) = (request.tenancy, request.id);
     let (keys, version) = request
         .run(move |app, _| async move { role::get_role_permissions(&app, &place, id).await })
         .await?;
@@ -328,11 +326,11 @@ async fn get_role_permissions(request: Request<EnvironmentPlace, RoleId>) -> Res
 }
 
 async fn put_role_permissions(
-    request: Request<EnvironmentPlace, RoleId, (), Body<ReplaceRolePermissions>>,
+    request: Request<EnvironmentRef, RoleId, (), Body<ReplaceRolePermissions>>,
 ) -> Result<Found<RoleKeysReplaced>, Problem> {
     let (Body(body), request) = request.take_body();
     let replace = role::ReplaceRolePermissions {
-        environment: request.scope,
+        environment: request.tenancy,
         id: request.id,
         keys: body.permission_keys.0,
     };

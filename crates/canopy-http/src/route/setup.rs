@@ -8,14 +8,14 @@ use crate::operation::Operation;
 use crate::problem::Problem;
 use crate::request::Request;
 use crate::wire::{
-    CatalogKeys, Components, Everything, Fault, Faults, Json, Large, Place, WireText, WireValue, key_segments,
+    CatalogKeys, Components, Everything, Fault, Faults, Json, JsonPointer, Large, WireText, WireValue, key_segments,
     request_body,
 };
 use canopy_app::{Mode, setup};
 use canopy_domain::setup::bootstrap::{BootstrapRequest, BootstrapRole};
 use canopy_domain::setup::resource_permissions::ResourcePermissionsRequest;
 use canopy_domain::setup::{CatalogLimits, Resource, SetupSummary};
-use canopy_domain::{AccountId, Description, EnvironmentPlace, PermissionKey, RoleId, RoleName};
+use canopy_domain::{AccountId, Description, EnvironmentRef, PermissionKey, RoleId, RoleName};
 use serde::Serialize;
 use utoipa::ToSchema;
 use utoipa::openapi::schema::Object;
@@ -26,32 +26,32 @@ pub(super) fn operations() -> Vec<Operation> {
     const TAG: &str = "Setup";
     vec![
         Operation::post("/setup/access-bootstrap", "bootstrapAccess")
-            .says(
+            .summary(
                 TAG,
                 "Make the catalog and roles of a fresh environment, all or nothing.",
             )
-            .fails(&[
+            .errors(&[
                 E::AlreadyBootstrapped,
                 E::CatalogTooLarge,
                 E::DuplicateRoleName,
                 E::UnknownPermissionKeys,
             ])
-            .by(post_bootstrap),
+            .handler(post_bootstrap),
         Operation::post("/setup/resource-permissions", "addResourcePermissions")
-            .says(
+            .summary(
                 TAG,
                 "Add permissions to an environment in use, and to its roles, all or nothing.",
             )
-            .fails(&[
+            .errors(&[
                 E::CatalogTooLarge,
                 E::RoleNotFound,
                 E::SystemRole,
                 E::UnknownPermissionKeys,
             ])
-            .by(post_resource_permissions),
+            .handler(post_resource_permissions),
         Operation::get("/setup-summaries", "listSetupSummaries")
-            .says(TAG, "List how far each environment of the account is set up.")
-            .by(list_summaries),
+            .summary(TAG, "List how far each environment of the account is set up.")
+            .handler(list_summaries),
     ]
 }
 
@@ -112,7 +112,7 @@ impl Holder for RoleGain {
 }
 
 impl<T: Holder> WireValue for Bounded<T> {
-    fn read(json: &Json<'_>, place: &Place<'_>, faults: &mut Faults) -> Option<Self> {
+    fn read(json: &Json<'_>, place: &JsonPointer<'_>, faults: &mut Faults) -> Option<Self> {
         let held = |item: &Json<'_>| match item.given(T::MEMBER) {
             Some(Json::Array(items)) => items.len(),
             _ => 0,
@@ -252,21 +252,21 @@ fn keys(Bounded(resources): Bounded<ResourceActions>) -> Result<Vec<PermissionKe
         .collect();
     Resource::keys(&resources).map_err(|errors| {
         let mut faults = Faults::default();
-        let list = Place::Member(&Place::Root, "resources");
+        let list = JsonPointer::Member(&JsonPointer::Root, "resources");
         for error in errors {
-            let resource = Place::Item(&list, error.resource);
-            let actions = Place::Member(&resource, "actions");
-            faults.add(&Place::Item(&actions, error.action), Fault::from(error.reason));
+            let resource = JsonPointer::Item(&list, error.resource);
+            let actions = JsonPointer::Member(&resource, "actions");
+            faults.add(&JsonPointer::Item(&actions, error.action), Fault::from(error.reason));
         }
         faults.into()
     })
 }
 
 async fn post_bootstrap(
-    request: Request<EnvironmentPlace, (), (), Body<Large<Bootstrap>>>,
+    request: Request<EnvironmentRef, (), (), Body<Large<Bootstrap>>>,
 ) -> Result<Repeatable<Made<BootstrapCounts>>, Problem> {
     let (Body(Large(body)), request) = request.take_body();
-    let place = request.scope;
+    let place = request.tenancy;
     let role = |role: BootstrapRoleBody| BootstrapRole {
         name: role.name,
         description: role.description,
@@ -293,10 +293,10 @@ async fn post_bootstrap(
 }
 
 async fn post_resource_permissions(
-    request: Request<EnvironmentPlace, (), (), Body<Large<AddResourcePermissions>>>,
+    request: Request<EnvironmentRef, (), (), Body<Large<AddResourcePermissions>>>,
 ) -> Result<Repeatable<Made<ResourcePermissionsCounts>>, Problem> {
     let (Body(Large(body)), request) = request.take_body();
-    let place = request.scope;
+    let place = request.tenancy;
     let asked = ResourcePermissionsRequest {
         permission_keys: keys(body.resources)?,
         role_permissions: body
@@ -322,7 +322,7 @@ async fn post_resource_permissions(
 }
 
 async fn list_summaries(request: Request<AccountId>) -> Result<Listing<SummaryBody>, Problem> {
-    let account = request.scope;
+    let account = request.tenancy;
     let found = request
         .run(move |app, _| async move { setup::list_setup_summaries(&app, account).await })
         .await?;

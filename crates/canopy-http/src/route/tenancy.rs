@@ -7,13 +7,13 @@ use crate::input::{Body, IfMatch};
 use crate::operation::Operation;
 use crate::problem::Problem;
 use crate::request::Request;
-use crate::scope::Installation;
-use crate::wire::{Given, Instant, Patch, ShownModel, object, request_body};
+use crate::tenancy::Installation;
+use crate::wire::{Given, Instant, ShownModel, object, request_body};
 use canopy_app::Mode;
 use canopy_app::tenancy::{self, CopyFrom, NewTenant};
 use canopy_domain::tenancy::change::{AccountPatch, TenantPatch};
 use canopy_domain::{
-    AccessModel, Account, AccountId, Application, ApplicationPlace, DisplayName, Environment, EnvironmentPlace,
+    AccessModel, Account, AccountId, Application, ApplicationRef, DisplayName, Edit, Environment, EnvironmentRef,
     JsonObject, Slug,
 };
 use serde::Serialize;
@@ -27,88 +27,88 @@ pub(super) fn operations() -> Vec<Operation> {
     const ENVIRONMENTS: &str = "Environments";
     vec![
         Operation::get("/accounts", "listAccounts")
-            .says(ACCOUNTS, "List all accounts, by slug. Operators alone.")
-            .by(list_accounts),
+            .summary(ACCOUNTS, "List all accounts, by slug. Operators alone.")
+            .handler(list_accounts),
         Operation::post("/accounts", "createAccount")
-            .says(
+            .summary(
                 ACCOUNTS,
                 "Make an account with one application and its environments. Operators alone.",
             )
-            .fails(&[E::AccountSlugTaken])
-            .by(post_account),
+            .errors(&[E::AccountSlugTaken])
+            .handler(post_account),
         Operation::get("", "getAccount")
-            .says(ACCOUNTS, "Get the account.")
-            .by(get_account),
+            .summary(ACCOUNTS, "Get the account.")
+            .handler(get_account),
         Operation::patch("", "changeAccount")
-            .says(ACCOUNTS, "Change the name or settings of the account.")
-            .by(patch_account),
+            .summary(ACCOUNTS, "Change the name or settings of the account.")
+            .handler(patch_account),
         Operation::get("/applications", "listApplications")
-            .says(APPLICATIONS, "List the applications of the account, by slug.")
-            .by(list_applications),
+            .summary(APPLICATIONS, "List the applications of the account, by slug.")
+            .handler(list_applications),
         Operation::post("/applications", "createApplication")
-            .says(
+            .summary(
                 APPLICATIONS,
                 "Make an application with the environments development and production.",
             )
-            .fails(&[E::ApplicationSlugTaken])
-            .by(post_application),
+            .errors(&[E::ApplicationSlugTaken])
+            .handler(post_application),
         Operation::get("", "getApplication")
-            .says(APPLICATIONS, "Get the application.")
-            .by(get_application),
+            .summary(APPLICATIONS, "Get the application.")
+            .handler(get_application),
         Operation::patch("", "changeApplication")
-            .says(APPLICATIONS, "Change the name or slug of the application.")
-            .fails(&[E::ApplicationSlugTaken])
-            .by(patch_application),
+            .summary(APPLICATIONS, "Change the name or slug of the application.")
+            .errors(&[E::ApplicationSlugTaken])
+            .handler(patch_application),
         Operation::delete("", "deleteApplication")
-            .says(
+            .summary(
                 APPLICATIONS,
                 "Delete the application with its environments and memberships. The last one stays.",
             )
-            .fails(&[E::LastApplication])
+            .errors(&[E::LastApplication])
             .judges_version()
-            .by(delete_application),
+            .handler(delete_application),
         Operation::put("/default-environment", "changeDefaultEnvironment")
-            .says(
+            .summary(
                 APPLICATIONS,
                 "Make another environment the default one of the application.",
             )
-            .fails(&[E::EnvironmentNotFound])
+            .errors(&[E::EnvironmentNotFound])
             .judges_version()
-            .by(put_default_environment),
+            .handler(put_default_environment),
         Operation::get("/environments", "listEnvironments")
-            .says(ENVIRONMENTS, "List the environments of the application, by slug.")
-            .by(list_environments),
+            .summary(ENVIRONMENTS, "List the environments of the application, by slug.")
+            .handler(list_environments),
         Operation::post("/environments", "createEnvironment")
-            .says(
+            .summary(
                 ENVIRONMENTS,
                 "Make an environment: flat, with one root and the system permissions; or a copy of another one, without assignments.",
             )
-            .fails(&[E::EnvironmentSlugTaken, E::EnvironmentNotFound, E::EnvironmentTooLarge])
-            .by(post_environment),
+            .errors(&[E::EnvironmentSlugTaken, E::EnvironmentNotFound, E::EnvironmentTooLarge])
+            .handler(post_environment),
         Operation::get("", "getEnvironment")
-            .says(ENVIRONMENTS, "Get the environment.")
-            .by(get_environment),
+            .summary(ENVIRONMENTS, "Get the environment.")
+            .handler(get_environment),
         Operation::patch("", "changeEnvironment")
-            .says(ENVIRONMENTS, "Change the name or slug of the environment.")
-            .fails(&[E::EnvironmentSlugTaken])
+            .summary(ENVIRONMENTS, "Change the name or slug of the environment.")
+            .errors(&[E::EnvironmentSlugTaken])
             .judges_version()
-            .by(patch_environment),
+            .handler(patch_environment),
         Operation::delete("", "deleteEnvironment")
-            .says(
+            .summary(
                 ENVIRONMENTS,
                 "Delete the environment with everything in it. The last one and the default one stay.",
             )
-            .fails(&[E::LastEnvironment, E::DefaultEnvironment])
+            .errors(&[E::LastEnvironment, E::DefaultEnvironment])
             .judges_version()
-            .by(delete_environment),
+            .handler(delete_environment),
         Operation::get("/access-model", "getAccessModel")
-            .says(ENVIRONMENTS, "Get whether the environment is flat or a hierarchy.")
-            .by(get_access_model),
+            .summary(ENVIRONMENTS, "Get whether the environment is flat or a hierarchy.")
+            .handler(get_access_model),
         Operation::put("/access-model", "changeAccessModel")
-            .says(ENVIRONMENTS, "Make a flat environment a hierarchy.")
-            .fails(&[E::RevertNeeded])
+            .summary(ENVIRONMENTS, "Make a flat environment a hierarchy.")
+            .errors(&[E::RevertNeeded])
             .judges_version()
-            .by(put_access_model),
+            .handler(put_access_model),
     ]
 }
 
@@ -275,7 +275,7 @@ request_body!(
         /// Its name, as people read it.
         name: Given<DisplayName>,
         /// What the customer keeps with it; null for nothing.
-        settings: Patch<JsonObject>,
+        settings: Edit<JsonObject>,
     }
 );
 
@@ -348,7 +348,7 @@ async fn post_account(request: NewOne<Installation>) -> Result<Repeatable<Create
 }
 
 async fn get_account(request: Request<AccountId>) -> Result<Found<AccountBody>, Problem> {
-    let id = request.scope;
+    let id = request.tenancy;
     let account = request
         .run(move |app, _| async move { tenancy::get_account(&app, id).await })
         .await?;
@@ -359,10 +359,10 @@ async fn patch_account(
     request: Request<AccountId, (), (), IfMatch<Body<ChangeAccount>>>,
 ) -> Result<Found<AccountBody>, Problem> {
     let (IfMatch { input, version }, request) = request.take_body();
-    let (id, body) = (request.scope, input.0);
+    let (id, body) = (request.tenancy, input.0);
     let asked = AccountPatch {
         name: body.name.0,
-        settings: body.settings.into(),
+        settings: body.settings,
     };
     let change = tenancy::ChangeAccount {
         id,
@@ -373,7 +373,7 @@ async fn patch_account(
 }
 
 async fn list_applications(request: Request<AccountId>) -> Result<Listing<ApplicationBody>, Problem> {
-    let account = request.scope;
+    let account = request.tenancy;
     let applications = request
         .run(move |app, _| async move { tenancy::list_applications(&app, account).await })
         .await?;
@@ -383,7 +383,7 @@ async fn list_applications(request: Request<AccountId>) -> Result<Listing<Applic
 async fn post_application(request: NewOne<AccountId>) -> Result<Repeatable<Created<ApplicationBody>>, Problem> {
     let (new, request) = request.take_body();
     let create = tenancy::CreateApplication {
-        account: request.scope,
+        account: request.tenancy,
         new: NewTenant::from(new.0),
     };
     request
@@ -396,8 +396,8 @@ async fn post_application(request: NewOne<AccountId>) -> Result<Repeatable<Creat
         .await
 }
 
-async fn get_application(request: Request<ApplicationPlace>) -> Result<Found<ApplicationBody>, Problem> {
-    let id = request.scope.application;
+async fn get_application(request: Request<ApplicationRef>) -> Result<Found<ApplicationBody>, Problem> {
+    let id = request.tenancy.application;
     let application = request
         .run(move |app, _| async move { tenancy::get_application(&app, id).await })
         .await?;
@@ -405,38 +405,38 @@ async fn get_application(request: Request<ApplicationPlace>) -> Result<Found<App
 }
 
 async fn patch_application(
-    request: Request<ApplicationPlace, (), (), IfMatch<Body<ChangeTenant>>>,
+    request: Request<ApplicationRef, (), (), IfMatch<Body<ChangeTenant>>>,
 ) -> Result<Found<ApplicationBody>, Problem> {
     let (IfMatch { input, version }, request) = request.take_body();
     let change = tenancy::ChangeApplication {
-        application: request.scope,
+        application: request.tenancy,
         seen: version,
         patch: TenantPatch::from(input.0),
     };
     Ok(Found(ApplicationBody::of(&request.execute(change).await?)))
 }
 
-async fn delete_application(request: Request<ApplicationPlace>) -> Result<NoContent, Problem> {
+async fn delete_application(request: Request<ApplicationRef>) -> Result<NoContent, Problem> {
     let delete = tenancy::DeleteApplication {
-        application: request.scope,
+        application: request.tenancy,
     };
     request.execute(delete).await?;
     Ok(NoContent)
 }
 
 async fn put_default_environment(
-    request: Request<ApplicationPlace, (), (), Body<ChangeDefaultEnvironment>>,
+    request: Request<ApplicationRef, (), (), Body<ChangeDefaultEnvironment>>,
 ) -> Result<Found<ApplicationBody>, Problem> {
     let (Body(body), request) = request.take_body();
     let change = tenancy::ChangeDefaultEnvironment {
-        application: request.scope,
+        application: request.tenancy,
         slug: body.slug,
     };
     Ok(Found(ApplicationBody::of(&request.execute(change).await?)))
 }
 
-async fn list_environments(request: Request<ApplicationPlace>) -> Result<Listing<EnvironmentBody>, Problem> {
-    let id = request.scope.application;
+async fn list_environments(request: Request<ApplicationRef>) -> Result<Listing<EnvironmentBody>, Problem> {
+    let id = request.tenancy.application;
     let environments = request
         .run(move |app, _| async move { tenancy::list_environments(&app, id).await })
         .await?;
@@ -444,12 +444,12 @@ async fn list_environments(request: Request<ApplicationPlace>) -> Result<Listing
 }
 
 async fn post_environment(
-    request: Request<ApplicationPlace, (), (), Body<CreateEnvironment>>,
+    request: Request<ApplicationRef, (), (), Body<CreateEnvironment>>,
 ) -> Result<Repeatable<Created<CreatedEnvironment>>, Problem> {
     let (Body(body), request) = request.take_body();
     let max_bytes = request.import_bytes();
     let create = tenancy::CreateEnvironment {
-        application: request.scope,
+        application: request.tenancy,
         new: NewTenant {
             name: body.name,
             slug: body.slug,
@@ -470,47 +470,47 @@ async fn post_environment(
         .await
 }
 
-async fn get_environment(request: Request<EnvironmentPlace>) -> Result<Found<EnvironmentBody>, Problem> {
+async fn get_environment(request: Request<EnvironmentRef>) -> Result<Found<EnvironmentBody>, Problem> {
     Ok(Found(EnvironmentBody::of(&environment(&request).await?)))
 }
 
 async fn patch_environment(
-    request: Request<EnvironmentPlace, (), (), Body<ChangeTenant>>,
+    request: Request<EnvironmentRef, (), (), Body<ChangeTenant>>,
 ) -> Result<Found<EnvironmentBody>, Problem> {
     let (Body(body), request) = request.take_body();
     let change = tenancy::ChangeEnvironment {
-        environment: request.scope,
+        environment: request.tenancy,
         patch: TenantPatch::from(body),
     };
     Ok(Found(EnvironmentBody::of(&request.execute(change).await?)))
 }
 
-async fn delete_environment(request: Request<EnvironmentPlace>) -> Result<NoContent, Problem> {
+async fn delete_environment(request: Request<EnvironmentRef>) -> Result<NoContent, Problem> {
     let delete = tenancy::DeleteEnvironment {
-        environment: request.scope,
+        environment: request.tenancy,
     };
     request.execute(delete).await?;
     Ok(NoContent)
 }
 
-async fn get_access_model(request: Request<EnvironmentPlace>) -> Result<Found<AccessModelBody>, Problem> {
+async fn get_access_model(request: Request<EnvironmentRef>) -> Result<Found<AccessModelBody>, Problem> {
     Ok(Found(AccessModelBody {
         model: ShownModel(environment(&request).await?.access_model),
     }))
 }
 
-async fn environment(request: &Request<EnvironmentPlace>) -> Result<Environment, Problem> {
-    let id = request.scope.environment;
+async fn environment(request: &Request<EnvironmentRef>) -> Result<Environment, Problem> {
+    let id = request.tenancy.environment;
     request
         .run(move |app, _| async move { tenancy::get_environment(&app, id).await })
         .await
 }
 
 async fn put_access_model(
-    request: Request<EnvironmentPlace, (), (), Body<ChangeAccessModel>>,
+    request: Request<EnvironmentRef, (), (), Body<ChangeAccessModel>>,
 ) -> Result<Found<EnvironmentBody>, Problem> {
     let change = tenancy::ChangeAccessModel {
-        environment: request.scope,
+        environment: request.tenancy,
         model: request.body.0.model,
     };
     Ok(Found(EnvironmentBody::of(&request.execute(change).await?)))

@@ -12,7 +12,7 @@ use crate::operation::Operation;
 use crate::problem::Problem;
 use crate::request::Request;
 use crate::wire::{
-    Components, Everything, Fault, Faults, Json, Lists, ObjectStream, Place, Whole, WireValue, anything, array,
+    Components, Everything, Fault, Faults, Json, JsonPointer, Lists, ObjectStream, Whole, WireValue, anything, array,
     request_body, request_query,
 };
 use actix_web::HttpRequest;
@@ -21,7 +21,7 @@ use canopy_app::Mode;
 use canopy_app::transfer::{self, Imported, PartCounts};
 use canopy_domain::transfer::{Document, DocumentError, NodeEntry, PermissionEntry, RoleDraft, SlugPath};
 use canopy_domain::{
-    AccessModel, Category, Description, DisplayName, EnvironmentPlace, HierarchyError, HierarchySchema, JsonObject,
+    AccessModel, Category, Description, DisplayName, EnvironmentRef, HierarchyError, HierarchySchema, JsonObject,
     NodeStatus, NodeType, PermissionKey, RoleName, TenancyError,
 };
 use document::{Exported, FORMAT_VERSION};
@@ -34,20 +34,20 @@ pub(super) fn operations() -> Vec<Operation> {
     const TAG: &str = "Environments";
     vec![
         Operation::get("/export", "exportEnvironment")
-            .says(
+            .summary(
                 TAG,
                 "Get what the environment is made of, without ids and without assignments.",
             )
-            .fails(&[E::EnvironmentTooLarge])
-            .by(get_export),
+            .errors(&[E::EnvironmentTooLarge])
+            .handler(get_export),
         Operation::post("/import", "importEnvironment")
-            .says(
+            .summary(
                 TAG,
                 "Make the environment what a document says. What has the same name stays with its assignments.",
             )
-            .fails(&[E::CatalogTooLarge])
+            .errors(&[E::CatalogTooLarge])
             .judges_version()
-            .by(post_import),
+            .handler(post_import),
     ]
 }
 
@@ -207,7 +207,7 @@ request_body!(
 struct Anything;
 
 impl WireValue for Anything {
-    fn read(_: &Json<'_>, _: &Place<'_>, _: &mut Faults) -> Option<Self> {
+    fn read(_: &Json<'_>, _: &JsonPointer<'_>, _: &mut Faults) -> Option<Self> {
         Some(Self)
     }
 
@@ -221,7 +221,7 @@ impl WireValue for Anything {
 struct Empty;
 
 impl WireValue for Empty {
-    fn read(json: &Json<'_>, place: &Place<'_>, faults: &mut Faults) -> Option<Self> {
+    fn read(json: &Json<'_>, place: &JsonPointer<'_>, faults: &mut Faults) -> Option<Self> {
         match json {
             Json::Array(items) if items.is_empty() => Some(Self),
             Json::Array(_) => {
@@ -251,7 +251,7 @@ struct ImportLists {
 impl Lists for ImportLists {
     const NAMES: &'static [&'static str] = &["permissions", "roles", "nodes"];
 
-    fn item(&mut self, list: usize, json: &Json<'_>, place: &Place<'_>, faults: &mut Faults) {
+    fn item(&mut self, list: usize, json: &Json<'_>, place: &JsonPointer<'_>, faults: &mut Faults) {
         match list {
             0 => self
                 .permissions
@@ -357,7 +357,7 @@ impl BodyInput for ImportParts {
 
     fn read(json: &Json<'_>, _: &Bytes, faults: &mut Faults) -> Option<Self> {
         Self::of(
-            ImportDocument::read(json, &Place::Root, faults)?,
+            ImportDocument::read(json, &JsonPointer::Root, faults)?,
             ImportLists::default(),
         )
     }
@@ -366,7 +366,9 @@ impl BodyInput for ImportParts {
         let max_bytes = source.state.import_bytes();
         let stream = ObjectStream::new(ImportLists::default());
         let (stream, digest) = read_stream(source, max_bytes, stream, faults).await?;
-        let end = stream.end(faults, |head, faults| ImportDocument::read(head, &Place::Root, faults));
+        let end = stream.end(faults, |head, faults| {
+            ImportDocument::read(head, &JsonPointer::Root, faults)
+        });
         let (head, lists) = end.map_err(|error| unread(error, usize::MAX))?;
         let draft = head.and_then(|head| Self::of(head, lists));
         Ok(Received { draft, digest })
@@ -384,28 +386,31 @@ impl BodyInput for ImportParts {
 /// Notes what is wrong, where it is wrong.
 fn note_contradictions(errors: &[DocumentError], faults: &mut Faults) {
     let (permissions, roles, nodes) = (
-        Place::Member(&Place::Root, "permissions"),
-        Place::Member(&Place::Root, "roles"),
-        Place::Member(&Place::Root, "nodes"),
+        JsonPointer::Member(&JsonPointer::Root, "permissions"),
+        JsonPointer::Member(&JsonPointer::Root, "roles"),
+        JsonPointer::Member(&JsonPointer::Root, "nodes"),
     );
     for error in errors {
         let fault = |code| Fault::new(code, error.to_string());
         let node = |index: usize, member: &str, code, faults: &mut Faults| {
-            faults.add(&Place::Member(&Place::Item(&nodes, index), member), fault(code));
+            faults.add(
+                &JsonPointer::Member(&JsonPointer::Item(&nodes, index), member),
+                fault(code),
+            );
         };
         match error {
             DocumentError::RepeatedPermission { index } => {
-                let item = Place::Item(&permissions, *index);
-                faults.add(&Place::Member(&item, "key"), fault("repeated"));
+                let item = JsonPointer::Item(&permissions, *index);
+                faults.add(&JsonPointer::Member(&item, "key"), fault("repeated"));
             }
             DocumentError::RepeatedRole { index } => {
-                let item = Place::Item(&roles, *index);
-                faults.add(&Place::Member(&item, "name"), fault("repeated"));
+                let item = JsonPointer::Item(&roles, *index);
+                faults.add(&JsonPointer::Member(&item, "name"), fault("repeated"));
             }
             DocumentError::UnknownPermission { role, index } => {
-                let item = Place::Item(&roles, *role);
-                let keys = Place::Member(&item, "permission_keys");
-                faults.add(&Place::Item(&keys, *index), fault("unknown_permission_key"));
+                let item = JsonPointer::Item(&roles, *role);
+                let keys = JsonPointer::Member(&item, "permission_keys");
+                faults.add(&JsonPointer::Item(&keys, *index), fault("unknown_permission_key"));
             }
             DocumentError::NoRoot => faults.add(&nodes, fault("no_root")),
             DocumentError::RepeatedNode { index } => node(*index, "path", "repeated", faults),
@@ -424,8 +429,8 @@ fn note_contradictions(errors: &[DocumentError], faults: &mut Faults) {
     }
 }
 
-async fn get_export(request: Request<EnvironmentPlace>) -> Result<Exported, Problem> {
-    let (place, max_bytes) = (request.scope, request.import_bytes());
+async fn get_export(request: Request<EnvironmentRef>) -> Result<Exported, Problem> {
+    let (place, max_bytes) = (request.tenancy, request.import_bytes());
     let of = request
         .run(move |app, _| async move { transfer::export_environment(&app, &place, max_bytes).await })
         .await?;
@@ -439,10 +444,10 @@ async fn get_export(request: Request<EnvironmentPlace>) -> Result<Exported, Prob
 }
 
 async fn post_import(
-    request: Request<EnvironmentPlace, (), ImportEnvironment, ImportParts>,
+    request: Request<EnvironmentRef, (), ImportEnvironment, ImportParts>,
 ) -> Result<Repeatable<Found<ImportedEnvironment>>, Problem> {
     let (parts, request) = request.take_body();
-    let (place, dry_run) = (request.scope, request.query.dry_run);
+    let (place, dry_run) = (request.tenancy, request.query.dry_run);
     let document = request.work(place.environment, move |_| Ok(parts.document())).await??;
     let document = Arc::new(document);
     let import = transfer::ImportEnvironment {
@@ -516,7 +521,8 @@ mod tests {
         for piece in written.chunks(1_000) {
             stream.push(piece, &mut faults).unwrap();
         }
-        let read = |head: &Json<'_>, faults: &mut Faults| ImportDocument::read(head, &Place::Root, faults).unwrap();
+        let read =
+            |head: &Json<'_>, faults: &mut Faults| ImportDocument::read(head, &JsonPointer::Root, faults).unwrap();
         let (head, lists) = stream.end(&mut faults, read).unwrap();
         assert!(faults.is_empty());
         assert_eq!(ImportParts::of(head, lists).unwrap().document().unwrap(), document);

@@ -1,6 +1,6 @@
 //! Bodies: each is declared once, by [`request_body!`], with its domain values.
 
-use super::field::{Fault, Faults, Place};
+use super::field::{Fault, Faults, JsonPointer};
 use super::json::Json;
 use super::schema::{Components, defaulted, nullable};
 use super::value::WireValue;
@@ -8,18 +8,7 @@ use canopy_domain::Edit;
 use std::borrow::Cow;
 use utoipa::openapi::{RefOr, Schema};
 
-/// A member of a body that may be left alone, cleared or set.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Patch<T> {
-    /// Not in the body.
-    Absent,
-    /// `null`.
-    Null,
-    /// A value.
-    Value(T),
-}
-
-/// A member of a body: a value is required, an `Option` may be absent or `null`, a [`Patch`] tells these two apart.
+/// A member of a body: a value is required, an `Option` may be absent or `null`, a [`Edit`] tells the two apart.
 pub(crate) trait WireField: Sized {
     /// Whether the member must be there.
     const REQUIRED: bool;
@@ -37,10 +26,10 @@ impl<T: WireValue> WireField for T {
     fn read_member(object: &ObjectReader<'_, '_>, name: &str, faults: &mut Faults) -> Option<Self> {
         match object.member(name) {
             None | Some(Json::Null) => {
-                faults.add(&Place::Member(object.place, name), Fault::required());
+                faults.add(&JsonPointer::Member(object.place, name), Fault::required());
                 None
             }
-            Some(json) => T::read(json, &Place::Member(object.place, name), faults),
+            Some(json) => T::read(json, &JsonPointer::Member(object.place, name), faults),
         }
     }
 
@@ -56,7 +45,7 @@ impl<T: WireValue> WireField for Option<T> {
         match object.member(name) {
             None => Some(None),
             Some(json) if T::is_null(json) => Some(None),
-            Some(json) => T::read(json, &Place::Member(object.place, name), faults).map(Some),
+            Some(json) => T::read(json, &JsonPointer::Member(object.place, name), faults).map(Some),
         }
     }
 
@@ -65,29 +54,19 @@ impl<T: WireValue> WireField for Option<T> {
     }
 }
 
-impl<T: WireValue> WireField for Patch<T> {
+impl<T: WireValue> WireField for Edit<T> {
     const REQUIRED: bool = false;
 
     fn read_member(object: &ObjectReader<'_, '_>, name: &str, faults: &mut Faults) -> Option<Self> {
         match object.member(name) {
-            None => Some(Self::Absent),
-            Some(json) if T::is_null(json) => Some(Self::Null),
-            Some(json) => T::read(json, &Place::Member(object.place, name), faults).map(Self::Value),
+            None => Some(Self::Keep),
+            Some(json) if T::is_null(json) => Some(Self::Clear),
+            Some(json) => T::read(json, &JsonPointer::Member(object.place, name), faults).map(Self::Set),
         }
     }
 
     fn member_schema(components: &mut Components) -> RefOr<Schema> {
         nullable(<T as WireValue>::schema(components))
-    }
-}
-
-impl<T> From<Patch<T>> for Edit<T> {
-    fn from(patch: Patch<T>) -> Self {
-        match patch {
-            Patch::Absent => Self::Keep,
-            Patch::Null => Self::Clear,
-            Patch::Value(value) => Self::Set(value),
-        }
     }
 }
 
@@ -103,10 +82,12 @@ impl<T: WireValue> WireField for Given<T> {
             None => Some(Self(None)),
             Some(Json::Null) => {
                 let fault = Fault::new("required", "may be left out, but cannot be cleared");
-                faults.add(&Place::Member(object.place, name), fault);
+                faults.add(&JsonPointer::Member(object.place, name), fault);
                 None
             }
-            Some(json) => T::read(json, &Place::Member(object.place, name), faults).map(|value| Self(Some(value))),
+            Some(json) => {
+                T::read(json, &JsonPointer::Member(object.place, name), faults).map(|value| Self(Some(value)))
+            }
         }
     }
 
@@ -133,12 +114,12 @@ pub(crate) fn schema_or<T: WireValue>(components: &mut Components, default: impl
 /// An object of which members are read by name.
 pub(crate) struct ObjectReader<'j, 'p> {
     entries: &'j [(Cow<'j, str>, Json<'j>)],
-    place: &'p Place<'p>,
+    place: &'p JsonPointer<'p>,
 }
 
 impl<'j, 'p> ObjectReader<'j, 'p> {
     /// The object, if it is one.
-    pub(crate) fn open(json: &'j Json<'j>, place: &'p Place<'p>, faults: &mut Faults) -> Option<Self> {
+    pub(crate) fn open(json: &'j Json<'j>, place: &'p JsonPointer<'p>, faults: &mut Faults) -> Option<Self> {
         if let Json::Object(entries) = json {
             Some(Self { entries, place })
         } else {
@@ -156,10 +137,10 @@ impl<'j, 'p> ObjectReader<'j, 'p> {
         for (name, value) in self.entries {
             if unsupported.contains(&&**name) {
                 if *value != Json::Null {
-                    faults.add_unsupported(&Place::Member(self.place, name));
+                    faults.add_unsupported(&JsonPointer::Member(self.place, name));
                 }
             } else if !known.contains(&&**name) {
-                faults.add(&Place::Member(self.place, name), Fault::unknown());
+                faults.add(&JsonPointer::Member(self.place, name), Fault::unknown());
             }
         }
     }
@@ -167,7 +148,7 @@ impl<'j, 'p> ObjectReader<'j, 'p> {
 
 /// Declares a body: a struct of domain values, its reader, which finds all faults at once, and its schema.
 ///
-/// A member is required unless its type is `Option` or [`Patch`] or it has a default. `as "name"` gives it another name
+/// A member is required unless its type is `Option` or [`Edit`] or it has a default. `as "name"` gives it another name
 /// on the wire. `unsupported` lists members that are refused with a code of their own. Members that are not declared are
 /// refused unless the body `ignores others`.
 macro_rules! request_body {
@@ -190,7 +171,7 @@ macro_rules! request_body {
 
             fn read(
                 json: &$crate::wire::Json<'_>,
-                place: &$crate::wire::Place<'_>,
+                place: &$crate::wire::JsonPointer<'_>,
                 faults: &mut $crate::wire::Faults,
             ) -> Option<Self> {
                 let object = $crate::wire::ObjectReader::open(json, place, faults)?;
@@ -260,7 +241,7 @@ mod tests {
             /// Whose.
             role_id: RoleId,
             /// Until when.
-            until as "effective_to": Patch<Timestamp>,
+            until as "effective_to": Edit<Timestamp>,
         }
         unsupported ["password"]
     );
@@ -296,7 +277,7 @@ mod tests {
     fn a_body_may_ignore_what_it_does_not_know() {
         let json = Json::parse(br#"{"name":"A","future":{"a":1}}"#, 100).unwrap();
         let mut faults = Faults::default();
-        let body = Loose::read(&json, &Place::Root, &mut faults);
+        let body = Loose::read(&json, &JsonPointer::Root, &mut faults);
         assert_eq!(body.map(|body| body.name), RoleName::parse("A").ok());
         assert!(faults.is_empty());
         let mut components = Components::of_lists_up_to(10);
@@ -310,7 +291,7 @@ mod tests {
         let read = |text: &str| {
             let json = Json::parse(text.as_bytes(), 100).unwrap();
             let mut faults = Faults::default();
-            let body = Renaming::read(&json, &Place::Root, &mut faults);
+            let body = Renaming::read(&json, &JsonPointer::Root, &mut faults);
             (
                 body.map(|body| body.name.0),
                 serde_json::to_value(faults.into_parts().0).unwrap(),
@@ -328,7 +309,7 @@ mod tests {
     fn read(text: &str) -> (Option<Several>, Vec<String>) {
         let json = Json::parse(text.as_bytes(), 100).unwrap();
         let mut faults = Faults::default();
-        let items = Several::read(&json, &Place::Root, &mut faults);
+        let items = Several::read(&json, &JsonPointer::Root, &mut faults);
         let (listed, _) = faults.into_parts();
         let listed = listed.iter().map(|fault| {
             let fault = serde_json::to_value(fault).unwrap();
@@ -352,9 +333,9 @@ mod tests {
         let items = items.unwrap();
         assert_eq!(faults, Vec::<String>::new());
         assert_eq!((items.name, items.atomic), (None, true));
-        let untils: Vec<_> = items.items.0.iter().map(|item| item.until.clone()).collect();
+        let untils: Vec<_> = items.items.0.iter().map(|item| item.until).collect();
         let noon = Timestamp::parse("2026-04-20T12:00:00Z").unwrap();
-        assert_eq!(untils, [Patch::Absent, Patch::Null, Patch::Value(noon)]);
+        assert_eq!(untils, [Edit::Keep, Edit::Clear, Edit::Set(noon)]);
         assert_eq!(items.items.0[0].role_id.to_string(), id);
     }
 

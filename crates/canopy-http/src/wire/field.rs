@@ -23,16 +23,16 @@ const MAX_NAME_CHARS: usize = 100;
 
 /// A place in a body, as a JSON pointer (RFC 6901), or the name of a parameter. Rendered only when something is wrong.
 #[derive(Clone, Copy)]
-pub(crate) enum Place<'a> {
+pub(crate) enum JsonPointer<'a> {
     /// The whole body.
     Root,
     /// A member of an object.
-    Member(&'a Place<'a>, &'a str),
+    Member(&'a JsonPointer<'a>, &'a str),
     /// An item of a list.
-    Item(&'a Place<'a>, usize),
+    Item(&'a JsonPointer<'a>, usize),
 }
 
-impl Place<'_> {
+impl JsonPointer<'_> {
     /// The number of lists and objects around it.
     pub(crate) fn depth(&self) -> usize {
         match self {
@@ -42,7 +42,7 @@ impl Place<'_> {
     }
 }
 
-impl fmt::Display for Place<'_> {
+impl fmt::Display for JsonPointer<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Root => Ok(()),
@@ -159,7 +159,7 @@ impl Faults {
     }
 
     /// Notes a fault.
-    pub(crate) fn add(&mut self, place: &Place<'_>, fault: Fault) {
+    pub(crate) fn add(&mut self, place: &JsonPointer<'_>, fault: Fault) {
         if self.omitted > 0 || self.listed.len() == MAX_LISTED {
             self.omitted += 1;
             return;
@@ -188,11 +188,11 @@ impl Faults {
 
     /// Notes a fault of a parameter of the path or query, or of a header.
     pub(crate) fn add_parameter(&mut self, name: &str, fault: Fault) {
-        self.add(&Place::Member(&Place::Root, name), fault);
+        self.add(&JsonPointer::Member(&JsonPointer::Root, name), fault);
     }
 
     /// Notes a documented field of the original service that this one does not support.
-    pub(crate) fn add_unsupported(&mut self, place: &Place<'_>) {
+    pub(crate) fn add_unsupported(&mut self, place: &JsonPointer<'_>) {
         self.unsupported = true;
         self.add(
             place,
@@ -201,7 +201,7 @@ impl Faults {
     }
 
     /// Keeps the value of a result and notes its fault.
-    pub(crate) fn keep<T>(&mut self, place: &Place<'_>, result: Result<T, impl Into<Fault>>) -> Option<T> {
+    pub(crate) fn keep<T>(&mut self, place: &JsonPointer<'_>, result: Result<T, impl Into<Fault>>) -> Option<T> {
         result.map_err(|fault| self.add(place, fault.into())).ok()
     }
 
@@ -246,25 +246,25 @@ fn escaped(text: &str) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use super::{Fault, Faults, MAX_LISTED, MAX_LISTED_BYTES, Place};
+    use super::{Fault, Faults, JsonPointer, MAX_LISTED, MAX_LISTED_BYTES};
 
     #[test]
     fn places_are_json_pointers() {
-        let list = Place::Member(&Place::Root, "assignments");
-        let item = Place::Item(&list, 3);
+        let list = JsonPointer::Member(&JsonPointer::Root, "assignments");
+        let item = JsonPointer::Item(&list, 3);
         assert_eq!(
-            Place::Member(&item, "effective_to").to_string(),
+            JsonPointer::Member(&item, "effective_to").to_string(),
             "/assignments/3/effective_to"
         );
-        assert_eq!(Place::Member(&Place::Root, "a/b~c").to_string(), "/a~1b~0c");
-        assert_eq!(Place::Root.to_string(), "");
+        assert_eq!(JsonPointer::Member(&JsonPointer::Root, "a/b~c").to_string(), "/a~1b~0c");
+        assert_eq!(JsonPointer::Root.to_string(), "");
     }
 
     #[test]
     fn the_list_is_bounded_and_says_so() {
         let mut faults = Faults::default();
         for _ in 0..MAX_LISTED + 5 {
-            faults.add(&Place::Root, Fault::required());
+            faults.add(&JsonPointer::Root, Fault::required());
         }
         let (listed, omitted) = faults.into_parts();
         assert_eq!((listed.len(), omitted), (MAX_LISTED, 5));
@@ -273,10 +273,13 @@ mod tests {
     #[test]
     fn long_names_are_cut_between_characters() {
         let name = "é/".repeat(80);
-        let shown = Place::Member(&Place::Root, &name).to_string();
+        let shown = JsonPointer::Member(&JsonPointer::Root, &name).to_string();
         assert_eq!(shown, format!("/{}…", "é~1".repeat(50)));
         let fits = "é".repeat(100);
-        assert_eq!(Place::Member(&Place::Root, &fits).to_string(), format!("/{fits}"));
+        assert_eq!(
+            JsonPointer::Member(&JsonPointer::Root, &fits).to_string(),
+            format!("/{fits}")
+        );
     }
 
     #[test]
@@ -285,8 +288,8 @@ mod tests {
             let (outer, inner) = (letter.repeat(5_000), letter.repeat(90));
             let mut faults = Faults::default();
             for _ in 0..MAX_LISTED {
-                let outer = Place::Member(&Place::Root, &outer);
-                faults.add(&Place::Member(&outer, &inner), Fault::unknown());
+                let outer = JsonPointer::Member(&JsonPointer::Root, &outer);
+                faults.add(&JsonPointer::Member(&outer, &inner), Fault::unknown());
             }
             let (listed, omitted) = faults.into_parts();
             assert_eq!(listed.len() + omitted, MAX_LISTED);

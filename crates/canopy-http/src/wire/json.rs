@@ -3,7 +3,7 @@
 //!
 //! The reader goes over the text once. It checks structure, numbers and nesting itself; strings with escapes are decoded by `serde_json`.
 
-use super::field::Place;
+use super::field::JsonPointer;
 use core::num::IntErrorKind;
 use core::str::Utf8Error;
 use serde::ser::{Serialize, SerializeMap, Serializer};
@@ -128,11 +128,11 @@ impl Position {
 impl<'a> Json<'a> {
     /// Reads a whole text of at most so many values, nested at most [`MAX_DEPTH`] levels.
     pub(crate) fn parse(bytes: &'a [u8], max_values: usize) -> Result<Self, JsonError> {
-        Self::parse_at(bytes, max_values, &Place::Root)
+        Self::parse_at(bytes, max_values, &JsonPointer::Root)
     }
 
     /// Reads the whole text of a value that stands at `place` in a larger one; it may nest so much less.
-    pub(crate) fn parse_at(bytes: &'a [u8], max_values: usize, place: &Place<'_>) -> Result<Self, JsonError> {
+    pub(crate) fn parse_at(bytes: &'a [u8], max_values: usize, place: &JsonPointer<'_>) -> Result<Self, JsonError> {
         // Faster than to look at each string by itself.
         let valid = core::str::from_utf8(bytes);
         let end = valid.as_ref().map_or_else(Utf8Error::valid_up_to, |text| text.len());
@@ -250,7 +250,7 @@ impl<'a> Reader<'a> {
         word.iter().try_for_each(|byte| self.expect(*byte))
     }
 
-    fn value(&mut self, place: &Place<'_>, depth: usize) -> Result<Json<'a>, Stop> {
+    fn value(&mut self, place: &JsonPointer<'_>, depth: usize) -> Result<Json<'a>, Stop> {
         self.values_left = self.values_left.checked_sub(1).ok_or(Stop::TooManyValues)?;
         self.skip_space();
         match self.peek() {
@@ -266,7 +266,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn array(&mut self, place: &Place<'_>, depth: usize) -> Result<Json<'a>, Stop> {
+    fn array(&mut self, place: &JsonPointer<'_>, depth: usize) -> Result<Json<'a>, Stop> {
         self.at += 1;
         let mut items = Vec::new();
         self.skip_space();
@@ -274,7 +274,7 @@ impl<'a> Reader<'a> {
             return Ok(Json::Array(items));
         }
         loop {
-            items.push(self.value(&Place::Item(place, items.len()), depth)?);
+            items.push(self.value(&JsonPointer::Item(place, items.len()), depth)?);
             self.skip_space();
             if !self.take(b',') {
                 self.expect(b']')?;
@@ -283,7 +283,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn object(&mut self, place: &Place<'_>, depth: usize) -> Result<Json<'a>, Stop> {
+    fn object(&mut self, place: &JsonPointer<'_>, depth: usize) -> Result<Json<'a>, Stop> {
         self.at += 1;
         let mut entries: Vec<(Cow<'a, str>, Json<'a>)> = Vec::new();
         self.skip_space();
@@ -302,7 +302,7 @@ impl<'a> Reader<'a> {
             }
             self.skip_space();
             self.expect(b':')?;
-            let value = self.value(&Place::Member(place, &key), depth)?;
+            let value = self.value(&JsonPointer::Member(place, &key), depth)?;
             entries.push((key, value));
             self.skip_space();
             if !self.take(b',') {

@@ -1,6 +1,6 @@
 //! Lists in requests, and their bounds.
 
-use super::field::{Fault, Faults, MAX_ITEMS, Place};
+use super::field::{Fault, Faults, JsonPointer, MAX_ITEMS};
 use super::json::Json;
 use super::schema::{Components, array};
 use super::value::WireValue;
@@ -14,11 +14,11 @@ use utoipa::openapi::{RefOr, Schema};
 pub(crate) struct Each<T>(pub(crate) Vec<Result<T, String>>);
 
 impl<T: WireValue> WireValue for Each<T> {
-    fn read(json: &Json<'_>, place: &Place<'_>, faults: &mut Faults) -> Option<Self> {
+    fn read(json: &Json<'_>, place: &JsonPointer<'_>, faults: &mut Faults) -> Option<Self> {
         let items = read_items(json, place, faults, (0, faults.max_items()))?;
         let read = |item: &Json<'_>| {
             let mut own = Faults::default();
-            T::read(item, &Place::Root, &mut own).ok_or_else(|| own.first().unwrap_or_default())
+            T::read(item, &JsonPointer::Root, &mut own).ok_or_else(|| own.first().unwrap_or_default())
         };
         Some(Self(items.iter().map(read).collect()))
     }
@@ -31,7 +31,7 @@ impl<T: WireValue> WireValue for Each<T> {
 
 fn read_items<'j, 'a>(
     json: &'j Json<'a>,
-    place: &Place<'_>,
+    place: &JsonPointer<'_>,
     faults: &mut Faults,
     (min, max): (usize, usize),
 ) -> Option<&'j [Json<'a>]> {
@@ -47,16 +47,16 @@ fn read_items<'j, 'a>(
 }
 
 /// Reads every item, also after one of them was bad.
-fn read_each<T: WireValue>(items: &[Json<'_>], place: &Place<'_>, faults: &mut Faults) -> Option<Vec<T>> {
+fn read_each<T: WireValue>(items: &[Json<'_>], place: &JsonPointer<'_>, faults: &mut Faults) -> Option<Vec<T>> {
     let mut values = Vec::with_capacity(items.len());
     for (index, item) in items.iter().enumerate() {
-        values.extend(T::read(item, &Place::Item(place, index), faults));
+        values.extend(T::read(item, &JsonPointer::Item(place, index), faults));
     }
     (values.len() == items.len()).then_some(values)
 }
 
 impl<T: WireValue> WireValue for Vec<T> {
-    fn read(json: &Json<'_>, place: &Place<'_>, faults: &mut Faults) -> Option<Self> {
+    fn read(json: &Json<'_>, place: &JsonPointer<'_>, faults: &mut Faults) -> Option<Self> {
         read_each(read_items(json, place, faults, (0, MAX_ITEMS))?, place, faults)
     }
 
@@ -70,7 +70,7 @@ impl<T: WireValue> WireValue for Vec<T> {
 pub(crate) struct Batch<T>(pub(crate) Vec<T>);
 
 impl<T: WireValue> WireValue for Batch<T> {
-    fn read(json: &Json<'_>, place: &Place<'_>, faults: &mut Faults) -> Option<Self> {
+    fn read(json: &Json<'_>, place: &JsonPointer<'_>, faults: &mut Faults) -> Option<Self> {
         let bounds = (1, faults.max_items());
         read_each(read_items(json, place, faults, bounds)?, place, faults).map(Self)
     }
@@ -86,7 +86,7 @@ impl<T: WireValue> WireValue for Batch<T> {
 pub(crate) struct Everything<T>(pub(crate) Vec<T>);
 
 impl<T: WireValue> WireValue for Everything<T> {
-    fn read(json: &Json<'_>, place: &Place<'_>, faults: &mut Faults) -> Option<Self> {
+    fn read(json: &Json<'_>, place: &JsonPointer<'_>, faults: &mut Faults) -> Option<Self> {
         read_each(read_items(json, place, faults, (0, usize::MAX))?, place, faults).map(Self)
     }
 
@@ -100,7 +100,7 @@ impl<T: WireValue> WireValue for Everything<T> {
 pub(crate) struct CatalogKeys(pub(crate) Vec<PermissionKey>);
 
 impl WireValue for CatalogKeys {
-    fn read(json: &Json<'_>, place: &Place<'_>, faults: &mut Faults) -> Option<Self> {
+    fn read(json: &Json<'_>, place: &JsonPointer<'_>, faults: &mut Faults) -> Option<Self> {
         let bounds = (0, faults.catalogs().keys);
         read_each(read_items(json, place, faults, bounds)?, place, faults).map(Self)
     }
@@ -115,7 +115,7 @@ impl WireValue for CatalogKeys {
 }
 
 impl<T: WireValue + Ord> WireValue for BTreeSet<T> {
-    fn read(json: &Json<'_>, place: &Place<'_>, faults: &mut Faults) -> Option<Self> {
+    fn read(json: &Json<'_>, place: &JsonPointer<'_>, faults: &mut Faults) -> Option<Self> {
         Vec::read(json, place, faults).map(Self::from_iter)
     }
 

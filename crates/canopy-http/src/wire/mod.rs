@@ -12,8 +12,8 @@ mod steps;
 mod stream;
 mod value;
 
-pub(crate) use body::{Given, ObjectReader, Patch, WireField, read_or, request_body, schema_or};
-pub(crate) use field::{Fault, Faults, MAX_ITEMS, Place};
+pub(crate) use body::{Given, ObjectReader, WireField, read_or, request_body, schema_or};
+pub(crate) use field::{Fault, Faults, JsonPointer, MAX_ITEMS};
 pub(crate) use json::{Json, JsonError, MAX_DEPTH, MAX_VALUES};
 pub(crate) use list::{Batch, CatalogKeys, Each, Everything};
 pub(crate) use query::{

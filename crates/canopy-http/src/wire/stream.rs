@@ -3,7 +3,7 @@
 //! The lists of a large document hold nearly all of it. Their items are read one by one and their text is dropped, so reading takes the
 //! memory of the largest item, not that of the document.
 
-use super::field::{Fault, Faults, Place};
+use super::field::{Fault, Faults, JsonPointer};
 use super::json::{Json, JsonError, MAX_VALUES, Position};
 
 /// The largest text of one item of a list, and of all other members together.
@@ -18,7 +18,7 @@ pub(crate) trait Lists {
     const NAMES: &'static [&'static str];
 
     /// Takes an item of a list, which is given by its index among the names; what is wrong with it is noted.
-    fn item(&mut self, list: usize, json: &Json<'_>, place: &Place<'_>, faults: &mut Faults);
+    fn item(&mut self, list: usize, json: &Json<'_>, place: &JsonPointer<'_>, faults: &mut Faults);
 }
 
 /// Reads one object from pieces of its text.
@@ -144,7 +144,7 @@ impl<L: Lists> ObjectStream<L> {
         }
         let mut members = Vec::with_capacity(self.names.len());
         for (name, text, begin) in &self.members {
-            let place = Place::Member(&Place::Root, name);
+            let place = JsonPointer::Member(&JsonPointer::Root, name);
             match Json::parse_at(text, MAX_VALUES, &place) {
                 Ok(value) => members.push((name.as_str().into(), value)),
                 Err(error) => note(within(error, *begin), &place, faults)?,
@@ -195,7 +195,8 @@ impl<L: Lists> ObjectStream<L> {
             Kind::Name => {
                 self.step = Step::Colon;
                 // One that is too long is empty, and is refused here.
-                let read = Json::parse_at(&self.text, 1, &Place::Root).map_err(|error| within(error, self.begin))?;
+                let read =
+                    Json::parse_at(&self.text, 1, &JsonPointer::Root).map_err(|error| within(error, self.begin))?;
                 let Json::String(name) = read else {
                     return Err(JsonError::Malformed(self.begin));
                 };
@@ -206,7 +207,7 @@ impl<L: Lists> ObjectStream<L> {
             }
             Kind::Member => {
                 self.step = Step::AfterMember;
-                let place = Place::Member(&Place::Root, &self.name);
+                let place = JsonPointer::Member(&JsonPointer::Root, &self.name);
                 if self.too_large {
                     faults.add(&place, too_large());
                 } else if self.members.len() == MAX_MEMBERS {
@@ -223,8 +224,8 @@ impl<L: Lists> ObjectStream<L> {
                 self.step = Step::AfterItem;
                 let (list, index) = self.list;
                 self.list.1 += 1;
-                let list_place = Place::Member(&Place::Root, &self.name);
-                let place = Place::Item(&list_place, index);
+                let list_place = JsonPointer::Member(&JsonPointer::Root, &self.name);
+                let place = JsonPointer::Item(&list_place, index);
                 if self.too_large {
                     faults.add(&place, too_large());
                     return Ok(());
@@ -252,7 +253,7 @@ fn within(error: JsonError, begin: Position) -> JsonError {
 }
 
 /// Notes what is wrong with a value that is well formed.
-fn note(error: JsonError, place: &Place<'_>, faults: &mut Faults) -> Result<(), JsonError> {
+fn note(error: JsonError, place: &JsonPointer<'_>, faults: &mut Faults) -> Result<(), JsonError> {
     match error {
         JsonError::Malformed(_) => return Err(error),
         JsonError::TooManyValues => faults.add(place, Fault::too_many_values(MAX_VALUES)),
@@ -325,7 +326,7 @@ mod tests {
     impl Lists for Kept {
         const NAMES: &'static [&'static str] = &["nodes", "roles"];
 
-        fn item(&mut self, list: usize, json: &Json<'_>, place: &Place<'_>, _: &mut Faults) {
+        fn item(&mut self, list: usize, json: &Json<'_>, place: &JsonPointer<'_>, _: &mut Faults) {
             self.0
                 .push((list, place.to_string(), serde_json::to_string(json).unwrap()));
         }

@@ -3,7 +3,7 @@
 //! A text is also what stands in paths and queries, so a type that is read [from a text](WireText) can be used in all
 //! three places.
 
-use super::field::{Fault, Faults, Place};
+use super::field::{Fault, Faults, JsonPointer};
 use super::json::{Json, MAX_VALUES, Number};
 use super::schema::{Components, string, words};
 use canopy_domain::assignment::listing::AssignmentSort;
@@ -28,7 +28,7 @@ use uuid::Uuid;
 /// A value that is read from JSON.
 pub(crate) trait WireValue: Sized {
     /// Reads the value. What is wrong with it is noted; then there is none.
-    fn read(json: &Json<'_>, place: &Place<'_>, faults: &mut Faults) -> Option<Self>;
+    fn read(json: &Json<'_>, place: &JsonPointer<'_>, faults: &mut Faults) -> Option<Self>;
 
     /// Whether it has members that are refused as unsupported.
     const UNSUPPORTED: bool = false;
@@ -76,7 +76,7 @@ impl<T: WireText> WireValue for T {
         }
     }
 
-    fn read(json: &Json<'_>, place: &Place<'_>, faults: &mut Faults) -> Option<Self> {
+    fn read(json: &Json<'_>, place: &JsonPointer<'_>, faults: &mut Faults) -> Option<Self> {
         let result = match json {
             Json::String(text) => T::parse(text),
             other => Err(Fault::wrong_type("a string", other.kind())),
@@ -386,7 +386,7 @@ impl WireText for Text {
 }
 
 impl WireValue for bool {
-    fn read(json: &Json<'_>, place: &Place<'_>, faults: &mut Faults) -> Option<Self> {
+    fn read(json: &Json<'_>, place: &JsonPointer<'_>, faults: &mut Faults) -> Option<Self> {
         let result = match json {
             Json::Bool(value) => Ok(*value),
             other => Err(Fault::wrong_type("a boolean", other.kind())),
@@ -451,7 +451,7 @@ fn whole(number: Number<'_>) -> Option<u64> {
 }
 
 impl<const MIN: u32, const MAX: u32> WireValue for Whole<MIN, MAX> {
-    fn read(json: &Json<'_>, place: &Place<'_>, faults: &mut Faults) -> Option<Self> {
+    fn read(json: &Json<'_>, place: &JsonPointer<'_>, faults: &mut Faults) -> Option<Self> {
         let result = match json {
             Json::Number(number) => whole(*number).ok_or_else(Self::fault).and_then(Self::checked),
             other => Err(Fault::wrong_type("a number", other.kind())),
@@ -469,7 +469,7 @@ impl<const MIN: u32, const MAX: u32> WireValue for Whole<MIN, MAX> {
 }
 
 impl WireValue for JsonObject {
-    fn read(json: &Json<'_>, place: &Place<'_>, faults: &mut Faults) -> Option<Self> {
+    fn read(json: &Json<'_>, place: &JsonPointer<'_>, faults: &mut Faults) -> Option<Self> {
         let result = match json {
             Json::Object(_) if json.depth() > Self::MAX_DEPTH => Err(Fault::too_deep(Self::MAX_DEPTH)),
             Json::Object(_) => {
@@ -498,7 +498,7 @@ impl<T: WireValue> WireValue for Large<T> {
     const UNSUPPORTED: bool = T::UNSUPPORTED;
     const MAX_VALUES: usize = 1_500_000;
 
-    fn read(json: &Json<'_>, place: &Place<'_>, faults: &mut Faults) -> Option<Self> {
+    fn read(json: &Json<'_>, place: &JsonPointer<'_>, faults: &mut Faults) -> Option<Self> {
         T::read(json, place, faults).map(Self)
     }
 
@@ -508,14 +508,14 @@ impl<T: WireValue> WireValue for Large<T> {
 }
 
 impl<K: WireText + Ord, V: WireValue> WireValue for BTreeMap<K, V> {
-    fn read(json: &Json<'_>, place: &Place<'_>, faults: &mut Faults) -> Option<Self> {
+    fn read(json: &Json<'_>, place: &JsonPointer<'_>, faults: &mut Faults) -> Option<Self> {
         let Json::Object(entries) = json else {
             faults.add(place, Fault::wrong_type("an object", json.kind()));
             return None;
         };
         let mut map = Self::new();
         for (name, value) in entries {
-            let at = Place::Member(place, name);
+            let at = JsonPointer::Member(place, name);
             // What stands behind a bad name is not looked at: its faults would all repeat the name.
             if let Some(key) = faults.keep(&at, K::parse(name))
                 && let Some(value) = V::read(value, &at, faults)

@@ -10,7 +10,7 @@ use canopy_domain::bulk::Outcome;
 use canopy_domain::hierarchy::create::{NewNode, ParentName};
 use canopy_domain::identity::create::NewIdentity;
 use canopy_domain::{
-    AccessModel, DisplayName, Email, EnvironmentPlace, ExternalId, HierarchySchema, JsonObject, NodeId, NodeType,
+    AccessModel, DisplayName, Email, EnvironmentRef, ExternalId, HierarchySchema, JsonObject, NodeId, NodeType,
     PersonName, Slug,
 };
 use std::collections::{BTreeMap, BTreeSet};
@@ -36,7 +36,7 @@ fn data(error: impl fmt::Display) -> DemoError {
 ///
 /// # Errors
 /// [`DemoError`]; what was made before it stays.
-pub async fn seed(app: &App) -> Result<EnvironmentPlace, DemoError> {
+pub async fn seed(app: &App) -> Result<EnvironmentRef, DemoError> {
     let call = Call::new(Caller::Operator { subject: "demo".into() }, "demo".to_owned());
     let create = CreateAccount {
         new: tenant("Acme", ACCOUNT)?,
@@ -70,7 +70,7 @@ fn tenant(name: &str, slug: &str) -> Result<NewTenant, DemoError> {
 }
 
 /// Company, regions and teams.
-async fn grow_tree(app: &App, call: &Call, place: &EnvironmentPlace) -> Result<(), DemoError> {
+async fn grow_tree(app: &App, call: &Call, place: &EnvironmentRef) -> Result<(), DemoError> {
     let [company, region, team] = ["company", "region", "team"].map(NodeType::parse);
     let (company, region, team) = (company.map_err(data)?, region.map_err(data)?, team.map_err(data)?);
     let children = BTreeMap::from([

@@ -5,7 +5,7 @@ use super::{ACCOUNT, APPLICATION, DemoError, ENVIRONMENT};
 use canopy_app::{App, AppError, Caller, hierarchy, identity, role, scope, tenancy};
 use canopy_domain::identity::listing::{IdentityQuery, IdentitySort};
 use canopy_domain::role::listing::{RoleQuery, RoleTypeFilter};
-use canopy_domain::{AccessModel, EnvironmentPlace, IdentityId, NodeId, PageRequest, RoleId, SortOrder};
+use canopy_domain::{AccessModel, EnvironmentRef, IdentityId, NodeId, PageRequest, RoleId, SortOrder};
 
 /// The contents of a store, as far as the demo distinguishes them.
 #[derive(Debug)]
@@ -22,7 +22,7 @@ pub enum Status {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Demo {
     /// The environment.
-    pub place: EnvironmentPlace,
+    pub place: EnvironmentRef,
     /// People who have no assignment yet, the first few by mail address.
     pub people: Vec<IdentityId>,
     /// A region.
@@ -69,7 +69,7 @@ pub async fn status(app: &App) -> Result<Status, DemoError> {
     })))
 }
 
-async fn people_without_assignment(app: &App, place: &EnvironmentPlace) -> Result<Vec<IdentityId>, DemoError> {
+async fn people_without_assignment(app: &App, place: &EnvironmentRef) -> Result<Vec<IdentityId>, DemoError> {
     let query = IdentityQuery {
         member_of: Some(place.application),
         not_member_of: None,

@@ -4,8 +4,8 @@ use async_trait::async_trait;
 use canopy_domain::api_key::KeyUse;
 use canopy_domain::audit::AuditEvent;
 use canopy_domain::port::{
-    Begun, Head, Installation, News, ReadTx, RequestIdentity, Share, SharedStore, SigningKey, Store, StoreError,
-    WriteScope, WriteTx,
+    Begun, FeedEvent, Head, Installation, LockScope, ReadTx, RequestIdentity, Share, SharedStore, SigningKey, Store,
+    StoreError, WriteTx,
 };
 use canopy_domain::{EnvironmentId, Revision, Timestamp};
 use std::convert::Infallible;
@@ -81,13 +81,13 @@ impl Store for ServedStore {
         self.get()?.read_for(share).await
     }
 
-    async fn write(&self, scope: WriteScope) -> Result<Box<dyn WriteTx>, StoreError> {
+    async fn write(&self, scope: LockScope) -> Result<Box<dyn WriteTx>, StoreError> {
         self.get()?.write(scope).await
     }
 
     async fn write_once(
         &self,
-        scope: WriteScope,
+        scope: LockScope,
         request: RequestIdentity,
         since: Timestamp,
     ) -> Result<Begun, StoreError> {
@@ -153,14 +153,14 @@ impl SharedStore for ServedStore {
         self.get_shared().map_or(0, SharedStore::epoch)
     }
 
-    fn announce(&self, revisions: &[(EnvironmentId, Revision)]) {
+    fn publish(&self, revisions: &[(EnvironmentId, Revision)]) {
         if let Ok(store) = self.get_shared() {
-            store.announce(revisions);
+            store.publish(revisions);
         }
     }
 
-    async fn listen(&self, hear: &(dyn Fn(News) + Send + Sync)) -> Result<Infallible, StoreError> {
-        self.get_shared()?.listen(hear).await
+    async fn listen(&self, receive: &(dyn Fn(FeedEvent) + Send + Sync)) -> Result<Infallible, StoreError> {
+        self.get_shared()?.listen(receive).await
     }
 }
 
@@ -190,12 +190,12 @@ mod tests {
     async fn a_pending_store_is_unavailable() {
         let (store, _closed) = ServedStore::pending(true);
         assert!(matches!(store.read().await, Err(StoreError::Unavailable(_))));
-        let refused = store.write(WriteScope::Installation).await;
+        let refused = store.write(LockScope::Installation).await;
         assert!(matches!(refused, Err(StoreError::Unavailable(_))));
         assert!(matches!(store.ping().await, Err(StoreError::Unavailable(_))));
         let shared = store.shared().unwrap();
         assert!(matches!(shared.heads(&[]).await, Err(StoreError::Unavailable(_))));
-        shared.announce(&[]);
+        shared.publish(&[]);
         let broken = shared.listen(&|_| {}).await;
         assert!(matches!(broken, Err(StoreError::Unavailable(_))));
     }

@@ -6,7 +6,7 @@ use crate::mixed_load::Stage;
 use crate::process::{Client, Home};
 use crate::recorder::{ENVIRONMENT, Recorder, id};
 use crate::several_servers::Instance;
-use canopy_domain::port::{Store as _, WriteScope, WriteTx};
+use canopy_domain::port::{LockScope, Store as _, WriteTx};
 use canopy_storage_postgres::{PgOptions, PgStore};
 use canopy_testkit::postgres::{Database, Server as Cluster};
 use reqwest::Method;
@@ -236,7 +236,7 @@ impl Small {
         };
         let store = PgStore::open(&options).await.unwrap();
         store
-            .write(WriteScope::Environment(id(&self.environment)))
+            .write(LockScope::Environment(id(&self.environment)))
             .await
             .unwrap()
     }

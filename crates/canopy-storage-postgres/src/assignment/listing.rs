@@ -1,7 +1,7 @@
 //! Listing assignments, and counting them.
 
 use super::assignment;
-use crate::statement::{Link, Row, Statement};
+use crate::statement::{Connection, Row, Statement};
 use crate::value::distinct;
 use canopy_domain::assignment::listing::{
     AssignmentSummary, AssignmentView, HeldAt, IdentitySummary, NodeAssignmentSummary, RECENT_IDENTITIES,
@@ -86,7 +86,7 @@ macro_rules! listing {
 
 /// All that an identity holds in these environments.
 pub(super) async fn held(
-    link: Link<'_>,
+    connection: Connection<'_>,
     environments: &[EnvironmentId],
     identity: IdentityId,
 ) -> Result<Vec<AssignmentView>, StoreError> {
@@ -101,7 +101,7 @@ pub(super) async fn held(
     let select = Statement::new(SELECT)
         .bind(distinct(environments.iter().map(EnvironmentId::as_uuid)))
         .bind(identity.as_uuid());
-    select.all(link, "assignments", |row| view(row, None)).await
+    select.all(connection, "assignments", |row| view(row, None)).await
 }
 
 fn counts(row: &Row) -> Result<AssignmentSummary, StoreError> {
@@ -116,7 +116,7 @@ fn counts(row: &Row) -> Result<AssignmentSummary, StoreError> {
 
 /// The number of assignments in each state.
 pub(super) async fn summary(
-    link: Link<'_>,
+    connection: Connection<'_>,
     environment: EnvironmentId,
     now: Timestamp,
 ) -> Result<AssignmentSummary, StoreError> {
@@ -129,13 +129,13 @@ pub(super) async fn summary(
         .bind(now)
         .bind(now.plus_seconds(EXPIRING_SOON_SECONDS))
         .bind(environment.as_uuid())
-        .one(link, "assignments", counts)
+        .one(connection, "assignments", counts)
         .await
 }
 
 /// The assignments that hold at a node, in numbers, and whose are the newest.
 pub(super) async fn node_summary(
-    link: Link<'_>,
+    connection: Connection<'_>,
     environment: EnvironmentId,
     node: NodeId,
     now: Timestamp,
@@ -160,12 +160,12 @@ pub(super) async fn node_summary(
     let numbers = about(NUMBERS)
         .bind(now)
         .bind(now.plus_seconds(EXPIRING_SOON_SECONDS))
-        .one(link, "assignments", |row| {
+        .one(connection, "assignments", |row| {
             Ok((counts(row)?, row.count(5)?, row.count(6)?))
         });
     let recent = about(RECENT)
         .bind(i64::try_from(RECENT_IDENTITIES).unwrap_or(i64::MAX))
-        .all(link, "identities", |row| identity(row, row.id(0)?, 1));
+        .all(connection, "identities", |row| identity(row, row.id(0)?, 1));
     let ((counts, direct, inherited), recent) = future::try_join(numbers, recent).await?;
     Ok(NodeAssignmentSummary {
         counts,

@@ -1,26 +1,30 @@
 //! What nodes are called.
 
-use crate::statement::{Link, Row, Statement};
+use crate::statement::{Connection, Row, Statement};
 use crate::value::{column, distinct};
 use canopy_domain::hierarchy::names::{NamedNode, NodeNames, NodesByName, SlugAmong};
 use canopy_domain::port::StoreError;
 use canopy_domain::transfer::SlugPath;
-use canopy_domain::{EnvironmentId, Meaning, NodeId, NodeType};
+use canopy_domain::{EnvironmentId, NodeId, NodeType, Resolution};
 use futures_util::future;
 use std::collections::HashMap;
 
 /// The nodes that have these names.
 pub(super) async fn find(
-    link: Link<'_>,
+    connection: Connection<'_>,
     environment: EnvironmentId,
     asked: &NodeNames,
 ) -> Result<NodesByName, StoreError> {
-    let (paths, slugs) = future::try_join(paths(link, environment, asked), slugs(link, environment, asked)).await?;
+    let (paths, slugs) = future::try_join(
+        paths(connection, environment, asked),
+        slugs(connection, environment, asked),
+    )
+    .await?;
     Ok(NodesByName { paths, slugs })
 }
 
 async fn paths(
-    link: Link<'_>,
+    connection: Connection<'_>,
     environment: EnvironmentId,
     asked: &NodeNames,
 ) -> Result<HashMap<SlugPath, NodeId>, StoreError> {
@@ -43,14 +47,14 @@ async fn paths(
     let paths: Vec<String> = asked.paths.iter().map(ToString::to_string).collect();
     let select = Statement::new(SELECT).bind(paths).bind(environment.as_uuid());
     let read = |row: &Row| Ok((row.text(1, SlugPath::parse)?, row.id(0)?));
-    select.all(link, "nodes", read).await
+    select.all(connection, "nodes", read).await
 }
 
 async fn slugs(
-    link: Link<'_>,
+    connection: Connection<'_>,
     environment: EnvironmentId,
     asked: &NodeNames,
-) -> Result<HashMap<SlugAmong, Meaning<NodeId>>, StoreError> {
+) -> Result<HashMap<SlugAmong, Resolution<NodeId>>, StoreError> {
     // Two are enough to tell that it is not one.
     const SELECT: &str = "SELECT n.id, asked.number \
          FROM unnest($1, $2) WITH ORDINALITY AS asked (node_type, slug, number) \
@@ -72,21 +76,21 @@ async fn slugs(
         .bind(environment.as_uuid());
     let mut found: HashMap<usize, Vec<NodeId>> = HashMap::new();
     select
-        .for_each(link, "nodes", |row| {
+        .for_each(connection, "nodes", |row| {
             found.entry(row.count(1)?).or_default().push(row.id(0)?);
             Ok(())
         })
         .await?;
     let meanings = names.into_iter().zip(1..).filter_map(|(name, number)| {
         let nodes = found.remove(&number)?;
-        Some((name.clone(), Meaning::of(nodes)))
+        Some((name.clone(), Resolution::of(nodes)))
     });
     Ok(meanings.collect())
 }
 
 /// The names of the nodes with these ids.
 pub(super) async fn of(
-    link: Link<'_>,
+    connection: Connection<'_>,
     environment: EnvironmentId,
     ids: &[NodeId],
 ) -> Result<Vec<NamedNode>, StoreError> {
@@ -120,5 +124,5 @@ pub(super) async fn of(
             is_only: row.flag(4)?,
         })
     };
-    select.all(link, "nodes", read).await
+    select.all(connection, "nodes", read).await
 }

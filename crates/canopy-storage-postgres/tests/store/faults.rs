@@ -1,6 +1,6 @@
 //! Connections that are cut and servers that are gone: an error that says so, and then all is well again.
 
-use canopy_domain::port::{RowStore, Store, StoreError, WriteScope};
+use canopy_domain::port::{LockScope, RowStore, Store, StoreError};
 use canopy_storage_postgres::{OpenError, PgOptions, PgStore};
 use canopy_testkit::fixture::{Maker, World};
 use canopy_testkit::postgres::{Server, store};
@@ -14,7 +14,7 @@ async fn a_cut_connection_is_unavailable_and_the_next_unit_of_work_gets_another(
     let store = store().await;
     let world = World::build(&store, &Maker::default(), "acme").await;
     let id = world.development.environment.id;
-    let mut tx = store.write_rows(WriteScope::Environment(id)).await.unwrap();
+    let mut tx = store.write_rows(LockScope::Environment(id)).await.unwrap();
     tx.insert_roles(&[world.maker.role(id, "Cut off")]).await.unwrap();
     store.database().query(KILL).await;
     let refused = tx.nodes(id).await;
@@ -23,7 +23,7 @@ async fn a_cut_connection_is_unavailable_and_the_next_unit_of_work_gets_another(
     let refused = tx.commit(record).await;
     assert!(matches!(refused, Err(StoreError::Unavailable(_))), "{refused:?}");
 
-    let mut tx = store.write(WriteScope::Environment(id)).await.unwrap();
+    let mut tx = store.write(LockScope::Environment(id)).await.unwrap();
     let roles = tx.catalog(id).await.unwrap().roles;
     assert!(roles.values().all(|role| role.name.as_str() != "Cut off"));
     world.commit(tx, &[id]).await;
@@ -64,7 +64,7 @@ async fn connections_that_were_cut_while_nobody_used_them_are_not_noticed() {
         store.database().query(KILL).await;
         store.read().await.unwrap().accounts().await.unwrap();
         store.database().query(KILL).await;
-        drop(store.write(WriteScope::Installation).await.unwrap());
+        drop(store.write(LockScope::Installation).await.unwrap());
         store.database().query(KILL).await;
         assert!(store.shared().unwrap().heads(&[]).await.unwrap().is_empty());
     }
@@ -76,13 +76,13 @@ async fn a_server_that_crashes_and_comes_back_is_survived() {
     let store = PgStore::open(&PgOptions::new(server.url("postgres"))).await.unwrap();
     let world = World::build(&store, &Maker::default(), "acme").await;
     let id = world.development.environment.id;
-    let tx = store.write(WriteScope::Environment(id)).await.unwrap();
+    let tx = store.write(LockScope::Environment(id)).await.unwrap();
     server.stop_at_once();
     let refused = tx.commit(world.maker.record(world.account.id, &[id])).await;
     assert!(matches!(refused, Err(StoreError::Unavailable(_))), "{refused:?}");
     assert!(matches!(store.read().await, Err(StoreError::Unavailable(_))));
     assert!(matches!(
-        store.write(WriteScope::Installation).await,
+        store.write(LockScope::Installation).await,
         Err(StoreError::Unavailable(_))
     ));
     assert!(matches!(store.ping().await, Err(StoreError::Unavailable(_))));

@@ -1,6 +1,6 @@
 //! Heads, and the hints by which other processes hear of them.
 
-use canopy_domain::port::{News, Store, StoreError, WriteScope};
+use canopy_domain::port::{FeedEvent, LockScope, Store, StoreError};
 use canopy_domain::{EnvironmentId, Revision};
 use canopy_storage_postgres::{PgOptions, PgStore};
 use canopy_testkit::fixture::{Maker, World};
@@ -12,16 +12,16 @@ use uuid::Uuid;
 
 const SOON: Duration = Duration::from_secs(5);
 
-async fn next(heard: &mut mpsc::UnboundedReceiver<News>, wanted: impl Fn(&News) -> bool) -> News {
+async fn next(received: &mut mpsc::UnboundedReceiver<FeedEvent>, wanted: impl Fn(&FeedEvent) -> bool) -> FeedEvent {
     let found = async {
         loop {
-            let news = heard.recv().await.expect("more news");
-            if wanted(&news) {
-                return news;
+            let event = received.recv().await.expect("another event");
+            if wanted(&event) {
+                return event;
             }
         }
     };
-    timeout(SOON, found).await.expect("news")
+    timeout(SOON, found).await.expect("an event in time")
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -33,7 +33,7 @@ async fn heads_are_the_newest_committed_revisions() {
     let nobody = EnvironmentId::new(Uuid::from_u128(7));
     let mut before = shared.heads(&[one, nobody, two]).await.unwrap();
     before.sort_by_key(|head| head.environment);
-    let tx = store.write(WriteScope::Environment(one)).await.unwrap();
+    let tx = store.write(LockScope::Environment(one)).await.unwrap();
     assert_eq!(
         shared.heads(&[one]).await.unwrap(),
         [before.iter().find(|head| head.environment == one).unwrap().clone()]
@@ -57,26 +57,27 @@ async fn heads_are_the_newest_committed_revisions() {
 async fn what_one_process_announces_the_others_hear() {
     let here = store().await;
     let there = PgStore::open(&PgOptions::new(here.database().url())).await.unwrap();
-    let (hear, mut heard) = mpsc::unbounded_channel();
+    let (sender, mut received) = mpsc::unbounded_channel();
     let listening = tokio::spawn(async move {
-        let hear = move |news| drop(hear.send(news));
-        there.shared().unwrap().listen(&hear).await
+        let receive = move |event| drop(sender.send(event));
+        there.shared().unwrap().listen(&receive).await
     });
-    assert_eq!(next(&mut heard, |_| true).await, News::Connected);
+    assert_eq!(next(&mut received, |_| true).await, FeedEvent::Connected);
     let many: Vec<(EnvironmentId, Revision)> = (0..1000)
         .map(|n| (EnvironmentId::new(Uuid::from_u128(n)), Revision::new(5)))
         .collect();
-    here.shared().unwrap().announce(&many);
+    here.shared().unwrap().publish(&many);
     let mut told = Vec::new();
     while told.len() < many.len() {
-        if let News::Revisions(some) = next(&mut heard, |news| matches!(news, News::Revisions(_))).await {
+        if let FeedEvent::Revisions(some) = next(&mut received, |event| matches!(event, FeedEvent::Revisions(_))).await
+        {
             told.extend(some);
         }
     }
     told.sort();
     assert_eq!(told, many);
-    next(&mut heard, |news| *news == News::Alive).await;
-    next(&mut heard, |news| *news == News::Alive).await;
+    next(&mut received, |event| *event == FeedEvent::Alive).await;
+    next(&mut received, |event| *event == FeedEvent::Alive).await;
 
     // A line that is cut ends, and a new one can be had.
     here.database()
@@ -92,7 +93,7 @@ async fn commits_that_come_together_are_told_together() {
     let shared = store.shared().unwrap();
     let before = store.inner().statement_count();
     for revision in 1..=10_000 {
-        shared.announce(&[(EnvironmentId::new(Uuid::from_u128(1)), Revision::new(revision))]);
+        shared.publish(&[(EnvironmentId::new(Uuid::from_u128(1)), Revision::new(revision))]);
     }
     tokio::time::sleep(Duration::from_millis(300)).await;
     let told = store.inner().statement_count() - before;

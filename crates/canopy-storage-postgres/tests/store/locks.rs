@@ -1,6 +1,6 @@
 //! Who waits for whom, and what is left when a unit of work is given up.
 
-use canopy_domain::port::{RowStore, Store, StoreError, WriteScope};
+use canopy_domain::port::{LockScope, RowStore, Store, StoreError};
 use canopy_testkit::fixture::{Maker, World};
 use canopy_testkit::postgres::{PostgresStore, store, store_with};
 use std::time::Duration;
@@ -31,10 +31,10 @@ async fn writers_of_different_environments_do_not_wait_for_each_other() {
     let store = store().await;
     let world = world(&store).await;
     let one = store
-        .write(WriteScope::Environment(world.development.environment.id))
+        .write(LockScope::Environment(world.development.environment.id))
         .await
         .unwrap();
-    let two = WriteScope::Environment(world.production.environment.id);
+    let two = LockScope::Environment(world.production.environment.id);
     let two = timeout(SOON, store.write(two)).await.expect("no waiting").unwrap();
     world.commit(two, &[world.production.environment.id]).await;
     world.commit(one, &[world.development.environment.id]).await;
@@ -47,18 +47,18 @@ async fn writers_of_one_environment_wait_and_so_does_whoever_locks_it_from_above
     let id = world.development.environment.id;
     let application = world.application.id;
     let scopes = [
-        WriteScope::Environment(id),
-        WriteScope::Memberships {
+        LockScope::Environment(id),
+        LockScope::Memberships {
             application,
             identities: vec![world.ada()],
         },
-        WriteScope::Identities {
+        LockScope::Identities {
             account: world.account.id,
             identities: vec![world.ada()],
         },
     ];
     for scope in scopes {
-        let one = store.write(WriteScope::Environment(id)).await.unwrap();
+        let one = store.write(LockScope::Environment(id)).await.unwrap();
         let mut two = Box::pin(store.write(scope.clone()));
         assert!(timeout(A_WHILE, &mut two).await.is_err(), "{scope:?} did not wait");
         world.commit(one, &[id]).await;
@@ -75,8 +75,8 @@ async fn an_environment_made_while_its_application_is_locked_is_locked_too() {
     let store = store().await;
     let world = world(&store).await;
     let application = world.application.id;
-    let mut making = store.write_rows(WriteScope::Application(application)).await.unwrap();
-    let members = WriteScope::Memberships {
+    let mut making = store.write_rows(LockScope::Application(application)).await.unwrap();
+    let members = LockScope::Memberships {
         application,
         identities: vec![],
     };
@@ -90,7 +90,7 @@ async fn an_environment_made_while_its_application_is_locked_is_locked_too() {
     making.insert_environment(&fresh, &schema).await.unwrap();
     world.commit(making, &[fresh.id]).await;
     let attaching = timeout(SOON, attaching).await.expect("its turn").unwrap();
-    let mut other = Box::pin(store.write(WriteScope::Environment(fresh.id)));
+    let mut other = Box::pin(store.write(LockScope::Environment(fresh.id)));
     assert!(
         timeout(A_WHILE, &mut other).await.is_err(),
         "the new environment is not locked"
@@ -108,18 +108,18 @@ async fn identities_of_another_account_are_never_locked() {
     let zeta = World::build(&store, &maker, "zeta").await;
     let stranger = vec![zeta.ada()];
     let foreign = [
-        WriteScope::Memberships {
+        LockScope::Memberships {
             application: acme.application.id,
             identities: stranger.clone(),
         },
-        WriteScope::Identities {
+        LockScope::Identities {
             account: acme.account.id,
             identities: stranger.clone(),
         },
     ];
     for scope in foreign {
         let held = store.write(scope.clone()).await.unwrap();
-        let theirs = WriteScope::Identities {
+        let theirs = LockScope::Identities {
             account: zeta.account.id,
             identities: stranger.clone(),
         };
@@ -136,7 +136,7 @@ async fn identities_of_another_account_are_never_locked() {
 async fn a_lock_that_is_not_to_be_had_is_busy() {
     let store = store_with(|options| options.lock_timeout = Duration::from_millis(100)).await;
     let world = world(&store).await;
-    let scope = WriteScope::Environment(world.development.environment.id);
+    let scope = LockScope::Environment(world.development.environment.id);
     let held = store.write(scope.clone()).await.unwrap();
     let refused = store.write(scope.clone()).await;
     assert!(matches!(refused, Err(StoreError::Busy(_))));
@@ -158,7 +158,7 @@ async fn a_pool_that_is_used_up_is_busy() {
     ];
     assert!(matches!(store.read().await, Err(StoreError::Busy(_))));
     // One connection is left to writers, and fences have their own.
-    drop(store.write(WriteScope::Installation).await.unwrap());
+    drop(store.write(LockScope::Installation).await.unwrap());
     store.ping().await.unwrap();
     drop(held);
     timeout(SOON, store.read()).await.expect("a free connection").unwrap();
@@ -168,7 +168,7 @@ async fn a_pool_that_is_used_up_is_busy() {
 async fn units_of_work_that_are_given_up_leave_no_transaction_and_keep_the_connection() {
     let store = store_with(|options| options.pool_size = 1).await;
     let world = world(&store).await;
-    let scope = WriteScope::Environment(world.development.environment.id);
+    let scope = LockScope::Environment(world.development.environment.id);
     store.ping().await.unwrap();
     let before = backends(&store).await;
     for _ in 0..20 {
@@ -209,7 +209,7 @@ fn a_store_outlived_by_its_unit_of_work_leaves_no_transaction() {
     let tx = inner.block_on(async {
         let options = canopy_storage_postgres::PgOptions::new(url);
         let short = canopy_storage_postgres::PgStore::open(&options).await.unwrap();
-        short.write(WriteScope::Installation).await.unwrap()
+        short.write(LockScope::Installation).await.unwrap()
     });
     inner.shutdown_background();
     drop(tx);

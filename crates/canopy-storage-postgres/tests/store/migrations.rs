@@ -1,6 +1,6 @@
 //! The schema: up, down and up again, several instances at once, and releases that do not fit.
 
-use canopy_domain::port::{Store, StoreError, WriteScope};
+use canopy_domain::port::{LockScope, Store, StoreError};
 use canopy_storage_postgres::{OpenError, PgOptions, PgStore};
 use canopy_testkit::fixture::{Maker, World};
 use canopy_testkit::postgres::Database;
@@ -133,7 +133,7 @@ async fn a_user_without_special_rights_is_enough() {
     let options = PgOptions::new(format!("postgres://{user}:secret@{host}/{name}"));
     let store = PgStore::open(&options).await.unwrap();
     let world = World::build(&store, &Maker::default(), "acme").await;
-    let scope = WriteScope::Environment(world.development.environment.id);
+    let scope = LockScope::Environment(world.development.environment.id);
     drop(store.write(scope).await.unwrap());
     store.close();
     let rid = format!("REASSIGN OWNED BY {user} TO CURRENT_USER; DROP OWNED BY {user}; DROP ROLE {user}");

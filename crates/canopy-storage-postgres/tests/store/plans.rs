@@ -3,7 +3,7 @@
 use canopy_domain::assignment::listing::{AssignmentQuery, AssignmentSort};
 use canopy_domain::hierarchy::names::NodeNames;
 use canopy_domain::identity::names::IdentityNames;
-use canopy_domain::port::{RowStore, Store, WriteScope};
+use canopy_domain::port::{LockScope, RowStore, Store};
 use canopy_domain::{AssignmentId, PageRequest, Revision, SortOrder};
 use canopy_testkit::clock::noon;
 use canopy_testkit::fixture::{Maker, World, assignment_key};
@@ -53,7 +53,7 @@ async fn no_hot_statement_scans_a_table_from_end_to_end() {
 
     let place = world.development.place;
     let id = place.environment;
-    let mut tx = store.write_rows(WriteScope::Environment(id)).await.unwrap();
+    let mut tx = store.write_rows(LockScope::Environment(id)).await.unwrap();
     for _ in 0..3 {
         let fresh = world.assignment(world.alan(), &world.development.editor, &world.development.berlin);
         let keys = [fresh.key, one.key];

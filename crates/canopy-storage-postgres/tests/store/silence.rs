@@ -1,6 +1,6 @@
 //! Servers that do not answer, and standbys that answer: an error within the deadline, and then all is well again.
 
-use canopy_domain::port::{SharedStore as _, Store, StoreError, WriteScope};
+use canopy_domain::port::{LockScope, SharedStore as _, Store, StoreError};
 use canopy_domain::{EnvironmentId, Revision};
 use canopy_storage_postgres::{OpenError, PgOptions, PgStore};
 use canopy_testkit::fixture::{Maker, World};
@@ -69,7 +69,7 @@ async fn a_frozen_server_is_unavailable_in_time_and_back_by_itself() {
     let world = World::build(&store, &Maker::default(), "acme").await;
     let id = world.development.environment.id;
     let mut reading = store.read().await.unwrap();
-    let writing = store.write(WriteScope::Environment(id)).await.unwrap();
+    let writing = store.write(LockScope::Environment(id)).await.unwrap();
     let server = blocking(server, Server::freeze).await;
 
     let ids = [id];
@@ -84,14 +84,14 @@ async fn a_frozen_server_is_unavailable_in_time_and_back_by_itself() {
     // What comes later is refused at once.
     let begun = Instant::now();
     is_unavailable("later read", store.read()).await;
-    is_unavailable("later write", store.write(WriteScope::Environment(id))).await;
+    is_unavailable("later write", store.write(LockScope::Environment(id))).await;
     is_unavailable("later fence", store.heads(&[id])).await;
     is_unavailable("later ready", store.ping()).await;
     assert!(begun.elapsed() < BOUND, "{:?}", begun.elapsed());
 
     let _server = blocking(server, Server::thaw).await;
     recovered(&store).await;
-    let tx = store.write(WriteScope::Environment(id)).await.unwrap();
+    let tx = store.write(LockScope::Environment(id)).await.unwrap();
     world.commit(tx, &[id]).await;
 }
 
@@ -106,7 +106,7 @@ async fn a_line_that_goes_dead_is_noticed_and_a_silent_host_is_passed_over() {
     recovered(&store).await;
     assert!(begun.elapsed() < BOUND, "{:?}", begun.elapsed());
     drop(store.read().await.unwrap());
-    drop(store.write(WriteScope::Installation).await.unwrap());
+    drop(store.write(LockScope::Installation).await.unwrap());
     // A store that starts finds it too, within the deadline of one host.
     let begun = Instant::now();
     let fresh = PgStore::open(&options(&[dying.port(), good.port()])).await.unwrap();
@@ -159,7 +159,7 @@ async fn a_promoted_server_is_another_epoch_and_the_old_one_is_refused() {
     while primary.ask("SELECT 1 FROM pg_stat_replication").await.is_some() {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
-    let lost = store.write(WriteScope::Environment(id)).await.unwrap();
+    let lost = store.write(LockScope::Environment(id)).await.unwrap();
     world.commit(lost, &[id]).await;
     let before = store.heads(&[id]).await.unwrap();
     assert_eq!(store.epoch(), 0);
@@ -169,7 +169,7 @@ async fn a_promoted_server_is_another_epoch_and_the_old_one_is_refused() {
     let _standby = blocking(standby, Server::promote).await;
     recovered(&store).await;
     assert_eq!(store.epoch(), 1);
-    let tx = store.write(WriteScope::Environment(id)).await.unwrap();
+    let tx = store.write(LockScope::Environment(id)).await.unwrap();
     world.commit(tx, &[id]).await;
     let after = store.heads(&[id]).await.unwrap();
     let (before, after) = (before.first().unwrap(), after.first().unwrap());
@@ -218,7 +218,7 @@ async fn commits_that_wait_for_a_standby_for_ever_end_with_their_deadline_and_ho
         .map(|id| {
             let (store, record) = (store.clone(), world.maker.record(world.account.id, &[id]));
             tokio::spawn(async move {
-                let tx = store.write(WriteScope::Environment(id)).await.unwrap();
+                let tx = store.write(LockScope::Environment(id)).await.unwrap();
                 tx.commit(record).await
             })
         })
@@ -276,12 +276,12 @@ async fn writers_of_one_environment_do_not_take_the_pool() {
     .await;
     let world = World::build(&store, &Maker::default(), "acme").await;
     let (crowded, other) = (world.development.environment.id, world.production.environment.id);
-    let held = store.write(WriteScope::Environment(crowded)).await.unwrap();
+    let held = store.write(LockScope::Environment(crowded)).await.unwrap();
     let writers: Vec<_> = (0..40)
         .map(|_| {
             let (store, record) = (store.inner().clone(), world.maker.record(world.account.id, &[crowded]));
             tokio::spawn(async move {
-                let tx = store.write(WriteScope::Environment(crowded)).await?;
+                let tx = store.write(LockScope::Environment(crowded)).await?;
                 tx.commit(record).await
             })
         })
@@ -290,7 +290,7 @@ async fn writers_of_one_environment_do_not_take_the_pool() {
     while store.database().query(waiting).await.is_empty() {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
-    let others = WriteScope::Environment(other);
+    let others = LockScope::Environment(other);
     world.commit(store.write(others).await.unwrap(), &[other]).await;
     store.read().await.unwrap().nodes(crowded).await.unwrap();
     assert_eq!(store.shared().unwrap().heads(&[crowded, other]).await.unwrap().len(), 2);

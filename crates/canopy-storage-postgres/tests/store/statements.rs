@@ -9,7 +9,7 @@ use canopy_domain::identity::create::TakenIdentifiers;
 use canopy_domain::identity::listing::{IdentityQuery, IdentitySort};
 use canopy_domain::identity::names::IdentityNames;
 use canopy_domain::permission::listing::PermissionQuery;
-use canopy_domain::port::{EnvironmentChanges, RowStore, Store, WriteScope};
+use canopy_domain::port::{EnvironmentChanges, LockScope, RowStore, Store};
 use canopy_domain::role::listing::RoleQuery;
 use canopy_domain::{Identity, MembershipStatus, PageRequest, PermissionKey, Revision, SortOrder};
 use canopy_storage_postgres::PgStore;
@@ -38,7 +38,7 @@ async fn all_calls(store: &PgStore, size: usize) -> Vec<(&'static str, u64)> {
     let world = World::build(store, &Maker::default(), "acme").await;
     let (maker, place) = (&world.maker, world.development.place);
     let id = place.environment;
-    let scope = WriteScope::Memberships {
+    let scope = LockScope::Memberships {
         application: place.application,
         identities: vec![],
     };
@@ -160,7 +160,7 @@ async fn all_calls(store: &PgStore, size: usize) -> Vec<(&'static str, u64)> {
     tx.commit(record).await.unwrap();
     counter.note("commit");
     read_everything(store, &world, &mut counter).await;
-    let mut tx = store.write_rows(WriteScope::Environment(id)).await.unwrap();
+    let mut tx = store.write_rows(LockScope::Environment(id)).await.unwrap();
     counter.note("write");
     tx.update_permissions(&permissions).await.unwrap();
     counter.note("update_permissions");

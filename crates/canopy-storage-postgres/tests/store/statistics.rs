@@ -3,7 +3,7 @@
 use canopy_domain::hierarchy::names::NodeNames;
 use canopy_domain::identity::create::TakenIdentifiers;
 use canopy_domain::identity::names::IdentityNames;
-use canopy_domain::port::{RowStore, Store, WriteScope};
+use canopy_domain::port::{LockScope, RowStore, Store};
 use canopy_domain::{Assignment, Identity, MembershipStatus, Node, PermissionKey};
 use canopy_testkit::fixture::{Maker, World, assignment_key};
 use canopy_testkit::postgres::{PostgresStore, store_with};
@@ -56,7 +56,7 @@ async fn fill(store: &PostgresStore, world: &World) -> Rows {
             maker.assignment(id, key)
         })
         .collect();
-    let scope = WriteScope::Memberships {
+    let scope = LockScope::Memberships {
         application: place.application,
         identities: vec![],
     };
@@ -125,7 +125,7 @@ async fn cost(statistics: Statistics) -> (u64, u64) {
     }
     let (place, here) = (world.development.place, &world.development);
     let id = place.environment;
-    let scope = WriteScope::Memberships {
+    let scope = LockScope::Memberships {
         application: place.application,
         identities: vec![],
     };

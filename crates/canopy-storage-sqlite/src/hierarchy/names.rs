@@ -4,7 +4,7 @@ use crate::packed::{Cell, IDS, Layout, Packed};
 use canopy_domain::hierarchy::names::{NamedNode, NodeNames, NodesByName, SlugAmong};
 use canopy_domain::port::StoreError;
 use canopy_domain::transfer::SlugPath;
-use canopy_domain::{EnvironmentId, HierarchySchema, Meaning, NodeId, NodeType, Slug};
+use canopy_domain::{EnvironmentId, HierarchySchema, NodeId, NodeType, Resolution, Slug};
 use diesel::SqliteConnection;
 use std::collections::HashMap;
 use std::sync::LazyLock;
@@ -65,7 +65,7 @@ impl Asked {
         &self,
         c: &mut SqliteConnection,
         environment: EnvironmentId,
-    ) -> Result<HashMap<SlugAmong, Meaning<NodeId>>, StoreError> {
+    ) -> Result<HashMap<SlugAmong, Resolution<NodeId>>, StoreError> {
         // Two are enough to tell that it is not one.
         static SELECT: LazyLock<String> = LazyLock::new(|| {
             let nth = |nth: u8| {
@@ -89,8 +89,8 @@ impl Asked {
         let mut found = HashMap::new();
         statement.for_each(c, "nodes", |row| {
             let nodes = [row.optional_id(0)?, row.optional_id(1)?];
-            let meaning = Meaning::of(nodes.into_iter().flatten());
-            if meaning != Meaning::Nothing {
+            let meaning = Resolution::of(nodes.into_iter().flatten());
+            if meaning != Resolution::NotFound {
                 let name = (row.optional_text(2, NodeType::parse)?, row.text(3, Slug::parse)?);
                 found.insert(name, meaning);
             }

@@ -5,7 +5,7 @@ use crate::statement::{Statement, Value};
 use crate::store::begin_writing;
 use canopy_domain::Revision;
 use canopy_domain::port::reader::AccessReader;
-use canopy_domain::port::{Share, Store, StoreError, WriteScope};
+use canopy_domain::port::{LockScope, Share, Store, StoreError};
 use canopy_testkit::fixture::{Maker, World};
 
 #[tokio::test]
@@ -35,6 +35,6 @@ async fn a_change_record_of_an_unknown_format_and_a_damaged_one_are_told_as_corr
         assert!(matches!(read, Err(StoreError::Corrupt(_))), "{bytes:?}: {read:?}");
     }
     // What the snapshot says does not depend on them.
-    let mut tx = store.write(WriteScope::Environment(id)).await.unwrap();
+    let mut tx = store.write(LockScope::Environment(id)).await.unwrap();
     assert!(!tx.snapshot(id).await.unwrap().unwrap().nodes.is_empty());
 }

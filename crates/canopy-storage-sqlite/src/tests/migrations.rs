@@ -19,7 +19,7 @@ async fn up_down_and_up_again_leaves_the_same_schema_whatever_is_stored() {
     let world = World::build(&store, &Maker::default(), "acme").await;
     let held = world.assignment(world.ada(), &world.development.reader, &world.development.eu);
     world.assign(&store, &[held]).await;
-    let mut connection = store.opener.open(Purpose::Writing).unwrap();
+    let mut connection = store.connector.open(Purpose::Writing).unwrap();
     let before = schema(&mut connection);
     assert!(before.len() > 15);
     revert(&mut connection).unwrap();
@@ -38,7 +38,7 @@ fn a_schema_of_a_newer_release_is_refused_and_one_that_is_older_unless_it_may_be
     };
     assert!(SqliteStore::open(&location, keep).is_ok());
 
-    let mut connection = store.opener.open(Purpose::Writing).unwrap();
+    let mut connection = store.connector.open(Purpose::Writing).unwrap();
     let newer = "INSERT INTO __diesel_schema_migrations (version) VALUES ('29991231000000')";
     Statement::new(newer).execute(&mut connection).unwrap();
     for options in [keep, SqliteOptions::default()] {
@@ -90,7 +90,7 @@ fn folded(connection: &mut SqliteConnection) -> Vec<String> {
 async fn names_are_folded_again_and_those_that_become_the_same_are_reported() {
     let store = SqliteStore::temporary().unwrap();
     let world = World::build(&store, &Maker::default(), "acme").await;
-    let mut connection = store.opener.open(Purpose::Writing).unwrap();
+    let mut connection = store.connector.open(Purpose::Writing).unwrap();
     let here = &world.development;
     let run = |connection: &mut SqliteConnection, sql: String| Statement::new(&sql).execute(connection).unwrap();
     let name = |table: &str, id: String, columns: &str| {
@@ -154,7 +154,7 @@ async fn instants_are_truncated_and_no_window_is_left_empty() {
     let world = World::build(&store, &Maker::default(), "acme").await;
     let held = world.assignment(world.ada(), &world.development.reader, &world.development.eu);
     world.assign(&store, &[held]).await;
-    let mut connection = store.opener.open(Purpose::Writing).unwrap();
+    let mut connection = store.connector.open(Purpose::Writing).unwrap();
     let up = include_str!("../../../../migrations/sqlite/2026-11-30-000500_millisecond_instants/up.sql");
     let mut truncated = |from: i64, to: &str| {
         use diesel::connection::SimpleConnection as _;

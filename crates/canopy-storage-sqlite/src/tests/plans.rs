@@ -29,7 +29,7 @@ type Seen = Arc<Mutex<BTreeSet<String>>>;
 /// Takes down every statement of a unit of work.
 async fn listen(unit: &mut UnitOfWork, seen: &Seen) {
     let seen = Arc::clone(seen);
-    let hear = move |event: InstrumentationEvent<'_>| {
+    let receive = move |event: InstrumentationEvent<'_>| {
         if let InstrumentationEvent::StartQuery { query, .. } = event {
             let text = query.to_string();
             let sql = text.split(" -- binds").next().unwrap_or_default();
@@ -37,7 +37,7 @@ async fn listen(unit: &mut UnitOfWork, seen: &Seen) {
         }
     };
     unit.run(move |c| {
-        c.set_instrumentation(hear);
+        c.set_instrumentation(receive);
         Ok(())
     })
     .await

@@ -4,7 +4,7 @@ use crate::{SqliteOptions, SqliteStore, Synchronous};
 
 /// What a connection of this purpose says of itself.
 fn asked(store: &SqliteStore, purpose: Purpose, pragma: &str) -> String {
-    let mut connection = store.opener.open(purpose).unwrap();
+    let mut connection = store.connector.open(purpose).unwrap();
     let sql = format!("PRAGMA {pragma}");
     let said = Statement::new(&sql).first(&mut connection, "pragma", |row| row.string(0));
     said.unwrap().unwrap()
@@ -39,7 +39,7 @@ fn every_connection_is_set_up_alike() {
 #[test]
 fn every_table_is_strict_and_every_key_of_environment_data_begins_with_the_environment() {
     let store = SqliteStore::temporary().unwrap();
-    let mut connection = store.opener.open(Purpose::Reading).unwrap();
+    let mut connection = store.connector.open(Purpose::Reading).unwrap();
     let mut strings = |sql: &str| -> Vec<String> {
         Statement::new(sql)
             .all(&mut connection, "schema", |row| row.string(0))

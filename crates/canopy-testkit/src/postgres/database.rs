@@ -7,7 +7,7 @@ use canopy_domain::Timestamp;
 use canopy_domain::api_key::KeyUse;
 use canopy_domain::audit::AuditEvent;
 use canopy_domain::port::{
-    Begun, Installation, ReadTx, RequestIdentity, RowStore, RowTx, Share, SharedStore, Store, StoreError, WriteScope,
+    Begun, Installation, LockScope, ReadTx, RequestIdentity, RowStore, RowTx, Share, SharedStore, Store, StoreError,
     WriteTx,
 };
 use canopy_storage_postgres::{PgOptions, PgStore};
@@ -273,7 +273,7 @@ impl PostgresStore {
 
 #[async_trait]
 impl RowStore for PostgresStore {
-    async fn write_rows(&self, scope: WriteScope) -> Result<Box<dyn RowTx>, StoreError> {
+    async fn write_rows(&self, scope: LockScope) -> Result<Box<dyn RowTx>, StoreError> {
         self.store.write_rows(scope).await
     }
 }
@@ -284,13 +284,13 @@ impl Store for PostgresStore {
         self.store.read_for(share).await
     }
 
-    async fn write(&self, scope: WriteScope) -> Result<Box<dyn WriteTx>, StoreError> {
+    async fn write(&self, scope: LockScope) -> Result<Box<dyn WriteTx>, StoreError> {
         self.store.write(scope).await
     }
 
     async fn write_once(
         &self,
-        scope: WriteScope,
+        scope: LockScope,
         request: RequestIdentity,
         since: Timestamp,
     ) -> Result<Begun, StoreError> {

@@ -1,11 +1,11 @@
 //! Answers to questions, and the words that questions are asked in.
 
 use crate::answer::Judged;
-use crate::wire::{Fault, Faults, Json, Place, ShownReason, WireText, not_one_of, words};
+use crate::wire::{Fault, Faults, Json, JsonPointer, ShownReason, WireText, not_one_of, words};
 use canopy_app::access::evaluate_many::{AnswerTooLarge, Judging};
 use canopy_app::decisions::Consistency;
 use canopy_app::long_work::Stopped;
-use canopy_domain::access::{Decision, Question, Scope};
+use canopy_domain::access::{Decision, Question, Target};
 use canopy_domain::{NodeId, PermissionKey, RoleName};
 use serde::{Serialize, Serializer};
 use utoipa::ToSchema;
@@ -41,9 +41,9 @@ impl Serialize for Names<'_> {
 
 impl<'a> DecisionBody<'a> {
     pub(super) const fn new(question: &Question<'a>, decision: Decision, roles: &'a [&'a RoleName]) -> Self {
-        let (scope_evaluated, node) = match question.scope {
-            Scope::Node(node) => (ScopeWord::Node, Some(node.as_uuid())),
-            Scope::AppWide => (ScopeWord::AppWide, None),
+        let (scope_evaluated, node) = match question.target {
+            Target::Node(node) => (ScopeWord::Node, Some(node.as_uuid())),
+            Target::AppWide => (ScopeWord::AppWide, None),
         };
         Self {
             allowed: decision.is_allowed(),
@@ -147,7 +147,7 @@ local_words!(ScopeWord { Node = "node", AppWide = "app_wide" });
 local_words!(Consistency { Strong = "strong", Eventual = "eventual" });
 
 /// Notes where scope and node do not fit together. That is judged as they were sent, so also where another member is bad.
-pub(in crate::route) fn note_misfit(json: &Json<'_>, place: &Place<'_>, faults: &mut Faults) {
+pub(in crate::route) fn note_misfit(json: &Json<'_>, place: &JsonPointer<'_>, faults: &mut Faults) {
     let word = match json.given("scope") {
         Some(Json::String(word)) => ScopeWord::parse(word).ok(),
         _ => None,
@@ -157,14 +157,14 @@ pub(in crate::route) fn note_misfit(json: &Json<'_>, place: &Place<'_>, faults: 
         (Some(ScopeWord::AppWide), Some(_)) => Fault::new("not_allowed", "is not allowed with the scope `app_wide`"),
         _ => return,
     };
-    faults.add(&Place::Member(place, "node_id"), misfit);
+    faults.add(&JsonPointer::Member(place, "node_id"), misfit);
 }
 
 /// Where access is asked for, if scope and node fit together.
-pub(in crate::route) const fn scope_of(word: ScopeWord, node: Option<NodeId>) -> Option<Scope> {
+pub(in crate::route) const fn target_of(word: ScopeWord, node: Option<NodeId>) -> Option<Target> {
     match (word, node) {
-        (ScopeWord::Node, Some(node)) => Some(Scope::Node(node)),
-        (ScopeWord::AppWide, None) => Some(Scope::AppWide),
+        (ScopeWord::Node, Some(node)) => Some(Target::Node(node)),
+        (ScopeWord::AppWide, None) => Some(Target::AppWide),
         _ => None,
     }
 }

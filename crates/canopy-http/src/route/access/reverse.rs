@@ -9,7 +9,7 @@ use canopy_app::access::part::{Bookmark, ToldPart};
 use canopy_app::access::{nodes, who_can};
 use canopy_app::scope::AskedEnvironment;
 use canopy_domain::access::PermissionHolder;
-use canopy_domain::{EnvironmentPlace, IdentityId, NodeId, Revision, Timestamp};
+use canopy_domain::{EnvironmentRef, IdentityId, NodeId, Revision, Timestamp};
 use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
@@ -95,13 +95,13 @@ struct Reading {
 impl Reading {
     /// The question of this call about this thing. The cursors of another are not good for it.
     async fn of<P>(
-        request: &Request<EnvironmentPlace, P>,
+        request: &Request<EnvironmentRef, P>,
         operation: &'static str,
         about: Uuid,
         permission: &str,
     ) -> Result<Self, Problem> {
         let binding = CursorScope::of(operation)
-            .with(Some(request.scope.environment.as_bytes()))
+            .with(Some(request.tenancy.environment.as_bytes()))
             .with(Some(about.as_bytes()))
             .with(Some(permission))
             .done();
@@ -131,10 +131,10 @@ const fn room(limit: Limit) -> usize {
 }
 
 pub(super) async fn list_nodes(
-    request: Request<EnvironmentPlace, IdentityId, WhereHeld>,
+    request: Request<EnvironmentRef, IdentityId, WhereHeld>,
 ) -> Result<Judged<NodesBody>, Problem> {
     let (query, request) = request.take_query();
-    let (environment, identity, permission) = (AskedEnvironment::from(request.scope), request.id, query.permission.0);
+    let (environment, identity, permission) = (AskedEnvironment::from(request.tenancy), request.id, query.permission.0);
     let reading = Reading::of(&request, NODES, identity.as_uuid(), &permission).await?;
     let page = (reading.begun(query.cursor.as_ref())?, room(query.limit));
     let asked = nodes::find_nodes(request.app(), request.asker(&environment), identity, &permission, page);
@@ -154,10 +154,10 @@ pub(super) async fn list_nodes(
 }
 
 pub(super) async fn list_holders(
-    request: Request<EnvironmentPlace, NodeId, WhereHeld>,
+    request: Request<EnvironmentRef, NodeId, WhereHeld>,
 ) -> Result<Judged<HoldersBody>, Problem> {
     let (query, request) = request.take_query();
-    let (environment, node, permission) = (AskedEnvironment::from(request.scope), request.id, query.permission.0);
+    let (environment, node, permission) = (AskedEnvironment::from(request.tenancy), request.id, query.permission.0);
     let reading = Reading::of(&request, WHO_CAN, node.as_uuid(), &permission).await?;
     let page = (reading.begun(query.cursor.as_ref())?, room(query.limit));
     let show = |holder: PermissionHolder<'_>| HolderBody {

@@ -5,7 +5,7 @@ use crate::answer::{PartOf, Representation};
 use crate::cursor::{Cursor, CursorScope};
 use crate::problem::Problem;
 use crate::request::Request;
-use crate::scope::AccountReach;
+use crate::tenancy::AccountReach;
 use crate::wire::{Limit, Whole, request_query};
 use canopy_app::audit::details;
 use canopy_domain::audit::AuditEventId;
@@ -171,7 +171,7 @@ pub(super) async fn list(
     request: Request<AccountReach, AuditEventId, ListDetails>,
 ) -> Result<PartOf<DetailBody>, Problem> {
     let (query, request) = request.take_query();
-    let (scope, id) = (request.scope, request.id);
+    let (scope, id) = (request.tenancy, request.id);
     let binding = CursorScope::of(DETAILS)
         .with(Some(scope.account.as_bytes()))
         .with(scope.bound_to.map(|id| *id.as_bytes()))

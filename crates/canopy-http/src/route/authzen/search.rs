@@ -8,13 +8,13 @@ use crate::input::Body;
 use crate::operation::Operation;
 use crate::problem::Problem;
 use crate::request::Request;
-use crate::wire::{Fault, Faults, Place, Text, Whole, request_body};
+use crate::wire::{Fault, Faults, JsonPointer, Text, Whole, request_body};
 use canopy_app::authzen::Found;
 use canopy_app::authzen::search_actions::{self, ActionSearch};
 use canopy_app::authzen::search_resources::{self, ResourceSearch};
 use canopy_app::authzen::search_subjects::{self, SubjectSearch};
 use canopy_app::scope::AskedEnvironment;
-use canopy_domain::{EnvironmentPlace, IdentityId, NodeId, PermissionKey};
+use canopy_domain::{EnvironmentRef, IdentityId, NodeId, PermissionKey};
 use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
@@ -26,20 +26,20 @@ const ACTIONS: &str = "searchActions";
 pub(super) fn operations() -> Vec<Operation> {
     vec![
         Operation::post("/search/subject", SUBJECTS)
-            .says(TAG, "List the subjects that may do this with this resource, now.")
-            .on_standard()
-            .fails(&[E::EnvironmentNotFound])
-            .by(search_subjects),
+            .summary(TAG, "List the subjects that may do this with this resource, now.")
+            .on_authzen()
+            .errors(&[E::EnvironmentNotFound])
+            .handler(search_subjects),
         Operation::post("/search/resource", RESOURCES)
-            .says(TAG, "List the resources with which this subject may do this, now.")
-            .on_standard()
-            .fails(&[E::EnvironmentNotFound])
-            .by(search_resources),
+            .summary(TAG, "List the resources with which this subject may do this, now.")
+            .on_authzen()
+            .errors(&[E::EnvironmentNotFound])
+            .handler(search_resources),
         Operation::post("/search/action", ACTIONS)
-            .says(TAG, "List what this subject may do with this resource, now.")
-            .on_standard()
-            .fails(&[E::EnvironmentNotFound])
-            .by(search_actions),
+            .summary(TAG, "List what this subject may do with this resource, now.")
+            .on_authzen()
+            .errors(&[E::EnvironmentNotFound])
+            .handler(search_actions),
     ]
 }
 
@@ -198,7 +198,7 @@ struct Part<P> {
 impl<P: Position> Part<P> {
     /// Reads what is asked for; a token is good for its own search alone.
     async fn of(
-        request: &Request<EnvironmentPlace>,
+        request: &Request<EnvironmentRef>,
         binding: CursorBinding,
         page: Option<PageRequest>,
     ) -> Result<Self, Problem> {
@@ -252,14 +252,14 @@ impl<P: Position> Part<P> {
 
 fn bad_token() -> Problem {
     let mut faults = Faults::default();
-    let page = Place::Member(&Place::Root, "page");
+    let page = JsonPointer::Member(&JsonPointer::Root, "page");
     let fault = Fault::new("invalid_token", "must be a `next_token` of this search");
-    faults.add(&Place::Member(&page, "token"), fault);
+    faults.add(&JsonPointer::Member(&page, "token"), fault);
     faults.into()
 }
 
 /// What a token of a search is good for.
-fn binding(operation: &'static str, place: EnvironmentPlace, parts: &[&str]) -> CursorBinding {
+fn binding(operation: &'static str, place: EnvironmentRef, parts: &[&str]) -> CursorBinding {
     let scope = CursorScope::of(operation).with(Some(place.environment.as_bytes()));
     parts.iter().fold(scope, |scope, part| scope.with(Some(part))).done()
 }
@@ -275,10 +275,10 @@ fn entities<P: Position>(part: &Part<P>, mut found: Found<P>, kind: &str) -> Jud
 }
 
 async fn search_subjects(
-    request: Request<EnvironmentPlace, (), (), Body<SubjectSearchBody>>,
+    request: Request<EnvironmentRef, (), (), Body<SubjectSearchBody>>,
 ) -> Result<Judged<EntitiesBody>, Problem> {
     let (Body(body), request) = request.take_body();
-    let place = request.scope;
+    let place = request.tenancy;
     let search = SubjectSearch {
         subject_type: body.subject.kind.0.to_string(),
         action: body.action.name.0.to_string(),
@@ -298,10 +298,10 @@ async fn search_subjects(
 }
 
 async fn search_resources(
-    request: Request<EnvironmentPlace, (), (), Body<ResourceSearchBody>>,
+    request: Request<EnvironmentRef, (), (), Body<ResourceSearchBody>>,
 ) -> Result<Judged<EntitiesBody>, Problem> {
     let (Body(body), request) = request.take_body();
-    let place = request.scope;
+    let place = request.tenancy;
     let search = ResourceSearch {
         subject: entity(body.subject.kind, body.subject.id),
         action: body.action.name.0.to_string(),
@@ -321,10 +321,10 @@ async fn search_resources(
 }
 
 async fn search_actions(
-    request: Request<EnvironmentPlace, (), (), Body<ActionSearchBody>>,
+    request: Request<EnvironmentRef, (), (), Body<ActionSearchBody>>,
 ) -> Result<Judged<ActionsBody>, Problem> {
     let (Body(body), request) = request.take_body();
-    let place = request.scope;
+    let place = request.tenancy;
     let search = ActionSearch {
         subject: entity(body.subject.kind, body.subject.id),
         resource: entity(body.resource.kind, body.resource.id),

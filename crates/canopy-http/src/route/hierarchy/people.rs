@@ -11,25 +11,25 @@ use crate::wire::{PageNumber, Search, Take, Whole, page, request_query};
 use canopy_app::hierarchy;
 use canopy_domain::api_key::AreaScope;
 use canopy_domain::assignment::listing::{AssignmentQuery, AssignmentSort, HeldAt};
-use canopy_domain::{AccessType, AssignmentStatus, EnvironmentPlace, NodeId, PageRequest, RoleId, SortOrder};
+use canopy_domain::{AccessType, AssignmentStatus, EnvironmentRef, NodeId, PageRequest, RoleId, SortOrder};
 use serde::Serialize;
 use utoipa::ToSchema;
 
 pub(super) fn operations() -> Vec<Operation> {
     vec![
         Operation::get("/nodes/{nodeId}/identities", "listNodeIdentities")
-            .says(
+            .summary(
                 TAG,
                 "List who holds what at a node: the assignments made there and those made above.",
             )
-            .needs("node.read")
-            .fails(&[E::NodeNotFound])
-            .by(list_identities),
+            .requires("node.read")
+            .errors(&[E::NodeNotFound])
+            .handler(list_identities),
         Operation::get("/nodes/{nodeId}/identities/summary", "summarizeNodeIdentities")
-            .says(TAG, "Count the assignments that hold at a node.")
-            .needs("node.read")
-            .fails(&[E::NodeNotFound])
-            .by(get_summary),
+            .summary(TAG, "Count the assignments that hold at a node.")
+            .requires("node.read")
+            .errors(&[E::NodeNotFound])
+            .handler(get_summary),
     ]
 }
 
@@ -80,10 +80,10 @@ struct NodeIdentitiesSummary {
 impl Representation for NodeIdentitiesSummary {}
 
 async fn list_identities(
-    request: Request<EnvironmentPlace, NodeId, ListNodeIdentities>,
+    request: Request<EnvironmentRef, NodeId, ListNodeIdentities>,
 ) -> Result<PageOf<AssignmentRow>, Problem> {
     let (query, request) = request.take_query();
-    let place = request.scope;
+    let place = request.tenancy;
     let at = HeldAt {
         node: request.id,
         access_type: query.access_type,
@@ -105,8 +105,8 @@ async fn list_identities(
     Ok(PageOf::of(page, found, AssignmentRow::of(now)))
 }
 
-async fn get_summary(request: Request<EnvironmentPlace, NodeId>) -> Result<Found<NodeIdentitiesSummary>, Problem> {
-    let (place, id) = (request.scope, request.id);
+async fn get_summary(request: Request<EnvironmentRef, NodeId>) -> Result<Found<NodeIdentitiesSummary>, Problem> {
+    let (place, id) = (request.tenancy, request.id);
     let summary = request
         .run(move |app, _| async move { hierarchy::summarize_node_assignments(&app, &place, id).await })
         .await?;

@@ -8,7 +8,7 @@ use crate::problem::Problem;
 use crate::request::Request;
 use crate::wire::request_query;
 use canopy_app::{Mode, hierarchy};
-use canopy_domain::EnvironmentPlace;
+use canopy_domain::EnvironmentRef;
 use canopy_domain::hierarchy::revert::RevertCounts;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -16,14 +16,14 @@ use utoipa::ToSchema;
 pub(super) fn operations() -> Vec<Operation> {
     vec![
         Operation::post("/revert-to-flat", "revertToFlat")
-            .says(
+            .summary(
                 "Environments",
                 "Make a hierarchy flat: all assignments are reseated at the root, all other nodes and the schema go. This \
                  widens access.",
             )
-            .fails(&[E::AlreadyFlat])
+            .errors(&[E::AlreadyFlat])
             .judges_version()
-            .by(revert_to_flat),
+            .handler(revert_to_flat),
     ]
 }
 
@@ -71,10 +71,10 @@ impl From<RevertCounts> for RevertBody {
 }
 
 async fn revert_to_flat(
-    request: Request<EnvironmentPlace, (), RevertToFlat>,
+    request: Request<EnvironmentRef, (), RevertToFlat>,
 ) -> Result<Repeatable<Found<RevertBody>>, Problem> {
     let revert = hierarchy::RevertToFlat {
-        environment: request.scope,
+        environment: request.tenancy,
     };
     request
         .execute_once(revert, Mode::dry_run_if(request.query.dry_run), |counts| {

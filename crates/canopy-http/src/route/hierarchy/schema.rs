@@ -6,10 +6,10 @@ use crate::input::{Body, IfMatch};
 use crate::operation::Operation;
 use crate::problem::Problem;
 use crate::request::Request;
-use crate::wire::{Batch, Components, Fault, Faults, Given, Json, Place, Whole, WireValue, request_body};
+use crate::wire::{Batch, Components, Fault, Faults, Given, Json, JsonPointer, Whole, WireValue, request_body};
 use canopy_app::hierarchy;
 use canopy_domain::hierarchy::schema_change::SchemaPatch;
-use canopy_domain::{EnvironmentPlace, HierarchySchema, NodeType, SchemaError, Version};
+use canopy_domain::{EnvironmentRef, HierarchySchema, NodeType, SchemaError, Version};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 use utoipa::ToSchema;
@@ -19,20 +19,20 @@ pub(super) fn operations() -> Vec<Operation> {
     use super::TAG;
     vec![
         Operation::get("/hierarchy-schema", "getHierarchySchema")
-            .says(
+            .summary(
                 TAG,
                 "Get the schema: which types of nodes there are and what may stand below what.",
             )
-            .needs("node.read")
-            .by(get_hierarchy_schema),
+            .requires("node.read")
+            .handler(get_hierarchy_schema),
         Operation::patch("/hierarchy-schema", "changeHierarchySchema")
-            .says(
+            .summary(
                 TAG,
                 "Change the schema; what is absent stays. `If-Match` takes the version of the environment.",
             )
-            .needs("node.manage")
-            .fails(&[E::SchemaInUse])
-            .by(patch_hierarchy_schema),
+            .requires("node.manage")
+            .errors(&[E::SchemaInUse])
+            .handler(patch_hierarchy_schema),
     ]
 }
 
@@ -93,7 +93,7 @@ request_body!(
 struct SchemaChange(SchemaPatch);
 
 impl WireValue for SchemaChange {
-    fn read(json: &Json<'_>, place: &Place<'_>, faults: &mut Faults) -> Option<Self> {
+    fn read(json: &Json<'_>, place: &JsonPointer<'_>, faults: &mut Faults) -> Option<Self> {
         let members = ["node_types", "allowed_children", "max_depth", "root_node_type"];
         if members.iter().all(|member| json.given(member).is_some()) {
             // Contradictions are found at their places.
@@ -139,7 +139,7 @@ request_body!(
 pub(in crate::route) struct SchemaInput(pub(in crate::route) HierarchySchema);
 
 impl WireValue for SchemaInput {
-    fn read(json: &Json<'_>, place: &Place<'_>, faults: &mut Faults) -> Option<Self> {
+    fn read(json: &Json<'_>, place: &JsonPointer<'_>, faults: &mut Faults) -> Option<Self> {
         let body = WholeHierarchySchema::read(json, place, faults)?;
         let max_depth = u8::try_from(body.max_depth.0).unwrap_or(u8::MAX);
         let listed = body.allowed_children;
@@ -161,11 +161,11 @@ impl WireValue for SchemaInput {
 fn note_contradictions(
     errors: &[SchemaError],
     listed: &BTreeMap<NodeType, Vec<NodeType>>,
-    place: &Place<'_>,
+    place: &JsonPointer<'_>,
     faults: &mut Faults,
 ) {
-    let types = Place::Member(place, "node_types");
-    let below = Place::Member(place, "allowed_children");
+    let types = JsonPointer::Member(place, "node_types");
+    let below = JsonPointer::Member(place, "allowed_children");
     // Where each child was listed first; built once, since there may be many that are unknown.
     let mut indexes: BTreeMap<(&NodeType, &NodeType), usize> = BTreeMap::new();
     for (parent, children) in listed {
@@ -177,25 +177,33 @@ fn note_contradictions(
         let fault = |code| Fault::new(code, error.to_string());
         match error {
             SchemaError::NodeTypeCount => faults.add(&types, fault("too_many_items")),
-            SchemaError::RepeatedNodeType { index } => faults.add(&Place::Item(&types, *index), fault("repeated")),
+            SchemaError::RepeatedNodeType { index } => {
+                faults.add(&JsonPointer::Item(&types, *index), fault("repeated"));
+            }
             SchemaError::UnknownRootType => {
-                faults.add(&Place::Member(place, "root_node_type"), fault("unknown_node_type"));
+                faults.add(
+                    &JsonPointer::Member(place, "root_node_type"),
+                    fault("unknown_node_type"),
+                );
             }
             SchemaError::UnknownParentType { parent } => {
-                faults.add(&Place::Member(&below, parent.as_str()), fault("unknown_node_type"));
+                faults.add(
+                    &JsonPointer::Member(&below, parent.as_str()),
+                    fault("unknown_node_type"),
+                );
             }
             SchemaError::UnknownChildType { parent, child } => {
                 let index = indexes.get(&(parent, child)).copied().unwrap_or_default();
-                let parent = Place::Member(&below, parent.as_str());
-                faults.add(&Place::Item(&parent, index), fault("unknown_node_type"));
+                let parent = JsonPointer::Member(&below, parent.as_str());
+                faults.add(&JsonPointer::Item(&parent, index), fault("unknown_node_type"));
             }
-            SchemaError::MaxDepth => faults.add(&Place::Member(place, "max_depth"), fault("out_of_range")),
+            SchemaError::MaxDepth => faults.add(&JsonPointer::Member(place, "max_depth"), fault("out_of_range")),
         }
     }
 }
 
-async fn get_hierarchy_schema(request: Request<EnvironmentPlace>) -> Result<Found<HierarchySchemaOf>, Problem> {
-    let place = request.scope;
+async fn get_hierarchy_schema(request: Request<EnvironmentRef>) -> Result<Found<HierarchySchemaOf>, Problem> {
+    let place = request.tenancy;
     let (schema, version) = request
         .run(move |app, _| async move { hierarchy::get_hierarchy_schema(&app, &place).await })
         .await?;
@@ -203,7 +211,7 @@ async fn get_hierarchy_schema(request: Request<EnvironmentPlace>) -> Result<Foun
 }
 
 async fn patch_hierarchy_schema(
-    request: Request<EnvironmentPlace, (), (), IfMatch<Body<SchemaChange>>>,
+    request: Request<EnvironmentRef, (), (), IfMatch<Body<SchemaChange>>>,
 ) -> Result<Found<HierarchySchemaOf>, Problem> {
     let (
         IfMatch {
@@ -213,7 +221,7 @@ async fn patch_hierarchy_schema(
         request,
     ) = request.take_body();
     let change = hierarchy::ChangeHierarchySchema {
-        environment: request.scope,
+        environment: request.tenancy,
         patch,
         seen: version,
     };

@@ -9,7 +9,7 @@ use crate::request::Request;
 use crate::wire::ShownNodeStatus;
 use canopy_app::hierarchy;
 use canopy_domain::api_key::AreaScope;
-use canopy_domain::{EnvironmentPlace, Node, NodeId};
+use canopy_domain::{EnvironmentRef, Node, NodeId};
 use serde::ser::SerializeStruct;
 use serde::{Serialize, Serializer};
 use std::borrow::Cow;
@@ -22,24 +22,24 @@ pub(super) fn operations() -> Vec<Operation> {
     const READ: &str = "node.read";
     vec![
         Operation::get("/nodes", "getTree")
-            .says(TAG, "Get the whole tree.")
-            .needs(READ)
-            .by(get_tree),
+            .summary(TAG, "Get the whole tree.")
+            .requires(READ)
+            .handler(get_tree),
         Operation::get("/nodes/{nodeId}/tree", "getSubtree")
-            .says(TAG, "Get a node with all that stands below it.")
-            .needs(READ)
-            .fails(&[E::NodeNotFound])
-            .by(get_subtree),
+            .summary(TAG, "Get a node with all that stands below it.")
+            .requires(READ)
+            .errors(&[E::NodeNotFound])
+            .handler(get_subtree),
         Operation::get("/nodes/{nodeId}/children", "listChildren")
-            .says(TAG, "List the nodes directly below a node, by slug.")
-            .needs(READ)
-            .fails(&[E::NodeNotFound])
-            .by(list_children),
+            .summary(TAG, "List the nodes directly below a node, by slug.")
+            .requires(READ)
+            .errors(&[E::NodeNotFound])
+            .handler(list_children),
         Operation::get("/nodes/{nodeId}/ancestors", "listAncestors")
-            .says(TAG, "List the nodes above a node, the root first.")
-            .needs(READ)
-            .fails(&[E::NodeNotFound])
-            .by(list_ancestors),
+            .summary(TAG, "List the nodes above a node, the root first.")
+            .requires(READ)
+            .errors(&[E::NodeNotFound])
+            .handler(list_ancestors),
     ]
 }
 
@@ -177,18 +177,18 @@ fn branches(nodes: Vec<Node>, above: Option<NodeId>, can_manage: bool) -> Vec<Br
     roots
 }
 
-async fn get_tree(request: Request<EnvironmentPlace>) -> Result<Found<Tree>, Problem> {
-    let place = request.scope;
+async fn get_tree(request: Request<EnvironmentRef>) -> Result<Found<Tree>, Problem> {
+    let place = request.tenancy;
     let nodes = request
         .run(move |app, _| async move { hierarchy::list_nodes(&app, &place).await })
         .await?;
     Ok(Found(Tree::of(nodes, request.may(AreaScope::NodeManage))))
 }
 
-type AboutNode = Request<EnvironmentPlace, NodeId>;
+type AboutNode = Request<EnvironmentRef, NodeId>;
 
 async fn get_subtree(request: AboutNode) -> Result<Found<Branch>, Problem> {
-    let (place, id) = (request.scope, request.id);
+    let (place, id) = (request.tenancy, request.id);
     let nodes = request
         .run(move |app, _| async move { hierarchy::get_subtree(&app, &place, id).await })
         .await?;
@@ -201,7 +201,7 @@ async fn get_subtree(request: AboutNode) -> Result<Found<Branch>, Problem> {
 }
 
 async fn list_children(request: AboutNode) -> Result<Listing<NodeBody>, Problem> {
-    let (place, id, max_bytes) = (request.scope, request.id, request.max_answer_bytes());
+    let (place, id, max_bytes) = (request.tenancy, request.id, request.max_answer_bytes());
     let nodes = request
         .run(move |app, _| async move { hierarchy::get_children(&app, &place, id, max_bytes).await })
         .await?;
@@ -209,7 +209,7 @@ async fn list_children(request: AboutNode) -> Result<Listing<NodeBody>, Problem>
 }
 
 async fn list_ancestors(request: AboutNode) -> Result<Listing<NodeBody>, Problem> {
-    let (place, id) = (request.scope, request.id);
+    let (place, id) = (request.tenancy, request.id);
     let nodes = request
         .run(move |app, _| async move { hierarchy::get_ancestors(&app, &place, id).await })
         .await?;

@@ -10,9 +10,9 @@ use crate::operation::Operation;
 use crate::problem::Problem;
 use crate::request::Request;
 use crate::route::assignment::AssignmentRow;
-use crate::scope::ApplicationReach;
+use crate::tenancy::ApplicationReach;
 use crate::wire::{
-    Components, Fault, Faults, Instant, Json, PageNumber, Place, Search, Take, Whole, WireValue, object, page,
+    Components, Fault, Faults, Instant, Json, JsonPointer, PageNumber, Search, Take, Whole, WireValue, object, page,
     request_body, request_query,
 };
 use canopy_app::Mode;
@@ -37,21 +37,21 @@ pub(super) fn operations() -> Vec<Operation> {
     const ENDING: &[E] = &[E::IdentityNotFound, E::EnvironmentNotDefault];
     vec![
         Operation::get("/identities", "listApplicationIdentities")
-            .says(
+            .summary(
                 TAG,
                 "List the identities that are members of the application, in whatever state.",
             )
-            .needs(READ)
-            .fails(&[E::PortalOnly])
-            .by(get_list),
+            .requires(READ)
+            .errors(&[E::PortalOnly])
+            .handler(get_list),
         Operation::post("/identities", "createApplicationIdentity")
-            .says(
+            .summary(
                 TAG,
                 "Make an identity as a member of the application, with a first assignment where `role_id` and `node_id` \
                  are given. On the public surface that needs the scope `assignment.manage` too.",
             )
-            .needs(MANAGE)
-            .fails(&[
+            .requires(MANAGE)
+            .errors(&[
                 E::EmailTaken,
                 E::ExternalIdTaken,
                 E::NodeNotFound,
@@ -59,61 +59,61 @@ pub(super) fn operations() -> Vec<Operation> {
                 E::SystemRoleNotAssignable,
                 E::RoleInactive,
             ])
-            .by(post),
+            .handler(post),
         Operation::get("/identities/summary", "summarizeApplicationIdentities")
-            .says(TAG, "Count the members of the application.")
-            .needs(READ)
-            .by(get_summary),
+            .summary(TAG, "Count the members of the application.")
+            .requires(READ)
+            .handler(get_summary),
         Operation::get("/identities/{identityId}", "getApplicationIdentity")
-            .says(TAG, "Get a member of the application.")
-            .needs(READ)
-            .fails(&[E::IdentityNotFound])
-            .by(get_one),
+            .summary(TAG, "Get a member of the application.")
+            .requires(READ)
+            .errors(&[E::IdentityNotFound])
+            .handler(get_one),
         Operation::get("/identities/{identityId}/detail", "getIdentityDetail")
-            .says(TAG, "Get a member of the application with the roles it holds there.")
-            .needs(READ)
-            .fails(&[E::IdentityNotFound])
-            .by(get_detail),
+            .summary(TAG, "Get a member of the application with the roles it holds there.")
+            .requires(READ)
+            .errors(&[E::IdentityNotFound])
+            .handler(get_detail),
         Operation::get("/identities/{identityId}/assignments", "listIdentityAssignments")
-            .says(TAG, "List what a member holds in the application, by role.")
-            .needs(READ)
-            .fails(&[E::IdentityNotFound])
-            .by(get_assignments),
+            .summary(TAG, "List what a member holds in the application, by role.")
+            .requires(READ)
+            .errors(&[E::IdentityNotFound])
+            .handler(get_assignments),
         Operation::patch("/identities/{identityId}", "changeApplicationIdentity")
-            .says(TAG, "Change a member of the application.")
-            .needs(MANAGE)
-            .fails(&[E::IdentityNotFound, E::EmailTaken, E::ExternalIdTaken, E::PortalOnly])
-            .by(patch),
+            .summary(TAG, "Change a member of the application.")
+            .requires(MANAGE)
+            .errors(&[E::IdentityNotFound, E::EmailTaken, E::ExternalIdTaken, E::PortalOnly])
+            .handler(patch),
         Operation::delete("/identities/{identityId}", "removeApplicationIdentity")
-            .says(
+            .summary(
                 membership::TAG,
                 "End the membership of an identity in the application, and its assignments there.",
             )
-            .needs(MANAGE)
-            .fails(ENDING)
-            .by(delete),
+            .requires(MANAGE)
+            .errors(ENDING)
+            .handler(delete),
         Operation::post("/identities/{identityId}/activate", "activateMembership")
-            .says(membership::TAG, "Make a member of the application an active one.")
-            .needs(MANAGE)
-            .fails(ENDING)
-            .by(activate),
+            .summary(membership::TAG, "Make a member of the application an active one.")
+            .requires(MANAGE)
+            .errors(ENDING)
+            .handler(activate),
         Operation::post("/identities/{identityId}/deactivate", "deactivateMembership")
-            .says(
+            .summary(
                 membership::TAG,
                 "End the membership of an identity in the application, and its assignments there.",
             )
-            .needs(MANAGE)
-            .fails(ENDING)
-            .by(deactivate),
+            .requires(MANAGE)
+            .errors(ENDING)
+            .handler(deactivate),
         Operation::post("/identities/{identityId}/suspend", "suspendMembership")
-            .says(
+            .summary(
                 membership::TAG,
                 "Pause an active membership: no access, but its assignments are kept.",
             )
-            .needs(MANAGE)
-            .fails(ENDING)
-            .fails(&[E::MembershipNotActive])
-            .by(suspend),
+            .requires(MANAGE)
+            .errors(ENDING)
+            .errors(&[E::MembershipNotActive])
+            .handler(suspend),
     ]
 }
 
@@ -277,7 +277,7 @@ struct NewMember {
 impl WireValue for NewMember {
     const UNSUPPORTED: bool = CreateApplicationIdentity::UNSUPPORTED;
 
-    fn read(json: &Json<'_>, place: &Place<'_>, faults: &mut Faults) -> Option<Self> {
+    fn read(json: &Json<'_>, place: &JsonPointer<'_>, faults: &mut Faults) -> Option<Self> {
         let body = CreateApplicationIdentity::read(json, place, faults);
         // Whether the two come together is judged as they were sent, so also where another member is bad.
         let lacking = match (json.given("role_id"), json.given("node_id")) {
@@ -286,7 +286,7 @@ impl WireValue for NewMember {
             _ => None,
         };
         if let Some((name, message)) = lacking {
-            faults.add(&Place::Member(place, name), Fault::new("required", message));
+            faults.add(&JsonPointer::Member(place, name), Fault::new("required", message));
             return None;
         }
         let body = body?;
@@ -312,7 +312,7 @@ async fn get_list(
     request: Request<ApplicationReach, (), ListApplicationIdentities>,
 ) -> Result<PageOf<IdentityBody>, Problem> {
     let (query, request) = request.take_query();
-    let ApplicationReach { place, bound_to } = request.scope;
+    let ApplicationReach { place, bound_to } = request.tenancy;
     let asked = IdentityQuery {
         member_of: Some(place.application),
         not_member_of: query.not_in_app,
@@ -334,7 +334,7 @@ async fn post(
     request: Request<ApplicationReach, (), (), Body<NewMember>>,
 ) -> Result<Repeatable<Created<IdentityBody>>, Problem> {
     let (Body(body), request) = request.take_body();
-    let ApplicationReach { place, bound_to } = request.scope;
+    let ApplicationReach { place, bound_to } = request.tenancy;
     let create = identity::CreateMember {
         application: place,
         bound_to,
@@ -351,19 +351,19 @@ async fn post(
 }
 
 async fn get_summary(request: Request<ApplicationReach>) -> Result<Found<MemberSummary>, Problem> {
-    let ApplicationReach { place, bound_to } = request.scope;
+    let ApplicationReach { place, bound_to } = request.tenancy;
     let counts = request.run(move |app, _| async move { identity::count_members(&app, place, bound_to).await });
     Ok(Found(MemberSummary::of(&counts.await?)))
 }
 
 async fn get_one(request: Request<ApplicationReach, IdentityId>) -> Result<Found<IdentityBody>, Problem> {
-    let (place, id) = (request.scope.place, request.id);
+    let (place, id) = (request.tenancy.place, request.id);
     let found = request.run(move |app, _| async move { identity::get_member(&app, place, id).await });
     Ok(Found(IdentityBody::of(found.await?)))
 }
 
 async fn held(request: &Request<ApplicationReach, IdentityId>) -> Result<Held, Problem> {
-    let (ApplicationReach { place, bound_to }, id) = (request.scope, request.id);
+    let (ApplicationReach { place, bound_to }, id) = (request.tenancy, request.id);
     request
         .run(move |app, call| async move { identity::get_member_assignments(&app, &call, place, bound_to, id).await })
         .await
@@ -382,7 +382,7 @@ async fn patch(
     request: Request<ApplicationReach, IdentityId, (), Body<ChangeIdentity>>,
 ) -> Result<Found<IdentityBody>, Problem> {
     let (Body(body), request) = request.take_body();
-    let ApplicationReach { place, bound_to } = request.scope;
+    let ApplicationReach { place, bound_to } = request.tenancy;
     let change = identity::ChangeMember {
         application: place,
         bound_to,
@@ -427,7 +427,7 @@ fn change_of(
     request: &Request<ApplicationReach, IdentityId>,
     change: MembershipChange,
 ) -> identity::ChangeMembershipOfMember {
-    let ApplicationReach { place, bound_to } = request.scope;
+    let ApplicationReach { place, bound_to } = request.tenancy;
     identity::ChangeMembershipOfMember {
         application: place,
         bound_to,

@@ -12,7 +12,7 @@ use crate::wire::{Batch, Instant, ShownMembership, request_body};
 use canopy_app::tenancy::find_application;
 use canopy_app::{Mode, identity};
 use canopy_domain::identity::membership::MembershipChange;
-use canopy_domain::{AccountId, ApplicationId, ApplicationPlace, IdentityId, Membership};
+use canopy_domain::{AccountId, ApplicationId, ApplicationRef, IdentityId, Membership};
 use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
@@ -23,21 +23,21 @@ pub(super) const TAG: &str = "Memberships";
 pub(super) fn operations() -> Vec<Operation> {
     vec![
         Operation::post("/identities/{identityId}/app-memberships", "attachIdentity")
-            .says(TAG, "Make an identity an active member of an application.")
-            .fails(&[E::IdentityNotFound, E::ApplicationNotFound, E::AlreadyMember])
-            .by(post_membership),
+            .summary(TAG, "Make an identity an active member of an application.")
+            .errors(&[E::IdentityNotFound, E::ApplicationNotFound, E::AlreadyMember])
+            .handler(post_membership),
         Operation::delete("/identities/{identityId}/app-memberships/{appId}", "detachIdentity")
-            .says(
+            .summary(
                 TAG,
                 "End the membership of an identity in an application, and its assignments there.",
             )
-            .fails(&[E::IdentityNotFound, E::ApplicationNotFound, E::MembershipNotFound])
-            .by(delete_membership),
+            .errors(&[E::IdentityNotFound, E::ApplicationNotFound, E::MembershipNotFound])
+            .handler(delete_membership),
         Operation::post("/app-memberships/bulk-attach", "bulkAttachIdentities")
-            .says(TAG, "Make many identities active members of the application.")
-            .fails(&[E::TooManyChanges])
-            .item_fails(&[E::IdentityNotFound, E::AlreadyMember, E::DuplicateIdentityInBatch])
-            .by(post_memberships),
+            .summary(TAG, "Make many identities active members of the application.")
+            .errors(&[E::TooManyChanges])
+            .item_errors(&[E::IdentityNotFound, E::AlreadyMember, E::DuplicateIdentityInBatch])
+            .handler(post_memberships),
     ]
 }
 
@@ -93,7 +93,7 @@ request_body!(
 );
 
 async fn delete_membership(request: Request<AccountId, (IdentityId, ApplicationId)>) -> Result<NoContent, Problem> {
-    let (account, (id, application)) = (request.scope, request.id);
+    let (account, (id, application)) = (request.tenancy, request.id);
     let place = request
         .run(move |app, _| async move { find_application(&app, account, application).await })
         .await?;
@@ -109,7 +109,7 @@ async fn delete_membership(request: Request<AccountId, (IdentityId, ApplicationI
 async fn post_membership(
     request: Request<AccountId, IdentityId, (), Body<AttachIdentity>>,
 ) -> Result<Repeatable<Made<MembershipBody>>, Problem> {
-    let (account, id, application) = (request.scope, request.id, request.body.0.application_id);
+    let (account, id, application) = (request.tenancy, request.id, request.body.0.application_id);
     let place = request
         .run(move |app, _| async move { find_application(&app, account, application).await })
         .await?;
@@ -124,12 +124,12 @@ async fn post_membership(
 }
 
 async fn post_memberships(
-    request: Request<ApplicationPlace, (), (), Sent<BulkAttachIdentities>>,
+    request: Request<ApplicationRef, (), (), Sent<BulkAttachIdentities>>,
 ) -> Result<Repeatable<BulkAnswer<MembershipBody>>, Problem> {
     let (Sent { body, raw }, request) = request.take_body();
     let dry_run = body.dry_run;
     let attach = identity::AttachIdentities {
-        application: request.scope,
+        application: request.tenancy,
         ids: body.identity_ids.0,
         atomic: body.atomic,
     };

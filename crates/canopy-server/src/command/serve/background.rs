@@ -23,7 +23,7 @@ const EVICT_INTERVAL: Duration = Duration::from_secs(5);
 pub(super) async fn evict_idle(app: &App) -> Infallible {
     loop {
         tokio::time::sleep(EVICT_INTERVAL).await;
-        app.decisions().tidy().await;
+        app.decisions().evict_idle().await;
     }
 }
 

@@ -11,7 +11,7 @@
 
 use super::view;
 use crate::search::{ACCOUNT, Sql, Word, words};
-use crate::statement::{Link, Statement};
+use crate::statement::{Connection, Statement};
 use canopy_domain::assignment::listing::{AssignmentQuery, AssignmentSort, AssignmentView};
 use canopy_domain::port::StoreError;
 use canopy_domain::{AccessType, AssignmentStatus, EnvironmentId, Page, SortOrder, Timestamp};
@@ -35,6 +35,15 @@ impl Default for Effort {
 struct Source {
     from: String,
     conditions: String,
+    /// The word that all rows have.
+    word: Option<Word>,
+}
+
+/// The rows of a list, by their number.
+enum Rows {
+    None,
+    Few(Source),
+    Many,
 }
 
 struct Listing<'q> {
@@ -50,7 +59,7 @@ struct Listing<'q> {
 
 /// A page of the list.
 pub(in super::super) async fn views(
-    link: Link<'_>,
+    connection: Connection<'_>,
     environment: EnvironmentId,
     query: &AssignmentQuery,
     now: Timestamp,
@@ -64,7 +73,7 @@ pub(in super::super) async fn views(
             item_count: 0,
         });
     };
-    let listing = Listing {
+    let mut listing = Listing {
         query,
         words,
         now: if query.status.is_some() {
@@ -78,21 +87,45 @@ pub(in super::super) async fn views(
         sql,
     };
     let kept = Statement::new(KEPT).bind(environment.as_uuid());
-    let total: Option<u64> = kept.first(link, "environments", |row| row.count(0)).await?;
+    let total: Option<u64> = kept.first(connection, "environments", |row| row.count(0)).await?;
     let total = total.unwrap_or_default();
     let most = effort.few.max(total / effort.part.max(1));
-    match listing.few(link, total, most).await? {
-        Some(source) => listing.sorted(link, &source).await,
-        None => listing.walked(link, total).await,
+    listing.drop_words_in_all(connection).await?;
+    match listing.few(connection, total, most).await? {
+        Rows::None => Ok(Page {
+            items: vec![],
+            item_count: 0,
+        }),
+        Rows::Few(source) => listing.sorted(connection, &source).await,
+        Rows::Many => listing.walked(connection, total).await,
     }
 }
 
 impl Listing<'_> {
-    async fn count_of(&self, link: Link<'_>, text: String) -> Result<u64, StoreError> {
+    async fn count_of(&self, connection: Connection<'_>, text: String) -> Result<u64, StoreError> {
         self.sql
             .statement(text)
-            .one(link, "assignments", |row| row.count(0))
+            .one(connection, "assignments", |row| row.count(0))
             .await
+    }
+
+    /// Drops words that restrict nothing.
+    async fn drop_words_in_all(&mut self, connection: Connection<'_>) -> Result<(), StoreError> {
+        if self.words.is_empty() {
+            return Ok(());
+        }
+        let all: Vec<String> = self.words.iter().map(Word::in_all).collect();
+        let text = format!("{} SELECT {}", self.beginning(), all.join(", "));
+        let in_all: Vec<bool> = self
+            .sql
+            .statement(text)
+            .one(connection, "assignments", |row| {
+                (0..all.len()).map(|column| row.flag(column)).collect()
+            })
+            .await?;
+        let mut is_in_all = in_all.into_iter();
+        self.words.retain(|_| !is_in_all.next().unwrap_or_default());
+        Ok(())
     }
 
     /// The nodes at which listed assignments are made, as a set of ids, where the query restricts them.
@@ -121,10 +154,11 @@ impl Listing<'_> {
     }
 
     /// The source that has at most `most` rows, if there is one.
-    async fn few(&self, link: Link<'_>, total: u64, most: u64) -> Result<Option<Source>, StoreError> {
+    async fn few(&self, connection: Connection<'_>, total: u64, most: u64) -> Result<Rows, StoreError> {
         let by = |condition: &str| Source {
             from: "assignments AS s".to_owned(),
             conditions: format!("s.environment_id = $1 AND {condition}"),
+            word: None,
         };
         let mut sources = Vec::new();
         if let Some(node) = &self.source_node {
@@ -137,6 +171,7 @@ impl Listing<'_> {
                      WHERE a.environment_id = $1 AND a.node_id = held.id OFFSET 0) AS s"
                 ),
                 conditions: "true".to_owned(),
+                word: None,
             });
         }
         if let Some(role) = &self.role {
@@ -150,30 +185,40 @@ impl Listing<'_> {
                 source.from,
                 source.conditions,
             );
-            if self.count_of(link, count).await? <= most {
-                return Ok(Some(source));
+            if self.count_of(connection, count).await? <= most {
+                return Ok(Rows::Few(source));
             }
         }
         for word in &self.words {
-            if self.is_rare(link, word, most).await? {
-                return Ok(Some(Source {
-                    from: format!(
-                        "({}) AS found CROSS JOIN LATERAL (SELECT a.* FROM assignments AS a \
+            match self.rows_with(connection, word, most).await? {
+                Some(0) => return Ok(Rows::None),
+                Some(_) => {
+                    return Ok(Rows::Few(Source {
+                        from: format!(
+                            "({}) AS found CROSS JOIN LATERAL (SELECT a.* FROM assignments AS a \
                          WHERE a.environment_id = $1 AND a.id = found.id OFFSET 0) AS s",
-                        word.assignments()
-                    ),
-                    conditions: "true".to_owned(),
-                }));
+                            word.assignments()
+                        ),
+                        conditions: "true".to_owned(),
+                        word: Some(word.clone()),
+                    }));
+                }
+                None => {}
             }
         }
-        Ok((total <= most).then(|| Source {
-            from: "assignments AS s".to_owned(),
-            conditions: "s.environment_id = $1".to_owned(),
-        }))
+        Ok(if total <= most {
+            Rows::Few(Source {
+                from: "assignments AS s".to_owned(),
+                conditions: "s.environment_id = $1".to_owned(),
+                word: None,
+            })
+        } else {
+            Rows::Many
+        })
     }
 
-    /// Returns whether a word is found in at most `most` assignments. Reads no more of each table than tells so.
-    async fn is_rare(&self, link: Link<'_>, word: &Word, most: u64) -> Result<bool, StoreError> {
+    /// Counts the assignments with a word; `None` if there are more than `most`. One with two matches is counted twice.
+    async fn rows_with(&self, connection: Connection<'_>, word: &Word, most: u64) -> Result<Option<u64>, StoreError> {
         let mut count = 0;
         for part in word.parts() {
             let limit = most.saturating_add(1);
@@ -181,12 +226,12 @@ impl Listing<'_> {
                 "{} SELECT count(*) FROM ({part} LIMIT {limit}) AS one",
                 self.beginning()
             );
-            count += self.count_of(link, counted).await?;
+            count += self.count_of(connection, counted).await?;
             if count > most {
-                return Ok(false);
+                return Ok(None);
             }
         }
-        Ok(true)
+        Ok(Some(count))
     }
 
     fn conditions(&self) -> String {
@@ -228,16 +273,22 @@ impl Listing<'_> {
         }
     }
 
+    /// The words that rows must still be searched for, where all have one of them.
+    fn words_but(&self, found: Option<&Word>) -> Vec<&Word> {
+        self.words.iter().filter(|word| Some(*word) != found).collect()
+    }
+
     /// Few rows: all of them, sorted and counted.
-    async fn sorted(&self, link: Link<'_>, source: &Source) -> Result<Page<AssignmentView>, StoreError> {
+    async fn sorted(&self, connection: Connection<'_>, source: &Source) -> Result<Page<AssignmentView>, StoreError> {
         let (sort, named) = self.sort();
-        let named = if self.words.is_empty() { named } else { &Named::ALL };
+        let others = self.words_but(source.word.as_ref());
+        let named = if others.is_empty() { named } else { &Named::ALL };
         let tables: String = named.iter().map(|one| one.joined()).collect();
         let mut conditions = self.conditions();
         if let Some(status) = self.query.status {
             let _ = write!(conditions, " AND {}", self.window(status));
         }
-        for word in &self.words {
+        for word in others {
             let _ = write!(conditions, " AND {}", word.in_names());
         }
         let order = direction(self.query.order);
@@ -260,7 +311,7 @@ impl Listing<'_> {
         let items: Vec<AssignmentView> = self
             .sql
             .statement(page)
-            .all(link, "assignments", |row| {
+            .all(connection, "assignments", |row| {
                 item_count = Some(row.count(15)?);
                 view(row, self.query.held_at)
             })
@@ -268,7 +319,7 @@ impl Listing<'_> {
         let item_count = match item_count {
             Some(count) => count,
             None => {
-                self.count_of(link, format!("{all} SELECT count(*) FROM matched"))
+                self.count_of(connection, format!("{all} SELECT count(*) FROM matched"))
                     .await?
             }
         };
@@ -287,7 +338,7 @@ impl Listing<'_> {
     }
 
     /// Counts the rows, many as they are.
-    async fn count(&self, link: Link<'_>, total: u64) -> Result<u64, StoreError> {
+    async fn count(&self, connection: Connection<'_>, total: u64) -> Result<u64, StoreError> {
         let conditions = self.walk_conditions();
         if conditions.is_empty() {
             return Ok(total);
@@ -296,12 +347,12 @@ impl Listing<'_> {
             "{} SELECT count(*) FROM assignments AS s WHERE s.environment_id = $1{conditions}",
             self.beginning()
         );
-        self.count_of(link, count).await
+        self.count_of(connection, count).await
     }
 
     /// Many rows: read in the order of the page, from the nearer end.
-    async fn walked(&self, link: Link<'_>, total: u64) -> Result<Page<AssignmentView>, StoreError> {
-        let item_count = self.count(link, total).await?;
+    async fn walked(&self, connection: Connection<'_>, total: u64) -> Result<Page<AssignmentView>, StoreError> {
+        let item_count = self.count(connection, total).await?;
         let first = self.query.page.offset().min(item_count);
         let length = u64::from(self.query.page.take()).min(item_count - first);
         if length == 0 {
@@ -351,7 +402,7 @@ impl Listing<'_> {
         let items = self
             .sql
             .statement(page)
-            .all(link, "assignments", |row| view(row, self.query.held_at))
+            .all(connection, "assignments", |row| view(row, self.query.held_at))
             .await?;
         Ok(Page { items, item_count })
     }

@@ -42,6 +42,15 @@ const ACCOUNT: &str = "(SELECT a.account_id FROM environments AS e JOIN applicat
 struct Source {
     from: String,
     conditions: String,
+    /// The word that all rows have.
+    word: Option<Word>,
+}
+
+/// The rows of a list, by their number.
+enum Rows {
+    None,
+    Few(Source),
+    Many,
 }
 
 struct Listing<'q> {
@@ -66,7 +75,7 @@ pub(in super::super) fn views(
     let total = kept_count(c, environment)?;
     let mut sql = Sql::new(environment.as_bytes());
     let words = words(query.search.as_ref(), &mut sql);
-    let listing = Listing {
+    let mut listing = Listing {
         query,
         words,
         now: if query.status.is_some() {
@@ -80,9 +89,14 @@ pub(in super::super) fn views(
         sql,
     };
     let most = effort.few.max(total / effort.part.max(1));
+    listing.drop_words_in_all(c)?;
     match listing.few(c, total, most)? {
-        Some(source) => listing.sorted(c, &source),
-        None => listing.walked(c, total),
+        Rows::None => Ok(Page {
+            items: vec![],
+            item_count: 0,
+        }),
+        Rows::Few(source) => listing.sorted(c, &source),
+        Rows::Many => listing.walked(c, total),
     }
 }
 
@@ -100,6 +114,21 @@ impl Listing<'_> {
     fn count_of(&self, c: &mut SqliteConnection, text: &str) -> Result<u64, StoreError> {
         let count = self.statement(text).first(c, "assignments", |row| row.count(0))?;
         Ok(count.unwrap_or_default())
+    }
+
+    /// Drops words that restrict nothing.
+    fn drop_words_in_all(&mut self, c: &mut SqliteConnection) -> Result<(), StoreError> {
+        if self.words.is_empty() {
+            return Ok(());
+        }
+        let all: Vec<String> = self.words.iter().map(Word::in_all).collect();
+        let text = format!("{} SELECT {}", self.beginning(), all.join(", "));
+        let in_all: Option<Vec<bool>> = self.statement(&text).first(c, "assignments", |row| {
+            (0..all.len()).map(|column| row.flag(column)).collect()
+        })?;
+        let mut is_in_all = in_all.unwrap_or_default().into_iter();
+        self.words.retain(|_| !is_in_all.next().unwrap_or_default());
+        Ok(())
     }
 
     /// The nodes at which listed assignments are made, as a set of ids, where the query restricts them.
@@ -127,10 +156,11 @@ impl Listing<'_> {
     }
 
     /// The source that has at most `most` rows, if there is one.
-    fn few(&self, c: &mut SqliteConnection, total: u64, most: u64) -> Result<Option<Source>, StoreError> {
+    fn few(&self, c: &mut SqliteConnection, total: u64, most: u64) -> Result<Rows, StoreError> {
         let by = |index: &str, conditions: &str| Source {
             from: format!("assignments AS s INDEXED BY {index}"),
             conditions: format!("s.environment_id = ?1 AND {conditions}"),
+            word: None,
         };
         let mut sources = Vec::new();
         if let Some(node) = &self.source_node {
@@ -140,6 +170,7 @@ impl Listing<'_> {
             sources.push(Source {
                 from: format!("({nodes}) AS held CROSS JOIN assignments AS s INDEXED BY assignments_by_node"),
                 conditions: "s.environment_id = ?1 AND s.node_id = held.id".to_owned(),
+                word: None,
             });
         }
         if let Some(role) = &self.role {
@@ -157,25 +188,35 @@ impl Listing<'_> {
         };
         for source in sources {
             if is_small(c, &source)? {
-                return Ok(Some(source));
+                return Ok(Rows::Few(source));
             }
         }
         for word in &self.words {
-            if self.is_rare(c, word, most)? {
-                return Ok(Some(Source {
-                    from: format!("({}) AS found CROSS JOIN assignments AS s", word.assignments()),
-                    conditions: "s.environment_id = ?1 AND s.id = found.id".to_owned(),
-                }));
+            match self.rows_with(c, word, most)? {
+                Some(0) => return Ok(Rows::None),
+                Some(_) => {
+                    return Ok(Rows::Few(Source {
+                        from: format!("({}) AS found CROSS JOIN assignments AS s", word.assignments()),
+                        conditions: "s.environment_id = ?1 AND s.id = found.id".to_owned(),
+                        word: Some(word.clone()),
+                    }));
+                }
+                None => {}
             }
         }
-        Ok((total <= most).then(|| Source {
-            from: "assignments AS s".to_owned(),
-            conditions: "s.environment_id = ?1".to_owned(),
-        }))
+        Ok(if total <= most {
+            Rows::Few(Source {
+                from: "assignments AS s".to_owned(),
+                conditions: "s.environment_id = ?1".to_owned(),
+                word: None,
+            })
+        } else {
+            Rows::Many
+        })
     }
 
-    /// Returns whether a word is found in at most `most` assignments. Reads no more of each table than tells so.
-    fn is_rare(&self, c: &mut SqliteConnection, word: &Word, most: u64) -> Result<bool, StoreError> {
+    /// Counts the assignments with a word; `None` if there are more than `most`. One with two matches is counted twice.
+    fn rows_with(&self, c: &mut SqliteConnection, word: &Word, most: u64) -> Result<Option<u64>, StoreError> {
         let mut count = 0;
         for part in word.parts() {
             let limit = most.saturating_add(1);
@@ -185,10 +226,10 @@ impl Listing<'_> {
             );
             count += self.count_of(c, &sql)?;
             if count > most {
-                return Ok(false);
+                return Ok(None);
             }
         }
-        Ok(true)
+        Ok(Some(count))
     }
 
     /// The conditions on `s` that the index of the walk has columns for. Words are looked for in sets of ids.
@@ -230,10 +271,16 @@ impl Listing<'_> {
         }
     }
 
+    /// The words that rows must still be searched for, where all have one of them.
+    fn words_but(&self, found: Option<&Word>) -> Vec<&Word> {
+        self.words.iter().filter(|word| Some(*word) != found).collect()
+    }
+
     /// Few rows: all of them, sorted and counted.
     fn sorted(&self, c: &mut SqliteConnection, source: &Source) -> Result<Page<AssignmentView>, StoreError> {
         let (sort, table) = self.sort();
-        let tables = if self.words.is_empty() {
+        let others = self.words_but(source.word.as_ref());
+        let tables = if others.is_empty() {
             table.to_owned()
         } else {
             [IDENTITIES, ROLES, NODES].concat()
@@ -242,7 +289,7 @@ impl Listing<'_> {
         if let Some(status) = self.query.status {
             let _ = write!(conditions, " AND {}", self.window(status));
         }
-        for word in &self.words {
+        for word in others {
             let _ = write!(conditions, " AND {}", word.in_names());
         }
         let order = direction(self.query.order);

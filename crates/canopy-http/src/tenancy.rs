@@ -4,7 +4,7 @@
 use crate::incoming::Incoming;
 use canopy_app::scope::AskedEnvironment;
 use canopy_app::{App, AppError, Caller, scope};
-use canopy_domain::{AccountId, ApplicationPlace, EnvironmentId, EnvironmentPlace, IdentityId};
+use canopy_domain::{AccountId, ApplicationRef, EnvironmentId, EnvironmentRef, IdentityId};
 use core::future::Future;
 use uuid::Uuid;
 
@@ -29,7 +29,7 @@ pub(crate) enum Surface {
     /// For backends, and for end users about themselves; the credential names one environment.
     Public,
     /// For programs that speak OpenID AuthZEN; the credential names one environment.
-    Standard,
+    AuthZen,
 }
 
 impl Surface {
@@ -43,7 +43,7 @@ impl Surface {
                 "/portal/v1/accounts/{accountSlug}/applications/{appSlug}/environments/{envSlug}"
             }
             Self::Public => "/api/v1",
-            Self::Standard => "/access/v1",
+            Self::AuthZen => "/access/v1",
         }
     }
 
@@ -51,7 +51,7 @@ impl Surface {
     pub(crate) const fn takes_keys(self) -> bool {
         match self {
             Self::Portal(_) => false,
-            Self::Public | Self::Standard => true,
+            Self::Public | Self::AuthZen => true,
         }
     }
 
@@ -63,7 +63,7 @@ impl Surface {
             ("envSlug", "The environment of the application."),
         ];
         let count = match self {
-            Self::Portal(Level::Installation) | Self::Public | Self::Standard => 0,
+            Self::Portal(Level::Installation) | Self::Public | Self::AuthZen => 0,
             Self::Portal(Level::Account) => 1,
             Self::Portal(Level::Application) => 2,
             Self::Portal(Level::Environment) => 3,
@@ -81,7 +81,7 @@ pub(crate) struct Slugs<T> {
 }
 
 /// A place that calls can be about.
-pub(crate) trait Scope: Send + 'static {
+pub(crate) trait Tenancy: Send + 'static {
     /// What tells it from every other place: slugs are given away again, ids are not.
     fn id(&self) -> Uuid;
 
@@ -93,7 +93,7 @@ pub(crate) trait Scope: Send + 'static {
 
 macro_rules! scopes {
     ($($type:ty = $id:expr;)+) => {
-        $(impl Scope for $type {
+        $(impl Tenancy for $type {
             fn id(&self) -> Uuid {
                 let id: fn(&Self) -> Uuid = $id;
                 id(self)
@@ -106,13 +106,13 @@ scopes!(
     Installation = |_| Uuid::nil();
     AccountId = |id| id.as_uuid();
     AccountReach = |reach| reach.bound_to.map_or(reach.account.as_uuid(), |id| id.as_uuid());
-    ApplicationPlace = |place| place.application.as_uuid();
+    ApplicationRef = |place| place.application.as_uuid();
     ApplicationReach = |reach| reach.bound_to.map_or(reach.place.application.as_uuid(), |id| id.as_uuid());
-    EnvironmentPlace = |place| place.environment.as_uuid();
+    EnvironmentRef = |place| place.environment.as_uuid();
     Myself = |myself| myself.place.environment.as_uuid();
 );
 
-impl Scope for AskedEnvironment {
+impl Tenancy for AskedEnvironment {
     /// Questions write nothing, and so are not told from each other.
     fn id(&self) -> Uuid {
         Uuid::nil()
@@ -145,7 +145,7 @@ impl<T: AsRef<str>> Slugs<T> {
 }
 
 /// A place that calls of the portal surface can be about.
-pub(crate) trait PortalScope: Scope + Sized {
+pub(crate) trait PortalTenancy: Tenancy + Sized {
     /// Where such places lie.
     const LEVEL: Level;
 
@@ -168,7 +168,7 @@ pub(crate) trait PortalScope: Scope + Sized {
 }
 
 /// A place that calls can be about whose credential names it.
-pub(crate) trait PublicScope: Scope + Sized {
+pub(crate) trait PublicTenancy: Tenancy + Sized {
     /// Whether calls about it are questions, which find out by themselves that the environment of a token is gone.
     const IS_ASKED: bool = false;
 
@@ -201,7 +201,7 @@ pub(crate) struct ByPath;
 /// The other surfaces: by the credential.
 pub(crate) struct ByCredential;
 
-impl<S: PortalScope> Way<S> for ByPath {
+impl<S: PortalTenancy> Way<S> for ByPath {
     fn slugs(incoming: &Incoming) -> Slugs<&str> {
         let named = Surface::Portal(S::LEVEL).slugs();
         let slug = |at: usize| {
@@ -228,7 +228,7 @@ impl<S: PortalScope> Way<S> for ByPath {
     }
 }
 
-impl<S: PublicScope> Way<S> for ByCredential {
+impl<S: PublicTenancy> Way<S> for ByCredential {
     fn slugs(_: &Incoming) -> Slugs<&str> {
         Slugs::default()
     }
@@ -265,7 +265,7 @@ pub(crate) struct AccountReach {
 /// An application as both surfaces see it.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct ApplicationReach {
-    pub(crate) place: ApplicationPlace,
+    pub(crate) place: ApplicationRef,
     /// On the public surface, the environment that the credential is bound to: the call must reach no other.
     pub(crate) bound_to: Option<EnvironmentId>,
 }
@@ -273,11 +273,11 @@ pub(crate) struct ApplicationReach {
 /// An end user, in the environment that its token names.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Myself {
-    pub(crate) place: EnvironmentPlace,
+    pub(crate) place: EnvironmentRef,
     pub(crate) identity: IdentityId,
 }
 
-impl PortalScope for Installation {
+impl PortalTenancy for Installation {
     const LEVEL: Level = Level::Installation;
 
     async fn find(_: App, caller: Caller, _: Slugs<String>) -> Result<(Self, Caller), AppError> {
@@ -286,7 +286,7 @@ impl PortalScope for Installation {
     }
 }
 
-impl PortalScope for AccountId {
+impl PortalTenancy for AccountId {
     const LEVEL: Level = Level::Account;
 
     async fn find(app: App, caller: Caller, slugs: Slugs<String>) -> Result<(Self, Caller), AppError> {
@@ -294,7 +294,7 @@ impl PortalScope for AccountId {
     }
 }
 
-impl PortalScope for AccountReach {
+impl PortalTenancy for AccountReach {
     const LEVEL: Level = Level::Account;
 
     async fn find(app: App, caller: Caller, slugs: Slugs<String>) -> Result<(Self, Caller), AppError> {
@@ -304,7 +304,7 @@ impl PortalScope for AccountReach {
     }
 }
 
-impl PublicScope for AccountReach {
+impl PublicTenancy for AccountReach {
     fn of(caller: &Caller) -> Result<Self, AppError> {
         let place = scope::bound_environment(caller)?;
         Ok(Self {
@@ -314,7 +314,7 @@ impl PublicScope for AccountReach {
     }
 }
 
-impl PortalScope for ApplicationPlace {
+impl PortalTenancy for ApplicationRef {
     const LEVEL: Level = Level::Application;
 
     async fn find(app: App, caller: Caller, slugs: Slugs<String>) -> Result<(Self, Caller), AppError> {
@@ -325,7 +325,7 @@ impl PortalScope for ApplicationPlace {
     }
 }
 
-impl PortalScope for ApplicationReach {
+impl PortalTenancy for ApplicationReach {
     const LEVEL: Level = Level::Application;
 
     async fn find(app: App, caller: Caller, slugs: Slugs<String>) -> Result<(Self, Caller), AppError> {
@@ -335,17 +335,17 @@ impl PortalScope for ApplicationReach {
     }
 }
 
-impl PublicScope for ApplicationReach {
+impl PublicTenancy for ApplicationReach {
     fn of(caller: &Caller) -> Result<Self, AppError> {
         let place = scope::bound_environment(caller)?;
         Ok(Self {
-            place: place.application_place(),
+            place: place.application_ref(),
             bound_to: Some(place.environment),
         })
     }
 }
 
-impl PortalScope for EnvironmentPlace {
+impl PortalTenancy for EnvironmentRef {
     const LEVEL: Level = Level::Environment;
 
     async fn find(app: App, caller: Caller, slugs: Slugs<String>) -> Result<(Self, Caller), AppError> {
@@ -353,13 +353,13 @@ impl PortalScope for EnvironmentPlace {
     }
 }
 
-impl PublicScope for EnvironmentPlace {
+impl PublicTenancy for EnvironmentRef {
     fn of(caller: &Caller) -> Result<Self, AppError> {
         scope::bound_environment(caller)
     }
 }
 
-impl PortalScope for AskedEnvironment {
+impl PortalTenancy for AskedEnvironment {
     const LEVEL: Level = Level::Environment;
 
     async fn find(app: App, caller: Caller, slugs: Slugs<String>) -> Result<(Self, Caller), AppError> {
@@ -375,7 +375,7 @@ impl PortalScope for AskedEnvironment {
     }
 }
 
-impl PublicScope for AskedEnvironment {
+impl PublicTenancy for AskedEnvironment {
     const IS_ASKED: bool = true;
 
     fn of(caller: &Caller) -> Result<Self, AppError> {
@@ -383,7 +383,7 @@ impl PublicScope for AskedEnvironment {
     }
 }
 
-impl PublicScope for Myself {
+impl PublicTenancy for Myself {
     const IS_ASKED: bool = true;
 
     fn of(caller: &Caller) -> Result<Self, AppError> {

@@ -2,36 +2,36 @@
 
 /// What a name leads to, where several things may have it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Meaning<T> {
+pub enum Resolution<T> {
     /// Nothing has the name.
-    Nothing,
+    NotFound,
     /// This alone has it.
-    One(T),
+    Unique(T),
     /// Several things have it, so it names none of them.
-    Several,
+    Ambiguous,
 }
 
-impl<T: PartialEq> Meaning<T> {
+impl<T: PartialEq> Resolution<T> {
     /// What a name leads to that all of these have; the same thing may come twice.
     pub fn of(things: impl IntoIterator<Item = T>) -> Self {
         let mut things = things.into_iter();
         match things.next() {
-            None => Self::Nothing,
-            Some(first) if things.any(|other| other != first) => Self::Several,
-            Some(first) => Self::One(first),
+            None => Self::NotFound,
+            Some(first) if things.any(|other| other != first) => Self::Ambiguous,
+            Some(first) => Self::Unique(first),
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::Meaning;
+    use super::Resolution;
 
     #[test]
     fn the_same_thing_twice_is_one() {
-        assert_eq!(Meaning::<u8>::of([]), Meaning::Nothing);
-        assert_eq!(Meaning::of([1]), Meaning::One(1));
-        assert_eq!(Meaning::of([1, 1, 1]), Meaning::One(1));
-        assert_eq!(Meaning::of([1, 1, 2]), Meaning::Several);
+        assert_eq!(Resolution::<u8>::of([]), Resolution::NotFound);
+        assert_eq!(Resolution::of([1]), Resolution::Unique(1));
+        assert_eq!(Resolution::of([1, 1, 1]), Resolution::Unique(1));
+        assert_eq!(Resolution::of([1, 1, 2]), Resolution::Ambiguous);
     }
 }

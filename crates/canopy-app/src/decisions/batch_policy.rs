@@ -10,7 +10,7 @@ use std::time::Instant;
 /// ask at the same time: how many that are is found out by waiting for one more now and then, and for fewer when they did
 /// not come.
 #[derive(Debug)]
-pub(super) struct Pace {
+pub(super) struct BatchPolicy {
     /// How many came lately, the older the less they count.
     questions: f64,
     /// In how many seconds.
@@ -23,7 +23,7 @@ pub(super) struct Pace {
     proven: u32,
 }
 
-impl Default for Pace {
+impl Default for BatchPolicy {
     fn default() -> Self {
         Self {
             questions: 0.0,
@@ -35,7 +35,7 @@ impl Default for Pace {
     }
 }
 
-impl Pace {
+impl BatchPolicy {
     /// Questions a second that need no company.
     const FREE: f64 = 8_000.0;
     /// The most that a round waits for.
@@ -80,18 +80,18 @@ impl Pace {
 
 #[cfg(test)]
 mod tests {
-    use super::Pace;
+    use super::BatchPolicy;
     use core::time::Duration;
     use std::time::Instant;
 
     /// What a pace wants after rounds of so many questions, so many microseconds apart.
     fn wanted(rounds: &[(usize, u64)], times: usize) -> usize {
-        let (mut pace, mut now) = (Pace::default(), Instant::now());
+        let (mut policy, mut now) = (BatchPolicy::default(), Instant::now());
         for (questions, micros) in rounds.iter().cycle().take(rounds.len() * times) {
             now += Duration::from_micros(*micros);
-            pace.note(*questions, true, now);
+            policy.note(*questions, true, now);
         }
-        pace.wanted()
+        policy.wanted()
     }
 
     #[test]
@@ -108,13 +108,13 @@ mod tests {
 
     #[test]
     fn who_does_not_come_is_not_waited_for_again() {
-        let (mut pace, mut now) = (Pace::default(), Instant::now());
+        let (mut policy, mut now) = (BatchPolicy::default(), Instant::now());
         let mut all = Vec::new();
         // Six ask at the same time, as fast as they can.
         for _ in 0..10_000 {
             now += Duration::from_micros(100);
-            let wanted = pace.wanted();
-            pace.note(6, wanted <= 6, now);
+            let wanted = policy.wanted();
+            policy.note(6, wanted <= 6, now);
             all.push(wanted);
         }
         let in_vain = all.iter().filter(|wanted| **wanted > 6).count();

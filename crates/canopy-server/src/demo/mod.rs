@@ -7,7 +7,7 @@ mod status;
 
 pub use commands::{Commands, commands};
 pub use seed::{DemoError, seed};
-pub use status::{Demo, Status, status};
+pub use status::{Candidate, Demo, Status, status};
 
 /// The slug of the demo's account.
 pub const ACCOUNT: &str = "acme";

@@ -1,8 +1,10 @@
 //! The whole service in a test: starts on a free port within milliseconds, and signs tokens for every kind of principal.
 
 mod api;
+mod environment;
 
 pub use api::{Answer, Api};
+pub use environment::TestEnvironment;
 
 use canopy_app::App;
 use canopy_domain::port::{Clock, Ids, PrincipalKind, Store, TokenClaims};

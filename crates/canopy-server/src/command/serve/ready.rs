@@ -3,6 +3,7 @@
 use super::{ServeError, Service};
 use crate::config::PublicUrl;
 use crate::demo::{self, Demo, DemoError, Status};
+use crate::exports::{TokenPaths, exports};
 use canopy_app::App;
 use canopy_domain::port::{PrincipalKind, TokenClaims};
 
@@ -62,9 +63,15 @@ impl Service<'_> {
                 } else {
                     "\n# The store is not empty: it holds the demo's data from an earlier start.\n"
                 });
-                text.push_str("# A token for an admin of acme, good for 24 hours:\n");
-                text.extend(["TOKEN='", &token, "'\n"]);
-                text.push_str(&demo::commands(base.as_str(), &token, &demo).to_string());
+                text.push_str(
+                    "# For your shell: a token for an admin of acme, good for 24 hours, and where it may go.\n",
+                );
+                let paths = TokenPaths {
+                    account: Some(demo::ACCOUNT),
+                    environment: Some((demo::APPLICATION, demo::ENVIRONMENT)),
+                };
+                text.push_str(&exports(base, &token, paths));
+                text.push_str(&demo::commands(&demo).to_string());
             }
         }
         Ok(text)

@@ -1,5 +1,5 @@
-//! Who may do what, as a plain list of pairs together with roles that cover it exactly: real data sets of the
-//! role-mining literature, or made-up ones of the same shape.
+//! Access-control data: pairs of user and permission, with roles that cover them exactly. Real data sets of the
+//! role-mining literature, or generated ones of the same shape.
 
 #![expect(
     clippy::panic,
@@ -12,13 +12,13 @@ use std::path::Path;
 /// Pairs of user and permission, and roles whose union is just these pairs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DataSet {
-    /// What it is called.
+    /// The name.
     pub name: String,
     /// The users, by number.
     pub users: BTreeSet<u32>,
     /// The permissions, by number.
     pub permissions: BTreeSet<u32>,
-    /// Which user has which permission.
+    /// Pairs of user and permission.
     pub pairs: BTreeSet<(u32, u32)>,
     /// Roles that cover the pairs exactly.
     pub roles: Vec<DataRole>,
@@ -27,9 +27,9 @@ pub struct DataSet {
 /// A role of a data set.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct DataRole {
-    /// What it bundles.
+    /// The permissions.
     pub permissions: Vec<u32>,
-    /// Who has it.
+    /// The users that have it.
     pub users: Vec<u32>,
 }
 

@@ -13,12 +13,12 @@ mod ending;
 pub mod exports;
 mod key_sources;
 mod log;
+mod maintenance;
 mod run;
 mod shared_keys;
 mod signal;
 pub mod store;
 mod token_source;
 pub mod tokens;
-mod upkeep;
 
 pub use run::run;

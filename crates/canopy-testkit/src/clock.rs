@@ -1,11 +1,11 @@
-//! A clock that stands still until it is told to move.
+//! A clock that a test sets and advances.
 
 use canopy_domain::Timestamp;
 use canopy_domain::port::Clock;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
-/// A clock that shows what it was set to. Clones show the same time and are set together.
+/// A clock that returns the time it was set to. Clones share that time.
 ///
 /// ```
 /// # use canopy_domain::port::Clock;

@@ -1,4 +1,4 @@
-//! Ids and secrets that are counted, not drawn: the same in every run.
+//! Ids and secrets from counters instead of randomness: the same in every run.
 
 use canopy_domain::port::{Ids, Secrets};
 use std::sync::Arc;
@@ -46,7 +46,7 @@ pub fn counted_id(series: u16, number: u64) -> Uuid {
     )
 }
 
-/// Gives thirty-two bytes that end in a count. Secret to nobody.
+/// Returns 32 bytes that end in a counter. Not secret at all.
 #[derive(Debug, Clone, Default)]
 pub struct CountingSecrets(Arc<AtomicU64>);
 

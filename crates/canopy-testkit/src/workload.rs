@@ -13,7 +13,7 @@ use canopy_domain::{
 use std::collections::HashSet;
 use uuid::Uuid;
 
-/// How large an environment is.
+/// The size of an environment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Size {
     /// The letter it is known by.
@@ -62,11 +62,11 @@ impl Size {
 /// A question with its texts; [`Asked::question`] borrows them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Asked {
-    /// Who.
+    /// The subject.
     pub identity: IdentityId,
-    /// What.
+    /// The permission.
     pub permission: String,
-    /// Where.
+    /// The node.
     pub node: NodeId,
 }
 

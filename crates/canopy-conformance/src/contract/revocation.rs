@@ -129,7 +129,7 @@ pub async fn the_environments_that_have_a_node_are_found_among_those_asked_about
     assert_eq!(find(&[], here.eu.id).await, []);
 }
 
-/// How often a race is run.
+/// The number of times that a race is run.
 const ROUNDS: usize = 12;
 
 /// Judges and stores an assignment, as a use case does.

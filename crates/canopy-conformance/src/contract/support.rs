@@ -1,4 +1,4 @@
-//! What clauses share.
+//! Stores, transactions and assertions that clauses share.
 
 use canopy_domain::port::{LockScope, ReadTx, RowStore, RowTx, StoreError, Unique};
 use canopy_domain::{EnvironmentId, PageRequest, SearchWords, Timestamp};

@@ -53,10 +53,10 @@ use search::{Found, search};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-/// What was recorded of one environment.
+/// The recorded calls of one environment.
 #[derive(Debug, Clone, Default)]
 pub struct History {
-    /// What stood before the first call.
+    /// The state before the first call.
     pub start: State,
     /// The calls, in any order.
     pub calls: Vec<Call>,
@@ -65,24 +65,24 @@ pub struct History {
 /// A request and its answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Call {
-    /// Who asked. Only shown.
+    /// The client; for messages only.
     pub client: usize,
     /// When it was sent, since the run began.
     pub begun: Duration,
     /// When the answer was there.
     pub ended: Duration,
-    /// What was asked.
+    /// The request.
     pub request: Request,
-    /// What was answered.
+    /// The response.
     pub answer: Answer,
 }
 
-/// What was asked.
+/// The request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Request {
     /// New assignments, each different, without windows; a single one is a batch of one.
     Create {
-        /// What is given.
+        /// The items.
         items: Vec<AssignmentKey>,
         /// All or nothing.
         atomic: bool,
@@ -106,20 +106,20 @@ pub enum Request {
     },
     /// May this identity do this there?
     Evaluate {
-        /// Who.
+        /// The identity.
         identity: IdentityId,
-        /// What.
+        /// The permission.
         permission: String,
-        /// Where.
+        /// The node.
         node: NodeId,
-        /// Whether the answer must see all that was answered before.
+        /// True if the response must see every write whose response arrived before.
         is_strong: bool,
     },
     /// All assignments. Read page by page, so only where nothing is written meanwhile.
     List,
 }
 
-/// What was answered.
+/// The response.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Answer {
     /// Nothing, or that something failed on the way (5xx).
@@ -149,7 +149,7 @@ pub enum Answer {
     Held(BTreeMap<AssignmentKey, AssignmentId>),
 }
 
-/// What became of one item of a creation.
+/// The outcome of one item of a creation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ItemAnswer {
     /// Stored, under this id.
@@ -176,12 +176,12 @@ pub enum Violation {
     Unexplained {
         /// The first answer that cannot be explained by what was asked and answered until then.
         answer: Box<Call>,
-        /// How many answers came before, all of which can be explained together.
+        /// The number of earlier responses, which together can be explained.
         before: usize,
     },
     /// The search was given up after so many steps.
     Undecided {
-        /// How many.
+        /// The number.
         steps: u64,
     },
 }
@@ -236,7 +236,7 @@ fn first_unexplained(history: &History) -> Violation {
     }
 }
 
-/// What was known when the first `count` answers were there: what was sent by then is open.
+/// The calls as known when the first `count` responses had arrived; calls sent by then are open.
 fn first_answers(calls: &[Call], count: usize) -> Vec<Call> {
     let (answered, others) = calls.split_at(count.min(calls.len()));
     let until = answered.last().map_or(Duration::ZERO, |call| call.ended);

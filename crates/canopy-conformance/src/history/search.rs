@@ -13,7 +13,7 @@ use std::time::Duration;
 /// After so many steps the search is given up.
 const STEPS: u64 = 2_000_000;
 
-/// What a search found.
+/// The result of a search.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Found {
     /// An order that explains everything.
@@ -46,7 +46,7 @@ pub(super) fn search(start: &State, calls: &[Call]) -> Found {
     search.run()
 }
 
-/// What checks were answered, and what their times demand of the writes around them.
+/// The responses to checks, and the order that their times require of the writes around them.
 struct Checks<'a> {
     at: BTreeMap<u64, Vec<Check<'a>>>,
     /// For each revision that a check names: when the first answer was there that names it or a later one. The write that
@@ -145,7 +145,7 @@ impl<'a> Checks<'a> {
         earlier.map_or(Duration::ZERO, |(_, left)| *left)
     }
 
-    /// Whether a state explains all checks that were judged at its revision.
+    /// Returns true if a state explains all checks that were judged at its revision.
     fn agree_with(&self, state: &State) -> bool {
         let checks = self.at.get(&state.revision).into_iter().flatten();
         checks
@@ -154,7 +154,7 @@ impl<'a> Checks<'a> {
     }
 }
 
-/// Whether every strong check names no older revision than the answers that were there when it was sent.
+/// Returns true if no strong check names an older revision than a response that arrived before it was sent.
 fn is_forward(answered: &mut [(Duration, u64)], strong: &[(Duration, u64)]) -> bool {
     answered.sort_unstable();
     let mut newest = 0;
@@ -175,7 +175,7 @@ struct Search<'a> {
     checks: Checks<'a>,
     state: State,
     done: Vec<bool>,
-    /// How many have an answer and are not done.
+    /// The number of calls with a response that are not performed yet.
     answered_left: usize,
     /// Tells apart the states that the same calls lead to in different orders. Two of 2^64 may share a number, which can make
     /// a right history look wrong, never the other way round.
@@ -351,7 +351,7 @@ impl Search<'_> {
     }
 }
 
-/// Whether an answer says that nothing was changed.
+/// Returns true if a response says that nothing was changed.
 fn changes_nothing(answer: &Answer) -> bool {
     match answer {
         Answer::Created(items) => !items.iter().any(|item| matches!(item, super::ItemAnswer::Stored(_))),

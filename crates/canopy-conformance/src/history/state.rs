@@ -8,13 +8,13 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 /// One environment at one revision.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct State {
-    /// How many writes have changed it.
+    /// The number of writes that changed it.
     pub revision: u64,
     /// Each node with the one above it.
     pub nodes: BTreeMap<NodeId, Option<NodeId>>,
     /// The roles.
     pub roles: BTreeMap<RoleId, RoleState>,
-    /// What is given, by assignments whose ids may not be known.
+    /// The assignments; their ids may not be known.
     pub held: BTreeMap<AssignmentKey, Option<AssignmentId>>,
 }
 
@@ -23,11 +23,11 @@ pub struct State {
 pub struct RoleState {
     /// Its name.
     pub name: String,
-    /// What it bundles.
+    /// The permission keys.
     pub keys: BTreeSet<String>,
 }
 
-/// What a call does.
+/// The effect of a call.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Effect {
     /// Nothing, and it takes no revision.
@@ -44,12 +44,12 @@ pub(super) enum Effect {
 }
 
 impl Effect {
-    /// Whether it takes a revision.
+    /// Returns true if it takes a revision.
     pub(super) fn moves(&self) -> bool {
         *self != Self::Nothing
     }
 
-    /// What performing or undoing it flips in a number that tells states apart.
+    /// The bits that performing or undoing it flips in the fingerprint of the state.
     pub(super) fn flips(&self) -> u64 {
         match self {
             Self::Nothing => 0,
@@ -66,13 +66,13 @@ fn print(of: &impl Hash) -> u64 {
     hasher.finish()
 }
 
-/// Whether two names of one assignment can be the same; one that is not known can be any.
+/// Returns true if two names of an assignment can be the same; an unknown one can be any.
 fn agree(one: Option<AssignmentId>, other: Option<AssignmentId>) -> bool {
     one.is_none() || other.is_none() || one == other
 }
 
 impl State {
-    /// What a call does if it is carried out now; `None` if it cannot have been, because its answer would be another one.
+    /// The effect of a call that is performed now; `None` if its response would then be another one.
     pub(super) fn effect(&self, call: &Call) -> Option<Effect> {
         match &call.request {
             Request::Create { items, atomic } => self.create(items, *atomic, &call.answer),

@@ -445,7 +445,7 @@ fn many_writes_at_the_same_time_are_put_in_order_quickly() {
     many.passes();
 }
 
-/// Whether some order of all calls explains them, found by trying all of them.
+/// Returns true if some order of all calls explains them; tries every order.
 fn some_order_explains(state: &State, left: &[Call]) -> bool {
     let answered = |call: &&Call| call.answer != Answer::Open;
     if !left.iter().any(|call| answered(&call)) {
@@ -487,7 +487,7 @@ fn some_order_explains(state: &State, left: &[Call]) -> bool {
     })
 }
 
-/// What a client wants, when, and what goes wrong with the answer.
+/// A planned call: the request, its times, and a fault in its response.
 #[derive(Debug, Clone)]
 struct Wish {
     kind: u8,
@@ -512,7 +512,7 @@ fn wish() -> impl Strategy<Value = Wish> {
     )
 }
 
-/// What a serial service answers to the wishes, each carried out between its beginning and its end; then the twists.
+/// The responses of a serial service to planned calls, each performed between its start and its end, with their faults.
 fn carried_out(mut wishes: Vec<Wish>) -> Vec<Call> {
     wishes.sort_by_key(|wish| wish.begun + wish.until_done);
     let (mut state, mut calls, mut next_id) = (start(), Vec::new(), 1000);

@@ -16,7 +16,7 @@ use canopy_testkit::fixture::key_digest;
 use std::collections::BTreeMap;
 use std::fmt::Debug;
 
-/// What every reader answers, by the question. Two stores in the same state have equal dumps.
+/// The results of every read method, by call. Two stores in the same state have equal dumps.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Dump(BTreeMap<String, String>);
 

@@ -1,4 +1,4 @@
-//! What is done to stores: small numbers stand for ids and values, so that they often meet.
+//! Random operations. Small numbers stand for ids and values, so that operations often touch the same rows.
 
 use canopy_domain::{AccessModel, MembershipStatus, NodeStatus};
 use proptest::collection::vec;
@@ -8,13 +8,13 @@ use std::ops::Range;
 /// A small number that stands for an id or a value. The same number is the same id in every environment.
 pub type Number = u8;
 
-/// How many numbers there are of each kind.
+/// The number of different ids and values of each kind.
 const NUMBERS: Number = 8;
 
 /// One unit of work.
 #[derive(Debug, Clone)]
 pub struct Unit {
-    /// What it writes, in order.
+    /// The writes, in order.
     pub operations: Vec<Operation>,
     /// The environments that its commit names; `None` when it is dropped.
     pub commit: Option<Vec<Number>>,
@@ -171,11 +171,11 @@ pub enum Operation {
 pub struct AssignmentRow {
     /// Its id.
     pub id: Number,
-    /// Who.
+    /// The identity.
     pub identity: Number,
     /// As what.
     pub role: Number,
-    /// Where.
+    /// The node.
     pub node: Number,
     /// Hours from noon.
     pub from: i8,
@@ -213,7 +213,7 @@ fn known() -> impl Strategy<Value = Number> {
     prop_oneof![12 => 0..3_u8, 1 => 0..NUMBERS]
 }
 
-/// Something that is there, or is not yet.
+/// A row that exists, or may not exist yet.
 fn fresh() -> impl Strategy<Value = Number> {
     prop_oneof![1 => 0..3_u8, 4 => 3..NUMBERS]
 }

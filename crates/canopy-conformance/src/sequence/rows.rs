@@ -1,4 +1,4 @@
-//! What operations write: ids, values and rows, each told by small numbers.
+//! The rows that operations write: ids, values and entities, each made from small numbers.
 
 use super::operation::{AssignmentRow, Number};
 use canopy_domain::api_key::{ApiKey, KeyAccess};

@@ -16,12 +16,12 @@ use canopy_testkit::clock::noon;
 use canopy_testkit::fixture::{Maker, key_digest};
 use std::fmt;
 
-/// Where stores went apart.
+/// The first difference between stores.
 #[derive(Debug)]
 pub struct Difference {
     /// The unit of work after which they differed.
     pub unit: usize,
-    /// How.
+    /// The difference.
     pub what: String,
 }
 
@@ -68,7 +68,7 @@ pub async fn same_outcome(stores: &[&dyn RowStore], units: &[Unit]) -> Result<()
     Ok(())
 }
 
-/// How a unit of work ended on all stores.
+/// The end of a unit of work on all stores.
 #[derive(PartialEq, Eq)]
 enum End {
     /// With all of its calls.
@@ -137,7 +137,7 @@ async fn open(store: &dyn RowStore) -> Result<Box<dyn RowTx>, String> {
     opened.map_err(|error| format!("{error:?}"))
 }
 
-/// What a call came to, as far as stores must agree.
+/// The outcome of a call, as far as stores must agree.
 #[derive(Debug, PartialEq, Eq)]
 enum Outcome {
     Done,
@@ -268,7 +268,7 @@ async fn apply(tx: &mut dyn RowTx, operation: &Operation) -> Result<(), StoreErr
     }
 }
 
-/// What is done below the tenants.
+/// Performs an operation below the tenants.
 #[expect(clippy::too_many_lines, reason = "one arm for each operation")]
 async fn apply_within(tx: &mut dyn RowTx, operation: &Operation) -> Result<(), StoreError> {
     let pairs = |pairs: &[(Number, Number)]| -> Vec<_> {

@@ -60,7 +60,7 @@ pub async fn on_postgres() {
 
 const CASES: [(&str, bool); 2] = [("empty", false), ("after 1 M rows", true)];
 
-/// What is asked about, and what of it is stored.
+/// The assignments to create, and the part of them that is stored already.
 fn workload(existing: bool) -> (Workload, Workload) {
     let workload = Workload::new(if existing { Size::L } else { Size::M }, 1);
     let stored = if existing {

@@ -39,7 +39,7 @@ pub fn bare() -> String {
     base
 }
 
-/// What one run of wrk printed.
+/// The output of one run of wrk.
 #[derive(Debug, Clone, Copy)]
 pub struct Load {
     pub requests_per_second: f64,
@@ -86,7 +86,7 @@ pub fn wrk_in_turn<const N: usize>(base: &str, scripts: [&PathBuf; N], connectio
     scripts.map(|script| wrk(base, script, connections, scale))
 }
 
-/// What a client asks, over and over: paths and bodies.
+/// The requests that a client repeats: paths and bodies.
 #[derive(Debug, Clone)]
 pub struct Client {
     /// The header that says who it is.

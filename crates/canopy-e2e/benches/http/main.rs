@@ -46,7 +46,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 const ENV: &str = "/portal/v1/accounts/acme/applications/notes/environments/development";
 const RUNS: usize = 5;
 
-/// How much is measured.
+/// The extent of a measurement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Scale {
     Full,
@@ -59,7 +59,7 @@ impl Scale {
         if self == Self::Full { RUNS } else { 1 }
     }
 
-    /// How long one measurement lasts.
+    /// The duration of one measurement.
     fn seconds(self) -> u64 {
         if self == Self::Full { 4 } else { 1 }
     }

@@ -10,7 +10,7 @@ use canopy_testkit::{CountingIds, FixedClock};
 use serde_json::{Value, json};
 use std::sync::Arc;
 
-/// How many questions a call has.
+/// The number of questions in a call.
 const QUESTIONS: [u32; 3] = [100, 1_000, 10_000];
 const CONNECTIONS: u32 = 8;
 

@@ -24,7 +24,7 @@ pub async fn write_then_check(scale: Scale) {
     }
 }
 
-/// Gives and takes one assignment by turns, and checks each time.
+/// Creates and deletes one assignment in turn, with a check after each write.
 async fn measure(name: &str, store: Arc<dyn Store>, size: Size) {
     let workload = Workload::new(size, 1);
     let place = store_workload(store.as_ref(), &workload).await.unwrap();

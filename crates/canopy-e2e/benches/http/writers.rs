@@ -109,7 +109,7 @@ fn next() -> u64 {
     NEXT.fetch_add(1, std::sync::atomic::Ordering::Relaxed)
 }
 
-/// How long each call took, and all of them together. Bodies are made before the clock runs.
+/// The duration of each call, and of all together. Bodies are built before the clock starts.
 async fn run(admin: &Api, people: &[Value], targets: &mut [Target], length: Duration) -> (Vec<Duration>, Duration) {
     let mut work = Vec::new();
     for target in targets {

@@ -1,4 +1,4 @@
-//! What is measured: engines that answer the questions of a workload, in this process or behind a socket.
+//! The engines that are measured: they answer the questions of a workload, in this process or behind a socket.
 
 use crate::facts::Facts;
 use crate::{Outcome, Scale};
@@ -7,14 +7,14 @@ use std::time::{Duration, Instant};
 /// An engine with a workload in it.
 #[derive(Debug)]
 pub struct Engine {
-    /// What it is called, with its version.
+    /// The name, with the version.
     pub name: String,
     /// From the facts as we have them to the first question.
     pub load: Duration,
     /// Resident memory: what this process grew by, which is too little where it used again what had been freed, or the
     /// whole of the other one. Our own engine tells its size.
     pub memory: u64,
-    /// How it was asked, what it was spared and what it was handicapped by.
+    /// The method of measurement, with its advantages and handicaps.
     pub remark: &'static str,
     /// The engine.
     pub asked: Box<dyn Ask>,
@@ -26,7 +26,7 @@ pub trait Ask: std::fmt::Debug {
     fn run(&mut self, facts: &Facts, scale: Scale) -> Outcome<Run>;
 }
 
-/// What one measurement found.
+/// The result of one measurement.
 #[derive(Debug, Clone, Default)]
 pub struct Run {
     /// Nanoseconds a question, for engines without a socket.
@@ -73,7 +73,7 @@ pub fn count(things: usize) -> f64 {
 
 /// An engine of this process: answers the question of a number.
 pub trait Decide: std::fmt::Debug {
-    /// Whether it is allowed.
+    /// True if it is allowed.
     fn decide(&self, question: usize) -> Outcome<bool>;
 
     /// Its bytes, where it can tell.

@@ -6,7 +6,7 @@ use canopy_domain::{AssignmentStatus, IdentityId, MembershipStatus, NodeId, Perm
 use canopy_testkit::workload::{Asked, Size, Workload};
 use std::collections::{HashMap, HashSet};
 
-/// How many different questions there are; they are asked in turn.
+/// The number of different questions, which are asked in turn.
 const QUESTIONS: usize = 5_000;
 
 /// An active role.
@@ -21,7 +21,7 @@ pub struct Role<'a> {
 /// An assignment that counts at the instant of the questions.
 #[derive(Debug, Clone)]
 pub struct Live<'a> {
-    /// Who holds the role.
+    /// The holders of the role.
     pub identity: IdentityId,
     /// The role.
     pub role: &'a str,

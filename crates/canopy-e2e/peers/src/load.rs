@@ -20,11 +20,11 @@ const RATE: u32 = 500;
 pub struct Server {
     /// Its process.
     pub process: Child,
-    /// Where it listens.
+    /// The address.
     pub address: String,
     /// The questions, each as a whole request.
     pub requests: Vec<Vec<u8>>,
-    /// What the body of an answer has in it if, and only if, it is yes.
+    /// A text that the body of a response contains if and only if the decision is yes.
     pub yes: &'static str,
     /// Its files.
     pub folder: Option<tempfile::TempDir>,
@@ -51,7 +51,7 @@ impl Ask for Server {
     }
 }
 
-/// What callers were answered.
+/// The decisions that callers received.
 #[derive(Debug, Default)]
 struct Answers {
     times: Vec<Duration>,

@@ -28,7 +28,7 @@ use std::time::Duration;
 /// Nothing here can go on after a failure.
 pub type Outcome<T> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
 
-/// How much is measured.
+/// The extent of a measurement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scale {
     /// Medians of five runs.
@@ -45,7 +45,7 @@ impl Scale {
         }
     }
 
-    /// How long an engine of this process is asked.
+    /// The time for which an engine of this process is measured.
     pub const fn in_process(self) -> Duration {
         match self {
             Self::Full => Duration::from_millis(500),
@@ -53,7 +53,7 @@ impl Scale {
         }
     }
 
-    /// How long another process is asked.
+    /// The time for which another process is measured.
     pub const fn over_http(self) -> Duration {
         match self {
             Self::Full => Duration::from_secs(3),

@@ -16,7 +16,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-/// Where the environment of the workload keeps its keys.
+/// The path of the API keys of the workload's environment.
 const KEYS: &str = "/portal/v1/accounts/acme/applications/notes/environments/development/api-keys";
 
 /// The server of this house, on SQLite, asked with an API key. The facts are in its database before it starts.

@@ -108,7 +108,7 @@ pub fn spicedb(tools: &Path, facts: &Facts) -> Outcome<Engine> {
     })
 }
 
-/// What each permission is called in the schema, which takes no dots.
+/// The name of each permission in the schema, which allows no dots.
 fn names(facts: &Facts) -> HashMap<&str, String> {
     facts
         .keys()

@@ -35,7 +35,7 @@ struct Company {
     member: String,
     suspended: String,
     stranger: String,
-    /// What the member holds at the root.
+    /// The role of the member at the root.
     assignment: String,
     /// A node below the root, where the member holds the role too, and one below that.
     team: String,

@@ -1,4 +1,4 @@
-//! Who may make which call: every call of the OpenAPI document, by every kind of principal.
+//! Authorization of every call of the OpenAPI document, for every kind of principal.
 //!
 //! What the service does is held to the rules of the contract, which are written down here once more, and to the table in
 //! `docs/authorization.md`, which is for reviewers. `CANOPY_WRITE_DOCS=1` writes the table anew.
@@ -139,7 +139,7 @@ impl Listed {
 /// A custom permission that a key is scoped to.
 const CUSTOM: &str = "note.read";
 
-/// Who calls.
+/// The caller.
 enum Who {
     Nobody,
     Expired,
@@ -153,7 +153,7 @@ enum Who {
     ScopedKey(&'static str),
 }
 
-/// What a caller is told, as far as authorisation goes.
+/// The response to a caller, as far as authorization is concerned.
 #[derive(Debug, PartialEq, Eq, Clone, Copy)]
 enum Told {
     Yes,

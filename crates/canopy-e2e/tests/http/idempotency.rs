@@ -91,7 +91,7 @@ impl Tried {
     }
 }
 
-/// Whether a path is one of those that the document describes as `/nodes/{nodeId}/move`.
+/// Returns true if the document describes the path as `/nodes/{nodeId}/move`.
 fn is_at(path: &str, documented: &str) -> bool {
     let (path, documented) = (path.split('/'), documented.split('/'));
     let same = |(one, other): (&str, &str)| other.starts_with('{') || one == other;

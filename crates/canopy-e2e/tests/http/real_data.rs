@@ -1,4 +1,4 @@
-//! Whole access-control data sets, loaded and asked cell by cell through the API alone.
+//! Complete access-control data sets, loaded and checked cell by cell through the API.
 
 use crate::world::{World, ids_of};
 use canopy_e2e::data_set::DataSet;

@@ -169,7 +169,7 @@ impl World {
         canopy_testkit::server::Api::send(request).await
     }
 
-    /// Whether an identity may, at the root.
+    /// Returns true if an identity has the permission at the root.
     pub async fn may(&self, identity: &str, permission: &str) -> bool {
         let question =
             json!({"identity_id": identity, "permission": permission, "scope": "node", "node_id": self.root});
@@ -182,7 +182,7 @@ impl World {
         json!({"identity_id": identity, "node_id": self.root, "role_id": role})
     }
 
-    /// How many assignments there are, of whatever state.
+    /// The number of assignments, active or not.
     pub async fn assignments(&self) -> u64 {
         let page = self.get("assignments/app-wide?take=1").await.expect(200);
         page["pagination"]["item_count"].as_u64().unwrap()

@@ -1,13 +1,13 @@
 //! Demo data: a small company in an empty store, and commands to try it with.
 
 mod commands;
-mod company;
+mod data;
 mod seed;
-mod standing;
+mod status;
 
 pub use commands::{Commands, commands};
 pub use seed::{DemoError, seed};
-pub use standing::{Candidate, Demo, Standing, standing};
+pub use status::{Candidate, Demo, Status, status};
 
 /// The slug of the demo's account.
 pub const ACCOUNT: &str = "acme";

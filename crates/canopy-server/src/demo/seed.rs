@@ -1,6 +1,6 @@
 //! Seeds an empty store through the use cases, as any client would.
 
-use super::company::{REGIONS, people};
+use super::data::{REGIONS, people};
 use super::{ACCOUNT, APPLICATION, ENVIRONMENT};
 use canopy_app::hierarchy::{ChangeHierarchySchema, CreateNodes, list_nodes};
 use canopy_app::identity::CreateIdentities;
@@ -122,7 +122,7 @@ fn node(parent: ParentName, node_type: &NodeType, name: &str) -> Result<NewNode,
     })
 }
 
-fn new_identity(person: &super::company::Person) -> Result<NewIdentity, DemoError> {
+fn new_identity(person: &super::data::Person) -> Result<NewIdentity, DemoError> {
     Ok(NewIdentity {
         email: Email::parse(&person.email).map_err(data)?,
         first_name: PersonName::parse(person.first_name).map_err(data)?,

@@ -1,4 +1,4 @@
-//! What the demo makes, and what it makes of what it finds.
+//! The data of the demo, and the statuses of stores that it recognises.
 
 use super::*;
 use crate::adapter::{OsSecrets, SystemClock, UuidV7Ids};
@@ -20,8 +20,8 @@ fn app() -> App {
 }
 
 async fn demo(app: &App) -> Demo {
-    match standing(app).await.unwrap() {
-        Standing::Demo(demo) => *demo,
+    match status(app).await.unwrap() {
+        Status::Demo(demo) => *demo,
         other => panic!("{other:?}"),
     }
 }
@@ -29,7 +29,7 @@ async fn demo(app: &App) -> Demo {
 #[tokio::test]
 async fn an_empty_store_becomes_the_demo() {
     let app = app();
-    assert!(matches!(standing(&app).await.unwrap(), Standing::Empty));
+    assert!(matches!(status(&app).await.unwrap(), Status::Empty));
     let place = seed(&app).await.unwrap();
     let nodes = canopy_app::hierarchy::list_nodes(&app, &place).await.unwrap();
     let of = |kind: &str| nodes.iter().filter(|node| node.node_type.as_str() == kind).count();
@@ -65,7 +65,7 @@ async fn other_data_is_left_alone() {
         slug: None,
     };
     app.execute(&call, &CreateAccount { new }, Mode::Commit).await.unwrap();
-    assert!(matches!(standing(&app).await.unwrap(), Standing::Other));
+    assert!(matches!(status(&app).await.unwrap(), Status::Other));
 }
 
 #[tokio::test]

@@ -22,7 +22,7 @@ pub struct Database {
     name: String,
 }
 
-/// Where databases are made.
+/// The server that databases are created on.
 enum Place {
     /// In the cluster of the run, from its template.
     Shared(Server),

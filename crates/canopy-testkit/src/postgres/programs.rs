@@ -1,10 +1,10 @@
-//! Where the programs of PostgreSQL are, and as whom they run.
+//! Finds the programs of PostgreSQL, and the user that runs them.
 
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-/// What a machine without PostgreSQL is told.
+/// The message for a machine without PostgreSQL.
 const ADVICE: &str = "these tests need PostgreSQL 15 or newer and found no `initdb`. Install it (Debian and Ubuntu: \
     `apt-get install postgresql`; Fedora: `dnf install postgresql-server`; macOS: `brew install postgresql`), or name a \
     server in CANOPY_TEST_POSTGRES_URL, for example postgres://postgres:password@localhost:5432/postgres";
@@ -42,7 +42,7 @@ impl Programs {
         command
     }
 
-    /// Gives a folder to the user who runs the programs.
+    /// Changes the owner of a directory to the user that runs the programs.
     pub(super) fn hand_over(&self, folder: &Path) {
         if let Some((user, group)) = self.user {
             std::os::unix::fs::chown(folder, Some(user), Some(group)).expect("a folder of our own");
@@ -56,7 +56,7 @@ fn told_by_pg_config() -> Option<PathBuf> {
     Some(PathBuf::from(folder.trim()))
 }
 
-/// Where the shell finds `initdb`; links are followed, because the other programs may not be linked.
+/// The directory of `initdb` on the PATH; follows links, because the other programs may not be linked.
 fn on_the_path() -> Option<PathBuf> {
     let found = Command::new("sh").args(["-c", "command -v initdb"]).output().ok()?;
     let path = String::from_utf8(found.stdout).ok()?;

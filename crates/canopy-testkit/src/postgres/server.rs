@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 
-/// What makes a server fast for tests.
+/// The settings that make a server fast for tests.
 const FAST: &str = "-c fsync=off -c full_page_writes=off -c autovacuum=off";
 
 /// A server of PostgreSQL with a cluster of its own, in a folder that goes with it. Unless it is told to, it never waits
@@ -19,7 +19,7 @@ pub struct Server {
     folder: PathBuf,
     port: u16,
     settings: &'static str,
-    /// Whether the server and its folder go with this value.
+    /// True if the server and its directory are removed with this value.
     is_own: bool,
 }
 

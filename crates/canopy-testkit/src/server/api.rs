@@ -1,4 +1,4 @@
-//! A small client: JSON in, status and JSON out.
+//! A small API client: sends JSON, returns the status, the headers and JSON.
 
 #![expect(
     clippy::indexing_slicing,
@@ -8,7 +8,7 @@
 use reqwest::Method;
 use serde_json::Value;
 
-/// Speaks to one server with one credential.
+/// A client of one server with one credential.
 #[derive(Debug, Clone)]
 pub struct Api {
     client: reqwest::Client,
@@ -17,7 +17,7 @@ pub struct Api {
     key: Option<String>,
 }
 
-/// What a call answered.
+/// A response.
 #[derive(Debug, Clone)]
 pub struct Answer {
     /// The status.
@@ -29,12 +29,12 @@ pub struct Answer {
 }
 
 impl Answer {
-    /// The code of an error answer.
+    /// The error code of a refusal; empty if there is none.
     pub fn code(&self) -> &str {
         self.body["error"]["code"].as_str().unwrap_or_default()
     }
 
-    /// The body of an answer that must have this status.
+    /// Returns the body; panics if the status is another one.
     ///
     /// # Panics
     /// When it has another one.
@@ -44,7 +44,7 @@ impl Answer {
         self.body
     }
 
-    /// Makes sure that this is a refusal with this status and code, in the one shape that all refusals have.
+    /// Asserts that this is a refusal with this status and code, and that it has the shape of every refusal.
     ///
     /// # Panics
     /// When it is not.
@@ -116,7 +116,7 @@ impl Api {
     /// Sends a request.
     ///
     /// # Panics
-    /// When the server does not answer, or answers a body that is not JSON.
+    /// When the server does not respond, or the body is not JSON.
     pub async fn send(request: reqwest::RequestBuilder) -> Answer {
         let response = request.send().await.expect("an answer");
         let (status, headers) = (response.status().as_u16(), response.headers().clone());

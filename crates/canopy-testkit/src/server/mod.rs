@@ -1,4 +1,4 @@
-//! The whole service in a test: started on a free port within milliseconds, with tokens for everyone.
+//! The whole service in a test: starts on a free port within milliseconds, and signs tokens for every kind of principal.
 
 mod api;
 mod environment;
@@ -21,7 +21,7 @@ use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 use uuid::Uuid;
 
-/// A running service. It stops when it is dropped.
+/// A running service. Stops when dropped.
 ///
 /// ```
 /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
@@ -39,7 +39,7 @@ pub struct TestServer {
     base: String,
     stop: actix_web::dev::ServerHandle,
     following: JoinHandle<()>,
-    /// Goes with the server, whoever still holds a connection to it.
+    /// Dropped with the server, even while connections to it are open.
     #[cfg(feature = "postgres")]
     database: Option<crate::postgres::Database>,
 }
@@ -67,7 +67,7 @@ impl Clock for MachineClock {
     }
 }
 
-/// Hears what others write to a store that is shared, as the real service does.
+/// Follows the changes of other instances, as the real service does.
 async fn follow(app: App) {
     while app.decisions().follow().await.is_err() {
         tokio::time::sleep(Duration::from_millis(50)).await;
@@ -83,7 +83,7 @@ impl TestServer {
         Self::start(Arc::new(MemoryStore::new()))
     }
 
-    /// A service on a fresh SQLite file, which goes with it.
+    /// A service on a fresh SQLite file, which is deleted with it.
     ///
     /// # Panics
     /// As [`on_memory`](Self::on_memory), or when no file can be made.
@@ -91,7 +91,7 @@ impl TestServer {
         Self::start(Arc::new(SqliteStore::temporary().expect("a temporary store")))
     }
 
-    /// A service on a fresh database of PostgreSQL, which goes with it.
+    /// A service on a fresh PostgreSQL database, which is dropped with it.
     ///
     /// # Panics
     /// As [`on_memory`](Self::on_memory), or when there is no PostgreSQL; the message says what to do.
@@ -159,7 +159,7 @@ impl TestServer {
         &self.app
     }
 
-    /// Where it listens: `http://127.0.0.1:PORT`.
+    /// The base URL: `http://127.0.0.1:PORT`.
     pub fn base(&self) -> &str {
         &self.base
     }

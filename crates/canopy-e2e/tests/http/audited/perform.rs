@@ -152,7 +152,7 @@ async fn catalog(company: &Company, operation: &str) -> Option<Performed> {
     })
 }
 
-/// Where the permission with this key is found.
+/// The path of the permission with this key.
 async fn permission(world: &World, key: &str) -> String {
     let listed = world.get(&format!("permissions?q={key}")).await.expect(200);
     format!("permissions/{}", super::id(&listed["items"][0]))

@@ -1,38 +1,33 @@
 //! `canopy serve`: the HTTP API until a signal ends it.
 
-use crate::adapter::{OsSecrets, SystemClock, UuidV7Ids};
+mod assembly;
+mod background;
+mod ready;
+
+use crate::adapter::{OsSecrets, SystemClock};
 use crate::backoff::Backoff;
-use crate::config::{Config, LimitConfig, PublicUrl};
+use crate::config::{Config, PublicUrl};
 use crate::console::Console;
-use crate::demo::{self, Demo, DemoError, Standing};
-use crate::descriptors;
+use crate::demo::DemoError;
 use crate::ending::HardEnd;
-use crate::exports::{TokenPaths, exports};
-use crate::key_sources::KeySources;
 use crate::log::LostLines;
+use crate::maintenance;
 use crate::shared_keys::SharedKeys;
 use crate::signal::EndSignals;
 use crate::store::{Closed, OpenStore, ServedStore, StoreOpenError, open_once_reached, opener};
 use crate::tokens::{TokensError, key_sources, signer};
-use crate::upkeep;
+use background::{catch_up, evict_idle, follow};
 use canopy_app::App;
-use canopy_app::long_work::WorkOptions;
 use canopy_domain::Timestamp;
-use canopy_domain::port::{Installation as _, PrincipalKind, Secrets as _, StoreError, TokenClaims};
-use canopy_domain::setup::CatalogLimits;
+use canopy_domain::port::{Installation as _, Secrets as _, StoreError};
 use canopy_http::token::{KeyError, TokenSigner};
-use canopy_http::{
-    ACCEPTED_AHEAD, BODY_WAIT, HttpState, LimitOptions, METRICS_CONNECTIONS, ReadinessCheck, ServerOptions,
-};
-use core::num::NonZeroU32;
+use ready::prepare_demo;
 use std::convert::Infallible;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::Duration;
 use tokio::net::TcpSocket;
-use tokio::runtime::Handle;
 use tokio::time::timeout;
 
 /// The server cannot be started, or did not end well.
@@ -52,7 +47,7 @@ pub enum ServeError {
     Bind {
         /// The address.
         address: SocketAddr,
-        /// Why.
+        /// The reason.
         source: io::Error,
     },
     /// The demo data cannot be made or read.
@@ -64,9 +59,9 @@ pub enum ServeError {
     /// The system refuses threads, signals or output.
     #[error("cannot {what}: {source}")]
     System {
-        /// What was tried.
+        /// The operation.
         what: &'static str,
-        /// Why.
+        /// The reason.
         source: io::Error,
     },
 }
@@ -106,7 +101,7 @@ pub fn run(config: &Config, demo: bool, lost_lines: LostLines) -> Result<ExitCod
         Ok(End::Orderly(end)) => {
             end.enter("work in threads of the runtime");
             runtime.shutdown_timeout(end.time_left());
-            end.enter("letting go of the database");
+            end.enter("closing the database");
         }
         Ok(End::AtOnce) | Err(_) => runtime.shutdown_background(),
     }
@@ -119,7 +114,7 @@ pub fn run(config: &Config, demo: bool, lost_lines: LostLines) -> Result<ExitCod
     })
 }
 
-/// How serving ended.
+/// The end of serving.
 #[derive(Debug)]
 enum End {
     /// Everything was finished, or given up in time; a hard end follows where the rest hangs.
@@ -128,7 +123,7 @@ enum End {
     AtOnce,
 }
 
-/// What is served, and with what.
+/// The service and its parts.
 struct Service<'a> {
     config: &'a Config,
     demo: bool,
@@ -140,7 +135,7 @@ struct Service<'a> {
 }
 
 impl Service<'_> {
-    /// Answers from the start, also while the store has yet to come: what needs it is answered 503 until then.
+    /// Serves from the start, even before the store is open: calls that need it get 503 until then.
     async fn serve(self, closed: Closed) -> Result<End, ServeError> {
         let service = &self.config.service;
         let listener = listen(service.listen).map_err(|source| ServeError::Bind {
@@ -182,7 +177,7 @@ impl Service<'_> {
         let mut running = tokio::spawn(server);
         tokio::select! {
             ended = &mut running => return ended_by_itself(ended),
-            never = upkeep::keep_up(&app, self.config.history.retention) => match never {},
+            never = maintenance::maintain(&app, self.config.history.retention) => match never {},
             never = keys.keep_fresh() => match never {},
             failed = self.open_and_follow(&app, shared.as_deref(), address) => match failed? {},
             name = signals.next() => tracing::info!(signal = name, "shutting down"),
@@ -204,13 +199,16 @@ impl Service<'_> {
                 timeout(end.time_left(), handle.stop(false)).await.ok();
                 running.abort();
             }
-            end.enter("noting the last use of API keys");
-            if timeout(end.time_left(), upkeep::note(&app)).await.is_err() {
-                tracing::warn!("the last use of API keys was not noted in time");
+            end.enter("flushing the last use of API keys");
+            if timeout(end.time_left(), maintenance::flush_key_uses(&app))
+                .await
+                .is_err()
+            {
+                tracing::warn!("the last use of API keys was not flushed in time");
             }
             drop((app, keys, shared, self.store));
-            // Workers let go of the store as they end, and so do calls whose clients have hung up; the last one closes
-            // it, which moves SQLite's log into the database.
+            // Workers drop the store as they end, and so do calls whose clients have hung up; the last one closes it,
+            // which checkpoints the log of SQLite.
             end.enter("work that uses the database");
             if timeout(end.time_left(), closed.wait()).await.is_err() {
                 tracing::warn!("work that is still running is cut off and rolled back");
@@ -228,64 +226,7 @@ impl Service<'_> {
         }
     }
 
-    /// The use cases, with the configured bounds.
-    fn app(&self, clock: Arc<SystemClock>) -> App {
-        let ids = Arc::new(UuidV7Ids::new(clock.clone()));
-        let app = App::new(self.store.clone(), clock, ids, OsSecrets);
-        let limits = &self.config.limit;
-        app.decisions().bound_memory(mib(self.config.index.memory_mib));
-        app.decisions().bound_index(mib(self.config.index_environment_mib()));
-        app.bound_catalogs(CatalogLimits {
-            keys: size(limits.catalog_keys),
-            pairs: size(limits.catalog_pairs),
-        });
-        app.bound_environments(size(limits.environments));
-        app.bound_kept_answers(u64::from(limits.kept_answers_mib.get()) * 1024 * 1024);
-        app.long_work().configure(WorkOptions {
-            turns: self.config.long_requests().get().into(),
-            ..WorkOptions::default()
-        });
-        app
-    }
-
-    /// The state of the HTTP server, with the configured bounds.
-    fn state(&self, app: &App, keys: Arc<KeySources>, public_url: &str) -> HttpState {
-        let limits = &self.config.limit;
-        let state = HttpState::new(app.clone(), keys, Handle::current())
-            .with_limits(request_limits(limits))
-            .with_public_url(public_url)
-            .with_body_timeout(limits.body_timeout)
-            .with_body_memory(limits.bodies_mib.get(), BODY_WAIT)
-            .with_lost_log_lines({
-                let lost = self.lost_lines.clone();
-                move || lost.count()
-            })
-            .with_max_items(limits.bulk_items.get().into())
-            .with_max_answer_bytes(mib(limits.answer_mib))
-            .with_max_bytes_in_flight(mib(limits.answers_in_flight_mib))
-            .with_import_bytes(mib(limits.import_mib))
-            .with_readiness_check(checks_can_be_answered(app));
-        if self.config.service.metrics_listen.is_some() {
-            state.with_metrics_apart()
-        } else {
-            state
-        }
-    }
-
-    fn server_options(&self) -> ServerOptions {
-        let (service, limits) = (&self.config.service, &self.config.limit);
-        ServerOptions {
-            workers: self.config.workers(),
-            shutdown_timeout: service.shutdown_timeout,
-            head_timeout: limits.head_timeout,
-            answer_timeout: limits.answer_timeout,
-            max_connections: self.max_connections(),
-            max_connections_per_address: number(limits.connections_per_address.get()),
-            ..ServerOptions::default()
-        }
-    }
-
-    /// Waits for the store, says that all is ready, and from then on hears what other instances change.
+    /// Waits for the store, announces that the service is ready, and then follows the changes of other instances.
     async fn open_and_follow(
         &self,
         app: &App,
@@ -301,13 +242,13 @@ impl Service<'_> {
             self.store.open(open_once_reached(self.opener, waiting).await?);
             self.register_key(app.now()).await?;
         }
-        let guide = if self.demo {
+        let demo_state = if self.demo {
             Some(prepare_demo(app).await?)
         } else {
             None
         };
         tracing::info!(%address, "ready");
-        self.console.print(self.ready_text(app, &local, guide)?);
+        self.console.print(self.ready_text(app, &local, demo_state)?);
         match keys {
             // Nobody else writes to the store.
             None => match evict_idle(app).await {},
@@ -320,27 +261,7 @@ impl Service<'_> {
         }
     }
 
-    /// As many connections of clients as the configuration and the system's limit on open files allow.
-    fn max_connections(&self) -> usize {
-        let asked = self.config.limit.connections.get();
-        let limit = descriptors::raise();
-        let pool = usize::from(self.config.postgres.pool_size.get());
-        let others = pool + ACCEPTED_AHEAD + METRICS_CONNECTIONS;
-        let connections = descriptors::connections_under(limit, asked, others);
-        if connections < number(asked) {
-            tracing::warn!(
-                open_files = limit,
-                connections,
-                asked,
-                "the limit on open files allows fewer connections than configured"
-            );
-        } else {
-            tracing::info!(open_files = limit, connections, "raised the limit on open files");
-        }
-        connections
-    }
-
-    /// Tells the other instances the key that tokens are signed with here.
+    /// Registers the key that signs tokens here, so that other instances accept them.
     async fn register_key(&self, now: Timestamp) -> Result<(), ServeError> {
         let key = self.signer.public_key(now);
         let mut backoff = Backoff::new();
@@ -356,71 +277,7 @@ impl Service<'_> {
     }
 }
 
-/// The limits of the configuration as the HTTP adapter takes them.
-fn request_limits(config: &LimitConfig) -> LimitOptions {
-    LimitOptions {
-        failed_authentications: config.failed_authentications,
-        requests: config.requests,
-        trusted_proxies: config.trusted_proxies.networks().to_vec(),
-    }
-}
-
-fn number(number: u32) -> usize {
-    usize::try_from(number).unwrap_or(usize::MAX)
-}
-
-/// Hears what other instances change, whatever becomes of the line.
-async fn follow(app: &App) -> Infallible {
-    let mut backoff = Backoff::new();
-    loop {
-        if let Err(error) = app.decisions().follow().await {
-            tracing::warn!(%error, "the line that tells of other instances' changes broke");
-        }
-        backoff.wait().await;
-    }
-}
-
-fn size(number: NonZeroU32) -> usize {
-    usize::try_from(number.get()).unwrap_or(usize::MAX)
-}
-
-/// So many MiB in bytes.
-fn mib(number: NonZeroU32) -> usize {
-    size(number).saturating_mul(1024 * 1024)
-}
-
-/// Ready unless no environment that was asked about can be loaded.
-fn checks_can_be_answered(app: &App) -> ReadinessCheck {
-    let app = app.clone();
-    ReadinessCheck::new("decisions", move || {
-        let app = app.clone();
-        async move { app.decisions().can_answer().map_err(|error| error.to_string()) }
-    })
-}
-
-/// How often it is looked what memory can be let go of.
-const TIDY_INTERVAL: Duration = Duration::from_secs(5);
-
-async fn evict_idle(app: &App) -> Infallible {
-    loop {
-        tokio::time::sleep(TIDY_INTERVAL).await;
-        app.decisions().evict_idle().await;
-    }
-}
-
-/// How often news that got lost are made up for.
-const CATCH_UP_INTERVAL: Duration = Duration::from_secs(5);
-
-async fn catch_up(app: &App) -> Infallible {
-    loop {
-        tokio::time::sleep(CATCH_UP_INTERVAL).await;
-        if let Err(error) = app.decisions().catch_up().await {
-            tracing::debug!(%error, "lost news could not be made up for");
-        }
-    }
-}
-
-/// How many connections may wait to be accepted.
+/// The number of connections that may wait to be accepted.
 const BACKLOG: u32 = 1024;
 
 fn listen(address: SocketAddr) -> io::Result<TcpListener> {
@@ -435,7 +292,7 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     socket.listen(BACKLOG)?.into_std()
 }
 
-/// The server ended although nobody asked it to.
+/// The error of a server that ended without a signal.
 fn ended_by_itself(ended: Result<io::Result<()>, tokio::task::JoinError>) -> Result<End, ServeError> {
     let source = match ended {
         Ok(Ok(())) => io::Error::other("it ended by itself"),
@@ -443,70 +300,4 @@ fn ended_by_itself(ended: Result<io::Result<()>, tokio::task::JoinError>) -> Res
         Err(lost) => io::Error::other(lost),
     };
     Err(system("serve")(source))
-}
-
-/// What the demo found or made.
-#[derive(Debug)]
-enum Guide {
-    /// Data to try the service with; `seeded` when it was made just now.
-    Demo { demo: Box<Demo>, seeded: bool },
-    /// Somebody else's data.
-    Other,
-}
-
-async fn prepare_demo(app: &App) -> Result<Guide, DemoError> {
-    match demo::standing(app).await? {
-        Standing::Empty => {
-            demo::seed(app).await?;
-            match demo::standing(app).await? {
-                Standing::Demo(demo) => Ok(Guide::Demo { demo, seeded: true }),
-                Standing::Empty | Standing::Other => Ok(Guide::Other),
-            }
-        }
-        Standing::Demo(demo) => Ok(Guide::Demo { demo, seeded: false }),
-        Standing::Other => Ok(Guide::Other),
-    }
-}
-
-/// How long the demo's token is good for, in seconds.
-const DEMO_TOKEN_SECONDS: i64 = 24 * 60 * 60;
-
-impl Service<'_> {
-    /// What is said when the service is ready, and what to try.
-    fn ready_text(&self, app: &App, local: &PublicUrl, guide: Option<Guide>) -> Result<String, ServeError> {
-        let mut text = format!("Canopy is ready on {}\n", local.as_str());
-        match guide {
-            None => {}
-            Some(Guide::Other) => {
-                text.push_str("\n# The store is not empty and not the demo's: no demo data was made.\n");
-            }
-            Some(Guide::Demo { demo, seeded }) => {
-                let now = app.now();
-                let claims = TokenClaims {
-                    subject: "demo-admin".into(),
-                    principal: PrincipalKind::Admin,
-                    account: Some(demo.place.account),
-                    environment: Some(demo.place.environment),
-                    expires_at: now.plus_seconds(DEMO_TOKEN_SECONDS),
-                };
-                let token = self.signer.sign(&claims, now)?;
-                let base = self.config.service.public_url.as_ref().unwrap_or(local);
-                text.push_str(if seeded {
-                    "\n# Demo data: account acme, application notes, environment development, 16 nodes, 200 people.\n"
-                } else {
-                    "\n# The store is not empty: it holds the demo's data from an earlier start.\n"
-                });
-                text.push_str(
-                    "# For your shell: a token for an admin of acme, good for 24 hours, and where it may go.\n",
-                );
-                let paths = TokenPaths {
-                    account: Some(demo::ACCOUNT),
-                    environment: Some((demo::APPLICATION, demo::ENVIRONMENT)),
-                };
-                text.push_str(&exports(base, &token, paths));
-                text.push_str(&demo::commands(&demo).to_string());
-            }
-        }
-        Ok(text)
-    }
 }

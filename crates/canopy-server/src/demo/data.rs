@@ -1,4 +1,4 @@
-//! The company of the demo: always the same names.
+//! The demo's regions, teams and people: always the same names.
 
 /// The regions with their teams.
 pub(super) const REGIONS: [(&str, [&str; 4]); 3] = [
@@ -25,7 +25,7 @@ const LAST_NAMES: [(&str, &str); 10] = [
     ("Johnson", "johnson"),
 ];
 
-/// A person of the company.
+/// A person of the demo.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Person {
     pub first_name: &'static str,

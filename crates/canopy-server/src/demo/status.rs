@@ -1,4 +1,4 @@
-//! What a store holds, as far as the demo cares.
+//! Finds out whether a store is empty, holds the demo's data, or other data.
 
 use super::seed::team_named;
 use super::{ACCOUNT, APPLICATION, DemoError, ENVIRONMENT};
@@ -9,14 +9,14 @@ use canopy_domain::{
     AccessModel, Email, EnvironmentRef, Identity, IdentityId, Node, NodeId, PageRequest, RoleId, SortOrder,
 };
 
-/// What a store holds.
+/// The contents of a store, as far as the demo distinguishes them.
 #[derive(Debug)]
-pub enum Standing {
+pub enum Status {
     /// No account.
     Empty,
     /// The demo's own data, perhaps worked with since.
     Demo(Box<Demo>),
-    /// Something else.
+    /// Other data.
     Other,
 }
 
@@ -46,34 +46,34 @@ pub struct Candidate {
     pub email: Email,
 }
 
-/// Looks at what a store holds.
+/// Reads the status of a store.
 ///
 /// # Errors
 /// [`DemoError`] when it cannot be read.
-pub async fn standing(app: &App) -> Result<Standing, DemoError> {
+pub async fn status(app: &App) -> Result<Status, DemoError> {
     if tenancy::list_accounts(app).await?.is_empty() {
-        return Ok(Standing::Empty);
+        return Ok(Status::Empty);
     }
     let operator = Caller::Operator { subject: "demo".into() };
     let place = match scope::environment(app, &operator, (ACCOUNT, APPLICATION, ENVIRONMENT)).await {
         Ok(place) => place,
-        Err(AppError::Tenancy(_)) => return Ok(Standing::Other),
+        Err(AppError::Tenancy(_)) => return Ok(Status::Other),
         Err(error) => return Err(error.into()),
     };
     if tenancy::get_environment(app, place).await?.access_model != AccessModel::Hierarchy {
-        return Ok(Standing::Other);
+        return Ok(Status::Other);
     }
     let nodes = hierarchy::list_nodes(app, &place).await?;
     let named = ["Europe", "Berlin", "Tokyo"].map(|name| team_named(&nodes, name));
     let [Some(region), Some(near), Some(far)] = named else {
-        return Ok(Standing::Other);
+        return Ok(Status::Other);
     };
     let custom = RoleQuery {
         include_inactive: false,
         kind: Some(RoleTypeFilter::Custom),
     };
     let roles = role::list_roles(app, &place, &custom).await?;
-    Ok(Standing::Demo(Box::new(Demo {
+    Ok(Status::Demo(Box::new(Demo {
         place,
         people: people_without_assignment(app, &place).await?,
         region,

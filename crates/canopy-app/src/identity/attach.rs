@@ -4,6 +4,7 @@ use super::seen;
 use crate::app::AuditEntry;
 use crate::{AppError, Moment, Plan, Write};
 use async_trait::async_trait;
+use canopy_domain::api_key::AreaScope;
 use canopy_domain::audit::{AuditCategory, AuditSeverity, Detail};
 use canopy_domain::bulk::{self, Outcome, Verdict};
 use canopy_domain::changeset::{AccessFacts, ChangeSet, LastingRows, Updated};
@@ -55,6 +56,8 @@ pub struct AttachIdentities {
 #[async_trait]
 impl Write for AttachIdentities {
     type Outcome = Vec<Outcome<Membership, AttachError>>;
+
+    const REQUIRES: Option<AreaScope> = None;
 
     fn lock(&self) -> LockScope {
         LockScope::Memberships {

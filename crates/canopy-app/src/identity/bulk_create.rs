@@ -5,6 +5,7 @@ use super::identifier_taken;
 use crate::app::AuditEntry;
 use crate::{App, AppError, Call, Moment, Plan, Write};
 use async_trait::async_trait;
+use canopy_domain::api_key::AreaScope;
 use canopy_domain::audit::{AuditCategory, AuditSeverity, Detail};
 use canopy_domain::bulk::{self, Outcome};
 use canopy_domain::changeset::{AccessFacts, ChangeSet, LastingRows, Rows};
@@ -35,6 +36,8 @@ pub struct CreateIdentities {
 #[async_trait]
 impl Write for CreateIdentities {
     type Outcome = Vec<Outcome<Identity, IdentityError>>;
+
+    const REQUIRES: Option<AreaScope> = None;
 
     fn lock(&self) -> LockScope {
         match self.application {

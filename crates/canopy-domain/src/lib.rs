@@ -18,6 +18,7 @@ mod page;
 pub mod permission;
 pub mod port;
 mod resolution;
+mod rfc3339;
 pub mod role;
 pub mod setup;
 mod string_enum;
@@ -57,4 +58,5 @@ pub use text::{
     searched_text,
 };
 pub use timestamp::{Timestamp, TimestampError};
+pub use uuid;
 pub use version::{Expected, ExpectedVersions, Revision, Version};

@@ -1,8 +1,8 @@
 //! Instants with millisecond precision.
 
+use crate::rfc3339;
 use core::fmt;
-use time::format_description::well_known::Rfc3339;
-use time::{OffsetDateTime, UtcOffset};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 /// An instant: whole milliseconds since 1970-01-01T00:00:00Z, within the years 0000 to 9999.
 ///
@@ -72,11 +72,9 @@ impl Timestamp {
     /// # Ok::<(), canopy_domain::TimestampError>(())
     /// ```
     pub fn parse(text: &str) -> Result<Self, TimestampError> {
-        let parsed = OffsetDateTime::parse(text, &Rfc3339).map_err(|_| TimestampError::Format)?;
-        let micros = parsed.unix_timestamp_nanos().div_euclid(1_000);
-        i64::try_from(micros)
-            .map_err(|_| TimestampError::Range)
-            .and_then(Self::from_micros)
+        rfc3339::parse(text)
+            .ok_or(TimestampError::Format)
+            .and_then(Self::from_millis)
     }
 
     /// The instant this many seconds later (earlier when negative), held within the supported years.
@@ -90,22 +88,28 @@ impl Timestamp {
 /// RFC 3339 in UTC with milliseconds, the form of every answer: `2026-04-20T12:00:00.000Z`.
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let nanos = i128::from(self.0) * 1_000;
-        // Within MIN..=MAX the conversion cannot fail; the epoch stands in so that Display stays total.
-        let at = OffsetDateTime::from_unix_timestamp_nanos(nanos)
-            .unwrap_or(OffsetDateTime::UNIX_EPOCH)
-            .to_offset(UtcOffset::UTC);
-        write!(
-            f,
-            "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:03}Z",
-            at.year(),
-            u8::from(at.month()),
-            at.day(),
-            at.hour(),
-            at.minute(),
-            at.second(),
-            at.millisecond()
-        )
+        rfc3339::write(self.as_millis(), f)
+    }
+}
+
+/// The time of the machine, truncated to the millisecond.
+///
+/// ```
+/// # use canopy_domain::Timestamp;
+/// let at = Timestamp::try_from(std::time::UNIX_EPOCH + std::time::Duration::from_micros(1_999))?;
+/// assert_eq!(at.as_millis(), 1);
+/// # Ok::<(), canopy_domain::TimestampError>(())
+/// ```
+impl TryFrom<SystemTime> for Timestamp {
+    type Error = TimestampError;
+
+    fn try_from(at: SystemTime) -> Result<Self, TimestampError> {
+        let micros = match at.duration_since(UNIX_EPOCH) {
+            Ok(since) => i64::try_from(since.as_micros()),
+            // Truncated towards the past, like every finer instant.
+            Err(earlier) => i64::try_from(earlier.duration().as_nanos().div_ceil(1_000)).map(|micros| -micros),
+        };
+        micros.map_err(|_| TimestampError::Range).and_then(Self::from_micros)
     }
 }
 
@@ -193,6 +197,21 @@ mod tests {
                 Ok(text.to_owned())
             );
         }
+    }
+
+    #[test]
+    fn the_time_of_the_machine_is_truncated_towards_the_past() {
+        use std::time::{Duration, UNIX_EPOCH};
+        for (at, micros) in [
+            (UNIX_EPOCH, 0),
+            (UNIX_EPOCH + Duration::from_nanos(1_999_999), 1_000),
+            (UNIX_EPOCH - Duration::from_nanos(1), -1_000),
+            (UNIX_EPOCH - Duration::from_millis(7), -7_000),
+        ] {
+            assert_eq!(Timestamp::try_from(at).map(Timestamp::as_micros), Ok(micros));
+        }
+        let far = UNIX_EPOCH + Duration::from_secs(253_402_300_800);
+        assert_eq!(Timestamp::try_from(far), Err(TimestampError::Range));
     }
 
     #[test]

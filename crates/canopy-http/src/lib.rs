@@ -19,6 +19,7 @@ mod error_body;
 mod error_code;
 mod field_code;
 mod forwarded;
+mod front;
 #[cfg(feature = "fuzz")]
 #[doc(hidden)]
 pub mod fuzz;

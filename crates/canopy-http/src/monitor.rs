@@ -3,6 +3,7 @@
 use crate::discovery;
 use crate::documents::Documents;
 use crate::edge::refuse;
+use crate::front;
 use crate::handler::Watch;
 use crate::incoming::Incoming;
 use crate::metrics::{CONTENT_TYPE, Reading};
@@ -60,6 +61,7 @@ const FINE: Health = Health { status: "ok" };
 /// What answers at the paths of this surface.
 pub(crate) fn watches(state: &HttpState) -> Vec<(&'static str, Watch)> {
     let mut watches: Vec<(&str, Watch)> = vec![
+        ("/", at_once(|_| front::answer())),
         ("/health/live", at_once(|_| HttpResponse::Ok().json(FINE))),
         (
             "/health/ready",

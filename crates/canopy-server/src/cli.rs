@@ -79,6 +79,9 @@ pub struct TokenArgs {
     /// How long it is good for, such as 30m, 12h or 7d
     #[arg(long, value_name = "TIME", default_value = "1h", value_parser = time_to_live)]
     pub ttl: Duration,
+    /// Print `export` lines for a shell: the token, and the URLs that it opens [default: on a terminal]
+    #[arg(long)]
+    pub export: bool,
 }
 
 /// Settings as flags, for every command. They win over variables and the file.
@@ -176,6 +179,7 @@ mod tests {
         for (arguments, good) in [
             ("--operator", true),
             ("--operator --ttl 30m", true),
+            ("--operator --export", true),
             ("", false),
             ("--operator --admin --account a", false),
             ("--operator --account a", false),

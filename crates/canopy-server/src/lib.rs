@@ -10,6 +10,7 @@ pub mod data_dir;
 pub mod demo;
 mod descriptors;
 mod ending;
+pub mod exports;
 mod key_sources;
 mod log;
 mod run;

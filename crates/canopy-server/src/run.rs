@@ -3,8 +3,9 @@
 use crate::adapter::SystemClock;
 use crate::cli::{Cli, Command, TokenArgs};
 use crate::command::{serve, token};
-use crate::config::{self, Config, ConfigError};
+use crate::config::{self, Config, ConfigError, PublicUrl};
 use crate::console::complain;
+use crate::exports::exports;
 use crate::log;
 use crate::store::{StoreOpenError, opener};
 use crate::tokens::{TokensError, signer};
@@ -13,7 +14,7 @@ use canopy_http::token::KeyError;
 use clap::Parser as _;
 use std::error::Error;
 use std::ffi::OsString;
-use std::io::{self, Write as _};
+use std::io::{self, IsTerminal as _, Write as _};
 use std::process::ExitCode;
 use tokio::runtime::{Builder, Runtime};
 
@@ -106,7 +107,15 @@ fn execute(mut cli: Cli, variables: Vec<(OsString, OsString)>) -> Result<ExitCod
         }
         Command::Token(args) => {
             let _log = log::start(&config.log);
-            print(&token(&config, &args)?)
+            let token = token(&config, &args)?;
+            if args.export || io::stdout().is_terminal() {
+                let service = &config.service;
+                let base = service.public_url.clone();
+                let base = base.unwrap_or_else(|| PublicUrl::of_listener(service.listen));
+                print(exports(&base, &token, token::paths(&args)).trim_end())
+            } else {
+                print(&token)
+            }
         }
         Command::Serve(args) => {
             let log = log::start(&config.log);

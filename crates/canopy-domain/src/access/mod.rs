@@ -1,7 +1,8 @@
 //! The decision engine: may identity i do p at node n at instant t?
 //!
 //! An [`AccessIndex`] holds one environment in memory. It is built from a [`Snapshot`] and moved forward by
-//! [`Change`]s. It does no I/O, so a service that embeds this crate fills it from its own data with the same calls.
+//! [`Change`]s. It does no I/O, so a service that embeds this crate fills it from its own data with the same calls:
+//! by names, with [`AccessIndex::builder`] (module [`named`]), or by ids:
 //!
 //! ```
 //! use canopy_domain::access::*;
@@ -99,6 +100,7 @@ mod holder;
 mod holdings;
 mod index;
 mod interner;
+pub mod named;
 mod node_types;
 mod question;
 mod records;

@@ -27,6 +27,12 @@ pub struct Window {
 pub struct WindowError;
 
 impl Window {
+    /// The window that holds at every instant.
+    pub const ALWAYS: Self = Self {
+        from: Timestamp::MIN,
+        to: None,
+    };
+
     /// A window from `from` up to, but not including, `to`.
     ///
     /// # Errors

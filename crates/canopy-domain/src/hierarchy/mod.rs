@@ -45,6 +45,11 @@ impl NodeType {
         Ok(Self(raw.into()))
     }
 
+    /// The type of a node where types do not matter: `node`.
+    pub fn node() -> Self {
+        Self("node".into())
+    }
+
     /// The text.
     pub const fn as_str(&self) -> &str {
         &self.0

@@ -13,6 +13,10 @@ mod facts;
 #[cfg(test)]
 mod histories;
 #[cfg(test)]
+mod named;
+#[cfg(test)]
+mod named_histories;
+#[cfg(test)]
 mod oracle;
 #[cfg(test)]
 mod reasons;

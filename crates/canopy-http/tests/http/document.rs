@@ -314,6 +314,27 @@ async fn the_document_and_its_page_are_served_and_need_no_network() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn the_page_at_the_root_links_to_paths_that_are_answered() {
+    let service = Service::new();
+    let page = service.send(TestRequest::get().uri("/")).await;
+    assert_eq!(
+        (page.status, page.header("content-type")),
+        (200, Some("text/html; charset=utf-8"))
+    );
+    let links: Vec<&str> = page
+        .text
+        .split("href=\"")
+        .skip(1)
+        .filter_map(|rest| rest.split('"').next())
+        .collect();
+    assert!(links.contains(&"/docs"), "{links:?}");
+    for link in links {
+        let answer = service.send(TestRequest::get().uri(link)).await;
+        assert_eq!(answer.status, 200, "{link}");
+    }
+}
+
 /// A section of the page of errors, up to the next heading.
 fn section_of_errors(heading: &str) -> String {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/errors.md");

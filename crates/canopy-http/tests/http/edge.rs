@@ -61,7 +61,7 @@ async fn a_request_id_that_is_not_sane_is_replaced() {
 async fn unknown_routes_and_wrong_methods_come_before_the_credential() {
     let service = Service::new();
     for path in [
-        "/",
+        "/index.html",
         "/nowhere",
         "/portal/v1",
         "/portal/v2/accounts",

@@ -7,6 +7,7 @@ use crate::console::Console;
 use crate::demo::{self, Demo, DemoError, Standing};
 use crate::descriptors;
 use crate::ending::HardEnd;
+use crate::exports::{TokenPaths, exports};
 use crate::key_sources::KeySources;
 use crate::log::LostLines;
 use crate::shared_keys::SharedKeys;
@@ -494,9 +495,15 @@ impl Service<'_> {
                 } else {
                     "\n# The store is not empty: it holds the demo's data from an earlier start.\n"
                 });
-                text.push_str("# A token for an admin of acme, good for 24 hours:\n");
-                text.extend(["TOKEN='", &token, "'\n"]);
-                text.push_str(&demo::commands(base.as_str(), &token, &demo).to_string());
+                text.push_str(
+                    "# For your shell: a token for an admin of acme, good for 24 hours, and where it may go.\n",
+                );
+                let paths = TokenPaths {
+                    account: Some(demo::ACCOUNT),
+                    environment: Some((demo::APPLICATION, demo::ENVIRONMENT)),
+                };
+                text.push_str(&exports(base, &token, paths));
+                text.push_str(&demo::commands(&demo).to_string());
             }
         }
         Ok(text)

@@ -1,6 +1,7 @@
 //! `canopy token`: an access token on standard output.
 
 use crate::cli::TokenArgs;
+use crate::exports::TokenPaths;
 use canopy_domain::port::{PrincipalKind, ReadTx, Store, StoreError, TokenClaims};
 use canopy_domain::{AccountId, EnvironmentId, Slug, Timestamp};
 
@@ -35,6 +36,15 @@ pub fn without_account(args: &TokenArgs, now: Timestamp) -> TokenClaims {
         account: None,
         environment: None,
         expires_at: now.plus_seconds(seconds),
+    }
+}
+
+/// The slugs of what the token is for.
+pub fn paths(args: &TokenArgs) -> TokenPaths<'_> {
+    let slugs = args.application.as_ref().zip(args.environment.as_ref());
+    TokenPaths {
+        account: args.account.as_ref().map(Slug::as_str),
+        environment: slugs.map(|(application, environment)| (application.as_str(), environment.as_str())),
     }
 }
 

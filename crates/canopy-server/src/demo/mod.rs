@@ -7,7 +7,7 @@ mod standing;
 
 pub use commands::{Commands, commands};
 pub use seed::{DemoError, seed};
-pub use standing::{Demo, Standing, standing};
+pub use standing::{Candidate, Demo, Standing, standing};
 
 /// The slug of the demo's account.
 pub const ACCOUNT: &str = "acme";

@@ -5,7 +5,9 @@ use super::{ACCOUNT, APPLICATION, DemoError, ENVIRONMENT};
 use canopy_app::{App, AppError, Caller, hierarchy, identity, role, scope, tenancy};
 use canopy_domain::identity::listing::{IdentityQuery, IdentitySort};
 use canopy_domain::role::listing::{RoleQuery, RoleTypeFilter};
-use canopy_domain::{AccessModel, EnvironmentRef, IdentityId, NodeId, PageRequest, RoleId, SortOrder};
+use canopy_domain::{
+    AccessModel, Email, EnvironmentRef, Identity, IdentityId, Node, NodeId, PageRequest, RoleId, SortOrder,
+};
 
 /// What a store holds.
 #[derive(Debug)]
@@ -24,13 +26,24 @@ pub struct Demo {
     /// The environment.
     pub place: EnvironmentRef,
     /// People who have no assignment yet, the first few by mail address.
-    pub people: Vec<IdentityId>,
+    pub people: Vec<Candidate>,
     /// A region.
     pub region: NodeId,
     /// A team of that region, and one of another.
     pub teams: [NodeId; 2],
+    /// The path of the first team from the root.
+    pub team_path: String,
     /// The custom roles: none before bootstrap.
     pub roles: Vec<RoleId>,
+}
+
+/// A person that a role can be given to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Candidate {
+    /// The id.
+    pub id: IdentityId,
+    /// The mail address, which AuthZEN takes in place of the id.
+    pub email: Email,
 }
 
 /// Looks at what a store holds.
@@ -65,11 +78,12 @@ pub async fn standing(app: &App) -> Result<Standing, DemoError> {
         people: people_without_assignment(app, &place).await?,
         region,
         teams: [near, far],
+        team_path: path(&nodes, near),
         roles: roles.into_iter().map(|view| view.role.id).collect(),
     })))
 }
 
-async fn people_without_assignment(app: &App, place: &EnvironmentRef) -> Result<Vec<IdentityId>, DemoError> {
+async fn people_without_assignment(app: &App, place: &EnvironmentRef) -> Result<Vec<Candidate>, DemoError> {
     let query = IdentityQuery {
         member_of: Some(place.application),
         not_member_of: None,
@@ -82,5 +96,21 @@ async fn people_without_assignment(app: &App, place: &EnvironmentRef) -> Result<
         page: PageRequest::new(1, 3).unwrap_or_default(),
     };
     let page = identity::list_identities(app, place.account, &query).await?;
-    Ok(page.items.into_iter().map(|person| person.id).collect())
+    let candidate = |person: Identity| Candidate {
+        id: person.id,
+        email: person.email,
+    };
+    Ok(page.items.into_iter().map(candidate).collect())
+}
+
+/// The slugs on the way from the root to a node, with `/` between them.
+fn path(nodes: &[Node], node: NodeId) -> String {
+    let mut slugs = vec![];
+    let mut next = Some(node);
+    while let Some(node) = next.and_then(|id| nodes.iter().find(|node| node.id == id)) {
+        slugs.push(node.slug.as_str());
+        next = node.parent;
+    }
+    slugs.reverse();
+    slugs.join("/")
 }

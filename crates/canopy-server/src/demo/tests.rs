@@ -73,17 +73,22 @@ async fn the_commands_fit_what_is_there() {
     let app = app();
     seed(&app).await.unwrap();
     let mut demo = demo(&app).await;
-    let before = commands("http://h", "TOKEN", &demo);
+    let before = commands(&demo);
     let (bootstrap, bulk) = (before.bootstrap.unwrap(), before.bulk_create.unwrap());
     assert!(
-        bootstrap.contains("/setup/access-bootstrap'") && !bootstrap.contains('\n'),
+        bootstrap.contains("\"$ENV/setup/access-bootstrap\"") && !bootstrap.contains('\n'),
         "{bootstrap}"
     );
     assert!(bulk.contains("| sed -E") && bulk.ends_with("-d @-"), "{bulk}");
     assert!(before.evaluate.unwrap().contains(&demo.teams[0].to_string()));
+    let by_name = before.ask_by_name.unwrap();
+    assert!(
+        by_name.contains("ada.andersen@acme.example") && by_name.contains("acme/europe/berlin"),
+        "{by_name}"
+    );
 
     demo.roles = vec![canopy_domain::RoleId::new(uuid::Uuid::from_u128(7))];
-    let after = commands("http://h", "TOKEN", &demo);
+    let after = commands(&demo);
     let bulk = after.bulk_create.unwrap();
     assert!(
         after.bootstrap.is_none() && !bulk.contains("sed") && bulk.contains("0007"),
@@ -91,6 +96,9 @@ async fn the_commands_fit_what_is_there() {
     );
 
     demo.people.clear();
-    let none_left = commands("http://h", "TOKEN", &demo);
-    assert_eq!((none_left.bulk_create, none_left.evaluate), (None, None));
+    let none_left = commands(&demo);
+    assert_eq!(
+        (none_left.bulk_create, none_left.evaluate, none_left.ask_by_name),
+        (None, None, None)
+    );
 }

@@ -12,6 +12,7 @@ mod configuration;
 mod demo;
 #[cfg(target_os = "linux")]
 mod disk_full;
+mod documents;
 mod failover;
 mod faults;
 mod issuer_certificates;

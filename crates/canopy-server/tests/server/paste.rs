@@ -4,45 +4,85 @@
 
 use reqwest::Method;
 use serde_json::Value;
+use std::collections::HashMap;
 use std::io::Write as _;
 use std::process::{Command, Stdio};
 
-/// The status and body of the last call of a pipeline.
-pub async fn run(line: &str) -> (u16, Value) {
-    let mut input = String::new();
-    let mut status = 0;
-    for words in pipeline(line) {
-        match words.first().map(String::as_str) {
-            Some("curl") => (status, input) = curl(&words[1..], &input).await,
-            Some("sed") => input = sed(&words[1..], &input),
-            other => panic!("{other:?} in {line}"),
-        }
-    }
-    let body = serde_json::from_str(&input).unwrap_or_else(|error| panic!("{error}: {input}"));
-    (status, body)
+/// A shell with the variables that `export` lines set.
+pub struct Shell {
+    variables: HashMap<String, String>,
 }
 
-/// Splits a line into commands at pipes, and commands into words; single quotes keep everything as it is.
-fn pipeline(line: &str) -> Vec<Vec<String>> {
-    let mut commands = vec![vec![]];
-    let mut word = String::new();
-    let mut quoted = false;
-    for c in line.chars().chain([' ']) {
-        match c {
-            '\'' => quoted = !quoted,
-            c if quoted => word.push(c),
-            ' ' if word.is_empty() => {}
-            ' ' if word == "|" => {
-                word.clear();
-                commands.push(vec![]);
-            }
-            ' ' => commands.last_mut().unwrap().push(std::mem::take(&mut word)),
-            '"' | '\\' | '$' | '`' | '&' | ';' | '<' | '>' | '*' | '#' => panic!("a shell would see {c} in {line}"),
-            c => word.push(c),
+impl Shell {
+    /// Runs the `export` lines of a text.
+    pub fn of(text: &str) -> Self {
+        let exports = text.lines().filter_map(|line| line.strip_prefix("export "));
+        let variables = exports.map(|line| {
+            let (name, value) = line.split_once('=').unwrap();
+            let value = value.strip_prefix('\'').unwrap().strip_suffix('\'').unwrap();
+            assert!(!value.contains('\''), "{line}");
+            (name.to_owned(), value.to_owned())
+        });
+        Self {
+            variables: variables.collect(),
         }
     }
-    assert!(!quoted, "{line}");
-    commands
+
+    /// The value of a variable.
+    pub fn variable(&self, name: &str) -> Option<&str> {
+        self.variables.get(name).map(String::as_str)
+    }
+
+    /// Returns the status and body of the last call of a pipeline.
+    pub async fn run(&self, line: &str) -> (u16, Value) {
+        let mut input = String::new();
+        let mut status = 0;
+        for words in self.pipeline(line) {
+            match words.first().map(String::as_str) {
+                Some("curl") => (status, input) = curl(&words[1..], &input).await,
+                Some("sed") => input = sed(&words[1..], &input),
+                other => panic!("{other:?} in {line}"),
+            }
+        }
+        let body = serde_json::from_str(&input).unwrap_or_else(|error| panic!("{error}: {input}"));
+        (status, body)
+    }
+
+    /// Splits a line into commands at pipes, and commands into words. Single quotes keep everything as it is; between
+    /// double quotes variables are replaced.
+    fn pipeline(&self, line: &str) -> Vec<Vec<String>> {
+        let mut commands = vec![vec![]];
+        let mut word = String::new();
+        let mut quote = None;
+        let mut rest = line.chars().chain([' ']).peekable();
+        while let Some(c) = rest.next() {
+            match (quote, c) {
+                (None, '\'' | '"') => quote = Some(c),
+                (Some(open), c) if c == open => quote = None,
+                (Some('"'), '$') => {
+                    let mut name = String::new();
+                    while let Some(c) = rest.next_if(char::is_ascii_uppercase) {
+                        name.push(c);
+                    }
+                    let value = self.variable(&name);
+                    word.push_str(value.unwrap_or_else(|| panic!("${name} is not set for {line}")));
+                }
+                (Some('\''), c) => word.push(c),
+                (None, ' ') if word.is_empty() => {}
+                (None, ' ') if word == "|" => {
+                    word.clear();
+                    commands.push(vec![]);
+                }
+                (None, ' ') => commands.last_mut().unwrap().push(std::mem::take(&mut word)),
+                (_, '\\' | '`') | (None, '$' | '&' | ';' | '<' | '>' | '*' | '#') => {
+                    panic!("a shell would see {c} in {line}")
+                }
+                (_, c) => word.push(c),
+            }
+        }
+        assert_eq!(quote, None, "{line}");
+        commands
+    }
 }
 
 async fn curl(words: &[String], input: &str) -> (u16, String) {

@@ -1,6 +1,6 @@
 //! The same commands on a database of PostgreSQL.
 
-use crate::paste;
+use crate::paste::Shell;
 use crate::process::{Client, Finished, Home};
 use canopy_testkit::postgres::{Database, Server};
 use reqwest::{Method, StatusCode};
@@ -71,12 +71,13 @@ async fn the_demo_can_be_pasted_on_postgres_too() {
     let database = Database::new().await;
     let home = Home::on_postgres(database.url());
     let mut server = home.serve(&["--demo"]);
-    let text = server.read_until_commands(3);
+    let text = server.read_until_commands(4);
+    let shell = Shell::of(&text);
     let mut last = json!(null);
     for command in text.lines().filter(|line| line.starts_with("curl ")) {
-        last = paste::run(command).await.1;
+        last = shell.run(command).await.1;
     }
-    assert_eq!(last["allowed"], true, "{last}");
+    assert_eq!(last["decision"], true, "{last}");
     server.stop();
 }
 

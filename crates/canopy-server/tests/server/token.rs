@@ -1,5 +1,6 @@
 //! `canopy token`.
 
+use crate::paste::Shell;
 use crate::process::{Client, Home};
 use serde_json::json;
 
@@ -40,6 +41,33 @@ async fn tokens_work_for_what_they_say_and_no_more() {
     );
     assert_eq!(identity.get(&format!("{environment}/nodes")).await.0, 403);
     token(&[&["--admin"], &place[..]].concat());
+}
+
+#[tokio::test]
+async fn export_lines_set_what_commands_use() {
+    let home = Home::new();
+    let server = home.serve(&["--demo"]);
+    let slugs = [
+        "--account",
+        "acme",
+        "--application",
+        "notes",
+        "--environment",
+        "development",
+    ];
+    let listen = ["--public-url", server.url.as_str()];
+    let text = home
+        .run(&[&["token", "--admin", "--export"], &slugs[..], &listen[..]].concat())
+        .ok();
+    assert!(text.lines().all(|line| line.starts_with("export ")), "{text}");
+    let shell = Shell::of(&text);
+    for call in ["$ENV/nodes", "$ACC/applications", "$BASE/api/v1/roles"] {
+        let (status, body) = shell
+            .run(&format!(r#"curl -sS "{call}" -H "Authorization: Bearer $TOKEN""#))
+            .await;
+        assert_eq!(status, 200, "{call} {body}");
+    }
+    server.stop();
 }
 
 #[test]

@@ -1,8 +1,10 @@
 //! The whole service in a test: started on a free port within milliseconds, with tokens for everyone.
 
 mod api;
+mod environment;
 
 pub use api::{Answer, Api};
+pub use environment::TestEnvironment;
 
 use canopy_app::App;
 use canopy_domain::port::{Clock, Ids, PrincipalKind, Store, TokenClaims};

@@ -1,0 +1,140 @@
+//! The names that an index does not accept.
+
+use crate::access::IndexError;
+use crate::transfer::SlugPathError;
+use crate::uuid::Uuid;
+use crate::{PermissionKeyError, Revision, TextError};
+
+/// Why an index cannot be built, or a change to it is refused. The message quotes the name that is wrong.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum NameError {
+    /// A text is not the key of a permission.
+    #[error("`{key}` is not a permission key: {rule}")]
+    PermissionKey {
+        /// The text.
+        key: String,
+        /// The rule that it breaks.
+        rule: PermissionKeyError,
+    },
+    /// A text is not the name of a role.
+    #[error("`{name}` is not a role name: {rule}")]
+    RoleName {
+        /// The text.
+        name: String,
+        /// The rule that it breaks.
+        rule: TextError,
+    },
+    /// A text is not the path of a node.
+    #[error("`{path}` is not the path of a node: a part of it {rule}")]
+    NodePath {
+        /// The text.
+        path: String,
+        /// The rule that it breaks.
+        rule: SlugPathError,
+    },
+    /// An identity has an empty name.
+    #[error("the name of an identity must not be empty")]
+    EmptyIdentity,
+    /// The index has no such permission.
+    #[error("there is no permission `{key}`")]
+    UnknownPermission {
+        /// Its key.
+        key: String,
+    },
+    /// A role bundles a permission that the index does not have.
+    #[error("role `{role}` bundles `{key}`, but there is no such permission")]
+    UnknownPermissionOfRole {
+        /// The role.
+        role: String,
+        /// The key of the permission.
+        key: String,
+    },
+    /// The index has no such role.
+    #[error("there is no role `{name}`")]
+    UnknownRole {
+        /// Its name.
+        name: String,
+    },
+    /// The index has no such node.
+    #[error("there is no node `{path}`")]
+    UnknownNode {
+        /// Its path.
+        path: String,
+    },
+    /// The index has no such identity.
+    #[error("there is no identity `{name}`")]
+    UnknownIdentity {
+        /// Its name.
+        name: String,
+    },
+    /// Two roles of a builder have one name; case does not tell names apart.
+    #[error("role `{name}` is given twice")]
+    RoleTaken {
+        /// The name.
+        name: String,
+    },
+    /// A tree has one root, with which all its paths begin.
+    #[error("`{path}` does not begin with the root `{root}`")]
+    SecondRoot {
+        /// The path.
+        path: String,
+        /// The root of the tree.
+        root: String,
+    },
+    /// The place that a node would move to is taken.
+    #[error("there is a node `{path}` already")]
+    PathTaken {
+        /// The path that the node would have.
+        path: String,
+    },
+    /// A node cannot move below itself, and the root cannot move at all.
+    #[error("node `{node}` cannot move below `{parent}`")]
+    Cycle {
+        /// The node.
+        node: String,
+        /// The node that it would move below.
+        parent: String,
+    },
+    /// A node with nodes below it or grants at it cannot be removed.
+    #[error("node `{path}` has nodes below it or grants at it")]
+    NodeInUse {
+        /// Its path.
+        path: String,
+    },
+    /// A role that somebody holds cannot be removed.
+    #[error("role `{name}` is granted to somebody")]
+    RoleInUse {
+        /// Its name.
+        name: String,
+    },
+    /// There is no such grant to revoke.
+    #[error("`{identity}` has no grant of role `{role}` at `{node}` itself")]
+    NotGranted {
+        /// The identity.
+        identity: String,
+        /// The role.
+        role: String,
+        /// The node.
+        node: String,
+    },
+    /// The caller's function of ids returned the id of something else, or the nil UUID.
+    #[error("the id {id} of `{name}` is taken or nil")]
+    Id {
+        /// The id.
+        id: Uuid,
+        /// The name that it was made for.
+        name: String,
+    },
+    /// Revisions rise.
+    #[error("the index is at revision {current}, and cannot go back to {given}")]
+    Revision {
+        /// The revision of the index.
+        current: Revision,
+        /// The revision that was given.
+        given: Revision,
+    },
+    /// The index cannot hold more. The only refusal after which it must be built anew.
+    #[error(transparent)]
+    Index(#[from] IndexError),
+}

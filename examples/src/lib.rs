@@ -1,0 +1,1 @@
+//! The examples are the files beside this folder. Run one with `cargo run -p canopy-examples --example embed`.

@@ -7,8 +7,9 @@
 use crate::app::AuditEntry;
 use crate::audit::described::Details;
 use crate::idempotency::{Repeatable, RepetitionError, kept_since};
-use crate::{App, AppError, Call, Caller, unit_of_work};
+use crate::{App, AppError, Call, Caller, scope, unit_of_work};
 use async_trait::async_trait;
+use canopy_domain::api_key::AreaScope;
 use canopy_domain::changeset::{AccessFacts, ChangeSet};
 use canopy_domain::port::{
     Begun, CommitRecord, EnvironmentChanges, KeptAnswer, LockScope, ReadTx, StoreError, Unique, WriteTx,
@@ -23,6 +24,9 @@ use uuid::Uuid;
 pub trait Write: Send + Sync {
     /// The value that it returns.
     type Outcome: Clone + Send + Sync + 'static;
+
+    /// The area that a scope of an API key must open. `None` where no key may make the call.
+    const REQUIRES: Option<AreaScope>;
 
     /// The locks that are taken before anything is read.
     fn lock(&self) -> LockScope;
@@ -182,7 +186,7 @@ impl App {
     /// # Errors
     /// Those of the use case; [`AppError::IndexFull`]; [`AppError::Store`].
     pub async fn execute<W: Write>(&self, call: &Call, write: &W, mode: Mode) -> Result<W::Outcome, AppError> {
-        write.admit(self, call).await?;
+        admit(self, call, write).await?;
         match mode {
             Mode::Commit => self.write(call, write, None).await,
             Mode::DryRun => Ok(self.judge(call, write, mode).await?.outcome),
@@ -199,7 +203,7 @@ impl App {
         write: &W,
         repeatable: &Repeatable<W::Outcome>,
     ) -> Result<W::Outcome, AppError> {
-        write.admit(self, call).await?;
+        admit(self, call, write).await?;
         self.write(call, write, Some(repeatable)).await
     }
 
@@ -208,7 +212,7 @@ impl App {
     /// # Errors
     /// As [`execute`](Self::execute).
     pub async fn preview<W: Write>(&self, call: &Call, write: &W) -> Result<Preview<W::Outcome>, AppError> {
-        write.admit(self, call).await?;
+        admit(self, call, write).await?;
         let plan = self.judge(call, write, Mode::DryRun).await?;
         Ok(Preview {
             changes: access_changes(&plan)?,
@@ -302,6 +306,16 @@ impl App {
             Begun::Answered(_) => Err(RepetitionError::KeyReused.into()),
         }
     }
+}
+
+/// Refuses a caller that may not make the call, then what the write itself refuses before any lock is taken.
+async fn admit<W: Write>(app: &App, call: &Call, write: &W) -> Result<(), AppError> {
+    match (&call.caller, W::REQUIRES) {
+        (Caller::Operator { .. } | Caller::Admin { .. }, _) => {}
+        (caller @ Caller::ApiKey { .. }, Some(area)) => scope::opened(caller, area)?,
+        (Caller::ApiKey { .. }, None) | (Caller::Identity { .. }, _) => return Err(AppError::WrongPrincipal),
+    }
+    write.admit(app, call).await
 }
 
 /// Refuses a write within an application or environment that is gone.

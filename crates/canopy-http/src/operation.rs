@@ -16,6 +16,7 @@ use crate::wire::{Components, QueryInput};
 use actix_web::HttpResponse;
 use actix_web::dev::Payload;
 use actix_web::http::Method;
+use canopy_app::Write;
 use canopy_domain::api_key::AreaScope;
 use canopy_domain::port::Share;
 use core::future::{Future, poll_fn};
@@ -429,6 +430,15 @@ impl Draft<OnPortal> {
         self.mounted(OnBoth {
             // A scope that there is not would be one that nobody has.
             requires: area.map_or(Requires::UnknownScope, Requires::Area),
+            public_tail,
+        })
+    }
+
+    /// As [`requires`](Self::requires), where the handler carries out this write.
+    pub(crate) fn writes<W: Write>(self) -> Draft<OnBoth> {
+        let public_tail = self.tail;
+        self.mounted(OnBoth {
+            requires: W::REQUIRES.map_or(Requires::UnknownScope, Requires::Area),
             public_tail,
         })
     }

@@ -3,7 +3,7 @@
 use super::{MadeKey, audit_entry, described, digest, may_hand_out, must_lie_ahead};
 use crate::{AppError, Moment, Plan, Write};
 use async_trait::async_trait;
-use canopy_domain::api_key::{ApiKey, ApiKeyId, KeyAccess, KeyText, room_for_one};
+use canopy_domain::api_key::{ApiKey, ApiKeyId, AreaScope, KeyAccess, KeyText, room_for_one};
 use canopy_domain::changeset::{ChangeSet, NewApiKey, Rows};
 use canopy_domain::port::{LockScope, ReadTx};
 use canopy_domain::{ApiKeyError, Description, DisplayName, EnvironmentRef, PermissionKey, Timestamp};
@@ -39,6 +39,8 @@ pub struct CreateApiKey {
 #[async_trait]
 impl Write for CreateApiKey {
     type Outcome = MadeKey;
+
+    const REQUIRES: Option<AreaScope> = Some(AreaScope::ApiKeyManage);
 
     fn lock(&self) -> LockScope {
         LockScope::Environment(self.environment)

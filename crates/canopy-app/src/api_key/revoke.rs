@@ -3,7 +3,7 @@
 use super::{audit_entry, described};
 use crate::{AppError, Moment, Plan, Write};
 use async_trait::async_trait;
-use canopy_domain::api_key::ApiKeyId;
+use canopy_domain::api_key::{ApiKeyId, AreaScope};
 use canopy_domain::audit::AuditSeverity;
 use canopy_domain::changeset::{ChangeSet, Rows};
 use canopy_domain::port::{LockScope, ReadTx};
@@ -23,6 +23,8 @@ pub struct RevokeApiKey {
 #[async_trait]
 impl Write for RevokeApiKey {
     type Outcome = ();
+
+    const REQUIRES: Option<AreaScope> = Some(AreaScope::ApiKeyManage);
 
     fn lock(&self) -> LockScope {
         LockScope::Environment(self.environment)

@@ -3,7 +3,7 @@
 use super::{MadeKey, audit_entry, described, digest, may_hand_out};
 use crate::{AppError, Moment, Plan, Write};
 use async_trait::async_trait;
-use canopy_domain::api_key::{ApiKey, ApiKeyId, KeyText, end_of_rotated, room_for_one};
+use canopy_domain::api_key::{ApiKey, ApiKeyId, AreaScope, KeyText, end_of_rotated, room_for_one};
 use canopy_domain::audit::Detail;
 use canopy_domain::changeset::{ChangeSet, NewApiKey, Rows, Updated};
 use canopy_domain::port::{LockScope, ReadTx};
@@ -28,6 +28,8 @@ pub struct RotateApiKey {
 #[async_trait]
 impl Write for RotateApiKey {
     type Outcome = MadeKey;
+
+    const REQUIRES: Option<AreaScope> = Some(AreaScope::ApiKeyManage);
 
     fn lock(&self) -> LockScope {
         LockScope::Environment(self.environment)

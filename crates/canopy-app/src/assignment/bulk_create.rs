@@ -4,6 +4,7 @@ use super::{audit_entry, lost_race};
 use crate::audit::described::Step;
 use crate::{AppError, Moment, Plan, Write};
 use async_trait::async_trait;
+use canopy_domain::api_key::AreaScope;
 use canopy_domain::assignment::bulk_create::{NewAssignment, plan};
 use canopy_domain::bulk::{self, Outcome};
 use canopy_domain::changeset::{ChangeSet, Rows};
@@ -26,6 +27,8 @@ pub struct CreateAssignments {
 #[async_trait]
 impl Write for CreateAssignments {
     type Outcome = Vec<Outcome<Assignment, AssignmentError>>;
+
+    const REQUIRES: Option<AreaScope> = Some(AreaScope::AssignmentManage);
 
     fn lock(&self) -> LockScope {
         LockScope::Environment(self.environment)

@@ -4,6 +4,7 @@ use super::audit_entry;
 use crate::audit::described::Step;
 use crate::{AppError, Moment, Plan, Write};
 use async_trait::async_trait;
+use canopy_domain::api_key::AreaScope;
 use canopy_domain::changeset::{ChangeSet, Rows};
 use canopy_domain::port::{LockScope, ReadTx};
 use canopy_domain::{Assignment, AssignmentId, EnvironmentRef};
@@ -23,6 +24,8 @@ pub struct RemoveAssignments {
 #[async_trait]
 impl Write for RemoveAssignments {
     type Outcome = ();
+
+    const REQUIRES: Option<AreaScope> = Some(AreaScope::AssignmentManage);
 
     fn lock(&self) -> LockScope {
         LockScope::Environment(self.environment)

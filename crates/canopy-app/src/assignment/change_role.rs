@@ -5,6 +5,7 @@ use super::{audit_entry, lost_race};
 use crate::audit::described::Step;
 use crate::{AppError, Moment, Plan, Write};
 use async_trait::async_trait;
+use canopy_domain::api_key::AreaScope;
 use canopy_domain::assignment::change::{change_role, key_with_role};
 use canopy_domain::audit::Detail;
 use canopy_domain::changeset::{ChangeSet, Rows, Updated};
@@ -30,6 +31,8 @@ pub struct ChangeAssignmentRoles {
 #[async_trait]
 impl Write for ChangeAssignmentRoles {
     type Outcome = usize;
+
+    const REQUIRES: Option<AreaScope> = Some(AreaScope::AssignmentManage);
 
     fn lock(&self) -> LockScope {
         LockScope::Environment(self.environment)

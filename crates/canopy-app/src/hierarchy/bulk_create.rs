@@ -5,6 +5,7 @@ use crate::app::AuditEntry;
 use crate::audit::described;
 use crate::{AppError, Moment, Plan, Write};
 use async_trait::async_trait;
+use canopy_domain::api_key::AreaScope;
 use canopy_domain::audit::{AuditCategory, Detail};
 use canopy_domain::bulk::{self, Outcome};
 use canopy_domain::changeset::{ChangeSet, Rows};
@@ -28,6 +29,8 @@ pub struct CreateNodes {
 #[async_trait]
 impl Write for CreateNodes {
     type Outcome = Vec<Outcome<Node, HierarchyError>>;
+
+    const REQUIRES: Option<AreaScope> = Some(AreaScope::NodeManage);
 
     fn lock(&self) -> LockScope {
         LockScope::Environment(self.environment)

@@ -4,6 +4,7 @@ use super::slug_taken;
 use crate::app::AuditEntry;
 use crate::{AppError, Moment, Plan, Write};
 use async_trait::async_trait;
+use canopy_domain::api_key::AreaScope;
 use canopy_domain::audit::{AuditCategory, Detail};
 use canopy_domain::changeset::{ChangeSet, Rows};
 use canopy_domain::hierarchy::change::{NodePatch, PlaceFacts, check_version, patch};
@@ -29,6 +30,8 @@ pub struct ChangeNode {
 #[async_trait]
 impl Write for ChangeNode {
     type Outcome = Node;
+
+    const REQUIRES: Option<AreaScope> = Some(AreaScope::NodeManage);
 
     fn lock(&self) -> LockScope {
         LockScope::Environment(self.environment)

@@ -3,6 +3,7 @@
 use crate::app::AuditEntry;
 use crate::{AppError, Moment, Plan, Write};
 use async_trait::async_trait;
+use canopy_domain::api_key::AreaScope;
 use canopy_domain::audit::{AuditCategory, Detail};
 use canopy_domain::changeset::{ChangeSet, EnvironmentRow, Rows};
 use canopy_domain::hierarchy::schema_change::{self, SchemaPatch};
@@ -29,6 +30,8 @@ pub struct ChangeHierarchySchema {
 #[async_trait]
 impl Write for ChangeHierarchySchema {
     type Outcome = (HierarchySchema, Version);
+
+    const REQUIRES: Option<AreaScope> = Some(AreaScope::NodeManage);
 
     fn lock(&self) -> LockScope {
         LockScope::Environment(self.environment)

@@ -4,6 +4,7 @@ use crate::app::AuditEntry;
 use crate::audit::described::{self, Step};
 use crate::{AppError, Moment, Plan, Write};
 use async_trait::async_trait;
+use canopy_domain::api_key::AreaScope;
 use canopy_domain::audit::{AuditCategory, AuditSeverity, Detail};
 use canopy_domain::changeset::{ChangeSet, Rows};
 use canopy_domain::hierarchy::change::check_version;
@@ -30,6 +31,8 @@ pub struct RemoveNode {
 #[async_trait]
 impl Write for RemoveNode {
     type Outcome = ();
+
+    const REQUIRES: Option<AreaScope> = Some(AreaScope::NodeManage);
 
     fn lock(&self) -> LockScope {
         LockScope::Environment(self.environment)

@@ -4,6 +4,7 @@ use crate::app::AuditEntry;
 use crate::audit::described::{self, Step};
 use crate::{AppError, Moment, Plan, Write};
 use async_trait::async_trait;
+use canopy_domain::api_key::AreaScope;
 use canopy_domain::audit::{AuditCategory, AuditSeverity, Detail};
 use canopy_domain::changeset::{ChangeSet, EnvironmentRow, Rows};
 use canopy_domain::hierarchy::revert::{Revert, RevertCounts, plan};
@@ -27,6 +28,8 @@ pub struct RevertToFlat {
 #[async_trait]
 impl Write for RevertToFlat {
     type Outcome = RevertCounts;
+
+    const REQUIRES: Option<AreaScope> = None;
 
     fn lock(&self) -> LockScope {
         LockScope::Environment(self.environment)

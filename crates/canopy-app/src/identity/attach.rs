@@ -5,6 +5,7 @@ use crate::app::AuditEntry;
 use crate::audit::described;
 use crate::{AppError, Moment, Plan, Write};
 use async_trait::async_trait;
+use canopy_domain::api_key::AreaScope;
 use canopy_domain::audit::{AuditCategory, AuditSeverity, Detail};
 use canopy_domain::bulk::{self, Outcome, Verdict};
 use canopy_domain::changeset::{AccessFacts, ChangeSet, LastingRows, Updated};
@@ -56,6 +57,8 @@ pub struct AttachIdentities {
 #[async_trait]
 impl Write for AttachIdentities {
     type Outcome = Vec<Outcome<Membership, AttachError>>;
+
+    const REQUIRES: Option<AreaScope> = None;
 
     fn lock(&self) -> LockScope {
         LockScope::Memberships {

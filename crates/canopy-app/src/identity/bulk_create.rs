@@ -6,6 +6,7 @@ use crate::app::AuditEntry;
 use crate::audit::described;
 use crate::{App, AppError, Call, Moment, Plan, Write};
 use async_trait::async_trait;
+use canopy_domain::api_key::AreaScope;
 use canopy_domain::audit::{AuditCategory, AuditSeverity, Detail};
 use canopy_domain::bulk::{self, Outcome};
 use canopy_domain::changeset::{AccessFacts, ChangeSet, LastingRows, Rows};
@@ -36,6 +37,8 @@ pub struct CreateIdentities {
 #[async_trait]
 impl Write for CreateIdentities {
     type Outcome = Vec<Outcome<Identity, IdentityError>>;
+
+    const REQUIRES: Option<AreaScope> = None;
 
     fn lock(&self) -> LockScope {
         match self.application {

@@ -3,6 +3,7 @@
 use super::{audit_entry, find_member, identifier_taken, only_members};
 use crate::{App, AppError, Call, Moment, Plan, Write};
 use async_trait::async_trait;
+use canopy_domain::api_key::AreaScope;
 use canopy_domain::audit::{AuditSeverity, Detail};
 use canopy_domain::changeset::{AccessFacts, ChangeSet, Rows};
 use canopy_domain::identity::change::{IdentityPatch, patch};
@@ -42,6 +43,8 @@ pub struct ChangeMember {
 impl Write for ChangeIdentity {
     type Outcome = Identity;
 
+    const REQUIRES: Option<AreaScope> = None;
+
     fn lock(&self) -> LockScope {
         lock(self.account, self.id)
     }
@@ -60,6 +63,8 @@ impl Write for ChangeIdentity {
 #[async_trait]
 impl Write for ChangeMember {
     type Outcome = Identity;
+
+    const REQUIRES: Option<AreaScope> = Some(AreaScope::IdentityManage);
 
     fn lock(&self) -> LockScope {
         lock(self.application.account, self.id)

@@ -4,6 +4,7 @@ use super::{audit_entry, find_member, only_members, seen};
 use crate::audit::described;
 use crate::{AppError, Moment, Plan, Write};
 use async_trait::async_trait;
+use canopy_domain::api_key::AreaScope;
 use canopy_domain::audit::{AuditSeverity, Detail};
 use canopy_domain::changeset::{AccessFacts, ChangeSet, LastingRows, Rows};
 use canopy_domain::identity::membership::{MembershipChange, change};
@@ -47,6 +48,8 @@ pub struct ChangeMembershipOfMember {
 #[async_trait]
 impl Write for ChangeMembership {
     type Outcome = Membership;
+
+    const REQUIRES: Option<AreaScope> = None;
 
     fn lock(&self) -> LockScope {
         LockScope::Memberships {
@@ -102,6 +105,8 @@ impl Write for ChangeMembership {
 #[async_trait]
 impl Write for ChangeMembershipOfMember {
     type Outcome = Membership;
+
+    const REQUIRES: Option<AreaScope> = Some(AreaScope::IdentityManage);
 
     fn lock(&self) -> LockScope {
         self.of_anybody().lock()

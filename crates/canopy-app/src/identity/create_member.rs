@@ -39,6 +39,8 @@ pub struct CreateMember {
 impl Write for CreateMember {
     type Outcome = Identity;
 
+    const REQUIRES: Option<AreaScope> = Some(AreaScope::IdentityManage);
+
     fn lock(&self) -> LockScope {
         LockScope::Memberships {
             application: self.application,

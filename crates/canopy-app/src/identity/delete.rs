@@ -4,6 +4,7 @@ use super::audit_entry;
 use crate::audit::described;
 use crate::{AppError, Moment, Plan, Write};
 use async_trait::async_trait;
+use canopy_domain::api_key::AreaScope;
 use canopy_domain::audit::{AuditSeverity, Detail};
 use canopy_domain::changeset::{AccessFacts, ChangeSet, Rows};
 use canopy_domain::port::{LockScope, ReadTx};
@@ -23,6 +24,8 @@ pub struct DeleteIdentity {
 #[async_trait]
 impl Write for DeleteIdentity {
     type Outcome = ();
+
+    const REQUIRES: Option<AreaScope> = None;
 
     fn lock(&self) -> LockScope {
         LockScope::Identities {

@@ -3,6 +3,7 @@
 use crate::app::AuditEntry;
 use crate::{AppError, Moment, Plan, Write};
 use async_trait::async_trait;
+use canopy_domain::api_key::AreaScope;
 use canopy_domain::audit::{AuditCategory, Detail};
 use canopy_domain::changeset::{ChangeSet, Rows};
 use canopy_domain::permission::change::{PermissionPatch, patch};
@@ -29,6 +30,8 @@ pub struct ChangePermission {
 #[async_trait]
 impl Write for ChangePermission {
     type Outcome = Permission;
+
+    const REQUIRES: Option<AreaScope> = Some(AreaScope::PermissionManage);
 
     fn lock(&self) -> LockScope {
         LockScope::Environment(self.environment)

@@ -5,6 +5,7 @@ use crate::audit::described::{self, ListChange};
 use crate::setup::admit_catalog;
 use crate::{AppError, Moment, Plan, Write};
 use async_trait::async_trait;
+use canopy_domain::api_key::AreaScope;
 use canopy_domain::audit::{AuditCategory, Detail};
 use canopy_domain::changeset::{ChangeSet, Rows};
 use canopy_domain::port::{LockScope, ReadTx};
@@ -40,6 +41,8 @@ pub struct CreatePermissions {
 #[async_trait]
 impl Write for CreatePermissions {
     type Outcome = Vec<Permission>;
+
+    const REQUIRES: Option<AreaScope> = Some(AreaScope::PermissionManage);
 
     fn lock(&self) -> LockScope {
         LockScope::Environment(self.environment)

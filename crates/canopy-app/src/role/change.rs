@@ -4,6 +4,7 @@ use super::name_taken;
 use crate::app::AuditEntry;
 use crate::{AppError, Moment, Plan, Write};
 use async_trait::async_trait;
+use canopy_domain::api_key::AreaScope;
 use canopy_domain::audit::{AuditCategory, Detail};
 use canopy_domain::changeset::{AccessFacts, ChangeSet, Rows};
 use canopy_domain::port::{LockScope, ReadTx, Unique};
@@ -30,6 +31,8 @@ pub struct ChangeRole {
 #[async_trait]
 impl Write for ChangeRole {
     type Outcome = Role;
+
+    const REQUIRES: Option<AreaScope> = Some(AreaScope::RoleManage);
 
     fn lock(&self) -> LockScope {
         LockScope::Environment(self.environment)

@@ -6,6 +6,7 @@ use crate::audit::described::{self, ListChange};
 use crate::setup::admit_catalog;
 use crate::{AppError, Moment, Plan, Write};
 use async_trait::async_trait;
+use canopy_domain::api_key::AreaScope;
 use canopy_domain::audit::AuditCategory;
 use canopy_domain::changeset::{Bundle, ChangeSet, Rows};
 use canopy_domain::port::{LockScope, ReadTx, Unique};
@@ -41,6 +42,8 @@ pub struct CreateRole {
 #[async_trait]
 impl Write for CreateRole {
     type Outcome = Role;
+
+    const REQUIRES: Option<AreaScope> = Some(AreaScope::RoleManage);
 
     fn lock(&self) -> LockScope {
         LockScope::Environment(self.environment)

@@ -4,6 +4,7 @@ use crate::app::AuditEntry;
 use crate::audit::described::{self, ListChange, Step};
 use crate::{AppError, Moment, Plan, Write};
 use async_trait::async_trait;
+use canopy_domain::api_key::AreaScope;
 use canopy_domain::audit::{AuditCategory, AuditSeverity, Detail};
 use canopy_domain::changeset::{ChangeSet, Rows};
 use canopy_domain::port::{LockScope, ReadTx};
@@ -29,6 +30,8 @@ pub struct DeleteRole {
 #[async_trait]
 impl Write for DeleteRole {
     type Outcome = ();
+
+    const REQUIRES: Option<AreaScope> = Some(AreaScope::RoleManage);
 
     fn lock(&self) -> LockScope {
         LockScope::Environment(self.environment)

@@ -5,6 +5,7 @@ use crate::app::AuditEntry;
 use crate::audit::described::{self, ListChange};
 use crate::{AppError, Moment, Plan, Write};
 use async_trait::async_trait;
+use canopy_domain::api_key::AreaScope;
 use canopy_domain::audit::AuditCategory;
 use canopy_domain::changeset::{Bundle, ChangeSet, Rows};
 use canopy_domain::port::{LockScope, ReadTx};
@@ -41,6 +42,8 @@ pub struct ReplaceRolePermissions {
 #[async_trait]
 impl Write for ReplaceRolePermissions {
     type Outcome = Replaced;
+
+    const REQUIRES: Option<AreaScope> = Some(AreaScope::RoleManage);
 
     fn lock(&self) -> LockScope {
         LockScope::Environment(self.environment)

@@ -5,6 +5,7 @@ use crate::app::AuditEntry;
 use crate::audit::described::{self, ListChange};
 use crate::{AppError, Moment, Plan, Write};
 use async_trait::async_trait;
+use canopy_domain::api_key::AreaScope;
 use canopy_domain::audit::{AuditCategory, Detail};
 use canopy_domain::changeset::{Bundle, ChangeSet, Rows};
 use canopy_domain::port::{LockScope, ReadTx};
@@ -40,6 +41,8 @@ pub struct BootstrapEnvironment {
 #[async_trait]
 impl Write for BootstrapEnvironment {
     type Outcome = BootstrapCounts;
+
+    const REQUIRES: Option<AreaScope> = None;
 
     fn lock(&self) -> LockScope {
         LockScope::Environment(self.environment)

@@ -5,6 +5,7 @@ use crate::app::AuditEntry;
 use crate::audit::described::{self, ListChange};
 use crate::{AppError, Moment, Plan, Write};
 use async_trait::async_trait;
+use canopy_domain::api_key::AreaScope;
 use canopy_domain::audit::{AuditCategory, Detail};
 use canopy_domain::changeset::{Bundle, ChangeSet, Rows, Updated};
 use canopy_domain::port::{LockScope, ReadTx};
@@ -39,6 +40,8 @@ pub struct AddResourcePermissions {
 #[async_trait]
 impl Write for AddResourcePermissions {
     type Outcome = ResourcePermissionsCounts;
+
+    const REQUIRES: Option<AreaScope> = None;
 
     fn lock(&self) -> LockScope {
         LockScope::Environment(self.environment)

@@ -3,6 +3,7 @@
 use super::{audit_entry, schema_of};
 use crate::{AppError, Moment, Plan, Write};
 use async_trait::async_trait;
+use canopy_domain::api_key::AreaScope;
 use canopy_domain::audit::Detail;
 use canopy_domain::changeset::{ChangeSet, EnvironmentRow, Rows};
 use canopy_domain::port::{LockScope, ReadTx};
@@ -24,6 +25,8 @@ pub struct ChangeAccessModel {
 #[async_trait]
 impl Write for ChangeAccessModel {
     type Outcome = Environment;
+
+    const REQUIRES: Option<AreaScope> = None;
 
     fn lock(&self) -> LockScope {
         LockScope::Environment(self.environment)

@@ -3,6 +3,7 @@
 use super::audit_entry;
 use crate::{AppError, Moment, Plan, Write};
 use async_trait::async_trait;
+use canopy_domain::api_key::AreaScope;
 use canopy_domain::audit::Detail;
 use canopy_domain::changeset::{ChangeSet, LastingRows};
 use canopy_domain::port::{LockScope, ReadTx};
@@ -25,6 +26,8 @@ pub struct ChangeAccount {
 #[async_trait]
 impl Write for ChangeAccount {
     type Outcome = Account;
+
+    const REQUIRES: Option<AreaScope> = None;
 
     fn lock(&self) -> LockScope {
         LockScope::Account(self.id)

@@ -3,6 +3,7 @@
 use super::{audit_entry, lost_slug};
 use crate::{AppError, Moment, Plan, Write};
 use async_trait::async_trait;
+use canopy_domain::api_key::AreaScope;
 use canopy_domain::audit::Detail;
 use canopy_domain::changeset::{ChangeSet, Rows};
 use canopy_domain::port::{LockScope, ReadTx, Unique};
@@ -38,6 +39,8 @@ pub struct ChangeDefaultEnvironment {
 impl Write for ChangeApplication {
     type Outcome = Application;
 
+    const REQUIRES: Option<AreaScope> = None;
+
     fn lock(&self) -> LockScope {
         LockScope::Application(self.application)
     }
@@ -63,6 +66,8 @@ impl Write for ChangeApplication {
 #[async_trait]
 impl Write for ChangeDefaultEnvironment {
     type Outcome = Application;
+
+    const REQUIRES: Option<AreaScope> = None;
 
     fn lock(&self) -> LockScope {
         LockScope::Application(self.application)

@@ -4,6 +4,7 @@ use super::change_access_model::updated;
 use super::{audit_entry, lost_slug, schema_of};
 use crate::{AppError, Moment, Plan, Write};
 use async_trait::async_trait;
+use canopy_domain::api_key::AreaScope;
 use canopy_domain::audit::Detail;
 use canopy_domain::port::{LockScope, ReadTx, Unique};
 use canopy_domain::tenancy::change::{self, TenantPatch};
@@ -24,6 +25,8 @@ pub struct ChangeEnvironment {
 #[async_trait]
 impl Write for ChangeEnvironment {
     type Outcome = Environment;
+
+    const REQUIRES: Option<AreaScope> = None;
 
     fn lock(&self) -> LockScope {
         LockScope::Environment(self.environment)

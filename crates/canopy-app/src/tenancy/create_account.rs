@@ -3,6 +3,7 @@
 use super::{NewApplication, NewTenant, audit_entry, lost_slug};
 use crate::{AppError, Moment, Plan, Write};
 use async_trait::async_trait;
+use canopy_domain::api_key::AreaScope;
 use canopy_domain::audit::Detail;
 use canopy_domain::changeset::{ChangeSet, LastingRows};
 use canopy_domain::port::{LockScope, ReadTx, Unique};
@@ -20,6 +21,8 @@ pub struct CreateAccount {
 #[async_trait]
 impl Write for CreateAccount {
     type Outcome = Account;
+
+    const REQUIRES: Option<AreaScope> = None;
 
     fn lock(&self) -> LockScope {
         LockScope::Installation

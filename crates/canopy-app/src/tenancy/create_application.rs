@@ -3,6 +3,7 @@
 use super::{NewApplication, NewTenant, audit_entry, lost_slug};
 use crate::{AppError, Moment, Plan, Write};
 use async_trait::async_trait;
+use canopy_domain::api_key::AreaScope;
 use canopy_domain::audit::Detail;
 use canopy_domain::port::{LockScope, ReadTx, Unique};
 use canopy_domain::{AccountId, Application, TenancyError, Tenant};
@@ -21,6 +22,8 @@ pub struct CreateApplication {
 #[async_trait]
 impl Write for CreateApplication {
     type Outcome = Application;
+
+    const REQUIRES: Option<AreaScope> = None;
 
     fn lock(&self) -> LockScope {
         LockScope::Account(self.account)

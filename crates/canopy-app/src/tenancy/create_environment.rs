@@ -5,6 +5,7 @@ use crate::transfer::import::key_details;
 use crate::transfer::{aside, bound, contents};
 use crate::{AppError, Moment, Plan, Write};
 use async_trait::async_trait;
+use canopy_domain::api_key::AreaScope;
 use canopy_domain::audit::Detail;
 use canopy_domain::changeset::AccessFacts;
 use canopy_domain::port::{LockScope, ReadTx, Unique};
@@ -40,6 +41,8 @@ pub struct CreateEnvironment {
 #[async_trait]
 impl Write for CreateEnvironment {
     type Outcome = Environment;
+
+    const REQUIRES: Option<AreaScope> = None;
 
     fn lock(&self) -> LockScope {
         // What is copied must stay as it is until all of it is read.

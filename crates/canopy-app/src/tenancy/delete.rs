@@ -3,6 +3,7 @@
 use super::audit_entry;
 use crate::{AppError, Moment, Plan, Write};
 use async_trait::async_trait;
+use canopy_domain::api_key::AreaScope;
 use canopy_domain::audit::{AuditSeverity, Detail};
 use canopy_domain::changeset::{ChangeSet, Rows};
 use canopy_domain::port::{LockScope, ReadTx};
@@ -32,6 +33,8 @@ pub struct DeleteEnvironment {
 #[async_trait]
 impl Write for DeleteApplication {
     type Outcome = ();
+
+    const REQUIRES: Option<AreaScope> = None;
 
     fn lock(&self) -> LockScope {
         LockScope::WholeApplication(self.application)
@@ -65,6 +68,8 @@ impl Write for DeleteApplication {
 #[async_trait]
 impl Write for DeleteEnvironment {
     type Outcome = ();
+
+    const REQUIRES: Option<AreaScope> = None;
 
     fn lock(&self) -> LockScope {
         LockScope::WholeApplication(self.environment.application_ref())

@@ -5,6 +5,7 @@ use crate::app::AuditEntry;
 use crate::audit::described::{self, Details, ListChange, Step};
 use crate::{AppError, Moment, Plan, Write};
 use async_trait::async_trait;
+use canopy_domain::api_key::AreaScope;
 use canopy_domain::audit::{AuditCategory, AuditSeverity, Detail};
 use canopy_domain::port::{LockScope, ReadTx};
 use canopy_domain::tenancy::change::check;
@@ -31,6 +32,8 @@ pub struct ImportEnvironment {
 #[async_trait]
 impl Write for ImportEnvironment {
     type Outcome = Imported;
+
+    const REQUIRES: Option<AreaScope> = None;
 
     fn lock(&self) -> LockScope {
         LockScope::Environment(self.environment)

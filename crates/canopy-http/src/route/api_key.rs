@@ -31,7 +31,7 @@ pub(super) fn operations() -> Vec<Operation> {
             .handler(list_keys),
         Operation::post("/api-keys", "createApiKey")
             .summary(TAG, "Make a key. Its text is told once, in this answer.")
-            .requires(MANAGE)
+            .writes::<api_key::CreateApiKey>()
             .errors(&[
                 E::Escalation,
                 E::UnknownPermissionKeys,
@@ -41,7 +41,7 @@ pub(super) fn operations() -> Vec<Operation> {
             .handler(post_key),
         Operation::delete("/api-keys/{apiKeyId}", "revokeApiKey")
             .summary(TAG, "Revoke a key: from the answer on it opens nothing.")
-            .requires(MANAGE)
+            .writes::<api_key::RevokeApiKey>()
             .errors(&[E::ApiKeyNotFound])
             .handler(delete_key),
         Operation::post("/api-keys/{apiKeyId}/rotate", "rotateApiKey")
@@ -49,7 +49,7 @@ pub(super) fn operations() -> Vec<Operation> {
                 TAG,
                 "Make a key with the same scopes and end in place of this one. Its text is told once, in this answer.",
             )
-            .requires(MANAGE)
+            .writes::<api_key::RotateApiKey>()
             .errors(&[
                 E::ApiKeyNotFound,
                 E::Escalation,

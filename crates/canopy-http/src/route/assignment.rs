@@ -28,7 +28,6 @@ use uuid::Uuid;
 pub(super) fn operations() -> Vec<Operation> {
     const TAG: &str = "Assignments";
     const READ: &str = "assignment.read";
-    const MANAGE: &str = "assignment.manage";
     const ITEM_RULES: &[E] = &[
         E::IdentityNotFound,
         E::NodeNotFound,
@@ -58,23 +57,23 @@ pub(super) fn operations() -> Vec<Operation> {
             .handler(get_summary),
         Operation::post("/assignments", "createAssignment")
             .summary(TAG, "Give an identity a role at a node and all below it.")
-            .requires(MANAGE)
+            .writes::<assignment::CreateAssignments>()
             .errors(ITEM_RULES)
             .handler(post_assignment),
         Operation::post("/assignments/bulk-create", "bulkCreateAssignments")
             .summary(TAG, "Make many assignments, all or none unless `atomic` is false.")
-            .requires(MANAGE)
+            .writes::<assignment::CreateAssignments>()
             .item_errors(ITEM_RULES)
             .item_errors(&[E::DuplicateAssignmentInBatch])
             .handler(post_assignments),
         Operation::post("/assignments/bulk-remove", "bulkRemoveAssignments")
             .summary(TAG, "Remove many assignments, all or none.")
-            .requires(MANAGE)
+            .writes::<assignment::RemoveAssignments>()
             .errors(&[E::AssignmentNotFound])
             .handler(remove_assignments),
         Operation::post("/assignments/bulk-change-role", "bulkChangeRole")
             .summary(TAG, "Give many assignments another role, all or none.")
-            .requires(MANAGE)
+            .writes::<assignment::ChangeAssignmentRoles>()
             .errors(ROLE_RULES)
             .handler(change_roles),
         Operation::get("/assignments/{assignmentId}", "getAssignment")
@@ -84,13 +83,13 @@ pub(super) fn operations() -> Vec<Operation> {
             .handler(get_assignment),
         Operation::patch("/assignments/{assignmentId}", "changeAssignment")
             .summary(TAG, "Change the role or window of an assignment; what is absent stays.")
-            .requires(MANAGE)
+            .writes::<assignment::ChangeAssignment>()
             .errors(ROLE_RULES)
             .errors(&[E::InvalidWindow])
             .handler(patch_assignment),
         Operation::delete("/assignments/{assignmentId}", "removeAssignment")
             .summary(TAG, "Remove an assignment.")
-            .requires(MANAGE)
+            .writes::<assignment::RemoveAssignment>()
             .errors(&[E::AssignmentNotFound])
             .handler(delete_assignment),
     ]

@@ -69,7 +69,7 @@ fn nodes() -> Vec<Operation> {
     vec![
         Operation::post("/nodes", "createNode")
             .summary(TAG, "Make a node.")
-            .requires("node.manage")
+            .writes::<hierarchy::CreateNodes>()
             .errors(NODE_RULES)
             .errors(&[E::NodeSlugTaken])
             .handler(post_node),
@@ -78,7 +78,7 @@ fn nodes() -> Vec<Operation> {
                 TAG,
                 "Make many nodes; parents are named by their id or by their `ref` in the request.",
             )
-            .requires("node.manage")
+            .writes::<hierarchy::CreateNodes>()
             .item_errors(NODE_RULES)
             .item_errors(&[E::NodeSlugTaken, E::UnknownParentRef, E::DuplicateRef])
             .handler(post_nodes),
@@ -89,7 +89,7 @@ fn nodes() -> Vec<Operation> {
             .handler(get_one),
         Operation::patch("/nodes/{nodeId}", "changeNode")
             .summary(TAG, "Change a node, or move it with all that stands below it.")
-            .requires("node.manage")
+            .writes::<hierarchy::ChangeNode>()
             .errors(PLACE_RULES)
             .handler(patch_node),
         Operation::delete("/nodes/{nodeId}", "deleteNode")
@@ -97,12 +97,12 @@ fn nodes() -> Vec<Operation> {
                 TAG,
                 "Delete a node; with `force`, all nodes below it and all assignments at them too.",
             )
-            .requires("node.manage")
+            .writes::<hierarchy::RemoveNode>()
             .errors(&[E::NodeNotFound, E::RootStays, E::NodeInUse])
             .handler(delete_node),
         Operation::post("/nodes/{nodeId}/move", "moveNode")
             .summary(TAG, "Move a node with all that stands below it.")
-            .requires("node.manage")
+            .writes::<hierarchy::ChangeNode>()
             .errors(PLACE_RULES)
             .handler(move_node),
     ]

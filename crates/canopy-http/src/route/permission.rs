@@ -29,7 +29,7 @@ pub(super) fn operations() -> Vec<Operation> {
             .handler(list_permissions),
         Operation::post("/permissions", "createPermissions")
             .summary(TAG, "Add permissions to the catalog, all or none.")
-            .requires("permission.manage")
+            .writes::<permission::CreatePermissions>()
             .errors(&[E::CatalogTooLarge, E::PermissionKeyTaken])
             .handler(post_permissions),
         Operation::get("/permissions/{permissionId}", "getPermission")
@@ -39,7 +39,7 @@ pub(super) fn operations() -> Vec<Operation> {
             .handler(get_permission),
         Operation::patch("/permissions/{permissionId}", "changePermission")
             .summary(TAG, "Change the description or category of a permission.")
-            .requires("permission.manage")
+            .writes::<permission::ChangePermission>()
             .errors(&[E::PermissionNotFound, E::SystemPermission])
             .handler(patch_permission),
         Operation::delete("/permissions/{permissionId}", "deletePermission")
@@ -47,7 +47,7 @@ pub(super) fn operations() -> Vec<Operation> {
                 TAG,
                 "Delete a permission; with `force` also one that roles bundle, which then do so no longer.",
             )
-            .requires("permission.manage")
+            .writes::<permission::DeletePermission>()
             .errors(&[E::PermissionNotFound, E::SystemPermission, E::PermissionInUse])
             .handler(delete_permission),
     ]

@@ -26,7 +26,7 @@ pub(super) fn operations() -> Vec<Operation> {
             .handler(list_roles),
         Operation::post("/roles", "createRole")
             .summary(TAG, "Make a role.")
-            .requires("role.manage")
+            .writes::<role::CreateRole>()
             .errors(&[E::CatalogTooLarge, E::RoleNameTaken, E::UnknownPermissionKeys])
             .handler(post_role),
         Operation::get("/roles/{roleId}", "getRole")
@@ -36,7 +36,7 @@ pub(super) fn operations() -> Vec<Operation> {
             .handler(get_role),
         Operation::patch("/roles/{roleId}", "changeRole")
             .summary(TAG, "Change the name, description or switch of a role.")
-            .requires("role.manage")
+            .writes::<role::ChangeRole>()
             .errors(&[E::RoleNotFound, E::SystemRole, E::RoleNameTaken])
             .handler(patch_role),
         Operation::delete("/roles/{roleId}", "deleteRole")
@@ -44,7 +44,7 @@ pub(super) fn operations() -> Vec<Operation> {
                 TAG,
                 "Delete a role; with `force` also one that is assigned, with its assignments.",
             )
-            .requires("role.manage")
+            .writes::<role::DeleteRole>()
             .errors(&[E::RoleNotFound, E::SystemRole, E::RoleInUse])
             .handler(delete_role),
         Operation::get("/roles/{roleId}/permissions", "listRolePermissions")
@@ -54,7 +54,7 @@ pub(super) fn operations() -> Vec<Operation> {
             .handler(get_role_permissions),
         Operation::put("/roles/{roleId}/permissions", "replaceRolePermissions")
             .summary(TAG, "Replace the keys that a role bundles.")
-            .requires("role.manage")
+            .writes::<role::ReplaceRolePermissions>()
             .errors(&[
                 E::CatalogTooLarge,
                 E::IndexFull,

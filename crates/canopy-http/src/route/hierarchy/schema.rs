@@ -30,7 +30,7 @@ pub(super) fn operations() -> Vec<Operation> {
                 TAG,
                 "Change the schema; what is absent stays. `If-Match` takes the version of the environment.",
             )
-            .requires("node.manage")
+            .writes::<hierarchy::ChangeHierarchySchema>()
             .errors(&[E::SchemaInUse])
             .handler(patch_hierarchy_schema),
     ]

@@ -33,7 +33,6 @@ use uuid::Uuid;
 
 pub(super) fn operations() -> Vec<Operation> {
     const READ: &str = "identity.read";
-    const MANAGE: &str = "identity.manage";
     const ENDING: &[E] = &[E::IdentityNotFound, E::EnvironmentNotDefault];
     vec![
         Operation::get("/identities", "listApplicationIdentities")
@@ -50,7 +49,7 @@ pub(super) fn operations() -> Vec<Operation> {
                 "Make an identity as a member of the application, with a first assignment where `role_id` and `node_id` \
                  are given. On the public surface that needs the scope `assignment.manage` too.",
             )
-            .requires(MANAGE)
+            .writes::<identity::CreateMember>()
             .errors(&[
                 E::EmailTaken,
                 E::ExternalIdTaken,
@@ -81,7 +80,7 @@ pub(super) fn operations() -> Vec<Operation> {
             .handler(get_assignments),
         Operation::patch("/identities/{identityId}", "changeApplicationIdentity")
             .summary(TAG, "Change a member of the application.")
-            .requires(MANAGE)
+            .writes::<identity::ChangeMember>()
             .errors(&[E::IdentityNotFound, E::EmailTaken, E::ExternalIdTaken, E::PortalOnly])
             .handler(patch),
         Operation::delete("/identities/{identityId}", "removeApplicationIdentity")
@@ -89,12 +88,12 @@ pub(super) fn operations() -> Vec<Operation> {
                 membership::TAG,
                 "End the membership of an identity in the application, and its assignments there.",
             )
-            .requires(MANAGE)
+            .writes::<identity::ChangeMembershipOfMember>()
             .errors(ENDING)
             .handler(delete),
         Operation::post("/identities/{identityId}/activate", "activateMembership")
             .summary(membership::TAG, "Make a member of the application an active one.")
-            .requires(MANAGE)
+            .writes::<identity::ChangeMembershipOfMember>()
             .errors(ENDING)
             .handler(activate),
         Operation::post("/identities/{identityId}/deactivate", "deactivateMembership")
@@ -102,7 +101,7 @@ pub(super) fn operations() -> Vec<Operation> {
                 membership::TAG,
                 "End the membership of an identity in the application, and its assignments there.",
             )
-            .requires(MANAGE)
+            .writes::<identity::ChangeMembershipOfMember>()
             .errors(ENDING)
             .handler(deactivate),
         Operation::post("/identities/{identityId}/suspend", "suspendMembership")
@@ -110,7 +109,7 @@ pub(super) fn operations() -> Vec<Operation> {
                 membership::TAG,
                 "Pause an active membership: no access, but its assignments are kept.",
             )
-            .requires(MANAGE)
+            .writes::<identity::ChangeMembershipOfMember>()
             .errors(ENDING)
             .errors(&[E::MembershipNotActive])
             .handler(suspend),

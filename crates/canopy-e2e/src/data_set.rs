@@ -12,7 +12,7 @@ use std::path::Path;
 /// Pairs of user and permission, and roles whose union is just these pairs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DataSet {
-    /// What it is called.
+    /// The name.
     pub name: String,
     /// The users, by number.
     pub users: BTreeSet<u32>,
@@ -27,7 +27,7 @@ pub struct DataSet {
 /// A role of a data set.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct DataRole {
-    /// What it bundles.
+    /// Its permissions.
     pub permissions: Vec<u32>,
     /// Who has it.
     pub users: Vec<u32>,

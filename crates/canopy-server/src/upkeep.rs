@@ -27,7 +27,7 @@ async fn keep_pruning(app: &App, retention: Option<Duration>) -> Infallible {
     loop {
         tokio::time::sleep(PRUNING).await;
         if let Err(error) = app.prune_history(seconds).await {
-            tracing::warn!(%error, "old change records were not deleted; trying again later");
+            tracing::warn!(%error, "old change records not deleted; retrying later");
         }
     }
 }
@@ -43,7 +43,7 @@ async fn keep_noting(app: &App) -> Infallible {
 /// keys.
 pub async fn note(app: &App) {
     if let Err(error) = app.note_key_uses().await {
-        tracing::warn!(%error, "the last use of API keys was not noted");
+        tracing::warn!(%error, "last use of API keys not flushed; retrying later");
     }
 }
 
@@ -51,7 +51,7 @@ async fn keep_forgetting(app: &App) -> Infallible {
     loop {
         tokio::time::sleep(FORGETTING).await;
         if let Err(error) = app.forget_answers().await {
-            tracing::warn!(%error, "outdated answers were not removed");
+            tracing::warn!(%error, "expired idempotency records not deleted; retrying later");
         }
     }
 }

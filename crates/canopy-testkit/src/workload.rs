@@ -62,7 +62,7 @@ impl Size {
 /// A question with its texts; [`Asked::question`] borrows them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Asked {
-    /// Who.
+    /// The identity.
     pub identity: IdentityId,
     /// What.
     pub permission: String,

@@ -106,7 +106,7 @@ pub enum Request {
     },
     /// May this identity do this there?
     Evaluate {
-        /// Who.
+        /// The identity.
         identity: IdentityId,
         /// What.
         permission: String,

@@ -23,7 +23,7 @@ pub struct State {
 pub struct RoleState {
     /// Its name.
     pub name: String,
-    /// What it bundles.
+    /// Its permissions.
     pub keys: BTreeSet<String>,
 }
 

@@ -171,7 +171,7 @@ pub enum Operation {
 pub struct AssignmentRow {
     /// Its id.
     pub id: Number,
-    /// Who.
+    /// The identity.
     pub identity: Number,
     /// As what.
     pub role: Number,

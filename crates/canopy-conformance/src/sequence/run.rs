@@ -21,7 +21,7 @@ use std::fmt;
 pub struct Difference {
     /// The unit of work after which they differed.
     pub unit: usize,
-    /// How.
+    /// The options.
     pub what: String,
 }
 

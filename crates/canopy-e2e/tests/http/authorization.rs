@@ -139,7 +139,7 @@ impl Listed {
 /// A custom permission that a key is scoped to.
 const CUSTOM: &str = "note.read";
 
-/// Who calls.
+/// Returns the caller.
 enum Who {
     Nobody,
     Expired,

@@ -172,7 +172,7 @@ impl Service<'_> {
                 let listener = listen(address).map_err(|source| ServeError::Bind { address, source })?;
                 let server = canopy_http::metrics_server(listener, state.clone(), &options).map_err(system("serve"))?;
                 let handle = server.handle();
-                tracing::info!(%address, "metrics are served apart");
+                tracing::info!(%address, "metrics listener ready");
                 Some((handle, tokio::spawn(server)))
             }
         };
@@ -194,7 +194,7 @@ impl Service<'_> {
                 (&mut running).await.ok();
             };
             if timeout(end.time_for_requests(), stopping).await.is_err() {
-                tracing::warn!("requests that are still running are cut off");
+                tracing::warn!("shutdown timeout; aborting running requests");
                 // Its end closes all connections.
                 running.abort();
             }
@@ -205,14 +205,14 @@ impl Service<'_> {
             }
             end.enter("noting the last use of API keys");
             if timeout(end.time_left(), upkeep::note(&app)).await.is_err() {
-                tracing::warn!("the last use of API keys was not noted in time");
+                tracing::warn!("last use of API keys not flushed before shutdown");
             }
             drop((app, keys, shared, self.store));
             // Workers let go of the store as they end, and so do calls whose clients have hung up; the last one closes
             // it, which moves SQLite's log into the database.
             end.enter("work that uses the database");
             if timeout(end.time_left(), closed.wait()).await.is_err() {
-                tracing::warn!("work that is still running is cut off and rolled back");
+                tracing::warn!("shutdown timeout; rolling back running work");
             }
         };
         tokio::select! {
@@ -333,7 +333,7 @@ impl Service<'_> {
                 "the limit on open files allows fewer connections than configured"
             );
         } else {
-            tracing::info!(open_files = limit, connections, "raised the limit on open files");
+            tracing::info!(open_files = limit, connections, "limit on open files raised");
         }
         connections
     }
@@ -345,7 +345,7 @@ impl Service<'_> {
         loop {
             match self.store.register_signing_key(&key).await {
                 Err(error @ (StoreError::Unavailable(_) | StoreError::Busy(_))) => {
-                    tracing::warn!(%error, "the signing key cannot be registered yet");
+                    tracing::warn!(%error, "signing key not registered; retrying");
                 }
                 registered => return Ok(registered?),
             }
@@ -372,7 +372,7 @@ async fn follow(app: &App) -> Infallible {
     let mut backoff = Backoff::new();
     loop {
         if let Err(error) = app.decisions().follow().await {
-            tracing::warn!(%error, "the line that tells of other instances' changes broke");
+            tracing::warn!(%error, "change feed disconnected; reconnecting");
         }
         backoff.wait().await;
     }
@@ -413,7 +413,7 @@ async fn catch_up(app: &App) -> Infallible {
     loop {
         tokio::time::sleep(CATCH_UP_INTERVAL).await;
         if let Err(error) = app.decisions().catch_up().await {
-            tracing::debug!(%error, "lost news could not be made up for");
+            tracing::debug!(%error, "catch-up with the change feed failed; retrying later");
         }
     }
 }

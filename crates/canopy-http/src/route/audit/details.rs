@@ -85,7 +85,7 @@ request_query!(
     pub(super) struct ListDetails {
         /// The `next_cursor` of the part before.
         cursor: Option<Cursor>,
-        /// How many details are answered at once.
+        /// Number of details per page.
         limit: Limit = Whole(50),
     }
 );
@@ -94,7 +94,7 @@ request_query!(
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Position {
     part: u32,
-    /// How many changes of the part come before.
+    /// Number of changes of the part that come before.
     skipped: u32,
 }
 

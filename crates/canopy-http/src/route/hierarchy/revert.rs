@@ -28,14 +28,14 @@ pub(super) fn operations() -> Vec<Operation> {
 }
 
 request_query!(
-    /// How an environment is made flat.
+    /// The body of a call that makes an environment flat.
     struct RevertToFlat {
         /// Counts everything and writes nothing.
         dry_run: bool = false,
     }
 );
 
-/// What became, or would become, of an environment that is made flat.
+/// The effect, or with `dry_run` the expected effect, of making an environment flat.
 #[derive(Serialize, ToSchema)]
 #[schema(as = RevertCounts)]
 struct RevertBody {

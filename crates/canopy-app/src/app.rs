@@ -394,7 +394,7 @@ impl AuditEntry {
         self
     }
 
-    /// How much attention it deserves.
+    /// The severity.
     pub(crate) const fn severity(mut self, severity: AuditSeverity) -> Self {
         self.severity = severity;
         self

@@ -80,7 +80,7 @@ impl Caller {
 /// One call: who makes it, and the id under which logs and audit events know it.
 #[derive(Debug, Clone)]
 pub struct Call {
-    /// Who.
+    /// The identity.
     pub caller: Caller,
     /// The request's id.
     pub request_id: String,

@@ -14,7 +14,7 @@ pub enum Verdict<T, E> {
     },
 }
 
-/// What became of one item.
+/// The outcome of one item.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome<T, E> {
     /// It is (or, in a dry run, would be) stored.
@@ -28,7 +28,7 @@ pub enum Outcome<T, E> {
     },
 }
 
-/// How many culprits a rolled-back item names.
+/// Maximum number of failed items that a rolled-back item names.
 pub const MAX_CULPRITS: usize = 10;
 
 /// Settles a bulk call. An atomic call with any refused item stores nothing: its accepted items are rolled back.

@@ -55,12 +55,12 @@ impl PageRequest {
         self.number
     }
 
-    /// How many items a full page has.
+    /// Number of items on a full page.
     pub const fn take(&self) -> u32 {
         self.take
     }
 
-    /// How many items come before it.
+    /// Number of items before the page.
     pub fn offset(&self) -> u64 {
         u64::from(self.number.saturating_sub(1)).saturating_mul(u64::from(self.take))
     }
@@ -80,7 +80,7 @@ impl Default for PageRequest {
 pub struct Page<T> {
     /// The items of this page.
     pub items: Vec<T>,
-    /// How many items the whole listing has.
+    /// Number of items in the whole list.
     pub item_count: u64,
 }
 

@@ -1,18 +1,18 @@
-//! What a name leads to.
+//! Resolution of names that need not be unique.
 
-/// What a name leads to, where several things may have it.
+/// The result of resolving a name that several things may share.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Resolution<T> {
-    /// Nothing has the name.
+    /// No thing has the name.
     NotFound,
-    /// This alone has it.
+    /// Exactly this thing has it.
     Unique(T),
-    /// Several things have it, so it names none of them.
+    /// Several things have it.
     Ambiguous,
 }
 
 impl<T: PartialEq> Resolution<T> {
-    /// What a name leads to that all of these have; the same thing may come twice.
+    /// Resolves a name that all of these have; the same thing may come twice.
     pub fn of(things: impl IntoIterator<Item = T>) -> Self {
         let mut things = things.into_iter();
         match things.next() {

@@ -1,6 +1,6 @@
-//! Closed sets of words: enums whose variants have one fixed spelling on the wire and in stores.
+//! Enums whose variants have one fixed spelling on the wire and in stores.
 
-/// Declares an enum together with the word of each variant.
+/// Declares an enum together with the string of each variant.
 macro_rules! string_enum {
     ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident = $word:literal,)+ }) => {
         $(#[$doc])*

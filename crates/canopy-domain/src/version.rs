@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-/// How often a resource has been changed since its creation, which is version 1. Sent as `ETag`, asked for by `If-Match`.
+/// The version of a resource: 1 at its creation, one more with each change. Sent as `ETag`, compared with `If-Match`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Version(u32);
 

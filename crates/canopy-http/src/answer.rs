@@ -44,12 +44,12 @@ impl Success {
     }
 }
 
-/// What a handler answers when it did what was asked.
+/// The successful response of a handler.
 pub(crate) trait Answer: Send {
     /// Whether it is kept for repetitions of the request.
     const REPEATABLE: bool = false;
 
-    /// What can be answered.
+    /// The possible responses.
     fn describe(components: &mut Components) -> Vec<Success>;
 
     /// About how many bytes its body has.
@@ -60,7 +60,7 @@ pub(crate) trait Answer: Send {
     /// Writes down the answer to a request for `path`, with at most so many bytes.
     fn render(self, path: &str, max_bytes: usize) -> Result<Rendered, TooLarge>;
 
-    /// What is kept of it for repetitions: nothing that is told only once.
+    /// The response that is stored for repetitions, without secrets that are shown only once.
     #[must_use]
     fn kept(self) -> Self
     where
@@ -95,7 +95,7 @@ pub(crate) trait Representation: Serialize + ToSchema + Send {
         None
     }
 
-    /// What is kept of it for repetitions of the request that made it: nothing that is told only once.
+    /// The response that is stored for repetitions of its request, without secrets that are shown only once.
     #[must_use]
     fn kept(self) -> Self
     where
@@ -266,11 +266,11 @@ pub(crate) struct PageOf<T> {
 pub(crate) struct Pagination {
     /// The number of this page, counted from 1.
     page: u32,
-    /// How many items a full page has.
+    /// Number of items on a full page.
     take: u32,
-    /// How many items the whole list has.
+    /// Number of items in the whole list.
     item_count: u64,
-    /// How many pages the whole list has.
+    /// Number of pages of the whole list.
     page_count: u64,
     /// Whether a page comes before this one.
     has_previous_page: bool,

@@ -1,4 +1,4 @@
-//! What becomes of a refused attempt besides its answer: counts, limits, and the audit log of the caller's account.
+//! Side effects of a refused attempt: counters, limits, and the audit log of the caller's account.
 
 use crate::credential;
 use crate::error_code::ErrorCode;
@@ -10,9 +10,9 @@ use canopy_app::audit::refusals::Refusal;
 
 /// A call that was not answered as asked.
 pub(crate) struct Attempt<'a> {
-    /// Who made it, if its credential is good.
+    /// The caller, if its credential is valid.
     pub(crate) caller: Option<&'a Caller>,
-    /// What it was.
+    /// The attempted action.
     pub(crate) operation: &'static str,
 }
 

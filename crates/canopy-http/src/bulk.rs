@@ -17,7 +17,7 @@ use utoipa::ToSchema;
 use utoipa::openapi::schema::ArrayBuilder;
 use utoipa::openapi::{ObjectBuilder, RefOr, Schema};
 
-/// What became of the items of a bulk call.
+/// The outcomes of the items of a bulk call.
 pub(crate) struct BulkAnswer<T> {
     outcomes: Vec<Outcome<T, Problem>>,
     dry_run: bool,
@@ -118,7 +118,7 @@ pub(crate) fn with_inputs(kept: &[u8], sent: &SentItems) -> Option<Vec<u8>> {
     serde_json::to_vec(&whole).ok()
 }
 
-/// How many items there were, and what became of them.
+/// Counts of items by outcome.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct BulkSummary {
     /// All items.
@@ -141,7 +141,7 @@ pub(crate) struct BulkError {
     details: Map<String, Value>,
 }
 
-/// What became of one item.
+/// The outcome of one item.
 #[derive(Serialize)]
 struct ItemResult<'a, T> {
     index: usize,

@@ -10,7 +10,7 @@ use canopy_domain::port::TokenError;
 /// The header that carries API keys.
 static API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 
-/// What a caller proves with who it is.
+/// A credential of a caller.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Credential<'r> {
     /// An access token.
@@ -48,7 +48,7 @@ pub(crate) fn read(request: &HttpRequest, surface: Surface) -> Result<Credential
     }
 }
 
-/// What was presented as a credential, whatever it is worth; `None` for a request without any.
+/// Returns the presented credential without verifying it; `None` for a request without one.
 pub(crate) fn presented(request: &HttpRequest) -> Option<&[u8]> {
     let headers = request.headers();
     let value = headers.get(&API_KEY).or_else(|| headers.get(AUTHORIZATION));

@@ -23,7 +23,7 @@ const MAX_CHARS: usize = 512;
 #[derive(Clone)]
 pub(crate) struct CursorKey(hmac::Key);
 
-/// What a cursor is good for: one call, at one place, with one set of filters.
+/// The context of a cursor: one call, one tenancy, one set of filters.
 ///
 /// Everything that decides which rows are listed goes in, in a fixed order; how many are asked for at once does not.
 pub(crate) struct CursorScope(Sha256);

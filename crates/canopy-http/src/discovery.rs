@@ -1,4 +1,4 @@
-//! What a program that speaks OpenID AuthZEN is told first: where each of its calls is. No credential is needed.
+//! The OpenID AuthZEN metadata document: the address of each endpoint. No credential is needed.
 
 use crate::state::HttpState;
 use crate::tenancy::Surface;

@@ -11,7 +11,7 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::{ALLOW, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use std::time::Instant;
 
-/// What the log is told of an error, kept with the response.
+/// The internal cause of an error for the log, attached to the response.
 struct Refusal {
     code: ErrorCode,
     cause: Option<String>,

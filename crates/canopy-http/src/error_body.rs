@@ -38,7 +38,7 @@ impl ErrorBody {
     }
 }
 
-/// What is said of an error.
+/// The public description of an error.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = ErrorContent)]
 struct ErrorContent {
@@ -46,9 +46,9 @@ struct ErrorContent {
     #[serde(rename = "statusCode")]
     #[schema(rename = "statusCode")]
     status_code: u16,
-    /// What went wrong, for programs: stable, listed in the description of each call.
+    /// The error code, for programs: stable, listed in the description of each call.
     code: &'static str,
-    /// What went wrong, for people.
+    /// The message, for people.
     message: String,
     /// More about it, per code.
     #[schema(value_type = Object)]

@@ -60,7 +60,7 @@ pub(crate) fn digest(body: &[u8]) -> [u8; 32] {
     Sha256::digest(body).into()
 }
 
-/// What tells this request from every other. `place` is what its path leads to.
+/// Returns the identity of this request for idempotency. `place` is the id that its path resolves to.
 pub(crate) fn identify(
     http: &HttpRequest,
     caller: &Caller,
@@ -103,7 +103,7 @@ pub(crate) struct Kept {
     body: Bytes,
 }
 
-/// What stands before the body in an answer that is kept, on a line of its own.
+/// The header line before the body of a stored response.
 #[derive(Serialize, Deserialize)]
 struct Head {
     status: u16,

@@ -126,7 +126,7 @@ impl Incoming {
         self.http.match_info().as_str()
     }
 
-    /// What stands in the path for a name of its pattern; empty if the pattern has no such name.
+    /// Returns the path segment for a name of the pattern; empty if the pattern has no such name.
     pub(crate) fn named(&self, name: &str) -> &str {
         let known = self.pattern.names.iter().find(|(known, _)| known == name);
         let mut segments = self.decoded_path().as_bytes().split(|byte| *byte == b'/');

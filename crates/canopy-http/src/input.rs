@@ -1,4 +1,4 @@
-//! What a request carries besides its credential and place: an id in the path, a body, an expected version.
+//! Inputs of a request besides its credential and tenancy: an id in the path, a body, an expected version.
 
 use crate::body_budget::SMALL_BODY_BYTES;
 use crate::connection::Connection;
@@ -95,13 +95,13 @@ path_ids!(
 
 /// A body, or none.
 pub(crate) trait BodyInput: Sized {
-    /// What is read before it is known that the rest of the request is right.
+    /// The part that is read before the rest of the request is validated.
     type Draft: Send + 'static;
     /// Whether a body is read at all.
     const HAS_BODY: bool;
     /// Whether the body may be left out.
     const OPTIONAL: bool = false;
-    /// How many JSON values the body may have.
+    /// Maximum number of JSON values in the body.
     const MAX_VALUES: usize = MAX_VALUES;
     /// Whether `If-Match` is needed.
     const VERSIONED: bool;

@@ -24,19 +24,19 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 /// The largest number of keys that a limiter remembers.
 const CAPACITY: usize = 100_000;
 
-/// How many checks of a full limiter come between two looks for keys that can be forgotten.
+/// Number of checks of a full limiter between two evictions of idle keys.
 const CHECKS_BETWEEN_SWEEPS: usize = 1_024;
 
-/// How many refused attempts of one account go into its audit log each minute.
+/// Maximum number of refused attempts of one account in its audit log per minute.
 const LOGGED_REFUSALS: NonZeroU32 = NonZeroU32::MIN.saturating_add(299);
 
-/// How often callers may do things.
+/// Rate limits.
 #[derive(Debug, Clone)]
 pub struct LimitOptions {
     /// How many refused credentials a client address has each minute before it is answered 429. A valid credential is
     /// never refused for them.
     pub failed_authentications: NonZeroU32,
-    /// How many requests a caller has each minute, whatever its tokens; `None` for any number.
+    /// Maximum number of requests of a caller per minute, over all its tokens; `None` for no limit.
     pub requests: Option<NonZeroU32>,
     /// The networks of proxies whose `Forwarded` and `X-Forwarded-For` are believed.
     pub trusted_proxies: Vec<IpNet>,

@@ -1,4 +1,4 @@
-//! What the service counts of itself, for Prometheus.
+//! Metrics of the service, for Prometheus.
 //!
 //! What is counted with every request is found once, when routes are made: counting is an addition to a number that is
 //! at hand. What can be read off at any time is read when somebody asks.
@@ -168,7 +168,7 @@ impl Metrics {
         Ok(text)
     }
 
-    /// What counts the requests of an operation.
+    /// The counters of the requests of an operation.
     pub(crate) fn meter(&self, operation: &'static str) -> Meter {
         Meter {
             operation,

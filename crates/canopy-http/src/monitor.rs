@@ -1,4 +1,4 @@
-//! What operators and tools ask of the service itself: whether it lives, whether it is ready, what it can do and where.
+//! Endpoints about the service itself: liveness, readiness, metrics and API descriptions.
 
 use crate::discovery;
 use crate::documents::Documents;
@@ -58,7 +58,7 @@ async fn docs(incoming: &Incoming, state: &HttpState) -> HttpResponse {
 
 const FINE: Health = Health { status: "ok" };
 
-/// What answers at the paths of this surface.
+/// The handlers of this surface.
 pub(crate) fn watches(state: &HttpState) -> Vec<(&'static str, Watch)> {
     let mut watches: Vec<(&str, Watch)> = vec![
         ("/", at_once(|_| front::answer())),
@@ -80,7 +80,7 @@ pub(crate) fn watches(state: &HttpState) -> Vec<(&'static str, Watch)> {
     watches
 }
 
-/// What answers at the path of the metrics.
+/// The handler of the metrics path.
 pub(crate) fn metrics_watch() -> (&'static str, Watch) {
     ("/metrics", at_once(metrics))
 }

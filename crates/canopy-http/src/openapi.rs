@@ -30,7 +30,7 @@ use utoipa::openapi::{
 const BEARER: &str = "bearer";
 const API_KEY: &str = "apiKey";
 
-/// What the tags of the public surface end with.
+/// The suffix of the tags of the public surface.
 const PUBLIC_TAG: &str = " (public)";
 
 const INTRODUCTION: &str = "Access along an organisation tree: who may do what, where and when.\n\n\

@@ -28,7 +28,7 @@ use utoipa::openapi::path::Parameter;
 use utoipa::openapi::schema::Object;
 use utoipa::openapi::{RefOr, Required, Schema};
 
-/// What an operation takes and gives, read off the types of its handler.
+/// The inputs and outputs of an operation, derived from the types of its handler.
 pub(crate) struct Shape {
     /// The ids in its path: names and schemas.
     pub(crate) ids: Vec<(&'static str, Object)>,
@@ -44,7 +44,7 @@ pub(crate) struct Shape {
     pub(crate) body_required: Required,
     /// The schema of its body.
     pub(crate) body: fn(&mut Components) -> Option<RefOr<Schema>>,
-    /// What it answers when it did what was asked.
+    /// Its successful responses.
     pub(crate) answers: fn(&mut Components) -> Vec<Success>,
 }
 
@@ -64,7 +64,7 @@ pub(crate) struct Operation {
     pub(crate) method: Method,
     /// The area it is shown under.
     pub(crate) tag: &'static str,
-    /// What it does, in one sentence.
+    /// Its summary, in one sentence.
     pub(crate) summary: &'static str,
     /// The codes of single items in the answer to a bulk call.
     pub(crate) item_rules: BTreeSet<ErrorCode>,
@@ -80,7 +80,7 @@ pub(crate) struct Mount {
     pub(crate) surface: Surface,
     /// The path behind the place.
     pub(crate) tail: &'static str,
-    /// What it needs of API keys.
+    /// The key scope that it requires.
     pub(crate) requires: Requires,
     /// Every code that can be answered here.
     pub(crate) codes: Rc<BTreeSet<ErrorCode>>,

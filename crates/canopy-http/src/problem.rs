@@ -23,7 +23,7 @@ use core::fmt::Display;
 use serde_json::{Map, Value, json};
 use std::borrow::Cow;
 
-/// How many seconds a caller is asked to wait when the service cannot answer now.
+/// `Retry-After`, in seconds, when the service cannot answer now.
 const RETRY_AFTER_SECONDS: u32 = 1;
 
 /// When to try again after the kept answers took all their room: they are summed by the hour.
@@ -37,7 +37,7 @@ pub(crate) struct Problem {
     pub(crate) details: Map<String, Value>,
     /// For the log alone.
     pub(crate) cause: Option<BoxError>,
-    /// How many seconds the caller must wait, where that is known.
+    /// Seconds that the caller must wait, if known.
     wait: Option<u32>,
 }
 
@@ -91,7 +91,7 @@ impl Problem {
         problem
     }
 
-    /// How long the caller should wait before it tries again, where that helps.
+    /// Time that the caller should wait before it retries, if a retry can help.
     pub(crate) const fn retry_after(&self) -> Option<u32> {
         match self.wait {
             Some(seconds) => Some(seconds),

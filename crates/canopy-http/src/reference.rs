@@ -11,7 +11,7 @@ use utoipa::openapi::OpenApi;
 const STYLE: &str = include_str!("reference/page.css");
 const SCRIPT: &str = include_str!("reference/page.js");
 
-/// What the page may load: its own style and script, known by their digests, and nothing else.
+/// The content security policy of the page: its own style and script, by their digests, and nothing else.
 pub(crate) static CONTENT_POLICY: LazyLock<String> = LazyLock::new(|| {
     let digest = |text: &str| STANDARD.encode(Sha256::digest(text.as_bytes()));
     format!(
@@ -110,7 +110,7 @@ impl Call<'_> {
         escape(text(self.operation, "/summary"))
     }
 
-    /// What a search looks at.
+    /// The text that a search matches.
     fn words(&self) -> String {
         let words = [
             self.method,

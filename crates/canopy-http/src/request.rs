@@ -31,7 +31,7 @@ use uuid::Uuid;
 pub(crate) struct Request<S, P = (), Q = (), B = ()> {
     state: HttpState,
     call: Call,
-    /// What tells it from other requests, where it may be sent again.
+    /// Its identity for idempotency, if it is repeatable.
     repeatable: Option<RepeatableRequest>,
     /// Memory for its body, for as long as anything works on it.
     body_permit: Option<Arc<BodyPermit>>,
@@ -127,7 +127,7 @@ async fn confirm_refusal(
     }
 }
 
-/// What comes behind the question who calls and where.
+/// The parts of a request besides its caller and tenancy.
 struct Read<P, Q, B> {
     repeatable: Option<RepeatableRequest>,
     expected: Expected,
@@ -237,7 +237,7 @@ enum Presented<'r> {
 }
 
 impl Presented<'_> {
-    /// Who calls, if that can be told without a look into the store.
+    /// Returns the caller, if that needs no read from the store.
     fn caller_now(&self, app: &App) -> Option<Caller> {
         match self {
             Self::Token(token) => scope::authenticate_now(app, token),
@@ -245,7 +245,7 @@ impl Presented<'_> {
         }
     }
 
-    /// Who calls.
+    /// Returns the caller.
     fn caller(self, app: App) -> impl Future<Output = Result<Caller, AppError>> + Send + 'static {
         let presented = match self {
             Self::Token(token) => Ok(token),
@@ -325,7 +325,7 @@ async fn verify(token: &str, state: &HttpState, request_id: &str) -> Result<Veri
 }
 
 impl<S, P, Q, B> Request<S, P, Q, B> {
-    /// What seals and opens cursors.
+    /// The key that seals and opens cursors.
     pub(crate) async fn cursors(&self) -> Result<CursorKey, Problem> {
         let app = self.app().clone();
         let secret = self.state.run_quick(async move { app.cursor_secret().await }).await??;

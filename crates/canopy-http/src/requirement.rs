@@ -3,16 +3,16 @@
 use canopy_app::{AppError, Caller, scope};
 use canopy_domain::api_key::AreaScope;
 
-/// What a call needs of an API key, beyond that it is good.
+/// The key scope that a call requires of a valid API key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Requires {
-    /// Nothing: no key gets as far as this.
+    /// No scope: API keys cannot reach the call.
     NoScope,
     /// A scope that opens this area.
     Area(AreaScope),
     /// A scope that allows checks, if only of one permission. Which it allows is looked at when it is known what is asked.
     Checks,
-    /// What no key has, full access among them.
+    /// A scope that does not exist: every key is refused, even one with full access.
     UnknownScope,
 }
 

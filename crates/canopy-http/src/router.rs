@@ -49,7 +49,7 @@ pub(crate) fn configure_metrics(state: &HttpState) -> impl FnOnce(&mut ServiceCo
     table.serve(state)
 }
 
-/// What answers one method of a path.
+/// The handler of one method of a path.
 enum Endpoint {
     Operation { mount: Mount, meter: Box<Meter> },
     Watch(Watch),
@@ -77,7 +77,7 @@ impl Table {
     }
 }
 
-/// What answers at one path.
+/// The handlers of one path.
 struct RouteEntry {
     pattern: Rc<Pattern>,
     endpoints: Vec<(Method, Endpoint)>,
@@ -99,7 +99,7 @@ impl RouteEntry {
         }
     }
 
-    /// What answers a method. What answers GET answers HEAD too; the server sends no body then.
+    /// Returns the handler of a method. The handler of GET serves HEAD too; the server then sends no body.
     fn endpoint(&self, method: &Method) -> Option<&Endpoint> {
         let method = if *method == Method::HEAD { &Method::GET } else { method };
         let found = self.endpoints.iter().find(|(known, _)| known == method);

@@ -20,7 +20,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::time::Instant;
 
-/// How the server treats connections.
+/// Options of the server for connections.
 #[derive(Debug, Clone)]
 pub struct ServerOptions {
     /// Worker threads.
@@ -31,9 +31,9 @@ pub struct ServerOptions {
     pub head_timeout: Duration,
     /// The time that an answer may wait for a client that takes less than 16 KiB a second of it.
     pub answer_timeout: Duration,
-    /// How long a connection may take to close.
+    /// Maximum time for closing a connection.
     pub disconnect_timeout: Duration,
-    /// How long a shutdown waits for running requests.
+    /// Maximum wait of a shutdown for running requests.
     pub shutdown_timeout: Duration,
     /// The number of connections. When there are more, those that only wait are closed.
     pub max_connections: usize,

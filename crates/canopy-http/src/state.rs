@@ -1,4 +1,4 @@
-//! What every request is given.
+//! The shared state of all requests.
 
 use crate::body_budget::{self, BodyBudget};
 use crate::documents::Documents;

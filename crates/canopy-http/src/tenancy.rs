@@ -9,7 +9,7 @@ use canopy_domain::{AccountId, ApplicationRef, EnvironmentId, EnvironmentRef, Id
 use core::future::Future;
 use uuid::Uuid;
 
-/// How deep in the tenancy tree a call lies.
+/// The level of a call in the tenancy tree.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Level {
     /// The installation: operators alone.
@@ -83,7 +83,7 @@ pub(crate) struct Slugs<T> {
 
 /// A place that calls can be about.
 pub(crate) trait Tenancy: Send + 'static {
-    /// What tells it from every other place: slugs are given away again, ids are not.
+    /// Stable id. Slugs can be reused; ids cannot.
     fn id(&self) -> Uuid;
 
     /// The tenant whose share of threads and memory its calls take.
@@ -165,7 +165,7 @@ pub(crate) trait PortalTenancy: Tenancy + Sized {
         None
     }
 
-    /// What of it has to be confirmed before a refusal: a question confirms it by itself.
+    /// Returns the part that must be confirmed before a refusal: questions confirm it on their own.
     fn unconfirmed(&self) -> Option<AskedEnvironment> {
         None
     }
@@ -180,7 +180,7 @@ pub(crate) trait PublicTenancy: Tenancy + Sized {
     fn of(caller: &Caller) -> Result<Self, AppError>;
 }
 
-/// How a surface finds the place of a call.
+/// The way in which a surface resolves the tenancy of a call.
 pub(crate) trait Way<S>: 'static {
     /// Reads what the path says of it.
     fn slugs(incoming: &Incoming) -> Slugs<&str>;
@@ -195,7 +195,7 @@ pub(crate) trait Way<S>: 'static {
         slugs: Slugs<String>,
     ) -> impl Future<Output = Result<(S, Caller), AppError>> + Send + 'static;
 
-    /// What of the place has to be confirmed before a refusal.
+    /// Returns the part of the tenancy that must be confirmed before a refusal.
     fn unconfirmed(scope: &S) -> Option<AskedEnvironment>;
 }
 

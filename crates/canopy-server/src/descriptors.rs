@@ -15,7 +15,7 @@ pub fn raise() -> Option<u64> {
     match setrlimit(Resource::Nofile, raised) {
         Ok(()) => maximum,
         Err(error) => {
-            tracing::warn!(%error, "the limit on open files cannot be raised");
+            tracing::warn!(%error, "limit on open files not raised");
             current
         }
     }

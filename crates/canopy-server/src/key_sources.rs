@@ -77,7 +77,7 @@ impl KeySources {
         while let Some(ended) = running.join_next().await {
             match ended {
                 Ok(never) => match never {},
-                Err(error) => tracing::error!(%error, "token keys of one source are no longer read again"),
+                Err(error) => tracing::error!(%error, "token key source stopped; its keys are no longer refreshed"),
             }
         }
         std::future::pending().await

@@ -74,13 +74,13 @@ impl SharedKeys {
             sleep(INTERVAL).await;
             let mut last = self.last_read.lock().await;
             if let Err(error) = self.read(&mut last).await {
-                tracing::warn!(%error, "the signing keys of other instances cannot be read");
+                tracing::warn!(%error, "signing keys of other instances not read; keeping the last ones");
             }
             drop(last);
             if renewed.elapsed() >= RENEWAL {
                 match self.renew().await {
                     Ok(()) => renewed = Instant::now(),
-                    Err(error) => tracing::warn!(%error, "the signing key cannot be registered again"),
+                    Err(error) => tracing::warn!(%error, "signing key not renewed; retrying"),
                 }
             }
         }
@@ -100,7 +100,7 @@ impl SharedKeys {
             .delete_signing_keys(since, SigningKey::MAX_REGISTERED)
             .await?;
         if deleted > 0 {
-            tracing::info!(deleted, "deleted signing keys that no instance uses any more");
+            tracing::info!(deleted, "unused signing keys deleted");
         }
         Ok(())
     }
@@ -116,7 +116,7 @@ impl SharedKeys {
         for key in current.take(SigningKey::MAX_REGISTERED) {
             match VerificationKey::from_ed25519(key.kid.clone(), &key.public_key) {
                 Ok(usable) => keys.push(usable.vouching_for(PrincipalKind::ALL)),
-                Err(error) => tracing::warn!(%error, kid = key.kid, "a registered signing key cannot be used"),
+                Err(error) => tracing::warn!(%error, kid = key.kid, "registered signing key is invalid; ignoring it"),
             }
         }
         self.verifier.share(keys);

@@ -1,4 +1,4 @@
-//! What decisions rest on.
+//! Reads for the decision index.
 
 use crate::unit::Unit;
 use async_trait::async_trait;

@@ -292,7 +292,7 @@ impl<Kind: Send> AssignmentReader for Unit<Kind> {
     }
 }
 
-/// What databases check by foreign keys, and the statement itself for identities.
+/// Checks that databases do by foreign keys, and for identities in the statement itself.
 fn check_references(state: &State, environment: EnvironmentId, assignments: &[Assignment]) -> Result<(), StoreError> {
     let place = state.tenancy.place(environment);
     let place = place.ok_or_else(|| bug("the assignments' environment is not there"))?;

@@ -88,7 +88,7 @@ impl Directory {
         }
     }
 
-    /// How many memberships of an application are active.
+    /// Counts the active memberships of an application.
     pub fn active_members(&self, application: ApplicationId) -> u64 {
         let active = self
             .members(application)

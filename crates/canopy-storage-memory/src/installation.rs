@@ -1,4 +1,4 @@
-//! What the processes of an installation share; here, there is one.
+//! State that the processes of an installation share; here, there is one process.
 
 use crate::store::MemoryStore;
 use async_trait::async_trait;

@@ -1,4 +1,4 @@
-//! How broken rules are reported.
+//! Errors of broken rules.
 
 use canopy_domain::EnvironmentId;
 use canopy_domain::port::{StoreError, Unique};

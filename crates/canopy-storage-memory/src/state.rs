@@ -24,7 +24,7 @@ pub(crate) struct State {
     pub tenancy: Arc<Tenancy>,
     /// Identities and memberships.
     pub directory: Arc<Directory>,
-    /// What each environment holds.
+    /// The rows of each environment.
     pub environments: Arc<BTreeMap<EnvironmentId, Contents>>,
     /// Whose key each digest is.
     pub key_digests: Arc<Digests>,
@@ -38,7 +38,7 @@ pub(crate) struct State {
     pub damaged_history: bool,
 }
 
-/// What one environment holds.
+/// The rows of one environment.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Contents {
     /// The catalog.

@@ -69,7 +69,7 @@ impl Committed {
 }
 
 impl MemoryStore {
-    /// How long a write waits for the lock where nothing else is asked for.
+    /// Default wait of a write for the lock.
     pub const WRITE_DEADLINE: Duration = Duration::from_secs(10);
 
     /// An empty store.

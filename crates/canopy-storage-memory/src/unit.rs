@@ -28,7 +28,7 @@ pub(crate) struct Reading;
 #[derive(Debug)]
 pub(crate) struct Writing {
     committed: Arc<Committed>,
-    /// What a strict store holds the write to.
+    /// The rules that a strict store enforces for a write.
     scope: Option<LockScope>,
     /// The id that answers which are kept count to.
     tenant: Uuid,

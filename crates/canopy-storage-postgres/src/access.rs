@@ -1,4 +1,4 @@
-//! What decisions rest on: snapshots and change records.
+//! Reads for the decision index: snapshots and change records.
 
 use crate::api_key;
 use crate::assignment::{key, window};

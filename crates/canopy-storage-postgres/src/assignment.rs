@@ -21,7 +21,7 @@ mod listing;
 
 pub(crate) use listing::Effort;
 
-/// What an assignment joins, in three columns from `first` on.
+/// Decodes the triple of an assignment from three columns, starting at `first`.
 pub(crate) fn key(row: &Row, first: usize) -> Result<AssignmentKey, StoreError> {
     Ok(AssignmentKey {
         identity: row.id(first)?,

@@ -18,7 +18,7 @@ pub(crate) fn ensure(holds: bool, what: &'static str) -> Result<(), StoreError> 
     if holds { Ok(()) } else { Err(internal(what)) }
 }
 
-/// What an error of diesel means to the port.
+/// Converts an error of diesel to an error of the port.
 pub(crate) fn translate(error: Error) -> StoreError {
     match error {
         Error::DatabaseError(kind, ref information) => match kind {
@@ -45,12 +45,12 @@ pub(crate) fn translate(error: Error) -> StoreError {
     }
 }
 
-/// What an error while connecting means to the port: there is no store to be had.
+/// Converts an error while connecting to `StoreError::Unavailable`.
 pub(crate) fn translate_connecting(error: ConnectionError) -> StoreError {
     StoreError::Unavailable(Box::new(error))
 }
 
-/// What PostgreSQL says in words alone, because diesel-async passes on no SQLSTATE for it.
+/// Messages of PostgreSQL for which diesel-async passes on no SQLSTATE.
 enum Condition {
     Conflict,
     Busy,

@@ -27,11 +27,11 @@ use tokio_postgres::{AsyncMessage, Client, Notification};
 use uuid::Uuid;
 
 const CHANNEL: &str = "canopy_revisions";
-/// How often the connection is asked whether it lives.
+/// Interval of the health check of the connection.
 const HEARTBEAT: Duration = Duration::from_millis(500);
-/// How long it may take to answer.
+/// Maximum time for its response.
 const DEADLINE: Duration = Duration::from_secs(3);
-/// How long to wait with what could not be told.
+/// Pause before publishing again after a failure.
 const PAUSE: Duration = Duration::from_millis(250);
 /// PostgreSQL takes payloads below 8,000 bytes; an entry has at most 54.
 const ENTRIES_IN_PAYLOAD: usize = 140;
@@ -43,7 +43,7 @@ pub(crate) struct Notifier {
     task: JoinHandle<()>,
 }
 
-/// What was committed and not told yet: the newest revision of each environment.
+/// Committed but unpublished revisions: the newest one of each environment.
 #[derive(Debug, Default)]
 struct Outbox {
     waiting: Mutex<HashMap<EnvironmentId, Revision>>,
@@ -224,7 +224,7 @@ fn payloads(moved: &[(EnvironmentId, Revision)]) -> Vec<String> {
     moved.chunks(ENTRIES_IN_PAYLOAD).map(payload).collect()
 }
 
-/// What a payload says. Anybody may send notifications; what is none of ours is passed over.
+/// Parses a payload. Any client can send notifications, so foreign payloads are ignored.
 fn read_payload(payload: &str) -> Vec<(EnvironmentId, Revision)> {
     let entry = |entry: &str| {
         let (id, revision) = entry.split_once(':')?;

@@ -59,7 +59,7 @@ macro_rules! select_bare {
     };
 }
 
-/// Something that stands in a tree.
+/// An element of a tree.
 trait Standing {
     fn id(&self) -> NodeId;
     fn parent(&self) -> Option<NodeId>;

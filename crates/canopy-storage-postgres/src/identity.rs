@@ -61,7 +61,7 @@ macro_rules! held {
     };
 }
 
-/// What a listing of identities rests on. Each order has its own text: its index gives the page.
+/// The statements of a list of identities. Each order has its own text, so that its index returns the page.
 macro_rules! listing {
     ($head:literal, $tail:literal) => {
         concat!(

@@ -1,4 +1,4 @@
-//! What the processes of an installation share. Each call is a transaction of its own.
+//! State that the processes of an installation share. Each call is a transaction of its own.
 
 use crate::statement::Statement;
 use crate::store::PgStore;
@@ -48,7 +48,7 @@ impl Installation for PgStore {
         Ok(deleted)
     }
 
-    /// Who finds another's secret there waits for its commit, and sees it with the second statement.
+    /// A process that finds another secret there waits for its commit and reads it with the second statement.
     async fn secret(&self, name: &str, fresh: [u8; 32]) -> Result<[u8; 32], StoreError> {
         const INSERT: &str = "INSERT INTO installation_secrets (name, secret) VALUES ($1, $2) ON CONFLICT DO NOTHING";
         const SELECT: &str = "SELECT secret FROM installation_secrets WHERE name = $1";

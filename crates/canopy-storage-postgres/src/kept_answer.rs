@@ -9,7 +9,7 @@ use canopy_domain::port::{KeptAnswer, RequestIdentity, StoreError};
 use futures_util::future;
 use uuid::Uuid;
 
-/// What is known of a request when a write for it begins.
+/// The stored state of a repeatable request when a write for it begins.
 pub(crate) enum Known {
     /// Nobody answers it or has answered it; from here to its end, this transaction does.
     Nothing,
@@ -55,7 +55,7 @@ fn lock_of(request: RequestIdentity) -> i64 {
     number | i64::MIN
 }
 
-/// How many outdated answers go at once, at the most.
+/// Maximum number of expired idempotency records that one statement deletes.
 pub(crate) const BATCH: usize = 100;
 
 /// Removes some of the answers that were kept before `outdated`, the oldest first; those that another process removes are

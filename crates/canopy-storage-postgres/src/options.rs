@@ -1,4 +1,4 @@
-//! How a store is opened.
+//! Options for opening a store.
 
 use crate::tls::{SslMode, SslRoots};
 use percent_encoding::percent_decode_str;
@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
-/// How a store is opened. Start from [`PgOptions::new`] and change what differs.
+/// Options for opening a store. Start from [`PgOptions::new`] and change what differs.
 #[derive(Clone)]
 pub struct PgOptions {
     /// `postgres://user:password@host:port/database?sslmode=verify-full&sslrootcert=/path`, as libpq reads it.
@@ -14,13 +14,13 @@ pub struct PgOptions {
     /// The number of connections that transactions have at most. Five more belong to fences (three), the change feed
     /// and the heartbeat.
     pub pool_size: usize,
-    /// How long a unit of work waits for a free connection.
+    /// Maximum wait of a unit of work for a free connection.
     pub wait_timeout: Duration,
     /// The time that each host may take to open a connection. A `connect_timeout` of the URL wins where it is shorter.
     pub connect_timeout: Duration,
-    /// How long a write waits for the locks of another one.
+    /// Maximum wait of a write for the locks of another write.
     pub lock_timeout: Duration,
-    /// How long one statement may run.
+    /// Maximum run time of one statement.
     pub statement_timeout: Duration,
     /// The time that the server may leave a heartbeat or a fence unanswered before it counts as unreachable.
     pub answer_timeout: Duration,
@@ -30,7 +30,7 @@ pub struct PgOptions {
     pub load_timeout: Duration,
     /// The longest wait for another process that changes the schema.
     pub migration_timeout: Duration,
-    /// What the connections are called in `pg_stat_activity`.
+    /// The `application_name` of the connections in `pg_stat_activity`.
     pub application_name: String,
     /// Whether opening brings the schema up to date; otherwise an older schema is refused.
     pub migrate: bool,
@@ -112,7 +112,7 @@ pub enum UrlError {
     Roots(#[source] canopy_domain::port::store::BoxError),
 }
 
-/// What a URL says: the driver's part, and what is said of TLS.
+/// The parts of a database URL: the driver's options and the TLS options.
 #[derive(Debug)]
 pub(crate) struct Target {
     pub(crate) config: tokio_postgres::Config,

@@ -18,13 +18,13 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 
-/// How long giving a connection back may take before it is closed instead.
+/// Maximum time for returning a connection to the pool before it is closed instead.
 const CLEANING_DEADLINE: Duration = Duration::from_secs(5);
 
-/// How long it is waited for all that are given back at once.
+/// Maximum wait for all connections that are returned at once.
 const CLEANED_DEADLINE: Duration = Duration::from_millis(200);
 
-/// What tests want to know of the statements that were sent.
+/// Counters of the statements that were sent, for tests.
 #[derive(Debug, Default)]
 pub(crate) struct Watch {
     count: AtomicU64,
@@ -94,7 +94,7 @@ pub(crate) struct Pool {
     lock_timeout: Duration,
     /// The time that a statement may go unanswered.
     deadline: Duration,
-    /// How many connections are being rolled back.
+    /// Number of connections that are being rolled back.
     cleaning: Arc<watch::Sender<usize>>,
 }
 

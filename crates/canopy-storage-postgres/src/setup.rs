@@ -1,4 +1,4 @@
-//! What bootstrap and resource permissions rest on, and how far environments are set up.
+//! Reads for bootstrap and resource permissions, and the setup status of environments.
 
 use crate::statement::Statement;
 use crate::unit_of_work::UnitOfWork;

@@ -77,7 +77,7 @@ impl Guard {
 #[derive(Clone, Copy)]
 pub(crate) struct Connection<'c> {
     raw: &'c AsyncPgConnection,
-    /// How long the server lets a statement wait for a lock.
+    /// Maximum wait of a statement for a lock in the server.
     lock_timeout: Duration,
     /// The time that a statement may go unanswered.
     deadline: Duration,
@@ -338,7 +338,7 @@ impl Row {
         value.ok_or_else(|| self.corrupt(column))
     }
 
-    /// What is reported of a value that breaks a rule: table, column and id, never the value.
+    /// Reports a value that breaks a rule by table, column and id, never by the value.
     pub(crate) fn corrupt(&self, column: usize) -> StoreError {
         let field = self.row.get(column);
         let name = field.as_ref().and_then(Field::field_name).unwrap_or("?");

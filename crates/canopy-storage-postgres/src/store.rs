@@ -156,7 +156,8 @@ impl PgStore {
         }
     }
 
-    /// How many statements the store has begun, to show that their number does not depend on the size of a call.
+    /// Number of statements that the store has begun. Tests use it to show that the number does not depend on the size
+    /// of a call.
     #[doc(hidden)]
     pub fn statement_count(&self) -> u64 {
         self.inner.watch.count()

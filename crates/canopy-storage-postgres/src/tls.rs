@@ -11,7 +11,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-/// How much of the server's word is checked.
+/// The checks of the server's certificate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum SslMode {
     /// No TLS.
@@ -49,7 +49,7 @@ impl SslMode {
     }
 }
 
-/// Who vouches for servers.
+/// The certificate authorities that are trusted for servers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum SslRoots {
     /// Those whom the operating system trusts.

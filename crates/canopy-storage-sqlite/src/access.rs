@@ -1,4 +1,4 @@
-//! What decisions rest on: snapshots, change records, and the commit that writes them.
+//! Reads for the decision index: snapshots, change records, and the commit that writes them.
 
 use crate::error::{ensure, internal, translate};
 use crate::identity::subject;

@@ -35,7 +35,7 @@ fn api_key(row: &Row<'_, '_>) -> Result<ApiKey, StoreError> {
 /// A set of digests.
 const DIGESTS: Layout = Layout(&[("digest", Cell::Bytes)]);
 
-/// What a key may do, from its mode and the scopes in the column behind it.
+/// Decodes the access of a key from its mode and the scopes in the next column.
 fn access(row: &Row<'_, '_>, column: usize) -> Result<KeyAccess, StoreError> {
     let mode = row.word(column, AccessMode::parse)?;
     let scopes = row.text(column + 1, |text| {

@@ -488,7 +488,7 @@ impl AssignmentWriter for UnitOfWork {
     }
 }
 
-/// What ends a savepoint: an error of ours, or of diesel while it opens or closes the savepoint.
+/// An error that ends a savepoint: one of the port, or one of diesel while it opens or closes the savepoint.
 struct Replacing(StoreError);
 
 impl From<StoreError> for Replacing {

@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-/// What a connection is for.
+/// The purpose of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Purpose {
     Reading,
@@ -29,7 +29,7 @@ pub(crate) struct Connector {
     pub(crate) _folder: Option<TemporaryFolder>,
     /// When the rows of a list are few.
     pub(crate) effort: Effort,
-    /// How many statements its connections have begun.
+    /// Number of statements that its connections have begun.
     pub(crate) statements: Arc<AtomicU64>,
 }
 
@@ -225,7 +225,7 @@ impl Drop for PooledConnection {
         };
         match AnsiTransactionManager::rollback_transaction(&mut connection) {
             Ok(()) | Err(diesel::result::Error::NotInTransaction) => self.pool.put_back(connection),
-            Err(error) => tracing::warn!(%error, "a connection could not be rolled back and is closed"),
+            Err(error) => tracing::warn!(%error, "connection not rolled back; closing it"),
         }
     }
 }

@@ -23,7 +23,8 @@ pub(crate) const fn is_unique_violation(error: &Error) -> bool {
     matches!(error, Error::DatabaseError(DatabaseErrorKind::UniqueViolation, _))
 }
 
-/// What an error of diesel means to the port. `unique` is the rule that the statement can break, where there is but one.
+/// Converts an error of diesel to an error of the port. `unique` is the only unique rule that the statement can break,
+/// if there is one.
 pub(crate) fn translate(error: Error, unique: Option<Unique>) -> StoreError {
     match error {
         Error::DatabaseError(kind, ref information) => match kind {
@@ -50,7 +51,7 @@ pub(crate) fn translate(error: Error, unique: Option<Unique>) -> StoreError {
     }
 }
 
-/// What SQLite says in words alone, because diesel passes on no code for it.
+/// Messages of SQLite for which diesel passes on no error code.
 enum Condition {
     Locked,
     Unusable,

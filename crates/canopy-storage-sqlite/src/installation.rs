@@ -1,4 +1,4 @@
-//! What the processes of an installation share. Each statement commits by itself.
+//! State that the processes of an installation share. Each statement commits by itself.
 
 use crate::statement::Statement;
 use crate::store::SqliteStore;

@@ -37,7 +37,7 @@ impl UnitOfWork {
     }
 }
 
-/// How many outdated answers go at once, at the most.
+/// Maximum number of expired idempotency records that one statement deletes.
 const BATCH: usize = 100;
 
 /// Removes some of the answers that were kept before `outdated`, the oldest first, and some of the sums of earlier hours;

@@ -1,4 +1,4 @@
-//! How a store is opened.
+//! Options for opening a store.
 
 use std::time::Duration;
 
@@ -24,14 +24,15 @@ impl Synchronous {
     }
 }
 
-/// How a store is opened. The defaults are those of a server.
+/// Options for opening a store. The defaults are those of a server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SqliteOptions {
     /// When SQLite waits for the disk.
     pub synchronous: Synchronous,
-    /// How many units of work may read at once.
+    /// Maximum number of concurrent reading units of work.
     pub readers: u32,
-    /// How long a unit of work waits for its turn, and SQLite for a lock of another process, before the store is busy.
+    /// Maximum wait of a unit of work for its turn, and of SQLite for a lock of another process, before the store is
+    /// busy.
     pub deadline: Duration,
     /// How long one statement may run before it is interrupted and the store is busy.
     pub statement_timeout: Duration,
@@ -41,7 +42,7 @@ pub struct SqliteOptions {
     pub writer_cache_kib: u32,
     /// Largest page cache of each connection that reads, in KiB.
     pub reader_cache_kib: u32,
-    /// How many pages the write-ahead log may grow by before a commit moves them into the database.
+    /// Size of the write-ahead log, in pages, above which a commit checkpoints it.
     pub wal_autocheckpoint: u32,
     /// Whether opening brings an older schema up to date; otherwise an older schema is refused.
     pub migrate: bool,

@@ -12,7 +12,7 @@ use canopy_domain::Timestamp;
 use std::fmt::Write as _;
 use std::io::Write as _;
 
-/// What a cell holds.
+/// The value of a cell.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Cell {
     /// The sixteen bytes of an id.

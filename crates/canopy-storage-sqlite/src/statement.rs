@@ -253,7 +253,7 @@ impl Row<'_, '_> {
         value.ok_or_else(|| self.corrupt(column))
     }
 
-    /// What is reported of a value that breaks a rule: table, column and id, never the value.
+    /// Reports a value that breaks a rule by table, column and id, never by the value.
     pub(crate) fn corrupt(&self, column: usize) -> StoreError {
         let field = self.row.get(column);
         let name = field.as_ref().and_then(Field::field_name).unwrap_or("?").to_owned();

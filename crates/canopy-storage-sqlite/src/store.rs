@@ -134,7 +134,8 @@ impl SqliteStore {
         &self.connector.path
     }
 
-    /// How many statements the store has begun, to show that their number does not depend on the size of a call.
+    /// Number of statements that the store has begun. Tests use it to show that the number does not depend on the size
+    /// of a call.
     #[doc(hidden)]
     pub fn statement_count(&self) -> u64 {
         self.connector.statements.load(Ordering::Relaxed)

@@ -41,7 +41,7 @@ fn make(path: &Path) -> io::Result<()> {
 impl Drop for TemporaryFolder {
     fn drop(&mut self) {
         if let Err(error) = std::fs::remove_dir_all(&self.0) {
-            tracing::warn!(%error, "a temporary folder could not be removed");
+            tracing::warn!(%error, "temporary folder not removed");
         }
     }
 }

@@ -41,7 +41,7 @@ impl OwnedQuestion {
 /// Who asks, and where.
 #[derive(Debug, Clone, Copy)]
 pub struct Asker<'a> {
-    /// Who.
+    /// The identity.
     pub caller: &'a Caller,
     /// The environment that it is about.
     pub environment: &'a AskedEnvironment,

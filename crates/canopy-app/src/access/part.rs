@@ -6,7 +6,7 @@ use canopy_domain::{Revision, Timestamp};
 /// One part of a list that is sorted by id.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ToldPart<T, Id> {
-    /// What is in it.
+    /// The items of the page.
     pub items: Vec<T>,
     /// Where the next part begins; `None` for the last one.
     pub next: Option<Bookmark<Id>>,

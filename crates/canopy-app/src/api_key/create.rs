@@ -13,11 +13,11 @@ use std::collections::BTreeSet;
 /// A key that somebody asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewKey {
-    /// What it is called.
+    /// The name.
     pub name: DisplayName,
-    /// What it is for.
+    /// Its description.
     pub description: Option<Description>,
-    /// What it may do.
+    /// Its access to the public surface.
     pub access: KeyAccess,
     /// When it ends.
     pub expires_at: Option<Timestamp>,

@@ -73,7 +73,7 @@ impl KeyLookups {
         }
     }
 
-    /// Joins the round that gathers keys. Returns the round, and whether this is its first key.
+    /// Joins the open batch. Returns it, and whether this is its first key.
     fn join(&self, digest: KeyDigest) -> (Arc<Batch>, bool) {
         let batch = self.shared.gathering.lock().unwrap_or_else(PoisonError::into_inner);
         let mut digests = batch.digests.lock().unwrap_or_else(PoisonError::into_inner);
@@ -84,7 +84,7 @@ impl KeyLookups {
     }
 }
 
-/// A round that waits for its turn or is being looked up. It has an outcome when this is dropped.
+/// A batch that waits for its turn or is being looked up. It has an outcome when this is dropped.
 struct Running {
     shared: Arc<Shared>,
     batch: Arc<Batch>,
@@ -113,7 +113,7 @@ impl Running {
         self.batch.outcome.set(outcome).ok();
     }
 
-    /// Opens the next round.
+    /// Opens the next batch.
     fn close(&self) {
         let mut gathering = self.shared.gathering.lock().unwrap_or_else(PoisonError::into_inner);
         if Arc::ptr_eq(&gathering, &self.batch) {

@@ -128,7 +128,7 @@ async fn write(app: App, mut waiting: Receiver<AuditEvent>, dropped: Arc<AtomicU
         if let Err(error) = append(&app, &batch).await {
             let lost = u64::try_from(batch.len()).unwrap_or(u64::MAX);
             dropped.fetch_add(lost, Ordering::Relaxed);
-            tracing::error!(%error, lost, "refused attempts could not be put into the audit log");
+            tracing::error!(%error, lost, "refused attempts not written to the audit log");
         }
         batch.clear();
         if !waiting.is_closed() {

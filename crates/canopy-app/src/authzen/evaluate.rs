@@ -16,7 +16,7 @@ use std::sync::Arc;
 /// A question.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Evaluation {
-    /// Who.
+    /// The identity.
     pub subject: Entity,
     /// Does what.
     pub action: Arc<str>,

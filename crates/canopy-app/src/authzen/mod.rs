@@ -25,7 +25,7 @@ pub(crate) use remembered::RememberedSubjects;
 pub struct Entity {
     /// The type.
     pub kind: Arc<str>,
-    /// What it is called.
+    /// The name.
     pub id: Arc<str>,
 }
 

@@ -12,7 +12,7 @@ use canopy_domain::{PermissionKey, Resolution, Timestamp};
 /// A search.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ActionSearch {
-    /// Who.
+    /// The identity.
     pub subject: Entity,
     /// With what.
     pub resource: Entity,

@@ -13,9 +13,9 @@ use canopy_domain::{IdentityId, NodeId, Resolution, Timestamp};
 /// A search.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ResourceSearch {
-    /// Who.
+    /// The identity.
     pub subject: Entity,
-    /// What it may do.
+    /// The permission to check.
     pub action: String,
     /// The type of what is looked for.
     pub resource_type: String,

@@ -16,7 +16,7 @@ use canopy_domain::{IdentityId, Resolution, Timestamp};
 pub struct SubjectSearch {
     /// The type of those who are looked for.
     pub subject_type: String,
-    /// What they may do.
+    /// The action to search for.
     pub action: String,
     /// With what.
     pub resource: Entity,

@@ -1,25 +1,25 @@
-//! How many questions a fence gathers before it is asked.
+//! The policy for the size of a batch of fence questions.
 
 use std::time::Instant;
 
-/// How fast questions come, and what follows from it.
+/// Chooses the size of the next batch from the recent rate of questions.
 ///
-/// A query takes about as much of the processors as a check does without it. As long as questions come at [`FREE`](Self::FREE)
-/// a second or less, each may have one of its own and nobody waits for company. Above that, a round gathers the more
-/// questions the faster they come; they come by themselves within about half a millisecond. Never more than there are who
-/// ask at the same time: how many that are is found out by waiting for one more now and then, and for fewer when they did
-/// not come.
+/// A fence query costs about as much processor time as a check does without it. Up to [`FREE`](Self::FREE) questions a
+/// second, each question gets its own query and never waits for others. Above that rate the batch size grows with the
+/// square of the rate, since further questions then arrive within about half a millisecond. The number of concurrent
+/// callers caps the size. The cap is learned: it grows by one after [`PROOF`](Self::PROOF) full batches in a row, and
+/// shrinks when a batch times out.
 #[derive(Debug)]
 pub(super) struct BatchPolicy {
-    /// How many came lately, the older the less they count.
+    /// Recent questions, weighted by age.
     questions: f64,
-    /// In how many seconds.
+    /// Seconds in which they came, weighted the same way.
     seconds: f64,
-    /// When the last round was closed.
+    /// The time at which the last batch was closed.
     last: Option<Instant>,
-    /// How many are believed to come.
+    /// The learned number of concurrent callers.
     limit: usize,
-    /// How often in a row just so many did.
+    /// Number of full batches of this size in a row.
     proven: u32,
 }
 
@@ -36,16 +36,16 @@ impl Default for BatchPolicy {
 }
 
 impl BatchPolicy {
-    /// Questions a second that need no company.
+    /// Rate, in questions a second, up to which each question gets its own query.
     const FREE: f64 = 8_000.0;
-    /// The most that a round waits for.
+    /// Maximum size of a batch.
     const MOST: f64 = 32.0;
-    /// How often in a row as many as are believed to come have come before one more is waited for.
+    /// Number of full batches in a row after which the cap grows by one.
     const PROOF: u32 = 128;
-    /// How much a round counts beside the one after it.
+    /// Weight of a batch relative to the next one.
     const MEMORY: f64 = 0.98;
 
-    /// How many questions a round waits for.
+    /// Returns the number of questions that the next batch waits for.
     #[expect(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,
@@ -57,7 +57,7 @@ impl BatchPolicy {
         wanted.min(self.limit)
     }
 
-    /// Notes a round that was closed with so many questions, and whether those came that it waited for.
+    /// Records a closed batch: its number of questions, and whether it reached its size.
     #[expect(clippy::cast_precision_loss, reason = "a rate is no exact number")]
     pub(super) fn note(&mut self, questions: usize, is_full: bool, now: Instant) {
         if !is_full {
@@ -84,7 +84,7 @@ mod tests {
     use core::time::Duration;
     use std::time::Instant;
 
-    /// What a pace wants after rounds of so many questions, so many microseconds apart.
+    /// The wanted size after batches of so many questions, so many microseconds apart.
     fn wanted(rounds: &[(usize, u64)], times: usize) -> usize {
         let (mut policy, mut now) = (BatchPolicy::default(), Instant::now());
         for (questions, micros) in rounds.iter().cycle().take(rounds.len() * times) {

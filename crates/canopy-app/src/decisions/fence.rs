@@ -12,14 +12,14 @@ use std::time::Instant;
 use tokio::sync::{Notify, SetOnce};
 use tokio::time::timeout;
 
-/// Lets questions that arrive while a query is under way share the next one.
+/// Asks the store for the newest revision of environments, in batches: at most one query runs at a time.
 ///
-/// A question joins the round that is gathering; the first to join has it asked, by a task of its own. When the query before
-/// has ended, the round is closed and asks for all environments that gathered. So whoever joined did so before the query was
-/// sent, nobody waits for more than two queries, however many ask, and whoever goes away cuts nothing off.
+/// A question joins the open batch; the first one spawns the task that runs the query. When the query before has ended,
+/// the batch closes and asks for all of its environments. Every question therefore joined before its query began, so the
+/// result is at least as new as the question.
+/// No question waits for more than two queries, and a caller that leaves cancels nothing.
 ///
-/// Where questions come so fast that queries would take a good part of the processors, a round gathers a few more of them
-/// first, as [`BatchPolicy`] has it.
+/// At high rates a batch waits for further questions first, as [`BatchPolicy`] decides.
 #[derive(Debug, Default)]
 pub(super) struct Fence {
     shared: Arc<Shared>,
@@ -35,7 +35,7 @@ struct Shared {
 struct Batch {
     environments: Mutex<HashSet<EnvironmentId>>,
     questions: AtomicUsize,
-    /// How many questions it waits for; none until its turn comes.
+    /// The number of questions it waits for; 0 until its turn comes.
     wanted: AtomicUsize,
     is_full: Notify,
     outcome: SetOnce<Outcome>,
@@ -49,8 +49,8 @@ enum Outcome {
 }
 
 impl Fence {
-    /// The head of an environment, as of some moment after this call; `None` if there is no such environment. `ask` is how a
-    /// store is asked for heads.
+    /// Returns the head of an environment, as of some moment after this call; `None` if there is no such environment. `ask`
+    /// queries the store for heads.
     pub(super) async fn head<F>(
         &self,
         environment: EnvironmentId,
@@ -73,7 +73,7 @@ impl Fence {
         }
     }
 
-    /// Joins the gathering round, and tells whether it is the first one in.
+    /// Joins the open batch. Returns it, and whether this is its first question.
     fn join(&self, environment: EnvironmentId) -> (Arc<Batch>, bool) {
         let batch = self.shared.gathering.lock().unwrap_or_else(PoisonError::into_inner);
         let mut environments = batch.environments.lock().unwrap_or_else(PoisonError::into_inner);
@@ -99,7 +99,7 @@ pub(crate) fn copy_error(error: &StoreError) -> StoreError {
     }
 }
 
-/// A round that is being asked. However it ends, whoever joined it is told.
+/// A batch whose query runs. Every question in it receives an outcome, also when this is dropped early.
 struct Asking {
     shared: Arc<Shared>,
     batch: Arc<Batch>,
@@ -140,7 +140,7 @@ impl Asking {
             || timeout(PATIENCE, self.batch.is_full.notified()).await.is_ok()
     }
 
-    /// Opens the next round.
+    /// Opens the next batch.
     fn close(&self) {
         let mut gathering = self.shared.gathering.lock().unwrap_or_else(PoisonError::into_inner);
         if Arc::ptr_eq(&gathering, &self.batch) {
@@ -151,14 +151,14 @@ impl Asking {
 
 impl Drop for Asking {
     fn drop(&mut self) {
-        // The runtime is shutting down, if the round has no outcome yet.
+        // The runtime is shutting down, if the batch has no outcome yet.
         self.close();
         let ended = Outcome::Failed(StoreError::Unavailable("the fence was not asked".into()));
         self.batch.outcome.set(ended).ok();
     }
 }
 
-/// How long a round waits for more questions when they have suddenly ceased to come.
+/// Maximum wait of a batch for more questions.
 const PATIENCE: Duration = Duration::from_millis(1);
 
 #[cfg(test)]
@@ -259,7 +259,7 @@ mod tests {
         asked.push(scene.ask(3).await);
         tokio::task::yield_now().await;
         assert_eq!(scene.queries(), 1);
-        // The next round comes to nothing more than one question.
+        // The next batch comes to nothing more than one question.
         let last = scene.ask(4).await;
         scene.store.gate.add_permits(2);
         for one in asked {

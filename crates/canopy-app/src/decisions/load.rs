@@ -126,7 +126,7 @@ impl Loader {
         let origin = Origin { tag, epoch };
         if snapshot.revision.get() < floor {
             // What was said to be committed is not there: a store that lost commits, or somebody else's word.
-            tracing::warn!(%environment, revision = %snapshot.revision, floor, "the store is behind what it said before");
+            tracing::warn!(%environment, revision = %snapshot.revision, floor, "store revision went backwards; reloading index");
             slot.lower_floor(floor, snapshot.revision);
         }
         slot.put(self.build(environment, snapshot).await?, origin, index_epoch)

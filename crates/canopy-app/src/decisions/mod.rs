@@ -20,7 +20,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
-/// For so long the news of other processes may stay away before questions that rely on it are refused.
+/// Maximum silence of the change feed before questions that rely on it are refused.
 pub(crate) const SILENCE: Duration = Duration::from_secs(5);
 
 /// How fresh an answer must be, where several processes share a store. With a store of one process both are the same.
@@ -350,7 +350,7 @@ impl Decisions {
             .collect()
     }
 
-    /// Throws indexes away whose state is in doubt.
+    /// Invalidates the indexes of a former epoch.
     pub(crate) fn forget(&self, environments: impl Iterator<Item = EnvironmentId>) {
         for slot in environments.filter_map(|environment| self.slot(environment)) {
             slot.forget();
@@ -409,7 +409,7 @@ impl Decisions {
     fn receive(&self, event: FeedEvent) {
         match event {
             FeedEvent::Alive => {}
-            // What was announced while the line was down is not known: every index is read again.
+            // Revisions published while the feed was disconnected are unknown: reload every index.
             FeedEvent::Connected => {
                 self.slots().iter().for_each(|(_, slot)| slot.forget());
             }

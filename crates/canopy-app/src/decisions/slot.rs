@@ -29,7 +29,7 @@ const PATIENCE: usize = 1_000;
 /// What answers in one environment rest on, at one revision.
 #[derive(Debug, Clone)]
 pub struct EnvironmentState {
-    /// What decisions rest on.
+    /// Reads for the decision index.
     pub index: AccessIndex,
     /// The keys that may ask for them.
     pub keys: KeyRing,
@@ -48,14 +48,14 @@ impl EnvironmentState {
     }
 }
 
-/// Where the state of one environment is kept.
+/// The double buffer with the state of one environment.
 #[derive(Default)]
 pub(super) struct Slot {
     loaded: ArcSwapOption<Loaded>,
     back: Mutex<Option<BackBuffer>>,
-    /// The newest revision known to be committed. A state that is behind it answers nothing.
+    /// The newest revision known to be committed. A state behind it answers no question.
     floor: AtomicU64,
-    /// How often the state of the store came in doubt. A state, or a snapshot, from before the last time is not used.
+    /// The number of invalidations. A state or snapshot of an earlier index epoch is not used.
     index_epoch: AtomicU64,
     /// When it was last asked, by the count of loads.
     used: AtomicU64,
@@ -120,7 +120,7 @@ impl core::fmt::Debug for HeldState {
 struct Loaded {
     state: EnvironmentState,
     origin: Origin,
-    /// The doubt when its snapshot was about to be read.
+    /// The index epoch before its snapshot was read.
     index_epoch: u64,
 }
 
@@ -142,15 +142,15 @@ pub(super) enum NextTag {
     Commit(AuditEventId, u64),
 }
 
-/// The copy for the next change.
+/// The back buffer: the copy that takes the next change.
 struct BackBuffer {
     loaded: Arc<Loaded>,
-    /// What it lacks: the last change.
+    /// The last change, which it lacks.
     behind: (Revision, Arc<[Change]>),
 }
 
 impl Slot {
-    /// Asks the state, if it is loaded and not behind its floor. Never waits.
+    /// Reads the state, if it is loaded and not behind its floor. Never waits.
     pub(super) fn ask<R>(&self, ask: impl FnOnce(StateView<'_>) -> R) -> Option<R> {
         let loaded = self.loaded.load();
         let state = self.trusted(loaded.as_deref())?;
@@ -184,24 +184,24 @@ impl Slot {
         self.floor.load(Ordering::Acquire)
     }
 
-    /// From now on nothing older than this revision is answered.
+    /// Raises the floor: from now on, no older state answers.
     pub(super) fn raise_floor(&self, revision: Revision) {
         self.floor.fetch_max(revision.get(), Ordering::AcqRel);
     }
 
-    /// Takes a floor back that was shown to be none, unless it has been moved since.
+    /// Lowers a floor that turned out to be wrong, unless it has moved since.
     pub(super) fn lower_floor(&self, from: u64, to: Revision) {
         self.floor
             .compare_exchange(from, to.get(), Ordering::AcqRel, Ordering::Relaxed)
             .ok();
     }
 
-    /// From now on nothing is answered from what was read before.
+    /// Starts a new index epoch: states read before answer nothing from now on.
     pub(super) fn forget(&self) {
         self.index_epoch.fetch_add(1, Ordering::AcqRel);
     }
 
-    /// What must be handed back with a state that is built from a snapshot; taken before the snapshot is read.
+    /// Returns the index epoch. Read it before a snapshot, and pass it to [`put`](Self::put) with the state.
     pub(super) fn index_epoch(&self) -> u64 {
         self.index_epoch.load(Ordering::Acquire)
     }
@@ -275,7 +275,7 @@ impl Slot {
         self.weighed_at.store(revision, Ordering::Relaxed);
     }
 
-    /// Lets go of the copy for the next change, where there was no change since this was last called, and weighs the rest.
+    /// Drops the back buffer if no change came since the last call, and measures the rest.
     pub(super) async fn evict_idle(&self) {
         let Some(revision) = self.revision() else { return };
         let changed = revision.get() != self.weighed_at.load(Ordering::Relaxed);
@@ -284,7 +284,7 @@ impl Slot {
         }
     }
 
-    /// Puts a state in place whose snapshot was read after `doubt` was taken.
+    /// Installs a state whose snapshot was read after `index_epoch` was.
     pub(super) async fn put(&self, state: EnvironmentState, origin: Origin, index_epoch: u64) {
         let mut back = self.back.lock().await;
         *back = None;
@@ -295,7 +295,7 @@ impl Slot {
         })));
     }
 
-    /// How far the state is, if it is loaded.
+    /// Returns the progress of the state.
     pub(super) fn progress(&self) -> Progress {
         match self.revision() {
             None => Progress::Absent,
@@ -347,7 +347,7 @@ impl Slot {
                 true
             }
             Err(error) => {
-                tracing::error!(%error, %revision, "a change record does not fit the index; it will be loaded again");
+                tracing::error!(%error, %revision, "change record does not fit the index; reloading index");
                 self.forget();
                 false
             }
@@ -363,7 +363,8 @@ fn copy_of(loaded: &Loaded) -> Loaded {
     }
 }
 
-/// Brings a copy forward to the state that answers now, once nobody looks at it any more.
+/// Waits until no reader holds the back buffer, and brings it forward to the front state. Copies the front state when a
+/// reader holds the back buffer for too long.
 async fn swap(back: BackBuffer, now: &Loaded) -> Result<Loaded, IndexError> {
     let BackBuffer {
         mut loaded,
@@ -383,10 +384,10 @@ async fn swap(back: BackBuffer, now: &Loaded) -> Result<Loaded, IndexError> {
     Ok(copy_of(now))
 }
 
-/// How far a state is.
+/// The progress of a state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Progress {
-    /// Not loaded, or not to be trusted.
+    /// Not loaded, or invalidated.
     Absent,
     /// At this revision, which is older than its floor.
     Behind(Revision),

@@ -20,7 +20,7 @@ use std::collections::BTreeSet;
 pub struct NewPermission {
     /// Its key.
     pub key: PermissionKey,
-    /// What it allows.
+    /// A description of what it allows.
     pub description: Option<Description>,
     /// The group it is shown in.
     pub category: Option<Category>,

@@ -20,9 +20,9 @@ use std::collections::BTreeSet;
 pub struct NewRole {
     /// Its name.
     pub name: RoleName,
-    /// What it is for.
+    /// Its description.
     pub description: Option<Description>,
-    /// What it bundles; repetitions count once.
+    /// Its permissions; repetitions count once.
     pub permission_keys: Vec<PermissionKey>,
 }
 

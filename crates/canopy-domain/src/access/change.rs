@@ -25,7 +25,7 @@ pub struct RoleFact {
     pub name: RoleName,
     /// An inactive role grants nothing.
     pub is_active: bool,
-    /// What it bundles.
+    /// Its permissions.
     pub permissions: Vec<PermissionId>,
 }
 
@@ -60,7 +60,7 @@ pub struct SubjectFact {
 pub struct GrantFact {
     /// Its id.
     pub id: AssignmentId,
-    /// Who, as what, where.
+    /// The identity, role and node.
     pub key: AssignmentKey,
     /// When it holds.
     pub window: Window,
@@ -71,7 +71,7 @@ pub struct GrantFact {
 pub struct KeyFact {
     /// Its id.
     pub id: ApiKeyId,
-    /// What it may do.
+    /// Its access to the public surface.
     pub access: KeyAccess,
     /// The first instant at which it is refused.
     pub expires_at: Option<Timestamp>,

@@ -45,7 +45,7 @@ mod given {
     pub(super) const ALL: u8 = IDENTITY | ROLE | NODE | FROM | TO;
 }
 
-/// What an assignment shares with the one before it.
+/// The parts that an assignment shares with the one before it.
 #[derive(Debug, Clone, Copy)]
 struct Shared {
     key: AssignmentKey,

@@ -282,7 +282,7 @@ impl AccessIndex {
     }
 }
 
-/// What the rows seen so far add up to.
+/// The decision so far, over the rows seen.
 struct Verdict {
     allowed: bool,
     reason: DenialReason,

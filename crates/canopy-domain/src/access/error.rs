@@ -1,4 +1,4 @@
-//! What is wrong with facts that contradict each other.
+//! Errors of facts that contradict each other.
 
 use crate::{AssignmentId, IdentityId, NodeId, PermissionId, Revision, RoleId};
 
@@ -38,7 +38,7 @@ pub enum IndexError {
     UnknownPermission {
         /// The role.
         role: RoleId,
-        /// What it bundles.
+        /// Its permissions.
         permission: PermissionId,
     },
     /// A node stands below a node that is not in the tree.

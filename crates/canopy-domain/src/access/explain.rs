@@ -14,7 +14,7 @@ use core::ops::ControlFlow;
 /// [out of reach](Shortfall::OutOfReach), the first of their reasons is the reason of the denial.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Explanation<'a> {
-    /// What [`decide`](AccessIndex::decide) answers.
+    /// The decision of [`decide`](AccessIndex::decide).
     pub decision: Decision,
     /// The names of all roles that grant it, sorted, each once.
     pub granting_roles: Vec<&'a RoleName>,

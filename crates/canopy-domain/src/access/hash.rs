@@ -98,7 +98,7 @@ pub(super) struct SlotTable {
     entries: Vec<u32>,
     /// The bits of an entry that are its slot; the others are a piece of the hash.
     slot_bits: u32,
-    /// How far a hash is shifted down to say where it is looked for first.
+    /// The right shift that turns a hash into its first probe position.
     shift: u32,
     len: usize,
 }

@@ -1,4 +1,4 @@
-//! What one identity holds, in one block of memory.
+//! The assignments of one identity, in one block of memory.
 
 use super::DenialReason;
 use super::records::{Id, Record, uuid_of};

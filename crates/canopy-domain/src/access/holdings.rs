@@ -1,4 +1,4 @@
-//! Who holds which role where: all identities, and all assignments by their ids.
+//! The assignments of an environment: all identities, and all assignments by their ids.
 //!
 //! A question reads one [`Holder`]. What lies here beside them is for changes (which assignment is whose) and for the few
 //! questions that come near the border of a window.
@@ -31,7 +31,7 @@ pub(super) struct Pending {
     row: Row,
 }
 
-/// What a row that left had named.
+/// The entities that a removed row named.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Freed {
     pub(super) role: u32,

@@ -84,7 +84,7 @@ impl Interner {
         self.ids.get(slot as usize).copied().map(uuid_of)
     }
 
-    /// How many slots there are, free ones with them: every slot is below.
+    /// Number of slots, free ones included: every slot number is below it.
     pub(super) const fn slots(&self) -> usize {
         self.ids.len()
     }

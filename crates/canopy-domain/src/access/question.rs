@@ -1,4 +1,4 @@
-//! What can be asked, and why an answer is no.
+//! Questions, and the reasons of a denial.
 
 use crate::string_enum::string_enum;
 use crate::{IdentityId, NodeId};
@@ -15,7 +15,7 @@ pub enum Target {
 /// May this identity do this, there?
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Question<'a> {
-    /// Who asks for access.
+    /// The identity that asks for access.
     pub identity: IdentityId,
     /// The key of the permission; a text that is no key of the catalog is simply not held.
     pub permission: &'a str,

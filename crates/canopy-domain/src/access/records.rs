@@ -163,7 +163,7 @@ impl<R: Record> Records<R> {
         Some(removed)
     }
 
-    /// How many steps lead from one place to another.
+    /// Number of probe steps from one position to another.
     const fn distance(&self, from: usize, to: usize) -> usize {
         if to >= from {
             to - from

@@ -11,7 +11,7 @@ use std::collections::BTreeSet;
 /// One part of a list that is sorted by id. The next part is what comes after the last one of this.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Part<T> {
-    /// What is in it.
+    /// The items of the page.
     pub items: Vec<T>,
     /// Whether the list goes on after it.
     pub has_more: bool,
@@ -20,7 +20,7 @@ pub struct Part<T> {
 /// An identity that holds a permission at a node.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PermissionHolder<'a> {
-    /// Who.
+    /// The identity.
     pub identity: IdentityId,
     /// The names of all roles that grant it, sorted byte by byte, each once.
     pub role_names: Vec<&'a RoleName>,

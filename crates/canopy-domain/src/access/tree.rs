@@ -65,7 +65,7 @@ impl Record for NodeRecord {
     }
 }
 
-/// What stands in the way of removing a node.
+/// The reason why a node cannot be removed.
 #[derive(Debug, Clone, Copy, Default)]
 struct Uses {
     children: u32,
@@ -87,7 +87,7 @@ enum Standing {
     Inactive,
 }
 
-/// How many nodes of a path are kept at hand; deeper trees are walked again.
+/// Number of nodes of a path that are buffered; deeper trees are walked again.
 const NEAR: usize = 8;
 
 /// The way from a node to the root.

@@ -1,4 +1,4 @@
-//! What a key may do: everything on the public surface, or what its scopes open.
+//! The access of a key: the whole public surface, or the areas and checks of its scopes.
 
 use crate::PermissionKey;
 use crate::string_enum::string_enum;
@@ -112,12 +112,12 @@ impl KeyScopes {
     }
 }
 
-/// How much of the public surface a key opens.
+/// The access of a key to the public surface.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum KeyAccess {
     /// All of it.
     Full,
-    /// What its scopes allow.
+    /// Limited to its scopes.
     Scoped(KeyScopes),
 }
 
@@ -209,7 +209,7 @@ string_enum!(
     AccessMode {
         /// Everything on the public surface, now and later.
         FullAccess = "full_access",
-        /// What its scopes allow.
+        /// Limited to its scopes.
         Scoped = "scoped",
     }
 );

@@ -26,13 +26,13 @@ pub struct ApiKey {
     pub id: ApiKeyId,
     /// The environment that it is bound to.
     pub environment_id: EnvironmentId,
-    /// What it is called, for people.
+    /// The name, for people.
     pub name: DisplayName,
-    /// What it is for, for people.
+    /// A description, for people.
     pub description: Option<Description>,
-    /// How people tell it from others.
+    /// The visible part of the key, for people.
     pub preview: KeyPreview,
-    /// What it may do.
+    /// Its access to the public surface.
     pub access: KeyAccess,
     /// The first instant at which it is refused.
     pub expires_at: Option<Timestamp>,

@@ -75,7 +75,7 @@ impl KeyRing {
         self.keys.capacity() * (size_of::<(ApiKeyId, Held)>() + 1) + accesses
     }
 
-    /// What a key may do, if it is accepted at this instant.
+    /// Returns the access of a key, if it is accepted at this instant.
     pub fn find(&self, id: ApiKeyId, now: Timestamp) -> Option<&Arc<KeyAccess>> {
         let held = self.keys.get(&id)?;
         is_open(held.expires_at, now).then_some(&held.access)

@@ -9,7 +9,7 @@ pub struct KeyText(Box<str>);
 
 impl KeyText {
     const PREFIX: &str = "cnpy_";
-    /// How many characters it has.
+    /// Length in characters.
     pub const CHARS: usize = 69;
 
     /// The key made of these random bytes.
@@ -34,7 +34,7 @@ impl KeyText {
         &self.0
     }
 
-    /// What people may see of it from then on.
+    /// Returns the part that is shown to people from then on.
     pub fn preview(&self) -> KeyPreview {
         let shown = self.0.chars().take(KeyPreview::SHOWN);
         KeyPreview(shown.chain(KeyPreview::REST.chars()).collect())

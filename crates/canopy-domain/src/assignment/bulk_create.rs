@@ -8,7 +8,7 @@ use std::collections::{HashMap, HashSet};
 /// An assignment that somebody asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct NewAssignment {
-    /// Who, as what, where.
+    /// The identity, role and node.
     pub key: AssignmentKey,
     /// When it starts; now where it is not given.
     pub from: Option<Timestamp>,
@@ -25,7 +25,7 @@ pub struct AssignableRole {
     pub is_active: bool,
 }
 
-/// What there is, of all that the items name.
+/// The existing rows among those that the items name.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct AssignmentFacts {
     /// Those identities that the account has, with the state of their membership in the application.

@@ -1,4 +1,4 @@
-//! What can be asked of the list of assignments, and its rows.
+//! Filters and orders of the list of assignments, and its rows.
 
 use super::{AccessType, Assignment, AssignmentStatus};
 use crate::string_enum::string_enum;
@@ -8,7 +8,7 @@ use crate::{
 };
 
 string_enum!(
-    /// What the list is ordered by; the assignment's id breaks ties.
+    /// The sort key of the list; the assignment's id breaks ties.
     AssignmentSort {
         /// The identity's name, `first last`, case folded.
         Name = "name",
@@ -35,7 +35,7 @@ pub struct AssignmentQuery {
     /// Only those that the search finds in the [searched text](crate::Identity::searched_text) of the identity, the name of
     /// the role and the name of the node.
     pub search: Option<SearchWords>,
-    /// What to order by.
+    /// The sort key.
     pub sort: AssignmentSort,
     /// In which direction.
     pub order: SortOrder,
@@ -53,7 +53,7 @@ pub struct HeldAt {
 }
 
 impl HeldAt {
-    /// How an assignment that is made at `source` comes to hold at the node, given that it does.
+    /// Returns the way in which an assignment at `source` holds at the node, given that it does.
     pub fn access_type_from(&self, source: NodeId) -> AccessType {
         if source == self.node {
             AccessType::Direct
@@ -68,7 +68,7 @@ impl HeldAt {
 pub struct AssignmentView {
     /// The assignment.
     pub assignment: Assignment,
-    /// Who.
+    /// The identity.
     pub identity: IdentitySummary,
     /// The role's name.
     pub role_name: RoleName,
@@ -93,7 +93,7 @@ pub struct IdentitySummary {
     pub avatar_url: Option<AvatarUrl>,
 }
 
-/// How many assignments an environment has, by state at one instant.
+/// Counts of the assignments of an environment, by state at one instant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct AssignmentSummary {
     /// In their window.
@@ -104,11 +104,11 @@ pub struct AssignmentSummary {
     pub expired: u64,
     /// Active and ending within seven days.
     pub expiring_soon: u64,
-    /// How many roles are assigned at all.
+    /// Number of roles with at least one assignment.
     pub distinct_roles: u64,
 }
 
-/// How many identities [`NodeAssignmentSummary::recent`] has at the most.
+/// Maximum number of identities in [`NodeAssignmentSummary::recent`].
 pub const RECENT_IDENTITIES: usize = 5;
 
 /// The assignments that hold at a node, in numbers.
@@ -116,9 +116,9 @@ pub const RECENT_IDENTITIES: usize = 5;
 pub struct NodeAssignmentSummary {
     /// By state.
     pub counts: AssignmentSummary,
-    /// How many are made at the node.
+    /// Number of assignments at the node itself.
     pub direct: u64,
-    /// How many are made above.
+    /// Number of assignments at its ancestors.
     pub inherited: u64,
     /// Whose assignments were made last, newest first; each identity once, by its newest. Their ids break ties.
     pub recent: Vec<IdentitySummary>,

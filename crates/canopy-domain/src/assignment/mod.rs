@@ -41,10 +41,10 @@ string_enum!(
 /// An active assignment that ends within this many seconds (7 days) is "expiring soon".
 pub const EXPIRING_SOON_SECONDS: i64 = 7 * 24 * 60 * 60;
 
-/// What an assignment joins. An environment has at most one assignment for each triple, whatever its window.
+/// The triple of an assignment. An environment has at most one assignment for each triple, whatever its window.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct AssignmentKey {
-    /// Who.
+    /// The identity.
     pub identity: IdentityId,
     /// As what.
     pub role: RoleId,
@@ -59,7 +59,7 @@ pub struct Assignment {
     pub id: AssignmentId,
     /// The environment it belongs to.
     pub environment_id: EnvironmentId,
-    /// Who, as what, where.
+    /// The identity, role and node.
     pub key: AssignmentKey,
     /// When it holds.
     pub window: Window,

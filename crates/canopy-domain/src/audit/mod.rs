@@ -16,7 +16,7 @@ id_type!(
 );
 
 string_enum!(
-    /// What kind of principal acted.
+    /// The kind of the principal that acted.
     ActorType {
         /// Runs the installation.
         Operator = "operator",
@@ -54,7 +54,7 @@ string_enum!(
 );
 
 string_enum!(
-    /// How much attention an event deserves.
+    /// The severity of an event.
     AuditSeverity {
         /// Everyday changes.
         Info = "info",
@@ -66,7 +66,7 @@ string_enum!(
 );
 
 string_enum!(
-    /// What became of an action.
+    /// The outcome of an action.
     AuditOutcome {
         /// It was done.
         Success = "success",
@@ -75,14 +75,14 @@ string_enum!(
     }
 );
 
-/// Who acted.
+/// The actor.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Actor {
     /// Its id: the subject of the token, or the id of the key.
     pub id: String,
-    /// What kind of principal it is.
+    /// The kind of the principal.
     pub kind: ActorType,
-    /// How people know it.
+    /// A label for people.
     pub label: String,
 }
 
@@ -97,21 +97,21 @@ pub struct AuditEvent {
     pub application_id: Option<ApplicationId>,
     /// The environment, when there is one.
     pub environment_id: Option<EnvironmentId>,
-    /// Who acted.
+    /// The actor.
     pub actor: Actor,
-    /// What was done: `area.verb`, for example `assignment.bulk_create`.
+    /// The action, as `area.verb`: for example `assignment.bulk_create`.
     pub action: &'static str,
     /// The area of the action.
     pub category: AuditCategory,
-    /// How much attention it deserves.
+    /// The severity.
     pub severity: AuditSeverity,
-    /// What became of it.
+    /// The outcome.
     pub outcome: AuditOutcome,
-    /// What kind of thing it was done to.
+    /// The type of the resource.
     pub resource_type: &'static str,
     /// The id of that thing; of the environment where many were touched.
     pub resource_id: String,
-    /// How people know that thing.
+    /// A label of the resource, for people.
     pub resource_label: String,
     /// The ids of everything touched, and what was before and after where it is small. Never a secret.
     pub metadata: Detail,
@@ -153,21 +153,21 @@ pub struct StoredAuditEvent {
     pub application_id: Option<ApplicationId>,
     /// The environment, when there is one.
     pub environment_id: Option<EnvironmentId>,
-    /// Who acted.
+    /// The actor.
     pub actor: Actor,
-    /// What was done.
+    /// The action.
     pub action: String,
     /// The area of the action.
     pub category: AuditCategory,
-    /// How much attention it deserves.
+    /// The severity.
     pub severity: AuditSeverity,
-    /// What became of it.
+    /// The outcome.
     pub outcome: AuditOutcome,
-    /// What kind of thing it was done to.
+    /// The type of the resource.
     pub resource_type: String,
     /// The id of that thing.
     pub resource_id: String,
-    /// How people know that thing.
+    /// A label of the resource, for people.
     pub resource_label: String,
     /// The metadata as JSON text.
     pub metadata: String,

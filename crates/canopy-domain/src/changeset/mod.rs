@@ -190,7 +190,7 @@ pub struct ChangeSet {
     pub permissions: Rows<Permission>,
     /// Roles.
     pub roles: Rows<Role>,
-    /// What added and updated roles bundle: those that change, and others whose permissions are known.
+    /// The permissions of added and updated roles, and of other roles whose permissions are known.
     pub bundles: Vec<Bundle>,
     /// Nodes.
     pub nodes: Rows<Node>,

@@ -13,7 +13,7 @@ pub struct NodePatch {
     pub slug: Option<Slug>,
     /// On or off.
     pub status: Option<NodeStatus>,
-    /// What the customer keeps with it.
+    /// Free-form metadata of the customer.
     pub metadata: Option<JsonObject>,
     /// The node above.
     pub parent: Option<NodeId>,
@@ -44,14 +44,14 @@ impl NodePatch {
     }
 }
 
-/// What there is at the place that a node would take. Only the slug is looked at where it stays below its parent.
+/// Facts about the target position of a node. Only the slug matters where the node stays below its parent.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct PlaceFacts {
     /// The new parent; `None` where the environment has no such node.
     pub parent: Option<ParentFact>,
     /// Whether the new parent is the node itself or stands below it.
     pub is_below: bool,
-    /// How many levels the node has with all that stands below it; 1 where nothing does.
+    /// Height of the subtree of the node, in levels; 1 for a leaf.
     pub height: usize,
     /// Whether another node there has the slug.
     pub is_taken: bool,

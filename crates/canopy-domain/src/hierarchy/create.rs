@@ -18,11 +18,11 @@ pub struct NewNode {
     pub name: DisplayName,
     /// Its name in paths; made from its name where it is not given.
     pub slug: Option<Slug>,
-    /// What the customer keeps with it.
+    /// Free-form metadata of the customer.
     pub metadata: JsonObject,
 }
 
-/// How an item names its parent.
+/// A reference from an item to its parent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ParentName {
     /// A node that exists.
@@ -40,7 +40,7 @@ pub enum Parent {
     Item(usize),
 }
 
-/// What a plan needs to know of an existing node.
+/// The facts about an existing node that a plan needs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ParentFact {
     /// Its type.
@@ -49,7 +49,7 @@ pub struct ParentFact {
     pub depth: usize,
 }
 
-/// What there is, of all that the items name.
+/// The existing rows among those that the items name.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct NodeFacts {
     /// Those parents that the environment has.

@@ -95,9 +95,9 @@ pub struct Node {
     pub slug: Slug,
     /// On or off.
     pub status: NodeStatus,
-    /// What the customer keeps with it.
+    /// Free-form metadata of the customer.
     pub metadata: JsonObject,
-    /// How often it was changed.
+    /// The version: 1 at creation, one more with each change.
     pub version: Version,
     /// When it was made.
     pub created_at: Timestamp,
@@ -152,12 +152,12 @@ pub enum HierarchyError {
     /// A sibling has the slug.
     #[error("a sibling of the node has this slug already")]
     SlugTaken,
-    /// Something hangs on a node that is to be deleted.
+    /// The node to delete has dependents.
     #[error("the node has children or assignments; delete it with `force` to remove all below it with it")]
     NodeInUse {
-        /// How many nodes stand directly below it.
+        /// Number of its child nodes.
         children: u64,
-        /// How many assignments are made at it.
+        /// Number of assignments at the node.
         assignments: u64,
     },
     /// The node was changed since the caller read it.
@@ -197,7 +197,7 @@ pub enum HierarchyError {
 pub struct SchemaBreak {
     /// The node.
     pub node: NodeId,
-    /// What is wrong with it.
+    /// The reason.
     pub reason: SchemaBreakReason,
 }
 

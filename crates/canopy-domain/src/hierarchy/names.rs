@@ -1,4 +1,4 @@
-//! What nodes are called from outside: by their id, by the slugs on the way from the root, by their slug where it is unique.
+//! External names of nodes: their id, the path of slugs from the root, or their slug where it is unique.
 
 use super::{NodeId, NodeType};
 use crate::transfer::SlugPath;

@@ -2,12 +2,12 @@
 
 use super::{HierarchyError, Node};
 
-/// What hangs on a node itself.
+/// The direct dependents of a node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct NodeUses {
-    /// How many nodes stand directly below it.
+    /// Number of its child nodes.
     pub children: u64,
-    /// How many assignments are made at it.
+    /// Number of assignments at the node.
     pub assignments: u64,
 }
 

@@ -5,7 +5,7 @@ use crate::changeset::{ChangeSet, Rows, Updated};
 use crate::{Assignment, AssignmentId, AssignmentKey, AssignmentStatus, IdentityId, RoleId, Timestamp, Window};
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-/// What becomes of an environment that is made flat.
+/// The plan that makes an environment flat.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Revert {
     /// Assignments that change, as they are afterwards.
@@ -18,7 +18,7 @@ pub struct Revert {
     pub root: Option<Node>,
     /// The schema afterwards: that of a new environment.
     pub schema: HierarchySchema,
-    /// What is told of it.
+    /// The summary for the caller.
     pub counts: RevertCounts,
 }
 
@@ -42,7 +42,7 @@ pub struct RevertCounts {
 }
 
 impl Revert {
-    /// What it does to these nodes, of which the root comes first, and assignments. The environment changes with them.
+    /// Returns the changes to these nodes (the root first) and assignments. The environment changes with them.
     pub fn change_set(&self, nodes: &[Node], assignments: &[Assignment]) -> ChangeSet {
         let rows: HashMap<AssignmentId, &Assignment> = assignments.iter().map(|one| (one.id, one)).collect();
         let gone: HashSet<NodeId> = self.nodes.iter().copied().collect();

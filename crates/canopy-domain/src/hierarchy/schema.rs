@@ -3,7 +3,7 @@
 use super::{HierarchyError, NodeType};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// What an environment's tree may look like.
+/// The rules for the tree of an environment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HierarchySchema {
     node_types: Vec<NodeType>,
@@ -109,7 +109,7 @@ impl HierarchySchema {
         &self.allowed_children
     }
 
-    /// How deep the tree may be; the root has depth 1.
+    /// Maximum depth of the tree; the root has depth 1.
     pub const fn max_depth(&self) -> u8 {
         self.max_depth
     }

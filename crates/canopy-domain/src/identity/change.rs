@@ -17,7 +17,7 @@ pub struct IdentityPatch {
     pub avatar_url: Edit<AvatarUrl>,
     /// Id in the customer's directory.
     pub external_id: Edit<ExternalId>,
-    /// What the customer keeps with it.
+    /// Free-form metadata of the customer.
     pub metadata: Edit<JsonObject>,
     /// The account-wide switch.
     pub is_active: Option<bool>,

@@ -18,7 +18,7 @@ pub struct NewIdentity {
     pub avatar_url: Option<AvatarUrl>,
     /// Id in the customer's directory.
     pub external_id: Option<ExternalId>,
-    /// What the customer keeps with it.
+    /// Free-form metadata of the customer.
     pub metadata: Option<JsonObject>,
 }
 

@@ -1,10 +1,10 @@
-//! What can be asked of the list of identities.
+//! Filters and orders of the list of identities.
 
 use crate::string_enum::string_enum;
 use crate::{ApplicationId, EnvironmentId, PageRequest, SearchWords, SortOrder};
 
 string_enum!(
-    /// What the list is ordered by; the identity's id breaks ties.
+    /// The sort key of the list; the identity's id breaks ties.
     IdentitySort {
         /// Name, `first last`, case folded.
         Name = "name",
@@ -40,7 +40,7 @@ pub struct IdentityQuery {
     pub assigned_in: Option<EnvironmentId>,
     /// Only those that the search finds in their [searched text](crate::Identity::searched_text).
     pub search: Option<SearchWords>,
-    /// What to order by.
+    /// The sort key.
     pub sort: IdentitySort,
     /// In which direction.
     pub order: SortOrder,
@@ -48,7 +48,7 @@ pub struct IdentityQuery {
     pub page: PageRequest,
 }
 
-/// How many identities there are.
+/// Counts of identities.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct IdentityCounts {
     /// All of them.

@@ -44,7 +44,7 @@ pub struct Membership {
     pub created_at: Timestamp,
 }
 
-/// What can be done to a membership that exists.
+/// An action on an existing membership.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MembershipChange {
     /// It gives access (again).
@@ -91,7 +91,7 @@ pub enum MembershipError {
     },
 }
 
-/// What attaching an identity to an application does to its membership.
+/// The effect of attaching an identity to an application on its membership.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Attachment {
     /// A membership is made.

@@ -49,7 +49,7 @@ pub struct Identity {
     pub avatar_url: Option<AvatarUrl>,
     /// Its id in the customer's directory.
     pub external_id: Option<ExternalId>,
-    /// What the customer keeps with it.
+    /// Free-form metadata of the customer.
     pub metadata: Option<JsonObject>,
     /// The account-wide switch: an inactive identity has no access anywhere.
     pub is_active: bool,

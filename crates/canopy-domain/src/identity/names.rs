@@ -1,4 +1,4 @@
-//! What identities are called from outside: by their id, by their id in the customer's directory, by their mail address.
+//! External names of identities: their id, their id in the customer's directory, or their mail address.
 
 use super::{Email, ExternalId, IdentityId};
 use crate::Resolution;
@@ -93,7 +93,7 @@ impl IdentitiesByName {
         all
     }
 
-    /// Who is called so, among those that were found for this name.
+    /// Resolves the name among the identities that were found for it.
     pub fn meaning(&self, name: &str) -> Resolution<IdentityId> {
         let (id, external_id, email) = readings(name);
         let id = id.filter(|id| self.ids.contains(id));
@@ -103,7 +103,7 @@ impl IdentitiesByName {
     }
 }
 
-/// What a name may be. It is compared as it stands, with its case folded for mail addresses alone.
+/// The forms that a name can take. It is compared byte for byte; only mail addresses have their case folded.
 fn readings(name: &str) -> (Option<IdentityId>, Option<ExternalId>, Option<Email>) {
     /// No name has more: an external id has at most 255 characters, a mail address fewer.
     const MAX_BYTES: usize = 4 * 255;

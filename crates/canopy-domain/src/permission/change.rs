@@ -3,10 +3,10 @@
 use super::{Category, Permission, PermissionError, PermissionSource};
 use crate::{Description, Edit, Expected, RoleId};
 
-/// What a change asks of a permission. Its key never changes.
+/// A change to a permission. Its key never changes.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct PermissionPatch {
-    /// What it allows.
+    /// A description of what it allows.
     pub description: Edit<Description>,
     /// The group it is shown in.
     pub category: Edit<Category>,

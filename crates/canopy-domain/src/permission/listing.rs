@@ -1,4 +1,4 @@
-//! What can be asked of the list of permissions.
+//! Filters of the list of permissions.
 
 use super::{Category, PermissionSource};
 use crate::SearchWords;

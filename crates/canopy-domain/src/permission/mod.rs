@@ -38,15 +38,15 @@ pub struct Permission {
     pub id: PermissionId,
     /// The environment whose catalog it is in.
     pub environment_id: EnvironmentId,
-    /// What it is called, unique in the environment, compared byte for byte.
+    /// The key, unique in the environment, compared byte for byte.
     pub key: PermissionKey,
-    /// What it allows, for people.
+    /// A description, for people.
     pub description: Option<Description>,
     /// The group it is shown in.
     pub category: Option<Category>,
-    /// Who made it.
+    /// Its source: the system or the customer.
     pub source: PermissionSource,
-    /// How often it was changed.
+    /// The version: 1 at creation, one more with each change.
     pub version: Version,
     /// When it was made.
     pub created_at: Timestamp,

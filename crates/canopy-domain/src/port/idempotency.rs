@@ -38,7 +38,7 @@ impl KeptAnswer {
     }
 }
 
-/// How a write for a request that may be repeated begins.
+/// The start of a write for a repeatable request.
 #[expect(missing_debug_implementations, reason = "a unit of work shows nothing")]
 pub enum Begun {
     /// The request is new, or failed before. Until the unit of work ends, it counts as running.

@@ -1,4 +1,4 @@
-//! What the processes of one installation share besides its data.
+//! State that the processes of one installation share besides its data.
 
 use super::StoreError;
 use crate::Timestamp;
@@ -28,7 +28,7 @@ impl SigningKey {
     }
 }
 
-/// What the processes of one installation share. Each call stands by itself, outside any unit of work.
+/// State that the processes of one installation share. Each call commits on its own, outside any unit of work.
 #[async_trait]
 pub trait Installation: Send + Sync {
     /// All keys that processes have registered, by `created_at`, then `kid`.

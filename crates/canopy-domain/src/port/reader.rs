@@ -119,7 +119,7 @@ pub trait SetupReader: Send {
     async fn catalog_size(&mut self, environment: EnvironmentId) -> Result<CatalogSize, StoreError>;
     /// The whole catalog of an environment.
     async fn catalog(&mut self, environment: EnvironmentId) -> Result<Catalog, StoreError>;
-    /// How far each environment of an account is set up, by the slugs of application and environment.
+    /// Returns the setup status of each environment of an account, by the slugs of application and environment.
     async fn setup_summaries(&mut self, account: AccountId) -> Result<Vec<SetupSummary>, StoreError>;
 }
 
@@ -156,9 +156,9 @@ pub trait NodeReader: Send {
     async fn bare_nodes(&mut self, environment: EnvironmentId, top: Option<NodeId>) -> Result<Vec<Node>, StoreError>;
     /// The number of nodes directly below a node, and the bytes of their metadata, which are not read.
     async fn children_size(&mut self, environment: EnvironmentId, id: NodeId) -> Result<(u64, u64), StoreError>;
-    /// How many levels a node has with all that stands below it: 1 where nothing does, 0 where there is no such node.
+    /// Returns the height of the subtree of a node in levels: 1 for a leaf, 0 where there is no such node.
     async fn subtree_height(&mut self, environment: EnvironmentId, id: NodeId) -> Result<usize, StoreError>;
-    /// What hangs on a node itself.
+    /// The direct dependents of a node.
     async fn node_uses(&mut self, environment: EnvironmentId, id: NodeId) -> Result<NodeUses, StoreError>;
     /// What [`create::plan`](crate::hierarchy::create::plan) needs to know of `parents`, and for each pair of `slugs` which
     /// slugs below that node are taken among those that equal the pair's slug or begin with it and a `-`.
@@ -233,7 +233,7 @@ pub trait IdentityReader: Send {
 /// Assignments.
 #[async_trait]
 pub trait AssignmentReader: Send {
-    /// What [`bulk_create::plan`](crate::assignment::bulk_create::plan) needs to know of these triples.
+    /// Returns the facts that [`bulk_create::plan`](crate::assignment::bulk_create::plan) needs about these triples.
     async fn assignment_facts(
         &mut self,
         place: &EnvironmentRef,
@@ -271,13 +271,14 @@ pub trait AssignmentReader: Send {
         environments: &[EnvironmentId],
         identity: IdentityId,
     ) -> Result<Vec<AssignmentView>, StoreError>;
-    /// How many assignments the environment has, by state at `now`.
+    /// Counts the assignments of the environment, by state at `now`.
     async fn assignment_summary(
         &mut self,
         environment: EnvironmentId,
         now: Timestamp,
     ) -> Result<AssignmentSummary, StoreError>;
-    /// How many assignments hold at a node, by state at `now` and by where they are made, and whose are the newest.
+    /// Counts the assignments that hold at a node, by state at `now` and by where they are made, with the newest
+    /// identities.
     async fn node_assignment_summary(
         &mut self,
         environment: EnvironmentId,
@@ -306,7 +307,7 @@ pub trait ApiKeyReader: Send {
 /// The bytes of change records after which no more are read at once.
 pub const CHANGE_BYTES: usize = 1024 * 1024;
 
-/// What decisions rest on.
+/// Reads for the decision index.
 #[async_trait]
 pub trait AccessReader: Send {
     /// All facts of an environment; `None` when there is no such environment.

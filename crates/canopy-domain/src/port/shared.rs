@@ -1,10 +1,10 @@
-//! What a store offers when several processes write to it.
+//! The interface of a store that several processes write to.
 
 use super::{CommitTag, StoreError};
 use crate::{EnvironmentId, Revision, Slug};
 use async_trait::async_trait;
 
-/// How far an environment has come, and by which names it is found.
+/// The newest revision of an environment, with the names by which it is found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Head {
     /// The environment.
@@ -19,42 +19,41 @@ pub struct Head {
     pub slug: Slug,
 }
 
-/// News of a store that several processes share.
+/// An event of the change feed of a store that several processes share.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum FeedEvent {
-    /// The line is up (again). What was announced before is not heard any more.
+    /// The feed is connected (again). Revisions published before are not delivered.
     Connected,
     /// These environments have reached these revisions, or newer ones.
     Revisions(Vec<(EnvironmentId, Revision)>),
-    /// Nothing, but the line is up. Comes at least once a second.
+    /// A heartbeat, at least once a second.
     Alive,
 }
 
-/// A store that other processes may write to as well, so that a process cannot know by itself what is newest.
+/// A store that other processes may write to as well, so that no process knows the newest revision on its own.
 #[async_trait]
 pub trait SharedStore: Send + Sync {
-    /// The head of each of these environments that exists: one small query, answered from no older state than the moment of
-    /// the call.
+    /// Returns the head of each of these environments that exists. One small query, which sees every commit before the
+    /// call.
     ///
     /// # Errors
-    /// [`StoreError::Unavailable`] or [`StoreError::Busy`] when that cannot be had.
+    /// [`StoreError::Unavailable`] or [`StoreError::Busy`] when the store does not answer.
     async fn heads(&self, environments: &[EnvironmentId]) -> Result<Vec<Head>, StoreError>;
 
-    /// The number of times that another server took the place of the one before, such as by a failover. Rises before
-    /// anything is read from or committed to the new server, which may lack what the old one had.
+    /// Returns the number of failovers to another server. Rises before the first read from or commit to the new server,
+    /// which may lack commits of the old one.
     fn epoch(&self) -> u64 {
         0
     }
 
-    /// Tells every process that listens of revisions that were committed, and of environments that are gone
-    /// ([`Revision::END`]). A hint, sent in the background: it may be lost,
-    /// late or repeated.
+    /// Publishes committed revisions, and deleted environments ([`Revision::END`]), to every process that listens. A
+    /// hint, sent in the background: it may be lost, late or repeated.
     fn publish(&self, revisions: &[(EnvironmentId, Revision)]);
 
-    /// Hears what others announce, until the line breaks.
+    /// Passes the events of the feed to `receive`, until the feed disconnects.
     ///
     /// # Errors
-    /// Always ends with one: why the line broke. Listen again.
+    /// Always returns one: the reason of the disconnect. Listen again.
     async fn listen(
         &self,
         receive: &(dyn Fn(FeedEvent) + Send + Sync),

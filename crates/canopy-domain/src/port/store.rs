@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use std::collections::HashMap;
 use uuid::Uuid;
 
-/// What an adapter could not do.
+/// An error of a storage adapter.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// A row with this unique value exists. The transaction can go on.
@@ -64,7 +64,7 @@ pub enum Unique {
     Id,
 }
 
-/// What a write may touch, and so what is locked before it reads anything.
+/// The lock of a write: the rows that it may touch, locked before it reads anything.
 ///
 /// Locks are taken in one order: accounts, identities, applications, environments, each by id. A single-writer store locks itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -123,7 +123,7 @@ impl LockScope {
     }
 }
 
-/// What a unit of work leaves in the history when it commits.
+/// The entry that a unit of work appends to the history when it commits.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CommitRecord {
     /// When it happened.
@@ -227,12 +227,12 @@ pub trait Store: Send + Sync {
     /// Any [`StoreError`].
     async fn prune_history(&self, outdated: Timestamp) -> Result<bool, StoreError>;
 
-    /// What the store offers to processes that share it; `None` where this process is the only one that writes to it.
+    /// Returns the interface for several processes; `None` where this process is the only writer.
     fn shared(&self) -> Option<&dyn SharedStore> {
         None
     }
 
-    /// What the processes of this installation share besides its data.
+    /// Returns the state that the processes of this installation share besides its data.
     fn installation(&self) -> &dyn Installation;
 
     /// Makes sure that the store answers.

@@ -3,18 +3,18 @@
 use super::{Role, RoleError, RoleName};
 use crate::{AssignmentId, Description, Edit, Expected, Timestamp};
 
-/// What a change asks of a role.
+/// A change to a role.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct RolePatch {
     /// The name it gets.
     pub name: Option<RoleName>,
-    /// What it is for.
+    /// Its description.
     pub description: Edit<Description>,
     /// Whether it is active afterwards.
     pub is_active: Option<bool>,
 }
 
-/// How many assignments a refusal names as examples.
+/// Maximum number of assignments that an error names as examples.
 const MAX_EXAMPLES: usize = 10;
 
 /// Whether a role may be changed by somebody who has seen it at this version.

@@ -1,4 +1,4 @@
-//! What can be asked of the list of roles.
+//! Filters of the list of roles.
 
 use super::Role;
 use crate::string_enum::string_enum;
@@ -27,6 +27,6 @@ pub struct RoleQuery {
 pub struct RoleView {
     /// The role.
     pub role: Role,
-    /// How many permissions it bundles.
+    /// Number of its permissions.
     pub permission_count: u64,
 }

@@ -75,13 +75,13 @@ pub struct Role {
     pub environment_id: EnvironmentId,
     /// Its name.
     pub name: RoleName,
-    /// What it is for, for people.
+    /// A description, for people.
     pub description: Option<Description>,
     /// The customer's or the system's.
     pub kind: RoleKind,
     /// An inactive role grants nothing.
     pub is_active: bool,
-    /// How often the role or its permissions were changed.
+    /// The version: 1 at creation, one more with each change of the role or its permissions.
     pub version: Version,
     /// When it was made.
     pub created_at: Timestamp,
@@ -116,7 +116,7 @@ pub enum RoleError {
     /// Identities hold the role.
     #[error("the role is assigned; delete it with `force` to remove its assignments with it")]
     InUse {
-        /// How many assignments name it.
+        /// Number of assignments of the role.
         assignments: u64,
         /// Some of them.
         examples: Vec<AssignmentId>,

@@ -4,7 +4,7 @@ use super::Catalog;
 use crate::{Description, ENVIRONMENT_ADMIN_NAME, PermissionKey, RoleName, fold_case};
 use std::collections::{BTreeSet, HashSet};
 
-/// What an environment is to be bootstrapped with.
+/// The input of a bootstrap.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BootstrapRequest {
     /// The keys that resources × actions make, in order and with repetitions.
@@ -18,22 +18,22 @@ pub struct BootstrapRequest {
 pub struct BootstrapRole {
     /// Its name.
     pub name: RoleName,
-    /// What it is for.
+    /// Its description.
     pub description: Option<Description>,
-    /// What it bundles; repetitions count once.
+    /// Its permissions; repetitions count once.
     pub permission_keys: Vec<PermissionKey>,
 }
 
-/// What a bootstrap does.
+/// The plan of a bootstrap.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BootstrapPlan {
     /// The custom permissions to make, each once, in order.
     pub permissions: Vec<PermissionKey>,
     /// The roles to make.
     pub roles: Vec<PlannedRole>,
-    /// How many keys exist already or are repeated.
+    /// Number of keys that exist already or are repeated.
     pub skipped_permissions: usize,
-    /// How many roles have a system role's name.
+    /// Number of roles with the name of a system role.
     pub skipped_roles: usize,
 }
 
@@ -42,9 +42,9 @@ pub struct BootstrapPlan {
 pub struct PlannedRole {
     /// Its name.
     pub name: RoleName,
-    /// What it is for.
+    /// Its description.
     pub description: Option<Description>,
-    /// What it bundles.
+    /// Its permissions.
     pub permission_keys: BTreeSet<PermissionKey>,
 }
 
@@ -63,9 +63,9 @@ pub enum BootstrapError {
     /// The environment has custom permissions or roles already.
     #[error("the environment has custom permissions or roles already")]
     AlreadyBootstrapped {
-        /// How many custom permissions.
+        /// Number of custom permissions.
         permissions: usize,
-        /// How many custom roles.
+        /// Number of custom roles.
         roles: usize,
     },
     /// Roles list keys that would not exist after the step.

@@ -27,7 +27,7 @@ pub struct Catalog {
 pub struct CatalogPermission {
     /// Its id.
     pub id: PermissionId,
-    /// Who made it.
+    /// Its source: the system or the customer.
     pub source: PermissionSource,
 }
 
@@ -38,7 +38,7 @@ pub struct CatalogRole {
     pub name: RoleName,
     /// The customer's or the system's.
     pub kind: RoleKind,
-    /// What it bundles.
+    /// Its permissions.
     pub permissions: BTreeSet<PermissionId>,
 }
 
@@ -80,7 +80,7 @@ impl Catalog {
     }
 }
 
-/// How far an environment is set up. Only what the customer made counts.
+/// The setup status of an environment. Only rows that the customer made count.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SetupSummary {
     /// The application.
@@ -97,7 +97,7 @@ pub struct SetupSummary {
     pub has_roles: bool,
     /// Whether a custom role bundles a permission.
     pub has_role_permissions: bool,
-    /// How many identities are active members of the application, switched on or not.
+    /// Number of active members of the application, including identities that are switched off.
     pub identities: u64,
 }
 

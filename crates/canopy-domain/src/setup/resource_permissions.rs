@@ -4,21 +4,21 @@ use super::Catalog;
 use crate::{PermissionKey, RoleId};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// What is to be added.
+/// The input of an addition.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ResourcePermissionsRequest {
     /// The keys that resources × actions make, in order and with repetitions.
     pub permission_keys: Vec<PermissionKey>,
-    /// What each role is to bundle besides what it has; a role may come more than once.
+    /// The permissions that each role gains; a role may come more than once.
     pub role_permissions: Vec<(RoleId, Vec<PermissionKey>)>,
 }
 
-/// What an addition does.
+/// The plan of an addition.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ResourcePermissionsPlan {
     /// The custom permissions to make, each once, in order.
     pub permissions: Vec<PermissionKey>,
-    /// How many keys exist already or are repeated.
+    /// Number of keys that exist already or are repeated.
     pub skipped_permissions: usize,
     /// The roles that gain at least one key, with what they gain.
     pub gains: BTreeMap<RoleId, BTreeSet<PermissionKey>>,

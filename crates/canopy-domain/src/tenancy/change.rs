@@ -3,16 +3,16 @@
 use super::{Account, Application, Environment, EnvironmentId, Slug, TenancyError, Tenant};
 use crate::{DisplayName, Edit, Expected, JsonObject, Timestamp, Version};
 
-/// What a change asks of an account.
+/// A change to an account.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct AccountPatch {
     /// The name it gets.
     pub name: Option<DisplayName>,
-    /// What the customer keeps with it; cleared, it is an empty object.
+    /// Free-form metadata of the customer; cleared, it is an empty object.
     pub settings: Edit<JsonObject>,
 }
 
-/// What a change asks of an application or environment.
+/// A change to an application or environment.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct TenantPatch {
     /// The name it gets.

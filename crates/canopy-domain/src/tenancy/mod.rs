@@ -33,9 +33,9 @@ pub struct Account {
     pub name: DisplayName,
     /// Its name in paths, unique in the installation.
     pub slug: Slug,
-    /// What the customer keeps with it.
+    /// Free-form metadata of the customer.
     pub settings: JsonObject,
-    /// How often it was changed.
+    /// The version: 1 at creation, one more with each change.
     pub version: Version,
     /// When it was made.
     pub created_at: Timestamp,
@@ -54,11 +54,11 @@ pub struct Application {
     pub name: DisplayName,
     /// Its name in paths, unique in the account.
     pub slug: Slug,
-    /// What the customer keeps with it.
+    /// Free-form metadata of the customer.
     pub settings: JsonObject,
     /// The environment that stands for the application where none is named.
     pub default_environment_id: Option<EnvironmentId>,
-    /// How often it was changed.
+    /// The version: 1 at creation, one more with each change.
     pub version: Version,
     /// When it was made.
     pub created_at: Timestamp,
@@ -77,11 +77,11 @@ pub struct Environment {
     pub name: DisplayName,
     /// Its name in paths, unique in the application.
     pub slug: Slug,
-    /// What the customer keeps with it.
+    /// Free-form metadata of the customer.
     pub settings: JsonObject,
     /// Whether it has a tree of nodes or the root alone.
     pub access_model: AccessModel,
-    /// How often its own row or its hierarchy schema was changed; contents do not count.
+    /// The version of its own row and its hierarchy schema; changes to its contents do not count.
     pub version: Version,
     /// When it was made.
     pub created_at: Timestamp,
@@ -185,7 +185,7 @@ pub enum TenancyError {
     /// It was changed since the caller read it.
     #[error("the {what} has been changed since it was read")]
     Stale {
-        /// What was.
+        /// The entity that was not found.
         what: Tenant,
         /// The version it has now.
         current: Version,

@@ -1,4 +1,4 @@
-//! What every new environment starts with.
+//! The initial contents of an environment.
 
 use super::{AccessModel, Account, ApplicationId, Environment, EnvironmentId, Slug};
 use crate::changeset::{Bundle, ChangeSet, EnvironmentRow, Rows};
@@ -108,7 +108,7 @@ impl ProvisionedEnvironment {
         self
     }
 
-    /// What the system role bundles.
+    /// The permissions of the system role.
     pub fn bindings(&self) -> Vec<(RoleId, PermissionId)> {
         self.permissions
             .iter()

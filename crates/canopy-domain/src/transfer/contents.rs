@@ -1,4 +1,4 @@
-//! What an environment is made of, with ids.
+//! The contents of an environment, with ids.
 
 use super::document::is_system_key;
 use super::{Document, NodeEntry, PermissionEntry, RoleEntry, SlugPath};
@@ -6,7 +6,7 @@ use crate::tenancy::ProvisionedEnvironment;
 use crate::{Environment, HierarchySchema, Node, NodeId, Permission, PermissionId, PermissionKey, Role};
 use std::collections::{BTreeSet, HashMap};
 
-/// What an environment is made of.
+/// The contents of an environment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Contents {
     /// The environment.
@@ -26,7 +26,7 @@ pub struct Contents {
 pub struct RoleContents {
     /// The role.
     pub role: Role,
-    /// What it bundles.
+    /// Its permissions.
     pub permissions: BTreeSet<PermissionId>,
 }
 

@@ -1,4 +1,4 @@
-//! What an environment is made of, without ids.
+//! The contents of an environment, without ids.
 
 use super::SlugPath;
 use crate::{
@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 /// A permission of a document, besides its key.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct PermissionEntry {
-    /// What it allows.
+    /// A description of what it allows.
     pub description: Option<Description>,
     /// The group it is shown in.
     pub category: Option<Category>,
@@ -22,11 +22,11 @@ pub struct PermissionEntry {
 pub struct RoleEntry {
     /// Its name.
     pub name: RoleName,
-    /// What it is for.
+    /// Its description.
     pub description: Option<Description>,
     /// An inactive role grants nothing.
     pub is_active: bool,
-    /// What it bundles.
+    /// Its permissions.
     pub permission_keys: BTreeSet<PermissionKey>,
 }
 
@@ -63,7 +63,7 @@ pub struct NodeEntry {
     pub name: DisplayName,
     /// On or off.
     pub status: NodeStatus,
-    /// What the customer keeps with it.
+    /// Free-form metadata of the customer.
     pub metadata: JsonObject,
 }
 

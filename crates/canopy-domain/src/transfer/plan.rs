@@ -11,7 +11,7 @@ use core::hash::Hash;
 use std::collections::{BTreeSet, HashMap, HashSet};
 use uuid::Uuid;
 
-/// What becomes of the things of one kind.
+/// Counts for one kind of row.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Part<T> {
     /// Those that are made.
@@ -20,7 +20,7 @@ pub struct Part<T> {
     pub changed: Vec<T>,
     /// Those that go.
     pub removed: Vec<T>,
-    /// How many stay as they are.
+    /// Number of unchanged rows.
     pub kept: usize,
 }
 
@@ -41,7 +41,7 @@ impl<T> Part<T> {
     }
 }
 
-/// What makes an environment what a document says. What the system seeds is left alone.
+/// The plan that turns an environment into the contents of a document. Rows that the system seeds stay.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Plan {
     /// The environment afterwards, when its access model or schema changes.
@@ -52,9 +52,9 @@ pub struct Plan {
     pub permissions: Part<Permission>,
     /// Custom roles. One whose bundle changes is changed.
     pub roles: Part<RoleContents>,
-    /// What roles that stay or are made bundle from now on.
+    /// Permissions that existing and new roles gain.
     pub bound: Vec<(RoleId, PermissionId)>,
-    /// What roles that stay bundle no longer, of the permissions that stay.
+    /// Permissions that existing roles lose, among the permissions that stay.
     pub unbound: Vec<(RoleId, PermissionId)>,
     /// Nodes: made ones parents first, those that go children first.
     pub nodes: Part<Node>,

@@ -72,7 +72,7 @@ pub(super) fn operations() -> Vec<Operation> {
 request_body!(
     /// A question.
     struct Evaluate {
-        /// Who would do it.
+        /// The identity.
         identity_id: IdentityId,
         /// The key of the permission.
         permission: Text,
@@ -90,7 +90,7 @@ request_body!(
 request_body!(
     /// A question among others.
     struct EvaluateItem {
-        /// Who would do it.
+        /// The identity.
         identity_id: IdentityId,
         /// The key of the permission.
         permission: Text,

@@ -72,7 +72,7 @@ struct ApiKeyBody {
     key_preview: String,
     #[schema(inline)]
     access_mode: ShownMode,
-    /// What opens areas and allows checks; empty with full access.
+    /// The scopes: areas and permissions to check; empty with full access.
     scopes: Vec<String>,
     /// Whether it is accepted now.
     is_active: bool,
@@ -105,7 +105,7 @@ impl Representation for NewApiKey {
 enum ShownMode {
     /// Everything on the public surface.
     FullAccess,
-    /// What its scopes allow.
+    /// Limited to its scopes.
     Scoped,
 }
 
@@ -156,9 +156,9 @@ impl WireText for AccessMode {
 request_body!(
     /// A key to make.
     struct CreateApiKey {
-        /// What it is called, for people.
+        /// The name, for people.
         name: DisplayName,
-        /// What it is for, for people.
+        /// A description, for people.
         description: Option<Description>,
         /// Whether it opens everything or has scopes.
         access_mode: AccessMode,
@@ -171,9 +171,9 @@ request_body!(
 );
 
 request_body!(
-    /// How a key is replaced.
+    /// The body of a rotation.
     struct RotateApiKey {
-        /// How much longer the old key works; at 0 it is revoked.
+        /// Seconds for which the old key keeps working; at 0 it is revoked.
         overlap_seconds: Whole<0, 86_400> = Whole(0),
     }
 );

@@ -206,7 +206,7 @@ impl AssignmentRow {
     }
 }
 
-/// How many assignments there are.
+/// Counts of assignments.
 #[derive(Serialize, ToSchema)]
 #[expect(clippy::struct_field_names, reason = "the wire format names them")]
 struct AssignmentSummary {
@@ -215,23 +215,23 @@ struct AssignmentSummary {
     expired_count: u64,
     /// Active and ending within seven days.
     expiring_soon_count: u64,
-    /// How many roles are assigned at all.
+    /// Number of roles with at least one assignment.
     distinct_role_count: u64,
 }
 
 impl Representation for AssignmentSummary {}
 
-/// What a change of role did.
+/// The effect of a change of role.
 #[derive(Serialize, ToSchema)]
 struct RoleChanged {
     message: &'static str,
-    /// How many assignments changed.
+    /// Number of changed assignments.
     updated: usize,
 }
 
 impl Representation for RoleChanged {}
 
-/// What the assignments of a whole environment can be ordered by: among them all access is direct.
+/// The sort keys for the assignments of a whole environment, where all access is direct.
 #[derive(Debug)]
 struct AppWideSort(AssignmentSort);
 
@@ -263,11 +263,11 @@ request_query!(
     struct ListAssignments {
         /// Which page, counted from 1.
         page: PageNumber = Whole(1),
-        /// How many items a page has.
+        /// Number of items per page.
         take: Take = Whole(PageRequest::DEFAULT_TAKE),
         /// Only those in which each word is found: in the name, email or external id of the identity, or in the name of the role or node.
         q: Search = Search::none(),
-        /// What to order by.
+        /// The sort key.
         sort_by: AppWideSort = AppWideSort(AssignmentSort::CreatedAt),
         /// In which direction.
         order: SortOrder = SortOrder::Ascending,
@@ -283,7 +283,7 @@ request_query!(
 request_body!(
     /// An assignment to make.
     struct CreateAssignment {
-        /// Who.
+        /// The identity.
         identity_id: IdentityId,
         /// Where, and at everything below.
         node_id: NodeId,

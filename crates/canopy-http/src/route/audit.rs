@@ -54,7 +54,7 @@ pub(super) fn operations() -> Vec<Operation> {
 const LIST: &str = "listAuditEvents";
 const DETAILS: &str = "listAuditEventDetails";
 
-/// What was done by one call, or refused to it.
+/// An action of one call, done or refused.
 #[derive(Serialize, ToSchema)]
 #[schema(as = AuditEvent)]
 struct AuditEventBody {
@@ -67,17 +67,17 @@ struct AuditEventBody {
     /// The subject of the token, or the id of the API key.
     actor_id: String,
     actor_type: ShownActorType,
-    /// How people know the actor.
+    /// A label of the actor, for people.
     actor_label: String,
-    /// What was done, `area.verb`; `access.refuse` for what was refused.
+    /// The action, as `area.verb`; `access.refuse` for a refused call.
     action: String,
     category: ShownAuditCategory,
     severity: ShownAuditSeverity,
     outcome: ShownAuditOutcome,
-    /// What kind of thing it was done to.
+    /// The type of the resource.
     resource_type: String,
     resource_id: String,
-    /// How people know that thing.
+    /// A label of the resource, for people.
     resource_label: String,
     /// The ids of everything touched, and what was before and after where it is small.
     #[schema(value_type = Object)]
@@ -145,12 +145,12 @@ request_query!(
         q: Search = Search::none(),
         /// The `next_cursor` of the part before.
         cursor: Option<Cursor>,
-        /// How many events are answered at once.
+        /// Number of events per page.
         limit: Limit = Whole(50),
     }
 );
 
-/// What a cursor of this listing is good for: everything that narrows it, and who may see it.
+/// The context of a cursor of this list: its filters, and the tenant that may see it.
 fn binding(scope: AccountReach, query: &AuditQuery) -> CursorBinding {
     let instant = |at: Option<Timestamp>| at.map(|at| at.as_micros().to_be_bytes());
     let environment = |id: Option<EnvironmentId>| id.map(|id| *id.as_bytes());

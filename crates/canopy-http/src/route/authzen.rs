@@ -62,7 +62,7 @@ impl WireText for Term {
 }
 
 request_body!(
-    /// Who: an identity.
+    /// The subject: an identity.
     struct Subject {
         /// `user` or `identity`; nobody is of another type.
         kind as "type": Term,
@@ -73,7 +73,7 @@ request_body!(
 );
 
 request_body!(
-    /// What is done.
+    /// The action.
     struct Action {
         /// The key of a permission, or what stands in it behind the resource's type and a dot.
         name: Term,
@@ -96,7 +96,7 @@ request_body!(
 request_body!(
     /// A question.
     struct AccessEvaluation {
-        /// Who.
+        /// The identity.
         subject: Subject,
         /// Does what.
         action: Action,
@@ -111,7 +111,7 @@ request_body!(
     struct PartOfEntity {
         /// The type.
         kind as "type": Option<Term>,
-        /// What it is called.
+        /// The name.
         id: Option<Term>,
     }
     ignores others
@@ -129,7 +129,7 @@ request_body!(
 request_body!(
     /// A question, or a part of one.
     struct PartOfEvaluation {
-        /// Who.
+        /// The identity.
         subject: Option<PartOfEntity>,
         /// Does what.
         action: Option<PartOfAction>,
@@ -140,7 +140,7 @@ request_body!(
 );
 
 request_body!(
-    /// How to go about it.
+    /// The options.
     struct Options {
         /// Which of the questions are answered.
         semantic as "evaluations_semantic": Semantic = Semantic::ExecuteAll,
@@ -151,7 +151,7 @@ request_body!(
 request_body!(
     /// Several questions, or one where there are no `evaluations`.
     struct AccessEvaluations {
-        /// Who, in each question that does not say so itself.
+        /// The default subject of each question.
         subject: Option<PartOfEntity>,
         /// Does what, in each question that does not say so itself.
         action: Option<PartOfAction>,
@@ -159,7 +159,7 @@ request_body!(
         resource: Option<PartOfEntity>,
         /// The questions. One that lacks something is answered with no.
         evaluations: Option<Each<PartOfEvaluation>>,
-        /// How to go about it.
+        /// The options.
         options: Option<Options>,
     }
     ignores others
@@ -193,7 +193,7 @@ impl From<AccessEvaluation> for Evaluation {
     }
 }
 
-/// What the questions of a request have where they do not say so themselves.
+/// The defaults of the questions of a request.
 struct Defaults {
     subject: Option<PartOfEntity>,
     action: Option<PartOfAction>,
@@ -304,12 +304,12 @@ impl ToSchema for Reason {
     }
 }
 
-/// What is wrong with a question.
+/// An error of a question.
 #[derive(Serialize, ToSchema)]
 struct AccessError<'a> {
     /// The status that the question alone would have been answered with.
     status: u16,
-    /// What is wrong, for people.
+    /// The message, for people.
     message: &'a str,
 }
 
@@ -319,7 +319,7 @@ struct AccessContext<'a> {
     // The reason, for programs. Said here and not in the document: beside an inlined schema, a description becomes another.
     #[schema(inline)]
     reason: Reason,
-    /// What is wrong with the question, where something is.
+    /// The error of the question, if there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(inline)]
     error: Option<AccessError<'a>>,

@@ -168,7 +168,7 @@ struct NodeDetail {
     can_manage: bool,
 }
 
-/// How far those reach who may read the tree.
+/// The part of the tree that the caller can read.
 const FULL_ACCESS: &str = "full";
 
 impl NodeDetail {
@@ -217,7 +217,7 @@ request_body!(
         name: DisplayName,
         /// Its name in paths, unique among its siblings; made from the name where it is not given.
         slug: Option<Slug>,
-        /// What the customer keeps with it.
+        /// Free-form metadata of the customer.
         metadata: Option<JsonObject>,
     }
 );
@@ -237,7 +237,7 @@ request_body!(
         name: DisplayName,
         /// Its name in paths, unique among its siblings; made from the name where it is not given.
         slug: Option<Slug>,
-        /// What the customer keeps with it.
+        /// Free-form metadata of the customer.
         metadata: Option<JsonObject>,
     }
 );
@@ -291,7 +291,7 @@ request_body!(
         slug: Given<Slug>,
         /// Inactive switches off access at the node and at all nodes below it.
         status: Given<NodeStatus>,
-        /// What the customer keeps with it; null for nothing.
+        /// Free-form metadata of the customer; null for none.
         metadata: Edit<JsonObject>,
         /// The node above.
         parent_node_id: Given<NodeId>,
@@ -323,7 +323,7 @@ request_body!(
 );
 
 request_query!(
-    /// How a node is deleted.
+    /// The options for deleting a node.
     struct DeleteNode {
         /// Whether all nodes below it and all assignments at them go too.
         force: bool = false,

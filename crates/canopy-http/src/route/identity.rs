@@ -31,7 +31,7 @@ pub(super) fn operations() -> Vec<Operation> {
     operations
 }
 
-/// What these calls are shown under.
+/// The OpenAPI tag of these calls.
 const TAG: &str = "Identities";
 
 fn of_account() -> Vec<Operation> {
@@ -105,7 +105,7 @@ impl IdentityBody {
     }
 }
 
-/// How many identities there are.
+/// Counts of identities.
 #[derive(Serialize, ToSchema)]
 #[expect(clippy::struct_field_names, reason = "the wire format names them")]
 struct IdentitySummary {
@@ -136,11 +136,11 @@ request_query!(
     struct ListAccountIdentities {
         /// Which page, counted from 1.
         page: PageNumber = Whole(1),
-        /// How many items a page has.
+        /// Number of items per page.
         take: Take = Whole(PageRequest::DEFAULT_TAKE),
         /// Only those in whose name, email or external id each word is found.
         q: Search = Search::none(),
-        /// What to order by.
+        /// The sort key.
         sort_by: IdentitySort = IdentitySort::CreatedAt,
         /// In which direction.
         order: SortOrder = SortOrder::Ascending,
@@ -166,7 +166,7 @@ request_body!(
         avatar_url: Option<AvatarUrl>,
         /// Its id in the customer's directory, unique in the account.
         external_id: Option<ExternalId>,
-        /// What the customer keeps with it.
+        /// Free-form metadata of the customer.
         metadata: Option<JsonObject>,
         /// An application in which it becomes an active member.
         application_id: Option<ApplicationId>,
@@ -187,7 +187,7 @@ request_body!(
         avatar_url: Option<AvatarUrl>,
         /// Its id in the customer's directory, unique in the account.
         external_id: Option<ExternalId>,
-        /// What the customer keeps with it.
+        /// Free-form metadata of the customer.
         metadata: Option<JsonObject>,
     }
     unsupported ["password", "mfa"]
@@ -222,7 +222,7 @@ request_body!(
         avatar_url: Edit<AvatarUrl>,
         /// Its id in the customer's directory, unique in the account; null for none.
         external_id: Edit<ExternalId>,
-        /// What the customer keeps with it; null for nothing.
+        /// Free-form metadata of the customer; null for none.
         metadata: Edit<JsonObject>,
         /// The account-wide switch.
         is_active: Given<bool>,

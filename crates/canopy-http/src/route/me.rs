@@ -1,4 +1,4 @@
-//! What an end user may ask about itself.
+//! Calls of an end user about itself.
 
 use super::access::decision::{DecisionBody, KeysBody, ScopeWord, note_misfit, target_of};
 use super::access::{Asked, ListHeld, answer, held};

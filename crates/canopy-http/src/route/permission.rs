@@ -115,7 +115,7 @@ request_body!(
     struct CreatePermission {
         /// Its key; it never changes.
         key: PermissionKey,
-        /// What it allows, for people.
+        /// A description, for people.
         description: Option<Description>,
         /// The group it is shown in.
         category: Option<Category>,
@@ -125,7 +125,7 @@ request_body!(
 request_body!(
     /// A change to a permission.
     struct ChangePermission {
-        /// What it allows, for people; null for nothing.
+        /// A description, for people; null for none.
         description: Edit<Description>,
         /// The group it is shown in; null for none.
         category: Edit<Category>,
@@ -133,7 +133,7 @@ request_body!(
 );
 
 request_query!(
-    /// How.
+    /// The options.
     struct DeletePermission {
         /// Takes the permission from the roles that bundle it.
         force: bool = false,

@@ -125,7 +125,7 @@ struct RoleListItem {
     version: u32,
     created_at: Instant,
     updated_at: Instant,
-    /// How many permissions it bundles.
+    /// Number of its permissions.
     permission_count: u64,
 }
 
@@ -201,7 +201,7 @@ request_body!(
     struct CreateRole {
         /// Its name, unique in the environment without regard to case.
         name: RoleName,
-        /// What it is for, for people.
+        /// A description, for people.
         description: Option<Description>,
         /// The keys it bundles; each must be in the catalog.
         permission_keys: CatalogKeys = CatalogKeys::default(),
@@ -213,7 +213,7 @@ request_body!(
     struct ChangeRole {
         /// Its name, unique in the environment without regard to case.
         name: Given<RoleName>,
-        /// What it is for, for people; null for nothing.
+        /// A description, for people; null for none.
         description: Edit<Description>,
         /// An inactive role grants nothing.
         is_active: Given<bool>,
@@ -221,7 +221,7 @@ request_body!(
 );
 
 request_query!(
-    /// How.
+    /// The options.
     struct DeleteRole {
         /// Removes the assignments of the role with it.
         force: bool = false,
@@ -229,7 +229,7 @@ request_query!(
 );
 
 request_body!(
-    /// What a role bundles.
+    /// The permissions of a role.
     struct ReplaceRolePermissions {
         /// The keys; each must be in the catalog.
         permission_keys: CatalogKeys,

@@ -78,9 +78,9 @@ struct Bounded<T>(Vec<T>);
 trait Holder: WireValue {
     /// The member with the list.
     const MEMBER: &'static str;
-    /// How many items all the lists may have together.
+    /// Maximum number of items in all lists together.
     fn most(limits: CatalogLimits) -> usize;
-    /// What there are too many of, for people.
+    /// The name of the items, for the error message.
     const WHAT: &'static str;
 }
 
@@ -157,7 +157,7 @@ request_body!(
     struct BootstrapRoleBody {
         /// Its name.
         name: RoleName,
-        /// What it is for, for people.
+        /// A description, for people.
         description: Option<Description>,
         /// The keys it bundles: of this request, or system keys.
         permission_keys: CatalogKeys,
@@ -165,7 +165,7 @@ request_body!(
 );
 
 request_body!(
-    /// What an environment in use gains.
+    /// The additions to an environment in use.
     struct AddResourcePermissions {
         /// Resources and their actions: no more keys than a catalog may have, 50,000 unless configured otherwise.
         resources: Bounded<ResourceActions>,
@@ -175,7 +175,7 @@ request_body!(
 );
 
 request_body!(
-    /// What a role gains.
+    /// The permissions that a role gains.
     struct RoleGain {
         /// The role.
         role_id: RoleId,
@@ -184,7 +184,7 @@ request_body!(
     }
 );
 
-/// What a bootstrap did.
+/// The effect of a bootstrap.
 #[derive(Serialize, ToSchema)]
 struct BootstrapCounts {
     permissions_created: usize,
@@ -195,7 +195,7 @@ struct BootstrapCounts {
     skipped_roles: usize,
 }
 
-/// What an addition did.
+/// The effect of an addition.
 #[derive(Serialize, ToSchema)]
 struct ResourcePermissionsCounts {
     permissions_created: usize,
@@ -208,7 +208,7 @@ struct ResourcePermissionsCounts {
 impl Representation for BootstrapCounts {}
 impl Representation for ResourcePermissionsCounts {}
 
-/// How far an environment is set up. Only what the customer made counts.
+/// The setup status of an environment. Only rows that the customer made count.
 #[derive(Serialize, ToSchema)]
 #[schema(as = SetupSummary)]
 #[expect(clippy::struct_excessive_bools, reason = "the wire format has them")]

@@ -279,7 +279,7 @@ request_body!(
     struct ChangeAccount {
         /// Its name, as people read it.
         name: Given<DisplayName>,
-        /// What the customer keeps with it; null for nothing.
+        /// Free-form metadata of the customer; null for none.
         settings: Edit<JsonObject>,
     }
 );

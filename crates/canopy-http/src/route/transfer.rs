@@ -127,7 +127,7 @@ impl ImportedEnvironment {
 }
 
 request_query!(
-    /// How.
+    /// The options.
     struct ImportEnvironment {
         /// Counts and writes nothing.
         dry_run: bool = false,
@@ -136,7 +136,7 @@ request_query!(
 );
 
 request_body!(
-    /// What an environment is to be made of: an export, or a document like one.
+    /// The contents to import: an export, or a document like one.
     struct ImportDocument {
         /// The format of the document.
         format_version: Whole<FORMAT_VERSION, FORMAT_VERSION>,
@@ -166,7 +166,7 @@ request_body!(
     struct ImportPermission {
         /// Its key.
         key: PermissionKey,
-        /// What it allows, for people.
+        /// A description, for people.
         description: Option<Description>,
         /// The group it is shown in.
         category: Option<Category>,
@@ -178,7 +178,7 @@ request_body!(
     struct ImportRole {
         /// Its name.
         name: RoleName,
-        /// What it is for, for people.
+        /// A description, for people.
         description: Option<Description>,
         /// An inactive role grants nothing.
         is_active: bool = true,
@@ -198,7 +198,7 @@ request_body!(
         name: DisplayName,
         /// Whether access at it and below is switched on.
         status: NodeStatus = NodeStatus::Active,
-        /// What the customer keeps with it.
+        /// Free-form metadata of the customer.
         metadata: Option<JsonObject>,
     }
 );

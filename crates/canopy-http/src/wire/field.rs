@@ -1,4 +1,4 @@
-//! What is wrong with single fields of a request, all of it at once, and where.
+//! Faults of single fields of a request, collected with their JSON pointers.
 
 use crate::field_code::FIELD_CODES;
 use canopy_domain::setup::CatalogLimits;
@@ -12,13 +12,13 @@ pub(crate) const MAX_ITEMS: usize = 10_000;
 /// The largest number of faults that one answer lists; the rest is counted.
 const MAX_LISTED: usize = 10_000;
 
-/// How many bytes the listed faults may take in an answer; the rest is counted.
+/// Maximum size of the listed faults in a response, in bytes; further ones are counted.
 const MAX_LISTED_BYTES: usize = 1024 * 1024;
 
-/// What stands around the three texts of a fault: the names of its members, quotes, colons and commas.
+/// Size of a fault without its three texts: the names of its members, quotes, colons and commas.
 const BYTES_AROUND: usize = 40;
 
-/// How much of a name a pointer shows: callers choose names, and every fault below one repeats it.
+/// Maximum length of a name in a pointer: callers choose names, and every fault below one repeats it.
 const MAX_NAME_CHARS: usize = 100;
 
 /// A place in a body, as a JSON pointer (RFC 6901), or the name of a parameter. Rendered only when something is wrong.
@@ -153,7 +153,7 @@ impl Faults {
         self.catalogs
     }
 
-    /// How many items the list of a bulk call may have.
+    /// Maximum number of items in the list of a bulk call.
     pub(crate) const fn max_items(&self) -> usize {
         self.max_items
     }

@@ -165,7 +165,7 @@ impl<'a> Json<'a> {
         found.map(|(_, value)| value).filter(|value| **value != Self::Null)
     }
 
-    /// What kind of value it is, for messages.
+    /// Returns the kind of the value, for messages.
     pub(crate) const fn kind(&self) -> &'static str {
         match self {
             Self::Null => "null",

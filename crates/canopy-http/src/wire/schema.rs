@@ -20,7 +20,7 @@ impl Components {
         }
     }
 
-    /// How many items the list of a bulk call may have.
+    /// Maximum number of items in the list of a bulk call.
     pub(crate) const fn max_items(&self) -> usize {
         self.max_items
     }

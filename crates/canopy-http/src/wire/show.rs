@@ -1,4 +1,4 @@
-//! How domain values look in answers.
+//! Wire formats of domain values in responses.
 
 use super::schema::words;
 use canopy_domain::access::{DenialReason, Shortfall};
@@ -92,13 +92,13 @@ answer_words! {
     ShownMembership = MembershipStatus, "MembershipStatus";
     /// Where now lies relative to a window.
     ShownStatus = AssignmentStatus, "AssignmentStatus";
-    /// What kind of principal.
+    /// The kind of principal.
     ShownActorType = ActorType, "ActorType";
     /// The area of an action.
     ShownAuditCategory = AuditCategory, "AuditCategory";
-    /// How much attention it deserves.
+    /// The severity.
     ShownAuditSeverity = AuditSeverity, "AuditSeverity";
-    /// What became of it.
+    /// The outcome.
     ShownAuditOutcome = AuditOutcome, "AuditOutcome";
     /// Given here or above.
     ShownAccessType = AccessType, "AccessType";

@@ -33,7 +33,7 @@ pub(crate) trait WireValue: Sized {
     /// Whether it has members that are refused as unsupported.
     const UNSUPPORTED: bool = false;
 
-    /// How many JSON values a body of it may have.
+    /// Maximum number of JSON values in a body with this field.
     const MAX_VALUES: usize = MAX_VALUES;
 
     /// Whether this stands for no value, where there may be none.
@@ -185,7 +185,7 @@ impl From<NodeTypeError> for Fault {
     }
 }
 
-/// What names of people and things look like: something to see, and no control characters.
+/// The schema of names of people and things: at least one visible character, no control characters.
 const PRINTABLE: &str =
     r"^[^\u0000-\u001f\u007f-\u009f]*[^\s\u0000-\u001f\u007f-\u009f][^\u0000-\u001f\u007f-\u009f]*$";
 

@@ -29,7 +29,7 @@ impl Secrets for OsSecrets {
 }
 
 fn no_randomness(error: getrandom::Error) -> ! {
-    tracing::error!(%error, "the operating system gives no randomness");
+    tracing::error!(%error, "operating system returned no randomness");
     std::process::abort()
 }
 

@@ -23,7 +23,7 @@ impl DatabaseUrl {
     /// Reads a URL. What it says in its errors holds no password.
     ///
     /// # Errors
-    /// What is wrong with it.
+    /// The reason.
     pub fn parse(text: &str) -> Result<Self, String> {
         let (scheme, rest) = text.split_once("://").unwrap_or_default();
         match scheme {

@@ -36,7 +36,7 @@ impl PublicUrl {
     /// Reads a URL.
     ///
     /// # Errors
-    /// What is wrong with it.
+    /// The reason.
     pub fn parse(text: &str) -> Result<Self, String> {
         let url = text.trim_end_matches('/');
         let host = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
@@ -77,7 +77,7 @@ impl ClaimText {
     /// Reads it.
     ///
     /// # Errors
-    /// What is wrong with it.
+    /// The reason.
     pub fn parse(text: &str) -> Result<Self, String> {
         if text.is_empty() || text.len() > 255 || !text.bytes().all(|byte| byte.is_ascii_graphic()) {
             return Err("must be 1 to 255 visible ASCII characters".to_owned());
@@ -138,7 +138,7 @@ impl Synchronous {
     /// Reads the word.
     ///
     /// # Errors
-    /// What is wrong with it.
+    /// The reason.
     pub fn parse(text: &str) -> Result<Self, String> {
         match text {
             "full" => Ok(Self::Full),
@@ -171,7 +171,7 @@ impl LogFormat {
     /// Reads the word.
     ///
     /// # Errors
-    /// What is wrong with it.
+    /// The reason.
     pub fn parse(text: &str) -> Result<Self, String> {
         match text {
             "auto" => Ok(Self::Auto),
@@ -199,7 +199,7 @@ impl LogLevel {
     /// Reads a level, or a list of levels by module.
     ///
     /// # Errors
-    /// What is wrong with it.
+    /// The reason.
     pub fn parse(text: &str) -> Result<Self, String> {
         let level = |word: &str| matches!(word, "off" | "error" | "warn" | "info" | "debug" | "trace");
         let part = |part: &str| {
@@ -241,7 +241,7 @@ impl SigningKeyFile {
 /// Reads a length of time such as `500ms`, `30s`, `5m`, `1h` or `7d`.
 ///
 /// # Errors
-/// What is wrong with it.
+/// The reason.
 pub fn duration(text: &str) -> Result<Duration, String> {
     let wrong = || "must be a number and a unit (ms, s, m, h or d), such as 30s".to_owned();
     let digits = text.bytes().take_while(u8::is_ascii_digit).count();

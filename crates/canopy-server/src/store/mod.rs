@@ -132,7 +132,7 @@ pub async fn open_once_reached(
         };
         if let Some(waiting) = waiting.take() {
             let cause = error.source().map(ToString::to_string);
-            tracing::warn!(%error, cause, "the database cannot be opened yet; trying until it can");
+            tracing::warn!(%error, cause, "database cannot be opened; retrying");
             waiting();
         }
         backoff.wait().await;

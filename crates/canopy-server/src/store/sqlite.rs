@@ -101,7 +101,7 @@ fn create_private(path: &Path) -> Result<(), DataDirError> {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
             let mode = path.metadata().map_err(failed)?.mode() & 0o777;
             if mode & 0o077 != 0 {
-                tracing::warn!(database = %path.display(), mode = format_args!("{mode:04o}"), "others may read the database");
+                tracing::warn!(database = %path.display(), mode = format_args!("{mode:04o}"), "database file is readable by other users");
             }
             Ok(())
         }

@@ -1,4 +1,4 @@
-//! What nodes are called.
+//! External names of nodes.
 
 use crate::statement::{Connection, Row, Statement};
 use crate::value::{column, distinct};

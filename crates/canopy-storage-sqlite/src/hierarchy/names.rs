@@ -1,4 +1,4 @@
-//! What nodes are called.
+//! External names of nodes.
 
 use crate::packed::{Cell, IDS, Layout, Packed};
 use canopy_domain::hierarchy::names::{NamedNode, NodeNames, NodesByName, SlugAmong};

@@ -1,4 +1,4 @@
-//! What identities are called.
+//! External names of identities.
 
 use super::TEXTS;
 use crate::packed::{IDS, Packed};

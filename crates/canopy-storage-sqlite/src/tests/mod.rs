@@ -1,4 +1,4 @@
-//! What only this adapter has to show, from the inside: pragmas, migrations, plans, a full disk.
+//! Tests of this adapter alone, with access to its private parts: pragmas, migrations, plans, a full disk.
 
 mod damage;
 mod deadline;

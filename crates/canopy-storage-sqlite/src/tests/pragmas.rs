@@ -2,7 +2,7 @@ use crate::connection::Purpose;
 use crate::statement::Statement;
 use crate::{SqliteOptions, SqliteStore, Synchronous};
 
-/// What a connection of this purpose says of itself.
+/// The setup of a connection of this purpose.
 fn asked(store: &SqliteStore, purpose: Purpose, pragma: &str) -> String {
     let mut connection = store.connector.open(purpose).unwrap();
     let sql = format!("PRAGMA {pragma}");

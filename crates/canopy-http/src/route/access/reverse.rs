@@ -18,13 +18,13 @@ pub(super) const NODES: &str = "listIdentityNodes";
 pub(super) const WHO_CAN: &str = "listWhoCan";
 
 request_query!(
-    /// What is held, and which part of the answer.
+    /// The permission, and the page of the result.
     pub(super) struct WhereHeld {
         /// The key of the permission.
         permission: Text,
         /// The `next_cursor` of the part before.
         cursor: Option<Cursor>,
-        /// How many are answered at once.
+        /// Number of results per page.
         limit: Limit = Whole(50),
     }
 );
@@ -41,7 +41,7 @@ struct NodeBody {
 #[schema(as = HeldNodes)]
 pub(super) struct NodesBody {
     items: Vec<NodeBody>,
-    /// What `cursor` must be to go on; null at the end of the list.
+    /// The `cursor` of the next page; null at the end of the list.
     next_cursor: Option<String>,
     /// Whether the list ends here and all of it was judged at one revision.
     complete: bool,
@@ -63,7 +63,7 @@ struct HolderBody {
 #[schema(as = PermissionHolders)]
 pub(super) struct HoldersBody {
     items: Vec<HolderBody>,
-    /// What `cursor` must be to go on; null at the end of the list.
+    /// The `cursor` of the next page; null at the end of the list.
     next_cursor: Option<String>,
     /// Whether the list ends here and all of it was judged at one revision.
     complete: bool,

@@ -46,7 +46,7 @@ pub(super) fn operations() -> Vec<Operation> {
 /// The largest number of results of one answer.
 const MAX_RESULTS: u32 = 1_000;
 
-/// How many results an answer has at the most. More than the largest number can be asked for, but is not given.
+/// Maximum number of results in a response. A larger `limit` is accepted and clamped.
 type Limit = Whole<0, { u32::MAX }>;
 
 request_body!(
@@ -54,14 +54,14 @@ request_body!(
     struct PageRequest {
         /// The `next_token` of the part before; the first part where it is not given or empty.
         token: Option<Text>,
-        /// How many results are answered at the most; of more than 1000, 1000.
+        /// Maximum number of results; values above 1000 count as 1000.
         limit: Limit = Whole(MAX_RESULTS),
     }
     ignores others
 );
 
 request_body!(
-    /// Something of a type.
+    /// An entity of a type.
     struct OfType {
         /// The type.
         kind as "type": Term,
@@ -74,7 +74,7 @@ request_body!(
     struct SubjectSearchBody {
         /// Of which type: `user` or `identity`.
         subject: OfType,
-        /// What they may do.
+        /// The action to search for.
         action: Action,
         /// With what.
         resource: Resource,
@@ -87,9 +87,9 @@ request_body!(
 request_body!(
     /// A search for resources.
     struct ResourceSearchBody {
-        /// Who.
+        /// The identity.
         subject: Subject,
-        /// What it may do.
+        /// The permission to check.
         action: Action,
         /// Of which type: a type of nodes, or `node` for all.
         resource: OfType,
@@ -102,7 +102,7 @@ request_body!(
 request_body!(
     /// A search for actions.
     struct ActionSearchBody {
-        /// Who.
+        /// The identity.
         subject: Subject,
         /// With what.
         resource: Resource,
@@ -116,9 +116,9 @@ request_body!(
 #[derive(Serialize, ToSchema)]
 #[schema(as = AccessPage)]
 struct PageBody {
-    /// What `page.token` must be to go on; empty at the end.
+    /// The `page.token` of the next page; empty at the end.
     next_token: String,
-    /// How many results this part has.
+    /// Number of results on this page.
     count: usize,
 }
 
@@ -227,7 +227,7 @@ impl<P: Position> Part<P> {
         })
     }
 
-    /// How many results to look for: also who asks for none is told whether there are any.
+    /// Number of results to look for: a caller that asks for none still learns whether there are any.
     fn wanted(&self) -> usize {
         usize::try_from(self.limit.max(1)).unwrap_or(1)
     }
@@ -258,7 +258,7 @@ fn bad_token() -> Problem {
     faults.into()
 }
 
-/// What a token of a search is good for.
+/// The context of a page token of a search.
 fn binding(operation: &'static str, place: EnvironmentRef, parts: &[&str]) -> CursorBinding {
     let scope = CursorScope::of(operation).with(Some(place.environment.as_bytes()));
     parts.iter().fold(scope, |scope, part| scope.with(Some(part))).done()

@@ -1,4 +1,4 @@
-//! Who holds what at a node.
+//! The people at a node and their roles.
 
 use super::TAG;
 use crate::answer::{Found, PageOf, Representation};
@@ -38,11 +38,11 @@ request_query!(
     struct ListNodeIdentities {
         /// Which page, counted from 1.
         page: PageNumber = Whole(1),
-        /// How many items a page has.
+        /// Number of items per page.
         take: Take = Whole(PageRequest::DEFAULT_TAKE),
         /// Only those in which each word is found: in the name, email or external id of the identity, or in the name of the role or source node.
         q: Search = Search::none(),
-        /// What to order by.
+        /// The sort key.
         sort_by: AssignmentSort = AssignmentSort::CreatedAt,
         /// In which direction.
         order: SortOrder = SortOrder::Ascending,
@@ -71,7 +71,7 @@ struct NodeIdentitiesSummary {
     expired_count: u64,
     /// Active and ending within seven days.
     expiring_soon_count: u64,
-    /// How many roles are held at all.
+    /// Number of roles with at least one holder.
     distinct_role_count: u64,
     /// Whose assignments were made last, newest first; at most five, each once.
     recent_identities: Vec<RowIdentity>,

@@ -28,7 +28,7 @@ pub(super) fn operations() -> Vec<Operation> {
 }
 
 request_query!(
-    /// How an environment is made flat.
+    /// The body of a call that makes an environment flat.
     struct RevertToFlat {
         /// Counts everything and writes nothing.
         dry_run: bool = false,
@@ -36,7 +36,7 @@ request_query!(
     writes nothing with dry_run
 );
 
-/// What became, or would become, of an environment that is made flat.
+/// The effect, or with `dry_run` the expected effect, of making an environment flat.
 #[derive(Serialize, ToSchema)]
 #[schema(as = RevertCounts)]
 struct RevertBody {

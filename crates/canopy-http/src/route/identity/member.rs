@@ -127,7 +127,7 @@ struct IdentityDetail {
     name: String,
     avatar_url: Option<String>,
     external_id: Option<String>,
-    /// What the customer keeps with it.
+    /// Free-form metadata of the customer.
     #[schema(value_type = Option<std::collections::BTreeMap<String, serde_json::Value>>)]
     metadata: Option<Box<RawValue>>,
     /// The account-wide switch.
@@ -188,7 +188,7 @@ impl HeldRole {
     }
 }
 
-/// How many members there are.
+/// Counts of members.
 #[derive(Serialize, ToSchema)]
 #[expect(clippy::struct_field_names, reason = "the wire format names them")]
 struct MemberSummary {
@@ -225,11 +225,11 @@ request_query!(
     struct ListApplicationIdentities {
         /// Which page, counted from 1.
         page: PageNumber = Whole(1),
-        /// How many items a page has.
+        /// Number of items per page.
         take: Take = Whole(PageRequest::DEFAULT_TAKE),
         /// Only those in whose name, email or external id each word is found.
         q: Search = Search::none(),
-        /// What to order by.
+        /// The sort key.
         sort_by: IdentitySort = IdentitySort::CreatedAt,
         /// In which direction.
         order: SortOrder = SortOrder::Ascending,
@@ -256,7 +256,7 @@ request_body!(
         avatar_url: Option<AvatarUrl>,
         /// Its id in the customer's directory, unique in the account.
         external_id: Option<ExternalId>,
-        /// What the customer keeps with it.
+        /// Free-form metadata of the customer.
         metadata: Option<JsonObject>,
         /// The role it gets; together with `node_id`.
         role_id: Option<RoleId>,

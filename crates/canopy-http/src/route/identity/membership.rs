@@ -17,7 +17,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-/// What these calls are shown under.
+/// The OpenAPI tag of these calls.
 pub(super) const TAG: &str = "Memberships";
 
 pub(super) fn operations() -> Vec<Operation> {

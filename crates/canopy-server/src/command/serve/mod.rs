@@ -168,7 +168,7 @@ impl Service<'_> {
                 let listener = listen(address).map_err(|source| ServeError::Bind { address, source })?;
                 let server = canopy_http::metrics_server(listener, state.clone(), &options).map_err(system("serve"))?;
                 let handle = server.handle();
-                tracing::info!(%address, "metrics are served apart");
+                tracing::info!(%address, "metrics listener ready");
                 Some((handle, tokio::spawn(server)))
             }
         };
@@ -190,7 +190,7 @@ impl Service<'_> {
                 (&mut running).await.ok();
             };
             if timeout(end.time_for_requests(), stopping).await.is_err() {
-                tracing::warn!("requests that are still running are cut off");
+                tracing::warn!("shutdown timeout; aborting running requests");
                 // Its end closes all connections.
                 running.abort();
             }
@@ -211,7 +211,7 @@ impl Service<'_> {
             // which checkpoints the log of SQLite.
             end.enter("work that uses the database");
             if timeout(end.time_left(), closed.wait()).await.is_err() {
-                tracing::warn!("work that is still running is cut off and rolled back");
+                tracing::warn!("shutdown timeout; rolling back running work");
             }
         };
         tokio::select! {
@@ -268,7 +268,7 @@ impl Service<'_> {
         loop {
             match self.store.register_signing_key(&key).await {
                 Err(error @ (StoreError::Unavailable(_) | StoreError::Busy(_))) => {
-                    tracing::warn!(%error, "the signing key cannot be registered yet");
+                    tracing::warn!(%error, "signing key not registered; retrying");
                 }
                 registered => return Ok(registered?),
             }

@@ -284,13 +284,11 @@ impl Store for SqliteStore {
         let mut reading = self.begin(&self.readers, scope.share(), begin_reading).await?;
         let kept = reading.kept_answer(request, since).await?;
         drop(reading);
-        match kept {
-            Some(kept) => Ok(Begun::Answered(kept)),
-            None => {
-                let unit = self.begin_claimed(&self.writer, scope.share(), begin_writing, Some(claim));
-                Ok(Begun::Fresh(Box::new(unit.await?.within(&scope))))
-            }
+        if let Some(kept) = kept {
+            return Ok(Begun::Answered(kept));
         }
+        let unit = self.begin_claimed(&self.writer, scope.share(), begin_writing, Some(claim));
+        Ok(Begun::Fresh(Box::new(unit.await?.within(&scope))))
     }
 
     async fn ping(&self) -> Result<(), StoreError> {

@@ -32,11 +32,10 @@ fn files(folder: &Path, parts: &[String], found: &mut Vec<(Vec<String>, String)>
 
 /// The names behind a prefix such as `crate::`, wherever it stands in a text.
 fn behind<'t>(text: &'t str, prefix: &'t str) -> impl Iterator<Item = Vec<&'t str>> {
-    text.match_indices(prefix).map(move |(at, _)| {
-        let is_name = |letter: char| letter.is_ascii_alphanumeric() || letter == '_' || letter == ':';
-        let rest = &text[at + prefix.len()..];
-        let end = rest.find(|letter| !is_name(letter)).unwrap_or(rest.len());
-        rest[..end].split("::").filter(|name| !name.is_empty()).collect()
+    let is_name = |letter: char| letter.is_ascii_alphanumeric() || letter == '_' || letter == ':';
+    text.split(prefix).skip(1).map(move |rest| {
+        let name = rest.split(|letter| !is_name(letter)).next().unwrap_or_default();
+        name.split("::").filter(|part| !part.is_empty()).collect()
     })
 }
 

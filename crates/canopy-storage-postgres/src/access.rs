@@ -193,7 +193,6 @@ impl AccessReader for UnitOfWork {
             .bind(environment.as_uuid())
             .bind(i64::try_from(from.get()).unwrap_or(i64::MAX))
             .bind(i64::from(limit))
-            .bind(i64::try_from(CHANGE_BYTES).unwrap_or(i64::MAX))
             .all(self.connection()?, "change_records", |row| {
                 Ok((Revision::new(row.count(1)?), CommitTag::from_stored(row.number(2)?)))
             })

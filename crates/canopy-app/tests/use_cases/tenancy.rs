@@ -96,19 +96,20 @@ async fn of_two_who_delete_the_last_ones_at_once_one_is_refused() {
 async fn an_application_has_no_more_environments_than_it_may_have() {
     let world = World::new().await;
     let (app, call, place) = (&world.app, &world.call, world.place.application_ref());
-    app.bound_environments(2);
+    // A new application has two.
+    app.bound_environments(3);
     let make = async |name: &str| calls::create_environment(app, call, place, &tenant(name)).await;
-    make("second").await.unwrap();
-    let refused = make("third").await;
+    make("third").await.unwrap();
+    let refused = make("fourth").await;
     assert!(
         matches!(
             refused,
-            Err(AppError::Tenancy(TenancyError::TooManyEnvironments { max: 2 }))
+            Err(AppError::Tenancy(TenancyError::TooManyEnvironments { max: 3 }))
         ),
         "{refused:?}"
     );
     assert_eq!(
         canopy_app::tenancy::list_environments(app, place).await.unwrap().len(),
-        2
+        3
     );
 }

@@ -1,12 +1,14 @@
 //! Clauses on what decisions rest on: snapshots and the feed of changes.
 
 use super::support::{TestStore, acme, acme_and_zeta, reading, writing, writing_in};
+use canopy_domain::access::codec::encode;
 use canopy_domain::access::{
     AccessIndex, Change, GrantFact, IndexSize, KeyFact, NodeFact, PermissionFact, Question, RoleFact, Snapshot,
     SubjectFact, Target,
 };
 use canopy_domain::api_key::{KeyAccess, KeyTotals};
 use canopy_domain::permission::listing::PermissionQuery;
+use canopy_domain::port::reader::CHANGE_BYTES;
 use canopy_domain::port::{CommitRecord, EnvironmentChanges, LockScope};
 use canopy_domain::role::listing::RoleQuery;
 use canopy_domain::setup::CatalogSize;
@@ -221,9 +223,11 @@ pub async fn a_change_of_forty_thousand_steps_reads_back_whole(store: TestStore)
 pub async fn change_records_are_read_in_parts_bounded_by_bytes(store: TestStore) {
     let world = acme(&store).await;
     let here = &world.development;
-    let steps: Vec<Change> = (0..40_000)
-        .map(|_| Change::GrantPut(GrantFact::from(&world.assignment(world.ada(), &here.reader, &here.eu))))
-        .collect();
+    let mut steps = Vec::new();
+    while encode(&steps).len() <= CHANGE_BYTES {
+        let granted = (0..10_000).map(|_| world.assignment(world.ada(), &here.reader, &here.eu));
+        steps.extend(granted.map(|assignment| Change::GrantPut(GrantFact::from(&assignment))));
+    }
     let before = revision(&store, here.id()).await;
     // Two small ones, then two that are larger than a part.
     for steps in [vec![], vec![], steps.clone(), steps] {

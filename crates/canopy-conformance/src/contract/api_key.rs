@@ -2,6 +2,7 @@
 
 use super::support::{
     ODD_TEXT, TestStore, acme, acme_and_zeta, assert_bug, assert_duplicate, millis_after, reading, writing_in,
+    writing_in_any,
 };
 use canopy_domain::access::KeyFact;
 use canopy_domain::api_key::{ApiKey, ApiKeyId, KeyAccess, KeyDigest, KeyUse};
@@ -123,7 +124,7 @@ pub async fn two_api_keys_with_one_digest_are_refused(store: TestStore) {
 pub async fn an_api_key_of_no_environment_is_refused(store: TestStore) {
     let world = acme(&store).await;
     let nowhere = world.maker.id::<EnvironmentId>();
-    let mut tx = writing_in(&store, nowhere).await;
+    let mut tx = writing_in_any(&store, &world, nowhere).await;
     let key = world.maker.api_key(nowhere, KeyAccess::Full);
     assert_bug(tx.insert_api_key(&key, &key_digest(1)).await);
 }

@@ -3,6 +3,7 @@
 use super::assignment_listing::{all, ids, listed};
 use super::support::{
     TestStore, acme, acme_and_zeta, assert_bug, assert_duplicate, millis_after, reading, sorted, writing, writing_in,
+    writing_in_any,
 };
 use canopy_domain::access::GrantFact;
 use canopy_domain::assignment::bulk_create::{AssignableRole, AssignmentFacts};
@@ -91,7 +92,7 @@ pub async fn an_assignment_names_a_role_and_a_node_of_its_environment(store: Tes
     }
     let nowhere = world.maker.id::<EnvironmentId>();
     let key = assignment_key(world.ada(), here.reader.id, here.eu.id);
-    let mut tx = writing_in(&store, nowhere).await;
+    let mut tx = writing_in_any(&store, &world, nowhere).await;
     assert_bug(tx.insert_assignments(&[world.maker.assignment(nowhere, key)]).await);
 }
 

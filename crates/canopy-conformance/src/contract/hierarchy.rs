@@ -2,6 +2,7 @@
 
 use super::support::{
     ODD_TEXT, TestStore, acme, acme_and_zeta, assert_bug, assert_duplicate, reading, writing, writing_in,
+    writing_in_any,
 };
 use canopy_domain::hierarchy::create::{NodeFacts, ParentFact};
 use canopy_domain::port::{LockScope, StoreError, Unique};
@@ -160,7 +161,7 @@ pub async fn a_node_stands_only_below_a_node_of_its_environment(store: TestStore
     }
     let nowhere = world.maker.id::<EnvironmentId>();
     let node = world.maker.node(nowhere, world.development.root.id, "region", "lost");
-    let mut tx = writing_in(&store, nowhere).await;
+    let mut tx = writing_in_any(&store, &world, nowhere).await;
     assert_bug(tx.insert_nodes(&[node]).await);
     drop(tx);
     assert_eq!(reading(&store).await.nodes(id).await.unwrap().len(), 5);

@@ -2,6 +2,7 @@
 
 use super::support::{
     ODD_TEXT, TestStore, acme, acme_and_zeta, assert_bug, assert_duplicate, reading, search_for, sorted, writing_in,
+    writing_in_any,
 };
 use canopy_domain::permission::listing::PermissionQuery;
 use canopy_domain::port::Unique;
@@ -104,7 +105,7 @@ pub async fn a_permission_id_minted_twice_is_a_duplicate_id(store: TestStore) {
 pub async fn a_permission_of_no_environment_is_refused(store: TestStore) {
     let world = acme(&store).await;
     let nowhere = world.maker.id::<EnvironmentId>();
-    let mut tx = writing_in(&store, nowhere).await;
+    let mut tx = writing_in_any(&store, &world, nowhere).await;
     assert_bug(tx.insert_permissions(&[world.maker.permission(nowhere, "a.b")]).await);
 }
 

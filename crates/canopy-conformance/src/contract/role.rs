@@ -2,6 +2,7 @@
 
 use super::support::{
     ODD_TEXT, TestStore, acme, acme_and_zeta, assert_bug, assert_duplicate, reading, sorted, writing, writing_in,
+    writing_in_any,
 };
 use canopy_domain::port::{LockScope, Unique};
 use canopy_domain::role::listing::{RoleQuery, RoleTypeFilter};
@@ -198,7 +199,7 @@ pub async fn changing_a_role_that_is_not_there_is_refused(store: TestStore) {
 pub async fn a_role_of_no_environment_is_refused(store: TestStore) {
     let world = acme(&store).await;
     let nowhere = world.maker.id::<EnvironmentId>();
-    let mut tx = writing_in(&store, nowhere).await;
+    let mut tx = writing_in_any(&store, &world, nowhere).await;
     assert_bug(tx.insert_roles(&[world.maker.role(nowhere, "Nobody")]).await);
 }
 

@@ -43,6 +43,12 @@ pub async fn writing_in(store: &TestStore, environment: EnvironmentId) -> Box<dy
     writing(store, LockScope::Environment(place)).await
 }
 
+/// A unit of work that writes within one environment, which need not be there.
+pub async fn writing_in_any(store: &TestStore, world: &World, environment: EnvironmentId) -> Box<dyn RowTx> {
+    let place = world.application_ref().environment(environment);
+    writing(store, LockScope::Environment(place)).await
+}
+
 /// The search for the words of a text; none for a text without words.
 pub fn search_for(text: &str) -> Option<SearchWords> {
     SearchWords::parse(text).expect("few words")

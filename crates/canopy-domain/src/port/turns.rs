@@ -266,6 +266,16 @@ impl<K: TurnTaker> State<K> {
         }
     }
 
+    /// Gives a place up until the party's next turn, which comes after the turns of all other parties that wait.
+    fn pause(&mut self, party: K) -> Ticket {
+        self.release(party);
+        let ticket = self.queue(party, |party| &mut party.paused);
+        // A request of this party that came before those of others must not get the place back.
+        self.rotation.retain(|one| *one != party);
+        self.rotation.push_back(party);
+        ticket
+    }
+
     /// Gives a place up for good.
     fn end(&mut self, party: K) {
         self.release(party);
@@ -305,8 +315,7 @@ impl<K: TurnTaker> Turn<K> {
             if !state.is_wanted_by_others(self.party) {
                 return false;
             }
-            state.release(self.party);
-            let ticket = state.queue(self.party, |party| &mut party.paused);
+            let ticket = state.pause(self.party);
             (ticket, state.grant())
         };
         wakers.into_iter().for_each(Waker::wake);

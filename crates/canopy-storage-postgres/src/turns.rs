@@ -1,14 +1,15 @@
 //! Turns at the connections for transactions: they go round the accounts, and writers and readers leave some to each other.
 //!
 //! Writers of one environment follow each other anyway. Two of them have connections, so that the second is there when the
-//! first commits; the others wait here and leave the pool to the account's other environments.
+//! first commits; the others wait here and leave the pool to the account's other environments. Where an account may have no
+//! more than two writers, it is one.
 
 use canopy_domain::port::{self, LockScope, Share, StoreError, Turn, TurnBounds, TurnTaker};
 use std::time::Duration;
 use tokio::time::timeout;
 use uuid::Uuid;
 
-/// The number of writers of one scope that have connections.
+/// The largest number of writers of one scope that have connections.
 const WRITERS: usize = 2;
 
 /// The turns of a process.
@@ -25,9 +26,10 @@ pub(crate) struct Turns {
 impl Turns {
     pub(crate) fn new(pool_size: usize, write_timeout: Duration, read_timeout: Duration) -> Self {
         let share = three_quarters(pool_size);
+        let of_account = share.div_ceil(2);
         Self {
-            rows: port::Turns::new(TurnBounds::new(usize::MAX, WRITERS)),
-            writers: port::Turns::new(TurnBounds::new(share, share.div_ceil(2))),
+            rows: port::Turns::new(TurnBounds::new(usize::MAX, WRITERS.min(of_account - 1).max(1))),
+            writers: port::Turns::new(TurnBounds::new(share, of_account)),
             readers: port::Turns::new(TurnBounds::new(share, three_quarters(share))),
             write_timeout,
             read_timeout,
@@ -120,6 +122,19 @@ mod tests {
         drop(first);
         turns.write(&environment(1, 1)).await.unwrap();
         drop(second);
+    }
+
+    #[tokio::test]
+    async fn writers_of_one_environment_leave_a_small_pool_to_others_of_the_account() {
+        for pool_size in [4, 5] {
+            let turns = Turns::new(pool_size, SHORT, SHORT);
+            let _first = turns.write(&environment(1, 1)).await.unwrap();
+            assert!(matches!(
+                turns.write(&environment(1, 1)).await,
+                Err(StoreError::Busy(_))
+            ));
+            turns.write(&environment(1, 2)).await.unwrap();
+        }
     }
 
     #[tokio::test]

@@ -270,7 +270,7 @@ async fn loads_have_a_deadline_of_their_own() {
 #[tokio::test(flavor = "multi_thread")]
 async fn writers_of_one_environment_do_not_take_the_pool() {
     let store = store_with(|options| {
-        options.pool_size = 4;
+        options.pool_size = 8;
         options.wait_timeout = Duration::from_millis(500);
         options.lock_timeout = Duration::from_secs(60);
     })

@@ -5,11 +5,11 @@
 
 #![expect(clippy::expect_used, reason = "a benchmark may stop at the first surprise")]
 
-use canopy_domain::access::codec::{decode, encode};
 use canopy_domain::access::{
     AccessIndex, Change, Decision, GrantFact, NodeFact, Question, RoleFact, SubjectFact, Target,
 };
 use canopy_domain::{RoleName, Timestamp};
+use canopy_store_kit::change_codec::{decode, encode};
 use canopy_testkit::workload::{Asked, Size, Workload};
 use divan::counter::ItemsCount;
 use divan::{Bencher, black_box};

@@ -2,11 +2,11 @@
 
 use crate::unit::Unit;
 use async_trait::async_trait;
-use canopy_domain::access::codec::encode;
 use canopy_domain::access::{Change, GrantFact, IndexSize, KeyFact, NodeFact, PermissionFact, RoleFact, Snapshot};
 use canopy_domain::port::reader::{AccessReader, CHANGE_BYTES};
 use canopy_domain::port::{CommitTag, StoreError};
 use canopy_domain::{EnvironmentId, Revision};
+use canopy_store_kit::change_codec::encode;
 
 #[async_trait]
 impl<Kind: Send> AccessReader for Unit<Kind> {

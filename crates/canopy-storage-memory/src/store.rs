@@ -9,9 +9,10 @@ use canopy_domain::Timestamp;
 use canopy_domain::api_key::KeyUse;
 use canopy_domain::audit::AuditEvent;
 use canopy_domain::port::{
-    Begun, Installation, LockScope, ReadTx, RequestIdentity, RowStore, RowTx, RunningClaim, RunningRequests, Share,
-    Store, StoreError, Turn, TurnBounds, Turns, WriteTx,
+    Begun, Installation, LockScope, ReadTx, RequestIdentity, RowStore, RowTx, Share, Store, StoreError, Turn,
+    TurnBounds, Turns, WriteTx,
 };
+use canopy_store_kit::running_requests::{RunningClaim, RunningRequests};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;

@@ -6,12 +6,13 @@ use crate::identity::subject;
 use crate::statement::{Row, Statement};
 use crate::unit_of_work::UnitOfWork;
 use async_trait::async_trait;
-use canopy_domain::access::{Change, GrantFact, IndexSize, NodeFact, PermissionFact, RoleFact, Snapshot, codec};
+use canopy_domain::access::{Change, GrantFact, IndexSize, NodeFact, PermissionFact, RoleFact, Snapshot};
 use canopy_domain::port::reader::{AccessReader, CHANGE_BYTES};
 use canopy_domain::port::{CommitTag, StoreError};
 use canopy_domain::{
     EnvironmentId, NodeStatus, NodeType, PermissionId, PermissionKey, Revision, RoleId, RoleName, Slug, Timestamp,
 };
+use canopy_store_kit::change_codec;
 use core::convert::Infallible;
 use futures_util::future::{self, Either};
 use std::collections::HashMap;
@@ -174,7 +175,7 @@ impl AccessReader for UnitOfWork {
             .bind(i64::from(limit))
             .bind(i64::try_from(CHANGE_BYTES).unwrap_or(i64::MAX))
             .all(self.connection()?, "change_records", |row| {
-                Ok((Revision::new(row.count(1)?), row.bytes(2, codec::decode)?))
+                Ok((Revision::new(row.count(1)?), row.bytes(2, change_codec::decode)?))
             })
             .await
     }

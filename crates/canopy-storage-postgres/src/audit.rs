@@ -14,6 +14,7 @@ use canopy_domain::changeset::ChangeSet;
 use canopy_domain::port::reader::AuditReader;
 use canopy_domain::port::{CommitRecord, CommitTag, StoreError, WriteTx, apply_rows};
 use canopy_domain::{AccountId, EnvironmentId, Revision};
+use canopy_store_kit::change_codec::encode_shared;
 use futures_util::future::{self, Either};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::pin::pin;
@@ -241,7 +242,7 @@ const HISTORY: &str = "WITH changed AS (SELECT * FROM unnest($1, $2, $3) AS c (e
 fn history<'a>(record: &'a CommitRecord, counted: &BTreeMap<Uuid, i64>) -> Statement<'a> {
     let audit = &record.audit;
     // What environments share is sent once. Arrays are counted from one.
-    let (payloads, places) = record.payloads();
+    let (payloads, places) = encode_shared(&record.changes);
     Statement::new(HISTORY)
         .bind(column(&record.changes, |one| one.environment.as_uuid()))
         .bind(column(&places, |place| i64::try_from(place + 1).unwrap_or(i64::MAX)))

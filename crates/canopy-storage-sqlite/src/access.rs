@@ -7,7 +7,6 @@ use crate::statement::{Row, Statement};
 use crate::unit_of_work::{UnitOfWork, blocking};
 use crate::{api_key, audit};
 use async_trait::async_trait;
-use canopy_domain::access::codec::decode;
 use canopy_domain::access::{Change, GrantFact, IndexSize, NodeFact, PermissionFact, RoleFact, Snapshot};
 use canopy_domain::changeset::ChangeSet;
 use canopy_domain::port::reader::{AccessReader, CHANGE_BYTES};
@@ -15,6 +14,7 @@ use canopy_domain::port::{CommitRecord, EnvironmentChanges, StoreError, WriteTx,
 use canopy_domain::{
     EnvironmentId, NodeStatus, NodeType, PermissionId, PermissionKey, Revision, RoleId, RoleName, Slug, Timestamp,
 };
+use canopy_store_kit::change_codec::{decode, encode_shared};
 use diesel::SqliteConnection;
 use diesel::connection::{AnsiTransactionManager, TransactionManager};
 use std::collections::HashMap;
@@ -228,7 +228,7 @@ fn write_history(
                 .ok_or_else(|| internal("an environment took no revision"))?;
             revisions.push((one.environment, *revision));
         }
-        let (payloads, places) = record.payloads();
+        let (payloads, places) = encode_shared(&record.changes);
         let rows: Vec<_> = places.into_iter().zip(&revisions).collect();
         // What environments share is packed once.
         let mut packed: HashMap<usize, Slot> = HashMap::new();

@@ -16,9 +16,9 @@ use canopy_domain::Timestamp;
 use canopy_domain::api_key::KeyUse;
 use canopy_domain::audit::AuditEvent;
 use canopy_domain::port::{
-    Begun, Installation, LockScope, ReadTx, RequestIdentity, RowStore, RowTx, RunningClaim, RunningRequests, Share,
-    Store, StoreError, WriteTx,
+    Begun, Installation, LockScope, ReadTx, RequestIdentity, RowStore, RowTx, Share, Store, StoreError, WriteTx,
 };
+use canopy_store_kit::running_requests::{RunningClaim, RunningRequests};
 use diesel::SqliteConnection;
 use diesel::connection::{AnsiTransactionManager, TransactionManager as _};
 use std::path::{Path, PathBuf};

@@ -1,7 +1,6 @@
 //! Clauses on what decisions rest on: snapshots and the feed of changes.
 
 use super::support::{TestStore, acme, acme_and_zeta, reading, writing, writing_in};
-use canopy_domain::access::codec::encode;
 use canopy_domain::access::{
     AccessIndex, Change, GrantFact, IndexSize, KeyFact, NodeFact, PermissionFact, Question, RoleFact, Snapshot,
     SubjectFact, Target,
@@ -15,6 +14,7 @@ use canopy_domain::setup::CatalogSize;
 use canopy_domain::{
     Assignment, Description, EnvironmentId, MembershipStatus, Node, NodeStatus, Permission, Revision, Role, Timestamp,
 };
+use canopy_store_kit::change_codec::encode;
 use canopy_testkit::fixture::{World, key_digest, key_scopes, role_name, window};
 
 use std::sync::Arc;

@@ -90,7 +90,6 @@
 
 mod catalog;
 mod change;
-pub mod codec;
 mod cost;
 mod decide;
 mod error;

@@ -21,7 +21,7 @@ pub use crate::access::EnvironmentChanges;
 pub use apply::apply_rows;
 pub use clock::{Clock, Ids};
 pub use commit_tag::CommitTag;
-pub use idempotency::{Begun, KeptAnswer, RequestIdentity, RunningClaim, RunningRequests};
+pub use idempotency::{Begun, KeptAnswer, RequestIdentity};
 pub use installation::{Installation, SigningKey};
 pub use reader::ReadTx;
 pub use secret::Secrets;

@@ -1,13 +1,11 @@
 //! The store and its units of work.
 
 use super::{Begun, Installation, ReadTx, RequestIdentity, RowTx, Share, SharedStore, WriteTx};
-use crate::access::codec::encode;
-use crate::access::{Change, EnvironmentChanges};
+use crate::access::EnvironmentChanges;
 use crate::api_key::KeyUse;
 use crate::audit::AuditEvent;
 use crate::{AccountId, ApplicationRef, EnvironmentRef, IdentityId, Timestamp};
 use async_trait::async_trait;
-use std::collections::HashMap;
 use uuid::Uuid;
 
 /// An error of a storage adapter.
@@ -132,29 +130,6 @@ pub struct CommitRecord {
     pub changes: Vec<EnvironmentChanges>,
     /// The audit event of the call. It is stored with the revision of the environment it names.
     pub audit: AuditEvent,
-}
-
-impl CommitRecord {
-    /// The change records as bytes: each once, however many environments share it, and for each environment the place of its
-    /// own.
-    pub fn payloads(&self) -> (Vec<Vec<u8>>, Vec<usize>) {
-        let mut known: HashMap<*const Change, usize> = HashMap::new();
-        let mut payloads = Vec::new();
-        let places = self.changes.iter().map(|one| {
-            // All empty ones are the same, wherever they lie.
-            let address = if one.changes.is_empty() {
-                core::ptr::null()
-            } else {
-                one.changes.as_ptr()
-            };
-            *known.entry(address).or_insert_with(|| {
-                payloads.push(encode(&one.changes));
-                payloads.len() - 1
-            })
-        });
-        let places = places.collect();
-        (payloads, places)
-    }
 }
 
 /// A store of everything.

@@ -1,9 +1,8 @@
-//! The decision engine as its callers see it: reasons one by one, random histories beside a naive oracle, the codec.
+//! The decision engine as its callers see it: reasons one by one, random histories beside a naive oracle.
 //!
 //! The modules are marked as tests, so that the lints know that they may stop at the first surprise.
 
 #[cfg(test)]
-mod codec;
 #[cfg(test)]
 mod contradictions;
 #[cfg(test)]

@@ -1,9 +1,9 @@
 //! Writing.
 
 use super::{Shared, VERSION, given, kind};
-use crate::access::{Change, GrantFact, KeyFact, NodeFact, PermissionFact, RoleFact, SubjectFact};
-use crate::api_key::KeyAccess;
-use crate::{MembershipStatus, Timestamp};
+use canopy_domain::access::{Change, GrantFact, KeyFact, NodeFact, PermissionFact, RoleFact, SubjectFact};
+use canopy_domain::api_key::KeyAccess;
+use canopy_domain::{MembershipStatus, Timestamp};
 use uuid::Uuid;
 
 /// Writes changes as bytes that [`decode`](super::decode) reads.

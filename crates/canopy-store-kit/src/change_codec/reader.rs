@@ -1,9 +1,9 @@
 //! Reading. Every value is parsed anew by its own type, so that damage never becomes a fact.
 
 use super::{CodecError, Shared, VERSION, given, kind};
-use crate::access::{Change, GrantFact, KeyFact, NodeFact, PermissionFact, RoleFact, SubjectFact};
-use crate::api_key::{AccessMode, KeyAccess};
-use crate::{
+use canopy_domain::access::{Change, GrantFact, KeyFact, NodeFact, PermissionFact, RoleFact, SubjectFact};
+use canopy_domain::api_key::{AccessMode, KeyAccess};
+use canopy_domain::{
     ApiKeyId, AssignmentId, AssignmentKey, IdentityId, MembershipStatus, NodeId, NodeType, PermissionId, PermissionKey,
     RoleId, RoleName, Slug, Timestamp, Window,
 };

@@ -2,10 +2,10 @@
 
 #![expect(clippy::unwrap_used, reason = "what tests share is a test too")]
 
-use canopy_domain::access::codec::{decode, encode};
 use canopy_domain::access::{Change, GrantFact, KeyFact, PermissionFact, RoleFact};
 use canopy_domain::api_key::{KeyAccess, KeyScopes};
 use canopy_domain::{AssignmentKey, PermissionKey, RoleName, Timestamp, Window};
+use canopy_store_kit::change_codec::{decode, encode};
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};

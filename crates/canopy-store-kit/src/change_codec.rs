@@ -8,9 +8,11 @@
 mod reader;
 mod writer;
 
-use crate::AssignmentKey;
-use crate::Timestamp;
+use canopy_domain::access::Change;
+use canopy_domain::port::EnvironmentChanges;
+use canopy_domain::{AssignmentKey, Timestamp};
 pub use reader::decode;
+use std::collections::HashMap;
 pub use writer::encode;
 
 /// The version of the format that is written.
@@ -71,4 +73,25 @@ pub enum CodecError {
     /// A value breaks the rule of its type.
     #[error("a {0} is not one")]
     Value(&'static str),
+}
+
+/// Encodes the change records of one commit. Returns each record once, however many environments share it, and for each entry
+/// the place of its record in the list.
+pub fn encode_shared(entries: &[EnvironmentChanges]) -> (Vec<Vec<u8>>, Vec<usize>) {
+    let mut known: HashMap<*const Change, usize> = HashMap::new();
+    let mut records = Vec::new();
+    let places = entries.iter().map(|entry| {
+        // All empty records are the same, wherever they lie in memory.
+        let address = if entry.changes.is_empty() {
+            core::ptr::null()
+        } else {
+            entry.changes.as_ptr()
+        };
+        *known.entry(address).or_insert_with(|| {
+            records.push(encode(&entry.changes));
+            records.len() - 1
+        })
+    });
+    let places = places.collect();
+    (records, places)
 }

@@ -7,7 +7,6 @@ pub mod access;
 pub mod api_key;
 pub mod assignment;
 pub mod audit;
-pub mod authzen;
 pub mod bulk;
 pub mod changeset;
 mod edit;

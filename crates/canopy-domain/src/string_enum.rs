@@ -1,6 +1,8 @@
 //! Enums whose variants have one fixed spelling on the wire and in stores.
 
 /// Declares an enum together with the string of each variant.
+#[doc(hidden)]
+#[macro_export]
 macro_rules! string_enum {
     ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident = $word:literal,)+ }) => {
         $(#[$doc])*

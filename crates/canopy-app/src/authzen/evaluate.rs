@@ -1,13 +1,13 @@
 //! Evaluations: one question, or many that share subjects, resources and permissions.
 
 use super::named::{Named, Wanted};
+use super::terms::{Semantic, Verdict, permission};
 use super::{Entity, judge, judge_apart};
 use crate::access::Asker;
 use crate::decisions::EnvironmentState;
 use crate::long_work::{Pace, Stopped};
 use crate::{App, AppError};
 use canopy_domain::access::{Decision, DenialReason, Question, Target};
-use canopy_domain::authzen::{Semantic, Verdict, permission};
 use canopy_domain::{IdentityId, NodeId, Resolution, Revision, Timestamp};
 use core::hash::Hash;
 use std::collections::HashMap;

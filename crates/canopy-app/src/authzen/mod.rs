@@ -9,6 +9,7 @@ mod remembered;
 pub mod search_actions;
 pub mod search_resources;
 pub mod search_subjects;
+pub mod terms;
 
 use crate::access::Asker;
 use crate::decisions::{Consistency, EnvironmentState};

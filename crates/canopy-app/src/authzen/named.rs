@@ -1,9 +1,9 @@
 //! What the names of a request mean.
 
 use super::Entity;
+use super::terms::{ResourceType, is_identity};
 use crate::{App, AppError};
 use canopy_domain::access::AccessIndex;
-use canopy_domain::authzen::{ResourceType, is_identity};
 use canopy_domain::hierarchy::names::{NodeNames, NodesByName, as_id};
 use canopy_domain::identity::names::{IdentitiesByName, IdentityNames};
 use canopy_domain::{EnvironmentRef, IdentityId, NodeId, Resolution};

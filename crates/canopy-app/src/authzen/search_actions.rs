@@ -1,12 +1,12 @@
 //! What may this subject do with this resource, now?
 
 use super::named::{Named, Wanted};
+use super::terms::action;
 use super::{Entity, Found, judge_apart};
 use crate::access::Asker;
 use crate::decisions::EnvironmentState;
 use crate::long_work::Pace;
 use crate::{App, AppError};
-use canopy_domain::authzen::action;
 use canopy_domain::{PermissionKey, Resolution, Timestamp};
 
 /// A search.

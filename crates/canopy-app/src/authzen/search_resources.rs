@@ -1,13 +1,13 @@
 //! With which resources may this subject do this, now?
 
 use super::named::{Named, Wanted};
+use super::terms::{ResourceType, permission};
 use super::{Entity, Found, judge_apart};
 use crate::access::Asker;
 use crate::decisions::EnvironmentState;
 use crate::long_work::{Pace, Stopped};
 use crate::{App, AppError};
 use canopy_domain::access::AccessIndex;
-use canopy_domain::authzen::{ResourceType, permission};
 use canopy_domain::{IdentityId, NodeId, Resolution, Timestamp};
 
 /// A search.

@@ -1,13 +1,13 @@
 //! Who may do this with this resource, now?
 
 use super::named::{Named, Wanted};
+use super::terms::{is_identity, permission};
 use super::{Entity, Found, judge_apart};
 use crate::access::Asker;
 use crate::decisions::EnvironmentState;
 use crate::long_work::Pace;
 use crate::{App, AppError};
 use canopy_domain::access::Part;
-use canopy_domain::authzen::{is_identity, permission};
 use canopy_domain::identity::names::{IdentitiesByName, IdentityNames, candidate_names};
 use canopy_domain::{IdentityId, Resolution, Timestamp};
 

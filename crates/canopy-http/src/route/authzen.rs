@@ -1,4 +1,4 @@
-//! OpenID AuthZEN Authorization API 1.0: evaluations. Its words for things of this service are in `canopy_domain::authzen`.
+//! OpenID AuthZEN Authorization API 1.0: evaluations. Its words for things of this service are in `canopy_app::authzen::terms`.
 
 mod search;
 
@@ -13,9 +13,9 @@ use crate::wire::{
 };
 use canopy_app::authzen::Entity;
 use canopy_app::authzen::evaluate::{self, Evaluated, Evaluation, Evaluations};
+use canopy_app::authzen::terms::{MAX_TERM_BYTES, Semantic, Verdict};
 use canopy_app::scope::AskedEnvironment;
 use canopy_domain::Revision;
-use canopy_domain::authzen::{MAX_TERM_BYTES, Semantic, Verdict};
 use serde::{Serialize, Serializer};
 use std::borrow::Cow;
 use std::sync::Arc;

@@ -3,8 +3,8 @@
 use crate::service::Service;
 use actix_web::http::Method;
 use actix_web::test::TestRequest;
+use canopy_app::authzen::terms::Verdict;
 use canopy_domain::access::Shortfall;
-use canopy_domain::authzen::Verdict;
 use canopy_domain::{SYSTEM_PERMISSION_KEYS, SchemaBreakReason};
 use canopy_http::{ErrorCode, FIELD_CODES, openapi};
 use serde_json::{Map, Value, json};

@@ -3,16 +3,16 @@
 //! A subject is an identity, a resource a node, and an action what the last segment of a permission's key says. What is
 //! not known is denied, never an error.
 
-use crate::access::DenialReason;
-use crate::string_enum::string_enum;
-use crate::{NodeType, PermissionKey, SYSTEM_PERMISSION_KEYS};
+use canopy_domain::access::DenialReason;
+use canopy_domain::string_enum;
+use canopy_domain::{NodeType, PermissionKey, SYSTEM_PERMISSION_KEYS};
 
 /// The type of resource that every node is of.
 pub const ANY_NODE: &str = "node";
 
 /// The largest number of bytes of a type, a name or an action that can mean anything: a longer text is denied without a
 /// look at what is in it.
-pub const MAX_TERM_BYTES: usize = crate::transfer::SlugPath::MAX_CHARS;
+pub const MAX_TERM_BYTES: usize = canopy_domain::transfer::SlugPath::MAX_CHARS;
 
 /// Whether subjects of this type are identities; there are no others.
 pub fn is_identity(subject_type: &str) -> bool {
@@ -59,7 +59,7 @@ impl ResourceType {
 /// that are longer than any name.
 ///
 /// ```
-/// # use canopy_domain::authzen::permission;
+/// # use canopy_app::authzen::terms::permission;
 /// assert_eq!(permission("document", "read").as_deref(), Some("document.read"));
 /// assert_eq!(permission("document", "billing.read").as_deref(), Some("billing.read"));
 /// assert_eq!(permission("role", "manage"), None);

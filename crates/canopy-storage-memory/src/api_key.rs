@@ -10,14 +10,8 @@ use canopy_domain::port::writer::ApiKeyWriter;
 use canopy_domain::port::{StoreError, Unique};
 use canopy_domain::{EnvironmentId, EnvironmentRef, Timestamp};
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::sync::Arc;
-
-/// The keys of one environment.
-pub(crate) type ApiKeys = BTreeMap<ApiKeyId, ApiKey>;
-
-/// Whose key each digest is.
-pub(crate) type Digests = BTreeMap<KeyDigest, (EnvironmentId, ApiKeyId)>;
 
 #[async_trait]
 impl<Kind: Send> ApiKeyReader for Unit<Kind> {

@@ -18,23 +18,8 @@ use canopy_domain::{
     IdentityId, Node, NodeId, Page, Role, RoleId, SearchWords, Timestamp, fold_case,
 };
 use core::cmp::Reverse;
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
-
-/// The assignments of one environment.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Assignments {
-    pub by_id: BTreeMap<AssignmentId, Assignment>,
-    by_key: HashMap<AssignmentKey, AssignmentId>,
-}
-
-impl Assignments {
-    /// Those made at these nodes, by id.
-    pub fn at(&self, nodes: &HashSet<NodeId>) -> Vec<&Assignment> {
-        let there = |one: &&Assignment| nodes.contains(&one.key.node);
-        self.by_id.values().filter(there).collect()
-    }
-}
 
 /// The assignments among which a query looks: all, or those that hold at a node.
 fn held(contents: &Contents, at: Option<HeldAt>) -> Vec<&Assignment> {

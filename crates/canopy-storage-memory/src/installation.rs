@@ -1,6 +1,5 @@
 //! State that the processes of an installation share; here, there is one process.
 
-use crate::store::MemoryStore;
 use async_trait::async_trait;
 use canopy_domain::Timestamp;
 use canopy_domain::port::{Installation, SigningKey, StoreError};
@@ -35,16 +34,16 @@ impl Shared {
 }
 
 #[async_trait]
-impl Installation for MemoryStore {
+impl Installation for Shared {
     async fn signing_keys(&self) -> Result<Vec<SigningKey>, StoreError> {
-        let mut keys: Vec<SigningKey> = self.shared.contents().signing_keys.values().cloned().collect();
+        let mut keys: Vec<SigningKey> = self.contents().signing_keys.values().cloned().collect();
         // By `kid` already, and the sort is stable.
         keys.sort_by_key(|key| key.created_at);
         Ok(keys)
     }
 
     async fn register_signing_key(&self, key: &SigningKey) -> Result<(), StoreError> {
-        let mut contents = self.shared.contents();
+        let mut contents = self.contents();
         let kept = contents
             .signing_keys
             .entry(key.kid.clone())
@@ -58,13 +57,13 @@ impl Installation for MemoryStore {
         newest.retain(|key| key.created_at >= since);
         let surplus = newest.len().saturating_sub(keep);
         newest.drain(..surplus);
-        let mut contents = self.shared.contents();
+        let mut contents = self.contents();
         let before = contents.signing_keys.len();
         contents.signing_keys = newest.into_iter().map(|key| (key.kid.clone(), key)).collect();
         Ok(before - contents.signing_keys.len())
     }
 
     async fn secret(&self, name: &str, fresh: [u8; 32]) -> Result<[u8; 32], StoreError> {
-        Ok(*self.shared.contents().secrets.entry(name.to_owned()).or_insert(fresh))
+        Ok(*self.contents().secrets.entry(name.to_owned()).or_insert(fresh))
     }
 }

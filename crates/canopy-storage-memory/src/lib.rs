@@ -7,6 +7,7 @@ mod access;
 mod api_key;
 mod assignment;
 mod audit;
+mod committed;
 mod hierarchy;
 mod identity;
 mod installation;
@@ -17,6 +18,7 @@ mod scope;
 mod setup;
 mod state;
 mod store;
+mod table;
 mod tenancy;
 mod unit;
 

@@ -8,22 +8,8 @@ use canopy_domain::port::reader::PermissionReader;
 use canopy_domain::port::writer::PermissionWriter;
 use canopy_domain::port::{StoreError, Unique};
 use canopy_domain::{EnvironmentId, Permission, PermissionId, PermissionKey, SearchWords};
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
-
-/// The permissions of one environment.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Permissions {
-    pub by_id: BTreeMap<PermissionId, Permission>,
-    pub by_key: BTreeMap<PermissionKey, PermissionId>,
-}
-
-impl Permissions {
-    /// All of them, by key.
-    pub fn in_order(&self) -> impl Iterator<Item = &Permission> {
-        self.by_key.values().filter_map(|id| self.by_id.get(id))
-    }
-}
 
 fn fits(permission: &Permission, query: &PermissionQuery) -> bool {
     let found = |search: &SearchWords| search.matches([permission.searched_text().as_str()]);

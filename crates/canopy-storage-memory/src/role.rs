@@ -1,7 +1,7 @@
 //! Roles and what they bundle.
 
-use crate::permission::Permissions;
 use crate::rule::{bug, ensure, one_environment, unique};
+use crate::table::RoleRow;
 use crate::unit::{Unit, Writing};
 use async_trait::async_trait;
 use canopy_domain::port::reader::RoleReader;
@@ -9,36 +9,8 @@ use canopy_domain::port::writer::RoleWriter;
 use canopy_domain::port::{StoreError, Unique};
 use canopy_domain::role::listing::{RoleQuery, RoleTypeFilter, RoleView};
 use canopy_domain::{Assignment, EnvironmentId, PermissionId, PermissionKey, Role, RoleId, RoleName};
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
-
-/// The roles of one environment.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Roles {
-    pub by_id: BTreeMap<RoleId, RoleRow>,
-    by_folded_name: BTreeMap<String, RoleId>,
-}
-
-/// A role with what it bundles.
-#[derive(Debug, Clone)]
-pub(crate) struct RoleRow {
-    pub role: Role,
-    pub permissions: BTreeSet<PermissionId>,
-}
-
-impl Roles {
-    /// All of them, by folded name.
-    fn in_order(&self) -> impl Iterator<Item = &RoleRow> {
-        self.by_folded_name.values().filter_map(|id| self.by_id.get(id))
-    }
-
-    fn check_pairs(&self, permissions: &Permissions, pairs: &[(RoleId, PermissionId)]) -> Result<(), StoreError> {
-        let known = |(role, permission): &(RoleId, PermissionId)| {
-            self.by_id.contains_key(role) && permissions.by_id.contains_key(permission)
-        };
-        ensure(pairs.iter().all(known), "a bound role or permission is not there")
-    }
-}
 
 fn fits(role: &Role, query: RoleQuery) -> bool {
     let of_kind = match query.kind {

@@ -1,19 +1,10 @@
 //! Everything the store holds. Areas are shared between states until one of them writes.
 
-use crate::api_key::{ApiKeys, Digests};
-use crate::assignment::Assignments;
-use crate::audit::AuditLog;
-use crate::hierarchy::Tree;
-use crate::identity::Directory;
-use crate::permission::Permissions;
-use crate::role::Roles;
 use crate::rule::bug;
-use crate::tenancy::Tenancy;
-use canopy_domain::access::Change;
-use canopy_domain::audit::AuditEventId;
-use canopy_domain::port::{CommitTag, KeptAnswer, RequestIdentity, StoreError};
-use canopy_domain::{EnvironmentId, Revision, Timestamp};
-use std::collections::{BTreeMap, VecDeque};
+use crate::table::{ApiKeys, Assignments, AuditLog, Digests, Directory, History, Permissions, Roles, Tenancy, Tree};
+use canopy_domain::port::{KeptAnswer, RequestIdentity, StoreError};
+use canopy_domain::{EnvironmentId, Revision};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use uuid::Uuid;
 
@@ -53,62 +44,6 @@ pub(crate) struct Contents {
     pub api_keys: Arc<ApiKeys>,
     /// The changes of each revision.
     pub history: Arc<History>,
-}
-
-/// The changes of the revisions of an environment, oldest first.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct History {
-    /// The number of revisions whose records are gone.
-    pruned: u64,
-    records: VecDeque<Record>,
-}
-
-/// The record of one revision.
-#[derive(Debug, Clone)]
-struct Record {
-    at: Timestamp,
-    tag: CommitTag,
-    changes: Arc<[Change]>,
-}
-
-impl History {
-    fn revision(&self) -> Revision {
-        Revision::new(self.pruned + u64::try_from(self.records.len()).unwrap_or(u64::MAX))
-    }
-
-    /// Adds the changes of the next revision, which this commit makes.
-    pub fn push(&mut self, at: Timestamp, commit: AuditEventId, changes: Arc<[Change]>) {
-        let before = self.records.back().map_or(CommitTag::FIRST, |record| record.tag);
-        self.records.push_back(Record {
-            at,
-            tag: before.after(commit),
-            changes,
-        });
-    }
-
-    /// The tags of the revisions from this one on, as far as their records are there.
-    pub fn tags(&self, from: Revision) -> impl Iterator<Item = (Revision, CommitTag)> {
-        let first = (self.pruned == 0).then_some((Revision::ZERO, CommitTag::FIRST));
-        let revisions = (self.pruned + 1..).map(Revision::new);
-        let others = revisions.zip(self.records.iter().map(|record| record.tag));
-        first.into_iter().chain(others).filter(move |(at, _)| *at >= from)
-    }
-
-    /// The records there are after a revision.
-    pub fn after(&self, revision: Revision) -> impl Iterator<Item = (Revision, &[Change])> {
-        let gone = usize::try_from(revision.get().saturating_sub(self.pruned)).unwrap_or(usize::MAX);
-        let revisions = (self.pruned + 1..).map(Revision::new);
-        let records = self.records.iter().map(|record| record.changes.as_ref());
-        revisions.zip(records).skip(gone)
-    }
-
-    /// Deletes the oldest records from before `outdated`, but never the newest.
-    pub fn prune(&mut self, outdated: Timestamp) {
-        while self.records.len() > 1 && self.records.front().is_some_and(|record| record.at < outdated) {
-            self.records.pop_front();
-            self.pruned += 1;
-        }
-    }
 }
 
 impl Contents {

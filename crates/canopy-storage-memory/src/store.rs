@@ -1,8 +1,8 @@
 //! The store: what is committed, and the lock of the one writer.
 
 use crate::api_key::note_uses;
+use crate::committed::Committed;
 use crate::installation::Shared;
-use crate::state::State;
 use crate::unit::{Reading, Unit, Writing, forget_sums};
 use async_trait::async_trait;
 use canopy_domain::Timestamp;
@@ -13,8 +13,7 @@ use canopy_domain::port::{
     TurnBounds, Turns, WriteTx,
 };
 use canopy_store_kit::running_requests::{RunningClaim, RunningRequests};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// A store in memory. Clones are the same store.
@@ -35,38 +34,11 @@ use std::time::Duration;
 #[derive(Debug, Clone)]
 pub struct MemoryStore {
     committed: Arc<Committed>,
-    pub(crate) shared: Arc<Shared>,
+    shared: Arc<Shared>,
     writer: Turns,
     running: RunningRequests,
     deadline: Duration,
     is_strict: bool,
-}
-
-/// The newest committed state.
-#[derive(Debug, Default)]
-pub(crate) struct Committed {
-    state: RwLock<State>,
-    loses_answers: AtomicBool,
-}
-
-impl Committed {
-    /// Whether commits take place but are reported as failed.
-    pub fn loses_answers(&self) -> bool {
-        self.loses_answers.load(Ordering::SeqCst)
-    }
-
-    /// The state as it stands.
-    pub fn get(&self) -> State {
-        // A state is replaced whole, so a panic elsewhere cannot have left half of one.
-        self.state.read().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    /// Replaces the state.
-    pub fn set(&self, state: State) {
-        let old = std::mem::replace(&mut *self.state.write().unwrap_or_else(PoisonError::into_inner), state);
-        // Taking apart a large state takes a while; readers need not wait for it.
-        drop(old);
-    }
 }
 
 impl MemoryStore {
@@ -93,7 +65,7 @@ impl MemoryStore {
     /// From now on commits take place but are reported as [`StoreError::Unavailable`], as when a connection breaks before
     /// the answer; or no longer. For tests of use cases.
     pub fn lose_answers(&self, lose: bool) {
-        self.committed.loses_answers.store(lose, Ordering::SeqCst);
+        self.committed.lose_answers(lose);
     }
 
     /// From now on change records cannot be read, as when they are damaged or a newer release has written them; or again.
@@ -230,7 +202,7 @@ impl Store for MemoryStore {
     }
 
     fn installation(&self) -> &dyn Installation {
-        self
+        &*self.shared
     }
 
     async fn ping(&self) -> Result<(), StoreError> {

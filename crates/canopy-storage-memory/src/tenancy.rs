@@ -2,6 +2,7 @@
 
 use crate::rule::{bug, ensure, unique};
 use crate::state::{Contents, State};
+use crate::table::Tenancy;
 use crate::unit::{Unit, Writing};
 use async_trait::async_trait;
 use canopy_domain::port::reader::TenancyReader;
@@ -10,55 +11,8 @@ use canopy_domain::port::{StoreError, Unique};
 use canopy_domain::{
     Account, AccountId, Application, ApplicationId, Environment, EnvironmentId, EnvironmentRef, HierarchySchema, Slug,
 };
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
-
-/// The tree of tenants.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Tenancy {
-    pub accounts: BTreeMap<AccountId, Account>,
-    account_slugs: BTreeMap<Slug, AccountId>,
-    pub applications: BTreeMap<ApplicationId, Application>,
-    application_slugs: BTreeMap<(AccountId, Slug), ApplicationId>,
-    pub environments: BTreeMap<EnvironmentId, (Environment, HierarchySchema)>,
-    environment_slugs: BTreeMap<(ApplicationId, Slug), EnvironmentId>,
-}
-
-impl Tenancy {
-    /// The applications of an account, by slug.
-    pub fn applications_of(&self, account: AccountId) -> impl Iterator<Item = &Application> {
-        self.application_slugs
-            .range((account, first_slug())..)
-            .take_while(move |((owner, _), _)| *owner == account)
-            .filter_map(|(_, id)| self.applications.get(id))
-    }
-
-    /// The environments of an application, by slug.
-    pub fn environments_of(&self, application: ApplicationId) -> impl Iterator<Item = &Environment> {
-        self.environment_slugs
-            .range((application, first_slug())..)
-            .take_while(move |((owner, _), _)| *owner == application)
-            .filter_map(|(_, id)| self.environments.get(id))
-            .map(|(environment, _)| environment)
-    }
-
-    /// Where an environment lies.
-    pub fn place(&self, id: EnvironmentId) -> Option<EnvironmentRef> {
-        let (environment, _) = self.environments.get(&id)?;
-        let application = self.applications.get(&environment.application_id)?;
-        Some(EnvironmentRef {
-            account: application.account_id,
-            application: application.id,
-            environment: id,
-        })
-    }
-}
-
-/// No slug sorts before this one.
-pub(crate) fn first_slug() -> Slug {
-    // A slug is never empty and `-` cannot be its first character, so `0` is the smallest.
-    Slug::parse("0").unwrap_or_else(|_| Slug::node())
-}
 
 #[async_trait]
 impl<Kind: Send> TenancyReader for Unit<Kind> {

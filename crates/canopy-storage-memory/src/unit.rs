@@ -1,9 +1,9 @@
 //! Units of work.
 
+use crate::committed::Committed;
 use crate::rule::ensure;
 use crate::scope;
 use crate::state::State;
-use crate::store::Committed;
 use async_trait::async_trait;
 use canopy_domain::changeset::ChangeSet;
 use canopy_domain::port::writer::AnswerWriter;

@@ -30,6 +30,7 @@ mod role;
 mod schema_text;
 mod search;
 mod setup;
+mod ssl_mode;
 mod statement;
 mod store;
 mod tenancy;

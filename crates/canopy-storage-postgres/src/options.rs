@@ -1,6 +1,6 @@
 //! Options for opening a store.
 
-use crate::tls::{SslMode, SslRoots};
+use crate::ssl_mode::{SslMode, SslRoots};
 use percent_encoding::percent_decode_str;
 use std::path::PathBuf;
 use std::str::FromStr;

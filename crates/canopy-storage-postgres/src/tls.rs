@@ -1,62 +1,15 @@
 //! TLS to the server, with the modes of libpq.
 
 use crate::options::{Target, UrlError};
+use crate::ssl_mode::{SslMode, SslRoots};
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
-use std::path::PathBuf;
 use std::sync::Arc;
 use tokio_postgres_rustls::MakeRustlsConnect;
-
-/// The checks of the server's certificate.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum SslMode {
-    /// No TLS.
-    Disable,
-    /// TLS where the server has it, unchecked.
-    Prefer,
-    /// TLS, unchecked; with root certificates as [`SslMode::VerifyCa`].
-    Require,
-    /// TLS with a certificate that the roots vouch for, whatever name is in it.
-    VerifyCa,
-    /// TLS with a certificate for the host's name.
-    VerifyFull,
-}
-
-impl SslMode {
-    pub(crate) fn parse(word: &str) -> Option<Self> {
-        Some(match word {
-            "disable" => Self::Disable,
-            // `allow` would try without TLS first; with TLS first is no worse.
-            "allow" | "prefer" => Self::Prefer,
-            "require" => Self::Require,
-            "verify-ca" => Self::VerifyCa,
-            "verify-full" => Self::VerifyFull,
-            _ => return None,
-        })
-    }
-
-    /// The driver's word for it: whether TLS is spoken. What is checked is the verifier's business.
-    pub(crate) const fn for_driver(self) -> tokio_postgres::config::SslMode {
-        match self {
-            Self::Disable => tokio_postgres::config::SslMode::Disable,
-            Self::Prefer => tokio_postgres::config::SslMode::Prefer,
-            Self::Require | Self::VerifyCa | Self::VerifyFull => tokio_postgres::config::SslMode::Require,
-        }
-    }
-}
-
-/// The certificate authorities that are trusted for servers.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum SslRoots {
-    /// Those whom the operating system trusts.
-    System,
-    /// Those whose certificates are in a PEM file.
-    File(PathBuf),
-}
 
 /// Whether the roots and the name are checked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

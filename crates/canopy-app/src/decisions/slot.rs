@@ -7,8 +7,8 @@
 use super::failure::LoadFailure;
 use arc_swap::ArcSwapOption;
 use canopy_domain::Revision;
+use canopy_domain::access::KeyRing;
 use canopy_domain::access::{AccessIndex, Change, IndexError, IndexSize};
-use canopy_domain::api_key::KeyRing;
 use canopy_domain::audit::AuditEventId;
 use canopy_domain::port::CommitTag;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -398,8 +398,8 @@ pub(super) enum Progress {
 #[cfg(test)]
 mod tests {
     use super::{EnvironmentState, NextTag, Origin, Slot};
+    use canopy_domain::access::KeyRing;
     use canopy_domain::access::{AccessIndex, Snapshot};
-    use canopy_domain::api_key::KeyRing;
     use canopy_domain::{EnvironmentId, Revision};
     use std::sync::Arc;
     use uuid::Uuid;

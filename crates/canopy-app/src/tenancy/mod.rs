@@ -28,7 +28,7 @@ use crate::{AppError, Moment};
 use canopy_domain::audit::{AuditCategory, AuditSeverity, Detail};
 use canopy_domain::changeset::{ChangeSet, Rows};
 use canopy_domain::port::{ReadTx, StoreError, Unique};
-use canopy_domain::tenancy::ProvisionedEnvironment;
+use canopy_domain::provision::ProvisionedEnvironment;
 use canopy_domain::{
     Account, AccountId, Application, ApplicationId, DisplayName, EnvironmentId, HierarchySchema, Slug, TenancyError,
     Tenant,

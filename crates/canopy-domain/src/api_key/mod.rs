@@ -4,14 +4,12 @@
 //! replaced by another (rotation) and removed, and it ends at its time.
 
 mod access;
-mod ring;
 mod secret;
 
 use crate::id::id_type;
 use crate::{Description, DisplayName, EnvironmentId, PermissionKey, Timestamp};
 
 pub use access::{AccessMode, AreaScope, KeyAccess, KeyScopes};
-pub use ring::KeyRing;
 pub use secret::{KeyDigest, KeyPreview, KeyText};
 
 id_type!(
@@ -50,7 +48,7 @@ impl ApiKey {
 }
 
 /// Whether a key that ends then is accepted now.
-fn is_open(expires_at: Option<Timestamp>, now: Timestamp) -> bool {
+pub(crate) fn is_open(expires_at: Option<Timestamp>, now: Timestamp) -> bool {
     expires_at.is_none_or(|end| now < end)
 }
 

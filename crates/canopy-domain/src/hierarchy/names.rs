@@ -1,7 +1,7 @@
 //! External names of nodes: their id, the path of slugs from the root, or their slug where it is unique.
 
 use super::{NodeId, NodeType};
-use crate::transfer::SlugPath;
+use crate::slug_path::SlugPath;
 use crate::{Resolution, Slug};
 use std::collections::{HashMap, HashSet};
 use uuid::Uuid;

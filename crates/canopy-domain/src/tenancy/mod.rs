@@ -1,14 +1,12 @@
 //! Accounts, their applications and the environments in which everything else lives.
 
 pub mod change;
-mod provision;
 mod slug;
 
 use crate::id::id_type;
 use crate::string_enum::string_enum;
 use crate::{DisplayName, JsonObject, Timestamp, Version};
 
-pub use provision::ProvisionedEnvironment;
 pub use slug::{Slug, SlugError};
 
 id_type!(

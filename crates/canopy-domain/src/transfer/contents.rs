@@ -2,7 +2,6 @@
 
 use super::document::is_system_key;
 use super::{Document, NodeEntry, PermissionEntry, RoleEntry, SlugPath};
-use crate::tenancy::ProvisionedEnvironment;
 use crate::{Environment, HierarchySchema, Node, NodeId, Permission, PermissionId, PermissionKey, Role};
 use std::collections::{BTreeSet, HashMap};
 
@@ -103,22 +102,6 @@ impl From<&Node> for NodeEntry {
             name: node.name.clone(),
             status: node.status,
             metadata: node.metadata.clone(),
-        }
-    }
-}
-
-impl From<&ProvisionedEnvironment> for Contents {
-    fn from(made: &ProvisionedEnvironment) -> Self {
-        let admin = RoleContents {
-            role: made.admin_role.clone(),
-            permissions: made.permissions.iter().map(|permission| permission.id).collect(),
-        };
-        Self {
-            environment: made.environment.clone(),
-            schema: made.schema.clone(),
-            permissions: made.permissions.clone(),
-            roles: vec![admin],
-            nodes: vec![made.root.clone()],
         }
     }
 }

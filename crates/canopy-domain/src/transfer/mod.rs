@@ -7,9 +7,8 @@
 
 mod contents;
 mod document;
-mod path;
 pub mod plan;
 
+pub use crate::slug_path::{SlugPath, SlugPathError};
 pub use contents::{Contents, RoleContents};
 pub use document::{Document, DocumentError, DocumentErrors, NodeEntry, PermissionEntry, RoleDraft, RoleEntry};
-pub use path::{SlugPath, SlugPathError};

@@ -3,7 +3,7 @@
 #![cfg(test)]
 use canopy_domain::access::*;
 use canopy_domain::changeset::AccessFacts;
-use canopy_domain::tenancy::ProvisionedEnvironment;
+use canopy_domain::provision::ProvisionedEnvironment;
 use canopy_domain::transfer::plan::{Part, Plan, plan};
 use canopy_domain::transfer::{Contents, Document, NodeEntry, PermissionEntry, RoleContents, RoleDraft, SlugPath};
 use canopy_domain::*;

@@ -3,7 +3,7 @@
 use super::names::{refused, subject};
 use super::{NameError, NamedIndex};
 use crate::access::{Change, IndexError};
-use crate::transfer::SlugPath;
+use crate::slug_path::SlugPath;
 use crate::{AssignmentKey, NodeId, Window};
 use std::sync::Arc;
 

@@ -1,7 +1,7 @@
 //! The names that an index does not accept.
 
 use crate::access::IndexError;
-use crate::transfer::SlugPathError;
+use crate::slug_path::SlugPathError;
 use crate::uuid::Uuid;
 use crate::{PermissionKeyError, Revision, TextError};
 

@@ -3,7 +3,7 @@
 use super::NameError;
 use super::ids::{IdKind, Ids};
 use crate::access::{GrantFact, NodeFact, PermissionFact, RoleFact, SubjectFact};
-use crate::transfer::{SlugPath, SlugPathError};
+use crate::slug_path::{SlugPath, SlugPathError};
 use crate::{
     AssignmentId, AssignmentKey, IdentityId, MembershipStatus, NodeId, NodeType, PermissionId, PermissionKey, RoleName,
     Slug, Window,

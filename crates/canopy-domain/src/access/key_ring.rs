@@ -1,8 +1,8 @@
 //! The keys of one environment as they stand at one revision.
 
-use super::{ApiKeyId, KeyAccess, is_open};
 use crate::Timestamp;
 use crate::access::{Change, KeyFact};
+use crate::api_key::{ApiKeyId, KeyAccess, is_open};
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 

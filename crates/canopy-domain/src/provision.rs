@@ -1,12 +1,12 @@
 //! The initial contents of an environment.
 
-use super::{AccessModel, Account, ApplicationId, Environment, EnvironmentId, Slug};
 use crate::changeset::{Bundle, ChangeSet, EnvironmentRow, Rows};
-use crate::transfer::Document;
 use crate::transfer::plan::filled;
+use crate::transfer::{Contents, Document, RoleContents};
 use crate::{
-    DisplayName, HierarchySchema, JsonObject, Node, NodeId, NodeStatus, Permission, PermissionId, PermissionKey,
-    PermissionSource, Role, RoleId, RoleKind, RoleName, SYSTEM_PERMISSION_KEYS, Timestamp, Version,
+    AccessModel, Account, ApplicationId, DisplayName, Environment, EnvironmentId, HierarchySchema, JsonObject, Node,
+    NodeId, NodeStatus, Permission, PermissionId, PermissionKey, PermissionSource, Role, RoleId, RoleKind, RoleName,
+    SYSTEM_PERMISSION_KEYS, Slug, Timestamp, Version,
 };
 use std::collections::BTreeSet;
 use uuid::Uuid;
@@ -135,6 +135,22 @@ impl ProvisionedEnvironment {
             bundles: vec![bundle],
             nodes: Rows::added(vec![self.root.clone()]),
             ..ChangeSet::default()
+        }
+    }
+}
+
+impl From<&ProvisionedEnvironment> for Contents {
+    fn from(made: &ProvisionedEnvironment) -> Self {
+        let admin = RoleContents {
+            role: made.admin_role.clone(),
+            permissions: made.permissions.iter().map(|permission| permission.id).collect(),
+        };
+        Self {
+            environment: made.environment.clone(),
+            schema: made.schema.clone(),
+            permissions: made.permissions.clone(),
+            roles: vec![admin],
+            nodes: vec![made.root.clone()],
         }
     }
 }

@@ -15,6 +15,7 @@ use canopy_domain::port::{
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
+use tokio::sync::watch;
 
 /// A store in memory. Clones are the same store.
 ///
@@ -46,12 +47,20 @@ pub struct MemoryStore {
 pub(crate) struct Committed {
     state: RwLock<State>,
     loses_answers: AtomicBool,
+    /// True while commits take place but do not return.
+    holds_answers: watch::Sender<bool>,
 }
 
 impl Committed {
     /// Whether commits take place but are reported as failed.
     pub fn loses_answers(&self) -> bool {
         self.loses_answers.load(Ordering::SeqCst)
+    }
+
+    /// Waits until commits may return.
+    pub async fn may_return(&self) {
+        // The sender lives as long as this, so an error never comes.
+        self.holds_answers.subscribe().wait_for(|holds| !holds).await.ok();
     }
 
     /// The state as it stands.
@@ -93,6 +102,12 @@ impl MemoryStore {
     /// the answer; or no longer. For tests of use cases.
     pub fn lose_answers(&self, lose: bool) {
         self.committed.loses_answers.store(lose, Ordering::SeqCst);
+    }
+
+    /// From now on commits take place but do not return, as when a thread is held up between the two; or they return, those
+    /// that wait too. For tests of use cases.
+    pub fn hold_answers(&self, hold: bool) {
+        self.committed.holds_answers.send_replace(hold);
     }
 
     /// From now on change records cannot be read, as when they are damaged or a newer release has written them; or again.

@@ -124,10 +124,13 @@ fn decide_everything(
                 for at in instants {
                     let decision = index.decide(&question, *at);
                     assert_eq!(index.decide_with_roles(&question, *at, &mut roles), decision);
-                    told[match decision {
+                    let place = match decision {
                         Decision::Allowed => DenialReason::ALL.len(),
                         Decision::Denied(reason) => reason as usize,
-                    }] += 1;
+                    };
+                    if let Some(count) = told.get_mut(place) {
+                        *count += 1;
+                    }
                 }
             }
         }

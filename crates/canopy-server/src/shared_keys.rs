@@ -161,7 +161,7 @@ mod tests {
     use crate::key_sources::KeySources;
     use async_trait::async_trait;
     use canopy_domain::Timestamp;
-    use canopy_domain::port::{TokenClaims, TokenError, TokenVerifier as _};
+    use canopy_domain::port::{Store as _, TokenClaims, TokenError, TokenVerifier as _};
     use canopy_http::token::{TokenParties, TokenSigner};
     use canopy_storage_memory::MemoryStore;
     use canopy_testkit::FixedClock;
@@ -184,19 +184,19 @@ mod tests {
                 tokio::task::yield_now().await;
                 return Err(StoreError::Unavailable("cut".into()));
             }
-            self.store.signing_keys().await
+            self.store.installation().signing_keys().await
         }
 
         async fn register_signing_key(&self, key: &SigningKey) -> Result<(), StoreError> {
-            self.store.register_signing_key(key).await
+            self.store.installation().register_signing_key(key).await
         }
 
         async fn delete_signing_keys(&self, since: Timestamp, keep: usize) -> Result<usize, StoreError> {
-            self.store.delete_signing_keys(since, keep).await
+            self.store.installation().delete_signing_keys(since, keep).await
         }
 
         async fn secret(&self, name: &str, fresh: [u8; 32]) -> Result<[u8; 32], StoreError> {
-            self.store.secret(name, fresh).await
+            self.store.installation().secret(name, fresh).await
         }
     }
 

@@ -68,6 +68,12 @@ impl MemoryStore {
         self.committed.lose_answers(lose);
     }
 
+    /// From now on commits take place but do not return, as when a thread is held up between the two; or they return, those
+    /// that wait too. For tests of use cases.
+    pub fn hold_answers(&self, hold: bool) {
+        self.committed.hold_answers(hold);
+    }
+
     /// From now on change records cannot be read, as when they are damaged or a newer release has written them; or again.
     /// For tests of use cases.
     pub fn damage_history(&self, damage: bool) {

@@ -118,6 +118,7 @@ impl WriteTx for Unit<Writing> {
         Arc::make_mut(&mut self.state.audit).add(record.audit, revision)?;
         let Self { state, kind } = *self;
         kind.committed.set(state);
+        kind.committed.may_return().await;
         if kind.committed.loses_answers() {
             return Err(StoreError::Unavailable("the answer was lost".into()));
         }

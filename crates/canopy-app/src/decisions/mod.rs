@@ -5,6 +5,7 @@ mod failure;
 mod fence;
 mod load;
 mod slot;
+mod unpublished;
 
 use crate::AppError;
 use canopy_domain::audit::AuditEventId;
@@ -13,6 +14,7 @@ use canopy_domain::{EnvironmentId, EnvironmentRef, Revision, TenancyError, Tenan
 use fence::Fence;
 use load::Loader;
 use slot::{NextTag, Origin, Slot};
+use unpublished::{CommitUnderWay, Unpublished};
 
 pub(crate) use fence::copy_error;
 pub use slot::{EnvironmentState, HeldState, StateView};
@@ -52,6 +54,7 @@ pub struct Decisions {
     slots: RwLock<HashMap<EnvironmentId, Arc<Slot>>>,
     loader: Arc<Loader>,
     fence: Fence,
+    unpublished: Unpublished,
     last_event: Mutex<Option<Instant>>,
 }
 
@@ -72,6 +75,7 @@ impl Decisions {
             slots: RwLock::default(),
             loader: Arc::new(Loader::new(secrets)),
             fence: Fence::default(),
+            unpublished: Unpublished::default(),
             last_event: Mutex::default(),
         }
     }
@@ -159,6 +163,7 @@ impl Decisions {
     /// [`AppError::Store`] when the store cannot be asked; not found when there is no such environment (any more).
     pub(crate) async fn fence(&self, environment: EnvironmentId) -> Result<Option<Arc<Head>>, AppError> {
         if self.store.shared().is_none() {
+            self.fence_own_commits(environment).await?;
             return Ok(None);
         }
         let store = Arc::clone(&self.store);
@@ -184,6 +189,30 @@ impl Decisions {
             slot.raise_floor(head.revision);
         }
         Ok(Some(head))
+    }
+
+    /// Makes sure that nothing older is answered than what can be read from a store of this process alone. The rows of a commit
+    /// can be read a moment before its changes are published here; only then is the store asked for its revision.
+    async fn fence_own_commits(&self, environment: EnvironmentId) -> Result<(), AppError> {
+        if !self.unpublished.has(environment) {
+            return Ok(());
+        }
+        let slot = self.slot_to_load(environment);
+        let Some(revision) = self.store.read().await?.revision(environment).await? else {
+            return Err(TenancyError::NotFound(Tenant::Environment).into());
+        };
+        slot.raise_floor(revision);
+        Ok(())
+    }
+
+    /// Announces a commit of this process. Until the result is dropped, after [`publish`](Self::publish), the store is asked
+    /// how far it has come before a question about these environments is answered. Where processes share the store, it is asked
+    /// before each such question anyway.
+    pub(crate) fn begin_commit(&self, environments: impl Iterator<Item = EnvironmentId>) -> Option<CommitUnderWay> {
+        self.store
+            .shared()
+            .is_none()
+            .then(|| self.unpublished.begin(environments.collect()))
     }
 
     fn slot_to_load(&self, environment: EnvironmentId) -> Arc<Slot> {
@@ -217,14 +246,11 @@ impl Decisions {
         consistency: Consistency,
         ask: impl FnOnce(StateView<'_>) -> R + Send,
     ) -> Result<R, AppError> {
-        match consistency {
-            Consistency::Strong => {
-                self.fence(place.environment).await?;
-            }
-            Consistency::Eventual if self.store.shared().is_some() && self.is_cut_off() => {
-                return Err(StoreError::Unavailable("the change feed is silent".into()).into());
-            }
-            Consistency::Eventual => {}
+        let is_shared = self.store.shared().is_some();
+        if consistency == Consistency::Strong || !is_shared {
+            self.fence(place.environment).await?;
+        } else if self.is_cut_off() {
+            return Err(StoreError::Unavailable("the change feed is silent".into()).into());
         }
         self.view_fenced(place, ask).await
     }

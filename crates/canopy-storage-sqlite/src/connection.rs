@@ -1,10 +1,10 @@
 //! Connections: how they are opened, and the shelves on which they wait for the next unit of work.
 
-use crate::assignment::Effort;
 use crate::error::{Fault, internal, translate};
 use crate::options::SqliteOptions;
 use crate::temporary::TemporaryFolder;
 use canopy_domain::port::{RunningClaim, Share, StoreError, Turn, TurnBounds, Turns};
+use canopy_storage_sql::listing::Effort;
 use diesel::connection::{AnsiTransactionManager, InstrumentationEvent, SimpleConnection, TransactionManager};
 use diesel::{Connection, SqliteConnection};
 use std::path::{Path, PathBuf};

@@ -118,7 +118,7 @@ pub(crate) fn note_uses(uses: &[KeyUse]) -> Statement<'static> {
     static UPDATE: SqlText = sql!(
         "WITH used AS (SELECT n.* FROM unnest($1, $2, $3) AS n (environment_id, id, at) \
              CROSS JOIN LATERAL (SELECT FROM api_keys AS o WHERE o.environment_id = n.environment_id AND o.id = n.id \
-             FOR NO KEY &UPDATE) AS k) \
+             FOR NO KEY UPDATE) AS k) \
          UPDATE api_keys AS k SET last_used_at = greatest(k.last_used_at, used.at) FROM used \
              WHERE k.environment_id = used.environment_id AND k.id = used.id"
     );

@@ -258,7 +258,7 @@ impl PgStore {
         // The first column is there whatever is asked about: a server in recovery may lack what was committed.
         static SELECT: SqlText = sql!(
             "SELECT pg_is_in_recovery(), e.id, e.revision, e.tag, e.application_slug, e.slug \
-             FROM (&SELECT) AS always LEFT JOIN (SELECT environments.id, environments.revision, environments.tag, \
+             FROM (SELECT) AS always LEFT JOIN (SELECT environments.id, environments.revision, environments.tag, \
                  applications.slug AS application_slug, environments.slug \
                  FROM unnest($1) AS asked (id) CROSS JOIN LATERAL (SELECT * FROM environments AS o \
                      WHERE o.id = asked.id OFFSET 0) AS environments \

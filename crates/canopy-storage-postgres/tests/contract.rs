@@ -1,12 +1,22 @@
 //! The PostgreSQL store keeps the storage contract.
 
+#![expect(clippy::expect_used, reason = "a test without the source is a failed test")]
+
 use canopy_testkit::postgres::{PostgresStore, store};
 
 async fn fresh_store() -> PostgresStore {
     store().await
 }
 
-canopy_conformance::storage_contract!(fresh_store);
+canopy_conformance::storage_contract!(fresh_store, whole_contract);
+
+/// Every statement in the source is run against a migrated database, so a misspelt column fails here.
+#[tokio::test(flavor = "multi_thread")]
+async fn every_statement_is_run() {
+    whole_contract().await;
+    let unused = canopy_storage_sql::coverage::unused(concat!(env!("CARGO_MANIFEST_DIR"), "/src").as_ref());
+    assert_eq!(unused.expect("the source of the crate"), Vec::<String>::new());
+}
 
 /// The lists where each is read as a long one is.
 mod long_lists {

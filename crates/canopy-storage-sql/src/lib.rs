@@ -4,6 +4,8 @@
 //! for the rows of its driver, writes its own statements as [`SqlText`], and names the columns by the declaration. The
 //! classes of errors, the codec of the hierarchy schema and the arithmetic of lists are here too.
 
+#[doc(hidden)]
+pub mod coverage;
 pub mod error;
 pub mod listing;
 pub mod row;

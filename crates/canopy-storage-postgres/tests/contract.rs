@@ -1,7 +1,5 @@
 //! The PostgreSQL store keeps the storage contract.
 
-#![expect(clippy::expect_used, reason = "a test without the source is a failed test")]
-
 use canopy_testkit::postgres::{PostgresStore, store};
 
 async fn fresh_store() -> PostgresStore {

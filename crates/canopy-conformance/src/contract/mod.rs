@@ -311,13 +311,17 @@ macro_rules! storage_contract {
 
         /// Runs every clause, one after the other, each on a fresh store.
         async fn $whole() {
-            $($(
-                ::std::boxed::Box::pin(async {
+            type Clause = fn() -> ::core::pin::Pin<::std::boxed::Box<dyn ::core::future::Future<Output = ()>>>;
+            // Each closure has a frame of its own: together, the futures are too large for a stack.
+            let clauses: &[Clause] = &[$($(
+                || ::std::boxed::Box::pin(async {
                     let store: $crate::contract::TestStore = ::std::sync::Arc::new($fresh().await);
                     $crate::contract::$area::$clause(store).await;
-                })
-                .await;
-            )+)+
+                }),
+            )+)+];
+            for clause in clauses {
+                clause().await;
+            }
         }
     };
     (@areas $fresh:ident []; $($area:ident { $($clause:ident)+ })+) => {

@@ -166,3 +166,85 @@ macro_rules! shape {
 }
 
 pub(crate) use shape;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rows::assignment::{DirectRow, KeptCountRow};
+    use crate::rows::role::PermissionKeyRow;
+    use canopy_domain::Timestamp;
+    use uuid::Uuid;
+
+    /// A row of numbers, with the names of their columns.
+    struct Numbers(&'static [(&'static str, i64)]);
+
+    impl Row for Numbers {
+        fn corrupt(&self, column: usize) -> StoreError {
+            StoreError::Corrupt(format!("column {column}"))
+        }
+
+        fn column_name(&self, column: usize) -> Option<String> {
+            self.0.get(column).map(|(name, _)| (*name).to_owned())
+        }
+
+        fn optional_uuid(&self, column: usize) -> Result<Option<Uuid>, StoreError> {
+            Err(self.corrupt(column))
+        }
+
+        fn optional_number(&self, column: usize) -> Result<Option<i64>, StoreError> {
+            Ok(self.0.get(column).map(|(_, number)| *number))
+        }
+
+        fn optional_flag(&self, column: usize) -> Result<Option<bool>, StoreError> {
+            Err(self.corrupt(column))
+        }
+
+        fn optional_at(&self, column: usize) -> Result<Option<Timestamp>, StoreError> {
+            Err(self.corrupt(column))
+        }
+
+        fn optional_text<T, E>(
+            &self,
+            column: usize,
+            _: impl FnOnce(&str) -> Result<T, E>,
+        ) -> Result<Option<T>, StoreError> {
+            Err(self.corrupt(column))
+        }
+
+        fn optional_bytes<T, E>(
+            &self,
+            column: usize,
+            _: impl FnOnce(&[u8]) -> Result<T, E>,
+        ) -> Result<Option<T>, StoreError> {
+            Err(self.corrupt(column))
+        }
+    }
+
+    #[test]
+    fn a_shape_lists_its_columns_and_those_of_an_alias() {
+        assert_eq!(PermissionKeyRow.to_string(), "id, key");
+        assert_eq!(
+            (PermissionKeyRow, KeptCountRow).of("p"),
+            "p.id, p.key, p.assignment_count"
+        );
+    }
+
+    #[test]
+    fn shapes_side_by_side_are_read_one_after_the_other() {
+        let row = Numbers(&[("assignment_count", 3), ("count", 2), ("count", 1)]);
+        let read = <(KeptCountRow, DirectRow)>::read(&row, 0);
+        assert_eq!(read.unwrap(), (3, (2, 1)));
+        let read = DirectRow::read(&Numbers(&[("count", 2), ("count", -1)]), 0);
+        assert!(matches!(read, Err(StoreError::Corrupt(column)) if column == "column 1"));
+    }
+
+    #[test]
+    fn a_column_of_another_name_is_reported_unless_it_is_computed() {
+        assert!(KeptCountRow.check(&Numbers(&[("assignment_count", 3)])).is_ok());
+        assert!(DirectRow.check(&Numbers(&[("any", 3), ("other", 2)])).is_ok());
+        for names in [&[("assignments", 3)][..], &[]] {
+            let checked = KeptCountRow.check(&Numbers(names));
+            assert!(matches!(checked, Err(StoreError::Internal(_))), "{checked:?}");
+        }
+    }
+}

@@ -1,105 +1,62 @@
 //! API keys, and whose key each digest is.
 
 use crate::error::ensure;
-use crate::statement::{Row, Statement};
+use crate::statement::Statement;
 use crate::unit_of_work::UnitOfWork;
 use crate::value::{column, instants};
 use async_trait::async_trait;
-use canopy_domain::access::KeyFact;
-use canopy_domain::api_key::{AccessMode, ApiKey, ApiKeyId, KeyAccess, KeyDigest, KeyPreview, KeyTotals, KeyUse};
+use canopy_domain::api_key::{ApiKey, ApiKeyId, KeyDigest, KeyTotals, KeyUse};
 use canopy_domain::port::StoreError;
 use canopy_domain::port::reader::ApiKeyReader;
 use canopy_domain::port::writer::ApiKeyWriter;
-use canopy_domain::{Description, DisplayName, EnvironmentId, EnvironmentRef, PermissionKey, Timestamp};
+use canopy_domain::{Description, EnvironmentId, EnvironmentRef, Timestamp};
+use canopy_storage_sql::rows::api_key::{ApiKeyRow, KeyPlaceRow, KeyTotalsRow};
+use canopy_storage_sql::{SqlText, sql};
 use std::collections::HashMap;
-
-fn api_key(row: &Row) -> Result<ApiKey, StoreError> {
-    Ok(ApiKey {
-        id: row.id(0)?,
-        environment_id: row.id(1)?,
-        name: row.text(2, DisplayName::restored)?,
-        description: row.optional_text(3, Description::restored)?,
-        preview: row.word(4, KeyPreview::parse)?,
-        access: access(row, 5)?,
-        expires_at: row.optional_at(7)?,
-        last_used_at: row.optional_at(8)?,
-        created_at: row.at(9)?,
-    })
-}
-
-/// Decodes the access of a key from its mode and the scopes in the next column.
-fn access(row: &Row, column: usize) -> Result<KeyAccess, StoreError> {
-    let mode = row.word(column, AccessMode::parse)?;
-    let scopes = row.text(column + 1, |text| {
-        text.split_terminator(' ')
-            .map(PermissionKey::parse)
-            .collect::<Result<Vec<_>, _>>()
-    })?;
-    KeyAccess::new(mode, scopes).ok_or_else(|| row.corrupt(column))
-}
-
-/// A key that opens an environment: its id, mode, scopes and end.
-pub(crate) fn fact(row: &Row) -> Result<KeyFact, StoreError> {
-    Ok(KeyFact {
-        id: row.id(0)?,
-        access: access(row, 1)?,
-        expires_at: row.optional_at(3)?,
-    })
-}
 
 #[async_trait]
 impl ApiKeyReader for UnitOfWork {
     async fn api_keys(&mut self, environment: EnvironmentId) -> Result<Vec<ApiKey>, StoreError> {
-        const SELECT: &str = "SELECT id, environment_id, name, description, preview, access_mode, scopes, expires_at, \
-             last_used_at, created_at FROM api_keys WHERE environment_id = $1 ORDER BY created_at DESC, id DESC";
-        let select = Statement::new(SELECT).bind(environment.as_uuid());
-        select.all(self.connection()?, "api_keys", api_key).await
+        static SELECT: SqlText =
+            sql!("SELECT {ApiKeyRow} FROM api_keys WHERE environment_id = $1 ORDER BY created_at DESC, id DESC");
+        let select = Statement::new(&SELECT).bind(environment.as_uuid());
+        select.all(self.connection()?, ApiKeyRow).await
     }
 
     async fn key_totals(&mut self, environment: EnvironmentId) -> Result<KeyTotals, StoreError> {
-        const SELECT: &str = "SELECT count(*), \
+        static SELECT: SqlText = sql!(
+            "SELECT count(*), \
              coalesce(sum(length(scopes) - length(replace(scopes, ' ', '')) + (scopes <> '')::int), 0) \
-             FROM api_keys WHERE environment_id = $1";
-        let select = Statement::new(SELECT).bind(environment.as_uuid());
-        let totals = select.first(self.connection()?, "api_keys", |row| {
-            Ok(KeyTotals {
-                keys: row.count(0)?,
-                scopes: row.count(1)?,
-            })
-        });
+             FROM api_keys WHERE environment_id = $1"
+        );
+        let select = Statement::new(&SELECT).bind(environment.as_uuid());
+        let totals = select.first(self.connection()?, KeyTotalsRow);
         Ok(totals.await?.unwrap_or_default())
     }
 
     async fn api_key(&mut self, environment: EnvironmentId, id: ApiKeyId) -> Result<Option<ApiKey>, StoreError> {
-        const SELECT: &str = "SELECT id, environment_id, name, description, preview, access_mode, scopes, expires_at, \
-             last_used_at, created_at FROM api_keys WHERE environment_id = $1 AND id = $2";
-        let select = Statement::new(SELECT).bind(environment.as_uuid()).bind(id.as_uuid());
-        select.first(self.connection()?, "api_keys", api_key).await
+        static SELECT: SqlText = sql!("SELECT {ApiKeyRow} FROM api_keys WHERE environment_id = $1 AND id = $2");
+        let select = Statement::new(&SELECT).bind(environment.as_uuid()).bind(id.as_uuid());
+        select.first(self.connection()?, ApiKeyRow).await
     }
 
     async fn api_key_places(
         &mut self,
         digests: &[KeyDigest],
     ) -> Result<HashMap<KeyDigest, (EnvironmentRef, ApiKeyId)>, StoreError> {
-        const SELECT: &str = "SELECT asked.digest, k.key_id, k.account_id, k.application_id, k.environment_id \
+        static SELECT: SqlText = sql!(
+            "SELECT asked.digest, k.key_id, k.account_id, k.application_id, k.environment_id \
              FROM unnest($1) AS asked (digest) CROSS JOIN LATERAL ( \
                  SELECT d.key_id, a.account_id, a.id AS application_id, e.id AS environment_id FROM api_key_digests AS d \
                  JOIN environments AS e ON e.id = d.environment_id \
-                 JOIN applications AS a ON a.id = e.application_id WHERE d.digest = asked.digest OFFSET 0) AS k";
+                 JOIN applications AS a ON a.id = e.application_id WHERE d.digest = asked.digest OFFSET 0) AS k"
+        );
         if digests.is_empty() {
             return Ok(HashMap::new());
         }
-        Statement::new(SELECT)
+        Statement::new(&SELECT)
             .bind(column(digests, |digest| digest.0.to_vec()))
-            .all(self.connection()?, "api_key_digests", |row| {
-                let digest = row.bytes(0, |bytes| bytes.try_into().map(KeyDigest))?;
-                let place = EnvironmentRef {
-                    account: row.id(2)?,
-                    application: row.id(3)?,
-                    environment: row.id(4)?,
-                };
-                Ok((digest, (place, row.id(1)?)))
-            })
+            .all(self.connection()?, KeyPlaceRow)
             .await
     }
 }
@@ -107,13 +64,15 @@ impl ApiKeyReader for UnitOfWork {
 #[async_trait]
 impl ApiKeyWriter for UnitOfWork {
     async fn insert_api_key(&mut self, key: &ApiKey, digest: &KeyDigest) -> Result<(), StoreError> {
-        const INSERT: &str = "WITH known AS (INSERT INTO api_key_digests (digest, environment_id, key_id) \
+        static INSERT: SqlText = sql!(
+            "WITH known AS (INSERT INTO api_key_digests (digest, environment_id, key_id) \
                  SELECT $1, $2, n.id FROM unnest($3) AS n (id)) \
              INSERT INTO api_keys (environment_id, id, name, description, preview, access_mode, scopes, expires_at, \
-                 last_used_at, created_at) SELECT $2, n.id, $4, $5, $6, $7, $8, $9, $10, $11 FROM unnest($3) AS n (id)";
+                 last_used_at, created_at) SELECT $2, n.id, $4, $5, $6, $7, $8, $9, $10, $11 FROM unnest($3) AS n (id)"
+        );
         let scopes = key.access.scopes().join(" ");
         self.insert(vec![key.id.as_uuid()], |ids| {
-            Statement::new(INSERT)
+            Statement::new(&INSERT)
                 .bind(digest.0.to_vec())
                 .bind(key.environment_id.as_uuid())
                 .bind(ids)
@@ -135,8 +94,8 @@ impl ApiKeyWriter for UnitOfWork {
         id: ApiKeyId,
         expires_at: Timestamp,
     ) -> Result<(), StoreError> {
-        const UPDATE: &str = "UPDATE api_keys SET expires_at = $1 WHERE environment_id = $2 AND id = $3";
-        let update = Statement::new(UPDATE)
+        static UPDATE: SqlText = sql!("UPDATE api_keys SET expires_at = $1 WHERE environment_id = $2 AND id = $3");
+        let update = Statement::new(&UPDATE)
             .bind(expires_at)
             .bind(environment.as_uuid())
             .bind(id.as_uuid());
@@ -145,23 +104,27 @@ impl ApiKeyWriter for UnitOfWork {
     }
 
     async fn delete_api_key(&mut self, environment: EnvironmentId, id: ApiKeyId) -> Result<(), StoreError> {
-        const DELETE: &str = "WITH known AS (DELETE FROM api_key_digests WHERE environment_id = $1 AND key_id = $2) \
-             DELETE FROM api_keys WHERE environment_id = $1 AND id = $2";
-        let delete = Statement::new(DELETE).bind(environment.as_uuid()).bind(id.as_uuid());
+        static DELETE: SqlText = sql!(
+            "WITH known AS (DELETE FROM api_key_digests WHERE environment_id = $1 AND key_id = $2) \
+             DELETE FROM api_keys WHERE environment_id = $1 AND id = $2"
+        );
+        let delete = Statement::new(&DELETE).bind(environment.as_uuid()).bind(id.as_uuid());
         delete.execute(self.connection()?).await.map(|_| ())
     }
 }
 
 /// Notes when keys were last at work. They are taken in one order, so that two instances do not wait for each other.
 pub(crate) fn note_uses(uses: &[KeyUse]) -> Statement<'static> {
-    const UPDATE: &str = "WITH used AS (SELECT n.* FROM unnest($1, $2, $3) AS n (environment_id, id, at) \
+    static UPDATE: SqlText = sql!(
+        "WITH used AS (SELECT n.* FROM unnest($1, $2, $3) AS n (environment_id, id, at) \
              CROSS JOIN LATERAL (SELECT FROM api_keys AS o WHERE o.environment_id = n.environment_id AND o.id = n.id \
              FOR NO KEY UPDATE) AS k) \
          UPDATE api_keys AS k SET last_used_at = greatest(k.last_used_at, used.at) FROM used \
-             WHERE k.environment_id = used.environment_id AND k.id = used.id";
+             WHERE k.environment_id = used.environment_id AND k.id = used.id"
+    );
     let mut uses = uses.to_vec();
     uses.sort_unstable_by_key(|one| (one.environment, one.id));
-    Statement::new(UPDATE)
+    Statement::new(&UPDATE)
         .bind(column(&uses, |one| one.environment.as_uuid()))
         .bind(column(&uses, |one| one.id.as_uuid()))
         .bind(instants(&uses, |one| one.at))

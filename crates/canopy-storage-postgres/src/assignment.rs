@@ -1,50 +1,31 @@
 //! Assignments.
 
-use crate::statement::{Row, Statement};
-use crate::unit_of_work::{UnitOfWork, one_environment};
+use crate::statement::Statement;
+use crate::unit_of_work::UnitOfWork;
 use crate::value::{column, distinct, instants, optional_instants};
 use async_trait::async_trait;
-use canopy_domain::assignment::bulk_create::{AssignableRole, AssignmentFacts};
+use canopy_domain::assignment::bulk_create::AssignmentFacts;
 use canopy_domain::assignment::listing::{AssignmentQuery, AssignmentSummary, AssignmentView, NodeAssignmentSummary};
 use canopy_domain::port::StoreError;
 use canopy_domain::port::reader::AssignmentReader;
 use canopy_domain::port::writer::AssignmentWriter;
 use canopy_domain::{
-    Assignment, AssignmentId, AssignmentKey, EnvironmentId, EnvironmentRef, ExistingAssignment, IdentityId,
-    MembershipStatus, NodeId, Page, RoleId, Timestamp, Window,
+    Assignment, AssignmentId, AssignmentKey, EnvironmentId, EnvironmentRef, IdentityId, MembershipStatus, NodeId, Page,
+    RoleId, Timestamp,
 };
+use canopy_storage_sql::rows::assignment::{AssignmentIdRow, AssignmentRow, ExistingRow, RevokedRow};
+use canopy_storage_sql::rows::hierarchy::NodeIdRow;
+use canopy_storage_sql::rows::identity::NotActiveRow;
+use canopy_storage_sql::rows::role::AssignableRoleRow;
+use canopy_storage_sql::write::one_environment;
+use canopy_storage_sql::{Shape as _, SqlText, sql};
 use futures_util::future;
 use std::collections::{HashMap, HashSet};
 use uuid::Uuid;
 
 mod listing;
 
-pub(crate) use listing::Effort;
-
-/// Decodes the triple of an assignment from three columns, starting at `first`.
-pub(crate) fn key(row: &Row, first: usize) -> Result<AssignmentKey, StoreError> {
-    Ok(AssignmentKey {
-        identity: row.id(first)?,
-        role: row.id(first + 1)?,
-        node: row.id(first + 2)?,
-    })
-}
-
-/// A window, in two columns from `first` on.
-pub(crate) fn window(row: &Row, first: usize) -> Result<Window, StoreError> {
-    Window::new(row.at(first)?, row.optional_at(first + 1)?).map_err(|_| row.corrupt(first + 1))
-}
-
-fn assignment(row: &Row) -> Result<Assignment, StoreError> {
-    Ok(Assignment {
-        id: row.id(0)?,
-        environment_id: row.id(1)?,
-        key: key(row, 2)?,
-        window: window(row, 5)?,
-        created_at: row.at(7)?,
-        updated_at: row.at(8)?,
-    })
-}
+pub(crate) use listing::EFFORT;
 
 #[async_trait]
 impl AssignmentReader for UnitOfWork {
@@ -56,27 +37,37 @@ impl AssignmentReader for UnitOfWork {
         // Nearly all that is asked about is there and active, so the statements tell of the exceptions. Whoever has a
         // membership is of the account; identities are looked at for the others alone. Where a second index would answer
         // a part of the conditions, the first key at or after the wanted one is sought: one index alone has them in order.
-        const IDENTITIES: &str = "SELECT asked.id, m.status, m.status IS NOT NULL \
+        static IDENTITIES: SqlText = sql!(
+            "SELECT asked.id, m.status, m.status IS NOT NULL \
              OR EXISTS (SELECT FROM identities AS i WHERE i.account_id = $1 AND i.id = asked.id) \
              FROM unnest($2) AS asked (id) LEFT JOIN LATERAL (SELECT o.application_id, o.identity_id, o.account_id, o.status \
                  FROM memberships AS o WHERE (o.application_id, o.identity_id) >= ($3, asked.id) \
                  ORDER BY o.application_id, o.identity_id LIMIT 1) AS m \
              ON m.application_id = $3 AND m.identity_id = asked.id AND m.account_id = $1 \
-             WHERE m.status IS DISTINCT FROM 'active'";
-        const NODES: &str = "SELECT asked.id FROM unnest($1) AS asked (id) LEFT JOIN LATERAL (SELECT n.id \
+             WHERE m.status IS DISTINCT FROM 'active'"
+        );
+        static NODES: SqlText = sql!(
+            "SELECT asked.id FROM unnest($1) AS asked (id) LEFT JOIN LATERAL (SELECT n.id \
                  FROM nodes AS n WHERE n.environment_id = $2 AND n.id = asked.id OFFSET 0) AS found ON true \
-             WHERE found.id IS NULL";
-        const ROLES: &str = "SELECT r.id, r.system_key, r.is_active FROM unnest($1) AS asked (id) CROSS JOIN LATERAL ( \
-             SELECT o.id, o.system_key, o.is_active FROM roles AS o \
-             WHERE o.environment_id = $2 AND o.id = asked.id OFFSET 0) AS r";
-        const EXISTING: &str = "SELECT a.id, a.effective_from, a.effective_to, asked.* \
+             WHERE found.id IS NULL"
+        );
+        static ROLES: SqlText = sql!(
+            "SELECT {role} FROM unnest($1) AS asked (id) CROSS JOIN LATERAL ( \
+             SELECT {found} FROM roles AS o \
+             WHERE o.environment_id = $2 AND o.id = asked.id OFFSET 0) AS r",
+            role = AssignableRoleRow.of("r"),
+            found = AssignableRoleRow.of("o")
+        );
+        static EXISTING: SqlText = sql!(
+            "SELECT a.id, a.effective_from, a.effective_to, asked.* \
              FROM unnest($1, $2, $3) AS asked (identity_id, role_id, node_id) \
-             CROSS JOIN LATERAL (SELECT o.id, o.effective_from, o.effective_to, o.identity_id, o.role_id, \
-                 o.node_id FROM assignments AS o \
+             CROSS JOIN LATERAL (SELECT {existing} FROM assignments AS o \
                  WHERE o.environment_id = $4 \
                  AND (o.identity_id, o.role_id, o.node_id) >= (asked.identity_id, asked.role_id, asked.node_id) \
                  ORDER BY o.identity_id, o.role_id, o.node_id LIMIT 1) AS a \
-             WHERE a.identity_id = asked.identity_id AND a.role_id = asked.role_id AND a.node_id = asked.node_id";
+             WHERE a.identity_id = asked.identity_id AND a.role_id = asked.role_id AND a.node_id = asked.node_id",
+            existing = ExistingRow.of("o")
+        );
         if asked.is_empty() {
             return Ok(AssignmentFacts::default());
         }
@@ -87,41 +78,27 @@ impl AssignmentReader for UnitOfWork {
             .map(|key| (key.identity, Some(MembershipStatus::Active)))
             .collect();
         let mut nodes: HashSet<NodeId> = asked.iter().map(|key| key.node).collect();
-        let strangers = Statement::new(IDENTITIES)
+        let strangers = Statement::new(&IDENTITIES)
             .bind(place.account.as_uuid())
             .bind(distinct(identities.keys().map(IdentityId::as_uuid)))
             .bind(place.application.as_uuid())
-            .all::<(IdentityId, Option<MembershipStatus>, bool), Vec<_>>(connection, "memberships", |row| {
-                Ok((row.id(0)?, row.optional_word(1, MembershipStatus::parse)?, row.flag(2)?))
-            });
-        let absent = Statement::new(NODES)
+            .all::<_, Vec<_>>(connection, NotActiveRow);
+        let absent = Statement::new(&NODES)
             .bind(distinct(nodes.iter().map(NodeId::as_uuid)))
             .bind(environment)
-            .all::<NodeId, Vec<_>>(connection, "nodes", |row| row.id(0));
-        let roles = Statement::new(ROLES)
+            .all::<_, Vec<_>>(connection, NodeIdRow);
+        let roles = Statement::new(&ROLES)
             .bind(distinct(asked.iter().map(|key| key.role.as_uuid())))
             .bind(environment)
-            .all::<(RoleId, AssignableRole), HashMap<_, _>>(connection, "roles", |row| {
-                let role = AssignableRole {
-                    kind: row.role_kind(1)?,
-                    is_active: row.flag(2)?,
-                };
-                Ok((row.id(0)?, role))
-            });
+            .all::<_, HashMap<_, _>>(connection, AssignableRoleRow);
         let mut asked = asked.to_vec();
         asked.sort_unstable();
-        let existing = Statement::new(EXISTING)
+        let existing = Statement::new(&EXISTING)
             .bind(column(&asked, |key| key.identity.as_uuid()))
             .bind(column(&asked, |key| key.role.as_uuid()))
             .bind(column(&asked, |key| key.node.as_uuid()))
             .bind(environment)
-            .all::<(AssignmentKey, ExistingAssignment), HashMap<_, _>>(connection, "assignments", |row| {
-                let existing = ExistingAssignment {
-                    id: row.id(0)?,
-                    window: window(row, 1)?,
-                };
-                Ok((key(row, 3)?, existing))
-            });
+            .all::<_, HashMap<_, _>>(connection, ExistingRow);
         let (strangers, absent, roles, existing) = future::try_join4(strangers, absent, roles, existing).await?;
         for (id, status, is_known) in strangers {
             if is_known {
@@ -146,17 +123,19 @@ impl AssignmentReader for UnitOfWork {
         environment: EnvironmentId,
         ids: &[AssignmentId],
     ) -> Result<Vec<Assignment>, StoreError> {
-        const SELECT: &str = "SELECT a.* FROM unnest($1) AS asked (id) CROSS JOIN LATERAL ( \
-                 SELECT o.id, o.environment_id, o.identity_id, o.role_id, o.node_id, o.effective_from, o.effective_to, \
-                 o.created_at, o.updated_at FROM assignments AS o \
-                 WHERE o.environment_id = $2 AND o.id = asked.id OFFSET 0) AS a ORDER BY a.id";
+        static SELECT: SqlText = sql!(
+            "SELECT a.* FROM unnest($1) AS asked (id) CROSS JOIN LATERAL ( \
+                 SELECT {assignment} FROM assignments AS o \
+                 WHERE o.environment_id = $2 AND o.id = asked.id OFFSET 0) AS a ORDER BY a.id",
+            assignment = AssignmentRow.of("o")
+        );
         if ids.is_empty() {
             return Ok(vec![]);
         }
-        Statement::new(SELECT)
+        Statement::new(&SELECT)
             .bind(distinct(ids.iter().map(AssignmentId::as_uuid)))
             .bind(environment.as_uuid())
-            .all(self.connection()?, "assignments", assignment)
+            .all(self.connection()?, AssignmentRow)
             .await
     }
 
@@ -165,17 +144,19 @@ impl AssignmentReader for UnitOfWork {
         environment: EnvironmentId,
         nodes: &[NodeId],
     ) -> Result<Vec<Assignment>, StoreError> {
-        const SELECT: &str = "SELECT a.* FROM unnest($1) AS asked (id) CROSS JOIN LATERAL ( \
-                 SELECT o.id, o.environment_id, o.identity_id, o.role_id, o.node_id, o.effective_from, o.effective_to, \
-                 o.created_at, o.updated_at FROM assignments AS o \
-                 WHERE o.environment_id = $2 AND o.node_id = asked.id OFFSET 0) AS a ORDER BY a.id";
+        static SELECT: SqlText = sql!(
+            "SELECT a.* FROM unnest($1) AS asked (id) CROSS JOIN LATERAL ( \
+                 SELECT {assignment} FROM assignments AS o \
+                 WHERE o.environment_id = $2 AND o.node_id = asked.id OFFSET 0) AS a ORDER BY a.id",
+            assignment = AssignmentRow.of("o")
+        );
         if nodes.is_empty() {
             return Ok(vec![]);
         }
-        Statement::new(SELECT)
+        Statement::new(&SELECT)
             .bind(distinct(nodes.iter().map(NodeId::as_uuid)))
             .bind(environment.as_uuid())
-            .all(self.connection()?, "assignments", assignment)
+            .all(self.connection()?, AssignmentRow)
             .await
     }
 
@@ -185,18 +166,20 @@ impl AssignmentReader for UnitOfWork {
         roles: &[RoleId],
         nodes: &[NodeId],
     ) -> Result<Vec<AssignmentId>, StoreError> {
-        const SELECT: &str = "SELECT a.id FROM unnest($1) AS asked (id) CROSS JOIN LATERAL (SELECT o.id \
+        static SELECT: SqlText = sql!(
+            "SELECT a.id FROM unnest($1) AS asked (id) CROSS JOIN LATERAL (SELECT o.id \
                  FROM assignments AS o WHERE o.environment_id = $2 AND o.role_id = asked.id OFFSET 0) AS a \
              UNION SELECT b.id FROM unnest($3) AS other (id) CROSS JOIN LATERAL (SELECT o.id \
-                 FROM assignments AS o WHERE o.environment_id = $2 AND o.node_id = other.id OFFSET 0) AS b ORDER BY id";
+                 FROM assignments AS o WHERE o.environment_id = $2 AND o.node_id = other.id OFFSET 0) AS b ORDER BY id"
+        );
         if roles.is_empty() && nodes.is_empty() {
             return Ok(vec![]);
         }
-        Statement::new(SELECT)
+        Statement::new(&SELECT)
             .bind(distinct(roles.iter().map(RoleId::as_uuid)))
             .bind(environment.as_uuid())
             .bind(distinct(nodes.iter().map(NodeId::as_uuid)))
-            .all(self.connection()?, "assignments", |row| row.id::<AssignmentId>(0))
+            .all(self.connection()?, AssignmentIdRow)
             .await
     }
 
@@ -236,7 +219,7 @@ impl AssignmentReader for UnitOfWork {
 }
 
 /// The values of rows, from the environment on; at the end, each identity once.
-fn rows(sql: &'static str, environment: Uuid, ids: Vec<Uuid>, assignments: &[Assignment]) -> Statement<'static> {
+fn rows(sql: &'static SqlText, environment: Uuid, ids: Vec<Uuid>, assignments: &[Assignment]) -> Statement<'static> {
     Statement::new(sql)
         .bind(environment)
         .bind(ids)
@@ -274,46 +257,50 @@ macro_rules! checked {
 #[async_trait]
 impl AssignmentWriter for UnitOfWork {
     async fn insert_assignments(&mut self, assignments: &[Assignment]) -> Result<(), StoreError> {
-        const INSERT: &str = checked!(
+        static INSERT: SqlText = sql!(checked!(
             "INSERT INTO assignments (environment_id, id, identity_id, role_id, node_id, effective_from, effective_to, \
              created_at, updated_at) ",
             "SELECT n.* FROM n"
-        );
-        let Some(environment) = one_environment(assignments.iter().map(|a| a.environment_id))? else {
+        ));
+        let Some(environment) = one_environment(assignments.iter().map(|a| a.environment_id))?.map(|id| id.as_uuid())
+        else {
             return Ok(());
         };
-        let insert = |ids| rows(INSERT, environment, ids, assignments);
+        let insert = |ids| rows(&INSERT, environment, ids, assignments);
         self.insert(column(assignments, |a| a.id.as_uuid()), insert).await?;
         self.count_assignments(environment, i64::try_from(assignments.len()).unwrap_or(i64::MAX));
         Ok(())
     }
 
     async fn update_assignments(&mut self, assignments: &[Assignment]) -> Result<(), StoreError> {
-        const UPDATE: &str = checked!(
+        static UPDATE: SqlText = sql!(checked!(
             "UPDATE assignments AS a SET identity_id = n.identity_id, role_id = n.role_id, node_id = n.node_id, \
              effective_from = n.effective_from, effective_to = n.effective_to, created_at = n.created_at, \
              updated_at = n.updated_at ",
             "FROM (SELECT old.place, n.* FROM n CROSS JOIN LATERAL (SELECT o.ctid AS place FROM assignments AS o \
                  WHERE o.environment_id = n.environment_id AND o.id = n.id OFFSET 0) AS old) AS n \
              WHERE a.environment_id IS NOT DISTINCT FROM n.environment_id AND a.ctid = n.place"
-        );
-        let Some(environment) = one_environment(assignments.iter().map(|a| a.environment_id))? else {
+        ));
+        let Some(environment) = one_environment(assignments.iter().map(|a| a.environment_id))?.map(|id| id.as_uuid())
+        else {
             return Ok(());
         };
         let ids = column(assignments, |a| a.id.as_uuid());
-        self.update(assignments.len(), rows(UPDATE, environment, ids, assignments))
+        self.update(assignments.len(), rows(&UPDATE, environment, ids, assignments))
             .await
     }
 
     async fn delete_assignments(&mut self, environment: EnvironmentId, ids: &[AssignmentId]) -> Result<(), StoreError> {
-        const DELETE: &str = "DELETE FROM assignments AS a USING (SELECT old.place FROM unnest($1) AS gone (id) \
+        static DELETE: SqlText = sql!(
+            "DELETE FROM assignments AS a USING (SELECT old.place FROM unnest($1) AS gone (id) \
              CROSS JOIN LATERAL (SELECT o.ctid AS place FROM assignments AS o \
              WHERE o.environment_id = $2 AND o.id = gone.id OFFSET 0) AS old) AS gone \
-             WHERE a.environment_id IS NOT DISTINCT FROM $2 AND a.ctid = gone.place";
+             WHERE a.environment_id IS NOT DISTINCT FROM $2 AND a.ctid = gone.place"
+        );
         if ids.is_empty() {
             return Ok(());
         }
-        let delete = Statement::new(DELETE)
+        let delete = Statement::new(&DELETE)
             .bind(distinct(ids.iter().map(AssignmentId::as_uuid)))
             .bind(environment.as_uuid());
         let gone = delete.execute(self.connection()?).await?;
@@ -326,17 +313,17 @@ impl AssignmentWriter for UnitOfWork {
         environments: &[EnvironmentId],
         identity: IdentityId,
     ) -> Result<Vec<(EnvironmentId, AssignmentId)>, StoreError> {
-        const DELETE: &str = "DELETE FROM assignments WHERE environment_id = ANY ($1) AND identity_id = $2 \
-             RETURNING environment_id, id";
+        static DELETE: SqlText = sql!(
+            "DELETE FROM assignments WHERE environment_id = ANY ($1) AND identity_id = $2 \
+             RETURNING environment_id, id"
+        );
         if environments.is_empty() {
             return Ok(vec![]);
         }
-        let delete = Statement::new(DELETE)
+        let delete = Statement::new(&DELETE)
             .bind(distinct(environments.iter().map(EnvironmentId::as_uuid)))
             .bind(identity.as_uuid());
-        let mut gone: Vec<(EnvironmentId, AssignmentId)> = delete
-            .all(self.connection()?, "assignments", |row| Ok((row.id(0)?, row.id(1)?)))
-            .await?;
+        let mut gone: Vec<(EnvironmentId, AssignmentId)> = delete.all(self.connection()?, RevokedRow).await?;
         for (environment, _) in &gone {
             self.count_assignments(environment.as_uuid(), -1);
         }

@@ -2,18 +2,22 @@
 
 use crate::error::{Fault, ensure, internal};
 use crate::search::patterns;
-use crate::statement::{Row, Statement};
+use crate::statement::Statement;
 use crate::unit_of_work::{UnitOfWork, findable, storable};
 use crate::value::{column, instants};
 use async_trait::async_trait;
 use canopy_domain::audit::listing::{AuditPosition, AuditQuery};
 use canopy_domain::audit::{
-    Actor, ActorType, AuditCategory, AuditEvent, AuditEventId, AuditOutcome, AuditSeverity, StoredAuditEvent,
+    ActorType, AuditCategory, AuditEvent, AuditEventId, AuditOutcome, AuditSeverity, StoredAuditEvent,
 };
 use canopy_domain::changeset::ChangeSet;
 use canopy_domain::port::reader::AuditReader;
 use canopy_domain::port::{CommitRecord, CommitTag, StoreError, WriteTx, apply_rows};
 use canopy_domain::{AccountId, EnvironmentId, Revision};
+use canopy_storage_sql::rows::access::RevisionRow;
+use canopy_storage_sql::rows::audit::{AuditEventRow, AuditPositionRow, DetailRow};
+use canopy_storage_sql::write::details;
+use canopy_storage_sql::{SqlText, sql};
 use canopy_store_kit::change_codec::encode_shared;
 use futures_util::future::{self, Either};
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -21,31 +25,6 @@ use std::pin::pin;
 use std::time::Duration;
 use tokio::sync::Notify;
 use uuid::Uuid;
-
-fn event(row: &Row) -> Result<StoredAuditEvent, StoreError> {
-    Ok(StoredAuditEvent {
-        id: row.id(0)?,
-        account_id: row.id(1)?,
-        application_id: row.optional_id(2)?,
-        environment_id: row.optional_id(3)?,
-        actor: Actor {
-            id: row.string(4)?,
-            kind: row.word(5, ActorType::parse)?,
-            label: row.string(6)?,
-        },
-        action: row.string(7)?,
-        category: row.word(8, AuditCategory::parse)?,
-        severity: row.word(9, AuditSeverity::parse)?,
-        outcome: row.word(10, AuditOutcome::parse)?,
-        resource_type: row.string(11)?,
-        resource_id: row.string(12)?,
-        resource_label: row.string(13)?,
-        metadata: row.string(14)?,
-        correlation_id: row.string(15)?,
-        revision: row.optional_count(16)?.map(Revision::new),
-        created_at: row.at(17)?,
-    })
-}
 
 /// Events as [`event`] reads them.
 macro_rules! events {
@@ -66,7 +45,7 @@ impl AuditReader for UnitOfWork {
         account: AccountId,
         query: &AuditQuery,
     ) -> Result<Vec<StoredAuditEvent>, StoreError> {
-        const SELECT: &str = events!(
+        static SELECT: SqlText = sql!(events!(
             // Sizes are known without the metadata, which is read of those events alone that are listed.
             "(SELECT page.*, sum(octet_length(metadata)) OVER (ORDER BY created_at DESC, id DESC \
              ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS bytes_before FROM (SELECT * FROM audit_events \
@@ -79,7 +58,7 @@ impl AuditReader for UnitOfWork {
              AND searched LIKE ALL ($15) AND (created_at, id) >= ($4, $16) \
              ORDER BY created_at DESC, id DESC LIMIT $17) AS page) AS sized \
              WHERE bytes_before IS NULL OR bytes_before < $18 ORDER BY created_at DESC, id DESC"
-        );
+        ));
         let texts = [
             &query.action,
             &query.actor_id,
@@ -97,7 +76,7 @@ impl AuditReader for UnitOfWork {
         };
         let (first, end) = (query.first(), query.end());
         let connection = self.connection()?;
-        Statement::new(SELECT)
+        Statement::new(&SELECT)
             .for_these_values()
             .bind(account.as_uuid())
             .bind(end.at)
@@ -117,7 +96,7 @@ impl AuditReader for UnitOfWork {
             .bind(first.id.as_uuid())
             .bind(i64::from(query.limit))
             .bind(i64::try_from(AuditQuery::MAX_BYTES).unwrap_or(i64::MAX))
-            .all(connection, "audit_events", event)
+            .all(connection, AuditEventRow)
             .await
     }
 
@@ -127,11 +106,13 @@ impl AuditReader for UnitOfWork {
         query: &AuditQuery,
         count: u32,
     ) -> Result<Option<AuditPosition>, StoreError> {
-        const SELECT: &str = "SELECT created_at, id FROM audit_events WHERE account_id = $1 \
+        static SELECT: SqlText = sql!(
+            "SELECT created_at, id FROM audit_events WHERE account_id = $1 \
              AND (created_at, id) < ($2, $3) AND created_at >= $4 AND (created_at, id) >= ($4, $5) \
-             AND ($6::uuid IS NULL OR environment_id = $6) ORDER BY created_at DESC, id DESC LIMIT 1 OFFSET $7";
+             AND ($6::uuid IS NULL OR environment_id = $6) ORDER BY created_at DESC, id DESC LIMIT 1 OFFSET $7"
+        );
         let (first, end) = (query.first(), query.end());
-        let select = Statement::new(SELECT)
+        let select = Statement::new(&SELECT)
             .for_these_values()
             .bind(account.as_uuid())
             .bind(end.at)
@@ -140,13 +121,7 @@ impl AuditReader for UnitOfWork {
             .bind(first.id.as_uuid())
             .bind(query.environment.map(|id| id.as_uuid()))
             .bind(i64::from(count.saturating_sub(1)));
-        let place = |row: &Row| {
-            Ok(AuditPosition {
-                at: row.at(0)?,
-                id: row.id(1)?,
-            })
-        };
-        select.first(self.connection()?, "audit_events", place).await
+        select.first(self.connection()?, AuditPositionRow).await
     }
 
     async fn audit_event(
@@ -154,9 +129,9 @@ impl AuditReader for UnitOfWork {
         account: AccountId,
         id: AuditEventId,
     ) -> Result<Option<StoredAuditEvent>, StoreError> {
-        const SELECT: &str = events!("audit_events WHERE account_id = $1 AND id = $2");
-        let select = Statement::new(SELECT).bind(account.as_uuid()).bind(id.as_uuid());
-        select.first(self.connection()?, "audit_events", event).await
+        static SELECT: SqlText = sql!(events!("audit_events WHERE account_id = $1 AND id = $2"));
+        let select = Statement::new(&SELECT).bind(account.as_uuid()).bind(id.as_uuid());
+        select.first(self.connection()?, AuditEventRow).await
     }
 
     async fn audit_details(
@@ -166,32 +141,27 @@ impl AuditReader for UnitOfWork {
         from: u32,
         limit: u32,
     ) -> Result<Vec<String>, StoreError> {
-        const SELECT: &str = "SELECT entries FROM audit_details WHERE account_id = $1 AND event_id = $2 AND part >= $3 \
-             ORDER BY part LIMIT $4";
-        let select = Statement::new(SELECT).bind(account.as_uuid()).bind(event.as_uuid());
+        static SELECT: SqlText = sql!(
+            "SELECT entries FROM audit_details WHERE account_id = $1 AND event_id = $2 AND part >= $3 \
+             ORDER BY part LIMIT $4"
+        );
+        let select = Statement::new(&SELECT).bind(account.as_uuid()).bind(event.as_uuid());
         let select = select.bind(i64::from(from)).bind(i64::from(limit));
-        select
-            .all(self.connection()?, "audit_details", |row| row.string(0))
-            .await
+        select.all(self.connection()?, DetailRow).await
     }
 }
 
 /// Stores events that take no revision.
 pub(crate) fn append(events: &[AuditEvent]) -> Statement<'_> {
-    const INSERT: &str = "WITH logged AS (INSERT INTO audit_events (id, account_id, application_id, environment_id, \
+    static INSERT: SqlText = sql!(
+        "WITH logged AS (INSERT INTO audit_events (id, account_id, application_id, environment_id, \
          actor_id, actor_type, actor_label, action, category, severity, outcome, resource_type, resource_id, \
          resource_label, metadata, correlation_id, created_at, searched) \
          SELECT * FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)) \
-         INSERT INTO audit_details (account_id, event_id, part, entries) SELECT * FROM unnest($19, $20, $21, $22)";
-    let parts: Vec<(&AuditEvent, i64, &str)> = events
-        .iter()
-        .flat_map(|event| {
-            (0_i64..)
-                .zip(&event.details)
-                .map(move |(part, entries)| (event, part, entries.as_str()))
-        })
-        .collect();
-    Statement::new(INSERT)
+         INSERT INTO audit_details (account_id, event_id, part, entries) SELECT * FROM unnest($19, $20, $21, $22)"
+    );
+    let parts = details(events);
+    Statement::new(&INSERT)
         .bind(column(events, |event| event.id.as_uuid()))
         .bind(column(events, |event| event.account_id.as_uuid()))
         .bind(column(events, |event| event.application_id.map(|id| id.as_uuid())))
@@ -217,12 +187,15 @@ pub(crate) fn append(events: &[AuditEvent]) -> Statement<'_> {
 }
 
 /// Adds to the kept counts of assignments.
-const COUNTS: &str = "UPDATE environments AS e SET assignment_count = e.assignment_count + c.counted \
-     FROM unnest($1, $2) AS c (environment_id, counted) WHERE e.id = c.environment_id";
+static COUNTS: SqlText = sql!(
+    "UPDATE environments AS e SET assignment_count = e.assignment_count + c.counted \
+     FROM unnest($1, $2) AS c (environment_id, counted) WHERE e.id = c.environment_id"
+);
 
 /// The whole history of a commit in one statement. An environment that is not there has no revision to record, which the
 /// table refuses.
-const HISTORY: &str = "WITH changed AS (SELECT * FROM unnest($1, $2, $3) AS c (environment_id, payload, counted)), \
+static HISTORY: SqlText = sql!(
+    "WITH changed AS (SELECT * FROM unnest($1, $2, $3) AS c (environment_id, payload, counted)), \
      moved AS (UPDATE environments AS e SET revision = e.revision + 1, \
          assignment_count = e.assignment_count + c.counted, \
          tag = ((e.tag << 1) | ((e.tag >> 63) & 1)) # $4 FROM changed AS c \
@@ -237,13 +210,14 @@ const HISTORY: &str = "WITH changed AS (SELECT * FROM unnest($1, $2, $3) AS c (e
          (SELECT m.revision FROM moved AS m WHERE m.id = $10)), \
      detailed AS (INSERT INTO audit_details (account_id, event_id, part, entries) \
          SELECT $8, $7, d.part - 1, d.entries FROM unnest($25) WITH ORDINALITY AS d (entries, part)) \
-     SELECT id, revision FROM moved";
+     SELECT id, revision FROM moved"
+);
 
 fn history<'a>(record: &'a CommitRecord, counted: &BTreeMap<Uuid, i64>) -> Statement<'a> {
     let audit = &record.audit;
     // What environments share is sent once. Arrays are counted from one.
     let (payloads, places) = encode_shared(&record.changes);
-    Statement::new(HISTORY)
+    Statement::new(&HISTORY)
         .bind(column(&record.changes, |one| one.environment.as_uuid()))
         .bind(column(&places, |place| i64::try_from(place + 1).unwrap_or(i64::MAX)))
         .bind(column(&record.changes, |one| {
@@ -280,6 +254,7 @@ impl WriteTx for UnitOfWork {
     }
 
     async fn commit(self: Box<Self>, record: CommitRecord) -> Result<Vec<(EnvironmentId, Revision)>, StoreError> {
+        static COMMIT: SqlText = sql!("COMMIT");
         let touched: HashSet<EnvironmentId> = record.changes.iter().map(|change| change.environment).collect();
         ensure(
             touched.len() == record.changes.len(),
@@ -293,7 +268,7 @@ impl WriteTx for UnitOfWork {
             .filter(|(environment, by)| **by != 0 && !touched.iter().any(|one| one.as_uuid() == **environment));
         let (unnamed, by): (Vec<Uuid>, Vec<i64>) = unnamed.map(|(environment, by)| (*environment, *by)).unzip();
         if !unnamed.is_empty() {
-            Statement::new(COUNTS)
+            Statement::new(&COUNTS)
                 .bind(unnamed)
                 .bind(by)
                 .execute(connection)
@@ -305,17 +280,13 @@ impl WriteTx for UnitOfWork {
         // server to stop: that would make it take effect on the primary alone.
         let is_written = Notify::new();
         let written = async {
-            let written = history(&record, self.counted()).all::<(EnvironmentId, Revision), HashMap<_, _>>(
-                connection,
-                "environments",
-                |row| Ok((row.id(0)?, Revision::new(row.count(1)?))),
-            );
+            let written = history(&record, self.counted()).all::<_, HashMap<_, _>>(connection, RevisionRow);
             let written = written.await;
             is_written.notify_one();
             written
         };
         let committed = async {
-            let commit = pin!(Statement::new("COMMIT").execute(connection.with_deadline(Duration::MAX)));
+            let commit = pin!(Statement::new(&COMMIT).execute(connection.with_deadline(Duration::MAX)));
             let deadline = pin!(async {
                 is_written.notified().await;
                 tokio::time::sleep(self.deadlines().commit).await;

@@ -1,48 +1,14 @@
 //! The one place that knows the errors of diesel and PostgreSQL.
 
+pub(crate) use canopy_storage_sql::error::{Fault, ensure, internal};
+
 use canopy_domain::port::{StoreError, Unique};
-use diesel::result::{ConnectionError, DatabaseErrorKind, Error};
-
-/// A sentence about what went wrong, where no driver has an error of its own.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub(crate) struct Fault(pub(crate) &'static str);
-
-/// A bug of ours or of the caller.
-pub(crate) fn internal(what: &'static str) -> StoreError {
-    StoreError::Internal(Box::new(Fault(what)))
-}
-
-/// Holds a caller to what the port asks of it.
-pub(crate) fn ensure(holds: bool, what: &'static str) -> Result<(), StoreError> {
-    if holds { Ok(()) } else { Err(internal(what)) }
-}
+use canopy_storage_sql::error::{self, Class};
+use diesel::result::{ConnectionError, Error};
 
 /// Converts an error of diesel to an error of the port.
 pub(crate) fn translate(error: Error) -> StoreError {
-    match error {
-        Error::DatabaseError(kind, ref information) => match kind {
-            DatabaseErrorKind::UniqueViolation => match information.constraint_name().and_then(unique_rule) {
-                Some(rule) => StoreError::Duplicate(rule),
-                None => StoreError::Internal(Box::new(error)),
-            },
-            DatabaseErrorKind::SerializationFailure => StoreError::Conflict(Box::new(error)),
-            DatabaseErrorKind::ClosedConnection
-            | DatabaseErrorKind::UnableToSendCommand
-            | DatabaseErrorKind::ReadOnlyTransaction => StoreError::Unavailable(Box::new(error)),
-            DatabaseErrorKind::Unknown => match condition(information.message()) {
-                Condition::Conflict => StoreError::Conflict(Box::new(error)),
-                Condition::Busy => StoreError::Busy(Box::new(error)),
-                Condition::Unavailable => StoreError::Unavailable(Box::new(error)),
-                Condition::Other => StoreError::Internal(Box::new(error)),
-            },
-            // The kinds that are left, and those that a later diesel may add, are broken rules of the schema: bugs.
-            _ => StoreError::Internal(Box::new(error)),
-        },
-        Error::RollbackErrorOnCommit { commit_error, .. } => translate(*commit_error),
-        Error::BrokenTransactionManager => StoreError::Unavailable(Box::new(error)),
-        _ => StoreError::Internal(Box::new(error)),
-    }
+    error::translate(error, |constraint| constraint.and_then(unique_rule), class)
 }
 
 /// Converts an error while connecting to `StoreError::Unavailable`.
@@ -50,21 +16,15 @@ pub(crate) fn translate_connecting(error: ConnectionError) -> StoreError {
     StoreError::Unavailable(Box::new(error))
 }
 
-/// Messages of PostgreSQL for which diesel-async passes on no SQLSTATE.
-enum Condition {
-    Conflict,
-    Busy,
-    Unavailable,
-    Other,
-}
-
+/// The class of an error by its message: diesel-async passes on no SQLSTATE (ADR 0051).
+///
 /// The words are those of `lc_messages = C`, which each connection asks for, or of any English locale. A user who may not
 /// ask for it on a server that speaks another language: there a timeout is told by the time it took and a lost connection
 /// by its end, both where the statement is run.
-fn condition(message: &str) -> Condition {
+fn class(message: &str) -> Class {
     let any = |beginnings: &[&str]| beginnings.iter().any(|beginning| message.starts_with(beginning));
     if any(&["deadlock detected", "could not serialize access"]) {
-        Condition::Conflict
+        Class::Conflict
     } else if any(&[
         "canceling statement due to lock timeout",
         "canceling statement due to statement timeout",
@@ -73,7 +33,7 @@ fn condition(message: &str) -> Condition {
         "remaining connection slots are reserved",
         "too many connections",
     ]) {
-        Condition::Busy
+        Class::Busy
     } else if any(&[
         "terminating connection",
         "the database system is",
@@ -87,9 +47,9 @@ fn condition(message: &str) -> Condition {
         "out of shared memory",
         "No space left on device",
     ]) {
-        Condition::Unavailable
+        Class::Unavailable
     } else {
-        Condition::Other
+        Class::Other
     }
 }
 

@@ -12,6 +12,7 @@ use crate::pool::Pool;
 use crate::statement::Statement;
 use canopy_domain::port::{FeedEvent, StoreError};
 use canopy_domain::{EnvironmentId, Revision};
+use canopy_storage_sql::{SqlText, sql};
 use core::convert::Infallible;
 use futures_util::StreamExt;
 use futures_util::future::{self, Either};
@@ -101,9 +102,9 @@ async fn keep_telling(pool: Arc<Pool>, outbox: Arc<Outbox>) {
 }
 
 async fn tell(pool: &Pool, moved: &[(EnvironmentId, Revision)]) -> Result<(), StoreError> {
-    const NOTIFY: &str = "SELECT pg_notify('canopy_revisions', payload) FROM unnest($1) AS payload";
+    static NOTIFY: SqlText = sql!("SELECT pg_notify('canopy_revisions', payload) FROM unnest($1) AS payload");
     let lease = pool.lend().await?;
-    match Statement::new(NOTIFY)
+    match Statement::new(&NOTIFY)
         .bind(payloads(moved))
         .execute(lease.connection()?)
         .await

@@ -6,6 +6,9 @@ use async_trait::async_trait;
 use canopy_domain::Timestamp;
 use canopy_domain::port::writer::AnswerWriter;
 use canopy_domain::port::{KeptAnswer, RequestIdentity, StoreError};
+use canopy_storage_sql::rows::installation::KeptAnswerRow;
+use canopy_storage_sql::rows::{CountRow, FlagRow};
+use canopy_storage_sql::{SqlText, sql};
 use futures_util::future;
 use uuid::Uuid;
 
@@ -26,24 +29,15 @@ pub(crate) async fn claim(
     request: RequestIdentity,
     since: Timestamp,
 ) -> Result<Known, StoreError> {
-    const CLAIM: &str = "SELECT pg_try_advisory_xact_lock($1)";
-    const SELECT: &str = "SELECT body, answer, at FROM kept_answers WHERE request = $1 AND at >= $2";
-    let claimed = Statement::new(CLAIM)
-        .bind(lock_of(request))
-        .one(connection, "advisory locks", |row| row.flag(0));
-    let select = Statement::new(SELECT).bind(request.0.to_vec()).bind(since);
-    let kept = select.first(connection, "kept_answers", |row| {
-        Ok(KeptAnswer {
-            request,
-            body: row.bytes(0, |bytes| <[u8; 32]>::try_from(bytes))?,
-            answer: row.bytes(1, |bytes| Ok::<_, StoreError>(bytes.to_vec()))?,
-            at: row.at(2)?,
-        })
-    });
+    static CLAIM: SqlText = sql!("SELECT pg_try_advisory_xact_lock($1)");
+    static SELECT: SqlText = sql!("SELECT {KeptAnswerRow} FROM kept_answers WHERE request = $1 AND at >= $2");
+    let claimed = Statement::new(&CLAIM).bind(lock_of(request)).one(connection, FlagRow);
+    let select = Statement::new(&SELECT).bind(request.0.to_vec()).bind(since);
+    let kept = select.first(connection, KeptAnswerRow);
     let (claimed, kept) = future::try_join(claimed, kept).await?;
     Ok(match (claimed, kept) {
         (false, _) => Known::Running,
-        (true, Some(kept)) => Known::Answer(kept),
+        (true, Some(kept)) => Known::Answer(kept.of(request)),
         (true, None) => Known::Nothing,
     })
 }
@@ -61,37 +55,44 @@ pub(crate) const BATCH: usize = 100;
 /// Removes some of the answers that were kept before `outdated`, the oldest first; those that another process removes are
 /// passed over. Removes some of the sums of earlier hours too.
 pub(crate) fn forget(outdated: Timestamp) -> Statement<'static> {
-    const FORGET: &str = "WITH sums AS (DELETE FROM kept_answer_bytes WHERE (tenant, hour) IN \
+    static FORGET: SqlText = sql!(
+        "WITH sums AS (DELETE FROM kept_answer_bytes WHERE (tenant, hour) IN \
              (SELECT tenant, hour FROM kept_answer_bytes WHERE hour < $1 ORDER BY hour LIMIT 100 FOR UPDATE SKIP LOCKED)) \
          DELETE FROM kept_answers WHERE request IN \
-         (SELECT request FROM kept_answers WHERE at < $2 ORDER BY at LIMIT 100 FOR UPDATE SKIP LOCKED)";
-    Statement::new(FORGET).bind(KeptAnswer::hour(outdated)).bind(outdated)
+         (SELECT request FROM kept_answers WHERE at < $2 ORDER BY at LIMIT 100 FOR UPDATE SKIP LOCKED)"
+    );
+    Statement::new(&FORGET).bind(KeptAnswer::hour(outdated)).bind(outdated)
 }
 
 /// Sums the bytes of a tenant's answers kept since the hour of `since`: a row for each hour.
 pub(crate) async fn sum(connection: Connection<'_>, tenant: Uuid, since: Timestamp) -> Result<u64, StoreError> {
-    const SUM: &str = "SELECT coalesce(sum(bytes), 0)::bigint FROM kept_answer_bytes WHERE tenant = $1 AND hour >= $2";
-    let sum = Statement::new(SUM).bind(tenant).bind(KeptAnswer::hour(since));
-    sum.one(connection, "kept_answer_bytes", |row| row.count(0)).await
+    static SUM: SqlText =
+        sql!("SELECT coalesce(sum(bytes), 0)::bigint FROM kept_answer_bytes WHERE tenant = $1 AND hour >= $2");
+    let sum = Statement::new(&SUM).bind(tenant).bind(KeptAnswer::hour(since));
+    sum.one(connection, CountRow).await
 }
 
 #[async_trait]
 impl AnswerWriter for UnitOfWork {
     async fn keep_answer(&mut self, answer: &KeptAnswer, outdated: Timestamp) -> Result<u64, StoreError> {
-        const ADD: &str = "INSERT INTO kept_answer_bytes AS known (tenant, hour, bytes) VALUES ($1, $2, $3) \
-             ON CONFLICT (tenant, hour) DO UPDATE SET bytes = known.bytes + excluded.bytes";
-        const KEEP: &str = "INSERT INTO kept_answers (request, body, answer, at) VALUES ($1, $2, $3, $4) \
-             ON CONFLICT (request) DO UPDATE SET body = excluded.body, answer = excluded.answer, at = excluded.at";
+        static ADD: SqlText = sql!(
+            "INSERT INTO kept_answer_bytes AS known (tenant, hour, bytes) VALUES ($1, $2, $3) \
+             ON CONFLICT (tenant, hour) DO UPDATE SET bytes = known.bytes + excluded.bytes"
+        );
+        static KEEP: SqlText = sql!(
+            "INSERT INTO kept_answers (request, body, answer, at) VALUES ($1, $2, $3, $4) \
+             ON CONFLICT (request) DO UPDATE SET body = excluded.body, answer = excluded.answer, at = excluded.at"
+        );
         let tenant = self.tenant();
         self.forget_kept_bytes();
         let connection = self.connection()?;
         let forget = forget(outdated);
-        let keep = Statement::new(KEEP)
+        let keep = Statement::new(&KEEP)
             .bind(answer.request.0.to_vec())
             .bind(answer.body.to_vec())
             .bind(answer.answer.clone())
             .bind(answer.at);
-        let add = Statement::new(ADD)
+        let add = Statement::new(&ADD)
             .bind(tenant)
             .bind(KeptAnswer::hour(answer.at))
             .bind(i64::try_from(answer.bytes()).unwrap_or(i64::MAX));

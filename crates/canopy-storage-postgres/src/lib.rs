@@ -27,7 +27,6 @@ mod permission;
 mod pool;
 mod pulse;
 mod role;
-mod schema_text;
 mod search;
 mod setup;
 mod ssl_mode;

@@ -7,9 +7,10 @@
 use crate::error::{Fault, internal, translate};
 use crate::health::Health;
 use crate::value::{Value, from_postgres};
+use canopy_domain::Timestamp;
 use canopy_domain::port::StoreError;
 use canopy_domain::port::store::BoxError;
-use canopy_domain::{RoleKind, Timestamp, Version};
+use canopy_storage_sql::{Row as _, Shape, SqlText};
 use diesel::QueryResult;
 use diesel::data_types::PgTimestamp;
 use diesel::deserialize::FromSql;
@@ -161,9 +162,9 @@ impl<'c> Connection<'c> {
 
 impl<'a> Statement<'a> {
     /// A statement without values.
-    pub(crate) const fn new(sql: &'static str) -> Self {
+    pub(crate) fn new(sql: &'static SqlText) -> Self {
         Self {
-            sql: Cow::Borrowed(sql),
+            sql: Cow::Borrowed(sql.text()),
             values: vec![],
             for_these_values: false,
         }
@@ -231,16 +232,33 @@ impl<'a> Statement<'a> {
             .await
     }
 
-    /// All rows of the answer.
-    pub(crate) async fn all<T, C: Default + Extend<T> + Send>(
+    /// Hands the value of each row of the answer to `each`.
+    pub(crate) async fn for_each_of<S: Shape>(
         self,
         connection: Connection<'_>,
-        table: &'static str,
-        mut read: impl FnMut(&Row) -> Result<T, StoreError> + Send,
-    ) -> Result<C, StoreError> {
+        shape: S,
+        mut each: impl FnMut(S::Value) -> Result<(), StoreError> + Send,
+    ) -> Result<(), StoreError> {
+        let mut is_checked = !cfg!(debug_assertions);
+        self.for_each(connection, S::TABLE, |row| {
+            if !is_checked {
+                shape.check(row)?;
+                is_checked = true;
+            }
+            each(S::read(row, 0)?)
+        })
+        .await
+    }
+
+    /// All rows of the answer.
+    pub(crate) async fn all<S, C>(self, connection: Connection<'_>, shape: S) -> Result<C, StoreError>
+    where
+        S: Shape,
+        C: Default + Extend<S::Value> + Send,
+    {
         let mut rows = C::default();
-        self.for_each(connection, table, |row| {
-            rows.extend([read(row)?]);
+        self.for_each_of(connection, shape, |value| {
+            rows.extend([value]);
             Ok(())
         })
         .await?;
@@ -248,17 +266,14 @@ impl<'a> Statement<'a> {
     }
 
     /// The first row of the answer.
-    pub(crate) async fn first<T: Send>(
-        self,
-        connection: Connection<'_>,
-        table: &'static str,
-        mut read: impl FnMut(&Row) -> Result<T, StoreError> + Send,
-    ) -> Result<Option<T>, StoreError> {
+    pub(crate) async fn first<S>(self, connection: Connection<'_>, shape: S) -> Result<Option<S::Value>, StoreError>
+    where
+        S: Shape,
+        S::Value: Send,
+    {
         let mut first = None;
-        self.for_each(connection, table, |row| {
-            if first.is_none() {
-                first = Some(read(row)?);
-            }
+        self.for_each_of(connection, shape, |value| {
+            first.get_or_insert(value);
             Ok(())
         })
         .await?;
@@ -266,13 +281,12 @@ impl<'a> Statement<'a> {
     }
 
     /// The one row that a statement always answers with.
-    pub(crate) async fn one<T: Send>(
-        self,
-        connection: Connection<'_>,
-        table: &'static str,
-        read: impl FnMut(&Row) -> Result<T, StoreError> + Send,
-    ) -> Result<T, StoreError> {
-        let first = self.first(connection, table, read).await?;
+    pub(crate) async fn one<S>(self, connection: Connection<'_>, shape: S) -> Result<S::Value, StoreError>
+    where
+        S: Shape,
+        S::Value: Send,
+    {
+        let first = self.first(connection, shape).await?;
         first.ok_or_else(|| internal("a statement that always answers did not"))
     }
 }
@@ -333,13 +347,10 @@ impl Row {
             Some(value) => read(value).map(Some).ok_or_else(|| self.corrupt(column)),
         }
     }
+}
 
-    fn required<T>(&self, column: usize, value: Option<T>) -> Result<T, StoreError> {
-        value.ok_or_else(|| self.corrupt(column))
-    }
-
-    /// Reports a value that breaks a rule by table, column and id, never by the value.
-    pub(crate) fn corrupt(&self, column: usize) -> StoreError {
+impl canopy_storage_sql::Row for Row {
+    fn corrupt(&self, column: usize) -> StoreError {
         let field = self.row.get(column);
         let name = field.as_ref().and_then(Field::field_name).unwrap_or("?");
         let id = self.row.get(0).and_then(|field| {
@@ -350,77 +361,31 @@ impl Row {
         StoreError::Corrupt(format!("{}.{name} of {id}", self.table))
     }
 
-    /// An id.
-    pub(crate) fn id<T: From<Uuid>>(&self, column: usize) -> Result<T, StoreError> {
-        let id = self.optional_id(column)?;
-        self.required(column, id)
+    fn column_name(&self, column: usize) -> Option<String> {
+        let field = self.row.get(column)?;
+        field.field_name().map(str::to_owned)
     }
 
-    /// An id, or NULL.
-    pub(crate) fn optional_id<T: From<Uuid>>(&self, column: usize) -> Result<Option<T>, StoreError> {
-        self.with(column, |value| {
-            <Uuid as FromSql<SqlUuid, Pg>>::from_sql(value).ok().map(T::from)
-        })
-    }
-
-    /// A number.
-    pub(crate) fn number(&self, column: usize) -> Result<i64, StoreError> {
-        let number = self.optional_number(column)?;
-        self.required(column, number)
+    fn optional_uuid(&self, column: usize) -> Result<Option<Uuid>, StoreError> {
+        self.with(column, |value| <Uuid as FromSql<SqlUuid, Pg>>::from_sql(value).ok())
     }
 
     fn optional_number(&self, column: usize) -> Result<Option<i64>, StoreError> {
         self.with(column, |value| <i64 as FromSql<BigInt, Pg>>::from_sql(value).ok())
     }
 
-    /// A number that is none below zero.
-    pub(crate) fn count<T: TryFrom<i64>>(&self, column: usize) -> Result<T, StoreError> {
-        let number = self.number(column)?;
-        self.required(column, T::try_from(number).ok())
+    fn optional_flag(&self, column: usize) -> Result<Option<bool>, StoreError> {
+        self.with(column, |value| <bool as FromSql<Bool, Pg>>::from_sql(value).ok())
     }
 
-    /// A number that is none below zero, or NULL.
-    pub(crate) fn optional_count<T: TryFrom<i64>>(&self, column: usize) -> Result<Option<T>, StoreError> {
-        let number = self.optional_number(column)?;
-        number
-            .map(|number| self.required(column, T::try_from(number).ok()))
-            .transpose()
-    }
-
-    /// A version.
-    pub(crate) fn version(&self, column: usize) -> Result<Version, StoreError> {
-        let number = self.count(column)?;
-        self.required(column, Version::new(number))
-    }
-
-    /// Yes or no.
-    pub(crate) fn flag(&self, column: usize) -> Result<bool, StoreError> {
-        let flag = self.with(column, |value| <bool as FromSql<Bool, Pg>>::from_sql(value).ok())?;
-        self.required(column, flag)
-    }
-
-    /// An instant.
-    pub(crate) fn at(&self, column: usize) -> Result<Timestamp, StoreError> {
-        let at = self.optional_at(column)?;
-        self.required(column, at)
-    }
-
-    /// An instant, or NULL.
-    pub(crate) fn optional_at(&self, column: usize) -> Result<Option<Timestamp>, StoreError> {
+    fn optional_at(&self, column: usize) -> Result<Option<Timestamp>, StoreError> {
         self.with(column, |value| {
             let at = <PgTimestamp as FromSql<Timestamptz, Pg>>::from_sql(value).ok()?;
             from_postgres(at)
         })
     }
 
-    /// A text that `parse` accepts.
-    pub(crate) fn text<T, E>(&self, column: usize, parse: impl FnOnce(&str) -> Result<T, E>) -> Result<T, StoreError> {
-        let text = self.optional_text(column, parse)?;
-        self.required(column, text)
-    }
-
-    /// A text that `parse` accepts, or NULL.
-    pub(crate) fn optional_text<T, E>(
+    fn optional_text<T, E>(
         &self,
         column: usize,
         parse: impl FnOnce(&str) -> Result<T, E>,
@@ -431,38 +396,11 @@ impl Row {
         })
     }
 
-    /// A word that `parse` knows.
-    pub(crate) fn word<T>(&self, column: usize, parse: impl FnOnce(&str) -> Option<T>) -> Result<T, StoreError> {
-        self.text(column, |word| parse(word).ok_or(()))
-    }
-
-    /// A word that `parse` knows, or NULL.
-    pub(crate) fn optional_word<T>(
-        &self,
-        column: usize,
-        parse: impl FnOnce(&str) -> Option<T>,
-    ) -> Result<Option<T>, StoreError> {
-        self.optional_text(column, |word| parse(word).ok_or(()))
-    }
-
-    /// A text as it is.
-    pub(crate) fn string(&self, column: usize) -> Result<String, StoreError> {
-        self.word(column, |text| Some(text.to_owned()))
-    }
-
-    /// The kind of role that a system key, or none, stands for.
-    pub(crate) fn role_kind(&self, column: usize) -> Result<RoleKind, StoreError> {
-        let system = self.optional_word(column, |key| RoleKind::from_system_key(Some(key)))?;
-        Ok(system.unwrap_or(RoleKind::Custom))
-    }
-
-    /// Bytes that `parse` accepts.
-    pub(crate) fn bytes<T, E>(
+    fn optional_bytes<T, E>(
         &self,
         column: usize,
         parse: impl FnOnce(&[u8]) -> Result<T, E>,
-    ) -> Result<T, StoreError> {
-        let bytes = self.with(column, |value| parse(value.as_bytes()).ok())?;
-        self.required(column, bytes)
+    ) -> Result<Option<T>, StoreError> {
+        self.with(column, |value| parse(value.as_bytes()).ok())
     }
 }

@@ -1,7 +1,7 @@
 //! The store: a pool of connections to one database, and the feed of what changes in it.
 
 use crate::api_key;
-use crate::assignment::Effort;
+use crate::assignment::EFFORT;
 use crate::audit;
 use crate::connect::Connector;
 use crate::error::Fault;
@@ -24,6 +24,8 @@ use canopy_domain::port::{
     SharedStore, Store, StoreError, WriteTx,
 };
 use canopy_domain::{EnvironmentId, Revision, Slug, Timestamp};
+use canopy_storage_sql::listing::Effort;
+use canopy_storage_sql::{Row as _, SqlText, sql};
 use core::convert::Infallible;
 use futures_util::future;
 use std::sync::Arc;
@@ -152,7 +154,7 @@ impl PgStore {
         if self.inner.has_long_lists.load(Ordering::Relaxed) {
             Effort { few: 0, part: u64::MAX }
         } else {
-            Effort::default()
+            EFFORT
         }
     }
 
@@ -254,19 +256,21 @@ impl PgStore {
 
     async fn try_ask(&self, environments: &[EnvironmentId]) -> Result<Vec<Head>, StoreError> {
         // The first column is there whatever is asked about: a server in recovery may lack what was committed.
-        const SELECT: &str = "SELECT pg_is_in_recovery(), e.id, e.revision, e.tag, e.application_slug, e.slug \
+        static SELECT: SqlText = sql!(
+            "SELECT pg_is_in_recovery(), e.id, e.revision, e.tag, e.application_slug, e.slug \
              FROM (SELECT) AS always LEFT JOIN (SELECT environments.id, environments.revision, environments.tag, \
                  applications.slug AS application_slug, environments.slug \
                  FROM unnest($1) AS asked (id) CROSS JOIN LATERAL (SELECT * FROM environments AS o \
                      WHERE o.id = asked.id OFFSET 0) AS environments \
                  CROSS JOIN LATERAL (SELECT o.slug FROM applications AS o \
-                     WHERE o.id = environments.application_id OFFSET 0) AS applications) AS e ON true";
+                     WHERE o.id = environments.application_id OFFSET 0) AS applications) AS e ON true"
+        );
         let lease = self.inner.fences.lend().await?;
         let ids: Vec<Uuid> = environments.iter().map(EnvironmentId::as_uuid).collect();
         let connection = lease.connection()?.with_deadline(self.inner.deadlines.answer);
         let mut is_standby = true;
         let mut heads = Vec::with_capacity(ids.len());
-        let asked = Statement::new(SELECT)
+        let asked = Statement::new(&SELECT)
             .bind(ids)
             .for_each(connection, "environments", |row| {
                 is_standby = row.flag(0)?;

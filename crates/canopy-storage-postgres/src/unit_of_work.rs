@@ -1,12 +1,14 @@
 //! The unit of work: one connection with an open transaction.
 
-use crate::assignment::Effort;
 use crate::error::ensure;
 use crate::pool::PooledConnection;
 use crate::statement::{Connection, Statement};
 use crate::store::Deadlines;
 use canopy_domain::port::{StoreError, Unique};
 use canopy_domain::{EnvironmentId, Timestamp};
+use canopy_storage_sql::SqlText;
+use canopy_storage_sql::listing::Effort;
+use canopy_storage_sql::rows::FlagRow;
 use futures_util::future;
 use std::collections::BTreeMap;
 use uuid::Uuid;
@@ -157,7 +159,7 @@ impl UnitOfWork {
         &mut self,
         environment: EnvironmentId,
         ids: &[Uuid],
-        statements: &[&'static str],
+        statements: &[&'static SqlText],
     ) -> Result<(), StoreError> {
         if ids.is_empty() {
             return Ok(());
@@ -198,9 +200,7 @@ impl UnitOfWork {
         match refused {
             Err(StoreError::Duplicate(broken)) if broken == rule => refused,
             Err(StoreError::Duplicate(_) | StoreError::Internal(_)) => {
-                let taken = is_taken
-                    .one(self.lease.connection()?, "the rows of a call", |row| row.flag(0))
-                    .await?;
+                let taken = is_taken.one(self.lease.connection()?, FlagRow).await?;
                 if taken {
                     self.failed = false;
                     return Err(StoreError::Duplicate(rule));
@@ -216,17 +216,6 @@ impl UnitOfWork {
 fn other_id(index: usize) -> Uuid {
     const VERSION_8: u128 = 0x0000_0000_0000_8000_8000_0000_0000_0000;
     Uuid::from_u128(VERSION_8 | u128::try_from(index).unwrap_or_default())
-}
-
-/// The environment that all rows of a call belong to; `None` when there are no rows.
-pub(crate) fn one_environment(rows: impl IntoIterator<Item = EnvironmentId>) -> Result<Option<Uuid>, StoreError> {
-    let mut rows = rows.into_iter();
-    let first = rows.next();
-    ensure(
-        rows.all(|row| Some(row) == first),
-        "a call writes rows of one environment",
-    )?;
-    Ok(first.map(|environment| environment.as_uuid()))
 }
 
 /// What a text that is searched for can be found in: PostgreSQL keeps no text with a NUL in it, nor takes one.

@@ -2,87 +2,50 @@
 
 use crate::error::ensure;
 use crate::packed::{Cell, Layout, Packed};
-use crate::statement::{Row, Statement};
+use crate::statement::Statement;
 use crate::unit_of_work::UnitOfWork;
 use async_trait::async_trait;
 use canopy_domain::access::KeyFact;
-use canopy_domain::api_key::{AccessMode, ApiKey, ApiKeyId, KeyAccess, KeyDigest, KeyPreview, KeyTotals, KeyUse};
+use canopy_domain::api_key::{ApiKey, ApiKeyId, KeyDigest, KeyTotals, KeyUse};
 use canopy_domain::port::reader::ApiKeyReader;
 use canopy_domain::port::writer::ApiKeyWriter;
 use canopy_domain::port::{StoreError, Unique};
-use canopy_domain::{Description, DisplayName, EnvironmentId, EnvironmentRef, PermissionKey, Timestamp};
+use canopy_domain::{Description, EnvironmentId, EnvironmentRef, Timestamp};
+use canopy_storage_sql::rows::api_key::{ApiKeyRow, KeyFactRow, KeyPlaceRow, KeyTotalsRow};
+use canopy_storage_sql::{SqlText, sql};
 use diesel::SqliteConnection;
 use std::collections::HashMap;
-use std::sync::LazyLock;
-
-const API_KEY: &str = "SELECT id, environment_id, name, description, preview, access_mode, scopes, expires_at, \
-                       last_used_at, created_at FROM api_keys";
-
-fn api_key(row: &Row<'_, '_>) -> Result<ApiKey, StoreError> {
-    Ok(ApiKey {
-        id: row.id(0)?,
-        environment_id: row.id(1)?,
-        name: row.text(2, DisplayName::restored)?,
-        description: row.optional_text(3, Description::restored)?,
-        preview: row.word(4, KeyPreview::parse)?,
-        access: access(row, 5)?,
-        expires_at: row.optional_at(7)?,
-        last_used_at: row.optional_at(8)?,
-        created_at: row.at(9)?,
-    })
-}
 
 /// A set of digests.
 const DIGESTS: Layout = Layout(&[("digest", Cell::Bytes)]);
 
-/// Decodes the access of a key from its mode and the scopes in the next column.
-fn access(row: &Row<'_, '_>, column: usize) -> Result<KeyAccess, StoreError> {
-    let mode = row.word(column, AccessMode::parse)?;
-    let scopes = row.text(column + 1, |text| {
-        text.split_terminator(' ')
-            .map(PermissionKey::parse)
-            .collect::<Result<Vec<_>, _>>()
-    })?;
-    KeyAccess::new(mode, scopes).ok_or_else(|| row.corrupt(column))
-}
-
 /// The keys that open an environment.
 pub(crate) fn facts(c: &mut SqliteConnection, environment: EnvironmentId) -> Result<Vec<KeyFact>, StoreError> {
-    const SELECT: &str = "SELECT id, access_mode, scopes, expires_at FROM api_keys WHERE environment_id = ?1";
-    let statement = Statement::new(SELECT).bind(environment.as_bytes());
-    statement.all(c, "api_keys", |row| {
-        Ok(KeyFact {
-            id: row.id(0)?,
-            access: access(row, 1)?,
-            expires_at: row.optional_at(3)?,
-        })
-    })
+    static SELECT: SqlText = sql!("SELECT {KeyFactRow} FROM api_keys WHERE environment_id = ?1");
+    let statement = Statement::new(&SELECT).bind(environment.as_bytes());
+    statement.all(c, KeyFactRow)
 }
 
 #[async_trait]
 impl ApiKeyReader for UnitOfWork {
     async fn api_keys(&mut self, environment: EnvironmentId) -> Result<Vec<ApiKey>, StoreError> {
         self.run(move |c| {
-            let sql = format!("{API_KEY} WHERE environment_id = ?1 ORDER BY created_at DESC, id DESC");
-            Statement::new(&sql)
-                .bind(environment.as_bytes())
-                .all(c, "api_keys", api_key)
+            static SELECT: SqlText =
+                sql!("SELECT {ApiKeyRow} FROM api_keys WHERE environment_id = ?1 ORDER BY created_at DESC, id DESC");
+            Statement::new(&SELECT).bind(environment.as_bytes()).all(c, ApiKeyRow)
         })
         .await
     }
 
     async fn key_totals(&mut self, environment: EnvironmentId) -> Result<KeyTotals, StoreError> {
-        const SELECT: &str = "SELECT count(*), \
+        static SELECT: SqlText = sql!(
+            "SELECT count(*), \
              coalesce(sum(length(scopes) - length(replace(scopes, ' ', '')) + (scopes <> '')), 0) \
-             FROM api_keys WHERE environment_id = ?1";
+             FROM api_keys WHERE environment_id = ?1"
+        );
         self.run(move |c| {
-            let statement = Statement::new(SELECT).bind(environment.as_bytes());
-            let totals = statement.first(c, "api_keys", |row| {
-                Ok(KeyTotals {
-                    keys: row.count(0)?,
-                    scopes: row.count(1)?,
-                })
-            });
+            let statement = Statement::new(&SELECT).bind(environment.as_bytes());
+            let totals = statement.first(c, KeyTotalsRow);
             Ok(totals?.unwrap_or_default())
         })
         .await
@@ -90,9 +53,9 @@ impl ApiKeyReader for UnitOfWork {
 
     async fn api_key(&mut self, environment: EnvironmentId, id: ApiKeyId) -> Result<Option<ApiKey>, StoreError> {
         self.run(move |c| {
-            let sql = format!("{API_KEY} WHERE environment_id = ?1 AND id = ?2");
-            let statement = Statement::new(&sql).bind(environment.as_bytes()).bind(id.as_bytes());
-            statement.first(c, "api_keys", api_key)
+            static SELECT: SqlText = sql!("SELECT {ApiKeyRow} FROM api_keys WHERE environment_id = ?1 AND id = ?2");
+            let statement = Statement::new(&SELECT).bind(environment.as_bytes()).bind(id.as_bytes());
+            statement.first(c, ApiKeyRow)
         })
         .await
     }
@@ -101,43 +64,33 @@ impl ApiKeyReader for UnitOfWork {
         &mut self,
         digests: &[KeyDigest],
     ) -> Result<HashMap<KeyDigest, (EnvironmentRef, ApiKeyId)>, StoreError> {
-        static SELECT: LazyLock<String> = LazyLock::new(|| {
-            format!(
-                "{} SELECT d.digest, d.key_id, a.account_id, a.id, e.id FROM given \
+        static SELECT: SqlText = sql!(
+            "{} SELECT d.digest, d.key_id, a.account_id, a.id, e.id FROM given \
                  CROSS JOIN api_key_digests AS d ON d.digest = given.digest \
                  CROSS JOIN environments AS e ON e.id = d.environment_id \
                  CROSS JOIN applications AS a ON a.id = e.application_id",
-                DIGESTS.given()
-            )
-        });
+            DIGESTS.given()
+        );
         if digests.is_empty() {
             return Ok(HashMap::new());
         }
         let digests = Packed::new(DIGESTS, digests, |row, digest| row.bytes(&digest.0));
-        self.run(move |c| {
-            digests.statement(&SELECT).all(c, "api_key_digests", |row| {
-                let digest = row.bytes(0, |bytes| bytes.try_into().map(KeyDigest))?;
-                let place = EnvironmentRef {
-                    account: row.id(2)?,
-                    application: row.id(3)?,
-                    environment: row.id(4)?,
-                };
-                Ok((digest, (place, row.id(1)?)))
-            })
-        })
-        .await
+        self.run(move |c| digests.statement(&SELECT).all(c, KeyPlaceRow)).await
     }
 }
 
 #[async_trait]
 impl ApiKeyWriter for UnitOfWork {
     async fn insert_api_key(&mut self, key: &ApiKey, digest: &KeyDigest) -> Result<(), StoreError> {
-        const INSERT: &str = "INSERT INTO api_keys (environment_id, id, name, description, preview, access_mode, \
-             scopes, expires_at, last_used_at, created_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
-        const DIGEST: &str = "INSERT INTO api_key_digests (digest, environment_id, key_id) VALUES (?1, ?2, ?3)";
+        static INSERT: SqlText = sql!(
+            "INSERT INTO api_keys (environment_id, id, name, description, preview, access_mode, \
+             scopes, expires_at, last_used_at, created_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)"
+        );
+        static DIGEST: SqlText =
+            sql!("INSERT INTO api_key_digests (digest, environment_id, key_id) VALUES (?1, ?2, ?3)");
         let (key, digest) = (key.clone(), *digest);
         self.run(move |c| {
-            Statement::new(INSERT)
+            Statement::new(&INSERT)
                 .bind(key.environment_id.as_bytes())
                 .bind(key.id.as_bytes())
                 .bind(key.name.as_str())
@@ -149,7 +102,7 @@ impl ApiKeyWriter for UnitOfWork {
                 .bind(key.last_used_at)
                 .bind(key.created_at)
                 .execute_unique(c, Unique::Id)?;
-            Statement::new(DIGEST)
+            Statement::new(&DIGEST)
                 .bind(digest.0.as_slice())
                 .bind(key.environment_id.as_bytes())
                 .bind(key.id.as_bytes())
@@ -165,9 +118,9 @@ impl ApiKeyWriter for UnitOfWork {
         id: ApiKeyId,
         expires_at: Timestamp,
     ) -> Result<(), StoreError> {
-        const UPDATE: &str = "UPDATE api_keys SET expires_at = ?3 WHERE environment_id = ?1 AND id = ?2";
+        static UPDATE: SqlText = sql!("UPDATE api_keys SET expires_at = ?3 WHERE environment_id = ?1 AND id = ?2");
         self.run(move |c| {
-            let statement = Statement::new(UPDATE).bind(environment.as_bytes()).bind(id.as_bytes());
+            let statement = Statement::new(&UPDATE).bind(environment.as_bytes()).bind(id.as_bytes());
             let updated = statement.bind(expires_at).execute(c)?;
             ensure(updated == 1, "the key is not there")
         })
@@ -175,10 +128,10 @@ impl ApiKeyWriter for UnitOfWork {
     }
 
     async fn delete_api_key(&mut self, environment: EnvironmentId, id: ApiKeyId) -> Result<(), StoreError> {
-        const DIGEST: &str = "DELETE FROM api_key_digests WHERE environment_id = ?1 AND key_id = ?2";
-        const KEY: &str = "DELETE FROM api_keys WHERE environment_id = ?1 AND id = ?2";
+        static DIGEST: SqlText = sql!("DELETE FROM api_key_digests WHERE environment_id = ?1 AND key_id = ?2");
+        static KEY: SqlText = sql!("DELETE FROM api_keys WHERE environment_id = ?1 AND id = ?2");
         self.run(move |c| {
-            for sql in [DIGEST, KEY] {
+            for sql in [&DIGEST, &KEY] {
                 let statement = Statement::new(sql).bind(environment.as_bytes()).bind(id.as_bytes());
                 statement.execute(c)?;
             }
@@ -201,12 +154,10 @@ pub(crate) fn pack_uses(uses: &[KeyUse]) -> Packed {
 
 /// Notes when keys were last at work.
 pub(crate) fn note_uses(c: &mut SqliteConnection, uses: &Packed) -> Result<(), StoreError> {
-    static UPDATE: LazyLock<String> = LazyLock::new(|| {
-        format!(
-            "{} UPDATE api_keys AS k SET last_used_at = max(coalesce(k.last_used_at, given.at), given.at) \
+    static UPDATE: SqlText = sql!(
+        "{} UPDATE api_keys AS k SET last_used_at = max(coalesce(k.last_used_at, given.at), given.at) \
              FROM given WHERE k.environment_id = given.environment_id AND k.id = given.id",
-            USES.given()
-        )
-    });
+        USES.given()
+    );
     uses.statement(&UPDATE).execute(c).map(|_| ())
 }

@@ -2,27 +2,31 @@
 
 use crate::error::{ensure, internal, translate};
 use crate::packed::{Cell, IDS, Layout, Packed};
-use crate::role::one_environment;
-use crate::statement::{Row, Statement};
+use crate::statement::Statement;
 use crate::tenancy::place;
 use crate::unit_of_work::UnitOfWork;
 use async_trait::async_trait;
-use canopy_domain::assignment::bulk_create::{AssignableRole, AssignmentFacts};
+use canopy_domain::assignment::bulk_create::AssignmentFacts;
 use canopy_domain::assignment::listing::{AssignmentQuery, AssignmentSummary, AssignmentView, NodeAssignmentSummary};
 use canopy_domain::port::reader::AssignmentReader;
 use canopy_domain::port::writer::AssignmentWriter;
 use canopy_domain::port::{StoreError, Unique};
 use canopy_domain::{
-    Assignment, AssignmentId, AssignmentKey, EnvironmentId, EnvironmentRef, ExistingAssignment, IdentityId,
-    MembershipStatus, NodeId, Page, RoleId, Timestamp, Window,
+    Assignment, AssignmentId, AssignmentKey, EnvironmentId, EnvironmentRef, IdentityId, MembershipStatus, NodeId, Page,
+    RoleId, Timestamp,
 };
+use canopy_storage_sql::rows::assignment::{AssignmentIdRow, AssignmentRow, ExistingRow, RevokedRow};
+use canopy_storage_sql::rows::hierarchy::NodeIdRow;
+use canopy_storage_sql::rows::identity::NotActiveRow;
+use canopy_storage_sql::rows::role::AssignableRoleRow;
+use canopy_storage_sql::write::one_environment;
+use canopy_storage_sql::{Shape as _, SqlText, sql};
 use diesel::{Connection, SqliteConnection};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
-use std::sync::LazyLock;
 
 mod listing;
 
-pub(crate) use listing::Effort;
+pub(crate) use listing::EFFORT;
 
 const KEYS: Layout = Layout(&[("identity_id", Cell::Id), ("role_id", Cell::Id), ("node_id", Cell::Id)]);
 const ROWS: Layout = Layout(&[
@@ -37,38 +41,6 @@ const ROWS: Layout = Layout(&[
 ]);
 
 const GONE: Layout = Layout(&[("id", Cell::Id), ("gone", Cell::Number)]);
-
-/// The columns of an assignment's row, in the order in which [`assignment`] reads them.
-const ASSIGNMENT: &str = "s.id, s.environment_id, s.identity_id, s.role_id, s.node_id, s.effective_from, s.effective_to, \
-                          s.created_at, s.updated_at";
-
-fn assignment(row: &Row<'_, '_>) -> Result<Assignment, StoreError> {
-    Ok(Assignment {
-        id: row.id(0)?,
-        environment_id: row.id(1)?,
-        key: row.assignment_key(2)?,
-        window: row.window(5)?,
-        created_at: row.at(7)?,
-        updated_at: row.at(8)?,
-    })
-}
-
-impl Row<'_, '_> {
-    /// Identity, role and node, from three columns.
-    pub(crate) fn assignment_key(&self, first: usize) -> Result<AssignmentKey, StoreError> {
-        Ok(AssignmentKey {
-            identity: self.id(first)?,
-            role: self.id(first + 1)?,
-            node: self.id(first + 2)?,
-        })
-    }
-
-    /// Start and end, from two columns.
-    pub(crate) fn window(&self, first: usize) -> Result<Window, StoreError> {
-        let window = Window::new(self.at(first)?, self.optional_at(first + 1)?);
-        window.map_err(|_| self.corrupt(first + 1))
-    }
-}
 
 /// Packs rows in the order of their keys: the index of keys is the one that a batch is scattered over.
 fn pack(assignments: &[Assignment]) -> Packed {
@@ -93,37 +65,31 @@ fn facts(
 ) -> Result<AssignmentFacts, StoreError> {
     // Nearly all that is asked about is there and active, so the statements tell of the exceptions. Whoever has a
     // membership is of the account; identities are looked at for the others alone.
-    static IDENTITIES: LazyLock<String> = LazyLock::new(|| {
-        format!(
-            "{} SELECT given.id, m.status, m.status IS NOT NULL \
+    static IDENTITIES: SqlText = sql!(
+        "{} SELECT given.id, m.status, m.status IS NOT NULL \
              OR EXISTS (SELECT 1 FROM identities AS i WHERE i.account_id = ?3 AND i.id = given.id) FROM given \
              LEFT JOIN memberships AS m ON m.application_id = ?4 AND m.identity_id = given.id AND m.account_id = ?3 \
              WHERE m.status IS NOT ?5",
-            IDS.given()
-        )
-    });
-    static NODES: LazyLock<String> = LazyLock::new(|| {
-        format!(
-            "{} SELECT given.id FROM given \
+        IDS.given()
+    );
+    static NODES: SqlText = sql!(
+        "{} SELECT given.id FROM given \
              WHERE NOT EXISTS (SELECT 1 FROM nodes AS n WHERE n.environment_id = ?3 AND n.id = given.id)",
-            IDS.given()
-        )
-    });
-    static ROLES: LazyLock<String> = LazyLock::new(|| {
-        format!(
-            "{} SELECT r.id, r.system_key, r.is_active FROM given \
+        IDS.given()
+    );
+    static ROLES: SqlText = sql!(
+        "{} SELECT {assignable_role} FROM given \
              CROSS JOIN roles AS r ON r.environment_id = ?3 AND r.id = given.id",
-            IDS.given()
-        )
-    });
-    static EXISTING: LazyLock<String> = LazyLock::new(|| {
-        format!(
-            "{} SELECT s.id, s.identity_id, s.role_id, s.node_id, s.effective_from, s.effective_to FROM given CROSS JOIN assignments AS s \
+        IDS.given(),
+        assignable_role = AssignableRoleRow.of("r")
+    );
+    static EXISTING: SqlText = sql!(
+        "{} SELECT {existing} FROM given CROSS JOIN assignments AS s \
              ON s.environment_id = ?3 AND s.identity_id = given.identity_id AND s.role_id = given.role_id \
              AND s.node_id = given.node_id",
-            KEYS.given()
-        )
-    });
+        KEYS.given(),
+        existing = ExistingRow.of("s")
+    );
     let environment = place.environment.as_bytes();
     let mut identities: HashMap<_, _> = asked
         .iter()
@@ -135,10 +101,8 @@ fn facts(
         .bind(place.account.as_bytes())
         .bind(place.application.as_bytes())
         .bind(MembershipStatus::Active.as_str());
-    exceptions.for_each(c, "memberships", |row| {
-        let id: IdentityId = row.id(0)?;
-        let status = row.optional_text(1, |word| MembershipStatus::parse(word).ok_or(()))?;
-        if row.flag(2)? {
+    exceptions.for_each_of(c, NotActiveRow, |(id, status, is_known)| {
+        if is_known {
             identities.insert(id, status);
         } else {
             identities.remove(&id);
@@ -147,18 +111,14 @@ fn facts(
     })?;
     let mut nodes: HashSet<NodeId> = asked.iter().map(|key| key.node).collect();
     let ids = Packed::distinct_ids(nodes.iter().map(NodeId::as_bytes));
-    ids.statement(&NODES).bind(environment).for_each(c, "nodes", |row| {
-        nodes.remove(&row.id(0)?);
-        Ok(())
-    })?;
+    ids.statement(&NODES)
+        .bind(environment)
+        .for_each_of(c, NodeIdRow, |id| {
+            nodes.remove(&id);
+            Ok(())
+        })?;
     let roles = Packed::distinct_ids(asked.iter().map(|key| key.role.as_bytes()));
-    let roles = roles.statement(&ROLES).bind(environment).all(c, "roles", |row| {
-        let role = AssignableRole {
-            kind: row.role_kind(1)?,
-            is_active: row.flag(2)?,
-        };
-        Ok((row.id(0)?, role))
-    })?;
+    let roles = roles.statement(&ROLES).bind(environment).all(c, AssignableRoleRow)?;
     // Sorted, so that neighbours of the index are looked up one after the other.
     let mut keys: Vec<&AssignmentKey> = asked.iter().collect();
     keys.sort_unstable();
@@ -167,16 +127,7 @@ fn facts(
         row.id(key.role.as_bytes());
         row.id(key.node.as_bytes());
     });
-    let existing = keys
-        .statement(&EXISTING)
-        .bind(environment)
-        .all(c, "assignments", |row| {
-            let existing = ExistingAssignment {
-                id: row.id(0)?,
-                window: row.window(4)?,
-            };
-            Ok((row.assignment_key(1)?, existing))
-        })?;
+    let existing = keys.statement(&EXISTING).bind(environment).all(c, ExistingRow)?;
     Ok(AssignmentFacts {
         identities,
         nodes,
@@ -204,13 +155,12 @@ impl AssignmentReader for UnitOfWork {
         environment: EnvironmentId,
         ids: &[AssignmentId],
     ) -> Result<Vec<Assignment>, StoreError> {
-        static SELECT: LazyLock<String> = LazyLock::new(|| {
-            format!(
-                "{} SELECT {ASSIGNMENT} FROM given CROSS JOIN assignments AS s \
+        static SELECT: SqlText = sql!(
+            "{} SELECT {assignment} FROM given CROSS JOIN assignments AS s \
                  ON s.environment_id = ?3 AND s.id = given.id",
-                IDS.given()
-            )
-        });
+            IDS.given(),
+            assignment = AssignmentRow.of("s")
+        );
         if ids.is_empty() {
             return Ok(vec![]);
         }
@@ -219,7 +169,7 @@ impl AssignmentReader for UnitOfWork {
         self.run(move |c| {
             ids.statement(&SELECT)
                 .bind(environment.as_bytes())
-                .all(c, "assignments", assignment)
+                .all(c, AssignmentRow)
         })
         .await
     }
@@ -229,13 +179,12 @@ impl AssignmentReader for UnitOfWork {
         environment: EnvironmentId,
         nodes: &[NodeId],
     ) -> Result<Vec<Assignment>, StoreError> {
-        static SELECT: LazyLock<String> = LazyLock::new(|| {
-            format!(
-                "{} SELECT {ASSIGNMENT} FROM given CROSS JOIN assignments AS s \
+        static SELECT: SqlText = sql!(
+            "{} SELECT {assignment} FROM given CROSS JOIN assignments AS s \
                  ON s.environment_id = ?3 AND s.node_id = given.id ORDER BY s.id",
-                IDS.given()
-            )
-        });
+            IDS.given(),
+            assignment = AssignmentRow.of("s")
+        );
         if nodes.is_empty() {
             return Ok(vec![]);
         }
@@ -244,7 +193,7 @@ impl AssignmentReader for UnitOfWork {
             nodes
                 .statement(&SELECT)
                 .bind(environment.as_bytes())
-                .all(c, "assignments", assignment)
+                .all(c, AssignmentRow)
         })
         .await
     }
@@ -255,20 +204,16 @@ impl AssignmentReader for UnitOfWork {
         roles: &[RoleId],
         nodes: &[NodeId],
     ) -> Result<Vec<AssignmentId>, StoreError> {
-        static BY_ROLE: LazyLock<String> = LazyLock::new(|| {
-            format!(
-                "{} SELECT a.id FROM given CROSS JOIN assignments AS a \
+        static BY_ROLE: SqlText = sql!(
+            "{} SELECT a.id FROM given CROSS JOIN assignments AS a \
                  ON a.environment_id = ?3 AND a.role_id = given.id",
-                IDS.given()
-            )
-        });
-        static BY_NODE: LazyLock<String> = LazyLock::new(|| {
-            format!(
-                "{} SELECT a.id FROM given CROSS JOIN assignments AS a \
+            IDS.given()
+        );
+        static BY_NODE: SqlText = sql!(
+            "{} SELECT a.id FROM given CROSS JOIN assignments AS a \
                  ON a.environment_id = ?3 AND a.node_id = given.id",
-                IDS.given()
-            )
-        });
+            IDS.given()
+        );
         let roles = (!roles.is_empty()).then(|| Packed::distinct_ids(roles.iter().map(RoleId::as_bytes)));
         let nodes = (!nodes.is_empty()).then(|| Packed::distinct_ids(nodes.iter().map(NodeId::as_bytes)));
         self.run(move |c| {
@@ -276,8 +221,8 @@ impl AssignmentReader for UnitOfWork {
             for (ids, sql) in [(&roles, &BY_ROLE), (&nodes, &BY_NODE)] {
                 if let Some(ids) = ids {
                     let select = ids.statement(sql).bind(environment.as_bytes());
-                    select.for_each(c, "assignments", |row| {
-                        found.insert(row.id(0)?);
+                    select.for_each_of(c, AssignmentIdRow, |id| {
+                        found.insert(id);
                         Ok(())
                     })?;
                 }
@@ -332,24 +277,20 @@ impl AssignmentReader for UnitOfWork {
 /// Stores rows. Each identity is looked up among the members of the application of the account; one that is missing there is
 /// stored as no id, which the table refuses, and with it the whole statement.
 fn insert(c: &mut SqliteConnection, environment: EnvironmentId, assignments: &[Assignment]) -> Result<(), StoreError> {
-    static INSERT: LazyLock<String> = LazyLock::new(|| {
-        format!(
-            "{} INSERT INTO assignments (environment_id, id, identity_id, role_id, node_id, effective_from, \
+    static INSERT: SqlText = sql!(
+        "{} INSERT INTO assignments (environment_id, id, identity_id, role_id, node_id, effective_from, \
              effective_to, created_at, updated_at) SELECT ?3, id, \
              (SELECT m.identity_id FROM memberships AS m WHERE m.application_id = ?4 \
               AND m.identity_id = given.identity_id AND m.account_id = ?5), \
              role_id, node_id, effective_from, effective_to, created_at, updated_at FROM given",
-            ROWS.given()
-        )
-    });
-    static TAKEN: LazyLock<String> = LazyLock::new(|| {
-        format!(
-            "{} SELECT EXISTS (SELECT 1 FROM given CROSS JOIN assignments AS s \
+        ROWS.given()
+    );
+    static TAKEN: SqlText = sql!(
+        "{} SELECT EXISTS (SELECT 1 FROM given CROSS JOIN assignments AS s \
              ON s.environment_id = ?3 AND s.identity_id = given.identity_id AND s.role_id = given.role_id \
              AND s.node_id = given.node_id)",
-            ROWS.given()
-        )
-    });
+        ROWS.given()
+    );
     let place = place(c, environment)?.ok_or_else(|| internal("the environment of the assignments is not there"))?;
     let rows = pack(assignments);
     let statement = rows
@@ -370,12 +311,10 @@ fn insert(c: &mut SqliteConnection, environment: EnvironmentId, assignments: &[A
 }
 
 fn delete(c: &mut SqliteConnection, environment: EnvironmentId, ids: &Packed) -> Result<usize, StoreError> {
-    static DELETE: LazyLock<String> = LazyLock::new(|| {
-        format!(
-            "{} DELETE FROM assignments WHERE environment_id = ?3 AND id IN (SELECT id FROM given)",
-            IDS.given()
-        )
-    });
+    static DELETE: SqlText = sql!(
+        "{} DELETE FROM assignments WHERE environment_id = ?3 AND id IN (SELECT id FROM given)",
+        IDS.given()
+    );
     let gone = ids.statement(&DELETE).bind(environment.as_bytes()).execute(c)?;
     count_down(c, &[(environment, gone)])?;
     Ok(gone)
@@ -383,21 +322,19 @@ fn delete(c: &mut SqliteConnection, environment: EnvironmentId, ids: &Packed) ->
 
 /// Adds to the kept number of an environment's assignments.
 fn count_up(c: &mut SqliteConnection, environment: EnvironmentId, stored: usize) -> Result<(), StoreError> {
-    const UPDATE: &str = "UPDATE environments SET assignment_count = assignment_count + ?2 WHERE id = ?1";
+    static UPDATE: SqlText = sql!("UPDATE environments SET assignment_count = assignment_count + ?2 WHERE id = ?1");
     let stored = i64::try_from(stored).unwrap_or(i64::MAX);
-    let update = Statement::new(UPDATE).bind(environment.as_bytes()).bind(stored);
+    let update = Statement::new(&UPDATE).bind(environment.as_bytes()).bind(stored);
     update.execute(c).map(|_| ())
 }
 
 /// Takes from the kept numbers of assignments.
 fn count_down(c: &mut SqliteConnection, gone: &[(EnvironmentId, usize)]) -> Result<(), StoreError> {
-    static UPDATE: LazyLock<String> = LazyLock::new(|| {
-        format!(
-            "{} UPDATE environments SET assignment_count = assignment_count - given.gone FROM given \
+    static UPDATE: SqlText = sql!(
+        "{} UPDATE environments SET assignment_count = assignment_count - given.gone FROM given \
              WHERE environments.id = given.id",
-            GONE.given()
-        )
-    });
+        GONE.given()
+    );
     let gone = Packed::new(GONE, gone, |row, (environment, gone)| {
         row.id(environment.as_bytes());
         row.number(i64::try_from(*gone).unwrap_or(i64::MAX));
@@ -459,13 +396,11 @@ impl AssignmentWriter for UnitOfWork {
         environments: &[EnvironmentId],
         identity: IdentityId,
     ) -> Result<Vec<(EnvironmentId, AssignmentId)>, StoreError> {
-        static DELETE: LazyLock<String> = LazyLock::new(|| {
-            format!(
-                "{} DELETE FROM assignments WHERE environment_id IN (SELECT id FROM given) AND identity_id = ?3 \
+        static DELETE: SqlText = sql!(
+            "{} DELETE FROM assignments WHERE environment_id IN (SELECT id FROM given) AND identity_id = ?3 \
                  RETURNING environment_id, id",
-                IDS.given()
-            )
-        });
+            IDS.given()
+        );
         if environments.is_empty() {
             return Ok(vec![]);
         }
@@ -473,8 +408,7 @@ impl AssignmentWriter for UnitOfWork {
         let mut gone: Vec<(EnvironmentId, AssignmentId)> = self
             .run(move |c| {
                 let statement = environments.statement(&DELETE).bind(identity.as_bytes());
-                let gone: Vec<(EnvironmentId, AssignmentId)> =
-                    statement.all(c, "assignments", |row| Ok((row.id(0)?, row.id(1)?)))?;
+                let gone: Vec<(EnvironmentId, AssignmentId)> = statement.all(c, RevokedRow)?;
                 let mut counts: BTreeMap<EnvironmentId, usize> = BTreeMap::new();
                 for (environment, _) in &gone {
                     *counts.entry(*environment).or_default() += 1;

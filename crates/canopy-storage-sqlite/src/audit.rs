@@ -1,47 +1,20 @@
 //! The audit log.
 
 use crate::packed::{Cell, Layout, Packed};
-use crate::statement::{Row, Statement};
+use crate::statement::Statement;
 use crate::unit_of_work::UnitOfWork;
 use async_trait::async_trait;
 use canopy_domain::audit::listing::{AuditPosition, AuditQuery};
 use canopy_domain::audit::{
-    Actor, ActorType, AuditCategory, AuditEvent, AuditEventId, AuditOutcome, AuditSeverity, Detail, StoredAuditEvent,
+    ActorType, AuditCategory, AuditEvent, AuditEventId, AuditOutcome, AuditSeverity, Detail, StoredAuditEvent,
 };
 use canopy_domain::port::reader::AuditReader;
 use canopy_domain::port::{StoreError, Unique};
 use canopy_domain::{AccountId, ApplicationId, EnvironmentId, Revision, SearchWords};
+use canopy_storage_sql::rows::audit::{AuditEventRow, AuditPositionRow, DetailRow};
+use canopy_storage_sql::write::details;
+use canopy_storage_sql::{SqlText, sql};
 use diesel::SqliteConnection;
-use std::sync::LazyLock;
-
-fn event(row: &Row<'_, '_>) -> Result<StoredAuditEvent, StoreError> {
-    Ok(StoredAuditEvent {
-        id: row.id(0)?,
-        account_id: row.id(1)?,
-        application_id: row.optional_id(2)?,
-        environment_id: row.optional_id(3)?,
-        actor: Actor {
-            id: row.string(4)?,
-            kind: row.word(5, ActorType::parse)?,
-            label: row.string(6)?,
-        },
-        action: row.string(7)?,
-        category: row.word(8, AuditCategory::parse)?,
-        severity: row.word(9, AuditSeverity::parse)?,
-        outcome: row.word(10, AuditOutcome::parse)?,
-        resource_type: row.string(11)?,
-        resource_id: row.string(12)?,
-        resource_label: row.string(13)?,
-        metadata: row.string(14)?,
-        correlation_id: row.string(15)?,
-        revision: row.optional_revision(16)?,
-        created_at: row.at(17)?,
-    })
-}
-
-const EVENT: &str = "id, account_id, application_id, environment_id, actor_id, actor_type, actor_label, action, \
-                     category, severity, outcome, resource_type, resource_id, resource_label, metadata, correlation_id, \
-                     revision, created_at";
 
 const ROWS: Layout = Layout(&[
     ("id", Cell::Id),
@@ -77,14 +50,12 @@ pub(crate) fn insert(
     events: &[AuditEvent],
     revision: Option<Revision>,
 ) -> Result<(), StoreError> {
-    static INSERT: LazyLock<String> = LazyLock::new(|| {
-        format!(
-            "{} INSERT INTO audit_events ({EVENT}, searched) SELECT id, account_id, application_id, environment_id, \
+    static INSERT: SqlText = sql!(
+        "{} INSERT INTO audit_events ({AuditEventRow}, searched) SELECT id, account_id, application_id, environment_id, \
              actor_id, actor_type, actor_label, action, category, severity, outcome, resource_type, resource_id, \
              resource_label, metadata, correlation_id, ?3, created_at, searched FROM given",
-            ROWS.given()
-        )
-    });
+        ROWS.given()
+    );
     let rows = Packed::new(ROWS, events, |row, event| {
         row.id(event.id.as_bytes());
         row.id(event.account_id.as_bytes());
@@ -113,21 +84,12 @@ pub(crate) fn insert(
 
 /// Stores the details of events in one statement, where there are any.
 fn insert_details(c: &mut SqliteConnection, events: &[AuditEvent]) -> Result<(), StoreError> {
-    static INSERT: LazyLock<String> = LazyLock::new(|| {
-        format!(
-            "{} INSERT INTO audit_details (account_id, event_id, part, entries) \
+    static INSERT: SqlText = sql!(
+        "{} INSERT INTO audit_details (account_id, event_id, part, entries) \
              SELECT account_id, event_id, part, entries FROM given",
-            PARTS.given()
-        )
-    });
-    let parts: Vec<(&AuditEvent, i64, &str)> = events
-        .iter()
-        .flat_map(|event| {
-            (0_i64..)
-                .zip(&event.details)
-                .map(move |(part, entries)| (event, part, entries.as_str()))
-        })
-        .collect();
+        PARTS.given()
+    );
+    let parts = details(events);
     if parts.is_empty() {
         return Ok(());
     }
@@ -192,15 +154,14 @@ impl AuditReader for UnitOfWork {
         account: AccountId,
         query: &AuditQuery,
     ) -> Result<Vec<StoredAuditEvent>, StoreError> {
-        static OF_ACCOUNT: LazyLock<String> = LazyLock::new(|| format!("SELECT {EVENT}{}", listing!("?5 IS NULL")));
-        static OF_ENVIRONMENT: LazyLock<String> =
-            LazyLock::new(|| format!("SELECT {EVENT}{}", listing!("environment_id = ?5")));
+        static OF_ACCOUNT: SqlText = sql!("SELECT {AuditEventRow}{}", listing!("?5 IS NULL"));
+        static OF_ENVIRONMENT: SqlText = sql!("SELECT {AuditEventRow}{}", listing!("environment_id = ?5"));
         let query = query.clone();
         self.run(move |c| {
             let sql = if query.environment.is_some() {
-                &*OF_ENVIRONMENT
+                &OF_ENVIRONMENT
             } else {
-                &*OF_ACCOUNT
+                &OF_ACCOUNT
             };
             let (first, end) = (query.first(), query.end());
             let search = query.search.as_ref().map(json_of);
@@ -222,7 +183,7 @@ impl AuditReader for UnitOfWork {
                 .bind(search.as_deref())
                 .bind(query.limit)
                 .bind(first.id.as_bytes())
-                .all_while(c, "audit_events", event, has_room())
+                .all_while(c, AuditEventRow, has_room())
         })
         .await
     }
@@ -233,14 +194,14 @@ impl AuditReader for UnitOfWork {
         query: &AuditQuery,
         count: u32,
     ) -> Result<Option<AuditPosition>, StoreError> {
-        const OF_ACCOUNT: &str = place!("?5 IS NULL");
-        const OF_ENVIRONMENT: &str = place!("environment_id = ?5");
+        static OF_ACCOUNT: SqlText = sql!(place!("?5 IS NULL"));
+        static OF_ENVIRONMENT: SqlText = sql!(place!("environment_id = ?5"));
         let (environment, first, end) = (query.environment, query.first(), query.end());
         self.run(move |c| {
             let sql = if environment.is_some() {
-                OF_ENVIRONMENT
+                &OF_ENVIRONMENT
             } else {
-                OF_ACCOUNT
+                &OF_ACCOUNT
             };
             let select = Statement::new(sql)
                 .bind(account.as_bytes())
@@ -250,12 +211,7 @@ impl AuditReader for UnitOfWork {
                 .bind(environment.as_ref().map(EnvironmentId::as_bytes))
                 .bind(count.saturating_sub(1))
                 .bind(first.id.as_bytes());
-            select.first(c, "audit_events", |row| {
-                Ok(AuditPosition {
-                    at: row.at(0)?,
-                    id: row.id(1)?,
-                })
-            })
+            select.first(c, AuditPositionRow)
         })
         .await
     }
@@ -265,11 +221,10 @@ impl AuditReader for UnitOfWork {
         account: AccountId,
         id: AuditEventId,
     ) -> Result<Option<StoredAuditEvent>, StoreError> {
-        static SELECT: LazyLock<String> =
-            LazyLock::new(|| format!("SELECT {EVENT} FROM audit_events WHERE account_id = ?1 AND id = ?2"));
+        static SELECT: SqlText = sql!("SELECT {AuditEventRow} FROM audit_events WHERE account_id = ?1 AND id = ?2");
         self.run(move |c| {
             let select = Statement::new(&SELECT).bind(account.as_bytes()).bind(id.as_bytes());
-            select.first(c, "audit_events", event)
+            select.first(c, AuditEventRow)
         })
         .await
     }
@@ -281,14 +236,13 @@ impl AuditReader for UnitOfWork {
         from: u32,
         limit: u32,
     ) -> Result<Vec<String>, StoreError> {
-        const SELECT: &str = "SELECT entries FROM audit_details WHERE account_id = ?1 AND event_id = ?2 AND part >= ?3 \
-             ORDER BY part LIMIT ?4";
+        static SELECT: SqlText = sql!(
+            "SELECT entries FROM audit_details WHERE account_id = ?1 AND event_id = ?2 AND part >= ?3 \
+             ORDER BY part LIMIT ?4"
+        );
         self.run(move |c| {
-            let select = Statement::new(SELECT).bind(account.as_bytes()).bind(event.as_bytes());
-            select
-                .bind(from)
-                .bind(limit)
-                .all(c, "audit_details", |row| row.string(0))
+            let select = Statement::new(&SELECT).bind(account.as_bytes()).bind(event.as_bytes());
+            select.bind(from).bind(limit).all(c, DetailRow)
         })
         .await
     }

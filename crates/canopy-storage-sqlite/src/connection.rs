@@ -1,10 +1,10 @@
 //! Connections: how they are opened, and the shelves on which they wait for the next unit of work.
 
-use crate::assignment::Effort;
 use crate::error::{Fault, internal, translate};
 use crate::options::SqliteOptions;
 use crate::temporary::TemporaryFolder;
 use canopy_domain::port::{Share, StoreError, Turn, TurnBounds, Turns};
+use canopy_storage_sql::listing::Effort;
 use canopy_store_kit::running_requests::RunningClaim;
 use diesel::connection::{AnsiTransactionManager, InstrumentationEvent, SimpleConnection, TransactionManager};
 use diesel::{Connection, SqliteConnection};

@@ -2,11 +2,11 @@
 
 use crate::error::ensure;
 use crate::packed::{Cell, IDS, Layout, Packed};
-use crate::statement::{Row, Statement};
+use crate::statement::Statement;
 use crate::unit_of_work::UnitOfWork;
 use async_trait::async_trait;
 use canopy_domain::access::SubjectFact;
-use canopy_domain::identity::create::{IdentityFact, IdentityFacts, TakenIdentifiers};
+use canopy_domain::identity::create::{IdentityFacts, TakenIdentifiers};
 use canopy_domain::identity::listing::{IdentityCounts, IdentityQuery};
 use canopy_domain::identity::names::{IdentityNames, NamedIdentity};
 use canopy_domain::port::reader::IdentityReader;
@@ -14,57 +14,16 @@ use canopy_domain::port::writer::IdentityWriter;
 use canopy_domain::port::{StoreError, Unique};
 use canopy_domain::{
     AccountId, ApplicationId, AvatarUrl, Email, EnvironmentId, ExternalId, Identity, IdentityId, JsonObject,
-    Membership, MembershipStatus, Page, PersonName, SortOrder, fold_case,
+    Membership, MembershipStatus, Page, fold_case,
 };
+use canopy_storage_sql::rows::identity::{
+    EmailRow, ExternalIdRow, IdentityFactRow, IdentityRow, LabelRow, MembershipRow, StandingRow, SubjectRow,
+};
+use canopy_storage_sql::{Shape as _, SqlText, sql};
 use std::collections::{HashMap, HashSet};
-use std::sync::LazyLock;
 
 mod listing;
 mod names;
-
-const IDENTITY: &str = "i.id, i.account_id, i.email, i.first_name, i.last_name, i.avatar_url, i.external_id, i.metadata, \
-                        i.is_active, i.created_at, i.updated_at";
-
-fn identity(row: &Row<'_, '_>) -> Result<Identity, StoreError> {
-    Ok(Identity {
-        id: row.id(0)?,
-        account_id: row.id(1)?,
-        email: row.text(2, Email::restored)?,
-        first_name: row.text(3, PersonName::restored)?,
-        last_name: row.text(4, PersonName::restored)?,
-        avatar_url: row.optional_text(5, AvatarUrl::restored)?,
-        external_id: row.optional_text(6, ExternalId::restored)?,
-        metadata: row.optional_text(7, JsonObject::parse)?,
-        is_active: row.flag(8)?,
-        created_at: row.at(9)?,
-        updated_at: row.at(10)?,
-    })
-}
-
-const MEMBERSHIP: &str = "m.id, m.identity_id, m.application_id, m.status, m.invited_at, m.activated_at, \
-                          m.deactivated_at, m.created_at";
-
-fn membership(row: &Row<'_, '_>, first: usize) -> Result<Membership, StoreError> {
-    Ok(Membership {
-        id: row.id(first)?,
-        identity_id: row.id(first + 1)?,
-        application_id: row.id(first + 2)?,
-        status: row.word(first + 3, MembershipStatus::parse)?,
-        invited_at: row.optional_at(first + 4)?,
-        activated_at: row.optional_at(first + 5)?,
-        deactivated_at: row.optional_at(first + 6)?,
-        created_at: row.at(first + 7)?,
-    })
-}
-
-/// A member, as decisions see it: id, switch and state of the membership.
-pub(crate) fn subject(row: &Row<'_, '_>) -> Result<SubjectFact, StoreError> {
-    Ok(SubjectFact {
-        id: row.id(0)?,
-        is_active: row.flag(1)?,
-        membership: row.word(2, MembershipStatus::parse)?,
-    })
-}
 
 const TEXTS: Layout = Layout(&[("one", Cell::Text)]);
 const ROWS: Layout = Layout(&[
@@ -128,9 +87,9 @@ fn pack_memberships(memberships: &[Membership]) -> Packed {
 impl IdentityReader for UnitOfWork {
     async fn identity(&mut self, account: AccountId, id: IdentityId) -> Result<Option<Identity>, StoreError> {
         self.run(move |c| {
-            let sql = format!("SELECT {IDENTITY} FROM identities AS i WHERE i.id = ?1 AND i.account_id = ?2");
-            let statement = Statement::new(&sql).bind(id.as_bytes()).bind(account.as_bytes());
-            statement.first(c, "identities", identity)
+            static SELECT: SqlText = sql!("SELECT {IdentityRow} FROM identities WHERE id = ?1 AND account_id = ?2");
+            let statement = Statement::new(&SELECT).bind(id.as_bytes()).bind(account.as_bytes());
+            statement.first(c, IdentityRow)
         })
         .await
     }
@@ -155,20 +114,16 @@ impl IdentityReader for UnitOfWork {
         account: AccountId,
         asked: &TakenIdentifiers,
     ) -> Result<TakenIdentifiers, StoreError> {
-        static EMAILS: LazyLock<String> = LazyLock::new(|| {
-            format!(
-                "{} SELECT i.email FROM given CROSS JOIN identities AS i \
+        static EMAILS: SqlText = sql!(
+            "{} SELECT i.id, i.email FROM given CROSS JOIN identities AS i \
                  ON i.account_id = ?3 AND i.email = given.one",
-                TEXTS.given()
-            )
-        });
-        static EXTERNAL_IDS: LazyLock<String> = LazyLock::new(|| {
-            format!(
-                "{} SELECT i.external_id FROM given CROSS JOIN identities AS i \
+            TEXTS.given()
+        );
+        static EXTERNAL_IDS: SqlText = sql!(
+            "{} SELECT i.id, i.external_id FROM given CROSS JOIN identities AS i \
                  ON i.account_id = ?3 AND i.external_id = given.one",
-                TEXTS.given()
-            )
-        });
+            TEXTS.given()
+        );
         let emails: Vec<&str> = asked.emails.iter().map(Email::as_str).collect();
         let emails = Packed::new(TEXTS, &emails, |row, text| row.text(text));
         let external_ids: Vec<&str> = asked.external_ids.iter().map(ExternalId::as_str).collect();
@@ -177,8 +132,8 @@ impl IdentityReader for UnitOfWork {
             let emails = emails.statement(&EMAILS).bind(account.as_bytes());
             let external_ids = external_ids.statement(&EXTERNAL_IDS).bind(account.as_bytes());
             Ok(TakenIdentifiers {
-                emails: emails.all(c, "identities", |row| row.text(0, Email::restored))?,
-                external_ids: external_ids.all(c, "identities", |row| row.text(0, ExternalId::restored))?,
+                emails: emails.all(c, EmailRow)?,
+                external_ids: external_ids.all(c, ExternalIdRow)?,
             })
         })
         .await
@@ -198,20 +153,18 @@ impl IdentityReader for UnitOfWork {
         account: AccountId,
         ids: &[IdentityId],
     ) -> Result<HashMap<IdentityId, String>, StoreError> {
-        static SELECT: LazyLock<String> = LazyLock::new(|| {
-            format!(
-                "{} SELECT i.id, i.first_name || ' ' || i.last_name FROM given \
+        static SELECT: SqlText = sql!(
+            "{} SELECT i.id, i.first_name || ' ' || i.last_name AS name FROM given \
                  CROSS JOIN identities AS i ON i.account_id = ?3 AND i.id = given.id",
-                IDS.given()
-            )
-        });
+            IDS.given()
+        );
         if ids.is_empty() {
             return Ok(HashMap::new());
         }
         let ids = Packed::distinct_ids(ids.iter().map(IdentityId::as_bytes));
         self.run(move |c| {
             let select = ids.statement(&SELECT).bind(account.as_bytes());
-            select.all(c, "identities", |row| Ok((row.id(0)?, row.string(1)?)))
+            select.all(c, LabelRow)
         })
         .await
     }
@@ -222,14 +175,13 @@ impl IdentityReader for UnitOfWork {
         application: ApplicationId,
         ids: &[IdentityId],
     ) -> Result<IdentityFacts, StoreError> {
-        static SELECT: LazyLock<String> = LazyLock::new(|| {
-            format!(
-                "{} SELECT i.id, i.is_active, {MEMBERSHIP} FROM given \
+        static SELECT: SqlText = sql!(
+            "{} SELECT i.id, i.is_active, {membership} FROM given \
                  CROSS JOIN identities AS i ON i.id = given.id AND i.account_id = ?3 \
                  LEFT JOIN memberships AS m ON m.application_id = ?4 AND m.identity_id = i.id",
-                IDS.given()
-            )
-        });
+            IDS.given(),
+            membership = MembershipRow.of("m")
+        );
         if ids.is_empty() {
             return Ok(IdentityFacts::new());
         }
@@ -239,41 +191,27 @@ impl IdentityReader for UnitOfWork {
                 .statement(&SELECT)
                 .bind(account.as_bytes())
                 .bind(application.as_bytes());
-            statement.all(c, "identities", |row| {
-                let member = row
-                    .optional_id::<uuid::Uuid>(2)?
-                    .map(|_| membership(row, 2))
-                    .transpose()?;
-                Ok((
-                    row.id(0)?,
-                    IdentityFact {
-                        is_active: row.flag(1)?,
-                        membership: member,
-                    },
-                ))
-            })
+            statement.all(c, IdentityFactRow)
         })
         .await
     }
 
     async fn members(&mut self, application: ApplicationId) -> Result<Vec<SubjectFact>, StoreError> {
-        const SELECT: &str = "SELECT i.id, i.is_active, m.status FROM memberships AS m \
+        static SELECT: SqlText = sql!(
+            "SELECT i.id, i.is_active, m.status FROM memberships AS m \
              CROSS JOIN identities AS i ON i.account_id = m.account_id AND i.id = m.identity_id \
-             WHERE m.application_id = ?1 ORDER BY m.identity_id";
-        self.run(move |c| {
-            Statement::new(SELECT)
-                .bind(application.as_bytes())
-                .all(c, "memberships", subject)
-        })
-        .await
+             WHERE m.application_id = ?1 ORDER BY m.identity_id"
+        );
+        self.run(move |c| Statement::new(&SELECT).bind(application.as_bytes()).all(c, SubjectRow))
+            .await
     }
 
     async fn memberships(&mut self, id: IdentityId) -> Result<Vec<Membership>, StoreError> {
         self.run(move |c| {
-            let sql =
-                format!("SELECT {MEMBERSHIP} FROM memberships AS m WHERE identity_id = ?1 ORDER BY application_id");
-            let statement = Statement::new(&sql).bind(id.as_bytes());
-            statement.all(c, "memberships", |row| membership(row, 0))
+            static SELECT: SqlText =
+                sql!("SELECT {MembershipRow} FROM memberships WHERE identity_id = ?1 ORDER BY application_id");
+            let statement = Statement::new(&SELECT).bind(id.as_bytes());
+            statement.all(c, MembershipRow)
         })
         .await
     }
@@ -283,50 +221,38 @@ impl IdentityReader for UnitOfWork {
         account: AccountId,
         id: IdentityId,
     ) -> Result<Vec<(EnvironmentId, MembershipStatus)>, StoreError> {
-        const SELECT: &str = "SELECT e.id, m.status FROM memberships AS m \
+        static SELECT: SqlText = sql!(
+            "SELECT e.id, m.status FROM memberships AS m \
              CROSS JOIN environments AS e ON e.application_id = m.application_id \
-             WHERE m.identity_id = ?1 AND m.account_id = ?2 ORDER BY e.id";
+             WHERE m.identity_id = ?1 AND m.account_id = ?2 ORDER BY e.id"
+        );
         self.run(move |c| {
-            let statement = Statement::new(SELECT).bind(id.as_bytes()).bind(account.as_bytes());
-            statement.all(c, "memberships", |row| {
-                Ok((row.id(0)?, row.word(1, MembershipStatus::parse)?))
-            })
+            let statement = Statement::new(&SELECT).bind(id.as_bytes()).bind(account.as_bytes());
+            statement.all(c, StandingRow)
         })
         .await
     }
 }
 
-/// The word for a direction.
-pub(crate) const fn direction(order: SortOrder) -> &'static str {
-    match order {
-        SortOrder::Ascending => "ASC",
-        SortOrder::Descending => "DESC",
-    }
-}
-
-/// An offset as SQLite counts; beyond its numbers there are no rows either.
-pub(crate) fn offset(rows: u64) -> i64 {
-    i64::try_from(rows).unwrap_or(i64::MAX)
-}
-
 #[async_trait]
 impl IdentityWriter for UnitOfWork {
     async fn insert_identities(&mut self, identities: &[Identity]) -> Result<(), StoreError> {
-        static INSERT: LazyLock<String> = LazyLock::new(|| {
-            format!(
-                "{} INSERT INTO identities (id, account_id, email, first_name, last_name, name_folded, searched, avatar_url, \
+        static INSERT: SqlText = sql!(
+            "{} INSERT INTO identities (id, account_id, email, first_name, last_name, name_folded, searched, avatar_url, \
                  external_id, metadata, is_active, created_at, updated_at) SELECT id, account_id, email, first_name, \
                  last_name, name_folded, searched, avatar_url, external_id, metadata, is_active, created_at, updated_at FROM given",
-                ROWS.given()
-            )
-        });
-        let taken = |column: &str| {
-            format!(
-                "{} SELECT EXISTS (SELECT 1 FROM given CROSS JOIN identities AS i \
-                 ON i.account_id = given.account_id AND i.{column} = given.{column})",
-                ROWS.given()
-            )
-        };
+            ROWS.given()
+        );
+        static EMAIL_TAKEN: SqlText = sql!(
+            "{} SELECT EXISTS (SELECT 1 FROM given CROSS JOIN identities AS i \
+             ON i.account_id = given.account_id AND i.email = given.email)",
+            ROWS.given()
+        );
+        static EXTERNAL_ID_TAKEN: SqlText = sql!(
+            "{} SELECT EXISTS (SELECT 1 FROM given CROSS JOIN identities AS i \
+             ON i.account_id = given.account_id AND i.external_id = given.external_id)",
+            ROWS.given()
+        );
         let Some(first) = identities.first() else {
             return Ok(());
         };
@@ -344,10 +270,10 @@ impl IdentityWriter for UnitOfWork {
         let (count, rows) = (identities.len(), pack(identities));
         self.run(move |c| match rows.statement(&INSERT).attempt(c)? {
             Some(stored) => ensure(stored == count, "an identity was not stored"),
-            None if repeats_email || rows.statement(&taken("email")).holds(c)? => {
+            None if repeats_email || rows.statement(&EMAIL_TAKEN).holds(c)? => {
                 Err(StoreError::Duplicate(Unique::IdentityEmail))
             }
-            None if repeats_external || rows.statement(&taken("external_id")).holds(c)? => {
+            None if repeats_external || rows.statement(&EXTERNAL_ID_TAKEN).holds(c)? => {
                 Err(StoreError::Duplicate(Unique::IdentityExternalId))
             }
             None => Err(StoreError::Duplicate(Unique::Id)),
@@ -356,11 +282,13 @@ impl IdentityWriter for UnitOfWork {
     }
 
     async fn update_identity(&mut self, identity: &Identity) -> Result<(), StoreError> {
-        const UPDATE: &str = "UPDATE identities SET email = ?3, first_name = ?4, last_name = ?5, name_folded = ?6, \
+        static UPDATE: SqlText = sql!(
+            "UPDATE identities SET email = ?3, first_name = ?4, last_name = ?5, name_folded = ?6, \
              avatar_url = ?7, external_id = ?8, metadata = ?9, is_active = ?10, created_at = ?11, updated_at = ?12, searched = ?13 \
-             WHERE id = ?1 AND account_id = ?2";
-        const EMAIL_TAKEN: &str =
-            "SELECT EXISTS (SELECT 1 FROM identities WHERE account_id = ?2 AND email = ?3 AND id <> ?1)";
+             WHERE id = ?1 AND account_id = ?2"
+        );
+        static EMAIL_TAKEN: SqlText =
+            sql!("SELECT EXISTS (SELECT 1 FROM identities WHERE account_id = ?2 AND email = ?3 AND id <> ?1)");
         let identity = identity.clone();
         self.run(move |c| {
             let about = |sql| {
@@ -370,7 +298,7 @@ impl IdentityWriter for UnitOfWork {
                     .bind(identity.email.as_str())
             };
             let (name_folded, searched) = (fold_case(&identity.name()), identity.searched_text());
-            let update = about(UPDATE)
+            let update = about(&UPDATE)
                 .bind(identity.first_name.as_str())
                 .bind(identity.last_name.as_str())
                 .bind(name_folded.as_str())
@@ -383,7 +311,7 @@ impl IdentityWriter for UnitOfWork {
                 .bind(searched.as_str());
             match update.attempt(c)? {
                 Some(changed) => ensure(changed == 1, "a changed identity is not there"),
-                None if about(EMAIL_TAKEN).holds(c)? => Err(StoreError::Duplicate(Unique::IdentityEmail)),
+                None if about(&EMAIL_TAKEN).holds(c)? => Err(StoreError::Duplicate(Unique::IdentityEmail)),
                 None => Err(StoreError::Duplicate(Unique::IdentityExternalId)),
             }
         })
@@ -391,39 +319,37 @@ impl IdentityWriter for UnitOfWork {
     }
 
     async fn delete_identity(&mut self, account: AccountId, id: IdentityId) -> Result<(), StoreError> {
-        const HOLDS: &str = "SELECT EXISTS (SELECT 1 FROM memberships AS m \
+        static HOLDS: SqlText = sql!(
+            "SELECT EXISTS (SELECT 1 FROM memberships AS m \
              CROSS JOIN environments AS e ON e.application_id = m.application_id \
              CROSS JOIN assignments AS s ON s.environment_id = e.id AND s.identity_id = m.identity_id \
-             WHERE m.identity_id = ?1 AND m.account_id = ?2)";
-        const MEMBERSHIPS: &str = "DELETE FROM memberships WHERE identity_id = ?1 AND account_id = ?2";
-        const IDENTITY: &str = "DELETE FROM identities WHERE id = ?1 AND account_id = ?2";
+             WHERE m.identity_id = ?1 AND m.account_id = ?2)"
+        );
+        static MEMBERSHIPS: SqlText = sql!("DELETE FROM memberships WHERE identity_id = ?1 AND account_id = ?2");
+        static IDENTITY: SqlText = sql!("DELETE FROM identities WHERE id = ?1 AND account_id = ?2");
         self.run(move |c| {
             let about = |sql| Statement::new(sql).bind(id.as_bytes()).bind(account.as_bytes());
-            ensure(!about(HOLDS).holds(c)?, "a deleted identity holds an assignment")?;
-            about(MEMBERSHIPS).execute(c)?;
-            about(IDENTITY).execute(c)?;
+            ensure(!about(&HOLDS).holds(c)?, "a deleted identity holds an assignment")?;
+            about(&MEMBERSHIPS).execute(c)?;
+            about(&IDENTITY).execute(c)?;
             Ok(())
         })
         .await
     }
 
     async fn insert_memberships(&mut self, memberships: &[Membership]) -> Result<(), StoreError> {
-        static INSERT: LazyLock<String> = LazyLock::new(|| {
-            format!(
-                "{} INSERT INTO memberships (application_id, identity_id, account_id, id, status, invited_at, \
+        static INSERT: SqlText = sql!(
+            "{} INSERT INTO memberships (application_id, identity_id, account_id, id, status, invited_at, \
                  activated_at, deactivated_at, created_at) SELECT application_id, identity_id, \
                  (SELECT account_id FROM applications WHERE id = ?3), id, status, invited_at, activated_at, \
                  deactivated_at, created_at FROM given",
-                MEMBERSHIP_ROWS.given()
-            )
-        });
-        static TAKEN: LazyLock<String> = LazyLock::new(|| {
-            format!(
-                "{} SELECT EXISTS (SELECT 1 FROM given CROSS JOIN memberships AS m \
+            MEMBERSHIP_ROWS.given()
+        );
+        static TAKEN: SqlText = sql!(
+            "{} SELECT EXISTS (SELECT 1 FROM given CROSS JOIN memberships AS m \
                  ON m.application_id = given.application_id AND m.identity_id = given.identity_id)",
-                MEMBERSHIP_ROWS.given()
-            )
-        });
+            MEMBERSHIP_ROWS.given()
+        );
         let Some((application, rows)) = of_one_application(memberships)? else {
             return Ok(());
         };
@@ -440,15 +366,13 @@ impl IdentityWriter for UnitOfWork {
     }
 
     async fn update_memberships(&mut self, memberships: &[Membership]) -> Result<(), StoreError> {
-        static UPDATE: LazyLock<String> = LazyLock::new(|| {
-            format!(
-                "{} UPDATE memberships SET status = given.status, invited_at = given.invited_at, \
+        static UPDATE: SqlText = sql!(
+            "{} UPDATE memberships SET status = given.status, invited_at = given.invited_at, \
                  activated_at = given.activated_at, deactivated_at = given.deactivated_at, \
                  created_at = given.created_at FROM given WHERE memberships.application_id = given.application_id \
                  AND memberships.identity_id = given.identity_id AND memberships.id = given.id",
-                MEMBERSHIP_ROWS.given()
-            )
-        });
+            MEMBERSHIP_ROWS.given()
+        );
         let Some((_, rows)) = of_one_application(memberships)? else {
             return Ok(());
         };

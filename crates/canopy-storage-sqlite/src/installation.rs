@@ -5,31 +5,26 @@ use crate::store::SqliteStore;
 use async_trait::async_trait;
 use canopy_domain::Timestamp;
 use canopy_domain::port::{Installation, Share, SigningKey, StoreError};
+use canopy_storage_sql::rows::installation::{SecretRow, SigningKeyRow};
+use canopy_storage_sql::{SqlText, sql};
 
 #[async_trait]
 impl Installation for SqliteStore {
     async fn signing_keys(&self) -> Result<Vec<SigningKey>, StoreError> {
-        const SELECT: &str = "SELECT kid, public_key, created_at FROM signing_keys ORDER BY created_at, kid";
+        static SELECT: SqlText = sql!("SELECT {SigningKeyRow} FROM signing_keys ORDER BY created_at, kid");
         let mut unit = self.begin(&self.readers, Share::Installation, |_| Ok(())).await?;
-        unit.run(|c| {
-            Statement::new(SELECT).all(c, "signing_keys", |row| {
-                Ok(SigningKey {
-                    kid: row.string(0)?,
-                    public_key: row.bytes(1, |bytes| bytes.try_into())?,
-                    created_at: row.at(2)?,
-                })
-            })
-        })
-        .await
+        unit.run(|c| Statement::new(&SELECT).all(c, SigningKeyRow)).await
     }
 
     async fn register_signing_key(&self, key: &SigningKey) -> Result<(), StoreError> {
-        const INSERT: &str = "INSERT INTO signing_keys (kid, public_key, created_at) VALUES (?1, ?2, ?3) \
-            ON CONFLICT (kid) DO UPDATE SET created_at = max(created_at, excluded.created_at)";
+        static INSERT: SqlText = sql!(
+            "INSERT INTO signing_keys (kid, public_key, created_at) VALUES (?1, ?2, ?3) \
+            ON CONFLICT (kid) DO UPDATE SET created_at = max(created_at, excluded.created_at)"
+        );
         let key = key.clone();
         let mut unit = self.begin(&self.writer, Share::Installation, |_| Ok(())).await?;
         unit.run(move |c| {
-            let insert = Statement::new(INSERT)
+            let insert = Statement::new(&INSERT)
                 .bind(key.kid.as_str())
                 .bind(key.public_key.as_slice())
                 .bind(key.created_at);
@@ -39,11 +34,13 @@ impl Installation for SqliteStore {
     }
 
     async fn delete_signing_keys(&self, since: Timestamp, keep: usize) -> Result<usize, StoreError> {
-        const DELETE: &str = "DELETE FROM signing_keys WHERE created_at < ?1 OR kid IN \
-            (SELECT kid FROM signing_keys ORDER BY created_at DESC, kid DESC LIMIT -1 OFFSET ?2)";
+        static DELETE: SqlText = sql!(
+            "DELETE FROM signing_keys WHERE created_at < ?1 OR kid IN \
+            (SELECT kid FROM signing_keys ORDER BY created_at DESC, kid DESC LIMIT -1 OFFSET ?2)"
+        );
         let mut unit = self.begin(&self.writer, Share::Installation, |_| Ok(())).await?;
         unit.run(move |c| {
-            let delete = Statement::new(DELETE)
+            let delete = Statement::new(&DELETE)
                 .bind(since)
                 .bind(i64::try_from(keep).unwrap_or(i64::MAX));
             delete.execute(c)
@@ -52,15 +49,16 @@ impl Installation for SqliteStore {
     }
 
     async fn secret(&self, name: &str, fresh: [u8; 32]) -> Result<[u8; 32], StoreError> {
-        const INSERT: &str = "INSERT INTO installation_secrets (name, secret) VALUES (?1, ?2) ON CONFLICT DO NOTHING";
-        const SELECT: &str = "SELECT secret FROM installation_secrets WHERE name = ?1";
+        static INSERT: SqlText =
+            sql!("INSERT INTO installation_secrets (name, secret) VALUES (?1, ?2) ON CONFLICT DO NOTHING");
+        static SELECT: SqlText = sql!("SELECT secret FROM installation_secrets WHERE name = ?1");
         let name = name.to_owned();
         let mut unit = self.begin(&self.writer, Share::Installation, |_| Ok(())).await?;
         unit.run(move |c| {
-            let insert = Statement::new(INSERT).bind(name.as_str()).bind(fresh.as_slice());
+            let insert = Statement::new(&INSERT).bind(name.as_str()).bind(fresh.as_slice());
             insert.execute(c)?;
-            let select = Statement::new(SELECT).bind(name.as_str());
-            let stored = select.first(c, "installation_secrets", |row| row.bytes(0, |bytes| bytes.try_into()))?;
+            let select = Statement::new(&SELECT).bind(name.as_str());
+            let stored = select.first(c, SecretRow)?;
             Ok(stored.unwrap_or(fresh))
         })
         .await

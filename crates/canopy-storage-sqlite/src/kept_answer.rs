@@ -1,25 +1,17 @@
 //! Answers of requests that may be repeated.
 
 use crate::error::internal;
-use crate::statement::{Row, Statement};
+use crate::statement::Statement;
 use crate::unit_of_work::UnitOfWork;
 use async_trait::async_trait;
 use canopy_domain::Timestamp;
 use canopy_domain::port::writer::AnswerWriter;
 use canopy_domain::port::{KeptAnswer, RequestIdentity, StoreError};
+use canopy_storage_sql::rows::CountRow;
+use canopy_storage_sql::rows::installation::KeptAnswerRow;
+use canopy_storage_sql::{SqlText, sql};
 use diesel::SqliteConnection;
 use uuid::Uuid;
-
-fn kept(request: RequestIdentity) -> impl Fn(&Row<'_, '_>) -> Result<KeptAnswer, StoreError> {
-    move |row| {
-        Ok(KeptAnswer {
-            request,
-            body: row.bytes(0, |bytes| <[u8; 32]>::try_from(bytes))?,
-            answer: row.bytes(1, |bytes| Ok::<_, StoreError>(bytes.to_vec()))?,
-            at: row.at(2)?,
-        })
-    }
-}
 
 impl UnitOfWork {
     /// The answer of a request, where one was kept at or after `since`.
@@ -28,10 +20,11 @@ impl UnitOfWork {
         request: RequestIdentity,
         since: Timestamp,
     ) -> Result<Option<KeptAnswer>, StoreError> {
-        const SELECT: &str = "SELECT body, answer, at FROM kept_answers WHERE request = ?1 AND at >= ?2";
+        static SELECT: SqlText = sql!("SELECT {KeptAnswerRow} FROM kept_answers WHERE request = ?1 AND at >= ?2");
         self.run(move |c| {
-            let select = Statement::new(SELECT).bind(request.0.as_slice()).bind(since);
-            select.first(c, "kept_answers", kept(request))
+            let select = Statement::new(&SELECT).bind(request.0.as_slice()).bind(since);
+            let kept = select.first(c, KeptAnswerRow)?;
+            Ok(kept.map(|kept| kept.of(request)))
         })
         .await
     }
@@ -43,21 +36,27 @@ const BATCH: usize = 100;
 /// Removes some of the answers that were kept before `outdated`, the oldest first, and some of the sums of earlier hours;
 /// returns whether more answers may be left.
 pub(crate) fn forget(c: &mut SqliteConnection, outdated: Timestamp) -> Result<bool, StoreError> {
-    const FORGET: &str = "DELETE FROM kept_answers WHERE request IN \
-         (SELECT request FROM kept_answers WHERE at < ?1 ORDER BY at LIMIT 100)";
-    const FORGET_SUMS: &str = "DELETE FROM kept_answer_bytes WHERE (tenant, hour) IN \
-         (SELECT tenant, hour FROM kept_answer_bytes WHERE hour < ?1 ORDER BY hour LIMIT 100)";
-    Statement::new(FORGET_SUMS)
+    static FORGET: SqlText = sql!(
+        "DELETE FROM kept_answers WHERE request IN \
+         (SELECT request FROM kept_answers WHERE at < ?1 ORDER BY at LIMIT 100)"
+    );
+    static FORGET_SUMS: SqlText = sql!(
+        "DELETE FROM kept_answer_bytes WHERE (tenant, hour) IN \
+         (SELECT tenant, hour FROM kept_answer_bytes WHERE hour < ?1 ORDER BY hour LIMIT 100)"
+    );
+    Statement::new(&FORGET_SUMS)
         .bind(KeptAnswer::hour(outdated))
         .execute(c)?;
-    Ok(Statement::new(FORGET).bind(outdated).execute(c)? >= BATCH)
+    Ok(Statement::new(&FORGET).bind(outdated).execute(c)? >= BATCH)
 }
 
 /// Adds to the bytes that a tenant's kept answers of one hour take.
 fn add(c: &mut SqliteConnection, tenant: Uuid, hour: i64, bytes: u64) -> Result<(), StoreError> {
-    const ADD: &str = "INSERT INTO kept_answer_bytes (tenant, hour, bytes) VALUES (?1, ?2, ?3) \
-         ON CONFLICT (tenant, hour) DO UPDATE SET bytes = bytes + excluded.bytes";
-    let add = Statement::new(ADD)
+    static ADD: SqlText = sql!(
+        "INSERT INTO kept_answer_bytes (tenant, hour, bytes) VALUES (?1, ?2, ?3) \
+         ON CONFLICT (tenant, hour) DO UPDATE SET bytes = bytes + excluded.bytes"
+    );
+    let add = Statement::new(&ADD)
         .bind(tenant.as_bytes())
         .bind(hour)
         .bind(i64::try_from(bytes).unwrap_or(i64::MAX));
@@ -69,21 +68,24 @@ fn add(c: &mut SqliteConnection, tenant: Uuid, hour: i64, bytes: u64) -> Result<
 
 /// Sums the bytes of a tenant's answers kept since an hour: a row for each hour.
 fn sum(c: &mut SqliteConnection, tenant: Uuid, since: i64) -> Result<u64, StoreError> {
-    const SUM: &str = "SELECT coalesce(sum(bytes), 0) FROM kept_answer_bytes WHERE tenant = ?1 AND hour >= ?2";
-    let select = Statement::new(SUM).bind(tenant.as_bytes()).bind(since);
-    let bytes = select.first(c, "kept_answer_bytes", |row| row.count(0))?;
+    static SUM: SqlText =
+        sql!("SELECT coalesce(sum(bytes), 0) FROM kept_answer_bytes WHERE tenant = ?1 AND hour >= ?2");
+    let select = Statement::new(&SUM).bind(tenant.as_bytes()).bind(since);
+    let bytes = select.first(c, CountRow)?;
     bytes.ok_or_else(|| internal("a sum was not answered"))
 }
 
 #[async_trait]
 impl AnswerWriter for UnitOfWork {
     async fn keep_answer(&mut self, answer: &KeptAnswer, outdated: Timestamp) -> Result<u64, StoreError> {
-        const KEEP: &str = "INSERT INTO kept_answers (request, body, answer, at) VALUES (?1, ?2, ?3, ?4) \
-             ON CONFLICT (request) DO UPDATE SET body = excluded.body, answer = excluded.answer, at = excluded.at";
+        static KEEP: SqlText = sql!(
+            "INSERT INTO kept_answers (request, body, answer, at) VALUES (?1, ?2, ?3, ?4) \
+             ON CONFLICT (request) DO UPDATE SET body = excluded.body, answer = excluded.answer, at = excluded.at"
+        );
         let (answer, tenant) = (answer.clone(), self.tenant());
         self.run(move |c| {
             forget(c, outdated)?;
-            let keep = Statement::new(KEEP)
+            let keep = Statement::new(&KEEP)
                 .bind(answer.request.0.as_slice())
                 .bind(answer.body.as_slice())
                 .bind(answer.answer.as_slice())

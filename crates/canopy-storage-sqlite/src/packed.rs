@@ -9,6 +9,7 @@
 
 use crate::statement::{Statement, Value};
 use canopy_domain::Timestamp;
+use canopy_storage_sql::SqlText;
 use std::fmt::Write as _;
 use std::io::Write as _;
 
@@ -243,7 +244,7 @@ impl Packed {
     }
 
     /// A statement about this set: its first two parameters are given here.
-    pub(crate) fn statement<'a>(&'a self, sql: &'a str) -> Statement<'a> {
+    pub(crate) fn statement<'a>(&'a self, sql: &'static SqlText) -> Statement<'a> {
         Statement::new(sql)
             .bind(Value::Bytes(&self.cells))
             .bind(self.counter.as_str())

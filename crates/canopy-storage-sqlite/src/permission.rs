@@ -2,9 +2,8 @@
 
 use crate::error::ensure;
 use crate::packed::{Cell, IDS, Layout, Packed};
-use crate::role::one_environment;
 use crate::search::{Sql, words};
-use crate::statement::{Row, Statement};
+use crate::statement::Statement;
 use crate::unit_of_work::UnitOfWork;
 use async_trait::async_trait;
 use canopy_domain::permission::listing::PermissionQuery;
@@ -12,24 +11,10 @@ use canopy_domain::port::reader::PermissionReader;
 use canopy_domain::port::writer::PermissionWriter;
 use canopy_domain::port::{StoreError, Unique};
 use canopy_domain::{Category, Description, EnvironmentId, Permission, PermissionId, PermissionKey, PermissionSource};
+use canopy_storage_sql::rows::role::{PermissionIdRow, PermissionRow};
+use canopy_storage_sql::write::one_environment;
+use canopy_storage_sql::{SqlText, sql};
 use std::collections::{HashMap, HashSet};
-use std::sync::LazyLock;
-
-const PERMISSION: &str =
-    "SELECT id, environment_id, key, description, category, source, version, created_at FROM permissions";
-
-fn permission(row: &Row<'_, '_>) -> Result<Permission, StoreError> {
-    Ok(Permission {
-        id: row.id(0)?,
-        environment_id: row.id(1)?,
-        key: row.text(2, PermissionKey::parse)?,
-        description: row.optional_text(3, Description::restored)?,
-        category: row.optional_text(4, Category::restored)?,
-        source: row.word(5, PermissionSource::parse)?,
-        version: row.version(6)?,
-        created_at: row.at(7)?,
-    })
-}
 
 const KEYS: Layout = Layout(&[("key", Cell::Text)]);
 const ROWS: Layout = Layout(&[
@@ -71,11 +56,11 @@ impl PermissionReader for UnitOfWork {
                 .flat_map(|word| [" AND ".to_owned(), word.within("search_text")])
                 .collect();
             let select = format!(
-                "{} {PERMISSION} WHERE environment_id = ?1 AND (?2 IS NULL OR category = ?2) \
+                "{} SELECT {PermissionRow} FROM permissions WHERE environment_id = ?1 AND (?2 IS NULL OR category = ?2) \
                  AND (?3 IS NULL OR source = ?3){found} ORDER BY key",
                 sql.beginning()
             );
-            sql.statement(&select).all(c, "permissions", permission)
+            sql.statement(&select).all(c, PermissionRow)
         })
         .await
     }
@@ -86,9 +71,10 @@ impl PermissionReader for UnitOfWork {
         id: PermissionId,
     ) -> Result<Option<Permission>, StoreError> {
         self.run(move |c| {
-            let sql = format!("{PERMISSION} WHERE environment_id = ?1 AND id = ?2");
-            let statement = Statement::new(&sql).bind(environment.as_bytes()).bind(id.as_bytes());
-            statement.first(c, "permissions", permission)
+            static SELECT: SqlText =
+                sql!("SELECT {PermissionRow} FROM permissions WHERE environment_id = ?1 AND id = ?2");
+            let statement = Statement::new(&SELECT).bind(environment.as_bytes()).bind(id.as_bytes());
+            statement.first(c, PermissionRow)
         })
         .await
     }
@@ -98,22 +84,18 @@ impl PermissionReader for UnitOfWork {
         environment: EnvironmentId,
         keys: &[PermissionKey],
     ) -> Result<HashMap<PermissionKey, PermissionId>, StoreError> {
-        static SELECT: LazyLock<String> = LazyLock::new(|| {
-            format!(
-                "{} SELECT p.id, p.key FROM given CROSS JOIN permissions AS p \
+        static SELECT: SqlText = sql!(
+            "{} SELECT p.id, p.key FROM given CROSS JOIN permissions AS p \
                  ON p.environment_id = ?3 AND p.key = given.key",
-                KEYS.given()
-            )
-        });
+            KEYS.given()
+        );
         if keys.is_empty() {
             return Ok(HashMap::new());
         }
         let keys = Packed::new(KEYS, keys, |row, key| row.text(key.as_str()));
         self.run(move |c| {
             let statement = keys.statement(&SELECT).bind(environment.as_bytes());
-            statement.all(c, "permissions", |row| {
-                Ok((row.text(1, PermissionKey::parse)?, row.id(0)?))
-            })
+            statement.all(c, PermissionIdRow)
         })
         .await
     }
@@ -122,21 +104,17 @@ impl PermissionReader for UnitOfWork {
 #[async_trait]
 impl PermissionWriter for UnitOfWork {
     async fn insert_permissions(&mut self, permissions: &[Permission]) -> Result<(), StoreError> {
-        static INSERT: LazyLock<String> = LazyLock::new(|| {
-            format!(
-                "{} INSERT INTO permissions (environment_id, id, key, description, category, source, search_text, \
+        static INSERT: SqlText = sql!(
+            "{} INSERT INTO permissions (environment_id, id, key, description, category, source, search_text, \
                  version, created_at) SELECT ?3, id, key, description, category, source, search_text, version, \
                  created_at FROM given",
-                ROWS.given()
-            )
-        });
-        static TAKEN: LazyLock<String> = LazyLock::new(|| {
-            format!(
-                "{} SELECT EXISTS (SELECT 1 FROM given CROSS JOIN permissions AS p \
+            ROWS.given()
+        );
+        static TAKEN: SqlText = sql!(
+            "{} SELECT EXISTS (SELECT 1 FROM given CROSS JOIN permissions AS p \
                  ON p.environment_id = ?3 AND p.key = given.key)",
-                ROWS.given()
-            )
-        });
+            ROWS.given()
+        );
         let Some(environment) = one_environment(permissions.iter().map(|p| p.environment_id))? else {
             return Ok(());
         };
@@ -168,14 +146,12 @@ impl PermissionWriter for UnitOfWork {
     }
 
     async fn update_permissions(&mut self, permissions: &[Permission]) -> Result<(), StoreError> {
-        static UPDATE: LazyLock<String> = LazyLock::new(|| {
-            format!(
-                "{} UPDATE permissions SET description = given.description, category = given.category, \
+        static UPDATE: SqlText = sql!(
+            "{} UPDATE permissions SET description = given.description, category = given.category, \
                  search_text = given.search_text, version = given.version \
                  FROM given WHERE permissions.environment_id = given.environment_id AND permissions.id = given.id",
-                CHANGES.given()
-            )
-        });
+            CHANGES.given()
+        );
         if one_environment(permissions.iter().map(|p| p.environment_id))?.is_none() {
             return Ok(());
         }
@@ -200,19 +176,15 @@ impl PermissionWriter for UnitOfWork {
     }
 
     async fn delete_permissions(&mut self, environment: EnvironmentId, ids: &[PermissionId]) -> Result<(), StoreError> {
-        static UNBIND: LazyLock<String> = LazyLock::new(|| {
-            format!(
-                "{} DELETE FROM role_permissions WHERE environment_id = ?3 \
+        static UNBIND: SqlText = sql!(
+            "{} DELETE FROM role_permissions WHERE environment_id = ?3 \
                  AND permission_id IN (SELECT id FROM given)",
-                IDS.given()
-            )
-        });
-        static DELETE: LazyLock<String> = LazyLock::new(|| {
-            format!(
-                "{} DELETE FROM permissions WHERE environment_id = ?3 AND id IN (SELECT id FROM given)",
-                IDS.given()
-            )
-        });
+            IDS.given()
+        );
+        static DELETE: SqlText = sql!(
+            "{} DELETE FROM permissions WHERE environment_id = ?3 AND id IN (SELECT id FROM given)",
+            IDS.given()
+        );
         if ids.is_empty() {
             return Ok(());
         }

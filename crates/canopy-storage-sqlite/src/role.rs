@@ -2,53 +2,18 @@
 
 use crate::error::ensure;
 use crate::packed::{Cell, IDS, Layout, Packed};
-use crate::statement::{Row, Statement};
+use crate::statement::Statement;
 use crate::unit_of_work::UnitOfWork;
 use async_trait::async_trait;
 use canopy_domain::port::reader::RoleReader;
 use canopy_domain::port::writer::RoleWriter;
 use canopy_domain::port::{StoreError, Unique};
 use canopy_domain::role::listing::{RoleQuery, RoleTypeFilter, RoleView};
-use canopy_domain::{Description, EnvironmentId, PermissionId, PermissionKey, Role, RoleId, RoleKind, RoleName};
+use canopy_domain::{Description, EnvironmentId, PermissionId, PermissionKey, Role, RoleId, RoleName};
+use canopy_storage_sql::rows::role::{PermissionKeyRow, RoleNameRow, RoleRow, RoleViewRow};
+use canopy_storage_sql::write::one_environment;
+use canopy_storage_sql::{SqlText, sql};
 use std::collections::{HashMap, HashSet};
-use std::sync::LazyLock;
-
-const ROLE: &str =
-    "SELECT id, environment_id, name, description, system_key, is_active, version, created_at, updated_at";
-
-fn role(row: &Row<'_, '_>) -> Result<Role, StoreError> {
-    Ok(Role {
-        id: row.id(0)?,
-        environment_id: row.id(1)?,
-        name: row.text(2, RoleName::restored)?,
-        description: row.optional_text(3, Description::restored)?,
-        kind: row.role_kind(4)?,
-        is_active: row.flag(5)?,
-        version: row.version(6)?,
-        created_at: row.at(7)?,
-        updated_at: row.at(8)?,
-    })
-}
-
-impl Row<'_, '_> {
-    /// The kind of a role, from its `system_key`.
-    pub(crate) fn role_kind(&self, column: usize) -> Result<RoleKind, StoreError> {
-        let kind = self.optional_text(column, |key| RoleKind::from_system_key(Some(key)).ok_or(()))?;
-        Ok(kind.unwrap_or(RoleKind::Custom))
-    }
-}
-
-/// The one environment of a set of rows; `None` for no rows.
-pub(crate) fn one_environment(
-    mut environments: impl Iterator<Item = EnvironmentId>,
-) -> Result<Option<EnvironmentId>, StoreError> {
-    let first = environments.next();
-    ensure(
-        environments.all(|one| Some(one) == first),
-        "the rows are of several environments",
-    )?;
-    Ok(first)
-}
 
 // With the environment in each row, an UPDATE looks each row up by its key; given once, SQLite would go through all roles
 // of the environment and through all given rows for each.
@@ -93,8 +58,8 @@ impl RoleReader for UnitOfWork {
     async fn roles(&mut self, environment: EnvironmentId, query: &RoleQuery) -> Result<Vec<RoleView>, StoreError> {
         let query = *query;
         self.run(move |c| {
-            let sql = format!(
-                "{ROLE}, (SELECT count(*) FROM role_permissions AS bound \
+            static SELECT: SqlText = sql!(
+                "SELECT {RoleRow}, (SELECT count(*) FROM role_permissions AS bound \
                  WHERE bound.environment_id = roles.environment_id AND bound.role_id = roles.id) \
                  FROM roles WHERE environment_id = ?1 AND (?2 OR is_active) \
                  AND (?3 IS NULL OR (system_key IS NOT NULL) = ?3) ORDER BY name_folded"
@@ -103,25 +68,20 @@ impl RoleReader for UnitOfWork {
                 RoleTypeFilter::System => true,
                 RoleTypeFilter::Custom => false,
             });
-            Statement::new(&sql)
+            Statement::new(&SELECT)
                 .bind(environment.as_bytes())
                 .bind(query.include_inactive)
                 .bind(system)
-                .all(c, "roles", |row| {
-                    Ok(RoleView {
-                        role: role(row)?,
-                        permission_count: row.count(9)?,
-                    })
-                })
+                .all(c, RoleViewRow)
         })
         .await
     }
 
     async fn role(&mut self, environment: EnvironmentId, id: RoleId) -> Result<Option<Role>, StoreError> {
         self.run(move |c| {
-            let sql = format!("{ROLE} FROM roles WHERE environment_id = ?1 AND id = ?2");
-            let statement = Statement::new(&sql).bind(environment.as_bytes()).bind(id.as_bytes());
-            statement.first(c, "roles", role)
+            static SELECT: SqlText = sql!("SELECT {RoleRow} FROM roles WHERE environment_id = ?1 AND id = ?2");
+            let statement = Statement::new(&SELECT).bind(environment.as_bytes()).bind(id.as_bytes());
+            statement.first(c, RoleRow)
         })
         .await
     }
@@ -131,14 +91,14 @@ impl RoleReader for UnitOfWork {
         environment: EnvironmentId,
         id: RoleId,
     ) -> Result<Vec<(PermissionId, PermissionKey)>, StoreError> {
-        const SELECT: &str = "SELECT p.id, p.key FROM role_permissions AS bound \
+        static SELECT: SqlText = sql!(
+            "SELECT p.id, p.key FROM role_permissions AS bound \
                               JOIN permissions AS p ON p.environment_id = bound.environment_id AND p.id = permission_id \
-                              WHERE bound.environment_id = ?1 AND role_id = ?2 ORDER BY p.key";
+                              WHERE bound.environment_id = ?1 AND role_id = ?2 ORDER BY p.key"
+        );
         self.run(move |c| {
-            let statement = Statement::new(SELECT).bind(environment.as_bytes()).bind(id.as_bytes());
-            statement.all(c, "permissions", |row| {
-                Ok((row.id(0)?, row.text(1, PermissionKey::parse)?))
-            })
+            let statement = Statement::new(&SELECT).bind(environment.as_bytes()).bind(id.as_bytes());
+            statement.all(c, PermissionKeyRow)
         })
         .await
     }
@@ -148,19 +108,17 @@ impl RoleReader for UnitOfWork {
         environment: EnvironmentId,
         ids: &[RoleId],
     ) -> Result<HashMap<RoleId, RoleName>, StoreError> {
-        static SELECT: LazyLock<String> = LazyLock::new(|| {
-            format!(
-                "{} SELECT r.id, r.name FROM given CROSS JOIN roles AS r ON r.environment_id = ?3 AND r.id = given.id",
-                IDS.given()
-            )
-        });
+        static SELECT: SqlText = sql!(
+            "{} SELECT r.id, r.name FROM given CROSS JOIN roles AS r ON r.environment_id = ?3 AND r.id = given.id",
+            IDS.given()
+        );
         if ids.is_empty() {
             return Ok(HashMap::new());
         }
         let ids = Packed::distinct_ids(ids.iter().map(RoleId::as_bytes));
         self.run(move |c| {
             let select = ids.statement(&SELECT).bind(environment.as_bytes());
-            select.all(c, "roles", |row| Ok((row.id(0)?, row.text(1, RoleName::parse)?)))
+            select.all(c, RoleNameRow)
         })
         .await
     }
@@ -171,14 +129,14 @@ impl RoleReader for UnitOfWork {
         permission: PermissionId,
     ) -> Result<Vec<Role>, StoreError> {
         self.run(move |c| {
-            let sql = format!(
-                "{ROLE} FROM roles WHERE environment_id = ?1 AND id IN (SELECT role_id FROM role_permissions \
+            static SELECT: SqlText = sql!(
+                "SELECT {RoleRow} FROM roles WHERE environment_id = ?1 AND id IN (SELECT role_id FROM role_permissions \
                  WHERE environment_id = ?1 AND permission_id = ?2) ORDER BY id"
             );
-            let statement = Statement::new(&sql)
+            let statement = Statement::new(&SELECT)
                 .bind(environment.as_bytes())
                 .bind(permission.as_bytes());
-            statement.all(c, "roles", role)
+            statement.all(c, RoleRow)
         })
         .await
     }
@@ -187,21 +145,17 @@ impl RoleReader for UnitOfWork {
 #[async_trait]
 impl RoleWriter for UnitOfWork {
     async fn insert_roles(&mut self, roles: &[Role]) -> Result<(), StoreError> {
-        static INSERT: LazyLock<String> = LazyLock::new(|| {
-            format!(
-                "{} INSERT INTO roles (environment_id, id, name, name_folded, description, system_key, is_active, \
+        static INSERT: SqlText = sql!(
+            "{} INSERT INTO roles (environment_id, id, name, name_folded, description, system_key, is_active, \
                  version, created_at, updated_at) SELECT environment_id, id, name, name_folded, description, system_key, is_active, \
                  version, created_at, updated_at FROM given",
-                ROWS.given()
-            )
-        });
-        static TAKEN: LazyLock<String> = LazyLock::new(|| {
-            format!(
-                "{} SELECT EXISTS (SELECT 1 FROM given CROSS JOIN roles AS r \
+            ROWS.given()
+        );
+        static TAKEN: SqlText = sql!(
+            "{} SELECT EXISTS (SELECT 1 FROM given CROSS JOIN roles AS r \
                  ON r.environment_id = given.environment_id AND r.name_folded = given.name_folded)",
-                ROWS.given()
-            )
-        });
+            ROWS.given()
+        );
         if one_environment(roles.iter().map(|role| role.environment_id))?.is_none() {
             return Ok(());
         }
@@ -219,15 +173,13 @@ impl RoleWriter for UnitOfWork {
     }
 
     async fn update_roles(&mut self, roles: &[Role]) -> Result<(), StoreError> {
-        static UPDATE: LazyLock<String> = LazyLock::new(|| {
-            format!(
-                "{} UPDATE roles SET name = given.name, name_folded = given.name_folded, \
+        static UPDATE: SqlText = sql!(
+            "{} UPDATE roles SET name = given.name, name_folded = given.name_folded, \
                  description = given.description, system_key = given.system_key, is_active = given.is_active, \
                  version = given.version, created_at = given.created_at, updated_at = given.updated_at \
                  FROM given WHERE roles.environment_id = given.environment_id AND roles.id = given.id",
-                ROWS.given()
-            )
-        });
+            ROWS.given()
+        );
         if one_environment(roles.iter().map(|role| role.environment_id))?.is_none() {
             return Ok(());
         }
@@ -241,18 +193,14 @@ impl RoleWriter for UnitOfWork {
     }
 
     async fn delete_roles(&mut self, environment: EnvironmentId, ids: &[RoleId]) -> Result<(), StoreError> {
-        static UNBIND: LazyLock<String> = LazyLock::new(|| {
-            format!(
-                "{} DELETE FROM role_permissions WHERE environment_id = ?3 AND role_id IN (SELECT id FROM given)",
-                IDS.given()
-            )
-        });
-        static DELETE: LazyLock<String> = LazyLock::new(|| {
-            format!(
-                "{} DELETE FROM roles WHERE environment_id = ?3 AND id IN (SELECT id FROM given)",
-                IDS.given()
-            )
-        });
+        static UNBIND: SqlText = sql!(
+            "{} DELETE FROM role_permissions WHERE environment_id = ?3 AND role_id IN (SELECT id FROM given)",
+            IDS.given()
+        );
+        static DELETE: SqlText = sql!(
+            "{} DELETE FROM roles WHERE environment_id = ?3 AND id IN (SELECT id FROM given)",
+            IDS.given()
+        );
         if ids.is_empty() {
             return Ok(());
         }
@@ -271,13 +219,11 @@ impl RoleWriter for UnitOfWork {
         pairs: &[(RoleId, PermissionId)],
     ) -> Result<(), StoreError> {
         // Ignores pairs that are there; a broken foreign key is never ignored.
-        static INSERT: LazyLock<String> = LazyLock::new(|| {
-            format!(
-                "{} INSERT INTO role_permissions (environment_id, role_id, permission_id) \
+        static INSERT: SqlText = sql!(
+            "{} INSERT INTO role_permissions (environment_id, role_id, permission_id) \
                  SELECT ?3, role_id, permission_id FROM given WHERE true ON CONFLICT DO NOTHING",
-                PAIRS.given()
-            )
-        });
+            PAIRS.given()
+        );
         if pairs.is_empty() {
             return Ok(());
         }
@@ -297,13 +243,11 @@ impl RoleWriter for UnitOfWork {
         environment: EnvironmentId,
         pairs: &[(RoleId, PermissionId)],
     ) -> Result<(), StoreError> {
-        static DELETE: LazyLock<String> = LazyLock::new(|| {
-            format!(
-                "{} DELETE FROM role_permissions WHERE environment_id = ?3 \
+        static DELETE: SqlText = sql!(
+            "{} DELETE FROM role_permissions WHERE environment_id = ?3 \
                  AND (role_id, permission_id) IN (SELECT role_id, permission_id FROM given)",
-                PAIRS.given()
-            )
-        });
+            PAIRS.given()
+        );
         if pairs.is_empty() {
             return Ok(());
         }

@@ -34,7 +34,7 @@ impl<'a> Sql<'a> {
         'a: 't,
     {
         let values = self.values.iter().copied();
-        values.fold(Statement::new(text), Statement::bind)
+        values.fold(Statement::made(text), Statement::bind)
     }
 }
 

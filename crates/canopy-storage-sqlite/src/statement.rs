@@ -6,6 +6,8 @@
 use crate::error::{internal, is_unique_violation, translate};
 use canopy_domain::Timestamp;
 use canopy_domain::port::{StoreError, Unique};
+use canopy_storage_sql::rows::FlagRow;
+use canopy_storage_sql::{Row as _, Shape, SqlText};
 use diesel::connection::{DefaultLoadingMode, LoadConnection};
 use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
 use diesel::row::{Field, Row as _};
@@ -80,7 +82,12 @@ pub(crate) struct Statement<'a> {
 
 impl<'a> Statement<'a> {
     /// A statement without values.
-    pub(crate) const fn new(sql: &'a str) -> Self {
+    pub(crate) fn new(sql: &'static SqlText) -> Self {
+        Self::made(sql.text())
+    }
+
+    /// A statement whose text was put together for this call. There are few such texts: a connection keeps each prepared.
+    pub(crate) const fn made(sql: &'a str) -> Self {
         Self { sql, values: vec![] }
     }
 
@@ -129,57 +136,83 @@ impl<'a> Statement<'a> {
         Ok(())
     }
 
-    /// All rows of the answer.
-    pub(crate) fn all<T, C: Default + Extend<T>>(
+    /// Hands the value of each row of the answer to `each`, which returns whether there is to be another. The rest is not
+    /// read.
+    fn visit<S: Shape>(
         self,
         connection: &mut SqliteConnection,
-        table: &'static str,
-        mut read: impl FnMut(&Row<'_, '_>) -> Result<T, StoreError>,
-    ) -> Result<C, StoreError> {
+        shape: S,
+        mut each: impl FnMut(S::Value) -> Result<bool, StoreError>,
+    ) -> Result<(), StoreError> {
+        canopy_sqlite_deadline::restart();
+        let load = LoadConnection::<DefaultLoadingMode>::load;
+        let cursor = load(connection, self).map_err(|error| translate(error, None))?;
+        let mut is_checked = !cfg!(debug_assertions);
+        for row in cursor {
+            let row = Row {
+                row: row.map_err(|error| translate(error, None))?,
+                table: S::TABLE,
+            };
+            if !is_checked {
+                shape.check(&row)?;
+                is_checked = true;
+            }
+            if !each(S::read(&row, 0)?)? {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Hands the value of each row of the answer to `each`.
+    pub(crate) fn for_each_of<S: Shape>(
+        self,
+        connection: &mut SqliteConnection,
+        shape: S,
+        mut each: impl FnMut(S::Value) -> Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
+        self.visit(connection, shape, |value| each(value).map(|()| true))
+    }
+
+    /// All rows of the answer.
+    pub(crate) fn all<S, C>(self, connection: &mut SqliteConnection, shape: S) -> Result<C, StoreError>
+    where
+        S: Shape,
+        C: Default + Extend<S::Value>,
+    {
         let mut rows = C::default();
-        self.for_each(connection, table, |row| {
-            rows.extend([read(row)?]);
+        self.for_each_of(connection, shape, |value| {
+            rows.extend([value]);
             Ok(())
         })?;
         Ok(rows)
     }
 
     /// Rows of the answer up to the first after which there is to be no other. The rest is not read.
-    pub(crate) fn all_while<T>(
+    pub(crate) fn all_while<S: Shape>(
         self,
         connection: &mut SqliteConnection,
-        table: &'static str,
-        mut read: impl FnMut(&Row<'_, '_>) -> Result<T, StoreError>,
-        mut goes_on: impl FnMut(&T) -> bool,
-    ) -> Result<Vec<T>, StoreError> {
+        shape: S,
+        mut goes_on: impl FnMut(&S::Value) -> bool,
+    ) -> Result<Vec<S::Value>, StoreError> {
         let mut rows = Vec::new();
-        canopy_sqlite_deadline::restart();
-        let load = LoadConnection::<DefaultLoadingMode>::load;
-        let cursor = load(connection, self).map_err(|error| translate(error, None))?;
-        for row in cursor {
-            let row = row.map_err(|error| translate(error, None))?;
-            let value = read(&Row { row, table })?;
-            let is_last = !goes_on(&value);
+        self.visit(connection, shape, |value| {
+            let goes_on = goes_on(&value);
             rows.push(value);
-            if is_last {
-                break;
-            }
-        }
+            Ok(goes_on)
+        })?;
         Ok(rows)
     }
 
-    /// The first row of the answer.
-    pub(crate) fn first<T>(
+    /// The first row of the answer. A write is carried out to its end.
+    pub(crate) fn first<S: Shape>(
         self,
         connection: &mut SqliteConnection,
-        table: &'static str,
-        mut read: impl FnMut(&Row<'_, '_>) -> Result<T, StoreError>,
-    ) -> Result<Option<T>, StoreError> {
+        shape: S,
+    ) -> Result<Option<S::Value>, StoreError> {
         let mut first = None;
-        self.for_each(connection, table, |row| {
-            if first.is_none() {
-                first = Some(read(row)?);
-            }
+        self.for_each_of(connection, shape, |value| {
+            first.get_or_insert(value);
             Ok(())
         })?;
         Ok(first)
@@ -187,7 +220,7 @@ impl<'a> Statement<'a> {
 
     /// Whether a statement that answers with one flag says yes.
     pub(crate) fn holds(self, connection: &mut SqliteConnection) -> Result<bool, StoreError> {
-        let flag = self.first(connection, "a question", |row| row.flag(0))?;
+        let flag = self.first(connection, FlagRow)?;
         flag.ok_or_else(|| internal("a question had no answer"))
     }
 }
@@ -248,16 +281,11 @@ impl Row<'_, '_> {
             Some(mut value) => read(&mut value).map(Some).ok_or_else(|| self.corrupt(column)),
         }
     }
+}
 
-    fn required<T>(&self, column: usize, value: Option<T>) -> Result<T, StoreError> {
-        value.ok_or_else(|| self.corrupt(column))
-    }
-
-    /// Reports a value that breaks a rule by table, column and id, never by the value.
-    pub(crate) fn corrupt(&self, column: usize) -> StoreError {
-        let field = self.row.get(column);
-        let name = field.as_ref().and_then(Field::field_name).unwrap_or("?").to_owned();
-        drop(field);
+impl canopy_storage_sql::Row for Row<'_, '_> {
+    fn corrupt(&self, column: usize) -> StoreError {
+        let name = self.column_name(column).unwrap_or_else(|| "?".to_owned());
         let id = self.row.get(0).and_then(|field| {
             let mut value = field.value()?;
             Uuid::from_slice(value.read_blob()).ok()
@@ -266,62 +294,33 @@ impl Row<'_, '_> {
         StoreError::Corrupt(format!("{}.{name} of {id}", self.table))
     }
 
-    /// Whether there is nothing.
-    pub(crate) fn is_null(&self, column: usize) -> Result<bool, StoreError> {
-        self.with(column, |_| Some(())).map(|value| value.is_none())
+    fn column_name(&self, column: usize) -> Option<String> {
+        let field = self.row.get(column)?;
+        field.field_name().map(str::to_owned)
     }
 
-    /// An id.
-    pub(crate) fn id<T: From<Uuid>>(&self, column: usize) -> Result<T, StoreError> {
-        let id = self.optional_id(column)?;
-        self.required(column, id)
+    fn optional_uuid(&self, column: usize) -> Result<Option<Uuid>, StoreError> {
+        self.with(column, |value| Uuid::from_slice(value.read_blob()).ok())
     }
 
-    /// An id, or NULL.
-    pub(crate) fn optional_id<T: From<Uuid>>(&self, column: usize) -> Result<Option<T>, StoreError> {
-        self.with(column, |value| Uuid::from_slice(value.read_blob()).ok().map(T::from))
-    }
-
-    /// A number.
-    pub(crate) fn number(&self, column: usize) -> Result<i64, StoreError> {
-        let number = self.with(column, |value| Some(value.read_long()))?;
-        self.required(column, number)
-    }
-
-    /// A number that is none below zero.
-    pub(crate) fn count<T: TryFrom<i64>>(&self, column: usize) -> Result<T, StoreError> {
-        let number = self.number(column)?;
-        self.required(column, T::try_from(number).ok())
+    fn optional_number(&self, column: usize) -> Result<Option<i64>, StoreError> {
+        self.with(column, |value| Some(value.read_long()))
     }
 
     /// 0 or 1.
-    pub(crate) fn flag(&self, column: usize) -> Result<bool, StoreError> {
-        match self.number(column)? {
-            0 => Ok(false),
-            1 => Ok(true),
-            _ => Err(self.corrupt(column)),
-        }
+    fn optional_flag(&self, column: usize) -> Result<Option<bool>, StoreError> {
+        self.with(column, |value| match value.read_long() {
+            0 => Some(false),
+            1 => Some(true),
+            _ => None,
+        })
     }
 
-    /// An instant.
-    pub(crate) fn at(&self, column: usize) -> Result<Timestamp, StoreError> {
-        let at = self.optional_at(column)?;
-        self.required(column, at)
-    }
-
-    /// An instant, or NULL.
-    pub(crate) fn optional_at(&self, column: usize) -> Result<Option<Timestamp>, StoreError> {
+    fn optional_at(&self, column: usize) -> Result<Option<Timestamp>, StoreError> {
         self.with(column, |value| Timestamp::from_micros(value.read_long()).ok())
     }
 
-    /// A text that `parse` accepts.
-    pub(crate) fn text<T, E>(&self, column: usize, parse: impl FnOnce(&str) -> Result<T, E>) -> Result<T, StoreError> {
-        let text = self.optional_text(column, parse)?;
-        self.required(column, text)
-    }
-
-    /// A text that `parse` accepts, or NULL.
-    pub(crate) fn optional_text<T, E>(
+    fn optional_text<T, E>(
         &self,
         column: usize,
         parse: impl FnOnce(&str) -> Result<T, E>,
@@ -329,23 +328,11 @@ impl Row<'_, '_> {
         self.with(column, |value| parse(value.read_text()).ok())
     }
 
-    /// A word that `parse` knows.
-    pub(crate) fn word<T>(&self, column: usize, parse: impl FnOnce(&str) -> Option<T>) -> Result<T, StoreError> {
-        self.text(column, |word| parse(word).ok_or(()))
-    }
-
-    /// A text as it is.
-    pub(crate) fn string(&self, column: usize) -> Result<String, StoreError> {
-        self.word(column, |text| Some(text.to_owned()))
-    }
-
-    /// Bytes that `parse` accepts.
-    pub(crate) fn bytes<T, E>(
+    fn optional_bytes<T, E>(
         &self,
         column: usize,
         parse: impl FnOnce(&[u8]) -> Result<T, E>,
-    ) -> Result<T, StoreError> {
-        let bytes = self.with(column, |value| parse(value.read_blob()).ok())?;
-        self.required(column, bytes)
+    ) -> Result<Option<T>, StoreError> {
+        self.with(column, |value| parse(value.read_blob()).ok())
     }
 }

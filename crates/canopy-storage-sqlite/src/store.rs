@@ -1,7 +1,7 @@
 //! The store: one file, one writer, several readers.
 
 use crate::api_key;
-use crate::assignment::Effort;
+use crate::assignment::EFFORT;
 use crate::audit;
 use crate::connection::{Connector, Pool, Purpose};
 use crate::error::translate;
@@ -18,6 +18,8 @@ use canopy_domain::audit::AuditEvent;
 use canopy_domain::port::{
     Begun, Installation, LockScope, ReadTx, RequestIdentity, RowStore, RowTx, Share, Store, StoreError, WriteTx,
 };
+use canopy_storage_sql::listing::Effort;
+use canopy_storage_sql::{SqlText, sql};
 use canopy_store_kit::running_requests::{RunningClaim, RunningRequests};
 use diesel::SqliteConnection;
 use diesel::connection::{AnsiTransactionManager, TransactionManager as _};
@@ -83,7 +85,7 @@ impl SqliteStore {
     }
 
     fn open_file(path: PathBuf, options: SqliteOptions, folder: Option<TemporaryFolder>) -> Result<Self, OpenError> {
-        Self::open_with(path, options, folder, Effort::default())
+        Self::open_with(path, options, folder, EFFORT)
     }
 
     /// [`SqliteStore::temporary`] that takes the rows of every list for many, to test the way they are read then.
@@ -182,7 +184,8 @@ pub(crate) fn begin_writing(connection: &mut SqliteConnection) -> Result<(), Sto
 
 /// Reads something small.
 fn answer(connection: &mut SqliteConnection) -> Result<(), StoreError> {
-    Statement::new("SELECT 1 FROM accounts LIMIT 1").for_each(connection, "accounts", |_| Ok(()))
+    static SELECT: SqlText = sql!("SELECT 1 FROM accounts LIMIT 1");
+    Statement::new(&SELECT).for_each(connection, "accounts", |_| Ok(()))
 }
 
 #[async_trait]

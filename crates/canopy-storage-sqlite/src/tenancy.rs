@@ -1,86 +1,32 @@
 //! Accounts, applications and environments.
 
 use crate::error::ensure;
-use crate::hierarchy::schema_text;
 use crate::packed::{IDS, Packed};
-use crate::statement::{Row, Statement};
+use crate::statement::Statement;
 use crate::unit_of_work::UnitOfWork;
 use async_trait::async_trait;
 use canopy_domain::port::reader::TenancyReader;
 use canopy_domain::port::writer::TenancyWriter;
 use canopy_domain::port::{StoreError, Unique};
 use canopy_domain::{
-    AccessModel, Account, AccountId, Application, ApplicationId, DisplayName, Environment, EnvironmentId,
-    EnvironmentRef, HierarchySchema, JsonObject, Slug, Version,
+    Account, AccountId, Application, ApplicationId, Environment, EnvironmentId, EnvironmentRef, HierarchySchema, Slug,
 };
+use canopy_storage_sql::rows::tenancy::{AccountRow, ApplicationRow, EnvironmentRefRow, EnvironmentRow};
+use canopy_storage_sql::schema_text;
+use canopy_storage_sql::{SqlText, sql};
 use diesel::SqliteConnection;
-use std::sync::LazyLock;
-
-const ACCOUNT: &str = "SELECT id, slug, name, settings, version, created_at, updated_at FROM accounts";
-const APPLICATION: &str = "SELECT id, account_id, slug, name, settings, default_environment_id, version, created_at, \
-                           updated_at FROM applications";
-const ENVIRONMENT: &str = "SELECT id, application_id, slug, name, settings, access_model, version, created_at, \
-                           updated_at FROM environments";
-
-impl Row<'_, '_> {
-    /// A version.
-    pub(crate) fn version(&self, column: usize) -> Result<Version, StoreError> {
-        let number: u32 = self.count(column)?;
-        Version::new(number).ok_or_else(|| self.corrupt(column))
-    }
-}
-
-fn account(row: &Row<'_, '_>) -> Result<Account, StoreError> {
-    Ok(Account {
-        id: row.id(0)?,
-        slug: row.text(1, Slug::parse)?,
-        name: row.text(2, DisplayName::restored)?,
-        settings: row.text(3, JsonObject::parse)?,
-        version: row.version(4)?,
-        created_at: row.at(5)?,
-        updated_at: row.at(6)?,
-    })
-}
-
-fn application(row: &Row<'_, '_>) -> Result<Application, StoreError> {
-    Ok(Application {
-        id: row.id(0)?,
-        account_id: row.id(1)?,
-        slug: row.text(2, Slug::parse)?,
-        name: row.text(3, DisplayName::restored)?,
-        settings: row.text(4, JsonObject::parse)?,
-        default_environment_id: row.optional_id(5)?,
-        version: row.version(6)?,
-        created_at: row.at(7)?,
-        updated_at: row.at(8)?,
-    })
-}
-
-fn environment(row: &Row<'_, '_>) -> Result<Environment, StoreError> {
-    Ok(Environment {
-        id: row.id(0)?,
-        application_id: row.id(1)?,
-        slug: row.text(2, Slug::parse)?,
-        name: row.text(3, DisplayName::restored)?,
-        settings: row.text(4, JsonObject::parse)?,
-        access_model: row.word(5, AccessModel::parse)?,
-        version: row.version(6)?,
-        created_at: row.at(7)?,
-        updated_at: row.at(8)?,
-    })
-}
 
 #[async_trait]
 impl TenancyReader for UnitOfWork {
     async fn accounts(&mut self) -> Result<Vec<Account>, StoreError> {
-        self.run(|c| Statement::new(&format!("{ACCOUNT} ORDER BY slug")).all(c, "accounts", account))
-            .await
+        static SELECT: SqlText = sql!("SELECT {AccountRow} FROM accounts ORDER BY slug");
+        self.run(|c| Statement::new(&SELECT).all(c, AccountRow)).await
     }
 
     async fn account(&mut self, id: AccountId) -> Result<Option<Account>, StoreError> {
         self.run(move |c| {
-            let sql = format!("{ACCOUNT} WHERE id = ?1");
-            Statement::new(&sql).bind(id.as_bytes()).first(c, "accounts", account)
+            static SELECT: SqlText = sql!("SELECT {AccountRow} FROM accounts WHERE id = ?1");
+            Statement::new(&SELECT).bind(id.as_bytes()).first(c, AccountRow)
         })
         .await
     }
@@ -88,28 +34,25 @@ impl TenancyReader for UnitOfWork {
     async fn account_by_slug(&mut self, slug: &Slug) -> Result<Option<Account>, StoreError> {
         let slug = slug.clone();
         self.run(move |c| {
-            let sql = format!("{ACCOUNT} WHERE slug = ?1");
-            Statement::new(&sql).bind(slug.as_str()).first(c, "accounts", account)
+            static SELECT: SqlText = sql!("SELECT {AccountRow} FROM accounts WHERE slug = ?1");
+            Statement::new(&SELECT).bind(slug.as_str()).first(c, AccountRow)
         })
         .await
     }
 
     async fn applications(&mut self, account: AccountId) -> Result<Vec<Application>, StoreError> {
         self.run(move |c| {
-            let sql = format!("{APPLICATION} WHERE account_id = ?1 ORDER BY slug");
-            Statement::new(&sql)
-                .bind(account.as_bytes())
-                .all(c, "applications", application)
+            static SELECT: SqlText =
+                sql!("SELECT {ApplicationRow} FROM applications WHERE account_id = ?1 ORDER BY slug");
+            Statement::new(&SELECT).bind(account.as_bytes()).all(c, ApplicationRow)
         })
         .await
     }
 
     async fn application(&mut self, id: ApplicationId) -> Result<Option<Application>, StoreError> {
         self.run(move |c| {
-            let sql = format!("{APPLICATION} WHERE id = ?1");
-            Statement::new(&sql)
-                .bind(id.as_bytes())
-                .first(c, "applications", application)
+            static SELECT: SqlText = sql!("SELECT {ApplicationRow} FROM applications WHERE id = ?1");
+            Statement::new(&SELECT).bind(id.as_bytes()).first(c, ApplicationRow)
         })
         .await
     }
@@ -121,29 +64,29 @@ impl TenancyReader for UnitOfWork {
     ) -> Result<Option<Application>, StoreError> {
         let slug = slug.clone();
         self.run(move |c| {
-            let sql = format!("{APPLICATION} WHERE account_id = ?1 AND slug = ?2");
-            let statement = Statement::new(&sql).bind(account.as_bytes()).bind(slug.as_str());
-            statement.first(c, "applications", application)
+            static SELECT: SqlText =
+                sql!("SELECT {ApplicationRow} FROM applications WHERE account_id = ?1 AND slug = ?2");
+            let statement = Statement::new(&SELECT).bind(account.as_bytes()).bind(slug.as_str());
+            statement.first(c, ApplicationRow)
         })
         .await
     }
 
     async fn environments(&mut self, application: ApplicationId) -> Result<Vec<Environment>, StoreError> {
         self.run(move |c| {
-            let sql = format!("{ENVIRONMENT} WHERE application_id = ?1 ORDER BY slug");
-            Statement::new(&sql)
+            static SELECT: SqlText =
+                sql!("SELECT {EnvironmentRow} FROM environments WHERE application_id = ?1 ORDER BY slug");
+            Statement::new(&SELECT)
                 .bind(application.as_bytes())
-                .all(c, "environments", environment)
+                .all(c, EnvironmentRow)
         })
         .await
     }
 
     async fn environment(&mut self, id: EnvironmentId) -> Result<Option<Environment>, StoreError> {
         self.run(move |c| {
-            let sql = format!("{ENVIRONMENT} WHERE id = ?1");
-            Statement::new(&sql)
-                .bind(id.as_bytes())
-                .first(c, "environments", environment)
+            static SELECT: SqlText = sql!("SELECT {EnvironmentRow} FROM environments WHERE id = ?1");
+            Statement::new(&SELECT).bind(id.as_bytes()).first(c, EnvironmentRow)
         })
         .await
     }
@@ -155,9 +98,10 @@ impl TenancyReader for UnitOfWork {
     ) -> Result<Option<Environment>, StoreError> {
         let slug = slug.clone();
         self.run(move |c| {
-            let sql = format!("{ENVIRONMENT} WHERE application_id = ?1 AND slug = ?2");
-            let statement = Statement::new(&sql).bind(application.as_bytes()).bind(slug.as_str());
-            statement.first(c, "environments", environment)
+            static SELECT: SqlText =
+                sql!("SELECT {EnvironmentRow} FROM environments WHERE application_id = ?1 AND slug = ?2");
+            let statement = Statement::new(&SELECT).bind(application.as_bytes()).bind(slug.as_str());
+            statement.first(c, EnvironmentRow)
         })
         .await
     }
@@ -169,17 +113,11 @@ impl TenancyReader for UnitOfWork {
 
 /// Where an environment lies.
 pub(crate) fn place(c: &mut SqliteConnection, id: EnvironmentId) -> Result<Option<EnvironmentRef>, StoreError> {
-    const PLACE: &str = "SELECT environments.id, application_id, account_id FROM environments \
-                         JOIN applications ON applications.id = application_id WHERE environments.id = ?1";
-    Statement::new(PLACE)
-        .bind(id.as_bytes())
-        .first(c, "environments", |row| {
-            Ok(EnvironmentRef {
-                account: row.id(2)?,
-                application: row.id(1)?,
-                environment: row.id(0)?,
-            })
-        })
+    static PLACE: SqlText = sql!(
+        "SELECT environments.id, application_id, account_id FROM environments \
+                         JOIN applications ON applications.id = application_id WHERE environments.id = ?1"
+    );
+    Statement::new(&PLACE).bind(id.as_bytes()).first(c, EnvironmentRefRow)
 }
 
 /// Which rule kept a row from being stored: that of its slug, unless no other row has the slug.
@@ -191,26 +129,31 @@ fn slug_or_id(taken: Statement<'_>, c: &mut SqliteConnection, rule: Unique) -> R
 #[async_trait]
 impl TenancyWriter for UnitOfWork {
     async fn insert_account(&mut self, account: &Account) -> Result<(), StoreError> {
-        const INSERT: &str = "INSERT INTO accounts (id, slug, name, settings, version, created_at, updated_at) \
-                              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
+        static TAKEN: SqlText = sql!("SELECT EXISTS (SELECT 1 FROM accounts WHERE slug = ?1)");
+        static INSERT: SqlText = sql!(
+            "INSERT INTO accounts (id, slug, name, settings, version, created_at, updated_at) \
+                              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)"
+        );
         let account = account.clone();
         self.run(move |c| {
-            let insert = account_row(Statement::new(INSERT), &account);
+            let insert = account_row(Statement::new(&INSERT), &account);
             if insert.attempt(c)?.is_some() {
                 return Ok(());
             }
-            let taken = Statement::new("SELECT EXISTS (SELECT 1 FROM accounts WHERE slug = ?1)");
+            let taken = Statement::new(&TAKEN);
             Err(slug_or_id(taken.bind(account.slug.as_str()), c, Unique::AccountSlug)?)
         })
         .await
     }
 
     async fn update_account(&mut self, account: &Account) -> Result<(), StoreError> {
-        const UPDATE: &str = "UPDATE accounts SET slug = ?2, name = ?3, settings = ?4, version = ?5, created_at = ?6, \
-                              updated_at = ?7 WHERE id = ?1";
+        static UPDATE: SqlText = sql!(
+            "UPDATE accounts SET slug = ?2, name = ?3, settings = ?4, version = ?5, created_at = ?6, \
+                              updated_at = ?7 WHERE id = ?1"
+        );
         let account = account.clone();
         self.run(move |c| {
-            let update = account_row(Statement::new(UPDATE), &account);
+            let update = account_row(Statement::new(&UPDATE), &account);
             let changed = update.execute_unique(c, Unique::AccountSlug)?;
             ensure(changed == 1, "a changed account is not there")
         })
@@ -218,12 +161,14 @@ impl TenancyWriter for UnitOfWork {
     }
 
     async fn insert_application(&mut self, application: &Application) -> Result<(), StoreError> {
-        const INSERT: &str = "INSERT INTO applications (id, account_id, slug, name, settings, default_environment_id, \
-                              version, created_at, updated_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
-        const TAKEN: &str = "SELECT EXISTS (SELECT 1 FROM applications WHERE account_id = ?1 AND slug = ?2)";
+        static INSERT: SqlText = sql!(
+            "INSERT INTO applications (id, account_id, slug, name, settings, default_environment_id, \
+                              version, created_at, updated_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)"
+        );
+        static TAKEN: SqlText = sql!("SELECT EXISTS (SELECT 1 FROM applications WHERE account_id = ?1 AND slug = ?2)");
         let application = application.clone();
         self.run(move |c| {
-            let insert = Statement::new(INSERT)
+            let insert = Statement::new(&INSERT)
                 .bind(application.id.as_bytes())
                 .bind(application.account_id.as_bytes())
                 .bind(application.slug.as_str())
@@ -236,7 +181,7 @@ impl TenancyWriter for UnitOfWork {
             if insert.attempt(c)?.is_some() {
                 return Ok(());
             }
-            let taken = Statement::new(TAKEN)
+            let taken = Statement::new(&TAKEN)
                 .bind(application.account_id.as_bytes())
                 .bind(application.slug.as_str());
             Err(slug_or_id(taken, c, Unique::ApplicationSlug)?)
@@ -245,11 +190,13 @@ impl TenancyWriter for UnitOfWork {
     }
 
     async fn update_application(&mut self, application: &Application) -> Result<(), StoreError> {
-        const UPDATE: &str = "UPDATE applications SET slug = ?3, name = ?4, settings = ?5, default_environment_id = ?6, \
-                              version = ?7, created_at = ?8, updated_at = ?9 WHERE id = ?1 AND account_id = ?2";
+        static UPDATE: SqlText = sql!(
+            "UPDATE applications SET slug = ?3, name = ?4, settings = ?5, default_environment_id = ?6, \
+                              version = ?7, created_at = ?8, updated_at = ?9 WHERE id = ?1 AND account_id = ?2"
+        );
         let application = application.clone();
         self.run(move |c| {
-            let update = Statement::new(UPDATE)
+            let update = Statement::new(&UPDATE)
                 .bind(application.id.as_bytes())
                 .bind(application.account_id.as_bytes())
                 .bind(application.slug.as_str())
@@ -270,19 +217,22 @@ impl TenancyWriter for UnitOfWork {
         environment: &Environment,
         schema: &HierarchySchema,
     ) -> Result<(), StoreError> {
-        const INSERT: &str = "INSERT INTO environments (id, application_id, slug, name, settings, access_model, \
+        static INSERT: SqlText = sql!(
+            "INSERT INTO environments (id, application_id, slug, name, settings, access_model, \
                               hierarchy_schema, version, created_at, updated_at, revision) \
-                              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, 0)";
-        const TAKEN: &str = "SELECT EXISTS (SELECT 1 FROM environments WHERE application_id = ?1 AND slug = ?2)";
-        let (environment, schema) = (environment.clone(), schema_text(schema)?);
+                              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, 0)"
+        );
+        static TAKEN: SqlText =
+            sql!("SELECT EXISTS (SELECT 1 FROM environments WHERE application_id = ?1 AND slug = ?2)");
+        let (environment, schema) = (environment.clone(), schema_text::write(schema));
         self.run(move |c| {
-            if values(Statement::new(INSERT), &environment, &schema)
+            if values(Statement::new(&INSERT), &environment, &schema)
                 .attempt(c)?
                 .is_some()
             {
                 return Ok(());
             }
-            let taken = Statement::new(TAKEN)
+            let taken = Statement::new(&TAKEN)
                 .bind(environment.application_id.as_bytes())
                 .bind(environment.slug.as_str());
             Err(slug_or_id(taken, c, Unique::EnvironmentSlug)?)
@@ -295,12 +245,14 @@ impl TenancyWriter for UnitOfWork {
         environment: &Environment,
         schema: &HierarchySchema,
     ) -> Result<(), StoreError> {
-        const UPDATE: &str = "UPDATE environments SET slug = ?3, name = ?4, settings = ?5, access_model = ?6, \
+        static UPDATE: SqlText = sql!(
+            "UPDATE environments SET slug = ?3, name = ?4, settings = ?5, access_model = ?6, \
                               hierarchy_schema = ?7, version = ?8, created_at = ?9, updated_at = ?10 \
-                              WHERE id = ?1 AND application_id = ?2";
-        let (environment, schema) = (environment.clone(), schema_text(schema)?);
+                              WHERE id = ?1 AND application_id = ?2"
+        );
+        let (environment, schema) = (environment.clone(), schema_text::write(schema));
         self.run(move |c| {
-            let update = values(Statement::new(UPDATE), &environment, &schema);
+            let update = values(Statement::new(&UPDATE), &environment, &schema);
             let changed = update.execute_unique(c, Unique::EnvironmentSlug)?;
             ensure(changed == 1, "a changed environment is not there")
         })
@@ -308,28 +260,54 @@ impl TenancyWriter for UnitOfWork {
     }
 
     async fn delete_environments(&mut self, ids: &[EnvironmentId]) -> Result<(), StoreError> {
-        static DELETES: LazyLock<Vec<String>> = LazyLock::new(|| {
-            let delete = |table: &str, column: &str| {
-                let given = IDS.given();
-                format!("{given} DELETE FROM {table} WHERE {column} IN (SELECT id FROM given)")
-            };
-            let contents = CONTENTS.iter().map(|table| delete(table, "environment_id"));
-            contents.chain([delete("environments", "id")]).collect()
-        });
-        const DEFAULT: &str = "SELECT EXISTS (SELECT 1 FROM given CROSS JOIN environments AS e ON e.id = given.id \
-             CROSS JOIN applications AS a ON a.id = e.application_id WHERE a.default_environment_id = e.id)";
+        // What names others comes before what is named.
+        static DELETES: [SqlText; 7] = [
+            sql!(
+                "{} DELETE FROM assignments WHERE environment_id IN (SELECT id FROM given)",
+                IDS.given()
+            ),
+            sql!(
+                "{} DELETE FROM role_permissions WHERE environment_id IN (SELECT id FROM given)",
+                IDS.given()
+            ),
+            sql!(
+                "{} DELETE FROM nodes WHERE environment_id IN (SELECT id FROM given)",
+                IDS.given()
+            ),
+            sql!(
+                "{} DELETE FROM roles WHERE environment_id IN (SELECT id FROM given)",
+                IDS.given()
+            ),
+            sql!(
+                "{} DELETE FROM permissions WHERE environment_id IN (SELECT id FROM given)",
+                IDS.given()
+            ),
+            sql!(
+                "{} DELETE FROM change_records WHERE environment_id IN (SELECT id FROM given)",
+                IDS.given()
+            ),
+            sql!(
+                "{} DELETE FROM environments WHERE id IN (SELECT id FROM given)",
+                IDS.given()
+            ),
+        ];
+        static IS_DEFAULT: SqlText = sql!(
+            "{} SELECT EXISTS (SELECT 1 FROM given CROSS JOIN environments AS e ON e.id = given.id \
+             CROSS JOIN applications AS a ON a.id = e.application_id WHERE a.default_environment_id = e.id)",
+            IDS.given()
+        );
         if ids.is_empty() {
             return Ok(());
         }
         let ids = Packed::ids(ids.iter().map(EnvironmentId::as_bytes));
         self.run(move |c| {
             // The foreign key is looked at when the transaction commits, which is late to learn of it.
-            let is_default = ids.statement(&format!("{} {DEFAULT}", IDS.given())).holds(c)?;
+            let is_default = ids.statement(&IS_DEFAULT).holds(c)?;
             ensure(
                 !is_default,
                 "a deleted environment is the default one of its application",
             )?;
-            for delete in DELETES.iter() {
+            for delete in &DELETES {
                 ids.statement(delete).execute(c)?;
             }
             Ok(())
@@ -338,26 +316,16 @@ impl TenancyWriter for UnitOfWork {
     }
 
     async fn delete_application(&mut self, id: ApplicationId) -> Result<(), StoreError> {
-        const MEMBERSHIPS: &str = "DELETE FROM memberships WHERE application_id = ?1";
-        const APPLICATION: &str = "DELETE FROM applications WHERE id = ?1";
+        static MEMBERSHIPS: SqlText = sql!("DELETE FROM memberships WHERE application_id = ?1");
+        static APPLICATION: SqlText = sql!("DELETE FROM applications WHERE id = ?1");
         self.run(move |c| {
-            Statement::new(MEMBERSHIPS).bind(id.as_bytes()).execute(c)?;
-            Statement::new(APPLICATION).bind(id.as_bytes()).execute(c)?;
+            Statement::new(&MEMBERSHIPS).bind(id.as_bytes()).execute(c)?;
+            Statement::new(&APPLICATION).bind(id.as_bytes()).execute(c)?;
             Ok(())
         })
         .await
     }
 }
-
-/// Every table with rows of environments, but the audit log: what names others comes before what is named.
-pub(crate) const CONTENTS: [&str; 6] = [
-    "assignments",
-    "role_permissions",
-    "nodes",
-    "roles",
-    "permissions",
-    "change_records",
-];
 
 /// The values of an account's row.
 fn account_row<'a>(statement: Statement<'a>, account: &'a Account) -> Statement<'a> {

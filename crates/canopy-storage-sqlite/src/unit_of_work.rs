@@ -4,10 +4,10 @@
 //! runs to its end over there; the connection is then rolled back and put on its pool by whoever holds it last, so
 //! neither a hung-up client nor a shutdown can leave a transaction open.
 
-use crate::assignment::Effort;
 use crate::connection::PooledConnection;
 use crate::error::internal;
 use canopy_domain::port::{LockScope, StoreError};
+use canopy_storage_sql::listing::Effort;
 use diesel::SqliteConnection;
 use std::time::Duration;
 use uuid::Uuid;

@@ -61,6 +61,12 @@ pub async fn an_identity_reads_back_as_it_was_written(store: TestStore) {
     let mut tx = reading(&store).await;
     let listed = tx.identities(world.account.id, &everybody()).await.unwrap();
     assert_eq!(listed.item_count, 5);
+    let asked = [full.id, bare.id, world.maker.id()];
+    let labels = tx.identity_labels(world.account.id, &asked).await.unwrap();
+    assert_eq!(
+        labels,
+        [&full, &bare].map(|identity| (identity.id, identity.name())).into()
+    );
     for identity in [full, bare] {
         let found = tx.identity(world.account.id, identity.id).await.unwrap();
         assert_eq!(found.as_ref(), Some(&identity));

@@ -52,10 +52,13 @@ pub use support::TestStore;
 /// Expands to one test for each clause of the storage contract. Its argument is the name of an `async fn` in
 /// scope that gives a fresh store: anything that implements [`RowStore`](canopy_domain::port::RowStore). The crate that
 /// uses it depends on tokio with the features `macros` and `rt-multi-thread`.
+///
+/// A second argument names an `async fn` to define, which runs every clause in one process: for what is to be seen only
+/// after all of them.
 #[macro_export]
 macro_rules! storage_contract {
-    ($fresh:ident) => {
-        $crate::storage_contract! { @areas $fresh;
+    ($fresh:ident $(, $whole:ident)?) => {
+        $crate::storage_contract! { @areas $fresh [$($whole)?];
             tenancy {
                 an_account_reads_back_as_it_was_written
                 an_application_reads_back_with_and_without_a_default_environment
@@ -303,7 +306,25 @@ macro_rules! storage_contract {
             }
         }
     };
-    (@areas $fresh:ident; $($area:ident { $($clause:ident)+ })+) => {
+    (@areas $fresh:ident [$whole:ident]; $($area:ident { $($clause:ident)+ })+) => {
+        $crate::storage_contract! { @areas $fresh []; $($area { $($clause)+ })+ }
+
+        /// Runs every clause, one after the other, each on a fresh store.
+        async fn $whole() {
+            type Clause = fn() -> ::core::pin::Pin<::std::boxed::Box<dyn ::core::future::Future<Output = ()>>>;
+            // Each closure has a frame of its own: together, the futures are too large for a stack.
+            let clauses: &[Clause] = &[$($(
+                || ::std::boxed::Box::pin(async {
+                    let store: $crate::contract::TestStore = ::std::sync::Arc::new($fresh().await);
+                    $crate::contract::$area::$clause(store).await;
+                }),
+            )+)+];
+            for clause in clauses {
+                clause().await;
+            }
+        }
+    };
+    (@areas $fresh:ident []; $($area:ident { $($clause:ident)+ })+) => {
         $(mod $area {
             $(#[tokio::test(flavor = "multi_thread")]
             async fn $clause() {

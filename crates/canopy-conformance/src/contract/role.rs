@@ -38,6 +38,9 @@ pub async fn a_role_reads_back_as_it_was_written(store: TestStore) {
     world.commit(tx, &[id]).await;
     let mut tx = reading(&store).await;
     let admin = world.development.admin_role.clone();
+    let names = tx.role_names(id, &[bare.id, admin.id, world.maker.id()]).await.unwrap();
+    let expected = [&bare, &admin].map(|role| (role.id, role.name.clone()));
+    assert_eq!(names, expected.into());
     for role in [full, bare, admin] {
         assert_eq!(tx.role(id, role.id).await.unwrap(), Some(role.clone()));
         let views = tx.roles(id, &ALL).await.unwrap();

@@ -1,44 +1,20 @@
 //! Listing assignments, and counting them.
 
-use super::assignment;
-use crate::statement::{Connection, Row, Statement};
+use crate::statement::{Connection, Statement};
 use crate::value::distinct;
-use canopy_domain::assignment::listing::{
-    AssignmentSummary, AssignmentView, HeldAt, IdentitySummary, NodeAssignmentSummary, RECENT_IDENTITIES,
-};
+use canopy_domain::assignment::listing::{AssignmentSummary, AssignmentView, NodeAssignmentSummary, RECENT_IDENTITIES};
 use canopy_domain::port::StoreError;
-use canopy_domain::{
-    AccessType, AvatarUrl, DisplayName, EXPIRING_SOON_SECONDS, Email, EnvironmentId, IdentityId, NodeId, PersonName,
-    RoleName, Timestamp,
+use canopy_domain::{EXPIRING_SOON_SECONDS, EnvironmentId, IdentityId, NodeId, Timestamp};
+use canopy_storage_sql::rows::assignment::{
+    DirectRow, IdentityIdRow, Person, PersonRow, SummaryRow, VIEW, view_columns, views_of,
 };
+use canopy_storage_sql::{SqlText, sql};
 use futures_util::future;
 
 mod page;
 
-pub(crate) use page::Effort;
+pub(crate) use page::EFFORT;
 pub(super) use page::views;
-
-/// An identity, in four columns from `first` on.
-fn identity(row: &Row, id: IdentityId, first: usize) -> Result<IdentitySummary, StoreError> {
-    Ok(IdentitySummary {
-        id,
-        first_name: row.text(first, PersonName::restored)?,
-        last_name: row.text(first + 1, PersonName::restored)?,
-        email: row.text(first + 2, Email::restored)?,
-        avatar_url: row.optional_text(first + 3, AvatarUrl::restored)?,
-    })
-}
-
-fn view(row: &Row, held_at: Option<HeldAt>) -> Result<AssignmentView, StoreError> {
-    let assignment = assignment(row)?;
-    Ok(AssignmentView {
-        identity: identity(row, assignment.key.identity, 9)?,
-        role_name: row.text(13, RoleName::restored)?,
-        node_name: row.text(14, DisplayName::restored)?,
-        access_type: held_at.map_or(AccessType::Direct, |at| at.access_type_from(assignment.key.node)),
-        assignment,
-    })
-}
 
 /// What a listing of assignments rests on. Where nothing is searched for, only the assignments themselves are counted:
 /// each joins things that are there.
@@ -55,10 +31,6 @@ macro_rules! listing {
         "a.node_id = ANY (ARRAY(WITH RECURSIVE way (id) AS (SELECT $2 UNION \
              SELECT above.parent_id FROM way CROSS JOIN LATERAL (SELECT o.parent_id FROM nodes AS o \
              WHERE o.environment_id = $1 AND o.id = way.id OFFSET 0) AS above) SELECT way.id FROM way))"
-    };
-    (columns) => {
-        "SELECT a.id, a.environment_id, a.identity_id, a.role_id, a.node_id, a.effective_from, a.effective_to, \
-         a.created_at, a.updated_at, i.first_name, i.last_name, i.email, i.avatar_url, r.name, n.name "
     };
     (counts $now:literal $soon:literal) => {
         concat!(
@@ -90,28 +62,22 @@ pub(super) async fn held(
     environments: &[EnvironmentId],
     identity: IdentityId,
 ) -> Result<Vec<AssignmentView>, StoreError> {
-    const SELECT: &str = concat!(
-        listing!(columns),
-        listing!(joins),
-        "WHERE a.environment_id = ANY ($1) AND a.identity_id = $2 ORDER BY r.name_folded, a.id, a.environment_id"
+    static SELECT: SqlText = sql!(
+        concat!(
+            "SELECT {} ",
+            listing!(joins),
+            "WHERE a.environment_id = ANY ($1) AND a.identity_id = $2 ORDER BY r.name_folded, a.id, a.environment_id"
+        ),
+        view_columns("a", "i")
     );
     if environments.is_empty() {
         return Ok(vec![]);
     }
-    let select = Statement::new(SELECT)
+    let select = Statement::new(&SELECT)
         .bind(distinct(environments.iter().map(EnvironmentId::as_uuid)))
         .bind(identity.as_uuid());
-    select.all(connection, "assignments", |row| view(row, None)).await
-}
-
-fn counts(row: &Row) -> Result<AssignmentSummary, StoreError> {
-    Ok(AssignmentSummary {
-        active: row.count(0)?,
-        scheduled: row.count(1)?,
-        expired: row.count(2)?,
-        expiring_soon: row.count(3)?,
-        distinct_roles: row.count(4)?,
-    })
+    let rows: Vec<_> = select.all(connection, VIEW).await?;
+    Ok(views_of(rows, None))
 }
 
 /// The number of assignments in each state.
@@ -120,16 +86,16 @@ pub(super) async fn summary(
     environment: EnvironmentId,
     now: Timestamp,
 ) -> Result<AssignmentSummary, StoreError> {
-    const SELECT: &str = concat!(
+    static SELECT: SqlText = sql!(concat!(
         "SELECT ",
         listing!(counts "$1" "$2"),
         " FROM assignments AS a WHERE a.environment_id = $3"
-    );
-    Statement::new(SELECT)
+    ));
+    Statement::new(&SELECT)
         .bind(now)
         .bind(now.plus_seconds(EXPIRING_SOON_SECONDS))
         .bind(environment.as_uuid())
-        .one(connection, "assignments", counts)
+        .one(connection, SummaryRow)
         .await
 }
 
@@ -141,36 +107,35 @@ pub(super) async fn node_summary(
     now: Timestamp,
 ) -> Result<NodeAssignmentSummary, StoreError> {
     // The parameters that both statements share come first, where `listing!(held)` looks for them.
-    const NUMBERS: &str = concat!(
+    static NUMBERS: SqlText = sql!(concat!(
         "WITH held AS (SELECT a.* FROM assignments AS a WHERE a.environment_id = $1 AND ",
         listing!(held),
         ") SELECT ",
         listing!(counts "$3" "$4"),
         ", count(*) FILTER (WHERE a.node_id = $2), count(*) FILTER (WHERE a.node_id <> $2) FROM held AS a"
-    );
-    const RECENT: &str = concat!(
+    ));
+    static RECENT: SqlText = sql!(concat!(
         "SELECT i.id, i.first_name, i.last_name, i.email, i.avatar_url FROM ( \
              SELECT a.identity_id, max(a.created_at) AS newest FROM assignments AS a WHERE a.environment_id = $1 AND ",
         listing!(held),
         " GROUP BY a.identity_id ORDER BY newest DESC, a.identity_id LIMIT $3) AS s \
          JOIN environments AS e ON e.id = $1 JOIN applications AS p ON p.id = e.application_id \
          JOIN identities AS i ON i.account_id = p.account_id AND i.id = s.identity_id ORDER BY s.newest DESC, i.id"
-    );
+    ));
     let about = |sql| Statement::new(sql).bind(environment.as_uuid()).bind(node.as_uuid());
-    let numbers = about(NUMBERS)
+    let numbers = about(&NUMBERS)
         .bind(now)
         .bind(now.plus_seconds(EXPIRING_SOON_SECONDS))
-        .one(connection, "assignments", |row| {
-            Ok((counts(row)?, row.count(5)?, row.count(6)?))
-        });
-    let recent = about(RECENT)
+        .one(connection, (SummaryRow, DirectRow));
+    let recent = about(&RECENT)
         .bind(i64::try_from(RECENT_IDENTITIES).unwrap_or(i64::MAX))
-        .all(connection, "identities", |row| identity(row, row.id(0)?, 1));
-    let ((counts, direct, inherited), recent) = future::try_join(numbers, recent).await?;
+        .all(connection, (IdentityIdRow, PersonRow));
+    let ((counts, (direct, inherited)), recent) = future::try_join(numbers, recent).await?;
+    let recent: Vec<(IdentityId, Person)> = recent;
     Ok(NodeAssignmentSummary {
         counts,
         direct,
         inherited,
-        recent,
+        recent: recent.into_iter().map(|(id, person)| person.with_id(id)).collect(),
     })
 }

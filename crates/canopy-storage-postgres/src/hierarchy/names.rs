@@ -1,11 +1,13 @@
 //! External names of nodes.
 
-use crate::statement::{Connection, Row, Statement};
+use crate::statement::{Connection, Statement};
 use crate::value::{column, distinct};
 use canopy_domain::hierarchy::names::{NamedNode, NodeNames, NodesByName, SlugAmong};
 use canopy_domain::port::StoreError;
 use canopy_domain::transfer::SlugPath;
 use canopy_domain::{EnvironmentId, NodeId, NodeType, Resolution};
+use canopy_storage_sql::rows::hierarchy::{NamedNodeRow, PathRow};
+use canopy_storage_sql::{Row as _, SqlText, sql};
 use futures_util::future;
 use std::collections::HashMap;
 
@@ -30,7 +32,8 @@ async fn paths(
 ) -> Result<HashMap<SlugPath, NodeId>, StoreError> {
     // One step down the tree for each slug. Behind the last one there is an empty text, which no slug is. Each step seeks the
     // first child at or after the slug: one index alone has them in order, and many nodes of an environment may have the slug.
-    const SELECT: &str = "WITH RECURSIVE way (path, step, id) AS ( \
+    static SELECT: SqlText = sql!(
+        "WITH RECURSIVE way (path, step, id) AS ( \
              SELECT asked.path, 1, n.id FROM unnest($1) AS asked (path) CROSS JOIN LATERAL ( \
                  SELECT o.id FROM nodes AS o WHERE o.environment_id = $2 AND o.parent_id IS NULL \
                  AND (o.slug || '') = split_part(asked.path, '/', 1) OFFSET 0) AS n \
@@ -40,14 +43,14 @@ async fn paths(
                  AND (o.parent_id, o.slug) >= (way.id, split_part(way.path, '/', way.step + 1)) \
                  ORDER BY o.parent_id, o.slug LIMIT 1) AS n \
              WHERE n.parent_id = way.id AND n.slug = split_part(way.path, '/', way.step + 1)) \
-         SELECT id, path FROM way WHERE split_part(path, '/', step + 1) = ''";
+         SELECT id, path FROM way WHERE split_part(path, '/', step + 1) = ''"
+    );
     if asked.paths.is_empty() {
         return Ok(HashMap::new());
     }
     let paths: Vec<String> = asked.paths.iter().map(ToString::to_string).collect();
-    let select = Statement::new(SELECT).bind(paths).bind(environment.as_uuid());
-    let read = |row: &Row| Ok((row.text(1, SlugPath::parse)?, row.id(0)?));
-    select.all(connection, "nodes", read).await
+    let select = Statement::new(&SELECT).bind(paths).bind(environment.as_uuid());
+    select.all(connection, PathRow).await
 }
 
 async fn slugs(
@@ -56,7 +59,8 @@ async fn slugs(
     asked: &NodeNames,
 ) -> Result<HashMap<SlugAmong, Resolution<NodeId>>, StoreError> {
     // Two are enough to tell that it is not one.
-    const SELECT: &str = "SELECT n.id, asked.number \
+    static SELECT: SqlText = sql!(
+        "SELECT n.id, asked.number \
          FROM unnest($1, $2) WITH ORDINALITY AS asked (node_type, slug, number) \
          CROSS JOIN LATERAL (SELECT o.id FROM nodes AS o WHERE o.environment_id = $3 AND o.slug = asked.slug \
              AND o.node_type = asked.node_type LIMIT 2) AS n \
@@ -64,13 +68,14 @@ async fn slugs(
          SELECT n.id, asked.number \
          FROM unnest($1, $2) WITH ORDINALITY AS asked (node_type, slug, number) \
          CROSS JOIN LATERAL (SELECT o.id FROM nodes AS o WHERE o.environment_id = $3 AND o.slug = asked.slug \
-             LIMIT 2) AS n WHERE asked.node_type IS NULL";
+             LIMIT 2) AS n WHERE asked.node_type IS NULL"
+    );
     if asked.slugs.is_empty() {
         return Ok(HashMap::new());
     }
     let names: Vec<&SlugAmong> = asked.slugs.iter().collect();
     let types: Vec<Option<&str>> = column(&names, |(node_type, _)| node_type.as_ref().map(NodeType::as_str));
-    let select = Statement::new(SELECT)
+    let select = Statement::new(&SELECT)
         .bind(types)
         .bind(column(&names, |(_, slug)| slug.as_str()))
         .bind(environment.as_uuid());
@@ -94,7 +99,8 @@ pub(super) async fn of(
     environment: EnvironmentId,
     ids: &[NodeId],
 ) -> Result<Vec<NamedNode>, StoreError> {
-    const SELECT: &str = "WITH RECURSIVE way (start, above, path, step) AS ( \
+    static SELECT: SqlText = sql!(
+        "WITH RECURSIVE way (start, above, path, step) AS ( \
              SELECT n.id, n.parent_id, n.slug, 1 FROM unnest($1) AS asked (id) CROSS JOIN LATERAL ( \
                  SELECT o.id, o.parent_id, o.slug FROM nodes AS o \
                  WHERE o.environment_id = $2 AND o.id = asked.id OFFSET 0) AS n \
@@ -108,21 +114,13 @@ pub(super) async fn of(
              NOT EXISTS (SELECT FROM nodes AS o WHERE o.environment_id = $2 AND o.slug = n.slug AND o.id <> n.id) \
          FROM way CROSS JOIN LATERAL (SELECT o.id, o.node_type, o.slug FROM nodes AS o \
              WHERE o.environment_id = $2 AND o.id = way.start OFFSET 0) AS n \
-         WHERE way.above IS NULL ORDER BY n.id";
+         WHERE way.above IS NULL ORDER BY n.id"
+    );
     if ids.is_empty() {
         return Ok(vec![]);
     }
-    let select = Statement::new(SELECT)
+    let select = Statement::new(&SELECT)
         .bind(distinct(ids.iter().map(NodeId::as_uuid)))
         .bind(environment.as_uuid());
-    let read = |row: &Row| {
-        Ok(NamedNode {
-            id: row.id(0)?,
-            node_type: row.text(1, NodeType::parse)?,
-            path: row.text(2, SlugPath::parse)?,
-            is_only_of_type: row.flag(3)?,
-            is_only: row.flag(4)?,
-        })
-    };
-    select.all(connection, "nodes", read).await
+    select.all(connection, NamedNodeRow).await
 }

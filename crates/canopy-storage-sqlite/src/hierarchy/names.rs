@@ -5,9 +5,10 @@ use canopy_domain::hierarchy::names::{NamedNode, NodeNames, NodesByName, SlugAmo
 use canopy_domain::port::StoreError;
 use canopy_domain::transfer::SlugPath;
 use canopy_domain::{EnvironmentId, HierarchySchema, NodeId, NodeType, Resolution, Slug};
+use canopy_storage_sql::rows::hierarchy::{NamedNodeRow, PathRow};
+use canopy_storage_sql::{Row as _, SqlText, sql};
 use diesel::SqliteConnection;
 use std::collections::HashMap;
-use std::sync::LazyLock;
 
 const PATHS: Layout = Layout(&[("path", Cell::Text)]);
 const SLUGS: Layout = Layout(&[("node_type", Cell::Text), ("slug", Cell::Text)]);
@@ -44,9 +45,8 @@ impl Asked {
         environment: EnvironmentId,
     ) -> Result<HashMap<SlugPath, NodeId>, StoreError> {
         // One step down the tree for each slug; what is left of a path ends with `/` until nothing is.
-        static SELECT: LazyLock<String> = LazyLock::new(|| {
-            format!(
-                "{}, way(path, rest, id) AS ( \
+        static SELECT: SqlText = sql!(
+            "{}, way(path, rest, id) AS ( \
                  SELECT path, substr(path || '/', instr(path || '/', '/') + 1), n.id FROM given CROSS JOIN nodes AS n \
                  ON n.environment_id = ?3 AND n.parent_id IS NULL \
                  AND n.slug = substr(path || '/', 1, instr(path || '/', '/') - 1) \
@@ -54,11 +54,10 @@ impl Asked {
                  ON n.environment_id = ?3 AND n.parent_id = way.id \
                  AND n.slug = substr(rest, 1, instr(rest, '/') - 1)) \
                  SELECT id, path FROM way WHERE rest = ''",
-                PATHS.given()
-            )
-        });
+            PATHS.given()
+        );
         let statement = self.paths.statement(&SELECT).bind(environment.as_bytes());
-        statement.all(c, "nodes", |row| Ok((row.text(1, SlugPath::parse)?, row.id(0)?)))
+        statement.all(c, PathRow)
     }
 
     fn slugs(
@@ -67,24 +66,7 @@ impl Asked {
         environment: EnvironmentId,
     ) -> Result<HashMap<SlugAmong, Resolution<NodeId>>, StoreError> {
         // Two are enough to tell that it is not one.
-        static SELECT: LazyLock<String> = LazyLock::new(|| {
-            let nth = |nth: u8| {
-                let select = |also: &str| {
-                    format!(
-                        "(SELECT n.id FROM nodes AS n WHERE n.environment_id = ?3 AND n.slug = given.slug {also} \
-                         LIMIT 1 OFFSET {nth})"
-                    )
-                };
-                let (any, of_type) = (select(""), select("AND n.node_type = given.node_type"));
-                format!("CASE WHEN node_type IS NULL THEN {any} ELSE {of_type} END")
-            };
-            format!(
-                "{} SELECT {} AS id, {}, node_type, slug FROM given",
-                SLUGS.given(),
-                nth(0),
-                nth(1)
-            )
-        });
+        static SELECT: SqlText = sql!("{}", slugs_text());
         let statement = self.slugs.statement(&SELECT).bind(environment.as_bytes());
         let mut found = HashMap::new();
         statement.for_each(c, "nodes", |row| {
@@ -106,35 +88,50 @@ pub(super) fn of(
     environment: EnvironmentId,
     ids: &Packed,
 ) -> Result<Vec<NamedNode>, StoreError> {
-    static SELECT: LazyLock<String> = LazyLock::new(|| {
-        let is_only = |also: &str| {
+    static SELECT: SqlText = sql!("{}", names_text());
+    let statement = ids.statement(&SELECT).bind(environment.as_bytes());
+    statement.all(c, NamedNodeRow)
+}
+
+/// The statement that looks slugs up, each among the nodes of one type or of any: the first two that have it.
+fn slugs_text() -> String {
+    let nth = |nth: u8| {
+        let select = |also: &str| {
             format!(
-                "NOT EXISTS (SELECT 1 FROM nodes AS o WHERE o.environment_id = ?3 AND o.slug = n.slug {also} \
-                 AND o.id <> n.id)"
+                "(SELECT n.id FROM nodes AS n WHERE n.environment_id = ?3 AND n.slug = given.slug {also} \
+                 LIMIT 1 OFFSET {nth})"
             )
         };
+        let (any, of_type) = (select(""), select("AND n.node_type = given.node_type"));
+        format!("CASE WHEN node_type IS NULL THEN {any} ELSE {of_type} END")
+    };
+    format!(
+        "{} SELECT {} AS id, {}, node_type, slug FROM given",
+        SLUGS.given(),
+        nth(0),
+        nth(1)
+    )
+}
+
+/// The statement that finds the path of each node, and whether its slug is the only one.
+fn names_text() -> String {
+    let is_only = |also: &str| {
         format!(
-            "{}, way(start, above, path, step) AS ( \
-             SELECT n.id, n.parent_id, n.slug, 1 FROM given CROSS JOIN nodes AS n \
-             ON n.environment_id = ?3 AND n.id = given.id \
-             UNION ALL SELECT start, n.parent_id, n.slug || '/' || path, step + 1 FROM way CROSS JOIN nodes AS n \
-             ON n.environment_id = ?3 AND n.id = way.above WHERE step < {}) \
-             SELECT n.id, n.node_type, path, {}, {} FROM way CROSS JOIN nodes AS n \
-             ON n.environment_id = ?3 AND n.id = way.start WHERE way.above IS NULL ORDER BY n.id",
-            IDS.given(),
-            HierarchySchema::MAX_DEPTH,
-            is_only("AND o.node_type = n.node_type"),
-            is_only("")
+            "NOT EXISTS (SELECT 1 FROM nodes AS o WHERE o.environment_id = ?3 AND o.slug = n.slug {also} \
+             AND o.id <> n.id)"
         )
-    });
-    let statement = ids.statement(&SELECT).bind(environment.as_bytes());
-    statement.all(c, "nodes", |row| {
-        Ok(NamedNode {
-            id: row.id(0)?,
-            node_type: row.text(1, NodeType::parse)?,
-            path: row.text(2, SlugPath::parse)?,
-            is_only_of_type: row.flag(3)?,
-            is_only: row.flag(4)?,
-        })
-    })
+    };
+    format!(
+        "{}, way(start, above, path, step) AS ( \
+         SELECT n.id, n.parent_id, n.slug, 1 FROM given CROSS JOIN nodes AS n \
+         ON n.environment_id = ?3 AND n.id = given.id \
+         UNION ALL SELECT start, n.parent_id, n.slug || '/' || path, step + 1 FROM way CROSS JOIN nodes AS n \
+         ON n.environment_id = ?3 AND n.id = way.above WHERE step < {}) \
+         SELECT n.id, n.node_type, path, {}, {} FROM way CROSS JOIN nodes AS n \
+         ON n.environment_id = ?3 AND n.id = way.start WHERE way.above IS NULL ORDER BY n.id",
+        IDS.given(),
+        HierarchySchema::MAX_DEPTH,
+        is_only("AND o.node_type = n.node_type"),
+        is_only("")
+    )
 }

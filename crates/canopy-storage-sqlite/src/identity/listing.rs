@@ -1,11 +1,14 @@
 //! Listing identities, and counting them.
 
-use super::{IDENTITY, direction, identity, offset};
 use crate::search::{Sql, Word, words};
 use crate::statement::Statement;
 use canopy_domain::identity::listing::{IdentityCounts, IdentityQuery, IdentitySort, IdentityStatus};
 use canopy_domain::port::StoreError;
 use canopy_domain::{AccountId, ApplicationId, EnvironmentId, Identity, Page};
+use canopy_storage_sql::Shape as _;
+use canopy_storage_sql::listing::{direction, offset};
+use canopy_storage_sql::rows::CountRow;
+use canopy_storage_sql::rows::identity::{IdentityCountsRow, IdentityRow};
 use diesel::SqliteConnection;
 use std::fmt::Write as _;
 
@@ -78,15 +81,16 @@ pub(super) fn identities(
     };
     let order = direction(query.order);
     let count = format!("{} SELECT count(*){listed}", sql.beginning());
-    let count = sql.statement(&count).first(c, "identities", |row| row.count(0))?;
+    let count = sql.statement(&count).first(c, CountRow)?;
     let page = format!(
-        "{} SELECT {IDENTITY}{listed} ORDER BY {sort} {order}, i.id {order} LIMIT {} OFFSET {}",
+        "{} SELECT {}{listed} ORDER BY {sort} {order}, i.id {order} LIMIT {} OFFSET {}",
         sql.beginning(),
+        IdentityRow.of("i"),
         query.page.take(),
         offset(query.page.offset())
     );
     Ok(Page {
-        items: sql.statement(&page).all(c, "identities", identity)?,
+        items: sql.statement(&page).all(c, IdentityRow)?,
         item_count: count.unwrap_or_default(),
     })
 }
@@ -116,19 +120,10 @@ pub(super) fn counts(
          count(*) FILTER (WHERE {status} = 'invited'), count(*) FILTER (WHERE {status} = 'deactivated'), \
          count(*) FILTER (WHERE {status} = 'suspended'), count(*) FILTER (WHERE {held}) {from}"
     );
-    let statement = Statement::new(&select)
+    let statement = Statement::made(&select)
         .bind(account.as_bytes())
         .bind(member_of.as_ref().map(ApplicationId::as_bytes))
         .bind(assigned_in.as_ref().map(EnvironmentId::as_bytes));
-    let counts = statement.first(c, "identities", |row| {
-        Ok(IdentityCounts {
-            total: row.count(0)?,
-            active: row.count(1)?,
-            invited: row.count(2)?,
-            deactivated: row.count(3)?,
-            suspended: row.count(4)?,
-            assigned: row.count(5)?,
-        })
-    })?;
+    let counts = statement.first(c, IdentityCountsRow)?;
     Ok(counts.unwrap_or_default())
 }

@@ -2,13 +2,13 @@
 
 use super::TEXTS;
 use crate::packed::{IDS, Packed};
-use crate::statement::Row;
 use canopy_domain::identity::names::{IdentityNames, NamedIdentity};
 use canopy_domain::port::StoreError;
 use canopy_domain::{AccountId, Email, ExternalId, IdentityId};
+use canopy_storage_sql::rows::identity::NamedIdentityRow;
+use canopy_storage_sql::{Shape as _, SqlText, sql};
 use diesel::SqliteConnection;
 use std::collections::BTreeMap;
-use std::sync::LazyLock;
 
 /// Names, packed for the thread that looks them up.
 pub(super) struct Asked {
@@ -29,12 +29,21 @@ impl Asked {
     }
 
     pub(super) fn find(&self, c: &mut SqliteConnection, account: AccountId) -> Result<Vec<NamedIdentity>, StoreError> {
-        const SELECT: &str = "SELECT i.id, i.external_id, i.email FROM given CROSS JOIN identities AS i \
-                              ON i.account_id = ?3 AND";
-        static BY_ID: LazyLock<String> = LazyLock::new(|| format!("{} {SELECT} i.id = given.id", IDS.given()));
-        static BY_EXTERNAL_ID: LazyLock<String> =
-            LazyLock::new(|| format!("{} {SELECT} i.external_id = given.one", TEXTS.given()));
-        static BY_EMAIL: LazyLock<String> = LazyLock::new(|| format!("{} {SELECT} i.email = given.one", TEXTS.given()));
+        static BY_ID: SqlText = sql!(
+            "{} SELECT {} FROM given CROSS JOIN identities AS i ON i.account_id = ?3 AND i.id = given.id",
+            IDS.given(),
+            NamedIdentityRow.of("i")
+        );
+        static BY_EXTERNAL_ID: SqlText = sql!(
+            "{} SELECT {} FROM given CROSS JOIN identities AS i ON i.account_id = ?3 AND i.external_id = given.one",
+            TEXTS.given(),
+            NamedIdentityRow.of("i")
+        );
+        static BY_EMAIL: SqlText = sql!(
+            "{} SELECT {} FROM given CROSS JOIN identities AS i ON i.account_id = ?3 AND i.email = given.one",
+            TEXTS.given(),
+            NamedIdentityRow.of("i")
+        );
         let mut found: BTreeMap<IdentityId, NamedIdentity> = BTreeMap::new();
         for (asked, sql) in [
             (&self.ids, &BY_ID),
@@ -42,20 +51,11 @@ impl Asked {
             (&self.emails, &BY_EMAIL),
         ] {
             let statement = asked.statement(sql).bind(account.as_bytes());
-            statement.for_each(c, "identities", |row| {
-                let identity = named(row)?;
+            statement.for_each_of(c, NamedIdentityRow, |identity| {
                 found.insert(identity.id, identity);
                 Ok(())
             })?;
         }
         Ok(found.into_values().collect())
     }
-}
-
-fn named(row: &Row<'_, '_>) -> Result<NamedIdentity, StoreError> {
-    Ok(NamedIdentity {
-        id: row.id(0)?,
-        external_id: row.optional_text(1, ExternalId::restored)?,
-        email: row.text(2, Email::restored)?,
-    })
 }

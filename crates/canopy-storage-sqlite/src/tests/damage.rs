@@ -26,7 +26,7 @@ async fn a_change_record_of_an_unknown_format_and_a_damaged_one_are_told_as_corr
         let damage = bytes.to_vec();
         unit.run(move |c| {
             const UPDATE: &str = "UPDATE change_records SET changes = ?1 WHERE environment_id = ?2";
-            let statement = Statement::new(UPDATE).bind(Value::Bytes(&damage)).bind(id.as_bytes());
+            let statement = Statement::made(UPDATE).bind(Value::Bytes(&damage)).bind(id.as_bytes());
             statement.execute(c).map(|_| ())
         })
         .await

@@ -26,14 +26,14 @@ fn store(limit: Duration) -> SqliteStore {
 /// Counts for ever.
 fn endless(c: &mut SqliteConnection) -> Result<(), StoreError> {
     const ENDLESS: &str = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT max(i) FROM n";
-    Statement::new(ENDLESS).for_each(c, "numbers", |_| Ok(()))
+    Statement::made(ENDLESS).for_each(c, "numbers", |_| Ok(()))
 }
 
 /// Writes rows for ever.
 fn endless_write(c: &mut SqliteConnection) -> Result<(), StoreError> {
     const ENDLESS: &str = "INSERT INTO kept_answer_bytes (tenant, hour, bytes) WITH RECURSIVE n (i) AS \
          (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT zeroblob(16), i, 1 FROM n";
-    Statement::new(ENDLESS).execute(c).map(|_| ())
+    Statement::made(ENDLESS).execute(c).map(|_| ())
 }
 
 #[tokio::test]
@@ -96,7 +96,7 @@ async fn many_short_statements_have_the_whole_time_each() {
              SELECT count(*) FROM n";
         let begun = Instant::now();
         while begun.elapsed() < Duration::from_millis(1_500) {
-            Statement::new(SOME).for_each(c, "numbers", |_| Ok(()))?;
+            Statement::made(SOME).for_each(c, "numbers", |_| Ok(()))?;
         }
         Ok(())
     });

@@ -3,6 +3,7 @@ use crate::store::{begin_reading, begin_writing};
 use canopy_domain::port::reader::{AccessReader, NodeReader};
 use canopy_domain::port::writer::NodeWriter;
 use canopy_domain::port::{Share, Store, StoreError, WriteTx};
+use canopy_storage_sql::rows::CountRow;
 use canopy_testkit::fixture::{Maker, World, json};
 use diesel::connection::SimpleConnection;
 
@@ -10,8 +11,8 @@ use diesel::connection::SimpleConnection;
 fn room(pages: u32) -> impl FnOnce(&mut diesel::SqliteConnection) -> Result<(), StoreError> + Send {
     use crate::statement::Statement;
     move |c| {
-        let now = Statement::new("SELECT page_count FROM pragma_page_count").first(c, "pragma", |row| row.number(0))?;
-        let limit = now.unwrap() + i64::from(pages);
+        let now = Statement::made("SELECT page_count FROM pragma_page_count").first(c, CountRow)?;
+        let limit = now.unwrap() + u64::from(pages);
         c.batch_execute(&format!("PRAGMA max_page_count = {limit}")).unwrap();
         Ok(())
     }

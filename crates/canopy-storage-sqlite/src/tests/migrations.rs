@@ -2,15 +2,14 @@ use crate::connection::Purpose;
 use crate::migration::{prepare, revert};
 use crate::statement::Statement;
 use crate::{OpenError, SqliteOptions, SqliteStore};
+use canopy_storage_sql::rows::TextRow;
 use canopy_testkit::fixture::{Maker, World};
 use diesel::SqliteConnection;
 
 /// The schema, table by table, as SQLite keeps it.
 fn schema(connection: &mut SqliteConnection) -> Vec<String> {
     let sql = "SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL AND name NOT LIKE '\\_\\_diesel%' ESCAPE '\\' ORDER BY name";
-    Statement::new(sql)
-        .all(connection, "sqlite_schema", |row| row.string(0))
-        .unwrap()
+    Statement::made(sql).all(connection, TextRow).unwrap()
 }
 
 #[tokio::test]
@@ -40,7 +39,7 @@ fn a_schema_of_a_newer_release_is_refused_and_one_that_is_older_unless_it_may_be
 
     let mut connection = store.connector.open(Purpose::Writing).unwrap();
     let newer = "INSERT INTO __diesel_schema_migrations (version) VALUES ('29991231000000')";
-    Statement::new(newer).execute(&mut connection).unwrap();
+    Statement::made(newer).execute(&mut connection).unwrap();
     for options in [keep, SqliteOptions::default()] {
         let refused = SqliteStore::open(&location, options).unwrap_err();
         assert!(
@@ -49,7 +48,7 @@ fn a_schema_of_a_newer_release_is_refused_and_one_that_is_older_unless_it_may_be
         );
         assert!(refused.to_string().contains("a newer release"), "{refused}");
     }
-    Statement::new("DELETE FROM __diesel_schema_migrations WHERE version = '29991231000000'")
+    Statement::made("DELETE FROM __diesel_schema_migrations WHERE version = '29991231000000'")
         .execute(&mut connection)
         .unwrap();
 
@@ -81,9 +80,7 @@ fn folded(connection: &mut SqliteConnection) -> Vec<String> {
                UNION ALL SELECT 'person ' || first_name || ' ' || last_name || ' ' || name_folded FROM identities \
                UNION ALL SELECT 'event ' || resource_label || ' ' || searched FROM audit_events \
                UNION ALL SELECT 'version ' || version FROM folding ORDER BY 1";
-    Statement::new(sql)
-        .all(connection, "folded texts", |row| row.string(0))
-        .unwrap()
+    Statement::made(sql).all(connection, TextRow).unwrap()
 }
 
 #[tokio::test]
@@ -92,7 +89,7 @@ async fn names_are_folded_again_and_those_that_become_the_same_are_reported() {
     let world = World::build(&store, &Maker::default(), "acme").await;
     let mut connection = store.connector.open(Purpose::Writing).unwrap();
     let here = &world.development;
-    let run = |connection: &mut SqliteConnection, sql: String| Statement::new(&sql).execute(connection).unwrap();
+    let run = |connection: &mut SqliteConnection, sql: String| Statement::made(&sql).execute(connection).unwrap();
     let name = |table: &str, id: String, columns: &str| {
         format!("UPDATE {table} SET {columns} WHERE hex(id) = upper(replace('{id}', '-', ''))")
     };
@@ -165,7 +162,7 @@ async fn instants_are_truncated_and_no_window_is_left_empty() {
         connection.batch_execute(up).unwrap();
         let sql = "SELECT effective_from || ' ' || coalesce(effective_to, '-') || ' ' || \
                    (SELECT max(created_at) FROM audit_events) FROM assignments";
-        let found = Statement::new(sql).first(&mut connection, "assignments", |row| row.string(0));
+        let found = Statement::made(sql).first(&mut connection, TextRow);
         found.unwrap().unwrap()
     };
     assert_eq!(truncated(5_100, "5400"), "5000 6000 5000");

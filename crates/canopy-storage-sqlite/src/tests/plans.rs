@@ -19,6 +19,7 @@ use canopy_domain::port::writer::*;
 use canopy_domain::port::{Share, WriteTx};
 use canopy_domain::role::listing::RoleQuery;
 use canopy_domain::{AccessType, AssignmentStatus, MembershipStatus, PageRequest, Revision, SearchWords, SortOrder};
+use canopy_storage_sql::Row as _;
 use canopy_testkit::fixture::{Maker, World, assignment_key, key, key_digest};
 use diesel::connection::{Connection, InstrumentationEvent};
 use std::collections::BTreeSet;
@@ -309,8 +310,11 @@ async fn explain(store: SqliteStore) {
         let planned = |sql: &&String| ["SELECT", "UPDATE", "DELETE"].iter().any(|word| sql.contains(word));
         for sql in statements.iter().filter(planned) {
             let explain = format!("EXPLAIN QUERY PLAN {sql}");
-            let lines: Vec<(i64, String)> =
-                Statement::new(&explain).all(c, "plan", |row| Ok((row.number(1)?, row.string(3)?)))?;
+            let mut lines: Vec<(i64, String)> = vec![];
+            Statement::made(&explain).for_each(c, "plan", |row| {
+                lines.push((row.number(1)?, row.string(3)?));
+                Ok(())
+            })?;
             // Within a join the given rows come first; further in they would be gone through for every row before.
             let given_inside = lines.iter().enumerate().any(|(index, (level, line))| {
                 let looks = |line: &str| line.starts_with("SEARCH") || line.starts_with("SCAN");

@@ -1,12 +1,13 @@
 use crate::connection::Purpose;
 use crate::statement::Statement;
 use crate::{SqliteOptions, SqliteStore, Synchronous};
+use canopy_storage_sql::rows::TextRow;
 
 /// The setup of a connection of this purpose.
 fn asked(store: &SqliteStore, purpose: Purpose, pragma: &str) -> String {
     let mut connection = store.connector.open(purpose).unwrap();
     let sql = format!("PRAGMA {pragma}");
-    let said = Statement::new(&sql).first(&mut connection, "pragma", |row| row.string(0));
+    let said = Statement::made(&sql).first(&mut connection, TextRow);
     said.unwrap().unwrap()
 }
 
@@ -40,11 +41,7 @@ fn every_connection_is_set_up_alike() {
 fn every_table_is_strict_and_every_key_of_environment_data_begins_with_the_environment() {
     let store = SqliteStore::temporary().unwrap();
     let mut connection = store.connector.open(Purpose::Reading).unwrap();
-    let mut strings = |sql: &str| -> Vec<String> {
-        Statement::new(sql)
-            .all(&mut connection, "schema", |row| row.string(0))
-            .unwrap()
-    };
+    let mut strings = |sql: &str| -> Vec<String> { Statement::made(sql).all(&mut connection, TextRow).unwrap() };
     let loose = "SELECT name FROM pragma_table_list WHERE schema = 'main' AND type = 'table' AND NOT strict \
                  AND name NOT LIKE 'sqlite_%' AND name <> '__diesel_schema_migrations'";
     assert_eq!(strings(loose), [""; 0]);

@@ -9,27 +9,21 @@
 //!
 //! Names are looked up for the rows of the page alone, one by one (`OFFSET 0`), whatever the planner believes.
 
-use super::view;
 use crate::search::{ACCOUNT, Sql, Word, words};
 use crate::statement::{Connection, Statement};
 use canopy_domain::assignment::listing::{AssignmentQuery, AssignmentSort, AssignmentView};
 use canopy_domain::port::StoreError;
-use canopy_domain::{AccessType, AssignmentStatus, EnvironmentId, Page, SortOrder, Timestamp};
+use canopy_domain::{AccessType, EnvironmentId, Page, Timestamp};
+use canopy_storage_sql::Row as _;
+use canopy_storage_sql::listing::{Effort, Walk, direction, offset, sorting, window_condition};
+use canopy_storage_sql::rows::CountRow;
+use canopy_storage_sql::rows::assignment::KeptCountRow;
+use canopy_storage_sql::rows::assignment::{VIEW, view_columns, views_of};
+use canopy_storage_sql::{SqlText, sql};
 use std::fmt::Write as _;
 
-/// When rows are few: up to [`few`](Self::few) of an environment, or up to one in [`part`](Self::part).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Effort {
-    pub(crate) few: u64,
-    pub(crate) part: u64,
-}
-
-impl Default for Effort {
-    /// Sorting a row costs about as much as reading twenty from an index.
-    fn default() -> Self {
-        Self { few: 4_000, part: 20 }
-    }
-}
+/// Sorting a row costs about as much as reading twenty from an index.
+pub(crate) const EFFORT: Effort = Effort { few: 4_000, part: 20 };
 
 /// Where the rows of a list come from: FROM and WHERE of the assignments `s` that fit the most selective filter.
 struct Source {
@@ -65,7 +59,7 @@ pub(in super::super) async fn views(
     now: Timestamp,
     effort: Effort,
 ) -> Result<Page<AssignmentView>, StoreError> {
-    const KEPT: &str = "SELECT assignment_count FROM environments WHERE id = $1";
+    static KEPT: SqlText = sql!("SELECT assignment_count FROM environments WHERE id = $1");
     let mut sql = Sql::new(environment.as_uuid());
     let Some(words) = words(query.search.as_ref(), &mut sql) else {
         return Ok(Page {
@@ -86,10 +80,10 @@ pub(in super::super) async fn views(
         source_node: query.source_node.map(|id| sql.value(id.as_uuid(), "uuid")),
         sql,
     };
-    let kept = Statement::new(KEPT).bind(environment.as_uuid());
-    let total: Option<u64> = kept.first(connection, "environments", |row| row.count(0)).await?;
+    let kept = Statement::new(&KEPT).bind(environment.as_uuid());
+    let total: Option<u64> = kept.first(connection, KeptCountRow).await?;
     let total = total.unwrap_or_default();
-    let most = effort.few.max(total / effort.part.max(1));
+    let most = effort.most(total);
     listing.drop_words_in_all(connection).await?;
     match listing.few(connection, total, most).await? {
         Rows::None => Ok(Page {
@@ -103,10 +97,7 @@ pub(in super::super) async fn views(
 
 impl Listing<'_> {
     async fn count_of(&self, connection: Connection<'_>, text: String) -> Result<u64, StoreError> {
-        self.sql
-            .statement(text)
-            .one(connection, "assignments", |row| row.count(0))
-            .await
+        self.sql.statement(text).one(connection, CountRow).await
     }
 
     /// Drops words that restrict nothing.
@@ -116,11 +107,14 @@ impl Listing<'_> {
         }
         let all: Vec<String> = self.words.iter().map(Word::in_all).collect();
         let text = format!("{} SELECT {}", self.beginning(), all.join(", "));
-        let in_all: Vec<bool> = self
-            .sql
+        let mut in_all = Vec::with_capacity(all.len());
+        self.sql
             .statement(text)
-            .one(connection, "assignments", |row| {
-                (0..all.len()).map(|column| row.flag(column)).collect()
+            .for_each(connection, "assignments", |row| {
+                for column in 0..all.len() {
+                    in_all.push(row.flag(column)?);
+                }
+                Ok(())
             })
             .await?;
         let mut is_in_all = in_all.into_iter();
@@ -248,18 +242,6 @@ impl Listing<'_> {
         conditions
     }
 
-    fn window(&self, status: AssignmentStatus) -> String {
-        let now = &self.now;
-        match status {
-            AssignmentStatus::Scheduled => format!("s.effective_from > {now}"),
-            AssignmentStatus::Active => {
-                format!("s.effective_from <= {now} AND (s.effective_to IS NULL OR s.effective_to > {now})")
-            }
-            // A window ends after it starts, so one that has ended has started.
-            AssignmentStatus::Expired => format!("s.effective_to <= {now}"),
-        }
-    }
-
     /// The key of the order, and whose name it is.
     fn sort(&self) -> (String, &'static [Named]) {
         match self.query.sort {
@@ -286,7 +268,7 @@ impl Listing<'_> {
         let tables: String = named.iter().map(|one| one.joined()).collect();
         let mut conditions = self.conditions();
         if let Some(status) = self.query.status {
-            let _ = write!(conditions, " AND {}", self.window(status));
+            let _ = write!(conditions, " AND {}", window_condition(status, &self.now));
         }
         for word in others {
             let _ = write!(conditions, " AND {}", word.in_names());
@@ -300,30 +282,26 @@ impl Listing<'_> {
         );
         let page = format!(
             "{all}, page AS MATERIALIZED (SELECT id, sort_key FROM matched ORDER BY sort_key {order}, id {order} \
-             LIMIT {} OFFSET {}) {}, (SELECT count(*) FROM matched) FROM page{} \
+             LIMIT {} OFFSET {}) SELECT {}, (SELECT count(*) FROM matched) FROM page{} \
              ORDER BY page.sort_key {order}, page.id {order}",
             self.query.page.take(),
             offset(self.query.page.offset()),
-            READ,
+            view_columns("s", "i"),
             of_page(),
         );
-        let mut item_count = None;
-        let items: Vec<AssignmentView> = self
-            .sql
-            .statement(page)
-            .all(connection, "assignments", |row| {
-                item_count = Some(row.count(15)?);
-                view(row, self.query.held_at)
-            })
-            .await?;
-        let item_count = match item_count {
-            Some(count) => count,
+        let rows: Vec<_> = self.sql.statement(page).all(connection, (VIEW, CountRow)).await?;
+        let item_count = match rows.first() {
+            Some((_, count)) => *count,
             None => {
                 self.count_of(connection, format!("{all} SELECT count(*) FROM matched"))
                     .await?
             }
         };
-        Ok(Page { items, item_count })
+        let rows = rows.into_iter().map(|(row, _)| row);
+        Ok(Page {
+            items: views_of(rows, self.query.held_at),
+            item_count,
+        })
     }
 
     fn walk_conditions(&self) -> String {
@@ -332,7 +310,7 @@ impl Listing<'_> {
             let _ = write!(conditions, " AND {}", word.in_sets());
         }
         if let Some(status) = self.query.status {
-            let _ = write!(conditions, " AND {}", self.window(status));
+            let _ = write!(conditions, " AND {}", window_condition(status, &self.now));
         }
         conditions
     }
@@ -353,21 +331,13 @@ impl Listing<'_> {
     /// Many rows: read in the order of the page, from the nearer end.
     async fn walked(&self, connection: Connection<'_>, total: u64) -> Result<Page<AssignmentView>, StoreError> {
         let item_count = self.count(connection, total).await?;
-        let first = self.query.page.offset().min(item_count);
-        let length = u64::from(self.query.page.take()).min(item_count - first);
-        if length == 0 {
+        let Some(way) = Walk::to(self.query.page, item_count, self.query.order) else {
             return Ok(Page {
                 items: vec![],
                 item_count,
             });
-        }
-        let behind = item_count - first - length;
-        let (skipped, walk_order) = if behind < first {
-            (behind, opposite(self.query.order))
-        } else {
-            (first, self.query.order)
         };
-        let (walk, order) = (direction(walk_order), direction(self.query.order));
+        let (walk, order) = (direction(way.order), direction(self.query.order));
         let (sort, _) = self.sort();
         // The rows of one owner at a time, in the order of the owners' names.
         let by_owner = |table: &str, owner: &str, alias: &str, key: &str| {
@@ -384,33 +354,25 @@ impl Listing<'_> {
                 "assignments AS s WHERE s.environment_id = $1".to_owned()
             }
         };
-        // A constant would keep the index from giving the order.
-        let sorting = if sort == "false" {
-            String::new()
-        } else {
-            format!("{sort} {walk}, ")
-        };
+        let sorting = sorting(&sort, sort == "false", walk);
         let page = format!(
             "{}, page AS MATERIALIZED (SELECT s.id AS id, {sort} AS sort_key FROM {from}{} \
-             ORDER BY {sorting}s.id {walk} LIMIT {length} OFFSET {}) {READ} FROM page{} \
+             ORDER BY {sorting}s.id {walk} LIMIT {} OFFSET {}) SELECT {} FROM page{} \
              ORDER BY page.sort_key {order}, page.id {order}",
             self.beginning(),
             self.walk_conditions(),
-            offset(skipped),
+            way.length,
+            offset(way.skipped),
+            view_columns("s", "i"),
             of_page(),
         );
-        let items = self
-            .sql
-            .statement(page)
-            .all(connection, "assignments", |row| view(row, self.query.held_at))
-            .await?;
-        Ok(Page { items, item_count })
+        let rows: Vec<_> = self.sql.statement(page).all(connection, VIEW).await?;
+        Ok(Page {
+            items: views_of(rows, self.query.held_at),
+            item_count,
+        })
     }
 }
-
-/// The columns of a row that people read.
-const READ: &str = "SELECT s.id, s.environment_id, s.identity_id, s.role_id, s.node_id, s.effective_from, s.effective_to, \
-                    s.created_at, s.updated_at, i.first_name, i.last_name, i.email, i.avatar_url, r.name, n.name";
 
 /// The rows of `page`, each with what people read of it.
 fn of_page() -> String {
@@ -447,23 +409,4 @@ impl Named {
                 .to_owned(),
         }
     }
-}
-
-const fn direction(order: SortOrder) -> &'static str {
-    match order {
-        SortOrder::Ascending => "ASC",
-        SortOrder::Descending => "DESC",
-    }
-}
-
-const fn opposite(order: SortOrder) -> SortOrder {
-    match order {
-        SortOrder::Ascending => SortOrder::Descending,
-        SortOrder::Descending => SortOrder::Ascending,
-    }
-}
-
-/// An offset as PostgreSQL counts; beyond its numbers there are no rows either.
-fn offset(rows: u64) -> i64 {
-    i64::try_from(rows).unwrap_or(i64::MAX)
 }

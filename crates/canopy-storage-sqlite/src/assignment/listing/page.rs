@@ -10,29 +10,21 @@
 //!
 //! Names are looked up for the rows of the page alone.
 
-use super::{IDENTITIES, NODES, ROLES, view};
-use crate::identity::{direction, offset};
+use super::{IDENTITIES, NODES, ROLES};
 use crate::search::{Sql, Word, words};
-use crate::statement::{Row, Statement};
-use canopy_domain::assignment::listing::{AssignmentQuery, AssignmentSort, AssignmentView, HeldAt};
+use crate::statement::Statement;
+use canopy_domain::assignment::listing::{AssignmentQuery, AssignmentSort, AssignmentView};
 use canopy_domain::port::StoreError;
-use canopy_domain::{AccessType, AssignmentStatus, EnvironmentId, Page, SortOrder, Timestamp};
+use canopy_domain::{AccessType, AssignmentStatus, EnvironmentId, Page, Timestamp};
+use canopy_storage_sql::listing::{Effort, Walk, direction, offset, sorting, window_condition};
+use canopy_storage_sql::rows::CountRow;
+use canopy_storage_sql::rows::assignment::{KeptCountRow, VIEW, view_columns, views_of};
+use canopy_storage_sql::{Row as _, SqlText, sql};
 use diesel::SqliteConnection;
 use std::fmt::Write as _;
 
-/// When rows are few: up to [`few`](Self::few) of an environment, or up to one in [`part`](Self::part).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Effort {
-    pub(crate) few: u64,
-    pub(crate) part: u64,
-}
-
-impl Default for Effort {
-    /// Sorting a row costs about as much as reading ten from an index.
-    fn default() -> Self {
-        Self { few: 4_000, part: 10 }
-    }
-}
+/// Sorting a row costs about as much as reading ten from an index.
+pub(crate) const EFFORT: Effort = Effort { few: 4_000, part: 10 };
 
 /// The account of environment `?1`.
 const ACCOUNT: &str = "(SELECT a.account_id FROM environments AS e JOIN applications AS a \
@@ -88,7 +80,7 @@ pub(in super::super) fn views(
         source_node: query.source_node.as_ref().map(|id| sql.value(id.as_bytes())),
         sql,
     };
-    let most = effort.few.max(total / effort.part.max(1));
+    let most = effort.most(total);
     listing.drop_words_in_all(c)?;
     match listing.few(c, total, most)? {
         Rows::None => Ok(Page {
@@ -102,8 +94,9 @@ pub(in super::super) fn views(
 
 /// The number of assignments of the environment.
 fn kept_count(c: &mut SqliteConnection, environment: EnvironmentId) -> Result<u64, StoreError> {
-    let select = Statement::new("SELECT assignment_count FROM environments WHERE id = ?1").bind(environment.as_bytes());
-    Ok(select.first(c, "environments", |row| row.count(0))?.unwrap_or_default())
+    static SELECT: SqlText = sql!("SELECT {KeptCountRow} FROM environments WHERE id = ?1");
+    let select = Statement::new(&SELECT).bind(environment.as_bytes());
+    Ok(select.first(c, KeptCountRow)?.unwrap_or_default())
 }
 
 impl Listing<'_> {
@@ -112,7 +105,7 @@ impl Listing<'_> {
     }
 
     fn count_of(&self, c: &mut SqliteConnection, text: &str) -> Result<u64, StoreError> {
-        let count = self.statement(text).first(c, "assignments", |row| row.count(0))?;
+        let count = self.statement(text).first(c, CountRow)?;
         Ok(count.unwrap_or_default())
     }
 
@@ -123,10 +116,14 @@ impl Listing<'_> {
         }
         let all: Vec<String> = self.words.iter().map(Word::in_all).collect();
         let text = format!("{} SELECT {}", self.beginning(), all.join(", "));
-        let in_all: Option<Vec<bool>> = self.statement(&text).first(c, "assignments", |row| {
-            (0..all.len()).map(|column| row.flag(column)).collect()
+        let mut in_all = Vec::with_capacity(all.len());
+        self.statement(&text).for_each(c, "assignments", |row| {
+            for column in 0..all.len() {
+                in_all.push(row.flag(column)?);
+            }
+            Ok(())
         })?;
-        let mut is_in_all = in_all.unwrap_or_default().into_iter();
+        let mut is_in_all = in_all.into_iter();
         self.words.retain(|_| !is_in_all.next().unwrap_or_default());
         Ok(())
     }
@@ -247,18 +244,6 @@ impl Listing<'_> {
         conditions
     }
 
-    fn window(&self, status: AssignmentStatus) -> String {
-        let now = &self.now;
-        match status {
-            AssignmentStatus::Scheduled => format!("s.effective_from > {now}"),
-            AssignmentStatus::Active => {
-                format!("s.effective_from <= {now} AND (s.effective_to IS NULL OR s.effective_to > {now})")
-            }
-            // A window ends after it starts, so one that has ended has started.
-            AssignmentStatus::Expired => format!("s.effective_to <= {now}"),
-        }
-    }
-
     fn sort(&self) -> (String, &'static str) {
         match self.query.sort {
             AssignmentSort::Name => ("i.name_folded".to_owned(), IDENTITIES),
@@ -287,7 +272,7 @@ impl Listing<'_> {
         };
         let mut conditions = self.conditions();
         if let Some(status) = self.query.status {
-            let _ = write!(conditions, " AND {}", self.window(status));
+            let _ = write!(conditions, " AND {}", window_condition(status, &self.now));
         }
         for word in others {
             let _ = write!(conditions, " AND {}", word.in_names());
@@ -301,22 +286,22 @@ impl Listing<'_> {
         );
         let page = format!(
             "{all}, page AS (SELECT id, sort_key FROM matched ORDER BY sort_key {order}, id {order} LIMIT {} OFFSET {}) \
-             {}, (SELECT count(*) FROM matched) {} ORDER BY page.sort_key {order}, s.id {order}",
+             SELECT {}, (SELECT count(*) FROM matched) {} ORDER BY page.sort_key {order}, s.id {order}",
             self.query.page.take(),
             offset(self.query.page.offset()),
-            READ,
+            view_columns("s", "i"),
             FOR_PAGE,
         );
-        let mut item_count = None;
-        let items: Vec<AssignmentView> = self.statement(&page).all(c, "assignments", |row| {
-            item_count = Some(row.count(15)?);
-            self.view(row)
-        })?;
-        let item_count = match item_count {
-            Some(count) => count,
+        let rows: Vec<_> = self.statement(&page).all(c, (VIEW, CountRow))?;
+        let item_count = match rows.first() {
+            Some((_, count)) => *count,
             None => self.count_of(c, &format!("{all} SELECT count(*) FROM matched"))?,
         };
-        Ok(Page { items, item_count })
+        let rows = rows.into_iter().map(|(row, _)| row);
+        Ok(Page {
+            items: views_of(rows, self.query.held_at),
+            item_count,
+        })
     }
 
     /// The conditions of a walk: those of its index, the words, and the state. The name's index has no windows: there the
@@ -329,12 +314,14 @@ impl Listing<'_> {
         match self.query.status {
             None => {}
             Some(status) if has_window => {
-                let _ = write!(conditions, " AND {}", self.window(status));
+                let _ = write!(conditions, " AND {}", window_condition(status, &self.now));
             }
             Some(status) => {
                 let (not, in_set) = match status {
-                    AssignmentStatus::Active => ("NOT ", format!("NOT ({})", self.window(status))),
-                    AssignmentStatus::Scheduled | AssignmentStatus::Expired => ("", self.window(status)),
+                    AssignmentStatus::Active => ("NOT ", format!("NOT ({})", window_condition(status, &self.now))),
+                    AssignmentStatus::Scheduled | AssignmentStatus::Expired => {
+                        ("", window_condition(status, &self.now))
+                    }
                 };
                 let _ = write!(
                     conditions,
@@ -378,21 +365,13 @@ impl Listing<'_> {
     /// Many rows: read in the order of the page, from the nearer end.
     fn walked(&self, c: &mut SqliteConnection, total: u64) -> Result<Page<AssignmentView>, StoreError> {
         let item_count = self.count(c, total)?;
-        let first = self.query.page.offset().min(item_count);
-        let length = u64::from(self.query.page.take()).min(item_count - first);
-        if length == 0 {
+        let Some(way) = Walk::to(self.query.page, item_count, self.query.order) else {
             return Ok(Page {
                 items: vec![],
                 item_count,
             });
-        }
-        let behind = item_count - first - length;
-        let (skipped, walk_order) = if behind < first {
-            (behind, opposite(self.query.order))
-        } else {
-            (first, self.query.order)
         };
-        let (walk, order) = (direction(walk_order), direction(self.query.order));
+        let (walk, order) = (direction(way.order), direction(self.query.order));
         let (sort, _) = self.sort();
         let (from, has_window) = match self.query.sort {
             AssignmentSort::Name => (
@@ -414,32 +393,23 @@ impl Listing<'_> {
                 true,
             ),
         };
-        // A constant would keep the index from giving the order.
-        let sorting = if sort == "0" {
-            String::new()
-        } else {
-            format!("{sort} {walk}, ")
-        };
+        let sorting = sorting(&sort, sort == "0", walk);
         let page = format!(
             "{}, page AS (SELECT s.id AS id, {sort} AS sort_key FROM {from}{} ORDER BY {sorting}s.id {walk} \
-             LIMIT {length} OFFSET {}) {READ} {FOR_PAGE} ORDER BY page.sort_key {order}, s.id {order}",
+             LIMIT {} OFFSET {}) SELECT {} {FOR_PAGE} ORDER BY page.sort_key {order}, s.id {order}",
             self.beginning(),
             self.walk_conditions(has_window),
-            offset(skipped),
+            way.length,
+            offset(way.skipped),
+            view_columns("s", "i"),
         );
-        let items = self.statement(&page).all(c, "assignments", |row| self.view(row))?;
-        Ok(Page { items, item_count })
-    }
-
-    fn view(&self, row: &Row<'_, '_>) -> Result<AssignmentView, StoreError> {
-        let held_at: Option<HeldAt> = self.query.held_at;
-        view(row, held_at)
+        let rows: Vec<_> = self.statement(&page).all(c, VIEW)?;
+        Ok(Page {
+            items: views_of(rows, self.query.held_at),
+            item_count,
+        })
     }
 }
-
-/// The columns of a row that people read.
-const READ: &str = "SELECT s.id, s.environment_id, s.identity_id, s.role_id, s.node_id, s.effective_from, s.effective_to, \
-                    s.created_at, s.updated_at, i.first_name, i.last_name, i.email, i.avatar_url, r.name, n.name";
 
 /// The rows of `page` with what people read of them.
 const FOR_PAGE: &str = "FROM page CROSS JOIN assignments AS s ON s.environment_id = ?1 AND s.id = page.id \
@@ -447,10 +417,3 @@ const FOR_PAGE: &str = "FROM page CROSS JOIN assignments AS s ON s.environment_i
                         FROM environments AS e JOIN applications AS a ON a.id = e.application_id WHERE e.id = ?1) \
                         CROSS JOIN roles AS r ON r.environment_id = s.environment_id AND r.id = s.role_id \
                         CROSS JOIN nodes AS n ON n.environment_id = s.environment_id AND n.id = s.node_id";
-
-const fn opposite(order: SortOrder) -> SortOrder {
-    match order {
-        SortOrder::Ascending => SortOrder::Descending,
-        SortOrder::Descending => SortOrder::Ascending,
-    }
-}

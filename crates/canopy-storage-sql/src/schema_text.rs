@@ -9,7 +9,7 @@ fn texts<'a>(types: impl IntoIterator<Item = &'a NodeType>) -> Value {
 }
 
 /// The text of a schema.
-pub(crate) fn write(schema: &HierarchySchema) -> String {
+pub fn write(schema: &HierarchySchema) -> String {
     let allowed = schema.allowed_children().iter();
     let allowed: Map<String, Value> = allowed
         .map(|(parent, kids)| (parent.as_str().to_owned(), texts(kids)))
@@ -28,7 +28,7 @@ pub(crate) fn write(schema: &HierarchySchema) -> String {
 }
 
 /// The schema of a text; `None` where it is none.
-pub(crate) fn read(text: &str) -> Option<HierarchySchema> {
+pub fn read(text: &str) -> Option<HierarchySchema> {
     let value: Value = serde_json::from_str(text).ok()?;
     let node_type = |value: &Value| NodeType::parse(value.as_str()?).ok();
     let node_types: Option<Vec<NodeType>> = value.get("node_types")?.as_array()?.iter().map(node_type).collect();

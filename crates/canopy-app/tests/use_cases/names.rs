@@ -2,11 +2,11 @@
 
 use crate::calls;
 use crate::several_processes::{Shared, followed, second};
-use crate::world::{World, slug};
+use crate::world::{World, environment, slug};
 use canopy_app::access::{Asker, evaluate};
 use canopy_app::decisions::Consistency;
-use canopy_app::scope::AskedEnvironment;
-use canopy_app::{App, AppError, Caller, scope};
+use canopy_app::session::{AskedEnvironment, Basis};
+use canopy_app::{App, AppError, Caller};
 use canopy_domain::access::{DenialReason, Question, Target};
 use canopy_domain::port::TokenError;
 use canopy_domain::tenancy::change::TenantPatch;
@@ -44,7 +44,7 @@ async fn rename_application(world: &World, name: &str) {
 
 /// Asks by a path as a request does: where it leads first, then the question.
 async fn ask(app: &App, caller: &Caller, slugs: Slugs, who: IdentityId) -> Result<Option<DenialReason>, AppError> {
-    let found = scope::environment_to_ask(app, caller, slugs).await?;
+    let found = app.sessions().resolve::<AskedEnvironment>(caller, slugs.into()).await?;
     judge(app, caller, &found, who, Consistency::Strong).await
 }
 
@@ -72,21 +72,21 @@ async fn no_process_follows_a_slug_that_another_one_changed() {
     let world = World::on(Shared::new()).await;
     let other = second(&world);
     let caller = &world.call.caller;
-    assert_eq!(scope::environment(&other, caller, HOME).await.unwrap(), world.place);
+    assert_eq!(environment(&other, caller, HOME).await.unwrap(), world.place);
     rename_environment(&world, &world.place, "staging").await;
     assert!(is_absent(
-        &scope::environment(&other, caller, HOME).await.unwrap_err(),
+        &environment(&other, caller, HOME).await.unwrap_err(),
         Tenant::Environment
     ));
     let now = ("acme", "default", "staging");
-    assert_eq!(scope::environment(&other, caller, now).await.unwrap(), world.place);
+    assert_eq!(environment(&other, caller, now).await.unwrap(), world.place);
     rename_application(&world, "notes").await;
     assert!(is_absent(
-        &scope::environment(&other, caller, now).await.unwrap_err(),
+        &environment(&other, caller, now).await.unwrap_err(),
         Tenant::Application
     ));
     let now = ("acme", "notes", "staging");
-    assert_eq!(scope::environment(&other, caller, now).await.unwrap(), world.place);
+    assert_eq!(environment(&other, caller, now).await.unwrap(), world.place);
 }
 
 #[tokio::test]
@@ -104,7 +104,11 @@ async fn a_question_by_a_path_is_about_what_the_path_names_when_it_is_judged() {
     );
 
     // The name goes to an environment where Ada holds nothing, after the path was looked at.
-    let found = scope::environment_to_ask(&other, caller, HOME).await.unwrap();
+    let found = other
+        .sessions()
+        .resolve::<AskedEnvironment>(caller, HOME.into())
+        .await
+        .unwrap();
     rename_environment(&world, &world.place, "former").await;
     let place = world.place.application_ref();
     calls::create_environment(&world.app, &world.call, place, &crate::world::tenant("development"))
@@ -121,14 +125,18 @@ async fn a_question_by_a_path_is_about_what_the_path_names_when_it_is_judged() {
         None
     );
 
-    let found = scope::environment_to_ask(&other, caller, HOME).await.unwrap();
+    let found = other
+        .sessions()
+        .resolve::<AskedEnvironment>(caller, HOME.into())
+        .await
+        .unwrap();
     rename_application(&world, "notes").await;
     let refused = judge(&other, caller, &found, ada, Consistency::Strong)
         .await
         .unwrap_err();
     assert!(is_absent(&refused, Tenant::Application), "{refused}");
     assert!(is_absent(
-        &scope::confirm(&other, caller, &found).await.unwrap_err(),
+        &other.sessions().confirm(caller, Basis::Path(&found)).await.unwrap_err(),
         Tenant::Application
     ));
     // Heard of a moment ago is good enough for those who say so.
@@ -148,7 +156,7 @@ async fn a_token_is_not_good_for_an_environment_that_another_process_deleted() {
         subject: "it".into(),
         environment: Some(world.place),
     };
-    scope::confirm_bound(&other, &bound).await.unwrap();
+    other.sessions().confirm(&bound, Basis::BoundEnvironment).await.unwrap();
     let asked = world.place.into();
     assert_eq!(
         judge(&other, &bound, &asked, ada, Consistency::Strong).await.unwrap(),
@@ -158,7 +166,13 @@ async fn a_token_is_not_good_for_an_environment_that_another_process_deleted() {
         .await
         .unwrap();
     let is_invalid = |error: AppError| matches!(error, AppError::Token(TokenError::UnknownEnvironment));
-    assert!(is_invalid(scope::confirm_bound(&other, &bound).await.unwrap_err()));
+    assert!(is_invalid(
+        other
+            .sessions()
+            .confirm(&bound, Basis::BoundEnvironment)
+            .await
+            .unwrap_err()
+    ));
     assert!(is_invalid(
         judge(&other, &bound, &asked, ada, Consistency::Strong)
             .await

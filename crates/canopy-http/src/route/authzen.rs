@@ -13,7 +13,7 @@ use crate::wire::{
 };
 use canopy_app::authzen::Entity;
 use canopy_app::authzen::evaluate::{self, Evaluated, Evaluation, Evaluations};
-use canopy_app::scope::AskedEnvironment;
+use canopy_app::session::AskedEnvironment;
 use canopy_domain::Revision;
 use canopy_domain::authzen::{MAX_TERM_BYTES, Semantic, Verdict};
 use serde::{Serialize, Serializer};

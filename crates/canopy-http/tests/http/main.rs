@@ -17,8 +17,6 @@ mod edge;
 #[cfg(test)]
 mod endpoints;
 #[cfg(test)]
-mod imports;
-#[cfg(test)]
 mod limits;
 #[cfg(test)]
 mod preconditions;

@@ -1,4 +1,4 @@
-//! A caller and a place that are known are recalled from memory: no read from the store, and hardly an allocation.
+//! A known caller and its tenancy are recalled from memory, without a read from the store and almost without an allocation.
 
 #![expect(clippy::unwrap_used, reason = "what tests share is a test too")]
 
@@ -35,7 +35,7 @@ fn allocations<T>(call: impl Fn() -> Option<T>) -> usize {
 }
 
 #[tokio::test]
-async fn a_caller_that_is_known_costs_no_allocation_but_that_of_a_key_text() {
+async fn recalling_a_known_caller_allocates_the_text_of_its_key_alone() {
     let app = App::new(
         Arc::new(MemoryStore::new()),
         Arc::new(FixedClock::default()),
@@ -47,11 +47,8 @@ async fn a_caller_that_is_known_costs_no_allocation_but_that_of_a_key_text() {
         name: name("acme"),
         slug: None,
     };
-    let account = app
-        .execute(&call, &CreateAccount { new }, Mode::Commit)
-        .await
-        .unwrap()
-        .id;
+    let create = CreateAccount { new };
+    let account = app.execute(&call, &create, Mode::Commit).await.unwrap().id;
     let application = list_applications(&app, account).await.unwrap().remove(0);
     let place = canopy_domain::ApplicationRef {
         account,
@@ -69,18 +66,11 @@ async fn a_caller_that_is_known_costs_no_allocation_but_that_of_a_key_text() {
         access: KeyAccess::Full,
         expires_at: None,
     };
-    let made = app
-        .execute(
-            &call,
-            &CreateApiKey {
-                environment: place,
-                new,
-            },
-            Mode::Commit,
-        )
-        .await
-        .unwrap();
-    let key = made.text.unwrap();
+    let create = CreateApiKey {
+        environment: place,
+        new,
+    };
+    let key = app.execute(&call, &create, Mode::Commit).await.unwrap().text.unwrap();
     let asked = AskedEnvironment::from(place);
     let question = Question {
         identity: IdentityId::new(Uuid::nil()),
@@ -113,5 +103,5 @@ async fn a_caller_that_is_known_costs_no_allocation_but_that_of_a_key_text() {
     let by_token = || sessions.recall::<ByPath, AskedEnvironment>(&token, slugs);
     let by_key = || sessions.recall::<ByCredential, AskedEnvironment>(&key, slugs);
     assert_eq!(allocations(by_token), 0);
-    assert_eq!(allocations(by_key), 1, "the text of the key, which is wiped");
+    assert_eq!(allocations(by_key), 1, "the parsed text of the key");
 }

@@ -115,14 +115,14 @@ impl Sessions {
         let loaded = self
             .decisions
             .peek(place.environment, |state| state.keys.find(id, now).cloned());
-        let access = match loaded.flatten() {
-            Some(access) => access,
+        let (access, now) = match loaded.flatten() {
+            Some(access) => (access, now),
             None => {
                 source.store()?;
-                self.key_access(&place, id).await?
+                (self.key_access(&place, id).await?, self.now())
             }
         };
-        known.note_use(self.now());
+        known.note_use(now);
         Ok(Caller::ApiKey { place, id, access })
     }
 

@@ -5,10 +5,10 @@ use crate::several_processes::{Shared, followed, second};
 use crate::world::{World, environment, slug};
 use canopy_app::access::{Asker, evaluate};
 use canopy_app::decisions::Consistency;
-use canopy_app::session::{AskedEnvironment, Basis};
+use canopy_app::session::{AskedEnvironment, Basis, ByCredential, ByPath, Credential};
 use canopy_app::{App, AppError, Caller};
 use canopy_domain::access::{DenialReason, Question, Target};
-use canopy_domain::port::TokenError;
+use canopy_domain::port::{AccountName, EnvironmentName, PrincipalKind, SubjectKind, TokenError, VerifiedToken};
 use canopy_domain::tenancy::change::TenantPatch;
 use canopy_domain::{EnvironmentRef, IdentityId, TenancyError, Tenant};
 use std::sync::atomic::Ordering;
@@ -206,4 +206,47 @@ async fn an_identity_that_another_process_deleted_is_told_nothing_of_itself() {
         "{refused}"
     );
     follower.abort();
+}
+
+#[tokio::test]
+async fn what_a_fence_must_confirm_is_not_recalled() {
+    let shared = Shared::new();
+    let (world, other, _, follower) = followed(&shared).await;
+    let admin = |account, environment| VerifiedToken {
+        principal: PrincipalKind::Admin,
+        subject: "it".into(),
+        subject_kind: SubjectKind::Id,
+        account: Some(AccountName::Id(account)),
+        environment,
+        expires_at: canopy_domain::Timestamp::MAX,
+    };
+    let token = Credential::Token(admin(world.place.account, None));
+    let path = EnvironmentName::Path("default/development".into());
+    let by_path = Credential::Token(admin(world.place.account, Some(path)));
+    for app in [&world.app, &other] {
+        let caller = app.sessions().authenticate(&token).await.unwrap();
+        app.sessions().authenticate(&by_path).await.unwrap();
+        environment(app, &caller, HOME).await.unwrap();
+        let reads = shared.reads.load(Ordering::SeqCst);
+        let asked = app.sessions().recall::<ByPath, AskedEnvironment>(&token, HOME.into());
+        assert!(asked.is_some(), "the fence of the question confirms it");
+        let place = app.sessions().recall::<ByPath, EnvironmentRef>(&token, HOME.into());
+        assert!(place.is_none(), "another process may have given the slug away");
+        let bound = app
+            .sessions()
+            .recall::<ByCredential, AskedEnvironment>(&by_path, HOME.into());
+        assert!(bound.is_none(), "no fence confirms the names in a token");
+        assert_eq!(shared.reads.load(Ordering::SeqCst), reads);
+    }
+    follower.abort();
+
+    let alone = World::new().await;
+    let token = Credential::Token(admin(alone.place.account, None));
+    let caller = alone.app.sessions().authenticate(&token).await.unwrap();
+    environment(&alone.app, &caller, HOME).await.unwrap();
+    let place = alone
+        .app
+        .sessions()
+        .recall::<ByPath, EnvironmentRef>(&token, HOME.into());
+    assert_eq!(place.unwrap().tenancy.unwrap(), alone.place);
 }

@@ -71,7 +71,7 @@ async fn recalling_a_known_caller_allocates_the_text_of_its_key_alone() {
         new,
     };
     let key = app.execute(&call, &create, Mode::Commit).await.unwrap().text.unwrap();
-    let asked = AskedEnvironment::from(place);
+    let home = AskedEnvironment::from(place);
     let question = Question {
         identity: IdentityId::new(Uuid::nil()),
         permission: "note.read",
@@ -79,7 +79,7 @@ async fn recalling_a_known_caller_allocates_the_text_of_its_key_alone() {
     };
     let asker = Asker {
         caller: &call.caller,
-        environment: &asked,
+        environment: &home,
     };
     evaluate::evaluate(&app, asker, &question, None, Consistency::Strong, |_| ())
         .await

@@ -245,13 +245,13 @@ async fn enter<S: Send + 'static, L: Locate<S>>(
         Sent::Key(text) => Credential::Key(text),
     };
     let slugs = surface::slugs(incoming, surface);
-    let entered = match state.app().sessions().recall::<L, S>(&credential, slugs) {
-        Some(entered) => entered,
-        None => {
-            let (app, credential, slugs) = (state.app().clone(), credential.into_owned(), slugs.to_owned());
-            let entering = async move { app.sessions().enter::<L, S>(&credential, slugs.as_ref()).await };
-            state.run_quick(entering).await?.inspect_err(refused)?
-        }
+    let recalled = state.app().sessions().recall::<L, S>(&credential, slugs);
+    let entered = if let Some(entered) = recalled {
+        entered
+    } else {
+        let (app, credential, slugs) = (state.app().clone(), credential.into_owned(), slugs.to_owned());
+        let entering = async move { app.sessions().enter::<L, S>(&credential, slugs.as_ref()).await };
+        state.run_quick(entering).await?.inspect_err(refused)?
     };
     incoming.accept_caller();
     let admitted = state.limits().admit(&entered.caller);

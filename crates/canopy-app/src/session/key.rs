@@ -76,8 +76,12 @@ impl Default for Keys {
 
 impl Keys {
     fn insert(&self, digest: KeyDigest, (place, id): (EnvironmentRef, ApiKeyId)) -> Arc<KnownKey> {
-        let used = AtomicI64::new(FLUSHED);
-        let inserted = self.known.get_or_insert(digest, Arc::new(KnownKey { place, id, used }));
+        let known = KnownKey {
+            place,
+            id,
+            used: AtomicI64::new(FLUSHED),
+        };
+        let inserted = self.known.get_or_insert(digest, Arc::new(known));
         if let Some(evicted) = inserted.evicted {
             let mut uses = self.evicted_uses.lock().unwrap_or_else(PoisonError::into_inner);
             if uses.len() < CAPACITY {
@@ -103,24 +107,22 @@ impl Sessions {
     /// [`AppError::Store`].
     pub(super) async fn key_caller(&self, text: &str, source: Source<'_>) -> Result<Caller, AppError> {
         let digest = digest(&KeyText::parse(text).ok_or(AppError::InvalidApiKey)?);
-        let known = match self.keys.known.get(&digest) {
-            Some(known) => known,
-            None => {
-                source.store()?;
-                self.find_key(digest).await?
-            }
+        let known = if let Some(known) = self.keys.known.get(&digest) {
+            known
+        } else {
+            source.store()?;
+            self.find_key(digest).await?
         };
         let (place, id) = (known.place, known.id);
         let now = self.now();
         let loaded = self
             .decisions
             .peek(place.environment, |state| state.keys.find(id, now).cloned());
-        let (access, now) = match loaded.flatten() {
-            Some(access) => (access, now),
-            None => {
-                source.store()?;
-                (self.key_access(&place, id).await?, self.now())
-            }
+        let (access, now) = if let Some(access) = loaded.flatten() {
+            (access, now)
+        } else {
+            source.store()?;
+            (self.key_access(&place, id).await?, self.now())
         };
         known.note_use(now);
         Ok(Caller::ApiKey { place, id, access })

@@ -48,12 +48,11 @@ impl<'s> Reader<'s> {
     /// # Errors
     /// [`AppError::Broken`] where there is memory alone; [`AppError::Store`].
     pub(super) async fn tx(&mut self, share: impl Into<Share>) -> Result<&mut dyn ReadTx, AppError> {
-        let tx = match self.tx.take() {
-            Some(tx) => tx,
-            None => {
-                let share = share.into();
-                self.source.store()?.read_for(share).await?
-            }
+        let tx = if let Some(tx) = self.tx.take() {
+            tx
+        } else {
+            let share = share.into();
+            self.source.store()?.read_for(share).await?
         };
         Ok(self.tx.insert(tx).as_mut())
     }

@@ -25,14 +25,10 @@ impl Requires {
     /// [`AppError::ScopeMissing`].
     pub fn check(self, caller: &Caller) -> Result<(), AppError> {
         let is_open = match (self, caller) {
-            (Self::NoScope, _) => true,
             (Self::UnknownScope, _) => false,
             (Self::Area(area), Caller::ApiKey { access, .. }) => access.opens(area),
             (Self::Checks, Caller::ApiKey { access, .. }) => access.allows_some_check(),
-            (
-                Self::Area(_) | Self::Checks,
-                Caller::Operator { .. } | Caller::Admin { .. } | Caller::Identity { .. },
-            ) => true,
+            (Self::NoScope, _) | (_, Caller::Operator { .. } | Caller::Admin { .. } | Caller::Identity { .. }) => true,
         };
         if is_open { Ok(()) } else { Err(AppError::ScopeMissing) }
     }

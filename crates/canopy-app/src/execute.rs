@@ -4,10 +4,11 @@
 //! It sees a reader alone, so it cannot write beside its plan. Everything else happens here, once: retries, locks, the
 //! transaction, the change records of decision indexes, the audit event, and the answers kept for repeated requests.
 
-use crate::app::AuditEntry;
 use crate::audit::described::Details;
+use crate::audit_entry::AuditEntry;
 use crate::idempotency::{Repeatable, RepetitionError, kept_since};
-use crate::{App, AppError, Call, Caller, scope, unit_of_work};
+use crate::session::check_write;
+use crate::{App, AppError, Call, Caller, unit_of_work};
 use async_trait::async_trait;
 use canopy_domain::api_key::AreaScope;
 use canopy_domain::changeset::{AccessFacts, ChangeSet};
@@ -310,11 +311,7 @@ impl App {
 
 /// Refuses a caller that may not make the call, then what the write itself refuses before any lock is taken.
 async fn admit<W: Write>(app: &App, call: &Call, write: &W) -> Result<(), AppError> {
-    match (&call.caller, W::REQUIRES) {
-        (Caller::Operator { .. } | Caller::Admin { .. }, _) => {}
-        (caller @ Caller::ApiKey { .. }, Some(area)) => scope::opened(caller, area)?,
-        (Caller::ApiKey { .. }, None) | (Caller::Identity { .. }, _) => return Err(AppError::WrongPrincipal),
-    }
+    check_write(&call.caller, W::REQUIRES)?;
     write.admit(app, call).await
 }
 

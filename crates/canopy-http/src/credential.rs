@@ -2,7 +2,7 @@
 
 use crate::error_code::ErrorCode;
 use crate::problem::Problem;
-use crate::tenancy::Surface;
+use crate::surface::Surface;
 use actix_web::HttpRequest;
 use actix_web::http::header::{AUTHORIZATION, HeaderName, HeaderValue};
 use canopy_domain::port::TokenError;
@@ -10,9 +10,9 @@ use canopy_domain::port::TokenError;
 /// The header that carries API keys.
 static API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 
-/// A credential of a caller.
+/// A credential as it was sent.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Credential<'r> {
+pub(crate) enum Sent<'r> {
     /// An access token.
     Token(&'r str),
     /// An API key; empty where the header is no text.
@@ -23,7 +23,7 @@ pub(crate) enum Credential<'r> {
 ///
 /// # Errors
 /// 400 for more than one; 401 for none and for one of a kind that the surface does not take.
-pub(crate) fn read(request: &HttpRequest, surface: Surface) -> Result<Credential<'_>, Problem> {
+pub(crate) fn read(request: &HttpRequest, surface: Surface) -> Result<Sent<'_>, Problem> {
     let headers = request.headers();
     let (mut tokens, mut keys) = (headers.get_all(AUTHORIZATION), headers.get_all(&API_KEY));
     let (token, key) = (tokens.next(), keys.next());
@@ -36,13 +36,13 @@ pub(crate) fn read(request: &HttpRequest, surface: Surface) -> Result<Credential
     if surface.takes_keys()
         && let Some(key) = key
     {
-        return Ok(Credential::Key(text(key).unwrap_or_default()));
+        return Ok(Sent::Key(text(key).unwrap_or_default()));
     }
     let invalid = || Problem::from(TokenError::Invalid);
     let value = token.and_then(text).ok_or_else(invalid)?;
     let (scheme, token) = value.split_once(' ').ok_or_else(invalid)?;
     if scheme.eq_ignore_ascii_case("bearer") {
-        Ok(Credential::Token(token.trim()))
+        Ok(Sent::Token(token.trim()))
     } else {
         Err(invalid())
     }

@@ -1,7 +1,7 @@
 //! The OpenID AuthZEN metadata document: the address of each endpoint. No credential is needed.
 
 use crate::state::HttpState;
-use crate::tenancy::Surface;
+use crate::surface::Surface;
 use actix_web::HttpResponse;
 use actix_web::http::header::CACHE_CONTROL;
 use serde::Serialize;

@@ -8,7 +8,7 @@ use crate::if_match;
 use crate::incoming::Incoming;
 use crate::problem::Problem;
 use crate::state::HttpState;
-use crate::tenancy::Surface;
+use crate::surface::Surface;
 use crate::wire::{
     Components, Fault, Faults, Json, JsonError, JsonPointer, Lists, MAX_DEPTH, MAX_VALUES, ObjectStream, WireText,
     WireValue,

@@ -40,13 +40,12 @@ mod reference;
 mod rendered;
 mod request;
 mod request_id;
-mod requirement;
 mod route;
 mod router;
 mod server;
 mod service_paths;
 mod state;
-mod tenancy;
+mod surface;
 pub mod token;
 mod wire;
 

@@ -9,14 +9,14 @@ use crate::incoming::Incoming;
 use crate::input::{BodyInput, PathInput};
 use crate::problem::Problem;
 use crate::request::{Request, Served};
-use crate::requirement::Requires;
 use crate::state::HttpState;
-use crate::tenancy::{ByCredential, ByPath, PortalTenancy, PublicTenancy, Surface, Tenancy, Way};
+use crate::surface::Surface;
 use crate::wire::{Components, QueryInput};
 use actix_web::HttpResponse;
 use actix_web::dev::Payload;
 use actix_web::http::Method;
 use canopy_app::Write;
+use canopy_app::session::{ByCredential, ByPath, FromCredential, FromPath, Locate, Requires, Tenancy};
 use canopy_domain::api_key::AreaScope;
 use canopy_domain::port::Share;
 use core::future::{Future, poll_fn};
@@ -249,14 +249,14 @@ impl<M> Draft<M> {
         }
     }
 
-    /// Serves the operation at one place of one surface, whose way of finding places is `W`.
-    fn mount<W, S, P, Q, B, A, F>(
+    /// Serves the operation at one place of one surface, which locates places by `L`.
+    fn mount<L, S, P, Q, B, A, F>(
         &self,
         (surface, tail, requires): (Surface, &'static str, Requires),
         handler: impl Fn(Request<S, P, Q, B>) -> F + Copy + 'static,
     ) -> Mount
     where
-        W: Way<S>,
+        L: Locate<S>,
         S: Tenancy,
         P: PathInput + 'static,
         Q: QueryInput + 'static,
@@ -280,7 +280,7 @@ impl<M> Draft<M> {
                     repeatable: A::REPEATABLE,
                     conditional,
                 };
-                let received = Request::receive::<W>(incoming, payload, state, served, &mut caller).await;
+                let received = Request::receive::<L>(incoming, payload, state, served, &mut caller).await;
                 let (answered, tenant) = match received {
                     Ok(request) => {
                         let tenant = request.tenancy.share();
@@ -476,7 +476,7 @@ impl Draft<OnPortal> {
         handler: impl Fn(Request<S, P, Q, B>) -> F + Copy + 'static,
     ) -> Operation
     where
-        S: PortalTenancy,
+        S: FromPath,
         P: PathInput + 'static,
         Q: QueryInput + 'static,
         B: BodyInput + 'static,
@@ -503,7 +503,7 @@ impl Draft<OnBoth> {
         handler: impl Fn(Request<S, P, Q, B>) -> F + Copy + 'static,
     ) -> Operation
     where
-        S: PortalTenancy + PublicTenancy,
+        S: FromPath + FromCredential,
         P: PathInput + 'static,
         Q: QueryInput + 'static,
         B: BodyInput + 'static,
@@ -528,7 +528,7 @@ impl Draft<ByCredentialAlone> {
         handler: impl Fn(Request<S, P, Q, B>) -> F + Copy + 'static,
     ) -> Operation
     where
-        S: PublicTenancy,
+        S: FromCredential,
         P: PathInput + 'static,
         Q: QueryInput + 'static,
         B: BodyInput + 'static,

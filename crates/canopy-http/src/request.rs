@@ -2,24 +2,22 @@
 
 use crate::answer::Answer;
 use crate::body_budget::BodyPermit;
-use crate::credential::{self, Credential};
+use crate::credential::{self, Sent};
 use crate::cursor::CursorKey;
 use crate::idempotency::{self, Kept, Repeatable, RepeatableRequest};
 use crate::if_match;
 use crate::incoming::Incoming;
 use crate::input::{BodyInput, BodySource, PathInput, Received, has_body, parse_json, read_body};
 use crate::problem::Problem;
-use crate::requirement::Requires;
 use crate::state::HttpState;
-use crate::tenancy::{Surface, Tenancy, Way};
+use crate::surface::{self, Surface};
 use crate::wire::{Faults, Json, QueryInput, QueryReader};
 use actix_web::dev::Payload;
 use actix_web::web::Bytes;
 use canopy_app::access::Asker;
-use canopy_app::api_key::authenticate;
 use canopy_app::long_work::{Pace, Stopped};
-use canopy_app::scope::AskedEnvironment;
-use canopy_app::{App, AppError, Call, Caller, Mode, RepetitionError, Write, scope};
+use canopy_app::session::{AskedEnvironment, Basis, Credential, Locate, Requires, Tenancy};
+use canopy_app::{App, AppError, Call, Caller, Mode, RepetitionError, Write};
 use canopy_domain::Expected;
 use canopy_domain::api_key::AreaScope;
 use canopy_domain::port::{Share, TokenError, VerifiedToken};
@@ -60,14 +58,14 @@ impl<S: Tenancy, P: PathInput, Q: QueryInput, B: BodyInput> Request<S, P, Q, B> 
     /// Reads a request: credential 401, principal 403, place 404, key scope 403, media type
     /// 415 (400 where the standard has it so), size 413, path, query and body 400, `If-Match` 428. The caller is `known` from the moment its credential is
     /// accepted.
-    pub(crate) async fn receive<W: Way<S>>(
+    pub(crate) async fn receive<L: Locate<S>>(
         incoming: &Incoming,
         payload: Payload,
         state: &HttpState,
         served: Served,
         known: &mut Option<Caller>,
     ) -> Result<Self, Problem> {
-        let (tenancy, call) = enter::<S, W>(incoming, state, served.surface, known).await?;
+        let (tenancy, call) = enter::<S, L>(incoming, state, served.surface, known).await?;
         let read = async {
             served.requires.check(&call.caller)?;
             let of = (&call.caller, tenancy.id(), tenancy.share(), served);
@@ -88,7 +86,7 @@ impl<S: Tenancy, P: PathInput, Q: QueryInput, B: BodyInput> Request<S, P, Q, B> 
                 body: read.body,
             }),
             Err(problem) => {
-                let unconfirmed = W::unconfirmed(&tenancy);
+                let unconfirmed = L::unconfirmed(&tenancy).cloned();
                 Err(confirm_refusal(problem, state, call.caller, unconfirmed, known).await)
             }
         }
@@ -107,13 +105,8 @@ async fn confirm_refusal(
     let app = state.app().clone();
     let is_key = matches!(caller, Caller::ApiKey { .. });
     let confirming = async move {
-        if is_key {
-            return authenticate::confirm(&app, &caller).await;
-        }
-        match unconfirmed {
-            Some(asked) => scope::confirm(&app, &caller, &asked).await,
-            None => Ok(()),
-        }
+        let basis = unconfirmed.as_ref().map_or(Basis::Key, Basis::Path);
+        app.sessions().confirm(&caller, basis).await
     };
     match state.run_quick(confirming).await {
         Ok(Ok(())) => problem,
@@ -230,82 +223,42 @@ fn read_json<B: BodyInput>(raw: &Bytes, is_keyed: bool, mut faults: Faults) -> R
     Ok(JsonBody { draft, digest, faults })
 }
 
-/// A credential that is worth asking the store about.
-enum Presented<'r> {
-    Token(VerifiedToken),
-    Key(&'r str),
-}
-
-impl Presented<'_> {
-    /// Returns the caller, if that needs no read from the store.
-    fn caller_now(&self, app: &App) -> Option<Caller> {
-        match self {
-            Self::Token(token) => scope::authenticate_now(app, token),
-            Self::Key(text) => authenticate::authenticate_key_now(app, text),
-        }
-    }
-
-    /// Returns the caller.
-    fn caller(self, app: App) -> impl Future<Output = Result<Caller, AppError>> + Send + 'static {
-        let presented = match self {
-            Self::Token(token) => Ok(token),
-            Self::Key(text) => Err(text.to_owned()),
-        };
-        async move {
-            match presented {
-                Ok(token) => scope::authenticate(&app, &token).await,
-                Err(text) => authenticate::authenticate_key(&app, &text).await,
-            }
-        }
-    }
-}
-
 /// Finds out who calls and where.
-async fn enter<S: Send + 'static, W: Way<S>>(
+async fn enter<S: Send + 'static, L: Locate<S>>(
     incoming: &Incoming,
     state: &HttpState,
     surface: Surface,
     known: &mut Option<Caller>,
 ) -> Result<(S, Call), Problem> {
-    let credential = credential::read(&incoming.http, surface)?;
-    let refused = |error: &AppError| match (credential, error) {
-        (Credential::Token(token), AppError::Token(error)) => {
+    let sent = credential::read(&incoming.http, surface)?;
+    let refused = |error: &AppError| match (sent, error) {
+        (Sent::Token(token), AppError::Token(error)) => {
             state.refused_credentials().record(token, *error, incoming.id());
         }
-        (Credential::Key(text), AppError::InvalidApiKey) => {
+        (Sent::Key(text), AppError::InvalidApiKey) => {
             state.refused_credentials().record_key(text, incoming.id());
         }
         _ => {}
     };
-    let presented = match credential {
-        Credential::Token(token) => Presented::Token(verify(token, state, incoming.id()).await?),
-        Credential::Key(text) => Presented::Key(text),
+    let credential = match sent {
+        Sent::Token(token) => Credential::Token(verify(token, state, incoming.id()).await?),
+        Sent::Key(text) => Credential::Key(text),
     };
-    let (app, slugs) = (state.app(), W::slugs(incoming));
-    let now = presented.caller_now(app).and_then(|caller| {
-        let tenancy = W::find_now(app, &caller, slugs)?;
-        Some((caller, tenancy))
-    });
-    let (caller, found) = if let Some((caller, tenancy)) = now {
-        (caller.clone(), Ok((tenancy, caller)))
+    let slugs = surface::slugs(incoming, surface);
+    let recalled = state.app().sessions().recall::<L, S>(&credential, slugs);
+    let entered = if let Some(entered) = recalled {
+        entered
     } else {
-        let (app, caller, slugs) = (app.clone(), presented.caller(app.clone()), slugs.to_owned());
-        let entered = async move {
-            let caller = caller.await?;
-            let found = W::find(app.clone(), caller.clone(), slugs).await;
-            if found.is_err() {
-                authenticate::confirm(&app, &caller).await?;
-            }
-            Ok::<_, AppError>((caller, found))
-        };
-        state.run_quick(entered).await?.inspect_err(refused)?
+        let (app, credential, slugs) = (state.app().clone(), credential.into_owned(), slugs.to_owned());
+        let entering = async move { app.sessions().enter::<L, S>(&credential, slugs.as_ref()).await };
+        state.run_quick(entering).await?.inspect_err(refused)?
     };
     incoming.accept_caller();
-    let admitted = state.limits().admit(&caller);
-    *known = Some(caller);
+    let admitted = state.limits().admit(&entered.caller);
+    *known = Some(entered.caller.clone());
     admitted?;
-    let (tenancy, caller) = found.inspect_err(refused)?;
-    Ok((tenancy, Call::new(caller, incoming.id().to_owned())))
+    let tenancy = entered.tenancy.inspect_err(refused)?;
+    Ok((tenancy, Call::new(entered.caller, incoming.id().to_owned())))
 }
 
 /// Verifies a token. Where its key is not known, it may have become known to its source.
@@ -334,7 +287,7 @@ impl<S, P, Q, B> Request<S, P, Q, B> {
 
     /// Whether the scopes of the caller, if it has any, open an area.
     pub(crate) fn may(&self, area: AreaScope) -> bool {
-        scope::opened(&self.call.caller, area).is_ok()
+        Requires::Area(area).check(&self.call.caller).is_ok()
     }
 
     /// The largest document of an environment, in bytes.
@@ -397,7 +350,7 @@ impl<S, P, Q, B> Request<S, P, Q, B> {
         let body_permit = self.body_permit.clone();
         let work = use_case(app.clone(), call);
         let confirmed = async move {
-            authenticate::confirm(&app, &caller).await?;
+            app.sessions().confirm(&caller, Basis::Key).await?;
             let done = work.await;
             drop(body_permit);
             done

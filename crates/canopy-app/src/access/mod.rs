@@ -8,10 +8,9 @@ pub mod nodes;
 pub mod part;
 pub mod who_can;
 
-use crate::api_key::authenticate::{confirm_at, without_environment};
 use crate::decisions::{Consistency, EnvironmentState, HeldState, StateView};
 use crate::long_work::{Pace, Stopped};
-use crate::scope::{AskedEnvironment, confirm_identity};
+use crate::session::AskedEnvironment;
 use crate::{App, AppError, Caller};
 use canopy_domain::access::{Question, Target};
 use canopy_domain::{EnvironmentRef, IdentityId, Timestamp};
@@ -70,11 +69,6 @@ impl Asker<'_> {
         }
     }
 
-    /// Refuses a key that is not good at the revision at which its question is to be judged.
-    fn confirm(self, state: &EnvironmentState, now: Timestamp) -> Result<(), AppError> {
-        confirm_at(self.caller, &state.keys, now)
-    }
-
     /// Asks for an answer that needs no check of its own, at a revision at which the asker is let in. One fence serves for
     /// that, for the names by which the environment was found, and for the answer. Where all is in memory and there is no
     /// fence to be asked, nothing is waited for; and whoever gives up waiting takes nothing from others.
@@ -120,34 +114,7 @@ impl Asker<'_> {
         consistency: Consistency,
         answer: impl FnOnce(StateView<'_>, Timestamp) -> R + Send,
     ) -> Result<R, AppError> {
-        let ask = |view: StateView<'_>| {
-            let (now, state) = (app.now(), view.state());
-            self.confirm(state, now)?;
-            Ok::<_, AppError>((answer(view, now), self.is_known(state)))
-        };
-        let decisions = app.decisions();
-        let asked = if self.environment.is_certain(consistency) {
-            decisions.view(self.environment.place(), consistency, ask).await
-        } else {
-            let certain = self.environment.confirm(app, self.caller).await?;
-            if certain.is_fenced {
-                decisions.view_fenced(&certain.place, ask).await
-            } else {
-                decisions.view(&certain.place, consistency, ask).await
-            }
-        };
-        let (answer, is_known) = asked.map_err(|error| without_environment(self.caller, error))??;
-        if !is_known {
-            confirm_identity(app, self.caller).await?;
-        }
-        Ok(answer)
-    }
-
-    /// Whether an identity that asks for itself is known at the revision at which its question is judged.
-    fn is_known(self, state: &EnvironmentState) -> bool {
-        match self.caller {
-            Caller::Identity { id, .. } => state.index.knows(*id),
-            Caller::Operator { .. } | Caller::Admin { .. } | Caller::ApiKey { .. } => true,
-        }
+        let asker = (self.caller, self.environment);
+        app.sessions().view(asker, consistency, answer).await
     }
 }

@@ -1,6 +1,7 @@
 //! Make an API key.
 
-use super::{MadeKey, audit_entry, described, digest, may_hand_out, must_lie_ahead};
+use super::{MadeKey, audit_entry, described, may_hand_out, must_lie_ahead};
+use crate::session::digest;
 use crate::{AppError, Moment, Plan, Write};
 use async_trait::async_trait;
 use canopy_domain::api_key::{ApiKey, ApiKeyId, AreaScope, KeyAccess, KeyText, room_for_one};

@@ -1,10 +1,7 @@
-//! API keys: making, listing, rotating and revoking them, and letting callers in by them.
+//! API keys: creating, listing, rotating and revoking them.
 
-pub mod authenticate;
 mod create;
-mod known;
 mod list;
-mod lookup;
 mod revoke;
 mod rotate;
 
@@ -13,16 +10,12 @@ pub use list::list_api_keys;
 pub use revoke::RevokeApiKey;
 pub use rotate::RotateApiKey;
 
-use crate::app::AuditEntry;
+use crate::audit_entry::AuditEntry;
 use crate::{AppError, Caller};
-use canopy_domain::api_key::{ApiKey, KeyAccess, KeyDigest, KeyText, must_not_outlive};
+use canopy_domain::api_key::{ApiKey, KeyAccess, KeyText, must_not_outlive};
 use canopy_domain::audit::{AuditCategory, Detail};
 use canopy_domain::port::ReadTx;
 use canopy_domain::{ApiKeyError, EnvironmentRef, Timestamp};
-use sha2::{Digest as _, Sha256};
-
-pub(crate) use known::KnownKeys;
-pub(crate) use lookup::KeyLookups;
 
 /// A key as it is shown to whoever made it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,11 +34,6 @@ impl MadeKey {
             text: None,
         }
     }
-}
-
-/// What is kept of a key's text.
-fn digest(text: &KeyText) -> KeyDigest {
-    KeyDigest(Sha256::digest(text.expose().as_bytes()).into())
 }
 
 /// Makes sure that the caller may hand out a key that may do this until then. Only a key is held to its own scopes and end:

@@ -1,6 +1,7 @@
 //! Replace an API key by another one.
 
-use super::{MadeKey, audit_entry, described, digest, may_hand_out};
+use super::{MadeKey, audit_entry, described, may_hand_out};
+use crate::session::digest;
 use crate::{AppError, Moment, Plan, Write};
 use async_trait::async_trait;
 use canopy_domain::api_key::{ApiKey, ApiKeyId, AreaScope, KeyText, end_of_rotated, room_for_one};

@@ -17,8 +17,8 @@ pub use patch::ChangeAssignment;
 pub use remove::RemoveAssignment;
 
 use crate::AppError;
-use crate::app::AuditEntry;
 use crate::audit::described;
+use crate::audit_entry::AuditEntry;
 use canopy_domain::audit::{AuditCategory, Detail};
 use canopy_domain::port::{StoreError, Unique};
 use canopy_domain::{AssignmentId, EnvironmentRef};

@@ -1,7 +1,7 @@
 //! Details of audit events: who got or lost which role at which node, and which keys a role gained or lost.
 
 use crate::AppError;
-use crate::app::AuditEntry;
+use crate::audit_entry::AuditEntry;
 use canopy_domain::assignment::listing::AssignmentView;
 use canopy_domain::audit::{Detail, details};
 use canopy_domain::port::ReadTx;

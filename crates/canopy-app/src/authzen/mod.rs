@@ -5,7 +5,6 @@
 
 pub mod evaluate;
 mod named;
-mod remembered;
 pub mod search_actions;
 pub mod search_resources;
 pub mod search_subjects;
@@ -18,8 +17,6 @@ use crate::{App, AppError};
 use canopy_domain::{Revision, Timestamp};
 use named::{Named, Wanted};
 use std::sync::Arc;
-
-pub(crate) use remembered::RememberedSubjects;
 
 /// Something that has a type, and an id within it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]

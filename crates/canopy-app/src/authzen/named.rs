@@ -20,7 +20,7 @@ pub(super) struct Wanted {
 impl Wanted {
     /// What must be looked up to tell whom a subject means, besides what is remembered.
     pub(super) fn subject(&mut self, app: &App, place: &EnvironmentRef, subject: &Entity) {
-        let is_known = || app.remembered_subjects().meaning(place.account, &subject.id).is_some();
+        let is_known = || app.sessions().names().named(place.account, &subject.id).is_some();
         if is_identity(&subject.kind) && !is_known() {
             self.subjects.insert(Arc::clone(&subject.id));
         }
@@ -62,7 +62,7 @@ impl Named {
         if wanted.is_empty() {
             return Ok(());
         }
-        let generation = app.remembered_subjects().generation();
+        let before = app.sessions().names().before_read();
         let mut tx = app.read(place).await?;
         if !wanted.subjects.is_empty() {
             let mut names = IdentityNames::default();
@@ -79,7 +79,7 @@ impl Named {
             });
             self.subjects.extend(meanings);
             let found = self.subjects.iter().map(|(name, meaning)| (name.as_ref(), *meaning));
-            app.remembered_subjects().remember(generation, place.account, found);
+            app.sessions().names().insert_all(before, place.account, found);
         }
         if !wanted.nodes.is_empty() {
             let found = tx.nodes_named(place.environment, &wanted.nodes).await?;
@@ -103,7 +103,7 @@ impl Named {
             return Some(Resolution::NotFound);
         }
         let looked_up = self.subjects.get(&subject.id).copied();
-        let meaning = looked_up.or_else(|| app.remembered_subjects().meaning(place.account, &subject.id));
+        let meaning = looked_up.or_else(|| app.sessions().names().named(place.account, &subject.id));
         if meaning.is_none() {
             wanted.subjects.insert(Arc::clone(&subject.id));
         }

@@ -1,7 +1,7 @@
 //! Change a node: its fields, and where it stands.
 
 use super::slug_taken;
-use crate::app::AuditEntry;
+use crate::audit_entry::AuditEntry;
 use crate::{AppError, Moment, Plan, Write};
 use async_trait::async_trait;
 use canopy_domain::api_key::AreaScope;

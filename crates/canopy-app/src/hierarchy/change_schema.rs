@@ -1,6 +1,6 @@
 //! Change the hierarchy schema of an environment.
 
-use crate::app::AuditEntry;
+use crate::audit_entry::AuditEntry;
 use crate::{AppError, Moment, Plan, Write};
 use async_trait::async_trait;
 use canopy_domain::api_key::AreaScope;

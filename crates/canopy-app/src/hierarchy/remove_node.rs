@@ -1,7 +1,7 @@
 //! Remove a node, alone or with everything below it.
 
-use crate::app::AuditEntry;
 use crate::audit::described::{self, Step};
+use crate::audit_entry::AuditEntry;
 use crate::{AppError, Moment, Plan, Write};
 use async_trait::async_trait;
 use canopy_domain::api_key::AreaScope;

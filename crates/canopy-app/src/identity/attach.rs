@@ -1,8 +1,8 @@
 //! Attach identities to an application.
 
 use super::seen;
-use crate::app::AuditEntry;
 use crate::audit::described;
+use crate::audit_entry::AuditEntry;
 use crate::{AppError, Moment, Plan, Write};
 use async_trait::async_trait;
 use canopy_domain::api_key::AreaScope;

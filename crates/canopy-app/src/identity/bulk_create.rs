@@ -2,8 +2,8 @@
 
 use super::attach::environments_for;
 use super::identifier_taken;
-use crate::app::AuditEntry;
 use crate::audit::described;
+use crate::audit_entry::AuditEntry;
 use crate::{App, AppError, Call, Moment, Plan, Write};
 use async_trait::async_trait;
 use canopy_domain::api_key::AreaScope;

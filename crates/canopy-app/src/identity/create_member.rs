@@ -3,7 +3,8 @@
 use super::bulk_create::{fresh, new_member};
 use super::{audit_entry, identifier_taken, seen};
 use crate::audit::described::Step;
-use crate::{App, AppError, Call, Moment, Plan, Write, scope};
+use crate::session::Requires;
+use crate::{App, AppError, Call, Moment, Plan, Write};
 use async_trait::async_trait;
 use canopy_domain::api_key::AreaScope;
 use canopy_domain::assignment::bulk_create::{self, NewAssignment};
@@ -50,7 +51,7 @@ impl Write for CreateMember {
 
     async fn admit(&self, _: &App, call: &Call) -> Result<(), AppError> {
         if self.first.is_some() {
-            scope::opened(&call.caller, AreaScope::AssignmentManage)?;
+            Requires::Area(AreaScope::AssignmentManage).check(&call.caller)?;
         }
         Ok(())
     }

@@ -1,7 +1,8 @@
 //! Get a member of an application with all that it holds there.
 
 use super::{find_member, only_members, seen};
-use crate::{App, AppError, Call, scope};
+use crate::session::Requires;
+use crate::{App, AppError, Call};
 use canopy_domain::api_key::AreaScope;
 use canopy_domain::assignment::listing::AssignmentView;
 use canopy_domain::{ApplicationRef, EnvironmentId, Identity, IdentityId, Timestamp};
@@ -36,7 +37,7 @@ pub async fn get_member_assignments(
     Ok(Held {
         identity,
         assignments: tx.held(&environments, id).await?,
-        can_manage: scope::opened(&call.caller, AreaScope::IdentityManage).is_ok(),
+        can_manage: Requires::Area(AreaScope::IdentityManage).check(&call.caller).is_ok(),
         at: app.now(),
     })
 }

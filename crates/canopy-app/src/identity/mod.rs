@@ -26,7 +26,7 @@ pub use list::{list_identities, list_members};
 pub use summary::{count_identities, count_members};
 
 use crate::AppError;
-use crate::app::AuditEntry;
+use crate::audit_entry::AuditEntry;
 use canopy_domain::audit::{AuditCategory, AuditSeverity, Detail};
 use canopy_domain::port::{ReadTx, StoreError, Unique};
 use canopy_domain::{

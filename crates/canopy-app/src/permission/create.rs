@@ -1,7 +1,7 @@
 //! Create permissions, all or nothing.
 
-use crate::app::AuditEntry;
 use crate::audit::described::{self, ListChange};
+use crate::audit_entry::AuditEntry;
 use crate::setup::admit_catalog;
 use crate::{AppError, Moment, Plan, Write};
 use async_trait::async_trait;

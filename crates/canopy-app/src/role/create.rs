@@ -1,8 +1,8 @@
 //! Create a role.
 
 use super::{known_permissions, name_taken};
-use crate::app::AuditEntry;
 use crate::audit::described::{self, ListChange};
+use crate::audit_entry::AuditEntry;
 use crate::setup::admit_catalog;
 use crate::{AppError, Moment, Plan, Write};
 use async_trait::async_trait;

@@ -1,7 +1,7 @@
 //! Delete a role.
 
-use crate::app::AuditEntry;
 use crate::audit::described::{self, ListChange, Step};
+use crate::audit_entry::AuditEntry;
 use crate::{AppError, Moment, Plan, Write};
 use async_trait::async_trait;
 use canopy_domain::api_key::AreaScope;

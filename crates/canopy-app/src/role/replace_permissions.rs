@@ -1,8 +1,8 @@
 //! Replace what a role bundles.
 
 use super::known_permissions;
-use crate::app::AuditEntry;
 use crate::audit::described::{self, ListChange};
+use crate::audit_entry::AuditEntry;
 use crate::{AppError, Moment, Plan, Write};
 use async_trait::async_trait;
 use canopy_domain::api_key::AreaScope;

@@ -1,8 +1,8 @@
 //! Bootstrap the catalog and roles of a fresh environment in one transaction.
 
 use super::{custom_permissions, ids_by_key};
-use crate::app::AuditEntry;
 use crate::audit::described::{self, ListChange};
+use crate::audit_entry::AuditEntry;
 use crate::{AppError, Moment, Plan, Write};
 use async_trait::async_trait;
 use canopy_domain::api_key::AreaScope;

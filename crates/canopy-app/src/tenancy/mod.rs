@@ -22,7 +22,7 @@ pub use delete::{DeleteApplication, DeleteEnvironment};
 pub use get::{find_application, get_account, get_application, get_environment};
 pub use list::{list_accounts, list_applications, list_environments};
 
-use crate::app::AuditEntry;
+use crate::audit_entry::AuditEntry;
 use crate::unit_of_work::SlugRace;
 use crate::{AppError, Moment};
 use canopy_domain::audit::{AuditCategory, AuditSeverity, Detail};

@@ -1,8 +1,8 @@
 //! Make an environment what a document says.
 
 use super::{Imported, aside, contents, lost};
-use crate::app::AuditEntry;
 use crate::audit::described::{self, Details, ListChange, Step};
+use crate::audit_entry::AuditEntry;
 use crate::{AppError, Moment, Plan, Write};
 use async_trait::async_trait;
 use canopy_domain::api_key::AreaScope;

@@ -2,11 +2,12 @@
 
 use crate::calls;
 use crate::several_processes::{Shared, second};
-use crate::world::{World, key, name, refused};
+use crate::world::{World, by_key, key, name, refused};
 use canopy_app::access::{Asker, evaluate};
-use canopy_app::api_key::{MadeKey, NewKey, authenticate};
+use canopy_app::api_key::{MadeKey, NewKey};
 use canopy_app::decisions::Consistency;
 use canopy_app::role::NewRole;
+use canopy_app::session::Basis;
 use canopy_app::{App, AppError, Call, Caller};
 use canopy_domain::access::{DenialReason, Question, Target};
 use canopy_domain::api_key::{AccessMode, ApiKeyId, KeyAccess, KeyText, MAX_KEYS, MAX_OVERLAP_SECONDS};
@@ -40,8 +41,8 @@ pub fn text(made: &MadeKey) -> String {
 }
 
 pub async fn enter(app: &App, text: &str) -> Result<Caller, AppError> {
-    let caller = authenticate::authenticate_key(app, text).await?;
-    authenticate::confirm(app, &caller).await?;
+    let caller = by_key(app, text).await?;
+    app.sessions().confirm(&caller, Basis::Key).await?;
     Ok(caller)
 }
 
@@ -120,8 +121,8 @@ async fn a_revoked_key_is_refused_at_once_whether_or_not_the_environment_is_in_m
         calls::revoke_api_key(&world.app, &world.call, &world.place, made.key.id)
             .await
             .unwrap();
-        invalid(authenticate::authenticate_key(&world.app, &text(&made)).await);
-        invalid(authenticate::confirm(&world.app, &caller).await);
+        invalid(by_key(&world.app, &text(&made)).await);
+        invalid(world.app.sessions().confirm(&caller, Basis::Key).await);
         // Who was let in before asks in vain.
         invalid(check(&world.app, &world, &caller, "note.read", Consistency::Strong).await);
         enter(&world.app, &text(&other)).await.unwrap();
@@ -146,7 +147,7 @@ async fn another_process_refuses_a_revoked_key_without_having_heard_of_it() {
         calls::revoke_api_key(&world.app, &world.call, &world.place, made.key.id)
             .await
             .unwrap();
-        invalid(authenticate::confirm(&other, &caller).await);
+        invalid(other.sessions().confirm(&caller, Basis::Key).await);
         invalid(enter(&other, &text(&made)).await);
         invalid(check(&other, &world, &caller, "note.read", Consistency::Strong).await);
     }
@@ -159,7 +160,7 @@ async fn another_process_refuses_a_revoked_key_without_having_heard_of_it() {
     calls::revoke_api_key(&world.app, &world.call, &world.place, made.key.id)
         .await
         .unwrap();
-    let stale = authenticate::authenticate_key(&other, &text(&made)).await.unwrap();
+    let stale = by_key(&other, &text(&made)).await.unwrap();
     invalid(check(&other, &world, &stale, "note.read", Consistency::Strong).await);
 }
 
@@ -174,7 +175,7 @@ async fn without_the_store_a_key_is_not_confirmed() {
         .unwrap();
     shared.is_unreachable.store(true, Ordering::SeqCst);
     for result in [
-        authenticate::confirm(&world.app, &caller).await,
+        world.app.sessions().confirm(&caller, Basis::Key).await,
         check(&world.app, &world, &caller, "note.read", Consistency::Strong)
             .await
             .map(|_| ()),
@@ -326,10 +327,10 @@ async fn invented_keys_leave_the_store_to_others() {
         let app = world.app.clone();
         strangers.spawn(async move {
             let invented = KeyText::new([n; 32]);
-            authenticate::authenticate_key(&app, invented.expose()).await
+            by_key(&app, invented.expose()).await
         });
     }
-    authenticate::authenticate_key(&world.app, &text(&made)).await.unwrap();
+    by_key(&world.app, &text(&made)).await.unwrap();
     for outcome in strangers.join_all().await {
         invalid(outcome);
     }

@@ -2,8 +2,7 @@
 
 use crate::api_key::{enter, invalid, make, text};
 use crate::failure::Gated;
-use crate::world::World;
-use canopy_app::api_key::authenticate;
+use crate::world::{World, by_key};
 use canopy_app::{App, AppError, Caller};
 use canopy_domain::api_key::{KeyAccess, KeyText};
 use canopy_domain::port::StoreError;
@@ -61,7 +60,7 @@ async fn a_valid_key_answers_among_ten_thousand_invented_ones() {
     // The first, all others together, and the row of the valid key as it begins and as it is answered.
     assert_eq!(gated.opened.load(SeqCst), 4);
     // The valid key is known from now on.
-    authenticate::authenticate_key(&app, &key).await.unwrap();
+    by_key(&app, &key).await.unwrap();
     assert_eq!(gated.opened.load(SeqCst), 5, "its row alone");
 }
 
@@ -76,14 +75,14 @@ async fn invented_keys_cost_a_bounded_number_of_statements_a_second() {
         tokio::spawn(async move {
             let mut sent = 0;
             while Instant::now() < end {
-                invalid(authenticate::authenticate_key(&app, &invented(series << 32 | sent)).await);
+                invalid(by_key(&app, &invented(series << 32 | sent)).await);
                 sent += 1;
             }
             sent
         })
     };
     let clients: Vec<_> = (0..20).map(client).collect();
-    authenticate::authenticate_key(&app, &key).await.unwrap();
+    by_key(&app, &key).await.unwrap();
     assert!(began.elapsed() <= Duration::from_millis(20), "{:?}", began.elapsed());
     let mut sent = 0;
     for client in clients {

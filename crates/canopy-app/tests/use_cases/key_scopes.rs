@@ -1,9 +1,10 @@
 use crate::api_key::{call_by, check, enter, invalid, make, new_key, scoped, text};
 use crate::calls;
 use crate::world::{World, key, refused};
+use canopy_app::AppError;
 use canopy_app::access::{Asker, OwnedQuestion, effective, evaluate, evaluate_many};
 use canopy_app::decisions::Consistency;
-use canopy_app::{AppError, scope};
+use canopy_app::session::Requires;
 use canopy_domain::access::{DenialReason, Target};
 use canopy_domain::api_key::KeyAccess;
 use canopy_domain::*;
@@ -105,10 +106,10 @@ async fn a_scoped_key_checks_what_its_scopes_allow_one_by_one_and_in_bulk() {
     let result = evaluate_many::evaluate_many(&world.app, asker, few, bounds, strong, count).await;
     assert_eq!(result.unwrap(), 2);
     assert!(matches!(
-        scope::opened(&caller, canopy_domain::api_key::AreaScope::Evaluate),
+        Requires::Area(canopy_domain::api_key::AreaScope::Evaluate).check(&caller),
         Err(AppError::ScopeMissing)
     ));
-    scope::checks(&caller).unwrap();
+    Requires::Checks.check(&caller).unwrap();
 }
 
 #[tokio::test]

@@ -33,7 +33,7 @@ mod questions;
 #[cfg(test)]
 mod role;
 #[cfg(test)]
-mod scope;
+mod session;
 #[cfg(test)]
 mod setup;
 #[cfg(test)]

@@ -2,13 +2,13 @@
 
 use crate::calls;
 use crate::several_processes::{Shared, followed, second};
-use crate::world::{World, slug};
+use crate::world::{World, environment, slug};
 use canopy_app::access::{Asker, evaluate};
 use canopy_app::decisions::Consistency;
-use canopy_app::scope::AskedEnvironment;
-use canopy_app::{App, AppError, Caller, scope};
+use canopy_app::session::{AskedEnvironment, Basis, ByCredential, ByPath, Credential};
+use canopy_app::{App, AppError, Caller};
 use canopy_domain::access::{DenialReason, Question, Target};
-use canopy_domain::port::TokenError;
+use canopy_domain::port::{AccountName, EnvironmentName, PrincipalKind, SubjectKind, TokenError, VerifiedToken};
 use canopy_domain::tenancy::change::TenantPatch;
 use canopy_domain::{EnvironmentRef, IdentityId, TenancyError, Tenant};
 use std::sync::atomic::Ordering;
@@ -44,7 +44,7 @@ async fn rename_application(world: &World, name: &str) {
 
 /// Asks by a path as a request does: where it leads first, then the question.
 async fn ask(app: &App, caller: &Caller, slugs: Slugs, who: IdentityId) -> Result<Option<DenialReason>, AppError> {
-    let found = scope::environment_to_ask(app, caller, slugs).await?;
+    let found = app.sessions().resolve::<AskedEnvironment>(caller, slugs.into()).await?;
     judge(app, caller, &found, who, Consistency::Strong).await
 }
 
@@ -72,21 +72,21 @@ async fn no_process_follows_a_slug_that_another_one_changed() {
     let world = World::on(Shared::new()).await;
     let other = second(&world);
     let caller = &world.call.caller;
-    assert_eq!(scope::environment(&other, caller, HOME).await.unwrap(), world.place);
+    assert_eq!(environment(&other, caller, HOME).await.unwrap(), world.place);
     rename_environment(&world, &world.place, "staging").await;
     assert!(is_absent(
-        &scope::environment(&other, caller, HOME).await.unwrap_err(),
+        &environment(&other, caller, HOME).await.unwrap_err(),
         Tenant::Environment
     ));
     let now = ("acme", "default", "staging");
-    assert_eq!(scope::environment(&other, caller, now).await.unwrap(), world.place);
+    assert_eq!(environment(&other, caller, now).await.unwrap(), world.place);
     rename_application(&world, "notes").await;
     assert!(is_absent(
-        &scope::environment(&other, caller, now).await.unwrap_err(),
+        &environment(&other, caller, now).await.unwrap_err(),
         Tenant::Application
     ));
     let now = ("acme", "notes", "staging");
-    assert_eq!(scope::environment(&other, caller, now).await.unwrap(), world.place);
+    assert_eq!(environment(&other, caller, now).await.unwrap(), world.place);
 }
 
 #[tokio::test]
@@ -104,7 +104,11 @@ async fn a_question_by_a_path_is_about_what_the_path_names_when_it_is_judged() {
     );
 
     // The name goes to an environment where Ada holds nothing, after the path was looked at.
-    let found = scope::environment_to_ask(&other, caller, HOME).await.unwrap();
+    let found = other
+        .sessions()
+        .resolve::<AskedEnvironment>(caller, HOME.into())
+        .await
+        .unwrap();
     rename_environment(&world, &world.place, "former").await;
     let place = world.place.application_ref();
     calls::create_environment(&world.app, &world.call, place, &crate::world::tenant("development"))
@@ -121,14 +125,18 @@ async fn a_question_by_a_path_is_about_what_the_path_names_when_it_is_judged() {
         None
     );
 
-    let found = scope::environment_to_ask(&other, caller, HOME).await.unwrap();
+    let found = other
+        .sessions()
+        .resolve::<AskedEnvironment>(caller, HOME.into())
+        .await
+        .unwrap();
     rename_application(&world, "notes").await;
     let refused = judge(&other, caller, &found, ada, Consistency::Strong)
         .await
         .unwrap_err();
     assert!(is_absent(&refused, Tenant::Application), "{refused}");
     assert!(is_absent(
-        &scope::confirm(&other, caller, &found).await.unwrap_err(),
+        &other.sessions().confirm(caller, Basis::Path(&found)).await.unwrap_err(),
         Tenant::Application
     ));
     // Heard of a moment ago is good enough for those who say so.
@@ -148,7 +156,7 @@ async fn a_token_is_not_good_for_an_environment_that_another_process_deleted() {
         subject: "it".into(),
         environment: Some(world.place),
     };
-    scope::confirm_bound(&other, &bound).await.unwrap();
+    other.sessions().confirm(&bound, Basis::BoundEnvironment).await.unwrap();
     let asked = world.place.into();
     assert_eq!(
         judge(&other, &bound, &asked, ada, Consistency::Strong).await.unwrap(),
@@ -158,7 +166,13 @@ async fn a_token_is_not_good_for_an_environment_that_another_process_deleted() {
         .await
         .unwrap();
     let is_invalid = |error: AppError| matches!(error, AppError::Token(TokenError::UnknownEnvironment));
-    assert!(is_invalid(scope::confirm_bound(&other, &bound).await.unwrap_err()));
+    assert!(is_invalid(
+        other
+            .sessions()
+            .confirm(&bound, Basis::BoundEnvironment)
+            .await
+            .unwrap_err()
+    ));
     assert!(is_invalid(
         judge(&other, &bound, &asked, ada, Consistency::Strong)
             .await
@@ -192,4 +206,47 @@ async fn an_identity_that_another_process_deleted_is_told_nothing_of_itself() {
         "{refused}"
     );
     follower.abort();
+}
+
+#[tokio::test]
+async fn what_a_fence_must_confirm_is_not_recalled() {
+    let shared = Shared::new();
+    let (world, other, _, follower) = followed(&shared).await;
+    let admin = |account, environment| VerifiedToken {
+        principal: PrincipalKind::Admin,
+        subject: "it".into(),
+        subject_kind: SubjectKind::Id,
+        account: Some(AccountName::Id(account)),
+        environment,
+        expires_at: canopy_domain::Timestamp::MAX,
+    };
+    let token = Credential::Token(admin(world.place.account, None));
+    let path = EnvironmentName::Path("default/development".into());
+    let by_path = Credential::Token(admin(world.place.account, Some(path)));
+    for app in [&world.app, &other] {
+        let caller = app.sessions().authenticate(&token).await.unwrap();
+        app.sessions().authenticate(&by_path).await.unwrap();
+        environment(app, &caller, HOME).await.unwrap();
+        let reads = shared.reads.load(Ordering::SeqCst);
+        let asked = app.sessions().recall::<ByPath, AskedEnvironment>(&token, HOME.into());
+        assert!(asked.is_some(), "the fence of the question confirms it");
+        let place = app.sessions().recall::<ByPath, EnvironmentRef>(&token, HOME.into());
+        assert!(place.is_none(), "another process may have given the slug away");
+        let bound = app
+            .sessions()
+            .recall::<ByCredential, AskedEnvironment>(&by_path, HOME.into());
+        assert!(bound.is_none(), "no fence confirms the names in a token");
+        assert_eq!(shared.reads.load(Ordering::SeqCst), reads);
+    }
+    follower.abort();
+
+    let alone = World::new().await;
+    let token = Credential::Token(admin(alone.place.account, None));
+    let caller = alone.app.sessions().authenticate(&token).await.unwrap();
+    environment(&alone.app, &caller, HOME).await.unwrap();
+    let place = alone
+        .app
+        .sessions()
+        .recall::<ByPath, EnvironmentRef>(&token, HOME.into());
+    assert_eq!(place.unwrap().tenancy.unwrap(), alone.place);
 }

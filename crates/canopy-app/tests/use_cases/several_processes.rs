@@ -390,7 +390,7 @@ async fn no_process_answers_for_an_environment_that_another_one_deleted() {
     let shared = Shared::new();
     let (world, other, ada, follower) = followed(&shared).await;
     let slugs = ("acme", "default", "development");
-    let find = || canopy_app::scope::environment(&other, &world.call.caller, slugs);
+    let find = || crate::world::environment(&other, &world.call.caller, slugs);
     assert_eq!(find().await.unwrap(), world.place);
     assert!(may_read(&other, &world, ada, Consistency::Eventual).await.unwrap());
 

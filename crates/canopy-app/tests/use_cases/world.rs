@@ -4,7 +4,7 @@ use crate::calls;
 use crate::calls::BulkMode;
 use canopy_app::access::{Asker, evaluate};
 use canopy_app::decisions::Consistency;
-use canopy_app::scope::AskedEnvironment;
+use canopy_app::session::{AskedEnvironment, Credential};
 use canopy_app::tenancy::NewTenant;
 use canopy_app::{App, AppError, Call, Caller};
 use canopy_domain::access::{DenialReason, Question, Target};
@@ -13,7 +13,7 @@ use canopy_domain::audit::StoredAuditEvent;
 use canopy_domain::audit::listing::AuditQuery;
 use canopy_domain::bulk::Outcome;
 use canopy_domain::identity::create::NewIdentity;
-use canopy_domain::port::Store;
+use canopy_domain::port::{Store, VerifiedToken};
 use canopy_domain::role::change::RolePatch;
 use canopy_domain::role::listing::RoleQuery;
 use canopy_domain::setup::bootstrap::{BootstrapRequest, BootstrapRole};
@@ -65,6 +65,23 @@ pub fn done<T: Clone + core::fmt::Debug, E: core::fmt::Debug>(outcomes: &[Outcom
             other => panic!("not done: {other:?}"),
         })
         .collect()
+}
+
+pub async fn environment(
+    app: &App,
+    caller: &Caller,
+    slugs: (&'static str, &'static str, &'static str),
+) -> Result<EnvironmentRef, AppError> {
+    app.sessions().resolve(caller, slugs.into()).await
+}
+
+pub async fn by_token(app: &App, token: impl Into<VerifiedToken>) -> Result<Caller, AppError> {
+    let credential: Credential<String> = Credential::Token(token.into());
+    app.sessions().authenticate(&credential).await
+}
+
+pub async fn by_key(app: &App, text: &str) -> Result<Caller, AppError> {
+    app.sessions().authenticate(&Credential::Key(text)).await
 }
 
 impl World {

@@ -13,7 +13,7 @@ use crate::request::Request;
 use crate::wire::{Batch, Components, Faults, Json, JsonPointer, Text, WireValue, request_body, request_query};
 use canopy_app::access::{OwnedQuestion, effective, evaluate, evaluate_many, explain};
 use canopy_app::decisions::Consistency;
-use canopy_app::scope::AskedEnvironment;
+use canopy_app::session::AskedEnvironment;
 use canopy_domain::access::Target;
 use canopy_domain::{IdentityId, NodeId, Timestamp};
 use decision::{AllDecisions, DecisionBody, KeysBody, ScopeWord, note_misfit, target_of};

@@ -8,12 +8,12 @@ use crate::error_code::ErrorCode;
 use crate::operation::Operation;
 use crate::problem::Problem;
 use crate::request::Request;
-use crate::tenancy::AccountReach;
 use crate::wire::{
     Instant, Limit, Name, Search, ShownActorType, ShownAuditCategory, ShownAuditOutcome, ShownAuditSeverity, Whole,
     object_text, request_query,
 };
 use canopy_app::audit::{get, list};
+use canopy_app::session::AccountReach;
 use canopy_domain::audit::listing::{AuditPosition, AuditQuery};
 use canopy_domain::audit::{ActorType, AuditCategory, AuditEventId, AuditOutcome, AuditSeverity, StoredAuditEvent};
 use canopy_domain::{EnvironmentId, Timestamp};

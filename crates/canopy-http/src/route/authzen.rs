@@ -14,7 +14,7 @@ use crate::wire::{
 use canopy_app::authzen::Entity;
 use canopy_app::authzen::evaluate::{self, Evaluated, Evaluation, Evaluations};
 use canopy_app::authzen::terms::{MAX_TERM_BYTES, Semantic, Verdict};
-use canopy_app::scope::AskedEnvironment;
+use canopy_app::session::AskedEnvironment;
 use canopy_domain::Revision;
 use serde::{Serialize, Serializer};
 use std::borrow::Cow;

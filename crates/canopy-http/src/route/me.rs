@@ -9,10 +9,10 @@ use crate::input::Body;
 use crate::operation::Operation;
 use crate::problem::Problem;
 use crate::request::Request;
-use crate::tenancy::Myself;
 use crate::wire::{Components, Faults, Json, JsonPointer, Text, WireValue, request_body};
 use canopy_app::decisions::Consistency;
 use canopy_app::identity::get_myself;
+use canopy_app::session::EndUser;
 use canopy_domain::access::Target;
 use canopy_domain::{NodeId, Timestamp};
 use utoipa::openapi::{RefOr, Schema};
@@ -83,25 +83,25 @@ impl WireValue for AskedOfMe {
     }
 }
 
-async fn get_me(request: Request<Myself>) -> Result<Found<IdentityBody>, Problem> {
-    let Myself { place, identity } = request.tenancy;
+async fn get_me(request: Request<EndUser>) -> Result<Found<IdentityBody>, Problem> {
+    let EndUser { place, identity } = request.tenancy;
     let found = request
         .run(move |app, _| async move { get_myself(&app, place.account, identity).await })
         .await?;
     Ok(Found(IdentityBody::of(found)))
 }
 
-async fn list_mine(request: Request<Myself, (), ListHeld>) -> Result<Judged<KeysBody<'static>>, Problem> {
-    let Myself { place, identity } = request.tenancy;
+async fn list_mine(request: Request<EndUser, (), ListHeld>) -> Result<Judged<KeysBody<'static>>, Problem> {
+    let EndUser { place, identity } = request.tenancy;
     let node = request.query.node_id;
     held(&request, place.into(), identity, node).await
 }
 
 async fn evaluate_me(
-    request: Request<Myself, (), (), Body<AskedOfMe>>,
+    request: Request<EndUser, (), (), Body<AskedOfMe>>,
 ) -> Result<Judged<DecisionBody<'static>>, Problem> {
     let (Body(mine), request) = request.take_body();
-    let Myself { place, identity } = request.tenancy;
+    let EndUser { place, identity } = request.tenancy;
     let asked = Asked::new(identity, mine.permission, mine.target).on(mine.at, mine.consistency);
     answer(&request, &place.into(), &asked).await
 }

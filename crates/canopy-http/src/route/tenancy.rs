@@ -7,9 +7,9 @@ use crate::input::{Body, IfMatch};
 use crate::operation::Operation;
 use crate::problem::Problem;
 use crate::request::Request;
-use crate::tenancy::Installation;
 use crate::wire::{Given, Instant, ShownModel, object, request_body};
 use canopy_app::Mode;
+use canopy_app::session::Installation;
 use canopy_app::tenancy::{self, CopyFrom, NewTenant};
 use canopy_domain::tenancy::change::{AccountPatch, TenantPatch};
 use canopy_domain::{

@@ -17,7 +17,6 @@ mod edge;
 #[cfg(test)]
 mod endpoints;
 #[cfg(test)]
-#[cfg(test)]
 mod limits;
 #[cfg(test)]
 mod preconditions;

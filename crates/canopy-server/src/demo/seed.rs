@@ -4,8 +4,9 @@ use super::data::{REGIONS, people};
 use super::{ACCOUNT, APPLICATION, ENVIRONMENT};
 use canopy_app::hierarchy::{ChangeHierarchySchema, CreateNodes, list_nodes};
 use canopy_app::identity::CreateIdentities;
+use canopy_app::session::Slugs;
 use canopy_app::tenancy::{ChangeAccessModel, CreateAccount, CreateApplication, NewTenant, get_environment};
-use canopy_app::{App, AppError, Call, Caller, Mode, scope};
+use canopy_app::{App, AppError, Call, Caller, Mode};
 use canopy_domain::bulk::Outcome;
 use canopy_domain::hierarchy::create::{NewNode, ParentName};
 use canopy_domain::identity::create::NewIdentity;
@@ -47,7 +48,8 @@ pub async fn seed(app: &App) -> Result<EnvironmentRef, DemoError> {
         new: tenant("Notes", APPLICATION)?,
     };
     app.execute(&call, &create, Mode::Commit).await?;
-    let place = scope::environment(app, &call.caller, (ACCOUNT, APPLICATION, ENVIRONMENT)).await?;
+    let slugs = Slugs::from((ACCOUNT, APPLICATION, ENVIRONMENT));
+    let place: EnvironmentRef = app.sessions().resolve(&call.caller, slugs).await?;
     grow_tree(app, &call, &place).await?;
     let people = people()
         .map(|person| new_identity(&person))

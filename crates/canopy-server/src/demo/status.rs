@@ -2,7 +2,8 @@
 
 use super::seed::team_named;
 use super::{ACCOUNT, APPLICATION, DemoError, ENVIRONMENT};
-use canopy_app::{App, AppError, Caller, hierarchy, identity, role, scope, tenancy};
+use canopy_app::session::Slugs;
+use canopy_app::{App, AppError, Caller, hierarchy, identity, role, tenancy};
 use canopy_domain::identity::listing::{IdentityQuery, IdentitySort};
 use canopy_domain::role::listing::{RoleQuery, RoleTypeFilter};
 use canopy_domain::{
@@ -55,7 +56,8 @@ pub async fn status(app: &App) -> Result<Status, DemoError> {
         return Ok(Status::Empty);
     }
     let operator = Caller::Operator { subject: "demo".into() };
-    let place = match scope::environment(app, &operator, (ACCOUNT, APPLICATION, ENVIRONMENT)).await {
+    let slugs = Slugs::from((ACCOUNT, APPLICATION, ENVIRONMENT));
+    let place: EnvironmentRef = match app.sessions().resolve(&operator, slugs).await {
         Ok(place) => place,
         Err(AppError::Tenancy(_)) => return Ok(Status::Other),
         Err(error) => return Err(error.into()),

@@ -7,7 +7,7 @@ use crate::request::Request;
 use crate::wire::{Limit, Text, Whole, request_query};
 use canopy_app::access::part::{Bookmark, ToldPart};
 use canopy_app::access::{nodes, who_can};
-use canopy_app::scope::AskedEnvironment;
+use canopy_app::session::AskedEnvironment;
 use canopy_domain::access::PermissionHolder;
 use canopy_domain::{EnvironmentRef, IdentityId, NodeId, Revision, Timestamp};
 use serde::Serialize;

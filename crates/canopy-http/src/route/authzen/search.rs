@@ -13,7 +13,7 @@ use canopy_app::authzen::Found;
 use canopy_app::authzen::search_actions::{self, ActionSearch};
 use canopy_app::authzen::search_resources::{self, ResourceSearch};
 use canopy_app::authzen::search_subjects::{self, SubjectSearch};
-use canopy_app::scope::AskedEnvironment;
+use canopy_app::session::AskedEnvironment;
 use canopy_domain::{EnvironmentRef, IdentityId, NodeId, PermissionKey};
 use serde::Serialize;
 use utoipa::ToSchema;

@@ -10,13 +10,13 @@ use crate::operation::Operation;
 use crate::problem::Problem;
 use crate::request::Request;
 use crate::route::assignment::AssignmentRow;
-use crate::tenancy::ApplicationReach;
 use crate::wire::{
     Components, Fault, Faults, Instant, Json, JsonPointer, PageNumber, Search, Take, Whole, WireValue, object, page,
     request_body, request_query,
 };
 use canopy_app::Mode;
 use canopy_app::identity::{self, Held};
+use canopy_app::session::ApplicationReach;
 use canopy_domain::assignment::listing::AssignmentView;
 use canopy_domain::identity::create::NewIdentity;
 use canopy_domain::identity::listing::{IdentityCounts, IdentityQuery, IdentitySort, IdentityStatus};

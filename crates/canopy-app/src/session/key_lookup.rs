@@ -4,10 +4,9 @@
 //! [`INTERVAL`] apart. So a flood of invented keys costs a bounded number of statements a second, and a valid key waits for
 //! the statement under way and its own, however many others wait.
 
-use super::KeyDigest;
 use crate::decisions::copy_error;
 use canopy_domain::EnvironmentRef;
-use canopy_domain::api_key::ApiKeyId;
+use canopy_domain::api_key::{ApiKeyId, KeyDigest};
 use canopy_domain::port::StoreError;
 use core::future::Future;
 use core::time::Duration;

@@ -1,7 +1,8 @@
 use crate::calls;
-use crate::world::{World, refused, tenant};
+use crate::world::{World, by_token, environment, refused, tenant};
+use canopy_app::session::{ByCredential, Credential, EndUser, Installation, Slugs};
 use canopy_app::tenancy::NewTenant;
-use canopy_app::{AppError, Caller, scope};
+use canopy_app::{App, AppError, Caller};
 use canopy_domain::port::{PrincipalKind, TokenClaims, TokenError};
 use canopy_domain::*;
 
@@ -30,14 +31,14 @@ async fn an_admin_finds_no_account_but_its_own() {
     let own = admin(world.place.account);
     for _ in 0..2 {
         let slugs = ("acme", "default", "development");
-        assert_eq!(scope::environment(&world.app, &own, slugs).await.unwrap(), world.place);
+        assert_eq!(environment(&world.app, &own, slugs).await.unwrap(), world.place);
         for (caller, account) in [
             (&own, "rival"),
             (&own, "nowhere"),
             (&own, "NO SLUG"),
             (&admin(rival.place.account), "acme"),
         ] {
-            let error = refused(scope::environment(&world.app, caller, (account, "default", "development")).await);
+            let error = refused(environment(&world.app, caller, (account, "default", "development")).await);
             assert!(
                 matches!(error, AppError::Tenancy(TenancyError::NotFound(Tenant::Account))),
                 "{account}"
@@ -46,7 +47,7 @@ async fn an_admin_finds_no_account_but_its_own() {
     }
     let operator = Caller::Operator { subject: "root".into() };
     assert_eq!(
-        scope::environment(&world.app, &operator, ("rival", "default", "development"))
+        environment(&world.app, &operator, ("rival", "default", "development"))
             .await
             .unwrap(),
         rival.place
@@ -55,7 +56,7 @@ async fn an_admin_finds_no_account_but_its_own() {
         (("acme", "nope", "development"), Tenant::Application),
         (("acme", "default", "nope"), Tenant::Environment),
     ] {
-        let error = refused(scope::environment(&world.app, &own, slugs).await);
+        let error = refused(environment(&world.app, &own, slugs).await);
         assert!(matches!(error, AppError::Tenancy(TenancyError::NotFound(what)) if what == absent));
     }
 }
@@ -71,11 +72,14 @@ async fn an_identity_is_refused_before_the_path_is_looked_at() {
     };
     for slugs in [("acme", "default", "development"), ("nowhere", "x", "y")] {
         assert!(matches!(
-            refused(scope::environment(&world.app, &caller, slugs).await),
+            refused(environment(&world.app, &caller, slugs).await),
             AppError::WrongPrincipal
         ));
     }
-    assert!(scope::operator(&caller).is_err() && scope::operator(&admin(world.place.account)).is_err());
+    for caller in [caller, admin(world.place.account)] {
+        let found = world.app.sessions().resolve::<Installation>(&caller, Slugs::default());
+        assert!(matches!(refused(found.await), AppError::WrongPrincipal));
+    }
 }
 
 #[tokio::test]
@@ -83,15 +87,12 @@ async fn a_new_environment_is_found_although_its_absence_was_asked_for_before() 
     let world = World::new().await;
     let own = admin(world.place.account);
     let slugs = ("acme", "default", "staging");
-    assert!(scope::environment(&world.app, &own, slugs).await.is_err());
+    assert!(environment(&world.app, &own, slugs).await.is_err());
     let place = world.place.application_ref();
     let made = calls::create_environment(&world.app, &world.call, place, &tenant("staging"))
         .await
         .unwrap();
-    assert_eq!(
-        scope::environment(&world.app, &own, slugs).await.unwrap().environment,
-        made.id
-    );
+    assert_eq!(environment(&world.app, &own, slugs).await.unwrap().environment, made.id);
 }
 
 #[tokio::test]
@@ -111,10 +112,7 @@ async fn claims_must_fit_together() {
         },
     ];
     for one in good {
-        assert!(
-            scope::authenticate(&world.app, &one.clone().into()).await.is_ok(),
-            "{one:?}"
-        );
+        assert!(by_token(&world.app, one.clone()).await.is_ok(), "{one:?}");
     }
     let foreign = Some(rival.place.environment);
     let (no_account, no_environment, no_identity) = (
@@ -154,7 +152,7 @@ async fn claims_must_fit_together() {
         ),
     ];
     for (why, one) in bad {
-        let error = refused(scope::authenticate(&world.app, &one.clone().into()).await);
+        let error = refused(by_token(&world.app, one.clone()).await);
         assert!(
             matches!(error, AppError::Token(found) if found == why),
             "{one:?}: {error:?}"
@@ -199,7 +197,6 @@ mod token {
     use super::*;
     use crate::calls::BulkMode;
     use crate::several_processes::{Shared, second};
-    use canopy_app::App;
     use canopy_domain::identity::change::IdentityPatch;
     use canopy_domain::identity::create::NewIdentity;
     use canopy_domain::port::{AccountName, EnvironmentName, SubjectKind, VerifiedToken};
@@ -232,8 +229,16 @@ mod token {
         crate::world::done(&made)[0].id
     }
 
+    fn recalled(app: &App, token: &VerifiedToken) -> Option<Caller> {
+        let credential = Credential::Token(token.clone());
+        let found = app
+            .sessions()
+            .recall::<ByCredential, EndUser>(&credential, Slugs::default());
+        found.map(|entered| entered.caller)
+    }
+
     async fn who(app: &App, token: &VerifiedToken) -> Result<IdentityId, TokenError> {
-        match scope::authenticate(app, token).await {
+        match by_token(app, token.clone()).await {
             Ok(Caller::Identity { id, .. }) => Ok(id),
             Err(AppError::Token(error)) => Err(error),
             other => panic!("{other:?}"),
@@ -311,7 +316,7 @@ mod token {
                 environment: Some(EnvironmentName::Path(path.into())),
                 ..by(SubjectKind::Id, "it", account)
             };
-            let place = async |token: VerifiedToken| match scope::authenticate(&asked, &token).await {
+            let place = async |token: VerifiedToken| match by_token(&asked, token).await {
                 Ok(caller) => Ok(caller.environment()),
                 Err(AppError::Token(error)) => Err(error),
                 Err(error) => panic!("{error}"),
@@ -357,7 +362,7 @@ mod token {
             .await
             .unwrap();
         let token = by(SubjectKind::Email, found.email.as_str(), acme());
-        assert_eq!(scope::authenticate_now(&world.app, &token), None);
+        assert_eq!(recalled(&world.app, &token), None);
         assert_eq!(who(&world.app, &token).await, Ok(ada));
         // Loads the index of the environment.
         world.bootstrap().await;
@@ -381,7 +386,7 @@ mod token {
         )
         .await
         .unwrap();
-        let now = scope::authenticate_now(&world.app, &token);
+        let now = recalled(&world.app, &token);
         assert!(matches!(now, Some(Caller::Identity { id, .. }) if id == ada), "{now:?}");
     }
 }

@@ -84,7 +84,7 @@ pub enum AppError {
     #[error(transparent)]
     Work(#[from] WorkError),
     /// The answer would have more bytes than one answer may have; nothing of it was computed.
-    #[error("the answer would be larger than an answer may be")]
+    #[error("the response would be too large; request less at once")]
     AnswerTooLarge {
         /// The bytes that it may have.
         max_bytes: usize,

@@ -1,4 +1,4 @@
-//! The right that a call needs of the API key that makes it.
+//! The key scope that a call requires of an API key.
 
 use canopy_app::{AppError, Caller, scope};
 use canopy_domain::api_key::AreaScope;
@@ -10,14 +10,14 @@ pub(crate) enum Requires {
     NoScope,
     /// A scope that opens this area.
     Area(AreaScope),
-    /// A scope that allows checks, if only of one permission. Which it allows is looked at when it is known what is asked.
+    /// A scope that allows checks, of any permission. The handler checks which ones.
     Checks,
     /// A scope that does not exist: every key is refused, even one with full access.
     UnknownScope,
 }
 
 impl Requires {
-    /// Refuses a key that lacks what is needed.
+    /// Refuses a key without the required scope.
     pub(crate) fn check(self, caller: &Caller) -> Result<(), AppError> {
         match self {
             Self::NoScope => Ok(()),
@@ -27,7 +27,7 @@ impl Requires {
         }
     }
 
-    /// The system permission that opens the call to keys.
+    /// Returns the system permission that opens the call to keys.
     pub(crate) const fn scope(self) -> Option<&'static str> {
         match self {
             Self::NoScope | Self::UnknownScope => None,

@@ -111,7 +111,7 @@ pub struct Conflicting {
 
 const fn conflict_message(status: AssignmentStatus) -> &'static str {
     match status {
-        AssignmentStatus::Active => "the identity holds this role at this node already",
+        AssignmentStatus::Active => "the identity already has this role at this node",
         AssignmentStatus::Scheduled => {
             "the identity has an assignment of this role at this node that starts later; change its window instead"
         }

@@ -1,4 +1,4 @@
-//! Every connection of the service: how many there are, of each client address and in all, and which of them only wait.
+//! The registry of all connections: their number, per client address and in total, and which of them only wait.
 
 use core::net::IpAddr;
 use std::collections::HashMap;
@@ -6,21 +6,21 @@ use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::Notify;
 
-/// Where a connection is in the exchange of requests and answers.
+/// The phase of a connection in the exchange of requests and responses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u8)]
 pub(crate) enum Phase {
     /// A head has begun and is not complete.
     Head,
-    /// The last answer is sent; the client should close.
+    /// The last response is sent; the client should close.
     Closing,
     /// No byte of a next head has come.
     Waiting,
-    /// A request has begun whose body is waited for.
+    /// A request has begun and its body is incomplete.
     Receiving,
-    /// An answer is being sent.
+    /// A response is being sent.
     Answering,
-    /// A request is being read or worked on.
+    /// A request is being read or processed.
     Busy,
 }
 
@@ -34,7 +34,7 @@ impl Phase {
         Self::Busy,
     ];
 
-    /// Returns whether the connection waits for its client, so that closing it now undoes nothing and loses no answer.
+    /// Returns whether the connection waits for its client. Closing it then undoes nothing and loses no response.
     const fn only_waits(self) -> bool {
         matches!(self, Self::Head | Self::Closing | Self::Waiting | Self::Receiving)
     }
@@ -54,7 +54,7 @@ impl Clock {
     }
 }
 
-/// The state of a connection that other workers may see.
+/// The state of a connection that other workers can read.
 #[derive(Debug)]
 struct Shared {
     address: Option<IpAddr>,
@@ -73,9 +73,9 @@ impl Shared {
         Phase::ALL.get(usize::from(phase)).copied().unwrap_or(Phase::Busy)
     }
 
-    /// The rank among those to be closed, lowest first: unfinished heads, and connections that have never asked; then those
-    /// that have been of use; then those whose request has begun and waits for its body. Among equals, those that have waited
-    /// longest. `None` for those at work.
+    /// Returns the eviction rank, lowest first: unfinished heads and connections that never sent a request; then idle
+    /// connections that did; then requests that wait for their body. Within a class, the longest wait is first. Returns
+    /// `None` for busy connections.
     fn rank(&self) -> Option<Rank> {
         let phase = self.phase();
         let class = match phase {
@@ -87,16 +87,16 @@ impl Shared {
     }
 }
 
-/// The order in which connections are closed: by class, then by the instant since which they wait.
+/// The eviction order: by class, then by the instant since which a connection waits.
 type Rank = (u8, u64);
 
-/// The connections there are.
+/// The open connections.
 #[derive(Debug)]
 pub(crate) struct Registry {
     max_total: usize,
     max_per_address: usize,
     table: Mutex<Table>,
-    /// For the metrics.
+    /// The number of connections, for the metrics.
     count: Arc<AtomicUsize>,
 }
 
@@ -108,7 +108,7 @@ struct Table {
 }
 
 impl Table {
-    /// The `count` connections that are to be closed first, of one address or of all.
+    /// Returns the `count` connections to evict first, of one address or of all.
     fn first_to_go(&self, address: Option<IpAddr>, count: usize) -> Vec<u64> {
         let candidates = self.connections.iter().filter_map(|(id, connection)| {
             let concerned = address.is_none() || connection.address == address;
@@ -143,7 +143,7 @@ impl Table {
 }
 
 impl Registry {
-    /// A registry for so many connections in all, and of each address.
+    /// Creates a registry for `max_total` connections, and `max_per_address` of each address.
     pub(crate) fn new(max_total: usize, max_per_address: usize, count: Arc<AtomicUsize>) -> Arc<Self> {
         Arc::new(Self {
             max_total: max_total.max(1),
@@ -157,8 +157,8 @@ impl Registry {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes a place for a connection. Where there is none, connections that only wait are closed for it, those of its own
-    /// address if that has too many. `None` where all others are at work.
+    /// Reserves a slot for a connection. If there is none, evicts connections that only wait; those of its own address
+    /// if that is at its limit. Returns `None` if all others are busy.
     pub(crate) fn admit(self: &Arc<Self>, address: Option<IpAddr>, sweep: &Arc<Notify>, now: u64) -> Option<Seat> {
         let mut table = self.table();
         if table.of(address) >= self.max_per_address {
@@ -189,7 +189,7 @@ impl Registry {
         })
     }
 
-    /// Closes some connections at once, so that a flood of new ones does not look through all of them each time.
+    /// Evicts several connections at once, so that a flood of new ones does not search all of them each time.
     fn evict(&self, table: &mut Table, address: Option<IpAddr>) -> Option<()> {
         let bound = if address.is_some() {
             self.max_per_address
@@ -210,7 +210,7 @@ impl Registry {
     }
 }
 
-/// The place of one connection, given back when it is dropped.
+/// The slot of one connection, released on drop.
 #[derive(Debug)]
 pub(crate) struct Seat {
     id: u64,
@@ -235,12 +235,12 @@ impl Seat {
         self.shared.since.load(Ordering::Relaxed)
     }
 
-    /// Counts time in which the worker did nothing for nobody.
+    /// Extends the wait by time in which the worker was stalled.
     pub(crate) fn forgive(&self, millis: u64) {
         self.shared.since.fetch_add(millis, Ordering::Relaxed);
     }
 
-    /// Returns whether the place was given to another connection. A request that began since then is finished first.
+    /// Returns whether the slot was assigned to another connection. A request that began since then is finished first.
     pub(crate) fn is_evicted(&self) -> bool {
         self.shared.is_evicted.load(Ordering::Relaxed) && self.phase().only_waits()
     }
@@ -357,7 +357,7 @@ mod tests {
         third.enter(Phase::Busy, 3);
         assert!(fixture.admit(Some(ip("192.0.2.1")), 4).is_none());
         assert!(fixture.admit(Some(ip("192.0.2.2")), 4).is_some());
-        // Proxies that are trusted have no address of their own.
+        // Connections of trusted proxies have no address of their own.
         let proxied: Vec<Seat> = (0..5).filter_map(|now| fixture.admit(None, now)).collect();
         assert_eq!(proxied.len(), 5);
     }

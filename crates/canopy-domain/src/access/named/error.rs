@@ -1,11 +1,11 @@
-//! The names that an index does not accept.
+//! Errors of names in an index.
 
 use crate::access::IndexError;
 use crate::transfer::SlugPathError;
 use crate::uuid::Uuid;
 use crate::{PermissionKeyError, Revision, TextError};
 
-/// Why an index cannot be built, or a change to it is refused. The message quotes the name that is wrong.
+/// An error of a build or a change by names. The message quotes the invalid name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum NameError {
@@ -68,13 +68,13 @@ pub enum NameError {
         /// Its name.
         name: String,
     },
-    /// Two roles of a builder have one name; case does not tell names apart.
+    /// Two roles of a builder have the same name, ignoring case.
     #[error("role `{name}` is given twice")]
     RoleTaken {
         /// The name.
         name: String,
     },
-    /// A tree has one root, with which all its paths begin.
+    /// A tree has one root, which begins all its paths.
     #[error("`{path}` does not begin with the root `{root}`")]
     SecondRoot {
         /// The path.
@@ -82,13 +82,13 @@ pub enum NameError {
         /// The root of the tree.
         root: String,
     },
-    /// The place that a node would move to is taken.
+    /// A node has the path already.
     #[error("there is a node `{path}` already")]
     PathTaken {
-        /// The path that the node would have.
+        /// The path that the node would get.
         path: String,
     },
-    /// A node cannot move below itself, and the root cannot move at all.
+    /// A node cannot move below itself, and the root cannot move.
     #[error("node `{node}` cannot move below `{parent}`")]
     Cycle {
         /// The node.
@@ -102,7 +102,7 @@ pub enum NameError {
         /// Its path.
         path: String,
     },
-    /// A role that somebody holds cannot be removed.
+    /// A granted role cannot be removed.
     #[error("role `{name}` is granted to somebody")]
     RoleInUse {
         /// Its name.
@@ -118,15 +118,15 @@ pub enum NameError {
         /// The node.
         node: String,
     },
-    /// The caller's function of ids returned the id of something else, or the nil UUID.
+    /// The id function returned the id of another entity, or the nil UUID.
     #[error("the id {id} of `{name}` is taken or nil")]
     Id {
         /// The id.
         id: Uuid,
-        /// The name that it was made for.
+        /// The name of the entity.
         name: String,
     },
-    /// Revisions rise.
+    /// Revisions must rise.
     #[error("the index is at revision {current}, and cannot go back to {given}")]
     Revision {
         /// The revision of the index.
@@ -134,7 +134,7 @@ pub enum NameError {
         /// The revision that was given.
         given: Revision,
     },
-    /// The index cannot hold more. The only refusal after which it must be built anew.
+    /// The index is full. The only error after which it must be built anew.
     #[error(transparent)]
     Index(#[from] IndexError),
 }

@@ -1,4 +1,4 @@
-//! The nodes at which an identity holds a permission now.
+//! The nodes at which an identity has a permission now.
 
 use super::Asker;
 use super::part::{Bookmark, ToldPart};
@@ -6,11 +6,11 @@ use crate::decisions::Consistency;
 use crate::{App, AppError};
 use canopy_domain::{IdentityId, NodeId};
 
-/// The nodes at which a check would be answered with yes: the first `limit`, or those from where `begun` says. None for what
-/// is unknown.
+/// Returns the nodes at which a check would be allowed: the first `limit`, or those after `begun`. Empty for unknown
+/// ids.
 ///
 /// # Errors
-/// As [`evaluate`](super::evaluate::evaluate), and [`AppError::Work`].
+/// Like [`evaluate`](super::evaluate::evaluate), and [`AppError::Work`].
 pub async fn find_nodes(
     app: &App,
     asker: Asker<'_>,

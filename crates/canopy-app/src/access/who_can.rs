@@ -1,4 +1,4 @@
-//! The identities that hold a permission at a node now.
+//! The identities that have a permission at a node now.
 
 use super::Asker;
 use super::part::{Bookmark, ToldPart};
@@ -7,11 +7,11 @@ use crate::{App, AppError};
 use canopy_domain::access::PermissionHolder;
 use canopy_domain::{IdentityId, NodeId};
 
-/// The identities for which a check would be answered with yes: the first `limit`, or those from where `begun` says. None for
-/// what is unknown. `show` makes what is wanted of each while the index is held.
+/// Returns the identities for which a check would be allowed: the first `limit`, or those after `begun`. Empty for
+/// unknown ids. `show` maps each one to a result while the index is borrowed.
 ///
 /// # Errors
-/// As [`evaluate`](super::evaluate::evaluate), and [`AppError::Work`].
+/// Like [`evaluate`](super::evaluate::evaluate), and [`AppError::Work`].
 pub async fn find_holders<R: Send + 'static>(
     app: &App,
     asker: Asker<'_>,

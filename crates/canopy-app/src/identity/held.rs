@@ -1,4 +1,4 @@
-//! Get a member of an application with all that it holds there.
+//! Gets a member of an application with its assignments there.
 
 use super::{find_member, only_members, seen};
 use crate::{App, AppError, Call, scope};
@@ -13,13 +13,13 @@ pub struct Held {
     pub identity: Identity,
     /// Its assignments, whatever their windows, by the folded name of the role.
     pub assignments: Vec<AssignmentView>,
-    /// Whether the caller may change the member.
+    /// True if the caller may change the member.
     pub can_manage: bool,
-    /// The instant at which their state is to be judged.
+    /// The instant of their status.
     pub at: Timestamp,
 }
 
-/// The member with its assignments in all environments that the caller sees.
+/// Returns the member with its assignments in all environments that the caller sees.
 ///
 /// # Errors
 /// [`IdentityError::NotFound`](canopy_domain::IdentityError::NotFound); [`AppError::Store`].

@@ -1,4 +1,4 @@
-//! Make an environment what a document says.
+//! Replaces the contents of an environment by a document.
 
 use super::{Imported, aside, contents, lost};
 use crate::app::AuditEntry;
@@ -16,10 +16,11 @@ use core::fmt::Display;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-/// Makes the environment what the document says, in one transaction. What has the same name stays, with its assignments;
-/// what the document does not have goes, with its assignments. A document that says what is there writes nothing.
+/// Replaces the contents of the environment by the document, in one transaction. Resources of the same name keep their
+/// assignments; resources missing in the document are deleted with their assignments. A document without differences
+/// writes nothing.
 ///
-/// Fails with [`TenancyError::Stale`](canopy_domain::TenancyError::Stale) where the call expects another version, with
+/// Fails with [`TenancyError::Stale`](canopy_domain::TenancyError::Stale) if the call expects another version, with
 /// [`AppError::Catalog`] or [`AppError::Store`].
 #[derive(Debug, Clone)]
 pub struct ImportEnvironment {

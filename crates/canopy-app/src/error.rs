@@ -26,14 +26,14 @@ pub enum AppError {
     #[error("this kind of principal may not make this call")]
     WrongPrincipal,
     /// The key is valid, but its scopes do not allow this call.
-    #[error("the API key lacks the scope that this call needs")]
+    #[error("the API key lacks the scope that this call requires")]
     ScopeMissing,
     /// The credential is bound to one environment, and the call affects others.
-    #[error("this can be changed on the portal surface alone")]
+    #[error("this can be changed only on the portal surface")]
     PortalOnly,
     /// The credential is bound to an environment that is not the default one, and the call affects the whole
     /// application.
-    #[error("this needs a credential of the application's default environment")]
+    #[error("this requires a credential of the application's default environment")]
     EnvironmentNotDefault,
     /// A rule of accounts, applications or environments.
     #[error(transparent)]
@@ -75,7 +75,7 @@ pub enum AppError {
     #[error(transparent)]
     ResourcePermissions(#[from] ResourcePermissionsError),
     /// The audit event does not exist, or the caller may not see it.
-    #[error("there is no such audit event")]
+    #[error("the audit event does not exist")]
     AuditEventNotFound,
     /// A repeatable call did nothing.
     #[error(transparent)]
@@ -90,7 +90,7 @@ pub enum AppError {
         max_bytes: usize,
     },
     /// A change of every environment of an application would be too large in total.
-    #[error("the items times the application's environments are more changes than one call may make; send fewer items")]
+    #[error("the items times the environments of the application exceed the changes of one call; send fewer items")]
     TooManyChanges {
         /// The number of environments of the application.
         environments: usize,
@@ -102,14 +102,16 @@ pub enum AppError {
     Catalog(#[from] CatalogError),
     /// A write would exceed the size of an environment's decision index; nothing was changed.
     #[error(
-        "the environment would need a larger decision index than it may have; split it, or have index.environment_mib raised"
+        "the decision index of the environment would exceed its maximum size; split the environment, or have index.environment_mib raised"
     )]
     IndexFull {
         /// The maximum size of the index in bytes.
         max_bytes: usize,
     },
     /// An environment's decision index exceeds its maximum size, so no check of it can be answered.
-    #[error("the environment is too large to be checked: its decision index would take more memory than one may have")]
+    #[error(
+        "the environment is too large: its decision index would exceed its maximum size, so its checks cannot be answered"
+    )]
     IndexTooLarge {
         /// The size of the index in bytes.
         bytes: usize,

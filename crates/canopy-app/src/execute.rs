@@ -353,7 +353,7 @@ fn keep<T>(repeatable: &Repeatable<T>, outcome: &T, now: Timestamp) -> Result<Ke
     Ok(KeptAnswer {
         request: repeatable.request,
         body: repeatable.body,
-        answer: (repeatable.encode)(outcome).ok_or(AppError::Broken("an answer cannot be kept"))?,
+        answer: (repeatable.encode)(outcome).ok_or(AppError::Broken("a response cannot be encoded for storage"))?,
         at: now,
     })
 }

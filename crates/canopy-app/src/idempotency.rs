@@ -33,11 +33,11 @@ pub enum RepetitionError {
     #[error("the idempotency key was used for a request with another body")]
     KeyReused,
     /// The same request is running.
-    #[error("the first request with this idempotency key is still being answered")]
+    #[error("the first request with this idempotency key is still running")]
     InProgress,
     /// The stored responses of the tenant have reached their limit. They expire hour by hour.
     #[error(
-        "the answers kept for idempotency keys take all the room they may have; try again later, or send no idempotency key"
+        "the stored responses for idempotency keys have reached their maximum size; try again later, or send no idempotency key"
     )]
     Full {
         /// The maximum size of the stored responses of an environment, application or account, in bytes.

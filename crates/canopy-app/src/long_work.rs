@@ -56,13 +56,13 @@ impl Default for WorkOptions {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum WorkError {
     /// Too many pieces of work wait already.
-    #[error("too many long requests wait for their turn")]
+    #[error("too many long requests are waiting; try again later")]
     Crowded {
         /// The maximum number of waiting pieces, of the account or in total.
         waiting: usize,
     },
     /// It did not begin before the deadline.
-    #[error("the request waited too long for its turn")]
+    #[error("the request waited too long for its turn; try again later")]
     TooLate {
         /// The maximum wait in milliseconds.
         patience_ms: u64,

@@ -22,7 +22,7 @@ where
             }
             Err(AppError::Store(StoreError::Conflict(cause))) if conflicts + 1 < ATTEMPTS => {
                 conflicts += 1;
-                tracing::debug!(%cause, "transaction conflict, running the use case again");
+                tracing::debug!(%cause, "transaction conflict; retrying the use case");
             }
             settled => return settled,
         }
@@ -31,7 +31,7 @@ where
 
 /// Another transaction took a slug that was derived from a name; a retry finds the next free one.
 #[derive(Debug, thiserror::Error)]
-#[error("a sibling took the slug meanwhile")]
+#[error("a sibling got the slug meanwhile")]
 pub(crate) struct SlugRace;
 
 /// Maximum number of lost races for a slug. One competitor wins each race, so only a use case that this many others

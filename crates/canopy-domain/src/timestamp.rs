@@ -19,7 +19,7 @@ pub enum TimestampError {
     #[error("must be an RFC 3339 date and time with an offset")]
     Format,
     /// The instant is outside the years 0000 to 9999 (UTC).
-    #[error("must lie in the years 0000 to 9999")]
+    #[error("must be in the years 0000 to 9999")]
     Range,
 }
 

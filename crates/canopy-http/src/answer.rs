@@ -272,9 +272,9 @@ pub(crate) struct Pagination {
     item_count: u64,
     /// Number of pages of the whole list.
     page_count: u64,
-    /// Whether a page comes before this one.
+    /// True if a page comes before this one.
     has_previous_page: bool,
-    /// Whether a page comes after this one.
+    /// True if a page comes after this one.
     has_next_page: bool,
 }
 

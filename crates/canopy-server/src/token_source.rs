@@ -1,4 +1,4 @@
-//! The keys of one source outside the installation, and when they are read again.
+//! The keys of one source outside the installation, and their refresh.
 
 use crate::adapter::{DocumentUrl, HttpClient};
 use canopy_domain::port::{PrincipalKind, StoreError};
@@ -12,26 +12,26 @@ use std::time::Duration;
 use tokio::sync::{Mutex, Semaphore};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
-/// The largest file or document with keys, in bytes.
+/// Maximum size of a file or document with keys, in bytes.
 pub const MAX_BYTES: usize = 1024 * 1024;
 
 /// The interval at which files are read again.
 const FILE_INTERVAL: Duration = Duration::from_secs(5);
 
-/// The largest number of calls that wait for one source at the same time.
+/// Maximum number of calls that wait for one source.
 const MAX_WAITING: usize = 256;
 
-/// The longest time that a call waits for the keys of a source.
+/// Maximum wait of a call for the keys of a source.
 const WAIT: Duration = Duration::from_secs(6);
 
 /// The intervals between fetches of a key set.
 #[derive(Debug, Clone, Copy)]
 pub struct Pace {
-    /// The shortest time between two fetches because of unknown keys, and the first pause after a failure.
+    /// Minimum time between two fetches because of unknown keys, and the first pause after a failure.
     pub pause: Duration,
-    /// The shortest time between two fetches otherwise.
+    /// Minimum time between two regular fetches.
     pub shortest: Duration,
-    /// The longest, and that of a source that states no `max-age`.
+    /// Maximum time between two regular fetches, and the default for a source without `max-age`.
     pub longest: Duration,
 }
 
@@ -46,13 +46,14 @@ impl Default for Pace {
 }
 
 impl Pace {
-    /// The time until a fetched set is fetched again: up to a tenth less by chance, so that instances do not fetch in step.
+    /// Returns the time until the next fetch after a success: randomly up to a tenth less, so that instances do not
+    /// fetch in step.
     fn after_success(self, max_age: Option<Duration>, chance: u8) -> Duration {
         let wanted = max_age.unwrap_or(self.longest).clamp(self.shortest, self.longest);
         wanted.mul_f64(1.0 - f64::from(chance) / 2_560.0)
     }
 
-    /// The pause after this number of failures in a row.
+    /// Returns the pause after this number of consecutive failures.
     fn after_failures(self, failures: u32) -> Duration {
         let doubled = 2_u32.saturating_pow(failures.saturating_sub(1));
         self.pause
@@ -76,16 +77,16 @@ pub struct RemoteKeys {
     waiting: Semaphore,
 }
 
-/// The last fetch, and when the next one is due.
+/// The last fetch, and the time of the next one.
 #[derive(Debug)]
 struct Fetches {
     began: Option<Instant>,
-    /// Failures since the last success.
+    /// Number of failures since the last success.
     failures: u32,
     due: Instant,
 }
 
-/// The keys of a document that cannot be had or used.
+/// The reason for which the keys of a document cannot be fetched or used.
 #[derive(Debug, thiserror::Error)]
 enum SourceError {
     #[error(transparent)]
@@ -95,7 +96,7 @@ enum SourceError {
 }
 
 impl RemoteKeys {
-    /// A source that has no keys until the first fetch. `chance` spreads the fetches of several instances.
+    /// Creates a source that has no keys until the first fetch. `chance` spreads the fetches of several instances.
     pub fn new(
         (url, client, pace, chance): (DocumentUrl, HttpClient, Pace, u8),
         (source, principals, verifier): (SourceId, Vec<PrincipalKind>, Arc<JwtVerifier>),
@@ -117,12 +118,12 @@ impl RemoteKeys {
         }
     }
 
-    /// The source, as its verifier knows it.
+    /// Returns the source's id within its verifier.
     pub const fn source(&self) -> SourceId {
         self.source
     }
 
-    /// Fetches the keys whenever they are due.
+    /// Fetches the keys whenever a fetch is due.
     pub async fn keep_fresh(&self) -> Infallible {
         loop {
             let due = {
@@ -136,14 +137,17 @@ impl RemoteKeys {
         }
     }
 
-    /// Fetches the keys because a token names one that is not known: once for all who wait, and not again within the pause.
+    /// Fetches the keys because a token names an unknown one: once for all waiting calls, and not again within the
+    /// pause.
     ///
     /// # Errors
-    /// [`StoreError::Unavailable`] where the last fetch failed: then nobody can say that the key does not exist.
+    /// [`StoreError::Unavailable`] if the last fetch failed, so that it is unknown whether the key exists.
     pub async fn look(&self) -> Result<(), StoreError> {
         let unavailable = |text: &'static str| StoreError::Unavailable(text.into());
         let Ok(_turn) = self.waiting.try_acquire() else {
-            return Err(StoreError::Busy("too many calls wait for token keys".into()));
+            return Err(StoreError::Busy(
+                "too many calls are waiting for token keys; try again later".into(),
+            ));
         };
         let came_at = Instant::now();
         let look = async {
@@ -157,12 +161,12 @@ impl RemoteKeys {
         match timeout(WAIT, look).await {
             Ok(true) => Ok(()),
             Ok(false) => Err(unavailable("the keys of the token's issuer cannot be fetched")),
-            Err(_) => Err(unavailable("the keys of the token's issuer are not there in time")),
+            Err(_) => Err(unavailable("the keys of the token's issuer were not fetched in time")),
         }
     }
 
     async fn fetch(&self, state: &mut Fetches) {
-        // Set before the fetch: a call that is cut off in it must not bring on the next one at once.
+        // Set before the fetch, so that a call that is cancelled during it does not cause another one at once.
         state.began = Some(Instant::now());
         state.failures += 1;
         let url = self.url.as_str();
@@ -191,7 +195,7 @@ impl RemoteKeys {
     }
 }
 
-/// Reads the keys of a file.
+/// Parses the keys of a file.
 pub type ParseKeys = fn(&[u8]) -> Result<Vec<VerificationKey>, KeyError>;
 
 /// A source whose keys are in a file.
@@ -212,13 +216,13 @@ enum Seen {
     Unreadable,
 }
 
-/// A key file that cannot be read or used.
+/// The reason for which a key file cannot be read or used.
 #[derive(Debug, thiserror::Error)]
 pub enum FileError {
     /// It cannot be read.
     #[error(transparent)]
     Read(#[from] std::io::Error),
-    /// It holds something else.
+    /// It contains no usable keys.
     #[error(transparent)]
     Keys(#[from] KeyError),
 }
@@ -245,17 +249,17 @@ impl FileKeys {
         Ok(file)
     }
 
-    /// Reads the file again from time to time.
+    /// Reads the file periodically.
     pub async fn keep_fresh(self: Arc<Self>) -> Infallible {
         loop {
             sleep(FILE_INTERVAL).await;
             let file = Arc::clone(&self);
-            // A file system that hangs must hold up nothing else.
+            // A hanging file system must not block anything else.
             drop(tokio::task::spawn_blocking(move || file.refresh()).await);
         }
     }
 
-    /// Reads the file again; where it cannot be used, the last keys stay. Returns whether there are other keys now.
+    /// Reads the file again; keeps the last keys if it cannot be used. Returns whether the keys changed.
     pub fn refresh(&self) -> bool {
         let bytes = read(&self.path);
         let now = match &bytes {
@@ -271,7 +275,7 @@ impl FileKeys {
         let path = self.path.display();
         match bytes.map_err(FileError::from).and_then(|bytes| self.take_over(&bytes)) {
             Ok((added, removed)) => {
-                tracing::info!(%path, added, removed, "token key file read again");
+                tracing::info!(%path, added, removed, "token key file reloaded");
                 added + removed > 0
             }
             Err(error) => {
@@ -288,7 +292,7 @@ impl FileKeys {
     }
 }
 
-/// Reads a file up to the bound.
+/// Reads a file up to the maximum size.
 fn read(path: &Path) -> Result<Vec<u8>, std::io::Error> {
     let mut bytes = vec![];
     let file = std::fs::File::open(path)?;
@@ -389,7 +393,7 @@ mod tests {
             "though it was verified before"
         );
         assert_eq!(remote.judge(&second), None);
-        // Another key under the name of the old one.
+        // Another key with the id of the old one.
         remote.issuer.publish(&[&IssuerKey::ed25519("new", 3)], "max-age=300");
         remote.keys.look().await.unwrap();
         assert_eq!(remote.judge(&second), Some(TokenError::Signature));
@@ -435,7 +439,7 @@ mod tests {
         assert_eq!(looks.join_all().await, [true; 200]);
         remote.keys.look().await.unwrap();
         assert_eq!(remote.issuer.requests(), 1);
-        // While the source is down, the one failure answers all.
+        // While the source is down, one failure answers all calls.
         remote.keys.state.lock().await.began = None;
         remote.issuer.reply(500, "", "");
         for _ in 0..10 {
@@ -455,7 +459,7 @@ mod tests {
         let waited = tokio::task::spawn_blocking(move || {
             issuer.wait_for_requests(2);
             issuer.publish(&[&new], "max-age=0");
-            // The second one from now is sent after the answer to the first one was taken over.
+            // The second request from now is sent after the first response was used.
             issuer.wait_for_requests(issuer.requests() + 3);
             (issuer, new)
         });
@@ -525,7 +529,7 @@ mod tests {
         std::fs::remove_file(&path).unwrap();
         assert!(!file.refresh());
         assert_eq!(judge(&old), None);
-        // Put in its place, as deployments do it.
+        // Replaced by a rename, as deployments do it.
         let beside = folder.path().join("next");
         std::fs::write(&beside, set(&new)).unwrap();
         std::fs::rename(&beside, &path).unwrap();

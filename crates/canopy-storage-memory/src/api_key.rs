@@ -1,4 +1,4 @@
-//! API keys, and whose key each digest is.
+//! API keys, and the key of each digest.
 
 use crate::rule::{bug, ensure};
 use crate::state::State;
@@ -16,7 +16,7 @@ use std::sync::Arc;
 /// The keys of one environment.
 pub(crate) type ApiKeys = BTreeMap<ApiKeyId, ApiKey>;
 
-/// Whose key each digest is.
+/// The key of each digest.
 pub(crate) type Digests = BTreeMap<KeyDigest, (EnvironmentId, ApiKeyId)>;
 
 #[async_trait]
@@ -98,7 +98,7 @@ impl ApiKeyWriter for Unit<Writing> {
     }
 }
 
-/// Notes when keys were last at work.
+/// Stores the last use of keys.
 pub(crate) fn note_uses(state: &mut State, uses: &[KeyUse]) {
     for one in uses {
         let Ok(contents) = state.contents_mut(one.environment) else {

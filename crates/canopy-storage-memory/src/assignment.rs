@@ -29,14 +29,14 @@ pub(crate) struct Assignments {
 }
 
 impl Assignments {
-    /// Those made at these nodes, by id.
+    /// Returns the assignments at these nodes, by id.
     pub fn at(&self, nodes: &HashSet<NodeId>) -> Vec<&Assignment> {
         let there = |one: &&Assignment| nodes.contains(&one.key.node);
         self.by_id.values().filter(there).collect()
     }
 }
 
-/// The assignments among which a query looks: all, or those that hold at a node.
+/// Returns the assignments that a query selects from: all, or those that hold at a node.
 fn held(contents: &Contents, at: Option<HeldAt>) -> Vec<&Assignment> {
     let Some(at) = at else {
         return contents.assignments.by_id.values().collect();
@@ -74,7 +74,7 @@ fn identity_summary(identity: &Identity) -> IdentitySummary {
     }
 }
 
-/// An assignment with the things it joins.
+/// An assignment with its identity, role and node.
 #[derive(Clone, Copy)]
 struct Joined<'a> {
     assignment: &'a Assignment,
@@ -292,7 +292,7 @@ impl<Kind: Send> AssignmentReader for Unit<Kind> {
     }
 }
 
-/// Checks that databases do by foreign keys, and for identities in the statement itself.
+/// Checks the rules that databases enforce by foreign keys, and for identities in the statement itself.
 fn check_references(state: &State, environment: EnvironmentId, assignments: &[Assignment]) -> Result<(), StoreError> {
     let place = state.tenancy.place(environment);
     let place = place.ok_or_else(|| bug("the assignments' environment is not there"))?;

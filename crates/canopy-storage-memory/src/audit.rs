@@ -11,7 +11,7 @@ use canopy_domain::{AccountId, Revision, Timestamp};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// The events of all accounts, each account's by time and id.
+/// The events of all accounts, by account, then by time and id.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct AuditLog {
     events: BTreeMap<(AccountId, Timestamp, AuditEventId), Arc<StoredAuditEvent>>,
@@ -31,7 +31,7 @@ impl AuditLog {
     }
 }
 
-/// The event as it is kept.
+/// Returns the event in its stored form.
 fn stored(event: AuditEvent, revision: Option<Revision>) -> StoredAuditEvent {
     StoredAuditEvent {
         id: event.id,

@@ -22,7 +22,7 @@ use std::sync::Arc;
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Tree {
     pub by_id: BTreeMap<NodeId, Node>,
-    /// The nodes below each node by slug; the root is below none.
+    /// The children of each node by slug; the root has no parent.
     by_place: BTreeMap<(Option<NodeId>, Slug), NodeId>,
 }
 
@@ -31,13 +31,13 @@ impl Tree {
         self.children(None).next()
     }
 
-    /// The nodes below a node, by slug.
+    /// Returns the children of a node, by slug.
     fn children(&self, parent: Option<NodeId>) -> impl Iterator<Item = &Node> {
         self.places_from(parent, first_slug())
             .filter_map(|(_, id)| self.by_id.get(id))
     }
 
-    /// The places below a node whose slug is this one or sorts after it.
+    /// Returns the child positions whose slug is this one or sorts after it.
     fn places_from(&self, parent: Option<NodeId>, from: Slug) -> impl Iterator<Item = (&Slug, &NodeId)> {
         self.by_place
             .range((parent, from)..)
@@ -45,7 +45,7 @@ impl Tree {
             .map(|((_, slug), id)| (slug, id))
     }
 
-    /// A node and all below it, each before those below it, siblings by slug, with its level from the first on.
+    /// Returns a node and its descendants, parents first, siblings by slug, with their level from the first on.
     fn depth_first<'a>(&'a self, top: Option<&'a Node>) -> Vec<(usize, &'a Node)> {
         let mut waiting: Vec<(usize, &Node)> = top.map(|top| (1, top)).into_iter().collect();
         let mut ordered = vec![];
@@ -60,16 +60,16 @@ impl Tree {
         ordered
     }
 
-    /// A node and those above it, the root last.
+    /// Returns a node and its ancestors, the root last.
     pub fn way_up(&self, id: NodeId) -> impl Iterator<Item = &Node> {
         let above = |node: &&Node| node.parent.and_then(|id| self.by_id.get(&id));
-        // No way is longer than there are nodes, unless a caller closed a circle.
+        // No path is longer than the number of nodes, unless a caller created a cycle.
         core::iter::successors(self.by_id.get(&id), above).take(self.by_id.len())
     }
 
-    /// Slugs below a node that equal this one or begin with it and a `-`.
+    /// Returns child slugs that equal this one or begin with it and a `-`.
     fn taken_like<'a>(&'a self, parent: NodeId, slug: &'a Slug) -> impl Iterator<Item = &'a Slug> {
-        // `-` sorts before all that a slug may go on with, so those that count stand together.
+        // `-` sorts before all other characters of a slug, so the matching ones are adjacent.
         self.places_from(Some(parent), slug.clone())
             .map(|(taken, _)| taken)
             .take_while(|taken| match taken.as_str().strip_prefix(slug.as_str()) {
@@ -89,7 +89,7 @@ impl Tree {
         Ok(())
     }
 
-    /// An environment has one root, whatever slug a second one might have.
+    /// Checks that an environment has one root, whatever the slug of a second one.
     fn check_root(&self, nodes: &[Node]) -> Result<(), StoreError> {
         let mut roots: HashSet<NodeId> = self.root().map(|root| root.id).into_iter().collect();
         for node in nodes {

@@ -30,24 +30,24 @@ pub(crate) struct Directory {
 }
 
 impl Directory {
-    /// The membership of an identity in an application.
+    /// Returns the membership of an identity in an application.
     pub fn membership(&self, identity: IdentityId, application: ApplicationId) -> Option<&Membership> {
         self.memberships.get(&(identity, application))
     }
 
-    /// The memberships of an identity, by application.
+    /// Returns the memberships of an identity, by application.
     fn memberships_of(&self, identity: IdentityId) -> impl Iterator<Item = &Membership> {
         let first = (identity, ApplicationId::new(uuid::Uuid::nil()));
         let last = (identity, ApplicationId::new(uuid::Uuid::max()));
         self.memberships.range(first..=last).map(|(_, membership)| membership)
     }
 
-    /// One identity of an account.
+    /// Returns one identity of an account.
     pub fn of_account(&self, account: AccountId, id: IdentityId) -> Option<&Identity> {
         self.by_id.get(&id).filter(|identity| identity.account_id == account)
     }
 
-    /// The identities with a membership in an application, in whatever state, by id.
+    /// Returns the identities with a membership in an application, whatever its status, by id.
     fn members(&self, application: ApplicationId) -> impl Iterator<Item = (&Identity, &Membership)> {
         self.members
             .range((application, IdentityId::new(uuid::Uuid::nil()))..)
@@ -58,7 +58,7 @@ impl Directory {
             })
     }
 
-    /// The same, as decisions see them.
+    /// Returns the members as facts for decisions.
     pub fn subjects(&self, application: ApplicationId) -> Vec<SubjectFact> {
         let fact = |(identity, membership): (&Identity, &Membership)| SubjectFact {
             id: identity.id,
@@ -77,7 +77,7 @@ impl Directory {
         }
     }
 
-    /// Everyone leaves an application that goes.
+    /// Deletes all memberships of a deleted application.
     pub fn leave(&mut self, application: ApplicationId) {
         let members: Vec<IdentityId> = self.members(application).map(|(identity, _)| identity.id).collect();
         for identity in members {
@@ -97,7 +97,7 @@ impl Directory {
     }
 }
 
-/// The part of an ordered listing that a page shows.
+/// Returns a page of an ordered list.
 pub(crate) fn page_of<T: Clone>(mut rows: Vec<T>, order: SortOrder, page: PageRequest) -> Page<T> {
     if order == SortOrder::Descending {
         rows.reverse();
@@ -109,7 +109,7 @@ pub(crate) fn page_of<T: Clone>(mut rows: Vec<T>, order: SortOrder, page: PageRe
     Page { items, item_count }
 }
 
-/// The identities that hold an assignment: in this application, in this environment; anywhere where none is given.
+/// Returns the identities with an assignment: in this application, in this environment; anywhere if none is given.
 fn assigned(
     state: &State,
     application: Option<ApplicationId>,

@@ -1,4 +1,4 @@
-//! State that the processes of an installation share; here, there is one process.
+//! State that the processes of an installation share; this store has one process.
 
 use crate::store::MemoryStore;
 use async_trait::async_trait;
@@ -19,7 +19,7 @@ struct Contents {
     secrets: BTreeMap<String, [u8; 32]>,
 }
 
-/// The secrets are left out.
+/// Omits the secrets.
 impl core::fmt::Debug for Contents {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         f.debug_struct("Contents")
@@ -38,7 +38,7 @@ impl Shared {
 impl Installation for MemoryStore {
     async fn signing_keys(&self) -> Result<Vec<SigningKey>, StoreError> {
         let mut keys: Vec<SigningKey> = self.shared.contents().signing_keys.values().cloned().collect();
-        // By `kid` already, and the sort is stable.
+        // Sorted by `kid` already, and the sort is stable.
         keys.sort_by_key(|key| key.created_at);
         Ok(keys)
     }

@@ -19,7 +19,7 @@ pub(crate) struct Permissions {
 }
 
 impl Permissions {
-    /// All of them, by key.
+    /// Returns all permissions, by key.
     pub fn in_order(&self) -> impl Iterator<Item = &Permission> {
         self.by_key.values().filter_map(|id| self.by_id.get(id))
     }

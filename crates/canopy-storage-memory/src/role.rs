@@ -1,4 +1,4 @@
-//! Roles and what they bundle.
+//! Roles and their permissions.
 
 use crate::permission::Permissions;
 use crate::rule::{bug, ensure, one_environment, unique};
@@ -19,7 +19,7 @@ pub(crate) struct Roles {
     by_folded_name: BTreeMap<String, RoleId>,
 }
 
-/// A role with what it bundles.
+/// A role with its permissions.
 #[derive(Debug, Clone)]
 pub(crate) struct RoleRow {
     pub role: Role,
@@ -27,7 +27,7 @@ pub(crate) struct RoleRow {
 }
 
 impl Roles {
-    /// All of them, by folded name.
+    /// Returns all roles, by folded name.
     fn in_order(&self) -> impl Iterator<Item = &RoleRow> {
         self.by_folded_name.values().filter_map(|id| self.by_id.get(id))
     }

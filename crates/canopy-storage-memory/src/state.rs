@@ -1,4 +1,4 @@
-//! Everything the store holds. Areas are shared between states until one of them writes.
+//! The state of the store. Areas are shared between states until one of them writes.
 
 use crate::api_key::{ApiKeys, Digests};
 use crate::assignment::Assignments;
@@ -17,7 +17,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use uuid::Uuid;
 
-/// One state of the store. A clone is cheap and stays as it is, whatever is done to the original.
+/// One state of the store. A clone is cheap and unaffected by changes to the original.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct State {
     /// Accounts, applications and environments.
@@ -26,13 +26,13 @@ pub(crate) struct State {
     pub directory: Arc<Directory>,
     /// The rows of each environment.
     pub environments: Arc<BTreeMap<EnvironmentId, Contents>>,
-    /// Whose key each digest is.
+    /// The key of each digest.
     pub key_digests: Arc<Digests>,
     /// Audit events.
     pub audit: Arc<AuditLog>,
-    /// Answers of requests that may be repeated.
+    /// Stored responses of repeatable requests.
     pub answers: Arc<BTreeMap<RequestIdentity, KeptAnswer>>,
-    /// Bytes of kept answers by tenant and hour.
+    /// Bytes of stored responses by tenant and hour.
     pub kept_bytes: Arc<BTreeMap<(Uuid, i64), u64>>,
     /// True if change records cannot be read.
     pub damaged_history: bool,
@@ -43,7 +43,7 @@ pub(crate) struct State {
 pub(crate) struct Contents {
     /// The catalog.
     pub permissions: Arc<Permissions>,
-    /// Roles and what they bundle.
+    /// Roles and their permissions.
     pub roles: Arc<Roles>,
     /// The tree of nodes.
     pub tree: Arc<Tree>,
@@ -58,7 +58,7 @@ pub(crate) struct Contents {
 /// The changes of the revisions of an environment, oldest first.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct History {
-    /// The number of revisions whose records are gone.
+    /// The number of revisions whose records were deleted.
     pruned: u64,
     records: VecDeque<Record>,
 }
@@ -76,7 +76,7 @@ impl History {
         Revision::new(self.pruned + u64::try_from(self.records.len()).unwrap_or(u64::MAX))
     }
 
-    /// Adds the changes of the next revision, which this commit makes.
+    /// Adds the changes of the next revision, which this commit creates.
     pub fn push(&mut self, at: Timestamp, commit: AuditEventId, changes: Arc<[Change]>) {
         let before = self.records.back().map_or(CommitTag::FIRST, |record| record.tag);
         self.records.push_back(Record {
@@ -86,7 +86,7 @@ impl History {
         });
     }
 
-    /// The tags of the revisions from this one on, as far as their records are there.
+    /// Returns the tags from this revision on, as far as their records exist.
     pub fn tags(&self, from: Revision) -> impl Iterator<Item = (Revision, CommitTag)> {
         let first = (self.pruned == 0).then_some((Revision::ZERO, CommitTag::FIRST));
         let revisions = (self.pruned + 1..).map(Revision::new);
@@ -94,7 +94,7 @@ impl History {
         first.into_iter().chain(others).filter(move |(at, _)| *at >= from)
     }
 
-    /// The records there are after a revision.
+    /// Returns the existing records after a revision.
     pub fn after(&self, revision: Revision) -> impl Iterator<Item = (Revision, &[Change])> {
         let gone = usize::try_from(revision.get().saturating_sub(self.pruned)).unwrap_or(usize::MAX);
         let revisions = (self.pruned + 1..).map(Revision::new);
@@ -102,7 +102,7 @@ impl History {
         revisions.zip(records).skip(gone)
     }
 
-    /// Deletes the oldest records from before `outdated`, but never the newest.
+    /// Deletes the records from before `outdated`, but never the newest one.
     pub fn prune(&mut self, outdated: Timestamp) {
         while self.records.len() > 1 && self.records.front().is_some_and(|record| record.at < outdated) {
             self.records.pop_front();
@@ -112,19 +112,19 @@ impl History {
 }
 
 impl Contents {
-    /// The newest revision.
+    /// Returns the newest revision.
     pub fn revision(&self) -> Revision {
         self.history.revision()
     }
 }
 
 impl State {
-    /// The contents of an environment.
+    /// Returns the contents of an environment.
     pub fn contents(&self, environment: EnvironmentId) -> Option<&Contents> {
         self.environments.get(&environment)
     }
 
-    /// The contents of an environment, to be changed.
+    /// Returns the contents of an environment for changes.
     pub fn contents_mut(&mut self, environment: EnvironmentId) -> Result<&mut Contents, StoreError> {
         if !self.environments.contains_key(&environment) {
             return Err(bug("the environment is not there"));

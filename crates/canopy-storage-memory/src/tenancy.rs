@@ -25,7 +25,7 @@ pub(crate) struct Tenancy {
 }
 
 impl Tenancy {
-    /// The applications of an account, by slug.
+    /// Returns the applications of an account, by slug.
     pub fn applications_of(&self, account: AccountId) -> impl Iterator<Item = &Application> {
         self.application_slugs
             .range((account, first_slug())..)
@@ -33,7 +33,7 @@ impl Tenancy {
             .filter_map(|(_, id)| self.applications.get(id))
     }
 
-    /// The environments of an application, by slug.
+    /// Returns the environments of an application, by slug.
     pub fn environments_of(&self, application: ApplicationId) -> impl Iterator<Item = &Environment> {
         self.environment_slugs
             .range((application, first_slug())..)
@@ -42,7 +42,7 @@ impl Tenancy {
             .map(|(environment, _)| environment)
     }
 
-    /// Where an environment lies.
+    /// Returns the reference of an environment.
     pub fn place(&self, id: EnvironmentId) -> Option<EnvironmentRef> {
         let (environment, _) = self.environments.get(&id)?;
         let application = self.applications.get(&environment.application_id)?;
@@ -54,7 +54,7 @@ impl Tenancy {
     }
 }
 
-/// No slug sorts before this one.
+/// Returns the slug that sorts before all others.
 pub(crate) fn first_slug() -> Slug {
     // A slug is never empty and `-` cannot be its first character, so `0` is the smallest.
     Slug::parse("0").unwrap_or_else(|_| Slug::node())

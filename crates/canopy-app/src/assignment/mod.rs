@@ -47,6 +47,6 @@ fn audit_entry(
 /// Returns the error of a lost race. The environment is locked, so a duplicate triple means that the lock failed: the
 /// write is retried.
 fn lost_race(unique: Unique) -> Option<AppError> {
-    let conflict = || StoreError::Conflict("an assignment was made beside the environment's lock".into());
+    let conflict = || StoreError::Conflict("an assignment was created without the environment's lock".into());
     (unique == Unique::AssignmentKey).then(|| conflict().into())
 }

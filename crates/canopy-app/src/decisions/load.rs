@@ -88,7 +88,7 @@ impl Loader {
                         return Err(failure.into());
                     }
                     let turn = timeout(TURN_PATIENCE, self.turns.acquire()).await;
-                    let turn = turn.map_err(|_| busy("other environments are being loaded"))?;
+                    let turn = turn.map_err(|_| busy("too many environments are being loaded; try again later"))?;
                     let loaded = timeout(LOAD_DEADLINE, self.load(store, place, slot)).await;
                     let loaded =
                         loaded.unwrap_or_else(|_| Err(busy("the environment could not be loaded in time").into()));

@@ -82,8 +82,7 @@ impl Write for AttachIdentities {
                         Attachment::Revived(after) => {
                             let fact = found.get(&after.identity_id);
                             let before = fact.and_then(|fact| fact.membership.clone());
-                            let before =
-                                before.ok_or(AppError::Broken("a membership was revived that is not there"))?;
+                            let before = before.ok_or(AppError::Broken("a reactivated membership does not exist"))?;
                             rows.updated.push(Updated { before, after });
                         }
                     }

@@ -168,6 +168,6 @@ fn only<T, E: Into<AppError>>(verdicts: Vec<Verdict<T, E>>) -> Result<T, AppErro
     match verdicts.into_iter().next() {
         Some(Verdict::Accepted(judged)) => Ok(judged),
         Some(Verdict::Refused(error)) => Err(error.into()),
-        Some(Verdict::NeedsRefused { .. }) | None => Err(AppError::Broken("one item has no verdict of its own")),
+        Some(Verdict::NeedsRefused { .. }) | None => Err(AppError::Broken("a single item has no verdict")),
     }
 }

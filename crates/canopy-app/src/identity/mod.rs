@@ -70,7 +70,8 @@ async fn seen(
 
 /// Turns a race for an email or external id into a conflict: the retry finds the other identity.
 fn identifier_taken(unique: Unique) -> Option<AppError> {
-    let conflict = || StoreError::Conflict("an identity with the same email or external id was made meanwhile".into());
+    let conflict =
+        || StoreError::Conflict("an identity with the same email or external id was created meanwhile".into());
     matches!(unique, Unique::IdentityEmail | Unique::IdentityExternalId).then(|| conflict().into())
 }
 

@@ -1,4 +1,5 @@
-//! The storage contract: what every store does, clause by clause. A clause is a small test on an empty store of its own.
+//! The storage contract: the behaviour of every store, clause by clause. A clause is a small test on its own empty
+//! store.
 //!
 //! A store runs the whole suite from one file in its `tests` folder:
 //!
@@ -12,8 +13,8 @@
 //! canopy_conformance::storage_contract!(fresh_store);
 //! ```
 //!
-//! A new clause is a `pub async fn` that takes a [`TestStore`] in the file of its area, and its name in the list below; a
-//! test sees to it that no clause is left off the list.
+//! A new clause is a `pub async fn` that takes a [`TestStore`] in the file of its area, and its name in the list below.
+//! A test checks that the list is complete.
 
 #![expect(
     clippy::unwrap_used,
@@ -49,9 +50,9 @@ pub mod unit_of_work;
 
 pub use support::TestStore;
 
-/// Expands to one test for each clause of the storage contract. Its argument is the name of an `async fn` in
-/// scope that gives a fresh store: anything that implements [`RowStore`](canopy_domain::port::RowStore). The crate that
-/// uses it depends on tokio with the features `macros` and `rt-multi-thread`.
+/// Expands to one test for each clause of the storage contract. Its argument is the name of an `async fn` in scope that
+/// returns a new store: anything that implements [`RowStore`](canopy_domain::port::RowStore). The crate that uses it
+/// depends on tokio with the features `macros` and `rt-multi-thread`.
 #[macro_export]
 macro_rules! storage_contract {
     ($fresh:ident) => {

@@ -66,9 +66,9 @@ pub enum CodecError {
     #[error("bytes follow the last change")]
     Trailing,
     /// A byte without a meaning.
-    #[error("byte {0} stands for no kind of change, state or switch")]
+    #[error("byte {0} is not a kind of change, state or switch")]
     Unknown(u8),
     /// A value breaks the rule of its type.
-    #[error("a {0} is not one")]
+    #[error("a {0} is not valid")]
     Value(&'static str),
 }

@@ -8,7 +8,7 @@ use crate::{AssignmentId, IdentityId, NodeId, PermissionId, Revision, RoleId};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum IndexError {
     /// Changes must be applied in the order of their revisions.
-    #[error("the index stands at revision {current} and cannot take the changes of revision {given}")]
+    #[error("the index is at revision {current} and cannot apply the changes of revision {given}")]
     RevisionGap {
         /// The revision of the index.
         current: Revision,
@@ -42,7 +42,7 @@ pub enum IndexError {
         permission: PermissionId,
     },
     /// The parent of a node is not in the tree.
-    #[error("node {node} stands below node {parent}, which is not in the tree")]
+    #[error("the parent {parent} of node {node} is not in the tree")]
     UnknownParent {
         /// The node.
         node: NodeId,
@@ -50,7 +50,7 @@ pub enum IndexError {
         parent: NodeId,
     },
     /// A node is its own ancestor.
-    #[error("node {0} stands below itself")]
+    #[error("node {0} is below itself")]
     Cycle(NodeId),
     /// The tree has a root already.
     #[error("node {0} is a second root")]
@@ -78,6 +78,6 @@ pub enum IndexError {
     #[error("node {0} is removed while it has children or assignments")]
     NodeInUse(NodeId),
     /// More than two thousand million entities of one kind.
-    #[error("there are more things of one kind than an index can number")]
+    #[error("there are more entities of one kind than an index can number")]
     TooLarge,
 }

@@ -135,7 +135,7 @@ pub enum ApiKeyError {
     NotFound,
     /// The key would have more rights, or have them for longer, than the key that creates it.
     #[error(
-        "an API key can make and rotate only keys whose mode and scopes lie within its own and that end no later than it"
+        "an API key can create and rotate only keys whose mode and scopes lie within its own and that expire no later than it"
     )]
     Escalation,
     /// Scopes that the catalog lacks.
@@ -145,16 +145,16 @@ pub enum ApiKeyError {
         keys: Vec<PermissionKey>,
     },
     /// The expiry is in the past.
-    #[error("must lie in the future")]
+    #[error("must be in the future")]
     EndsInThePast,
     /// The environment has reached the maximum number of keys.
-    #[error("the environment has {MAX_KEYS} API keys; revoke some that are not needed")]
+    #[error("the environment has the maximum of {MAX_KEYS} API keys; revoke some that are not needed")]
     TooMany,
     /// The environment's keys have reached the maximum number of scopes.
-    #[error("the environment's API keys would have more than {MAX_SCOPES} scopes together; use fewer, or full access")]
+    #[error("the environment's API keys would have more than {MAX_SCOPES} scopes in total; use fewer, or full access")]
     TooManyScopes,
     /// The key has expired.
-    #[error("the API key has expired; make a new one")]
+    #[error("the API key has expired; create a new one")]
     Expired,
 }
 

@@ -115,7 +115,7 @@ pub enum HierarchyError {
     #[error("the environment has no node with the id of the parent")]
     ParentNotFound,
     /// An item refers to a `ref` that no other item of the request has, to itself, or in a circle.
-    #[error("`parent_ref` names no other item of this request that leads to an existing node")]
+    #[error("`parent_ref` does not lead to an existing node through other items of this request")]
     UnknownParentRef,
     /// Two items of a request have the same `ref`.
     #[error("an earlier item of this request has the same `ref`")]
@@ -124,7 +124,7 @@ pub enum HierarchyError {
         first: usize,
     },
     /// The environment is flat: it has only the root.
-    #[error("the environment is flat; nodes can be made after its access model is `hierarchy`")]
+    #[error("the environment is flat; change its access model to `hierarchy` before creating nodes")]
     Flat,
     /// The schema lacks the type.
     #[error("the hierarchy schema has no such node type")]
@@ -138,13 +138,13 @@ pub enum HierarchyError {
         child: NodeType,
     },
     /// The node would be deeper than the schema allows.
-    #[error("the node would lie deeper than the hierarchy schema allows")]
+    #[error("the node would be deeper than the hierarchy schema allows")]
     MaxDepthExceeded {
         /// The maximum depth of the schema; the root has depth 1.
         max_depth: u8,
     },
     /// The node would be below itself.
-    #[error("a node cannot stand below itself")]
+    #[error("a node cannot be below itself")]
     Cycle,
     /// The root cannot be moved or deleted.
     #[error("the root can be neither moved nor deleted")]
@@ -153,7 +153,9 @@ pub enum HierarchyError {
     #[error("a sibling of the node has this slug already")]
     SlugTaken,
     /// The node to delete has dependents.
-    #[error("the node has children or assignments; delete it with `force` to remove all below it with it")]
+    #[error(
+        "the node has children or assignments; delete it with `force` to delete its subtree and their assignments too"
+    )]
     NodeInUse {
         /// Number of its child nodes.
         children: u64,

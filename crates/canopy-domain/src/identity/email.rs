@@ -10,7 +10,7 @@ pub struct Email(Box<str>);
 
 /// The error of a text that is not an [`Email`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("must be a mail address")]
+#[error("must be an email address")]
 pub struct EmailError;
 
 impl Email {

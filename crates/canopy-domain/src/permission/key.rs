@@ -28,7 +28,7 @@ pub enum PermissionKeyError {
     #[error("each segment must have 1 to 100 characters")]
     SegmentLength,
     /// A character outside the alphabet.
-    #[error("only the characters A-Z a-z 0-9 _ - / : may stand between the dots")]
+    #[error("segments may contain only the characters A-Z a-z 0-9 _ - / :")]
     Character,
 }
 

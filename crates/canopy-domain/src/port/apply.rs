@@ -73,7 +73,7 @@ pub async fn apply_rows(rows: &mut dyn RowWriter, changes: &ChangeSet) -> Result
         rows.update_memberships(some).await?;
     }
     for key in api_keys.updated.iter().map(|row| &row.after) {
-        let end = key.expires_at.ok_or_else(|| bug("an updated API key has no end"))?;
+        let end = key.expires_at.ok_or_else(|| bug("an updated API key has no expiry"))?;
         rows.expire_api_key(key.environment_id, key.id, end).await?;
     }
 

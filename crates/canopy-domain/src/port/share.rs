@@ -86,7 +86,7 @@ pub enum TurnError {
     #[error("the store is closed")]
     Closed,
     /// Too many requests wait already.
-    #[error("{waiting} requests wait for their turn already")]
+    #[error("{waiting} requests are waiting already; try again later")]
     Crowded {
         /// The number of requests that may wait, of the party or in all.
         waiting: usize,

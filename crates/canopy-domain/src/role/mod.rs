@@ -114,7 +114,7 @@ pub enum RoleError {
     #[error("the system role cannot be changed or deleted")]
     System,
     /// The role has assignments.
-    #[error("the role is assigned; delete it with `force` to remove its assignments with it")]
+    #[error("the role is assigned; delete it with `force` to delete its assignments too")]
     InUse {
         /// Number of assignments of the role.
         assignments: u64,

@@ -52,7 +52,7 @@ pub struct PlannedRole {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BootstrapError {
     /// The request has neither a permission nor a role.
-    #[error("the request makes neither a permission nor a role")]
+    #[error("the request has neither a permission nor a role")]
     Empty,
     /// Two roles of the request have the same name, ignoring case.
     #[error("two roles of the request have the same name")]

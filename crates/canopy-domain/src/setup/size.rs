@@ -35,7 +35,7 @@ impl Default for CatalogLimits {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum CatalogError {
     /// Too many permission keys.
-    #[error("the catalog would have {keys} permission keys; it can have {max}")]
+    #[error("the catalog would have {keys} permission keys; the maximum is {max}")]
     TooManyKeys {
         /// The resulting number.
         keys: usize,
@@ -43,7 +43,7 @@ pub enum CatalogError {
         max: usize,
     },
     /// Too many pairs of a role and a permission.
-    #[error("the roles would bundle {pairs} keys in all; they can bundle {max}")]
+    #[error("the roles would bundle {pairs} keys in total; the maximum is {max}")]
     TooManyPairs {
         /// The resulting number.
         pairs: usize,

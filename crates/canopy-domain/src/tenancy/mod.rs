@@ -156,7 +156,7 @@ string_enum!(
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TenancyError {
     /// The slug or id is unknown, or the caller may not see it.
-    #[error("there is no such {0}")]
+    #[error("the {0} does not exist")]
     NotFound(Tenant),
     /// The slug is taken.
     #[error("a sibling {0} has this slug already")]
@@ -174,7 +174,7 @@ pub enum TenancyError {
         max: usize,
     },
     /// The default environment of an application cannot be deleted.
-    #[error("the default environment of an application cannot be deleted; make another one the default first")]
+    #[error("the default environment of an application cannot be deleted; choose another default first")]
     DefaultEnvironment,
     /// An environment is too large to be exported or copied.
     #[error("the environment has more than {max_bytes} bytes as a document")]

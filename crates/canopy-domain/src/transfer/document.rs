@@ -90,7 +90,7 @@ pub enum DocumentError {
         index: usize,
     },
     /// A role has the name of an earlier one.
-    #[error("an earlier role has the same name, without regard to case")]
+    #[error("an earlier role has the same name, ignoring case")]
     RepeatedRole {
         /// The role.
         index: usize,
@@ -125,7 +125,7 @@ pub enum DocumentError {
         index: usize,
     },
     /// A node has no parent in the document.
-    #[error("no node has the path above this one")]
+    #[error("no node has the path of this node's parent")]
     UnknownParent {
         /// The node.
         index: usize,

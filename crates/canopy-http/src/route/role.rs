@@ -196,7 +196,7 @@ request_query!(
 request_body!(
     /// A role to create.
     struct CreateRole {
-        /// Its name, unique in the environment without regard to case.
+        /// Its name, unique in the environment ignoring case.
         name: RoleName,
         /// A description, for people.
         description: Option<Description>,
@@ -208,7 +208,7 @@ request_body!(
 request_body!(
     /// A change to a role.
     struct ChangeRole {
-        /// Its name, unique in the environment without regard to case.
+        /// Its name, unique in the environment ignoring case.
         name: Given<RoleName>,
         /// A description, for people; null for none.
         description: Edit<Description>,

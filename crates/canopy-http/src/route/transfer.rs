@@ -484,7 +484,7 @@ mod tests {
         }
     }
 
-    /// A tree with departments of 999 teams each.
+    /// Returns a tree with departments of 999 teams each.
     fn tree(departments: usize) -> Document {
         let kind = |text: &str| NodeType::parse(text).unwrap();
         let types = ["company", "department", "team"].map(kind);

@@ -104,7 +104,7 @@ fn what_stands_in_the_way_is_a_message_and_no_panic() {
     assert!(
         refused
             .stderr
-            .contains("canopy: cannot make the data directory file/below"),
+            .contains("canopy: cannot create the data directory file/below"),
         "{refused:?}"
     );
 

@@ -111,7 +111,7 @@ async fn data_of_others_is_left_alone() {
 
     let mut server = home.serve(&["--demo"]);
     let notice = server.read_line();
-    assert!(notice.contains("no demo data was made"), "{notice}");
+    assert!(notice.contains("no demo data was created"), "{notice}");
     let client = Client::new(&server.url, operator.trim());
     let (_, accounts) = client.get("/portal/v1/accounts").await;
     assert_eq!(accounts["items"].as_array().unwrap().len(), 1, "{accounts}");

@@ -37,13 +37,13 @@ pub enum NameError {
     #[error("the name of an identity must not be empty")]
     EmptyIdentity,
     /// The index has no such permission.
-    #[error("there is no permission `{key}`")]
+    #[error("permission `{key}` does not exist")]
     UnknownPermission {
         /// Its key.
         key: String,
     },
     /// A role bundles a permission that the index does not have.
-    #[error("role `{role}` bundles `{key}`, but there is no such permission")]
+    #[error("role `{role}` bundles permission `{key}`, which does not exist")]
     UnknownPermissionOfRole {
         /// The role.
         role: String,
@@ -51,19 +51,19 @@ pub enum NameError {
         key: String,
     },
     /// The index has no such role.
-    #[error("there is no role `{name}`")]
+    #[error("role `{name}` does not exist")]
     UnknownRole {
         /// Its name.
         name: String,
     },
     /// The index has no such node.
-    #[error("there is no node `{path}`")]
+    #[error("node `{path}` does not exist")]
     UnknownNode {
         /// Its path.
         path: String,
     },
     /// The index has no such identity.
-    #[error("there is no identity `{name}`")]
+    #[error("identity `{name}` does not exist")]
     UnknownIdentity {
         /// Its name.
         name: String,
@@ -83,7 +83,7 @@ pub enum NameError {
         root: String,
     },
     /// A node has the path already.
-    #[error("there is a node `{path}` already")]
+    #[error("node `{path}` already exists")]
     PathTaken {
         /// The path that the node would get.
         path: String,
@@ -103,7 +103,7 @@ pub enum NameError {
         path: String,
     },
     /// A granted role cannot be removed.
-    #[error("role `{name}` is granted to somebody")]
+    #[error("role `{name}` has grants")]
     RoleInUse {
         /// Its name.
         name: String,

@@ -215,8 +215,8 @@ mod tests {
         let facts = facts(true);
         for (now, status, word) in [
             (-6, AssignmentStatus::Scheduled, "starts later"),
-            (-5, AssignmentStatus::Active, "holds this role"),
-            (19, AssignmentStatus::Active, "holds this role"),
+            (-5, AssignmentStatus::Active, "already has this role"),
+            (19, AssignmentStatus::Active, "already has this role"),
             (20, AssignmentStatus::Expired, "has ended"),
         ] {
             let verdicts = plan(&[item(key(1, 1, 1))], &facts, at(now));

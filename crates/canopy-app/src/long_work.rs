@@ -245,7 +245,7 @@ mod tests {
         }
     }
 
-    /// Works until it is told to end, or until its caller has gone.
+    /// Works until it is asked to end, or until its caller has gone.
     fn until(end: oneshot::Receiver<()>) -> impl FnOnce(&mut Pace) -> Result<(), Stopped> + Send + 'static {
         let mut end = end;
         move |pace| {

@@ -40,7 +40,7 @@ pub(crate) struct Shape {
     pub(crate) repeatable: bool,
     /// True if its body has members that are refused as unsupported.
     pub(crate) unsupported: bool,
-    /// Whether its body may be omitted.
+    /// The requirement of its body.
     pub(crate) body_required: Required,
     /// The schema of its body.
     pub(crate) body: fn(&mut Components) -> Option<RefOr<Schema>>,

@@ -69,7 +69,7 @@ impl Default for ServerOptions {
 }
 
 /// Serves on a listening socket. The server runs while its future is awaited; it may be spawned on any tokio runtime.
-/// It ends after running requests when its handle is told to stop. It does not handle signals.
+/// It ends after running requests when its handle is stopped. It does not handle signals.
 ///
 /// # Errors
 /// Fails if the system refuses the threads or the socket.

@@ -6,7 +6,7 @@
 //! ```no_run
 //! use canopy_storage_memory::MemoryStore;
 //!
-//! // An empty store that nobody else uses, and that goes when it is dropped.
+//! // An empty store for one test, removed on drop.
 //! async fn fresh_store() -> MemoryStore {
 //!     MemoryStore::new()
 //! }

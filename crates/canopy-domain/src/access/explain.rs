@@ -56,7 +56,7 @@ pub struct BearingGrant<'a> {
     pub id: AssignmentId,
     /// Its role.
     pub role: RoleId,
-    /// That role's name.
+    /// The name of the role.
     pub role_name: &'a RoleName,
     /// Its node.
     pub node: NodeId,

@@ -78,7 +78,7 @@ pub enum LockScope {
     /// An application with its contents: its slug, its deletion, or the deletion of one of its environments. Locks the
     /// account, the application, and all of its environments.
     WholeApplication(ApplicationRef),
-    /// Anything within one environment. Locks the environment.
+    /// Rows within one environment. Locks the environment.
     Environment(EnvironmentRef),
     /// Memberships of identities in one application. Locks these identities, the application, and all of its environments.
     Memberships {

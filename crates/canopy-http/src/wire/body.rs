@@ -240,7 +240,7 @@ mod tests {
     request_body!(
         /// One item.
         struct Item {
-            /// Whose.
+            /// The role.
             role_id: RoleId,
             /// Until when.
             until as "effective_to": Edit<Timestamp>,

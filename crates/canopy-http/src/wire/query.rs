@@ -328,7 +328,7 @@ mod tests {
     request_query!(
         /// A list.
         struct List {
-            /// Which page.
+            /// The page.
             page: PageNumber = Whole(1),
             take: Take = Whole(20),
             order: SortOrder = SortOrder::Ascending,

@@ -70,7 +70,7 @@ pub enum FetchError {
     /// The client cannot be created.
     #[error("the HTTP client cannot be created: {0}")]
     Client(#[source] reqwest::Error),
-    /// There is no complete response.
+    /// The response is missing or incomplete.
     #[error("{}", chain(.0))]
     Transport(#[source] reqwest::Error),
     /// The response has another status.

@@ -108,7 +108,7 @@ pub enum NameError {
         /// Its name.
         name: String,
     },
-    /// There is no such grant to revoke.
+    /// The grant to revoke does not exist.
     #[error("`{identity}` has no grant of role `{role}` at `{node}` itself")]
     NotGranted {
         /// The identity.

@@ -319,12 +319,12 @@ impl<T: Serialize + ToSchema + Send> Answer for PageOf<T> {
 
 /// One page of a list with cursor pagination.
 #[derive(Serialize)]
-pub(crate) struct PartOf<T> {
+pub(crate) struct CursorPage<T> {
     items: Vec<T>,
     next_cursor: Option<String>,
 }
 
-impl<T> PartOf<T> {
+impl<T> CursorPage<T> {
     /// Maps the items of a page to their wire form.
     pub(crate) fn of<S>(items: Vec<S>, next_cursor: Option<String>, show: impl FnMut(S) -> T) -> Self {
         Self {
@@ -334,7 +334,7 @@ impl<T> PartOf<T> {
     }
 }
 
-impl<T: Serialize + ToSchema + Send> Answer for PartOf<T> {
+impl<T: Serialize + ToSchema + Send> Answer for CursorPage<T> {
     fn describe(components: &mut Components) -> Vec<Success> {
         use utoipa::openapi::Type;
         use utoipa::openapi::schema::SchemaType;

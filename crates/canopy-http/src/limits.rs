@@ -102,7 +102,7 @@ impl Limits {
 
     /// Returns whether one more refused attempt of an account may be logged.
     pub(crate) fn may_log(&self, account: AccountId) -> bool {
-        self.refusals.check(&account) == Verdict::Allowed
+        self.refusals.check(&account) == Admission::Allowed
     }
 
     /// Returns the network of the client: an IPv4 address, or the /64 of an IPv6 address.
@@ -130,17 +130,17 @@ fn network(address: IpAddr) -> IpAddr {
 
 /// The result of a check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Verdict {
+pub(crate) enum Admission {
     Allowed,
     /// Not before this many seconds have passed.
     Wait(u32),
 }
 
-impl From<Verdict> for Result<(), Problem> {
-    fn from(verdict: Verdict) -> Self {
-        match verdict {
-            Verdict::Allowed => Ok(()),
-            Verdict::Wait(seconds) => Err(Problem::rate_limited(seconds)),
+impl From<Admission> for Result<(), Problem> {
+    fn from(admission: Admission) -> Self {
+        match admission {
+            Admission::Allowed => Ok(()),
+            Admission::Wait(seconds) => Err(Problem::rate_limited(seconds)),
         }
     }
 }
@@ -233,7 +233,7 @@ impl<K: Clone + Hash + Eq, C: Clock + Clone> Limiter<K, C> {
     }
 
     /// Checks whether a key may go on, and counts it if so.
-    pub(crate) fn check(&self, key: &K) -> Verdict {
+    pub(crate) fn check(&self, key: &K) -> Admission {
         if self.counts.len() >= self.capacity {
             let checks = self.checks_when_full.fetch_add(1, Ordering::Relaxed);
             if checks.is_multiple_of(CHECKS_BETWEEN_SWEEPS) {
@@ -241,11 +241,11 @@ impl<K: Clone + Hash + Eq, C: Clock + Clone> Limiter<K, C> {
             }
         }
         match self.counts.check_key(key) {
-            Ok(()) => Verdict::Allowed,
+            Ok(()) => Admission::Allowed,
             Err(refused) => {
                 let wait = refused.wait_time_from(self.clock.now());
                 let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
-                Verdict::Wait(u32::try_from(seconds).unwrap_or(u32::MAX).max(1))
+                Admission::Wait(u32::try_from(seconds).unwrap_or(u32::MAX).max(1))
             }
         }
     }
@@ -270,20 +270,20 @@ mod tests {
         let clock = FakeRelativeClock::default();
         let limiter = Limiter::new(number(60), clock.clone());
         for _ in 0..60 {
-            assert_eq!(limiter.check(&'a'), Verdict::Allowed);
+            assert_eq!(limiter.check(&'a'), Admission::Allowed);
         }
-        assert_eq!(limiter.check(&'a'), Verdict::Wait(1));
-        assert_eq!(limiter.check(&'b'), Verdict::Allowed);
+        assert_eq!(limiter.check(&'a'), Admission::Wait(1));
+        assert_eq!(limiter.check(&'b'), Admission::Allowed);
         clock.advance(Duration::from_secs(2));
-        assert_eq!(limiter.check(&'a'), Verdict::Allowed);
-        assert_eq!(limiter.check(&'a'), Verdict::Allowed);
-        assert_eq!(limiter.check(&'a'), Verdict::Wait(1));
+        assert_eq!(limiter.check(&'a'), Admission::Allowed);
+        assert_eq!(limiter.check(&'a'), Admission::Allowed);
+        assert_eq!(limiter.check(&'a'), Admission::Wait(1));
         let slow = Limiter::new(number(2), clock);
         assert_eq!(
             (slow.check(&'a'), slow.check(&'a')),
-            (Verdict::Allowed, Verdict::Allowed)
+            (Admission::Allowed, Admission::Allowed)
         );
-        assert_eq!(slow.check(&'a'), Verdict::Wait(30));
+        assert_eq!(slow.check(&'a'), Admission::Wait(30));
     }
 
     #[test]
@@ -291,14 +291,14 @@ mod tests {
         let clock = FakeRelativeClock::default();
         let limiter = Limiter::with_capacity(number(60), clock.clone(), 10);
         for key in 0..10 {
-            assert_eq!(limiter.check(&key), Verdict::Allowed);
+            assert_eq!(limiter.check(&key), Admission::Allowed);
         }
         // All other keys share one quota; known keys keep their own.
-        let allowed = (10..5_000).filter(|key| limiter.check(key) == Verdict::Allowed);
+        let allowed = (10..5_000).filter(|key| limiter.check(key) == Admission::Allowed);
         assert_eq!(allowed.count(), 60);
-        let own = (0..100).filter(|_| limiter.check(&3) == Verdict::Allowed);
+        let own = (0..100).filter(|_| limiter.check(&3) == Admission::Allowed);
         assert_eq!(own.count(), 59);
-        assert_eq!(limiter.check(&4), Verdict::Allowed);
+        assert_eq!(limiter.check(&4), Admission::Allowed);
         assert_eq!(limiter.counts.len(), 10);
         clock.advance(Duration::from_secs(61));
         for key in 5_000..5_000 + 2 * CHECKS_BETWEEN_SWEEPS {
@@ -307,7 +307,7 @@ mod tests {
         assert_eq!(limiter.counts.len(), 10);
         assert_eq!(
             limiter.check(&3),
-            Verdict::Wait(1),
+            Admission::Wait(1),
             "it was forgotten, and shares with the rest"
         );
     }

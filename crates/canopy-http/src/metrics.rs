@@ -36,7 +36,7 @@ struct Answered {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Asked {
+struct LatencyLabels {
     operation: &'static str,
 }
 
@@ -49,7 +49,7 @@ struct ClosedFor {
 pub(crate) struct Metrics {
     registry: Registry,
     requests: Family<Answered, Counter>,
-    latencies: Family<Asked, Histogram, fn() -> Histogram>,
+    latencies: Family<LatencyLabels, Histogram, fn() -> Histogram>,
     /// Credentials that were presented and refused.
     pub(crate) refused_credentials: Counter,
     /// Requests that were refused by a rate limit.
@@ -174,7 +174,7 @@ impl Metrics {
             operation,
             requests: self.requests.clone(),
             by_status: [const { OnceLock::new() }; STATUSES.len()],
-            latency: self.latencies.get_or_create_owned(&Asked { operation }),
+            latency: self.latencies.get_or_create_owned(&LatencyLabels { operation }),
         }
     }
 }

@@ -26,7 +26,7 @@ const WAIT: Duration = Duration::from_secs(6);
 
 /// The intervals between fetches of a key set.
 #[derive(Debug, Clone, Copy)]
-pub struct Pace {
+pub struct FetchIntervals {
     /// Minimum time between two fetches because of unknown keys, and the first pause after a failure.
     pub pause: Duration,
     /// Minimum time between two regular fetches.
@@ -35,7 +35,7 @@ pub struct Pace {
     pub longest: Duration,
 }
 
-impl Default for Pace {
+impl Default for FetchIntervals {
     fn default() -> Self {
         Self {
             pause: Duration::from_secs(10),
@@ -45,7 +45,7 @@ impl Default for Pace {
     }
 }
 
-impl Pace {
+impl FetchIntervals {
     /// Returns the time until the next fetch after a success: randomly up to a tenth less, so that instances do not
     /// fetch in step.
     fn after_success(self, max_age: Option<Duration>, chance: u8) -> Duration {
@@ -71,7 +71,7 @@ pub struct RemoteKeys {
     source: SourceId,
     principals: Vec<PrincipalKind>,
     verifier: Arc<JwtVerifier>,
-    pace: Pace,
+    intervals: FetchIntervals,
     chance: u8,
     state: Mutex<Fetches>,
     waiting: Semaphore,
@@ -98,7 +98,7 @@ enum SourceError {
 impl RemoteKeys {
     /// Creates a source that has no keys until the first fetch. `chance` spreads the fetches of several instances.
     pub fn new(
-        (url, client, pace, chance): (DocumentUrl, HttpClient, Pace, u8),
+        (url, client, intervals, chance): (DocumentUrl, HttpClient, FetchIntervals, u8),
         (source, principals, verifier): (SourceId, Vec<PrincipalKind>, Arc<JwtVerifier>),
     ) -> Self {
         Self {
@@ -107,7 +107,7 @@ impl RemoteKeys {
             source,
             principals,
             verifier,
-            pace,
+            intervals,
             chance,
             state: Mutex::new(Fetches {
                 began: None,
@@ -152,7 +152,7 @@ impl RemoteKeys {
         let came_at = Instant::now();
         let look = async {
             let mut state = self.state.lock().await;
-            let is_due = |began: Instant| began < came_at && began + self.pace.pause <= Instant::now();
+            let is_due = |began: Instant| began < came_at && began + self.intervals.pause <= Instant::now();
             if state.began.is_none_or(is_due) {
                 self.fetch(&mut state).await;
             }
@@ -177,10 +177,10 @@ impl RemoteKeys {
                     tracing::info!(url, added, removed, "token keys fetched");
                 }
                 state.failures = 0;
-                state.due = Instant::now() + self.pace.after_success(max_age, self.chance);
+                state.due = Instant::now() + self.intervals.after_success(max_age, self.chance);
             }
             Err(error) => {
-                let pause = self.pace.after_failures(state.failures);
+                let pause = self.intervals.after_failures(state.failures);
                 state.due = Instant::now() + pause;
                 tracing::warn!(url, %error, retry_in_s = pause.as_secs(), "token keys not fetched; keeping the last ones");
             }
@@ -312,7 +312,7 @@ mod tests {
     use canopy_testkit::issuer::{IssuerKey, TestIssuer};
     use serde_json::json;
 
-    const QUICK: Pace = Pace {
+    const QUICK: FetchIntervals = FetchIntervals {
         pause: Duration::ZERO,
         shortest: Duration::from_millis(1),
         longest: Duration::from_secs(3_600),
@@ -351,12 +351,12 @@ mod tests {
         verifier: Arc<JwtVerifier>,
     }
 
-    fn remote(pace: Pace) -> Remote {
+    fn remote(intervals: FetchIntervals) -> Remote {
         let issuer = TestIssuer::start();
         let (verifier, source) = verifier();
         let url = DocumentUrl::parse(&issuer.jwks_url()).unwrap();
         let keys = RemoteKeys::new(
-            (url, HttpClient::new().unwrap(), pace, 0),
+            (url, HttpClient::new().unwrap(), intervals, 0),
             (source, vec![PrincipalKind::Identity], verifier.clone()),
         );
         Remote {
@@ -426,7 +426,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_flood_of_unknown_keys_fetches_once_within_the_pause() {
-        let remote = remote(Pace {
+        let remote = remote(FetchIntervals {
             pause: Duration::from_secs(600),
             ..QUICK
         });
@@ -493,15 +493,20 @@ mod tests {
 
     #[test]
     fn the_pace_keeps_between_its_bounds() {
-        let pace = Pace::default();
-        let after =
-            |seconds: Option<u64>, chance| pace.after_success(seconds.map(Duration::from_secs), chance).as_secs();
+        let intervals = FetchIntervals::default();
+        let after = |seconds: Option<u64>, chance| {
+            intervals
+                .after_success(seconds.map(Duration::from_secs), chance)
+                .as_secs()
+        };
         assert_eq!(after(None, 0), 3_600);
         assert_eq!(after(Some(0), 0), 60);
         assert_eq!(after(Some(300), 0), 300);
         assert_eq!(after(Some(1_000_000), 0), 3_600);
         assert!((3_240..3_250).contains(&after(None, 255)));
-        let failed: Vec<u64> = (1..8).map(|failures| pace.after_failures(failures).as_secs()).collect();
+        let failed: Vec<u64> = (1..8)
+            .map(|failures| intervals.after_failures(failures).as_secs())
+            .collect();
         assert_eq!(failed, [10, 20, 40, 80, 160, 300, 300]);
     }
 

@@ -4,7 +4,7 @@ use crate::adapter::{FetchError, OsSecrets};
 use crate::config::{Config, KeyMaterial, SigningKeyFile, TokenConfig, TokenKeySource};
 use crate::data_dir::{DataDirError, SigningKey, SigningKeyError, prepare};
 use crate::key_sources::KeySources;
-use crate::token_source::{FileError, FileKeys, Pace, ParseKeys, RemoteKeys};
+use crate::token_source::{FetchIntervals, FileError, FileKeys, ParseKeys, RemoteKeys};
 use canopy_domain::port::Secrets as _;
 use canopy_http::token::{JwtVerifier, KeyError, TokenParties, TokenSigner, TokenSource, VerificationKey};
 use std::path::PathBuf;
@@ -82,7 +82,7 @@ fn add(sources: &mut KeySources, config: &TokenConfig, source: &TokenKeySource) 
         KeyMaterial::JwksUrl(url) => {
             let client = sources.client()?;
             sources.add_remote(RemoteKeys::new(
-                (url.clone(), client, Pace::default(), chance()),
+                (url.clone(), client, FetchIntervals::default(), chance()),
                 (id, principals.clone(), verifier),
             ));
             return Ok(());

@@ -7,7 +7,7 @@ use canopy_domain::{IdentityId, NodeId, PermissionKey, Revision};
 
 /// The effective permissions of an identity.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Held {
+pub struct EffectivePermissions {
     /// The keys, sorted.
     pub keys: Vec<PermissionKey>,
     /// The revision of the environment at which they were evaluated.
@@ -23,12 +23,12 @@ pub async fn get_effective_access(
     asker: Asker<'_>,
     identity: IdentityId,
     node: Option<NodeId>,
-) -> Result<Held, AppError> {
+) -> Result<EffectivePermissions, AppError> {
     let held = asker.judge_apart(app, Consistency::Strong, move |state, now, pace| {
         let held = state
             .index
             .effective_permissions_in_steps(identity, node, now, || pace.check())?;
-        Ok(Held {
+        Ok(EffectivePermissions {
             keys: held.into_iter().cloned().collect(),
             revision: state.index.revision(),
         })

@@ -5,7 +5,7 @@ use canopy_domain::{Revision, Timestamp};
 
 /// One page of a list that is sorted by id.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ToldPart<T, Id> {
+pub struct CursorPage<T, Id> {
     /// The items of the page.
     pub items: Vec<T>,
     /// The position of the next page; `None` on the last one.
@@ -28,7 +28,7 @@ pub struct Bookmark<Id> {
     pub after: Id,
 }
 
-impl<T, Id> ToldPart<T, Id> {
+impl<T, Id> CursorPage<T, Id> {
     /// Creates a page that was evaluated at this revision and instant. It is the first one, or the one after `begun`.
     pub(super) fn new<S>(
         part: Part<S>,

@@ -7,7 +7,7 @@ use canopy_domain::{AccountId, EnvironmentId};
 
 /// A page of the log, and the position after it; `None` at the end.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct AuditPart {
+pub struct AuditPage {
     /// The events, newest first.
     pub events: Vec<StoredAuditEvent>,
     /// The position after which older events may follow: the last listed event, or the last examined one.
@@ -24,11 +24,11 @@ pub async fn list_events(
     account: AccountId,
     bound_to: Option<EnvironmentId>,
     query: &AuditQuery,
-) -> Result<AuditPart, AppError> {
+) -> Result<AuditPage, AppError> {
     if let (Some(own), Some(asked)) = (bound_to, query.environment)
         && own != asked
     {
-        return Ok(AuditPart {
+        return Ok(AuditPage {
             events: Vec::new(),
             next: None,
         });
@@ -56,5 +56,5 @@ pub async fn list_events(
     });
     // Otherwise more may follow after the last examined event.
     let next = last.or(one_more.down_to);
-    Ok(AuditPart { events, next })
+    Ok(AuditPage { events, next })
 }

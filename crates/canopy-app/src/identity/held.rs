@@ -8,7 +8,7 @@ use canopy_domain::{ApplicationRef, EnvironmentId, Identity, IdentityId, Timesta
 
 /// A member of an application with its assignments.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Held {
+pub struct MemberAssignments {
     /// The member.
     pub identity: Identity,
     /// Its assignments, whatever their windows, by the folded name of the role.
@@ -29,11 +29,11 @@ pub async fn get_member_assignments(
     place: ApplicationRef,
     bound_to: Option<EnvironmentId>,
     id: IdentityId,
-) -> Result<Held, AppError> {
+) -> Result<MemberAssignments, AppError> {
     let mut tx = app.read(place.account).await?;
     let (identity, _) = find_member(tx.as_mut(), place, id).await.map_err(only_members)?;
     let environments = seen(tx.as_mut(), place.application, bound_to).await?;
-    Ok(Held {
+    Ok(MemberAssignments {
         identity,
         assignments: tx.held(&environments, id).await?,
         can_manage: scope::opened(&call.caller, AreaScope::IdentityManage).is_ok(),

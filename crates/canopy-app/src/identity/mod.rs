@@ -21,7 +21,7 @@ pub use change_membership::{ChangeMembership, ChangeMembershipOfMember};
 pub use create_member::CreateMember;
 pub use delete::DeleteIdentity;
 pub use get::{get_identity, get_member, get_myself};
-pub use held::{Held, get_member_assignments};
+pub use held::{MemberAssignments, get_member_assignments};
 pub use list::{list_identities, list_members};
 pub use summary::{count_identities, count_members};
 

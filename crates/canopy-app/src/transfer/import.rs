@@ -9,7 +9,7 @@ use canopy_domain::api_key::AreaScope;
 use canopy_domain::audit::{AuditCategory, AuditSeverity, Detail};
 use canopy_domain::port::{LockScope, ReadTx};
 use canopy_domain::tenancy::change::check;
-use canopy_domain::transfer::plan::{self, Part};
+use canopy_domain::transfer::plan::{self, RowChanges};
 use canopy_domain::transfer::{Contents, Document};
 use canopy_domain::{AssignmentId, EnvironmentRef, PermissionId, PermissionKey, RoleId, Tenant};
 use core::fmt::Display;
@@ -143,7 +143,7 @@ pub(crate) fn key_details(plan: &plan::Plan, before: &Contents, details: &mut De
     }
 }
 
-fn ids<T, Id: Display>(part: &Part<T>, id: impl Fn(&T) -> Id) -> Detail {
+fn ids<T, Id: Display>(part: &RowChanges<T>, id: impl Fn(&T) -> Id) -> Detail {
     let texts = |all: &[T]| described::first(all.iter().map(&id));
     Detail::Map(vec![
         ("added", Detail::count(part.added.len())),

@@ -10,7 +10,7 @@ use crate::AppError;
 use canopy_domain::permission::listing::PermissionQuery;
 use canopy_domain::port::{ReadTx, StoreError};
 use canopy_domain::role::listing::RoleQuery;
-use canopy_domain::transfer::plan::{Part, Plan};
+use canopy_domain::transfer::plan::{Plan, RowChanges};
 use canopy_domain::transfer::{Contents, RoleContents};
 use canopy_domain::{AssignmentId, Environment, EnvironmentId, NodeId, Role, RoleId, TenancyError, Tenant};
 
@@ -79,7 +79,7 @@ pub(crate) async fn lost(
 
 /// Counts of one kind of row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct PartCounts {
+pub struct RowCounts {
     /// Number of unchanged rows.
     pub kept: usize,
     /// Number of changed rows.
@@ -90,8 +90,8 @@ pub struct PartCounts {
     pub added: usize,
 }
 
-impl<T> From<&Part<T>> for PartCounts {
-    fn from(part: &Part<T>) -> Self {
+impl<T> From<&RowChanges<T>> for RowCounts {
+    fn from(part: &RowChanges<T>) -> Self {
         Self {
             kept: part.kept,
             changed: part.changed.len(),
@@ -107,11 +107,11 @@ pub struct Imported {
     /// The environment after the import.
     pub environment: Environment,
     /// Custom permissions.
-    pub permissions: PartCounts,
+    pub permissions: RowCounts,
     /// Custom roles.
-    pub roles: PartCounts,
+    pub roles: RowCounts,
     /// Nodes.
-    pub nodes: PartCounts,
+    pub nodes: RowCounts,
     /// True if the access model changes.
     pub access_model_changed: bool,
     /// True if the hierarchy schema changes.

@@ -105,7 +105,7 @@ impl AccessIndex {
             Some(None) => return Ok(Vec::new()),
             Some(Some(node)) => Some(self.tree.path(node)),
         };
-        if holder.standing().is_some() || path.is_some_and(|path| !path.is_active) {
+        if holder.blocked_by().is_some() || path.is_some_and(|path| !path.is_active) {
             return Ok(Vec::new());
         }
         let at = Moment::from(at);
@@ -165,7 +165,7 @@ impl AccessIndex {
     fn admit<'a>(&self, holder: Option<&'a Holder>, permission: &str) -> Result<(&'a Holder, u32), DenialReason> {
         let permission = self.catalog.find_key(permission);
         let holder = holder.ok_or(DenialReason::IdentityNotFound)?;
-        match holder.standing() {
+        match holder.blocked_by() {
             Some(reason) => Err(reason),
             None => Ok((holder, permission.ok_or(DenialReason::PermissionNotFound)?)),
         }
@@ -219,15 +219,15 @@ impl AccessIndex {
         weigh: impl Fn(u32, Row) -> Option<Option<DenialReason>>,
         granted: &mut impl FnMut(u32) -> ControlFlow<()>,
     ) -> Decision {
-        let mut verdict = Verdict::default();
+        let mut tally = Tally::default();
         let seen = self.each_bundling_row(holder, permission, |role, row| match weigh(role, row) {
-            Some(weight) => verdict.take(weight, role, granted),
+            Some(weight) => tally.take(weight, role, granted),
             None => ControlFlow::Continue(()),
         });
         if seen.is_break() {
             return Decision::Allowed;
         }
-        verdict.decision()
+        tally.decision()
     }
 
     /// Calls `see` with each row whose role bundles a permission, until it breaks.
@@ -284,12 +284,12 @@ impl AccessIndex {
 }
 
 /// The decision over the rows visited so far.
-struct Verdict {
+struct Tally {
     allowed: bool,
     reason: DenialReason,
 }
 
-impl Default for Verdict {
+impl Default for Tally {
     fn default() -> Self {
         Self {
             allowed: false,
@@ -298,7 +298,7 @@ impl Default for Verdict {
     }
 }
 
-impl Verdict {
+impl Tally {
     /// Adds a row. One grant is enough; of several reasons the first in their order counts.
     #[inline]
     fn take(

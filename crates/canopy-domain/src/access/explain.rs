@@ -221,8 +221,8 @@ impl AccessIndex {
         if !counts {
             return Some(Shortfall::OutOfReach);
         }
-        if let Some(standing) = holder.standing() {
-            return Some(standing.into());
+        if let Some(blocked_by) = holder.blocked_by() {
+            return Some(blocked_by.into());
         }
         if is_inactive_here {
             return Some(Shortfall::NodeInactive);

@@ -25,7 +25,7 @@ pub(super) struct Holder {
     /// The slot by which assignments refer to it.
     slot: u32,
     /// The reason for which none of its assignments counts, if there is one.
-    standing: Option<DenialReason>,
+    blocked_by: Option<DenialReason>,
 }
 
 const NO_SLOT: u32 = u32::MAX;
@@ -131,7 +131,7 @@ impl Default for Holder {
             roles: RoleSet::EMPTY,
             earliest_end: NEVER,
             slot: NO_SLOT,
-            standing: Some(DenialReason::IdentityNotFound),
+            blocked_by: Some(DenialReason::IdentityNotFound),
         }
     }
 }
@@ -181,11 +181,11 @@ impl<'a> Rows<'a> {
 
 impl Holder {
     /// Creates an identity without assignments.
-    pub(super) fn new(id: Id, slot: u32, standing: Option<DenialReason>) -> Self {
+    pub(super) fn new(id: Id, slot: u32, blocked_by: Option<DenialReason>) -> Self {
         Self {
             id,
             slot,
-            standing,
+            blocked_by,
             ..Self::default()
         }
     }
@@ -200,12 +200,12 @@ impl Holder {
     }
 
     #[inline]
-    pub(super) const fn standing(&self) -> Option<DenialReason> {
-        self.standing
+    pub(super) const fn blocked_by(&self) -> Option<DenialReason> {
+        self.blocked_by
     }
 
-    pub(super) const fn set_standing(&mut self, standing: Option<DenialReason>) {
-        self.standing = standing;
+    pub(super) const fn set_blocked_by(&mut self, blocked_by: Option<DenialReason>) {
+        self.blocked_by = blocked_by;
     }
 
     pub(super) const fn is_empty(&self) -> bool {

@@ -135,7 +135,7 @@ impl Holdings {
     }
 
     pub(super) fn put_subject(&mut self, fact: &SubjectFact) -> Result<(), IndexError> {
-        self.holder_for(fact.id)?.set_standing(standing(fact));
+        self.holder_for(fact.id)?.set_blocked_by(blocked_by(fact));
         Ok(())
     }
 
@@ -244,11 +244,11 @@ impl Holdings {
             many => holder.remove_many(many, take),
         }
         if holder.is_empty() {
-            if holder.standing() == Some(DenialReason::IdentityNotFound) {
+            if holder.blocked_by() == Some(DenialReason::IdentityNotFound) {
                 self.holders.remove(identity);
                 self.free.push(slot);
             } else {
-                *holder = Holder::new(identity, slot, holder.standing());
+                *holder = Holder::new(identity, slot, holder.blocked_by());
             }
         }
     }
@@ -261,8 +261,8 @@ impl Holdings {
                 Some(slot) => slot,
                 None => u32::try_from(self.ids.len()).map_err(|_| IndexError::TooLarge)?,
             };
-            let standing = Some(DenialReason::IdentityNotFound);
-            self.holders.insert(Holder::new(id, slot, standing))?;
+            let blocked_by = Some(DenialReason::IdentityNotFound);
+            self.holders.insert(Holder::new(id, slot, blocked_by))?;
             match self.ids.get_mut(slot as usize) {
                 Some(place) => *place = id,
                 None => self.ids.push(id),
@@ -283,7 +283,7 @@ impl Holdings {
 }
 
 /// Returns the reason for which none of the identity's assignments counts, if there is one.
-const fn standing(fact: &SubjectFact) -> Option<DenialReason> {
+const fn blocked_by(fact: &SubjectFact) -> Option<DenialReason> {
     match (fact.is_active, fact.membership) {
         (false, _) => Some(DenialReason::IdentityInactive),
         (true, MembershipStatus::Active) => None,

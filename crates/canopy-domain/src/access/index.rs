@@ -192,8 +192,8 @@ impl AccessIndex {
 
     /// Returns whether decisions know the identity: it is or was a member of the application.
     pub fn knows(&self, identity: IdentityId) -> bool {
-        let standing = self.holdings.find(identity).map(Holder::standing);
-        standing.is_some_and(|standing| standing != Some(DenialReason::IdentityNotFound))
+        let blocked_by = self.holdings.find(identity).map(Holder::blocked_by);
+        blocked_by.is_some_and(|blocked_by| blocked_by != Some(DenialReason::IdentityNotFound))
     }
 
     /// Returns its environment.

@@ -62,7 +62,7 @@ impl AccessIndex {
         let holder = self
             .holdings
             .find(identity)
-            .filter(|holder| holder.standing().is_none());
+            .filter(|holder| holder.blocked_by().is_none());
         let mut tops = BTreeSet::new();
         if let Some((holder, permission)) = holder.zip(self.catalog.find_key(permission)) {
             let at = Moment::from(at);
@@ -124,7 +124,7 @@ impl AccessIndex {
         let bundlers = self.catalog.bundler_set(permission);
         for holder in self.holdings.records().iter() {
             steps.take()?;
-            if bundlers.intersection(holder.roles()).is_empty() || holder.standing().is_some() {
+            if bundlers.intersection(holder.roles()).is_empty() || holder.blocked_by().is_some() {
                 continue;
             }
             let identity = holder.identity();

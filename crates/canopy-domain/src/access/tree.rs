@@ -74,7 +74,7 @@ struct Uses {
 
 /// The state of a node in a search for all nodes below some top nodes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Standing {
+enum Search {
     /// Not visited.
     Unknown,
     /// A top node, not visited.
@@ -234,10 +234,10 @@ impl Tree {
         steps: &mut Steps<impl FnMut() -> Result<(), E>>,
         mut see: impl FnMut(NodeId),
     ) -> Result<(), E> {
-        let mut standings = vec![Standing::Unknown; self.links.len()];
+        let mut states = vec![Search::Unknown; self.links.len()];
         for top in tops {
-            if let Some(standing) = standings.get_mut(top as usize) {
-                *standing = Standing::Top;
+            if let Some(state) = states.get_mut(top as usize) {
+                *state = Search::Top;
             }
         }
         let mut way = Vec::new();
@@ -247,32 +247,32 @@ impl Tree {
             }
             let mut at: u32 = slot;
             let mut above = loop {
-                match (standings.get(at as usize), self.links.get(at as usize)) {
-                    (Some(Standing::Unknown | Standing::Top), Some(link)) => {
+                match (states.get(at as usize), self.links.get(at as usize)) {
+                    (Some(Search::Unknown | Search::Top), Some(link)) => {
                         way.push((at, *link));
                         at = link >> 1;
                     }
                     (Some(known), _) => break *known,
-                    (None, _) => break Standing::Outside,
+                    (None, _) => break Search::Outside,
                 }
             };
             for (slot, link) in way.drain(..).rev() {
-                let Some(standing) = standings.get_mut(slot as usize) else {
+                let Some(state) = states.get_mut(slot as usize) else {
                     continue;
                 };
-                above = match (above, *standing) {
-                    _ if link & 1 == 1 => Standing::Inactive,
-                    (Standing::Outside, Standing::Top) => Standing::Within,
+                above = match (above, *state) {
+                    _ if link & 1 == 1 => Search::Inactive,
+                    (Search::Outside, Search::Top) => Search::Within,
                     (above, _) => above,
                 };
-                *standing = above;
+                *state = above;
             }
         }
         let each = STEPS as usize;
-        for (standings, ids) in standings.chunks(each).zip(self.ids.chunks(each)) {
+        for (states, ids) in states.chunks(each).zip(self.ids.chunks(each)) {
             steps.take_long()?;
-            for (standing, id) in standings.iter().zip(ids) {
-                if *standing == Standing::Within {
+            for (state, id) in states.iter().zip(ids) {
+                if *state == Search::Within {
                     see(uuid_of(*id).into());
                 }
             }

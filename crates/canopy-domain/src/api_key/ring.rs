@@ -10,13 +10,13 @@ use std::sync::Arc;
 /// check and the key that requests it are judged at the same revision.
 #[derive(Debug, Clone, Default)]
 pub struct KeyRing {
-    keys: HashMap<ApiKeyId, Held>,
+    keys: HashMap<ApiKeyId, RingEntry>,
     /// The distinct accesses of the keys: rotated keys, and those of similar backends, have the same scopes.
     accesses: HashSet<Arc<KeyAccess>>,
 }
 
 #[derive(Debug, Clone)]
-struct Held {
+struct RingEntry {
     access: Arc<KeyAccess>,
     expires_at: Option<Timestamp>,
 }
@@ -53,7 +53,7 @@ impl KeyRing {
             self.accesses.insert(Arc::clone(&access));
             access
         });
-        let held = Held {
+        let held = RingEntry {
             access,
             expires_at: key.expires_at,
         };
@@ -72,7 +72,7 @@ impl KeyRing {
     /// Returns the bytes of memory that it uses. Copies of a ring share most of them.
     pub fn memory_bytes(&self) -> usize {
         let accesses: usize = self.accesses.iter().map(|access| access.memory_bytes() + 96).sum();
-        self.keys.capacity() * (size_of::<(ApiKeyId, Held)>() + 1) + accesses
+        self.keys.capacity() * (size_of::<(ApiKeyId, RingEntry)>() + 1) + accesses
     }
 
     /// Returns the access of a key, if it is accepted at this instant.

@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 /// The changes of one kind of row.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Part<T> {
+pub struct RowChanges<T> {
     /// New rows.
     pub added: Vec<T>,
     /// Changed rows, in their new state.
@@ -24,7 +24,7 @@ pub struct Part<T> {
     pub kept: usize,
 }
 
-impl<T> Default for Part<T> {
+impl<T> Default for RowChanges<T> {
     fn default() -> Self {
         Self {
             added: Vec::new(),
@@ -35,7 +35,7 @@ impl<T> Default for Part<T> {
     }
 }
 
-impl<T> Part<T> {
+impl<T> RowChanges<T> {
     const fn is_empty(&self) -> bool {
         self.added.is_empty() && self.changed.is_empty() && self.removed.is_empty()
     }
@@ -49,15 +49,15 @@ pub struct Plan {
     /// The new schema.
     pub schema: HierarchySchema,
     /// Custom permissions.
-    pub permissions: Part<Permission>,
+    pub permissions: RowChanges<Permission>,
     /// Custom roles. A role whose permissions change counts as changed.
-    pub roles: Part<RoleContents>,
+    pub roles: RowChanges<RoleContents>,
     /// Permissions that existing and new roles gain.
     pub bound: Vec<(RoleId, PermissionId)>,
     /// Permissions that existing roles lose, among permissions that are not deleted.
     pub unbound: Vec<(RoleId, PermissionId)>,
     /// Nodes: new ones parents first, deleted ones children first.
-    pub nodes: Part<Node>,
+    pub nodes: RowChanges<Node>,
 }
 
 impl Plan {
@@ -101,7 +101,12 @@ impl Plan {
 }
 
 /// Returns the rows of a part of a plan.
-fn rows<T, R, Id: Eq + Hash>(part: &Part<T>, before: &[T], row: impl Fn(&T) -> R, id: impl Fn(&T) -> Id) -> Rows<R> {
+fn rows<T, R, Id: Eq + Hash>(
+    part: &RowChanges<T>,
+    before: &[T],
+    row: impl Fn(&T) -> R,
+    id: impl Fn(&T) -> Id,
+) -> Rows<R> {
     let known: HashMap<Id, &T> = before.iter().map(|one| (id(one), one)).collect();
     let updated = part.changed.iter().filter_map(|after| {
         Some(Updated {
@@ -131,7 +136,7 @@ pub fn plan(document: &Document, contents: &Contents, now: Timestamp, mint: &mut
         environment,
         schema: document.schema.clone(),
         permissions,
-        roles: Part::default(),
+        roles: RowChanges::default(),
         bound: Vec::new(),
         unbound: Vec::new(),
         nodes: plan_nodes(document, contents, now, mint),
@@ -146,8 +151,8 @@ fn plan_permissions<'k>(
     contents: &'k Contents,
     now: Timestamp,
     mint: &mut dyn FnMut() -> Uuid,
-) -> (Part<Permission>, HashMap<&'k PermissionKey, PermissionId>) {
-    let mut part = Part::default();
+) -> (RowChanges<Permission>, HashMap<&'k PermissionKey, PermissionId>) {
+    let mut part = RowChanges::default();
     let mut ids = HashMap::new();
     for before in &contents.permissions {
         if is_system_key(&before.key) {
@@ -256,8 +261,13 @@ fn plan_roles(
     }
 }
 
-fn plan_nodes(document: &Document, contents: &Contents, now: Timestamp, mint: &mut dyn FnMut() -> Uuid) -> Part<Node> {
-    let mut part = Part::default();
+fn plan_nodes(
+    document: &Document,
+    contents: &Contents,
+    now: Timestamp,
+    mint: &mut dyn FnMut() -> Uuid,
+) -> RowChanges<Node> {
+    let mut part = RowChanges::default();
     let paths = contents.paths();
     let there: HashMap<&str, &Node> = paths.iter().map(|(path, node)| (path.below_root(), *node)).collect();
     let mut ids: HashMap<&str, NodeId> = HashMap::with_capacity(document.nodes.len());

@@ -4,7 +4,7 @@
 use canopy_domain::access::*;
 use canopy_domain::changeset::AccessFacts;
 use canopy_domain::tenancy::ProvisionedEnvironment;
-use canopy_domain::transfer::plan::{Part, Plan, plan};
+use canopy_domain::transfer::plan::{Plan, RowChanges, plan};
 use canopy_domain::transfer::{Contents, Document, NodeEntry, PermissionEntry, RoleContents, RoleDraft, SlugPath};
 use canopy_domain::*;
 use proptest::collection::{btree_set, vec};
@@ -140,7 +140,7 @@ fn fresh() -> ProvisionedEnvironment {
 }
 
 /// What is left of things of one kind, by id.
-fn after<T: Clone, Id: Ord>(before: &[T], part: &Part<T>, id: impl Fn(&T) -> Id) -> Vec<T> {
+fn after<T: Clone, Id: Ord>(before: &[T], part: &RowChanges<T>, id: impl Fn(&T) -> Id) -> Vec<T> {
     let mut there: BTreeMap<Id, T> = before.iter().map(|one| (id(one), one.clone())).collect();
     for gone in &part.removed {
         assert!(there.remove(&id(gone)).is_some(), "what goes was there");

@@ -18,7 +18,7 @@ use crate::state::HttpState;
 use core::cell::{Cell, RefCell};
 use core::task::{Context, Poll, Waker};
 use core::time::Duration;
-use registry::{Clock, Phase, Seat};
+use registry::{Clock, Entry, Phase};
 use std::rc::Rc;
 use tokio::net::TcpStream;
 
@@ -87,7 +87,7 @@ struct Blocked {
 /// One connection: its socket and its phase in the exchange of requests and responses. It stays on one worker.
 pub(crate) struct Connection {
     socket: RefCell<TcpStream>,
-    seat: Seat,
+    entry: Entry,
     clock: Clock,
     state: HttpState,
     /// Bytes since the head began.
@@ -119,10 +119,10 @@ impl core::fmt::Debug for Connection {
 }
 
 impl Connection {
-    fn new(socket: TcpStream, seat: Seat, clock: Clock, state: HttpState) -> Rc<Self> {
+    fn new(socket: TcpStream, entry: Entry, clock: Clock, state: HttpState) -> Rc<Self> {
         Rc::new(Self {
             socket: RefCell::new(socket),
-            seat,
+            entry,
             clock,
             state,
             head_bytes: Cell::new(0),
@@ -142,7 +142,7 @@ impl Connection {
 
     /// Marks the begin of a request whose head is complete.
     pub(crate) fn begin_request(&self, has_body: bool) {
-        self.seat.enter(Phase::Busy, self.clock.now());
+        self.entry.enter(Phase::Busy, self.clock.now());
         self.blocked.set(Blocked::default());
         self.body_since.set(None);
         self.awaits_body.set(has_body);
@@ -152,13 +152,13 @@ impl Connection {
     pub(crate) fn wait_for_body(&self) {
         let since = self.body_since.get().unwrap_or_else(|| self.clock.now());
         self.body_since.set(Some(since));
-        self.seat.enter(Phase::Receiving, since);
+        self.entry.enter(Phase::Receiving, since);
     }
 
     /// Marks that bytes of the body have come, or that nothing waits for them any more.
     pub(crate) fn resume_request(&self) {
-        if self.seat.phase() == Phase::Receiving {
-            self.seat.enter(Phase::Busy, self.clock.now());
+        if self.entry.phase() == Phase::Receiving {
+            self.entry.enter(Phase::Busy, self.clock.now());
         }
     }
 
@@ -176,7 +176,7 @@ impl Connection {
     pub(crate) fn end_request(&self, closes: bool) {
         self.closes.set(closes);
         self.awaits_body.set(false);
-        self.seat.enter(Phase::Answering, self.clock.now());
+        self.entry.enter(Phase::Answering, self.clock.now());
     }
 
     /// Returns whether the client has closed its side of the connection.
@@ -188,9 +188,9 @@ impl Connection {
         if bytes.is_empty() {
             self.has_hung_up.set(true);
         }
-        match self.seat.phase() {
+        match self.entry.phase() {
             Phase::Waiting => {
-                self.seat.enter(Phase::Head, self.clock.now());
+                self.entry.enter(Phase::Head, self.clock.now());
                 self.head_bytes.set(0);
                 self.line_bytes.set(0);
                 self.line_is_open.set(true);
@@ -207,13 +207,13 @@ impl Connection {
     }
 
     fn note_flushed(&self) {
-        if self.seat.phase() == Phase::Answering {
+        if self.entry.phase() == Phase::Answering {
             let next = if self.closes.get() {
                 Phase::Closing
             } else {
                 Phase::Waiting
             };
-            self.seat.enter(next, self.clock.now());
+            self.entry.enter(next, self.clock.now());
         }
     }
 
@@ -226,9 +226,9 @@ impl Connection {
             blocked.written += bytes as u64;
             self.blocked.set(blocked);
         }
-        if self.seat.phase() == Phase::Waiting {
+        if self.entry.phase() == Phase::Waiting {
             // A response that is sent in parts goes on.
-            self.seat.enter(Phase::Answering, self.clock.now());
+            self.entry.enter(Phase::Answering, self.clock.now());
         }
     }
 
@@ -242,11 +242,11 @@ impl Connection {
 
     /// Returns the reason for which the connection must be closed now, if there is one.
     fn overdue(&self, now: u64, deadlines: &Deadlines) -> Option<Cut> {
-        if self.seat.is_evicted() {
+        if self.entry.is_evicted() {
             return Some(Cut::Evicted);
         }
-        let over = |deadline: Duration| u128::from(now.saturating_sub(self.seat.since())) > deadline.as_millis();
-        match self.seat.phase() {
+        let over = |deadline: Duration| u128::from(now.saturating_sub(self.entry.since())) > deadline.as_millis();
+        match self.entry.phase() {
             Phase::Head if self.head_bytes.get() > MAX_HEAD_BYTES => Some(Cut::LargeHead),
             Phase::Head if over(deadlines.head) => Some(Cut::SlowHead),
             Phase::Waiting if over(deadlines.idle) => Some(Cut::Idle),
@@ -274,7 +274,7 @@ impl Connection {
             return;
         }
         // A part of an earlier response may be stuck in front of the socket, so nothing can follow it.
-        let begun = match self.seat.phase() {
+        let begun = match self.entry.phase() {
             Phase::Head => true,
             Phase::Receiving => self.blocked.get().since.is_none(),
             Phase::Closing | Phase::Waiting | Phase::Answering | Phase::Busy => false,
@@ -333,7 +333,7 @@ impl Connection {
         if !self.lingers.get() {
             return;
         }
-        self.seat.enter(Phase::Closing, self.clock.now());
+        self.entry.enter(Phase::Closing, self.clock.now());
         // From here on, a cut ends the lingering.
         self.cut.set(None);
         let closing = core::future::poll_fn(|context| self.poll_close(context));

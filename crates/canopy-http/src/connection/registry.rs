@@ -159,7 +159,7 @@ impl Registry {
 
     /// Reserves a slot for a connection. If there is none, evicts connections that only wait; those of its own address
     /// if that is at its limit. Returns `None` if all others are busy.
-    pub(crate) fn admit(self: &Arc<Self>, address: Option<IpAddr>, sweep: &Arc<Notify>, now: u64) -> Option<Seat> {
+    pub(crate) fn admit(self: &Arc<Self>, address: Option<IpAddr>, sweep: &Arc<Notify>, now: u64) -> Option<Entry> {
         let mut table = self.table();
         if table.of(address) >= self.max_per_address {
             self.evict(&mut table, address)?;
@@ -182,7 +182,7 @@ impl Registry {
             *table.by_address.entry(address).or_default() += 1;
         }
         self.count.store(table.connections.len(), Ordering::Relaxed);
-        Some(Seat {
+        Some(Entry {
             id,
             shared,
             registry: Arc::clone(self),
@@ -212,13 +212,13 @@ impl Registry {
 
 /// The slot of one connection, released on drop.
 #[derive(Debug)]
-pub(crate) struct Seat {
+pub(crate) struct Entry {
     id: u64,
     shared: Arc<Shared>,
     registry: Arc<Registry>,
 }
 
-impl Seat {
+impl Entry {
     pub(crate) fn enter(&self, phase: Phase, now: u64) {
         self.shared.phase.store(phase as u8, Ordering::Relaxed);
         self.shared.since.store(now, Ordering::Relaxed);
@@ -246,7 +246,7 @@ impl Seat {
     }
 }
 
-impl Drop for Seat {
+impl Drop for Entry {
     fn drop(&mut self) {
         let mut table = self.registry.table();
         table.remove(self.id);
@@ -278,7 +278,7 @@ mod tests {
             }
         }
 
-        fn admit(&self, address: Option<IpAddr>, now: u64) -> Option<Seat> {
+        fn admit(&self, address: Option<IpAddr>, now: u64) -> Option<Entry> {
             self.registry.admit(address, &self.sweep, now)
         }
 
@@ -295,13 +295,13 @@ mod tests {
         idle.enter(Phase::Waiting, 1);
         head.enter(Phase::Head, 2);
         busy.enter(Phase::Busy, 0);
-        let evicted = || [&idle, &head, &fresh, &busy].map(Seat::is_evicted);
+        let evicted = || [&idle, &head, &fresh, &busy].map(Entry::is_evicted);
         let mut kept = vec![fixture.admit(Some(ip("192.0.2.2")), 5).unwrap()];
         assert_eq!(evicted(), [false, true, false, false]);
         kept.push(fixture.admit(Some(ip("192.0.2.2")), 6).unwrap());
         assert_eq!(evicted(), [false, true, true, false]);
-        for seat in &kept {
-            seat.enter(Phase::Busy, 6);
+        for entry in &kept {
+            entry.enter(Phase::Busy, 6);
         }
         kept.push(fixture.admit(Some(ip("192.0.2.2")), 7).unwrap());
         assert_eq!(evicted(), [true, true, true, false]);
@@ -319,22 +319,22 @@ mod tests {
     fn connections_that_wait_for_a_body_go_last_the_longest_first() {
         let fixture = Fixture::new(4, 4);
         let [idle, early, late, busy] = [1, 2, 3, 4].map(|now| fixture.admit(None, now).unwrap());
-        for seat in [&idle, &early, &late, &busy] {
-            seat.enter(Phase::Busy, 4);
+        for entry in [&idle, &early, &late, &busy] {
+            entry.enter(Phase::Busy, 4);
         }
         idle.enter(Phase::Waiting, 9);
         early.enter(Phase::Receiving, 5);
         late.enter(Phase::Receiving, 6);
-        let evicted = || [&idle, &early, &late, &busy].map(Seat::is_evicted);
+        let evicted = || [&idle, &early, &late, &busy].map(Entry::is_evicted);
         let mut kept = Vec::new();
         for expected in [
             [true, false, false, false],
             [true, true, false, false],
             [true, true, true, false],
         ] {
-            let seat = fixture.admit(None, 10).unwrap();
-            seat.enter(Phase::Busy, 10);
-            kept.push(seat);
+            let entry = fixture.admit(None, 10).unwrap();
+            entry.enter(Phase::Busy, 10);
+            kept.push(entry);
             assert_eq!(evicted(), expected);
         }
         assert!(fixture.admit(None, 11).is_none());
@@ -350,7 +350,7 @@ mod tests {
         let second = fixture.admit(Some(ip("192.0.2.1")), 2).unwrap();
         let third = fixture.admit(Some(ip("192.0.2.1")), 3).unwrap();
         assert_eq!(
-            [&other, &first, &second, &third].map(Seat::is_evicted),
+            [&other, &first, &second, &third].map(Entry::is_evicted),
             [false, true, false, false]
         );
         second.enter(Phase::Busy, 3);
@@ -358,7 +358,7 @@ mod tests {
         assert!(fixture.admit(Some(ip("192.0.2.1")), 4).is_none());
         assert!(fixture.admit(Some(ip("192.0.2.2")), 4).is_some());
         // Connections of trusted proxies have no address of their own.
-        let proxied: Vec<Seat> = (0..5).filter_map(|now| fixture.admit(None, now)).collect();
+        let proxied: Vec<Entry> = (0..5).filter_map(|now| fixture.admit(None, now)).collect();
         assert_eq!(proxied.len(), 5);
     }
 

@@ -76,11 +76,11 @@ impl WorkerConnections {
             registry, clock, state, ..
         } = &self.shared;
         let address = peer.and_then(|peer| state.limits().connection_address(peer.ip()));
-        let Some(seat) = registry.admit(address, &self.sweep, clock.now()) else {
+        let Some(entry) = registry.admit(address, &self.sweep, clock.now()) else {
             state.metrics().refused_connections.inc();
             return Err(socket);
         };
-        let connection = Connection::new(socket, seat, clock.clone(), state.clone());
+        let connection = Connection::new(socket, entry, clock.clone(), state.clone());
         self.connections.borrow_mut().push(Rc::downgrade(&connection));
         Ok(connection)
     }
@@ -131,7 +131,7 @@ impl WorkerConnections {
                 return false;
             };
             if stalled > 0 {
-                connection.seat.forgive(stalled);
+                connection.entry.forgive(stalled);
             }
             if let Some(why) = connection.overdue(now, &self.shared.deadlines) {
                 connection.cut(why);

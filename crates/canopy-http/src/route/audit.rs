@@ -2,7 +2,7 @@
 
 mod details;
 
-use crate::answer::{Found, PartOf, Representation};
+use crate::answer::{CursorPage, Found, Representation};
 use crate::cursor::{Cursor, CursorBinding, CursorScope};
 use crate::error_code::ErrorCode;
 use crate::operation::Operation;
@@ -194,7 +194,7 @@ fn read_place(bytes: &[u8]) -> Option<AuditPosition> {
     })
 }
 
-async fn list_events(request: Request<AccountReach, (), ListEvents>) -> Result<PartOf<AuditEventBody>, Problem> {
+async fn list_events(request: Request<AccountReach, (), ListEvents>) -> Result<CursorPage<AuditEventBody>, Problem> {
     let (query, request) = request.take_query();
     let text = |name: Option<Name>| name.map(|name| name.0);
     let scope = request.tenancy;
@@ -227,7 +227,7 @@ async fn list_events(request: Request<AccountReach, (), ListEvents>) -> Result<P
         .run(move |app, _| async move { list::list_events(&app, scope.account, scope.bound_to, &asked).await })
         .await?;
     let next = part.next.map(|place| cursors.seal(binding, &write_place(place)));
-    Ok(PartOf::of(part.events, next, show))
+    Ok(CursorPage::of(part.events, next, show))
 }
 
 async fn get_event(request: Request<AccountReach, AuditEventId>) -> Result<Found<AuditEventBody>, Problem> {

@@ -18,7 +18,7 @@ use crate::wire::{
 use actix_web::HttpRequest;
 use actix_web::web::Bytes;
 use canopy_app::Mode;
-use canopy_app::transfer::{self, Imported, PartCounts};
+use canopy_app::transfer::{self, Imported, RowCounts};
 use canopy_domain::transfer::{Document, DocumentError, NodeEntry, PermissionEntry, RoleDraft, SlugPath};
 use canopy_domain::{
     AccessModel, Category, Description, DisplayName, EnvironmentRef, HierarchyError, HierarchySchema, JsonObject,
@@ -96,8 +96,8 @@ struct ChangeCounts {
     added: usize,
 }
 
-impl From<PartCounts> for ChangeCounts {
-    fn from(counts: PartCounts) -> Self {
+impl From<RowCounts> for ChangeCounts {
+    fn from(counts: RowCounts) -> Self {
         Self {
             kept: counts.kept,
             changed: counts.changed,

@@ -53,7 +53,7 @@ pub(crate) fn object_text(text: String) -> Box<RawValue> {
 }
 
 /// Declares the wire form of enumerations in responses.
-macro_rules! answer_words {
+macro_rules! wire_enum {
     ($($(#[$doc:meta])* $name:ident = $type:ty, $schema:literal;)+) => {
         $(
             $(#[$doc])*
@@ -81,7 +81,7 @@ macro_rules! answer_words {
     };
 }
 
-answer_words! {
+wire_enum! {
     /// Flat or hierarchy.
     ShownModel = AccessModel, "AccessModel";
     /// System or custom.

@@ -128,13 +128,13 @@ impl Database {
     /// # Panics
     ///
     /// If the SQL fails.
-    pub async fn hold(&self, sql: &str) -> Held {
+    pub async fn hold(&self, sql: &str) -> OpenTransaction {
         let client = connect(&self.url()).await;
         client
             .batch_execute(&format!("BEGIN; {sql}"))
             .await
             .expect("the SQL runs");
-        Held { _client: client }
+        OpenTransaction { _client: client }
     }
 
     /// Returns the rows of a query as texts.
@@ -161,7 +161,7 @@ impl Database {
 
 /// An open transaction, rolled back on drop, which closes its connection.
 #[derive(Debug)]
-pub struct Held {
+pub struct OpenTransaction {
     _client: tokio_postgres::Client,
 }
 

@@ -14,6 +14,6 @@ mod programs;
 mod server;
 mod shared;
 
-pub use database::{Database, Held, PostgresStore, store, store_with};
+pub use database::{Database, OpenTransaction, PostgresStore, store, store_with};
 pub use line::Line;
 pub use server::Server;

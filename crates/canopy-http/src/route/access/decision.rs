@@ -120,7 +120,7 @@ pub(in crate::route) enum ScopeWord {
     AppWide,
 }
 
-macro_rules! local_words {
+macro_rules! local_enum {
     ($type:ident { $($variant:ident = $word:literal),+ }) => {
         impl WireText for $type {
             fn parse(text: &str) -> Result<Self, Fault> {
@@ -143,8 +143,8 @@ macro_rules! local_words {
     };
 }
 
-local_words!(ScopeWord { Node = "node", AppWide = "app_wide" });
-local_words!(Consistency { Strong = "strong", Eventual = "eventual" });
+local_enum!(ScopeWord { Node = "node", AppWide = "app_wide" });
+local_enum!(Consistency { Strong = "strong", Eventual = "eventual" });
 
 /// Notes a mismatch of scope and node. Checks them as they were sent, so that a fault in another member hides none.
 pub(in crate::route) fn note_misfit(json: &Json<'_>, place: &JsonPointer<'_>, faults: &mut Faults) {

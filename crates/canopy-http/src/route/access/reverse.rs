@@ -5,7 +5,7 @@ use crate::cursor::{Cursor, CursorBinding, CursorKey, CursorScope};
 use crate::problem::Problem;
 use crate::request::Request;
 use crate::wire::{Limit, Text, Whole, request_query};
-use canopy_app::access::part::{Bookmark, ToldPart};
+use canopy_app::access::part::{Bookmark, CursorPage};
 use canopy_app::access::{nodes, who_can};
 use canopy_app::scope::AskedEnvironment;
 use canopy_domain::access::PermissionHolder;
@@ -119,7 +119,7 @@ impl Reading {
     }
 
     /// Returns the cursor for the rest of the list.
-    fn next<T, Id>(&self, part: &ToldPart<T, Id>, bytes: impl Fn(&Id) -> [u8; 16]) -> Option<String> {
+    fn next<T, Id>(&self, part: &CursorPage<T, Id>, bytes: impl Fn(&Id) -> [u8; 16]) -> Option<String> {
         let seal = |next: &Bookmark<Id>| self.cursors.seal(self.binding, &write_place(next, bytes(&next.after)));
         part.next.as_ref().map(seal)
     }

@@ -1,7 +1,7 @@
 //! The details of one audit event, paginated.
 
 use super::DETAILS;
-use crate::answer::{PartOf, Representation};
+use crate::answer::{CursorPage, Representation};
 use crate::cursor::{Cursor, CursorScope};
 use crate::problem::Problem;
 use crate::request::Request;
@@ -170,7 +170,7 @@ fn page(
 
 pub(super) async fn list(
     request: Request<AccountReach, AuditEventId, ListDetails>,
-) -> Result<PartOf<DetailBody>, Problem> {
+) -> Result<CursorPage<DetailBody>, Problem> {
     let (query, request) = request.take_query();
     let (scope, id) = (request.tenancy, request.id);
     let binding = CursorScope::of(DETAILS)
@@ -193,5 +193,5 @@ pub(super) async fn list(
     let limit = usize::try_from(query.limit.0).unwrap_or(usize::MAX);
     let (items, next) = page(&stored, from, limit)?;
     let next = next.map(|position| cursors.seal(binding, &position.write()));
-    Ok(PartOf::of(items, next, |detail| detail))
+    Ok(CursorPage::of(items, next, |detail| detail))
 }

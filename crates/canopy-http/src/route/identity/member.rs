@@ -16,7 +16,7 @@ use crate::wire::{
     request_body, request_query,
 };
 use canopy_app::Mode;
-use canopy_app::identity::{self, Held};
+use canopy_app::identity::{self, MemberAssignments};
 use canopy_domain::assignment::listing::AssignmentView;
 use canopy_domain::identity::create::NewIdentity;
 use canopy_domain::identity::listing::{IdentityCounts, IdentityQuery, IdentitySort, IdentityStatus};
@@ -155,7 +155,7 @@ struct HeldRole {
 impl Representation for IdentityDetail {}
 
 impl IdentityDetail {
-    fn of(held: Held) -> Self {
+    fn of(held: MemberAssignments) -> Self {
         let identity = held.identity;
         Self {
             id: identity.id.as_uuid(),
@@ -361,7 +361,7 @@ async fn get_one(request: Request<ApplicationReach, IdentityId>) -> Result<Found
     Ok(Found(IdentityBody::of(found.await?)))
 }
 
-async fn held(request: &Request<ApplicationReach, IdentityId>) -> Result<Held, Problem> {
+async fn held(request: &Request<ApplicationReach, IdentityId>) -> Result<MemberAssignments, Problem> {
     let (ApplicationReach { place, bound_to }, id) = (request.tenancy, request.id);
     request
         .run(move |app, call| async move { identity::get_member_assignments(&app, &call, place, bound_to, id).await })

@@ -145,7 +145,7 @@ pub(crate) struct Made<T>(pub(crate) T);
 
 impl<T: Representation> Answer for Made<T> {
     fn describe(components: &mut Components) -> Vec<Success> {
-        vec![Success::new(StatusCode::CREATED, "Made.", components.answer::<T>()).with_etag::<T>()]
+        vec![Success::new(StatusCode::CREATED, "Created.", components.answer::<T>()).with_etag::<T>()]
     }
 
     fn render(self, _: &str, max_bytes: usize) -> Result<Rendered, TooLarge> {
@@ -161,7 +161,7 @@ pub(crate) struct Created<T> {
 
 impl<T: Representation> Answer for Created<T> {
     fn describe(components: &mut Components) -> Vec<Success> {
-        let mut success = Success::new(StatusCode::CREATED, "Made.", components.answer::<T>()).with_etag::<T>();
+        let mut success = Success::new(StatusCode::CREATED, "Created.", components.answer::<T>()).with_etag::<T>();
         success.headers.push(("Location", "The path of the created resource."));
         vec![success]
     }
@@ -242,7 +242,7 @@ pub(crate) struct MadeAll<T>(pub(crate) Listing<T>);
 impl<T: Serialize + ToSchema + Send> Answer for MadeAll<T> {
     fn describe(components: &mut Components) -> Vec<Success> {
         let schema = items_schema(components.answer::<T>()).build().into();
-        vec![Success::new(StatusCode::CREATED, "All made.", schema)]
+        vec![Success::new(StatusCode::CREATED, "All items were created.", schema)]
     }
 
     fn weight(&self) -> usize {

@@ -33,10 +33,10 @@ const API_KEY: &str = "apiKey";
 /// The suffix of the tags of the public surface.
 const PUBLIC_TAG: &str = " (public)";
 
-const INTRODUCTION: &str = "Access along an organisation tree: who may do what, where and when.\n\n\
-    Every error has one shape (`Error`); `code` is stable, and each call lists the codes it can answer. \
-    Every answer carries `X-Request-Id`, taken from the request where that sent a sane one. \
-    A body may have 8 MiB; unknown fields are refused, except below `/access/v1`; `null` equals absent except in PATCH, where it clears.";
+const INTRODUCTION: &str = "Access control along an organisation tree.\n\n\
+    Every error is an `Error`; its `code` is stable, and each call lists the codes it can return. \
+    Every response has `X-Request-Id`: that of the request if it is valid, otherwise a new one. \
+    A body has at most 8 MiB; unknown fields are refused, except below `/access/v1`; `null` equals absent, except in PATCH, where it clears the field.";
 
 /// Returns the OpenAPI 3.1 document of all operations in the default configuration.
 pub fn openapi() -> OpenApi {
@@ -78,11 +78,11 @@ pub(crate) fn openapi_of(max_items: usize) -> OpenApi {
         .scheme(HttpAuthScheme::Bearer)
         .bearer_format("JWT")
         .description(Some(
-            "An access token. On the portal surface: of an operator or of an admin of the account. On the public surface: of \
-             an admin or an identity, and it must name an environment. On that of AuthZEN: of an admin, with an environment.",
+            "An access token. On the portal: of an operator, or of an admin of the account. On the public surface: of an admin \
+             or an identity, with an environment. On the AuthZEN surface: of an admin, with an environment.",
         ))
         .build();
-    let key = ApiKeyValue::with_description("X-API-Key", "An API key; it is bound to one environment.");
+    let key = ApiKeyValue::with_description("X-API-Key", "An API key, which is bound to one environment.");
     let license = LicenseBuilder::new()
         .name("Apache-2.0")
         .identifier(Some("Apache-2.0"))
@@ -209,8 +209,8 @@ fn parameters(operation: &Operation, mount: &Mount) -> Vec<Parameter> {
             .name(IDEMPOTENCY_KEY)
             .parameter_in(ParameterIn::Header)
             .description(Some(
-                "Chosen by the caller: for 24 hours the same request with the same key is answered as it was the first time, \
-                 and does nothing.",
+                "A key of the caller's choice. For 24 hours a repetition of the request with the same key gets the response of \
+                 the first one and has no effect.",
             ))
             .schema(Some(Schema::Object(text_schema().pattern(Some("^[!-~]{1,255}$")).build())));
         parameters.push(key.build());
@@ -224,11 +224,13 @@ fn parameters(operation: &Operation, mount: &Mount) -> Vec<Parameter> {
                 Precondition::Optional | Precondition::Ignored => Required::False,
             })
             .description(Some(
-                "The version that the call changes, bare or as an entity tag, or several with commas between them; `*` for any.",
+                "The expected version, bare or as an entity tag, or several separated by commas; `*` for any.",
             ))
             .schema(Some(Schema::Object(
                 text_schema()
-                    .pattern(Some("^(\\*|((W/)?\"[1-9][0-9]*\"|[1-9][0-9]*)( *, *((W/)?\"[1-9][0-9]*\"|[1-9][0-9]*))*)$"))
+                    .pattern(Some(
+                        "^(\\*|((W/)?\"[1-9][0-9]*\"|[1-9][0-9]*)( *, *((W/)?\"[1-9][0-9]*\"|[1-9][0-9]*))*)$",
+                    ))
                     .build(),
             )));
         parameters.push(version.build());

@@ -74,7 +74,7 @@ impl Refusals {
                 code,
                 request_id,
                 actor = caller.actor().id,
-                "refused an operator"
+                "call of an operator refused"
             );
             return;
         };

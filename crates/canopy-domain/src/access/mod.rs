@@ -50,7 +50,7 @@
 //! let why = index.explain(&question, now);
 //! assert_eq!(why.grants.iter().map(|grant| grant.path.clone()).collect::<Vec<_>>(), [[id(3).into()]]);
 //!
-//! // The other way round: where may Ada do this, and who may do it in Berlin? Both come in parts.
+//! // Reverse questions: where has Ada the permission, and who has it in Berlin? Results are paginated.
 //! let nodes = index.nodes_where(ada.id, "invoice.read", now, None, 50);
 //! assert_eq!((nodes.items, nodes.has_more), (vec![id(3).into(), id(4).into()], false));
 //! let people = index.who_can("invoice.read", id(4).into(), now, None, 50);

@@ -26,23 +26,23 @@ use async_trait::async_trait;
 /// Accounts, applications and environments.
 #[async_trait]
 pub trait TenancyWriter: Send {
-    /// Stores a new account. [`Unique::AccountSlug`](super::Unique::AccountSlug) may be taken.
+    /// Stores a new account. May fail with [`Unique::AccountSlug`](super::Unique::AccountSlug).
     async fn insert_account(&mut self, account: &Account) -> Result<(), StoreError>;
-    /// Overwrites an account's row. [`Unique::AccountSlug`](super::Unique::AccountSlug) may be taken.
+    /// Overwrites an account's row. May fail with [`Unique::AccountSlug`](super::Unique::AccountSlug).
     async fn update_account(&mut self, account: &Account) -> Result<(), StoreError>;
-    /// Stores a new application. [`Unique::ApplicationSlug`](super::Unique::ApplicationSlug) may be taken.
+    /// Stores a new application. May fail with [`Unique::ApplicationSlug`](super::Unique::ApplicationSlug).
     async fn insert_application(&mut self, application: &Application) -> Result<(), StoreError>;
-    /// Overwrites an application's row. [`Unique::ApplicationSlug`](super::Unique::ApplicationSlug) may be taken.
+    /// Overwrites an application's row. May fail with [`Unique::ApplicationSlug`](super::Unique::ApplicationSlug).
     async fn update_application(&mut self, application: &Application) -> Result<(), StoreError>;
-    /// Stores a new environment with its schema, at revision zero: the commit that creates it assigns revision 1.
-    /// [`Unique::EnvironmentSlug`](super::Unique::EnvironmentSlug) may be taken.
+    /// Stores a new environment with its schema, at revision zero: the commit that creates it assigns revision 1. May
+    /// fail with [`Unique::EnvironmentSlug`](super::Unique::EnvironmentSlug).
     async fn insert_environment(
         &mut self,
         environment: &Environment,
         schema: &HierarchySchema,
     ) -> Result<(), StoreError>;
-    /// Overwrites an environment's row and schema; only commits change its revision.
-    /// [`Unique::EnvironmentSlug`](super::Unique::EnvironmentSlug) may be taken.
+    /// Overwrites an environment's row and schema; only commits change its revision. May fail with
+    /// [`Unique::EnvironmentSlug`](super::Unique::EnvironmentSlug).
     async fn update_environment(
         &mut self,
         environment: &Environment,
@@ -58,7 +58,8 @@ pub trait TenancyWriter: Send {
 /// The catalog of permissions.
 #[async_trait]
 pub trait PermissionWriter: Send {
-    /// Stores new permissions of one environment. [`Unique::PermissionKey`](super::Unique::PermissionKey) may be taken.
+    /// Stores new permissions of one environment. May fail with
+    /// [`Unique::PermissionKey`](super::Unique::PermissionKey).
     async fn insert_permissions(&mut self, permissions: &[Permission]) -> Result<(), StoreError>;
     /// Overwrites the mutable columns of permissions of one environment: description, category and version.
     async fn update_permissions(&mut self, permissions: &[Permission]) -> Result<(), StoreError>;
@@ -69,9 +70,10 @@ pub trait PermissionWriter: Send {
 /// Roles and their permissions.
 #[async_trait]
 pub trait RoleWriter: Send {
-    /// Stores new roles of one environment, without permissions. [`Unique::RoleName`](super::Unique::RoleName) may be taken.
+    /// Stores new roles of one environment, without permissions. May fail with
+    /// [`Unique::RoleName`](super::Unique::RoleName).
     async fn insert_roles(&mut self, roles: &[Role]) -> Result<(), StoreError>;
-    /// Overwrites the rows of roles of one environment. [`Unique::RoleName`](super::Unique::RoleName) may be taken.
+    /// Overwrites the rows of roles of one environment. May fail with [`Unique::RoleName`](super::Unique::RoleName).
     async fn update_roles(&mut self, roles: &[Role]) -> Result<(), StoreError>;
     /// Deletes roles with their bindings; skips unknown ids. They must have no assignments.
     async fn delete_roles(&mut self, environment: EnvironmentId, ids: &[RoleId]) -> Result<(), StoreError>;
@@ -92,10 +94,10 @@ pub trait RoleWriter: Send {
 /// The tree of nodes.
 #[async_trait]
 pub trait NodeWriter: Send {
-    /// Stores new nodes of one environment, parents before their children; no node is below itself.
-    /// [`Unique::NodeSlug`](super::Unique::NodeSlug) may be taken.
+    /// Stores new nodes of one environment, parents before their children; no node is below itself. May fail with
+    /// [`Unique::NodeSlug`](super::Unique::NodeSlug).
     async fn insert_nodes(&mut self, nodes: &[Node]) -> Result<(), StoreError>;
-    /// Overwrites the rows of nodes of one environment. [`Unique::NodeSlug`](super::Unique::NodeSlug) may be taken.
+    /// Overwrites the rows of nodes of one environment. May fail with [`Unique::NodeSlug`](super::Unique::NodeSlug).
     async fn update_nodes(&mut self, nodes: &[Node]) -> Result<(), StoreError>;
     /// Deletes nodes; skips unknown ids. The call must include all nodes below them, and no assignment may be at them.
     async fn delete_nodes(&mut self, environment: EnvironmentId, ids: &[NodeId]) -> Result<(), StoreError>;
@@ -104,15 +106,15 @@ pub trait NodeWriter: Send {
 /// Identities and their memberships.
 #[async_trait]
 pub trait IdentityWriter: Send {
-    /// Stores new identities of one account. [`Unique::IdentityEmail`](super::Unique::IdentityEmail) or
-    /// [`Unique::IdentityExternalId`](super::Unique::IdentityExternalId) may be taken; then none is stored.
+    /// Stores new identities of one account. May fail with [`Unique::IdentityEmail`](super::Unique::IdentityEmail) or
+    /// [`Unique::IdentityExternalId`](super::Unique::IdentityExternalId); then none is stored.
     async fn insert_identities(&mut self, identities: &[Identity]) -> Result<(), StoreError>;
-    /// Overwrites an identity's row. [`Unique::IdentityEmail`](super::Unique::IdentityEmail) or
-    /// [`Unique::IdentityExternalId`](super::Unique::IdentityExternalId) may be taken.
+    /// Overwrites an identity's row. May fail with [`Unique::IdentityEmail`](super::Unique::IdentityEmail) or
+    /// [`Unique::IdentityExternalId`](super::Unique::IdentityExternalId).
     async fn update_identity(&mut self, identity: &Identity) -> Result<(), StoreError>;
     /// Deletes an identity of the account with its memberships; skips an unknown id. It must have no assignments.
     async fn delete_identity(&mut self, account: AccountId, id: IdentityId) -> Result<(), StoreError>;
-    /// Stores new memberships of one application. [`Unique::Membership`](super::Unique::Membership) may be taken.
+    /// Stores new memberships of one application. May fail with [`Unique::Membership`](super::Unique::Membership).
     async fn insert_memberships(&mut self, memberships: &[Membership]) -> Result<(), StoreError>;
     /// Overwrites the rows of memberships of one application.
     async fn update_memberships(&mut self, memberships: &[Membership]) -> Result<(), StoreError>;
@@ -122,11 +124,11 @@ pub trait IdentityWriter: Send {
 #[async_trait]
 pub trait AssignmentWriter: Send {
     /// Stores new assignments of one environment, all or none. The statement itself checks that each identity is of the
-    /// environment's account and has a membership in its application, whatever its status; no foreign key can.
-    /// [`Unique::AssignmentKey`](super::Unique::AssignmentKey) may be taken.
+    /// environment's account and has a membership in its application, whatever its status; no foreign key can. May fail
+    /// with [`Unique::AssignmentKey`](super::Unique::AssignmentKey).
     async fn insert_assignments(&mut self, assignments: &[Assignment]) -> Result<(), StoreError>;
-    /// Overwrites the rows of assignments of one environment, all at once: two may swap their triples.
-    /// [`Unique::AssignmentKey`](super::Unique::AssignmentKey) may be taken.
+    /// Overwrites the rows of assignments of one environment, all at once: two may swap their triples. May fail with
+    /// [`Unique::AssignmentKey`](super::Unique::AssignmentKey).
     async fn update_assignments(&mut self, assignments: &[Assignment]) -> Result<(), StoreError>;
     /// Deletes assignments; skips unknown ids.
     async fn delete_assignments(&mut self, environment: EnvironmentId, ids: &[AssignmentId]) -> Result<(), StoreError>;

@@ -29,14 +29,14 @@ request_query!(
     }
 );
 
-/// A node at which a permission is held.
+/// A node at which an identity has a permission.
 #[derive(Serialize, ToSchema)]
 #[schema(as = HeldNode)]
 struct NodeBody {
     node_id: Uuid,
 }
 
-/// Nodes at which a permission is held, in order of their ids.
+/// Nodes at which an identity has a permission, in order of their ids.
 #[derive(Serialize, ToSchema)]
 #[schema(as = HeldNodes)]
 pub(super) struct NodesBody {
@@ -47,7 +47,7 @@ pub(super) struct NodesBody {
     complete: bool,
 }
 
-/// An identity that holds a permission at a node.
+/// An identity that has a permission at a node.
 #[derive(Serialize, ToSchema)]
 #[schema(as = PermissionHolder)]
 struct HolderBody {
@@ -58,7 +58,7 @@ struct HolderBody {
     source_node_ids: Vec<Uuid>,
 }
 
-/// Identities that hold a permission at a node, in order of their ids.
+/// Identities that have a permission at a node, in order of their ids.
 #[derive(Serialize, ToSchema)]
 #[schema(as = PermissionHolders)]
 pub(super) struct HoldersBody {

@@ -23,7 +23,7 @@ pub(super) struct DetailBody {
     environment_id: Option<Uuid>,
     #[schema(inline)]
     identity: Option<Named>,
-    /// The role; null where a key of the catalog was added or removed.
+    /// The role; null for a key of the catalog.
     #[schema(inline)]
     role: Option<Named>,
     #[schema(inline)]

@@ -140,7 +140,7 @@ struct IdentityDetail {
     updated_at: Instant,
 }
 
-/// A role that an identity holds at a node.
+/// A role of an identity at a node.
 #[derive(Serialize, ToSchema)]
 struct HeldRole {
     assignment_id: Uuid,

@@ -85,10 +85,10 @@ impl Service<'_> {
                 open_files = limit,
                 connections,
                 asked,
-                "the limit on open files allows fewer connections than configured"
+                "limit on open files allows fewer connections than configured"
             );
         } else {
-            tracing::info!(open_files = limit, connections, "raised the limit on open files");
+            tracing::info!(open_files = limit, connections, "limit on open files raised");
         }
         connections
     }

@@ -195,7 +195,7 @@ impl Service<'_> {
                 running.abort();
             }
             if let Some((handle, running)) = metrics {
-                end.enter("the server of the metrics");
+                end.enter("the metrics server");
                 timeout(end.time_left(), handle.stop(false)).await.ok();
                 running.abort();
             }

@@ -60,9 +60,9 @@ const PENDING: &[&str] = &[
     "crates/canopy-http/src/credential.rs",
     "crates/canopy-http/src/request.rs",
     "crates/canopy-http/src/tenancy.rs",
-    "crates/canopy-storage-postgres/src/",
-    "crates/canopy-storage-sql/src/",
-    "crates/canopy-storage-sqlite/src/",
+    "crates/canopy-storage-postgres/",
+    "crates/canopy-storage-sql/",
+    "crates/canopy-storage-sqlite/",
 ];
 
 /// Returns the word or phrase of the list that a text begins with.
@@ -147,9 +147,10 @@ fn doc_comments_and_guides_keep_the_voice() {
         .unwrap();
     let mut sources = Vec::new();
     for entry in fs::read_dir(root.join("crates")).unwrap() {
-        let folder = entry.unwrap().path().join("src");
-        if folder.is_dir() {
-            collect(&folder, "rs", &mut sources);
+        for folder in ["src", "tests", "benches"].map(|name| entry.as_ref().unwrap().path().join(name)) {
+            if folder.is_dir() {
+                collect(&folder, "rs", &mut sources);
+            }
         }
     }
     collect(&root.join("examples"), "rs", &mut sources);

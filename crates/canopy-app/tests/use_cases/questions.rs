@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 type Begun = Option<Bookmark<IdentityId>>;
 
-/// Who may read notes at the root.
+/// Returns the identities that may read notes at the root.
 async fn readers(world: &World, begun: Begun, limit: usize) -> CursorPage<IdentityId, IdentityId> {
     let show = |holder: canopy_domain::access::PermissionHolder<'_>| holder.identity;
     who_can::find_holders(&world.app, world.asker(), world.root, "note.read", (begun, limit), show)

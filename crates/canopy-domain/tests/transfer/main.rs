@@ -139,7 +139,7 @@ fn fresh() -> ProvisionedEnvironment {
     ProvisionedEnvironment::new(&account, application, name, slug, at(1), &mut minting(100))
 }
 
-/// What is left of things of one kind, by id.
+/// Returns the rows after a plan, by id.
 fn after<T: Clone, Id: Ord>(before: &[T], part: &RowChanges<T>, id: impl Fn(&T) -> Id) -> Vec<T> {
     let mut there: BTreeMap<Id, T> = before.iter().map(|one| (id(one), one.clone())).collect();
     for gone in &part.removed {
@@ -214,7 +214,7 @@ fn filled(document: &Document) -> Contents {
     apply(&empty, &plan(document, &empty, at(2), &mut minting(1_000)))
 }
 
-/// What a thing is called, and its id.
+/// Returns the name of an entity, and its id.
 fn names(contents: &Contents) -> BTreeMap<String, Uuid> {
     let mut paths: HashMap<NodeId, String> = HashMap::new();
     let mut names = BTreeMap::new();

@@ -194,8 +194,8 @@ fn rule(call: &Listed, who: &Who) -> Told {
     }
 }
 
-/// What the service says. Every call asks with a query that no call takes, so it is refused at the latest when its query is
-/// read: after the credential, the principal, the place and the scope.
+/// Returns the outcome of a response. Every call has an unknown query parameter, so it is refused at the latest when its query is
+/// read: after the credential, the principal, the tenancy and the scope.
 fn told(call: &Listed, who: &Who, answer: &Answer) -> Told {
     match (answer.status, answer.code()) {
         (401, "auth.invalid_token" | "auth.token_expired" | "auth.invalid_api_key") => Told::Unauthorized,

@@ -1,4 +1,4 @@
-//! What is configured, by whom, and what is refused.
+//! Configuration: sources, precedence and refusals.
 
 use crate::process::{Client, Finished, Home, Server};
 use std::os::unix::fs::PermissionsExt as _;

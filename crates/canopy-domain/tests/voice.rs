@@ -85,8 +85,9 @@ fn phrase(text: &str) -> Option<(&'static str, &'static str)> {
     let text = text.to_lowercase();
     PHRASES.iter().copied().find(|(phrase, _)| {
         text.match_indices(phrase).any(|(at, _)| {
-            !text[..at].ends_with(char::is_alphanumeric)
-                && !text[at + phrase.len()..].starts_with(char::is_alphanumeric)
+            let (before, rest) = text.split_at(at);
+            let behind = rest.strip_prefix(phrase).unwrap_or_default();
+            !before.ends_with(char::is_alphanumeric) && !behind.starts_with(char::is_alphanumeric)
         })
     })
 }

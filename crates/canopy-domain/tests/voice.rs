@@ -53,7 +53,9 @@ const PHRASES: &[(&str, &str)] = &[
 const PENDING: &[&str] = &[
     "crates/canopy-app/src/api_key/",
     "crates/canopy-app/src/app.rs",
+    "crates/canopy-app/src/audit_entry.rs",
     "crates/canopy-app/src/authzen/",
+    "crates/canopy-app/src/commit.rs",
     "crates/canopy-app/src/directory.rs",
     "crates/canopy-app/src/scope/",
     "crates/canopy-app/src/session/",

@@ -2,8 +2,8 @@
 //!
 //! The rule is in `CONTRIBUTING.md`, the words are in `docs/glossary.md`.
 
-use std::fs;
 use std::path::{Path, PathBuf};
+use std::{fs, io};
 
 /// Words with which no doc comment opens: they hide the verb of a function and the noun of a type.
 const OPENINGS: &[&str] = &[
@@ -131,15 +131,16 @@ fn faults_of_guide(guide: &str) -> Vec<(usize, String)> {
 }
 
 /// Collects the files below a folder with an extension.
-fn collect(folder: &Path, extension: &str, found: &mut Vec<PathBuf>) {
-    for entry in fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
+fn collect(folder: &Path, extension: &str, found: &mut Vec<PathBuf>) -> io::Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
         if path.is_dir() {
-            collect(&path, extension, found);
+            collect(&path, extension, found)?;
         } else if path.extension().is_some_and(|own| own == extension) {
             found.push(path);
         }
     }
+    Ok(())
 }
 
 #[test]
@@ -152,17 +153,17 @@ fn doc_comments_and_guides_keep_the_voice() {
     for entry in fs::read_dir(root.join("crates")).unwrap() {
         for folder in ["src", "tests", "benches"].map(|name| entry.as_ref().unwrap().path().join(name)) {
             if folder.is_dir() {
-                collect(&folder, "rs", &mut sources);
+                collect(&folder, "rs", &mut sources).unwrap();
             }
         }
     }
-    collect(&root.join("examples"), "rs", &mut sources);
+    collect(&root.join("examples"), "rs", &mut sources).unwrap();
     let mut guides = vec![
         root.join("README.md"),
         root.join("CONTRIBUTING.md"),
         root.join("SECURITY.md"),
     ];
-    collect(&root.join("docs"), "md", &mut guides);
+    collect(&root.join("docs"), "md", &mut guides).unwrap();
     assert!(sources.len() > 300 && guides.len() > 40, "the files of the workspace");
 
     let mut complaints = Vec::new();

@@ -1,4 +1,4 @@
-//! Who makes a call.
+//! The caller of a call.
 
 use canopy_domain::api_key::KeyAccess;
 use canopy_domain::audit::{Actor, ActorType};
@@ -8,18 +8,18 @@ use std::sync::Arc;
 /// An authenticated principal.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Caller {
-    /// Runs the installation.
+    /// A caller who runs the installation.
     Operator {
         /// The subject of the token.
         subject: Arc<str>,
     },
-    /// Administers one account. Admins bypass RBAC.
+    /// A caller who administers one account. Admins bypass RBAC.
     Admin {
         /// The account.
         account: AccountId,
         /// The subject of the token.
         subject: Arc<str>,
-        /// The environment that the token names, which lies in the account.
+        /// The environment of the token, which belongs to the account.
         environment: Option<EnvironmentRef>,
     },
     /// An end user.
@@ -28,7 +28,7 @@ pub enum Caller {
         account: AccountId,
         /// The identity, which belongs to the account.
         id: IdentityId,
-        /// The environment that the token names, which lies in the account.
+        /// The environment of the token, which belongs to the account.
         environment: Option<EnvironmentRef>,
     },
     /// A backend of the customer.
@@ -37,13 +37,13 @@ pub enum Caller {
         place: EnvironmentRef,
         /// The key.
         id: ApiKeyId,
-        /// What it may do there.
+        /// Its access to the environment.
         access: Arc<KeyAccess>,
     },
 }
 
 impl Caller {
-    /// The account it speaks in; an operator speaks in none.
+    /// Returns its account; an operator has none.
     pub const fn account(&self) -> Option<AccountId> {
         match self {
             Self::Operator { .. } => None,
@@ -52,7 +52,7 @@ impl Caller {
         }
     }
 
-    /// The environment that its credential names.
+    /// Returns the environment of its credential.
     pub const fn environment(&self) -> Option<EnvironmentRef> {
         match self {
             Self::Operator { .. } => None,
@@ -61,7 +61,7 @@ impl Caller {
         }
     }
 
-    /// The caller as audit events name it.
+    /// Returns the caller as an actor of audit events.
     pub fn actor(&self) -> Actor {
         let (id, kind) = match self {
             Self::Operator { subject } => (subject.to_string(), ActorType::Operator),
@@ -77,19 +77,19 @@ impl Caller {
     }
 }
 
-/// One call: who makes it, and the id under which logs and audit events know it.
+/// One call: its caller, and the id that logs and audit events use for it.
 #[derive(Debug, Clone)]
 pub struct Call {
-    /// The identity.
+    /// The caller.
     pub caller: Caller,
     /// The request's id.
     pub request_id: String,
-    /// The versions that the thing it changes is expected to have, as far as the call itself does not ask for one.
+    /// The expected versions of the resource that it changes, unless the call has its own.
     pub expected: Expected,
 }
 
 impl Call {
-    /// A call that expects no version.
+    /// Creates a call that accepts any version.
     pub const fn new(caller: Caller, request_id: String) -> Self {
         Self {
             caller,

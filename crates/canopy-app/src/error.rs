@@ -1,4 +1,4 @@
-//! What a use case answers when it does not do what was asked.
+//! The errors of use cases.
 
 use crate::idempotency::RepetitionError;
 use crate::long_work::WorkError;
@@ -12,28 +12,28 @@ use canopy_domain::{
     RoleError, TenancyError,
 };
 
-/// Why a call was refused or failed. Each inner error is a rule of its area; only [`AppError::Store`] and
-/// [`AppError::Broken`] are not the caller's to mend.
+/// The reason for which a call was refused or failed. Each inner error is a rule of its area. The caller can correct
+/// all but [`AppError::Store`] and [`AppError::Broken`].
 #[derive(Debug, thiserror::Error)]
 pub enum AppError {
-    /// The credential is not accepted.
+    /// The access token is not accepted.
     #[error(transparent)]
     Token(#[from] TokenError),
-    /// The API key is malformed, unknown, revoked or expired. Callers are not told which.
+    /// The API key is malformed, unknown, revoked or expired. Callers do not learn which.
     #[error("the API key is not valid")]
     InvalidApiKey,
-    /// The credential is good but its kind of principal may not make this call.
+    /// The credential is valid, but its kind of principal may not make this call.
     #[error("this kind of principal may not make this call")]
     WrongPrincipal,
-    /// The key is good but its scopes do not open this call.
-    #[error("the API key lacks the scope that this call needs")]
+    /// The key is valid, but its scopes do not allow this call.
+    #[error("the API key lacks the scope that this call requires")]
     ScopeMissing,
-    /// A credential that is bound to one environment would change what reaches past it.
-    #[error("this can be changed on the portal surface alone")]
+    /// The credential is bound to one environment, and the call affects others.
+    #[error("this can be changed only on the portal surface")]
     PortalOnly,
-    /// A credential that is bound to an environment would change what matters to all of its application, and the environment
-    /// is not the default one.
-    #[error("this needs a credential of the application's default environment")]
+    /// The credential is bound to an environment that is not the default one, and the call affects the whole
+    /// application.
+    #[error("this requires a credential of the application's default environment")]
     EnvironmentNotDefault,
     /// A rule of accounts, applications or environments.
     #[error(transparent)]
@@ -59,10 +59,10 @@ pub enum AppError {
     /// A rule of assignments.
     #[error(transparent)]
     Assignment(#[from] AssignmentError),
-    /// Some of many assignments do not exist; nothing was changed.
+    /// Some of many assignments are unknown; nothing was changed.
     #[error("the environment lacks some of these assignments")]
     AssignmentsNotFound {
-        /// All that are unknown, in the order of the request.
+        /// All unknown ids, in the order of the request.
         ids: Vec<AssignmentId>,
     },
     /// A change of role for many assignments; nothing was changed.
@@ -74,52 +74,54 @@ pub enum AppError {
     /// A rule of resource permissions.
     #[error(transparent)]
     ResourcePermissions(#[from] ResourcePermissionsError),
-    /// There is no such audit event where the caller may look.
-    #[error("there is no such audit event")]
+    /// The audit event does not exist, or the caller may not see it.
+    #[error("the audit event does not exist")]
     AuditEventNotFound,
-    /// A call that may be repeated did nothing.
+    /// A repeatable call did nothing.
     #[error(transparent)]
     Repetition(#[from] RepetitionError),
-    /// Long work that did not begin in time.
+    /// Long work that did not begin before its deadline.
     #[error(transparent)]
     Work(#[from] WorkError),
-    /// The answer would have more bytes than one answer may have; nothing of it was computed.
-    #[error("the answer would be larger than an answer may be")]
+    /// The response would exceed the maximum size; nothing of it was computed.
+    #[error("the response would be too large; request less at once")]
     AnswerTooLarge {
-        /// The bytes that it may have.
+        /// The maximum size in bytes.
         max_bytes: usize,
     },
-    /// A change that matters to every environment of an application would be too large in all of them together.
-    #[error("the items times the application's environments are more changes than one call may make; send fewer items")]
+    /// A change of every environment of an application would be too large in total.
+    #[error("the items times the environments of the application exceed the changes of one call; send fewer items")]
     TooManyChanges {
         /// The number of environments of the application.
         environments: usize,
-        /// The largest number of items times environments.
+        /// Maximum number of items times environments.
         max_changes: usize,
     },
     /// A rule of the size of catalogs.
     #[error(transparent)]
     Catalog(#[from] CatalogError),
-    /// A write would make an environment's decision index larger than one may be; nothing was changed.
+    /// A write would exceed the size of an environment's decision index; nothing was changed.
     #[error(
-        "the environment would need a larger decision index than it may have; split it, or have index.environment_mib raised"
+        "the decision index of the environment would exceed its maximum size; split the environment, or have index.environment_mib raised"
     )]
     IndexFull {
-        /// The bytes of memory that the index may take.
+        /// The maximum size of the index in bytes.
         max_bytes: usize,
     },
-    /// An environment's decision index is larger than one may be, so no check of it can be answered.
-    #[error("the environment is too large to be checked: its decision index would take more memory than one may have")]
+    /// An environment's decision index exceeds its maximum size, so no check of it can be answered.
+    #[error(
+        "the environment is too large: its decision index would exceed its maximum size, so its checks cannot be answered"
+    )]
     IndexTooLarge {
-        /// The bytes of memory that the index would take.
+        /// The size of the index in bytes.
         bytes: usize,
-        /// The bytes that it may take.
+        /// The maximum size in bytes.
         max_bytes: usize,
     },
-    /// The store could not do its part.
+    /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// Something that cannot be: a bug of ours.
+    /// An internal invariant was violated. Always a bug in Canopy.
     #[error("broken invariant: {0}")]
     Broken(&'static str),
 }

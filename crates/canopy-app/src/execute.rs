@@ -1,8 +1,9 @@
-//! Writes as values: each use case that writes implements [`Write`], and [`App::execute`] carries it out.
+//! Writes as values: each use case that writes implements [`Write`], and [`App::execute`] executes it.
 //!
-//! A write plans: it reads facts and returns the rows that it changes, as a [`ChangeSet`], with its outcome and audit entry.
-//! It sees a reader alone, so it cannot write beside its plan. Everything else happens here, once: retries, locks, the
-//! transaction, the change records of decision indexes, the audit event, and the answers kept for repeated requests.
+//! A write plans: it reads facts and returns the rows that it changes, as a [`ChangeSet`], with its outcome and audit
+//! entry. It has only a reader, so it cannot write outside its plan. Everything else is implemented here, once:
+//! retries, locks, the transaction, the change records of decision indexes, the audit event, and the stored responses
+//! of repeatable requests.
 
 use crate::audit::described::Details;
 use crate::audit_entry::AuditEntry;
@@ -26,10 +27,10 @@ pub trait Write: Send + Sync {
     /// The value that it returns.
     type Outcome: Clone + Send + Sync + 'static;
 
-    /// The area that a scope of an API key must open. `None` where no key may make the call.
+    /// The area that a scope of an API key must open. `None` if no key may make the call.
     const REQUIRES: Option<AreaScope>;
 
-    /// The locks that are taken before anything is read.
+    /// Returns the lock scope, acquired before any read.
     fn lock(&self) -> LockScope;
 
     /// Refuses calls before any lock is taken. The default refuses none.
@@ -47,49 +48,49 @@ pub trait Write: Send + Sync {
     /// Those of the use case.
     async fn plan(&self, facts: &mut dyn ReadTx, at: &Moment<'_>) -> Result<Plan<Self::Outcome>, AppError>;
 
-    /// The rule of the use case that a race for a unique value breaks. `None` where the call fails as the store says.
+    /// Returns the rule that a race for a unique value breaks. `None` to fail with the store's error.
     fn lost_race(&self, unique: Unique) -> Option<AppError> {
         let _ = unique;
         None
     }
 
-    /// The outcome as it is kept for repetitions of the request: without what may be told once only.
+    /// Returns the outcome as it is stored for repetitions of the request: without secrets that are shown once.
     fn kept(outcome: &Self::Outcome) -> Cow<'_, Self::Outcome> {
         Cow::Borrowed(outcome)
     }
 }
 
-/// How far a write is carried out.
+/// The mode of execution.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mode {
-    /// Everything is written, or nothing.
+    /// Writes everything, or nothing.
     Commit,
-    /// Everything is judged, nothing is written.
+    /// Judges everything, and writes nothing.
     DryRun,
 }
 
 impl Mode {
-    /// The mode of a call that says whether it is a dry run.
+    /// Returns the mode for the `dry_run` flag of a call.
     pub const fn dry_run_if(dry_run: bool) -> Self {
         if dry_run { Self::DryRun } else { Self::Commit }
     }
 }
 
-/// Everything that a write does.
+/// The result of planning a write.
 #[derive(Debug)]
 pub struct Plan<T> {
-    /// The rows that change.
+    /// The changed rows.
     pub(crate) changes: ChangeSet,
     /// Facts that the change records depend on.
     pub(crate) facts: AccessFacts,
     /// The value that the call returns.
     pub(crate) outcome: T,
-    /// What the audit event says; `None` where nothing changes.
+    /// The audit entry; `None` if nothing changes.
     pub(crate) audit: Option<AuditEntry>,
 }
 
 impl<T> Plan<T> {
-    /// A plan that changes rows.
+    /// Creates a plan that changes rows.
     pub(crate) fn new(changes: ChangeSet, outcome: T, audit: AuditEntry) -> Self {
         Self {
             changes,
@@ -99,7 +100,7 @@ impl<T> Plan<T> {
         }
     }
 
-    /// A plan that changes nothing and leaves no trace.
+    /// Creates a plan that changes nothing and writes no audit event.
     pub(crate) fn unchanged(outcome: T) -> Self {
         Self {
             changes: ChangeSet::default(),
@@ -109,7 +110,7 @@ impl<T> Plan<T> {
         }
     }
 
-    /// The plan with facts that its change records depend on.
+    /// Adds facts that the change records depend on.
     pub(crate) fn with_facts(self, facts: AccessFacts) -> Self {
         Self { facts, ..self }
     }
@@ -120,7 +121,7 @@ impl<T> Plan<T> {
 pub struct Preview<T> {
     /// The value that the call would return.
     pub outcome: T,
-    /// The change records that it would leave, by environment.
+    /// The change records that it would write, by environment.
     pub changes: Vec<EnvironmentChanges>,
 }
 
@@ -134,55 +135,55 @@ pub struct Moment<'a> {
 }
 
 impl Moment<'_> {
-    /// The instant of the write.
+    /// Returns the instant of the write.
     pub(crate) const fn now(&self) -> Timestamp {
         self.now
     }
 
-    /// A fresh id.
+    /// Mints an id.
     pub(crate) fn mint(&self) -> Uuid {
         self.app.mint()
     }
 
-    /// Gives fresh ids, also where it outlives the write.
+    /// Returns a generator of ids that may outlive the write.
     pub(crate) fn ids(&self) -> impl Fn() -> Uuid + Send + Sync + use<> {
         let app = self.app.clone();
         move || app.mint()
     }
 
-    /// Thirty-two bytes that nobody can guess.
+    /// Returns thirty-two random bytes.
     pub(crate) fn secret(&self) -> [u8; 32] {
         self.app.secret()
     }
 
-    /// The largest size of a catalog.
+    /// Returns the limits on catalogs.
     pub(crate) fn catalog_limits(&self) -> CatalogLimits {
         self.app.catalog_limits()
     }
 
-    /// The largest number of environments of an application.
+    /// Returns the maximum number of environments of an application.
     pub(crate) fn max_environments(&self) -> usize {
         self.app.max_environments()
     }
 
-    /// The caller.
+    /// Returns the caller.
     pub(crate) const fn caller(&self) -> &Caller {
         &self.call.caller
     }
 
-    /// The versions that the call expects.
+    /// Returns the versions that the call expects.
     pub(crate) const fn expected(&self) -> Expected {
         self.call.expected
     }
 
-    /// Collects the details of the audit event, where one will be stored.
+    /// Collects the details of the audit event, if one will be stored.
     pub(crate) fn details(&self) -> Details {
         Details::wanted(self.mode == Mode::Commit)
     }
 }
 
 impl App {
-    /// Carries out a write, or judges it.
+    /// Executes a write in a mode.
     ///
     /// # Errors
     /// Those of the use case; [`AppError::IndexFull`]; [`AppError::Store`].
@@ -194,10 +195,10 @@ impl App {
         }
     }
 
-    /// Carries out a write for a request that may be repeated. The answer is kept in the transaction of the write.
+    /// Executes a write of a repeatable request. The response is stored in the transaction of the write.
     ///
     /// # Errors
-    /// As [`execute`](Self::execute); [`AppError::Repetition`] where the request was answered, or is being answered.
+    /// Like [`execute`](Self::execute); [`AppError::Repetition`] if the request was answered already or is running.
     pub async fn execute_once<W: Write>(
         &self,
         call: &Call,
@@ -208,10 +209,10 @@ impl App {
         self.write(call, write, Some(repeatable)).await
     }
 
-    /// Judges a write and returns the change records that it would leave.
+    /// Judges a write and returns the change records that it would write.
     ///
     /// # Errors
-    /// As [`execute`](Self::execute).
+    /// Like [`execute`](Self::execute).
     pub async fn preview<W: Write>(&self, call: &Call, write: &W) -> Result<Preview<W::Outcome>, AppError> {
         admit(self, call, write).await?;
         let plan = self.judge(call, write, Mode::DryRun).await?;
@@ -275,8 +276,8 @@ impl App {
         write.plan(tx.as_mut(), &at).await
     }
 
-    /// Opens the unit of work of a write. A repetition of a call that was answered before ends here, and so does a call about
-    /// an application or environment that was deleted after its path was looked up.
+    /// Opens the unit of work of a write. Ends with an error for a repetition of an answered call, and for an
+    /// application or environment that was deleted after its path was resolved.
     async fn begin<T>(
         &self,
         scope: LockScope,
@@ -298,7 +299,7 @@ impl App {
         let since = kept_since(self.now());
         match self.store().write_once(scope, repeatable.request, since).await? {
             Begun::Fresh(mut tx) => {
-                // The smallest answer must fit; what this one takes is known at the commit.
+                // The smallest response must fit; the size of this one is known at the commit.
                 self.admit_kept(tx.kept_bytes(since).await?.saturating_add(KeptAnswer::OVERHEAD))?;
                 Ok(tx)
             }
@@ -309,13 +310,13 @@ impl App {
     }
 }
 
-/// Refuses a caller that may not make the call, then what the write itself refuses before any lock is taken.
+/// Refuses a caller that may not make the call, then calls that the write itself refuses before any lock.
 async fn admit<W: Write>(app: &App, call: &Call, write: &W) -> Result<(), AppError> {
     check_write(&call.caller, W::REQUIRES)?;
     write.admit(app, call).await
 }
 
-/// Refuses a write within an application or environment that is gone.
+/// Refuses a write within a deleted application or environment.
 async fn must_exist(tx: &mut dyn ReadTx, scope: &LockScope) -> Result<(), AppError> {
     let absent = |tenant| AppError::Tenancy(TenancyError::NotFound(tenant));
     match scope {
@@ -329,7 +330,7 @@ async fn must_exist(tx: &mut dyn ReadTx, scope: &LockScope) -> Result<(), AppErr
                 .await?
                 .ok_or_else(|| absent(Tenant::Application))?;
         }
-        // Accounts stay, and what looks at a whole application or at identities finds them itself.
+        // Accounts are never deleted, and writes of whole applications or identities check by themselves.
         LockScope::Installation
         | LockScope::Account(_)
         | LockScope::WholeApplication(_)
@@ -338,18 +339,18 @@ async fn must_exist(tx: &mut dyn ReadTx, scope: &LockScope) -> Result<(), AppErr
     Ok(())
 }
 
-/// The change records of a plan.
+/// Returns the change records of a plan.
 fn access_changes<T>(plan: &Plan<T>) -> Result<Vec<EnvironmentChanges>, AppError> {
     let changes = plan.changes.access_changes(&plan.facts);
     changes.map_err(|missing| AppError::Broken(missing.0))
 }
 
-/// The answer as it is kept.
+/// Returns the response for storage.
 fn keep<T>(repeatable: &Repeatable<T>, outcome: &T, now: Timestamp) -> Result<KeptAnswer, AppError> {
     Ok(KeptAnswer {
         request: repeatable.request,
         body: repeatable.body,
-        answer: (repeatable.encode)(outcome).ok_or(AppError::Broken("an answer cannot be kept"))?,
+        answer: (repeatable.encode)(outcome).ok_or(AppError::Broken("a response cannot be encoded for storage"))?,
         at: now,
     })
 }

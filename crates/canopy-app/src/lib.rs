@@ -4,8 +4,7 @@
 //! returns a [`Plan`], which [`App::execute`] applies and commits. A use case that reads is a function. Neither knows SQL or
 //! HTTP.
 //!
-//! Run a use case on a task of its own: a caller that drops the future in mid-commit would leave open whether the
-//! change took place.
+//! Run a use case in its own task: dropping its future during a commit leaves open whether the change was made.
 
 #![deny(missing_docs, clippy::future_not_send)]
 

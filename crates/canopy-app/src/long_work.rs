@@ -1,9 +1,9 @@
-//! Threads for work that takes longer than an HTTP worker may be held: bulk checks, explanations, reverse questions, large
-//! bodies and answers.
+//! Threads for work that would block an HTTP worker for too long: bulk checks, explanations, reverse questions, large
+//! bodies and responses.
 //!
-//! Each piece of work waits for a [turn](Turns), of which there are few. Turns go round among accounts, and one account
-//! never has all of them. Work checks its [`Pace`] between slices of about a millisecond: there it gives its turn to another
-//! account that waits, and stops once its caller has gone.
+//! Each piece of work waits for one of few [turns](Turns). Turns rotate among accounts, and one account never has all
+//! of them. Work checks its [`Pace`] between slices of about a millisecond: there it passes its turn to another waiting
+//! account, and stops once its caller has gone.
 
 use canopy_domain::port::{Share, Turn, TurnBounds, TurnError, Turns};
 use core::time::Duration;
@@ -12,19 +12,19 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::thread;
 use std::time::Instant;
 
-/// The length of a slice: for so long work keeps its turn while others wait.
+/// The length of a slice: the time after which work passes its turn to waiting work.
 const SLICE: Duration = Duration::from_millis(1);
 
 /// Bounds on long work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct WorkOptions {
-    /// The number of pieces that run at once, at least 2. One account runs at most one less.
+    /// The number of concurrent pieces, at least 2. One account runs at most one less.
     pub turns: usize,
     /// The number of pieces of one account that may wait for their turn.
     pub waiting_of_one: usize,
-    /// The number of pieces that may wait in all.
+    /// The total number of pieces that may wait.
     pub waiting: usize,
-    /// For how long a piece may wait to begin.
+    /// The maximum wait of a piece before it begins.
     pub patience: Duration,
 }
 
@@ -52,19 +52,19 @@ impl Default for WorkOptions {
     }
 }
 
-/// Why long work has no result.
+/// The reason for which long work has no result.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum WorkError {
     /// Too many pieces of work wait already.
-    #[error("too many long requests wait for their turn")]
+    #[error("too many long requests are waiting; try again later")]
     Crowded {
-        /// The number that may wait, of the account or in all.
+        /// The maximum number of waiting pieces, of the account or in total.
         waiting: usize,
     },
-    /// It did not begin in time.
-    #[error("the request waited too long for its turn")]
+    /// It did not begin before the deadline.
+    #[error("the request waited too long for its turn; try again later")]
     TooLate {
-        /// The milliseconds that it may wait.
+        /// The maximum wait in milliseconds.
         patience_ms: u64,
     },
     /// It failed: always a bug in Canopy.
@@ -82,7 +82,7 @@ pub struct LongWork {
     room: Arc<RwLock<Room>>,
 }
 
-/// The turns at long work, and the time that a piece waits for one.
+/// The turns of long work, and the maximum wait for one.
 #[derive(Debug, Clone)]
 struct Room {
     turns: Turns,
@@ -105,13 +105,13 @@ impl Default for LongWork {
 }
 
 impl LongWork {
-    /// No work runs yet.
+    /// Creates an idle instance.
     pub fn new(options: WorkOptions) -> Self {
         let room = Arc::new(RwLock::new(Room::new(&options)));
         Self { room }
     }
 
-    /// Changes the bounds, for work that begins from now on. Call it before the service answers requests.
+    /// Changes the bounds for later work. Call it before the service answers requests.
     pub fn configure(&self, options: WorkOptions) {
         *self.room.write().unwrap_or_else(PoisonError::into_inner) = Room::new(&options);
     }
@@ -120,10 +120,10 @@ impl LongWork {
         self.room.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Runs work on a thread of its own, once it is the turn of the account. Dropping the future takes the work out of the
-    /// queue, or stops it at the end of its slice.
+    /// Runs work on its own thread, when it is the account's turn. Dropping the future removes the work from the queue,
+    /// or stops it at the end of its slice.
     ///
-    /// Needs a tokio runtime with a time driver. The work must not wait for anything but its turns.
+    /// Requires a tokio runtime with a time driver. The work must wait only for its turns.
     ///
     /// # Errors
     /// [`WorkError`]; then nothing was done.
@@ -156,13 +156,13 @@ impl LongWork {
         }
     }
 
-    /// The number of pieces of work that wait or run now.
+    /// Returns the number of pieces of work that wait or run.
     pub fn load(&self) -> usize {
         self.room().turns.load()
     }
 }
 
-/// Says, when it is dropped, that the caller has gone.
+/// Marks the caller as gone on drop.
 struct Presence(Arc<AtomicBool>);
 
 impl Drop for Presence {
@@ -189,7 +189,7 @@ impl Pace {
         }
     }
 
-    /// The pace of work that is done where it is asked for. It never stops.
+    /// Returns the pace of work that runs without turns. It never stops.
     pub fn unbroken() -> Self {
         Self {
             turn: None,
@@ -198,7 +198,7 @@ impl Pace {
         }
     }
 
-    /// Ends the slice when its time is over. Call it often: it costs a look at the clock (about 30 ns).
+    /// Ends the slice after its time. Call it often: it reads the clock (about 30 ns).
     ///
     /// # Errors
     /// [`Stopped`] once the caller has gone.
@@ -211,7 +211,7 @@ impl Pace {
             return Ok(());
         }
         if !turn.pass_on() {
-            // Nobody waits for the turn; the HTTP workers may wait for the processor.
+            // No work waits for the turn, but HTTP workers may wait for the processor.
             thread::yield_now();
         }
         self.slice_began = Instant::now();
@@ -245,7 +245,7 @@ mod tests {
         }
     }
 
-    /// Works until it is told to end, or until its caller has gone.
+    /// Works until it is asked to end, or until its caller has gone.
     fn until(end: oneshot::Receiver<()>) -> impl FnOnce(&mut Pace) -> Result<(), Stopped> + Send + 'static {
         let mut end = end;
         move |pace| {

@@ -1,14 +1,14 @@
-//! Running a whole use case again when its transaction lost against another one.
+//! Retries of a use case whose transaction lost against another one.
 
 use crate::AppError;
 use canopy_domain::port::StoreError;
 use core::future::Future;
 
-/// How often a use case is run at the most.
+/// Maximum number of attempts.
 const ATTEMPTS: u32 = 3;
 
-/// Runs a use case, and again from the start when the store reports a conflict with a concurrent transaction: only so
-/// are its rules judged on what that one left behind.
+/// Runs a use case, and again from the start if the store reports a conflict with a concurrent transaction, so that its
+/// rules are judged on the new state.
 pub(crate) async fn retry<T, F>(mut run: impl FnMut() -> F + Send) -> Result<T, AppError>
 where
     F: Future<Output = Result<T, AppError>> + Send,
@@ -22,18 +22,18 @@ where
             }
             Err(AppError::Store(StoreError::Conflict(cause))) if conflicts + 1 < ATTEMPTS => {
                 conflicts += 1;
-                tracing::debug!(%cause, "transaction conflict, running the use case again");
+                tracing::debug!(%cause, "transaction conflict; retrying the use case");
             }
             settled => return settled,
         }
     }
 }
 
-/// Another transaction took a slug that was made from a name: the next free one is to be found.
+/// Another transaction took a slug that was derived from a name; a retry finds the next free one.
 #[derive(Debug, thiserror::Error)]
-#[error("a sibling took the slug meanwhile")]
+#[error("a sibling got the slug meanwhile")]
 pub(crate) struct SlugRace;
 
-/// The number of races for a slug that a use case may lose. Of those who race one wins each time, so this is reached by
-/// nobody but who is overtaken by so many others.
+/// Maximum number of lost races for a slug. One competitor wins each race, so only a use case that this many others
+/// overtake reaches it.
 const MOST_RACES: u32 = 1_000;

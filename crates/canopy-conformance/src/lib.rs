@@ -1,7 +1,7 @@
 //! Tests that every store of Canopy must pass.
 //!
 //! - [`contract`]: the storage contract, one small test for each clause; see [`storage_contract!`].
-//! - [`sequence`]: random operations that all stores must answer alike.
+//! - [`sequence`]: random operations to which all stores must respond alike.
 //! - [`history`]: checks that a serial order explains the responses that concurrent clients received.
 //!
 //! The author of a store adds this crate to the `dev-dependencies`, expands [`storage_contract!`] in one test file, and

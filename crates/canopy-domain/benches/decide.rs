@@ -1,4 +1,4 @@
-//! What the decision engine costs: `cargo bench -p canopy-domain`.
+//! Cost of the decision engine: `cargo bench -p canopy-domain`.
 //!
 //! Sizes and questions are those of [`canopy_testkit::workload`]. "Spread" asks 65,536 questions about anybody in turn, so
 //! that little of what a question needs is in the cache; "hot" asks 1,024 of them again and again.
@@ -54,8 +54,8 @@ fn main() {
     divan::main();
 }
 
-/// How long this machine waits for one line of memory that no cache close to the processor has: at size L, a question is two
-/// such waits and little else, so figures of different machines, and of noisy hours, compare only beside this one.
+/// Prints the latency of a cache line that must come from memory. At size L, a check is two such waits and little else, so figures
+/// of different machines, and of noisy hours, can be compared only relative to it.
 #[expect(clippy::print_stdout, reason = "figures for people")]
 fn wait_for_memory() {
     const LINES: usize = 1 << 20;
@@ -71,7 +71,7 @@ fn wait_for_memory() {
     println!("one wait for memory (64 MiB): {:?}", begun.elapsed() / STEPS);
 }
 
-/// What cannot be read from the times: how large the index is and how the questions are answered.
+/// Prints the size of the index and the share of allowed checks.
 #[expect(clippy::cast_precision_loss, clippy::print_stdout, reason = "figures for people")]
 fn describe(size: Size) {
     let Bench { workload, index } = Bench::of(size.name);
@@ -196,7 +196,7 @@ fn build(bencher: Bencher<'_, '_>, size: &str) {
     bencher.bench_local(|| AccessIndex::build(&bench.workload.snapshot));
 }
 
-/// What the first write after a load costs a server beside the write: the second copy of the index.
+/// Measures the second copy of the index, which the first write after a load creates.
 #[divan::bench(args = ["S", "M", "L"], sample_size = 1, sample_count = 9)]
 fn copy(bencher: Bencher<'_, '_>, size: &str) {
     let bench = Bench::of(size);

@@ -1,13 +1,13 @@
-//! Bulk calls: how the verdicts on single items become the outcome of the whole.
+//! Bulk calls: from verdicts on single items to the outcome of the call.
 
-/// The judgement on one item of a bulk call, before anything is written.
+/// The verdict on one item of a bulk call, before anything is written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Verdict<T, E> {
     /// The item keeps every rule.
     Accepted(T),
     /// The item breaks a rule.
     Refused(E),
-    /// The item keeps every rule but needs another item of the call, which is refused.
+    /// The item keeps every rule but depends on a refused item of the call.
     NeedsRefused {
         /// The index of the refused item.
         index: usize,
@@ -21,7 +21,7 @@ pub enum Outcome<T, E> {
     Done(T),
     /// It breaks a rule.
     Refused(E),
-    /// Nothing is wrong with it, but other items kept it from being stored.
+    /// The item is valid but was rolled back because of other items.
     RolledBack {
         /// The indexes of the refused items: the first [`MAX_CULPRITS`].
         caused_by: Vec<usize>,
@@ -32,7 +32,7 @@ pub enum Outcome<T, E> {
 pub const MAX_CULPRITS: usize = 10;
 
 /// Settles a bulk call. An atomic call with any refused item stores nothing: its accepted items are rolled back.
-/// Otherwise the accepted items are stored whatever became of the others.
+/// Otherwise the accepted items are stored.
 pub fn settle<T, E>(verdicts: Vec<Verdict<T, E>>, atomic: bool) -> Vec<Outcome<T, E>> {
     let culprits: Vec<usize> = verdicts
         .iter()

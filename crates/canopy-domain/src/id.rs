@@ -1,6 +1,6 @@
-//! Identifiers. Each kind of thing has its own type, so an id of one kind cannot be used as another's.
+//! Identifiers. Each kind of entity has its own id type, so an id of one kind cannot be used as another's.
 
-/// Declares a newtype over [`uuid::Uuid`] for one kind of thing.
+/// Declares a newtype over [`uuid::Uuid`] for one kind of entity.
 macro_rules! id_type {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
@@ -8,17 +8,17 @@ macro_rules! id_type {
         pub struct $name(uuid::Uuid);
 
         impl $name {
-            /// Wraps a UUID. Any version is an id; one that names nothing is simply not found.
+            /// Wraps a UUID of any version.
             pub const fn new(value: uuid::Uuid) -> Self {
                 Self(value)
             }
 
-            /// The UUID inside.
+            /// Returns the UUID.
             pub const fn as_uuid(&self) -> uuid::Uuid {
                 self.0
             }
 
-            /// The sixteen bytes of the UUID, in network order.
+            /// Returns the sixteen bytes of the UUID, in network order.
             pub const fn as_bytes(&self) -> &[u8; 16] {
                 self.0.as_bytes()
             }

@@ -1,9 +1,9 @@
-//! Pages of listings: which part of an ordered list is asked for, and that part with the size of the whole.
+//! Pages of lists.
 
 use crate::string_enum::string_enum;
 
 string_enum!(
-    /// The direction of a listing. One is exactly the reverse of the other, ties included.
+    /// The direction of a list. One is exactly the reverse of the other, ties included.
     SortOrder {
         /// Smallest first.
         Ascending = "asc",
@@ -12,14 +12,14 @@ string_enum!(
     }
 );
 
-/// Which page of a listing is asked for.
+/// The requested page of a list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PageRequest {
     number: u32,
     take: u32,
 }
 
-/// Why numbers do not name a page.
+/// The error of invalid page numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum PageError {
     /// Pages are counted from 1.
@@ -31,15 +31,15 @@ pub enum PageError {
 }
 
 impl PageRequest {
-    /// The size of a page where none is asked for.
+    /// The default page size.
     pub const DEFAULT_TAKE: u32 = 20;
-    /// The largest page.
+    /// Maximum page size.
     pub const MAX_TAKE: u32 = 100;
 
-    /// The page of this number, counted from 1, with this many items.
+    /// Creates a request for a page, counted from 1, with this many items.
     ///
     /// # Errors
-    /// [`PageError`] when a number is out of range; nothing is clamped.
+    /// [`PageError`] if a number is out of range; nothing is clamped.
     pub const fn new(number: u32, take: u32) -> Result<Self, PageError> {
         if number == 0 {
             return Err(PageError::Number);
@@ -50,17 +50,17 @@ impl PageRequest {
         Ok(Self { number, take })
     }
 
-    /// Its number, counted from 1.
+    /// Returns its number, counted from 1.
     pub const fn number(&self) -> u32 {
         self.number
     }
 
-    /// Number of items on a full page.
+    /// Returns the number of items on a full page.
     pub const fn take(&self) -> u32 {
         self.take
     }
 
-    /// Number of items before the page.
+    /// Returns the number of items before the page.
     pub fn offset(&self) -> u64 {
         u64::from(self.number.saturating_sub(1)).saturating_mul(u64::from(self.take))
     }
@@ -75,7 +75,7 @@ impl Default for PageRequest {
     }
 }
 
-/// One page of a listing.
+/// One page of a list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Page<T> {
     /// The items of this page.
@@ -85,7 +85,7 @@ pub struct Page<T> {
 }
 
 impl<T> Page<T> {
-    /// The same page with each item turned into something else.
+    /// Returns the page with each item mapped by a function.
     pub fn map<U>(self, f: impl FnMut(T) -> U) -> Page<U> {
         Page {
             items: self.items.into_iter().map(f).collect(),

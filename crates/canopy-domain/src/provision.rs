@@ -11,7 +11,7 @@ use crate::{
 use std::collections::BTreeSet;
 use uuid::Uuid;
 
-/// A new environment with everything it starts with: one root, the system permissions and the system role.
+/// A new environment with its initial contents: one root, the system permissions and the system role.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProvisionedEnvironment {
     /// The environment: flat, at version 1.
@@ -27,7 +27,7 @@ pub struct ProvisionedEnvironment {
 }
 
 impl ProvisionedEnvironment {
-    /// Makes an environment; `mint` gives fresh ids.
+    /// Creates an environment; `mint` returns new ids.
     pub fn new(
         account: &Account,
         application_id: ApplicationId,
@@ -51,7 +51,7 @@ impl ProvisionedEnvironment {
             created_at: now,
             updated_at: now,
         };
-        // The constants are keys and a name; tests say so.
+        // These constants are valid keys and a valid name, as tests check.
         let permissions = SYSTEM_PERMISSION_KEYS
             .iter()
             .filter_map(|key| PermissionKey::parse(key).ok())
@@ -97,7 +97,7 @@ impl ProvisionedEnvironment {
         }
     }
 
-    /// The same with the access model, schema and root of a document, as if it had been made so.
+    /// Returns the environment with the access model, schema and root of a document.
     #[must_use]
     pub fn like(mut self, document: &Document) -> Self {
         self.environment.access_model = document.access_model();
@@ -108,7 +108,7 @@ impl ProvisionedEnvironment {
         self
     }
 
-    /// The permissions of the system role.
+    /// Returns the permissions of the system role.
     pub fn bindings(&self) -> Vec<(RoleId, PermissionId)> {
         self.permissions
             .iter()
@@ -116,7 +116,7 @@ impl ProvisionedEnvironment {
             .collect()
     }
 
-    /// The rows of it, all new.
+    /// Returns its rows, all new.
     pub fn change_set(&self) -> ChangeSet {
         let row = EnvironmentRow {
             environment: self.environment.clone(),

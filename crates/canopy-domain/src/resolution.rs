@@ -1,18 +1,18 @@
 //! Resolution of names that need not be unique.
 
-/// The result of resolving a name that several things may share.
+/// The result of resolving a name that several entities may share.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Resolution<T> {
-    /// No thing has the name.
+    /// No entity has the name.
     NotFound,
-    /// Exactly this thing has it.
+    /// Exactly one entity has the name.
     Unique(T),
-    /// Several things have it.
+    /// Several entities have the name.
     Ambiguous,
 }
 
 impl<T: PartialEq> Resolution<T> {
-    /// Resolves a name that all of these have; the same thing may come twice.
+    /// Resolves a name that all given entities have; repetitions count once.
     pub fn of(things: impl IntoIterator<Item = T>) -> Self {
         let mut things = things.into_iter();
         match things.next() {

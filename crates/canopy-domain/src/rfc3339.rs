@@ -104,10 +104,10 @@ impl Rest<'_> {
     }
 }
 
-/// Reads a date and time with an offset; digits below a millisecond are cut off.
+/// Parses a date and time with an offset; truncates digits below a millisecond.
 ///
-/// A leap second counts as the last millisecond before it, and is accepted only at the end of a month in UTC, where
-/// leap seconds are. Section 5.6 allows another character in place of the `T`.
+/// A leap second counts as the last millisecond before it, and is accepted only at the end of a month in UTC, as in the
+/// standard. Section 5.6 allows another character in place of the `T`.
 pub(crate) fn parse(text: &str) -> Option<i64> {
     let mut rest = Rest(text.as_bytes());
     let mut year = 0;
@@ -162,7 +162,7 @@ pub(crate) fn write(millis: i64, f: &mut fmt::Formatter<'_>) -> fmt::Result {
 
 #[cfg(test)]
 mod tests {
-    //! The `time` crate is the oracle: the core reads and writes exactly the texts that it reads and writes.
+    //! The `time` crate is the oracle: the core parses and writes exactly the same texts.
 
     use super::{date_of, days_since_epoch, parse};
     use crate::Timestamp;

@@ -1,22 +1,22 @@
-//! The way to a node, named by slugs.
+//! The path of a node, written as slugs.
 
 use crate::{HierarchySchema, Slug, SlugError};
 use core::cmp::Ordering;
 use core::fmt;
 
-/// The slugs on the way from the root, whose slug comes first, down to a node; written with `/` between them.
+/// The slugs from the root to a node, both included, separated by `/`.
 ///
-/// Paths are ordered slug by slug, so a node comes before everything below it, and that before its next sibling.
+/// Paths are ordered slug by slug, so a node comes before its descendants, and these before its next sibling.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct SlugPath(Box<str>);
 
-/// Why a text is not a [`SlugPath`].
+/// The rule that a text breaks which is not a [`SlugPath`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum SlugPathError {
     /// It is longer than a path in the deepest tree.
     #[error("must have at most {max} characters")]
     TooLong {
-        /// The largest number of characters.
+        /// Maximum number of characters.
         max: usize,
     },
     /// A part of it is no slug.
@@ -25,13 +25,13 @@ pub enum SlugPathError {
 }
 
 impl SlugPath {
-    /// The largest number of characters of a path in a tree as deep as it may be.
+    /// Maximum number of characters of a path in the deepest tree.
     pub const MAX_CHARS: usize = HierarchySchema::MAX_DEPTH as usize * (Slug::MAX_CHARS + 1) - 1;
 
-    /// Reads slugs with `/` between them. Reads nothing of a text that is too long.
+    /// Parses slugs separated by `/`. Does not examine a text that is too long.
     ///
     /// # Errors
-    /// The rule that it breaks.
+    /// The rule that the text breaks.
     ///
     /// ```
     /// # use canopy_domain::transfer::SlugPath;
@@ -47,7 +47,7 @@ impl SlugPath {
         Ok(Self(raw.into()))
     }
 
-    /// The path of these slugs; `None` where there are none.
+    /// Joins slugs to a path; `None` for no slugs.
     pub fn new<'s>(slugs: impl IntoIterator<Item = &'s Slug>) -> Option<Self> {
         let mut slugs = slugs.into_iter();
         let mut path = slugs.next()?.as_str().to_owned();
@@ -58,42 +58,42 @@ impl SlugPath {
         Some(Self(path.into()))
     }
 
-    /// The text of the path.
+    /// Returns the text of the path.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// Its slugs, that of the root first.
+    /// Returns its slugs, that of the root first.
     pub fn slugs(&self) -> impl Iterator<Item = &str> {
         self.0.split('/')
     }
 
-    /// The path of a root.
+    /// Returns the path of a root.
     pub(super) fn root(slug: &Slug) -> Self {
         Self(slug.as_str().into())
     }
 
-    /// The path of a node below the one that this path leads to.
+    /// Returns the path of a child of this node.
     pub(super) fn child(&self, slug: &Slug) -> Self {
         Self(format!("{self}/{slug}").into())
     }
 
-    /// The depth of the node; the root has depth 1.
+    /// Returns the depth of the node; the root has depth 1.
     pub fn depth(&self) -> usize {
         self.slugs().count()
     }
 
-    /// The slugs below the root: what a node is told apart by, since every tree has one root.
+    /// Returns the slugs below the root. They identify a node, since every tree has one root.
     pub(super) fn below_root(&self) -> &str {
         self.0.split_once('/').map_or("", |(_, below)| below)
     }
 
-    /// The slug of the node itself.
+    /// Returns the slug of the node itself.
     pub(crate) fn last(&self) -> &str {
         self.0.rsplit_once('/').map_or(&self.0, |(_, last)| last)
     }
 
-    /// The path above the node, where it is not the root.
+    /// Returns the path of the parent, unless the node is the root.
     pub(super) fn parent(&self) -> Option<&str> {
         self.0.rsplit_once('/').map(|(above, _)| above)
     }
@@ -101,7 +101,7 @@ impl SlugPath {
 
 impl Ord for SlugPath {
     fn cmp(&self, other: &Self) -> Ordering {
-        // A slug that ends comes before one that goes on, whatever it goes on with: its separator is the least of bytes.
+        // The separator is the least of bytes, so that a slug sorts before a longer one that begins with it.
         let rank = |byte| if byte == b'/' { 0 } else { byte };
         self.0.bytes().map(rank).cmp(other.0.bytes().map(rank))
     }
@@ -136,7 +136,7 @@ mod tests {
             max: SlugPath::MAX_CHARS,
         };
         assert_eq!(SlugPath::parse(&format!("{longest}x")), Err(too_long));
-        // Nothing of it is looked at.
+        // The text is not examined.
         assert_eq!(SlugPath::parse(&"!".repeat(8 * 1024 * 1024)), Err(too_long));
         for bad in [
             "",

@@ -1,4 +1,4 @@
-//! Enums whose variants have one fixed spelling on the wire and in stores.
+//! Enums whose variants have a fixed text on the wire and in stores.
 
 /// Declares an enum together with the string of each variant.
 #[doc(hidden)]
@@ -15,14 +15,14 @@ macro_rules! string_enum {
             /// Every variant, in the order of declaration.
             pub const ALL: &'static [Self] = &[$(Self::$variant),+];
 
-            /// The word for it on the wire and in stores.
+            /// Returns the text on the wire and in stores.
             pub const fn as_str(self) -> &'static str {
                 match self {
                     $(Self::$variant => $word,)+
                 }
             }
 
-            /// Reads the word; `None` for any other text.
+            /// Parses the text; `None` for any other one.
             pub fn parse(word: &str) -> Option<Self> {
                 Self::ALL.iter().copied().find(|one| one.as_str() == word)
             }

@@ -1,4 +1,4 @@
-//! Bounded, printable text, and the folding that decides "the same without regard to case".
+//! Bounded, printable text, and the folding for comparisons that ignore case.
 
 mod fold;
 mod search;
@@ -9,7 +9,7 @@ pub use search::{SearchError, SearchWords, searched_text};
 use std::sync::Arc;
 pub(crate) use visible::has_hidden;
 
-/// Why a text is not accepted as a name.
+/// The rule that a text breaks which is not accepted as a name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum TextError {
     /// Nothing is left after trimming.
@@ -18,22 +18,23 @@ pub enum TextError {
     /// More characters than allowed.
     #[error("must have at most {max} characters")]
     TooLong {
-        /// The largest number of characters (Unicode scalar values).
+        /// The maximum number of characters (Unicode scalar values).
         max: usize,
     },
-    /// A control character is in it, other than what separates lines and words in a text that may have several lines.
+    /// It has a control character, other than separators of lines and words in a text that may have several lines.
     #[error("must not contain control characters")]
     Control,
-    /// A character in it is not displayed or changes the direction of the text, and its script does not need it there.
+    /// It has a character that is not displayed or changes the direction of the text, and that its script does not need
+    /// there.
     #[error("must not contain invisible or direction-changing characters")]
     Hidden,
-    /// No character in it is displayed.
+    /// No character of it is displayed.
     #[error("must have a visible character")]
     Invisible,
 }
 
-/// Trims `raw` and checks it against the rules of names: 1 to `max` characters, none of them a control character but for
-/// those that are `allowed`.
+/// Trims `raw` and checks it against the rules of names: 1 to `max` characters, without control characters except the
+/// `allowed` ones.
 pub(crate) fn bounded<'r>(raw: &'r str, max: usize, allowed: &[char]) -> Result<&'r str, TextError> {
     let trimmed = raw.trim();
     if trimmed.is_empty() {
@@ -48,7 +49,7 @@ pub(crate) fn bounded<'r>(raw: &'r str, max: usize, allowed: &[char]) -> Result<
     Ok(trimmed)
 }
 
-/// As [`bounded`], and people see what is in it: something, and nothing hides.
+/// Like [`bounded`], and checks that the text is visible and has no hidden characters.
 pub(crate) fn named<'r>(raw: &'r str, max: usize, allowed: &[char]) -> Result<&'r str, TextError> {
     let text = bounded(raw, max, allowed)?;
     visible::check(text)?;
@@ -66,7 +67,7 @@ macro_rules! text_type {
         pub struct $name(Box<str>);
 
         impl $name {
-            /// The largest number of characters.
+            /// Maximum number of characters.
             pub const MAX_CHARS: usize = $max;
 
             /// Trims and checks a text.
@@ -77,20 +78,20 @@ macro_rules! text_type {
                 $crate::text::named(raw, Self::MAX_CHARS, $allowed).map(|text| Self(text.into()))
             }
 
-            /// Takes a text that a store kept: earlier releases accepted hidden characters.
+            /// Reads a stored text: earlier releases accepted hidden characters.
             ///
             /// # Errors
-            /// [`TextError`](crate::TextError) for one that no release accepted.
+            /// [`TextError`](crate::TextError) for a text that no release accepted.
             pub fn restored(raw: &str) -> Result<Self, $crate::TextError> {
                 $crate::text::bounded(raw, Self::MAX_CHARS, $allowed).map(|text| Self(text.into()))
             }
 
-            /// The text.
+            /// Returns the text.
             pub const fn as_str(&self) -> &str {
                 &self.0
             }
 
-            /// The text with its case folded, for comparison without regard to case.
+            /// Returns the text with its case folded, for comparisons that ignore case.
             pub fn folded(&self) -> String {
                 $crate::fold_case(&self.0)
             }
@@ -106,7 +107,7 @@ macro_rules! text_type {
 pub(crate) use text_type;
 
 text_type!(
-    /// The name of an account, application, environment or node, as people read it.
+    /// The display name of an account, application, environment or node.
     DisplayName,
     200
 );
@@ -119,12 +120,12 @@ text_type!(
 
 /// The text of a JSON object that the service stores and returns but never reads (`settings`, `metadata`).
 ///
-/// The adapter that took it from the wire has parsed it and removed the space between its values; everything else of the text stays, digit
-/// for digit and key for key. Two of them are equal when their texts are. Copies share the text.
+/// The adapter that read it from the wire has parsed it and removed the space between its values; the rest of the text
+/// is unchanged, digit for digit and key for key. Two objects are equal if their texts are. Copies share the text.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct JsonObject(Arc<str>);
 
-/// Why a text is not accepted as a [`JsonObject`].
+/// The rule that a text breaks which is not a [`JsonObject`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum JsonObjectError {
     /// It is not the text of an object.
@@ -133,19 +134,19 @@ pub enum JsonObjectError {
     /// It is larger than allowed.
     #[error("must have at most {max} bytes as JSON")]
     TooLarge {
-        /// The largest number of bytes.
+        /// The maximum number of bytes.
         max: usize,
     },
 }
 
 impl JsonObject {
-    /// The largest size in bytes.
+    /// Maximum size in bytes.
     pub const MAX_BYTES: usize = 16 * 1024;
 
-    /// The number of objects and lists inside one another that adapters accept; `{}` has 1.
+    /// Maximum nesting of objects and lists that adapters accept; `{}` has 1.
     pub const MAX_DEPTH: usize = 64;
 
-    /// Takes the compact text of a JSON object.
+    /// Creates an object from its compact JSON text.
     ///
     /// # Errors
     /// [`JsonObjectError::NotAnObject`] without the braces of an object, [`JsonObjectError::TooLarge`] over the limit.
@@ -159,7 +160,7 @@ impl JsonObject {
         Ok(Self(json.into()))
     }
 
-    /// The JSON text.
+    /// Returns the JSON text.
     pub fn as_str(&self) -> &str {
         &self.0
     }

@@ -6,20 +6,20 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 /// An instant: whole milliseconds since 1970-01-01T00:00:00Z, within the years 0000 to 9999.
 ///
-/// Milliseconds, because that is the precision of every text the service returns: an instant that was read can be sent
-/// back and is the same. Finer input loses its last digits (it is truncated towards the past, never rounded up). Counted in
-/// microseconds, the unit of the stores; the count is a multiple of a thousand.
+/// Milliseconds are the precision of every text the service returns, so an instant that was read can be sent back
+/// unchanged. Finer input is truncated towards the past, never rounded up. Stored in microseconds, the unit of the
+/// stores; the count is a multiple of a thousand.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Timestamp(i64);
 
-/// Why a text or number is not a [`Timestamp`].
+/// The error of a text or number that is not a [`Timestamp`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum TimestampError {
     /// The text is not an RFC 3339 date and time with an offset.
     #[error("must be an RFC 3339 date and time with an offset")]
     Format,
-    /// The instant lies outside the years 0000 to 9999 (UTC).
-    #[error("must lie in the years 0000 to 9999")]
+    /// The instant is outside the years 0000 to 9999 (UTC).
+    #[error("must be in the years 0000 to 9999")]
     Range,
 }
 
@@ -29,7 +29,7 @@ impl Timestamp {
     /// The last millisecond of the year 9999.
     pub const MAX: Self = Self(253_402_300_799_999_000);
 
-    /// An instant from microseconds since the Unix epoch, truncated to the millisecond.
+    /// Creates an instant from microseconds since the Unix epoch, truncated to the millisecond.
     ///
     /// # Errors
     /// [`TimestampError::Range`] outside the years 0000 to 9999.
@@ -41,7 +41,7 @@ impl Timestamp {
         Ok(Self(whole))
     }
 
-    /// An instant from milliseconds since the Unix epoch.
+    /// Creates an instant from milliseconds since the Unix epoch.
     ///
     /// # Errors
     /// [`TimestampError::Range`] outside the years 0000 to 9999.
@@ -49,17 +49,17 @@ impl Timestamp {
         Self::from_micros(millis.saturating_mul(1_000))
     }
 
-    /// Microseconds since the Unix epoch: a multiple of a thousand.
+    /// Returns microseconds since the Unix epoch: a multiple of a thousand.
     pub const fn as_micros(self) -> i64 {
         self.0
     }
 
-    /// Milliseconds since the Unix epoch.
+    /// Returns milliseconds since the Unix epoch.
     pub const fn as_millis(self) -> i64 {
         self.0.div_euclid(1_000)
     }
 
-    /// Reads an RFC 3339 text; digits below a millisecond are cut off.
+    /// Parses an RFC 3339 text; truncates digits below a millisecond.
     ///
     /// # Errors
     /// [`TimestampError::Format`] for any other text, [`TimestampError::Range`] outside the years 0000 to 9999.
@@ -77,7 +77,7 @@ impl Timestamp {
             .and_then(Self::from_millis)
     }
 
-    /// The instant this many seconds later (earlier when negative), held within the supported years.
+    /// Returns the instant this many seconds later (earlier if negative), clamped to the supported years.
     #[must_use]
     pub fn plus_seconds(self, seconds: i64) -> Self {
         let moved = self.0.saturating_add(seconds.saturating_mul(1_000_000));
@@ -85,14 +85,14 @@ impl Timestamp {
     }
 }
 
-/// RFC 3339 in UTC with milliseconds, the form of every answer: `2026-04-20T12:00:00.000Z`.
+/// RFC 3339 in UTC with milliseconds, as in every response: `2026-04-20T12:00:00.000Z`.
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         rfc3339::write(self.as_millis(), f)
     }
 }
 
-/// The time of the machine, truncated to the millisecond.
+/// Converts the time of the machine, truncated to the millisecond.
 ///
 /// ```
 /// # use canopy_domain::Timestamp;

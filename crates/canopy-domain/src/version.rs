@@ -10,17 +10,17 @@ impl Version {
     /// The version of a resource that was just created.
     pub const FIRST: Self = Self(1);
 
-    /// A version from its number; zero is none.
+    /// Creates a version from its number; `None` for zero.
     pub const fn new(number: u32) -> Option<Self> {
         if number == 0 { None } else { Some(Self(number)) }
     }
 
-    /// The number.
+    /// Returns the number.
     pub const fn get(self) -> u32 {
         self.0
     }
 
-    /// The version after this one.
+    /// Returns the version after this one.
     #[must_use]
     pub const fn next(self) -> Self {
         Self(self.0.saturating_add(1))
@@ -33,13 +33,13 @@ impl fmt::Display for Version {
     }
 }
 
-/// The versions that a caller expects a resource to have when it changes it: what `If-Match` says (RFC 9110, 13.1.1).
+/// The expected versions of a resource in a change: the value of `If-Match` (RFC 9110, 13.1.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Expected {
-    /// Any version: nothing was said, or `*`.
+    /// Any version: no header, or `*`.
     #[default]
     Any,
-    /// One of these.
+    /// One of these versions.
     OneOf(ExpectedVersions),
 }
 
@@ -48,10 +48,10 @@ pub enum Expected {
 pub struct ExpectedVersions([Option<Version>; Self::MAX]);
 
 impl ExpectedVersions {
-    /// The largest number of versions.
+    /// Maximum number of versions.
     pub const MAX: usize = 16;
 
-    /// These versions; `None` for more than [`MAX`](Self::MAX). None at all is expected of nothing.
+    /// Creates a set of versions; `None` for more than [`MAX`](Self::MAX). An empty set accepts no version.
     pub fn new(versions: impl IntoIterator<Item = Version>) -> Option<Self> {
         let mut all = [None; Self::MAX];
         let mut places = all.iter_mut();
@@ -89,20 +89,20 @@ pub struct Revision(u64);
 impl Revision {
     /// Before the first change.
     pub const ZERO: Self = Self(0);
-    /// Past every change: where an environment that is gone is announced to be.
+    /// After every change: the published revision of a deleted environment.
     pub const END: Self = Self(u64::MAX);
 
-    /// A revision from its number.
+    /// Creates a revision from its number.
     pub const fn new(number: u64) -> Self {
         Self(number)
     }
 
-    /// The number.
+    /// Returns the number.
     pub const fn get(self) -> u64 {
         self.0
     }
 
-    /// The revision after this one.
+    /// Returns the revision after this one.
     #[must_use]
     pub const fn next(self) -> Self {
         Self(self.0.saturating_add(1))

@@ -37,7 +37,8 @@ impl DataSet {
     /// Reads `NAME.txt` ("user permission" a line) and `NAME_roles.txt` (blocks of `role:`, `permissions:`, `users:`).
     ///
     /// # Panics
-    /// When a file is missing or has another form.
+    ///
+    /// If a file is missing or has another format.
     pub fn read(folder: &Path, name: &str) -> Self {
         let text = |file: String| {
             let path = folder.join(file);
@@ -47,7 +48,7 @@ impl DataSet {
         Self::new(name, pairs, roles(&text(format!("{name}_roles.txt"))))
     }
 
-    /// A data set of this shape, the same for the same numbers.
+    /// Generates a data set of this shape, the same for the same numbers.
     pub fn made_up(name: &str, users: u32, permissions: u32, roles: u32) -> Self {
         let mut state = u64::from(users) << 40 | u64::from(permissions) << 20 | u64::from(roles);
         let mut chance = move |out_of: u32| {

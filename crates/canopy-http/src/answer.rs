@@ -1,4 +1,4 @@
-//! Answers: each kind knows its status, its headers and its schema, so what is documented is what is sent.
+//! Response types. Each declares its status, headers and schema, so the document matches what is sent.
 
 use crate::error_code::ErrorCode;
 use crate::rendered::{Rendered, TooLarge};
@@ -13,10 +13,10 @@ use utoipa::ToSchema;
 use utoipa::openapi::schema::ArrayBuilder;
 use utoipa::openapi::{ObjectBuilder, RefOr, Schema};
 
-/// The header that says at which revision of the environment a check was judged.
+/// The header with the revision of the environment at which a check was judged.
 static REVISION: HeaderName = HeaderName::from_static("canopy-revision");
 
-/// A success that a call can answer.
+/// A successful response that a call can return.
 pub(crate) struct Success {
     pub(crate) status: StatusCode,
     pub(crate) description: &'static str,
@@ -46,21 +46,21 @@ impl Success {
 
 /// The successful response of a handler.
 pub(crate) trait Answer: Send {
-    /// Whether it is kept for repetitions of the request.
+    /// True if the response is stored and replayed when the request is repeated.
     const REPEATABLE: bool = false;
 
-    /// The possible responses.
+    /// Describes the possible responses.
     fn describe(components: &mut Components) -> Vec<Success>;
 
-    /// About how many bytes its body has.
+    /// Estimates the size of the body in bytes.
     fn weight(&self) -> usize {
         0
     }
 
-    /// Writes down the answer to a request for `path`, with at most so many bytes.
+    /// Renders the response to a request for `path`, in at most `max_bytes` bytes.
     fn render(self, path: &str, max_bytes: usize) -> Result<Rendered, TooLarge>;
 
-    /// The response that is stored for repetitions, without secrets that are shown only once.
+    /// Returns the response that is stored for repetitions, without secrets that are shown only once.
     #[must_use]
     fn kept(self) -> Self
     where
@@ -69,33 +69,33 @@ pub(crate) trait Answer: Send {
         self
     }
 
-    /// The member of the body whose items the answer echoes, and which [`kept`](Self::kept) leaves out.
+    /// Returns the member of the body whose items the response echoes, and which [`kept`](Self::kept) omits.
     fn kept_input(&self) -> Option<Cow<'static, str>> {
         None
     }
 
-    /// The codes of items that were refused, where each item has its own.
+    /// Returns the codes of refused items, where each item has its own.
     fn item_codes(&self) -> BTreeSet<ErrorCode> {
         BTreeSet::new()
     }
 }
 
-/// A thing as it is sent.
+/// The wire form of a resource.
 pub(crate) trait Representation: Serialize + ToSchema + Send {
-    /// About how many bytes it has as JSON, where that may be many.
+    /// Estimates its size as JSON in bytes, where it may be large.
     fn weight(&self) -> usize {
         0
     }
 
-    /// Whether it has a version.
+    /// True if the resource has a version.
     const VERSIONED: bool = false;
 
-    /// Its version.
+    /// Returns its version.
     fn version(&self) -> Option<u32> {
         None
     }
 
-    /// The response that is stored for repetitions of its request, without secrets that are shown only once.
+    /// Returns the response that is stored for repetitions of its request, without secrets that are shown only once.
     #[must_use]
     fn kept(self) -> Self
     where
@@ -116,10 +116,10 @@ fn send<T: Representation>(status: StatusCode, body: &T, max_bytes: usize) -> Re
     })
 }
 
-/// About how many bytes an item of a list has as JSON.
+/// Estimated size of a list item as JSON, in bytes.
 const ITEM_BYTES: usize = 320;
 
-/// 200 with a thing.
+/// 200 with a resource.
 pub(crate) struct Found<T>(pub(crate) T);
 
 impl<T: Representation> Answer for Found<T> {
@@ -140,12 +140,12 @@ impl<T: Representation> Answer for Found<T> {
     }
 }
 
-/// 201 with what was made.
+/// 201 with the created resource.
 pub(crate) struct Made<T>(pub(crate) T);
 
 impl<T: Representation> Answer for Made<T> {
     fn describe(components: &mut Components) -> Vec<Success> {
-        vec![Success::new(StatusCode::CREATED, "Made.", components.answer::<T>()).with_etag::<T>()]
+        vec![Success::new(StatusCode::CREATED, "Created.", components.answer::<T>()).with_etag::<T>()]
     }
 
     fn render(self, _: &str, max_bytes: usize) -> Result<Rendered, TooLarge> {
@@ -153,7 +153,7 @@ impl<T: Representation> Answer for Made<T> {
     }
 }
 
-/// 201 with what was made, and the path where it is found: `name` below the path of the request.
+/// 201 with the created resource and its path: `name` below the path of the request.
 pub(crate) struct Created<T> {
     pub(crate) body: T,
     pub(crate) name: String,
@@ -161,8 +161,8 @@ pub(crate) struct Created<T> {
 
 impl<T: Representation> Answer for Created<T> {
     fn describe(components: &mut Components) -> Vec<Success> {
-        let mut success = Success::new(StatusCode::CREATED, "Made.", components.answer::<T>()).with_etag::<T>();
-        success.headers.push(("Location", "The path of what was made."));
+        let mut success = Success::new(StatusCode::CREATED, "Created.", components.answer::<T>()).with_etag::<T>();
+        success.headers.push(("Location", "The path of the created resource."));
         vec![success]
     }
 
@@ -182,7 +182,7 @@ impl<T: Representation> Answer for Created<T> {
     }
 }
 
-/// 204.
+/// 204 without a body.
 pub(crate) struct NoContent;
 
 impl Answer for NoContent {
@@ -200,14 +200,14 @@ impl Answer for NoContent {
     }
 }
 
-/// A whole list.
+/// A complete list.
 #[derive(Serialize)]
 pub(crate) struct Listing<T> {
     pub(crate) items: Vec<T>,
 }
 
 impl<T> Listing<T> {
-    /// A list of what each of these looks like.
+    /// Maps items to their wire form and returns them as a list.
     pub(crate) fn of<S>(items: Vec<S>, show: impl FnMut(S) -> T) -> Self {
         Self {
             items: items.into_iter().map(show).collect(),
@@ -236,13 +236,13 @@ impl<T: Serialize + ToSchema + Send> Answer for Listing<T> {
     }
 }
 
-/// 201 with all that was made.
+/// 201 with all created resources.
 pub(crate) struct MadeAll<T>(pub(crate) Listing<T>);
 
 impl<T: Serialize + ToSchema + Send> Answer for MadeAll<T> {
     fn describe(components: &mut Components) -> Vec<Success> {
         let schema = items_schema(components.answer::<T>()).build().into();
-        vec![Success::new(StatusCode::CREATED, "All made.", schema)]
+        vec![Success::new(StatusCode::CREATED, "All items were created.", schema)]
     }
 
     fn weight(&self) -> usize {
@@ -261,7 +261,7 @@ pub(crate) struct PageOf<T> {
     pagination: Pagination,
 }
 
-/// Which page it is, of how many.
+/// The position of a page in its list.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Pagination {
     /// The number of this page, counted from 1.
@@ -272,14 +272,14 @@ pub(crate) struct Pagination {
     item_count: u64,
     /// Number of pages of the whole list.
     page_count: u64,
-    /// Whether a page comes before this one.
+    /// True if a page comes before this one.
     has_previous_page: bool,
-    /// Whether a page comes after this one.
+    /// True if a page comes after this one.
     has_next_page: bool,
 }
 
 impl<T> PageOf<T> {
-    /// A page of what each of these looks like.
+    /// Maps the items of a page to their wire form.
     pub(crate) fn of<S>(asked: PageRequest, page: Page<S>, show: impl FnMut(S) -> T) -> Self {
         let page_count = page.item_count.div_ceil(u64::from(asked.take()));
         let number = u64::from(asked.number());
@@ -317,15 +317,15 @@ impl<T: Serialize + ToSchema + Send> Answer for PageOf<T> {
     }
 }
 
-/// One part of a list that goes on by cursor.
+/// One page of a list with cursor pagination.
 #[derive(Serialize)]
-pub(crate) struct PartOf<T> {
+pub(crate) struct CursorPage<T> {
     items: Vec<T>,
     next_cursor: Option<String>,
 }
 
-impl<T> PartOf<T> {
-    /// A part of what each of these looks like.
+impl<T> CursorPage<T> {
+    /// Maps the items of a page to their wire form.
     pub(crate) fn of<S>(items: Vec<S>, next_cursor: Option<String>, show: impl FnMut(S) -> T) -> Self {
         Self {
             items: items.into_iter().map(show).collect(),
@@ -334,20 +334,20 @@ impl<T> PartOf<T> {
     }
 }
 
-impl<T: Serialize + ToSchema + Send> Answer for PartOf<T> {
+impl<T: Serialize + ToSchema + Send> Answer for CursorPage<T> {
     fn describe(components: &mut Components) -> Vec<Success> {
         use utoipa::openapi::Type;
         use utoipa::openapi::schema::SchemaType;
         let cursor = ObjectBuilder::new()
             .schema_type(SchemaType::from_iter([Type::String, Type::Null]))
-            .description(Some("What `cursor` must be to go on; null at the end of the list."))
+            .description(Some("The `cursor` of the next page; null at the end of the list."))
             .build();
         let schema = items_schema(components.answer::<T>())
             .property("next_cursor", cursor)
             .required("next_cursor")
             .build()
             .into();
-        vec![Success::new(StatusCode::OK, "The next part of the list.", schema)]
+        vec![Success::new(StatusCode::OK, "One page of the list.", schema)]
     }
 
     fn weight(&self) -> usize {
@@ -359,7 +359,7 @@ impl<T: Serialize + ToSchema + Send> Answer for PartOf<T> {
     }
 }
 
-/// 200 with something that was judged at a revision of the environment. `T` says what it looks like.
+/// 200 with a result that was judged at a revision of the environment. `T` is its schema.
 pub(crate) struct Judged<T> {
     json: Vec<u8>,
     revision: Revision,
@@ -367,12 +367,12 @@ pub(crate) struct Judged<T> {
 }
 
 impl<T> Judged<T> {
-    /// Writes the answer down at once, so that it may borrow from what it was judged by.
+    /// Renders the body at once, so that it may borrow from the state it was judged by.
     pub(crate) fn new(body: &impl Serialize, revision: Revision) -> Self {
         Self::written(serde_json::to_vec(body).unwrap_or_default(), revision)
     }
 
-    /// An answer that is written down already.
+    /// Wraps a body that is already rendered.
     pub(crate) const fn written(json: Vec<u8>, revision: Revision) -> Self {
         Self {
             json,
@@ -387,7 +387,7 @@ impl<T: ToSchema> Answer for Judged<T> {
         let mut success = Success::new(StatusCode::OK, "Judged.", components.answer::<T>());
         success.headers.push((
             "Canopy-Revision",
-            "The revision of the environment at which it was judged.",
+            "The revision of the environment at which it was evaluated.",
         ));
         vec![success]
     }

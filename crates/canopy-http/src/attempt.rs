@@ -8,7 +8,7 @@ use crate::state::HttpState;
 use canopy_app::Caller;
 use canopy_app::audit::refusals::Refusal;
 
-/// A call that was not answered as asked.
+/// A call that was refused or that failed.
 pub(crate) struct Attempt<'a> {
     /// The caller, if its credential is valid.
     pub(crate) caller: Option<&'a Caller>,
@@ -17,14 +17,14 @@ pub(crate) struct Attempt<'a> {
 }
 
 impl Attempt<'_> {
-    /// Sees to what follows from the problem, and says how it is answered: as it is, or 429 where too many credentials of
-    /// the client's address have been refused.
+    /// Records the refusal and returns the problem to send: the given one, or 429 where too many credentials of the
+    /// client's address have been refused.
     pub(crate) fn refused(&self, problem: Problem, incoming: &Incoming, state: &HttpState) -> Problem {
         let metrics = state.metrics();
-        // A key may turn out to be no good after it was taken for good.
+        // A key can turn out to be invalid after it was accepted from the cache.
         let caller = self.caller.filter(|_| problem.code != ErrorCode::InvalidApiKey);
         match caller {
-            // A missing credential is no failure to authenticate.
+            // A missing credential does not count as a failed authentication.
             None if problem.code.status() == 401 && credential::presented(&incoming.http).is_some() => {
                 metrics.refused_credentials.inc();
                 state.limits().failed(&incoming.http).err().unwrap_or(problem)
@@ -37,7 +37,7 @@ impl Attempt<'_> {
         }
     }
 
-    /// Puts the attempt into the audit log of the caller's account, unless that has too many already.
+    /// Adds the attempt to the audit log of the caller's account, unless the account has reached its limit.
     fn note(&self, caller: &Caller, problem: &Problem, incoming: &Incoming, state: &HttpState) {
         let refusals = state.refusals();
         let refusal = Refusal {
@@ -48,7 +48,7 @@ impl Attempt<'_> {
         };
         match caller.account() {
             Some(account) if !state.limits().may_log(account) => refusals.drop_another(),
-            // To an operator, who may look everywhere, an account that is not there is no refusal.
+            // An operator may look everywhere, so an account that does not exist is no refusal.
             None if problem.code.status() == 404 => {}
             _ => refusals.note(&refusal),
         }

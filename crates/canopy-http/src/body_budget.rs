@@ -1,8 +1,8 @@
-//! The memory that bodies of requests may take together.
+//! The memory budget for request bodies.
 //!
-//! A body is admitted before it is read into memory, first against the share of its tenant, then against the budget of
-//! all. Those that are admitted hold their part until the request is answered. Small bodies need no admission: their number
-//! is bounded by that of connections.
+//! A body is admitted before it is read into memory: first against the share of its tenant, then against the whole
+//! budget. Admitted bodies keep their part until the request is answered. Small bodies need no admission: the number of
+//! connections bounds them.
 
 use crate::error_code::ErrorCode;
 use crate::problem::Problem;
@@ -16,13 +16,13 @@ use tokio::time::{Instant, timeout_at};
 /// The largest body that is read without admission.
 pub(crate) const SMALL_BODY_BYTES: usize = 16 * 1024;
 
-/// The budget, where nothing else is said.
+/// The default budget in MiB.
 pub const DEFAULT_MIB: u32 = 256;
 
-/// The number of parts of the budget, of which one tenant may hold one.
+/// The number of equal parts of the budget. One tenant may hold one of them.
 const SHARES: u32 = 4;
 
-/// The number of shares that are remembered before unused ones are forgotten.
+/// The number of shares that are cached before unused ones are evicted.
 const REMEMBERED: usize = 1_024;
 
 const KIB: u64 = 1024;
@@ -37,7 +37,7 @@ pub(crate) struct BodyBudget {
     wait: Duration,
 }
 
-/// Memory that one body may take, given back when it is dropped.
+/// Memory reserved for one body, released on drop.
 #[derive(Debug)]
 pub(crate) struct BodyPermit {
     _share: OwnedSemaphorePermit,
@@ -45,7 +45,7 @@ pub(crate) struct BodyPermit {
 }
 
 impl BodyBudget {
-    /// A budget of so many MiB. A body waits no longer than `wait` for its part.
+    /// Creates a budget of `mib` MiB. A body waits at most `wait` for its part.
     pub(crate) fn new(mib: u32, wait: Duration) -> Self {
         let kib = mib.max(1).saturating_mul(1024).min(u32::MAX / 2);
         Self {
@@ -60,27 +60,25 @@ impl BodyBudget {
     fn share_of(&self, account: Option<AccountId>) -> Arc<Semaphore> {
         let mut shares = self.shares.lock().unwrap_or_else(PoisonError::into_inner);
         if shares.len() >= REMEMBERED {
-            // One that is being waited for, or held from, has other owners.
+            // A share that is in use or waited for has other owners.
             shares.retain(|_, share| Arc::strong_count(share) > 1);
         }
         let size = usize::try_from(self.share).unwrap_or(Semaphore::MAX_PERMITS);
         Arc::clone(shares.entry(account).or_insert_with(|| Arc::new(Semaphore::new(size))))
     }
 
-    /// Waits until a body of a tenant may take so many bytes. One that is larger than the share counts as the share.
+    /// Waits until a body of `bytes` bytes of a tenant is admitted. A body larger than the share counts as the whole
+    /// share.
     ///
     /// # Errors
-    /// 503 when that is not so in time.
+    /// 503 if the body is not admitted in time.
     pub(crate) async fn admit(&self, account: Option<AccountId>, bytes: u64) -> Result<BodyPermit, Problem> {
         let kib = u32::try_from(bytes.div_ceil(KIB)).unwrap_or(u32::MAX);
         let kib = kib.clamp(1, self.share);
         let deadline = Instant::now() + self.wait;
         let busy = || {
-            Problem::new(
-                ErrorCode::Busy,
-                "the service is reading as many large bodies as it can; try again later",
-            )
-            .with("max_mib", self.mib)
+            Problem::new(ErrorCode::Busy, "too many large bodies are being read; try again later")
+                .with("max_mib", self.mib)
         };
         let share = self.share_of(account);
         let share = timeout_at(deadline, share.acquire_many_owned(kib));

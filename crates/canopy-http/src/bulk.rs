@@ -1,4 +1,4 @@
-//! Answers to bulk calls: what became of each item, in the order of the request.
+//! Responses to bulk calls: the outcome of each item, in the order of the request.
 
 use crate::answer::{Answer, Success};
 use crate::error_code::ErrorCode;
@@ -22,7 +22,7 @@ pub(crate) struct BulkAnswer<T> {
     outcomes: Vec<Outcome<T, Problem>>,
     dry_run: bool,
     sent: SentItems,
-    /// Not where the answer is kept: whoever repeats the request sends the same body.
+    /// False in a stored response: a repetition sends the same body again.
     shows_input: bool,
 }
 
@@ -44,17 +44,17 @@ impl SentItems {
     }
 }
 
-/// The outcome of the one item of a call.
+/// Returns the outcome of the only item of a call.
 pub(crate) fn only<T, E: Into<Problem>>(outcomes: Vec<Outcome<T, E>>) -> Result<T, Problem> {
     match outcomes.into_iter().next() {
         Some(Outcome::Done(done)) => Ok(done),
         Some(Outcome::Refused(error)) => Err(error.into()),
-        Some(Outcome::RolledBack { .. }) | None => Err(Problem::internal("one item has no outcome of its own")),
+        Some(Outcome::RolledBack { .. }) | None => Err(Problem::internal("a single item has no outcome")),
     }
 }
 
 impl<T> BulkAnswer<T> {
-    /// Shows what became of each item.
+    /// Maps the outcomes of items to their wire form.
     pub(crate) fn of<S, E: Into<Problem>>(
         outcomes: Vec<Outcome<S, E>>,
         dry_run: bool,
@@ -75,7 +75,7 @@ impl<T> BulkAnswer<T> {
     }
 }
 
-/// The results of a kept answer, whose inputs are left out.
+/// The results of a stored response, without inputs.
 #[derive(Deserialize)]
 struct KeptResults<'a> {
     #[serde(borrow)]
@@ -103,7 +103,7 @@ struct WholeAgain<'a> {
     results: Vec<KeptResult<'a>>,
 }
 
-/// The body of an answer as it was given first, from what was kept of it and the items that were sent again.
+/// Rebuilds the body of the first response from the stored one and the items that were sent again.
 pub(crate) fn with_inputs(kept: &[u8], sent: &SentItems) -> Option<Vec<u8>> {
     let inputs = sent.items();
     let KeptResults { summary, results } = serde_json::from_slice(kept).ok()?;
@@ -123,20 +123,20 @@ pub(crate) fn with_inputs(kept: &[u8], sent: &SentItems) -> Option<Vec<u8>> {
 pub(crate) struct BulkSummary {
     /// All items.
     total: usize,
-    /// Those that were stored; in a dry run, those that would be.
+    /// Items that were stored; in a dry run, items that would be.
     succeeded: usize,
-    /// The others.
+    /// Items that were not stored.
     failed: usize,
 }
 
-/// Why an item was not stored.
+/// The error of an item that was not stored.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct BulkError {
-    /// For programs.
+    /// The code, for programs.
     code: &'static str,
-    /// For people.
+    /// The message, for people.
     message: String,
-    /// More about it, per code.
+    /// Details, depending on the code.
     #[schema(value_type = Object)]
     details: Map<String, Value>,
 }
@@ -163,7 +163,7 @@ struct Whole<'a, T> {
 fn rolled_back(caused_by: &[usize]) -> Problem {
     Problem::new(
         ErrorCode::RolledBack,
-        "other items of the request kept this one from being stored",
+        "rolled back because of other items of the request",
     )
     .with("caused_by", caused_by)
 }
@@ -209,7 +209,7 @@ impl<T: Serialize + ToSchema + Send> Answer for BulkAnswer<T> {
     }
 
     fn weight(&self) -> usize {
-        /// Besides what was sent.
+        /// Estimated size of an item in bytes, without the echoed input.
         const ITEM_BYTES: usize = 400;
         self.sent.raw.len() + self.outcomes.len() * ITEM_BYTES
     }
@@ -301,7 +301,7 @@ fn bulk_schema(components: &mut Components, data: RefOr<Schema>) -> RefOr<Schema
         .property(
             "code",
             of_type(Type::Integer)
-                .description(Some("The status the item would have had alone."))
+                .description(Some("The status that the item would have had in a request of its own."))
                 .build(),
         )
         .required("code")

@@ -1,7 +1,7 @@
-//! Cursors: where a listing goes on, in a form that callers can only hand back.
+//! Cursors: opaque, signed positions in a list.
 //!
-//! A cursor is base64 (for URLs, without padding) of a version, the place, and a tag: HMAC-SHA-256 over the version, a
-//! digest of the query and the place. It opens only for the query that it was made for, and only as it was given out.
+//! A cursor is base64 (for URLs, without padding) of a version, a position and a tag. The tag is HMAC-SHA-256 over the
+//! version, a digest of the query and the position. A cursor is valid only for its query and only unchanged.
 
 use crate::problem::Problem;
 use crate::wire::{Fault, QueryValue};
@@ -11,30 +11,30 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sha2::{Digest, Sha256};
 use utoipa::openapi::schema::{Object, ObjectBuilder, SchemaType, Type};
 
-/// The form of cursors today. Another form takes another number, so none is mistaken for the other.
+/// The version of the format. A new format gets a new number, so that no cursor is read in the wrong format.
 const VERSION: u8 = 1;
 
 const TAG_BYTES: usize = 32;
 
-/// The longest cursor that is looked at.
+/// Maximum length of a cursor in characters.
 const MAX_CHARS: usize = 512;
 
-/// The key of the installation, made into one that seals cursors and nothing else.
+/// The key that signs cursors, derived from the secret of the installation.
 #[derive(Clone)]
 pub(crate) struct CursorKey(hmac::Key);
 
 /// The context of a cursor: one call, one tenancy, one set of filters.
 ///
-/// Everything that decides which rows are listed goes in, in a fixed order; how many are asked for at once does not.
+/// Contains everything that selects the listed rows, in a fixed order. The page size is not part of it.
 pub(crate) struct CursorScope(Sha256);
 
 impl CursorScope {
-    /// A query of this call.
+    /// Starts the context of a call.
     pub(crate) fn of(operation: &'static str) -> Self {
         Self(Sha256::new()).with(Some(operation.as_bytes()))
     }
 
-    /// The next thing that decides, or that it is not given. Lengths go in too, so no two queries are the same text.
+    /// Adds the next part, or its absence. Lengths are hashed too, so that no two queries are the same bytes.
     pub(crate) fn with(mut self, part: Option<impl AsRef<[u8]>>) -> Self {
         match part {
             None => self.0.update([0]),
@@ -49,18 +49,18 @@ impl CursorScope {
         self
     }
 
-    /// The whole query.
+    /// Returns the digest of the whole query.
     pub(crate) fn done(self) -> CursorBinding {
         CursorBinding(self.0.finalize().into())
     }
 }
 
-/// The digest of a query that cursors are bound to.
+/// The digest of the query that a cursor is bound to.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct CursorBinding([u8; 32]);
 
 impl CursorKey {
-    /// Derived from the secret that all processes of an installation share.
+    /// Derives the key from the secret that all processes of an installation share.
     pub(crate) fn new(secret: &[u8; 32]) -> Self {
         let secret = hmac::Key::new(hmac::HMAC_SHA256, secret);
         let derived = hmac::sign(&secret, b"canopy cursors");
@@ -75,7 +75,7 @@ impl CursorKey {
         message
     }
 
-    /// The cursor for this place in what the query lists.
+    /// Returns the cursor for a position in the list of a query.
     pub(crate) fn seal(&self, binding: CursorBinding, place: &[u8]) -> String {
         let tag = hmac::sign(&self.0, &Self::sealed(binding, place));
         let mut bytes = Vec::with_capacity(1 + place.len() + TAG_BYTES);
@@ -85,16 +85,17 @@ impl CursorKey {
         URL_SAFE_NO_PAD.encode(bytes)
     }
 
-    /// The place that a cursor stands for. The tag is compared in constant time.
+    /// Returns the position of a cursor. The tag is compared in constant time.
     ///
     /// # Errors
-    /// The fault of the parameter `cursor`: 400 for one that was not given out by this installation for this query.
+    /// A fault of the parameter `cursor`, answered with 400, if this installation did not issue the cursor for this
+    /// query.
     pub(crate) fn open(&self, binding: CursorBinding, cursor: &Cursor) -> Result<Vec<u8>, Problem> {
         let refused = || Problem::field("cursor", Fault::new("invalid_cursor", INVALID));
         self.place(binding, &cursor.0).ok_or_else(refused)
     }
 
-    /// The place that a text stands for, if it is a cursor of this query.
+    /// Returns the position that a text encodes, if it is a cursor of this query.
     pub(crate) fn place(&self, binding: CursorBinding, text: &str) -> Option<Vec<u8>> {
         if text.len() > MAX_CHARS {
             return None;
@@ -109,7 +110,7 @@ impl CursorKey {
 
 const INVALID: &str = "must be a `next_cursor` of this call with the same filters";
 
-/// A cursor as it was sent; nothing is known of it yet.
+/// A cursor as it was sent, not verified.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Cursor(String);
 
@@ -201,7 +202,7 @@ mod tests {
                     assert_eq!(open(&key(), here, &URL_SAFE_NO_PAD.encode(other)), None);
                 }
             }
-            // The characters too: none of them has a second spelling.
+            // Changes characters too: none of them has a second spelling.
             for at in 0..text.len() {
                 for other in "ABQZabqz0189-_+/=. ".chars() {
                     let mut changed: Vec<char> = text.chars().collect();

@@ -1,4 +1,4 @@
-//! The OpenID AuthZEN metadata document: the address of each endpoint. No credential is needed.
+//! The OpenID AuthZEN metadata document: the address of each endpoint. It requires no credential.
 
 use crate::state::HttpState;
 use crate::surface::Surface;
@@ -7,7 +7,7 @@ use actix_web::http::header::CACHE_CONTROL;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-/// Where the document is.
+/// The path of the document.
 pub(crate) const PATH: &str = "/.well-known/authzen-configuration";
 
 /// The metadata of a policy decision point.
@@ -23,7 +23,7 @@ pub(crate) struct Configuration {
     search_action_endpoint: String,
 }
 
-/// The document.
+/// Returns the document.
 pub(crate) fn answer(state: &HttpState) -> HttpResponse {
     let base = state.public_url();
     let at = |tail: &str| format!("{base}{}/{tail}", Surface::AuthZen.prefix());

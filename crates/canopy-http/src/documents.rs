@@ -1,8 +1,8 @@
-//! The documents that the service shows of itself, once they are written.
+//! The OpenAPI document and its page, rendered once and cached.
 
 use actix_web::web::Bytes;
 
-/// The OpenAPI document and the page that shows it to people.
+/// The OpenAPI document and its page for people.
 pub(crate) struct Documents {
     pub(crate) openapi: Bytes,
     pub(crate) page: Bytes,

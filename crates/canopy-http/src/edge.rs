@@ -1,4 +1,4 @@
-//! The edge: what every response has, whatever answers it. The shape of errors, one line in the log.
+//! The edge: properties of every response, whichever code returns it. Error bodies and the request log.
 
 use crate::error_body::{ErrorBody, Refused};
 use crate::error_code::ErrorCode;
@@ -17,7 +17,7 @@ struct Refusal {
     cause: Option<String>,
 }
 
-/// The answer that tells of a problem.
+/// Returns the response for a problem.
 pub(crate) fn refuse(mut problem: Problem, incoming: &Incoming, state: &HttpState) -> HttpResponse {
     let status = StatusCode::from_u16(problem.code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let retry_after = problem.retry_after();
@@ -45,10 +45,10 @@ pub(crate) fn refuse(mut problem: Problem, incoming: &Incoming, state: &HttpStat
     response
 }
 
-/// The answer to a method that a path does not take.
+/// Returns the response to a method that a path does not support.
 pub(crate) fn refuse_method(allow: &str, incoming: &Incoming, state: &HttpState) -> HttpResponse {
     state.metrics().unrouted_requests.inc();
-    let problem = Problem::new(ErrorCode::MethodNotAllowed, "this path does not take this method");
+    let problem = Problem::new(ErrorCode::MethodNotAllowed, "this path does not support this method");
     let mut response = refuse(problem, incoming, state);
     if let Ok(value) = HeaderValue::from_str(allow) {
         response.headers_mut().insert(ALLOW, value);
@@ -56,17 +56,17 @@ pub(crate) fn refuse_method(allow: &str, incoming: &Incoming, state: &HttpState)
     response
 }
 
-/// The answer to a path that there is not.
+/// Returns the response to an unknown path.
 pub(crate) fn refuse_route(incoming: &Incoming, state: &HttpState) -> HttpResponse {
     state.metrics().unrouted_requests.inc();
     refuse(
-        Problem::new(ErrorCode::RouteNotFound, "there is no such route"),
+        Problem::new(ErrorCode::RouteNotFound, "no route has this path"),
         incoming,
         state,
     )
 }
 
-/// An error and everything that caused it, for the log.
+/// Formats an error and all its causes for the log.
 fn chain(error: &dyn core::error::Error) -> String {
     let mut text = error.to_string();
     let mut next = error.source();
@@ -78,8 +78,8 @@ fn chain(error: &dyn core::error::Error) -> String {
     text
 }
 
-/// One line for each request: failures of ours are errors, refusals information, the rest is for debugging. Failures and
-/// refusals have a budget of lines, and what is left out is counted.
+/// Logs one line per request: failures of the service as errors, refusals as information, all else for debugging.
+/// Failures and refusals have a budget of lines; lines past it are counted.
 pub(crate) fn log(incoming: &Incoming, response: &HttpResponse, begun: Instant, state: &HttpState) {
     let status = response.status().as_u16();
     let lines = match status {

@@ -1,4 +1,4 @@
-//! The one shape of errors.
+//! The body of every error response.
 
 use crate::problem::Problem;
 use canopy_domain::Timestamp;
@@ -6,14 +6,14 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
-/// An error, as every error answer has it.
+/// An error, as in every error response.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Error)]
 pub(crate) struct ErrorBody {
     error: ErrorContent,
 }
 
-/// The request that is refused, as far as it was read.
+/// The refused request, as far as it was read.
 pub(crate) struct Refused<'r> {
     pub(crate) path: &'r str,
     pub(crate) method: &'r str,
@@ -21,7 +21,7 @@ pub(crate) struct Refused<'r> {
 }
 
 impl ErrorBody {
-    /// The body of a refusal at this instant.
+    /// Returns the body of a refusal at this instant.
     pub(crate) fn of(problem: Problem, refused: &Refused<'_>, now: Timestamp) -> Self {
         Self {
             error: ErrorContent {
@@ -50,16 +50,16 @@ struct ErrorContent {
     code: &'static str,
     /// The message, for people.
     message: String,
-    /// More about it, per code.
+    /// Details, depending on the code.
     #[schema(value_type = Object)]
     details: Map<String, Value>,
-    /// The path that was asked for.
+    /// The path of the request.
     path: String,
-    /// The method it was asked with.
+    /// The method of the request.
     method: String,
-    /// When it was answered.
+    /// The time of the response.
     #[schema(format = DateTime)]
     timestamp: String,
-    /// The id of the request, which the log has too.
+    /// The id of the request, as in the log.
     request_id: String,
 }

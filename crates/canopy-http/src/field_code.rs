@@ -50,12 +50,12 @@ mod tests {
     use std::fs;
     use std::path::Path;
 
-    /// The text up to the next quote that is not escaped.
+    /// Returns the text up to the next quote that is not escaped.
     fn literal(text: &str) -> &str {
         text.split('"').next().unwrap_or_default()
     }
 
-    /// The codes that a source file names where it makes faults.
+    /// Returns the codes that a source file names where it creates faults.
     fn codes_in(source: &str) -> Vec<String> {
         let mut codes = Vec::new();
         for call in ["Fault::new(", "fault("] {
@@ -63,7 +63,7 @@ mod tests {
                 codes.extend(rest.trim_start().strip_prefix('"').map(literal));
             }
         }
-        // What errors of the domain are translated into.
+        // The codes into which errors of the domain are translated.
         for rest in source.split(" for Fault {").skip(1) {
             let block = rest.split("\n}\n").next().unwrap_or_default();
             let is_code = |text: &&str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_lowercase() || b == b'_');
@@ -72,7 +72,7 @@ mod tests {
         codes.into_iter().map(str::to_owned).collect()
     }
 
-    /// The source files of the crate, with their names.
+    /// Collects the source files of the crate, with their names.
     fn sources(folder: &Path, found: &mut Vec<(String, String)>) {
         for entry in fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();

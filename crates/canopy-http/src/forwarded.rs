@@ -1,4 +1,4 @@
-//! The addresses that proxies name as those they call for: `Forwarded` (RFC 7239) and `X-Forwarded-For`.
+//! The client addresses that proxies report: `Forwarded` (RFC 7239) and `X-Forwarded-For`.
 
 use actix_web::http::header::{FORWARDED, HeaderMap, HeaderName};
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -7,11 +7,11 @@ use ipnet::IpNet;
 /// The header that most proxies send.
 static FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
-/// The nearest address that is none of a trusted proxy, from the peer backwards through what proxies say.
+/// Returns the nearest address that is not a trusted proxy, from the peer backwards through the headers.
 ///
 /// Addresses before it may be invented. A hop that is no address (`unknown`, an obfuscated identifier) ends the search.
-/// Where both headers are there and lead to different clients, neither is believed: a proxy sets one of them, and passes on
-/// what a client says in the other.
+/// If both headers are present and name different clients, neither counts: a proxy sets one of them, and passes on what
+/// a client sent in the other.
 pub(crate) fn client(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> IpAddr {
     let peer = peer.to_canonical();
     if !is_trusted(peer, trusted) {
@@ -57,7 +57,7 @@ fn nearest(peer: IpAddr, hops: &[Option<IpAddr>], trusted: &[IpNet]) -> IpAddr {
     nearest
 }
 
-/// The parts of a header between separators that are not quoted, without those that are empty.
+/// Splits a header at separators outside quotes, and skips empty parts.
 fn split(text: &str, separator: char) -> impl Iterator<Item = &str> {
     let (mut is_quoted, mut is_escaped) = (false, false);
     let parts = text.split(move |letter: char| {
@@ -75,7 +75,7 @@ fn split(text: &str, separator: char) -> impl Iterator<Item = &str> {
     parts.map(str::trim).filter(|part| !part.is_empty())
 }
 
-/// The content of a quoted string, or the text as it is.
+/// Returns the content of a quoted string, or the text itself.
 fn unquote(text: &str) -> String {
     let text = text.trim();
     let Some(quoted) = text.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) else {
@@ -89,7 +89,7 @@ fn unquote(text: &str) -> String {
     content
 }
 
-/// The address in the `for` of one element of `Forwarded`.
+/// Returns the address in the `for` parameter of one element of `Forwarded`.
 fn for_parameter(element: &str) -> Option<IpAddr> {
     let value = split(element, ';').find_map(|pair| {
         let (name, value) = pair.split_once('=')?;
@@ -98,7 +98,7 @@ fn for_parameter(element: &str) -> Option<IpAddr> {
     node(&unquote(value?))
 }
 
-/// The address of a node: of IPv4 or IPv6, in brackets or not, with a port or not.
+/// Parses the address of a node: IPv4 or IPv6, with or without brackets and port.
 fn node(text: &str) -> Option<IpAddr> {
     let text = text.trim();
     let bare = text.parse::<IpAddr>().ok();
@@ -111,7 +111,7 @@ fn node(text: &str) -> Option<IpAddr> {
     let v6 = || {
         let (address, rest) = text.strip_prefix('[')?.split_once(']')?;
         let is_whole = rest.is_empty() || rest.strip_prefix(':').is_some_and(is_port);
-        // A zone is of meaning to the proxy's machine alone.
+        // A zone has a meaning only on the proxy's machine.
         let address = address.split_once('%').map_or(address, |(address, _)| address);
         is_whole.then(|| address.parse::<Ipv6Addr>().ok().map(IpAddr::V6))?
     };
@@ -154,12 +154,12 @@ mod tests {
     #[test]
     fn the_client_is_the_nearest_that_is_no_trusted_proxy() {
         for (peer, hops, expected) in [
-            // Nobody is believed but trusted proxies.
+            // Only trusted proxies are believed.
             ("192.0.2.1", &["203.0.113.9"][..], "192.0.2.1"),
             ("10.0.0.1", &[], "10.0.0.1"),
             ("10.0.0.1", &["203.0.113.9"], "203.0.113.9"),
             ("::ffff:10.0.0.1", &[" 203.0.113.9 "], "203.0.113.9"),
-            // What a client puts before its own address is not looked at.
+            // Addresses that a client puts before its own are ignored.
             ("10.0.0.1", &["198.51.100.7, 203.0.113.9"], "203.0.113.9"),
             ("10.0.0.1", &["198.51.100.7", "203.0.113.9"], "203.0.113.9"),
             ("10.0.0.1", &["203.0.113.9, fd00::1,10.1.1.1"], "203.0.113.9"),

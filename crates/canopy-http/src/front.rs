@@ -11,7 +11,7 @@ const PAGE: &str = "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8
     <li><a href=\"/.well-known/authzen-configuration\">AuthZEN configuration</a></li>\
     <li><a href=\"/health/ready\">Readiness</a></li></ul></body></html>";
 
-/// Answers with the page. It is no part of the API, so the OpenAPI document does not have it.
+/// Returns the page. It is not part of the API, so the OpenAPI document omits it.
 pub(crate) fn answer() -> HttpResponse {
     HttpResponse::Ok()
         .content_type("text/html; charset=utf-8")

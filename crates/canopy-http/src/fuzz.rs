@@ -1,20 +1,20 @@
-//! The readers of what strangers send, by themselves, for tests with random input. Not a part of the interface: it changes at any time.
+//! Parsers of untrusted input, exposed for fuzz tests. Not a stable interface.
 
 use crate::cursor::{CursorKey, CursorScope};
 use crate::wire::{Faults, Json, JsonPointer, Lists, MAX_VALUES, ObjectStream, QueryInput, QueryReader};
 
-/// The steps that readers have made on this thread since this was last called.
+/// Returns the number of parser steps on this thread since the last call.
 pub fn take_steps() -> usize {
     crate::wire::take_steps()
 }
 
-/// Reads a JSON text and writes it again; `None` for one that is refused.
+/// Parses a JSON text and writes it again; `None` if it is refused.
 pub fn json(bytes: &[u8]) -> Option<String> {
     let json = Json::parse(bytes, MAX_VALUES).ok()?;
     serde_json::to_string(&json).ok()
 }
 
-/// Reads a JSON text, and nothing else.
+/// Returns whether a text is accepted as JSON.
 pub fn accepts_json(bytes: &[u8]) -> bool {
     Json::parse(bytes, MAX_VALUES).is_ok()
 }
@@ -29,7 +29,7 @@ impl Lists for Count {
     }
 }
 
-/// Reads an object in pieces; the number of items of its list `nodes`, unless it is refused.
+/// Parses an object in pieces. Returns the number of items of its list `nodes`, unless the object is refused.
 pub fn document(pieces: &[&[u8]]) -> Option<usize> {
     let mut faults = Faults::default();
     let mut stream = ObjectStream::new(Count(0));
@@ -41,7 +41,7 @@ pub fn document(pieces: &[&[u8]]) -> Option<usize> {
     faults.is_empty().then_some(items)
 }
 
-/// Decodes a query of a call without parameters; the number of faults that are told and that are counted.
+/// Decodes a query of a call without parameters. Returns the number of reported faults and of all faults.
 pub fn query(text: &str) -> (usize, usize) {
     let mut faults = Faults::default();
     <() as QueryInput>::read(&QueryReader::decode(text), &mut faults);
@@ -49,12 +49,12 @@ pub fn query(text: &str) -> (usize, usize) {
     (told.len(), counted)
 }
 
-/// Seals a place.
+/// Returns the cursor of a position.
 pub fn seal_cursor(secret: &[u8; 32], place: &[u8]) -> String {
     CursorKey::new(secret).seal(CursorScope::of("fuzz").done(), place)
 }
 
-/// Opens a cursor.
+/// Returns the position of a cursor.
 pub fn open_cursor(secret: &[u8; 32], text: &str) -> Option<Vec<u8>> {
     CursorKey::new(secret).place(CursorScope::of("fuzz").done(), text)
 }

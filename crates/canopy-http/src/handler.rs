@@ -1,4 +1,4 @@
-//! The functions that answer requests.
+//! The types of request handlers.
 
 use crate::incoming::Incoming;
 use crate::state::HttpState;
@@ -14,5 +14,5 @@ pub(crate) type Answering<'r> = Pin<Box<dyn Future<Output = HttpResponse> + 'r>>
 /// Answers the requests of an operation.
 pub(crate) type Handler = Rc<dyn for<'r> Fn(&'r Incoming, Payload, &'r HttpState) -> Answering<'r>>;
 
-/// Answers what operators and tools ask of the service itself.
+/// Answers requests about the service itself, such as health checks and metrics.
 pub(crate) type Watch = Rc<dyn for<'r> Fn(&'r Incoming, &'r HttpState) -> Answering<'r>>;

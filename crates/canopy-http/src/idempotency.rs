@@ -1,4 +1,4 @@
-//! `Idempotency-Key`: which request a repetition repeats, and answers as they are kept and sent again.
+//! `Idempotency-Key`: the identity of repeatable requests, and stored responses.
 
 use crate::answer::{Answer, Success};
 use crate::bulk::{self, SentItems};
@@ -18,28 +18,28 @@ use std::borrow::Cow;
 use std::collections::BTreeSet;
 use uuid::Uuid;
 
-/// The header by which a caller says that a request may be sent again.
+/// The header that makes a request repeatable.
 pub(crate) const IDEMPOTENCY_KEY: &str = "Idempotency-Key";
 
-/// The header of an answer that was given before.
+/// The header that marks a replayed response.
 static REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 
-/// The longest key.
+/// Maximum length of a key in characters.
 const MAX_KEY: usize = 255;
 
-/// A request that may be sent again.
+/// A request that may be repeated.
 #[derive(Debug, Clone)]
 pub(crate) struct RepeatableRequest {
     pub(crate) request: RequestIdentity,
     /// A digest of the body.
     pub(crate) body: [u8; 32],
-    /// The path it is for.
+    /// The path of the request.
     pub(crate) path: String,
-    /// The body itself.
+    /// The body.
     pub(crate) sent: Bytes,
 }
 
-/// The key of a request; what is wrong with it is noted.
+/// Reads the key of a request; notes its faults.
 pub(crate) fn key<'r>(request: &'r HttpRequest, faults: &mut Faults) -> Option<&'r str> {
     let mut values = request.headers().get_all(IDEMPOTENCY_KEY);
     let value = values.next()?;
@@ -55,7 +55,7 @@ pub(crate) fn key<'r>(request: &'r HttpRequest, faults: &mut Faults) -> Option<&
     key
 }
 
-/// A digest of a body.
+/// Returns the digest of a body.
 pub(crate) fn digest(body: &[u8]) -> [u8; 32] {
     Sha256::digest(body).into()
 }
@@ -79,7 +79,7 @@ pub(crate) fn identify(
     let method = http.method().as_str();
     let place = place.to_string();
     for part in [kind.as_str(), &id, &account, &environment, &place, method, path, key] {
-        // With its length before it, no part can run into the next.
+        // The length before each part keeps parts from running into each other.
         digest.update(part.len().to_be_bytes());
         digest.update(part);
     }
@@ -91,13 +91,13 @@ pub(crate) fn identify(
     }
 }
 
-/// The answer to a request that may be sent again: given for the first time, or as it was given then.
+/// The response to a repeatable request: new or replayed.
 pub(crate) enum Repeatable<A> {
     Fresh(A),
     Replayed(Kept),
 }
 
-/// An answer as it was kept.
+/// A stored response.
 pub(crate) struct Kept {
     head: Head,
     body: Bytes,
@@ -114,7 +114,7 @@ struct Head {
     input: Option<Cow<'static, str>>,
 }
 
-/// An answer as it is kept. `path` is that of its request.
+/// Renders a response for storage. `path` is that of its request.
 pub(crate) fn keep<A: Answer>(answer: A, path: &str) -> Option<Vec<u8>> {
     let input = answer.kept_input();
     let rendered = answer.kept().render(path, usize::MAX).ok()?;
@@ -136,7 +136,7 @@ pub(crate) fn keep<A: Answer>(answer: A, path: &str) -> Option<Vec<u8>> {
 }
 
 impl Kept {
-    /// Reads what [`keep`] wrote, for a repetition with this body.
+    /// Reads the output of [`keep`], for a repetition with this body.
     pub(crate) fn read(kept: Vec<u8>, sent: &Bytes) -> Option<Self> {
         let end = kept.iter().position(|byte| *byte == b'\n')?;
         let head: Head = serde_json::from_slice(kept.get(..end)?).ok()?;
@@ -176,7 +176,7 @@ impl<A: Answer> Answer for Repeatable<A> {
     fn describe(components: &mut Components) -> Vec<Success> {
         let mut successes = A::describe(components);
         for success in &mut successes {
-            let meaning = "`true` where this is the answer to an earlier request with the same `Idempotency-Key`.";
+            let meaning = "`true` if the response is replayed from an earlier request with the same `Idempotency-Key`.";
             success.headers.push(("Idempotency-Replayed", meaning));
         }
         successes

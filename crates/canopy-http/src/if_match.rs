@@ -7,7 +7,7 @@ use actix_web::HttpRequest;
 use actix_web::http::header::IF_MATCH;
 use canopy_domain::{Expected, ExpectedVersions, Version};
 
-/// The versions of `If-Match`, where it is needed.
+/// Returns the versions of `If-Match`, for calls that require it.
 pub(crate) fn required(request: &HttpRequest) -> Result<Expected, Problem> {
     let missing = || {
         Problem::new(
@@ -18,7 +18,7 @@ pub(crate) fn required(request: &HttpRequest) -> Result<Expected, Problem> {
     expected(request)?.ok_or_else(missing)
 }
 
-/// The versions of `If-Match`, if it is sent. A list over several lines is one list.
+/// Returns the versions of `If-Match`, if it is sent. A list over several lines is one list.
 pub(crate) fn expected(request: &HttpRequest) -> Result<Option<Expected>, Problem> {
     let mut lines = request.headers().get_all(IF_MATCH).peekable();
     if lines.peek().is_none() {
@@ -49,8 +49,8 @@ pub(crate) fn expected(request: &HttpRequest) -> Result<Option<Expected>, Proble
     Ok(versions.map(Expected::OneOf))
 }
 
-/// Reads entity tags, and versions without quotes, up to one more than there may be. A tag that is no version matches nothing.
-/// Weak tags count like strong ones: proxies weaken those of answers that they compress.
+/// Reads entity tags and unquoted versions, up to one more than the limit. A tag that is no version matches nothing.
+/// Weak tags count like strong ones, because proxies weaken the tags of responses that they compress.
 fn read_list(line: &str, tags: &mut Vec<Option<Version>>) -> Option<()> {
     let mut rest = line;
     while tags.len() <= ExpectedVersions::MAX {
@@ -64,7 +64,7 @@ fn read_list(line: &str, tags: &mut Vec<Option<Version>>) -> Option<()> {
             None => rest.split_at(rest.find([' ', '\t', ',']).unwrap_or(rest.len())),
         };
         let is_number = !tag.is_empty() && tag.bytes().all(|byte| byte.is_ascii_digit());
-        // A number past all versions is well formed and merely stale, as the last of them is.
+        // A number beyond all versions is well formed and stale, like the largest version.
         let version = is_number
             .then(|| tag.parse().unwrap_or(u32::MAX))
             .and_then(Version::new);

@@ -1,4 +1,4 @@
-//! A request as it came in: its head, the id it is known by, and where its path leads.
+//! A request before authentication: its head, its id, and its route.
 
 use crate::body_budget::BodyPermit;
 use crate::connection::Connection;
@@ -10,16 +10,16 @@ use core::cell::{Cell, OnceCell};
 use std::rc::Rc;
 use std::sync::Arc;
 
-/// A path with names in place of some of its segments.
+/// A path with names for some of its segments.
 #[derive(Debug, Default)]
 pub(crate) struct Pattern {
     text: String,
-    /// Each name, and which segment it stands for.
+    /// Each name with the index of its segment.
     names: Vec<(String, usize)>,
 }
 
 impl Pattern {
-    /// A pattern such as `/nodes/{nodeId}`.
+    /// Parses a pattern such as `/nodes/{nodeId}`.
     pub(crate) fn new(text: String) -> Self {
         let segments = text.split('/').enumerate();
         let name = |(place, segment): (usize, &str)| {
@@ -35,17 +35,17 @@ impl Pattern {
     }
 }
 
-/// A request before anything of it is believed.
+/// A request before authentication and validation.
 pub(crate) struct Incoming {
     pub(crate) http: HttpRequest,
     id: HeaderValue,
-    /// Where its path leads; empty where it leads nowhere.
+    /// The pattern of its route; empty for an unknown route.
     pattern: Rc<Pattern>,
-    /// True if its credential is good.
+    /// True if its credential is valid.
     has_caller: Cell<bool>,
     /// True if its body was read to the end.
     body_is_read: Cell<bool>,
-    /// Memory for its body.
+    /// Memory reserved for its body.
     body_permit: OnceCell<Arc<BodyPermit>>,
 }
 
@@ -63,22 +63,22 @@ impl Incoming {
         }
     }
 
-    /// The connection it came on; `None` in tests without one.
+    /// Returns its connection; `None` in tests without one.
     pub(crate) fn connection(&self) -> Option<&Rc<Connection>> {
         self.http.conn_data::<Rc<Connection>>()
     }
 
-    /// Notes that the credential is good.
+    /// Marks the credential as valid.
     pub(crate) fn accept_caller(&self) {
         self.has_caller.set(true);
     }
 
-    /// Returns whether the credential is known to be good.
+    /// Returns whether the credential was found valid.
     pub(crate) fn has_caller(&self) -> bool {
         self.has_caller.get()
     }
 
-    /// Notes that nothing of the body is left to be read.
+    /// Marks the body as completely read.
     pub(crate) fn finish_body(&self) {
         self.body_is_read.set(true);
         if let Some(connection) = self.connection() {
@@ -86,42 +86,42 @@ impl Incoming {
         }
     }
 
-    /// Returns whether a body comes with the request that nobody has read to its end.
+    /// Returns whether the request has a body that was not read to its end.
     pub(crate) fn has_unread_body(&self) -> bool {
         !self.body_is_read.get() && has_body(self.http.headers())
     }
 
-    /// Keeps memory for the body until the request is answered.
+    /// Holds memory for the body until the request is answered.
     pub(crate) fn hold_body(&self, permit: BodyPermit) {
         self.body_permit.set(Arc::new(permit)).ok();
     }
 
-    /// The memory for the body, for work that outlives the request.
+    /// Returns the memory for the body, for work that outlives the request.
     pub(crate) fn body_permit(&self) -> Option<Arc<BodyPermit>> {
         self.body_permit.get().cloned()
     }
 
-    /// Says where its path leads.
+    /// Sets the pattern of its route.
     pub(crate) fn lead_to(&mut self, pattern: &Rc<Pattern>) {
         self.pattern = Rc::clone(pattern);
     }
 
-    /// The id of the request.
+    /// Returns the id of the request.
     pub(crate) fn id(&self) -> &str {
         self.id.to_str().unwrap_or_default()
     }
 
-    /// The id as it is sent.
+    /// Returns the id as a header value.
     pub(crate) fn id_header(&self) -> HeaderValue {
         self.id.clone()
     }
 
-    /// The pattern that its path fits.
+    /// Returns the pattern that its path matches.
     pub(crate) fn pattern(&self) -> &str {
         self.pattern.as_str()
     }
 
-    /// The path with percent signs resolved, except those of `/`, `%` and `+`.
+    /// Returns the path with percent-encoding resolved, except that of `/`, `%` and `+`.
     pub(crate) fn decoded_path(&self) -> &str {
         self.http.match_info().as_str()
     }
@@ -135,7 +135,7 @@ impl Incoming {
     }
 }
 
-/// Returns whether a body of at least one byte is announced.
+/// Returns whether the headers announce a body of at least one byte.
 fn has_body(headers: &HeaderMap) -> bool {
     let length = headers.get(CONTENT_LENGTH);
     length.is_some_and(|length| length != "0") || headers.contains_key(TRANSFER_ENCODING)

@@ -32,15 +32,15 @@ use tokio::time::{Instant, timeout_at};
 use utoipa::openapi::schema::Object;
 use utoipa::openapi::{RefOr, Schema};
 
-/// The largest body.
+/// Maximum size of a body in bytes.
 pub(crate) const MAX_BODY_BYTES: usize = 8 * 1024 * 1024;
 
-/// The ids in the path behind the place: none, one or two.
+/// The ids in the path behind the tenancy: none, one or two.
 pub(crate) trait PathInput: Sized {
-    /// Reads the parameters; what is wrong with them is noted.
+    /// Reads the parameters; notes their faults.
     fn read(incoming: &Incoming, faults: &mut Faults) -> Option<Self>;
 
-    /// Their names and schemas.
+    /// Returns their names and schemas.
     fn parameters() -> Vec<(&'static str, Object)>;
 }
 
@@ -97,26 +97,28 @@ path_ids!(
 pub(crate) trait BodyInput: Sized {
     /// The part that is read before the rest of the request is validated.
     type Draft: Send + 'static;
-    /// Whether a body is read at all.
+    /// True if a body is read.
     const HAS_BODY: bool;
-    /// Whether the body may be left out.
+    /// True if the body may be omitted.
     const OPTIONAL: bool = false;
     /// Maximum number of JSON values in the body.
     const MAX_VALUES: usize = MAX_VALUES;
-    /// Whether `If-Match` is needed.
+    /// True if `If-Match` is required.
     const VERSIONED: bool;
-    /// Whether the body has members that are refused as unsupported.
+    /// True if the body has members that are refused as unsupported.
     const UNSUPPORTED: bool = false;
 
-    /// Reads the body; what is wrong with it is noted.
+    /// Reads the body; notes its faults.
     fn read(json: &Json<'_>, raw: &Bytes, faults: &mut Faults) -> Option<Self::Draft>;
 
     /// True if it is [received](Self::receive) in pieces instead of read as a whole.
     const STREAMED: bool = false;
 
-    /// Receives a body that is streamed and reads it; what is wrong with its fields is noted.
+    /// Receives and reads a streamed body; notes the faults of its fields.
     async fn receive(_: BodySource<'_>, _: &mut Faults) -> Result<Received<Self::Draft>, Problem> {
-        Err(Problem::internal("a body that is read as a whole was to be streamed"))
+        Err(Problem::internal(
+            "a body that is not streamed was received as a stream",
+        ))
     }
 
     /// Returns whether a call with this body writes nothing, as a dry run does.
@@ -124,30 +126,30 @@ pub(crate) trait BodyInput: Sized {
         false
     }
 
-    /// Completes a body that is right with what stands in the headers.
+    /// Completes a valid body with values of the headers.
     fn complete(draft: Self::Draft, request: &HttpRequest) -> Result<Self, Problem>;
 
-    /// Its schema.
+    /// Returns its schema.
     fn schema(components: &mut Components) -> Option<RefOr<Schema>>;
 }
 
-/// Where a body comes from.
+/// The source of a body and its limits.
 pub(crate) struct BodySource<'r> {
     pub(crate) incoming: &'r Incoming,
     pub(crate) payload: Payload,
     pub(crate) surface: Surface,
     pub(crate) state: &'r HttpState,
-    /// The tenant whose memory for bodies it takes.
+    /// The tenant whose body memory it uses.
     pub(crate) account: Option<AccountId>,
     /// True if its digest is needed.
     pub(crate) is_digested: bool,
 }
 
-/// A body that was received.
+/// A received body.
 pub(crate) struct Received<D> {
-    /// The body that was read, unless something is wrong with it.
+    /// The body, unless it has faults.
     pub(crate) draft: Option<D>,
-    /// Its SHA-256, where it is needed.
+    /// Its SHA-256, if it is needed.
     pub(crate) digest: [u8; 32],
 }
 
@@ -169,8 +171,7 @@ impl BodyInput for () {
     }
 }
 
-/// A JSON body. One that is `OPTIONAL`, none of whose members must be given, may be left out: that is as good as an empty
-/// one.
+/// A JSON body. An `OPTIONAL` body, none of whose members is required, may be omitted; that equals an empty object.
 #[derive(Debug)]
 pub(crate) struct Body<T, const OPTIONAL: bool = false>(pub(crate) T);
 
@@ -199,7 +200,7 @@ impl<T: WireValue + Send + 'static, const OPTIONAL: bool> BodyInput for Body<T, 
     }
 }
 
-/// A JSON body with the bytes it was read from, for answers that echo parts of it.
+/// A JSON body with the bytes it was read from, for responses that echo parts of it.
 #[derive(Debug)]
 pub(crate) struct Sent<T> {
     pub(crate) body: T,
@@ -229,7 +230,7 @@ impl<T: WireValue + Send + 'static> BodyInput for Sent<T> {
     }
 }
 
-/// A body that is sent with the versions that it is meant for.
+/// A body with the versions of `If-Match`.
 #[derive(Debug)]
 pub(crate) struct IfMatch<B> {
     pub(crate) input: B,
@@ -265,7 +266,7 @@ impl<B: BodyInput> BodyInput for IfMatch<B> {
     }
 }
 
-/// Whether a body comes with the request. One without any byte is none, whatever it is called.
+/// Returns whether a request has a body. A body of zero bytes is none, whatever its media type.
 pub(crate) fn has_body(request: &HttpRequest) -> bool {
     let headers = request.headers();
     match headers.get(CONTENT_LENGTH) {
@@ -274,7 +275,8 @@ pub(crate) fn has_body(request: &HttpRequest) -> bool {
     }
 }
 
-/// Refuses a body of another media type, then one that is announced to be too large. The number of bytes that are announced.
+/// Refuses a body of another media type, then one with a too large announced size. Returns the announced number of
+/// bytes.
 fn check_head(request: &HttpRequest, surface: Surface, max_bytes: usize) -> Result<Option<u64>, Problem> {
     if !is_json(request) {
         return Err(match surface {
@@ -282,7 +284,7 @@ fn check_head(request: &HttpRequest, surface: Surface, max_bytes: usize) -> Resu
                 ErrorCode::UnsupportedMediaType,
                 "the body must be sent as application/json",
             ),
-            // To the standard it is a bad request like any other.
+            // AuthZEN treats it as a bad request like any other.
             Surface::AuthZen => Problem::field(
                 "Content-Type",
                 Fault::new("unsupported_media_type", "must be application/json"),
@@ -299,7 +301,7 @@ fn check_head(request: &HttpRequest, surface: Surface, max_bytes: usize) -> Resu
     Ok(announced)
 }
 
-/// An object that is read from a body as it arrives.
+/// An object that is parsed as its body arrives.
 struct Streamed<L> {
     stream: ObjectStream<L>,
     faults: Faults,
@@ -315,11 +317,12 @@ impl<L: Lists> Streamed<L> {
     }
 }
 
-/// So much of a streamed body is read in one piece of work, off the HTTP workers. A smaller body is read where it arrives.
+/// Bytes of a streamed body that are parsed in one piece, off the HTTP workers. A smaller body is parsed where it
+/// arrives.
 const STREAMED_PIECE: usize = 64 * 1024;
 
-/// Reads an object from a body as it arrives, of at most so many bytes; what is wrong with its fields is noted. The body is admitted against the
-/// memory for bodies of its tenant and of all before any of it is read.
+/// Parses an object as its body arrives, of at most `max_bytes` bytes; notes the faults of its fields. The body is
+/// admitted against the body memory of its tenant and of all before any of it is read.
 pub(crate) async fn read_stream<L: Lists + Send + 'static>(
     source: BodySource<'_>,
     max_bytes: usize,
@@ -376,8 +379,8 @@ pub(crate) async fn read_stream<L: Lists + Send + 'static>(
     Ok((streamed.stream, digest))
 }
 
-/// Refuses a body of another media type, then one that is announced to be too large. Admits it against the memory for
-/// bodies of its tenant and of all, and reads it before the time is up.
+/// Refuses a body of another media type, then one with a too large announced size. Admits it against the body memory of
+/// its tenant and of all, and reads it before the deadline.
 pub(crate) async fn read_body(
     incoming: &Incoming,
     payload: Payload,
@@ -400,7 +403,8 @@ pub(crate) async fn read_body(
     };
     let bytes = bytes.read(|| async {
         if incoming.body_permit().is_none() {
-            // How large it becomes is not known, and to wait with a part of it in hand would keep others from theirs.
+            // Its final size is unknown. Waiting while holding a part would block others, so the maximum is admitted at
+            // once.
             incoming.hold_body(state.bodies().admit(account, MAX_BODY_BYTES as u64).await?);
         }
         Ok(())
@@ -414,19 +418,19 @@ fn too_large(max_bytes: usize) -> Problem {
     Problem::new(ErrorCode::TooLarge, "the body is too large").with("max_bytes", max_bytes)
 }
 
-/// The bytes of a body that must have come for each second after [`GRACE`].
+/// Minimum rate of a body after [`GRACE`], in bytes per second.
 const MIN_BODY_RATE: u64 = 16 * 1024;
 
-/// The time that a body may take before it must have come at [`MIN_BODY_RATE`].
+/// The time before [`MIN_BODY_RATE`] applies to a body.
 const GRACE: Duration = Duration::from_secs(10);
 
-/// Reads a body that must come at a minimum rate and be complete in time.
+/// Reads a body that must come at a minimum rate and before a deadline.
 struct BodyReader {
     connection: Option<Rc<Connection>>,
     payload: Payload,
     received: usize,
     max_bytes: usize,
-    /// When it was first waited for. Mostly all of it is here already, and there is nothing to time.
+    /// The instant of the first wait. Most bodies are complete already, so there is nothing to time.
     clock: Option<Instant>,
     timeout: Duration,
 }
@@ -448,11 +452,11 @@ impl Drop for WaitsForBody {
 }
 
 impl BodyReader {
-    /// When the next piece must be here.
+    /// Returns the deadline of the next piece.
     fn deadline(&mut self) -> Instant {
         let begun = *self.clock.get_or_insert_with(Instant::now);
         let earned = Duration::from_millis(self.received as u64 * 1_000 / MIN_BODY_RATE);
-        // Each `MAX_BODY_BYTES` of a larger body have the time of a whole one.
+        // Each `MAX_BODY_BYTES` of a larger body get the time of a whole one.
         let parts = u32::try_from(self.received.saturating_sub(1) / MAX_BODY_BYTES + 1).unwrap_or(u32::MAX);
         begun + self.timeout.saturating_mul(parts).min(GRACE + earned)
     }
@@ -475,7 +479,7 @@ impl BodyReader {
             {
                 return too_many_connections();
             }
-            let mut problem = Problem::new(ErrorCode::MalformedJson, "the body ended before its time");
+            let mut problem = Problem::new(ErrorCode::MalformedJson, "the body ended early");
             problem.cause = Some(error.to_string().into());
             problem
         })?;
@@ -486,7 +490,8 @@ impl BodyReader {
         Ok(piece)
     }
 
-    /// All of a body, copied only if it comes in pieces. One that is not small is `admitted` before more of it is read.
+    /// Reads the whole body, and copies it only if it comes in pieces. A body that is not small is `admitted` before
+    /// more of it is read.
     async fn read<F>(mut self, admitted: impl Fn() -> F) -> Result<Bytes, Problem>
     where
         F: Future<Output = Result<(), Problem>>,
@@ -537,12 +542,12 @@ fn is_json(request: &HttpRequest) -> bool {
     json && utf8 && !encoded
 }
 
-/// The tree of a JSON body, which may have so many values.
+/// Parses a JSON body of at most `max_values` values.
 pub(crate) fn parse_json(raw: &Bytes, max_values: usize) -> Result<Json<'_>, Problem> {
     Json::parse(raw, max_values).map_err(|error| unread(error, max_values))
 }
 
-/// The problem with a body that is not read, which may have so many values.
+/// Returns the problem of a body that could not be parsed.
 pub(crate) fn unread(error: JsonError, max_values: usize) -> Problem {
     match error {
         JsonError::Malformed(at) => Problem::new(ErrorCode::MalformedJson, "the body is not one JSON text")

@@ -1,9 +1,9 @@
 //! The HTTP adapter of Canopy: routes, wire types, authentication, problem mapping and the OpenAPI document.
 //!
-//! The way of a request: the [edge](configure) gives it an id; its route reads it step by step in the order of refusals
-//! (credential, principal, place, body) into domain values; a use case of `canopy-app` runs on the shared runtime, a
-//! question on the worker that read it; what it answers, or why it refuses, becomes a response. Each call is one entry of a table from which its route and its part
-//! of the document are made.
+//! A request takes these steps: the [edge](configure) assigns an id; the route reads credential, principal, tenancy and
+//! body, in this order, into domain values; a use case of `canopy-app` runs on the shared runtime, a check on the
+//! worker that read it; its result or error becomes a response. Each call is one entry of a table, from which its route
+//! and its part of the document are built.
 
 mod answer;
 mod attempt;

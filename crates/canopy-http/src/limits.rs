@@ -1,4 +1,4 @@
-//! Limits on callers: how often a client address may fail to authenticate, and how often one caller may call.
+//! Rate limits: failed authentications per client address, and requests per caller.
 
 use crate::forwarded;
 use crate::problem::Problem;
@@ -33,17 +33,17 @@ const LOGGED_REFUSALS: NonZeroU32 = NonZeroU32::MIN.saturating_add(299);
 /// Rate limits.
 #[derive(Debug, Clone)]
 pub struct LimitOptions {
-    /// How many refused credentials a client address has each minute before it is answered 429. A valid credential is
-    /// never refused for them.
+    /// Maximum number of refused credentials of a client address per minute; more are answered with 429. A valid
+    /// credential is never refused for them.
     pub failed_authentications: NonZeroU32,
     /// Maximum number of requests of a caller per minute, over all its tokens; `None` for no limit.
     pub requests: Option<NonZeroU32>,
-    /// The networks of proxies whose `Forwarded` and `X-Forwarded-For` are believed.
+    /// The networks of proxies whose `Forwarded` and `X-Forwarded-For` are trusted.
     pub trusted_proxies: Vec<IpNet>,
 }
 
 impl LimitOptions {
-    /// Refused credentials of a client address each minute, where nothing else is said.
+    /// The default limit of refused credentials of a client address per minute.
     pub const FAILED_AUTHENTICATIONS: NonZeroU32 = NonZeroU32::MIN.saturating_add(599);
 }
 
@@ -60,10 +60,10 @@ impl Default for LimitOptions {
 /// The limits of a service.
 pub(crate) struct Limits {
     failed: Limiter<IpAddr>,
-    /// By the hash of who calls.
+    /// Keyed by the hash of the caller.
     requests: Option<Limiter<u64>>,
     hasher: RandomState,
-    /// So that no account fills the log, nor keeps others out of it.
+    /// Per account, so that no account fills the log or crowds out others.
     refusals: Limiter<AccountId>,
     trusted_proxies: Vec<IpNet>,
 }
@@ -79,10 +79,10 @@ impl Limits {
         }
     }
 
-    /// Counts a credential that was refused against the client's address.
+    /// Counts a refused credential against the client's address.
     ///
     /// # Errors
-    /// 429 when the address has had too many.
+    /// 429 if the address is over its limit.
     pub(crate) fn failed(&self, http: &HttpRequest) -> Result<(), Problem> {
         self.failed.check(&self.client(http)).into()
     }
@@ -90,7 +90,7 @@ impl Limits {
     /// Counts a request against its caller, whose credential is valid.
     ///
     /// # Errors
-    /// 429 when the caller has had too many.
+    /// 429 if the caller is over its limit.
     pub(crate) fn admit(&self, caller: &Caller) -> Result<(), Problem> {
         let Some(requests) = &self.requests else {
             return Ok(());
@@ -100,12 +100,12 @@ impl Limits {
         requests.check(&who).into()
     }
 
-    /// Whether one more refused attempt goes into the audit log of an account.
+    /// Returns whether one more refused attempt of an account may be logged.
     pub(crate) fn may_log(&self, account: AccountId) -> bool {
-        self.refusals.check(&account) == Verdict::Allowed
+        self.refusals.check(&account) == Admission::Allowed
     }
 
-    /// The network of the client: its address, and of IPv6 the 64 bits that one subscriber has.
+    /// Returns the network of the client: an IPv4 address, or the /64 of an IPv6 address.
     fn client(&self, http: &HttpRequest) -> IpAddr {
         let peer = http
             .peer_addr()
@@ -113,7 +113,7 @@ impl Limits {
         network(forwarded::client(peer, http.headers(), &self.trusted_proxies))
     }
 
-    /// The network that a connection counts against; `None` for that of a trusted proxy, which calls for many.
+    /// Returns the network that a connection counts against; `None` for a trusted proxy, which calls for many clients.
     pub(crate) fn connection_address(&self, peer: IpAddr) -> Option<IpAddr> {
         let peer = peer.to_canonical();
         let is_proxy = self.trusted_proxies.iter().any(|network| network.contains(&peer));
@@ -128,25 +128,25 @@ fn network(address: IpAddr) -> IpAddr {
     }
 }
 
-/// Whether something may happen once more.
+/// The result of a check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Verdict {
+pub(crate) enum Admission {
     Allowed,
-    /// Not before so many seconds have passed.
+    /// Not before this many seconds have passed.
     Wait(u32),
 }
 
-impl From<Verdict> for Result<(), Problem> {
-    fn from(verdict: Verdict) -> Self {
-        match verdict {
-            Verdict::Allowed => Ok(()),
-            Verdict::Wait(seconds) => Err(Problem::rate_limited(seconds)),
+impl From<Admission> for Result<(), Problem> {
+    fn from(admission: Admission) -> Self {
+        match admission {
+            Admission::Allowed => Ok(()),
+            Admission::Wait(seconds) => Err(Problem::rate_limited(seconds)),
         }
     }
 }
 
-/// When each key has its whole minute again, for as many keys as there is room for. All others share one count, so that
-/// whoever comes with ever new keys gets no further than with one.
+/// The instant at which the quota of each key is full again, for at most `CAPACITY` keys. All other keys share one
+/// quota, so that a caller with ever new keys gains nothing.
 struct Counts<K> {
     slots: Mutex<Slots<K>>,
     capacity: usize,
@@ -209,7 +209,7 @@ impl<K: Clone + Hash + Eq> ShrinkableKeyedStateStore<K> for Counts<K> {
     }
 }
 
-/// Counts by key, in bounded memory: keys that have their whole minute again are forgotten.
+/// Counts by key in bounded memory: keys with a full quota are evicted.
 pub(crate) struct Limiter<K: Clone + Hash + Eq, C: Clock = MonotonicClock> {
     counts: RateLimiter<K, Counts<K>, C, NoOpMiddleware<C::Instant>>,
     clock: C,
@@ -218,7 +218,7 @@ pub(crate) struct Limiter<K: Clone + Hash + Eq, C: Clock = MonotonicClock> {
 }
 
 impl<K: Clone + Hash + Eq, C: Clock + Clone> Limiter<K, C> {
-    /// So many a minute for each key, all at once or evenly.
+    /// Allows `a_minute` per minute for each key, in a burst or evenly.
     pub(crate) fn new(a_minute: NonZeroU32, clock: C) -> Self {
         Self::with_capacity(a_minute, clock, CAPACITY)
     }
@@ -232,8 +232,8 @@ impl<K: Clone + Hash + Eq, C: Clock + Clone> Limiter<K, C> {
         }
     }
 
-    /// Whether it may happen once more for this key; then it is counted.
-    pub(crate) fn check(&self, key: &K) -> Verdict {
+    /// Checks whether a key may go on, and counts it if so.
+    pub(crate) fn check(&self, key: &K) -> Admission {
         if self.counts.len() >= self.capacity {
             let checks = self.checks_when_full.fetch_add(1, Ordering::Relaxed);
             if checks.is_multiple_of(CHECKS_BETWEEN_SWEEPS) {
@@ -241,11 +241,11 @@ impl<K: Clone + Hash + Eq, C: Clock + Clone> Limiter<K, C> {
             }
         }
         match self.counts.check_key(key) {
-            Ok(()) => Verdict::Allowed,
+            Ok(()) => Admission::Allowed,
             Err(refused) => {
                 let wait = refused.wait_time_from(self.clock.now());
                 let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
-                Verdict::Wait(u32::try_from(seconds).unwrap_or(u32::MAX).max(1))
+                Admission::Wait(u32::try_from(seconds).unwrap_or(u32::MAX).max(1))
             }
         }
     }
@@ -270,20 +270,20 @@ mod tests {
         let clock = FakeRelativeClock::default();
         let limiter = Limiter::new(number(60), clock.clone());
         for _ in 0..60 {
-            assert_eq!(limiter.check(&'a'), Verdict::Allowed);
+            assert_eq!(limiter.check(&'a'), Admission::Allowed);
         }
-        assert_eq!(limiter.check(&'a'), Verdict::Wait(1));
-        assert_eq!(limiter.check(&'b'), Verdict::Allowed);
+        assert_eq!(limiter.check(&'a'), Admission::Wait(1));
+        assert_eq!(limiter.check(&'b'), Admission::Allowed);
         clock.advance(Duration::from_secs(2));
-        assert_eq!(limiter.check(&'a'), Verdict::Allowed);
-        assert_eq!(limiter.check(&'a'), Verdict::Allowed);
-        assert_eq!(limiter.check(&'a'), Verdict::Wait(1));
+        assert_eq!(limiter.check(&'a'), Admission::Allowed);
+        assert_eq!(limiter.check(&'a'), Admission::Allowed);
+        assert_eq!(limiter.check(&'a'), Admission::Wait(1));
         let slow = Limiter::new(number(2), clock);
         assert_eq!(
             (slow.check(&'a'), slow.check(&'a')),
-            (Verdict::Allowed, Verdict::Allowed)
+            (Admission::Allowed, Admission::Allowed)
         );
-        assert_eq!(slow.check(&'a'), Verdict::Wait(30));
+        assert_eq!(slow.check(&'a'), Admission::Wait(30));
     }
 
     #[test]
@@ -291,14 +291,14 @@ mod tests {
         let clock = FakeRelativeClock::default();
         let limiter = Limiter::with_capacity(number(60), clock.clone(), 10);
         for key in 0..10 {
-            assert_eq!(limiter.check(&key), Verdict::Allowed);
+            assert_eq!(limiter.check(&key), Admission::Allowed);
         }
-        // All others share the minute of one, and those that were there have their own.
-        let allowed = (10..5_000).filter(|key| limiter.check(key) == Verdict::Allowed);
+        // All other keys share one quota; known keys keep their own.
+        let allowed = (10..5_000).filter(|key| limiter.check(key) == Admission::Allowed);
         assert_eq!(allowed.count(), 60);
-        let own = (0..100).filter(|_| limiter.check(&3) == Verdict::Allowed);
+        let own = (0..100).filter(|_| limiter.check(&3) == Admission::Allowed);
         assert_eq!(own.count(), 59);
-        assert_eq!(limiter.check(&4), Verdict::Allowed);
+        assert_eq!(limiter.check(&4), Admission::Allowed);
         assert_eq!(limiter.counts.len(), 10);
         clock.advance(Duration::from_secs(61));
         for key in 5_000..5_000 + 2 * CHECKS_BETWEEN_SWEEPS {
@@ -307,7 +307,7 @@ mod tests {
         assert_eq!(limiter.counts.len(), 10);
         assert_eq!(
             limiter.check(&3),
-            Verdict::Wait(1),
+            Admission::Wait(1),
             "it was forgotten, and shares with the rest"
         );
     }

@@ -1,13 +1,13 @@
-//! A budget for the lines of the log that come from answered requests.
+//! A line budget for the request log.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
-/// Lines a second for refused requests without a valid credential.
+/// Lines per second for refused requests without a valid credential.
 pub(crate) const STRANGERS: u64 = 20;
-/// Lines a second for refused requests of callers.
+/// Lines per second for refused requests of callers.
 pub(crate) const CALLERS: u64 = 100;
-/// Lines a second for requests that the service failed to answer.
+/// Lines per second for requests that the service failed to answer.
 pub(crate) const FAILURES: u64 = 100;
 
 /// A group of lines with a budget of its own.
@@ -17,11 +17,11 @@ pub(crate) enum Lines {
     Strangers,
     /// Refusals of callers.
     Callers,
-    /// Answers of 500 and above.
+    /// Responses with a status of 500 and above.
     Failures,
 }
 
-/// Counts the lines of each second, and those left out. What is left out is logged as a count.
+/// Counts the lines of each second and those that were dropped. Dropped lines are logged as a count.
 #[derive(Debug)]
 pub(crate) struct LogBudget {
     begun: Instant,
@@ -35,7 +35,7 @@ pub(crate) struct LogBudget {
 struct Window {
     name: &'static str,
     allowed: u64,
-    /// The second, and how many lines it has had.
+    /// The second, and the number of its lines.
     second: AtomicU64,
     lines: AtomicU64,
     left_out: AtomicU64,
@@ -52,8 +52,8 @@ impl Window {
         }
     }
 
-    /// Returns whether one more line may be written in this second. Threads that race at its begin may let a few more
-    /// through.
+    /// Returns whether one more line may be written in this second. Threads that race at its begin may write a few
+    /// more.
     fn admits(&self, second: u64) -> bool {
         if self.second.swap(second, Ordering::Relaxed) != second {
             self.lines.store(0, Ordering::Relaxed);
@@ -65,7 +65,7 @@ impl Window {
         is_admitted
     }
 
-    /// Takes the number of lines that were left out up to the second before this one.
+    /// Takes the number of lines dropped before this second.
     fn take_left_out(&self, second: u64) -> u64 {
         if self.left_out.load(Ordering::Relaxed) == 0 || self.second.load(Ordering::Relaxed) >= second {
             return 0;
@@ -99,12 +99,12 @@ impl LogBudget {
         is_admitted
     }
 
-    /// The number of lines that were left out since the start.
+    /// Returns the number of lines dropped since the start.
     pub(crate) fn left_out(&self) -> u64 {
         self.left_out.load(Ordering::Relaxed)
     }
 
-    /// Logs how many lines were left out in the seconds that are over.
+    /// Logs the number of lines dropped in past seconds.
     pub(crate) fn report(&self) {
         let second = self.begun.elapsed().as_secs();
         for window in [&self.strangers, &self.callers, &self.failures] {
@@ -114,7 +114,7 @@ impl LogBudget {
                     left_out,
                     of = window.name,
                     lines_a_second = window.allowed,
-                    "left lines out of the log"
+                    "log lines dropped over the budget"
                 );
             }
         }

@@ -1,7 +1,7 @@
 //! Metrics of the service, for Prometheus.
 //!
-//! What is counted with every request is found once, when routes are made: counting is an addition to a number that is
-//! at hand. What can be read off at any time is read when somebody asks.
+//! The counters of a route are looked up once, when it is built, so that counting a request is one addition. Gauges are
+//! read when the metrics are requested.
 
 use actix_web::http::StatusCode;
 use canopy_app::decisions::Census;
@@ -16,15 +16,15 @@ use prometheus_client::registry::{Registry, Unit};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
-/// The form of the answer.
+/// The media type of the response.
 pub(crate) const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-/// The upper ends of what latencies are told apart by, in seconds.
+/// The upper bounds of the latency buckets, in seconds.
 const LATENCIES: [f64; 12] = [
     0.000_025, 0.000_1, 0.000_25, 0.001, 0.002_5, 0.01, 0.025, 0.1, 0.25, 1.0, 2.5, 10.0,
 ];
 
-/// Every status that is answered. One that is missing here is counted as the last.
+/// Every status that the service sends. A status that is missing here is counted as the last one.
 const STATUSES: [u16; 21] = [
     200, 201, 204, 207, 400, 401, 403, 404, 405, 408, 409, 413, 415, 422, 424, 428, 429, 502, 503, 504, 500,
 ];
@@ -36,7 +36,7 @@ struct Answered {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Asked {
+struct LatencyLabels {
     operation: &'static str,
 }
 
@@ -45,20 +45,20 @@ struct ClosedFor {
     reason: &'static str,
 }
 
-/// Everything that is counted.
+/// All metrics of the service.
 pub(crate) struct Metrics {
     registry: Registry,
     requests: Family<Answered, Counter>,
-    latencies: Family<Asked, Histogram, fn() -> Histogram>,
+    latencies: Family<LatencyLabels, Histogram, fn() -> Histogram>,
     /// Credentials that were presented and refused.
     pub(crate) refused_credentials: Counter,
-    /// Requests that were refused for coming too often.
+    /// Requests that were refused by a rate limit.
     pub(crate) limited_requests: Counter,
-    /// Requests to paths and methods that there are not.
+    /// Requests to unknown paths and methods.
     pub(crate) unrouted_requests: Counter,
     /// Requests whose head could not be read.
     pub(crate) unparsed_requests: Counter,
-    /// Connections that were refused because all others were at work.
+    /// Connections that were refused because all others were busy.
     pub(crate) refused_connections: Counter,
     closed_connections: Family<ClosedFor, Counter>,
     connections: Gauge,
@@ -100,49 +100,49 @@ impl Metrics {
             };
         }
         register! {
-            requests = "Requests that were answered, by operation and status";
-            refused_credentials = "Credentials that were presented and refused";
-            limited_requests = "Requests that were refused for coming too often";
-            unrouted_requests = "Requests to paths or methods that there are not";
+            requests = "Answered requests, by operation and status";
+            refused_credentials = "Refused credentials";
+            limited_requests = "Requests refused by a rate limit";
+            unrouted_requests = "Requests to unknown paths or methods";
             unparsed_requests = "Requests whose head was malformed, too large or too slow";
             connections = "Open connections to the API";
-            refused_connections = "Connections that were refused because there were too many at work";
-            closed_connections = "Connections that were closed before their client did, by reason";
-            log_lines_left_out = "Lines left out of the log because there were too many of their kind";
-            log_lines_lost = "Lines that could not be written to the log";
-            dropped_refusals = "Refused attempts that the audit log does not have because there were too many";
-            indexes = "Environments whose decisions are answered from memory";
-            index_bytes = "Memory that the decision indexes hold";
-            indexes_failing = "Environments whose checks cannot be answered, because they are damaged or too large";
+            refused_connections = "Connections refused because all others were busy";
+            closed_connections = "Connections closed by the server, by reason";
+            log_lines_left_out = "Log lines dropped over the budget of their kind";
+            log_lines_lost = "Log lines that could not be written";
+            dropped_refusals = "Refused attempts dropped from the audit log over its budget";
+            indexes = "Environments with a decision index in memory";
+            index_bytes = "Memory of the decision indexes";
+            indexes_failing = "Environments whose checks cannot be answered because their data is damaged or too large";
         }
         metrics.registry.register(
             "index_revisions_behind",
-            "How many revisions the index that is furthest behind lacks of what is known to be committed",
+            "Revisions by which the index furthest behind lags the known commits",
             metrics.revisions_behind.clone(),
         );
         metrics.registry.register_with_unit(
             "request_duration",
-            "How long requests took, by operation",
+            "Duration of requests, by operation",
             Unit::Seconds,
             metrics.latencies.clone(),
         );
         metrics
     }
 
-    /// Where the number of open connections to the API is kept.
+    /// Returns the number of open connections to the API.
     pub(crate) fn open_connections(&self) -> Arc<AtomicUsize> {
         Arc::clone(&self.open_connections)
     }
 
-    /// Counts a connection that was closed before its client did.
+    /// Counts a connection that the server closed.
     pub(crate) fn count_cut(&self, reason: &'static str) {
         self.closed_connections.get_or_create_owned(&ClosedFor { reason }).inc();
     }
 
-    /// Writes everything that is counted in the form [`CONTENT_TYPE`].
+    /// Renders all metrics in the format [`CONTENT_TYPE`].
     ///
     /// # Errors
-    /// When a name or a number cannot be written.
+    /// Fails if a name or a number cannot be written.
     pub(crate) fn encode(&self, reading: &Reading) -> Result<String, core::fmt::Error> {
         let Reading {
             indexes,
@@ -168,21 +168,21 @@ impl Metrics {
         Ok(text)
     }
 
-    /// The counters of the requests of an operation.
+    /// Returns the counters of an operation.
     pub(crate) fn meter(&self, operation: &'static str) -> Meter {
         Meter {
             operation,
             requests: self.requests.clone(),
             by_status: [const { OnceLock::new() }; STATUSES.len()],
-            latency: self.latencies.get_or_create_owned(&Asked { operation }),
+            latency: self.latencies.get_or_create_owned(&LatencyLabels { operation }),
         }
     }
 }
 
-/// Numbers that are read off when the metrics are asked for.
+/// Gauges that are read when the metrics are requested.
 pub(crate) struct Reading {
     pub(crate) indexes: Census,
-    /// Refused attempts that the audit log does not have.
+    /// Refused attempts that are missing in the audit log.
     pub(crate) dropped_refusals: u64,
     pub(crate) log_lines_left_out: u64,
     pub(crate) log_lines_lost: u64,
@@ -192,7 +192,7 @@ pub(crate) struct Reading {
 pub(crate) struct Meter {
     operation: &'static str,
     requests: Family<Answered, Counter>,
-    /// In the order of [`STATUSES`]; those that were never answered are not told about.
+    /// In the order of [`STATUSES`]; a status that was never sent is omitted.
     by_status: [OnceLock<Counter>; STATUSES.len()],
     latency: Histogram,
 }

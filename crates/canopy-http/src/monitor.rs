@@ -27,7 +27,7 @@ fn write_documents(max_items: usize) -> Documents {
     }
 }
 
-/// The documents of the service, written off the HTTP workers when one of them is first asked for.
+/// Returns the documents of the service. They are rendered off the HTTP workers at the first request.
 async fn documents(state: &HttpState) -> Result<&Documents, Problem> {
     let max_items = state.max_items();
     let write = || async move {
@@ -58,7 +58,7 @@ async fn docs(incoming: &Incoming, state: &HttpState) -> HttpResponse {
 
 const FINE: Health = Health { status: "ok" };
 
-/// The handlers of this surface.
+/// Returns the handlers of this surface.
 pub(crate) fn watches(state: &HttpState) -> Vec<(&'static str, Watch)> {
     let mut watches: Vec<(&str, Watch)> = vec![
         ("/", at_once(|_| front::answer())),
@@ -80,7 +80,7 @@ pub(crate) fn watches(state: &HttpState) -> Vec<(&'static str, Watch)> {
     watches
 }
 
-/// The handler of the metrics path.
+/// Returns the handler of the metrics path.
 pub(crate) fn metrics_watch() -> (&'static str, Watch) {
     ("/metrics", at_once(metrics))
 }
@@ -89,7 +89,7 @@ fn at_once(answer: impl Fn(&HttpState) -> HttpResponse + 'static) -> Watch {
     Rc::new(move |_, state| Box::pin(ready(answer(state))))
 }
 
-/// The metrics of the service, as text.
+/// Renders the metrics of the service.
 fn metrics(state: &HttpState) -> HttpResponse {
     let reading = Reading {
         indexes: state.app().decisions().census(),
@@ -113,7 +113,7 @@ async fn readiness(incoming: &Incoming, state: &HttpState) -> HttpResponse {
 /// Runs every check, the store's first.
 ///
 /// # Errors
-/// The first failure: 503 in every case.
+/// The first failure, answered with 503.
 async fn run_checks(state: &HttpState) -> Result<(), Problem> {
     let app = state.app().clone();
     let ping = state.run(async move { timeout(CHECK_DEADLINE, app.ping()).await });

@@ -1,4 +1,4 @@
-//! The OpenAPI document, made from the operations that are served.
+//! The OpenAPI document, built from the operation table.
 
 use crate::answer::Success;
 use crate::discovery;
@@ -33,17 +33,17 @@ const API_KEY: &str = "apiKey";
 /// The suffix of the tags of the public surface.
 const PUBLIC_TAG: &str = " (public)";
 
-const INTRODUCTION: &str = "Access along an organisation tree: who may do what, where and when.\n\n\
-    Every error has one shape (`Error`); `code` is stable, and each call lists the codes it can answer. \
-    Every answer carries `X-Request-Id`, taken from the request where that sent a sane one. \
-    A body may have 8 MiB; unknown fields are refused, except below `/access/v1`; `null` equals absent except in PATCH, where it clears.";
+const INTRODUCTION: &str = "Access control along an organisation tree.\n\n\
+    Every error is an `Error`; its `code` is stable, and each call lists the codes it can return. \
+    Every response has `X-Request-Id`: that of the request if it is valid, otherwise a new one. \
+    A body has at most 8 MiB; unknown fields are refused, except below `/access/v1`; `null` equals absent, except in PATCH, where it clears the field.";
 
-/// The OpenAPI 3.1 document of everything that is served, where nothing is configured.
+/// Returns the OpenAPI 3.1 document of all operations in the default configuration.
 pub fn openapi() -> OpenApi {
     openapi_of(MAX_ITEMS)
 }
 
-/// The document of an installation whose bulk calls take so many items.
+/// Returns the document of an installation with this limit on the items of a bulk call.
 pub(crate) fn openapi_of(max_items: usize) -> OpenApi {
     let mut components = Components::of_lists_up_to(max_items);
     let error = components.answer::<ErrorBody>();
@@ -60,7 +60,7 @@ pub(crate) fn openapi_of(max_items: usize) -> OpenApi {
             paths.entry(mount.path()).or_default().merge_operations(item);
         }
     }
-    // Those of one surface after those of the other.
+    // All tags of one surface come before those of the other.
     tags.sort_by_key(|tag| tag.ends_with(PUBLIC_TAG));
     for (path, name, summary) in PATHS {
         let item = PathItem::new(
@@ -78,11 +78,11 @@ pub(crate) fn openapi_of(max_items: usize) -> OpenApi {
         .scheme(HttpAuthScheme::Bearer)
         .bearer_format("JWT")
         .description(Some(
-            "An access token. On the portal surface: of an operator or of an admin of the account. On the public surface: of \
-             an admin or an identity, and it must name an environment. On that of AuthZEN: of an admin, with an environment.",
+            "An access token. On the portal: of an operator, or of an admin of the account. On the public surface: of an admin \
+             or an identity, with an environment. On the AuthZEN surface: of an admin, with an environment.",
         ))
         .build();
-    let key = ApiKeyValue::with_description("X-API-Key", "An API key; it is bound to one environment.");
+    let key = ApiKeyValue::with_description("X-API-Key", "An API key, which is bound to one environment.");
     let license = LicenseBuilder::new()
         .name("Apache-2.0")
         .identifier(Some("Apache-2.0"))
@@ -108,7 +108,7 @@ pub(crate) fn openapi_of(max_items: usize) -> OpenApi {
         .build()
 }
 
-/// The tag of what operators ask of the service itself.
+/// The tag of the endpoints about the service itself.
 const MONITORING: &str = "Monitoring";
 
 fn method(operation: &Operation) -> HttpMethod {
@@ -121,7 +121,7 @@ fn method(operation: &Operation) -> HttpMethod {
     }
 }
 
-/// The tag of an operation on one surface.
+/// Returns the tag of an operation on one surface.
 fn tag(operation: &Operation, mount: &Mount) -> String {
     match mount.surface {
         Surface::Portal(_) | Surface::AuthZen => operation.tag.to_owned(),
@@ -129,7 +129,7 @@ fn tag(operation: &Operation, mount: &Mount) -> String {
     }
 }
 
-/// The name of an operation on one surface: a document must not have a name twice.
+/// Returns the name of an operation on one surface: names must be unique in a document.
 fn name(operation: &Operation, mount: &Mount) -> String {
     if mount.surface != Surface::Public || operation.mounts.len() == 1 {
         return operation.name.to_owned();
@@ -138,7 +138,7 @@ fn name(operation: &Operation, mount: &Mount) -> String {
     format!("public{}{rest}", first.to_ascii_uppercase())
 }
 
-/// The credentials that an operation takes on one surface.
+/// Returns the credentials that an operation accepts on one surface.
 fn securities(mount: &Mount) -> Vec<SecurityRequirement> {
     let schemes: &[&str] = match (mount.surface, mount.requires) {
         (Surface::Public | Surface::AuthZen, Requires::Area(_) | Requires::Checks) => &[API_KEY, BEARER],
@@ -209,8 +209,8 @@ fn parameters(operation: &Operation, mount: &Mount) -> Vec<Parameter> {
             .name(IDEMPOTENCY_KEY)
             .parameter_in(ParameterIn::Header)
             .description(Some(
-                "Chosen by the caller: for 24 hours the same request with the same key is answered as it was the first time, \
-                 and does nothing.",
+                "A key of the caller's choice. For 24 hours a repetition of the request with the same key gets the response of \
+                 the first one and has no effect.",
             ))
             .schema(Some(Schema::Object(text_schema().pattern(Some("^[!-~]{1,255}$")).build())));
         parameters.push(key.build());
@@ -224,11 +224,13 @@ fn parameters(operation: &Operation, mount: &Mount) -> Vec<Parameter> {
                 Precondition::Optional | Precondition::Ignored => Required::False,
             })
             .description(Some(
-                "The version that the call changes, bare or as an entity tag, or several with commas between them; `*` for any.",
+                "The expected version, bare or as an entity tag, or several separated by commas; `*` for any.",
             ))
             .schema(Some(Schema::Object(
                 text_schema()
-                    .pattern(Some("^(\\*|((W/)?\"[1-9][0-9]*\"|[1-9][0-9]*)( *, *((W/)?\"[1-9][0-9]*\"|[1-9][0-9]*))*)$"))
+                    .pattern(Some(
+                        "^(\\*|((W/)?\"[1-9][0-9]*\"|[1-9][0-9]*)( *, *((W/)?\"[1-9][0-9]*\"|[1-9][0-9]*))*)$",
+                    ))
                     .build(),
             )));
         parameters.push(version.build());
@@ -266,19 +268,19 @@ fn header(description: &str) -> utoipa::openapi::Header {
         .build()
 }
 
-/// A line for each code.
+/// Formats one line per code.
 fn meanings<'c>(codes: impl Iterator<Item = &'c ErrorCode>) -> String {
     let lines = codes.map(|code| format!("- `{}`: {}", code.as_str(), code.meaning()));
     lines.collect::<Vec<_>>().join("\n")
 }
 
-/// The codes, for programs.
+/// Returns the codes as an extension, for programs.
 fn coded<'c>(name: &str, codes: impl Iterator<Item = &'c ErrorCode>) -> Extensions {
     let listed: Vec<&str> = codes.map(|code| code.as_str()).collect();
     ExtensionsBuilder::new().add(name, listed).build()
 }
 
-/// One response for each status, with its codes and their meanings.
+/// Returns one response per status, with its codes and their meanings.
 fn refusals(codes: &BTreeSet<ErrorCode>, error: &RefOr<Schema>) -> Vec<(String, Response)> {
     let mut by_status: BTreeMap<u16, Vec<ErrorCode>> = BTreeMap::new();
     for code in codes {
@@ -293,7 +295,7 @@ fn refusals(codes: &BTreeSet<ErrorCode>, error: &RefOr<Schema>) -> Vec<(String, 
             builder = builder.header("WWW-Authenticate", header("`Bearer error=\"invalid_token\"`."));
         }
         if matches!(status, 429 | 503) {
-            builder = builder.header("Retry-After", header("How many seconds to wait before trying again."));
+            builder = builder.header("Retry-After", header("Seconds to wait before a retry."));
         }
         (status.to_string(), builder.build())
     };
@@ -331,7 +333,7 @@ fn monitoring(
         .response(
             "200",
             ResponseBuilder::new()
-                .description("It is so.")
+                .description("The condition holds.")
                 .content(content.0, content.1)
                 .build(),
         );

@@ -1,4 +1,4 @@
-//! Operations: one entry for each call of the service. Routes, the OpenAPI document and its checks are made from them.
+//! Operations: one entry for each call of the service. Routes, the OpenAPI document and its checks are built from them.
 
 use crate::answer::{Answer, Success};
 use crate::attempt::Attempt;
@@ -34,13 +34,13 @@ pub(crate) struct Shape {
     pub(crate) ids: Vec<(&'static str, Object)>,
     /// The parameters of its query.
     pub(crate) query: Vec<Parameter>,
-    /// The use of `If-Match`.
+    /// Its use of `If-Match`.
     pub(crate) precondition: Precondition,
-    /// Whether it takes an `Idempotency-Key`.
+    /// True if it accepts an `Idempotency-Key`.
     pub(crate) repeatable: bool,
-    /// Whether its body has members that are refused as unsupported.
+    /// True if its body has members that are refused as unsupported.
     pub(crate) unsupported: bool,
-    /// Whether its body may be left out.
+    /// The requirement of its body.
     pub(crate) body_required: Required,
     /// The schema of its body.
     pub(crate) body: fn(&mut Components) -> Option<RefOr<Schema>>,
@@ -48,11 +48,11 @@ pub(crate) struct Shape {
     pub(crate) answers: fn(&mut Components) -> Vec<Success>,
 }
 
-/// The use that an operation makes of `If-Match`.
+/// The use of `If-Match` by an operation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Precondition {
     Ignored,
-    /// Judged where it is sent.
+    /// Checked if it is sent.
     Optional,
     Required,
 }
@@ -62,14 +62,14 @@ pub(crate) struct Operation {
     /// Its unique name, for generated clients.
     pub(crate) name: &'static str,
     pub(crate) method: Method,
-    /// The area it is shown under.
+    /// Its tag in the document.
     pub(crate) tag: &'static str,
     /// Its summary, in one sentence.
     pub(crate) summary: &'static str,
-    /// The codes of single items in the answer to a bulk call.
+    /// The codes of single items in the response to a bulk call.
     pub(crate) item_rules: BTreeSet<ErrorCode>,
     pub(crate) shape: Shape,
-    /// Where it is served; at least once.
+    /// Its surfaces; at least one.
     pub(crate) mounts: Vec<Mount>,
 }
 
@@ -78,49 +78,49 @@ pub(crate) struct Mount {
     /// The name of the operation.
     pub(crate) operation: &'static str,
     pub(crate) surface: Surface,
-    /// The path behind the place.
+    /// The path behind the tenancy.
     pub(crate) tail: &'static str,
     /// The key scope that it requires.
     pub(crate) requires: Requires,
-    /// Every code that can be answered here.
+    /// Every code that it can return here.
     pub(crate) codes: Rc<BTreeSet<ErrorCode>>,
     pub(crate) handler: Handler,
 }
 
 impl Mount {
-    /// The whole path.
+    /// Returns the whole path.
     pub(crate) fn path(&self) -> String {
         format!("{}{}", self.surface.prefix(), self.tail)
     }
 }
 
-/// The portal surface alone.
+/// Serves an operation on the portal surface only.
 pub(crate) struct OnPortal;
 
-/// Both surfaces, with one handler.
+/// Serves an operation on both surfaces, with one handler.
 pub(crate) struct OnBoth {
     requires: Requires,
     public_tail: &'static str,
 }
 
-/// One surface alone, where the credential names the place.
+/// Serves an operation on one surface only, where the credential names the tenancy.
 pub(crate) struct ByCredentialAlone {
     surface: Surface,
     requires: Requires,
 }
 
-/// The entry of an operation, until its handler is known. `M` says where it is served.
+/// The entry of an operation before its handler is set. `M` selects its surfaces.
 pub(crate) struct Draft<M> {
     name: &'static str,
     method: Method,
     tail: &'static str,
     tag: &'static str,
     summary: &'static str,
-    /// The codes of its rules; those that follow from its shape are added by [`codes_of`].
+    /// The codes of its rules. [`codes_of`] adds those that follow from its shape.
     rules: Vec<ErrorCode>,
     item_rules: BTreeSet<ErrorCode>,
     conditional: bool,
-    /// True if it only answers, so that nobody needs it to go on once its caller has hung up.
+    /// True if it only reads, so that its work is cancelled once the caller has hung up.
     is_question: bool,
     mounted: M,
 }
@@ -208,26 +208,26 @@ fn codes_of(
 }
 
 impl<M> Draft<M> {
-    /// The area it is shown under, and what it does.
+    /// Sets its tag and its summary.
     pub(crate) const fn summary(mut self, tag: &'static str, summary: &'static str) -> Self {
         self.tag = tag;
         self.summary = summary;
         self
     }
 
-    /// The codes of its rules.
+    /// Sets the codes of its rules.
     pub(crate) fn errors(mut self, rules: &[ErrorCode]) -> Self {
         self.rules.extend(rules);
         self
     }
 
-    /// Judges `If-Match` where it is sent, though it is not needed: the call changes something that has a version.
+    /// Checks `If-Match` if it is sent: the call changes a versioned resource but does not require it.
     pub(crate) const fn judges_version(mut self) -> Self {
         self.conditional = true;
         self
     }
 
-    /// The codes of single items of a bulk call, besides that of items that others kept from being stored.
+    /// Sets the codes of single items of a bulk call. The code of items that failed because of others is added.
     pub(crate) fn item_errors(mut self, rules: &[ErrorCode]) -> Self {
         self.item_rules.extend(rules);
         self.item_rules.insert(ErrorCode::RolledBack);
@@ -354,10 +354,10 @@ fn hung_up() -> Problem {
     )
 }
 
-/// Waits for an answer; `None` once the caller has closed its side of the connection, which ends the work for it.
+/// Waits for a response. Returns `None` and cancels the work once the caller has closed the connection.
 async fn unless_hung_up<T>(incoming: &Incoming, answering: impl Future<Output = T>) -> Option<T> {
     let mut answering = pin!(answering);
-    // The end of the connection wakes the task that reads it, which is the one that waits here.
+    // The end of the connection wakes the task that reads it, which is this one.
     poll_fn(|context| {
         if let Poll::Ready(answered) = answering.as_mut().poll(context) {
             return Poll::Ready(Some(answered));
@@ -370,15 +370,15 @@ async fn unless_hung_up<T>(incoming: &Incoming, answering: impl Future<Output = 
     .await
 }
 
-/// The response of an answer, which is written on a thread for long work where it is large. What was done is not undone where
-/// its answer is large: only answers to what changes nothing are bounded.
+/// Renders a response, on a thread for long work if it is large. Only responses of calls that change nothing are
+/// bounded: a change is not undone because its response is large.
 async fn sent<A: Answer + 'static>(
     answer: A,
     incoming: &Incoming,
     state: &HttpState,
     share: Share,
 ) -> Result<HttpResponse, Problem> {
-    /// So much is written in about a quarter of a millisecond.
+    /// Rendering this many bytes takes about a quarter of a millisecond.
     const SMALL: usize = 128 * 1024;
     let max_bytes = if A::REPEATABLE {
         usize::MAX
@@ -399,7 +399,7 @@ async fn sent<A: Answer + 'static>(
     rendered?.into_response(state.in_flight(), share)
 }
 
-/// Helps the compiler to see that the answer borrows from the request.
+/// Helps the compiler to see that the response borrows from the request.
 fn borrowing(answer: impl for<'r> Fn(&'r Incoming, Payload, &'r HttpState) -> Answering<'r> + 'static) -> Handler {
     Rc::new(answer)
 }
@@ -422,19 +422,19 @@ fn shape<P: PathInput, Q: QueryInput, B: BodyInput, A: Answer>(conditional: bool
 }
 
 impl Draft<OnPortal> {
-    /// Serves it on the public surface too, with the same handler: to admins, and to keys whose scopes open this area.
+    /// Serves it on the public surface too, with the same handler, for admins and for keys whose scopes open this area.
     pub(crate) fn requires(self, key_scope: &'static str) -> Draft<OnBoth> {
         let area = AreaScope::parse(key_scope);
         debug_assert!(area.is_some(), "{key_scope} is no system permission");
         let public_tail = self.tail;
         self.mounted(OnBoth {
-            // A scope that there is not would be one that nobody has.
+            // An unknown scope would be one that no key has.
             requires: area.map_or(Requires::UnknownScope, Requires::Area),
             public_tail,
         })
     }
 
-    /// As [`requires`](Self::requires), where the handler carries out this write.
+    /// Like [`requires`](Self::requires), with the requirement of the write that the handler executes.
     pub(crate) fn writes<W: Write>(self) -> Draft<OnBoth> {
         let public_tail = self.tail;
         self.mounted(OnBoth {
@@ -443,7 +443,8 @@ impl Draft<OnPortal> {
         })
     }
 
-    /// Serves it on the public surface too, with the same handler: to admins, and to keys with a scope that allows checks.
+    /// Serves it on the public surface too, with the same handler, for admins and for keys with a scope that allows
+    /// checks.
     pub(crate) fn requires_check(mut self) -> Draft<OnBoth> {
         self.is_question = true;
         let public_tail = self.tail;
@@ -453,7 +454,7 @@ impl Draft<OnPortal> {
         })
     }
 
-    /// Serves it on the public surface instead, to end users.
+    /// Serves it on the public surface instead, for end users.
     pub(crate) fn for_identities(self) -> Draft<ByCredentialAlone> {
         self.mounted(ByCredentialAlone {
             surface: Surface::Public,
@@ -461,7 +462,7 @@ impl Draft<OnPortal> {
         })
     }
 
-    /// Serves it on the surface of the standard instead: to admins, and to keys with a scope that allows checks.
+    /// Serves it on the AuthZEN surface instead, for admins and for keys with a scope that allows checks.
     pub(crate) fn on_authzen(mut self) -> Draft<ByCredentialAlone> {
         self.is_question = true;
         self.mounted(ByCredentialAlone {
@@ -470,7 +471,7 @@ impl Draft<OnPortal> {
         })
     }
 
-    /// Ends the entry with the handler, whose types say what it takes and gives.
+    /// Completes the entry with the handler, whose types declare its inputs and outputs.
     pub(crate) fn handler<S, P, Q, B, A, F>(
         self,
         handler: impl Fn(Request<S, P, Q, B>) -> F + Copy + 'static,
@@ -491,13 +492,13 @@ impl Draft<OnPortal> {
 }
 
 impl Draft<OnBoth> {
-    /// The path on the public surface, where it is another one.
+    /// Sets the path on the public surface, where it differs.
     pub(crate) const fn publicly_at(mut self, tail: &'static str) -> Self {
         self.mounted.public_tail = tail;
         self
     }
 
-    /// Ends the entry with the handler, whose types say what it takes and gives.
+    /// Completes the entry with the handler, whose types declare its inputs and outputs.
     pub(crate) fn handler<S, P, Q, B, A, F>(
         self,
         handler: impl Fn(Request<S, P, Q, B>) -> F + Copy + 'static,
@@ -522,7 +523,7 @@ impl Draft<OnBoth> {
 }
 
 impl Draft<ByCredentialAlone> {
-    /// Ends the entry with the handler, whose types say what it takes and gives.
+    /// Completes the entry with the handler, whose types declare its inputs and outputs.
     pub(crate) fn handler<S, P, Q, B, A, F>(
         self,
         handler: impl Fn(Request<S, P, Q, B>) -> F + Copy + 'static,

@@ -1,7 +1,7 @@
-//! From errors to answers: the one place that decides what a caller is told about each of them.
+//! The mapping of errors to error responses: code, message and details of each.
 //!
-//! No match here has a wildcard arm, so a new error does not compile until it has a code. What the caller may read
-//! (code, message, details) and what the log needs (the cause) are separate: only the former is ever sent.
+//! No match here has a wildcard arm, so a new error does not compile until it has a code. The public part (code,
+//! message, details) and the cause for the log are separate; only the public part is sent.
 
 use crate::error_code::ErrorCode;
 use crate::wire::{Fault, Faults, JsonPointer};
@@ -23,26 +23,26 @@ use core::fmt::Display;
 use serde_json::{Map, Value, json};
 use std::borrow::Cow;
 
-/// `Retry-After`, in seconds, when the service cannot answer now.
+/// `Retry-After` in seconds, when the service cannot answer now.
 const RETRY_AFTER_SECONDS: u32 = 1;
 
-/// When to try again after the kept answers took all their room: they are summed by the hour.
+/// `Retry-After` in seconds when the storage for idempotency records is full: its size is summed by the hour.
 const KEPT_ANSWERS_WAIT_SECONDS: u32 = 60 * 60;
 
-/// Why a call is not answered as asked.
+/// An error response: code, message and details.
 #[derive(Debug)]
 pub(crate) struct Problem {
     pub(crate) code: ErrorCode,
     pub(crate) message: Cow<'static, str>,
     pub(crate) details: Map<String, Value>,
-    /// For the log alone.
+    /// The cause, for the log only.
     pub(crate) cause: Option<BoxError>,
     /// Seconds that the caller must wait, if known.
     wait: Option<u32>,
 }
 
 impl Problem {
-    /// A problem without details.
+    /// Creates a problem without details.
     pub(crate) fn new(code: ErrorCode, message: impl Into<Cow<'static, str>>) -> Self {
         Self {
             code,
@@ -53,7 +53,7 @@ impl Problem {
         }
     }
 
-    /// A rule of the domain, whose message is fit for callers.
+    /// Creates a problem from a rule of the domain, whose message may be public.
     fn rule(code: ErrorCode, error: &impl Display) -> Self {
         Self::new(code, error.to_string())
     }
@@ -64,21 +64,24 @@ impl Problem {
         self
     }
 
-    /// A failure of ours: the caller learns no more than that.
+    /// Creates the problem of an internal failure. The caller sees no cause.
     pub(crate) fn internal(cause: impl Into<BoxError>) -> Self {
-        let mut problem = Self::new(ErrorCode::Internal, "the service failed to answer this request");
+        let mut problem = Self::new(
+            ErrorCode::Internal,
+            "the service failed; its log has the cause under the request id",
+        );
         problem.cause = Some(cause.into());
         problem
     }
 
-    /// The caller has come too often, and may come again after so many seconds.
+    /// Creates the problem of a caller over its rate limit, who may retry after `seconds`.
     pub(crate) fn rate_limited(seconds: u32) -> Self {
         let mut problem = Self::new(ErrorCode::RateLimited, "too many requests; try again later");
         problem.wait = Some(seconds);
         problem
     }
 
-    /// One bad field.
+    /// Creates the problem of one bad field.
     pub(crate) fn field(name: &str, fault: Fault) -> Self {
         let mut faults = Faults::default();
         faults.add(&JsonPointer::Member(&JsonPointer::Root, name), fault);
@@ -91,7 +94,7 @@ impl Problem {
         problem
     }
 
-    /// Time that the caller should wait before it retries, if a retry can help.
+    /// Returns the time after which a retry can succeed, if one can.
     pub(crate) const fn retry_after(&self) -> Option<u32> {
         match self.wait {
             Some(seconds) => Some(seconds),
@@ -105,7 +108,7 @@ fn stale(error: &impl Display, current: Version) -> Problem {
     Problem::rule(ErrorCode::VersionMismatch, error).with("current_version", current.get())
 }
 
-/// Describes the faults of a schema of which a part was sent.
+/// Describes the faults of a schema that was sent in part.
 fn contradictions(errors: &[SchemaError]) -> Problem {
     let mut faults = Faults::default();
     let member = |name| JsonPointer::Member(&JsonPointer::Root, name);
@@ -134,10 +137,10 @@ fn texts<T: Display>(values: &[T]) -> Vec<String> {
     values.iter().map(ToString::to_string).collect()
 }
 
-/// The largest number of keys that an error lists.
+/// Maximum number of keys in an error.
 const MAX_LISTED_KEYS: usize = 100;
 
-/// Lists the first keys that are not in the catalog, and counts those that it omits.
+/// Lists the first keys that the catalog lacks, and counts those that it omits.
 fn unknown_keys(error: &impl Display, keys: &[PermissionKey]) -> Problem {
     let (listed, omitted) = keys.split_at(keys.len().min(MAX_LISTED_KEYS));
     let problem = Problem::rule(ErrorCode::UnknownPermissionKeys, error).with("permission_keys", texts(listed));
@@ -508,17 +511,19 @@ impl From<StoreError> for Problem {
         match error {
             StoreError::Duplicate(unique) => unique.into(),
             StoreError::Conflict(cause) | StoreError::Busy(cause) => {
-                Self::later(ErrorCode::Busy, "the service is busy; try again", cause)
+                Self::later(ErrorCode::Busy, "the service is busy; try again later", cause)
             }
-            StoreError::Unavailable(cause) => {
-                Self::later(ErrorCode::Unavailable, "the store cannot be reached; try again", cause)
-            }
+            StoreError::Unavailable(cause) => Self::later(
+                ErrorCode::Unavailable,
+                "the store cannot be reached; try again later",
+                cause,
+            ),
             StoreError::Corrupt(_) | StoreError::Internal(_) => Self::internal(error),
         }
     }
 }
 
-/// A race that the use case did not turn into a rule of its own: the caller is told which rule won.
+/// A race that no rule of the use case covers: the caller learns which rule was broken.
 impl From<Unique> for Problem {
     fn from(unique: Unique) -> Self {
         match unique {
@@ -533,7 +538,7 @@ impl From<Unique> for Problem {
             Unique::Membership => MembershipError::AlreadyActive.into(),
             Unique::AssignmentKey => Self::new(
                 ErrorCode::AssignmentConflict,
-                "the identity holds this role at this node already",
+                "the identity already has this role at this node",
             ),
             Unique::Id => Self::internal(StoreError::Duplicate(unique)),
         }

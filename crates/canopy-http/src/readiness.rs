@@ -8,15 +8,15 @@ use core::time::Duration;
 use std::sync::Arc;
 use tokio::time::timeout;
 
-/// The time that one check may take before it counts as failed.
+/// The deadline of one check.
 pub(crate) const CHECK_DEADLINE: Duration = Duration::from_secs(2);
 
 type Checking = Pin<Box<dyn Future<Output = Result<(), String>> + Send>>;
 
-/// A condition for being ready, besides a store that answers.
+/// A readiness condition besides the store.
 ///
-/// `/health/ready` answers 503 while a check fails or takes longer than two seconds. The name of the check is sent in
-/// `details.check`; its reason goes to the log alone.
+/// `/health/ready` answers 503 while a check fails or takes longer than two seconds. The response has the name of the
+/// check in `details.check`; only the log has its reason.
 #[derive(Clone)]
 pub struct ReadinessCheck {
     name: &'static str,
@@ -24,7 +24,7 @@ pub struct ReadinessCheck {
 }
 
 impl ReadinessCheck {
-    /// A check that runs on the shared runtime, whenever readiness is asked for. Its error is the reason, for the log.
+    /// Creates a check that runs on the shared runtime at each readiness request. Its error is the reason, for the log.
     pub fn new<F>(name: &'static str, check: impl Fn() -> F + Send + Sync + 'static) -> Self
     where
         F: Future<Output = Result<(), String>> + Send + 'static,
@@ -40,7 +40,7 @@ impl ReadinessCheck {
     /// Runs the check once.
     ///
     /// # Errors
-    /// 503 when it fails or does not end in time.
+    /// 503 if it fails or does not end in time.
     pub(crate) fn run(&self) -> impl Future<Output = Result<(), Problem>> + Send + 'static {
         let (name, checking) = (self.name, (self.check)());
         async move {
@@ -59,7 +59,7 @@ impl core::fmt::Debug for ReadinessCheck {
     }
 }
 
-/// The problem of a check that failed; its reason goes to the log alone.
+/// Returns the problem of a failed check; only the log has its reason.
 pub(crate) fn not_ready(check: &'static str, reason: String) -> Problem {
     let mut problem = Problem::new(ErrorCode::Unavailable, "the service is not ready to answer").with("check", check);
     problem.cause = Some(reason.into());

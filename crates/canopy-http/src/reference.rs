@@ -11,7 +11,7 @@ use utoipa::openapi::OpenApi;
 const STYLE: &str = include_str!("reference/page.css");
 const SCRIPT: &str = include_str!("reference/page.js");
 
-/// The content security policy of the page: its own style and script, by their digests, and nothing else.
+/// The content security policy of the page. It allows only the page's own style and script, by their digests.
 pub(crate) static CONTENT_POLICY: LazyLock<String> = LazyLock::new(|| {
     let digest = |text: &str| STANDARD.encode(Sha256::digest(text.as_bytes()));
     format!(
@@ -21,7 +21,7 @@ pub(crate) static CONTENT_POLICY: LazyLock<String> = LazyLock::new(|| {
     )
 });
 
-/// Writes the page of a document.
+/// Renders the page of a document.
 pub(crate) fn page(document: &OpenApi) -> String {
     let document = serde_json::to_value(document).unwrap_or_default();
     let title = escape(text(&document, "/info/title"));
@@ -78,7 +78,7 @@ struct Call<'a> {
     operation: &'a Value,
 }
 
-/// The calls by their tags, in the order of the document's tags.
+/// Groups the calls by tag, in the order of the document's tags.
 fn groups(document: &Value) -> Vec<(&str, Vec<Call<'_>>)> {
     let tags = document.pointer("/tags").and_then(Value::as_array);
     let mut groups: Vec<(&str, Vec<Call<'_>>)> = tags
@@ -110,7 +110,7 @@ impl Call<'_> {
         escape(text(self.operation, "/summary"))
     }
 
-    /// The text that a search matches.
+    /// Returns the text that a search matches.
     fn words(&self) -> String {
         let words = [
             self.method,
@@ -220,7 +220,7 @@ const fn mark(required: bool) -> &'static str {
     }
 }
 
-/// A type in a few words, with links to named shapes.
+/// Describes a type in a few words, with links to named schemas.
 fn type_of(schema: &Value) -> String {
     if let Some(name) = schema
         .get("$ref")
@@ -279,12 +279,12 @@ fn type_of(schema: &Value) -> String {
     words.join(" ")
 }
 
-/// The text at a place of a JSON value.
+/// Returns the text at a JSON pointer.
 fn text<'a>(value: &'a Value, pointer: &str) -> &'a str {
     value.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
 }
 
-/// The object at a place of a JSON value.
+/// Returns the object at a JSON pointer.
 fn object<'a>(value: &'a Value, pointer: &str) -> &'a Map<String, Value> {
     static NOTHING: LazyLock<Map<String, Value>> = LazyLock::new(Map::new);
     value.pointer(pointer).and_then(Value::as_object).unwrap_or(&NOTHING)
@@ -294,7 +294,7 @@ fn plain(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 
-/// Text as HTML, with what stands between backticks as code.
+/// Renders text as HTML, with text between backticks as code.
 fn ticks(text: &str) -> String {
     let mut html = String::new();
     for (index, part) in text.split('`').enumerate() {

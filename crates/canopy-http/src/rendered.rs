@@ -1,4 +1,4 @@
-//! Answers as they are sent: rendered within a bound, counted while they are in flight, and handed to the socket in chunks.
+//! Rendered responses: bounded in size, counted while they are in flight, and sent in chunks.
 
 use crate::error_code::ErrorCode;
 use crate::problem::Problem;
@@ -16,17 +16,17 @@ use std::collections::HashMap;
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// An answer, written down.
+/// A rendered response.
 #[derive(Debug)]
 pub(crate) struct Rendered {
     pub(crate) status: StatusCode,
-    /// As many as any answer has.
+    /// The maximum number of headers of any response.
     pub(crate) headers: [Option<(HeaderName, HeaderValue)>; 3],
-    /// JSON, or nothing.
+    /// JSON, or empty.
     pub(crate) body: Bytes,
 }
 
-/// The answer has more bytes than it may have.
+/// The response is larger than its limit.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct TooLarge {
     pub(crate) max_bytes: usize,
@@ -36,13 +36,13 @@ impl From<TooLarge> for Problem {
     fn from(TooLarge { max_bytes }: TooLarge) -> Self {
         Self::new(
             ErrorCode::AnswerTooLarge,
-            "the answer would be larger than an answer may be",
+            "the response would be too large; request less at once",
         )
         .with("max_bytes", max_bytes)
     }
 }
 
-/// Memory that takes no more than so many bytes.
+/// A buffer that accepts a limited number of bytes.
 struct Bounded {
     written: Vec<u8>,
     max_bytes: usize,
@@ -63,7 +63,7 @@ impl Write for Bounded {
 }
 
 impl Rendered {
-    /// Writes a body down, of which about so many bytes are expected and at most so many allowed.
+    /// Renders a body of about `expected` bytes, and at most `max_bytes`.
     pub(crate) fn json(
         status: StatusCode,
         body: &impl Serialize,
@@ -73,7 +73,7 @@ impl Rendered {
             written: Vec::with_capacity(expected.clamp(256, max_bytes.max(256))),
             max_bytes,
         };
-        // What is answered has no keys that are no text; so it is the bound that ends it.
+        // Responses have no keys other than text, so only the bound can fail.
         serde_json::to_writer(&mut bounded, body).map_err(|_| TooLarge { max_bytes })?;
         Ok(Self {
             status,
@@ -82,7 +82,7 @@ impl Rendered {
         })
     }
 
-    /// An answer without a body.
+    /// Returns a response without a body.
     pub(crate) const fn empty(status: StatusCode) -> Self {
         Self {
             status,
@@ -98,7 +98,7 @@ impl Rendered {
         self
     }
 
-    /// The response. A large one is counted for `share` until it is sent, and refused where too much is in flight.
+    /// Returns the response. A large one counts for `share` until it is sent, and is refused if too much is in flight.
     pub(crate) fn into_response(self, flight: &InFlight, share: Share) -> Result<HttpResponse, Problem> {
         let mut response = HttpResponse::build(self.status);
         for (name, value) in self.headers.into_iter().flatten() {
@@ -120,7 +120,7 @@ impl Rendered {
     }
 }
 
-/// A body that is handed out in chunks, so that what the socket does not take yet is not copied.
+/// A body that is sent in chunks, so that bytes that the socket cannot take yet are not copied.
 struct Chunked {
     rest: Bytes,
     _reserved: Reserved,
@@ -147,7 +147,7 @@ impl MessageBody for Chunked {
     }
 }
 
-/// The bytes of large answers that are being sent.
+/// The bytes of large responses that are being sent.
 #[derive(Debug, Clone)]
 pub(crate) struct InFlight {
     max_bytes: usize,
@@ -161,7 +161,7 @@ struct Counts {
 }
 
 impl InFlight {
-    /// Nothing is being sent yet.
+    /// Creates a counter with nothing in flight.
     pub(crate) fn new(max_bytes: usize) -> Self {
         Self {
             max_bytes,
@@ -169,7 +169,7 @@ impl InFlight {
         }
     }
 
-    /// Counts bytes until the reservation is dropped. One share has at most half of all, and any single answer fits where
+    /// Counts bytes until the reservation is dropped. One share may use half of the total; any single response fits if
     /// nothing else of its share is in flight.
     fn reserve(&self, share: Share, bytes: usize) -> Result<Reserved, Problem> {
         let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
@@ -180,7 +180,7 @@ impl InFlight {
         if !(fits || is_first) {
             let busy = Problem::new(
                 ErrorCode::Busy,
-                "too many bytes of answers wait for their readers; try again later",
+                "too many large responses are being sent; try again later",
             );
             return Err(busy.with("max_bytes_in_flight", self.max_bytes));
         }
@@ -199,7 +199,7 @@ impl InFlight {
     }
 }
 
-/// Bytes that are counted as being sent.
+/// Bytes that are counted as in flight.
 struct Reserved {
     counts: Arc<Mutex<Counts>>,
     share: Share,
@@ -278,7 +278,7 @@ mod tests {
         let held = [send(ACME, 250_000).unwrap(), send(ACME, 250_000).unwrap()];
         let refused = send(ACME, 100_000).unwrap_err();
         assert_eq!((refused.code.as_str(), refused.retry_after()), ("server.busy", Some(1)));
-        // Small answers are not counted, and another share has room.
+        // Small responses are not counted, and another share has room.
         assert!(send(ACME, 1_000).is_ok());
         let other = send(GLOBEX, 400_000).unwrap();
         assert_eq!(flight.all(), 900_000);

@@ -1,4 +1,4 @@
-//! The id of a request: taken from its caller where it is sane, else new.
+//! The id of a request: the caller's if it is valid, otherwise a new one.
 
 use crate::state::HttpState;
 use actix_web::http::header::{HeaderName, HeaderValue};
@@ -7,17 +7,17 @@ use uuid::Uuid;
 /// The header that carries the request id, in and out.
 pub(crate) static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// The longest request id that is taken from a caller.
+/// Maximum length of a caller's request id.
 const MAX_REQUEST_ID: usize = 128;
 
-/// 1 to 128 of letters, digits, `.`, `_` and `-`.
+/// Returns whether an id has 1 to 128 letters, digits, `.`, `_` and `-`.
 pub(crate) fn is_sane(value: &HeaderValue) -> bool {
     let plain = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
     let bytes = value.as_bytes();
     (1..=MAX_REQUEST_ID).contains(&bytes.len()) && bytes.iter().all(plain)
 }
 
-/// A new request id.
+/// Mints a request id.
 pub(crate) fn mint(state: &HttpState) -> HeaderValue {
     let mut text = Uuid::encode_buffer();
     let text = state.app().mint().hyphenated().encode_lower(&mut text);

@@ -1,7 +1,7 @@
-//! From requests to what answers them.
+//! The router: from requests to their handlers.
 //!
-//! The service does its own routing, behind one handler that actix is given: every path of the table is found in one
-//! look-up, however many there are.
+//! The service routes requests itself, behind one handler for actix. Every path of the table is found in one look-up,
+//! however many there are.
 
 use crate::edge::{log, refuse_method, refuse_route};
 use crate::handler::Watch;
@@ -20,7 +20,7 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Instant;
 
-/// Everything that the service answers, for an actix `App` of its own: no route of another may stand beside it.
+/// Configures the whole service for an actix `App` of its own. The `App` must have no other routes.
 pub fn configure(state: &HttpState) -> impl FnOnce(&mut ServiceConfig) + use<> {
     let mut table = Table::default();
     for operation in operations() {
@@ -41,7 +41,7 @@ pub fn configure(state: &HttpState) -> impl FnOnce(&mut ServiceConfig) + use<> {
     table.serve(state)
 }
 
-/// `/metrics` and nothing else, for an actix `App` of its own.
+/// Configures only `/metrics` for an actix `App` of its own.
 pub(crate) fn configure_metrics(state: &HttpState) -> impl FnOnce(&mut ServiceConfig) + use<> {
     let (path, watch) = monitor::metrics_watch();
     let mut table = Table::default();
@@ -55,7 +55,7 @@ enum Endpoint {
     Watch(Watch),
 }
 
-/// Every path with what answers there.
+/// All paths with their handlers.
 #[derive(Default)]
 struct Table {
     paths: BTreeMap<String, Vec<(Method, Endpoint)>>,
@@ -107,17 +107,14 @@ impl RouteEntry {
     }
 }
 
-/// Answers every request of a worker.
+/// Answers all requests of a worker.
 struct Router {
     state: HttpState,
     places: matchit::Router<RouteEntry>,
 }
 
 impl Router {
-    #[expect(
-        clippy::panic,
-        reason = "two paths of the table that cannot be told apart are a mistake in the table"
-    )]
+    #[expect(clippy::panic, reason = "the table has two paths that match the same requests")]
     fn new(table: Table, state: HttpState) -> Self {
         let mut places = matchit::Router::new();
         for (path, endpoints) in table.paths {
@@ -128,7 +125,7 @@ impl Router {
         Self { state, places }
     }
 
-    /// Whatever comes in is given an id and an answer, and is logged.
+    /// Assigns an id to each request, answers it and logs it.
     async fn answer(self: Rc<Self>, request: ServiceRequest) -> Result<ServiceResponse, Error> {
         let begun = Instant::now();
         let (http, payload) = request.into_parts();
@@ -156,7 +153,7 @@ impl Router {
         if let Some(connection) = incoming.connection() {
             let closes = incoming.has_unread_body();
             if closes {
-                // What is left of the body is not worth reading.
+                // The rest of the body is not worth reading.
                 response.head_mut().set_connection_type(ConnectionType::Close);
             }
             connection.end_request(closes);

@@ -20,41 +20,40 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::time::Instant;
 
-/// Options of the server for connections.
+/// Connection options of the server.
 #[derive(Debug, Clone)]
 pub struct ServerOptions {
     /// Worker threads.
     pub workers: NonZeroU16,
-    /// The time that a connection is kept without a byte of a next request.
+    /// Maximum idle time of a connection before a next request.
     pub keep_alive: Duration,
-    /// The time that the head of a request may take, from its first byte. When it is over the request is answered 408.
+    /// Maximum time for the head of a request, from its first byte. After it the request is answered with 408.
     pub head_timeout: Duration,
-    /// The time that an answer may wait for a client that takes less than 16 KiB a second of it.
+    /// Maximum time that a response waits for a client that reads less than 16 KiB per second.
     pub answer_timeout: Duration,
     /// Maximum time for closing a connection.
     pub disconnect_timeout: Duration,
     /// Maximum wait of a shutdown for running requests.
     pub shutdown_timeout: Duration,
-    /// The number of connections. When there are more, those that only wait are closed.
+    /// Maximum number of connections. Past it, connections that only wait are evicted.
     pub max_connections: usize,
-    /// The number of them that may come from one client address; of IPv6, from a /64 network. Trusted proxies are
-    /// exempt.
+    /// Maximum number of connections of one client address; for IPv6, of a /64 network. Trusted proxies are exempt.
     pub max_connections_per_address: usize,
 }
 
 impl ServerOptions {
-    /// Time for a head, where nothing else is said.
+    /// The default of `head_timeout`.
     pub const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
-    /// Time for a client that does not take its answer, where nothing else is said.
+    /// The default of `answer_timeout`.
     pub const ANSWER_TIMEOUT: Duration = Duration::from_secs(20);
-    /// Connections in all, where nothing else is said.
+    /// The default of `max_connections`.
     pub const MAX_CONNECTIONS: usize = 8_192;
-    /// Connections of a client address, where nothing else is said.
+    /// The default of `max_connections_per_address`.
     pub const MAX_CONNECTIONS_PER_ADDRESS: usize = 1_024;
 }
 
 impl Default for ServerOptions {
-    /// Two workers, which is enough for tests.
+    /// Returns options with two workers, which is enough for tests.
     fn default() -> Self {
         Self {
             workers: NonZeroU16::MIN.saturating_add(1),
@@ -69,21 +68,21 @@ impl Default for ServerOptions {
     }
 }
 
-/// Serves on a socket that listens already. The server runs while the answer is awaited (it may be spawned on any tokio
-/// runtime) and ends, after the requests that run, when its handle is told to stop; it leaves signals alone.
+/// Serves on a listening socket. The server runs while its future is awaited; it may be spawned on any tokio runtime.
+/// It ends after running requests when its handle is stopped. It does not handle signals.
 ///
 /// # Errors
-/// When the system refuses the threads or the socket.
+/// Fails if the system refuses the threads or the socket.
 pub fn server(listener: TcpListener, state: HttpState, options: &ServerOptions) -> io::Result<Server> {
     let configured = state.clone();
     let count = state.metrics().open_connections();
     serve(listener, state, options, count, move || configure(&configured))
 }
 
-/// Serves `/metrics` of a service, and nothing else, on a socket of its own. Runs and ends as [`server`] does.
+/// Serves only `/metrics` of a service, on its own socket. Runs and ends like [`server`].
 ///
 /// # Errors
-/// When the system refuses the threads or the socket.
+/// Fails if the system refuses the threads or the socket.
 pub fn metrics_server(listener: TcpListener, state: HttpState, options: &ServerOptions) -> io::Result<Server> {
     let options = ServerOptions {
         workers: NonZeroU16::MIN,
@@ -96,13 +95,13 @@ pub fn metrics_server(listener: TcpListener, state: HttpState, options: &ServerO
     })
 }
 
-/// The number of connections that may be open to the address of the metrics.
+/// Maximum number of open connections to the metrics address.
 pub const METRICS_CONNECTIONS: usize = 64;
 
-/// The number of connections that may be accepted before others have made room for them.
+/// Number of connections that may be accepted before others were evicted for them.
 pub const ACCEPTED_AHEAD: usize = 64;
 
-/// Serves what `configure` says; the number of open connections is kept in `count`.
+/// Serves the routes of `configure`; `count` holds the number of open connections.
 fn serve<F, C>(
     listener: TcpListener,
     state: HttpState,
@@ -130,7 +129,7 @@ where
     };
     let builder = ServerBuilder::new()
         .workers(workers)
-        // The registry makes room; this keeps the system's descriptors from running out before it can.
+        // The registry evicts; this limit keeps the system's file descriptors from running out before it can.
         .max_concurrent_connections((options.max_connections + ACCEPTED_AHEAD).div_ceil(workers))
         .shutdown_timeout(options.shutdown_timeout.as_secs().max(1))
         .disable_signals();
@@ -147,7 +146,7 @@ where
                     async move { shutdown.notified().await }
                 })
                 .keep_alive(keep_alive)
-                // The guard has a deadline for every head, not for the first alone.
+                // The registry has a deadline for every head, not only for the first.
                 .client_request_timeout(Duration::ZERO)
                 .client_disconnect_timeout(disconnect_timeout)
                 .local_addr(address)

@@ -1,34 +1,34 @@
-//! The paths at which operators and tools ask about the service itself.
+//! The paths of the endpoints about the service itself.
 
 use crate::discovery;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-/// A sign of life.
+/// The result of a liveness check.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct Health {
     /// `ok`.
     pub(crate) status: &'static str,
 }
 
-/// The paths of this surface, with a name and what they answer.
+/// The paths of this surface, each with a name and a summary.
 pub(crate) const PATHS: [(&str, &str, &str); 6] = [
-    ("/health/live", "getLiveness", "Whether the process answers at all."),
+    ("/health/live", "getLiveness", "Check that the process is running."),
     (
         "/health/ready",
         "getReadiness",
-        "Whether the store and every other part that calls need can be reached, so that calls can be answered.",
+        "Check that the service can answer calls: it reaches its store, and all readiness checks pass.",
     ),
     (
         "/metrics",
         "getMetrics",
-        "What the service counts of itself, in the text format of OpenMetrics.",
+        "Get the metrics of the service in the OpenMetrics text format.",
     ),
     ("/openapi.json", "getOpenApi", "This document."),
-    ("/docs", "getReference", "This document for people."),
+    ("/docs", "getReference", "Show this document as a web page."),
     (
         discovery::PATH,
         "getAccessConfiguration",
-        "Where the calls of OpenID AuthZEN are, for programs that speak it.",
+        "Get the OpenID AuthZEN metadata: the URL of each endpoint.",
     ),
 ];

@@ -23,17 +23,17 @@ use tokio::runtime::Handle;
 use tokio::sync::OnceCell;
 use tokio::time::timeout;
 
-/// The time that a request waits for its work: far longer than any store takes, so that nobody waits for ever for one
-/// that hangs.
+/// Maximum time that a request waits for its work. Far longer than any store needs, so that no request waits forever
+/// for a store that hangs.
 const WORK_DEADLINE: Duration = Duration::from_secs(300);
 
-/// The time that a body waits for its part of the memory for bodies.
+/// Maximum time that a body waits for its part of the body memory.
 pub const BODY_WAIT: Duration = Duration::from_secs(5);
 
-/// The largest document of an environment, in bytes, where nothing else is said.
+/// The default maximum size of a document of an environment, in bytes.
 const IMPORT_BYTES: usize = 256 * 1024 * 1024;
 
-/// The service behind the routes, shared by all workers.
+/// The state behind the routes, shared by all workers.
 #[derive(Clone)]
 pub struct HttpState {
     inner: Arc<Inner>,
@@ -75,11 +75,11 @@ impl core::fmt::Debug for HttpState {
 }
 
 impl HttpState {
-    /// Puts the adapter together. Use cases run on `runtime`, which must have several threads: a client that hangs up
-    /// cannot cut them there, and a worker that is busy does not hold them up.
+    /// Creates the adapter. Use cases run on `runtime`, which must have several threads: there, a client that hangs up
+    /// cannot interrupt them, and a busy worker does not delay them.
     ///
-    /// Refused attempts are written to the audit log by a task of its own on `runtime`, which ends, when the last clone of
-    /// the state has gone, after it has written what is left.
+    /// A task on `runtime` writes refused attempts to the audit log. It ends after the last clone of the state is
+    /// dropped and all attempts are written.
     pub fn new(app: App, tokens: Arc<dyn TokenVerifier>, runtime: Handle) -> Self {
         let (refusals, writing) = refusals::queue(&app);
         runtime.spawn(writing);
@@ -115,32 +115,32 @@ impl HttpState {
         self
     }
 
-    /// Takes so many items in a bulk call instead of 10,000.
+    /// Sets the maximum number of items of a bulk call. Default: 10,000.
     #[must_use]
     pub fn with_max_items(self, max_items: usize) -> Self {
         self.set(|settings| settings.max_items = max_items)
     }
 
-    /// Answers at most so many bytes at once instead of 64 MiB. What would be larger is refused.
+    /// Sets the maximum size of a response in bytes. Default: 64 MiB. Larger ones are refused.
     #[must_use]
     pub fn with_max_answer_bytes(self, max_answer_bytes: usize) -> Self {
         self.set(|settings| settings.max_answer_bytes = max_answer_bytes)
     }
 
-    /// Takes documents of so many bytes in imports, exports and copies instead of 256 MiB.
+    /// Sets the maximum size of documents in imports, exports and copies, in bytes. Default: 256 MiB.
     #[must_use]
     pub fn with_import_bytes(self, import_bytes: usize) -> Self {
         self.set(|settings| settings.import_bytes = import_bytes)
     }
 
-    /// Waits so long for the whole body of a request; thirty seconds, where this is not said.
+    /// Sets the time for the whole body of a request. Default: thirty seconds.
     #[must_use]
     pub fn with_body_timeout(self, body_timeout: Duration) -> Self {
         self.set(|settings| settings.body_timeout = body_timeout)
     }
 
-    /// Lets the bodies of requests take so many MiB together instead of 256. A body waits no longer than `wait` for its
-    /// part; five seconds, where this is not said.
+    /// Sets the memory for all request bodies together, in MiB (default: 256), and the time that a body waits for its
+    /// part (default: five seconds).
     #[must_use]
     pub fn with_body_memory(self, mib: u32, wait: Duration) -> Self {
         self.set(|settings| settings.bodies = Arc::new(BodyBudget::new(mib, wait)))
@@ -152,26 +152,26 @@ impl HttpState {
         self.set(|settings| settings.lost_log_lines = Some(Arc::new(count)))
     }
 
-    /// Tells programs that look for its calls that they reach the service at this URL, which has no `/` at its end;
-    /// `http://localhost`, where this is not said.
+    /// Sets the URL under which clients reach the service, without a `/` at its end. AuthZEN metadata contains it.
+    /// Default: `http://localhost`.
     #[must_use]
     pub fn with_public_url(self, public_url: &str) -> Self {
         self.set(|settings| public_url.clone_into(&mut settings.public_url))
     }
 
-    /// Limits callers like this instead of as [`LimitOptions::default`] says.
+    /// Sets the limits on callers. Default: [`LimitOptions::default`].
     #[must_use]
     pub fn with_limits(self, options: LimitOptions) -> Self {
         self.set(|settings| settings.limits = Arc::new(Limits::new(options)))
     }
 
-    /// Leaves `/metrics` to a [`metrics_server`](crate::metrics_server) of its own.
+    /// Removes `/metrics`, which a [`metrics_server`](crate::metrics_server) serves instead.
     #[must_use]
     pub fn with_metrics_apart(self) -> Self {
         self.set(|settings| settings.metrics_apart = true)
     }
 
-    /// Adds a condition for being ready.
+    /// Adds a readiness condition.
     #[must_use]
     pub fn with_readiness_check(self, check: ReadinessCheck) -> Self {
         self.set(|settings| settings.readiness_checks.push(check))
@@ -193,7 +193,7 @@ impl HttpState {
         self.settings.max_items
     }
 
-    /// Lets at most so many bytes of answers wait for their readers instead of 256 MiB. Further ones are refused.
+    /// Sets the maximum number of bytes of responses in flight. Default: 256 MiB. Further ones are refused.
     #[must_use]
     pub fn with_max_bytes_in_flight(self, max_bytes: usize) -> Self {
         self.set(|settings| settings.in_flight = InFlight::new(max_bytes))
@@ -231,7 +231,7 @@ impl HttpState {
         &self.inner.log_budget
     }
 
-    /// The documents of the service, once they are written.
+    /// Returns the cache of the service's documents.
     pub(crate) fn documents(&self) -> &OnceCell<Documents> {
         &self.inner.documents
     }
@@ -256,10 +256,10 @@ impl HttpState {
         &self.inner.tokens
     }
 
-    /// Runs work on the shared runtime to its end, whatever becomes of the request.
+    /// Runs work on the shared runtime to its end, even if the request is dropped.
     ///
     /// # Errors
-    /// 503 after [`WORK_DEADLINE`]. The work goes on; what it writes may still be committed.
+    /// 503 after [`WORK_DEADLINE`]. The work continues; its writes may still be committed.
     pub(crate) async fn run<T: Send + 'static>(
         &self,
         work: impl Future<Output = T> + Send + 'static,
@@ -269,7 +269,7 @@ impl HttpState {
             Err(late) => {
                 let mut problem = Problem::new(
                     ErrorCode::Unavailable,
-                    "the service did not finish in time; a change may still be made",
+                    "the service did not finish in time; the change may still be committed",
                 );
                 problem.cause = Some(late.into());
                 Err(problem)
@@ -277,7 +277,7 @@ impl HttpState {
         }
     }
 
-    /// Runs work here, on the worker that read the request; what it hands to others goes to the shared runtime. It ends with
+    /// Runs work on the worker that read the request; tasks that it spawns go to the shared runtime. It is dropped with
     /// the request, so it must leave nothing half done.
     pub(crate) async fn run_here<T>(&self, work: impl Future<Output = T>) -> T {
         let mut work = pin!(work);
@@ -288,14 +288,14 @@ impl HttpState {
         .await
     }
 
-    /// Runs work that seldom has to wait: here and now if it does not, else on the shared runtime.
+    /// Runs work that rarely waits: here if it does not wait, otherwise on the shared runtime.
     pub(crate) async fn run_quick<T: Send + 'static>(
         &self,
         work: impl Future<Output = T> + Send + 'static,
     ) -> Result<T, Problem> {
         let mut work: Pin<Box<dyn Future<Output = T> + Send>> = Box::pin(work);
         let first = {
-            // What the work hands to a thread pool must go to that of the shared runtime.
+            // Work that uses a thread pool must use that of the shared runtime.
             let _entered = self.inner.runtime.enter();
             work.as_mut().poll(&mut Context::from_waker(Waker::noop()))
         };

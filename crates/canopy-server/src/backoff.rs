@@ -1,11 +1,11 @@
-//! How long to wait before something is tried again.
+//! Exponential backoff between retries.
 
 use std::time::{Duration, Instant};
 
 const FIRST: Duration = Duration::from_millis(100);
 const LONGEST: Duration = Duration::from_secs(5);
 
-/// Waits twice as long each time, up to a few seconds; after a try that lasted longer than that it begins anew.
+/// Doubles the wait after each failure, up to a few seconds. A try that lasted longer than that resets it.
 #[derive(Debug)]
 pub struct Backoff {
     next: Duration,
@@ -13,7 +13,7 @@ pub struct Backoff {
 }
 
 impl Backoff {
-    /// To be made when something is tried for the first time.
+    /// Creates a backoff before the first try.
     pub fn new() -> Self {
         Self {
             next: FIRST,

@@ -14,12 +14,12 @@ pub struct Cli {
     /// Settings given as flags.
     #[command(flatten)]
     pub settings: SettingFlags,
-    /// What to do.
+    /// The command.
     #[command(subcommand)]
     pub command: Command,
 }
 
-/// What to do.
+/// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Serve the HTTP API
@@ -38,7 +38,7 @@ pub enum Command {
 /// Arguments of `serve`.
 #[derive(Debug, Args)]
 pub struct ServeArgs {
-    /// Fill an empty store with a small company, and print commands to try it with
+    /// Fill an empty store with demo data, and print commands to try it
     #[arg(long)]
     pub demo: bool,
 }
@@ -73,10 +73,10 @@ pub struct TokenArgs {
     /// The application's slug
     #[arg(long, value_name = "SLUG", value_parser = slug, requires = "environment")]
     pub application: Option<Slug>,
-    /// The environment's slug; binds the token to it, which the public surface needs
+    /// The environment's slug; binds the token to it, as the public surface requires
     #[arg(long, value_name = "SLUG", value_parser = slug, requires = "application")]
     pub environment: Option<Slug>,
-    /// How long it is good for, such as 30m, 12h or 7d
+    /// The lifetime of the token, such as 30m, 12h or 7d
     #[arg(long, value_name = "TIME", default_value = "1h", value_parser = time_to_live)]
     pub ttl: Duration,
     /// Print `export` lines for a shell: the token, and the URLs that it opens [default: on a terminal]
@@ -84,7 +84,7 @@ pub struct TokenArgs {
     pub export: bool,
 }
 
-/// Settings as flags, for every command. They win over variables and the file.
+/// Settings as flags, for every command. They override variables and the file.
 #[derive(Debug, Default)]
 pub struct SettingFlags {
     /// The configuration file.
@@ -93,7 +93,7 @@ pub struct SettingFlags {
     pub given: Vec<(&'static Setting, String)>,
 }
 
-/// The flags are those of the declared settings.
+/// Declares one flag for each setting that has one.
 impl Args for SettingFlags {
     fn augment_args(command: clap::Command) -> clap::Command {
         let option = |id: String, value_name, help: &'static str| {

@@ -1,11 +1,12 @@
-//! Texts for people on the standard streams, which never hold up the server.
+//! Texts for people on the standard streams. They never block the server.
 
 use std::io::{self, Write};
 use std::sync::mpsc::{Sender, channel};
 use std::thread;
 use std::time::Duration;
 
-/// Writes to standard output in the order of calls, from a thread of its own: nobody may read it, and its disk may be full.
+/// Writes to standard output in the order of calls, on its own thread: the reader may be gone, and the disk may be
+/// full.
 #[derive(Debug, Clone)]
 pub struct Console(Sender<String>);
 
@@ -13,30 +14,30 @@ impl Console {
     /// Starts the thread. It ends with the last clone of the console.
     ///
     /// # Errors
-    /// When the system refuses the thread.
+    /// Fails if the system refuses the thread.
     pub fn start() -> io::Result<Self> {
         let (sender, texts) = channel::<String>();
         thread::Builder::new().name("console".to_owned()).spawn(move || {
             for text in texts {
                 if let Err(error) = write_whole(&mut io::stdout(), &text) {
-                    tracing::warn!(%error, "cannot write to standard output; going on without");
+                    tracing::warn!(%error, "cannot write to standard output; continuing without it");
                 }
             }
         })?;
         Ok(Self(sender))
     }
 
-    /// Writes a text as soon as that is possible, without waiting for it.
+    /// Queues a text and returns at once.
     pub fn print(&self, text: String) {
-        // Without its thread there is nobody to print it.
+        // Without the thread, the text is lost.
         self.0.send(text).ok();
     }
 }
 
-/// The time that a last complaint waits for its reader.
+/// Maximum time for writing a final message.
 const LAST_WORDS: Duration = Duration::from_secs(2);
 
-/// Writes a line to standard error, and waits for that no longer than two seconds.
+/// Writes a line to standard error, and waits at most two seconds for that.
 pub fn complain(text: String) {
     let (sender, written) = channel();
     let writing = thread::Builder::new().name("complaint".to_owned()).spawn(move || {

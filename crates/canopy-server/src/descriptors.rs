@@ -2,10 +2,10 @@
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-/// Descriptors for everything but connections of clients: the database, files, the runtimes.
+/// Descriptors reserved for everything but client connections: the database, files, the runtimes.
 const RESERVED: u64 = 128;
 
-/// Raises the limit as far as the system lets this process, and returns it; `None` for no limit.
+/// Raises the limit to the maximum of this process, and returns it; `None` for no limit.
 pub fn raise() -> Option<u64> {
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
     let raised = Rlimit {
@@ -21,8 +21,8 @@ pub fn raise() -> Option<u64> {
     }
 }
 
-/// The number of connections of clients that fit under a limit of descriptors, if the configuration asks for so many.
-/// `others` are descriptors that the configuration needs besides.
+/// Returns the number of client connections that fit under a limit of descriptors, at most the configured number.
+/// `others` are further descriptors of the configuration.
 pub fn connections_under(limit: Option<u64>, asked: u32, others: usize) -> usize {
     let asked = usize::try_from(asked).unwrap_or(usize::MAX);
     let Some(limit) = limit else {
@@ -30,7 +30,7 @@ pub fn connections_under(limit: Option<u64>, asked: u32, others: usize) -> usize
     };
     let taken = RESERVED.saturating_add(others as u64);
     let free = usize::try_from(limit.saturating_sub(taken)).unwrap_or(usize::MAX);
-    // At the least so many that somebody is served.
+    // A minimum, so that the service can answer at all.
     asked.min(free.max(16))
 }
 

@@ -1,4 +1,4 @@
-//! The end of the process within a time limit, whatever hangs.
+//! The end of the process within a time limit.
 
 use std::io;
 use std::process::exit;
@@ -7,11 +7,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// The time that the log has for the last line before a hard end.
+/// The time for writing the last log line before a hard end.
 const LAST_LINE: Duration = Duration::from_millis(200);
 
-/// A hard end of the process at a deadline. It comes from a thread of its own, so that nothing that hangs elsewhere keeps
-/// it away. Dropping it calls it off.
+/// A hard end of the process at a deadline. It runs on its own thread, so that nothing that hangs elsewhere can prevent
+/// it. Dropping it cancels it.
 #[derive(Debug)]
 pub struct HardEnd {
     begun: Instant,
@@ -21,10 +21,10 @@ pub struct HardEnd {
 }
 
 impl HardEnd {
-    /// Ends the process with 1 after this time.
+    /// Ends the process with exit code 1 after this time.
     ///
     /// # Errors
-    /// When the system refuses the thread.
+    /// Fails if the system refuses the thread.
     #[expect(
         clippy::disallowed_methods,
         reason = "the main thread may hang, so it cannot return an exit code"
@@ -36,7 +36,7 @@ impl HardEnd {
         thread::Builder::new().name("hard end".to_owned()).spawn(move || {
             if called_off.recv_timeout(timeout) == Err(RecvTimeoutError::Timeout) {
                 let unfinished = *unfinished.lock().unwrap_or_else(PoisonError::into_inner);
-                tracing::error!(unfinished, "the shutdown timeout is over; ending at once");
+                tracing::error!(unfinished, "shutdown timeout; ending at once");
                 called_off.recv_timeout(LAST_LINE).ok();
                 exit(1);
             }
@@ -49,12 +49,12 @@ impl HardEnd {
         })
     }
 
-    /// Names what is being waited for from now on.
+    /// Sets the name of the current stage.
     pub fn enter(&self, stage: &'static str) {
         *self.stage.lock().unwrap_or_else(PoisonError::into_inner) = stage;
     }
 
-    /// The time that requests have to finish: what comes after them needs a part of the whole.
+    /// Returns the time for running requests: the later stages need a part of the whole.
     pub fn time_for_requests(&self) -> Duration {
         self.timeout.saturating_sub(self.time_afterwards())
     }
@@ -63,7 +63,7 @@ impl HardEnd {
         (self.timeout / 4).min(Duration::from_secs(5))
     }
 
-    /// Most of the time that is left, for one of the last stages.
+    /// Returns most of the remaining time, for one of the last stages.
     pub fn time_left(&self) -> Duration {
         self.timeout.saturating_sub(self.begun.elapsed()) * 3 / 4
     }

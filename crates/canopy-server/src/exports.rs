@@ -1,4 +1,4 @@
-//! Lines for a shell: the variables that commands to paste use.
+//! Lines for a shell: the variables of the commands to paste.
 
 use crate::config::PublicUrl;
 
@@ -11,7 +11,7 @@ const ENVIRONMENT: &str = "ENV";
 /// The URL of an account on the portal surface: `$ACC`.
 const ACCOUNT: &str = "ACC";
 
-/// The slugs of what a token is for.
+/// The slugs of a token.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct TokenPaths<'a> {
     /// The account.

@@ -1,4 +1,4 @@
-//! All keys that tokens may be signed with: those of the installation, of files and of URLs.
+//! All verification keys of tokens: those of the installation, of files and of URLs.
 
 use crate::adapter::{FetchError, HttpClient};
 use crate::shared_keys::SharedKeys;
@@ -11,7 +11,7 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use tokio::task::JoinSet;
 
-/// Verifies tokens with the keys of several sources, and keeps those keys current.
+/// Verifies tokens with the keys of several sources, and refreshes those keys.
 #[derive(Debug)]
 pub struct KeySources {
     verifier: Arc<JwtVerifier>,
@@ -22,7 +22,7 @@ pub struct KeySources {
 }
 
 impl KeySources {
-    /// Begins with the keys that the verifier has.
+    /// Creates an instance with the keys of the verifier.
     pub const fn new(verifier: Arc<JwtVerifier>) -> Self {
         Self {
             verifier,
@@ -33,12 +33,12 @@ impl KeySources {
         }
     }
 
-    /// The verifier that uses the keys.
+    /// Returns the verifier that uses the keys.
     pub const fn verifier(&self) -> &Arc<JwtVerifier> {
         &self.verifier
     }
 
-    /// The client that fetches keys, which is made with the first source that needs it.
+    /// Returns the client that fetches keys, created for the first source that needs it.
     ///
     /// # Errors
     /// [`FetchError::Client`].
@@ -60,12 +60,12 @@ impl KeySources {
         self.files.push(Arc::new(keys));
     }
 
-    /// Verifies also with the keys that the processes of the installation share.
+    /// Adds the keys that the processes of the installation share.
     pub fn set_shared(&mut self, keys: Arc<SharedKeys>) {
         self.shared = Some(keys);
     }
 
-    /// Keeps the keys of files and URLs current for as long as it runs.
+    /// Refreshes the keys of files and URLs for as long as it runs.
     pub async fn keep_fresh(&self) -> Infallible {
         let mut running = JoinSet::new();
         for keys in self.remote.iter().map(Arc::clone) {

@@ -1,7 +1,7 @@
-//! The log: structured, on standard error, written by a thread of its own.
+//! The log: structured, on standard error, written by its own thread.
 //!
-//! Nothing that logs waits for the log. Lines that cannot be written, because nobody reads them, or because the disk is
-//! full, are lost and counted; the count is logged when lines can be written again.
+//! Logging never blocks. Lines that cannot be written, because the reader is gone or the disk is full, are dropped and
+//! counted. The count is logged once lines can be written again.
 
 use crate::config::{LogConfig, LogFormat};
 use std::backtrace::{Backtrace, BacktraceStatus};
@@ -13,10 +13,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use tracing_appender::non_blocking::{ErrorCounter, NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::EnvFilter;
 
-/// The number of lines that may wait to be written.
+/// Maximum number of queued lines.
 const WAITING_LINES: usize = 8_192;
 
-/// Lines that were lost since the start of the process.
+/// Counts the lines that were lost since the start of the process.
 #[derive(Debug, Clone, Default)]
 pub struct LostLines(Arc<Lost>);
 
@@ -27,15 +27,14 @@ struct Lost {
 }
 
 impl LostLines {
-    /// The number of lost lines.
+    /// Returns the number of lost lines.
     pub fn count(&self) -> u64 {
         let overflow = self.0.overflow.get().map_or(0, ErrorCounter::dropped_lines);
         self.0.unwritten.load(Ordering::Relaxed) + overflow as u64
     }
 }
 
-/// The log of this process. It ends, after what waits has been written, when this is dropped; that takes a second at the
-/// most.
+/// The log of this process. Dropping it writes the queued lines, for at most a second, and ends it.
 #[derive(Debug)]
 pub struct Log {
     lost: LostLines,
@@ -43,18 +42,18 @@ pub struct Log {
 }
 
 impl Log {
-    /// Lines that were lost.
+    /// Returns the counter of lost lines.
     pub fn lost_lines(&self) -> LostLines {
         self.lost.clone()
     }
 }
 
-/// Standard error, whose failures are counted and nothing else.
+/// A writer to standard error that counts failures and otherwise ignores them.
 struct Sink<W> {
     stream: W,
     is_json: bool,
     lost: LostLines,
-    /// The number of lost lines that have been reported.
+    /// The number of reported lost lines.
     reported: u64,
 }
 
@@ -93,11 +92,11 @@ impl<W: Write> Write for Sink<W> {
     }
 }
 
-/// Starts the log of this process. What was started before stays.
+/// Starts the log of this process, unless it was started before.
 pub fn start(config: &LogConfig) -> Log {
     let level = config.level.as_str();
-    // What the HTTP server says of its workers, and of strangers that speak no HTTP, is of no use to operators, unless
-    // they ask for it by name.
+    // Logs of the HTTP server about its workers and about connections that speak no HTTP are useless to operators,
+    // unless they select them by name.
     let quiet = if level.contains('=') {
         ""
     } else {
@@ -143,7 +142,7 @@ pub fn start(config: &LogConfig) -> Log {
     }
 }
 
-/// Puts a panic into the log, as the default hook would write to a standard error that may block.
+/// Logs a panic. The default hook would write to a standard error that may block.
 fn log_panic(panic: &panic::PanicHookInfo<'_>) {
     let backtrace = Backtrace::capture();
     let is_captured = backtrace.status() == BacktraceStatus::Captured;

@@ -4,7 +4,7 @@ use canopy_app::App;
 use std::convert::Infallible;
 use std::time::Duration;
 
-/// The interval at which the last use of API keys is flushed, and so the largest delay of `last_used_at`.
+/// The interval at which the last use of API keys is flushed: the maximum delay of `last_used_at`.
 const KEY_USE_INTERVAL: Duration = Duration::from_secs(30);
 
 /// The interval at which expired idempotency records are deleted.
@@ -31,7 +31,7 @@ async fn prune_history(app: &App, retention: Option<Duration>) -> Infallible {
     loop {
         tokio::time::sleep(HISTORY_INTERVAL).await;
         if let Err(error) = app.prune_history(seconds).await {
-            tracing::warn!(%error, "old change records were not deleted; trying again later");
+            tracing::warn!(%error, "old change records not deleted; retrying later");
         }
     }
 }
@@ -43,10 +43,10 @@ async fn flush_periodically(app: &App) -> Infallible {
     }
 }
 
-/// Flushes `last_used_at` of the API keys used since the last call. A failure is logged and loses nothing but these times.
+/// Flushes `last_used_at` of the API keys used since the last call. A failure is logged and loses only these times.
 pub async fn flush_key_uses(app: &App) {
     if let Err(error) = app.note_key_uses().await {
-        tracing::warn!(%error, "the last use of API keys was not flushed");
+        tracing::warn!(%error, "last use of API keys not flushed");
     }
 }
 
@@ -54,7 +54,7 @@ async fn expire_responses(app: &App) -> Infallible {
     loop {
         tokio::time::sleep(IDEMPOTENCY_INTERVAL).await;
         if let Err(error) = app.forget_answers().await {
-            tracing::warn!(%error, "expired idempotency records were not deleted; trying again later");
+            tracing::warn!(%error, "expired idempotency records not deleted; retrying later");
         }
     }
 }

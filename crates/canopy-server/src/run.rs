@@ -1,4 +1,4 @@
-//! From arguments and variables to an exit code.
+//! Runs the command line: from arguments and variables to an exit code.
 
 use crate::adapter::SystemClock;
 use crate::cli::{Cli, Command, TokenArgs};
@@ -18,7 +18,7 @@ use std::io::{self, IsTerminal as _, Write as _};
 use std::process::ExitCode;
 use tokio::runtime::{Builder, Runtime};
 
-/// Why a command failed.
+/// The error of a failed command.
 #[derive(Debug, thiserror::Error)]
 enum RunError {
     #[error(transparent)]
@@ -43,10 +43,10 @@ enum RunError {
     Output(#[source] io::Error),
 }
 
-/// The exit code for a command line or configuration that is not valid.
+/// The exit code for an invalid command line or configuration.
 const USAGE: u8 = 2;
 
-/// Runs the command that the arguments name.
+/// Runs the command of the arguments.
 pub fn run(
     arguments: impl Iterator<Item = OsString>,
     variables: impl Iterator<Item = (OsString, OsString)>,
@@ -55,7 +55,7 @@ pub fn run(
         Ok(cli) => cli,
         Err(error) => {
             let code = if error.use_stderr() { USAGE } else { 0 };
-            // Where there is nobody to tell, the exit code says it.
+            // If the message cannot be written, the exit code still reports the error.
             error.print().ok();
             return ExitCode::from(code);
         }
@@ -69,7 +69,7 @@ pub fn run(
     }
 }
 
-/// Tells people what went wrong, with all its causes.
+/// Writes an error with all its causes for people.
 fn report(error: &dyn Error) {
     let mut text = format!("canopy: {error}");
     let mut cause = error.source();
@@ -129,12 +129,12 @@ fn token(config: &Config, args: &TokenArgs) -> Result<String, RunError> {
         return Ok(signer(config)?.sign(&token::without_account(args, now), now)?);
     }
     runtime()?.block_on(async {
-        // The store first: where it is not there, no key is made for a server that nobody has started.
+        // The store comes first: without it, no key is created for a server that was never started.
         let store = opener.open_existing().await?;
         let claims = token::claims(args, store.as_ref(), now).await?;
         let signer = signer(config)?;
         if opener.is_shared() {
-            // The instances may have keys of their own.
+            // Instances may have their own keys.
             let registered = store.installation().register_signing_key(&signer.public_key(now)).await;
             registered.map_err(RunError::Register)?;
         }

@@ -1,4 +1,4 @@
-//! The keys of all instances on one database.
+//! The signing keys of all instances on one database.
 
 use canopy_domain::port::{Clock, Installation, PrincipalKind, SigningKey, StoreError};
 use canopy_http::token::{JwtVerifier, VerificationKey};
@@ -8,22 +8,22 @@ use std::time::Duration;
 use tokio::sync::{Mutex, Semaphore};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
-/// The shortest time between two reads because of unknown keys.
+/// Minimum time between two reads because of unknown keys.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// The interval at which keys are read anyway: a deleted key ends then.
+/// The interval of regular reads. A deleted key is refused after it.
 const INTERVAL: Duration = Duration::from_secs(60);
 
-/// The interval at which the own key is registered again, and unused keys are deleted.
+/// The interval at which the process registers its key again and deletes unused keys.
 const RENEWAL: Duration = Duration::from_secs(60 * 60);
 
-/// The largest number of calls that wait for a read at the same time. Most of them have invented their keys.
+/// Maximum number of calls that wait for a read. Most of them invented their key.
 const MAX_WAITING: usize = 1_024;
 
-/// The longest time that a call waits for a read.
+/// Maximum wait of a call for a read.
 const WAIT: Duration = Duration::from_secs(5);
 
-/// Reads the keys that the instances have registered, and keeps the own one registered.
+/// Reads the keys that the instances have registered, and keeps the key of this process registered.
 pub struct SharedKeys {
     verifier: Arc<JwtVerifier>,
     installation: Arc<dyn Installation>,
@@ -41,16 +41,16 @@ impl std::fmt::Debug for SharedKeys {
     }
 }
 
-/// The last time that the keys were read.
+/// The last read of the keys.
 #[derive(Debug, Clone, Copy)]
 struct LastRead {
     began: Instant,
-    /// When it failed, if it did.
+    /// The time of its failure, if it failed.
     failed: Option<Instant>,
 }
 
 impl SharedKeys {
-    /// Shares the keys of the installation with the verifier; `own` is the key of this process.
+    /// Adds the keys of the installation to the verifier; `own` is the key of this process.
     pub fn new(
         verifier: Arc<JwtVerifier>,
         installation: Arc<dyn Installation>,
@@ -67,7 +67,7 @@ impl SharedKeys {
         }
     }
 
-    /// Reads the keys again from time to time, and renews the own one.
+    /// Reads the keys periodically, and renews the registration of the own key.
     pub async fn keep_fresh(&self) -> Infallible {
         let mut renewed = Instant::now();
         loop {
@@ -86,7 +86,7 @@ impl SharedKeys {
         }
     }
 
-    /// Registers the own key again, and deletes those that no process has registered for long or that are too many.
+    /// Registers the own key again, and deletes keys that are unused or over the limit.
     async fn renew(&self) -> Result<(), StoreError> {
         let now = self.clock.now();
         let own = SigningKey {
@@ -123,16 +123,18 @@ impl SharedKeys {
         Ok(())
     }
 
-    /// Reads the keys because a token names one that is not known: once for all who wait. An invented key costs its sender a
-    /// second, and the database next to nothing.
+    /// Reads the keys because a token names an unknown one: a single read for all waiting calls. An invented key delays
+    /// its sender by a second, and costs the database next to nothing.
     ///
     /// # Errors
-    /// [`StoreError`] when they cannot be read in time.
+    /// [`StoreError`] if they cannot be read before the deadline.
     pub async fn look(&self) -> Result<(), StoreError> {
         let Ok(_turn) = self.waiting.try_acquire() else {
-            return Err(StoreError::Busy("too many calls wait for signing keys".into()));
+            return Err(StoreError::Busy(
+                "too many calls are waiting for signing keys; try again later".into(),
+            ));
         };
-        let late = |_| StoreError::Unavailable("the signing keys are not read in time".into());
+        let late = |_| StoreError::Unavailable("the signing keys were not read in time".into());
         timeout(WAIT, self.read_for_all()).await.map_err(late)?
     }
 
@@ -140,7 +142,7 @@ impl SharedKeys {
         let came_at = Instant::now();
         let mut last = self.last_read.lock().await;
         match *last {
-            // Another call has failed to read them meanwhile, or has read them.
+            // Another call has read them meanwhile, or failed to.
             Some(last) if last.failed.is_some_and(|failed| failed >= came_at) => {
                 Err(StoreError::Unavailable("the signing keys cannot be read".into()))
             }
@@ -180,7 +182,7 @@ mod tests {
         async fn signing_keys(&self) -> Result<Vec<SigningKey>, StoreError> {
             self.reads.fetch_add(1, Ordering::SeqCst);
             if self.is_down.load(Ordering::SeqCst) {
-                // So that the others come before it has failed.
+                // Lets the other calls join before this one fails.
                 tokio::task::yield_now().await;
                 return Err(StoreError::Unavailable("cut".into()));
             }
@@ -298,7 +300,7 @@ mod tests {
         assert!(keys.look_for_key(&token(1)).await.unwrap());
         keys.verify(&token(1), noon()).unwrap();
         assert_eq!(installation.reads.load(Ordering::SeqCst), 1);
-        // What is wrong with these is not their key.
+        // These tokens are invalid for reasons other than their key.
         for other in [token(0), token(1), "a.b.c".to_owned(), String::new()] {
             assert!(!keys.look_for_key(&other).await.unwrap());
         }

@@ -3,7 +3,7 @@
 use std::io;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-/// The two signals that ask the process to end: SIGINT (Ctrl-C) and SIGTERM.
+/// The two signals for a shutdown: SIGINT (Ctrl-C) and SIGTERM.
 #[derive(Debug)]
 pub struct EndSignals {
     interrupt: Signal,
@@ -11,10 +11,10 @@ pub struct EndSignals {
 }
 
 impl EndSignals {
-    /// From now on these signals no longer end the process by themselves. Needs a runtime.
+    /// Catches these signals, so that they no longer end the process by themselves. Requires a runtime.
     ///
     /// # Errors
-    /// When the system does not let go of a signal.
+    /// Fails if the system refuses to install a handler.
     pub fn catch() -> io::Result<Self> {
         Ok(Self {
             interrupt: signal(SignalKind::interrupt())?,
@@ -22,7 +22,7 @@ impl EndSignals {
         })
     }
 
-    /// Waits for the next of them, and names it.
+    /// Waits for the next signal and returns its name.
     pub async fn next(&mut self) -> &'static str {
         tokio::select! {
             _ = self.interrupt.recv() => "SIGINT",

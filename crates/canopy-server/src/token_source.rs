@@ -1,4 +1,4 @@
-//! The keys of one source outside the installation, and when they are read again.
+//! The keys of one source outside the installation, and their refresh.
 
 use crate::adapter::{DocumentUrl, HttpClient};
 use canopy_domain::port::{PrincipalKind, StoreError};
@@ -12,30 +12,30 @@ use std::time::Duration;
 use tokio::sync::{Mutex, Semaphore};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
-/// The largest file or document with keys, in bytes.
+/// Maximum size of a file or document with keys, in bytes.
 pub const MAX_BYTES: usize = 1024 * 1024;
 
 /// The interval at which files are read again.
 const FILE_INTERVAL: Duration = Duration::from_secs(5);
 
-/// The largest number of calls that wait for one source at the same time.
+/// Maximum number of calls that wait for one source.
 const MAX_WAITING: usize = 256;
 
-/// The longest time that a call waits for the keys of a source.
+/// Maximum wait of a call for the keys of a source.
 const WAIT: Duration = Duration::from_secs(6);
 
 /// The intervals between fetches of a key set.
 #[derive(Debug, Clone, Copy)]
-pub struct Pace {
-    /// The shortest time between two fetches because of unknown keys, and the first pause after a failure.
+pub struct FetchIntervals {
+    /// Minimum time between two fetches because of unknown keys, and the first pause after a failure.
     pub pause: Duration,
-    /// The shortest time between two fetches otherwise.
+    /// Minimum time between two regular fetches.
     pub shortest: Duration,
-    /// The longest, and that of a source that states no `max-age`.
+    /// Maximum time between two regular fetches, and the default for a source without `max-age`.
     pub longest: Duration,
 }
 
-impl Default for Pace {
+impl Default for FetchIntervals {
     fn default() -> Self {
         Self {
             pause: Duration::from_secs(10),
@@ -45,14 +45,15 @@ impl Default for Pace {
     }
 }
 
-impl Pace {
-    /// The time until a fetched set is fetched again: up to a tenth less by chance, so that instances do not fetch in step.
+impl FetchIntervals {
+    /// Returns the time until the next fetch after a success: randomly up to a tenth less, so that instances do not
+    /// fetch in step.
     fn after_success(self, max_age: Option<Duration>, chance: u8) -> Duration {
         let wanted = max_age.unwrap_or(self.longest).clamp(self.shortest, self.longest);
         wanted.mul_f64(1.0 - f64::from(chance) / 2_560.0)
     }
 
-    /// The pause after this number of failures in a row.
+    /// Returns the pause after this number of consecutive failures.
     fn after_failures(self, failures: u32) -> Duration {
         let doubled = 2_u32.saturating_pow(failures.saturating_sub(1));
         self.pause
@@ -70,22 +71,22 @@ pub struct RemoteKeys {
     source: SourceId,
     principals: Vec<PrincipalKind>,
     verifier: Arc<JwtVerifier>,
-    pace: Pace,
+    intervals: FetchIntervals,
     chance: u8,
     state: Mutex<Fetches>,
     waiting: Semaphore,
 }
 
-/// The last fetch, and when the next one is due.
+/// The last fetch, and the time of the next one.
 #[derive(Debug)]
 struct Fetches {
     began: Option<Instant>,
-    /// Failures since the last success.
+    /// Number of failures since the last success.
     failures: u32,
     due: Instant,
 }
 
-/// The keys of a document that cannot be had or used.
+/// The reason for which the keys of a document cannot be fetched or used.
 #[derive(Debug, thiserror::Error)]
 enum SourceError {
     #[error(transparent)]
@@ -95,9 +96,9 @@ enum SourceError {
 }
 
 impl RemoteKeys {
-    /// A source that has no keys until the first fetch. `chance` spreads the fetches of several instances.
+    /// Creates a source that has no keys until the first fetch. `chance` spreads the fetches of several instances.
     pub fn new(
-        (url, client, pace, chance): (DocumentUrl, HttpClient, Pace, u8),
+        (url, client, intervals, chance): (DocumentUrl, HttpClient, FetchIntervals, u8),
         (source, principals, verifier): (SourceId, Vec<PrincipalKind>, Arc<JwtVerifier>),
     ) -> Self {
         Self {
@@ -106,7 +107,7 @@ impl RemoteKeys {
             source,
             principals,
             verifier,
-            pace,
+            intervals,
             chance,
             state: Mutex::new(Fetches {
                 began: None,
@@ -117,12 +118,12 @@ impl RemoteKeys {
         }
     }
 
-    /// The source, as its verifier knows it.
+    /// Returns the source's id within its verifier.
     pub const fn source(&self) -> SourceId {
         self.source
     }
 
-    /// Fetches the keys whenever they are due.
+    /// Fetches the keys whenever a fetch is due.
     pub async fn keep_fresh(&self) -> Infallible {
         loop {
             let due = {
@@ -136,19 +137,22 @@ impl RemoteKeys {
         }
     }
 
-    /// Fetches the keys because a token names one that is not known: once for all who wait, and not again within the pause.
+    /// Fetches the keys because a token names an unknown one: once for all waiting calls, and not again within the
+    /// pause.
     ///
     /// # Errors
-    /// [`StoreError::Unavailable`] where the last fetch failed: then nobody can say that the key does not exist.
+    /// [`StoreError::Unavailable`] if the last fetch failed, so that it is unknown whether the key exists.
     pub async fn look(&self) -> Result<(), StoreError> {
         let unavailable = |text: &'static str| StoreError::Unavailable(text.into());
         let Ok(_turn) = self.waiting.try_acquire() else {
-            return Err(StoreError::Busy("too many calls wait for token keys".into()));
+            return Err(StoreError::Busy(
+                "too many calls are waiting for token keys; try again later".into(),
+            ));
         };
         let came_at = Instant::now();
         let look = async {
             let mut state = self.state.lock().await;
-            let is_due = |began: Instant| began < came_at && began + self.pace.pause <= Instant::now();
+            let is_due = |began: Instant| began < came_at && began + self.intervals.pause <= Instant::now();
             if state.began.is_none_or(is_due) {
                 self.fetch(&mut state).await;
             }
@@ -157,12 +161,12 @@ impl RemoteKeys {
         match timeout(WAIT, look).await {
             Ok(true) => Ok(()),
             Ok(false) => Err(unavailable("the keys of the token's issuer cannot be fetched")),
-            Err(_) => Err(unavailable("the keys of the token's issuer are not there in time")),
+            Err(_) => Err(unavailable("the keys of the token's issuer were not fetched in time")),
         }
     }
 
     async fn fetch(&self, state: &mut Fetches) {
-        // Set before the fetch: a call that is cut off in it must not bring on the next one at once.
+        // Set before the fetch, so that a call that is cancelled during it does not cause another one at once.
         state.began = Some(Instant::now());
         state.failures += 1;
         let url = self.url.as_str();
@@ -173,10 +177,10 @@ impl RemoteKeys {
                     tracing::info!(url, added, removed, "token keys fetched");
                 }
                 state.failures = 0;
-                state.due = Instant::now() + self.pace.after_success(max_age, self.chance);
+                state.due = Instant::now() + self.intervals.after_success(max_age, self.chance);
             }
             Err(error) => {
-                let pause = self.pace.after_failures(state.failures);
+                let pause = self.intervals.after_failures(state.failures);
                 state.due = Instant::now() + pause;
                 tracing::warn!(url, %error, retry_in_s = pause.as_secs(), "token keys not fetched; keeping the last ones");
             }
@@ -191,7 +195,7 @@ impl RemoteKeys {
     }
 }
 
-/// Reads the keys of a file.
+/// Parses the keys of a file.
 pub type ParseKeys = fn(&[u8]) -> Result<Vec<VerificationKey>, KeyError>;
 
 /// A source whose keys are in a file.
@@ -212,13 +216,13 @@ enum Seen {
     Unreadable,
 }
 
-/// A key file that cannot be read or used.
+/// The reason for which a key file cannot be read or used.
 #[derive(Debug, thiserror::Error)]
 pub enum FileError {
     /// It cannot be read.
     #[error(transparent)]
     Read(#[from] std::io::Error),
-    /// It holds something else.
+    /// It contains no usable keys.
     #[error(transparent)]
     Keys(#[from] KeyError),
 }
@@ -245,17 +249,17 @@ impl FileKeys {
         Ok(file)
     }
 
-    /// Reads the file again from time to time.
+    /// Reads the file periodically.
     pub async fn keep_fresh(self: Arc<Self>) -> Infallible {
         loop {
             sleep(FILE_INTERVAL).await;
             let file = Arc::clone(&self);
-            // A file system that hangs must hold up nothing else.
+            // A hanging file system must not block anything else.
             drop(tokio::task::spawn_blocking(move || file.refresh()).await);
         }
     }
 
-    /// Reads the file again; where it cannot be used, the last keys stay. Returns whether there are other keys now.
+    /// Reads the file again; keeps the last keys if it cannot be used. Returns whether the keys changed.
     pub fn refresh(&self) -> bool {
         let bytes = read(&self.path);
         let now = match &bytes {
@@ -271,7 +275,7 @@ impl FileKeys {
         let path = self.path.display();
         match bytes.map_err(FileError::from).and_then(|bytes| self.take_over(&bytes)) {
             Ok((added, removed)) => {
-                tracing::info!(%path, added, removed, "token key file read again");
+                tracing::info!(%path, added, removed, "token key file reloaded");
                 added + removed > 0
             }
             Err(error) => {
@@ -288,7 +292,7 @@ impl FileKeys {
     }
 }
 
-/// Reads a file up to the bound.
+/// Reads a file up to the maximum size.
 fn read(path: &Path) -> Result<Vec<u8>, std::io::Error> {
     let mut bytes = vec![];
     let file = std::fs::File::open(path)?;
@@ -308,7 +312,7 @@ mod tests {
     use canopy_testkit::issuer::{IssuerKey, TestIssuer};
     use serde_json::json;
 
-    const QUICK: Pace = Pace {
+    const QUICK: FetchIntervals = FetchIntervals {
         pause: Duration::ZERO,
         shortest: Duration::from_millis(1),
         longest: Duration::from_secs(3_600),
@@ -347,12 +351,12 @@ mod tests {
         verifier: Arc<JwtVerifier>,
     }
 
-    fn remote(pace: Pace) -> Remote {
+    fn remote(intervals: FetchIntervals) -> Remote {
         let issuer = TestIssuer::start();
         let (verifier, source) = verifier();
         let url = DocumentUrl::parse(&issuer.jwks_url()).unwrap();
         let keys = RemoteKeys::new(
-            (url, HttpClient::new().unwrap(), pace, 0),
+            (url, HttpClient::new().unwrap(), intervals, 0),
             (source, vec![PrincipalKind::Identity], verifier.clone()),
         );
         Remote {
@@ -389,7 +393,7 @@ mod tests {
             "though it was verified before"
         );
         assert_eq!(remote.judge(&second), None);
-        // Another key under the name of the old one.
+        // Another key with the id of the old one.
         remote.issuer.publish(&[&IssuerKey::ed25519("new", 3)], "max-age=300");
         remote.keys.look().await.unwrap();
         assert_eq!(remote.judge(&second), Some(TokenError::Signature));
@@ -422,7 +426,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_flood_of_unknown_keys_fetches_once_within_the_pause() {
-        let remote = remote(Pace {
+        let remote = remote(FetchIntervals {
             pause: Duration::from_secs(600),
             ..QUICK
         });
@@ -435,7 +439,7 @@ mod tests {
         assert_eq!(looks.join_all().await, [true; 200]);
         remote.keys.look().await.unwrap();
         assert_eq!(remote.issuer.requests(), 1);
-        // While the source is down, the one failure answers all.
+        // While the source is down, one failure answers all calls.
         remote.keys.state.lock().await.began = None;
         remote.issuer.reply(500, "", "");
         for _ in 0..10 {
@@ -455,7 +459,7 @@ mod tests {
         let waited = tokio::task::spawn_blocking(move || {
             issuer.wait_for_requests(2);
             issuer.publish(&[&new], "max-age=0");
-            // The second one from now is sent after the answer to the first one was taken over.
+            // The second request from now is sent after the first response was used.
             issuer.wait_for_requests(issuer.requests() + 3);
             (issuer, new)
         });
@@ -489,15 +493,20 @@ mod tests {
 
     #[test]
     fn the_pace_keeps_between_its_bounds() {
-        let pace = Pace::default();
-        let after =
-            |seconds: Option<u64>, chance| pace.after_success(seconds.map(Duration::from_secs), chance).as_secs();
+        let intervals = FetchIntervals::default();
+        let after = |seconds: Option<u64>, chance| {
+            intervals
+                .after_success(seconds.map(Duration::from_secs), chance)
+                .as_secs()
+        };
         assert_eq!(after(None, 0), 3_600);
         assert_eq!(after(Some(0), 0), 60);
         assert_eq!(after(Some(300), 0), 300);
         assert_eq!(after(Some(1_000_000), 0), 3_600);
         assert!((3_240..3_250).contains(&after(None, 255)));
-        let failed: Vec<u64> = (1..8).map(|failures| pace.after_failures(failures).as_secs()).collect();
+        let failed: Vec<u64> = (1..8)
+            .map(|failures| intervals.after_failures(failures).as_secs())
+            .collect();
         assert_eq!(failed, [10, 20, 40, 80, 160, 300, 300]);
     }
 
@@ -525,7 +534,7 @@ mod tests {
         std::fs::remove_file(&path).unwrap();
         assert!(!file.refresh());
         assert_eq!(judge(&old), None);
-        // Put in its place, as deployments do it.
+        // Replaced by a rename, as deployments do it.
         let beside = folder.path().join("next");
         std::fs::write(&beside, set(&new)).unwrap();
         std::fs::rename(&beside, &path).unwrap();

@@ -4,13 +4,13 @@ use crate::adapter::{FetchError, OsSecrets};
 use crate::config::{Config, KeyMaterial, SigningKeyFile, TokenConfig, TokenKeySource};
 use crate::data_dir::{DataDirError, SigningKey, SigningKeyError, prepare};
 use crate::key_sources::KeySources;
-use crate::token_source::{FileError, FileKeys, Pace, ParseKeys, RemoteKeys};
+use crate::token_source::{FetchIntervals, FileError, FileKeys, ParseKeys, RemoteKeys};
 use canopy_domain::port::Secrets as _;
 use canopy_http::token::{JwtVerifier, KeyError, TokenParties, TokenSigner, TokenSource, VerificationKey};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-/// Tokens cannot be signed or verified.
+/// The reason for which tokens cannot be signed or verified.
 #[derive(Debug, thiserror::Error)]
 pub enum TokensError {
     /// The data directory cannot be used.
@@ -24,10 +24,10 @@ pub enum TokensError {
     File {
         /// The file.
         path: PathBuf,
-        /// Why.
+        /// The reason.
         source: FileError,
     },
-    /// Keys cannot be fetched at all.
+    /// The client for fetching keys cannot be created.
     #[error(transparent)]
     Client(#[from] FetchError),
     /// A key cannot be used.
@@ -42,7 +42,7 @@ fn parties(config: &TokenConfig) -> TokenParties {
     }
 }
 
-/// The signer with the installation's own key, which is made where it is missing.
+/// Returns the signer with the installation's own key, which is created if missing.
 ///
 /// # Errors
 /// [`TokensError`].
@@ -55,7 +55,7 @@ pub fn signer(config: &Config) -> Result<TokenSigner, TokensError> {
     Ok(TokenSigner::from_pem(key.pem().as_bytes(), parties(&config.token))?)
 }
 
-/// The verifier with the installation's own key, and all other sources of the configuration.
+/// Returns the verifier with the installation's own key and all other sources of the configuration.
 ///
 /// # Errors
 /// [`TokensError`].
@@ -82,7 +82,7 @@ fn add(sources: &mut KeySources, config: &TokenConfig, source: &TokenKeySource) 
         KeyMaterial::JwksUrl(url) => {
             let client = sources.client()?;
             sources.add_remote(RemoteKeys::new(
-                (url.clone(), client, Pace::default(), chance()),
+                (url.clone(), client, FetchIntervals::default(), chance()),
                 (id, principals.clone(), verifier),
             ));
             return Ok(());
@@ -106,7 +106,7 @@ fn add(sources: &mut KeySources, config: &TokenConfig, source: &TokenKeySource) 
     Ok(())
 }
 
-/// A number that no two instances are likely to share.
+/// Returns a number that two instances are unlikely to share.
 fn chance() -> u8 {
     let [chance, ..] = OsSecrets.bytes();
     chance
@@ -185,7 +185,7 @@ mod tests {
         std::fs::write(&path, vec![b'x'; 1024 * 1024 + 1]).unwrap();
         let wrong = open(KeyMaterial::SecretFile(path)).unwrap_err();
         assert!(wrong.contains("more than 1048576 bytes"), "{wrong}");
-        // A source that cannot be reached does not stop the start.
+        // An unreachable source does not prevent the start.
         open(KeyMaterial::JwksUrl(
             DocumentUrl::parse("http://127.0.0.1:9/jwks").unwrap(),
         ))

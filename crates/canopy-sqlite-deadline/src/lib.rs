@@ -1,12 +1,13 @@
 //! Deadlines of SQLite statements.
 //!
-//! SQLite calls a *progress handler* every thousand steps of a statement, on the thread that runs it, and ends the statement
-//! with `SQLITE_INTERRUPT` when the handler says so. [`install`] gives such a handler to every connection that this process
-//! opens; it compares the clock with the deadline of its thread, which [`limited`] sets. Threads without a deadline are
-//! never interrupted, so other users of SQLite in the process notice nothing.
+//! SQLite calls a *progress handler* every thousand steps of a statement, on the thread that runs it, and interrupts
+//! the statement with `SQLITE_INTERRUPT` if the handler returns a value other than zero. [`install`] registers a
+//! handler for every connection that this process opens. The handler compares the clock with the deadline of its
+//! thread, which [`limited`] sets. Threads without a deadline are never interrupted, so other users of SQLite in the
+//! process are not affected.
 //!
-//! Diesel offers no way to its raw connection, and SQLite offers none that is free of C function pointers. So this crate has
-//! the only unsafe code of the workspace: one registration, and the entry point that SQLite calls (ADR 0037).
+//! Diesel has no access to its raw connection, and SQLite's own interface requires C function pointers. So this crate
+//! has the only unsafe code of the workspace: one registration, and the entry point that SQLite calls (ADR 0037).
 
 use core::cell::Cell;
 use core::ffi::{c_char, c_int, c_void};
@@ -14,15 +15,15 @@ use core::time::Duration;
 use libsqlite3_sys as ffi;
 use std::time::Instant;
 
-/// The number of steps of a statement between two looks at the clock: some tens of microseconds.
+/// The number of steps of a statement between two reads of the clock: some tens of microseconds.
 const STEPS: c_int = 1_000;
 
-/// The deadline of the statement that runs on a thread.
+/// The deadline of the running statement of a thread.
 #[derive(Debug, Clone, Copy)]
 struct Deadline {
-    /// The time that each statement has; `None` where it has any.
+    /// The time of each statement; `None` without a limit.
     limit: Option<Duration>,
-    /// When the statement ends. Set at the first look at the clock, so that short statements cost none.
+    /// The end of the statement. Set at the first read of the clock, so that short statements cost none.
     ends: Option<Instant>,
     was_interrupted: bool,
 }
@@ -39,15 +40,15 @@ thread_local! {
     static DEADLINE: Cell<Deadline> = const { Cell::new(Deadline::NONE) };
 }
 
-/// SQLite did not take the registration.
+/// SQLite refused the registration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("SQLite refused the progress handler with code {0}")]
 pub struct InstallError(pub i32);
 
-/// Puts every connection that is opened from now on under the deadlines of its threads. Repetitions change nothing.
+/// Applies the deadlines of threads to every connection that is opened from now on. Repeated calls have no effect.
 ///
 /// # Errors
-/// [`InstallError`] when SQLite is out of memory.
+/// [`InstallError`] if SQLite is out of memory.
 #[expect(
     unsafe_code,
     reason = "SQLite has no other way to reach the connections that diesel opens"
@@ -62,12 +63,12 @@ pub fn install() -> Result<(), InstallError> {
     }
 }
 
-/// Runs work on this thread whose statements take no longer than `limit` each, and returns whether one was interrupted. The
-/// transaction of a statement that wrote is rolled back by SQLite.
+/// Runs work on this thread whose statements take at most `limit` each, and returns whether one was interrupted. SQLite
+/// rolls back the transaction of an interrupted statement that wrote.
 ///
 /// A single step, such as the sort of many rows, is not interrupted.
 pub fn limited<T>(limit: Duration, work: impl FnOnce() -> T) -> (T, bool) {
-    /// Puts back what was there, also when the work panics.
+    /// Restores the previous deadline, even if the work panics.
     struct Restore(Deadline);
 
     impl Drop for Restore {
@@ -85,7 +86,7 @@ pub fn limited<T>(limit: Duration, work: impl FnOnce() -> T) -> (T, bool) {
     (done, DEADLINE.get().was_interrupted)
 }
 
-/// Notes that another statement begins on this thread, which has the whole limit again.
+/// Starts the time limit of another statement on this thread.
 pub fn restart() {
     DEADLINE.set(Deadline {
         ends: None,
@@ -115,15 +116,15 @@ fn is_over() -> bool {
     true
 }
 
-/// The progress handler. Whatever is not zero ends the statement.
+/// The progress handler. A return value other than zero interrupts the statement.
 extern "C" fn progress(_: *mut c_void) -> c_int {
     c_int::from(is_over())
 }
 
-/// The entry point that SQLite calls with each connection that it has opened.
+/// The entry point that SQLite calls for each opened connection.
 #[expect(unsafe_code, reason = "SQLite has no other way to set a progress handler")]
 extern "C" fn watch(db: *mut ffi::sqlite3, _: *mut *mut c_char, _: *const ffi::sqlite3_api_routines) -> c_int {
-    // SAFETY: SQLite hands over an open connection that nobody else uses yet. The handler needs no data and is `'static`.
+    // SAFETY: SQLite passes an open connection that is not in use yet. The handler needs no data and is `'static`.
     unsafe {
         ffi::sqlite3_progress_handler(db, STEPS, Some(progress), core::ptr::null_mut());
     }

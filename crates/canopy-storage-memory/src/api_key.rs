@@ -1,4 +1,4 @@
-//! API keys, and whose key each digest is.
+//! API keys, and the key of each digest.
 
 use crate::rule::{bug, ensure};
 use crate::state::State;
@@ -92,7 +92,7 @@ impl ApiKeyWriter for Unit<Writing> {
     }
 }
 
-/// Notes when keys were last at work.
+/// Stores the last use of keys.
 pub(crate) fn note_uses(state: &mut State, uses: &[KeyUse]) {
     for one in uses {
         let Ok(contents) = state.contents_mut(one.environment) else {

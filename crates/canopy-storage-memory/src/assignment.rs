@@ -59,7 +59,7 @@ fn identity_summary(identity: &Identity) -> IdentitySummary {
     }
 }
 
-/// An assignment with the things it joins.
+/// An assignment with its identity, role and node.
 #[derive(Clone, Copy)]
 struct Joined<'a> {
     assignment: &'a Assignment,
@@ -277,7 +277,7 @@ impl<Kind: Send> AssignmentReader for Unit<Kind> {
     }
 }
 
-/// Checks that databases do by foreign keys, and for identities in the statement itself.
+/// Checks the rules that databases enforce by foreign keys, and for identities in the statement itself.
 fn check_references(state: &State, environment: EnvironmentId, assignments: &[Assignment]) -> Result<(), StoreError> {
     let place = state.tenancy.place(environment);
     let place = place.ok_or_else(|| bug("the assignments' environment is not there"))?;

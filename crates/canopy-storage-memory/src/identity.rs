@@ -31,7 +31,7 @@ pub(crate) fn page_of<T: Clone>(mut rows: Vec<T>, order: SortOrder, page: PageRe
     Page { items, item_count }
 }
 
-/// The identities that hold an assignment: in this application, in this environment; anywhere where none is given.
+/// Returns the identities with an assignment: in this application, in this environment; anywhere if none is given.
 fn assigned(
     state: &State,
     application: Option<ApplicationId>,

@@ -1,4 +1,4 @@
-//! State that the processes of an installation share; here, there is one process.
+//! State that the processes of an installation share; this store has one process.
 
 use async_trait::async_trait;
 use canopy_domain::Timestamp;
@@ -18,7 +18,7 @@ struct Contents {
     secrets: BTreeMap<String, [u8; 32]>,
 }
 
-/// The secrets are left out.
+/// Omits the secrets.
 impl core::fmt::Debug for Contents {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         f.debug_struct("Contents")

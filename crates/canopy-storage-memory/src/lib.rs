@@ -1,7 +1,7 @@
 //! The in-memory reference store of Canopy, for tests and embedding.
 //!
-//! It keeps every rule that the ports state, in the plainest way: one writer at a time works on a copy of what it
-//! touches, and committing publishes the copy. Readers keep the state they began with. Nothing is written to a disk.
+//! It implements every rule of the ports in the simplest way: one writer at a time works on a copy of the areas it
+//! touches, and its commit publishes the copy. Readers keep the state they began with. Nothing is written to a disk.
 
 mod access;
 mod api_key;

@@ -1,4 +1,4 @@
-//! Roles and what they bundle.
+//! Roles and their permissions.
 
 use crate::rule::{bug, ensure, one_environment, unique};
 use crate::table::RoleRow;

@@ -5,17 +5,17 @@ use canopy_domain::port::{StoreError, Unique};
 use std::collections::HashSet;
 use std::hash::Hash;
 
-/// A bug of the caller, which a database would refuse too.
+/// Returns the error of a bug of the caller, which a database would refuse too.
 pub(crate) fn bug(rule: &'static str) -> StoreError {
     StoreError::Internal(rule.into())
 }
 
-/// Refuses what a rule forbids.
+/// Returns an error unless the rule is kept.
 pub(crate) fn ensure(kept: bool, rule: &'static str) -> Result<(), StoreError> {
     if kept { Ok(()) } else { Err(bug(rule)) }
 }
 
-/// Refuses values of which one is taken or comes twice.
+/// Refuses values of which one exists or is repeated.
 pub(crate) fn unique<T: Eq + Hash>(
     values: impl IntoIterator<Item = T>,
     taken: impl Fn(&T) -> bool,
@@ -30,7 +30,7 @@ pub(crate) fn unique<T: Eq + Hash>(
     Ok(())
 }
 
-/// The environment that all rows of a call belong to; `None` when there are no rows.
+/// Returns the environment of all rows of a call; `None` if there are no rows.
 pub(crate) fn one_environment(
     rows: impl IntoIterator<Item = EnvironmentId>,
 ) -> Result<Option<EnvironmentId>, StoreError> {

@@ -1,12 +1,12 @@
-//! Whether a write keeps to its scope. This store locks itself whole, so too narrow a scope does no harm here; on a store
-//! that locks rows it would be a race. A strict store finds it.
+//! Checks that a write keeps to its lock scope. This store locks itself as a whole, so a too narrow scope does no harm
+//! here; on a store that locks rows it would be a race. A strict store detects it.
 
 use crate::rule::ensure;
 use crate::state::State;
 use canopy_domain::EnvironmentId;
 use canopy_domain::port::{LockScope, StoreError};
 
-/// Checks that a commit which touches an environment holds its lock. What did not exist before the write needs none.
+/// Checks that a commit that changes an environment holds its lock. A new environment needs none.
 pub(crate) fn check(before: &State, scope: &LockScope, touched: EnvironmentId) -> Result<(), StoreError> {
     let Some(place) = before.tenancy.place(touched) else {
         return Ok(());

@@ -1,4 +1,4 @@
-//! Catalog and roles as a whole.
+//! The catalog and roles as a whole.
 
 use crate::state::Contents;
 use crate::unit::Unit;

@@ -1,4 +1,4 @@
-//! Everything the store holds. Areas are shared between states until one of them writes.
+//! The state of the store. Areas are shared between states until one of them writes.
 
 use crate::rule::bug;
 use crate::table::{ApiKeys, Assignments, AuditLog, Digests, Directory, History, Permissions, Roles, Tenancy, Tree};
@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use uuid::Uuid;
 
-/// One state of the store. A clone is cheap and stays as it is, whatever is done to the original.
+/// One state of the store. A clone is cheap and unaffected by changes to the original.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct State {
     /// Accounts, applications and environments.
@@ -17,13 +17,13 @@ pub(crate) struct State {
     pub directory: Arc<Directory>,
     /// The rows of each environment.
     pub environments: Arc<BTreeMap<EnvironmentId, Contents>>,
-    /// Whose key each digest is.
+    /// The key of each digest.
     pub key_digests: Arc<Digests>,
     /// Audit events.
     pub audit: Arc<AuditLog>,
-    /// Answers of requests that may be repeated.
+    /// Stored responses of repeatable requests.
     pub answers: Arc<BTreeMap<RequestIdentity, KeptAnswer>>,
-    /// Bytes of kept answers by tenant and hour.
+    /// Bytes of stored responses by tenant and hour.
     pub kept_bytes: Arc<BTreeMap<(Uuid, i64), u64>>,
     /// True if change records cannot be read.
     pub damaged_history: bool,
@@ -34,7 +34,7 @@ pub(crate) struct State {
 pub(crate) struct Contents {
     /// The catalog.
     pub permissions: Arc<Permissions>,
-    /// Roles and what they bundle.
+    /// Roles and their permissions.
     pub roles: Arc<Roles>,
     /// The tree of nodes.
     pub tree: Arc<Tree>,
@@ -47,19 +47,19 @@ pub(crate) struct Contents {
 }
 
 impl Contents {
-    /// The newest revision.
+    /// Returns the newest revision.
     pub fn revision(&self) -> Revision {
         self.history.revision()
     }
 }
 
 impl State {
-    /// The contents of an environment.
+    /// Returns the contents of an environment.
     pub fn contents(&self, environment: EnvironmentId) -> Option<&Contents> {
         self.environments.get(&environment)
     }
 
-    /// The contents of an environment, to be changed.
+    /// Returns the contents of an environment for changes.
     pub fn contents_mut(&mut self, environment: EnvironmentId) -> Result<&mut Contents, StoreError> {
         if !self.environments.contains_key(&environment) {
             return Err(bug("the environment is not there"));

@@ -1,4 +1,4 @@
-//! The store: what is committed, and the lock of the one writer.
+//! The store: the committed state, and the lock of the single writer.
 
 use crate::api_key::note_uses;
 use crate::committed::Committed;
@@ -16,10 +16,10 @@ use canopy_store_kit::running_requests::{RunningClaim, RunningRequests};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// A store in memory. Clones are the same store.
+/// A store in memory. Clones share the store.
 ///
-/// Every write locks the whole store, whatever its scope, and waits for that lock no longer than a deadline. It needs a
-/// Tokio runtime with a timer.
+/// Every write locks the whole store, whatever its scope, and waits for that lock until a deadline. Requires a Tokio
+/// runtime with a timer.
 ///
 /// ```
 /// # use canopy_domain::port::Store;
@@ -45,12 +45,12 @@ impl MemoryStore {
     /// Default wait of a write for the lock.
     pub const WRITE_DEADLINE: Duration = Duration::from_secs(10);
 
-    /// An empty store.
+    /// Creates an empty store.
     pub fn new() -> Self {
         Self::with_write_deadline(Self::WRITE_DEADLINE)
     }
 
-    /// An empty store whose writes wait no longer than this for the lock.
+    /// Creates an empty store whose writes wait at most this long for the lock.
     pub fn with_write_deadline(deadline: Duration) -> Self {
         Self {
             committed: Arc::default(),
@@ -62,8 +62,8 @@ impl MemoryStore {
         }
     }
 
-    /// From now on commits take place but are reported as [`StoreError::Unavailable`], as when a connection breaks before
-    /// the answer; or no longer. For tests of use cases.
+    /// Sets whether commits are executed but reported as [`StoreError::Unavailable`], as if a connection breaks before
+    /// the response. For tests of use cases.
     pub fn lose_answers(&self, lose: bool) {
         self.committed.lose_answers(lose);
     }
@@ -74,15 +74,15 @@ impl MemoryStore {
         self.committed.hold_answers(hold);
     }
 
-    /// From now on change records cannot be read, as when they are damaged or a newer release has written them; or again.
-    /// For tests of use cases.
+    /// Sets whether change records cannot be read, as if they are damaged or a newer release wrote them. For tests of
+    /// use cases.
     pub fn damage_history(&self, damage: bool) {
         let mut state = self.committed.get();
         state.damaged_history = damage;
         self.committed.set(state);
     }
 
-    /// A store with what is committed here, which goes its own way from now on: as a standby that takes the place of its
+    /// Returns a store with the state committed so far, which diverges from now on: like a standby that replaces its
     /// primary. For tests of use cases.
     #[must_use]
     pub fn fork(&self) -> Self {
@@ -96,8 +96,8 @@ impl MemoryStore {
         }
     }
 
-    /// An empty store that refuses commits which touch an environment that their scope did not lock: a store that locks
-    /// rows would let them race. For tests of use cases.
+    /// Creates an empty store that refuses commits that change an environment outside their lock scope: on a store that
+    /// locks rows, they would race. For tests of use cases.
     pub fn strict() -> Self {
         Self {
             is_strict: true,
@@ -107,7 +107,7 @@ impl MemoryStore {
 }
 
 impl MemoryStore {
-    /// The turn of the one writer.
+    /// Waits for the write lock.
     async fn lock(&self, share: Share) -> Result<Turn, StoreError> {
         match tokio::time::timeout(self.deadline, self.writer.take(share)).await {
             Ok(turn) => turn.map_err(|closed| StoreError::Unavailable(Box::new(closed))),

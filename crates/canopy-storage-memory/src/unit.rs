@@ -14,24 +14,24 @@ use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use uuid::Uuid;
 
-/// A unit of work: the state it sees, and what it may do with it. Readers are written once for both kinds.
+/// A unit of work: its state, and its kind. Readers are implemented once for both kinds.
 #[derive(Debug)]
 pub(crate) struct Unit<Kind> {
     pub state: State,
     kind: Kind,
 }
 
-/// May only read.
+/// A unit of work that only reads.
 #[derive(Debug)]
 pub(crate) struct Reading;
 
-/// May write; holds the store's lock until it goes.
+/// A unit of work that writes; holds the store's lock until it is dropped.
 #[derive(Debug)]
 pub(crate) struct Writing {
     committed: Arc<Committed>,
-    /// The rules that a strict store enforces for a write.
+    /// The lock scope that a strict store enforces.
     scope: Option<LockScope>,
-    /// The id that answers which are kept count to.
+    /// The id that stored responses are counted by.
     tenant: Uuid,
     _claim: Option<RunningClaim>,
     _lock: Turn,

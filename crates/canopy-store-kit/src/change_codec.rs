@@ -1,9 +1,9 @@
-//! Changes as bytes, for stores that keep the change records of an environment.
+//! The binary format of changes, for the change records of stores.
 //!
-//! The first byte is the version of the format, then comes the number of changes (`u32`), then each change: a byte for
-//! its kind and what it says. Numbers are little endian; an id is its sixteen bytes, an instant its microseconds
-//! (`i64`), a text its length in bytes (`u16`) and its UTF-8. An assignment leaves out whatever the assignment
-//! before it in the same batch has as well, so a run of them costs little more than the two ids that differ.
+//! The first byte is the version of the format, followed by the number of changes (`u32`) and each change: a byte for
+//! its kind and its values. Numbers are little endian; an id is its sixteen bytes, an instant its microseconds (`i64`),
+//! a text its length in bytes (`u16`) and its UTF-8. An assignment omits the values that it shares with the previous
+//! assignment of the batch, so a run of them costs little more than the two ids that differ.
 
 mod reader;
 mod writer;
@@ -15,10 +15,10 @@ pub use reader::decode;
 use std::collections::HashMap;
 pub use writer::encode;
 
-/// The version of the format that is written.
+/// The written version of the format.
 const VERSION: u8 = 1;
 
-/// The byte for each kind of change. They are stored: a number is never given another meaning.
+/// The byte for each kind of change. They are stored, so a number never gets another meaning.
 mod kind {
     pub(super) const PERMISSION_PUT: u8 = 1;
     pub(super) const PERMISSION_REMOVED: u8 = 2;
@@ -34,7 +34,7 @@ mod kind {
     pub(super) const KEY_REMOVED: u8 = 12;
 }
 
-/// Bits that say which parts of an assignment follow; the others are those of the assignment before.
+/// Bits for the parts of an assignment that follow; the other parts are those of the previous assignment.
 mod given {
     pub(super) const IDENTITY: u8 = 1;
     pub(super) const ROLE: u8 = 2;
@@ -47,7 +47,7 @@ mod given {
     pub(super) const ALL: u8 = IDENTITY | ROLE | NODE | FROM | TO;
 }
 
-/// The parts that an assignment shares with the one before it.
+/// The parts that an assignment shares with the previous one.
 #[derive(Debug, Clone, Copy)]
 struct Shared {
     key: AssignmentKey,
@@ -55,10 +55,10 @@ struct Shared {
     to: Option<Timestamp>,
 }
 
-/// Why bytes are not the changes they should be: the store is damaged, or a newer release has written it.
+/// A decoding error: the store is damaged, or a newer release wrote the bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum CodecError {
-    /// A version of the format that this release does not know.
+    /// An unknown version of the format.
     #[error("the changes are written in format {0}, which this release does not know")]
     Version(u8),
     /// The bytes end before the last change does.
@@ -67,11 +67,11 @@ pub enum CodecError {
     /// Bytes follow the last change.
     #[error("bytes follow the last change")]
     Trailing,
-    /// A byte that stands for nothing.
-    #[error("byte {0} stands for no kind of change, state or switch")]
+    /// A byte without a meaning.
+    #[error("byte {0} is not a kind of change, state or switch")]
     Unknown(u8),
     /// A value breaks the rule of its type.
-    #[error("a {0} is not one")]
+    #[error("a {0} is not valid")]
     Value(&'static str),
 }
 

@@ -1,5 +1,11 @@
 //! The codec: what is written is read again, and bytes that were never written are refused without a panic.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "what tests share is a test too"
+)]
+
 use canopy_domain::access::{Change, GrantFact, KeyFact, NodeFact, PermissionFact, RoleFact, SubjectFact};
 use canopy_domain::api_key::{KeyAccess, KeyScopes};
 use canopy_domain::{AssignmentKey, MembershipStatus, NodeType, PermissionKey, RoleName, Slug, Timestamp, Window};

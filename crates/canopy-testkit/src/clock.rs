@@ -18,30 +18,31 @@ use std::sync::atomic::{AtomicI64, Ordering};
 pub struct FixedClock(Arc<AtomicI64>);
 
 impl FixedClock {
-    /// A clock that shows an RFC 3339 time.
+    /// Creates a clock that shows an RFC 3339 time.
     ///
     /// # Panics
-    /// When the text is no such time.
+    ///
+    /// If the text is no such time.
     pub fn at(rfc3339: &str) -> Self {
         Self::new(instant(rfc3339))
     }
 
-    /// A clock that shows this time.
+    /// Creates a clock that shows this time.
     pub fn new(now: Timestamp) -> Self {
         Self(Arc::new(AtomicI64::new(now.as_micros())))
     }
 
-    /// Sets it.
+    /// Sets the time.
     pub fn set(&self, now: Timestamp) {
         self.0.store(now.as_micros(), Ordering::SeqCst);
     }
 
-    /// Moves it forward; backward when negative.
+    /// Advances the time; backward if negative.
     pub fn advance_seconds(&self, seconds: i64) {
         self.set(self.now().plus_seconds(seconds));
     }
 
-    /// Moves it forward by milliseconds; backward when negative.
+    /// Advances the time by milliseconds; backward if negative.
     pub fn advance_millis(&self, millis: i64) {
         self.0.fetch_add(millis * 1_000, Ordering::SeqCst);
     }
@@ -60,15 +61,16 @@ impl Clock for FixedClock {
     }
 }
 
-/// The instant that an RFC 3339 text names.
+/// Parses an RFC 3339 text.
 ///
 /// # Panics
-/// When the text is no such time.
+///
+/// If the text is no such time.
 pub fn instant(rfc3339: &str) -> Timestamp {
     Timestamp::parse(rfc3339).expect("an RFC 3339 time")
 }
 
-/// Noon of 20 April 2026, UTC: "now" in most tests.
+/// Returns noon of 20 April 2026, UTC: "now" in most tests.
 pub fn noon() -> Timestamp {
     instant("2026-04-20T12:00:00Z")
 }

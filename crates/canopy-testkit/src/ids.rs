@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use uuid::Uuid;
 
-/// Mints UUIDs of version 7 by counting. Clones count on together; two counters of the same series mint the same ids.
+/// Mints UUIDs of version 7 by counting. Clones share the count; two counters of the same series mint the same ids.
 ///
 /// ```
 /// # use canopy_domain::port::Ids;
@@ -21,7 +21,7 @@ pub struct CountingIds {
 }
 
 impl CountingIds {
-    /// A counter whose ids differ from those of every other series (0 to 4095).
+    /// Creates a counter whose ids differ from those of every other series (0 to 4095).
     pub fn series(series: u16) -> Self {
         Self {
             series: series & 0x0fff,
@@ -37,7 +37,7 @@ impl Ids for CountingIds {
     }
 }
 
-/// The id with this number in a series, as [`CountingIds`] mints it.
+/// Returns the id with this number in a series, as [`CountingIds`] mints it.
 pub fn counted_id(series: u16, number: u64) -> Uuid {
     const APRIL_2026: u128 = 0x019d_a000_0000;
     let (version, variant) = (0x7, 0b10);
@@ -46,7 +46,7 @@ pub fn counted_id(series: u16, number: u64) -> Uuid {
     )
 }
 
-/// Returns 32 bytes that end in a counter. Not secret at all.
+/// Returns 32 bytes that end in a counter. Not secret.
 #[derive(Debug, Clone, Default)]
 pub struct CountingSecrets(Arc<AtomicU64>);
 

@@ -27,7 +27,7 @@ impl core::fmt::Debug for IssuerKey {
 }
 
 impl IssuerKey {
-    /// The Ed25519 key that this seed makes.
+    /// Creates the Ed25519 key of a seed.
     pub fn ed25519(kid: &str, seed: u8) -> Self {
         const PKCS8_HEAD: [u8; 16] = [
             0x30, 0x2e, 0x02, 0x01, 0x00, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x04, 0x22, 0x04, 0x20,
@@ -36,20 +36,20 @@ impl IssuerKey {
         Self::new(kid, EncodingKey::from_ed_der(&der), Algorithm::EdDSA)
     }
 
-    /// The RSA key of a PEM, for `RS256`.
+    /// Reads an RSA key from a PEM, for `RS256`.
     pub fn rsa(kid: &str, pem: &[u8]) -> Self {
         let key = EncodingKey::from_rsa_pem(pem).expect("the PEM of an RSA key");
         Self::new(kid, key, Algorithm::RS256)
     }
 
-    /// The P-256 key of a PEM, for `ES256`.
+    /// Reads a P-256 key from a PEM, for `ES256`.
     pub fn p256(kid: &str, pem: &[u8]) -> Self {
         let key = EncodingKey::from_ec_pem(pem).expect("the PEM of a P-256 key");
         Self::new(kid, key, Algorithm::ES256)
     }
 
     fn new(kid: &str, key: EncodingKey, algorithm: Algorithm) -> Self {
-        // An error means that it is in place already.
+        // An error means that it is installed already.
         jsonwebtoken::crypto::aws_lc::DEFAULT_PROVIDER.install_default().ok();
         Self {
             kid: kid.to_owned(),
@@ -58,7 +58,7 @@ impl IssuerKey {
         }
     }
 
-    /// The public key as it stands in a key set.
+    /// Returns the public key as in a key set.
     pub fn jwk(&self) -> Value {
         let jwk = Jwk::from_encoding_key(&self.key, self.algorithm).expect("a public key");
         let mut jwk = serde_json::to_value(jwk).expect("JSON");
@@ -69,12 +69,12 @@ impl IssuerKey {
         jwk
     }
 
-    /// A token with these claims.
+    /// Returns a token with these claims.
     pub fn sign(&self, claims: &Value) -> String {
         self.sign_as(Some(self.kid.clone()), claims)
     }
 
-    /// A token with these claims that does not name the key.
+    /// Returns a token with these claims that does not name the key.
     pub fn sign_without_name(&self, claims: &Value) -> String {
         self.sign_as(None, claims)
     }
@@ -86,7 +86,7 @@ impl IssuerKey {
     }
 }
 
-/// The answer of an issuer to requests for its keys.
+/// The response of an issuer to requests for its keys.
 #[derive(Debug, Clone)]
 struct Reply {
     status: u16,
@@ -107,7 +107,7 @@ struct Shared {
     changed: Condvar,
 }
 
-/// An issuer that serves a key set. It ends when it is dropped.
+/// An issuer that serves a key set until it is dropped.
 #[derive(Debug)]
 pub struct TestIssuer {
     address: SocketAddr,
@@ -144,12 +144,12 @@ impl TestIssuer {
         Self { address, shared }
     }
 
-    /// The address that it listens on.
+    /// Returns the address that it listens on.
     pub const fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// The URL of its key set.
+    /// Returns the URL of its key set.
     pub fn jwks_url(&self) -> String {
         format!("http://{}/.well-known/jwks.json", self.address)
     }
@@ -160,7 +160,7 @@ impl TestIssuer {
         self.reply(200, cache_control, &json!({ "keys": keys }).to_string());
     }
 
-    /// Answers like this from now on.
+    /// Sends this response from now on.
     pub fn reply(&self, status: u16, cache_control: &str, body: &str) {
         self.shared.lock().reply = Reply {
             status,
@@ -169,12 +169,12 @@ impl TestIssuer {
         };
     }
 
-    /// The number of requests it was sent.
+    /// Returns the number of requests it has received.
     pub fn requests(&self) -> usize {
         self.shared.lock().requests
     }
 
-    /// Waits until it was sent so many requests.
+    /// Waits until it has received `count` requests.
     pub fn wait_for_requests(&self, count: usize) {
         let state = self.shared.lock();
         let waited = self

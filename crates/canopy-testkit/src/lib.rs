@@ -1,4 +1,4 @@
-//! Canopy in a test: the whole service on a free port, and valid things to fill it with.
+//! Canopy in a test: the whole service on a free port, and valid data for it.
 //!
 //! - [`FixedClock`], [`CountingIds`], [`CountingSecrets`]: time, ids and secrets that are the same in every run.
 //! - [`fixture`]: valid entities, one at a time or as a small [`World`](fixture::World).
@@ -6,9 +6,9 @@
 //!   client for it.
 //! - `issuer` (feature `issuer`): an identity provider that serves its keys on loopback.
 //! - `postgres` (feature `postgres`): a throw-away PostgreSQL server, and a database for each test.
-//! - [`workload`]: the environments and questions of every benchmark.
+//! - [`workload`]: the environments and checks of every benchmark.
 //!
-//! A store is tested with `canopy-conformance`.
+//! Test stores with `canopy-conformance`.
 
 #![expect(
     clippy::expect_used,

@@ -1,9 +1,9 @@
-//! The workload of every benchmark: environments of three sizes and questions about them.
+//! The workload of every benchmark: environments of three sizes and checks in them.
 //!
-//! Deterministic, so that runs and peers can be compared: the same size is the same facts and the same questions
-//! everywhere. Figures and shape are those of `docs/benchmarks.md`: a tree of fan-out about 10 and depth up to 6, 5 to
-//! 50 keys a role, assignments skewed so that some identities hold over 200, windows of every kind, about half of the
-//! questions allowed.
+//! Deterministic, so that runs and peers can be compared: each size has the same facts and the same checks everywhere.
+//! Figures and shape are those of `docs/benchmarks.md`: a tree of fan-out about 10 and depth up to 6, 5 to 50 keys per
+//! role, assignments skewed so that some identities have over 200, windows of every kind, about half of the checks
+//! allowed.
 
 use canopy_domain::access::{GrantFact, NodeFact, PermissionFact, Question, RoleFact, Snapshot, SubjectFact, Target};
 use canopy_domain::{
@@ -16,7 +16,7 @@ use uuid::Uuid;
 /// The size of an environment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Size {
-    /// The letter it is known by.
+    /// Its letter.
     pub name: &'static str,
     /// Nodes of the tree.
     pub nodes: usize,
@@ -35,9 +35,9 @@ impl Size {
     pub const S: Self = Self::new("S", 1_000, 20, 200, 1_000, 5_000);
     /// A large one.
     pub const M: Self = Self::new("M", 10_000, 50, 500, 10_000, 100_000);
-    /// As large as they come.
+    /// The largest one.
     pub const L: Self = Self::new("L", 100_000, 100, 1_000, 100_000, 1_000_000);
-    /// All of them.
+    /// All sizes.
     pub const ALL: [Self; 3] = [Self::S, Self::M, Self::L];
 
     const fn new(
@@ -59,7 +59,7 @@ impl Size {
     }
 }
 
-/// A question with its texts; [`Asked::question`] borrows them.
+/// A check with its texts; [`Asked::question`] borrows them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Asked {
     /// The subject.
@@ -71,7 +71,7 @@ pub struct Asked {
 }
 
 impl Asked {
-    /// The question at its node.
+    /// Returns the check at its node.
     pub fn question(&self) -> Question<'_> {
         Question {
             identity: self.identity,
@@ -81,19 +81,19 @@ impl Asked {
     }
 }
 
-/// An environment and questions about it.
+/// An environment and checks in it.
 #[derive(Debug, Clone)]
 pub struct Workload {
     /// The facts.
     pub snapshot: Snapshot,
-    /// The questions, in no order.
+    /// The checks, unordered.
     pub questions: Vec<Asked>,
-    /// The instant at which they are asked: some windows have ended by then and some have not begun.
+    /// The instant of the checks: some windows have ended by then and some have not begun.
     pub now: Timestamp,
 }
 
 impl Workload {
-    /// Makes the environment of this size and `questions` questions about it.
+    /// Generates the environment of this size and `questions` checks in it.
     pub fn new(size: Size, questions: usize) -> Self {
         let mut dice = Dice(0x00c0_ffee);
         let tree = Tree::grow(&mut dice, size.nodes);
@@ -117,8 +117,8 @@ impl Workload {
         dice.shuffle(&mut questions);
         Self {
             snapshot,
-            // Cloned in their order: whoever asks them one after the other reads memory from front to back, as a server
-            // reads a request that has just arrived, and not from all over the place.
+            // Cloned in order, so that running the checks one after the other reads memory from front to back, like a
+            // server reads a request that has just arrived.
             questions: questions.clone(),
             now: instant(0),
         }
@@ -127,7 +127,7 @@ impl Workload {
 
 const DAY: i64 = 86_400;
 
-/// Some seconds after the instant at which questions are asked.
+/// Returns the instant some seconds after that of the checks.
 fn instant(seconds: i64) -> Timestamp {
     Timestamp::from_micros(1_776_686_400_000_000)
         .expect("a good instant")
@@ -156,7 +156,7 @@ impl Dice {
         self.below(many) == 0
     }
 
-    /// A number below `end`, small ones far more often than large ones.
+    /// Returns a number below `end`, small ones far more often than large ones.
     fn skewed(&mut self, end: usize) -> usize {
         self.below(end) * self.below(end) / end.max(1)
     }
@@ -172,7 +172,7 @@ impl Dice {
         }
     }
 
-    /// An id in the form of a version 7 UUID: a clock that moves a little with each id, then random bits.
+    /// Returns an id in the form of a version 7 UUID: a clock that moves a little with each id, then random bits.
     fn id(&mut self) -> Uuid {
         let clock = (0x019d_b000_0000_u64 + (self.0 >> 40)) & 0xffff_ffff_ffff;
         let (high, low) = (self.next(), self.next());
@@ -182,7 +182,7 @@ impl Dice {
     }
 }
 
-/// The tree while it is made: nodes by number, level after level.
+/// The tree during its generation: nodes by number, level after level.
 struct Tree {
     ids: Vec<NodeId>,
     parents: Vec<Option<usize>>,
@@ -215,7 +215,7 @@ impl Tree {
         self.parents.get(node).copied().flatten()
     }
 
-    /// A node at any height: one by chance, then up with even odds at each step.
+    /// Returns a node at any height: a random one, then up with even odds at each step.
     fn somewhere(&self, dice: &mut Dice) -> usize {
         let mut node = dice.below(self.ids.len());
         while dice.one_in(2)
@@ -226,7 +226,7 @@ impl Tree {
         node
     }
 
-    /// A node at or below another: down as long as the dice say so.
+    /// Returns a node at or below another one: down by even odds at each step.
     fn below(&self, dice: &mut Dice, mut node: usize) -> usize {
         while let Some(children) = self.children.get(node).filter(|c| !c.is_empty())
             && !dice.one_in(5)
@@ -236,7 +236,7 @@ impl Tree {
         node
     }
 
-    /// In no order, as a store gives them. A few leaves are switched off.
+    /// Returns the nodes unordered, as a store does. A few leaves are inactive.
     fn facts(&self, dice: &mut Dice) -> Vec<NodeFact> {
         let node_type = NodeType::parse("unit").expect("a good type");
         let mut facts: Vec<NodeFact> = (0..self.ids.len())
@@ -330,7 +330,7 @@ fn grants(
     let mut seen = HashSet::with_capacity(count);
     let mut grants = Vec::with_capacity(count);
     let mut places = Vec::with_capacity(count);
-    // Everybody holds something.
+    // Each identity has an assignment.
     let mut everybody = 0..subjects.len();
     while grants.len() < count {
         let subject = everybody.next().unwrap_or_else(|| holder(dice, subjects.len()));
@@ -352,7 +352,8 @@ fn grants(
     (grants, places)
 }
 
-/// One member in a hundred gets a quarter of what is given, and among those the first ones get most.
+/// Returns a holder: one member in a hundred gets a quarter of all assignments, and among those the first ones get
+/// most.
 fn holder(dice: &mut Dice, subjects: usize) -> usize {
     if dice.one_in(4) {
         dice.skewed(subjects.div_ceil(100))
@@ -361,7 +362,7 @@ fn holder(dice: &mut Dice, subjects: usize) -> usize {
     }
 }
 
-/// Four in five are open without an end, the others have one: ahead, past, or with a start still to come.
+/// Returns a window: four in five are open without an end, the others end later, have ended, or begin later.
 fn window(dice: &mut Dice) -> Window {
     let days = |dice: &mut Dice| instant(-DAY * i64::try_from(1 + dice.below(400)).expect("few days"));
     let later = |from: Timestamp, dice: &mut Dice| {
@@ -379,8 +380,8 @@ fn window(dice: &mut Dice) -> Window {
     Window::new(from, to).expect("the end lies after the start")
 }
 
-/// Half of the questions are made from an assignment (who holds it, a key of its role, a node below its node), half of
-/// anybody, any key and any node.
+/// Generates a check: half of them from an assignment (its identity, a key of its role, a node below its node), half
+/// with any identity, key and node.
 fn ask(dice: &mut Dice, number: usize, snapshot: &Snapshot, places: &[Place], tree: &Tree) -> Asked {
     let (identity, permission, node) = if number.is_multiple_of(2) {
         let chosen = dice.below(places.len());

@@ -1,34 +1,34 @@
-//! The permissions that an identity holds now.
+//! The effective permissions of an identity now.
 
 use super::Asker;
 use crate::decisions::Consistency;
 use crate::{App, AppError};
 use canopy_domain::{IdentityId, NodeId, PermissionKey, Revision};
 
-/// The keys that an identity holds, and what they rest on.
+/// The effective permissions of an identity.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Held {
+pub struct EffectivePermissions {
     /// The keys, sorted.
     pub keys: Vec<PermissionKey>,
-    /// The revision of the environment at which it was judged.
+    /// The revision of the environment at which they were evaluated.
     pub revision: Revision,
 }
 
-/// Every permission that an identity holds at a node, or at any active node. None for what is unknown.
+/// Returns the effective permissions of an identity at a node, or at any active node. Empty for unknown ids.
 ///
 /// # Errors
-/// [`AppError::InvalidApiKey`] for a key that is not good any more; [`AppError::Store`]; [`AppError::Work`].
+/// [`AppError::InvalidApiKey`] for a key that is no longer valid; [`AppError::Store`]; [`AppError::Work`].
 pub async fn get_effective_access(
     app: &App,
     asker: Asker<'_>,
     identity: IdentityId,
     node: Option<NodeId>,
-) -> Result<Held, AppError> {
+) -> Result<EffectivePermissions, AppError> {
     let held = asker.judge_apart(app, Consistency::Strong, move |state, now, pace| {
         let held = state
             .index
             .effective_permissions_in_steps(identity, node, now, || pace.check())?;
-        Ok(Held {
+        Ok(EffectivePermissions {
             keys: held.into_iter().cloned().collect(),
             revision: state.index.revision(),
         })

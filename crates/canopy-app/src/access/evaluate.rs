@@ -1,4 +1,4 @@
-//! May this identity do this there, now (or at another instant)?
+//! The check: may an identity use a permission at a target, now or at another instant?
 
 use super::Asker;
 use crate::decisions::{Consistency, EnvironmentState};
@@ -6,14 +6,14 @@ use crate::{App, AppError};
 use canopy_domain::access::{AccessIndex, Decision, Question};
 use canopy_domain::{Revision, RoleName, Timestamp};
 
-/// An answer, and what it rests on.
+/// A decision with its granting roles.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Evaluation<'a> {
-    /// Yes, or no and why.
+    /// The decision.
     pub decision: Decision,
-    /// The names of all roles that grant it, sorted, each once.
+    /// The names of all granting roles, sorted, each once.
     pub granting_roles: Vec<&'a RoleName>,
-    /// The revision of the environment at which it was judged.
+    /// The revision of the environment at which it was evaluated.
     pub revision: Revision,
 }
 
@@ -27,12 +27,12 @@ fn judge<'a>(index: &'a AccessIndex, question: &Question<'_>, at: Timestamp) -> 
     }
 }
 
-/// Answers, reading from the store what is missing in memory first. `answer` makes what is wanted of the evaluation while
-/// the index is held, so it must be quick. Windows are judged at `at`, or now.
+/// Decides a check, after loading the index if it is not in memory. `answer` maps the decision to a result while the
+/// index is borrowed, so it must be quick. Windows are evaluated at `at`, or now.
 ///
 /// # Errors
-/// [`AppError::ScopeMissing`] and [`AppError::InvalidApiKey`] for a key that may not ask this, or not any more;
-/// [`AppError::Store`].
+/// [`AppError::ScopeMissing`] for a key that may not run this check, [`AppError::InvalidApiKey`] for a key that is no
+/// longer valid; [`AppError::Store`].
 pub async fn evaluate<R: Send>(
     app: &App,
     asker: Asker<'_>,

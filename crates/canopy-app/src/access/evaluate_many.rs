@@ -1,4 +1,4 @@
-//! Many questions, judged at one instant and one revision.
+//! Many checks, evaluated at one instant and one revision.
 
 use super::{Asker, OwnedQuestion};
 use crate::decisions::{Consistency, StateView};
@@ -8,7 +8,7 @@ use canopy_domain::access::{AccessIndex, Decision, Question};
 use canopy_domain::{Revision, RoleName, Timestamp};
 use std::sync::Arc;
 
-/// The questions, about to be answered in their order.
+/// Checks to be decided in their order.
 #[derive(Debug)]
 pub struct Judging<'a> {
     index: &'a AccessIndex,
@@ -19,36 +19,36 @@ pub struct Judging<'a> {
 }
 
 impl<'a> Judging<'a> {
-    /// The revision of the environment at which they are judged.
+    /// Returns the revision of the environment at which they are evaluated.
     pub const fn revision(&self) -> Revision {
         self.index.revision()
     }
 
-    /// How many there are.
+    /// Returns the number of checks.
     pub const fn len(&self) -> usize {
         self.questions.len()
     }
 
-    /// Whether there are none.
+    /// Returns whether there are no checks.
     pub const fn is_empty(&self) -> bool {
         self.questions.is_empty()
     }
 
-    /// The most bytes that the answer may have.
+    /// Returns the maximum size of the response in bytes.
     pub const fn max_bytes(&self) -> usize {
         self.max_bytes
     }
 
-    /// Answers one after the other: the question, yes or no and why, and the names of all roles that grant it, sorted, each
-    /// once. Takes no memory for any of them.
+    /// Calls `tell` with each check in turn: its decision, and the names of all granting roles, sorted, each once.
+    /// Allocates nothing per check.
     ///
     /// # Errors
-    /// [`Stopped`] where the caller has gone. What `tell` refuses ends it too.
+    /// [`Stopped`] once the caller has gone. An error of `tell` ends it too.
     pub fn each(
         self,
         mut tell: impl FnMut(&Question<'a>, Decision, &[&RoleName]) -> Written<()>,
     ) -> Result<Written<()>, Stopped> {
-        /// So many questions take a few microseconds.
+        /// This many checks take a few microseconds.
         const BETWEEN_CHECKS: usize = 16;
         let mut roles = Vec::new();
         for some in self.questions.chunks(BETWEEN_CHECKS) {
@@ -68,11 +68,11 @@ impl<'a> Judging<'a> {
     }
 }
 
-/// The answer has more bytes than an answer may have.
+/// The response would exceed the maximum size.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AnswerTooLarge;
 
-/// The most that questions cost.
+/// The maximum cost of checks.
 #[derive(Debug, Clone, Copy, Default)]
 struct Cost {
     bytes: usize,
@@ -80,15 +80,16 @@ struct Cost {
 }
 
 impl Cost {
-    /// So much is done in about half a millisecond, and so where it is asked for.
+    /// This much work takes about half a millisecond, so it runs on the worker itself.
     const SMALL: Self = Self {
         bytes: 256 * 1024,
         steps: 16_384,
     };
 
-    /// Sums up to where the work is not small any more. Costs a look-up for each question, of what is looked at anyhow.
+    /// Adds up costs until the work is no longer small. Costs a look-up per check, of a record that the check reads
+    /// anyway.
     fn of(index: &AccessIndex, questions: &[OwnedQuestion]) -> Self {
-        /// Bytes of an answer besides the names of roles and the permission.
+        /// Bytes of a response besides the names of roles and the permission.
         const BYTES: usize = 160;
         let mut sum = Self::default();
         for question in questions {
@@ -108,14 +109,14 @@ impl Cost {
     }
 }
 
-/// The outcome of writing an answer: `Err` where it grew too large.
+/// The result of rendering a response: `Err` if it grew too large.
 type Written<R> = Result<R, AnswerTooLarge>;
 
-/// Answers, reading from the store what is missing in memory first. What takes longer is judged on a thread for long work;
-/// dropping the future stops it. `answer` stops by itself where it grows past `max_bytes`.
+/// Decides checks, after loading the index if it is not in memory. Longer work runs on a thread for long work; dropping
+/// the future stops it. `answer` stops by itself once it exceeds `max_bytes`.
 ///
 /// # Errors
-/// As [`evaluate`](super::evaluate::evaluate): one question out of a key's scopes refuses all.
+/// Like [`evaluate`](super::evaluate::evaluate): one check outside a key's scopes refuses all.
 /// [`AppError::AnswerTooLarge`]; [`AppError::Work`].
 pub async fn evaluate_many<R: Send + 'static>(
     app: &App,

@@ -1,4 +1,4 @@
-//! One question with everything that bears on its answer.
+//! The explanation of a check.
 
 use super::{Asker, OwnedQuestion};
 use crate::decisions::Consistency;
@@ -6,12 +6,11 @@ use crate::{App, AppError};
 use canopy_domain::access::Explanation;
 use canopy_domain::{Revision, Timestamp};
 
-/// Answers with the assignments that bear on the answer, at most `limit` of those that grant and of those that do not. `show`
-/// makes what is wanted of it, and of the revision at which it was judged, while the index is held. Windows are judged at
-/// `at`, or now.
+/// Explains a check: at most `limit` granting assignments and as many near misses. `show` maps the explanation and its
+/// revision to a result while the index is borrowed. Windows are evaluated at `at`, or now.
 ///
 /// # Errors
-/// As [`evaluate`](super::evaluate::evaluate), and [`AppError::Work`].
+/// Like [`evaluate`](super::evaluate::evaluate), and [`AppError::Work`].
 pub async fn explain_decision<R: Send + 'static>(
     app: &App,
     asker: Asker<'_>,

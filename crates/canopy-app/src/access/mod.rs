@@ -1,4 +1,4 @@
-//! The question that everything else serves.
+//! Checks, explanations and reverse questions.
 
 pub mod effective;
 pub mod evaluate;
@@ -15,19 +15,19 @@ use crate::{App, AppError, Caller};
 use canopy_domain::access::{Question, Target};
 use canopy_domain::{EnvironmentRef, IdentityId, Timestamp};
 
-/// A question that stands for itself.
+/// A check that owns its data.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OwnedQuestion {
-    /// The identity that would do it.
+    /// The identity.
     pub identity: IdentityId,
     /// The key of the permission.
     pub permission: String,
-    /// Where.
+    /// The target.
     pub target: Target,
 }
 
 impl OwnedQuestion {
-    /// The question as an index takes it.
+    /// Returns the check in the form that an index takes.
     pub fn as_question(&self) -> Question<'_> {
         Question {
             identity: self.identity,
@@ -37,17 +37,17 @@ impl OwnedQuestion {
     }
 }
 
-/// Who asks, and where.
+/// The caller of a check, and its environment.
 #[derive(Debug, Clone, Copy)]
 pub struct Asker<'a> {
-    /// The identity.
+    /// The caller.
     pub caller: &'a Caller,
-    /// The environment that it is about.
+    /// The environment of the check.
     pub environment: &'a AskedEnvironment,
 }
 
 impl Asker<'_> {
-    /// Where the environment lies, as far as is known without asking the store.
+    /// Returns the reference of the environment, which may be unconfirmed.
     pub(crate) const fn place(&self) -> &EnvironmentRef {
         self.environment.place()
     }
@@ -61,7 +61,7 @@ impl Asker<'_> {
         }
     }
 
-    /// Whether the scopes of a key allow checks of this permission; who needs no scope may check all.
+    /// Returns whether the caller may check this permission. Callers other than keys may check all.
     pub(crate) fn allows(self, permission: &str) -> bool {
         match self.caller {
             Caller::ApiKey { access, .. } => access.allows_check(permission),
@@ -81,13 +81,12 @@ impl Asker<'_> {
         self.view(app, consistency, |view, now| answer(view.state(), now)).await
     }
 
-    /// The state that a question is to be judged by, and the instant now, for an answer that takes longer: as
-    /// [`ask`](Self::ask) has them.
+    /// Returns the state for a longer evaluation, and the current instant, under the conditions of [`ask`](Self::ask).
     pub(crate) async fn hold(self, app: &App, consistency: Consistency) -> Result<(HeldState, Timestamp), AppError> {
         self.view(app, consistency, |view, now| (view.hold(), now)).await
     }
 
-    /// Judges a question as [`ask`](Self::ask) does, on a thread for long work. Dropping the future stops the work.
+    /// Runs a read like [`ask`](Self::ask) on a thread for long work. Dropping the future stops the work.
     pub(crate) async fn judge_apart<R: Send + 'static>(
         self,
         app: &App,
@@ -98,7 +97,7 @@ impl Asker<'_> {
         self.work_apart(app, move |pace| judge(&state, now, pace)).await
     }
 
-    /// Works on a thread for long work, when it is the turn of the account.
+    /// Runs work on a thread for long work, when it is the account's turn.
     pub(crate) async fn work_apart<R: Send + 'static>(
         self,
         app: &App,
@@ -107,7 +106,7 @@ impl Asker<'_> {
         Ok(app.long_work().perform(self.place(), work).await?)
     }
 
-    /// As [`ask`](Self::ask), with a view that can be held on to.
+    /// Like [`ask`](Self::ask), with a view that can be held.
     pub(crate) async fn view<R: Send>(
         self,
         app: &App,

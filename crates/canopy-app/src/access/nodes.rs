@@ -1,23 +1,23 @@
-//! The nodes at which an identity holds a permission now.
+//! The nodes at which an identity has a permission now.
 
 use super::Asker;
-use super::part::{Bookmark, ToldPart};
+use super::part::{Bookmark, CursorPage};
 use crate::decisions::Consistency;
 use crate::{App, AppError};
 use canopy_domain::{IdentityId, NodeId};
 
-/// The nodes at which a check would be answered with yes: the first `limit`, or those from where `begun` says. None for what
-/// is unknown.
+/// Returns the nodes at which a check would be allowed: the first `limit`, or those after `begun`. Empty for unknown
+/// ids.
 ///
 /// # Errors
-/// As [`evaluate`](super::evaluate::evaluate), and [`AppError::Work`].
+/// Like [`evaluate`](super::evaluate::evaluate), and [`AppError::Work`].
 pub async fn find_nodes(
     app: &App,
     asker: Asker<'_>,
     identity: IdentityId,
     permission: &str,
     (begun, limit): (Option<Bookmark<NodeId>>, usize),
-) -> Result<ToldPart<NodeId, NodeId>, AppError> {
+) -> Result<CursorPage<NodeId, NodeId>, AppError> {
     let (state, now) = asker.hold(app, Consistency::Strong).await?;
     asker.may_check(permission)?;
     let permission = permission.to_owned();
@@ -27,7 +27,7 @@ pub async fn find_nodes(
             .index
             .nodes_where_in_steps(identity, &permission, at, (after, limit), || pace.check())?;
         let judged = (state.index.revision(), at);
-        Ok(ToldPart::new(part, judged, begun, |node| *node, |node| node))
+        Ok(CursorPage::new(part, judged, begun, |node| *node, |node| node))
     });
     work.await
 }

@@ -1,34 +1,35 @@
-//! Lists that are told in parts, however much changes between them.
+//! Cursor pagination over results that may change between pages.
 
 use canopy_domain::access::Part;
 use canopy_domain::{Revision, Timestamp};
 
-/// One part of a list that is sorted by id.
+/// One page of a list that is sorted by id.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ToldPart<T, Id> {
+pub struct CursorPage<T, Id> {
     /// The items of the page.
     pub items: Vec<T>,
-    /// Where the next part begins; `None` for the last one.
+    /// The position of the next page; `None` on the last one.
     pub next: Option<Bookmark<Id>>,
-    /// Whether the list ends here and all its parts were judged at one revision: then it has everything that held at it.
+    /// True if the list ends here and all its pages were evaluated at one revision, so that it is complete at that
+    /// revision.
     pub is_complete: bool,
-    /// The revision of the environment at which this part was judged.
+    /// The revision of the environment at which this page was evaluated.
     pub revision: Revision,
 }
 
-/// Where a list goes on. Later parts are judged at the newest revision, but all of them at one instant.
+/// The position of a page. Later pages are evaluated at the newest revision, but all at the same instant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Bookmark<Id> {
-    /// The revision at which the first part was judged.
+    /// The revision at which the first page was evaluated.
     pub revision: Revision,
-    /// The instant at which windows are judged.
+    /// The instant at which windows are evaluated.
     pub at: Timestamp,
-    /// The last one that was told.
+    /// The last id of the previous page.
     pub after: Id,
 }
 
-impl<T, Id> ToldPart<T, Id> {
-    /// A part that was judged at this revision and instant. The list began here, or where `begun` says.
+impl<T, Id> CursorPage<T, Id> {
+    /// Creates a page that was evaluated at this revision and instant. It is the first one, or the one after `begun`.
     pub(super) fn new<S>(
         part: Part<S>,
         (revision, at): (Revision, Timestamp),

@@ -1,17 +1,17 @@
-//! The identities that hold a permission at a node now.
+//! The identities that have a permission at a node now.
 
 use super::Asker;
-use super::part::{Bookmark, ToldPart};
+use super::part::{Bookmark, CursorPage};
 use crate::decisions::Consistency;
 use crate::{App, AppError};
 use canopy_domain::access::PermissionHolder;
 use canopy_domain::{IdentityId, NodeId};
 
-/// The identities for which a check would be answered with yes: the first `limit`, or those from where `begun` says. None for
-/// what is unknown. `show` makes what is wanted of each while the index is held.
+/// Returns the identities for which a check would be allowed: the first `limit`, or those after `begun`. Empty for
+/// unknown ids. `show` maps each one to a result while the index is borrowed.
 ///
 /// # Errors
-/// As [`evaluate`](super::evaluate::evaluate), and [`AppError::Work`].
+/// Like [`evaluate`](super::evaluate::evaluate), and [`AppError::Work`].
 pub async fn find_holders<R: Send + 'static>(
     app: &App,
     asker: Asker<'_>,
@@ -19,7 +19,7 @@ pub async fn find_holders<R: Send + 'static>(
     permission: &str,
     (begun, limit): (Option<Bookmark<IdentityId>>, usize),
     show: impl Fn(PermissionHolder<'_>) -> R + Send + 'static,
-) -> Result<ToldPart<R, IdentityId>, AppError> {
+) -> Result<CursorPage<R, IdentityId>, AppError> {
     let (state, now) = asker.hold(app, Consistency::Strong).await?;
     asker.may_check(permission)?;
     let permission = permission.to_owned();
@@ -29,7 +29,7 @@ pub async fn find_holders<R: Send + 'static>(
             .index
             .who_can_in_steps(&permission, node, at, (after, limit), || pace.check())?;
         let judged = (state.index.revision(), at);
-        Ok(ToldPart::new(part, judged, begun, |holder| holder.identity, show))
+        Ok(CursorPage::new(part, judged, begun, |holder| holder.identity, show))
     });
     work.await
 }

@@ -1,4 +1,4 @@
-//! Create assignments, one or many.
+//! Creates assignments, one or many.
 
 use super::{audit_entry, lost_race};
 use crate::audit::described::Step;
@@ -13,14 +13,14 @@ use canopy_domain::{Assignment, AssignmentError, AssignmentId, AssignmentKey, En
 
 /// Creates assignments. The outcomes are in the order of the items.
 ///
-/// Fails with [`AppError::Store`] alone; rules that items break are in their outcomes.
+/// Fails only with [`AppError::Store`]; refusals of items are in their outcomes.
 #[derive(Debug, Clone)]
 pub struct CreateAssignments {
     /// The environment.
     pub environment: EnvironmentRef,
     /// The assignments.
     pub items: Vec<NewAssignment>,
-    /// True if any refused item keeps all others from being stored.
+    /// True to roll back all items if one is refused.
     pub atomic: bool,
 }
 

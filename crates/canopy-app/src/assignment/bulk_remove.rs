@@ -1,4 +1,4 @@
-//! Remove assignments, all or nothing.
+//! Deletes assignments, all or nothing.
 
 use super::audit_entry;
 use crate::audit::described::Step;
@@ -10,7 +10,7 @@ use canopy_domain::port::{LockScope, ReadTx};
 use canopy_domain::{Assignment, AssignmentId, EnvironmentRef};
 use std::collections::{HashMap, HashSet};
 
-/// Removes assignments. An id that comes twice counts once.
+/// Deletes assignments. A repeated id counts once.
 ///
 /// Fails with [`AppError::AssignmentsNotFound`], which has all unknown ids, or [`AppError::Store`].
 #[derive(Debug, Clone)]
@@ -50,7 +50,7 @@ impl Write for RemoveAssignments {
     }
 }
 
-/// All of these assignments, each once, in the order of the request.
+/// Returns all of these assignments, each once, in the order of the request.
 ///
 /// # Errors
 /// [`AppError::AssignmentsNotFound`] with all unknown ids.

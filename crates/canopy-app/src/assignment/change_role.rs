@@ -1,4 +1,4 @@
-//! Give one role to many assignments, all or nothing.
+//! Changes many assignments to one role, all or nothing.
 
 use super::bulk_remove::all_of;
 use super::{audit_entry, lost_race};
@@ -13,10 +13,11 @@ use canopy_domain::port::{LockScope, ReadTx, Unique};
 use canopy_domain::{Assignment, AssignmentId, AssignmentKey, EnvironmentRef, RoleId};
 use std::collections::HashMap;
 
-/// Gives a role to each assignment and returns how many changed; those that have it already do not.
+/// Changes the role of each assignment and returns the number of changed ones; those that have the role already do not
+/// change.
 ///
 /// Fails with [`AppError::AssignmentsNotFound`], which has all unknown ids, with
-/// [`ChangeRoleError`](canopy_domain::assignment::change::ChangeRoleError), which has all that is in the way, or with
+/// [`ChangeRoleError`](canopy_domain::assignment::change::ChangeRoleError), which has all conflicts, or with
 /// [`AppError::Store`].
 #[derive(Debug, Clone)]
 pub struct ChangeAssignmentRoles {
@@ -24,7 +25,7 @@ pub struct ChangeAssignmentRoles {
     pub environment: EnvironmentRef,
     /// The assignments.
     pub ids: Vec<AssignmentId>,
-    /// The role they get.
+    /// The new role.
     pub role: RoleId,
 }
 

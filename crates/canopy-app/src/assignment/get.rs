@@ -1,9 +1,9 @@
-//! Get an assignment.
+//! Gets an assignment.
 
 use crate::{App, AppError};
 use canopy_domain::{Assignment, AssignmentError, AssignmentId, EnvironmentRef};
 
-/// The assignment.
+/// Returns the assignment.
 ///
 /// # Errors
 /// [`AssignmentError::NotFound`]; [`AppError::Store`].

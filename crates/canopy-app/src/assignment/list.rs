@@ -1,10 +1,10 @@
-//! List the assignments of an environment, or count them.
+//! Lists or counts the assignments of an environment.
 
 use crate::{App, AppError};
 use canopy_domain::assignment::listing::{AssignmentQuery, AssignmentSummary, AssignmentView};
 use canopy_domain::{EnvironmentRef, Page, Timestamp};
 
-/// The assignments that fit the query, and the instant at which their state was judged.
+/// Returns the assignments that match the query, and the instant of their status.
 ///
 /// # Errors
 /// [`AppError::Store`].
@@ -23,7 +23,7 @@ pub async fn list_assignments(
     ))
 }
 
-/// How many there are, by state.
+/// Counts the assignments by status.
 ///
 /// # Errors
 /// [`AppError::Store`].

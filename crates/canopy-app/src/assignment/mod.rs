@@ -23,7 +23,7 @@ use canopy_domain::audit::{AuditCategory, Detail};
 use canopy_domain::port::{StoreError, Unique};
 use canopy_domain::{AssignmentId, EnvironmentRef};
 
-/// What an audit event says of a change to assignments.
+/// Returns the audit entry of a change to assignments.
 fn audit_entry(
     place: &EnvironmentRef,
     action: &'static str,
@@ -44,8 +44,9 @@ fn audit_entry(
         .detail(metadata)
 }
 
-/// The environment is locked, so a taken triple means that the lock failed: the write is judged again.
+/// Returns the error of a lost race. The environment is locked, so a duplicate triple means that the lock failed: the
+/// write is retried.
 fn lost_race(unique: Unique) -> Option<AppError> {
-    let conflict = || StoreError::Conflict("an assignment was made beside the environment's lock".into());
+    let conflict = || StoreError::Conflict("an assignment was created without the environment's lock".into());
     (unique == Unique::AssignmentKey).then(|| conflict().into())
 }

@@ -1,4 +1,4 @@
-//! Change the role or window of an assignment.
+//! Changes the role or window of an assignment.
 
 use super::{audit_entry, lost_race};
 use crate::audit::described::Step;
@@ -11,7 +11,7 @@ use canopy_domain::changeset::{ChangeSet, Rows};
 use canopy_domain::port::{LockScope, ReadTx, Unique};
 use canopy_domain::{Assignment, AssignmentError, AssignmentId, EnvironmentRef};
 
-/// Changes an assignment and returns it as it is afterwards. A change that changes nothing writes nothing.
+/// Changes an assignment and returns it. A change without effect writes nothing.
 ///
 /// Fails with [`AssignmentError`] or [`AppError::Store`].
 #[derive(Debug, Clone)]

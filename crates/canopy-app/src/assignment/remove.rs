@@ -1,4 +1,4 @@
-//! Remove one assignment.
+//! Deletes one assignment.
 
 use super::audit_entry;
 use crate::audit::described::Step;
@@ -10,7 +10,7 @@ use canopy_domain::changeset::{ChangeSet, Rows};
 use canopy_domain::port::{LockScope, ReadTx};
 use canopy_domain::{AssignmentError, AssignmentId, EnvironmentRef};
 
-/// Removes an assignment.
+/// Deletes an assignment.
 ///
 /// Fails with [`AssignmentError::NotFound`] or [`AppError::Store`].
 #[derive(Debug, Clone)]

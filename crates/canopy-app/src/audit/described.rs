@@ -1,4 +1,4 @@
-//! Details of audit events: who got or lost which role at which node, and which keys a role gained or lost.
+//! Details of audit events: granted and revoked assignments, and keys that roles gained or lost.
 
 use crate::AppError;
 use crate::audit_entry::AuditEntry;
@@ -9,7 +9,7 @@ use canopy_domain::{Assignment, EnvironmentId, EnvironmentRef, Identity, Identit
 use core::fmt::Display;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-/// The largest number of entries, and of ids in a list, that the metadata of an event has. All others are stored in parts.
+/// Maximum number of entries, and of ids in a list, in the metadata of an event. Further ones are stored in parts.
 const INLINE: usize = 100;
 
 /// A change to one assignment.
@@ -42,12 +42,12 @@ impl ListChange {
 pub(crate) struct Details {
     is_wanted: bool,
     entries: Vec<Detail>,
-    /// The number of changes that each entry stands for.
+    /// The number of changes in each entry.
     sizes: Vec<usize>,
 }
 
 impl Details {
-    /// No details yet. Where they are not wanted, all that are added are left out.
+    /// Creates empty details. If they are not wanted, additions are ignored.
     pub(crate) const fn wanted(is_wanted: bool) -> Self {
         Self {
             is_wanted,
@@ -61,8 +61,8 @@ impl Details {
         self.sizes.push(size);
     }
 
-    /// Adds keys that a role gained or lost; without a role, keys that the catalog gained or lost. Each entry has at most
-    /// 100 keys, so that parts stay bounded.
+    /// Adds keys that a role gained or lost; without a role, keys that the catalog gained or lost. Each entry has at
+    /// most 100 keys, so that parts stay bounded.
     pub(crate) fn keys<K: Display>(
         &mut self,
         role: Option<(RoleId, &RoleName)>,
@@ -90,7 +90,7 @@ impl Details {
         }
     }
 
-    /// Adds changes to assignments of one environment, in their order. Takes three statements, however many there are.
+    /// Adds changes to assignments of one environment, in order. Takes three statements, whatever their number.
     ///
     /// # Errors
     /// [`AppError::Store`].
@@ -103,7 +103,7 @@ impl Details {
         self.assignments_of(tx, place, steps, &[]).await
     }
 
-    /// As [`assignments`](Self::assignments), where some of the identities are new and not stored yet.
+    /// Like [`assignments`](Self::assignments), with identities that are new and not stored yet.
     pub(crate) async fn assignments_of(
         &mut self,
         tx: &mut dyn ReadTx,
@@ -160,7 +160,7 @@ impl Details {
         Ok(())
     }
 
-    /// Adds nodes that are removed, where they are more than the metadata lists. Takes one statement.
+    /// Adds deleted nodes, if there are more than the metadata lists. Takes one statement.
     ///
     /// # Errors
     /// [`AppError::Store`].
@@ -177,7 +177,7 @@ impl Details {
         Ok(())
     }
 
-    /// Adds nodes that are created, parents before their children, where they are more than the metadata lists. Takes one
+    /// Adds created nodes, parents before their children, if there are more than the metadata lists. Takes one
     /// statement.
     ///
     /// # Errors
@@ -207,7 +207,7 @@ impl Details {
         }
     }
 
-    /// Adds identities that are created or attached, where they are more than the metadata lists.
+    /// Adds created or attached identities, if there are more than the metadata lists.
     pub(crate) fn identities<N: Display>(
         &mut self,
         identities: impl ExactSizeIterator<Item = (IdentityId, Option<N>)>,
@@ -224,8 +224,8 @@ impl Details {
         }
     }
 
-    /// Adds assignments of one identity that are revoked with it or its membership. Takes a statement for each environment
-    /// that has some.
+    /// Adds assignments of one identity that are deleted with it or with its membership. Takes a statement for each
+    /// environment with such assignments.
     ///
     /// # Errors
     /// [`AppError::Store`].
@@ -283,7 +283,7 @@ impl Details {
 }
 
 impl AuditEntry {
-    /// Adds the details where there are some: of an event whose metadata lists all others.
+    /// Adds the details, if there are any, of an event whose metadata lists all of them.
     pub(crate) fn detailing_all(self, all: Details) -> Self {
         if all.entries.is_empty() {
             self
@@ -299,12 +299,12 @@ impl AuditEntry {
     }
 }
 
-/// The first 100 of a list of ids or keys. The details of the event have the others.
+/// Returns the first 100 ids or keys of a list. The details of the event have the others.
 pub(crate) fn first<T: Display>(values: impl IntoIterator<Item = T>) -> Detail {
     Detail::texts(values.into_iter().take(INLINE))
 }
 
-/// The first 100 entries of a list. The details of the event have all, where there are more.
+/// Returns the first 100 entries of a list. If there are more, the details of the event have all.
 pub(crate) fn first_entries(entries: impl IntoIterator<Item = Detail>) -> Detail {
     Detail::List(entries.into_iter().take(INLINE).collect())
 }
@@ -320,7 +320,7 @@ fn window(one: &Assignment) -> [(&'static str, Detail); 2] {
     ]
 }
 
-/// The slug paths of nodes.
+/// Returns the slug paths of nodes.
 async fn paths(
     tx: &mut dyn ReadTx,
     environment: EnvironmentId,

@@ -1,25 +1,25 @@
-//! Read the details of one audit event, part by part.
+//! Reads the details of one audit event, in pages.
 
 use super::get::event;
 use crate::{App, AppError};
 use canopy_domain::audit::AuditEventId;
 use canopy_domain::{AccountId, EnvironmentId};
 
-/// The largest number of parts that are read at once.
+/// Maximum number of parts that are read at once.
 const PARTS: u32 = 4;
 
-/// The metadata of an event, where it has the first details, and some parts of the others.
+/// The metadata of an event, which has the first details, and some parts of the others.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DetailParts {
     /// The metadata, a JSON object.
     pub metadata: String,
-    /// The parts from the one that was asked for, each a JSON array.
+    /// The parts from the requested one on, each a JSON array.
     pub parts: Vec<String>,
-    /// True when more parts follow.
+    /// True if more parts follow.
     pub goes_on: bool,
 }
 
-/// Reads an event of an account, and at most four parts of its details from this one on. The first is 0.
+/// Returns an event of an account, and at most four parts of its details from this one on. The first is 0.
 ///
 /// # Errors
 /// [`AppError::AuditEventNotFound`]; [`AppError::Store`].

@@ -1,11 +1,11 @@
-//! Read one audit event.
+//! Reads one audit event.
 
 use crate::{App, AppError};
 use canopy_domain::audit::{AuditEventId, StoredAuditEvent};
 use canopy_domain::port::ReadTx;
 use canopy_domain::{AccountId, EnvironmentId};
 
-/// One event of an account; of one environment alone, where the caller may see no more.
+/// Returns one event of an account; of one environment only, if the caller is bound to it.
 ///
 /// # Errors
 /// [`AppError::AuditEventNotFound`]; [`AppError::Store`].
@@ -19,7 +19,7 @@ pub async fn get_event(
     event(tx.as_mut(), account, bound_to, id).await
 }
 
-/// The event, where the caller may see it.
+/// Returns the event, if the caller may see it.
 pub(super) async fn event(
     tx: &mut dyn ReadTx,
     account: AccountId,

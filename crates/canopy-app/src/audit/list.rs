@@ -1,21 +1,21 @@
-//! List audit events.
+//! Lists audit events.
 
 use crate::{App, AppError};
 use canopy_domain::audit::StoredAuditEvent;
 use canopy_domain::audit::listing::{AuditPosition, AuditQuery};
 use canopy_domain::{AccountId, EnvironmentId};
 
-/// A part of the log, and where it goes on; `None` at its end.
+/// A page of the log, and the position after it; `None` at the end.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct AuditPart {
+pub struct AuditPage {
     /// The events, newest first.
     pub events: Vec<StoredAuditEvent>,
-    /// The place after which older ones may follow: the last of them, or the last that was looked at.
+    /// The position after which older events may follow: the last listed event, or the last examined one.
     pub next: Option<AuditPosition>,
 }
 
-/// The events of an account that fit the query, fewer than its limit where they are large, or where it is narrowed and
-/// [`AuditQuery::MAX_EXAMINED`] were looked at; of one environment alone, where the caller may see no more.
+/// Returns the events of an account that match the query; of one environment only, if the caller is bound to it. A page
+/// has fewer events than its limit if they are large, or if a filter examined [`AuditQuery::MAX_EXAMINED`].
 ///
 /// # Errors
 /// [`AppError::Store`].
@@ -24,11 +24,11 @@ pub async fn list_events(
     account: AccountId,
     bound_to: Option<EnvironmentId>,
     query: &AuditQuery,
-) -> Result<AuditPart, AppError> {
+) -> Result<AuditPage, AppError> {
     if let (Some(own), Some(asked)) = (bound_to, query.environment)
         && own != asked
     {
-        return Ok(AuditPart {
+        return Ok(AuditPage {
             events: Vec::new(),
             next: None,
         });
@@ -45,7 +45,7 @@ pub async fn list_events(
     let mut events = tx.audit_events(account, &one_more).await?;
     drop(tx);
     let limit = usize::try_from(query.limit).unwrap_or(usize::MAX);
-    // Where the store stopped for their size, more may follow.
+    // If the store stopped because of their size, more may follow.
     let bytes: usize = events.iter().map(|event| event.metadata.len()).sum();
     let goes_on = events.len() > limit || bytes >= AuditQuery::MAX_BYTES;
     events.truncate(limit);
@@ -54,7 +54,7 @@ pub async fn list_events(
         at: event.created_at,
         id: event.id,
     });
-    // Where nothing else ended it, more may follow behind the last event that was looked at.
+    // Otherwise more may follow after the last examined event.
     let next = last.or(one_more.down_to);
-    Ok(AuditPart { events, next })
+    Ok(AuditPage { events, next })
 }

@@ -1,8 +1,8 @@
-//! Keep refused attempts of callers with a good credential in the audit log of their own account.
+//! Records refused attempts of authenticated callers in the audit log of their account.
 //!
-//! They go through a bounded queue and are written in batches, so they neither hold a request up nor cost a transaction
-//! each. What does not fit is dropped and counted: whoever makes refusals faster than they are written cannot fill the
-//! memory, nor the store faster than [`BATCH`] events in each [`PERIOD`].
+//! Attempts go through a bounded queue and are written in batches, so they neither delay requests nor cost a
+//! transaction each. Attempts past the bound are dropped and counted. A flood of refusals therefore fills neither the
+//! memory nor the store: at most [`BATCH`] events are written in each [`PERIOD`].
 
 use crate::{App, Caller};
 use canopy_domain::audit::{AuditCategory, AuditEvent, AuditEventId, AuditOutcome, AuditSeverity, Detail};
@@ -14,32 +14,32 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 use tokio::time::{Instant, sleep_until, timeout_at};
 
-/// The largest number of attempts that wait to be written.
+/// Maximum number of queued attempts.
 const CAPACITY: usize = 1_024;
 
-/// The largest number of events that are written at once.
+/// Maximum number of events that are written at once.
 pub const BATCH: usize = 64;
 
-/// The shortest time between two writes.
+/// Minimum time between two writes.
 pub const PERIOD: Duration = Duration::from_millis(250);
 
-/// How often a batch is tried again that the store could not take, before it is given up.
+/// Number of retries of a batch that the store could not write, before it is dropped.
 const TRIES: u32 = 8;
 
-/// An attempt that was refused for who made it.
+/// An attempt that was refused because of its caller.
 #[derive(Debug, Clone, Copy)]
 pub struct Refusal<'a> {
-    /// Who tried.
+    /// The caller.
     pub caller: &'a Caller,
-    /// What was tried: the name of the operation.
+    /// The name of the attempted operation.
     pub operation: &'static str,
-    /// Why it was refused: a code of the API.
+    /// The error code of the refusal.
     pub code: &'static str,
     /// The id of the request.
     pub request_id: &'a str,
 }
 
-/// The way into the audit log for refused attempts. What is in it when it is dropped is still written.
+/// The queue of refused attempts. Queued attempts are still written after it is dropped.
 #[derive(Debug, Clone)]
 pub struct Refusals {
     app: App,
@@ -47,7 +47,7 @@ pub struct Refusals {
     dropped: Arc<AtomicU64>,
 }
 
-/// Makes the queue and the work that empties it, which ends with the last clone of the queue.
+/// Creates the queue, and the task that writes it, which ends with the last clone of the queue.
 pub fn queue(app: &App) -> (Refusals, impl Future<Output = ()> + Send + use<>) {
     let (queue, waiting) = channel(CAPACITY);
     let dropped = Arc::new(AtomicU64::new(0));
@@ -60,7 +60,7 @@ pub fn queue(app: &App) -> (Refusals, impl Future<Output = ()> + Send + use<>) {
 }
 
 impl Refusals {
-    /// Puts an attempt into the log, if there is room. An operator has no account, so its attempts are in the service's own log alone.
+    /// Queues an attempt, if there is room. An operator has no account, so only the service's own log has its attempts.
     pub fn note(&self, refusal: &Refusal<'_>) {
         let Refusal {
             caller,
@@ -74,7 +74,7 @@ impl Refusals {
                 code,
                 request_id,
                 actor = caller.actor().id,
-                "refused an operator"
+                "call of an operator refused"
             );
             return;
         };
@@ -102,18 +102,18 @@ impl Refusals {
         }
     }
 
-    /// Counts an attempt that is not put into the log.
+    /// Counts an attempt that is not queued.
     pub fn drop_another(&self) {
         self.dropped.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// How many attempts the audit log does not have.
+    /// Returns the number of attempts that the audit log lacks.
     pub fn dropped(&self) -> u64 {
         self.dropped.load(Ordering::Relaxed)
     }
 }
 
-/// Writes what is in the queue, batch by batch, until the queue is gone and empty.
+/// Writes queued attempts in batches, until the queue is dropped and empty.
 async fn write(app: App, mut waiting: Receiver<AuditEvent>, dropped: Arc<AtomicU64>) {
     let mut batch = Vec::with_capacity(BATCH);
     while let Some(first) = waiting.recv().await {
@@ -137,7 +137,7 @@ async fn write(app: App, mut waiting: Receiver<AuditEvent>, dropped: Arc<AtomicU
     }
 }
 
-/// Stores a batch, again and again while the store is merely busy or away, but not for long.
+/// Stores a batch. Retries for a while if the store is busy or unavailable.
 async fn append(app: &App, batch: &[AuditEvent]) -> Result<(), StoreError> {
     let mut tries = 1;
     loop {

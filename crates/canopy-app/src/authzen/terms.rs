@@ -1,20 +1,20 @@
-//! The words of the OpenID AuthZEN Authorization API 1.0, in terms of this model.
+//! The terms of the OpenID AuthZEN Authorization API 1.0, mapped to this model.
 //!
-//! A subject is an identity, a resource a node, and an action what the last segment of a permission's key says. What is
-//! not known is denied, never an error.
+//! A subject is an identity, a resource is a node, and an action is the last segment of a permission key. Unknown terms
+//! are denied, never an error.
 
 use canopy_domain::access::DenialReason;
 use canopy_domain::string_enum;
 use canopy_domain::{NodeType, PermissionKey, SYSTEM_PERMISSION_KEYS};
 
-/// The type of resource that every node is of.
+/// The resource type that every node has.
 pub const ANY_NODE: &str = "node";
 
 /// The largest number of bytes of a type, a name or an action that can mean anything: a longer text is denied without a
 /// look at what is in it.
 pub const MAX_TERM_BYTES: usize = canopy_domain::transfer::SlugPath::MAX_CHARS;
 
-/// Whether subjects of this type are identities; there are no others.
+/// Returns whether subjects of this type are identities; there are no others.
 pub fn is_identity(subject_type: &str) -> bool {
     matches!(subject_type, "user" | "identity")
 }
@@ -22,14 +22,14 @@ pub fn is_identity(subject_type: &str) -> bool {
 /// The nodes that are resources of a type.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ResourceType {
-    /// All of them.
+    /// All nodes.
     AnyNode,
-    /// Those of this type.
+    /// Nodes of this type.
     Of(NodeType),
 }
 
 impl ResourceType {
-    /// Reads the type; `None` for one that no node can be of.
+    /// Parses the type; `None` if no node can have it.
     pub fn parse(resource_type: &str) -> Option<Self> {
         if resource_type == ANY_NODE {
             return Some(Self::AnyNode);
@@ -37,7 +37,7 @@ impl ResourceType {
         NodeType::parse(resource_type).ok().map(Self::Of)
     }
 
-    /// The type of nodes, if it is one alone.
+    /// Returns the node type, if it is a single one.
     pub const fn node_type(&self) -> Option<&NodeType> {
         match self {
             Self::AnyNode => None,
@@ -45,7 +45,7 @@ impl ResourceType {
         }
     }
 
-    /// Whether a node of this type is one.
+    /// Returns whether nodes of this type belong to it.
     pub fn has(&self, node_type: &NodeType) -> bool {
         match self {
             Self::AnyNode => true,
@@ -54,9 +54,9 @@ impl ResourceType {
     }
 }
 
-/// The permission that an action on a resource of a type needs: the action itself where it has a dot, else the action of that
-/// type. `None` where the type would make it a system permission (these are asked about by their whole key alone), and for texts
-/// that are longer than any name.
+/// Returns the permission key of an action on a resource type: the action itself if it contains a dot, otherwise the
+/// action of that type. `None` if the type would form a system permission, which must be named by its whole key, and
+/// for texts longer than any name.
 ///
 /// ```
 /// # use canopy_app::authzen::terms::permission;
@@ -75,7 +75,7 @@ pub fn permission(resource_type: &str, action: &str) -> Option<String> {
     (!is_system(&key)).then_some(key)
 }
 
-/// What a permission is called as an action on resources of a type: the other way round.
+/// Returns the action that names a permission on resources of a type. The reverse of [`permission`].
 pub fn action<'k>(resource_type: &str, key: &'k PermissionKey) -> &'k str {
     let whole = key.as_str();
     let bare = whole
@@ -92,19 +92,19 @@ fn is_system(key: &str) -> bool {
 }
 
 string_enum!(
-    /// Which of several questions are answered.
+    /// Selects the checks that are answered.
     Semantic {
-        /// All of them.
+        /// All checks.
         ExecuteAll = "execute_all",
-        /// All up to the first that is denied.
+        /// All up to the first denied one.
         DenyOnFirstDeny = "deny_on_first_deny",
-        /// All up to the first that is permitted.
+        /// All up to the first permitted one.
         PermitOnFirstPermit = "permit_on_first_permit",
     }
 );
 
 impl Semantic {
-    /// Whether no further question is answered after one that was answered so.
+    /// Returns whether evaluation stops after this decision.
     pub const fn ends_at(self, is_permitted: bool) -> bool {
         match self {
             Self::ExecuteAll => false,
@@ -117,27 +117,27 @@ impl Semantic {
 /// A decision with its reason.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
-    /// Yes.
+    /// Allowed.
     Granted,
-    /// No, by the rules of the model.
+    /// Denied by the rules of the model.
     Denied(DenialReason),
-    /// No: several identities have the name of the subject.
+    /// Denied: several identities have the name of the subject.
     AmbiguousSubject,
-    /// No: several nodes have the name of the resource.
+    /// Denied: several nodes have the name of the resource.
     AmbiguousResource,
-    /// No: the caller may not ask this.
+    /// Denied: the caller may not request this check.
     ScopeMissing,
-    /// No: the question lacks something, or something in it is of the wrong type.
+    /// Denied: the check lacks a part, or a part has the wrong type.
     InvalidRequest,
 }
 
 impl Verdict {
-    /// Whether it is a yes.
+    /// Returns whether it allows access.
     pub const fn is_permitted(self) -> bool {
         matches!(self, Self::Granted)
     }
 
-    /// The word for the reason.
+    /// Returns the reason on the wire.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Granted => "granted",
@@ -149,7 +149,7 @@ impl Verdict {
         }
     }
 
-    /// Every verdict.
+    /// Returns every verdict.
     pub fn all() -> impl Iterator<Item = Self> {
         let denied = DenialReason::ALL.iter().map(|reason| Self::Denied(*reason));
         let others = [

@@ -1,21 +1,21 @@
-//! The policy for the size of a batch of fence questions.
+//! The policy for the size of a batch of checks that share a fence query.
 
 use std::time::Instant;
 
-/// Chooses the size of the next batch from the recent rate of questions.
+/// Chooses the size of the next batch from the recent rate of checks.
 ///
-/// A fence query costs about as much processor time as a check does without it. Up to [`FREE`](Self::FREE) questions a
-/// second, each question gets its own query and never waits for others. Above that rate the batch size grows with the
-/// square of the rate, since further questions then arrive within about half a millisecond. The number of concurrent
-/// callers caps the size. The cap is learned: it grows by one after [`PROOF`](Self::PROOF) full batches in a row, and
-/// shrinks when a batch times out.
+/// A fence query costs about as much processor time as a check. Up to [`FREE`](Self::FREE) checks a second, each check
+/// gets its own query and never waits for others. Above that rate the batch size grows with the square of the rate,
+/// since further checks then arrive within about half a millisecond. The number of concurrent callers caps the size.
+/// The cap is learned: it grows by one after [`PROOF`](Self::PROOF) full batches in a row, and shrinks when a batch
+/// times out.
 #[derive(Debug)]
 pub(super) struct BatchPolicy {
-    /// Recent questions, weighted by age.
+    /// Recent checks, weighted by age.
     questions: f64,
-    /// Seconds in which they came, weighted the same way.
+    /// Seconds in which they arrived, with the same weights.
     seconds: f64,
-    /// The time at which the last batch was closed.
+    /// The time of the last closed batch.
     last: Option<Instant>,
     /// The learned number of concurrent callers.
     limit: usize,
@@ -36,7 +36,7 @@ impl Default for BatchPolicy {
 }
 
 impl BatchPolicy {
-    /// Rate, in questions a second, up to which each question gets its own query.
+    /// Rate, in checks per second, up to which each check gets its own query.
     const FREE: f64 = 8_000.0;
     /// Maximum size of a batch.
     const MOST: f64 = 32.0;
@@ -45,7 +45,7 @@ impl BatchPolicy {
     /// Weight of a batch relative to the next one.
     const MEMORY: f64 = 0.98;
 
-    /// Returns the number of questions that the next batch waits for.
+    /// Returns the number of checks that the next batch waits for.
     #[expect(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,
@@ -57,7 +57,7 @@ impl BatchPolicy {
         wanted.min(self.limit)
     }
 
-    /// Records a closed batch: its number of questions, and whether it reached its size.
+    /// Records a closed batch: its number of checks, and whether it reached its size.
     #[expect(clippy::cast_precision_loss, reason = "a rate is no exact number")]
     pub(super) fn note(&mut self, questions: usize, is_full: bool, now: Instant) {
         if !is_full {
@@ -84,7 +84,7 @@ mod tests {
     use core::time::Duration;
     use std::time::Instant;
 
-    /// The wanted size after batches of so many questions, so many microseconds apart.
+    /// Returns the wanted size after batches of given sizes and distances in microseconds.
     fn wanted(rounds: &[(usize, u64)], times: usize) -> usize {
         let (mut policy, mut now) = (BatchPolicy::default(), Instant::now());
         for (questions, micros) in rounds.iter().cycle().take(rounds.len() * times) {
@@ -110,7 +110,7 @@ mod tests {
     fn who_does_not_come_is_not_waited_for_again() {
         let (mut policy, mut now) = (BatchPolicy::default(), Instant::now());
         let mut all = Vec::new();
-        // Six ask at the same time, as fast as they can.
+        // Six concurrent callers, as fast as they can.
         for _ in 0..10_000 {
             now += Duration::from_micros(100);
             let wanted = policy.wanted();

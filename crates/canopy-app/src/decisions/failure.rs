@@ -1,24 +1,24 @@
-//! Why an environment cannot be loaded, for a reason that stays until somebody does something about it.
+//! Load failures of an environment that last until an operator acts.
 
 use crate::AppError;
 use canopy_domain::port::StoreError;
 
-/// A failure that every question about the environment meets.
+/// A failure that affects every check of the environment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum LoadFailure {
-    /// Stored data cannot be read, or contradicts itself.
+    /// Stored data cannot be decoded, or contradicts itself.
     Corrupt(String),
-    /// The index would take more memory than one may have.
+    /// The index would exceed the memory limit.
     TooLarge {
-        /// The bytes that it would take.
+        /// The bytes that it needs.
         bytes: usize,
-        /// The bytes that it may take.
+        /// The bytes that it may use.
         max_bytes: usize,
     },
 }
 
 impl LoadFailure {
-    /// The failure that an error stands for; `None` for one that may have gone a moment later.
+    /// Returns the failure behind an error; `None` for a temporary one.
     pub(super) fn of(error: &AppError) -> Option<Self> {
         match error {
             AppError::Store(StoreError::Corrupt(what)) => Some(Self::Corrupt(what.clone())),

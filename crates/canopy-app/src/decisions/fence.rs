@@ -1,4 +1,4 @@
-//! Fences: asking a shared store for the heads of environments, once for all questions that wait.
+//! Fences: one query to a shared store for the heads of environments, shared by all waiting checks.
 
 use super::batch_policy::BatchPolicy;
 use canopy_domain::EnvironmentId;
@@ -12,14 +12,14 @@ use std::time::Instant;
 use tokio::sync::{Notify, SetOnce};
 use tokio::time::timeout;
 
-/// Asks the store for the newest revision of environments, in batches: at most one query runs at a time.
+/// Queries the store for the newest revisions of environments, in batches: at most one query runs at a time.
 ///
-/// A question joins the open batch; the first one spawns the task that runs the query. When the query before has ended,
-/// the batch closes and asks for all of its environments. Every question therefore joined before its query began, so the
-/// result is at least as new as the question.
-/// No question waits for more than two queries, and a caller that leaves cancels nothing.
+/// A check joins the open batch; the first one spawns the task that runs the query. When the previous query has ended,
+/// the batch closes and queries all of its environments. Every check therefore joined before its query began, so the
+/// result is at least as new as the check. No check waits for more than two queries, and a cancelled caller cancels
+/// nothing for others.
 ///
-/// At high rates a batch waits for further questions first, as [`BatchPolicy`] decides.
+/// At high rates a batch first waits for further checks, as [`BatchPolicy`] decides.
 #[derive(Debug, Default)]
 pub(super) struct Fence {
     shared: Arc<Shared>,
@@ -35,7 +35,7 @@ struct Shared {
 struct Batch {
     environments: Mutex<HashSet<EnvironmentId>>,
     questions: AtomicUsize,
-    /// The number of questions it waits for; 0 until its turn comes.
+    /// The number of checks it waits for; 0 until its turn.
     wanted: AtomicUsize,
     is_full: Notify,
     outcome: SetOnce<Outcome>,
@@ -44,12 +44,12 @@ struct Batch {
 #[derive(Debug)]
 enum Outcome {
     Heads(HashMap<EnvironmentId, Arc<Head>>),
-    /// The query failed, for everyone who waited for it.
+    /// The query failed; every waiter gets this error.
     Failed(StoreError),
 }
 
 impl Fence {
-    /// Returns the head of an environment, as of some moment after this call; `None` if there is no such environment. `ask`
+    /// Returns the head of an environment, as of some moment after this call; `None` for an unknown environment. `ask`
     /// queries the store for heads.
     pub(super) async fn head<F>(
         &self,
@@ -73,7 +73,7 @@ impl Fence {
         }
     }
 
-    /// Joins the open batch. Returns it, and whether this is its first question.
+    /// Joins the open batch. Returns it, and whether this is its first check.
     fn join(&self, environment: EnvironmentId) -> (Arc<Batch>, bool) {
         let batch = self.shared.gathering.lock().unwrap_or_else(PoisonError::into_inner);
         let mut environments = batch.environments.lock().unwrap_or_else(PoisonError::into_inner);
@@ -99,7 +99,7 @@ pub(crate) fn copy_error(error: &StoreError) -> StoreError {
     }
 }
 
-/// A batch whose query runs. Every question in it receives an outcome, also when this is dropped early.
+/// A batch whose query runs. Every check in it gets an outcome, even if this is dropped early.
 struct Asking {
     shared: Arc<Shared>,
     batch: Arc<Batch>,
@@ -129,11 +129,11 @@ impl Asking {
             ),
             Err(error) => Outcome::Failed(error),
         };
-        // An error means that it has one.
+        // An error means that the outcome is set already.
         self.batch.outcome.set(outcome).ok();
     }
 
-    /// Waits until so many questions have come, but not for long; tells whether they have.
+    /// Waits for `wanted` checks, for a limited time. Returns whether they have arrived.
     async fn gather(&self, wanted: usize) -> bool {
         self.batch.wanted.store(wanted, Ordering::SeqCst);
         self.batch.questions.load(Ordering::SeqCst) >= wanted
@@ -151,14 +151,14 @@ impl Asking {
 
 impl Drop for Asking {
     fn drop(&mut self) {
-        // The runtime is shutting down, if the batch has no outcome yet.
+        // If the batch has no outcome yet, the runtime is shutting down.
         self.close();
         let ended = Outcome::Failed(StoreError::Unavailable("the fence was not asked".into()));
         self.batch.outcome.set(ended).ok();
     }
 }
 
-/// Maximum wait of a batch for more questions.
+/// Maximum wait of a batch for more checks.
 const PATIENCE: Duration = Duration::from_millis(1);
 
 #[cfg(test)]
@@ -224,12 +224,12 @@ mod tests {
             }
         }
 
-        /// Asks on a task of its own, and comes back when it waits.
+        /// Runs a query in its own task, and returns when it waits.
         async fn ask(&self, number: u128) -> tokio::task::JoinHandle<Result<Option<Arc<Head>>, StoreError>> {
             let (fence, store) = (Arc::clone(&self.fence), Arc::clone(&self.store));
             let heads = move |asked| async move { store.heads(asked).await };
             let task = tokio::spawn(async move { fence.head(environment(number), heads).await });
-            // The one who asks, and the task that asks for all.
+            // The task of the caller, and the task that runs the query.
             tokio::task::yield_now().await;
             tokio::task::yield_now().await;
             task
@@ -259,7 +259,7 @@ mod tests {
         asked.push(scene.ask(3).await);
         tokio::task::yield_now().await;
         assert_eq!(scene.queries(), 1);
-        // The next batch comes to nothing more than one question.
+        // The next batch has a single check.
         let last = scene.ask(4).await;
         scene.store.gate.add_permits(2);
         for one in asked {

@@ -1,4 +1,4 @@
-//! Loading indexes and catching them up, within a bound of memory.
+//! Loads indexes and catches them up, within a memory limit.
 
 use super::EnvironmentState;
 use super::failure::LoadFailure;
@@ -15,23 +15,23 @@ use tokio::sync::Semaphore;
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
-/// How many revisions are read at once when an index catches up.
+/// Number of revisions that an index reads at once when it catches up.
 const CATCH_UP_PAGE: u32 = 256;
 
-/// How many environments are loaded at once. A burst of cold ones neither takes all connections to the store nor all
-/// processors from those that are in memory.
+/// Number of concurrent loads. A burst of cold environments then takes neither all connections to the store nor all
+/// processors from loaded ones.
 const LOADS_AT_ONCE: usize = 2;
 
-/// The time that a cold environment waits for its turn to be loaded, and the time that its load may take.
+/// Maximum wait of a cold environment for its load, and maximum duration of the load.
 const TURN_PATIENCE: Duration = Duration::from_secs(10);
 const LOAD_DEADLINE: Duration = Duration::from_secs(60);
 
-/// Brings slots forward, and counts the loads.
+/// Loads and catches up slots, and counts the loads.
 pub(super) struct Loader {
-    /// Where things lie in an index depends on it, so that customers cannot choose keys that are all looked for in one place.
+    /// The seed of the memory layout of indexes, so that customers cannot choose keys with equal hashes.
     seed: u64,
     turns: Semaphore,
-    /// How many loads there were: the clock by which it is told what was not asked for longest.
+    /// The number of loads: the clock for the least recently used index.
     loads: AtomicU64,
     bound: AtomicUsize,
     index_bound: AtomicUsize,
@@ -55,7 +55,7 @@ impl Loader {
         self.bound.store(bytes, Ordering::Relaxed);
     }
 
-    /// The largest number of bytes that indexes are to take.
+    /// Returns the maximum number of bytes of all indexes.
     pub(super) fn bound(&self) -> usize {
         self.bound.load(Ordering::Relaxed)
     }
@@ -64,7 +64,7 @@ impl Loader {
         self.index_bound.store(bytes, Ordering::Relaxed);
     }
 
-    /// The largest number of bytes that one copy of one index may take.
+    /// Returns the maximum number of bytes of one copy of one index.
     pub(super) fn index_bound(&self) -> usize {
         self.index_bound.load(Ordering::Relaxed)
     }
@@ -88,7 +88,7 @@ impl Loader {
                         return Err(failure.into());
                     }
                     let turn = timeout(TURN_PATIENCE, self.turns.acquire()).await;
-                    let turn = turn.map_err(|_| busy("other environments are being loaded"))?;
+                    let turn = turn.map_err(|_| busy("too many environments are being loaded; try again later"))?;
                     let loaded = timeout(LOAD_DEADLINE, self.load(store, place, slot)).await;
                     let loaded =
                         loaded.unwrap_or_else(|_| Err(busy("the environment could not be loaded in time").into()));
@@ -108,7 +108,7 @@ impl Loader {
         let mut tx = store.read_for(place.into()).await?;
         let max_bytes = self.index_bound();
         if max_bytes < usize::MAX {
-            // Before any of it is read: what is too large would otherwise end the process, at each restart again.
+            // Checked before any read: a too large snapshot would otherwise end the process, after each restart again.
             let bytes = tx.index_size(environment).await?.bytes();
             if bytes > max_bytes {
                 tracing::error!(%environment, bytes, max_bytes, "environment exceeds index.environment_mib; its checks are refused");
@@ -125,7 +125,7 @@ impl Loader {
             .map(|(_, tag)| *tag);
         let origin = Origin { tag, epoch };
         if snapshot.revision.get() < floor {
-            // What was said to be committed is not there: a store that lost commits, or somebody else's word.
+            // The store lacks a revision that was published: it lost commits, or another process published a wrong one.
             tracing::warn!(%environment, revision = %snapshot.revision, floor, "store revision went backwards; reloading index");
             slot.lower_floor(floor, snapshot.revision);
         }
@@ -137,7 +137,7 @@ impl Loader {
         Ok(())
     }
 
-    /// Builds an index where it holds nobody up: for a large one it takes a good part of a second.
+    /// Builds an index on a blocking thread: a large one takes a good part of a second.
     async fn build(&self, environment: EnvironmentId, snapshot: Snapshot) -> Result<EnvironmentState, StoreError> {
         let seed = self.seed;
         let make = move || {
@@ -158,8 +158,8 @@ fn busy(what: &'static str) -> StoreError {
     StoreError::Busy(what.into())
 }
 
-/// Moves a state forward by the next records. Where they do not fit, or cannot be read, it has to be loaded again: a newer
-/// release may have written them, and the snapshot says the same in a form that this one knows.
+/// Applies the next change records to a state. If they do not follow, or cannot be decoded, the state must be loaded
+/// again: a newer release may have written them, and the snapshot has the same facts in a known form.
 async fn catch_up(store: &dyn Store, place: &EnvironmentRef, slot: &Slot, revision: Revision) -> Result<(), AppError> {
     let environment = place.environment;
     let origin = slot
@@ -179,7 +179,7 @@ async fn catch_up(store: &dyn Store, place: &EnvironmentRef, slot: &Slot, revisi
     let tags = tx.commit_tags(environment, revision, CATCH_UP_PAGE + 1).await?;
     drop(tx);
     let tags: HashMap<Revision, CommitTag> = tags.into_iter().collect();
-    // Records continue this state only where the store knows it: a failover may have given its revision to another commit.
+    // Records continue this state only if the store has its tag: after a failover another commit may have its revision.
     let mut fits = !records.is_empty() && origin.is_some_and(|origin| origin.tag == tags.get(&revision).copied());
     for (at, changes) in records {
         let tag = NextTag::Known(tags.get(&at).copied());

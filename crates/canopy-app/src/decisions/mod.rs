@@ -1,4 +1,4 @@
-//! The decision indexes of this process: loaded on first use, moved forward by every commit, never behind an answer.
+//! The decision indexes of this process: loaded on first use and updated by every commit before it is acknowledged.
 
 mod batch_policy;
 mod failure;
@@ -22,33 +22,33 @@ use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
-/// Maximum silence of the change feed before questions that rely on it are refused.
+/// Maximum silence of the change feed before checks that rely on it are refused.
 pub(crate) const SILENCE: Duration = Duration::from_secs(5);
 
-/// How fresh an answer must be, where several processes share a store. With a store of one process both are the same.
+/// The freshness of a check when several processes share a store. With a single process both are the same.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Consistency {
-    /// Judged at the newest revision committed by anyone before the question came.
+    /// Evaluated at the newest revision that was committed before the call.
     #[default]
     Strong,
-    /// Judged at the newest revision this process has heard of.
+    /// Evaluated at the newest revision that this process knows.
     Eventual,
 }
 
-/// What the decision indexes of a process amount to.
+/// Statistics of the decision indexes of a process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Census {
-    /// How many are loaded.
+    /// Number of loaded indexes.
     pub indexes: usize,
-    /// How much memory they hold.
+    /// Their memory in bytes.
     pub bytes: usize,
-    /// The number of environments that cannot be loaded: they are damaged, or larger than an index may be.
+    /// Number of environments that cannot be loaded, because they are damaged or too large for an index.
     pub failing: usize,
-    /// How many revisions the one that is furthest behind lacks of what is known to be committed.
+    /// The number of known committed revisions that the index furthest behind lacks.
     pub revisions_behind: u64,
 }
 
-/// One index for each environment that was asked about.
+/// One index for each environment with checks.
 pub struct Decisions {
     store: Arc<dyn Store>,
     slots: RwLock<HashMap<EnvironmentId, Arc<Slot>>>,
@@ -68,7 +68,7 @@ impl core::fmt::Debug for Decisions {
 }
 
 impl Decisions {
-    /// No index is loaded yet.
+    /// Creates an empty set of indexes.
     pub(crate) fn new(store: Arc<dyn Store>, secrets: &dyn Secrets) -> Self {
         Self {
             store,
@@ -80,27 +80,27 @@ impl Decisions {
         }
     }
 
-    /// Refuses to load an index of which one copy would take more than this many bytes, and writes that would make one
-    /// larger. There is no bound where this is not said.
+    /// Limits the size of one copy of an index, in bytes. Larger ones are not loaded, and writes that would exceed the
+    /// limit are refused. Default: no limit.
     pub fn bound_index(&self, bytes: usize) {
         self.loader.bound_index(bytes);
     }
 
-    /// The largest number of bytes that one index may take; `None` if there is no bound.
+    /// Returns the maximum number of bytes of one index; `None` without a limit.
     pub(crate) fn index_bound(&self) -> Option<usize> {
         Some(self.loader.index_bound()).filter(|bytes| *bytes < usize::MAX)
     }
 
-    /// The memory of one copy of an index, as far as it is known here.
+    /// Returns the memory of one copy of an index, if it is known here.
     pub(crate) fn index_bytes(&self, environment: EnvironmentId) -> Option<usize> {
         self.known(environment)?.copy_bytes()
     }
 
-    /// Returns whether checks can be answered, as far as that depends on what is stored: not if environments were asked
-    /// about and none of them could be loaded. One that is damaged, or too large, does not speak for the others.
+    /// Returns whether stored data allows checks. Fails only if environments were requested and none of them could be
+    /// loaded: a single damaged or too large one does not count.
     ///
     /// # Errors
-    /// Why the last of them could not be loaded.
+    /// The reason for which the last of them could not be loaded.
     pub fn can_answer(&self) -> Result<(), AppError> {
         let slots = self.slots();
         if slots.iter().any(|(_, slot)| slot.revision().is_some()) {
@@ -112,8 +112,8 @@ impl Decisions {
         }
     }
 
-    /// Keeps the memory that indexes take below this many bytes, by letting go of those that nobody has asked for longest.
-    /// What one index takes is taken, whatever the bound. There is none where this is not said.
+    /// Limits the memory of all indexes, in bytes, by evicting the least recently used ones. A single index may exceed
+    /// it. Default: no limit.
     pub fn bound_memory(&self, bytes: usize) {
         self.loader.bound_memory(bytes);
     }
@@ -123,7 +123,7 @@ impl Decisions {
         slots.get(&environment).map(Arc::clone)
     }
 
-    /// The slot of an environment that is asked about.
+    /// Returns the slot of an environment, and creates it if needed.
     fn slot(&self, environment: EnvironmentId) -> Option<Arc<Slot>> {
         let slot = self.known(environment)?;
         slot.touch(self.loader.loads());
@@ -135,7 +135,7 @@ impl Decisions {
         slots.iter().map(|(id, slot)| (*id, Arc::clone(slot))).collect()
     }
 
-    /// What is held in memory right now, as of when it was last weighed.
+    /// Returns the statistics of the indexes in memory, as of the last measurement.
     pub fn census(&self) -> Census {
         let mut sum = Census::default();
         for (_, slot) in self.slots() {
@@ -150,17 +150,17 @@ impl Decisions {
         sum
     }
 
-    /// Asks the state of an environment as it is known here, if it is: no older than any commit that this process has made or
-    /// heard of, but perhaps older than those of others.
+    /// Reads the loaded state of an environment, if there is one. It includes every commit that this process made or
+    /// received, but may lack commits of other processes.
     pub(crate) fn peek<R>(&self, environment: EnvironmentId, ask: impl FnOnce(&EnvironmentState) -> R) -> Option<R> {
         self.slot(environment)?.ask(|view| ask(view.state()))
     }
 
-    /// The head of an environment as of a moment after this call, where several processes share the store. What this process
-    /// knows of the environment is no older from then on.
+    /// Returns the head of an environment as of a moment after this call, if several processes share the store. The
+    /// state of the environment in this process is no older from then on.
     ///
     /// # Errors
-    /// [`AppError::Store`] when the store cannot be asked; not found when there is no such environment (any more).
+    /// [`AppError::Store`] if the store does not answer; not found for an unknown or deleted environment.
     pub(crate) async fn fence(&self, environment: EnvironmentId) -> Result<Option<Arc<Head>>, AppError> {
         if self.store.shared().is_none() {
             self.fence_own_commits(environment).await?;
@@ -182,7 +182,7 @@ impl Decisions {
             let is_behind = before.is_some_and(|(reached, _)| head.revision < reached);
             let epoch = epoch_of(self.store.as_ref());
             if is_behind || is_diverged(&head, epoch, before) || is_diverged(&head, epoch, slot.origin()) {
-                // Such as a promoted standby that lacks the last commits, or a restored copy.
+                // For example a promoted standby that lacks the last commits, or a restored backup.
                 tracing::warn!(%environment, head = %head.revision, "store lacks commits of this index; reloading index");
                 slot.forget();
             }
@@ -222,11 +222,11 @@ impl Decisions {
         })
     }
 
-    /// Asks the state of an environment, loading it or catching it up first where that is needed.
+    /// Reads the state of an environment, after loading it or catching it up if needed.
     ///
     /// # Errors
-    /// [`AppError::Store`] when the store fails, or when the asked freshness cannot be had; not found when there is no
-    /// such environment (any more).
+    /// [`AppError::Store`] if the store fails, or if the requested freshness is not available; not found for an unknown
+    /// or deleted environment.
     pub async fn ask<R>(
         &self,
         place: &EnvironmentRef,
@@ -236,10 +236,10 @@ impl Decisions {
         self.view(place, consistency, |view| ask(view.state())).await
     }
 
-    /// As [`ask`](Self::ask), with a view that can be held on to.
+    /// Like [`ask`](Self::ask), with a view that can be held.
     ///
     /// # Errors
-    /// As [`ask`](Self::ask).
+    /// Like [`ask`](Self::ask).
     pub(crate) async fn view<R>(
         &self,
         place: &EnvironmentRef,
@@ -255,7 +255,7 @@ impl Decisions {
         self.view_fenced(place, ask).await
     }
 
-    /// Asks the state of an environment as [`view`](Self::view) does, where a fence was asked before if there had to be one.
+    /// Reads the state of an environment like [`view`](Self::view), after the caller has passed any required fence.
     pub(crate) async fn view_fenced<R>(
         &self,
         place: &EnvironmentRef,
@@ -264,8 +264,8 @@ impl Decisions {
         let environment = place.environment;
         let slot = self.slot_to_load(environment);
         let mut ask = Some(ask);
-        // A commit may move the floor while the index catches up, so this repeats until an index is current. Each round
-        // reaches at least the revision that the floor had at its start, or shows that the store has none so new.
+        // A commit may raise the floor while the index catches up, so this repeats until an index is current. Each pass
+        // reaches at least the floor at its start, or shows that the store has no such revision.
         loop {
             if let Some(answer) = slot.ask(|view| ask.take().map(|ask| ask(view))).flatten() {
                 return Ok(answer);
@@ -281,8 +281,8 @@ impl Decisions {
         }
     }
 
-    /// Loads the state of a slot, or catches it up with the store, in a task of its own: whoever waits may go away, and takes
-    /// nothing from the others who wait.
+    /// Loads the state of a slot, or catches it up with the store, in its own task: a cancelled caller cancels nothing
+    /// for the other waiters.
     async fn bring_forward(&self, place: EnvironmentRef, slot: &Arc<Slot>) -> Result<(), AppError> {
         let (store, loader, slot) = (Arc::clone(&self.store), Arc::clone(&self.loader), Arc::clone(slot));
         let bringing = async move {
@@ -295,8 +295,8 @@ impl Decisions {
         brought.map_err(|error| StoreError::Internal(error.into()))?
     }
 
-    /// Lets go of what was not asked for longest, while there is too much; never of the environment that was just loaded.
-    /// Whoever is asking an index that goes began before it went, so what it answers is not too old.
+    /// Evicts the least recently used indexes while they exceed the limit, except the one that was just loaded. Running
+    /// checks of an evicted index began before, so their results are not outdated.
     fn evict(&self, loaded: Option<EnvironmentId>) {
         let mut slots = self.slots();
         let mut bytes: usize = slots.iter().map(|(_, slot)| slot.bytes()).sum();
@@ -318,8 +318,8 @@ impl Decisions {
         self.remove(&gone);
     }
 
-    /// Lets go of what is held in memory for changes that have ceased to come, and keeps to the bound as indexes grow. A
-    /// process calls this every few seconds.
+    /// Drops back buffers that no change uses any more, and applies the memory limit to grown indexes. Call every few
+    /// seconds.
     pub async fn evict_idle(&self) {
         for (_, slot) in self.slots() {
             slot.evict_idle().await;
@@ -327,11 +327,11 @@ impl Decisions {
         self.evict(None);
     }
 
-    /// Moves indexes forward by a commit of this process. An environment that nobody asked about has none.
+    /// Applies a commit of this process to the indexes. An environment without checks has none.
     ///
-    /// A slot is put in place before its snapshot is read, so a commit either finds it here or is in the snapshot. Floors
-    /// are raised in any case: whatever becomes of the steps, nothing older is answered once the commit is. Until then the
-    /// state before it answers, so that nobody waits.
+    /// A slot is created before its snapshot is read, so a commit either finds the slot or is in the snapshot. Floors
+    /// are raised in any case: once the commit is acknowledged, no older state answers. Until then the previous state
+    /// answers, so that checks do not wait.
     pub(crate) async fn publish(&self, commit: AuditEventId, committed: &[(Revision, EnvironmentChanges)]) {
         let tag = NextTag::Commit(commit, epoch_of(self.store.as_ref()));
         let moves: Vec<_> = committed
@@ -346,22 +346,22 @@ impl Decisions {
         );
         for (slot, revision, changes) in &moves {
             if !slot.step(*revision, tag, changes).await {
-                // Behind by more than this commit, or being loaded: the next question brings it forward.
+                // Behind by more than this commit, or being loaded: the next check catches it up.
                 tracing::debug!(%revision, "index left behind its floor");
             }
         }
         drop(raise);
     }
 
-    /// Lets go of the indexes of environments that are gone. Whoever is about to ask one of them finds no environment.
+    /// Drops the indexes of deleted environments. Later checks find no environment.
     pub(crate) fn end(&self, gone: &[EnvironmentId]) {
         for slot in self.remove(gone) {
             slot.raise_floor(Revision::END);
         }
     }
 
-    /// Lets go of the indexes of environments that others are said to have deleted. Whoever asks one of them next finds out
-    /// from the store.
+    /// Drops the indexes of environments that other processes reported as deleted. Later checks find out from the
+    /// store.
     fn let_go(&self, said_to_be_gone: &[EnvironmentId]) {
         for slot in self.remove(said_to_be_gone) {
             slot.forget();
@@ -383,11 +383,11 @@ impl Decisions {
         }
     }
 
-    /// Hears what other processes commit, until the line to the store breaks. A process with a shared store keeps calling
-    /// this; with a store of its own it returns at once.
+    /// Receives the commits of other processes, until the change feed disconnects. A process with a shared store calls
+    /// this in a loop; with its own store it returns at once.
     ///
     /// # Errors
-    /// Why the line broke.
+    /// The reason of the disconnect.
     pub async fn follow(&self) -> Result<(), AppError> {
         match self.store.shared() {
             Some(shared) => match shared.listen(&|news| self.receive(news)).await? {},
@@ -395,11 +395,11 @@ impl Decisions {
         }
     }
 
-    /// Asks a shared store how far the environments have come whose indexes are loaded: news may get lost, for example with
-    /// the process that had some to tell. A process calls this every few seconds beside [`follow`](Self::follow).
+    /// Queries a shared store for the revisions of all loaded environments, because feed events can be lost, for
+    /// example with the process that published them. Call every few seconds beside [`follow`](Self::follow).
     ///
     /// # Errors
-    /// [`AppError::Store`] when the store cannot be asked.
+    /// [`AppError::Store`] if the store does not answer.
     pub async fn catch_up(&self) -> Result<(), AppError> {
         let slots = self.slots();
         let loaded: Vec<EnvironmentId> = slots.iter().map(|(environment, _)| *environment).collect();
@@ -452,15 +452,15 @@ impl Decisions {
         *self.last_event.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
     }
 
-    /// Whether nothing has been heard for too long.
+    /// Returns whether the feed has been silent for too long.
     fn is_cut_off(&self) -> bool {
         let last = self.last_event.lock().unwrap_or_else(PoisonError::into_inner);
         last.is_none_or(|last| last.elapsed() > SILENCE)
     }
 }
 
-/// Returns whether a state does not lie on the way to this head: another server gave its revision to another commit, or
-/// may have.
+/// Returns whether a state is not part of the history of this head: after a failover another commit has its revision,
+/// or may have.
 fn is_diverged(head: &Head, epoch: u64, state: Option<(Revision, Origin)>) -> bool {
     state.is_some_and(|(revision, origin)| {
         let has_other_tag = head.tag.is_some() && origin.tag.is_some() && head.tag != origin.tag;
@@ -468,12 +468,12 @@ fn is_diverged(head: &Head, epoch: u64, state: Option<(Revision, Origin)>) -> bo
     })
 }
 
-/// The number of times that another server took the place of the one behind a store.
+/// Returns the number of failovers of a store.
 fn epoch_of(store: &dyn Store) -> u64 {
     store.shared().map_or(0, canopy_domain::port::SharedStore::epoch)
 }
 
-/// Raises floors when it is dropped.
+/// Raises floors on drop.
 struct Raise(Vec<(Arc<Slot>, Revision)>);
 
 impl Drop for Raise {

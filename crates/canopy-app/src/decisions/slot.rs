@@ -1,8 +1,8 @@
-//! The state of one environment, and how far it must be before it answers.
+//! The state of one environment, and the floor that it must reach before it answers.
 //!
-//! Who asks never waits for who writes. The state that answers is never changed: a change is made to a second copy, which
-//! then takes its place, and the first, once nobody looks at it any more, becomes the copy for the next change. The second
-//! copy is made with the first change after a load, so environments that are only read have one.
+//! Reads never wait for writes, because a state that answers is never changed. A change is applied to a second copy,
+//! which then replaces the first. Once no reader uses the first copy, it becomes the buffer for the next change. The
+//! second copy is created by the first change after a load, so environments that are only read have one.
 
 use super::failure::LoadFailure;
 use arc_swap::ArcSwapOption;
@@ -17,26 +17,26 @@ use std::time::{Duration, Instant};
 use tokio::sync::Mutex;
 use tokio::task::yield_now;
 
-/// For so long a load that failed for a reason that stays is not tried again: whoever asks meanwhile is told the same.
+/// Time after a permanent load failure before the next try. Checks in between get the same error.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
-/// An environment that was asked again after it was loaded, within so many loads of others, goes last.
+/// Number of loads of other environments within which an environment that was used again is evicted last.
 const RECENT_LOADS: u64 = 1_024;
 
-/// How often it is looked whether the copy for the next change is free, before another one is made.
+/// Number of checks whether the back buffer is free before the state is copied.
 const PATIENCE: usize = 1_000;
 
-/// What answers in one environment rest on, at one revision.
+/// The state on which checks of one environment are evaluated, at one revision.
 #[derive(Debug, Clone)]
 pub struct EnvironmentState {
-    /// Reads for the decision index.
+    /// The decision index.
     pub index: AccessIndex,
-    /// The keys that may ask for them.
+    /// The valid API keys.
     pub keys: KeyRing,
 }
 
 impl EnvironmentState {
-    /// The bytes of memory that it holds.
+    /// Returns its memory in bytes.
     pub(super) fn memory_bytes(&self) -> usize {
         self.index.memory_bytes() + self.keys.memory_bytes()
     }
@@ -53,37 +53,37 @@ impl EnvironmentState {
 pub(super) struct Slot {
     loaded: ArcSwapOption<Loaded>,
     back: Mutex<Option<BackBuffer>>,
-    /// The newest revision known to be committed. A state behind it answers no question.
+    /// The newest revision known to be committed. An older state answers no check.
     floor: AtomicU64,
     /// The number of invalidations. A state or snapshot of an earlier index epoch is not used.
     index_epoch: AtomicU64,
-    /// When it was last asked, by the count of loads.
+    /// The load count at its last use.
     used: AtomicU64,
-    /// The count of loads when it was last loaded itself.
+    /// The load count at its own last load.
     loaded_at: AtomicU64,
-    /// The memory that it was last found to hold.
+    /// The memory at the last measurement.
     bytes: AtomicUsize,
-    /// The memory of one copy as it was last found, and since then what changes have added at the most.
+    /// The memory of one copy at the last measurement, plus an upper bound of later changes.
     copy_bytes: AtomicUsize,
-    /// Why the last load failed, if it did for a reason that stays.
+    /// The last load failure, if it is permanent.
     failure: std::sync::Mutex<Option<(LoadFailure, Instant)>>,
-    /// The revision at which that was.
+    /// The revision of the last measurement.
     weighed_at: AtomicU64,
-    /// Held by whoever loads the state or catches it up; others wait for the result.
+    /// Locked during a load or catch-up of the state; others wait for the result.
     pub(super) moving: Mutex<()>,
 }
 
-/// The state of an environment while it is asked.
+/// The borrowed state of an environment.
 #[derive(Clone, Copy)]
 pub struct StateView<'a>(&'a Arc<Loaded>);
 
 impl<'a> StateView<'a> {
-    /// The state.
+    /// Returns the state.
     pub fn state(self) -> &'a EnvironmentState {
         &self.0.state
     }
 
-    /// Keeps the state as it is now, for work that takes longer. While it is kept, a change may have to copy it.
+    /// Holds the state for longer work. While it is held, a change may have to copy it.
     pub fn hold(self) -> HeldState {
         HeldState(Arc::clone(self.0))
     }
@@ -97,7 +97,7 @@ impl core::fmt::Debug for StateView<'_> {
     }
 }
 
-/// A state that is kept as it was at one revision, whatever changes meanwhile.
+/// A state held at one revision, unaffected by changes.
 #[derive(Clone)]
 pub struct HeldState(Arc<Loaded>);
 
@@ -124,10 +124,10 @@ struct Loaded {
     index_epoch: u64,
 }
 
-/// Where a state comes from: what tells it from another one of the same revision.
+/// The origin of a state. It distinguishes states of the same revision.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Origin {
-    /// The tag of its revision, where the store keeps tags.
+    /// The tag of its revision, if the store has tags.
     pub(super) tag: Option<CommitTag>,
     /// The epoch of the store when its snapshot was about to be read.
     pub(super) epoch: u64,
@@ -136,13 +136,13 @@ pub(super) struct Origin {
 /// The tag of a state after a change.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum NextTag {
-    /// As the store keeps it.
+    /// As stored.
     Known(Option<CommitTag>),
-    /// Follows from this commit, made by this process in this epoch of the store.
+    /// Derived from this commit, which this process made in this epoch of the store.
     Commit(AuditEventId, u64),
 }
 
-/// The back buffer: the copy that takes the next change.
+/// The back buffer: the copy that gets the next change.
 struct BackBuffer {
     loaded: Arc<Loaded>,
     /// The last change, which it lacks.
@@ -158,13 +158,13 @@ impl Slot {
         (state.index.revision().get() >= self.floor()).then(|| ask(StateView(loaded)))
     }
 
-    /// The revision of the state, if it is loaded.
+    /// Returns the revision of the state, if it is loaded.
     pub(super) fn revision(&self) -> Option<Revision> {
         let loaded = self.loaded.load();
         self.trusted(loaded.as_deref()).map(|state| state.index.revision())
     }
 
-    /// The revision of the state and where it comes from, if it is loaded.
+    /// Returns the revision and the origin of the state, if it is loaded.
     pub(super) fn origin(&self) -> Option<(Revision, Origin)> {
         let loaded = self.loaded.load();
         let loaded = loaded
@@ -179,7 +179,7 @@ impl Slot {
             .map(|loaded| &loaded.state)
     }
 
-    /// The newest revision known to be committed.
+    /// Returns the newest revision known to be committed.
     pub(super) fn floor(&self) -> u64 {
         self.floor.load(Ordering::Acquire)
     }
@@ -189,14 +189,14 @@ impl Slot {
         self.floor.fetch_max(revision.get(), Ordering::AcqRel);
     }
 
-    /// Lowers a floor that turned out to be wrong, unless it has moved since.
+    /// Lowers a wrong floor, unless it has changed since.
     pub(super) fn lower_floor(&self, from: u64, to: Revision) {
         self.floor
             .compare_exchange(from, to.get(), Ordering::AcqRel, Ordering::Relaxed)
             .ok();
     }
 
-    /// Starts a new index epoch: states read before answer nothing from now on.
+    /// Starts a new index epoch: earlier states answer no check from now on.
     pub(super) fn forget(&self) {
         self.index_epoch.fetch_add(1, Ordering::AcqRel);
     }
@@ -206,64 +206,63 @@ impl Slot {
         self.index_epoch.load(Ordering::Acquire)
     }
 
-    /// Notes that it is asked at this count of loads.
+    /// Records a use at this load count.
     pub(super) fn touch(&self, loads: u64) {
-        // Written only when it changes: all processors that ask share it.
+        // Written only when it changes, because all processors share it.
         if self.used.load(Ordering::Relaxed) != loads {
             self.used.store(loads, Ordering::Relaxed);
         }
     }
 
-    /// When it was last asked, by the count of loads.
+    /// Returns the load count at its last use.
     pub(super) fn used(&self) -> u64 {
         self.used.load(Ordering::Relaxed)
     }
 
-    /// The memory that it was last found to hold.
+    /// Returns the memory at the last measurement.
     pub(super) fn bytes(&self) -> usize {
         self.bytes.load(Ordering::Relaxed)
     }
 
-    /// The memory of one copy, or what it has at the most; `None` where none is loaded.
+    /// Returns an upper bound of the memory of one copy; `None` if none is loaded.
     pub(super) fn copy_bytes(&self) -> Option<usize> {
         self.revision().map(|_| self.copy_bytes.load(Ordering::Relaxed))
     }
 
-    /// Notes that it was loaded as of this count of loads.
+    /// Records its load at this load count.
     pub(super) fn note_load(&self, loads: u64) {
         self.loaded_at.store(loads, Ordering::Relaxed);
         self.touch(loads);
     }
 
-    /// Its place among those that go when there is no room, the first to go first: those that were not asked again since they
-    /// were loaded, and those that have not been asked for long. So a burst of cold environments, each asked once, puts none
-    /// out that is in use.
+    /// Returns its eviction rank, first to evict first: slots that were not used again since their load, then by the
+    /// time since their last use. So a burst of cold environments, each used once, evicts none that is in use.
     pub(super) fn rank(&self, loads: u64) -> (bool, u64) {
         let used = self.used();
         let in_use = used > self.loaded_at.load(Ordering::Relaxed) && loads.saturating_sub(used) <= RECENT_LOADS;
         (in_use, used)
     }
 
-    /// Notes how a load ended; `None`: well, or for a reason that may have gone a moment later.
+    /// Records the result of a load; `None` for success or a temporary failure.
     pub(super) fn note_failure(&self, failure: Option<LoadFailure>) {
         let mut noted = self.failure.lock().unwrap_or_else(PoisonError::into_inner);
         *noted = failure.map(|failure| (failure, Instant::now()));
     }
 
-    /// Why the last load failed, if it did for a reason that stays.
+    /// Returns the last load failure, if it is permanent.
     pub(super) fn failure(&self) -> Option<LoadFailure> {
         let noted = self.failure.lock().unwrap_or_else(PoisonError::into_inner);
         noted.as_ref().map(|(failure, _)| failure.clone())
     }
 
-    /// As [`failure`](Self::failure), if it is too early to try again.
+    /// Like [`failure`](Self::failure), if it is too early for a retry.
     pub(super) fn recent_failure(&self) -> Option<LoadFailure> {
         let noted = self.failure.lock().unwrap_or_else(PoisonError::into_inner);
         let recent = noted.as_ref().filter(|(_, at)| at.elapsed() < RETRY_AFTER);
         recent.map(|(failure, _)| failure.clone())
     }
 
-    /// Finds out how much memory it holds.
+    /// Measures its memory.
     pub(super) async fn weigh(&self) {
         let back = self.back.lock().await;
         let copies = 1 + usize::from(back.is_some());
@@ -304,8 +303,8 @@ impl Slot {
         }
     }
 
-    /// Moves the state one revision forward. `false` when it is not exactly one behind, or when it broke or was read from a
-    /// server that another one has replaced, in which cases it is not trusted any more.
+    /// Applies one revision to the state. Returns `false` if the state is not exactly one behind, if a change failed,
+    /// or if the state was read before a failover. Then it must be loaded again.
     pub(super) async fn step(&self, revision: Revision, tag: NextTag, changes: &Arc<[Change]>) -> bool {
         let mut back = self.back.lock().await;
         let Some(now) = self.loaded.load_full() else {
@@ -363,7 +362,7 @@ fn copy_of(loaded: &Loaded) -> Loaded {
     }
 }
 
-/// Waits until no reader holds the back buffer, and brings it forward to the front state. Copies the front state when a
+/// Waits until no reader holds the back buffer, and catches it up with the front state. Copies the front state if a
 /// reader holds the back buffer for too long.
 async fn swap(back: BackBuffer, now: &Loaded) -> Result<Loaded, IndexError> {
     let BackBuffer {
@@ -430,7 +429,7 @@ mod tests {
         slot.ask(|view| view.state().index.revision().get())
     }
 
-    /// What is being asked stands still, while changes come and are seen by whoever asks next.
+    /// Tests that a read sees a constant state while changes are applied, and that later reads see the changes.
     #[test]
     fn who_asks_and_who_writes_do_not_wait_for_each_other() {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();

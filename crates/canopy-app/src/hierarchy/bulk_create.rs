@@ -1,4 +1,4 @@
-//! Create nodes, one or many.
+//! Creates nodes, one or many.
 
 use super::slug_taken;
 use crate::audit::described;
@@ -15,14 +15,14 @@ use canopy_domain::{EnvironmentRef, HierarchyError, Node, NodeId, NodeStatus, Sl
 
 /// Creates nodes. The outcomes are in the order of the items.
 ///
-/// Fails with [`AppError::Store`] alone; rules that items break are in their outcomes.
+/// Fails only with [`AppError::Store`]; refusals of items are in their outcomes.
 #[derive(Debug, Clone)]
 pub struct CreateNodes {
     /// The environment.
     pub environment: EnvironmentRef,
     /// The nodes.
     pub items: Vec<NewNode>,
-    /// True if any refused item keeps all others from being stored.
+    /// True to roll back all items if one is refused.
     pub atomic: bool,
 }
 
@@ -73,7 +73,7 @@ impl Write for CreateNodes {
     }
 }
 
-/// The existing parents that items name, and the slugs that they want below them.
+/// Returns the existing parents that items name, and the wanted slugs below them.
 fn named_places(items: &[NewNode]) -> (Vec<NodeId>, Vec<(NodeId, Slug)>) {
     let mut parents = Vec::new();
     let mut slugs = Vec::new();
@@ -122,7 +122,7 @@ fn with_ids(
         .collect()
 }
 
-/// The nodes to store, each after its parent.
+/// Returns the nodes to store, each after its parent.
 fn parents_first(outcomes: &[Outcome<Node, HierarchyError>]) -> Vec<Node> {
     use std::collections::{HashMap, HashSet, VecDeque};
     let done = || {

@@ -1,4 +1,4 @@
-//! Change a node: its fields, and where it stands.
+//! Changes a node: its fields and its parent.
 
 use super::slug_taken;
 use crate::audit_entry::AuditEntry;
@@ -11,7 +11,7 @@ use canopy_domain::hierarchy::change::{NodePatch, PlaceFacts, check_version, pat
 use canopy_domain::port::{LockScope, ReadTx, Unique};
 use canopy_domain::{EnvironmentRef, Expected, HierarchyError, Node, NodeId, TenancyError, Tenant};
 
-/// Changes a node; what stands below a moved one goes with it. A change that changes nothing leaves no trace.
+/// Changes a node; a moved node keeps its subtree. A change without effect writes nothing.
 ///
 /// Fails with [`HierarchyError::NodeNotFound`], [`HierarchyError::NodeStale`], the rules of
 /// [`change::patch`](canopy_domain::hierarchy::change::patch), or [`AppError::Store`].
@@ -23,7 +23,7 @@ pub struct ChangeNode {
     pub id: NodeId,
     /// The change.
     pub patch: NodePatch,
-    /// The version that it must have.
+    /// The expected version.
     pub seen: Expected,
 }
 
@@ -69,7 +69,7 @@ impl Write for ChangeNode {
     }
 }
 
-/// What there is at the place that the node would take; nothing is read where it stays.
+/// Returns the facts about the new position of the node; reads nothing if it does not move.
 async fn place_facts(tx: &mut dyn ReadTx, node: &Node, asked: &NodePatch) -> Result<PlaceFacts, AppError> {
     let environment = node.environment_id;
     let Some((parent, slug)) = asked.place(node) else {

@@ -1,4 +1,4 @@
-//! Change the hierarchy schema of an environment.
+//! Changes the hierarchy schema of an environment.
 
 use crate::audit_entry::AuditEntry;
 use crate::{AppError, Moment, Plan, Write};
@@ -12,8 +12,8 @@ use canopy_domain::{
     Environment, EnvironmentRef, Expected, HierarchyError, HierarchySchema, Node, TenancyError, Tenant, Version,
 };
 
-/// Changes the schema. A new root type retypes the root with it. Returns the schema and the environment's version
-/// afterwards; a change that changes nothing raises no version.
+/// Changes the schema. A new root type also changes the type of the root. Returns the schema and the environment's
+/// version; a change without effect does not raise the version.
 ///
 /// Fails with [`HierarchyError::Stale`], [`HierarchyError::ContradictorySchema`], [`HierarchyError::SchemaInUse`] or
 /// [`AppError::Store`].
@@ -23,7 +23,7 @@ pub struct ChangeHierarchySchema {
     pub environment: EnvironmentRef,
     /// The change.
     pub patch: SchemaPatch,
-    /// The version that the environment must have.
+    /// The expected version of the environment.
     pub seen: Expected,
 }
 

@@ -1,10 +1,10 @@
-//! Get a node, or what stands around it.
+//! Gets a node, its subtree, its children or its ancestors.
 
 use crate::{App, AppError};
 use canopy_domain::port::ReadTx;
 use canopy_domain::{EnvironmentRef, HierarchyError, Node, NodeId};
 
-/// The node.
+/// Returns the node.
 ///
 /// # Errors
 /// [`HierarchyError::NodeNotFound`]; [`AppError::Store`].
@@ -12,7 +12,7 @@ pub async fn get_node(app: &App, place: &EnvironmentRef, id: NodeId) -> Result<N
     known(app.read(place).await?.as_mut(), place, id).await
 }
 
-/// The node with all that stands below it, parents before their children, siblings by slug. The node comes first.
+/// Returns the node with its subtree, parents before their children, siblings by slug. The node comes first.
 ///
 /// # Errors
 /// [`HierarchyError::NodeNotFound`]; [`AppError::Store`].
@@ -24,7 +24,7 @@ pub async fn get_subtree(app: &App, place: &EnvironmentRef, id: NodeId) -> Resul
     Ok(found)
 }
 
-/// The nodes directly below the node, by slug, if they take at most so many bytes.
+/// Returns the children of the node, by slug, if they have at most `max_bytes` bytes.
 ///
 /// # Errors
 /// [`HierarchyError::NodeNotFound`]; [`AppError::AnswerTooLarge`] before any is read; [`AppError::Store`].
@@ -34,7 +34,7 @@ pub async fn get_children(
     id: NodeId,
     max_bytes: usize,
 ) -> Result<Vec<Node>, AppError> {
-    /// The bytes that a node takes at least, besides its metadata.
+    /// Minimum size of a node in bytes, besides its metadata.
     const NODE_BYTES: u64 = 300;
     let mut tx = app.read(place).await?;
     known(tx.as_mut(), place, id).await?;
@@ -46,7 +46,7 @@ pub async fn get_children(
     Ok(tx.children(place.environment, id).await?)
 }
 
-/// The nodes above the node, the root first.
+/// Returns the ancestors of the node, the root first.
 ///
 /// # Errors
 /// [`HierarchyError::NodeNotFound`]; [`AppError::Store`].
@@ -56,7 +56,7 @@ pub async fn get_ancestors(app: &App, place: &EnvironmentRef, id: NodeId) -> Res
     Ok(tx.ancestors(place.environment, id).await?)
 }
 
-/// The node, which must be there.
+/// Returns the node, or the error that it does not exist.
 pub(super) async fn known(tx: &mut dyn ReadTx, place: &EnvironmentRef, id: NodeId) -> Result<Node, AppError> {
     let found = tx.node(place.environment, id).await?;
     Ok(found.ok_or(HierarchyError::NodeNotFound)?)

@@ -1,9 +1,9 @@
-//! Get the hierarchy schema of an environment.
+//! Gets the hierarchy schema of an environment.
 
 use crate::{App, AppError};
 use canopy_domain::{EnvironmentRef, HierarchySchema, TenancyError, Tenant, Version};
 
-/// The schema, and the version of the environment that a change of it must name.
+/// Returns the schema, and the version of the environment that a change must expect.
 ///
 /// # Errors
 /// [`AppError::Store`].

@@ -1,9 +1,9 @@
-//! List the whole tree.
+//! Lists the whole tree.
 
 use crate::{App, AppError};
 use canopy_domain::{EnvironmentRef, Node};
 
-/// Every node without its metadata, parents before their children, siblings by slug. The root comes first.
+/// Returns every node without its metadata, parents before their children, siblings by slug. The root comes first.
 ///
 /// # Errors
 /// [`AppError::Store`].

@@ -1,11 +1,11 @@
-//! List who holds what at a node, given there or above, or count it.
+//! Lists or counts the assignments that hold at a node, direct and inherited.
 
 use super::get_node::known;
 use crate::{App, AppError};
 use canopy_domain::assignment::listing::{AssignmentQuery, AssignmentView, HeldAt, NodeAssignmentSummary};
 use canopy_domain::{EnvironmentRef, NodeId, Page, Timestamp};
 
-/// The assignments that hold at a node and fit the query, and the instant at which their state was judged.
+/// Returns the assignments that hold at a node and match the query, and the instant of their status.
 ///
 /// # Errors
 /// [`HierarchyError::NodeNotFound`](canopy_domain::HierarchyError::NodeNotFound); [`AppError::Store`].
@@ -25,7 +25,7 @@ pub async fn list_node_assignments(
     Ok((tx.assignment_views(place.environment, &query, now).await?, now))
 }
 
-/// How many there are, by state and by where they were given, and whose are the newest.
+/// Counts the assignments by status and access type, and returns the identities of the newest.
 ///
 /// # Errors
 /// [`HierarchyError::NodeNotFound`](canopy_domain::HierarchyError::NodeNotFound); [`AppError::Store`].

@@ -24,7 +24,7 @@ use crate::AppError;
 use canopy_domain::HierarchyError;
 use canopy_domain::port::Unique;
 
-/// A sibling took the slug meanwhile.
+/// Returns the error of a race for a slug: a sibling got it meanwhile.
 fn slug_taken(unique: Unique) -> Option<AppError> {
     (unique == Unique::NodeSlug).then(|| HierarchyError::SlugTaken.into())
 }

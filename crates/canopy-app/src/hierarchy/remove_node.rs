@@ -1,4 +1,4 @@
-//! Remove a node, alone or with everything below it.
+//! Deletes a node, alone or with its subtree.
 
 use crate::audit::described::{self, Step};
 use crate::audit_entry::AuditEntry;
@@ -12,7 +12,7 @@ use canopy_domain::hierarchy::remove::check;
 use canopy_domain::port::{LockScope, ReadTx};
 use canopy_domain::{EnvironmentRef, Expected, HierarchyError, Node, NodeId};
 
-/// Removes a node; with `force` all nodes below it and all assignments at them go with it, in one transaction.
+/// Deletes a node; with `force`, all nodes below it and all assignments at them too, in one transaction.
 ///
 /// Fails with [`HierarchyError::NodeNotFound`], [`HierarchyError::NodeStale`], [`HierarchyError::RootStays`],
 /// [`HierarchyError::NodeInUse`] without `force`, or [`AppError::Store`].
@@ -22,9 +22,9 @@ pub struct RemoveNode {
     pub environment: EnvironmentRef,
     /// The node.
     pub id: NodeId,
-    /// True if it goes even where something hangs on it.
+    /// True to delete its dependents too.
     pub force: bool,
-    /// The version that it must have.
+    /// The expected version.
     pub seen: Expected,
 }
 

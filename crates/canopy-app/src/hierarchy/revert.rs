@@ -1,4 +1,4 @@
-//! Turn a hierarchy back into a flat environment.
+//! Converts a hierarchy to the flat model.
 
 use crate::audit::described::{self, Step};
 use crate::audit_entry::AuditEntry;
@@ -15,9 +15,9 @@ use canopy_domain::{
 };
 use std::collections::HashMap;
 
-/// Reseats every assignment at the root and deletes all other nodes and the schema.
+/// Moves every assignment to the root and deletes all other nodes and the schema.
 ///
-/// Fails with [`TenancyError::Stale`] where the call expects another version, with [`HierarchyError::AlreadyFlat`] or
+/// Fails with [`TenancyError::Stale`] if the call expects another version, with [`HierarchyError::AlreadyFlat`] or
 /// [`AppError::Store`].
 #[derive(Debug, Clone)]
 pub struct RevertToFlat {
@@ -75,7 +75,7 @@ impl Write for RevertToFlat {
     }
 }
 
-/// The changes to assignments: those that stay at the root in another row or window, then those that go.
+/// Returns the changes to assignments: those that stay at the root in another row or window, then deleted ones.
 fn told_steps<'a>(revert: &'a Revert, assignments: &'a [Assignment]) -> Vec<Step<'a>> {
     let before: HashMap<AssignmentId, &Assignment> = assignments.iter().map(|one| (one.id, one)).collect();
     let moved_to_root = revert.moved_to_root.iter().filter_map(|after| {

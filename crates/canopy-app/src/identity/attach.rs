@@ -1,4 +1,4 @@
-//! Attach identities to an application.
+//! Attaches identities to an application.
 
 use super::seen;
 use crate::audit::described;
@@ -17,11 +17,11 @@ use canopy_domain::{
 };
 use std::collections::HashMap;
 
-/// The largest number of steps that one call may take in all environments together. Each is written to the history of its
-/// environment, about twenty bytes, and moves an index.
+/// Maximum number of changes of one call in all environments together. Each is written to the history of its
+/// environment, about twenty bytes, and updates an index.
 pub const MAX_CHANGES: usize = 5_000_000;
 
-/// Why one identity was not attached.
+/// The reason for which one identity was not attached.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum AttachError {
     /// The account has no such identity.
@@ -41,16 +41,16 @@ impl From<AttachError> for AppError {
     }
 }
 
-/// Attaches identities: each becomes an active member, or is one again. The outcomes are in the order of the ids.
+/// Attaches identities: creates or activates the membership of each. The outcomes are in the order of the ids.
 ///
-/// Fails with [`AppError::TooManyChanges`] or [`AppError::Store`]; rules that items break are in their outcomes.
+/// Fails with [`AppError::TooManyChanges`] or [`AppError::Store`]; refusals of items are in their outcomes.
 #[derive(Debug, Clone)]
 pub struct AttachIdentities {
     /// The application.
     pub application: ApplicationRef,
     /// The identities.
     pub ids: Vec<IdentityId>,
-    /// True if any refused item keeps all others from being stored.
+    /// True to roll back all items if one is refused.
     pub atomic: bool,
 }
 
@@ -82,8 +82,7 @@ impl Write for AttachIdentities {
                         Attachment::Revived(after) => {
                             let fact = found.get(&after.identity_id);
                             let before = fact.and_then(|fact| fact.membership.clone());
-                            let before =
-                                before.ok_or(AppError::Broken("a membership was revived that is not there"))?;
+                            let before = before.ok_or(AppError::Broken("a reactivated membership does not exist"))?;
                             rows.updated.push(Updated { before, after });
                         }
                     }
@@ -165,10 +164,10 @@ fn judge(
         .collect()
 }
 
-/// The environments of an application, to all of which a membership matters.
+/// Returns the environments of an application, all of which a membership affects.
 ///
 /// # Errors
-/// [`AppError::TooManyChanges`] for more members times environments than one call may have.
+/// [`AppError::TooManyChanges`] if members times environments exceed the limit of a call.
 pub(super) async fn environments_for(
     facts: &mut dyn ReadTx,
     application: ApplicationId,

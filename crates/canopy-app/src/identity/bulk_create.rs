@@ -1,4 +1,4 @@
-//! Create identities, one or many, and attach them to an application where one is named.
+//! Creates identities, one or many, and attaches them to an application if one is named.
 
 use super::attach::environments_for;
 use super::identifier_taken;
@@ -20,8 +20,8 @@ use canopy_domain::{
 
 /// Creates identities of an account. The outcomes are in the order of the items.
 ///
-/// Fails with [`TenancyError::NotFound`] for an application that is not the account's, with [`AppError::TooManyChanges`] or
-/// [`AppError::Store`]; rules that items break are in their outcomes.
+/// Fails with [`TenancyError::NotFound`] for an application of another account, with [`AppError::TooManyChanges`] or
+/// [`AppError::Store`]; refusals of items are in their outcomes.
 #[derive(Debug, Clone)]
 pub struct CreateIdentities {
     /// The account.
@@ -30,7 +30,7 @@ pub struct CreateIdentities {
     pub application: Option<ApplicationId>,
     /// The identities.
     pub items: Vec<NewIdentity>,
-    /// True if any refused item keeps all others from being stored.
+    /// True to roll back all items if one is refused.
     pub atomic: bool,
 }
 
@@ -54,7 +54,7 @@ impl Write for CreateIdentities {
     }
 
     async fn admit(&self, app: &App, _: &Call) -> Result<(), AppError> {
-        // The application's and its environments' locks are for its own account alone.
+        // Only callers of its own account may lock the application and its environments.
         if let Some(id) = self.application {
             let found = app.read(self.account).await?.application(id).await?;
             let own = found.filter(|found| found.account_id == self.account);
@@ -140,7 +140,7 @@ impl CreateIdentities {
     }
 }
 
-/// The identity that is asked for, with an id of its own.
+/// Returns the requested identity, with a new id.
 pub(super) fn fresh(at: &Moment<'_>, account: AccountId, new: &NewIdentity) -> Identity {
     Identity {
         id: IdentityId::new(at.mint()),
@@ -157,7 +157,7 @@ pub(super) fn fresh(at: &Moment<'_>, account: AccountId, new: &NewIdentity) -> I
     }
 }
 
-/// The active membership of a new identity.
+/// Returns the active membership of a new identity.
 pub(super) fn new_member(
     at: &Moment<'_>,
     application: ApplicationId,

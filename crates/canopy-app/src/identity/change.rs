@@ -1,4 +1,4 @@
-//! Change an identity, or switch it on and off.
+//! Changes an identity, or switches it on or off.
 
 use super::{audit_entry, find_member, identifier_taken, only_members};
 use crate::{App, AppError, Call, Moment, Plan, Write};
@@ -10,7 +10,7 @@ use canopy_domain::identity::change::{IdentityPatch, patch};
 use canopy_domain::port::{LockScope, ReadTx, Unique};
 use canopy_domain::{AccountId, ApplicationRef, EnvironmentId, Identity, IdentityError, IdentityId};
 
-/// Changes an identity and returns it as it is afterwards. A change that changes nothing writes nothing.
+/// Changes an identity and returns it. A change without effect writes nothing.
 ///
 /// Fails with [`IdentityError`] or [`AppError::Store`].
 #[derive(Debug, Clone)]
@@ -23,10 +23,10 @@ pub struct ChangeIdentity {
     pub patch: IdentityPatch,
 }
 
-/// Changes a member of an application, as [`ChangeIdentity`] does.
+/// Changes a member of an application, like [`ChangeIdentity`].
 ///
-/// Fails also with [`AppError::PortalOnly`] where a caller that is bound to one environment would change what reaches past
-/// it.
+/// Also fails with [`AppError::PortalOnly`] if a caller bound to one environment would change something that affects
+/// others.
 #[derive(Debug, Clone)]
 pub struct ChangeMember {
     /// The application.

@@ -1,4 +1,4 @@
-//! Activate, pause or end a membership.
+//! Activates, suspends or ends a membership.
 
 use super::{audit_entry, find_member, only_members, seen};
 use crate::audit::described;
@@ -13,8 +13,8 @@ use canopy_domain::{
     ApplicationRef, Assignment, AssignmentId, EnvironmentId, IdentityId, Membership, TenancyError, Tenant,
 };
 
-/// Changes the membership of an identity and returns it as it is afterwards. A change that changes nothing writes nothing.
-/// Assignments go with a membership that ends, in the same transaction.
+/// Changes the membership of an identity and returns it. A change without effect writes nothing. Ending a membership
+/// deletes its assignments in the same transaction.
 ///
 /// Fails with [`IdentityError::NotFound`](canopy_domain::IdentityError::NotFound),
 /// [`MembershipError`](canopy_domain::MembershipError) or [`AppError::Store`].
@@ -28,11 +28,11 @@ pub struct ChangeMembership {
     pub change: MembershipChange,
 }
 
-/// Changes the membership of a member of the application, as [`ChangeMembership`] does; an identity that has never been a
-/// member is not there. It matters to all environments of the application, so a caller that is bound to one may do it only
-/// where that is the default one.
+/// Changes the membership of a member of the application, like [`ChangeMembership`]; an identity that was never a
+/// member is not found. The change affects all environments of the application, so a caller bound to one may make it
+/// only if that is the default one.
 ///
-/// Fails also with [`AppError::EnvironmentNotDefault`].
+/// Also fails with [`AppError::EnvironmentNotDefault`].
 #[derive(Debug, Clone)]
 pub struct ChangeMembershipOfMember {
     /// The application.

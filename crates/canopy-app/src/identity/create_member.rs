@@ -1,4 +1,4 @@
-//! Create an identity as an active member of an application, with a first assignment where one is asked for.
+//! Creates an identity as an active member of an application, with an optional first assignment.
 
 use super::bulk_create::{fresh, new_member};
 use super::{audit_entry, identifier_taken, seen};
@@ -18,10 +18,10 @@ use canopy_domain::{
     Membership, NodeId, RoleId,
 };
 
-/// Creates an identity, its membership and, where a role and a node are given, its assignment: all of it or nothing. The
-/// assignment is made in the environment that has the node.
+/// Creates an identity, its membership and, if a role and a node are given, its assignment: all or nothing. The
+/// assignment is created in the environment that has the node.
 ///
-/// Fails with [`AppError::ScopeMissing`] for a key that may not make assignments and is to make one, with
+/// Fails with [`AppError::ScopeMissing`] for a key that may not create assignments if one is requested, with
 /// [`IdentityError`](canopy_domain::IdentityError) first, then [`AssignmentError`] in the order of its rules, or with
 /// [`AppError::Store`].
 #[derive(Debug, Clone)]
@@ -32,7 +32,7 @@ pub struct CreateMember {
     pub bound_to: Option<EnvironmentId>,
     /// The identity.
     pub new: NewIdentity,
-    /// The role and node of its first assignment, if it gets one.
+    /// The role and node of its first assignment, if any.
     pub first: Option<(RoleId, NodeId)>,
 }
 
@@ -125,8 +125,8 @@ impl Write for CreateMember {
 }
 
 impl CreateMember {
-    /// Judges the assignment of an identity that is about to become a member. It is made in the environment that has the
-    /// node, of those that the caller sees.
+    /// Judges the assignment of an identity that is about to become a member. It is created in the environment that has
+    /// the node, among those that the caller sees.
     async fn judge(
         &self,
         facts: &mut dyn ReadTx,
@@ -164,11 +164,11 @@ impl CreateMember {
     }
 }
 
-/// The verdict on the only item of a batch.
+/// Returns the verdict on the only item of a batch.
 fn only<T, E: Into<AppError>>(verdicts: Vec<Verdict<T, E>>) -> Result<T, AppError> {
     match verdicts.into_iter().next() {
         Some(Verdict::Accepted(judged)) => Ok(judged),
         Some(Verdict::Refused(error)) => Err(error.into()),
-        Some(Verdict::NeedsRefused { .. }) | None => Err(AppError::Broken("one item has no verdict of its own")),
+        Some(Verdict::NeedsRefused { .. }) | None => Err(AppError::Broken("a single item has no verdict")),
     }
 }

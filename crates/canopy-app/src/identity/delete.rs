@@ -1,4 +1,4 @@
-//! Delete an identity.
+//! Deletes an identity.
 
 use super::audit_entry;
 use crate::audit::described;

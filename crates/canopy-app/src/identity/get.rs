@@ -1,11 +1,11 @@
-//! Get an identity.
+//! Gets an identity.
 
 use super::{find_member, only_members};
 use crate::{App, AppError};
 use canopy_domain::port::TokenError;
 use canopy_domain::{AccountId, ApplicationRef, Identity, IdentityError, IdentityId};
 
-/// The identity of the account.
+/// Returns the identity of the account.
 ///
 /// # Errors
 /// [`IdentityError::NotFound`]; [`AppError::Store`].
@@ -18,10 +18,10 @@ pub async fn get_identity(app: &App, account: AccountId, id: IdentityId) -> Resu
         .ok_or(IdentityError::NotFound)?)
 }
 
-/// The identity that calls.
+/// Returns the calling identity.
 ///
 /// # Errors
-/// [`TokenError::UnknownIdentity`] when it is not in the account any more; [`AppError::Store`].
+/// [`TokenError::UnknownIdentity`] if it is no longer in the account; [`AppError::Store`].
 pub async fn get_myself(app: &App, account: AccountId, id: IdentityId) -> Result<Identity, AppError> {
     Ok(app
         .read(account)
@@ -31,7 +31,7 @@ pub async fn get_myself(app: &App, account: AccountId, id: IdentityId) -> Result
         .ok_or(TokenError::UnknownIdentity)?)
 }
 
-/// The identity, if it is a member of the application, in whatever state.
+/// Returns the identity, if it is a member of the application, whatever its status.
 ///
 /// # Errors
 /// [`IdentityError::NotFound`]; [`AppError::Store`].

@@ -1,4 +1,4 @@
-//! Get a member of an application with all that it holds there.
+//! Gets a member of an application with its assignments there.
 
 use super::{find_member, only_members, seen};
 use crate::session::Requires;
@@ -9,18 +9,18 @@ use canopy_domain::{ApplicationRef, EnvironmentId, Identity, IdentityId, Timesta
 
 /// A member of an application with its assignments.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Held {
+pub struct MemberAssignments {
     /// The member.
     pub identity: Identity,
     /// Its assignments, whatever their windows, by the folded name of the role.
     pub assignments: Vec<AssignmentView>,
-    /// Whether the caller may change the member.
+    /// True if the caller may change the member.
     pub can_manage: bool,
-    /// The instant at which their state is to be judged.
+    /// The instant of their status.
     pub at: Timestamp,
 }
 
-/// The member with its assignments in all environments that the caller sees.
+/// Returns the member with its assignments in all environments that the caller sees.
 ///
 /// # Errors
 /// [`IdentityError::NotFound`](canopy_domain::IdentityError::NotFound); [`AppError::Store`].
@@ -30,11 +30,11 @@ pub async fn get_member_assignments(
     place: ApplicationRef,
     bound_to: Option<EnvironmentId>,
     id: IdentityId,
-) -> Result<Held, AppError> {
+) -> Result<MemberAssignments, AppError> {
     let mut tx = app.read(place.account).await?;
     let (identity, _) = find_member(tx.as_mut(), place, id).await.map_err(only_members)?;
     let environments = seen(tx.as_mut(), place.application, bound_to).await?;
-    Ok(Held {
+    Ok(MemberAssignments {
         identity,
         assignments: tx.held(&environments, id).await?,
         can_manage: Requires::Area(AreaScope::IdentityManage).check(&call.caller).is_ok(),

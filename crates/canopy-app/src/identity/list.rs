@@ -1,10 +1,10 @@
-//! List identities.
+//! Lists identities.
 
 use crate::{App, AppError};
 use canopy_domain::identity::listing::IdentityQuery;
 use canopy_domain::{AccountId, EnvironmentId, Identity, Page};
 
-/// The account's identities that fit the query.
+/// Returns the account's identities that match the query.
 ///
 /// # Errors
 /// [`AppError::Store`].
@@ -12,11 +12,10 @@ pub async fn list_identities(app: &App, account: AccountId, query: &IdentityQuer
     Ok(app.read(account).await?.identities(account, query).await?)
 }
 
-/// The members of an application that fit the query.
+/// Returns the members of an application that match the query.
 ///
 /// # Errors
-/// [`AppError::PortalOnly`] when a caller that is bound to one environment asks about another application;
-/// [`AppError::Store`].
+/// [`AppError::PortalOnly`] if a caller bound to one environment queries another application; [`AppError::Store`].
 pub async fn list_members(
     app: &App,
     account: AccountId,

@@ -1,7 +1,7 @@
 //! Identities of an account and their memberships in its applications.
 //!
-//! A caller may be bound to one environment of the application it speaks about (`bound_to`). It sees what is held in that
-//! environment alone, and may not do what would reach others.
+//! A caller may be bound to one environment of the application (`bound_to`). It sees only assignments in that
+//! environment, and may not make changes that affect others.
 
 mod attach;
 mod bulk_create;
@@ -21,7 +21,7 @@ pub use change_membership::{ChangeMembership, ChangeMembershipOfMember};
 pub use create_member::CreateMember;
 pub use delete::DeleteIdentity;
 pub use get::{get_identity, get_member, get_myself};
-pub use held::{Held, get_member_assignments};
+pub use held::{MemberAssignments, get_member_assignments};
 pub use list::{list_identities, list_members};
 pub use summary::{count_identities, count_members};
 
@@ -34,10 +34,10 @@ use canopy_domain::{
     MembershipError,
 };
 
-/// An identity with its membership in the application.
+/// Returns an identity with its membership in the application.
 ///
 /// # Errors
-/// [`IdentityError::NotFound`]; [`MembershipError::NotFound`] for one that has never been a member.
+/// [`IdentityError::NotFound`]; [`MembershipError::NotFound`] for an identity that was never a member.
 async fn find_member(
     tx: &mut dyn ReadTx,
     place: ApplicationRef,
@@ -49,7 +49,7 @@ async fn find_member(
     Ok((identity, membership.ok_or(MembershipError::NotFound)?))
 }
 
-/// Below an application, an identity that has never been a member is not there.
+/// Hides identities that were never members: below an application they are not found.
 fn only_members(error: AppError) -> AppError {
     match error {
         AppError::Membership(MembershipError::NotFound) => IdentityError::NotFound.into(),
@@ -57,7 +57,7 @@ fn only_members(error: AppError) -> AppError {
     }
 }
 
-/// The environments of an application that a caller sees.
+/// Returns the environments of an application that a caller sees.
 async fn seen(
     tx: &mut dyn ReadTx,
     application: ApplicationId,
@@ -68,13 +68,14 @@ async fn seen(
     Ok(ids.filter(|id| bound_to.is_none_or(|bound| bound == *id)).collect())
 }
 
-/// Turns a race for an email or external id into a conflict: judged again, the write finds out whose it is.
+/// Turns a race for an email or external id into a conflict: the retry finds the other identity.
 fn identifier_taken(unique: Unique) -> Option<AppError> {
-    let conflict = || StoreError::Conflict("an identity with the same email or external id was made meanwhile".into());
+    let conflict =
+        || StoreError::Conflict("an identity with the same email or external id was created meanwhile".into());
     matches!(unique, Unique::IdentityEmail | Unique::IdentityExternalId).then(|| conflict().into())
 }
 
-/// What an audit event says of a change to an identity or its memberships.
+/// Returns the audit entry of a change to an identity or its memberships.
 fn audit_entry(
     account: AccountId,
     application: Option<ApplicationId>,

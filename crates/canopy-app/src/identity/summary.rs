@@ -1,10 +1,10 @@
-//! Count identities.
+//! Counts identities.
 
 use crate::{App, AppError};
 use canopy_domain::identity::listing::IdentityCounts;
 use canopy_domain::{AccountId, ApplicationRef, EnvironmentId};
 
-/// How many identities the account has.
+/// Counts the identities of the account.
 ///
 /// # Errors
 /// [`AppError::Store`].
@@ -12,7 +12,7 @@ pub async fn count_identities(app: &App, account: AccountId) -> Result<IdentityC
     Ok(app.read(account).await?.identity_counts(account, None, None).await?)
 }
 
-/// How many members the application has. Where the caller is bound to one environment, only what is held there counts.
+/// Counts the members of the application. If the caller is bound to one environment, only assignments there count.
 ///
 /// # Errors
 /// [`AppError::Store`].

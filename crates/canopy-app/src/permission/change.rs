@@ -1,4 +1,4 @@
-//! Change a permission.
+//! Changes a permission.
 
 use crate::audit_entry::AuditEntry;
 use crate::{AppError, Moment, Plan, Write};
@@ -10,7 +10,7 @@ use canopy_domain::permission::change::{PermissionPatch, patch};
 use canopy_domain::port::{LockScope, ReadTx};
 use canopy_domain::{EnvironmentRef, Expected, Permission, PermissionError, PermissionId};
 
-/// Changes the description or category of a custom permission, and raises its version. A change that changes nothing writes
+/// Changes the description or category of a custom permission, and raises its version. A change without effect writes
 /// nothing.
 ///
 /// Fails with [`PermissionError::NotFound`], [`PermissionError::System`], [`PermissionError::Stale`] or
@@ -21,7 +21,7 @@ pub struct ChangePermission {
     pub environment: EnvironmentRef,
     /// The permission.
     pub id: PermissionId,
-    /// The version that it must have.
+    /// The expected version.
     pub seen: Expected,
     /// The change.
     pub patch: PermissionPatch,

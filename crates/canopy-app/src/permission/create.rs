@@ -1,4 +1,4 @@
-//! Create permissions, all or nothing.
+//! Creates permissions, all or nothing.
 
 use crate::audit::described::{self, ListChange};
 use crate::audit_entry::AuditEntry;
@@ -15,21 +15,21 @@ use canopy_domain::{
 };
 use std::collections::BTreeSet;
 
-/// A permission that somebody asks for.
+/// A requested permission.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewPermission {
     /// Its key.
     pub key: PermissionKey,
-    /// A description of what it allows.
+    /// Its description.
     pub description: Option<Description>,
-    /// The group it is shown in.
+    /// The category for display.
     pub category: Option<Category>,
 }
 
 /// Creates custom permissions.
 ///
-/// Fails with [`PermissionError::KeyTaken`], which has all keys that the catalog has or the request repeats, with
-/// [`AppError::Catalog`] or [`AppError::Store`].
+/// Fails with [`PermissionError::KeyTaken`], which has all existing and repeated keys, with [`AppError::Catalog`] or
+/// [`AppError::Store`].
 #[derive(Debug, Clone)]
 pub struct CreatePermissions {
     /// The environment.

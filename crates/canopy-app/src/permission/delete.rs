@@ -1,4 +1,4 @@
-//! Delete a permission.
+//! Deletes a permission.
 
 use crate::audit::described::{self, ListChange};
 use crate::audit_entry::AuditEntry;
@@ -11,7 +11,7 @@ use canopy_domain::permission::change::delete;
 use canopy_domain::port::{LockScope, ReadTx};
 use canopy_domain::{EnvironmentRef, Expected, PermissionError, PermissionId, RoleId};
 
-/// Deletes a custom permission; with `force` the roles that bundle it do so no longer, which raises their versions.
+/// Deletes a custom permission; with `force`, removes it from its roles too, which raises their versions.
 ///
 /// Fails with [`PermissionError::NotFound`], [`PermissionError::System`], [`PermissionError::Stale`],
 /// [`PermissionError::InUse`] or [`AppError::Store`].
@@ -21,9 +21,9 @@ pub struct DeletePermission {
     pub environment: EnvironmentRef,
     /// The permission.
     pub id: PermissionId,
-    /// The version that it must have.
+    /// The expected version.
     pub seen: Expected,
-    /// True if it goes even where roles bundle it.
+    /// True to remove it from its roles too.
     pub force: bool,
 }
 

@@ -1,9 +1,9 @@
-//! Get a permission.
+//! Gets a permission.
 
 use crate::{App, AppError};
 use canopy_domain::{EnvironmentRef, Permission, PermissionError, PermissionId};
 
-/// The permission.
+/// Returns the permission.
 ///
 /// # Errors
 /// [`PermissionError::NotFound`]; [`AppError::Store`].

@@ -1,10 +1,10 @@
-//! List permissions.
+//! Lists permissions.
 
 use crate::{App, AppError};
 use canopy_domain::permission::listing::PermissionQuery;
 use canopy_domain::{EnvironmentRef, Permission};
 
-/// The environment's permissions that fit the query, by key.
+/// Returns the environment's permissions that match the query, by key.
 ///
 /// # Errors
 /// [`AppError::Store`].

@@ -1,4 +1,4 @@
-//! Change a role.
+//! Changes a role.
 
 use super::name_taken;
 use crate::audit_entry::AuditEntry;
@@ -11,7 +11,7 @@ use canopy_domain::port::{LockScope, ReadTx, Unique};
 use canopy_domain::role::change::{RolePatch, patch};
 use canopy_domain::{EnvironmentRef, Expected, Role, RoleError, RoleId};
 
-/// Changes the name, description or switch of a custom role, and raises its version. A change that changes nothing writes
+/// Changes the name, description or state of a custom role, and raises its version. A change without effect writes
 /// nothing.
 ///
 /// Fails with [`RoleError::NotFound`], [`RoleError::System`], [`RoleError::Stale`], [`RoleError::NameTaken`] or
@@ -22,7 +22,7 @@ pub struct ChangeRole {
     pub environment: EnvironmentRef,
     /// The role.
     pub id: RoleId,
-    /// The version that it must have.
+    /// The expected version.
     pub seen: Expected,
     /// The change.
     pub patch: RolePatch,
@@ -45,7 +45,7 @@ impl Write for ChangeRole {
         let Some(role) = patch(&before, &self.patch, self.seen, at.now())? else {
             return Ok(Plan::unchanged(before));
         };
-        // Descriptions are nothing to decisions.
+        // Decisions do not depend on descriptions.
         let mut known = AccessFacts::default();
         if role.name != before.name || role.is_active != before.is_active {
             let bundled = facts.role_permissions(id, role.id).await?;

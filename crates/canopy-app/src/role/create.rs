@@ -1,4 +1,4 @@
-//! Create a role.
+//! Creates a role.
 
 use super::{known_permissions, name_taken};
 use crate::audit::described::{self, ListChange};
@@ -15,7 +15,7 @@ use canopy_domain::{
 };
 use std::collections::BTreeSet;
 
-/// A role that somebody asks for.
+/// A requested role.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewRole {
     /// Its name.

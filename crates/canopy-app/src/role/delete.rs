@@ -1,4 +1,4 @@
-//! Delete a role.
+//! Deletes a role.
 
 use crate::audit::described::{self, ListChange, Step};
 use crate::audit_entry::AuditEntry;
@@ -11,7 +11,7 @@ use canopy_domain::port::{LockScope, ReadTx};
 use canopy_domain::role::change::delete;
 use canopy_domain::{EnvironmentRef, Expected, RoleError, RoleId};
 
-/// Deletes a custom role; with `force` the assignments that name it go with it.
+/// Deletes a custom role; with `force`, its assignments too.
 ///
 /// Fails with [`RoleError::NotFound`], [`RoleError::System`], [`RoleError::Stale`], [`RoleError::InUse`] or
 /// [`AppError::Store`].
@@ -21,9 +21,9 @@ pub struct DeleteRole {
     pub environment: EnvironmentRef,
     /// The role.
     pub id: RoleId,
-    /// The version that it must have.
+    /// The expected version.
     pub seen: Expected,
-    /// True if it goes even where it is assigned.
+    /// True to delete its assignments too.
     pub force: bool,
 }
 

@@ -1,9 +1,9 @@
-//! Get a role, or what it bundles.
+//! Gets a role or its permissions.
 
 use crate::{App, AppError};
 use canopy_domain::{EnvironmentRef, PermissionKey, Role, RoleError, RoleId, Version};
 
-/// The role.
+/// Returns the role.
 ///
 /// # Errors
 /// [`RoleError::NotFound`]; [`AppError::Store`].
@@ -16,7 +16,7 @@ pub async fn get_role(app: &App, place: &EnvironmentRef, id: RoleId) -> Result<R
         .ok_or(RoleError::NotFound)?)
 }
 
-/// The keys that the role bundles, sorted, and its version.
+/// Returns the permission keys of the role, sorted, and its version.
 ///
 /// # Errors
 /// [`RoleError::NotFound`]; [`AppError::Store`].

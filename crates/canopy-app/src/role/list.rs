@@ -1,10 +1,10 @@
-//! List roles.
+//! Lists roles.
 
 use crate::{App, AppError};
 use canopy_domain::EnvironmentRef;
 use canopy_domain::role::listing::{RoleQuery, RoleView};
 
-/// The environment's roles that fit the query, by name.
+/// Returns the environment's roles that match the query, by name.
 ///
 /// # Errors
 /// [`AppError::Store`].

@@ -1,4 +1,4 @@
-//! Roles and what they bundle.
+//! Roles and their permissions.
 
 mod change;
 mod create;
@@ -19,12 +19,12 @@ use canopy_domain::port::{ReadTx, Unique};
 use canopy_domain::{EnvironmentId, PermissionId, PermissionKey, RoleError};
 use std::collections::{BTreeSet, HashMap};
 
-/// A role of this name was made meanwhile.
+/// Returns the error of a race for a name: another role got it meanwhile.
 fn name_taken(unique: Unique) -> Option<AppError> {
     (unique == Unique::RoleName).then(|| RoleError::NameTaken.into())
 }
 
-/// The ids of keys that a role is to bundle.
+/// Returns the ids of the keys of a role.
 async fn known_permissions(
     tx: &mut dyn ReadTx,
     environment: EnvironmentId,

@@ -1,4 +1,4 @@
-//! Replace what a role bundles.
+//! Replaces the permissions of a role.
 
 use super::known_permissions;
 use crate::audit::described::{self, ListChange};
@@ -17,17 +17,17 @@ use std::collections::BTreeSet;
 /// The outcome of a replacement.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Replaced {
-    /// The version of the role afterwards.
+    /// The version of the role after the replacement.
     pub version: Version,
-    /// The keys that it bundles now and did not before, sorted.
+    /// The gained keys, sorted.
     pub added: Vec<PermissionKey>,
-    /// The keys that it bundled before and does not now, sorted.
+    /// The lost keys, sorted.
     pub removed: Vec<PermissionKey>,
 }
 
-/// Replaces the set of permissions that a custom role bundles, and raises its version. The same set again changes nothing.
+/// Replaces the permissions of a custom role, and raises its version. The same set changes nothing.
 ///
-/// Fails with [`RoleError::NotFound`], [`RoleError::System`], [`RoleError::Stale`] where the call expects another version,
+/// Fails with [`RoleError::NotFound`], [`RoleError::System`], [`RoleError::Stale`] if the call expects another version,
 /// [`RoleError::UnknownPermissionKeys`], [`AppError::Catalog`] or [`AppError::Store`].
 #[derive(Debug, Clone)]
 pub struct ReplaceRolePermissions {
@@ -35,7 +35,7 @@ pub struct ReplaceRolePermissions {
     pub environment: EnvironmentRef,
     /// The role.
     pub id: RoleId,
-    /// The keys that it bundles afterwards.
+    /// The new permission keys.
     pub keys: Vec<PermissionKey>,
 }
 

@@ -1,4 +1,4 @@
-//! Bootstrap the catalog and roles of a fresh environment in one transaction.
+//! Bootstraps the catalog and roles of a new environment in one transaction.
 
 use super::{custom_permissions, ids_by_key};
 use crate::audit::described::{self, ListChange};
@@ -13,16 +13,16 @@ use canopy_domain::setup::bootstrap::{BootstrapRequest, plan};
 use canopy_domain::{EnvironmentRef, Role, RoleId, RoleKind, Version};
 use std::collections::BTreeSet;
 
-/// The effect of a bootstrap.
+/// The result of a bootstrap.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BootstrapCounts {
-    /// How many permissions were made.
+    /// Number of created permissions.
     pub permissions_created: usize,
-    /// How many roles were made.
+    /// Number of created roles.
     pub roles_created: usize,
-    /// How many keys existed already or were repeated.
+    /// Number of keys that existed already or were repeated.
     pub skipped_permissions: usize,
-    /// How many roles had a system role's name.
+    /// Number of roles with the name of a system role.
     pub skipped_roles: usize,
 }
 

@@ -1,4 +1,4 @@
-//! Setting up an environment's catalog and roles.
+//! Setup of the catalog and roles of an environment.
 
 mod bootstrap;
 mod resource_permissions;
@@ -14,7 +14,7 @@ use canopy_domain::setup::Catalog;
 use canopy_domain::{EnvironmentId, Permission, PermissionId, PermissionKey, PermissionSource, Version};
 use std::collections::HashMap;
 
-/// The custom permissions that these keys make.
+/// Returns the custom permissions with these keys.
 fn custom_permissions(at: &Moment<'_>, environment: EnvironmentId, keys: &[PermissionKey]) -> Vec<Permission> {
     keys.iter()
         .map(|key| Permission {
@@ -30,7 +30,7 @@ fn custom_permissions(at: &Moment<'_>, environment: EnvironmentId, keys: &[Permi
         .collect()
 }
 
-/// The id of every key of the catalog and of those just made.
+/// Returns the id of every key of the catalog and of new permissions.
 fn ids_by_key(catalog: &Catalog, made: &[Permission]) -> HashMap<PermissionKey, PermissionId> {
     let old = catalog
         .permissions
@@ -40,7 +40,7 @@ fn ids_by_key(catalog: &Catalog, made: &[Permission]) -> HashMap<PermissionKey, 
         .collect()
 }
 
-/// Refuses a catalog that would grow, by so many keys and pairs of role and key, past its largest size.
+/// Refuses a catalog that would grow beyond its limits.
 pub(crate) async fn admit_catalog(
     facts: &mut dyn ReadTx,
     at: &Moment<'_>,

@@ -1,4 +1,4 @@
-//! Add permissions to an environment in use, and to its roles, in one transaction.
+//! Adds permissions to an environment that is set up, and to its roles, in one transaction.
 
 use super::{custom_permissions, ids_by_key};
 use crate::audit::described::{self, ListChange};
@@ -14,18 +14,18 @@ use canopy_domain::setup::resource_permissions::{ResourcePermissionsRequest, pla
 use canopy_domain::{EnvironmentRef, PermissionId, Role};
 use std::collections::BTreeSet;
 
-/// The effect of an addition.
+/// The result of an addition.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ResourcePermissionsCounts {
-    /// How many permissions were made.
+    /// Number of created permissions.
     pub permissions_created: usize,
-    /// How many keys existed already or were repeated.
+    /// Number of keys that existed already or were repeated.
     pub skipped_permissions: usize,
-    /// How many roles gained at least one key.
+    /// Number of roles that gained at least one key.
     pub roles_updated: usize,
 }
 
-/// Creates permissions and binds them to the roles that should gain them. Nothing is taken away.
+/// Creates permissions and binds them to roles. Removes nothing.
 ///
 /// Fails with [`ResourcePermissionsError`](canopy_domain::setup::resource_permissions::ResourcePermissionsError),
 /// [`AppError::Catalog`] or [`AppError::Store`].

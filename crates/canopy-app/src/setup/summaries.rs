@@ -1,10 +1,10 @@
-//! How far each environment of an account is set up.
+//! Lists the setup status of each environment of an account.
 
 use crate::{App, AppError};
 use canopy_domain::AccountId;
 use canopy_domain::setup::SetupSummary;
 
-/// One summary for each environment, by the slugs of application and environment.
+/// Returns one summary for each environment, by the slugs of application and environment.
 ///
 /// # Errors
 /// [`AppError::Store`].

@@ -1,4 +1,4 @@
-//! Switch an environment from flat to hierarchy.
+//! Converts an environment from flat to hierarchy.
 
 use super::{audit_entry, schema_of};
 use crate::{AppError, Moment, Plan, Write};
@@ -10,15 +10,15 @@ use canopy_domain::port::{LockScope, ReadTx};
 use canopy_domain::tenancy::change;
 use canopy_domain::{AccessModel, Environment, EnvironmentRef, HierarchyError, TenancyError, Tenant};
 
-/// Sets the access model. Setting the one it has changes nothing.
+/// Sets the access model. Setting the current one changes nothing.
 ///
-/// Fails with [`TenancyError::Stale`] where the call expects another version, with [`HierarchyError::RevertNeeded`] on the
-/// way back to flat, which widens access and has a call of its own, or with [`AppError::Store`].
+/// Fails with [`TenancyError::Stale`] if the call expects another version, with [`HierarchyError::RevertNeeded`] for a
+/// change to flat, which widens access and has its own call, or with [`AppError::Store`].
 #[derive(Debug, Clone)]
 pub struct ChangeAccessModel {
     /// The environment.
     pub environment: EnvironmentRef,
-    /// The access model that it gets.
+    /// The new access model.
     pub model: AccessModel,
 }
 
@@ -58,7 +58,7 @@ impl Write for ChangeAccessModel {
     }
 }
 
-/// An environment that changes and keeps its schema.
+/// Returns the row of a changed environment that keeps its schema.
 pub(super) fn updated(before: Environment, after: Environment, schema: canopy_domain::HierarchySchema) -> ChangeSet {
     let row = |environment, schema| EnvironmentRow { environment, schema };
     ChangeSet {

@@ -1,4 +1,4 @@
-//! Change an account.
+//! Changes an account.
 
 use super::audit_entry;
 use crate::{AppError, Moment, Plan, Write};
@@ -10,14 +10,14 @@ use canopy_domain::port::{LockScope, ReadTx};
 use canopy_domain::tenancy::change::{self, AccountPatch};
 use canopy_domain::{Account, AccountId, Expected, TenancyError, Tenant};
 
-/// Changes the name or settings of an account, and raises its version. A change that changes nothing writes nothing.
+/// Changes the name or settings of an account, and raises its version. A change without effect writes nothing.
 ///
 /// Fails with [`TenancyError::Stale`] or [`AppError::Store`].
 #[derive(Debug, Clone)]
 pub struct ChangeAccount {
     /// The account.
     pub id: AccountId,
-    /// The version that it must have.
+    /// The expected version.
     pub seen: Expected,
     /// The change.
     pub patch: AccountPatch,

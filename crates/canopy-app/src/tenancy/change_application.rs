@@ -1,4 +1,4 @@
-//! Change an application, or which of its environments is the default one.
+//! Changes an application or its default environment.
 
 use super::{audit_entry, lost_slug};
 use crate::{AppError, Moment, Plan, Write};
@@ -10,14 +10,14 @@ use canopy_domain::port::{LockScope, ReadTx, Unique};
 use canopy_domain::tenancy::change::{self, TenantPatch};
 use canopy_domain::{Application, ApplicationRef, Expected, Slug, TenancyError, Tenant};
 
-/// Changes the name or slug of an application, and raises its version. A change that changes nothing writes nothing.
+/// Changes the name or slug of an application, and raises its version. A change without effect writes nothing.
 ///
 /// Fails with [`TenancyError::Stale`], [`TenancyError::SlugTaken`] or [`AppError::Store`].
 #[derive(Debug, Clone)]
 pub struct ChangeApplication {
     /// The application.
     pub application: ApplicationRef,
-    /// The version that it must have.
+    /// The expected version.
     pub seen: Expected,
     /// The change.
     pub patch: TenantPatch,
@@ -25,7 +25,7 @@ pub struct ChangeApplication {
 
 /// Makes the environment with this slug the default one of its application.
 ///
-/// Fails with [`TenancyError::Stale`] where the call expects another version, with [`TenancyError::NotFound`] when the
+/// Fails with [`TenancyError::Stale`] if the call expects another version, with [`TenancyError::NotFound`] if the
 /// application has no such environment, or with [`AppError::Store`].
 #[derive(Debug, Clone)]
 pub struct ChangeDefaultEnvironment {
@@ -105,7 +105,7 @@ async fn find(facts: &mut dyn ReadTx, place: ApplicationRef) -> Result<Applicati
     Ok(found.ok_or(TenancyError::NotFound(Tenant::Application))?)
 }
 
-/// The plan of a changed application, with the action and metadata of its audit event.
+/// Returns the plan of a changed application, with the action and metadata of its audit event.
 fn planned(
     before: Application,
     after: Application,

@@ -1,4 +1,4 @@
-//! Change an environment.
+//! Changes an environment.
 
 use super::change_access_model::updated;
 use super::{audit_entry, lost_slug, schema_of};
@@ -10,9 +10,9 @@ use canopy_domain::port::{LockScope, ReadTx, Unique};
 use canopy_domain::tenancy::change::{self, TenantPatch};
 use canopy_domain::{Environment, EnvironmentRef, TenancyError, Tenant};
 
-/// Changes the name or slug of an environment, and raises its version. A change that changes nothing writes nothing.
+/// Changes the name or slug of an environment, and raises its version. A change without effect writes nothing.
 ///
-/// Fails with [`TenancyError::Stale`] where the call expects another version, with [`TenancyError::SlugTaken`] or
+/// Fails with [`TenancyError::Stale`] if the call expects another version, with [`TenancyError::SlugTaken`] or
 /// [`AppError::Store`].
 #[derive(Debug, Clone)]
 pub struct ChangeEnvironment {

@@ -1,4 +1,4 @@
-//! Create an account with one application, `default`, and its environments.
+//! Creates an account with one application, `default`, and its environments.
 
 use super::{NewApplication, NewTenant, audit_entry, lost_slug};
 use crate::{AppError, Moment, Plan, Write};
@@ -9,7 +9,7 @@ use canopy_domain::changeset::{ChangeSet, LastingRows};
 use canopy_domain::port::{LockScope, ReadTx, Unique};
 use canopy_domain::{Account, AccountId, DisplayName, JsonObject, Slug, Tenant, Version};
 
-/// Creates an account. The caller is an operator.
+/// Creates an account. The caller must be an operator.
 ///
 /// Fails with [`TenancyError::SlugTaken`](canopy_domain::TenancyError::SlugTaken) or [`AppError::Store`].
 #[derive(Debug, Clone)]

@@ -1,4 +1,4 @@
-//! Create an application with its environments.
+//! Creates an application with its environments.
 
 use super::{NewApplication, NewTenant, audit_entry, lost_slug};
 use crate::{AppError, Moment, Plan, Write};

@@ -1,4 +1,4 @@
-//! Create an environment.
+//! Creates an environment.
 
 use super::{NewTenant, audit_entry, lost_slug};
 use crate::transfer::import::key_details;
@@ -15,27 +15,28 @@ use canopy_domain::transfer::Contents;
 use canopy_domain::transfer::plan::plan;
 use canopy_domain::{ApplicationRef, Environment, Slug, TenancyError, Tenant};
 
-/// The environment that another one is made like.
+/// The environment to copy.
 #[derive(Debug, Clone)]
 pub struct CopyFrom {
     /// Its slug within the application.
     pub slug: Slug,
-    /// The largest size of its document in bytes.
+    /// Maximum size of its document in bytes.
     pub max_bytes: u64,
 }
 
-/// Creates an environment: flat, with one root, the system permissions and the system role; or made of what another
-/// environment of the application is made of. The members of the application are members in it from the start.
+/// Creates an environment: flat, with one root, the system permissions and the system role; or with a copy of the
+/// contents of another environment of the application. The members of the application are members in it from the start.
 ///
-/// Fails with [`TenancyError::TooManyEnvironments`], [`TenancyError::SlugTaken`], with [`TenancyError::NotFound`] when there is nothing to copy from, with
-/// [`TenancyError::TooLarge`] when there is too much, or with [`AppError::Store`].
+/// Fails with [`TenancyError::TooManyEnvironments`], [`TenancyError::SlugTaken`], with [`TenancyError::NotFound`] if
+/// the environment to copy does not exist, with [`TenancyError::TooLarge`] if it is too large, or with
+/// [`AppError::Store`].
 #[derive(Debug, Clone)]
 pub struct CreateEnvironment {
     /// The application.
     pub application: ApplicationRef,
     /// The environment.
     pub new: NewTenant,
-    /// The environment that it is made like, if any.
+    /// The environment to copy, if any.
     pub copy_from: Option<CopyFrom>,
 }
 
@@ -46,7 +47,7 @@ impl Write for CreateEnvironment {
     const REQUIRES: Option<AreaScope> = None;
 
     fn lock(&self) -> LockScope {
-        // What is copied must stay as it is until all of it is read.
+        // The copied environment must not change until all of it is read.
         if self.copy_from.is_some() {
             LockScope::WholeApplication(self.application)
         } else {

@@ -1,4 +1,4 @@
-//! Delete an application or environment, with everything in it.
+//! Deletes an application or environment with its contents.
 
 use super::audit_entry;
 use crate::{AppError, Moment, Plan, Write};
@@ -12,7 +12,7 @@ use canopy_domain::{ApplicationRef, EnvironmentId, EnvironmentRef, TenancyError,
 
 /// Deletes an application with its environments and memberships. Its identities stay in the account.
 ///
-/// Fails with [`TenancyError::Stale`] where the call expects another version, with [`TenancyError::LastApplication`] or
+/// Fails with [`TenancyError::Stale`] if the call expects another version, with [`TenancyError::LastApplication`] or
 /// [`AppError::Store`].
 #[derive(Debug, Clone)]
 pub struct DeleteApplication {
@@ -22,7 +22,7 @@ pub struct DeleteApplication {
 
 /// Deletes an environment.
 ///
-/// Fails with [`TenancyError::Stale`] where the call expects another version, with [`TenancyError::LastEnvironment`],
+/// Fails with [`TenancyError::Stale`] if the call expects another version, with [`TenancyError::LastEnvironment`],
 /// [`TenancyError::DefaultEnvironment`] or [`AppError::Store`].
 #[derive(Debug, Clone)]
 pub struct DeleteEnvironment {

@@ -1,11 +1,11 @@
-//! Get an account, application or environment.
+//! Gets an account, application or environment.
 
 use crate::{App, AppError};
 use canopy_domain::{
     Account, AccountId, Application, ApplicationId, ApplicationRef, Environment, EnvironmentRef, TenancyError, Tenant,
 };
 
-/// The account.
+/// Returns the account.
 ///
 /// # Errors
 /// [`TenancyError::NotFound`]; [`AppError::Store`].
@@ -18,7 +18,7 @@ pub async fn get_account(app: &App, id: AccountId) -> Result<Account, AppError> 
         .ok_or(TenancyError::NotFound(Tenant::Account))?)
 }
 
-/// The application.
+/// Returns the application.
 ///
 /// # Errors
 /// [`TenancyError::NotFound`]; [`AppError::Store`].
@@ -31,7 +31,7 @@ pub async fn get_application(app: &App, place: ApplicationRef) -> Result<Applica
         .ok_or(TenancyError::NotFound(Tenant::Application))?)
 }
 
-/// The environment.
+/// Returns the environment.
 ///
 /// # Errors
 /// [`TenancyError::NotFound`]; [`AppError::Store`].
@@ -44,7 +44,7 @@ pub async fn get_environment(app: &App, place: EnvironmentRef) -> Result<Environ
         .ok_or(TenancyError::NotFound(Tenant::Environment))?)
 }
 
-/// Where the application with this id lies, if it is the account's.
+/// Returns the reference of the application with this id, if it belongs to the account.
 ///
 /// # Errors
 /// [`TenancyError::NotFound`]; [`AppError::Store`].

@@ -1,10 +1,10 @@
-//! List accounts, applications or environments, each by slug.
+//! Lists accounts, applications or environments, each by slug.
 
 use crate::{App, AppError};
 use canopy_domain::port::Share;
 use canopy_domain::{Account, AccountId, Application, ApplicationRef, Environment};
 
-/// All accounts. The caller is an operator.
+/// Returns all accounts. The caller must be an operator.
 ///
 /// # Errors
 /// [`AppError::Store`].
@@ -12,7 +12,7 @@ pub async fn list_accounts(app: &App) -> Result<Vec<Account>, AppError> {
     Ok(app.read(Share::Installation).await?.accounts().await?)
 }
 
-/// The account's applications.
+/// Returns the account's applications.
 ///
 /// # Errors
 /// [`AppError::Store`].
@@ -20,7 +20,7 @@ pub async fn list_applications(app: &App, account: AccountId) -> Result<Vec<Appl
     Ok(app.read(account).await?.applications(account).await?)
 }
 
-/// The application's environments.
+/// Returns the application's environments.
 ///
 /// # Errors
 /// [`AppError::Store`].

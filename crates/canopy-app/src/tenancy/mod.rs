@@ -34,17 +34,17 @@ use canopy_domain::{
     Tenant,
 };
 
-/// What is asked of a new account, application or environment.
+/// The name and slug of a requested account, application or environment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewTenant {
     /// Its name.
     pub name: DisplayName,
-    /// Its slug; made from the name where it is not given, with a number where that is taken.
+    /// Its slug. Default: derived from the name, with a number if that is taken.
     pub slug: Option<Slug>,
 }
 
 impl NewTenant {
-    /// The slug it gets: the given one, which must be free, or a free one made from the name.
+    /// Returns its slug: the given one, which must be free, or a free one derived from the name.
     fn slug(&self, tenant: Tenant, is_taken: impl Fn(&Slug) -> bool) -> Result<Slug, TenancyError> {
         match &self.slug {
             Some(slug) if is_taken(slug) => Err(TenancyError::SlugTaken(tenant)),
@@ -61,7 +61,7 @@ impl NewTenant {
     }
 }
 
-/// Turns a race for a slug into the rule it broke. One that was made from a name gives way: judged again, it gets a number.
+/// Turns a race for a slug into the broken rule. A derived slug is retried: the retry adds a number.
 fn lost_slug(taken: Unique, own: Unique, tenant: Tenant, is_given: bool) -> Option<AppError> {
     if taken != own {
         return None;
@@ -73,14 +73,14 @@ fn lost_slug(taken: Unique, own: Unique, tenant: Tenant, is_given: bool) -> Opti
     })
 }
 
-/// The schema of an environment's tree.
+/// Returns the schema of an environment's tree.
 async fn schema_of(facts: &mut dyn ReadTx, environment: EnvironmentId) -> Result<HierarchySchema, AppError> {
     let found = facts.hierarchy(environment).await?;
     let (_, schema) = found.ok_or(TenancyError::NotFound(Tenant::Environment))?;
     Ok(schema)
 }
 
-/// A new application with its two environments, `development` and `production`; the second is the default one.
+/// A new application with its environments `development` and `production`, the default one.
 struct NewApplication {
     application: Application,
     environments: [ProvisionedEnvironment; 2],
@@ -121,7 +121,7 @@ impl NewApplication {
         })
     }
 
-    /// The rows of it, all new.
+    /// Returns its rows, all new.
     fn change_set(&self) -> ChangeSet {
         let mut changes = ChangeSet {
             applications: Rows::added(vec![self.application.clone()]),
@@ -134,7 +134,7 @@ impl NewApplication {
     }
 }
 
-/// The audit entry of a change to an account, application or environment.
+/// Returns the audit entry of a change to an account, application or environment.
 fn audit_entry(
     action: &'static str,
     (tenant, id, name): (Tenant, String, &DisplayName),

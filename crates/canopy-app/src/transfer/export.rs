@@ -1,12 +1,11 @@
-//! Export an environment.
+//! Exports an environment.
 
 use super::{bound, contents};
 use crate::{App, AppError};
 use canopy_domain::transfer::Document;
 use canopy_domain::{Environment, EnvironmentRef};
 
-/// Reads the contents of an environment, and the environment itself. Reads nothing of one that has more than
-/// `max_bytes`.
+/// Returns the contents of an environment, and the environment itself. Reads nothing of one that exceeds `max_bytes`.
 ///
 /// # Errors
 /// [`TenancyError::TooLarge`](canopy_domain::TenancyError::TooLarge); [`AppError::Work`]; [`AppError::Store`].

@@ -1,4 +1,4 @@
-//! Make an environment what a document says.
+//! Replaces the contents of an environment by a document.
 
 use super::{Imported, aside, contents, lost};
 use crate::audit::described::{self, Details, ListChange, Step};
@@ -9,17 +9,18 @@ use canopy_domain::api_key::AreaScope;
 use canopy_domain::audit::{AuditCategory, AuditSeverity, Detail};
 use canopy_domain::port::{LockScope, ReadTx};
 use canopy_domain::tenancy::change::check;
-use canopy_domain::transfer::plan::{self, Part};
+use canopy_domain::transfer::plan::{self, RowChanges};
 use canopy_domain::transfer::{Contents, Document};
 use canopy_domain::{AssignmentId, EnvironmentRef, PermissionId, PermissionKey, RoleId, Tenant};
 use core::fmt::Display;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-/// Makes the environment what the document says, in one transaction. What has the same name stays, with its assignments;
-/// what the document does not have goes, with its assignments. A document that says what is there writes nothing.
+/// Replaces the contents of the environment by the document, in one transaction. Resources of the same name keep their
+/// assignments; resources missing in the document are deleted with their assignments. A document without differences
+/// writes nothing.
 ///
-/// Fails with [`TenancyError::Stale`](canopy_domain::TenancyError::Stale) where the call expects another version, with
+/// Fails with [`TenancyError::Stale`](canopy_domain::TenancyError::Stale) if the call expects another version, with
 /// [`AppError::Catalog`] or [`AppError::Store`].
 #[derive(Debug, Clone)]
 pub struct ImportEnvironment {
@@ -142,7 +143,7 @@ pub(crate) fn key_details(plan: &plan::Plan, before: &Contents, details: &mut De
     }
 }
 
-fn ids<T, Id: Display>(part: &Part<T>, id: impl Fn(&T) -> Id) -> Detail {
+fn ids<T, Id: Display>(part: &RowChanges<T>, id: impl Fn(&T) -> Id) -> Detail {
     let texts = |all: &[T]| described::first(all.iter().map(&id));
     Detail::Map(vec![
         ("added", Detail::count(part.added.len())),

@@ -1,4 +1,4 @@
-//! Carrying what an environment is made of to another one.
+//! Transfer of the contents of an environment to another one.
 
 mod export;
 pub(crate) mod import;
@@ -10,11 +10,11 @@ use crate::AppError;
 use canopy_domain::permission::listing::PermissionQuery;
 use canopy_domain::port::{ReadTx, StoreError};
 use canopy_domain::role::listing::RoleQuery;
-use canopy_domain::transfer::plan::{Part, Plan};
+use canopy_domain::transfer::plan::{Plan, RowChanges};
 use canopy_domain::transfer::{Contents, RoleContents};
 use canopy_domain::{AssignmentId, Environment, EnvironmentId, NodeId, Role, RoleId, TenancyError, Tenant};
 
-/// Refuses an environment whose names, keys and metadata alone make a document of more than `max_bytes`.
+/// Refuses an environment whose names, keys and metadata alone exceed a document of `max_bytes`.
 ///
 /// # Errors
 /// [`TenancyError::TooLarge`]; [`AppError::Store`].
@@ -26,17 +26,17 @@ pub(crate) async fn bound(tx: &mut dyn ReadTx, environment: EnvironmentId, max_b
     Ok(())
 }
 
-/// Runs a part of a write that takes long for a large environment where it holds nobody up. The write keeps its transaction meanwhile, so
-/// there are no more of these than writers.
+/// Runs a long part of a write on a blocking thread. The write keeps its transaction meanwhile, so there are at most as
+/// many of these as writers.
 ///
 /// # Errors
-/// [`AppError::Store`] when it panics.
+/// [`AppError::Store`] if it panics.
 pub(crate) async fn aside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, AppError> {
     let done = tokio::task::spawn_blocking(work).await;
     Ok(done.map_err(|error| StoreError::Internal(error.into()))?)
 }
 
-/// All that an environment is made of.
+/// Returns all contents of an environment.
 pub(crate) async fn contents(tx: &mut dyn ReadTx, environment: EnvironmentId) -> Result<Contents, AppError> {
     let absent = || TenancyError::NotFound(Tenant::Environment);
     let everything = RoleQuery {
@@ -66,7 +66,7 @@ pub(crate) async fn contents(tx: &mut dyn ReadTx, environment: EnvironmentId) ->
     })
 }
 
-/// The assignments that go with the roles and nodes that a plan removes.
+/// Returns the assignments of the roles and nodes that a plan removes.
 pub(crate) async fn lost(
     tx: &mut dyn ReadTx,
     environment: EnvironmentId,
@@ -77,21 +77,21 @@ pub(crate) async fn lost(
     Ok(tx.assignments_naming(environment, &roles, &nodes).await?)
 }
 
-/// How many things of one kind were kept, changed, removed and added.
+/// Counts of one kind of row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct PartCounts {
-    /// Those that stay as they are.
+pub struct RowCounts {
+    /// Number of unchanged rows.
     pub kept: usize,
-    /// Those that stay and are changed.
+    /// Number of changed rows.
     pub changed: usize,
-    /// Those that go.
+    /// Number of deleted rows.
     pub removed: usize,
-    /// Those that are made.
+    /// Number of new rows.
     pub added: usize,
 }
 
-impl<T> From<&Part<T>> for PartCounts {
-    fn from(part: &Part<T>) -> Self {
+impl<T> From<&RowChanges<T>> for RowCounts {
+    fn from(part: &RowChanges<T>) -> Self {
         Self {
             kept: part.kept,
             changed: part.changed.len(),
@@ -101,21 +101,21 @@ impl<T> From<&Part<T>> for PartCounts {
     }
 }
 
-/// What an import does (or, in a dry run, would do).
+/// The result of an import, or of its dry run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Imported {
-    /// The environment afterwards.
+    /// The environment after the import.
     pub environment: Environment,
     /// Custom permissions.
-    pub permissions: PartCounts,
+    pub permissions: RowCounts,
     /// Custom roles.
-    pub roles: PartCounts,
+    pub roles: RowCounts,
     /// Nodes.
-    pub nodes: PartCounts,
-    /// Whether the access model changes.
+    pub nodes: RowCounts,
+    /// True if the access model changes.
     pub access_model_changed: bool,
-    /// Whether the hierarchy schema changes.
+    /// True if the hierarchy schema changes.
     pub hierarchy_schema_changed: bool,
-    /// How many assignments go with the roles and nodes that they name.
+    /// Number of assignments deleted with their roles and nodes.
     pub assignments_removed: usize,
 }

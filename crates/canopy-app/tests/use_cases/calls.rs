@@ -38,7 +38,7 @@ use std::sync::Arc;
 
 type Done<T> = Result<T, AppError>;
 
-/// How a batch is carried out.
+/// The mode of a batch.
 #[derive(Debug, Clone, Copy)]
 pub struct BulkMode {
     pub atomic: bool,

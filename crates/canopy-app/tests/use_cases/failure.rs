@@ -1,4 +1,4 @@
-//! What becomes of a use case when the store fails. The failing store is a mock in front of the real one.
+//! Use cases whose store fails. The failing store is a mock in front of the real one.
 
 use crate::calls;
 use crate::calls::BulkMode;
@@ -156,7 +156,7 @@ async fn after_a_commit_whose_answer_was_lost_the_next_check_sees_what_took_plac
 pub struct Gated {
     real: MemoryStore,
     pub gate: Semaphore,
-    /// How many came to the gate.
+    /// Number of calls that reached the gate.
     pub opened: AtomicUsize,
 }
 

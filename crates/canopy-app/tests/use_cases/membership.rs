@@ -27,7 +27,7 @@ async fn events(world: &World) -> usize {
     world.history().await.1
 }
 
-/// What the newest audit event says: action, severity, resource and metadata.
+/// Returns action, severity, resource and metadata of the newest audit event.
 async fn newest(world: &World) -> (String, AuditSeverity, String, String) {
     let mut tx = world.store.read().await.unwrap();
     let events = tx.audit_events(world.place.account, &AuditQuery::newest(1)).await;

@@ -1,4 +1,4 @@
-//! Which indexes are kept in memory.
+//! Eviction of indexes from memory.
 
 use crate::calls;
 use crate::calls::BulkMode;

@@ -1,6 +1,6 @@
 use crate::calls;
 use crate::world::{World, refused};
-use canopy_app::access::part::{Bookmark, ToldPart};
+use canopy_app::access::part::{Bookmark, CursorPage};
 use canopy_app::access::{Asker, OwnedQuestion, explain, nodes, who_can};
 use canopy_app::api_key::NewKey;
 use canopy_app::decisions::Consistency;
@@ -15,8 +15,8 @@ use std::sync::Arc;
 
 type Begun = Option<Bookmark<IdentityId>>;
 
-/// Who may read notes at the root.
-async fn readers(world: &World, begun: Begun, limit: usize) -> ToldPart<IdentityId, IdentityId> {
+/// Returns the identities that may read notes at the root.
+async fn readers(world: &World, begun: Begun, limit: usize) -> CursorPage<IdentityId, IdentityId> {
     let show = |holder: canopy_domain::access::PermissionHolder<'_>| holder.identity;
     who_can::find_holders(&world.app, world.asker(), world.root, "note.read", (begun, limit), show)
         .await

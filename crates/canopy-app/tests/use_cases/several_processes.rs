@@ -1,4 +1,4 @@
-//! Two services on one store, neither of which hears of the other's commits but through the store.
+//! Two services on one store, which receive each other's commits only through the store.
 
 use crate::calls;
 use crate::calls::BulkMode;
@@ -29,12 +29,12 @@ pub struct Shared {
     pub events: broadcast::Sender<FeedEvent>,
     pub is_deaf: AtomicBool,
     pub is_unreachable: AtomicBool,
-    /// How many units of work that read were opened.
+    /// Number of opened read units of work.
     pub reads: AtomicUsize,
-    /// By how much the heads that are told are too low, as those of a database that lost commits.
+    /// The difference by which returned heads are too low, like those of a database that lost commits.
     pub lost: AtomicU64,
     reading: AtomicUsize,
-    /// How many were about to read at once, at the most.
+    /// Maximum number of concurrent reads.
     pub most_reading: AtomicUsize,
 }
 
@@ -367,7 +367,7 @@ async fn without_the_store_a_strong_check_is_refused_rather_than_stale() {
     assert!(may_read(&world.app, &world, ada, Consistency::Strong).await.is_ok());
 }
 
-/// A second process that follows the news of the store, and somebody who may read.
+/// Starts a second process that follows the change feed, with an identity that may read.
 pub async fn followed(shared: &Arc<Shared>) -> (World, App, IdentityId, tokio::task::JoinHandle<Result<(), AppError>>) {
     let world = World::on(Arc::clone(shared) as Arc<dyn Store>).await;
     let (viewer, _) = world.bootstrap().await;

@@ -18,7 +18,7 @@ fn is_absent(error: &AppError, tenant: Tenant) -> bool {
     matches!(error, AppError::Tenancy(TenancyError::NotFound(absent)) if *absent == tenant)
 }
 
-/// Whoever looked the path up before the deletion comes too late, whatever the call.
+/// Tests that a call whose path was resolved before the deletion fails, whatever the call.
 #[tokio::test]
 async fn a_call_that_comes_after_the_deletion_finds_nothing() {
     let world = World::new().await;

@@ -200,7 +200,7 @@ impl World {
             .unwrap()
     }
 
-    /// Who asks, where nothing else is said.
+    /// The default caller.
     pub const fn asker(&self) -> Asker<'_> {
         Asker {
             caller: &self.call.caller,
@@ -208,7 +208,7 @@ impl World {
         }
     }
 
-    /// Why the identity may not, or `None` when it may.
+    /// Returns the reason of a denial, or `None` if the check is allowed.
     pub async fn denial(&self, identity: IdentityId, permission: &str, target: Target) -> Option<DenialReason> {
         let question = Question {
             identity,

@@ -1,4 +1,4 @@
-//! Clauses on what decisions rest on: snapshots and the feed of changes.
+//! Clauses on the facts of decisions: snapshots and change records.
 
 use super::support::{TestStore, acme, acme_and_zeta, reading, writing, writing_in};
 use canopy_domain::access::{
@@ -19,7 +19,7 @@ use canopy_testkit::fixture::{World, key_digest, key_scopes, role_name, window};
 
 use std::sync::Arc;
 
-/// The same facts in one order.
+/// Returns the facts in one order.
 fn in_order(mut snapshot: Snapshot) -> Snapshot {
     snapshot.permissions.sort_by_key(|permission| permission.id);
     snapshot.roles.sort_by_key(|role| role.id);
@@ -33,7 +33,7 @@ fn in_order(mut snapshot: Snapshot) -> Snapshot {
     snapshot
 }
 
-/// An empty environment before its first revision.
+/// Returns an empty environment before its first revision.
 fn nothing(environment: EnvironmentId) -> Snapshot {
     Snapshot {
         environment,
@@ -47,7 +47,7 @@ fn nothing(environment: EnvironmentId) -> Snapshot {
     }
 }
 
-/// One change of each kind, with odd values.
+/// Returns one change of each kind, with odd values.
 fn every_change(world: &World) -> Vec<Change> {
     let here = &world.development;
     let grant = GrantFact::from(&Assignment {
@@ -229,7 +229,7 @@ pub async fn change_records_are_read_in_parts_bounded_by_bytes(store: TestStore)
         steps.extend(granted.map(|assignment| Change::GrantPut(GrantFact::from(&assignment))));
     }
     let before = revision(&store, here.id()).await;
-    // Two small ones, then two that are larger than a part.
+    // Two small ones, then two that are larger than a page.
     for steps in [vec![], vec![], steps.clone(), steps] {
         commit_changes(&store, &world, vec![(here.id(), steps)]).await;
     }

@@ -81,7 +81,7 @@ pub async fn a_digest_leads_to_its_key_and_to_the_place_of_its_environment(store
     let mut near = key_digest(1);
     near.0[31] ^= 1;
     assert_eq!(place_of(&store, &near).await, None);
-    // Many at once: those that exist, among many that do not and one that is asked for twice.
+    // Many at once: existing keys among many unknown ones, and one key twice.
     let mut asked: Vec<KeyDigest> = (3..=255).map(key_digest).collect();
     asked.extend([near, key_digest(2), key_digest(1), key_digest(2)]);
     let found = reading(&store).await.api_key_places(&asked).await.unwrap();
@@ -162,7 +162,7 @@ pub async fn a_deleted_api_key_is_gone_with_its_digest(store: TestStore) {
     );
     add(&store, &world, &[(&key, 1), (&other, 2)]).await;
     let mut tx = writing_in(&store, id).await;
-    // Another environment's key is passed over, as one that is not there.
+    // Another environment's key is skipped like an unknown one.
     tx.delete_api_key(world.production.id(), key.id).await.unwrap();
     tx.delete_api_key(id, world.maker.id()).await.unwrap();
     assert!(tx.api_key(id, key.id).await.unwrap().is_some());
@@ -212,7 +212,7 @@ pub async fn the_use_of_an_api_key_is_noted_without_a_revision_and_never_moves_b
     let uses = [
         use_of(id, key.id, 5),
         use_of(zeta.development.id(), foreign.id, 6),
-        // What is not there is passed over, also where only the environment is another one.
+        // Unknown keys are skipped, even if only the environment differs.
         use_of(id, acme.maker.id(), 7),
         use_of(acme.production.id(), key.id, 8),
     ];

@@ -61,7 +61,7 @@ pub async fn a_taken_triple_is_a_duplicate_and_the_unit_of_work_goes_on(store: T
         ..assign(world.grace(), reader)
     };
     assert_duplicate(tx.insert_assignments(&[again]).await, Unique::Id);
-    // Nothing of the refused calls was stored; one part of the triple makes another one.
+    // The refused calls stored nothing; a triple that differs in one part is another one.
     let free = [
         assign(world.alan(), reader),
         assign(world.ada(), editor),

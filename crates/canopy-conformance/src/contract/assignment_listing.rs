@@ -11,7 +11,7 @@ use canopy_domain::{
 };
 use canopy_testkit::fixture::{email, external_id, name, person, role_name, window, window_from};
 
-/// All, oldest first, on one page.
+/// Returns a query for all, oldest first, on one page.
 pub(super) fn all() -> AssignmentQuery {
     AssignmentQuery {
         held_at: None,
@@ -396,7 +396,7 @@ pub async fn the_number_of_assignments_is_exact_after_every_change(store: TestSt
     world.assign(store.as_ref(), &made).await;
     assert_eq!(number(here.id()).await, 3);
     assert_eq!(number(there.id()).await, 0);
-    // A refused insert counts nothing, an update changes no number, and neither does an id that names nothing.
+    // A refused insert, an update and an unknown id do not change the counts.
     let mut tx = writing(&store, LockScope::Environment(here.place)).await;
     let again = Assignment {
         id: world.maker.id(),
@@ -421,7 +421,7 @@ pub async fn the_number_of_assignments_is_exact_after_every_change(store: TestSt
     tx.revoke_all(&[here.id(), there.id()], world.ada()).await.unwrap();
     world.commit(tx, &[here.id(), there.id()]).await;
     assert_eq!(number(here.id()).await, 0);
-    // A commit that does not name the environment leaves the right number all the same, and takes no revision there.
+    // A commit that does not name the environment still leaves the right count, and creates no revision there.
     let before = reading(&store).await.revision(here.id()).await.unwrap();
     let mut tx = writing(&store, LockScope::Environment(here.place)).await;
     tx.insert_assignments(&made[2..]).await.unwrap();

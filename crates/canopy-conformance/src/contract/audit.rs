@@ -9,7 +9,7 @@ use canopy_domain::port::{CommitRecord, EnvironmentChanges, LockScope};
 use canopy_domain::{EnvironmentId, Revision, Timestamp};
 use canopy_testkit::fixture::World;
 
-/// The event as it is to be read back.
+/// Returns the event as it should be read back.
 fn stored(event: &AuditEvent, revision: Option<Revision>) -> StoredAuditEvent {
     StoredAuditEvent {
         id: event.id,
@@ -36,7 +36,7 @@ pub async fn an_audit_event_reads_back_as_it_was_written(store: TestStore) {
     let here = world.development.id();
     let mut expected = vec![];
     let mut at = millis_after(world.maker.now(), 1);
-    // Every word of every closed set comes up at least once.
+    // Every value of every enumeration occurs at least once.
     for step in 0..8 {
         let metadata = Detail::Map(vec![
             ("text", Detail::text(format!("{ODD_TEXT} \u{1}\n  "))),
@@ -76,7 +76,7 @@ pub async fn an_audit_event_reads_back_as_it_was_written(store: TestStore) {
         };
         let tx = writing(&store, world.within(here)).await;
         let taken = tx.commit(record).await.unwrap();
-        // An event that names no environment has no revision, whatever the commit touched.
+        // An event without an environment has no revision, whatever environments the commit changed.
         let revision = event.environment_id.and(Some(taken[0].1));
         expected.insert(0, stored(&event, revision));
         at = millis_after(at, 1);
@@ -174,7 +174,7 @@ pub async fn audit_events_are_listed_newest_first_within_their_account(store: Te
     assert_eq!(other.len() + events.len(), all.len());
 }
 
-/// Stores events that tell everything apart that can be asked for, and answers them newest first.
+/// Stores events that differ in every filter, and returns them newest first.
 async fn various(store: &TestStore, world: &World) -> Vec<AuditEvent> {
     let environments = [None, Some(world.development.id()), Some(world.production.id())];
     let mut events: Vec<AuditEvent> = (0..24_usize)
@@ -354,8 +354,8 @@ pub async fn audit_filters_narrow_the_listing(store: TestStore) {
         ..all.clone()
     };
     cases.push((empty, Box::new(|_| false)));
-    // What is searched for stands in the action, the actor's label or the thing's, whatever its case, and every character
-    // is taken as it is.
+    // The search matches the action, the actor's label or the resource's label, ignoring case, and every character is
+    // literal.
     for (search, found) in [
         ("role.create", vec!["role.create", "role.CREATE"]),
         ("note.share", vec!["note.share"]),
@@ -397,7 +397,7 @@ pub async fn the_parts_of_a_listing_of_audit_events_are_disjoint_and_complete(st
         };
         let whole = tx.audit_events(world.account.id, &query).await.unwrap();
         assert!(whole.len() >= 6);
-        // Events of one instant come to lie on both sides of a border.
+        // Events of one instant are on both sides of a page border.
         for limit in 1..=3 {
             let mut parts = vec![];
             let mut part = AuditQuery { limit, ..query.clone() };
@@ -465,7 +465,7 @@ pub async fn a_listing_of_audit_events_ends_where_they_are_large(store: TestStor
     }
     store.append_audit_events(&events).await.unwrap();
     events.reverse();
-    // Each part ends with the event that fills it; a huge one is listed all the same.
+    // Each page ends with the event that fills it; a huge one is still listed.
     let mut tx = reading(&store).await;
     let mut query = AuditQuery::newest(100);
     let mut parts = vec![];
@@ -494,7 +494,7 @@ pub async fn a_listing_of_audit_events_looks_at_no_more_than_it_is_told(store: T
     };
     let window = AuditQuery {
         from: Some(millis_after(world.maker.now(), 1)),
-        // No event has it, and it does not matter for the place.
+        // No event has it, and the position does not depend on it.
         action: Some("role.none".to_owned()),
         ..AuditQuery::newest(99)
     };
@@ -512,7 +512,7 @@ pub async fn a_listing_of_audit_events_looks_at_no_more_than_it_is_told(store: T
             let found = tx.audit_place(world.account.id, &query, count).await.unwrap();
             assert_eq!(found, expected.map(|event| place(event)), "{count} {environment:?}");
         }
-        // Two events of one instant are told apart, and a place is counted from where the listing begins.
+        // Two events of one instant are distinct, and positions count from the begin of the list.
         for (number, event) in within.iter().enumerate() {
             let part = AuditQuery {
                 action: None,

@@ -1,4 +1,4 @@
-//! Clauses on change sets: whatever they hold, the change records derived from them lead to what is stored.
+//! Clauses on change sets: the derived change records always lead to the stored facts.
 
 use super::support::{TestStore, acme, reading, writing};
 use canopy_domain::access::{AccessIndex, Change, GrantFact, Snapshot};
@@ -13,14 +13,14 @@ use canopy_domain::{
 use canopy_testkit::fixture::{World, assignment_key, key_digest, key_scopes, role_name};
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
-/// The number of change sets of one run.
+/// Number of change sets in one run.
 const STEPS: u64 = 60;
 
-/// Numbers that look random and are the same in every run.
+/// Pseudo-random numbers, the same in every run.
 struct Dice(u64);
 
 impl Dice {
-    /// A number below `sides`.
+    /// Returns a number below `sides`.
     fn roll(&mut self, sides: usize) -> usize {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -28,7 +28,7 @@ impl Dice {
         usize::try_from((mixed ^ (mixed >> 31)) % u64::try_from(sides).unwrap()).unwrap()
     }
 
-    /// True once in so many times.
+    /// Returns true once in `times` calls on average.
     fn once_in(&mut self, times: usize) -> bool {
         self.roll(times) == 0
     }
@@ -86,7 +86,7 @@ impl Before {
     }
 }
 
-/// Makes a random change set, with the facts that its change records depend on.
+/// Builds a random change set, with the facts that its change records depend on.
 struct Draft<'a> {
     dice: &'a mut Dice,
     world: &'a World,
@@ -211,7 +211,7 @@ impl Draft<'_> {
         }
     }
 
-    /// Assignments that the set must remove, and others that it may change.
+    /// Returns the assignments that the set must remove, and others that it may change.
     fn assignments(&mut self, before: &Before, losing: &HashSet<IdentityId>, people: &[Identity]) {
         let roles: HashSet<_> = self.set.roles.removed.iter().map(|one| one.id).collect();
         let nodes: HashSet<_> = self.set.nodes.removed.iter().map(|one| one.id).collect();
@@ -263,7 +263,7 @@ impl Draft<'_> {
         }
     }
 
-    /// Changes people, and returns those who lose all that they hold.
+    /// Changes people, and returns those who lose all their assignments.
     async fn people(&mut self, tx: &mut dyn ReadTx, people: &mut Vec<Identity>) -> HashSet<IdentityId> {
         let (account, application) = (self.world.account.id, self.world.application.id);
         let mut losing = HashSet::new();
@@ -338,7 +338,7 @@ impl Draft<'_> {
     }
 }
 
-/// Does to facts what a change says.
+/// Applies a change to facts.
 fn follow(facts: &mut Snapshot, change: &Change) {
     match change {
         Change::PermissionPut(fact) => {
@@ -382,7 +382,7 @@ fn follow(facts: &mut Snapshot, change: &Change) {
     }
 }
 
-/// The facts in one order.
+/// Returns the facts in one order.
 fn ordered(mut facts: Snapshot) -> Snapshot {
     facts.permissions.sort_by_key(|one| one.id);
     facts.roles.sort_by_key(|one| one.id);

@@ -90,7 +90,7 @@ pub async fn a_large_set_of_nodes_is_stored_as_a_whole_or_not_at_all(store: Test
     let (development, maker) = (&world.development, &world.maker);
     let id = development.id();
     let metadata = json(&format!("{{\"a\":\"{}\"}}", "x".repeat(16_000)));
-    // More bytes than a store writes at a time, children behind their parents.
+    // More bytes than a store writes at once, children after their parents.
     let mut nodes = vec![maker.node(id, development.us.id, "team", "top")];
     for n in 0..1_100 {
         let node = maker.node(id, nodes[n / 2].id, "team", &format!("n{n}"));
@@ -195,7 +195,7 @@ pub async fn updating_nodes_overwrites_their_rows(store: TestStore) {
     );
     assert_eq!(tx.root_node(development.id()).await.unwrap(), Some(root));
     drop(tx);
-    // The old place is free, the new one taken.
+    // The old position is free, the new one is not.
     let mut tx = writing_in(&store, development.id()).await;
     let taken = world.maker.node(development.id(), development.us.id, "team", "renamed");
     assert_duplicate(tx.insert_nodes(&[taken]).await, Unique::NodeSlug);
@@ -426,7 +426,7 @@ pub async fn deleting_nodes_takes_a_whole_subtree_at_once(store: TestStore) {
     let world = acme(&store).await;
     let (here, there) = (&world.development, &world.production);
     let mut tx = writing_in(&store, here.id()).await;
-    // In no order; that of another environment is not there.
+    // Unordered; the node of another environment is skipped.
     let gone = [
         here.eu.id,
         here.berlin.id,
@@ -436,7 +436,7 @@ pub async fn deleting_nodes_takes_a_whole_subtree_at_once(store: TestStore) {
         here.eu.id,
     ];
     tx.delete_nodes(here.id(), &gone).await.unwrap();
-    // Its place is free.
+    // Its position is free.
     let again = world.maker.node(here.id(), here.root.id, "region", "eu");
     tx.insert_nodes(std::slice::from_ref(&again)).await.unwrap();
     world.commit(tx, &[here.id()]).await;

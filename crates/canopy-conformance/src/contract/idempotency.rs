@@ -1,4 +1,4 @@
-//! Clauses on requests that may be repeated.
+//! Clauses on repeatable requests.
 
 use super::support::{TestStore, acme, millis_after};
 use canopy_domain::port::{Begun, CommitRecord, EnvironmentChanges, KeptAnswer, LockScope, RequestIdentity, WriteTx};
@@ -7,7 +7,7 @@ use canopy_testkit::clock::noon;
 use canopy_testkit::fixture::World;
 
 const FIRST: RequestIdentity = RequestIdentity([1; 32]);
-/// Differs from the first in its last byte alone.
+/// Differs from the first one only in its last byte.
 const SECOND: RequestIdentity = {
     let mut bytes = [1; 32];
     bytes[31] = 2;
@@ -74,7 +74,7 @@ pub async fn a_request_is_answered_by_one_unit_of_work_at_a_time(store: TestStor
     let world = acme(&store).await;
     let tx = fresh(&store, &world, FIRST).await;
     let since = noon();
-    // It is not waited for, though it holds the lock that the other one would need.
+    // The second request does not wait, although the first one holds the lock that it would need.
     assert!(matches!(begin(&store, &world, FIRST, since).await, Begun::Running));
     drop(tx);
     drop(fresh(&store, &world, FIRST).await);
@@ -117,7 +117,7 @@ pub async fn an_answer_kept_again_replaces_the_outdated_one(store: TestStore) {
 pub async fn outdated_answers_are_forgotten_without_a_write(store: TestStore) {
     let world = acme(&store).await;
     let id = world.development.id();
-    // More than a store forgets at once.
+    // More than a store deletes at once.
     let number = |n: u8| RequestIdentity([n; 32]);
     for n in 0..250 {
         let mut tx = fresh(&store, &world, number(n)).await;
@@ -183,7 +183,7 @@ pub async fn kept_answers_are_summed_for_each_tenant_and_hour(store: TestStore) 
     ] {
         assert_eq!(sum(scope(own), millis_after(start, since)).await, expected, "{since}");
     }
-    // What is not committed counts for nobody, and other tenants have sums of their own.
+    // Uncommitted responses do not count, and other tenants have their own sums.
     for elsewhere in [
         scope(other),
         LockScope::Account(world.account.id),
@@ -202,7 +202,7 @@ pub async fn kept_answers_are_summed_for_each_tenant_and_hour(store: TestStore) 
         drop(tx);
         assert_eq!(sum(elsewhere, Timestamp::MIN).await, 0);
     }
-    // Sums go with the answers they are of.
+    // Sums are deleted with their responses.
     let outdated = millis_after(start, 2 * hour);
     while store.forget_answers(outdated).await.unwrap() {}
     assert_eq!(sum(scope(own), Timestamp::MIN).await, of_last);
@@ -250,7 +250,7 @@ pub async fn old_change_records_are_deleted_but_the_newest(store: TestStore) {
         rounds += 1;
         assert!(rounds < 250, "it comes to an end");
     }
-    // The first record that is left does not follow what an index at `before` has.
+    // The first remaining record does not follow the revision of an index at `before`.
     assert_eq!(left(id, before).await, (newest - 9..=newest).collect::<Vec<_>>());
     assert_eq!(left(id, Revision::new(newest - 1)).await, [newest]);
     while store.prune_history(Timestamp::MAX).await.unwrap() {}

@@ -9,7 +9,7 @@ use canopy_domain::{
 };
 use canopy_testkit::fixture::{World, email, external_id, json, person};
 
-/// Everybody, by name, on one page.
+/// Returns a query for all identities, by name, on one page.
 pub(super) fn everybody() -> IdentityQuery {
     IdentityQuery {
         member_of: None,

@@ -43,7 +43,7 @@ pub async fn updating_an_identity_overwrites_its_row(store: TestStore) {
         let found = tx.identity(world.account.id, world.ada()).await.unwrap();
         assert_eq!(found.as_ref(), Some(&changed));
         drop(tx);
-        // What is looked for and sorted by is the new name.
+        // Search and sort order use the new name.
         let query = IdentityQuery {
             search: search_for(&changed.name()),
             status: Some(if changed.is_active {
@@ -147,7 +147,7 @@ pub async fn a_deleted_identity_goes_with_its_memberships_and_frees_its_identifi
     acme.commit(tx, &[]).await;
 
     let mut tx = writing(&store, changing(&acme, gone.id)).await;
-    // An id that names nothing, or nothing of this account, is passed over.
+    // An unknown id, or one of another account, is skipped.
     tx.delete_identity(acme.account.id, maker.id()).await.unwrap();
     tx.delete_identity(acme.account.id, zeta.ada()).await.unwrap();
     tx.delete_identity(acme.account.id, gone.id).await.unwrap();

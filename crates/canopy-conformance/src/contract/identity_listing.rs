@@ -57,7 +57,7 @@ pub async fn identity_filters_narrow_the_listing(store: TestStore) {
     ] {
         assert_eq!(names(&store, acme.account.id, &query).await, expected, "{query:?}");
     }
-    // Assignments may count in one environment alone; where they do not count at all, that narrows nothing.
+    // Assignments may be counted in one environment only; the environment has no effect if they are not counted.
     let assigned = |member_of, environment, has_any_assignment| IdentityQuery {
         assigned_in: Some(environment),
         ..ask(member_of, None, None, has_any_assignment)
@@ -166,7 +166,7 @@ pub async fn identities_are_sorted_both_ways_with_ties_broken_by_id(store: TestS
 
 pub async fn pages_of_identities_are_disjoint_and_complete(store: TestStore) {
     let world = acme(&store).await;
-    // Everybody has the same name, so the id alone orders them.
+    // All have the same name, so only the id orders them.
     let made: Vec<Identity> = (0..10)
         .map(|number| Identity {
             email: email(&format!("{number}@x")),

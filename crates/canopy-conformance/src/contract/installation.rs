@@ -1,4 +1,4 @@
-//! Clauses on what the processes of an installation share.
+//! Clauses on the state that the processes of an installation share.
 
 use super::support::{ODD_TEXT, TestStore, millis_after};
 use canopy_domain::port::SigningKey;
@@ -48,13 +48,13 @@ pub async fn signing_keys_end_by_age_and_by_number(store: TestStore) {
     }
     let since = |key: &SigningKey| key.created_at;
     assert_eq!(installation.delete_signing_keys(since(&keys[0]), 6).await.unwrap(), 0);
-    // Those that were registered before the instant go, the one that was registered then stays.
+    // Keys registered before the instant are deleted; a key registered at it stays.
     assert_eq!(installation.delete_signing_keys(since(&keys[2]), 6).await.unwrap(), 2);
     assert_eq!(installation.signing_keys().await.unwrap(), keys[2..]);
-    // Of those that are left, the ones that were registered last stay.
+    // Of the remaining keys, those with the newest registration stay.
     assert_eq!(installation.delete_signing_keys(since(&keys[0]), 3).await.unwrap(), 1);
     assert_eq!(installation.signing_keys().await.unwrap(), keys[3..]);
-    // A key that is registered again is young again.
+    // Registering a key again renews it.
     let renewed = SigningKey {
         created_at: millis_after(noon(), 9_000),
         ..keys[3].clone()

@@ -1,19 +1,20 @@
-//! The storage contract: what every store does, clause by clause. A clause is a small test on an empty store of its own.
+//! The storage contract: the behaviour of every store, clause by clause. A clause is a small test on its own empty
+//! store.
 //!
 //! A store runs the whole suite from one file in its `tests` folder:
 //!
 //! ```no_run
 //! use canopy_storage_memory::MemoryStore;
 //!
-//! // An empty store that nobody else uses, and that goes when it is dropped.
+//! // An empty store for one test, removed on drop.
 //! async fn fresh_store() -> MemoryStore {
 //!     MemoryStore::new()
 //! }
 //! canopy_conformance::storage_contract!(fresh_store);
 //! ```
 //!
-//! A new clause is a `pub async fn` that takes a [`TestStore`] in the file of its area, and its name in the list below; a
-//! test sees to it that no clause is left off the list.
+//! A new clause is a `pub async fn` that takes a [`TestStore`] in the file of its area, and its name in the list below.
+//! A test checks that the list is complete.
 
 #![expect(
     clippy::unwrap_used,

@@ -1,4 +1,4 @@
-//! Clauses on what identities and nodes are called from outside.
+//! Clauses on external names of identities and nodes.
 
 use super::identity::add;
 use super::support::{TestStore, acme, acme_and_zeta, reading, writing, writing_in};

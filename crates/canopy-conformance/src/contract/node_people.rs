@@ -1,4 +1,4 @@
-//! Clauses on the assignments that hold at a node: made at it or above.
+//! Clauses on the assignments that hold at a node, direct and inherited.
 
 use super::assignment_listing::{all, ids, listed};
 use super::support::{TestStore, acme, acme_and_zeta, millis_after, page, reading, search_for, writing};

@@ -1,4 +1,4 @@
-//! Clauses on what an identity holds across environments, and on taking all of it away.
+//! Clauses on the assignments of an identity across environments, and on deleting all of them.
 
 use super::assignment_listing::{all, listed};
 use super::support::{TestStore, acme, acme_and_zeta, reading, sorted, writing, writing_in};
@@ -129,10 +129,10 @@ pub async fn the_environments_that_have_a_node_are_found_among_those_asked_about
     assert_eq!(find(&[], here.eu.id).await, []);
 }
 
-/// The number of times that a race is run.
+/// Number of repetitions of a race.
 const ROUNDS: usize = 12;
 
-/// Judges and stores an assignment, as a use case does.
+/// Judges and stores an assignment, like a use case.
 async fn assign(store: TestStore, world: World, start: Arc<Barrier>) {
     let here = &world.development;
     start.wait().await;

@@ -1,4 +1,4 @@
-//! Clauses on roles, what they bundle, and the catalog as a whole.
+//! Clauses on roles, their permissions, and the catalog as a whole.
 
 use super::support::{
     ODD_TEXT, TestStore, acme, acme_and_zeta, assert_bug, assert_duplicate, reading, sorted, writing, writing_in,

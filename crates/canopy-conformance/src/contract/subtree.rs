@@ -1,4 +1,4 @@
-//! Clauses on parts of the tree: what stands around a node, and what goes with it.
+//! Clauses on parts of the tree: the neighbours of a node, and the deletion of subtrees.
 
 use super::support::{TestStore, acme, acme_and_zeta, assert_bug, assert_duplicate, reading, writing_in};
 use canopy_domain::hierarchy::remove::NodeUses;
@@ -147,7 +147,7 @@ pub async fn deleting_nodes_takes_a_whole_branch_and_passes_over_what_is_not_the
     let here = &world.development;
     let id = here.id();
     let mut tx = writing_in(&store, id).await;
-    // In no order, one twice, one that is not there and one of another environment.
+    // Unordered, one twice, one unknown and one of another environment.
     let gone = [
         here.eu.id,
         here.berlin.id,

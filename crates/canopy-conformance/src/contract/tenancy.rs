@@ -368,7 +368,7 @@ pub async fn deleting_environments_leaves_nothing_of_them(store: TestStore) {
     assert_eq!(naming.unwrap(), []);
     assert_eq!(tx.snapshot(stays.id()).await.unwrap(), before);
     assert_eq!(tx.snapshot(zeta.production.id()).await.unwrap(), other);
-    // What was done to it stays known.
+    // Its audit events stay.
     let events = tx
         .audit_events(acme.account.id, &AuditQuery::newest(100))
         .await

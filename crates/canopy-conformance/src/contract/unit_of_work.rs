@@ -1,4 +1,4 @@
-//! Clauses on units of work: what they see, what they leave, and what waits for what.
+//! Clauses on units of work: what they see, what they leave behind, and how they wait for each other.
 
 use super::support::{TestStore, acme, acme_and_zeta, assert_bug, assert_duplicate, reading, writing, writing_in};
 use canopy_domain::audit::listing::AuditQuery;
@@ -145,7 +145,7 @@ pub async fn a_reader_keeps_one_state_through_all_of_its_reads(store: TestStore)
     let world = acme(&store).await;
     let here = &world.development;
     let mut early = reading(&store).await;
-    // Opened before the commit; what it reads first afterwards is of the same state as what it read before.
+    // Opened before the commit; its first later read sees the same state as its earlier reads.
     let revision = early.revision(here.id()).await.unwrap();
     world
         .assign(store.as_ref(), &[world.assignment(world.ada(), &here.reader, &here.eu)])
@@ -193,7 +193,7 @@ pub async fn writers_of_one_environment_are_serialised(store: TestStore) {
         let (store, world) = (store.clone(), world.clone());
         tasks.spawn(async move {
             for _ in 0..20 {
-                // Reads the version, gives way to the others, and writes the next one.
+                // Reads the version, yields to the others, and writes the next one.
                 let mut tx = writing_in(&store, here).await;
                 let mut role = tx.role(here, world.development.reader.id).await.unwrap().unwrap();
                 tokio::task::yield_now().await;
@@ -403,7 +403,7 @@ pub async fn a_store_that_works_answers_a_ping(store: TestStore) {
 }
 
 pub async fn an_account_gets_no_more_turns_with_five_environments_than_with_one(store: TestStore) {
-    /// For so long nobody waits for a connection that is free.
+    /// Maximum time for getting a free connection.
     const AT_ONCE: Duration = Duration::from_millis(300);
     let (acme, zeta) = acme_and_zeta(&store).await;
     let mut environments = vec![acme.development.id(), acme.production.id()];
@@ -417,7 +417,7 @@ pub async fn an_account_gets_no_more_turns_with_five_environments_than_with_one(
     let (mut held, mut waiting) = (Vec::new(), VecDeque::new());
     for environment in environments {
         let mut write = Box::pin(store.write(acme.within(environment)));
-        // Takes its place in the queue.
+        // Enters the queue.
         match poll_fn(|context| Poll::Ready(write.as_mut().poll(context))).await {
             Poll::Ready(tx) => held.push(tx.unwrap()),
             Poll::Pending => waiting.push_back(write),
@@ -432,7 +432,7 @@ pub async fn an_account_gets_no_more_turns_with_five_environments_than_with_one(
         }
         ended += 1;
     }
-    // The write that ran when the other account asked, and one more.
+    // The write that ran when the other account called, and one more.
     assert!(
         ended <= 2,
         "{ended} writes of one account came before the first of another"

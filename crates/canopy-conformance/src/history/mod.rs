@@ -1,23 +1,23 @@
-//! A history checker: is there a serial order of calls that explains what the clients of one environment were answered?
+//! A history checker: does a serial order of calls explain all responses that the clients of one environment got?
 //!
-//! A concurrent run is recorded as [`Call`]s: what was asked, when it was sent, when the answer was there, and what it
-//! said. [`check`] looks for an order of all writes, after Wing and Gong, in which
+//! A concurrent run is recorded as [`Call`]s: each with its request, the time it was sent, the time of its response,
+//! and the response. [`check`] searches for an order of all writes, after Wing and Gong, in which
 //!
-//! - a call that was answered before another one was sent comes before it;
-//! - each write takes the next revision of the environment, unless it changes nothing;
-//! - each item of a creation is judged on what stood just before; an atomic one stores all of its items or none, and nothing
-//!   is given twice;
-//! - each check is answered from the state at the revision that it names. That revision was reached before the answer was
-//!   there and, for a strong check, is no older than any write or check that was answered before the check was sent.
+//! - a call whose response arrived before another one was sent comes before it;
+//! - each write creates the next revision of the environment, unless it changes nothing;
+//! - each item of a creation is judged on the state just before; an atomic creation stores all of its items or none,
+//!   and no assignment is created twice;
+//! - each check is answered from the state at the revision that it names. That revision was reached before the response
+//!   arrived and, for a strong check, is no older than any write or check whose response arrived before the check was
+//!   sent.
 //!
-//! A write without an answer may have been carried out at any time after it was sent, or never.
+//! A write without a response may have been executed at any time after it was sent, or never.
 //!
-//! The verdict is exact for what the calls say: a run that passes has such an order, and one that fails has none. So it
-//! finds double grants, lost and half-done writes, writes that come back, stale and premature answers, revisions with two
-//! states, and refusals without a reason. It cannot find what no answer shows (end a run with strong checks, and with
-//! [`Request::List`]), and it takes nothing into account but the kinds of calls it knows: every write to the environment
-//! during the run must be one of them and must be recorded, all assignments are open without an end, and identities stay
-//! active members.
+//! The verdict is exact for the recorded calls: a run that passes has such an order, and one that fails has none. So it
+//! finds double grants, lost and partial writes, reverted writes, stale and premature answers, revisions with two
+//! states, and refusals without a reason. It cannot find what no response shows, so end a run with strong checks and
+//! with [`Request::List`]. It knows only its own kinds of calls: every write to the environment during the run must be
+//! one of them and must be recorded, all assignments are open without an end, and identities stay active members.
 //!
 //! ```
 //! use canopy_conformance::history::{Answer, Call, History, Request, State, check};
@@ -62,14 +62,14 @@ pub struct History {
     pub calls: Vec<Call>,
 }
 
-/// A request and its answer.
+/// A request and its response.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Call {
     /// The client; for messages only.
     pub client: usize,
-    /// When it was sent, since the run began.
+    /// The time it was sent, since the run began.
     pub begun: Duration,
-    /// When the answer was there.
+    /// The time its response arrived.
     pub ended: Duration,
     /// The request.
     pub request: Request,
@@ -84,12 +84,12 @@ pub enum Request {
     Create {
         /// The items.
         items: Vec<AssignmentKey>,
-        /// All or nothing.
+        /// True for all or nothing.
         atomic: bool,
     },
-    /// The end of these assignments, all or nothing.
+    /// Deletion of these assignments, all or nothing.
     Remove {
-        /// Their ids, and what the client knows them to give.
+        /// Their ids, and their triples as the client knows them.
         rows: Vec<(AssignmentId, AssignmentKey)>,
     },
     /// The whole set of a role's permissions.
@@ -104,7 +104,7 @@ pub enum Request {
         /// The node it is below.
         parent: NodeId,
     },
-    /// May this identity do this there?
+    /// A check: may this identity use this permission at this node?
     Evaluate {
         /// The identity.
         identity: IdentityId,
@@ -115,34 +115,34 @@ pub enum Request {
         /// True if the response must see every write whose response arrived before.
         is_strong: bool,
     },
-    /// All assignments. Read page by page, so only where nothing is written meanwhile.
+    /// All assignments. Read page by page, so only while nothing is written.
     List,
 }
 
 /// The response.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Answer {
-    /// Nothing, or that something failed on the way (5xx).
+    /// No response, or a failure (5xx).
     Open,
-    /// To [`Request::Create`]: what became of each item.
+    /// To [`Request::Create`]: the outcome of each item.
     Created(Vec<ItemAnswer>),
-    /// To [`Request::Remove`]: done.
+    /// To [`Request::Remove`]: executed.
     Removed,
-    /// To [`Request::Remove`]: nothing was done, because these are not there.
+    /// To [`Request::Remove`]: nothing was deleted, because these are unknown.
     NotThere(BTreeSet<AssignmentId>),
     /// To [`Request::SetPermissions`].
     Done,
     /// To [`Request::CreateNode`].
     NodeCreated(NodeId),
-    /// To [`Request::CreateNode`]: there is no such parent.
+    /// To [`Request::CreateNode`]: the parent is unknown.
     NoSuchParent,
     /// To [`Request::Evaluate`].
     Decided {
-        /// The revision it was judged at.
+        /// The revision of the decision.
         revision: u64,
         /// The verdict.
         is_allowed: bool,
-        /// The names of the roles that grant it.
+        /// The names of the granting roles.
         granting_roles: BTreeSet<String>,
     },
     /// To [`Request::List`].
@@ -154,32 +154,32 @@ pub enum Answer {
 pub enum ItemAnswer {
     /// Stored, under this id.
     Stored(AssignmentId),
-    /// Given already, by the assignment with this id if the answer said so.
+    /// Refused as a duplicate, of the assignment with this id if the response names it.
     Taken(Option<AssignmentId>),
-    /// Its node is not there.
+    /// Its node is unknown.
     NoSuchNode,
-    /// It would have been stored, but for the others.
+    /// Valid, but rolled back because of other items.
     RolledBack,
 }
 
 impl Call {
-    /// When it must have been carried out, if it was; `None` for a call without an answer.
+    /// Returns the time by which it was executed, if it was; `None` for a call without a response.
     fn settled_by(&self) -> Option<Duration> {
         (self.answer != Answer::Open).then_some(self.ended)
     }
 }
 
-/// Why a history is not right.
+/// The reason for which a history is wrong.
 #[derive(Debug)]
 pub enum Violation {
     /// No serial order explains it.
     Unexplained {
-        /// The first answer that cannot be explained by what was asked and answered until then.
+        /// The first response that no order explains, given all earlier requests and responses.
         answer: Box<Call>,
         /// The number of earlier responses, which together can be explained.
         before: usize,
     },
-    /// The search was given up after so many steps.
+    /// The search was aborted after `steps` steps.
     Undecided {
         /// The number.
         steps: u64,
@@ -202,10 +202,10 @@ impl fmt::Display for Violation {
 
 impl core::error::Error for Violation {}
 
-/// Makes sure that a serial order of all calls explains every answer.
+/// Checks that a serial order of all calls explains every response.
 ///
 /// # Errors
-/// The first answer that none explains.
+/// The first response that no order explains.
 pub fn check(history: &History) -> Result<(), Violation> {
     match search(&history.start, &history.calls) {
         Found::Order => Ok(()),
@@ -214,8 +214,8 @@ pub fn check(history: &History) -> Result<(), Violation> {
     }
 }
 
-/// The answers up to one of them can be explained if those up to any later one can. So the first that cannot is found by
-/// halving.
+/// Returns the first response that no order explains, by bisection: if the responses up to one of them have an order,
+/// so have those up to any earlier one.
 fn first_unexplained(history: &History) -> Violation {
     let mut calls = history.calls.clone();
     calls.sort_by_key(|call| call.settled_by().unwrap_or(Duration::MAX));
@@ -236,7 +236,7 @@ fn first_unexplained(history: &History) -> Violation {
     }
 }
 
-/// The calls as known when the first `count` responses had arrived; calls sent by then are open.
+/// Returns the calls as known when the first `count` responses had arrived; calls sent by then are open.
 fn first_answers(calls: &[Call], count: usize) -> Vec<Call> {
     let (answered, others) = calls.split_at(count.min(calls.len()));
     let until = answered.last().map_or(Duration::ZERO, |call| call.ended);

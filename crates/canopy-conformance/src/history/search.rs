@@ -1,8 +1,8 @@
 //! The search for a serial order.
 //!
-//! Writes, and calls that were refused, are put one after the other; where that leads nowhere, the last step is taken back
-//! and another one tried. States that lead nowhere are remembered. What was refused changes nothing, so it is put in place
-//! as soon as it fits. Checks need no place: they say themselves after how many writes they were judged.
+//! The search orders writes and refused calls one after the other; at a dead end it undoes the last step and tries
+//! another one. Dead ends are cached. Refused calls change nothing, so they are placed as soon as they fit. Checks need
+//! no place: they name the revision at which they were evaluated.
 
 use super::state::{Effect, State};
 use super::{Answer, Call, Request};
@@ -10,7 +10,7 @@ use canopy_domain::{IdentityId, NodeId};
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::time::Duration;
 
-/// After so many steps the search is given up.
+/// Number of steps after which the search is aborted.
 const STEPS: u64 = 2_000_000;
 
 /// The result of a search.
@@ -18,9 +18,9 @@ const STEPS: u64 = 2_000_000;
 pub(super) enum Found {
     /// An order that explains everything.
     Order,
-    /// There is none.
+    /// No order exists.
     Nothing,
-    /// The search was given up.
+    /// The search was aborted.
     Undecided { steps: u64 },
 }
 
@@ -46,14 +46,14 @@ pub(super) fn search(start: &State, calls: &[Call]) -> Found {
     search.run()
 }
 
-/// The responses to checks, and the order that their times require of the writes around them.
+/// The responses to checks, and the order that their times require of writes.
 struct Checks<'a> {
     at: BTreeMap<u64, Vec<Check<'a>>>,
-    /// For each revision that a check names: when the first answer was there that names it or a later one. The write that
-    /// leads to it was sent by then.
+    /// For each revision that a check names: the time of the first response that names it or a later one. The write of
+    /// the revision was sent by then.
     reached_by: BTreeMap<u64, Duration>,
-    /// For each revision that a strong check names: when the last one was sent that names it or an earlier one. Until then
-    /// no write that leads beyond it was answered.
+    /// For each revision that a strong check names: the time at which the last one was sent that names it or an earlier
+    /// one. No response to a write of a later revision arrived before that.
     not_left_before: BTreeMap<u64, Duration>,
 }
 
@@ -65,7 +65,7 @@ struct Check<'a> {
 }
 
 impl<'a> Checks<'a> {
-    /// `None` where the answers contradict each other whatever was written.
+    /// Returns `None` if the responses contradict each other whatever was written.
     fn of(first: u64, calls: &'a [Call]) -> Option<Self> {
         let mut at: BTreeMap<u64, Vec<Check<'a>>> = BTreeMap::new();
         let mut reached_by: BTreeMap<u64, Duration> = BTreeMap::new();
@@ -87,7 +87,7 @@ impl<'a> Checks<'a> {
                 },
             ) = (&call.request, &call.answer)
             else {
-                // Any other answer to a check is none.
+                // Other responses to a check are failures.
                 if matches!(call.request, Request::Evaluate { .. }) && call.answer != Answer::Open {
                     return None;
                 }
@@ -128,18 +128,18 @@ impl<'a> Checks<'a> {
         })
     }
 
-    /// The newest revision that any names.
+    /// Returns the newest revision in any response.
     fn newest(&self) -> u64 {
         self.at.keys().next_back().copied().unwrap_or(0)
     }
 
-    /// When whatever is carried out at this revision was sent at the latest.
+    /// Returns the latest time at which a write of this revision was sent.
     fn sent_by(&self, revision: u64) -> Duration {
         let later = self.reached_by.range(revision + 1..).next();
         later.map_or(Duration::MAX, |(_, reached)| *reached)
     }
 
-    /// Until when nothing was answered that is carried out after this revision.
+    /// Returns the time until which no response to a write of a later revision arrived.
     fn nothing_later_until(&self, revision: u64) -> Duration {
         let earlier = self.not_left_before.range(..=revision).next_back();
         earlier.map_or(Duration::ZERO, |(_, left)| *left)
@@ -170,25 +170,25 @@ fn is_forward(answered: &mut [(Duration, u64)], strong: &[(Duration, u64)]) -> b
 }
 
 struct Search<'a> {
-    /// In the order in which they were sent.
+    /// The writes, in the order in which they were sent.
     writes: Vec<&'a Call>,
     checks: Checks<'a>,
     state: State,
     done: Vec<bool>,
     /// The number of calls with a response that are not performed yet.
     answered_left: usize,
-    /// Tells apart the states that the same calls lead to in different orders. Two of 2^64 may share a number, which can make
-    /// a right history look wrong, never the other way round.
+    /// A fingerprint of the state, which distinguishes the states that the same calls lead to in different orders. Two
+    /// of 2^64 may collide, which can make a right history look wrong, never the other way round.
     print: u64,
-    /// Which calls were done, the revision and the number of the state, where nothing could follow.
+    /// Dead ends: the executed calls, the revision and the fingerprint of the state.
     dead_ends: HashSet<(Vec<bool>, u64, u64)>,
     steps: u64,
 }
 
-/// A step of the search: how it was made, and which ones can follow.
+/// A step of the search: how it was made, and the possible next ones.
 struct Step {
     made: Option<(usize, Effect)>,
-    /// Refused calls that were put in place with it.
+    /// Refused calls that were placed with it.
     refused: Vec<usize>,
     /// The most promising one last.
     next: Vec<(usize, Effect)>,
@@ -255,7 +255,7 @@ impl Search<'_> {
         }
     }
 
-    /// Makes a step, unless it leads nowhere at once.
+    /// Makes a step, unless it is a dead end.
     fn take(&mut self, write: usize, effect: Effect) -> Option<Step> {
         self.steps += 1;
         self.perform(write, &effect);
@@ -275,7 +275,7 @@ impl Search<'_> {
         }
     }
 
-    /// Puts refused calls in place and looks which writes can follow.
+    /// Places refused calls and finds the writes that can follow.
     fn arrive(&mut self, made: Option<(usize, Effect)>) -> Option<Step> {
         let mut step = Step {
             made,
@@ -286,7 +286,7 @@ impl Search<'_> {
             self.mark(write, true);
             step.refused.push(write);
         }
-        // Nothing is remembered until something had to be taken back.
+        // No dead end is cached until a step was undone.
         if !self.dead_ends.is_empty() && self.dead_ends.contains(&self.place()) {
             self.take_back(step);
             return None;
@@ -295,7 +295,8 @@ impl Search<'_> {
         Some(step)
     }
 
-    /// Those that may come next by the times of the writes, and the earliest time by which one that is not done was answered.
+    /// Returns the calls that may come next by the times of the writes, and the earliest response time of an unexecuted
+    /// one.
     fn candidates(&self) -> (Vec<usize>, Duration) {
         let mut candidates = Vec::new();
         let mut earliest = Duration::MAX;
@@ -313,7 +314,7 @@ impl Search<'_> {
         (candidates, earliest)
     }
 
-    /// A call that was refused, or only read, and fits here.
+    /// Returns a call that was refused, or only read, and fits here.
     fn refused_here(&self) -> Option<usize> {
         let (candidates, _) = self.candidates();
         candidates.into_iter().find(|write| {
@@ -322,7 +323,7 @@ impl Search<'_> {
         })
     }
 
-    /// The writes that can follow and what they do.
+    /// Returns the writes that can follow, with their effects.
     fn following(&self) -> Vec<(usize, Effect)> {
         let (candidates, earliest) = self.candidates();
         let may_move = earliest >= self.checks.nothing_later_until(self.state.revision);
@@ -342,7 +343,7 @@ impl Search<'_> {
                 is_step.then_some((call.settled_by().unwrap_or(Duration::MAX), write, effect))
             })
             .collect();
-        // What was answered first was most likely carried out first.
+        // The call with the first response was most likely executed first.
         following.sort_by_key(|(ended, ..)| core::cmp::Reverse(*ended));
         following
             .into_iter()
@@ -351,7 +352,7 @@ impl Search<'_> {
     }
 }
 
-/// Returns true if a response says that nothing was changed.
+/// Returns true if a response reports that nothing was changed.
 fn changes_nothing(answer: &Answer) -> bool {
     match answer {
         Answer::Created(items) => !items.iter().any(|item| matches!(item, super::ItemAnswer::Stored(_))),

@@ -1,4 +1,4 @@
-//! The environment as the rules say it is, one call after the other.
+//! A model of the environment that executes one call after the other.
 
 use super::{Answer, Call, ItemAnswer, Request};
 use canopy_domain::{AssignmentId, AssignmentKey, IdentityId, NodeId, RoleId};
@@ -10,11 +10,11 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 pub struct State {
     /// The number of writes that changed it.
     pub revision: u64,
-    /// Each node with the one above it.
+    /// Each node with its parent.
     pub nodes: BTreeMap<NodeId, Option<NodeId>>,
     /// The roles.
     pub roles: BTreeMap<RoleId, RoleState>,
-    /// The assignments; their ids may not be known.
+    /// The assignments; their ids may be unknown.
     pub held: BTreeMap<AssignmentKey, Option<AssignmentId>>,
 }
 
@@ -30,7 +30,7 @@ pub struct RoleState {
 /// The effect of a call.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Effect {
-    /// Nothing, and it takes no revision.
+    /// No effect, and no new revision.
     Nothing,
     Give(Vec<(AssignmentKey, Option<AssignmentId>)>),
     Take(Vec<(AssignmentKey, Option<AssignmentId>)>),
@@ -39,17 +39,17 @@ pub(super) enum Effect {
         before: BTreeSet<String>,
         after: BTreeSet<String>,
     },
-    /// A node, with the one above it; `None` for one that nobody was told of.
+    /// A node with its parent; `None` for a node that no response names.
     Grow(Option<(NodeId, NodeId)>),
 }
 
 impl Effect {
-    /// Returns true if it takes a revision.
+    /// Returns true if it creates a revision.
     pub(super) fn moves(&self) -> bool {
         *self != Self::Nothing
     }
 
-    /// The bits that performing or undoing it flips in the fingerprint of the state.
+    /// Returns the bits that executing or undoing it flips in the fingerprint of the state.
     pub(super) fn flips(&self) -> u64 {
         match self {
             Self::Nothing => 0,
@@ -66,13 +66,13 @@ fn print(of: &impl Hash) -> u64 {
     hasher.finish()
 }
 
-/// Returns true if two names of an assignment can be the same; an unknown one can be any.
+/// Returns true if two ids of an assignment can be the same; an unknown one can be any.
 fn agree(one: Option<AssignmentId>, other: Option<AssignmentId>) -> bool {
     one.is_none() || other.is_none() || one == other
 }
 
 impl State {
-    /// The effect of a call that is performed now; `None` if its response would then be another one.
+    /// Returns the effect of a call that is executed now; `None` if its response would then differ.
     pub(super) fn effect(&self, call: &Call) -> Option<Effect> {
         match &call.request {
             Request::Create { items, atomic } => self.create(items, *atomic, &call.answer),
@@ -107,7 +107,7 @@ impl State {
                 }
                 _ => None,
             },
-            // Checks are not put in order by what they do; see `Checks`.
+            // Checks are not ordered by their effects; see `Checks`.
             Request::Evaluate { .. } => None,
         }
     }
@@ -164,7 +164,7 @@ impl State {
             Answer::Open | Answer::Removed if there.len() == rows.len() => Some(Effect::Take(there)),
             Answer::Open => Some(Effect::Nothing),
             Answer::NotThere(told) => {
-                // An assignment whose id is not known may be this one or another one.
+                // An assignment with an unknown id may be this one or another one.
                 let right = |(id, key): &(AssignmentId, AssignmentKey)| match self.held.get(key) {
                     Some(Some(known)) => (known == id) != told.contains(id),
                     Some(None) => true,
@@ -176,7 +176,7 @@ impl State {
         }
     }
 
-    /// The names of the roles by which it is allowed.
+    /// Returns the names of the granting roles.
     pub(super) fn granting_roles(&self, identity: IdentityId, permission: &str, node: NodeId) -> BTreeSet<String> {
         let mut granting = BTreeSet::new();
         let mut next = self.nodes.contains_key(&node).then_some(node);
@@ -196,7 +196,7 @@ impl State {
         granting
     }
 
-    /// Carries an effect out.
+    /// Executes an effect.
     pub(super) fn perform(&mut self, effect: &Effect) {
         match effect {
             Effect::Nothing => return,
@@ -208,7 +208,7 @@ impl State {
         self.revision += 1;
     }
 
-    /// Takes it back.
+    /// Undoes an effect.
     pub(super) fn undo(&mut self, effect: &Effect) {
         match effect {
             Effect::Nothing => return,

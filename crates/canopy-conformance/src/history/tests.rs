@@ -1,4 +1,4 @@
-//! Histories that are right, histories that are wrong in each way that is looked for, and small ones beside trying all orders.
+//! Right histories, wrong histories of each kind, and small ones compared with a search of all orders.
 
 use super::*;
 use proptest::prelude::*;
@@ -43,7 +43,7 @@ fn start() -> State {
     }
 }
 
-/// Builds histories: each call says when it was sent and answered.
+/// Builds histories with the send and response time of each call.
 #[derive(Default)]
 struct Run(Vec<Call>);
 
@@ -65,7 +65,7 @@ impl Run {
         self.call(when, request, Answer::Created(answers.to_vec()))
     }
 
-    /// A creation that was stored under ids that are those of the identities times 100.
+    /// Creates a creation that was stored under ids that are those of the identities times 100.
     fn gives(self, when: (u64, u64), identities: &[u128]) -> Self {
         let answers: Vec<_> = identities.iter().map(|one| ItemAnswer::Stored(id(one * 100))).collect();
         self.bulk(when, identities, &answers)
@@ -147,7 +147,7 @@ impl Run {
         }
     }
 
-    /// The answer at this place among the calls is the first that cannot be explained.
+    /// Asserts that the response of this call is the first that no order explains.
     #[track_caller]
     fn fails_at(self, place: usize) {
         let wrong = self.0[place].clone();
@@ -186,7 +186,7 @@ fn what_a_serial_service_answers_is_right() {
 
 #[test]
 fn calls_at_the_same_time_may_come_in_any_order() {
-    // The one that was sent last and answered first wins.
+    // The call that was sent last and answered first wins.
     run().finds_taken((0, 9), 1, None).gives((5, 6), &[1]).passes();
     run().no((0, 9), 1, 10).gives((1, 8), &[1]).yes((2, 7), 1, 11).passes();
     // Two edits, each explained by its own check only.
@@ -232,7 +232,7 @@ fn a_write_without_an_answer_may_have_happened_at_any_time_or_never() {
         .no((5, 6), 1, 10)
         .finds_taken((7, 8), 1, Some(77))
         .passes();
-    // It is not carried out twice, nor undone again.
+    // It is neither executed twice nor undone.
     run()
         .gives_unanswered(0, &[1])
         .yes((5, 6), 1, 11)
@@ -287,7 +287,7 @@ fn nothing_is_seen_before_it_is_asked_for() {
     run().yes((0, 1), 1, 11).gives((2, 3), &[1]).fails_at(0);
     run().no((0, 1), 1, 11).fails_at(0);
     run().no((0, 1), 1, 9).fails_at(0);
-    // The revision that was named cannot have been reached: one write only, however long it took.
+    // The named revision cannot have been reached: there is a single write, however long it took.
     run().gives((0, 9), &[1]).yes((1, 2), 1, 12).fails_at(1);
 }
 
@@ -371,10 +371,10 @@ fn no_edit_of_a_role_is_lost() {
         .yes((4, 5), 1, 13)
         .no((6, 7), 1, 13)
         .fails_at(4);
-    // An edit that changes nothing takes no revision; one that does takes one.
+    // An edit without effect creates no revision; one with an effect does.
     given().sets((2, 3), &[EDIT]).yes((4, 5), 1, 11).passes();
     given().sets((2, 3), &[EDIT]).yes((4, 5), 1, 12).fails_at(2);
-    // Which of two it was may depend on their order.
+    // The executed one of two may depend on their order.
     given()
         .sets((2, 9), &[EDIT])
         .sets((2, 9), &["note.read"])
@@ -427,7 +427,7 @@ fn an_answer_of_another_kind_explains_nothing() {
     run().call((0, 1), asked, Answer::Done).fails_at(0);
 }
 
-/// Sixteen clients at a time, nobody saying in which order they came.
+/// Tests sixteen concurrent clients whose responses show no order.
 #[test]
 fn many_writes_at_the_same_time_are_put_in_order_quickly() {
     let mut many = run();
@@ -454,7 +454,7 @@ fn some_order_explains(state: &State, left: &[Call]) -> bool {
     (0..left.len()).any(|place| {
         let call = &left[place];
         let is_eventual = |call: &Call| matches!(call.request, Request::Evaluate { is_strong: false, .. });
-        // An eventual check is the only one that may come before what was answered before it was sent.
+        // Only an eventual check may come before calls whose response arrived before it was sent.
         let too_early = left.iter().filter(answered).any(|other| other.ended < call.begun);
         if too_early && !is_eventual(call) {
             return false;
@@ -512,7 +512,8 @@ fn wish() -> impl Strategy<Value = Wish> {
     )
 }
 
-/// The responses of a serial service to planned calls, each performed between its start and its end, with their faults.
+/// Returns the responses of a serial service to planned calls, each executed between its start and its end, with their
+/// faults.
 fn carried_out(mut wishes: Vec<Wish>) -> Vec<Call> {
     wishes.sort_by_key(|wish| wish.begun + wish.until_done);
     let (mut state, mut calls, mut next_id) = (start(), Vec::new(), 1000);

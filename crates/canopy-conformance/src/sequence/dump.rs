@@ -1,4 +1,4 @@
-//! Everything that can be read from a store, in one order.
+//! All readable contents of a store, in one order.
 
 use canopy_domain::assignment::listing::{AssignmentQuery, AssignmentSort, HeldAt};
 use canopy_domain::audit::listing::AuditQuery;
@@ -21,7 +21,7 @@ use std::fmt::Debug;
 pub struct Dump(BTreeMap<String, String>);
 
 impl Dump {
-    /// The same without the list of all accounts.
+    /// Returns the dump without the list of all accounts.
     #[must_use]
     pub fn without_accounts(&self) -> Self {
         let below = self.0.iter().filter(|(question, _)| !question.starts_with("accounts"));
@@ -32,7 +32,7 @@ impl Dump {
         )
     }
 
-    /// The questions to which another dump has other answers, with both answers.
+    /// Returns the calls with different results in another dump, with both results.
     pub fn differences(&self, other: &Self) -> Vec<String> {
         let questions: std::collections::BTreeSet<&String> = self.0.keys().chain(other.0.keys()).collect();
         let differ = questions
@@ -50,7 +50,7 @@ impl Dump {
         self.0.insert(question.into(), format!("{answer:?}"));
     }
 
-    /// An answer without a promised order.
+    /// Adds a result without a promised order.
     fn add_set<T: Debug>(&mut self, question: impl Into<String>, answers: impl IntoIterator<Item = T>) {
         let mut answers: Vec<String> = answers.into_iter().map(|answer| format!("{answer:?}")).collect();
         answers.sort();
@@ -62,7 +62,7 @@ fn shown(answer: Option<&String>) -> &str {
     answer.map_or("(not asked)", String::as_str)
 }
 
-/// Reads everything of these accounts, by every reader.
+/// Reads all rows of these accounts, by every reader.
 ///
 /// # Errors
 /// The first error of a reader.
@@ -80,7 +80,7 @@ pub async fn dump(store: &dyn Store, accounts: &[AccountId]) -> Result<Dump, Sto
     Ok(dump)
 }
 
-/// Reads everything of all accounts.
+/// Reads all rows of all accounts.
 ///
 /// # Errors
 /// The first error of a reader.
@@ -348,7 +348,7 @@ async fn dump_tree(dump: &mut Dump, tx: &mut dyn ReadTx, environment: &Environme
         let holders = tx.environments_with_node(&[id], node.id).await?;
         dump.add(format!("{id} holders of {}", node.id), holders);
     }
-    // Siblings are ordered; how the families lie between each other is left open.
+    // Siblings are ordered; the order of the families is unspecified.
     let mut families: BTreeMap<_, Vec<_>> = BTreeMap::new();
     for node in nodes {
         families.entry(node.parent).or_default().push(node);

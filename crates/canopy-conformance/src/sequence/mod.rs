@@ -1,4 +1,4 @@
-//! Random operations on several stores at once, which must answer alike and stay in the same state.
+//! Random operations on several stores at once, which must respond alike and stay in the same state.
 //!
 //! ```no_run
 //! # use canopy_domain::port::RowStore;

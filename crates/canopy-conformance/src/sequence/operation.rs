@@ -159,7 +159,7 @@ pub enum Operation {
         environment: Number,
         id: Number,
     },
-    /// All that an identity holds in these environments.
+    /// Deletes all assignments of an identity in these environments.
     RevokeAll {
         environments: Vec<Number>,
         identity: Number,
@@ -173,7 +173,7 @@ pub struct AssignmentRow {
     pub id: Number,
     /// The identity.
     pub identity: Number,
-    /// As what.
+    /// The role.
     pub role: Number,
     /// The node.
     pub node: Number,
@@ -183,12 +183,12 @@ pub struct AssignmentRow {
     pub lasts: Option<u8>,
 }
 
-/// Units of work, so many.
+/// Generates this many units of work.
 pub fn any_units(how_many: Range<usize>) -> impl Strategy<Value = Vec<Unit>> {
     vec(any_unit(), how_many)
 }
 
-/// A unit of work; most of them commit.
+/// Generates a unit of work; most of them commit.
 pub fn any_unit() -> impl Strategy<Value = Unit> {
     // Numbers over the first four name environments that most sequences do not have.
     let touched = prop_oneof![12 => vec(0..4_u8, 0..3), 1 => vec(0..NUMBERS, 0..3)];
@@ -196,7 +196,7 @@ pub fn any_unit() -> impl Strategy<Value = Unit> {
     (vec(any_operation(), 1..8), commit).prop_map(|(operations, commit)| Unit { operations, commit })
 }
 
-/// A call of a writer; calls deep in the tree of tenants come more often.
+/// Generates a call of a writer; calls deep in the tree of tenants are more frequent.
 pub fn any_operation() -> impl Strategy<Value = Operation> {
     prop_oneof![
         2 => any_tenancy(),
@@ -208,22 +208,22 @@ pub fn any_operation() -> impl Strategy<Value = Operation> {
     ]
 }
 
-/// Mostly something that is there from the start.
+/// Generates a number that mostly exists from the start.
 fn known() -> impl Strategy<Value = Number> {
     prop_oneof![12 => 0..3_u8, 1 => 0..NUMBERS]
 }
 
-/// A row that exists, or may not exist yet.
+/// Generates a number of a row that may not exist yet.
 fn fresh() -> impl Strategy<Value = Number> {
     prop_oneof![1 => 0..3_u8, 4 => 3..NUMBERS]
 }
 
-/// Mostly one of the environments that share an application.
+/// Generates mostly one of the environments that share an application.
 fn environment() -> impl Strategy<Value = Number> {
     prop_oneof![8 => 0..2_u8, 3 => 2..4_u8, 1 => 0..NUMBERS]
 }
 
-/// A pair that belongs together; now and then one that does not.
+/// Generates a pair that belongs together, and sometimes one that does not.
 fn belonging(pairs: &'static [(Number, Number)]) -> impl Strategy<Value = (Number, Number)> {
     prop_oneof![8 => prop::sample::select(pairs), 1 => (0..NUMBERS, 0..NUMBERS)]
 }

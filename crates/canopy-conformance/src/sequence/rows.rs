@@ -1,4 +1,4 @@
-//! The rows that operations write: ids, values and entities, each made from small numbers.
+//! The rows that operations write: ids, values and entities, each derived from small numbers.
 
 use super::operation::{AssignmentRow, Number};
 use canopy_domain::api_key::{ApiKey, KeyAccess};
@@ -12,7 +12,7 @@ use canopy_testkit::fixture::{Maker, company_schema, email, external_id, json, k
 use canopy_testkit::ids::counted_id;
 use uuid::Uuid;
 
-/// The kinds of ids; each has a series of its own.
+/// The kinds of ids; each has its own series.
 #[derive(Clone, Copy)]
 pub(super) enum Kind {
     Account,
@@ -48,7 +48,7 @@ pub(super) fn all<Id: From<Uuid>>(kind: Kind, numbers: &[Number]) -> Vec<Id> {
     numbers.iter().map(|number| id(kind, *number)).collect()
 }
 
-/// One of a few odd values; which one, the number says.
+/// Returns one of a few odd values, selected by the number.
 pub(super) fn pick<T: Copy, const N: usize>(values: [T; N], number: Number) -> T {
     values
         .get(usize::from(number) % N)
@@ -174,7 +174,7 @@ pub(super) fn node(environment: Number, number: Number, parent: Number, slug: Nu
     }
 }
 
-/// No two accounts have an identity of one number: stores need not notice an id that two accounts share.
+/// Returns a number of an identity that no other account has: stores may miss an id that two accounts share.
 pub(super) fn number_within(account: Number, number: Number) -> Number {
     match account {
         0 if number % 4 == 3 => number - 1,

@@ -1,4 +1,4 @@
-//! Doing the same to several stores.
+//! Runs the same operations on several stores.
 
 use super::dump::dump_all;
 use super::operation::{Number, Operation, Unit};
@@ -31,10 +31,10 @@ impl fmt::Display for Difference {
     }
 }
 
-/// Fills empty stores with the same small installation, does these units of work to all of them, and compares: every
-/// call's answer, and after each commit and at the end everything that can be read.
+/// Fills empty stores with the same small installation, runs these units of work on all of them, and compares the
+/// result of every call and, after each commit and at the end, all readable contents.
 ///
-/// A call that breaks a unique rule and names something that is not there may be refused for either.
+/// A call that breaks a unique rule and names an unknown row may be refused for either.
 ///
 /// # Errors
 /// The first [`Difference`].
@@ -46,7 +46,7 @@ pub async fn same_outcome(stores: &[&dyn RowStore], units: &[Unit]) -> Result<()
         let maker = Maker::new(ids, noon());
         let end = run_unit(stores, unit, &maker).await.map_err(differ)?;
         assert!(end == End::Whole || index > 0, "the start is valid");
-        // What a dropped unit of work left behind would be seen after the next one.
+        // The next comparison would show what a dropped unit of work left behind.
         if end == End::Dropped && index < units.len() {
             continue;
         }
@@ -71,17 +71,17 @@ pub async fn same_outcome(stores: &[&dyn RowStore], units: &[Unit]) -> Result<()
 /// The end of a unit of work on all stores.
 #[derive(PartialEq, Eq)]
 enum End {
-    /// With all of its calls.
+    /// All calls took effect.
     Whole,
-    /// Without those before a refusal.
+    /// The calls before a refusal were discarded.
     Part,
-    /// Without any.
+    /// No call took effect.
     Dropped,
 }
 
 /// Runs one unit of work on all stores, call by call.
 ///
-/// After a refusal that is no duplicate a unit of work is good for nothing: all stores drop it and go on with a new one.
+/// After a refusal other than a duplicate, a unit of work is unusable: all stores drop it and continue with a new one.
 async fn run_unit(stores: &[&dyn RowStore], unit: &Unit, maker: &Maker) -> Result<End, String> {
     let mut open = open_all(stores).await?;
     let mut end = End::Whole;
@@ -92,7 +92,7 @@ async fn run_unit(stores: &[&dyn RowStore], unit: &Unit, maker: &Maker) -> Resul
         }
         let is_bug = outcomes.contains(&Outcome::Bug);
         let agree = outcomes.windows(2).all(|pair| pair.first() == pair.last());
-        // The rules may be looked at in different orders, where several are broken.
+        // Stores may check rules in different orders if several are broken.
         let all_refuse = is_bug && outcomes.iter().all(Outcome::refuses);
         if !(agree || all_refuse) {
             return Err(format!("{operation:?}\n   {outcomes:?}"));
@@ -160,9 +160,9 @@ impl Outcome {
     }
 }
 
-/// Accounts 0 and 1; applications 0 and 2 of account 0, 1 of account 1; environments 0 and 1 of application 0, 2 of
-/// application 1, 3 of application 2; in each environment nodes 0 (the root) to 2, roles and permissions 0 to 2; and
-/// identities 0 to 2 of account 0, 3 of account 1, all members.
+/// Returns the start: accounts 0 and 1; applications 0 and 2 of account 0, 1 of account 1; environments 0 and 1 of
+/// application 0, 2 of application 1, 3 of application 2; in each environment nodes 0 (the root) to 2, roles and
+/// permissions 0 to 2; and identities 0 to 2 of account 0, 3 of account 1, all members.
 fn start() -> Unit {
     let mut operations = vec![
         Operation::Account { id: 0, slug: 0 },
@@ -268,7 +268,7 @@ async fn apply(tx: &mut dyn RowTx, operation: &Operation) -> Result<(), StoreErr
     }
 }
 
-/// Performs an operation below the tenants.
+/// Executes an operation below the tenants.
 #[expect(clippy::too_many_lines, reason = "one arm for each operation")]
 async fn apply_within(tx: &mut dyn RowTx, operation: &Operation) -> Result<(), StoreError> {
     let pairs = |pairs: &[(Number, Number)]| -> Vec<_> {
@@ -321,7 +321,7 @@ async fn apply_within(tx: &mut dyn RowTx, operation: &Operation) -> Result<(), S
                 .await
         }
         Operation::Nodes { environment, rows } => {
-            // Parents come before their children, and nothing stands below itself: that is for callers to see to.
+            // Callers must put parents before their children, and no node below itself.
             let below = |id: Number, parent: Number| if parent < id { parent } else { Number::from(id == 0) };
             let node = |(id, parent, slug): &(Number, Number, Number)| {
                 node(*environment, *id, below(*id, *parent), *slug, NodeStatus::Active)
@@ -337,7 +337,7 @@ async fn apply_within(tx: &mut dyn RowTx, operation: &Operation) -> Result<(), S
             slug,
             status,
         } => {
-            // It stays where it is; moving nodes about is not what this is about.
+            // The node is not moved; moves have their own tests.
             let old = tx
                 .node(id(Kind::Environment, *environment), id(Kind::Node, *number))
                 .await?;

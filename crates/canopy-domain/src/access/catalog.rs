@@ -1,9 +1,9 @@
-//! Permissions and roles, and which role bundles which permission.
+//! The permissions and roles of an environment, and the permissions of each role.
 //!
-//! Each permission has a [`RoleSet`] of the roles that bundle it and, beside it, the sorted list of them. Up to 128 roles the
-//! set is exact, and a question needs nothing else; beyond, it filters most questions out, and the list decides the rest.
-//! Memory grows with the pairs that are bundled, not with the product of roles and permissions. Each role also lists
-//! its permissions, so that an edit changes its own pairs alone.
+//! Each permission has a [`RoleSet`] of the roles that bundle it and the sorted list of them. Up to 128 roles the set
+//! is exact, and a check needs nothing else. Beyond, it filters most checks out, and the list decides the rest. Memory
+//! grows with the bundled pairs, not with the product of roles and permissions. Each role also lists its permissions,
+//! so that an edit changes only its own pairs.
 
 use super::hash::{Seed, SlotTable};
 use super::interner::Interner;
@@ -18,9 +18,9 @@ pub(super) struct Catalog {
     /// The key of each permission; `None` in free slots.
     keys: Vec<Option<PermissionKey>>,
     by_key: SlotTable,
-    /// By slot of the permission: the roles that bundle it.
+    /// The roles that bundle the permission, by slot of the permission.
     bundler_sets: Vec<RoleSet>,
-    /// By slot of the permission: the roles that bundle it, sorted.
+    /// The roles that bundle the permission, sorted, by slot of the permission.
     bundlers: Vec<Vec<u32>>,
     role_ids: Interner,
     roles: Vec<RoleSlot>,
@@ -34,17 +34,17 @@ pub(super) struct Catalog {
 struct RoleSlot {
     /// `None` in free slots.
     name: Option<RoleName>,
-    /// Sorted.
+    /// Permissions, sorted.
     permissions: Vec<u32>,
     grants: u32,
 }
 
-/// Bytes of role names, as far as they bound the names of any set of roles.
+/// Bytes of role names, to bound the names of any set of roles.
 #[derive(Debug, Clone)]
 struct NameBytes {
-    /// By the bit of a [`RoleSet`]: the names of all roles that it stands for.
+    /// The names of all roles that share a bit of a [`RoleSet`], by bit.
     by_bit: Box<[usize]>,
-    /// The longest name so far.
+    /// The length of the longest name so far.
     longest: usize,
 }
 
@@ -127,33 +127,33 @@ impl Catalog {
         self.keys.get(permission as usize)?.as_ref()
     }
 
-    /// The roles that bundle a permission. Exact if [`is_exact`](Self::is_exact), else a filter before
+    /// Returns the roles that bundle a permission. Exact if [`is_exact`](Self::is_exact), otherwise a filter before
     /// [`bundlers`](Self::bundlers).
     #[inline]
     pub(super) fn bundler_set(&self, permission: u32) -> RoleSet {
         self.bundler_sets.get(permission as usize).copied().unwrap_or_default()
     }
 
-    /// Returns whether a bit of a [`RoleSet`] stands for one role alone.
+    /// Returns whether each bit of a [`RoleSet`] stands for a single role.
     #[inline]
     pub(super) const fn is_exact(&self) -> bool {
         self.roles.len() <= BITS as usize
     }
 
-    /// The roles that bundle a permission, sorted.
+    /// Returns the roles that bundle a permission, sorted.
     #[inline]
     pub(super) fn bundlers(&self, permission: u32) -> &[u32] {
         self.bundlers.get(permission as usize).map_or(&[], Vec::as_slice)
     }
 
-    /// The largest number of bytes that the names of so many roles of a set can have. Takes the same time for any catalog.
+    /// Returns the maximum number of bytes of the names of `count` roles of a set. Takes constant time.
     pub(super) fn most_name_bytes(&self, roles: RoleSet, count: usize) -> usize {
         let NameBytes { by_bit, longest } = &self.name_bytes;
         let all: usize = roles.bits().filter_map(|bit| by_bit.get(bit as usize)).sum();
         all.min(count.saturating_mul(*longest))
     }
 
-    /// The number of permissions, and the bytes of their keys.
+    /// Returns the number of permissions, and the bytes of their keys.
     pub(super) fn key_totals(&self) -> (usize, usize) {
         (self.permission_ids.len(), self.key_bytes)
     }
@@ -168,12 +168,12 @@ impl Catalog {
         self.roles.get(role as usize)?.name.as_ref()
     }
 
-    /// The id and the name of a role.
+    /// Returns the id and the name of a role.
     pub(super) fn role(&self, role: u32) -> Option<(RoleId, &RoleName)> {
         Some((self.role_ids.id(role)?.into(), self.name(role)?))
     }
 
-    /// An empty set of permissions, a bit each.
+    /// Returns an empty bit set of permissions.
     pub(super) fn no_permissions(&self) -> Vec<u64> {
         vec![0; self.keys.len().div_ceil(64)]
     }
@@ -185,7 +185,7 @@ impl Catalog {
         }
     }
 
-    /// The keys of the permissions in a set.
+    /// Returns the keys of the permissions in a set.
     pub(super) fn keys_in(&self, set: &[u64]) -> impl Iterator<Item = &PermissionKey> {
         let keys = (0..).zip(&self.keys).filter(|(slot, _)| bit(set, *slot));
         keys.filter_map(|(_, key)| key.as_ref())
@@ -291,7 +291,7 @@ impl Catalog {
         }
     }
 
-    /// Makes a role bundle these permissions, sorted, and no others. Touches those that it gains or loses.
+    /// Replaces the permissions of a role by a sorted list. Touches only the permissions that it gains or loses.
     fn bundle(&mut self, slot: u32, permissions: Vec<u32>) {
         let Some(role) = self.roles.get_mut(slot as usize) else {
             return;
@@ -320,7 +320,7 @@ impl Catalog {
         });
     }
 
-    /// The role that an assignment names.
+    /// Returns the role that an assignment names.
     pub(super) fn resolve(&self, grant: AssignmentId, role: RoleId) -> Result<u32, IndexError> {
         self.role_ids
             .find(role.as_uuid())
@@ -356,7 +356,7 @@ impl Catalog {
     }
 }
 
-/// A number that one of two sorted lists lacks.
+/// A number that is in only one of two sorted lists.
 #[derive(Debug, Clone, Copy)]
 enum Difference {
     Lost(u32),
@@ -386,7 +386,7 @@ fn each_difference(before: &[u32], after: &[u32], mut see: impl FnMut(Difference
     }
 }
 
-/// Puts a number into a sorted list that lacks it.
+/// Inserts a number into a sorted list that lacks it.
 fn put_in(sorted: &mut Vec<u32>, one: u32) {
     match sorted.last() {
         Some(last) if *last >= one => {
@@ -398,7 +398,7 @@ fn put_in(sorted: &mut Vec<u32>, one: u32) {
     }
 }
 
-/// Takes a number out of a sorted list, and gives memory back that has become much too large.
+/// Removes a number from a sorted list, and shrinks a list that has become much too large.
 fn take_out(sorted: &mut Vec<u32>, one: u32) {
     if let Ok(place) = sorted.binary_search(&one) {
         sorted.remove(place);

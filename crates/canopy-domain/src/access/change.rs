@@ -1,4 +1,4 @@
-//! The facts that decisions rest on, as a whole (a snapshot) and as they change.
+//! The facts that decisions depend on: snapshots and changes.
 
 use crate::api_key::KeyAccess;
 use crate::{
@@ -23,7 +23,7 @@ pub struct RoleFact {
     pub id: RoleId,
     /// Its name, for reasons.
     pub name: RoleName,
-    /// An inactive role grants nothing.
+    /// True if active. An inactive role grants nothing.
     pub is_active: bool,
     /// Its permissions.
     pub permissions: Vec<PermissionId>,
@@ -34,13 +34,13 @@ pub struct RoleFact {
 pub struct NodeFact {
     /// Its id.
     pub id: NodeId,
-    /// The node above; `None` for the root.
+    /// The parent; `None` for the root.
     pub parent: Option<NodeId>,
     /// Its type.
     pub node_type: NodeType,
-    /// Its name in paths.
+    /// Its slug.
     pub slug: Slug,
-    /// Whether the node itself is switched on; ancestors are looked at separately.
+    /// True if the node itself is active; ancestors are checked separately.
     pub is_active: bool,
 }
 
@@ -49,9 +49,9 @@ pub struct NodeFact {
 pub struct SubjectFact {
     /// The identity.
     pub id: IdentityId,
-    /// The account-wide switch.
+    /// False if the identity is switched off in the account.
     pub is_active: bool,
-    /// The state of its membership in the application.
+    /// Its membership in the application.
     pub membership: MembershipStatus,
 }
 
@@ -62,7 +62,7 @@ pub struct GrantFact {
     pub id: AssignmentId,
     /// The identity, role and node.
     pub key: AssignmentKey,
-    /// When it holds.
+    /// The window in which it holds.
     pub window: Window,
 }
 
@@ -77,14 +77,14 @@ pub struct KeyFact {
     pub expires_at: Option<Timestamp>,
 }
 
-/// Everything that decisions in one environment rest on, as it stood at one revision.
+/// Everything that decisions in one environment depend on, at one revision.
 ///
-/// Order does not matter, except that [`Snapshot::nodes`] may name a parent before or after its children.
+/// Order does not matter; [`Snapshot::nodes`] may contain a parent before or after its children.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Snapshot {
     /// The environment.
     pub environment: EnvironmentId,
-    /// The revision at which all of it was read.
+    /// The revision of the facts.
     pub revision: Revision,
     /// The catalog.
     pub permissions: Vec<PermissionFact>,
@@ -96,35 +96,36 @@ pub struct Snapshot {
     pub subjects: Vec<SubjectFact>,
     /// The assignments.
     pub grants: Vec<GrantFact>,
-    /// The keys that open it. No decision depends on them, but who may ask for one.
+    /// The API keys of the environment. Decisions do not depend on them, but requests for decisions do.
     pub keys: Vec<KeyFact>,
 }
 
-/// One step from one state of an environment to the next. `…Put` makes or replaces the thing with that id, so
+/// One step from one state of an environment to the next. `…Put` creates or replaces the entity with that id, so
 /// applying a change again leaves the same state.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Change {
-    /// A permission is in the catalog.
+    /// A permission was added to the catalog.
     PermissionPut(PermissionFact),
-    /// A permission left the catalog; roles no longer bundle it.
+    /// A permission was deleted; roles no longer bundle it.
     PermissionRemoved(PermissionId),
-    /// A role was made or edited; its permissions are given whole.
+    /// A role was created or changed. Contains all its permissions.
     RolePut(RoleFact),
     /// A role was deleted. Its assignments were removed by changes before this one.
     RoleRemoved(RoleId),
-    /// A node was made, moved, renamed, retyped or switched.
+    /// A node was created, moved, renamed, retyped, activated or deactivated.
     NodePut(NodeFact),
-    /// A node without children and assignments was deleted. A subtree goes assignments first, then leaves first.
+    /// A node without children and assignments was deleted. The assignments of a subtree are removed first, then its
+    /// leaves.
     NodeRemoved(NodeId),
-    /// An identity became a member, or its switch or membership changed.
+    /// An identity became a member, or its state or membership changed.
     SubjectPut(SubjectFact),
     /// An identity was deleted, and all its assignments with it.
     SubjectRemoved(IdentityId),
-    /// An assignment was made or changed.
+    /// An assignment was created or changed.
     GrantPut(GrantFact),
-    /// An assignment was removed.
+    /// An assignment was deleted.
     GrantRemoved(AssignmentId),
-    /// An API key was made, or its end was set.
+    /// An API key was created, or its expiry was changed.
     KeyPut(KeyFact),
     /// An API key was revoked.
     KeyRemoved(ApiKeyId),
@@ -135,8 +136,8 @@ pub enum Change {
 pub struct EnvironmentChanges {
     /// The environment.
     pub environment: EnvironmentId,
-    /// The steps that decisions depend on; empty when the change does not matter to them. Environments in which the same
-    /// happens share them.
+    /// The changes that decisions depend on; empty if they do not depend on this one. Environments with the same
+    /// changes share them.
     pub changes: Arc<[Change]>,
 }
 

@@ -1,23 +1,22 @@
-//! Bounds on what a question costs, known before it is asked.
+//! Upper bounds on the cost of a check, known in advance.
 
 use super::AccessIndex;
 use crate::IdentityId;
 
-/// The most that one question about an identity can cost. An upper bound, cheap to have: what a question does cost is
-/// often far less.
+/// The maximum cost of one check of an identity. The actual cost is often far lower.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct QuestionCost {
-    /// The assignments that may have to be looked at: those of the identity.
+    /// The number of assignments of the identity, which may all be visited.
     pub assignments: usize,
-    /// The bytes of the names of all roles that may grant it, without what a format adds to each.
+    /// The bytes of the names of all its roles, without the overhead of a format.
     pub role_name_bytes: usize,
 }
 
 impl AccessIndex {
-    /// Bounds the cost of [`decide_with_roles`](Self::decide_with_roles), whatever permission, node and instant it is asked
-    /// about. Nothing for an identity that the index does not know.
+    /// Bounds the cost of [`decide_with_roles`](Self::decide_with_roles) for any permission, node and instant. Zero for
+    /// an unknown identity.
     ///
-    /// One look-up and a constant number of steps: neither the size of the catalog nor what the identity holds matters.
+    /// One look-up and a constant number of steps, independent of the catalog and of the assignments.
     pub fn cost(&self, identity: IdentityId) -> QuestionCost {
         let Some(holder) = self.holdings.find(identity) else {
             return QuestionCost::default();
@@ -28,8 +27,8 @@ impl AccessIndex {
         }
     }
 
-    /// The number of permissions of the catalog, and the bytes of their keys: no answer of
-    /// [`effective_permissions`](Self::effective_permissions) has more.
+    /// Returns the number of permissions of the catalog and the bytes of their keys. No result of
+    /// [`effective_permissions`](Self::effective_permissions) is larger.
     pub fn catalog_keys(&self) -> (usize, usize) {
         self.catalog.key_totals()
     }

@@ -1,4 +1,4 @@
-//! Answers: one decision with its reason, the roles that grant it, and what an identity may do at a node.
+//! Decisions: one check with its reason and granting roles, and effective permissions.
 
 use super::holder::{Holder, Moment, Row};
 use super::records::id_of;
@@ -9,23 +9,23 @@ use super::{AccessIndex, DenialReason, Question, Target};
 use crate::{AssignmentStatus, IdentityId, NodeId, PermissionKey, RoleName, Timestamp};
 use core::ops::ControlFlow;
 
-/// The answer to a [`Question`]: yes, or no and why.
+/// The result of a [`Question`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[must_use]
 pub enum Decision {
-    /// An assignment that is open, of an active role that bundles the permission, counts here.
+    /// An open assignment of an active role grants the permission at the target.
     Allowed,
-    /// Nothing grants it.
+    /// No assignment grants it.
     Denied(DenialReason),
 }
 
 impl Decision {
-    /// Whether access is given.
+    /// Returns whether access is allowed.
     pub const fn is_allowed(self) -> bool {
         matches!(self, Self::Allowed)
     }
 
-    /// Why access is denied.
+    /// Returns the reason of a denial.
     pub const fn denial_reason(self) -> Option<DenialReason> {
         match self {
             Self::Allowed => None,
@@ -35,16 +35,16 @@ impl Decision {
 }
 
 impl AccessIndex {
-    /// May this identity do this there, at this instant? The answer carries the first [`DenialReason`] that applies.
+    /// Decides a check at an instant. A denial has the first [`DenialReason`] that applies.
     ///
-    /// Never fails, never allocates. What the index does not know is denied.
+    /// Never fails, never allocates. Unknown ids and keys are denied.
     #[inline]
     pub fn decide(&self, question: &Question<'_>, at: Timestamp) -> Decision {
         self.judge(question, at, |_| ControlFlow::Break(()))
     }
 
-    /// As [`decide`](Self::decide), and the names of all roles that grant it: sorted byte by byte, each once. `roles` is
-    /// cleared first; a caller with many questions gives the same one each time, so that its room is used again.
+    /// Decides like [`decide`](Self::decide), and collects the names of all granting roles: sorted byte by byte, each
+    /// once. `roles` is cleared first, so a caller with many checks reuses its memory.
     pub fn decide_with_roles<'a>(
         &'a self,
         question: &Question<'_>,
@@ -54,7 +54,7 @@ impl AccessIndex {
         roles.clear();
         let mut before = None;
         let decision = self.judge(question, at, |role| {
-            // The rows of a role come one after the other.
+            // The rows of a role are adjacent.
             if before.replace(role) != Some(role) {
                 roles.extend(self.catalog.name(role));
             }
@@ -67,14 +67,14 @@ impl AccessIndex {
         decision
     }
 
-    /// Why access is denied at a node that there is not: the first reason that applies, as [`decide`](Self::decide) has it.
+    /// Returns the reason of a denial at an unknown node: the first one that applies, as in [`decide`](Self::decide).
     pub fn denial_without_node(&self, identity: IdentityId, permission: &str) -> DenialReason {
         let admitted = self.admit(self.holdings.find(identity), permission);
         admitted.err().unwrap_or(DenialReason::NodeNotFound)
     }
 
-    /// The keys of all permissions that an identity holds at a node, or at any active node, sorted byte by byte. Empty for
-    /// whatever the index does not know.
+    /// Returns the keys of all effective permissions at a node, or at any active node, sorted byte by byte. Empty for
+    /// unknown ids.
     pub fn effective_permissions(
         &self,
         identity: IdentityId,
@@ -85,7 +85,7 @@ impl AccessIndex {
         keys
     }
 
-    /// As [`effective_permissions`](Self::effective_permissions), with `step` called every few microseconds.
+    /// Like [`effective_permissions`](Self::effective_permissions), with `step` called every few microseconds.
     ///
     /// # Errors
     /// The first error of `step`, which ends the pass.
@@ -105,7 +105,7 @@ impl AccessIndex {
             Some(None) => return Ok(Vec::new()),
             Some(Some(node)) => Some(self.tree.path(node)),
         };
-        if holder.standing().is_some() || path.is_some_and(|path| !path.is_active) {
+        if holder.blocked_by().is_some() || path.is_some_and(|path| !path.is_active) {
             return Ok(Vec::new());
         }
         let at = Moment::from(at);
@@ -120,7 +120,7 @@ impl AccessIndex {
         let mut before = None;
         for (role, row) in holder.rows().iter() {
             steps.take()?;
-            // The rows of a role come one after the other; one of them is enough.
+            // The rows of a role are adjacent; one of them is enough.
             if before != Some(role) && counts(role, row) {
                 before = Some(role);
                 self.catalog.add_permissions_of(role, &mut held);
@@ -132,7 +132,7 @@ impl AccessIndex {
         Ok(keys)
     }
 
-    /// Judges a question; `granted` is told the role of each row that grants, until it breaks off.
+    /// Decides a check; calls `granted` with the role of each granting row, until it breaks.
     #[inline]
     fn judge(&self, question: &Question<'_>, at: Timestamp, granted: impl FnMut(u32) -> ControlFlow<()>) -> Decision {
         let at = Moment::from(at);
@@ -160,12 +160,12 @@ impl AccessIndex {
         }
     }
 
-    /// The holder and the permission of a question, unless one of them settles it.
+    /// Returns the holder and the permission of a check, unless one of them decides it.
     #[inline]
     fn admit<'a>(&self, holder: Option<&'a Holder>, permission: &str) -> Result<(&'a Holder, u32), DenialReason> {
         let permission = self.catalog.find_key(permission);
         let holder = holder.ok_or(DenialReason::IdentityNotFound)?;
-        match holder.standing() {
+        match holder.blocked_by() {
             Some(reason) => Err(reason),
             None => Ok((holder, permission.ok_or(DenialReason::PermissionNotFound)?)),
         }
@@ -209,8 +209,8 @@ impl AccessIndex {
         self.judge_rows(holder, permission, weigh, &mut granted)
     }
 
-    /// Adds up the rows whose role bundles the permission. `weigh` tells why such a row does not grant, if so, and
-    /// nothing of a row that does not count here.
+    /// Combines the rows whose role bundles the permission. `weigh` returns the reason for which a row does not grant,
+    /// or nothing for a row outside the target.
     #[inline]
     fn judge_rows(
         &self,
@@ -219,18 +219,18 @@ impl AccessIndex {
         weigh: impl Fn(u32, Row) -> Option<Option<DenialReason>>,
         granted: &mut impl FnMut(u32) -> ControlFlow<()>,
     ) -> Decision {
-        let mut verdict = Verdict::default();
+        let mut tally = Tally::default();
         let seen = self.each_bundling_row(holder, permission, |role, row| match weigh(role, row) {
-            Some(weight) => verdict.take(weight, role, granted),
+            Some(weight) => tally.take(weight, role, granted),
             None => ControlFlow::Continue(()),
         });
         if seen.is_break() {
             return Decision::Allowed;
         }
-        verdict.decision()
+        tally.decision()
     }
 
-    /// Tells `see` each row whose role bundles a permission, until it breaks off.
+    /// Calls `see` with each row whose role bundles a permission, until it breaks.
     #[inline]
     pub(super) fn each_bundling_row(
         &self,
@@ -255,7 +255,7 @@ impl AccessIndex {
         ControlFlow::Continue(())
     }
 
-    /// As [`each_bundling_row`](Self::each_bundling_row), where roles share bits.
+    /// Like [`each_bundling_row`](Self::each_bundling_row), for roles that share bits.
     #[inline(never)]
     fn each_listed_row(
         &self,
@@ -270,7 +270,8 @@ impl AccessIndex {
         holder.rows().each_of(self.catalog.bundlers(permission), see)
     }
 
-    /// Why a row that bundles the permission does not grant it: first its window, then its role. `None` if it does.
+    /// Returns the reason for which a row that bundles the permission does not grant it: first its window, then its
+    /// role. `None` if it grants.
     #[inline]
     pub(super) fn weigh(&self, holder: &Holder, role: u32, row: Row, at: Moment) -> Option<DenialReason> {
         match self.holdings.status(holder, row, at) {
@@ -282,13 +283,13 @@ impl AccessIndex {
     }
 }
 
-/// The decision so far, over the rows seen.
-struct Verdict {
+/// The decision over the rows visited so far.
+struct Tally {
     allowed: bool,
     reason: DenialReason,
 }
 
-impl Default for Verdict {
+impl Default for Tally {
     fn default() -> Self {
         Self {
             allowed: false,
@@ -297,8 +298,8 @@ impl Default for Verdict {
     }
 }
 
-impl Verdict {
-    /// One grant is enough; of several reasons the first in their order is told.
+impl Tally {
+    /// Adds a row. One grant is enough; of several reasons the first in their order counts.
     #[inline]
     fn take(
         &mut self,

@@ -1,16 +1,16 @@
-//! Errors of facts that contradict each other.
+//! Errors of contradictory facts.
 
 use crate::{AssignmentId, IdentityId, NodeId, PermissionId, Revision, RoleId};
 
-/// Why facts cannot be indexed: they contradict each other, or a change does not follow on the index's revision.
+/// An error of facts that contradict each other, or of a change that does not follow the index's revision.
 ///
-/// A store never sends such facts. Whoever meets this error has a broken feed and builds the index anew.
+/// A store never sends such facts. After this error the change feed is broken, and the index must be built anew.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum IndexError {
-    /// Changes must be applied one revision after the other.
-    #[error("the index stands at revision {current} and cannot take the changes of revision {given}")]
+    /// Changes must be applied in the order of their revisions.
+    #[error("the index is at revision {current} and cannot apply the changes of revision {given}")]
     RevisionGap {
-        /// Where the index stands.
+        /// The revision of the index.
         current: Revision,
         /// The revision of the changes.
         given: Revision,
@@ -30,32 +30,32 @@ pub enum IndexError {
     /// A snapshot has two assignments with one id.
     #[error("assignment {0} is given twice")]
     RepeatedGrant(AssignmentId),
-    /// Two permissions have one key.
+    /// Two permissions have the same key.
     #[error("permission {0} has the key of another permission")]
     KeyTaken(PermissionId),
-    /// A role bundles a permission that the catalog does not have.
+    /// A role bundles a permission that is not in the catalog.
     #[error("role {role} bundles permission {permission}, which the catalog does not have")]
     UnknownPermission {
         /// The role.
         role: RoleId,
-        /// Its permissions.
+        /// The permission.
         permission: PermissionId,
     },
-    /// A node stands below a node that is not in the tree.
-    #[error("node {node} stands below node {parent}, which is not in the tree")]
+    /// The parent of a node is not in the tree.
+    #[error("the parent {parent} of node {node} is not in the tree")]
     UnknownParent {
         /// The node.
         node: NodeId,
-        /// The node above.
+        /// The parent.
         parent: NodeId,
     },
-    /// A node stands below itself.
-    #[error("node {0} stands below itself")]
+    /// A node is its own ancestor.
+    #[error("node {0} is below itself")]
     Cycle(NodeId),
     /// The tree has a root already.
     #[error("node {0} is a second root")]
     SecondRoot(NodeId),
-    /// An assignment names a role that is not there.
+    /// An assignment names an unknown role.
     #[error("assignment {grant} names role {role}, which does not exist")]
     UnknownRole {
         /// The assignment.
@@ -71,13 +71,13 @@ pub enum IndexError {
         /// The node it names.
         node: NodeId,
     },
-    /// A role that assignments name cannot be removed.
+    /// A role with assignments cannot be removed.
     #[error("role {0} is removed while assignments name it")]
     RoleInUse(RoleId),
     /// A node with children or assignments cannot be removed.
     #[error("node {0} is removed while it has children or assignments")]
     NodeInUse(NodeId),
-    /// More than two thousand million things of one kind.
-    #[error("there are more things of one kind than an index can number")]
+    /// More than two thousand million entities of one kind.
+    #[error("there are more entities of one kind than an index can number")]
     TooLarge,
 }

@@ -1,4 +1,4 @@
-//! Why: all assignments that bear on a question.
+//! Explanations: all assignments that bear on a check.
 
 use super::holder::{Holder, Moment, Row};
 use super::steps::{self, Steps};
@@ -8,27 +8,27 @@ use crate::string_enum::string_enum;
 use crate::{AssignmentId, AssignmentStatus, NodeId, RoleId, RoleName, Timestamp, Window};
 use core::ops::ControlFlow;
 
-/// An answer with everything that led to it.
+/// A decision with everything that led to it.
 ///
-/// `near_misses` is empty where the catalog lacks the permission. Where access is denied and a near miss is not
-/// [out of reach](Shortfall::OutOfReach), the first of their reasons is the reason of the denial.
+/// `near_misses` is empty if the catalog lacks the permission. If access is denied and a near miss is not [out of
+/// reach](Shortfall::OutOfReach), the first of their reasons is the reason of the denial.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Explanation<'a> {
     /// The decision of [`decide`](AccessIndex::decide).
     pub decision: Decision,
-    /// The names of all roles that grant it, sorted, each once.
+    /// The names of all granting roles, sorted, each once.
     pub granting_roles: Vec<&'a RoleName>,
-    /// The assignments that grant it, sorted by id. There are none exactly where access is denied.
+    /// The granting assignments, sorted by id. Empty if and only if access is denied.
     pub grants: Vec<BearingGrant<'a>>,
-    /// The identity's other assignments of roles that bundle the permission, sorted by id, each with what it falls short by.
+    /// The identity's other assignments of roles that bundle the permission, sorted by id, each with its shortfall.
     pub near_misses: Vec<(BearingGrant<'a>, Shortfall)>,
-    /// The number of assignments that grant it, those that are not shown among them.
+    /// The number of granting assignments, including omitted ones.
     pub grant_count: usize,
-    /// The number of near misses, those that are not shown among them.
+    /// The number of near misses, including omitted ones.
     pub near_miss_count: usize,
 }
 
-/// Assignments that bear on a question, before it is known which of them are shown.
+/// Assignments that bear on a check, before they are limited.
 struct Bearing<T>(Vec<(AssignmentId, u32, Row, T)>);
 
 impl<T> Default for Bearing<T> {
@@ -42,45 +42,45 @@ impl<T> Bearing<T> {
         self.0.push(one);
     }
 
-    /// The first ones by id.
+    /// Returns the first ones by id.
     fn first(mut self, limit: usize) -> impl Iterator<Item = (AssignmentId, u32, Row, T)> {
         self.0.sort_unstable_by_key(|(id, ..)| *id);
         self.0.into_iter().take(limit)
     }
 }
 
-/// An assignment that bears on a question.
+/// An assignment that bears on a check.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BearingGrant<'a> {
     /// Its id.
     pub id: AssignmentId,
-    /// The role that it gives.
+    /// Its role.
     pub role: RoleId,
-    /// That role's name.
+    /// The name of the role.
     pub role_name: &'a RoleName,
-    /// The node that it is made at.
+    /// Its node.
     pub node: NodeId,
-    /// The nodes from the root to that one, which is the last.
+    /// The nodes from the root to its node, both included.
     pub path: Vec<NodeId>,
-    /// When it holds.
+    /// The window in which it holds.
     pub window: Window,
-    /// Where the instant that was asked about lies relative to the window.
+    /// The status of the window at the checked instant.
     pub status: AssignmentStatus,
 }
 
 string_enum!(
-    /// Why an assignment of a role that bundles the permission does not grant it: the first of these, in this order, that
-    /// applies; app-wide the node comes last.
+    /// The reason for which an assignment of a role that bundles the permission does not grant it: the first of these,
+    /// in this order, that applies. App-wide, the node comes last.
     Shortfall {
-        /// It is made at a node that is neither the one asked about nor above it.
+        /// Its node is neither the checked node nor an ancestor of it.
         OutOfReach = "out_of_reach",
-        /// The identity never was a member of the application.
+        /// The identity was never a member of the application.
         IdentityNotFound = "identity_not_found",
-        /// The identity's account-wide switch is off.
+        /// The identity is switched off in the account.
         IdentityInactive = "identity_inactive",
         /// The membership in the application is not active.
         MembershipInactive = "membership_inactive",
-        /// The node asked about, or one above it, is switched off; app-wide: the node that it is made at, or one above.
+        /// The checked node or an ancestor is inactive; app-wide: the node of the assignment or an ancestor.
         NodeInactive = "node_inactive",
         /// It starts later.
         AssignmentScheduled = "assignment_scheduled",
@@ -101,39 +101,38 @@ impl From<DenialReason> for Shortfall {
             DenialReason::AssignmentScheduled => Self::AssignmentScheduled,
             DenialReason::AssignmentExpired => Self::AssignmentExpired,
             DenialReason::RoleInactive => Self::RoleInactive,
-            // These say that there is nothing that counts here.
+            // These mean that no assignment counts here.
             DenialReason::PermissionNotFound | DenialReason::NodeNotFound | DenialReason::NoGrant => Self::OutOfReach,
         }
     }
 }
 
-/// Where assignments count.
+/// The nodes at which assignments count.
 enum Reach {
     /// At these nodes.
     Path(Path),
-    /// Nowhere: the node is not known.
+    /// None: the node is unknown.
     Nowhere,
     /// At every active node.
     Everywhere,
 }
 
 impl AccessIndex {
-    /// Answers a question and tells why: every assignment that grants it, and every one that would if one thing or another
-    /// were different.
+    /// Explains a check: lists every assignment that grants it, and every near miss.
     ///
-    /// Costs by what the identity holds of the permission, and by the depth of the tree for each.
+    /// The cost depends on the identity's assignments of the permission, and on the depth of the tree for each.
     pub fn explain(&self, question: &Question<'_>, at: Timestamp) -> Explanation<'_> {
         self.explain_within(question, at, usize::MAX)
     }
 
-    /// As [`explain`](Self::explain), with at most `limit` grants and as many near misses: the first ones by id. All are
-    /// counted.
+    /// Like [`explain`](Self::explain), with at most `limit` grants and as many near misses: the first ones by id. All
+    /// are counted.
     pub fn explain_within(&self, question: &Question<'_>, at: Timestamp, limit: usize) -> Explanation<'_> {
         let Ok(explanation) = self.explain_in_steps(question, at, limit, steps::on);
         explanation
     }
 
-    /// As [`explain_within`](Self::explain_within), with `step` called every few microseconds.
+    /// Like [`explain_within`](Self::explain_within), with `step` called every few microseconds.
     ///
     /// # Errors
     /// The first error of `step`, which ends the pass.
@@ -212,7 +211,7 @@ impl AccessIndex {
         })
     }
 
-    /// Why a row that bundles the permission does not grant it. `None` if it does.
+    /// Returns the reason for which a row that bundles the permission does not grant it. `None` if it grants.
     fn shortfall(&self, holder: &Holder, role: u32, row: Row, reach: &Reach, at: Moment) -> Option<Shortfall> {
         let (counts, is_inactive_here) = match reach {
             Reach::Everywhere => (true, false),
@@ -222,8 +221,8 @@ impl AccessIndex {
         if !counts {
             return Some(Shortfall::OutOfReach);
         }
-        if let Some(standing) = holder.standing() {
-            return Some(standing.into());
+        if let Some(blocked_by) = holder.blocked_by() {
+            return Some(blocked_by.into());
         }
         if is_inactive_here {
             return Some(Shortfall::NodeInactive);

@@ -1,18 +1,17 @@
-//! A seeded mix for ids and keys, and an open-addressing table of small numbers.
+//! A seeded hash for ids and keys, and an open-addressing table of slots.
 //!
-//! No hasher crate is allowed in the core, and the general table of the standard library mixes more carefully than
-//! random ids need. The table here holds nothing but `u32`s: the low bits are a slot (the dense number of a thing), the
-//! bits above are a piece of its hash that spares nearly all vain looks at the thing itself.
+//! The core allows no hasher crate, and the hasher of the standard library is slower than random ids require. The table
+//! here holds only `u32`s: the low bits are a slot, the bits above are a part of its hash, which avoids nearly all
+//! failed comparisons.
 
-/// What hashes depend on. Ids of an environment are chosen by whoever fills the index, so a caller who lets strangers
-/// choose stored ids gives a seed of its own.
+/// The seed of hashes. A caller that lets untrusted users choose stored ids must pass a secret seed.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Seed {
     low: u64,
     high: u64,
 }
 
-/// The digits of pi after the point: numbers with nothing up their sleeve.
+/// The digits of pi after the point: constants chosen without intent.
 const PI: [u64; 4] = [
     0x243f_6a88_85a3_08d3,
     0x1319_8a2e_0370_7344,
@@ -38,17 +37,17 @@ impl Seed {
         }
     }
 
-    /// The hash of an id. A version 7 id has a slow clock in its first half and random bits in its second: the
-    /// product mixes both into the high bits, where the table looks.
+    /// Returns the hash of an id. A version 7 id has a slow clock in its first half and random bits in its second. The
+    /// product mixes both into the high bits, which select the position in the table.
     #[expect(clippy::cast_possible_truncation, reason = "the halves of the id are what is wanted")]
     pub(super) const fn of_id(self, id: u128) -> u64 {
         fold((id as u64) ^ self.low, ((id >> 64) as u64) ^ self.high)
     }
 
-    /// The hash of a text.
+    /// Returns the hash of a text.
     pub(super) fn of_text(self, text: &str) -> u64 {
         let bytes = text.as_bytes();
-        // The length is spread over all bits, so that it never makes up for a difference of letters.
+        // The length is spread over all bits, so that it cannot cancel a difference of characters.
         let mut state = self.low ^ (bytes.len() as u64).wrapping_mul(PI[0] | 1);
         let mut rest = bytes;
         while let Some((chunk, after)) = rest.split_first_chunk::<16>() {
@@ -59,7 +58,7 @@ impl Seed {
             state = fold(a ^ state, b ^ self.high);
             rest = after;
         }
-        // The last 16 bytes, over again where the text is longer; all of it where it is shorter.
+        // The last 16 bytes, which overlap the earlier ones in a longer text; the whole of a shorter text.
         let (a, b) = match (
             bytes.last_chunk::<16>(),
             rest.first_chunk::<8>(),
@@ -90,13 +89,13 @@ fn usize_of(place: u64) -> usize {
     usize::try_from(place).unwrap_or(usize::MAX)
 }
 
-/// A set of slots, found by the hash of what they stand for. Open addressing with linear probing, at most three
-/// quarters full; removal moves later entries back, so that a table never fills up with marks of what is gone.
+/// A set of slots, found by hash. Open addressing with linear probing, at most three quarters full. Removal moves later
+/// entries back, so that the table has no tombstones.
 #[derive(Debug, Clone)]
 pub(super) struct SlotTable {
-    /// A power of two of them, or none.
+    /// A power of two in number, or none.
     entries: Vec<u32>,
-    /// The bits of an entry that are its slot; the others are a piece of the hash.
+    /// The number of bits of an entry that are its slot; the others are a part of the hash.
     slot_bits: u32,
     /// The right shift that turns a hash into its first probe position.
     shift: u32,
@@ -125,7 +124,7 @@ impl SlotTable {
         (len + len / 3 + 2).next_power_of_two().max(8)
     }
 
-    /// Where a hash is looked for first: the start of a group of four, which lies within one line of the cache.
+    /// Returns the first position for a hash: the start of a group of four, within one cache line.
     #[inline]
     fn home(&self, hash: u64) -> usize {
         usize_of(hash >> (self.shift & 63)) & !3
@@ -136,8 +135,8 @@ impl SlotTable {
         ((hash & 0xffff_ffff) as u32 & !self.slot_bits) | slot
     }
 
-    /// The slot that a hash most likely stands for, found without a branch: the one with its piece of the hash in its
-    /// first group. Where there is none, or by bad luck, a slot that stands for something else or is beyond all slots.
+    /// Returns the most likely slot of a hash, without a branch: the one with its part of the hash in its first group.
+    /// Otherwise returns the slot of another entry, or a value beyond all slots.
     #[inline]
     pub(super) fn guess(&self, hash: u64) -> u32 {
         let wanted = self.entry(hash, 0);
@@ -154,7 +153,7 @@ impl SlotTable {
         guess
     }
 
-    /// The slot with this hash that `is_it` confirms.
+    /// Returns the slot with this hash for which `is_it` holds.
     #[inline]
     pub(super) fn find(&self, hash: u64, is_it: impl Fn(u32) -> bool) -> Option<u32> {
         let slot_bits = self.slot_bits;
@@ -172,7 +171,7 @@ impl SlotTable {
         }
     }
 
-    /// Puts in a slot that is not in it. `hash_of` gives the hash of any slot that is.
+    /// Inserts a slot that is not in the set. `hash_of` returns the hash of any slot in it.
     pub(super) fn insert(&mut self, hash: u64, slot: u32, hash_of: impl Fn(u32) -> u64) {
         let needed = Self::room_for((self.len + 1).max(slot as usize + 1));
         if needed > self.entries.len() {
@@ -199,11 +198,11 @@ impl SlotTable {
         }
     }
 
-    /// Takes out a slot, if it is in.
+    /// Removes a slot, if it is in the set.
     pub(super) fn remove(&mut self, hash: u64, slot: u32, hash_of: impl Fn(u32) -> u64) {
         let (mut at, mask) = (self.home(hash), self.slot_bits as usize);
         if slot >= self.slot_bits {
-            // Larger than any that this table has had; beside the hash its upper bits would be taken for a piece of it.
+            // A slot larger than any in this table. Its upper bits would be read as a part of the hash.
             return;
         }
         let wanted = self.entry(hash, slot);
@@ -247,7 +246,7 @@ mod tests {
     use proptest::prelude::*;
     use std::collections::{BTreeMap, BTreeSet};
 
-    /// Hashes that are much alike: crowded homes, and homes at the end that run over to the start.
+    /// Returns similar hashes: crowded positions, and positions at the end that run over to the start.
     fn crowded(slot: u32) -> u64 {
         let (place, piece) = (u64::from(slot % 3), u64::from(slot % 2));
         match place {
@@ -312,7 +311,7 @@ mod tests {
             .chain((0..1_000).map(|high| high << 64))
             .chain((0..1_000).map(|high| high << 112));
         let ids: BTreeSet<u128> = ids.collect();
-        // The bits that choose the place in a table of a million.
+        // The bits that select the position in a table of a million.
         let hashes: BTreeSet<u64> = ids.iter().map(|id| Seed::new(0).of_id(*id)).collect();
         assert_eq!(hashes.len(), ids.len());
         let places: BTreeSet<u64> = hashes.iter().map(|hash| hash >> 44).collect();

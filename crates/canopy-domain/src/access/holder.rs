@@ -7,25 +7,25 @@ use super::sorted::{count_below, each_common};
 use crate::{IdentityId, Timestamp, Window};
 use core::ops::{ControlFlow, Range};
 
-/// An identity: one line of the cache, and a block of what it holds.
+/// An identity: one cache line, and a block with its assignments.
 ///
-/// The block is the roles of its assignments, sorted, and behind them for each a [`Row`], in the same order. A question
-/// is about the few roles that bundle its permission: the set of roles here tells, mostly, that none of them is
-/// held, and then the block is not looked at.
+/// The block contains the roles of its assignments, sorted, then a [`Row`] for each in the same order. A check concerns
+/// the few roles that bundle its permission. The role set usually shows that the identity has none of them, so that the
+/// block is not read.
 #[derive(Debug, Clone)]
 #[repr(align(64))]
 pub(super) struct Holder {
     id: Id,
     block: Box<[u32]>,
-    /// The roles held.
+    /// The roles of its assignments.
     roles: RoleSet,
-    /// No end of its windows lies earlier: before it, every window that has begun is open. Removals leave it as it
-    /// is, so it may be too early, never too late.
+    /// A lower bound of the ends of its windows: before it, every window that has begun is open. Removals do not raise
+    /// it, so it may be too early but never too late.
     earliest_end: i64,
-    /// By which assignments name it.
+    /// The slot by which assignments refer to it.
     slot: u32,
-    /// Why nothing it holds counts, if so.
-    standing: Option<DenialReason>,
+    /// The reason for which none of its assignments counts, if there is one.
+    blocked_by: Option<DenialReason>,
 }
 
 const NO_SLOT: u32 = u32::MAX;
@@ -42,13 +42,13 @@ impl Record for Holder {
     }
 }
 
-/// An assignment of a holder; its role stands apart.
+/// An assignment of a holder; its role is stored separately.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Row {
     node: u32,
-    /// The first whole second since 1970 at which the window has begun; [`NOT_TOLD`] if it has no number here.
+    /// The first whole second since 1970 at which the window has begun; [`NOT_TOLD`] if it cannot be represented.
     begun: u32,
-    /// The slot of the assignment shifted up by one; the lowest bit says that the window has an end.
+    /// The slot of the assignment shifted left by one; the lowest bit is set if the window has an end.
     grant_and_end: u32,
 }
 
@@ -59,11 +59,11 @@ pub(super) const NEVER: i64 = i64::MAX;
 
 const SECOND: i64 = 1_000_000;
 
-/// An instant as rows are compared with it.
+/// An instant in the units of rows.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Moment {
     pub(super) micros: i64,
-    /// The whole seconds since 1970 that have passed.
+    /// The number of whole seconds since 1970.
     seconds: Option<u32>,
 }
 
@@ -131,12 +131,12 @@ impl Default for Holder {
             roles: RoleSet::EMPTY,
             earliest_end: NEVER,
             slot: NO_SLOT,
-            standing: Some(DenialReason::IdentityNotFound),
+            blocked_by: Some(DenialReason::IdentityNotFound),
         }
     }
 }
 
-/// The rows of one holder, roles beside them.
+/// The rows of one holder, with their roles.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Rows<'a> {
     roles: &'a [u32],
@@ -144,7 +144,7 @@ pub(super) struct Rows<'a> {
 }
 
 impl<'a> Rows<'a> {
-    /// Those of one role, sorted by node.
+    /// Returns the rows of one role, sorted by node.
     #[inline]
     pub(super) fn of_role(self, role: u32) -> impl Iterator<Item = Row> + Clone {
         let start = self.roles.partition_point(|other| *other < role);
@@ -155,8 +155,8 @@ impl<'a> Rows<'a> {
             .map(|(_, row)| Row::read(*row))
     }
 
-    /// Visits the assignments of some roles, sorted, until `see` breaks off. Costs by what is held, however many roles
-    /// are given.
+    /// Visits the assignments of some roles, sorted, until `see` breaks. The cost depends on the assignments, not on
+    /// the number of given roles.
     #[inline]
     pub(super) fn each_of(self, roles: &[u32], mut see: impl FnMut(u32, Row) -> ControlFlow<()>) -> ControlFlow<()> {
         each_common(self.roles, roles, |role, start| {
@@ -170,7 +170,7 @@ impl<'a> Rows<'a> {
         })
     }
 
-    /// All of them, each with its role.
+    /// Returns all rows, each with its role.
     pub(super) fn iter(self) -> impl Iterator<Item = (u32, Row)> + 'a {
         self.roles
             .iter()
@@ -180,17 +180,17 @@ impl<'a> Rows<'a> {
 }
 
 impl Holder {
-    /// An identity that holds nothing.
-    pub(super) fn new(id: Id, slot: u32, standing: Option<DenialReason>) -> Self {
+    /// Creates an identity without assignments.
+    pub(super) fn new(id: Id, slot: u32, blocked_by: Option<DenialReason>) -> Self {
         Self {
             id,
             slot,
-            standing,
+            blocked_by,
             ..Self::default()
         }
     }
 
-    /// Whose it is.
+    /// Returns its identity.
     pub(super) fn identity(&self) -> IdentityId {
         uuid_of(self.id).into()
     }
@@ -200,19 +200,19 @@ impl Holder {
     }
 
     #[inline]
-    pub(super) const fn standing(&self) -> Option<DenialReason> {
-        self.standing
+    pub(super) const fn blocked_by(&self) -> Option<DenialReason> {
+        self.blocked_by
     }
 
-    pub(super) const fn set_standing(&mut self, standing: Option<DenialReason>) {
-        self.standing = standing;
+    pub(super) const fn set_blocked_by(&mut self, blocked_by: Option<DenialReason>) {
+        self.blocked_by = blocked_by;
     }
 
     pub(super) const fn is_empty(&self) -> bool {
         self.block.is_empty()
     }
 
-    /// The number of assignments.
+    /// Returns the number of assignments.
     pub(super) const fn len(&self) -> usize {
         self.block.len() / 4
     }
@@ -226,13 +226,13 @@ impl Holder {
         }
     }
 
-    /// The roles held.
+    /// Returns the roles held.
     #[inline]
     pub(super) const fn roles(&self) -> RoleSet {
         self.roles
     }
 
-    /// Whether the window of a row is certainly open. Where not, the window itself must be looked at.
+    /// Returns whether the window of a row is certainly open. If not, the window itself must be read.
     #[inline]
     pub(super) fn is_surely_open(&self, row: Row, at: Moment) -> bool {
         at.seconds.is_some_and(|seconds| row.begun <= seconds) && !(row.has_end() && at.micros >= self.earliest_end)
@@ -244,7 +244,7 @@ impl Holder {
         self.fill(&mut all);
     }
 
-    /// Takes all rows at once, in place of those it had.
+    /// Replaces all rows.
     pub(super) fn fill(&mut self, rows: &mut [(u32, Row)]) {
         rows.sort_unstable_by_key(|(role, row)| (*role, row.node, row.grant_and_end));
         let mut block = Vec::with_capacity(rows.len() * 4);
@@ -256,7 +256,7 @@ impl Holder {
         }
     }
 
-    /// Says when a window of a row ends.
+    /// Lowers the bound of ends for a window of a row.
     pub(super) fn expect_end(&mut self, window: Window) {
         self.earliest_end = self.earliest_end.min(end(window));
     }
@@ -267,7 +267,7 @@ impl Holder {
         self.roles.insert(role);
     }
 
-    /// Replaces the rows in a range; the block has just the size it needs.
+    /// Replaces the rows in a range; the block is reallocated to its exact size.
     fn replace(&mut self, range: Range<usize>, new_roles: &[u32], new_rows: &[[u32; 3]]) {
         let Rows { roles, rows } = self.rows();
         let mut block = Vec::with_capacity((roles.len() + new_roles.len() - range.len()) * 4);
@@ -291,7 +291,7 @@ impl Holder {
         start + rows.partition_point(|[node, ..]| *node <= row.node)
     }
 
-    /// Takes out the row of an assignment.
+    /// Removes the row of an assignment.
     pub(super) fn remove(&mut self, grant: u32) -> Option<(u32, Row)> {
         let Rows { roles, rows } = self.rows();
         let place = rows.iter().position(|row| Row::read(*row).grant() == grant)?;
@@ -305,7 +305,7 @@ impl Holder {
         Some((role, row))
     }
 
-    /// Takes out the rows of many assignments at once, sorted, and tells of each.
+    /// Removes the rows of many sorted assignments, and calls `told` for each.
     pub(super) fn remove_many(&mut self, grants: &[u32], mut told: impl FnMut(u32, Row)) {
         let mut kept = Vec::with_capacity(self.len().saturating_sub(grants.len()));
         for (role, row) in self.rows().iter() {
@@ -319,10 +319,10 @@ impl Holder {
         self.fill(&mut kept);
     }
 
-    /// Takes a role that is held no longer out of the set, unless another that is held shares its bit.
+    /// Removes a role without assignments from the set, unless another held role shares its bit.
     fn unmark(&mut self, role: u32) {
         let roles = self.rows().roles;
-        // Where all are below 128 none share a bit, and there is no need to look.
+        // If all are below 128, none share a bit, so no search is needed.
         let alone = role < BITS && roles.last().is_none_or(|last| *last < BITS);
         if alone || !roles.iter().any(|other| RoleSet::bit(*other) == RoleSet::bit(role)) {
             self.roles.remove(role);

@@ -1,7 +1,7 @@
-//! The assignments of an environment: all identities, and all assignments by their ids.
+//! The assignments of an environment: by identity, and by their ids.
 //!
-//! A question reads one [`Holder`]. What lies here beside them is for changes (which assignment is whose) and for the few
-//! questions that come near the border of a window.
+//! A check reads one [`Holder`]. The other tables are for changes, which look up the holder of an assignment, and for
+//! the few checks near the border of a window.
 
 use super::hash::Seed;
 use super::holder::{Holder, Moment, Row, end};
@@ -13,17 +13,17 @@ use crate::{AssignmentId, AssignmentStatus, IdentityId, MembershipStatus, Timest
 #[derive(Debug, Clone)]
 pub(super) struct Holdings {
     holders: Records<Holder>,
-    /// By slot of the holder, as assignments name it: its id. What a free slot holds means nothing.
+    /// The id of each holder, by its slot. Undefined in a free slot.
     ids: Vec<Id>,
     free: Vec<u32>,
     grants: Interner,
-    /// By slot of the assignment: the first microsecond in its window, and the first one after it.
+    /// The first microsecond in the window and the first one after it, by slot of the assignment.
     windows: Vec<[i64; 2]>,
-    /// By slot of the assignment: the slot of the holder.
+    /// The slot of the holder, by slot of the assignment.
     held_by: Vec<u32>,
 }
 
-/// An assignment that has a slot but is not among its holder's rows yet.
+/// An assignment that has a slot but is not yet among its holder's rows.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Pending {
     identity: IdentityId,
@@ -39,7 +39,7 @@ pub(super) struct Freed {
 }
 
 impl Holdings {
-    /// Indexes subjects and assignments; `resolve` gives the slots of the role and the node that an assignment names.
+    /// Indexes subjects and assignments; `resolve` returns the slots of the role and the node of an assignment.
     pub(super) fn build(
         seed: Seed,
         subjects: &[SubjectFact],
@@ -71,7 +71,7 @@ impl Holdings {
             let slot = holder.slot();
             holdings.held_by.push(slot);
         }
-        // Rows are put beside those of the same holder by counting, then each holder takes its own.
+        // Rows are grouped by holder by counting, then each holder takes its own.
         let mut starts = vec![0_usize; holdings.ids.len() + 1];
         for holder in &holdings.held_by {
             if let Some(count) = starts.get_mut(*holder as usize + 1) {
@@ -107,13 +107,13 @@ impl Holdings {
         self.holders.find(id_of(identity.as_uuid()))
     }
 
-    /// The records, for a look-up together with another.
+    /// Returns the records, for a combined look-up.
     #[inline]
     pub(super) const fn records(&self) -> &Records<Holder> {
         &self.holders
     }
 
-    /// Where an instant lies relative to the window of a row of this holder.
+    /// Returns the status of the window of a row at an instant.
     #[inline]
     pub(super) fn status(&self, holder: &Holder, row: Row, at: Moment) -> AssignmentStatus {
         if holder.is_surely_open(row, at) {
@@ -126,7 +126,7 @@ impl Holdings {
         }
     }
 
-    /// The id and the window of a row's assignment.
+    /// Returns the id and the window of a row's assignment.
     pub(super) fn assignment(&self, row: Row) -> Option<(AssignmentId, Window)> {
         let [from, to] = *self.windows.get(row.grant() as usize)?;
         let to = row.has_end().then(|| Timestamp::from_micros(to)).transpose().ok()?;
@@ -135,11 +135,11 @@ impl Holdings {
     }
 
     pub(super) fn put_subject(&mut self, fact: &SubjectFact) -> Result<(), IndexError> {
-        self.holder_for(fact.id)?.set_standing(standing(fact));
+        self.holder_for(fact.id)?.set_blocked_by(blocked_by(fact));
         Ok(())
     }
 
-    /// Forgets an identity with all that it holds, which is returned.
+    /// Removes an identity with its assignments, and returns it.
     pub(super) fn remove_subject(&mut self, identity: IdentityId) -> Option<Holder> {
         let holder = self.holders.remove(id_of(identity.as_uuid()))?;
         for (_, row) in holder.rows().iter() {
@@ -149,12 +149,12 @@ impl Holdings {
         Some(holder)
     }
 
-    /// Whether there is an assignment with this id.
+    /// Returns whether there is an assignment with this id.
     pub(super) fn knows(&self, id: AssignmentId) -> bool {
         self.grants.find(id.as_uuid()).is_some()
     }
 
-    /// Makes a slot for an assignment that is not there. It counts once it is [inserted](Self::insert_all).
+    /// Reserves a slot for a new assignment. It counts once it is [inserted](Self::insert_all).
     pub(super) fn reserve(&mut self, fact: &GrantFact, role: u32, node: u32) -> Result<Pending, IndexError> {
         let grant = self.grants.intern(fact.id.as_uuid())?.0;
         let holder = self.holder_for(fact.key.identity)?;
@@ -177,7 +177,7 @@ impl Holdings {
         })
     }
 
-    /// Gives reserved assignments to their holders, all of a holder's at once, and leaves none pending.
+    /// Adds all pending assignments to their holders, grouped by holder.
     pub(super) fn insert_all(&mut self, pending: &mut Vec<Pending>) -> Result<(), IndexError> {
         pending.sort_unstable_by_key(|one| one.identity);
         for some in pending.chunk_by(|one, other| one.identity == other.identity) {
@@ -199,20 +199,20 @@ impl Holdings {
         }
     }
 
-    /// The slots of the holder of an assignment and of the assignment itself.
+    /// Returns the slots of the holder of an assignment and of the assignment itself.
     fn place(&self, id: AssignmentId) -> Option<(u32, u32)> {
         let grant = self.grants.find(id.as_uuid())?;
         Some((*self.held_by.get(grant as usize)?, grant))
     }
 
-    /// Removes assignments, those of one identity at once. Calls `freed` for each that was there.
+    /// Removes assignments, grouped by identity. Calls `freed` for each that was there.
     pub(super) fn remove_grants(&mut self, ids: impl Iterator<Item = AssignmentId>, mut freed: impl FnMut(Freed)) {
         let mut places: Vec<(u32, u32)> = ids.filter_map(|id| self.place(id)).collect();
         places.sort_unstable();
         places.dedup();
         for some in places.chunk_by(|(one, _), (other, _)| one == other) {
             match some {
-                // The usual case, without memory of its own.
+                // The usual case, without an allocation.
                 [(slot, grant)] => self.remove_rows(*slot, &[*grant], &mut freed),
                 [(slot, _), ..] => {
                     let grants: Vec<u32> = some.iter().map(|(_, grant)| *grant).collect();
@@ -244,16 +244,16 @@ impl Holdings {
             many => holder.remove_many(many, take),
         }
         if holder.is_empty() {
-            if holder.standing() == Some(DenialReason::IdentityNotFound) {
+            if holder.blocked_by() == Some(DenialReason::IdentityNotFound) {
                 self.holders.remove(identity);
                 self.free.push(slot);
             } else {
-                *holder = Holder::new(identity, slot, holder.standing());
+                *holder = Holder::new(identity, slot, holder.blocked_by());
             }
         }
     }
 
-    /// The holder of an identity; one that is no member (yet) gets one too, and is answered "not found".
+    /// Returns the holder of an identity. An identity that is no member yet gets one too, and is denied as "not found".
     fn holder_for(&mut self, identity: IdentityId) -> Result<&mut Holder, IndexError> {
         let id = id_of(identity.as_uuid());
         if self.holders.find(id).is_none() {
@@ -261,8 +261,8 @@ impl Holdings {
                 Some(slot) => slot,
                 None => u32::try_from(self.ids.len()).map_err(|_| IndexError::TooLarge)?,
             };
-            let standing = Some(DenialReason::IdentityNotFound);
-            self.holders.insert(Holder::new(id, slot, standing))?;
+            let blocked_by = Some(DenialReason::IdentityNotFound);
+            self.holders.insert(Holder::new(id, slot, blocked_by))?;
             match self.ids.get_mut(slot as usize) {
                 Some(place) => *place = id,
                 None => self.ids.push(id),
@@ -282,8 +282,8 @@ impl Holdings {
     }
 }
 
-/// Why nothing that an identity holds counts, if so.
-const fn standing(fact: &SubjectFact) -> Option<DenialReason> {
+/// Returns the reason for which none of the identity's assignments counts, if there is one.
+const fn blocked_by(fact: &SubjectFact) -> Option<DenialReason> {
     match (fact.is_active, fact.membership) {
         (false, _) => Some(DenialReason::IdentityInactive),
         (true, MembershipStatus::Active) => None,

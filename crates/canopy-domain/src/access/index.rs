@@ -1,4 +1,4 @@
-//! The index: built from a snapshot, moved forward by changes.
+//! The index: built from a snapshot, updated by changes.
 
 use super::catalog::Catalog;
 use super::hash::Seed;
@@ -9,10 +9,10 @@ use super::tree::{NodeRecord, Tree};
 use super::{Change, DenialReason, GrantFact, IndexError, NodeFact, Snapshot};
 use crate::{AssignmentId, EnvironmentId, IdentityId, NodeId, NodeType, Revision};
 
-/// Everything that decisions in one environment rest on, laid out for answering.
+/// Everything that decisions in one environment depend on, laid out for fast checks.
 ///
-/// It holds the state of one [`Revision`]. Questions take `&self` and may be asked from many threads;
-/// [`apply`](Self::apply) takes `&mut self`. A clone is a full copy.
+/// It has the state of one [`Revision`]. Checks take `&self` and may run on many threads; [`apply`](Self::apply) takes
+/// `&mut self`. A clone is a full copy.
 #[derive(Debug, Clone)]
 pub struct AccessIndex {
     environment: EnvironmentId,
@@ -27,19 +27,19 @@ impl AccessIndex {
     /// Builds the index of a snapshot.
     ///
     /// # Errors
-    /// An [`IndexError`] when the facts contradict each other. An assignment of an identity that is no member is no
-    /// contradiction: the identity is answered "not found" until a change says that it is a member.
+    /// An [`IndexError`] if the facts contradict each other. An assignment of an identity that is no member is no
+    /// contradiction: the identity is denied as "not found" until a change makes it a member.
     pub fn build(snapshot: &Snapshot) -> Result<Self, IndexError> {
         Self::build_seeded(snapshot, 0)
     }
 
-    /// Builds the index of a snapshot; where things lie in it depends on `seed`, answers do not.
+    /// Builds the index of a snapshot. The memory layout depends on `seed`, decisions do not.
     ///
-    /// Give a secret random number where strangers choose the ids that are stored: without it they could choose ids
-    /// that are all looked for in one place, and make look-ups slow.
+    /// Pass a secret random number if untrusted users choose stored ids. Otherwise they could choose ids with equal
+    /// hashes and slow look-ups down.
     ///
     /// # Errors
-    /// As [`build`](Self::build).
+    /// Like [`build`](Self::build).
     pub fn build_seeded(snapshot: &Snapshot, seed: u64) -> Result<Self, IndexError> {
         let seed = Seed::new(seed);
         let mut catalog = Catalog::build(seed, &snapshot.permissions, &snapshot.roles)?;
@@ -67,14 +67,13 @@ impl AccessIndex {
         })
     }
 
-    /// Moves the index forward by the changes of one revision, in their order. Every one of them must leave facts that
-    /// do not contradict each other: a role or node comes before the assignments that name it and goes after them. To
-    /// remove what is not there changes nothing.
+    /// Applies the changes of one revision, in their order. Each must leave consistent facts: a role or node is put
+    /// before the assignments that name it, and removed after them. Removing an unknown entity changes nothing.
     ///
     /// # Errors
-    /// [`IndexError::RevisionGap`] when `revision` is not the one after [`revision`](Self::revision); the index is as it
-    /// was. Any other error when a change contradicts what is there: changes before it have been applied, the
-    /// revision stands still, and the caller must throw the index away and build it anew.
+    /// [`IndexError::RevisionGap`] if `revision` is not the one after [`revision`](Self::revision); the index is
+    /// unchanged. Any other error if a change contradicts the facts. Then earlier changes were applied and the revision
+    /// was not: the caller must drop the index and build it anew.
     pub fn apply(&mut self, revision: Revision, changes: &[Change]) -> Result<(), IndexError> {
         if revision != self.revision.next() {
             return Err(IndexError::RevisionGap {
@@ -91,14 +90,14 @@ impl AccessIndex {
         Ok(())
     }
 
-    /// A run of assignments, those of one identity at once: an identity that gains thousands in one call is laid out anew
+    /// Applies a run of assignments, grouped by identity: an identity that gains thousands in one call is laid out
     /// once, not thousands of times.
     fn put_grants(&mut self, grants: &[&GrantFact]) -> Result<(), IndexError> {
         let mut pending = Vec::with_capacity(grants.len());
         for grant in grants {
             let (role, node) = resolve(&self.catalog, &self.tree, grant)?;
             if self.holdings.knows(grant.id) {
-                // It may be among those that wait.
+                // The assignment may be among the pending ones.
                 self.holdings.insert_all(&mut pending)?;
                 self.remove_grant(grant.id);
             }
@@ -152,7 +151,7 @@ impl AccessIndex {
                     self.uncount(role, row.node());
                 }
             }
-            // Who may ask is the business of the key ring.
+            // The key ring handles API keys.
             Change::KeyPut(_) | Change::KeyRemoved(_) => {}
         }
         Ok(1)
@@ -171,8 +170,8 @@ impl AccessIndex {
         });
     }
 
-    /// Removes assignments, those of one identity at once: an identity that loses thousands in one call is laid out anew
-    /// once, not thousands of times.
+    /// Removes assignments, grouped by identity: an identity that loses thousands in one call is laid out once, not
+    /// thousands of times.
     fn remove_grants(&mut self, ids: impl Iterator<Item = AssignmentId>) {
         let Self {
             holdings,
@@ -191,29 +190,29 @@ impl AccessIndex {
         self.tree.count_grant(node, -1);
     }
 
-    /// Whether the identity is or was a member of the application, as far as decisions know.
+    /// Returns whether decisions know the identity: it is or was a member of the application.
     pub fn knows(&self, identity: IdentityId) -> bool {
-        let standing = self.holdings.find(identity).map(Holder::standing);
-        standing.is_some_and(|standing| standing != Some(DenialReason::IdentityNotFound))
+        let blocked_by = self.holdings.find(identity).map(Holder::blocked_by);
+        blocked_by.is_some_and(|blocked_by| blocked_by != Some(DenialReason::IdentityNotFound))
     }
 
-    /// The environment that it holds.
+    /// Returns its environment.
     pub const fn environment(&self) -> EnvironmentId {
         self.environment
     }
 
-    /// The revision that it stands at.
+    /// Returns its revision.
     pub const fn revision(&self) -> Revision {
         self.revision
     }
 
-    /// The type of a node; `None` when there is no such node.
+    /// Returns the type of a node; `None` for an unknown node.
     pub fn node_type(&self, node: NodeId) -> Option<&NodeType> {
         self.node_types.get(self.tree.find(node)?.slot())
     }
 
-    /// How many bytes of memory it holds, unused room included; what the allocator adds for itself is not counted.
-    /// Takes a walk over all identities.
+    /// Returns the bytes of memory that it uses, including unused capacity but not the overhead of the allocator.
+    /// Visits all identities.
     pub fn memory_bytes(&self) -> usize {
         size_of::<Self>()
             + self.catalog.memory_bytes()
@@ -237,7 +236,7 @@ const fn as_removed(change: &Change) -> Option<AssignmentId> {
     }
 }
 
-/// Notes the type of a node that is in the tree.
+/// Records the type of a node in the tree.
 fn put_type(types: &mut NodeTypes, tree: &Tree, node: &NodeFact) -> Result<(), IndexError> {
     match tree.find(node.id) {
         Some(record) => types.put(record.slot(), node),
@@ -245,7 +244,7 @@ fn put_type(types: &mut NodeTypes, tree: &Tree, node: &NodeFact) -> Result<(), I
     }
 }
 
-/// The slots of the role and the node that an assignment names.
+/// Returns the slots of the role and the node of an assignment.
 fn resolve(catalog: &Catalog, tree: &Tree, grant: &GrantFact) -> Result<(u32, u32), IndexError> {
     let node = tree.resolve(grant.id, grant.key.node)?;
     let role = catalog.resolve(grant.id, grant.key.role)?;

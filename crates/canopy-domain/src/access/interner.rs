@@ -1,15 +1,15 @@
-//! Dense numbers for ids: slots. Everything inside an index is named by its slot.
+//! Dense numbers for ids: slots. An index refers to every entity by its slot.
 
 use super::IndexError;
 use super::hash::{Seed, SlotTable};
 use super::records::{Id, id_of, uuid_of};
 use uuid::Uuid;
 
-/// Gives each id a slot, and gives the slots of forgotten ids to others.
+/// Assigns a slot to each id, and reuses the slots of released ids.
 #[derive(Debug, Clone)]
 pub(super) struct Interner {
     seed: Seed,
-    /// The id in each slot, in the byte order of this machine. What a free slot holds means nothing.
+    /// The id in each slot, in the byte order of this machine. Undefined in a free slot.
     ids: Vec<Id>,
     table: SlotTable,
     free: Vec<u32>,
@@ -47,7 +47,7 @@ impl Interner {
         self.table.find(hash, |slot| self.is_at(slot, id))
     }
 
-    /// The slot of an id, and whether it has it only now.
+    /// Returns the slot of an id, and whether it is new.
     pub(super) fn intern(&mut self, id: Uuid) -> Result<(u32, bool), IndexError> {
         if let Some(slot) = self.find(id) {
             return Ok((slot, false));
@@ -71,7 +71,7 @@ impl Interner {
         Ok((slot, true))
     }
 
-    /// Forgets the id in a slot that is in use.
+    /// Releases the slot of an id.
     pub(super) fn release(&mut self, slot: u32) {
         let (ids, seed) = (&self.ids, self.seed);
         self.table
@@ -79,7 +79,7 @@ impl Interner {
         self.free.push(slot);
     }
 
-    /// The id in a slot that is in use.
+    /// Returns the id in a slot that is in use.
     pub(super) fn id(&self, slot: u32) -> Option<Uuid> {
         self.ids.get(slot as usize).copied().map(uuid_of)
     }
@@ -89,7 +89,7 @@ impl Interner {
         self.ids.len()
     }
 
-    /// The number of ids that have a slot.
+    /// Returns the number of ids that have a slot.
     pub(super) const fn len(&self) -> usize {
         self.ids.len() - self.free.len()
     }

@@ -1,4 +1,4 @@
-//! The keys of one environment as they stand at one revision.
+//! The API keys of one environment at one revision.
 
 use crate::Timestamp;
 use crate::access::{Change, KeyFact};
@@ -6,23 +6,23 @@ use crate::api_key::{ApiKeyId, KeyAccess, is_open};
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-/// Which keys open an environment, and how far. Kept beside its decision index and moved forward by the same changes, so
-/// that a question asked with a key is judged at the very revision at which the key is found good.
+/// The valid keys of an environment and their access. It is updated with the decision index by the same changes, so a
+/// check and the key that requests it are judged at the same revision.
 #[derive(Debug, Clone, Default)]
 pub struct KeyRing {
-    keys: HashMap<ApiKeyId, Held>,
-    /// Accesses of the keys, each once: rotated keys, and those of one kind of backend, have the same scopes.
+    keys: HashMap<ApiKeyId, RingEntry>,
+    /// The distinct accesses of the keys: rotated keys, and those of similar backends, have the same scopes.
     accesses: HashSet<Arc<KeyAccess>>,
 }
 
 #[derive(Debug, Clone)]
-struct Held {
+struct RingEntry {
     access: Arc<KeyAccess>,
     expires_at: Option<Timestamp>,
 }
 
 impl KeyRing {
-    /// The ring of a snapshot.
+    /// Returns the ring of a snapshot.
     pub fn build(keys: &[KeyFact]) -> Self {
         let mut ring = Self::default();
         for key in keys {
@@ -31,7 +31,7 @@ impl KeyRing {
         ring
     }
 
-    /// Moves the ring forward; changes that are not about keys pass it by.
+    /// Applies changes; ignores those of other entities.
     pub fn apply(&mut self, changes: &[Change]) {
         for change in changes {
             match change {
@@ -53,7 +53,7 @@ impl KeyRing {
             self.accesses.insert(Arc::clone(&access));
             access
         });
-        let held = Held {
+        let held = RingEntry {
             access,
             expires_at: key.expires_at,
         };
@@ -62,17 +62,17 @@ impl KeyRing {
         }
     }
 
-    /// Forgets what no key may do any more.
+    /// Drops an access that no key uses any more.
     fn drop_unused(&mut self, access: &Arc<KeyAccess>) {
         if !self.keys.values().any(|held| Arc::ptr_eq(&held.access, access)) {
             self.accesses.remove(access);
         }
     }
 
-    /// The bytes of memory that it holds. Copies of a ring share most of them.
+    /// Returns the bytes of memory that it uses. Copies of a ring share most of them.
     pub fn memory_bytes(&self) -> usize {
         let accesses: usize = self.accesses.iter().map(|access| access.memory_bytes() + 96).sum();
-        self.keys.capacity() * (size_of::<(ApiKeyId, Held)>() + 1) + accesses
+        self.keys.capacity() * (size_of::<(ApiKeyId, RingEntry)>() + 1) + accesses
     }
 
     /// Returns the access of a key, if it is accepted at this instant.
@@ -116,7 +116,7 @@ mod tests {
         assert!(ring.memory_bytes() < 2 * alone, "{} and {alone}", ring.memory_bytes());
         let found = |ring: &KeyRing, number| Arc::clone(ring.find(key(number, None).id, at(0)).unwrap());
         assert!(Arc::ptr_eq(&found(&ring, 0), &found(&ring, 199)));
-        // One with other scopes has its own, which goes with it.
+        // A key with other scopes has its own access, which is dropped with it.
         ring.apply(&[Change::KeyPut(scoped(500, 1_001))]);
         assert!(ring.memory_bytes() > 2 * alone);
         ring.apply(&[Change::KeyPut(KeyFact {

@@ -1,8 +1,8 @@
-//! The decision engine: may identity i do p at node n at instant t?
+//! The decision engine: may an identity use a permission at a node at an instant?
 //!
-//! An [`AccessIndex`] holds one environment in memory. It is built from a [`Snapshot`] and moved forward by
-//! [`Change`]s. It does no I/O, so a service that embeds this crate fills it from its own data with the same calls:
-//! by names, with [`AccessIndex::builder`] (module [`named`]), or by ids:
+//! An [`AccessIndex`] holds one environment in memory. It is built from a [`Snapshot`] and updated by [`Change`]s. It
+//! does no I/O, so a service that embeds this crate fills it from its own data: by names, with [`AccessIndex::builder`]
+//! (module [`named`]), or by ids:
 //!
 //! ```
 //! use canopy_domain::access::*;
@@ -50,7 +50,7 @@
 //! let why = index.explain(&question, now);
 //! assert_eq!(why.grants.iter().map(|grant| grant.path.clone()).collect::<Vec<_>>(), [[id(3).into()]]);
 //!
-//! // The other way round: where may Ada do this, and who may do it in Berlin? Both come in parts.
+//! // Reverse questions: where has Ada the permission, and who has it in Berlin? Results are paginated.
 //! let nodes = index.nodes_where(ada.id, "invoice.read", now, None, 50);
 //! assert_eq!((nodes.items, nodes.has_more), (vec![id(3).into(), id(4).into()], false));
 //! let people = index.who_can("invoice.read", id(4).into(), now, None, 50);
@@ -64,29 +64,33 @@
 //! ```
 //!
 //! # Layout
-//! In a large environment a question is a wait for memory, so what counts is how many places it must visit one after the
-//! other. There are two: first the record of the identity and the record of the node, side by side, each lying where the
-//! hash of its id points; then what the identity holds, in one block. Everything else that a question needs is
-//! small and shared by all questions: the text of the key, the set of roles that bundle it, the upper levels of the tree.
 //!
-//! - The record of an identity carries a set of the roles held. Most denials are told from it without the block.
-//! - Inside, everything has a dense number, a slot; what is removed leaves a free slot that the next one takes.
-//! - Nothing is kept about what lies below a node: moving a subtree changes one link.
-//! - A role lists its permissions and a permission its roles: an edit changes the pairs that it adds or takes away.
-//! - A set of roles is exact up to 128 roles. Beyond, it is a filter, and the roles held and the roles that bundle the permission
-//!   are intersected: the cost follows what the identity holds, never the size of the catalog.
-//! - A window is read only where whole seconds cannot tell that it is open.
+//! In a large environment a check is bound by memory latency, so the number of dependent memory accesses counts. There
+//! are two. The first reads the records of the identity and of the node in parallel, each at the position of its id's
+//! hash. The second reads the identity's assignments in one block. Everything else that a check needs is small and
+//! shared by all checks: the key, the set of roles that bundle it, the upper levels of the tree.
 //!
-//! A change costs a few look-ups, and beyond that: an assignment, by how many its identity holds; a node put below
-//! another, by that one's depth; a role, by the permissions it lists; a permission removed, by the roles that bundle it.
-//! [`AccessIndex::cost`] bounds the work and the answer of a question before it is asked.
+//! - The record of an identity has a set of its roles. It decides most denials without the block.
+//! - Every entity has a dense number, a slot; the slot of a removed entity is reused.
+//! - Nodes do not record their descendants: moving a subtree changes one link.
+//! - A role lists its permissions and a permission its roles: an edit changes only the pairs that it adds or removes.
+//! - A set of roles is exact up to 128 roles. Beyond, it is a filter, and the identity's roles are intersected with
+//!   those that bundle the permission: the cost depends on the identity's assignments, never on the size of the
+//!   catalog.
+//! - A window is read only if whole seconds cannot decide that it is open.
 //!
-//! The reverse questions ([`nodes_where`](AccessIndex::nodes_where), [`who_can`](AccessIndex::who_can)) are asked far less
-//! often, so nothing is kept for them that each change would have to move: they are passes over all nodes, or all identities.
+//! A change costs a few look-ups, and more in these cases: an assignment, by the number of the identity's assignments;
+//! a moved node, by its new depth; a role, by its permissions; a removed permission, by its roles.
+//! [`AccessIndex::cost`] bounds the work and the result of a check in advance.
+//!
+//! Reverse questions ([`nodes_where`](AccessIndex::nodes_where), [`who_can`](AccessIndex::who_can)) are far less
+//! frequent, so the index has no structure for them that changes would have to update: they visit all nodes, or all
+//! identities.
 //!
 //! # Reasons
-//! A denial tells the first [`DenialReason`] that applies. For one assignment that would grant, its window comes before
-//! its role, and app-wide its role before its node; among all of them the first reason wins.
+//!
+//! A denial has the first [`DenialReason`] that applies. For one assignment that would grant, its window comes before
+//! its role, and app-wide its role before its node; among all assignments the first reason wins.
 
 mod catalog;
 mod change;

@@ -1,25 +1,25 @@
-//! The type of each node: a number for each name, two bytes for each node.
+//! The type of each node: one number per type name, two bytes per node.
 
 use super::{IndexError, NodeFact};
 use crate::NodeType;
 use std::collections::BTreeMap;
 
-/// The number of no type: what a free slot holds.
+/// The number of a free slot, which has no type.
 const NONE: u16 = u16::MAX;
 
-/// Types by the slot of their node. A type that no node has any more is dropped and its number given away again, so there are
-/// never more than there are nodes.
+/// Types by the slot of their node. An unused type is dropped and its number reused, so there are never more types than
+/// nodes.
 #[derive(Debug, Clone, Default)]
 pub(super) struct NodeTypes {
     numbers: BTreeMap<NodeType, u16>,
     by_number: Vec<Used>,
     free: Vec<u16>,
     by_slot: Vec<u16>,
-    /// The number that was looked up last: most nodes are of the type of the node before.
+    /// The number of the last look-up: most nodes have the type of the previous node.
     last: u16,
 }
 
-/// A type, and how many nodes have it; without a name where its number is free.
+/// A type and the number of its nodes; without a name if its number is free.
 #[derive(Debug, Clone)]
 struct Used {
     name: Option<NodeType>,
@@ -52,7 +52,7 @@ impl NodeTypes {
         if let Some(used) = self.by_number.get_mut(usize::from(number)) {
             used.nodes += 1;
         }
-        // After the count, so that a type which stays is not dropped in between.
+        // After the count, so that a type that stays in use is not dropped in between.
         self.remove(slot);
         if self.by_slot.len() <= place {
             self.by_slot.resize(place + 1, NONE);
@@ -63,7 +63,7 @@ impl NodeTypes {
         Ok(())
     }
 
-    /// Gives a number to a type that has none.
+    /// Adds a type and returns its number.
     fn add(&mut self, name: &NodeType) -> Result<u16, IndexError> {
         let used = Used {
             name: Some(name.clone()),
@@ -84,7 +84,7 @@ impl NodeTypes {
         Ok(number)
     }
 
-    /// Empties a slot. The last node of a type takes the type with it.
+    /// Clears a slot. Drops a type with its last node.
     pub(super) fn remove(&mut self, slot: u32) {
         let Some(place) = self.by_slot.get_mut(slot as usize) else {
             return;
@@ -113,7 +113,7 @@ impl NodeTypes {
     }
 
     pub(super) fn memory_bytes(&self) -> usize {
-        // Each name is there twice, in the map with its number.
+        // Each name is stored twice: in the list, and in the map with its number.
         let names: usize = self.numbers.keys().map(|name| 2 * name.as_str().len()).sum();
         names
             + self.numbers.len() * size_of::<(NodeType, u16)>()

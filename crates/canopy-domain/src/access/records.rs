@@ -1,14 +1,14 @@
-//! Records that lie where the hash of their id points: one wait for memory finds and reads them.
+//! Records at the position of their id's hash: one memory access finds and reads them.
 
 use super::IndexError;
 use super::hash::Seed;
 use uuid::Uuid;
 
-/// A thing with an id, kept by value in [`Records`]. Of default value where there is none.
+/// An entity with an id, stored by value in [`Records`]. The default value is vacant.
 pub(super) trait Record: Default {
     fn id(&self) -> Id;
 
-    /// Whether there is none.
+    /// Returns whether the record is vacant.
     fn is_vacant(&self) -> bool;
 }
 
@@ -25,8 +25,8 @@ pub(super) const fn uuid_of(id: Id) -> Uuid {
     Uuid::from_bytes(id.to_ne_bytes())
 }
 
-/// Open addressing with linear probing, at most three quarters full. Removal moves later records back, so that it never
-/// fills up with marks of what is gone.
+/// Open addressing with linear probing, at most three quarters full. Removal moves later records back, so that there
+/// are no tombstones.
 #[derive(Debug, Clone)]
 pub(super) struct Records<R> {
     seed: Seed,
@@ -46,20 +46,20 @@ impl<R: Record> Records<R> {
     }
 
     fn reserve(&mut self, len: usize) {
-        // Half full, so that nearly all are found at the first or second place.
+        // Half full, so that nearly all are found at the first or second position.
         self.entries = Vec::new();
         self.entries
             .resize_with(if len == 0 { 0 } else { len * 2 + 4 }, R::default);
     }
 
-    /// Where a hash is looked for first: as far into the records as the hash is into all numbers.
+    /// Returns the first position for a hash: as far into the records as the hash is into all numbers.
     #[inline]
     const fn home(&self, id: Id) -> usize {
         (((self.seed.of_id(id) >> 32) * self.entries.len() as u64) >> 32) as usize
     }
 
-    /// The record of an id, if it is the first or the second looked at; nearly all are. Which of the two is no branch, so
-    /// it is never guessed wrong, and both are read at once.
+    /// Returns the record of an id if it is at the first or second position, as nearly all are. Selects one of the two
+    /// without a branch, so there is no misprediction, and both are read at once.
     #[inline]
     fn near_home(&self, id: Id) -> Option<&R> {
         let home = self.home(id);
@@ -96,7 +96,7 @@ impl<R: Record> Records<R> {
         self.entries.get(self.place(id)?)
     }
 
-    /// Finds two records. Both are read before either is looked at, so that the processor waits for both at once.
+    /// Finds two records. Both are fetched before either is examined, so that the memory accesses overlap.
     #[inline]
     pub(super) fn find_both<'a, S: Record>(
         &'a self,
@@ -118,7 +118,7 @@ impl<R: Record> Records<R> {
         self.entries.get_mut(place)
     }
 
-    /// Puts in a record whose id is not in.
+    /// Inserts a record with a new id.
     pub(super) fn insert(&mut self, record: R) -> Result<(), IndexError> {
         if self.len >= self.entries.len() / 4 * 3 {
             if self.entries.len() > u32::MAX as usize / 2 {
@@ -145,7 +145,7 @@ impl<R: Record> Records<R> {
         }
     }
 
-    /// Takes out a record.
+    /// Removes a record.
     pub(super) fn remove(&mut self, id: Id) -> Option<R> {
         let mut gap = self.place(id)?;
         let removed = core::mem::take(self.entries.get_mut(gap)?);
@@ -172,7 +172,7 @@ impl<R: Record> Records<R> {
         }
     }
 
-    /// All of them, in no order.
+    /// Returns all records, unordered.
     pub(super) fn iter(&self) -> impl Iterator<Item = &R> {
         self.entries.iter().filter(|record| !record.is_vacant())
     }

@@ -1,4 +1,4 @@
-//! Questions the other way round: where may an identity do this, and who may do it here?
+//! Reverse questions: where does an identity have a permission, and who has it at a node?
 
 use super::AccessIndex;
 use super::holder::{Holder, Moment, Row};
@@ -8,32 +8,32 @@ use crate::{IdentityId, NodeId, RoleName, Timestamp};
 use core::ops::ControlFlow;
 use std::collections::BTreeSet;
 
-/// One part of a list that is sorted by id. The next part is what comes after the last one of this.
+/// One page of a list that is sorted by id. The next page follows its last item.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Part<T> {
     /// The items of the page.
     pub items: Vec<T>,
-    /// Whether the list goes on after it.
+    /// True if the list goes on after it.
     pub has_more: bool,
 }
 
-/// An identity that holds a permission at a node.
+/// An identity that has a permission at a node.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PermissionHolder<'a> {
     /// The identity.
     pub identity: IdentityId,
-    /// The names of all roles that grant it, sorted byte by byte, each once.
+    /// The names of all granting roles, sorted byte by byte, each once.
     pub role_names: Vec<&'a RoleName>,
-    /// The nodes at which these are assigned, sorted, each once.
+    /// The nodes of the granting assignments, sorted, each once.
     pub source_nodes: Vec<NodeId>,
 }
 
 impl AccessIndex {
-    /// The nodes at which [`decide`](Self::decide) answers yes, sorted by id: at most `limit` of those that come after
-    /// `after`. None for whatever the index does not know.
+    /// Returns the nodes at which [`decide`](Self::decide) allows the permission, sorted by id: at most `limit` of
+    /// those after `after`. Empty for unknown ids and keys.
     ///
-    /// However few are asked for, this is a pass over all nodes of the environment (about a millisecond for 100,000) and
-    /// takes a byte for each, unless the identity holds the permission nowhere.
+    /// Whatever the limit, this visits all nodes of the environment (about a millisecond for 100,000) and takes a byte
+    /// for each, unless the identity has the permission nowhere.
     pub fn nodes_where(
         &self,
         identity: IdentityId,
@@ -46,7 +46,7 @@ impl AccessIndex {
         part
     }
 
-    /// As [`nodes_where`](Self::nodes_where), with `step` called every few microseconds.
+    /// Like [`nodes_where`](Self::nodes_where), with `step` called every few microseconds.
     ///
     /// # Errors
     /// The first error of `step`, which ends the pass.
@@ -62,7 +62,7 @@ impl AccessIndex {
         let holder = self
             .holdings
             .find(identity)
-            .filter(|holder| holder.standing().is_none());
+            .filter(|holder| holder.blocked_by().is_none());
         let mut tops = BTreeSet::new();
         if let Some((holder, permission)) = holder.zip(self.catalog.find_key(permission)) {
             let at = Moment::from(at);
@@ -80,11 +80,11 @@ impl AccessIndex {
         Ok(Part { items, has_more })
     }
 
-    /// The identities for which [`decide`](Self::decide) answers yes at a node, sorted by id: at most `limit` of those that
-    /// come after `after`. None for whatever the index does not know.
+    /// Returns the identities for which [`decide`](Self::decide) allows the permission at a node, sorted by id: at most
+    /// `limit` of those after `after`. Empty for unknown ids and keys.
     ///
-    /// However few are asked for, this is a pass over the records of all identities (some milliseconds for 100,000), and over
-    /// the assignments of those who hold a role that bundles the permission.
+    /// Whatever the limit, this visits the records of all identities (some milliseconds for 100,000), and the
+    /// assignments of those with a role that bundles the permission.
     pub fn who_can(
         &self,
         permission: &str,
@@ -97,7 +97,7 @@ impl AccessIndex {
         part
     }
 
-    /// As [`who_can`](Self::who_can), with `step` called every few microseconds.
+    /// Like [`who_can`](Self::who_can), with `step` called every few microseconds.
     ///
     /// # Errors
     /// The first error of `step`, which ends the pass.
@@ -124,7 +124,7 @@ impl AccessIndex {
         let bundlers = self.catalog.bundler_set(permission);
         for holder in self.holdings.records().iter() {
             steps.take()?;
-            if bundlers.intersection(holder.roles()).is_empty() || holder.standing().is_some() {
+            if bundlers.intersection(holder.roles()).is_empty() || holder.blocked_by().is_some() {
                 continue;
             }
             let identity = holder.identity();
@@ -164,7 +164,7 @@ impl AccessIndex {
         Ok(Part { items, has_more })
     }
 
-    /// Tells `see` each row of an active role that bundles a permission and is open, until it breaks off.
+    /// Calls `see` with each open row of an active role that bundles a permission, until it breaks.
     fn each_grant<E>(
         &self,
         holder: &Holder,

@@ -1,7 +1,7 @@
 //! A set of roles in sixteen bytes: exact up to 128 roles, a filter beyond.
 
-/// Bit `role % 128` of each role in the set. Two roles of an environment with more than 128 may share a bit, so that a
-/// set may seem to hold a role that it does not hold, never the reverse.
+/// A bit set: role `r` has bit `r % 128`. In an environment with more than 128 roles, two may share a bit. Then a set
+/// may seem to contain a role that it does not contain, never the reverse.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct RoleSet([u64; 2]);
 
@@ -11,7 +11,7 @@ pub(super) const BITS: u32 = 128;
 impl RoleSet {
     pub(super) const EMPTY: Self = Self([0; 2]);
 
-    /// The bit that stands for a role.
+    /// Returns the bit of a role.
     pub(super) const fn bit(role: u32) -> u32 {
         role & (BITS - 1)
     }
@@ -22,7 +22,7 @@ impl RoleSet {
         }
     }
 
-    /// Clears the bit of a role. The caller makes sure that no other role of the set shares it.
+    /// Clears the bit of a role. The caller ensures that no other role of the set shares it.
     pub(super) fn remove(&mut self, role: u32) {
         if let Some(word) = self.0.get_mut((role >> 6 & 1) as usize) {
             *word &= !(1 << (role & 63));
@@ -40,13 +40,13 @@ impl RoleSet {
         self.0[0] | self.0[1] == 0
     }
 
-    /// The two words, each with the bit number of its lowest bit.
+    /// Returns the two words, each with the number of its lowest bit.
     #[inline]
     pub(super) const fn words(self) -> [(u32, u64); 2] {
         [(0, self.0[0]), (64, self.0[1])]
     }
 
-    /// The numbers of the bits that are set.
+    /// Returns the numbers of the bits that are set.
     pub(super) fn bits(self) -> impl Iterator<Item = u32> {
         self.words().into_iter().flat_map(|(first, word)| {
             let mut left = word;

@@ -2,7 +2,7 @@
 
 use super::Change;
 
-/// The number of things that an index is built of, as far as they decide its memory.
+/// The counts that determine the memory of an index.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct IndexSize {
     /// Permissions of the catalog.
@@ -13,11 +13,11 @@ pub struct IndexSize {
     pub roles: usize,
     /// The bytes of their names.
     pub role_name_bytes: usize,
-    /// Pairs of a role and a permission that it bundles.
+    /// Pairs of a role and one of its permissions.
     pub pairs: usize,
     /// Nodes of the tree.
     pub nodes: usize,
-    /// Identities that are, or once were, members.
+    /// Identities that are or were members.
     pub subjects: usize,
     /// Assignments.
     pub assignments: usize,
@@ -27,12 +27,12 @@ pub struct IndexSize {
     pub scopes: usize,
 }
 
-/// The largest number of bytes that a scope takes beside its share of a set: most keys are much shorter.
+/// Maximum number of bytes of a scope beside its share of a set; most keys are much shorter.
 const SCOPE: usize = 128;
 
 impl IndexSize {
-    /// The bytes of memory of an index of this size with the ring of its API keys. An upper bound of what
-    /// [`memory_bytes`](super::AccessIndex::memory_bytes) finds once it is built, mostly by less than a half.
+    /// Returns the bytes of memory of an index of this size and the ring of its API keys. An upper bound of
+    /// [`memory_bytes`](super::AccessIndex::memory_bytes) after the build, mostly by less than a half.
     pub const fn bytes(&self) -> usize {
         const FIXED: usize = 4_096;
         // Beside a text, an allocation takes up to 24 bytes.
@@ -45,7 +45,8 @@ impl IndexSize {
         FIXED + catalog + holders + self.api_keys * 128 + self.scopes * SCOPE
     }
 
-    /// The bytes that changes add at the most: whatever they put may be new. What they remove is not counted.
+    /// Returns the maximum number of bytes that changes add: everything they put may be new. Removals are not
+    /// subtracted.
     pub fn bytes_of_changes(changes: &[Change]) -> usize {
         let mut size = Self::default();
         for change in changes {

@@ -1,38 +1,38 @@
-//! The first part of something that comes in no order.
+//! The smallest items of an unordered stream.
 
-/// Keeps the smallest so many of what it is given, and hardly more than that in memory.
+/// Collects the smallest `limit` items, in little more memory than they need.
 pub(super) struct Smallest<T> {
-    /// Only what comes after this is wanted.
+    /// Only items after this one are wanted.
     after: Option<T>,
     wanted: usize,
     found: Vec<T>,
-    /// The largest that is still wanted, once there are enough.
+    /// The largest wanted item, once there are enough.
     bound: Option<T>,
 }
 
 impl<T: Copy + Ord> Smallest<T> {
-    /// Wants the `limit` smallest that come after `after`.
+    /// Collects the `limit` smallest items after `after`.
     pub(super) const fn new(after: Option<T>, limit: usize) -> Self {
         Self {
             after,
-            // One more tells whether there are more.
+            // One more shows whether there are more.
             wanted: limit.saturating_add(1),
             found: Vec::new(),
             bound: None,
         }
     }
 
-    /// Whether this one is worth giving.
+    /// Returns whether an item is worth adding.
     #[inline]
     pub(super) fn wants(&self, one: T) -> bool {
         self.after.is_none_or(|after| one > after) && self.bound.is_none_or(|bound| one < bound)
     }
 
-    /// Takes one, never the same twice.
+    /// Adds an item; the same one never twice.
     pub(super) fn take(&mut self, one: T) {
         if self.wants(one) {
             self.found.push(one);
-            // Cut at twice the size, so that each costs the same however many come.
+            // Cut at twice the size, so that the cost per item is constant.
             if self.found.len() >= self.wanted.saturating_mul(2) {
                 self.cut();
             }
@@ -47,7 +47,7 @@ impl<T: Copy + Ord> Smallest<T> {
         }
     }
 
-    /// The smallest in their order, and whether there are more.
+    /// Returns the smallest items in order, and whether there are more.
     pub(super) fn finish(mut self) -> (Vec<T>, bool) {
         self.cut();
         self.found.sort_unstable();

@@ -3,11 +3,10 @@
 use core::cmp::Ordering;
 use core::ops::ControlFlow;
 
-/// The elements that two sorted lists have in common, each with the place of the first equal one in `left`, until `see`
-/// breaks off.
+/// Visits the elements that two sorted lists have in common, each with its first index in `left`, until `see` breaks.
 ///
-/// `left` may repeat an element, `right` does not. Costs by the number of distinct elements of the list that has fewer, times the
-/// logarithm of the gaps: runs of equal elements, and of those that the other list lacks, are jumped over.
+/// `left` may repeat an element, `right` may not. The cost is the number of distinct elements of the shorter list times
+/// the logarithm of the gaps: runs of equal elements, and of elements missing in the other list, are skipped.
 #[inline]
 pub(super) fn each_common<T: Ord, B>(
     left: &[T],
@@ -28,14 +27,15 @@ pub(super) fn each_common<T: Ord, B>(
     ControlFlow::Continue(())
 }
 
-/// The number of elements at the start of a sorted list that are below a bound. Costs by the logarithm of the answer.
+/// Returns the number of elements at the start of a sorted list that are below a bound. The cost is the logarithm of
+/// the result.
 #[inline]
 pub(super) fn count_below<T: Ord>(sorted: &[T], bound: &T) -> usize {
     let mut reach = 1;
     while sorted.get(reach - 1).is_some_and(|one| one < bound) {
         reach *= 2;
     }
-    // All up to the last place that was found below are below too.
+    // All elements up to the last position found below the bound are below it too.
     let start = reach / 2;
     let tail = sorted.get(start..sorted.len().min(reach)).unwrap_or_default();
     start + tail.partition_point(|one| one < bound)
@@ -92,7 +92,7 @@ mod tests {
         static COMPARISONS: Cell<usize> = const { Cell::new(0) };
     }
 
-    /// A number that counts how often numbers are compared.
+    /// A number that counts its comparisons.
     #[derive(Debug, PartialEq, Eq)]
     struct Counted(u32);
 
@@ -109,7 +109,7 @@ mod tests {
         }
     }
 
-    /// Numbers from zero up, that are multiples of `step`.
+    /// Returns the multiples of `step` from zero up.
     fn multiples(step: u32, below: u32) -> Vec<Counted> {
         (0..below).step_by(step as usize).map(Counted).collect()
     }

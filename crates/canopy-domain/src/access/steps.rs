@@ -1,11 +1,11 @@
-//! Passes that pause and stop: each calls back after so many steps, and ends with the error it is given.
+//! Passes that can pause and stop: each calls back every few steps, and ends with the first error returned.
 
 use core::convert::Infallible;
 
-/// Steps between two calls: some ten microseconds of work.
+/// Steps between two calls: about ten microseconds of work.
 pub(super) const STEPS: u32 = 1_024;
 
-/// Counts the steps of a pass and calls back now and then.
+/// Counts the steps of a pass and calls back periodically.
 pub(super) struct Steps<F> {
     left: u32,
     call: F,
@@ -16,7 +16,7 @@ impl<E, F: FnMut() -> Result<(), E>> Steps<F> {
         Self { left: STEPS, call }
     }
 
-    /// Takes one step.
+    /// Counts one step.
     #[inline]
     pub(super) fn take(&mut self) -> Result<(), E> {
         match self.left.checked_sub(1) {
@@ -28,14 +28,14 @@ impl<E, F: FnMut() -> Result<(), E>> Steps<F> {
         }
     }
 
-    /// Takes a step that is as long as many.
+    /// Counts a step that is as long as many.
     pub(super) fn take_long(&mut self) -> Result<(), E> {
         self.left = STEPS;
         (self.call)()
     }
 }
 
-/// Never stops.
+/// Continues always.
 #[expect(clippy::unnecessary_wraps, reason = "it stands for what may stop")]
 pub(super) const fn on() -> Result<(), Infallible> {
     Ok(())

@@ -1,8 +1,8 @@
-//! The tree, by links from each node to the one above.
+//! The tree, as a link from each node to its parent.
 //!
-//! Nothing is kept about what lies below a node, so moving a subtree changes one link. A question walks up from its node:
-//! its own link comes with its record, those above are a few steps over an array of four bytes a node. Nodes
-//! of a snapshot are numbered from the root down, so that the upper levels, which all questions share, lie together.
+//! Nodes do not record their descendants, so moving a subtree changes one link. A check walks up from its node: its own
+//! link is in its record, those above are a few steps over an array of four bytes per node. Nodes of a snapshot are
+//! numbered from the root down, so that the upper levels, which all checks share, are adjacent.
 
 use super::hash::Seed;
 use super::records::{Id, Record, Records, id_of, uuid_of};
@@ -10,26 +10,26 @@ use super::steps::{STEPS, Steps};
 use super::{IndexError, NodeFact};
 use crate::{AssignmentId, NodeId};
 
-/// The slot of the parent, shifted up by one; the lowest bit says that the node is switched off.
+/// The slot of the parent, shifted left by one; the lowest bit is set if the node is inactive.
 type Link = u32;
 
-/// The slot of no node: the parent of the root.
+/// The slot of no node, used as the parent of the root.
 const NONE: u32 = u32::MAX >> 1;
 
 #[derive(Debug, Clone)]
 pub(super) struct Tree {
     nodes: Records<NodeRecord>,
-    /// By slot.
+    /// Links by slot.
     links: Vec<Link>,
     uses: Vec<Uses>,
-    /// By slot, for answers that name nodes. What a free slot holds means nothing.
+    /// Ids by slot, for results that name nodes. Undefined in a free slot.
     ids: Vec<Id>,
     free: Vec<u32>,
     root: Option<u32>,
     inactive: usize,
 }
 
-/// Where a node is, and its link once more.
+/// The position of a node, and a copy of its link.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct NodeRecord {
     id: Id,
@@ -72,29 +72,29 @@ struct Uses {
     grants: u32,
 }
 
-/// Where a node stands in a search for all that lies below some nodes.
+/// The state of a node in a search for all nodes below some top nodes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Standing {
-    /// Not looked at.
+enum Search {
+    /// Not visited.
     Unknown,
-    /// One of those nodes, not looked at.
+    /// A top node, not visited.
     Top,
-    /// At none of them, nor below.
+    /// Not at or below a top node.
     Outside,
-    /// At one of them, or below.
+    /// At or below a top node.
     Within,
-    /// It, or a node above it, is switched off.
+    /// Inactive, or below an inactive node.
     Inactive,
 }
 
 /// Number of nodes of a path that are buffered; deeper trees are walked again.
 const NEAR: usize = 8;
 
-/// The way from a node to the root.
+/// The path from a node to the root.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Path {
     near: [u32; NEAR],
-    /// The first node that did not fit, if any.
+    /// The first node that did not fit, or none.
     far: u32,
     pub(super) is_active: bool,
 }
@@ -150,13 +150,13 @@ impl Tree {
         self.nodes.find(id_of(id.as_uuid()))
     }
 
-    /// The records, for a look-up together with another.
+    /// Returns the records, for a combined look-up.
     #[inline]
     pub(super) const fn records(&self) -> &Records<NodeRecord> {
         &self.nodes
     }
 
-    /// Walks from a node to the root.
+    /// Returns the path from a node to the root.
     #[inline]
     pub(super) fn path(&self, node: &NodeRecord) -> Path {
         let mut near = [NONE; NEAR];
@@ -183,7 +183,7 @@ impl Tree {
         }
     }
 
-    /// Whether a node lies on a path.
+    /// Returns whether a node is on a path.
     #[inline]
     pub(super) fn is_on(&self, path: &Path, node: u32) -> bool {
         #[expect(clippy::needless_bitwise_bool, reason = "without a branch, all are compared at once")]
@@ -194,7 +194,7 @@ impl Tree {
         near || (path.far != NONE && self.is_at_or_above(node, path.far))
     }
 
-    /// Whether a node and all above it are switched on.
+    /// Returns whether a node and all its ancestors are active.
     pub(super) fn is_active(&self, node: u32) -> bool {
         let mut at = node;
         let mut inactive = 0;
@@ -207,12 +207,12 @@ impl Tree {
         inactive == 0
     }
 
-    /// The id of a node.
+    /// Returns the id of a node.
     pub(super) fn id(&self, node: u32) -> Option<NodeId> {
         self.ids.get(node as usize).map(|id| uuid_of(*id).into())
     }
 
-    /// The ids of the nodes from the root to a node, which is the last.
+    /// Returns the ids of the nodes from the root to a node, both included.
     pub(super) fn path_from_root(&self, node: u32) -> Vec<NodeId> {
         let mut path = Vec::new();
         let mut at = node;
@@ -224,20 +224,20 @@ impl Tree {
         path
     }
 
-    /// Tells `see` the ids of all nodes at or below one of `tops` that are active, and so is all above them; in no order.
+    /// Calls `see` with the id of each active node, under active ancestors, at or below one of `tops`; in no order.
     ///
-    /// Takes a pass over all nodes, and a byte for each: what lies below a node is not known, but each node knows it
-    /// as soon as the one above it does.
+    /// Visits all nodes, with one byte for each. A node does not know its descendants, but each node is decided as soon
+    /// as its parent is.
     pub(super) fn each_active_below<E>(
         &self,
         tops: impl Iterator<Item = u32>,
         steps: &mut Steps<impl FnMut() -> Result<(), E>>,
         mut see: impl FnMut(NodeId),
     ) -> Result<(), E> {
-        let mut standings = vec![Standing::Unknown; self.links.len()];
+        let mut states = vec![Search::Unknown; self.links.len()];
         for top in tops {
-            if let Some(standing) = standings.get_mut(top as usize) {
-                *standing = Standing::Top;
+            if let Some(state) = states.get_mut(top as usize) {
+                *state = Search::Top;
             }
         }
         let mut way = Vec::new();
@@ -247,32 +247,32 @@ impl Tree {
             }
             let mut at: u32 = slot;
             let mut above = loop {
-                match (standings.get(at as usize), self.links.get(at as usize)) {
-                    (Some(Standing::Unknown | Standing::Top), Some(link)) => {
+                match (states.get(at as usize), self.links.get(at as usize)) {
+                    (Some(Search::Unknown | Search::Top), Some(link)) => {
                         way.push((at, *link));
                         at = link >> 1;
                     }
                     (Some(known), _) => break *known,
-                    (None, _) => break Standing::Outside,
+                    (None, _) => break Search::Outside,
                 }
             };
             for (slot, link) in way.drain(..).rev() {
-                let Some(standing) = standings.get_mut(slot as usize) else {
+                let Some(state) = states.get_mut(slot as usize) else {
                     continue;
                 };
-                above = match (above, *standing) {
-                    _ if link & 1 == 1 => Standing::Inactive,
-                    (Standing::Outside, Standing::Top) => Standing::Within,
+                above = match (above, *state) {
+                    _ if link & 1 == 1 => Search::Inactive,
+                    (Search::Outside, Search::Top) => Search::Within,
                     (above, _) => above,
                 };
-                *standing = above;
+                *state = above;
             }
         }
         let each = STEPS as usize;
-        for (standings, ids) in standings.chunks(each).zip(self.ids.chunks(each)) {
+        for (states, ids) in states.chunks(each).zip(self.ids.chunks(each)) {
             steps.take_long()?;
-            for (standing, id) in standings.iter().zip(ids) {
-                if *standing == Standing::Within {
+            for (state, id) in states.iter().zip(ids) {
+                if *state == Search::Within {
                     see(uuid_of(*id).into());
                 }
             }
@@ -280,7 +280,7 @@ impl Tree {
         Ok(())
     }
 
-    /// Whether `above` is the node or one above it.
+    /// Returns whether `above` is the node or an ancestor of it.
     fn is_at_or_above(&self, above: u32, node: u32) -> bool {
         let mut at = node;
         while at != above {
@@ -362,7 +362,7 @@ impl Tree {
         Ok(())
     }
 
-    /// Links a node that has no link.
+    /// Sets the link of a new node.
     fn set_link(&mut self, slot: u32, parent: u32, is_active: bool) {
         if let Some(place) = self.links.get_mut(slot as usize) {
             *place = link(parent, is_active);
@@ -375,7 +375,7 @@ impl Tree {
         }
     }
 
-    /// Takes a node out of the counts that its link is part of, and leaves it a link to nothing.
+    /// Removes a node from the counts of its link, and clears the link.
     fn unlink(&mut self, slot: u32) {
         let old = self
             .links
@@ -395,7 +395,7 @@ impl Tree {
         }
     }
 
-    /// The node that an assignment names.
+    /// Returns the node of an assignment.
     pub(super) fn resolve(&self, grant: AssignmentId, node: NodeId) -> Result<u32, IndexError> {
         Ok(self.find(node).ok_or(IndexError::UnknownNode { grant, node })?.slot)
     }
@@ -415,7 +415,7 @@ impl Tree {
     }
 }
 
-/// For each node of a snapshot the place of its parent in it.
+/// Returns the index of the parent of each node of a snapshot.
 fn parents(records: &Records<NodeRecord>, nodes: &[NodeFact]) -> Result<Vec<u32>, IndexError> {
     let mut has_root = false;
     let mut parents = Vec::with_capacity(nodes.len());
@@ -435,7 +435,7 @@ fn parents(records: &Records<NodeRecord>, nodes: &[NodeFact]) -> Result<Vec<u32>
     Ok(parents)
 }
 
-/// For each node of a snapshot its slot: they are numbered level by level, from the root down.
+/// Returns the slot of each node of a snapshot, numbered level by level from the root down.
 fn slots_by_depth(parents: &[u32], nodes: &[NodeFact]) -> Result<Vec<u32>, IndexError> {
     const UNKNOWN: u32 = 0;
     let mut depths = vec![UNKNOWN; parents.len()];

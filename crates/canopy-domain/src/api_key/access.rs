@@ -5,43 +5,43 @@ use crate::string_enum::string_enum;
 use std::collections::BTreeSet;
 
 string_enum!(
-    /// A system permission as the scope of a key: each opens one area of the public surface.
+    /// A system permission as a key scope: each opens one area of the public surface.
     ///
-    /// Only these do. A custom permission never opens an area, however much its key looks like one of them.
+    /// Only system permissions open areas. A custom permission never does, even if its key resembles one.
     AreaScope {
-        /// Changing the environment itself.
+        /// Changes of the environment itself.
         EnvironmentManage = "environment.manage",
-        /// Reading the catalog of permissions.
+        /// Reads of the permission catalog.
         PermissionRead = "permission.read",
-        /// Changing it.
+        /// Changes of the permission catalog.
         PermissionManage = "permission.manage",
-        /// Reading roles.
+        /// Reads of roles.
         RoleRead = "role.read",
-        /// Changing them.
+        /// Changes of roles.
         RoleManage = "role.manage",
-        /// Reading the tree and its schema.
+        /// Reads of the tree and its schema.
         NodeRead = "node.read",
-        /// Changing them.
+        /// Changes of the tree and its schema.
         NodeManage = "node.manage",
-        /// Reading identities and memberships.
+        /// Reads of identities and memberships.
         IdentityRead = "identity.read",
-        /// Changing them.
+        /// Changes of identities and memberships.
         IdentityManage = "identity.manage",
-        /// Reading assignments.
+        /// Reads of assignments.
         AssignmentRead = "assignment.read",
-        /// Changing them.
+        /// Changes of assignments.
         AssignmentManage = "assignment.manage",
-        /// Every check.
+        /// All checks.
         Evaluate = "access.evaluate",
-        /// Reading and changing keys.
+        /// Reads and changes of API keys.
         ApiKeyManage = "api_key.manage",
-        /// Reading the audit log.
+        /// Reads of the audit log.
         AuditRead = "audit.read",
     }
 );
 
 impl AreaScope {
-    /// Whether whoever has this scope may do all that `other` allows: managing an area includes reading it.
+    /// Returns whether this scope allows everything that `other` allows: managing an area includes reading it.
     pub fn includes(self, other: Self) -> bool {
         self == other || self.reading() == Some(other)
     }
@@ -66,7 +66,7 @@ impl AreaScope {
     }
 }
 
-/// The scopes of a key: areas that it opens, and custom permissions that it may ask about.
+/// The scopes of a key: areas that it opens, and custom permissions that it may check.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub struct KeyScopes {
     areas: BTreeSet<AreaScope>,
@@ -74,7 +74,7 @@ pub struct KeyScopes {
 }
 
 impl KeyScopes {
-    /// Sorts permission keys into areas and checks; repetitions count once.
+    /// Splits permission keys into areas and checks; repetitions count once.
     pub fn new(keys: impl IntoIterator<Item = PermissionKey>) -> Self {
         let mut scopes = Self::default();
         for key in keys {
@@ -90,12 +90,12 @@ impl KeyScopes {
         scopes
     }
 
-    /// Whether there are none.
+    /// Returns whether there are no scopes.
     pub fn is_empty(&self) -> bool {
         self.areas.is_empty() && self.checks.is_empty()
     }
 
-    /// All of them as texts, sorted.
+    /// Returns all scopes as texts, sorted.
     pub fn texts(&self) -> Vec<&str> {
         let areas = self.areas.iter().map(|area| area.as_str());
         let mut texts: Vec<&str> = areas.chain(self.checks.iter().map(PermissionKey::as_str)).collect();
@@ -122,8 +122,7 @@ pub enum KeyAccess {
 }
 
 impl KeyAccess {
-    /// Full access, which has no scopes, or that of these scopes, of which there is at least one; `None` for what is
-    /// neither.
+    /// Returns full access without scopes, or access with at least one scope; `None` for other combinations.
     pub fn new(mode: AccessMode, scopes: impl IntoIterator<Item = PermissionKey>) -> Option<Self> {
         let scopes = KeyScopes::new(scopes);
         match mode {
@@ -132,7 +131,7 @@ impl KeyAccess {
         }
     }
 
-    /// The word for it on the wire.
+    /// Returns its access mode.
     pub const fn mode(&self) -> AccessMode {
         match self {
             Self::Full => AccessMode::FullAccess,
@@ -140,7 +139,7 @@ impl KeyAccess {
         }
     }
 
-    /// The scopes as texts, sorted; none with full access.
+    /// Returns the scopes as texts, sorted; empty with full access.
     pub fn scopes(&self) -> Vec<&str> {
         match self {
             Self::Full => Vec::new(),
@@ -148,7 +147,7 @@ impl KeyAccess {
         }
     }
 
-    /// The number of its scopes; none with full access.
+    /// Returns the number of its scopes; 0 with full access.
     pub fn scope_count(&self) -> usize {
         match self {
             Self::Full => 0,
@@ -156,9 +155,9 @@ impl KeyAccess {
         }
     }
 
-    /// The bytes of memory that its scopes take.
+    /// Returns the bytes of memory of its scopes.
     pub fn memory_bytes(&self) -> usize {
-        // An entry of a set takes about 24 bytes, an allocation about 16 beside its text.
+        // An entry of a set takes about 24 bytes, an allocation about 16 in addition to its text.
         match self {
             Self::Full => 0,
             Self::Scoped(scopes) => {
@@ -167,7 +166,7 @@ impl KeyAccess {
         }
     }
 
-    /// Whether it opens an area.
+    /// Returns whether it opens an area.
     pub fn opens(&self, area: AreaScope) -> bool {
         match self {
             Self::Full => true,
@@ -175,7 +174,7 @@ impl KeyAccess {
         }
     }
 
-    /// Whether it allows checks of this permission.
+    /// Returns whether it allows checks of this permission.
     pub fn allows_check(&self, permission: &str) -> bool {
         match self {
             Self::Full => true,
@@ -183,7 +182,7 @@ impl KeyAccess {
         }
     }
 
-    /// Whether it allows checks of any permission at all.
+    /// Returns whether it allows any check.
     pub fn allows_some_check(&self) -> bool {
         match self {
             Self::Full => true,
@@ -191,7 +190,7 @@ impl KeyAccess {
         }
     }
 
-    /// Whether whoever has this may hand out `other`: mode and scopes of that lie within its own.
+    /// Returns whether a holder of this access may grant `other`, whose mode and scopes must lie within its own.
     pub fn covers(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Full, _) => true,
@@ -205,9 +204,9 @@ impl KeyAccess {
 }
 
 string_enum!(
-    /// Whether a key opens everything or has scopes.
+    /// The access mode of a key.
     AccessMode {
-        /// Everything on the public surface, now and later.
+        /// Access to the whole public surface, including later additions.
         FullAccess = "full_access",
         /// Limited to its scopes.
         Scoped = "scoped",
@@ -305,7 +304,7 @@ mod tests {
             (checker, &scoped(&["access.evaluate"]), true),
             (checker, &scoped(&["role.read"]), false),
             (&scoped(&["role.read"]), &scoped(&["role.manage"]), false),
-            // All system keys together are still not full access, which has what later releases add as well.
+            // All system keys together are not full access, which includes additions of later releases.
             (&scoped(&SYSTEM_PERMISSION_KEYS), full, false),
             (
                 &scoped(&SYSTEM_PERMISSION_KEYS),

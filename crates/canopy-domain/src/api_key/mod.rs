@@ -1,7 +1,7 @@
 //! API keys: credentials of a customer's backends, each bound to one environment.
 //!
-//! The text of a key is shown once, to whoever made it; what is kept is its digest. Keys never change: one is made,
-//! replaced by another (rotation) and removed, and it ends at its time.
+//! The text of a key is shown once, to its creator; the store has its digest. Keys do not change: a key is created,
+//! rotated (replaced by another), revoked, and expires.
 
 mod access;
 mod secret;
@@ -13,7 +13,7 @@ pub use access::{AccessMode, AreaScope, KeyAccess, KeyScopes};
 pub use secret::{KeyDigest, KeyPreview, KeyText};
 
 id_type!(
-    /// Names an [`ApiKey`].
+    /// The id of an [`ApiKey`].
     ApiKeyId
 );
 
@@ -34,14 +34,14 @@ pub struct ApiKey {
     pub access: KeyAccess,
     /// The first instant at which it is refused.
     pub expires_at: Option<Timestamp>,
-    /// When it was last seen at work, as far as that has been noted.
+    /// The last recorded use. Recorded with a delay.
     pub last_used_at: Option<Timestamp>,
-    /// When it was made.
+    /// The time of its creation.
     pub created_at: Timestamp,
 }
 
 impl ApiKey {
-    /// Whether it is accepted at this instant.
+    /// Returns whether it is accepted at this instant.
     pub fn is_active(&self, now: Timestamp) -> bool {
         is_open(self.expires_at, now)
     }
@@ -52,33 +52,33 @@ pub(crate) fn is_open(expires_at: Option<Timestamp>, now: Timestamp) -> bool {
     expires_at.is_none_or(|end| now < end)
 }
 
-/// That a key was at work.
+/// A use of a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct KeyUse {
     /// The environment of the key.
     pub environment: EnvironmentId,
     /// The key.
     pub id: ApiKeyId,
-    /// When it was last seen.
+    /// The time of its last use.
     pub at: Timestamp,
 }
 
-/// The largest number of keys that an environment has, with those that have ended and were not removed.
+/// Maximum number of keys of an environment, including expired keys that were not removed.
 pub const MAX_KEYS: usize = 1_000;
 
-/// The largest number of scopes that all keys of an environment have together.
+/// Maximum number of scopes of all keys of an environment together.
 pub const MAX_SCOPES: usize = 100_000;
 
 /// The number of keys and scopes of an environment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct KeyTotals {
-    /// The keys, with those that have ended and were not removed.
+    /// The number of keys, including expired keys that were not removed.
     pub keys: usize,
-    /// The scopes of all of them.
+    /// The number of scopes of all keys.
     pub scopes: usize,
 }
 
-/// Makes sure that there is room for one more key beside those there are.
+/// Checks that an environment may have one more key.
 ///
 /// # Errors
 /// [`ApiKeyError::TooMany`], [`ApiKeyError::TooManyScopes`].
@@ -86,17 +86,17 @@ pub fn room_for_one(beside: KeyTotals, access: &KeyAccess) -> Result<(), ApiKeyE
     if beside.keys >= MAX_KEYS {
         return Err(ApiKeyError::TooMany);
     }
-    // A key without scopes adds none, however many there are from before there was a bound.
+    // A key without scopes adds none, even to an environment that exceeded the limit before there was one.
     if access.scope_count() > 0 && beside.scopes + access.scope_count() > MAX_SCOPES {
         return Err(ApiKeyError::TooManyScopes);
     }
     Ok(())
 }
 
-/// Makes sure that a key that is made or rotated with another key ends no later than that one.
+/// Checks that a key that is created or rotated by another key does not outlive that key.
 ///
 /// # Errors
-/// [`ApiKeyError::Escalation`] for one that would outlive its maker.
+/// [`ApiKeyError::Escalation`] if the key would outlive its creator.
 pub fn must_not_outlive(maker_end: Option<Timestamp>, end: Option<Timestamp>) -> Result<(), ApiKeyError> {
     match (maker_end, end) {
         (None, _) => Ok(()),
@@ -105,14 +105,15 @@ pub fn must_not_outlive(maker_end: Option<Timestamp>, end: Option<Timestamp>) ->
     }
 }
 
-/// The longest time, in seconds, that a key goes on working after its rotation.
+/// Maximum time for which a rotated key stays valid, in seconds.
 pub const MAX_OVERLAP_SECONDS: u32 = 86_400;
 
-/// When a key ends that is rotated now: at the end of the overlap, unless it ends before that anyway. `None` without an
-/// overlap: then it is to be removed, because a process whose clock is behind would go on accepting one that ends now.
+/// Returns the expiry of a key that is rotated now: the end of the overlap, or its own expiry if that is earlier.
+/// `None` without an overlap: the key must be removed, because a process whose clock is behind would accept a key that
+/// expires now.
 ///
 /// # Errors
-/// [`ApiKeyError::Expired`] for one that has ended: its successor would be born dead, or live longer than it was meant to.
+/// [`ApiKeyError::Expired`] for an expired key: its successor would expire at once, or live longer than intended.
 pub fn end_of_rotated(key: &ApiKey, now: Timestamp, overlap_seconds: u32) -> Result<Option<Timestamp>, ApiKeyError> {
     if !key.is_active(now) {
         return Err(ApiKeyError::Expired);
@@ -124,15 +125,15 @@ pub fn end_of_rotated(key: &ApiKey, now: Timestamp, overlap_seconds: u32) -> Res
     Ok(Some(key.expires_at.map_or(end, |own| own.min(end))))
 }
 
-/// Why a change to API keys is refused.
+/// An error of a change to API keys.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ApiKeyError {
     /// No such key in the environment.
     #[error("the environment has no such API key")]
     NotFound,
-    /// The key would be able to do more, or to do it for longer, than the one it is made with.
+    /// The key would have more rights, or have them for longer, than the key that creates it.
     #[error(
-        "an API key can make and rotate only keys whose mode and scopes lie within its own and that end no later than it"
+        "an API key can create and rotate only keys whose mode and scopes lie within its own and that expire no later than it"
     )]
     Escalation,
     /// Scopes that the catalog lacks.
@@ -141,17 +142,17 @@ pub enum ApiKeyError {
         /// All of them, sorted.
         keys: Vec<PermissionKey>,
     },
-    /// It would end before it begins.
-    #[error("must lie in the future")]
+    /// The expiry is in the past.
+    #[error("must be in the future")]
     EndsInThePast,
-    /// The environment has as many keys as it can.
-    #[error("the environment has {MAX_KEYS} API keys; revoke some that are not needed")]
+    /// The environment has reached the maximum number of keys.
+    #[error("the environment has the maximum of {MAX_KEYS} API keys; revoke some that are not needed")]
     TooMany,
-    /// The environment's keys have as many scopes as they can together.
-    #[error("the environment's API keys would have more than {MAX_SCOPES} scopes together; use fewer, or full access")]
+    /// The environment's keys have reached the maximum number of scopes.
+    #[error("the environment's API keys would have more than {MAX_SCOPES} scopes in total; use fewer, or full access")]
     TooManyScopes,
-    /// It has ended.
-    #[error("the API key has expired; make a new one")]
+    /// The key has expired.
+    #[error("the API key has expired; create a new one")]
     Expired,
 }
 

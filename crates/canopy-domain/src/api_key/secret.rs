@@ -1,9 +1,9 @@
-//! The text of a key, and what may be kept of it.
+//! The secret text of an API key, its preview and its digest.
 
 use core::fmt;
 
-/// The text of an API key: `cnpy_` and thirty-two random bytes in lower-case hex. It is a secret: it has no `Debug` text
-/// and no `Display`, and leaves only by [`expose`](Self::expose).
+/// The text of an API key: `cnpy_` and thirty-two random bytes in lower-case hex. It is a secret: it has no `Debug`
+/// text and no `Display`; only [`expose`](Self::expose) returns it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct KeyText(Box<str>);
 
@@ -12,7 +12,7 @@ impl KeyText {
     /// Length in characters.
     pub const CHARS: usize = 69;
 
-    /// The key made of these random bytes.
+    /// Creates a key from random bytes.
     pub fn new(secret: [u8; 32]) -> Self {
         const DIGITS: [char; 16] = [
             '0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f',
@@ -22,19 +22,19 @@ impl KeyText {
         Self(Self::PREFIX.chars().chain(hex).collect())
     }
 
-    /// A text that a caller presents; `None` where it is none of a key.
+    /// Parses a text from a caller; `None` if it is no key.
     pub fn parse(raw: &str) -> Option<Self> {
         let hex = raw.strip_prefix(Self::PREFIX)?;
         let is_hex = hex.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
         (is_hex && raw.len() == Self::CHARS).then(|| Self(raw.into()))
     }
 
-    /// The secret itself: to be digested, or shown once to whoever made it.
+    /// Returns the secret itself: to be digested, or shown once to its creator.
     pub const fn expose(&self) -> &str {
         &self.0
     }
 
-    /// Returns the part that is shown to people from then on.
+    /// Returns the part that is shown to people later.
     pub fn preview(&self) -> KeyPreview {
         let shown = self.0.chars().take(KeyPreview::SHOWN);
         KeyPreview(shown.chain(KeyPreview::REST.chars()).collect())
@@ -47,7 +47,7 @@ impl fmt::Debug for KeyText {
     }
 }
 
-/// The first characters of a key, by which people tell it from others.
+/// The first characters of a key, by which people recognize it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KeyPreview(Box<str>);
 
@@ -55,20 +55,20 @@ impl KeyPreview {
     const SHOWN: usize = 12;
     const REST: &str = "****";
 
-    /// A preview as it was kept; `None` for a text that is none, such as a whole key.
+    /// Parses a stored preview; `None` for any other text, such as a whole key.
     pub fn parse(raw: &str) -> Option<Self> {
         let shown = raw.strip_suffix(Self::REST)?;
         let fits = shown.starts_with(KeyText::PREFIX) && shown.len() == Self::SHOWN;
         fits.then(|| Self(raw.into()))
     }
 
-    /// The text.
+    /// Returns the text.
     pub const fn as_str(&self) -> &str {
         &self.0
     }
 }
 
-/// The SHA-256 digest of a key's text. The text cannot be told from it: it has 256 bits that nobody can guess.
+/// The SHA-256 digest of a key's text. It does not reveal the text, which has 256 random bits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct KeyDigest(pub [u8; 32]);
 

@@ -5,44 +5,44 @@ use crate::bulk::Verdict;
 use crate::{IdentityId, MembershipStatus, NodeId, RoleId, RoleKind, Timestamp};
 use std::collections::{HashMap, HashSet};
 
-/// An assignment that somebody asks for.
+/// A requested assignment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct NewAssignment {
     /// The identity, role and node.
     pub key: AssignmentKey,
-    /// When it starts; now where it is not given.
+    /// The begin of its window. Default: now.
     pub from: Option<Timestamp>,
-    /// When it ends; never where it is not given.
+    /// The end of its window. Default: never.
     pub to: Option<Timestamp>,
 }
 
-/// A role, as far as these rules look at it.
+/// The facts of a role that these rules need.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AssignableRole {
-    /// System roles are never assigned.
+    /// The kind; system roles cannot be assigned.
     pub kind: RoleKind,
-    /// Inactive roles are not assigned.
+    /// True if active; inactive roles cannot be assigned.
     pub is_active: bool,
 }
 
-/// The existing rows among those that the items name.
+/// The existing rows among those named by the items.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct AssignmentFacts {
-    /// Those identities that the account has, with the state of their membership in the application.
+    /// The identities of the account, with their membership in the application.
     pub identities: HashMap<IdentityId, Option<MembershipStatus>>,
-    /// Those nodes that the environment has.
+    /// The nodes of the environment.
     pub nodes: HashSet<NodeId>,
-    /// Those roles that the environment has.
+    /// The roles of the environment.
     pub roles: HashMap<RoleId, AssignableRole>,
-    /// Those triples that are assigned already.
+    /// The triples that are already assigned.
     pub existing: HashMap<AssignmentKey, ExistingAssignment>,
 }
 
-/// Judges a batch. Each accepted item gets the window it will hold; see [`settle`](crate::bulk::settle) for what
-/// becomes of the whole.
+/// Judges a batch. Each accepted item gets its window; [`settle`](crate::bulk::settle) turns the verdicts into
+/// outcomes.
 ///
-/// The rules are checked in the order of [`AssignmentError`]. The second of two items with the same key is refused
-/// whatever is the matter with the first.
+/// The rules are checked in the order of [`AssignmentError`]. The second of two items with the same key is refused even
+/// if the first is refused.
 ///
 /// ```
 /// # use canopy_domain::assignment::bulk_create::{plan, AssignmentFacts, NewAssignment};
@@ -95,12 +95,12 @@ fn judge(item: &NewAssignment, facts: &AssignmentFacts, now: Timestamp) -> Resul
     }
 }
 
-/// Whether an identity is an active member of the application.
+/// Returns whether an identity is an active member of the application.
 pub(super) fn is_active_member(facts: &AssignmentFacts, identity: IdentityId) -> bool {
     facts.identities.get(&identity).copied().flatten() == Some(MembershipStatus::Active)
 }
 
-/// Whether a role may be given to an identity.
+/// Checks whether a role may be assigned.
 ///
 /// # Errors
 /// [`AssignmentError::RoleNotFound`], [`AssignmentError::SystemRoleNotAssignable`] or
@@ -146,8 +146,8 @@ mod tests {
         }
     }
 
-    /// Identity 1 is an active member, 2 suspended, 3 no member. Role 1 active, 2 inactive, 3 the system's, 4 the
-    /// system's and inactive. Node 1 exists. (1, 1, 1) is taken where `taken`.
+    /// Identity 1 is an active member, 2 suspended, 3 no member. Role 1 active, 2 inactive, 3 system, 4 system and
+    /// inactive. Node 1 exists. (1, 1, 1) exists if `taken`.
     fn facts(taken: bool) -> AssignmentFacts {
         let role = |kind, is_active| AssignableRole { kind, is_active };
         let id = |n| IdentityId::new(Uuid::from_u128(n));
@@ -215,8 +215,8 @@ mod tests {
         let facts = facts(true);
         for (now, status, word) in [
             (-6, AssignmentStatus::Scheduled, "starts later"),
-            (-5, AssignmentStatus::Active, "holds this role"),
-            (19, AssignmentStatus::Active, "holds this role"),
+            (-5, AssignmentStatus::Active, "already has this role"),
+            (19, AssignmentStatus::Active, "already has this role"),
             (20, AssignmentStatus::Expired, "has ended"),
         ] {
             let verdicts = plan(&[item(key(1, 1, 1))], &facts, at(now));
@@ -263,7 +263,7 @@ mod tests {
     }
 
     proptest! {
-        /// However a batch is put together, no two accepted items share a key and none takes an existing one.
+        /// Tests that no two accepted items of any batch share a key, and none takes an existing one.
         #[test]
         fn accepted_items_never_collide(keys in proptest::collection::vec((1u128..4, 1u128..4, 1u128..3), 0..30), taken: bool) {
             let items: Vec<_> = keys.iter().map(|(i, r, n)| item(key(*i, *r, *n))).collect();

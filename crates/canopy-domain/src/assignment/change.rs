@@ -1,4 +1,4 @@
-//! Changing assignments that exist: their role and their window.
+//! Changes of existing assignments: role and window.
 
 use super::bulk_create::{AssignmentFacts, check_role, is_active_member};
 use super::{Assignment, AssignmentError, AssignmentId, AssignmentKey, Conflicting, ExistingAssignment, Window};
@@ -8,21 +8,22 @@ use std::collections::HashMap;
 /// A change to one assignment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AssignmentPatch {
-    /// The role it gets; it keeps its own where there is none.
+    /// The new role; `None` keeps the role.
     pub role: Option<RoleId>,
-    /// The start of its window. Cleared, it falls back to the creation of the assignment.
+    /// The start of its window. `Clear` resets it to the creation of the assignment.
     pub from: Edit<Timestamp>,
-    /// The end of its window. Cleared, it has none.
+    /// The end of its window. `Clear` removes it.
     pub to: Edit<Timestamp>,
 }
 
-/// The triple an assignment would have after it changes its role; its facts are needed to judge the change.
+/// Returns the triple of an assignment with another role; the facts about it are needed to judge the change.
 pub const fn key_with_role(assignment: &Assignment, role: RoleId) -> AssignmentKey {
     AssignmentKey { role, ..assignment.key }
 }
 
-/// Judges a change to one assignment and returns the assignment as it is afterwards: the same row where nothing changes. Where the role stays, neither it nor
-/// the membership is judged again, so access that has become idle can still be shortened.
+/// Judges a change to one assignment and returns the changed assignment, or the same row if nothing changes. If the
+/// role stays, neither the role nor the membership is judged again, so the window of an unusable assignment can still
+/// be shortened.
 ///
 /// # Errors
 /// The rules on roles, memberships, windows and repeated triples, in the order of [`AssignmentError`].
@@ -73,39 +74,39 @@ pub fn patch(
     }
 }
 
-/// Why a change of role for many assignments is refused as a whole.
+/// An error of a change of role for many assignments.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ChangeRoleError {
-    /// The role cannot be given.
+    /// The role cannot be assigned.
     #[error(transparent)]
     Role(AssignmentError),
-    /// Some assignments are of identities that are no active members of the application.
+    /// The identities of some assignments are no active members of the application.
     #[error("some identities are not active members of the application")]
     MembershipsNotActive {
         /// All such assignments.
         assignments: Vec<AssignmentId>,
     },
-    /// Some assignments would join the same identity, role and node as another.
+    /// Some assignments would get the same identity, role and node as another.
     #[error("some assignments would repeat an identity, role and node")]
     Clashes {
-        /// All of them, with the assignment each would repeat.
+        /// All of them, each with the assignment that it would repeat.
         clashes: Vec<Clash>,
     },
 }
 
-/// Two assignments that would become the same.
+/// Two assignments that would get the same triple.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Clash {
-    /// The assignment that was to change.
+    /// The assignment to change.
     pub assignment: AssignmentId,
-    /// The one that has the triple already, or would take it first.
+    /// The assignment that has the triple, or would get it first.
     pub with: Conflicting,
 }
 
-/// Judges giving one role to many assignments. The plan holds only those that change, as they are afterwards.
+/// Judges a change of many assignments to one role. The plan contains only assignments that change, in their new state.
 ///
 /// # Errors
-/// [`ChangeRoleError`]; nothing is to be changed then.
+/// [`ChangeRoleError`]; then no assignment may be changed.
 pub fn change_role(
     assignments: &[Assignment],
     role: RoleId,
@@ -188,7 +189,7 @@ mod tests {
         }
     }
 
-    /// Role 1 and 2 can be given, 3 is inactive. Identities 1 to 3 are active members, 4 is suspended, 5 is none.
+    /// Roles 1 and 2 can be assigned, 3 is inactive. Identities 1 to 3 are active members, 4 is suspended, 5 is none.
     fn facts() -> AssignmentFacts {
         let usable = AssignableRole {
             kind: RoleKind::Custom,
@@ -270,7 +271,7 @@ mod tests {
                 (to(role(1), Edit::Set(at(15))), None),
                 (to(role(9), Edit::Keep), Some(AssignmentError::RoleNotFound)),
                 (to(role(3), Edit::Keep), Some(AssignmentError::RoleInactive)),
-                // Before the window, and before the triple that another one has.
+                // Checked before the window, and before the triple of another assignment.
                 (
                     to(role(2), Edit::Set(at(10))),
                     Some(AssignmentError::MembershipNotActive),

@@ -1,4 +1,4 @@
-//! Filters and orders of the list of assignments, and its rows.
+//! Filters, sort keys and rows of the list of assignments.
 
 use super::{AccessType, Assignment, AssignmentStatus};
 use crate::string_enum::string_enum;
@@ -14,46 +14,46 @@ string_enum!(
         Name = "name",
         /// The role's name, case folded.
         Role = "role",
-        /// Direct before inherited; where no node is asked about, all are direct.
+        /// Direct before inherited; all are direct if no node is given.
         AccessType = "access_type",
-        /// When the assignment was made.
+        /// The time of creation.
         CreatedAt = "created_at",
     }
 );
 
-/// Which assignments of an environment are listed, and how.
+/// Selects and sorts assignments of an environment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AssignmentQuery {
     /// Only those that hold at a node.
     pub held_at: Option<HeldAt>,
     /// Only those with this role.
     pub role: Option<RoleId>,
-    /// Only those in this state at the asked instant.
+    /// Only those with this status at the given instant.
     pub status: Option<AssignmentStatus>,
-    /// Only those made at this node.
+    /// Only those at this node.
     pub source_node: Option<NodeId>,
-    /// Only those that the search finds in the [searched text](crate::Identity::searched_text) of the identity, the name of
-    /// the role and the name of the node.
+    /// Only those where the [searched text](crate::Identity::searched_text) of the identity, the name of the role or
+    /// the name of the node matches the search.
     pub search: Option<SearchWords>,
     /// The sort key.
     pub sort: AssignmentSort,
-    /// In which direction.
+    /// The sort direction.
     pub order: SortOrder,
-    /// Which page.
+    /// The requested page.
     pub page: PageRequest,
 }
 
-/// The assignments that hold at a node: those made at it and at the nodes above.
+/// Selects the assignments that hold at a node: those at it and at its ancestors.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct HeldAt {
     /// The node.
     pub node: NodeId,
-    /// Only those made at it, or only those made above.
+    /// Only direct ones, or only inherited ones.
     pub access_type: Option<AccessType>,
 }
 
 impl HeldAt {
-    /// Returns the way in which an assignment at `source` holds at the node, given that it does.
+    /// Returns how an assignment at `source` holds at the node: directly or inherited.
     pub fn access_type_from(&self, source: NodeId) -> AccessType {
         if source == self.node {
             AccessType::Direct
@@ -63,7 +63,7 @@ impl HeldAt {
     }
 }
 
-/// An assignment with what people need to read it.
+/// An assignment with the labels that people need to read it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AssignmentView {
     /// The assignment.
@@ -72,9 +72,9 @@ pub struct AssignmentView {
     pub identity: IdentitySummary,
     /// The role's name.
     pub role_name: RoleName,
-    /// The name of the node it was made at.
+    /// The name of its node.
     pub node_name: DisplayName,
-    /// Seen from the node that was asked about; always direct where none was.
+    /// Relative to the given node; always direct without one.
     pub access_type: AccessType,
 }
 
@@ -87,22 +87,22 @@ pub struct IdentitySummary {
     pub first_name: PersonName,
     /// Last name.
     pub last_name: PersonName,
-    /// Mail address.
+    /// Email address.
     pub email: Email,
-    /// Picture.
+    /// The URL of a picture.
     pub avatar_url: Option<AvatarUrl>,
 }
 
-/// Counts of the assignments of an environment, by state at one instant.
+/// Counts of the assignments of an environment by status at one instant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct AssignmentSummary {
-    /// In their window.
+    /// Number within their window.
     pub active: u64,
-    /// Before it.
+    /// Number before their window.
     pub scheduled: u64,
-    /// After it.
+    /// Number after their window.
     pub expired: u64,
-    /// Active and ending within seven days.
+    /// Number of active ones that end within seven days.
     pub expiring_soon: u64,
     /// Number of roles with at least one assignment.
     pub distinct_roles: u64,
@@ -111,15 +111,15 @@ pub struct AssignmentSummary {
 /// Maximum number of identities in [`NodeAssignmentSummary::recent`].
 pub const RECENT_IDENTITIES: usize = 5;
 
-/// The assignments that hold at a node, in numbers.
+/// Counts of the assignments that hold at a node.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct NodeAssignmentSummary {
-    /// By state.
+    /// Counts by status.
     pub counts: AssignmentSummary,
     /// Number of assignments at the node itself.
     pub direct: u64,
     /// Number of assignments at its ancestors.
     pub inherited: u64,
-    /// Whose assignments were made last, newest first; each identity once, by its newest. Their ids break ties.
+    /// The identities of the latest assignments, newest first; each once, by its newest. Their ids break ties.
     pub recent: Vec<IdentitySummary>,
 }

@@ -1,4 +1,4 @@
-//! Assignments: an identity holds a role at a node and all below it, within a window of time.
+//! Assignments: an identity has a role at a node and all nodes below it, within a window of time.
 
 pub mod bulk_create;
 pub mod change;
@@ -12,33 +12,33 @@ use crate::{EnvironmentId, IdentityId, NodeId, RoleId, Timestamp};
 pub use window::{Window, WindowError};
 
 id_type!(
-    /// Names an [`Assignment`].
+    /// The id of an [`Assignment`].
     AssignmentId
 );
 
 string_enum!(
-    /// Where an instant lies relative to a window.
+    /// The position of an instant relative to a window.
     AssignmentStatus {
-        /// Before it.
+        /// Before the window.
         Scheduled = "scheduled",
-        /// In it.
+        /// In the window.
         Active = "active",
-        /// After it.
+        /// After the window.
         Expired = "expired",
     }
 );
 
 string_enum!(
-    /// Whether access at a node was given there or comes from above.
+    /// The origin of access at a node.
     AccessType {
         /// The assignment is at the node itself.
         Direct = "direct",
-        /// The assignment is at a node above.
+        /// The assignment is at an ancestor.
         Inherited = "inherited",
     }
 );
 
-/// An active assignment that ends within this many seconds (7 days) is "expiring soon".
+/// Seconds (7 days) before the end within which an active assignment counts as "expiring soon".
 pub const EXPIRING_SOON_SECONDS: i64 = 7 * 24 * 60 * 60;
 
 /// The triple of an assignment. An environment has at most one assignment for each triple, whatever its window.
@@ -46,13 +46,13 @@ pub const EXPIRING_SOON_SECONDS: i64 = 7 * 24 * 60 * 60;
 pub struct AssignmentKey {
     /// The identity.
     pub identity: IdentityId,
-    /// As what.
+    /// The role.
     pub role: RoleId,
-    /// Where, and at everything below.
+    /// The node; the assignment also holds at all nodes below it.
     pub node: NodeId,
 }
 
-/// An identity holds a role at a node and all below it, while its window is open.
+/// An identity's role at a node and all nodes below it, during a window.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Assignment {
     /// Its id.
@@ -61,25 +61,25 @@ pub struct Assignment {
     pub environment_id: EnvironmentId,
     /// The identity, role and node.
     pub key: AssignmentKey,
-    /// When it holds.
+    /// The window in which it holds.
     pub window: Window,
-    /// When it was made.
+    /// The time of its creation.
     pub created_at: Timestamp,
-    /// When it was last changed.
+    /// The time of its last change.
     pub updated_at: Timestamp,
 }
 
-/// An assignment that exists, as far as rules look at it.
+/// The facts of an existing assignment that rules need.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ExistingAssignment {
     /// Its id.
     pub id: AssignmentId,
-    /// When it holds.
+    /// The window in which it holds.
     pub window: Window,
 }
 
 impl ExistingAssignment {
-    /// As it stands in the way of another one at this instant.
+    /// Returns the conflict that it causes for another one at this instant.
     pub fn conflicting_at(&self, now: Timestamp) -> Conflicting {
         Conflicting {
             id: self.id,
@@ -98,20 +98,20 @@ impl From<&Assignment> for ExistingAssignment {
     }
 }
 
-/// An assignment that stands in the way of another one of the same identity, role and node.
+/// An existing assignment that conflicts with another one of the same identity, role and node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Conflicting {
     /// Its id.
     pub id: AssignmentId,
-    /// Where the instant of the call lies relative to its window.
+    /// Its status at the instant of the call.
     pub status: AssignmentStatus,
-    /// The end of its window; `None` when it never ends.
+    /// The end of its window; `None` if it never ends.
     pub effective_to: Option<Timestamp>,
 }
 
 const fn conflict_message(status: AssignmentStatus) -> &'static str {
     match status {
-        AssignmentStatus::Active => "the identity holds this role at this node already",
+        AssignmentStatus::Active => "the identity already has this role at this node",
         AssignmentStatus::Scheduled => {
             "the identity has an assignment of this role at this node that starts later; change its window instead"
         }
@@ -121,7 +121,7 @@ const fn conflict_message(status: AssignmentStatus) -> &'static str {
     }
 }
 
-/// Why an assignment is refused. In the order in which the rules are checked.
+/// An error of an assignment. In the order in which the rules are checked.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum AssignmentError {
     /// No such assignment in the environment.
@@ -136,7 +136,7 @@ pub enum AssignmentError {
     /// The environment has no such role.
     #[error("the environment has no such role")]
     RoleNotFound,
-    /// A system role cannot be given to an identity.
+    /// A system role cannot be assigned.
     #[error("the system role cannot be assigned to an identity")]
     SystemRoleNotAssignable,
     /// An inactive role cannot be assigned.
@@ -145,13 +145,13 @@ pub enum AssignmentError {
     /// The identity is not an active member of the application.
     #[error("the identity is not an active member of the application")]
     MembershipNotActive,
-    /// The end does not lie after the start.
+    /// The end is not after the start.
     #[error("`effective_to` must be after `effective_from`")]
     InvalidWindow,
-    /// The environment has an assignment of this identity, role and node, in whatever window.
+    /// The environment has an assignment of this identity, role and node, whatever its window.
     #[error("{}", conflict_message(existing.status))]
     Conflict {
-        /// The assignment there is.
+        /// The existing assignment.
         existing: Conflicting,
     },
     /// An earlier item of the same request names the same identity, role and node.

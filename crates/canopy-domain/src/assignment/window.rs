@@ -2,7 +2,7 @@
 
 use crate::{AssignmentStatus, Timestamp};
 
-/// A half-open window: it holds while `from <= now < to`, and for ever when it has no end.
+/// A half-open window: it holds while `from <= now < to`, and forever without an end.
 ///
 /// ```
 /// # use canopy_domain::{AssignmentStatus, Timestamp, Window};
@@ -21,7 +21,7 @@ pub struct Window {
     to: Option<Timestamp>,
 }
 
-/// The end of a window does not lie after its start.
+/// The end of a window is not after its start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("`effective_to` must be after `effective_from`")]
 pub struct WindowError;
@@ -33,10 +33,10 @@ impl Window {
         to: None,
     };
 
-    /// A window from `from` up to, but not including, `to`.
+    /// Creates a window from `from` up to, but not including, `to`.
     ///
     /// # Errors
-    /// [`WindowError`] when the end does not lie after the start.
+    /// [`WindowError`] if the end is not after the start.
     pub fn new(from: Timestamp, to: Option<Timestamp>) -> Result<Self, WindowError> {
         if to.is_some_and(|to| to <= from) {
             return Err(WindowError);
@@ -44,27 +44,27 @@ impl Window {
         Ok(Self { from, to })
     }
 
-    /// A window as it was kept when instants were finer than a millisecond: one that truncation left empty lasts one
-    /// millisecond, for a row that was accepted is never lost.
+    /// Creates a window from a store that kept instants finer than a millisecond. A window that truncation left empty
+    /// lasts one millisecond, so that no stored row is lost.
     ///
     /// # Errors
-    /// [`WindowError`] when the end lies before the start.
+    /// [`WindowError`] if the end is before the start.
     pub fn restored(from: Timestamp, to: Option<Timestamp>) -> Result<Self, WindowError> {
         let next = Timestamp::from_millis(from.as_millis().saturating_add(1)).ok();
         Self::new(from, if to == Some(from) { next } else { to })
     }
 
-    /// The first instant in it.
+    /// Returns the first instant in it.
     pub const fn from(&self) -> Timestamp {
         self.from
     }
 
-    /// The first instant after it; `None` when it never ends.
+    /// Returns the first instant after it; `None` if it never ends.
     pub const fn to(&self) -> Option<Timestamp> {
         self.to
     }
 
-    /// The smallest window that holds whenever this one or the other does.
+    /// Returns the smallest window that contains both.
     #[must_use]
     pub fn joined_with(&self, other: Self) -> Self {
         Self {
@@ -73,7 +73,7 @@ impl Window {
         }
     }
 
-    /// Where an instant lies relative to the window.
+    /// Returns the status of the window at an instant.
     pub fn status_at(&self, now: Timestamp) -> AssignmentStatus {
         if now < self.from {
             AssignmentStatus::Scheduled
@@ -84,7 +84,8 @@ impl Window {
         }
     }
 
-    /// Whether it is open at `now` and ends within the following [`EXPIRING_SOON_SECONDS`](crate::EXPIRING_SOON_SECONDS).
+    /// Returns whether it is open at `now` and ends within the following
+    /// [`EXPIRING_SOON_SECONDS`](crate::EXPIRING_SOON_SECONDS).
     pub fn is_expiring_soon(&self, now: Timestamp) -> bool {
         let soon = now.plus_seconds(crate::EXPIRING_SOON_SECONDS);
         self.status_at(now) == AssignmentStatus::Active && self.to.is_some_and(|to| to <= soon)

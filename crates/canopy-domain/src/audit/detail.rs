@@ -2,12 +2,12 @@
 
 use core::fmt::{self, Write};
 
-/// A small tree of facts, written to stores and answers as JSON.
+/// A tree of values, written to stores and responses as JSON.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Detail {
-    /// Nothing.
+    /// Null.
     Null,
-    /// Yes or no.
+    /// A boolean.
     Flag(bool),
     /// A count.
     Count(u64),
@@ -15,32 +15,32 @@ pub enum Detail {
     Text(String),
     /// A list.
     List(Vec<Self>),
-    /// Named facts, in this order.
+    /// Named values, in this order.
     Map(Vec<(&'static str, Self)>),
 }
 
 impl Detail {
-    /// The text of anything that can be displayed, such as an id.
+    /// Returns the text of a displayable value, such as an id.
     pub fn text(value: impl fmt::Display) -> Self {
         Self::Text(value.to_string())
     }
 
-    /// A list of texts.
+    /// Returns a list of texts.
     pub fn texts<T: fmt::Display>(values: impl IntoIterator<Item = T>) -> Self {
         Self::List(values.into_iter().map(Self::text).collect())
     }
 
-    /// A text, or nothing.
+    /// Returns a text, or null.
     pub fn optional(value: Option<impl fmt::Display>) -> Self {
         value.map_or(Self::Null, Self::text)
     }
 
-    /// A number of things.
+    /// Returns a count.
     pub fn count(number: usize) -> Self {
         Self::Count(u64::try_from(number).unwrap_or(u64::MAX))
     }
 
-    /// The compact JSON text.
+    /// Returns the compact JSON text.
     ///
     /// ```
     /// # use canopy_domain::audit::Detail;

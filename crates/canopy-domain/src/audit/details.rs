@@ -1,8 +1,8 @@
-//! Details of audit events that their metadata has no room for.
+//! Details of audit events that exceed the size of the metadata.
 
 use super::Detail;
 
-/// The largest size of a part, in bytes. An entry that is larger is a part of its own.
+/// Maximum size of a part in bytes. A larger entry is a part of its own.
 pub const MAX_PART_BYTES: usize = 64 * 1024;
 
 /// Packs entries into parts, in their order. Each part is a JSON array of at most [`MAX_PART_BYTES`].

@@ -1,22 +1,22 @@
-//! Reading the audit log: which events, and which part of them.
+//! Selection and pagination of the audit log.
 
 use super::{ActorType, AuditCategory, AuditEventId, AuditOutcome, AuditSeverity};
 use crate::{EnvironmentId, SearchWords, Timestamp};
 use uuid::Uuid;
 
-/// A place in the log, which is ordered by instant and then id, the newest first.
+/// A position in the log, which is ordered by instant and then id, newest first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct AuditPosition {
-    /// When the event happened.
+    /// The time of the event.
     pub at: Timestamp,
     /// Its id.
     pub id: AuditEventId,
 }
 
-/// Which events of an account are listed. What is not given does not narrow the listing; texts are compared byte for byte.
+/// Selects events of an account. Absent filters match all; texts are compared byte for byte.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct AuditQuery {
-    /// Only those of this instant or later.
+    /// Only those at this instant or later.
     pub from: Option<Timestamp>,
     /// Only those before this instant.
     pub to: Option<Timestamp>,
@@ -26,7 +26,7 @@ pub struct AuditQuery {
     pub action: Option<String>,
     /// Only those of this area.
     pub category: Option<AuditCategory>,
-    /// Only those that deserve this much attention.
+    /// Only those of this severity.
     pub severity: Option<AuditSeverity>,
     /// Only those with this outcome.
     pub outcome: Option<AuditOutcome>,
@@ -34,32 +34,34 @@ pub struct AuditQuery {
     pub actor_id: Option<String>,
     /// Only those of this kind of principal.
     pub actor_type: Option<ActorType>,
-    /// Only those done to this kind of thing.
+    /// Only those of this resource type.
     pub resource_type: Option<String>,
-    /// Only those done to this thing.
+    /// Only those of this resource.
     pub resource_id: Option<String>,
     /// Only those of this request.
     pub correlation_id: Option<String>,
-    /// Only those that the search finds in their [searched text](super::searched_text).
+    /// Only those whose [searched text](super::searched_text) matches the search.
     pub search: Option<SearchWords>,
-    /// Only those that come after this one in the listing, so are older.
+    /// Only those after this one in the list, that is, older ones.
     pub after: Option<AuditPosition>,
-    /// Only this one and those that come before it in the listing, so are newer.
+    /// Only this one and those before it in the list, that is, newer ones.
     pub down_to: Option<AuditPosition>,
-    /// At most so many, and no more once the metadata of those before have [so many](Self::MAX_BYTES) bytes.
+    /// Maximum number of events. The page also ends once the metadata of its events exceed
+    /// [`MAX_BYTES`](Self::MAX_BYTES).
     pub limit: u32,
 }
 
 impl AuditQuery {
-    /// A listing ends with the event that brings the bytes of all metadata in it to so many. So it has one event at least, however
-    /// large.
+    /// Maximum size of the metadata of a page, in bytes. A page ends with the event that reaches it, so it has at least
+    /// one event, however large.
     pub const MAX_BYTES: usize = 1024 * 1024;
 
-    /// The largest number of events that a listing narrowed by what they hold looks at. One that would look at more ends
-    /// there, whatever it found.
+    /// Maximum number of events that a filtered page examines. A page that would examine more ends there, whatever it
+    /// found.
     pub const MAX_EXAMINED: u32 = 10_000;
 
-    /// Returns true when events within its time, environment and places are left out, so that it may look at more than it lists.
+    /// Returns true if the query filters events within its time, environment and positions, so that it may examine more
+    /// than it lists.
     pub const fn is_narrowed(&self) -> bool {
         self.action.is_some()
             || self.category.is_some()
@@ -73,7 +75,7 @@ impl AuditQuery {
             || self.search.is_some()
     }
 
-    /// The newest events, so many.
+    /// Selects the newest `limit` events.
     pub fn newest(limit: u32) -> Self {
         Self {
             limit,
@@ -81,7 +83,7 @@ impl AuditQuery {
         }
     }
 
-    /// The first place of the listing, inclusive: the tighter one of `down_to` and `from`.
+    /// Returns the first position of the list, inclusive: the tighter one of `down_to` and `from`.
     pub fn first(&self) -> AuditPosition {
         let from = AuditPosition {
             at: self.from.unwrap_or(Timestamp::MIN),
@@ -90,7 +92,7 @@ impl AuditQuery {
         self.down_to.map_or(from, |down_to| down_to.max(from))
     }
 
-    /// The place that everything listed comes after, exclusive: the tighter one of `after` and `to`.
+    /// Returns the position before the list, exclusive: the tighter one of `after` and `to`.
     pub fn end(&self) -> AuditPosition {
         let at = |at, id| AuditPosition {
             at,

@@ -1,4 +1,4 @@
-//! Audit events: who did what to which resource, kept with the change itself.
+//! Audit events: who did what to which resource. Stored in the transaction of the change.
 
 mod detail;
 pub mod details;
@@ -11,16 +11,16 @@ use crate::{AccountId, ApplicationId, EnvironmentId, Revision, Timestamp};
 pub use detail::Detail;
 
 id_type!(
-    /// Names an [`AuditEvent`].
+    /// The id of an [`AuditEvent`].
     AuditEventId
 );
 
 string_enum!(
     /// The kind of the principal that acted.
     ActorType {
-        /// Runs the installation.
+        /// A caller who runs the installation.
         Operator = "operator",
-        /// Administers one account.
+        /// A caller who administers one account.
         Admin = "admin",
         /// An end user.
         Identity = "identity",
@@ -48,7 +48,7 @@ string_enum!(
         Assignment = "assignment",
         /// API keys.
         ApiKey = "api_key",
-        /// Calls that were refused because of who made them.
+        /// Calls that were refused because of their caller.
         Access = "access",
     }
 );
@@ -56,11 +56,11 @@ string_enum!(
 string_enum!(
     /// The severity of an event.
     AuditSeverity {
-        /// Everyday changes.
+        /// Routine changes.
         Info = "info",
-        /// Changes that take or widen access at large.
+        /// Changes that remove or widen access broadly.
         Warning = "warning",
-        /// Changes that deserve a look at once.
+        /// Changes that require immediate attention.
         Critical = "critical",
     }
 );
@@ -68,9 +68,9 @@ string_enum!(
 string_enum!(
     /// The outcome of an action.
     AuditOutcome {
-        /// It was done.
+        /// Carried out.
         Success = "success",
-        /// It was refused.
+        /// Refused.
         Denied = "denied",
     }
 );
@@ -91,11 +91,11 @@ pub struct Actor {
 pub struct AuditEvent {
     /// Its id.
     pub id: AuditEventId,
-    /// The account in which it happened.
+    /// The account of the event.
     pub account_id: AccountId,
-    /// The application, when there is one.
+    /// The application, if there is one.
     pub application_id: Option<ApplicationId>,
-    /// The environment, when there is one.
+    /// The environment, if there is one.
     pub environment_id: Option<EnvironmentId>,
     /// The actor.
     pub actor: Actor,
@@ -109,23 +109,24 @@ pub struct AuditEvent {
     pub outcome: AuditOutcome,
     /// The type of the resource.
     pub resource_type: &'static str,
-    /// The id of that thing; of the environment where many were touched.
+    /// The id of the resource; the id of the environment if several resources were changed.
     pub resource_id: String,
     /// A label of the resource, for people.
     pub resource_label: String,
-    /// The ids of everything touched, and what was before and after where it is small. Never a secret.
+    /// The ids of all affected resources, and small values before and after. Never a secret.
     pub metadata: Detail,
-    /// The [parts](details::parts) of its details that the metadata has no room for. Stored beside the event, in this order.
+    /// The [parts](details::parts) of its details that exceed the size of the metadata. Stored beside the event, in
+    /// this order.
     pub details: Vec<String>,
     /// The id of the request.
     pub correlation_id: String,
-    /// When it happened.
+    /// The time of the event.
     pub created_at: Timestamp,
 }
 
 impl AuditEvent {
-    /// The text that searches look into: action, actor and thing as people know them, with their case folded. Stored with
-    /// the event, so that every store finds the same.
+    /// Returns the folded text that searches match: action, actor and resource labels. Stored with the event, so that
+    /// every store matches the same.
     ///
     /// ```
     /// # use canopy_domain::audit::searched_text;
@@ -136,22 +137,22 @@ impl AuditEvent {
     }
 }
 
-/// [`AuditEvent::searched_text`] of its parts. No word of a search has a line break, so none
-/// reaches from one part into the next.
+/// Returns [`AuditEvent::searched_text`] of its parts. Search words have no line break, so none matches across two
+/// parts.
 pub fn searched_text(action: &str, actor_label: &str, resource_label: &str) -> String {
     crate::searched_text([action, actor_label, resource_label])
 }
 
-/// An audit event as it was stored, with the revision its change took.
+/// A stored audit event, with the revision of its change.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredAuditEvent {
-    /// The event. Words that the code no longer uses are kept as they were.
+    /// The event. Values that the code no longer uses stay as they were stored.
     pub id: AuditEventId,
-    /// The account in which it happened.
+    /// The account of the event.
     pub account_id: AccountId,
-    /// The application, when there is one.
+    /// The application, if there is one.
     pub application_id: Option<ApplicationId>,
-    /// The environment, when there is one.
+    /// The environment, if there is one.
     pub environment_id: Option<EnvironmentId>,
     /// The actor.
     pub actor: Actor,
@@ -165,7 +166,7 @@ pub struct StoredAuditEvent {
     pub outcome: AuditOutcome,
     /// The type of the resource.
     pub resource_type: String,
-    /// The id of that thing.
+    /// The id of the resource.
     pub resource_id: String,
     /// A label of the resource, for people.
     pub resource_label: String,
@@ -173,8 +174,9 @@ pub struct StoredAuditEvent {
     pub metadata: String,
     /// The id of the request.
     pub correlation_id: String,
-    /// The revision that the change took in its environment; `None` where no environment changed, and where it went.
+    /// The revision that the change created in its environment; `None` if no environment changed, or if the environment
+    /// was deleted.
     pub revision: Option<Revision>,
-    /// When it happened.
+    /// The time of the event.
     pub created_at: Timestamp,
 }

@@ -1,4 +1,4 @@
-//! The change records that follow from a change set.
+//! The change records of a change set.
 
 use super::{Bundle, ChangeSet, EnvironmentRow, LastingRows, Rows, Updated};
 use crate::access::{Change, EnvironmentChanges, GrantFact, KeyFact, NodeFact, PermissionFact, RoleFact, SubjectFact};
@@ -9,41 +9,41 @@ use crate::{
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
-/// Facts that a set does not have itself but that its change records depend on, read in the same transaction.
+/// Facts that the change records of a set depend on and the set lacks, read in the same transaction.
 ///
-/// A set needs only some of them; each field says when.
+/// A set needs only some of them, as each field describes.
 #[derive(Debug, Clone, Default)]
 pub struct AccessFacts {
-    /// All permissions of a role that gets another name or switch, where the set has no bundle of it.
+    /// All permissions of each role whose name or state changes, unless the set has its bundle.
     pub bundles: HashMap<RoleId, BTreeSet<PermissionId>>,
-    /// All environments, before the write, of an application whose memberships change.
+    /// All environments, before the write, of each application whose memberships change.
     pub environments: HashMap<ApplicationId, Vec<EnvironmentId>>,
-    /// The account-wide switch of an identity whose membership changes, where the set does not have the identity.
+    /// The account-wide state of each identity whose membership changes, unless the set has the identity.
     pub switches: HashMap<IdentityId, bool>,
-    /// The environments to which an identity matters that is removed or switched, with the state of its membership.
+    /// The environments of each identity that is removed or switched, with its membership there.
     pub standings: HashMap<IdentityId, Vec<(EnvironmentId, MembershipStatus)>>,
-    /// The members of an existing application that gets a new environment.
+    /// The members of each existing application that gets a new environment.
     pub members: HashMap<ApplicationId, Vec<SubjectFact>>,
 }
 
-/// A fact that a change set needs was not given. Always a bug in Canopy; nothing may be written.
+/// A fact that a change set needs is missing. Always a bug in Canopy; nothing may be written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a change set lacks a fact: {0}")]
 pub struct MissingFact(pub &'static str);
 
-/// The steps of one environment.
+/// The changes of one environment.
 #[derive(Default)]
 struct Steps {
-    /// Those before the steps of subjects.
+    /// Changes before those of subjects.
     first: Vec<Change>,
-    /// Steps of subjects, shared with other environments.
+    /// Changes of subjects, shared with other environments.
     subjects: Vec<Arc<[Change]>>,
-    /// Those after the steps of subjects.
+    /// Changes after those of subjects.
     last: Vec<Change>,
 }
 
 impl Steps {
-    /// All of them, shared where they are the same as those of others.
+    /// Returns all changes, shared if another environment has the same.
     fn all(self) -> Arc<[Change]> {
         let Self {
             mut first,
@@ -64,13 +64,13 @@ impl Steps {
 type Touched = BTreeMap<EnvironmentId, Steps>;
 
 impl ChangeSet {
-    /// The changes of each environment that the set touches, by environment. The record of a commit has them; each takes
-    /// the next revision of its environment. Environments that the set removes have none.
+    /// Returns the changes of each environment that the set touches. They form the change records of the commit; each
+    /// creates the next revision of its environment. Removed environments have none.
     ///
     /// # Errors
-    /// [`MissingFact`] when the facts do not have what the set needs.
+    /// [`MissingFact`] if the facts lack one that the set needs.
     pub fn access_changes(&self, facts: &AccessFacts) -> Result<Vec<EnvironmentChanges>, MissingFact> {
-        // Without `..`: a new field does not compile until it is looked at here.
+        // Without `..`: a new field does not compile until it is handled here.
         let Self {
             accounts: _,
             applications: _,
@@ -111,7 +111,7 @@ impl ChangeSet {
             let steps = touched.entry(permission.environment_id).or_default();
             steps.first.push(Change::PermissionRemoved(permission.id));
         }
-        // The key of a permission never changes, and nothing else of it matters to decisions.
+        // The key of a permission never changes, and decisions depend on nothing else of it.
         for Updated { after, .. } in &permissions.updated {
             touched.entry(after.environment_id).or_default();
         }
@@ -148,7 +148,8 @@ impl ChangeSet {
         Ok(changes.collect())
     }
 
-    /// Takes assignments out. Those of a removed identity go with its own step, unless what they name goes before that.
+    /// Removes assignments. Those of a removed identity go with its own change, unless their role or node is removed
+    /// before that.
     fn remove_grants(&self, assignments: &Rows<Assignment>, touched: &mut Touched) {
         let holders: HashSet<IdentityId> = self.identities.removed.iter().map(|one| one.id).collect();
         let roles: HashSet<RoleId> = self.roles.removed.iter().map(|one| one.id).collect();
@@ -162,7 +163,7 @@ impl ChangeSet {
         }
     }
 
-    /// Makes, changes and removes subjects in every environment to which they matter.
+    /// Adds, changes and removes subjects in every environment of theirs.
     fn put_subjects(
         &self,
         (identities, memberships, environments): (&Rows<Identity>, &LastingRows<Membership>, &[EnvironmentRow]),
@@ -186,7 +187,7 @@ impl ChangeSet {
             if before.is_active == after.is_active {
                 continue;
             }
-            // All environments of an application share what they learn.
+            // All environments of an application share these changes.
             let mut shared: HashMap<MembershipStatus, Arc<[Change]>> = HashMap::new();
             for (environment, membership) in standings(after.id)? {
                 let step = || subject(after.id, after.is_active, *membership);
@@ -217,7 +218,7 @@ impl ChangeSet {
         Ok(())
     }
 
-    /// Makes the members of an application subjects of its new environments.
+    /// Adds the members of an application as subjects of its new environments.
     fn put_existing_members(
         &self,
         environments: &[EnvironmentRow],
@@ -236,7 +237,7 @@ impl ChangeSet {
         Ok(())
     }
 
-    /// All environments of an application after the write.
+    /// Returns all environments of an application after the write.
     fn environments_of(
         &self,
         application: ApplicationId,
@@ -332,7 +333,7 @@ fn put_nodes(nodes: &Rows<Node>, touched: &mut Touched) {
     }
 }
 
-/// Nodes of which each comes before the one above it.
+/// Returns the nodes, each before its parent.
 fn leaves_first(nodes: &[Node]) -> Vec<(EnvironmentId, NodeId)> {
     let mut below: HashMap<(EnvironmentId, NodeId), Vec<&Node>> = HashMap::new();
     let there: HashSet<(EnvironmentId, NodeId)> = nodes.iter().map(|node| (node.environment_id, node.id)).collect();

@@ -1,7 +1,7 @@
-//! Change sets: everything that one write does to the rows of a store, as a value.
+//! Change sets: all changes of one write to the rows of a store, as a value.
 //!
-//! A rule returns a [`ChangeSet`]. A store applies it in one canonical order, and the change records that decision indexes
-//! follow are [derived from it](ChangeSet::access_changes). So no row can be written without its change record.
+//! A rule returns a [`ChangeSet`]. A store applies it in one canonical order, and the change records for decision
+//! indexes are [derived from it](ChangeSet::access_changes). So no row can be written without its change record.
 
 mod access;
 #[cfg(test)]
@@ -16,24 +16,24 @@ use crate::{
 };
 use std::collections::BTreeSet;
 
-/// Rows of one table that a write removes, updates and adds. `N` is a new row where it has more than a stored one, `R` a
-/// removed row where less of it matters.
+/// Rows of one table that a write removes, updates and adds. `N` is a new row, if it has more than a stored one; `R` is
+/// a removed row, if it needs less.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rows<T, N = T, R = T> {
-    /// Rows that go, as they are before the write.
+    /// Removed rows, in their state before the write.
     pub removed: Vec<R>,
-    /// Rows that stay and change.
+    /// Updated rows.
     pub updated: Vec<Updated<T>>,
     /// New rows.
     pub added: Vec<N>,
 }
 
-/// A row before and after a write. Its id stays.
+/// A row before and after a write. Its id does not change.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Updated<T> {
-    /// The row as it is before.
+    /// The row before the write.
     pub before: T,
-    /// The row as it is afterwards.
+    /// The row after the write.
     pub after: T,
 }
 
@@ -48,7 +48,7 @@ impl<T, N, R> Default for Rows<T, N, R> {
 }
 
 impl<T, N, R> Rows<T, N, R> {
-    /// Rows that are removed.
+    /// Removes rows.
     pub fn removed(rows: Vec<R>) -> Self {
         Self {
             removed: rows,
@@ -56,7 +56,7 @@ impl<T, N, R> Rows<T, N, R> {
         }
     }
 
-    /// Rows that are updated.
+    /// Updates rows.
     pub fn updated(rows: Vec<Updated<T>>) -> Self {
         Self {
             updated: rows,
@@ -64,12 +64,12 @@ impl<T, N, R> Rows<T, N, R> {
         }
     }
 
-    /// One row that is updated.
+    /// Updates one row.
     pub fn update(before: T, after: T) -> Self {
         Self::updated(vec![Updated { before, after }])
     }
 
-    /// Rows that are added.
+    /// Adds rows.
     pub fn added(rows: Vec<N>) -> Self {
         Self {
             added: rows,
@@ -94,10 +94,10 @@ impl<T, N, R> Rows<T, N, R> {
     }
 }
 
-/// Rows of a table from which no write removes rows by themselves: they stay, or go with what they belong to.
+/// Rows of a table that writes never remove on their own: they stay, or are removed with their owner.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LastingRows<T> {
-    /// Rows that change.
+    /// Updated rows.
     pub updated: Vec<Updated<T>>,
     /// New rows.
     pub added: Vec<T>,
@@ -113,7 +113,7 @@ impl<T> Default for LastingRows<T> {
 }
 
 impl<T> LastingRows<T> {
-    /// One row that is updated.
+    /// Updates one row.
     pub fn update(before: T, after: T) -> Self {
         Self {
             updated: vec![Updated { before, after }],
@@ -121,7 +121,7 @@ impl<T> LastingRows<T> {
         }
     }
 
-    /// Rows that are added.
+    /// Adds rows.
     pub fn added(rows: Vec<T>) -> Self {
         Self {
             added: rows,
@@ -141,12 +141,12 @@ impl<T> LastingRows<T> {
     }
 }
 
-/// An environment with the schema of its tree, which are stored together.
+/// An environment and its hierarchy schema, which are stored together.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EnvironmentRow {
     /// The environment.
     pub environment: Environment,
-    /// The schema of its tree.
+    /// Its hierarchy schema.
     pub schema: HierarchySchema,
 }
 
@@ -159,30 +159,30 @@ pub struct NewApiKey {
     pub digest: KeyDigest,
 }
 
-/// The permissions that a role bundles, before and after. The role itself is added or updated in the same set.
+/// The permissions of a role, before and after. The role itself is added or updated in the same set.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Bundle {
     /// The environment of the role.
     pub environment: EnvironmentId,
     /// The role.
     pub role: RoleId,
-    /// All permissions that it bundles before.
+    /// All its permissions before the write.
     pub before: BTreeSet<PermissionId>,
-    /// All permissions that it bundles afterwards.
+    /// All its permissions after the write.
     pub after: BTreeSet<PermissionId>,
 }
 
-/// Everything that one write does to the rows of a store.
+/// All changes of one write to the rows of a store.
 ///
-/// Rows are removed first, so that their names are free; then rows are updated, then added. An updated row may name rows
-/// that were there before the write, an added row also those that the set adds. Added nodes come after their parents. What
-/// goes with a removed row is in the set too, except the memberships of a removed identity or application, the bindings of
-/// a removed permission or role, and everything in a removed environment.
+/// Rows are removed first, so that their names are free; then rows are updated, then added. An updated row may refer to
+/// rows that existed before the write, an added row also to those that the set adds. Added nodes come after their
+/// parents. Dependents of a removed row are in the set too, except the memberships of a removed identity or
+/// application, the bindings of a removed permission or role, and everything in a removed environment.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ChangeSet {
     /// Accounts.
     pub accounts: LastingRows<Account>,
-    /// Applications. One that is removed has no environment that the set does not remove.
+    /// Applications. The set also removes all environments of a removed one.
     pub applications: Rows<Application>,
     /// Environments with their schemas.
     pub environments: Rows<EnvironmentRow, EnvironmentRow, Environment>,
@@ -200,7 +200,7 @@ pub struct ChangeSet {
     pub memberships: LastingRows<Membership>,
     /// Assignments.
     pub assignments: Rows<Assignment>,
-    /// API keys. Only the end of a key can be updated.
+    /// API keys. Only the expiry of a key can be updated.
     pub api_keys: Rows<ApiKey, NewApiKey>,
 }
 
@@ -233,7 +233,7 @@ impl ChangeSet {
             && api_keys.is_empty()
     }
 
-    /// Adds everything that another set does. No row may be in both.
+    /// Adds all changes of another set. No row may be in both.
     pub fn extend(&mut self, other: Self) {
         let Self {
             accounts,
@@ -261,12 +261,12 @@ impl ChangeSet {
         self.api_keys.extend(api_keys);
     }
 
-    /// The environments that the set removes.
+    /// Returns the environments that the set removes.
     pub fn removed_environments(&self) -> impl Iterator<Item = EnvironmentId> {
         self.environments.removed.iter().map(|one| one.id)
     }
 
-    /// Returns true if a path of account, application and environment may lead elsewhere afterwards.
+    /// Returns true if a path of account, application and environment may resolve differently after the write.
     pub fn changes_paths(&self) -> bool {
         let Self {
             accounts,
@@ -284,7 +284,7 @@ impl ChangeSet {
             || environments.updated.iter().any(environment_slug)
     }
 
-    /// The pairs of role and permission that the set unbinds. Those of removed permissions go with the permissions.
+    /// Returns the pairs of role and permission that the set unbinds. Removed permissions unbind their own pairs.
     pub fn unbound(&self) -> impl Iterator<Item = (EnvironmentId, RoleId, PermissionId)> {
         let gone: BTreeSet<(EnvironmentId, PermissionId)> = self
             .permissions
@@ -301,7 +301,7 @@ impl ChangeSet {
             .filter(move |(environment, _, permission)| !gone.contains(&(*environment, *permission)))
     }
 
-    /// The pairs of role and permission that the set binds.
+    /// Returns the pairs of role and permission that the set binds.
     pub fn bound(&self) -> impl Iterator<Item = (EnvironmentId, RoleId, PermissionId)> {
         self.bundles.iter().flat_map(|one| {
             let given = one.after.difference(&one.before);

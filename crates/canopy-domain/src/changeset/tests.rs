@@ -103,7 +103,7 @@ fn assignment(number: u128, identity: u128, within: u128) -> Assignment {
     }
 }
 
-/// The changes of each environment.
+/// Returns the changes of each environment.
 fn derived(set: &ChangeSet, facts: &AccessFacts) -> Vec<(EnvironmentId, Arc<[Change]>)> {
     let all = set.access_changes(facts).unwrap().into_iter();
     all.map(|one| (one.environment, one.changes)).collect()

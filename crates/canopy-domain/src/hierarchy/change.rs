@@ -1,26 +1,26 @@
-//! Changing a node: its fields, and where it stands.
+//! Changes of a node: its fields and its parent.
 
 use super::create::ParentFact;
 use super::{HierarchyError, HierarchySchema, Node, NodeId, NodeStatus};
 use crate::{DisplayName, Expected, JsonObject, Slug, Timestamp};
 
-/// A change to a node; what is `None` stays.
+/// A change to a node. `None` keeps a value.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct NodePatch {
     /// Its name.
     pub name: Option<DisplayName>,
-    /// Its name in paths.
+    /// Its slug.
     pub slug: Option<Slug>,
-    /// On or off.
+    /// Active or inactive.
     pub status: Option<NodeStatus>,
     /// Free-form metadata of the customer.
     pub metadata: Option<JsonObject>,
-    /// The node above.
+    /// The parent.
     pub parent: Option<NodeId>,
 }
 
 impl NodePatch {
-    /// A move and nothing else.
+    /// Creates a patch that only moves a node.
     pub fn to(parent: NodeId) -> Self {
         Self {
             parent: Some(parent),
@@ -28,8 +28,8 @@ impl NodePatch {
         }
     }
 
-    /// The place among siblings that the node would take, where that is not the one it has. Its facts are needed to judge
-    /// the change. The root has no siblings.
+    /// Returns the position among siblings that the node would get, if it changes. The facts about it are needed to
+    /// judge the change. The root has no siblings.
     pub fn place(&self, node: &Node) -> Option<(NodeId, Slug)> {
         let place = (
             self.parent.or(node.parent)?,
@@ -38,26 +38,26 @@ impl NodePatch {
         (Some(place.0) != node.parent || place.1 != node.slug).then_some(place)
     }
 
-    /// The node that it would stand below, where that is not the one it stands below.
+    /// Returns the new parent of the node, if it changes.
     pub fn destination(&self, node: &Node) -> Option<NodeId> {
         self.parent.filter(|parent| Some(*parent) != node.parent)
     }
 }
 
-/// Facts about the target position of a node. Only the slug matters where the node stays below its parent.
+/// Facts about the target position of a node. Only the slug matters if the parent stays.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct PlaceFacts {
-    /// The new parent; `None` where the environment has no such node.
+    /// The new parent; `None` if the environment has no such node.
     pub parent: Option<ParentFact>,
-    /// Whether the new parent is the node itself or stands below it.
+    /// True if the new parent is the node itself or below it.
     pub is_below: bool,
     /// Height of the subtree of the node, in levels; 1 for a leaf.
     pub height: usize,
-    /// Whether another node there has the slug.
+    /// True if another node there has the slug.
     pub is_taken: bool,
 }
 
-/// Makes sure that the caller has seen the node as it is.
+/// Checks that the caller has read the current version of the node.
 ///
 /// # Errors
 /// [`HierarchyError::NodeStale`].
@@ -69,12 +69,12 @@ pub fn check_version(node: &Node, seen: impl Into<Expected>) -> Result<(), Hiera
     }
 }
 
-/// Judges a change and gives the node as it is afterwards; a change that changes nothing gives the node as it is. What
-/// stands below a moved node goes with it: only its depth is judged, for the types below each other stay.
+/// Judges a change and returns the changed node, or the same node if nothing changes. The subtree of a moved node moves
+/// with it: only its depth is judged, because the types below each other stay the same.
 ///
 /// # Errors
-/// [`HierarchyError::RootStays`], [`HierarchyError::ParentNotFound`], [`HierarchyError::Cycle`], the schema's rules on the
-/// new place, [`HierarchyError::SlugTaken`]: the first that applies.
+/// [`HierarchyError::RootStays`], [`HierarchyError::ParentNotFound`], [`HierarchyError::Cycle`], the schema's rules on
+/// the new position, [`HierarchyError::SlugTaken`]: the first that applies.
 pub fn patch(
     node: &Node,
     patch: &NodePatch,
@@ -142,7 +142,7 @@ mod tests {
         Timestamp::from_millis(millis).unwrap()
     }
 
-    /// `unit` over `unit` and `leaf`, at most so deep.
+    /// `unit` over `unit` and `leaf`, with a maximum depth.
     fn schema(max_depth: u8) -> HierarchySchema {
         let below = BTreeMap::from([(kind("unit"), BTreeSet::from([kind("unit"), kind("leaf")]))]);
         HierarchySchema::new(vec![kind("unit"), kind("leaf")], below, max_depth, kind("unit")).unwrap()
@@ -266,14 +266,14 @@ mod tests {
         assert_eq!(check_version(&node, Version::FIRST.next()), Err(stale));
     }
 
-    /// The parents of a tree by number; node 0 is the root.
+    /// Returns the ancestors of a node by number; node 0 is the root.
     fn climb(parents: &HashMap<usize, usize>, from: usize) -> Vec<usize> {
         core::iter::successors(Some(from), |at| parents.get(at).copied()).collect()
     }
 
     proptest! {
-        /// After any number of accepted moves every node still hangs on the root, no deeper than allowed; a refused move
-        /// would have broken that.
+        /// Tests that after any number of accepted moves every node is still below the root, no deeper than allowed,
+        /// and that a refused move would have broken that.
         #[test]
         fn accepted_moves_keep_a_tree_and_refused_ones_would_not(
             start in prop::collection::vec(any::<prop::sample::Index>(), 1..12),
@@ -303,7 +303,7 @@ mod tests {
                 let before = node(moved, parents.get(&moved).copied(), "unit");
                 let mut tried = parents.clone();
                 tried.insert(moved, parent);
-                // In a tree every way ends at the root within as many steps as there are nodes.
+                // In a tree every path ends at the root within as many steps as there are nodes.
                 let stands = (0..count).all(|one| {
                     let way: Vec<usize> = core::iter::successors(Some(one), |at| tried.get(at).copied()).take(count + 1).collect();
                     way.len() <= count && way.last() == Some(&0) && way.len() <= usize::from(max_depth)

@@ -5,18 +5,18 @@ use crate::bulk::Verdict;
 use crate::{AccessModel, DisplayName, JsonObject, Slug};
 use std::collections::{HashMap, HashSet};
 
-/// A node that somebody asks for.
+/// A requested node.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewNode {
-    /// A name for it within the request, by which other items can name it as their parent.
+    /// A reference to it within the request, by which other items can name it as their parent.
     pub reference: Option<String>,
-    /// Where it is to stand.
+    /// Its parent.
     pub parent: ParentName,
     /// Its type.
     pub node_type: NodeType,
     /// Its name.
     pub name: DisplayName,
-    /// Its name in paths; made from its name where it is not given.
+    /// Its slug. Default: derived from the name.
     pub slug: Option<Slug>,
     /// Free-form metadata of the customer.
     pub metadata: JsonObject,
@@ -31,16 +31,16 @@ pub enum ParentName {
     Reference(String),
 }
 
-/// Where an accepted node stands.
+/// The parent of an accepted node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Parent {
-    /// Below a node that exists.
+    /// An existing node.
     Existing(NodeId),
-    /// Below the node that this item of the request makes.
+    /// The node of this item of the request.
     Item(usize),
 }
 
-/// The facts about an existing node that a plan needs.
+/// The facts about an existing node that rules need.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ParentFact {
     /// Its type.
@@ -49,34 +49,36 @@ pub struct ParentFact {
     pub depth: usize,
 }
 
-/// The existing rows among those that the items name.
+/// The existing rows among those named by the items.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct NodeFacts {
-    /// Those parents that the environment has.
+    /// The parents that the environment has.
     pub parents: HashMap<NodeId, ParentFact>,
-    /// Slugs that are taken below them.
+    /// The slugs of their children.
     pub taken: HashSet<(NodeId, Slug)>,
 }
 
-/// A node to make.
+/// A node to create.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PlannedNode {
-    /// Where it stands.
+    /// Its parent.
     pub parent: Parent,
-    /// Its name in paths.
+    /// Its slug.
     pub slug: Slug,
     /// Its depth; the root has depth 1.
     pub depth: usize,
 }
 
-/// The slug that a node without a given one starts from; numbers are added where it is taken.
+/// Returns the slug that a node without a given one starts from; numbers are added if it is taken.
 pub fn base_slug(name: &DisplayName) -> Slug {
     Slug::from_name(name.as_str()).unwrap_or_else(Slug::node)
 }
 
-/// Judges a batch. Parents may stand anywhere in the request. See [`settle`](crate::bulk::settle) for what becomes of the whole.
+/// Judges a batch. Parents may be anywhere in the request. [`settle`](crate::bulk::settle) turns the verdicts into
+/// outcomes.
 ///
-/// Given slugs are taken first, in order; then the missing ones are made, so a made slug never displaces a given one.
+/// Given slugs are assigned first, in order; then missing slugs are derived, so that a derived slug never displaces a
+/// given one.
 pub fn plan(
     items: &[NewNode],
     model: AccessModel,
@@ -92,7 +94,7 @@ pub fn plan(
 
 type Place = Verdict<(Parent, usize), HierarchyError>;
 
-/// Finds for each item its parent and depth, and checks them against the schema: parents before their children.
+/// Returns the parent and depth of each item, checked against the schema: parents before their children.
 fn places(items: &[NewNode], schema: &HierarchySchema, facts: &NodeFacts) -> Vec<Place> {
     let mut by_reference: HashMap<&str, usize> = HashMap::new();
     let mut places: Vec<Option<Place>> = vec![None; items.len()];
@@ -106,7 +108,7 @@ fn places(items: &[NewNode], schema: &HierarchySchema, facts: &NodeFacts) -> Vec
         }
     }
     for start in 0..items.len() {
-        // Climb from the item to the first one whose place is known (or that stands below an existing node), …
+        // Climb from the item to the first one whose position is known (or that is below an existing node), …
         let mut climb = vec![];
         let mut on_climb = HashSet::new();
         let mut next = Some(start);
@@ -130,7 +132,7 @@ fn places(items: &[NewNode], schema: &HierarchySchema, facts: &NodeFacts) -> Vec
                 _ => None,
             };
         }
-        // … then place the items on the way back down.
+        // … then set the positions on the way back down.
         while let Some(index) = climb.pop() {
             let Some(item) = items.get(index) else { continue };
             let place = place(item, items, &places, &by_reference, schema, facts);
@@ -237,8 +239,8 @@ fn choose_slugs(items: &[NewNode], places: Vec<Place>, facts: &NodeFacts) -> Vec
     drop_children_of_refused(verdicts)
 }
 
-/// The descendants of an item whose slug turned out to be taken need a refused item. Each round reaches one level further
-/// down, so there are at most as many rounds as levels.
+/// Refuses the descendants of items whose slug turned out to be taken. Each pass reaches one level further down, so
+/// there are at most as many passes as levels.
 fn drop_children_of_refused(
     mut verdicts: Vec<Verdict<PlannedNode, HierarchyError>>,
 ) -> Vec<Verdict<PlannedNode, HierarchyError>> {

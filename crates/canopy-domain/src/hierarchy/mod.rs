@@ -1,4 +1,4 @@
-//! The tree of nodes of an environment, and the schema that says which types may stand where.
+//! The tree of nodes of an environment, and its schema: the node types and which may be below which.
 
 pub mod change;
 pub mod create;
@@ -16,27 +16,27 @@ use crate::{DisplayName, EnvironmentId, JsonObject, Slug, Timestamp, Version};
 pub use schema::{HierarchySchema, SchemaError};
 
 id_type!(
-    /// Names a [`Node`].
+    /// The id of a [`Node`].
     NodeId
 );
 
-/// The name of a type of nodes: 1 to 100 of `A-Z a-z 0-9 _ -`, compared byte for byte.
+/// The name of a node type: 1 to 100 of `A-Z a-z 0-9 _ -`, compared byte for byte.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct NodeType(Box<str>);
 
-/// Why a text is not a [`NodeType`].
+/// The rule that a text breaks which is not a [`NodeType`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("must be 1 to 100 characters of A-Z, a-z, 0-9, `_` and `-`")]
 pub struct NodeTypeError;
 
 impl NodeType {
-    /// The largest number of characters (and bytes).
+    /// Maximum number of characters (and bytes).
     pub const MAX_CHARS: usize = 100;
 
     /// Checks a text; nothing is trimmed or folded.
     ///
     /// # Errors
-    /// [`NodeTypeError`] when a rule is broken.
+    /// [`NodeTypeError`] if a rule is broken.
     pub fn parse(raw: &str) -> Result<Self, NodeTypeError> {
         let allowed = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-');
         if bounded(raw, Self::MAX_CHARS, &[]).is_err() || !raw.bytes().all(allowed) {
@@ -45,12 +45,12 @@ impl NodeType {
         Ok(Self(raw.into()))
     }
 
-    /// The type of a node where types do not matter: `node`.
+    /// Returns the node type for trees without types: `node`.
     pub fn node() -> Self {
         Self("node".into())
     }
 
-    /// The text.
+    /// Returns the text.
     pub const fn as_str(&self) -> &str {
         &self.0
     }
@@ -69,53 +69,53 @@ impl From<TextError> for NodeTypeError {
 }
 
 string_enum!(
-    /// Whether access at a node is switched on.
+    /// The state of a node.
     NodeStatus {
-        /// On.
+        /// Active.
         Active = "active",
-        /// Off, at the node and at all nodes below it.
+        /// Inactive: no access at the node and at all nodes below it.
         Inactive = "inactive",
     }
 );
 
-/// A node of an environment's tree. The root alone has no parent.
+/// A node of an environment's tree. Only the root has no parent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Node {
     /// Its id.
     pub id: NodeId,
-    /// The environment whose tree it stands in.
+    /// The environment of its tree.
     pub environment_id: EnvironmentId,
-    /// The node above; `None` for the root.
+    /// The parent; `None` for the root.
     pub parent: Option<NodeId>,
-    /// Its type, one of the schema's.
+    /// Its node type, as defined in the schema.
     pub node_type: NodeType,
-    /// Its name, as people read it.
+    /// The display name.
     pub name: DisplayName,
-    /// Its name in paths, unique among its siblings.
+    /// The slug, unique among its siblings.
     pub slug: Slug,
-    /// On or off.
+    /// Active or inactive.
     pub status: NodeStatus,
     /// Free-form metadata of the customer.
     pub metadata: JsonObject,
     /// The version: 1 at creation, one more with each change.
     pub version: Version,
-    /// When it was made.
+    /// The time of its creation.
     pub created_at: Timestamp,
-    /// When it was last changed.
+    /// The time of its last change.
     pub updated_at: Timestamp,
 }
 
-/// Why a change to the tree is refused.
+/// An error of a change to the tree.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum HierarchyError {
     /// No such node in the environment.
     #[error("the environment has no such node")]
     NodeNotFound,
-    /// The node named as parent is not in the environment.
+    /// The environment has no node with the id of the parent.
     #[error("the environment has no node with the id of the parent")]
     ParentNotFound,
-    /// An item refers to a `ref` that no earlier or later item of the request has, or to itself, or in a circle.
-    #[error("`parent_ref` names no other item of this request that leads to an existing node")]
+    /// An item refers to a `ref` that no other item of the request has, to itself, or in a circle.
+    #[error("`parent_ref` does not lead to an existing node through other items of this request")]
     UnknownParentRef,
     /// Two items of a request have the same `ref`.
     #[error("an earlier item of this request has the same `ref`")]
@@ -123,10 +123,10 @@ pub enum HierarchyError {
         /// The index of the earlier item.
         first: usize,
     },
-    /// The environment is flat: it has the root alone.
-    #[error("the environment is flat; nodes can be made after its access model is `hierarchy`")]
+    /// The environment is flat: it has only the root.
+    #[error("the environment is flat; change its access model to `hierarchy` before creating nodes")]
     Flat,
-    /// The schema does not know the type.
+    /// The schema lacks the type.
     #[error("the hierarchy schema has no such node type")]
     UnknownNodeType,
     /// The schema does not allow the type below the parent's type.
@@ -137,23 +137,25 @@ pub enum HierarchyError {
         /// The child's type.
         child: NodeType,
     },
-    /// The node would lie deeper than the schema allows.
-    #[error("the node would lie deeper than the hierarchy schema allows")]
+    /// The node would be deeper than the schema allows.
+    #[error("the node would be deeper than the hierarchy schema allows")]
     MaxDepthExceeded {
-        /// The depth that the schema allows; the root has depth 1.
+        /// The maximum depth of the schema; the root has depth 1.
         max_depth: u8,
     },
-    /// The node would stand below itself.
-    #[error("a node cannot stand below itself")]
+    /// The node would be below itself.
+    #[error("a node cannot be below itself")]
     Cycle,
-    /// The root stays where it is.
+    /// The root cannot be moved or deleted.
     #[error("the root can be neither moved nor deleted")]
     RootStays,
     /// A sibling has the slug.
     #[error("a sibling of the node has this slug already")]
     SlugTaken,
     /// The node to delete has dependents.
-    #[error("the node has children or assignments; delete it with `force` to remove all below it with it")]
+    #[error(
+        "the node has children or assignments; delete it with `force` to delete its subtree and their assignments too"
+    )]
     NodeInUse {
         /// Number of its child nodes.
         children: u64,
@@ -163,13 +165,13 @@ pub enum HierarchyError {
     /// The node was changed since the caller read it.
     #[error("the node has been changed since it was read")]
     NodeStale {
-        /// The version it has now.
+        /// The current version.
         current: Version,
     },
-    /// The new schema would be broken by nodes that exist.
+    /// Existing nodes break the new schema.
     #[error("nodes of the environment break this schema")]
     SchemaInUse {
-        /// Some of the nodes, and why.
+        /// Some of the nodes, with the reasons.
         examples: Vec<SchemaBreak>,
     },
     /// The new schema contradicts itself.
@@ -178,21 +180,21 @@ pub enum HierarchyError {
         /// All contradictions.
         errors: Vec<SchemaError>,
     },
-    /// The environment cannot become flat this way.
+    /// The environment can become flat only by a revert.
     #[error("an environment becomes flat only by `revert-to-flat`")]
     RevertNeeded,
-    /// There is nothing to revert.
+    /// The environment is already flat.
     #[error("the environment is flat already")]
     AlreadyFlat,
     /// The environment was changed since the caller read it.
     #[error("the environment has been changed since it was read")]
     Stale {
-        /// The version it has now.
+        /// The current version.
         current: Version,
     },
 }
 
-/// A node that a schema does not allow, as an example.
+/// An example of a node that breaks a schema.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SchemaBreak {
     /// The node.
@@ -202,13 +204,13 @@ pub struct SchemaBreak {
 }
 
 string_enum!(
-    /// Why a node breaks a schema.
+    /// The reason for which a node breaks a schema.
     SchemaBreakReason {
         /// The schema lacks its type.
         UnknownNodeType = "unknown_node_type",
-        /// Its type may not stand below its parent's.
+        /// The schema does not allow its type below its parent's.
         ChildTypeNotAllowed = "child_type_not_allowed",
-        /// It lies too deep.
+        /// It is too deep.
         MaxDepthExceeded = "max_depth_exceeded",
     }
 );

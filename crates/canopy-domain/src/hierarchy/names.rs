@@ -1,4 +1,4 @@
-//! External names of nodes: their id, the path of slugs from the root, or their slug where it is unique.
+//! External names of nodes: the id, the path of slugs from the root, or the slug if it is unique.
 
 use super::{NodeId, NodeType};
 use crate::slug_path::SlugPath;
@@ -6,7 +6,7 @@ use crate::{Resolution, Slug};
 use std::collections::{HashMap, HashSet};
 use uuid::Uuid;
 
-/// The id that a name is, if it is one.
+/// Returns the id that a name is, if it is one.
 pub fn as_id(name: &str) -> Option<NodeId> {
     if name.len() == 36 {
         Uuid::try_parse(name).ok().map(NodeId::new)
@@ -15,10 +15,10 @@ pub fn as_id(name: &str) -> Option<NodeId> {
     }
 }
 
-/// A slug among the nodes of a type, or among all.
+/// A slug among the nodes of a type, or among all nodes.
 pub type SlugAmong = (Option<NodeType>, Slug);
 
-/// Names that somebody asks about, other than ids.
+/// Names to look up, other than ids.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct NodeNames {
     /// Paths from the root.
@@ -28,7 +28,7 @@ pub struct NodeNames {
 }
 
 impl NodeNames {
-    /// Adds a name among the nodes of a type, or among all; one that no node can have is left out.
+    /// Adds a name among the nodes of a type, or among all; skips a name that no node can have.
     pub fn add(&mut self, of_type: Option<&NodeType>, name: &str) {
         if name.len() > SlugPath::MAX_CHARS {
             return;
@@ -40,29 +40,29 @@ impl NodeNames {
         }
     }
 
-    /// Whether all of these are asked about by the other one too.
+    /// Returns whether the other set has all these names too.
     pub fn is_subset(&self, other: &Self) -> bool {
         self.paths.is_subset(&other.paths) && self.slugs.is_subset(&other.slugs)
     }
 
-    /// Whether there is none that a node could have.
+    /// Returns whether there is no name that a node could have.
     pub fn is_empty(&self) -> bool {
         self.paths.is_empty()
     }
 }
 
-/// The nodes that have some names.
+/// The result of a look-up of names.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct NodesByName {
-    /// Those of the asked paths that lead to a node.
+    /// The found paths and their nodes.
     pub paths: HashMap<SlugPath, NodeId>,
-    /// Those of the asked slugs that some node has.
+    /// The found slugs and their nodes.
     pub slugs: HashMap<SlugAmong, Resolution<NodeId>>,
 }
 
 impl NodesByName {
-    /// Which node of a type, or of any, is called so, among those that were found for this name. A path goes before a slug;
-    /// `is_such` says whether a node is of the type.
+    /// Resolves a name among the nodes of a type, or among all nodes. A path has precedence over a slug; `is_such`
+    /// returns whether a node is of the type.
     pub fn meaning(
         &self,
         of_type: Option<&NodeType>,
@@ -93,17 +93,17 @@ pub struct NamedNode {
     pub id: NodeId,
     /// Its type.
     pub node_type: NodeType,
-    /// The way to it from the root.
+    /// Its path from the root.
     pub path: SlugPath,
-    /// Whether no other node of its type has its slug.
+    /// True if no other node of its type has its slug.
     pub is_only_of_type: bool,
-    /// Whether no other node at all has its slug.
+    /// True if no other node has its slug.
     pub is_only: bool,
 }
 
 impl NamedNode {
-    /// What it is called where it is listed among the nodes of its type, or among all: by its slug where that is unique there,
-    /// else by its path. A slug that reads as an id would be taken for one, so it does not stand alone.
+    /// Returns its name in a list of nodes of its type, or of all nodes: its slug if that is unique there, otherwise
+    /// its path. A slug that parses as an id would be read as one, so its path is used.
     pub fn shown(&self, among_all: bool) -> String {
         let is_only = if among_all { self.is_only } else { self.is_only_of_type };
         let slug = self.path.last();
@@ -142,7 +142,7 @@ mod tests {
             names.add(Some(&team()), bad);
         }
         assert!(names.is_empty());
-        // One that is longer than any path is not even taken apart.
+        // A name longer than any path is not even split.
         names.add(None, &"a/".repeat(SlugPath::MAX_CHARS).replace("/a", "/b"));
         names.add(None, &"a".repeat(SlugPath::MAX_CHARS + 1));
         assert!(names.is_empty());

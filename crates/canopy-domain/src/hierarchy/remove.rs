@@ -1,4 +1,4 @@
-//! Removing a node, alone or with everything below it.
+//! Deletion of a node, alone or with its subtree.
 
 use super::{HierarchyError, Node};
 
@@ -11,7 +11,7 @@ pub struct NodeUses {
     pub assignments: u64,
 }
 
-/// Judges the removal of a node; with `force` all below it goes too.
+/// Judges the deletion of a node; with `force` its subtree is deleted too.
 ///
 /// # Errors
 /// [`HierarchyError::RootStays`], or [`HierarchyError::NodeInUse`] without `force`.

@@ -1,48 +1,48 @@
-//! Turning a hierarchy back into a flat environment: what is held anywhere is held at the root from then on.
+//! Conversion of a hierarchy to the flat model: all assignments move to the root.
 
 use super::{HierarchySchema, Node, NodeId, NodeStatus};
 use crate::changeset::{ChangeSet, Rows, Updated};
 use crate::{Assignment, AssignmentId, AssignmentKey, AssignmentStatus, IdentityId, RoleId, Timestamp, Window};
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-/// The plan that makes an environment flat.
+/// The plan of a conversion to the flat model.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Revert {
-    /// Assignments that change, as they are afterwards.
+    /// Changed assignments, in their new state.
     pub moved_to_root: Vec<Assignment>,
-    /// Assignments that go.
+    /// Deleted assignments.
     pub dropped: Vec<AssignmentId>,
-    /// Nodes that go, parents first.
+    /// Deleted nodes, parents first.
     pub nodes: Vec<NodeId>,
-    /// The root as it is afterwards, where it gets another type.
+    /// The changed root, if its type changes.
     pub root: Option<Node>,
-    /// The schema afterwards: that of a new environment.
+    /// The new schema: that of a new environment.
     pub schema: HierarchySchema,
     /// The summary for the caller.
     pub counts: RevertCounts,
 }
 
-/// A revert in numbers. Each assignment is in one of the first four, or was at the root and stays there.
+/// The counts of a revert. Each assignment is in one of the first four, or was at the root and stays there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct RevertCounts {
-    /// Moved from another node to the root.
+    /// Number moved from another node to the root.
     pub moved: usize,
-    /// Merged into another one of the same identity and role.
+    /// Number merged into another one of the same identity and role.
     pub deduplicated: usize,
-    /// Dropped because their window had ended.
+    /// Number deleted because their window had ended.
     pub expired_dropped: usize,
-    /// Dropped because they were at or below an inactive node.
+    /// Number deleted because they were at or below an inactive node.
     pub inactive_dropped: usize,
-    /// Nodes deleted.
+    /// Number of deleted nodes.
     pub nodes_deleted: usize,
-    /// Whether there was a schema besides that of a new environment.
+    /// True if the schema differed from that of a new environment.
     pub schema_cleared: bool,
-    /// Identities that hold a role at the root, now or later, when they did not hold it there before.
+    /// Number of identities that get a role at the root, now or later, that they did not have there before.
     pub identities_gaining_reach: usize,
 }
 
 impl Revert {
-    /// Returns the changes to these nodes (the root first) and assignments. The environment changes with them.
+    /// Returns the changes of these nodes (the root first) and assignments. The environment itself changes too.
     pub fn change_set(&self, nodes: &[Node], assignments: &[Assignment]) -> ChangeSet {
         let rows: HashMap<AssignmentId, &Assignment> = assignments.iter().map(|one| (one.id, one)).collect();
         let gone: HashSet<NodeId> = self.nodes.iter().copied().collect();
@@ -72,11 +72,11 @@ impl Revert {
     }
 }
 
-/// Plans the way back to flat. `others` are all nodes but the root, parents first.
+/// Plans the conversion to the flat model. `others` are all nodes but the root, parents first.
 ///
-/// Assignments that have ended are dropped, then those at or below an inactive node. Of the rest, each pair of identity
-/// and role holds at the root from its earliest start to its latest end: in the row that is at the root already, else in
-/// the oldest one.
+/// Drops ended assignments, then those at or below an inactive node. Of the rest, each pair of identity and role holds
+/// at the root from its earliest start to its latest end: in the row that is at the root already, otherwise in the
+/// oldest one.
 pub fn plan(
     root: &Node,
     others: &[Node],
@@ -153,7 +153,7 @@ pub fn plan(
     }
 }
 
-/// The nodes at which access is switched off: inactive ones and all below them.
+/// Returns the nodes without access: inactive ones and all nodes below them.
 fn inactive(root: &Node, others: &[Node]) -> HashSet<NodeId> {
     let mut inactive = HashSet::new();
     for node in core::iter::once(root).chain(others) {
@@ -165,7 +165,7 @@ fn inactive(root: &Node, others: &[Node]) -> HashSet<NodeId> {
     inactive
 }
 
-/// Whether some instant from now on lies in one window and not in the other, which lies within it.
+/// Returns whether some instant from now on is in one window and not in the other, which lies within it.
 fn reaches_further(wide: Window, narrow: Window, now: Timestamp) -> bool {
     wide.from().max(now) < narrow.from().max(now) || wide.to() != narrow.to()
 }
@@ -178,7 +178,7 @@ mod tests {
     use std::collections::BTreeSet;
     use uuid::Uuid;
 
-    /// The instant at which the tests revert; windows begin and end around it.
+    /// The instant of the reverts in these tests; windows begin and end around it.
     const NOW: i64 = 5;
 
     fn at(millis: i64) -> Timestamp {
@@ -252,7 +252,7 @@ mod tests {
             inactive_dropped: 1,
             nodes_deleted: 3,
             schema_cleared: false,
-            // 1 by moving, 3 because its window begins earlier; 1's other role was held at the root for ever already.
+            // 1 by moving, 3 because its window begins earlier; 1's other role was at the root forever already.
             identities_gaining_reach: 2,
         };
         assert_eq!(plan.counts, expected);
@@ -269,7 +269,7 @@ mod tests {
         assert_eq!((root.node_type.as_str(), root.version.get()), ("root", 2));
     }
 
-    /// A row as the oracle sees it.
+    /// A row of the oracle.
     type Row = ((u8, u8), u8, i64, Option<i64>);
 
     fn contains(from: i64, to: Option<i64>, instant: i64) -> bool {
@@ -282,7 +282,7 @@ mod tests {
     }
 
     proptest! {
-        /// Written down once more, pair by pair and instant by instant.
+        /// Tests plans against a second implementation of the rule, pair by pair and instant by instant.
         #[test]
         fn a_plan_does_what_the_rule_says(
             tree in prop::collection::vec((any::<u8>(), 0_u8..6), 1..7),
@@ -326,7 +326,7 @@ mod tests {
                 schema_cleared: false,
                 identities_gaining_reach: gaining.len(),
             });
-            // What is stored afterwards: each pair once, at the root, in a row that it had.
+            // The stored rows after the revert: each pair once, at the root, in a row that it had.
             let mut after: BTreeMap<AssignmentId, Assignment> = stored.iter().map(|row| (row.id, row.clone())).collect();
             for id in &plan.dropped {
                 prop_assert!(after.remove(id).is_some());

@@ -1,4 +1,4 @@
-//! The schema of a tree: its types of nodes, what may stand below what, and how deep.
+//! The schema of a tree: its node types, which types may be below which, and the maximum depth.
 
 use super::{HierarchyError, NodeType};
 use std::collections::{BTreeMap, BTreeSet};
@@ -12,16 +12,16 @@ pub struct HierarchySchema {
     root_node_type: NodeType,
 }
 
-/// One contradiction of a schema, and where it is.
+/// One contradiction in a schema, and its position.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SchemaError {
     /// `node_types` is empty or larger than allowed.
     #[error("`node_types` must have 1 to {max} entries", max = HierarchySchema::MAX_NODE_TYPES)]
     NodeTypeCount,
-    /// `node_types` names a type again.
+    /// `node_types` repeats a type.
     #[error("`node_types` must not repeat a type")]
     RepeatedNodeType {
-        /// Where it is named again.
+        /// The index of the repetition.
         index: usize,
     },
     /// `root_node_type` is not one of `node_types`.
@@ -36,9 +36,9 @@ pub enum SchemaError {
     /// `allowed_children` allows a type that is not one of `node_types`.
     #[error("`allowed_children` must name only types of `node_types`")]
     UnknownChildType {
-        /// Below which type.
+        /// The parent's type.
         parent: NodeType,
-        /// The type.
+        /// The child's type.
         child: NodeType,
     },
     /// `max_depth` is outside 1 to 64.
@@ -47,15 +47,15 @@ pub enum SchemaError {
 }
 
 impl HierarchySchema {
-    /// The deepest a tree may be; the root has depth 1.
+    /// The largest allowed `max_depth`; the root has depth 1.
     pub const MAX_DEPTH: u8 = 64;
-    /// The largest number of node types.
+    /// Maximum number of node types.
     pub const MAX_NODE_TYPES: usize = 100;
 
-    /// Checks a schema.
+    /// Creates a schema.
     ///
     /// # Errors
-    /// Every contradiction in it, not the first alone.
+    /// All contradictions in it.
     pub fn new(
         node_types: Vec<NodeType>,
         allowed_children: BTreeMap<NodeType, BTreeSet<NodeType>>,
@@ -99,32 +99,32 @@ impl HierarchySchema {
         })
     }
 
-    /// The types, in the order in which they were given.
+    /// Returns the types, in the given order.
     pub fn node_types(&self) -> &[NodeType] {
         &self.node_types
     }
 
-    /// For each type, the types that may stand directly below it. A type without an entry has no children.
+    /// Returns, for each type, the types allowed directly below it. A type without an entry has no children.
     pub const fn allowed_children(&self) -> &BTreeMap<NodeType, BTreeSet<NodeType>> {
         &self.allowed_children
     }
 
-    /// Maximum depth of the tree; the root has depth 1.
+    /// Returns the maximum depth of the tree; the root has depth 1.
     pub const fn max_depth(&self) -> u8 {
         self.max_depth
     }
 
-    /// The type of the root.
+    /// Returns the type of the root.
     pub const fn root_node_type(&self) -> &NodeType {
         &self.root_node_type
     }
 
-    /// Whether the schema has the type.
+    /// Returns whether the schema has the type.
     pub fn knows(&self, node_type: &NodeType) -> bool {
         self.node_types.contains(node_type)
     }
 
-    /// Whether a node may stand below a parent of type `parent` at `depth` (the root has depth 1).
+    /// Checks whether a node may be below a parent of type `parent` at `depth` (the root has depth 1).
     ///
     /// # Errors
     /// [`HierarchyError::UnknownNodeType`], [`HierarchyError::ChildTypeNotAllowed`] or
@@ -152,7 +152,7 @@ impl HierarchySchema {
     }
 }
 
-/// The schema of a new environment: one type, `root`, with nothing below it.
+/// Returns the schema of a new environment: one type, `root`, without child types.
 impl Default for HierarchySchema {
     fn default() -> Self {
         let root = NodeType("root".into());

@@ -1,23 +1,23 @@
-//! Changing the schema of a tree that has nodes.
+//! Changes of the schema of a tree with nodes.
 
 use super::{HierarchyError, HierarchySchema, NodeId, NodeType, SchemaBreak, SchemaBreakReason};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// A change of a schema. Absent parts stay as they are.
+/// A change to a schema. Absent parts stay as they are.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct SchemaPatch {
-    /// The types it gets.
+    /// The new node types.
     pub node_types: Option<Vec<NodeType>>,
-    /// For each type, the types that may then stand directly below it.
+    /// The new allowed child types of each type.
     pub allowed_children: Option<BTreeMap<NodeType, BTreeSet<NodeType>>>,
-    /// The depth that the tree may then have.
+    /// The new maximum depth.
     pub max_depth: Option<u8>,
-    /// The type that the root gets.
+    /// The new node type of the root.
     pub root_node_type: Option<NodeType>,
 }
 
 impl From<&HierarchySchema> for SchemaPatch {
-    /// All of it.
+    /// Returns a patch with all parts.
     fn from(schema: &HierarchySchema) -> Self {
         Self {
             node_types: Some(schema.node_types().to_vec()),
@@ -29,7 +29,7 @@ impl From<&HierarchySchema> for SchemaPatch {
 }
 
 impl SchemaPatch {
-    /// The schema as it is afterwards.
+    /// Returns the changed schema.
     ///
     /// # Errors
     /// [`HierarchyError::ContradictorySchema`].
@@ -47,34 +47,34 @@ impl SchemaPatch {
     }
 }
 
-/// The tree, reduced to what a schema speaks of: each combination of types once, with one node as an example.
+/// The shape of a tree, as far as schemas depend on it: each combination of types once, with one node as an example.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TreeShape {
     /// The root.
     pub root: NodeId,
     /// Its type.
     pub root_type: NodeType,
-    /// Which types stand below which.
+    /// The combinations of parent and child types.
     pub edges: Vec<ShapeEdge>,
     /// The depth of the deepest node (the root has depth 1), and that node.
     pub deepest: (usize, NodeId),
 }
 
-/// Nodes of one type stand below nodes of another.
+/// A combination of a parent type and a child type in the tree.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ShapeEdge {
-    /// The type above; `None` for the root, whatever its type.
+    /// The parent's type; `None` for the root, whatever its type.
     pub parent: Option<NodeType>,
-    /// The type below.
+    /// The child's type.
     pub child: NodeType,
-    /// One of the nodes below.
+    /// One of the child nodes.
     pub example: NodeId,
 }
 
-/// Checks a new schema against the tree. The answer is the type that the root gets, when that changes.
+/// Checks a new schema against the tree. Returns the new type of the root, if it changes.
 ///
 /// # Errors
-/// [`HierarchyError::SchemaInUse`] with one example for each rule and combination of types that is broken.
+/// [`HierarchyError::SchemaInUse`] with one example for each broken rule and combination of types.
 pub fn check(schema: &HierarchySchema, shape: &TreeShape) -> Result<Option<NodeType>, HierarchyError> {
     let root_type = schema.root_node_type();
     let mut examples: Vec<SchemaBreak> = shape

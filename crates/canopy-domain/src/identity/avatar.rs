@@ -1,13 +1,13 @@
-//! Addresses of pictures.
+//! URLs of pictures.
 
 use crate::text::{TextError, bounded};
 use core::fmt;
 
-/// The address of a picture: an `http` or `https` URL with a host.
+/// The URL of a picture: `http` or `https`, with a host.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct AvatarUrl(Box<str>);
 
-/// Why a text is not an [`AvatarUrl`].
+/// The rule that a text breaks which is not an [`AvatarUrl`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum AvatarUrlError {
     /// The text is empty or too long.
@@ -19,13 +19,13 @@ pub enum AvatarUrlError {
 }
 
 impl AvatarUrl {
-    /// The largest number of characters.
+    /// Maximum number of characters.
     pub const MAX_CHARS: usize = 2048;
 
     /// Trims and checks a text.
     ///
     /// # Errors
-    /// [`AvatarUrlError`] when a rule is broken.
+    /// [`AvatarUrlError`] if a rule is broken.
     ///
     /// ```
     /// # use canopy_domain::AvatarUrl;
@@ -50,15 +50,15 @@ impl AvatarUrl {
         }
     }
 
-    /// Takes a text that a store kept: earlier releases accepted any.
+    /// Reads a stored text: earlier releases accepted any.
     ///
     /// # Errors
-    /// [`TextError`] for one that no release accepted.
+    /// [`TextError`] for a text that no release accepted.
     pub fn restored(raw: &str) -> Result<Self, TextError> {
         bounded(raw, Self::MAX_CHARS, &[]).map(|text| Self(text.into()))
     }
 
-    /// The text.
+    /// Returns the text.
     pub const fn as_str(&self) -> &str {
         &self.0
     }

@@ -1,35 +1,36 @@
-//! Changing identities that exist.
+//! Changes of existing identities.
 
 use super::create::TakenIdentifiers;
 use super::{AvatarUrl, Email, ExternalId, Identity, IdentityError, PersonName};
 use crate::{Edit, JsonObject, Timestamp};
 
-/// A change to one identity. What is not given stays.
+/// A change to one identity. Absent values stay as they are.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct IdentityPatch {
-    /// Mail address.
+    /// Email address.
     pub email: Option<Email>,
     /// First name.
     pub first_name: Option<PersonName>,
     /// Last name.
     pub last_name: Option<PersonName>,
-    /// Picture.
+    /// The URL of a picture.
     pub avatar_url: Edit<AvatarUrl>,
     /// Id in the customer's directory.
     pub external_id: Edit<ExternalId>,
     /// Free-form metadata of the customer.
     pub metadata: Edit<JsonObject>,
-    /// The account-wide switch.
+    /// False if the identity is switched off in the whole account.
     pub is_active: Option<bool>,
 }
 
 impl IdentityPatch {
-    /// Whether it names something that reaches past one environment: by what an identity is recognised, and its switch.
+    /// Returns whether it changes something that affects more than one environment: an identifier or the account-wide
+    /// state.
     pub const fn reaches_the_account(&self) -> bool {
         self.email.is_some() || self.is_active.is_some() || !matches!(self.external_id, Edit::Keep)
     }
 
-    /// The email and external id that the identity would take: those it has not got yet.
+    /// Returns the email and external id that the identity would newly get.
     pub fn taking(&self, identity: &Identity) -> TakenIdentifiers {
         let email = self.email.iter().filter(|email| **email != identity.email);
         let external_id = match &self.external_id {
@@ -43,8 +44,8 @@ impl IdentityPatch {
     }
 }
 
-/// Judges a change to one identity and gives the identity as it is afterwards. `taken` says which of those it
-/// [would take](IdentityPatch::taking) the account has already.
+/// Judges a change to one identity and returns the changed identity. `taken` contains the [new
+/// identifiers](IdentityPatch::taking) that the account has already.
 ///
 /// # Errors
 /// [`IdentityError::EmailTaken`] before [`IdentityError::ExternalIdTaken`].

@@ -5,16 +5,16 @@ use crate::JsonObject;
 use crate::bulk::Verdict;
 use std::collections::{HashMap, HashSet};
 
-/// An identity that somebody asks for.
+/// A requested identity.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewIdentity {
-    /// Mail address.
+    /// Email address.
     pub email: Email,
     /// First name.
     pub first_name: PersonName,
     /// Last name.
     pub last_name: PersonName,
-    /// Picture.
+    /// The URL of a picture.
     pub avatar_url: Option<AvatarUrl>,
     /// Id in the customer's directory.
     pub external_id: Option<ExternalId>,
@@ -22,7 +22,7 @@ pub struct NewIdentity {
     pub metadata: Option<JsonObject>,
 }
 
-/// Emails and external ids: those asked about, or those of them that the account has.
+/// Emails and external ids: those to look up, or those that the account has.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct TakenIdentifiers {
     /// Emails.
@@ -32,7 +32,7 @@ pub struct TakenIdentifiers {
 }
 
 impl TakenIdentifiers {
-    /// The emails and external ids of these items.
+    /// Returns the emails and external ids of items.
     pub fn of(items: &[NewIdentity]) -> Self {
         Self {
             emails: items.iter().map(|item| item.email.clone()).collect(),
@@ -41,12 +41,12 @@ impl TakenIdentifiers {
     }
 }
 
-/// An identity of the account, as far as rules look at it.
+/// The facts of an identity that rules need.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IdentityFact {
-    /// The account-wide switch.
+    /// False if the identity is switched off in the whole account.
     pub is_active: bool,
-    /// Its membership in the application that was asked about.
+    /// Its membership in the given application.
     pub membership: Option<Membership>,
 }
 

@@ -1,25 +1,26 @@
-//! Mail addresses.
+//! Email addresses.
 
 use core::fmt;
 
-/// A mail address, trimmed and in lower case. Checked for shape, not for existence: one `@` with a local part of at most
-/// 64 and a domain of at most 255 characters, no white space, control or hidden characters, 254 characters in all (RFC 5321).
+/// An email address, trimmed and in lower case. Checked for its form, not for existence: one `@` with a local part of
+/// at most 64 and a domain of at most 255 characters, no white space, control or hidden characters, 254 characters in
+/// total (RFC 5321).
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Email(Box<str>);
 
-/// Why a text is not an [`Email`].
+/// The error of a text that is not an [`Email`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("must be a mail address")]
+#[error("must be an email address")]
 pub struct EmailError;
 
 impl Email {
-    /// The largest number of characters.
+    /// Maximum number of characters.
     pub const MAX_CHARS: usize = 254;
 
     /// Trims, lower-cases and checks a text.
     ///
     /// # Errors
-    /// [`EmailError`] when it has not the shape of a mail address.
+    /// [`EmailError`] if it has not the form of an email address.
     pub fn parse(raw: &str) -> Result<Self, EmailError> {
         let email = Self::restored(raw)?;
         if crate::text::has_hidden(&email.0) {
@@ -28,12 +29,12 @@ impl Email {
         Ok(email)
     }
 
-    /// Takes a text that a store kept: earlier releases accepted hidden characters.
+    /// Reads a stored text: earlier releases accepted hidden characters.
     ///
     /// # Errors
-    /// [`EmailError`] when it has not the shape of a mail address.
+    /// [`EmailError`] if it has not the form of an email address.
     pub fn restored(raw: &str) -> Result<Self, EmailError> {
-        // Lower case, not folded: the address stays one that mail can be sent to (`ß` is not `ss`).
+        // Lower case, not folded: the address must stay deliverable (`ß` is not `ss`).
         let lower = raw.trim().to_lowercase();
         let (local, domain) = lower.rsplit_once('@').ok_or(EmailError)?;
         let fits =
@@ -46,7 +47,7 @@ impl Email {
         Ok(Self(lower.into()))
     }
 
-    /// The text.
+    /// Returns the text.
     pub const fn as_str(&self) -> &str {
         &self.0
     }

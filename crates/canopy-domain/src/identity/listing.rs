@@ -1,4 +1,4 @@
-//! Filters and orders of the list of identities.
+//! Filters and sort keys of the list of identities.
 
 use crate::string_enum::string_enum;
 use crate::{ApplicationId, EnvironmentId, PageRequest, SearchWords, SortOrder};
@@ -8,59 +8,60 @@ string_enum!(
     IdentitySort {
         /// Name, `first last`, case folded.
         Name = "name",
-        /// Mail address.
+        /// Email address.
         Email = "email",
-        /// When the identity was made.
+        /// The time of creation.
         CreatedAt = "created_at",
     }
 );
 
 string_enum!(
-    /// The account-wide switch as a filter.
+    /// The account-wide state, as a filter.
     IdentityStatus {
-        /// Switched on.
+        /// Active.
         Active = "active",
-        /// Switched off.
+        /// Inactive.
         Inactive = "inactive",
     }
 );
 
-/// Which identities are listed, and how.
+/// Selects and sorts identities.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IdentityQuery {
-    /// Only members (in whatever state) of this application.
+    /// Only members of this application, whatever their status.
     pub member_of: Option<ApplicationId>,
     /// Only those without any membership in this application.
     pub not_member_of: Option<ApplicationId>,
-    /// Only those switched on, or off.
+    /// Only active or only inactive ones.
     pub status: Option<IdentityStatus>,
-    /// Only those with (or without) an assignment: within `member_of` where that is given, else anywhere in the account.
+    /// Only those with (or without) an assignment: within `member_of` if given, otherwise anywhere in the account.
     pub has_any_assignment: Option<bool>,
-    /// Where assignments count: in this environment alone.
+    /// Counts only assignments in this environment.
     pub assigned_in: Option<EnvironmentId>,
-    /// Only those that the search finds in their [searched text](crate::Identity::searched_text).
+    /// Only those whose [searched text](crate::Identity::searched_text) matches the search.
     pub search: Option<SearchWords>,
     /// The sort key.
     pub sort: IdentitySort,
-    /// In which direction.
+    /// The sort direction.
     pub order: SortOrder,
-    /// Which page.
+    /// The requested page.
     pub page: PageRequest,
 }
 
 /// Counts of identities.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct IdentityCounts {
-    /// All of them.
+    /// Number of all identities.
     pub total: u64,
-    /// Those that may have access: switched on and, where an application was asked about, active members of it.
+    /// Number of identities that may have access: active in the account and, if an application was given, active
+    /// members of it.
     pub active: u64,
-    /// Those that hold an assignment.
+    /// Number of identities with an assignment.
     pub assigned: u64,
-    /// Those that were asked to join the application.
+    /// Number of invited members.
     pub invited: u64,
-    /// Those whose membership in the application has ended.
+    /// Number of members whose membership has ended.
     pub deactivated: u64,
-    /// Those whose membership in the application is paused.
+    /// Number of suspended members.
     pub suspended: u64,
 }

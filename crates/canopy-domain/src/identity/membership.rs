@@ -1,29 +1,29 @@
-//! Memberships: which identities belong to an application, and in which state.
+//! Memberships of identities in applications, and their status.
 
 use crate::id::id_type;
 use crate::string_enum::string_enum;
 use crate::{ApplicationId, IdentityId, Timestamp};
 
 id_type!(
-    /// Names a [`Membership`].
+    /// The id of a [`Membership`].
     MembershipId
 );
 
 string_enum!(
-    /// The state of a membership. Only `Active` gives access.
+    /// The status of a membership. Only `Active` gives access.
     MembershipStatus {
-        /// Asked to join; no access yet.
+        /// Invited; no access yet.
         Invited = "invited",
-        /// Belongs to the application.
+        /// Active member of the application.
         Active = "active",
-        /// Ended; its assignments were removed with it. Attaching again revives it.
+        /// Ended; its assignments were deleted with it. Attaching again reactivates it.
         Deactivated = "deactivated",
-        /// Paused: no access, but its assignments are kept.
+        /// Suspended: no access, but it keeps its assignments.
         Suspended = "suspended",
     }
 );
 
-/// An identity's place in one application. There is at most one for each pair.
+/// The membership of an identity in one application. There is at most one for each pair.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Membership {
     /// Its id.
@@ -32,31 +32,31 @@ pub struct Membership {
     pub identity_id: IdentityId,
     /// The application.
     pub application_id: ApplicationId,
-    /// Its state.
+    /// Its status.
     pub status: MembershipStatus,
-    /// When it was invited.
+    /// The time of the invitation.
     pub invited_at: Option<Timestamp>,
-    /// When it last became active.
+    /// The time of its last activation.
     pub activated_at: Option<Timestamp>,
-    /// When it last ended.
+    /// The time of its last end.
     pub deactivated_at: Option<Timestamp>,
-    /// When it was made.
+    /// The time of its creation.
     pub created_at: Timestamp,
 }
 
 /// An action on an existing membership.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MembershipChange {
-    /// It gives access (again).
+    /// Activates the membership (again).
     Activate,
-    /// It gives no access for a while; its assignments are kept.
+    /// Suspends the membership; its assignments stay.
     Suspend,
-    /// It ends, and its assignments with it.
+    /// Ends the membership and deletes its assignments.
     End,
 }
 
 impl MembershipChange {
-    /// The state it leads to.
+    /// Returns the resulting status.
     pub const fn status(self) -> MembershipStatus {
         match self {
             Self::Activate => MembershipStatus::Active,
@@ -65,22 +65,22 @@ impl MembershipChange {
         }
     }
 
-    /// Whether the assignments in the application go with it.
+    /// Returns whether the assignments in the application are deleted too.
     pub const fn revokes(self) -> bool {
         matches!(self, Self::End)
     }
 }
 
-/// Why a change to a membership is refused.
+/// An error of a change to a membership.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum MembershipError {
     /// The identity has no membership in the application.
     #[error("the identity is not a member of this application")]
     NotFound,
-    /// The membership is active already.
+    /// The membership is already active.
     #[error("the identity is an active member of this application already")]
     AlreadyActive,
-    /// Only what is active can be paused.
+    /// Only an active membership can be suspended.
     #[error("the identity is not an active member of this application")]
     NotActive,
     /// An earlier item of the same request names the same identity.
@@ -91,17 +91,17 @@ pub enum MembershipError {
     },
 }
 
-/// The effect of attaching an identity to an application on its membership.
+/// The result of attaching an identity to an application.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Attachment {
-    /// A membership is made.
+    /// A new membership.
     Created(Membership),
-    /// The one there is becomes active again.
+    /// The reactivated membership.
     Revived(Membership),
 }
 
 impl Attachment {
-    /// The membership as it is afterwards.
+    /// Returns the resulting membership.
     pub const fn membership(&self) -> &Membership {
         match self {
             Self::Created(membership) | Self::Revived(membership) => membership,
@@ -109,10 +109,10 @@ impl Attachment {
     }
 }
 
-/// Attaches an identity: makes an active membership, or makes the existing one active.
+/// Attaches an identity: creates an active membership, or activates the existing one.
 ///
 /// # Errors
-/// [`MembershipError::AlreadyActive`] when there is nothing to do.
+/// [`MembershipError::AlreadyActive`] if it is active already.
 pub fn attach(
     identity: IdentityId,
     application: ApplicationId,
@@ -138,11 +138,10 @@ pub fn attach(
     }
 }
 
-/// Changes a membership and gives it as it is afterwards; `None` when it is in that state already.
+/// Changes a membership and returns it; `None` if it has the status already.
 ///
 /// # Errors
-/// [`MembershipError::NotActive`] when something else than an active membership is to be paused: what was never begun, or has
-/// ended, has no access to come back to.
+/// [`MembershipError::NotActive`] if a membership that is not active is suspended: it has no access to return to.
 pub fn change(
     membership: &Membership,
     change: MembershipChange,

@@ -17,7 +17,7 @@ pub use email::{Email, EmailError};
 pub use membership::{Membership, MembershipError, MembershipId, MembershipStatus};
 
 id_type!(
-    /// Names an [`Identity`].
+    /// The id of an [`Identity`].
     IdentityId
 );
 
@@ -32,40 +32,40 @@ text_type!(
     255
 );
 
-/// A person (or service) of an account who can be given access.
+/// A person or machine of an account that can be given access.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Identity {
     /// Its id.
     pub id: IdentityId,
     /// The account it belongs to.
     pub account_id: AccountId,
-    /// Its mail address, unique in the account.
+    /// The email address, unique in the account.
     pub email: Email,
     /// First name.
     pub first_name: PersonName,
     /// Last name.
     pub last_name: PersonName,
-    /// A picture.
+    /// The URL of a picture.
     pub avatar_url: Option<AvatarUrl>,
-    /// Its id in the customer's directory.
+    /// The id in the customer's directory.
     pub external_id: Option<ExternalId>,
     /// Free-form metadata of the customer.
     pub metadata: Option<JsonObject>,
-    /// The account-wide switch: an inactive identity has no access anywhere.
+    /// False if the identity is switched off: it then has no access anywhere.
     pub is_active: bool,
-    /// When it was made.
+    /// The time of its creation.
     pub created_at: Timestamp,
-    /// When it was last changed.
+    /// The time of its last change.
     pub updated_at: Timestamp,
 }
 
 impl Identity {
-    /// First and last name in one.
+    /// Returns first and last name, separated by a space.
     pub fn name(&self) -> String {
         format!("{} {}", self.first_name, self.last_name)
     }
 
-    /// The folded text that searches for people look into: name, email and external id.
+    /// Returns the folded text that searches match: name, email and external id.
     pub fn searched_text(&self) -> String {
         let name = self.name();
         let external_id = self.external_id.as_ref().map(ExternalId::as_str);
@@ -73,13 +73,13 @@ impl Identity {
     }
 }
 
-/// Why a change to an identity is refused.
+/// An error of a change to an identity.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum IdentityError {
     /// No such identity in the account.
     #[error("the account has no such identity")]
     NotFound,
-    /// The account has an identity with this mail address.
+    /// The account has an identity with this email address.
     #[error("an identity with this email exists already")]
     EmailTaken,
     /// The account has an identity with this external id.

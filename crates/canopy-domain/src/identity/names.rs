@@ -1,23 +1,23 @@
-//! External names of identities: their id, their id in the customer's directory, or their mail address.
+//! External names of identities: the id, the id in the customer's directory, or the email address.
 
 use super::{Email, ExternalId, IdentityId};
 use crate::Resolution;
 use std::collections::{HashMap, HashSet};
 use uuid::Uuid;
 
-/// Names that somebody asks about, as each of the things that they may be.
+/// Names to look up, by each kind that they may be.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct IdentityNames {
-    /// Those that may be ids.
+    /// Possible ids.
     pub ids: HashSet<IdentityId>,
-    /// Those that may be external ids.
+    /// Possible external ids.
     pub external_ids: HashSet<ExternalId>,
-    /// Those that may be mail addresses.
+    /// Possible email addresses.
     pub emails: HashSet<Email>,
 }
 
 impl IdentityNames {
-    /// Adds a name, whatever it may be.
+    /// Adds a name under each kind that it may be.
     pub fn add(&mut self, name: &str) {
         let (id, external_id, email) = readings(name);
         self.ids.extend(id);
@@ -25,7 +25,7 @@ impl IdentityNames {
         self.emails.extend(email);
     }
 
-    /// Whether there is none that an identity could have.
+    /// Returns whether there is no name that an identity could have.
     pub fn is_empty(&self) -> bool {
         self.ids.is_empty() && self.external_ids.is_empty() && self.emails.is_empty()
     }
@@ -36,15 +36,15 @@ impl IdentityNames {
 pub struct NamedIdentity {
     /// Its id.
     pub id: IdentityId,
-    /// Its id in the customer's directory.
+    /// The id in the customer's directory.
     pub external_id: Option<ExternalId>,
-    /// Its mail address.
+    /// The email address.
     pub email: Email,
 }
 
 impl NamedIdentity {
-    /// Names that it may be listed by, the best first: the customer's own id, its id, its mail address, and its id in
-    /// capitals, which no other reading shares with the id.
+    /// Returns the names for lists, the best first: the external id, the id, the email address, and the id in capitals,
+    /// which can only be read as an id.
     fn candidates(&self) -> impl Iterator<Item = String> {
         let own = self.external_id.as_ref().map(ToString::to_string);
         let id = self.id.to_string();
@@ -52,15 +52,15 @@ impl NamedIdentity {
         own.into_iter().chain([id, self.email.to_string(), capitals])
     }
 
-    /// The name that it is listed by: the first of its candidates that means it alone, among `all` who have one of
-    /// [`candidate_names`]. Its id when none does.
+    /// Returns the name for lists: its first candidate that is unique among `all` who have one of [`candidate_names`].
+    /// Its id if none is.
     pub fn shown(&self, all: &IdentitiesByName) -> String {
         let means_it = |name: &String| all.meaning(name) == Resolution::Unique(self.id);
         self.candidates().find(means_it).unwrap_or_else(|| self.id.to_string())
     }
 }
 
-/// All names that these identities may be listed by; whoever else has one of them makes it ambiguous.
+/// Returns all names that these identities may be listed by. Another identity with one of them makes it ambiguous.
 pub fn candidate_names<'i>(identities: impl IntoIterator<Item = &'i NamedIdentity>) -> IdentityNames {
     let mut names = IdentityNames::default();
     for identity in identities {
@@ -80,7 +80,7 @@ pub struct IdentitiesByName {
 }
 
 impl IdentitiesByName {
-    /// Those that were found for some names.
+    /// Indexes the identities that were found for some names.
     pub fn new(found: impl IntoIterator<Item = NamedIdentity>) -> Self {
         let mut all = Self::default();
         for identity in found {
@@ -93,7 +93,7 @@ impl IdentitiesByName {
         all
     }
 
-    /// Resolves the name among the identities that were found for it.
+    /// Resolves the name among the found identities.
     pub fn meaning(&self, name: &str) -> Resolution<IdentityId> {
         let (id, external_id, email) = readings(name);
         let id = id.filter(|id| self.ids.contains(id));
@@ -103,9 +103,9 @@ impl IdentitiesByName {
     }
 }
 
-/// The forms that a name can take. It is compared byte for byte; only mail addresses have their case folded.
+/// Returns the kinds that a name can be. Names are compared byte for byte; only email addresses are case folded.
 fn readings(name: &str) -> (Option<IdentityId>, Option<ExternalId>, Option<Email>) {
-    /// No name has more: an external id has at most 255 characters, a mail address fewer.
+    /// Maximum size of any name: an external id has at most 255 characters, an email address fewer.
     const MAX_BYTES: usize = 4 * 255;
     if name.len() > MAX_BYTES {
         return (None, None, None);
@@ -174,7 +174,7 @@ mod tests {
     fn names_are_asked_about_as_all_that_they_may_be() {
         let mut names = IdentityNames::default();
         assert!(names.is_empty());
-        // The last one is longer than any name, so nothing of it is looked at.
+        // The last one is longer than any name, so it is not read.
         let endless = format!("{}@x.example", " ".repeat(8 * 1024 * 1024));
         for name in [ADA, "A@x.example", "", " x", "emp\u{0}", &endless] {
             names.add(name);
@@ -188,7 +188,7 @@ mod tests {
     fn each_is_shown_by_the_first_name_that_means_it_alone() {
         let bob = identity(0xb0b, "bob@x.example", None);
         let eve = identity(0xe5e, "eve@x.example", Some("E1"));
-        // Took the mail address that was Jane's, as which Jane is known in the directory.
+        // An identity got Jane's former email address, which is Jane's id in the directory.
         let new = identity(0xaa, "jane@x.example", None);
         let jane = identity(0xa0, "j@x.example", Some("jane@x.example"));
         let squatter = identity(0xcc, "s@x.example", Some(&bob.id.to_string()));
@@ -206,7 +206,7 @@ mod tests {
     }
 
     proptest::proptest! {
-        /// Whatever names identities take from each other, each is shown by one that means it alone.
+        /// Tests that each identity is shown by a unique name, whatever names identities take from each other.
         #[test]
         fn a_shown_name_means_who_it_shows(taken in proptest::collection::vec((0u8..4, 0u8..6), 2..6)) {
             let id = |place: usize| 0xabc0 + u128::try_from(place).unwrap();

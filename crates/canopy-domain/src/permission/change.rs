@@ -1,4 +1,4 @@
-//! Changing and deleting a permission.
+//! Changes and deletion of a permission.
 
 use super::{Category, Permission, PermissionError, PermissionSource};
 use crate::{Description, Edit, Expected, RoleId};
@@ -8,11 +8,11 @@ use crate::{Description, Edit, Expected, RoleId};
 pub struct PermissionPatch {
     /// A description of what it allows.
     pub description: Edit<Description>,
-    /// The group it is shown in.
+    /// The category for display.
     pub category: Edit<Category>,
 }
 
-/// Whether a permission may be changed by somebody who has seen it at this version.
+/// Checks whether a caller who has read this version may change a permission.
 ///
 /// # Errors
 /// [`PermissionError::System`], [`PermissionError::Stale`].
@@ -29,10 +29,10 @@ pub fn check(permission: &Permission, seen: impl Into<Expected>) -> Result<(), P
     }
 }
 
-/// The permission as it is afterwards; `None` when nothing changes.
+/// Returns the changed permission; `None` if nothing changes.
 ///
 /// # Errors
-/// As [`check`].
+/// Like [`check`].
 pub fn patch(
     permission: &Permission,
     patch: &PermissionPatch,
@@ -50,10 +50,10 @@ pub fn patch(
     }))
 }
 
-/// Whether a permission that these roles bundle may be deleted. With `force` they bundle it no longer.
+/// Checks whether a permission of these roles may be deleted. With `force` it is removed from them.
 ///
 /// # Errors
-/// As [`check`]; [`PermissionError::InUse`].
+/// Like [`check`]; [`PermissionError::InUse`].
 pub fn delete(
     permission: &Permission,
     seen: impl Into<Expected>,

@@ -15,7 +15,7 @@ use core::fmt;
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PermissionKey(Box<str>);
 
-/// Which rule a text breaks that is not a [`PermissionKey`].
+/// The rule that a text breaks which is not a [`PermissionKey`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum PermissionKeyError {
     /// Longer than 255 characters.
@@ -28,14 +28,14 @@ pub enum PermissionKeyError {
     #[error("each segment must have 1 to 100 characters")]
     SegmentLength,
     /// A character outside the alphabet.
-    #[error("only the characters A-Z a-z 0-9 _ - / : may stand between the dots")]
+    #[error("segments may contain only the characters A-Z a-z 0-9 _ - / :")]
     Character,
 }
 
 impl PermissionKey {
-    /// The largest number of characters (and bytes).
+    /// Maximum number of characters (and bytes).
     pub const MAX_CHARS: usize = 255;
-    /// The largest number of characters between two dots.
+    /// Maximum number of characters between two dots.
     pub const MAX_SEGMENT_CHARS: usize = 100;
 
     /// Checks a text; nothing is trimmed or folded.
@@ -49,7 +49,7 @@ impl PermissionKey {
         Ok(Self(raw.into()))
     }
 
-    /// Checks a part of a key, from one dot to another, and counts its segments.
+    /// Checks a part of a key, between two dots, and counts its segments.
     ///
     /// # Errors
     /// The first rule of [`PermissionKeyError`] that the text breaks.
@@ -70,7 +70,7 @@ impl PermissionKey {
         Ok(segments)
     }
 
-    /// The text.
+    /// Returns the text.
     pub const fn as_str(&self) -> &str {
         &self.0
     }

@@ -3,10 +3,10 @@
 use super::{Category, PermissionSource};
 use crate::SearchWords;
 
-/// Which permissions are listed.
+/// Selects permissions.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct PermissionQuery {
-    /// Only those that the search finds in their key and description.
+    /// Only those whose key or description matches the search.
     pub search: Option<SearchWords>,
     /// Only those of this category.
     pub category: Option<Category>,

@@ -11,22 +11,22 @@ use crate::{Description, EnvironmentId, RoleId, Timestamp, Version, text::text_t
 pub use key::{PermissionKey, PermissionKeyError};
 
 id_type!(
-    /// Names a [`Permission`].
+    /// The id of a [`Permission`].
     PermissionId
 );
 
 text_type!(
-    /// A word that groups permissions for people; it has no meaning to the rules.
+    /// A word that groups permissions for people; rules ignore it.
     Category,
     100
 );
 
 string_enum!(
-    /// Where a permission comes from.
+    /// The source of a permission.
     PermissionSource {
         /// Seeded with every environment; cannot be changed or deleted.
         System = "system",
-        /// Made by the customer.
+        /// Created by the customer.
         Custom = "custom",
     }
 );
@@ -36,31 +36,31 @@ string_enum!(
 pub struct Permission {
     /// Its id.
     pub id: PermissionId,
-    /// The environment whose catalog it is in.
+    /// The environment of its catalog.
     pub environment_id: EnvironmentId,
     /// The key, unique in the environment, compared byte for byte.
     pub key: PermissionKey,
     /// A description, for people.
     pub description: Option<Description>,
-    /// The group it is shown in.
+    /// The category for display.
     pub category: Option<Category>,
     /// Its source: the system or the customer.
     pub source: PermissionSource,
     /// The version: 1 at creation, one more with each change.
     pub version: Version,
-    /// When it was made.
+    /// The time of its creation.
     pub created_at: Timestamp,
 }
 
 impl Permission {
-    /// The folded text that searches look into: key and description.
+    /// Returns the folded text that searches match: key and description.
     pub fn searched_text(&self) -> String {
         let description = self.description.as_ref().map(Description::as_str);
         crate::searched_text([self.key.as_str()].into_iter().chain(description))
     }
 }
 
-/// The keys that every environment is seeded with; each opens a management area or the checks to API keys.
+/// The keys that every environment is seeded with. Each lets API keys manage an area or run checks.
 pub const SYSTEM_PERMISSION_KEYS: [&str; 14] = [
     "environment.manage",
     "permission.read",
@@ -78,7 +78,7 @@ pub const SYSTEM_PERMISSION_KEYS: [&str; 14] = [
     "audit.read",
 ];
 
-/// Why a change to the catalog of permissions is refused.
+/// An error of a change to the permission catalog.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PermissionError {
     /// No such permission in the environment.
@@ -87,7 +87,7 @@ pub enum PermissionError {
     /// The catalog has the key already, or the request names it twice.
     #[error("a permission with this key exists already")]
     KeyTaken {
-        /// Every key that is taken, sorted.
+        /// Every existing key, sorted.
         keys: Vec<PermissionKey>,
     },
     /// System permissions cannot be changed or deleted.
@@ -102,7 +102,7 @@ pub enum PermissionError {
     /// The permission was changed since the caller read it.
     #[error("the permission has been changed since it was read")]
     Stale {
-        /// The version it has now.
+        /// The current version.
         current: Version,
     },
 }

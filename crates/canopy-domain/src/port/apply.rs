@@ -1,4 +1,4 @@
-//! Applies a change set through the set-based statements of a store, in the one canonical order.
+//! Applies a change set through the set-based statements of a store, in one canonical order.
 
 use super::StoreError;
 use super::writer::RowWriter;
@@ -10,14 +10,14 @@ use crate::{
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Applies a change set: removes rows, then updates rows, then adds rows. Each step takes one call for each environment,
-/// application or account that has such rows, and none where there are none.
+/// Applies a change set: removes rows, then updates rows, then adds rows. Each step makes one call for each
+/// environment, application or account with such rows, and none without them.
 ///
-/// Assignments are updated before nodes and roles are removed, so that an assignment can leave a node that goes.
+/// Assignments are updated before nodes and roles are removed, so that an assignment can move away from a removed node.
 ///
 /// # Errors
-/// Those of the [writers](super::writer). After any error nothing of the unit of work may be committed, except after a
-/// [`StoreError::Duplicate`] of a set with rows of one table alone, which leaves nothing behind.
+/// Those of the [writers](super::writer). After any error the unit of work must not be committed. The exception is a
+/// [`StoreError::Duplicate`] of a set with rows of only one table, which leaves nothing behind.
 pub async fn apply_rows(rows: &mut dyn RowWriter, changes: &ChangeSet) -> Result<(), StoreError> {
     // Without `..`: a new field does not compile until it is applied here.
     let ChangeSet {
@@ -73,7 +73,7 @@ pub async fn apply_rows(rows: &mut dyn RowWriter, changes: &ChangeSet) -> Result
         rows.update_memberships(some).await?;
     }
     for key in api_keys.updated.iter().map(|row| &row.after) {
-        let end = key.expires_at.ok_or_else(|| bug("an updated API key has no end"))?;
+        let end = key.expires_at.ok_or_else(|| bug("an updated API key has no expiry"))?;
         rows.expire_api_key(key.environment_id, key.id, end).await?;
     }
 
@@ -111,8 +111,8 @@ pub async fn apply_rows(rows: &mut dyn RowWriter, changes: &ChangeSet) -> Result
     Ok(())
 }
 
-/// Removes assignments. All that an identity holds goes in one call, whatever the number of environments, where the
-/// identity goes or its membership ends.
+/// Removes assignments. If an identity is removed or its membership ends, one call removes all its assignments in all
+/// environments.
 async fn remove_assignments(
     rows: &mut dyn RowWriter,
     assignments: &Rows<Assignment>,
@@ -167,7 +167,7 @@ async fn remove_contents(
     Ok(())
 }
 
-/// Removes environments, then the applications that have none any more.
+/// Removes environments, then the applications without any.
 async fn remove_tenants(
     rows: &mut dyn RowWriter,
     applications: &[Application],
@@ -187,7 +187,7 @@ async fn remove_tenants(
     Ok(())
 }
 
-/// Adds applications, then their environments, then says which of those are the default ones.
+/// Adds applications, then their environments, then sets the default environments.
 async fn add_tenants(
     rows: &mut dyn RowWriter,
     applications: &[Application],
@@ -212,12 +212,12 @@ fn without_default(application: &Application) -> Application {
     }
 }
 
-/// Rows as they are afterwards.
+/// Returns the rows after the write.
 fn after<T: Clone>(updated: &[Updated<T>]) -> Vec<T> {
     updated.iter().map(|row| row.after.clone()).collect()
 }
 
-/// Rows by what they lie within. Rows that all lie within the same are not copied.
+/// Groups rows by their owner. Rows of a single owner are not copied.
 fn within<T: Clone, Id: Ord>(rows: &[T], id: impl Fn(&T) -> Id) -> BTreeMap<Id, Cow<'_, [T]>> {
     let mut groups = BTreeMap::new();
     let Some(first) = rows.first() else {
@@ -234,7 +234,7 @@ fn within<T: Clone, Id: Ord>(rows: &[T], id: impl Fn(&T) -> Id) -> BTreeMap<Id, 
     groups
 }
 
-/// Ids or pairs of each environment.
+/// Groups ids or pairs by environment.
 fn by_environment<T: Grouped>(all: impl Iterator<Item = T>) -> BTreeMap<EnvironmentId, Vec<T::Rest>> {
     let mut groups: BTreeMap<EnvironmentId, Vec<T::Rest>> = BTreeMap::new();
     for one in all {
@@ -244,7 +244,7 @@ fn by_environment<T: Grouped>(all: impl Iterator<Item = T>) -> BTreeMap<Environm
     groups
 }
 
-/// An environment with something in it.
+/// A value that belongs to an environment.
 trait Grouped {
     type Rest;
     fn split(self) -> (EnvironmentId, Self::Rest);

@@ -3,14 +3,14 @@
 use crate::Timestamp;
 use uuid::Uuid;
 
-/// Tells the time.
+/// Returns the current time.
 pub trait Clock: Send + Sync {
-    /// The instant now, in whole milliseconds. It may stand still or step, as clocks do.
+    /// Returns the current instant, in whole milliseconds. It may repeat or step back, as clocks do.
     fn now(&self) -> Timestamp;
 }
 
 /// Mints identifiers.
 pub trait Ids: Send + Sync {
-    /// An id never given before: a UUID of version 7, so that ids made later sort later.
+    /// Mints a new id: a UUID of version 7, so that later ids sort later.
     fn mint(&self) -> Uuid;
 }

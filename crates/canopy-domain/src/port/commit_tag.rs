@@ -1,11 +1,12 @@
-//! Telling apart two commits that took the same revision.
+//! Tags that distinguish two commits with the same revision.
 
 use crate::audit::AuditEventId;
 
-/// A number that stands for an environment's whole sequence of commits up to a revision.
+/// A number that identifies an environment's whole sequence of commits up to a revision.
 ///
-/// After a failover that lost commits, the new primary gives their revisions to other commits. Each commit mixes a random
-/// number into the tag of the one before, so the tags of two sequences that differ anywhere differ from there on.
+/// After a failover that lost commits, the new primary assigns their revisions to other commits. Each commit mixes a
+/// random number into the tag of the previous one, so the tags of two different sequences differ from the first
+/// difference on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct CommitTag(u64);
 
@@ -13,13 +14,13 @@ impl CommitTag {
     /// The tag of an environment without commits.
     pub const FIRST: Self = Self(0);
 
-    /// The tag after one more commit, which this audit event records.
+    /// Returns the tag after one more commit, which this audit event records.
     #[must_use]
     pub const fn after(self, commit: AuditEventId) -> Self {
         Self(self.0.rotate_left(1) ^ Self::step(commit).cast_unsigned())
     }
 
-    /// The random number that a commit mixes in: the two halves of the id of its audit event, as a store keeps it.
+    /// Returns the random number of a commit: the two halves of the id of its audit event, as a store holds it.
     ///
     /// A store computes the next tag as `rotate_left(tag, 1) XOR step`.
     pub const fn step(commit: AuditEventId) -> i64 {
@@ -27,7 +28,7 @@ impl CommitTag {
         (high ^ low).cast_signed()
     }
 
-    /// A tag as a store keeps it.
+    /// Reads a stored tag.
     pub const fn from_stored(number: i64) -> Self {
         Self(number.cast_unsigned())
     }

@@ -1,7 +1,7 @@
-//! The ports: what the use cases need from the outside world, as traits that adapters implement.
+//! The ports: the outside services that use cases need, as traits that adapters implement.
 //!
-//! Ports speak the domain's language. Absence is `None`; outcomes that a use case acts on are variants of
-//! [`StoreError`]; anything else is opaque to it.
+//! Ports use domain types. Absence is `None`; outcomes that a use case handles are variants of [`StoreError`]; all
+//! other errors are opaque.
 
 mod apply;
 pub mod clock;

@@ -1,8 +1,8 @@
-//! Reading: one narrow trait for each area, and the unit of work that has them all.
+//! Reads: one narrow trait for each area, and the unit of work that combines them.
 //!
-//! Every method answers a whole set with a constant number of statements, whatever the set's size. Ids that name
-//! nothing within the given environment, application or account are left out of the answer; a listing of what does not
-//! exist is empty. Texts are ordered byte for byte, ids by their bytes.
+//! Every method reads a whole set with a constant number of statements, whatever its size. Ids that are unknown within
+//! the given environment, application or account are omitted from the result; a list of an unknown parent is empty.
+//! Texts are ordered byte for byte, ids by their bytes.
 
 use super::{CommitTag, StoreError};
 use crate::access::{Change, IndexSize, Snapshot, SubjectFact};
@@ -32,49 +32,49 @@ use std::collections::HashMap;
 /// Accounts, applications and environments.
 #[async_trait]
 pub trait TenancyReader: Send {
-    /// All accounts, by slug.
+    /// Returns all accounts, by slug.
     async fn accounts(&mut self) -> Result<Vec<Account>, StoreError>;
-    /// The account with this id.
+    /// Returns the account with this id.
     async fn account(&mut self, id: AccountId) -> Result<Option<Account>, StoreError>;
-    /// The account with this slug.
+    /// Returns the account with this slug.
     async fn account_by_slug(&mut self, slug: &Slug) -> Result<Option<Account>, StoreError>;
-    /// The account's applications, by slug.
+    /// Returns the account's applications, by slug.
     async fn applications(&mut self, account: AccountId) -> Result<Vec<Application>, StoreError>;
-    /// The application with this id.
+    /// Returns the application with this id.
     async fn application(&mut self, id: ApplicationId) -> Result<Option<Application>, StoreError>;
-    /// The account's application with this slug.
+    /// Returns the account's application with this slug.
     async fn application_by_slug(&mut self, account: AccountId, slug: &Slug)
     -> Result<Option<Application>, StoreError>;
-    /// The application's environments, by slug.
+    /// Returns the application's environments, by slug.
     async fn environments(&mut self, application: ApplicationId) -> Result<Vec<Environment>, StoreError>;
-    /// The environment with this id.
+    /// Returns the environment with this id.
     async fn environment(&mut self, id: EnvironmentId) -> Result<Option<Environment>, StoreError>;
-    /// The application's environment with this slug.
+    /// Returns the application's environment with this slug.
     async fn environment_by_slug(
         &mut self,
         application: ApplicationId,
         slug: &Slug,
     ) -> Result<Option<Environment>, StoreError>;
-    /// Where the environment with this id lies.
+    /// Returns the environment's own id with those of its application and account.
     async fn environment_place(&mut self, id: EnvironmentId) -> Result<Option<EnvironmentRef>, StoreError>;
 }
 
 /// The catalog of permissions.
 #[async_trait]
 pub trait PermissionReader: Send {
-    /// The environment's permissions that fit the query, by key.
+    /// Returns the environment's permissions that fit the query, by key.
     async fn permissions(
         &mut self,
         environment: EnvironmentId,
         query: &PermissionQuery,
     ) -> Result<Vec<Permission>, StoreError>;
-    /// One permission.
+    /// Returns one permission.
     async fn permission(
         &mut self,
         environment: EnvironmentId,
         id: PermissionId,
     ) -> Result<Option<Permission>, StoreError>;
-    /// The ids of those of these keys that the catalog has.
+    /// Returns the ids of those keys that are in the catalog.
     async fn permission_ids(
         &mut self,
         environment: EnvironmentId,
@@ -82,26 +82,26 @@ pub trait PermissionReader: Send {
     ) -> Result<HashMap<PermissionKey, PermissionId>, StoreError>;
 }
 
-/// Roles and what they bundle.
+/// Roles and their permissions.
 #[async_trait]
 pub trait RoleReader: Send {
-    /// The environment's roles that fit the query, by folded name, with the number of permissions each bundles.
+    /// Returns the environment's roles that match the query, by folded name, with the number of their permissions.
     async fn roles(&mut self, environment: EnvironmentId, query: &RoleQuery) -> Result<Vec<RoleView>, StoreError>;
-    /// One role.
+    /// Returns one role.
     async fn role(&mut self, environment: EnvironmentId, id: RoleId) -> Result<Option<Role>, StoreError>;
-    /// The permissions a role bundles, by key.
+    /// Returns the permissions of a role, by key.
     async fn role_permissions(
         &mut self,
         environment: EnvironmentId,
         id: RoleId,
     ) -> Result<Vec<(PermissionId, PermissionKey)>, StoreError>;
-    /// The names of those of these roles that the environment has.
+    /// Returns the names of those roles that are in the environment.
     async fn role_names(
         &mut self,
         environment: EnvironmentId,
         ids: &[RoleId],
     ) -> Result<HashMap<RoleId, RoleName>, StoreError>;
-    /// The roles that bundle a permission, by id.
+    /// Returns the roles that bundle a permission, by id.
     async fn roles_bundling(
         &mut self,
         environment: EnvironmentId,
@@ -109,15 +109,15 @@ pub trait RoleReader: Send {
     ) -> Result<Vec<Role>, StoreError>;
 }
 
-/// Everything about permissions and roles at once, for bootstrap and resource permissions.
+/// All permissions and roles, for bootstrap and resource permissions.
 #[async_trait]
 pub trait SetupReader: Send {
-    /// The number of bytes of the keys and descriptions of the environment's permissions, of the names and descriptions of its
-    /// roles, and of the keys that each role bundles: the least that they take in a document.
+    /// Returns the bytes of the keys and descriptions of the environment's permissions, of the names and descriptions
+    /// of its roles, and of the keys of each role: a lower bound of their size in a document.
     async fn catalog_bytes(&mut self, environment: EnvironmentId) -> Result<u64, StoreError>;
-    /// The size of an environment's catalog.
+    /// Returns the size of an environment's catalog.
     async fn catalog_size(&mut self, environment: EnvironmentId) -> Result<CatalogSize, StoreError>;
-    /// The whole catalog of an environment.
+    /// Returns the whole catalog of an environment.
     async fn catalog(&mut self, environment: EnvironmentId) -> Result<Catalog, StoreError>;
     /// Returns the setup status of each environment of an account, by the slugs of application and environment.
     async fn setup_summaries(&mut self, account: AccountId) -> Result<Vec<SetupSummary>, StoreError>;
@@ -126,102 +126,102 @@ pub trait SetupReader: Send {
 /// The tree of nodes.
 #[async_trait]
 pub trait NodeReader: Send {
-    /// The environment's hierarchy schema and access model; `None` when there is no such environment.
+    /// Returns the environment's hierarchy schema and access model; `None` for an unknown environment.
     async fn hierarchy(
         &mut self,
         environment: EnvironmentId,
     ) -> Result<Option<(AccessModel, HierarchySchema)>, StoreError>;
-    /// The root.
+    /// Returns the root.
     async fn root_node(&mut self, environment: EnvironmentId) -> Result<Option<Node>, StoreError>;
-    /// One node.
+    /// Returns one node.
     async fn node(&mut self, environment: EnvironmentId, id: NodeId) -> Result<Option<Node>, StoreError>;
-    /// Those of these environments that have a node of this id, by id.
+    /// Returns those environments that have a node of this id, by id.
     async fn environments_with_node(
         &mut self,
         environments: &[EnvironmentId],
         id: NodeId,
     ) -> Result<Vec<EnvironmentId>, StoreError>;
-    /// The number of bytes of the names, slugs and metadata of the environment's nodes, without reading them: the least that they take
-    /// in a document.
+    /// Returns the bytes of the names, slugs and metadata of the environment's nodes without reading them: a lower
+    /// bound of their size in a document.
     async fn node_bytes(&mut self, environment: EnvironmentId) -> Result<u64, StoreError>;
-    /// The whole tree, parents before their children, siblings by slug.
+    /// Returns the whole tree, parents before their children, siblings by slug.
     async fn nodes(&mut self, environment: EnvironmentId) -> Result<Vec<Node>, StoreError>;
-    /// The nodes directly below a node, by slug.
+    /// Returns the children of a node, by slug.
     async fn children(&mut self, environment: EnvironmentId, id: NodeId) -> Result<Vec<Node>, StoreError>;
-    /// The nodes above a node, the root first.
+    /// Returns the ancestors of a node, the root first.
     async fn ancestors(&mut self, environment: EnvironmentId, id: NodeId) -> Result<Vec<Node>, StoreError>;
-    /// A node with all that stands below it, parents before their children, siblings by slug.
+    /// Returns a node with its subtree, parents before their children, siblings by slug.
     async fn subtree(&mut self, environment: EnvironmentId, id: NodeId) -> Result<Vec<Node>, StoreError>;
-    /// As [`nodes`](Self::nodes), or as [`subtree`](Self::subtree) where a node is given, without metadata: it is not read.
+    /// Returns [`nodes`](Self::nodes), or the [`subtree`](Self::subtree) of a given node, without reading metadata.
     async fn bare_nodes(&mut self, environment: EnvironmentId, top: Option<NodeId>) -> Result<Vec<Node>, StoreError>;
-    /// The number of nodes directly below a node, and the bytes of their metadata, which are not read.
+    /// Returns the number of children of a node, and the bytes of their metadata, without reading it.
     async fn children_size(&mut self, environment: EnvironmentId, id: NodeId) -> Result<(u64, u64), StoreError>;
-    /// Returns the height of the subtree of a node in levels: 1 for a leaf, 0 where there is no such node.
+    /// Returns the height of the subtree of a node in levels: 1 for a leaf, 0 for an unknown node.
     async fn subtree_height(&mut self, environment: EnvironmentId, id: NodeId) -> Result<usize, StoreError>;
-    /// The direct dependents of a node.
+    /// Returns the direct dependents of a node.
     async fn node_uses(&mut self, environment: EnvironmentId, id: NodeId) -> Result<NodeUses, StoreError>;
-    /// What [`create::plan`](crate::hierarchy::create::plan) needs to know of `parents`, and for each pair of `slugs` which
-    /// slugs below that node are taken among those that equal the pair's slug or begin with it and a `-`.
+    /// Returns the facts about `parents` that [`create::plan`](crate::hierarchy::create::plan) needs. For each pair of
+    /// `slugs`, returns the child slugs of that node that equal the pair's slug or begin with it and a `-`.
     async fn node_facts(
         &mut self,
         environment: EnvironmentId,
         parents: &[NodeId],
         slugs: &[(NodeId, Slug)],
     ) -> Result<NodeFacts, StoreError>;
-    /// Which types stand below which, and how deep, with one example each: what a schema change is checked against.
-    /// An environment without a root, or none at all, is [`StoreError::Corrupt`].
+    /// Returns the shape of the tree, against which a schema change is checked. An unknown environment, or one without
+    /// a root, is [`StoreError::Corrupt`].
     async fn tree_shape(&mut self, environment: EnvironmentId) -> Result<TreeShape, StoreError>;
-    /// The nodes that have these names. Of the nodes with a slug no more are looked at than tell whether it is one.
+    /// Returns the nodes with these names. For a slug, reads only as many nodes as decide whether it is unique.
     async fn nodes_named(&mut self, environment: EnvironmentId, asked: &NodeNames) -> Result<NodesByName, StoreError>;
-    /// Those of these nodes that the environment has, with their names, by id.
+    /// Returns those nodes that are in the environment, with their names, by id.
     async fn named_nodes(&mut self, environment: EnvironmentId, ids: &[NodeId]) -> Result<Vec<NamedNode>, StoreError>;
 }
 
 /// Identities and their memberships.
 #[async_trait]
 pub trait IdentityReader: Send {
-    /// One identity of the account.
+    /// Returns one identity of the account.
     async fn identity(&mut self, account: AccountId, id: IdentityId) -> Result<Option<Identity>, StoreError>;
-    /// The account's identities that fit the query.
+    /// Returns the account's identities that match the query.
     async fn identities(&mut self, account: AccountId, query: &IdentityQuery) -> Result<Page<Identity>, StoreError>;
-    /// How many identities the account has, or how many members (in whatever state) its application has. Assignments count in
-    /// `assigned_in` alone where that is given, else in all of the application or account.
+    /// Counts the identities of the account, or the members (whatever their status) of its application. Counts
+    /// assignments only in `assigned_in` if that is given, otherwise in the whole application or account.
     async fn identity_counts(
         &mut self,
         account: AccountId,
         member_of: Option<ApplicationId>,
         assigned_in: Option<EnvironmentId>,
     ) -> Result<IdentityCounts, StoreError>;
-    /// Which of these emails and external ids the account has already.
+    /// Returns the emails and external ids that the account has already.
     async fn taken_identifiers(
         &mut self,
         account: AccountId,
         asked: &TakenIdentifiers,
     ) -> Result<TakenIdentifiers, StoreError>;
-    /// The identities of the account that have one of these names, each once, by id.
+    /// Returns the identities of the account that have one of these names, each once, by id.
     async fn identities_named(
         &mut self,
         account: AccountId,
         asked: &IdentityNames,
     ) -> Result<Vec<NamedIdentity>, StoreError>;
-    /// The names (`first last`) of those of these identities that the account has.
+    /// Returns the names (`first last`) of those identities that are in the account.
     async fn identity_labels(
         &mut self,
         account: AccountId,
         ids: &[IdentityId],
     ) -> Result<HashMap<IdentityId, String>, StoreError>;
-    /// Those of these identities that the account has, with their switch and their membership in the application.
+    /// Returns those identities that are in the account, with their state and their membership in the application.
     async fn identity_facts(
         &mut self,
         account: AccountId,
         application: ApplicationId,
         ids: &[IdentityId],
     ) -> Result<IdentityFacts, StoreError>;
-    /// Everyone who is, or once was, a member of the application, as decisions see them.
+    /// Returns all present and past members of the application, as facts for decisions.
     async fn members(&mut self, application: ApplicationId) -> Result<Vec<SubjectFact>, StoreError>;
-    /// All memberships of one identity, by application.
+    /// Returns all memberships of one identity, by application.
     async fn memberships(&mut self, id: IdentityId) -> Result<Vec<Membership>, StoreError>;
-    /// Every environment to which an identity of the account matters, with the state of its membership there, by
+    /// Returns every environment that has decisions about an identity of the account, with its membership there, by
     /// environment.
     async fn standings(
         &mut self,
@@ -239,46 +239,45 @@ pub trait AssignmentReader: Send {
         place: &EnvironmentRef,
         asked: &[AssignmentKey],
     ) -> Result<AssignmentFacts, StoreError>;
-    /// Those of these assignments that the environment has, by id.
+    /// Returns those assignments that are in the environment, by id.
     async fn assignments(
         &mut self,
         environment: EnvironmentId,
         ids: &[AssignmentId],
     ) -> Result<Vec<Assignment>, StoreError>;
-    /// The assignments that are made at these nodes, by id.
+    /// Returns the assignments at these nodes, by id.
     async fn assignments_at(
         &mut self,
         environment: EnvironmentId,
         nodes: &[NodeId],
     ) -> Result<Vec<Assignment>, StoreError>;
-    /// The assignments that name one of these roles or one of these nodes, each once, by id.
+    /// Returns the assignments of one of these roles or at one of these nodes, each once, by id.
     async fn assignments_naming(
         &mut self,
         environment: EnvironmentId,
         roles: &[RoleId],
         nodes: &[NodeId],
     ) -> Result<Vec<AssignmentId>, StoreError>;
-    /// The environment's assignments that fit the query; `now` decides their state.
+    /// Returns the environment's assignments that match the query; `now` decides their status.
     async fn assignment_views(
         &mut self,
         environment: EnvironmentId,
         query: &AssignmentQuery,
         now: Timestamp,
     ) -> Result<Page<AssignmentView>, StoreError>;
-    /// All that an identity holds in these environments, by the folded name of the role and then by id.
+    /// Returns all assignments of an identity in these environments, by the folded name of the role, then by id.
     async fn held(
         &mut self,
         environments: &[EnvironmentId],
         identity: IdentityId,
     ) -> Result<Vec<AssignmentView>, StoreError>;
-    /// Counts the assignments of the environment, by state at `now`.
+    /// Counts the assignments of the environment, by status at `now`.
     async fn assignment_summary(
         &mut self,
         environment: EnvironmentId,
         now: Timestamp,
     ) -> Result<AssignmentSummary, StoreError>;
-    /// Counts the assignments that hold at a node, by state at `now` and by where they are made, with the newest
-    /// identities.
+    /// Counts the assignments that hold at a node, by status at `now` and by access type, with the newest identities.
     async fn node_assignment_summary(
         &mut self,
         environment: EnvironmentId,
@@ -290,43 +289,42 @@ pub trait AssignmentReader: Send {
 /// API keys.
 #[async_trait]
 pub trait ApiKeyReader: Send {
-    /// The environment's keys, the newest first (by `created_at`, then id).
+    /// Returns the environment's keys, newest first (by `created_at`, then id).
     async fn api_keys(&mut self, environment: EnvironmentId) -> Result<Vec<ApiKey>, StoreError>;
-    /// Counts the keys of the environment, and the scopes of all of them together.
+    /// Counts the keys of the environment, and their scopes.
     async fn key_totals(&mut self, environment: EnvironmentId) -> Result<KeyTotals, StoreError>;
-    /// One key.
+    /// Returns one key.
     async fn api_key(&mut self, environment: EnvironmentId, id: ApiKeyId) -> Result<Option<ApiKey>, StoreError>;
-    /// The keys that have these digests, each with the place of its environment, in one statement. A digest that no key has
-    /// is absent from the result.
+    /// Returns the keys with these digests, each with its environment, in one statement. Unknown digests are absent
+    /// from the result.
     async fn api_key_places(
         &mut self,
         digests: &[KeyDigest],
     ) -> Result<HashMap<KeyDigest, (EnvironmentRef, ApiKeyId)>, StoreError>;
 }
 
-/// The bytes of change records after which no more are read at once.
+/// Maximum bytes of change records that are read at once. The record that exceeds it is still read.
 pub const CHANGE_BYTES: usize = 1024 * 1024;
 
 /// Reads for the decision index.
 #[async_trait]
 pub trait AccessReader: Send {
-    /// All facts of an environment; `None` when there is no such environment.
+    /// Returns all facts of an environment; `None` for an unknown environment.
     async fn snapshot(&mut self, environment: EnvironmentId) -> Result<Option<Snapshot>, StoreError>;
-    /// The size of what [`snapshot`](Self::snapshot) would read, without reading it; nothing for an environment that does not
-    /// exist.
+    /// Returns the size of [`snapshot`](Self::snapshot) without reading it; zero for an unknown environment.
     async fn index_size(&mut self, environment: EnvironmentId) -> Result<IndexSize, StoreError>;
-    /// The newest revision of an environment; `None` when there is no such environment.
+    /// Returns the newest revision of an environment; `None` for an unknown environment.
     async fn revision(&mut self, environment: EnvironmentId) -> Result<Option<Revision>, StoreError>;
-    /// The changes after a revision, oldest first, at most `limit` revisions of them, each whole, and no more once those
-    /// before have [so many](CHANGE_BYTES) bytes. Every revision is there, also one whose changes are empty.
+    /// Returns the changes after a revision, oldest first: at most `limit` revisions, each complete. Stops after the
+    /// revision that reaches [`CHANGE_BYTES`]. Includes every revision, even one without changes.
     async fn changes_since(
         &mut self,
         environment: EnvironmentId,
         after: Revision,
         limit: u32,
     ) -> Result<Vec<(Revision, Vec<Change>)>, StoreError>;
-    /// The tags of the revisions from this one on, oldest first, at most `limit` of them. Empty where the store keeps none,
-    /// because no other process or server can take its place.
+    /// Returns the tags from this revision on, oldest first, at most `limit`. Empty if the store has no tags, because
+    /// no other process or server can replace it.
     async fn commit_tags(
         &mut self,
         environment: EnvironmentId,
@@ -341,27 +339,28 @@ pub trait AccessReader: Send {
 /// The audit log.
 #[async_trait]
 pub trait AuditReader: Send {
-    /// The account's events that fit the query, newest first (by `created_at`, then id).
+    /// Returns the account's events that match the query, newest first (by `created_at`, then id).
     async fn audit_events(
         &mut self,
         account: AccountId,
         query: &AuditQuery,
     ) -> Result<Vec<StoredAuditEvent>, StoreError>;
-    /// Returns the place of the last event that a query looks at if it looks at so many, at least one: those within its time,
-    /// environment and places, whatever else narrows it. `None` where there are fewer.
+    /// Returns the position of the last event that a query examines when it examines `count`, at least one: those
+    /// within its time, environment and positions, before other filters. `None` if there are fewer.
     async fn audit_place(
         &mut self,
         account: AccountId,
         query: &AuditQuery,
         count: u32,
     ) -> Result<Option<AuditPosition>, StoreError>;
-    /// One event of the account.
+    /// Returns one event of the account.
     async fn audit_event(
         &mut self,
         account: AccountId,
         id: AuditEventId,
     ) -> Result<Option<StoredAuditEvent>, StoreError>;
-    /// Parts of the details of an event of the account, in their order: at most `limit`, from this one on. The first is 0.
+    /// Returns parts of the details of an event of the account, in order: at most `limit`, from this one on. The first
+    /// is 0.
     async fn audit_details(
         &mut self,
         account: AccountId,
@@ -371,7 +370,7 @@ pub trait AuditReader: Send {
     ) -> Result<Vec<String>, StoreError>;
 }
 
-/// A unit of work that reads, from one consistent state.
+/// A unit of work that reads one consistent state.
 pub trait ReadTx:
     TenancyReader
     + PermissionReader

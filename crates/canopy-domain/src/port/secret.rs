@@ -1,7 +1,7 @@
-//! Randomness that nobody may guess.
+//! Cryptographic randomness.
 
-/// Makes secrets.
+/// Generates secrets.
 pub trait Secrets: Send + Sync {
-    /// Thirty-two bytes from the operating system's random source.
+    /// Returns thirty-two bytes from the operating system's random source.
     fn bytes(&self) -> [u8; 32];
 }

@@ -7,12 +7,12 @@ use uuid::Uuid;
 
 /// The tenant that work is charged to: an account, whichever of its applications and environments the work is for.
 ///
-/// Work of the installation itself is that of operators, commands and background tasks, and the first look at a credential.
+/// Operators, commands and background tasks, and the first look-up of a credential, are charged to the installation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Share {
     /// The installation itself.
     Installation,
-    /// An account with all that is in it.
+    /// An account with its contents.
     Account(AccountId),
 }
 
@@ -36,18 +36,18 @@ impl From<&EnvironmentRef> for Share {
 
 /// A party that takes turns.
 pub trait TurnTaker: Copy + Eq + Hash + Debug + Send + Unpin + 'static {
-    /// Returns whether it keeps to the part of the places that one party may hold.
+    /// Returns whether its number of places is limited to the part of one party.
     fn is_bounded(&self) -> bool;
 }
 
 impl TurnTaker for Share {
-    /// The installation itself is no tenant and may hold all places.
+    /// Returns false for the installation, which may hold all places.
     fn is_bounded(&self) -> bool {
         *self != Self::Installation
     }
 }
 
-/// Whatever has an id, such as a row that many want to lock.
+/// Any id, such as that of a row that several transactions want to lock.
 impl TurnTaker for Uuid {
     fn is_bounded(&self) -> bool {
         true
@@ -68,7 +68,7 @@ pub struct TurnBounds {
 }
 
 impl TurnBounds {
-    /// Bounds with queues of any length.
+    /// Creates bounds without limits on the queues.
     pub const fn new(places: usize, part: usize) -> Self {
         Self {
             places,
@@ -79,14 +79,14 @@ impl TurnBounds {
     }
 }
 
-/// The reason why a request gets no turn.
+/// The reason for which a request gets no turn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum TurnError {
-    /// The places were closed: nobody gets a turn any more.
+    /// The places were closed, so all turns are refused.
     #[error("the store is closed")]
     Closed,
     /// Too many requests wait already.
-    #[error("{waiting} requests wait for their turn already")]
+    #[error("{waiting} requests are waiting already; try again later")]
     Crowded {
         /// The number of requests that may wait, of the party or in all.
         waiting: usize,

@@ -4,14 +4,14 @@ use super::{CommitTag, StoreError};
 use crate::{EnvironmentId, Revision, Slug};
 use async_trait::async_trait;
 
-/// The newest revision of an environment, with the names by which it is found.
+/// The newest revision of an environment, with its slugs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Head {
     /// The environment.
     pub environment: EnvironmentId,
     /// Its newest committed revision.
     pub revision: Revision,
-    /// The tag of that revision, where the store keeps tags.
+    /// The tag of that revision, if the store has tags.
     pub tag: Option<CommitTag>,
     /// The slug of its application. That of its account never changes.
     pub application_slug: Slug,
@@ -30,14 +30,14 @@ pub enum FeedEvent {
     Alive,
 }
 
-/// A store that other processes may write to as well, so that no process knows the newest revision on its own.
+/// A store that other processes write to as well, so that no process knows the newest revision by itself.
 #[async_trait]
 pub trait SharedStore: Send + Sync {
     /// Returns the head of each of these environments that exists. One small query, which sees every commit before the
     /// call.
     ///
     /// # Errors
-    /// [`StoreError::Unavailable`] or [`StoreError::Busy`] when the store does not answer.
+    /// [`StoreError::Unavailable`] or [`StoreError::Busy`] if the store does not answer.
     async fn heads(&self, environments: &[EnvironmentId]) -> Result<Vec<Head>, StoreError>;
 
     /// Returns the number of failovers to another server. Rises before the first read from or commit to the new server,

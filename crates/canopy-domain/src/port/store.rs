@@ -14,24 +14,24 @@ pub enum StoreError {
     /// A row with this unique value exists. The transaction can go on.
     #[error("a row with the same {0:?} exists")]
     Duplicate(Unique),
-    /// The transaction lost against another one; the whole use case may be tried again.
+    /// The transaction lost against another one; the whole use case may be retried.
     #[error("the transaction conflicts with a concurrent one")]
     Conflict(#[source] BoxError),
-    /// No connection or lock could be had within its deadline; try again later.
+    /// No connection or lock was available before the deadline; retry later.
     #[error("the store is busy")]
     Busy(#[source] BoxError),
-    /// The store cannot be reached, or cannot write; try again later.
+    /// The store cannot be reached, or cannot write; retry later.
     #[error("the store is unavailable")]
     Unavailable(#[source] BoxError),
     /// A stored value breaks a rule of the domain.
     #[error("the store holds a value that is not valid: {0}")]
     Corrupt(String),
-    /// A statement failed in a way that is a bug of ours.
+    /// A statement failed because of a bug in Canopy.
     #[error("the store failed")]
     Internal(#[source] BoxError),
 }
 
-/// An error of a driver, kept for the log.
+/// An error of a driver, for the log.
 pub type BoxError = Box<dyn core::error::Error + Send + Sync>;
 
 /// The unique rules that stores enforce.
@@ -57,8 +57,8 @@ pub enum Unique {
     Membership,
     /// An assignment's identity, role and node in its environment.
     AssignmentKey,
-    /// A primary key: an id was minted twice within its environment or account. Whether a store notices one that two of
-    /// them share is left open; it keeps their rows apart.
+    /// A primary key: an id was minted twice within its environment or account. A store may store an id that two
+    /// environments or accounts share; it keeps their rows apart.
     Id,
 }
 
@@ -73,10 +73,10 @@ pub enum LockScope {
     Account(AccountId),
     /// The application's own row, or a new environment. Locks the application.
     Application(ApplicationRef),
-    /// An application with all that is in it: its slug, its deletion, or that of one of its environments. Locks the account,
-    /// the application, and all of its environments.
+    /// An application with its contents: its slug, its deletion, or the deletion of one of its environments. Locks the
+    /// account, the application, and all of its environments.
     WholeApplication(ApplicationRef),
-    /// Anything within one environment. Locks the environment.
+    /// Rows within one environment. Locks the environment.
     Environment(EnvironmentRef),
     /// Memberships of identities in one application. Locks these identities, the application, and all of its environments.
     Memberships {
@@ -85,7 +85,7 @@ pub enum LockScope {
         /// Existing identities whose memberships change.
         identities: Vec<IdentityId>,
     },
-    /// Identities themselves: their switch or their deletion. Locks them, the applications they are members of, and all
+    /// Identities themselves: their state or their deletion. Locks them, the applications they are members of, and all
     /// environments of those.
     Identities {
         /// Their account.
@@ -96,8 +96,8 @@ pub enum LockScope {
 }
 
 impl LockScope {
-    /// The tenant that a write of this scope is charged to. Where the scope names an account that its application or
-    /// environment does not belong to, the write is charged to the wrong tenant, and does no other harm.
+    /// Returns the tenant that a write of this scope is charged to. If the scope names the wrong account for its
+    /// application or environment, the write is charged to the wrong tenant, with no other effect.
     pub fn share(&self) -> Share {
         match self {
             Self::Installation => Share::Installation,
@@ -108,8 +108,8 @@ impl LockScope {
         }
     }
 
-    /// The id of what the scope names: environment, application, or account; nil for the installation. Answers that are kept
-    /// for repetitions of requests count to it.
+    /// Returns the id of the scope: environment, application, or account; nil for the installation. Stored responses of
+    /// repeatable requests are counted by it.
     pub fn id(&self) -> Uuid {
         match self {
             Self::Installation => Uuid::nil(),
@@ -121,57 +121,57 @@ impl LockScope {
     }
 }
 
-/// The entry that a unit of work appends to the history when it commits.
+/// The entry that a unit of work appends to the history at its commit.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CommitRecord {
-    /// When it happened.
+    /// The time of the event.
     pub at: Timestamp,
-    /// One entry for each environment that was touched; each takes that environment's next revision.
+    /// One entry for each changed environment; each creates that environment's next revision.
     pub changes: Vec<EnvironmentChanges>,
-    /// The audit event of the call. It is stored with the revision of the environment it names.
+    /// The audit event of the call. Stored with the revision of its environment.
     pub audit: AuditEvent,
 }
 
 /// A store of everything.
 #[async_trait]
 pub trait Store: Send + Sync {
-    /// Opens a unit of work that only reads, from one consistent state, on behalf of a tenant. Where units of work queue for
-    /// a connection, the turns go round the tenants, and no tenant holds all connections at once.
+    /// Opens a unit of work that only reads one consistent state, on behalf of a tenant. If units of work queue for a
+    /// connection, tenants take turns, and no tenant holds all connections at once.
     ///
     /// # Errors
-    /// [`StoreError::Busy`] or [`StoreError::Unavailable`] when none can be had.
+    /// [`StoreError::Busy`] or [`StoreError::Unavailable`] if none is available.
     async fn read_for(&self, share: Share) -> Result<Box<dyn ReadTx>, StoreError>;
 
-    /// Opens a unit of work that only reads, on behalf of the installation itself: for commands and tests.
+    /// Opens a unit of work that only reads, on behalf of the installation: for commands and tests.
     ///
     /// # Errors
-    /// As [`read_for`](Self::read_for).
+    /// Like [`read_for`](Self::read_for).
     async fn read(&self) -> Result<Box<dyn ReadTx>, StoreError> {
         self.read_for(Share::Installation).await
     }
 
-    /// Opens a unit of work that may write within `scope`, after taking its locks; it takes a turn of the scope's
-    /// [share](LockScope::share), so an account gets no more turns with many environments than with one. What it reads is
-    /// the newest committed state; nobody else changes what the scope covers until it ends. Dropped without
-    /// [`commit`](WriteTx::commit), it leaves nothing behind and frees its locks.
+    /// Opens a unit of work that may write within `scope`, after acquiring its locks. It takes a turn of the scope's
+    /// [share](LockScope::share), so an account gets no more turns with many environments than with one. It reads the
+    /// newest committed state, and no other transaction changes rows in the scope until it ends. Dropping it without
+    /// [`commit`](WriteTx::commit) rolls back and releases its locks.
     ///
-    /// A scope that names nothing that exists locks nothing; the use case finds out when it reads.
+    /// A scope of unknown ids locks nothing; the use case finds out when it reads.
     ///
     /// # Errors
-    /// [`StoreError::Busy`] when the locks cannot be had before the store's deadline, [`StoreError::Unavailable`].
+    /// [`StoreError::Busy`] if the locks are not acquired before the store's deadline, [`StoreError::Unavailable`].
     async fn write(&self, scope: LockScope) -> Result<Box<dyn WriteTx>, StoreError>;
 
-    /// Stores audit events that go with no change, such as those of refused calls: all of them or none, in one
-    /// transaction of their own, with a constant number of statements. They take no revision, and their accounts exist.
+    /// Stores audit events without a change, such as those of refused calls: all or none, in their own transaction,
+    /// with a constant number of statements. They create no revision. Their accounts must exist.
     ///
     /// # Errors
     /// Any [`StoreError`].
     async fn append_audit_events(&self, events: &[AuditEvent]) -> Result<(), StoreError>;
-    /// Opens a unit of work as [`write`](Self::write) does, for a request that may be repeated: unless the same request is
-    /// being answered by anybody, or has an answer that was kept at or after `since`. Neither is waited for.
+    /// Opens a unit of work like [`write`](Self::write), for a repeatable request, unless the same request is running
+    /// or has a response stored at or after `since`. Waits for neither.
     ///
     /// # Errors
-    /// As [`write`](Self::write).
+    /// Like [`write`](Self::write).
     async fn write_once(
         &self,
         scope: LockScope,
@@ -179,24 +179,24 @@ pub trait Store: Send + Sync {
         since: Timestamp,
     ) -> Result<Begun, StoreError>;
 
-    /// Notes when keys were last at work. Keys that are not there (any more) are passed over, and what was noted later
-    /// stays. No change of state: it takes no revision, leaves no record and waits for no environment's lock.
+    /// Stores the last use of keys. Skips unknown keys and keeps later times. This is no change of state: it creates no
+    /// revision and no change record, and waits for no environment's lock.
     ///
     /// # Errors
-    /// Any [`StoreError`]; then perhaps nothing was noted.
+    /// Any [`StoreError`]; then some or all uses may be missing.
     async fn note_key_uses(&self, uses: &[KeyUse]) -> Result<(), StoreError>;
 
-    /// Removes answers that were kept before `outdated`, a bounded number of them, so that nobody waits long for it. Answers
-    /// whether more may be left.
+    /// Deletes responses stored before `outdated`, a bounded number at once, so that other transactions do not wait
+    /// long. Returns whether more may be left.
     ///
     /// # Errors
     /// Any [`StoreError`].
     async fn forget_answers(&self, outdated: Timestamp) -> Result<bool, StoreError>;
 
-    /// Deletes change records of commits before `outdated`, oldest first and a bounded number of them, so that nobody waits long
-    /// for it. The newest record of each environment stays. Returns whether more may be left.
+    /// Deletes change records of commits before `outdated`, oldest first and a bounded number at once, so that other
+    /// transactions do not wait long. The newest record of each environment stays. Returns whether more may be left.
     ///
-    /// An index that lacks a deleted record finds that the rest does not follow, and reads the snapshot instead.
+    /// An index that lacks a deleted record detects the gap and reads the snapshot instead.
     ///
     /// # Errors
     /// Any [`StoreError`].
@@ -207,22 +207,22 @@ pub trait Store: Send + Sync {
         None
     }
 
-    /// Returns the state that the processes of this installation share besides its data.
+    /// Returns the state that the processes of this installation share in addition to its data.
     fn installation(&self) -> &dyn Installation;
 
-    /// Makes sure that the store answers.
+    /// Checks that the store answers.
     ///
     /// # Errors
-    /// [`StoreError::Unavailable`] or [`StoreError::Busy`] when it does not.
+    /// [`StoreError::Unavailable`] or [`StoreError::Busy`] if it does not.
     async fn ping(&self) -> Result<(), StoreError>;
 }
 
-/// A store whose parts can be checked one by one, as the conformance suite does.
+/// A store whose parts can be tested one by one, as the conformance suite does.
 #[async_trait]
 pub trait RowStore: Store {
-    /// Opens a unit of work as [`write`](Store::write) does, that also writes rows without a change set.
+    /// Opens a unit of work like [`write`](Store::write) that also writes rows without a change set.
     ///
     /// # Errors
-    /// As [`write`](Store::write).
+    /// Like [`write`](Store::write).
     async fn write_rows(&self, scope: LockScope) -> Result<Box<dyn RowTx>, StoreError>;
 }

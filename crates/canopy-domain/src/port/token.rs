@@ -7,11 +7,11 @@ use async_trait::async_trait;
 use std::sync::Arc;
 
 string_enum!(
-    /// The kind of principal that a token speaks for.
+    /// The kind of principal of a token.
     PrincipalKind {
-        /// Runs the installation.
+        /// A caller who runs the installation.
         Operator = "operator",
-        /// Administers one account.
+        /// A caller who administers one account.
         Admin = "admin",
         /// An end user.
         Identity = "identity",
@@ -19,33 +19,33 @@ string_enum!(
 );
 
 string_enum!(
-    /// The attribute of an identity that the subject of its token holds.
+    /// The attribute of an identity in the subject of its token.
     SubjectKind {
-        /// Its id.
+        /// The id.
         Id = "id",
-        /// Its id in the customer's directory.
+        /// The id in the customer's directory.
         ExternalId = "external_id",
-        /// Its mail address.
+        /// The email address.
         Email = "email",
     }
 );
 
-/// The claims that the installation's own key signs.
+/// The claims of tokens that the installation's own key signs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TokenClaims {
     /// Free text for operators and admins, the identity's id for identities.
     pub subject: Arc<str>,
     /// The kind of principal.
     pub principal: PrincipalKind,
-    /// The account it speaks in; every principal but an operator has one.
+    /// The account; every principal but an operator has one.
     pub account: Option<AccountId>,
-    /// The environment it is bound to, which the public surface needs.
+    /// The environment that it is bound to; the public surface requires one.
     pub environment: Option<EnvironmentId>,
-    /// When it ends.
+    /// The time of its expiry.
     pub expires_at: Timestamp,
 }
 
-/// The claims of a verified token. The names in it are not looked up yet. A clone allocates nothing.
+/// The claims of a verified token. Their names are not resolved yet. A clone allocates nothing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct VerifiedToken {
     /// The kind of principal.
@@ -54,15 +54,15 @@ pub struct VerifiedToken {
     pub subject: Arc<str>,
     /// The attribute of the identity that the subject holds.
     pub subject_kind: SubjectKind,
-    /// The account it speaks in; every principal but an operator has one.
+    /// The account; every principal but an operator has one.
     pub account: Option<AccountName>,
-    /// The environment it is bound to, which the public surface needs.
+    /// The environment that it is bound to; the public surface requires one.
     pub environment: Option<EnvironmentName>,
-    /// When it ends.
+    /// The time of its expiry.
     pub expires_at: Timestamp,
 }
 
-/// An account as a token names it.
+/// An account as named in a token.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum AccountName {
     /// By its id.
@@ -71,7 +71,7 @@ pub enum AccountName {
     Slug(Arc<str>),
 }
 
-/// An environment as a token names it, within the token's account.
+/// An environment as named in a token, within the token's account.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum EnvironmentName {
     /// By its id.
@@ -93,14 +93,14 @@ impl From<TokenClaims> for VerifiedToken {
     }
 }
 
-/// Why a token is refused. Callers learn only whether it has expired, lest they learn to forge one; the log names the
-/// variant.
+/// The reason for which a token is refused. Callers learn only whether it has expired, so that the answers do not help
+/// to forge one; the log names the variant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, thiserror::Error)]
 pub enum TokenError {
     /// No token at all, or one that an operation cannot use.
     #[error("the access token is not valid")]
     Invalid,
-    /// Not a signed token, too long, or with a header that is not understood.
+    /// Not a signed token, too long, or with an unsupported header.
     #[error("the access token is not valid")]
     Malformed,
     /// No key source has this `iss`.
@@ -109,7 +109,7 @@ pub enum TokenError {
     /// No key source with its `iss` has its `aud`.
     #[error("the access token is not valid")]
     Audience,
-    /// No key with its `kid` is known.
+    /// No key has its `kid`.
     #[error("the access token is not valid")]
     UnknownKey,
     /// The key with its `kid` is for another algorithm.
@@ -124,13 +124,13 @@ pub enum TokenError {
     /// The key source may not vouch for this kind of principal.
     #[error("the access token is not valid")]
     Principal,
-    /// The issuer does not confirm the mail address.
+    /// The issuer does not confirm the email address.
     #[error("the access token is not valid")]
     UnverifiedEmail,
-    /// Its `nbf` has not come yet.
+    /// Its `nbf` is in the future.
     #[error("the access token is not valid")]
     NotYetValid,
-    /// There is no such account.
+    /// The account does not exist.
     #[error("the access token is not valid")]
     UnknownAccount,
     /// The account has no such environment.
@@ -139,10 +139,10 @@ pub enum TokenError {
     /// The account has no such identity.
     #[error("the access token is not valid")]
     UnknownIdentity,
-    /// It names no environment, which the operation needs.
+    /// It names no environment, which the operation requires.
     #[error("the access token is not valid")]
     NoEnvironment,
-    /// It was valid once.
+    /// It has expired.
     #[error("the access token has expired")]
     Expired,
 }
@@ -168,7 +168,7 @@ impl TokenError {
         Self::Expired,
     ];
 
-    /// The name of the failed check, for the log.
+    /// Returns the name of the failed check, for the log.
     pub const fn check(self) -> &'static str {
         match self {
             Self::Invalid => "credential",
@@ -197,14 +197,14 @@ pub trait TokenVerifier: Send + Sync {
     /// Checks the signature and every claim of a token as of `now`.
     ///
     /// # Errors
-    /// [`TokenError::Expired`] when the end has passed and nothing else is wrong, otherwise the first failed check.
+    /// [`TokenError::Expired`] if only its expiry fails, otherwise the first failed check.
     fn verify(&self, token: &str, now: Timestamp) -> Result<VerifiedToken, TokenError>;
 
-    /// Fetches the keys again where the token names one that is not known here. Returns whether it is known now: verify
-    /// the token again.
+    /// Fetches the keys again if the token names an unknown one. Returns whether it is known now: then verify the token
+    /// again.
     ///
     /// # Errors
-    /// [`StoreError`] when the keys cannot be had.
+    /// [`StoreError`] if the keys cannot be fetched.
     async fn look_for_key(&self, _token: &str) -> Result<bool, StoreError> {
         Ok(false)
     }

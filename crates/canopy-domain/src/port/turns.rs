@@ -1,4 +1,4 @@
-//! Fair turns at what there is little of: connections, the right to write, and threads for long work.
+//! Fair turns at scarce resources: connections, the write lock, and threads for long work.
 
 use super::share::{Share, TurnBounds, TurnError, TurnTaker};
 use core::future::Future;
@@ -9,10 +9,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Wake;
 use std::thread::{self, Thread};
 
-/// Turns at a fixed number of places. Parties that wait are served in rotation, one turn each; the turns of one party go to
-/// those of its requests that wait longest. No party holds more than its part of the places at once.
+/// Turns at a fixed number of places. Waiting parties are served in rotation, one turn each; within a party, the
+/// longest waiting request is first. No party holds more than its part of the places at once.
 ///
-/// Knows no runtime and no clock: a deadline is the caller's, who drops the future. Clones are the same places.
+/// It uses no runtime and no clock: callers implement deadlines by dropping the future. Clones share the places.
 #[derive(Debug, Clone)]
 pub struct Turns<K: TurnTaker = Share> {
     state: Arc<Mutex<State<K>>>,
@@ -23,7 +23,7 @@ struct State<K> {
     bounds: TurnBounds,
     free: usize,
     parties: HashMap<K, Party>,
-    /// The parties that have requests waiting, in the order in which they are served.
+    /// The parties with waiting requests, in the order in which they are served.
     rotation: VecDeque<K>,
     /// The number of requests that wait for their first turn.
     waiting: usize,
@@ -33,9 +33,10 @@ struct State<K> {
 /// The requests of one party.
 #[derive(Debug, Default)]
 struct Party {
-    /// Those that hold a place.
+    /// The number of requests that hold a place.
     running: usize,
-    /// Those that have had a turn and have not ended: they hold a place, or have passed it on and wait for it again.
+    /// The number of requests that had a turn and have not ended: they hold a place, or passed it on and wait for it
+    /// again.
     begun: usize,
     paused: VecDeque<Ticket>,
     fresh: VecDeque<Ticket>,
@@ -50,7 +51,7 @@ struct Waiting {
     waker: Option<Waker>,
 }
 
-/// A place that is held until this is dropped.
+/// A place, released on drop.
 #[derive(Debug)]
 pub struct Turn<K: TurnTaker = Share> {
     state: Arc<Mutex<State<K>>>,
@@ -58,12 +59,12 @@ pub struct Turn<K: TurnTaker = Share> {
 }
 
 fn lock<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
-    // Every change is finished before anything can panic.
+    // No code panics while it changes the state.
     of.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl<K: TurnTaker> Turns<K> {
-    /// All places are free.
+    /// Creates turns at free places.
     pub fn new(bounds: TurnBounds) -> Self {
         let state = State {
             free: bounds.places.max(1),
@@ -103,18 +104,18 @@ impl<K: TurnTaker> Turns<K> {
         wait.await
     }
 
-    /// The number of requests that wait for their first turn.
+    /// Returns the number of requests that wait for their first turn.
     pub fn waiting(&self) -> usize {
         lock(&self.state).waiting
     }
 
-    /// The number of requests that wait for their first turn, or have had it and have not ended.
+    /// Returns the number of requests that wait for their first turn, or had it and have not ended.
     pub fn load(&self) -> usize {
         let state = lock(&self.state);
         state.waiting + state.parties.values().map(|party| party.begun).sum::<usize>()
     }
 
-    /// Refuses turns from now on, to requests that wait as well. Those that have passed theirs on get it again.
+    /// Refuses turns from now on, also to waiting requests. Requests that passed their place on get it again.
     pub fn close(&self) {
         let wakers: Vec<Waker> = {
             let mut state = lock(&self.state);
@@ -143,7 +144,7 @@ impl Party {
         self.begun == 0 && !self.is_waiting()
     }
 
-    /// Returns whether a free place would be taken, where the party may hold `most` of them.
+    /// Returns whether a free place would be assigned, if the party may hold `most` of them.
     fn can_take(&self, most: usize) -> bool {
         self.running < most && (!self.paused.is_empty() || (self.begun < most && !self.fresh.is_empty()))
     }
@@ -156,7 +157,7 @@ impl Party {
     }
 }
 
-/// Grants a turn. The waker is to be called when no lock is held.
+/// Grants a turn. The caller must wake the waker after it releases all locks.
 fn grant(ticket: &Ticket) -> Option<Waker> {
     let mut waiting = lock(ticket);
     waiting.is_granted = true;
@@ -164,7 +165,7 @@ fn grant(ticket: &Ticket) -> Option<Waker> {
 }
 
 impl<K: TurnTaker> State<K> {
-    /// The number of places that a party may hold.
+    /// Returns the number of places that a party may hold.
     fn most_of(&self, party: K) -> usize {
         if party.is_bounded() {
             self.bounds.part.max(1)
@@ -173,8 +174,8 @@ impl<K: TurnTaker> State<K> {
         }
     }
 
-    /// Returns whether a request that comes now may have a place at once. Those that wait while places are free wait
-    /// for their own party's part.
+    /// Returns whether a new request gets a place at once. Requests that wait although places are free wait for the
+    /// limit of their own party.
     fn is_free_for(&self, party: K) -> bool {
         let most = self.most_of(party);
         self.free > 0 && self.parties.get(&party).is_none_or(|known| known.begun < most)
@@ -188,7 +189,7 @@ impl<K: TurnTaker> State<K> {
         party.begun += 1;
     }
 
-    /// Puts a request at the end of its party's queue, unless that is full.
+    /// Appends a request to its party's queue, unless the queue is full.
     fn enter(&mut self, party: K) -> Result<Ticket, TurnError> {
         let of_one = self.parties.get(&party).map_or(0, |party| party.fresh.len());
         let TurnBounds {
@@ -218,7 +219,7 @@ impl<K: TurnTaker> State<K> {
         ticket
     }
 
-    /// Gives free places to those whose turn it is.
+    /// Assigns free places to the requests whose turn it is.
     fn grant(&mut self) -> Vec<Waker> {
         let mut wakers = Vec::new();
         let mut passed_over = 0;
@@ -249,7 +250,7 @@ impl<K: TurnTaker> State<K> {
         wakers
     }
 
-    /// Returns whether another party would take a place.
+    /// Returns whether another party waits for a place.
     fn is_wanted_by_others(&self, party: K) -> bool {
         let wants = |other: &K| {
             let most = self.most_of(*other);
@@ -258,7 +259,7 @@ impl<K: TurnTaker> State<K> {
         self.rotation.iter().any(wants)
     }
 
-    /// Gives a place up.
+    /// Releases a place.
     fn release(&mut self, party: K) {
         self.free += 1;
         if let Some(known) = self.parties.get_mut(&party) {
@@ -266,17 +267,17 @@ impl<K: TurnTaker> State<K> {
         }
     }
 
-    /// Gives a place up until the party's next turn, which comes after the turns of all other parties that wait.
+    /// Releases a place until the party's next turn, which comes after the turns of all other waiting parties.
     fn pause(&mut self, party: K) -> Ticket {
         self.release(party);
         let ticket = self.queue(party, |party| &mut party.paused);
-        // A request of this party that came before those of others must not get the place back.
+        // An older request of this party must not get the place back before the others.
         self.rotation.retain(|one| *one != party);
         self.rotation.push_back(party);
         ticket
     }
 
-    /// Gives a place up for good.
+    /// Releases a place for good.
     fn end(&mut self, party: K) {
         self.release(party);
         if let Some(known) = self.parties.get_mut(&party) {
@@ -291,7 +292,7 @@ impl<K: TurnTaker> State<K> {
         }
     }
 
-    /// Takes a request out of the queue for first turns.
+    /// Removes a request from the queue for first turns.
     fn leave(&mut self, party: K, ticket: &Ticket) {
         let Some(known) = self.parties.get_mut(&party) else {
             return;
@@ -307,8 +308,8 @@ impl<K: TurnTaker> State<K> {
 }
 
 impl<K: TurnTaker> Turn<K> {
-    /// Gives the place to another party that waits, if any does, and waits for the next turn. Blocks the thread. Returns
-    /// whether the place was given away meanwhile.
+    /// Passes the place to another waiting party, if there is one, and waits for the next turn. Blocks the thread.
+    /// Returns whether the place was passed on meanwhile.
     pub fn pass_on(&mut self) -> bool {
         let (ticket, wakers) = {
             let mut state = lock(&self.state);
@@ -353,7 +354,7 @@ impl<K: TurnTaker> Drop for Turn<K> {
     }
 }
 
-/// One request that waits.
+/// One waiting request.
 struct Wait<'a, K: TurnTaker> {
     turns: &'a Turns<K>,
     party: K,
@@ -390,7 +391,7 @@ impl<K: TurnTaker> Drop for Wait<'_, K> {
         let mut state = lock(&self.turns.state);
         let is_granted = lock(&self.ticket).is_granted;
         if is_granted {
-            // The place came between the last look and now: it goes to the next.
+            // The place was assigned between the last poll and now: pass it to the next request.
             drop(state);
             drop(self.turns.turn(self.party));
         } else {

@@ -1,4 +1,4 @@
-//! Changing and deleting a role.
+//! Changes and deletion of a role.
 
 use super::{Role, RoleError, RoleName};
 use crate::{AssignmentId, Description, Edit, Expected, Timestamp};
@@ -6,18 +6,18 @@ use crate::{AssignmentId, Description, Edit, Expected, Timestamp};
 /// A change to a role.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct RolePatch {
-    /// The name it gets.
+    /// The new name.
     pub name: Option<RoleName>,
     /// Its description.
     pub description: Edit<Description>,
-    /// Whether it is active afterwards.
+    /// The new state; `None` keeps it.
     pub is_active: Option<bool>,
 }
 
 /// Maximum number of assignments that an error names as examples.
 const MAX_EXAMPLES: usize = 10;
 
-/// Whether a role may be changed by somebody who has seen it at this version.
+/// Checks whether a caller who has read this version may change a role.
 ///
 /// # Errors
 /// [`RoleError::System`], [`RoleError::Stale`].
@@ -32,10 +32,10 @@ pub fn check(role: &Role, seen: impl Into<Expected>) -> Result<(), RoleError> {
     }
 }
 
-/// The role as it is afterwards; `None` when nothing changes.
+/// Returns the changed role; `None` if nothing changes.
 ///
 /// # Errors
-/// As [`check`].
+/// Like [`check`].
 pub fn patch(
     role: &Role,
     patch: &RolePatch,
@@ -52,10 +52,10 @@ pub fn patch(
     Ok((changed != *role).then(|| changed.next(now)))
 }
 
-/// Whether a role that these assignments name may be deleted. With `force` they go with it.
+/// Checks whether a role with these assignments may be deleted. With `force` they are deleted too.
 ///
 /// # Errors
-/// As [`check`]; [`RoleError::InUse`].
+/// Like [`check`]; [`RoleError::InUse`].
 pub fn delete(
     role: &Role,
     seen: impl Into<Expected>,

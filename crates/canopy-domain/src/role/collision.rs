@@ -1,11 +1,11 @@
-//! Roles whose names became the same, found when the folding of names changes.
+//! Roles whose names become equal when the rules of case folding change.
 
 use super::{RoleId, RoleName};
 use crate::EnvironmentId;
 use core::fmt;
 use std::collections::BTreeMap;
 
-/// Roles of one environment whose names are the same without regard to case.
+/// Roles of one environment whose names are equal, ignoring case.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NameCollision {
     /// The environment.
@@ -14,15 +14,15 @@ pub struct NameCollision {
     pub roles: Vec<(RoleId, RoleName)>,
 }
 
-/// All collisions of an installation. Displayed for the operator, who has to rename roles before the folding can change.
+/// All collisions of an installation, displayed for the operator, who must rename roles before the folding can change.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NameCollisions(Vec<NameCollision>);
 
-/// The number of collisions that are displayed; the others follow once these are resolved.
+/// Maximum number of displayed collisions; the others follow once these are resolved.
 const SHOWN: usize = 20;
 
 impl NameCollisions {
-    /// Looks for names that have the same [folded](crate::fold_case) form within an environment.
+    /// Checks for names with the same [folded](crate::fold_case) form within an environment.
     ///
     /// # Errors
     /// The collisions, by environment and folded name.
@@ -45,7 +45,7 @@ impl NameCollisions {
         }
     }
 
-    /// Each of them.
+    /// Returns all collisions.
     pub fn all(&self) -> &[NameCollision] {
         &self.0
     }

@@ -4,7 +4,7 @@ use super::Role;
 use crate::string_enum::string_enum;
 
 string_enum!(
-    /// Whose roles are listed.
+    /// A filter by role type.
     RoleTypeFilter {
         /// The system role.
         System = "system",
@@ -13,16 +13,16 @@ string_enum!(
     }
 );
 
-/// Which roles are listed.
+/// Selects roles.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct RoleQuery {
-    /// Inactive roles too.
+    /// True to include inactive roles.
     pub include_inactive: bool,
     /// Only those of this type.
     pub kind: Option<RoleTypeFilter>,
 }
 
-/// A role as listings show it.
+/// A role in a list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RoleView {
     /// The role.

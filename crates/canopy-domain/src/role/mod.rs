@@ -11,44 +11,44 @@ pub use collision::{NameCollision, NameCollisions};
 use crate::{AssignmentId, Description, EnvironmentId, PermissionKey, Timestamp, Version};
 
 id_type!(
-    /// Names a [`Role`].
+    /// The id of a [`Role`].
     RoleId
 );
 
 text_type!(
-    /// The name of a role, unique in its environment without regard to case.
+    /// The name of a role, unique in its environment, ignoring case.
     RoleName,
     100
 );
 
-/// The word that names the one system role, whatever it is called on screen.
+/// The fixed key of the only system role.
 pub const ENVIRONMENT_ADMIN_KEY: &str = "environment_admin";
-/// The name of the one system role. It bundles every system permission.
+/// The name of the only system role. It bundles every system permission.
 pub const ENVIRONMENT_ADMIN_NAME: &str = "Environment Admin";
 
 impl RoleName {
-    /// The name of the system role.
+    /// Returns the name of the system role.
     pub fn environment_admin() -> Self {
         Self(ENVIRONMENT_ADMIN_NAME.into())
     }
 }
 
-/// Whether a role is the customer's or the one that every environment is seeded with.
+/// The kind of a role: custom, or the one that every environment is seeded with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum RoleKind {
-    /// Made by the customer.
+    /// Created by the customer.
     Custom,
-    /// `environment_admin`: bundles all system permissions; cannot be edited, deleted or given to an identity.
+    /// `environment_admin`: bundles all system permissions; cannot be changed, deleted or assigned.
     EnvironmentAdmin,
 }
 
 impl RoleKind {
-    /// Whether it is a system role.
+    /// Returns whether it is a system role.
     pub const fn is_system(self) -> bool {
         matches!(self, Self::EnvironmentAdmin)
     }
 
-    /// The fixed word of a system role.
+    /// Returns the fixed key of a system role.
     pub const fn system_key(self) -> Option<&'static str> {
         match self {
             Self::Custom => None,
@@ -56,7 +56,7 @@ impl RoleKind {
         }
     }
 
-    /// The kind that a stored `system_key` means; `None` for an unknown word.
+    /// Returns the kind of a stored `system_key`; `None` for an unknown one.
     pub fn from_system_key(key: Option<&str>) -> Option<Self> {
         match key {
             None => Some(Self::Custom),
@@ -66,7 +66,7 @@ impl RoleKind {
     }
 }
 
-/// A role of an environment. The permissions it bundles are kept beside it.
+/// A role of an environment. Its permissions are stored separately.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Role {
     /// Its id.
@@ -77,20 +77,20 @@ pub struct Role {
     pub name: RoleName,
     /// A description, for people.
     pub description: Option<Description>,
-    /// The customer's or the system's.
+    /// Custom or system.
     pub kind: RoleKind,
-    /// An inactive role grants nothing.
+    /// False if the role is inactive, so that it grants nothing.
     pub is_active: bool,
     /// The version: 1 at creation, one more with each change of the role or its permissions.
     pub version: Version,
-    /// When it was made.
+    /// The time of its creation.
     pub created_at: Timestamp,
-    /// When it was last changed.
+    /// The time of its last change.
     pub updated_at: Timestamp,
 }
 
 impl Role {
-    /// The role after a change to it or to what it bundles.
+    /// Returns the role after a change to it or to its permissions.
     #[must_use]
     pub fn next(self, now: Timestamp) -> Self {
         Self {
@@ -101,27 +101,27 @@ impl Role {
     }
 }
 
-/// Why a change to a role is refused.
+/// An error of a change to a role.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RoleError {
     /// No such role in the environment.
     #[error("the environment has no such role")]
     NotFound,
-    /// The environment has a role of this name, without regard to case.
+    /// The environment has a role of this name, ignoring case.
     #[error("a role with this name exists already")]
     NameTaken,
-    /// System roles cannot be edited or deleted.
+    /// System roles cannot be changed or deleted.
     #[error("the system role cannot be changed or deleted")]
     System,
-    /// Identities hold the role.
-    #[error("the role is assigned; delete it with `force` to remove its assignments with it")]
+    /// The role has assignments.
+    #[error("the role is assigned; delete it with `force` to delete its assignments too")]
     InUse {
         /// Number of assignments of the role.
         assignments: u64,
         /// Some of them.
         examples: Vec<AssignmentId>,
     },
-    /// Keys that the catalog does not have.
+    /// The catalog lacks some keys.
     #[error("some permission keys are not in the environment's catalog")]
     UnknownPermissionKeys {
         /// All of them, sorted, each once.
@@ -130,7 +130,7 @@ pub enum RoleError {
     /// The role was changed since the caller read it.
     #[error("the role has been changed since it was read")]
     Stale {
-        /// The version it has now.
+        /// The current version.
         current: Version,
     },
 }

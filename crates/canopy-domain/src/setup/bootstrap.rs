@@ -1,4 +1,4 @@
-//! Bootstrap: the catalog and roles of a fresh environment, all or nothing.
+//! Bootstrap: the catalog and the roles of a new environment, all or nothing.
 
 use super::Catalog;
 use crate::{Description, ENVIRONMENT_ADMIN_NAME, PermissionKey, RoleName, fold_case};
@@ -7,7 +7,7 @@ use std::collections::{BTreeSet, HashSet};
 /// The input of a bootstrap.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BootstrapRequest {
-    /// The keys that resources × actions make, in order and with repetitions.
+    /// The keys of all resources and actions, in order and with repetitions.
     pub permission_keys: Vec<PermissionKey>,
     /// The roles.
     pub roles: Vec<BootstrapRole>,
@@ -27,9 +27,9 @@ pub struct BootstrapRole {
 /// The plan of a bootstrap.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BootstrapPlan {
-    /// The custom permissions to make, each once, in order.
+    /// The custom permissions to create, each once, in order.
     pub permissions: Vec<PermissionKey>,
-    /// The roles to make.
+    /// The roles to create.
     pub roles: Vec<PlannedRole>,
     /// Number of keys that exist already or are repeated.
     pub skipped_permissions: usize,
@@ -37,7 +37,7 @@ pub struct BootstrapPlan {
     pub skipped_roles: usize,
 }
 
-/// A role to make, with what it bundles: new keys of the plan or keys of the catalog.
+/// A role to create, with its permissions: new keys of the plan or keys of the catalog.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PlannedRole {
     /// Its name.
@@ -48,16 +48,16 @@ pub struct PlannedRole {
     pub permission_keys: BTreeSet<PermissionKey>,
 }
 
-/// Why a bootstrap is refused. In the order in which the rules are checked.
+/// An error of a bootstrap. In the order in which the rules are checked.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BootstrapError {
-    /// Neither a permission nor a role is asked for.
-    #[error("the request makes neither a permission nor a role")]
+    /// The request has neither a permission nor a role.
+    #[error("the request has neither a permission nor a role")]
     Empty,
-    /// Two roles of the request have the same name without regard to case.
+    /// Two roles of the request have the same name, ignoring case.
     #[error("two roles of the request have the same name")]
     DuplicateRoleName {
-        /// Every name that comes again, once, as it was given where it first comes again.
+        /// Every repeated name, once, as spelled in its first repetition.
         names: Vec<RoleName>,
     },
     /// The environment has custom permissions or roles already.
@@ -68,7 +68,7 @@ pub enum BootstrapError {
         /// Number of custom roles.
         roles: usize,
     },
-    /// Roles list keys that would not exist after the step.
+    /// Roles list keys that would not exist after the bootstrap.
     #[error("roles list permission keys that neither the request nor the catalog has")]
     UnknownPermissionKeys {
         /// All of them, sorted, each once.
@@ -76,10 +76,10 @@ pub enum BootstrapError {
     },
 }
 
-/// Decides what a bootstrap does to an environment with this catalog.
+/// Plans a bootstrap of an environment with this catalog.
 ///
 /// # Errors
-/// [`BootstrapError`]; nothing is to be written then.
+/// [`BootstrapError`]; then nothing may be written.
 ///
 /// ```
 /// # use canopy_domain::setup::{Catalog, bootstrap::{plan, BootstrapRequest, BootstrapRole}};
@@ -164,7 +164,7 @@ mod tests {
         }
     }
 
-    /// The catalog of a fresh environment.
+    /// Returns the catalog of a new environment.
     fn fresh() -> Catalog {
         let mut catalog = Catalog::default();
         for (n, text) in (1..).zip(SYSTEM_PERMISSION_KEYS) {
@@ -267,8 +267,8 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever is asked of a fresh environment: what is made is new and distinct, nothing asked is lost, and each
-        /// role bundles only keys that exist afterwards.
+        /// Tests plans for a new environment: created rows are new and distinct, nothing requested is lost, and each
+        /// role bundles only existing keys.
         #[test]
         fn a_plan_is_sound(keys in proptest::collection::vec("[ab]\\.[ab]", 0..12), listed in proptest::collection::vec("[abc]\\.[ab]", 0..6)) {
             let catalog = fresh();

@@ -1,4 +1,4 @@
-//! Setting up an environment's catalog and roles: bootstrap of a fresh one, additions to one in use, and how far each is.
+//! Setup of the catalog and roles of an environment: bootstrap, additions, and setup status.
 
 pub mod bootstrap;
 mod resource;
@@ -13,7 +13,7 @@ use std::collections::{BTreeSet, HashMap};
 pub use resource::{Resource, ResourceKeyError};
 pub use size::{CatalogError, CatalogLimits, CatalogSize};
 
-/// All permissions and roles of an environment, as far as the rules look at them.
+/// All permissions and roles of an environment, as far as these rules need them.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Catalog {
     /// The permissions.
@@ -36,7 +36,7 @@ pub struct CatalogPermission {
 pub struct CatalogRole {
     /// Its name.
     pub name: RoleName,
-    /// The customer's or the system's.
+    /// Custom or system.
     pub kind: RoleKind,
     /// Its permissions.
     pub permissions: BTreeSet<PermissionId>,
@@ -54,7 +54,7 @@ impl Catalog {
         self.roles.values().filter(|role| !role.kind.is_system()).count()
     }
 
-    /// Splits keys into those that are new, each once and in order, and the number of those that are there already or repeated.
+    /// Returns the new keys, each once and in order, and the number of keys that exist already or are repeated.
     fn new_keys(&self, keys: &[PermissionKey]) -> (Vec<PermissionKey>, usize) {
         let mut seen = BTreeSet::new();
         let fresh: Vec<PermissionKey> = keys
@@ -66,7 +66,7 @@ impl Catalog {
         (fresh, skipped)
     }
 
-    /// Those of the wanted keys that neither the catalog nor `fresh` has, sorted, each once.
+    /// Returns the keys that are neither in the catalog nor in `fresh`, sorted, each once.
     fn unknown_keys<'a>(
         &self,
         fresh: &[PermissionKey],
@@ -80,7 +80,7 @@ impl Catalog {
     }
 }
 
-/// The setup status of an environment. Only rows that the customer made count.
+/// The setup status of an environment. Counts only custom rows.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SetupSummary {
     /// The application.
@@ -91,18 +91,18 @@ pub struct SetupSummary {
     pub environment_id: EnvironmentId,
     /// Its slug.
     pub environment_slug: Slug,
-    /// Whether it has a custom permission.
+    /// True if it has a custom permission.
     pub has_permissions: bool,
-    /// Whether it has a custom role.
+    /// True if it has a custom role.
     pub has_roles: bool,
-    /// Whether a custom role bundles a permission.
+    /// True if a custom role has a permission.
     pub has_role_permissions: bool,
-    /// Number of active members of the application, including identities that are switched off.
+    /// Number of active members of the application, including inactive identities.
     pub identities: u64,
 }
 
 impl SetupSummary {
-    /// Whether nothing is missing before identities can be given access.
+    /// Returns whether the setup is complete, so that roles can be assigned.
     pub const fn is_complete(&self) -> bool {
         self.has_permissions && self.has_roles && self.has_role_permissions
     }

@@ -1,17 +1,17 @@
-//! Resources and their actions, the shorthand from which permission keys are made.
+//! Resources and their actions, a shorthand for permission keys.
 
 use crate::{PermissionKey, PermissionKeyError};
 
-/// A resource with the actions on it; each action makes the key `name.action`.
+/// A resource and its actions. Each action forms the key `name.action`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Resource {
-    /// The part of the keys before the last one: one segment or more.
+    /// The part of the keys before the action: one or more segments.
     pub name: String,
-    /// The parts behind it.
+    /// The last part of the keys.
     pub actions: Vec<String>,
 }
 
-/// An action of a resource that makes no valid key.
+/// An action of a resource that forms no valid key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("resource {resource}, action {action}: {reason}")]
 pub struct ResourceKeyError {
@@ -24,10 +24,10 @@ pub struct ResourceKeyError {
 }
 
 impl Resource {
-    /// The keys of all resources, in order and with repetitions.
+    /// Returns the keys of all resources, in order and with repetitions.
     ///
     /// # Errors
-    /// Every action that makes no valid key, not the first alone.
+    /// Every action that forms no valid key.
     ///
     /// ```
     /// # use canopy_domain::setup::Resource;

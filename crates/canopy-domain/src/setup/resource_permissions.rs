@@ -1,4 +1,4 @@
-//! Adding permissions to an environment in use, and to the roles that should have them. Nothing is taken away.
+//! Adds permissions to an environment that is already set up, and to its roles. Removes nothing.
 
 use super::Catalog;
 use crate::{PermissionKey, RoleId};
@@ -7,27 +7,27 @@ use std::collections::{BTreeMap, BTreeSet};
 /// The input of an addition.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ResourcePermissionsRequest {
-    /// The keys that resources × actions make, in order and with repetitions.
+    /// The keys of all resources and actions, in order and with repetitions.
     pub permission_keys: Vec<PermissionKey>,
-    /// The permissions that each role gains; a role may come more than once.
+    /// The permissions that each role gains; a role may be repeated.
     pub role_permissions: Vec<(RoleId, Vec<PermissionKey>)>,
 }
 
 /// The plan of an addition.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ResourcePermissionsPlan {
-    /// The custom permissions to make, each once, in order.
+    /// The custom permissions to create, each once, in order.
     pub permissions: Vec<PermissionKey>,
     /// Number of keys that exist already or are repeated.
     pub skipped_permissions: usize,
-    /// The roles that gain at least one key, with what they gain.
+    /// The roles that gain at least one key, with the gained permissions.
     pub gains: BTreeMap<RoleId, BTreeSet<PermissionKey>>,
 }
 
-/// Why an addition is refused. In the order in which the rules are checked.
+/// An error of an addition. In the order in which the rules are checked.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ResourcePermissionsError {
-    /// Neither a permission nor a gain of a role is asked for.
+    /// The request has neither a permission nor a gain of a role.
     #[error("the request adds neither a permission nor anything to a role")]
     Empty,
     /// Some roles are not in the environment.
@@ -36,7 +36,7 @@ pub enum ResourcePermissionsError {
         /// All of them, sorted, each once.
         roles: Vec<RoleId>,
     },
-    /// Roles list keys that would not exist after the step.
+    /// Roles list keys that would not exist after the addition.
     #[error("roles list permission keys that neither the request nor the catalog has")]
     UnknownPermissionKeys {
         /// All of them, sorted, each once.
@@ -47,10 +47,10 @@ pub enum ResourcePermissionsError {
     SystemRole,
 }
 
-/// Decides what an addition does to an environment with this catalog.
+/// Plans an addition to an environment with this catalog.
 ///
 /// # Errors
-/// [`ResourcePermissionsError`]; nothing is to be written then.
+/// [`ResourcePermissionsError`]; then nothing may be written.
 pub fn plan(
     request: &ResourcePermissionsRequest,
     catalog: &Catalog,
@@ -114,7 +114,7 @@ mod tests {
         RoleId::new(Uuid::from_u128(n))
     }
 
-    /// `a.a` (held by role 1) and `a.b` exist; role 2 is empty; role 3 is the system's.
+    /// `a.a` (of role 1) and `a.b` exist; role 2 is empty; role 3 is a system role.
     fn catalog() -> Catalog {
         let permission = |n| CatalogPermission {
             id: PermissionId::new(Uuid::from_u128(n)),

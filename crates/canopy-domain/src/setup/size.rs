@@ -1,4 +1,4 @@
-//! The size that a catalog may have.
+//! The size of a catalog, and its limits.
 
 use super::Catalog;
 use crate::SYSTEM_PERMISSION_KEYS;
@@ -7,18 +7,18 @@ use crate::transfer::{Contents, Document};
 /// The size of a catalog.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct CatalogSize {
-    /// Permission keys, those of the system among them.
+    /// Number of permission keys, including system permissions.
     pub keys: usize,
-    /// Pairs of a role and a key that it bundles, in all roles together.
+    /// Number of pairs of a role and one of its permissions, over all roles.
     pub pairs: usize,
 }
 
-/// The largest size of a catalog, whatever calls it is made by.
+/// The limits on a catalog, whatever calls create it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CatalogLimits {
-    /// The largest number of permission keys.
+    /// Maximum number of permission keys.
     pub keys: usize,
-    /// The largest number of pairs of a role and a key that it bundles.
+    /// Maximum number of pairs of a role and one of its permissions.
     pub pairs: usize,
 }
 
@@ -31,30 +31,30 @@ impl Default for CatalogLimits {
     }
 }
 
-/// Why a catalog cannot become as large as a call would make it.
+/// An error of a catalog that would become too large.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum CatalogError {
     /// Too many permission keys.
-    #[error("the catalog would have {keys} permission keys; it can have {max}")]
+    #[error("the catalog would have {keys} permission keys; the maximum is {max}")]
     TooManyKeys {
-        /// The number that it would have.
+        /// The resulting number.
         keys: usize,
-        /// The number that it can have.
+        /// The maximum number.
         max: usize,
     },
-    /// Too many pairs of a role and a key.
-    #[error("the roles would bundle {pairs} keys in all; they can bundle {max}")]
+    /// Too many pairs of a role and a permission.
+    #[error("the roles would bundle {pairs} keys in total; the maximum is {max}")]
     TooManyPairs {
-        /// The number that they would bundle.
+        /// The resulting number.
         pairs: usize,
-        /// The number that they can bundle.
+        /// The maximum number.
         max: usize,
     },
 }
 
 impl CatalogLimits {
-    /// Makes sure that a catalog may go from one size to another. One that shrinks, or stays as large, always may: limits can
-    /// be lowered below what an environment has.
+    /// Checks whether a catalog may change from one size to another. A catalog may always shrink or stay as large,
+    /// because a limit can be lowered below the size of an existing one.
     ///
     /// # Errors
     /// [`CatalogError`].
@@ -76,7 +76,7 @@ impl CatalogLimits {
 }
 
 impl CatalogSize {
-    /// This size with more keys and pairs.
+    /// Returns this size plus a number of keys and pairs.
     #[must_use]
     pub const fn plus(self, keys: usize, pairs: usize) -> Self {
         Self {
@@ -87,7 +87,7 @@ impl CatalogSize {
 }
 
 impl Contents {
-    /// The size of the catalog.
+    /// Returns the size of the catalog.
     pub fn catalog_size(&self) -> CatalogSize {
         CatalogSize {
             keys: self.permissions.len(),
@@ -97,7 +97,7 @@ impl Contents {
 }
 
 impl Document {
-    /// The size of the catalog of an environment that is what the document says: what the system adds is counted too.
+    /// Returns the size of the catalog of an environment with this document, including the system's rows.
     pub fn catalog_size(&self) -> CatalogSize {
         let system = SYSTEM_PERMISSION_KEYS.len();
         CatalogSize {
@@ -113,7 +113,7 @@ impl Document {
 }
 
 impl Catalog {
-    /// Its size.
+    /// Returns its size.
     pub fn size(&self) -> CatalogSize {
         CatalogSize {
             keys: self.permissions.len(),
@@ -145,7 +145,7 @@ mod tests {
                 size(10, 21),
                 Err(CatalogError::TooManyPairs { pairs: 21, max: 20 }),
             ),
-            // Made when the limits were higher.
+            // Created when the limits were higher.
             (size(30, 60), size(30, 60), Ok(())),
             (size(30, 60), size(29, 59), Ok(())),
             (

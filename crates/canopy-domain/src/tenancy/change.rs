@@ -1,4 +1,4 @@
-//! Changing and deleting accounts, applications and environments.
+//! Changes and deletion of accounts, applications and environments.
 
 use super::{Account, Application, Environment, EnvironmentId, Slug, TenancyError, Tenant};
 use crate::{DisplayName, Edit, Expected, JsonObject, Timestamp, Version};
@@ -6,22 +6,22 @@ use crate::{DisplayName, Edit, Expected, JsonObject, Timestamp, Version};
 /// A change to an account.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct AccountPatch {
-    /// The name it gets.
+    /// The new name.
     pub name: Option<DisplayName>,
-    /// Free-form metadata of the customer; cleared, it is an empty object.
+    /// Free-form metadata of the customer; `Clear` resets it to an empty object.
     pub settings: Edit<JsonObject>,
 }
 
 /// A change to an application or environment.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct TenantPatch {
-    /// The name it gets.
+    /// The new name.
     pub name: Option<DisplayName>,
-    /// The slug it gets. Whether it is free is the store's to say.
+    /// The new slug. The store checks whether it is free.
     pub slug: Option<Slug>,
 }
 
-/// Checks that a resource at this version may be changed by a caller who expects this one.
+/// Checks that the expected version of a resource is its current one.
 ///
 /// # Errors
 /// [`TenancyError::Stale`].
@@ -33,10 +33,10 @@ pub fn check(what: Tenant, current: Version, seen: impl Into<Expected>) -> Resul
     }
 }
 
-/// The account as it is afterwards; `None` when nothing changes.
+/// Returns the changed account; `None` if nothing changes.
 ///
 /// # Errors
-/// [`TenancyError::Stale`] when it is not at version `seen`.
+/// [`TenancyError::Stale`] if it is not at version `seen`.
 pub fn account(
     account: &Account,
     patch: &AccountPatch,
@@ -56,10 +56,10 @@ pub fn account(
     }))
 }
 
-/// The application as it is afterwards; `None` when nothing changes.
+/// Returns the changed application; `None` if nothing changes.
 ///
 /// # Errors
-/// [`TenancyError::Stale`] when it is not at version `seen`.
+/// [`TenancyError::Stale`] if it is not at version `seen`.
 pub fn application(
     application: &Application,
     patch: &TenantPatch,
@@ -75,7 +75,7 @@ pub fn application(
     Ok(next_application(application, changed, now))
 }
 
-/// The application with this default environment; `None` when it has it already.
+/// Returns the application with this default environment; `None` if it has it already.
 pub fn default_environment(
     application: &Application,
     environment: EnvironmentId,
@@ -96,7 +96,7 @@ fn next_application(before: &Application, changed: Application, now: Timestamp) 
     })
 }
 
-/// The environment as it is afterwards; `None` when nothing changes.
+/// Returns the changed environment; `None` if nothing changes.
 pub fn environment(environment: &Environment, patch: &TenantPatch, now: Timestamp) -> Option<Environment> {
     let changed = Environment {
         name: patch.name.clone().unwrap_or_else(|| environment.name.clone()),
@@ -110,7 +110,7 @@ pub fn environment(environment: &Environment, patch: &TenantPatch, now: Timestam
     })
 }
 
-/// Whether one of the account's applications may be deleted.
+/// Checks whether one of the account's applications may be deleted.
 ///
 /// # Errors
 /// [`TenancyError::LastApplication`].
@@ -122,7 +122,7 @@ pub const fn delete_application(applications: &[Application]) -> Result<(), Tena
     }
 }
 
-/// Makes sure that an application with so many environments may have another one.
+/// Checks whether an application with this many environments may get another one.
 ///
 /// # Errors
 /// [`TenancyError::TooManyEnvironments`].
@@ -133,7 +133,7 @@ pub const fn admit_environment(siblings: usize, max: usize) -> Result<(), Tenanc
     Ok(())
 }
 
-/// Whether one of the application's environments may be deleted.
+/// Checks whether one of the application's environments may be deleted.
 ///
 /// # Errors
 /// [`TenancyError::LastEnvironment`], [`TenancyError::DefaultEnvironment`].

@@ -1,4 +1,4 @@
-//! Accounts, their applications and the environments in which everything else lives.
+//! Accounts, their applications, and environments.
 
 pub mod change;
 mod slug;
@@ -10,15 +10,15 @@ use crate::{DisplayName, JsonObject, Timestamp, Version};
 pub use slug::{Slug, SlugError};
 
 id_type!(
-    /// Names an [`Account`].
+    /// The id of an [`Account`].
     AccountId
 );
 id_type!(
-    /// Names an [`Application`].
+    /// The id of an [`Application`].
     ApplicationId
 );
 id_type!(
-    /// Names an [`Environment`].
+    /// The id of an [`Environment`].
     EnvironmentId
 );
 
@@ -27,17 +27,17 @@ id_type!(
 pub struct Account {
     /// Its id.
     pub id: AccountId,
-    /// Its name, as people read it.
+    /// The display name.
     pub name: DisplayName,
-    /// Its name in paths, unique in the installation.
+    /// The slug, unique in the installation.
     pub slug: Slug,
     /// Free-form metadata of the customer.
     pub settings: JsonObject,
     /// The version: 1 at creation, one more with each change.
     pub version: Version,
-    /// When it was made.
+    /// The time of its creation.
     pub created_at: Timestamp,
-    /// When it was last changed.
+    /// The time of its last change.
     pub updated_at: Timestamp,
 }
 
@@ -48,19 +48,19 @@ pub struct Application {
     pub id: ApplicationId,
     /// The account it belongs to.
     pub account_id: AccountId,
-    /// Its name, as people read it.
+    /// The display name.
     pub name: DisplayName,
-    /// Its name in paths, unique in the account.
+    /// The slug, unique in the account.
     pub slug: Slug,
     /// Free-form metadata of the customer.
     pub settings: JsonObject,
-    /// The environment that stands for the application where none is named.
+    /// The default environment of the application.
     pub default_environment_id: Option<EnvironmentId>,
     /// The version: 1 at creation, one more with each change.
     pub version: Version,
-    /// When it was made.
+    /// The time of its creation.
     pub created_at: Timestamp,
-    /// When it was last changed.
+    /// The time of its last change.
     pub updated_at: Timestamp,
 }
 
@@ -71,33 +71,33 @@ pub struct Environment {
     pub id: EnvironmentId,
     /// The application it belongs to.
     pub application_id: ApplicationId,
-    /// Its name, as people read it.
+    /// The display name.
     pub name: DisplayName,
-    /// Its name in paths, unique in the application.
+    /// The slug, unique in the application.
     pub slug: Slug,
     /// Free-form metadata of the customer.
     pub settings: JsonObject,
-    /// Whether it has a tree of nodes or the root alone.
+    /// The access model.
     pub access_model: AccessModel,
     /// The version of its own row and its hierarchy schema; changes to its contents do not count.
     pub version: Version,
-    /// When it was made.
+    /// The time of its creation.
     pub created_at: Timestamp,
-    /// When it was last changed.
+    /// The time of its last change.
     pub updated_at: Timestamp,
 }
 
 string_enum!(
-    /// Whether an environment's access is flat or follows a tree.
+    /// The access model of an environment: flat or hierarchy.
     AccessModel {
-        /// Only the root exists; every assignment is made there.
+        /// Only the root exists; every assignment is at it.
         Flat = "flat",
-        /// Assignments are made at nodes of a tree and hold for all below them.
+        /// Assignments are at nodes of a tree and hold at all nodes below them.
         Hierarchy = "hierarchy",
     }
 );
 
-/// Where an environment lies: the ids on the way from its account down to it.
+/// The ids of an environment, its application and its account.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct EnvironmentRef {
     /// The account.
@@ -108,7 +108,7 @@ pub struct EnvironmentRef {
     pub environment: EnvironmentId,
 }
 
-/// Where an application lies.
+/// The ids of an application and its account.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct ApplicationRef {
     /// The account.
@@ -118,7 +118,7 @@ pub struct ApplicationRef {
 }
 
 impl ApplicationRef {
-    /// Where an environment of the application lies.
+    /// Returns the reference to an environment of the application.
     pub const fn environment(self, environment: EnvironmentId) -> EnvironmentRef {
         EnvironmentRef {
             account: self.account,
@@ -129,7 +129,7 @@ impl ApplicationRef {
 }
 
 impl EnvironmentRef {
-    /// The application on the way.
+    /// Returns the reference to the application.
     pub const fn application_ref(&self) -> ApplicationRef {
         ApplicationRef {
             account: self.account,
@@ -139,7 +139,7 @@ impl EnvironmentRef {
 }
 
 string_enum!(
-    /// Which thing of the tenancy tree an error speaks of.
+    /// The kind of tenant in an error.
     Tenant {
         /// An account.
         Account = "account",
@@ -150,34 +150,34 @@ string_enum!(
     }
 );
 
-/// Why a change to accounts, applications or environments is refused.
+/// An error of a change to accounts, applications or environments.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TenancyError {
-    /// There is none with this slug or id where the caller may look.
-    #[error("there is no such {0}")]
+    /// The slug or id is unknown, or the caller may not see it.
+    #[error("the {0} does not exist")]
     NotFound(Tenant),
     /// The slug is taken.
     #[error("a sibling {0} has this slug already")]
     SlugTaken(Tenant),
-    /// An account keeps at least one application.
+    /// The last application of an account cannot be deleted.
     #[error("the last application of an account cannot be deleted")]
     LastApplication,
-    /// An application keeps at least one environment.
+    /// The last environment of an application cannot be deleted.
     #[error("the last environment of an application cannot be deleted")]
     LastEnvironment,
-    /// An application has no room for another environment.
+    /// The application has reached the maximum number of environments.
     #[error("an application has at most {max} environments")]
     TooManyEnvironments {
-        /// The largest number of them.
+        /// The maximum number.
         max: usize,
     },
-    /// The default environment of an application stays for as long as it is that.
-    #[error("the default environment of an application cannot be deleted; make another one the default first")]
+    /// The default environment of an application cannot be deleted.
+    #[error("the default environment of an application cannot be deleted; choose another default first")]
     DefaultEnvironment,
     /// An environment is too large to be exported or copied.
     #[error("the environment has more than {max_bytes} bytes as a document")]
     TooLarge {
-        /// The largest number of bytes.
+        /// The maximum number of bytes.
         max_bytes: u64,
     },
     /// It was changed since the caller read it.
@@ -185,7 +185,7 @@ pub enum TenancyError {
     Stale {
         /// The entity that was not found.
         what: Tenant,
-        /// The version it has now.
+        /// The current version.
         current: Version,
     },
 }

@@ -1,4 +1,4 @@
-//! Slugs: the short names that stand in paths.
+//! Slugs: short names in paths.
 
 use core::fmt;
 use deunicode::deunicode;
@@ -8,28 +8,28 @@ use unicode_normalization::UnicodeNormalization as _;
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Slug(Box<str>);
 
-/// Why a text is not a [`Slug`].
+/// The error of a text that is not a [`Slug`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("must be 1 to 100 characters of a-z, 0-9 and `-`, with no `-` at either end")]
 pub struct SlugError;
 
 impl Slug {
-    /// The largest number of characters (and bytes).
+    /// Maximum number of characters (and bytes).
     pub const MAX_CHARS: usize = 100;
 
-    /// The largest number of characters of a slug that was made from a name.
+    /// Maximum number of characters of a slug derived from a name.
     pub const MAX_MADE_CHARS: usize = 80;
 
     /// Checks a text; nothing is trimmed or folded.
     ///
     /// # Errors
-    /// [`SlugError`] when a rule is broken.
+    /// [`SlugError`] if a rule is broken.
     pub fn parse(raw: &str) -> Result<Self, SlugError> {
         Self::check(raw)?;
         Ok(Self(raw.into()))
     }
 
-    /// Checks a text that need not be kept.
+    /// Checks a text without copying it.
     pub(crate) fn check(raw: &str) -> Result<(), SlugError> {
         let allowed = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
         let ends = raw.starts_with('-') || raw.ends_with('-');
@@ -39,18 +39,19 @@ impl Slug {
         Ok(())
     }
 
-    /// The slug of a node whose name has no letter or digit to make one from.
+    /// Returns the slug of a node whose name has no letter or digit to derive one from.
     pub fn node() -> Self {
         Self("node".into())
     }
 
-    /// The slug of an account, application or environment whose name has no letter or digit to make one from.
+    /// Returns the slug of an account, application or environment whose name has no letter or digit to derive one from.
     pub fn of(tenant: super::Tenant) -> Self {
         Self(tenant.as_str().into())
     }
 
-    /// Makes a slug from a name: transliterated to ASCII, letters and digits in lower case, `-` for each run of anything
-    /// else, cut so that any number still fits behind it. A name without letters and digits gives `None`.
+    /// Derives a slug from a name: transliterated to ASCII, letters and digits in lower case, `-` for each run of other
+    /// characters, truncated so that any number still fits after it. Returns `None` for a name without letters and
+    /// digits.
     ///
     /// ```
     /// # use canopy_domain::Slug;
@@ -72,7 +73,7 @@ impl Slug {
         Self::parse(slug.trim_end_matches('-')).ok()
     }
 
-    /// This slug with `-{number}` behind it, cut so that the whole still fits.
+    /// Returns this slug with the suffix `-{number}`, truncated so that the whole fits.
     #[must_use]
     pub fn numbered(&self, number: usize) -> Self {
         let tail = format!("-{number}");
@@ -81,7 +82,7 @@ impl Slug {
         Self(format!("{}{tail}", head.trim_end_matches('-')).into())
     }
 
-    /// The text.
+    /// Returns the text.
     pub const fn as_str(&self) -> &str {
         &self.0
     }

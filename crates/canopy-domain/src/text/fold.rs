@@ -1,14 +1,14 @@
-//! Unicode caseless matching: the key by which texts are the same without regard to case.
+//! Unicode caseless matching: keys for comparisons that ignore case.
 
 use caseless::Caseless as _;
 use unicode_normalization::UnicodeNormalization as _;
 
-/// Folds a text for comparison without regard to case: full case folding and NFKC, without default-ignorable characters.
+/// Folds a text for comparisons that ignore case: full case folding and NFKC, without default-ignorable characters.
 ///
-/// Two texts have the same key exactly when they match by definition D147 of the Unicode Standard, section 3.13
-/// (`toNFKC_Casefold(NFD(X))`). Stores keep the key beside the text, so that every store finds the same texts equal.
-/// Unicode guarantees that the key of a text does not change with later versions, once its characters have case data.
-/// A folded text folds to itself.
+/// Two texts have the same key if and only if they match by definition D147 of the Unicode Standard, section 3.13
+/// (`toNFKC_Casefold(NFD(X))`). Stores hold the key beside the text, so that every store finds the same texts equal.
+/// Unicode guarantees that later versions do not change the key of a text once its characters have case data. A folded
+/// text folds to itself.
 ///
 /// ```
 /// # use canopy_domain::fold_case;
@@ -84,7 +84,8 @@ mod tests {
 
     #[test]
     fn every_character_in_either_case_folds_to_a_text_that_folds_to_itself() {
-        // Where letters with case, compatibility characters and ignorable ones lie; not among ideographs and syllables.
+        // The blocks of letters with case, compatibility characters and ignorable ones; ideographs and syllables have
+        // none.
         let scalars = (0..0x3400)
             .chain(0xa000..0xac00)
             .chain(0xf900..0x1_2000)
@@ -92,8 +93,8 @@ mod tests {
         for one in scalars.filter_map(char::from_u32) {
             let folded = fold_case(&one.to_string());
             assert_eq!(fold_case(&folded), folded, "{one:?}");
-            // The dotted and the dotless i are each other's letters in Turkish alone. The letters after U+A7CD came with
-            // Unicode 17, which the standard library knows before `caseless` does.
+            // The dotted and the dotless i match each other only in Turkish. The letters after U+A7CD came with Unicode
+            // 17, which the standard library knows before `caseless` does.
             if !matches!(one, '\u{130}' | '\u{131}' | '\u{a7ce}'..='\u{a7d5}') {
                 let (upper, lower) = (one.to_uppercase().to_string(), one.to_lowercase().to_string());
                 for other in [upper, lower].iter().filter(|other| !other.starts_with(one)) {

@@ -1,35 +1,37 @@
-//! Words of a search, and the rule by which they match.
+//! Search words, and the rule by which they match.
 
 use super::fold_case;
 
 /// The words of a search, [folded](fold_case): at least one, each without white space.
 ///
-/// A search finds a thing when **each word occurs in at least one of the thing's searched texts**, whatever the order of
-/// the words. Every list that has a search defines its searched texts; they are folded too.
+/// A search matches an entity if **each word occurs in at least one of the entity's searched texts**, whatever the
+/// order of the words. Every list with a search defines its searched texts; they are folded too.
 ///
-/// A store that keeps several texts as one joins them with a line break: no word has one, so none matches across two texts.
+/// A store that keeps several texts as one joins them with a line break: words have none, so none matches across two
+/// texts.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct SearchWords(Vec<String>);
 
-/// Why a text is not accepted as a search.
+/// The error of a text that is not accepted as a search.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum SearchError {
     /// More words than allowed.
     #[error("must have at most {max} different words")]
     TooManyWords {
-        /// The largest number of words.
+        /// Maximum number of words.
         max: usize,
     },
 }
 
 impl SearchWords {
-    /// The largest number of words. Each costs one comparison with every searched text.
+    /// Maximum number of words. Each costs one comparison with every searched text.
     pub const MAX_WORDS: usize = 16;
 
-    /// Reads the words of a search, the longest first. `None` when there is none: such a search finds everything.
+    /// Parses the words of a search, longest first. Returns `None` for a search without words, which matches
+    /// everything.
     ///
-    /// Words are separated by white space; a comma or semicolon at the end of a word is dropped (`Lovelace, Ada`). A word
-    /// that is part of another one is left out, for the other one matches only where it does.
+    /// Words are separated by white space; a comma or semicolon at the end of a word is dropped (`Lovelace, Ada`). A
+    /// word that is part of another one is dropped, because the longer one matches only where it does.
     ///
     /// # Errors
     /// [`SearchError::TooManyWords`] over [`MAX_WORDS`](Self::MAX_WORDS).
@@ -58,7 +60,7 @@ impl SearchWords {
         Ok((!words.is_empty()).then_some(Self(words)))
     }
 
-    /// The words, the longest first; never empty.
+    /// Returns the words, longest first; never empty.
     pub fn words(&self) -> &[String] {
         &self.0
     }
@@ -72,7 +74,7 @@ impl SearchWords {
     }
 }
 
-/// A word without the commas and semicolons behind it, unless it has nothing else.
+/// Returns a word without trailing commas and semicolons, unless it has nothing else.
 fn without_separator(word: &str) -> &str {
     match word.trim_end_matches([',', ';']) {
         "" => word,
@@ -80,9 +82,9 @@ fn without_separator(word: &str) -> &str {
     }
 }
 
-/// Folds texts and joins them with line breaks: one text to search in instead of several.
+/// Folds texts and joins them with line breaks, so that one text can be searched instead of several.
 ///
-/// White space within a text becomes a space, so that no line break but the joints remains.
+/// White space within a text becomes a space, so that only the joints are line breaks.
 pub fn searched_text<'t>(texts: impl IntoIterator<Item = &'t str>) -> String {
     let mut all = String::new();
     for (place, text) in texts.into_iter().enumerate() {

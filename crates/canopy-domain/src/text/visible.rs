@@ -6,11 +6,11 @@ use unicode_normalization::char::is_combining_mark;
 use unicode_properties::UnicodeEmoji as _;
 use unicode_script::{Script, UnicodeScript as _};
 
-/// Makes sure that people see something, and that nothing hides in the text.
+/// Checks that a text is visible and has no hidden characters.
 ///
 /// # Errors
-/// [`TextError::Hidden`] for a character that is not displayed or that changes the direction of the text, unless its script
-/// or emoji needs it where it is; [`TextError::Invisible`] when no character is left to see.
+/// [`TextError::Hidden`] for a character that is not displayed or that changes the direction of the text, unless its
+/// script or emoji needs it there; [`TextError::Invisible`] if no character is visible.
 pub(super) fn check(text: &str) -> Result<(), TextError> {
     if text.is_ascii() {
         return Ok(()); // Trimmed and free of control characters: something is visible.
@@ -36,19 +36,19 @@ pub(crate) fn has_hidden(text: &str) -> bool {
     !text.is_ascii() && text.chars().any(is_hidden)
 }
 
-/// Not displayed, or displayed as the end of a line or as nothing defined.
+/// Returns whether a character is not displayed, ends a line, or is undefined.
 const fn is_hidden(one: char) -> bool {
     is_default_ignorable(one)
         || matches!(one, '\u{2028}' | '\u{2029}' | '\u{fff9}'..='\u{fffb}' | '\u{fdd0}'..='\u{fdef}')
         || (one as u32) & 0xfffe == 0xfffe
 }
 
-/// Returns whether a character by itself shows something. U+2800 is a symbol without a dot.
+/// Returns whether a character is visible by itself. U+2800 is a symbol without a dot.
 fn is_seen(one: char) -> bool {
     !one.is_whitespace() && one != '\u{2800}' && !is_combining_mark(one)
 }
 
-/// The part of a text before a character, as far as it decides about that one.
+/// The context of a character: properties of the text before it.
 struct Around {
     is_right_to_left: bool,
     before: Option<char>,
@@ -86,7 +86,7 @@ impl Around {
                 let makes_emoji = self.base.is_some_and(is_emoji) && next.is_some_and(is_emoji);
                 !follows_hidden && (makes_emoji || self.base.is_some_and(|base| joins(base.script())))
             }
-            // Marks that set the direction of what has none between letters that are written right to left.
+            // Marks that set the direction of neutral characters between right-to-left letters.
             '\u{200e}' | '\u{200f}' | '\u{61c}' => self.is_right_to_left && !follows_hidden,
             // Selectors of a variant of the character before.
             '\u{180b}'..='\u{180f}' => before.script() == Script::Mongolian && !follows_hidden,
@@ -103,7 +103,7 @@ fn is_emoji(one: char) -> bool {
     !one.is_ascii() && one.is_emoji_char()
 }
 
-/// Scripts whose letters take another shape where they are joined, or are kept from joining.
+/// Returns whether the letters of a script change their shape when they are joined or kept apart.
 const fn joins(script: Script) -> bool {
     matches!(
         script,

@@ -20,7 +20,7 @@ pub struct Contents {
     pub nodes: Vec<Node>,
 }
 
-/// A role with what it bundles.
+/// A role with its permissions.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RoleContents {
     /// The role.
@@ -30,7 +30,7 @@ pub struct RoleContents {
 }
 
 impl Contents {
-    /// The document that says the same without ids.
+    /// Returns the equivalent document without ids.
     pub fn document(&self) -> Document {
         let keys: HashMap<PermissionId, &PermissionKey> =
             self.permissions.iter().map(|one| (one.id, &one.key)).collect();
@@ -65,7 +65,7 @@ impl Contents {
         }
     }
 
-    /// Its nodes with the paths to them, parents before their children.
+    /// Returns its nodes with their paths, parents before their children.
     pub(super) fn paths(&self) -> Vec<(SlugPath, &Node)> {
         let mut places: HashMap<NodeId, usize> = HashMap::with_capacity(self.nodes.len());
         let mut paths: Vec<(SlugPath, &Node)> = Vec::with_capacity(self.nodes.len());
@@ -83,7 +83,7 @@ impl Contents {
 }
 
 impl NodeEntry {
-    /// Returns whether this is what a document says of the node.
+    /// Returns whether the document has these values for the node.
     pub(super) fn is_of(&self, node: &Node) -> bool {
         let Self {
             node_type,

@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 pub struct PermissionEntry {
     /// A description of what it allows.
     pub description: Option<Description>,
-    /// The group it is shown in.
+    /// The category for display.
     pub category: Option<Category>,
 }
 
@@ -24,22 +24,22 @@ pub struct RoleEntry {
     pub name: RoleName,
     /// Its description.
     pub description: Option<Description>,
-    /// An inactive role grants nothing.
+    /// False if the role is inactive, so that it grants nothing.
     pub is_active: bool,
     /// Its permissions.
     pub permission_keys: BTreeSet<PermissionKey>,
 }
 
-/// A role as a document lists it.
+/// A role as listed in a document.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RoleDraft {
     /// Its name.
     pub name: RoleName,
-    /// The purpose of the role.
+    /// Its description.
     pub description: Option<Description>,
-    /// An inactive role grants nothing.
+    /// False if the role is inactive, so that it grants nothing.
     pub is_active: bool,
-    /// The permissions that it bundles, in the order of the document.
+    /// Its permissions, in the order of the document.
     pub permission_keys: Vec<PermissionKey>,
 }
 
@@ -57,30 +57,30 @@ impl From<RoleDraft> for RoleEntry {
 /// A node of a document, besides its path.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NodeEntry {
-    /// Its type, one of the schema's.
+    /// Its node type, as defined in the schema.
     pub node_type: NodeType,
     /// Its name.
     pub name: DisplayName,
-    /// On or off.
+    /// Active or inactive.
     pub status: NodeStatus,
     /// Free-form metadata of the customer.
     pub metadata: JsonObject,
 }
 
-/// What an environment is made of. Its parts fit together: roles bundle permissions that are there, and the tree is one
-/// that the schema allows.
+/// The contents of an environment. They are consistent: roles bundle existing permissions, and the schema allows the
+/// tree.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Document {
     pub(super) access_model: AccessModel,
     pub(super) schema: HierarchySchema,
     pub(crate) permissions: BTreeMap<PermissionKey, PermissionEntry>,
-    /// By folded name.
+    /// Roles by folded name.
     pub(crate) roles: BTreeMap<String, RoleEntry>,
-    /// Sorted by path, so parents come before their children.
+    /// Nodes sorted by path, so parents come before their children.
     pub(super) nodes: Vec<(SlugPath, NodeEntry)>,
 }
 
-/// One contradiction of a document; indexes are those of the lists it was made from.
+/// One contradiction in a document; indexes refer to the lists it was built from.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum DocumentError {
     /// A permission has the key of an earlier one.
@@ -90,12 +90,12 @@ pub enum DocumentError {
         index: usize,
     },
     /// A role has the name of an earlier one.
-    #[error("an earlier role has the same name, without regard to case")]
+    #[error("an earlier role has the same name, ignoring case")]
     RepeatedRole {
         /// The role.
         index: usize,
     },
-    /// A role bundles a key that is neither the document's nor the system's.
+    /// A role bundles a key that is neither in the document nor a system key.
     #[error("the document has no such permission")]
     UnknownPermission {
         /// The role.
@@ -118,19 +118,19 @@ pub enum DocumentError {
         /// The node.
         index: usize,
     },
-    /// The root is not of the type that the schema says.
+    /// The root is not of the type that the schema requires.
     #[error("the root must be of the schema's `root_node_type`")]
     RootType {
         /// The root.
         index: usize,
     },
-    /// No node stands at the path above.
-    #[error("no node has the path above this one")]
+    /// A node has no parent in the document.
+    #[error("no node has the path of this node's parent")]
     UnknownParent {
         /// The node.
         index: usize,
     },
-    /// The schema does not allow a node where it stands.
+    /// The schema does not allow a node at its position.
     #[error("{error}")]
     Misplaced {
         /// The node.
@@ -141,7 +141,7 @@ pub enum DocumentError {
     },
 }
 
-/// The contradictions of a document: the first ones, and the number of those beyond them.
+/// The contradictions in a document: the first ones, and the number of further ones.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct DocumentErrors {
     listed: Vec<DocumentError>,
@@ -149,15 +149,15 @@ pub struct DocumentErrors {
 }
 
 impl DocumentErrors {
-    /// The number of contradictions that are listed. A document can have more of them than it has bytes to name them with.
+    /// Maximum number of listed contradictions. A document can have more of them than it has bytes.
     pub const MAX_LISTED: usize = 1_000;
 
-    /// The first contradictions.
+    /// Returns the first contradictions.
     pub fn listed(&self) -> &[DocumentError] {
         &self.listed
     }
 
-    /// The number of contradictions that are not listed.
+    /// Returns the number of contradictions that are not listed.
     pub const fn omitted(&self) -> usize {
         self.omitted
     }
@@ -171,16 +171,16 @@ impl DocumentErrors {
     }
 }
 
-/// Whether every environment has the key from the start.
+/// Returns whether the key is a system permission.
 pub(super) fn is_system_key(key: &PermissionKey) -> bool {
     SYSTEM_PERMISSION_KEYS.contains(&key.as_str())
 }
 
 impl Document {
-    /// Puts a document together. System permissions and the system role are passed over: every environment has its own.
+    /// Builds a document. Ignores system permissions and the system role: every environment has its own.
     ///
     /// # Errors
-    /// The contradictions in it, not the first alone.
+    /// All contradictions in it, up to [`DocumentErrors::MAX_LISTED`].
     pub fn new(
         access_model: AccessModel,
         schema: HierarchySchema,
@@ -205,32 +205,32 @@ impl Document {
         }
     }
 
-    /// Whether it has a tree of nodes or the root alone.
+    /// Returns the access model.
     pub const fn access_model(&self) -> AccessModel {
         self.access_model
     }
 
-    /// The schema of its tree.
+    /// Returns the schema of its tree.
     pub const fn schema(&self) -> &HierarchySchema {
         &self.schema
     }
 
-    /// Its custom permissions, by key.
+    /// Returns its custom permissions, by key.
     pub fn permissions(&self) -> impl Iterator<Item = (&PermissionKey, &PermissionEntry)> {
         self.permissions.iter()
     }
 
-    /// Its custom roles, by folded name.
+    /// Returns its custom roles, by folded name.
     pub fn roles(&self) -> impl Iterator<Item = &RoleEntry> {
         self.roles.values()
     }
 
-    /// Its nodes, parents before their children, siblings by slug.
+    /// Returns its nodes, parents before their children, siblings by slug.
     pub fn nodes(&self) -> impl Iterator<Item = (&SlugPath, &NodeEntry)> {
         self.nodes.iter().map(|(path, entry)| (path, entry))
     }
 
-    /// Its root.
+    /// Returns its root.
     pub(crate) fn root(&self) -> Option<(Slug, &NodeEntry)> {
         let (path, root) = self.nodes.first()?;
         Some((Slug::parse(path.last()).ok()?, root))

@@ -1,9 +1,9 @@
-//! Carrying what an environment is made of to another one: export, import and copy.
+//! Transfer of the contents of an environment to another one: export, import and copy.
 //!
-//! A [`Document`] holds the access model, the hierarchy schema, the custom permissions and roles, and the tree, all of
-//! them named by what they are called: a permission by its key, a role by its name without regard to case, a node by the
-//! slugs on the way down to it. What the system seeds every environment with is left out, and so is everything about
-//! people: assignments, memberships and keys.
+//! A [`Document`] has the access model, the hierarchy schema, the custom permissions and roles, and the tree. It refers
+//! to all of them by name: a permission by its key, a role by its name ignoring case, a node by its path of slugs. It
+//! omits the rows that every environment is seeded with, and everything about people: assignments, memberships and
+//! keys.
 
 mod contents;
 mod document;

@@ -1,4 +1,4 @@
-//! Making an environment what a document says.
+//! Plans the replacement of an environment's contents by a document.
 
 use super::document::is_system_key;
 use super::{Contents, Document, NodeEntry, RoleContents, RoleEntry};
@@ -11,20 +11,20 @@ use core::hash::Hash;
 use std::collections::{BTreeSet, HashMap, HashSet};
 use uuid::Uuid;
 
-/// Counts for one kind of row.
+/// The changes of one kind of row.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Part<T> {
-    /// Those that are made.
+pub struct RowChanges<T> {
+    /// New rows.
     pub added: Vec<T>,
-    /// Those that stay and are changed, as they are afterwards.
+    /// Changed rows, in their new state.
     pub changed: Vec<T>,
-    /// Those that go.
+    /// Deleted rows.
     pub removed: Vec<T>,
     /// Number of unchanged rows.
     pub kept: usize,
 }
 
-impl<T> Default for Part<T> {
+impl<T> Default for RowChanges<T> {
     fn default() -> Self {
         Self {
             added: Vec::new(),
@@ -35,38 +35,38 @@ impl<T> Default for Part<T> {
     }
 }
 
-impl<T> Part<T> {
+impl<T> RowChanges<T> {
     const fn is_empty(&self) -> bool {
         self.added.is_empty() && self.changed.is_empty() && self.removed.is_empty()
     }
 }
 
-/// The plan that turns an environment into the contents of a document. Rows that the system seeds stay.
+/// The plan that replaces the contents of an environment by those of a document. Seeded rows stay.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Plan {
-    /// The environment afterwards, when its access model or schema changes.
+    /// The changed environment, if its access model or schema changes.
     pub environment: Option<Environment>,
-    /// The schema afterwards.
+    /// The new schema.
     pub schema: HierarchySchema,
     /// Custom permissions.
-    pub permissions: Part<Permission>,
-    /// Custom roles. One whose bundle changes is changed.
-    pub roles: Part<RoleContents>,
+    pub permissions: RowChanges<Permission>,
+    /// Custom roles. A role whose permissions change counts as changed.
+    pub roles: RowChanges<RoleContents>,
     /// Permissions that existing and new roles gain.
     pub bound: Vec<(RoleId, PermissionId)>,
-    /// Permissions that existing roles lose, among the permissions that stay.
+    /// Permissions that existing roles lose, among permissions that are not deleted.
     pub unbound: Vec<(RoleId, PermissionId)>,
-    /// Nodes: made ones parents first, those that go children first.
-    pub nodes: Part<Node>,
+    /// Nodes: new ones parents first, deleted ones children first.
+    pub nodes: RowChanges<Node>,
 }
 
 impl Plan {
-    /// Whether nothing changes.
+    /// Returns whether nothing changes.
     pub const fn is_empty(&self) -> bool {
         self.environment.is_none() && self.permissions.is_empty() && self.roles.is_empty() && self.nodes.is_empty()
     }
 
-    /// The plan as a change set. These assignments go with the roles and nodes that they name.
+    /// Converts the plan to a change set. The `lost` assignments are deleted with their roles and nodes.
     pub fn change_set(&self, before: &Contents, lost: Vec<Assignment>) -> ChangeSet {
         let environment = before.environment.id;
         let bundles: HashMap<RoleId, &BTreeSet<PermissionId>> =
@@ -100,8 +100,13 @@ impl Plan {
     }
 }
 
-/// The rows of a part of a plan.
-fn rows<T, R, Id: Eq + Hash>(part: &Part<T>, before: &[T], row: impl Fn(&T) -> R, id: impl Fn(&T) -> Id) -> Rows<R> {
+/// Returns the rows of a part of a plan.
+fn rows<T, R, Id: Eq + Hash>(
+    part: &RowChanges<T>,
+    before: &[T],
+    row: impl Fn(&T) -> R,
+    id: impl Fn(&T) -> Id,
+) -> Rows<R> {
     let known: HashMap<Id, &T> = before.iter().map(|one| (id(one), one)).collect();
     let updated = part.changed.iter().filter_map(|after| {
         Some(Updated {
@@ -116,7 +121,7 @@ fn rows<T, R, Id: Eq + Hash>(part: &Part<T>, before: &[T], row: impl Fn(&T) -> R
     }
 }
 
-/// Plans what makes an environment what the document says; `mint` gives fresh ids.
+/// Plans the replacement of an environment's contents by a document; `mint` returns new ids.
 pub fn plan(document: &Document, contents: &Contents, now: Timestamp, mint: &mut dyn FnMut() -> Uuid) -> Plan {
     let before = &contents.environment;
     let same = before.access_model == document.access_model && contents.schema == document.schema;
@@ -131,7 +136,7 @@ pub fn plan(document: &Document, contents: &Contents, now: Timestamp, mint: &mut
         environment,
         schema: document.schema.clone(),
         permissions,
-        roles: Part::default(),
+        roles: RowChanges::default(),
         bound: Vec::new(),
         unbound: Vec::new(),
         nodes: plan_nodes(document, contents, now, mint),
@@ -140,14 +145,14 @@ pub fn plan(document: &Document, contents: &Contents, now: Timestamp, mint: &mut
     plan
 }
 
-/// Also answers the id that each key has afterwards, system keys included.
+/// Also returns the id of each key after the import, including system keys.
 fn plan_permissions<'k>(
     document: &'k Document,
     contents: &'k Contents,
     now: Timestamp,
     mint: &mut dyn FnMut() -> Uuid,
-) -> (Part<Permission>, HashMap<&'k PermissionKey, PermissionId>) {
-    let mut part = Part::default();
+) -> (RowChanges<Permission>, HashMap<&'k PermissionKey, PermissionId>) {
+    let mut part = RowChanges::default();
     let mut ids = HashMap::new();
     for before in &contents.permissions {
         if is_system_key(&before.key) {
@@ -256,8 +261,13 @@ fn plan_roles(
     }
 }
 
-fn plan_nodes(document: &Document, contents: &Contents, now: Timestamp, mint: &mut dyn FnMut() -> Uuid) -> Part<Node> {
-    let mut part = Part::default();
+fn plan_nodes(
+    document: &Document,
+    contents: &Contents,
+    now: Timestamp,
+    mint: &mut dyn FnMut() -> Uuid,
+) -> RowChanges<Node> {
+    let mut part = RowChanges::default();
     let paths = contents.paths();
     let there: HashMap<&str, &Node> = paths.iter().map(|(path, node)| (path.below_root(), *node)).collect();
     let mut ids: HashMap<&str, NodeId> = HashMap::with_capacity(document.nodes.len());
@@ -276,7 +286,7 @@ fn plan_nodes(document: &Document, contents: &Contents, now: Timestamp, mint: &m
             }
             before.id
         } else {
-            // The root, below which it stands, has nothing below the root.
+            // The parent is the root, which has an empty path below the root.
             let above = (!place.is_empty()).then(|| place.rsplit_once('/').map_or("", |(above, _)| above));
             let made = Node {
                 id: NodeId::new(mint()),
@@ -305,7 +315,7 @@ fn plan_nodes(document: &Document, contents: &Contents, now: Timestamp, mint: &m
     part
 }
 
-/// The node with what the document says of it.
+/// Returns the node with the values of the document.
 pub(crate) fn filled(node: &Node, slug: &Slug, entry: &NodeEntry) -> Node {
     Node {
         node_type: entry.node_type.clone(),

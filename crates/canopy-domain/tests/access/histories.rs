@@ -15,7 +15,7 @@ use proptest::prelude::*;
 /// Window borders; questions are asked a millisecond before, at and after each.
 const BORDERS: [i64; 3] = [10, 20, 30];
 
-/// How many things of each kind there can be.
+/// Maximum number of entities of each kind.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Sizes {
     pub(crate) permissions: u8,
@@ -97,7 +97,7 @@ fn change(sizes: Sizes, (kind, [which, first, second, third, fourth]): Dice) -> 
     }
 }
 
-/// What one write changes: mostly one thing. Now and then a membership ends, and all that it held goes with it.
+/// Generates the changes of one write: mostly one. Sometimes a membership ends, with all its assignments.
 pub(crate) fn changes(sizes: Sizes, facts: &Snapshot, dice: Dice) -> Vec<Change> {
     let (kind, [which, first, ..]) = dice;
     if kind < 24 {

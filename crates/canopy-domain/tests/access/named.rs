@@ -120,7 +120,7 @@ fn each_wrong_name_of_a_builder_is_named() {
         ),
         (
             company().role("Owner", ["note.wirte"]),
-            "role `Owner` bundles `note.wirte`, but there is no such permission",
+            "role `Owner` bundles permission `note.wirte`, which does not exist",
         ),
         (
             company().role(" ", ["note.read"]),
@@ -137,10 +137,10 @@ fn each_wrong_name_of_a_builder_is_named() {
             "`acem/eu` does not begin with the root `acme`",
         ),
         (company().identity(""), "the name of an identity must not be empty"),
-        (company().grant("ada", "Edtor", "acme"), "there is no role `Edtor`"),
+        (company().grant("ada", "Edtor", "acme"), "role `Edtor` does not exist"),
         (
             company().grant("ada", "Editor", "acme/uk"),
-            "there is no node `acme/uk`",
+            "node `acme/uk` does not exist",
         ),
         (
             company().grant("", "Editor", "acme"),
@@ -161,10 +161,10 @@ fn a_refused_change_says_which_name_is_wrong_and_changes_nothing() {
         ),
         (
             |i| i.set_role("Viewer", ["no.such"]),
-            "role `Viewer` bundles `no.such`, but there is no such permission",
+            "role `Viewer` bundles permission `no.such`, which does not exist",
         ),
-        (|i| i.remove_role("Owner"), "there is no role `Owner`"),
-        (|i| i.remove_role("Editor"), "role `Editor` is granted to somebody"),
+        (|i| i.remove_role("Owner"), "role `Owner` does not exist"),
+        (|i| i.remove_role("Editor"), "role `Editor` has grants"),
         (|i| i.add_node("other"), "`other` does not begin with the root `acme`"),
         (
             |i| i.move_node("acme/eu", "acme/eu/berlin"),
@@ -174,16 +174,16 @@ fn a_refused_change_says_which_name_is_wrong_and_changes_nothing() {
             |i| i.move_node("acme", "acme/us"),
             "node `acme` cannot move below `acme/us`",
         ),
-        (|i| i.move_node("acme/uk", "acme"), "there is no node `acme/uk`"),
-        (|i| i.move_node("acme/eu", "acme/uk"), "there is no node `acme/uk`"),
+        (|i| i.move_node("acme/uk", "acme"), "node `acme/uk` does not exist"),
+        (|i| i.move_node("acme/eu", "acme/uk"), "node `acme/uk` does not exist"),
         (
             |i| i.remove_node("acme"),
             "node `acme` has nodes below it or grants at it",
         ),
-        (|i| i.remove_identity("eve"), "there is no identity `eve`"),
-        (|i| i.grant("eve", "Owner", "acme"), "there is no role `Owner`"),
-        (|i| i.grant("eve", "Viewer", "acme/uk"), "there is no node `acme/uk`"),
-        (|i| i.revoke("eve", "Viewer", "acme"), "there is no identity `eve`"),
+        (|i| i.remove_identity("eve"), "identity `eve` does not exist"),
+        (|i| i.grant("eve", "Owner", "acme"), "role `Owner` does not exist"),
+        (|i| i.grant("eve", "Viewer", "acme/uk"), "node `acme/uk` does not exist"),
+        (|i| i.revoke("eve", "Viewer", "acme"), "identity `eve` does not exist"),
         (
             |i| i.revoke("ada", "Editor", "acme"),
             "`ada` has no grant of role `Editor` at `acme` itself",
@@ -202,7 +202,7 @@ fn a_refused_change_says_which_name_is_wrong_and_changes_nothing() {
     }
     let mut index = company().node("acme/us/eu").build().unwrap();
     let taken = index.move_node("acme/eu", "acme/us").unwrap_err();
-    assert_eq!(taken.to_string(), "there is a node `acme/us/eu` already");
+    assert_eq!(taken.to_string(), "node `acme/us/eu` already exists");
     assert!(index.can("ada", "note.write", "acme/eu/berlin", at(0)));
 }
 

@@ -17,7 +17,7 @@ const ROLES: [&str; 3] = ["Editor", "editor", "Viewer"];
 const IDENTITIES: [&str; 3] = ["ada", "bob", ""];
 const PATHS: [&str; 8] = ["a", "a/x", "a/y", "a/x/y", "a/y/x", "a/x/x/y", "b", "a//x"];
 
-/// What there is, by names alone.
+/// A model of the index, by names only.
 #[derive(Debug, Clone, Default)]
 struct Model {
     keys: BTreeSet<String>,

@@ -1,4 +1,4 @@
-//! What the contract says, word by word, over plain lists. Shares no code with the engine and knows no short cut.
+//! The rules of the contract over plain lists. Shares no code with the engine and has no optimisation.
 
 use canopy_domain::access::{Change, DenialReason, GrantFact, Question, RoleFact, Snapshot, Target};
 use canopy_domain::{MembershipStatus, NodeId, Timestamp};
@@ -6,7 +6,7 @@ use canopy_domain::{MembershipStatus, NodeId, Timestamp};
 /// The reason of a denial or `None`, and the names of the granting roles.
 pub(crate) type Answer = (Option<DenialReason>, Vec<String>);
 
-/// Whether the facts would still agree with each other after a change.
+/// Returns whether the facts would still be consistent after a change.
 pub(crate) fn admits(facts: &Snapshot, change: &Change) -> bool {
     let known = |node: NodeId| facts.nodes.iter().any(|n| n.id == node);
     match change {

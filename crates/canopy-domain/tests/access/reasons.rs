@@ -1,4 +1,4 @@
-//! Every reason of a denial, every pair of them, and every set: the first that applies is told.
+//! Every reason of a denial, every pair of them, and every set: the first that applies is returned.
 
 use crate::facts::{NODE, PERMISSION, SUBJECT, at, empty, grant, id, key, node, permission, role, subject, window};
 use canopy_domain::access::DenialReason::{self, *};
@@ -78,7 +78,7 @@ fn at_node(number: u8) -> Target {
     Target::Node(id(NODE, number))
 }
 
-/// What stands between the identity and access: for each set of reasons facts in which all of them apply.
+/// Builds facts for each set of reasons, in which all of them apply.
 fn flawed(flaws: &[DenialReason], target: Target) -> (Snapshot, String, Target) {
     let has = |reason| flaws.contains(&reason);
     let spot = if has(NodeInactive) { 5 } else { 2 };

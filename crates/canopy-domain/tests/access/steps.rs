@@ -1,4 +1,4 @@
-//! Passes call back every few thousand steps, and stop when they are told to.
+//! Passes call back every few thousand steps, and stop on an error.
 
 use canopy_domain::access::{
     AccessIndex, GrantFact, NodeFact, PermissionFact, Question, RoleFact, Snapshot, SubjectFact, Target,

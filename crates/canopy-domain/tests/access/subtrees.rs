@@ -1,4 +1,4 @@
-//! What removing a subtree and reverting to flat tell an index: it takes every step, and then answers like one built anew.
+//! Deletion of a subtree and revert to flat: the index applies every change, and then answers like a newly built one.
 
 use crate::facts::{NODE, at, empty, grant, id, key, node, permission, role, subject, window};
 use crate::oracle;

@@ -14,7 +14,7 @@ use proptest::prelude::*;
 use std::collections::BTreeSet;
 use uuid::Uuid;
 
-/// What is asked about, some of it unknown.
+/// A check; some of its names are unknown.
 pub(crate) struct Asked {
     pub(crate) identities: Vec<IdentityId>,
     pub(crate) permissions: Vec<String>,
@@ -235,8 +235,8 @@ proptest! {
     }
 }
 
-/// Reads a list in parts of one while the index moves on between them. Whatever is told held when it was told, and what held
-/// all the time is told, in order and once.
+/// Reads a list in pages of one while the index changes between them. Each returned item is valid at that time, and an item that
+/// is valid throughout is returned, in order and once.
 fn read_while_it_moves<I: Copy + Ord + std::fmt::Debug>(
     history: &[Dice],
     read: impl Fn(&AccessIndex, Option<I>) -> Part<I>,

@@ -4,7 +4,7 @@
 use canopy_domain::access::*;
 use canopy_domain::changeset::AccessFacts;
 use canopy_domain::provision::ProvisionedEnvironment;
-use canopy_domain::transfer::plan::{Part, Plan, plan};
+use canopy_domain::transfer::plan::{Plan, RowChanges, plan};
 use canopy_domain::transfer::{Contents, Document, NodeEntry, PermissionEntry, RoleContents, RoleDraft, SlugPath};
 use canopy_domain::*;
 use proptest::collection::{btree_set, vec};
@@ -139,8 +139,8 @@ fn fresh() -> ProvisionedEnvironment {
     ProvisionedEnvironment::new(&account, application, name, slug, at(1), &mut minting(100))
 }
 
-/// What is left of things of one kind, by id.
-fn after<T: Clone, Id: Ord>(before: &[T], part: &Part<T>, id: impl Fn(&T) -> Id) -> Vec<T> {
+/// Returns the rows after a plan, by id.
+fn after<T: Clone, Id: Ord>(before: &[T], part: &RowChanges<T>, id: impl Fn(&T) -> Id) -> Vec<T> {
     let mut there: BTreeMap<Id, T> = before.iter().map(|one| (id(one), one.clone())).collect();
     for gone in &part.removed {
         assert!(there.remove(&id(gone)).is_some(), "what goes was there");
@@ -214,7 +214,7 @@ fn filled(document: &Document) -> Contents {
     apply(&empty, &plan(document, &empty, at(2), &mut minting(1_000)))
 }
 
-/// What a thing is called, and its id.
+/// Returns the name of an entity, and its id.
 fn names(contents: &Contents) -> BTreeMap<String, Uuid> {
     let mut paths: HashMap<NodeId, String> = HashMap::new();
     let mut names = BTreeMap::new();

@@ -1,7 +1,7 @@
 //! Authorization of every call of the OpenAPI document, for every kind of principal.
 //!
-//! What the service does is held to the rules of the contract, which are written down here once more, and to the table in
-//! `docs/authorization.md`, which is for reviewers. `CANOPY_WRITE_DOCS=1` writes the table anew.
+//! Checks the responses of the service against the rules of the contract, which this test implements a second time, and against
+//! the table in `docs/authorization.md` for reviewers. `CANOPY_WRITE_DOCS=1` writes the table anew.
 
 use crate::world::{NOBODY, World};
 use canopy_domain::port::{PrincipalKind, TokenClaims};
@@ -13,18 +13,18 @@ use std::fmt::Write as _;
 
 const TABLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/authorization.md");
 
-const INTRODUCTION: &str = "# Who may make which call
+const INTRODUCTION: &str = "# Authorization of each call
 
-Made by a test (`canopy-e2e/tests/http/authorization.rs`) from what the service does with every call of
-`openapi.json` and every kind of principal, and held to the rules by it. `ACC`, `APP` and `ENV` are the prefixes of the portal
-surface, `PUB` is `/api/v1`. What stands below `/access/v1` are the calls of OpenID AuthZEN.
+A test (`canopy-e2e/tests/http/authorization.rs`) generates this page from the responses of the service to every call of
+`openapi.json` for every kind of principal, and checks them against the rules. `ACC`, `APP` and `ENV` are the prefixes of the
+portal surface, `PUB` is `/api/v1`. The calls below `/access/v1` are those of OpenID AuthZEN.
 
-- **yes**: the call is read on. **own**: it is, but it is about the place that the credential names, whatever else it asks for.
-- **401**: the credential is not accepted. **403**: it is, but not for this call. **404**: there is no such account, as far
-  as the caller can tell.
+- **yes**: the principal may make the call. **own**: it may, but only in the tenancy of its credential.
+- **401**: the credential is refused. **403**: the credential is valid, but not for this call. **404**: the account does not
+  exist, as far as the caller can see.
 - A *full key* is an API key with `full_access`. The last column lists the scopes with which a scoped key may make the call;
-  all others are 403 `auth.scope_missing`. *(checked key)* is a custom permission: it opens checks of that permission alone.
-- An expired token, a revoked key and one that never was are all refused as *no credential* is.
+  all others get 403 `auth.scope_missing`. *(checked key)* is a custom permission: it allows only checks of that permission.
+- Expired tokens, revoked keys and unknown keys are refused like a missing credential.
 
 ";
 
@@ -194,8 +194,8 @@ fn rule(call: &Listed, who: &Who) -> Told {
     }
 }
 
-/// What the service says. Every call asks with a query that no call takes, so it is refused at the latest when its query is
-/// read: after the credential, the principal, the place and the scope.
+/// Returns the outcome of a response. Every call has an unknown query parameter, so it is refused at the latest when its query is
+/// read: after the credential, the principal, the tenancy and the scope.
 fn told(call: &Listed, who: &Who, answer: &Answer) -> Told {
     match (answer.status, answer.code()) {
         (401, "auth.invalid_token" | "auth.token_expired" | "auth.invalid_api_key") => Told::Unauthorized,

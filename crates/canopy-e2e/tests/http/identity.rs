@@ -6,7 +6,7 @@ use canopy_testkit::server::{Answer, Api, TestServer};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-/// Why the identity may not read notes at the root; null where it may.
+/// Returns the reason for which the identity may not read notes at the root; null if it may.
 async fn denial(world: &World, identity: &str) -> Value {
     let question = json!({"identity_id": identity, "permission": "note.read", "scope": "node", "node_id": world.root});
     let answer = world.post("permissions/evaluate", &question).await.expect(200);

@@ -1,4 +1,4 @@
-//! Why, where and who: explanations, and the reverse questions with their cursors.
+//! Explanations, and the reverse questions with their cursors.
 
 use crate::hierarchy::Tree;
 use crate::world::{NOBODY, World};

@@ -82,7 +82,7 @@ on_every_store! {
         let people = world.members("p", 3).await;
         let windows = [
             (json!("2020-01-01T00:00:00Z"), json!("2020-01-02T00:00:00.000Z"), "expired", "has ended"),
-            (json!("2020-01-01T00:00:00Z"), Value::Null, "active", "holds this role"),
+            (json!("2020-01-01T00:00:00Z"), Value::Null, "active", "already has this role"),
             (json!("2999-01-01T00:00:00Z"), Value::Null, "scheduled", "starts later"),
         ];
         for (identity, (from, to, status, words)) in people.iter().zip(windows) {

@@ -1,12 +1,12 @@
-//! Connections: how many there are, and how long each may take for a head, for an answer, and for nothing at all.
+//! Connections: their number, and the deadlines of heads, responses and idle connections.
 //!
-//! actix knows a deadline for the first head of a connection and one for idle connections. This layer stands between its
-//! HTTP/1 dispatcher and the socket: the [`GuardedStream`](stream::GuardedStream) watches the bytes, the router marks where
-//! requests begin and end, and one [sweep](worker::WorkerConnections::sweep) for each worker closes what is over its
-//! deadline. The [`Registry`](registry::Registry) bounds the number of connections, of each client address and in all, and
-//! makes room by closing those that only wait.
+//! actix has a deadline for the first head of a connection and one for idle connections. This layer lies between its
+//! HTTP/1 dispatcher and the socket. The [`GuardedStream`](stream::GuardedStream) watches the bytes, the router marks
+//! the begin and end of requests, and one [sweep](worker::WorkerConnections::sweep) per worker closes connections that
+//! are over a deadline. The [`Registry`](registry::Registry) bounds the number of connections, per client address and
+//! in total. It evicts connections that only wait.
 //!
-//! The hot path pays two relaxed stores for each change of phase. Time is read from a clock that the sweeps move on, so
+//! The hot path costs two relaxed stores per change of phase. Time is read from a clock that the sweeps advance, so
 //! deadlines are exact to one sweep interval.
 
 pub(crate) mod refusal;
@@ -18,15 +18,15 @@ use crate::state::HttpState;
 use core::cell::{Cell, RefCell};
 use core::task::{Context, Poll, Waker};
 use core::time::Duration;
-use registry::{Clock, Phase, Seat};
+use registry::{Clock, Entry, Phase};
 use std::rc::Rc;
 use tokio::net::TcpStream;
 
-/// The longest head that is waited for. The parser looks no further than its own, larger bound.
+/// Maximum number of bytes of a head. The parser has its own, larger bound.
 pub(crate) const MAX_HEAD_BYTES: usize = 64 * 1024;
 
-/// Bytes per second that a client must take of an answer, once the socket's buffer is full and `answer_timeout` has
-/// passed.
+/// Minimum rate, in bytes per second, at which a client must read a response, once the socket's buffer is full and
+/// `answer_timeout` has passed.
 pub(crate) const MIN_ANSWER_RATE: u64 = 16 * 1024;
 
 /// Deadlines of connections.
@@ -36,31 +36,31 @@ pub(crate) struct Deadlines {
     pub(crate) head: Duration,
     /// Without any byte of a next head.
     pub(crate) idle: Duration,
-    /// Of an answer that the client does not take at [`MIN_ANSWER_RATE`].
+    /// Of a response that the client reads more slowly than [`MIN_ANSWER_RATE`].
     pub(crate) answer: Duration,
-    /// Between the last answer and the client's end of a connection.
+    /// Between the last response and the client's end of a connection.
     pub(crate) close: Duration,
 }
 
-/// Why a connection was closed before its client did.
+/// The reason for which the server closed a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Cut {
     /// The head did not arrive in time.
     SlowHead,
     /// The head grew past [`MAX_HEAD_BYTES`].
     LargeHead,
-    /// Nothing came for too long.
+    /// No byte came before the idle deadline.
     Idle,
-    /// The client does not take the answer.
+    /// The client reads the response too slowly.
     SlowReader,
-    /// The client did not close after the last answer.
+    /// The client did not close after the last response.
     NotClosed,
-    /// Another connection needs the place.
+    /// The connection was evicted for another one.
     Evicted,
 }
 
 impl Cut {
-    /// The word for it in the metrics.
+    /// Returns its label in the metrics.
     const fn as_str(self) -> &'static str {
         match self {
             Self::SlowHead => "slow_head",
@@ -73,41 +73,41 @@ impl Cut {
     }
 }
 
-/// Time that writes were blocked, and what was written in it.
+/// The time in which writes were blocked, and the bytes written in it.
 #[derive(Debug, Clone, Copy, Default)]
 struct Blocked {
-    /// When the write that is blocked now was first refused.
+    /// The instant at which the currently blocked write was first refused.
     since: Option<u64>,
-    /// Milliseconds before that.
+    /// Milliseconds of earlier blocked writes.
     earlier: u64,
     /// Bytes written since writes were first blocked.
     written: u64,
 }
 
-/// One connection: its socket, and where it is in the exchange of requests and answers. It stays on one worker.
+/// One connection: its socket and its phase in the exchange of requests and responses. It stays on one worker.
 pub(crate) struct Connection {
     socket: RefCell<TcpStream>,
-    seat: Seat,
+    entry: Entry,
     clock: Clock,
     state: HttpState,
     /// Bytes since the head began.
     head_bytes: Cell<usize>,
-    /// Bytes of the request line as far as it came.
+    /// Bytes of the request line received so far.
     line_bytes: Cell<usize>,
     line_is_open: Cell<bool>,
     blocked: Cell<Blocked>,
-    /// When the body of the request was first waited for.
+    /// The instant since which the body of the request is waited for.
     body_since: Cell<Option<u64>>,
-    /// True if the last answer said so.
+    /// True if the last response closes the connection.
     closes: Cell<bool>,
     cut: Cell<Option<Cut>>,
-    /// An answer in place of the parser's own, and how much of it is sent.
+    /// A response that replaces the parser's own, and the number of bytes of it that were sent.
     refusal: RefCell<Option<(Vec<u8>, usize)>>,
-    /// True if input may be left that was never read, so that closing at once would take the answer back.
+    /// True if unread input may be left. Closing at once would then discard the response.
     lingers: Cell<bool>,
     /// True if the client has closed its side.
     has_hung_up: Cell<bool>,
-    /// True if a request is being answered whose body has not come in whole.
+    /// True if a request is being answered whose body is incomplete.
     awaits_body: Cell<bool>,
     waker: RefCell<Option<Waker>>,
 }
@@ -119,10 +119,10 @@ impl core::fmt::Debug for Connection {
 }
 
 impl Connection {
-    fn new(socket: TcpStream, seat: Seat, clock: Clock, state: HttpState) -> Rc<Self> {
+    fn new(socket: TcpStream, entry: Entry, clock: Clock, state: HttpState) -> Rc<Self> {
         Rc::new(Self {
             socket: RefCell::new(socket),
-            seat,
+            entry,
             clock,
             state,
             head_bytes: Cell::new(0),
@@ -140,29 +140,29 @@ impl Connection {
         })
     }
 
-    /// Marks the begin of a request whose head is complete, and whether a body follows it.
+    /// Marks the begin of a request whose head is complete.
     pub(crate) fn begin_request(&self, has_body: bool) {
-        self.seat.enter(Phase::Busy, self.clock.now());
+        self.entry.enter(Phase::Busy, self.clock.now());
         self.blocked.set(Blocked::default());
         self.body_since.set(None);
         self.awaits_body.set(has_body);
     }
 
-    /// Marks that the request waits for bytes of its body. However often some come, it has waited since the first time.
+    /// Marks that the request waits for bytes of its body. The wait counts from the first call.
     pub(crate) fn wait_for_body(&self) {
         let since = self.body_since.get().unwrap_or_else(|| self.clock.now());
         self.body_since.set(Some(since));
-        self.seat.enter(Phase::Receiving, since);
+        self.entry.enter(Phase::Receiving, since);
     }
 
-    /// Marks that bytes of the body have come, or that they are waited for no longer.
+    /// Marks that bytes of the body have come, or that nothing waits for them any more.
     pub(crate) fn resume_request(&self) {
-        if self.seat.phase() == Phase::Receiving {
-            self.seat.enter(Phase::Busy, self.clock.now());
+        if self.entry.phase() == Phase::Receiving {
+            self.entry.enter(Phase::Busy, self.clock.now());
         }
     }
 
-    /// Returns whether the connection was closed because another one needs its place.
+    /// Returns whether the connection was evicted for another one.
     pub(crate) fn is_evicted(&self) -> bool {
         self.cut.get() == Some(Cut::Evicted)
     }
@@ -172,11 +172,11 @@ impl Connection {
         self.awaits_body.set(false);
     }
 
-    /// Marks the end of a request: its answer is ready to be sent, and is the last one if the connection `closes`.
+    /// Marks the end of a request: its response is ready to be sent, and is the last one if the connection `closes`.
     pub(crate) fn end_request(&self, closes: bool) {
         self.closes.set(closes);
         self.awaits_body.set(false);
-        self.seat.enter(Phase::Answering, self.clock.now());
+        self.entry.enter(Phase::Answering, self.clock.now());
     }
 
     /// Returns whether the client has closed its side of the connection.
@@ -188,9 +188,9 @@ impl Connection {
         if bytes.is_empty() {
             self.has_hung_up.set(true);
         }
-        match self.seat.phase() {
+        match self.entry.phase() {
             Phase::Waiting => {
-                self.seat.enter(Phase::Head, self.clock.now());
+                self.entry.enter(Phase::Head, self.clock.now());
                 self.head_bytes.set(0);
                 self.line_bytes.set(0);
                 self.line_is_open.set(true);
@@ -207,13 +207,13 @@ impl Connection {
     }
 
     fn note_flushed(&self) {
-        if self.seat.phase() == Phase::Answering {
+        if self.entry.phase() == Phase::Answering {
             let next = if self.closes.get() {
                 Phase::Closing
             } else {
                 Phase::Waiting
             };
-            self.seat.enter(next, self.clock.now());
+            self.entry.enter(next, self.clock.now());
         }
     }
 
@@ -226,9 +226,9 @@ impl Connection {
             blocked.written += bytes as u64;
             self.blocked.set(blocked);
         }
-        if self.seat.phase() == Phase::Waiting {
-            // An answer that is sent in parts goes on.
-            self.seat.enter(Phase::Answering, self.clock.now());
+        if self.entry.phase() == Phase::Waiting {
+            // A response that is sent in parts goes on.
+            self.entry.enter(Phase::Answering, self.clock.now());
         }
     }
 
@@ -240,13 +240,13 @@ impl Connection {
         }
     }
 
-    /// Why the connection must be closed now, if it must.
+    /// Returns the reason for which the connection must be closed now, if there is one.
     fn overdue(&self, now: u64, deadlines: &Deadlines) -> Option<Cut> {
-        if self.seat.is_evicted() {
+        if self.entry.is_evicted() {
             return Some(Cut::Evicted);
         }
-        let over = |deadline: Duration| u128::from(now.saturating_sub(self.seat.since())) > deadline.as_millis();
-        match self.seat.phase() {
+        let over = |deadline: Duration| u128::from(now.saturating_sub(self.entry.since())) > deadline.as_millis();
+        match self.entry.phase() {
             Phase::Head if self.head_bytes.get() > MAX_HEAD_BYTES => Some(Cut::LargeHead),
             Phase::Head if over(deadlines.head) => Some(Cut::SlowHead),
             Phase::Waiting if over(deadlines.idle) => Some(Cut::Idle),
@@ -273,8 +273,8 @@ impl Connection {
         if self.cut.get().is_some() {
             return;
         }
-        // A part of an earlier answer may be stuck before the socket; nothing can be said behind it.
-        let begun = match self.seat.phase() {
+        // A part of an earlier response may be stuck in front of the socket, so nothing can follow it.
+        let begun = match self.entry.phase() {
             Phase::Head => true,
             Phase::Receiving => self.blocked.get().since.is_none(),
             Phase::Closing | Phase::Waiting | Phase::Answering | Phase::Busy => false,
@@ -282,13 +282,13 @@ impl Connection {
         let answer = match why {
             Cut::SlowHead => Some(refusal::slow_head()),
             Cut::LargeHead => Some(self.large_head()),
-            // Its place is needed now, so it does not linger.
+            // The slot is needed now, so the connection does not linger.
             Cut::Evicted if begun => Some(refusal::too_many_connections()),
             Cut::Evicted | Cut::Idle | Cut::SlowReader | Cut::NotClosed => None,
         };
         if let Some(problem) = answer {
             let bytes = refusal::write(problem, &self.state);
-            // What does not fit is not worth waiting for.
+            // Bytes that do not fit are not worth waiting for.
             self.socket.borrow().try_write(&bytes).ok();
             self.lingers.set(why != Cut::Evicted);
         }
@@ -299,7 +299,7 @@ impl Connection {
         }
     }
 
-    /// The refusal of a head past the limit, by what of it is too long.
+    /// Returns the refusal of a head past the limit, depending on which part of it is too long.
     fn large_head(&self) -> crate::problem::Problem {
         if self.line_is_open.get() || self.line_bytes.get() >= MAX_HEAD_BYTES - 2 {
             refusal::long_uri()
@@ -315,26 +315,26 @@ impl Connection {
         }
     }
 
-    /// Answers a request whose body breaks the framing of HTTP. The dispatcher takes that for a client that has gone: it drops
-    /// the request without an answer.
+    /// Answers a request whose body breaks the framing of HTTP. The dispatcher treats this like a client that has gone:
+    /// it drops the request without a response.
     fn refuse_broken_body(&self) {
         if !self.awaits_body.get() || self.has_hung_up.get() || self.cut.get().is_some() {
             return;
         }
         let bytes = refusal::write(refusal::broken_body(), &self.state);
-        // What does not fit is not worth waiting for.
+        // Bytes that do not fit are not worth waiting for.
         self.socket.borrow().try_write(&bytes).ok();
         self.lingers.set(true);
     }
 
-    /// Closes the connection so that the client can read the last answer: sends the end, and reads on for a while.
+    /// Closes the connection so that the client can read the last response: sends the end, then reads on for a while.
     async fn close(self: Rc<Self>, deadline: Duration) {
         self.refuse_broken_body();
         if !self.lingers.get() {
             return;
         }
-        self.seat.enter(Phase::Closing, self.clock.now());
-        // From here on a cut ends the lingering.
+        self.entry.enter(Phase::Closing, self.clock.now());
+        // From here on, a cut ends the lingering.
         self.cut.set(None);
         let closing = core::future::poll_fn(|context| self.poll_close(context));
         tokio::time::timeout(deadline, closing).await.ok();
@@ -352,7 +352,7 @@ impl Connection {
             return Poll::Pending;
         }
         let mut bytes = [0; 4096];
-        // A few reads a turn, so that a client that sends fast does not hold the worker.
+        // A few reads per turn, so that a client that sends fast does not block the worker.
         for _ in 0..16 {
             let mut buffer = ReadBuf::new(&mut bytes);
             match Pin::new(&mut *socket).poll_read(context, &mut buffer) {

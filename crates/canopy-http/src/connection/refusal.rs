@@ -1,6 +1,6 @@
-//! Answers to what never becomes a request: heads that cannot be read, and connections that cannot be kept.
+//! Responses to unreadable heads and to connections past the limit.
 //!
-//! The HTTP parser answers a bad head by itself, with a status and no body. The stream puts these answers in its place.
+//! The HTTP parser answers a bad head by itself, with a status and no body. The stream replaces these responses.
 
 use crate::error_body::{ErrorBody, Refused};
 use crate::error_code::ErrorCode;
@@ -34,7 +34,7 @@ pub(crate) fn malformed_head() -> Problem {
 pub(crate) fn broken_body() -> Problem {
     Problem::new(
         ErrorCode::MalformedHead,
-        "the body of the request is not framed as HTTP/1.1 requires",
+        "the framing of the request's body is not valid HTTP/1.1",
     )
 }
 
@@ -42,10 +42,10 @@ pub(crate) fn too_many_connections() -> Problem {
     Problem::new(ErrorCode::Busy, "the service has too many connections; try again later")
 }
 
-/// The number of headers that the parser takes.
+/// Maximum number of headers that the parser accepts.
 const MAX_HEADERS: usize = 96;
 
-/// A refusal as bytes on the wire; the connection ends with it. It is logged and counted here.
+/// Renders a refusal as bytes, then logs and counts it. The connection ends with it.
 pub(crate) fn write(problem: Problem, state: &HttpState) -> Vec<u8> {
     state.metrics().unparsed_requests.inc();
     let status = StatusCode::from_u16(problem.code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
@@ -57,7 +57,7 @@ pub(crate) fn write(problem: Problem, state: &HttpState) -> Vec<u8> {
             request_id = id,
             status = status.as_u16(),
             code = problem.code.as_str(),
-            "refused a request that could not be read"
+            "unreadable request refused"
         );
     }
     let refused = Refused {
@@ -82,10 +82,10 @@ const END: &[u8] = b"\r\n\r\n";
 const BEGIN: &[u8] = b"HTTP/1.1 ";
 const REQUEST_ID: &[u8] = b"\r\nx-request-id: ";
 
-/// Where the parser's own answer begins in what is to be sent, if it ends with one.
+/// Returns the offset of the parser's own response in the bytes to send, if they end with one.
 ///
-/// Every answer of the service carries a request id, which the parser's answers lack. They have no body and are the last
-/// of their connection.
+/// Every response of the service carries a request id; the parser's responses have none. They have no body and are the
+/// last of their connection.
 pub(crate) fn parser_answer(bytes: &[u8]) -> Option<usize> {
     if !bytes.ends_with(END) {
         return None;
@@ -96,7 +96,7 @@ pub(crate) fn parser_answer(bytes: &[u8]) -> Option<usize> {
     (!is_own && matches!(status(head), 400 | 408 | 431 | 500)).then_some(begin)
 }
 
-/// The status of an answer; 0 for what is none.
+/// Returns the status of a response; 0 for bytes that are none.
 pub(crate) fn status(answer: &[u8]) -> u16 {
     let digits = answer.get(BEGIN.len()..BEGIN.len() + 3);
     let text = digits.and_then(|digits| core::str::from_utf8(digits).ok());

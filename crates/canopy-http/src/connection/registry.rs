@@ -1,4 +1,4 @@
-//! Every connection of the service: how many there are, of each client address and in all, and which of them only wait.
+//! The registry of all connections: their number, per client address and in total, and which of them only wait.
 
 use core::net::IpAddr;
 use std::collections::HashMap;
@@ -6,21 +6,21 @@ use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::Notify;
 
-/// Where a connection is in the exchange of requests and answers.
+/// The phase of a connection in the exchange of requests and responses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u8)]
 pub(crate) enum Phase {
     /// A head has begun and is not complete.
     Head,
-    /// The last answer is sent; the client should close.
+    /// The last response is sent; the client should close.
     Closing,
     /// No byte of a next head has come.
     Waiting,
-    /// A request has begun whose body is waited for.
+    /// A request has begun and its body is incomplete.
     Receiving,
-    /// An answer is being sent.
+    /// A response is being sent.
     Answering,
-    /// A request is being read or worked on.
+    /// A request is being read or processed.
     Busy,
 }
 
@@ -34,7 +34,7 @@ impl Phase {
         Self::Busy,
     ];
 
-    /// Returns whether the connection waits for its client, so that closing it now undoes nothing and loses no answer.
+    /// Returns whether the connection waits for its client. Closing it then undoes nothing and loses no response.
     const fn only_waits(self) -> bool {
         matches!(self, Self::Head | Self::Closing | Self::Waiting | Self::Receiving)
     }
@@ -54,7 +54,7 @@ impl Clock {
     }
 }
 
-/// The state of a connection that other workers may see.
+/// The state of a connection that other workers can read.
 #[derive(Debug)]
 struct Shared {
     address: Option<IpAddr>,
@@ -73,9 +73,9 @@ impl Shared {
         Phase::ALL.get(usize::from(phase)).copied().unwrap_or(Phase::Busy)
     }
 
-    /// The rank among those to be closed, lowest first: unfinished heads, and connections that have never asked; then those
-    /// that have been of use; then those whose request has begun and waits for its body. Among equals, those that have waited
-    /// longest. `None` for those at work.
+    /// Returns the eviction rank, lowest first: unfinished heads and connections that never sent a request; then idle
+    /// connections that did; then requests that wait for their body. Within a class, the longest wait is first. Returns
+    /// `None` for busy connections.
     fn rank(&self) -> Option<Rank> {
         let phase = self.phase();
         let class = match phase {
@@ -87,16 +87,16 @@ impl Shared {
     }
 }
 
-/// The order in which connections are closed: by class, then by the instant since which they wait.
+/// The eviction order: by class, then by the instant since which a connection waits.
 type Rank = (u8, u64);
 
-/// The connections there are.
+/// The open connections.
 #[derive(Debug)]
 pub(crate) struct Registry {
     max_total: usize,
     max_per_address: usize,
     table: Mutex<Table>,
-    /// For the metrics.
+    /// The number of connections, for the metrics.
     count: Arc<AtomicUsize>,
 }
 
@@ -108,7 +108,7 @@ struct Table {
 }
 
 impl Table {
-    /// The `count` connections that are to be closed first, of one address or of all.
+    /// Returns the `count` connections to evict first, of one address or of all.
     fn first_to_go(&self, address: Option<IpAddr>, count: usize) -> Vec<u64> {
         let candidates = self.connections.iter().filter_map(|(id, connection)| {
             let concerned = address.is_none() || connection.address == address;
@@ -143,7 +143,7 @@ impl Table {
 }
 
 impl Registry {
-    /// A registry for so many connections in all, and of each address.
+    /// Creates a registry for `max_total` connections, and `max_per_address` of each address.
     pub(crate) fn new(max_total: usize, max_per_address: usize, count: Arc<AtomicUsize>) -> Arc<Self> {
         Arc::new(Self {
             max_total: max_total.max(1),
@@ -157,9 +157,9 @@ impl Registry {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes a place for a connection. Where there is none, connections that only wait are closed for it, those of its own
-    /// address if that has too many. `None` where all others are at work.
-    pub(crate) fn admit(self: &Arc<Self>, address: Option<IpAddr>, sweep: &Arc<Notify>, now: u64) -> Option<Seat> {
+    /// Reserves a slot for a connection. If there is none, evicts connections that only wait; those of its own address
+    /// if that is at its limit. Returns `None` if all others are busy.
+    pub(crate) fn admit(self: &Arc<Self>, address: Option<IpAddr>, sweep: &Arc<Notify>, now: u64) -> Option<Entry> {
         let mut table = self.table();
         if table.of(address) >= self.max_per_address {
             self.evict(&mut table, address)?;
@@ -182,14 +182,14 @@ impl Registry {
             *table.by_address.entry(address).or_default() += 1;
         }
         self.count.store(table.connections.len(), Ordering::Relaxed);
-        Some(Seat {
+        Some(Entry {
             id,
             shared,
             registry: Arc::clone(self),
         })
     }
 
-    /// Closes some connections at once, so that a flood of new ones does not look through all of them each time.
+    /// Evicts several connections at once, so that a flood of new ones does not search all of them each time.
     fn evict(&self, table: &mut Table, address: Option<IpAddr>) -> Option<()> {
         let bound = if address.is_some() {
             self.max_per_address
@@ -210,15 +210,15 @@ impl Registry {
     }
 }
 
-/// The place of one connection, given back when it is dropped.
+/// The slot of one connection, released on drop.
 #[derive(Debug)]
-pub(crate) struct Seat {
+pub(crate) struct Entry {
     id: u64,
     shared: Arc<Shared>,
     registry: Arc<Registry>,
 }
 
-impl Seat {
+impl Entry {
     pub(crate) fn enter(&self, phase: Phase, now: u64) {
         self.shared.phase.store(phase as u8, Ordering::Relaxed);
         self.shared.since.store(now, Ordering::Relaxed);
@@ -235,18 +235,18 @@ impl Seat {
         self.shared.since.load(Ordering::Relaxed)
     }
 
-    /// Counts time in which the worker did nothing for nobody.
+    /// Extends the wait by time in which the worker was stalled.
     pub(crate) fn forgive(&self, millis: u64) {
         self.shared.since.fetch_add(millis, Ordering::Relaxed);
     }
 
-    /// Returns whether the place was given to another connection. A request that began since then is finished first.
+    /// Returns whether the slot was assigned to another connection. A request that began since then is finished first.
     pub(crate) fn is_evicted(&self) -> bool {
         self.shared.is_evicted.load(Ordering::Relaxed) && self.phase().only_waits()
     }
 }
 
-impl Drop for Seat {
+impl Drop for Entry {
     fn drop(&mut self) {
         let mut table = self.registry.table();
         table.remove(self.id);
@@ -278,7 +278,7 @@ mod tests {
             }
         }
 
-        fn admit(&self, address: Option<IpAddr>, now: u64) -> Option<Seat> {
+        fn admit(&self, address: Option<IpAddr>, now: u64) -> Option<Entry> {
             self.registry.admit(address, &self.sweep, now)
         }
 
@@ -295,13 +295,13 @@ mod tests {
         idle.enter(Phase::Waiting, 1);
         head.enter(Phase::Head, 2);
         busy.enter(Phase::Busy, 0);
-        let evicted = || [&idle, &head, &fresh, &busy].map(Seat::is_evicted);
+        let evicted = || [&idle, &head, &fresh, &busy].map(Entry::is_evicted);
         let mut kept = vec![fixture.admit(Some(ip("192.0.2.2")), 5).unwrap()];
         assert_eq!(evicted(), [false, true, false, false]);
         kept.push(fixture.admit(Some(ip("192.0.2.2")), 6).unwrap());
         assert_eq!(evicted(), [false, true, true, false]);
-        for seat in &kept {
-            seat.enter(Phase::Busy, 6);
+        for entry in &kept {
+            entry.enter(Phase::Busy, 6);
         }
         kept.push(fixture.admit(Some(ip("192.0.2.2")), 7).unwrap());
         assert_eq!(evicted(), [true, true, true, false]);
@@ -319,22 +319,22 @@ mod tests {
     fn connections_that_wait_for_a_body_go_last_the_longest_first() {
         let fixture = Fixture::new(4, 4);
         let [idle, early, late, busy] = [1, 2, 3, 4].map(|now| fixture.admit(None, now).unwrap());
-        for seat in [&idle, &early, &late, &busy] {
-            seat.enter(Phase::Busy, 4);
+        for entry in [&idle, &early, &late, &busy] {
+            entry.enter(Phase::Busy, 4);
         }
         idle.enter(Phase::Waiting, 9);
         early.enter(Phase::Receiving, 5);
         late.enter(Phase::Receiving, 6);
-        let evicted = || [&idle, &early, &late, &busy].map(Seat::is_evicted);
+        let evicted = || [&idle, &early, &late, &busy].map(Entry::is_evicted);
         let mut kept = Vec::new();
         for expected in [
             [true, false, false, false],
             [true, true, false, false],
             [true, true, true, false],
         ] {
-            let seat = fixture.admit(None, 10).unwrap();
-            seat.enter(Phase::Busy, 10);
-            kept.push(seat);
+            let entry = fixture.admit(None, 10).unwrap();
+            entry.enter(Phase::Busy, 10);
+            kept.push(entry);
             assert_eq!(evicted(), expected);
         }
         assert!(fixture.admit(None, 11).is_none());
@@ -350,15 +350,15 @@ mod tests {
         let second = fixture.admit(Some(ip("192.0.2.1")), 2).unwrap();
         let third = fixture.admit(Some(ip("192.0.2.1")), 3).unwrap();
         assert_eq!(
-            [&other, &first, &second, &third].map(Seat::is_evicted),
+            [&other, &first, &second, &third].map(Entry::is_evicted),
             [false, true, false, false]
         );
         second.enter(Phase::Busy, 3);
         third.enter(Phase::Busy, 3);
         assert!(fixture.admit(Some(ip("192.0.2.1")), 4).is_none());
         assert!(fixture.admit(Some(ip("192.0.2.2")), 4).is_some());
-        // Proxies that are trusted have no address of their own.
-        let proxied: Vec<Seat> = (0..5).filter_map(|now| fixture.admit(None, now)).collect();
+        // Connections of trusted proxies have no address of their own.
+        let proxied: Vec<Entry> = (0..5).filter_map(|now| fixture.admit(None, now)).collect();
         assert_eq!(proxied.len(), 5);
     }
 

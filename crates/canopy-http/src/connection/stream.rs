@@ -36,8 +36,8 @@ impl AsyncWrite for GuardedStream {
             return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
         }
         let own = match refusal::parser_answer(bytes) {
-            // The answer of a request that closes the connection is the last; the parser's complaint about what follows it
-            // is nobody's answer.
+            // The response of a request that closes the connection is the last one. The parser's error about later
+            // bytes belongs to no request.
             Some(0) if connection.closes.get() => {
                 connection.lingers.set(true);
                 return Poll::Ready(Ok(bytes.len()));
@@ -72,13 +72,14 @@ impl AsyncWrite for GuardedStream {
 }
 
 impl Connection {
-    /// Sends the service's own refusal in place of the parser's answer, all of it before the parser's counts as written.
+    /// Sends the service's own refusal in place of the parser's response, completely before the parser's counts as
+    /// written.
     fn poll_refuse(&self, context: &mut Context<'_>, answer: &[u8]) -> Poll<io::Result<usize>> {
         let mut refusal = self.refusal.borrow_mut();
         let (bytes, sent) = refusal.get_or_insert_with(|| {
             let problem = match refusal::status(answer) {
                 431 => self.large_head(),
-                // The URI type of the parser takes no more.
+                // The URI type of the parser accepts no more.
                 400 if self.line_bytes.get() >= super::MAX_HEAD_BYTES - 2 => refusal::long_uri(),
                 _ => refusal::malformed_head(),
             };

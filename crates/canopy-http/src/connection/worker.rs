@@ -23,7 +23,7 @@ use tokio::time::{MissedTickBehavior, interval, timeout};
 /// The longest time between two sweeps.
 const LONGEST_INTERVAL: Duration = Duration::from_millis(250);
 
-/// The time that a connection without a place may take to read that.
+/// The time that a refused client has to read its response.
 const LONGEST_REFUSAL: Duration = Duration::from_millis(250);
 
 /// State that all workers of a server share.
@@ -41,7 +41,7 @@ impl Guarding {
         u64::try_from(self.begun.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 
-    /// Often enough for the shortest deadline.
+    /// Returns an interval that is short enough for the shortest deadline.
     fn interval(&self) -> Duration {
         let Deadlines {
             head,
@@ -70,22 +70,22 @@ impl WorkerConnections {
         })
     }
 
-    /// Takes a connection in, or gives it back where there is no place for it.
+    /// Registers a connection. Returns the socket if there is no slot for it.
     fn admit(&self, socket: TcpStream, peer: Option<SocketAddr>) -> Result<Rc<Connection>, TcpStream> {
         let Guarding {
             registry, clock, state, ..
         } = &self.shared;
         let address = peer.and_then(|peer| state.limits().connection_address(peer.ip()));
-        let Some(seat) = registry.admit(address, &self.sweep, clock.now()) else {
+        let Some(entry) = registry.admit(address, &self.sweep, clock.now()) else {
             state.metrics().refused_connections.inc();
             return Err(socket);
         };
-        let connection = Connection::new(socket, seat, clock.clone(), state.clone());
+        let connection = Connection::new(socket, entry, clock.clone(), state.clone());
         self.connections.borrow_mut().push(Rc::downgrade(&connection));
         Ok(connection)
     }
 
-    /// Answers a connection that has no place 503, and closes it so that its client can read that.
+    /// Answers a connection without a slot with 503, and closes it so that its client can read that.
     async fn refuse(&self, mut socket: TcpStream) {
         let answer = refusal::write(refusal::too_many_connections(), &self.shared.state);
         let refusing = async {
@@ -99,7 +99,7 @@ impl WorkerConnections {
             .ok();
     }
 
-    /// Closes connections that are over a deadline or have lost their place, for as long as the worker runs.
+    /// Closes connections that are over a deadline or were evicted, for as long as the worker runs.
     pub(crate) async fn sweep(self: Rc<Self>) {
         let period = self.shared.interval();
         let mut ticks = interval(period);
@@ -124,14 +124,14 @@ impl WorkerConnections {
         }
     }
 
-    /// One look at every connection. Time in which the worker was `stalled` counts against nobody.
+    /// Checks every connection once. Time in which the worker was `stalled` does not count.
     fn sweep_once(&self, now: u64, stalled: u64) {
         self.connections.borrow_mut().retain(|connection| {
             let Some(connection) = connection.upgrade() else {
                 return false;
             };
             if stalled > 0 {
-                connection.seat.forgive(stalled);
+                connection.entry.forgive(stalled);
             }
             if let Some(why) = connection.overdue(now, &self.shared.deadlines) {
                 connection.cut(why);

@@ -1,4 +1,4 @@
-//! Questions: may this identity do this there?
+//! Checks: may this identity do this at this target?
 
 pub(super) mod decision;
 mod explanation;
@@ -25,19 +25,19 @@ const TAG: &str = "Evaluation";
 pub(super) fn operations() -> Vec<Operation> {
     vec![
         Operation::post("/permissions/evaluate", "evaluate")
-            .summary(TAG, "May this identity do this there, now or at another instant?")
+            .summary(TAG, "Check whether an identity has a permission at a target, now or at another instant.")
             .requires_check()
             .errors(&[E::EnvironmentNotFound])
             .handler(evaluate),
         Operation::post("/permissions/evaluate/bulk", "evaluateMany")
-            .summary(TAG, "Answer many questions at one instant and one revision, in their order.")
+            .summary(TAG, "Evaluate many checks in order, at one instant and one revision.")
             .requires_check()
             .errors(&[E::EnvironmentNotFound, E::AnswerTooLarge])
             .handler(evaluate_many),
         Operation::post("/permissions/explain", "explain")
             .summary(
                 TAG,
-                "Answer a question with the assignments that grant it, and the near misses with what each falls short by: the first 1,000 of each by id.",
+                "Explain a check: list the assignments that grant it, and the near misses with their reasons; at most 1,000 of each, by id.",
             )
             .requires_check()
             .errors(&[E::EnvironmentNotFound])
@@ -45,7 +45,7 @@ pub(super) fn operations() -> Vec<Operation> {
         Operation::get("/identities/{identityId}/permissions", "listIdentityPermissions")
             .summary(
                 TAG,
-                "List the keys that an identity holds at a node, or at any active node; none for who or what is unknown.",
+                "List the effective permissions of an identity at a node, or at any active node; an empty list for unknown ids.",
             )
             .requires("access.evaluate")
             .errors(&[E::EnvironmentNotFound])
@@ -53,7 +53,7 @@ pub(super) fn operations() -> Vec<Operation> {
         Operation::get("/identities/{identityId}/nodes", reverse::NODES)
             .summary(
                 TAG,
-                "List the nodes at which an identity holds a permission, by id; none for who or what is unknown.",
+                "List the nodes at which an identity has a permission, by id; an empty list for unknown ids or keys.",
             )
             .requires_check()
             .errors(&[E::EnvironmentNotFound])
@@ -61,7 +61,7 @@ pub(super) fn operations() -> Vec<Operation> {
         Operation::get("/nodes/{nodeId}/who-can", reverse::WHO_CAN)
             .summary(
                 TAG,
-                "List the identities that hold a permission at a node, by id; none for what is unknown.",
+                "List the identities that have a permission at a node, by id; an empty list for unknown ids or keys.",
             )
             .requires_check()
             .errors(&[E::EnvironmentNotFound])
@@ -70,62 +70,62 @@ pub(super) fn operations() -> Vec<Operation> {
 }
 
 request_body!(
-    /// A question.
+    /// A check.
     struct Evaluate {
         /// The identity.
         identity_id: IdentityId,
         /// The key of the permission.
         permission: Text,
-        /// Where.
+        /// The scope of the check.
         scope: ScopeWord,
-        /// The node; needed for the scope `node`, forbidden for `app_wide`.
+        /// The node; required for the scope `node`, forbidden for `app_wide`.
         node_id: Option<NodeId>,
-        /// The instant at which windows are judged; now where it is not given.
+        /// The instant at which windows are evaluated. Default: now.
         at: Option<Timestamp>,
-        /// Whether the answer must see every write that was answered before.
+        /// The consistency: `strong` sees every write that was acknowledged before.
         consistency: Consistency = Consistency::Strong,
     }
 );
 
 request_body!(
-    /// A question among others.
+    /// An item of a bulk check.
     struct EvaluateItem {
         /// The identity.
         identity_id: IdentityId,
         /// The key of the permission.
         permission: Text,
-        /// Where.
+        /// The scope of the check.
         scope: ScopeWord,
-        /// The node; needed for the scope `node`, forbidden for `app_wide`.
+        /// The node; required for the scope `node`, forbidden for `app_wide`.
         node_id: Option<NodeId>,
     }
 );
 
 request_body!(
-    /// Many questions.
+    /// Several checks.
     struct EvaluateMany {
-        /// The questions.
+        /// The checks.
         evaluations: Batch<AskedItem>,
-        /// The instant at which windows are judged; now where it is not given.
+        /// The instant at which windows are evaluated. Default: now.
         at: Option<Timestamp>,
-        /// Whether the answers must see every write that was answered before.
+        /// The consistency: `strong` sees every write that was acknowledged before.
         consistency: Consistency = Consistency::Strong,
     }
 );
 
 request_query!(
-    /// Where.
+    /// The node for which permissions are listed.
     pub(super) struct ListHeld {
-        /// The node; any active node where it is not given.
+        /// The node. Default: any active node.
         node_id: Option<NodeId>,
     }
 );
 
-/// A question whose members fit together.
+/// A check whose members are consistent.
 #[derive(Debug)]
 struct AskedItem(OwnedQuestion);
 
-/// A question with its terms.
+/// A check with its instant and consistency.
 #[derive(Debug)]
 pub(super) struct Asked {
     item: OwnedQuestion,
@@ -165,7 +165,7 @@ impl WireValue for Asked {
 }
 
 impl Asked {
-    /// A question about now.
+    /// Creates a check at the current instant.
     pub(super) const fn new(identity: IdentityId, permission: String, target: Target) -> Self {
         Self {
             item: OwnedQuestion {
@@ -178,7 +178,7 @@ impl Asked {
         }
     }
 
-    /// The same on these terms.
+    /// Returns the check with this instant and consistency.
     pub(super) const fn on(mut self, at: Option<Timestamp>, consistency: Consistency) -> Self {
         self.at = at;
         self.consistency = consistency;
@@ -192,7 +192,7 @@ async fn evaluate(
     answer(&request, &request.tenancy, &request.body.0).await
 }
 
-/// Answers a question about an environment.
+/// Answers a check in an environment.
 pub(super) async fn answer<S, P, Q, B>(
     request: &Request<S, P, Q, B>,
     environment: &AskedEnvironment,
@@ -207,7 +207,7 @@ pub(super) async fn answer<S, P, Q, B>(
     request.ask_here(asking).await
 }
 
-/// The most grants, and the most near misses, that an explanation shows.
+/// Maximum number of grants, and of near misses, in an explanation.
 const MAX_EXPLAINED: usize = 1_000;
 
 async fn explain(
@@ -254,7 +254,7 @@ async fn list_held(
     held(&request, environment, identity, node).await
 }
 
-/// The keys that an identity holds.
+/// Returns the keys of the permissions of an identity.
 pub(super) async fn held<S, P, Q>(
     request: &Request<S, P, Q>,
     environment: AskedEnvironment,

@@ -26,11 +26,11 @@ pub(super) fn operations() -> Vec<Operation> {
     const MANAGE: &str = "api_key.manage";
     vec![
         Operation::get("/api-keys", "listApiKeys")
-            .summary(TAG, "List the keys of the environment, the newest first.")
+            .summary(TAG, "List the API keys of the environment, newest first.")
             .requires(MANAGE)
             .handler(list_keys),
         Operation::post("/api-keys", "createApiKey")
-            .summary(TAG, "Make a key. Its text is told once, in this answer.")
+            .summary(TAG, "Create an API key. Only this response contains the secret.")
             .writes::<api_key::CreateApiKey>()
             .errors(&[
                 E::Escalation,
@@ -40,14 +40,14 @@ pub(super) fn operations() -> Vec<Operation> {
             ])
             .handler(post_key),
         Operation::delete("/api-keys/{apiKeyId}", "revokeApiKey")
-            .summary(TAG, "Revoke a key: from the answer on it opens nothing.")
+            .summary(TAG, "Revoke an API key with immediate effect.")
             .writes::<api_key::RevokeApiKey>()
             .errors(&[E::ApiKeyNotFound])
             .handler(delete_key),
         Operation::post("/api-keys/{apiKeyId}/rotate", "rotateApiKey")
             .summary(
                 TAG,
-                "Make a key with the same scopes and end in place of this one. Its text is told once, in this answer.",
+                "Replace an API key by a new one with the same scopes and expiry. Only this response contains the secret.",
             )
             .writes::<api_key::RotateApiKey>()
             .errors(&[
@@ -68,27 +68,27 @@ struct ApiKeyBody {
     id: Uuid,
     name: String,
     description: Option<String>,
-    /// The first characters, by which people tell it from others.
+    /// The first characters of the key, by which people recognize it.
     key_preview: String,
     #[schema(inline)]
     access_mode: ShownMode,
-    /// The scopes: areas and permissions to check; empty with full access.
+    /// The key scopes: areas, and permissions that the key may check; empty with full access.
     scopes: Vec<String>,
-    /// Whether it is accepted now.
+    /// True if the key is accepted now.
     is_active: bool,
-    /// When it was last at work, as far as that has been noted.
+    /// The last use of the key. Recorded with a delay.
     last_used_at: Option<Instant>,
-    /// The first instant at which it is refused.
+    /// The first instant at which the key is refused.
     expires_at: Option<Instant>,
     created_at: Instant,
 }
 
-/// An API key that was just made.
+/// An API key that was just created.
 #[derive(Serialize, ToSchema)]
 struct NewApiKey {
     #[serde(flatten)]
     api_key: ApiKeyBody,
-    /// The key itself. It is told once: a repetition of the request is answered without it.
+    /// The secret key. Shown once: a replayed response omits it.
     #[serde(skip_serializing_if = "Option::is_none")]
     key: Option<String>,
 }
@@ -99,11 +99,11 @@ impl Representation for NewApiKey {
     }
 }
 
-/// Whether a key opens everything or has scopes.
+/// The access mode of a key.
 #[derive(Debug, Clone, Copy, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 enum ShownMode {
-    /// Everything on the public surface.
+    /// Access to the whole public surface.
     FullAccess,
     /// Limited to its scopes.
     Scoped,
@@ -154,18 +154,18 @@ impl WireText for AccessMode {
 }
 
 request_body!(
-    /// A key to make.
+    /// An API key to create.
     struct CreateApiKey {
         /// The name, for people.
         name: DisplayName,
         /// A description, for people.
         description: Option<Description>,
-        /// Whether it opens everything or has scopes.
+        /// The access mode.
         access_mode: AccessMode,
-        /// Permission keys of the catalog; needed with `scoped`, not allowed with `full_access`. A system key opens its
+        /// Permission keys of the catalog; required with `scoped`, forbidden with `full_access`. A system key opens its
         /// area, a custom key allows checks of that key.
         scopes: BTreeSet<PermissionKey> = BTreeSet::new(),
-        /// The first instant at which it is refused; never where it is not given.
+        /// The first instant at which the key is refused. Default: never.
         expires_at: Option<Timestamp>,
     }
 );
@@ -178,7 +178,7 @@ request_body!(
     }
 );
 
-/// A key to make, with scopes that fit its mode.
+/// A key to create, whose scopes fit its mode.
 #[derive(Debug)]
 struct Wanted(NewKey);
 

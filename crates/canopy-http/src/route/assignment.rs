@@ -56,23 +56,26 @@ pub(super) fn operations() -> Vec<Operation> {
             .requires(READ)
             .handler(get_summary),
         Operation::post("/assignments", "createAssignment")
-            .summary(TAG, "Give an identity a role at a node and all below it.")
+            .summary(
+                TAG,
+                "Create an assignment of a role to an identity at a node and all nodes below it.",
+            )
             .writes::<assignment::CreateAssignments>()
             .errors(ITEM_RULES)
             .handler(post_assignment),
         Operation::post("/assignments/bulk-create", "bulkCreateAssignments")
-            .summary(TAG, "Make many assignments, all or none unless `atomic` is false.")
+            .summary(TAG, "Create many assignments, all or none unless `atomic` is false.")
             .writes::<assignment::CreateAssignments>()
             .item_errors(ITEM_RULES)
             .item_errors(&[E::DuplicateAssignmentInBatch])
             .handler(post_assignments),
         Operation::post("/assignments/bulk-remove", "bulkRemoveAssignments")
-            .summary(TAG, "Remove many assignments, all or none.")
+            .summary(TAG, "Delete many assignments, all or none.")
             .writes::<assignment::RemoveAssignments>()
             .errors(&[E::AssignmentNotFound])
             .handler(remove_assignments),
         Operation::post("/assignments/bulk-change-role", "bulkChangeRole")
-            .summary(TAG, "Give many assignments another role, all or none.")
+            .summary(TAG, "Change the role of many assignments, all or none.")
             .writes::<assignment::ChangeAssignmentRoles>()
             .errors(ROLE_RULES)
             .handler(change_roles),
@@ -82,13 +85,13 @@ pub(super) fn operations() -> Vec<Operation> {
             .errors(&[E::AssignmentNotFound])
             .handler(get_assignment),
         Operation::patch("/assignments/{assignmentId}", "changeAssignment")
-            .summary(TAG, "Change the role or window of an assignment; what is absent stays.")
+            .summary(TAG, "Change the role or the window of an assignment.")
             .writes::<assignment::ChangeAssignment>()
             .errors(ROLE_RULES)
             .errors(&[E::InvalidWindow])
             .handler(patch_assignment),
         Operation::delete("/assignments/{assignmentId}", "removeAssignment")
-            .summary(TAG, "Remove an assignment.")
+            .summary(TAG, "Delete an assignment.")
             .writes::<assignment::RemoveAssignment>()
             .errors(&[E::AssignmentNotFound])
             .handler(delete_assignment),
@@ -104,7 +107,7 @@ struct AssignmentBody {
     application_node_id: Uuid,
     role_id: Uuid,
     effective_from: Instant,
-    /// Null when it never ends.
+    /// The end of its window; null if it never ends.
     effective_to: Option<Instant>,
     created_at: Instant,
     updated_at: Instant,
@@ -127,7 +130,7 @@ impl AssignmentBody {
     }
 }
 
-/// An assignment in a list, with what people need to read it.
+/// An assignment in a list, with the labels that people need to read it.
 #[derive(Serialize, ToSchema)]
 pub(super) struct AssignmentRow {
     identity: RowIdentity,
@@ -157,12 +160,12 @@ struct RowRole {
 #[schema(as = AssignmentRowAssignment)]
 struct RowAssignment {
     id: Uuid,
-    /// The node it was made at.
+    /// The node of the assignment.
     source_node_id: Uuid,
     source_node_name: String,
     access_type: ShownAccessType,
     effective_from: Instant,
-    /// Null when it never ends.
+    /// The end of its window; null if it never ends.
     effective_to: Option<Instant>,
     status: ShownStatus,
     created_at: Instant,
@@ -213,7 +216,7 @@ struct AssignmentSummary {
     active_count: u64,
     scheduled_count: u64,
     expired_count: u64,
-    /// Active and ending within seven days.
+    /// Number of active assignments that end within seven days.
     expiring_soon_count: u64,
     /// Number of roles with at least one assignment.
     distinct_role_count: u64,
@@ -259,70 +262,71 @@ impl WireText for AppWideSort {
 }
 
 request_query!(
-    /// Which assignments, and how.
+    /// Selects and sorts assignments.
     struct ListAssignments {
-        /// Which page, counted from 1.
+        /// The page number, counted from 1.
         page: PageNumber = Whole(1),
         /// Number of items per page.
         take: Take = Whole(PageRequest::DEFAULT_TAKE),
-        /// Only those in which each word is found: in the name, email or external id of the identity, or in the name of the role or node.
+        /// Only assignments where the name, email or external id of the identity, or the name of the role or node,
+        /// contains each word.
         q: Search = Search::none(),
         /// The sort key.
         sort_by: AppWideSort = AppWideSort(AssignmentSort::CreatedAt),
-        /// In which direction.
+        /// The sort direction.
         order: SortOrder = SortOrder::Ascending,
-        /// Only those with this role.
+        /// Only assignments of this role.
         role_id: Option<RoleId>,
-        /// Only those in this state now.
+        /// Only assignments with this status now.
         status: Option<AssignmentStatus>,
-        /// Only those made at this node.
+        /// Only assignments at this node.
         source_node_id: Option<NodeId>,
     }
 );
 
 request_body!(
-    /// An assignment to make.
+    /// An assignment to create.
     struct CreateAssignment {
         /// The identity.
         identity_id: IdentityId,
-        /// Where, and at everything below.
+        /// The node; the assignment also holds at all nodes below it.
         node_id: NodeId,
-        /// As what.
+        /// The role.
         role_id: RoleId,
-        /// When it starts; now where it is not given.
+        /// The begin of its window. Default: now.
         effective_from: Option<Timestamp>,
-        /// When it ends; never where it is not given.
+        /// The end of its window. Default: never.
         effective_to: Option<Timestamp>,
     }
 );
 
 request_body!(
-    /// Assignments to make.
+    /// Assignments to create.
     struct BulkCreateAssignments {
         /// The assignments.
         assignments: Batch<CreateAssignment>,
-        /// Whether one bad item keeps all from being stored.
+        /// True to store no item if one of them is refused.
         atomic: bool = true,
-        /// Judges everything and writes nothing.
+        /// True to validate everything and write nothing.
         dry_run: bool = false,
     }
     writes nothing with dry_run
 );
 
 request_body!(
-    /// Assignments to remove.
+    /// Assignments to delete.
     struct BulkRemoveAssignments {
-        /// Their ids.
+        /// The ids of the assignments.
         assignment_ids: Batch<AssignmentId>,
     }
 );
 
 request_body!(
-    /// Assignments that get another role.
+    /// Assignments whose role changes.
     struct BulkChangeRole {
-        /// Their ids.
+        /// The ids of the assignments.
         assignment_ids: Batch<AssignmentId>,
-        /// The role they get.
+        /// The new role.
         role_id: RoleId,
     }
 );
@@ -330,11 +334,11 @@ request_body!(
 request_body!(
     /// A change to an assignment.
     struct ChangeAssignment {
-        /// The role it gets.
+        /// The new role.
         role_id: Given<RoleId>,
-        /// When it starts; null for its creation.
+        /// The begin of its window; null for the time of its creation.
         effective_from: Edit<Timestamp>,
-        /// When it ends; null for never.
+        /// The end of its window; null for never.
         effective_to: Edit<Timestamp>,
     }
 );

@@ -1,8 +1,8 @@
-//! The audit log: who did what to which thing.
+//! The audit log: who did what to which resource.
 
 mod details;
 
-use crate::answer::{Found, PartOf, Representation};
+use crate::answer::{CursorPage, Found, Representation};
 use crate::cursor::{Cursor, CursorBinding, CursorScope};
 use crate::error_code::ErrorCode;
 use crate::operation::Operation;
@@ -28,13 +28,13 @@ pub(super) fn operations() -> Vec<Operation> {
         Operation::get("/audit-log", LIST)
             .summary(
                 TAG,
-                "List what was done, and refused, in the account; on the public surface, in the environment of the credential. Newest first.",
+                "List the audit events of the account, newest first; on the public surface, those of the credential's environment.",
             )
             .requires("audit.read")
             .publicly_at("/audit-events")
             .handler(list_events),
         Operation::get("/audit-log/{auditEventId}", "getAuditEvent")
-            .summary(TAG, "Read one event of the audit log.")
+            .summary(TAG, "Get an audit event.")
             .requires("audit.read")
             .publicly_at("/audit-events/{auditEventId}")
             .errors(&[ErrorCode::AuditEventNotFound])
@@ -42,7 +42,7 @@ pub(super) fn operations() -> Vec<Operation> {
         Operation::get("/audit-log/{auditEventId}/details", DETAILS)
             .summary(
                 TAG,
-                "List who got or lost which role at which node by an event, and which keys were added and removed. Complete, in bounded parts.",
+                "List all changes of an audit event to assignments, keys, nodes and identities, paginated.",
             )
             .requires("audit.read")
             .publicly_at("/audit-events/{auditEventId}/details")
@@ -54,15 +54,15 @@ pub(super) fn operations() -> Vec<Operation> {
 const LIST: &str = "listAuditEvents";
 const DETAILS: &str = "listAuditEventDetails";
 
-/// An action of one call, done or refused.
+/// An action of one call, carried out or refused.
 #[derive(Serialize, ToSchema)]
 #[schema(as = AuditEvent)]
 struct AuditEventBody {
     id: Uuid,
     account_id: Uuid,
-    /// The application, when there is one.
+    /// The application, if there is one.
     application_id: Option<Uuid>,
-    /// The environment, when there is one.
+    /// The environment, if there is one.
     environment_id: Option<Uuid>,
     /// The subject of the token, or the id of the API key.
     actor_id: String,
@@ -79,12 +79,12 @@ struct AuditEventBody {
     resource_id: String,
     /// A label of the resource, for people.
     resource_label: String,
-    /// The ids of everything touched, and what was before and after where it is small.
+    /// The ids of all affected resources, and small values before and after the change.
     #[schema(value_type = Object)]
     metadata: Box<RawValue>,
     /// The id of the request.
     correlation_id: String,
-    /// The revision that the change took in its environment.
+    /// The revision that the change created in its environment.
     revision: Option<u64>,
     created_at: Instant,
 }
@@ -115,42 +115,42 @@ fn show(event: StoredAuditEvent) -> AuditEventBody {
 }
 
 request_query!(
-    /// Which events.
+    /// Selects events.
     struct ListEvents {
-        /// Only those of this instant or later.
+        /// Only events at this instant or later.
         from: Option<Timestamp>,
-        /// Only those before this instant.
+        /// Only events before this instant.
         to: Option<Timestamp>,
-        /// Only those of this action.
+        /// Only events of this action.
         action: Option<Name>,
-        /// Only those of this area.
+        /// Only events of this area.
         category: Option<AuditCategory>,
-        /// Only those that deserve this much attention.
+        /// Only events of this severity.
         severity: Option<AuditSeverity>,
-        /// Only those with this outcome.
+        /// Only events with this outcome.
         outcome: Option<AuditOutcome>,
-        /// Only those of this actor.
+        /// Only events of this actor.
         actor_id: Option<Name>,
-        /// Only those of this kind of principal.
+        /// Only events of this kind of principal.
         actor_type: Option<ActorType>,
-        /// Only those done to this kind of thing.
+        /// Only events of this resource type.
         resource_type: Option<Name>,
-        /// Only those done to this thing.
+        /// Only events of this resource.
         resource_id: Option<Name>,
-        /// Only those of the request with this id.
+        /// Only events of the request with this id.
         correlation_id: Option<Name>,
-        /// Only those of this environment.
+        /// Only events of this environment.
         environment_id: Option<EnvironmentId>,
-        /// Only those in whose action, actor's label or resource's label each word is found, without regard to case.
+        /// Only events where the action, the actor's label or the resource's label contains each word, ignoring case.
         q: Search = Search::none(),
-        /// The `next_cursor` of the part before.
+        /// The `next_cursor` of the previous page.
         cursor: Option<Cursor>,
         /// Number of events per page.
         limit: Limit = Whole(50),
     }
 );
 
-/// The context of a cursor of this list: its filters, and the tenant that may see it.
+/// Returns the context of a cursor of this list: its filters, and the tenant that may see it.
 fn binding(scope: AccountReach, query: &AuditQuery) -> CursorBinding {
     let instant = |at: Option<Timestamp>| at.map(|at| at.as_micros().to_be_bytes());
     let environment = |id: Option<EnvironmentId>| id.map(|id| *id.as_bytes());
@@ -173,7 +173,7 @@ fn binding(scope: AccountReach, query: &AuditQuery) -> CursorBinding {
         .done()
 }
 
-/// A place in the log as a cursor carries it: the instant, then the id.
+/// Encodes a position in the log for a cursor: the instant, then the id.
 fn write_place(place: AuditPosition) -> [u8; 24] {
     let mut bytes = [0; 24];
     let parts = place
@@ -194,7 +194,7 @@ fn read_place(bytes: &[u8]) -> Option<AuditPosition> {
     })
 }
 
-async fn list_events(request: Request<AccountReach, (), ListEvents>) -> Result<PartOf<AuditEventBody>, Problem> {
+async fn list_events(request: Request<AccountReach, (), ListEvents>) -> Result<CursorPage<AuditEventBody>, Problem> {
     let (query, request) = request.take_query();
     let text = |name: Option<Name>| name.map(|name| name.0);
     let scope = request.tenancy;
@@ -220,14 +220,14 @@ async fn list_events(request: Request<AccountReach, (), ListEvents>) -> Result<P
     let cursors = request.cursors().await?;
     if let Some(cursor) = &query.cursor {
         let place = cursors.open(binding, cursor)?;
-        let place = read_place(&place).ok_or_else(|| Problem::internal("a genuine cursor holds no place"))?;
+        let place = read_place(&place).ok_or_else(|| Problem::internal("a valid cursor holds no position"))?;
         asked.after = Some(place);
     }
     let part = request
         .run(move |app, _| async move { list::list_events(&app, scope.account, scope.bound_to, &asked).await })
         .await?;
     let next = part.next.map(|place| cursors.seal(binding, &write_place(place)));
-    Ok(PartOf::of(part.events, next, show))
+    Ok(CursorPage::of(part.events, next, show))
 }
 
 async fn get_event(request: Request<AccountReach, AuditEventId>) -> Result<Found<AuditEventBody>, Problem> {

@@ -28,14 +28,14 @@ const TAG: &str = "AuthZEN";
 pub(super) fn operations() -> Vec<Operation> {
     let mut operations = vec![
         Operation::post("/evaluation", "evaluateAccess")
-            .summary(TAG, "May this subject do this with this resource, now?")
+            .summary(TAG, "Check whether a subject may perform an action on a resource now.")
             .on_authzen()
             .errors(&[E::EnvironmentNotFound])
             .handler(evaluate_one),
         Operation::post("/evaluations", "evaluateAccesses")
             .summary(
                 TAG,
-                "Answer several questions at one instant and one revision, in their order: all of them, or up to the first no or yes.",
+                "Evaluate several checks in order, at one instant and one revision: all of them, or up to the first deny or permit.",
             )
             .on_authzen()
             .errors(&[E::EnvironmentNotFound])
@@ -45,8 +45,7 @@ pub(super) fn operations() -> Vec<Operation> {
     operations
 }
 
-/// A type, a name or an action. One that is longer than any that means something is read as an empty one, which means nothing
-/// either.
+/// A type, a name or an action. A text longer than any valid term is read as an empty one, which is equally unknown.
 #[derive(Debug, Clone)]
 struct Term(Arc<str>);
 
@@ -64,9 +63,9 @@ impl WireText for Term {
 request_body!(
     /// The subject: an identity.
     struct Subject {
-        /// `user` or `identity`; nobody is of another type.
+        /// `user` or `identity`; no subject has another type.
         kind as "type": Term,
-        /// The identity's id, its external id or its mail address.
+        /// The identity's id, its external id or its email address.
         id: Term,
     }
     ignores others
@@ -75,32 +74,32 @@ request_body!(
 request_body!(
     /// The action.
     struct Action {
-        /// The key of a permission, or what stands in it behind the resource's type and a dot.
+        /// The permission key, or its part after the resource's type and a dot.
         name: Term,
     }
     ignores others
 );
 
 request_body!(
-    /// With what: a node.
+    /// The resource: a node.
     struct Resource {
         /// The type of the node, or `node` for any.
         kind as "type": Term,
-        /// The node's id, the slugs on the way to it from the root with `/` between them, or its slug where no other of the type
-        /// has it.
+        /// The node's id, the slugs from the root to it separated by `/`, or its slug if no other node of the type has
+        /// it.
         id: Term,
     }
     ignores others
 );
 
 request_body!(
-    /// A question.
+    /// A check.
     struct AccessEvaluation {
-        /// The identity.
+        /// The subject.
         subject: Subject,
-        /// Does what.
+        /// The action.
         action: Action,
-        /// With what.
+        /// The resource.
         resource: Resource,
     }
     ignores others
@@ -118,7 +117,7 @@ request_body!(
 );
 
 request_body!(
-    /// An action, or none.
+    /// An action, or an empty one.
     struct PartOfAction {
         /// The name.
         name: Option<Term>,
@@ -127,39 +126,39 @@ request_body!(
 );
 
 request_body!(
-    /// A question, or a part of one.
+    /// A check, or a part of one.
     struct PartOfEvaluation {
-        /// The identity.
+        /// The subject.
         subject: Option<PartOfEntity>,
-        /// Does what.
+        /// The action.
         action: Option<PartOfAction>,
-        /// With what.
+        /// The resource.
         resource: Option<PartOfEntity>,
     }
     ignores others
 );
 
 request_body!(
-    /// The options.
+    /// The options of the request.
     struct Options {
-        /// Which of the questions are answered.
+        /// Selects the checks that are answered: all, or those up to the first deny or permit.
         semantic as "evaluations_semantic": Semantic = Semantic::ExecuteAll,
     }
     ignores others
 );
 
 request_body!(
-    /// Several questions, or one where there are no `evaluations`.
+    /// Several checks, or one if there are no `evaluations`.
     struct AccessEvaluations {
-        /// The default subject of each question.
+        /// The default subject.
         subject: Option<PartOfEntity>,
-        /// Does what, in each question that does not say so itself.
+        /// The default action.
         action: Option<PartOfAction>,
-        /// With what, in each question that does not say so itself.
+        /// The default resource.
         resource: Option<PartOfEntity>,
-        /// The questions. One that lacks something is answered with no.
+        /// The checks. A check that lacks a part is answered with `false`.
         evaluations: Option<Each<PartOfEvaluation>>,
-        /// The options.
+        /// The options of the request.
         options: Option<Options>,
     }
     ignores others
@@ -193,7 +192,7 @@ impl From<AccessEvaluation> for Evaluation {
     }
 }
 
-/// The defaults of the questions of a request.
+/// The defaults of the checks of a request.
 struct Defaults {
     subject: Option<PartOfEntity>,
     action: Option<PartOfAction>,
@@ -201,7 +200,8 @@ struct Defaults {
 }
 
 impl Defaults {
-    /// The whole question, or what it lacks. Type and id are taken one by one; questions share the texts of the defaults.
+    /// Returns the complete check, or the part that it lacks. Type and id default one by one; checks share the texts of
+    /// the defaults.
     fn complete(&self, part: PartOfEvaluation) -> Result<Evaluation, Lack> {
         let action = part.action.and_then(|action| action.name);
         let default = || self.action.as_ref()?.name.clone();
@@ -222,7 +222,7 @@ impl Defaults {
     }
 }
 
-/// Type and id, as far as they are given.
+/// Returns type and id, as far as they are given.
 fn both(part: Option<PartOfEntity>, default: Option<&PartOfEntity>) -> (Option<Term>, Option<Term>) {
     let (kind, id) = part.map_or((None, None), |part| (part.kind, part.id));
     (
@@ -231,16 +231,16 @@ fn both(part: Option<PartOfEntity>, default: Option<&PartOfEntity>) -> (Option<T
     )
 }
 
-/// A text for people that names the part that a question lacks.
+/// A text for people that names the part that a check lacks.
 type Lack = Cow<'static, str>;
 
-/// Several questions, or one.
+/// Several checks, or one.
 #[derive(Debug)]
 enum Asked {
     One(Evaluation),
     All {
         evaluations: Evaluations,
-        /// The places of those that lack something, with what that is.
+        /// The indexes of incomplete checks, with the part that each lacks.
         lacks: Vec<(usize, Lack)>,
         semantic: Semantic,
     },
@@ -283,7 +283,7 @@ impl WireValue for Asked {
     }
 }
 
-/// The word for a verdict.
+/// The wire form of a verdict.
 struct Reason(Verdict);
 
 impl Serialize for Reason {
@@ -304,22 +304,22 @@ impl ToSchema for Reason {
     }
 }
 
-/// An error of a question.
+/// An error of one check.
 #[derive(Serialize, ToSchema)]
 struct AccessError<'a> {
-    /// The status that the question alone would have been answered with.
+    /// The status with which the check alone would have been answered.
     status: u16,
     /// The message, for people.
     message: &'a str,
 }
 
-/// More about a decision.
+/// Details of a decision.
 #[derive(Serialize, ToSchema)]
 struct AccessContext<'a> {
-    // The reason, for programs. Said here and not in the document: beside an inlined schema, a description becomes another.
+    // The reason, for programs. Not a doc comment: beside an inlined schema, a description becomes another schema.
     #[schema(inline)]
     reason: Reason,
-    /// The error of the question, if there is one.
+    /// The error of the check, if there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(inline)]
     error: Option<AccessError<'a>>,
@@ -329,9 +329,9 @@ struct AccessContext<'a> {
 #[derive(Serialize, ToSchema)]
 #[schema(as = AccessDecision)]
 struct DecisionBody<'a> {
-    /// Yes or no.
+    /// True if allowed.
     decision: bool,
-    /// Why.
+    /// The reason.
     #[schema(inline)]
     context: AccessContext<'a>,
 }
@@ -348,7 +348,7 @@ impl<'a> DecisionBody<'a> {
     }
 }
 
-/// Decisions in the order of their questions; one alone where it was asked alone.
+/// Decisions in the order of their checks; a single decision for a single check.
 #[derive(Serialize, ToSchema)]
 #[serde(untagged)]
 #[schema(as = AccessDecisions)]
@@ -373,7 +373,7 @@ async fn judge_one<B>(
     let items = Evaluations::from_iter([Some(question)]);
     let evaluated = judge(request, items, Semantic::ExecuteAll).await?;
     let verdict = evaluated.verdicts.first().copied();
-    let verdict = verdict.ok_or_else(|| Problem::internal("a question was not answered"))?;
+    let verdict = verdict.ok_or_else(|| Problem::internal("a check has no decision"))?;
     Ok((DecisionBody::new(verdict, None), evaluated.revision))
 }
 

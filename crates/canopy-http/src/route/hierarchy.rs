@@ -32,7 +32,7 @@ use uuid::Uuid;
 
 pub(super) use schema::SchemaInput;
 
-/// The area under which these calls are shown.
+/// The OpenAPI tag of these calls.
 const TAG: &str = "Hierarchy";
 
 pub(super) fn operations() -> Vec<Operation> {
@@ -68,7 +68,7 @@ fn nodes() -> Vec<Operation> {
     ];
     vec![
         Operation::post("/nodes", "createNode")
-            .summary(TAG, "Make a node.")
+            .summary(TAG, "Create a node.")
             .writes::<hierarchy::CreateNodes>()
             .errors(NODE_RULES)
             .errors(&[E::NodeSlugTaken])
@@ -76,7 +76,7 @@ fn nodes() -> Vec<Operation> {
         Operation::post("/nodes/bulk-create", "bulkCreateNodes")
             .summary(
                 TAG,
-                "Make many nodes; parents are named by their id or by their `ref` in the request.",
+                "Create many nodes. Items name their parent by its id or by its `ref` in the request.",
             )
             .writes::<hierarchy::CreateNodes>()
             .item_errors(NODE_RULES)
@@ -88,7 +88,7 @@ fn nodes() -> Vec<Operation> {
             .errors(&[E::NodeNotFound])
             .handler(get_one),
         Operation::patch("/nodes/{nodeId}", "changeNode")
-            .summary(TAG, "Change a node, or move it with all that stands below it.")
+            .summary(TAG, "Change a node, or move it with its subtree.")
             .writes::<hierarchy::ChangeNode>()
             .errors(PLACE_RULES)
             .handler(patch_node),
@@ -101,7 +101,7 @@ fn nodes() -> Vec<Operation> {
             .errors(&[E::NodeNotFound, E::RootStays, E::NodeInUse])
             .handler(delete_node),
         Operation::post("/nodes/{nodeId}/move", "moveNode")
-            .summary(TAG, "Move a node with all that stands below it.")
+            .summary(TAG, "Move a node with its subtree.")
             .writes::<hierarchy::ChangeNode>()
             .errors(PLACE_RULES)
             .handler(move_node),
@@ -114,7 +114,7 @@ fn nodes() -> Vec<Operation> {
 struct NodeBody {
     id: Uuid,
     application_id: Uuid,
-    /// The node above; null for the root.
+    /// The parent node; null for the root.
     parent_node_id: Option<Uuid>,
     node_type: String,
     name: String,
@@ -145,12 +145,12 @@ impl NodeBody {
     }
 }
 
-/// A node, with what the caller may do at it.
+/// A node, with the rights of the caller at it.
 #[derive(Serialize, ToSchema)]
 struct NodeDetail {
     id: Uuid,
     application_id: Uuid,
-    /// The node above; null for the root.
+    /// The parent node; null for the root.
     parent_node_id: Option<Uuid>,
     node_type: String,
     name: String,
@@ -161,10 +161,10 @@ struct NodeDetail {
     version: u32,
     created_at: Instant,
     updated_at: Instant,
-    /// `full`: whoever may read the tree reads all of it.
+    /// Always `full`: a caller that may read the tree reads all of it.
     access_state: &'static str,
     can_access: bool,
-    /// Whether the caller may change it.
+    /// True if the caller may change it.
     can_manage: bool,
 }
 
@@ -207,15 +207,15 @@ macro_rules! versioned {
 versioned!(NodeBody, NodeDetail);
 
 request_body!(
-    /// A node to make.
+    /// A node to create.
     struct CreateNode {
-        /// The node above.
+        /// The parent node.
         parent_node_id: NodeId,
-        /// Its type, one of the schema's.
+        /// Its node type, as defined in the hierarchy schema.
         node_type: NodeType,
-        /// Its name, as people read it.
+        /// The display name.
         name: DisplayName,
-        /// Its name in paths, unique among its siblings; made from the name where it is not given.
+        /// The slug, unique among its siblings. Default: derived from the name.
         slug: Option<Slug>,
         /// Free-form metadata of the customer.
         metadata: Option<JsonObject>,
@@ -223,41 +223,41 @@ request_body!(
 );
 
 request_body!(
-    /// A node to make with others. Its parent is named by id or by `ref`, not both.
+    /// An item of a bulk call: a node to create. Its parent is named by id or by `ref`, not both.
     struct CreateNodeItem {
-        /// A name for it within the request.
+        /// A reference to it within the request.
         reference as "ref": Option<Name>,
-        /// The `ref` of the node above.
+        /// The `ref` of the parent node.
         parent_ref: Option<Name>,
-        /// The id of the node above.
+        /// The id of the parent node.
         parent_node_id: Option<NodeId>,
-        /// Its type, one of the schema's.
+        /// Its node type, as defined in the hierarchy schema.
         node_type: NodeType,
-        /// Its name, as people read it.
+        /// The display name.
         name: DisplayName,
-        /// Its name in paths, unique among its siblings; made from the name where it is not given.
+        /// The slug, unique among its siblings. Default: derived from the name.
         slug: Option<Slug>,
         /// Free-form metadata of the customer.
         metadata: Option<JsonObject>,
     }
 );
 
-/// An item whose parent is named once.
+/// An item that names its parent exactly once.
 #[derive(Debug)]
 struct NodeItem(NewNode);
 
 impl WireValue for NodeItem {
     fn read(json: &Json<'_>, place: &JsonPointer<'_>, faults: &mut Faults) -> Option<Self> {
         let body = CreateNodeItem::read(json, place, faults);
-        // Whether the parent is named once is judged as it was sent, so also where another member is bad.
+        // The parent is checked as it was sent, so that a fault in another member hides none.
         match (json.given("parent_node_id"), json.given("parent_ref")) {
             (None, None) if matches!(json, Json::Object(_)) => faults.add(
                 &JsonPointer::Member(place, "parent_node_id"),
-                Fault::new("required", "is required where there is no `parent_ref`"),
+                Fault::new("required", "is required without `parent_ref`"),
             ),
             (Some(_), Some(_)) => faults.add(
                 &JsonPointer::Member(place, "parent_ref"),
-                Fault::new("not_allowed", "is not allowed beside `parent_node_id`"),
+                Fault::new("not_allowed", "is not allowed with `parent_node_id`"),
             ),
             _ => {}
         }
@@ -285,15 +285,15 @@ impl WireValue for NodeItem {
 request_body!(
     /// A change to a node.
     struct ChangeNode {
-        /// Its name, as people read it.
+        /// The display name.
         name: Given<DisplayName>,
-        /// Its name in paths, unique among its siblings.
+        /// The slug, unique among its siblings.
         slug: Given<Slug>,
-        /// Inactive switches off access at the node and at all nodes below it.
+        /// `inactive` switches off access at the node and at all nodes below it.
         status: Given<NodeStatus>,
         /// Free-form metadata of the customer; null for none.
         metadata: Edit<JsonObject>,
-        /// The node above.
+        /// The parent node.
         parent_node_id: Given<NodeId>,
     }
 );
@@ -315,9 +315,9 @@ impl From<ChangeNode> for NodePatch {
 }
 
 request_body!(
-    /// Where a node goes.
+    /// The destination of a node.
     struct MoveNode {
-        /// The node above.
+        /// The parent node.
         parent_node_id: NodeId,
     }
 );
@@ -325,19 +325,19 @@ request_body!(
 request_query!(
     /// The options for deleting a node.
     struct DeleteNode {
-        /// Whether all nodes below it and all assignments at them go too.
+        /// True to delete all nodes below it and all assignments at them too.
         force: bool = false,
     }
 );
 
 request_body!(
-    /// Nodes to make.
+    /// Nodes to create.
     struct BulkCreateNodes {
         /// The nodes.
         nodes: Batch<NodeItem>,
-        /// Whether one bad item keeps all from being stored.
+        /// True to store no item if one of them is refused.
         atomic: bool = true,
-        /// Judges everything and writes nothing.
+        /// True to validate everything and write nothing.
         dry_run: bool = false,
     }
     writes nothing with dry_run

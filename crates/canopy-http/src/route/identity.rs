@@ -1,4 +1,4 @@
-//! Identities of an account. What is below an application is in `member`, memberships are in `membership`.
+//! Identities of an account. Calls below an application are in `member`, memberships are in `membership`.
 
 mod member;
 mod membership;
@@ -42,12 +42,12 @@ fn of_account() -> Vec<Operation> {
         Operation::post("/identities", "createIdentity")
             .summary(
                 TAG,
-                "Make an identity, and a member of an application where one is named.",
+                "Create an identity, with `application_id` as a member of that application.",
             )
             .errors(&[E::EmailTaken, E::ExternalIdTaken, E::ApplicationNotFound])
             .handler(post_identity),
         Operation::post("/identities/bulk-create", "bulkCreateIdentities")
-            .summary(TAG, "Make many identities.")
+            .summary(TAG, "Create many identities.")
             .errors(&[E::ApplicationNotFound, E::TooManyChanges])
             .item_errors(&[E::EmailTaken, E::ExternalIdTaken, E::DuplicateIdentityInBatch])
             .handler(post_identities),
@@ -83,7 +83,7 @@ pub(super) struct IdentityBody {
     last_name: String,
     avatar_url: Option<String>,
     external_id: Option<String>,
-    /// The account-wide switch.
+    /// False if the identity is switched off in the whole account.
     is_active: bool,
     created_at: Instant,
 }
@@ -110,11 +110,11 @@ impl IdentityBody {
 #[expect(clippy::struct_field_names, reason = "the wire format names them")]
 struct IdentitySummary {
     total_count: u64,
-    /// Those that are switched on.
+    /// Number of active identities.
     active_count: u64,
-    /// All others.
+    /// Number of all others.
     inactive_count: u64,
-    /// Those that hold an assignment.
+    /// Number of identities with an assignment.
     assigned_count: u64,
 }
 
@@ -132,19 +132,19 @@ impl IdentitySummary {
 }
 
 request_query!(
-    /// Which identities of an account, and how.
+    /// Selects and sorts identities of an account.
     struct ListAccountIdentities {
-        /// Which page, counted from 1.
+        /// The page number, counted from 1.
         page: PageNumber = Whole(1),
         /// Number of items per page.
         take: Take = Whole(PageRequest::DEFAULT_TAKE),
-        /// Only those in whose name, email or external id each word is found.
+        /// Only identities whose name, email or external id contains each word.
         q: Search = Search::none(),
         /// The sort key.
         sort_by: IdentitySort = IdentitySort::CreatedAt,
-        /// In which direction.
+        /// The sort direction.
         order: SortOrder = SortOrder::Ascending,
-        /// Only those switched on, or off.
+        /// Only active or only inactive identities.
         status: Option<IdentityStatus>,
         /// Only those with (or without) an assignment anywhere in the account.
         has_any_assignment: Option<bool>,
@@ -154,38 +154,38 @@ request_query!(
 );
 
 request_body!(
-    /// An identity to make.
+    /// An identity to create.
     struct CreateIdentity {
-        /// Mail address, unique in the account; stored in lower case.
+        /// Email address, unique in the account; stored in lower case.
         email: Email,
         /// First name.
         first_name: PersonName,
         /// Last name.
         last_name: PersonName,
-        /// A picture.
+        /// The URL of a picture.
         avatar_url: Option<AvatarUrl>,
-        /// Its id in the customer's directory, unique in the account.
+        /// The id in the customer's directory, unique in the account.
         external_id: Option<ExternalId>,
         /// Free-form metadata of the customer.
         metadata: Option<JsonObject>,
-        /// An application in which it becomes an active member.
+        /// The application in which it becomes an active member.
         application_id: Option<ApplicationId>,
     }
     unsupported ["password", "mfa"]
 );
 
 request_body!(
-    /// An identity to make with others.
+    /// An item of a bulk call: an identity to create.
     struct CreateIdentityItem {
-        /// Mail address, unique in the account; stored in lower case.
+        /// Email address, unique in the account; stored in lower case.
         email: Email,
         /// First name.
         first_name: PersonName,
         /// Last name.
         last_name: PersonName,
-        /// A picture.
+        /// The URL of a picture.
         avatar_url: Option<AvatarUrl>,
-        /// Its id in the customer's directory, unique in the account.
+        /// The id in the customer's directory, unique in the account.
         external_id: Option<ExternalId>,
         /// Free-form metadata of the customer.
         metadata: Option<JsonObject>,
@@ -194,15 +194,15 @@ request_body!(
 );
 
 request_body!(
-    /// Identities to make.
+    /// Identities to create.
     struct BulkCreateIdentities {
         /// The identities.
         identities: Batch<CreateIdentityItem>,
-        /// An application in which all of them become active members.
+        /// The application in which all of them become active members.
         application_id: Option<ApplicationId>,
-        /// Whether one bad item keeps all from being stored.
+        /// True to store no item if one of them is refused.
         atomic: bool = false,
-        /// Judges everything and writes nothing.
+        /// True to validate everything and write nothing.
         dry_run: bool = false,
     }
     unsupported ["password", "mfa"]
@@ -210,21 +210,21 @@ request_body!(
 );
 
 request_body!(
-    /// A change to an identity: what is left out stays.
+    /// A change to an identity. Absent members stay as they are.
     struct ChangeIdentity {
-        /// Mail address, unique in the account; stored in lower case.
+        /// Email address, unique in the account; stored in lower case.
         email: Given<Email>,
         /// First name.
         first_name: Given<PersonName>,
         /// Last name.
         last_name: Given<PersonName>,
-        /// A picture; null for none.
+        /// The URL of a picture; null for none.
         avatar_url: Edit<AvatarUrl>,
-        /// Its id in the customer's directory, unique in the account; null for none.
+        /// The id in the customer's directory, unique in the account; null for none.
         external_id: Edit<ExternalId>,
         /// Free-form metadata of the customer; null for none.
         metadata: Edit<JsonObject>,
-        /// The account-wide switch.
+        /// False if the identity is switched off in the whole account.
         is_active: Given<bool>,
     }
     unsupported ["password", "mfa"]
@@ -245,9 +245,9 @@ impl From<ChangeIdentity> for IdentityPatch {
 }
 
 request_body!(
-    /// The account-wide switch of an identity.
+    /// Switches an identity on or off in the whole account.
     struct SwitchIdentity {
-        /// Whether it is on.
+        /// True to switch it on.
         is_active: bool,
     }
 );

@@ -1,4 +1,4 @@
-//! Calls of an end user about itself.
+//! Calls of end users about themselves.
 
 use super::access::decision::{DecisionBody, KeysBody, ScopeWord, note_misfit, target_of};
 use super::access::{Asked, ListHeld, answer, held};
@@ -27,13 +27,16 @@ pub(super) fn operations() -> Vec<Operation> {
         Operation::get("/me/permissions", "listMyPermissions")
             .summary(
                 TAG,
-                "List the keys that the caller holds at a node, or at any active node.",
+                "List the effective permissions of the caller at a node, or at any active node.",
             )
             .for_identities()
             .errors(&[E::EnvironmentNotFound])
             .handler(list_mine),
         Operation::post("/me/evaluate", "evaluateMyself")
-            .summary(TAG, "May the caller do this there, now or at another instant?")
+            .summary(
+                TAG,
+                "Check whether the caller has a permission at a target, now or at another instant.",
+            )
             .for_identities()
             .errors(&[E::EnvironmentNotFound])
             .handler(evaluate_me),
@@ -41,22 +44,22 @@ pub(super) fn operations() -> Vec<Operation> {
 }
 
 request_body!(
-    /// A question about the caller.
+    /// A check of the caller.
     struct EvaluateMyself {
         /// The key of the permission.
         permission: Text,
-        /// Where.
+        /// The scope of the check.
         scope: ScopeWord,
-        /// The node; needed for the scope `node`, forbidden for `app_wide`.
+        /// The node; required for the scope `node`, forbidden for `app_wide`.
         node_id: Option<NodeId>,
-        /// The instant at which windows are judged; now where it is not given.
+        /// The instant at which windows are evaluated. Default: now.
         at: Option<Timestamp>,
-        /// Whether the answer must see every write that was answered before.
+        /// The consistency: `strong` sees every write that was acknowledged before.
         consistency: Consistency = Consistency::Strong,
     }
 );
 
-/// A question whose members fit together.
+/// A check whose members are consistent.
 #[derive(Debug)]
 struct AskedOfMe {
     permission: String,

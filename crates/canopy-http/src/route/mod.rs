@@ -1,4 +1,4 @@
-//! The calls of the service, area by area. A new call touches its area alone.
+//! The operations of the service by area. A new operation changes only its area.
 
 mod access;
 mod api_key;
@@ -16,7 +16,7 @@ mod transfer;
 
 use crate::operation::Operation;
 
-/// Every call.
+/// Returns every operation.
 pub(crate) fn operations() -> Vec<Operation> {
     [
         setup::operations(),

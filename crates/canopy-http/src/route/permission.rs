@@ -28,7 +28,7 @@ pub(super) fn operations() -> Vec<Operation> {
             .requires("permission.read")
             .handler(list_permissions),
         Operation::post("/permissions", "createPermissions")
-            .summary(TAG, "Add permissions to the catalog, all or none.")
+            .summary(TAG, "Create permissions in the catalog, all or none.")
             .writes::<permission::CreatePermissions>()
             .errors(&[E::CatalogTooLarge, E::PermissionKeyTaken])
             .handler(post_permissions),
@@ -43,10 +43,7 @@ pub(super) fn operations() -> Vec<Operation> {
             .errors(&[E::PermissionNotFound, E::SystemPermission])
             .handler(patch_permission),
         Operation::delete("/permissions/{permissionId}", "deletePermission")
-            .summary(
-                TAG,
-                "Delete a permission; with `force` also one that roles bundle, which then do so no longer.",
-            )
+            .summary(TAG, "Delete a permission; with `force`, remove it from its roles too.")
             .writes::<permission::DeletePermission>()
             .errors(&[E::PermissionNotFound, E::SystemPermission, E::PermissionInUse])
             .handler(delete_permission),
@@ -91,19 +88,19 @@ impl Representation for PermissionBody {
 }
 
 request_query!(
-    /// Which permissions.
+    /// Selects permissions.
     struct ListPermissions {
-        /// Only those in whose key or description each word is found.
+        /// Only permissions whose key or description contains each word.
         q: Search = Search::none(),
-        /// Only those of this category.
+        /// Only permissions of this category.
         category: Option<Category>,
-        /// Only those of this source.
+        /// Only permissions of this source.
         source: Option<PermissionSource>,
     }
 );
 
 request_body!(
-    /// Permissions to add.
+    /// Permissions to create.
     struct CreatePermissions {
         /// The permissions.
         permissions: Batch<CreatePermission>,
@@ -111,13 +108,13 @@ request_body!(
 );
 
 request_body!(
-    /// A permission to add.
+    /// A permission to create.
     struct CreatePermission {
-        /// Its key; it never changes.
+        /// The permission key. It cannot be changed.
         key: PermissionKey,
         /// A description, for people.
         description: Option<Description>,
-        /// The group it is shown in.
+        /// The category for display.
         category: Option<Category>,
     }
 );
@@ -127,15 +124,15 @@ request_body!(
     struct ChangePermission {
         /// A description, for people; null for none.
         description: Edit<Description>,
-        /// The group it is shown in; null for none.
+        /// The category for display; null for none.
         category: Edit<Category>,
     }
 );
 
 request_query!(
-    /// The options.
+    /// The options of the call.
     struct DeletePermission {
-        /// Takes the permission from the roles that bundle it.
+        /// True to remove the permission from its roles too.
         force: bool = false,
     }
 );

@@ -1,4 +1,4 @@
-//! Roles and what they bundle.
+//! Roles and their permissions.
 
 use crate::answer::{Created, Found, Listing, NoContent, Representation};
 use crate::error_code::ErrorCode as E;
@@ -25,7 +25,7 @@ pub(super) fn operations() -> Vec<Operation> {
             .requires("role.read")
             .handler(list_roles),
         Operation::post("/roles", "createRole")
-            .summary(TAG, "Make a role.")
+            .summary(TAG, "Create a role.")
             .writes::<role::CreateRole>()
             .errors(&[E::CatalogTooLarge, E::RoleNameTaken, E::UnknownPermissionKeys])
             .handler(post_role),
@@ -35,25 +35,22 @@ pub(super) fn operations() -> Vec<Operation> {
             .errors(&[E::RoleNotFound])
             .handler(get_role),
         Operation::patch("/roles/{roleId}", "changeRole")
-            .summary(TAG, "Change the name, description or switch of a role.")
+            .summary(TAG, "Change the name, the description or the active state of a role.")
             .writes::<role::ChangeRole>()
             .errors(&[E::RoleNotFound, E::SystemRole, E::RoleNameTaken])
             .handler(patch_role),
         Operation::delete("/roles/{roleId}", "deleteRole")
-            .summary(
-                TAG,
-                "Delete a role; with `force` also one that is assigned, with its assignments.",
-            )
+            .summary(TAG, "Delete a role; with `force`, its assignments too.")
             .writes::<role::DeleteRole>()
             .errors(&[E::RoleNotFound, E::SystemRole, E::RoleInUse])
             .handler(delete_role),
         Operation::get("/roles/{roleId}/permissions", "listRolePermissions")
-            .summary(TAG, "List the keys that a role bundles.")
+            .summary(TAG, "List the permissions of a role.")
             .requires("role.read")
             .errors(&[E::RoleNotFound])
             .handler(get_role_permissions),
         Operation::put("/roles/{roleId}/permissions", "replaceRolePermissions")
-            .summary(TAG, "Replace the keys that a role bundles.")
+            .summary(TAG, "Replace the permissions of a role.")
             .writes::<role::ReplaceRolePermissions>()
             .errors(&[
                 E::CatalogTooLarge,
@@ -76,7 +73,7 @@ struct RoleBody {
     name: String,
     description: Option<String>,
     is_system_role: bool,
-    /// The fixed word of a system role.
+    /// The fixed key of a system role.
     system_key: Option<&'static str>,
     /// An inactive role grants nothing.
     is_active: bool,
@@ -118,7 +115,7 @@ struct RoleListItem {
     name: String,
     description: Option<String>,
     is_system_role: bool,
-    /// The fixed word of a system role.
+    /// The fixed key of a system role.
     system_key: Option<&'static str>,
     /// An inactive role grants nothing.
     is_active: bool,
@@ -150,25 +147,25 @@ impl RoleListItem {
     }
 }
 
-/// The keys that a role bundles.
+/// The permission keys of a role.
 #[derive(Serialize, ToSchema)]
 #[schema(as = RolePermissions)]
 struct RoleKeys {
     items: Vec<String>,
-    /// The version of the role, which a replacement may name.
+    /// The version of the role, for `If-Match` of a replacement.
     version: u32,
 }
 
-/// The outcome of replacing the keys of a role.
+/// The result of replacing the permissions of a role.
 #[derive(Serialize, ToSchema)]
 #[schema(as = RolePermissionsReplaced)]
 struct RoleKeysReplaced {
     message: &'static str,
-    /// The keys that it bundles now and did not before.
+    /// The keys that the role gained.
     added: Vec<String>,
-    /// The keys that it bundled before and does not now.
+    /// The keys that the role lost.
     removed: Vec<String>,
-    /// The version of the role afterwards.
+    /// The version of the role after the change.
     version: u32,
 }
 
@@ -187,23 +184,23 @@ macro_rules! versioned {
 versioned!(RoleKeys, RoleKeysReplaced);
 
 request_query!(
-    /// Which roles.
+    /// Selects roles.
     struct ListRoles {
-        /// Inactive roles too.
+        /// True to include inactive roles.
         include_inactive: bool = false,
-        /// Only the system role, or only the customer's.
+        /// Only the system role, or only custom roles.
         kind as "type": Option<RoleTypeFilter>,
     }
 );
 
 request_body!(
-    /// A role to make.
+    /// A role to create.
     struct CreateRole {
-        /// Its name, unique in the environment without regard to case.
+        /// Its name, unique in the environment ignoring case.
         name: RoleName,
         /// A description, for people.
         description: Option<Description>,
-        /// The keys it bundles; each must be in the catalog.
+        /// The permission keys of the role; each must be in the catalog.
         permission_keys: CatalogKeys = CatalogKeys::default(),
     }
 );
@@ -211,7 +208,7 @@ request_body!(
 request_body!(
     /// A change to a role.
     struct ChangeRole {
-        /// Its name, unique in the environment without regard to case.
+        /// Its name, unique in the environment ignoring case.
         name: Given<RoleName>,
         /// A description, for people; null for none.
         description: Edit<Description>,
@@ -221,9 +218,9 @@ request_body!(
 );
 
 request_query!(
-    /// The options.
+    /// The options of the call.
     struct DeleteRole {
-        /// Removes the assignments of the role with it.
+        /// True to delete the assignments of the role too.
         force: bool = false,
     }
 );
@@ -231,7 +228,7 @@ request_query!(
 request_body!(
     /// The permissions of a role.
     struct ReplaceRolePermissions {
-        /// The keys; each must be in the catalog.
+        /// The permission keys; each must be in the catalog.
         permission_keys: CatalogKeys,
     }
 );

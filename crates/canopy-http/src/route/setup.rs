@@ -1,4 +1,4 @@
-//! Setting up an environment's catalog and roles.
+//! Setup of the catalog and the roles of an environment.
 
 use crate::answer::{Listing, Made, Representation};
 use crate::error_code::ErrorCode as E;
@@ -28,7 +28,7 @@ pub(super) fn operations() -> Vec<Operation> {
         Operation::post("/setup/access-bootstrap", "bootstrapAccess")
             .summary(
                 TAG,
-                "Make the catalog and roles of a fresh environment, all or nothing.",
+                "Bootstrap the permission catalog and the roles of an environment, all or nothing.",
             )
             .errors(&[
                 E::AlreadyBootstrapped,
@@ -40,7 +40,7 @@ pub(super) fn operations() -> Vec<Operation> {
         Operation::post("/setup/resource-permissions", "addResourcePermissions")
             .summary(
                 TAG,
-                "Add permissions to an environment in use, and to its roles, all or nothing.",
+                "Add permissions to the catalog of an environment and to its roles, all or nothing.",
             )
             .errors(&[
                 E::CatalogTooLarge,
@@ -50,12 +50,12 @@ pub(super) fn operations() -> Vec<Operation> {
             ])
             .handler(post_resource_permissions),
         Operation::get("/setup-summaries", "listSetupSummaries")
-            .summary(TAG, "List how far each environment of the account is set up.")
+            .summary(TAG, "List the setup status of each environment of the account.")
             .handler(list_summaries),
     ]
 }
 
-/// Some segments of a key: what stands between two of its dots, or more of that.
+/// One or more segments of a permission key.
 #[derive(Debug)]
 struct Segments(String);
 
@@ -70,17 +70,17 @@ impl WireText for Segments {
     }
 }
 
-/// A list whose items hold lists themselves, with a bound for all of those together.
+/// A list of items with inner lists, and a limit on all inner items together.
 #[derive(Debug)]
 struct Bounded<T>(Vec<T>);
 
-/// An item that holds a list.
+/// An item with an inner list.
 trait Holder: WireValue {
-    /// The member with the list.
+    /// The member with the inner list.
     const MEMBER: &'static str;
-    /// Maximum number of items in all lists together.
+    /// Returns the maximum number of items in all inner lists together.
     fn most(limits: CatalogLimits) -> usize;
-    /// The name of the items, for the error message.
+    /// The name of the inner items, for the error message.
     const WHAT: &'static str;
 }
 
@@ -133,11 +133,11 @@ impl<T: Holder> WireValue for Bounded<T> {
 }
 
 request_body!(
-    /// A resource with the actions on it; each action makes the key `name.action`.
+    /// A resource and its actions. Each action forms the key `name.action`.
     struct ResourceActions {
-        /// The part of the keys before the last one.
+        /// The part of the keys before the action.
         name: Segments,
-        /// The parts behind it.
+        /// The last part of the keys.
         actions: Everything<Segments>,
     }
 );
@@ -145,31 +145,35 @@ request_body!(
 request_body!(
     /// The catalog and roles of a fresh environment.
     struct Bootstrap {
-        /// Resources and their actions: no more keys than a catalog may have, 50,000 unless configured otherwise.
+        /// Resources and their actions. They form at most as many keys as a catalog may have: 50,000 unless configured
+        /// otherwise.
         resources: Bounded<ResourceActions>,
-        /// The roles; together no more keys than the roles of a catalog may bundle, 1,000,000 unless configured otherwise.
+        /// The roles. Together they bundle at most as many keys as the roles of a catalog may: 1,000,000 unless
+        /// configured otherwise.
         roles: Bounded<BootstrapRoleBody>,
     }
 );
 
 request_body!(
-    /// A role to make.
+    /// A role to create.
     struct BootstrapRoleBody {
         /// Its name.
         name: RoleName,
         /// A description, for people.
         description: Option<Description>,
-        /// The keys it bundles: of this request, or system keys.
+        /// The permission keys of the role: from this request, or system keys.
         permission_keys: CatalogKeys,
     }
 );
 
 request_body!(
-    /// The additions to an environment in use.
+    /// Additions to an environment that is already set up.
     struct AddResourcePermissions {
-        /// Resources and their actions: no more keys than a catalog may have, 50,000 unless configured otherwise.
+        /// Resources and their actions. They form at most as many keys as a catalog may have: 50,000 unless configured
+        /// otherwise.
         resources: Bounded<ResourceActions>,
-        /// Permissions that roles gain: no more than a catalog's roles may bundle, 1,000,000 unless configured otherwise.
+        /// The keys that roles gain, at most as many as the roles of a catalog may bundle: 1,000,000 unless configured
+        /// otherwise.
         role_permissions: Bounded<RoleGain>,
     }
 );
@@ -179,36 +183,36 @@ request_body!(
     struct RoleGain {
         /// The role.
         role_id: RoleId,
-        /// The keys it bundles afterwards, besides those it has.
+        /// The added permission keys.
         permission_keys: CatalogKeys,
     }
 );
 
-/// The effect of a bootstrap.
+/// The result of a bootstrap.
 #[derive(Serialize, ToSchema)]
 struct BootstrapCounts {
     permissions_created: usize,
     roles_created: usize,
-    /// Keys that existed already or were repeated.
+    /// Number of keys that existed already or were repeated.
     skipped_permissions: usize,
-    /// Roles with the name of a system role.
+    /// Number of roles with the name of a system role.
     skipped_roles: usize,
 }
 
-/// The effect of an addition.
+/// The result of an addition.
 #[derive(Serialize, ToSchema)]
 struct ResourcePermissionsCounts {
     permissions_created: usize,
-    /// Keys that existed already or were repeated.
+    /// Number of keys that existed already or were repeated.
     skipped_permissions: usize,
-    /// Roles that gained at least one key.
+    /// Number of roles that gained at least one key.
     roles_updated: usize,
 }
 
 impl Representation for BootstrapCounts {}
 impl Representation for ResourcePermissionsCounts {}
 
-/// The setup status of an environment. Only rows that the customer made count.
+/// The setup status of an environment. Counts only custom permissions, roles and nodes.
 #[derive(Serialize, ToSchema)]
 #[schema(as = SetupSummary)]
 #[expect(clippy::struct_excessive_bools, reason = "the wire format has them")]
@@ -221,7 +225,7 @@ struct SummaryBody {
     has_roles: bool,
     has_role_permissions: bool,
     is_complete: bool,
-    /// Active members of the application.
+    /// Number of active members of the application.
     identities_count: u64,
 }
 
@@ -241,7 +245,7 @@ impl SummaryBody {
     }
 }
 
-/// The keys that resources × actions make; every action whose key would be too long is a fault.
+/// Returns the keys of all resources and actions. Every action whose key would be too long is a fault.
 fn keys(Bounded(resources): Bounded<ResourceActions>) -> Result<Vec<PermissionKey>, Problem> {
     let resources: Vec<Resource> = resources
         .into_iter()

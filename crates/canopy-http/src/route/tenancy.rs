@@ -27,12 +27,12 @@ pub(super) fn operations() -> Vec<Operation> {
     const ENVIRONMENTS: &str = "Environments";
     vec![
         Operation::get("/accounts", "listAccounts")
-            .summary(ACCOUNTS, "List all accounts, by slug. Operators alone.")
+            .summary(ACCOUNTS, "List all accounts, by slug. Operators only.")
             .handler(list_accounts),
         Operation::post("/accounts", "createAccount")
             .summary(
                 ACCOUNTS,
-                "Make an account with one application and its environments. Operators alone.",
+                "Create an account with one application and its environments. Operators only.",
             )
             .errors(&[E::AccountSlugTaken])
             .handler(post_account),
@@ -48,7 +48,7 @@ pub(super) fn operations() -> Vec<Operation> {
         Operation::post("/applications", "createApplication")
             .summary(
                 APPLICATIONS,
-                "Make an application with the environments development and production.",
+                "Create an application with the environments development and production.",
             )
             .errors(&[E::ApplicationSlugTaken])
             .handler(post_application),
@@ -62,7 +62,7 @@ pub(super) fn operations() -> Vec<Operation> {
         Operation::delete("", "deleteApplication")
             .summary(
                 APPLICATIONS,
-                "Delete the application with its environments and memberships. The last one stays.",
+                "Delete the application with its environments and memberships. The last application cannot be deleted.",
             )
             .errors(&[E::LastApplication])
             .judges_version()
@@ -70,7 +70,7 @@ pub(super) fn operations() -> Vec<Operation> {
         Operation::put("/default-environment", "changeDefaultEnvironment")
             .summary(
                 APPLICATIONS,
-                "Make another environment the default one of the application.",
+                "Change the default environment of the application.",
             )
             .errors(&[E::EnvironmentNotFound])
             .judges_version()
@@ -81,7 +81,7 @@ pub(super) fn operations() -> Vec<Operation> {
         Operation::post("/environments", "createEnvironment")
             .summary(
                 ENVIRONMENTS,
-                "Make an environment: flat, with one root and the system permissions; or a copy of another one, without assignments.",
+                "Create an environment: flat, with one root and the system permissions; or a copy of another one, without assignments.",
             )
             .errors(&[
                 E::EnvironmentSlugTaken,
@@ -101,16 +101,16 @@ pub(super) fn operations() -> Vec<Operation> {
         Operation::delete("", "deleteEnvironment")
             .summary(
                 ENVIRONMENTS,
-                "Delete the environment with everything in it. The last one and the default one stay.",
+                "Delete the environment with its contents. The last and the default environment cannot be deleted.",
             )
             .errors(&[E::LastEnvironment, E::DefaultEnvironment])
             .judges_version()
             .handler(delete_environment),
         Operation::get("/access-model", "getAccessModel")
-            .summary(ENVIRONMENTS, "Get whether the environment is flat or a hierarchy.")
+            .summary(ENVIRONMENTS, "Get the access model of the environment: flat or hierarchy.")
             .handler(get_access_model),
         Operation::put("/access-model", "changeAccessModel")
-            .summary(ENVIRONMENTS, "Make a flat environment a hierarchy.")
+            .summary(ENVIRONMENTS, "Convert a flat environment to a hierarchy.")
             .errors(&[E::RevertNeeded])
             .judges_version()
             .handler(put_access_model),
@@ -155,7 +155,7 @@ struct ApplicationBody {
     slug: String,
     #[schema(value_type = Object)]
     settings: Box<RawValue>,
-    /// The environment that stands for the application where none is named.
+    /// The default environment of the application.
     default_environment_id: Option<Uuid>,
     version: u32,
     created_at: Instant,
@@ -189,7 +189,7 @@ pub(super) struct EnvironmentBody {
     #[schema(value_type = Object)]
     settings: Box<RawValue>,
     access_model: ShownModel,
-    /// Rises with the environment's own row and its hierarchy schema, not with its contents.
+    /// Counts changes to the environment itself and its hierarchy schema, not to its contents.
     version: u32,
     created_at: Instant,
     updated_at: Instant,
@@ -225,7 +225,7 @@ macro_rules! versioned {
 
 versioned!(AccountBody, ApplicationBody, EnvironmentBody);
 
-/// A new environment. The lists name what its copy had to be given anew; nothing of that kind exists here.
+/// A new environment. The lists name contents that must be configured again in a copy; always empty here.
 #[derive(Serialize, ToSchema)]
 struct CreatedEnvironment {
     environment: EnvironmentBody,
@@ -255,9 +255,9 @@ impl Representation for AccessModelBody {}
 request_body!(
     /// A new account or application.
     struct CreateTenant {
-        /// Its name, as people read it.
+        /// The display name.
         name: DisplayName,
-        /// Its name in paths; made from the name where it is not given.
+        /// The slug. Default: derived from the name.
         slug: Option<Slug>,
     }
 );
@@ -265,11 +265,11 @@ request_body!(
 request_body!(
     /// A new environment.
     struct CreateEnvironment {
-        /// Its name, as people read it.
+        /// The display name.
         name: DisplayName,
-        /// Its name in paths; made from the name where it is not given.
+        /// The slug. Default: derived from the name.
         slug: Option<Slug>,
-        /// The slug of an environment of the application whose catalog, roles, schema and tree it gets.
+        /// The slug of an environment of the application whose catalog, roles, schema and tree are copied.
         copy_from: Option<Slug>,
     }
 );
@@ -277,7 +277,7 @@ request_body!(
 request_body!(
     /// A change to an account.
     struct ChangeAccount {
-        /// Its name, as people read it.
+        /// The display name.
         name: Given<DisplayName>,
         /// Free-form metadata of the customer; null for none.
         settings: Edit<JsonObject>,
@@ -287,15 +287,15 @@ request_body!(
 request_body!(
     /// A change to an application or environment.
     struct ChangeTenant {
-        /// Its name, as people read it.
+        /// The display name.
         name: Given<DisplayName>,
-        /// Its name in paths.
+        /// The slug.
         slug: Given<Slug>,
     }
 );
 
 request_body!(
-    /// Which environment stands for the application where none is named.
+    /// The new default environment of an application.
     struct ChangeDefaultEnvironment {
         /// The slug of the environment.
         slug: Slug,
@@ -312,9 +312,9 @@ impl From<ChangeTenant> for TenantPatch {
 }
 
 request_body!(
-    /// An access model.
+    /// A change of the access model.
     struct ChangeAccessModel {
-        /// The model that the environment gets.
+        /// The new access model.
         model: AccessModel,
     }
 );

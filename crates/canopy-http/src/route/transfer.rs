@@ -18,7 +18,7 @@ use crate::wire::{
 use actix_web::HttpRequest;
 use actix_web::web::Bytes;
 use canopy_app::Mode;
-use canopy_app::transfer::{self, Imported, PartCounts};
+use canopy_app::transfer::{self, Imported, RowCounts};
 use canopy_domain::transfer::{Document, DocumentError, NodeEntry, PermissionEntry, RoleDraft, SlugPath};
 use canopy_domain::{
     AccessModel, Category, Description, DisplayName, EnvironmentRef, HierarchyError, HierarchySchema, JsonObject,
@@ -36,14 +36,14 @@ pub(super) fn operations() -> Vec<Operation> {
         Operation::get("/export", "exportEnvironment")
             .summary(
                 TAG,
-                "Get what the environment is made of, without ids and without assignments.",
+                "Export the contents of the environment, without ids and assignments.",
             )
             .errors(&[E::EnvironmentTooLarge])
             .handler(get_export),
         Operation::post("/import", "importEnvironment")
             .summary(
                 TAG,
-                "Make the environment what a document says. What has the same name stays with its assignments.",
+                "Replace the contents of the environment by a document. Resources of the same name keep their assignments.",
             )
             .errors(&[E::CatalogTooLarge])
             .judges_version()
@@ -51,12 +51,12 @@ pub(super) fn operations() -> Vec<Operation> {
     ]
 }
 
-/// What an import did, or in a dry run would do. The lists name what had to be given anew; nothing of that kind exists
-/// here.
+/// The result of an import, or in a dry run the expected one. The lists name contents that must be configured again;
+/// always empty here.
 #[derive(Serialize, ToSchema)]
 struct ImportedEnvironment {
     environment: EnvironmentBody,
-    /// Whether the environment is as it is shown; in a dry run it is not yet.
+    /// True if the import was carried out; false in a dry run.
     #[serde(skip)]
     #[schema(ignore)]
     is_done: bool,
@@ -77,14 +77,14 @@ impl Representation for ImportedEnvironment {
 
 #[derive(Serialize, ToSchema)]
 struct ImportChanges {
-    /// The customer's.
+    /// Custom ones; system ones are not counted.
     permissions: ChangeCounts,
-    /// The customer's.
+    /// Custom ones; system ones are not counted.
     roles: ChangeCounts,
     nodes: ChangeCounts,
     access_model_changed: bool,
     hierarchy_schema_changed: bool,
-    /// Assignments that go with the roles and nodes that they name.
+    /// Number of assignments deleted together with their roles and nodes.
     assignments_removed: usize,
 }
 
@@ -96,8 +96,8 @@ struct ChangeCounts {
     added: usize,
 }
 
-impl From<PartCounts> for ChangeCounts {
-    fn from(counts: PartCounts) -> Self {
+impl From<RowCounts> for ChangeCounts {
+    fn from(counts: RowCounts) -> Self {
         Self {
             kept: counts.kept,
             changed: counts.changed,
@@ -127,32 +127,32 @@ impl ImportedEnvironment {
 }
 
 request_query!(
-    /// The options.
+    /// The options of the call.
     struct ImportEnvironment {
-        /// Counts and writes nothing.
+        /// True to count and write nothing.
         dry_run: bool = false,
     }
     writes nothing with dry_run
 );
 
 request_body!(
-    /// The contents to import: an export, or a document like one.
+    /// The contents to import: an export, or a document of the same format.
     struct ImportDocument {
         /// The format of the document.
         format_version: Whole<FORMAT_VERSION, FORMAT_VERSION>,
-        /// Not looked at.
+        /// Ignored.
         source_env: Option<Anything>,
-        /// Not looked at.
+        /// Ignored.
         metadata: Option<Anything>,
-        /// Whether it has a tree of nodes or the root alone.
+        /// The access model.
         access_model: AccessModel,
-        /// Which types of nodes there are and what may stand below what.
+        /// The hierarchy schema.
         hierarchy_schema: SchemaInput,
-        /// The permissions; those of the system are passed over.
+        /// The permissions; system permissions are ignored.
         permissions: Everything<ImportPermission>,
-        /// The roles; that of the system is passed over.
+        /// The roles; the system role is ignored.
         roles: Everything<ImportRole>,
-        /// The nodes, in any order; one of them is the root.
+        /// The nodes in any order, including the root.
         nodes: Everything<ImportNode>,
         /// Not supported: must be empty.
         oauth_clients: Option<Empty>,
@@ -168,7 +168,7 @@ request_body!(
         key: PermissionKey,
         /// A description, for people.
         description: Option<Description>,
-        /// The group it is shown in.
+        /// The category for display.
         category: Option<Category>,
     }
 );
@@ -190,20 +190,20 @@ request_body!(
 request_body!(
     /// A node.
     struct ImportNode {
-        /// The slugs from the root down to the node, with `/` between them.
+        /// The slugs from the root to the node, separated by `/`.
         path: SlugPath,
-        /// Its type, one of the schema's.
+        /// Its node type, as defined in the hierarchy schema.
         node_type: NodeType,
-        /// Its name, as people read it.
+        /// The display name.
         name: DisplayName,
-        /// Whether access at it and below is switched on.
+        /// `inactive` switches off access at the node and at all nodes below it.
         status: NodeStatus = NodeStatus::Active,
         /// Free-form metadata of the customer.
         metadata: Option<JsonObject>,
     }
 );
 
-/// A value that is not looked at.
+/// A value that is ignored.
 #[derive(Debug)]
 struct Anything;
 
@@ -217,7 +217,7 @@ impl WireValue for Anything {
     }
 }
 
-/// A list of things that are not supported here.
+/// A list that must be empty.
 #[derive(Debug)]
 struct Empty;
 
@@ -261,7 +261,7 @@ impl Lists for ImportLists {
             _ => self.nodes.extend(ImportNode::read(json, place, faults).map(Into::into)),
         }
         if !faults.is_empty() {
-            // It will be refused; only what is wrong with it still matters.
+            // The document will be refused; only its faults still matter.
             *self = Self::default();
         }
     }
@@ -300,7 +300,7 @@ impl From<ImportNode> for (SlugPath, NodeEntry) {
     }
 }
 
-/// A document whose parts are good each by itself.
+/// A document whose parts are valid on their own.
 #[derive(Debug)]
 struct ImportParts {
     access_model: AccessModel,
@@ -309,7 +309,7 @@ struct ImportParts {
 }
 
 impl ImportParts {
-    /// The members that are no lists, and the lists that were taken before.
+    /// Combines the scalar members with the lists that were read before.
     fn of(head: ImportDocument, lists: ImportLists) -> Option<Self> {
         let ImportDocument {
             format_version: Whole(FORMAT_VERSION),
@@ -333,7 +333,7 @@ impl ImportParts {
         })
     }
 
-    /// Puts the parts together.
+    /// Combines the parts into a document.
     fn document(self) -> Result<Document, Faults> {
         let ImportLists {
             permissions,
@@ -384,7 +384,7 @@ impl BodyInput for ImportParts {
     }
 }
 
-/// Notes what is wrong, where it is wrong.
+/// Notes each contradiction at its position.
 fn note_contradictions(errors: &[DocumentError], faults: &mut Faults) {
     let (permissions, roles, nodes) = (
         JsonPointer::Member(&JsonPointer::Root, "permissions"),
@@ -484,7 +484,7 @@ mod tests {
         }
     }
 
-    /// A company with departments of 999 teams each.
+    /// Returns a tree with departments of 999 teams each.
     fn tree(departments: usize) -> Document {
         let kind = |text: &str| NodeType::parse(text).unwrap();
         let types = ["company", "department", "team"].map(kind);

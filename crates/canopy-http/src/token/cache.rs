@@ -1,4 +1,4 @@
-//! Verified tokens, remembered so that a signature is checked once and not with every call.
+//! A cache of verified tokens, so that a signature is checked once and not with every call.
 
 use super::claims::refused_from;
 use canopy_domain::Timestamp;
@@ -7,19 +7,19 @@ use sha2::{Digest, Sha256};
 use std::collections::HashMap;
 use std::sync::{PoisonError, RwLock};
 
-/// The largest number of tokens of one generation.
+/// Maximum number of tokens of one generation.
 const GENERATION_TOKENS: usize = 10_000;
 
-/// The largest size of one generation, in bytes.
+/// Maximum size of one generation, in bytes.
 const GENERATION_BYTES: usize = 4 * 1024 * 1024;
 
-/// The SHA-256 digest of a token. The token itself is not kept.
+/// The SHA-256 digest of a token. The token itself is not stored.
 pub(super) type Fingerprint = [u8; 32];
 
-/// The number of a key of the verifier, never used again for another key.
+/// The number of a verification key. Never reused for another key.
 pub(super) type KeyNumber = u64;
 
-/// The fingerprint of a token.
+/// Returns the fingerprint of a token.
 pub(super) fn fingerprint(token: &str) -> Fingerprint {
     Sha256::digest(token.as_bytes()).into()
 }
@@ -50,7 +50,7 @@ struct Entry {
 }
 
 impl Entry {
-    /// An estimate of its memory.
+    /// Estimates its memory in bytes.
     fn bytes(&self) -> usize {
         let account = match &self.token.account {
             Some(AccountName::Slug(slug)) => slug.len(),
@@ -86,7 +86,7 @@ impl Generations {
 }
 
 impl VerifiedTokens {
-    /// The claims of a remembered token; `None` for one that is not remembered.
+    /// Returns the claims of a cached token; `None` if it is not cached.
     pub(super) fn get(&self, fingerprint: &Fingerprint, now: Timestamp) -> Option<Result<VerifiedToken, TokenError>> {
         let generations = self.generations.read().unwrap_or_else(PoisonError::into_inner);
         if let Some(entry) = generations.young.entries.get(fingerprint) {
@@ -101,7 +101,7 @@ impl VerifiedTokens {
         Some(judged)
     }
 
-    /// Evicts the tokens that were verified with keys of which `is_gone` holds.
+    /// Evicts the tokens that were verified with keys for which `is_gone` holds.
     pub(super) fn forget(&self, is_gone: impl Fn(KeyNumber) -> bool) {
         let mut generations = self.generations.write().unwrap_or_else(PoisonError::into_inner);
         generations.old.retain(|_, entry| !is_gone(entry.key));
@@ -110,7 +110,7 @@ impl VerifiedTokens {
         young.bytes = young.entries.values().map(Entry::bytes).sum();
     }
 
-    /// Remembers a token that was verified with a key.
+    /// Caches a token that was verified with a key.
     pub(super) fn remember(&self, fingerprint: Fingerprint, token: &VerifiedToken, key: KeyNumber) {
         let mut generations = self.generations.write().unwrap_or_else(PoisonError::into_inner);
         let token = token.clone();
@@ -165,7 +165,7 @@ mod tests {
         for number in 0..GENERATION_TOKENS - 2 {
             tokens.remember(fingerprint(&number.to_string()), &token(100, "eve"), 3);
         }
-        // The next one begins a generation.
+        // The next token begins a generation.
         tokens.remember(fingerprint("c"), &token(100, "ada"), 1);
         tokens.forget(|key| key == 1);
         assert_eq!(tokens.get(&marks[0], at(0)), None);

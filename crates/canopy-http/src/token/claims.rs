@@ -1,4 +1,4 @@
-//! The claims of a token, before they are believed.
+//! The claims of a token before validation.
 
 use super::mapping::{AccountRule, ClaimMapping, ClaimPath, EnvironmentRule, PrincipalRule};
 use super::parties::LEEWAY_SECONDS;
@@ -7,7 +7,7 @@ use canopy_domain::{AccountId, EnvironmentId, Timestamp};
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
-/// The largest subject, in bytes: it stands in the audit log.
+/// Maximum size of a subject in bytes: the audit log contains it.
 const MAX_SUBJECT_BYTES: usize = 255;
 
 /// The claims of a token.
@@ -15,17 +15,17 @@ const MAX_SUBJECT_BYTES: usize = 255;
 pub(super) struct Claims(Map<String, Value>);
 
 impl Claims {
-    /// Reads the payload of a token.
+    /// Parses the payload of a token.
     pub(super) fn parse(payload: &[u8]) -> Option<Self> {
         serde_json::from_slice(payload).ok().map(Self)
     }
 
-    /// A claim that is text, as an issuer is.
+    /// Returns a claim that is text, such as the issuer.
     pub(super) fn text(&self, name: &str) -> Option<&str> {
         self.0.get(name)?.as_str()
     }
 
-    /// Returns whether the token is meant for this audience, alone or among others.
+    /// Returns whether the token is for this audience, alone or among others.
     pub(super) fn is_for(&self, audience: &str) -> bool {
         match self.0.get("aud") {
             Some(Value::String(one)) => one == audience,
@@ -36,8 +36,8 @@ impl Claims {
         }
     }
 
-    /// Believes the claims of a token whose signature is good and whose issuer and audience match, as far as the key vouches
-    /// for them. Expiry is judged last.
+    /// Validates the claims of a token with a valid signature and matching issuer and audience, as far as the key may
+    /// vouch for them. Expiry is checked last.
     pub(super) fn check(
         &self,
         mapping: &ClaimMapping,
@@ -91,7 +91,7 @@ impl Claims {
         })
     }
 
-    /// A claim that is one text, also as the only element of a list, as some issuers write attributes.
+    /// Returns a claim that is one text, or a list with one text, as some issuers write attributes.
     fn word(&self, path: &ClaimPath) -> Result<Option<&str>, TokenError> {
         match path.find(&self.0) {
             None => Ok(None),
@@ -128,13 +128,13 @@ impl Claims {
     fn has_verified_email(&self) -> bool {
         match self.0.get("email_verified") {
             Some(Value::Bool(is_verified)) => *is_verified,
-            // As some issuers write it.
+            // Some issuers write it as text.
             Some(Value::String(text)) => text == "true",
             _ => false,
         }
     }
 
-    /// A claim that counts seconds since the epoch, held within the supported years; a fraction is cut off.
+    /// Returns a claim that counts seconds since the epoch, clamped to the supported years; a fraction is truncated.
     fn instant(&self, name: &str) -> Result<Option<Timestamp>, TokenError> {
         let number = match self.0.get(name) {
             None | Some(Value::Null) => return Ok(None),
@@ -152,7 +152,7 @@ impl Claims {
     }
 }
 
-/// The first instant at which a token that ends at `end` is refused.
+/// Returns the first instant at which a token that ends at `end` is refused.
 pub(super) fn refused_from(end: Timestamp) -> Timestamp {
     end.plus_seconds(LEEWAY_SECONDS)
 }

@@ -1,4 +1,4 @@
-//! Keys that tokens may be signed with. Each is pinned to one algorithm and to the principals it may vouch for.
+//! Verification keys of tokens. Each is pinned to one algorithm and to the principals it may vouch for.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -21,7 +21,8 @@ pub struct VerificationKey {
     digest: [u8; 32],
 }
 
-/// A JSON Web Key Set (RFC 7517). Each key is read by itself, so that one of an unknown kind spoils no other.
+/// A JSON Web Key Set (RFC 7517). Each key is parsed on its own, so that one of an unknown kind does not spoil the
+/// others.
 #[derive(Deserialize)]
 struct KeySet {
     keys: Vec<Value>,
@@ -37,10 +38,10 @@ impl core::fmt::Debug for VerificationKey {
     }
 }
 
-/// Why keys cannot be used.
+/// The reason for which keys cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum KeyError {
-    /// Not a public key of a kind that is accepted.
+    /// Not a public key of a supported kind.
     #[error("not the PEM of an Ed25519, P-256 or RSA public key")]
     Pem,
     /// Not a JSON Web Key Set.
@@ -49,32 +50,32 @@ pub enum KeyError {
     /// A set with too many keys.
     #[error("the JSON Web Key Set has more than {} keys", VerificationKey::MAX_SET_KEYS)]
     TooManyKeys,
-    /// A set without a key that can be used.
+    /// A set without a usable key.
     #[error("the JSON Web Key Set has no Ed25519, P-256 or RSA signing key")]
     NoUsableKey,
     /// A shared secret that is too short.
     #[error("a shared secret must have at least {} bytes", VerificationKey::MIN_SECRET_BYTES)]
     ShortSecret,
-    /// Not a private key that tokens can be signed with.
+    /// Not a private key for signing tokens.
     #[error("not the PKCS#8 PEM of an Ed25519 private key")]
     PrivateKey,
-    /// The crypto library is not built as it must be.
+    /// The crypto library was not built as required.
     #[error("the crypto provider does not verify what it signed")]
     Provider,
-    /// The crypto library refused.
+    /// The crypto library returned an error.
     #[error(transparent)]
     Crypto(#[from] JwtError),
 }
 
 impl VerificationKey {
-    /// The fewest bytes of a shared secret.
+    /// Minimum size of a shared secret in bytes.
     pub const MIN_SECRET_BYTES: usize = 32;
 
-    /// The largest number of keys of a set.
+    /// Maximum number of keys of a set.
     pub const MAX_SET_KEYS: usize = 100;
 
-    /// A key that was read from `material`. Keys vouch for end users alone, unless the configuration
-    /// [says more](Self::vouching_for).
+    /// Creates a key that was read from `material`. Keys vouch only for end users, unless the configuration [allows
+    /// more](Self::vouching_for).
     pub(super) fn new(id: Option<String>, key: DecodingKey, algorithm: Algorithm, material: &[u8]) -> Self {
         Self {
             id,
@@ -85,7 +86,7 @@ impl VerificationKey {
         }
     }
 
-    /// Returns whether both are the same key: what one verified, the other verifies.
+    /// Returns whether both are the same key, so that either verifies the tokens of the other.
     pub(super) fn is_same(&self, other: &Self) -> bool {
         self.digest == other.digest
             && self.id == other.id
@@ -93,7 +94,7 @@ impl VerificationKey {
             && self.principals == other.principals
     }
 
-    /// A public key as PEM: Ed25519 (`EdDSA`), P-256 (`ES256`) or RSA (`RS256`).
+    /// Reads a public key from PEM: Ed25519 (`EdDSA`), P-256 (`ES256`) or RSA (`RS256`).
     ///
     /// # Errors
     /// [`KeyError::Pem`] for anything else.
@@ -117,11 +118,11 @@ impl VerificationKey {
         Ok(Self::new(None, key, Algorithm::RS256, pem))
     }
 
-    /// The signing keys of a JSON Web Key Set; keys of other kinds are passed over.
+    /// Reads the signing keys of a JSON Web Key Set; ignores keys of other kinds.
     ///
     /// # Errors
     /// [`KeyError::Jwks`] for anything else, [`KeyError::TooManyKeys`] for more than [`Self::MAX_SET_KEYS`],
-    /// [`KeyError::NoUsableKey`] when nothing is left.
+    /// [`KeyError::NoUsableKey`] if no key is usable.
     pub fn from_jwks(json: &[u8]) -> Result<Vec<Self>, KeyError> {
         let set: KeySet = serde_json::from_slice(json).map_err(KeyError::Jwks)?;
         if set.keys.len() > Self::MAX_SET_KEYS {
@@ -172,16 +173,16 @@ impl VerificationKey {
         ))
     }
 
-    /// The 32 bytes of an Ed25519 public key, which tokens call `id`.
+    /// Reads an Ed25519 public key of 32 bytes, with the `kid` of its tokens.
     ///
     /// # Errors
-    /// [`KeyError::Crypto`] when the crypto library refuses them.
+    /// [`KeyError::Crypto`] if the crypto library refuses them.
     pub fn from_ed25519(id: String, public: &[u8; 32]) -> Result<Self, KeyError> {
         let key = DecodingKey::from_ed_components(&URL_SAFE_NO_PAD.encode(public))?;
         Ok(Self::new(Some(id), key, Algorithm::EdDSA, public))
     }
 
-    /// A secret shared with the issuer (`HS256`).
+    /// Creates a key from a secret shared with the issuer (`HS256`).
     ///
     /// # Errors
     /// [`KeyError::ShortSecret`] with fewer than [`Self::MIN_SECRET_BYTES`].
@@ -197,7 +198,7 @@ impl VerificationKey {
         ))
     }
 
-    /// The same key, vouching for these principals.
+    /// Returns the key, vouching for these principals.
     #[must_use]
     pub fn vouching_for(self, principals: &[PrincipalKind]) -> Self {
         Self {
@@ -206,7 +207,7 @@ impl VerificationKey {
         }
     }
 
-    /// Returns whether a token that names this key, or none, may be signed with it, as far as its name goes.
+    /// Returns whether a token with this `kid`, or none, may be signed with the key.
     pub(super) fn may_be(&self, id: Option<&str>) -> bool {
         match (id, &self.id) {
             (Some(asked), Some(own)) => asked == own,
@@ -214,7 +215,7 @@ impl VerificationKey {
         }
     }
 
-    /// Returns whether this is the name of the key.
+    /// Returns whether the key has this id.
     pub(super) fn is_named(&self, id: &str) -> bool {
         self.id.as_deref() == Some(id)
     }

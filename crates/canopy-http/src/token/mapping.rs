@@ -1,20 +1,20 @@
-//! The way from the claims of an issuer to the names of accounts, environments and identities.
+//! The mapping of an issuer's claims to accounts, environments and identities.
 
 use canopy_domain::port::{AccountName, EnvironmentName, PrincipalKind, SubjectKind};
 use serde_json::{Map, Value};
 
-/// The place of a claim: its name, or a JSON Pointer (RFC 6901) into nested claims where it begins with `/`.
+/// The path of a claim: its name, or a JSON Pointer (RFC 6901) into nested claims if it begins with `/`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClaimPath(String);
 
 impl ClaimPath {
-    /// The largest length in bytes.
+    /// Maximum length in bytes.
     pub const MAX_BYTES: usize = 255;
 
-    /// Reads it.
+    /// Parses a path.
     ///
     /// # Errors
-    /// The rule that it breaks.
+    /// The rule that the text breaks.
     pub fn parse(text: &str) -> Result<Self, &'static str> {
         if text.is_empty() || text.len() > Self::MAX_BYTES || text.chars().any(char::is_control) {
             return Err("must be the name of a claim, or a JSON Pointer such as /realm/tenant");
@@ -22,12 +22,12 @@ impl ClaimPath {
         Ok(Self(text.to_owned()))
     }
 
-    /// The text.
+    /// Returns the text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// The claim, if it is there and not null.
+    /// Returns the claim, if it is present and not null.
     pub(super) fn find<'c>(&self, claims: &'c Map<String, Value>) -> Option<&'c Value> {
         let found = match self.0.strip_prefix('/') {
             None => claims.get(&self.0),
@@ -36,7 +36,7 @@ impl ClaimPath {
                     None => (rest, None),
                     Some((first, rest)) => (first, Some(rest)),
                 };
-                // As RFC 6901 unescapes.
+                // Unescaping of RFC 6901.
                 let first = first.replace("~1", "/").replace("~0", "~");
                 let found = claims.get(&first);
                 match rest {
@@ -49,7 +49,7 @@ impl ClaimPath {
     }
 }
 
-/// The principal that tokens of a source speak for.
+/// The principal of the tokens of a source.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PrincipalRule {
     /// Always this one.
@@ -58,14 +58,14 @@ pub enum PrincipalRule {
     Claim(ClaimPath),
 }
 
-/// The account that tokens of a source speak in.
+/// The account of the tokens of a source.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum AccountRule {
     /// Always this one.
     Fixed(AccountName),
-    /// The one whose id is in a claim.
+    /// The account whose id is in a claim.
     Id(ClaimPath),
-    /// The one whose slug is in a claim.
+    /// The account whose slug is in a claim.
     Slug(ClaimPath),
 }
 
@@ -74,20 +74,20 @@ pub enum AccountRule {
 pub enum EnvironmentRule {
     /// Always this one.
     Fixed(EnvironmentName),
-    /// The one whose id is in a claim, where the claim is there.
+    /// The environment whose id is in a claim, if the claim is present.
     Id(ClaimPath),
-    /// The one whose slugs, as `application/environment`, are in a claim, where the claim is there.
+    /// The environment whose slugs, as `application/environment`, are in a claim, if the claim is present.
     Path(ClaimPath),
 }
 
-/// The way from claims to names, for one source of keys.
+/// The mapping of claims, for one source of keys.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClaimMapping {
     /// The attribute of the identity that the subject claim holds.
     pub subject: SubjectKind,
     /// The claim with the subject.
     pub subject_claim: ClaimPath,
-    /// True if a subject that is a mail address needs `"email_verified": true` beside it.
+    /// True if a subject that is an email address requires `"email_verified": true`.
     pub requires_verified_email: bool,
     /// The principal.
     pub principal: PrincipalRule,
@@ -98,7 +98,7 @@ pub struct ClaimMapping {
 }
 
 impl Default for ClaimMapping {
-    /// The claims that the installation's own tokens have.
+    /// Returns the mapping of the installation's own tokens.
     fn default() -> Self {
         let claim = |name: &str| ClaimPath(name.to_owned());
         Self {

@@ -1,4 +1,4 @@
-//! Access tokens (JWT): the keys that may sign them, verifying them, and signing with the installation's own key.
+//! Access tokens (JWT): verification keys, verification, and signing with the installation's own key.
 
 mod cache;
 mod claims;

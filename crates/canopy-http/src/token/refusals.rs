@@ -1,4 +1,4 @@
-//! The log of refused credentials: the failed check for operators, of which callers learn nothing.
+//! The log of refused credentials. It names the failed check for operators; callers learn nothing of it.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -8,22 +8,22 @@ use serde_json::{Map, Value};
 use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Lines a minute for each check.
+/// Lines per minute for each check.
 const LINES_A_MINUTE: u32 = 60;
 
 /// Lines of one check at once.
 const BURST: u32 = 10;
 
-/// The longest value of a claim that is logged, in characters.
+/// Maximum length of a claim in the log, in characters.
 const MAX_CHARS: usize = 120;
 
-/// The largest part of a token that is decoded for the log, in bytes.
+/// Maximum size of a token part that is decoded for the log, in bytes.
 const MAX_PART_BYTES: usize = 8 * 1024;
 
-/// Characters of an API key that are logged: those that lists of keys show too.
+/// Characters of an API key in the log: those that lists of keys show too.
 const PREVIEW_CHARS: usize = 12;
 
-/// Writes why credentials are refused, so many lines a minute for each check: a flood that fails one check hides no other.
+/// Logs the reasons of refused credentials, with a budget per check: a flood of one failure does not hide others.
 #[derive(Debug)]
 pub struct RefusedCredentials {
     gates: Vec<(TokenError, Gate)>,
@@ -37,7 +37,7 @@ struct Gate {
 }
 
 impl Gate {
-    /// The number of lines that were left out before this one; `None` where this one is left out too.
+    /// Returns the number of lines dropped before this one; `None` if this one is dropped too.
     fn pass(&self) -> Option<u64> {
         if self.lines.check().is_err() {
             self.suppressed.fetch_add(1, Ordering::Relaxed);
@@ -63,7 +63,7 @@ impl Default for RefusedCredentials {
 }
 
 impl RefusedCredentials {
-    /// Logs the refusal of an API key, unless there were too many lately. The text says which key it is, and no more.
+    /// Logs the refusal of an API key within the budget. The line identifies the key and contains nothing more of it.
     pub fn record_key(&self, text: &str, request_id: &str) {
         let Some(suppressed) = self.keys.pass() else { return };
         let key = match text.get(..PREVIEW_CHARS) {
@@ -73,7 +73,7 @@ impl RefusedCredentials {
         tracing::info!(key, request_id, suppressed, "API key refused");
     }
 
-    /// Logs the refusal of a token, unless there were too many of its kind lately.
+    /// Logs the refusal of a token within the budget of its check.
     pub fn record(&self, token: &str, error: TokenError, request_id: &str) {
         let Some((_, gate)) = self.gates.iter().find(|(check, _)| *check == error) else {
             return;
@@ -93,7 +93,7 @@ impl RefusedCredentials {
     }
 }
 
-/// A part of a token, as far as it is a JSON object.
+/// Decodes a part of a token, if it is a JSON object.
 fn object(part: Option<&str>) -> Map<String, Value> {
     let part = part.filter(|part| part.len() <= MAX_PART_BYTES);
     let bytes = part.and_then(|part| URL_SAFE_NO_PAD.decode(part).ok());
@@ -102,7 +102,7 @@ fn object(part: Option<&str>) -> Map<String, Value> {
         .unwrap_or_default()
 }
 
-/// A claim for the log: bounded, and with nothing that a terminal or a log reader would obey.
+/// Formats a claim for the log: bounded, and without characters that a terminal or log reader interprets.
 fn shown(claims: &Map<String, Value>, name: &str) -> String {
     let text = match claims.get(name) {
         None => return "-".to_owned(),
@@ -116,7 +116,7 @@ fn shown(claims: &Map<String, Value>, name: &str) -> String {
     shown
 }
 
-/// The beginning of a text, with everything replaced that a terminal would obey or not show.
+/// Returns the beginning of a text, with all control and invisible characters replaced.
 fn visible(text: &str) -> String {
     let plain = |letter: char| {
         let is_plain = letter.is_alphanumeric() || letter.is_ascii_graphic() || letter == ' ';

@@ -17,7 +17,7 @@ const PKCS8_HEAD: [u8; 16] = [
     0x30, 0x2e, 0x02, 0x01, 0x00, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x04, 0x22, 0x04, 0x20,
 ];
 
-/// The claims as they stand in a token.
+/// The claims as a token contains them.
 #[derive(Serialize)]
 struct SignedClaims<'a> {
     iss: &'a str,
@@ -51,7 +51,7 @@ impl core::fmt::Debug for TokenSigner {
 }
 
 impl TokenSigner {
-    /// A signer with the key of a PKCS#8 PEM.
+    /// Reads a signer from a PKCS#8 PEM key.
     ///
     /// # Errors
     /// [`KeyError::PrivateKey`] for anything else.
@@ -64,10 +64,10 @@ impl TokenSigner {
         Self::from_seed(*seed.ok_or(KeyError::PrivateKey)?, parties)
     }
 
-    /// A signer with the key that this seed makes.
+    /// Derives a signer from a seed.
     ///
     /// # Errors
-    /// [`KeyError`] when the crypto library does not work as built.
+    /// [`KeyError`] if the crypto library does not work as built.
     pub fn from_seed(seed: [u8; 32], parties: TokenParties) -> Result<Self, KeyError> {
         prove_provider()?;
         let der: Vec<u8> = PKCS8_HEAD.into_iter().chain(seed).collect();
@@ -91,12 +91,12 @@ impl TokenSigner {
         })
     }
 
-    /// The key that verifies what this one signs. It vouches for every principal.
+    /// Returns the key that verifies its tokens. It vouches for every principal.
     pub const fn verification_key(&self) -> &VerificationKey {
         &self.public
     }
 
-    /// The same key, for other processes of the installation to be told.
+    /// Returns its public key, for other processes of the installation.
     pub fn public_key(&self, now: Timestamp) -> SigningKey {
         SigningKey {
             kid: self.kid.clone(),

@@ -1,4 +1,4 @@
-//! Verifying tokens.
+//! Verification of tokens.
 
 use super::cache::{KeyNumber, VerifiedTokens, fingerprint};
 use super::claims::Claims;
@@ -13,34 +13,34 @@ use canopy_domain::port::{TokenError, TokenVerifier, VerifiedToken};
 use jsonwebtoken::Header;
 use std::sync::{PoisonError, RwLock};
 
-/// The largest token that is looked at, in bytes.
+/// Maximum size of a token in bytes.
 const MAX_BYTES: usize = 8 * 1024;
 
-/// The largest number of signature checks for one token.
+/// Maximum number of signature checks for one token.
 const MAX_TRIES: usize = 16;
 
-/// A source of keys: the issuer and audience of its tokens, and the way from their claims to names.
+/// A source of keys: the issuer and audience of its tokens, and the mapping of their claims.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TokenSource {
     /// The `iss` and `aud` of its tokens.
     pub parties: TokenParties,
-    /// The way from claims to names.
+    /// The mapping of claims.
     pub mapping: ClaimMapping,
 }
 
-/// A source of keys, as its verifier knows it.
+/// The id of a source within its verifier.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SourceId(usize);
 
 impl SourceId {
-    /// The keys that the configuration gives with the verifier.
+    /// The keys of the configuration.
     const GIVEN: Self = Self(0);
 
     /// The keys that the processes of the installation share.
     pub const SHARED: Self = Self(1);
 }
 
-/// Verifies JWT access tokens with the keys of several sources, which may come and go.
+/// Verifies JWT access tokens with the keys of several sources, which may change at any time.
 #[derive(Debug)]
 pub struct JwtVerifier {
     sources: RwLock<Sources>,
@@ -56,12 +56,12 @@ struct Sources {
 #[derive(Debug)]
 struct SourceKeys {
     source: TokenSource,
-    /// True if a token must name the key it is signed with: shared keys may be many.
+    /// True if a token must name its key: there may be many shared keys.
     must_be_named: bool,
     keys: Vec<(KeyNumber, VerificationKey)>,
 }
 
-/// A token in parts, before it is believed.
+/// The parts of a token before verification.
 struct Parts<'t> {
     message: &'t str,
     signature: &'t str,
@@ -101,7 +101,7 @@ impl SourceKeys {
         self.keys.iter().any(|(_, key)| key.is_named(id))
     }
 
-    /// The keys that a token with this header may be signed with, as far as names go.
+    /// Returns the keys that a token with this header may be signed with, by their ids.
     fn named<'k>(&'k self, header: &'k Header) -> impl Iterator<Item = (&'k Self, KeyNumber, &'k VerificationKey)> {
         let id = header.kid.as_deref();
         let keys = self.keys.iter().filter(move |(_, key)| key.may_be(id));
@@ -111,7 +111,7 @@ impl SourceKeys {
 }
 
 impl Sources {
-    /// Verifies a token. Sources are chosen by what the token says of itself, so that a token that nobody here can have
+    /// Verifies a token. Sources are selected by the token's unverified claims, so that a token that no source can have
     /// signed costs no signature check.
     fn verify(&self, token: &str, now: Timestamp) -> Result<(VerifiedToken, KeyNumber), TokenError> {
         let parts = Parts::parse(token).ok_or(TokenError::Malformed)?;
@@ -134,7 +134,7 @@ impl Sources {
         Ok((token, number))
     }
 
-    /// Why none of the keys that a token may name has signed it.
+    /// Returns the reason for which none of the keys that a token may name has signed it.
     fn unsigned<'k>(&self, parts: &Parts<'_>, mut named: impl Iterator<Item = &'k VerificationKey>) -> TokenError {
         let header = &parts.header;
         match &header.kid {
@@ -154,10 +154,10 @@ impl Sources {
 }
 
 impl JwtVerifier {
-    /// A verifier with these keys, for tokens with the claims of the installation's own.
+    /// Creates a verifier with these keys, for tokens with the claims of the installation's own.
     ///
     /// # Errors
-    /// [`KeyError`] when the crypto library does not work as built.
+    /// [`KeyError`] if the crypto library does not work as built.
     pub fn new(parties: TokenParties, keys: Vec<VerificationKey>) -> Result<Self, KeyError> {
         prove_provider()?;
         let source = TokenSource {
@@ -174,7 +174,7 @@ impl JwtVerifier {
         Ok(verifier)
     }
 
-    /// Adds a source, which has no keys yet.
+    /// Adds a source without keys.
     pub fn add_source(&self, source: TokenSource) -> SourceId {
         self.add(source, false)
     }
@@ -189,8 +189,8 @@ impl JwtVerifier {
         SourceId(sources.all.len() - 1)
     }
 
-    /// Verifies tokens of the source with these keys from now on, in place of those that it had. A token that was verified
-    /// with one that is gone is refused. Returns the number of keys that are new and of those that are gone.
+    /// Replaces the keys of a source. Tokens that were verified with a removed key are refused. Returns the number of
+    /// added and of removed keys.
     pub fn replace(&self, source: SourceId, keys: Vec<VerificationKey>) -> (usize, usize) {
         let mut sources = self.sources.write().unwrap_or_else(PoisonError::into_inner);
         let sources = &mut *sources;
@@ -220,7 +220,7 @@ impl JwtVerifier {
         self.replace(SourceId::SHARED, keys);
     }
 
-    /// The sources that have no key with the `kid` of the token, though it has their issuer and audience.
+    /// Returns the sources that have the issuer and audience of the token, but no key with its `kid`.
     pub fn sources_without_key(&self, token: &str) -> Vec<SourceId> {
         let Some(parts) = Parts::parse(token) else {
             return vec![];
@@ -248,7 +248,7 @@ impl TokenVerifier for JwtVerifier {
         if let Some(remembered) = self.verified.get(&fingerprint, now) {
             return remembered;
         }
-        // Held until the token is remembered, so that its key is not removed in between.
+        // Locked until the token is cached, so that its key is not removed in between.
         let sources = self.sources.read().unwrap_or_else(PoisonError::into_inner);
         let (verified, key) = sources.verify(token, now)?;
         self.verified.remember(fingerprint, &verified, key);

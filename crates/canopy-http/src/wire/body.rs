@@ -1,4 +1,4 @@
-//! Bodies: each is declared once, by [`request_body!`], with its domain values.
+//! Request bodies: each is declared once, by [`request_body!`], with its domain values.
 
 use super::field::{Fault, Faults, JsonPointer};
 use super::json::Json;
@@ -8,15 +8,15 @@ use canopy_domain::Edit;
 use std::borrow::Cow;
 use utoipa::openapi::{RefOr, Schema};
 
-/// A member of a body: a value is required, an `Option` may be absent or `null`, a [`Edit`] tells the two apart.
+/// A member of a body: a value is required, an `Option` may be absent or `null`, an [`Edit`] distinguishes the two.
 pub(crate) trait WireField: Sized {
-    /// Whether the member must be there.
+    /// True if the member is required.
     const REQUIRED: bool;
 
-    /// Reads the member; what is wrong with it is noted.
+    /// Reads the member; notes its faults.
     fn read_member(object: &ObjectReader<'_, '_>, name: &str, faults: &mut Faults) -> Option<Self>;
 
-    /// The schema of the member.
+    /// Returns the schema of the member.
     fn member_schema(components: &mut Components) -> RefOr<Schema>;
 }
 
@@ -70,7 +70,7 @@ impl<T: WireValue> WireField for Edit<T> {
     }
 }
 
-/// A member of a body that may be left alone or set, but not cleared.
+/// A member of a body that may be absent or set, but not cleared.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Given<T>(pub(crate) Option<T>);
 
@@ -81,7 +81,7 @@ impl<T: WireValue> WireField for Given<T> {
         match object.member(name) {
             None => Some(Self(None)),
             Some(Json::Null) => {
-                let fault = Fault::new("required", "may be left out, but cannot be cleared");
+                let fault = Fault::new("required", "may be omitted, but cannot be null");
                 faults.add(&JsonPointer::Member(object.place, name), fault);
                 None
             }
@@ -96,7 +96,7 @@ impl<T: WireValue> WireField for Given<T> {
     }
 }
 
-/// Reads a member that has a default.
+/// Reads a member with a default.
 pub(crate) fn read_or<T: WireValue>(
     object: &ObjectReader<'_, '_>,
     name: &str,
@@ -106,19 +106,19 @@ pub(crate) fn read_or<T: WireValue>(
     Option::<T>::read_member(object, name, faults).map(|given| given.unwrap_or_else(default))
 }
 
-/// The schema of a member that has a default.
+/// Returns the schema of a member with a default.
 pub(crate) fn schema_or<T: WireValue>(components: &mut Components, default: impl FnOnce() -> T) -> RefOr<Schema> {
     defaulted(nullable(<T as WireValue>::schema(components)), default().as_default())
 }
 
-/// An object of which members are read by name.
+/// An object whose members are read by name.
 pub(crate) struct ObjectReader<'j, 'p> {
     entries: &'j [(Cow<'j, str>, Json<'j>)],
     place: &'p JsonPointer<'p>,
 }
 
 impl<'j, 'p> ObjectReader<'j, 'p> {
-    /// The object, if it is one.
+    /// Opens a value, if it is an object.
     pub(crate) fn open(json: &'j Json<'j>, place: &'p JsonPointer<'p>, faults: &mut Faults) -> Option<Self> {
         if let Json::Object(entries) = json {
             Some(Self { entries, place })
@@ -132,7 +132,7 @@ impl<'j, 'p> ObjectReader<'j, 'p> {
         self.entries.iter().find(|(key, _)| key == name).map(|(_, json)| json)
     }
 
-    /// Notes every member that has none of the known names; `null` equals absent for those that are not supported.
+    /// Notes every member with an unknown name; `null` equals absent for unsupported members.
     pub(crate) fn refuse_others(&self, known: &[&str], unsupported: &[&str], faults: &mut Faults) {
         for (name, value) in self.entries {
             if unsupported.contains(&&**name) {
@@ -146,11 +146,11 @@ impl<'j, 'p> ObjectReader<'j, 'p> {
     }
 }
 
-/// Declares a body: a struct of domain values, its reader, which finds all faults at once, and its schema.
+/// Declares a body: a struct of domain values, a reader that finds all faults at once, and a schema.
 ///
-/// A member is required unless its type is `Option` or [`Edit`] or it has a default. `as "name"` gives it another name
-/// on the wire. `unsupported` lists members that are refused with a code of their own. Members that are not declared are
-/// refused unless the body `ignores others`. A body `writes nothing with` a member that is true.
+/// A member is required unless its type is `Option` or [`Edit`] or it has a default. `as "name"` sets its name on the
+/// wire. `unsupported` lists members that are refused with their own code. Undeclared members are refused unless the
+/// body `ignores others`. A body `writes nothing with` a member that is true.
 macro_rules! request_body {
     (
         $(#[doc = $doc:literal])*
@@ -240,7 +240,7 @@ mod tests {
     request_body!(
         /// One item.
         struct Item {
-            /// Whose.
+            /// The role.
             role_id: RoleId,
             /// Until when.
             until as "effective_to": Edit<Timestamp>,

@@ -6,10 +6,10 @@ use core::fmt;
 use serde::Serialize;
 use std::borrow::Cow;
 
-/// The largest number of items in a list of a request, where nothing else is configured.
+/// The default maximum number of items in a list of a request.
 pub(crate) const MAX_ITEMS: usize = 10_000;
 
-/// The largest number of faults that one answer lists; the rest is counted.
+/// Maximum number of faults in a response; further ones are counted.
 const MAX_LISTED: usize = 10_000;
 
 /// Maximum size of the listed faults in a response, in bytes; further ones are counted.
@@ -21,7 +21,7 @@ const BYTES_AROUND: usize = 40;
 /// Maximum length of a name in a pointer: callers choose names, and every fault below one repeats it.
 const MAX_NAME_CHARS: usize = 100;
 
-/// A place in a body, as a JSON pointer (RFC 6901), or the name of a parameter. Rendered only when something is wrong.
+/// A position in a body, as a JSON pointer (RFC 6901), or the name of a parameter. Rendered only for a fault.
 #[derive(Clone, Copy)]
 pub(crate) enum JsonPointer<'a> {
     /// The whole body.
@@ -33,7 +33,7 @@ pub(crate) enum JsonPointer<'a> {
 }
 
 impl JsonPointer<'_> {
-    /// The number of lists and objects around it.
+    /// Returns the number of lists and objects around it.
     pub(crate) fn depth(&self) -> usize {
         match self {
             Self::Root => 0,
@@ -73,7 +73,7 @@ pub(crate) struct Fault {
 }
 
 impl Fault {
-    /// A fault with one of [`FIELD_CODES`].
+    /// Creates a fault with one of [`FIELD_CODES`].
     pub(crate) fn new(code: &'static str, message: impl Into<Cow<'static, str>>) -> Self {
         debug_assert!(FIELD_CODES.contains(&code), "{code} is not in the list of field codes");
         Self {
@@ -87,7 +87,7 @@ impl Fault {
     }
 
     pub(crate) fn too_many_values(max: usize) -> Self {
-        let message = format!("must have at most {max} values, whatever they are nested in");
+        let message = format!("must have at most {max} values, including nested ones");
         Self::new("too_many_values", message)
     }
 
@@ -100,11 +100,11 @@ impl Fault {
     }
 
     pub(crate) fn unknown() -> Self {
-        Self::new("unknown_field", "is not known here")
+        Self::new("unknown_field", "is unknown")
     }
 }
 
-/// A fault with its place.
+/// A fault and its position.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(crate) struct FieldFault {
     path: String,
@@ -112,7 +112,7 @@ pub(crate) struct FieldFault {
     message: Cow<'static, str>,
 }
 
-/// The faults of one request, and how many items its bulk lists may have without being one.
+/// The faults of one request, and the limits that its lists are checked against.
 #[derive(Debug)]
 pub(crate) struct Faults {
     max_items: usize,
@@ -130,7 +130,7 @@ impl Default for Faults {
 }
 
 impl Faults {
-    /// None yet, of a request whose bulk lists may have so many items.
+    /// Creates an empty set for a request whose bulk lists may have `max_items` items.
     pub(crate) fn of_lists_up_to(max_items: usize) -> Self {
         Self {
             max_items,
@@ -142,18 +142,18 @@ impl Faults {
         }
     }
 
-    /// The same, where catalogs may be so large.
+    /// Sets the limits on catalogs.
     pub(crate) const fn of_catalogs_up_to(mut self, catalogs: CatalogLimits) -> Self {
         self.catalogs = catalogs;
         self
     }
 
-    /// The bounds on a catalog.
+    /// Returns the limits on catalogs.
     pub(crate) const fn catalogs(&self) -> CatalogLimits {
         self.catalogs
     }
 
-    /// Maximum number of items in the list of a bulk call.
+    /// Returns the maximum number of items in the list of a bulk call.
     pub(crate) const fn max_items(&self) -> usize {
         self.max_items
     }
@@ -167,7 +167,7 @@ impl Faults {
         self.add_at(place.to_string(), fault);
     }
 
-    /// Notes a fault at the place that a pointer names.
+    /// Notes a fault at a JSON pointer.
     pub(crate) fn add_at(&mut self, path: String, fault: Fault) {
         if self.omitted > 0 || self.listed.len() == MAX_LISTED {
             self.omitted += 1;
@@ -200,7 +200,7 @@ impl Faults {
         );
     }
 
-    /// Keeps the value of a result and notes its fault.
+    /// Returns the value of a result, or notes its fault.
     pub(crate) fn keep<T>(&mut self, place: &JsonPointer<'_>, result: Result<T, impl Into<Fault>>) -> Option<T> {
         result.map_err(|fault| self.add(place, fault.into())).ok()
     }
@@ -210,17 +210,17 @@ impl Faults {
         self.omitted += count;
     }
 
-    /// Whether nothing was wrong.
+    /// Returns whether there are no faults.
     pub(crate) const fn is_empty(&self) -> bool {
         self.listed.is_empty()
     }
 
-    /// Whether an unsupported field was among them.
+    /// Returns whether there is an unsupported field.
     pub(crate) const fn has_unsupported(&self) -> bool {
         self.unsupported
     }
 
-    /// The first of them in one sentence.
+    /// Returns the first fault in one sentence.
     pub(crate) fn first(&self) -> Option<String> {
         let FieldFault { path, message, .. } = self.listed.first()?;
         Some(if path.is_empty() {
@@ -230,13 +230,13 @@ impl Faults {
         })
     }
 
-    /// The faults in the order in which they were found, and how many are left out.
+    /// Returns the faults in the order in which they were found, and the number of omitted ones.
     pub(crate) fn into_parts(self) -> (Vec<FieldFault>, usize) {
         (self.listed, self.omitted)
     }
 }
 
-/// At most how many bytes a text takes in JSON.
+/// Returns an upper bound of the size of a text in JSON, in bytes.
 fn escaped(text: &str) -> usize {
     let bytes = text.bytes();
     bytes

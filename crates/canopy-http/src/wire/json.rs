@@ -1,7 +1,8 @@
 //! A JSON text as a tree that borrows from it. Unlike `serde_json::Value` it keeps the order of keys and the text of numbers, and refuses
 //! repeated keys.
 //!
-//! The reader goes over the text once. It checks structure, numbers and nesting itself; strings with escapes are decoded by `serde_json`.
+//! The reader makes one pass over the text. It checks structure, numbers and nesting itself; `serde_json` decodes
+//! strings with escapes.
 
 use super::field::JsonPointer;
 use core::num::IntErrorKind;
@@ -26,7 +27,8 @@ pub(crate) enum Json<'a> {
 pub(crate) struct Number<'a>(&'a str);
 
 impl Number<'_> {
-    /// The value of a number that is spelled as a whole one. One past the largest `u64` counts as the largest.
+    /// Returns the value of a number that is spelled as a whole one. Values above the largest `u64` count as the
+    /// largest.
     pub(crate) fn as_u64(self) -> Option<u64> {
         match self.0.parse() {
             Ok(value) => Some(value),
@@ -36,7 +38,7 @@ impl Number<'_> {
         }
     }
 
-    /// The double that is nearest to it.
+    /// Returns the nearest double.
     pub(crate) fn as_f64(self) -> Option<f64> {
         self.0.parse().ok()
     }
@@ -52,35 +54,35 @@ impl Serialize for Number<'_> {
 #[cfg(feature = "fuzz")]
 use super::steps::step;
 
-/// Counts work, in tests.
+/// Counts parser steps in tests.
 #[cfg(not(feature = "fuzz"))]
 const fn step(_: usize) {}
 
 /// Up to this many keys, an object is searched for repetitions pair by pair.
 const SMALL: usize = 16;
 
-/// The number of values that a body may hold, where nothing else is said. A value takes up to a hundred times the bytes that it is written
-/// with, so their number has to be bounded besides the size of the text. The largest bulk call has 10,000 items of a dozen values each.
+/// The default maximum number of values in a body. A value takes up to a hundred times the bytes of its text, so the
+/// size of the text does not bound its memory. The largest bulk call has 10,000 items of a dozen values each.
 pub(crate) const MAX_VALUES: usize = 400_000;
 
-/// The deepest nesting of a body. An object of the caller's nests less, so that every place it can be sent in has room for it.
+/// Maximum nesting of a body. Objects of callers may nest less, so that they fit wherever they are sent.
 pub(crate) const MAX_DEPTH: usize = 128;
 
-/// Why a text is not read.
+/// The reason for which a text is refused.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum JsonError {
-    /// It is not one JSON text.
+    /// Not one JSON text.
     Malformed(Position),
-    /// It has more values than it may.
+    /// Too many values.
     TooManyValues,
-    /// It is nested deeper than it may be.
+    /// Nested too deep.
     TooDeep {
         /// The pointer to the first value that is too deep.
         path: String,
     },
 }
 
-/// A place in a text, for people.
+/// A position in a text, for people.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Position {
     /// Counted from 1.
@@ -93,7 +95,7 @@ impl Position {
     /// The beginning of a text.
     pub(crate) const START: Self = Self { line: 1, column: 1 };
 
-    /// The position behind these bytes.
+    /// Returns the position after these bytes.
     pub(crate) fn behind(self, bytes: &[u8]) -> Self {
         let mut lines = bytes.split(|byte| *byte == b'\n');
         let last = lines.next_back().map_or(0, <[u8]>::len);
@@ -109,7 +111,7 @@ impl Position {
         }
     }
 
-    /// A position in a text that itself begins at this one.
+    /// Returns a position in an inner text that begins at this position.
     pub(crate) const fn within(self, inner: Self) -> Self {
         if inner.line == 1 {
             Self {
@@ -126,14 +128,14 @@ impl Position {
 }
 
 impl<'a> Json<'a> {
-    /// Reads a whole text of at most so many values, nested at most [`MAX_DEPTH`] levels.
+    /// Parses a whole text of at most `max_values` values, nested at most [`MAX_DEPTH`] levels.
     pub(crate) fn parse(bytes: &'a [u8], max_values: usize) -> Result<Self, JsonError> {
         Self::parse_at(bytes, max_values, &JsonPointer::Root)
     }
 
-    /// Reads the whole text of a value that stands at `place` in a larger one; it may nest so much less.
+    /// Parses the whole text of a value at `place` in a larger one. It may nest less, by the depth of `place`.
     pub(crate) fn parse_at(bytes: &'a [u8], max_values: usize, place: &JsonPointer<'_>) -> Result<Self, JsonError> {
-        // Faster than to look at each string by itself.
+        // Faster than to check each string on its own.
         let valid = core::str::from_utf8(bytes);
         let end = valid.as_ref().map_or_else(Utf8Error::valid_up_to, |text| text.len());
         let malformed = |at: usize| JsonError::Malformed(Position::START.behind(bytes.get(..at).unwrap_or_default()));
@@ -158,7 +160,7 @@ impl<'a> Json<'a> {
         })
     }
 
-    /// A member of an object, unless it is absent or `null`.
+    /// Returns a member of an object, unless it is absent or `null`.
     pub(crate) fn given(&self, name: &str) -> Option<&Self> {
         let Self::Object(entries) = self else { return None };
         let found = entries.iter().find(|(key, _)| key == name);
@@ -177,7 +179,7 @@ impl<'a> Json<'a> {
         }
     }
 
-    /// The number of lists and objects inside one another: 0 for a plain value, 1 for `{}`.
+    /// Returns the nesting depth: 0 for a plain value, 1 for `{}`.
     pub(crate) fn depth(&self) -> usize {
         let deepest = match self {
             Self::Array(items) => items.iter().map(Self::depth).max(),
@@ -207,7 +209,7 @@ impl Serialize for Json<'_> {
     }
 }
 
-/// Why reading stops; `Malformed` at the place where the reader is.
+/// The reason for which the reader stops; `Malformed` at the current position.
 enum Stop {
     Malformed,
     TooManyValues,
@@ -217,7 +219,7 @@ enum Stop {
 /// Reads a text from its beginning to its end.
 struct Reader<'a> {
     text: &'a str,
-    /// The number of bytes that are read.
+    /// The number of bytes read.
     at: usize,
     values_left: usize,
 }
@@ -245,7 +247,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Reads these bytes, of which the first is known to come next.
+    /// Reads these bytes. The caller has seen the first one.
     fn word(&mut self, word: &[u8]) -> Result<(), Stop> {
         word.iter().try_for_each(|byte| self.expect(*byte))
     }
@@ -316,7 +318,7 @@ impl<'a> Reader<'a> {
         Ok(Json::Object(entries))
     }
 
-    /// Reads a string, of which the quote is known to come next.
+    /// Reads a string. The caller has seen the quote.
     fn string(&mut self) -> Result<Cow<'a, str>, Stop> {
         let quote = self.at;
         self.at += 1;
@@ -331,7 +333,7 @@ impl<'a> Reader<'a> {
                 Some(b'"') => break,
                 Some(b'\\') => {
                     escaped = true;
-                    // Whatever is escaped is no end. It is one byte, or the text is malformed.
+                    // An escaped character never ends the string. It is one byte, or the text is malformed.
                     self.at += 2;
                 }
                 _ => return Err(Stop::Malformed),
@@ -423,14 +425,14 @@ mod tests {
     #[test]
     fn the_number_of_values_is_bounded() {
         let list = |items: usize| format!("[{}{{}}]", "{},".repeat(items - 1));
-        // The list is a value too.
+        // The list counts as a value too.
         assert!(Json::parse(list(MAX_VALUES - 1).as_bytes(), MAX_VALUES).is_ok());
         let many = list(MAX_VALUES);
         assert!(matches!(
             Json::parse(many.as_bytes(), MAX_VALUES),
             Err(JsonError::TooManyValues)
         ));
-        // What comes behind is not even read.
+        // The rest is not read.
         let cut = many.strip_suffix(']').unwrap();
         assert!(matches!(
             Json::parse(cut.as_bytes(), MAX_VALUES),

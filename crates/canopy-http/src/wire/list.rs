@@ -1,4 +1,4 @@
-//! Lists in requests, and their bounds.
+//! Lists in requests, and their limits.
 
 use super::field::{Fault, Faults, JsonPointer, MAX_ITEMS};
 use super::json::Json;
@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use utoipa::openapi::schema::ArrayBuilder;
 use utoipa::openapi::{RefOr, Schema};
 
-/// A list whose items are judged one by one: one that is bad does not spoil the others. In place of it stands what is wrong.
+/// A list whose items are validated one by one: a bad item is replaced by its fault and does not spoil the others.
 #[derive(Debug)]
 pub(crate) struct Each<T>(pub(crate) Vec<Result<T, String>>);
 
@@ -46,7 +46,7 @@ fn read_items<'j, 'a>(
     faults.keep(place, result)
 }
 
-/// Reads every item, also after one of them was bad.
+/// Reads every item, even after a bad one.
 fn read_each<T: WireValue>(items: &[Json<'_>], place: &JsonPointer<'_>, faults: &mut Faults) -> Option<Vec<T>> {
     let mut values = Vec::with_capacity(items.len());
     for (index, item) in items.iter().enumerate() {
@@ -65,7 +65,7 @@ impl<T: WireValue> WireValue for Vec<T> {
     }
 }
 
-/// The items of a bulk call: at least one, and as many as the installation takes.
+/// The items of a bulk call: at least one, at most the configured limit.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Batch<T>(pub(crate) Vec<T>);
 
@@ -81,7 +81,7 @@ impl<T: WireValue> WireValue for Batch<T> {
     }
 }
 
-/// A list as long as the body can be.
+/// A list limited only by the size of the body.
 #[derive(Debug)]
 pub(crate) struct Everything<T>(pub(crate) Vec<T>);
 
@@ -95,7 +95,7 @@ impl<T: WireValue> WireValue for Everything<T> {
     }
 }
 
-/// Keys of a catalog: no more than a catalog may have.
+/// Keys of a catalog, at most as many as a catalog may have.
 #[derive(Debug, Default)]
 pub(crate) struct CatalogKeys(pub(crate) Vec<PermissionKey>);
 

@@ -10,7 +10,7 @@ use utoipa::openapi::{Required, Schema};
 
 /// A query string.
 pub(crate) trait QueryInput: Sized {
-    /// Reads the parameters; what is wrong with them is noted.
+    /// Reads the parameters; notes their faults.
     fn read(query: &QueryReader, faults: &mut Faults) -> Option<Self>;
 
     /// Returns whether a call with this query writes nothing, as a dry run does.
@@ -18,11 +18,11 @@ pub(crate) trait QueryInput: Sized {
         false
     }
 
-    /// The parameters.
+    /// Returns the parameters.
     fn parameters() -> Vec<Parameter>;
 }
 
-/// No parameters at all.
+/// No parameters.
 impl QueryInput for () {
     fn read(query: &QueryReader, faults: &mut Faults) -> Option<Self> {
         query.refuse_others(&[], faults);
@@ -96,27 +96,27 @@ pub(crate) type PageNumber = Whole<1, { u32::MAX }>;
 /// The size of a page.
 pub(crate) type Take = Whole<1, { PageRequest::MAX_TAKE }>;
 
-/// The size of a part of a listing that goes on by cursor.
+/// The page size of a list with cursor pagination.
 pub(crate) type Limit = Whole<1, 200>;
 
-/// The page that two checked numbers name.
+/// Returns the page with this number and size.
 pub(crate) fn page(number: PageNumber, take: Take) -> PageRequest {
     PageRequest::new(number.0, take.0).unwrap_or_default()
 }
 
-/// Words to search for; an empty text searches for nothing.
+/// Search words; an empty text has none.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Search(Option<SearchWords>);
 
 impl Search {
     const MAX_CHARS: usize = 200;
 
-    /// Everything fits.
+    /// Returns a search that matches everything.
     pub(crate) const fn none() -> Self {
         Self(None)
     }
 
-    /// The words, if there are any.
+    /// Returns the words, if there are any.
     pub(crate) fn words(self) -> Option<SearchWords> {
         self.0
     }
@@ -185,7 +185,7 @@ impl<T: QueryValue> QueryField for Option<T> {
     }
 }
 
-/// Reads a parameter that has a default.
+/// Reads a parameter with a default.
 pub(crate) fn query_or<T: QueryValue>(
     query: &QueryReader,
     name: &str,
@@ -195,13 +195,13 @@ pub(crate) fn query_or<T: QueryValue>(
     Option::<T>::read(query, name, faults).map(|given| given.unwrap_or_else(default))
 }
 
-/// The parameters of a request, decoded; a value that cannot be decoded is none.
+/// The decoded parameters of a request; `None` for a value that cannot be decoded.
 pub(crate) struct QueryReader {
     pairs: Vec<(String, Option<String>)>,
 }
 
-/// Decodes a name or value of a query: `+` is a space, `%` and two hex digits a byte, and the bytes are UTF-8. A `%` without
-/// two digits is refused instead of taken as it stands, so that no caller sends what it did not mean.
+/// Decodes a name or value of a query: `+` is a space, `%` and two hex digits a byte, and the bytes are UTF-8. A `%`
+/// without two digits is refused instead of read as it is, so that a caller's mistake is not hidden.
 fn decoded(text: &str) -> Option<String> {
     let is_encoded = |behind: &str| {
         let digits = behind.as_bytes().get(..2);
@@ -221,13 +221,13 @@ impl QueryReader {
         let parts = query.split('&').filter(|part| !part.is_empty());
         let pairs = parts.map(|part| {
             let (name, value) = part.split_once('=').unwrap_or((part, ""));
-            // A name that cannot be decoded is none of ours, and is shown as it was sent.
+            // A name that cannot be decoded is unknown, and is shown as it was sent.
             (decoded(name).unwrap_or_else(|| name.to_owned()), decoded(value))
         });
         Self { pairs: pairs.collect() }
     }
 
-    /// The value of a parameter, if it is there, or its fault.
+    /// Returns the value of a parameter, if it is present, or its fault.
     fn parameter(&self, name: &str) -> Option<Result<&str, Fault>> {
         let found = self.pairs.iter().find(|(key, _)| key == name);
         found.map(|(_, value)| {
@@ -244,11 +244,11 @@ impl QueryReader {
         result.map_err(|fault| faults.add_parameter(name, fault)).ok()
     }
 
-    /// Notes every parameter that has none of the known names.
+    /// Notes every parameter with an unknown name.
     pub(crate) fn refuse_others(&self, known: &[&str], faults: &mut Faults) {
         for (name, _) in &self.pairs {
             if !known.contains(&name.as_str()) {
-                faults.add_parameter(name, Fault::new("unknown_parameter", "is not known here"));
+                faults.add_parameter(name, Fault::new("unknown_parameter", "is unknown"));
             }
         }
     }
@@ -266,7 +266,7 @@ pub(crate) fn query_parameter(name: &str, mut schema: Object, required: bool, de
         .build()
 }
 
-/// Declares a query: a struct of domain values, its reader, which finds all faults at once, and its parameters. A query
+/// Declares a query: a struct of domain values, a reader that finds all faults at once, and its parameters. A query
 /// `writes nothing with` a parameter that is true.
 macro_rules! request_query {
     (
@@ -328,7 +328,7 @@ mod tests {
     request_query!(
         /// A list.
         struct List {
-            /// Which page.
+            /// The page.
             page: PageNumber = Whole(1),
             take: Take = Whole(20),
             order: SortOrder = SortOrder::Ascending,

@@ -1,4 +1,4 @@
-//! Small pieces of OpenAPI schemas, and the collection of the named ones.
+//! Builders of OpenAPI schemas, and the collection of named ones.
 
 use std::collections::BTreeMap;
 use utoipa::ToSchema;
@@ -12,7 +12,7 @@ pub(crate) struct Components {
 }
 
 impl Components {
-    /// None yet, of an installation whose bulk calls take so many items.
+    /// Creates an empty collection for an installation with this limit on the items of a bulk call.
     pub(crate) const fn of_lists_up_to(max_items: usize) -> Self {
         Self {
             named: BTreeMap::new(),
@@ -20,12 +20,12 @@ impl Components {
         }
     }
 
-    /// Maximum number of items in the list of a bulk call.
+    /// Returns the maximum number of items in the list of a bulk call.
     pub(crate) const fn max_items(&self) -> usize {
         self.max_items
     }
 
-    /// Puts a named schema here, unless it is here already, and gives a reference to it.
+    /// Adds a named schema, unless it is known, and returns a reference to it.
     pub(crate) fn named(&mut self, name: &'static str, make: impl FnOnce(&mut Self) -> RefOr<Schema>) -> RefOr<Schema> {
         if !self.named.contains_key(name) {
             let schema = make(self);
@@ -34,8 +34,8 @@ impl Components {
         Ref::from_schema_name(name).into()
     }
 
-    /// Puts the schema of an answer here with all that it refers to. What may be null is there all the same, so it is
-    /// required like the rest.
+    /// Adds the schema of a response and all schemas it refers to. Nullable members are always present, so they are
+    /// required like the others.
     pub(crate) fn answer<T: ToSchema>(&mut self) -> RefOr<Schema> {
         let name = T::name().into_owned();
         if !self.named.contains_key(&name) {
@@ -48,7 +48,7 @@ impl Components {
         Ref::from_schema_name(name).into()
     }
 
-    /// All of them.
+    /// Returns all named schemas.
     pub(crate) fn into_inner(self) -> BTreeMap<String, RefOr<Schema>> {
         self.named
     }
@@ -84,7 +84,7 @@ fn may_be_null(schema: &RefOr<Schema>) -> bool {
     }
 }
 
-/// A text of so many characters.
+/// Describes a text of `min` to `max` characters.
 pub(crate) fn string(min: usize, max: usize) -> ObjectBuilder {
     ObjectBuilder::new()
         .schema_type(SchemaType::Type(Type::String))
@@ -92,7 +92,7 @@ pub(crate) fn string(min: usize, max: usize) -> ObjectBuilder {
         .max_length(Some(max))
 }
 
-/// One of these words.
+/// Describes one of these words.
 pub(crate) fn words(words: impl Iterator<Item = &'static str>) -> Object {
     ObjectBuilder::new()
         .schema_type(SchemaType::Type(Type::String))
@@ -100,19 +100,19 @@ pub(crate) fn words(words: impl Iterator<Item = &'static str>) -> Object {
         .build()
 }
 
-/// Any value.
+/// Describes any value.
 pub(crate) fn anything() -> RefOr<Schema> {
     ObjectBuilder::new().schema_type(SchemaType::AnyValue).build().into()
 }
 
-/// A list of so many items.
+/// Describes a list of `min` to `max` items.
 pub(crate) fn array(items: RefOr<Schema>, min: usize, max: usize) -> RefOr<Schema> {
     let array = ArrayBuilder::new().items(items).max_items(Some(max));
     let array = if min > 0 { array.min_items(Some(min)) } else { array };
     array.build().into()
 }
 
-/// The same, or `null`.
+/// Returns the schema, or `null`.
 pub(crate) fn nullable(schema: RefOr<Schema>) -> RefOr<Schema> {
     match schema {
         RefOr::T(Schema::Object(mut object)) => {
@@ -143,7 +143,7 @@ pub(crate) fn nullable(schema: RefOr<Schema>) -> RefOr<Schema> {
     }
 }
 
-/// The same with a description, where the schema can carry one.
+/// Returns the schema with a description, if it can carry one.
 pub(crate) fn described(schema: RefOr<Schema>, description: &str) -> RefOr<Schema> {
     let text = Some(description.to_owned()).filter(|text| !text.is_empty());
     match schema {
@@ -163,7 +163,7 @@ pub(crate) fn described(schema: RefOr<Schema>, description: &str) -> RefOr<Schem
     }
 }
 
-/// The same with a default.
+/// Returns the schema with a default.
 pub(crate) fn defaulted(schema: RefOr<Schema>, default: Option<serde_json::Value>) -> RefOr<Schema> {
     match schema {
         RefOr::T(Schema::Object(mut object)) => {

@@ -41,19 +41,19 @@ impl ToSchema for Instant {
     }
 }
 
-/// The JSON object that a customer keeps with something.
+/// Renders a JSON object of the customer.
 pub(crate) fn object(object: &JsonObject) -> Box<RawValue> {
     RawValue::from_string(object.as_str().to_owned()).unwrap_or_else(|_| RawValue::NULL.to_owned())
 }
 
-/// The JSON object of a text that the service has written itself; an empty one where there was nothing to say.
+/// Renders a JSON object that the service wrote itself; an empty object for an empty text.
 pub(crate) fn object_text(text: String) -> Box<RawValue> {
     let text = if text.starts_with('{') { text } else { "{}".to_owned() };
     RawValue::from_string(text).unwrap_or_else(|_| RawValue::NULL.to_owned())
 }
 
-/// Declares how words of the domain look in answers.
-macro_rules! answer_words {
+/// Declares the wire form of enumerations in responses.
+macro_rules! wire_enum {
     ($($(#[$doc:meta])* $name:ident = $type:ty, $schema:literal;)+) => {
         $(
             $(#[$doc])*
@@ -81,16 +81,16 @@ macro_rules! answer_words {
     };
 }
 
-answer_words! {
+wire_enum! {
     /// Flat or hierarchy.
     ShownModel = AccessModel, "AccessModel";
     /// System or custom.
     ShownSource = PermissionSource, "PermissionSource";
     /// On or off.
     ShownNodeStatus = NodeStatus, "NodeStatus";
-    /// The state of a membership.
+    /// The status of a membership.
     ShownMembership = MembershipStatus, "MembershipStatus";
-    /// Where now lies relative to a window.
+    /// The status of a window at the current instant.
     ShownStatus = AssignmentStatus, "AssignmentStatus";
     /// The kind of principal.
     ShownActorType = ActorType, "ActorType";
@@ -100,10 +100,10 @@ answer_words! {
     ShownAuditSeverity = AuditSeverity, "AuditSeverity";
     /// The outcome.
     ShownAuditOutcome = AuditOutcome, "AuditOutcome";
-    /// Given here or above.
+    /// Direct or inherited.
     ShownAccessType = AccessType, "AccessType";
-    /// Why not.
+    /// The reason of a denial.
     ShownReason = DenialReason, "DenialReason";
-    /// Why one assignment does not grant it.
+    /// The reason for which one assignment does not grant a permission.
     ShownShortfall = Shortfall, "Shortfall";
 }

@@ -1,4 +1,4 @@
-//! The work of readers, counted for tests of its bound.
+//! Counts of parser steps, for tests of their bound.
 
 use core::cell::Cell;
 
@@ -6,12 +6,12 @@ thread_local! {
     static STEPS: Cell<usize> = const { Cell::new(0) };
 }
 
-/// Counts work of a reader on this thread: a byte that is looked at, a pair that is compared.
+/// Counts parser steps on this thread: a byte that is examined, a pair that is compared.
 pub(super) fn step(count: usize) {
     STEPS.with(|steps| steps.set(steps.get() + count));
 }
 
-/// Takes the number of steps that readers have made on this thread since the last call.
+/// Returns the number of parser steps on this thread since the last call.
 pub(crate) fn take_steps() -> usize {
     STEPS.with(Cell::take)
 }

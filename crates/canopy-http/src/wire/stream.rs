@@ -1,51 +1,51 @@
-//! Large JSON objects, read as they arrive.
+//! Large JSON objects, parsed as they arrive.
 //!
-//! The lists of a large document hold nearly all of it. Their items are read one by one and their text is dropped, so reading takes the
-//! memory of the largest item, not that of the document.
+//! The lists of a large document hold nearly all of it. Their items are parsed one by one and their text is dropped, so
+//! parsing needs the memory of the largest item, not that of the document.
 
 use super::field::{Fault, Faults, JsonPointer};
 use super::json::{Json, JsonError, MAX_VALUES, Position};
 
-/// The largest text of one item of a list, and of all other members together.
+/// Maximum size of the text of one item, and of all other members together.
 const MAX_TEXT_BYTES: usize = 16 * 1024 * 1024;
 
-/// The largest number of members that are no lists. Names of members beyond it are not looked at.
+/// Maximum number of members other than lists. The names of further members are ignored.
 const MAX_MEMBERS: usize = 100;
 
-/// Takes the items of the lists of an object.
+/// Consumes the items of the lists of an object.
 pub(crate) trait Lists {
-    /// The names of the members whose items are taken one by one.
+    /// The names of the members whose items are consumed one by one.
     const NAMES: &'static [&'static str];
 
-    /// Takes an item of a list, which is given by its index among the names; what is wrong with it is noted.
+    /// Consumes an item of the list with this index among the names; notes its faults.
     fn item(&mut self, list: usize, json: &Json<'_>, place: &JsonPointer<'_>, faults: &mut Faults);
 }
 
-/// Reads one object from pieces of its text.
+/// Parses one object from pieces of its text.
 pub(crate) struct ObjectStream<L> {
     lists: L,
     step: Step,
-    /// The name of the member that is read now.
+    /// The name of the current member.
     name: String,
-    /// The list that is read now, and the index of its next item.
+    /// The current list, and the index of its next item.
     list: (usize, usize),
     /// The names of the members so far.
     names: Vec<String>,
-    /// The members that are no lists, as text, with the places where they begin.
+    /// The members other than lists, as text, with their positions.
     members: Vec<(String, Vec<u8>, Position)>,
     member_bytes: usize,
     scan: Scan,
-    /// The value that is read now.
+    /// The current value.
     text: Vec<u8>,
-    /// True if the value is too large, so that no more of it is kept.
+    /// True if the value is too large, so that its rest is dropped.
     too_large: bool,
-    /// Where the value begins.
+    /// The position of the value.
     begin: Position,
-    /// Where the next byte stands.
+    /// The position of the next byte.
     at: Position,
 }
 
-/// The part of the object that comes next.
+/// The next part of the object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Step {
     Begin,
@@ -62,7 +62,7 @@ enum Step {
     Within(Kind),
 }
 
-/// A value that is read as a whole.
+/// A value that is parsed as a whole.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
     Name,
@@ -88,10 +88,10 @@ impl<L: Lists> ObjectStream<L> {
         }
     }
 
-    /// Reads the next piece.
+    /// Parses the next piece.
     ///
     /// # Errors
-    /// [`JsonError::Malformed`]; everything else that is wrong is noted.
+    /// [`JsonError::Malformed`]; all other faults are noted.
     pub(crate) fn push(&mut self, piece: &[u8], faults: &mut Faults) -> Result<(), JsonError> {
         let mut rest = piece;
         while let Some(byte) = rest.first().copied() {
@@ -130,10 +130,10 @@ impl<L: Lists> ObjectStream<L> {
         Ok(())
     }
 
-    /// Reads the members that are no lists as one object, in which the lists are there and empty.
+    /// Parses the members other than lists as one object, in which the lists are present and empty.
     ///
     /// # Errors
-    /// [`JsonError::Malformed`] when the object has not ended.
+    /// [`JsonError::Malformed`] if the object has not ended.
     pub(crate) fn end<T>(
         self,
         faults: &mut Faults,
@@ -168,7 +168,7 @@ impl<L: Lists> ObjectStream<L> {
         self.pass(byte)
     }
 
-    /// Begins a value at this byte, of which it takes nothing yet.
+    /// Begins a value at this byte and consumes nothing.
     fn enter(&mut self, kind: Kind, byte: u8) -> usize {
         self.step = Step::Within(kind);
         self.scan = Scan::of(byte);
@@ -189,12 +189,12 @@ impl<L: Lists> ObjectStream<L> {
         }
     }
 
-    /// Reads a value that is there as a whole.
+    /// Parses a complete value.
     fn read(&mut self, kind: Kind, faults: &mut Faults) -> Result<(), JsonError> {
         match kind {
             Kind::Name => {
                 self.step = Step::Colon;
-                // One that is too long is empty, and is refused here.
+                // A value that is too long was replaced by an empty one, and is refused here.
                 let read =
                     Json::parse_at(&self.text, 1, &JsonPointer::Root).map_err(|error| within(error, self.begin))?;
                 let Json::String(name) = read else {
@@ -244,7 +244,7 @@ fn too_large() -> Fault {
     Fault::new("too_large", format!("must have at most {MAX_TEXT_BYTES} bytes"))
 }
 
-/// The error with its position in the whole text.
+/// Returns the error with its position in the whole text.
 fn within(error: JsonError, begin: Position) -> JsonError {
     match error {
         JsonError::Malformed(at) => JsonError::Malformed(begin.within(at)),
@@ -252,7 +252,7 @@ fn within(error: JsonError, begin: Position) -> JsonError {
     }
 }
 
-/// Notes what is wrong with a value that is well formed.
+/// Notes the fault of a well-formed value.
 fn note(error: JsonError, place: &JsonPointer<'_>, faults: &mut Faults) -> Result<(), JsonError> {
     match error {
         JsonError::Malformed(_) => return Err(error),
@@ -262,10 +262,10 @@ fn note(error: JsonError, place: &JsonPointer<'_>, faults: &mut Faults) -> Resul
     Ok(())
 }
 
-/// Finds the end of a value, whether it is well formed or not.
+/// Finds the end of a value, well formed or not.
 #[derive(Debug, Clone, Copy, Default)]
 struct Scan {
-    /// A number or word; it ends before the next mark or space.
+    /// True for a number or word, which ends before the next mark or space.
     is_plain: bool,
     /// The number of open lists and objects.
     open: usize,
@@ -274,7 +274,7 @@ struct Scan {
 }
 
 impl Scan {
-    /// A value that begins with this byte.
+    /// Starts a value with this byte.
     const fn of(byte: u8) -> Self {
         Self {
             is_plain: !matches!(byte, b'"' | b'{' | b'['),
@@ -284,7 +284,7 @@ impl Scan {
         }
     }
 
-    /// The number of bytes that belong to the value, and whether it ends behind them.
+    /// Returns the number of bytes that belong to the value, and whether it ends after them.
     fn take(&mut self, bytes: &[u8]) -> (usize, bool) {
         for (index, byte) in bytes.iter().enumerate() {
             if self.is_plain {
@@ -436,7 +436,7 @@ mod tests {
             prop_assert_eq!(read(&pieces), read(&[&text]));
         }
 
-        /// Both readers accept the same texts.
+        /// Tests that both readers accept the same texts.
         #[test]
         fn it_accepts_what_the_reader_of_whole_texts_accepts(spoiled in prop::option::of((0..TEXT.len(), any::<u8>()))) {
             let mut text = TEXT.as_bytes().to_vec();

@@ -1,7 +1,6 @@
-//! Reading domain values from the wire, and describing them: one trait for JSON values, one for texts.
+//! Domain values on the wire: parsing and schemas. One trait for JSON values, one for texts.
 //!
-//! A text is also what stands in paths and queries, so a type that is read [from a text](WireText) can be used in all
-//! three places.
+//! Paths and queries contain texts too, so a type that is parsed [from a text](WireText) works in all three places.
 
 use super::field::{Fault, Faults, JsonPointer};
 use super::json::{Json, MAX_VALUES, Number};
@@ -27,16 +26,16 @@ use uuid::Uuid;
 
 /// A value that is read from JSON.
 pub(crate) trait WireValue: Sized {
-    /// Reads the value. What is wrong with it is noted; then there is none.
+    /// Parses the value; notes its faults, and then returns `None`.
     fn read(json: &Json<'_>, place: &JsonPointer<'_>, faults: &mut Faults) -> Option<Self>;
 
-    /// Whether it has members that are refused as unsupported.
+    /// True if it has members that are refused as unsupported.
     const UNSUPPORTED: bool = false;
 
     /// Maximum number of JSON values in a body with this field.
     const MAX_VALUES: usize = MAX_VALUES;
 
-    /// Whether this stands for no value, where there may be none.
+    /// Returns whether this value equals an absent one, where it may be absent.
     fn is_null(json: &Json<'_>) -> bool {
         *json == Json::Null
     }
@@ -46,10 +45,10 @@ pub(crate) trait WireValue: Sized {
         false
     }
 
-    /// Its schema; named schemas are put into the components.
+    /// Returns its schema; named schemas are added to the components.
     fn schema(components: &mut Components) -> RefOr<Schema>;
 
-    /// The value as JSON, where it can stand as a default in a schema.
+    /// Returns the value as JSON, if it can be a default in a schema.
     fn as_default(&self) -> Option<serde_json::Value> {
         None
     }
@@ -57,18 +56,18 @@ pub(crate) trait WireValue: Sized {
 
 /// A value that is read from a text.
 pub(crate) trait WireText: Sized {
-    /// Reads the text.
+    /// Parses the text.
     fn parse(text: &str) -> Result<Self, Fault>;
 
-    /// The schema of the text.
+    /// Returns the schema of the text.
     fn describe() -> Object;
 
-    /// The word of it, where it can stand as a default in a schema.
+    /// Returns its word, if it can be a default in a schema.
     fn word(&self) -> Option<&'static str> {
         None
     }
 
-    /// Whether a blank text says that there is none, where there may be none.
+    /// True if a blank text equals an absent one, where it may be absent.
     const BLANK_IS_NULL: bool = false;
 }
 
@@ -189,7 +188,7 @@ impl From<NodeTypeError> for Fault {
 const PRINTABLE: &str =
     r"^[^\u0000-\u001f\u007f-\u009f]*[^\s\u0000-\u001f\u007f-\u009f][^\u0000-\u001f\u007f-\u009f]*$";
 
-/// The pattern of the address of a picture.
+/// The pattern of the URL of a picture.
 const HTTP_URL: &str =
     r#"^\s*[Hh][Tt][Tt][Pp][Ss]?://[^\s/?#:<>"\\\u0000-\u001f\u007f-\u009f][^\s<>"\\\u0000-\u001f\u007f-\u009f]*\s*$"#;
 
@@ -221,7 +220,7 @@ texts!(
 );
 
 impl WireText for Description {
-    /// A form that was left empty sends `""`.
+    /// An empty form field is sent as `""`.
     const BLANK_IS_NULL: bool = true;
 
     fn parse(text: &str) -> Result<Self, Fault> {
@@ -235,7 +234,7 @@ impl WireText for Description {
     }
 }
 
-/// The schema of a part of a permission key.
+/// Returns the schema of a part of a permission key.
 pub(crate) fn key_segments() -> Object {
     string(1, PermissionKey::MAX_CHARS)
         .pattern(Some("^[A-Za-z0-9_/:-]{1,100}(\\.[A-Za-z0-9_/:-]{1,100})*$"))
@@ -294,7 +293,7 @@ ids!(
     AuditEventId
 );
 
-/// The hyphenated form of a UUID, of any version.
+/// Parses the hyphenated form of a UUID, of any version.
 fn uuid(text: &str) -> Result<Uuid, Fault> {
     let parsed = if text.len() == 36 {
         Uuid::try_parse(text).ok()
@@ -346,13 +345,13 @@ word_sets!(
     SortOrder
 );
 
-/// The fault of a text that is none of these words.
+/// Returns the fault of a text that is none of these words.
 pub(crate) fn not_one_of(words: impl Iterator<Item = &'static str>) -> Fault {
     let words: Vec<&str> = words.collect();
     Fault::new("not_one_of", format!("must be one of: {}", words.join(", ")))
 }
 
-/// A text that the rules look up but do not judge, such as the `ref` of an item.
+/// A text that the rules look up but do not validate, such as the `ref` of an item.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Name(pub(crate) String);
 
@@ -376,7 +375,7 @@ impl WireText for Name {
     }
 }
 
-/// Any text, which is looked for as it is: it may name nothing.
+/// Any text. It is looked up as it is and may be unknown.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Text(pub(crate) String);
 
@@ -438,9 +437,9 @@ impl<const MIN: u32, const MAX: u32> Whole<MIN, MAX> {
     }
 }
 
-/// The value of a number that is whole, however it is spelled: `12`, `12.0` and `1.2e1` are the same to JSON Schema.
+/// Returns the value of a whole number, however it is spelled: `12`, `12.0` and `1.2e1` are equal in JSON Schema.
 fn whole(number: Number<'_>) -> Option<u64> {
-    /// Up to here each whole number has a double of its own.
+    /// Up to here each whole number has its own double.
     const EXACT: f64 = 9_007_199_254_740_992.0;
     number.as_u64().or_else(|| {
         let value = number.as_f64()?;
@@ -521,7 +520,7 @@ impl<K: WireText + Ord, V: WireValue> WireValue for BTreeMap<K, V> {
         let mut map = Self::new();
         for (name, value) in entries {
             let at = JsonPointer::Member(place, name);
-            // What stands behind a bad name is not looked at: its faults would all repeat the name.
+            // The value of a bad name is skipped: its faults would all repeat the name.
             if let Some(key) = faults.keep(&at, K::parse(name))
                 && let Some(value) = V::read(value, &at, faults)
             {

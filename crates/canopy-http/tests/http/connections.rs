@@ -95,7 +95,7 @@ impl Raw {
 
 const LIVE: &str = "GET /health/live HTTP/1.1\r\nhost: x\r\n\r\n";
 
-/// The error of an answer that is told on the wire, whose shape is whole.
+/// Returns the error of a response on the wire, and checks its form.
 #[track_caller]
 fn refusal(answer: &str, status: u16, code: &str) -> Value {
     assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{answer}");

@@ -29,7 +29,7 @@ fn calls(document: &Value) -> Vec<(&str, &str, &Value)> {
         .collect()
 }
 
-/// Whether a call needs no credential.
+/// Returns whether a call requires no credential.
 fn is_open(operation: &Value) -> bool {
     operation["security"] == json!([{}])
 }

@@ -1,4 +1,4 @@
-//! What every answer has, and the order in which requests are refused.
+//! Properties of every response, and the order in which requests are refused.
 
 use crate::service::{ACC, ENV, Service, request};
 use actix_web::http::Method;

@@ -210,7 +210,7 @@ fn described<'d>(document: &'d Value, schema: &'d Value) -> (Map<String, Value>,
     (members, required)
 }
 
-/// What is documented of a body or a query, in the depth of what is expected.
+/// Returns the documented members of a body or a query, to the depth of the expected ones.
 fn found_members(document: &Value, schema: &Value, expected: &Members) -> Members {
     let (members, required) = described(document, schema);
     let found = members.iter().map(|(name, schema)| {

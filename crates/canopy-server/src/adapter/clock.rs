@@ -4,7 +4,7 @@ use canopy_domain::Timestamp;
 use canopy_domain::port::Clock;
 use time::OffsetDateTime;
 
-/// The machine's clock, in whole milliseconds: the precision that answers show.
+/// The machine's clock, in whole milliseconds, the precision of responses.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct SystemClock;
 

@@ -11,7 +11,7 @@ const TIMEOUT: Duration = Duration::from_secs(5);
 /// The deadline for opening a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// The largest number of redirects that are followed.
+/// Maximum number of redirects.
 const MAX_REDIRECTS: usize = 3;
 
 /// The URL of a document: https, or http on this machine; without credentials.
@@ -19,10 +19,10 @@ const MAX_REDIRECTS: usize = 3;
 pub struct DocumentUrl(Url);
 
 impl DocumentUrl {
-    /// Reads a URL.
+    /// Parses a URL.
     ///
     /// # Errors
-    /// The rule that it breaks.
+    /// The rule that the text breaks.
     pub fn parse(text: &str) -> Result<Self, &'static str> {
         let url = Url::parse(text).map_err(|_| "must be a URL, such as https://idp.example/jwks.json")?;
         if !url.username().is_empty() || url.password().is_some() || url.fragment().is_some() {
@@ -34,13 +34,13 @@ impl DocumentUrl {
         Ok(Self(url))
     }
 
-    /// The text.
+    /// Returns the text.
     pub fn as_str(&self) -> &str {
         self.0.as_str()
     }
 }
 
-/// Returns whether nobody on the way can change what is sent.
+/// Returns whether the connection is safe from changes in transit.
 fn is_safe(url: &Url) -> bool {
     match url.scheme() {
         "https" => url.has_host(),
@@ -60,35 +60,35 @@ fn is_loopback(url: &Url) -> bool {
 pub struct Document {
     /// Its bytes.
     pub body: Vec<u8>,
-    /// The time for which it may be kept, where its server states one.
+    /// The time for which it may be cached, if its server states one.
     pub max_age: Option<Duration>,
 }
 
-/// A document that cannot be fetched.
+/// The reason for which a document cannot be fetched.
 #[derive(Debug, thiserror::Error)]
 pub enum FetchError {
-    /// The client cannot be made.
-    #[error("the HTTP client cannot be made: {0}")]
+    /// The client cannot be created.
+    #[error("the HTTP client cannot be created: {0}")]
     Client(#[source] reqwest::Error),
-    /// There is no whole answer.
+    /// The response is missing or incomplete.
     #[error("{}", chain(.0))]
     Transport(#[source] reqwest::Error),
-    /// The answer is another one.
+    /// The response has another status.
     #[error("the server answered {0}")]
     Status(StatusCode),
-    /// The answer is too large.
+    /// The response is too large.
     #[error("the document has more than {0} bytes")]
     TooLarge(usize),
 }
 
-/// An error with its causes, which say what went wrong with the connection; without the URL.
+/// Formats an error with its causes, which describe the failure of the connection, without the URL.
 fn chain(error: &reqwest::Error) -> String {
     let mut text = if let Some(wrong) = refused_certificate(error) {
         wrong.to_owned()
     } else if error.is_timeout() {
         "timed out".to_owned()
     } else if error.is_redirect() {
-        "redirected where it must not".to_owned()
+        "redirected to a forbidden URL".to_owned()
     } else {
         "the request failed".to_owned()
     };
@@ -101,7 +101,7 @@ fn chain(error: &reqwest::Error) -> String {
     text
 }
 
-/// The check that the certificate of the server failed, if that is why there is no answer.
+/// Returns the check that the server's certificate failed, if that is the reason of the failure.
 fn refused_certificate(error: &reqwest::Error) -> Option<&'static str> {
     use rustls::CertificateError as E;
     let rustls::Error::InvalidCertificate(wrong) = tls_error(error)? else {
@@ -117,8 +117,8 @@ fn refused_certificate(error: &reqwest::Error) -> Option<&'static str> {
     })
 }
 
-/// The error of TLS among the causes of an error. The handshake runs inside of I/O, whose errors do not name what they wrap
-/// as their source.
+/// Returns the TLS error among the causes of an error. The handshake runs inside of I/O errors, which do not return the
+/// error they wrap as their source.
 fn tls_error<'e>(error: &'e (dyn std::error::Error + 'static)) -> Option<&'e rustls::Error> {
     let mut cause = Some(error);
     while let Some(inner) = cause {
@@ -134,15 +134,16 @@ fn tls_error<'e>(error: &'e (dyn std::error::Error + 'static)) -> Option<&'e rus
     None
 }
 
-/// Fetches documents. It trusts the certificates of the system, uses no proxy, and follows a few redirects, to https alone.
+/// Fetches documents. It trusts the certificates of the system, uses no proxy, and follows a few redirects to https
+/// only.
 #[derive(Debug, Clone)]
 pub struct HttpClient(Client);
 
 impl HttpClient {
-    /// Makes a client.
+    /// Creates a client.
     ///
     /// # Errors
-    /// [`FetchError::Client`] when the certificates of the system cannot be read.
+    /// [`FetchError::Client`] if the certificates of the system cannot be read.
     pub fn new() -> Result<Self, FetchError> {
         let client = Client::builder()
             .user_agent(concat!("canopy/", env!("CARGO_PKG_VERSION")))
@@ -207,7 +208,7 @@ fn redirect(attempt: Attempt<'_>) -> reqwest::redirect::Action {
     }
 }
 
-/// The `max-age` of an answer; zero where it must not be kept.
+/// Returns the `max-age` of a response; zero if it must not be cached.
 fn max_age(response: &Response) -> Option<Duration> {
     let values = response.headers().get_all(header::CACHE_CONTROL);
     let text: Vec<&str> = values.iter().filter_map(|value| value.to_str().ok()).collect();
@@ -272,7 +273,7 @@ mod tests {
         }
     }
 
-    /// Answers requests, one after the other, with the next of these texts.
+    /// Starts a server that answers requests, one after the other, with the next of these texts.
     fn serve(answers: Vec<String>) -> SocketAddr {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
@@ -339,7 +340,7 @@ mod tests {
             vec![to("file:///etc/passwd")],
         ] {
             let refused = get(redirected).await;
-            // A redirect to another scheme is not followed at all.
+            // A redirect to another scheme is refused.
             let is_refused = matches!(
                 refused,
                 Err(FetchError::Transport(_) | FetchError::Status(StatusCode::FOUND))

@@ -6,11 +6,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use uuid::Uuid;
 
-/// UUIDs of version 7, each greater than the one before it in this process, also where the clock stands still or steps
-/// back.
+/// UUIDs of version 7, each greater than the previous one of this process, even if the clock stops or steps back.
 ///
-/// The first 60 bits that are not fixed are a clock of 1/4096 ms (RFC 9562, 6.2, method 3), pushed forward by one where
-/// the clock has not moved; the other 62 are random.
+/// The first 60 free bits are a clock of 1/4096 ms (RFC 9562, 6.2, method 3), incremented if the clock has not
+/// advanced; the other 62 are random.
 pub struct UuidV7Ids {
     clock: Arc<dyn Clock>,
     last: AtomicU64,
@@ -23,7 +22,7 @@ impl std::fmt::Debug for UuidV7Ids {
 }
 
 impl UuidV7Ids {
-    /// Mints ids by this clock.
+    /// Creates a generator on this clock.
     pub fn new(clock: Arc<dyn Clock>) -> Self {
         Self {
             clock,
@@ -31,7 +30,7 @@ impl UuidV7Ids {
         }
     }
 
-    /// The next tick: that of the clock, or the one after the last.
+    /// Returns the next tick: that of the clock, or the one after the last.
     fn tick(&self) -> u64 {
         let now = u64::try_from(self.clock.now().as_millis()).unwrap_or(0) << 12;
         let after = |last: u64| now.max(last.saturating_add(1));

@@ -1,5 +1,5 @@
-//! The adapters of the small ports: time, identifiers and randomness, and the HTTP client. Only here is the machine asked
-//! for them.
+//! The adapters of the small ports: time, ids, randomness, and the HTTP client. No other code reads these from the
+//! machine.
 
 mod clock;
 mod http_client;

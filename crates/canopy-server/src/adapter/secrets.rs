@@ -4,13 +4,13 @@ use canopy_domain::port::Secrets;
 
 /// Randomness of the operating system.
 ///
-/// Where the system has none to give, the process ends: whatever was made without it could be guessed. Every start
-/// draws some before it serves anybody.
+/// If the system has no randomness, the process ends: secrets created without it could be guessed. Every start reads
+/// some before it serves requests.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct OsSecrets;
 
 impl OsSecrets {
-    /// A random number.
+    /// Returns a random number.
     #[expect(clippy::disallowed_methods, reason = "this is the adapter of the Secrets port")]
     pub(crate) fn number() -> u64 {
         getrandom::u64().unwrap_or_else(|error| no_randomness(error))

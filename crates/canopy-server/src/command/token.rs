@@ -5,11 +5,11 @@ use crate::exports::TokenPaths;
 use canopy_domain::port::{PrincipalKind, ReadTx, Store, StoreError, TokenClaims};
 use canopy_domain::{AccountId, EnvironmentId, Slug, Timestamp};
 
-/// The token cannot be made.
+/// The reason for which a token cannot be created.
 #[derive(Debug, thiserror::Error)]
 pub enum TokenRequestError {
-    /// Nothing has this slug.
-    #[error("there is no {what} `{slug}`")]
+    /// The slug is unknown.
+    #[error("the {what} `{slug}` does not exist")]
     Unknown {
         /// Account, application or environment.
         what: &'static str,
@@ -24,10 +24,10 @@ pub enum TokenRequestError {
     Store(#[from] StoreError),
 }
 
-/// Who signs tokens by hand, as audit events name them.
+/// The subject of tokens from the command line, as in audit events.
 const SUBJECT: &str = "canopy-token";
 
-/// What a token for an operator is to say.
+/// Returns the claims of a token for an operator.
 pub fn without_account(args: &TokenArgs, now: Timestamp) -> TokenClaims {
     let seconds = i64::try_from(args.ttl.as_secs()).unwrap_or(i64::MAX);
     TokenClaims {
@@ -39,7 +39,7 @@ pub fn without_account(args: &TokenArgs, now: Timestamp) -> TokenClaims {
     }
 }
 
-/// The slugs of what the token is for.
+/// Returns the slugs of the account, application and environment of a token.
 pub fn paths(args: &TokenArgs) -> TokenPaths<'_> {
     let slugs = args.application.as_ref().zip(args.environment.as_ref());
     TokenPaths {
@@ -48,7 +48,7 @@ pub fn paths(args: &TokenArgs) -> TokenPaths<'_> {
     }
 }
 
-/// What the token is to say, with the slugs looked up in the store.
+/// Returns the claims of a token, with the slugs resolved in the store.
 ///
 /// # Errors
 /// [`TokenRequestError`].

@@ -1,4 +1,4 @@
-//! Where the data is.
+//! The location of the data.
 
 use super::value::Secret;
 use canopy_storage_postgres::PgOptions;
@@ -6,7 +6,7 @@ use std::error::Error as _;
 use std::fmt;
 use std::path::PathBuf;
 
-/// Where the data is.
+/// The location of the data.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum DatabaseUrl {
     /// A file of SQLite.
@@ -15,12 +15,12 @@ pub enum DatabaseUrl {
     Postgres(PostgresUrl),
 }
 
-/// A URL as libpq reads it. It may hold a password, so it is shown without.
+/// A URL in the format of libpq. It may contain a password, which is masked when the URL is displayed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PostgresUrl(Secret);
 
 impl DatabaseUrl {
-    /// Reads a URL. What it says in its errors holds no password.
+    /// Parses a URL. Its errors contain no password.
     ///
     /// # Errors
     /// The reason.
@@ -33,7 +33,7 @@ impl DatabaseUrl {
             "sqlite" if rest.contains('?') => Err("must not have a query (`?`)".to_owned()),
             "sqlite" => Ok(Self::Sqlite(PathBuf::from(rest))),
             "postgres" | "postgresql" => PostgresUrl::parse(text).map(Self::Postgres),
-            _ => Err("must begin with `sqlite://` or `postgres://`; other databases are not known".to_owned()),
+            _ => Err("must begin with `sqlite://` or `postgres://`; other databases are not supported".to_owned()),
         }
     }
 }
@@ -49,7 +49,7 @@ impl PostgresUrl {
         }
     }
 
-    /// The whole URL, for the one place that needs it.
+    /// Returns the whole URL with its password.
     pub fn expose(&self) -> &str {
         self.0.expose()
     }
@@ -64,7 +64,7 @@ impl fmt::Display for DatabaseUrl {
     }
 }
 
-/// The URL with three stars for a password, before the host or among the parameters.
+/// Displays the URL with three stars for a password, before the host or among the parameters.
 impl fmt::Display for PostgresUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let url = self.expose();

@@ -1,28 +1,28 @@
-//! Values that follow from other settings or from the machine where nobody sets them.
+//! Defaults that depend on other settings or on the machine.
 
 use super::{Config, DatabaseUrl, PublicUrl, SigningKeyFile};
 use std::num::{NonZeroU16, NonZeroU32};
 use std::path::PathBuf;
 
 impl Config {
-    /// The URL under which clients reach the installation; by default that of the configured address.
+    /// Returns the URL under which clients reach the installation; by default that of the configured address.
     pub fn public_url(&self) -> PublicUrl {
         let given = self.service.public_url.clone();
         given.unwrap_or_else(|| PublicUrl::of_listener(self.service.listen))
     }
 
-    /// The number of HTTP worker threads; by default the number of cores.
+    /// Returns the number of HTTP worker threads; by default the number of cores.
     pub fn workers(&self) -> NonZeroU16 {
         self.service.workers.unwrap_or_else(cores)
     }
 
-    /// The database; by default a file in the data directory.
+    /// Returns the database; by default a file in the data directory.
     pub fn database_url(&self) -> DatabaseUrl {
         let given = self.service.database_url.clone();
         given.unwrap_or_else(|| DatabaseUrl::Sqlite(self.service.data_dir.join("canopy.db")))
     }
 
-    /// The installation's signing key; by default a file in the data directory.
+    /// Returns the installation's signing key; by default a file in the data directory.
     pub fn signing_key(&self) -> SigningKeyFile {
         match &self.service.signing_key_file {
             Some(path) => SigningKeyFile::Given(path.clone()),
@@ -34,7 +34,7 @@ impl Config {
         self.signing_key().path().to_owned()
     }
 
-    /// The MiB that one copy of one index may take; by default half of the memory of all.
+    /// Returns the MiB of one copy of one index; by default half of the memory of all.
     pub fn index_environment_mib(&self) -> NonZeroU32 {
         self.index
             .environment_mib
@@ -42,7 +42,7 @@ impl Config {
             .unwrap_or(NonZeroU32::MIN)
     }
 
-    /// The number of long requests that run at once; by default the number of cores, and at least 2.
+    /// Returns the number of concurrent long requests; by default the number of cores, and at least 2.
     pub fn long_requests(&self) -> NonZeroU16 {
         let two = NonZeroU16::MIN.saturating_add(1);
         self.limit.long_requests.unwrap_or_else(|| cores().max(two))

@@ -29,10 +29,10 @@ pub struct Number<T, const LEAST: u32, const MOST: u32>(PhantomData<T>);
 /// A whole number of 1 or more.
 pub type Count = Number<NonZeroU32, 1, { u32::MAX }>;
 
-/// Up to this many MiB.
+/// An amount of memory in MiB.
 pub type Mib<const LEAST: u32, const MOST: u32> = Number<NonZeroU32, LEAST, MOST>;
 
-/// Up to this many of something that is counted in 16 bits.
+/// A small number.
 pub type Small<const LEAST: u32, const MOST: u32> = Number<NonZeroU16, LEAST, MOST>;
 
 impl<T, const LEAST: u32, const MOST: u32> Kind for Number<T, LEAST, MOST>
@@ -137,7 +137,7 @@ impl Kind for Retention {
     }
 
     fn parse(text: &str) -> Result<Self::Value, String> {
-        /// A thousand years, so that no instant lies out of range.
+        /// A thousand years, so that no instant is out of range.
         const LONGEST: Duration = Duration::from_secs(86_400 * 365_000);
         match text {
             "forever" => Ok(None),
@@ -242,7 +242,7 @@ impl Kind for TokenKeys {
     }
 }
 
-/// Makes settings of value types that have a parser and are shown as text.
+/// Declares types of settings for values with a parser and a text form.
 macro_rules! text_kinds {
     ($($kind:ty, $allowed:literal, $shown:expr;)+) => {$(
         impl Kind for $kind {

@@ -1,4 +1,4 @@
-//! Gathers what was set, layer upon layer: defaults, the file, the environment, the command line.
+//! Collects the settings of all layers: defaults, the file, the environment, the command line.
 
 use super::{Problem, SETTINGS, Setting, Source};
 use std::collections::BTreeMap;
@@ -6,7 +6,7 @@ use std::ffi::OsString;
 use std::path::Path;
 use toml::de::{DeTable, DeValue};
 
-/// A value as somebody wrote it.
+/// A raw value of a layer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Raw {
     /// A text or a number.
@@ -17,15 +17,15 @@ pub enum Raw {
     List(Vec<Raw>),
     /// A table.
     Table(Vec<(String, Raw)>),
-    /// Something that no setting takes, by the name of its type.
+    /// A value of a type that no setting has, by the name of its type.
     Other(&'static str),
 }
 
 impl Raw {
-    /// Reads the TOML form of a value, for variables that hold lists.
+    /// Parses the TOML form of a value, for variables that contain lists.
     ///
     /// # Errors
-    /// What is wrong with it; nothing of the text itself.
+    /// The syntax error, without the text itself.
     pub fn parse(text: &str) -> Result<Self, String> {
         DeValue::parse(text)
             .map(|value| value.into_inner().into())
@@ -51,21 +51,21 @@ impl From<DeValue<'_>> for Raw {
     }
 }
 
-/// What was set, and by whom.
+/// The given settings and their sources.
 #[derive(Debug, Default)]
 pub struct Layers {
     values: BTreeMap<String, (Raw, Source)>,
-    /// What was wrong on the way.
+    /// The problems found so far.
     pub problems: Vec<Problem>,
 }
 
-/// Variables that belong to the project's tests, not to the server.
+/// Returns whether a variable belongs to the project's tests instead of the server.
 fn belongs_to_tests(name: &str) -> bool {
     name == "CANOPY_REAL_DATA" || name.starts_with("CANOPY_TEST_")
 }
 
-/// Variables that Kubernetes sets in every pod beside a service named `canopy`. `CANOPY_PORT=9000` is not one of them: it
-/// is somebody's guess at a setting, and is told so.
+/// Returns whether Kubernetes sets this variable in every pod beside a service named `canopy`. `CANOPY_PORT=9000` is
+/// none of them: it is a misspelt setting, and is reported.
 fn belongs_to_kubernetes(name: &str, value: &OsString) -> bool {
     let link = || value.to_str().is_some_and(|value| value.contains("://"));
     match name {
@@ -78,12 +78,12 @@ fn belongs_to_kubernetes(name: &str, value: &OsString) -> bool {
 pub const CONFIG_VARIABLE: &str = "CANOPY_CONFIG";
 
 impl Layers {
-    /// The value of the setting with this path, if it is set.
+    /// Returns the value of the setting with this path, if it is set.
     pub fn get(&self, path: &str) -> Option<(&Raw, &Source)> {
         self.values.get(path).map(|(raw, source)| (raw, source))
     }
 
-    /// Lays a configuration file over what is there.
+    /// Adds the values of a configuration file, which override earlier ones.
     pub fn file(&mut self, path: &Path, text: &str) {
         let at = |offset: usize| Source::File {
             path: path.to_owned(),
@@ -124,7 +124,8 @@ impl Layers {
         self.values.insert(path.to_owned(), (value.into(), source));
     }
 
-    /// Lays the environment over what is there. Variables that do not begin with `CANOPY_` are somebody else's.
+    /// Adds the values of environment variables, which override earlier ones. Ignores variables that do not begin with
+    /// `CANOPY_`.
     pub fn environment(&mut self, variables: impl Iterator<Item = (OsString, OsString)>) {
         let mut ours: Vec<(String, OsString)> = variables
             .filter_map(|(name, value)| name.into_string().ok().map(|name| (name, value)))
@@ -152,7 +153,7 @@ impl Layers {
         }
     }
 
-    /// Lays a flag over what is there.
+    /// Adds the value of a flag, which overrides earlier ones.
     pub fn flag(&mut self, setting: &Setting, text: String) {
         let source = Source::Flag(setting.flag_name());
         self.values.insert(setting.path(), (Raw::Text(text), source));
@@ -166,7 +167,7 @@ fn unknown(what: &str, name: &str, names: impl Iterator<Item = String>) -> Strin
     }
 }
 
-/// The name that looks most like `wrong`, if any looks like a slip of the keyboard.
+/// Returns the name closest to `wrong`, if one is close enough for a typing error.
 fn nearest(wrong: &str, names: impl Iterator<Item = String>) -> Option<String> {
     names
         .map(|name| (strsim::levenshtein(wrong, &name), name))

@@ -1,4 +1,5 @@
-//! The configuration: flags over `CANOPY_*` variables over the file over defaults, read once.
+//! The configuration, read once: flags override `CANOPY_*` variables, which override the file, which overrides
+//! defaults.
 
 mod database_url;
 mod effective;
@@ -30,13 +31,13 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-/// The file that is read where nobody names one.
+/// The default configuration file.
 pub const DEFAULT_FILE: &str = "canopy.toml";
 
 /// Reads the configuration: `file` is the one named by a flag, `flags` the settings given as flags.
 ///
 /// # Errors
-/// [`ConfigError`] with everything that is wrong.
+/// [`ConfigError`] with all problems.
 pub fn load(
     file: Option<PathBuf>,
     flags: Vec<(&'static Setting, String)>,

@@ -3,7 +3,7 @@
 use super::{Config, SETTINGS, Setting, Source};
 use std::fmt::Write as _;
 
-/// The effective configuration as TOML, with secrets masked and with where each value comes from.
+/// Returns the effective configuration as TOML, with masked secrets and the source of each value.
 pub fn effective(config: &Config) -> String {
     let mut out = String::from("# The effective configuration, and where each value comes from.\n");
     let mut section = "";
@@ -16,7 +16,7 @@ pub fn effective(config: &Config) -> String {
     out
 }
 
-/// A configuration file with every setting, its default and its use, all commented out.
+/// Returns a configuration file with every setting, its default and its documentation, all commented out.
 pub fn sample() -> String {
     let mut out = String::from(
         "# Every setting of Canopy with its default. Written by scripts/gen; do not edit.\n\
@@ -38,7 +38,7 @@ pub fn sample() -> String {
     out
 }
 
-/// The reference of all settings, in Markdown.
+/// Returns the reference of all settings, in Markdown.
 pub fn reference() -> String {
     let mut out = String::from(
         "# Settings\n\n\

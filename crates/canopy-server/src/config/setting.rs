@@ -5,7 +5,7 @@ use super::{Config, Problem, Source};
 use std::collections::BTreeMap;
 use std::fmt;
 
-/// One setting: its place in the file, and how it is documented and printed.
+/// One setting: its position in the file, its documentation and its printed form.
 pub struct Setting {
     /// The section of the file; empty for settings before the first section.
     pub section: &'static str,
@@ -17,13 +17,13 @@ pub struct Setting {
     pub(super) default: &'static str,
     /// The values that are allowed.
     pub(super) allowed: fn() -> String,
-    /// The effective value as TOML, secrets masked.
+    /// The effective value as TOML, with masked secrets.
     pub(super) value: fn(&Config) -> String,
-    /// The flag on the command line, where there is one.
+    /// The flag on the command line, if there is one.
     pub flag: Option<Flag>,
 }
 
-/// A setting on the command line. The flag is the path with hyphens, such as `--log-level`.
+/// A flag of a setting. Its name is the path with hyphens, such as `--log-level`.
 #[derive(Debug, Clone, Copy)]
 pub struct Flag {
     /// The placeholder of the value in the help.
@@ -38,7 +38,7 @@ impl fmt::Debug for Setting {
     }
 }
 
-/// Two settings are the same if they have the same place.
+/// Compares settings by their position.
 impl PartialEq for Setting {
     fn eq(&self, other: &Self) -> bool {
         (self.section, self.name) == (other.section, other.name)
@@ -46,7 +46,7 @@ impl PartialEq for Setting {
 }
 
 impl Setting {
-    /// The place in the file: `name`, or `section.name`.
+    /// Returns the position in the file: `name`, or `section.name`.
     pub fn path(&self) -> String {
         match self.section {
             "" => self.name.to_owned(),
@@ -54,17 +54,17 @@ impl Setting {
         }
     }
 
-    /// The environment variable: the path in capitals, after `CANOPY_`.
+    /// Returns the environment variable: the path in capitals, after `CANOPY_`.
     pub fn variable(&self) -> String {
         format!("CANOPY_{}", self.path().replace('.', "_").to_uppercase())
     }
 
-    /// The flag without its leading hyphens.
+    /// Returns the flag without its leading hyphens.
     pub fn flag_name(&self) -> String {
         self.path().replace(['.', '_'], "-")
     }
 
-    /// The documentation on one line.
+    /// Returns the documentation on one line.
     pub(super) fn about(&self) -> String {
         self.about.split_whitespace().collect::<Vec<_>>().join(" ")
     }
@@ -75,10 +75,10 @@ pub trait Kind {
     /// The value as the server uses it.
     type Value;
 
-    /// The values that are allowed, for the documentation: "a number from 1 to 1024".
+    /// Returns the allowed values, for the documentation: "a number from 1 to 1024".
     fn allowed() -> String;
 
-    /// Reads a single value.
+    /// Parses a single value.
     ///
     /// # Errors
     /// The rule that the text breaks, such as "must be a path"; never a secret.
@@ -87,7 +87,7 @@ pub trait Kind {
     /// Reads a value of the file.
     ///
     /// # Errors
-    /// As [`parse`](Self::parse).
+    /// Like [`parse`](Self::parse).
     fn read(raw: &Raw) -> Result<Self::Value, String> {
         match raw {
             Raw::Text(text) => Self::parse(text),
@@ -95,11 +95,11 @@ pub trait Kind {
         }
     }
 
-    /// The value as TOML; a secret is masked.
+    /// Returns the value as TOML; a secret is masked.
     fn to_toml(value: &Self::Value) -> String;
 }
 
-/// Takes values out of the layers, and remembers where each comes from and what is wrong.
+/// Reads values from the layers, and records the source of each and all problems.
 pub(super) struct Reader {
     pub(super) layers: Layers,
     pub(super) problems: Vec<Problem>,
@@ -107,7 +107,7 @@ pub(super) struct Reader {
 }
 
 impl Reader {
-    /// The value of a setting; `None` if it is not set, or not valid, which is a problem.
+    /// Returns the value of a setting; `None` if it is not set or invalid, which is recorded as a problem.
     pub(super) fn given<K: Kind>(&mut self, path: &str) -> Option<K::Value> {
         let (raw, source) = self.layers.get(path)?;
         self.sources.insert(path.to_owned(), source.clone());
@@ -116,10 +116,10 @@ impl Reader {
             .ok()
     }
 
-    /// The value of a setting, or its default.
+    /// Returns the value of a setting, or its default.
     ///
     /// # Errors
-    /// A default that is not valid; a test rules that out.
+    /// An invalid default; a test rules that out.
     pub(super) fn given_or<K: Kind>(&mut self, path: &str, default: &str) -> Result<K::Value, String> {
         match self.given::<K>(path) {
             Some(value) => Ok(value),
@@ -130,12 +130,12 @@ impl Reader {
 
 /// Declares the sections of the file with their settings, in the order of the sample file.
 ///
-/// A setting is `name: Kind = "default, as TOML";`. After the default may stand
-/// - `or FUNCTION`: nothing is stored when nobody sets it, and `FUNCTION(&Config)` gives the effective value; the default
-///   is then an example for the sample file;
-/// - `flag "VALUE" "help"`: the setting has a flag as well.
+/// A setting is `name: Kind = "default, as TOML";`. After the default may follow
+/// - `or FUNCTION`: no value is stored by default, and `FUNCTION(&Config)` returns the effective value; the default is
+///   then an example for the sample file;
+/// - `flag "VALUE" "help"`: the setting also has a flag.
 ///
-/// Makes a struct for each section, [`Config`], its reader, and the list of all [`Setting`]s.
+/// Generates a struct for each section, [`Config`], its reader, and the list of all [`Setting`]s.
 macro_rules! settings {
     ($(
         $(#[doc = $section_doc:literal])+
@@ -155,16 +155,16 @@ macro_rules! settings {
             }
         )+
 
-        /// Everything that can be configured.
+        /// The configuration of the server.
         #[derive(Debug, Clone)]
         pub struct Config {
             $($(#[doc = $section_doc])+ pub $field: $Section,)+
-            /// Where each value comes from, by path; what is not listed is a default.
+            /// The source of each value, by path; missing paths have their default.
             pub sources: std::collections::BTreeMap<String, $crate::config::Source>,
         }
 
         impl Config {
-            /// Reads every setting. An error is a default that is not valid, which a test rules out.
+            /// Reads every setting. An error is an invalid default, which a test rules out.
             pub(super) fn read(reader: &mut $crate::config::setting::Reader) -> Result<Self, String> {
                 Ok(Self {
                     $($field: $Section {

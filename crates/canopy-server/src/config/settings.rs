@@ -22,8 +22,8 @@ settings! {
         /// The time that a shutdown waits for running requests, such as `30s` or `2m`.
         shutdown_timeout: AnyTime = "\"30s\"",
             flag "TIME" "The time that a shutdown waits for running requests [default: 30s]";
-        /// A separate address and port for `/metrics`, which is then served only there. `same`: on the address of the API,
-        /// to anybody who reaches it.
+        /// A separate address and port for `/metrics`, which is then served only there. `same`: on the address of the
+        /// API, without authentication.
         metrics_listen: AddressOrSame = "\"same\"";
         /// The directory of the signing key and, by default, of the database. Created on first start, readable by its owner
         /// only.
@@ -49,8 +49,8 @@ settings! {
 
     /// Connections to PostgreSQL.
     ["postgres"] postgres: PostgresConfig {
-        /// The largest number of connections to PostgreSQL for transactions, 1 to 1024. Writes use at most three quarters
-        /// of them, and so do reads. Five more connections serve fences, the change feed and the heartbeat.
+        /// The maximum number of connections to PostgreSQL for transactions, 1 to 1024. Writes use at most three
+        /// quarters of them, and so do reads. Five more connections serve fences, the change feed and the heartbeat.
         pool_size: Small<1, 1024> = "16";
         /// The time that a call waits for a free connection before it gets 503.
         wait_timeout: TimeLimit = "\"5s\"";
@@ -63,42 +63,43 @@ settings! {
         /// The time that PostgreSQL may take to respond to a heartbeat or to the query of a fence. After that all
         /// connections are closed, and calls get 503 until a server responds.
         answer_timeout: TimeLimit = "\"5s\"";
-        /// The time that a commit may take, for example while it waits for a synchronous standby. After that the call gets
-        /// 503, and the write may or may not have taken place.
+        /// The time that a commit may take, for example while it waits for a synchronous standby. After that the call
+        /// gets 503, and the write may or may not be committed.
         commit_timeout: TimeLimit = "\"10s\"";
-        /// The time that it may take to load an environment into memory. `statement_timeout` does not apply to that.
+        /// The time that loading an environment into memory may take. `statement_timeout` does not apply to it.
         load_timeout: TimeLimit = "\"120s\"";
     }
 
     /// The memory of decision indexes.
     ["index"] index: IndexConfig {
-        /// The memory of all decision indexes together, in MiB. Above it, the index that was unused for longest is evicted;
-        /// the next check in its environment loads it again.
+        /// The memory of all decision indexes together, in MiB. Above it, the least recently used index is evicted; the
+        /// next check in its environment loads it again.
         memory_mib: Count = "1024";
-        /// The memory of the index of one environment, in MiB; there are two copies of it during writes. Writes that would
-        /// make it larger are refused, and checks of an environment that is larger nevertheless get 503. By default half of
-        /// `memory_mib`.
+        /// The memory of the index of one environment, in MiB; there are two copies of it during writes. Writes that
+        /// would exceed it are refused, and checks of an environment that exceeds it nevertheless get 503. By default
+        /// half of `memory_mib`.
         environment_mib: Count = "512" or Config::index_environment_mib;
     }
 
     /// Limits on callers.
     ["limit"] limit: LimitConfig {
-        /// The number of failed authentications that a client address (for IPv6, a /64 network) has each minute before
-        /// further ones get 429. Valid credentials are never refused.
+        /// The number of failed authentications of a client address (for IPv6, a /64 network) per minute; further ones
+        /// get 429. Valid credentials are never refused.
         failed_authentications: Count = "600";
-        /// The number of requests that a caller (an API key, or the subject of a token) has each minute before further ones
-        /// get 429; 0 for no limit.
+        /// The number of requests of a caller (an API key, or the subject of a token) per minute; further ones get 429.
+        /// 0 for no limit.
         requests: CountOrZero = "0";
         /// The addresses or networks of proxies in front of the service, separated by commas, such as `10.0.0.0/8,
-        /// fd00::1`. `Forwarded` and `X-Forwarded-For` are believed only from these, and their connections do not count
-        /// against `limit.connections_per_address`.
+        /// fd00::1`. Only their `Forwarded` and `X-Forwarded-For` headers are trusted, and their connections do not
+        /// count against `limit.connections_per_address`.
         trusted_proxies: ProxyNetworks = "\"\"";
-        /// The largest number of items of a bulk call, 1 to 50000.
+        /// The maximum number of items of a bulk call, 1 to 50000.
         bulk_items: Number<NonZeroU16, 1, 50_000> = "10000";
-        /// The largest number of connections; fewer if the system's limit on open files requires it. Above it, connections
-        /// that only wait are closed: unfinished heads first, then the connection that has been idle for longest.
+        /// The maximum number of connections; fewer if the system's limit on open files requires it. Above it,
+        /// connections that only wait are closed: unfinished heads first, then the connection that has been idle for
+        /// longest.
         connections: Count = "8192";
-        /// The largest number of connections from one client address (for IPv6, a /64 network).
+        /// The maximum number of connections from one client address (for IPv6, a /64 network).
         connections_per_address: Count = "1024";
         /// The time that the head of a request may take, from its first byte, before it gets 408.
         head_timeout: TimeLimit = "\"10s\"";
@@ -108,30 +109,31 @@ settings! {
         /// The time that a response waits for a client that reads less than 16 KiB a second of it before the connection is
         /// closed.
         answer_timeout: TimeLimit = "\"20s\"";
-        /// The memory of all request bodies that are being read or processed, in MiB, 32 or more; each account may use a
-        /// quarter. A body that finds no room within 5 s gets 503. Bodies of up to 16 KiB do not count.
+        /// The memory of all request bodies that are being read or processed, in MiB, 32 or more; each account may use
+        /// a quarter. A body that finds no free memory within 5 s gets 503. Bodies of up to 16 KiB do not count.
         bodies_mib: Mib<32, 1_048_576> = "256";
-        /// The largest document of an environment in MiB, 1 to 2048. A larger one is not imported, and an environment that
-        /// would result in one is neither exported nor copied.
+        /// The maximum size of a document of an environment in MiB, 1 to 2048. A larger one is not imported, and an
+        /// environment that would result in one is neither exported nor copied.
         import_mib: Mib<1, 2_048> = "256";
-        /// The largest response in MiB, 1 to 4096. A larger one is refused with 400 `request.answer_too_large`. Responses
-        /// to writes are not bounded.
+        /// The maximum size of a response in MiB, 1 to 4096. A larger one is refused with 400
+        /// `request.answer_too_large`. Responses to writes are not bounded.
         answer_mib: Mib<1, 4_096> = "64";
         /// The memory of large responses that wait for their readers, in MiB, 1 to 65536. Further ones get 503. One
-        /// account has at most half of it.
+        /// account may use at most half of it.
         answers_in_flight_mib: Mib<1, 65_536> = "256";
-        /// The number of long requests (bulk checks, explanations, reverse questions, large bodies and responses) that run
-        /// at once, 2 to 1024. One account runs at most one less; further ones wait up to 5 s for their turn. By
+        /// The number of long requests (bulk checks, explanations, reverse questions, large bodies and responses) that
+        /// run at once, 2 to 1024. One account runs at most one less; further ones wait up to 5 s for their turn. By
         /// default the number of cores.
         long_requests: Small<2, 1024> = "2" or Config::long_requests;
-        /// The largest number of permission keys in the catalog of an environment, including those of the system.
+        /// The maximum number of permission keys in the catalog of an environment, including those of the system.
         catalog_keys: Count = "50000";
-        /// The largest number of keys that all roles of an environment bundle together, counted for each role.
+        /// The maximum number of keys that all roles of an environment bundle together, counted for each role.
         catalog_pairs: Count = "1000000";
-        /// The number of environments that an application may have. Those that are there stay.
+        /// The maximum number of environments of an application. Existing ones stay.
         environments: Count = "1000";
-        /// The memory of the responses that each environment keeps for 24 hours for requests with an `Idempotency-Key`, in
-        /// MiB, 1 to 65536. Beyond it, such requests are refused with 429 `request.kept_answers_full`.
+        /// The memory of the responses that each environment stores for 24 hours for requests with an
+        /// `Idempotency-Key`, in MiB, 1 to 65536. Beyond it, such requests are refused with 429
+        /// `request.kept_answers_full`.
         kept_answers_mib: Mib<1, 65_536> = "256";
     }
 
@@ -144,9 +146,9 @@ settings! {
 
     /// Access tokens.
     ["token"] token: TokenConfig {
-        /// The `iss` that access tokens must carry.
+        /// The required `iss` of access tokens.
         issuer: ClaimText = "\"canopy\"";
-        /// The `aud` that access tokens must carry.
+        /// The required `aud` of access tokens.
         audience: ClaimText = "\"canopy\"";
         /// More keys that sign tokens, besides the installation's own. Each entry names one of `jwks_url` (https; fetched
         /// again by its Cache-Control, at least every hour), `jwks_file`, `pem_file` (a public key), `hs256_secret_file` or

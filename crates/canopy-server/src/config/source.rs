@@ -1,12 +1,12 @@
-//! Where values come from, and what is wrong with them.
+//! The sources of values, and problems with them.
 
 use std::fmt;
 use std::path::PathBuf;
 
-/// Where a value comes from; later ones win.
+/// The source of a value; later ones override earlier ones.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Source {
-    /// Nobody set it.
+    /// The default.
     Default,
     /// A line of the configuration file.
     File {
@@ -32,17 +32,17 @@ impl fmt::Display for Source {
     }
 }
 
-/// Something wrong with the configuration, and where.
+/// A problem with the configuration, and its position.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
-    /// Where the value comes from.
+    /// The source of the value.
     pub source: Source,
-    /// What is wrong; never the value of a secret.
+    /// The description; never the value of a secret.
     pub message: String,
 }
 
 impl Problem {
-    /// A problem with the value of the setting with this path.
+    /// Creates a problem with the value of the setting with this path.
     pub fn with(path: &str, source: &Source, message: impl fmt::Display) -> Self {
         let message = match source {
             Source::Variable(_) | Source::Flag(_) => message.to_string(),
@@ -61,7 +61,7 @@ impl fmt::Display for Problem {
     }
 }
 
-/// Everything wrong with the configuration, at once.
+/// All problems with the configuration.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub struct ConfigError(pub Vec<Problem>);
 

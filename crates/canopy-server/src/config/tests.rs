@@ -1,4 +1,4 @@
-//! Precedence, provenance and refusals.
+//! Precedence, sources and refusals.
 
 use super::*;
 

@@ -1,4 +1,4 @@
-//! Keys that tokens may be signed with, besides the installation's own.
+//! Additional keys that tokens may be signed with.
 
 use super::layers::Raw;
 use super::value::{ClaimText, Secret};
@@ -10,10 +10,10 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use uuid::Uuid;
 
-/// The fewest bytes of an HS256 secret.
+/// Minimum number of bytes of an HS256 secret.
 pub const MIN_SECRET_BYTES: usize = 32;
 
-/// The largest number of sources.
+/// Maximum number of sources.
 pub const MAX_SOURCES: usize = 100;
 
 /// A source of keys, the principals it may vouch for, and the claims of its tokens.
@@ -23,22 +23,22 @@ pub struct TokenKeySource {
     pub material: KeyMaterial,
     /// The principals it vouches for.
     pub principals: Vec<PrincipalKind>,
-    /// The `iss` of its tokens, where it is not that of all.
+    /// The `iss` of its tokens, if it differs from the general one.
     pub issuer: Option<ClaimText>,
-    /// The `aud` of its tokens, where it is not that of all.
+    /// The `aud` of its tokens, if it differs from the general one.
     pub audience: Option<ClaimText>,
-    /// The way from claims to names.
+    /// The mapping of claims.
     pub mapping: ClaimMapping,
 }
 
-/// Where keys are.
+/// The location of keys.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum KeyMaterial {
     /// A public key.
     PemFile(PathBuf),
     /// A set of public keys.
     JwksFile(PathBuf),
-    /// A set of public keys that is fetched.
+    /// A set of public keys, fetched by URL.
     JwksUrl(DocumentUrl),
     /// A file with a shared secret.
     SecretFile(PathBuf),
@@ -73,7 +73,7 @@ impl KeyMaterial {
     }
 }
 
-/// The fields of an entry that nobody has taken yet.
+/// The fields of an entry that were not read yet.
 struct Fields<'r>(BTreeMap<&'r str, &'r Raw>);
 
 impl<'r> Fields<'r> {
@@ -95,7 +95,7 @@ impl<'r> Fields<'r> {
         self.parsed(name, |text| ClaimPath::parse(text).map_err(str::to_owned))
     }
 
-    /// One of two words; `false` for the first and where it is not there.
+    /// Reads one of two words; `false` for the first one and for an absent field.
     fn is_second(&mut self, name: &str, words: [&str; 2]) -> Result<Option<bool>, String> {
         let [first, second] = words;
         self.parsed(name, |text| match text {
@@ -122,7 +122,7 @@ impl<'r> Fields<'r> {
 }
 
 impl TokenKeySource {
-    /// Reads the list of key sources.
+    /// Parses the list of key sources.
     ///
     /// # Errors
     /// The rule that the list breaks; never a secret.
@@ -180,7 +180,7 @@ impl TokenKeySource {
         }
     }
 
-    /// The entry as the file would have it, its secret masked.
+    /// Returns the entry as in the file, with its secret masked.
     pub fn to_toml(&self) -> String {
         let quoted = |text: &str| toml::Value::String(text.to_owned()).to_string();
         let principals: Vec<String> = self.principals.iter().map(|kind| format!("\"{kind}\"")).collect();
@@ -239,7 +239,7 @@ impl TokenKeySource {
     }
 }
 
-/// The claim that holds a subject of this kind where nobody names one.
+/// Returns the default claim for a subject of this kind.
 fn subject_claim(kind: SubjectKind) -> ClaimPath {
     let default = ClaimMapping::default().subject_claim;
     match kind {
@@ -315,7 +315,7 @@ fn parse_mapping(fields: &mut Fields<'_>) -> Result<ClaimMapping, String> {
     })
 }
 
-/// An id where it reads as one, else a slug.
+/// Parses an id if the text is one, otherwise a slug.
 fn parse_account(text: &str) -> Result<AccountName, String> {
     if let Ok(id) = Uuid::try_parse(text) {
         return Ok(AccountName::Id(AccountId::new(id)));
@@ -324,7 +324,7 @@ fn parse_account(text: &str) -> Result<AccountName, String> {
     Ok(AccountName::Slug(slug.as_str().into()))
 }
 
-/// An id, or the slugs of application and environment.
+/// Parses an id, or the slugs of application and environment.
 fn parse_environment(text: &str) -> Result<EnvironmentName, String> {
     if let Ok(id) = Uuid::try_parse(text) {
         return Ok(EnvironmentName::Id(EnvironmentId::new(id)));

@@ -1,4 +1,4 @@
-//! The values of settings: each exists only if it is valid.
+//! The values of settings. Each value is valid by construction.
 
 use canopy_http::IpNet;
 use std::fmt;
@@ -6,17 +6,17 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// A text that is never shown.
+/// A text that is never displayed.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(String);
 
 impl Secret {
-    /// Keeps a secret.
+    /// Wraps a secret.
     pub const fn new(text: String) -> Self {
         Self(text)
     }
 
-    /// The secret itself, for the one place that needs it.
+    /// Returns the secret itself.
     pub fn expose(&self) -> &str {
         &self.0
     }
@@ -33,7 +33,7 @@ impl fmt::Debug for Secret {
 pub struct PublicUrl(String);
 
 impl PublicUrl {
-    /// Reads a URL.
+    /// Parses a URL.
     ///
     /// # Errors
     /// The reason.
@@ -50,7 +50,7 @@ impl PublicUrl {
         }
     }
 
-    /// The URL of a server that listens here, as seen from the same machine.
+    /// Returns the URL of a server that listens here, as seen from the same machine.
     pub fn of_listener(mut address: std::net::SocketAddr) -> Self {
         if address.ip().is_unspecified() {
             let here: std::net::IpAddr = if address.is_ipv4() {
@@ -63,7 +63,7 @@ impl PublicUrl {
         Self(format!("http://{address}"))
     }
 
-    /// The text.
+    /// Returns the text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -74,7 +74,7 @@ impl PublicUrl {
 pub struct ClaimText(String);
 
 impl ClaimText {
-    /// Reads it.
+    /// Parses a text.
     ///
     /// # Errors
     /// The reason.
@@ -85,21 +85,21 @@ impl ClaimText {
         Ok(Self(text.to_owned()))
     }
 
-    /// The text.
+    /// Returns the text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 }
 
-/// The networks of proxies that are believed.
+/// The networks of trusted proxies.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ProxyNetworks(Vec<IpNet>);
 
 impl ProxyNetworks {
-    /// Reads addresses and networks with commas between them.
+    /// Parses addresses and networks separated by commas.
     ///
     /// # Errors
-    /// What is wrong with them.
+    /// The reason.
     pub fn parse(text: &str) -> Result<Self, String> {
         let parts = text.split(',').map(str::trim).filter(|part| !part.is_empty());
         let network = |part: &str| {
@@ -112,7 +112,7 @@ impl ProxyNetworks {
             .map_err(|_| "must be addresses or networks, such as 10.0.0.0/8, fd00::1".to_owned())
     }
 
-    /// The networks.
+    /// Returns the networks.
     pub fn networks(&self) -> &[IpNet] {
         &self.0
     }
@@ -125,17 +125,17 @@ impl fmt::Display for ProxyNetworks {
     }
 }
 
-/// How surely SQLite has written what it acknowledges.
+/// The SQLite `synchronous` level.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Synchronous {
-    /// It survives the loss of power.
+    /// An acknowledged write survives a power failure.
     Full,
-    /// It survives the death of the process.
+    /// An acknowledged write survives a crash of the process.
     Normal,
 }
 
 impl Synchronous {
-    /// Reads the word.
+    /// Parses the word.
     ///
     /// # Errors
     /// The reason.
@@ -147,7 +147,7 @@ impl Synchronous {
         }
     }
 
-    /// The word.
+    /// Returns the word.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Full => "full",
@@ -156,7 +156,7 @@ impl Synchronous {
     }
 }
 
-/// The form of the log.
+/// The format of the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LogFormat {
     /// Text on a terminal, JSON elsewhere.
@@ -168,7 +168,7 @@ pub enum LogFormat {
 }
 
 impl LogFormat {
-    /// Reads the word.
+    /// Parses the word.
     ///
     /// # Errors
     /// The reason.
@@ -181,7 +181,7 @@ impl LogFormat {
         }
     }
 
-    /// The word.
+    /// Returns the word.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Auto => "auto",
@@ -191,12 +191,12 @@ impl LogFormat {
     }
 }
 
-/// What is logged.
+/// The log level.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LogLevel(String);
 
 impl LogLevel {
-    /// Reads a level, or a list of levels by module.
+    /// Parses a level, or a list of levels by module.
     ///
     /// # Errors
     /// The reason.
@@ -214,23 +214,23 @@ impl LogLevel {
         Ok(Self(text.to_owned()))
     }
 
-    /// The text.
+    /// Returns the text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 }
 
-/// Where the installation's signing key is.
+/// The location of the installation's signing key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SigningKeyFile {
-    /// In the data directory, made on first start.
+    /// In the data directory, created on first start.
     Own(PathBuf),
-    /// A file that somebody else made.
+    /// An existing file.
     Given(PathBuf),
 }
 
 impl SigningKeyFile {
-    /// The path of the file.
+    /// Returns the path of the file.
     pub fn path(&self) -> &Path {
         match self {
             Self::Own(path) | Self::Given(path) => path,
@@ -238,7 +238,7 @@ impl SigningKeyFile {
     }
 }
 
-/// Reads a length of time such as `500ms`, `30s`, `5m`, `1h` or `7d`.
+/// Parses a duration such as `500ms`, `30s`, `5m`, `1h` or `7d`.
 ///
 /// # Errors
 /// The reason.
@@ -261,7 +261,7 @@ pub fn duration(text: &str) -> Result<Duration, String> {
         .ok_or_else(|| "is too long".to_owned())
 }
 
-/// A length of time as [`duration`] reads it.
+/// Formats a duration in the format of [`duration`].
 pub fn duration_text(time: Duration) -> String {
     let millis = time.as_millis();
     if millis.is_multiple_of(1_000) {

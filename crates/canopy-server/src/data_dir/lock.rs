@@ -5,51 +5,51 @@ use std::io;
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
-/// The right to serve a database file, held until it is dropped or the process ends, however it ends.
+/// The exclusive right to serve a database file, held until it is dropped or the process ends.
 ///
-/// Decision indexes are kept in memory and moved forward by the process that writes. A second process on the same file
-/// would answer from an index that knows nothing of the first one's writes.
+/// The writing process holds the decision indexes in memory and updates them. A second process on the same file would
+/// answer from an index without the writes of the first one.
 ///
-/// Two files are locked with `flock`: `NAME.lock` beside the database, and the database itself. The second is found by
-/// every name of the file, and cannot be removed apart from it. SQLite locks with `fcntl`, which knows nothing of `flock`;
-/// but closing any descriptor of a file gives up all `fcntl` locks of the process on it. So the database is opened here
-/// before SQLite opens it, and closed after SQLite has closed it.
+/// Two files are locked with `flock`: `NAME.lock` beside the database, and the database itself. The lock on the second
+/// one works for every name of the file, and cannot be removed apart from it. SQLite locks with `fcntl`, which is
+/// independent of `flock`; but closing any descriptor of a file releases all `fcntl` locks of the process on it. So the
+/// database is opened here before SQLite opens it, and closed after SQLite has closed it.
 #[derive(Debug)]
 pub struct InstanceLock {
     _beside: File,
     _database: File,
 }
 
-/// The lock cannot be had.
+/// The reason for which the lock is not available.
 #[derive(Debug, thiserror::Error)]
 pub enum LockError {
-    /// Another process has it.
-    #[error("another process is serving the database {}; one process at a time may", database.display())]
+    /// Another process holds it.
+    #[error("another process is serving the database {}; only one process at a time may", database.display())]
     Held {
         /// The database.
         database: PathBuf,
     },
-    /// A file cannot be made or locked.
+    /// A file cannot be created or locked.
     #[error("cannot lock {}: {source}", path.display())]
     Io {
         /// The file.
         path: PathBuf,
-        /// Why.
+        /// The reason.
         source: io::Error,
     },
 }
 
 impl InstanceLock {
-    /// Takes the lock of a database file, which is made, empty and for its owner alone, where there is none.
+    /// Locks a database file, which is created empty, readable by its owner only, if it is missing.
     ///
     /// # Errors
-    /// [`LockError::Held`] when another process has it, [`LockError::Io`].
+    /// [`LockError::Held`] if another process holds the lock, [`LockError::Io`].
     pub fn take(database: &Path) -> Result<Self, LockError> {
-        // Two names of one file must find one lock.
+        // All names of one file must lead to one lock.
         let real = database.canonicalize().unwrap_or_else(|_| database.to_owned());
         let mut name = real.clone().into_os_string();
         name.push(".lock");
-        // First the file beside it: where the holder is in this process, the database must not be opened and closed.
+        // The file beside it comes first: if this process holds the lock, the database must not be opened and closed.
         let beside = lock(database, PathBuf::from(name))?;
         let locked = lock(database, real)?;
         Ok(Self {
@@ -59,7 +59,7 @@ impl InstanceLock {
     }
 }
 
-/// Opens a file, or makes it, and locks it.
+/// Opens or creates a file, and locks it.
 fn lock(database: &Path, path: PathBuf) -> Result<File, LockError> {
     let opened = OpenOptions::new()
         .create(true)
@@ -80,7 +80,7 @@ fn lock(database: &Path, path: PathBuf) -> Result<File, LockError> {
         }
         Err(TryLockError::Error(source)) => return Err(LockError::Io { path, source }),
     }
-    // Between opening and locking, the name may have been given to another file.
+    // Between opening and locking, another file may have replaced this one.
     match (file.metadata(), path.metadata()) {
         (Ok(locked), Ok(named)) if (locked.dev(), locked.ino()) == (named.dev(), named.ino()) => Ok(file),
         (Err(source), _) | (_, Err(source)) => Err(LockError::Io { path, source }),

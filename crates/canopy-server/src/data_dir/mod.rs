@@ -1,4 +1,4 @@
-//! What lies in files: the data directory, the signing key, and the lock that keeps a second process away.
+//! Files: the data directory, the signing key, and the lock against a second process.
 
 mod lock;
 mod signing_key;
@@ -11,26 +11,26 @@ use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
-/// The data directory cannot be used.
+/// The reason for which the data directory cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum DataDirError {
-    /// It cannot be made.
-    #[error("cannot make the data directory {}: {source}", path.display())]
+    /// It cannot be created.
+    #[error("cannot create the data directory {}: {source}", path.display())]
     Create {
         /// The directory.
         path: PathBuf,
-        /// Why.
+        /// The reason.
         source: io::Error,
     },
-    /// The database cannot be made.
-    #[error("cannot make the database {}: {source}", path.display())]
+    /// The database cannot be created.
+    #[error("cannot create the database {}: {source}", path.display())]
     Database {
         /// The file.
         path: PathBuf,
-        /// Why.
+        /// The reason.
         source: io::Error,
     },
-    /// There is something else in its place.
+    /// The path is not a directory.
     #[error("the data directory {} is not a directory", path.display())]
     NotADirectory {
         /// The path.
@@ -38,7 +38,7 @@ pub enum DataDirError {
     },
 }
 
-/// Makes a directory with its parents, open to its owner alone, unless it is there.
+/// Creates a directory with its parents, accessible to its owner only, unless it exists.
 ///
 /// # Errors
 /// [`DataDirError`].

@@ -13,23 +13,23 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, Clone)]
 pub struct SigningKey(Secret);
 
-/// The signing key cannot be used.
+/// The reason for which the signing key cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum SigningKeyError {
-    /// The file that the configuration names is not there.
-    #[error("there is no signing key file {}", path.display())]
+    /// The configured file does not exist.
+    #[error("the signing key file {} does not exist", path.display())]
     Missing {
         /// The file.
         path: PathBuf,
     },
-    /// The file cannot be read or made.
+    /// The file cannot be read or created.
     #[error("cannot {verb} the signing key file {}: {source}", path.display())]
     Io {
-        /// What was tried.
+        /// The failed operation.
         verb: &'static str,
         /// The file.
         path: PathBuf,
-        /// Why.
+        /// The reason.
         source: io::Error,
     },
     /// Another user owns it.
@@ -38,9 +38,9 @@ pub enum SigningKeyError {
         /// The file.
         path: PathBuf,
     },
-    /// Others than the owner may read or change the file.
+    /// Users other than the owner may read or change the file.
     #[error(
-        "the signing key file {} is open to others than its owner (mode {mode:04o}); run `chmod 600` on it",
+        "other users may access the signing key file {} (mode {mode:04o}); run `chmod 600` on it",
         path.display()
     )]
     Exposed {
@@ -49,7 +49,7 @@ pub enum SigningKeyError {
         /// Its permissions.
         mode: u32,
     },
-    /// The file holds something else.
+    /// The file contains no key.
     #[error("the signing key file {} does not hold an Ed25519 private key in PKCS#8 PEM", path.display())]
     NotAKey {
         /// The file.
@@ -65,8 +65,8 @@ const PKCS8_HEAD: [u8; 16] = [
 const LARGEST_FILE: u64 = 64 * 1024;
 
 impl SigningKey {
-    /// Reads the key. The one in the data directory is made first where it is missing; when several processes do that at
-    /// once, all of them end with the same key.
+    /// Loads the key. Creates a missing one in the data directory; if several processes do that at once, all get the
+    /// same key.
     ///
     /// # Errors
     /// [`SigningKeyError`].
@@ -87,7 +87,7 @@ impl SigningKey {
         }
     }
 
-    /// The PEM text.
+    /// Returns the PEM text.
     pub fn pem(&self) -> &str {
         self.0.expose()
     }
@@ -104,7 +104,7 @@ fn read(path: &Path) -> Result<SigningKey, SigningKeyError> {
     };
     let file = File::open(path).map_err(io)?;
     let metadata = file.metadata().map_err(io)?;
-    // Whoever put the key there can sign tokens with it.
+    // The owner of the file can sign tokens with the key.
     if let Some(own) = own_uid()
         && metadata.uid() != own
         && metadata.uid() != 0
@@ -125,12 +125,12 @@ fn read(path: &Path) -> Result<SigningKey, SigningKeyError> {
         .ok_or_else(|| SigningKeyError::NotAKey { path: path.to_owned() })
 }
 
-/// The user that this process runs as, where the system tells.
+/// Returns the user of this process, if the system knows it.
 fn own_uid() -> Option<u32> {
     std::fs::metadata("/proc/self").ok().map(|process| process.uid())
 }
 
-/// Whether the text is a PKCS#8 PEM of an Ed25519 key, of version 1 or 2.
+/// Returns whether the text is a PKCS#8 PEM of an Ed25519 key, of version 1 or 2.
 fn is_ed25519(pem: &str) -> bool {
     const ALGORITHM: &[u8] = &[0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x04, 0x22, 0x04, 0x20];
     let base64: Option<String> = pem
@@ -142,7 +142,7 @@ fn is_ed25519(pem: &str) -> bool {
     der.get(5..5 + ALGORITHM.len()) == Some(ALGORITHM) && der.len() >= PKCS8_HEAD.len() + 32
 }
 
-/// Makes a key under a name of its own and then gives it the real name, unless another process was faster.
+/// Creates a key under a temporary name and renames it, unless another process was faster.
 fn make(path: &Path, secrets: &dyn Secrets) -> io::Result<()> {
     let der: Vec<u8> = PKCS8_HEAD.into_iter().chain(secrets.bytes()).collect();
     let pem = format!(
@@ -159,7 +159,7 @@ fn make(path: &Path, secrets: &dyn Secrets) -> io::Result<()> {
             std::process::id()
         ));
         match publish(&draft, path, &pem) {
-            // Another process took the draft for a stale one, in the moment before it was locked.
+            // Another process removed the draft as a stale one, in the moment before it was locked.
             Err(error) if error.kind() == io::ErrorKind::NotFound && tries < MAX_TRIES => tries += 1,
             published => {
                 published?;
@@ -169,7 +169,7 @@ fn make(path: &Path, secrets: &dyn Secrets) -> io::Result<()> {
     }
 }
 
-/// The number of drafts that may be lost to another process before that is an error.
+/// Maximum number of drafts lost to other processes.
 const MAX_TRIES: u32 = 8;
 
 const DRAFT_PREFIX: &str = ".signing-key-";
@@ -184,7 +184,7 @@ fn folder_of(path: &Path) -> &Path {
     }
 }
 
-/// Writes a draft and gives it the real name. It is locked meanwhile, so that nobody takes it for a stale one.
+/// Writes a draft and renames it. It is locked meanwhile, so that no process removes it as a stale one.
 fn publish(draft: &Path, path: &Path, pem: &str) -> io::Result<()> {
     let mut file = OpenOptions::new()
         .create_new(true)
@@ -201,8 +201,7 @@ fn publish(draft: &Path, path: &Path, pem: &str) -> io::Result<()> {
     linked.and(removed)
 }
 
-/// Removes drafts of processes that were killed while they made a key. A draft in use is locked. What cannot be removed is
-/// of no consequence.
+/// Removes drafts of processes that were killed while they created a key. A draft in use is locked. Errors are ignored.
 fn remove_stale_drafts(folder: &Path) {
     let Ok(entries) = fs::read_dir(folder) else {
         return;
@@ -256,7 +255,7 @@ mod tests {
         SigningKey::load(&own(&dir), &OsSecrets).unwrap();
         assert_eq!([&stale, &used, &other].map(|path| path.exists()), [false, true, true]);
         drop(held);
-        // Also where the key is there already.
+        // Also if the key exists already.
         SigningKey::load(&own(&dir), &OsSecrets).unwrap();
         assert_eq!([&used, &other].map(|path| path.exists()), [false, true]);
     }
@@ -284,7 +283,7 @@ mod tests {
         let path = dir.path().join("given.pem");
         let given = SigningKeyFile::Given(path.clone());
         let wrong = || SigningKey::load(&given, &OsSecrets).unwrap_err().to_string();
-        assert!(wrong().starts_with("there is no signing key file"), "{}", wrong());
+        assert!(wrong().ends_with("does not exist"), "{}", wrong());
         fs::write(&path, "hello").unwrap();
         fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
         assert!(wrong().contains("(mode 0640); run `chmod 600`"), "{}", wrong());

@@ -1,25 +1,25 @@
-//! The commands to paste: each stands by itself, on one line.
+//! The commands to paste, each on one line.
 
 use super::Demo;
 use canopy_domain::{IdentityId, NodeId};
 use std::fmt;
 
-/// What to try.
+/// The commands to try.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Commands {
-    /// Makes permissions and roles; `None` where there are some already.
+    /// Creates permissions and roles; `None` if there are some already.
     pub bootstrap: Option<String>,
-    /// Assigns roles, all or nothing; `None` where nobody or nothing is left to assign.
+    /// Assigns roles, all or nothing; `None` if there is nothing left to assign.
     pub bulk_create: Option<String>,
-    /// Asks who may do what, by ids.
+    /// Runs a check, by ids.
     pub evaluate: Option<String>,
-    /// Asks the same by names, in the words of AuthZEN.
+    /// Runs the same check by names, with AuthZEN.
     pub ask_by_name: Option<String>,
 }
 
 const BOOTSTRAP: &str = r#"{"resources":[{"name":"note","actions":["read","write","share"]},{"name":"comment","actions":["read","write"]}],"roles":[{"name":"Editor","description":"Reads and writes notes and comments","permission_keys":["note.read","note.write","note.share","comment.read","comment.write"]},{"name":"Viewer","description":"Reads notes and comments","permission_keys":["note.read","comment.read"]}]}"#;
 
-/// The commands that fit what is there. They use the variables that [`exports`](crate::exports::exports) sets.
+/// Returns the commands that fit the data. They use the variables that [`exports`](crate::exports::exports) sets.
 pub fn commands(demo: &Demo) -> Commands {
     let authorization = r#"-H "Authorization: Bearer $TOKEN""#;
     let post = |url: &str, body: &str| {
@@ -27,8 +27,8 @@ pub fn commands(demo: &Demo) -> Commands {
     };
     let bulk_create = match (demo.roles.as_slice(), items(demo)) {
         (_, None) => None,
-        // The roles get their ids from the first command, so the second one looks them up by name: sed makes the body
-        // out of the list of roles.
+        // The first command creates the ids of the roles, so the second one looks them up by name: sed builds the body
+        // from the list of roles.
         ([], Some(items)) => Some(format!(
             "curl -sS \"$ENV/roles?type=custom\" {authorization} | sed -E 's/{}/{}/' | {}",
             r#".*"id":"([^"]*)"[^{}]*"name":"Editor".*"id":"([^"]*)"[^{}]*"name":"Viewer".*"#,
@@ -66,7 +66,7 @@ pub fn commands(demo: &Demo) -> Commands {
     }
 }
 
-/// Who is to get which of two roles where: the first person edits a whole region, the others one team each.
+/// Returns the assignments: the first person edits a whole region, the others one team each.
 fn items(demo: &Demo) -> Option<[(IdentityId, NodeId, usize); 3]> {
     let [first, second, third] = demo.people.as_slice() else {
         return None;
@@ -86,10 +86,10 @@ fn body(items: &[(IdentityId, NodeId, usize); 3], editor: &str, viewer: &str) ->
 impl fmt::Display for Commands {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let steps = [
-            ("Make permissions and roles (bootstrap)", &self.bootstrap),
+            ("Create permissions and roles (bootstrap)", &self.bootstrap),
             ("Assign roles, all or nothing (bulk-create)", &self.bulk_create),
-            ("Ask whether somebody may do something (evaluate)", &self.evaluate),
-            ("Ask the same by names (AuthZEN)", &self.ask_by_name),
+            ("Check whether an identity has a permission (evaluate)", &self.evaluate),
+            ("Run the same check by names (AuthZEN)", &self.ask_by_name),
         ];
         let steps = steps
             .iter()

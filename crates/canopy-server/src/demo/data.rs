@@ -1,4 +1,4 @@
-//! The demo's regions, teams and people: always the same names.
+//! The demo's regions, teams and people, with constant names.
 
 /// The regions with their teams.
 pub(super) const REGIONS: [(&str, [&str; 4]); 3] = [
@@ -34,7 +34,7 @@ pub(super) struct Person {
     pub external_id: String,
 }
 
-/// Everybody, in the order of their numbers: every first name with every last name once.
+/// Returns all people, in order: every first name with every last name once.
 pub(super) fn people() -> impl Iterator<Item = Person> {
     LAST_NAMES
         .into_iter()

@@ -1,4 +1,4 @@
-//! Demo data: a small company in an empty store, and commands to try it with.
+//! Demo data for an empty store, and commands to try it.
 
 mod commands;
 mod data;

@@ -1,4 +1,4 @@
-//! Seeds an empty store through the use cases, as any client would.
+//! Seeds an empty store through the use cases.
 
 use super::data::{REGIONS, people};
 use super::{ACCOUNT, APPLICATION, ENVIRONMENT};
@@ -17,26 +17,26 @@ use canopy_domain::{
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-/// The demo data could not be made.
+/// The reason for which the demo data could not be created.
 #[derive(Debug, thiserror::Error)]
 pub enum DemoError {
     /// A use case refused it or failed.
-    #[error("the demo data cannot be made: {0}")]
+    #[error("the demo data cannot be created: {0}")]
     App(#[from] AppError),
-    /// The demo data itself breaks a rule: a bug of ours.
+    /// The demo data itself breaks a rule. Always a bug in Canopy.
     #[error("the demo data breaks a rule: {0}")]
     Data(String),
 }
 
-/// A parser's refusal of the demo's own data.
+/// Converts a parser's refusal of the demo data.
 fn data(error: impl fmt::Display) -> DemoError {
     DemoError::Data(error.to_string())
 }
 
-/// Seeds a store that has no account.
+/// Seeds a store without accounts.
 ///
 /// # Errors
-/// [`DemoError`]; what was made before it stays.
+/// [`DemoError`]; earlier rows stay.
 pub async fn seed(app: &App) -> Result<EnvironmentRef, DemoError> {
     let call = Call::new(Caller::Operator { subject: "demo".into() }, "demo".to_owned());
     let create = CreateAccount {
@@ -71,7 +71,7 @@ fn tenant(name: &str, slug: &str) -> Result<NewTenant, DemoError> {
     })
 }
 
-/// Company, regions and teams.
+/// Creates company, regions and teams.
 async fn grow_tree(app: &App, call: &Call, place: &EnvironmentRef) -> Result<(), DemoError> {
     let [company, region, team] = ["company", "region", "team"].map(NodeType::parse);
     let (company, region, team) = (company.map_err(data)?, region.map_err(data)?, team.map_err(data)?);
@@ -143,7 +143,7 @@ fn all_done<T, E: fmt::Display>(outcomes: &[Outcome<T, E>]) -> Result<(), DemoEr
     })
 }
 
-/// A node of the demo's tree by its name.
+/// Returns a node of the demo's tree by its name.
 pub(super) fn team_named(nodes: &[canopy_domain::Node], name: &str) -> Option<NodeId> {
     nodes.iter().find(|node| node.name.as_str() == name).map(|node| node.id)
 }

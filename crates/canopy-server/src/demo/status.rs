@@ -1,4 +1,4 @@
-//! Finds out whether a store is empty, holds the demo's data, or other data.
+//! Detects whether a store is empty, has the demo data, or other data.
 
 use super::seed::team_named;
 use super::{ACCOUNT, APPLICATION, DemoError, ENVIRONMENT};
@@ -15,18 +15,18 @@ use canopy_domain::{
 pub enum Status {
     /// No account.
     Empty,
-    /// The demo's own data, perhaps worked with since.
+    /// The demo data, possibly changed since.
     Demo(Box<Demo>),
     /// Other data.
     Other,
 }
 
-/// The parts of the demo's data that the commands name.
+/// The parts of the demo data that the commands refer to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Demo {
     /// The environment.
     pub place: EnvironmentRef,
-    /// People who have no assignment yet, the first few by mail address.
+    /// People without an assignment, the first few by email address.
     pub people: Vec<Candidate>,
     /// A region.
     pub region: NodeId,
@@ -38,19 +38,19 @@ pub struct Demo {
     pub roles: Vec<RoleId>,
 }
 
-/// A person that a role can be given to.
+/// A person that a role can be assigned to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Candidate {
     /// The id.
     pub id: IdentityId,
-    /// The mail address, which AuthZEN takes in place of the id.
+    /// The email address, which AuthZEN accepts instead of the id.
     pub email: Email,
 }
 
 /// Reads the status of a store.
 ///
 /// # Errors
-/// [`DemoError`] when it cannot be read.
+/// [`DemoError`] if it cannot be read.
 pub async fn status(app: &App) -> Result<Status, DemoError> {
     if tenancy::list_accounts(app).await?.is_empty() {
         return Ok(Status::Empty);
@@ -105,7 +105,7 @@ async fn people_without_assignment(app: &App, place: &EnvironmentRef) -> Result<
     Ok(page.items.into_iter().map(candidate).collect())
 }
 
-/// The slugs on the way from the root to a node, with `/` between them.
+/// Returns the slugs from the root to a node, separated by `/`.
 fn path(nodes: &[Node], node: NodeId) -> String {
     let mut slugs = vec![];
     let mut next = Some(node);

@@ -1,4 +1,4 @@
-//! The data of the demo, and the statuses of stores that it recognises.
+//! Tests of the demo data, and of the detected store statuses.
 
 use super::*;
 use crate::adapter::{OsSecrets, SystemClock, UuidV7Ids};

@@ -1,4 +1,4 @@
-//! Opens the store that the configuration names.
+//! Opens the configured store.
 
 mod postgres;
 mod served;
@@ -17,7 +17,7 @@ use std::error::Error as _;
 use std::fmt::Debug;
 use std::path::PathBuf;
 
-/// The store cannot be opened.
+/// The reason for which the store cannot be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreOpenError {
     /// The data directory cannot be used.
@@ -26,14 +26,14 @@ pub enum StoreOpenError {
     /// Another process serves the database.
     #[error(transparent)]
     Lock(#[from] LockError),
-    /// There is no database yet.
+    /// The database does not exist yet.
     #[error(
         "there is no database {} yet; start the server or run `canopy migrate` first, or name the installation's folder \
          with --data-dir or CANOPY_DATA_DIR",
         .0.display()
     )]
     Missing(PathBuf),
-    /// There is no data directory yet.
+    /// The data directory does not exist yet.
     #[error(
         "there is no data directory {}; start the server there first, or name the installation's folder with --data-dir \
          or CANOPY_DATA_DIR",
@@ -55,7 +55,7 @@ pub enum StoreOpenError {
 }
 
 impl StoreOpenError {
-    /// The reason, if trying again later may help.
+    /// Returns the reason, if a retry may help.
     fn temporary(&self) -> Option<&StoreError> {
         match self {
             Self::Postgres(canopy_storage_postgres::OpenError::Store(
@@ -71,7 +71,7 @@ impl StoreOpenError {
     }
 }
 
-/// Opens one kind of store. The rest of the server knows no other difference between stores than these methods.
+/// Opens one kind of store. These methods are the only difference between stores for the rest of the server.
 #[async_trait]
 pub trait OpenStore: Debug + Send + Sync {
     /// Returns true if other instances may serve the same data.
@@ -91,7 +91,7 @@ pub trait OpenStore: Debug + Send + Sync {
     /// [`StoreOpenError`].
     async fn open(&self) -> Result<Box<dyn Store>, StoreOpenError>;
 
-    /// Opens a store that exists, also while other processes serve it. Changes nothing in its schema.
+    /// Opens an existing store, even while other processes serve it. Does not change its schema.
     ///
     /// # Errors
     /// [`StoreOpenError`].
@@ -100,11 +100,11 @@ pub trait OpenStore: Debug + Send + Sync {
     /// Migrates the schema.
     ///
     /// # Errors
-    /// [`StoreOpenError`], also when the database cannot be reached.
+    /// [`StoreOpenError`], also if the database cannot be reached.
     async fn migrate(&self) -> Result<(), StoreOpenError>;
 }
 
-/// The opener of the configured store.
+/// Returns the opener of the configured store.
 pub fn opener(config: &Config) -> Box<dyn OpenStore> {
     match config.database_url() {
         DatabaseUrl::Sqlite(path) => Box::new(SqliteOpener::new(path, config)),
@@ -115,7 +115,7 @@ pub fn opener(config: &Config) -> Box<dyn OpenStore> {
 /// Opens a store for serving. Retries while it cannot be reached; calls `waiting` after the first failure.
 ///
 /// # Errors
-/// [`StoreOpenError`] for failures that waiting does not mend.
+/// [`StoreOpenError`] for failures that a retry cannot resolve.
 pub async fn open_once_reached(
     opener: &dyn OpenStore,
     waiting: impl FnOnce(),

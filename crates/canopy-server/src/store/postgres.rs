@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use canopy_domain::port::Store;
 use canopy_storage_postgres::{PgOptions, PgStore};
 
-/// Opens a database that other instances may serve as well.
+/// Opens a database that other instances may serve too.
 #[derive(Debug)]
 pub(super) struct PostgresOpener(PgOptions);
 

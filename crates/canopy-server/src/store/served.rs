@@ -1,4 +1,4 @@
-//! The store as the service uses it: it may be opened later, and it reports when its last user has dropped it.
+//! The store of the service: it can be opened later, and reports when its last user has dropped it.
 
 use async_trait::async_trait;
 use canopy_domain::api_key::KeyUse;
@@ -13,8 +13,8 @@ use std::fmt;
 use std::sync::{Arc, OnceLock};
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 
-/// A store that is unavailable until it is [opened](Self::open). Workers and calls whose clients hung up drop it at times
-/// of their own; [`Closed`] waits for the last of them.
+/// A store that is unavailable until it is [opened](Self::open). Workers, and calls whose clients hung up, drop it at
+/// different times; [`Closed`] waits for the last of them.
 pub struct ServedStore {
     // Dropped before the sender, so that the store is closed when the receiver wakes up.
     store: OnceLock<Box<dyn Store>>,
@@ -36,11 +36,11 @@ impl fmt::Debug for ServedStore {
 pub struct Closed(Receiver<Infallible>);
 
 #[derive(Debug, thiserror::Error)]
-#[error("the database has not been reached since the start")]
+#[error("the database has not been reached since the start; try again later")]
 struct NotOpen;
 
 impl ServedStore {
-    /// A store that is not open yet.
+    /// Creates a store that is not open yet.
     pub fn pending(is_shared: bool) -> (Arc<Self>, Closed) {
         let (sender, receiver) = channel(1);
         let served = Self {
@@ -51,7 +51,7 @@ impl ServedStore {
         (Arc::new(served), Closed(receiver))
     }
 
-    /// Serves this store from now on. The first one stays.
+    /// Opens the store. Later calls have no effect.
     pub fn open(&self, store: Box<dyn Store>) {
         self.store.get_or_init(|| store);
     }
@@ -70,7 +70,7 @@ impl ServedStore {
 impl Closed {
     /// Waits until the last user has dropped the store.
     pub async fn wait(mut self) {
-        // Nothing is ever sent, so this is the end of the last sender.
+        // No value is ever sent, so this waits for the last sender to be dropped.
         self.0.recv().await;
     }
 }
@@ -110,7 +110,7 @@ impl Store for ServedStore {
         self.get()?.append_audit_events(events).await
     }
 
-    /// A store that is not open yet is shared already.
+    /// Returns the shared interface even before the store is open.
     fn shared(&self) -> Option<&dyn SharedStore> {
         self.is_shared.then_some(self as &dyn SharedStore)
     }

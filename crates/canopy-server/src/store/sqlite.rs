@@ -18,9 +18,9 @@ pub(super) struct SqliteOpener {
     path: PathBuf,
     data_dir: PathBuf,
     synchronous: Synchronous,
-    /// The signing key lies in the data directory, so that directory must exist.
+    /// True if the signing key is in the data directory, so that the directory must exist.
     has_own_key: bool,
-    /// Keeps other processes away once the store is open for serving.
+    /// Locks out other processes once the store is open for serving.
     lock: OnceLock<InstanceLock>,
 }
 
@@ -89,8 +89,8 @@ impl OpenStore for SqliteOpener {
     }
 }
 
-/// Creates an empty database that only its owner may read, unless there is one; SQLite gives the files beside it the same
-/// mode. Leaves the mode of an existing one, which somebody may have chosen, and warns if others may read it.
+/// Creates an empty database that only its owner may read, unless it exists; SQLite gives the files beside it the same
+/// mode. Keeps the mode of an existing one, which may be intended, and warns if other users may read it.
 fn create_private(path: &Path) -> Result<(), DataDirError> {
     let failed = |source| DataDirError::Database {
         path: path.to_owned(),

@@ -78,7 +78,7 @@ async fn several_at_once(stage: &Stage) {
     );
 }
 
-/// Where the crowd is.
+/// The position of the crowd.
 fn crowded(stage: &Stage) -> String {
     format!(
         "{}/applications/default/environments/production",

@@ -210,7 +210,7 @@ async fn strangers_do_not_fill_the_log() {
         client.post("/access/v1/evaluation", &serde_json::json!({})).await;
     }
     let seconds = begun.elapsed().as_secs() + 2;
-    server.wait_for_log("left lines out of the log");
+    server.wait_for_log("log lines dropped over the budget");
     let (_, metrics) = (server.id(), client.send(reqwest::Method::GET, "/metrics", None).await);
     let text = metrics.text().await.unwrap();
     let left_out = text

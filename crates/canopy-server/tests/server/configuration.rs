@@ -1,4 +1,4 @@
-//! What is configured, by whom, and what is refused.
+//! Configuration: sources, precedence and refusals.
 
 use crate::process::{Client, Finished, Home, Server};
 use std::os::unix::fs::PermissionsExt as _;
@@ -87,7 +87,9 @@ fn what_stands_in_the_way_is_a_message_and_no_panic() {
     let refused = home.run(&["serve", "--listen", "127.0.0.1:0"]);
     assert_eq!(refused.code, Some(1));
     assert!(
-        refused.stderr.contains("is open to others than its owner (mode 0644)"),
+        refused
+            .stderr
+            .contains("other users may access the signing key file ./canopy-data/signing-key.pem (mode 0644)"),
         "{refused:?}"
     );
     assert!(!refused.stderr.contains("PRIVATE KEY"));
@@ -104,7 +106,7 @@ fn what_stands_in_the_way_is_a_message_and_no_panic() {
     assert!(
         refused
             .stderr
-            .contains("canopy: cannot make the data directory file/below"),
+            .contains("canopy: cannot create the data directory file/below"),
         "{refused:?}"
     );
 

@@ -77,7 +77,7 @@ async fn a_second_start_seeds_nothing_and_prints_what_fits() {
     let mut server = home.serve(&["--demo"]);
     let text = server.read_until_commands(3);
     let shell = Shell::of(&text);
-    assert!(text.contains("the demo's data from an earlier start"), "{text}");
+    assert!(text.contains("the demo data of an earlier start"), "{text}");
     let [bulk_create, evaluate, ask_by_name] = commands(&text).try_into().unwrap();
     let (_, before) = shell.run(&evaluate).await;
     assert_eq!(before["denial_reason"], "no_grant", "{before}");
@@ -111,7 +111,7 @@ async fn data_of_others_is_left_alone() {
 
     let mut server = home.serve(&["--demo"]);
     let notice = server.read_line();
-    assert!(notice.contains("no demo data was made"), "{notice}");
+    assert!(notice.contains("no demo data was created"), "{notice}");
     let client = Client::new(&server.url, operator.trim());
     let (_, accounts) = client.get("/portal/v1/accounts").await;
     assert_eq!(accounts["items"].as_array().unwrap().len(), 1, "{accounts}");

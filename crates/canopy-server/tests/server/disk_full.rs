@@ -1,7 +1,7 @@
-//! A file of SQLite that cannot grow: writes are refused and leave nothing behind, and go on when there is room again.
+//! A SQLite file that cannot grow: writes are refused and leave nothing behind, and succeed once there is room again.
 //!
-//! Files of the server's process are given a limit, where a full disk would need a file system of its own: SQLite is told
-//! that it cannot write in the same place and in the same way.
+//! The test limits the file size of the server's process, because a full disk would need its own file system: SQLite gets the same
+//! error at the same call.
 
 use crate::faults::{Fate, admin, batch, compare, prepare, sound};
 use crate::postgres_faults::is_refused;
@@ -12,7 +12,7 @@ use serde_json::json;
 use std::collections::HashMap;
 use std::process::{Command, Stdio};
 
-/// A server that is told when a file may not grow, as one on a full disk is, instead of being ended.
+/// Starts a server that gets an error when a file may not grow, like on a full disk, instead of a signal.
 fn serve(home: &Home) -> Server {
     let serve = home.command(&["serve", "--listen", "127.0.0.1:0", "--demo"]);
     let mut shell = Command::new("/bin/sh");

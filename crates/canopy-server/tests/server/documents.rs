@@ -59,7 +59,7 @@ fn run(home: &Home, url: &str, script: &str) -> Finished {
     Finished::of(output)
 }
 
-/// Whether an answer has everything that a document shows; `…` stands for any text.
+/// Returns whether a response has everything that a document shows; `…` matches any text.
 fn shows(answer: &Value, shown: &Value) -> bool {
     match (answer, shown) {
         (Value::Object(answer), Value::Object(shown)) => shown

@@ -14,7 +14,7 @@ use tokio::task::JoinSet;
 /// Identities in each batch: all of them at one node, so the rows of a batch are those of a (role, node).
 const BATCH: usize = 200;
 
-/// What became of the batch for a (role, node).
+/// The outcome of the batch for a (role, node).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fate {
     /// The server answered that it is stored.

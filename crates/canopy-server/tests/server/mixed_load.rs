@@ -15,9 +15,9 @@ const PERMISSIONS: [&str; 2] = ["note.read", "note.write"];
 /// Few enough that clients meet.
 const PEOPLE: usize = 8;
 
-/// What there is to write to: the demo's company with two roles, of which nobody has any.
+/// The data to write to: the demo data with two roles without assignments.
 pub struct Stage {
-    /// What stands before the load.
+    /// The state before the load.
     pub start: State,
     people: Vec<IdentityId>,
     roles: Vec<RoleId>,
@@ -25,7 +25,7 @@ pub struct Stage {
     known: Mutex<Known>,
 }
 
-/// What clients have learned from answers.
+/// The state that clients learned from responses.
 struct Known {
     rows: Vec<(AssignmentId, AssignmentKey)>,
     nodes: Vec<NodeId>,
@@ -164,7 +164,7 @@ struct LoadClient {
     dice: Dice,
 }
 
-/// What a client looks at after a call, or that no answer came.
+/// Checks of a client after a call, or the lack of a response.
 type Done = Result<Option<(IdentityId, NodeId)>, NoAnswer>;
 
 struct NoAnswer;

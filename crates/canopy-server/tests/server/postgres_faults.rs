@@ -1,5 +1,5 @@
-//! Servers and their database on PostgreSQL, in each other's absence: what was acknowledged is there, nothing is there in
-//! part, nobody is told anything that does not hold, and all is well again by itself.
+//! Servers and their PostgreSQL database, with one of them absent: acknowledged writes are stored, no write is partial, no response
+//! is wrong, and the service recovers by itself.
 
 use crate::faults::{admin, compare, in_the_middle, interrupted};
 use crate::mixed_load::Stage;
@@ -108,7 +108,7 @@ fn connections(database: &str) -> String {
     format!("FROM pg_stat_activity WHERE application_name = 'canopy' AND datname = '{database}'")
 }
 
-/// Those that listen: they ran nothing else since, but empty statements.
+/// Returns a query for the connections that listen: they ran only empty statements since.
 fn lines(database: &str) -> String {
     format!("{} AND query IN ('', 'LISTEN canopy_revisions')", connections(database))
 }

@@ -8,7 +8,7 @@ use std::process::{Child, ChildStdout, Command, ExitStatus, Output, Stdio};
 use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant};
 
-/// How long anything may take before a test gives up.
+/// Maximum time of any step before a test gives up.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A folder to work in; the data directory lies in it.
@@ -72,7 +72,7 @@ impl Home {
     }
 }
 
-/// What a command left behind.
+/// The result of a command.
 #[derive(Debug)]
 pub struct Finished {
     pub code: Option<i32>,
@@ -102,7 +102,7 @@ pub struct Server {
     stdout: BufReader<ChildStdout>,
     log: Receiver<String>,
     pub url: String,
-    /// Whether it said so with its first line.
+    /// Returns whether its first line reports readiness.
     pub is_ready: bool,
 }
 

@@ -9,14 +9,14 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use uuid::Uuid;
 
-/// Where the calls are made.
+/// The target of the calls.
 pub const ENVIRONMENT: &str = "/portal/v1/accounts/acme/applications/notes/environments/development";
 
 pub fn id<T: From<Uuid>>(json: &Value) -> T {
     json.as_str().unwrap().parse::<Uuid>().unwrap().into()
 }
 
-/// What all clients of a run were answered.
+/// The responses to all clients of a run.
 pub struct Recorder {
     begun: Instant,
     calls: Mutex<Vec<Call>>,
@@ -30,7 +30,7 @@ impl Recorder {
         })
     }
 
-    /// How many calls were answered in a way that this says.
+    /// Returns the number of calls with a response of this kind.
     pub fn count(&self, wanted: impl Fn(&Call) -> bool) -> usize {
         let calls = self.calls.lock().unwrap();
         calls.iter().filter(|call| wanted(call)).count()
@@ -73,7 +73,7 @@ pub struct Clerk {
     recorder: Arc<Recorder>,
 }
 
-/// What came back.
+/// The response to a call.
 struct Reply {
     status: u16,
     revision: Option<u64>,
@@ -104,7 +104,7 @@ impl Clerk {
         self.http.request(method, url).bearer_auth(&self.token)
     }
 
-    /// Whether the server answers again: waits while it is there and not ready.
+    /// Waits while the server runs and is not ready. Returns whether it answers again.
     pub async fn comes_back(&self) -> bool {
         let deadline = Instant::now() + Duration::from_secs(60);
         while Instant::now() < deadline {

@@ -81,15 +81,18 @@ fn what_is_not_there_is_named() {
     refused(&["--admin", "--account", "acme"], "there is no data directory");
     assert!(!home.data_dir().exists(), "a token for nothing makes nothing");
     let server = home.serve(&["--demo"]);
-    refused(&["--admin", "--account", "nobody"], "there is no account `nobody`");
+    refused(
+        &["--admin", "--account", "nobody"],
+        "the account `nobody` does not exist",
+    );
     let admin = ["--admin", "--account", "acme"];
     refused(
         &[&admin[..], &["--application", "no", "--environment", "development"]].concat(),
-        "there is no application `no`",
+        "the application `no` does not exist",
     );
     refused(
         &[&admin[..], &["--application", "notes", "--environment", "no"]].concat(),
-        "there is no environment `no`",
+        "the environment `no` does not exist",
     );
     let stranger = "01890a5d-ac96-774b-bcce-b302099a8057";
     let place = [

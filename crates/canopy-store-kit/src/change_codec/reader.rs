@@ -1,4 +1,4 @@
-//! Reading. Every value is parsed anew by its own type, so that damage never becomes a fact.
+//! Decoding. Each value is validated by its own type, so that damage never becomes a fact.
 
 use super::{CodecError, Shared, VERSION, given, kind};
 use canopy_domain::access::{Change, GrantFact, KeyFact, NodeFact, PermissionFact, RoleFact, SubjectFact};
@@ -9,10 +9,10 @@ use canopy_domain::{
 };
 use uuid::Uuid;
 
-/// Reads the bytes that [`encode`](super::encode) has written.
+/// Decodes the bytes that [`encode`](super::encode) wrote.
 ///
 /// # Errors
-/// A [`CodecError`] for any other bytes; never a panic, and never more memory than a few times their length.
+/// A [`CodecError`] for any other bytes. Never panics, and never uses more memory than a few times their length.
 pub fn decode(bytes: &[u8]) -> Result<Vec<Change>, CodecError> {
     let mut reader = Reader {
         rest: bytes,
@@ -74,7 +74,7 @@ impl Reader<'_> {
         let id = RoleId::new(self.id()?);
         let is_active = self.switch()?;
         let raw = self.text()?;
-        // A name is trimmed when it is parsed; one that can be trimmed was never stored.
+        // A stored name is trimmed already, so a name with surrounding space is damage.
         let name = RoleName::parse(raw).ok().filter(|name| name.as_str() == raw);
         let name = name.ok_or(CodecError::Value("role name"))?;
         let count = self.count(16)?;
@@ -224,7 +224,8 @@ impl Reader<'_> {
         Timestamp::from_micros(micros).map_err(|_| CodecError::Value("instant"))
     }
 
-    /// A number of things that take at least `shortest` bytes each, so that no room is made for more than there can be.
+    /// Reads a number of values of at least `shortest` bytes each, so that no more memory is reserved than they can
+    /// need.
     fn count(&mut self, shortest: usize) -> Result<usize, CodecError> {
         let count = u32::from_le_bytes(self.take()?) as usize;
         if count > self.rest.len() / shortest {

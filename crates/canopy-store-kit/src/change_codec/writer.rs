@@ -1,4 +1,4 @@
-//! Writing.
+//! Encoding.
 
 use super::{Shared, VERSION, given, kind};
 use canopy_domain::access::{Change, GrantFact, KeyFact, NodeFact, PermissionFact, RoleFact, SubjectFact};
@@ -6,7 +6,7 @@ use canopy_domain::api_key::KeyAccess;
 use canopy_domain::{MembershipStatus, Timestamp};
 use uuid::Uuid;
 
-/// Writes changes as bytes that [`decode`](super::decode) reads.
+/// Encodes changes as bytes for [`decode`](super::decode).
 pub fn encode(changes: &[Change]) -> Vec<u8> {
     let mut writer = Writer {
         bytes: Vec::with_capacity(8 + changes.len() * 36),
@@ -158,7 +158,7 @@ impl Writer {
             .extend_from_slice(&u32::try_from(count).unwrap_or(u32::MAX).to_le_bytes());
     }
 
-    /// No text of a change is longer than 400 bytes.
+    /// Writes a text. No text of a change is longer than 400 bytes.
     fn text(&mut self, text: &str) {
         self.bytes
             .extend_from_slice(&u16::try_from(text.len()).unwrap_or(u16::MAX).to_le_bytes());

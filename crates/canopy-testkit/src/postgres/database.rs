@@ -1,4 +1,4 @@
-//! Databases of one test each.
+//! Databases for single tests.
 
 use super::server::Server;
 use super::shared::{self, TEMPLATE};
@@ -15,7 +15,7 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 use tokio_postgres::NoTls;
 
-/// A database that goes when this value is dropped.
+/// A database that is deleted on drop.
 #[derive(Debug)]
 pub struct Database {
     admin: String,
@@ -24,7 +24,7 @@ pub struct Database {
 
 /// The server that databases are created on.
 enum Place {
-    /// In the cluster of the run, from its template.
+    /// In the cluster of the test run, copied from its template.
     Shared(Server),
     /// On the server that `CANOPY_TEST_POSTGRES_URL` names.
     Named(String),
@@ -49,7 +49,7 @@ fn named_server() -> Option<String> {
         .filter(|url| !url.is_empty())
 }
 
-/// Makes the template, with the schema in it.
+/// Creates the template with the schema.
 async fn move_in(admin: String, template: String) {
     execute(&admin, &format!("CREATE DATABASE {TEMPLATE}")).await;
     PgStore::migrate(&PgOptions::new(template))
@@ -58,10 +58,11 @@ async fn move_in(admin: String, template: String) {
 }
 
 impl Database {
-    /// A database with the newest schema and nothing in it.
+    /// Creates a database with the newest schema and without rows.
     ///
     /// # Panics
-    /// When there is no PostgreSQL; the message says what to do.
+    ///
+    /// If there is no PostgreSQL; the message explains what to do.
     pub async fn new() -> Self {
         let place = tokio::task::spawn_blocking(Place::get).await.expect("a server");
         match place {
@@ -79,10 +80,11 @@ impl Database {
         }
     }
 
-    /// A database without a schema.
+    /// Creates a database without a schema.
     ///
     /// # Panics
-    /// As [`Database::new`].
+    ///
+    /// Like [`Database::new`].
     pub async fn bare() -> Self {
         let place = tokio::task::spawn_blocking(Place::get).await.expect("a server");
         let admin = match place {
@@ -100,7 +102,7 @@ impl Database {
         Self { admin, name }
     }
 
-    /// Its URL.
+    /// Returns its URL.
     pub fn url(&self) -> String {
         let (place, query) = self.admin.split_once('?').unwrap_or((&self.admin, ""));
         let (server, _) = place.rsplit_once('/').expect("a URL with a database");
@@ -112,31 +114,34 @@ impl Database {
         format!("{server}/{}{query}", self.name)
     }
 
-    /// Runs SQL in it, on a connection of its own.
+    /// Runs SQL in it, on its own connection.
     ///
     /// # Panics
-    /// When the SQL fails.
+    ///
+    /// If the SQL fails.
     pub async fn execute(&self, sql: &str) {
         execute(&self.url(), sql).await;
     }
 
-    /// Runs SQL in a transaction that stays open, with its locks, until the answer is dropped.
+    /// Runs SQL in a transaction that stays open, with its locks, until the result is dropped.
     ///
     /// # Panics
-    /// When the SQL fails.
-    pub async fn hold(&self, sql: &str) -> Held {
+    ///
+    /// If the SQL fails.
+    pub async fn hold(&self, sql: &str) -> OpenTransaction {
         let client = connect(&self.url()).await;
         client
             .batch_execute(&format!("BEGIN; {sql}"))
             .await
             .expect("the SQL runs");
-        Held { _client: client }
+        OpenTransaction { _client: client }
     }
 
-    /// The rows that SQL answers with, as texts.
+    /// Returns the rows of a query as texts.
     ///
     /// # Panics
-    /// When the SQL fails.
+    ///
+    /// If the SQL fails.
     pub async fn query(&self, sql: &str) -> Vec<Vec<Option<String>>> {
         let client = connect(&self.url()).await;
         let messages = client.simple_query(sql).await.expect("an answer");
@@ -154,9 +159,9 @@ impl Database {
     }
 }
 
-/// An open transaction, rolled back when it is dropped: then its connection is closed.
+/// An open transaction, rolled back on drop, which closes its connection.
 #[derive(Debug)]
-pub struct Held {
+pub struct OpenTransaction {
     _client: tokio_postgres::Client,
 }
 
@@ -164,7 +169,7 @@ impl Drop for Database {
     fn drop(&mut self) {
         let (admin, name) = (self.admin.clone(), self.name.clone());
         run_blocking(async move {
-            // Where the server is gone, so is the database.
+            // Without the server, the database is gone too.
             let Ok((client, connection)) = tokio_postgres::connect(&admin, NoTls).await else {
                 return;
             };
@@ -179,18 +184,20 @@ impl Drop for Database {
 }
 
 impl Server {
-    /// Runs SQL in its database `postgres`, on a connection of its own.
+    /// Runs SQL in its database `postgres`, on its own connection.
     ///
     /// # Panics
-    /// When the SQL fails.
+    ///
+    /// If the SQL fails.
     pub async fn execute(&self, sql: &str) {
         execute(&self.url("postgres"), sql).await;
     }
 
-    /// The first column of the first row that SQL answers with in its database `postgres`.
+    /// Returns the first column of the first row of a query in its database `postgres`.
     ///
     /// # Panics
-    /// When the SQL fails.
+    ///
+    /// If the SQL fails.
     pub async fn ask(&self, sql: &str) -> Option<String> {
         let client = connect(&self.url("postgres")).await;
         let messages = client.simple_query(sql).await.expect("an answer");
@@ -211,7 +218,7 @@ async fn execute(url: &str, sql: &str) {
     connect(url).await.batch_execute(sql).await.expect("the SQL runs");
 }
 
-/// Runs something to its end, from wherever: on a thread and a runtime of its own.
+/// Runs a future to its end on its own thread and runtime.
 fn run_blocking(work: impl Future<Output = ()> + Send + 'static) {
     let run = move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
@@ -220,26 +227,28 @@ fn run_blocking(work: impl Future<Output = ()> + Send + 'static) {
     std::thread::spawn(run).join().expect("no panic");
 }
 
-/// A store with a database of its own, which goes with it.
+/// A store with its own database, which is deleted with it.
 #[derive(Debug)]
 pub struct PostgresStore {
     store: PgStore,
-    // Declared last: the database goes after the store.
+    // Declared last, so that the database is deleted after the store is dropped.
     database: Database,
 }
 
-/// An empty store.
+/// Creates an empty store.
 ///
 /// # Panics
-/// When there is no PostgreSQL; the message says what to do.
+///
+/// If there is no PostgreSQL; the message explains what to do.
 pub async fn store() -> PostgresStore {
     store_with(|_| {}).await
 }
 
-/// An empty store, opened with other options.
+/// Creates an empty store, opened with other options.
 ///
 /// # Panics
-/// As [`store`].
+///
+/// Like [`store`].
 pub async fn store_with(change: impl FnOnce(&mut PgOptions)) -> PostgresStore {
     let database = Database::new().await;
     let mut options = PgOptions::new(database.url());
@@ -250,22 +259,22 @@ pub async fn store_with(change: impl FnOnce(&mut PgOptions)) -> PostgresStore {
 }
 
 impl PostgresStore {
-    /// The store itself.
+    /// Returns the store itself.
     pub const fn inner(&self) -> &PgStore {
         &self.store
     }
 
-    /// The store and its database, which goes when the second is dropped.
+    /// Returns the store and its database, which is deleted when the latter is dropped.
     pub fn into_parts(self) -> (PgStore, Database) {
         (self.store, self.database)
     }
 
-    /// From now on, takes the rows of every list for many, to test the way they are read then.
+    /// Treats every list as a long one from now on, to test the queries of long lists.
     pub fn have_long_lists(&self) {
         self.store.have_long_lists();
     }
 
-    /// Its database.
+    /// Returns its database.
     pub const fn database(&self) -> &Database {
         &self.database
     }

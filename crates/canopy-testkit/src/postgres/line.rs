@@ -1,12 +1,12 @@
-//! A line to a server that can go dead.
+//! A connection to a server that can be cut.
 
 use std::sync::Arc;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-/// A port that leads to a server until the line goes dead. Then nothing is passed on and nothing is closed, as where a
-/// firewall drops packets.
+/// A port that forwards to a server until it is cut. Then nothing is forwarded and nothing is closed, like behind a
+/// firewall that drops packets.
 #[derive(Debug)]
 pub struct Line {
     port: u16,
@@ -21,10 +21,11 @@ impl Drop for Line {
 }
 
 impl Line {
-    /// Makes a line to a port of this machine.
+    /// Forwards to a port of this machine.
     ///
     /// # Panics
-    /// When there is no free port.
+    ///
+    /// If no port is free.
     pub async fn to(server: u16) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a free port");
         let port = listener.local_addr().expect("an address").port();
@@ -38,24 +39,24 @@ impl Line {
         Self { port, is_dead, task }
     }
 
-    /// The port to connect to.
+    /// Returns the port to connect to.
     pub const fn port(&self) -> u16 {
         self.port
     }
 
-    /// Passes nothing on any more.
+    /// Stops forwarding.
     pub fn go_dead(&self) {
         self.is_dead.send_replace(true);
     }
 
-    /// Passes on again what comes over new connections.
+    /// Forwards new connections again.
     pub fn revive(&self) {
         self.is_dead.send_replace(false);
     }
 }
 
 async fn pass_on(mut near: TcpStream, server: u16, mut is_dead: watch::Receiver<bool>) {
-    // Both ends stay open, so neither sees that nobody is there; until the line itself is gone.
+    // Both ends stay open, so neither detects the cut, until the line itself is dropped.
     let dead = *is_dead.borrow();
     if !dead && let Ok(mut far) = TcpStream::connect(("127.0.0.1", server)).await {
         tokio::select! {

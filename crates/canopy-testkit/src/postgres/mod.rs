@@ -1,13 +1,12 @@
 //! PostgreSQL for tests: a throw-away cluster, and a database for each test.
 //!
-//! [`store`] gives a test an empty store of its own. The first test of a run starts a cluster from the programs that are
-//! on the machine, in a folder for temporary files; all tests of the run share it, and it goes when the run ends or nobody
-//! has used it for a minute. [`Server::start`] gives a cluster of its own to a test that wants to stop it. Where
-//! `CANOPY_TEST_POSTGRES_URL` names a server (without TLS, as a user who may create databases), that one is used instead
-//! of a cluster.
+//! [`store`] gives a test its own empty store. The first test of a run starts a cluster from the programs of the
+//! machine, in a temporary folder. All tests of the run share it. It is removed when the run ends or when no test has
+//! used it for a minute. [`Server::start`] gives a test its own cluster that it can stop. If `CANOPY_TEST_POSTGRES_URL`
+//! names a server (without TLS, as a user who may create databases), that one is used instead of a cluster.
 //!
-//! Tests as root run the server as `postgres` or `nobody`, because PostgreSQL refuses root. A machine without
-//! PostgreSQL fails the tests and says what to do.
+//! Tests that run as root start the server as `postgres` or `nobody`, because PostgreSQL refuses root. On a machine
+//! without PostgreSQL the tests fail with an explanation.
 
 mod database;
 mod line;
@@ -15,6 +14,6 @@ mod programs;
 mod server;
 mod shared;
 
-pub use database::{Database, Held, PostgresStore, store, store_with};
+pub use database::{Database, OpenTransaction, PostgresStore, store, store_with};
 pub use line::Line;
 pub use server::Server;

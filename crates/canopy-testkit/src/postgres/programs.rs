@@ -13,12 +13,12 @@ const ADVICE: &str = "these tests need PostgreSQL 15 or newer and found no `init
 #[derive(Debug, Clone)]
 pub(super) struct Programs {
     folder: PathBuf,
-    /// The user and group as whom to run them, where that is not ourselves.
+    /// The user and group that run them, if they differ from those of this process.
     pub(super) user: Option<(u32, u32)>,
 }
 
 impl Programs {
-    /// Looks where `pg_config` says, in the PATH and in the usual folders; the newest release wins among the last.
+    /// Searches the folder of `pg_config`, the PATH and the usual folders; the newest release wins among the last.
     pub(super) fn find() -> Self {
         let has_initdb = |folder: &PathBuf| folder.join("initdb").exists() && folder.join("pg_ctl").exists();
         let folder = told_by_pg_config()
@@ -32,7 +32,7 @@ impl Programs {
         }
     }
 
-    /// A program, ready to run as the user who may.
+    /// Returns a command that runs a program as that user.
     pub(super) fn command(&self, name: &str) -> Command {
         let mut command = Command::new(self.folder.join(name));
         command.stdin(Stdio::null());
@@ -56,7 +56,7 @@ fn told_by_pg_config() -> Option<PathBuf> {
     Some(PathBuf::from(folder.trim()))
 }
 
-/// The directory of `initdb` on the PATH; follows links, because the other programs may not be linked.
+/// Returns the directory of `initdb` on the PATH; follows links, because the other programs may not be linked.
 fn on_the_path() -> Option<PathBuf> {
     let found = Command::new("sh").args(["-c", "command -v initdb"]).output().ok()?;
     let path = String::from_utf8(found.stdout).ok()?;
@@ -83,7 +83,7 @@ fn in_the_usual_folders() -> Vec<PathBuf> {
     found
 }
 
-/// Root has to be somebody else; everybody else is fine.
+/// Returns another user for root; `None` for all other users.
 fn other_user() -> Option<(u32, u32)> {
     if id(&["-u"])? != 0 {
         return None;

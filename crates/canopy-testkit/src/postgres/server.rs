@@ -11,8 +11,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 /// The settings that make a server fast for tests.
 const FAST: &str = "-c fsync=off -c full_page_writes=off -c autovacuum=off";
 
-/// A server of PostgreSQL with a cluster of its own, in a folder that goes with it. Unless it is told to, it never waits
-/// for the disk: what it acknowledged survives its own death, but not that of the machine.
+/// A PostgreSQL server with its own cluster, in a folder that is removed with it. By default it never waits for the
+/// disk: an acknowledged write survives a crash of the server, but not of the machine.
 #[derive(Debug)]
 pub struct Server {
     programs: Programs,
@@ -24,18 +24,20 @@ pub struct Server {
 }
 
 impl Server {
-    /// Makes a cluster and starts its server.
+    /// Creates a cluster and starts its server.
     ///
     /// # Panics
-    /// When that fails.
+    ///
+    /// If that fails.
     pub fn start() -> Self {
         Self::start_own(FAST)
     }
 
-    /// The same with a server that waits for the disk and cleans up by itself, as real ones do.
+    /// Starts a server that waits for the disk and vacuums, like a real one.
     ///
     /// # Panics
-    /// When that fails.
+    ///
+    /// If that fails.
     pub fn start_with_usual_settings() -> Self {
         Self::start_own("")
     }
@@ -44,7 +46,7 @@ impl Server {
         Self::start_in(own_folder(), settings, true)
     }
 
-    /// A server for the tests of a run.
+    /// Starts a server for the tests of a run.
     pub(super) fn start_shared(folder: PathBuf) -> Self {
         Self::start_in(folder, FAST, false)
     }
@@ -76,7 +78,8 @@ impl Server {
     /// Starts a standby that replicates this server by streaming, and waits until it does.
     ///
     /// # Panics
-    /// When that fails.
+    ///
+    /// If that fails.
     #[must_use]
     pub fn follow(&self) -> Self {
         let programs = Programs::find();
@@ -108,10 +111,11 @@ impl Server {
         standby
     }
 
-    /// Makes a standby the primary.
+    /// Promotes a standby to the primary.
     ///
     /// # Panics
-    /// When that fails.
+    ///
+    /// If that fails.
     pub fn promote(&self) {
         self.run(
             self.programs
@@ -122,20 +126,22 @@ impl Server {
         );
     }
 
-    /// Stops all processes of the server without ending them: connections stay open and nothing is answered.
+    /// Suspends all processes of the server: connections stay open and nothing is answered.
     ///
     /// # Panics
-    /// When the server does not run.
+    ///
+    /// If the server does not run.
     pub fn freeze(&self) {
         let postmaster = self.postmaster().expect("a running server");
         signal("STOP", &[postmaster]);
         signal("STOP", &children(postmaster));
     }
 
-    /// Lets a frozen server go on.
+    /// Resumes a frozen server.
     ///
     /// # Panics
-    /// When the server does not run.
+    ///
+    /// If the server does not run.
     pub fn thaw(&self) {
         let postmaster = self.postmaster().expect("a running server");
         signal("CONT", &children(postmaster));
@@ -147,7 +153,7 @@ impl Server {
         file.lines().next()?.trim().parse().ok()
     }
 
-    /// A server that another process has started.
+    /// Connects to a server that another process has started.
     pub(super) fn known(folder: PathBuf, port: u16) -> Self {
         let programs = Programs::find();
         Self {
@@ -163,7 +169,7 @@ impl Server {
         self.folder.join("data")
     }
 
-    /// The port that it listens on.
+    /// Returns the port that it listens on.
     pub const fn port(&self) -> u16 {
         self.port
     }
@@ -172,7 +178,7 @@ impl Server {
         &self.folder
     }
 
-    /// The URL of one of its databases. `postgres` is always there.
+    /// Returns the URL of one of its databases. `postgres` always exists.
     pub fn url(&self, database: &str) -> String {
         format!("postgres://canopy@127.0.0.1:{}/{database}", self.port)
     }
@@ -180,7 +186,8 @@ impl Server {
     /// Starts the server again.
     ///
     /// # Panics
-    /// When that fails.
+    ///
+    /// If that fails.
     pub fn resume(&self) {
         let settings = format!(
             "-p {} -k {} -c listen_addresses=127.0.0.1 -c max_connections=300 -c shared_buffers=128MB \
@@ -200,10 +207,11 @@ impl Server {
         );
     }
 
-    /// Stops the server in the middle of whatever it does, as a crash would.
+    /// Stops the server immediately, like a crash.
     ///
     /// # Panics
-    /// When that fails.
+    ///
+    /// If that fails.
     pub fn stop_at_once(&self) {
         self.run(self.programs.command("pg_ctl").arg("--pgdata").arg(self.data()).args([
             "--mode=immediate",
@@ -228,7 +236,7 @@ impl Drop for Server {
     fn drop(&mut self) {
         if self.is_own {
             if let Some(postmaster) = self.postmaster() {
-                // A frozen server would not hear that it is to stop.
+                // A frozen server would not receive the stop signal.
                 signal("CONT", &children(postmaster));
                 signal("CONT", &[postmaster]);
             }
@@ -241,14 +249,14 @@ impl Drop for Server {
                 .stdout(Stdio::null())
                 .stderr(Stdio::null())
                 .status();
-            // It may have been stopped by the test.
+            // The test may have stopped it.
             drop(stop);
             drop(fs::remove_dir_all(&self.folder));
         }
     }
 }
 
-/// A folder for a server that one test uses.
+/// Creates a folder for a server that one test uses.
 fn own_folder() -> PathBuf {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     let number = NEXT.fetch_add(1, Ordering::Relaxed);
@@ -261,11 +269,11 @@ fn make_folder(programs: &Programs, folder: &Path) {
     programs.hand_over(folder);
 }
 
-/// The processes that a process has started.
+/// Returns the processes that a process has started.
 fn children(parent: u32) -> Vec<u32> {
     let is_child = |process: u32| {
         let status = fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
-        // The name stands in parentheses and may have spaces in it; the state and the parent follow.
+        // The name is in parentheses and may contain spaces; the state and the parent follow.
         let (_, rest) = status.rsplit_once(") ")?;
         (rest.split(' ').nth(1)?.parse() == Ok(parent)).then_some(process)
     };
@@ -284,7 +292,7 @@ fn signal(name: &str, processes: &[u32]) {
     }
 }
 
-/// A port that nobody listens on just now.
+/// Returns a port that is currently free.
 fn free_port() -> u16 {
     let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
     listener.local_addr().expect("an address").port()

@@ -1,8 +1,8 @@
-//! The cluster that all tests of a run share, over processes: nextest runs each test in one of its own.
+//! The cluster that all tests of a run share across processes: nextest runs each test in its own process.
 //!
-//! A run is whatever started the tests: the parent of the test process. Its cluster is in a folder named after it. Who
-//! uses the cluster leaves a file named after its own process. A small shell script watches over both: when the run is gone,
-//! or nobody has used the cluster for a minute, it stops the server and removes the folder.
+//! A run is identified by the parent of the test process. Its cluster is in a folder named after it. Each process that
+//! uses the cluster leaves a file named after itself. A small shell script watches both: when the run has ended, or no
+//! process has used the cluster for a minute, it stops the server and removes the folder.
 
 use super::server::Server;
 use std::fs::{self, File};
@@ -42,9 +42,10 @@ fi
 rm -rf "$folder" "$folder.lock"
 "#;
 
-/// The shared server, started where no test of the run has done so yet. `prepare` fills the template of a new one.
+/// Returns the shared server, and starts it if no test of the run has done so yet. `prepare` fills the template of a
+/// new one.
 pub(super) fn server(prepare: impl FnOnce(&Server)) -> Server {
-    // Threads of this process take turns, and then processes do.
+    // First the threads of this process take turns, then processes do.
     static TURN: Mutex<()> = Mutex::new(());
     let turn = TURN.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     let folder = std::env::temp_dir().join(format!("canopy-postgres-{}", parent_id()));
@@ -56,7 +57,7 @@ pub(super) fn server(prepare: impl FnOnce(&Server)) -> Server {
     server
 }
 
-/// The server in the folder, once it is ready. `None` where there is none, or it has gone.
+/// Returns the server in the folder, once it is ready. `None` if there is none, or it has stopped.
 fn join(folder: &Path) -> Option<Server> {
     let deadline = Instant::now() + Duration::from_secs(30);
     while folder.exists() {

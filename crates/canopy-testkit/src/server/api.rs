@@ -24,20 +24,21 @@ pub struct Answer {
     pub status: u16,
     /// The headers.
     pub headers: reqwest::header::HeaderMap,
-    /// The body; [`Value::Null`] where there is none.
+    /// The body; [`Value::Null`] if it is empty.
     pub body: Value,
 }
 
 impl Answer {
-    /// The error code of a refusal; empty if there is none.
+    /// Returns the error code of a refusal; empty if there is none.
     pub fn code(&self) -> &str {
         self.body["error"]["code"].as_str().unwrap_or_default()
     }
 
-    /// Returns the body; panics if the status is another one.
+    /// Returns the body of a response with this status.
     ///
     /// # Panics
-    /// When it has another one.
+    ///
+    /// If the status is another one.
     #[track_caller]
     pub fn expect(self, status: u16) -> Value {
         assert_eq!(self.status, status, "{}", self.body);
@@ -47,7 +48,8 @@ impl Answer {
     /// Asserts that this is a refusal with this status and code, and that it has the shape of every refusal.
     ///
     /// # Panics
-    /// When it is not.
+    ///
+    /// If it is not.
     #[track_caller]
     pub fn refused(&self, status: u16, code: &str) {
         assert_eq!((self.status, self.code()), (status, code), "{}", self.body);
@@ -61,14 +63,14 @@ impl Answer {
         assert_eq!(error["request_id"].as_str(), self.headers["x-request-id"].to_str().ok());
     }
 
-    /// The text of a header.
+    /// Returns the text of a header.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name)?.to_str().ok()
     }
 }
 
 impl Api {
-    /// A client of the server at `base`, such as `http://127.0.0.1:8080`.
+    /// Creates a client of the server at `base`, such as `http://127.0.0.1:8080`.
     pub fn new(base: impl Into<String>) -> Self {
         Self {
             client: reqwest::Client::new(),
@@ -78,7 +80,7 @@ impl Api {
         }
     }
 
-    /// The same client with a bearer token.
+    /// Returns the client with a bearer token.
     #[must_use]
     pub fn with_token(&self, token: impl Into<String>) -> Self {
         Self {
@@ -88,7 +90,7 @@ impl Api {
         }
     }
 
-    /// The same client with an API key, and no bearer token.
+    /// Returns the client with an API key, and no bearer token.
     #[must_use]
     pub fn with_api_key(&self, key: impl Into<String>) -> Self {
         Self {
@@ -98,12 +100,12 @@ impl Api {
         }
     }
 
-    /// The bearer token, if it has one.
+    /// Returns the bearer token, if it has one.
     pub fn token(&self) -> Option<&str> {
         self.token.as_deref()
     }
 
-    /// A request that can be given more headers or another body before it is [sent](Self::send).
+    /// Returns a request that can get more headers or another body before it is [sent](Self::send).
     pub fn request(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
         let request = self.client.request(method, format!("{}{path}", self.base));
         match (&self.token, &self.key) {
@@ -116,7 +118,8 @@ impl Api {
     /// Sends a request.
     ///
     /// # Panics
-    /// When the server does not respond, or the body is not JSON.
+    ///
+    /// If the server does not respond, or the body is not JSON.
     pub async fn send(request: reqwest::RequestBuilder) -> Answer {
         let response = request.send().await.expect("an answer");
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
@@ -129,22 +132,22 @@ impl Api {
         Answer { status, headers, body }
     }
 
-    /// GET.
+    /// Sends GET.
     pub async fn get(&self, path: &str) -> Answer {
         Self::send(self.request(Method::GET, path)).await
     }
 
-    /// POST.
+    /// Sends POST.
     pub async fn post(&self, path: &str, body: &Value) -> Answer {
         Self::send(self.request(Method::POST, path).json(body)).await
     }
 
-    /// PUT.
+    /// Sends PUT.
     pub async fn put(&self, path: &str, body: &Value) -> Answer {
         Self::send(self.request(Method::PUT, path).json(body)).await
     }
 
-    /// PATCH; with `If-Match` where a version is given.
+    /// Sends PATCH, with `If-Match` if a version is given.
     pub async fn patch(&self, path: &str, version: Option<u64>, body: &Value) -> Answer {
         let mut request = self.request(Method::PATCH, path).json(body);
         if let Some(version) = version {
@@ -153,7 +156,7 @@ impl Api {
         Self::send(request).await
     }
 
-    /// DELETE.
+    /// Sends DELETE.
     pub async fn delete(&self, path: &str) -> Answer {
         Self::send(self.request(Method::DELETE, path)).await
     }

@@ -1,4 +1,4 @@
-//! An environment with an API key: what a backend has, and so what its tests need.
+//! An environment with an API key: the setup that tests of a backend need.
 
 #![expect(clippy::indexing_slicing, reason = "test support: indexing JSON gives null")]
 
@@ -6,7 +6,7 @@ use super::{Api, TestServer};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-/// An environment of its own account, and a client with a key that opens all of it.
+/// An environment of its own account, and a client with a full-access key for it.
 ///
 /// ```
 /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
@@ -51,10 +51,11 @@ pub struct TestEnvironment {
 }
 
 impl TestEnvironment {
-    /// Starts a server on a fresh in-memory store with one environment in it.
+    /// Starts a server on a new in-memory store with one environment in it.
     ///
     /// # Panics
-    /// As [`TestServer::on_memory`].
+    ///
+    /// Like [`TestServer::on_memory`].
     pub async fn start() -> Self {
         Self::on(TestServer::on_memory()).await
     }
@@ -62,7 +63,8 @@ impl TestEnvironment {
     /// Creates an account `acme` with an environment on a server, and a key for it.
     ///
     /// # Panics
-    /// When the server has an account `acme` already.
+    ///
+    /// If the server has an account `acme` already.
     pub async fn on(server: TestServer) -> Self {
         let operator = server.operator();
         let made = operator
@@ -89,7 +91,7 @@ impl TestEnvironment {
         }
     }
 
-    /// The URL of the server, for the program under test.
+    /// Returns the URL of the server, for the program under test.
     pub fn base(&self) -> &str {
         self.server.base()
     }
@@ -97,7 +99,8 @@ impl TestEnvironment {
     /// Creates permissions and roles: the body of `setup/access-bootstrap`.
     ///
     /// # Panics
-    /// When the environment has some already, or the body breaks a rule.
+    ///
+    /// If the environment has some already, or the body breaks a rule.
     pub async fn bootstrap(&self, catalog: &Value) {
         let path = format!("{}/setup/access-bootstrap", self.portal);
         self.admin.post(&path, catalog).await.expect(201);
@@ -106,7 +109,8 @@ impl TestEnvironment {
     /// Creates an identity that is a member of the application, and returns its id.
     ///
     /// # Panics
-    /// When the address is taken or none.
+    ///
+    /// If the address is invalid or exists already.
     pub async fn identity(&self, email: &str) -> Uuid {
         let person = json!({ "email": email, "first_name": "Test", "last_name": "Person" });
         let path = format!("{}/identities", self.application);
@@ -116,7 +120,8 @@ impl TestEnvironment {
     /// Assigns a role at the root, by its name.
     ///
     /// # Panics
-    /// When there is no such role, or the identity has it.
+    ///
+    /// If the role does not exist, or the identity has it.
     pub async fn assign(&self, identity: Uuid, role: &str) {
         let roles = self.admin.get(&format!("{}/roles", self.portal)).await.expect(200);
         let role = roles["items"]

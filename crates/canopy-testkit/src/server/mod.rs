@@ -52,7 +52,7 @@ impl core::fmt::Debug for TestServer {
     }
 }
 
-/// The time of the machine, as the real service has it.
+/// The clock of the machine, as in the real service.
 #[derive(Debug)]
 struct MachineClock;
 
@@ -67,7 +67,7 @@ impl Clock for MachineClock {
     }
 }
 
-/// Follows the changes of other instances, as the real service does.
+/// Follows the changes of other instances, like the real service.
 async fn follow(app: App) {
     while app.decisions().follow().await.is_err() {
         tokio::time::sleep(Duration::from_millis(50)).await;
@@ -75,26 +75,29 @@ async fn follow(app: App) {
 }
 
 impl TestServer {
-    /// A service on a fresh in-memory store.
+    /// Starts a service on a new in-memory store.
     ///
     /// # Panics
-    /// Outside a multi-thread tokio runtime, or when no port is free.
+    ///
+    /// Outside a multi-thread tokio runtime, or if no port is free.
     pub fn on_memory() -> Self {
         Self::start(Arc::new(MemoryStore::new()))
     }
 
-    /// A service on a fresh SQLite file, which is deleted with it.
+    /// Starts a service on a new SQLite file, which is deleted with it.
     ///
     /// # Panics
-    /// As [`on_memory`](Self::on_memory), or when no file can be made.
+    ///
+    /// Like [`on_memory`](Self::on_memory), or if no file can be created.
     pub fn on_sqlite() -> Self {
         Self::start(Arc::new(SqliteStore::temporary().expect("a temporary store")))
     }
 
-    /// A service on a fresh PostgreSQL database, which is dropped with it.
+    /// Starts a service on a new PostgreSQL database, which is deleted with it.
     ///
     /// # Panics
-    /// As [`on_memory`](Self::on_memory), or when there is no PostgreSQL; the message says what to do.
+    ///
+    /// Like [`on_memory`](Self::on_memory), or if there is no PostgreSQL; the message explains what to do.
     #[cfg(feature = "postgres")]
     pub async fn on_postgres() -> Self {
         let store = crate::postgres::store_with(|options| options.pool_size = 4).await;
@@ -104,18 +107,20 @@ impl TestServer {
         server
     }
 
-    /// A service on this store, with the time of the machine.
+    /// Starts a service on this store, with the clock of the machine.
     ///
     /// # Panics
-    /// As [`on_memory`](Self::on_memory).
+    ///
+    /// Like [`on_memory`](Self::on_memory).
     pub fn start(store: Arc<dyn Store>) -> Self {
         Self::start_with(store, Arc::new(MachineClock), Arc::new(crate::CountingIds::default()))
     }
 
-    /// A service on this store, with this clock and these ids.
+    /// Starts a service on this store, with this clock and these ids.
     ///
     /// # Panics
-    /// As [`on_memory`](Self::on_memory).
+    ///
+    /// Like [`on_memory`](Self::on_memory).
     pub fn start_with(store: Arc<dyn Store>, clock: Arc<dyn Clock>, ids: Arc<dyn Ids>) -> Self {
         let app = App::new(store, clock, ids, crate::CountingSecrets::default());
         let parties = TokenParties {
@@ -124,7 +129,7 @@ impl TestServer {
         };
         let signer = TokenSigner::from_seed([42; 32], parties.clone()).expect("a working crypto library");
         let verifier = JwtVerifier::new(parties, vec![signer.verification_key().clone()]).expect("a verifier");
-        // A test may try as many bad credentials as it likes.
+        // A test may present any number of bad credentials.
         let limits = LimitOptions {
             failed_authentications: NonZeroU32::MAX,
             ..LimitOptions::default()
@@ -134,7 +139,7 @@ impl TestServer {
         let state = HttpState::new(app.clone(), Arc::new(verifier), Handle::current())
             .with_limits(limits)
             .with_public_url(&base);
-        // A connection that a client opened ahead of need may lie idle for the whole of a long test.
+        // A connection that a client opened in advance may be idle during a whole long test.
         let options = ServerOptions {
             keep_alive: Duration::from_secs(3_600),
             head_timeout: Duration::from_secs(3_600),
@@ -154,42 +159,42 @@ impl TestServer {
         }
     }
 
-    /// The service behind the routes.
+    /// Returns the use cases behind the routes.
     pub const fn app(&self) -> &App {
         &self.app
     }
 
-    /// The base URL: `http://127.0.0.1:PORT`.
+    /// Returns the base URL: `http://127.0.0.1:PORT`.
     pub fn base(&self) -> &str {
         &self.base
     }
 
-    /// A client without a credential.
+    /// Returns a client without a credential.
     pub fn anonymous(&self) -> Api {
         Api::new(self.base.clone())
     }
 
-    /// A client of an operator.
+    /// Returns a client of an operator.
     pub fn operator(&self) -> Api {
         self.client(PrincipalKind::Operator, "operator", None, None)
     }
 
-    /// A client of an admin of this account.
+    /// Returns a client of an admin of this account.
     pub fn admin(&self, account: Uuid) -> Api {
         self.client(PrincipalKind::Admin, "admin", Some(account), None)
     }
 
-    /// A client of an identity of this account.
+    /// Returns a client of an identity of this account.
     pub fn identity(&self, account: Uuid, identity: Uuid) -> Api {
         self.client(PrincipalKind::Identity, &identity.to_string(), Some(account), None)
     }
 
-    /// A client of an admin whose token names this environment.
+    /// Returns a client of an admin whose token names this environment.
     pub fn admin_in(&self, account: Uuid, environment: Uuid) -> Api {
         self.client(PrincipalKind::Admin, "admin", Some(account), Some(environment))
     }
 
-    /// A client of an identity whose token names this environment.
+    /// Returns a client of an identity whose token names this environment.
     pub fn identity_in(&self, account: Uuid, identity: Uuid, environment: Uuid) -> Api {
         let subject = identity.to_string();
         self.client(PrincipalKind::Identity, &subject, Some(account), Some(environment))
@@ -207,10 +212,11 @@ impl TestServer {
         self.anonymous().with_token(self.sign(&claims))
     }
 
-    /// A token with these claims, signed by the service's own key.
+    /// Returns a token with these claims, signed by the service's own key.
     ///
     /// # Panics
-    /// When the crypto library fails.
+    ///
+    /// If the crypto library fails.
     pub fn sign(&self, claims: &TokenClaims) -> String {
         self.signer.sign(claims, self.app.now()).expect("a signature")
     }
@@ -218,7 +224,7 @@ impl TestServer {
 
 impl Drop for TestServer {
     fn drop(&mut self) {
-        // Told to stop at once; its end is the runtime's business.
+        // The server stops at once; the runtime handles its end.
         drop(self.stop.stop(false));
         self.following.abort();
     }

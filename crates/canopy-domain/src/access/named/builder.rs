@@ -1,4 +1,4 @@
-//! From names to an index.
+//! Builds an index from names.
 
 use super::ids::{IdFunction, IdKind, Ids};
 use super::names::Names;
@@ -10,8 +10,7 @@ use core::fmt;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-/// Collects names for a [`NamedIndex`]. The order of the calls does not matter: names are looked up by
-/// [`build`](Self::build).
+/// Collects names for a [`NamedIndex`]. The order of the calls does not matter: [`build`](Self::build) looks names up.
 #[derive(Clone, Default)]
 #[must_use]
 pub struct IndexBuilder {
@@ -44,32 +43,32 @@ impl IndexBuilder {
         self
     }
 
-    /// Adds a role and the permissions that it bundles. Names of roles are compared without regard to case.
+    /// Adds a role and its permissions. Role names are compared ignoring case.
     pub fn role<K: Into<String>>(mut self, name: impl Into<String>, keys: impl IntoIterator<Item = K>) -> Self {
         let keys = keys.into_iter().map(Into::into).collect();
         self.roles.push((name.into(), keys));
         self
     }
 
-    /// Adds a node by its path from the root, such as `acme/eu`, and the nodes above it that are missing.
+    /// Adds a node by its path from the root, such as `acme/eu`, with its missing ancestors.
     pub fn node(mut self, path: impl Into<String>) -> Self {
         self.nodes.push(path.into());
         self
     }
 
-    /// Adds an identity that needs no grant to be known, by any name: an id of yours, a mail address.
+    /// Adds an identity without a grant, by any name: an id or an email address.
     pub fn identity(mut self, name: impl Into<String>) -> Self {
         self.identities.push(name.into());
         self
     }
 
-    /// Grants a role at a node and all below it, for ever. Adds the identity where it is new.
+    /// Grants a role at a node and all nodes below it, without end. Adds an unknown identity.
     pub fn grant(mut self, identity: impl Into<String>, role: impl Into<String>, node: impl Into<String>) -> Self {
         self.grants.push((identity.into(), role.into(), node.into(), None));
         self
     }
 
-    /// Grants a role as [`grant`](Self::grant) does, while a window is open. Of equal grants the last one counts.
+    /// Grants a role like [`grant`](Self::grant), during a window. Of equal grants the last one counts.
     pub fn grant_during(
         mut self,
         identity: impl Into<String>,
@@ -82,21 +81,21 @@ impl IndexBuilder {
         self
     }
 
-    /// Takes the ids from a function of the caller's, which returns another id for each thing that there is. Without it
-    /// things are numbered, so that the same calls make the same ids.
+    /// Sets a function that returns a unique id for each entity. By default entities are numbered, so that the same
+    /// calls create the same ids.
     pub fn ids(mut self, function: impl Fn(IdKind, &str) -> Uuid + Send + Sync + 'static) -> Self {
         self.ids = Some(Arc::new(function));
         self
     }
 
-    /// Sets the revision that the index begins at, and leaves the later ones to
-    /// [`NamedIndex::set_revision`]. Without it the index begins at 1, and each change takes the next revision.
+    /// Sets the first revision, and leaves later ones to [`NamedIndex::set_revision`]. By default the index begins at
+    /// 1, and each change creates the next revision.
     pub const fn revision(mut self, revision: Revision) -> Self {
         self.revision = Some(revision);
         self
     }
 
-    /// Sets the secret that decides where things lie in memory, for ids that strangers choose; see
+    /// Sets the secret seed of the memory layout, for ids that untrusted users choose; see
     /// [`AccessIndex::build_seeded`].
     pub const fn seed(mut self, seed: u64) -> Self {
         self.seed = seed;
@@ -106,7 +105,7 @@ impl IndexBuilder {
     /// Builds the index.
     ///
     /// # Errors
-    /// A [`NameError`] with the first name that is wrong: permissions first, then roles, nodes, identities and grants.
+    /// A [`NameError`] with the first invalid name: permissions first, then roles, nodes, identities and grants.
     pub fn build(self) -> Result<NamedIndex, NameError> {
         let mut names = Names::new(self.ids.map_or(Ids::Numbered(0), Ids::of));
         let revision = self.revision.unwrap_or(Revision::new(1));

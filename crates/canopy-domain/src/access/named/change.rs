@@ -1,4 +1,4 @@
-//! Changes by names. Each is one step: the next question sees it, and one that is refused changes nothing.
+//! Changes by names. Each is atomic: the next check sees it, and a refused change has no effect.
 
 use super::names::{refused, subject};
 use super::{NameError, NamedIndex};
@@ -8,7 +8,7 @@ use crate::{AssignmentKey, NodeId, Window};
 use std::sync::Arc;
 
 impl NamedIndex {
-    /// Adds a permission; one that there is stays.
+    /// Adds a permission, unless it exists.
     ///
     /// # Errors
     /// A [`NameError`] for a text that is no permission key.
@@ -17,19 +17,19 @@ impl NamedIndex {
         self.apply(&added.map(Change::PermissionPut).into_iter().collect::<Vec<_>>())
     }
 
-    /// Adds a role, or replaces the permissions that the one of this name bundles.
+    /// Adds a role, or replaces the permissions of the role with this name.
     ///
     /// # Errors
-    /// A [`NameError`] for a text that is no role name, or a permission that there is not.
+    /// A [`NameError`] for a text that is no role name, or for an unknown permission.
     pub fn set_role<'k>(&mut self, name: &str, keys: impl IntoIterator<Item = &'k str>) -> Result<(), NameError> {
         let role = self.names.set_role(name, keys)?;
         self.apply(&[Change::RolePut(role)])
     }
 
-    /// Removes a role that nobody holds.
+    /// Removes a role without grants.
     ///
     /// # Errors
-    /// A [`NameError`] for a role that there is not, or that is granted.
+    /// A [`NameError`] for a role that is unknown or granted.
     pub fn remove_role(&mut self, name: &str) -> Result<(), NameError> {
         let role = self.names.role(name)?;
         let (id, folded) = (role.id, role.name.folded());
@@ -44,20 +44,20 @@ impl NamedIndex {
         Ok(())
     }
 
-    /// Adds a node and the nodes above it that are missing; one that there is stays.
+    /// Adds a node with its missing ancestors, unless it exists.
     ///
     /// # Errors
-    /// A [`NameError`] for a text that is no path, or a path that begins with another root.
+    /// A [`NameError`] for a text that is no path, or for a path with another root.
     pub fn add_node(&mut self, path: &str) -> Result<(), NameError> {
         let added = self.names.add_node(path)?;
         self.apply(&added.into_iter().map(Change::NodePut).collect::<Vec<_>>())
     }
 
-    /// Moves a node below another parent, with all nodes below it and all grants there. Costs a pass over all paths.
+    /// Moves a node below another parent, with its subtree and all grants there. Visits all paths.
     ///
     /// # Errors
-    /// A [`NameError`] for a node or parent that there is not, for a parent at or below the node, and where the parent
-    /// has a node of this name.
+    /// A [`NameError`] for an unknown node or parent, for a parent at or below the node, and if the parent has a node
+    /// of this name.
     pub fn move_node(&mut self, path: &str, parent: &str) -> Result<(), NameError> {
         let (node, above) = (self.names.node(path)?, self.names.node(parent)?);
         if parent == path || is_below(parent, path) {
@@ -91,10 +91,10 @@ impl NamedIndex {
         Ok(())
     }
 
-    /// Removes a node that has no nodes below it and no grants at it.
+    /// Removes a node without nodes below it and without grants.
     ///
     /// # Errors
-    /// A [`NameError`] for a node that there is not, or that is in use.
+    /// A [`NameError`] for a node that is unknown or in use.
     pub fn remove_node(&mut self, path: &str) -> Result<(), NameError> {
         let node = self.names.node(path)?;
         match self.apply(&[Change::NodeRemoved(node)]) {
@@ -112,10 +112,10 @@ impl NamedIndex {
         Ok(())
     }
 
-    /// Switches a node on or off. What is off has no access at it and below it.
+    /// Activates or deactivates a node. An inactive node gives no access at it and below it.
     ///
     /// # Errors
-    /// A [`NameError`] for a node that there is not.
+    /// A [`NameError`] for an unknown node.
     pub fn set_node_active(&mut self, path: &str, is_active: bool) -> Result<(), NameError> {
         let node = self.names.node(path)?;
         let mut fact = self.names.node_fact(node)?;
@@ -127,7 +127,7 @@ impl NamedIndex {
         Ok(())
     }
 
-    /// Adds an identity without a grant; one that there is stays.
+    /// Adds an identity without a grant, unless it exists.
     ///
     /// # Errors
     /// A [`NameError`] for an empty name.
@@ -136,10 +136,10 @@ impl NamedIndex {
         self.apply(&added.map(Change::SubjectPut).into_iter().collect::<Vec<_>>())
     }
 
-    /// Removes an identity and all its grants. Costs a pass over all grants.
+    /// Removes an identity and all its grants. Visits all grants.
     ///
     /// # Errors
-    /// A [`NameError`] for an identity that there is not.
+    /// A [`NameError`] for an unknown identity.
     pub fn remove_identity(&mut self, name: &str) -> Result<(), NameError> {
         let identity = self.names.identity(name)?;
         self.apply(&[Change::SubjectRemoved(identity)])?;
@@ -147,38 +147,38 @@ impl NamedIndex {
         Ok(())
     }
 
-    /// Switches an identity on or off. Who is off has no access, and keeps the grants.
+    /// Activates or deactivates an identity. An inactive one has no access, and keeps its grants.
     ///
     /// # Errors
-    /// A [`NameError`] for an identity that there is not.
+    /// A [`NameError`] for an unknown identity.
     pub fn set_identity_active(&mut self, name: &str, is_active: bool) -> Result<(), NameError> {
         let identity = self.names.identity(name)?;
         self.apply(&[Change::SubjectPut(subject(identity, is_active))])
     }
 
-    /// Grants a role at a node and all below it, for ever. Adds the identity where it is new, and replaces the window of
-    /// an equal grant.
+    /// Grants a role at a node and all nodes below it, without end. Adds an unknown identity, and replaces the window
+    /// of an equal grant.
     ///
     /// # Errors
-    /// A [`NameError`] for a role or node that there is not.
+    /// A [`NameError`] for an unknown role or node.
     pub fn grant(&mut self, identity: &str, role: &str, node: &str) -> Result<(), NameError> {
         self.grant_during(identity, role, node, Window::ALWAYS)
     }
 
-    /// Grants a role as [`grant`](Self::grant) does, while a window is open.
+    /// Grants a role like [`grant`](Self::grant), during a window.
     ///
     /// # Errors
-    /// As [`grant`](Self::grant).
+    /// Like [`grant`](Self::grant).
     pub fn grant_during(&mut self, identity: &str, role: &str, node: &str, window: Window) -> Result<(), NameError> {
         let (new, grant) = self.names.grant((identity, role, node), window)?;
         let new = new.map(Change::SubjectPut);
         self.apply(&new.into_iter().chain([Change::GrantPut(grant)]).collect::<Vec<_>>())
     }
 
-    /// Revokes a role that was granted at this very node.
+    /// Revokes a role that was granted at exactly this node.
     ///
     /// # Errors
-    /// A [`NameError`] for a name that there is not, and where the identity was not granted the role at the node itself.
+    /// A [`NameError`] for an unknown name, and if the identity was not granted the role at the node itself.
     pub fn revoke(&mut self, identity: &str, role: &str, node: &str) -> Result<(), NameError> {
         let key = AssignmentKey {
             identity: self.names.identity(identity)?,
@@ -197,7 +197,7 @@ impl NamedIndex {
         Ok(())
     }
 
-    /// Returns the nodes that move with one, each with its new path.
+    /// Returns the nodes of a moved subtree, each with its new path.
     fn moved_paths(&self, from: &str, to: &str) -> Result<Vec<(NodeId, Arc<str>)>, NameError> {
         let mut moved = Vec::new();
         for (old, id) in &self.names.paths {
@@ -211,7 +211,7 @@ impl NamedIndex {
         Ok(moved)
     }
 
-    /// Applies changes as one step; none are no step.
+    /// Applies changes as one step; an empty list is no step.
     fn apply(&mut self, changes: &[Change]) -> Result<(), NameError> {
         if changes.is_empty() {
             return Ok(());
@@ -224,7 +224,7 @@ impl NamedIndex {
     }
 }
 
-/// Returns whether a path leads below another one.
+/// Returns whether a path is below another one.
 fn is_below(path: &str, other: &str) -> bool {
     path.strip_prefix(other).is_some_and(|rest| rest.starts_with('/'))
 }

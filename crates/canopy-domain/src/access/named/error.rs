@@ -1,11 +1,11 @@
-//! The names that an index does not accept.
+//! Errors of names in an index.
 
 use crate::access::IndexError;
 use crate::slug_path::SlugPathError;
 use crate::uuid::Uuid;
 use crate::{PermissionKeyError, Revision, TextError};
 
-/// Why an index cannot be built, or a change to it is refused. The message quotes the name that is wrong.
+/// An error of a build or a change by names. The message quotes the invalid name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum NameError {
@@ -37,13 +37,13 @@ pub enum NameError {
     #[error("the name of an identity must not be empty")]
     EmptyIdentity,
     /// The index has no such permission.
-    #[error("there is no permission `{key}`")]
+    #[error("permission `{key}` does not exist")]
     UnknownPermission {
         /// Its key.
         key: String,
     },
     /// A role bundles a permission that the index does not have.
-    #[error("role `{role}` bundles `{key}`, but there is no such permission")]
+    #[error("role `{role}` bundles permission `{key}`, which does not exist")]
     UnknownPermissionOfRole {
         /// The role.
         role: String,
@@ -51,30 +51,30 @@ pub enum NameError {
         key: String,
     },
     /// The index has no such role.
-    #[error("there is no role `{name}`")]
+    #[error("role `{name}` does not exist")]
     UnknownRole {
         /// Its name.
         name: String,
     },
     /// The index has no such node.
-    #[error("there is no node `{path}`")]
+    #[error("node `{path}` does not exist")]
     UnknownNode {
         /// Its path.
         path: String,
     },
     /// The index has no such identity.
-    #[error("there is no identity `{name}`")]
+    #[error("identity `{name}` does not exist")]
     UnknownIdentity {
         /// Its name.
         name: String,
     },
-    /// Two roles of a builder have one name; case does not tell names apart.
+    /// Two roles of a builder have the same name, ignoring case.
     #[error("role `{name}` is given twice")]
     RoleTaken {
         /// The name.
         name: String,
     },
-    /// A tree has one root, with which all its paths begin.
+    /// A tree has one root, which begins all its paths.
     #[error("`{path}` does not begin with the root `{root}`")]
     SecondRoot {
         /// The path.
@@ -82,13 +82,13 @@ pub enum NameError {
         /// The root of the tree.
         root: String,
     },
-    /// The place that a node would move to is taken.
-    #[error("there is a node `{path}` already")]
+    /// A node has the path already.
+    #[error("node `{path}` already exists")]
     PathTaken {
-        /// The path that the node would have.
+        /// The path that the node would get.
         path: String,
     },
-    /// A node cannot move below itself, and the root cannot move at all.
+    /// A node cannot move below itself, and the root cannot move.
     #[error("node `{node}` cannot move below `{parent}`")]
     Cycle {
         /// The node.
@@ -102,13 +102,13 @@ pub enum NameError {
         /// Its path.
         path: String,
     },
-    /// A role that somebody holds cannot be removed.
-    #[error("role `{name}` is granted to somebody")]
+    /// A granted role cannot be removed.
+    #[error("role `{name}` has grants")]
     RoleInUse {
         /// Its name.
         name: String,
     },
-    /// There is no such grant to revoke.
+    /// The grant to revoke does not exist.
     #[error("`{identity}` has no grant of role `{role}` at `{node}` itself")]
     NotGranted {
         /// The identity.
@@ -118,15 +118,15 @@ pub enum NameError {
         /// The node.
         node: String,
     },
-    /// The caller's function of ids returned the id of something else, or the nil UUID.
+    /// The id function returned the id of another entity, or the nil UUID.
     #[error("the id {id} of `{name}` is taken or nil")]
     Id {
         /// The id.
         id: Uuid,
-        /// The name that it was made for.
+        /// The name of the entity.
         name: String,
     },
-    /// Revisions rise.
+    /// Revisions must rise.
     #[error("the index is at revision {current}, and cannot go back to {given}")]
     Revision {
         /// The revision of the index.
@@ -134,7 +134,7 @@ pub enum NameError {
         /// The revision that was given.
         given: Revision,
     },
-    /// The index cannot hold more. The only refusal after which it must be built anew.
+    /// The index is full. The only error after which it must be built anew.
     #[error(transparent)]
     Index(#[from] IndexError),
 }

@@ -1,4 +1,4 @@
-//! Ids of things that are called by names.
+//! Ids of named entities.
 
 use super::NameError;
 use crate::uuid::Uuid;
@@ -6,27 +6,27 @@ use core::fmt;
 use std::collections::HashSet;
 use std::sync::Arc;
 
-/// A kind of thing that has an id.
+/// A kind of entity that has an id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum IdKind {
-    /// The environment, which is the whole index.
+    /// The environment of the index.
     Environment,
-    /// A permission, called by its key.
+    /// A permission, named by its key.
     Permission,
-    /// A role, called by its name.
+    /// A role, named by its name.
     Role,
-    /// A node, called by its path.
+    /// A node, named by its path.
     Node,
-    /// An identity, called by whatever the caller calls it.
+    /// An identity, named by any text.
     Identity,
-    /// A grant, called by the names of identity, role and node, with a line break between them.
+    /// A grant, named by identity, role and node, separated by line breaks.
     Grant,
 }
 
-/// A function of the caller's that makes ids.
+/// A function of the caller that returns ids.
 pub(super) type IdFunction = Arc<dyn Fn(IdKind, &str) -> Uuid + Send + Sync>;
 
-/// Makes the ids: numbers in the order of the calls, or whatever the caller's function returns.
+/// Creates ids: numbers in the order of the calls, or the results of the caller's function.
 #[derive(Clone)]
 pub(super) enum Ids {
     Numbered(u64),
@@ -51,7 +51,7 @@ impl Ids {
         Self::Of { function, taken }
     }
 
-    /// Makes the id of something new.
+    /// Returns the id of a new entity.
     pub(super) fn make<T: From<Uuid>>(&mut self, kind: IdKind, name: &str) -> Result<T, NameError> {
         let id = match self {
             Self::Numbered(last) => {
@@ -70,7 +70,7 @@ impl Ids {
         Ok(T::from(id))
     }
 
-    /// Takes back the id of something that is gone; the caller's function may return it again.
+    /// Releases the id of a removed entity; the caller's function may return it again.
     pub(super) fn release(&mut self, id: Uuid) {
         if let Self::Of { taken, .. } = self {
             taken.remove(&id);
@@ -78,7 +78,7 @@ impl Ids {
     }
 }
 
-/// Returns a UUID of version 8 (RFC 9562, 5.8) with a kind and a number in it.
+/// Returns a UUID of version 8 (RFC 9562, 5.8) that contains a kind and a number.
 fn numbered(kind: IdKind, number: u64) -> Uuid {
     const VERSION_AND_VARIANT: u128 = 0x8000_8000_0000_0000_0000;
     let kind: u128 = match kind {
@@ -89,6 +89,6 @@ fn numbered(kind: IdKind, number: u64) -> Uuid {
         IdKind::Identity => 5,
         IdKind::Grant => 6,
     };
-    // The number has 48 bits of room: an index that makes a million things a second fills it in nine years.
+    // The number has 48 bits: an index that creates a million entities per second fills it in nine years.
     Uuid::from_u128((kind << 96) | VERSION_AND_VARIANT | u128::from(number & 0xffff_ffff_ffff))
 }

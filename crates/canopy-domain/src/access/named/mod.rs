@@ -1,5 +1,4 @@
-//! An index for callers that have names: permissions by key, roles by name, nodes by path, identities by whatever the
-//! caller calls them.
+//! An index for callers with names: permissions by key, roles by name, nodes by path, identities by any text.
 //!
 //! ```
 //! use canopy_domain::access::{AccessIndex, DenialReason};
@@ -33,10 +32,10 @@
 //! # }
 //! ```
 //!
-//! A question with an unknown name is denied, as every question about something unknown is. A change with an unknown name
-//! is refused with a [`NameError`] and changes nothing.
+//! A check with an unknown name is denied, like every check of an unknown entity. A change with an unknown name is
+//! refused with a [`NameError`] and has no effect.
 //!
-//! Names cost memory beside the index: about 100 bytes for each grant, and the texts of paths and identities.
+//! Names cost memory beside the index: about 100 bytes per grant, and the texts of paths and identities.
 
 mod builder;
 mod change;
@@ -53,41 +52,40 @@ use crate::uuid::Uuid;
 use crate::{IdentityId, NodeId, PermissionKey, Revision, Timestamp};
 use names::Names;
 
-/// An [`AccessIndex`] that is asked and changed by names.
+/// An [`AccessIndex`] with checks and changes by names.
 ///
-/// Questions take `&self` and may be asked from many threads; changes take `&mut self`. Share it as
-/// `Arc<RwLock<NamedIndex>>`.
+/// Checks take `&self` and may run on many threads; changes take `&mut self`. Share it as `Arc<RwLock<NamedIndex>>`.
 #[derive(Debug, Clone)]
 pub struct NamedIndex {
     index: AccessIndex,
     names: Names,
     revision: Revision,
-    /// Whether changes leave the revision to the caller.
+    /// True if the caller numbers the revisions.
     has_revisions_of_caller: bool,
 }
 
 impl AccessIndex {
-    /// Starts an index that is built, asked and changed by names; see [`named`](self::super::named).
+    /// Starts an index with checks and changes by names; see [`named`](self::super::named).
     pub fn builder() -> IndexBuilder {
         IndexBuilder::default()
     }
 }
 
-/// The id of what has none: no thing of an index has the nil UUID.
+/// The id of unknown names: no entity of an index has the nil UUID.
 const UNKNOWN: Uuid = Uuid::nil();
 
 impl NamedIndex {
-    /// Returns whether the identity may do this at the node, at this instant.
+    /// Returns whether the identity has the permission at the node, at this instant.
     pub fn can(&self, identity: &str, permission: &str, node: &str, at: Timestamp) -> bool {
         self.decide(identity, permission, node, at).is_allowed()
     }
 
-    /// Decides as [`AccessIndex::decide`] does. Never allocates.
+    /// Decides like [`AccessIndex::decide`]. Never allocates.
     pub fn decide(&self, identity: &str, permission: &str, node: &str, at: Timestamp) -> Decision {
         self.index.decide(&self.question(identity, permission, node), at)
     }
 
-    /// Decides whether the identity may do this at any active node.
+    /// Decides whether the identity has the permission at any active node.
     pub fn decide_anywhere(&self, identity: &str, permission: &str, at: Timestamp) -> Decision {
         let question = Question {
             identity: self.known_identity(identity),
@@ -97,19 +95,19 @@ impl NamedIndex {
         self.index.decide(&question, at)
     }
 
-    /// Explains a decision: the grants that give access, and those that fall short of it.
+    /// Explains a decision: the granting assignments, and the near misses.
     pub fn explain(&self, identity: &str, permission: &str, node: &str, at: Timestamp) -> Explanation<'_> {
         self.index.explain(&self.question(identity, permission, node), at)
     }
 
-    /// Lists the keys of the permissions that the identity holds at the node, sorted.
+    /// Lists the keys of the identity's effective permissions at the node, sorted.
     pub fn permissions(&self, identity: &str, node: &str, at: Timestamp) -> Vec<&PermissionKey> {
         let node = Some(self.known_node(node));
         self.index
             .effective_permissions(self.known_identity(identity), node, at)
     }
 
-    /// Lists the paths of the nodes at which the identity may do this, sorted. A pass over all nodes.
+    /// Lists the paths of the nodes at which the identity has the permission, sorted. Visits all nodes.
     pub fn nodes_where(&self, identity: &str, permission: &str, at: Timestamp) -> Vec<&str> {
         let nodes = self
             .index
@@ -119,7 +117,7 @@ impl NamedIndex {
         paths
     }
 
-    /// Lists the identities that may do this at the node, sorted. A pass over all identities.
+    /// Lists the identities that have the permission at the node, sorted. Visits all identities.
     pub fn who_can(&self, permission: &str, node: &str, at: Timestamp) -> Vec<&str> {
         let holders = self
             .index
@@ -130,27 +128,27 @@ impl NamedIndex {
         names
     }
 
-    /// Returns the path of a node; `None` for one that the index does not have.
+    /// Returns the path of a node; `None` for an unknown one.
     pub fn path_of(&self, node: NodeId) -> Option<&str> {
         self.names.nodes.get(&node).map(|node| &*node.path)
     }
 
-    /// Returns the name of an identity; `None` for one that the index does not have.
+    /// Returns the name of an identity; `None` for an unknown one.
     pub fn identity_of(&self, identity: IdentityId) -> Option<&str> {
         self.names.called.get(&identity).map(|name| &**name)
     }
 
-    /// Returns the id of a node; `None` where the path leads to none.
+    /// Returns the id of a node; `None` for an unknown path.
     pub fn node_id(&self, path: &str) -> Option<NodeId> {
         self.names.paths.get(path).copied()
     }
 
-    /// Returns the id of an identity; `None` where none has this name.
+    /// Returns the id of an identity; `None` for an unknown name.
     pub fn identity_id(&self, name: &str) -> Option<IdentityId> {
         self.names.identities.get(name).copied()
     }
 
-    /// Returns the question that these names ask. Names that are not known become ids that are not known.
+    /// Returns the check with these names. Unknown names become unknown ids.
     pub fn question<'q>(&self, identity: &str, permission: &'q str, node: &str) -> Question<'q> {
         Question {
             identity: self.known_identity(identity),
@@ -159,21 +157,21 @@ impl NamedIndex {
         }
     }
 
-    /// The index without the names, for questions by id. Its own revision counts single changes.
+    /// Returns the index without names, for checks by id. Its own revision counts single changes.
     pub const fn index(&self) -> &AccessIndex {
         &self.index
     }
 
-    /// The revision of the index. Each change takes the next one, unless the caller numbers the revisions.
+    /// Returns the revision of the index. Each change creates the next one, unless the caller numbers the revisions.
     pub const fn revision(&self) -> Revision {
         self.revision
     }
 
-    /// Sets the revision, for a caller whose source of changes has revisions of its own: after the last change of each.
-    /// From then on changes leave the revision as it is.
+    /// Sets the revision after the last change of each revision, for a caller whose source of changes has its own
+    /// revisions. From then on, changes do not change the revision.
     ///
     /// # Errors
-    /// [`NameError::Revision`] for a revision before the one that the index is at.
+    /// [`NameError::Revision`] for a revision before that of the index.
     pub fn set_revision(&mut self, revision: Revision) -> Result<(), NameError> {
         if revision < self.revision {
             return Err(NameError::Revision {

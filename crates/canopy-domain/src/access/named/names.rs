@@ -1,4 +1,4 @@
-//! The names of an index, and the facts that they stand for.
+//! The names of an index, and their facts.
 
 use super::NameError;
 use super::ids::{IdKind, Ids};
@@ -11,7 +11,7 @@ use crate::{
 use std::collections::HashMap;
 use std::sync::Arc;
 
-/// A node, as far as its facts do not follow from its path.
+/// The facts of a node that do not follow from its path.
 #[derive(Debug, Clone)]
 pub(super) struct NamedNode {
     pub(super) path: Arc<str>,
@@ -19,12 +19,12 @@ pub(super) struct NamedNode {
     pub(super) is_active: bool,
 }
 
-/// Everything that has a name.
+/// All named entities.
 #[derive(Debug, Clone)]
 pub(super) struct Names {
     pub(super) ids: Ids,
     pub(super) permissions: HashMap<PermissionKey, PermissionId>,
-    /// By folded name.
+    /// Roles, by folded name.
     pub(super) roles: HashMap<String, RoleFact>,
     pub(super) paths: HashMap<Arc<str>, NodeId>,
     pub(super) nodes: HashMap<NodeId, NamedNode>,
@@ -50,7 +50,7 @@ impl Names {
         }
     }
 
-    /// Adds a permission; `None` where there is one with this key.
+    /// Adds a permission; `None` if the key exists.
     pub(super) fn add_permission(&mut self, key: &str) -> Result<Option<PermissionFact>, NameError> {
         if self.permissions.contains_key(key) {
             return Ok(None);
@@ -64,7 +64,7 @@ impl Names {
         Ok(Some(PermissionFact { id, key: parsed }))
     }
 
-    /// Adds a role, or replaces what the one of this name bundles.
+    /// Adds a role, or replaces the permissions of the role with this name.
     pub(super) fn set_role<'k>(
         &mut self,
         name: &str,
@@ -99,7 +99,7 @@ impl Names {
         Ok(fact)
     }
 
-    /// Finds a role by its name, without regard to case.
+    /// Finds a role by its name, ignoring case.
     pub(super) fn role(&self, name: &str) -> Result<&RoleFact, NameError> {
         let folded = RoleName::parse(name).ok().map(|parsed| parsed.folded());
         folded
@@ -107,7 +107,7 @@ impl Names {
             .ok_or_else(|| NameError::UnknownRole { name: name.to_owned() })
     }
 
-    /// Adds a node and the nodes above it that are missing; returns those that were added, from the top.
+    /// Adds a node with its missing ancestors; returns the added nodes, from the top.
     pub(super) fn add_node(&mut self, path: &str) -> Result<Vec<NodeFact>, NameError> {
         SlugPath::parse(path).map_err(|rule| refused(path, rule))?;
         let first = path.split('/').next().unwrap_or(path);
@@ -145,7 +145,7 @@ impl Names {
         Ok(added)
     }
 
-    /// Enters a node under its path.
+    /// Adds a node under its path.
     pub(super) fn put_node(&mut self, id: NodeId, path: Arc<str>, parent: Option<NodeId>, is_active: bool) {
         if parent.is_none() {
             self.root = Some(Arc::clone(&path));
@@ -185,7 +185,7 @@ impl Names {
         id.ok_or_else(|| NameError::UnknownIdentity { name: name.to_owned() })
     }
 
-    /// Adds an identity; `None` where there is one with this name.
+    /// Adds an identity; `None` if the name exists.
     pub(super) fn add_identity(&mut self, name: &str) -> Result<Option<SubjectFact>, NameError> {
         if name.is_empty() {
             return Err(NameError::EmptyIdentity);
@@ -200,7 +200,7 @@ impl Names {
         Ok(Some(subject(id, true)))
     }
 
-    /// Forgets an identity and its grants.
+    /// Removes an identity and its grants.
     pub(super) fn remove_identity(&mut self, id: IdentityId) {
         if let Some(name) = self.called.remove(&id) {
             self.identities.remove(&name);
@@ -216,7 +216,7 @@ impl Names {
         });
     }
 
-    /// Adds a grant, or replaces the window of the one that there is. An identity that is new comes with it.
+    /// Adds a grant, or replaces the window of an equal one. Adds an unknown identity.
     pub(super) fn grant(
         &mut self,
         (identity, role, node): (&str, &str, &str),
@@ -246,7 +246,7 @@ impl Names {
     }
 }
 
-/// The facts of an identity that is a member.
+/// Returns the facts of an identity that is a member.
 pub(super) const fn subject(id: IdentityId, is_active: bool) -> SubjectFact {
     SubjectFact {
         id,

@@ -1,4 +1,4 @@
-//! Answers to questions, and the words that questions are asked in.
+//! Decisions, and the enumerations of check requests.
 
 use crate::answer::Judged;
 use crate::wire::{Fault, Faults, Json, JsonPointer, ShownReason, WireText, not_one_of, words};
@@ -12,21 +12,21 @@ use utoipa::ToSchema;
 use utoipa::openapi::schema::Object;
 use uuid::Uuid;
 
-/// An answer.
+/// A decision.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Decision)]
 pub(in crate::route) struct DecisionBody<'a> {
     allowed: bool,
-    /// The permission that was asked about.
+    /// The checked permission.
     permission: &'a str,
     #[schema(inline)]
     scope_evaluated: ScopeWord,
-    /// The node that was asked about; null for `app_wide`.
+    /// The checked node; null for `app_wide`.
     effective_node_id: Option<Uuid>,
-    /// The names of all roles that grant it, sorted.
+    /// The names of all roles that grant the permission, sorted.
     #[schema(value_type = Vec<String>)]
     granting_roles: Names<'a>,
-    /// The first reason that applies; null when allowed.
+    /// The first reason that applies; null if allowed.
     denial_reason: Option<ShownReason>,
 }
 
@@ -59,7 +59,7 @@ impl<'a> DecisionBody<'a> {
     }
 }
 
-/// Answers in the order of their questions.
+/// Decisions in the order of their checks.
 #[derive(ToSchema)]
 #[schema(as = Decisions)]
 #[expect(dead_code, reason = "it is written piece by piece; the fields are its schema")]
@@ -68,9 +68,9 @@ pub(super) struct AllDecisions {
 }
 
 impl AllDecisions {
-    /// Judges, and writes each answer down as it comes.
+    /// Judges the checks and renders each decision at once.
     pub(super) fn write(judging: Judging<'_>) -> Result<Result<Judged<Self>, AnswerTooLarge>, Stopped> {
-        /// More than most answers take.
+        /// More bytes than most decisions need.
         const ROOM: usize = 224;
         let (revision, max_bytes) = (judging.revision(), judging.max_bytes());
         let mut json = Vec::with_capacity((16 + judging.len() * ROOM).min(max_bytes));
@@ -80,9 +80,9 @@ impl AllDecisions {
             if !core::mem::replace(&mut first, false) {
                 json.push(b',');
             }
-            // Writing to memory cannot fail, and neither can what is written here.
+            // Writing to memory cannot fail, and the values written here always serialize.
             let written = serde_json::to_writer(&mut json, &DecisionBody::new(question, decision, roles));
-            debug_assert!(written.is_ok(), "an answer that cannot be written");
+            debug_assert!(written.is_ok(), "a decision cannot be rendered");
             if json.len() > max_bytes {
                 return Err(AnswerTooLarge);
             }
@@ -95,7 +95,7 @@ impl AllDecisions {
     }
 }
 
-/// Keys that are held, sorted.
+/// Effective permission keys, sorted.
 #[derive(Serialize, ToSchema)]
 #[schema(as = HeldPermissions)]
 pub(in crate::route) struct KeysBody<'a> {
@@ -110,17 +110,17 @@ impl<'a> KeysBody<'a> {
     }
 }
 
-/// Where access is asked for.
+/// The scope of a check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub(in crate::route) enum ScopeWord {
-    /// At one node: assignments at it and at all nodes above count.
+    /// At one node: assignments at it and at its ancestors count.
     Node,
     /// At any active node of the environment.
     AppWide,
 }
 
-macro_rules! local_words {
+macro_rules! local_enum {
     ($type:ident { $($variant:ident = $word:literal),+ }) => {
         impl WireText for $type {
             fn parse(text: &str) -> Result<Self, Fault> {
@@ -143,10 +143,10 @@ macro_rules! local_words {
     };
 }
 
-local_words!(ScopeWord { Node = "node", AppWide = "app_wide" });
-local_words!(Consistency { Strong = "strong", Eventual = "eventual" });
+local_enum!(ScopeWord { Node = "node", AppWide = "app_wide" });
+local_enum!(Consistency { Strong = "strong", Eventual = "eventual" });
 
-/// Notes where scope and node do not fit together. That is judged as they were sent, so also where another member is bad.
+/// Notes a mismatch of scope and node. Checks them as they were sent, so that a fault in another member hides none.
 pub(in crate::route) fn note_misfit(json: &Json<'_>, place: &JsonPointer<'_>, faults: &mut Faults) {
     let word = match json.given("scope") {
         Some(Json::String(word)) => ScopeWord::parse(word).ok(),
@@ -160,7 +160,7 @@ pub(in crate::route) fn note_misfit(json: &Json<'_>, place: &JsonPointer<'_>, fa
     faults.add(&JsonPointer::Member(place, "node_id"), misfit);
 }
 
-/// Where access is asked for, if scope and node fit together.
+/// Returns the target, if scope and node fit together.
 pub(in crate::route) const fn target_of(word: ScopeWord, node: Option<NodeId>) -> Option<Target> {
     match (word, node) {
         (ScopeWord::Node, Some(node)) => Some(Target::Node(node)),

@@ -1,4 +1,4 @@
-//! Answers with everything that led to them.
+//! Explanations: decisions with every assignment that led to them.
 
 use super::decision::DecisionBody;
 use crate::wire::{Instant, ShownShortfall, ShownStatus};
@@ -8,25 +8,25 @@ use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-/// An answer, and the assignments that bear on it.
+/// A decision, and the assignments that bear on it.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Explanation)]
 pub(super) struct ExplanationBody<'a> {
     #[serde(flatten)]
     decision: DecisionBody<'a>,
-    /// The assignments that grant it, by id, at most 1,000; there are none exactly where it is denied.
+    /// The assignments that grant the permission, by id, at most 1,000; empty if denied.
     grants: Vec<GrantBody<'a>>,
-    /// The identity's other assignments of roles that bundle the permission, by id, at most 1,000.
+    /// The other assignments of roles with the permission, by id, at most 1,000.
     near_misses: Vec<NearMissBody<'a>>,
-    /// The number of assignments that grant it in all.
+    /// Total number of assignments that grant the permission.
     grant_count: usize,
-    /// The number of near misses in all.
+    /// Total number of near misses.
     near_miss_count: usize,
-    /// True if all of both are shown.
+    /// True if all grants and near misses are listed.
     complete: bool,
 }
 
-/// An assignment that bears on an answer.
+/// An assignment that bears on a decision.
 #[derive(Serialize, ToSchema)]
 #[schema(as = BearingGrant)]
 struct GrantBody<'a> {
@@ -35,15 +35,15 @@ struct GrantBody<'a> {
     role_name: &'a str,
     /// The node at which the role is assigned.
     node_id: Uuid,
-    /// The nodes from the root to that one, which is the last.
+    /// The nodes from the root to that node, both included.
     node_path: Vec<Uuid>,
     effective_from: Instant,
     effective_to: Option<Instant>,
-    /// Where the instant that was asked about lies relative to the window.
+    /// The status of the window at the checked instant.
     status: ShownStatus,
 }
 
-/// An assignment that does not grant it, and why.
+/// An assignment that does not grant the permission, with the reason.
 #[derive(Serialize, ToSchema)]
 #[schema(as = NearMiss)]
 struct NearMissBody<'a> {

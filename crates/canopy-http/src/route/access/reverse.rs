@@ -1,11 +1,11 @@
-//! Reverse questions: where, and who. Their answers come in parts, by a cursor.
+//! Reverse questions: where an identity has a permission, and who has it at a node. Results are paginated by cursor.
 
 use crate::answer::Judged;
 use crate::cursor::{Cursor, CursorBinding, CursorKey, CursorScope};
 use crate::problem::Problem;
 use crate::request::Request;
 use crate::wire::{Limit, Text, Whole, request_query};
-use canopy_app::access::part::{Bookmark, ToldPart};
+use canopy_app::access::part::{Bookmark, CursorPage};
 use canopy_app::access::{nodes, who_can};
 use canopy_app::session::AskedEnvironment;
 use canopy_domain::access::PermissionHolder;
@@ -22,54 +22,54 @@ request_query!(
     pub(super) struct WhereHeld {
         /// The key of the permission.
         permission: Text,
-        /// The `next_cursor` of the part before.
+        /// The `next_cursor` of the previous page.
         cursor: Option<Cursor>,
         /// Number of results per page.
         limit: Limit = Whole(50),
     }
 );
 
-/// A node at which a permission is held.
+/// A node at which an identity has a permission.
 #[derive(Serialize, ToSchema)]
 #[schema(as = HeldNode)]
 struct NodeBody {
     node_id: Uuid,
 }
 
-/// Nodes at which a permission is held, by id.
+/// Nodes at which an identity has a permission, in order of their ids.
 #[derive(Serialize, ToSchema)]
 #[schema(as = HeldNodes)]
 pub(super) struct NodesBody {
     items: Vec<NodeBody>,
     /// The `cursor` of the next page; null at the end of the list.
     next_cursor: Option<String>,
-    /// Whether the list ends here and all of it was judged at one revision.
+    /// True if the list ends here and all of it was evaluated at one revision.
     complete: bool,
 }
 
-/// An identity that holds a permission at a node.
+/// An identity that has a permission at a node.
 #[derive(Serialize, ToSchema)]
 #[schema(as = PermissionHolder)]
 struct HolderBody {
     identity_id: Uuid,
-    /// The names of all roles that grant it, sorted.
+    /// The names of all roles that grant the permission, sorted.
     role_names: Vec<String>,
-    /// The nodes at which these are assigned, sorted.
+    /// The nodes of the granting assignments, sorted.
     source_node_ids: Vec<Uuid>,
 }
 
-/// Identities that hold a permission at a node, by id.
+/// Identities that have a permission at a node, in order of their ids.
 #[derive(Serialize, ToSchema)]
 #[schema(as = PermissionHolders)]
 pub(super) struct HoldersBody {
     items: Vec<HolderBody>,
     /// The `cursor` of the next page; null at the end of the list.
     next_cursor: Option<String>,
-    /// Whether the list ends here and all of it was judged at one revision.
+    /// True if the list ends here and all of it was evaluated at one revision.
     complete: bool,
 }
 
-/// A place in a list as a cursor carries it: the revision, the instant, and the last id.
+/// Encodes a position for a cursor: the revision, the instant and the last id.
 fn write_place<Id>(place: &Bookmark<Id>, id: [u8; 16]) -> Vec<u8> {
     let revision = place.revision.get().to_be_bytes();
     [&revision, place.at.as_micros().to_be_bytes().as_slice(), &id].concat()
@@ -85,15 +85,14 @@ fn read_place<Id: From<Uuid>>(bytes: &[u8]) -> Option<Bookmark<Id>> {
     })
 }
 
-/// One question, and what seals its cursors. They are bound to the environment, so it is one that is certain before it is
-/// asked.
+/// A reverse question and the key of its cursors. Cursors are bound to the environment, which must be confirmed first.
 struct Reading {
     cursors: CursorKey,
     binding: CursorBinding,
 }
 
 impl Reading {
-    /// The question of this call about this thing. The cursors of another are not good for it.
+    /// Reads the question of this call. Cursors of other questions are not valid for it.
     async fn of<P>(
         request: &Request<EnvironmentRef, P>,
         operation: &'static str,
@@ -111,16 +110,16 @@ impl Reading {
         })
     }
 
-    /// Where the list goes on, unless it begins.
+    /// Returns the position at which the list continues; `None` for its beginning.
     fn begun<Id: From<Uuid>>(&self, cursor: Option<&Cursor>) -> Result<Option<Bookmark<Id>>, Problem> {
         let Some(cursor) = cursor else { return Ok(None) };
         let place = self.cursors.open(self.binding, cursor)?;
-        let place = read_place(&place).ok_or_else(|| Problem::internal("a genuine cursor holds no place"))?;
+        let place = read_place(&place).ok_or_else(|| Problem::internal("a valid cursor holds no position"))?;
         Ok(Some(place))
     }
 
-    /// The cursor for what comes after a part.
-    fn next<T, Id>(&self, part: &ToldPart<T, Id>, bytes: impl Fn(&Id) -> [u8; 16]) -> Option<String> {
+    /// Returns the cursor for the rest of the list.
+    fn next<T, Id>(&self, part: &CursorPage<T, Id>, bytes: impl Fn(&Id) -> [u8; 16]) -> Option<String> {
         let seal = |next: &Bookmark<Id>| self.cursors.seal(self.binding, &write_place(next, bytes(&next.after)));
         part.next.as_ref().map(seal)
     }

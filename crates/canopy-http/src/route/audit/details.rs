@@ -1,7 +1,7 @@
-//! The details of one audit event, in bounded parts.
+//! The details of one audit event, paginated.
 
 use super::DETAILS;
-use crate::answer::{PartOf, Representation};
+use crate::answer::{CursorPage, Representation};
 use crate::cursor::{Cursor, CursorScope};
 use crate::problem::Problem;
 use crate::request::Request;
@@ -19,27 +19,27 @@ use uuid::Uuid;
 pub(super) struct DetailBody {
     /// The assignment; null for a change to anything else.
     assignment_id: Option<Uuid>,
-    /// The environment of the assignment, where the event is about several.
+    /// The environment of the assignment, if the event affects several.
     environment_id: Option<Uuid>,
     #[schema(inline)]
     identity: Option<Named>,
-    /// The role; null where a key of the catalog was added or removed.
+    /// The role; null for a key of the catalog.
     #[schema(inline)]
     role: Option<Named>,
     #[schema(inline)]
     node: Option<NamedNode>,
-    /// When the assignment begins.
+    /// The begin of the assignment's window.
     effective_from: Option<String>,
-    /// When the assignment ends; null for one without an end.
+    /// The end of the assignment's window; null if it never ends.
     effective_to: Option<String>,
     /// The permission key; null for a change to anything else.
     key: Option<String>,
     /// `granted`, `revoked` or `changed` for an assignment; `added` or `removed` for a key, a node or an identity.
     change: String,
-    /// The assignment before, where it was changed.
+    /// The assignment before the change, if it was changed.
     #[schema(inline)]
     before: Option<Before>,
-    /// The keys of a stored entry that stands for several.
+    /// The keys of a stored entry that combines several.
     #[serde(default, skip_serializing)]
     #[schema(ignore)]
     keys: Vec<String>,
@@ -56,7 +56,7 @@ struct Named {
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 struct NamedNode {
     id: Uuid,
-    /// The slugs from the root to the node.
+    /// The slugs from the root to the node, separated by `/`.
     path: Option<String>,
 }
 
@@ -73,7 +73,7 @@ struct Before {
 
 impl Representation for DetailBody {}
 
-/// The metadata of an event. Events from before details have none.
+/// The metadata of an event. Events that predate details have none.
 #[derive(Deserialize)]
 struct Metadata {
     #[serde(default)]
@@ -81,11 +81,11 @@ struct Metadata {
 }
 
 request_query!(
-    /// Selects a part of the details.
+    /// Selects a page of the details.
     pub(super) struct ListDetails {
-        /// The `next_cursor` of the part before.
+        /// The `next_cursor` of the previous page.
         cursor: Option<Cursor>,
-        /// The largest number of details of one page.
+        /// Maximum number of details on one page.
         limit: Limit = Whole(50),
     }
 );
@@ -94,7 +94,7 @@ request_query!(
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Position {
     part: u32,
-    /// The number of changes of the part that earlier pages had.
+    /// The number of changes of the part on earlier pages.
     skipped: u32,
 }
 
@@ -112,7 +112,7 @@ impl Position {
     }
 }
 
-/// One body for each change: entries that stand for several keys become several.
+/// Returns one body per change: entries that combine several keys are split.
 fn expanded(entry: DetailBody) -> Vec<DetailBody> {
     if entry.keys.is_empty() {
         return vec![entry];
@@ -128,10 +128,11 @@ fn expanded(entry: DetailBody) -> Vec<DetailBody> {
 }
 
 fn read<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, Problem> {
-    serde_json::from_str(text).map_err(|_| Problem::internal("stored details of an audit event are not of their form"))
+    serde_json::from_str(text)
+        .map_err(|_| Problem::internal("the stored details of an audit event have an unknown format"))
 }
 
-/// The details from a position on, at most `limit`, and the position after them; `None` at the end.
+/// Returns at most `limit` details from a position on, and the position after them; `None` at the end.
 fn page(
     stored: &details::DetailParts,
     from: Position,
@@ -161,7 +162,7 @@ fn page(
             break;
         }
     }
-    // Parts that were read and not listed follow, and so do those that were not read.
+    // Parts that were read but not listed follow, and so do unread parts.
     let count = u32::try_from(stored.parts.len()).unwrap_or(u32::MAX);
     let follows = stored.goes_on || at.part < from.part.max(1).saturating_add(count);
     Ok((items, follows.then_some(at)))
@@ -169,7 +170,7 @@ fn page(
 
 pub(super) async fn list(
     request: Request<AccountReach, AuditEventId, ListDetails>,
-) -> Result<PartOf<DetailBody>, Problem> {
+) -> Result<CursorPage<DetailBody>, Problem> {
     let (query, request) = request.take_query();
     let (scope, id) = (request.tenancy, request.id);
     let binding = CursorScope::of(DETAILS)
@@ -181,7 +182,7 @@ pub(super) async fn list(
     let mut from = Position { part: 0, skipped: 0 };
     if let Some(cursor) = &query.cursor {
         let place = cursors.open(binding, cursor)?;
-        from = Position::read(&place).ok_or_else(|| Problem::internal("a genuine cursor holds no position"))?;
+        from = Position::read(&place).ok_or_else(|| Problem::internal("a valid cursor holds no position"))?;
     }
     let stored = request
         .run(move |app, _| async move {
@@ -192,5 +193,5 @@ pub(super) async fn list(
     let limit = usize::try_from(query.limit.0).unwrap_or(usize::MAX);
     let (items, next) = page(&stored, from, limit)?;
     let next = next.map(|position| cursors.seal(binding, &position.write()));
-    Ok(PartOf::of(items, next, |detail| detail))
+    Ok(CursorPage::of(items, next, |detail| detail))
 }

@@ -1,4 +1,4 @@
-//! Searches: complete, part by part.
+//! Searches: complete results, paginated.
 
 use super::{Action, Resource, Subject, TAG, Term, entity};
 use crate::answer::Judged;
@@ -26,33 +26,33 @@ const ACTIONS: &str = "searchActions";
 pub(super) fn operations() -> Vec<Operation> {
     vec![
         Operation::post("/search/subject", SUBJECTS)
-            .summary(TAG, "List the subjects that may do this with this resource, now.")
+            .summary(TAG, "List the subjects that may perform an action on a resource now.")
             .on_authzen()
             .errors(&[E::EnvironmentNotFound])
             .handler(search_subjects),
         Operation::post("/search/resource", RESOURCES)
-            .summary(TAG, "List the resources with which this subject may do this, now.")
+            .summary(TAG, "List the resources on which a subject may perform an action now.")
             .on_authzen()
             .errors(&[E::EnvironmentNotFound])
             .handler(search_resources),
         Operation::post("/search/action", ACTIONS)
-            .summary(TAG, "List what this subject may do with this resource, now.")
+            .summary(TAG, "List the actions that a subject may perform on a resource now.")
             .on_authzen()
             .errors(&[E::EnvironmentNotFound])
             .handler(search_actions),
     ]
 }
 
-/// The largest number of results of one answer.
+/// Maximum number of results in a response.
 const MAX_RESULTS: u32 = 1_000;
 
-/// Maximum number of results in a response. A larger `limit` is accepted and clamped.
+/// The requested page size. A `limit` above [`MAX_RESULTS`] is accepted and clamped.
 type Limit = Whole<0, { u32::MAX }>;
 
 request_body!(
-    /// Which part of the results.
+    /// Selects a page of the results.
     struct PageRequest {
-        /// The `next_token` of the part before; the first part where it is not given or empty.
+        /// The `next_token` of the previous page; absent or empty for the first page.
         token: Option<Text>,
         /// Maximum number of results; values above 1000 count as 1000.
         limit: Limit = Whole(MAX_RESULTS),
@@ -72,13 +72,13 @@ request_body!(
 request_body!(
     /// A search for subjects.
     struct SubjectSearchBody {
-        /// Of which type: `user` or `identity`.
+        /// The type of the subjects: `user` or `identity`.
         subject: OfType,
         /// The action to search for.
         action: Action,
-        /// With what.
+        /// The resource.
         resource: Resource,
-        /// Which part of the results.
+        /// The page of the results.
         page: Option<PageRequest>,
     }
     ignores others
@@ -91,9 +91,9 @@ request_body!(
         subject: Subject,
         /// The permission to check.
         action: Action,
-        /// Of which type: a type of nodes, or `node` for all.
+        /// The type of the resources: a node type, or `node` for all.
         resource: OfType,
-        /// Which part of the results.
+        /// The page of the results.
         page: Option<PageRequest>,
     }
     ignores others
@@ -102,17 +102,17 @@ request_body!(
 request_body!(
     /// A search for actions.
     struct ActionSearchBody {
-        /// The identity.
+        /// The subject.
         subject: Subject,
-        /// With what.
+        /// The resource.
         resource: Resource,
-        /// Which part of the results.
+        /// The page of the results.
         page: Option<PageRequest>,
     }
     ignores others
 );
 
-/// Which part it is.
+/// The position of a page.
 #[derive(Serialize, ToSchema)]
 #[schema(as = AccessPage)]
 struct PageBody {
@@ -155,7 +155,7 @@ struct ActionsBody {
     results: Vec<ActionBody>,
 }
 
-/// A place in a list of results, as a token carries it.
+/// A position in the results, as a token encodes it.
 trait Position: Sized {
     fn write(&self) -> Vec<u8>;
     fn read(bytes: &[u8]) -> Option<Self>;
@@ -187,7 +187,7 @@ impl Position for PermissionKey {
     }
 }
 
-/// The part that is asked for.
+/// The requested page.
 struct Part<P> {
     cursors: CursorKey,
     binding: CursorBinding,
@@ -196,7 +196,7 @@ struct Part<P> {
 }
 
 impl<P: Position> Part<P> {
-    /// Reads what is asked for; a token is good for its own search alone.
+    /// Reads the requested page; a token is valid only for its own search.
     async fn of(
         request: &Request<EnvironmentRef>,
         binding: CursorBinding,
@@ -211,11 +211,11 @@ impl<P: Position> Part<P> {
             None => None,
             Some(token) => {
                 let place = cursors.place(binding, &token.0).ok_or_else(bad_token)?;
-                // Where nothing was given yet, the place is empty.
+                // The position is empty if nothing was returned yet.
                 if place.is_empty() {
                     None
                 } else {
-                    Some(P::read(&place).ok_or_else(|| Problem::internal("a genuine token holds no place"))?)
+                    Some(P::read(&place).ok_or_else(|| Problem::internal("a valid token holds no position"))?)
                 }
             }
         };
@@ -227,12 +227,12 @@ impl<P: Position> Part<P> {
         })
     }
 
-    /// Number of results to look for: a caller that asks for none still learns whether there are any.
+    /// Returns the number of results to search for. A caller with limit 0 still learns whether there are any.
     fn wanted(&self) -> usize {
         usize::try_from(self.limit.max(1)).unwrap_or(1)
     }
 
-    /// The results to show, and where to go on.
+    /// Returns the results to show, and the position after them.
     fn shown(&self, found: &mut Found<P>) -> PageBody {
         if self.limit == 0 && !found.names.is_empty() {
             found.names.clear();
@@ -258,7 +258,7 @@ fn bad_token() -> Problem {
     faults.into()
 }
 
-/// The context of a page token of a search.
+/// Returns the context of a page token of a search.
 fn binding(operation: &'static str, place: EnvironmentRef, parts: &[&str]) -> CursorBinding {
     let scope = CursorScope::of(operation).with(Some(place.environment.as_bytes()));
     parts.iter().fold(scope, |scope, part| scope.with(Some(part))).done()

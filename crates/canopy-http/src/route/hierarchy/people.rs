@@ -20,7 +20,7 @@ pub(super) fn operations() -> Vec<Operation> {
         Operation::get("/nodes/{nodeId}/identities", "listNodeIdentities")
             .summary(
                 TAG,
-                "List who holds what at a node: the assignments made there and those made above.",
+                "List the assignments that hold at a node, direct and inherited, with their identities.",
             )
             .requires("node.read")
             .errors(&[E::NodeNotFound])
@@ -34,46 +34,47 @@ pub(super) fn operations() -> Vec<Operation> {
 }
 
 request_query!(
-    /// Which of the assignments that hold at a node, and how.
+    /// Selects and sorts the assignments that hold at a node.
     struct ListNodeIdentities {
-        /// Which page, counted from 1.
+        /// The page number, counted from 1.
         page: PageNumber = Whole(1),
         /// Number of items per page.
         take: Take = Whole(PageRequest::DEFAULT_TAKE),
-        /// Only those in which each word is found: in the name, email or external id of the identity, or in the name of the role or source node.
+        /// Only assignments where the name, email or external id of the identity, or the name of the role or source
+        /// node, contains each word.
         q: Search = Search::none(),
         /// The sort key.
         sort_by: AssignmentSort = AssignmentSort::CreatedAt,
-        /// In which direction.
+        /// The sort direction.
         order: SortOrder = SortOrder::Ascending,
-        /// Only those with this role.
+        /// Only assignments of this role.
         role_id: Option<RoleId>,
-        /// Only those made at the node, or only those made above.
+        /// Only direct assignments, or only inherited ones.
         access_type: Option<AccessType>,
-        /// Only those in this state now.
+        /// Only assignments with this status now.
         status: Option<AssignmentStatus>,
-        /// Only those made at this node.
+        /// Only assignments at this node.
         source_node_id: Option<NodeId>,
     }
 );
 
-/// The assignments that hold at a node, in numbers.
+/// Counts of the assignments that hold at a node.
 #[derive(Serialize, ToSchema)]
 struct NodeIdentitiesSummary {
-    /// Made at the node.
+    /// Number of assignments at the node.
     direct_count: u64,
-    /// Made above.
+    /// Number of assignments at its ancestors.
     inherited_count: u64,
-    /// Whether the caller may change them.
+    /// True if the caller may change them.
     can_manage_assignments: bool,
     active_count: u64,
     scheduled_count: u64,
     expired_count: u64,
-    /// Active and ending within seven days.
+    /// Number of active assignments that end within seven days.
     expiring_soon_count: u64,
     /// Number of roles with at least one holder.
     distinct_role_count: u64,
-    /// Whose assignments were made last, newest first; at most five, each once.
+    /// The identities of the latest assignments, newest first; at most five, each once.
     recent_identities: Vec<RowIdentity>,
 }
 

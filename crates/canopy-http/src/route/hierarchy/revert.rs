@@ -1,4 +1,4 @@
-//! The way back to a flat environment.
+//! Conversion of an environment to the flat model.
 
 use crate::answer::{Found, Representation};
 use crate::error_code::ErrorCode as E;
@@ -18,7 +18,7 @@ pub(super) fn operations() -> Vec<Operation> {
         Operation::post("/revert-to-flat", "revertToFlat")
             .summary(
                 "Environments",
-                "Make a hierarchy flat: all assignments are reseated at the root, all other nodes and the schema go. This \
+                "Convert a hierarchy to the flat model: move all assignments to the root, delete all other nodes and the schema. This \
                  widens access.",
             )
             .errors(&[E::AlreadyFlat])
@@ -28,30 +28,30 @@ pub(super) fn operations() -> Vec<Operation> {
 }
 
 request_query!(
-    /// The body of a call that makes an environment flat.
+    /// The body of a call that converts an environment to the flat model.
     struct RevertToFlat {
-        /// Counts everything and writes nothing.
+        /// True to count everything and write nothing.
         dry_run: bool = false,
     }
     writes nothing with dry_run
 );
 
-/// The effect, or with `dry_run` the expected effect, of making an environment flat.
+/// The effect, or with `dry_run` the expected effect, of the conversion to the flat model.
 #[derive(Serialize, ToSchema)]
 #[schema(as = RevertCounts)]
 struct RevertBody {
-    /// Moved from another node to the root.
+    /// Number of assignments moved from another node to the root.
     assignments_moved: usize,
-    /// Merged into another one of the same identity and role.
+    /// Number of assignments merged into another one of the same identity and role.
     assignments_deduplicated: usize,
-    /// Dropped because their window had ended.
+    /// Number of assignments deleted because their window had ended.
     assignments_expired_dropped: usize,
-    /// Dropped because they were at or below an inactive node.
+    /// Number of assignments deleted because they were at or below an inactive node.
     assignments_inactive_dropped: usize,
     nodes_deleted: usize,
-    /// Whether there was a schema besides that of a new environment.
+    /// True if the schema differed from that of a new environment.
     schema_cleared: bool,
-    /// Identities that hold a role at the root, now or later, when they did not hold it there before.
+    /// Number of identities that get a role at the root, now or later, that they did not have there before.
     identities_gaining_reach: usize,
 }
 

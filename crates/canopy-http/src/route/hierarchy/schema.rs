@@ -1,4 +1,4 @@
-//! The schema of a tree.
+//! The hierarchy schema of an environment.
 
 use crate::answer::{Found, Representation};
 use crate::error_code::ErrorCode as E;
@@ -21,14 +21,14 @@ pub(super) fn operations() -> Vec<Operation> {
         Operation::get("/hierarchy-schema", "getHierarchySchema")
             .summary(
                 TAG,
-                "Get the schema: which types of nodes there are and what may stand below what.",
+                "Get the hierarchy schema: the node types, and the types allowed below each.",
             )
             .requires("node.read")
             .handler(get_hierarchy_schema),
         Operation::patch("/hierarchy-schema", "changeHierarchySchema")
             .summary(
                 TAG,
-                "Change the schema; what is absent stays. `If-Match` takes the version of the environment.",
+                "Change members of the hierarchy schema. `If-Match` takes the version of the environment.",
             )
             .writes::<hierarchy::ChangeHierarchySchema>()
             .errors(&[E::SchemaInUse])
@@ -40,12 +40,12 @@ pub(super) fn operations() -> Vec<Operation> {
 #[derive(Serialize, ToSchema)]
 struct HierarchySchemaOf {
     node_types: Vec<String>,
-    /// For each type, the types that may stand directly below it.
+    /// For each node type, the types allowed directly below it.
     allowed_children: BTreeMap<String, Vec<String>>,
-    /// The depth that the tree may have; the root has depth 1.
+    /// Maximum depth of the tree; the root has depth 1.
     max_depth: u8,
     root_node_type: String,
-    /// The version of the environment, which a change must name.
+    /// The version of the environment, which `If-Match` of a change must name.
     version: u32,
 }
 
@@ -75,20 +75,20 @@ impl Representation for HierarchySchemaOf {
 }
 
 request_body!(
-    /// A change to a hierarchy schema. What is absent stays.
+    /// A change to a hierarchy schema. Absent members stay as they are.
     struct ChangeHierarchySchema {
-        /// The types of nodes.
+        /// The node types.
         node_types: Given<Batch<NodeType>>,
-        /// For each type, the types that may stand directly below it.
+        /// For each node type, the types allowed directly below it.
         allowed_children: Given<BTreeMap<NodeType, Vec<NodeType>>>,
-        /// The depth that the tree may have; the root has depth 1.
+        /// Maximum depth of the tree; the root has depth 1.
         max_depth: Given<Whole<1, { HierarchySchema::MAX_DEPTH as u32 }>>,
-        /// The type of the root.
+        /// The node type of the root.
         root_node_type: Given<NodeType>,
     }
 );
 
-/// A change to a schema. Where it names all members, they do not contradict each other.
+/// A change to a schema. If it has all members, they are consistent.
 #[derive(Debug)]
 struct SchemaChange(SchemaPatch);
 
@@ -96,7 +96,7 @@ impl WireValue for SchemaChange {
     fn read(json: &Json<'_>, place: &JsonPointer<'_>, faults: &mut Faults) -> Option<Self> {
         let members = ["node_types", "allowed_children", "max_depth", "root_node_type"];
         if members.iter().all(|member| json.given(member).is_some()) {
-            // Contradictions are found at their places.
+            // Contradictions are reported where they are.
             let SchemaInput(schema) = SchemaInput::read(json, place, faults)?;
             return Some(Self(SchemaPatch::from(&schema)));
         }
@@ -123,18 +123,18 @@ impl WireValue for SchemaChange {
 request_body!(
     /// A hierarchy schema.
     struct WholeHierarchySchema {
-        /// The types of nodes.
+        /// The node types.
         node_types: Batch<NodeType>,
-        /// For each type, the types that may stand directly below it.
+        /// For each node type, the types allowed directly below it.
         allowed_children: BTreeMap<NodeType, Vec<NodeType>>,
-        /// The depth that the tree may have; the root has depth 1.
+        /// Maximum depth of the tree; the root has depth 1.
         max_depth: Whole<1, { HierarchySchema::MAX_DEPTH as u32 }>,
-        /// The type of the root.
+        /// The node type of the root.
         root_node_type: NodeType,
     }
 );
 
-/// A schema that does not contradict itself.
+/// A consistent schema.
 #[derive(Debug)]
 pub(in crate::route) struct SchemaInput(pub(in crate::route) HierarchySchema);
 
@@ -166,7 +166,7 @@ fn note_contradictions(
 ) {
     let types = JsonPointer::Member(place, "node_types");
     let below = JsonPointer::Member(place, "allowed_children");
-    // Where each child was listed first; built once, since there may be many that are unknown.
+    // The first index of each child. Built once, since many of them may be unknown.
     let mut indexes: BTreeMap<(&NodeType, &NodeType), usize> = BTreeMap::new();
     for (parent, children) in listed {
         for (index, child) in children.iter().enumerate() {

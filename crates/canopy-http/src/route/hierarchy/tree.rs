@@ -1,4 +1,4 @@
-//! The tree as an answer, whole or in part, and the nodes around one.
+//! The tree in responses, whole or in part, and the neighbours of a node.
 
 use super::{FULL_ACCESS, NodeBody, TAG};
 use crate::answer::{Found, Listing, Representation};
@@ -26,27 +26,27 @@ pub(super) fn operations() -> Vec<Operation> {
             .requires(READ)
             .handler(get_tree),
         Operation::get("/nodes/{nodeId}/tree", "getSubtree")
-            .summary(TAG, "Get a node with all that stands below it.")
+            .summary(TAG, "Get a node with its subtree.")
             .requires(READ)
             .errors(&[E::NodeNotFound])
             .handler(get_subtree),
         Operation::get("/nodes/{nodeId}/children", "listChildren")
-            .summary(TAG, "List the nodes directly below a node, by slug.")
+            .summary(TAG, "List the children of a node, by slug.")
             .requires(READ)
             .errors(&[E::NodeNotFound])
             .handler(list_children),
         Operation::get("/nodes/{nodeId}/ancestors", "listAncestors")
-            .summary(TAG, "List the nodes above a node, the root first.")
+            .summary(TAG, "List the ancestors of a node, the root first.")
             .requires(READ)
             .errors(&[E::NodeNotFound])
             .handler(list_ancestors),
     ]
 }
 
-/// The whole tree, and which part of it the caller may reach.
+/// The whole tree, and the part that the caller may reach.
 #[derive(Serialize, ToSchema)]
 struct Tree {
-    /// The trees of the caller's roots.
+    /// The subtrees of the caller's roots.
     #[schema(value_type = Vec<TreeNode>)]
     tree: Vec<Branch>,
     scope: TreeScope,
@@ -58,11 +58,11 @@ impl Representation for Tree {
     }
 }
 
-/// About how many bytes a node of a tree has as JSON, and an id in a list.
+/// Estimated size of a node of a tree, and of an id in a list, as JSON in bytes.
 const NODE_BYTES: usize = 360;
 const ID_BYTES: usize = 40;
 
-/// Which part of the tree the caller may reach.
+/// The part of the tree that the caller may reach.
 #[derive(Serialize, ToSchema)]
 #[expect(clippy::struct_field_names, reason = "the wire format names them")]
 struct TreeScope {
@@ -71,27 +71,27 @@ struct TreeScope {
     entry_node_ids: Vec<Uuid>,
 }
 
-/// A node with all that stands below it.
+/// A node with its subtree.
 #[derive(Serialize, ToSchema)]
 struct TreeNode {
     id: Uuid,
     name: String,
     slug: String,
     node_type: String,
-    /// The node above; null for the root.
+    /// The parent node; null for the root.
     parent_node_id: Option<Uuid>,
     status: ShownNodeStatus,
-    /// `full`: whoever may read the tree reads all of it.
+    /// Always `full`: a caller that may read the tree reads all of it.
     access_state: &'static str,
     can_access: bool,
-    /// Whether the caller may change it.
+    /// True if the caller may change it.
     can_manage: bool,
     #[schema(no_recursion)]
     children: Vec<TreeNode>,
     version: u32,
 }
 
-/// A node with all that stands below it, as it is written.
+/// A node with its subtree, as it is rendered.
 struct Branch {
     node: Node,
     can_manage: bool,
@@ -140,7 +140,7 @@ impl Representation for Branch {
 }
 
 impl Tree {
-    /// The tree of these nodes, of which parents come before their children. The caller reaches all of it.
+    /// Builds the tree of nodes, in which parents come before their children. The caller reaches all of it.
     fn of(nodes: Vec<Node>, can_manage: bool) -> Self {
         let accessible_node_ids = nodes.iter().map(|node| node.id.as_uuid()).collect();
         let roots: Vec<Uuid> = nodes
@@ -159,8 +159,8 @@ impl Tree {
     }
 }
 
-/// Hangs each node below its parent; the answer are those below `above`. From the last to the first, the children of a node
-/// are complete when it is reached.
+/// Attaches each node to its parent and returns those below `above`. Goes from the last node to the first, so that the
+/// children of a node are complete when it is reached.
 fn branches(nodes: Vec<Node>, above: Option<NodeId>, can_manage: bool) -> Vec<Branch> {
     let mut below: HashMap<Option<NodeId>, Vec<Branch>> = HashMap::new();
     for node in nodes.into_iter().rev() {
@@ -196,7 +196,7 @@ async fn get_subtree(request: AboutNode) -> Result<Found<Branch>, Problem> {
     let top = branches(nodes, above, request.may(AreaScope::NodeManage))
         .into_iter()
         .next();
-    let top = top.ok_or_else(|| Problem::internal("a subtree has no top"))?;
+    let top = top.ok_or_else(|| Problem::internal("a subtree has no root"))?;
     Ok(Found(top))
 }
 

@@ -15,7 +15,7 @@ use crate::wire::{
     request_body, request_query,
 };
 use canopy_app::Mode;
-use canopy_app::identity::{self, Held};
+use canopy_app::identity::{self, MemberAssignments};
 use canopy_app::session::ApplicationReach;
 use canopy_domain::assignment::listing::AssignmentView;
 use canopy_domain::identity::create::NewIdentity;
@@ -36,18 +36,15 @@ pub(super) fn operations() -> Vec<Operation> {
     const ENDING: &[E] = &[E::IdentityNotFound, E::EnvironmentNotDefault];
     vec![
         Operation::get("/identities", "listApplicationIdentities")
-            .summary(
-                TAG,
-                "List the identities that are members of the application, in whatever state.",
-            )
+            .summary(TAG, "List the members of the application, whatever their status.")
             .requires(READ)
             .errors(&[E::PortalOnly])
             .handler(get_list),
         Operation::post("/identities", "createApplicationIdentity")
             .summary(
                 TAG,
-                "Make an identity as a member of the application, with a first assignment where `role_id` and `node_id` \
-                 are given. On the public surface that needs the scope `assignment.manage` too.",
+                "Create an identity as a member of the application, with a first assignment if `role_id` and `node_id` \
+                 are given. On the public surface, the assignment also requires the scope `assignment.manage`.",
             )
             .writes::<identity::CreateMember>()
             .errors(&[
@@ -69,12 +66,12 @@ pub(super) fn operations() -> Vec<Operation> {
             .errors(&[E::IdentityNotFound])
             .handler(get_one),
         Operation::get("/identities/{identityId}/detail", "getIdentityDetail")
-            .summary(TAG, "Get a member of the application with the roles it holds there.")
+            .summary(TAG, "Get a member of the application with its roles.")
             .requires(READ)
             .errors(&[E::IdentityNotFound])
             .handler(get_detail),
         Operation::get("/identities/{identityId}/assignments", "listIdentityAssignments")
-            .summary(TAG, "List what a member holds in the application, by role.")
+            .summary(TAG, "List the assignments of a member in the application, by role.")
             .requires(READ)
             .errors(&[E::IdentityNotFound])
             .handler(get_assignments),
@@ -86,20 +83,23 @@ pub(super) fn operations() -> Vec<Operation> {
         Operation::delete("/identities/{identityId}", "removeApplicationIdentity")
             .summary(
                 membership::TAG,
-                "End the membership of an identity in the application, and its assignments there.",
+                "Delete the membership of an identity in the application, with its assignments there.",
             )
             .writes::<identity::ChangeMembershipOfMember>()
             .errors(ENDING)
             .handler(delete),
         Operation::post("/identities/{identityId}/activate", "activateMembership")
-            .summary(membership::TAG, "Make a member of the application an active one.")
+            .summary(
+                membership::TAG,
+                "Activate the membership of a member of the application.",
+            )
             .writes::<identity::ChangeMembershipOfMember>()
             .errors(ENDING)
             .handler(activate),
         Operation::post("/identities/{identityId}/deactivate", "deactivateMembership")
             .summary(
                 membership::TAG,
-                "End the membership of an identity in the application, and its assignments there.",
+                "Delete the membership of an identity in the application, with its assignments there.",
             )
             .writes::<identity::ChangeMembershipOfMember>()
             .errors(ENDING)
@@ -107,7 +107,7 @@ pub(super) fn operations() -> Vec<Operation> {
         Operation::post("/identities/{identityId}/suspend", "suspendMembership")
             .summary(
                 membership::TAG,
-                "Pause an active membership: no access, but its assignments are kept.",
+                "Suspend an active membership: it loses access and keeps its assignments.",
             )
             .writes::<identity::ChangeMembershipOfMember>()
             .errors(ENDING)
@@ -116,37 +116,37 @@ pub(super) fn operations() -> Vec<Operation> {
     ]
 }
 
-/// An identity with what it holds in the application.
+/// An identity with its roles in the application.
 #[derive(Serialize, ToSchema)]
 struct IdentityDetail {
     id: Uuid,
     email: String,
     first_name: String,
     last_name: String,
-    /// First and last name in one.
+    /// First and last name, separated by a space.
     name: String,
     avatar_url: Option<String>,
     external_id: Option<String>,
     /// Free-form metadata of the customer.
     #[schema(value_type = Option<std::collections::BTreeMap<String, serde_json::Value>>)]
     metadata: Option<Box<RawValue>>,
-    /// The account-wide switch.
+    /// False if the identity is switched off in the whole account.
     is_active: bool,
-    /// Whether the caller may change it.
+    /// True if the caller may change it.
     can_manage: bool,
-    /// All that it holds, whatever the windows, by the name of the role.
+    /// All its assignments in the application, whatever their windows, by the name of the role.
     roles: Vec<HeldRole>,
     created_at: Instant,
     updated_at: Instant,
 }
 
-/// A role that an identity holds at a node.
+/// A role of an identity at a node.
 #[derive(Serialize, ToSchema)]
 struct HeldRole {
     assignment_id: Uuid,
-    /// The role's id.
+    /// The id of the role.
     id: Uuid,
-    /// The role's name.
+    /// The name of the role.
     name: String,
     node_id: Uuid,
     node_name: String,
@@ -155,7 +155,7 @@ struct HeldRole {
 impl Representation for IdentityDetail {}
 
 impl IdentityDetail {
-    fn of(held: Held) -> Self {
+    fn of(held: MemberAssignments) -> Self {
         let identity = held.identity;
         Self {
             id: identity.id.as_uuid(),
@@ -193,11 +193,11 @@ impl HeldRole {
 #[expect(clippy::struct_field_names, reason = "the wire format names them")]
 struct MemberSummary {
     total_count: u64,
-    /// Those with access: switched on, and active members.
+    /// Number of members with access: active in the account and in the application.
     active_count: u64,
-    /// All others.
+    /// Number of all others.
     inactive_count: u64,
-    /// Those that hold an assignment in the application.
+    /// Number of members with an assignment in the application.
     assigned_count: u64,
     invited_count: u64,
     suspended_count: u64,
@@ -221,52 +221,52 @@ impl MemberSummary {
 }
 
 request_query!(
-    /// Which members of an application, and how.
+    /// Selects and sorts members of an application.
     struct ListApplicationIdentities {
-        /// Which page, counted from 1.
+        /// The page number, counted from 1.
         page: PageNumber = Whole(1),
         /// Number of items per page.
         take: Take = Whole(PageRequest::DEFAULT_TAKE),
-        /// Only those in whose name, email or external id each word is found.
+        /// Only identities whose name, email or external id contains each word.
         q: Search = Search::none(),
         /// The sort key.
         sort_by: IdentitySort = IdentitySort::CreatedAt,
-        /// In which direction.
+        /// The sort direction.
         order: SortOrder = SortOrder::Ascending,
-        /// Only those switched on, or off.
+        /// Only active or only inactive identities.
         status: Option<IdentityStatus>,
-        /// Only those with (or without) an assignment: in the application on the portal, in the environment of the credential
-        /// on the public surface.
+        /// Only members with (or without) an assignment: in the application on the portal, in the environment of the
+        /// credential on the public surface.
         has_any_assignment: Option<bool>,
-        /// Only those without any membership in this other application. On the portal alone.
+        /// Only identities without any membership in this other application. Portal only.
         not_in_app: Option<ApplicationId>,
     }
 );
 
 request_body!(
-    /// A member to make.
+    /// A member to create.
     struct CreateApplicationIdentity {
-        /// Mail address, unique in the account; stored in lower case.
+        /// Email address, unique in the account; stored in lower case.
         email: Email,
         /// First name.
         first_name: PersonName,
         /// Last name.
         last_name: PersonName,
-        /// A picture.
+        /// The URL of a picture.
         avatar_url: Option<AvatarUrl>,
-        /// Its id in the customer's directory, unique in the account.
+        /// The id in the customer's directory, unique in the account.
         external_id: Option<ExternalId>,
         /// Free-form metadata of the customer.
         metadata: Option<JsonObject>,
-        /// The role it gets; together with `node_id`.
+        /// The role of its first assignment; requires `node_id`.
         role_id: Option<RoleId>,
-        /// Where it gets the role; together with `role_id`.
+        /// The node of its first assignment; requires `role_id`.
         node_id: Option<NodeId>,
     }
     unsupported ["password", "mfa"]
 );
 
-/// A member to make, whose role and node come together or not at all.
+/// A member to create, with role and node or with neither.
 #[derive(Debug)]
 struct NewMember {
     identity: NewIdentity,
@@ -278,7 +278,7 @@ impl WireValue for NewMember {
 
     fn read(json: &Json<'_>, place: &JsonPointer<'_>, faults: &mut Faults) -> Option<Self> {
         let body = CreateApplicationIdentity::read(json, place, faults);
-        // Whether the two come together is judged as they were sent, so also where another member is bad.
+        // The pair is checked as it was sent, so that a fault in another member hides none.
         let lacking = match (json.given("role_id"), json.given("node_id")) {
             (Some(_), None) => Some(("node_id", "is required with `role_id`")),
             (None, Some(_)) => Some(("role_id", "is required with `node_id`")),
@@ -361,7 +361,7 @@ async fn get_one(request: Request<ApplicationReach, IdentityId>) -> Result<Found
     Ok(Found(IdentityBody::of(found.await?)))
 }
 
-async fn held(request: &Request<ApplicationReach, IdentityId>) -> Result<Held, Problem> {
+async fn held(request: &Request<ApplicationReach, IdentityId>) -> Result<MemberAssignments, Problem> {
     let (ApplicationReach { place, bound_to }, id) = (request.tenancy, request.id);
     request
         .run(move |app, call| async move { identity::get_member_assignments(&app, &call, place, bound_to, id).await })
@@ -421,7 +421,7 @@ async fn change_to(
         .await
 }
 
-/// The change of the membership that the path names.
+/// Returns the change to the membership that the path names.
 fn change_of(
     request: &Request<ApplicationReach, IdentityId>,
     change: MembershipChange,

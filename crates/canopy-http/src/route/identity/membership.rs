@@ -1,4 +1,4 @@
-//! Memberships: making and ending them from the account's side.
+//! Memberships of the identities of an account: creation and end.
 
 use crate::answer::{Made, NoContent, Representation};
 use crate::bulk::{BulkAnswer, SentItems, only};
@@ -23,25 +23,25 @@ pub(super) const TAG: &str = "Memberships";
 pub(super) fn operations() -> Vec<Operation> {
     vec![
         Operation::post("/identities/{identityId}/app-memberships", "attachIdentity")
-            .summary(TAG, "Make an identity an active member of an application.")
+            .summary(TAG, "Create a membership of an identity in an application.")
             .errors(&[E::IdentityNotFound, E::ApplicationNotFound, E::AlreadyMember])
             .handler(post_membership),
         Operation::delete("/identities/{identityId}/app-memberships/{appId}", "detachIdentity")
             .summary(
                 TAG,
-                "End the membership of an identity in an application, and its assignments there.",
+                "Delete the membership of an identity in an application, with its assignments there.",
             )
             .errors(&[E::IdentityNotFound, E::ApplicationNotFound, E::MembershipNotFound])
             .handler(delete_membership),
         Operation::post("/app-memberships/bulk-attach", "bulkAttachIdentities")
-            .summary(TAG, "Make many identities active members of the application.")
+            .summary(TAG, "Create memberships of many identities in the application.")
             .errors(&[E::TooManyChanges])
             .item_errors(&[E::IdentityNotFound, E::AlreadyMember, E::DuplicateIdentityInBatch])
             .handler(post_memberships),
     ]
 }
 
-/// An identity's place in an application.
+/// The membership of an identity in an application.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Membership)]
 pub(super) struct MembershipBody {
@@ -73,7 +73,7 @@ impl MembershipBody {
 }
 
 request_body!(
-    /// A membership to make.
+    /// A membership to create.
     struct AttachIdentity {
         /// The application.
         application_id: ApplicationId,
@@ -81,13 +81,13 @@ request_body!(
 );
 
 request_body!(
-    /// Memberships to make.
+    /// Memberships to create.
     struct BulkAttachIdentities {
         /// The identities.
         identity_ids: Batch<IdentityId>,
-        /// Whether one bad item keeps all from being stored.
+        /// True to store no item if one of them is refused.
         atomic: bool = false,
-        /// Judges everything and writes nothing.
+        /// True to validate everything and write nothing.
         dry_run: bool = false,
     }
     writes nothing with dry_run

@@ -1,4 +1,4 @@
-//! The document that an environment is exported to, and its encoding.
+//! The document of an exported environment, and its encoding.
 
 use crate::answer::{Answer, Success};
 use crate::rendered::{Rendered, TooLarge};
@@ -14,13 +14,13 @@ use std::collections::BTreeMap;
 use std::io;
 use utoipa::ToSchema;
 
-/// The one format of documents that there is.
+/// The only document format.
 pub(super) const FORMAT_VERSION: u32 = 1;
 
-/// After so many bytes the pace is looked at.
+/// Number of bytes between two calls of the pacing.
 const SLICE_BYTES: u64 = 64 * 1024;
 
-/// The items of a list, made one by one while they are encoded.
+/// The items of a list, created one by one while they are encoded.
 struct Each<'d, T>(Box<dyn Fn() -> Box<dyn Iterator<Item = T> + 'd> + 'd>);
 
 impl<'d, T> Each<'d, T> {
@@ -35,28 +35,28 @@ impl<T: Serialize> Serialize for Each<'_, T> {
     }
 }
 
-/// The contents of an environment. References are by name: a permission by its key, a role by its name
-/// without regard to case, a node by the slugs on the way down to it.
+/// The contents of an environment. References are by name: a permission by its key, a role by its name ignoring case, a
+/// node by the slugs from the root to it.
 #[derive(Serialize, ToSchema)]
 pub(super) struct EnvironmentDocument<'d> {
     format_version: u32,
-    /// The slug of the environment that it was taken from.
+    /// The slug of the exported environment.
     source_env: String,
     access_model: ShownModel,
     hierarchy_schema: ExportedSchema,
-    /// The customer's, by key.
+    /// Custom permissions, by key.
     #[schema(value_type = Vec<ExportedPermission>)]
     permissions: Each<'d, ExportedPermission>,
-    /// The customer's, by name.
+    /// Custom roles, by name.
     #[schema(value_type = Vec<ExportedRole>)]
     roles: Each<'d, ExportedRole>,
     /// Parents before their children.
     #[schema(value_type = Vec<ExportedNode>)]
     nodes: Each<'d, ExportedNode>,
-    /// Nothing of that kind exists here.
+    /// Always empty: not supported by this service.
     #[schema(value_type = Vec<Object>)]
     oauth_clients: [(); 0],
-    /// Nothing of that kind exists here.
+    /// Always empty: not supported by this service.
     #[schema(value_type = Vec<Object>)]
     webhooks: [(); 0],
 }
@@ -64,9 +64,9 @@ pub(super) struct EnvironmentDocument<'d> {
 #[derive(Serialize, ToSchema)]
 struct ExportedSchema {
     node_types: Vec<String>,
-    /// For each type, the types that may stand directly below it.
+    /// For each node type, the types allowed directly below it.
     allowed_children: BTreeMap<String, Vec<String>>,
-    /// The depth that the tree may have; the root has depth 1.
+    /// Maximum depth of the tree; the root has depth 1.
     max_depth: u8,
     root_node_type: String,
 }
@@ -88,15 +88,15 @@ struct ExportedRole {
 
 #[derive(Serialize, ToSchema)]
 struct ExportedNode {
-    /// The slugs from the root down to the node, with `/` between them.
+    /// The slugs from the root to the node, separated by `/`.
     path: String,
     node_type: String,
     name: String,
-    /// Left out where it is active.
+    /// Omitted if active.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = ShownNodeStatus, required = false)]
     status: Option<ShownNodeStatus>,
-    /// Left out where there is none.
+    /// Omitted if there is none.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Object, required = false)]
     metadata: Option<Box<RawValue>>,
@@ -166,7 +166,8 @@ impl<'d> EnvironmentDocument<'d> {
     }
 }
 
-/// Encodes a document of at most so many bytes; `None` for a larger one. It is measured first, so that it is written to memory of its size.
+/// Encodes a document of at most `max_bytes` bytes; `None` for a larger one. It is measured first, so that it is
+/// encoded into memory of its size.
 pub(super) fn encode(
     (environment, document): (&Environment, &Document),
     max_bytes: u64,
@@ -188,7 +189,7 @@ pub(super) fn encode(
     Ok(written.and(paced.text).map(|text| Exported(text.into())))
 }
 
-/// Counts what is written, and keeps it where it has a place for it, until there is too much of it or nobody waits for it.
+/// Counts the written bytes and keeps them if it has a buffer. Stops past the limit, and when the caller has gone.
 struct Paced<'p> {
     pace: &'p mut Pace,
     text: Option<Vec<u8>>,
@@ -198,14 +199,14 @@ struct Paced<'p> {
 }
 
 impl Paced<'_> {
-    /// The number of bytes; `None` where there are too many.
+    /// Returns the number of bytes; `None` if there are too many.
     fn write_document(&mut self, environment: &Environment, document: &Document) -> Result<Option<usize>, Stopped> {
         let document = EnvironmentDocument::of(environment, document);
         let written = serde_json::to_writer(&mut *self, &document);
         match (written, self.stopped) {
             (Ok(()), _) => Ok(usize::try_from(self.bytes).ok()),
             (Err(_), Some(stopped)) => Err(stopped),
-            // Nothing else makes it fail but its size.
+            // Only the size of the document can make it fail.
             (Err(_), None) => Ok(None),
         }
     }
@@ -235,7 +236,7 @@ impl io::Write for Paced<'_> {
     }
 }
 
-/// 200 with the document of an environment, which has a bound of its own.
+/// 200 with the document of an environment, which has its own size limit.
 #[derive(Debug)]
 pub(super) struct Exported(Bytes);
 
@@ -259,7 +260,7 @@ impl Answer for Exported {
 
 #[cfg(test)]
 impl Exported {
-    /// The whole text.
+    /// Returns the whole text.
     pub(super) fn into_bytes(self) -> Vec<u8> {
         self.0.to_vec()
     }

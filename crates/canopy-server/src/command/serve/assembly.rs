@@ -16,7 +16,7 @@ use std::sync::Arc;
 use tokio::runtime::Handle;
 
 impl Service<'_> {
-    /// The use cases, with the configured bounds.
+    /// Creates the use cases with the configured limits.
     pub(super) fn app(&self, clock: Arc<SystemClock>) -> App {
         let ids = Arc::new(UuidV7Ids::new(clock.clone()));
         let app = App::new(self.store.clone(), clock, ids, OsSecrets);
@@ -36,7 +36,7 @@ impl Service<'_> {
         app
     }
 
-    /// The state of the HTTP server, with the configured bounds.
+    /// Creates the state of the HTTP server with the configured limits.
     pub(super) fn state(&self, app: &App, keys: Arc<KeySources>, public_url: &str) -> HttpState {
         let limits = &self.config.limit;
         let state = HttpState::new(app.clone(), keys, Handle::current())
@@ -73,7 +73,7 @@ impl Service<'_> {
         }
     }
 
-    /// The number of client connections that the configuration and the limit on open files allow.
+    /// Returns the number of client connections that the configuration and the limit on open files allow.
     fn max_connections(&self) -> usize {
         let asked = self.config.limit.connections.get();
         let limit = descriptors::raise();
@@ -85,16 +85,16 @@ impl Service<'_> {
                 open_files = limit,
                 connections,
                 asked,
-                "the limit on open files allows fewer connections than configured"
+                "limit on open files allows fewer connections than configured"
             );
         } else {
-            tracing::info!(open_files = limit, connections, "raised the limit on open files");
+            tracing::info!(open_files = limit, connections, "limit on open files raised");
         }
         connections
     }
 }
 
-/// The limits of the configuration as the HTTP adapter takes them.
+/// Converts the configured limits for the HTTP adapter.
 fn request_limits(config: &LimitConfig) -> LimitOptions {
     LimitOptions {
         failed_authentications: config.failed_authentications,
@@ -111,12 +111,12 @@ fn size(number: NonZeroU32) -> usize {
     usize::try_from(number.get()).unwrap_or(usize::MAX)
 }
 
-/// MiB in bytes.
+/// Converts MiB to bytes.
 fn mib(number: NonZeroU32) -> usize {
     size(number).saturating_mul(1024 * 1024)
 }
 
-/// A readiness check that fails while no requested environment can be loaded.
+/// Creates a readiness check that fails while no requested environment can be loaded.
 fn checks_can_be_answered(app: &App) -> ReadinessCheck {
     let app = app.clone();
     ReadinessCheck::new("decisions", move || {

@@ -5,7 +5,7 @@ use canopy_app::App;
 use std::convert::Infallible;
 use std::time::Duration;
 
-/// Follows the change feed of other instances; reconnects when it breaks.
+/// Follows the change feed of other instances; reconnects when it disconnects.
 pub(super) async fn follow(app: &App) -> Infallible {
     let mut backoff = Backoff::new();
     loop {
@@ -16,7 +16,7 @@ pub(super) async fn follow(app: &App) -> Infallible {
     }
 }
 
-/// The interval at which memory of idle indexes is released.
+/// The interval at which idle memory of indexes is released.
 const EVICT_INTERVAL: Duration = Duration::from_secs(5);
 
 /// Evicts idle indexes periodically.
@@ -27,15 +27,15 @@ pub(super) async fn evict_idle(app: &App) -> Infallible {
     }
 }
 
-/// The interval at which changes are fetched whose notification was lost.
+/// The interval at which changes with a lost notification are fetched.
 const CATCH_UP_INTERVAL: Duration = Duration::from_secs(5);
 
-/// Fetches changes periodically, in case the feed lost some.
+/// Fetches changes periodically, because the feed may lose some.
 pub(super) async fn catch_up(app: &App) -> Infallible {
     loop {
         tokio::time::sleep(CATCH_UP_INTERVAL).await;
         if let Err(error) = app.decisions().catch_up().await {
-            tracing::debug!(%error, "changes could not be fetched; trying again later");
+            tracing::debug!(%error, "changes not fetched; retrying later");
         }
     }
 }

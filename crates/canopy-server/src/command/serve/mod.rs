@@ -30,7 +30,7 @@ use std::sync::Arc;
 use tokio::net::TcpSocket;
 use tokio::time::timeout;
 
-/// The server cannot be started, or did not end well.
+/// The server cannot start, or failed.
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
     /// The store cannot be opened.
@@ -42,7 +42,7 @@ pub enum ServeError {
     /// Tokens cannot be signed or verified.
     #[error(transparent)]
     Tokens(#[from] TokensError),
-    /// The address is taken or not this machine's.
+    /// The address is in use or belongs to another machine.
     #[error("cannot listen on {address}: {source}")]
     Bind {
         /// The address.
@@ -50,7 +50,7 @@ pub enum ServeError {
         /// The reason.
         source: io::Error,
     },
-    /// The demo data cannot be made or read.
+    /// The demo data cannot be created or read.
     #[error(transparent)]
     Demo(#[from] DemoError),
     /// The demo's token cannot be signed.
@@ -70,12 +70,12 @@ fn system(what: &'static str) -> impl FnOnce(io::Error) -> ServeError {
     move |source| ServeError::System { what, source }
 }
 
-/// Serves until a signal ends it. The exit code says whether the end was orderly.
+/// Serves until a signal ends it. The exit code tells whether the shutdown was orderly.
 ///
 /// # Errors
 /// [`ServeError`].
 pub fn run(config: &Config, demo: bool, lost_lines: LostLines) -> Result<ExitCode, ServeError> {
-    // Where the system has no randomness, this ends the process before anybody is served.
+    // If the system has no randomness, this ends the process before it serves any request.
     OsSecrets.bytes();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
@@ -105,8 +105,8 @@ pub fn run(config: &Config, demo: bool, lost_lines: LostLines) -> Result<ExitCod
         }
         Ok(End::AtOnce) | Err(_) => runtime.shutdown_background(),
     }
-    // Holds the lock of a SQLite file. Work that could not be waited for may write until the process ends, and closing the
-    // file would take SQLite's own locks from it.
+    // The opener holds the lock of a SQLite file. Unfinished work may write until the process ends, and closing the
+    // file would release SQLite's own locks on it.
     std::mem::forget(opener);
     Ok(match served? {
         End::Orderly(_) => ExitCode::SUCCESS,
@@ -117,7 +117,7 @@ pub fn run(config: &Config, demo: bool, lost_lines: LostLines) -> Result<ExitCod
 /// The end of serving.
 #[derive(Debug)]
 enum End {
-    /// Everything was finished, or given up in time; a hard end follows where the rest hangs.
+    /// All work has finished or was aborted in time; the hard end follows if the rest hangs.
     Orderly(HardEnd),
     /// A second signal came.
     AtOnce,
@@ -135,7 +135,7 @@ struct Service<'a> {
 }
 
 impl Service<'_> {
-    /// Serves from the start, even before the store is open: calls that need it get 503 until then.
+    /// Serves from the start, even before the store is open: until then, calls that need it get 503.
     async fn serve(self, closed: Closed) -> Result<End, ServeError> {
         let service = &self.config.service;
         let listener = listen(service.listen).map_err(|source| ServeError::Bind {
@@ -156,7 +156,7 @@ impl Service<'_> {
         let keys = Arc::new(keys);
         let address = listener
             .local_addr()
-            .map_err(system("tell the address it listens on"))?;
+            .map_err(system("read the address it listens on"))?;
         let mut signals = EndSignals::catch().map_err(system("catch signals"))?;
         let public_url = service.public_url.clone();
         let public_url = public_url.unwrap_or_else(|| PublicUrl::of_listener(address));
@@ -191,11 +191,11 @@ impl Service<'_> {
             };
             if timeout(end.time_for_requests(), stopping).await.is_err() {
                 tracing::warn!("shutdown timeout; aborting running requests");
-                // Its end closes all connections.
+                // Ending the server closes all connections.
                 running.abort();
             }
             if let Some((handle, running)) = metrics {
-                end.enter("the server of the metrics");
+                end.enter("the metrics server");
                 timeout(end.time_left(), handle.stop(false)).await.ok();
                 running.abort();
             }
@@ -204,11 +204,11 @@ impl Service<'_> {
                 .await
                 .is_err()
             {
-                tracing::warn!("the last use of API keys was not flushed in time");
+                tracing::warn!("last use of API keys not flushed in time");
             }
             drop((app, keys, shared, self.store));
-            // Workers drop the store as they end, and so do calls whose clients have hung up; the last one closes it,
-            // which checkpoints the log of SQLite.
+            // Workers drop the store as they end, and so do calls whose clients have hung up. The last one closes it,
+            // which checkpoints the write-ahead log of SQLite.
             end.enter("work that uses the database");
             if timeout(end.time_left(), closed.wait()).await.is_err() {
                 tracing::warn!("shutdown timeout; rolling back running work");
@@ -226,7 +226,7 @@ impl Service<'_> {
         }
     }
 
-    /// Waits for the store, announces that the service is ready, and then follows the changes of other instances.
+    /// Waits for the store, announces that the service is ready, then follows the changes of other instances.
     async fn open_and_follow(
         &self,
         app: &App,
@@ -250,7 +250,7 @@ impl Service<'_> {
         tracing::info!(%address, "ready");
         self.console.print(self.ready_text(app, &local, demo_state)?);
         match keys {
-            // Nobody else writes to the store.
+            // This process is the only writer.
             None => match evict_idle(app).await {},
             Some(keys) => tokio::select! {
                 never = evict_idle(app) => match never {},
@@ -261,7 +261,7 @@ impl Service<'_> {
         }
     }
 
-    /// Registers the key that signs tokens here, so that other instances accept them.
+    /// Registers the signing key of this process, so that other instances accept its tokens.
     async fn register_key(&self, now: Timestamp) -> Result<(), ServeError> {
         let key = self.signer.public_key(now);
         let mut backoff = Backoff::new();
@@ -277,7 +277,7 @@ impl Service<'_> {
     }
 }
 
-/// The number of connections that may wait to be accepted.
+/// Maximum number of connections that wait to be accepted.
 const BACKLOG: u32 = 1024;
 
 fn listen(address: SocketAddr) -> io::Result<TcpListener> {
@@ -286,16 +286,16 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     } else {
         TcpSocket::new_v6()
     }?;
-    // Addresses of connections that have ended lately may be taken again, those of living listeners may not.
+    // Addresses of recently closed connections may be reused; addresses of other listeners may not.
     socket.set_reuseaddr(true)?;
     socket.bind(address)?;
     socket.listen(BACKLOG)?.into_std()
 }
 
-/// The error of a server that ended without a signal.
+/// Returns the error of a server that ended without a signal.
 fn ended_by_itself(ended: Result<io::Result<()>, tokio::task::JoinError>) -> Result<End, ServeError> {
     let source = match ended {
-        Ok(Ok(())) => io::Error::other("it ended by itself"),
+        Ok(Ok(())) => io::Error::other("it ended without a signal"),
         Ok(Err(error)) => error,
         Err(lost) => io::Error::other(lost),
     };

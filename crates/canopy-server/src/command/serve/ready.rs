@@ -7,10 +7,10 @@ use crate::exports::{TokenPaths, exports};
 use canopy_app::App;
 use canopy_domain::port::{PrincipalKind, TokenClaims};
 
-/// The data of the demo, or the lack of it.
+/// The demo data, if the store has it.
 #[derive(Debug)]
 pub(super) enum DemoState {
-    /// Data to try the service with; `seeded` if it was created by this start.
+    /// Data to try the service with; `seeded` if this start created it.
     Demo { demo: Box<Demo>, seeded: bool },
     /// Other data.
     Other,
@@ -34,7 +34,7 @@ pub(super) async fn prepare_demo(app: &App) -> Result<DemoState, DemoError> {
 const DEMO_TOKEN_SECONDS: i64 = 24 * 60 * 60;
 
 impl Service<'_> {
-    /// The text that announces the ready service, with commands to try on the demo data.
+    /// Returns the text that announces the ready service, with commands to try on the demo data.
     pub(super) fn ready_text(
         &self,
         app: &App,
@@ -45,7 +45,7 @@ impl Service<'_> {
         match demo_state {
             None => {}
             Some(DemoState::Other) => {
-                text.push_str("\n# The store is not empty and not the demo's: no demo data was made.\n");
+                text.push_str("\n# The store is not empty and has other data: no demo data was created.\n");
             }
             Some(DemoState::Demo { demo, seeded }) => {
                 let now = app.now();
@@ -61,10 +61,10 @@ impl Service<'_> {
                 text.push_str(if seeded {
                     "\n# Demo data: account acme, application notes, environment development, 16 nodes, 200 people.\n"
                 } else {
-                    "\n# The store is not empty: it holds the demo's data from an earlier start.\n"
+                    "\n# The store has the demo data of an earlier start.\n"
                 });
                 text.push_str(
-                    "# For your shell: a token for an admin of acme, good for 24 hours, and where it may go.\n",
+                    "# For your shell: a token for an admin of acme, valid for 24 hours, and the URLs it opens.\n",
                 );
                 let paths = TokenPaths {
                     account: Some(demo::ACCOUNT),

@@ -29,7 +29,7 @@ impl Surface {
         }
     }
 
-    /// Whether it takes API keys.
+    /// Returns whether it takes API keys.
     pub(crate) const fn takes_keys(self) -> bool {
         match self {
             Self::Portal(_) => false,

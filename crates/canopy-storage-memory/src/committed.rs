@@ -15,7 +15,7 @@ pub(crate) struct Committed {
 }
 
 impl Committed {
-    /// Whether commits take place but are reported as failed.
+    /// Returns whether commits take place but are reported as failed.
     pub(crate) fn loses_answers(&self) -> bool {
         self.loses_answers.load(Ordering::SeqCst)
     }

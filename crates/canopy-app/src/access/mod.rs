@@ -71,7 +71,7 @@ impl Asker<'_> {
 
     /// Asks for an answer that needs no check of its own, at a revision at which the asker is let in. One fence serves for
     /// that, for the names by which the environment was found, and for the answer. Where all is in memory and there is no
-    /// fence to be asked, nothing is waited for; and whoever gives up waiting takes nothing from others.
+    /// fence to be asked, nothing is waited for; and a caller that stops waiting cancels nothing for others.
     pub(crate) async fn ask<R: Send>(
         self,
         app: &App,

@@ -47,7 +47,7 @@ impl ApiKey {
     }
 }
 
-/// Whether a key that ends then is accepted now.
+/// Returns whether a key that ends then is accepted now.
 pub(crate) fn is_open(expires_at: Option<Timestamp>, now: Timestamp) -> bool {
     expires_at.is_none_or(|end| now < end)
 }

@@ -7,5 +7,5 @@ use std::collections::BTreeMap;
 /// The keys of one environment.
 pub(crate) type ApiKeys = BTreeMap<ApiKeyId, ApiKey>;
 
-/// Whose key each digest is.
+/// The environment and key that each digest belongs to.
 pub(crate) type Digests = BTreeMap<KeyDigest, (EnvironmentId, ApiKeyId)>;

@@ -11,7 +11,7 @@ pub(crate) struct Assignments {
 }
 
 impl Assignments {
-    /// Those made at these nodes, by id.
+    /// Returns the assignments at these nodes, by id.
     pub(crate) fn at(&self, nodes: &HashSet<NodeId>) -> Vec<&Assignment> {
         let there = |one: &&Assignment| nodes.contains(&one.key.node);
         self.by_id.values().filter(there).collect()

@@ -35,7 +35,7 @@ impl Tenancy {
             .map(|(environment, _)| environment)
     }
 
-    /// Where an environment lies.
+    /// Returns the path of an environment by ids.
     pub(crate) fn place(&self, id: EnvironmentId) -> Option<EnvironmentRef> {
         let (environment, _) = self.environments.get(&id)?;
         let application = self.applications.get(&environment.application_id)?;

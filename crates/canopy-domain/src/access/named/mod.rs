@@ -27,7 +27,7 @@
 //! assert_eq!(decision.denial_reason(), Some(DenialReason::NoGrant));
 //!
 //! let error = access.grant("bob", "Vewer", "acme").unwrap_err();
-//! assert_eq!(error.to_string(), "there is no role `Vewer`");
+//! assert_eq!(error.to_string(), "role `Vewer` does not exist");
 //! # Ok(())
 //! # }
 //! ```

@@ -49,7 +49,7 @@ const PHRASES: &[(&str, &str)] = &[
     ("stands below", "is below"),
 ];
 
-/// Files that other branches rewrite. Remove a line once its files keep the rule.
+/// Files that do not keep the rules yet. Remove a line once its files do.
 const PENDING: &[&str] = &[
     "crates/canopy-app/src/api_key/",
     "crates/canopy-app/src/app.rs",

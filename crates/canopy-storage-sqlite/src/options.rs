@@ -34,7 +34,7 @@ pub struct SqliteOptions {
     /// Maximum wait of a unit of work for its turn, and of SQLite for a lock of another process, before the store is
     /// busy.
     pub deadline: Duration,
-    /// How long one statement may run before it is interrupted and the store is busy.
+    /// The deadline of one statement. A statement that runs longer is interrupted, and the call fails as busy.
     pub statement_timeout: Duration,
     /// The same for the statements that read an environment into memory.
     pub load_timeout: Duration,

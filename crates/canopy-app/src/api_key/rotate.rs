@@ -22,7 +22,7 @@ pub struct RotateApiKey {
     pub environment: EnvironmentRef,
     /// The key.
     pub id: ApiKeyId,
-    /// How long the old key goes on working, in seconds.
+    /// Number of seconds for which the old key stays valid.
     pub overlap_seconds: u32,
 }
 

@@ -150,7 +150,7 @@ impl Decisions {
         sum
     }
 
-    /// Reads the loaded state of an environment, if there is one. It includes every commit that this process made or
+    /// Reads the loaded state of an environment, if there is one. It includes every commit that this process has published or
     /// received, but may lack commits of other processes.
     pub(crate) fn peek<R>(&self, environment: EnvironmentId, ask: impl FnOnce(&EnvironmentState) -> R) -> Option<R> {
         self.slot(environment)?.ask(|view| ask(view.state()))
@@ -161,9 +161,10 @@ impl Decisions {
     ///
     /// # Errors
     /// [`AppError::Store`] if the store does not answer; not found for an unknown or deleted environment.
-    pub(crate) async fn fence(&self, environment: EnvironmentId) -> Result<Option<Arc<Head>>, AppError> {
+    pub(crate) async fn fence(&self, place: &EnvironmentRef) -> Result<Option<Arc<Head>>, AppError> {
+        let environment = place.environment;
         if self.store.shared().is_none() {
-            self.fence_own_commits(environment).await?;
+            self.fence_own_commits(place).await?;
             return Ok(None);
         }
         let store = Arc::clone(&self.store);
@@ -191,23 +192,25 @@ impl Decisions {
         Ok(Some(head))
     }
 
-    /// Makes sure that nothing older is answered than what can be read from a store of this process alone. The rows of a commit
-    /// can be read a moment before its changes are published here; only then is the store asked for its revision.
-    async fn fence_own_commits(&self, environment: EnvironmentId) -> Result<(), AppError> {
+    /// Raises the floor of an environment to its stored revision while a commit of this process is under way: the rows of the
+    /// commit may be readable before its changes are published. Reads nothing otherwise. The read is charged to the account.
+    async fn fence_own_commits(&self, place: &EnvironmentRef) -> Result<(), AppError> {
+        let environment = place.environment;
         if !self.unpublished.has(environment) {
             return Ok(());
         }
         let slot = self.slot_to_load(environment);
-        let Some(revision) = self.store.read().await?.revision(environment).await? else {
+        let mut tx = self.store.read_for(place.into()).await?;
+        let Some(revision) = tx.revision(environment).await? else {
+            self.let_go(&[environment]);
             return Err(TenancyError::NotFound(Tenant::Environment).into());
         };
         slot.raise_floor(revision);
         Ok(())
     }
 
-    /// Announces a commit of this process. Until the result is dropped, after [`publish`](Self::publish), the store is asked
-    /// how far it has come before a question about these environments is answered. Where processes share the store, it is asked
-    /// before each such question anyway.
+    /// Announces a commit of this process, until the result is dropped after [`publish`](Self::publish). Meanwhile, checks of
+    /// these environments read the stored revision first. Returns `None` if processes share the store: then every fence does.
     pub(crate) fn begin_commit(&self, environments: impl Iterator<Item = EnvironmentId>) -> Option<CommitUnderWay> {
         self.store
             .shared()
@@ -248,7 +251,7 @@ impl Decisions {
     ) -> Result<R, AppError> {
         let is_shared = self.store.shared().is_some();
         if consistency == Consistency::Strong || !is_shared {
-            self.fence(place.environment).await?;
+            self.fence(place).await?;
         } else if self.is_cut_off() {
             return Err(StoreError::Unavailable("the change feed is silent".into()).into());
         }

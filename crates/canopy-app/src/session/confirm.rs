@@ -40,7 +40,7 @@ impl Sessions {
                     ..
                 },
             ) => {
-                let fenced = self.decisions.fence(place.environment).await;
+                let fenced = self.decisions.fence(place).await;
                 fenced.map(drop).map_err(|error| blame_credential(caller, error))
             }
             (Basis::Key | Basis::BoundEnvironment, _) => Ok(()),

@@ -268,7 +268,7 @@ impl Sessions {
             return Err(AppError::Broken("a path is named like an identity"));
         };
         let (generation, since) = (self.places.paths.generation(), Instant::now());
-        match self.decisions.fence(place.environment).await {
+        match self.decisions.fence(&place).await {
             Ok(Some(head)) if (head.application_slug.as_str(), head.slug.as_str()) == (application, environment) => {
                 if read.elapsed() > SILENCE / 5 {
                     self.remember_path(generation, name.clone(), PathTarget { place, since });

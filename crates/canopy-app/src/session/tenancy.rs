@@ -204,7 +204,7 @@ pub trait FromPath: Tenancy {
 
 /// A tenancy that the credential of a call names.
 pub trait FromCredential: Tenancy {
-    /// Whether calls about it are questions, which find out by themselves that the environment of a token is gone.
+    /// True for checks, which detect a deleted environment of a token themselves.
     const IS_ASKED: bool = false;
 
     /// Returns the tenancy that the credential names, if its kind of principal may make such calls.
